@@ -1,0 +1,75 @@
+//! Every limit in one place, with the relations between neighbours checked at compile time.
+//!
+//! Limits on what a peer sends are part of the protocol: raising one is a change of the protocol version.
+
+/// Longest key, in bytes of UTF-8.
+pub const KEY_BYTES_MAX: usize = 1_024;
+/// Longest value that any member takes, in bytes. A writer may set a lower limit for itself.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Longest member name, in bytes.
+pub const NAME_BYTES_MAX: usize = 63;
+/// Longest address (`HOST:PORT`), in bytes: a DNS name of 253, a colon, a port of 5.
+pub const ADDRESS_BYTES_MAX: usize = 259;
+/// Most addresses that one member publishes.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Most writes in one commit.
+pub const COMMIT_WRITES_MAX: usize = 4_096;
+/// Most bytes of keys and values in one commit.
+pub const COMMIT_BYTES_MAX: usize = 4 << 20;
+
+/// Most encoded bytes of items and graves in one delta.
+pub const DELTA_BYTES_MAX: usize = 8 << 20;
+/// Most items in one delta.
+pub const DELTA_ITEMS_MAX: usize = 65_536;
+/// Most graves in one delta.
+pub const DELTA_GRAVES_MAX: usize = 4_096;
+/// Most bytes of a delta that is pushed unasked; of a larger one only the head is told.
+pub const PUSH_BYTES_MAX: usize = 64 << 10;
+
+/// Most items in the ranges of one answer.
+pub const RANGE_ITEMS_MAX: usize = 4_096;
+/// Most bytes of keys and values in the ranges of one answer.
+pub const RANGE_BYTES_MAX: usize = 4 << 20;
+/// Most slots (nodes or ranges) that one request names.
+pub const SLOTS_MAX: usize = 256;
+/// Most owners that one pull names, and most heads in one message.
+pub const OWNERS_PER_MESSAGE_MAX: usize = 256;
+/// Most requests of one peer that wait for their answer here; more are dropped and counted.
+pub const REQUESTS_OWED_MAX: usize = 64;
+/// Most requests of one transfer that are under way at once.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 4;
+
+/// Largest message, in bytes. A connector refuses a longer frame before it reserves memory for it.
+pub const MESSAGE_BYTES_MAX: usize = DELTA_BYTES_MAX + (64 << 10);
+/// Largest message of the small lane.
+pub const SMALL_BYTES_MAX: usize = 128 << 10;
+
+/// What an encoded item takes beyond its key and value: timestamp, expiry and two lengths.
+pub const ITEM_OVERHEAD_MAX: usize = 24;
+
+/// Most links that a member holds.
+pub const LINKS_MAX: usize = 64;
+/// Most members that knocked and wait to be admitted; the oldest is forgotten.
+pub const PENDING_MAX: usize = 64;
+/// Most members of a mesh.
+pub const MEMBERS_MAX: usize = 65_536;
+/// Most peers of whom an address is remembered.
+pub const ADDRESS_BOOK_MAX: usize = 1_024;
+
+/// Most graves that a shard keeps before the oldest are dropped.
+pub const GRAVES_MAX: u64 = 65_536;
+
+/// Items that one member may hold where its grant names no quota.
+pub const QUOTA_ITEMS_DEFAULT: u64 = 1 << 24;
+/// Bytes of keys and values that one member may hold where its grant names no quota.
+pub const QUOTA_BYTES_DEFAULT: u64 = 16 << 30;
+/// Items of the system that do not count against a quota.
+pub const QUOTA_SYSTEM_ITEMS: u64 = 64;
+/// Bytes of the system's items that do not count against a quota.
+pub const QUOTA_SYSTEM_BYTES: u64 = 1 << 20;
+
+const _: () = assert!(COMMIT_WRITES_MAX * ITEM_OVERHEAD_MAX + COMMIT_BYTES_MAX <= DELTA_BYTES_MAX);
+const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= DELTA_BYTES_MAX);
+const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX <= RANGE_BYTES_MAX);
+const _: () = assert!(DELTA_BYTES_MAX < MESSAGE_BYTES_MAX && PUSH_BYTES_MAX < SMALL_BYTES_MAX);

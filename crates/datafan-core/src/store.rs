@@ -1,0 +1,278 @@
+//! What the engine asks of a store, and the one atomic batch that it writes.
+//!
+//! A store keeps, per shard: a record (owner, head, root), the log (items by timestamp), the keys (timestamps by
+//! key), the nodes of the trie, graves, and the expiries of owned items. Besides, a few values under [`Meta`].
+//! Shards have local numbers, so that a hidden copy can be built beside the visible one.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer, malformed},
+    head::Head,
+    id::MemberId,
+    item::{Item, Key},
+    time::Timestamp,
+    trie::{Branch, Node, Place},
+};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use core::ops::{Bound, RangeInclusive};
+
+/// The format that this build writes and the only one that it opens. A store keeps it and refuses any other.
+pub const STORE_FORMAT: u32 = 1;
+
+/// The local number of a shard; of no meaning to anybody else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ShardNumber(pub u32);
+
+/// What a shard's rows are good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShardState {
+    /// Visible, and all that its head describes is there. At most one per owner.
+    Whole,
+    /// A hidden copy under construction; survives a restart. At most one per owner.
+    Building,
+    /// Left over: its rows are being erased.
+    Dead,
+}
+
+/// The record of a shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardRecord {
+    /// Whose.
+    pub owner: MemberId,
+    /// What the rows are good for.
+    pub state: ShardState,
+    /// The head that the rows are described by; `None` unless `Whole`.
+    pub head: Option<Head>,
+    /// The top of the trie; `None` for no items.
+    pub root: Option<Branch>,
+    /// Graves are complete for bases at or above this timestamp.
+    pub graves_floor: Timestamp,
+    /// Rows in the graves table.
+    pub graves: u64,
+}
+
+/// Values of the member itself, beside all shards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Meta {
+    /// Mesh and member that this store belongs to.
+    Belongs = 1,
+    /// Per own shard the bound up to which timestamps may have been used.
+    Bound = 2,
+    /// What is known of one's own past: whether a peer ever confirmed it, whether anybody was ever told.
+    Past = 3,
+    /// The oldest roster that is accepted.
+    RosterMin = 4,
+    /// Addresses of peers.
+    Addresses = 5,
+    /// The last run: last timestamp before it, first own timestamp of it.
+    Run = 6,
+}
+
+/// How many rows a read returns at most. A read returns at least one row where there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of keys and values; the row that reaches this is the last one.
+    pub bytes: usize,
+}
+
+impl Page {
+    /// At most `rows`, without a bound on bytes beyond [`crate::limits::RANGE_BYTES_MAX`].
+    pub fn rows(rows: usize) -> Self {
+        Self { rows, bytes: crate::limits::RANGE_BYTES_MAX }
+    }
+}
+
+/// Changes of one shard. As a layer over a snapshot it is also what unverified data is tried on.
+///
+/// `None` removes a row. All maps are applied together; removing a row that is not there is no error.
+#[derive(Clone, Default, Debug)]
+pub struct ShardChange {
+    /// The new record.
+    pub record: Option<ShardRecord>,
+    /// Items by timestamp.
+    pub log: BTreeMap<Timestamp, Option<Arc<Item>>>,
+    /// Timestamps by key.
+    pub keys: BTreeMap<Key, Option<Timestamp>>,
+    /// Nodes by place.
+    pub nodes: BTreeMap<Place, Option<Node>>,
+    /// Graves: true adds, false drops.
+    pub graves: BTreeMap<(Timestamp, Key), bool>,
+    /// Expiries of owned items, (expiry, timestamp of the item): true adds, false drops.
+    pub expiries: BTreeMap<(Timestamp, Timestamp), bool>,
+}
+
+/// One atomic write: all of it is there after a commit, or none.
+#[derive(Clone, Default, Debug)]
+pub struct Batch {
+    /// Values of the member; `None` removes.
+    pub meta: BTreeMap<Meta, Option<Vec<u8>>>,
+    /// Changes per shard.
+    pub shards: BTreeMap<ShardNumber, ShardChange>,
+}
+
+impl Batch {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.meta.is_empty() && self.shards.is_empty()
+    }
+}
+
+/// When a commit is on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Before `commit` returns, with every earlier commit.
+    Synced,
+    /// With the next synced commit or `sync`; after a crash it is there whole or not at all, and never without
+    /// the commits before it.
+    Lazy,
+}
+
+/// Why a store does not work. The member stops; a restart is the way on.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process or another handle has it open. Nothing was changed.
+    #[error("the store {path} is in use by another process")]
+    InUse {
+        /// Where.
+        path: String,
+    },
+    /// Written by another version. Nothing was changed.
+    #[error("the store has format {found}, this build knows format {STORE_FORMAT}: use a build that knows it")]
+    Format {
+        /// The format found.
+        found: u32,
+    },
+    /// The bytes contradict themselves. Nothing was changed.
+    #[error("the store is damaged ({what}): restore it from a backup, or move it away and copy from the mesh")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// Reading or writing failed: disk full, device gone. The failed batch is not visible; it may be on disk,
+    /// whole or not at all, after a restart.
+    #[error("the store failed: {what}")]
+    Failed {
+        /// What the system said.
+        what: String,
+    },
+    /// An earlier error; everything is refused until a restart.
+    #[error("the store failed before and refuses everything until it is opened again")]
+    Stopped,
+}
+
+/// A consistent view of a store at one commit; later commits do not change it.
+pub trait StoreSnapshot: Send + Sync {
+    /// A value of the member.
+    fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError>;
+    /// All shards of every state, by number.
+    fn shards(&self) -> Result<Vec<(ShardNumber, ShardRecord)>, StoreError>;
+    /// One shard's record.
+    fn shard(&self, shard: ShardNumber) -> Result<Option<ShardRecord>, StoreError>;
+    /// The `Whole` shard of an owner; found without a walk over all shards.
+    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, ShardRecord)>, StoreError>;
+    /// The timestamp of a key's live item.
+    fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError>;
+    /// The item at a timestamp.
+    fn item(&self, shard: ShardNumber, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError>;
+    /// Items with timestamps in `range`, ascending, from its beginning.
+    fn log(
+        &self,
+        shard: ShardNumber,
+        range: RangeInclusive<Timestamp>,
+        page: Page,
+    ) -> Result<Vec<Arc<Item>>, StoreError>;
+    /// Keys and timestamps from `from` on, ascending by the bytes of the key.
+    fn keys(
+        &self,
+        shard: ShardNumber,
+        from: Bound<&str>,
+        page: Page,
+    ) -> Result<Vec<(Key, Timestamp)>, StoreError>;
+    /// The node at a place.
+    fn node(&self, shard: ShardNumber, place: Place) -> Result<Option<Node>, StoreError>;
+    /// Graves with timestamps in `range`, ascending by (timestamp, key), from its beginning.
+    fn graves(
+        &self,
+        shard: ShardNumber,
+        range: RangeInclusive<Timestamp>,
+        page: Page,
+    ) -> Result<Vec<(Timestamp, Key)>, StoreError>;
+    /// Expiries up to and with `until`, ascending: (expiry, timestamp of the item).
+    fn expiries(
+        &self,
+        shard: ShardNumber,
+        until: Timestamp,
+        page: Page,
+    ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError>;
+}
+
+/// Takes snapshots, from any thread, without waiting for the writer.
+pub trait StoreReader: Clone + Send + Sync + 'static {
+    /// What it takes.
+    type Snapshot: StoreSnapshot + 'static;
+    /// The state after the last commit.
+    fn snapshot(&self) -> Result<Self::Snapshot, StoreError>;
+}
+
+/// A store: one writer, many readers. After an error it refuses everything.
+pub trait Store: Send + 'static {
+    /// Its readers.
+    type Reader: StoreReader;
+    /// A reader for any thread; works until the store is closed.
+    fn reader(&self) -> Self::Reader;
+    /// Writes `batch`, whole or not at all; visible to new snapshots when it returns.
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
+    /// Makes every commit so far durable.
+    fn sync(&mut self) -> Result<(), StoreError>;
+    /// Erases at most `rows` rows of a `Dead` shard, lazily; with the last ones its record. True when all is gone.
+    fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError>;
+    /// Syncs and marks the stop as clean. Dropping without it counts as a crash.
+    fn close(self) -> Result<(), StoreError>;
+}
+
+impl ShardRecord {
+    /// The record of a shard that begins without items.
+    pub fn new(owner: MemberId, state: ShardState) -> Self {
+        Self { owner, state, head: None, root: None, graves_floor: Timestamp::ZERO, graves: 0 }
+    }
+
+    /// The bytes that stores keep.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        let state = match self.state {
+            ShardState::Whole => 0,
+            ShardState::Building => 1,
+            ShardState::Dead => 2,
+        };
+        out.id(&self.owner).byte(state);
+        out.option(self.head.as_ref(), |out, head| head.encode(out));
+        out.option(self.root.as_ref(), |out, branch| branch.encode(out));
+        out.varint(self.graves_floor.0).varint(self.graves);
+        out.finish()
+    }
+
+    /// Reads what [`ShardRecord::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let owner = input.id()?;
+        let state = match input.byte()? {
+            0 => ShardState::Whole,
+            1 => ShardState::Building,
+            2 => ShardState::Dead,
+            _ => return Err(malformed("shard state")),
+        };
+        let record = Self {
+            owner,
+            state,
+            head: input.option(Head::decode)?,
+            root: input.option(Branch::decode)?,
+            graves_floor: Timestamp(input.varint()?),
+            graves: input.varint()?,
+        };
+        input.end()?;
+        Ok(record)
+    }
+}

@@ -1,0 +1,50 @@
+//! Reading the trie: what lies in a slot, how much lies right of a position.
+
+use super::{Branch, Nodes, Place};
+
+/// The topmost branch at or below `slot`; `None` where the slot is empty.
+pub fn at_slot<N: Nodes>(
+    nodes: &N,
+    root: Option<Branch>,
+    slot: Place,
+) -> Result<Option<Branch>, N::Error> {
+    let mut here = root;
+    while let Some(branch) = here {
+        if slot.contains(&branch.place) {
+            return Ok(Some(branch));
+        }
+        if !branch.place.contains(&slot) {
+            return Ok(None);
+        }
+        let node = nodes.node(branch.place)?;
+        here = node.child(branch.place.digit_of(slot.first())).copied();
+    }
+    Ok(None)
+}
+
+/// Count and bytes of the leaves behind `position`; reads one path.
+pub fn sum_after<N: Nodes>(
+    nodes: &N,
+    root: Option<Branch>,
+    position: u64,
+) -> Result<(u64, u64), N::Error> {
+    let mut sums = (0, 0);
+    let mut here = root;
+    while let Some(branch) = here {
+        if branch.place.first() > position {
+            return Ok((sums.0 + branch.count, sums.1 + branch.bytes));
+        }
+        if branch.place.last() <= position {
+            return Ok(sums);
+        }
+        let node = nodes.node(branch.place)?;
+        let digit = branch.place.digit_of(position);
+        for child in &node.children {
+            if branch.place.digit_of(child.place.first()) > digit {
+                sums = (sums.0 + child.count, sums.1 + child.bytes);
+            }
+        }
+        here = node.child(digit).copied();
+    }
+    Ok(sums)
+}
