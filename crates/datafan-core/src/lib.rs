@@ -10,6 +10,8 @@ extern crate alloc;
 pub mod base32;
 pub mod codec;
 pub mod connector;
+pub mod engine;
+pub mod grant;
 pub mod hash;
 pub mod head;
 pub mod id;

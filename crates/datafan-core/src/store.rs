@@ -140,13 +140,17 @@ pub enum StoreError {
         path: String,
     },
     /// Written by another version. Nothing was changed.
-    #[error("the store has format {found}, this build knows format {STORE_FORMAT}: use a build that knows it")]
+    #[error(
+        "the store has format {found}, this build knows format {STORE_FORMAT}: use a build that knows it"
+    )]
     Format {
         /// The format found.
         found: u32,
     },
     /// The bytes contradict themselves. Nothing was changed.
-    #[error("the store is damaged ({what}): restore it from a backup, or move it away and copy from the mesh")]
+    #[error(
+        "the store is damaged ({what}): restore it from a backup, or move it away and copy from the mesh"
+    )]
     Damaged {
         /// What was found.
         what: String,

@@ -205,7 +205,8 @@ impl Node {
     /// Whether the children are two or more, ascending, each in a slot of its own inside the node, leaves exactly
     /// where the count is 1.
     pub fn is_well_formed(&self) -> bool {
-        let inside = |child: &Branch| child.place.level < self.place.level && self.place.contains(&child.place);
+        let inside =
+            |child: &Branch| child.place.level < self.place.level && self.place.contains(&child.place);
         let digit = |child: &Branch| self.place.digit_of(child.place.first());
         self.children.len() >= 2
             && self.children.iter().all(|child| inside(child) && child.count >= 1)

@@ -3,11 +3,7 @@
 use super::{Branch, Nodes, Place};
 
 /// The topmost branch at or below `slot`; `None` where the slot is empty.
-pub fn at_slot<N: Nodes>(
-    nodes: &N,
-    root: Option<Branch>,
-    slot: Place,
-) -> Result<Option<Branch>, N::Error> {
+pub fn at_slot<N: Nodes>(nodes: &N, root: Option<Branch>, slot: Place) -> Result<Option<Branch>, N::Error> {
     let mut here = root;
     while let Some(branch) = here {
         if slot.contains(&branch.place) {
@@ -23,11 +19,7 @@ pub fn at_slot<N: Nodes>(
 }
 
 /// Count and bytes of the leaves behind `position`; reads one path.
-pub fn sum_after<N: Nodes>(
-    nodes: &N,
-    root: Option<Branch>,
-    position: u64,
-) -> Result<(u64, u64), N::Error> {
+pub fn sum_after<N: Nodes>(nodes: &N, root: Option<Branch>, position: u64) -> Result<(u64, u64), N::Error> {
     let mut sums = (0, 0);
     let mut here = root;
     while let Some(branch) = here {

@@ -1,0 +1,74 @@
+//! What an engine is told when it opens.
+
+use crate::{
+    id::{MeshId, Name},
+    identity::Identity,
+    limits::VALUE_BYTES_MAX,
+    time::{SECOND, Timestamp},
+};
+
+/// An engine's settings: plain data, good enough as they are.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The mesh.
+    pub mesh: MeshId,
+    /// The member's own key.
+    pub member: Identity,
+    /// The authority's key, on the member that holds it: it writes the roster.
+    pub authority: Option<Identity>,
+    /// The name that the member would like; the one in its grant wins.
+    pub name: Name,
+    /// The oldest roster to accept, from the ticket; older ones are refused.
+    pub roster_min: Timestamp,
+    /// The store was just made by the founder of a new mesh: nobody can know more of our shards than it does.
+    /// Only for the very first open.
+    pub new_mesh: bool,
+    /// Mean time between rounds, in microseconds; default 1 s. Shorter finds lost messages sooner and costs 34
+    /// bytes per link each time.
+    pub round_micros: u64,
+    /// Links that the member dials up to; default 3.
+    pub links_min: usize,
+    /// Links above which the member dials nobody; default 6. It accepts up to [`crate::limits::LINKS_MAX`].
+    pub links_wanted_max: usize,
+    /// Longest value that this member writes, in bytes; at most and by default [`VALUE_BYTES_MAX`].
+    pub value_bytes_max: usize,
+    /// Graves that are kept per shard; default [`crate::limits::GRAVES_MAX`]. Fewer cost descents, never safety.
+    pub graves_max: u64,
+    /// How far ahead of our wall clock a head may be, in microseconds; default 1 h.
+    pub clock_ahead_micros: u64,
+    /// How long a proven store waits for a peer before its first own commit, in microseconds; default 5 s.
+    pub confirm_micros: u64,
+    /// How long a head learned in a round waits for its push before it is pulled, in microseconds; default 200 ms.
+    pub grace_micros: u64,
+    /// How long a request waits for its answer before another neighbour is asked, in microseconds; default 10 s.
+    pub request_micros: u64,
+    /// How long others' data may stay unsynced, in microseconds; default 1 s.
+    pub sync_micros: u64,
+    /// How long the state that a peer copies is kept for it since its last request, in microseconds; default 30 s.
+    pub pin_micros: u64,
+}
+
+impl Config {
+    /// The defaults for a member of a mesh.
+    pub fn new(mesh: MeshId, member: Identity, name: Name) -> Self {
+        Self {
+            mesh,
+            member,
+            authority: None,
+            name,
+            roster_min: Timestamp::ZERO,
+            new_mesh: false,
+            round_micros: SECOND,
+            links_min: 3,
+            links_wanted_max: 6,
+            value_bytes_max: VALUE_BYTES_MAX,
+            graves_max: crate::limits::GRAVES_MAX,
+            clock_ahead_micros: 3_600 * SECOND,
+            confirm_micros: 5 * SECOND,
+            grace_micros: SECOND / 5,
+            request_micros: 10 * SECOND,
+            sync_micros: SECOND,
+            pin_micros: 30 * SECOND,
+        }
+    }
+}

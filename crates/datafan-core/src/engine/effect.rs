@@ -1,0 +1,221 @@
+//! All that an engine can want, as plain data in an outbox.
+
+use crate::{
+    connector::{Address, Frame},
+    head::Head,
+    id::MemberId,
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
+    time::Timestamp,
+};
+use alloc::{string::String, vec::Vec};
+
+/// Joins a command and its answer; chosen by the driver.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub u64);
+
+/// One thing for the driver to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Hand `frame` to the connector.
+    Send {
+        /// Over whose link.
+        to: MemberId,
+        /// What.
+        frame: Frame,
+    },
+    /// Dial.
+    Dial {
+        /// Where.
+        address: Address,
+        /// Who is expected there.
+        expected: Option<MemberId>,
+    },
+    /// Close a link after what was sent.
+    Close {
+        /// Whose.
+        peer: MemberId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Answer a local caller.
+    Answer {
+        /// Which.
+        ticket: Ticket,
+        /// What.
+        answer: Answer,
+    },
+    /// A commit of an owner became visible here.
+    Applied {
+        /// Whose shard.
+        owner: MemberId,
+        /// Its head's timestamp; 0 when the shard was dropped.
+        timestamp: Timestamp,
+    },
+    /// A peer counts as up: both sides answered the other's Hello.
+    Ready {
+        /// Which peer.
+        peer: MemberId,
+    },
+    /// Somebody has to look at this.
+    Alarm(Alarm),
+}
+
+/// What somebody has to look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// A peer holds a head of our own shard that we did not make or no longer have. Own writes have stopped.
+    ForeignHead {
+        /// Theirs.
+        theirs: Head,
+        /// Ours.
+        ours: Option<Head>,
+    },
+    /// The authority signed a roster that forgets members. It was refused.
+    RosterShrinks {
+        /// The refused head.
+        refused: Head,
+        /// The head held.
+        held: Head,
+    },
+}
+
+/// What a command came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Done.
+    Committed(Committed),
+    /// Not done; nothing was written.
+    Refused(CommandError),
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Of the last effective write; the shard's present head where nothing changed. A member whose copy has reached
+    /// this timestamp sees the commit.
+    pub timestamp: Timestamp,
+    /// Writes that changed something.
+    pub changed: u64,
+}
+
+/// Why a command was not carried out. Nothing was written in any case.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// More writes than one commit takes. Split it.
+    #[error("commit has {writes} writes, limit {COMMIT_WRITES_MAX}")]
+    TooManyWrites {
+        /// How many.
+        writes: usize,
+    },
+    /// More bytes than one commit takes. Split it.
+    #[error("commit has {bytes} bytes of keys and values, limit {COMMIT_BYTES_MAX}")]
+    CommitTooLarge {
+        /// How many.
+        bytes: usize,
+    },
+    /// A value over the limit.
+    #[error("value of key {key:?} is {len} bytes, limit {limit}")]
+    ValueTooLong {
+        /// Whose value.
+        key: String,
+        /// Its length in bytes.
+        len: usize,
+        /// The writer's limit.
+        limit: usize,
+    },
+    /// A key under `_sys/`.
+    #[error("key {key:?} is the system's: keys under _sys/ cannot be written")]
+    SystemKey {
+        /// Which.
+        key: String,
+    },
+    /// The shard would exceed the quota of its grant.
+    #[error("shard would hold {items} items and {bytes} bytes, quota {items_max} and {bytes_max}")]
+    OverQuota {
+        /// Items after the commit.
+        items: u64,
+        /// Bytes after the commit.
+        bytes: u64,
+        /// Items allowed.
+        items_max: u64,
+        /// Bytes allowed.
+        bytes_max: u64,
+    },
+    /// A peer holds a head of this shard that we did not make, or no longer have. Writing stays off: the disk was
+    /// restored from an older copy, or a second process uses the same key.
+    #[error(
+        "a peer holds a later head of our own shard (timestamp {timestamp}): \
+             the disk is an older copy, or another process uses the same key; writing is off"
+    )]
+    ForeignHead {
+        /// The foreign head's timestamp.
+        timestamp: Timestamp,
+    },
+    /// The own clock, or the last write, is too far from the other.
+    #[error("our last write is {ahead_seconds} s ahead of our clock: set the clock right")]
+    ClockBehind {
+        /// By how much.
+        ahead_seconds: u64,
+    },
+    /// This member does not hold the authority's key.
+    #[error("only a member with authority.key can change the roster")]
+    NoAuthority,
+    /// Another member has the name.
+    #[error("the name {name} belongs to {id}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Its member.
+        id: MemberId,
+    },
+    /// The id is not a sound public key.
+    #[error("{id} is not a sound Ed25519 public key")]
+    UnsoundKey {
+        /// The id.
+        id: MemberId,
+    },
+    /// No such member in the roster.
+    #[error("{id} is not in the roster")]
+    UnknownMember {
+        /// Who.
+        id: MemberId,
+    },
+    /// The member was revoked; that is for ever. A new key can be admitted.
+    #[error("{id} was revoked, and that is for ever: admit a new key")]
+    Revoked {
+        /// Who.
+        id: MemberId,
+    },
+    /// A published address is longer than the limit, or there are too many.
+    #[error("{what} over the limit of {limit}")]
+    Limit {
+        /// What.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The engine stopped before the command was carried out.
+    #[error("the member stopped")]
+    Stopped,
+}
+
+/// Where an engine leaves what it wants. The driver empties `now` after each call of `handle`, and `after_sync`
+/// once `sync` has moved it to `now`.
+#[derive(Default, Debug)]
+pub struct Outbox {
+    /// To be done at once, in this order.
+    pub now: Vec<Effect>,
+    /// To be done once what was committed is on disk.
+    pub after_sync: Vec<Effect>,
+    /// Whether the engine asks for `sync` now, because effects wait for it or others' data has waited long enough.
+    pub wants_sync: bool,
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}

@@ -1,0 +1,145 @@
+//! All that an engine can learn.
+
+use super::effect::Ticket;
+use crate::{
+    connector::{Address, Direction, Lane},
+    id::{MemberId, Name},
+    item::Key,
+    time::Timestamp,
+};
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A local caller wants something; answered by an [`super::Effect::Answer`] with the same ticket.
+    Command {
+        /// Names the answer.
+        ticket: Ticket,
+        /// What.
+        command: Command,
+    },
+    /// The connector has a link.
+    LinkUp {
+        /// To whom; proven.
+        peer: MemberId,
+        /// Where the peer can be dialled, as far as the connector knows.
+        address: Option<Address>,
+        /// Who dialled.
+        direction: Direction,
+    },
+    /// The link is gone.
+    LinkDown {
+        /// Which.
+        peer: MemberId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// Where.
+        address: Address,
+        /// Who was expected.
+        expected: Option<MemberId>,
+        /// Why, for people.
+        error: String,
+    },
+    /// A message.
+    Message {
+        /// From whom; proven.
+        from: MemberId,
+        /// Its bytes, as they came.
+        bytes: Arc<[u8]>,
+    },
+    /// The connector took no more on this lane; the driver keeps what it has and hands nothing over until `Room`.
+    Full {
+        /// Whose link.
+        peer: MemberId,
+        /// Which lane.
+        lane: Lane,
+    },
+    /// There is room again, and the driver has handed over all that it had kept.
+    Room {
+        /// Whose link.
+        peer: MemberId,
+        /// Which lane.
+        lane: Lane,
+    },
+    /// Time has passed. Every input carries the time; this one has nothing else.
+    Wake,
+}
+
+/// What local callers ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Applies writes to the member's own shard, as a whole. Answered when they are on disk.
+    Commit(Vec<Write>),
+    /// Publishes where this member can be dialled; written to its shard only when it differs. Answered at once.
+    Publish(Vec<Address>),
+    /// Remembers an address to begin with; dialled at once and kept for later. Answered at once.
+    Connect {
+        /// Where.
+        address: Address,
+        /// Who is expected there.
+        expected: Option<MemberId>,
+    },
+    /// Grants membership. Needs the authority's key. Answered when it is on disk.
+    Admit {
+        /// Whom.
+        id: MemberId,
+        /// Under which name.
+        name: Name,
+    },
+    /// Ends a membership. Needs the authority's key. Answered when it is on disk.
+    Revoke {
+        /// Whose.
+        id: MemberId,
+        /// What becomes of its shard.
+        outcome: Outcome,
+    },
+}
+
+/// What becomes of the shard of a revoked member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It stays at the head that the revoking member holds.
+    Keep,
+    /// Everybody deletes it.
+    Drop,
+}
+
+/// One write to the own shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// Sets the value of a key.
+    Put {
+        /// Not one of the system's.
+        key: Key,
+        /// At most the configured limit.
+        value: Arc<[u8]>,
+        /// When readers stop to see it.
+        expiry: Option<Timestamp>,
+    },
+    /// Removes a key; nothing happens where it is not there.
+    Delete {
+        /// Not one of the system's.
+        key: Key,
+    },
+}
+
+impl Write {
+    /// The key that is written.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } => key,
+        }
+    }
+
+    /// Bytes of key and value.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Put { key, value, .. } => key.as_str().len() + value.len(),
+            Self::Delete { key } => key.as_str().len(),
+        }
+    }
+}

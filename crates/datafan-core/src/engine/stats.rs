@@ -1,0 +1,43 @@
+//! What an engine counts.
+
+use alloc::collections::BTreeMap;
+
+/// Plain counters since the engine was opened; they only grow.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Stats {
+    /// Messages sent.
+    pub messages_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Messages received.
+    pub messages_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Own commits.
+    pub commits: u64,
+    /// Commits of others that became visible here.
+    pub applied: u64,
+    /// Signatures checked.
+    pub verified: u64,
+    /// Rounds begun.
+    pub rounds: u64,
+    /// Deltas sent unasked.
+    pub pushes_sent: u64,
+    /// Deltas answered with.
+    pub deltas_sent: u64,
+    /// Gaps answered with.
+    pub gaps_sent: u64,
+    /// Descents begun.
+    pub descents: u64,
+    /// Items fetched by range.
+    pub range_items: u64,
+    /// What was refused, by name.
+    pub refusals: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    /// Counts one refusal.
+    pub(crate) fn refuse(&mut self, name: &'static str) {
+        *self.refusals.entry(name).or_default() += 1;
+    }
+}

@@ -1,0 +1,123 @@
+//! What an engine can say about itself.
+
+use crate::{
+    connector::{Address, Direction},
+    grant::Grant,
+    hash::Hash,
+    id::{MemberId, Name},
+    time::Timestamp,
+};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+/// A member at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Its name: from its grant, else the wished one.
+    pub name: Name,
+    /// How it stands to the mesh.
+    pub standing: Standing,
+    /// How it stands to its own shard.
+    pub own: OwnState,
+    /// Links and dials.
+    pub links: Vec<LinkStatus>,
+    /// Every shard, by owner.
+    pub shards: Vec<ShardStatus>,
+    /// The roster, by id.
+    pub members: Vec<(MemberId, Grant)>,
+    /// Who knocked and is not in the roster.
+    pub pending: Vec<Pending>,
+    /// What was refused, by name.
+    pub refusals: BTreeMap<&'static str, u64>,
+}
+
+/// How a member stands to its mesh.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// In the roster.
+    Up,
+    /// Has no roster yet, or is not in the one it has and nobody has refused it.
+    Joining,
+    /// Refused by a peer, or revoked.
+    Refused(String),
+}
+
+/// Whether the own shard may be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OwnState {
+    /// Writes wait until a peer's Hello was compared, or the time for a proven store has passed.
+    Waiting,
+    /// Writes work.
+    Confirmed,
+    /// Writes are refused: a peer holds a head that is not ours.
+    Foreign {
+        /// Its timestamp.
+        timestamp: Timestamp,
+    },
+}
+
+/// A link, or a dial that has not led to one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkStatus {
+    /// The peer, where known.
+    pub id: Option<MemberId>,
+    /// Its address, where known.
+    pub address: Option<Address>,
+    /// Who dialled.
+    pub direction: Direction,
+    /// How far it is.
+    pub state: LinkState,
+    /// The last error of the dial.
+    pub error: Option<String>,
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    /// Being dialled, or waiting to be dialled again.
+    Dialling,
+    /// Connected; Hello is not answered yet.
+    Greeting,
+    /// Up.
+    Up,
+}
+
+/// A shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardStatus {
+    /// Whose.
+    pub owner: MemberId,
+    /// Of the head held; 0 for none.
+    pub timestamp: Timestamp,
+    /// Live items by the head.
+    pub items: u64,
+    /// Bytes of keys and values by the head.
+    pub bytes: u64,
+    /// The root held; that of an empty shard where there is no head.
+    pub root: Hash,
+    /// What is going on.
+    pub state: ShardProgress,
+}
+
+/// What is going on with a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShardProgress {
+    /// All is there.
+    Whole,
+    /// A first copy or a repair is under way.
+    Copying,
+    /// Its owner was revoked.
+    Revoked,
+}
+
+/// Who knocked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pending {
+    /// Who; proven.
+    pub id: MemberId,
+    /// The name it would like; unproven.
+    pub name: Name,
+    /// Where it was seen.
+    pub address: Option<Address>,
+    /// When it first knocked: wall time.
+    pub since: Timestamp,
+}
