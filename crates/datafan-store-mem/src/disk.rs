@@ -1,0 +1,99 @@
+//! A simulated disk: what a store leaves behind, and the faults of the medium.
+
+use crate::{snapshot::MemSnapshot, store::MemStore};
+use datafan_core::store::{STORE_FORMAT, StoreError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What survives a [`MemStore`]: the state of its last sync. Clones are handles of one disk.
+///
+/// A crash is `drop(store)`; afterwards [`MemDisk::open`] gives the state of the last synced commit, `sync` or
+/// `close`, and every lazy commit since is lost.
+#[derive(Clone)]
+pub struct MemDisk(Arc<Mutex<Content>>);
+
+struct Content {
+    format: u32,
+    synced: MemSnapshot,
+    in_use: bool,
+    /// Writes that still succeed; `None` without end.
+    writes_left: Option<u64>,
+}
+
+impl MemDisk {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::with(STORE_FORMAT, MemSnapshot::default())
+    }
+
+    /// Opens the store on this disk, in the state of its last sync; a new disk has an empty one.
+    ///
+    /// Fails with [`StoreError::InUse`] while another store on this disk was not closed or dropped, and with
+    /// [`StoreError::Format`] as [`MemDisk::set_format`] says.
+    pub fn open(&self) -> Result<MemStore, StoreError> {
+        let mut content = self.content();
+        if content.in_use {
+            return Err(StoreError::InUse { path: "in memory".into() });
+        }
+        if content.format != STORE_FORMAT {
+            return Err(StoreError::Format { found: content.format });
+        }
+        content.in_use = true;
+        Ok(MemStore::on(self.clone(), content.synced.clone()))
+    }
+
+    /// A copy of what is on the disk now: a backup, or what a crash at this instant would leave. Without faults
+    /// and not in use.
+    pub fn copy(&self) -> Self {
+        let content = self.content();
+        Self::with(content.format, content.synced.clone())
+    }
+
+    /// Lets `writes` commits, syncs, erasures and closes succeed and every later one fail, until
+    /// [`MemDisk::heal`].
+    pub fn fail_after(&self, writes: u64) {
+        self.content().writes_left = Some(writes);
+    }
+
+    /// Ends the faults. A store that failed still refuses everything until the disk is opened again.
+    pub fn heal(&self) {
+        self.content().writes_left = None;
+    }
+
+    /// Pretends that a build with another format wrote this disk.
+    pub fn set_format(&self, format: u32) {
+        self.content().format = format;
+    }
+
+    pub(crate) fn write(&self) -> Result<(), StoreError> {
+        match &mut self.content().writes_left {
+            None => Ok(()),
+            Some(0) => Err(StoreError::Failed { what: "the simulated disk fails".into() }),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn keep(&self, state: MemSnapshot) {
+        self.content().synced = state;
+    }
+
+    pub(crate) fn release(&self) {
+        self.content().in_use = false;
+    }
+
+    fn with(format: u32, synced: MemSnapshot) -> Self {
+        Self(Arc::new(Mutex::new(Content { format, synced, in_use: false, writes_left: None })))
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}

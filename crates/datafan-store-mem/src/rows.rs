@@ -1,0 +1,96 @@
+//! The rows of a shard's tables.
+
+use crate::{body::Body, table::Row};
+use datafan_core::{
+    item::{Item, Key},
+    time::Timestamp,
+    trie::{Node, Place},
+};
+use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
+
+/// An item by timestamp.
+#[derive(Clone)]
+pub struct LogRow {
+    /// Kept beside the body, so that a search does not follow pointers.
+    pub timestamp: Timestamp,
+    /// The item.
+    pub body: Body,
+}
+
+/// A key; the body is the item's own where the log has it.
+#[derive(Clone)]
+pub struct KeyRow(pub Body);
+
+/// An encoded node by place: half the size of a decoded one.
+#[derive(Clone)]
+pub struct NodeRow {
+    place: Place,
+    bytes: Arc<[u8]>,
+}
+
+/// A grave by timestamp and key.
+pub type GraveRow = (Timestamp, Key);
+/// An expiry and the timestamp of its item.
+pub type ExpiryRow = (Timestamp, Timestamp);
+
+impl LogRow {
+    /// The row of `item`.
+    pub fn new(item: &Item) -> Self {
+        Self { timestamp: item.timestamp, body: Body::of_item(item) }
+    }
+}
+
+impl NodeRow {
+    /// The row of `node`.
+    pub fn new(node: &Node) -> Self {
+        Self { place: node.place, bytes: node.encode().into() }
+    }
+
+    /// The node.
+    pub fn node(&self) -> Node {
+        Node::decode(self.place, &self.bytes).expect("encoded from a node")
+    }
+}
+
+/// Orders a type of rows by its key.
+macro_rules! ordered_by {
+    ($row:ty, $key:ty, $of:expr) => {
+        impl Row for $row {
+            type Key = $key;
+        }
+        impl Borrow<$key> for $row {
+            fn borrow(&self) -> &$key {
+                let of: fn(&Self) -> &$key = $of;
+                of(self)
+            }
+        }
+        impl Ord for $row {
+            fn cmp(&self, other: &Self) -> Ordering {
+                Borrow::<$key>::borrow(self).cmp(other.borrow())
+            }
+        }
+        impl PartialOrd for $row {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl PartialEq for $row {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+        impl Eq for $row {}
+    };
+}
+
+ordered_by!(LogRow, Timestamp, |row| &row.timestamp);
+ordered_by!(KeyRow, [u8], |row| row.0.key_bytes());
+ordered_by!(NodeRow, Place, |row| &row.place);
+
+impl Row for GraveRow {
+    type Key = Self;
+}
+
+impl Row for ExpiryRow {
+    type Key = Self;
+}

@@ -1,0 +1,66 @@
+//! One shard: its record and its five tables.
+
+use crate::{
+    body::Body,
+    rows::{ExpiryRow, GraveRow, KeyRow, LogRow, NodeRow},
+    table::Table,
+};
+use datafan_core::{
+    item::Key,
+    store::{ShardChange, ShardRecord},
+    time::Timestamp,
+};
+
+/// A shard's rows; a clone shares them.
+#[derive(Clone, Default)]
+pub struct Shard {
+    /// `None` for rows that were written before their record.
+    pub record: Option<ShardRecord>,
+    /// Items by timestamp.
+    pub log: Table<LogRow>,
+    /// Items by key.
+    pub keys: Table<KeyRow>,
+    /// Nodes by place.
+    pub nodes: Table<NodeRow>,
+    /// Graves.
+    pub graves: Table<GraveRow>,
+    /// Expiries.
+    pub expiries: Table<ExpiryRow>,
+}
+
+impl Shard {
+    /// Applies `change`.
+    pub fn apply(&mut self, change: &ShardChange) {
+        if let Some(record) = &change.record {
+            self.record = Some(record.clone());
+        }
+        self.log.apply(change.log.iter().map(|(at, item)| (at, item.as_ref().map(|item| LogRow::new(item)))));
+        // After the log, whose bodies the keys share.
+        let log = &self.log;
+        let key_row = |key: &Key, at: Timestamp| match log.get(&at) {
+            Some(row) if row.body.key_bytes() == key.as_str().as_bytes() => KeyRow(row.body.clone()),
+            _ => KeyRow(Body::of_key(key, at)),
+        };
+        let keys = change.keys.iter();
+        self.keys.apply(keys.map(|(key, at)| (key.as_str().as_bytes(), at.map(|at| key_row(key, at)))));
+        self.nodes.apply(change.nodes.iter().map(|(place, node)| (place, node.as_ref().map(NodeRow::new))));
+        self.graves.apply(change.graves.iter().map(|(row, added)| (row, added.then(|| row.clone()))));
+        self.expiries.apply(change.expiries.iter().map(|(row, added)| (row, added.then_some(*row))));
+    }
+
+    /// Removes at most `rows` rows; true when none is left.
+    pub fn erase(&mut self, rows: usize) -> bool {
+        let mut left = rows;
+        left -= self.log.remove_first(left);
+        left -= self.keys.remove_first(left);
+        left -= self.nodes.remove_first(left);
+        left -= self.graves.remove_first(left);
+        self.expiries.remove_first(left);
+        self.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        let lists = [self.log.is_empty(), self.keys.is_empty(), self.nodes.is_empty()];
+        lists == [true; 3] && self.graves.is_empty() && self.expiries.is_empty()
+    }
+}

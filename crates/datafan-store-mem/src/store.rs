@@ -1,0 +1,117 @@
+//! The writer and its readers.
+
+use crate::{disk::MemDisk, snapshot::MemSnapshot};
+use datafan_core::store::{Batch, Durability, ShardNumber, Store, StoreError, StoreReader};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A store in memory. Dropping it without [`Store::close`] is a crash: its [`MemDisk`] keeps what was synced.
+pub struct MemStore {
+    disk: MemDisk,
+    /// The writer's state; never behind what the readers see.
+    state: MemSnapshot,
+    shared: Shared,
+}
+
+/// Takes snapshots of a [`MemStore`] until it is closed, dropped or has failed.
+#[derive(Clone)]
+pub struct MemReader {
+    shared: Shared,
+}
+
+/// The state that readers see; `None` once the store refuses everything.
+type Shared = Arc<RwLock<Option<MemSnapshot>>>;
+
+impl MemStore {
+    /// An empty store on a disk of its own, which [`MemStore::disk`] names.
+    pub fn new() -> Self {
+        let disk = MemDisk::new();
+        disk.open().expect("a new disk opens")
+    }
+
+    /// The disk that the store is on; it outlives the store.
+    pub fn disk(&self) -> MemDisk {
+        self.disk.clone()
+    }
+
+    pub(crate) fn on(disk: MemDisk, state: MemSnapshot) -> Self {
+        let shared = Arc::new(RwLock::new(Some(state.clone())));
+        Self { disk, state, shared }
+    }
+
+    /// One write: fails as the disk says, and then for ever.
+    fn write<T>(
+        &mut self,
+        durability: Durability,
+        change: impl FnOnce(&mut MemSnapshot) -> T,
+    ) -> Result<T, StoreError> {
+        if read(&self.shared).is_none() {
+            return Err(StoreError::Stopped);
+        }
+        if let Err(error) = self.disk.write() {
+            publish(&self.shared, None);
+            return Err(error);
+        }
+        let done = change(&mut self.state);
+        if durability == Durability::Synced {
+            self.disk.keep(self.state.clone());
+        }
+        publish(&self.shared, Some(self.state.clone()));
+        Ok(done)
+    }
+}
+
+impl Default for MemStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store for MemStore {
+    type Reader = MemReader;
+
+    fn reader(&self) -> MemReader {
+        MemReader { shared: self.shared.clone() }
+    }
+
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.write(durability, |state| state.apply(&batch))
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.write(Durability::Synced, |_| ())
+    }
+
+    fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError> {
+        self.write(Durability::Lazy, |state| state.erase(shard, rows))
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        self.sync()
+    }
+}
+
+impl Drop for MemStore {
+    fn drop(&mut self) {
+        publish(&self.shared, None);
+        self.disk.release();
+    }
+}
+
+impl StoreReader for MemReader {
+    type Snapshot = MemSnapshot;
+
+    fn snapshot(&self) -> Result<MemSnapshot, StoreError> {
+        read(&self.shared).ok_or(StoreError::Stopped)
+    }
+}
+
+fn read(shared: &Shared) -> Option<MemSnapshot> {
+    // A thread that panicked while holding the lock left a whole state: it is replaced in one step.
+    shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn publish(shared: &Shared, state: Option<MemSnapshot>) {
+    let old = std::mem::replace(&mut *shared.write().unwrap_or_else(PoisonError::into_inner), state);
+    // Freeing what only the old state held may take long: not under the lock.
+    drop(old);
+}
