@@ -1,1 +1,26 @@
-//! To be written.
+//! datafan's connector inside one process: a switch that hands frames from one member's inbox to another's.
+//!
+//! For tests, simulations of topology and members that share a process. It has no clock and no thread: whoever
+//! calls it carries the events to the inboxes. Addresses are plain strings, registered in the switch.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use datafan_core::{connector::{Connector, Event, Inbox}, id::MemberId};
+//! # struct Ignore;
+//! # impl Inbox for Ignore { fn push(&self, _: Event) {} }
+//! let mesh = datafan_conn_chan::ChanMesh::new();
+//! let a = mesh.connector(MemberId([1; 32]), "a", Arc::new(Ignore));
+//! let _b = mesh.connector(MemberId([2; 32]), "b", Arc::new(Ignore));
+//! a.dial("b".into(), None);
+//! ```
+
+mod connector;
+mod mailbox;
+mod switch;
+
+pub use connector::{ChanConnector, ChanMesh};
+
+/// Bytes of a link's small lane that may wait for the receiver before `send` answers `Full`.
+pub const SMALL_QUEUE_BYTES: usize = 1 << 20;
+/// The same for the bulk lane: two of the largest messages.
+pub const BULK_QUEUE_BYTES: usize = 17 << 20;
