@@ -18,6 +18,7 @@ pub mod id;
 pub mod identity;
 pub mod item;
 pub mod limits;
+pub mod message;
 pub mod store;
 pub mod time;
 pub mod trie;

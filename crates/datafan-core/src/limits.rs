@@ -33,6 +33,10 @@ pub const RANGE_ITEMS_MAX: usize = 4_096;
 pub const RANGE_BYTES_MAX: usize = 4 << 20;
 /// Most slots (nodes or ranges) that one request names.
 pub const SLOTS_MAX: usize = 256;
+/// Most slots of the trie of heads that one request names.
+pub const HEAD_SLOTS_MAX: usize = 32;
+/// Most heads of the receiver's own shards in one Hello.
+pub const HELLO_HEADS_MAX: usize = 8;
 /// Most owners that one pull names, and most heads in one message.
 pub const OWNERS_PER_MESSAGE_MAX: usize = 256;
 /// Most requests of one peer that wait for their answer here; more are dropped and counted.
@@ -71,5 +75,7 @@ pub const QUOTA_SYSTEM_BYTES: u64 = 1 << 20;
 
 const _: () = assert!(COMMIT_WRITES_MAX * ITEM_OVERHEAD_MAX + COMMIT_BYTES_MAX <= DELTA_BYTES_MAX);
 const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= DELTA_BYTES_MAX);
+const _: () = assert!(HEAD_SLOTS_MAX * 16 * (crate::head::HEAD_BYTES + 16) < SMALL_BYTES_MAX);
+const _: () = assert!(OWNERS_PER_MESSAGE_MAX * crate::head::HEAD_BYTES < SMALL_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX <= RANGE_BYTES_MAX);
 const _: () = assert!(DELTA_BYTES_MAX < MESSAGE_BYTES_MAX && PUSH_BYTES_MAX < SMALL_BYTES_MAX);

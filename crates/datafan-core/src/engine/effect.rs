@@ -7,7 +7,7 @@ use crate::{
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
     time::Timestamp,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 /// Joins a command and its answer; chosen by the driver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -57,7 +57,7 @@ pub enum Effect {
         peer: MemberId,
     },
     /// Somebody has to look at this.
-    Alarm(Alarm),
+    Alarm(Box<Alarm>),
 }
 
 /// What somebody has to look at.

@@ -1,0 +1,144 @@
+//! Deltas and ranges: items on their way.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer, malformed},
+    head::Head,
+    id::MemberId,
+    item::{Item, Key},
+    limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, RANGE_ITEMS_MAX, SLOTS_MAX},
+    time::Timestamp,
+};
+use alloc::{borrow::Borrow, vec::Vec};
+
+/// What is wanted of a shard: all that came after `since`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Want {
+    /// Whose shard.
+    pub owner: MemberId,
+    /// The timestamp of the head that the asker holds; 0 for nothing.
+    pub since: Timestamp,
+}
+
+impl Want {
+    pub(super) fn encode(&self, out: &mut Writer) {
+        out.id(&self.owner).fixed(self.since.0);
+    }
+
+    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { owner: input.id()?, since: Timestamp(input.fixed()?) })
+    }
+}
+
+/// All that leads from any state at or after `base` to the head: live items and graves with timestamps in
+/// (base, head]. The rest is read by [`Delta::contents`] where it is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delta<'a> {
+    /// Where it leads.
+    pub head: Head,
+    /// From where on it applies.
+    pub base: Timestamp,
+    body: &'a [u8],
+}
+
+/// Items of a delta, ascending by timestamp.
+pub type Items = Vec<Item>;
+/// Graves of a delta, ascending by timestamp and key.
+pub type Graves = Vec<(Timestamp, Key)>;
+
+impl<'a> Delta<'a> {
+    /// A delta whose body was made by [`encode_delta`].
+    pub fn new(head: Head, base: Timestamp, body: &'a [u8]) -> Self {
+        Self { head, base, body }
+    }
+
+    /// Encoded bytes of items and graves.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    pub(super) fn encode(&self, out: &mut Writer) {
+        self.head.encode(out);
+        out.fixed(self.base.0).raw(self.body);
+    }
+
+    pub(super) fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let head = Head::decode(input)?;
+        let base = Timestamp(input.fixed()?);
+        let body = input.take(input.left())?;
+        Ok(Self { head, base, body })
+    }
+
+    /// Reads items and graves: ascending, later than the base, not later than the head.
+    pub fn contents(&self) -> Result<(Items, Graves), DecodeError> {
+        let mut input = Reader::new(self.body);
+        let mut at = self.base;
+        let items = input.list("items", DELTA_ITEMS_MAX, |input| {
+            at = later(at, input.varint()?, self.head.timestamp)?;
+            Item::decode_body(at, input)
+        })?;
+        let mut last: Option<(Timestamp, Key)> = None;
+        let graves = input.list("graves", DELTA_GRAVES_MAX, |input| {
+            let ahead = input.varint()?;
+            let before = last.as_ref().map_or(self.base, |grave| grave.0);
+            let timestamp = before.0.checked_add(ahead).map(Timestamp).ok_or(malformed("timestamp"))?;
+            let grave = (timestamp, input.key()?);
+            let in_order = last.as_ref().is_none_or(|last| *last < grave);
+            if timestamp <= self.base || timestamp > self.head.timestamp || !in_order {
+                return Err(malformed("grave"));
+            }
+            last = Some(grave.clone());
+            Ok(grave)
+        })?;
+        input.end()?;
+        Ok((items, graves))
+    }
+}
+
+/// The timestamp `ahead` (at least 1) after `before`, at most `last`.
+fn later(before: Timestamp, ahead: u64, last: Timestamp) -> Result<Timestamp, DecodeError> {
+    let at = before.0.checked_add(ahead).map(Timestamp).ok_or(malformed("timestamp"))?;
+    if ahead == 0 || at > last { Err(malformed("timestamp")) } else { Ok(at) }
+}
+
+/// The body of a delta: items, each with the distance from the one before (from the base), then graves likewise.
+pub fn encode_delta<I: Borrow<Item>>(base: Timestamp, items: &[I], graves: &[(Timestamp, Key)]) -> Vec<u8> {
+    let mut out = Writer::new();
+    let mut before = base;
+    out.list(items, |out, item| {
+        let item: &Item = item.borrow();
+        out.varint(item.timestamp.0 - before.0);
+        before = item.timestamp;
+        item.encode_body(out);
+    });
+    let mut before = base;
+    out.list(graves, |out, (timestamp, key)| {
+        out.varint(timestamp.0 - before.0).prefixed(key.as_str().as_bytes());
+        before = *timestamp;
+    });
+    out.finish()
+}
+
+/// A range: a count, then items ascending, each with the distance from the one before (the first from 0).
+pub fn encode_range<I: Borrow<Item>>(items: &[I], out: &mut Writer) {
+    let mut before = Timestamp::ZERO;
+    out.list(items, |out, item| {
+        let item: &Item = item.borrow();
+        out.varint(item.timestamp.0 - before.0);
+        before = item.timestamp;
+        item.encode_body(out);
+    });
+}
+
+/// The ranges of one answer; the limit on items holds for all of them together.
+pub(super) fn decode_ranges(input: &mut Reader<'_>) -> Result<Vec<Vec<Item>>, DecodeError> {
+    let mut left = RANGE_ITEMS_MAX;
+    input.list("slots", SLOTS_MAX, |input| {
+        let mut at = Timestamp::ZERO;
+        let items = input.list("items", left, |input| {
+            at = later(at, input.varint()?, Timestamp::MAX)?;
+            Item::decode_body(at, input)
+        })?;
+        left -= items.len();
+        Ok(items)
+    })
+}

@@ -1,0 +1,110 @@
+//! The first words of a link.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer, malformed},
+    connector::Address,
+    head::Head,
+    id::{MeshId, Name},
+    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, HELLO_HEADS_MAX},
+    time::Timestamp,
+};
+use alloc::vec::Vec;
+
+/// Who speaks, and what both need to know before anything else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hello {
+    /// The mesh; another one is refused.
+    pub mesh: MeshId,
+    /// The name that the sender would like; for lists of pending members.
+    pub name: Name,
+    /// The head of the sender's roster.
+    pub roster: Option<Head>,
+    /// The heads that the sender holds of the receiver's own shards.
+    pub yours: Vec<Head>,
+    /// The sender's wall clock.
+    pub wall: Timestamp,
+    /// Where the sender can be dialled.
+    pub addresses: Vec<Address>,
+}
+
+impl Hello {
+    pub(super) fn encode(&self, out: &mut Writer) {
+        out.id(&self.mesh.0).prefixed(self.name.as_str().as_bytes());
+        out.option(self.roster.as_ref(), |out, head| head.encode(out));
+        out.list(&self.yours, |out, head| head.encode(out));
+        out.fixed(self.wall.0);
+        out.list(&self.addresses, |out, address| {
+            out.prefixed(address.as_bytes());
+        });
+    }
+
+    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            mesh: MeshId(input.id()?),
+            name: input.name()?,
+            roster: input.option(Head::decode)?,
+            yours: input.list("heads", HELLO_HEADS_MAX, Head::decode)?,
+            wall: Timestamp(input.fixed()?),
+            addresses: decode_addresses(input)?,
+        })
+    }
+}
+
+/// A list of addresses: a count, then each as a length and its text.
+pub(crate) fn decode_addresses(input: &mut Reader<'_>) -> Result<Vec<Address>, DecodeError> {
+    input
+        .list("addresses", ADDRESSES_MAX, |input| input.text("address", ADDRESS_BYTES_MAX).map(Address::from))
+}
+
+/// Why a link is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Refusal {
+    /// The peer belongs to another mesh.
+    OtherMesh = 1,
+    /// The peer is not in the roster.
+    NotAdmitted = 2,
+    /// The peer was revoked.
+    Revoked = 3,
+    /// There are as many links as there may be.
+    Busy = 4,
+    /// A message broke the format.
+    Malformed = 5,
+}
+
+impl Refusal {
+    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match input.byte()? {
+            1 => Self::OtherMesh,
+            2 => Self::NotAdmitted,
+            3 => Self::Revoked,
+            4 => Self::Busy,
+            5 => Self::Malformed,
+            _ => return Err(malformed("refusal")),
+        })
+    }
+
+    /// The name under which it is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OtherMesh => "other_mesh",
+            Self::NotAdmitted => "not_admitted",
+            Self::Revoked => "revoked",
+            Self::Busy => "busy",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    /// What happened and what to do, for the one who was refused.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::OtherMesh => "the peer belongs to another mesh: check the mesh id or the ticket",
+            Self::NotAdmitted => {
+                "not in the roster: run `datafan admit ID --name NAME` where authority.key is"
+            }
+            Self::Revoked => "this member was revoked: ask for an invitation with a new key",
+            Self::Busy => "the peer has as many links as it takes: it will be dialled again later",
+            Self::Malformed => "the peer could not read our message: do both run the same version?",
+        }
+    }
+}

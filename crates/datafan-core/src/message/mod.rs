@@ -1,0 +1,233 @@
+//! What members say to each other: the protocol, version 1.
+//!
+//! A message is the version byte, a tag and a body; `docs/protocol.md` has it byte by byte. There is one
+//! encoding of each message; counts, lengths, order and sums are checked while reading, before memory is
+//! spent. Nothing here is verified against a signature or a hash: that is the engine's.
+
+mod data;
+mod hello;
+mod nodes;
+
+pub use data::{Delta, Graves, Items, Want, encode_delta, encode_range};
+pub use hello::{Hello, Refusal};
+pub use nodes::{Ask, ChildAnswer, HeadAnswer, HeadChild, Hints, NodeAnswer};
+
+use crate::{
+    codec::{DecodeError, Reader, Writer, malformed},
+    connector::{Frame, Lane},
+    hash::Hash,
+    head::Head,
+    id::MemberId,
+    item::Item,
+    limits::*,
+};
+use alloc::vec::Vec;
+
+/// The version byte of every message; another version is refused.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// One message. Deltas are read in two steps: the head first, the data only where it is wanted.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Message<'a> {
+    /// The first message of each side.
+    Hello(Hello),
+    /// The answer to a Hello: the link is up.
+    Welcome,
+    /// The other answer to a Hello; the link is closed.
+    Refuse(Refusal),
+    /// A commit, unasked.
+    Push(Delta<'a>),
+    /// Heads whose data the sender holds, unasked.
+    Announce(Vec<Head>),
+    /// The root of the sender's trie of heads.
+    Round(Hash),
+    /// Asks for nodes of the trie of heads.
+    AskHeads(Vec<Ask>),
+    /// The answer, slot by slot.
+    Heads(Vec<HeadAnswer>),
+    /// Asks for what is new.
+    Pull(Vec<Want>),
+    /// The answer with the data.
+    Delta(Delta<'a>),
+    /// The answer without: too large, or graves are missing. Descend.
+    Gap(Head),
+    /// The answer that there is nothing newer here.
+    Nothing(MemberId),
+    /// Asks for nodes of a shard's trie.
+    AskNodes(Request),
+    /// The answer, slot by slot.
+    Nodes(u32, Vec<NodeAnswer>),
+    /// Asks for all items in slots.
+    AskRanges(Request),
+    /// The answer, slot by slot.
+    Ranges(u32, Vec<Vec<Item>>),
+    /// The answer that the wanted state is not here (any more), and which head is.
+    Moved(u32, Option<Head>),
+}
+
+/// A request about one state of one shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Chosen by the asker, comes back in the answer.
+    pub id: u32,
+    /// Whose shard.
+    pub owner: MemberId,
+    /// The root of the wanted state.
+    pub root: Hash,
+    /// What of it.
+    pub slots: Vec<Ask>,
+}
+
+impl Message<'_> {
+    /// The frame to send. Answers with data take the bulk lane.
+    pub fn frame(&self) -> Frame {
+        let lane = match self {
+            Self::Delta(_) | Self::Nodes(..) | Self::Ranges(..) => Lane::Bulk,
+            Self::AskNodes(_) | Self::AskRanges(_) | Self::Pull(_) | Self::Moved(..) => Lane::Small,
+            Self::Hello(_) | Self::Welcome | Self::Refuse(_) | Self::Push(_) | Self::Announce(_) => {
+                Lane::Small
+            }
+            Self::Round(_) | Self::AskHeads(_) | Self::Heads(_) | Self::Gap(_) | Self::Nothing(_) => {
+                Lane::Small
+            }
+        };
+        Frame { lane, bytes: self.encode().into() }
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.byte(PROTOCOL_VERSION).byte(self.tag());
+        match self {
+            Self::Hello(hello) => hello.encode(&mut out),
+            Self::Welcome => {}
+            Self::Refuse(refusal) => {
+                out.byte(*refusal as u8);
+            }
+            Self::Push(delta) | Self::Delta(delta) => delta.encode(&mut out),
+            Self::Announce(heads) => {
+                out.list(heads, |out, head| head.encode(out));
+            }
+            Self::Round(root) => {
+                out.hash(root);
+            }
+            Self::AskHeads(asks) => {
+                out.list(asks, |out, ask| ask.encode(out));
+            }
+            Self::Heads(answers) => {
+                out.list(answers, |out, answer| answer.encode(out));
+            }
+            Self::Pull(wants) => {
+                out.list(wants, |out, want| want.encode(out));
+            }
+            Self::Gap(head) => head.encode(&mut out),
+            Self::Nothing(owner) => {
+                out.id(owner);
+            }
+            Self::AskNodes(request) | Self::AskRanges(request) => request.encode(&mut out),
+            Self::Nodes(id, answers) => {
+                out.varint(u64::from(*id)).list(answers, |out, answer| answer.encode(out));
+            }
+            Self::Ranges(id, ranges) => {
+                out.varint(u64::from(*id)).list(ranges, |out, items| encode_range(items, out));
+            }
+            Self::Moved(id, head) => {
+                out.varint(u64::from(*id)).option(head.as_ref(), |out, head| head.encode(out));
+            }
+        }
+        out.finish()
+    }
+
+    fn tag(&self) -> u8 {
+        match self {
+            Self::Hello(_) => 1,
+            Self::Welcome => 2,
+            Self::Refuse(_) => 3,
+            Self::Push(_) => 4,
+            Self::Announce(_) => 5,
+            Self::Round(_) => 6,
+            Self::AskHeads(_) => 7,
+            Self::Heads(_) => 8,
+            Self::Pull(_) => 9,
+            Self::Delta(_) => 10,
+            Self::Gap(_) => 11,
+            Self::Nothing(_) => 12,
+            Self::AskNodes(_) => 13,
+            Self::Nodes(..) => 14,
+            Self::AskRanges(_) => 15,
+            Self::Ranges(..) => 16,
+            Self::Moved(..) => 17,
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Reads a whole message.
+    ///
+    /// # Errors
+    /// Whatever breaks the format or a limit. Memory was spent for no more than what the bytes hold.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(DecodeError::Limit {
+                what: "message",
+                len: bytes.len() as u64,
+                max: MESSAGE_BYTES_MAX as u64,
+            });
+        }
+        let mut input = Reader::new(bytes);
+        let found = input.byte()?;
+        if found != PROTOCOL_VERSION {
+            return Err(DecodeError::Version { found, known: PROTOCOL_VERSION });
+        }
+        let tag = input.byte()?;
+        let message = Self::decode_body(tag, &mut input)?;
+        input.end()?;
+        Ok(message)
+    }
+
+    fn decode_body(tag: u8, input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(match tag {
+            1 => Self::Hello(Hello::decode(input)?),
+            2 => Self::Welcome,
+            3 => Self::Refuse(Refusal::decode(input)?),
+            4 => Self::Push(Delta::decode(input)?),
+            5 => Self::Announce(input.list("heads", OWNERS_PER_MESSAGE_MAX, Head::decode)?),
+            6 => Self::Round(input.hash()?),
+            7 => Self::AskHeads(input.list("slots", HEAD_SLOTS_MAX, Ask::decode)?),
+            8 => Self::Heads(input.list("slots", HEAD_SLOTS_MAX, HeadAnswer::decode)?),
+            9 => Self::Pull(input.list("wants", OWNERS_PER_MESSAGE_MAX, Want::decode)?),
+            10 => Self::Delta(Delta::decode(input)?),
+            11 => Self::Gap(Head::decode(input)?),
+            12 => Self::Nothing(input.id()?),
+            13 => Self::AskNodes(Request::decode(input)?),
+            14 => Self::Nodes(request_id(input)?, input.list("slots", SLOTS_MAX, NodeAnswer::decode)?),
+            15 => Self::AskRanges(Request::decode(input)?),
+            16 => Self::Ranges(request_id(input)?, data::decode_ranges(input)?),
+            17 => Self::Moved(request_id(input)?, input.option(Head::decode)?),
+            _ => return Err(malformed("tag")),
+        })
+    }
+}
+
+impl Request {
+    fn encode(&self, out: &mut Writer) {
+        out.varint(u64::from(self.id)).id(&self.owner).hash(&self.root);
+        out.list(&self.slots, |out, slot| slot.encode(out));
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: request_id(input)?,
+            owner: input.id()?,
+            root: input.hash()?,
+            slots: input.list("slots", SLOTS_MAX, Ask::decode)?,
+        })
+    }
+}
+
+fn request_id(input: &mut Reader<'_>) -> Result<u32, DecodeError> {
+    u32::try_from(input.varint()?).map_err(|_| malformed("request id"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Every message survives its bytes, no byte more or less is accepted, and the bytes are what they always were.
+
+use super::*;
+use crate::{
+    grant::GRANT_PREFIX,
+    id::{MeshId, Name},
+    item::Key,
+    time::Timestamp,
+    trie::Place,
+};
+use alloc::{format, string::String, vec};
+use proptest::prelude::*;
+
+fn head() -> Head {
+    let (owner, root) = (MemberId([2; 32]), Hash([3; 32]));
+    Head { owner, timestamp: Timestamp(1_000), items: 1, bytes: 5, root, signature: [4; 64] }
+}
+
+fn item(timestamp: u64, key: &str) -> Item {
+    let key = Key::new(key).unwrap();
+    Item { key, timestamp: Timestamp(timestamp), expiry: Some(Timestamp(2_000)), value: (*b"red").into() }
+}
+
+fn asks() -> Vec<Ask> {
+    let place = Place { level: 2, prefix: 0xab };
+    let hints = Some(Hints { place, children: vec![(1, [1; 4]), (9, [2; 4])] });
+    vec![
+        Ask { slot: Place::ALL, hash: Hash([7; 32]), hints },
+        Ask { slot: Place { level: 0, prefix: 77 }, hash: Hash([8; 32]), hints: None },
+    ]
+}
+
+fn body() -> Vec<u8> {
+    encode_delta(Timestamp(900), &[item(950, "color")], &[(Timestamp(901), Key::new("shape").unwrap())])
+}
+
+fn messages(body: &[u8]) -> Vec<Message<'_>> {
+    let hello = Hello {
+        mesh: MeshId(MemberId([1; 32])),
+        name: Name::new("edge").unwrap(),
+        roster: Some(head()),
+        yours: vec![head()],
+        wall: Timestamp(5),
+        addresses: vec!["127.0.0.1:4815".into()],
+    };
+    let delta = Delta::new(head(), Timestamp(900), body);
+    let place = Place { level: 1, prefix: 6 };
+    let other = ChildAnswer::Other { count: 3, bytes: 300, hash: Hash([5; 32]) };
+    let request = || Request { id: 7, owner: MemberId([2; 32]), root: Hash([3; 32]), slots: asks() };
+    vec![
+        Message::Hello(hello),
+        Message::Welcome,
+        Message::Refuse(Refusal::NotAdmitted),
+        Message::Push(delta),
+        Message::Announce(vec![head()]),
+        Message::Round(Hash([6; 32])),
+        Message::AskHeads(asks()),
+        Message::Heads(vec![
+            HeadAnswer::Empty,
+            HeadAnswer::Leaf(head()),
+            HeadAnswer::Node {
+                place,
+                children: vec![
+                    (0, HeadChild::Same),
+                    (3, HeadChild::Leaf(head())),
+                    (15, HeadChild::Node(Hash([9; 32]))),
+                ],
+            },
+        ]),
+        Message::Pull(vec![Want { owner: MemberId([2; 32]), since: Timestamp(900) }]),
+        Message::Delta(delta),
+        Message::Gap(head()),
+        Message::Nothing(MemberId([2; 32])),
+        Message::AskNodes(request()),
+        Message::Nodes(7, vec![NodeAnswer { place, children: vec![(0, ChildAnswer::Same), (4, other)] }]),
+        Message::AskRanges(request()),
+        Message::Ranges(7, vec![vec![], vec![item(950, "color"), item(951, "shape")]]),
+        Message::Moved(7, Some(head())),
+    ]
+}
+
+#[test]
+fn every_message_survives_its_bytes_and_no_byte_is_spare() {
+    for message in messages(&body()) {
+        let bytes = message.encode();
+        assert_eq!(Message::decode(&bytes).as_ref(), Ok(&message));
+        for len in 0..bytes.len() {
+            let cut = Message::decode(&bytes[..len]);
+            let late = matches!(&cut, Ok(Message::Push(d) | Message::Delta(d)) if d.contents().is_err());
+            assert!(cut.is_err() || late, "{message:?} cut to {len}");
+        }
+        let mut longer = bytes.clone();
+        longer.push(0);
+        let long = Message::decode(&longer);
+        let late = matches!(&long, Ok(Message::Push(d) | Message::Delta(d)) if d.contents().is_err());
+        assert!(long.is_err() || late, "{message:?} with a spare byte");
+    }
+}
+
+#[test]
+fn the_bytes_are_golden() {
+    let golden = include_str!("golden.txt");
+    let body = body();
+    let lines = messages(&body).into_iter().map(|message| {
+        let name = format!("{message:?}");
+        let name: String = name.chars().take_while(char::is_ascii_alphanumeric).collect();
+        let hex: String = message.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{name} {hex}\n")
+    });
+    assert_eq!(
+        lines.collect::<String>(),
+        golden,
+        "a changed layout changes the protocol version and docs/protocol.md"
+    );
+}
+
+#[test]
+fn a_delta_keeps_order_and_bounds() {
+    let good = body();
+    assert_eq!(
+        Delta::new(head(), Timestamp(900), &good).contents().map(|c| (c.0.len(), c.1.len())),
+        Ok((1, 1))
+    );
+    // Later than the head, and not ascending.
+    let late = encode_delta(Timestamp(900), &[item(1_001, "color")], &[]);
+    assert!(Delta::new(head(), Timestamp(900), &late).contents().is_err());
+    let mut twice = Writer::new();
+    twice.varint(2);
+    for ahead in [50, 0] {
+        twice.varint(ahead);
+        item(950, "color").encode_body(&mut twice);
+    }
+    twice.varint(0);
+    assert!(Delta::new(head(), Timestamp(900), &twice.finish()).contents().is_err());
+    assert_eq!(GRANT_PREFIX, "_sys/member/");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let mut bytes = bytes;
+        if let Some(first) = bytes.first_mut() {
+            *first = PROTOCOL_VERSION;
+        }
+        if let Ok(Message::Push(delta) | Message::Delta(delta)) = Message::decode(&bytes) {
+            let _ = delta.contents();
+        }
+    }
+
+    #[test]
+    fn a_changed_message_is_refused_or_canonical(which in 0usize..17, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let body = body();
+        let mut bytes = messages(&body)[which].encode();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(message) = Message::decode(&bytes) {
+            prop_assert_eq!(message.encode(), bytes);
+        }
+    }
+}
