@@ -19,6 +19,7 @@ pub mod identity;
 pub mod item;
 pub mod limits;
 pub mod message;
+pub mod read;
 pub mod store;
 pub mod time;
 pub mod trie;

@@ -1,0 +1,297 @@
+//! Reads: plain functions on a [`Snapshot`], which shows every shard at one commit.
+//!
+//! Reads never go through the engine. They page through the store, so a long walk holds one page in memory and
+//! delays no writer.
+
+use crate::{
+    grant::{GRANT_PREFIX, Grant},
+    head::Head,
+    id::{MemberId, MeshId, Name},
+    item::{Item, Key, SYSTEM_PREFIX},
+    store::{Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
+    time::Timestamp,
+};
+use alloc::{collections::VecDeque, string::String, sync::Arc, vec, vec::Vec};
+use core::ops::{Bound, RangeBounds};
+
+/// All that a member holds, at one commit: later ones do not change it.
+///
+/// Items that had expired when it was taken are hidden, and so are the system's keys (under `_sys/`) until
+/// [`Snapshot::with_system`] asks for them.
+pub struct Snapshot<V> {
+    view: V,
+    mesh: MeshId,
+    wall: Timestamp,
+    shown: Shown,
+}
+
+/// Which keys a snapshot shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Users,
+    All,
+}
+
+/// An item and whose it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The owner.
+    pub owner: MemberId,
+    /// The item.
+    pub item: Arc<Item>,
+}
+
+/// Which keys an iteration covers.
+#[derive(Clone, Debug)]
+pub struct KeyRange {
+    from: Bound<String>,
+    until: Until,
+}
+
+#[derive(Clone, Debug)]
+enum Until {
+    Bound(Bound<String>),
+    Prefix(String),
+}
+
+impl<V: StoreSnapshot> Snapshot<V> {
+    /// Reads `view` of a member of `mesh` as of the wall time `wall`, which decides what has expired.
+    pub fn new(view: V, mesh: MeshId, wall: Timestamp) -> Self {
+        Self { view, mesh, wall, shown: Shown::Users }
+    }
+
+    /// The same snapshot, showing the system's keys too.
+    pub fn with_system(self) -> Self {
+        Self { shown: Shown::All, ..self }
+    }
+
+    /// An owner's item.
+    pub fn get(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
+        match self.view.whole(owner)? {
+            Some((shard, _)) if self.shows(key) => self.live(shard, key),
+            _ => Ok(None),
+        }
+    }
+
+    /// An owner's items by key.
+    pub fn owner(&self, owner: &MemberId) -> Items<'_, V> {
+        self.items(owner, KeyRange::all())
+    }
+
+    /// An owner's items whose keys begin with `prefix`, by key.
+    pub fn prefix(&self, owner: &MemberId, prefix: &str) -> Items<'_, V> {
+        self.items(owner, KeyRange::prefix(prefix))
+    }
+
+    /// An owner's items with keys in `range`, by key: `snapshot.range(&owner, "a".."b")`.
+    pub fn range<'k>(&self, owner: &MemberId, range: impl RangeBounds<&'k str>) -> Items<'_, V> {
+        self.items(owner, KeyRange::new(range))
+    }
+
+    /// The items of all owners, by owner and key.
+    pub fn all(&self) -> Items<'_, V> {
+        self.all_items(KeyRange::all())
+    }
+
+    /// An owner's items with keys in `keys`, by key. Nothing for an owner whose shard is not held.
+    pub fn items(&self, owner: &MemberId, keys: KeyRange) -> Items<'_, V> {
+        let whole = self.view.whole(owner);
+        self.walk(whole.map(|found| found.into_iter().map(|(shard, _)| (*owner, shard)).collect()), keys)
+    }
+
+    /// The items of all owners with keys in `keys`, by owner and key.
+    pub fn all_items(&self, keys: KeyRange) -> Items<'_, V> {
+        self.walk(self.shards_by_owner(), keys)
+    }
+
+    /// The item of `key` at every owner that has it, by owner.
+    pub fn at_every_owner(&self, key: &str) -> Items<'_, V> {
+        let range = (Bound::Included(key), Bound::Included(key));
+        self.all_items(KeyRange::new(range))
+    }
+
+    /// The head of an owner's shard as it is held here; `None` where it is not.
+    pub fn head(&self, owner: &MemberId) -> Result<Option<Head>, StoreError> {
+        Ok(self.view.whole(owner)?.and_then(|(_, record)| record.head))
+    }
+
+    /// The heads of all shards that are held, by owner.
+    pub fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        let mut heads: Vec<_> = self.whole_shards()?.filter_map(|(_, record)| record.head).collect();
+        heads.sort_unstable_by_key(|head| head.owner);
+        Ok(heads)
+    }
+
+    /// Everybody whose shard is held, the authority and its roster included, ascending.
+    pub fn owners(&self) -> Result<Vec<MemberId>, StoreError> {
+        Ok(self.shards_by_owner()?.into_iter().map(|(owner, _)| owner).collect())
+    }
+
+    /// Everybody whom the roster names, revoked members included, ascending by id. Entries that this build does not
+    /// understand are left out.
+    pub fn members(&self) -> Result<Vec<(MemberId, Grant)>, StoreError> {
+        let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(Vec::new()) };
+        let roster = Ok(vec![(self.mesh.authority(), shard)]);
+        let items = Items::new(self, Shown::All, roster, KeyRange::prefix(GRANT_PREFIX));
+        items.filter_map(|entry| entry.map(|entry| grant(&entry.item)).transpose()).collect()
+    }
+
+    /// What the roster says of a member.
+    pub fn grant_of(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
+        let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(None) };
+        let item = self.live(shard, Grant::key(id).as_str())?;
+        Ok(item.and_then(|item| Some(grant(&item)?.1)))
+    }
+
+    /// A member's name; `None` for who is not in the roster, as the authority itself.
+    pub fn name_of(&self, id: &MemberId) -> Result<Option<Name>, StoreError> {
+        Ok(self.grant_of(id)?.map(|grant| grant.name))
+    }
+
+    /// The wall time as of which items have expired or not.
+    pub fn wall(&self) -> Timestamp {
+        self.wall
+    }
+
+    fn shows(&self, key: &str) -> bool {
+        self.shown == Shown::All || !key.starts_with(SYSTEM_PREFIX)
+    }
+
+    fn live(&self, shard: ShardNumber, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
+        let Some(at) = self.view.timestamp_of(shard, key)? else { return Ok(None) };
+        Ok(self.view.item(shard, at)?.filter(|item| item.is_live(self.wall)))
+    }
+
+    fn walk(&self, shards: Result<Vec<(MemberId, ShardNumber)>, StoreError>, keys: KeyRange) -> Items<'_, V> {
+        Items::new(self, self.shown, shards, keys)
+    }
+
+    fn shards_by_owner(&self) -> Result<Vec<(MemberId, ShardNumber)>, StoreError> {
+        let mut shards: Vec<_> = self.whole_shards()?.map(|(shard, record)| (record.owner, shard)).collect();
+        shards.sort_unstable();
+        Ok(shards)
+    }
+
+    fn whole_shards(&self) -> Result<impl Iterator<Item = (ShardNumber, ShardRecord)>, StoreError> {
+        Ok(self.view.shards()?.into_iter().filter(|(_, record)| record.state == ShardState::Whole))
+    }
+}
+
+impl KeyRange {
+    /// Every key.
+    pub fn all() -> Self {
+        Self { from: Bound::Unbounded, until: Until::Bound(Bound::Unbounded) }
+    }
+
+    /// The keys that begin with `prefix`.
+    pub fn prefix(prefix: &str) -> Self {
+        Self { from: Bound::Included(prefix.into()), until: Until::Prefix(prefix.into()) }
+    }
+
+    /// The keys in `range`, by their bytes.
+    pub fn new<'k>(range: impl RangeBounds<&'k str>) -> Self {
+        let owned = |bound: Bound<&&str>| bound.map(|key| String::from(*key));
+        Self { from: owned(range.start_bound()), until: Until::Bound(owned(range.end_bound())) }
+    }
+
+    /// Whether a walk from `from` on has not yet left the range at `key`.
+    fn reaches(&self, key: &str) -> bool {
+        match &self.until {
+            Until::Bound(Bound::Unbounded) => true,
+            Until::Bound(Bound::Included(end)) => key <= end.as_str(),
+            Until::Bound(Bound::Excluded(end)) => key < end.as_str(),
+            Until::Prefix(prefix) => key.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// Items by owner and key, read as they are asked for. After an error it ends.
+pub struct Items<'s, V> {
+    snapshot: &'s Snapshot<V>,
+    shown: Shown,
+    range: KeyRange,
+    /// Shards still to be walked, the present one first.
+    shards: VecDeque<(MemberId, ShardNumber)>,
+    /// Where the next page of the present shard begins; `None` when it has no more.
+    next: Option<Bound<String>>,
+    /// Keys of the present shard that were read and not yet given out.
+    page: VecDeque<(Key, Timestamp)>,
+    /// An error to report before the end.
+    failed: Option<StoreError>,
+}
+
+impl<'s, V: StoreSnapshot> Items<'s, V> {
+    fn new(
+        snapshot: &'s Snapshot<V>,
+        shown: Shown,
+        shards: Result<Vec<(MemberId, ShardNumber)>, StoreError>,
+        range: KeyRange,
+    ) -> Self {
+        let (shards, failed) = match shards {
+            Ok(shards) => (shards.into(), None),
+            Err(error) => (VecDeque::new(), Some(error)),
+        };
+        let next = Some(range.from.clone());
+        Self { snapshot, shown, range, shards, next, page: VecDeque::new(), failed }
+    }
+
+    /// The next live item; `None` when all shards are walked.
+    fn step(&mut self) -> Result<Option<Entry>, StoreError> {
+        while let Some(&(owner, shard)) = self.shards.front() {
+            let Some((key, at)) = self.page.pop_front() else {
+                self.turn_page(shard)?;
+                continue;
+            };
+            if !self.range.reaches(key.as_str()) {
+                self.page.clear();
+                self.next = None;
+            } else if self.shown == Shown::Users && key.is_system() {
+                // All of them lie together: the roster alone may have tens of thousands.
+                self.page.clear();
+                self.next = Some(Bound::Included(AFTER_SYSTEM.into()));
+            } else if let Some(item) = self.snapshot.view.item(shard, at)?
+                && item.is_live(self.snapshot.wall)
+            {
+                return Ok(Some(Entry { owner, item }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the next page of the present shard, or goes on to the next shard.
+    fn turn_page(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
+        let Some(from) = self.next.take() else {
+            self.shards.pop_front();
+            self.next = Some(self.range.from.clone());
+            return Ok(());
+        };
+        let from = from.as_ref().map(String::as_str);
+        self.page = self.snapshot.view.keys(shard, from, Page::rows(PAGE_ROWS))?.into();
+        self.next = self.page.back().map(|(key, _)| Bound::Excluded(key.as_str().into()));
+        Ok(())
+    }
+}
+
+impl<V: StoreSnapshot> Iterator for Items<'_, V> {
+    type Item = Result<Entry, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let stepped = match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.step(),
+        };
+        if stepped.is_err() {
+            self.shards.clear();
+        }
+        stepped.transpose()
+    }
+}
+
+fn grant(item: &Item) -> Option<(MemberId, Grant)> {
+    Some((Grant::member_of(item.key.as_str())?, Grant::decode(&item.value).ok()?))
+}
+
+/// Keys read at a time: few enough that a walk which ends early wastes little.
+const PAGE_ROWS: usize = 256;
+/// The least text above every key of the system: `0` is the byte after `/`.
+const AFTER_SYSTEM: &str = "_sys0";
