@@ -1,1 +1,36 @@
-//! To be written.
+//! datafan's store on redb: one file, whole commits, snapshots for readers.
+//!
+//! What this is: [`RedbStore`] maps the tables of [`datafan_core::store`] to tables of a redb file, as
+//! `docs/disk-format.md` describes byte by byte. redb's own errors and panics end at this crate's edge: they
+//! become a [`StoreError`](datafan_core::store::StoreError), after which the store refuses everything. What
+//! this is not: a cache or a second format. [`Faults`] makes the file fail on purpose, for tests and demos.
+//!
+//! ```
+//! use datafan_core::store::{Batch, Durability, Meta, Store, StoreReader, StoreSnapshot};
+//! use datafan_store_redb::{Options, RedbStore};
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! let path = directory.path().join("store.redb");
+//! let mut store = RedbStore::open(&path, Options::default())?;
+//! let batch = Batch { meta: [(Meta::Past, Some(vec![1]))].into(), ..Batch::default() };
+//! store.commit(batch, Durability::Synced)?;
+//! store.close()?;
+//! let store = RedbStore::open(&path, Options::default())?;
+//! assert_eq!(store.reader().snapshot()?.meta(Meta::Past)?, Some(vec![1]));
+//! # Ok::<(), datafan_core::store::StoreError>(())
+//! ```
+
+mod backend;
+mod edge;
+mod faults;
+mod layout;
+mod open;
+mod overlay;
+mod snapshot;
+mod store;
+mod write;
+
+pub use faults::Faults;
+pub use open::{CHECKED_BYTES_MAX, Options};
+pub use snapshot::RedbSnapshot;
+pub use store::{LAZY_BYTES_MAX, LAZY_COMMITS_MAX, RedbReader, RedbStore};

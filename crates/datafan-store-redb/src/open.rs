@@ -1,0 +1,163 @@
+//! Opening: look before touching, then make sure of the format and of the last stop.
+
+use crate::{
+    backend::{Backend, Writes},
+    edge::{Caught, Fault, caught, damaged},
+    faults::Faults,
+    layout::{META, META_CLEAN, META_FORMAT},
+};
+use datafan_core::store::{STORE_FORMAT, StoreError};
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, TableError, WriteTransaction, backends::FileBackend,
+};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of memory for pages. 64 MiB by default: enough to keep the inner pages of a few million items;
+    /// redb's own default of 1 GiB is more than all the rest of a member takes.
+    pub cache_bytes: usize,
+    /// Faults on purpose, for tests and demos; none by default.
+    pub faults: Option<Faults>,
+}
+
+/// A file up to this length is checked at every open; a longer one if the last stop was not clean.
+pub const CHECKED_BYTES_MAX: u64 = 16 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, faults: None }
+    }
+}
+
+/// The database at `path`, new if there is none: of the format that this build knows, sound as far as it was
+/// checked, and marked as running.
+pub fn open(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
+    let opened = match fs::metadata(path) {
+        Ok(file) if file.len() > 0 => inspect(path, options).and_then(|()| reopen(path, options)),
+        Ok(_) => create(path, options),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, options),
+        Err(error) => Err(StoreError::Failed { what: error.to_string() }),
+    };
+    opened.map_err(|error| match error {
+        StoreError::InUse { .. } => StoreError::InUse { path: path.display().to_string() },
+        StoreError::Damaged { what } => damaged(format!("{}: {what}", path.display())),
+        StoreError::Failed { what } => StoreError::Failed { what: format!("{}: {what}", path.display()) },
+        error => error,
+    })
+}
+
+/// Looks at the file without changing it: redb repairs what it opens, and what it cannot repair without loss
+/// it takes back to an older state. Neither must happen to a file that is then refused.
+fn inspect(path: &Path, options: &Options) -> Result<(), StoreError> {
+    let bytes = fs::metadata(path).map_err(|error| StoreError::Failed { what: error.to_string() })?.len();
+    let mut database = database(path, options, Writes::Forgotten)?;
+    let found = caught(|| found(&database.begin_read()?))?;
+    if let Found::Sound { clean } = found
+        && (!clean || bytes < CHECKED_BYTES_MAX)
+        && !caught(|| Ok(database.get_mut().check_integrity()?))?
+    {
+        return Err(damaged("a page is not what was written"));
+    }
+    database.finish()
+}
+
+fn reopen(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
+    let database = database(path, options, writes(options))?;
+    caught(|| begin(&database))?;
+    Ok(database)
+}
+
+/// Builds a new file beside `path` and renames it when it is complete: so a stop in the middle leaves nothing
+/// at `path` that cannot be opened.
+fn create(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let database = match database(&beside, options, writes(options)) {
+        // The rest of a creation that was stopped; there is nothing in it yet.
+        Err(StoreError::Damaged { .. }) => {
+            caught(|| Ok(File::create(&beside)?.set_len(0)?))?;
+            database(&beside, options, writes(options))?
+        }
+        outcome => outcome?,
+    };
+    caught(|| {
+        begin(&database)?;
+        fs::rename(&beside, path)?;
+        // The file's name is durable once its directory is.
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(())
+    })?;
+    Ok(database)
+}
+
+fn database(path: &Path, options: &Options, writes: Writes) -> Result<Caught<Database>, StoreError> {
+    caught(|| {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let backend = Backend::new(FileBackend::new(file)?, writes)?;
+        let mut builder = Builder::new();
+        builder.set_cache_size(options.cache_bytes);
+        Ok(Caught::new(builder.create_with_backend(backend)?))
+    })
+}
+
+fn writes(options: &Options) -> Writes {
+    options.faults.clone().map_or(Writes::Through, Writes::Faulty)
+}
+
+/// What a file is.
+enum Found {
+    /// A file of redb's without a table.
+    New,
+    /// Of the format that this build knows.
+    Sound {
+        /// Whether the last stop was clean.
+        clean: bool,
+    },
+}
+
+/// Reads the format before anything else is interpreted.
+fn found(transaction: &ReadTransaction) -> Result<Found, Fault> {
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::TableDoesNotExist(_)) if transaction.list_tables()?.next().is_none() => {
+            return Ok(Found::New);
+        }
+        Err(TableError::TableDoesNotExist(_)) => return Err(damaged("not a store of datafan").into()),
+        Err(error) => return Err(error.into()),
+    };
+    let format = meta.get(META_FORMAT)?.ok_or_else(|| damaged("no format number"))?;
+    let format = <[u8; 4]>::try_from(format.value()).map_err(|_| damaged("no format number"))?;
+    match u32::from_be_bytes(format) {
+        STORE_FORMAT => Ok(Found::Sound { clean: meta.get(META_CLEAN)?.is_some() }),
+        found => Err(StoreError::Format { found }.into()),
+    }
+}
+
+/// Writes the format number into a new file and takes the mark of a clean stop away.
+fn begin(database: &Database) -> Result<(), Fault> {
+    // A file may have been put in place of the one that was looked at.
+    found(&database.begin_read()?)?;
+    let transaction = synced(database)?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(META_FORMAT, &STORE_FORMAT.to_be_bytes()[..])?;
+        meta.remove(META_CLEAN)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// A transaction whose commit is on disk with all before it, and after which a crash is repaired quickly.
+pub fn synced(database: &Database) -> Result<WriteTransaction, Fault> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(redb::Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}

@@ -1,0 +1,161 @@
+//! The writer and its readers.
+
+use crate::{
+    edge::{Caught, Edge, Fault},
+    layout::{META, META_CLEAN},
+    open::{self, Options, synced},
+    snapshot::RedbSnapshot,
+    write,
+};
+use datafan_core::store::{Batch, Durability, ShardNumber, Store, StoreError, StoreReader};
+use redb::{Database, ReadableDatabase, WriteTransaction};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// A store in one redb file. Dropping it without [`Store::close`] counts as a crash: lazy commits may be lost.
+pub struct RedbStore {
+    shared: Shared,
+    lazy: Lazy,
+}
+
+/// Takes snapshots of a [`RedbStore`] until it is closed, dropped or has failed.
+#[derive(Clone)]
+pub struct RedbReader {
+    shared: Shared,
+}
+
+/// After so many bytes of lazy commits the next one is synced: the file grows until then, as redb does not
+/// reuse pages that the last synced state needs.
+pub const LAZY_BYTES_MAX: u64 = 64 << 20;
+/// After so many lazy commits the next one is synced.
+pub const LAZY_COMMITS_MAX: u64 = 1_024;
+
+/// What was committed since the last sync.
+#[derive(Default)]
+struct Lazy {
+    commits: u64,
+    bytes: u64,
+}
+
+#[derive(Clone)]
+struct Shared {
+    edge: Edge,
+    /// `None` once closed. Written at the end only, so nobody ever waits for this lock.
+    database: Arc<RwLock<Option<Caught<Database>>>>,
+}
+
+impl RedbStore {
+    /// Opens the store in the file `path`, or makes a new one there; its directory must exist.
+    ///
+    /// Fails, without a change of the file, with [`StoreError::InUse`] if another handle has it open, with
+    /// [`StoreError::Format`] if a build with another format wrote it, and with [`StoreError::Damaged`] if it
+    /// is no store or does not pass the checks. With [`StoreError::Failed`] if the system refuses.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let database = open::open(path.as_ref(), &options)?;
+        let database = Arc::new(RwLock::new(Some(database)));
+        Ok(Self { shared: Shared { edge: Edge::default(), database }, lazy: Lazy::default() })
+    }
+
+    /// One synced transaction that does `work`.
+    fn sync_with(
+        &mut self,
+        work: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        self.shared.with(|database| {
+            let transaction = synced(database)?;
+            work(&transaction)?;
+            Ok(transaction.commit()?)
+        })?;
+        self.lazy = Lazy::default();
+        Ok(())
+    }
+
+    /// One transaction that does `work` and wrote so many bytes; synced if too much would hang on the next sync.
+    fn lazily<T>(
+        &mut self,
+        bytes: u64,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let commits = self.lazy.commits + 1;
+        let bytes = self.lazy.bytes + bytes;
+        let is_full = commits > LAZY_COMMITS_MAX || bytes > LAZY_BYTES_MAX;
+        let done = self.shared.with(|database| {
+            let mut transaction = synced(database)?;
+            if !is_full {
+                // Nothing to be repaired quickly: a crash goes back to the last synced commit.
+                transaction.set_quick_repair(false);
+                transaction.set_durability(redb::Durability::None)?;
+            }
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })?;
+        self.lazy = if is_full { Lazy::default() } else { Lazy { commits, bytes } };
+        Ok(done)
+    }
+}
+
+impl Store for RedbStore {
+    type Reader = RedbReader;
+
+    fn reader(&self) -> RedbReader {
+        RedbReader { shared: self.shared.clone() }
+    }
+
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        match durability {
+            Durability::Synced => self.sync_with(|transaction| write::apply(transaction, &batch)),
+            Durability::Lazy => {
+                self.lazily(write::bytes_of(&batch), |transaction| write::apply(transaction, &batch))
+            }
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        if self.lazy.commits == 0 {
+            return self.shared.with(|_| Ok(()));
+        }
+        self.sync_with(|_| Ok(()))
+    }
+
+    fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError> {
+        self.lazily(0, |transaction| write::erase(transaction, shard, rows))
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        self.sync_with(|transaction| {
+            transaction.open_table(META)?.insert(META_CLEAN, &[][..])?;
+            Ok(())
+        })?;
+        self.shared.take().map_or(Ok(()), Caught::finish)
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        drop(self.shared.take());
+    }
+}
+
+impl StoreReader for RedbReader {
+    type Snapshot = RedbSnapshot;
+
+    fn snapshot(&self) -> Result<RedbSnapshot, StoreError> {
+        self.shared.with(|database| Ok(RedbSnapshot::new(database.begin_read()?, self.shared.edge.clone())))
+    }
+}
+
+impl Shared {
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(StoreError::Stopped)?;
+        self.edge.run(|| work(database))
+    }
+
+    fn take(&self) -> Option<Caught<Database>> {
+        self.edge.stop();
+        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
