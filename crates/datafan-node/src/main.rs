@@ -1,0 +1,3 @@
+//! The binary `datafan`.
+
+fn main() {}
