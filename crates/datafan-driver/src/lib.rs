@@ -1,1 +1,34 @@
-//! To be written.
+//! The driver: one thread that owns a datafan engine, and the handle that everybody else talks to it through.
+//!
+//! Any store, any connector, any async runtime or none. [`start`] opens the engine, lets the caller make the
+//! connector, starts the thread and gives a [`Handle`]. What waits together is handled and committed together, so
+//! many writers at once cost one commit (*group commit*).
+//!
+//! What this is not: a member ready to run. `datafan-node` puts a disk and a network under it.
+
+mod board;
+mod changes;
+mod clock;
+mod codec;
+mod error;
+mod handle;
+mod member;
+mod outgoing;
+mod queue;
+mod reads;
+mod start;
+mod timers;
+mod trace;
+mod wait;
+
+pub use board::Life;
+pub use changes::Changes;
+pub use codec::{Codec, CodecError, Json};
+pub use datafan_core::{
+    engine::{Committed, Config, Outcome, Stats, Status, Write},
+    read::{Entry, Items, KeyRange, Snapshot},
+};
+pub use error::{CommitError, ReadError, StartError, StopReason, TimedOut, WaitError, Written};
+pub use handle::{Handle, Traffic};
+pub use start::start;
+pub use wait::Wait;

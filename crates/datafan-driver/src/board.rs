@@ -1,0 +1,106 @@
+//! What the driver's thread shows to everybody, and the bell that rings when it changes.
+
+use crate::{
+    error::{StopReason, WaitError},
+    queue::Queue,
+};
+use datafan_core::{id::MemberId, time::Timestamp};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Whether a member works.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It works.
+    Running,
+    /// Its thread has ended and its store is closed.
+    Stopped(StopReason),
+}
+
+/// What the thread and the handles share.
+pub struct Shared {
+    /// The way to the thread.
+    pub queue: Arc<Queue>,
+    board: Mutex<Board>,
+    /// Rings after each change of the board. Waiting callers look at the board, so that nothing depends on how
+    /// often they were woken.
+    bell: watch::Sender<()>,
+}
+
+/// What is shown.
+pub struct Board {
+    /// Timestamps of the visible heads; written after the store, so who sees one here can read its data.
+    heads: HashMap<MemberId, Timestamp>,
+    /// Counts changes of `heads`.
+    n_changes: u64,
+    /// Peers that count as up.
+    pub links: usize,
+    /// Whether the member works.
+    pub life: Life,
+}
+
+impl Shared {
+    /// Begins with the heads that a store holds.
+    pub fn new(heads: impl IntoIterator<Item = (MemberId, Timestamp)>) -> Self {
+        let heads = heads.into_iter().collect();
+        let board = Board { heads, n_changes: 0, links: 0, life: Life::Running };
+        Self { queue: Arc::new(Queue::new()), board: Mutex::new(board), bell: watch::Sender::new(()) }
+    }
+
+    /// The board; locked for a look or a small change.
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        // No change of it can be left half done.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the board and rings.
+    pub fn change(&self, change: impl FnOnce(&mut Board)) {
+        change(&mut self.board());
+        self.bell.send_modify(|()| {});
+    }
+
+    /// Waits until the board is as wanted. Whatever happened before the call counts; nothing is missed.
+    pub async fn until(&self, wanted: impl Fn(&Board) -> bool) -> Result<(), WaitError> {
+        let mut bell = self.bell.subscribe();
+        loop {
+            // Heard before looking: what changes after the look rings again.
+            bell.borrow_and_update();
+            if wanted(&self.board()) {
+                return Ok(());
+            }
+            if let Life::Stopped(reason) = &self.board().life {
+                return Err(WaitError::Stopped { reason: reason.clone() });
+            }
+            bell.changed().await.expect("the sender is ours");
+        }
+    }
+
+    /// Waits until the member has stopped, and says why it did.
+    pub async fn stopped(&self) -> StopReason {
+        match self.until(|_| false).await {
+            Err(WaitError::Stopped { reason }) => reason,
+            other => unreachable!("never reached and without a limit: {other:?}"),
+        }
+    }
+}
+
+impl Board {
+    /// Notes heads that moved; 0 for a shard that was dropped.
+    pub fn moved(&mut self, heads: impl IntoIterator<Item = (MemberId, Timestamp)>) {
+        self.heads.extend(heads);
+        self.n_changes += 1;
+    }
+
+    /// The timestamp of an owner's head; 0 for none.
+    pub fn head(&self, owner: &MemberId) -> Timestamp {
+        self.heads.get(owner).copied().unwrap_or_default()
+    }
+
+    /// Changes of heads so far.
+    pub fn n_changes(&self) -> u64 {
+        self.n_changes
+    }
+}

@@ -1,0 +1,342 @@
+//! The handle: what everybody but the driver's thread uses of a member.
+
+use crate::{
+    board::{Life, Shared},
+    changes::Changes,
+    clock,
+    codec::{Codec, Json},
+    error::{CommitError, StopReason, TimedOut, WaitError, Written},
+    queue::{Request, Waiting},
+};
+use datafan_core::{
+    connector::Address,
+    engine::{Command, Committed, Outcome, Stats, Status, Write},
+    id::{MemberId, MeshId, Name},
+    item::Key,
+    store::StoreReader,
+    time::Timestamp,
+};
+use serde::Serialize;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// A running member. Clones are the same member; any thread may use them.
+///
+/// **Futures** work in every async runtime; [`crate::Wait`] blocks on them without one. Nothing happens before a
+/// future is first polled. One that is dropped while it waits for room in the queue has written nothing; dropped
+/// later, the write goes on and its result is lost.
+///
+/// **The end**: [`Handle::stop`] stops the member and waits until its store is closed. Dropping the last handle
+/// asks for the same and waits for nothing.
+pub struct Handle<R: StoreReader> {
+    pub(crate) inner: Arc<Inner<R>>,
+}
+
+pub(crate) struct Inner<R> {
+    pub shared: Arc<Shared>,
+    pub reader: R,
+    pub id: MemberId,
+    pub mesh: MeshId,
+    /// Taken by the first `stop`.
+    pub thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Bytes of messages on all links since the start, as the connector counts them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Traffic {
+    /// Sent.
+    pub sent: u64,
+    /// Received.
+    pub received: u64,
+}
+
+impl<R: StoreReader> Handle<R> {
+    /// Who this member is.
+    pub fn id(&self) -> MemberId {
+        self.inner.id
+    }
+
+    /// The mesh that it belongs to.
+    pub fn mesh(&self) -> MeshId {
+        self.inner.mesh
+    }
+
+    /// Sets the value of a key. Done when it is on this member's disk.
+    ///
+    /// # Errors
+    /// [`CommitError`] says whether anything was written and whether to try again.
+    pub async fn put(&self, key: impl AsRef<str>, value: impl AsRef<[u8]>) -> Result<Committed, CommitError> {
+        self.commit(vec![put(key.as_ref(), value.as_ref(), None)?]).await
+    }
+
+    /// As [`Handle::put`], for an item that ends to be visible everywhere when `lifetime` has passed.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn put_for(
+        &self,
+        key: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+        lifetime: Duration,
+    ) -> Result<Committed, CommitError> {
+        let micros = u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX);
+        let expiry = Timestamp(clock::wall().0.saturating_add(micros));
+        self.commit(vec![put(key.as_ref(), value.as_ref(), Some(expiry))?]).await
+    }
+
+    /// As [`Handle::put`], for a typed value, as JSON.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn put_json<T>(&self, key: impl AsRef<str>, value: &T) -> Result<Committed, CommitError>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.put_as::<Json, T>(key, value).await
+    }
+
+    /// As [`Handle::put`], for a typed value in a format of one's own.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn put_as<C, T>(&self, key: impl AsRef<str>, value: &T) -> Result<Committed, CommitError>
+    where
+        C: Codec,
+        T: Serialize + ?Sized,
+    {
+        // Encoded before anything waits: the future then holds no reference to a value that may not be `Sync`.
+        let write = C::encode(value).map_err(CommitError::from);
+        let write = write.and_then(|bytes| put(key.as_ref(), &bytes, None));
+        self.commit(vec![write?]).await
+    }
+
+    /// Removes a key. A key that is not there changes nothing: then `changed` is 0.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn delete(&self, key: impl AsRef<str>) -> Result<Committed, CommitError> {
+        self.commit(vec![Write::Delete { key: Key::new(key)? }]).await
+    }
+
+    /// Applies writes as a whole: every reader everywhere sees all of them or none. Of several writes of one key
+    /// the last one wins. Done when they are on this member's disk.
+    ///
+    /// Waits while the queue is full, and while the member's own shard is not confirmed; [`Handle::within`] bounds
+    /// both.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
+        self.command(Command::Commit(writes)).await
+    }
+
+    /// Lets a member into the mesh. Needs the authority's key.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn admit(&self, id: MemberId, name: Name) -> Result<Committed, CommitError> {
+        self.command(Command::Admit { id, name }).await
+    }
+
+    /// Ends a membership, for ever. Needs the authority's key.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn revoke(&self, id: MemberId, outcome: Outcome) -> Result<Committed, CommitError> {
+        self.command(Command::Revoke { id, outcome }).await
+    }
+
+    /// Dials `address` now and remembers it for later. Done when it is remembered; [`Handle::wait_links`] waits for
+    /// links, [`Handle::status`] shows each dial's last error.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`]; addresses count as written.
+    pub async fn connect(
+        &self,
+        address: impl Into<Address>,
+        expected: Option<MemberId>,
+    ) -> Result<(), CommitError> {
+        self.command(Command::Connect { address: address.into(), expected }).await.map(drop)
+    }
+
+    /// Tells the mesh where this member can be dialled. Written only when it differs from what is told already.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn publish(&self, addresses: Vec<Address>) -> Result<(), CommitError> {
+        self.command(Command::Publish(addresses)).await.map(drop)
+    }
+
+    /// The member at this moment, after all that this handle asked for before.
+    ///
+    /// # Errors
+    /// When the member stopped.
+    pub async fn status(&self) -> Result<Status, WaitError> {
+        self.ask(Request::Status).await
+    }
+
+    /// The engine's counters.
+    ///
+    /// # Errors
+    /// When the member stopped.
+    pub async fn stats(&self) -> Result<Stats, WaitError> {
+        self.ask(Request::Stats).await.map(|(stats, _)| stats)
+    }
+
+    /// Bytes of messages on all links.
+    ///
+    /// # Errors
+    /// When the member stopped.
+    pub async fn traffic(&self) -> Result<Traffic, WaitError> {
+        self.ask(Request::Stats).await.map(|(_, traffic)| traffic)
+    }
+
+    /// Notices when a head of any owner moves, from now on.
+    pub fn changes(&self) -> Changes {
+        Changes::new(self.inner.shared.clone(), None)
+    }
+
+    /// Notices when the head of `owner` moves, from now on.
+    pub fn changes_of(&self, owner: &MemberId) -> Changes {
+        Changes::new(self.inner.shared.clone(), Some(*owner))
+    }
+
+    /// Resolves when the visible head of `owner` is at or past `timestamp`: a commit with that timestamp, made
+    /// anywhere, can then be read here.
+    ///
+    /// # Errors
+    /// When the member stopped.
+    pub async fn wait_for(&self, owner: &MemberId, timestamp: Timestamp) -> Result<(), WaitError> {
+        self.inner.shared.until(|board| board.head(owner) >= timestamp).await
+    }
+
+    /// Resolves when at least `links` links are up.
+    ///
+    /// # Errors
+    /// When the member stopped.
+    pub async fn wait_links(&self, links: usize) -> Result<(), WaitError> {
+        self.inner.shared.until(|board| board.links >= links).await
+    }
+
+    /// Gives up on `future`, one of this handle's, when `limit` has passed: `handle.within(limit, handle.put(..))`.
+    /// The error names what writes wait for. The driver's thread keeps the time, so it needs no runtime; what was
+    /// asked for goes on.
+    ///
+    /// # Errors
+    /// Those of `future`, and [`TimedOut`] as one of them.
+    pub async fn within<T, E: From<TimedOut>>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let (alarm, mut rings) = oneshot::channel();
+        // A time beyond the end of the clock never comes; a stopped member ends `future` itself.
+        if let Some(at) = Instant::now().checked_add(limit) {
+            drop(self.inner.shared.queue.request(Request::Timer(at, alarm)));
+        }
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(result) = future.as_mut().poll(context) {
+                return Poll::Ready(result);
+            }
+            if rings.is_terminated() {
+                return Poll::Pending;
+            }
+            match pin!(&mut rings).poll(context) {
+                Poll::Ready(Ok(own)) => Poll::Ready(Err(TimedOut { within: limit, own }.into())),
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Whether the member works, and if not, why.
+    pub fn life(&self) -> Life {
+        self.inner.shared.board().life.clone()
+    }
+
+    /// Resolves when the member has stopped, for whatever reason.
+    pub async fn stopped(&self) -> StopReason {
+        self.inner.shared.stopped().await
+    }
+
+    /// Stops the member: what was asked before is done, links and store are closed, the thread has ended when this
+    /// resolves. Stopping again gives the same answer.
+    ///
+    /// # Errors
+    /// If the member did not stop cleanly.
+    pub async fn stop(&self) -> Result<(), StopReason> {
+        // A closed queue means that it is stopping already.
+        drop(self.inner.shared.queue.request(Request::Stop));
+        let reason = self.stopped().await;
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The stop was the last thing that the thread said: joining waits for nothing. It catches its own panics.
+        drop(thread.map(JoinHandle::join));
+        match reason {
+            StopReason::Asked => Ok(()),
+            failed => Err(failed),
+        }
+    }
+
+    async fn command(&self, command: Command) -> Result<Committed, CommitError> {
+        let queue = &self.inner.shared.queue;
+        let Some(permit) = queue.permit(&command).await else { return Err(self.never_queued().await) };
+        let (reply, answer) = oneshot::channel();
+        if queue.request(Request::Command(Waiting { reply, permit }, command)).is_err() {
+            return Err(self.never_queued().await);
+        }
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.never_answered().await),
+        }
+    }
+
+    async fn never_queued(&self) -> CommitError {
+        CommitError::Stopped { reason: self.stopped().await, written: Written::No }
+    }
+
+    async fn never_answered(&self) -> CommitError {
+        let reason = self.stopped().await;
+        // A clean stop answers every command that was carried out; after a failure nobody knows.
+        let written = if reason == StopReason::Asked { Written::No } else { Written::Maybe };
+        CommitError::Stopped { reason, written }
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, WaitError> {
+        let (reply, answer) = oneshot::channel();
+        drop(self.inner.shared.queue.request(question(reply)));
+        match answer.await {
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(WaitError::Stopped { reason: self.stopped().await }),
+        }
+    }
+}
+
+fn put(key: &str, value: &[u8], expiry: Option<Timestamp>) -> Result<Write, CommitError> {
+    Ok(Write::Put { key: Key::new(key)?, value: value.into(), expiry })
+}
+
+impl<R: StoreReader> Clone for Handle<R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<R: StoreReader> std::fmt::Debug for Handle<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Handle({:?})", self.inner.id)
+    }
+}
+
+impl<R> Drop for Inner<R> {
+    fn drop(&mut self) {
+        drop(self.shared.queue.request(Request::Stop));
+    }
+}

@@ -1,0 +1,250 @@
+//! The thread's body: gather what waits, hand it to the engine at once, carry out what it wants.
+
+use crate::{
+    board::Shared,
+    clock::Clock,
+    error::CommitError,
+    handle::Traffic,
+    outgoing::Outgoing,
+    queue::{Entry, Request, Waiting},
+    timers::Timers,
+    trace,
+};
+use datafan_core::{
+    connector::{Connector, Event, Receipt},
+    engine::{Answer, Command, Effect, Engine, Input, Outbox, Stats, Status, Ticket},
+    id::MemberId,
+    store::{Store, StoreError},
+    time::Timestamp,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::oneshot;
+
+/// A running member: all that the thread owns.
+pub struct Member<S: Store, C> {
+    engine: Engine<S>,
+    outgoing: Outgoing<C>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    out: Outbox,
+    /// Callers whose commands the engine holds.
+    tickets: BTreeMap<Ticket, Waiting>,
+    n_tickets: u64,
+    timers: Timers,
+    /// Peers that count as up.
+    ready: BTreeSet<MemberId>,
+    /// What the engine must be told next: lanes that became full while its effects were carried out.
+    told_next: Vec<Input>,
+    links: trace::Links,
+}
+
+/// What one gathering brought.
+#[derive(Default)]
+struct Gathered {
+    inputs: Vec<Input>,
+    /// Dropped when the engine has taken the inputs in: peers may then send more.
+    receipts: Vec<Receipt>,
+    /// Answered when the engine has taken the inputs in, so that a caller sees what it did before it asked.
+    questions: Vec<Question>,
+    stop: bool,
+}
+
+enum Question {
+    Status(oneshot::Sender<Status>),
+    Stats(oneshot::Sender<(Stats, Traffic)>),
+}
+
+impl<S: Store, C: Connector> Member<S, C> {
+    /// A member that begins to work when it is run.
+    pub fn new(engine: Engine<S>, connector: C, shared: Arc<Shared>, clock: Clock) -> Self {
+        Self {
+            engine,
+            outgoing: Outgoing::new(connector),
+            shared,
+            clock,
+            out: Outbox::new(),
+            tickets: BTreeMap::new(),
+            n_tickets: 0,
+            timers: Timers::default(),
+            ready: BTreeSet::new(),
+            told_next: Vec::new(),
+            links: trace::Links::default(),
+        }
+    }
+
+    /// Works until it is asked to stop, then closes the store cleanly.
+    ///
+    /// # Errors
+    /// If the store fails. Nothing that was not acknowledged may be relied on then.
+    pub fn run(mut self) -> Result<(), StoreError> {
+        let worked = self.work();
+        // First the peers: with the store gone nobody would answer them.
+        self.outgoing.connector().stop();
+        worked?;
+        self.engine.close()
+    }
+
+    fn work(&mut self) -> Result<(), StoreError> {
+        loop {
+            let mut gathered = self.gather();
+            self.tell(mem::take(&mut gathered.inputs))?;
+            drop(gathered.receipts);
+            gathered.questions.into_iter().for_each(|question| self.answer(question));
+            self.ring();
+            if gathered.stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for something to do and sorts what came.
+    fn gather(&mut self) -> Gathered {
+        let entries = self.shared.queue.gather(self.next_wake());
+        let mut gathered = Gathered { inputs: mem::take(&mut self.told_next), ..Gathered::default() };
+        for entry in entries {
+            match entry {
+                Entry::Event(event) => self.on_event(event, &mut gathered),
+                Entry::Request(request) => self.on_request(request, &mut gathered),
+            }
+            if gathered.stop {
+                // What came later is told so when the queue closes.
+                break;
+            }
+        }
+        gathered
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        if !self.told_next.is_empty() {
+            return Some(Instant::now());
+        }
+        let engine = self.clock.instant(self.engine.next_wake());
+        engine.into_iter().chain(self.timers.next()).min()
+    }
+
+    fn on_event(&mut self, event: Event, gathered: &mut Gathered) {
+        let input = match event {
+            Event::LinkUp { peer, address, local: _, direction } => {
+                Input::LinkUp { peer, address, direction }
+            }
+            Event::LinkDown { peer, reason } => {
+                self.outgoing.forget(peer);
+                if self.ready.remove(&peer) {
+                    self.shared.change(|board| board.links = self.ready.len());
+                }
+                Input::LinkDown { peer, reason }
+            }
+            Event::Received { from, bytes, receipt } => {
+                gathered.receipts.push(receipt);
+                Input::Message { from, bytes }
+            }
+            Event::Room { peer, lane } => match self.outgoing.flush(peer, lane) {
+                Some(input) => input,
+                None => return,
+            },
+            Event::DialFailed { address, expected, error } => Input::DialFailed { address, expected, error },
+        };
+        gathered.inputs.push(input);
+    }
+
+    fn on_request(&mut self, request: Request, gathered: &mut Gathered) {
+        match request {
+            Request::Command(waiting, command) => gathered.inputs.push(self.command(waiting, command)),
+            Request::Status(reply) => gathered.questions.push(Question::Status(reply)),
+            Request::Stats(reply) => gathered.questions.push(Question::Stats(reply)),
+            Request::Timer(at, alarm) => self.timers.add(at, alarm),
+            Request::Stop => gathered.stop = true,
+        }
+    }
+
+    fn command(&mut self, waiting: Waiting, command: Command) -> Input {
+        self.n_tickets += 1;
+        let ticket = Ticket(self.n_tickets);
+        self.tickets.insert(ticket, waiting);
+        Input::Command { ticket, command }
+    }
+
+    /// Hands `inputs` to the engine as one, and carries out what it wants: what may go at once first, then, when
+    /// all is on disk, what had to wait for it.
+    fn tell(&mut self, mut inputs: Vec<Input>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        if self.engine.next_wake() <= now.time {
+            inputs.push(Input::Wake);
+        }
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let _entered = trace::span(&inputs).entered();
+        inputs.iter().for_each(|input| self.links.input(input));
+        self.engine.handle(now, inputs, &mut self.out)?;
+        self.carry_out();
+        if self.out.wants_sync {
+            self.engine.sync(&mut self.out)?;
+            self.out.wants_sync = false;
+            self.carry_out();
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self) {
+        let mut applied: Vec<(MemberId, Timestamp)> = Vec::new();
+        let mut answers = Vec::new();
+        for effect in mem::take(&mut self.out.now) {
+            self.links.effect(&effect);
+            match effect {
+                Effect::Send { to, frame } => self.told_next.extend(self.outgoing.send(to, frame)),
+                Effect::Dial { address, expected } => self.outgoing.connector().dial(address, expected),
+                Effect::Close { peer, reason } => self.outgoing.connector().close(peer, &reason),
+                Effect::Answer { ticket, answer } => answers.push((ticket, answer)),
+                Effect::Applied { owner, timestamp } => applied.push((owner, timestamp)),
+                Effect::Ready { peer } => {
+                    self.ready.insert(peer);
+                    self.shared.change(|board| board.links = self.ready.len());
+                }
+                // Said by the trace above; the engine's status and counters keep it.
+                Effect::Alarm(_) => {}
+            }
+        }
+        if !applied.is_empty() {
+            self.shared.change(|board| board.moved(applied));
+        }
+        // Last, so that who has an answer sees its commit on the board.
+        for (ticket, answer) in answers {
+            let Waiting { reply, permit } = self.tickets.remove(&ticket).expect("one answer per ticket");
+            // The caller may be gone: the write went on without it.
+            let _ = reply.send(match answer {
+                Answer::Committed(committed) => Ok(committed),
+                Answer::Refused(error) => Err(CommitError::Refused(error)),
+            });
+            drop(permit);
+        }
+    }
+
+    /// Answers a question; whoever asked may be gone.
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Status(reply) => drop(reply.send(self.engine.status())),
+            Question::Stats(reply) => {
+                let (sent, received) = self.outgoing.connector().traffic();
+                let traffic = Traffic { sent, received };
+                drop(reply.send((self.engine.stats().clone(), traffic)));
+            }
+        }
+    }
+
+    /// Tells callers whose time is over what their writes wait for.
+    fn ring(&mut self) {
+        let due = self.timers.due(Instant::now());
+        if !due.is_empty() {
+            let own = self.engine.status().own;
+            for alarm in due {
+                let _ = alarm.send(own);
+            }
+        }
+    }
+}

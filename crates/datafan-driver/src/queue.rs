@@ -1,0 +1,189 @@
+//! What waits for the driver's thread: events of the connector and requests of callers, in the order they came.
+
+use crate::{error::CommitError, handle::Traffic, timers::Alarm};
+use datafan_core::{
+    connector::{Event, Inbox},
+    engine::{Command, Committed, Stats, Status, Write},
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// The queue. Requests take permits before they enter, events are bounded by their connector through receipts.
+pub struct Queue {
+    content: Mutex<Content>,
+    /// Signalled when something enters.
+    entered: Condvar,
+    room: Arc<Semaphore>,
+}
+
+struct Content {
+    waiting: VecDeque<Entry>,
+    /// Nothing enters any more.
+    closed: bool,
+}
+
+/// One thing that waits.
+pub enum Entry {
+    /// From the connector.
+    Event(Event),
+    /// From a caller.
+    Request(Request),
+}
+
+/// What a caller asks of the driver's thread.
+pub enum Request {
+    /// For the engine.
+    Command(Waiting, Command),
+    /// The engine's status.
+    Status(oneshot::Sender<Status>),
+    /// The engine's counters and the connector's.
+    Stats(oneshot::Sender<(Stats, Traffic)>),
+    /// To be told when a time is over.
+    Timer(Instant, Alarm),
+    /// To stop after all that came before.
+    Stop,
+}
+
+/// A caller whose command is under way.
+pub struct Waiting {
+    /// Where the answer goes. The caller may be gone.
+    pub reply: oneshot::Sender<Result<Committed, CommitError>>,
+    /// Its place in the bound on commands; given back when the command is answered, however late.
+    pub permit: Permit,
+}
+
+/// A place in the queue's bound.
+pub struct Permit(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+impl Queue {
+    /// An empty queue.
+    pub fn new() -> Self {
+        let content = Content { waiting: VecDeque::new(), closed: false };
+        let room = Arc::new(Semaphore::new(ROOM_PERMITS as usize));
+        Self { content: Mutex::new(content), entered: Condvar::new(), room }
+    }
+
+    /// Waits until `command` fits into the bound; `None` when the queue is closed.
+    pub async fn permit(&self, command: &Command) -> Option<Permit> {
+        let permit = self.room.clone().acquire_many_owned(permits(command)).await;
+        permit.ok().map(Permit)
+    }
+
+    /// Lets `request` in; it comes back when the queue is closed.
+    pub fn request(&self, request: Request) -> Result<(), Request> {
+        match self.enter(Entry::Request(request)) {
+            Ok(()) => Ok(()),
+            Err(Entry::Request(request)) => Err(request),
+            Err(Entry::Event(_)) => unreachable!("what comes back is what was sent"),
+        }
+    }
+
+    /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
+    /// bounds.
+    pub fn gather(&self, until: Option<Instant>) -> Vec<Entry> {
+        let mut content = self.content();
+        while content.waiting.is_empty() {
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => {
+                    content = self.entered.wait(content).unwrap_or_else(PoisonError::into_inner);
+                }
+                Some(left) if left.is_zero() => break,
+                Some(left) => {
+                    let woken = self.entered.wait_timeout(content, left);
+                    content = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+        content.take()
+    }
+
+    /// Lets nothing in any more, wakes whoever waits for room, and gives what was not handled.
+    pub fn close(&self) -> VecDeque<Entry> {
+        self.room.close();
+        let mut content = self.content();
+        content.closed = true;
+        std::mem::take(&mut content.waiting)
+    }
+
+    fn enter(&self, entry: Entry) -> Result<(), Entry> {
+        let mut content = self.content();
+        if content.closed {
+            return Err(entry);
+        }
+        content.waiting.push_back(entry);
+        self.entered.notify_one();
+        Ok(())
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        // A push or pop cannot be left half done.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn take(&mut self) -> Vec<Entry> {
+        let mut bytes = 0;
+        let mut fits = |entry: &Entry| {
+            let fits = bytes < GATHER_BYTES_MAX;
+            bytes += entry_bytes(entry);
+            fits
+        };
+        let n = self.waiting.iter().take(GATHER_ENTRIES_MAX).take_while(|entry| fits(entry)).count();
+        self.waiting.drain(..n).collect()
+    }
+}
+
+fn entry_bytes(entry: &Entry) -> usize {
+    match entry {
+        Entry::Event(Event::Received { bytes, .. }) => bytes.len(),
+        Entry::Request(Request::Command(_, command)) => command_bytes(command),
+        Entry::Event(_) | Entry::Request(_) => 0,
+    }
+}
+
+fn command_bytes(command: &Command) -> usize {
+    match command {
+        Command::Commit(writes) => writes.iter().map(|write| write.bytes() + WRITE_OVERHEAD_BYTES).sum(),
+        _ => 0,
+    }
+}
+
+/// How much of the bound a command takes.
+fn permits(command: &Command) -> u32 {
+    match command {
+        // Clamped, so that a commit over the limits gets through to the engine, which refuses it by name.
+        Command::Commit(_) => {
+            let kibibytes = u32::try_from(command_bytes(command) >> 10).unwrap_or(u32::MAX);
+            kibibytes.clamp(COMMAND_PERMITS_MIN, ROOM_PERMITS)
+        }
+        Command::Admit { .. } | Command::Revoke { .. } => COMMAND_PERMITS_MIN,
+        // Answered at once. A writer may wait for the very link that this dials.
+        Command::Publish(_) | Command::Connect { .. } => 0,
+    }
+}
+
+/// Most bytes of commands and messages that are handled together, but for the last one.
+const GATHER_BYTES_MAX: usize = 16 << 20;
+/// Most commands, messages and events that are handled together.
+const GATHER_ENTRIES_MAX: usize = 4_096;
+/// The bound on commands that wait or are under way, in KiB: two full gatherings, so that one fills while the other
+/// is written.
+const ROOM_PERMITS: u32 = 2 * (GATHER_BYTES_MAX >> 10) as u32;
+/// What a small command takes: as many of them fit as two gatherings hold.
+const COMMAND_PERMITS_MIN: u32 = ROOM_PERMITS / (2 * GATHER_ENTRIES_MAX as u32);
+/// What a write takes in memory beyond its key and value.
+const WRITE_OVERHEAD_BYTES: usize = size_of::<Write>() + 32;
+
+const _: () = assert!(COMMAND_PERMITS_MIN > 0);
+
+impl Inbox for Queue {
+    fn push(&self, event: Event) {
+        // After the end nobody looks: dropping an event runs its receipt.
+        drop(self.enter(Entry::Event(event)));
+    }
+}

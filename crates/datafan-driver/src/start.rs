@@ -1,0 +1,97 @@
+//! Starting a member.
+
+use crate::{
+    board::{Life, Shared},
+    clock::{self, Clock},
+    error::{StartError, StopReason},
+    handle::{Handle, Inner},
+    member::Member,
+};
+use datafan_core::{
+    connector::{Connector, Inbox},
+    engine::{Config, Engine, OpenError},
+    identity::Strict,
+    read::Snapshot,
+    store::{Store, StoreError, StoreReader},
+};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+    thread,
+};
+use tracing::{Span, error, info, info_span};
+
+/// Opens the engine of `config` on `store`, asks `connect` for the connector, and starts the member's thread.
+///
+/// `seed` decides what the engine draws by lot (jitter); take it from the system's randomness. `connect` gets the
+/// inbox that the connector pushes into; it runs on the calling thread.
+///
+/// # Errors
+/// See [`StartError`]; nothing runs then.
+pub fn start<S, C, E>(
+    config: Config,
+    seed: u64,
+    store: S,
+    connect: impl FnOnce(Arc<dyn Inbox>) -> Result<C, E>,
+) -> Result<Handle<S::Reader>, StartError<E>>
+where
+    S: Store,
+    C: Connector,
+{
+    let clock = Clock::new();
+    let (id, mesh) = (config.member.id(), config.mesh);
+    let span = info_span!("member", id = id.short(), name = %config.name);
+    let engine = Engine::open(config, seed, Box::new(Strict), store, clock.now())?;
+    let reader = engine.reader();
+    let snapshot = reader.snapshot().map_err(OpenError::Store)?;
+    let heads = Snapshot::new(snapshot, mesh, clock::wall()).heads().map_err(OpenError::Store)?;
+    let shared = Arc::new(Shared::new(heads.into_iter().map(|head| (head.owner, head.timestamp))));
+    let connector = match connect(shared.queue.clone()) {
+        Ok(connector) => connector,
+        Err(error) => {
+            // The caller's error is the one to report; a store that fails too says so when it is opened next.
+            drop(engine.close());
+            return Err(StartError::Connector(error));
+        }
+    };
+    let member = Member::new(engine, connector, shared.clone(), clock);
+    let ends = shared.clone();
+    let thread = thread::Builder::new().name(format!("datafan-{}", id.short()));
+    let thread = thread.spawn(move || run(member, &ends, &span)).map_err(StartError::Thread)?;
+    Ok(Handle { inner: Arc::new(Inner { shared, reader, id, mesh, thread: Mutex::new(Some(thread)) }) })
+}
+
+/// The thread: the member, and the news of its end.
+fn run<S: Store, C: Connector>(member: Member<S, C>, shared: &Shared, span: &Span) {
+    let _entered = span.enter();
+    info!("member started");
+    // Whatever the member owned is gone after a panic; what is left was made to be seen at any moment.
+    let reason = match catch_unwind(AssertUnwindSafe(|| member.run())) {
+        Ok(ended) => reason(ended),
+        Err(panic) => StopReason::Panicked { what: text(&*panic) },
+    };
+    match &reason {
+        StopReason::Asked => info!("member stopped"),
+        failed => error!(reason = %failed, "member stopped"),
+    }
+    // Nothing enters any more; whoever still waits is told when the entries go.
+    let unhandled = shared.queue.close();
+    shared.change(|board| {
+        board.links = 0;
+        board.life = Life::Stopped(reason);
+    });
+    drop(unhandled);
+}
+
+fn reason(ended: Result<(), StoreError>) -> StopReason {
+    match ended {
+        Ok(()) => StopReason::Asked,
+        Err(error) => StopReason::Store(error),
+    }
+}
+
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| String::from(*text));
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".into())
+}

@@ -1,0 +1,124 @@
+//! What the driver says to `tracing`: one line per input and per effect. Short ids, sizes, never a value.
+
+use datafan_core::{
+    engine::{Answer, Command, Effect, Input, Write},
+    id::MemberId,
+};
+use std::collections::BTreeMap;
+use tracing::{Span, debug, debug_span, error, info, trace};
+
+/// One span per link, from up to down: what comes and goes over it is said inside.
+#[derive(Default)]
+pub struct Links(BTreeMap<MemberId, Span>);
+
+impl Links {
+    /// Says what came in.
+    pub fn input(&mut self, input: &Input) {
+        if let Input::LinkUp { peer, direction, .. } = input {
+            self.0.insert(*peer, debug_span!("link", peer = peer.short(), ?direction));
+        }
+        match peer_of(input) {
+            Some(peer) => self.within(&peer, || say_input(input)),
+            None => say_input(input),
+        }
+        if let Input::LinkDown { peer, .. } = input {
+            self.0.remove(peer);
+        }
+    }
+
+    /// Says what is carried out.
+    pub fn effect(&self, effect: &Effect) {
+        match effect {
+            Effect::Send { to: peer, .. } | Effect::Close { peer, .. } | Effect::Ready { peer } => {
+                self.within(peer, || say_effect(effect));
+            }
+            Effect::Dial { .. } | Effect::Answer { .. } | Effect::Applied { .. } | Effect::Alarm(_) => {
+                say_effect(effect);
+            }
+        }
+    }
+
+    fn within(&self, peer: &MemberId, say: impl FnOnce()) {
+        match self.0.get(peer) {
+            Some(span) => span.in_scope(say),
+            None => say(),
+        }
+    }
+}
+
+/// The span of a call of the engine: `commit` where callers wait for it, `apply` where messages came.
+pub fn span(inputs: &[Input]) -> Span {
+    let n_commands = inputs.iter().filter(|input| matches!(input, Input::Command { .. })).count();
+    let n_messages = inputs.iter().filter(|input| matches!(input, Input::Message { .. })).count();
+    match (n_commands, n_messages) {
+        (0, 0) => Span::none(),
+        (0, messages) => debug_span!("apply", messages),
+        (commands, messages) => debug_span!("commit", commands, messages),
+    }
+}
+
+fn peer_of(input: &Input) -> Option<MemberId> {
+    match input {
+        Input::LinkUp { peer, .. }
+        | Input::LinkDown { peer, .. }
+        | Input::Full { peer, .. }
+        | Input::Room { peer, .. } => Some(*peer),
+        Input::Message { from, .. } => Some(*from),
+        Input::Command { .. } | Input::DialFailed { .. } | Input::Wake => None,
+    }
+}
+
+fn say_input(input: &Input) {
+    match input {
+        Input::Command { ticket, command } => say_command(ticket.0, command),
+        Input::LinkUp { peer, address, direction } => {
+            debug!(peer = peer.short(), ?address, ?direction, "link connected");
+        }
+        Input::LinkDown { peer, reason } => info!(peer = peer.short(), reason, "link down"),
+        Input::DialFailed { address, expected, error } => {
+            debug!(%address, expected = expected.map(|id| id.short()), error, "dial failed");
+        }
+        Input::Message { from, bytes } => trace!(from = from.short(), bytes = bytes.len(), "message"),
+        Input::Full { peer, lane } => trace!(peer = peer.short(), ?lane, "full"),
+        Input::Room { peer, lane } => trace!(peer = peer.short(), ?lane, "room"),
+        Input::Wake => trace!("wake"),
+    }
+}
+
+fn say_command(ticket: u64, command: &Command) {
+    match command {
+        Command::Commit(writes) => {
+            let bytes: usize = writes.iter().map(Write::bytes).sum();
+            trace!(ticket, writes = writes.len(), bytes, "command: commit");
+        }
+        Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
+        Command::Connect { address, expected } => {
+            trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");
+        }
+        Command::Admit { id, name } => trace!(ticket, id = id.short(), %name, "command: admit"),
+        Command::Revoke { id, outcome } => trace!(ticket, id = id.short(), ?outcome, "command: revoke"),
+    }
+}
+
+fn say_effect(effect: &Effect) {
+    match effect {
+        Effect::Send { to, frame } => {
+            trace!(to = to.short(), lane = ?frame.lane, bytes = frame.bytes.len(), "send");
+        }
+        Effect::Dial { address, expected } => {
+            trace!(%address, expected = expected.map(|id| id.short()), "dial");
+        }
+        Effect::Close { peer, reason } => debug!(peer = peer.short(), reason, "close"),
+        Effect::Answer { ticket, answer: Answer::Committed(committed) } => {
+            trace!(ticket = ticket.0, timestamp = committed.timestamp.0, changed = committed.changed, "done");
+        }
+        Effect::Answer { ticket, answer: Answer::Refused(error) } => {
+            debug!(ticket = ticket.0, %error, "refused");
+        }
+        Effect::Applied { owner, timestamp } => {
+            trace!(owner = owner.short(), timestamp = timestamp.0, "applied");
+        }
+        Effect::Ready { peer } => info!(peer = peer.short(), "link up"),
+        Effect::Alarm(alarm) => error!(?alarm, "alarm"),
+    }
+}

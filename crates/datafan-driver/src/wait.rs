@@ -1,0 +1,37 @@
+//! Blocking on a future, for programs without an async runtime.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+/// Blocks the calling thread until a future of a [`crate::Handle`] is done: `handle.put("k", "v").wait()`.
+///
+/// Not for threads of an async runtime: they would do nothing else meanwhile.
+pub trait Wait: Future + Sized {
+    /// Blocks until the future is done.
+    fn wait(self) -> Self::Output {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut future = pin!(self);
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(output) => return output,
+                // Returns at once where the wake-up came first; waking for nothing only polls again.
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+}
+
+impl<F: Future> Wait for F {}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
