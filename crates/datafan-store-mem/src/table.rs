@@ -168,7 +168,7 @@ mod tests {
             let before = (table.clone(), model.clone());
             let span = if round % 100 < 50 { 2_000 } else { 200 };
             let changes: std::collections::BTreeMap<u64, bool> = (0..step(&mut state) % 80)
-                .map(|_| (step(&mut state) % span, step(&mut state) % 3 != 0))
+                .map(|_| (step(&mut state) % span, step(&mut state) % 10 < 7))
                 .collect();
             table.apply(changes.iter().map(|(key, put)| (key, put.then_some(*key))));
             changes.iter().for_each(|(key, put)| {

@@ -1,1 +1,4 @@
-//! To be written.
+//! Suites for every datafan store and connector, and a deterministic harness for engines.
+
+pub mod rng;
+pub mod store;

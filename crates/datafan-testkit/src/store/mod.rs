@@ -1,0 +1,53 @@
+//! One suite for every store.
+//!
+//! A store's test gives [`check_store`] a [`Medium`]: what the store lies on, with its faults. The suite compares
+//! the store with a naive [`Model`] and never looks at how it works.
+
+// Panicking is how a suite fails.
+#![allow(clippy::unwrap_used)]
+
+mod durability;
+mod erasure;
+mod generate;
+mod model;
+mod opening;
+mod reads;
+
+pub use generate::Generator;
+pub use model::{Model, ModelShard, Places};
+
+use datafan_core::store::{Store, StoreError};
+
+/// What a store lies on, and outlives it.
+pub trait Medium {
+    /// The store.
+    type Store: Store;
+    /// Opens the store, new at first.
+    fn open(&self) -> Result<Self::Store, StoreError>;
+    /// From now on `writes` more writes of the medium succeed and no later one, until [`Medium::heal`].
+    fn fail_after(&self, writes: u64);
+    /// The power goes: what was not synced may be lost, in ways that `seed` chooses among, and an open store gets
+    /// nothing through any more.
+    fn cut(&self, seed: u64);
+    /// Ends all faults; the store was dropped.
+    fn heal(&self);
+    /// Makes the medium, whose store is closed, look as if a build with another format had written it.
+    fn set_format(&self, format: u32);
+}
+
+/// Runs the whole suite; `fresh` makes an empty medium. Panics at the first difference.
+pub fn check_store<M: Medium>(fresh: impl Fn() -> M) {
+    for seed in 0..6 {
+        reads::agree_with_a_model(&fresh(), seed);
+        durability::survives_crashes(&fresh(), seed);
+    }
+    for seed in 0..3 {
+        durability::survives_failing_writes(&fresh, seed);
+    }
+    reads::pages_reach_their_bounds(&fresh());
+    reads::snapshots_see_whole_commits_from_any_thread(&fresh());
+    erasure::takes_dead_shards_away_by_pages(&fresh());
+    opening::keeps_everything_over_a_clean_stop(&fresh());
+    opening::refuses_an_unknown_format(&fresh());
+    opening::opens_once(&fresh());
+}

@@ -1,0 +1,142 @@
+//! What a store should hold, kept in the plainest way.
+
+use datafan_core::{
+    item::{Item, Key},
+    store::{Batch, Meta, Page, ShardChange, ShardNumber, ShardRecord, StoreSnapshot},
+    time::Timestamp,
+    trie::{Node, Place},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
+
+/// The content of a store.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Model {
+    /// Values of the member.
+    pub meta: BTreeMap<Meta, Vec<u8>>,
+    /// Shards that have a record.
+    pub shards: BTreeMap<ShardNumber, ModelShard>,
+}
+
+/// The content of a shard.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct ModelShard {
+    /// Its record; `None` only until the first is applied.
+    pub record: Option<ShardRecord>,
+    /// Items by timestamp.
+    pub log: BTreeMap<Timestamp, Arc<Item>>,
+    /// Timestamps by key.
+    pub keys: BTreeMap<Key, Timestamp>,
+    /// Nodes by place.
+    pub nodes: BTreeMap<Place, Node>,
+    /// Graves.
+    pub graves: BTreeSet<(Timestamp, Key)>,
+    /// Expiries.
+    pub expiries: BTreeSet<(Timestamp, Timestamp)>,
+}
+
+/// Where nodes may lie: a store does not list its nodes.
+pub type Places = BTreeSet<(ShardNumber, Place)>;
+
+/// Every value of the member.
+pub const METAS: [Meta; 6] =
+    [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses, Meta::Run];
+
+impl Model {
+    /// Applies `batch`.
+    pub fn apply(&mut self, batch: &Batch) {
+        set(&mut self.meta, &batch.meta);
+        for (number, change) in &batch.shards {
+            self.shards.entry(*number).or_default().apply(change);
+        }
+    }
+
+    /// Reads all of `snapshot`, by pages of `rows`; of the nodes those at `places`.
+    pub fn read(snapshot: &impl StoreSnapshot, places: &Places, rows: usize) -> Self {
+        let value = |meta| Some((meta, snapshot.meta(meta).unwrap()?));
+        let mut model = Self { meta: METAS.into_iter().filter_map(value).collect(), ..Self::default() };
+        for (number, record) in snapshot.shards().unwrap() {
+            assert_eq!(snapshot.shard(number).unwrap().as_ref(), Some(&record));
+            let mut shard = ModelShard::read(snapshot, number, rows);
+            let places = places.iter().filter(|(at, _)| *at == number);
+            shard.nodes = places
+                .filter_map(|(_, place)| Some((*place, snapshot.node(number, *place).unwrap()?)))
+                .collect();
+            shard.record = Some(record);
+            model.shards.insert(number, shard);
+        }
+        model
+    }
+
+    /// Where it has nodes.
+    pub fn places(&self) -> Places {
+        let places = |(number, shard): (&ShardNumber, &ModelShard)| {
+            let number = *number;
+            shard.nodes.keys().map(move |place| (number, *place)).collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(places).collect()
+    }
+}
+
+impl ModelShard {
+    /// Rows in all tables.
+    pub fn rows(&self) -> usize {
+        self.log.len() + self.keys.len() + self.nodes.len() + self.graves.len() + self.expiries.len()
+    }
+
+    fn apply(&mut self, change: &ShardChange) {
+        self.record = change.record.clone().or(self.record.take());
+        set(&mut self.log, &change.log);
+        set(&mut self.keys, &change.keys);
+        set(&mut self.nodes, &change.nodes);
+        mark(&mut self.graves, &change.graves);
+        mark(&mut self.expiries, &change.expiries);
+    }
+
+    /// Reads everything but record and nodes. The last row of a page is where the next one begins.
+    fn read(snapshot: &impl StoreSnapshot, number: ShardNumber, rows: usize) -> Self {
+        let mut shard = Self::default();
+        let page = Page::rows(rows);
+        let mut from = Some(Timestamp::ZERO);
+        while let Some(first) = from {
+            let items = snapshot.log(number, first..=Timestamp::MAX, page).unwrap();
+            from = items.last().and_then(|item| item.timestamp.next());
+            shard.log.extend(items.into_iter().map(|item| (item.timestamp, item)));
+        }
+        let mut last = None;
+        loop {
+            let from = last.as_ref().map_or(Bound::Unbounded, |key: &Key| Bound::Excluded(key.as_str()));
+            let keys = snapshot.keys(number, from, page).unwrap();
+            let Some((key, _)) = keys.last() else { break };
+            last = Some(key.clone());
+            shard.keys.extend(keys);
+        }
+        // Several graves may share a timestamp, so pages of them do not join: all at once.
+        let all = Page::rows(usize::MAX);
+        shard.graves.extend(snapshot.graves(number, Timestamp::ZERO..=Timestamp::MAX, all).unwrap());
+        shard.expiries.extend(snapshot.expiries(number, Timestamp::MAX, all).unwrap());
+        shard
+    }
+}
+
+fn set<K: Ord + Clone, V: Clone>(rows: &mut BTreeMap<K, V>, changes: &BTreeMap<K, Option<V>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => rows.insert(key.clone(), value.clone()),
+            None => rows.remove(key),
+        };
+    }
+}
+
+fn mark<K: Ord + Clone>(rows: &mut BTreeSet<K>, changes: &BTreeMap<K, bool>) {
+    for (key, added) in changes {
+        if *added {
+            rows.insert(key.clone())
+        } else {
+            rows.remove(key)
+        };
+    }
+}
