@@ -39,8 +39,9 @@ impl Default for Options {
 /// checked, and marked as running.
 pub fn open(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
     let opened = match fs::metadata(path) {
-        Ok(file) if file.len() > 0 => inspect(path, options).and_then(|()| reopen(path, options)),
-        Ok(_) => create(path, options),
+        // A new file has a length before it gets its name.
+        Ok(file) if file.len() == 0 => Err(damaged("the file is empty")),
+        Ok(_) => inspect(path, options).and_then(|()| reopen(path, options)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, options),
         Err(error) => Err(StoreError::Failed { what: error.to_string() }),
     };

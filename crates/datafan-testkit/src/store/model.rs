@@ -2,7 +2,7 @@
 
 use datafan_core::{
     item::{Item, Key},
-    store::{Batch, Meta, Page, ShardChange, ShardNumber, ShardRecord, StoreSnapshot},
+    store::{Batch, Meta, Page, ShardChange, ShardNumber, ShardRecord, StoreError, StoreSnapshot},
     time::Timestamp,
     trie::{Node, Place},
 };
@@ -56,19 +56,25 @@ impl Model {
 
     /// Reads all of `snapshot`, by pages of `rows`; of the nodes those at `places`.
     pub fn read(snapshot: &impl StoreSnapshot, places: &Places, rows: usize) -> Self {
-        let value = |meta| Some((meta, snapshot.meta(meta).unwrap()?));
-        let mut model = Self { meta: METAS.into_iter().filter_map(value).collect(), ..Self::default() };
-        for (number, record) in snapshot.shards().unwrap() {
-            assert_eq!(snapshot.shard(number).unwrap().as_ref(), Some(&record));
-            let mut shard = ModelShard::read(snapshot, number, rows);
-            let places = places.iter().filter(|(at, _)| *at == number);
-            shard.nodes = places
-                .filter_map(|(_, place)| Some((*place, snapshot.node(number, *place).unwrap()?)))
-                .collect();
+        Self::try_read(snapshot, places, rows).unwrap()
+    }
+
+    /// [`Model::read`] where the store may be damaged.
+    pub fn try_read(snapshot: &impl StoreSnapshot, places: &Places, rows: usize) -> Result<Self, StoreError> {
+        let mut model = Self::default();
+        for meta in METAS {
+            model.meta.extend(snapshot.meta(meta)?.map(|value| (meta, value)));
+        }
+        for (number, record) in snapshot.shards()? {
+            assert_eq!(snapshot.shard(number)?.as_ref(), Some(&record));
+            let mut shard = ModelShard::read(snapshot, number, rows)?;
+            for (_, place) in places.iter().filter(|(at, _)| *at == number) {
+                shard.nodes.extend(snapshot.node(number, *place)?.map(|node| (*place, node)));
+            }
             shard.record = Some(record);
             model.shards.insert(number, shard);
         }
-        model
+        Ok(model)
     }
 
     /// Where it has nodes.
@@ -97,28 +103,28 @@ impl ModelShard {
     }
 
     /// Reads everything but record and nodes. The last row of a page is where the next one begins.
-    fn read(snapshot: &impl StoreSnapshot, number: ShardNumber, rows: usize) -> Self {
+    fn read(snapshot: &impl StoreSnapshot, number: ShardNumber, rows: usize) -> Result<Self, StoreError> {
         let mut shard = Self::default();
         let page = Page::rows(rows);
         let mut from = Some(Timestamp::ZERO);
         while let Some(first) = from {
-            let items = snapshot.log(number, first..=Timestamp::MAX, page).unwrap();
+            let items = snapshot.log(number, first..=Timestamp::MAX, page)?;
             from = items.last().and_then(|item| item.timestamp.next());
             shard.log.extend(items.into_iter().map(|item| (item.timestamp, item)));
         }
         let mut last = None;
         loop {
             let from = last.as_ref().map_or(Bound::Unbounded, |key: &Key| Bound::Excluded(key.as_str()));
-            let keys = snapshot.keys(number, from, page).unwrap();
+            let keys = snapshot.keys(number, from, page)?;
             let Some((key, _)) = keys.last() else { break };
             last = Some(key.clone());
             shard.keys.extend(keys);
         }
         // Several graves may share a timestamp, so pages of them do not join: all at once.
         let all = Page::rows(usize::MAX);
-        shard.graves.extend(snapshot.graves(number, Timestamp::ZERO..=Timestamp::MAX, all).unwrap());
-        shard.expiries.extend(snapshot.expiries(number, Timestamp::MAX, all).unwrap());
-        shard
+        shard.graves.extend(snapshot.graves(number, Timestamp::ZERO..=Timestamp::MAX, all)?);
+        shard.expiries.extend(snapshot.expiries(number, Timestamp::MAX, all)?);
+        Ok(shard)
     }
 }
 
