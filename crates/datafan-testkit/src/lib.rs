@@ -1,4 +1,5 @@
 //! Suites for every datafan store and connector, and a deterministic harness for engines.
 
+pub mod connector;
 pub mod rng;
 pub mod store;

@@ -1,0 +1,182 @@
+//! The connector that drivers hold.
+
+use crate::{
+    config::{BindError, Config, HALF_OPEN_MAX, Stats, frame_bytes_max},
+    dial::Dialler,
+    ending::Code,
+    link::Link,
+    listen::listen,
+    setup::{Setup, setup},
+    socket::CutSocket,
+    table::Table,
+};
+use datafan_core::{
+    connector::{Address, Connector, Frame, Inbox, SendError},
+    id::MemberId,
+};
+use quinn::{Endpoint, TokioRuntime};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
+
+/// Links over QUIC. Dropping it stops it.
+pub struct QuicConnector {
+    table: Arc<Table>,
+    runtime: Handle,
+    /// Taken by the stop.
+    dialler: Mutex<Option<Dialler>>,
+    sockets: Vec<Arc<CutSocket>>,
+    /// Whether the sockets are closed.
+    closed: watch::Sender<bool>,
+}
+
+impl QuicConnector {
+    /// Binds all addresses of `config` and takes connections from then on; gives the addresses as bound, in the
+    /// same order. Events go to `inbox`, which must neither block nor call the connector.
+    pub fn bind(config: Config, inbox: Arc<dyn Inbox>) -> Result<(Self, Vec<SocketAddr>), BindError> {
+        if config.listen.is_empty() {
+            return Err(BindError::NoAddress);
+        }
+        let setup = setup(&config).map_err(|reason| BindError::Certificate { reason })?;
+        let run = fresh_run().map_err(|reason| BindError::Certificate { reason })?;
+        let table = Arc::new(Table::new(&config, run, inbox));
+        let _guard = config.runtime.enter();
+        let (mut sockets, mut endpoints) = (Vec::new(), Vec::new());
+        for &address in &config.listen {
+            let (socket, bound, endpoint) = bind_one(address, &setup)?;
+            sockets.push(socket);
+            endpoints.push((bound, endpoint));
+        }
+        let half_open = Arc::new(Semaphore::new(HALF_OPEN_MAX));
+        for (bound, endpoint) in &endpoints {
+            config.runtime.spawn(listen(table.clone(), endpoint.clone(), *bound, half_open.clone()));
+        }
+        let bound = endpoints.iter().map(|(bound, _)| *bound).collect();
+        let dialler = Dialler { table: table.clone(), endpoints, client: setup.client };
+        let (runtime, closed) = (config.runtime.clone(), watch::Sender::new(false));
+        Ok((Self { table, runtime, dialler: Mutex::new(Some(dialler)), sockets, closed }, bound))
+    }
+
+    /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
+    /// returns. Peers notice when they hear nothing for the idle timeout, or at once when the member is back.
+    pub fn vanish(&self) {
+        self.sockets.iter().for_each(|socket| socket.cut());
+        self.stop();
+        self.closed.send_replace(true);
+    }
+
+    /// Waits after a [`Connector::stop`] until peers were told and the ports are free; at most half a second.
+    pub async fn stopped(&self) {
+        // The sender lives as long as we do.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// UDP payload bytes of the links that there were and are: (sent, received). Failed handshakes are not in it.
+    pub fn wire_traffic(&self) -> (u64, u64) {
+        self.table.wire_traffic()
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.table.stats(|stats| *stats)
+    }
+
+    fn take_dialler(&self) -> Option<Dialler> {
+        self.dialler.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Connector for QuicConnector {
+    /// Panics if the frame is longer than its lane allows: that is the caller's bug.
+    fn send(&self, to: MemberId, frame: Frame) -> Result<(), SendError> {
+        let (bytes, bytes_max) = (frame.bytes.len(), frame_bytes_max(frame.lane));
+        assert!(bytes <= bytes_max, "frame is {bytes} bytes, limit of its lane {bytes_max}");
+        self.table.link(to).ok_or(SendError::Down)?.outbox.push(frame)
+    }
+
+    fn dial(&self, address: Address, expected: Option<MemberId>) {
+        let dialler = self.dialler.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(dialler) = dialler
+            && self.table.dial_begins(&address, expected)
+        {
+            self.runtime.spawn(dialler.dial(address, expected));
+        }
+    }
+
+    fn close(&self, peer: MemberId, reason: &str) {
+        if let Some(link) = self.table.link(peer) {
+            link.close(reason);
+            // The peer may not read its small lane; it has until then.
+            self.runtime.spawn(close_after(link, self.table.close_timeout));
+        }
+    }
+
+    fn stop(&self) {
+        for link in self.table.stop() {
+            link.end(Code::Stopped, "member stopped");
+        }
+        let Some(dialler) = self.take_dialler() else { return };
+        for (_, endpoint) in &dialler.endpoints {
+            endpoint.close(Code::Stopped.into(), b"member stopped");
+        }
+        let (sockets, closed) = (self.sockets.clone(), self.closed.clone());
+        self.runtime.spawn(async move {
+            let goodbyes = async {
+                for (_, endpoint) in &dialler.endpoints {
+                    endpoint.wait_idle().await;
+                }
+            };
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, goodbyes).await;
+            sockets.iter().for_each(|socket| socket.cut());
+            closed.send_replace(true);
+        });
+    }
+
+    fn traffic(&self) -> (u64, u64) {
+        self.table.traffic()
+    }
+}
+
+impl Drop for QuicConnector {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One socket with its endpoint. Must run within the context of a runtime.
+fn bind_one(address: SocketAddr, setup: &Setup) -> Result<(Arc<CutSocket>, SocketAddr, Endpoint), BindError> {
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::Taken { address },
+        _ => BindError::Refused { address, source },
+    };
+    let socket = CutSocket::bind(address).map_err(refused)?;
+    let (endpoint, server) = (setup.endpoint.clone(), Some(setup.server.clone()));
+    let endpoint =
+        Endpoint::new_with_abstract_socket(endpoint, server, socket.clone(), Arc::new(TokioRuntime))
+            .map_err(refused)?;
+    let bound = endpoint.local_addr().map_err(refused)?;
+    Ok((socket, bound, endpoint))
+}
+
+fn fresh_run() -> Result<[u8; 16], String> {
+    let mut run = [0; 16];
+    getrandom::fill(&mut run).map_err(|error| error.to_string())?;
+    Ok(run)
+}
+
+async fn close_after(link: Arc<Link>, delay: Duration) {
+    tokio::select! {
+        _ = link.connection.closed() => {}
+        () = tokio::time::sleep(delay) => link.close_now(),
+    }
+}
+
+/// How long a stop waits for the closes to be sent.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);

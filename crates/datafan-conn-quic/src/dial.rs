@@ -1,0 +1,78 @@
+//! Dials `HOST:PORT`: names are resolved, and their addresses tried in turn.
+
+use crate::{config::RESOLVED_MAX, ending, greeting, link::Origin, table::Table, verifier};
+use datafan_core::{
+    connector::{Address, Direction},
+    id::MemberId,
+    limits::ADDRESS_BYTES_MAX,
+};
+use quinn::{ClientConfig, ConnectionError, Endpoint};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::time::timeout;
+
+/// What dials leave from.
+#[derive(Clone)]
+pub(crate) struct Dialler {
+    pub(crate) table: Arc<Table>,
+    pub(crate) endpoints: Vec<(SocketAddr, Endpoint)>,
+    pub(crate) client: ClientConfig,
+}
+
+impl Dialler {
+    /// Dials `address`; the outcome is an event, or nothing if the link is there.
+    pub(crate) async fn dial(self, address: Address, expected: Option<MemberId>) {
+        let result = self.try_dial(&address, expected).await;
+        self.table.dial_ends(address, expected, result);
+    }
+
+    async fn try_dial(&self, address: &Address, expected: Option<MemberId>) -> Result<(), String> {
+        let mut last = Err(format!("{address} has no address of a family that we listen on"));
+        for target in self.resolve(address).await? {
+            let Some((bound, endpoint)) = self.endpoint(target) else { continue };
+            let origin = Origin { direction: Direction::Out, dialled: Some(address.clone()), bound: *bound };
+            last = self.connect(endpoint, target, expected, origin).await;
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+
+    async fn resolve(&self, address: &Address) -> Result<Vec<SocketAddr>, String> {
+        if address.len() > ADDRESS_BYTES_MAX {
+            return Err(format!("address is {} bytes, limit {ADDRESS_BYTES_MAX}", address.len()));
+        }
+        match timeout(self.table.handshake_timeout, tokio::net::lookup_host(&**address)).await {
+            Ok(Ok(found)) => Ok(found.take(RESOLVED_MAX).collect()),
+            Ok(Err(error)) => Err(format!("cannot resolve: {error}")),
+            Err(_) => Err("cannot resolve: the name service does not answer".into()),
+        }
+    }
+
+    /// The endpoint that reaches `target`: of its family, and bound to loopback only if `target` is there too.
+    fn endpoint(&self, target: SocketAddr) -> Option<&(SocketAddr, Endpoint)> {
+        let family = || self.endpoints.iter().filter(|(bound, _)| bound.is_ipv4() == target.is_ipv4());
+        let fits = |bound: &SocketAddr| bound.ip().is_loopback() == target.ip().is_loopback();
+        let is_any = |bound: &SocketAddr| bound.ip().is_unspecified();
+        family().find(|(bound, _)| fits(bound) || is_any(bound)).or_else(|| family().next())
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        target: SocketAddr,
+        expected: Option<MemberId>,
+        origin: Origin,
+    ) -> Result<(), String> {
+        let no_answer = || format!("no answer: is UDP port {} open?", target.port());
+        let connecting = endpoint
+            .connect_with(self.client.clone(), target, &verifier::server_name(expected))
+            .map_err(|error| error.to_string())?;
+        let connection = match timeout(self.table.handshake_timeout, connecting).await {
+            Err(_) | Ok(Err(ConnectionError::TimedOut)) => return Err(no_answer()),
+            Ok(Err(error)) => return Err(ending::describe(&error, None)),
+            Ok(Ok(connection)) => connection,
+        };
+        greeting::greet(&self.table, connection, origin).await
+    }
+}

@@ -1,0 +1,77 @@
+//! Frames on a stream: a big-endian u32 length, then that many bytes.
+
+use datafan_core::connector::Lane;
+use quinn::{ReadError, ReadExactError, RecvStream};
+
+/// Why no frame came of a stream.
+#[derive(Debug)]
+pub(crate) enum FrameError {
+    /// The connection is gone.
+    Lost,
+    /// The peer breaks the format.
+    Broken(String),
+}
+
+/// The next frame; `None` if the stream ended before it.
+///
+/// The length is checked before anything is reserved, and memory grows with what arrives: a peer that promises
+/// much and sends little costs little.
+pub(crate) async fn read(stream: &mut RecvStream, bytes_max: usize) -> Result<Option<Vec<u8>>, FrameError> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length).await {
+        Ok(()) => {}
+        Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
+        Err(ReadExactError::FinishedEarly(_)) => return Err(FrameError::Broken("half a length".into())),
+        Err(ReadExactError::ReadError(error)) => return Err(error.into()),
+    }
+    let length = u32::from_be_bytes(length) as usize;
+    if length > bytes_max {
+        return Err(FrameError::Broken(format!("frame of {length} bytes, limit {bytes_max}")));
+    }
+    let mut bytes = Vec::with_capacity(length.min(RESERVE_BYTES));
+    while bytes.len() < length {
+        let Some(chunk) = stream.read_chunk(length - bytes.len(), true).await? else {
+            return Err(FrameError::Broken("half a frame".into()));
+        };
+        bytes.extend_from_slice(&chunk.bytes);
+    }
+    Ok(Some(bytes))
+}
+
+/// The lane that a stream's first byte names.
+pub(crate) async fn read_lane(stream: &mut RecvStream) -> Result<Lane, FrameError> {
+    let mut tag = [0];
+    match stream.read_exact(&mut tag).await {
+        Ok(()) => lane(tag[0]).ok_or_else(|| FrameError::Broken(format!("unknown lane {}", tag[0]))),
+        Err(ReadExactError::FinishedEarly(_)) => Err(FrameError::Broken("stream without a lane".into())),
+        Err(ReadExactError::ReadError(error)) => Err(error.into()),
+    }
+}
+
+/// The byte that a stream of `lane` begins with.
+pub(crate) fn tag(lane: Lane) -> u8 {
+    match lane {
+        Lane::Small => 0,
+        Lane::Bulk => 1,
+    }
+}
+
+fn lane(tag: u8) -> Option<Lane> {
+    match tag {
+        0 => Some(Lane::Small),
+        1 => Some(Lane::Bulk),
+        _ => None,
+    }
+}
+
+impl From<ReadError> for FrameError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::ConnectionLost(_) => Self::Lost,
+            error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// Reserved for a frame before its bytes arrive.
+const RESERVE_BYTES: usize = 64 << 10;

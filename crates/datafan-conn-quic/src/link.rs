@@ -1,0 +1,133 @@
+//! A link: one connection of a pair of members, the one that both agreed to keep.
+
+use crate::{
+    ending::{self, Code},
+    outbox::Outbox,
+    reader::{self, Intake},
+    table::Table,
+    writer,
+};
+use datafan_core::{
+    connector::{Address, Direction},
+    id::MemberId,
+};
+use quinn::{Connection, RecvStream, SendStream};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Names a link: who decided for it, in which run, and a number that grows within the run.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct LinkId {
+    /// The run of the member with the lower id.
+    pub(crate) run: Run,
+    /// Counted from 1 by that run.
+    pub(crate) number: u64,
+}
+
+/// A random number that each run of a member draws, so that others tell a restart from a second dial.
+pub(crate) type Run = [u8; 16];
+
+/// How a connection came about.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) direction: Direction,
+    /// What was dialled, if we did.
+    pub(crate) dialled: Option<Address>,
+    /// Where our endpoint is bound.
+    pub(crate) bound: SocketAddr,
+}
+
+pub(crate) struct Link {
+    pub(crate) peer: MemberId,
+    pub(crate) id: LinkId,
+    /// The peer's run.
+    pub(crate) peer_run: Run,
+    pub(crate) origin: Origin,
+    pub(crate) connection: Connection,
+    pub(crate) outbox: Outbox,
+    /// By lane.
+    pub(crate) intakes: [Intake; 2],
+    /// Why we end it; the first reason stays.
+    ending: Mutex<Option<(Code, String)>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        peer: MemberId,
+        id: LinkId,
+        peer_run: Run,
+        origin: Origin,
+        connection: Connection,
+    ) -> Self {
+        let (outbox, intakes, ending) = <_>::default();
+        Self { peer, id, peer_run, origin, connection, outbox, intakes, ending }
+    }
+
+    /// Closes the connection now.
+    pub(crate) fn end(&self, code: Code, reason: &str) {
+        self.set_ending(code, reason);
+        self.close_now();
+    }
+
+    /// Closes the connection when the small lane is sent.
+    pub(crate) fn close(&self, reason: &str) {
+        self.set_ending(Code::Closed, reason);
+        self.outbox.close();
+    }
+
+    /// Closes the connection for the reason that was set.
+    pub(crate) fn close_now(&self) {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let (code, reason) = ending.as_ref().map_or((Code::Closed, ""), |(code, reason)| (*code, reason));
+        self.connection.close(code.into(), ending::truncate(reason).as_bytes());
+    }
+
+    /// The peer's address as text.
+    pub(crate) fn address(&self) -> Address {
+        match &self.origin.dialled {
+            Some(address) => address.clone(),
+            None => self.connection.remote_address().to_string().into(),
+        }
+    }
+
+    /// Our own address as the peer sees it, where the system tells.
+    pub(crate) fn local(&self) -> Option<Address> {
+        let bound = self.origin.bound;
+        let ip =
+            self.connection.local_ip().or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
+        Some(SocketAddr::new(ip, bound.port()).to_string().into())
+    }
+
+    fn set_ending(&self, code: Code, reason: &str) {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.get_or_insert_with(|| (code, reason.into()));
+    }
+
+    fn own_reason(&self) -> Option<String> {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.as_ref().map(|(_, reason)| reason.clone())
+    }
+}
+
+/// Runs a link until its connection is gone. The greeting's stream is kept, because its end would let the peer open
+/// another.
+pub(crate) async fn run(table: Arc<Table>, link: Arc<Link>, (mut send, _receive): (SendStream, RecvStream)) {
+    let reader = tokio::spawn(reader::read(table.clone(), link.clone()));
+    let write = async {
+        if link.id.run == table.run {
+            // The verdict, which the peer waits for. If this fails, the connection is gone.
+            let _ = send.write_all(&link.id.number.to_be_bytes()).await;
+        }
+        writer::write(&table, &link).await;
+    };
+    tokio::select! {
+        _ = link.connection.closed() => {}
+        () = write => {}
+    }
+    let error = link.connection.closed().await;
+    // All that arrived is handed over before the link is down.
+    let _ = reader.await;
+    table.down(&link, ending::describe(&error, link.own_reason().as_deref()));
+}

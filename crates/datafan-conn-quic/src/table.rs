@@ -1,0 +1,276 @@
+//! Which links there are, and the one lock that orders their events.
+
+use crate::{
+    config::{Config, ENDED_MAX, Stats},
+    ending::Code,
+    greeting::Hello,
+    link::{Link, LinkId, Origin, Run},
+};
+use datafan_core::{
+    connector::{Address, Event, Inbox},
+    id::MemberId,
+    limits::LINKS_MAX,
+};
+use quinn::Connection;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+/// What all tasks of a connector share.
+pub(crate) struct Table {
+    pub(crate) me: MemberId,
+    /// This run of ours.
+    pub(crate) run: Run,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    state: Mutex<State>,
+    /// Told when a link came up.
+    link_came: Notify,
+    inbox: Arc<dyn Inbox>,
+    sent_bytes: AtomicU64,
+    received_bytes: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    links: BTreeMap<MemberId, Arc<Link>>,
+    /// For peers with a lower id: the last link that ended here.
+    ended: BTreeMap<MemberId, LinkId>,
+    /// Of the links that we decided for.
+    last_number: u64,
+    /// Dials under way.
+    dialling: BTreeSet<(Address, Option<MemberId>)>,
+    stopped: bool,
+    stats: Stats,
+    /// UDP bytes of connections that are gone: sent, received.
+    wire_of_past: (u64, u64),
+}
+
+/// Why a connection does not become a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// Another one is kept.
+    Duplicate,
+    /// There are as many links as there may be.
+    Full,
+    /// The connector is stopped.
+    Stopped,
+}
+
+impl Table {
+    pub(crate) fn new(config: &Config, run: Run, inbox: Arc<dyn Inbox>) -> Self {
+        Self {
+            me: config.identity.id(),
+            run,
+            handshake_timeout: config.handshake_timeout,
+            close_timeout: config.close_timeout,
+            state: Mutex::default(),
+            link_came: Notify::new(),
+            inbox,
+            sent_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// The lower id's decision about a new connection: the link it has stays, unless the peer restarted since, or
+    /// says that it ended.
+    pub(crate) fn decide(
+        &self,
+        peer: MemberId,
+        hello: Hello,
+        origin: Origin,
+        connection: &Connection,
+    ) -> Result<Arc<Link>, Refusal> {
+        let mut state = self.lock();
+        if let Some(link) = state.links.get(&peer) {
+            let ended_there = hello.ended.run == self.run && hello.ended.number >= link.id.number;
+            if link.peer_run == hello.run && !ended_there {
+                return Err(Refusal::Duplicate);
+            }
+        }
+        state.last_number += 1;
+        let id = LinkId { run: self.run, number: state.last_number };
+        self.up(state, Link::new(peer, id, hello.run, origin, connection.clone()))
+    }
+
+    /// The higher id's part: does as the peer decided, unless it decided anew since.
+    pub(crate) fn follow(
+        &self,
+        peer: MemberId,
+        id: LinkId,
+        origin: Origin,
+        connection: &Connection,
+    ) -> Result<Arc<Link>, Refusal> {
+        let state = self.lock();
+        let known = [state.links.get(&peer).map(|link| link.id), state.ended.get(&peer).copied()];
+        if known.iter().flatten().any(|known| known.run == id.run && known.number >= id.number) {
+            return Err(Refusal::Duplicate);
+        }
+        self.up(state, Link::new(peer, id, id.run, origin, connection.clone()))
+    }
+
+    /// Puts `link` in place of an older one.
+    fn up(&self, mut state: MutexGuard<'_, State>, link: Link) -> Result<Arc<Link>, Refusal> {
+        let peer = link.peer;
+        if state.stopped {
+            return Err(Refusal::Stopped);
+        }
+        if state.links.len() >= LINKS_MAX && !state.links.contains_key(&peer) {
+            state.stats.handshakes_refused += 1;
+            return Err(Refusal::Full);
+        }
+        // Who dialled may do so again as soon as it hears of the link, which may end before its dial returns.
+        state.dialling.retain(|(address, _)| Some(address) != link.origin.dialled.as_ref());
+        let link = Arc::new(link);
+        let old = state.links.insert(peer, link.clone());
+        if let Some(old) = &old {
+            let restarted = old.peer_run != link.peer_run;
+            let reason =
+                if restarted { "the peer restarted" } else { "the peer lost the link and made a new one" };
+            tracing::info!(?peer, reason, "link down");
+            self.inbox.push(Event::LinkDown { peer, reason: reason.into() });
+        }
+        let (address, local, direction) = (link.address(), link.local(), link.origin.direction);
+        tracing::info!(?peer, %address, ?direction, "link up");
+        self.inbox.push(Event::LinkUp { peer, address: Some(address), local, direction });
+        drop(state);
+        self.link_came.notify_waiters();
+        if let Some(old) = old {
+            old.end(Code::Replaced, "replaced by a newer connection");
+        }
+        Ok(link)
+    }
+
+    /// The connection of `link` is gone.
+    pub(crate) fn down(&self, link: &Arc<Link>, reason: String) {
+        let peer = link.peer;
+        let mut state = self.lock();
+        let (sent, received) = wire(link);
+        state.wire_of_past = (state.wire_of_past.0 + sent, state.wire_of_past.1 + received);
+        if !state.holds(link) {
+            return;
+        }
+        state.links.remove(&peer);
+        if peer < self.me {
+            if state.ended.len() >= ENDED_MAX {
+                state.ended.pop_first();
+            }
+            state.ended.insert(peer, link.id);
+        }
+        if !state.stopped {
+            tracing::info!(?peer, reason, "link down");
+            self.inbox.push(Event::LinkDown { peer, reason });
+        }
+    }
+
+    /// Pushes an event of `link`, if it is still the one with its peer.
+    pub(crate) fn push(&self, link: &Arc<Link>, event: Event) {
+        let state = self.lock();
+        if !state.stopped && state.holds(link) {
+            self.inbox.push(event);
+        }
+    }
+
+    /// The last link with `peer` that ended here.
+    pub(crate) fn ended(&self, peer: MemberId) -> LinkId {
+        self.lock().ended.get(&peer).copied().unwrap_or_default()
+    }
+
+    /// Waits until there is a link with `peer`.
+    pub(crate) async fn linked(&self, peer: MemberId) {
+        loop {
+            let mut came = std::pin::pin!(self.link_came.notified());
+            came.as_mut().enable();
+            if self.link(peer).is_some() {
+                return;
+            }
+            came.await;
+        }
+    }
+
+    /// The link with `peer`; `None` once stopped.
+    pub(crate) fn link(&self, peer: MemberId) -> Option<Arc<Link>> {
+        let state = self.lock();
+        if state.stopped { None } else { state.links.get(&peer).cloned() }
+    }
+
+    /// Whether a handshake from `remote` would be for nothing: all links are taken, and none is with somebody
+    /// there who may have restarted.
+    pub(crate) fn is_full_for(&self, remote: SocketAddr) -> bool {
+        let state = self.lock();
+        state.links.len() >= LINKS_MAX
+            && state.links.values().all(|link| link.connection.remote_address() != remote)
+    }
+
+    /// Notes that a dial begins; not if it is under way, or would lead to a link that there is.
+    pub(crate) fn dial_begins(&self, address: &Address, expected: Option<MemberId>) -> bool {
+        let mut state = self.lock();
+        let leads_to = |link: &&Arc<Link>| link.origin.dialled.as_ref() == Some(address);
+        let known = expected.or_else(|| state.links.values().find(leads_to).map(|link| link.peer));
+        let is_linked = known.is_some_and(|peer| state.links.contains_key(&peer));
+        !state.stopped && !is_linked && state.dialling.insert((address.clone(), expected))
+    }
+
+    /// Notes that a dial has ended.
+    pub(crate) fn dial_ends(&self, address: Address, expected: Option<MemberId>, result: Result<(), String>) {
+        let mut state = self.lock();
+        state.dialling.remove(&(address.clone(), expected));
+        if let Err(error) = result
+            && !state.stopped
+        {
+            tracing::debug!(%address, error, "dial failed");
+            self.inbox.push(Event::DialFailed { address, expected, error });
+        }
+    }
+
+    /// No event comes after this returned. Gives the links that were up.
+    pub(crate) fn stop(&self) -> Vec<Arc<Link>> {
+        let mut state = self.lock();
+        state.stopped = true;
+        state.links.values().cloned().collect()
+    }
+
+    pub(crate) fn stats<T>(&self, change: impl FnOnce(&mut Stats) -> T) -> T {
+        change(&mut self.lock().stats)
+    }
+
+    pub(crate) fn count_sent(&self, n_bytes: usize) {
+        self.sent_bytes.fetch_add(n_bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn count_received(&self, n_bytes: usize) {
+        self.received_bytes.fetch_add(n_bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.sent_bytes.load(Relaxed), self.received_bytes.load(Relaxed))
+    }
+
+    pub(crate) fn wire_traffic(&self) -> (u64, u64) {
+        let state = self.lock();
+        let links = state.links.values().map(wire);
+        links.fold(state.wire_of_past, |sum, link| (sum.0 + link.0, sum.1 + link.1))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn holds(&self, link: &Arc<Link>) -> bool {
+        self.links.get(&link.peer).is_some_and(|held| Arc::ptr_eq(held, link))
+    }
+}
+
+fn wire(link: &Arc<Link>) -> (u64, u64) {
+    let stats = link.connection.stats();
+    (stats.udp_tx.bytes, stats.udp_rx.bytes)
+}

@@ -1,0 +1,104 @@
+//! Sends what waits on a link: one task for both lanes, so that bulk steps aside for small messages.
+
+use crate::{framing, link::Link, table::Table};
+use datafan_core::connector::{Event, Lane};
+use quinn::{SendStream, WriteError};
+use std::sync::Arc;
+
+/// Sends until the link is closed: by its owner, then the small lane is sent first, or by anything else.
+pub(crate) async fn write(table: &Table, link: &Arc<Link>) {
+    // An error means that the connection is gone; the link's supervisor knows why.
+    if let Ok(small) = write_lanes(table, link).await
+        && let Ok(acknowledged) = finish(small)
+    {
+        // A connection that closes drops what was not acknowledged.
+        let _ = tokio::time::timeout(table.close_timeout, acknowledged).await;
+    }
+    link.close_now();
+}
+
+/// Gives the small lane back when all of it is written and the link is to be closed.
+async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<SendStream, WriteError> {
+    let (mut small, mut bulk) = (open(link, Lane::Small).await?, open(link, Lane::Bulk).await?);
+    let mut current: Option<Progress> = None;
+    loop {
+        if let Some(bytes) = link.outbox.pop(Lane::Small) {
+            small.write_all(&header(&bytes)).await?;
+            small.write_all(&bytes).await?;
+            sent(table, link, Lane::Small, bytes.len());
+            continue;
+        }
+        if link.outbox.is_closing() {
+            return Ok(small);
+        }
+        current = current.or_else(|| link.outbox.pop(Lane::Bulk).map(Progress::new));
+        let Some(progress) = &mut current else {
+            link.outbox.news.notified().await;
+            continue;
+        };
+        // While the windows are full, a new small message must not wait behind this one.
+        tokio::select! {
+            biased;
+            () = link.outbox.news.notified() => {}
+            written = bulk.write(progress.rest()) => progress.offset += written?,
+        }
+        if progress.rest().is_empty() {
+            sent(table, link, Lane::Bulk, progress.bytes.len());
+            current = None;
+        }
+    }
+}
+
+/// Opens the stream of `lane` and says which it is.
+async fn open(link: &Link, lane: Lane) -> Result<SendStream, WriteError> {
+    let mut stream = link.connection.open_uni().await?;
+    // Fails only on a stream that is closed.
+    let _ = stream.set_priority(if lane == Lane::Small { 1 } else { 0 });
+    stream.write_all(&[framing::tag(lane)]).await?;
+    Ok(stream)
+}
+
+fn sent(table: &Table, link: &Arc<Link>, lane: Lane, n_bytes: usize) {
+    table.count_sent(n_bytes);
+    if link.outbox.sent(lane, n_bytes) {
+        table.push(link, Event::Room { peer: link.peer, lane });
+    }
+}
+
+fn finish(mut stream: SendStream) -> Result<impl Future, quinn::ClosedStream> {
+    stream.finish()?;
+    Ok(async move { stream.stopped().await })
+}
+
+/// A bulk frame that is partly sent.
+struct Progress {
+    bytes: Arc<[u8]>,
+    header: [u8; 4],
+    /// Of header and bytes.
+    offset: usize,
+}
+
+impl Progress {
+    fn new(bytes: Arc<[u8]>) -> Self {
+        Self { header: header(&bytes), bytes, offset: 0 }
+    }
+
+    /// The next bytes to send; empty when all are.
+    fn rest(&self) -> &[u8] {
+        match self.header.get(self.offset..) {
+            Some(rest) if !rest.is_empty() => rest,
+            _ => {
+                let rest = &self.bytes[self.offset - self.header.len()..];
+                &rest[..rest.len().min(CHUNK_BYTES)]
+            }
+        }
+    }
+}
+
+fn header(bytes: &[u8]) -> [u8; 4] {
+    let length = u32::try_from(bytes.len()).expect("a frame is within its lane's limit");
+    length.to_be_bytes()
+}
+
+/// How much of a bulk frame is handed to the connection at once.
+const CHUNK_BYTES: usize = 64 << 10;

@@ -1,0 +1,71 @@
+//! One suite for every connector.
+//!
+//! A connector's own tests implement [`Site`] and call [`check_connector`]; the stories are in `links` and
+//! `messages`. No story sleeps: each waits for events, within a bound.
+
+mod links;
+mod member;
+mod messages;
+
+use datafan_core::{
+    connector::{Address, Connector, Inbox},
+    id::MemberId,
+};
+use std::sync::Arc;
+
+/// Where members of one story live: how to start and end them.
+pub trait Site {
+    /// What is checked.
+    type Connector: Connector + Sync;
+
+    /// Starts the member number `n`. Each number has an identity of its own; a member that is started again keeps
+    /// its address.
+    fn start(&self, n: u8, inbox: Arc<dyn Inbox>) -> Started<Self::Connector>;
+
+    /// Ends a member without a goodbye: its peers hear nothing. It can be started again when this returns.
+    fn vanish(&self, connector: Self::Connector);
+
+    /// An address at which nobody is.
+    fn nowhere(&self) -> Address;
+}
+
+/// A member as it was started.
+pub struct Started<C> {
+    /// Its connector.
+    pub connector: C,
+    /// What its peers must see.
+    pub id: MemberId,
+    /// Where it can be dialled.
+    pub address: Address,
+}
+
+/// Runs every story, each at a site of its own. A failure names its story on standard error.
+pub fn check_connector<S: Site>(make: impl Fn() -> S) {
+    for (name, story) in stories() {
+        eprintln!("story: {name}");
+        story(&make());
+    }
+}
+
+type Story<S> = (&'static str, fn(&S));
+
+fn stories<S: Site>() -> [Story<S>; 16] {
+    [
+        ("a dial links both sides with proven ids", links::a_dial_links_both_sides),
+        ("a dial of a linked peer is silent", links::a_dial_of_a_linked_peer_is_silent),
+        ("dials from both ends at once make one link", links::dials_from_both_ends_make_one_link),
+        ("a dial to oneself fails", links::a_dial_to_oneself_fails),
+        ("a dial that finds another member fails", links::a_dial_that_finds_another_fails),
+        ("a dial to nowhere fails", links::a_dial_to_nowhere_fails),
+        ("a close tells both sides why", links::a_close_tells_both_sides_why),
+        ("after a close either side may dial at once", links::after_a_close_either_side_may_dial),
+        ("a restart takes the old link down first", links::a_restart_takes_the_old_link_down_first),
+        ("a stop is final and idempotent", links::a_stop_is_final),
+        ("each lane keeps its order", messages::each_lane_keeps_its_order),
+        ("messages at the limits arrive", messages::messages_at_the_limits_arrive),
+        ("a message beyond its limit is refused", messages::a_message_beyond_its_limit_is_refused),
+        ("a slow receiver holds its sender back", messages::a_slow_receiver_holds_its_sender_back),
+        ("a small message overtakes bulk", messages::a_small_message_overtakes_bulk),
+        ("without a link nothing is sent", messages::without_a_link_nothing_is_sent),
+    ]
+}
