@@ -1,0 +1,229 @@
+//! One member: a disk, a wall clock, and while it runs an engine with its driver.
+
+use super::{content::Content, network::Network};
+use datafan_core::{
+    connector::{Frame, Lane, SendError},
+    engine::{Alarm, Answer, Config, Effect, Engine, Input, Outbox, Ticket},
+    id::MemberId,
+    identity::Strict,
+    store::{Store, StoreError, StoreReader},
+    time::{Now, Time, Timestamp},
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What outlives a store. A crash is dropping the store without closing it: what was not synced is lost.
+pub trait Disk: Clone {
+    /// The store that is on it.
+    type Store: Store;
+    /// A disk with nothing on it.
+    fn empty() -> Self;
+    /// Opens the store; there is at most one at a time.
+    ///
+    /// # Errors
+    /// As the store's.
+    fn open(&self) -> Result<Self::Store, StoreError>;
+    /// A backup: what a crash at this instant would leave, on another disk.
+    fn backup(&self) -> Self;
+}
+
+pub(super) struct Member<D: Disk> {
+    pub config: Config,
+    pub disk: D,
+    pub engine: Option<Engine<D::Store>>,
+    pub inbox: Vec<Input>,
+    /// What its wall clock shows beyond the world's.
+    pub clock_offset_micros: i64,
+    /// How long a sync takes; nothing is handled meanwhile.
+    pub sync_takes_micros: u64,
+    pub answers: BTreeMap<Ticket, Answer>,
+    pub alarms: Vec<Alarm>,
+    pub ready: Vec<MemberId>,
+    outbox: Outbox,
+    syncing_until: Option<Time>,
+    /// Frames that the connector did not take, in order, by link and lane.
+    kept: BTreeMap<(MemberId, Lane), VecDeque<Frame>>,
+    most_kept: usize,
+    runs: u64,
+}
+
+impl<D: Disk> Member<D> {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            disk: D::empty(),
+            engine: None,
+            inbox: Vec::new(),
+            clock_offset_micros: 0,
+            sync_takes_micros: 0,
+            answers: BTreeMap::new(),
+            alarms: Vec::new(),
+            ready: Vec::new(),
+            outbox: Outbox::new(),
+            syncing_until: None,
+            kept: BTreeMap::new(),
+            most_kept: 0,
+            runs: 0,
+        }
+    }
+
+    pub fn open(&mut self, seed: u64, now: Now) {
+        assert!(self.engine.is_none(), "it runs already");
+        let store = self.disk.open().expect("the disk opens");
+        let seed = seed.wrapping_add(self.runs);
+        let engine = Engine::open(self.config.clone(), seed, Box::new(Strict), store, now);
+        self.engine = Some(engine.unwrap_or_else(|error| panic!("the engine opens: {error}")));
+        self.runs += 1;
+        // The store of a new mesh is new once only.
+        self.config.new_mesh = false;
+    }
+
+    /// The engine is gone at once, and what it had not handed over.
+    pub fn forget(&mut self) -> Option<Engine<D::Store>> {
+        self.inbox.clear();
+        self.outbox = Outbox::new();
+        self.syncing_until = None;
+        self.kept.clear();
+        self.ready.clear();
+        self.engine.take()
+    }
+
+    /// When it has something to do; `now` at the earliest.
+    pub fn due(&self, now: Time) -> Time {
+        let Some(engine) = &self.engine else { return Time::NEVER };
+        match self.syncing_until {
+            Some(until) => until,
+            None if self.inbox.is_empty() => engine.next_wake().max(now),
+            None => now,
+        }
+    }
+
+    /// Does what is due: first the end of a sync, then everything that waits, in one go. True if it did anything.
+    pub fn run(&mut self, index: usize, now: Now, network: &mut Network) -> bool {
+        if self.due(now.time) > now.time {
+            return false;
+        }
+        if self.syncing_until.take().is_some() {
+            self.sync(index, now.time, network);
+        }
+        let mut inputs = Vec::new();
+        for input in std::mem::take(&mut self.inbox) {
+            inputs.extend(self.learn(index, input, now.time, network));
+        }
+        if inputs.is_empty() {
+            inputs.push(Input::Wake);
+        }
+        self.handle(index, inputs, now, network);
+        true
+    }
+
+    fn handle(&mut self, index: usize, inputs: Vec<Input>, now: Now, network: &mut Network) {
+        let Some(engine) = &mut self.engine else { return };
+        self.outbox.wants_sync = false;
+        engine.handle(now, inputs, &mut self.outbox).expect("the disk of the harness does not fail");
+        self.carry_out(index, now.time, network);
+        match (self.outbox.wants_sync, self.sync_takes_micros) {
+            (false, _) => {}
+            (true, 0) => self.sync(index, now.time, network),
+            (true, micros) => self.syncing_until = Some(now.time.after(micros)),
+        }
+    }
+
+    fn sync(&mut self, index: usize, now: Time, network: &mut Network) {
+        let Some(engine) = &mut self.engine else { return };
+        engine.sync(&mut self.outbox).expect("the disk of the harness does not fail");
+        assert!(self.outbox.after_sync.is_empty(), "effects still wait for the sync that is done");
+        self.carry_out(index, now, network);
+    }
+
+    /// What the driver does before the engine hears of an input: on `Room` it first hands over what it kept.
+    fn learn(&mut self, index: usize, input: Input, now: Time, network: &mut Network) -> Option<Input> {
+        match input {
+            Input::Room { peer, lane } => {
+                let mut kept = self.kept.remove(&(peer, lane)).unwrap_or_default();
+                while let Some(frame) = kept.pop_front() {
+                    if let Some(frame) = self.hand_over(index, peer, frame, now, network) {
+                        kept.push_front(frame);
+                        self.kept.insert((peer, lane), kept);
+                        return None;
+                    }
+                }
+                Some(Input::Room { peer, lane })
+            }
+            Input::LinkDown { peer, .. } => {
+                self.kept.retain(|(to, _), _| *to != peer);
+                self.ready.retain(|ready| *ready != peer);
+                Some(input)
+            }
+            Input::Command { .. }
+            | Input::LinkUp { .. }
+            | Input::DialFailed { .. }
+            | Input::Message { .. }
+            | Input::Full { .. }
+            | Input::Wake => Some(input),
+        }
+    }
+
+    fn carry_out(&mut self, index: usize, now: Time, network: &mut Network) {
+        for effect in std::mem::take(&mut self.outbox.now) {
+            match effect {
+                Effect::Send { to, frame } => self.send(index, to, frame, now, network),
+                Effect::Dial { address, expected } => network.dial(now, index, address, expected),
+                Effect::Close { peer, reason } => {
+                    let peer = network.index(&peer).expect("links are to members of the world");
+                    network.close(now, index, peer, &reason);
+                }
+                Effect::Answer { ticket, answer } => {
+                    let twice = self.answers.insert(ticket, answer);
+                    assert_eq!(twice, None, "{ticket:?} is answered twice");
+                }
+                Effect::Applied { .. } => {}
+                Effect::Ready { peer } => self.ready.push(peer),
+                Effect::Alarm(alarm) => self.alarms.push(*alarm),
+            }
+        }
+    }
+
+    fn send(&mut self, index: usize, to: MemberId, frame: Frame, now: Time, network: &mut Network) {
+        let lane = frame.lane;
+        if let Some(kept) = self.kept.get_mut(&(to, lane)) {
+            kept.push_back(frame);
+            self.most_kept = self.most_kept.max(kept.iter().map(|frame| frame.bytes.len()).sum());
+        } else if let Some(frame) = self.hand_over(index, to, frame, now, network) {
+            self.most_kept = self.most_kept.max(frame.bytes.len());
+            self.kept.insert((to, lane), [frame].into());
+            self.inbox.push(Input::Full { peer: to, lane });
+        }
+    }
+
+    /// The frame, if there was no room for it.
+    fn hand_over(
+        &self,
+        index: usize,
+        to: MemberId,
+        frame: Frame,
+        now: Time,
+        network: &mut Network,
+    ) -> Option<Frame> {
+        let to = network.index(&to).expect("links are to members of the world");
+        match network.send(now, index, to, frame) {
+            Ok(()) | Err(SendError::Down) => None,
+            Err(SendError::Full(frame)) => Some(frame),
+        }
+    }
+
+    /// Most bytes that ever waited for room on one lane.
+    pub fn most_kept(&self) -> usize {
+        self.most_kept
+    }
+
+    /// Where it stands in the middle of a sync, so that a crash now loses what is not on disk.
+    pub fn is_syncing(&self) -> bool {
+        self.syncing_until.is_some()
+    }
+
+    /// All that a reader sees at this member when its wall clock shows `wall`; `None` while it does not run.
+    pub fn content(&self, wall: Timestamp) -> Option<Content> {
+        let reader = self.engine.as_ref()?.reader();
+        Some(Content::read(&reader.snapshot().expect("the store works"), wall))
+    }
+}

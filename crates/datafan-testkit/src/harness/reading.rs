@@ -1,0 +1,95 @@
+//! Reading a world: what was carried, what members hold and say.
+
+use super::{Content, Disk, Traffic, World};
+use datafan_core::{
+    engine::{Alarm, Stats, Status},
+    hash::Hash,
+    id::MemberId,
+    store::{Store, StoreReader},
+    time::Time,
+};
+
+/// What readers of a disk's store take.
+type Snapshot<D> = <<<D as Disk>::Store as Store>::Reader as StoreReader>::Snapshot;
+
+impl<D: Disk> World<D> {
+    /// Whether two members are linked.
+    pub fn linked(&self, a: usize, b: usize) -> bool {
+        self.network.is_up(a, b)
+    }
+
+    /// Members that a member is linked to.
+    pub fn peers(&self, member: usize) -> Vec<usize> {
+        let pairs = self.network.up().filter(|(a, b)| *a == member || *b == member);
+        pairs.map(|(a, b)| a + b - member).collect()
+    }
+
+    /// What went from one member to another so far.
+    pub fn traffic(&self, from: usize, to: usize) -> Traffic {
+        self.network.traffic(from, to)
+    }
+
+    /// Most bytes that ever waited for room on one lane of a member.
+    pub fn most_kept(&self, member: usize) -> usize {
+        self.members[member].most_kept()
+    }
+
+    /// Alarms of a member, oldest first.
+    pub fn alarms(&self, member: usize) -> &[Alarm] {
+        &self.members[member].alarms
+    }
+
+    /// Peers that a member has reported as ready on their present links.
+    pub fn ready(&self, member: usize) -> &[MemberId] {
+        &self.members[member].ready
+    }
+
+    /// A running member's counters.
+    pub fn stats(&self, member: usize) -> &Stats {
+        self.members[member].engine.as_ref().expect("it runs").stats()
+    }
+
+    /// A running member's status.
+    pub fn status(&self, member: usize) -> Status {
+        self.members[member].engine.as_ref().expect("it runs").status()
+    }
+
+    /// A snapshot of a running member's store.
+    pub fn snapshot(&self, member: usize) -> Snapshot<D> {
+        let reader = self.members[member].engine.as_ref().expect("it runs").reader();
+        reader.snapshot().expect("the store works")
+    }
+
+    /// All that is readable at a running member now.
+    pub fn content(&self, member: usize) -> Content {
+        self.members[member].content(self.wall(member)).expect("it runs")
+    }
+
+    /// Whether all running members have the same content, compared in full.
+    pub fn equal(&self) -> bool {
+        let running: Vec<usize> = (0..self.members.len()).filter(|member| self.runs(*member)).collect();
+        self.equal_among(&running)
+    }
+
+    /// Whether `members` have the same content.
+    pub fn equal_among(&self, members: &[usize]) -> bool {
+        let first = self.content(members[0]);
+        members[1..].iter().all(|member| self.content(*member) == first)
+    }
+
+    /// Whether all running members hold `n` items of users and are equal.
+    pub fn equal_with(&self, n: usize) -> bool {
+        let first = (0..self.members.len()).find(|member| self.runs(*member)).expect("somebody runs");
+        self.content(first).len() == n && self.equal()
+    }
+
+    /// A digest of every message carried so far, with its time.
+    pub fn digest(&self) -> Hash {
+        self.network.trace().finish()
+    }
+
+    /// Now.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+}

@@ -1,0 +1,337 @@
+//! The world: members, links, and the one clock that drives them.
+
+use super::{Content, Disk, Fate, Passing, Terms, line, member::Member, network::Network};
+use crate::rng::Rng;
+use datafan_core::{
+    engine::{Answer, Command, Config, Input, Ticket},
+    id::{MemberId, MeshId, Name},
+    identity::Identity,
+    time::{Now, SECOND, Time, Timestamp},
+};
+
+/// A checker that runs after every step of a member.
+type Guard = Box<dyn FnMut(usize, &Content)>;
+
+/// Members on virtual time. Members are numbers from 0; member 0 founds the mesh and holds the authority's key.
+pub struct World<D: Disk> {
+    /// What the story follows from; every failure names it.
+    pub seed: u64,
+    /// Lots for the test itself.
+    pub rng: Rng,
+    pub(super) members: Vec<Member<D>>,
+    pub(super) network: Network,
+    authority: Identity,
+    pub(super) time: Time,
+    guards: Vec<Guard>,
+    n_tickets: u64,
+    /// Steps since time has moved.
+    n_still: u32,
+}
+
+/// What all wall clocks show when the world begins.
+const BEGINNING: u64 = 1_800_000_000 * SECOND;
+/// How long anything may take that a test does in passing.
+const PATIENCE_MICROS: u64 = 60 * SECOND;
+/// Steps at one instant after which somebody must be going in circles.
+const STILL_MAX: u32 = 100_000;
+
+impl<D: Disk> World<D> {
+    /// A mesh of one running member.
+    pub fn found(seed: u64) -> Self {
+        Self::mesh(1, seed)
+    }
+
+    /// A mesh of `n` members that are admitted and run, without links; nobody dials. Each has its own sync period.
+    pub fn mesh(n: usize, seed: u64) -> Self {
+        Self::mesh_with(n, seed, |_, _| ())
+    }
+
+    /// As [`World::mesh`], with other settings.
+    pub fn mesh_with(n: usize, seed: u64, adjust: impl Fn(usize, &mut Config)) -> Self {
+        let mut rng = Rng::new(seed);
+        let authority = Identity::from_secret(&rng.array());
+        let network = Network::new(rng.fork());
+        let (time, guards) = (Time(SECOND), Vec::new());
+        let mut world =
+            Self { seed, rng, members: vec![], network, authority, time, guards, n_tickets: 0, n_still: 0 };
+        for index in 0..n {
+            world.add(|config| adjust(index, config));
+            world.admit(index);
+        }
+        (1..n).for_each(|index| world.start(index));
+        world
+    }
+
+    /// One more member, which is not admitted and does not run; member 0 runs at once.
+    pub fn add(&mut self, adjust: impl FnOnce(&mut Config)) -> usize {
+        let index = self.members.len();
+        let mesh = MeshId(self.authority.id());
+        let name = Name::new(&format!("m{index}")).expect("a sound name");
+        let mut config = Config::new(mesh, Identity::from_secret(&self.rng.array()), name);
+        (config.links_min, config.links_wanted_max) = (0, 0);
+        config.round_micros = 600_000 + self.rng.below(800_000);
+        if index == 0 {
+            (config.authority, config.new_mesh) = (Some(self.authority.clone()), true);
+        }
+        adjust(&mut config);
+        self.network.add(config.member.id());
+        self.members.push(Member::new(config));
+        if index == 0 {
+            self.start(0);
+        }
+        index
+    }
+
+    /// Member 0 grants membership to a member.
+    pub fn admit(&mut self, member: usize) {
+        let name = self.members[member].config.name.clone();
+        self.must(0, Command::Admit { id: self.id(member), name });
+    }
+
+    /// A member's id.
+    pub fn id(&self, member: usize) -> MemberId {
+        self.members[member].config.member.id()
+    }
+
+    /// The owner of the roster.
+    pub fn authority(&self) -> &Identity {
+        &self.authority
+    }
+
+    /// The mesh.
+    pub fn mesh_id(&self) -> MeshId {
+        MeshId(self.authority.id())
+    }
+
+    /// How many members there are, running or not.
+    pub fn n_members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// A member's settings; changes take effect when it starts.
+    pub fn config(&mut self, member: usize) -> &mut Config {
+        &mut self.members[member].config
+    }
+
+    /// Starts a member on its disk.
+    pub fn start(&mut self, member: usize) {
+        let (now, seed) = (self.now(member), self.seed.wrapping_mul(31).wrapping_add(member as u64));
+        self.members[member].open(seed, now);
+        self.network.started(self.time, member);
+    }
+
+    /// Stops a member at once: what was not synced is lost, what was sent is on its way.
+    pub fn crash(&mut self, member: usize) {
+        drop(self.members[member].forget());
+        let told = self.network.stopped(self.time, member);
+        self.tell(told);
+    }
+
+    /// Stops a member cleanly.
+    pub fn stop(&mut self, member: usize) {
+        let engine = self.members[member].forget().expect("it runs");
+        engine.close().expect("the store closes");
+        let told = self.network.stopped(self.time, member);
+        self.tell(told);
+    }
+
+    /// The disk of a member.
+    pub fn disk(&mut self, member: usize) -> &mut D {
+        &mut self.members[member].disk
+    }
+
+    /// Whether a member runs.
+    pub fn runs(&self, member: usize) -> bool {
+        self.members[member].engine.is_some()
+    }
+
+    /// Sets a member's wall clock, relative to the world's.
+    pub fn set_clock(&mut self, member: usize, offset_micros: i64) {
+        self.members[member].clock_offset_micros = offset_micros;
+    }
+
+    /// What a member's wall clock shows.
+    pub fn wall(&self, member: usize) -> Timestamp {
+        let offset = self.members[member].clock_offset_micros;
+        Timestamp(self.time.0.saturating_add(BEGINNING).saturating_add_signed(offset))
+    }
+
+    /// Lets each sync of a member take time, in which nothing else is handled there.
+    pub fn slow_sync(&mut self, member: usize, micros: u64) {
+        self.members[member].sync_takes_micros = micros;
+    }
+
+    /// Whether a member has carried out effects and waits for its disk.
+    pub fn is_syncing(&self, member: usize) -> bool {
+        self.members[member].is_syncing()
+    }
+
+    /// Links two members for good: `dialler` dials whenever the link is down.
+    pub fn link(&mut self, dialler: usize, dialled: usize) {
+        self.network.keep_link(self.time, dialler, dialled);
+    }
+
+    /// Makes all `links`.
+    pub fn link_all(&mut self, links: &[(usize, usize)]) {
+        links.iter().for_each(|(dialler, dialled)| self.link(*dialler, *dialled));
+    }
+
+    /// A mesh of `n` members in a line, linked and with a common roster.
+    pub fn line(n: usize, seed: u64) -> Self {
+        let mut world = Self::mesh(n, seed);
+        world.link_all(&line(n));
+        world.run_until("a common beginning", PATIENCE_MICROS, |world| world.equal());
+        world
+    }
+
+    /// What the link of two members is like from now on.
+    pub fn terms(&mut self, a: usize, b: usize) -> &mut Terms {
+        &mut self.network.link(a, b).terms
+    }
+
+    /// What links are like of which nothing else is said. For links that are not yet made.
+    pub fn default_terms(&mut self) -> &mut Terms {
+        &mut self.network.terms
+    }
+
+    /// Cuts the link of two members; both notice at once.
+    pub fn cut(&mut self, a: usize, b: usize) {
+        self.network.link(a, b).cut = true;
+        let told = self.network.break_link(a, b, "cut");
+        self.tell(told);
+    }
+
+    /// Ends a cut; a link that is kept is dialled at once.
+    pub fn heal(&mut self, a: usize, b: usize) {
+        self.network.heal(self.time, a, b);
+    }
+
+    /// Shows every message that is about to be carried to `interceptor`, which decides about it.
+    pub fn intercept(&mut self, interceptor: impl FnMut(&Passing<'_>) -> Fate + 'static) {
+        self.network.intercept(Box::new(interceptor));
+    }
+
+    /// The next message from one member to another that `which` accepts is lost.
+    pub fn lose_next(&mut self, from: usize, to: usize, which: impl Fn(&[u8]) -> bool + 'static) {
+        let mut lost = false;
+        self.intercept(move |passing| {
+            let hit = !lost && (passing.from, passing.to) == (from, to) && which(passing.bytes);
+            lost |= hit;
+            if hit { Fate::Lose } else { Fate::Pass }
+        });
+    }
+
+    /// A linked member says `bytes` to another, whatever its engine thinks.
+    pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
+        assert!(self.linked(from, to), "only linked members talk");
+        let input = Input::Message { from: self.id(from), bytes: bytes.into() };
+        self.tell(vec![(to, input)]);
+    }
+
+    /// Checks `guard` after every step of a member, with all that is readable there.
+    pub fn guard(&mut self, guard: impl FnMut(usize, &Content) + 'static) {
+        self.guards.push(Box::new(guard));
+    }
+
+    /// Hands a command to a member; its answer comes when time passes.
+    pub fn ask(&mut self, member: usize, command: Command) -> Ticket {
+        assert!(self.runs(member), "m{member} does not run");
+        self.n_tickets += 1;
+        let ticket = Ticket(self.n_tickets);
+        self.tell(vec![(member, Input::Command { ticket, command })]);
+        ticket
+    }
+
+    /// The answer to a command, if it is there.
+    pub fn answer(&self, member: usize, ticket: Ticket) -> Option<&Answer> {
+        self.members[member].answers.get(&ticket)
+    }
+
+    /// Hands a command to a member and lets time pass until the answer is there.
+    pub fn done(&mut self, member: usize, command: Command) -> Answer {
+        let ticket = self.ask(member, command);
+        let deadline = self.time.after(PATIENCE_MICROS);
+        while self.answer(member, ticket).is_none() {
+            if self.next() > deadline {
+                self.fail(&format!("m{member} does not answer a command"));
+            }
+            self.step();
+        }
+        self.answer(member, ticket).expect("just seen").clone()
+    }
+
+    /// A command that must be carried out.
+    pub(super) fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
+        match self.done(member, command) {
+            Answer::Committed(committed) => committed,
+            Answer::Refused(error) => self.fail(&format!("m{member} refuses a command: {error}")),
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, micros: u64) {
+        let end = self.time.after(micros);
+        while self.next() <= end {
+            self.step();
+        }
+        self.time = end;
+    }
+
+    /// Lets time pass until `done`; fails the test after `limit_micros`. `done` is asked every 10 ms. Returns how
+    /// long it took, in microseconds.
+    pub fn run_until(&mut self, what: &str, limit_micros: u64, mut done: impl FnMut(&Self) -> bool) -> u64 {
+        let begin = self.time;
+        while !done(self) {
+            if self.time >= begin.after(limit_micros) {
+                self.fail(&format!("not within {limit_micros} us: {what}"));
+            }
+            self.run_for(10_000);
+        }
+        self.time.0 - begin.0
+    }
+
+    /// Lets the next thing happen, if there is one: time moves to it, then each member with something to do does it.
+    pub fn step(&mut self) {
+        let next = self.next();
+        if next == Time::NEVER {
+            return;
+        }
+        self.n_still = if next > self.time { 0 } else { self.n_still + 1 };
+        if self.n_still > STILL_MAX {
+            self.fail("time does not move on");
+        }
+        self.time = next;
+        let happened = self.network.happened(next);
+        self.tell(happened);
+        for member in 0..self.members.len() {
+            let now = self.now(member);
+            if self.members[member].run(member, now, &mut self.network) {
+                self.check(member, now);
+            }
+        }
+    }
+
+    fn check(&mut self, member: usize, now: Now) {
+        if self.guards.is_empty() {
+            return;
+        }
+        if let Some(content) = self.members[member].content(now.wall) {
+            self.guards.iter_mut().for_each(|guard| guard(member, &content));
+        }
+    }
+
+    fn next(&self) -> Time {
+        let due = self.members.iter().map(|member| member.due(self.time)).min();
+        self.network.next().min(due.unwrap_or(Time::NEVER)).max(self.time)
+    }
+
+    fn now(&self, member: usize) -> Now {
+        Now { time: self.time, wall: self.wall(member) }
+    }
+
+    fn tell(&mut self, told: Vec<(usize, Input)>) {
+        for (member, input) in told {
+            self.members[member].inbox.push(input);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Writing at a member, in words as short as a story needs.
+
+use super::{Disk, World};
+use datafan_core::{
+    engine::{Answer, Command, CommandError, Committed, Ticket, Write},
+    item::Key,
+    time::Timestamp,
+};
+
+/// A put without expiry.
+pub fn put(key: &str, value: impl AsRef<[u8]>) -> Write {
+    Write::Put { key: Key::new(key).expect("a sound key"), value: value.as_ref().into(), expiry: None }
+}
+
+/// A put that expires.
+pub fn put_until(key: &str, value: impl AsRef<[u8]>, expiry: Timestamp) -> Write {
+    Write::Put {
+        key: Key::new(key).expect("a sound key"),
+        value: value.as_ref().into(),
+        expiry: Some(expiry),
+    }
+}
+
+/// A deletion.
+pub fn delete(key: &str) -> Write {
+    Write::Delete { key: Key::new(key).expect("a sound key") }
+}
+
+impl<D: Disk> World<D> {
+    /// A member commits `writes` and has them on disk.
+    pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Committed {
+        self.must(member, Command::Commit(writes))
+    }
+
+    /// A member puts one item and has it on disk.
+    pub fn put(&mut self, member: usize, key: &str, value: impl AsRef<[u8]>) -> Committed {
+        self.commit(member, vec![put(key, value)])
+    }
+
+    /// A member deletes one key and has that on disk.
+    pub fn delete(&mut self, member: usize, key: &str) -> Committed {
+        self.commit(member, vec![delete(key)])
+    }
+
+    /// A member is asked to commit `writes` and must refuse.
+    pub fn refused(&mut self, member: usize, writes: Vec<Write>) -> CommandError {
+        match self.done(member, Command::Commit(writes)) {
+            Answer::Refused(error) => error,
+            Answer::Committed(_) => self.fail(&format!("m{member} commits what it should refuse")),
+        }
+    }
+
+    /// A member is asked to commit `writes`; the answer comes when time passes.
+    pub fn ask_commit(&mut self, member: usize, writes: Vec<Write>) -> Ticket {
+        self.ask(member, Command::Commit(writes))
+    }
+
+    /// A member's copy of an owner's value.
+    pub fn get(&self, member: usize, owner: usize, key: &str) -> Option<Vec<u8>> {
+        self.content(member).get(&self.id(owner), key).map(<[u8]>::to_vec)
+    }
+
+    /// Whether every running member reads `value` under an owner's key; `None`: nothing.
+    pub fn all_read(&self, owner: usize, key: &str, value: Option<&[u8]>) -> bool {
+        let running = (0..self.n_members()).filter(|member| self.runs(*member));
+        running.map(|member| self.get(member, owner, key)).all(|found| found.as_deref() == value)
+    }
+}

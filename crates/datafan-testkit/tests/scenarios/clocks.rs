@@ -1,0 +1,97 @@
+//! A23, A24, A27, A49 (clocks): wall clocks decide about timestamps, and about nothing else.
+
+use crate::common::{Mesh, SEEDS, bytes_per_round, refusals};
+use datafan_core::{engine::CommandError, time::SECOND};
+use datafan_testkit::harness::{heads_never_go_back, put, uses_no_timestamp_twice};
+
+const HOUR: i64 = 3_600 * SECOND as i64;
+
+#[test]
+fn a23_clock_jumps_back() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.guard(heads_never_go_back());
+        let before = world.put(0, "k", "before");
+
+        world.set_clock(0, -HOUR + 60 * SECOND as i64);
+        let after = world.put(0, "k", "after");
+
+        assert!(after.timestamp > before.timestamp);
+        world.run_until("the new value", 10 * SECOND, |world| world.all_read(0, "k", Some(b"after")));
+        assert!(world.equal());
+    }
+}
+
+#[test]
+fn a24_restart_with_an_older_clock() {
+    for seed in SEEDS {
+        for clean in [true, false] {
+            let mut world = Mesh::line(3, seed);
+            world.guard(heads_never_go_back());
+            let before = world.put(1, "k", "before");
+            world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+
+            if clean {
+                world.stop(1)
+            } else {
+                world.crash(1)
+            }
+            world.set_clock(1, -HOUR / 2);
+            world.start(1);
+            let after = world.put(1, "k", "after");
+
+            assert!(after.timestamp > before.timestamp);
+            world.run_until("the new value", 10 * SECOND, |world| world.all_read(1, "k", Some(b"after")));
+            assert!(world.equal());
+        }
+    }
+}
+
+#[test]
+fn a27_two_writes_within_one_tick() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.guard(uses_no_timestamp_twice());
+
+        let first = world.put(0, "k", "1");
+        let second = world.put(0, "k", "2");
+        world.ask_commit(0, vec![put("l", "1")]);
+        world.ask_commit(0, vec![put("l", "2")]);
+
+        assert!(second.timestamp > first.timestamp);
+        world.run_until("both", 10 * SECOND, |world| world.equal_with(2));
+        assert!(world.all_read(0, "k", Some(b"2")) && world.all_read(0, "l", Some(b"2")));
+    }
+}
+
+#[test]
+fn a_clock_far_behind_the_last_write_stops_writing_until_it_is_right() {
+    let mut world = Mesh::line(2, 1);
+    world.put(0, "k", "1");
+    world.set_clock(0, -2 * HOUR);
+    let error = world.refused(0, vec![put("k", "2")]);
+    assert!(matches!(error, CommandError::ClockBehind { ahead_seconds: 7_199..=7_201 }), "{error}");
+    world.set_clock(0, 0);
+    world.put(0, "k", "3");
+    world.run_until("the last value", 5 * SECOND, |world| world.all_read(0, "k", Some(b"3")));
+}
+
+#[test]
+fn a49_a_head_ahead_of_the_clock_is_refused_once() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        // The end of the line is two hours behind: nothing new of the others is credible to it.
+        world.set_clock(2, -2 * HOUR);
+        world.put(0, "k", "v");
+        world.run_for(60 * SECOND);
+        assert_eq!(world.get(2, 0, "k"), None);
+        assert_eq!(world.stats(2).refusals.get("clock_ahead"), Some(&1));
+
+        let refused = refusals(&world, 2);
+        assert!(bytes_per_round(&mut world, 600 * SECOND) <= 64, "idle rounds stay idle");
+        assert_eq!(refusals(&world, 2), refused, "refused once and remembered");
+
+        world.set_clock(2, 0);
+        world.run_until("equal with a right clock", 120 * SECOND, |world| world.equal_with(1));
+    }
+}

@@ -1,0 +1,74 @@
+//! What the stories share.
+
+use datafan_core::{message::Message, store::StoreError};
+use datafan_store_mem::{MemDisk, MemStore};
+use datafan_testkit::harness::{Disk, World};
+
+/// A world on stores in memory.
+pub type Mesh = World<Mem>;
+
+/// The seeds that most stories are told with.
+pub const SEEDS: std::ops::Range<u64> = 1..4;
+
+/// A disk in memory.
+#[derive(Clone)]
+pub struct Mem(MemDisk);
+
+impl Disk for Mem {
+    type Store = MemStore;
+
+    fn empty() -> Self {
+        Self(MemDisk::new())
+    }
+
+    fn open(&self) -> Result<MemStore, StoreError> {
+        self.0.open()
+    }
+
+    fn backup(&self) -> Self {
+        Self(self.0.copy())
+    }
+}
+
+/// Whether a message carries a commit, asked or unasked.
+pub fn is_delta(bytes: &[u8]) -> bool {
+    matches!(Message::decode(bytes), Ok(Message::Push(_) | Message::Delta(_)))
+}
+
+/// Whether a message carries an item or a grave of `key`.
+pub fn carries(bytes: &[u8], key: &str) -> bool {
+    let Ok(Message::Push(delta) | Message::Delta(delta)) = Message::decode(bytes) else { return false };
+    let (items, graves) = delta.contents().expect("engines send sound deltas");
+    let keys = items.iter().map(|item| &item.key).chain(graves.iter().map(|(_, key)| key));
+    keys.into_iter().any(|found| found.as_str() == key)
+}
+
+/// Bytes and messages that all links of a world have carried.
+pub fn total_traffic(world: &Mesh) -> (u64, u64) {
+    let n = world.n_members();
+    let pairs = (0..n).flat_map(|from| (0..n).filter(move |to| *to != from).map(move |to| (from, to)));
+    let traffic = pairs.map(|(from, to)| world.traffic(from, to));
+    traffic.fold((0, 0), |sum, one| (sum.0 + one.bytes, sum.1 + one.messages))
+}
+
+/// How often a member refused something, whatever the reason.
+pub fn refusals(world: &Mesh, member: usize) -> u64 {
+    world.stats(member).refusals.values().sum()
+}
+
+/// Lets `micros` pass and returns the most bytes per round that went over a link in one direction. Both ends begin
+/// rounds; the one that began more of them counts.
+pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
+    let count = |world: &Mesh| -> Vec<(u64, u64)> {
+        let n = world.n_members();
+        let pairs = (0..n).flat_map(|from| world.peers(from).into_iter().map(move |to| (from, to)));
+        let rounds = |member: usize| world.stats(member).rounds;
+        pairs.map(|(from, to)| (world.traffic(from, to).bytes, rounds(from).max(rounds(to)))).collect()
+    };
+    let before = count(world);
+    world.run_for(micros);
+    let after = count(world);
+    assert!(!after.is_empty() && before.len() == after.len(), "the links stay");
+    let spent = after.iter().zip(&before).map(|(after, before)| (after.0 - before.0, after.1 - before.1));
+    spent.map(|(bytes, rounds)| bytes.div_ceil(rounds.max(1))).max().expect("there are links")
+}

@@ -1,0 +1,157 @@
+//! A50 and what a crash at any instant may cost: nothing that anybody was told.
+
+use crate::common::{Mem, Mesh, SEEDS};
+use datafan_core::{
+    engine::{Alarm, Answer, CommandError, Ticket},
+    time::{MILLI, SECOND, Timestamp},
+};
+use datafan_testkit::harness::{Disk, heads_never_go_back, put, uses_no_timestamp_twice};
+
+#[test]
+fn a50_no_timestamp_is_used_twice() {
+    for seed in 1..11 {
+        let mut world = Mesh::line(3, seed);
+        world.guard(uses_no_timestamp_twice());
+        for n in 0..15 {
+            // Several commits, some of which are told and some of which are not yet on disk when the member dies.
+            world.slow_sync(1, 3 * MILLI);
+            for k in 0..4 {
+                world.ask_commit(1, vec![put(&format!("k{k}"), format!("{n}"))]);
+                let pause = world.rng.below(4 * MILLI);
+                world.run_for(pause);
+            }
+            world.crash(1);
+            // Each time an earlier clock than before: never beyond the bound that stops writing.
+            world.set_clock(1, -(n * 60 * SECOND as i64));
+            world.start(1);
+            let pause = world.rng.below(8 * SECOND);
+            world.run_for(pause);
+        }
+        world.slow_sync(1, 0);
+        world.put(1, "last", "v");
+        world.run_until("equal", 30 * SECOND, |world| world.equal());
+        assert!(world.all_read(1, "last", Some(b"v")));
+    }
+}
+
+#[test]
+fn own_data_is_on_disk_before_anybody_hears_of_it() {
+    for seed in SEEDS {
+        for others_write in [false, true] {
+            let mut world = Mesh::line(3, seed);
+            world.guard(heads_never_go_back());
+            world.slow_sync(1, 20 * MILLI);
+            if others_write {
+                // So that the member has something to forward while its own commit is not on disk.
+                world.ask_commit(0, vec![put("other", "v")]);
+                world.run_for(2 * MILLI);
+            }
+            let ticket = world.ask_commit(1, vec![put("k", "v")]);
+            while !world.is_syncing(1) {
+                world.step();
+            }
+            world.run_for(10 * MILLI);
+            assert!(world.answer(1, ticket).is_none(), "not acknowledged before it is on disk");
+            world.crash(1);
+            world.run_for(5 * SECOND);
+            // With its disk it could not have said anything else: nobody knows what it has lost.
+            assert!(world.get(0, 1, "k").is_none() && world.get(2, 1, "k").is_none());
+            world.start(1);
+            world.put(1, "k", "again");
+            world.run_until("equal", 10 * SECOND, |world| world.equal());
+            assert!(world.alarms(1).is_empty(), "{:?}", world.alarms(1));
+        }
+    }
+}
+
+#[test]
+fn no_acknowledged_write_is_lost_by_crashes_at_any_instant() {
+    for seed in 1..7 {
+        let mut world = Mesh::line(3, seed);
+        (0..3).for_each(|member| world.slow_sync(member, 2 * MILLI));
+        let mut asked: Vec<(usize, String, Ticket)> = Vec::new();
+        for n in 0..60 {
+            for member in 0..3 {
+                let key = format!("k{n}");
+                let ticket = world.ask_commit(member, vec![put(&key, n.to_string())]);
+                asked.push((member, key, ticket));
+            }
+            let (pause, victim) = (world.rng.below(30 * MILLI), world.rng.below(6) as usize);
+            world.run_for(pause);
+            if victim < 3 {
+                world.crash(victim);
+                let pause = world.rng.below(SECOND);
+                world.run_for(pause);
+                world.start(victim);
+            }
+        }
+        world.run_until("equal", 60 * SECOND, |world| world.equal());
+        for (member, key, ticket) in asked {
+            if let Some(Answer::Committed(_)) = world.answer(member, ticket) {
+                assert!(
+                    world.get(0, member, &key).is_some(),
+                    "m{member} lost its acknowledged {key}, seed {seed}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_owner_without_its_disk_writes_nothing_over_what_the_mesh_has() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.put(1, "k", "v");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+
+        world.crash(1);
+        *world.disk(1) = Mem::empty();
+        world.start(1);
+        let error = world.refused(1, vec![put("k", "w")]);
+        assert!(matches!(error, CommandError::ForeignHead { .. }), "{error}");
+        assert!(
+            matches!(world.alarms(1)[..], [Alarm::ForeignHead { ours: None, .. }]),
+            "{:?}",
+            world.alarms(1)
+        );
+        assert_eq!(world.get(0, 1, "k").as_deref(), Some(&b"v"[..]), "the others keep its items");
+        assert_eq!(world.get(2, 1, "k").as_deref(), Some(&b"v"[..]));
+    }
+}
+
+#[test]
+fn an_owner_restored_from_a_backup_does_not_write_before_it_has_compared() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.put(1, "k", "yesterday");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+        let backup = world.disk(1).backup();
+        let today = world.put(1, "k", "today").timestamp;
+        world.run_until("equal", 10 * SECOND, |world| world.all_read(1, "k", Some(b"today")));
+
+        world.stop(1);
+        *world.disk(1) = backup;
+        world.start(1);
+        let error = world.refused(1, vec![put("k", "more")]);
+        assert_eq!(error, CommandError::ForeignHead { timestamp: today });
+        assert_eq!(world.get(0, 1, "k").as_deref(), Some(&b"today"[..]));
+    }
+}
+
+#[test]
+fn a_lonely_member_with_a_proven_store_writes_after_a_while() {
+    let mut world = Mesh::line(2, 1);
+    world.put(1, "k", "1");
+    world.stop(0);
+    world.stop(1);
+    world.start(1);
+    let before = world.time();
+    let ticket = world.ask_commit(1, vec![put("k", "2")]);
+    world.run_for(4 * SECOND);
+    assert!(world.answer(1, ticket).is_none(), "it waits for a peer to compare with");
+    assert_eq!(world.get(1, 1, "k").as_deref(), Some(&b"1"[..]), "reads work");
+    world.run_until("written", 3 * SECOND, |world| world.answer(1, ticket).is_some());
+    assert!(world.time().0 - before.0 >= 5 * SECOND);
+    let Some(Answer::Committed(committed)) = world.answer(1, ticket) else { panic!("refused") };
+    assert!(committed.timestamp > Timestamp::ZERO);
+}

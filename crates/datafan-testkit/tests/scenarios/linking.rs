@@ -1,0 +1,97 @@
+//! A20 in one process, and finding each other.
+
+use crate::common::{Mesh, SEEDS};
+use datafan_core::{
+    engine::{Command, LinkState},
+    time::SECOND,
+};
+
+#[test]
+fn a20_connecting_twice_and_from_both_ends() {
+    for seed in SEEDS {
+        let mut world = Mesh::mesh(2, seed);
+        for (member, peer) in [(0, 1), (1, 0), (0, 1), (1, 0)] {
+            connect(&mut world, member, peer);
+        }
+        world.put(1, "k", "v");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+
+        for member in 0..2 {
+            let links = world.status(member).links;
+            let up = links.iter().filter(|link| link.state == LinkState::Up).count();
+            assert_eq!((up, links.len()), (1, 1), "m{member}: {links:?}");
+            assert_eq!(world.ready(member).len(), 1, "m{member} reports its peer once");
+        }
+    }
+}
+
+#[test]
+fn a20_connecting_to_oneself_is_an_error() {
+    let mut world = Mesh::found(1);
+    connect(&mut world, 0, 0);
+    world.run_for(5 * SECOND);
+    let links = world.status(0).links;
+    assert!(links.iter().all(|link| link.state != LinkState::Up));
+    assert!(links.iter().any(|link| link.error.is_some()), "{links:?}");
+    world.put(0, "k", "v");
+}
+
+#[test]
+fn two_that_only_knew_a_third_meet_again_without_it() {
+    for seed in SEEDS {
+        let mut world = discovering(3, seed);
+        (1..3).for_each(|member| connect(&mut world, member, 0));
+        world.run_until("linked to all", 60 * SECOND, |world| (0..3).all(|m| world.peers(m).len() == 2));
+
+        (0..3).for_each(|member| world.stop(member));
+        world.run_for(10 * SECOND);
+        // Member 0 stays away. The others have only been told of it.
+        (1..3).for_each(|member| world.start(member));
+        world.run_until("1 and 2 linked", 120 * SECOND, |world| world.linked(1, 2));
+        world.put(1, "k", "v");
+        world.run_until("equal", 10 * SECOND, |world| world.equal());
+        assert!(world.all_read(1, "k", Some(b"v")));
+    }
+}
+
+#[test]
+fn members_dial_until_they_have_enough_links() {
+    const N: usize = 12;
+    for seed in SEEDS {
+        let mut world = discovering(N, seed);
+        (1..N).for_each(|member| connect(&mut world, member, 0));
+        world.run_until("at least 3 links each", 300 * SECOND, |world| {
+            (0..N).all(|member| world.peers(member).len() >= 3)
+        });
+        world.put(N - 1, "k", "v");
+        world.run_until("equal", 30 * SECOND, |world| world.equal());
+    }
+}
+
+#[test]
+fn a_member_that_came_back_elsewhere_is_found_by_what_it_publishes() {
+    let mut world = discovering(3, 5);
+    (1..3).for_each(|member| connect(&mut world, member, 0));
+    world.run_until("equal addresses", 60 * SECOND, |world| {
+        world.equal() && (0..3).all(|member| world.content(0).heads.contains_key(&world.id(member)))
+    });
+    let published = world.content(2);
+    let addresses = published.items.values().filter(|item| item.key.as_str() == "_sys/addresses");
+    assert_eq!(addresses.count(), 3, "each publishes its own");
+    assert!(published.is_empty(), "and users see none of them");
+}
+
+/// A mesh whose members look for links by themselves, and publish where they are.
+fn discovering(n: usize, seed: u64) -> Mesh {
+    let mut world = Mesh::mesh_with(n, seed, |_, config| {
+        (config.links_min, config.links_wanted_max) = (3, 6);
+    });
+    for member in 0..n {
+        world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+    }
+    world
+}
+
+fn connect(world: &mut Mesh, member: usize, to: usize) {
+    world.ask(member, Command::Connect { address: format!("m{to}").into(), expected: None });
+}

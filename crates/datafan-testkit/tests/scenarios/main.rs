@@ -1,0 +1,16 @@
+//! The scenarios of owned shards, as stories on the deterministic harness: one file per topic, one test per
+//! scenario, named by its number.
+
+mod clocks;
+mod common;
+mod cost;
+mod crashes;
+mod determinism;
+mod expiry;
+mod faults;
+mod linking;
+mod membership;
+mod rogues;
+mod topologies;
+mod transfers;
+mod writes;

@@ -1,0 +1,149 @@
+//! A43, A46: who belongs, and what becomes of the data of those who do not.
+
+use crate::common::{Mesh, SEEDS};
+use datafan_core::{
+    engine::{Command, CommandError, Outcome, Standing},
+    id::Name,
+    time::{MILLI, SECOND},
+};
+use datafan_testkit::harness::{heads_never_go_back, line, put};
+
+#[test]
+fn a43_a_newcomer_brings_the_roster_that_lets_it_in() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(2, seed);
+        // Member 1 is away while member 2 is admitted and gets the roster from member 0.
+        world.cut(0, 1);
+        let newcomer = world.add(|_| ());
+        world.admit(newcomer);
+        world.start(newcomer);
+        world.link(newcomer, 0);
+        world.put(newcomer, "k", "v");
+        assert!(!world.status(1).members.iter().any(|(id, _)| *id == world.id(newcomer)));
+
+        world.link(newcomer, 1);
+        world.run_until("in", 10 * SECOND, |world| world.all_read(newcomer, "k", Some(b"v")));
+        assert!(world.equal());
+    }
+}
+
+#[test]
+fn a_stranger_gets_nothing_and_shows_up_as_pending() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(2, seed);
+        world.put(0, "k", "v");
+        let stranger = world.add(|_| ());
+        world.start(stranger);
+        world.link(stranger, 1);
+        world.run_until("refused", 10 * SECOND, |world| {
+            matches!(world.status(stranger).standing, Standing::Refused(_))
+        });
+        assert!(world.content(stranger).items.is_empty());
+        let pending = world.status(1).pending;
+        assert!(pending.iter().any(|pending| pending.id == world.id(stranger)), "{pending:?}");
+
+        world.admit(stranger);
+        world.run_until("let in", 60 * SECOND, |world| world.equal_with(1));
+        assert_eq!(world.status(stranger).standing, Standing::Up);
+    }
+}
+
+#[test]
+fn a46_revoked_with_keep_all_end_at_the_named_head() {
+    for seed in 1..8 {
+        let (mut world, others) = about_to_be_revoked(seed);
+        world.done(0, Command::Revoke { id: world.id(2), outcome: Outcome::Keep });
+        let named = world.content(0).heads[&world.id(2)];
+        world.run_until("equal", 60 * SECOND, |world| world.equal_among(&others));
+
+        world.run_for(60 * SECOND);
+        assert!(world.equal_among(&others));
+        for member in others {
+            assert_eq!(world.content(member).heads[&world.id(2)], named, "m{member}");
+        }
+        assert!(matches!(world.status(2).standing, Standing::Refused(_)), "{:?}", world.status(2).standing);
+    }
+}
+
+#[test]
+fn a46_revoked_with_drop_nobody_has_its_data() {
+    for seed in 1..8 {
+        let (mut world, others) = about_to_be_revoked(seed);
+        let revoked = world.id(2);
+        world.done(0, Command::Revoke { id: revoked, outcome: Outcome::Drop });
+        world.run_until("gone", 60 * SECOND, |world| {
+            let gone = |member: &usize| !world.content(*member).heads.contains_key(&revoked);
+            others.iter().all(gone) && world.equal_among(&others)
+        });
+        world.run_for(60 * SECOND);
+        assert!(world.equal_among(&others) && !world.content(0).heads.contains_key(&revoked));
+        assert_eq!(world.get(0, 1, "k").as_deref(), Some(&b"v"[..]), "others' data stays");
+    }
+}
+
+#[test]
+fn a_revoked_member_stays_out_after_everybody_restarts() {
+    let (mut world, others) = about_to_be_revoked(1);
+    world.done(0, Command::Revoke { id: world.id(2), outcome: Outcome::Keep });
+    world.run_until("equal", 60 * SECOND, |world| world.equal_among(&others));
+    let before = world.content(0);
+    for member in 0..5 {
+        world.stop(member);
+        world.start(member);
+    }
+    world.run_for(60 * SECOND);
+    // A line broken in its middle: each side still has it all.
+    others.iter().for_each(|member| assert_eq!(world.content(*member), before, "m{member}"));
+}
+
+#[test]
+fn the_roster_refuses_what_would_confuse_it() {
+    let mut world = Mesh::line(2, 1);
+    let admit = |id, name: &str| Command::Admit { id, name: Name::new(name).unwrap() };
+    let (zero, one) = (world.id(0), world.id(1));
+    let unsound = datafan_core::id::MemberId([0xff; 32]);
+    let mut refused = |member, command| match world.done(member, command) {
+        datafan_core::engine::Answer::Refused(error) => error,
+        datafan_core::engine::Answer::Committed(committed) => panic!("{committed:?}"),
+    };
+    assert!(matches!(refused(1, admit(one, "other")), CommandError::NoAuthority));
+    assert!(matches!(refused(0, admit(unsound, "other")), CommandError::UnsoundKey { .. }));
+    let stranger = datafan_core::identity::Identity::from_secret(&[9; 32]).id();
+    assert!(matches!(refused(0, admit(stranger, "m0")), CommandError::NameTaken { id, .. } if id == zero));
+    let revoke = Command::Revoke { id: stranger, outcome: Outcome::Drop };
+    assert!(matches!(refused(0, revoke), CommandError::UnknownMember { .. }));
+}
+
+/// Five members, the middle one of which writes and writes; a link beside keeps the others connected without it.
+/// Returns the four others as well.
+fn about_to_be_revoked(seed: u64) -> (Mesh, [usize; 4]) {
+    let mut world = Mesh::mesh(5, seed);
+    world.link_all(&line(5));
+    world.link(3, 1);
+    world.run_until("a common beginning", 20 * SECOND, |world| world.equal());
+    world.put(1, "k", "v");
+    for n in 0..40u32 {
+        world.ask_commit(2, vec![put(&format!("k{}", n % 7), n.to_string())]);
+        let pause = world.rng.below(3 * MILLI);
+        world.run_for(pause);
+    }
+    (world, [0, 1, 3, 4])
+}
+
+#[test]
+fn heads_only_grow_at_everybody_while_members_come() {
+    for seed in SEEDS {
+        let mut world = Mesh::found(seed);
+        world.guard(heads_never_go_back());
+        for newcomer in 1..10 {
+            assert_eq!(world.add(|_| ()), newcomer);
+            world.admit(newcomer);
+            world.start(newcomer);
+            let earlier = world.rng.below(newcomer as u64) as usize;
+            world.link(newcomer, earlier);
+            world.ask_commit(newcomer, vec![put("k", newcomer.to_string())]);
+            world.run_for(300 * MILLI);
+        }
+        world.run_until("equal", 60 * SECOND, |world| world.equal_with(9));
+    }
+}

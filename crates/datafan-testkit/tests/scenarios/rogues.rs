@@ -1,0 +1,166 @@
+//! A28: what a peer makes up is refused, counted and named, and harms nobody.
+
+use crate::common::{Mesh, SEEDS, is_delta, refusals};
+use datafan_core::{
+    hash::Hash,
+    head::Head,
+    id::{MeshId, Name},
+    identity::Identity,
+    item::{Item, Key},
+    message::{Delta, Message, encode_delta},
+    time::{SECOND, Timestamp},
+    trie::Branch,
+};
+use datafan_testkit::harness::{Fate, put};
+
+#[test]
+fn a28_a_relay_alters_items_of_another_owner() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        // Member 1 alters what it passes on, three times.
+        let mut n_altered = 0;
+        world.intercept(move |passing| {
+            let at = passing.bytes.windows(6).position(|bytes| bytes == b"honest");
+            let Some(at) = at.filter(|_| passing.from == 1 && passing.to == 2 && n_altered < 3) else {
+                return Fate::Pass;
+            };
+            n_altered += 1;
+            let mut bytes = passing.bytes.to_vec();
+            bytes[at..at + 6].copy_from_slice(b"forged");
+            Fate::Become(bytes)
+        });
+        world.guard(|member, content| {
+            let forged = content.items.values().any(|item| &*item.value == b"forged");
+            assert!(!forged, "m{member} reads what nobody signed");
+        });
+        world.put(0, "k", "honest");
+
+        world.run_until("the honest value", 600 * SECOND, |world| world.equal_with(1));
+        assert!(world.all_read(0, "k", Some(b"honest")));
+        assert!(refusals(&world, 2) > 0, "counted");
+    }
+}
+
+#[test]
+fn a28_a_peer_sends_a_head_that_the_owner_did_not_sign() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.put(0, "k", "honest");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+        let before = world.content(2);
+
+        // Member 1 signs for member 0, with its own key.
+        let thief = Identity::from_secret(&world.config(1).member.secret());
+        let forged = push(&mut world, 0, &thief, "k", "forged");
+        world.inject(1, 2, forged.clone());
+        world.inject(1, 0, forged);
+        world.run_for(30 * SECOND);
+
+        assert_eq!(world.content(2), before);
+        assert!(world.equal());
+        for member in [0, 2] {
+            assert!(world.stats(member).refusals.values().sum::<u64>() > 0, "m{member} counts it");
+        }
+    }
+}
+
+#[test]
+fn a28_a_peer_offers_the_receivers_own_shard_changed() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(2, seed);
+        world.put(0, "k", "mine");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+
+        // Signed by the owner's own key, as a second process with a copy of it would: never taken from others.
+        let key = Identity::from_secret(&world.config(0).member.secret());
+        let foreign = push(&mut world, 0, &key, "k", "theirs");
+        world.inject(1, 0, foreign);
+        world.run_for(5 * SECOND);
+
+        assert_eq!(world.get(0, 0, "k").as_deref(), Some(&b"mine"[..]));
+        assert_eq!(world.alarms(0).len(), 1, "{:?}", world.alarms(0));
+        let error = world.refused(0, vec![put("k", "more")]);
+        assert!(matches!(error, datafan_core::engine::CommandError::ForeignHead { .. }), "{error}");
+    }
+}
+
+#[test]
+fn bytes_without_sense_are_refused_and_everybody_ends_equal() {
+    for seed in 1..6 {
+        let mut world = Mesh::line(3, seed);
+        for n in 0..200usize {
+            let from = if n.is_multiple_of(2) { 0 } else { 2 };
+            let len = world.rng.below(300) as usize;
+            let mut bytes = world.rng.bytes(len);
+            // Mostly with a known version and tag, so that the bodies are read.
+            if let [version, tag, ..] = bytes.as_mut_slice() {
+                (*version, *tag) = (1, *tag % 18);
+            }
+            if world.linked(from, 1) {
+                world.inject(from, 1, bytes);
+            }
+            world.run_for(50_000);
+        }
+        assert!(refusals(&world, 1) > 0);
+        world.put(0, "k", "v");
+        world.run_until("equal", 1_800 * SECOND, |world| world.equal_with(1));
+    }
+}
+
+#[test]
+fn every_altered_byte_of_a_delta_is_noticed() {
+    let mut world = Mesh::line(2, 1);
+    let mut altered = 0usize;
+    world.intercept(move |passing| {
+        if passing.from != 0 || !is_delta(passing.bytes) {
+            return Fate::Pass;
+        }
+        altered += 7;
+        let mut bytes = passing.bytes.to_vec();
+        let at = altered % bytes.len();
+        bytes[at] ^= 1 << (altered % 8);
+        Fate::Become(bytes)
+    });
+    world.guard(|_, content| {
+        let known = |item: &Item| item.key.is_system() || item.value.iter().all(|byte| *byte == b'v');
+        assert!(content.items.values().all(|item| known(item)), "altered bytes became readable");
+    });
+    for n in 0..30 {
+        world.put(0, &format!("k{n}"), [b'v'; 40]);
+        world.run_for(20 * SECOND);
+    }
+    assert!(refusals(&world, 1) > 0);
+    assert!(world.content(1).items.len() < world.content(0).items.len(), "nothing got through");
+}
+
+#[test]
+fn a_member_of_another_mesh_is_refused() {
+    let mut world = Mesh::line(2, 1);
+    let other = MeshId(Identity::from_secret(&[5; 32]).id());
+    let stranger = world.add(|config| {
+        config.mesh = other;
+        config.name = Name::new("stranger").expect("a sound name");
+    });
+    world.start(stranger);
+    world.link(stranger, 1);
+    world.run_for(10 * SECOND);
+    assert!(world.content(stranger).items.is_empty());
+    assert!(refusals(&world, 1) > 0, "{:?}", world.stats(1).refusals);
+    assert!(world.ready(1).iter().all(|peer| *peer != world.id(stranger)));
+}
+
+/// A push of one item of `owner`, later than everything, signed by `key`.
+fn push(world: &mut Mesh, owner: usize, key: &Identity, name: &str, value: &str) -> Vec<u8> {
+    let (owner, timestamp) = (world.id(owner), Timestamp(world.wall(owner).0 + SECOND));
+    let base = world.content(1).heads[&owner].0;
+    let key_name = Key::new(name).expect("a sound key");
+    let item = Item { key: key_name, timestamp, expiry: None, value: value.as_bytes().into() };
+    let root = Branch::leaf(timestamp.0, item.leaf()).hash;
+    let mut head = Head { owner, timestamp, items: 1, bytes: item.bytes(), root, signature: [0; 64] };
+    if key.id() == owner {
+        head = head.signed(&world.mesh_id(), key);
+    } else {
+        head.signature = key.sign(&Hash::empty().0);
+    }
+    Message::Push(Delta::new(head, base, &encode_delta(base, &[item], &[]))).encode()
+}
