@@ -1,1 +1,50 @@
-//! To be written.
+//! A datafan member, ready to run or to embed: the driver with a redb store and QUIC links.
+//!
+//! ```no_run
+//! use datafan_node::{Beginning, Node};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::builder("/var/lib/my-app/datafan")
+//!     .first(Beginning::NewMesh { name: "alpha".parse()? })
+//!     .start()
+//!     .await?;
+//! let done = node.put("color", "red").await?;
+//! assert_eq!(node.get(&node.id(), "color")?.map(|item| item.timestamp), Some(done.timestamp));
+//! node.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Features, all on by default: `redb` and `quic` (with both there is `Node`), `http` (the interface of a running
+//! member), `cli` (the binary `datafan`). The library installs no `tracing` subscriber.
+
+mod files;
+mod home;
+mod keys;
+mod membership;
+pub mod ticket;
+
+#[cfg(feature = "redb")]
+mod beginning;
+
+#[cfg(all(feature = "redb", feature = "quic"))]
+mod advertise;
+#[cfg(all(feature = "redb", feature = "quic"))]
+mod builder;
+#[cfg(all(feature = "redb", feature = "quic"))]
+mod node;
+#[cfg(all(feature = "redb", feature = "quic"))]
+mod shared;
+
+#[cfg(feature = "redb")]
+pub use beginning::{Beginning, BeginningError};
+#[cfg(all(feature = "redb", feature = "quic"))]
+pub use builder::{Builder, DEFAULT_PORT, NodeError};
+pub use home::Home;
+pub use keys::{KeyFileError, KeyKind};
+pub use membership::{Membership, MembershipError};
+#[cfg(all(feature = "redb", feature = "quic"))]
+pub use node::{Node, NodeHandle, NodeSnapshot};
+
+pub use datafan_core as core;
+pub use datafan_driver as driver;

@@ -1,0 +1,188 @@
+//! How a directory becomes a member's.
+//!
+//! `member.json` is written last. A beginning that was interrupted before is simply done again; it goes on with the
+//! keys that are there.
+
+use crate::{
+    files::make_private_directory,
+    home::Home,
+    keys::{self, KeyFileError, KeyKind},
+    membership::{Membership, MembershipError},
+    ticket::Ticket,
+};
+use datafan_core::{
+    connector::{Address, Connector, Frame, SendError},
+    engine::Config,
+    id::{MemberId, MeshId, Name},
+    identity::Identity,
+    store::Store,
+    time::Timestamp,
+};
+use datafan_driver::{CommitError, StartError, StopReason, Wait};
+use datafan_store_redb::{Options, RedbStore};
+use std::{
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+};
+
+/// How a member begins.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// As the first member of a new mesh, with its authority's key.
+    NewMesh {
+        /// The member's name.
+        name: Name,
+    },
+    /// As one that has to be admitted.
+    Join {
+        /// The mesh.
+        mesh: MeshId,
+        /// The name that it would like; the one in its grant wins.
+        name: Name,
+    },
+    /// As one that was invited: admitted already, with a ready key.
+    Invited(Box<Ticket>),
+}
+
+/// Why a member could not begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginningError {
+    /// The directory is a member's already. Nothing was changed.
+    #[error("{} holds a member already", .path.display())]
+    Already {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// The directory has a store but no `member.json`: it is the rest of something else. Nothing was changed.
+    #[error("{} holds a store but no member.json: choose an empty directory", .path.display())]
+    Occupied {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// The system refuses.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// `member.json`.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// The new mesh's first store. What was begun can be begun again.
+    #[error("cannot begin the mesh: {0}")]
+    Store(String),
+}
+
+impl Home {
+    /// Makes this directory a member's.
+    ///
+    /// # Errors
+    /// See [`BeginningError`]. After any of them the same beginning can be tried again.
+    pub fn begin(&self, beginning: Beginning) -> Result<Membership, BeginningError> {
+        if self.membership()?.is_some() {
+            return Err(BeginningError::Already { path: self.path().into() });
+        }
+        make_private_directory(self.path())
+            .map_err(|source| BeginningError::Io { path: self.path().into(), source })?;
+        let membership = match beginning {
+            Beginning::NewMesh { name } => self.begin_mesh(name)?,
+            Beginning::Join { mesh, name } => {
+                self.refuse_store()?;
+                self.key(&self.member_key_path(), KeyKind::Member)?;
+                Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() }
+            }
+            Beginning::Invited(ticket) => {
+                self.refuse_store()?;
+                self.take_key(&ticket.member)?;
+                let Ticket { mesh, name, roster, addresses, .. } = *ticket;
+                Membership { mesh, name, roster_min: roster, connect: addresses }
+            }
+        };
+        membership.write(&self.membership_path())?;
+        Ok(membership)
+    }
+
+    /// The first store of a new mesh: made before anybody can know of it, so its member may write at once, and with
+    /// the first grant in it.
+    fn begin_mesh(&self, name: Name) -> Result<Membership, BeginningError> {
+        let authority = self.key(&self.authority_key_path(), KeyKind::Authority)?;
+        let member = self.key(&self.member_key_path(), KeyKind::Member)?;
+        let (mesh, id) = (MeshId(authority.id()), member.id());
+        let mut config = Config::new(mesh, member, name.clone());
+        config.authority = Some(authority);
+        config.new_mesh = true;
+        let failed = |error: &dyn std::fmt::Display| BeginningError::Store(error.to_string());
+        let store = RedbStore::open(self.store_path(), Options::default()).map_err(|error| failed(&error))?;
+        admit_first(config, store, id, &name).map_err(|error| failed(&error))?;
+        Ok(Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() })
+    }
+
+    /// The key at `path`: the one of an interrupted beginning, else a new one.
+    fn key(&self, path: &Path, kind: KeyKind) -> Result<Identity, BeginningError> {
+        if let Some(identity) = keys::read(path, kind)? {
+            return Ok(identity);
+        }
+        let identity = keys::generate();
+        let identity = identity.map_err(|source| BeginningError::Io { path: path.into(), source })?;
+        keys::write(path, kind, &identity)?;
+        Ok(identity)
+    }
+
+    fn take_key(&self, member: &Identity) -> Result<(), BeginningError> {
+        match self.member_key()? {
+            Some(there) if there.id() == member.id() => Ok(()),
+            _ => Ok(keys::write(&self.member_key_path(), KeyKind::Member, member)?),
+        }
+    }
+
+    fn refuse_store(&self) -> Result<(), BeginningError> {
+        match self.store_path().exists() {
+            true => Err(BeginningError::Occupied { path: self.path().into() }),
+            false => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FirstError {
+    #[error(transparent)]
+    Start(#[from] StartError<Infallible>),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Stop(#[from] StopReason),
+}
+
+fn admit_first<S: Store>(config: Config, store: S, id: MemberId, name: &Name) -> Result<(), FirstError> {
+    let handle = datafan_driver::start(config, 0, store, |_| Ok::<_, Infallible>(Alone))?;
+    let admitted = handle.admit(id, name.clone()).wait();
+    handle.stop().wait()?;
+    admitted?;
+    Ok(())
+}
+
+/// A connector without links.
+struct Alone;
+
+impl Connector for Alone {
+    fn send(&self, _: MemberId, _: Frame) -> Result<(), SendError> {
+        Err(SendError::Down)
+    }
+
+    fn dial(&self, _: Address, _: Option<MemberId>) {}
+
+    fn close(&self, _: MemberId, _: &str) {}
+
+    fn stop(&self) {}
+
+    fn traffic(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}

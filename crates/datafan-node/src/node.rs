@@ -1,0 +1,88 @@
+//! A running member over redb and QUIC.
+
+use crate::home::Home;
+use datafan_conn_quic::QuicConnector;
+use datafan_core::{connector::Address, read::Snapshot};
+use datafan_driver::{Handle, StopReason};
+use datafan_store_redb::{RedbReader, RedbSnapshot};
+use std::{net::SocketAddr, ops::Deref, sync::Arc};
+
+/// The handle of a [`Node`]: all that does not concern its files and addresses.
+pub type NodeHandle = Handle<RedbReader>;
+/// What a [`Node`]'s reads are made on.
+pub type NodeSnapshot = Snapshot<RedbSnapshot>;
+
+/// A running member. It is its [`Handle`] too; clones are the same member.
+#[derive(Clone)]
+pub struct Node {
+    handle: NodeHandle,
+    about: Arc<About>,
+}
+
+struct About {
+    connector: Arc<QuicConnector>,
+    home: Home,
+    bound: Vec<SocketAddr>,
+    advertised: Vec<Address>,
+}
+
+impl Node {
+    pub(crate) fn new(
+        handle: NodeHandle,
+        connector: Arc<QuicConnector>,
+        home: Home,
+        bound: Vec<SocketAddr>,
+        advertised: Vec<Address>,
+    ) -> Self {
+        Self { handle, about: Arc::new(About { connector, home, bound, advertised }) }
+    }
+
+    /// Its handle.
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// Its directory.
+    pub fn home(&self) -> &Home {
+        &self.about.home
+    }
+
+    /// The addresses that it listens on, with their real ports.
+    pub fn bound(&self) -> &[SocketAddr] {
+        &self.about.bound
+    }
+
+    /// The addresses that it tells the mesh.
+    pub fn advertised(&self) -> &[Address] {
+        &self.about.advertised
+    }
+
+    /// Bytes of UDP payload on its links: (sent, received). More than [`Handle::traffic`] by what QUIC adds.
+    pub fn wire_traffic(&self) -> (u64, u64) {
+        self.about.connector.wire_traffic()
+    }
+
+    /// Stops the member as [`Handle::stop`] does, and waits until its ports are free.
+    ///
+    /// # Errors
+    /// If the member did not stop cleanly.
+    pub async fn stop(&self) -> Result<(), StopReason> {
+        let stopped = self.handle.stop().await;
+        self.about.connector.stopped().await;
+        stopped
+    }
+
+    /// Goes silent as in a power cut: no goodbye, nothing is sent any more, the ports are free. The store is not
+    /// told; see [`crate::Builder::faults`]. For tests and demos.
+    pub fn vanish(&self) {
+        self.about.connector.vanish();
+    }
+}
+
+impl Deref for Node {
+    type Target = NodeHandle;
+
+    fn deref(&self) -> &NodeHandle {
+        &self.handle
+    }
+}
