@@ -61,12 +61,6 @@ impl Content {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// An owner's value of a key.
-    pub fn get(&self, owner: &MemberId, key: &str) -> Option<&[u8]> {
-        let key = Key::new(key).expect("a test names a sound key");
-        self.items.get(&(*owner, key)).map(|item| &*item.value)
-    }
 }
 
 /// The items of a shard by timestamp, found through their keys.

@@ -5,9 +5,10 @@ use datafan_core::{
     engine::{Alarm, Stats, Status},
     hash::Hash,
     id::MemberId,
-    store::{Store, StoreReader},
-    time::Time,
+    store::{ShardState, Store, StoreReader, StoreSnapshot},
+    time::{Time, Timestamp},
 };
+use std::collections::BTreeMap;
 
 /// What readers of a disk's store take.
 type Snapshot<D> = <<<D as Disk>::Store as Store>::Reader as StoreReader>::Snapshot;
@@ -73,14 +74,26 @@ impl<D: Disk> World<D> {
 
     /// Whether `members` have the same content.
     pub fn equal_among(&self, members: &[usize]) -> bool {
+        // Heads first: where they differ, nothing else has to be read.
+        let heads = self.heads(members[0]);
+        if members[1..].iter().any(|member| self.heads(*member) != heads) {
+            return false;
+        }
         let first = self.content(members[0]);
         members[1..].iter().all(|member| self.content(*member) == first)
+    }
+
+    /// Timestamp and root of each visible head at a running member.
+    pub fn heads(&self, member: usize) -> BTreeMap<MemberId, (Timestamp, Hash)> {
+        let records = self.snapshot(member).shards().expect("the store works").into_iter();
+        let whole = records.filter(|(_, record)| record.state == ShardState::Whole);
+        whole.filter_map(|(_, record)| Some((record.owner, record.head?.order()))).collect()
     }
 
     /// Whether all running members hold `n` items of users and are equal.
     pub fn equal_with(&self, n: usize) -> bool {
         let first = (0..self.members.len()).find(|member| self.runs(*member)).expect("somebody runs");
-        self.content(first).len() == n && self.equal()
+        self.equal() && self.content(first).len() == n
     }
 
     /// A digest of every message carried so far, with its time.

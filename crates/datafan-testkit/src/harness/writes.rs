@@ -4,6 +4,7 @@ use super::{Disk, World};
 use datafan_core::{
     engine::{Answer, Command, CommandError, Committed, Ticket, Write},
     item::Key,
+    store::StoreSnapshot,
     time::Timestamp,
 };
 
@@ -57,7 +58,11 @@ impl<D: Disk> World<D> {
 
     /// A member's copy of an owner's value.
     pub fn get(&self, member: usize, owner: usize, key: &str) -> Option<Vec<u8>> {
-        self.content(member).get(&self.id(owner), key).map(<[u8]>::to_vec)
+        let snapshot = self.snapshot(member);
+        let (shard, _) = snapshot.whole(&self.id(owner)).expect("the store works")?;
+        let at = snapshot.timestamp_of(shard, key).expect("the store works")?;
+        let item = snapshot.item(shard, at).expect("the store works").expect("a key leads to its item");
+        item.is_live(self.wall(member)).then(|| item.value.to_vec())
     }
 
     /// Whether every running member reads `value` under an owner's key; `None`: nothing.

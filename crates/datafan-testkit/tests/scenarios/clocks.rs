@@ -13,7 +13,7 @@ fn a23_clock_jumps_back() {
         world.guard(heads_never_go_back());
         let before = world.put(0, "k", "before");
 
-        world.set_clock(0, -HOUR + 60 * SECOND as i64);
+        world.set_clock(0, -HOUR);
         let after = world.put(0, "k", "after");
 
         assert!(after.timestamp > before.timestamp);
@@ -94,4 +94,22 @@ fn a49_a_head_ahead_of_the_clock_is_refused_once() {
         world.set_clock(2, 0);
         world.run_until("equal with a right clock", 120 * SECOND, |world| world.equal_with(1));
     }
+}
+
+#[test]
+fn a_good_head_is_taken_although_a_later_one_was_refused() {
+    let mut world = Mesh::line(3, 1);
+    world.cut(1, 2);
+    world.put(0, "good", "v");
+    world.run_until("good at member 1", 5 * SECOND, |world| world.get(1, 0, "good").is_some());
+
+    // The owner's clock goes two hours ahead for one commit. Member 2 hears of that one first, and only of it.
+    world.set_clock(0, 2 * HOUR);
+    world.put(0, "late", "v");
+    world.link(2, 0);
+    world.run_until("refused", 5 * SECOND, |world| world.stats(2).refusals.contains_key("clock_ahead"));
+    world.cut(2, 0);
+    world.heal(1, 2);
+    world.run_until("good at member 2", 60 * SECOND, |world| world.get(2, 0, "good").is_some());
+    assert_eq!(world.get(2, 0, "late"), None);
 }

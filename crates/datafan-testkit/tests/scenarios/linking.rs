@@ -73,7 +73,7 @@ fn a_member_that_came_back_elsewhere_is_found_by_what_it_publishes() {
     let mut world = discovering(3, 5);
     (1..3).for_each(|member| connect(&mut world, member, 0));
     world.run_until("equal addresses", 60 * SECOND, |world| {
-        world.equal() && (0..3).all(|member| world.content(0).heads.contains_key(&world.id(member)))
+        world.equal() && (0..3).all(|member| world.heads(0).contains_key(&world.id(member)))
     });
     let published = world.content(2);
     let addresses = published.items.values().filter(|item| item.key.as_str() == "_sys/addresses");

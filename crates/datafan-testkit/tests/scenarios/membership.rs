@@ -53,13 +53,13 @@ fn a46_revoked_with_keep_all_end_at_the_named_head() {
     for seed in 1..8 {
         let (mut world, others) = about_to_be_revoked(seed);
         world.done(0, Command::Revoke { id: world.id(2), outcome: Outcome::Keep });
-        let named = world.content(0).heads[&world.id(2)];
+        let named = world.heads(0)[&world.id(2)];
         world.run_until("equal", 60 * SECOND, |world| world.equal_among(&others));
 
         world.run_for(60 * SECOND);
         assert!(world.equal_among(&others));
         for member in others {
-            assert_eq!(world.content(member).heads[&world.id(2)], named, "m{member}");
+            assert_eq!(world.heads(member)[&world.id(2)], named, "m{member}");
         }
         assert!(matches!(world.status(2).standing, Standing::Refused(_)), "{:?}", world.status(2).standing);
     }
@@ -72,11 +72,11 @@ fn a46_revoked_with_drop_nobody_has_its_data() {
         let revoked = world.id(2);
         world.done(0, Command::Revoke { id: revoked, outcome: Outcome::Drop });
         world.run_until("gone", 60 * SECOND, |world| {
-            let gone = |member: &usize| !world.content(*member).heads.contains_key(&revoked);
+            let gone = |member: &usize| !world.heads(*member).contains_key(&revoked);
             others.iter().all(gone) && world.equal_among(&others)
         });
         world.run_for(60 * SECOND);
-        assert!(world.equal_among(&others) && !world.content(0).heads.contains_key(&revoked));
+        assert!(world.equal_among(&others) && !world.heads(0).contains_key(&revoked));
         assert_eq!(world.get(0, 1, "k").as_deref(), Some(&b"v"[..]), "others' data stays");
     }
 }

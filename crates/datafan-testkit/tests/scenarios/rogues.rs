@@ -152,7 +152,7 @@ fn a_member_of_another_mesh_is_refused() {
 /// A push of one item of `owner`, later than everything, signed by `key`.
 fn push(world: &mut Mesh, owner: usize, key: &Identity, name: &str, value: &str) -> Vec<u8> {
     let (owner, timestamp) = (world.id(owner), Timestamp(world.wall(owner).0 + SECOND));
-    let base = world.content(1).heads[&owner].0;
+    let base = world.heads(1)[&owner].0;
     let key_name = Key::new(name).expect("a sound key");
     let item = Item { key: key_name, timestamp, expiry: None, value: value.as_bytes().into() };
     let root = Branch::leaf(timestamp.0, item.leaf()).hash;

@@ -95,13 +95,13 @@ fn several_owned_shards_move_side_by_side() {
             knows && world.get(2, 0, "k").as_deref() == Some(b"2") && world.equal()
         });
 
-        let roster = world.content(0).heads[&world.authority().id()];
+        let roster = world.heads(0)[&world.authority().id()];
         world.crash(0);
         world.set_clock(0, -(1_800 * SECOND as i64));
         world.start(0);
         let other = world.add(|_| ());
         world.admit(other);
-        assert!(world.content(0).heads[&world.authority().id()] > roster, "the roster moves on");
+        assert!(world.heads(0)[&world.authority().id()] > roster, "the roster moves on");
         world.run_until("equal", 10 * SECOND, |world| world.equal());
     }
 }
