@@ -204,8 +204,8 @@ impl<R: StoreReader> Handle<R> {
     }
 
     /// Notices when the head of `owner` moves, from now on.
-    pub fn changes_of(&self, owner: &MemberId) -> Changes {
-        Changes::new(self.inner.shared.clone(), Some(*owner))
+    pub fn changes_of(&self, owner: MemberId) -> Changes {
+        Changes::new(self.inner.shared.clone(), Some(owner))
     }
 
     /// Resolves when the visible head of `owner` is at or past `timestamp`: a commit with that timestamp, made
@@ -213,8 +213,8 @@ impl<R: StoreReader> Handle<R> {
     ///
     /// # Errors
     /// When the member stopped.
-    pub async fn wait_for(&self, owner: &MemberId, timestamp: Timestamp) -> Result<(), WaitError> {
-        self.inner.shared.until(|board| board.head(owner) >= timestamp).await
+    pub async fn wait_for(&self, owner: MemberId, timestamp: Timestamp) -> Result<(), WaitError> {
+        self.inner.shared.until(|board| board.head(&owner) >= timestamp).await
     }
 
     /// Resolves when at least `links` links are up.

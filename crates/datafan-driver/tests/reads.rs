@@ -1,5 +1,7 @@
 //! What a snapshot shows, on a store that was written without an engine.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
 use datafan_core::{
     grant::{Grant, GrantState, Quota, Role},
     hash::Hash,

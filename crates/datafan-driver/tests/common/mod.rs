@@ -1,0 +1,164 @@
+//! Members in one process, over stores in memory whose writes can be held up.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use datafan_conn_chan::ChanMesh;
+use datafan_core::{
+    engine::Config,
+    id::{MemberId, MeshId},
+    identity::Identity,
+    store::{Batch, Durability, ShardNumber, Store, StoreError},
+};
+use datafan_driver::{Handle, start};
+use datafan_store_mem::{MemDisk, MemReader, MemStore};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+/// A handle of a member under test.
+pub type Member = Handle<MemReader>;
+
+/// A switch, and who is known by which key.
+#[derive(Default)]
+pub struct Mesh {
+    pub switch: ChanMesh,
+}
+
+impl Mesh {
+    /// The first member: it holds the authority's key, is admitted, and may write at once.
+    pub async fn founder(&self) -> (Member, Arc<Gate>) {
+        let (member, gate) = self.founder_on(&MemDisk::new());
+        member.admit(member.id(), "founder".parse().unwrap()).await.unwrap();
+        (member, gate)
+    }
+
+    /// The first member on a disk of its own, not admitted yet.
+    pub fn founder_on(&self, disk: &MemDisk) -> (Member, Arc<Gate>) {
+        let mut config = Config::new(mesh_id(), identity(0), "founder".parse().unwrap());
+        config.authority = Some(authority());
+        config.new_mesh = true;
+        self.start(config, 0, disk)
+    }
+
+    /// Another member, with an empty store.
+    pub fn joiner(&self, number: u8) -> Member {
+        let name = format!("member-{number}").parse().unwrap();
+        self.start(Config::new(mesh_id(), identity(number), name), number, &MemDisk::new()).0
+    }
+
+    fn start(&self, config: Config, number: u8, disk: &MemDisk) -> (Member, Arc<Gate>) {
+        let gate = Arc::new(Gate::default());
+        let store = Gated { store: disk.open().unwrap(), gate: gate.clone() };
+        let id = config.member.id();
+        let connect = |inbox| Ok::<_, Infallible>(self.switch.connector(id, &address(number), inbox));
+        (start(config, u64::from(number), store, connect).unwrap(), gate)
+    }
+}
+
+/// Where member `number` is.
+pub fn address(number: u8) -> String {
+    format!("member-{number}")
+}
+
+/// Who member `number` is.
+pub fn id(number: u8) -> MemberId {
+    identity(number).id()
+}
+
+fn identity(number: u8) -> Identity {
+    Identity::from_secret(&[number + 1; 32])
+}
+
+fn authority() -> Identity {
+    Identity::from_secret(&[255; 32])
+}
+
+fn mesh_id() -> MeshId {
+    MeshId(authority().id())
+}
+
+/// What a store's next write does.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Next {
+    #[default]
+    Pass,
+    Wait,
+    Panic,
+}
+
+/// Holds a store's writes up, and counts them.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<(Next, u64)>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Lets no write through until [`Gate::open`].
+    pub fn shut(&self) {
+        self.state.lock().unwrap().0 = Next::Wait;
+    }
+
+    /// Lets writes through.
+    pub fn open(&self) {
+        self.state.lock().unwrap().0 = Next::Pass;
+        self.opened.notify_all();
+    }
+
+    /// Makes the next write panic.
+    pub fn panic(&self) {
+        self.state.lock().unwrap().0 = Next::Panic;
+    }
+
+    /// Commits so far.
+    pub fn n_commits(&self) -> u64 {
+        self.state.lock().unwrap().1
+    }
+
+    fn pass(&self) {
+        let mut state =
+            self.opened.wait_while(self.state.lock().unwrap(), |state| state.0 == Next::Wait).unwrap();
+        state.1 += 1;
+        let panics = state.0 == Next::Panic;
+        drop(state);
+        assert!(!panics, "the store has a bug on purpose");
+    }
+}
+
+struct Gated {
+    store: MemStore,
+    gate: Arc<Gate>,
+}
+
+impl Store for Gated {
+    type Reader = MemReader;
+
+    fn reader(&self) -> MemReader {
+        self.store.reader()
+    }
+
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.gate.pass();
+        self.store.commit(batch, durability)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError> {
+        self.store.erase(shard, rows)
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        self.store.close()
+    }
+}
+
+/// Polls a future once.
+pub fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
