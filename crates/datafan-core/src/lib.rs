@@ -20,6 +20,8 @@ pub mod item;
 pub mod limits;
 pub mod message;
 pub mod read;
+mod rng;
+mod shard;
 pub mod store;
 pub mod time;
 pub mod trie;

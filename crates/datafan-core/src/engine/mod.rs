@@ -1,74 +1,152 @@
 //! The engine: a synchronous state machine that owns its store.
+//!
+//! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
+//! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
+//! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
+//! writes), `push`, `round` (anti-entropy), `fetch` (pulls and deltas), `descent` (asking), `serve` (answering),
+//! `roster`, `dial`, `wake` (deadlines).
 
+mod book;
+mod commit;
 mod config;
+mod descent;
+mod dial;
 mod effect;
+mod fetch;
+mod greet;
+mod heads;
 mod input;
+mod link;
+mod open;
+mod own;
+mod owner;
+mod publish;
+mod push;
+mod report;
+mod roster;
+mod round;
+mod serve;
 mod stats;
 mod status;
+mod wake;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
 pub use input::{Command, Input, Outcome, Write};
+pub use open::OpenError;
+pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use stats::Stats;
 pub use status::{LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status};
 
 use crate::{
+    connector::{Address, Frame, Lane},
+    id::MemberId,
     identity::Verifier,
-    store::{Store, StoreError},
-    time::{Now, Time},
+    message::Message,
+    rng::Rng,
+    shard::View,
+    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader},
+    time::{Now, Time, Timestamp},
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+use book::Book;
+use heads::HeadIndex;
+use link::Link;
+use own::{Own, Past};
+use owner::Owner;
+use roster::Roster;
+
+type Snapshot<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
+    config: Config,
     store: S,
+    reader: S::Reader,
+    /// The store as of the last commit.
+    snapshot: Arc<Snapshot<S>>,
+    /// What this call of `handle` writes.
+    batch: Batch,
+    batch_bytes: usize,
+    verifier: Box<dyn Verifier>,
+    rng: Rng,
+    now: Now,
+    me: MemberId,
+    past: Past,
+    own: BTreeMap<MemberId, Own>,
+    roster: Roster,
+    owners: BTreeMap<MemberId, Owner>,
+    /// Owners with something known or under way.
+    wanted: BTreeSet<MemberId>,
+    /// Owners whose visible shard changed in this call, and the timestamp before.
+    dirty: BTreeMap<MemberId, Timestamp>,
+    /// Peers that already are where this call has brought an owner.
+    told: BTreeSet<(MemberId, MemberId)>,
+    heads: HeadIndex,
+    links: BTreeMap<MemberId, Link<Snapshot<S>>>,
+    /// Peers that lied: not asked until then, and how often it happened.
+    penalties: BTreeMap<MemberId, (Time, u32)>,
+    book: Book,
+    /// Who knocked, in order.
+    pending: VecDeque<Pending>,
+    refused_by: Option<crate::message::Refusal>,
+    /// Commands that wait for their commit.
+    waiting: VecDeque<(Ticket, Command)>,
+    /// Where we can be dialled, and whether that has still to be written.
+    addresses: Vec<Address>,
+    publish: bool,
+    dead: BTreeSet<ShardNumber>,
+    next_shard: u32,
+    next_request: u32,
+    next_round: Time,
+    next_erase: Time,
+    /// Own commits that are not on disk.
+    own_unsynced: bool,
+    /// Since when, and how many bytes, others' data is not on disk.
+    lazy_since: Option<Time>,
+    lazy_bytes: usize,
+    more_to_do: bool,
     stats: Stats,
 }
 
-/// Why an engine does not open. Nothing was changed.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store belongs to another mesh or member.
-    #[error("the store belongs to member {member} of mesh {mesh}: wrong key file or wrong directory")]
-    Belongs {
-        /// The store's member.
-        member: crate::id::MemberId,
-        /// The store's mesh.
-        mesh: crate::id::MeshId,
-    },
-    /// The authority's key is not the mesh's.
-    #[error("the authority key is {found}, the mesh is {mesh}")]
-    WrongAuthority {
-        /// The key's id.
-        found: crate::id::MemberId,
-        /// The mesh.
-        mesh: crate::id::MeshId,
-    },
-}
+/// A batch this large is written before the call ends.
+const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Unsynced bytes of others' data beyond which a sync is asked for.
+const LAZY_BYTES_MAX: usize = 16 << 20;
 
 impl<S: Store> Engine<S> {
-    /// Opens the engine of `config.member` on `store`. `seed` decides all that is drawn by lot (jitter).
-    pub fn open(
-        config: Config,
-        seed: u64,
-        verifier: Box<dyn Verifier>,
-        store: S,
-        now: Now,
-    ) -> Result<Self, OpenError> {
-        let _ = (config, seed, verifier, now);
-        Ok(Self { store, stats: Stats::default() })
-    }
-
     /// Takes in what happened, commits what follows from it in one write, and leaves what it wants in `out`.
     ///
     /// # Errors
     /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<(), StoreError> {
-        let _ = (now, inputs, out);
+        if self.own_unsynced {
+            self.sync(out)?;
+        }
+        self.now = now;
+        self.more_to_do = false;
+        for input in inputs {
+            self.handle_input(input, out)?;
+            if self.batch_bytes > BATCH_BYTES_MAX {
+                self.flush(out)?;
+            }
+        }
+        self.on_time(out)?;
+        self.commit_waiting(out)?;
+        self.flush(out)?;
+        self.push_changes(out)?;
+        self.ask(out)?;
+        self.flush(out)?;
+        self.push_changes(out)?;
+        self.serve(out)?;
+        self.dial(out);
+        let overdue = self.lazy_since.is_some_and(|since| since.after(self.config.sync_micros) <= now.time);
+        out.wants_sync |= self.own_unsynced || overdue || self.lazy_bytes > LAZY_BYTES_MAX;
         Ok(())
     }
 
@@ -77,35 +155,179 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
     pub fn sync(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let _ = out;
-        self.store.sync()
+        self.store.sync()?;
+        self.own_unsynced = false;
+        self.lazy_since = None;
+        self.lazy_bytes = 0;
+        out.wants_sync = false;
+        out.now.append(&mut out.after_sync);
+        Ok(())
     }
 
-    /// When `handle` wants to be called with [`Input::Wake`] if nothing else happens.
-    pub fn next_wake(&self) -> Time {
-        Time::NEVER
+    fn handle_input(&mut self, input: Input, out: &mut Outbox) -> Result<(), StoreError> {
+        match input {
+            Input::Command { ticket, command } => self.on_command(ticket, command, out),
+            Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
+            Input::LinkDown { peer, reason } => self.on_link_down(peer, &reason),
+            Input::DialFailed { address, expected, error } => self.on_dial_failed(&address, expected, error),
+            Input::Message { from, bytes } => return self.on_message(from, &bytes, out),
+            Input::Full { peer, lane } => self.set_full(peer, lane, true),
+            Input::Room { peer, lane } => {
+                self.set_full(peer, lane, false);
+                if lane == Lane::Small {
+                    return self.catch_up(peer, out);
+                }
+            }
+            Input::Wake => {}
+        }
+        Ok(())
     }
 
-    /// Counters.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
+    fn on_message(&mut self, from: MemberId, bytes: &[u8], out: &mut Outbox) -> Result<(), StoreError> {
+        let Some(link) = self.links.get(&from) else { return Ok(()) };
+        self.stats.messages_received += 1;
+        self.stats.bytes_received += bytes.len() as u64;
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(_) => {
+                self.lie(from, "malformed");
+                self.refuse_link(from, crate::message::Refusal::Malformed, out);
+                return Ok(());
+            }
+        };
+        if !link.welcomed && !self.is_before_welcome(&message) {
+            self.stats.refuse("before_welcome");
+            return Ok(());
+        }
+        match message {
+            Message::Hello(hello) => self.on_hello(from, hello, out)?,
+            Message::Welcome => self.on_welcome(from, out),
+            Message::Refuse(refusal) => self.on_refuse(from, refusal, out),
+            Message::Push(delta) => self.on_delta(from, &delta, fetch::How::Pushed, out)?,
+            Message::Delta(delta) => self.on_delta(from, &delta, fetch::How::Pulled, out)?,
+            Message::Announce(heads) => self.on_announce(from, &heads, out),
+            Message::Gap(head) => self.on_gap(from, &head, out),
+            Message::Nothing(owner) => self.on_nothing(from, &owner),
+            Message::Round(root) => self.on_round(from, root, out),
+            Message::AskHeads(asks) => self.on_ask_heads(from, &asks, out),
+            Message::Heads(answers) => self.on_heads(from, answers, out),
+            Message::Pull(wants) => self.owe(from, wants.into_iter().map(link::Owed::Pull)),
+            Message::AskNodes(request) => self.owe(from, [link::Owed::Nodes(request)].into_iter()),
+            Message::AskRanges(request) => self.owe(from, [link::Owed::Ranges(request)].into_iter()),
+            Message::Nodes(id, answers) => self.on_nodes(from, id, answers)?,
+            Message::Ranges(id, ranges) => self.on_ranges(from, id, ranges, out)?,
+            Message::Moved(id, head) => self.on_moved(from, id, head.as_ref(), out)?,
+        }
+        Ok(())
     }
 
-    /// The member at this moment.
-    pub fn status(&self) -> Status {
-        unreachable!("under construction")
+    fn set_full(&mut self, peer: MemberId, lane: Lane, full: bool) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.set_full(lane, full);
+        }
     }
 
-    /// A reader for any thread.
-    pub fn reader(&self) -> S::Reader {
-        self.store.reader()
+    /// Writes what this call has gathered.
+    fn flush(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = core::mem::take(&mut self.batch);
+        self.lazy_bytes += core::mem::take(&mut self.batch_bytes);
+        self.lazy_since.get_or_insert(self.now.time);
+        self.store.commit(batch, Durability::Lazy)?;
+        self.snapshot = Arc::new(self.reader.snapshot()?);
+        self.on_roster_changed(out);
+        Ok(())
     }
 
-    /// Stops cleanly: notes which timestamps were used, syncs, closes the store.
-    ///
-    /// # Errors
-    /// If the store failed.
-    pub fn close(self) -> Result<(), StoreError> {
-        self.store.close()
+    /// The change of a shard that this call has gathered so far.
+    fn pending_change(&self, shard: ShardNumber) -> Option<&ShardChange> {
+        self.batch.shards.get(&shard)
+    }
+
+    /// A shard as it stands, with what this call has gathered.
+    fn view(&self, shard: ShardNumber) -> View<'_, Snapshot<S>> {
+        View::new(&*self.snapshot, shard, self.pending_change(shard))
+    }
+
+    /// Adds a change to what this call writes.
+    fn write(&mut self, shard: ShardNumber, change: ShardChange) {
+        self.batch_bytes +=
+            change.log.values().flatten().map(|item| item.bytes() as usize + 64).sum::<usize>();
+        self.batch_bytes += change.nodes.len() * 256;
+        self.batch.shards.entry(shard).or_default().absorb(change);
+    }
+
+    /// Makes `record`, which has a head, the visible state of its owner.
+    fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange, out: &mut Outbox) {
+        let head = record.head.expect("a visible shard has a head");
+        let state = self.owners.entry(record.owner).or_default();
+        let before = state.timestamp();
+        let left_over = state.building.take().filter(|building| *building != shard);
+        assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
+        change.record = Some(record.clone());
+        let roster = record.owner == self.config.mesh.authority();
+        state.whole = Some((shard, record));
+        if state.known.is_some_and(|known| known.order() <= head.order()) {
+            state.forget();
+        }
+        if let Some(building) = left_over {
+            self.bury_shard(head.owner, building);
+        }
+        if roster {
+            self.roster.note(&change);
+        }
+        self.note_addresses(&head.owner, &change);
+        self.heads.set(&head.owner, Some(&head));
+        self.dirty.entry(head.owner).or_insert(before);
+        self.write(shard, change);
+        // Whoever told of an earlier head in this call is not here yet.
+        self.told.retain(|(_, owner)| *owner != head.owner);
+        for (peer, link) in &mut self.links {
+            if link.positions.get(&head.owner) == Some(&head.timestamp) {
+                link.positions.remove(&head.owner);
+                self.told.insert((*peer, head.owner));
+            }
+        }
+        out.now.push(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
+    }
+
+    /// A number for a new shard.
+    fn new_shard(&mut self) -> ShardNumber {
+        let number = ShardNumber(self.next_shard);
+        self.next_shard += 1;
+        number
+    }
+
+    /// Queues a message; behind the sync where it may tell of own data that is not on disk.
+    fn send(&mut self, to: MemberId, message: &Message<'_>, out: &mut Outbox) {
+        self.send_frame(to, message.frame(), true, out);
+    }
+
+    /// Queues a frame; at once where it tells of others' data only.
+    fn send_frame(&mut self, to: MemberId, frame: Frame, own: bool, out: &mut Outbox) {
+        let waits = own && self.own_unsynced;
+        let effects = if waits { &mut out.after_sync } else { &mut out.now };
+        self.stats.messages_sent += 1;
+        self.stats.bytes_sent += frame.bytes.len() as u64;
+        effects.push(Effect::Send { to, frame });
+    }
+
+    /// Counts a lie and backs its teller off: twice as long each time, up to ten minutes.
+    fn lie(&mut self, peer: MemberId, name: &'static str) {
+        self.stats.refuse(name);
+        if self.penalties.len() >= PENALTIES_MAX {
+            self.penalties.retain(|_, (until, _)| *until > self.now.time);
+        }
+        let times = self.penalties.get(&peer).map_or(0, |(_, times)| *times);
+        let micros = (5 * crate::time::SECOND << times.min(7)).min(600 * crate::time::SECOND);
+        self.penalties.insert(peer, (self.now.time.after(micros), times.saturating_add(1)));
+    }
+
+    fn is_penalized(&self, peer: &MemberId) -> bool {
+        self.penalties.get(peer).is_some_and(|(until, _)| *until > self.now.time)
     }
 }
+
+const PENALTIES_MAX: usize = 1_024;

@@ -9,6 +9,7 @@ mod hello;
 mod nodes;
 
 pub use data::{Delta, Graves, Items, Want, encode_delta, encode_range};
+pub(crate) use hello::decode_addresses;
 pub use hello::{Hello, Refusal};
 pub use nodes::{Ask, ChildAnswer, HeadAnswer, HeadChild, Hints, NodeAnswer};
 

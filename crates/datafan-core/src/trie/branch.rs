@@ -140,13 +140,13 @@ impl Branch {
 impl Node {
     /// The hash in the domain of `domain` ([`Hasher::NODE`] for shards).
     pub fn hash(&self, domain: u8) -> Hash {
-        let mut hasher = Hasher::new(domain);
-        hasher.bytes(&[self.place.level]).u64(self.place.prefix);
-        for child in &self.children {
-            hasher.bytes(&[self.place.digit_of(child.place.first())]);
-            hasher.u64(child.count).u64(child.bytes).bytes(&child.hash.0);
-        }
-        hasher.finish()
+        let digit = |child: &Branch| self.place.digit_of(child.place.first());
+        let children = self.children.iter();
+        node_hash(
+            domain,
+            self.place,
+            children.map(|child| (digit(child), child.count, child.bytes, child.hash)),
+        )
     }
 
     /// The branch that a parent keeps of it; `None` if the sums overflow.
@@ -213,6 +213,16 @@ impl Node {
             && self.children.iter().all(|child| (child.place.level == 0) == (child.count == 1))
             && self.children.windows(2).all(|pair| digit(&pair[0]) < digit(&pair[1]))
     }
+}
+
+/// The hash of the node at `place` whose children are (digit, count, bytes, hash), ascending by digit.
+pub fn node_hash(domain: u8, place: Place, children: impl Iterator<Item = (u8, u64, u64, Hash)>) -> Hash {
+    let mut hasher = Hasher::new(domain);
+    hasher.bytes(&[place.level]).u64(place.prefix);
+    for (digit, count, bytes, hash) in children {
+        hasher.bytes(&[digit]).u64(count).u64(bytes).bytes(&hash.0);
+    }
+    hasher.finish()
 }
 
 fn low_digits(n: u8) -> u64 {

@@ -14,7 +14,7 @@ mod branch;
 mod edit;
 mod walk;
 
-pub use branch::{Branch, Leaf, Node, Place};
+pub use branch::{Branch, Leaf, Node, Place, node_hash};
 pub use edit::{Changes, NewNodes, join, update};
 pub use walk::{at_slot, sum_after};
 

@@ -1,0 +1,168 @@
+//! The address book: where peers may be found, and how dialling them went.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    connector::Address,
+    id::MemberId,
+    limits::{ADDRESS_BOOK_MAX, ADDRESS_BYTES_MAX},
+    rng::Rng,
+    time::{MILLI, SECOND, Time},
+};
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+/// Addresses and what is known of them. The part that names members is kept on disk.
+#[derive(Default)]
+pub(super) struct Book {
+    entries: BTreeMap<Address, Entry>,
+    changed: bool,
+}
+
+/// One address.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Who is or should be there.
+    pub(super) member: Option<MemberId>,
+    /// Given by the user: dialled whether or not there are links enough for a start.
+    pub(super) seed: bool,
+    /// A dial is under way.
+    pub(super) dialling: bool,
+    /// Not dialled before.
+    pub(super) next: Time,
+    /// Dials in a row that came to nothing.
+    pub(super) failures: u32,
+    /// The last error.
+    pub(super) error: Option<String>,
+}
+
+/// The first wait after a failed dial; it doubles up to [`DIAL_MICROS_MAX`].
+const DIAL_MICROS_MIN: u64 = 250 * MILLI;
+const DIAL_MICROS_MAX: u64 = 30 * SECOND;
+
+impl Book {
+    /// Notes an address that the user gave; dialled at once.
+    pub(super) fn seed(&mut self, address: Address, member: Option<MemberId>, now: Time) {
+        let entry = self.entries.entry(address).or_insert_with(|| Entry::new(None));
+        entry.member = member.or(entry.member);
+        entry.seed = true;
+        entry.next = now;
+        entry.failures = 0;
+    }
+
+    /// Replaces the addresses that `member` publishes; seeds stay.
+    pub(super) fn learn(&mut self, member: &MemberId, addresses: &[Address]) {
+        let stale = |address: &Address, entry: &Entry| {
+            entry.member == Some(*member) && !entry.seed && !entry.dialling && !addresses.contains(address)
+        };
+        let before = self.entries.len();
+        self.entries.retain(|address, entry| !stale(address, entry));
+        self.changed |= self.entries.len() != before;
+        for address in addresses {
+            self.add(member, address);
+        }
+    }
+
+    /// Notes one more address of `member`.
+    pub(super) fn add(&mut self, member: &MemberId, address: &Address) {
+        if self.entries.len() >= ADDRESS_BOOK_MAX && !self.entries.contains_key(address) {
+            return;
+        }
+        let entry = self.entries.entry(address.clone()).or_insert_with(|| Entry::new(None));
+        self.changed |= entry.member != Some(*member);
+        entry.member = Some(*member);
+    }
+
+    /// Forgets a member that no longer belongs.
+    pub(super) fn forget(&mut self, member: &MemberId) {
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| entry.seed || entry.member != Some(*member));
+        self.changed |= self.entries.len() != before;
+    }
+
+    /// A link to `member` is up; dials to it are over. `address` is where it was dialled.
+    pub(super) fn on_up(&mut self, member: &MemberId, address: Option<&Address>) {
+        if let Some(entry) = address.and_then(|address| self.entries.get_mut(address)) {
+            self.changed |= entry.member != Some(*member);
+            entry.member = Some(*member);
+        }
+        for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
+            entry.dialling = false;
+            entry.error = None;
+        }
+    }
+
+    /// The link to `member` proved good: failures are forgotten.
+    pub(super) fn on_ready(&mut self, member: &MemberId) {
+        for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
+            entry.failures = 0;
+            entry.error = None;
+        }
+    }
+
+    /// The link to `member` is gone, or it refused us: it is dialled again after a while.
+    pub(super) fn on_down(&mut self, member: &MemberId, error: &str, now: Time, rng: &mut Rng) {
+        for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
+            entry.fail(error.to_string(), now, rng);
+        }
+    }
+
+    /// A dial came to nothing.
+    pub(super) fn on_failed(&mut self, address: &Address, error: String, now: Time, rng: &mut Rng) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.fail(error, now, rng);
+        }
+    }
+
+    /// Notes that `address` is being dialled.
+    pub(super) fn on_dial(&mut self, address: &Address) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.dialling = true;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Address, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The bytes to keep, if they changed since the last call: addresses whose member is known.
+    pub(super) fn take_changed(&mut self) -> Option<Vec<u8>> {
+        if !core::mem::take(&mut self.changed) {
+            return None;
+        }
+        let known: Vec<(&Address, MemberId)> =
+            self.entries.iter().filter_map(|(address, entry)| Some((address, entry.member?))).collect();
+        let mut out = Writer::new();
+        out.list(&known, |out, (address, member)| {
+            out.id(member).prefixed(address.as_bytes());
+        });
+        Some(out.finish())
+    }
+
+    /// Reads what [`Book::take_changed`] gave.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let known = input.list("addresses", 2 * ADDRESS_BOOK_MAX, |input| {
+            let member = input.id()?;
+            Ok((Address::from(input.text("address", ADDRESS_BYTES_MAX)?), Entry::new(Some(member))))
+        })?;
+        input.end()?;
+        Ok(Self { entries: known.into_iter().collect(), changed: false })
+    }
+}
+
+impl Entry {
+    fn new(member: Option<MemberId>) -> Self {
+        Self { member, seed: false, dialling: false, next: Time::default(), failures: 0, error: None }
+    }
+
+    fn fail(&mut self, error: String, now: Time, rng: &mut Rng) {
+        let wait = (DIAL_MICROS_MIN << self.failures.min(7)).min(DIAL_MICROS_MAX);
+        self.dialling = false;
+        self.next = now.after(rng.jitter(wait));
+        self.failures = self.failures.saturating_add(1);
+        self.error = Some(error);
+    }
+}

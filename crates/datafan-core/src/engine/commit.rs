@@ -1,0 +1,451 @@
+//! Own writes: checked when they come, committed in groups, answered when they are on disk.
+
+use super::{
+    Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Outcome, Ticket, Write,
+    own::{Confirmed, encode_bounds},
+    publish::{ADDRESSES_KEY, encode_addresses},
+};
+use crate::{
+    connector::Address,
+    grant::{Grant, GrantState, Quota, Role},
+    head::Head,
+    id::{MemberId, Name},
+    identity::is_admissible,
+    item::{Item, Key},
+    limits::{
+        ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, QUOTA_SYSTEM_BYTES,
+        QUOTA_SYSTEM_ITEMS,
+    },
+    shard::{Edit, View},
+    store::{
+        Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot,
+    },
+    time::{SECOND, Timestamp},
+    trie::{Branch, root_hash},
+};
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+/// Commands that are committed together, and what they amount to.
+#[derive(Default)]
+struct Group {
+    answers: Vec<(Ticket, Committed)>,
+    writes: usize,
+    bytes: usize,
+}
+
+/// How a shard grows under the writes of one command.
+#[derive(Default, Clone, Copy)]
+struct Growth {
+    items: i64,
+    bytes: i64,
+}
+
+impl<S: Store> Engine<S> {
+    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, out: &mut Outbox) {
+        let checked = match &command {
+            Command::Commit(writes) => self.check_writes(writes),
+            Command::Publish(addresses) => check_addresses(addresses),
+            Command::Connect { address, .. } => check_addresses(core::slice::from_ref(address)),
+            Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
+            Command::Admit { .. } | Command::Revoke { .. } => self.authority().map(drop),
+        };
+        if let Err(error) = checked {
+            out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+            return;
+        }
+        match command {
+            Command::Publish(addresses) => {
+                self.addresses = addresses;
+                self.publish = true;
+                self.answer_unchanged(ticket, self.me, out);
+            }
+            Command::Connect { address, expected } => {
+                self.book.seed(address, expected, self.now.time);
+                self.answer_unchanged(ticket, self.me, out);
+            }
+            Command::Commit(_) | Command::Admit { .. } | Command::Revoke { .. } => {
+                self.waiting.push_back((ticket, command));
+            }
+        }
+    }
+
+    fn check_writes(&self, writes: &[Write]) -> Result<(), CommandError> {
+        let (n, bytes) = (writes.len(), writes.iter().map(Write::bytes).sum::<usize>());
+        if n > COMMIT_WRITES_MAX {
+            return Err(CommandError::TooManyWrites { writes: n });
+        }
+        for write in writes {
+            let key = || String::from(write.key().as_str());
+            if write.key().is_system() {
+                return Err(CommandError::SystemKey { key: key() });
+            }
+            if let Write::Put { value, .. } = write
+                && value.len() > self.config.value_bytes_max
+            {
+                let (len, limit) = (value.len(), self.config.value_bytes_max);
+                return Err(CommandError::ValueTooLong { key: key(), len, limit });
+            }
+        }
+        if bytes > COMMIT_BYTES_MAX {
+            return Err(CommandError::CommitTooLarge { bytes });
+        }
+        Ok(())
+    }
+
+    fn authority(&self) -> Result<MemberId, CommandError> {
+        let id = self.config.mesh.authority();
+        if self.own.contains_key(&id) { Ok(id) } else { Err(CommandError::NoAuthority) }
+    }
+
+    fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId, out: &mut Outbox) {
+        let timestamp = self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
+        let answer = Answer::Committed(Committed { timestamp, changed: 0 });
+        out.now.push(Effect::Answer { ticket, answer });
+    }
+
+    /// Commits what waits, as far as the own shards are confirmed.
+    pub(super) fn commit_waiting(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut later = alloc::collections::VecDeque::new();
+        while let Some((ticket, command)) = self.waiting.pop_front() {
+            let owner = match command {
+                Command::Admit { .. } | Command::Revoke { .. } => self.config.mesh.authority(),
+                Command::Commit(_) | Command::Publish(_) | Command::Connect { .. } => self.me,
+            };
+            match self.may_write(&owner) {
+                Ok(true) => {
+                    self.waiting.push_front((ticket, command));
+                    self.commit_group(owner, out)?;
+                }
+                Ok(false) => later.push_back((ticket, command)),
+                Err(error) => {
+                    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+                }
+            }
+        }
+        self.waiting = later;
+        self.commit_system(out)
+    }
+
+    /// Whether own commits may be made now; an error says why not for long.
+    fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
+        let own = &self.own[owner];
+        if self.roster.grant(owner).is_some_and(|grant| !grant.is_active()) {
+            return Err(CommandError::Revoked { id: *owner });
+        }
+        match own.confirmed {
+            Confirmed::Foreign(timestamp) => return Err(CommandError::ForeignHead { timestamp }),
+            Confirmed::Not { .. } => return Ok(false),
+            Confirmed::Yes => {}
+        }
+        // One minute more than the others allow: at their bound itself writes still pass.
+        let bound = self.config.clock_ahead_micros + 60 * SECOND;
+        let ahead = own.last.0.saturating_sub(self.now.wall.0);
+        if ahead > bound {
+            return Err(CommandError::ClockBehind { ahead_seconds: ahead / SECOND });
+        }
+        Ok(true)
+    }
+
+    /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
+    fn commit_group(&mut self, owner: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut group = Group::default();
+        let (shard, record) = self.own_shard(&owner);
+        let mut last = self.own[&owner].last;
+        let mut waiting = core::mem::take(&mut self.waiting);
+        let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
+        let mut edit = Edit::new(view);
+        let mut growth = Growth::of(record.root.as_ref());
+        // Entries of the roster are judged by those before them, so each is a commit of its own.
+        let alone = owner == self.config.mesh.authority();
+        while let Some((ticket, command)) = waiting.pop_front() {
+            if alone && !group.answers.is_empty() {
+                waiting.push_front((ticket, command));
+                break;
+            }
+            let writes = match self.writes_of(&command, &owner) {
+                Ok(Some(writes)) => writes,
+                Ok(None) => {
+                    waiting.push_front((ticket, command));
+                    break;
+                }
+                Err(error) => {
+                    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+                    continue;
+                }
+            };
+            let bytes = writes.iter().map(Write::bytes).sum::<usize>();
+            let fits =
+                group.writes + writes.len() <= COMMIT_WRITES_MAX && group.bytes + bytes <= COMMIT_BYTES_MAX;
+            if !fits && group.writes > 0 {
+                waiting.push_front((ticket, command));
+                break;
+            }
+            let mut nested = edit.nested();
+            let before = last;
+            let (changed, grown) = self.apply_writes(&writes, &mut last, &mut nested)?;
+            match self.check_quota(&owner, growth.plus(grown), grown) {
+                Ok(()) => {
+                    let parts = nested.into_parts();
+                    edit.absorb(parts);
+                    growth = growth.plus(grown);
+                    group.writes += writes.len();
+                    group.bytes += bytes;
+                    group.answers.push((ticket, Committed { timestamp: last, changed }));
+                }
+                Err(error) => {
+                    last = before;
+                    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+                }
+            }
+        }
+        let (root, change) = edit.finish(record.root)?;
+        self.waiting = waiting;
+        self.commit_own(owner, shard, record, root, change, last, out)?;
+        for (ticket, mut committed) in group.answers {
+            if committed.changed == 0 {
+                committed.timestamp = self.owners[&owner].timestamp();
+            }
+            let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
+            effects.push(Effect::Answer { ticket, answer: Answer::Committed(committed) });
+        }
+        Ok(())
+    }
+
+    fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
+        match &self.owners[owner].whole {
+            Some((shard, record)) => (*shard, record.clone()),
+            None => (self.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
+        }
+    }
+
+    /// The writes that a command means for `owner`'s shard; `None` if it is another own shard's.
+    fn writes_of(&self, command: &Command, owner: &MemberId) -> Result<Option<Vec<Write>>, CommandError> {
+        let authority = self.config.mesh.authority();
+        match command {
+            Command::Commit(writes) => Ok((*owner == self.me).then(|| writes.clone())),
+            Command::Admit { .. } | Command::Revoke { .. } if *owner != authority => Ok(None),
+            Command::Admit { id, name } => self.admission(id, name).map(Some),
+            Command::Revoke { id, outcome } => self.revocation(id, *outcome).map(Some),
+            Command::Publish(_) | Command::Connect { .. } => unreachable!("answered when they came"),
+        }
+    }
+
+    fn admission(&self, id: &MemberId, name: &Name) -> Result<Vec<Write>, CommandError> {
+        if let Some(other) = self.roster.named(name).filter(|other| *other != id) {
+            return Err(CommandError::NameTaken { name: name.as_str().into(), id: *other });
+        }
+        let grant = match self.roster.grant(id).cloned() {
+            Some(grant) if grant.is_active() => Grant { name: name.clone(), ..grant },
+            Some(_) => return Err(CommandError::Revoked { id: *id }),
+            None => Grant {
+                name: name.clone(),
+                role: Role::Member,
+                quota: Quota::default(),
+                state: GrantState::Active,
+                granted: self.now.wall,
+            },
+        };
+        Ok(alloc::vec![put_grant(id, &grant)])
+    }
+
+    fn revocation(&self, id: &MemberId, outcome: Outcome) -> Result<Vec<Write>, CommandError> {
+        let grant = self.roster.grant(id).cloned().ok_or(CommandError::UnknownMember { id: *id })?;
+        let head = self.owners.get(id).and_then(|owner| owner.head());
+        let state = match (outcome, head) {
+            (Outcome::Keep, Some(head)) => GrantState::Keep { timestamp: head.timestamp, root: head.root },
+            // Nothing is held, so nothing can be kept.
+            (Outcome::Keep, None) | (Outcome::Drop, _) => GrantState::Drop,
+        };
+        match (grant.state, state) {
+            (GrantState::Active, _) | (GrantState::Keep { .. }, GrantState::Drop) => {}
+            _ => return Err(CommandError::Revoked { id: *id }),
+        }
+        Ok(alloc::vec![put_grant(id, &Grant { state, ..grant })])
+    }
+
+    /// Tries writes one after another; each that changes something takes the next timestamp.
+    fn apply_writes(
+        &self,
+        writes: &[Write],
+        last: &mut Timestamp,
+        edit: &mut Edit<'_, super::Snapshot<S>>,
+    ) -> Result<(u64, Growth), StoreError> {
+        let mut growth = Growth::default();
+        let mut changed = 0;
+        for write in writes {
+            let old = match edit.timestamp_of(write.key().as_str())? {
+                Some(at) => edit.item(at)?,
+                None => None,
+            };
+            let new = match write {
+                Write::Put { value, expiry, .. } => {
+                    let same = |old: &Arc<Item>| old.value == *value && old.expiry == *expiry;
+                    if old.as_ref().is_some_and(|old| same(old) && old.is_live(self.now.wall)) {
+                        continue;
+                    }
+                    Some((value, expiry))
+                }
+                Write::Delete { .. } if old.is_none() => continue,
+                Write::Delete { .. } => None,
+            };
+            let next = last.next().expect("the clock is bounded, so time does not end");
+            let timestamp = next.max(self.now.wall);
+            *last = timestamp;
+            changed += 1;
+            if let Some(old) = &old {
+                growth = growth.plus(Growth { items: -1, bytes: -(old.bytes() as i64) });
+                if let Some(expiry) = old.expiry {
+                    edit.change().expiries.insert((expiry, old.timestamp), false);
+                }
+            }
+            let key = write.key();
+            match new {
+                Some((value, expiry)) => {
+                    let item = Item { key: key.clone(), timestamp, expiry: *expiry, value: value.clone() };
+                    growth = growth.plus(Growth { items: 1, bytes: item.bytes() as i64 });
+                    if let Some(expiry) = item.expiry {
+                        edit.change().expiries.insert((expiry, timestamp), true);
+                    }
+                    edit.put(Arc::new(item))?;
+                }
+                None => edit.bury(timestamp, key)?,
+            }
+        }
+        Ok((changed, growth))
+    }
+
+    fn check_quota(&self, owner: &MemberId, after: Growth, grown: Growth) -> Result<(), CommandError> {
+        let Some(grant) = self.roster.grant(owner) else { return Ok(()) };
+        let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
+        let over = items > grant.quota.items.saturating_add(QUOTA_SYSTEM_ITEMS)
+            || bytes > grant.quota.bytes.saturating_add(QUOTA_SYSTEM_BYTES);
+        // What makes the shard smaller always passes.
+        if over && (grown.items > 0 || grown.bytes > 0) {
+            let (items_max, bytes_max) = (grant.quota.items, grant.quota.bytes);
+            return Err(CommandError::OverQuota { items, bytes, items_max, bytes_max });
+        }
+        Ok(())
+    }
+
+    /// Signs and writes what an edit led to; nothing happens where it changes nothing.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one commit, each used once")]
+    fn commit_own(
+        &mut self,
+        owner: MemberId,
+        shard: ShardNumber,
+        mut record: ShardRecord,
+        root: Option<Branch>,
+        mut change: ShardChange,
+        last: Timestamp,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let own = self.own.get_mut(&owner).expect("an own shard");
+        if last == own.last {
+            return Ok(());
+        }
+        let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
+        let head =
+            Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
+        let moved = own.used(last);
+        record.head = Some(head.signed(&self.config.mesh, &own.identity));
+        record.root = root;
+        self.trim_graves(shard, &mut record, &mut change)?;
+        if moved {
+            let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.bound)));
+            self.batch.meta.insert(Meta::Bound, Some(bounds));
+        }
+        self.own_unsynced = true;
+        self.stats.commits += 1;
+        self.adopt(shard, record, change, out);
+        self.flush(out)
+    }
+
+    /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
+    fn commit_system(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        if !matches!(self.may_write(&self.me), Ok(true)) {
+            return Ok(());
+        }
+        let mut writes = Vec::new();
+        if core::mem::take(&mut self.publish) {
+            let addresses = &self.addresses;
+            let key = Key::new(ADDRESSES_KEY).expect("a key");
+            writes.push(Write::Put { key, value: encode_addresses(addresses).into(), expiry: None });
+        }
+        self.expired_writes(&mut writes)?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let owner = self.me;
+        let (shard, record) = self.own_shard(&owner);
+        let mut last = self.own[&owner].last;
+        let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
+        self.apply_writes(&writes, &mut last, &mut edit)?;
+        let (root, change) = edit.finish(record.root)?;
+        self.commit_own(owner, shard, record, root, change, last, out)
+    }
+
+    /// Deletes of own items whose expiry is past by the drift bound, oldest first.
+    fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
+        let until = Timestamp(self.now.wall.0.saturating_sub(self.config.clock_ahead_micros));
+        let Some((shard, _)) = &self.owners[&self.me].whole else { return Ok(()) };
+        let page = Page::rows(COMMIT_WRITES_MAX - 1);
+        for (_, at) in self.snapshot.expiries(*shard, until, page)? {
+            if let Some(item) = self.snapshot.item(*shard, at)? {
+                writes.push(Write::Delete { key: item.key.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the oldest graves where a change makes them too many.
+    pub(super) fn trim_graves(
+        &self,
+        shard: ShardNumber,
+        record: &mut ShardRecord,
+        change: &mut ShardChange,
+    ) -> Result<(), StoreError> {
+        record.graves += change.graves.values().filter(|adds| **adds).count() as u64;
+        if record.graves <= self.config.graves_max {
+            return Ok(());
+        }
+        // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
+        let n = record.graves - self.config.graves_max * 3 / 4;
+        let page = Page::rows(usize::try_from(n).unwrap_or(usize::MAX));
+        let stored = self.snapshot.graves(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
+        let mut oldest: Vec<(Timestamp, Key)> = stored;
+        let added = change.graves.iter().filter(|(_, adds)| **adds).map(|(grave, _)| grave.clone());
+        oldest.extend(added.collect::<Vec<_>>());
+        oldest.sort();
+        oldest.truncate(page.rows);
+        for grave in oldest {
+            record.graves_floor = record.graves_floor.max(grave.0);
+            change.graves.insert(grave, false);
+            record.graves = record.graves.saturating_sub(1);
+        }
+        Ok(())
+    }
+}
+
+impl Growth {
+    fn of(root: Option<&Branch>) -> Self {
+        root.map_or_else(Self::default, |root| Self { items: root.count as i64, bytes: root.bytes as i64 })
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { items: self.items + other.items, bytes: self.bytes + other.bytes }
+    }
+}
+
+fn put_grant(id: &MemberId, grant: &Grant) -> Write {
+    Write::Put { key: Grant::key(id), value: grant.encode().into(), expiry: None }
+}
+
+fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
+    if addresses.len() > ADDRESSES_MAX {
+        return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
+    }
+    if addresses.iter().any(|address| address.is_empty() || address.len() > ADDRESS_BYTES_MAX) {
+        return Err(CommandError::Limit { what: "address length in bytes", limit: ADDRESS_BYTES_MAX });
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! Answers to a descent: checked against the hash that the request named, then built in.
+
+use super::{
+    super::{Engine, Outbox, fetch::Learned},
+    Descent, Expect, Going, Slot, What,
+    build::ROW_BYTES,
+};
+use crate::{
+    hash::{Hash, Hasher},
+    head::Head,
+    id::MemberId,
+    item::Item,
+    message::{ChildAnswer, NodeAnswer},
+    shard::Edit,
+    store::{Store, StoreError},
+    trie::{Branch, NewNodes, Node, Place, at_slot, join, node_hash},
+};
+use alloc::{sync::Arc, vec::Vec};
+
+/// Most items that one answer removes; the rest goes when the slot is asked for again.
+const REMOVED_MAX: usize = 65_536;
+
+/// A verified node: its place, its children as (digit, what is there), and whether the child was hinted.
+struct Remote {
+    place: Place,
+    children: Vec<(u8, Expect, bool)>,
+}
+
+impl<S: Store> Engine<S> {
+    /// Whose descent an answer belongs to; `None` for one that is not waited for any more.
+    fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
+        self.links.get_mut(from)?.requests.remove(&id)
+    }
+
+    pub(in crate::engine) fn on_nodes(
+        &mut self,
+        from: MemberId,
+        id: u32,
+        answers: Vec<NodeAnswer>,
+    ) -> Result<(), StoreError> {
+        let Some(owner) = self.asked(&from, id) else { return Ok(()) };
+        self.with_descent(&owner, |engine, descent| {
+            let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+            if flight.what != What::Nodes || flight.slots.len() != answers.len() {
+                engine.lie(from, "wrong_answer");
+                descent.leave();
+                return Ok(Going::On);
+            }
+            let mut remotes = Vec::new();
+            for ((slot, expect, hinted), answer) in flight.slots.into_iter().zip(answers) {
+                match verify_node(&slot, &expect, hinted.as_ref(), &answer) {
+                    Some(remote) => remotes.push((slot, expect, remote)),
+                    None if hinted.is_some() => {
+                        descent.work.insert(slot, Expect { plain: true, ..expect });
+                    }
+                    None => {
+                        engine.lie(from, "node");
+                        descent.leave();
+                        break;
+                    }
+                }
+            }
+            engine.build_nodes(descent, remotes)?;
+            Ok(Going::On)
+        })
+    }
+
+    /// Removes what the nodes prove to be absent, and notes their children as work.
+    fn build_nodes(
+        &mut self,
+        descent: &mut Descent,
+        remotes: Vec<(Slot, Expect, Remote)>,
+    ) -> Result<(), StoreError> {
+        let Some(build) = descent.build.take() else { return Ok(()) };
+        let graves = Some(descent.target.timestamp);
+        let mut edit = Edit::new(self.build_view(&build));
+        let mut removed = 0;
+        for (slot, expect, remote) in remotes {
+            let mut all = true;
+            for place in absent(slot.place, &remote) {
+                let view = self.build_view(&build);
+                if at_slot(&view, build.root(), place)?.is_some() {
+                    let (n, done) = edit.remove_all(place, graves, REMOVED_MAX - removed, |_| false)?;
+                    removed = (removed + n).min(REMOVED_MAX);
+                    all &= done;
+                }
+            }
+            if !all {
+                descent.work.insert(slot, expect);
+                continue;
+            }
+            for (digit, expect, hinted) in remote.children {
+                if !hinted {
+                    let slot = descent.slot(remote.place.slot(digit));
+                    descent.work.insert(slot, expect);
+                }
+            }
+        }
+        let (root, change) = edit.finish(build.root())?;
+        descent.build = Some(build);
+        self.add_to_build(descent, root, change, removed * ROW_BYTES)
+    }
+
+    pub(in crate::engine) fn on_ranges(
+        &mut self,
+        from: MemberId,
+        id: u32,
+        ranges: Vec<Vec<Item>>,
+        _out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let Some(owner) = self.asked(&from, id) else { return Ok(()) };
+        self.with_descent(&owner, |engine, descent| {
+            let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+            if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
+                engine.lie(from, "wrong_answer");
+                descent.leave();
+                return Ok(Going::On);
+            }
+            let mut good = Vec::new();
+            for ((slot, expect, _), items) in flight.slots.into_iter().zip(ranges) {
+                if !verify_range(slot.place, &expect, &items) {
+                    engine.lie(from, "range");
+                    descent.leave();
+                    break;
+                }
+                good.push((slot, expect, items));
+            }
+            let late = |item: &Item| item.timestamp > descent.target.timestamp;
+            if good.iter().any(|(_, _, items)| items.iter().any(late)) {
+                engine.refuse_void(descent);
+                return Ok(Going::Over);
+            }
+            engine.build_ranges(descent, good)?;
+            Ok(Going::On)
+        })
+    }
+
+    /// Puts whole ranges in place of what was there.
+    fn build_ranges(
+        &mut self,
+        descent: &mut Descent,
+        ranges: Vec<(Slot, Expect, Vec<Item>)>,
+    ) -> Result<(), StoreError> {
+        let Some(build) = descent.build.take() else { return Ok(()) };
+        let graves = Some(descent.target.timestamp);
+        let mut edit = Edit::new(self.build_view(&build));
+        let (mut removed, mut grown, mut put) = (0, 0, 0);
+        for (slot, expect, items) in ranges {
+            let same = |old: &Item| {
+                items
+                    .binary_search_by_key(&old.timestamp, |item| item.timestamp)
+                    .is_ok_and(|at| items[at] == *old)
+            };
+            let (n, done) = edit.remove_all(slot.place, graves, REMOVED_MAX - removed, same)?;
+            removed = (removed + n).min(REMOVED_MAX);
+            if !done {
+                descent.work.insert(slot, expect);
+                continue;
+            }
+            for item in items {
+                grown += item.bytes() as usize + ROW_BYTES;
+                put += 1;
+                edit.put(Arc::new(item))?;
+            }
+        }
+        let (root, change) = edit.finish(build.root())?;
+        descent.build = Some(build);
+        self.stats.range_items += put;
+        self.add_to_build(descent, root, change, grown + removed * ROW_BYTES)
+    }
+
+    /// The peer is elsewhere by now: its present head becomes the target if it is good, and the rest is kept.
+    pub(in crate::engine) fn on_moved(
+        &mut self,
+        from: MemberId,
+        id: u32,
+        head: Option<&Head>,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let Some(owner) = self.asked(&from, id) else { return Ok(()) };
+        let good = head.filter(|head| head.owner == owner);
+        let learned = good.map(|head| self.learn(from, head, self.now.time, out));
+        self.with_descent(&owner, |engine, descent| {
+            if descent.flight.remove(&id).is_none() {
+                return Ok(Going::On);
+            }
+            match good {
+                Some(head)
+                    if learned == Some(Learned::Newer) && engine.is_newer(head, Some(&descent.target)) =>
+                {
+                    descent.target = *head;
+                    descent.passes = 0;
+                    descent.restart();
+                }
+                _ => {
+                    engine.set_position(from, &owner, None);
+                    descent.leave();
+                }
+            }
+            Ok(Going::On)
+        })
+    }
+}
+
+/// The node that an answer stands for, if it is the one that was asked for.
+fn verify_node(slot: &Slot, expect: &Expect, hinted: Option<&Node>, answer: &NodeAnswer) -> Option<Remote> {
+    let place = answer.place;
+    if place.level == 0 || !slot.place.contains(&place) {
+        return None;
+    }
+    let hinted = hinted.filter(|node| node.place == place);
+    let mut children = Vec::with_capacity(answer.children.len());
+    for (digit, child) in &answer.children {
+        let child = match child {
+            ChildAnswer::Other { count, bytes, hash } => (*count, *bytes, *hash, false),
+            ChildAnswer::Same => {
+                let own = hinted?.child(*digit)?;
+                (own.count, own.bytes, own.hash, true)
+            }
+        };
+        children.push((*digit, child));
+    }
+    let sum = |part: fn(&(u64, u64, Hash, bool)) -> u64| {
+        children.iter().try_fold(0u64, |sum, (_, child)| sum.checked_add(part(child)))
+    };
+    let sums = (sum(|child| child.0)?, sum(|child| child.1)?);
+    let parts = children.iter().map(|(digit, (count, bytes, hash, _))| (*digit, *count, *bytes, *hash));
+    let hash = node_hash(Hasher::NODE, place, parts);
+    if sums != (expect.count, expect.bytes) || hash != expect.hash {
+        return None;
+    }
+    let child = |(digit, (count, bytes, hash, hinted)): (u8, (u64, u64, Hash, bool))| {
+        (digit, Expect { count, bytes, hash, plain: false }, hinted)
+    };
+    Some(Remote { place, children: children.into_iter().map(child).collect() })
+}
+
+/// Whether `items` are exactly what is expected in `slot`.
+fn verify_range(slot: Place, expect: &Expect, items: &[Item]) -> bool {
+    if items.iter().any(|item| !slot.span().contains(&item.timestamp.0)) {
+        return false;
+    }
+    let leaves: Vec<Branch> = items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
+    let top = join(Hasher::NODE, &leaves, &mut NewNodes::new());
+    match top {
+        Some(top) => (top.count, top.bytes, top.hash) == (expect.count, expect.bytes, expect.hash),
+        None => expect.count == 0 && expect.hash == Hash::empty(),
+    }
+}
+
+/// The places of `slot` in which the verified node has nothing.
+fn absent(slot: Place, remote: &Remote) -> Vec<Place> {
+    let mut places = Vec::new();
+    for level in remote.place.level + 1..=slot.level {
+        let above = Place::containing(remote.place.first(), level);
+        let own = above.digit_of(remote.place.first());
+        places.extend((0..16).filter(|digit| *digit != own).map(|digit| above.slot(digit)));
+    }
+    let has = |digit: &u8| remote.children.iter().any(|(present, ..)| present == digit);
+    places.extend((0..16).filter(|digit| !has(digit)).map(|digit| remote.place.slot(digit)));
+    places
+}

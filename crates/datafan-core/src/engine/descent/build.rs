@@ -1,0 +1,196 @@
+//! Where a descent puts what it has verified.
+
+use super::{Descent, Engine};
+use crate::{
+    limits::RANGE_ITEMS_MAX,
+    shard::{Edit, View},
+    store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    time::Timestamp,
+    trie::Branch,
+};
+
+/// A state under construction.
+pub(super) enum Build {
+    /// A layer over the visible shard (or over nothing), in memory.
+    Layer {
+        shard: ShardNumber,
+        change: ShardChange,
+        root: Option<Branch>,
+        /// What it takes, roughly.
+        bytes: usize,
+    },
+    /// A hidden copy, on disk.
+    Hidden {
+        shard: ShardNumber,
+        root: Option<Branch>,
+        /// What is still to be copied, locally.
+        copy: Option<Copy>,
+    },
+}
+
+/// A local copy under way.
+pub(super) struct Copy {
+    from: ShardNumber,
+    layer: ShardChange,
+    next: Timestamp,
+}
+
+/// Layers grow up to this size; above it a hidden copy is made.
+pub(super) const LAYER_BYTES_MAX: usize = crate::limits::DELTA_BYTES_MAX;
+/// What a row takes in a layer beside its item.
+pub(super) const ROW_BYTES: usize = 256;
+
+impl Build {
+    pub(super) fn shard(&self) -> ShardNumber {
+        match self {
+            Self::Layer { shard, .. } | Self::Hidden { shard, .. } => *shard,
+        }
+    }
+
+    pub(super) fn root(&self) -> Option<Branch> {
+        match self {
+            Self::Layer { root, .. } | Self::Hidden { root, .. } => *root,
+        }
+    }
+
+    pub(super) fn is_hidden(&self) -> bool {
+        matches!(self, Self::Hidden { .. })
+    }
+
+    fn layer(&self) -> Option<&ShardChange> {
+        match self {
+            Self::Layer { change, .. } => Some(change),
+            Self::Hidden { .. } => None,
+        }
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// The state under construction, as it stands.
+    pub(super) fn build_view<'a>(&'a self, build: &'a Build) -> View<'a, super::super::Snapshot<S>> {
+        let layers = self.pending_change(build.shard()).into_iter().chain(build.layer());
+        View::new(&*self.snapshot, build.shard(), layers)
+    }
+
+    /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing visible and
+    /// much to come.
+    pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {
+        let state = &self.owners[&descent.target.owner];
+        if let Some((shard, record)) = &state.whole {
+            let (shard, root) = (*shard, record.root);
+            return Ok(Build::Layer { shard, change: ShardChange::default(), root, bytes: 0 });
+        }
+        let rows = descent.target.items.saturating_mul(ROW_BYTES as u64);
+        let large = descent.target.bytes.saturating_add(rows) > LAYER_BYTES_MAX as u64;
+        if large || state.building.is_some() {
+            return self.begin_hidden(descent, None);
+        }
+        let shard = self.new_shard();
+        Ok(Build::Layer { shard, change: ShardChange::default(), root: None, bytes: 0 })
+    }
+
+    /// A hidden copy: the one of an earlier run, or a new one of `copy`.
+    fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
+        let owner = descent.target.owner;
+        if let Some(shard) = self.owners[&owner].building {
+            let record = match self.pending_change(shard).and_then(|change| change.record.clone()) {
+                Some(record) => Some(record),
+                None => self.snapshot.shard(shard)?,
+            };
+            if let Some(record) = record {
+                let whole = self.owners[&owner].whole.as_ref().map(|(shard, _)| *shard);
+                let copied = record.graves_floor;
+                let copy = copied
+                    .next()
+                    .and_then(|next| Some(Copy { from: whole?, layer: ShardChange::default(), next }));
+                return Ok(Build::Hidden { shard, root: record.root, copy });
+            }
+        }
+        let shard = self.new_shard();
+        if let Some(state) = self.owners.get_mut(&owner) {
+            state.building = Some(shard);
+        }
+        let build = Build::Hidden { shard, root: None, copy };
+        self.write(
+            shard,
+            ShardChange { record: Some(hidden_record(descent, &build)), ..ShardChange::default() },
+        );
+        Ok(build)
+    }
+
+    /// Turns a layer that has grown too large into a hidden copy.
+    pub(super) fn outgrow(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
+        match descent.build.take() {
+            Some(Build::Layer { shard, change, bytes, .. }) if bytes > LAYER_BYTES_MAX => {
+                let copy = Copy { from: shard, layer: change, next: Timestamp::ZERO };
+                descent.build = Some(self.begin_hidden(descent, Some(copy))?);
+                descent.restart();
+            }
+            build => descent.build = build,
+        }
+        Ok(())
+    }
+
+    /// Copies one page into the hidden copy; true while there is more.
+    pub(super) fn copy_page(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
+        let Some(Build::Hidden { shard, root, copy }) = &mut descent.build else { return Ok(false) };
+        let Some(Copy { from, layer, next }) = copy else { return Ok(false) };
+        let source =
+            View::new(&*self.snapshot, *from, self.pending_change(*from).into_iter().chain([&*layer]));
+        let (items, rest) = source.log(*next..=Timestamp::MAX, Page::rows(RANGE_ITEMS_MAX))?;
+        let mut edit = Edit::new(View::new(&*self.snapshot, *shard, self.pending_change(*shard)));
+        for item in items {
+            edit.put(item)?;
+        }
+        let (new_root, mut change) = edit.finish(*root)?;
+        let shard = *shard;
+        *root = new_root;
+        match rest {
+            Some(rest) => *next = rest,
+            None => *copy = None,
+        }
+        let build = descent.build.as_ref().expect("matched above");
+        change.record = Some(hidden_record(descent, build));
+        self.write(shard, change);
+        self.more_to_do = true;
+        Ok(true)
+    }
+
+    /// Adds verified changes to the state under construction.
+    pub(super) fn add_to_build(
+        &mut self,
+        descent: &mut Descent,
+        root: Option<Branch>,
+        mut change: ShardChange,
+        grown: usize,
+    ) -> Result<(), StoreError> {
+        match &mut descent.build {
+            Some(Build::Layer { change: layer, root: layer_root, bytes, .. }) => {
+                layer.absorb(change);
+                *layer_root = root;
+                *bytes += grown;
+            }
+            Some(Build::Hidden { shard, root: hidden_root, .. }) => {
+                *hidden_root = root;
+                let shard = *shard;
+                // A hidden copy knows no graves: its floor will be its head.
+                change.graves.clear();
+                let build = descent.build.as_ref().expect("matched above");
+                change.record = Some(hidden_record(descent, build));
+                self.write(shard, change);
+            }
+            None => {}
+        }
+        self.outgrow(descent)
+    }
+}
+
+/// The record of a hidden copy. Its `graves_floor` says up to where the visible shard has been copied into it.
+fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
+    let copied = match build {
+        Build::Hidden { copy: Some(copy), .. } => Timestamp(copy.next.0.saturating_sub(1)),
+        Build::Hidden { copy: None, .. } | Build::Layer { .. } => Timestamp::MAX,
+    };
+    let record = ShardRecord::new(descent.target.owner, ShardState::Building);
+    ShardRecord { root: build.root(), graves_floor: copied, ..record }
+}

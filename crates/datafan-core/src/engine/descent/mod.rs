@@ -1,0 +1,147 @@
+//! Descent: comparing the index from the root down, and fetching what differs.
+//!
+//! The answers are tried on a [`Build`]: a layer over the visible shard while little differs, a hidden copy of it
+//! above that. Nothing is visible before the root is the one that the owner signed; what was verified is kept when
+//! the target moves or the peer goes.
+
+mod answer;
+mod build;
+mod step;
+
+use super::Engine;
+use crate::{
+    hash::Hash,
+    head::Head,
+    id::MemberId,
+    store::Store,
+    time::{Time, Timestamp},
+    trie::{Node, Place},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+use build::Build;
+
+/// One comparison under way.
+pub(super) struct Descent {
+    /// Who is asked; `None` while somebody has to be found.
+    from: Option<MemberId>,
+    /// What it has to lead to.
+    target: Head,
+    /// Where we were: what lies right of it is compared first, since it explains most of the rest.
+    position: Timestamp,
+    build: Option<Build>,
+    /// Slots that may differ, and what is expected there.
+    work: BTreeMap<Slot, Expect>,
+    flight: BTreeMap<u32, Flight>,
+    /// How often all of it was compared.
+    passes: u32,
+}
+
+/// A slot; those left of the own position come last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Slot {
+    left: bool,
+    place: Place,
+}
+
+/// What the target has in a slot.
+#[derive(Clone, Copy, Debug)]
+struct Expect {
+    count: u64,
+    bytes: u64,
+    hash: Hash,
+    /// Hints led nowhere before.
+    plain: bool,
+}
+
+/// A request under way.
+struct Flight {
+    what: What,
+    slots: Vec<(Slot, Expect, Option<Node>)>,
+    deadline: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Nodes,
+    Ranges,
+}
+
+/// All of it is compared at most this often before the target is void.
+const PASSES_MAX: u32 = 3;
+
+impl Descent {
+    pub(super) fn new(from: MemberId, target: Head, position: Timestamp) -> Self {
+        let mut descent = Self {
+            from: Some(from),
+            target,
+            position,
+            build: None,
+            work: BTreeMap::new(),
+            flight: BTreeMap::new(),
+            passes: 0,
+        };
+        descent.restart();
+        descent
+    }
+
+    /// Begins again at the root; what is equal by now is skipped.
+    fn restart(&mut self) {
+        self.flight.clear();
+        self.work.clear();
+        let (count, bytes, hash) = (self.target.items, self.target.bytes, self.target.root);
+        let expect = Expect { count, bytes, hash, plain: false };
+        self.work.insert(Slot { left: false, place: Place::ALL }, expect);
+    }
+
+    fn slot(&self, place: Place) -> Slot {
+        Slot { left: place.last() <= self.position.0, place }
+    }
+
+    pub(super) fn on_peer_gone(&mut self, peer: &MemberId) {
+        if self.from == Some(*peer) {
+            self.leave();
+        }
+    }
+
+    /// Asks this peer no more.
+    fn leave(&mut self) {
+        self.from = None;
+        self.restart();
+    }
+
+    /// When an answer is overdue.
+    pub(super) fn deadline(&self) -> Time {
+        self.flight.values().map(|flight| flight.deadline).min().unwrap_or(Time::NEVER)
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// Runs `act` on the descent of `owner`, if there is one; it stays unless `act` says that it is over.
+    fn with_descent<E>(
+        &mut self,
+        owner: &MemberId,
+        act: impl FnOnce(&mut Self, &mut Descent) -> Result<Going, E>,
+    ) -> Result<(), E> {
+        let Some(state) = self.owners.get_mut(owner) else { return Ok(()) };
+        let mut descent = match state.transfer.take() {
+            Some(super::owner::Transfer::Descent(descent)) => descent,
+            other => {
+                state.transfer = other;
+                return Ok(());
+            }
+        };
+        if act(self, &mut descent)? == Going::On
+            && let Some(state) = self.owners.get_mut(owner)
+        {
+            state.transfer = Some(super::owner::Transfer::Descent(descent));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a descent goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Going {
+    On,
+    Over,
+}

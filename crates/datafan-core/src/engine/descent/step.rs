@@ -1,0 +1,233 @@
+//! Going on with a descent: whom to ask, what next, and the end.
+
+use super::{
+    super::{Engine, Outbox, owner::Reason, roster::Verdict},
+    Build, Descent, Expect, Flight, Going, PASSES_MAX, Slot, What,
+};
+use crate::{
+    connector::Lane,
+    id::MemberId,
+    limits::{RANGE_BYTES_MAX, RANGE_ITEMS_MAX, REQUESTS_IN_FLIGHT_MAX, SLOTS_MAX},
+    message::{Ask, Hints, Message, Request},
+    store::{ShardChange, ShardRecord, ShardState, Store, StoreError},
+    trie::{Branch, Node, Nodes, at_slot, root_hash},
+};
+use alloc::vec::Vec;
+
+type Slots = Vec<(Slot, Expect, Option<Node>)>;
+
+impl<S: Store> Engine<S> {
+    /// Goes on with the descent of `owner` as far as it can without an answer.
+    pub(in crate::engine) fn go_on(&mut self, owner: &MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+        self.with_descent(owner, |engine, descent| engine.step(descent, out))
+    }
+
+    fn step(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
+        let held = self.owners[&descent.target.owner].head().copied();
+        let wanted = matches!(self.verdict(&descent.target), Verdict::Good)
+            && self.is_newer(&descent.target, held.as_ref());
+        if !wanted || !self.has_source(descent) {
+            return Ok(Going::Over);
+        }
+        if descent.build.is_none() {
+            descent.build = Some(self.begin_build(descent)?);
+        }
+        if self.copy_page(descent)? {
+            return Ok(Going::On);
+        }
+        self.request(descent, out)?;
+        if descent.work.is_empty() && descent.flight.is_empty() {
+            return self.conclude(descent, out);
+        }
+        Ok(Going::On)
+    }
+
+    /// Whether there is somebody to ask; looks for another one where the present one is gone or silent.
+    fn has_source(&mut self, descent: &mut Descent) -> bool {
+        let now = self.now.time;
+        if let Some(from) = descent.from
+            && (descent.deadline() <= now || self.is_penalized(&from))
+        {
+            if descent.deadline() <= now {
+                self.stats.refuse("late_answer");
+            }
+            self.set_position(from, &descent.target.owner, None);
+            descent.leave();
+        }
+        if descent.from.is_some() {
+            return true;
+        }
+        descent.from = self.source(&descent.target.owner, &descent.target);
+        if descent.from.is_none() {
+            // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
+            if let Some(state) = self.owners.get_mut(&descent.target.owner) {
+                state.forget();
+            }
+        }
+        descent.from.is_some()
+    }
+
+    /// Sends requests while there is work and few are under way.
+    fn request(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<(), StoreError> {
+        let Some(from) = descent.from else { return Ok(()) };
+        while descent.flight.len() < REQUESTS_IN_FLIGHT_MAX
+            && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small))
+        {
+            let (nodes, ranges) = self.next_slots(descent)?;
+            if nodes.is_empty() && ranges.is_empty() {
+                return Ok(());
+            }
+            self.send_request(from, descent, What::Nodes, nodes, out);
+            self.send_request(from, descent, What::Ranges, ranges, out);
+        }
+        Ok(())
+    }
+
+    fn send_request(
+        &mut self,
+        from: MemberId,
+        descent: &mut Descent,
+        what: What,
+        slots: Slots,
+        out: &mut Outbox,
+    ) {
+        if slots.is_empty() {
+            return;
+        }
+        let id = self.next_request;
+        self.next_request = id.wrapping_add(1);
+        let ask = |(slot, expect, node): &(Slot, Expect, Option<Node>)| Ask {
+            slot: slot.place,
+            hash: expect.hash,
+            hints: node.as_ref().map(Hints::of),
+        };
+        let (owner, root) = (descent.target.owner, descent.target.root);
+        let request = Request { id, owner, root, slots: slots.iter().map(ask).collect() };
+        let message = match what {
+            What::Nodes => Message::AskNodes(request),
+            What::Ranges => Message::AskRanges(request),
+        };
+        let deadline = self.now.time.after(self.config.request_micros);
+        descent.flight.insert(id, Flight { what, slots, deadline });
+        if let Some(link) = self.links.get_mut(&from) {
+            link.requests.insert(id, owner);
+        }
+        self.send(from, &message, out);
+    }
+
+    /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are dropped.
+    fn next_slots(&self, descent: &mut Descent) -> Result<(Slots, Slots), StoreError> {
+        let build = descent.build.take().expect("begun before");
+        let view = self.build_view(&build);
+        let (mut nodes, mut ranges) = (Slots::new(), Slots::new());
+        let (mut items, mut bytes) = (0, 0);
+        let mut right_first =
+            descent.flight.values().flat_map(|flight| &flight.slots).any(|(slot, ..)| !slot.left);
+        while let Some((&slot, &expect)) = descent.work.first_key_value() {
+            if slot.left && right_first || nodes.len() == SLOTS_MAX || ranges.len() == SLOTS_MAX {
+                break;
+            }
+            let local = at_slot(&view, build.root(), slot.place)?;
+            if is_equal(local.as_ref(), &expect) {
+                descent.work.pop_first();
+                continue;
+            }
+            let fits = expect.count <= RANGE_ITEMS_MAX as u64 && expect.bytes <= RANGE_BYTES_MAX as u64;
+            if expect.count <= 1 || local.is_none() && fits {
+                (items, bytes) = (items + expect.count, bytes + expect.bytes);
+                if !ranges.is_empty() && (items > RANGE_ITEMS_MAX as u64 || bytes > RANGE_BYTES_MAX as u64) {
+                    break;
+                }
+                ranges.push((slot, expect, None));
+            } else {
+                let hinted = local.filter(|local| local.place.level > 0 && !expect.plain);
+                let node = hinted.map(|local| view.node(local.place)).transpose()?;
+                nodes.push((slot, expect, node));
+            }
+            right_first |= !slot.left;
+            descent.work.pop_first();
+        }
+        drop(view);
+        descent.build = Some(build);
+        Ok((nodes, ranges))
+    }
+
+    /// All was compared: the target is reached, or it is compared again, or it is void.
+    fn conclude(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
+        let build = descent.build.as_ref().expect("begun before");
+        let root = build.root();
+        let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
+        let target = &descent.target;
+        if root_hash(root.as_ref()) == target.root && sums == (target.items, target.bytes) {
+            return self.complete(descent, out);
+        }
+        descent.passes += 1;
+        if descent.passes < PASSES_MAX {
+            descent.restart();
+            self.more_to_do = true;
+            return Ok(Going::On);
+        }
+        self.refuse_void(descent);
+        Ok(Going::Over)
+    }
+
+    /// The target's own verified content contradicts it: no relay is to blame.
+    pub(super) fn refuse_void(&mut self, descent: &Descent) {
+        self.refuse_head(&descent.target, Reason::Void);
+        if let Some(state) = self.owners.get_mut(&descent.target.owner) {
+            state.forget();
+        }
+    }
+
+    /// Makes the state under construction the visible one.
+    fn complete(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
+        let target = descent.target;
+        let owner = target.owner;
+        let build = descent.build.take().expect("begun before");
+        let mut change = match &build {
+            Build::Layer { change, .. } => change.clone(),
+            Build::Hidden { .. } => ShardChange::default(),
+        };
+        if owner == self.config.mesh.authority() && !self.keeps_members(&self.build_view(&build), &change)? {
+            self.refuse_roster(&target, out);
+            return Ok(Going::Over);
+        }
+        let whole = self.owners[&owner].whole.clone();
+        let fresh =
+            || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
+        let mut record = match &whole {
+            Some((_, record)) if !build.is_hidden() => record.clone(),
+            _ => fresh(),
+        };
+        // A key that moved has no grave: only what is gone for good leaves one.
+        let view = self.build_view(&build);
+        let mut gone = Vec::new();
+        for (at, key) in core::mem::take(&mut change.graves).into_keys() {
+            if view.timestamp_of(key.as_str())?.is_none() {
+                gone.push(((at, key), true));
+            }
+        }
+        change.graves = gone.into_iter().collect();
+        record.head = Some(target);
+        record.root = build.root();
+        self.trim_graves(build.shard(), &mut record, &mut change)?;
+        if let (true, Some((old, _))) = (build.is_hidden(), &whole) {
+            self.bury_shard(owner, *old);
+        }
+        self.stats.applied += 1;
+        self.adopt(build.shard(), record, change, out);
+        if build.is_hidden() {
+            self.flush(out)?;
+            self.load_addresses(&owner, build.shard())?;
+        }
+        Ok(Going::Over)
+    }
+}
+
+/// Whether what is there is what is expected.
+fn is_equal(local: Option<&Branch>, expect: &Expect) -> bool {
+    match local {
+        Some(local) => local.hash == expect.hash,
+        None => expect.count == 0,
+    }
+}

@@ -1,0 +1,83 @@
+//! Finding each other: dialling until there are links enough.
+
+use super::{Effect, Engine, Outbox};
+use crate::{connector::Address, id::MemberId, store::Store, time::Time};
+use alloc::{string::String, vec::Vec};
+
+impl<S: Store> Engine<S> {
+    pub(super) fn on_dial_failed(&mut self, address: &Address, expected: Option<MemberId>, error: String) {
+        let linked = expected.is_some_and(|peer| self.links.contains_key(&peer));
+        if !linked {
+            self.book.on_failed(address, error, self.now.time, &mut self.rng);
+        }
+    }
+
+    /// Dials what is due: the user's addresses for a start, then those of members until there are links enough.
+    pub(super) fn dial(&mut self, out: &mut Outbox) {
+        let due: Vec<(Address, Option<MemberId>)> =
+            self.due().into_iter().take(self.dials_wanted()).collect();
+        for (address, expected) in due {
+            self.book.on_dial(&address);
+            out.now.push(Effect::Dial { address, expected });
+        }
+    }
+
+    /// How many dials may begin now.
+    fn dials_wanted(&self) -> usize {
+        let under_way = self.book.iter().filter(|(_, entry)| entry.dialling).count();
+        if self.config.links_min == 0 {
+            return DIALS_MAX.saturating_sub(under_way);
+        }
+        let wanted = match self.links.len() < self.config.links_min {
+            true => self.config.links_wanted_max.max(self.config.links_min) - self.links.len(),
+            false => 0,
+        };
+        wanted.saturating_sub(under_way).min(DIALS_MAX)
+    }
+
+    /// Addresses that may be dialled now, members in an order drawn by lot.
+    fn due(&mut self) -> Vec<(Address, Option<MemberId>)> {
+        let discovers = self.config.links_min > 0;
+        let mut due: Vec<(u64, Address, Option<MemberId>)> = Vec::new();
+        let mut rng = self.rng.clone();
+        for (address, entry) in self.book.iter() {
+            let linked =
+                entry.member.is_some_and(|member| self.links.contains_key(&member) || member == self.me);
+            let wanted = entry.seed || discovers;
+            if linked || entry.dialling || !wanted || entry.next > self.now.time {
+                continue;
+            }
+            let busy =
+                entry.member.is_some_and(|member| due.iter().any(|(_, _, other)| *other == Some(member)));
+            if !busy {
+                let order = if entry.seed { 0 } else { rng.next() | 1 };
+                due.push((order, address.clone(), entry.member));
+            }
+        }
+        if !due.is_empty() {
+            self.rng = rng;
+        }
+        due.sort();
+        due.into_iter().map(|(_, address, member)| (address, member)).collect()
+    }
+
+    /// When the next address becomes due.
+    pub(super) fn next_dial(&self) -> Time {
+        if self.dials_wanted() == 0 {
+            return Time::NEVER;
+        }
+        let discovers = self.config.links_min > 0;
+        self.book
+            .iter()
+            .filter(|(_, entry)| !entry.dialling && (entry.seed || discovers))
+            .filter(|(_, entry)| {
+                entry.member.is_none_or(|member| !self.links.contains_key(&member) && member != self.me)
+            })
+            .map(|(_, entry)| entry.next)
+            .min()
+            .unwrap_or(Time::NEVER)
+    }
+}
+
+/// Most dials under way at once.
+const DIALS_MAX: usize = 8;

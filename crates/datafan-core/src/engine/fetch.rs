@@ -1,0 +1,381 @@
+//! Learning of heads and fetching what they describe, one transfer per owner at a time.
+
+use super::{
+    Effect, Engine, Outbox,
+    descent::Descent,
+    owner::{Reason, Refused, Transfer},
+    roster::Verdict,
+};
+use crate::{
+    connector::Lane,
+    head::Head,
+    id::MemberId,
+    limits::{DELTA_BYTES_MAX, OWNERS_PER_MESSAGE_MAX},
+    message::{Delta, Message, Want},
+    shard::{Edit, View},
+    store::{ShardRecord, ShardState, Store, StoreError},
+    time::{Time, Timestamp},
+    trie::root_hash,
+};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+
+/// How a delta came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Pushed,
+    Pulled,
+}
+
+/// What hearing of a head came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// It is wanted.
+    Newer,
+    /// It is held, or known already, or older.
+    Known,
+    /// It is not wanted.
+    Refused,
+}
+
+impl<S: Store> Engine<S> {
+    /// Hears of a head that `from` holds; fetched at `fetch_at` if nobody pushed it by then.
+    pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time, out: &mut Outbox) -> Learned {
+        if self.own.contains_key(&head.owner) {
+            self.check_own_head(from, head, out);
+            return Learned::Known;
+        }
+        let reason = match self.verdict(head) {
+            Verdict::Good => None,
+            Verdict::Refused(reason) => Some(reason),
+            Verdict::Unknown => {
+                self.stats.refuse("unknown_owner");
+                return Learned::Refused;
+            }
+        };
+        let state = self.owners.entry(head.owner).or_default();
+        let held = state.head().copied();
+        let (known, refused) = (state.known, state.refused);
+        if held.is_some_and(|held| held.order() == head.order()) {
+            self.set_position(from, &head.owner, None);
+            return Learned::Known;
+        }
+        // A clock that was too far ahead may since have been reached; the other reasons stay as they are.
+        let reached = |refused: Refused| refused.reason == Reason::Clock && reason.is_none();
+        if refused.is_some_and(|refused| refused.order == head.order() && !reached(refused)) {
+            return Learned::Refused;
+        }
+        if !self.is_newer(head, held.as_ref()) {
+            self.set_position(from, &head.owner, Some(head.timestamp));
+            return Learned::Known;
+        }
+        if known.is_some_and(|known| known == *head) {
+            self.set_position(from, &head.owner, Some(head.timestamp));
+            self.hurry(&head.owner, from, fetch_at);
+            return Learned::Newer;
+        }
+        if !self.check_signature(head) {
+            self.lie(from, "signature");
+            return Learned::Refused;
+        }
+        if let Some(reason) = reason {
+            self.refuse_head(head, reason);
+            return Learned::Refused;
+        }
+        self.set_position(from, &head.owner, Some(head.timestamp));
+        if known.is_none_or(|known| self.is_newer(head, Some(&known))) {
+            let state = self.owners.entry(head.owner).or_default();
+            state.known = Some(*head);
+            state.fetch_at = if known.is_some() { state.fetch_at.min(fetch_at) } else { fetch_at };
+            state.fetch_from = Some(from);
+            self.wanted.insert(head.owner);
+        }
+        Learned::Newer
+    }
+
+    fn hurry(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
+        let Some(state) = self.owners.get_mut(owner) else { return };
+        if fetch_at < state.fetch_at {
+            state.fetch_at = fetch_at;
+            state.fetch_from = Some(from);
+        }
+    }
+
+    /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
+    pub(super) fn refuse_head(&mut self, head: &Head, reason: Reason) {
+        self.stats.refuse(reason.name());
+        let state = self.owners.entry(head.owner).or_default();
+        state.refused = Some(Refused { order: head.order(), reason });
+    }
+
+    pub(super) fn check_signature(&mut self, head: &Head) -> bool {
+        self.stats.verified += 1;
+        head.verify(&self.config.mesh, &*self.verifier)
+    }
+
+    /// Notes where a peer is with an owner; `None` for where we are.
+    pub(super) fn set_position(&mut self, peer: MemberId, owner: &MemberId, position: Option<Timestamp>) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        match position {
+            Some(position) => link.positions.insert(*owner, position),
+            None => link.positions.remove(owner),
+        };
+    }
+
+    pub(super) fn on_announce(&mut self, from: MemberId, heads: &[Head], out: &mut Outbox) {
+        for head in heads {
+            self.learn(from, head, self.now.time, out);
+        }
+    }
+
+    pub(super) fn on_gap(&mut self, from: MemberId, head: &Head, out: &mut Outbox) {
+        // An answer that comes late, after a push has brought the data, is no fault.
+        if !self.end_pull(from, &head.owner) {
+            return;
+        }
+        let learned = self.learn(from, head, self.now.time, out);
+        if learned == Learned::Newer {
+            self.descend(from, head);
+        }
+    }
+
+    pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
+        if self.end_pull(from, owner) {
+            self.set_position(from, owner, None);
+        }
+    }
+
+    /// Ends the pull of `owner` from `from`; false if there was none.
+    fn end_pull(&mut self, from: MemberId, owner: &MemberId) -> bool {
+        if let Some(link) = self.links.get_mut(&from) {
+            link.pulls.remove(owner);
+        }
+        let Some(state) = self.owners.get_mut(owner) else { return false };
+        let ours = matches!(&state.transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
+        if ours {
+            state.transfer = None;
+        }
+        ours
+    }
+
+    /// A delta: applied if it leads from where we are to its head.
+    pub(super) fn on_delta(
+        &mut self,
+        from: MemberId,
+        delta: &Delta<'_>,
+        how: How,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let owner = delta.head.owner;
+        if how == How::Pulled && !self.end_pull(from, &owner) {
+            return Ok(());
+        }
+        if self.learn(from, &delta.head, self.now.time, out) != Learned::Newer {
+            return Ok(());
+        }
+        let state = &self.owners[&owner];
+        if matches!(state.transfer, Some(Transfer::Descent(_))) || delta.base > state.timestamp() {
+            return Ok(());
+        }
+        let behind = state.timestamp() < delta.head.timestamp;
+        if behind && self.apply_delta(from, delta, out)? {
+            return Ok(());
+        }
+        let refused = self.owners[&owner].refused.is_some_and(|refused| refused.order == delta.head.order());
+        if !refused && !self.is_penalized(&from) {
+            self.cancel_transfer(&owner);
+            self.descend(from, &delta.head);
+        }
+        Ok(())
+    }
+
+    /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.
+    fn apply_delta(
+        &mut self,
+        from: MemberId,
+        delta: &Delta<'_>,
+        out: &mut Outbox,
+    ) -> Result<bool, StoreError> {
+        let Ok((items, graves)) = delta.contents() else {
+            self.lie(from, "malformed");
+            return Ok(false);
+        };
+        let owner = delta.head.owner;
+        let state = &self.owners[&owner];
+        let position = state.timestamp();
+        let (shard, mut record) = match &state.whole {
+            Some((shard, record)) => (*shard, record.clone()),
+            None => (self.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
+        };
+        let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
+        let mut edit = Edit::new(view);
+        for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
+            edit.bury(*at, key)?;
+        }
+        for item in items.into_iter().filter(|item| item.timestamp > position) {
+            edit.put(Arc::new(item))?;
+        }
+        let (root, mut change) = edit.finish(record.root)?;
+        let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
+        if root_hash(root.as_ref()) != delta.head.root || sums != (delta.head.items, delta.head.bytes) {
+            return Ok(false);
+        }
+        let is_roster = owner == self.config.mesh.authority();
+        if is_roster && !self.keeps_members(&self.view(shard), &change)? {
+            self.refuse_roster(&delta.head, out);
+            return Ok(false);
+        }
+        if position == Timestamp::ZERO {
+            // A delta from nothing brings no graves.
+            record.graves_floor = delta.head.timestamp;
+        }
+        record.head = Some(delta.head);
+        record.root = root;
+        self.trim_graves(shard, &mut record, &mut change)?;
+        self.cancel_transfer(&owner);
+        self.stats.applied += 1;
+        self.adopt(shard, record, change, out);
+        Ok(true)
+    }
+
+    pub(super) fn refuse_roster(&mut self, head: &Head, out: &mut Outbox) {
+        if let Some(held) = self.roster_head().copied() {
+            let alarm = super::Alarm::RosterShrinks { refused: *head, held };
+            out.now.push(Effect::Alarm(Box::new(alarm)));
+        }
+        self.refuse_head(head, Reason::Roster);
+        if let Some(state) = self.owners.get_mut(&head.owner) {
+            state.forget();
+        }
+    }
+
+    /// Asks for what is wanted and due.
+    pub(super) fn ask(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut pulls: BTreeMap<MemberId, Vec<Want>> = BTreeMap::new();
+        let wanted: Vec<MemberId> = self.wanted.iter().copied().collect();
+        for owner in wanted {
+            self.check_transfer(&owner);
+            let state = &self.owners[&owner];
+            match (&state.transfer, state.known) {
+                (Some(Transfer::Descent(_)), _) => self.go_on(&owner, out)?,
+                (Some(Transfer::Pull { .. }), _) => {}
+                (None, None) => {
+                    self.wanted.remove(&owner);
+                }
+                (None, Some(known)) if state.fetch_at <= self.now.time => {
+                    self.begin(&owner, &known, &mut pulls);
+                    if matches!(self.owners[&owner].transfer, Some(Transfer::Descent(_))) {
+                        self.go_on(&owner, out)?;
+                    }
+                }
+                (None, Some(_)) => {}
+            }
+        }
+        for (peer, wants) in pulls {
+            for wants in wants.chunks(OWNERS_PER_MESSAGE_MAX) {
+                self.send(peer, &Message::Pull(wants.to_vec()), out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
+    fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut BTreeMap<MemberId, Vec<Want>>) {
+        let Some(from) = self.source(owner, known) else {
+            // Nobody who is linked has it: the rounds will tell of it again.
+            if let Some(state) = self.owners.get_mut(owner) {
+                state.forget();
+            }
+            self.wanted.remove(owner);
+            return;
+        };
+        let state = &self.owners[owner];
+        let since = state.timestamp();
+        let back = since >= known.timestamp;
+        let large = since == Timestamp::ZERO && known.bytes > DELTA_BYTES_MAX as u64;
+        let resumed = state.whole.is_none() && state.building.is_some();
+        if back || large || resumed {
+            self.descend(from, known);
+            return;
+        }
+        let bytes = known.bytes.min(DELTA_BYTES_MAX as u64);
+        let link = self.links.get_mut(&from).expect("a source is linked");
+        if link.is_full(Lane::Small) || !link.has_pull_room(bytes) {
+            return;
+        }
+        link.pulls.insert(*owner, bytes);
+        pulls.entry(from).or_default().push(Want { owner: *owner, since });
+        let deadline = self.now.time.after(self.config.request_micros);
+        if let Some(state) = self.owners.get_mut(owner) {
+            state.transfer = Some(Transfer::Pull { from, deadline });
+        }
+    }
+
+    /// A linked peer that holds `head` or a later one of `owner`: the one that told of it, else one by lot.
+    pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
+        let roster = *owner == self.config.mesh.authority();
+        let told = self.owners.get(owner).and_then(|state| state.fetch_from);
+        let has = |peer: &MemberId| {
+            let Some(link) = self.links.get(peer) else { return false };
+            let speaks = link.is_up() || roster && link.hello.is_some();
+            let there = link.positions.get(owner).is_some_and(|position| *position >= head.timestamp);
+            speaks && there && !self.is_penalized(peer)
+        };
+        if let Some(told) = told.filter(|told| has(told)) {
+            return Some(told);
+        }
+        let others: Vec<MemberId> = self.links.keys().copied().filter(|peer| has(peer)).collect();
+        if others.is_empty() {
+            return None;
+        }
+        let lot = self.rng.next() % others.len() as u64;
+        Some(others[lot as usize])
+    }
+
+    /// Gives up a transfer whose deadline has passed or whose target is no longer wanted.
+    fn check_transfer(&mut self, owner: &MemberId) {
+        let now = self.now.time;
+        let Some(state) = self.owners.get_mut(owner) else { return };
+        if let Some(Transfer::Pull { from, deadline }) = state.transfer
+            && deadline <= now
+        {
+            state.transfer = None;
+            self.stats.refuse("late_answer");
+            self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
+            // Whoever did not answer is asked again only when it tells of the head again.
+            self.set_position(from, owner, None);
+        }
+    }
+
+    /// Forgets the transfer of an owner; what a hidden copy has stays.
+    pub(super) fn cancel_transfer(&mut self, owner: &MemberId) {
+        let Some(state) = self.owners.get_mut(owner) else { return };
+        if let Some(Transfer::Pull { from, .. }) = state.transfer.take() {
+            self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
+        }
+    }
+
+    /// What was under way with a peer that is gone is asked of others.
+    pub(super) fn release_transfers(&mut self, peer: &MemberId) {
+        let wanted: Vec<MemberId> = self.wanted.iter().copied().collect();
+        for owner in wanted {
+            let Some(state) = self.owners.get_mut(&owner) else { continue };
+            match &mut state.transfer {
+                Some(Transfer::Pull { from, .. }) if from == peer => state.transfer = None,
+                Some(Transfer::Descent(descent)) => descent.on_peer_gone(peer),
+                Some(Transfer::Pull { .. }) | None => {}
+            }
+        }
+    }
+
+    /// Begins to compare the index with `from`, which holds `target`.
+    pub(super) fn descend(&mut self, from: MemberId, target: &Head) {
+        let Some(state) = self.owners.get_mut(&target.owner) else { return };
+        if matches!(state.transfer, Some(Transfer::Descent(_))) {
+            return;
+        }
+        let held = state.timestamp();
+        state.transfer = Some(Transfer::Descent(Box::new(Descent::new(from, *target, held))));
+        self.wanted.insert(target.owner);
+        self.stats.descents += 1;
+    }
+}

@@ -1,0 +1,278 @@
+//! Links come and go: Hello, judging the peer, Welcome or refusal.
+
+use super::{Effect, Engine, Outbox, Pending, link::Link, own::Confirmed};
+use crate::{
+    connector::{Address, Direction},
+    grant::GrantState,
+    head::Head,
+    id::MemberId,
+    limits::{HELLO_HEADS_MAX, LINKS_MAX, PENDING_MAX},
+    message::{Hello, Message, Refusal},
+    store::Store,
+    store::StoreError,
+    time::SECOND,
+};
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+/// How long a greeting may take.
+const GREETING_MICROS: u64 = 15 * SECOND;
+
+impl<S: Store> Engine<S> {
+    pub(super) fn on_link_up(
+        &mut self,
+        peer: MemberId,
+        address: Option<Address>,
+        direction: Direction,
+        out: &mut Outbox,
+    ) {
+        if self.links.len() >= LINKS_MAX && !self.links.contains_key(&peer) {
+            self.refuse_link(peer, Refusal::Busy, out);
+            return;
+        }
+        self.book.on_up(&peer, address.as_ref());
+        let deadline = self.now.time.after(GREETING_MICROS);
+        self.links.insert(peer, Link::new(address, direction, deadline));
+        let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
+        let hello = Hello {
+            mesh: self.config.mesh,
+            name: self.name(),
+            roster: self.roster_head().copied(),
+            yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
+            wall: self.now.wall,
+            addresses: self.addresses.clone(),
+        };
+        self.send(peer, &Message::Hello(hello), out);
+    }
+
+    pub(super) fn on_link_down(&mut self, peer: MemberId, reason: &str) {
+        let Some(link) = self.links.remove(&peer) else { return };
+        let was_up = link.is_up();
+        self.book.on_down(&peer, reason, self.now.time, &mut self.rng);
+        self.release_transfers(&peer);
+        if was_up {
+            // What it had on its way may be lost: find out now what is missing.
+            self.next_round = self.now.time;
+        }
+    }
+
+    /// Whether a message may come from a peer that we have not welcomed: greetings, and what concerns the roster.
+    pub(super) fn is_before_welcome(&self, message: &Message<'_>) -> bool {
+        let authority = self.config.mesh.authority();
+        match message {
+            Message::Hello(_) | Message::Welcome | Message::Refuse(_) => true,
+            Message::Pull(wants) => wants.iter().all(|want| want.owner == authority),
+            Message::AskNodes(request) | Message::AskRanges(request) => request.owner == authority,
+            Message::Delta(delta) => delta.head.owner == authority,
+            Message::Gap(head) => head.owner == authority,
+            Message::Nothing(owner) => *owner == authority,
+            // Matched with a request of ours, or refused.
+            Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
+            Message::Push(_) | Message::Announce(_) | Message::Round(_) => false,
+            Message::AskHeads(_) | Message::Heads(_) => false,
+        }
+    }
+
+    pub(super) fn on_hello(
+        &mut self,
+        from: MemberId,
+        hello: Hello,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        if hello.mesh != self.config.mesh {
+            self.refuse_link(from, Refusal::OtherMesh, out);
+            return Ok(());
+        }
+        let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
+        if link.hello.is_some() {
+            self.stats.refuse("second_hello");
+            return Ok(());
+        }
+        let roster = hello.roster;
+        link.hello = Some(hello);
+        if let Some(head) = roster {
+            self.learn_roster(from, &head, out);
+        }
+        self.judge(from, out);
+        Ok(())
+    }
+
+    /// A newer roster is fetched before the peer that told of it is judged.
+    fn learn_roster(&mut self, from: MemberId, head: &Head, out: &mut Outbox) {
+        if head.owner != self.config.mesh.authority() {
+            self.lie(from, "malformed");
+            return;
+        }
+        if self.own.contains_key(&head.owner) {
+            // The authority itself: its own head is compared once the peer is judged.
+            return;
+        }
+        if self.learn(from, head, self.now.time, out) == super::fetch::Learned::Newer
+            && let Some(link) = self.links.get_mut(&from)
+        {
+            link.roster_until = Some(self.now.time.after(GREETING_MICROS / 3));
+        }
+    }
+
+    /// Welcomes or refuses a peer by the roster that is held; again after each change of it.
+    pub(super) fn judge(&mut self, peer: MemberId, out: &mut Outbox) {
+        let Some(link) = self.links.get(&peer) else { return };
+        let Some(hello) = &link.hello else { return };
+        let newest = self.roster_head().map(|head| head.order());
+        if newest.is_none() {
+            return;
+        }
+        let waits = hello.roster.is_some_and(|theirs| Some(theirs.order()) > newest);
+        if waits && link.roster_until.is_some_and(|until| until > self.now.time) {
+            return;
+        }
+        match self.roster.grant(&peer).map(|grant| grant.state) {
+            Some(GrantState::Active) if !link.welcomed => self.welcome(peer, out),
+            Some(GrantState::Active) => {}
+            Some(GrantState::Keep { .. } | GrantState::Drop) => self.refuse_link(peer, Refusal::Revoked, out),
+            None => {
+                self.note_pending(peer);
+                self.refuse_link(peer, Refusal::NotAdmitted, out);
+            }
+        }
+    }
+
+    fn welcome(&mut self, peer: MemberId, out: &mut Outbox) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.welcomed = true;
+        link.roster_until = None;
+        let hello = link.hello.clone().expect("judged by its Hello");
+        self.pending.retain(|pending| pending.id != peer);
+        self.book.learn(&peer, &hello.addresses);
+        if let Some(address) = self.links[&peer].address.clone() {
+            self.book.add(&peer, &address);
+        }
+        self.send(peer, &Message::Welcome, out);
+        self.confirm_own(peer, &hello, out);
+        self.on_maybe_ready(peer, out);
+    }
+
+    pub(super) fn on_welcome(&mut self, from: MemberId, out: &mut Outbox) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        if link.welcome {
+            self.stats.refuse("second_welcome");
+            return;
+        }
+        link.welcome = true;
+        self.on_maybe_ready(from, out);
+    }
+
+    fn on_maybe_ready(&mut self, peer: MemberId, out: &mut Outbox) {
+        if !self.links.get(&peer).is_some_and(Link::is_up) {
+            return;
+        }
+        self.refused_by = None;
+        self.book.on_ready(&peer);
+        if !self.past.told {
+            // On disk before this peer can hear of anything: from now on others may know our heads.
+            self.past.told = true;
+            self.note_past();
+            out.wants_sync = true;
+        }
+        out.now.push(Effect::Ready { peer });
+        self.send_round(peer, out);
+    }
+
+    pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal, out: &mut Outbox) {
+        self.refused_by = match refusal {
+            Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked => Some(refusal),
+            Refusal::Busy | Refusal::Malformed => self.refused_by,
+        };
+        self.close_link(from, refusal.advice().into(), out);
+    }
+
+    /// Tells a peer why it gets no link, counts it, and closes.
+    pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
+        self.stats.refuse(refusal.name());
+        self.send(peer, &Message::Refuse(refusal), out);
+        self.close_link(peer, refusal.name().into(), out);
+    }
+
+    pub(super) fn close_link(&mut self, peer: MemberId, reason: String, out: &mut Outbox) {
+        self.on_link_down(peer, &reason);
+        let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
+        effects.push(Effect::Close { peer, reason });
+    }
+
+    /// Closes greetings that take too long, and judges those whose newer roster did not come.
+    pub(super) fn on_greetings(&mut self, out: &mut Outbox) {
+        let now = self.now.time;
+        let late = |link: &Link<_>| !link.is_up() && link.deadline <= now;
+        let waited = |link: &Link<_>| link.roster_until.is_some_and(|until| until <= now);
+        let peers: Vec<(MemberId, bool)> = self
+            .links
+            .iter()
+            .filter(|(_, link)| late(link) || waited(link))
+            .map(|(peer, link)| (*peer, late(link)))
+            .collect();
+        for (peer, late) in peers {
+            if late {
+                self.close_link(peer, "hello was not answered in time".into(), out);
+            } else {
+                if let Some(link) = self.links.get_mut(&peer) {
+                    link.roster_until = None;
+                }
+                self.judge(peer, out);
+            }
+        }
+    }
+
+    /// Compares what the peer holds of our own shards: the condition of own commits.
+    fn confirm_own(&mut self, peer: MemberId, hello: &Hello, out: &mut Outbox) {
+        for head in hello.yours.iter().chain(&hello.roster) {
+            if self.own.contains_key(&head.owner) {
+                self.check_own_head(peer, head, out);
+            }
+        }
+        for own in self.own.values_mut() {
+            if let Confirmed::Not { .. } = own.confirmed {
+                own.confirmed = Confirmed::Yes;
+            }
+        }
+        if !self.past.proven {
+            self.past.proven = true;
+            self.note_past();
+        }
+    }
+
+    /// A head of an own shard, seen at a peer: a later one than ours means that we must not write.
+    pub(super) fn check_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) {
+        let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
+        if ours.is_some_and(|ours| ours.order() >= head.order()) {
+            return;
+        }
+        if !self.check_signature(head) {
+            self.lie(peer, "signature");
+            return;
+        }
+        let own = self.own.get_mut(&head.owner).expect("an own shard");
+        if !matches!(own.confirmed, Confirmed::Foreign(_)) {
+            let alarm = super::Alarm::ForeignHead { theirs: *head, ours };
+            out.now.push(Effect::Alarm(Box::new(alarm)));
+        }
+        own.confirmed = Confirmed::Foreign(head.timestamp);
+        self.stats.refuse("foreign_own_head");
+    }
+
+    fn note_pending(&mut self, peer: MemberId) {
+        let Some(link) = self.links.get(&peer) else { return };
+        let Some(hello) = &link.hello else { return };
+        let since = self.pending.iter().find(|pending| pending.id == peer).map(|pending| pending.since);
+        let since = since.unwrap_or(self.now.wall);
+        let pending = Pending { id: peer, name: hello.name.clone(), address: link.address.clone(), since };
+        self.pending.retain(|pending| pending.id != peer);
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(pending);
+    }
+
+    /// The head of the roster that is held.
+    pub(super) fn roster_head(&self) -> Option<&Head> {
+        self.owners.get(&self.config.mesh.authority()).and_then(|owner| owner.head())
+    }
+}

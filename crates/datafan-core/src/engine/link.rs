@@ -1,0 +1,124 @@
+//! What the engine knows of one link.
+
+use crate::{
+    connector::{Address, Direction, Lane},
+    hash::Hash,
+    id::MemberId,
+    limits::REQUESTS_OWED_MAX,
+    message::{Hello, Request, Want},
+    time::{Time, Timestamp},
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// One link. All of it dies with the link.
+pub(super) struct Link<V> {
+    pub(super) address: Option<Address>,
+    pub(super) direction: Direction,
+    /// The peer's Hello.
+    pub(super) hello: Option<Hello>,
+    /// We answered the peer's Hello: it may ask.
+    pub(super) welcomed: bool,
+    /// The peer answered ours: we may ask.
+    pub(super) welcome: bool,
+    /// When the greeting must be over.
+    pub(super) deadline: Time,
+    /// Until when judging the peer waits for the newer roster that it told of.
+    pub(super) roster_until: Option<Time>,
+    /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
+    pub(super) positions: BTreeMap<MemberId, Timestamp>,
+    /// Lanes that take no more until `Room`.
+    full: [bool; 2],
+    /// Requests to be answered when the lane has room.
+    pub(super) owed: VecDeque<Owed>,
+    /// The state that the peer is copying.
+    pub(super) pin: Option<Pin<V>>,
+    /// Pulls under way: owner and expected bytes.
+    pub(super) pulls: BTreeMap<MemberId, u64>,
+    /// Requests of descents under way, and whose shard they are about.
+    pub(super) requests: BTreeMap<u32, MemberId>,
+    /// A comparison of the tries of heads under way, until this deadline.
+    pub(super) comparing: Option<Time>,
+    /// The last comparison that changed nothing.
+    pub(super) fruitless: Option<Fruitless>,
+}
+
+/// A request that waits for its answer.
+pub(super) enum Owed {
+    Pull(Want),
+    Nodes(Request),
+    Ranges(Request),
+}
+
+/// A snapshot kept for one peer, so that a busy owner does not starve it.
+pub(super) struct Pin<V> {
+    pub(super) snapshot: Arc<V>,
+    pub(super) until: Time,
+}
+
+/// Two roots whose comparison changed nothing: it is repeated ever more rarely while they stay.
+#[derive(Clone, Copy)]
+pub(super) struct Fruitless {
+    pub(super) roots: (Hash, Hash),
+    pub(super) until: Time,
+    pub(super) rounds: u64,
+}
+
+impl<V> Link<V> {
+    pub(super) fn new(address: Option<Address>, direction: Direction, deadline: Time) -> Self {
+        Self {
+            address,
+            direction,
+            hello: None,
+            welcomed: false,
+            welcome: false,
+            deadline,
+            roster_until: None,
+            positions: BTreeMap::new(),
+            full: [false; 2],
+            owed: VecDeque::new(),
+            pin: None,
+            pulls: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            comparing: None,
+            fruitless: None,
+        }
+    }
+
+    /// Both Hellos were answered.
+    pub(super) fn is_up(&self) -> bool {
+        self.welcome && self.welcomed
+    }
+
+    pub(super) fn is_full(&self, lane: Lane) -> bool {
+        self.full[lane as usize]
+    }
+
+    pub(super) fn set_full(&mut self, lane: Lane, full: bool) {
+        self.full[lane as usize] = full;
+    }
+
+    /// Notes a request; false where too many wait.
+    pub(super) fn owe(&mut self, request: Owed) -> bool {
+        let fits = self.owed.len() < REQUESTS_OWED_MAX;
+        if fits {
+            self.owed.push_back(request);
+        }
+        fits
+    }
+
+    /// Whether another pull of `bytes` fits beside those under way.
+    pub(super) fn has_pull_room(&self, bytes: u64) -> bool {
+        self.pulls.is_empty()
+            || self.pulls.len() < PULLS_MAX && self.pulls.values().sum::<u64>() + bytes <= PULL_BYTES_MAX
+    }
+}
+
+/// Most owners pulled over one link at once. Fewer than a peer may owe.
+const PULLS_MAX: usize = 48;
+/// Most bytes expected over one link at once.
+const PULL_BYTES_MAX: u64 = 32 << 20;
+
+const _: () = assert!(PULLS_MAX < REQUESTS_OWED_MAX);

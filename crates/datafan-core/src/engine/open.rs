@@ -1,0 +1,233 @@
+//! Opening an engine on a store, and closing it.
+
+use super::{
+    Config, Engine,
+    book::Book,
+    heads::HeadIndex,
+    own::{Confirmed, Own, Past, decode_bounds, encode_bounds},
+    owner::Owner,
+    roster::Roster,
+    stats::Stats,
+};
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    id::{MemberId, MeshId},
+    identity::Verifier,
+    rng::Rng,
+    store::{
+        Batch, Durability, Meta, ShardNumber, ShardState, Store, StoreError, StoreReader, StoreSnapshot,
+    },
+    time::{Now, Time, Timestamp},
+};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    format,
+    sync::Arc,
+    vec::Vec,
+};
+
+/// Why an engine does not open. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store belongs to another mesh or member.
+    #[error("the store belongs to member {member} of mesh {mesh}: wrong key file or wrong directory")]
+    Belongs {
+        /// The store's member.
+        member: MemberId,
+        /// The store's mesh.
+        mesh: MeshId,
+    },
+    /// The authority's key is not the mesh's.
+    #[error("the authority key is {found}, the mesh is {mesh}")]
+    WrongAuthority {
+        /// The key's id.
+        found: MemberId,
+        /// The mesh.
+        mesh: MeshId,
+    },
+}
+
+impl<S: Store> Engine<S> {
+    /// Opens the engine of `config.member` on `store`. `seed` decides all that is drawn by lot (jitter).
+    ///
+    /// # Errors
+    /// If the store fails or is another's; nothing was changed.
+    pub fn open(
+        config: Config,
+        seed: u64,
+        verifier: Box<dyn Verifier>,
+        store: S,
+        now: Now,
+    ) -> Result<Self, OpenError> {
+        let me = config.member.id();
+        if let Some(authority) = config.authority.as_ref().filter(|key| key.id() != config.mesh.authority()) {
+            return Err(OpenError::WrongAuthority { found: authority.id(), mesh: config.mesh });
+        }
+        let reader = store.reader();
+        let snapshot = Arc::new(reader.snapshot()?);
+        belongs(&*snapshot, &config)?;
+        let mut rng = Rng::new(seed);
+        let next_round = now.time.after(rng.jitter(config.round_micros));
+        let mut engine = Self {
+            heads: HeadIndex::new(config.mesh),
+            book: Book::default(),
+            me,
+            reader,
+            snapshot,
+            store,
+            verifier,
+            rng,
+            now,
+            next_round,
+            config,
+            batch: Batch::default(),
+            batch_bytes: 0,
+            past: Past::default(),
+            own: BTreeMap::new(),
+            roster: Roster::default(),
+            owners: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            dirty: BTreeMap::new(),
+            told: BTreeSet::new(),
+            links: BTreeMap::new(),
+            penalties: BTreeMap::new(),
+            pending: VecDeque::new(),
+            refused_by: None,
+            waiting: VecDeque::new(),
+            addresses: Vec::new(),
+            publish: false,
+            dead: BTreeSet::new(),
+            next_shard: 0,
+            next_request: 0,
+            next_erase: now.time,
+            own_unsynced: false,
+            lazy_since: None,
+            lazy_bytes: 0,
+            more_to_do: false,
+            stats: Stats::default(),
+        };
+        engine.load_meta()?;
+        engine.load_shards()?;
+        engine.load_own()?;
+        Ok(engine)
+    }
+
+    fn load_meta(&mut self) -> Result<(), StoreError> {
+        if let Some(bytes) = self.snapshot.meta(Meta::Past)? {
+            self.past = Past::decode(&bytes).map_err(|error| damaged("past", &error))?;
+        }
+        if let Some(bytes) = self.snapshot.meta(Meta::RosterMin)? {
+            let mut input = Reader::new(&bytes);
+            let min = input.fixed().map_err(|error| damaged("roster bound", &error))?;
+            self.config.roster_min = self.config.roster_min.max(Timestamp(min));
+        }
+        if let Some(bytes) = self.snapshot.meta(Meta::Addresses)? {
+            self.book = Book::decode(&bytes).map_err(|error| damaged("addresses", &error))?;
+        }
+        let mut out = Writer::new();
+        out.id(&self.config.mesh.0).id(&self.me);
+        self.past.proven |= self.config.new_mesh;
+        self.batch.meta.insert(Meta::Belongs, Some(out.finish()));
+        let min = self.config.roster_min.0.to_be_bytes();
+        self.batch.meta.insert(Meta::RosterMin, Some(min.into()));
+        self.note_past();
+        Ok(())
+    }
+
+    pub(super) fn note_past(&mut self) {
+        self.batch.meta.insert(Meta::Past, Some(self.past.encode()));
+    }
+
+    fn load_shards(&mut self) -> Result<(), StoreError> {
+        let shards = self.snapshot.shards()?;
+        self.next_shard = shards.iter().map(|(number, _)| number.0 + 1).max().unwrap_or(0);
+        for (number, record) in shards {
+            let id = record.owner;
+            let owner: &mut Owner = self.owners.entry(id).or_default();
+            match (record.state, record.head) {
+                (ShardState::Whole, Some(head)) => {
+                    self.heads.set(&id, Some(&head));
+                    owner.whole = Some((number, record));
+                }
+                (ShardState::Whole, None) => {
+                    return Err(StoreError::Damaged { what: format!("shard {} has no head", number.0) });
+                }
+                (ShardState::Building, _) => owner.building = Some(number),
+                (ShardState::Dead, _) => drop(self.dead.insert(number)),
+            }
+        }
+        let authority = self.config.mesh.authority();
+        if let Some((shard, _)) = self.owners.get(&authority).and_then(|owner| owner.whole.as_ref()) {
+            self.roster.load(&*self.snapshot, *shard)?;
+        }
+        let wholes: Vec<(MemberId, ShardNumber)> =
+            self.owners.iter().filter_map(|(id, owner)| Some((*id, owner.whole.as_ref()?.0))).collect();
+        for (owner, shard) in wholes {
+            self.load_addresses(&owner, shard)?;
+        }
+        Ok(())
+    }
+
+    fn load_own(&mut self) -> Result<(), StoreError> {
+        let bounds = match self.snapshot.meta(Meta::Bound)? {
+            Some(bytes) => decode_bounds(&bytes).map_err(|error| damaged("bounds", &error))?,
+            None => BTreeMap::new(),
+        };
+        let until = match self.past {
+            Past { proven: true, told: false } => self.now.time,
+            Past { proven: true, told: true } => self.now.time.after(self.config.confirm_micros),
+            Past { proven: false, .. } => Time::NEVER,
+        };
+        let identities = [Some(self.config.member.clone()), self.config.authority.clone()];
+        for identity in identities.into_iter().flatten() {
+            let id = identity.id();
+            let head = self.owners.entry(id).or_default().timestamp();
+            let bound = bounds.get(&id).copied().unwrap_or_default();
+            let own = Own { identity, last: head.max(bound), bound, confirmed: Confirmed::Not { until } };
+            self.own.insert(id, own);
+        }
+        Ok(())
+    }
+
+    /// Stops cleanly: notes which timestamps were used, syncs, closes the store. What waits is not carried out.
+    ///
+    /// # Errors
+    /// If the store failed.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.last)));
+        self.batch.meta.insert(Meta::Bound, Some(bounds));
+        self.store.commit(core::mem::take(&mut self.batch), Durability::Synced)?;
+        self.store.close()
+    }
+
+    /// A reader for any thread.
+    pub fn reader(&self) -> S::Reader {
+        self.reader.clone()
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+}
+
+fn belongs<V: StoreSnapshot>(snapshot: &V, config: &Config) -> Result<(), OpenError> {
+    let Some(bytes) = snapshot.meta(Meta::Belongs)? else { return Ok(()) };
+    let mut input = Reader::new(&bytes);
+    let mut read = || Ok::<_, DecodeError>((MeshId(input.id()?), input.id()?));
+    let (mesh, member) = read().map_err(|error| damaged("owner", &error))?;
+    if (mesh, member) == (config.mesh, config.member.id()) {
+        Ok(())
+    } else {
+        Err(OpenError::Belongs { member, mesh })
+    }
+}
+
+fn damaged(what: &str, error: &DecodeError) -> StoreError {
+    StoreError::Damaged { what: format!("{what}: {error}") }
+}

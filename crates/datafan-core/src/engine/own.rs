@@ -1,0 +1,89 @@
+//! One's own shards: timestamps, confirmation, and what is kept of them across restarts.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    id::MemberId,
+    identity::Identity,
+    time::{SECOND, Time, Timestamp},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// A shard that this member owns.
+pub(super) struct Own {
+    pub(super) identity: Identity,
+    /// The greatest timestamp that may have been used.
+    pub(super) last: Timestamp,
+    /// The bound on disk; never below `last` once a commit is told.
+    pub(super) bound: Timestamp,
+    pub(super) confirmed: Confirmed,
+}
+
+/// Whether own commits may be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Confirmed {
+    /// Not before a peer's Hello was compared, or this time has come.
+    Not {
+        /// `Time::NEVER` where the store is not proven.
+        until: Time,
+    },
+    /// Yes.
+    Yes,
+    /// A peer holds a head with this timestamp that is not ours.
+    Foreign(Timestamp),
+}
+
+/// How far the bound on disk runs ahead of the clock: one write of it per this time.
+const BOUND_AHEAD: u64 = SECOND;
+
+impl Own {
+    /// Takes `last` as used. Returns whether the bound on disk has to move.
+    pub(super) fn used(&mut self, last: Timestamp) -> bool {
+        assert!(last >= self.last, "own timestamps only grow");
+        self.last = last;
+        let moves = last > self.bound;
+        if moves {
+            self.bound = Timestamp(last.0.saturating_add(BOUND_AHEAD));
+        }
+        moves
+    }
+}
+
+/// The bytes of the bounds.
+pub(super) fn encode_bounds(bounds: impl Iterator<Item = (MemberId, Timestamp)>) -> Vec<u8> {
+    let bounds: Vec<_> = bounds.collect();
+    let mut out = Writer::new();
+    out.list(&bounds, |out, (owner, bound)| {
+        out.id(owner).fixed(bound.0);
+    });
+    out.finish()
+}
+
+/// Reads bounds.
+pub(super) fn decode_bounds(bytes: &[u8]) -> Result<BTreeMap<MemberId, Timestamp>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let bounds = input.list("bounds", 2, |input| Ok((input.id()?, Timestamp(input.fixed()?))))?;
+    input.end()?;
+    Ok(bounds.into_iter().collect())
+}
+
+/// What a store knows of its past.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Past {
+    /// The founder's store, or one that a peer has confirmed once.
+    pub(super) proven: bool,
+    /// A peer was ever linked: others may know our heads.
+    pub(super) told: bool,
+}
+
+impl Past {
+    pub(super) fn encode(self) -> Vec<u8> {
+        [u8::from(self.proven), u8::from(self.told)].into()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let past = Self { proven: input.flag()?, told: input.flag()? };
+        input.end()?;
+        Ok(past)
+    }
+}

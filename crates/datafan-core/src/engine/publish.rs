@@ -1,0 +1,69 @@
+//! `_sys/addresses`: where each member says that it can be dialled.
+
+use super::Engine;
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    connector::Address,
+    id::MemberId,
+    message,
+    store::{ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
+};
+use alloc::vec::Vec;
+
+/// The key of a member's own addresses.
+pub const ADDRESSES_KEY: &str = "_sys/addresses";
+
+const ADDRESSES_VERSION: u8 = 1;
+
+/// The value of the key.
+pub(super) fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.byte(ADDRESSES_VERSION).list(addresses, |out, address| {
+        out.prefixed(address.as_bytes());
+    });
+    out.finish()
+}
+
+/// Reads the value of [`ADDRESSES_KEY`].
+///
+/// # Errors
+/// If it is malformed or over a limit.
+pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let found = input.byte()?;
+    if found != ADDRESSES_VERSION {
+        return Err(DecodeError::Version { found, known: ADDRESSES_VERSION });
+    }
+    let addresses = message::decode_addresses(&mut input)?;
+    input.end()?;
+    Ok(addresses)
+}
+
+impl<S: Store> Engine<S> {
+    /// Takes over the addresses that a change of `owner`'s shard wrote.
+    pub(super) fn note_addresses(&mut self, owner: &MemberId, change: &ShardChange) {
+        let Some(Some(at)) = change.keys.get(ADDRESSES_KEY) else { return };
+        if let Some(Some(item)) = change.log.get(at) {
+            self.learn_addresses(owner, &item.value.clone());
+        }
+    }
+
+    /// Reads the addresses that a stored shard has.
+    pub(super) fn load_addresses(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
+        let Some(at) = self.snapshot.timestamp_of(shard, ADDRESSES_KEY)? else { return Ok(()) };
+        if let Some(item) = self.snapshot.item(shard, at)? {
+            self.learn_addresses(owner, &item.value);
+        }
+        Ok(())
+    }
+
+    fn learn_addresses(&mut self, owner: &MemberId, value: &[u8]) {
+        if *owner == self.me || !self.roster.is_active(owner) {
+            return;
+        }
+        match decode_addresses(value) {
+            Ok(addresses) => self.book.learn(owner, &addresses),
+            Err(_) => self.stats.refuse("addresses"),
+        }
+    }
+}

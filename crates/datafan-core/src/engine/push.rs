@@ -1,0 +1,98 @@
+//! Push: every commit goes on at once, as a delta where it is small, else as a head.
+//!
+//! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
+//! when there is room.
+
+use super::{Engine, Outbox};
+use crate::{
+    connector::{Frame, Lane},
+    id::MemberId,
+    limits::PUSH_BYTES_MAX,
+    message::{Delta, Message},
+    store::{Store, StoreError},
+    time::Timestamp,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// The frames made for one owner in one call, by base: most links need the same.
+type Frames = BTreeMap<Timestamp, Frame>;
+
+impl<S: Store> Engine<S> {
+    /// Sends what changed in this call to all who are not known to have it.
+    pub(super) fn push_changes(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        for (owner, before) in core::mem::take(&mut self.dirty) {
+            let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
+            let mut frames = Frames::new();
+            let peers: Vec<MemberId> =
+                self.links.iter().filter(|(_, link)| link.is_up()).map(|(peer, _)| *peer).collect();
+            for peer in peers {
+                // `adopt` took away the position of whoever is where we are now; it told us of this head.
+                let link = &self.links[&peer];
+                let base = link.positions.get(&owner).copied().unwrap_or(before);
+                if base == now || self.has_told(&peer, &owner) {
+                    continue;
+                }
+                if base > now {
+                    continue;
+                }
+                if link.is_full(Lane::Small) {
+                    self.set_position(peer, &owner, Some(base));
+                    continue;
+                }
+                self.push_to(peer, &owner, base, &mut frames, out)?;
+            }
+        }
+        self.told.clear();
+        Ok(())
+    }
+
+    fn has_told(&self, peer: &MemberId, owner: &MemberId) -> bool {
+        self.told.contains(&(*peer, *owner))
+    }
+
+    /// Sends what a peer missed while its link was full: one delta per owner, however many commits there were.
+    pub(super) fn catch_up(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+        // Deltas are read from the store, so what this call gathered is written first.
+        self.flush(out)?;
+        let Some(link) = self.links.get(&peer).filter(|link| link.is_up()) else { return Ok(()) };
+        let positions: Vec<(MemberId, Timestamp)> =
+            link.positions.iter().map(|(owner, position)| (*owner, *position)).collect();
+        for (owner, position) in positions {
+            let now = self.owners.get(&owner).map(|state| state.timestamp());
+            if now.is_some_and(|now| position < now) {
+                self.push_to(peer, &owner, position, &mut Frames::new(), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_to(
+        &mut self,
+        peer: MemberId,
+        owner: &MemberId,
+        base: Timestamp,
+        frames: &mut Frames,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let Some((shard, record)) = self.owners.get(owner).and_then(|state| state.whole.clone()) else {
+            return Ok(());
+        };
+        let frame = match frames.get(&base) {
+            Some(frame) => frame.clone(),
+            None => {
+                let head = record.head.expect("a visible shard has a head");
+                let frame = match self.delta_body(shard, &record, base, PUSH_BYTES_MAX)? {
+                    Some(body) => Message::Push(Delta::new(head, base, &body)).frame(),
+                    None => Message::Announce(alloc::vec![head]).frame(),
+                };
+                frames.insert(base, frame.clone());
+                frame
+            }
+        };
+        self.stats.pushes_sent += 1;
+        self.set_position(peer, owner, None);
+        let own = self.own.contains_key(owner);
+        self.send_frame(peer, frame, own, out);
+        Ok(())
+    }
+}

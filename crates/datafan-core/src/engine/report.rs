@@ -1,0 +1,92 @@
+//! What the engine says about itself.
+
+use super::{
+    Engine, LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status,
+    own::Confirmed,
+    owner::{Owner, Transfer},
+};
+use crate::{
+    connector::Direction,
+    grant::Grant,
+    hash::Hash,
+    id::{MemberId, Name},
+    store::Store,
+    time::Timestamp,
+};
+use alloc::{string::String, vec::Vec};
+
+impl<S: Store> Engine<S> {
+    /// The member at this moment.
+    pub fn status(&self) -> Status {
+        Status {
+            name: self.name(),
+            standing: self.standing(),
+            own: match self.own[&self.me].confirmed {
+                Confirmed::Not { .. } => OwnState::Waiting,
+                Confirmed::Yes => OwnState::Confirmed,
+                Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
+            },
+            links: self.link_statuses(),
+            shards: self.owners.iter().filter_map(|(id, owner)| self.shard_status(id, owner)).collect(),
+            members: self.roster.iter().map(|(id, grant)| (*id, grant.clone())).collect(),
+            pending: self.pending.iter().cloned().collect(),
+            refusals: self.stats.refusals.clone(),
+        }
+    }
+
+    /// The member's name: from its grant, else the wished one.
+    pub(super) fn name(&self) -> Name {
+        self.roster.grant(&self.me).map_or_else(|| self.config.name.clone(), |grant| grant.name.clone())
+    }
+
+    fn standing(&self) -> Standing {
+        match (self.roster.grant(&self.me).map(Grant::is_active), self.refused_by) {
+            (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
+            (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
+            (Some(true), None) => Standing::Up,
+            (None, None) => Standing::Joining,
+        }
+    }
+
+    fn link_statuses(&self) -> Vec<LinkStatus> {
+        let links = self.links.iter().map(|(peer, link)| LinkStatus {
+            id: Some(*peer),
+            address: link.address.clone(),
+            direction: link.direction,
+            state: if link.is_up() { LinkState::Up } else { LinkState::Greeting },
+            error: None,
+        });
+        let tried = self.book.iter().filter(|(_, entry)| entry.dialling || entry.error.is_some());
+        let dials = tried.filter(|(_, entry)| entry.member.is_none_or(|id| !self.links.contains_key(&id)));
+        links
+            .chain(dials.map(|(address, entry)| LinkStatus {
+                id: entry.member,
+                address: Some(address.clone()),
+                direction: Direction::Out,
+                state: LinkState::Dialling,
+                error: entry.error.clone(),
+            }))
+            .collect()
+    }
+
+    fn shard_status(&self, id: &MemberId, owner: &Owner) -> Option<ShardStatus> {
+        let head = owner.head();
+        let copying = matches!(owner.transfer, Some(Transfer::Descent(_)));
+        if head.is_none() && owner.known.is_none() && !copying {
+            return None;
+        }
+        let revoked = self.roster.grant(id).is_some_and(|grant| !grant.is_active());
+        Some(ShardStatus {
+            owner: *id,
+            timestamp: head.map_or(Timestamp::ZERO, |head| head.timestamp),
+            items: head.map_or(0, |head| head.items),
+            bytes: head.map_or(0, |head| head.bytes),
+            root: head.map_or_else(Hash::empty, |head| head.root),
+            state: match (revoked, copying || head.is_none()) {
+                (true, _) => ShardProgress::Revoked,
+                (false, true) => ShardProgress::Copying,
+                (false, false) => ShardProgress::Whole,
+            },
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Rounds: comparing all heads with one hash, and finding those that differ.
+
+use super::{Engine, Outbox, link::Fruitless};
+use crate::{
+    connector::Lane,
+    hash::Hash,
+    head::Head,
+    id::MemberId,
+    limits::HEAD_SLOTS_MAX,
+    message::{Ask, HeadAnswer, HeadChild, Hints, Message},
+    store::Store,
+    trie::{Branch, Place},
+};
+use alloc::vec::Vec;
+
+/// Fruitless comparisons are repeated after 2, 4, 8 ... rounds, at most this many.
+const FRUITLESS_ROUNDS_MAX: u64 = 64;
+
+impl<S: Store> Engine<S> {
+    /// Tells every peer our root.
+    pub(super) fn begin_round(&mut self, out: &mut Outbox) {
+        self.stats.rounds += 1;
+        let peers: Vec<MemberId> = self.links.keys().copied().collect();
+        for peer in peers {
+            self.send_round(peer, out);
+        }
+    }
+
+    pub(super) fn send_round(&mut self, peer: MemberId, out: &mut Outbox) {
+        let ready = self.links.get(&peer).is_some_and(|link| link.is_up() && !link.is_full(Lane::Small));
+        if ready {
+            let root = self.heads.root();
+            self.send(peer, &Message::Round(root), out);
+        }
+    }
+
+    pub(super) fn on_round(&mut self, from: MemberId, root: Hash, out: &mut Outbox) {
+        let ours = self.heads.root();
+        let now = self.now.time;
+        if self.is_penalized(&from) {
+            return;
+        }
+        let Some(link) = self.links.get_mut(&from) else { return };
+        if root == ours {
+            link.positions.clear();
+            link.fruitless = None;
+            link.comparing = None;
+            return;
+        }
+        let busy = link.comparing.is_some_and(|until| until > now);
+        let fruitless = link.fruitless.is_some_and(|last| last.roots == (root, ours) && last.until > now);
+        if busy || fruitless || link.is_full(Lane::Small) {
+            return;
+        }
+        let rounds = match link.fruitless {
+            Some(last) if last.roots == (root, ours) => (last.rounds * 2).min(FRUITLESS_ROUNDS_MAX),
+            _ => 2,
+        };
+        let until = now.after(rounds * self.config.round_micros);
+        link.fruitless = Some(Fruitless { roots: (root, ours), until, rounds });
+        link.comparing = Some(now.after(self.config.request_micros));
+        let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
+        self.send(from, &Message::AskHeads(alloc::vec![ask]), out);
+    }
+
+    fn head_hints(&self, slot: Place) -> Option<Hints> {
+        let branch = self.heads.at_slot(slot)?;
+        self.heads.node_of(&branch).map(Hints::of)
+    }
+
+    pub(super) fn on_ask_heads(&mut self, from: MemberId, asks: &[Ask], out: &mut Outbox) {
+        if self.links.get(&from).is_none_or(|link| link.is_full(Lane::Small)) {
+            return;
+        }
+        let answers = asks.iter().map(|ask| self.head_answer(ask)).collect();
+        self.send(from, &Message::Heads(answers), out);
+    }
+
+    fn head_answer(&self, ask: &Ask) -> HeadAnswer {
+        let Some(branch) = self.heads.at_slot(ask.slot) else { return HeadAnswer::Empty };
+        let Some(node) = self.heads.node_of(&branch) else {
+            return self.head_at(&branch).map_or(HeadAnswer::Empty, HeadAnswer::Leaf);
+        };
+        let hints = ask.hints.as_ref().filter(|hints| hints.place == node.place);
+        let child = |child: &Branch| {
+            let digit = node.place.digit_of(child.place.first());
+            if hints.is_some_and(|hints| hints.has(digit, &child.hash)) {
+                return (digit, HeadChild::Same);
+            }
+            match self.head_at(child) {
+                Some(head) => (digit, HeadChild::Leaf(head)),
+                None => (digit, HeadChild::Node(child.hash)),
+            }
+        };
+        HeadAnswer::Node { place: node.place, children: node.children.iter().map(child).collect() }
+    }
+
+    /// The head that a leaf of the trie of heads stands for.
+    fn head_at(&self, branch: &Branch) -> Option<Head> {
+        if branch.place.level > 0 {
+            return None;
+        }
+        let owner = self.heads.owners_in(branch.place).next()?;
+        self.owners.get(owner)?.head().copied()
+    }
+
+    /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own rounds,
+    /// so nobody tells what was not asked.
+    pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>, out: &mut Outbox) {
+        let waited = self.links.get_mut(&from).and_then(|link| link.comparing.take());
+        if waited.is_none() {
+            return;
+        }
+        let grace = self.now.time.after(self.config.grace_micros);
+        let mut asks = Vec::new();
+        for answer in answers {
+            match answer {
+                HeadAnswer::Empty => {}
+                HeadAnswer::Leaf(head) => drop(self.learn(from, &head, grace, out)),
+                HeadAnswer::Node { place, children } => {
+                    for (digit, child) in children {
+                        match child {
+                            HeadChild::Same => {}
+                            HeadChild::Leaf(head) => drop(self.learn(from, &head, grace, out)),
+                            HeadChild::Node(hash) => self.ask_below(place.slot(digit), hash, &mut asks),
+                        }
+                    }
+                }
+            }
+        }
+        // What does not fit is found in the next round.
+        asks.truncate(HEAD_SLOTS_MAX);
+        if !asks.is_empty()
+            && let Some(link) = self.links.get_mut(&from)
+        {
+            link.comparing = Some(self.now.time.after(self.config.request_micros));
+            self.send(from, &Message::AskHeads(asks), out);
+        }
+    }
+
+    fn ask_below(&self, slot: Place, hash: Hash, asks: &mut Vec<Ask>) {
+        let same = self.heads.at_slot(slot).is_some_and(|branch| branch.hash == hash);
+        if !same && slot.level > 0 {
+            asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
+
+use super::{
+    Engine, Outbox,
+    link::{Owed, Pin},
+};
+use crate::{
+    connector::Lane,
+    head::Head,
+    id::MemberId,
+    limits::{
+        DELTA_BYTES_MAX, DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX,
+        RANGE_ITEMS_MAX,
+    },
+    message::{Ask, ChildAnswer, Delta, Message, NodeAnswer, Request, Want, encode_delta},
+    shard::View,
+    store::{Page, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
+    time::Timestamp,
+    trie::{Branch, Node, Nodes, at_slot, sum_after},
+};
+use alloc::{sync::Arc, vec::Vec};
+
+/// Bytes of answers per link and call; the rest follows in the next one.
+const SERVE_BYTES_MAX: usize = 8 << 20;
+
+impl<S: Store> Engine<S> {
+    /// Notes requests of a peer.
+    pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
+        // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
+        if !self.roster.is_active(&from) {
+            self.stats.refuse("not_served");
+            return;
+        }
+        let Some(link) = self.links.get_mut(&from) else { return };
+        for request in requests {
+            if !link.owe(request) {
+                self.stats.refuse("too_many_requests");
+            }
+        }
+    }
+
+    /// Answers what is owed, link by link.
+    pub(super) fn serve(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let peers: Vec<MemberId> =
+            self.links.iter().filter(|(_, link)| !link.owed.is_empty()).map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            self.serve_peer(peer, out)?;
+        }
+        Ok(())
+    }
+
+    fn serve_peer(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut bytes = 0;
+        while let Some(link) = self.links.get_mut(&peer) {
+            if link.is_full(Lane::Bulk) || link.is_full(Lane::Small) {
+                return Ok(());
+            }
+            if bytes >= SERVE_BYTES_MAX {
+                self.more_to_do |= !link.owed.is_empty();
+                return Ok(());
+            }
+            let Some(owed) = link.owed.pop_front() else { return Ok(()) };
+            let before = self.stats.bytes_sent;
+            match owed {
+                Owed::Pull(want) => self.serve_pull(peer, &want, out)?,
+                Owed::Nodes(request) => self.serve_nodes(peer, &request, out)?,
+                Owed::Ranges(request) => self.serve_ranges(peer, &request, out)?,
+            }
+            bytes += (self.stats.bytes_sent - before) as usize;
+        }
+        Ok(())
+    }
+
+    fn serve_pull(&mut self, peer: MemberId, want: &Want, out: &mut Outbox) -> Result<(), StoreError> {
+        let whole = self.owners.get(&want.owner).and_then(|owner| owner.whole.clone());
+        let Some((shard, record)) = whole else {
+            self.send(peer, &Message::Nothing(want.owner), out);
+            return Ok(());
+        };
+        let head = record.head.expect("a visible shard has a head");
+        if head.timestamp <= want.since {
+            self.send(peer, &Message::Nothing(want.owner), out);
+            return Ok(());
+        }
+        match self.delta_body(shard, &record, want.since, DELTA_BYTES_MAX)? {
+            Some(body) => {
+                self.stats.deltas_sent += 1;
+                self.send(peer, &Message::Delta(Delta::new(head, want.since, &body)), out);
+            }
+            None => {
+                self.stats.gaps_sent += 1;
+                self.send(peer, &Message::Gap(head), out);
+            }
+        }
+        self.note_at_head(peer, &head);
+        Ok(())
+    }
+
+    /// The peer will soon be where we are.
+    fn note_at_head(&mut self, peer: MemberId, head: &Head) {
+        let held = self.owners.get(&head.owner).and_then(|owner| owner.head());
+        if held.is_some_and(|held| held.order() == head.order()) {
+            self.set_position(peer, &head.owner, None);
+        }
+    }
+
+    /// The encoded changes after `since`; `None` where they are more than `bytes_max` or graves are missing.
+    pub(super) fn delta_body(
+        &self,
+        shard: ShardNumber,
+        record: &ShardRecord,
+        since: Timestamp,
+        bytes_max: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let head = record.head.expect("a visible shard has a head");
+        let from_nothing = since == Timestamp::ZERO;
+        if !from_nothing && since < record.graves_floor || head.timestamp <= since {
+            return Ok(None);
+        }
+        let view = View::new(&*self.snapshot, shard, None);
+        let (count, bytes) = sum_after(&view, record.root, since.0)?;
+        let most = bytes.saturating_add(count.saturating_mul(ITEM_OVERHEAD_MAX as u64));
+        if count > DELTA_ITEMS_MAX as u64 || most > bytes_max as u64 {
+            return Ok(None);
+        }
+        let first = since.next().expect("before a head");
+        let graves = match from_nothing {
+            true => Vec::new(),
+            false => {
+                let page = Page::rows(DELTA_GRAVES_MAX + 1);
+                self.snapshot.graves(shard, first..=head.timestamp, page)?
+            }
+        };
+        let grave_bytes: usize = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum();
+        if graves.len() > DELTA_GRAVES_MAX || most as usize + grave_bytes > bytes_max {
+            return Ok(None);
+        }
+        let page = Page { rows: count as usize + 1, bytes: usize::MAX };
+        let items = self.snapshot.log(shard, first..=head.timestamp, page)?;
+        assert_eq!(items.len() as u64, count, "the log holds what the trie counts");
+        let items: Vec<&crate::item::Item> = items.iter().map(|item| &**item).collect();
+        Ok(Some(encode_delta(since, &items, &graves)))
+    }
+
+    /// The state that a request names: the one pinned for the peer, or the present one, which is pinned then.
+    #[expect(clippy::type_complexity, reason = "a snapshot and a shard in it")]
+    fn wanted_state(
+        &mut self,
+        peer: MemberId,
+        request: &Request,
+    ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, ShardRecord)>, StoreError> {
+        let until = self.now.time.after(self.config.pin_micros);
+        let present = self.snapshot.clone();
+        let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
+        for snapshot in link.pin.as_ref().map(|pin| pin.snapshot.clone()).into_iter().chain([present]) {
+            if let Some((shard, record)) = snapshot.whole(&request.owner)?
+                && record.head.is_some_and(|head| head.root == request.root)
+            {
+                link.pin = Some(Pin { snapshot: snapshot.clone(), until });
+                return Ok(Some((snapshot, shard, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn send_moved(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) {
+        let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
+        self.send(peer, &Message::Moved(request.id, head), out);
+    }
+
+    fn serve_nodes(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) -> Result<(), StoreError> {
+        let Some((snapshot, shard, record)) = self.wanted_state(peer, request)? else {
+            self.send_moved(peer, request, out);
+            return Ok(());
+        };
+        let view = View::new(&*snapshot, shard, None);
+        let mut answers = Vec::with_capacity(request.slots.len());
+        for ask in &request.slots {
+            match at_slot(&view, record.root, ask.slot)? {
+                Some(branch) if branch.hash == ask.hash && branch.place.level > 0 => {
+                    answers.push(node_answer(&view.node(branch.place)?, ask));
+                }
+                _ => {
+                    // The root is the one that was named, so this hash was never told by us.
+                    self.stats.refuse("wrong_request");
+                    self.send_moved(peer, request, out);
+                    return Ok(());
+                }
+            }
+        }
+        self.send(peer, &Message::Nodes(request.id, answers), out);
+        Ok(())
+    }
+
+    fn serve_ranges(
+        &mut self,
+        peer: MemberId,
+        request: &Request,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let Some((snapshot, shard, record)) = self.wanted_state(peer, request)? else {
+            self.send_moved(peer, request, out);
+            return Ok(());
+        };
+        let view = View::new(&*snapshot, shard, None);
+        let mut branches = Vec::with_capacity(request.slots.len());
+        let (mut items, mut bytes) = (0, 0);
+        for ask in &request.slots {
+            let branch = at_slot(&view, record.root, ask.slot)?.filter(|branch| branch.hash == ask.hash);
+            items += branch.as_ref().map_or(0, |branch| branch.count);
+            bytes += branch.as_ref().map_or(0, |branch| branch.bytes);
+            branches.push(branch);
+        }
+        let sound = branches.iter().all(Option::is_some);
+        if !sound || items > RANGE_ITEMS_MAX as u64 || bytes > RANGE_BYTES_MAX as u64 {
+            self.stats.refuse("wrong_request");
+            self.send_moved(peer, request, out);
+            return Ok(());
+        }
+        let mut ranges = Vec::with_capacity(branches.len());
+        for branch in branches.iter().flatten() {
+            ranges.push(read_range(&*snapshot, shard, branch)?);
+        }
+        self.send(peer, &Message::Ranges(request.id, ranges), out);
+        Ok(())
+    }
+}
+
+fn read_range<V: StoreSnapshot>(
+    snapshot: &V,
+    shard: ShardNumber,
+    branch: &Branch,
+) -> Result<Vec<crate::item::Item>, StoreError> {
+    let span = Timestamp(branch.place.first())..=Timestamp(branch.place.last());
+    let page = Page { rows: branch.count as usize, bytes: usize::MAX };
+    let items = snapshot.log(shard, span, page)?;
+    Ok(items.iter().map(|item| (**item).clone()).collect())
+}
+
+/// A node for the wire: children that the hints know are named only.
+fn node_answer(node: &Node, ask: &Ask) -> NodeAnswer {
+    let hints = ask.hints.as_ref().filter(|hints| hints.place == node.place);
+    let child = |child: &Branch| {
+        let digit = node.place.digit_of(child.place.first());
+        let known = hints.is_some_and(|hints| hints.has(digit, &child.hash));
+        let other = ChildAnswer::Other { count: child.count, bytes: child.bytes, hash: child.hash };
+        (digit, if known { ChildAnswer::Same } else { other })
+    };
+    NodeAnswer { place: node.place, children: node.children.iter().map(child).collect() }
+}

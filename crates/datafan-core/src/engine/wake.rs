@@ -1,0 +1,87 @@
+//! Deadlines: what happens because time has passed, and when it happens next.
+
+use super::{Engine, Outbox, link::Link, own::Confirmed, owner::Transfer};
+use crate::{
+    store::{Meta, Store, StoreError},
+    time::{MILLI, Time},
+};
+
+/// Rows of a left-over shard that are erased at once, and how long the next such step waits.
+const ERASE_ROWS: usize = 4_096;
+const ERASE_MICROS: u64 = 5 * MILLI;
+
+impl<S: Store> Engine<S> {
+    /// Does what is due.
+    pub(super) fn on_time(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let now = self.now.time;
+        for own in self.own.values_mut() {
+            if matches!(own.confirmed, Confirmed::Not { until } if until <= now) {
+                own.confirmed = Confirmed::Yes;
+            }
+        }
+        self.on_greetings(out);
+        for link in self.links.values_mut() {
+            if link.pin.as_ref().is_some_and(|pin| pin.until <= now) {
+                link.pin = None;
+            }
+        }
+        if self.next_round <= now {
+            self.next_round = now.after(self.rng.jitter(self.config.round_micros));
+            self.begin_round(out);
+        }
+        if let Some(addresses) = self.book.take_changed() {
+            self.batch.meta.insert(Meta::Addresses, Some(addresses));
+        }
+        self.erase()
+    }
+
+    /// Erases a little of what is left over.
+    fn erase(&mut self) -> Result<(), StoreError> {
+        let Some(&shard) = self.dead.first() else { return Ok(()) };
+        // Its record says Dead on disk only once the batch that buried it is written.
+        if self.next_erase > self.now.time || self.batch.shards.contains_key(&shard) {
+            return Ok(());
+        }
+        if self.store.erase(shard, ERASE_ROWS)? {
+            self.dead.remove(&shard);
+        }
+        self.lazy_since.get_or_insert(self.now.time);
+        self.next_erase = self.now.time.after(ERASE_MICROS);
+        Ok(())
+    }
+
+    /// When `handle` wants to be called with [`super::Input::Wake`] if nothing else happens.
+    pub fn next_wake(&self) -> Time {
+        if self.more_to_do {
+            return self.now.time;
+        }
+        let erase = if self.dead.is_empty() { Time::NEVER } else { self.next_erase };
+        let sync = self.lazy_since.map_or(Time::NEVER, |since| since.after(self.config.sync_micros));
+        let links = self.links.values().map(next_of_link).min().unwrap_or(Time::NEVER);
+        let confirm = self.own.values().map(|own| match own.confirmed {
+            Confirmed::Not { until } => until,
+            Confirmed::Yes | Confirmed::Foreign(_) => Time::NEVER,
+        });
+        let fetch = self.wanted.iter().filter_map(|owner| self.owners.get(owner)).map(|state| {
+            match (&state.transfer, state.known) {
+                (Some(Transfer::Pull { deadline, .. }), _) => *deadline,
+                (Some(Transfer::Descent(descent)), _) => descent.deadline(),
+                (None, Some(_)) if state.fetch_at > self.now.time => state.fetch_at,
+                (None, _) => Time::NEVER,
+            }
+        });
+        [erase, sync, links, self.next_round, self.next_dial()]
+            .into_iter()
+            .chain(confirm)
+            .chain(fetch)
+            .min()
+            .unwrap_or(Time::NEVER)
+    }
+}
+
+fn next_of_link<V>(link: &Link<V>) -> Time {
+    let greeting = if link.is_up() { Time::NEVER } else { link.deadline };
+    let roster = link.roster_until.unwrap_or(Time::NEVER);
+    let pin = link.pin.as_ref().map_or(Time::NEVER, |pin| pin.until);
+    greeting.min(roster).min(pin)
+}
