@@ -101,7 +101,9 @@ pub(crate) const ENDED_MAX: usize = 1_024;
 pub(crate) const SEND_WINDOW_BYTES: u64 = 2 << 20;
 /// Bytes of one lane that a peer may send beyond what was read.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-/// The same for all lanes of a link: a full bulk lane leaves room for the small one.
+/// Bytes that a peer may send before its connection is a link.
+pub(crate) const GREETING_WINDOW_BYTES: u32 = 16 << 10;
+/// Bytes of all lanes of a link that a peer may send beyond what was read: a full bulk lane leaves room for the small one.
 pub(crate) const RECEIVE_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES + (64 << 10);
 /// The socket's buffers, if the system grants them: a window's worth, so that bursts are not dropped.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 2 << 20;

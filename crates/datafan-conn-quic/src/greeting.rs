@@ -34,6 +34,7 @@ pub(crate) async fn greet(table: &Arc<Table>, connection: Connection, origin: Or
 
 async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) -> Result<(), String> {
     let peer = peer(connection).ok_or("the peer shows no certificate")?;
+    let direction = origin.direction;
     let Err(failure) = make_link(table, connection, peer, origin).await else { return Ok(()) };
     let told_duplicate = connection.close_reason().is_some_and(|error| ending::is_duplicate(&error));
     match failure {
@@ -47,8 +48,11 @@ async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) 
         // The peer decided that another connection is kept.
         Failure::Broken(_) | Failure::Lost(_) => String::new(),
     };
-    // The link that is kept may be a moment behind this connection.
-    table.linked(peer).await;
+    table.stats(|stats| stats.duplicates += 1);
+    // Who dialled is told of a link: the one that is kept may be a moment behind this connection.
+    if direction == Direction::Out {
+        table.linked(peer).await;
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A link: one connection of a pair of members, the one that both agreed to keep.
 
 use crate::{
+    config::RECEIVE_WINDOW_BYTES,
     ending::{self, Code},
     outbox::Outbox,
     reader::{self, Intake},
@@ -114,6 +115,7 @@ impl Link {
 /// Runs a link until its connection is gone. The greeting's stream is kept, because its end would let the peer open
 /// another.
 pub(crate) async fn run(table: Arc<Table>, link: Arc<Link>, (mut send, _receive): (SendStream, RecvStream)) {
+    link.connection.set_receive_window(RECEIVE_WINDOW_BYTES.into());
     let reader = tokio::spawn(reader::read(table.clone(), link.clone()));
     let write = async {
         if link.id.run == table.run {

@@ -2,7 +2,7 @@
 
 use crate::{
     certificate,
-    config::{Config, HALF_OPEN_MAX, RECEIVE_WINDOW_BYTES, SEND_WINDOW_BYTES, STREAM_WINDOW_BYTES},
+    config::{Config, GREETING_WINDOW_BYTES, HALF_OPEN_MAX, SEND_WINDOW_BYTES, STREAM_WINDOW_BYTES},
     verifier::MemberVerifier,
 };
 use datafan_core::identity::Identity;
@@ -79,7 +79,7 @@ fn transport(config: &Config, n_bidi_streams: u32) -> Result<TransportConfig, St
         .max_concurrent_bidi_streams(n_bidi_streams.into())
         .max_concurrent_uni_streams(N_LANES.into())
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
-        .receive_window(RECEIVE_WINDOW_BYTES.into())
+        .receive_window(GREETING_WINDOW_BYTES.into())
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(config.keep_alive_interval))

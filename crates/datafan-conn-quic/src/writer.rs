@@ -8,28 +8,33 @@ use std::sync::Arc;
 /// Sends until the link is closed: by its owner, then the small lane is sent first, or by anything else.
 pub(crate) async fn write(table: &Table, link: &Arc<Link>) {
     // An error means that the connection is gone; the link's supervisor knows why.
-    if let Ok(small) = write_lanes(table, link).await
-        && let Ok(acknowledged) = finish(small)
-    {
+    if let Ok(mut lanes) = write_lanes(table, link).await {
         // A connection that closes drops what was not acknowledged.
-        let _ = tokio::time::timeout(table.close_timeout, acknowledged).await;
+        let _ = lanes.small.finish();
+        let _ = tokio::time::timeout(table.close_timeout, lanes.small.stopped()).await;
     }
     link.close_now();
 }
 
-/// Gives the small lane back when all of it is written and the link is to be closed.
-async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<SendStream, WriteError> {
-    let (mut small, mut bulk) = (open(link, Lane::Small).await?, open(link, Lane::Bulk).await?);
+/// The two streams. They end with the connection: one that is dropped earlier would end within a frame.
+struct Lanes {
+    small: SendStream,
+    bulk: SendStream,
+}
+
+/// Gives the lanes back when all of the small one is written and the link is to be closed.
+async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<Lanes, WriteError> {
+    let mut lanes = Lanes { small: open(link, Lane::Small).await?, bulk: open(link, Lane::Bulk).await? };
     let mut current: Option<Progress> = None;
     loop {
         if let Some(bytes) = link.outbox.pop(Lane::Small) {
-            small.write_all(&header(&bytes)).await?;
-            small.write_all(&bytes).await?;
+            lanes.small.write_all(&header(&bytes)).await?;
+            lanes.small.write_all(&bytes).await?;
             sent(table, link, Lane::Small, bytes.len());
             continue;
         }
         if link.outbox.is_closing() {
-            return Ok(small);
+            return Ok(lanes);
         }
         current = current.or_else(|| link.outbox.pop(Lane::Bulk).map(Progress::new));
         let Some(progress) = &mut current else {
@@ -40,7 +45,7 @@ async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<SendStream, Writ
         tokio::select! {
             biased;
             () = link.outbox.news.notified() => {}
-            written = bulk.write(progress.rest()) => progress.offset += written?,
+            written = lanes.bulk.write(progress.rest()) => progress.offset += written?,
         }
         if progress.rest().is_empty() {
             sent(table, link, Lane::Bulk, progress.bytes.len());
@@ -63,11 +68,6 @@ fn sent(table: &Table, link: &Arc<Link>, lane: Lane, n_bytes: usize) {
     if link.outbox.sent(lane, n_bytes) {
         table.push(link, Event::Room { peer: link.peer, lane });
     }
-}
-
-fn finish(mut stream: SendStream) -> Result<impl Future, quinn::ClosedStream> {
-    stream.finish()?;
-    Ok(async move { stream.stopped().await })
 }
 
 /// A bulk frame that is partly sent.

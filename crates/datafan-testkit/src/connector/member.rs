@@ -12,16 +12,20 @@ use std::{
 };
 
 /// A connector with its log.
-pub(super) struct Member<C> {
-    pub(super) connector: C,
-    pub(super) id: MemberId,
-    pub(super) address: Address,
-    pub(super) log: Arc<Log>,
+pub struct Member<C> {
+    /// The connector.
+    pub connector: C,
+    /// Whose it is.
+    pub id: MemberId,
+    /// Where it can be dialled.
+    pub address: Address,
+    /// Its inbox.
+    pub log: Arc<Log>,
 }
 
 /// The events of a member, in order, until they are taken.
 #[derive(Default)]
-pub(super) struct Log {
+pub struct Log {
     events: Mutex<VecDeque<Event>>,
     arrived: Condvar,
 }
@@ -35,7 +39,7 @@ impl Inbox for Log {
 
 impl Log {
     /// The next event, if one comes within `patience`.
-    pub(super) fn next_within(&self, patience: Duration) -> Option<Event> {
+    pub fn next_within(&self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now() + patience;
         let mut events = self.events.lock().expect("no story panics in here");
         while events.is_empty() {
@@ -46,29 +50,32 @@ impl Log {
     }
 
     /// The next event; it must come.
-    pub(super) fn next(&self) -> Event {
+    pub fn next(&self) -> Event {
         self.next_within(PATIENCE).expect("an event comes in time")
     }
 
     /// How many events are not taken yet.
-    pub(super) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty, reason = "a count, not a collection")]
+    pub fn len(&self) -> usize {
         self.events.lock().expect("no story panics in here").len()
     }
 }
 
 impl<C: Connector> Member<C> {
-    pub(super) fn start<S: Site<Connector = C>>(site: &S, n: u8) -> Self {
+    /// Starts the member number `n` of `site`.
+    pub fn start<S: Site<Connector = C>>(site: &S, n: u8) -> Self {
         let log = Arc::new(Log::default());
         let Started { connector, id, address } = site.start(n, log.clone());
         Self { connector, id, address, log }
     }
 
-    pub(super) fn dial(&self, other: &Self) {
+    /// Dials `other`, expecting it.
+    pub fn dial(&self, other: &Self) {
         self.connector.dial(other.address.clone(), Some(other.id));
     }
 
     /// The next event is that the link to `peer` came up. Gives its address and who dialled.
-    pub(super) fn sees_up(&self, peer: MemberId) -> (Option<Address>, Direction) {
+    pub fn sees_up(&self, peer: MemberId) -> (Option<Address>, Direction) {
         match self.log.next() {
             Event::LinkUp { peer: up, address, direction, .. } if up == peer => (address, direction),
             event => panic!("expected a link to {}, got {event:?}", peer.short()),
@@ -76,7 +83,7 @@ impl<C: Connector> Member<C> {
     }
 
     /// The next event is that the link to `peer` went down. Gives the reason.
-    pub(super) fn sees_down(&self, peer: MemberId) -> String {
+    pub fn sees_down(&self, peer: MemberId) -> String {
         match self.log.next() {
             Event::LinkDown { peer: down, reason } if down == peer => reason,
             event => panic!("expected the end of the link to {}, got {event:?}", peer.short()),
@@ -84,7 +91,7 @@ impl<C: Connector> Member<C> {
     }
 
     /// The next event is a failed dial to `address`. Gives the error.
-    pub(super) fn sees_failure(&self, address: &Address) -> String {
+    pub fn sees_failure(&self, address: &Address) -> String {
         match self.log.next() {
             Event::DialFailed { address: dialled, error, .. } if dialled == *address => error,
             event => panic!("expected a failed dial to {address}, got {event:?}"),
@@ -92,7 +99,7 @@ impl<C: Connector> Member<C> {
     }
 
     /// The next event other than `Room` is a message of `peer`.
-    pub(super) fn receives(&self, peer: MemberId) -> (Arc<[u8]>, Receipt) {
+    pub fn receives(&self, peer: MemberId) -> (Arc<[u8]>, Receipt) {
         loop {
             match self.log.next() {
                 Event::Received { from, bytes, receipt } if from == peer => return (bytes, receipt),
@@ -103,7 +110,7 @@ impl<C: Connector> Member<C> {
     }
 
     /// Sends, waiting for room as often as needed. Only for members that receive nothing meanwhile.
-    pub(super) fn send(&self, to: MemberId, lane: Lane, bytes: impl Into<Arc<[u8]>>) {
+    pub fn send(&self, to: MemberId, lane: Lane, bytes: impl Into<Arc<[u8]>>) {
         let mut frame = Frame { lane, bytes: bytes.into() };
         while let Err(error) = self.connector.send(to, frame) {
             let SendError::Full(back) = error else { panic!("the link is up") };
@@ -116,28 +123,28 @@ impl<C: Connector> Member<C> {
     }
 
     /// Sends where there must be room.
-    pub(super) fn send_now(&self, to: MemberId, lane: Lane, bytes: impl Into<Arc<[u8]>>) {
+    pub fn send_now(&self, to: MemberId, lane: Lane, bytes: impl Into<Arc<[u8]>>) {
         let frame = Frame { lane, bytes: bytes.into() };
         assert_eq!(self.connector.send(to, frame), Ok(()));
     }
 }
 
 /// Two members with a link; the first one dialled.
-pub(super) fn linked<S: Site>(site: &S, one: u8, other: u8) -> [Member<S::Connector>; 2] {
+pub fn linked<S: Site>(site: &S, one: u8, other: u8) -> [Member<S::Connector>; 2] {
     let (a, b) = (Member::start(site, one), Member::start(site, other));
     link(&a, &b);
     [a, b]
 }
 
 /// `a` dials `b`, and both see the link.
-pub(super) fn link<C: Connector>(a: &Member<C>, b: &Member<C>) {
+pub fn link<C: Connector>(a: &Member<C>, b: &Member<C>) {
     a.dial(b);
     a.sees_up(b.id);
     b.sees_up(a.id);
 }
 
 /// `a` and `b` exchange a message each way, and nothing else happens.
-pub(super) fn exchange<C: Connector>(a: &Member<C>, b: &Member<C>) {
+pub fn exchange<C: Connector>(a: &Member<C>, b: &Member<C>) {
     for (from, to) in [(a, b), (b, a)] {
         from.send_now(to.id, Lane::Small, *b"ping");
         assert_eq!(*to.receives(from.id).0, *b"ping");

@@ -36,7 +36,13 @@ pub(super) fn each_lane_keeps_its_order<S: Site>(site: &S) {
             let (bytes, _) = to.receives(from.id);
             let lane = usize::from(bytes[0]);
             assert_eq!(u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]), next[lane]);
-            next[lane] += if lane == 1 { 8 } else if next[0] % 8 == 6 { 2 } else { 1 };
+            next[lane] += if lane == 1 {
+                8
+            } else if next[0] % 8 == 6 {
+                2
+            } else {
+                1
+            };
         }
         assert_eq!(next, [N_ORDERED, N_ORDERED + 7]);
     }

@@ -13,6 +13,8 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
+pub use member::{Log, Member, exchange, link};
+
 /// Where members of one story live: how to start and end them.
 pub trait Site {
     /// What is checked.

@@ -1,0 +1,318 @@
+//! Peers that do not follow the protocol: they are refused, named and counted, and nothing breaks.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
+
+use datafan_conn_quic::{Config, QuicConnector};
+use datafan_core::{id::MemberId, identity::Identity, limits::SMALL_BYTES_MAX};
+use datafan_testkit::connector::{Log, Member, exchange, link};
+use quinn::{
+    ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream,
+    crypto::rustls::QuicClientConfig,
+};
+use rustls::{
+    DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{runtime::Runtime, time::timeout};
+
+/// A member, and a runtime in which to attack it.
+struct Scene {
+    victim: Member<QuicConnector>,
+    runtime: Runtime,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let victim = Self::member(&runtime, VICTIM);
+        Self { victim, runtime }
+    }
+
+    fn member(runtime: &Runtime, n: u8) -> Member<QuicConnector> {
+        let (identity, log) = (Identity::from_secret(&[n; 32]), Arc::new(Log::default()));
+        let (id, listen) = (identity.id(), vec![([127, 0, 0, 1], 0).into()]);
+        let mut config = Config::new(identity, listen, runtime.handle().clone());
+        config.handshake_timeout = Duration::from_millis(500);
+        let (connector, bound) = QuicConnector::bind(config, log.clone()).unwrap();
+        Member { connector, id, address: bound[0].to_string().into(), log }
+    }
+
+    /// After all that, an honest member links as usual, and the victim saw nothing else.
+    fn is_unharmed(&self) {
+        assert_eq!(self.victim.log.len(), 0);
+        let honest = Self::member(&self.runtime, 3);
+        link(&honest, &self.victim);
+        exchange(&honest, &self.victim);
+    }
+
+    /// What closes a connection on which `attack` runs after an honest handshake.
+    fn closed_after<F: Future<Output = Kept>>(&self, attack: impl FnOnce(Connection) -> F) -> (u32, String) {
+        self.runtime.block_on(async {
+            let (certificate, key) = member_certificate(&attacker());
+            let connection = connect(&self.victim, Some((certificate, key)), b"datafan/1").await.unwrap();
+            let _kept = attack(connection.clone()).await;
+            let closed = timeout(Duration::from_secs(10), connection.closed()).await;
+            match closed.expect("it is closed in time") {
+                ConnectionError::ApplicationClosed(close) => {
+                    let code = close.error_code.into_inner().try_into().unwrap();
+                    (code, String::from_utf8(close.reason.to_vec()).unwrap())
+                }
+                other => panic!("closed otherwise: {other}"),
+            }
+        })
+    }
+
+    /// What closes a link on which `bytes` are sent on each of some streams.
+    fn link_closed_after(&self, streams: &[&[u8]]) -> String {
+        let (code, reason) = self.closed_after(|connection| async move {
+            let mut kept = vec![greet(&connection).await];
+            for bytes in streams {
+                let mut stream = connection.open_uni().await.unwrap();
+                stream.write_all(bytes).await.unwrap();
+                kept.push((stream, None));
+            }
+            kept
+        });
+        assert_eq!(code, 4, "{reason}");
+        self.victim.sees_up(attacker().id());
+        assert_eq!(self.victim.sees_down(attacker().id()), reason);
+        assert_eq!(self.victim.connector.stats().protocol_errors, 1);
+        self.is_unharmed();
+        reason
+    }
+}
+
+/// Streams that stay open.
+type Kept = Vec<(SendStream, Option<RecvStream>)>;
+
+#[test]
+fn who_shows_no_key_of_a_member_is_refused() {
+    let scene = Scene::new();
+    let elliptic = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let elliptic = certificate(&elliptic);
+    // A member's certificate, but another's key.
+    let (stolen, _) = member_certificate(&attacker());
+    let (_, own) = member_certificate(&Identity::from_secret(&[5; 32]));
+    scene.runtime.block_on(async {
+        for credentials in [None, Some(elliptic), Some((stolen, own))] {
+            // The dialler's side of the handshake ends before the victim has judged it.
+            if let Ok(connection) = connect(&scene.victim, credentials, b"datafan/1").await {
+                let closed = timeout(Duration::from_secs(10), connection.closed()).await.unwrap();
+                assert!(matches!(closed, ConnectionError::ConnectionClosed(_)), "{closed}");
+            }
+        }
+        let (certificate, key) = member_certificate(&attacker());
+        assert!(connect(&scene.victim, Some((certificate, key)), b"datafan/2").await.is_err());
+    });
+    scene.is_unharmed();
+}
+
+#[test]
+fn who_says_nothing_is_dropped() {
+    let scene = Scene::new();
+    assert_eq!(scene.closed_after(|_| async { vec![] }).0, 6);
+    let (code, reason) = scene.closed_after(|connection| async move {
+        let (mut send, receive) = connection.open_bi().await.unwrap();
+        send.write_all(&[1; 20]).await.unwrap();
+        vec![(send, Some(receive))]
+    });
+    assert_eq!((code, &*reason), (6, "no greeting in time"));
+    assert_eq!(scene.victim.connector.stats().handshakes_failed, 2);
+    scene.is_unharmed();
+}
+
+#[test]
+fn a_greeting_of_another_version_is_refused() {
+    let scene = Scene::new();
+    let (code, reason) = scene.closed_after(|connection| async move {
+        let (mut send, receive) = connection.open_bi().await.unwrap();
+        send.write_all(&[9; 41]).await.unwrap();
+        vec![(send, Some(receive))]
+    });
+    assert_eq!((code, &*reason), (4, "greeting of version 9, this is version 1"));
+    scene.is_unharmed();
+}
+
+#[test]
+fn a_frame_beyond_the_limit_closes_the_link() {
+    let length = (SMALL_BYTES_MAX as u32 + 1).to_be_bytes();
+    let reason = Scene::new().link_closed_after(&[&[&[0], &length[..]].concat()]);
+    assert_eq!(reason, "frame of 131073 bytes, limit 131072");
+    let reason = Scene::new().link_closed_after(&[&[1, 0xff, 0xff, 0xff, 0xff]]);
+    assert_eq!(reason, "frame of 4294967295 bytes, limit 8454144");
+}
+
+#[test]
+fn an_unknown_lane_closes_the_link() {
+    assert_eq!(Scene::new().link_closed_after(&[&[2]]), "unknown lane 2");
+}
+
+#[test]
+fn a_second_stream_of_a_lane_closes_the_link() {
+    assert_eq!(Scene::new().link_closed_after(&[&[1], &[1]]), "a second stream of lane Bulk");
+}
+
+#[test]
+fn a_stream_that_breaks_off_closes_the_link() {
+    for (bytes, expected) in [
+        (&[][..], "stream without a lane"),
+        (&[0, 0], "half a length"),
+        (&[1, 0, 0, 0, 9, 1], "half a frame"),
+    ] {
+        let scene = Scene::new();
+        let (code, reason) = scene.closed_after(|connection| async move {
+            let greeting = greet(&connection).await;
+            let mut stream = connection.open_uni().await.unwrap();
+            stream.write_all(bytes).await.unwrap();
+            stream.finish().unwrap();
+            vec![greeting, (stream, None)]
+        });
+        assert_eq!((code, &*reason), (4, expected));
+    }
+}
+
+#[test]
+fn there_are_no_streams_beyond_the_two_lanes() {
+    let scene = Scene::new();
+    scene.runtime.block_on(async {
+        let connection =
+            connect(&scene.victim, Some(member_certificate(&attacker())), b"datafan/1").await.unwrap();
+        let _greeting = greet(&connection).await;
+        let _lanes = (connection.open_uni().await.unwrap(), connection.open_uni().await.unwrap());
+        // Whether there is credit is known here: the first poll tells.
+        assert!(timeout(Duration::ZERO, connection.open_uni()).await.is_err());
+        assert!(timeout(Duration::ZERO, connection.open_bi()).await.is_err());
+        assert!(connection.send_datagram(vec![1].into()).is_err(), "datagrams are off");
+    });
+}
+
+#[test]
+fn noise_on_the_port_is_ignored() {
+    let scene = Scene::new();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Bytes of a small generator; the first makes them look like packets of every kind.
+    let mut state = 1u64;
+    for i in 0..2_000u32 {
+        let mut bytes: Vec<u8> = (0..i % 1_300)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) as u8
+            })
+            .collect();
+        if let [first, version @ ..] = &mut bytes[..]
+            && version.len() > 4
+        {
+            *first |= 0x40;
+            version[..4].copy_from_slice(&(i & 1).to_be_bytes());
+        }
+        socket.send_to(&bytes, &*scene.victim.address).unwrap();
+    }
+    scene.is_unharmed();
+}
+
+/// Connects like a member would, with the credentials given, taking any server.
+async fn connect(
+    victim: &Member<QuicConnector>,
+    credentials: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    alpn: &[u8],
+) -> Result<Connection, ConnectionError> {
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone));
+    let mut tls = match credentials {
+        Some((certificate, key)) => {
+            // Unlike `with_client_auth_cert` this takes a key that does not fit.
+            let key = ring::sign::any_supported_type(&key).unwrap();
+            let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![certificate], key));
+            builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let endpoint = Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime).unwrap();
+    let address: SocketAddr = victim.address.parse().unwrap();
+    endpoint.connect_with(config, address, "any.datafan").unwrap().await
+}
+
+/// Greets as the protocol says, and waits for the verdict: the attacker's id is the higher one.
+async fn greet(connection: &Connection) -> (SendStream, Option<RecvStream>) {
+    assert!(attacker().id() > Identity::from_secret(&[VICTIM; 32]).id());
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(&[&[1][..], &[7; 16], &[0; 24]].concat()).await.unwrap();
+    let mut answer = [0; 41 + 8];
+    receive.read_exact(&mut answer).await.unwrap();
+    assert_eq!((answer[0], &answer[41..]), (1, &1u64.to_be_bytes()[..]));
+    (send, Some(receive))
+}
+
+fn attacker() -> Identity {
+    let lowest = Identity::from_secret(&[VICTIM; 32]).id();
+    let higher = (100..).map(|n| Identity::from_secret(&[n; 32])).find(|one: &Identity| one.id() > lowest);
+    higher.unwrap()
+}
+
+fn member_certificate(identity: &Identity) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let pkcs8 = PrivatePkcs8KeyDer::from([&prefix[..], &identity.secret()[..]].concat());
+    let pair = rcgen::KeyPair::try_from(&pkcs8).unwrap();
+    assert_eq!(MemberId(pair.public_key_raw().try_into().unwrap()), identity.id());
+    certificate(&pair)
+}
+
+fn certificate(pair: &rcgen::KeyPair) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let certificate = rcgen::CertificateParams::default().self_signed(pair).unwrap();
+    (certificate.der().clone(), PrivatePkcs8KeyDer::from(pair.serialize_der()).into())
+}
+
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+/// The number of the member that is attacked.
+const VICTIM: u8 = 1;
