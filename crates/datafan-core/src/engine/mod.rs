@@ -321,7 +321,7 @@ impl<S: Store> Engine<S> {
             self.penalties.retain(|_, (until, _)| *until > self.now.time);
         }
         let times = self.penalties.get(&peer).map_or(0, |(_, times)| *times);
-        let micros = (5 * crate::time::SECOND << times.min(7)).min(600 * crate::time::SECOND);
+        let micros = ((5 * crate::time::SECOND) << times.min(7)).min(600 * crate::time::SECOND);
         self.penalties.insert(peer, (self.now.time.after(micros), times.saturating_add(1)));
     }
 
