@@ -24,6 +24,9 @@ mod keys;
 mod membership;
 pub mod ticket;
 
+#[cfg(feature = "http")]
+pub mod http;
+
 #[cfg(feature = "redb")]
 mod beginning;
 

@@ -1,3 +1,9 @@
-//! The binary `datafan`.
+//! The binary `datafan`: the command line and the demo around the library `datafan_node`.
 
-fn main() {}
+mod cli;
+mod demo;
+mod rows;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

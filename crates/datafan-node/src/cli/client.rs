@@ -1,0 +1,168 @@
+//! Asking the member that runs in a directory.
+
+use super::{Failure, failure::Exit};
+use bytes::Bytes;
+use datafan_node::http::{socket, wire::Refusal};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+use tokio::runtime::Runtime;
+
+/// A connection to the running member, made when it is first needed.
+pub struct Client {
+    dir: PathBuf,
+    runtime: Option<Runtime>,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    /// For the member of `dir`.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), runtime: None, sender: None }
+    }
+
+    /// Asks for one object.
+    pub fn get<T: DeserializeOwned>(&mut self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
+        let text = self.ask(Method::GET, &with_query(path, query), Vec::new())?;
+        read(&text)
+    }
+
+    /// Asks for one object that is printed as it is.
+    pub fn get_text(&mut self, path: &str, query: &[(&str, &str)]) -> Result<String, Failure> {
+        self.ask(Method::GET, &with_query(path, query), Vec::new())
+    }
+
+    /// Sends one object and gets one back.
+    pub fn post<T: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(Failure::new)?;
+        self.post_bytes(path, body)
+    }
+
+    /// Sends an object that is JSON already and gets one back.
+    pub fn post_bytes<T: DeserializeOwned>(&mut self, path: &str, body: Vec<u8>) -> Result<T, Failure> {
+        let text = self.ask(Method::POST, path, body)?;
+        read(&text)
+    }
+
+    /// Asks for lines and hands each over as it comes.
+    pub fn lines(
+        &mut self,
+        path: &str,
+        query: &[(&str, &str)],
+        mut each: impl FnMut(&str) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let path = with_query(path, query);
+        self.with_runtime(async |client| {
+            let mut body = client.send(Method::GET, &path, Vec::new()).await?.into_body();
+            let mut rest: Vec<u8> = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| broken_off())?;
+                let Ok(data) = frame.into_data() else { continue };
+                rest.extend_from_slice(&data);
+                let Some(end) = rest.iter().rposition(|&byte| byte == b'\n') else { continue };
+                let lines = str::from_utf8(&rest[..end]).map_err(Failure::new)?;
+                lines.split('\n').try_for_each(&mut each)?;
+                rest.drain(..=end);
+            }
+            if rest.is_empty() { Ok(()) } else { Err(broken_off()) }
+        })
+    }
+
+    fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> Result<String, Failure> {
+        self.with_runtime(async |client| {
+            let response = client.send(method, path, body).await?;
+            let bytes = response.into_body().collect().await.map_err(|_| broken_off())?.to_bytes();
+            String::from_utf8(bytes.into()).map(|text| text.trim_end().to_owned()).map_err(Failure::new)
+        })
+    }
+
+    fn with_runtime<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let runtime = match self.runtime.take() {
+            Some(runtime) => runtime,
+            None => {
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::new)?
+            }
+        };
+        let done = runtime.block_on(work(self));
+        self.runtime = Some(runtime);
+        done
+    }
+
+    /// Sends a request; a refusal is a failure already.
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut sender = self.sender().await?;
+        let request = Request::builder().method(method).uri(path).header(HOST, "datafan");
+        let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(body)));
+        let response = sender.send_request(request.map_err(Failure::new)?).await.map_err(|_| broken_off())?;
+        self.sender = Some(sender);
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(|_| broken_off())?.to_bytes();
+        match serde_json::from_slice::<Refusal>(&bytes) {
+            Ok(refusal) => Err(refusal.into()),
+            Err(_) => Err(Failure::new(format!("the member answered {status}"))),
+        }
+    }
+
+    /// The present connection, or a new one: the member closes one that was silent for long.
+    async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        if let Some(mut sender) = self.sender.take()
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let stream = socket::connect(&self.dir).await.map_err(|error| nobody(&self.dir, &error))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    if query.is_empty() {
+        return path.to_owned();
+    }
+    form_urlencoded::Serializer::new(format!("{path}?")).extend_pairs(query).finish()
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(format!("the member's answer makes no sense: {error}")))
+}
+
+fn broken_off() -> Failure {
+    Failure::new("the member broke the connection off: see its log")
+}
+
+fn nobody(dir: &Path, error: &io::Error) -> Failure {
+    let dir = dir.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
+            Failure::Said(
+                Exit::NoMember,
+                format!("no member is running in {dir}: start one with `datafan run`"),
+            )
+        }
+        _ => Failure::Said(Exit::NoMember, format!("the member in {dir} cannot be reached: {error}")),
+    }
+}

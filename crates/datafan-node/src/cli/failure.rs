@@ -1,0 +1,68 @@
+//! How a command fails: one line for people and an exit code for scripts.
+
+use datafan_node::http::wire::{Refusal, RefusalKind};
+use std::{fmt, io, process::ExitCode};
+
+/// What the exit code says. 5 (degraded) is kept for a check that does not exist yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It did not work.
+    Failure = 1,
+    /// The command line is wrong, or names somebody ambiguously.
+    Usage = 2,
+    /// Nobody answers in DIR.
+    NoMember = 3,
+    /// There is no such key, owner or member.
+    NotFound = 4,
+    /// Time ran out.
+    Timeout = 6,
+}
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something to say and something to return.
+    Said(Exit, String),
+    /// Standard output was closed by its reader, who has had enough: not a failure at all.
+    OutputClosed,
+}
+
+impl Failure {
+    /// A plain failure.
+    pub fn new(text: impl fmt::Display) -> Self {
+        Self::Said(Exit::Failure, text.to_string())
+    }
+
+    /// Says what there is to say and returns the exit code.
+    pub fn report(self) -> ExitCode {
+        match self {
+            Self::OutputClosed => ExitCode::SUCCESS,
+            Self::Said(exit, text) => {
+                eprintln!("error: {}", super::output::one_line(&text));
+                ExitCode::from(exit as u8)
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let exit = match refusal.kind {
+            RefusalKind::Failure => Exit::Failure,
+            RefusalKind::Usage => Exit::Usage,
+            RefusalKind::NotFound => Exit::NotFound,
+            RefusalKind::Timeout => Exit::Timeout,
+        };
+        Self::Said(exit, refusal.error)
+    }
+}
+
+/// Of writing to standard output; other errors are given their file's name where they happen.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::new(format!("standard output: {error}")),
+        }
+    }
+}

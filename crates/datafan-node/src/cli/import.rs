@@ -1,0 +1,126 @@
+//! `import`: rows of a file, in commits within the limits.
+
+use super::{Client, Failure, Output, args, data::show_written, failure::Exit};
+use crate::rows::{self, Row, RowError};
+use datafan_core::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
+use datafan_node::http::{
+    BODY_BYTES_MAX,
+    wire::{CommitAnswer, WriteRequest, Written},
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{path::Path, time::Duration};
+
+/// `datafan import`
+pub fn import(client: Client, args: args::Import, out: &mut Output) -> Result<(), Failure> {
+    let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", args.file.display()));
+    let rows = rows::open(&args.file).map_err(|error| said(&error))?;
+    let mut import = Import { client, batch: Batch::new(), done: Written::default(), progress: progress() };
+    for row in rows {
+        match row {
+            Ok(row) => import.add(&row).map_err(|failure| import.stopped(&args.file, failure))?,
+            Err(RowError { line, what }) => {
+                // What stands before the line is imported, all of it, so that one knows where to go on.
+                import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
+                let rows = import.rows();
+                return Err(said(&format!("line {line}: {what}; the {rows} rows before it were imported")));
+            }
+        }
+    }
+    // Also where there was no row: the answer names the shard's present head.
+    if import.batch.n > 0 || import.rows() == 0 {
+        import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
+    }
+    import.progress.finish_and_clear();
+    show_written(out, &import.done)
+}
+
+struct Import {
+    client: Client,
+    batch: Batch,
+    done: Written,
+    progress: ProgressBar,
+}
+
+impl Import {
+    fn add(&mut self, row: &Row) -> Result<(), Failure> {
+        let write = match &row.value {
+            Some(value) => WriteRequest::put(row.key.as_str(), value),
+            None => WriteRequest::delete(row.key.as_str()),
+        };
+        let text = serde_json::to_vec(&write).map_err(Failure::new)?;
+        let bytes = row.key.as_str().len() + row.value.as_ref().map_or(0, Vec::len);
+        if !self.batch.has_room(text.len(), bytes) {
+            self.commit()?;
+        }
+        self.batch.add(&text, bytes);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        let body = std::mem::replace(&mut self.batch, Batch::new()).finish();
+        let answer: CommitAnswer = self.client.post_bytes("/v1/commit", body)?;
+        self.done.timestamp = answer.written.timestamp;
+        self.done.written += answer.written.written;
+        self.done.unchanged += answer.written.unchanged;
+        self.progress.set_position(self.rows());
+        Ok(())
+    }
+
+    /// Rows that are imported.
+    fn rows(&self) -> u64 {
+        self.done.written + self.done.unchanged
+    }
+
+    /// A commit that failed, and what was imported before it.
+    fn stopped(&self, file: &Path, failure: Failure) -> Failure {
+        let Failure::Said(exit, text) = failure else { return failure };
+        if exit == Exit::NoMember && self.rows() == 0 {
+            return Failure::Said(exit, text);
+        }
+        let text = format!("{}: {text}; {} rows were imported before", file.display(), self.rows());
+        Failure::Said(exit, text)
+    }
+}
+
+/// A commit under way, as the text of its request.
+struct Batch {
+    body: Vec<u8>,
+    n: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { body: br#"{"writes":["#.to_vec(), n: 0, bytes: 0 }
+    }
+
+    fn has_room(&self, text_bytes: usize, bytes: usize) -> bool {
+        self.n == 0
+            || (self.n < COMMIT_WRITES_MAX
+                && self.bytes + bytes <= COMMIT_BYTES_MAX
+                && self.body.len() + text_bytes + 8 <= BODY_BYTES_MAX)
+    }
+
+    fn add(&mut self, text: &[u8], bytes: usize) {
+        if self.n > 0 {
+            self.body.push(b',');
+        }
+        self.body.extend_from_slice(text);
+        self.n += 1;
+        self.bytes += bytes;
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.body.extend_from_slice(b"]}");
+        self.body
+    }
+}
+
+/// On a terminal only; a row count, because the length of a zipped file says little.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{spinner} {human_pos} rows, {per_sec}, {elapsed}");
+    bar.set_style(style.expect("a sound template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,78 @@
+//! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
+//! over HTTP; only `init`, `run`, `id` and `demo` open files of their own.
+
+mod args;
+mod client;
+mod data;
+mod directory;
+mod failure;
+mod import;
+mod init;
+mod logs;
+mod output;
+mod parse;
+mod report;
+mod roster;
+mod run;
+mod usage;
+
+pub use args::Demo as DemoArgs;
+pub use failure::Failure;
+pub use output::{Output, size, table};
+
+use args::{Cli, Command};
+use client::Client;
+use std::process::ExitCode;
+
+/// Reads the command line, does what it says, and tells the exit code.
+pub fn main() -> ExitCode {
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let mut out = Output::new(cli.json);
+    let dir = directory::resolve(cli.data_dir);
+    let done = match cli.command {
+        Command::Demo(args) => {
+            logs::install("error");
+            crate::demo::demo(&args, &mut out)
+        }
+        Command::Run(args) => {
+            logs::install("warn,datafan=info");
+            run::run(&dir?, args)
+        }
+        command => {
+            logs::install("warn");
+            let dir = dir?;
+            let client = || Client::new(&dir);
+            match command {
+                Command::Init(args) => init::init(&dir, args, &mut out),
+                Command::Id => init::id(&dir, &mut out),
+                Command::Invite(args) => roster::invite(client(), args, &mut out),
+                Command::Admit(args) => roster::admit(client(), args, &mut out),
+                Command::Revoke(args) => roster::revoke(client(), args, &mut out),
+                Command::Put(args) => data::put(client(), args, &mut out),
+                Command::Get(args) => data::get(client(), args, &mut out),
+                Command::Del(args) => data::del(client(), args, &mut out),
+                Command::Ls(args) => data::ls(client(), args, &mut out),
+                Command::Import(args) => import::import(client(), args, &mut out),
+                Command::Export(args) => data::export(client(), args, &mut out),
+                Command::Wait(args) => report::wait(client(), args, &mut out),
+                Command::Status => report::status(client(), &mut out),
+                Command::Members(args) => report::members(client(), args, &mut out),
+                Command::Demo(_) | Command::Run(_) => unreachable!("matched above"),
+            }
+        }
+    };
+    // What was written before a failure is shown before its line.
+    let flushed = out.flush();
+    done?;
+    Ok(flushed?)
+}

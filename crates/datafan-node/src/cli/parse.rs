@@ -1,0 +1,83 @@
+//! Texts of the command line into values. Every error is one clear line.
+
+use super::args::Peer;
+use datafan_core::connector::Address;
+use datafan_node::ticket::is_host_and_port;
+use std::{net::SocketAddr, time::Duration};
+
+/// `500ms`, `10s`, `10m`, `2h`, `1d`: a whole number above 0 and its unit.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time is a whole number above 0 and ms, s, m, h or d, such as 10m".to_owned();
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let total = number.checked_mul(millis).filter(|total| (1..=DURATION_MILLIS_MAX).contains(total));
+    total.map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// A thousand years: longer makes no sense and would overflow somewhere.
+const DURATION_MILLIS_MAX: u64 = 365_250 * 86_400_000;
+
+/// `HOST:PORT`.
+pub fn address(text: &str) -> Result<Address, String> {
+    if is_host_and_port(text) { Ok(text.into()) } else { Err("an address is HOST:PORT".to_owned()) }
+}
+
+/// `[ID@]HOST:PORT`.
+pub fn peer(text: &str) -> Result<Peer, String> {
+    match text.split_once('@') {
+        None => Ok(Peer { address: address(text)?, expected: None }),
+        Some((id, rest)) => {
+            let id = id.parse().map_err(|error: datafan_core::id::IdError| error.to_string())?;
+            Ok(Peer { address: address(rest)?, expected: Some(id) })
+        }
+    }
+}
+
+/// `IP:PORT` of this machine alone.
+pub fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "expected IP:PORT".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the HTTP interface has no passwords, so it is served on loopback only, such as 127.0.0.1:7480"
+            .into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_number_and_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        for bad in ["", "10", "s", "0s", "-1s", "1.5h", "1 h", "1w", "99999999999999999999s", "1000000000d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_peer_may_name_who_is_expected() {
+        let id = datafan_core::identity::Identity::from_secret(&[1; 32]).id();
+        assert_eq!(peer(&format!("{id}@a:1")).unwrap().expected, Some(id));
+        assert_eq!(peer("a:1").unwrap().expected, None);
+        assert!(peer("me@a:1").is_err() && peer("a").is_err());
+    }
+
+    #[test]
+    fn http_stays_on_this_machine() {
+        assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:80").is_ok());
+        assert!(loopback("0.0.0.0:80").is_err() && loopback("10.0.0.1:80").is_err());
+    }
+}

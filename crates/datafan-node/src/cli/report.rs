@@ -1,0 +1,110 @@
+//! `status`, `members`, `wait`: what goes on.
+
+use super::{Client, Failure, Output, args, failure::Exit, size, table};
+use datafan_node::http::wire::{MemberLine, Members, StatusAnswer};
+
+/// `datafan status`
+pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
+    let text = client.get_text("/v1/status", &[])?;
+    if out.json {
+        return Ok(out.json_line(&text)?);
+    }
+    let status: StatusAnswer = serde_json::from_str(&text).map_err(Failure::new)?;
+    let reason =
+        status.reason.as_deref().map(|reason| format!(": {}", out.shown(reason))).unwrap_or_default();
+    out.line(&format!("member  {} ({})", status.name, status.id))?;
+    out.line(&format!("mesh    {}", status.mesh))?;
+    out.line(&format!("state   {}{reason}", status.state))?;
+    out.line(&format!("listen  {}", status.listen.join(", ")))?;
+    if let Some(api) = &status.api {
+        out.line(&format!("api     {api}"))?;
+    }
+    show_links(&status, out)?;
+    show_shards(&status, out)?;
+    for (name, count) in &status.refusals {
+        out.line(&format!("refused  {name}: {count}"))?;
+    }
+    Ok(())
+}
+
+fn show_links(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
+    if status.links.is_empty() {
+        return Ok(out.line("\nno links")?);
+    }
+    let rows = status.links.iter().map(|link| {
+        let peer = link.name.clone().or_else(|| link.id.as_deref().map(short));
+        vec![
+            peer.unwrap_or_else(|| "?".to_owned()),
+            out.shown(link.address.as_deref().unwrap_or_default()),
+            link.direction.clone(),
+            link.state.clone(),
+            out.shown(link.error.as_deref().unwrap_or_default()),
+        ]
+    });
+    let text = table(&["LINK", "ADDRESS", "DIRECTION", "STATE", "ERROR"], rows.collect::<Vec<_>>());
+    Ok(out.line(&format!("\n{text}"))?)
+}
+
+fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
+    let rows = status.shards.iter().map(|shard| {
+        vec![
+            shard.owner_name.clone().unwrap_or_else(|| short(&shard.owner)),
+            shard.kind.clone(),
+            (shard.items - shard.system_items.min(shard.items)).to_string(),
+            size(shard.bytes),
+            shard.state.clone(),
+            short(&shard.root),
+        ]
+    });
+    let text = table(&["SHARD OF", "KIND", "ITEMS", "BYTES", "STATE", "ROOT"], rows.collect::<Vec<_>>());
+    Ok(out.line(&format!("\n{text}"))?)
+}
+
+/// `datafan members`
+pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Result<(), Failure> {
+    let text = client.get_text("/v1/members", &[])?;
+    if out.json {
+        return Ok(out.json_line(&text)?);
+    }
+    let Members { members, pending } = serde_json::from_str(&text).map_err(Failure::new)?;
+    if args.pending {
+        let rows = pending.into_iter().map(|pending| {
+            let address = out.shown(pending.address.as_deref().unwrap_or_default());
+            vec![pending.id, out.shown(&pending.name), address, pending.since]
+        });
+        let text = table(&["ID", "NAME IT GIVES", "SEEN AT", "SINCE"], rows.collect::<Vec<_>>());
+        return Ok(out.line(&text)?);
+    }
+    let rows = members.into_iter().map(|MemberLine { id, name, role, state, granted }| {
+        vec![out.shown(&name), id, role, state, granted]
+    });
+    let text = table(&["NAME", "ID", "ROLE", "STATE", "GRANTED"], rows.collect::<Vec<_>>());
+    out.line(&text)?;
+    if !pending.is_empty() {
+        eprintln!("{} more wait to be admitted: see datafan members --pending", pending.len());
+    }
+    Ok(())
+}
+
+/// `datafan wait`
+pub fn wait(mut client: Client, args: args::Wait, out: &mut Output) -> Result<(), Failure> {
+    if args.timestamp.is_none() && args.links.is_none() {
+        let text = "wait for what? name --timestamp T (with --owner O), --links N, or both";
+        return Err(Failure::Said(Exit::Usage, text.to_owned()));
+    }
+    let texts = [
+        ("owner", args.owner),
+        ("timestamp", args.timestamp.map(|timestamp| timestamp.to_string())),
+        ("links", args.links.map(|links| links.to_string())),
+        ("timeout_ms", Some(args.timeout.as_millis().to_string())),
+    ];
+    let query: Vec<(&str, &str)> =
+        texts.iter().filter_map(|(name, text)| Some((*name, text.as_deref()?))).collect();
+    let text = client.get_text("/v1/wait", &query)?;
+    if out.json { Ok(out.json_line(&text)?) } else { Ok(()) }
+}
+
+/// The beginning of an id or a root, for people.
+fn short(text: &str) -> String {
+    text.chars().take(8).collect()
+}

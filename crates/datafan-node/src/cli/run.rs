@@ -1,0 +1,159 @@
+//! `run`: the member itself, until a signal or a failure ends it.
+
+use super::{Failure, args, init::from_ticket};
+use datafan_node::{
+    Beginning, Home, Node,
+    http::{Facts, Server, socket},
+};
+use serde::Serialize;
+use std::{fs, io, net::SocketAddr, path::Path, process};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tracing::{error, info};
+
+/// `datafan run`
+pub fn run(dir: &Path, args: args::Run) -> Result<(), Failure> {
+    let runtime = Runtime::new().map_err(Failure::new)?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::new)?;
+        let member = tokio::select! {
+            member = start(dir, args) => member?,
+            // Whatever has been opened so far is closed as after a crash, which is safe.
+            _ = signals.next() => return Ok(()),
+        };
+        let stopped = tokio::select! {
+            reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
+            name = signals.next() => {
+                info!("stopping on {name}; a second signal stops at once");
+                Ok(())
+            }
+        };
+        let closed = tokio::select! {
+            closed = member.stop() => closed,
+            name = signals.next() => {
+                error!("stopped at once on {name}");
+                process::exit(1)
+            }
+        };
+        stopped.and(closed)
+    })
+}
+
+struct Running {
+    node: Node,
+    server: Server,
+}
+
+impl Running {
+    /// First the interface: with the member gone it could only refuse. The socket goes while the lock is held.
+    async fn stop(self) -> Result<(), Failure> {
+        self.server.stop().await;
+        self.node.stop().await.map_err(Failure::new)
+    }
+}
+
+async fn start(dir: &Path, args: args::Run) -> Result<Running, Failure> {
+    let beginning = beginning(dir, &args)?;
+    let tcp = match args.api {
+        Some(address) => Some(bind_tcp(address).await?),
+        None => None,
+    };
+    let api = tcp.as_ref().map(TcpListener::local_addr).transpose().map_err(Failure::new)?;
+    let mut builder = Node::builder(dir).round_period(args.sync_period);
+    builder = beginning.into_iter().fold(builder, |builder, beginning| builder.first(beginning));
+    builder = args.listen.iter().fold(builder, |builder, address| builder.listen(*address));
+    builder =
+        args.connect.into_iter().fold(builder, |builder, peer| builder.connect(peer.address, peer.expected));
+    builder = args.advertise.into_iter().fold(builder, |builder, address| builder.advertise(address));
+    let node = builder.start().await.map_err(Failure::new)?;
+    // The store's lock is held from here on, so a socket that nobody answers on is stale.
+    let socket = socket::bind(dir).await;
+    let socket = socket
+        .map_err(|error| Failure::new(format!("{}: {error}", Home::new(dir).socket_path().display())))?;
+    let facts = Facts {
+        name: name(dir)?,
+        listen: node.bound().to_vec(),
+        advertised: node.advertised().to_vec(),
+        api,
+    };
+    let server = Server::start(node.handle().clone(), facts, socket, tcp);
+    if let Some(file) = &args.ports_file {
+        write_ports(file, node.bound(), api)
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    }
+    info!(id = %node.id(), listen = ?node.bound(), dir = %dir.display(), "running");
+    Ok(Running { node, server })
+}
+
+/// How to begin, where DIR has no member yet.
+fn beginning(dir: &Path, args: &args::Run) -> Result<Option<Beginning>, Failure> {
+    if Home::new(dir).membership().map_err(Failure::new)?.is_some() {
+        if args.init.is_some() || args.ticket.is_some() {
+            info!("{} holds a member already: it runs as it is", dir.display());
+        }
+        return Ok(None);
+    }
+    match (&args.init, &args.ticket) {
+        (Some(name), _) => Ok(Some(Beginning::NewMesh { name: name.clone() })),
+        (None, Some(file)) => from_ticket(file).map(Some),
+        (None, None) => Err(Failure::new(format!(
+            "{} holds no member yet: name --init NAME for a new mesh, or --ticket FILE",
+            dir.display()
+        ))),
+    }
+}
+
+fn name(dir: &Path) -> Result<String, Failure> {
+    let membership = Home::new(dir).membership().map_err(Failure::new)?;
+    Ok(membership.map(|membership| membership.name.to_string()).unwrap_or_default())
+}
+
+async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Failure::new(format!("TCP port {} of {} is taken", address.port(), address.ip()))
+        }
+        _ => Failure::new(format!("cannot listen on TCP {address}: {error}")),
+    })
+}
+
+#[derive(Serialize)]
+struct Ports {
+    listen: Vec<String>,
+    api: Option<String>,
+}
+
+/// Written beside and renamed: who finds the file finds all of it, and everything bound.
+fn write_ports(file: &Path, listen: &[SocketAddr], api: Option<SocketAddr>) -> io::Result<()> {
+    let listen = listen.iter().map(ToString::to_string).collect();
+    let text = serde_json::to_string(&Ports { listen, api: api.map(|api| api.to_string()) })? + "\n";
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(format!(".{}.tmp", process::id()));
+    fs::write(&fresh, text)?;
+    fs::rename(&fresh, file).inspect_err(|_| {
+        let _ = fs::remove_file(&fresh);
+    })
+}
+
+/// The two signals that end a member.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

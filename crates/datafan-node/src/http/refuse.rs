@@ -1,0 +1,94 @@
+//! Errors as answers.
+
+use super::wire::{Refusal, RefusalKind};
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use datafan_core::store::StoreError;
+use datafan_driver::{CommitError, WaitError};
+use serde::Serialize;
+
+/// Shorthand for what handlers return.
+pub type Answered<T = Response> = Result<T, Refusal>;
+
+impl Refusal {
+    /// The request is wrong.
+    pub fn usage(error: impl ToString) -> Self {
+        Self { error: error.to_string(), kind: RefusalKind::Usage }
+    }
+
+    /// There is no such thing.
+    pub fn not_found(error: impl ToString) -> Self {
+        Self { error: error.to_string(), kind: RefusalKind::NotFound }
+    }
+
+    /// It did not work.
+    pub fn failure(error: impl ToString) -> Self {
+        Self { error: error.to_string(), kind: RefusalKind::Failure }
+    }
+
+    /// Time ran out.
+    pub fn timeout(error: impl ToString) -> Self {
+        Self { error: error.to_string(), kind: RefusalKind::Timeout }
+    }
+}
+
+impl RefusalKind {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Failure => StatusCode::CONFLICT,
+            Self::Usage => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
+        let mut response = json(&self);
+        *response.status_mut() = status;
+        response
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::failure(error)
+    }
+}
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::TimedOut(_) => Self::timeout(error),
+            error => Self::failure(error),
+        }
+    }
+}
+
+impl From<WaitError> for Refusal {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut(_) => Self::timeout(error),
+            error => Self::failure(error),
+        }
+    }
+}
+
+/// One JSON object, with a line end for those who look at it with curl.
+pub fn json(value: &impl Serialize) -> Response {
+    let mut text = serde_json::to_vec(value).expect("plain data with text keys is JSON");
+    text.push(b'\n');
+    typed("application/json", Body::from(text))
+}
+
+/// An answer of a content type.
+pub fn typed(content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,160 @@
+//! What a member says of itself and of its mesh.
+
+use super::{
+    refuse::{Answered, json},
+    routes::{App, AppState, read},
+    wire::{Addresses, LinkLine, MemberLine, Members, PendingLine, ShardLine, StatusAnswer, rfc3339},
+};
+use axum::extract::State;
+use datafan_core::{
+    connector::Direction,
+    engine::{LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status},
+    grant::Role,
+    id::{MemberId, Name},
+    item::SYSTEM_PREFIX,
+    read::Snapshot,
+    store::{StoreReader, StoreSnapshot},
+};
+use datafan_driver::WaitError;
+use std::collections::BTreeMap;
+
+/// `GET /v1/status`: the member at this moment.
+pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    let status = match app.handle.status().await {
+        Ok(status) => status,
+        Err(WaitError::Stopped { reason }) => return Ok(json(&stopped(&app, reason.to_string()))),
+        Err(error) => return Err(error.into()),
+    };
+    let names: BTreeMap<_, _> = status.members.iter().map(|(id, grant)| (*id, grant.name.clone())).collect();
+    let (state, reason) = standing(&status);
+    let links = status.links.iter().map(|link| link_line(link, &names)).collect();
+    let refusals = status.refusals.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+    let (shards, authority) = (status.shards, app.handle.mesh().authority());
+    let shards = read(&app, move |snapshot| {
+        let snapshot = snapshot.with_system();
+        shards.iter().map(|shard| shard_line(&snapshot, shard, authority, &names)).collect()
+    });
+    Ok(json(&StatusAnswer {
+        name: status.name.to_string(),
+        state: state.to_owned(),
+        reason,
+        links,
+        shards: shards.await?,
+        refusals,
+        ..stopped(&app, String::new())
+    }))
+}
+
+/// `GET /v1/members`: the roster, and who knocked.
+pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    let status = app.handle.status().await?;
+    let members = status.members.iter().map(|(id, grant)| MemberLine {
+        id: id.to_string(),
+        name: grant.name.to_string(),
+        role: match grant.role {
+            Role::Member => "member".to_owned(),
+        },
+        state: if grant.is_active() { "active" } else { "revoked" }.to_owned(),
+        granted: rfc3339(grant.granted),
+    });
+    let pending = status.pending.iter().map(|pending| PendingLine {
+        id: pending.id.to_string(),
+        name: pending.name.to_string(),
+        address: pending.address.as_deref().map(str::to_owned),
+        since: rfc3339(pending.since),
+    });
+    Ok(json(&Members { members: members.collect(), pending: pending.collect() }))
+}
+
+/// `GET /v1/addresses`: what this member publishes.
+pub async fn addresses<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    Ok(json(&Addresses {
+        addresses: app.facts.advertised.iter().map(|address| address.to_string()).collect(),
+    }))
+}
+
+/// What is known without the engine.
+fn stopped<R: StoreReader>(app: &App<R>, reason: String) -> StatusAnswer {
+    StatusAnswer {
+        id: app.handle.id().to_string(),
+        name: app.facts.name.clone(),
+        mesh: app.handle.mesh().to_string(),
+        state: "stopped".to_owned(),
+        reason: Some(reason),
+        listen: app.facts.listen.iter().map(ToString::to_string).collect(),
+        api: app.facts.api.map(|api| api.to_string()),
+        links: Vec::new(),
+        shards: Vec::new(),
+        refusals: BTreeMap::new(),
+    }
+}
+
+fn standing(status: &Status) -> (&'static str, Option<String>) {
+    match (&status.own, &status.standing) {
+        (OwnState::Foreign { timestamp }, _) => {
+            let reason = format!(
+                "a peer holds a later head of our own shard (timestamp {timestamp}): the disk is an older copy, or \
+                 another process uses the same key; writing is off"
+            );
+            ("stopped", Some(reason))
+        }
+        (_, Standing::Refused(reason)) => ("refused", Some(reason.clone())),
+        (_, Standing::Joining) => {
+            ("joining", Some("no roster that names this member is held yet".to_owned()))
+        }
+        (OwnState::Waiting, Standing::Up) => {
+            ("up", Some("writes wait until a peer has confirmed our own shard".to_owned()))
+        }
+        (OwnState::Confirmed, Standing::Up) => ("up", None),
+    }
+}
+
+fn link_line(link: &LinkStatus, names: &BTreeMap<MemberId, Name>) -> LinkLine {
+    LinkLine {
+        id: link.id.map(|id| id.to_string()),
+        name: link.id.and_then(|id| names.get(&id)).map(Name::to_string),
+        address: link.address.as_deref().map(str::to_owned),
+        direction: match link.direction {
+            Direction::Out => "out".to_owned(),
+            Direction::In => "in".to_owned(),
+        },
+        state: match link.state {
+            LinkState::Dialling => "dialling".to_owned(),
+            LinkState::Greeting => "greeting".to_owned(),
+            LinkState::Up => "up".to_owned(),
+        },
+        error: link.error.clone(),
+    }
+}
+
+fn shard_line<V: StoreSnapshot>(
+    snapshot: &Snapshot<V>,
+    shard: &ShardStatus,
+    authority: MemberId,
+    names: &BTreeMap<MemberId, Name>,
+) -> Answered<ShardLine> {
+    let is_roster = shard.owner == authority;
+    // All of the roster is the system's; counting it one by one could take long.
+    let system_items = match is_roster {
+        true => shard.items,
+        false => {
+            let items = snapshot.prefix(&shard.owner, SYSTEM_PREFIX);
+            items.map(|entry| entry.map(|_| 1)).sum::<Result<u64, _>>()?
+        }
+    };
+    Ok(ShardLine {
+        owner: shard.owner.to_string(),
+        owner_name: names.get(&shard.owner).map(Name::to_string),
+        kind: if is_roster { "roster" } else { "member" }.to_owned(),
+        timestamp: shard.timestamp.0,
+        items: shard.items,
+        bytes: shard.bytes,
+        system_items,
+        root: shard.root.to_string(),
+        state: match shard.state {
+            ShardProgress::Whole => "whole".to_owned(),
+            ShardProgress::Copying => "copying".to_owned(),
+            ShardProgress::Revoked => "revoked".to_owned(),
+        },
+    })
+}

@@ -1,0 +1,126 @@
+//! Which endpoint is which function, and what they share.
+
+use super::{
+    data,
+    refuse::{Answered, json},
+    report, roster,
+    server::Facts,
+    wait,
+    wire::Refusal,
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Query, rejection::QueryRejection},
+    http::StatusCode,
+    response::Response,
+    routing::{get, post},
+};
+use datafan_core::{
+    engine::OwnState,
+    read::Snapshot,
+    store::{StoreError, StoreReader},
+};
+use datafan_driver::{CommitError, Handle};
+use serde::de::DeserializeOwned;
+use std::{pin::pin, sync::Arc, time::Duration};
+
+/// What handlers work with.
+pub struct App<R: StoreReader> {
+    pub handle: Handle<R>,
+    pub facts: Facts,
+}
+
+/// Shorthand for the state of handlers.
+pub type AppState<R> = axum::extract::State<Arc<App<R>>>;
+/// Shorthand for the parameters of handlers.
+pub type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// Longest body of a request, in bytes: a commit of the largest size in base64, and room for its keys.
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Longest time that a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a write waits for the confirmation of its own shard: longer than a proven store does (5 s).
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a write may take otherwise: a disk that is slower than this is as good as gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Every endpoint.
+pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
+    let gone =
+        || async { refused(StatusCode::NOT_FOUND, Refusal::not_found("no such endpoint: see docs/http.md")) };
+    let wrong = || async {
+        refused(StatusCode::METHOD_NOT_ALLOWED, Refusal::usage("wrong method: see docs/http.md"))
+    };
+    Router::new()
+        .route("/v1/status", get(report::status::<R>))
+        .route("/v1/members", get(report::members::<R>))
+        .route("/v1/addresses", get(report::addresses::<R>))
+        .route("/v1/item", get(data::item::<R>))
+        .route("/v1/items", get(data::items::<R>))
+        .route("/v1/list", get(data::list::<R>))
+        .route("/v1/export", get(data::export::<R>))
+        .route("/v1/commit", post(data::commit::<R>))
+        .route("/v1/admit", post(roster::admit::<R>))
+        .route("/v1/revoke", post(roster::revoke::<R>))
+        .route("/v1/wait", get(wait::wait::<R>))
+        .method_not_allowed_fallback(wrong)
+        .fallback(gone)
+        .with_state(Arc::new(App { handle, facts }))
+}
+
+fn refused(status: StatusCode, refusal: Refusal) -> Response {
+    let mut response = json(&refusal);
+    *response.status_mut() = status;
+    response
+}
+
+/// The parameters after the question mark.
+pub fn asked<T>(query: Asked<T>) -> Answered<T> {
+    query.map(|Query(asked)| asked).map_err(|rejection| Refusal::usage(rejection.body_text()))
+}
+
+/// The JSON of a body, bounded in size and time.
+pub async fn body<T: DeserializeOwned>(body: Body) -> Answered<T> {
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await;
+    let bytes =
+        bytes.map_err(|_| Refusal::timeout(format!("the body did not arrive within {BODY_TIMEOUT:?}")))?;
+    let bytes =
+        bytes.map_err(|_| Refusal::usage(format!("the body is cut off or over {BODY_BYTES_MAX} bytes")))?;
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::usage(format!("the body is malformed: {error}")))
+}
+
+/// Reads a snapshot away from the async threads: reads touch the disk.
+pub async fn read<R: StoreReader, T: Send + 'static>(
+    app: &App<R>,
+    work: impl FnOnce(Snapshot<R::Snapshot>) -> Answered<T> + Send + 'static,
+) -> Answered<T> {
+    let handle = app.handle.clone();
+    let work = move || work(handle.snapshot().map_err(|error: StoreError| Refusal::failure(error))?);
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Refusal::failure("reading panicked, which is a bug"))?
+}
+
+/// Waits for a write, but for no more than [`CONFIRM_TIMEOUT`] if what it waits for is a peer.
+pub async fn written<R: StoreReader, T>(
+    app: &App<R>,
+    write: impl Future<Output = Result<T, CommitError>>,
+) -> Answered<T> {
+    let mut write = pin!(write);
+    if let Ok(done) = tokio::time::timeout(CONFIRM_TIMEOUT, write.as_mut()).await {
+        return Ok(done?);
+    }
+    if app.handle.status().await?.own == OwnState::Waiting {
+        return Err(Refusal::timeout(format!(
+            "not written within {CONFIRM_TIMEOUT:?}: the write waits for the confirmation of its own shard by a peer, \
+             and is made when that comes; `datafan status` shows the links"
+        )));
+    }
+    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
+        Ok(done) => Ok(done?),
+        Err(_) => {
+            Err(Refusal::timeout(format!("not written within {WRITE_TIMEOUT:?}: the disk is too slow")))
+        }
+    }
+}

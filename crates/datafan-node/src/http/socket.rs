@@ -1,0 +1,133 @@
+//! The socket in a member's directory, however long the directory's path is.
+
+use std::{
+    fs::{self, File, Permissions},
+    io,
+    os::{
+        fd::AsRawFd,
+        unix::{ffi::OsStrExt, fs::PermissionsExt},
+    },
+    path::{Path, PathBuf},
+};
+use tokio::net::{UnixListener, UnixStream};
+
+/// The name of the socket in its directory.
+pub const SOCKET_NAME: &str = "api.sock";
+
+/// Longest path that is handed to the system as it is: the address of a socket has 108 bytes on Linux and 104
+/// elsewhere, and the place where it is bound has a longer name than the place where it ends up.
+const PLAIN_PATH_BYTES_MAX: usize = 80;
+
+/// A directory under a name that is short enough for the address of a socket.
+struct ShortPath {
+    path: PathBuf,
+    /// Keeps the short name valid.
+    _handle: Option<File>,
+}
+
+impl ShortPath {
+    fn of(dir: &Path) -> io::Result<Self> {
+        if dir.as_os_str().as_bytes().len() <= PLAIN_PATH_BYTES_MAX {
+            return Ok(Self { path: dir.to_owned(), _handle: None });
+        }
+        let handle = File::open(dir)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+        Ok(Self { path, _handle: Some(handle) })
+    }
+}
+
+/// A socket that is listened on; dropping it removes its file.
+pub struct Bound {
+    listener: UnixListener,
+    removal: Removal,
+}
+
+impl Bound {
+    /// What takes connections, and what removes the file when it is dropped.
+    pub(super) fn split(self) -> (UnixListener, Removal) {
+        (self.listener, self.removal)
+    }
+}
+
+/// Removes the socket's file when it is dropped.
+pub(super) struct Removal(PathBuf);
+
+/// Listens on the socket of `dir`, for its owner alone. A socket that nobody answers on is replaced; call this only
+/// while holding the directory's lock, so that nobody else is about to do the same.
+///
+/// # Errors
+/// If somebody answers there, or the system refuses.
+pub async fn bind(dir: &Path) -> io::Result<Bound> {
+    if connect(dir).await.is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers on the socket"));
+    }
+    // Made in a directory of our own and moved: so it is never open to others, not even for a moment, and the
+    // stale one is replaced at once.
+    let short = ShortPath::of(dir)?;
+    let nursery = format!(".api-{}", std::process::id());
+    let fresh = short.path.join(&nursery);
+    let _ = fs::remove_dir_all(&fresh);
+    fs::create_dir(&fresh)?;
+    let listener = bind_in(&fresh, &short.path.join(SOCKET_NAME));
+    let _ = fs::remove_dir_all(&fresh);
+    Ok(Bound { listener: listener?, removal: Removal(dir.join(SOCKET_NAME)) })
+}
+
+fn bind_in(fresh: &Path, target: &Path) -> io::Result<UnixListener> {
+    fs::set_permissions(fresh, Permissions::from_mode(0o700))?;
+    let path = fresh.join(SOCKET_NAME);
+    let listener = UnixListener::bind(&path)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    fs::rename(&path, target)?;
+    Ok(listener)
+}
+
+/// Connects to the member that runs in `dir`.
+///
+/// # Errors
+/// If nobody answers there.
+pub async fn connect(dir: &Path) -> io::Result<UnixStream> {
+    let short = ShortPath::of(dir)?;
+    UnixStream::connect(short.path.join(SOCKET_NAME)).await
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        // Left behind after a crash anyway; the next start replaces it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modes(dir: &Path) -> (u32, usize) {
+        let socket = fs::metadata(dir.join(SOCKET_NAME)).unwrap();
+        (socket.permissions().mode() & 0o777, fs::read_dir(dir).unwrap().count())
+    }
+
+    #[tokio::test]
+    async fn a_directory_may_have_any_length() {
+        let home = tempfile::tempdir().unwrap();
+        let long = (0..9).fold(home.path().to_owned(), |dir, _| dir.join("a-name-of-thirty-two-characters-"));
+        fs::create_dir_all(&long).unwrap();
+        let bound = bind(&long).await.unwrap();
+        assert_eq!(modes(&long), (0o600, 1));
+        let (connected, accepted) = tokio::join!(connect(&long), bound.listener.accept());
+        assert!(connected.is_ok() && accepted.is_ok());
+        drop(bound);
+        assert!(connect(&long).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(std::os::unix::net::UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap());
+        let bound = bind(dir.path()).await.unwrap();
+        let Err(refused) = bind(dir.path()).await else { panic!("bound twice") };
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(modes(dir.path()), (0o600, 1));
+        drop(bound);
+    }
+}

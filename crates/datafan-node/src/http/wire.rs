@@ -1,0 +1,365 @@
+//! The JSON of the HTTP interface: what `docs/http.md` shows, and what `datafan --json` prints as it is.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use datafan_core::{
+    id::{MemberId, Name},
+    item::Item,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Why a request was not carried out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    /// One line for people.
+    pub error: String,
+    /// What kind of thing went wrong.
+    pub kind: RefusalKind,
+}
+
+/// What kind of thing went wrong; each has its HTTP status and its exit code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The member refused or could not: 409, exit code 1.
+    Failure,
+    /// The request is wrong, or names somebody ambiguously: 400, exit code 2.
+    Usage,
+    /// No such key, owner, member or endpoint: 404, exit code 4.
+    NotFound,
+    /// Time ran out: 504, exit code 6.
+    Timeout,
+}
+
+/// What a commit did: the answer of `put`, `del` and `import`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Written {
+    /// Of the last effective write, or the shard's present head where nothing changed.
+    pub timestamp: u64,
+    /// Writes that changed something.
+    pub written: u64,
+    /// Writes that changed nothing.
+    pub unchanged: u64,
+}
+
+/// The answer of a commit: [`Written`], and the deletes that found nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct CommitAnswer {
+    /// What was done.
+    #[serde(flatten)]
+    pub written: Written,
+    /// Keys of deletes that were not there before the commit.
+    pub missing: Vec<String>,
+}
+
+/// A commit: all of it is made, or nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitRequest {
+    /// In this order; the last one of a key wins.
+    pub writes: Vec<WriteRequest>,
+}
+
+/// One write; without a value it removes the key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRequest {
+    /// Which key.
+    pub key: String,
+    /// The value's bytes as UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The value's bytes in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_base64: Option<String>,
+    /// After how many milliseconds readers stop to see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+}
+
+impl WriteRequest {
+    /// Sets `key` to `value`; text travels as text.
+    pub fn put(key: &str, value: &[u8]) -> Self {
+        // A control character takes six bytes as JSON, base64 a third more for every byte.
+        let text = str::from_utf8(value).ok().filter(|text| !text.bytes().any(|b| b < 0x20));
+        let value_base64 = text.is_none().then(|| BASE64_STANDARD.encode(value));
+        Self { key: key.to_owned(), value: text.map(str::to_owned), value_base64, ttl_ms: None }
+    }
+
+    /// Removes `key`.
+    pub fn delete(key: &str) -> Self {
+        Self { key: key.to_owned(), ..Self::default() }
+    }
+
+    /// The value's bytes; `None` for a removal.
+    ///
+    /// # Errors
+    /// If both forms are given, or the base64 is none.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, &'static str> {
+        match (&self.value, &self.value_base64) {
+            (Some(_), Some(_)) => Err("a write has value or value_base64, not both"),
+            (Some(text), None) => Ok(Some(text.as_bytes().to_vec())),
+            (None, Some(text)) => {
+                BASE64_STANDARD.decode(text).map(Some).map_err(|_| "value_base64 is no base64")
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// An item with its value: the lines of `get` and `export`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ItemLine {
+    /// The owner's full id.
+    pub owner: String,
+    /// Its name in the roster.
+    pub owner_name: Option<String>,
+    /// The key.
+    pub key: String,
+    /// Microseconds since 1970.
+    pub timestamp: u64,
+    /// The same as RFC 3339, UTC.
+    pub time: String,
+    /// The value, if its bytes are UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The value in base64, if they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_base64: Option<String>,
+    /// When readers stop to see it, as RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+impl ItemLine {
+    /// The line of an owner's item.
+    pub fn new(owner: &MemberId, name: Option<&Name>, item: &Item) -> Self {
+        let value = str::from_utf8(&item.value).ok().map(str::to_owned);
+        let value_base64 = value.is_none().then(|| BASE64_STANDARD.encode(&item.value));
+        Self {
+            owner: owner.to_string(),
+            owner_name: name.map(Name::to_string),
+            key: item.key.to_string(),
+            timestamp: item.timestamp.0,
+            time: rfc3339(item.timestamp),
+            value,
+            value_base64,
+            expires: item.expiry.map(rfc3339),
+        }
+    }
+
+    /// The value's bytes; `None` if the line is malformed.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match (&self.value, &self.value_base64) {
+            (Some(text), _) => Some(text.as_bytes().to_vec()),
+            (None, Some(text)) => BASE64_STANDARD.decode(text).ok(),
+            (None, None) => None,
+        }
+    }
+}
+
+/// An item without its value: the lines of `ls`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyLine {
+    /// The owner's full id.
+    pub owner: String,
+    /// Its name in the roster.
+    pub owner_name: Option<String>,
+    /// The key.
+    pub key: String,
+    /// Microseconds since 1970.
+    pub timestamp: u64,
+    /// Bytes of key and value.
+    pub bytes: u64,
+}
+
+/// Admits a member.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitRequest {
+    /// Its full id.
+    pub id: String,
+    /// The name that it gets.
+    pub name: String,
+}
+
+/// Ends a membership.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// Exact name, full id, or a unique beginning of the id.
+    pub member: String,
+    /// Everybody deletes its shard, too.
+    #[serde(default)]
+    pub drop: bool,
+}
+
+/// The roster has changed: the answer of `admit` and `revoke`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rostered {
+    /// Whose entry.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Of the roster with the change.
+    pub timestamp: u64,
+}
+
+/// A condition was met: the answer of `wait`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Waited {
+    /// Of the shard waited for; `None` where none was asked.
+    pub timestamp: Option<u64>,
+    /// Links that are up.
+    pub links: usize,
+}
+
+/// Where this member can be dialled.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Addresses {
+    /// What it publishes.
+    pub addresses: Vec<String>,
+}
+
+/// The members of the mesh.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Members {
+    /// The roster, by id.
+    pub members: Vec<MemberLine>,
+    /// Who knocked.
+    pub pending: Vec<PendingLine>,
+}
+
+/// A member.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MemberLine {
+    /// Its full id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `member`.
+    pub role: String,
+    /// `active` or `revoked`.
+    pub state: String,
+    /// When it was admitted, as RFC 3339, UTC.
+    pub granted: String,
+}
+
+/// Somebody who knocked and is not in the roster.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PendingLine {
+    /// Its full id; proven.
+    pub id: String,
+    /// The name that it would like; unproven.
+    pub name: String,
+    /// Where it was seen.
+    pub address: Option<String>,
+    /// When it first knocked, as RFC 3339, UTC.
+    pub since: String,
+}
+
+/// The member at one moment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StatusAnswer {
+    /// Its full id.
+    pub id: String,
+    /// Its name: from its grant, else the wished one.
+    pub name: String,
+    /// Its mesh.
+    pub mesh: String,
+    /// `up`, `joining`, `refused` or `stopped`.
+    pub state: String,
+    /// Why, if it is not simply up.
+    pub reason: Option<String>,
+    /// Where it listens for links.
+    pub listen: Vec<String>,
+    /// Where it serves HTTP on TCP.
+    pub api: Option<String>,
+    /// Links, and dials that have led to none.
+    pub links: Vec<LinkLine>,
+    /// Every shard, by owner.
+    pub shards: Vec<ShardLine>,
+    /// What was refused, by name.
+    pub refusals: BTreeMap<String, u64>,
+}
+
+/// A link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinkLine {
+    /// The peer's full id, where known.
+    pub id: Option<String>,
+    /// Its name in the roster.
+    pub name: Option<String>,
+    /// Its address, where known.
+    pub address: Option<String>,
+    /// `out` if we dialled, `in` if the peer did.
+    pub direction: String,
+    /// `dialling`, `greeting` or `up`.
+    pub state: String,
+    /// The last error of the dial.
+    pub error: Option<String>,
+}
+
+/// A shard. Two members are equal exactly if all roots are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ShardLine {
+    /// The owner's full id.
+    pub owner: String,
+    /// Its name in the roster; none for the authority.
+    pub owner_name: Option<String>,
+    /// `member` or `roster`.
+    pub kind: String,
+    /// Of the head held; 0 for none.
+    pub timestamp: u64,
+    /// Live items, the system's among them.
+    pub items: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// How many of the items are the system's.
+    pub system_items: u64,
+    /// The root held.
+    pub root: String,
+    /// `whole`, `copying`, `revoked` or `forked`.
+    pub state: String,
+}
+
+/// RFC 3339 in UTC with microseconds, such as `2026-01-31T23:59:59.000001Z`. Past the year 9999 it is that
+/// year's last microsecond.
+pub fn rfc3339(at: Timestamp) -> String {
+    let nanos = i128::from(at.0.min(YEAR_9999_END)) * 1_000;
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a year from 1970 to 9999");
+    let (date, clock) = (time.date(), time.time());
+    let (hour, minute, second, micro) = clock.as_hms_micro();
+    format!(
+        "{}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day()
+    )
+}
+
+const YEAR_9999_END: u64 = 253_402_300_799_999_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(rfc3339(Timestamp(951_782_400_000_001)), "2000-02-29T00:00:00.000001Z");
+        assert_eq!(rfc3339(Timestamp::MAX), "9999-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn a_value_travels_as_text_or_base64() {
+        let text = WriteRequest::put("k", "grün".as_bytes());
+        assert_eq!(serde_json::to_string(&text).unwrap(), r#"{"key":"k","value":"grün"}"#);
+        let binary = WriteRequest::put("k", &[0xff, 0]);
+        assert_eq!(serde_json::to_string(&binary).unwrap(), r#"{"key":"k","value_base64":"/wA="}"#);
+        assert_eq!(binary.bytes(), Ok(Some(vec![0xff, 0])));
+        assert_eq!(WriteRequest::delete("k").bytes(), Ok(None));
+        assert!(WriteRequest { value: Some(String::new()), ..binary }.bytes().is_err());
+    }
+}

@@ -1,0 +1,247 @@
+//! Rows of JSON lines, plain or gzip: what `import` and `demo` read, one line at a time.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use datafan_core::{item::Key, limits::VALUE_BYTES_MAX};
+use flate2::bufread::MultiGzDecoder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
+
+/// Longest line, in bytes. The longest value of control characters, written as JSON, and a good deal beside it.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// One row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// Whose it is; only `demo` asks for it.
+    pub owner: Option<String>,
+    /// Its key, within the limit and none of the system's.
+    pub key: Key,
+    /// Its value, within the limit; `None` deletes the key.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A file of rows, read one line at a time.
+pub struct Rows<R> {
+    input: R,
+    line: Vec<u8>,
+    number: u64,
+}
+
+/// A line that is no row.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct RowError {
+    /// Which, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Opens `path`, or standard input for `-`; gzip is known by its first bytes and by the name.
+pub fn open(path: &Path) -> io::Result<Rows<Box<dyn BufRead>>> {
+    let (input, zipped): (Box<dyn Read>, bool) = if path == Path::new("-") {
+        (Box::new(io::stdin()), false)
+    } else {
+        (Box::new(File::open(path)?), path.extension().is_some_and(|end| end == "gz"))
+    };
+    let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
+    let zipped = zipped || input.fill_buf()?.starts_with(&GZIP_MAGIC);
+    Ok(Rows::new(if zipped { unzip(input) } else { Box::new(input) }))
+}
+
+/// Rows of gzip bytes that are in memory.
+pub fn unzipped(bytes: &'static [u8]) -> Rows<Box<dyn BufRead>> {
+    Rows::new(unzip(bytes))
+}
+
+fn unzip<R: BufRead + 'static>(input: R) -> Box<dyn BufRead> {
+    Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(input)))
+}
+
+const BUFFER_BYTES: usize = 64 << 10;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+impl<R: BufRead> Rows<R> {
+    /// The rows of `input`.
+    pub fn new(input: R) -> Self {
+        Self { input, line: Vec::new(), number: 0 }
+    }
+
+    /// The number of the line that was read last, from 1.
+    pub fn line(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes of the line that was read last.
+    pub fn line_bytes(&self) -> usize {
+        self.line.len()
+    }
+
+    /// The next line into `self.line`; false at the end.
+    fn read_line(&mut self) -> Result<bool, String> {
+        self.line.clear();
+        self.number += 1;
+        let mut bounded = (&mut self.input).take(LINE_BYTES_MAX as u64 + 1);
+        let n =
+            bounded.read_until(b'\n', &mut self.line).map_err(|error| format!("cannot be read: {error}"))?;
+        if self.line.len() > LINE_BYTES_MAX {
+            return Err(format!("is longer than {LINE_BYTES_MAX} bytes"));
+        }
+        Ok(n > 0)
+    }
+}
+
+impl<R: BufRead> Iterator for Rows<R> {
+    type Item = Result<Row, RowError>;
+
+    /// The next row; lines of white space are skipped. After an error nothing more should be asked.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let row = match self.read_line() {
+                Ok(false) => return None,
+                Ok(true) if self.line.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(true) => parse(&self.line),
+                Err(what) => Err(what),
+            };
+            return Some(row.map_err(|what| RowError { line: self.number, what }));
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, default)]
+    owner: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    // `null` is a value, too, and stands for its four bytes.
+    #[serde(borrow, default, deserialize_with = "present")]
+    value: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    value_base64: Option<Cow<'a, str>>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(input).map(Some)
+}
+
+fn parse(line: &[u8]) -> Result<Row, String> {
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Err("is no JSON object".to_owned());
+    }
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| describe(&error))?;
+    let value = match (line.value, line.value_base64) {
+        (Some(_), Some(_)) => return Err("has both value and value_base64".to_owned()),
+        (Some(raw), None) => Some(bytes_of(raw)?),
+        (None, Some(text)) => {
+            Some(BASE64_STANDARD.decode(&*text).map_err(|_| "value_base64 is no base64".to_owned())?)
+        }
+        (None, None) => None,
+    };
+    let key = Key::new(&line.key).map_err(|error| error.to_string())?;
+    if key.is_system() {
+        return Err(format!("key {key:?} is the system's: keys under _sys/ cannot be written"));
+    }
+    match value.as_ref().map(Vec::len) {
+        Some(len) if len > VALUE_BYTES_MAX => Err(format!("value is {len} bytes, limit {VALUE_BYTES_MAX}")),
+        _ => Ok(Row { owner: line.owner.map(Cow::into_owned), key, value }),
+    }
+}
+
+/// A string stands for its bytes, every other value for its text as it stands.
+fn bytes_of(raw: &RawValue) -> Result<Vec<u8>, String> {
+    let text = raw.get();
+    if text.starts_with('"') {
+        let text: String = serde_json::from_str(text).map_err(|error| describe(&error))?;
+        return Ok(text.into_bytes());
+    }
+    Ok(text.as_bytes().to_vec())
+}
+
+/// serde_json counts lines within what it was given, which is always one.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => format!("{} at column {}", &text[..end], error.column()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn values(text: &str) -> Vec<Option<String>> {
+        let rows = Rows::new(text.as_bytes()).map(Result::unwrap);
+        rows.map(|row| row.value.map(|value| String::from_utf8(value).unwrap())).collect()
+    }
+
+    fn error(text: &[u8]) -> String {
+        Rows::new(text).find_map(Result::err).expect("an error").to_string()
+    }
+
+    #[test]
+    fn a_string_is_its_bytes_and_any_other_value_its_text() {
+        let text = r#"{"key":"a","value":"gr\u00fcn \"x\""}
+            {"key":"a","value": { "b" : 1.50,"c":[ ] } ,"other":{"value":1}}
+            {"key":"a","value":null}
+            {"key":"a","value":1e2}
+            {"key":"a"}
+            {"value_base64":"aGk=","key":"a"}"#;
+        let expected = [
+            Some("grün \"x\""),
+            Some(r#"{ "b" : 1.50,"c":[ ] }"#),
+            Some("null"),
+            Some("1e2"),
+            None,
+            Some("hi"),
+        ];
+        assert_eq!(values(text), expected.map(|value| value.map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_malformed_line_is_named() {
+        assert_eq!(error(b"{\"key\":\"a\"}\n\n{\"key\":}\n"), "line 3: expected value at column 8");
+        assert!(error(br#"{"value":1}"#).starts_with("line 1: missing field `key`"));
+        assert!(error(br#"{"key":"a","value":1,"value_base64":"aGk="}"#).contains("both"));
+        assert!(error(br#"{"key":"a","value_base64":"?"}"#).contains("no base64"));
+        assert!(error(br#"{"key":"a","value":"\ud800"}"#).contains("line 1: "));
+        assert!(error(b"{\"key\":\"\xff\"}").contains("line 1: "));
+        assert!(error(b"{\"key\":\"a\"} x").contains("trailing"));
+        assert_eq!(error(br#"["owner","key"]"#), "line 1: is no JSON object");
+        assert!(error(br#"{"key":""}"#).contains("key is empty"));
+        assert!(error(br#"{"key":"_sys/addresses"}"#).contains("system"));
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let key = format!(r#"{{"key":"{}"}}"#, "k".repeat(1_025));
+        assert_eq!(error(key.as_bytes()), "line 1: key is 1025 bytes, limit 1024");
+        let value = format!(r#"{{"key":"k","value":"{}"}}"#, "v".repeat(VALUE_BYTES_MAX + 1));
+        assert_eq!(error(value.as_bytes()), "line 1: value is 1048577 bytes, limit 1048576");
+        assert!(error(&vec![b' '; LINE_BYTES_MAX + 1]).contains("is longer than"));
+    }
+
+    #[test]
+    fn gzip_is_known_by_its_bytes_and_a_cut_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let line = format!("{{\"key\":\"a\",\"value\":\"{}\"}}\n", "x1y2".repeat(99));
+        zip.write_all(line.repeat(50).as_bytes()).unwrap();
+        let bytes = zip.finish().unwrap();
+        let path = dir.path().join("rows");
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(open(&path).unwrap().filter(Result::is_ok).count(), 50);
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(
+            open(&path).unwrap().any(|row| row.is_err_and(|error| error.what.contains("cannot be read")))
+        );
+    }
+}
