@@ -29,8 +29,8 @@ pub struct Traffic {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// The bytes of the bulk lane alone.
-    pub bulk_bytes: u64,
+    /// Bytes that have arrived by now.
+    pub arrived_bytes: u64,
 }
 
 /// One direction of one lane.

@@ -196,9 +196,6 @@ impl Network {
         };
         link.traffic[direction].messages += 1;
         link.traffic[direction].bytes += frame.bytes.len() as u64;
-        if frame.lane == Lane::Bulk {
-            link.traffic[direction].bulk_bytes += frame.bytes.len() as u64;
-        }
         let mut bytes = frame.bytes;
         for (at, other) in self.fate(now, from, to, frame.lane, &mut bytes, arrival) {
             self.trace.u64(at.0).u64(from as u64).u64(to as u64).u64(other.len() as u64).bytes(&other);
@@ -266,6 +263,7 @@ impl Network {
     fn happen(&mut self, now: Time, event: Event) -> Vec<(usize, Input)> {
         match event {
             Event::Arrive { from, to, life, bytes } if self.lives(from, to, life) => {
+                self.link(from, to).traffic[usize::from(from > to)].arrived_bytes += bytes.len() as u64;
                 vec![(to, Input::Message { from: self.ids[from], bytes })]
             }
             Event::Room { from, to, life, lane } if self.lives(from, to, life) => {

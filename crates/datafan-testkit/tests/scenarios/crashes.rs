@@ -11,12 +11,14 @@ use datafan_testkit::harness::{Disk, heads_never_go_back, put, uses_no_timestamp
 fn a50_no_timestamp_is_used_twice() {
     for seed in 1..11 {
         let mut world = Mesh::line(3, seed);
-        world.guard(uses_no_timestamp_twice());
+        let ids = world.ids();
+        world.guard(uses_no_timestamp_twice(ids));
+        let mut asked = Vec::new();
         for n in 0..15 {
             // Several commits, some of which are told and some of which are not yet on disk when the member dies.
             world.slow_sync(1, 3 * MILLI);
             for k in 0..4 {
-                world.ask_commit(1, vec![put(&format!("k{k}"), format!("{n}"))]);
+                asked.push(world.ask_commit(1, vec![put(&format!("k{k}"), format!("{n}"))]));
                 let pause = world.rng.below(4 * MILLI);
                 world.run_for(pause);
             }
@@ -31,6 +33,17 @@ fn a50_no_timestamp_is_used_twice() {
         world.put(1, "last", "v");
         world.run_until("equal", 30 * SECOND, |world| world.equal());
         assert!(world.all_read(1, "last", Some(b"v")));
+
+        let answers = asked.iter().filter_map(|ticket| world.answer(1, *ticket));
+        let timestamps: Vec<Timestamp> = answers.filter_map(written).collect();
+        assert!(timestamps.windows(2).all(|pair| pair[0] < pair[1]), "acknowledged: {timestamps:?}");
+    }
+}
+
+fn written(answer: &Answer) -> Option<Timestamp> {
+    match answer {
+        Answer::Committed(committed) if committed.changed > 0 => Some(committed.timestamp),
+        Answer::Committed(_) | Answer::Refused(_) => None,
     }
 }
 

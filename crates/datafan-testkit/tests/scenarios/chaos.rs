@@ -1,0 +1,111 @@
+//! Everything at once: links that come and go, messages that are lost or late, crashes, clocks that jump, few graves.
+//! In the end all are equal, and each member's shard is what its acknowledged writes say.
+
+use crate::common::Mesh;
+use datafan_core::{
+    engine::{Answer, Ticket},
+    time::{MILLI, SECOND},
+};
+use datafan_testkit::{
+    harness::{Fate, delete, put, random, uses_no_timestamp_twice},
+    rng::Rng,
+};
+use std::collections::BTreeMap;
+
+const MEMBERS: usize = 6;
+const STEPS: usize = 250;
+
+/// Per member and key what was asked for, in order: `None` deletes.
+type Asked = BTreeMap<(usize, String), Vec<(Ticket, Option<String>)>>;
+
+#[test]
+fn after_faults_all_are_equal_and_nothing_acknowledged_is_lost() {
+    for seed in 1..9 {
+        let mut world = world(seed);
+        let mut asked = Asked::new();
+        for n in 0..STEPS {
+            write(&mut world, n, &mut asked);
+            disturb(&mut world);
+            let pause = world.rng.below(100 * MILLI);
+            world.run_for(pause);
+        }
+        calm(&mut world);
+        world.run_until("equal", 300 * SECOND, |world| world.equal());
+        check(&world, &asked);
+    }
+}
+
+fn world(seed: u64) -> Mesh {
+    let mut world = Mesh::mesh_with(MEMBERS, seed, |_, config| config.graves_max = 5);
+    let links = random(MEMBERS, 3, &mut world.rng);
+    world.link_all(&links);
+    let ids = world.ids();
+    world.guard(uses_no_timestamp_twice(ids));
+    (0..MEMBERS).for_each(|member| world.slow_sync(member, 2 * MILLI));
+    world.run_until("a common beginning", 100 * SECOND, |world| world.equal());
+    let mut rng = world.rng.fork();
+    let until = world.time().after(60 * SECOND);
+    world.intercept(move |passing| if passing.time < until { fate(&mut rng) } else { Fate::Pass });
+    world
+}
+
+fn fate(rng: &mut Rng) -> Fate {
+    match rng.below(30) {
+        0 => Fate::Lose,
+        1 => Fate::Twice,
+        2 => Fate::Delay(rng.below(SECOND)),
+        _ => Fate::Pass,
+    }
+}
+
+fn write(world: &mut Mesh, n: usize, asked: &mut Asked) {
+    let (member, key) = (world.rng.index(MEMBERS), format!("k{}", world.rng.below(8)));
+    if !world.runs(member) {
+        return;
+    }
+    let value = (!world.rng.chance(1, 3)).then(|| n.to_string());
+    let write = value.as_ref().map_or_else(|| delete(&key), |value| put(&key, value));
+    let ticket = world.ask_commit(member, vec![write]);
+    asked.entry((member, key)).or_default().push((ticket, value));
+}
+
+fn disturb(world: &mut Mesh) {
+    let member = world.rng.index(MEMBERS);
+    let other = (member + 1 + world.rng.index(MEMBERS - 1)) % MEMBERS;
+    match world.rng.below(20) {
+        0 | 1 if world.runs(member) => world.crash(member),
+        2 if world.runs(member) => world.stop(member),
+        0..=5 if !world.runs(member) => world.start(member),
+        6 | 7 => world.cut(member, other),
+        8..=10 => world.heal(member, other),
+        11 => {
+            let minutes = world.rng.below(40) as i64 - 20;
+            world.set_clock(member, minutes * 60 * SECOND as i64);
+        }
+        _ => {}
+    }
+}
+
+fn calm(world: &mut Mesh) {
+    for member in 0..MEMBERS {
+        (0..member).for_each(|other| world.heal(member, other));
+        world.set_clock(member, 0);
+        if !world.runs(member) {
+            world.start(member);
+        }
+    }
+}
+
+/// What is held under a key is the last acknowledged write of it, or one that came later.
+fn check(world: &Mesh, asked: &Asked) {
+    for ((member, key), writes) in asked {
+        let acknowledged =
+            |(ticket, _): &(Ticket, _)| matches!(world.answer(*member, *ticket), Some(Answer::Committed(_)));
+        let last = writes.iter().rposition(acknowledged);
+        let held = world.get(0, *member, key).map(|value| String::from_utf8_lossy(&value).into_owned());
+        let possible = &writes[last.unwrap_or(0)..];
+        let found = possible.iter().any(|(_, value)| *value == held) || last.is_none() && held.is_none();
+        assert!(found, "m{member} {key}: {held:?}, possible {possible:?}, seed {}", world.seed);
+        assert!(world.alarms(*member).is_empty(), "m{member}: {:?}", world.alarms(*member));
+    }
+}
