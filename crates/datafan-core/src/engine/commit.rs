@@ -23,7 +23,7 @@ use crate::{
     time::{SECOND, Timestamp},
     trie::{Branch, root_hash},
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 
 /// Commands that are committed together, and what they amount to.
 #[derive(Default)]
@@ -222,7 +222,7 @@ impl<S: Store> Engine<S> {
     fn writes_of(&self, command: &Command, owner: &MemberId) -> Result<Option<Vec<Write>>, CommandError> {
         let authority = self.config.mesh.authority();
         match command {
-            Command::Commit(writes) => Ok((*owner == self.me).then(|| writes.clone())),
+            Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
             Command::Admit { .. } | Command::Revoke { .. } if *owner != authority => Ok(None),
             Command::Admit { id, name } => self.admission(id, name).map(Some),
             Command::Revoke { id, outcome } => self.revocation(id, *outcome).map(Some),
@@ -353,6 +353,7 @@ impl<S: Store> Engine<S> {
         if moved {
             let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.bound)));
             self.batch.meta.insert(Meta::Bound, Some(bounds));
+            self.bound_moves = true;
         }
         self.own_unsynced = true;
         self.stats.commits += 1;
@@ -434,6 +435,18 @@ impl Growth {
     fn plus(self, other: Self) -> Self {
         Self { items: self.items + other.items, bytes: self.bytes + other.bytes }
     }
+}
+
+/// The writes without those that a later one of the same key makes void.
+fn last_writes(writes: &[Write]) -> Vec<Write> {
+    let last: BTreeMap<&Key, usize> =
+        writes.iter().enumerate().map(|(at, write)| (write.key(), at)).collect();
+    writes
+        .iter()
+        .enumerate()
+        .filter(|(at, write)| last[write.key()] == *at)
+        .map(|(_, write)| write.clone())
+        .collect()
 }
 
 fn put_grant(id: &MemberId, grant: &Grant) -> Write {

@@ -62,13 +62,13 @@ impl<S: Store> Engine<S> {
             Message::Hello(_) | Message::Welcome | Message::Refuse(_) => true,
             Message::Pull(wants) => wants.iter().all(|want| want.owner == authority),
             Message::AskNodes(request) | Message::AskRanges(request) => request.owner == authority,
-            Message::Delta(delta) => delta.head.owner == authority,
+            Message::Push(delta) | Message::Delta(delta) => delta.head.owner == authority,
+            Message::Announce(heads) => heads.iter().all(|head| head.owner == authority),
             Message::Gap(head) => head.owner == authority,
             Message::Nothing(owner) => *owner == authority,
             // Matched with a request of ours, or refused.
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
-            Message::Push(_) | Message::Announce(_) | Message::Round(_) => false,
-            Message::AskHeads(_) | Message::Heads(_) => false,
+            Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
         }
     }
 

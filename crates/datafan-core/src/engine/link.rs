@@ -33,8 +33,8 @@ pub(super) struct Link<V> {
     full: [bool; 2],
     /// Requests to be answered when the lane has room.
     pub(super) owed: VecDeque<Owed>,
-    /// The state that the peer is copying.
-    pub(super) pin: Option<Pin<V>>,
+    /// The states that the peer is copying, by owner.
+    pins: BTreeMap<MemberId, Pin<V>>,
     /// Pulls under way: owner and expected bytes.
     pub(super) pulls: BTreeMap<MemberId, u64>,
     /// Requests of descents under way, and whose shard they are about.
@@ -53,9 +53,9 @@ pub(super) enum Owed {
 }
 
 /// A snapshot kept for one peer, so that a busy owner does not starve it.
-pub(super) struct Pin<V> {
-    pub(super) snapshot: Arc<V>,
-    pub(super) until: Time,
+struct Pin<V> {
+    snapshot: Arc<V>,
+    until: Time,
 }
 
 /// Two roots whose comparison changed nothing: it is repeated ever more rarely while they stay.
@@ -79,7 +79,7 @@ impl<V> Link<V> {
             positions: BTreeMap::new(),
             full: [false; 2],
             owed: VecDeque::new(),
-            pin: None,
+            pins: BTreeMap::new(),
             pulls: BTreeMap::new(),
             requests: BTreeMap::new(),
             comparing: None,
@@ -109,6 +109,30 @@ impl<V> Link<V> {
         fits
     }
 
+    /// The state of `owner` that is kept for the peer.
+    pub(super) fn pinned(&self, owner: &MemberId) -> Option<Arc<V>> {
+        self.pins.get(owner).map(|pin| pin.snapshot.clone())
+    }
+
+    /// Keeps a state of `owner` for the peer; of too many, the one that would go first goes.
+    pub(super) fn pin(&mut self, owner: MemberId, snapshot: Arc<V>, until: Time) {
+        self.pins.insert(owner, Pin { snapshot, until });
+        if self.pins.len() > PINS_MAX {
+            let first = self.pins.iter().min_by_key(|(_, pin)| pin.until).map(|(owner, _)| *owner);
+            first.map(|owner| self.pins.remove(&owner));
+        }
+    }
+
+    /// Lets go of states that were not asked for in time.
+    pub(super) fn unpin(&mut self, now: Time) {
+        self.pins.retain(|_, pin| pin.until > now);
+    }
+
+    /// When the next state is let go of.
+    pub(super) fn next_unpin(&self) -> Time {
+        self.pins.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER)
+    }
+
     /// Whether another pull of `bytes` fits beside those under way.
     pub(super) fn has_pull_room(&self, bytes: u64) -> bool {
         self.pulls.is_empty()
@@ -118,6 +142,8 @@ impl<V> Link<V> {
 
 /// Most owners pulled over one link at once. Fewer than a peer may owe.
 const PULLS_MAX: usize = 48;
+/// Most states kept for one peer.
+const PINS_MAX: usize = 8;
 /// Most bytes expected over one link at once.
 const PULL_BYTES_MAX: u64 = 32 << 20;
 

@@ -110,6 +110,8 @@ pub struct Engine<S: Store> {
     /// Since when, and how many bytes, others' data is not on disk.
     lazy_since: Option<Time>,
     lazy_bytes: usize,
+    /// The batch moves the bound of own timestamps.
+    bound_moves: bool,
     more_to_do: bool,
     stats: Stats,
 }
@@ -156,9 +158,7 @@ impl<S: Store> Engine<S> {
     /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
     pub fn sync(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
         self.store.sync()?;
-        self.own_unsynced = false;
-        self.lazy_since = None;
-        self.lazy_bytes = 0;
+        self.on_synced();
         out.wants_sync = false;
         out.now.append(&mut out.after_sync);
         Ok(())
@@ -234,11 +234,23 @@ impl<S: Store> Engine<S> {
         }
         let batch = core::mem::take(&mut self.batch);
         self.lazy_bytes += core::mem::take(&mut self.batch_bytes);
-        self.lazy_since.get_or_insert(self.now.time);
-        self.store.commit(batch, Durability::Lazy)?;
+        if core::mem::take(&mut self.bound_moves) {
+            // On disk before anybody can see a timestamp beyond the old bound.
+            self.store.commit(batch, Durability::Synced)?;
+            self.on_synced();
+        } else {
+            self.lazy_since.get_or_insert(self.now.time);
+            self.store.commit(batch, Durability::Lazy)?;
+        }
         self.snapshot = Arc::new(self.reader.snapshot()?);
         self.on_roster_changed(out);
         Ok(())
+    }
+
+    fn on_synced(&mut self) {
+        self.own_unsynced = false;
+        self.lazy_since = None;
+        self.lazy_bytes = 0;
     }
 
     /// The change of a shard that this call has gathered so far.

@@ -108,6 +108,7 @@ impl<S: Store> Engine<S> {
             own_unsynced: false,
             lazy_since: None,
             lazy_bytes: 0,
+            bound_moves: false,
             more_to_do: false,
             stats: Stats::default(),
         };

@@ -3,7 +3,7 @@
 //! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
 //! when there is room.
 
-use super::{Engine, Outbox};
+use super::{Engine, Outbox, link::Link};
 use crate::{
     connector::{Frame, Lane},
     id::MemberId,
@@ -23,8 +23,11 @@ impl<S: Store> Engine<S> {
         for (owner, before) in core::mem::take(&mut self.dirty) {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             let mut frames = Frames::new();
+            // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
+            let roster = owner == self.config.mesh.authority();
+            let hears = |link: &Link<_>| link.is_up() || roster && link.welcomed;
             let peers: Vec<MemberId> =
-                self.links.iter().filter(|(_, link)| link.is_up()).map(|(peer, _)| *peer).collect();
+                self.links.iter().filter(|(_, link)| hears(link)).map(|(peer, _)| *peer).collect();
             for peer in peers {
                 // `adopt` took away the position of whoever is where we are now; it told us of this head.
                 let link = &self.links[&peer];

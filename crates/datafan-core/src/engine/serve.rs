@@ -1,9 +1,6 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
-use super::{
-    Engine, Outbox,
-    link::{Owed, Pin},
-};
+use super::{Engine, Outbox, link::Owed};
 use crate::{
     connector::Lane,
     head::Head,
@@ -142,7 +139,7 @@ impl<S: Store> Engine<S> {
         Ok(Some(encode_delta(since, &items, &graves)))
     }
 
-    /// The state that a request names: the one pinned for the peer, or the present one, which is pinned then.
+    /// The state that a request names: the one kept for the peer, or the present one, which is kept then.
     #[expect(clippy::type_complexity, reason = "a snapshot and a shard in it")]
     fn wanted_state(
         &mut self,
@@ -152,11 +149,11 @@ impl<S: Store> Engine<S> {
         let until = self.now.time.after(self.config.pin_micros);
         let present = self.snapshot.clone();
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
-        for snapshot in link.pin.as_ref().map(|pin| pin.snapshot.clone()).into_iter().chain([present]) {
+        for snapshot in link.pinned(&request.owner).into_iter().chain([present]) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?
                 && record.head.is_some_and(|head| head.root == request.root)
             {
-                link.pin = Some(Pin { snapshot: snapshot.clone(), until });
+                link.pin(request.owner, snapshot.clone(), until);
                 return Ok(Some((snapshot, shard, record)));
             }
         }
@@ -165,6 +162,11 @@ impl<S: Store> Engine<S> {
 
     fn send_moved(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) {
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
+        // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
+        let until = self.now.time.after(self.config.pin_micros);
+        if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
+            link.pin(request.owner, self.snapshot.clone(), until);
+        }
         self.send(peer, &Message::Moved(request.id, head), out);
     }
 

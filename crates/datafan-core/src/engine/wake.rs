@@ -21,9 +21,7 @@ impl<S: Store> Engine<S> {
         }
         self.on_greetings(out);
         for link in self.links.values_mut() {
-            if link.pin.as_ref().is_some_and(|pin| pin.until <= now) {
-                link.pin = None;
-            }
+            link.unpin(now);
         }
         if self.next_round <= now {
             self.next_round = now.after(self.rng.jitter(self.config.round_micros));
@@ -82,6 +80,5 @@ impl<S: Store> Engine<S> {
 fn next_of_link<V>(link: &Link<V>) -> Time {
     let greeting = if link.is_up() { Time::NEVER } else { link.deadline };
     let roster = link.roster_until.unwrap_or(Time::NEVER);
-    let pin = link.pin.as_ref().map_or(Time::NEVER, |pin| pin.until);
-    greeting.min(roster).min(pin)
+    greeting.min(roster).min(link.next_unpin())
 }
