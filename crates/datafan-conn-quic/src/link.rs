@@ -80,6 +80,10 @@ impl Link {
 
     /// Closes the connection for the reason that was set.
     pub(crate) fn close_now(&self) {
+        // A second close would hide why the connection is gone.
+        if self.connection.close_reason().is_some() {
+            return;
+        }
         let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         let (code, reason) = ending.as_ref().map_or((Code::Closed, ""), |(code, reason)| (*code, reason));
         self.connection.close(code.into(), ending::truncate(reason).as_bytes());

@@ -1,19 +1,22 @@
 //! Sends what waits on a link: one task for both lanes, so that bulk steps aside for small messages.
 
-use crate::{framing, link::Link, table::Table};
+use crate::{ending::Code, framing, link::Link, table::Table};
 use datafan_core::connector::{Event, Lane};
 use quinn::{SendStream, WriteError};
 use std::sync::Arc;
 
 /// Sends until the link is closed: by its owner, then the small lane is sent first, or by anything else.
 pub(crate) async fn write(table: &Table, link: &Arc<Link>) {
-    // An error means that the connection is gone; the link's supervisor knows why.
-    if let Ok(mut lanes) = write_lanes(table, link).await {
-        // A connection that closes drops what was not acknowledged.
-        let _ = lanes.small.finish();
-        let _ = tokio::time::timeout(table.close_timeout, lanes.small.stopped()).await;
+    match write_lanes(table, link).await {
+        Ok(mut lanes) => {
+            // A connection that closes drops what was not acknowledged.
+            let _ = lanes.small.finish();
+            let _ = tokio::time::timeout(table.close_timeout, lanes.small.stopped()).await;
+            link.close_now();
+        }
+        Err(WriteError::ConnectionLost(_)) => {}
+        Err(error) => link.end(Code::Protocol, &error.to_string()),
     }
-    link.close_now();
 }
 
 /// The two streams. They end with the connection: one that is dropped earlier would end within a frame.
@@ -28,6 +31,7 @@ async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<Lanes, WriteErro
     let mut current: Option<Progress> = None;
     loop {
         if let Some(bytes) = link.outbox.pop(Lane::Small) {
+            table.count_sent(bytes.len());
             lanes.small.write_all(&header(&bytes)).await?;
             lanes.small.write_all(&bytes).await?;
             sent(table, link, Lane::Small, bytes.len());
@@ -36,7 +40,10 @@ async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<Lanes, WriteErro
         if link.outbox.is_closing() {
             return Ok(lanes);
         }
-        current = current.or_else(|| link.outbox.pop(Lane::Bulk).map(Progress::new));
+        if current.is_none() {
+            current = link.outbox.pop(Lane::Bulk).map(Progress::new);
+            table.count_sent(current.as_ref().map_or(0, |progress| progress.bytes.len()));
+        }
         let Some(progress) = &mut current else {
             link.outbox.news.notified().await;
             continue;
@@ -64,7 +71,6 @@ async fn open(link: &Link, lane: Lane) -> Result<SendStream, WriteError> {
 }
 
 fn sent(table: &Table, link: &Arc<Link>, lane: Lane, n_bytes: usize) {
-    table.count_sent(n_bytes);
     if link.outbox.sent(lane, n_bytes) {
         table.push(link, Event::Room { peer: link.peer, lane });
     }
