@@ -18,6 +18,8 @@
 //! Features, all on by default: `redb` and `quic` (with both there is `Node`), `http` (the interface of a running
 //! member), `cli` (the binary `datafan`). The library installs no `tracing` subscriber.
 
+#![cfg_attr(not(feature = "redb"), allow(dead_code, reason = "a directory's beginning writes a store"))]
+
 mod files;
 mod home;
 mod keys;

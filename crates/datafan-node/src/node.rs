@@ -5,7 +5,7 @@ use datafan_conn_quic::QuicConnector;
 use datafan_core::{connector::Address, read::Snapshot};
 use datafan_driver::{Handle, StopReason};
 use datafan_store_redb::{RedbReader, RedbSnapshot};
-use std::{net::SocketAddr, ops::Deref, sync::Arc};
+use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
 /// The handle of a [`Node`]: all that does not concern its files and addresses.
 pub type NodeHandle = Handle<RedbReader>;
@@ -84,5 +84,11 @@ impl Deref for Node {
 
     fn deref(&self) -> &NodeHandle {
         &self.handle
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({:?} at {})", self.id(), self.home().path().display())
     }
 }

@@ -54,7 +54,7 @@ async fn a_directory_has_one_member_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let first = founder(&directory).start().await.unwrap();
     let second = on_loopback(alpha(&directory)).start().await;
-    let error = second.err().expect("two members of one directory");
+    let error = second.unwrap_err();
     assert!(matches!(error, NodeError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("alpha is in use"), "{error}");
     first.put("still", "works").await.unwrap();
@@ -70,7 +70,7 @@ async fn a_taken_port_is_named_and_leaves_the_store_closed() {
     let port = taken.local_addr().unwrap();
     let begins = Beginning::NewMesh { name: "alpha".parse().unwrap() };
     let started = Node::builder(alpha(&directory)).first(begins).listen(port).start().await;
-    let error = started.err().expect("two listeners on one port").to_string();
+    let error = started.unwrap_err().to_string();
     assert!(error.contains(&port.port().to_string()) && error.contains("taken"), "{error}");
     founder(&directory).start().await.unwrap();
 }
@@ -78,16 +78,16 @@ async fn a_taken_port_is_named_and_leaves_the_store_closed() {
 #[tokio::test]
 async fn what_is_missing_or_wrong_in_a_directory_is_one_clear_line() {
     let directory = tempfile::tempdir().unwrap();
-    let error = on_loopback(alpha(&directory)).start().await.err().expect("an empty directory");
+    let error = on_loopback(alpha(&directory)).start().await.unwrap_err();
     assert!(matches!(error, NodeError::NotAMember { .. }), "{error}");
     let home = begun(&directory);
     assert!(matches!(home.begin(new_mesh()), Err(BeginningError::Already { .. })));
     let key = fs::read_to_string(home.member_key_path()).unwrap();
     fs::write(home.member_key_path(), key.replace("member", "authority")).unwrap();
-    let error = on_loopback(home.path()).start().await.err().expect("the wrong key");
+    let error = on_loopback(home.path()).start().await.unwrap_err();
     assert!(matches!(error, NodeError::Key(KeyFileError::OtherKind { .. })), "{error}");
     fs::remove_file(home.member_key_path()).unwrap();
-    let error = on_loopback(home.path()).start().await.err().expect("no key");
+    let error = on_loopback(home.path()).start().await.unwrap_err();
     assert!(error.to_string().contains("member.key is missing"), "{error}");
 }
 
@@ -98,10 +98,10 @@ async fn a_key_of_another_member_does_not_open_the_store() {
     let other = Home::new(directory.path().join("other"));
     other.begin(new_mesh()).unwrap();
     fs::copy(other.member_key_path(), home.member_key_path()).unwrap();
-    let error = on_loopback(home.path()).start().await.err().expect("a foreign key");
+    let error = on_loopback(home.path()).start().await.unwrap_err();
     assert!(error.to_string().contains("wrong key file or wrong directory"), "{error}");
     fs::copy(other.authority_key_path(), home.authority_key_path()).unwrap();
-    let error = on_loopback(home.path()).start().await.err().expect("a foreign authority");
+    let error = on_loopback(home.path()).start().await.unwrap_err();
     assert!(error.to_string().contains("authority"), "{error}");
 }
 
