@@ -55,11 +55,6 @@ pub fn open(path: &Path) -> io::Result<Rows<Box<dyn BufRead>>> {
     Ok(Rows::new(if zipped { unzip(input) } else { Box::new(input) }))
 }
 
-/// Rows of gzip bytes that are in memory.
-pub fn unzipped(bytes: &'static [u8]) -> Rows<Box<dyn BufRead>> {
-    Rows::new(unzip(bytes))
-}
-
 fn unzip<R: BufRead + 'static>(input: R) -> Box<dyn BufRead> {
     Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(input)))
 }
@@ -76,11 +71,6 @@ impl<R: BufRead> Rows<R> {
     /// The number of the line that was read last, from 1.
     pub fn line(&self) -> u64 {
         self.number
-    }
-
-    /// Bytes of the line that was read last.
-    pub fn line_bytes(&self) -> usize {
-        self.line.len()
     }
 
     /// The next line into `self.line`; false at the end.

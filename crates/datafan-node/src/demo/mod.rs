@@ -1,7 +1,105 @@
-//! `demo`
-use crate::cli::{DemoArgs, Failure, Output};
+//! `demo`: a whole mesh in this process, each member with a store and an endpoint of its own, joined in a line so
+//! that what reaches the far end was relayed.
+//!
+//! It loads rows, changes and deletes some of them, pulls the plug on a member and brings it back; in the end every
+//! item of every member is compared with all the others' copies and with what the input says.
+
+mod changes;
+mod compare;
+mod expected;
+mod input;
+mod line;
+mod phases;
+mod sample;
+
+use crate::cli::{DemoArgs, Failure, Output, size, table};
+use expected::Expected;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use input::Input;
+use line::Line;
+use phases::Phase;
+use serde::Serialize;
+use std::{fs, path::PathBuf, time::Duration};
+
+#[derive(Serialize)]
+struct Report {
+    members: usize,
+    phases: Vec<Phase>,
+    equal: bool,
+}
 
 /// `datafan demo`
-pub fn demo(_args: &DemoArgs, _out: &mut Output) -> Result<(), Failure> {
+pub fn demo(args: &DemoArgs, out: &mut Output) -> Result<(), Failure> {
+    let data = Input::open(args.data.as_deref(), Some(sample::ROWS))?;
+    // The sample's updates go with the sample's rows.
+    let updates = Input::open(args.updates.as_deref(), args.data.is_none().then_some(sample::UPDATES))?;
+    let place = Place::new(args.dir.clone())?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::new)?;
+    let members = usize::from(args.members);
+    let (phases, compared) = runtime.block_on(async {
+        let mut mesh = Line::start(&place.path, members).await?;
+        let mut expected = Expected::new(members);
+        let progress = progress();
+        let phases = phases::run(&mut mesh, &mut expected, data, updates, &progress).await?;
+        progress.set_message("comparing all members");
+        let compared = compare::compare(&mesh, &expected);
+        progress.finish_and_clear();
+        mesh.stop().await;
+        Ok::<_, Failure>((phases, compared))
+    })?;
+    let report = Report { members, phases, equal: compared.is_ok() };
+    show(&report, out)?;
+    let items = compared?;
+    if !out.json {
+        out.line(&format!("\n{members} members are equal: {items} items each, all of them compared"))?;
+    }
     Ok(())
+}
+
+fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
+    if out.json {
+        return Ok(out.object(report)?);
+    }
+    let rows = report.phases.iter().map(|phase| {
+        vec![
+            phase.name.to_owned(),
+            phase.items.to_string(),
+            size(phase.data_bytes),
+            size(phase.link_bytes),
+            format!("{:.2}", phase.seconds),
+        ]
+    });
+    let header = ["PHASE", "ITEMS", "DATA", "ON THE LINKS", "SECONDS TO EQUAL"];
+    Ok(out.line(&table(&header, rows.collect::<Vec<_>>()))?)
+}
+
+/// Where the members' directories are.
+struct Place {
+    path: PathBuf,
+    /// Removed with all that is in it when the demo ends.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    fn new(named: Option<PathBuf>) -> Result<Self, Failure> {
+        let Some(path) = named else {
+            let temporary =
+                tempfile::Builder::new().prefix("datafan-demo-").tempdir().map_err(Failure::new)?;
+            return Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) });
+        };
+        let said = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
+        fs::create_dir_all(&path).map_err(said)?;
+        if fs::read_dir(&path).map_err(said)?.next().is_some() {
+            return Err(Failure::new(format!("{} is not empty", path.display())));
+        }
+        Ok(Self { path, _temporary: None })
+    }
+}
+
+/// On a terminal only.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a sound template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
