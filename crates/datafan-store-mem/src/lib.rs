@@ -22,6 +22,7 @@
 
 mod body;
 mod disk;
+mod keys;
 mod rows;
 mod shard;
 mod snapshot;

@@ -11,15 +11,11 @@ use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
 /// An item by timestamp.
 #[derive(Clone)]
 pub struct LogRow {
-    /// Kept beside the body, so that a search does not follow pointers.
+    /// Beside the body, so that a search does not follow pointers.
     pub timestamp: Timestamp,
-    /// The item.
+    /// The rest of the item.
     pub body: Body,
 }
-
-/// A key; the body is the item's own where the log has it.
-#[derive(Clone)]
-pub struct KeyRow(pub Body);
 
 /// An encoded node by place: half the size of a decoded one.
 #[derive(Clone)]
@@ -36,7 +32,12 @@ pub type ExpiryRow = (Timestamp, Timestamp);
 impl LogRow {
     /// The row of `item`.
     pub fn new(item: &Item) -> Self {
-        Self { timestamp: item.timestamp, body: Body::of_item(item) }
+        Self { timestamp: item.timestamp, body: Body::new(item) }
+    }
+
+    /// The item.
+    pub fn item(&self) -> Arc<Item> {
+        Arc::new(self.body.item(self.timestamp))
     }
 }
 
@@ -84,7 +85,6 @@ macro_rules! ordered_by {
 }
 
 ordered_by!(LogRow, Timestamp, |row| &row.timestamp);
-ordered_by!(KeyRow, [u8], |row| row.0.key_bytes());
 ordered_by!(NodeRow, Place, |row| &row.place);
 
 impl Row for GraveRow {

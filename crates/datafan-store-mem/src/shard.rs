@@ -1,15 +1,11 @@
 //! One shard: its record and its five tables.
 
 use crate::{
-    body::Body,
-    rows::{ExpiryRow, GraveRow, KeyRow, LogRow, NodeRow},
+    keys::KeyTable,
+    rows::{ExpiryRow, GraveRow, LogRow, NodeRow},
     table::Table,
 };
-use datafan_core::{
-    item::Key,
-    store::{ShardChange, ShardRecord},
-    time::Timestamp,
-};
+use datafan_core::store::{ShardChange, ShardRecord};
 
 /// A shard's rows; a clone shares them.
 #[derive(Clone, Default)]
@@ -18,8 +14,8 @@ pub struct Shard {
     pub record: Option<ShardRecord>,
     /// Items by timestamp.
     pub log: Table<LogRow>,
-    /// Items by key.
-    pub keys: Table<KeyRow>,
+    /// Timestamps by key.
+    pub keys: KeyTable,
     /// Nodes by place.
     pub nodes: Table<NodeRow>,
     /// Graves.
@@ -35,14 +31,7 @@ impl Shard {
             self.record = Some(record.clone());
         }
         self.log.apply(change.log.iter().map(|(at, item)| (at, item.as_ref().map(|item| LogRow::new(item)))));
-        // After the log, whose bodies the keys share.
-        let log = &self.log;
-        let key_row = |key: &Key, at: Timestamp| match log.get(&at) {
-            Some(row) if row.body.key_bytes() == key.as_str().as_bytes() => KeyRow(row.body.clone()),
-            _ => KeyRow(Body::of_key(key, at)),
-        };
-        let keys = change.keys.iter();
-        self.keys.apply(keys.map(|(key, at)| (key.as_str().as_bytes(), at.map(|at| key_row(key, at)))));
+        self.keys.apply(change.keys.iter().map(|(key, at)| (key, *at)));
         self.nodes.apply(change.nodes.iter().map(|(place, node)| (place, node.as_ref().map(NodeRow::new))));
         self.graves.apply(change.graves.iter().map(|(row, added)| (row, added.then(|| row.clone()))));
         self.expiries.apply(change.expiries.iter().map(|(row, added)| (row, added.then_some(*row))));

@@ -87,13 +87,12 @@ impl StoreSnapshot for MemSnapshot {
     }
 
     fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.of(shard).and_then(|shard| shard.keys.get(key.as_bytes()));
-        Ok(row.map(|row| row.0.timestamp()))
+        Ok(self.of(shard).and_then(|shard| shard.keys.get(key)))
     }
 
     fn item(&self, shard: ShardNumber, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError> {
         let row = self.of(shard).and_then(|shard| shard.log.get(&at));
-        Ok(row.map(|row| Arc::new(row.body.item())))
+        Ok(row.map(LogRow::item))
     }
 
     fn log(
@@ -105,8 +104,8 @@ impl StoreSnapshot for MemSnapshot {
         let Some(shard) = self.of(shard) else { return Ok(Vec::new()) };
         let rows = shard.log.from(Bound::Included(range.start()));
         let rows = rows.take_while(|row| row.timestamp <= *range.end());
-        let rows = paged(rows, page, |row: &LogRow| row.body.bytes());
-        Ok(rows.map(|row| Arc::new(row.body.item())).collect())
+        let rows = paged(rows, page, |row| row.body.bytes());
+        Ok(rows.map(LogRow::item).collect())
     }
 
     fn keys(
@@ -116,9 +115,8 @@ impl StoreSnapshot for MemSnapshot {
         page: Page,
     ) -> Result<Vec<(Key, Timestamp)>, StoreError> {
         let Some(shard) = self.of(shard) else { return Ok(Vec::new()) };
-        let rows = shard.keys.from(from.map(str::as_bytes));
-        let rows = paged(rows, page, |row| row.0.key_bytes().len());
-        Ok(rows.map(|row| (row.0.key(), row.0.timestamp())).collect())
+        let rows = shard.keys.from(from);
+        Ok(paged(rows, page, |(key, _)| key.as_str().len()).collect())
     }
 
     fn node(&self, shard: ShardNumber, place: Place) -> Result<Option<Node>, StoreError> {
@@ -150,17 +148,18 @@ impl StoreSnapshot for MemSnapshot {
 }
 
 /// The first rows that fit `page`: at least one, the one that reaches the bound of bytes being the last.
-fn paged<R>(rows: impl Iterator<Item = R>, page: Page, bytes: impl Fn(R) -> usize) -> impl Iterator<Item = R>
-where
-    R: Copy,
-{
+fn paged<R>(
+    rows: impl Iterator<Item = R>,
+    page: Page,
+    bytes: impl Fn(&R) -> usize,
+) -> impl Iterator<Item = R> {
     let mut full = false;
     let mut taken = 0usize;
     let fits = move |row: &R| {
         if full {
             return false;
         }
-        taken += bytes(*row);
+        taken += bytes(row);
         full = taken >= page.bytes;
         true
     };

@@ -73,11 +73,12 @@ impl<R: Row> Table<R> {
             let here = std::iter::from_fn(|| {
                 changes.next_if(|(key, _)| next.as_ref().is_none_or(|next| *key < next.borrow()))
             });
-            let (merged, grown) = merge(rows, here);
+            let (merged, growth) = merge(rows, here);
+            let growth = if next.is_none() { growth } else { Growth::Inside };
             if let Some((first, _)) = &old {
                 self.chunks.remove::<R>(first);
             }
-            self.insert(merged, grown);
+            self.insert(merged, growth);
         }
     }
 
@@ -114,7 +115,7 @@ impl<R: Row> Table<R> {
     }
 }
 
-/// Where a chunk grew. One that only grew at its end is left full behind, as nothing will be put there.
+/// Where a chunk grew. The last one, if it only grew at its end, is left full: nothing will be put there.
 enum Growth {
     AtEnd,
     Inside,
