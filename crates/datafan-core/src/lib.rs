@@ -1,8 +1,62 @@
 //! datafan's core: every member of a mesh holds a verified copy of what all the others publish.
 //!
-//! This crate is the replication engine as a synchronous state machine: no clock, no I/O, no thread, no async, no
-//! `std`. A driver feeds it [`engine::Input`]s and carries out its [`engine::Effect`]s.
+//! What this is: the replication engine as a synchronous state machine. A driver feeds it [`engine::Input`]s and
+//! carries out its [`engine::Effect`]s; same inputs, same outputs, byte for byte. What this is not: it has no clock,
+//! no I/O, no thread, no async, no logging, no random-order map and no `std`, and it names no store and no connector:
+//! [`store`] and [`connector`] say what it asks of them. `datafan-driver` runs it in a thread, `datafan-node` puts a
+//! disk and a network under it. `docs/architecture.md` is the bird's eye view, `docs/protocol.md` has the bytes.
 //!
+//! Modules, in reading order:
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`limits`] | every limit, with the relations between neighbours |
+//! | [`id`], [`identity`] | members, meshes and names; keys and signatures |
+//! | [`time`] | timestamps of data, monotonic time for deadlines |
+//! | [`item`] | keys and items |
+//! | [`hash`], [`trie`] | BLAKE3 with domains; the canonical Merkle trie over timestamps |
+//! | [`head`] | what an owner signs after each commit |
+//! | [`grant`] | what the roster says of each member |
+//! | [`store`] | what the engine asks of a store, and its one atomic batch |
+//! | [`codec`], [`message`] | canonical bytes; what members say to each other |
+//! | [`connector`] | what a driver asks of a connector |
+//! | [`engine`] | the state machine, one file per cause |
+//! | [`read`] | snapshots for users: by owner, key, prefix and range |
+//! | [`base32`] | ids as text |
+//!
+//! How a receiver knows that data is the owner's, whoever brought it:
+//!
+//! ```
+//! use datafan_core::{
+//!     hash::{Hash, Hasher}, head::Head, id::MeshId, identity::{Identity, Strict}, item::{Item, Key},
+//!     message::{Delta, Message, encode_delta}, time::Timestamp, trie::{Branch, NewNodes, join},
+//! };
+//!
+//! // The owner: an item, the trie over it, a signed head, one message.
+//! let (authority, owner) = (Identity::from_secret(&[1; 32]), Identity::from_secret(&[2; 32]));
+//! let mesh = MeshId(authority.id());
+//! let item = Item {
+//!     key: Key::new("color")?,
+//!     timestamp: Timestamp(1_700_000_000_000_000),
+//!     expiry: None,
+//!     value: (*b"red").into(),
+//! };
+//! let root = item.leaf_hash(); // the root of a trie with one leaf is that leaf
+//! let (timestamp, bytes, signature) = (item.timestamp, item.bytes(), [0; 64]);
+//! let head = Head { owner: owner.id(), timestamp, items: 1, bytes, root, signature }.signed(&mesh, &owner);
+//! let body = encode_delta(Timestamp::ZERO, &[item], &[]);
+//! let sent = Message::Push(Delta::new(head, Timestamp::ZERO, &body)).encode();
+//!
+//! // A receiver that holds nothing: the signature proves the head, the head proves the items.
+//! let Message::Push(delta) = Message::decode(&sent)? else { unreachable!() };
+//! assert!(delta.head.verify(&mesh, &Strict));
+//! let (items, _graves) = delta.contents()?;
+//! let leaves: Vec<Branch> = items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
+//! let top = join(Hasher::NODE, &leaves, &mut NewNodes::new());
+//! assert_eq!(top.map_or_else(Hash::empty, |top| top.hash), delta.head.root);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 #![no_std]
 #![deny(rustdoc::broken_intra_doc_links)]
 extern crate alloc;

@@ -162,8 +162,8 @@ pub enum StoreError {
         /// What the system said.
         what: String,
     },
-    /// An earlier error; everything is refused until a restart.
-    #[error("the store failed before and refuses everything until it is opened again")]
+    /// It was closed, or an earlier error; everything is refused until it is opened again.
+    #[error("the store is closed, or failed before: it refuses everything until it is opened again")]
     Stopped,
 }
 

@@ -65,6 +65,20 @@ impl<S: Store> Engine<S> {
         })
     }
 
+    /// Empties the state under construction: the target has no items, and nobody need be asked. True while there is
+    /// more to remove.
+    pub(super) fn clear_build(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
+        descent.work.clear();
+        let Some(build) = descent.build.take() else { return Ok(false) };
+        let mut edit = Edit::new(self.build_view(&build));
+        let (n, done) =
+            edit.remove_all(Place::ALL, Some(descent.target.timestamp), REMOVED_MAX, |_| false)?;
+        let (root, change) = edit.finish(build.root())?;
+        descent.build = Some(build);
+        self.add_to_build(descent, root, change, n * ROW_BYTES)?;
+        Ok(!done)
+    }
+
     /// Removes what the nodes prove to be absent, and notes their children as work.
     fn build_nodes(
         &mut self,

@@ -35,6 +35,10 @@ impl<S: Store> Engine<S> {
         if self.copy_page(descent)? {
             return Ok(Going::On);
         }
+        if descent.target.items == 0 && self.clear_build(descent)? {
+            self.more_to_do = true;
+            return Ok(Going::On);
+        }
         self.request(descent, out)?;
         if descent.work.is_empty() && descent.flight.is_empty() {
             return self.conclude(descent, out);
