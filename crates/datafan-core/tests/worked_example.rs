@@ -122,7 +122,7 @@ fn the_trie_of_heads_has_this_leaf() {
 
 fn items() -> [Item; 3] {
     let item = |timestamp, key: &str, value: &[u8], expiry: Option<u64>| Item {
-        key: Key::new(key).unwrap(),
+        key: Key::new(key).expect("a key"),
         timestamp: Timestamp(timestamp),
         expiry: expiry.map(Timestamp),
         value: value.into(),
@@ -134,7 +134,7 @@ fn trie() -> (NewNodes, Branch) {
     let changes: Changes = items().iter().map(|item| (item.timestamp.0, Some(item.leaf()))).collect();
     let mut nodes = NewNodes::new();
     let Ok(root) = update(&Held(&NewNodes::new()), Hasher::NODE, None, &changes, &mut nodes);
-    (nodes, root.unwrap())
+    (nodes, root.expect("three leaves"))
 }
 
 fn head() -> (MeshId, Identity, Head) {
@@ -157,7 +157,7 @@ impl Nodes for Held<'_> {
 }
 
 fn node(nodes: &NewNodes, place: Place) -> Node {
-    nodes[&place].clone().unwrap()
+    nodes[&place].clone().expect("a node that is there")
 }
 
 fn stands_in_the_page(text: &str) {
@@ -174,6 +174,6 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().filter(|c| *c != ' ').collect();
-    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).expect("hex digits");
     digits.chunks(2).map(byte).collect()
 }
