@@ -121,6 +121,8 @@ impl<D: Disk> Member<D> {
         self.outbox.wants_sync = false;
         engine.handle(now, inputs, &mut self.outbox).expect("the disk of the harness does not fail");
         self.carry_out(index, now.time, network);
+        let waits = !self.outbox.after_sync.is_empty();
+        assert!(!waits || self.outbox.wants_sync, "effects wait for a sync that the engine does not ask for");
         match (self.outbox.wants_sync, self.sync_takes_micros) {
             (false, _) => {}
             (true, 0) => self.sync(index, now.time, network),

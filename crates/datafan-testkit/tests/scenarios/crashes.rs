@@ -5,7 +5,7 @@ use datafan_core::{
     engine::{Alarm, Answer, CommandError, Ticket},
     time::{MILLI, SECOND, Timestamp},
 };
-use datafan_testkit::harness::{Disk, heads_never_go_back, put, uses_no_timestamp_twice};
+use datafan_testkit::harness::{Disk, put, uses_no_timestamp_twice};
 
 #[test]
 fn a50_no_timestamp_is_used_twice() {
@@ -52,7 +52,8 @@ fn own_data_is_on_disk_before_anybody_hears_of_it() {
     for seed in SEEDS {
         for others_write in [false, true] {
             let mut world = Mesh::line(3, seed);
-            world.guard(heads_never_go_back());
+            // The first commit of a second also moves the bound of timestamps, synced; the next ones do not.
+            world.put(1, "first", "v");
             world.slow_sync(1, 20 * MILLI);
             if others_write {
                 // So that the member has something to forward while its own commit is not on disk.
@@ -60,10 +61,8 @@ fn own_data_is_on_disk_before_anybody_hears_of_it() {
                 world.run_for(2 * MILLI);
             }
             let ticket = world.ask_commit(1, vec![put("k", "v")]);
-            while !world.is_syncing(1) {
-                world.step();
-            }
             world.run_for(10 * MILLI);
+            assert!(world.is_syncing(1));
             assert!(world.answer(1, ticket).is_none(), "not acknowledged before it is on disk");
             world.crash(1);
             world.run_for(5 * SECOND);

@@ -37,6 +37,24 @@ fn a30_back_after_all_graves_were_dropped() {
 }
 
 #[test]
+fn a30_back_after_everything_was_deleted_and_no_grave_is_left() {
+    for seed in SEEDS {
+        let mut world = Mesh::mesh_with(2, seed, |_, config| config.graves_max = 1);
+        world.link(1, 0);
+        world.commit(0, (0..5).map(|n| put(&format!("k{n}"), "v")).collect());
+        world.run_until("5 items", 20 * SECOND, |world| world.equal_with(5));
+
+        world.stop(1);
+        for n in 0..5 {
+            world.delete(0, &format!("k{n}"));
+        }
+        world.start(1);
+        world.run_until("nothing", 20 * SECOND, |world| world.equal_with(0));
+        assert_eq!((refusals(&world, 0), refusals(&world, 1)), (0, 0));
+    }
+}
+
+#[test]
 fn a34_a_broken_transfer_goes_on_where_it_was() {
     for seed in SEEDS {
         let (mut world, newcomer) = with_a_large_shard(seed);

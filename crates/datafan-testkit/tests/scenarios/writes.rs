@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{CommandError, Write},
+    engine::{Answer, Command, CommandError, Write},
     item::{Key, KeyError},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
     time::SECOND,
@@ -88,7 +88,7 @@ fn several_owned_shards_move_side_by_side() {
         let newcomer = world.add(|_| ());
         let (id, name) = (world.id(newcomer), world.config(newcomer).name.clone());
         world.ask_commit(0, vec![put("k", "1")]);
-        world.ask(0, datafan_core::engine::Command::Admit { id, name });
+        world.ask(0, Command::Admit { id, name });
         world.ask_commit(0, vec![put("k", "2")]);
         world.run_until("both at the end of the line", 10 * SECOND, |world| {
             let knows = world.status(2).members.iter().any(|(member, _)| *member == id);
@@ -103,5 +103,30 @@ fn several_owned_shards_move_side_by_side() {
         world.admit(other);
         assert!(world.heads(0)[&world.authority().id()] > roster, "the roster moves on");
         world.run_until("equal", 10 * SECOND, |world| world.equal());
+    }
+}
+
+#[test]
+fn a_group_over_two_shards_is_answered_whichever_bound_moves() {
+    for pauses in [[0, 0], [700_000, 0], [0, 700_000], [1_500_000, 700_000]] {
+        let mut world = Mesh::line(2, 1);
+        let newcomers = [world.add(|_| ()), world.add(|_| ())];
+        world.run_for(2 * SECOND + pauses[0]);
+        world.put(0, "k", "0");
+        world.run_for(pauses[1]);
+        for (n, newcomer) in newcomers.into_iter().enumerate() {
+            let (id, name) = (world.id(newcomer), world.config(newcomer).name.clone());
+            let own = world.ask_commit(0, vec![put("k", n.to_string() + "a")]);
+            let roster = world.ask(0, Command::Admit { id, name });
+            let again = world.ask_commit(0, vec![put("k", n.to_string() + "b")]);
+            world.run_for(1_000);
+            for ticket in [own, roster, again] {
+                assert!(
+                    matches!(world.answer(0, ticket), Some(Answer::Committed(_))),
+                    "{ticket:?}, {pauses:?}"
+                );
+            }
+        }
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
     }
 }
