@@ -1,0 +1,254 @@
+//! Members as processes: started, asked and ended as a script would do it.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Output, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// How long anything may take; a machine that is busy with other tests is slow.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a command printed and returned.
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    /// The one object that it printed; the command has succeeded.
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{}", self.err);
+        assert_eq!(self.out.matches('\n').count(), 1, "one line: {}", self.out);
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// The objects that it printed, one per line.
+    pub fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.code, 0, "{}", self.err);
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// It has failed with `code` and one line that contains `text`.
+    pub fn fails(&self, code: i32, text: &str) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
+        let lines: Vec<_> = self.err.lines().filter(|line| !line.contains(" INFO ")).collect();
+        assert!(lines.len() == 1 && lines[0].starts_with("error: "), "one clear line: {}", self.err);
+        assert!(lines[0].contains(text), "{text:?} in {}", self.err);
+    }
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// Runs the binary with nothing on its standard input.
+pub fn datafan(args: &[&str]) -> Done {
+    command(args).stdin(Stdio::null()).output().unwrap().into()
+}
+
+/// Runs the binary with `input` on its standard input.
+pub fn datafan_with(args: &[&str], input: &[u8]) -> Done {
+    let piped = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = piped.unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_datafan"));
+    command.args(args).env_remove("DATAFAN_DATA_DIR").env_remove("DATAFAN_LOG").env("NO_COLOR", "1");
+    command
+}
+
+/// A directory for members; gone with all that is in it when dropped.
+pub struct Place(pub TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file and gives its path.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    }
+
+    /// The first member of a new mesh, running.
+    pub fn founder(&self, name: &str) -> Member {
+        let dir = self.path(name);
+        assert_eq!(datafan(&["init", "--name", name, "--data-dir", &text(&dir)]).code, 0);
+        Member::run(&dir, &[])
+    }
+
+    /// A member that `inviter` has invited, running, with `more` arguments.
+    pub fn invited(&self, inviter: &Member, name: &str, more: &[&str]) -> Member {
+        let ticket = inviter.ask(&["invite", name, "--json"]).json();
+        let ticket = self.file(&format!("{name}.ticket"), ticket["ticket"].as_str().unwrap());
+        Member::run(&self.path(name), &[&["--ticket", &ticket], more].concat())
+    }
+}
+
+/// A member that runs. Killed when dropped.
+pub struct Member {
+    pub dir: PathBuf,
+    child: Child,
+    log: Receiver<String>,
+    /// What `--ports-file` got.
+    pub ports: Value,
+}
+
+impl Member {
+    /// Runs the member of `dir` on a free port; done when it is bound.
+    pub fn run(dir: &Path, more: &[&str]) -> Self {
+        Self::run_on("127.0.0.1:0", dir, more)
+    }
+
+    /// As [`Member::run`], on an address.
+    pub fn run_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
+        let ports = dir.with_extension("ports");
+        let _ = fs::remove_file(&ports);
+        let (dir_text, ports_text) = (text(dir), text(&ports));
+        let args = ["run", "--data-dir", &dir_text, "--listen", listen, "--ports-file", &ports_text];
+        let mut child = command(&[&args, more].concat()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = follow(child.stderr.take().unwrap());
+        let mut member = Self { dir: dir.to_owned(), child, log, ports: Value::Null };
+        // It logs this line when all is bound and the file is in place.
+        member.logs("running");
+        member.ports = serde_json::from_slice(&fs::read(&ports).unwrap()).unwrap();
+        member
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> String {
+        self.ports["listen"][0].as_str().unwrap().to_owned()
+    }
+
+    /// Runs a command for this member.
+    pub fn ask(&self, args: &[&str]) -> Done {
+        datafan(&[args, &["--data-dir", &text(&self.dir)]].concat())
+    }
+
+    /// As [`Member::ask`], with `input` on standard input.
+    pub fn ask_with(&self, args: &[&str], input: &[u8]) -> Done {
+        datafan_with(&[args, &["--data-dir", &text(&self.dir)]].concat(), input)
+    }
+
+    /// Its full id.
+    pub fn id(&self) -> String {
+        self.ask(&["id", "--json"]).json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts a text and gives the timestamp.
+    pub fn put(&self, key: &str, value: &str) -> u64 {
+        self.ask(&["put", key, value, "--json"]).json()["timestamp"].as_u64().unwrap()
+    }
+
+    /// Waits until it holds what `owner` wrote at `timestamp`.
+    pub fn waits_for(&self, owner: &str, timestamp: u64) {
+        let timestamp = timestamp.to_string();
+        let done = self.ask(&["wait", "--owner", owner, "--timestamp", &timestamp, "--timeout", "60s"]);
+        assert_eq!(done.code, 0, "{}", done.err);
+    }
+
+    /// Waits until it has links.
+    pub fn waits_links(&self, links: usize) {
+        let done = self.ask(&["wait", "--links", &links.to_string(), "--timeout", "60s"]);
+        assert_eq!(done.code, 0, "{}", done.err);
+    }
+
+    /// The value of a key of an owner.
+    pub fn get(&self, owner: &str, key: &str) -> String {
+        let done = self.ask(&["get", key, "--owner", owner]);
+        assert_eq!(done.code, 0, "{}", done.err);
+        done.out
+    }
+
+    /// Owners and roots: equal at two members exactly if they hold the same.
+    pub fn roots(&self) -> Vec<(String, String)> {
+        let status = self.ask(&["status", "--json"]).json();
+        let root = |shard: &Value| (string(&shard["owner"]), string(&shard["root"]));
+        let mut roots: Vec<_> = status["shards"].as_array().unwrap().iter().map(root).collect();
+        roots.sort();
+        roots
+    }
+
+    /// Waits for a line of its log that contains `text`, and gives it.
+    pub fn logs(&mut self, text: &str) -> String {
+        let mut heard = String::new();
+        loop {
+            let Ok(line) = self.log.recv_timeout(PATIENCE) else {
+                panic!("{text:?} is not in the log: {heard}")
+            };
+            if line.contains(text) {
+                return line;
+            }
+            heard += &line;
+            heard.push('\n');
+        }
+    }
+
+    /// Ends it as `kill` does and gives its exit code.
+    pub fn terminate(mut self) -> i32 {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads a log as it comes, so that its writer never waits.
+fn follow(stderr: ChildStderr) -> Receiver<String> {
+    let (lines, log) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            // Nobody listens any more; reading goes on.
+            let _ = lines.send(line);
+        }
+    });
+    log
+}
+
+pub fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+pub fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+/// The names of an object's fields, in their order.
+pub fn fields(text: &str) -> Vec<String> {
+    let fields: std::collections::BTreeMap<String, Value> = serde_json::from_str(text).unwrap();
+    fields.into_keys().collect()
+}
