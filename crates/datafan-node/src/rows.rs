@@ -96,7 +96,7 @@ impl<R: BufRead> Iterator for Rows<R> {
             let row = match self.read_line() {
                 Ok(false) => return None,
                 Ok(true) if self.line.iter().all(u8::is_ascii_whitespace) => continue,
-                Ok(true) => parse(&self.line),
+                Ok(true) => parse(self.line.trim_ascii_end()),
                 Err(what) => Err(what),
             };
             return Some(row.map_err(|what| RowError { line: self.number, what }));

@@ -118,7 +118,7 @@ impl FromStr for Ticket {
 fn read(content: &[u8]) -> Result<Ticket, TicketError> {
     let mut input = Reader::new(content);
     let mesh = MeshId(input.id()?);
-    let member = Identity::from_secret(&*Zeroizing::new(input.array::<32>()?));
+    let member = Identity::from_secret(&Zeroizing::new(input.array::<32>()?));
     let roster = Timestamp(input.fixed()?);
     let expiry = Some(Timestamp(input.fixed()?)).filter(|expiry| *expiry != Timestamp::ZERO);
     let name = input.name()?;

@@ -57,8 +57,8 @@ fn a_malformed_line_is_named_and_what_was_imported_before_it() {
     for (name, bad, what) in [
         ("cut", "{\"key\":\"c\",\"val", "EOF while parsing a string"),
         ("no-key", "{\"value\":1}", "missing field `key`"),
-        ("system", "{\"key\":\"_sys/x\",\"value\":1}", "the system's"),
-        ("both", "{\"key\":\"c\",\"value\":1,\"value_base64\":\"AA==\"}", "both value and value_base64"),
+        ("system", "{\"key\":\"_sys/x\",\"value\":1}", "key \"_sys/x\" is the system's"),
+        ("both", "{\"key\":\"c\",\"value\":1,\"value_base64\":\"AA==\"}", "has both value and value_base64"),
     ] {
         let rows = format!(
             "{{\"key\":\"{name}/1\",\"value\":1}}\n{{\"key\":\"{name}/2\",\"value\":2}}\n{bad}\n{{\"key\":\"d\"}}\n"

@@ -38,7 +38,7 @@ impl Failure {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
             Self::Said(exit, text) => {
-                eprintln!("error: {}", super::output::one_line(&text));
+                super::output::note(&format!("error: {}", super::output::one_line(&text)));
                 ExitCode::from(exit as u8)
             }
         }

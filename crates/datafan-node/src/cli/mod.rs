@@ -46,7 +46,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             crate::demo::demo(&args, &mut out)
         }
         Command::Run(args) => {
-            logs::install("warn,datafan=info");
+            // The driver says of a link what the connector says: once is enough.
+            logs::install("warn,datafan=info,datafan_conn_quic=warn");
             run::run(&dir?, args)
         }
         command => {

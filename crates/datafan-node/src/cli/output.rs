@@ -58,6 +58,11 @@ impl Output {
     }
 }
 
+/// A line for people beside the data. Nobody may be there to read it.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// A table with a header, its columns as wide as their content.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();

@@ -1,7 +1,7 @@
 //! `status`, `members`, `wait`: what goes on.
 
-use super::{Client, Failure, Output, args, failure::Exit, size, table};
-use datafan_node::http::wire::{MemberLine, Members, StatusAnswer};
+use super::{Client, Failure, Output, args, failure::Exit, output::note, size, table};
+use datafan_node::http::wire::{MemberLine, Members, ShardLine, StatusAnswer};
 
 /// `datafan status`
 pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
@@ -50,7 +50,7 @@ fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
         vec![
             shard.owner_name.clone().unwrap_or_else(|| short(&shard.owner)),
             shard.kind.clone(),
-            (shard.items - shard.system_items.min(shard.items)).to_string(),
+            user_items(shard).to_string(),
             size(shard.bytes),
             shard.state.clone(),
             short(&shard.root),
@@ -58,6 +58,11 @@ fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     });
     let text = table(&["SHARD OF", "KIND", "ITEMS", "BYTES", "STATE", "ROOT"], rows.collect::<Vec<_>>());
     Ok(out.line(&format!("\n{text}"))?)
+}
+
+/// What people count: their own items, or the roster's entries.
+fn user_items(shard: &ShardLine) -> u64 {
+    if shard.kind == "roster" { shard.items } else { shard.items.saturating_sub(shard.system_items) }
 }
 
 /// `datafan members`
@@ -81,7 +86,7 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
     let text = table(&["NAME", "ID", "ROLE", "STATE", "GRANTED"], rows.collect::<Vec<_>>());
     out.line(&text)?;
     if !pending.is_empty() {
-        eprintln!("{} more wait to be admitted: see datafan members --pending", pending.len());
+        note(&format!("{} more wait to be admitted: see datafan members --pending", pending.len()));
     }
     Ok(())
 }

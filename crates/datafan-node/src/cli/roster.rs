@@ -1,6 +1,6 @@
 //! `invite`, `admit`, `revoke`: who belongs.
 
-use super::{Client, Failure, Output, args, failure::Exit, init::ticket_expiry};
+use super::{Client, Failure, Output, args, failure::Exit, init::ticket_expiry, output::note};
 use datafan_core::{
     connector::Address, id::MeshId, identity::Identity, limits::ADDRESSES_MAX, time::Timestamp,
 };
@@ -45,7 +45,7 @@ pub fn invite(mut client: Client, args: args::Invite, out: &mut Output) -> Resul
         return Ok(out.object(&Invited { ticket: &text, id: admitted.id, name: admitted.name })?);
     }
     out.line(&text)?;
-    eprintln!("The ticket is for one machine and holds its key. There: datafan run --ticket FILE");
+    note("The ticket is for one machine and holds its key. There: datafan run --ticket FILE");
     Ok(())
 }
 

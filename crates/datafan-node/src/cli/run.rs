@@ -6,7 +6,7 @@ use datafan_node::{
     http::{Facts, Server, socket},
 };
 use serde::Serialize;
-use std::{fs, io, net::SocketAddr, path::Path, process};
+use std::{fs, io, net::SocketAddr, path::Path, process, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
@@ -16,30 +16,39 @@ use tracing::{error, info};
 
 /// `datafan run`
 pub fn run(dir: &Path, args: args::Run) -> Result<(), Failure> {
+    // A ticket may come from standard input and take its time; until it is there a signal ends us as ever.
+    let beginning = beginning(dir, &args)?;
     let runtime = Runtime::new().map_err(Failure::new)?;
-    runtime.block_on(async {
-        let mut signals = Signals::new().map_err(Failure::new)?;
-        let member = tokio::select! {
-            member = start(dir, args) => member?,
-            // Whatever has been opened so far is closed as after a crash, which is safe.
-            _ = signals.next() => return Ok(()),
-        };
-        let stopped = tokio::select! {
-            reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
-            name = signals.next() => {
-                info!("stopping on {name}; a second signal stops at once");
-                Ok(())
-            }
-        };
-        let closed = tokio::select! {
-            closed = member.stop() => closed,
-            name = signals.next() => {
-                error!("stopped at once on {name}");
-                process::exit(1)
-            }
-        };
-        stopped.and(closed)
-    })
+    let done = runtime.block_on(serve(dir, args, beginning));
+    // A reader that stalls must not hold up the end.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    done
+}
+
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+async fn serve(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(Failure::new)?;
+    let member = tokio::select! {
+        member = start(dir, args, beginning) => member?,
+        // Whatever has been opened so far is closed as after a crash, which is safe.
+        _ = signals.next() => return Ok(()),
+    };
+    let stopped = tokio::select! {
+        reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
+        name = signals.next() => {
+            info!("stopping on {name}; a second signal stops at once");
+            Ok(())
+        }
+    };
+    let closed = tokio::select! {
+        closed = member.stop() => closed,
+        name = signals.next() => {
+            error!("stopped at once on {name}");
+            process::exit(1)
+        }
+    };
+    stopped.and(closed)
 }
 
 struct Running {
@@ -55,8 +64,7 @@ impl Running {
     }
 }
 
-async fn start(dir: &Path, args: args::Run) -> Result<Running, Failure> {
-    let beginning = beginning(dir, &args)?;
+async fn start(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Result<Running, Failure> {
     let tcp = match args.api {
         Some(address) => Some(bind_tcp(address).await?),
         None => None,

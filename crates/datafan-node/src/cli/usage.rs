@@ -13,7 +13,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("{}", one_line(&error.render().to_string()));
+            super::output::note(&one_line(&error.render().to_string()));
             ExitCode::from(2)
         }
     })

@@ -36,7 +36,7 @@ pub fn demo(args: &DemoArgs, out: &mut Output) -> Result<(), Failure> {
     let place = Place::new(args.dir.clone())?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::new)?;
     let members = usize::from(args.members);
-    let (phases, compared) = runtime.block_on(async {
+    let work = async {
         let mut mesh = Line::start(&place.path, members).await?;
         let mut expected = Expected::new(members);
         let progress = progress();
@@ -46,6 +46,13 @@ pub fn demo(args: &DemoArgs, out: &mut Output) -> Result<(), Failure> {
         progress.finish_and_clear();
         mesh.stop().await;
         Ok::<_, Failure>((phases, compared))
+    };
+    let (phases, compared) = runtime.block_on(async {
+        tokio::select! {
+            done = work => done,
+            // The members' directory is removed on the way out.
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")),
+        }
     })?;
     let report = Report { members, phases, equal: compared.is_ok() };
     show(&report, out)?;

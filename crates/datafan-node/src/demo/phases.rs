@@ -88,7 +88,7 @@ async fn rows(
     let mut changes = Changes::new(mesh.len(), piece);
     while let Some((member, write)) = input.next(owners)? {
         changes.add(mesh, expected, member, write).await?;
-        if changes.items % 256 == 0 {
+        if changes.items.is_multiple_of(256) {
             progress.set_message(format!("{name}: {} rows", changes.items));
         }
     }
