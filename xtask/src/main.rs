@@ -1,2 +1,33 @@
-//! Tasks.
-fn main(){}
+//! The workspace's own commands: `cargo xtask ci` and `cargo xtask bench`.
+
+mod bench;
+mod ci;
+mod deps;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The workspace's own checks and benchmarks")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must hold beyond the tests: format, lints, arrows, features, docs, lengths, examples, demo
+    Ci(ci::Arguments),
+    /// Measures what the README's table shows
+    Bench(bench::Arguments),
+    /// One measurement in a process of its own; `bench` calls it
+    #[command(hide = true)]
+    BenchChild(bench::ChildArguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Ci(arguments) => ci::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchChild(arguments) => bench::run_child(&arguments),
+    }
+}

@@ -1,0 +1,78 @@
+//! Members with a disk and a network inside a program of your own: the library `datafan-node`, here with the
+//! features `redb` and `quic` and without HTTP and command line. Two members, as two programs would have them.
+
+use datafan_node::{Beginning, Node, driver::TimedOut};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Reading {
+    celsius: f64,
+    place: String,
+}
+
+/// Runs the example.
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+
+    // The first start makes the directory a member's; later ones find the keys and the data there. Port 0 takes a
+    // free port; without `listen` it is the default one, on all addresses of the machine.
+    let sensor = Node::builder(directory.path().join("sensor"))
+        .first(Beginning::NewMesh { name: "sensor".parse()? })
+        .listen("127.0.0.1:0".parse()?)
+        .start()
+        .await?;
+
+    // The second member knows the mesh's id and one address. It waits at the door until it is admitted.
+    let display = Node::builder(directory.path().join("display"))
+        .first(Beginning::Join { mesh: sensor.mesh(), name: "display".parse()? })
+        .listen("127.0.0.1:0".parse()?)
+        .connect(sensor.bound()[0].to_string(), Some(sensor.id()))
+        .start()
+        .await?;
+    sensor.admit(display.id(), "display".parse()?).await?;
+    soon(&display, display.wait_links(1)).await?;
+
+    // Typed values go through serde. A put is done when it is on this member's disk, ...
+    let reading = Reading { celsius: 21.5, place: "attic".into() };
+    let done = sensor.put_json("reading", &reading).await?;
+    // ... and is readable elsewhere once the head of its owner has come as far as its timestamp.
+    soon(&display, display.wait_for(sensor.id(), done.timestamp)).await?;
+    let seen: Option<Reading> = display.get_json(&sensor.id(), "reading")?;
+    println!("the display shows {seen:?}");
+    assert_eq!(seen, Some(reading));
+
+    // Who wants to know of every change looks, waits, and looks again: no change is missed, however fast they come.
+    let mut changes = display.changes_of(sensor.id());
+    for celsius in [22.0, 22.5, 23.0] {
+        sensor.put_json("reading", &Reading { celsius, place: "attic".into() }).await?;
+    }
+    loop {
+        soon(&display, changes.changed()).await?;
+        let reading: Option<Reading> = display.get_json(&sensor.id(), "reading")?;
+        println!("changed: {reading:?}");
+        if reading.is_some_and(|reading| reading.celsius == 23.0) {
+            break;
+        }
+    }
+
+    // Stopping closes links and store. What was written is there at the next start, without any peer.
+    sensor.stop().await?;
+    display.stop().await?;
+    let display =
+        Node::builder(directory.path().join("display")).listen("127.0.0.1:0".parse()?).start().await?;
+    let kept: Option<Reading> = display.get_json(&sensor.id(), "reading")?;
+    println!("after a restart the display still has {kept:?}");
+    assert_eq!(kept.map(|reading| reading.celsius), Some(23.0));
+    display.stop().await?;
+    Ok(())
+}
+
+/// Waits for what must come, but not for ever.
+async fn soon<T, E: From<TimedOut>>(
+    member: &Node,
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    member.within(Duration::from_secs(20), future).await
+}

@@ -1,0 +1,56 @@
+//! First copy: a new member joins one that holds everything.
+
+use super::{
+    Scale,
+    cpu::Stopwatch,
+    data,
+    mesh::Mesh,
+    report::{Report, median},
+};
+use anyhow::Result;
+use datafan_core::limits::COMMIT_WRITES_MAX;
+use datafan_store_mem::MemStore;
+
+/// Rates, bytes of messages, and how the cost grows.
+///
+/// # Errors
+/// If a run did not come to its end.
+pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
+    let few = copies(scale.items, scale.runs, report)?;
+    let many = copies(scale.items_many, scale.runs.min(3), report)?;
+    report.row("first_copy_cost_of_ten_times_the_items", "times", &[many / few]);
+    Ok(())
+}
+
+/// The median of the seconds that a copy takes.
+fn copies(items: u64, runs: u32, report: &mut Report) -> Result<f64> {
+    report.progress(&format!("first copy of {items} items"));
+    let (mut seconds, mut bytes) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let copied = copy(items)?;
+        seconds.push(copied.0);
+        bytes.push(copied.1 as f64);
+    }
+    let rates: Vec<f64> = seconds.iter().map(|seconds| items as f64 / seconds).collect();
+    let per_item: Vec<f64> = bytes.iter().map(|bytes| bytes / items as f64).collect();
+    let needed = (data::data_bytes(items) + 8 * items) as f64;
+    let overhead: Vec<f64> = bytes.iter().map(|bytes| 100.0 * (bytes / needed - 1.0)).collect();
+    report.row(format!("first_copy_{items}"), "items/s", &rates);
+    report.row(format!("first_copy_{items}_messages"), "bytes/item", &per_item);
+    report.row(format!("first_copy_{items}_over_data_and_timestamps"), "percent", &overhead);
+    Ok(median(&seconds))
+}
+
+/// Seconds that both engines take in one thread, and bytes of messages in both directions.
+fn copy(items: u64) -> Result<(f64, u64)> {
+    let mut mesh = Mesh::new();
+    mesh.add(data::config(0)?, MemStore::new())?;
+    mesh.add(data::config(1)?, MemStore::new())?;
+    for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
+        mesh.commit(0, commit)?;
+    }
+    let watch = Stopwatch::start();
+    mesh.link(0, 1);
+    mesh.until("the new member holds all", |mesh| mesh.holds(1, 0))?;
+    Ok((watch.worked().as_secs_f64(), mesh.bytes(0, 1) + mesh.bytes(1, 0)))
+}

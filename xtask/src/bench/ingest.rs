@@ -1,0 +1,90 @@
+//! Verified ingest: an owner commits, a relay passes it on, a receiver that trusts neither holds it.
+
+use super::{
+    Scale, bare,
+    cpu::Stopwatch,
+    data,
+    mesh::Mesh,
+    report::{Report, median},
+};
+use anyhow::Result;
+use datafan_core::store::Store;
+use datafan_store_mem::MemStore;
+use datafan_store_redb::{Options, RedbStore};
+use std::time::Duration;
+
+/// Rates in memory and on redb, and the latter beside bare tables.
+///
+/// # Errors
+/// If a run did not come to its end.
+pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
+    let items = scale.items;
+    let memory = runs(scale, |_| ingest(items, MemStore::new()))?;
+    report.row("ingest_memory", "items/s", &rates(items, &memory, |taken| taken.worked));
+    report.progress("ingest, ten times as many items");
+    let many =
+        runs(&Scale { runs: scale.runs.min(3), ..*scale }, |_| ingest(scale.items_many, MemStore::new()))?;
+    let seconds =
+        |all: &[Taken]| median(&all.iter().map(|taken| taken.worked.as_secs_f64()).collect::<Vec<_>>());
+    report.row("ingest_cost_of_ten_times_the_items", "times", &[seconds(&many) / seconds(&memory)]);
+    report.progress("ingest on redb");
+    let redb = runs(scale, |directory| {
+        let store = RedbStore::open(directory.path().join("store.redb"), Options::default())?;
+        ingest(items, store)
+    })?;
+    report.row("ingest_redb", "items/s", &rates(items, &redb, |taken| taken.all));
+    report.row("ingest_redb_receiver", "items/s", &rates(items, &redb, |taken| taken.receiver));
+    let bare = runs(scale, |directory| bare::insert(items, directory.path()))?;
+    report.row("bare_redb", "items/s", &bare.iter().map(|time| rate(items, *time)).collect::<Vec<_>>());
+    // Run by run, because a shared machine changes its speed.
+    let over = |part: fn(&Taken) -> Duration| {
+        let pairs = redb.iter().zip(&bare);
+        pairs.map(|(taken, bare)| part(taken).as_secs_f64() / bare.as_secs_f64()).collect::<Vec<_>>()
+    };
+    report.row("ingest_redb_over_bare_redb", "times", &over(|taken| taken.all));
+    report.row("ingest_redb_receiver_over_bare_redb", "times", &over(|taken| taken.receiver));
+    Ok(())
+}
+
+/// What one run took, from the first commit until the receiver held the last one on its disk.
+struct Taken {
+    /// All three engines in one thread, on the wall.
+    all: Duration,
+    /// Of that, on the processor.
+    worked: Duration,
+    /// On the wall, in the receiver's engine and store.
+    receiver: Duration,
+}
+
+fn ingest<S: Store>(items: u64, receiver: S) -> Result<Taken> {
+    let mut mesh = Mesh::new();
+    mesh.add(data::config(0)?, MemStore::new())?;
+    mesh.add(data::config(1)?, MemStore::new())?;
+    mesh.add(data::config(2)?, receiver)?;
+    mesh.link(0, 1);
+    mesh.link(1, 2);
+    mesh.until("all know the roster", |mesh| {
+        mesh.n_ready(0) == 1 && mesh.n_ready(1) == 2 && mesh.n_ready(2) == 1
+    })?;
+    let commits: Vec<_> = data::commits(items, data::COMMIT_WRITES).collect();
+    let (before, watch) = (mesh.busy(2), Stopwatch::start());
+    for commit in commits {
+        mesh.commit(0, commit)?;
+        mesh.settle()?;
+    }
+    mesh.until("the receiver holds all", |mesh| mesh.holds(2, 0))?;
+    mesh.sync(2)?;
+    Ok(Taken { all: watch.elapsed(), worked: watch.worked(), receiver: mesh.busy(2) - before })
+}
+
+fn runs<T>(scale: &Scale, mut run: impl FnMut(&tempfile::TempDir) -> Result<T>) -> Result<Vec<T>> {
+    (0..scale.runs).map(|_| run(&tempfile::tempdir()?)).collect()
+}
+
+fn rates(items: u64, all: &[Taken], part: fn(&Taken) -> Duration) -> Vec<f64> {
+    all.iter().map(|taken| rate(items, part(taken))).collect()
+}
+
+fn rate(items: u64, time: Duration) -> f64 {
+    items as f64 / time.as_secs_f64()
+}

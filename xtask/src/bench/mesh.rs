@@ -1,0 +1,311 @@
+//! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the engines.
+
+use super::data;
+use anyhow::{Result, bail, ensure};
+use datafan_core::{
+    connector::Direction,
+    engine::{Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket, Write},
+    id::MemberId,
+    identity::Strict,
+    store::Store,
+    time::{Now, Time, Timestamp},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// Members of one mesh. Member 0 founds it.
+pub struct Mesh {
+    members: Vec<Member>,
+    numbers: BTreeMap<MemberId, usize>,
+    /// Members with something in their inbox, in the order in which it came.
+    ready: VecDeque<usize>,
+    /// Bytes of messages from one to another.
+    traffic: BTreeMap<(usize, usize), u64>,
+    clock: Clock,
+}
+
+struct Member {
+    id: MemberId,
+    engine: Box<dyn Running>,
+    inbox: Vec<Input>,
+    outbox: Outbox,
+    answers: VecDeque<Answer>,
+    heads: BTreeMap<MemberId, Timestamp>,
+    n_ready: usize,
+    /// Time spent in the engine and its store.
+    busy: Duration,
+}
+
+/// What the engines' clocks show.
+enum Clock {
+    /// What the machine's show.
+    Real(Instant),
+    /// What is told.
+    Virtual(Now),
+}
+
+/// An engine, whatever its store.
+trait Running {
+    fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<()>;
+    fn sync(&mut self, out: &mut Outbox) -> Result<()>;
+    fn next_wake(&self) -> Time;
+    fn n_rounds(&self) -> u64;
+}
+
+impl<S: Store> Running for Engine<S> {
+    fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<()> {
+        Ok(Engine::handle(self, now, inputs, out)?)
+    }
+
+    fn sync(&mut self, out: &mut Outbox) -> Result<()> {
+        Ok(Engine::sync(self, out)?)
+    }
+
+    fn next_wake(&self) -> Time {
+        Engine::next_wake(self)
+    }
+
+    fn n_rounds(&self) -> u64 {
+        self.stats().rounds
+    }
+}
+
+/// In place of an engine that is no longer there.
+struct Gone;
+
+impl Running for Gone {
+    fn handle(&mut self, _: Now, _: Vec<Input>, _: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self, _: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn next_wake(&self) -> Time {
+        Time::NEVER
+    }
+
+    fn n_rounds(&self) -> u64 {
+        0
+    }
+}
+
+impl Mesh {
+    /// Without members, on the machine's clocks.
+    pub fn new() -> Self {
+        Self::on(Clock::Real(Instant::now()))
+    }
+
+    /// Without members, on clocks that only [`Mesh::pass`] moves.
+    pub fn on_virtual_time() -> Self {
+        Self::on(Clock::Virtual(Now { time: Time(1), wall: Timestamp(data::wall_micros()) }))
+    }
+
+    fn on(clock: Clock) -> Self {
+        let (members, numbers, ready) = (Vec::new(), BTreeMap::new(), VecDeque::new());
+        Self { members, numbers, ready, traffic: BTreeMap::new(), clock }
+    }
+
+    /// Starts another member, and admits it to the mesh.
+    pub fn add<S: Store>(&mut self, config: Config, store: S) -> Result<usize> {
+        let (id, name, number) = (config.member.id(), config.name.clone(), self.members.len());
+        let engine =
+            Box::new(Engine::open(config, number as u64, Box::new(Strict), store, self.clock.now())?);
+        let (inbox, outbox) = (Vec::new(), Outbox::new());
+        let (answers, heads, n_ready) = (VecDeque::new(), BTreeMap::new(), 0);
+        self.members.push(Member {
+            id,
+            engine,
+            inbox,
+            outbox,
+            answers,
+            heads,
+            n_ready,
+            busy: Duration::ZERO,
+        });
+        self.numbers.insert(id, number);
+        self.command(0, Command::Admit { id, name })?;
+        Ok(number)
+    }
+
+    /// Joins two members by a link; what they have to say to each other is said by [`Mesh::until`].
+    pub fn link(&mut self, one: usize, other: usize) {
+        for (to, peer, direction) in [(one, other, Direction::Out), (other, one, Direction::In)] {
+            self.give(to, Input::LinkUp { peer: self.members[peer].id, address: None, direction });
+        }
+    }
+
+    /// A member that is linked to `peer` only goes away for good.
+    pub fn retire(&mut self, member: usize, peer: usize) {
+        self.members[member].engine = Box::new(Gone);
+        self.give(peer, Input::LinkDown { peer: self.members[member].id, reason: "retired".into() });
+    }
+
+    /// A member commits; returns when it is on its disk.
+    pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Result<()> {
+        self.command(member, Command::Commit(writes))
+    }
+
+    fn command(&mut self, member: usize, command: Command) -> Result<()> {
+        self.give(member, Input::Command { ticket: Ticket(0), command });
+        self.until("a command is answered", |mesh| !mesh.members[member].answers.is_empty())?;
+        match self.members[member].answers.pop_front() {
+            Some(Answer::Committed(_)) => Ok(()),
+            Some(Answer::Refused(error)) => Err(error.into()),
+            None => bail!("it was just there"),
+        }
+    }
+
+    /// Brings messages until `done`, and wakes engines when they ask for it.
+    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !done(self) {
+            ensure!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            if !self.step()? {
+                self.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings messages until there are none.
+    pub fn settle(&mut self) -> Result<()> {
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// Lets virtual time pass, with all that happens meanwhile.
+    pub fn pass(&mut self, micros: u64) -> Result<()> {
+        let end = self.clock.now().time.after(micros);
+        while {
+            self.settle()?;
+            self.next_wake() <= end
+        } {
+            self.wake();
+        }
+        self.clock.set(end);
+        Ok(())
+    }
+
+    /// Whether `member` holds what `owner` last committed.
+    pub fn holds(&self, member: usize, owner: usize) -> bool {
+        self.equal(member, owner, owner)
+    }
+
+    /// Whether two members hold the same of `owner`, who has committed something.
+    pub fn equal(&self, one: usize, other: usize, owner: usize) -> bool {
+        let head = |at: usize| self.members[at].heads.get(&self.members[owner].id);
+        head(one).is_some() && head(one) == head(other)
+    }
+
+    /// Links of a member that are up.
+    pub fn n_ready(&self, member: usize) -> usize {
+        self.members[member].n_ready
+    }
+
+    /// Brings to a member's disk what it has.
+    pub fn sync(&mut self, member: usize) -> Result<()> {
+        let member = &mut self.members[member];
+        let began = Instant::now();
+        member.engine.sync(&mut member.outbox)?;
+        member.busy += began.elapsed();
+        Ok(())
+    }
+
+    /// Time that a member spent in its engine and store.
+    pub fn busy(&self, member: usize) -> Duration {
+        self.members[member].busy
+    }
+
+    /// Bytes of messages from one to the other so far.
+    pub fn bytes(&self, from: usize, to: usize) -> u64 {
+        self.traffic.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// Rounds that a member has begun.
+    pub fn n_rounds(&self, member: usize) -> u64 {
+        self.members[member].engine.n_rounds()
+    }
+
+    fn give(&mut self, member: usize, input: Input) {
+        if self.members[member].inbox.is_empty() {
+            self.ready.push_back(member);
+        }
+        self.members[member].inbox.push(input);
+    }
+
+    fn next_wake(&self) -> Time {
+        self.members.iter().map(|member| member.engine.next_wake()).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Wakes the engines whose time has come; virtual time goes on to where it has for one.
+    fn wake(&mut self) {
+        self.clock.set(self.next_wake());
+        let now = self.clock.now().time;
+        let due = |(_, member): &(usize, &Member)| member.engine.next_wake() <= now;
+        let due: Vec<usize> = self.members.iter().enumerate().filter(due).map(|(number, _)| number).collect();
+        due.into_iter().for_each(|number| self.give(number, Input::Wake));
+    }
+
+    /// One member takes in what waits for it; false if nothing waits for anybody.
+    fn step(&mut self) -> Result<bool> {
+        let Some(number) = self.ready.pop_front() else { return Ok(false) };
+        let now = self.clock.now();
+        let member = &mut self.members[number];
+        let inputs = std::mem::take(&mut member.inbox);
+        let began = Instant::now();
+        member.outbox.wants_sync = false;
+        member.engine.handle(now, inputs, &mut member.outbox)?;
+        if member.outbox.wants_sync {
+            member.engine.sync(&mut member.outbox)?;
+        }
+        member.busy += began.elapsed();
+        for effect in std::mem::take(&mut member.outbox.now) {
+            self.carry_out(number, effect)?;
+        }
+        Ok(true)
+    }
+
+    fn carry_out(&mut self, from: usize, effect: Effect) -> Result<()> {
+        let member = &mut self.members[from];
+        match effect {
+            Effect::Send { to, frame } => {
+                let (id, to) = (member.id, self.numbers[&to]);
+                *self.traffic.entry((from, to)).or_default() += frame.bytes.len() as u64;
+                self.give(to, Input::Message { from: id, bytes: frame.bytes });
+            }
+            Effect::Answer { answer, .. } => member.answers.push_back(answer),
+            Effect::Applied { owner, timestamp } => drop(member.heads.insert(owner, timestamp)),
+            Effect::Ready { .. } => member.n_ready += 1,
+            Effect::Dial { .. } => {}
+            Effect::Close { reason, .. } => bail!("a link was closed: {reason}"),
+            Effect::Alarm(alarm) => bail!("an alarm: {alarm:?}"),
+        }
+        Ok(())
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Now {
+        match self {
+            Self::Real(began) => {
+                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                Now { time: Time(micros), wall: Timestamp(data::wall_micros()) }
+            }
+            Self::Virtual(now) => *now,
+        }
+    }
+
+    fn set(&mut self, time: Time) {
+        if let Self::Virtual(now) = self {
+            now.wall = Timestamp(now.wall.0 + time.0.saturating_sub(now.time.0));
+            now.time = time.max(now.time);
+        }
+    }
+}
+
+/// Longer than anything here takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(600);

@@ -1,0 +1,95 @@
+//! Ratchets: how long files and functions may be. The allowances only ever shrink.
+
+use super::process::output;
+use anyhow::{Context, Result, ensure};
+use std::{fs, path::Path};
+
+/// Most lines of a file.
+const FILE_LINES_MAX: usize = 500;
+/// Most lines of a function, from `fn` to its closing brace.
+const FUNCTION_LINES_MAX: usize = 70;
+/// How many functions are longer today. Lower it when one is split; never raise it.
+const LONG_FUNCTIONS: usize = 0;
+
+/// Looks at every Rust file that git knows.
+///
+/// # Errors
+/// Names what is too long.
+pub fn check(root: &Path) -> Result<()> {
+    let (mut files, mut functions) = (Vec::new(), Vec::new());
+    for name in output("git", "ls-files -- *.rs")?.lines() {
+        // A file that was removed and not yet committed is no longer of interest.
+        let Ok(text) = fs::read_to_string(root.join(name)) else { continue };
+        let n_lines = text.lines().count();
+        if n_lines > FILE_LINES_MAX {
+            files.push(format!("{name}: {n_lines} lines, limit {FILE_LINES_MAX}"));
+        }
+        let long = long_functions(&text).with_context(|| name.to_owned())?;
+        functions.extend(long.into_iter().map(|(line, n_lines)| format!("{name}:{line}: {n_lines} lines")));
+    }
+    ensure!(files.is_empty(), "{}", files.join("\n"));
+    let n_long = functions.len();
+    ensure!(
+        n_long <= LONG_FUNCTIONS,
+        "{}\n{n_long} functions are longer than {FUNCTION_LINES_MAX} lines, {LONG_FUNCTIONS} are allowed",
+        functions.join("\n")
+    );
+    ensure!(
+        n_long == LONG_FUNCTIONS,
+        "only {n_long} functions are too long any more: set LONG_FUNCTIONS in xtask/src/ci/lengths.rs to that"
+    );
+    Ok(())
+}
+
+/// The lines where functions begin that are too long, and their lengths. Relies on the form that rustfmt gives: a
+/// function ends at the first line that is indented as its `fn` and begins with `}`, or as a declaration with `;`.
+fn long_functions(text: &str) -> Result<Vec<(usize, usize)>> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut long = Vec::new();
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| begins_function(line)) {
+        if line.ends_with('}') || line.ends_with(';') {
+            continue;
+        }
+        let indent = indent(line);
+        let ends = |line: &&str| {
+            self::indent(line) == indent && (line.trim_start().starts_with('}') || line.ends_with(';'))
+        };
+        let rest = lines[index + 1..].iter().position(ends);
+        let n_lines = rest.with_context(|| format!("line {}: the function has no end", index + 1))? + 2;
+        if n_lines > FUNCTION_LINES_MAX {
+            long.push((index + 1, n_lines));
+        }
+    }
+    Ok(long)
+}
+
+fn begins_function(line: &str) -> bool {
+    let mut words = line.split_whitespace().skip_while(|word| {
+        matches!(*word, "const" | "async" | "unsafe" | "extern" | "default") || word.starts_with("pub")
+    });
+    words.next() == Some("fn")
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_functions_over_the_limit_are_named() {
+        let function = |n_lines: usize| {
+            format!("    pub(super) fn f() {{\n{}    }}\n", "        x();\n".repeat(n_lines - 2))
+        };
+        let text = format!("impl X {{\n    fn short(&self);\n{}{}}}\n", function(70), function(71));
+        assert_eq!(long_functions(&text).unwrap(), [(73, 71)]);
+    }
+
+    #[test]
+    fn a_signature_of_many_lines_counts() {
+        let text = format!("fn f(\n    a: u8,\n) -> u8 {{\n{}}}\n", "    x();\n".repeat(67));
+        assert_eq!(long_functions(&text).unwrap(), [(1, 71)]);
+    }
+}

@@ -1,0 +1,137 @@
+//! `cargo xtask ci`: everything that must hold beyond the tests, one line per check.
+
+mod lengths;
+mod process;
+mod words;
+
+use crate::deps;
+use anyhow::{Result, bail, ensure};
+use process::{cargo, cargo_with, output};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// Which checks to make.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only checks with NAME in their name
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+}
+
+struct Check {
+    name: &'static str,
+    /// What to do when it fails.
+    remedy: &'static str,
+    run: fn(&Path) -> Result<()>,
+}
+
+/// Quick ones first; then such that what one has built serves the next.
+const CHECKS: &[Check] = &[
+    Check { name: "format", remedy: "run `cargo fmt --all`", run: |_| cargo("fmt --all --check") },
+    Check {
+        name: "lengths",
+        remedy: "split it: a file has one idea, a function fits a screen",
+        run: lengths::check,
+    },
+    Check {
+        name: "words",
+        remedy: "the repository speaks of itself alone: say it without the name of a machine or a registry",
+        run: words::check,
+    },
+    Check {
+        name: "arrows",
+        remedy: "arrows point at core, never sideways; see docs/architecture.md",
+        run: |_| deps::check(&output("cargo", "metadata --format-version 1 --no-deps")?),
+    },
+    Check {
+        name: "no_std core",
+        remedy: "turn the feature off in crates/datafan-core/Cargo.toml",
+        run: no_std_core,
+    },
+    Check {
+        name: "clippy",
+        remedy: "run `cargo clippy --workspace --all-targets` and follow it",
+        run: |_| cargo("clippy --workspace --all-targets -- -D warnings"),
+    },
+    Check {
+        name: "embedding",
+        remedy: "datafan-node must build without `http` and `cli`: mind the features of what was added",
+        run: |_| cargo("check -p datafan-node --no-default-features --features redb,quic"),
+    },
+    Check {
+        name: "docs",
+        remedy: "run `RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps` and follow it",
+        run: |_| cargo_with("doc --workspace --no-deps", "RUSTDOCFLAGS", "-D warnings"),
+    },
+    Check { name: "examples", remedy: "run `cargo test -p datafan-examples`", run: examples },
+    Check {
+        name: "demo",
+        remedy: "run `cargo run -p datafan-node -- demo`",
+        run: |_| cargo("run -p datafan-node --bin datafan -- --json demo --members 3"),
+    },
+];
+
+/// Makes the checks, all of them even if some fail.
+///
+/// # Errors
+/// If any check failed.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let root = root()?;
+    let wanted = |check: &&Check| arguments.only.as_deref().is_none_or(|only| check.name.contains(only));
+    let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
+    ensure!(!checks.is_empty(), "there is no such check: {}", names());
+    let failed: Vec<&str> =
+        checks.into_iter().filter(|check| !passes(check, &root)).map(|check| check.name).collect();
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+fn passes(check: &Check, root: &Path) -> bool {
+    let began = Instant::now();
+    let result = (check.run)(root);
+    let seconds = began.elapsed().as_secs_f64();
+    match result {
+        Ok(()) => println!("ok      {:<12} {seconds:7.1} s", check.name),
+        Err(error) => {
+            eprintln!("{error:#}");
+            println!("FAILED  {:<12} {seconds:7.1} s  {}", check.name, check.remedy);
+            return false;
+        }
+    }
+    true
+}
+
+fn names() -> String {
+    CHECKS.iter().map(|check| check.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The workspace's directory, which the commands run in.
+fn root() -> Result<PathBuf> {
+    let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else {
+        bail!("xtask lies in the workspace")
+    };
+    std::env::set_current_dir(root)?;
+    Ok(root.into())
+}
+
+fn no_std_core(_: &Path) -> Result<()> {
+    let tree = output("cargo", "tree -p datafan-core -e normal,features")?;
+    let found: Vec<&str> = tree.lines().filter(|line| line.contains("feature \"std\"")).collect();
+    ensure!(found.is_empty(), "datafan-core needs the standard library:\n{}", found.join("\n"));
+    Ok(())
+}
+
+fn examples(root: &Path) -> Result<()> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root.join("examples"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        }
+    }
+    ensure!(!names.is_empty(), "there are no examples");
+    names.sort();
+    names.iter().try_for_each(|name| cargo(&format!("run -p datafan-examples --example {name}")))
+}

@@ -1,0 +1,54 @@
+//! Running commands: silent when they succeed, all they said when they fail.
+
+use anyhow::{Context, Result, bail};
+use std::process::{Command, Output};
+
+/// Runs cargo with `arguments`, which are separated by blanks.
+///
+/// # Errors
+/// If it fails, with what it said.
+pub fn cargo(arguments: &str) -> Result<()> {
+    outcome(&mut command("cargo", arguments)).map(drop)
+}
+
+/// As [`cargo`], with a variable of the environment.
+///
+/// # Errors
+/// As of [`cargo`].
+pub fn cargo_with(arguments: &str, variable: &str, value: &str) -> Result<()> {
+    outcome(command("cargo", arguments).env(variable, value)).map(drop)
+}
+
+/// What `program` prints.
+///
+/// # Errors
+/// If it fails, with what it said.
+pub fn output(program: &str, arguments: &str) -> Result<String> {
+    let output = outcome(&mut command(program, arguments))?;
+    String::from_utf8(output.stdout).with_context(|| format!("`{program} {arguments}` printed no UTF-8"))
+}
+
+fn command(program: &str, arguments: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments.split_whitespace());
+    // What cargo told us of ourselves would make some build scripts run again.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn outcome(command: &mut Command) -> Result<Output> {
+    let output = command.output().with_context(|| format!("starting {command:?}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    bail!("{said}{command:?} ended with {}", output.status)
+}
