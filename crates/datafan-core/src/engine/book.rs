@@ -28,8 +28,8 @@ pub(super) struct Entry {
     pub(super) member: Option<MemberId>,
     /// Given by the user: dialled whether or not there are links enough for a start.
     pub(super) seed: bool,
-    /// A dial is under way.
-    pub(super) dialling: bool,
+    /// A dial is under way, until its outcome or this time.
+    pub(super) dialling: Option<Time>,
     /// Not dialled before.
     pub(super) next: Time,
     /// Dials in a row that came to nothing.
@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) error: Option<String>,
 }
 
+/// How long a dial may take.
+const DIAL_MICROS: u64 = 20 * SECOND;
 /// The first wait after a failed dial; it doubles up to [`DIAL_MICROS_MAX`].
 const DIAL_MICROS_MIN: u64 = 250 * MILLI;
 const DIAL_MICROS_MAX: u64 = 30 * SECOND;
@@ -55,7 +57,10 @@ impl Book {
     /// Replaces the addresses that `member` publishes; seeds stay.
     pub(super) fn learn(&mut self, member: &MemberId, addresses: &[Address]) {
         let stale = |address: &Address, entry: &Entry| {
-            entry.member == Some(*member) && !entry.seed && !entry.dialling && !addresses.contains(address)
+            entry.member == Some(*member)
+                && !entry.seed
+                && entry.dialling.is_none()
+                && !addresses.contains(address)
         };
         let before = self.entries.len();
         self.entries.retain(|address, entry| !stale(address, entry));
@@ -89,7 +94,7 @@ impl Book {
             entry.member = Some(*member);
         }
         for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
-            entry.dialling = false;
+            entry.dialling = None;
             entry.error = None;
         }
     }
@@ -117,9 +122,18 @@ impl Book {
     }
 
     /// Notes that `address` is being dialled.
-    pub(super) fn on_dial(&mut self, address: &Address) {
+    pub(super) fn on_dial(&mut self, address: &Address, now: Time) {
         if let Some(entry) = self.entries.get_mut(address) {
-            entry.dialling = true;
+            entry.dialling = Some(now.after(DIAL_MICROS));
+        }
+    }
+
+    /// Gives up dials that came to nothing at all: a connector may keep silent about a peer that is linked already.
+    pub(super) fn expire(&mut self, now: Time, rng: &mut Rng) {
+        for entry in
+            self.entries.values_mut().filter(|entry| entry.dialling.is_some_and(|until| until <= now))
+        {
+            entry.fail("the dial had no outcome".into(), now, rng);
         }
     }
 
@@ -155,12 +169,12 @@ impl Book {
 
 impl Entry {
     fn new(member: Option<MemberId>) -> Self {
-        Self { member, seed: false, dialling: false, next: Time::default(), failures: 0, error: None }
+        Self { member, seed: false, dialling: None, next: Time::default(), failures: 0, error: None }
     }
 
     fn fail(&mut self, error: String, now: Time, rng: &mut Rng) {
         let wait = (DIAL_MICROS_MIN << self.failures.min(7)).min(DIAL_MICROS_MAX);
-        self.dialling = false;
+        self.dialling = None;
         self.next = now.after(rng.jitter(wait));
         self.failures = self.failures.saturating_add(1);
         self.error = Some(error);

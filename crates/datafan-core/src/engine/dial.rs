@@ -14,17 +14,18 @@ impl<S: Store> Engine<S> {
 
     /// Dials what is due: the user's addresses for a start, then those of members until there are links enough.
     pub(super) fn dial(&mut self, out: &mut Outbox) {
+        self.book.expire(self.now.time, &mut self.rng);
         let due: Vec<(Address, Option<MemberId>)> =
             self.due().into_iter().take(self.dials_wanted()).collect();
         for (address, expected) in due {
-            self.book.on_dial(&address);
+            self.book.on_dial(&address, self.now.time);
             out.now.push(Effect::Dial { address, expected });
         }
     }
 
     /// How many dials may begin now.
     fn dials_wanted(&self) -> usize {
-        let under_way = self.book.iter().filter(|(_, entry)| entry.dialling).count();
+        let under_way = self.book.iter().filter(|(_, entry)| entry.dialling.is_some()).count();
         if self.config.links_min == 0 {
             return DIALS_MAX.saturating_sub(under_way);
         }
@@ -44,7 +45,7 @@ impl<S: Store> Engine<S> {
             let linked =
                 entry.member.is_some_and(|member| self.links.contains_key(&member) || member == self.me);
             let wanted = entry.seed || discovers;
-            if linked || entry.dialling || !wanted || entry.next > self.now.time {
+            if linked || entry.dialling.is_some() || !wanted || entry.next > self.now.time {
                 continue;
             }
             let busy =
@@ -63,19 +64,20 @@ impl<S: Store> Engine<S> {
 
     /// When the next address becomes due.
     pub(super) fn next_dial(&self) -> Time {
+        let outcome = self.book.iter().filter_map(|(_, entry)| entry.dialling).min().unwrap_or(Time::NEVER);
         if self.dials_wanted() == 0 {
-            return Time::NEVER;
+            return outcome;
         }
         let discovers = self.config.links_min > 0;
         self.book
             .iter()
-            .filter(|(_, entry)| !entry.dialling && (entry.seed || discovers))
+            .filter(|(_, entry)| entry.dialling.is_none() && (entry.seed || discovers))
             .filter(|(_, entry)| {
                 entry.member.is_none_or(|member| !self.links.contains_key(&member) && member != self.me)
             })
             .map(|(_, entry)| entry.next)
             .min()
-            .unwrap_or(Time::NEVER)
+            .map_or(outcome, |next| next.min(outcome))
     }
 }
 

@@ -148,7 +148,9 @@ impl<S: Store> Engine<S> {
         self.serve(out)?;
         self.dial(out);
         let overdue = self.lazy_since.is_some_and(|since| since.after(self.config.sync_micros) <= now.time);
-        out.wants_sync |= self.own_unsynced || overdue || self.lazy_bytes > LAZY_BYTES_MAX;
+        // A commit that moved a bound is on disk already; what an earlier one left still waits to be released.
+        out.wants_sync |=
+            !out.after_sync.is_empty() || self.own_unsynced || overdue || self.lazy_bytes > LAZY_BYTES_MAX;
         Ok(())
     }
 

@@ -29,7 +29,12 @@ impl<S: Store> Engine<S> {
             links: self.link_statuses(),
             shards: self.owners.iter().filter_map(|(id, owner)| self.shard_status(id, owner)).collect(),
             members: self.roster.iter().map(|(id, grant)| (*id, grant.clone())).collect(),
-            pending: self.pending.iter().cloned().collect(),
+            pending: self
+                .pending
+                .iter()
+                .filter(|pending| !self.roster.is_active(&pending.id))
+                .cloned()
+                .collect(),
             refusals: self.stats.refusals.clone(),
         }
     }
@@ -56,7 +61,7 @@ impl<S: Store> Engine<S> {
             state: if link.is_up() { LinkState::Up } else { LinkState::Greeting },
             error: None,
         });
-        let tried = self.book.iter().filter(|(_, entry)| entry.dialling || entry.error.is_some());
+        let tried = self.book.iter().filter(|(_, entry)| entry.dialling.is_some() || entry.error.is_some());
         let dials = tried.filter(|(_, entry)| entry.member.is_none_or(|id| !self.links.contains_key(&id)));
         links
             .chain(dials.map(|(address, entry)| LinkStatus {

@@ -15,7 +15,7 @@ use crate::{
     time::Timestamp,
     trie::{Branch, Node, Nodes, at_slot, sum_after},
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 
 /// Bytes of answers per link and call; the rest follows in the next one.
 const SERVE_BYTES_MAX: usize = 8 << 20;
@@ -134,7 +134,10 @@ impl<S: Store> Engine<S> {
         }
         let page = Page { rows: count as usize + 1, bytes: usize::MAX };
         let items = self.snapshot.log(shard, first..=head.timestamp, page)?;
-        assert_eq!(items.len() as u64, count, "the log holds what the trie counts");
+        if items.len() as u64 != count {
+            let what = format!("shard {} has {} rows where its trie counts {count}", shard.0, items.len());
+            return Err(StoreError::Damaged { what });
+        }
         let items: Vec<&crate::item::Item> = items.iter().map(|item| &**item).collect();
         Ok(Some(encode_delta(since, &items, &graves)))
     }
