@@ -68,6 +68,22 @@ fn a38_a_damaged_store() {
 }
 
 #[test]
+fn a38_a_newer_store() {
+    let place = Place::new();
+    let member = place.founder("a");
+    let dir = member.dir.clone();
+    assert_eq!(member.terminate(), 0);
+    // docs/disk-format.md: in the table meta, number 0 is the format, big-endian.
+    let meta = redb::TableDefinition::<u8, &[u8]>::new("meta");
+    let store = redb::Database::open(dir.join("store.redb")).unwrap();
+    let write = store.begin_write().unwrap();
+    write.open_table(meta).unwrap().insert(0, &99_u32.to_be_bytes()[..]).unwrap();
+    write.commit().unwrap();
+    drop(store);
+    run(&text(&dir), &[]).fails(1, "format 99, this build knows format 1");
+}
+
+#[test]
 fn a38_a_newer_members_file() {
     let place = Place::new();
     let dir = place.path("a");

@@ -42,3 +42,19 @@ fn unknown(text: &str) -> Refusal {
         "no member or owner {text:?} is known: expected a name, an id, or 4 or more of its first characters"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::wire::RefusalKind;
+
+    #[test]
+    fn nobody_is_not_found_and_two_are_ambiguous() {
+        let (one, two) = (MemberId([1; 32]), MemberId([2; 32]));
+        assert_eq!(only("aaaa", vec![one]), Ok(one));
+        assert_eq!(only("aaaa", vec![]).unwrap_err().kind, RefusalKind::NotFound);
+        let ambiguous = only("aaaa", vec![one, two]).unwrap_err();
+        assert_eq!(ambiguous.kind, RefusalKind::Usage);
+        assert!(ambiguous.error.contains(&one.to_string()) && ambiguous.error.contains(&two.to_string()));
+    }
+}
