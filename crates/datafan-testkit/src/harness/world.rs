@@ -93,11 +93,6 @@ impl<D: Disk> World<D> {
         self.members[member].config.member.id()
     }
 
-    /// All members' ids.
-    pub fn ids(&self) -> Vec<MemberId> {
-        (0..self.members.len()).map(|member| self.id(member)).collect()
-    }
-
     /// The owner of the roster.
     pub fn authority(&self) -> &Identity {
         &self.authority

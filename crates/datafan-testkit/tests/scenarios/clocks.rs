@@ -51,8 +51,7 @@ fn a24_restart_with_an_older_clock() {
 fn a27_two_writes_within_one_tick() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
-        let ids = world.ids();
-        world.guard(uses_no_timestamp_twice(ids));
+        world.guard(uses_no_timestamp_twice());
 
         let first = world.put(0, "k", "1");
         let second = world.put(0, "k", "2");

@@ -11,8 +11,7 @@ use datafan_testkit::harness::{Disk, put, uses_no_timestamp_twice};
 fn a50_no_timestamp_is_used_twice() {
     for seed in 1..11 {
         let mut world = Mesh::line(3, seed);
-        let ids = world.ids();
-        world.guard(uses_no_timestamp_twice(ids));
+        world.guard(uses_no_timestamp_twice());
         let mut asked = Vec::new();
         for n in 0..15 {
             // Several commits, some of which are told and some of which are not yet on disk when the member dies.
