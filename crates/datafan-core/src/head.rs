@@ -7,6 +7,7 @@ use crate::{
     identity::{Identity, Verifier},
     time::Timestamp,
 };
+use core::fmt;
 
 /// The version byte of a head.
 pub const HEAD_VERSION: u8 = 1;
@@ -19,7 +20,7 @@ const DOMAIN: &[u8] = b"datafan head\0";
 ///
 /// Encoded as version, owner, timestamp, items, bytes, root, signature: [`HEAD_BYTES`] bytes. The mesh is part
 /// of what is signed but not of what is sent: a link and a store belong to one mesh.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// Whose shard.
     pub owner: MemberId,
@@ -33,6 +34,13 @@ pub struct Head {
     pub root: Hash,
     /// Over the domain, the mesh and all the fields above.
     pub signature: [u8; 64],
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { owner, timestamp, items, bytes, root, .. } = self;
+        write!(f, "head of {owner:?} {timestamp:?} {items} items {bytes} B root {root:?}")
+    }
 }
 
 impl Head {

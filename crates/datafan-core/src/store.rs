@@ -64,8 +64,6 @@ pub enum Meta {
     RosterMin = 4,
     /// Addresses of peers.
     Addresses = 5,
-    /// The last run: last timestamp before it, first own timestamp of it.
-    Run = 6,
 }
 
 /// How many rows a read returns at most. A read returns at least one row where there is one.

@@ -61,6 +61,15 @@ pub enum BeginningError {
         /// Which directory.
         path: PathBuf,
     },
+    /// The directory has the authority's key of an older mesh. Nothing was changed.
+    #[error(
+        "{} belongs to a mesh that exists: a new one makes its own key; move it away, or bring back the whole directory",
+        .path.display()
+    )]
+    OldAuthority {
+        /// The key file.
+        path: PathBuf,
+    },
     /// The system refuses.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -112,8 +121,14 @@ impl Home {
     /// The first store of a new mesh: made before anybody can know of it, so its member may write at once, and with
     /// the first grant in it.
     fn begin_mesh(&self, name: Name) -> Result<Membership, BeginningError> {
-        let authority = self.key(&self.authority_key_path(), KeyKind::Authority)?;
+        // The member's key is written first, so an authority's key without one is not ours: it is of an older mesh,
+        // whose members would all refuse a roster that begins anew.
+        let authority_key = self.authority_key_path();
+        if authority_key.exists() && !self.member_key_path().exists() {
+            return Err(BeginningError::OldAuthority { path: authority_key });
+        }
         let member = self.key(&self.member_key_path(), KeyKind::Member)?;
+        let authority = self.key(&authority_key, KeyKind::Authority)?;
         let (mesh, id) = (MeshId(authority.id()), member.id());
         let mut config = Config::new(mesh, member, name.clone());
         config.authority = Some(authority);

@@ -55,6 +55,17 @@ fn the_key_of_another_member() {
 }
 
 #[test]
+fn the_authority_of_an_older_mesh() {
+    let place = Place::new();
+    assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&place.path("a"))]).code, 0);
+    let dir = place.path("b");
+    fs::create_dir(&dir).unwrap();
+    fs::copy(place.path("a").join("authority.key"), dir.join("authority.key")).unwrap();
+    datafan(&["init", "--name", "b", "--data-dir", &text(&dir)]).fails(1, "belongs to a mesh that exists");
+    assert!(!dir.join("member.key").exists(), "nothing was changed");
+}
+
+#[test]
 fn a38_a_damaged_store() {
     let place = Place::new();
     let member = place.founder("a");

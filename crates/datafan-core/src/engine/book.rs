@@ -26,7 +26,7 @@ pub(super) struct Book {
 pub(super) struct Entry {
     /// Who is or should be there.
     pub(super) member: Option<MemberId>,
-    /// Given by the user: dialled whether or not there are links enough for a start.
+    /// Given by the user: dialled before others, and the only ones dialled where discovery is off.
     pub(super) seed: bool,
     /// A dial is under way, until its outcome or this time.
     pub(super) dialling: Option<Time>,

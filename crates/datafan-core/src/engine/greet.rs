@@ -103,7 +103,8 @@ impl<S: Store> Engine<S> {
             return;
         }
         if self.own.contains_key(&head.owner) {
-            // The authority itself: its own head is compared once the peer is judged.
+            // The authority itself: a later head than its own means that it must not write.
+            self.check_own_head(from, head, out);
             return;
         }
         if self.learn(from, head, self.now.time, out) == super::fetch::Learned::Newer
@@ -189,7 +190,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
         self.stats.refuse(refusal.name());
         self.send(peer, &Message::Refuse(refusal), out);
-        self.close_link(peer, refusal.name().into(), out);
+        self.close_link(peer, alloc::format!("refused here: {}", refusal.name()), out);
     }
 
     pub(super) fn close_link(&mut self, peer: MemberId, reason: String, out: &mut Outbox) {
@@ -250,12 +251,13 @@ impl<S: Store> Engine<S> {
             return;
         }
         let own = self.own.get_mut(&head.owner).expect("an own shard");
-        if !matches!(own.confirmed, Confirmed::Foreign(_)) {
-            let alarm = super::Alarm::ForeignHead { theirs: *head, ours };
-            out.now.push(Effect::Alarm(Box::new(alarm)));
+        if own.confirmed == Confirmed::Foreign(head.timestamp) {
+            return;
         }
         own.confirmed = Confirmed::Foreign(head.timestamp);
         self.stats.refuse("foreign_own_head");
+        let alarm = super::Alarm::ForeignHead { theirs: *head, ours };
+        out.now.push(Effect::Alarm(Box::new(alarm)));
     }
 
     fn note_pending(&mut self, peer: MemberId) {

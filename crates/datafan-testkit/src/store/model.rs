@@ -42,8 +42,7 @@ pub struct ModelShard {
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
-pub const METAS: [Meta; 6] =
-    [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses, Meta::Run];
+pub const METAS: [Meta; 5] = [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses];
 
 impl Model {
     /// Applies `batch`.
