@@ -59,7 +59,9 @@ struct Scale {
     runs: u32,
 }
 
-const MEASUREMENTS: &[(&str, fn(&Scale, &mut Report) -> Result<()>)] = &[
+type Measure = fn(&Scale, &mut Report) -> Result<()>;
+
+const MEASUREMENTS: &[(&str, Measure)] = &[
     ("ingest", ingest::measure),
     ("copy", copy::measure),
     ("hops", hops::measure),
