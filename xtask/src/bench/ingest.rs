@@ -19,18 +19,19 @@ use std::time::Duration;
 /// If a run did not come to its end.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items;
-    let memory = runs(scale, |_| ingest(items, MemStore::new()))?;
+    let memory = runs(scale, |_| ingest(items, Mesh::on_virtual_time(), MemStore::new()))?;
     report.row("ingest_memory", "items/s", &rates(items, &memory, |taken| taken.worked));
     report.progress("ingest, ten times as many items");
-    let many =
-        runs(&Scale { runs: scale.runs.min(3), ..*scale }, |_| ingest(scale.items_many, MemStore::new()))?;
+    let many = runs(&Scale { runs: scale.runs.min(3), ..*scale }, |_| {
+        ingest(scale.items_many, Mesh::on_virtual_time(), MemStore::new())
+    })?;
     let seconds =
         |all: &[Taken]| median(&all.iter().map(|taken| taken.worked.as_secs_f64()).collect::<Vec<_>>());
     report.row("ingest_cost_of_ten_times_the_items", "times", &[seconds(&many) / seconds(&memory)]);
     report.progress("ingest on redb");
     let redb = runs(scale, |directory| {
         let store = RedbStore::open(directory.path().join("store.redb"), Options::default())?;
-        ingest(items, store)
+        ingest(items, Mesh::new(), store)
     })?;
     report.row("ingest_redb", "items/s", &rates(items, &redb, |taken| taken.all));
     report.row("ingest_redb_receiver", "items/s", &rates(items, &redb, |taken| taken.receiver));
@@ -56,8 +57,7 @@ struct Taken {
     receiver: Duration,
 }
 
-fn ingest<S: Store>(items: u64, receiver: S) -> Result<Taken> {
-    let mut mesh = Mesh::new();
+fn ingest<S: Store>(items: u64, mut mesh: Mesh, receiver: S) -> Result<Taken> {
     mesh.add(data::config(0)?, MemStore::new())?;
     mesh.add(data::config(1)?, MemStore::new())?;
     mesh.add(data::config(2)?, receiver)?;

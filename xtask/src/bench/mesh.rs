@@ -42,7 +42,7 @@ struct Member {
 enum Clock {
     /// What the machine's show.
     Real(Instant),
-    /// What is told.
+    /// What is set.
     Virtual(Now),
 }
 
@@ -99,7 +99,7 @@ impl Mesh {
         Self::on(Clock::Real(Instant::now()))
     }
 
-    /// Without members, on clocks that only [`Mesh::pass`] moves.
+    /// Without members, on clocks that stand while anybody has something to do.
     pub fn on_virtual_time() -> Self {
         Self::on(Clock::Virtual(Now { time: Time(1), wall: Timestamp(data::wall_micros()) }))
     }
