@@ -76,6 +76,10 @@ impl Book {
             return;
         }
         let entry = self.entries.entry(address.clone()).or_insert_with(|| Entry::new(None));
+        // Anybody can claim any address: a claim displaces neither what the user said nor what has worked.
+        if entry.member.is_some_and(|other| other != *member) && (entry.seed || entry.failures == 0) {
+            return;
+        }
         self.changed |= entry.member != Some(*member);
         entry.member = Some(*member);
     }

@@ -79,6 +79,9 @@ impl<S: Store> Engine<S> {
             if write.key().is_system() {
                 return Err(CommandError::SystemKey { key: key() });
             }
+            if let Write::Put { expiry: Some(Timestamp::ZERO), .. } = write {
+                return Err(CommandError::ExpiryZero { key: key() });
+            }
             if let Write::Put { value, .. } = write
                 && value.len() > self.config.value_bytes_max
             {
@@ -249,6 +252,9 @@ impl<S: Store> Engine<S> {
     }
 
     fn revocation(&self, id: &MemberId, outcome: Outcome) -> Result<Vec<Write>, CommandError> {
+        if *id == self.me {
+            return Err(CommandError::Oneself { id: *id });
+        }
         let grant = self.roster.grant(id).cloned().ok_or(CommandError::UnknownMember { id: *id })?;
         let head = self.owners.get(id).and_then(|owner| owner.head());
         let state = match (outcome, head) {
@@ -411,7 +417,7 @@ impl<S: Store> Engine<S> {
         }
         // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
         let n = record.graves - self.config.graves_max * 3 / 4;
-        let page = Page::rows(usize::try_from(n).unwrap_or(usize::MAX));
+        let page = Page { rows: usize::try_from(n).unwrap_or(usize::MAX), bytes: usize::MAX };
         let stored = self.snapshot.graves(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
         let mut oldest: Vec<(Timestamp, Key)> = stored;
         let added = change.graves.iter().filter(|(_, adds)| **adds).map(|(grave, _)| grave.clone());

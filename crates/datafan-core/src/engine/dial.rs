@@ -2,7 +2,7 @@
 
 use super::{Effect, Engine, Outbox};
 use crate::{connector::Address, id::MemberId, store::Store, time::Time};
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
 impl<S: Store> Engine<S> {
     pub(super) fn on_dial_failed(&mut self, address: &Address, expected: Option<MemberId>, error: String) {
@@ -15,8 +15,11 @@ impl<S: Store> Engine<S> {
     /// Dials what is due: the user's addresses for a start, then those of members until there are links enough.
     pub(super) fn dial(&mut self, out: &mut Outbox) {
         self.book.expire(self.now.time, &mut self.rng);
-        let due: Vec<(Address, Option<MemberId>)> =
-            self.due().into_iter().take(self.dials_wanted()).collect();
+        let wanted = self.dials_wanted();
+        if wanted == 0 {
+            return;
+        }
+        let due: Vec<(Address, Option<MemberId>)> = self.due().into_iter().take(wanted).collect();
         for (address, expected) in due {
             self.book.on_dial(&address, self.now.time);
             out.now.push(Effect::Dial { address, expected });
@@ -40,6 +43,7 @@ impl<S: Store> Engine<S> {
     fn due(&mut self) -> Vec<(Address, Option<MemberId>)> {
         let discovers = self.config.links_min > 0;
         let mut due: Vec<(u64, Address, Option<MemberId>)> = Vec::new();
+        let mut members = BTreeSet::new();
         let mut rng = self.rng.clone();
         for (address, entry) in self.book.iter() {
             let linked =
@@ -48,9 +52,7 @@ impl<S: Store> Engine<S> {
             if linked || entry.dialling.is_some() || !wanted || entry.next > self.now.time {
                 continue;
             }
-            let busy =
-                entry.member.is_some_and(|member| due.iter().any(|(_, _, other)| *other == Some(member)));
-            if !busy {
+            if entry.member.is_none_or(|member| members.insert(member)) {
                 let order = if entry.seed { 0 } else { rng.next() | 1 };
                 due.push((order, address.clone(), entry.member));
             }

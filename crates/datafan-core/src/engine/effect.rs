@@ -125,6 +125,12 @@ pub enum CommandError {
         /// The writer's limit.
         limit: usize,
     },
+    /// An expiry of 0, which stands for none.
+    #[error("key {key:?} would expire at 0: leave the expiry out, or delete the key")]
+    ExpiryZero {
+        /// Which.
+        key: String,
+    },
     /// A key under `_sys/`.
     #[error("key {key:?} is the system's: keys under _sys/ cannot be written")]
     SystemKey {
@@ -179,6 +185,12 @@ pub enum CommandError {
     /// No such member in the roster.
     #[error("{id} is not in the roster")]
     UnknownMember {
+        /// Who.
+        id: MemberId,
+    },
+    /// The member that holds the authority's key revoked itself.
+    #[error("{id} is this member itself, which holds authority.key: it cannot revoke itself")]
+    Oneself {
         /// Who.
         id: MemberId,
     },

@@ -123,6 +123,9 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_announce(&mut self, from: MemberId, heads: &[Head], out: &mut Outbox) {
         for head in heads {
+            if self.is_penalized(&from) {
+                return;
+            }
             self.learn(from, head, self.now.time, out);
         }
     }
@@ -172,20 +175,31 @@ impl<S: Store> Engine<S> {
         if self.learn(from, &delta.head, self.now.time, out) != Learned::Newer {
             return Ok(());
         }
-        let state = &self.owners[&owner];
-        if matches!(state.transfer, Some(Transfer::Descent(_))) || delta.base > state.timestamp() {
+        let position = self.owners[&owner].timestamp();
+        if delta.base > position {
+            // Whoever is asked for what came after our position answers from there.
+            if how == How::Pulled {
+                self.lie(from, "wrong_answer");
+            }
             return Ok(());
         }
-        let behind = state.timestamp() < delta.head.timestamp;
-        if behind && self.apply_delta(from, delta, out)? {
+        if position < delta.head.timestamp && self.apply_delta(from, delta, out)? {
             return Ok(());
         }
         let refused = self.owners[&owner].refused.is_some_and(|refused| refused.order == delta.head.order());
-        if !refused && !self.is_penalized(&from) {
-            self.cancel_transfer(&owner);
-            self.descend(from, &delta.head);
+        match how {
+            // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
+            How::Pushed => self.doubt(&owner, from),
+            How::Pulled if !refused && !self.is_penalized(&from) => self.descend(from, &delta.head),
+            How::Pulled => {}
         }
         Ok(())
+    }
+
+    fn doubt(&mut self, owner: &MemberId, peer: MemberId) {
+        if let Some(state) = self.owners.get_mut(owner) {
+            state.doubted = Some(peer);
+        }
     }
 
     /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.
@@ -214,6 +228,7 @@ impl<S: Store> Engine<S> {
         for item in items.into_iter().filter(|item| item.timestamp > position) {
             edit.put(Arc::new(item))?;
         }
+        edit.forget_graves_of_live_keys()?;
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         if root_hash(root.as_ref()) != delta.head.root || sums != (delta.head.items, delta.head.bytes) {
@@ -256,10 +271,19 @@ impl<S: Store> Engine<S> {
             self.check_transfer(&owner);
             let state = &self.owners[&owner];
             match (&state.transfer, state.known) {
-                (Some(Transfer::Descent(_)), _) => self.go_on(&owner, out)?,
+                (Some(Transfer::Descent(_)), _) => {
+                    self.go_on(&owner, out)?;
+                    // What became known meanwhile is fetched at once.
+                    let state = &self.owners[&owner];
+                    self.more_to_do |= state.transfer.is_none() && state.known.is_some();
+                }
                 (Some(Transfer::Pull { .. }), _) => {}
                 (None, None) => {
                     self.wanted.remove(&owner);
+                }
+                (None, Some(known)) if !self.is_wanted(&known) => {
+                    self.wanted.remove(&owner);
+                    self.owners.get_mut(&owner).map(super::owner::Owner::forget);
                 }
                 (None, Some(known)) if state.fetch_at <= self.now.time => {
                     self.begin(&owner, &known, &mut pulls);
@@ -276,6 +300,12 @@ impl<S: Store> Engine<S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a head is good and newer than what is held.
+    pub(super) fn is_wanted(&self, head: &Head) -> bool {
+        let held = self.owners.get(&head.owner).and_then(|state| state.head());
+        matches!(self.verdict(head), Verdict::Good) && self.is_newer(head, held)
     }
 
     /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
@@ -320,10 +350,14 @@ impl<S: Store> Engine<S> {
             let there = link.positions.get(owner).is_some_and(|position| *position >= head.timestamp);
             speaks && there && !self.is_penalized(peer)
         };
-        if let Some(told) = told.filter(|told| has(told)) {
+        let doubted = self.owners.get(owner).and_then(|state| state.doubted);
+        if let Some(told) = told.filter(|told| has(told) && doubted != Some(*told)) {
             return Some(told);
         }
-        let others: Vec<MemberId> = self.links.keys().copied().filter(|peer| has(peer)).collect();
+        let mut others: Vec<MemberId> = self.links.keys().copied().filter(|peer| has(peer)).collect();
+        if others.len() > 1 {
+            others.retain(|peer| doubted != Some(*peer));
+        }
         if others.is_empty() {
             return None;
         }
@@ -349,8 +383,19 @@ impl<S: Store> Engine<S> {
     /// Forgets the transfer of an owner; what a hidden copy has stays.
     pub(super) fn cancel_transfer(&mut self, owner: &MemberId) {
         let Some(state) = self.owners.get_mut(owner) else { return };
-        if let Some(Transfer::Pull { from, .. }) = state.transfer.take() {
-            self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
+        match state.transfer.take() {
+            Some(Transfer::Pull { from, .. }) => {
+                self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
+            }
+            Some(Transfer::Descent(_)) => self.drop_requests(owner),
+            None => {}
+        }
+    }
+
+    /// Waits for no answer about an owner any more.
+    pub(super) fn drop_requests(&mut self, owner: &MemberId) {
+        for link in self.links.values_mut() {
+            link.requests.retain(|_, asked| asked != owner);
         }
     }
 

@@ -5,12 +5,13 @@ use crate::{
     hash::Hash,
     id::MemberId,
     limits::REQUESTS_OWED_MAX,
-    message::{Hello, Request, Want},
+    message::{Ask, Hello, Request, Want},
     time::{Time, Timestamp},
 };
 use alloc::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    vec::Vec,
 };
 
 /// One link. All of it dies with the link.
@@ -29,6 +30,8 @@ pub(super) struct Link<V> {
     pub(super) roster_until: Option<Time>,
     /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
     pub(super) positions: BTreeMap<MemberId, Timestamp>,
+    /// The peer missed something while a lane was full, and there is room again.
+    pub(super) catching_up: bool,
     /// Lanes that take no more until `Room`.
     full: [bool; 2],
     /// Requests to be answered when the lane has room.
@@ -47,6 +50,7 @@ pub(super) struct Link<V> {
 
 /// A request that waits for its answer.
 pub(super) enum Owed {
+    Heads(Vec<Ask>),
     Pull(Want),
     Nodes(Request),
     Ranges(Request),
@@ -56,6 +60,8 @@ pub(super) enum Owed {
 struct Pin<V> {
     snapshot: Arc<V>,
     until: Time,
+    /// However often it is asked for, it goes then: a snapshot keeps old pages of the store.
+    last: Time,
 }
 
 /// Two roots whose comparison changed nothing: it is repeated ever more rarely while they stay.
@@ -77,6 +83,7 @@ impl<V> Link<V> {
             deadline,
             roster_until: None,
             positions: BTreeMap::new(),
+            catching_up: false,
             full: [false; 2],
             owed: VecDeque::new(),
             pins: BTreeMap::new(),
@@ -109,14 +116,22 @@ impl<V> Link<V> {
         fits
     }
 
+    /// Whether two more requests fit into what the peer may owe us.
+    pub(super) fn has_request_room(&self) -> bool {
+        self.requests.len() + self.pulls.len() + 2 <= REQUESTS_OWED_MAX
+    }
+
     /// The state of `owner` that is kept for the peer.
     pub(super) fn pinned(&self, owner: &MemberId) -> Option<Arc<V>> {
         self.pins.get(owner).map(|pin| pin.snapshot.clone())
     }
 
     /// Keeps a state of `owner` for the peer; of too many, the one that would go first goes.
-    pub(super) fn pin(&mut self, owner: MemberId, snapshot: Arc<V>, until: Time) {
-        self.pins.insert(owner, Pin { snapshot, until });
+    pub(super) fn pin(&mut self, owner: MemberId, snapshot: Arc<V>, now: Time, micros: u64) {
+        let same = self.pins.get(&owner).filter(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot));
+        let last = same.map_or(now.after(PIN_LIVES * micros), |pin| pin.last);
+        let until = now.after(micros).min(last);
+        self.pins.insert(owner, Pin { snapshot, until, last });
         if self.pins.len() > PINS_MAX {
             let first = self.pins.iter().min_by_key(|(_, pin)| pin.until).map(|(owner, _)| *owner);
             first.map(|owner| self.pins.remove(&owner));
@@ -136,12 +151,16 @@ impl<V> Link<V> {
     /// Whether another pull of `bytes` fits beside those under way.
     pub(super) fn has_pull_room(&self, bytes: u64) -> bool {
         self.pulls.is_empty()
-            || self.pulls.len() < PULLS_MAX && self.pulls.values().sum::<u64>() + bytes <= PULL_BYTES_MAX
+            || self.pulls.len() < PULLS_MAX
+                && self.has_request_room()
+                && self.pulls.values().sum::<u64>() + bytes <= PULL_BYTES_MAX
     }
 }
 
 /// Most owners pulled over one link at once. Fewer than a peer may owe.
 const PULLS_MAX: usize = 48;
+/// A state is kept at most this many times as long as it may rest.
+const PIN_LIVES: u64 = 20;
 /// Most states kept for one peer.
 const PINS_MAX: usize = 8;
 /// Most bytes expected over one link at once.

@@ -103,6 +103,8 @@ pub struct Engine<S: Store> {
     dead: BTreeSet<ShardNumber>,
     next_shard: u32,
     next_request: u32,
+    /// Whose requests were answered last.
+    served_last: Option<MemberId>,
     next_round: Time,
     next_erase: Time,
     /// Own commits that are not on disk.
@@ -145,6 +147,7 @@ impl<S: Store> Engine<S> {
         self.ask(out)?;
         self.flush(out)?;
         self.push_changes(out)?;
+        self.catch_up(out)?;
         self.serve(out)?;
         self.dial(out);
         let overdue = self.lazy_since.is_some_and(|since| since.after(self.config.sync_micros) <= now.time);
@@ -176,8 +179,8 @@ impl<S: Store> Engine<S> {
             Input::Full { peer, lane } => self.set_full(peer, lane, true),
             Input::Room { peer, lane } => {
                 self.set_full(peer, lane, false);
-                if lane == Lane::Small {
-                    return self.catch_up(peer, out);
+                if let Some(link) = self.links.get_mut(&peer).filter(|_| lane == Lane::Small) {
+                    link.catching_up = true;
                 }
             }
             Input::Wake => {}
@@ -197,10 +200,29 @@ impl<S: Store> Engine<S> {
                 return Ok(());
             }
         };
-        if !link.welcomed && !self.is_before_welcome(&message) {
+        let welcomed = link.welcomed;
+        if !welcomed && !self.is_before_welcome(&message) {
             self.stats.refuse("before_welcome");
             return Ok(());
         }
+        if self.is_penalized(&from) && message.tells() {
+            // A liar may still ask; what it says is not worth checking for a while.
+            self.stats.refuse("penalized");
+            return Ok(());
+        }
+        self.on_sound_message(from, message, out)?;
+        if !welcomed && self.is_penalized(&from) {
+            self.refuse_link(from, crate::message::Refusal::Malformed, out);
+        }
+        Ok(())
+    }
+
+    fn on_sound_message(
+        &mut self,
+        from: MemberId,
+        message: Message<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
         match message {
             Message::Hello(hello) => self.on_hello(from, hello, out)?,
             Message::Welcome => self.on_welcome(from, out),
@@ -211,7 +233,7 @@ impl<S: Store> Engine<S> {
             Message::Gap(head) => self.on_gap(from, &head, out),
             Message::Nothing(owner) => self.on_nothing(from, &owner),
             Message::Round(root) => self.on_round(from, root, out),
-            Message::AskHeads(asks) => self.on_ask_heads(from, &asks, out),
+            Message::AskHeads(asks) => self.owe(from, [link::Owed::Heads(asks)].into_iter()),
             Message::Heads(answers) => self.on_heads(from, answers, out),
             Message::Pull(wants) => self.owe(from, wants.into_iter().map(link::Owed::Pull)),
             Message::AskNodes(request) => self.owe(from, [link::Owed::Nodes(request)].into_iter()),

@@ -104,6 +104,7 @@ impl<S: Store> Engine<S> {
             dead: BTreeSet::new(),
             next_shard: 0,
             next_request: 0,
+            served_last: None,
             next_erase: now.time,
             own_unsynced: false,
             lazy_since: None,
@@ -165,6 +166,7 @@ impl<S: Store> Engine<S> {
         let authority = self.config.mesh.authority();
         if let Some((shard, _)) = self.owners.get(&authority).and_then(|owner| owner.whole.as_ref()) {
             self.roster.load(&*self.snapshot, *shard)?;
+            self.roster.judge_again();
         }
         let wholes: Vec<(MemberId, ShardNumber)> =
             self.owners.iter().filter_map(|(id, owner)| Some((*id, owner.whole.as_ref()?.0))).collect();

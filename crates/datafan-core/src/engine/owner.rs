@@ -23,6 +23,8 @@ pub(super) struct Owner {
     pub(super) fetch_at: Time,
     /// Who told of `known`.
     pub(super) fetch_from: Option<MemberId>,
+    /// Whose push led nowhere last: asked only where nobody else has it.
+    pub(super) doubted: Option<MemberId>,
     /// The one transfer under way.
     pub(super) transfer: Option<Transfer>,
     /// The greatest head that was refused, so that it is neither fetched nor judged again.

@@ -53,17 +53,32 @@ impl<S: Store> Engine<S> {
         self.told.contains(&(*peer, *owner))
     }
 
-    /// Sends what a peer missed while its link was full: one delta per owner, however many commits there were.
-    pub(super) fn catch_up(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
-        // Deltas are read from the store, so what this call gathered is written first.
-        self.flush(out)?;
-        let Some(link) = self.links.get(&peer).filter(|link| link.is_up()) else { return Ok(()) };
-        let positions: Vec<(MemberId, Timestamp)> =
-            link.positions.iter().map(|(owner, position)| (*owner, *position)).collect();
-        for (owner, position) in positions {
-            let now = self.owners.get(&owner).map(|state| state.timestamp());
-            if now.is_some_and(|now| position < now) {
+    /// Sends what peers missed while their links were full: one delta per owner, however many commits there were,
+    /// and not all at once.
+    pub(super) fn catch_up(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let peers: Vec<MemberId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.catching_up && link.is_up() && !link.is_full(Lane::Small))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in peers {
+            let before = self.stats.bytes_sent;
+            let positions: Vec<(MemberId, Timestamp)> =
+                self.links[&peer].positions.iter().map(|(owner, position)| (*owner, *position)).collect();
+            let behind = positions.into_iter().filter(|(owner, position)| {
+                self.owners.get(owner).is_some_and(|state| *position < state.timestamp())
+            });
+            let mut behind = behind.collect::<Vec<_>>().into_iter();
+            while let Some((owner, position)) =
+                behind.next().filter(|_| self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX)
+            {
                 self.push_to(peer, &owner, position, &mut Frames::new(), out)?;
+            }
+            let all = self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX;
+            self.more_to_do |= !all;
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.catching_up = !all;
             }
         }
         Ok(())
@@ -99,3 +114,6 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 }
+
+/// Bytes that one peer gets at once when it catches up; the rest follows while its lane has room.
+const CATCH_UP_BYTES_MAX: u64 = 1 << 20;

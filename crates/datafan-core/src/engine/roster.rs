@@ -7,7 +7,7 @@ use crate::{
     hash::Hash,
     head::Head,
     id::{MemberId, Name},
-    limits::{MEMBERS_MAX, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
+    limits::{MEMBERS_MAX, QUOTA_BYTES_DEFAULT, QUOTA_ITEMS_DEFAULT, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
     shard::View,
     store::{Page, ShardChange, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
     time::Timestamp,
@@ -53,6 +53,11 @@ impl Roster {
                 self.insert(member, grant);
             }
         }
+    }
+
+    /// What follows from the entries is done once more: a crash may have come between.
+    pub(super) fn judge_again(&mut self) {
+        self.changed = true;
     }
 
     /// Reads all entries of a shard.
@@ -115,9 +120,14 @@ impl<S: Store> Engine<S> {
             GrantState::Keep { .. } => return Verdict::Good,
             GrantState::Active => {}
         }
-        let over = head.items > grant.quota.items.saturating_add(QUOTA_SYSTEM_ITEMS)
-            || head.bytes > grant.quota.bytes.saturating_add(QUOTA_SYSTEM_BYTES);
-        if over && head.timestamp > grant.granted {
+        // A head from before the grant may exceed it, but not without bound: its owner chose its timestamp.
+        let (mut items, mut bytes) = (grant.quota.items, grant.quota.bytes);
+        if head.timestamp <= grant.granted {
+            (items, bytes) = (items.max(QUOTA_ITEMS_DEFAULT), bytes.max(QUOTA_BYTES_DEFAULT));
+        }
+        if head.items > items.saturating_add(QUOTA_SYSTEM_ITEMS)
+            || head.bytes > bytes.saturating_add(QUOTA_SYSTEM_BYTES)
+        {
             return Verdict::Refused(Reason::Quota);
         }
         if too_late { Verdict::Refused(Reason::Clock) } else { Verdict::Good }
@@ -145,18 +155,19 @@ impl<S: Store> Engine<S> {
     ) -> Result<bool, StoreError> {
         let held = self.owners.get(&self.config.mesh.authority()).and_then(|owner| owner.whole.as_ref());
         let Some((shard, _)) = held else { return Ok(true) };
-        // Only what was removed or put in place can be missing.
-        let removes = change.keys.values().any(Option::is_none) || view.shard != *shard;
-        if !removes {
+        if view.shard == *shard {
+            // A change on top of what is held: only the entries that it names can be older or gone.
+            for (key, after) in &change.keys {
+                let is_grant = Grant::member_of(key.as_str()).is_some();
+                if is_grant && *after < self.view(*shard).timestamp_of(key.as_str())? {
+                    return Ok(false);
+                }
+            }
             return Ok(true);
         }
         for (member, _) in self.roster.iter() {
             let key = Grant::key(member);
-            let after = match change.keys.get(&key) {
-                Some(at) => *at,
-                None => view.timestamp_of(key.as_str())?,
-            };
-            if after < self.view(*shard).timestamp_of(key.as_str())? {
+            if view.timestamp_of(key.as_str())? < self.view(*shard).timestamp_of(key.as_str())? {
                 return Ok(false);
             }
         }

@@ -68,10 +68,7 @@ impl<S: Store> Engine<S> {
         self.heads.node_of(&branch).map(Hints::of)
     }
 
-    pub(super) fn on_ask_heads(&mut self, from: MemberId, asks: &[Ask], out: &mut Outbox) {
-        if self.links.get(&from).is_none_or(|link| link.is_full(Lane::Small)) {
-            return;
-        }
+    pub(super) fn serve_heads(&mut self, from: MemberId, asks: &[Ask], out: &mut Outbox) {
         let answers = asks.iter().map(|ask| self.head_answer(ask)).collect();
         self.send(from, &Message::Heads(answers), out);
     }
@@ -114,6 +111,9 @@ impl<S: Store> Engine<S> {
         let grace = self.now.time.after(self.config.grace_micros);
         let mut asks = Vec::new();
         for answer in answers {
+            if self.is_penalized(&from) {
+                return;
+            }
             match answer {
                 HeadAnswer::Empty => {}
                 HeadAnswer::Leaf(head) => drop(self.learn(from, &head, grace, out)),

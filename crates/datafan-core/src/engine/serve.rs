@@ -17,8 +17,11 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec::Vec};
 
-/// Bytes of answers per link and call; the rest follows in the next one.
+/// Bytes of answers per link and call, and of all links together; the rest follows in the next one.
 const SERVE_BYTES_MAX: usize = 8 << 20;
+const SERVE_ALL_BYTES_MAX: usize = 32 << 20;
+/// What looking up one slot counts, however short its answer is.
+const SLOT_BYTES: usize = 4_096;
 
 impl<S: Store> Engine<S> {
     /// Notes requests of a peer.
@@ -36,36 +39,55 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Answers what is owed, link by link.
+    /// Answers what is owed, link by link; begins behind the link that was served last.
     pub(super) fn serve(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let peers: Vec<MemberId> =
+        let mut peers: Vec<MemberId> =
             self.links.iter().filter(|(_, link)| !link.owed.is_empty()).map(|(peer, _)| *peer).collect();
+        let turn = peers.partition_point(|peer| Some(*peer) <= self.served_last);
+        peers.rotate_left(turn);
+        let mut bytes = 0;
         for peer in peers {
-            self.serve_peer(peer, out)?;
+            if bytes >= SERVE_ALL_BYTES_MAX {
+                self.more_to_do = true;
+                return Ok(());
+            }
+            bytes += self.serve_peer(peer, out)?;
+            self.served_last = Some(peer);
         }
         Ok(())
     }
 
-    fn serve_peer(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+    /// Returns what the answers count.
+    fn serve_peer(&mut self, peer: MemberId, out: &mut Outbox) -> Result<usize, StoreError> {
         let mut bytes = 0;
         while let Some(link) = self.links.get_mut(&peer) {
             if link.is_full(Lane::Bulk) || link.is_full(Lane::Small) {
-                return Ok(());
+                break;
             }
             if bytes >= SERVE_BYTES_MAX {
                 self.more_to_do |= !link.owed.is_empty();
-                return Ok(());
+                break;
             }
-            let Some(owed) = link.owed.pop_front() else { return Ok(()) };
+            let Some(owed) = link.owed.pop_front() else { break };
             let before = self.stats.bytes_sent;
             match owed {
+                Owed::Heads(asks) => {
+                    bytes += asks.len() * SLOT_BYTES;
+                    self.serve_heads(peer, &asks, out);
+                }
                 Owed::Pull(want) => self.serve_pull(peer, &want, out)?,
-                Owed::Nodes(request) => self.serve_nodes(peer, &request, out)?,
-                Owed::Ranges(request) => self.serve_ranges(peer, &request, out)?,
+                Owed::Nodes(request) => {
+                    bytes += request.slots.len() * SLOT_BYTES;
+                    self.serve_nodes(peer, &request, out)?;
+                }
+                Owed::Ranges(request) => {
+                    bytes += request.slots.len() * SLOT_BYTES;
+                    self.serve_ranges(peer, &request, out)?;
+                }
             }
             bytes += (self.stats.bytes_sent - before) as usize;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     fn serve_pull(&mut self, peer: MemberId, want: &Want, out: &mut Outbox) -> Result<(), StoreError> {
@@ -149,14 +171,14 @@ impl<S: Store> Engine<S> {
         peer: MemberId,
         request: &Request,
     ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, ShardRecord)>, StoreError> {
-        let until = self.now.time.after(self.config.pin_micros);
+        let (now, micros) = (self.now.time, self.config.pin_micros);
         let present = self.snapshot.clone();
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
         for snapshot in link.pinned(&request.owner).into_iter().chain([present]) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?
                 && record.head.is_some_and(|head| head.root == request.root)
             {
-                link.pin(request.owner, snapshot.clone(), until);
+                link.pin(request.owner, snapshot.clone(), now, micros);
                 return Ok(Some((snapshot, shard, record)));
             }
         }
@@ -166,9 +188,8 @@ impl<S: Store> Engine<S> {
     fn send_moved(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) {
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
-        let until = self.now.time.after(self.config.pin_micros);
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
-            link.pin(request.owner, self.snapshot.clone(), until);
+            link.pin(request.owner, self.snapshot.clone(), self.now.time, self.config.pin_micros);
         }
         self.send(peer, &Message::Moved(request.id, head), out);
     }

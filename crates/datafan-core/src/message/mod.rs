@@ -95,6 +95,11 @@ impl Message<'_> {
         Frame { lane, bytes: self.encode().into() }
     }
 
+    /// Whether it brings unasked news, which cost the receiver checks.
+    pub(crate) fn tells(&self) -> bool {
+        matches!(self, Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_))
+    }
+
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();

@@ -41,7 +41,9 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
     /// Puts an item; the older one of the same key goes.
     pub(crate) fn put(&mut self, item: Arc<Item>) -> Result<(), StoreError> {
         match self.timestamp_of(item.key.as_str())? {
-            Some(at) if at == item.timestamp => return Ok(()),
+            Some(at) if at == item.timestamp && self.item(at)?.is_some_and(|old| *old == *item) => {
+                return Ok(());
+            }
             Some(at) => self.clear(at),
             None => {}
         }
@@ -101,6 +103,16 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
             from = next;
         }
         Ok((removed, from.is_none()))
+    }
+
+    /// Drops the graves of keys that are there: the items say as much.
+    pub(crate) fn forget_graves_of_live_keys(&mut self) -> Result<(), StoreError> {
+        for (grave, adds) in core::mem::take(&mut self.change.graves) {
+            if self.timestamp_of(grave.1.as_str())?.is_none() {
+                self.change.graves.insert(grave, adds);
+            }
+        }
+        Ok(())
     }
 
     /// The change as it stands, for rows that have no rule here (expiries, records).

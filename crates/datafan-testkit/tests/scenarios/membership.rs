@@ -147,3 +147,47 @@ fn heads_only_grow_at_everybody_while_members_come() {
         world.run_until("equal", 60 * SECOND, |world| world.equal_with(9));
     }
 }
+
+#[test]
+fn drop_survives_a_crash() {
+    let (mut world, _) = about_to_be_revoked(1);
+    let revoked = world.id(2);
+    world.run_for(3 * SECOND);
+    world.done(0, Command::Revoke { id: revoked, outcome: Outcome::Drop });
+    world.crash(0);
+    world.start(0);
+    world.run_for(120 * SECOND);
+    let granted = world.status(0).members.iter().find(|(id, _)| *id == revoked).map(|(_, g)| g.is_active());
+    assert_eq!(granted, Some(false), "the revocation is held");
+    assert!(!world.heads(0).contains_key(&revoked), "m0 still has the dropped shard");
+}
+
+#[test]
+fn forked_roster_does_not_unrevoke() {
+    let mut world = Mesh::line(4, 1);
+    world.put(3, "k", "v");
+    world.run_until("equal", 20 * SECOND, |world| world.equal());
+    let revoked = world.id(3);
+    // m2 is where the authority's key is brought later; it misses the revocation.
+    world.cut(1, 2);
+    world.done(0, Command::Revoke { id: revoked, outcome: Outcome::Drop });
+    world.run_for(10 * SECOND);
+    let active = |world: &Mesh, at: usize| {
+        world.status(at).members.iter().find(|(id, _)| *id == revoked).map(|(_, g)| g.is_active())
+    };
+    assert_eq!(active(&world, 1), Some(false));
+    world.stop(0);
+    world.stop(2);
+    let key = world.authority().clone();
+    world.config(2).authority = Some(key);
+    world.start(2);
+    world.run_for(10 * SECOND);
+    let new = datafan_core::identity::Identity::from_secret(&[9; 32]).id();
+    let answer = world.done(2, Command::Admit { id: new, name: Name::new("newcomer").unwrap() });
+    println!("{answer:?}");
+    world.heal(1, 2);
+    world.link(1, 2);
+    world.run_for(60 * SECOND);
+    println!("alarms {:?} refusals {:?}", world.alarms(1), world.status(1).refusals);
+    assert_eq!(active(&world, 1), Some(false), "m1 took a roster with an older entry");
+}

@@ -164,3 +164,63 @@ fn push(world: &mut Mesh, owner: usize, key: &Identity, name: &str, value: &str)
     }
     Message::Push(Delta::new(head, base, &encode_delta(base, &[item], &[]))).encode()
 }
+
+#[test]
+fn a_lying_push_does_not_hold_up_honest_ones() {
+    let mut world = Mesh::mesh(3, 1);
+    world.link_all(&[(0, 1), (1, 2), (0, 2)]);
+    world.run_until("equal", 20 * SECOND, |world| world.equal());
+    world.intercept(|passing| match (passing.from, passing.to, passing.bytes[1]) {
+        (0, 2, 4) => Fate::Delay(50_000),
+        (1, 2, 4) => {
+            let mut bytes = passing.bytes.to_vec();
+            let last = bytes.windows(6).position(|bytes| bytes == b"honest");
+            last.into_iter().for_each(|at| bytes[at] = b'X');
+            Fate::Become(bytes)
+        }
+        (1, 2, 10 | 11 | 14 | 16 | 17) => Fate::Lose,
+        _ => Fate::Pass,
+    });
+    for n in 0..5 {
+        let start = world.time();
+        world.put(0, "k", format!("honest{n}"));
+        let value = format!("honest{n}");
+        world.run_until("read", 60 * SECOND, |world| {
+            world.get(2, 0, "k").as_deref() == Some(value.as_bytes())
+        });
+        let taken = world.time().0 - start.0;
+        assert!(taken < SECOND, "the honest push came after 50 ms, update {n} was read after {taken} us");
+    }
+}
+
+#[test]
+fn a_delta_with_a_base_ahead_is_a_lie_and_others_are_asked() {
+    let mut world = Mesh::mesh(3, 1);
+    world.link_all(&[(0, 1), (1, 2), (0, 2)]);
+    world.run_until("equal", 20 * SECOND, |world| world.equal());
+    let n = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = n.clone();
+    world.intercept(move |passing| match (passing.from, passing.to, passing.bytes[1]) {
+        // Both pushes are lost but their heads are told: m1's first.
+        (1, 2, 4) => {
+            let mut bytes = passing.bytes[..155].to_vec();
+            bytes[1] = 5;
+            bytes.insert(2, 1);
+            Fate::Become(bytes)
+        }
+        (0, 2, 4) => Fate::Lose,
+        (1, 2, 10) => {
+            count.set(count.get() + 1);
+            let mut bytes = passing.bytes.to_vec();
+            let end: [u8; 8] = bytes[2 + 33..2 + 41].try_into().unwrap();
+            bytes[155..163].copy_from_slice(&(u64::from_be_bytes(end) - 1).to_be_bytes());
+            Fate::Become(bytes)
+        }
+        _ => Fate::Pass,
+    });
+    world.put(0, "k", "v");
+    world.run_for(60 * SECOND);
+    assert_eq!(world.get(2, 0, "k").as_deref(), Some(&b"v"[..]), "from the honest one");
+    assert!(n.get() <= 3, "asked {} times", n.get());
+    assert!(world.status(2).refusals["wrong_answer"] >= 1);
+}

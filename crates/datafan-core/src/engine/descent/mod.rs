@@ -130,10 +130,9 @@ impl<S: Store> Engine<S> {
                 return Ok(());
             }
         };
-        if act(self, &mut descent)? == Going::On
-            && let Some(state) = self.owners.get_mut(owner)
-        {
-            state.transfer = Some(super::owner::Transfer::Descent(descent));
+        match (act(self, &mut descent)?, self.owners.get_mut(owner)) {
+            (Going::On, Some(state)) => state.transfer = Some(super::owner::Transfer::Descent(descent)),
+            (Going::On, None) | (Going::Over, _) => self.drop_requests(owner),
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Going on with a descent: whom to ask, what next, and the end.
 
 use super::{
-    super::{Engine, Outbox, owner::Reason, roster::Verdict},
+    super::{Engine, Outbox, owner::Reason},
     Build, Descent, Expect, Flight, Going, PASSES_MAX, Slot, What,
 };
 use crate::{
@@ -23,10 +23,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn step(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
-        let held = self.owners[&descent.target.owner].head().copied();
-        let wanted = matches!(self.verdict(&descent.target), Verdict::Good)
-            && self.is_newer(&descent.target, held.as_ref());
-        if !wanted || !self.has_source(descent) {
+        if !self.is_wanted(&descent.target) || !self.has_source(descent) {
             return Ok(Going::Over);
         }
         if descent.build.is_none() {
@@ -74,8 +71,12 @@ impl<S: Store> Engine<S> {
     /// Sends requests while there is work and few are under way.
     fn request(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<(), StoreError> {
         let Some(from) = descent.from else { return Ok(()) };
+        let owner = descent.target.owner;
+        if let Some(link) = self.links.get_mut(&from) {
+            link.requests.retain(|id, asked| *asked != owner || descent.flight.contains_key(id));
+        }
         while descent.flight.len() < REQUESTS_IN_FLIGHT_MAX
-            && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small))
+            && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small) && link.has_request_room())
         {
             let (nodes, ranges) = self.next_slots(descent)?;
             if nodes.is_empty() && ranges.is_empty() {
