@@ -101,7 +101,12 @@ fn create(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError
 
 fn database(path: &Path, options: &Options, writes: Writes) -> Result<Caught<Database>, StoreError> {
     caught(|| {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = File::options();
+        file.read(true).write(true).create(true).truncate(false);
+        // What members publish is for the mesh, not for everybody on this machine.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+        let file = file.open(path)?;
         let backend = Backend::new(FileBackend::new(file)?, writes)?;
         let mut builder = Builder::new();
         builder.set_cache_size(options.cache_bytes);

@@ -15,17 +15,21 @@ use alloc::{
 };
 
 /// Addresses and what is known of them. The part that names members is kept on disk.
+///
+/// Anybody can claim any address, so who is expected there is part of an entry's name: a claim displaces neither
+/// what the user said nor what has worked.
 #[derive(Default)]
 pub(super) struct Book {
-    entries: BTreeMap<Address, Entry>,
+    entries: BTreeMap<Place, Entry>,
     changed: bool,
 }
 
+/// An address, and who is or should be there.
+pub(super) type Place = (Address, Option<MemberId>);
+
 /// One address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
-    /// Who is or should be there.
-    pub(super) member: Option<MemberId>,
     /// Given by the user: dialled before others, and the only ones dialled where discovery is off.
     pub(super) seed: bool,
     /// A dial is under way, until its outcome or this time.
@@ -47,8 +51,7 @@ const DIAL_MICROS_MAX: u64 = 30 * SECOND;
 impl Book {
     /// Notes an address that the user gave; dialled at once.
     pub(super) fn seed(&mut self, address: Address, member: Option<MemberId>, now: Time) {
-        let entry = self.entries.entry(address).or_insert_with(|| Entry::new(None));
-        entry.member = member.or(entry.member);
+        let entry = self.entries.entry((address, member)).or_default();
         entry.seed = true;
         entry.next = now;
         entry.failures = 0;
@@ -56,14 +59,12 @@ impl Book {
 
     /// Replaces the addresses that `member` publishes; seeds stay.
     pub(super) fn learn(&mut self, member: &MemberId, addresses: &[Address]) {
-        let stale = |address: &Address, entry: &Entry| {
-            entry.member == Some(*member)
-                && !entry.seed
-                && entry.dialling.is_none()
-                && !addresses.contains(address)
+        let stale = |(address, expected): &Place, entry: &Entry| {
+            let theirs = *expected == Some(*member) && !entry.seed && entry.dialling.is_none();
+            theirs && !addresses.contains(address)
         };
         let before = self.entries.len();
-        self.entries.retain(|address, entry| !stale(address, entry));
+        self.entries.retain(|place, entry| !stale(place, entry));
         self.changed |= self.entries.len() != before;
         for address in addresses {
             self.add(member, address);
@@ -72,32 +73,31 @@ impl Book {
 
     /// Notes one more address of `member`.
     pub(super) fn add(&mut self, member: &MemberId, address: &Address) {
-        if self.entries.len() >= ADDRESS_BOOK_MAX && !self.entries.contains_key(address) {
-            return;
+        let place = (address.clone(), Some(*member));
+        if self.entries.len() < ADDRESS_BOOK_MAX && !self.entries.contains_key(&place) {
+            self.entries.insert(place, Entry::default());
+            self.changed = true;
         }
-        let entry = self.entries.entry(address.clone()).or_insert_with(|| Entry::new(None));
-        // Anybody can claim any address: a claim displaces neither what the user said nor what has worked.
-        if entry.member.is_some_and(|other| other != *member) && (entry.seed || entry.failures == 0) {
-            return;
-        }
-        self.changed |= entry.member != Some(*member);
-        entry.member = Some(*member);
     }
 
     /// Forgets a member that no longer belongs.
     pub(super) fn forget(&mut self, member: &MemberId) {
         let before = self.entries.len();
-        self.entries.retain(|_, entry| entry.seed || entry.member != Some(*member));
+        self.entries.retain(|(_, expected), entry| entry.seed || *expected != Some(*member));
         self.changed |= self.entries.len() != before;
     }
 
     /// A link to `member` is up; dials to it are over. `address` is where it was dialled.
     pub(super) fn on_up(&mut self, member: &MemberId, address: Option<&Address>) {
-        if let Some(entry) = address.and_then(|address| self.entries.get_mut(address)) {
-            self.changed |= entry.member != Some(*member);
-            entry.member = Some(*member);
+        // Whoever was dialled there without a name has one now.
+        if let Some(address) = address
+            && let Some(nameless) = self.entries.remove(&(address.clone(), None))
+        {
+            let entry = self.entries.entry((address.clone(), Some(*member))).or_default();
+            entry.seed |= nameless.seed;
+            self.changed = true;
         }
-        for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
+        for entry in self.of(member) {
             entry.dialling = None;
             entry.error = None;
         }
@@ -105,7 +105,7 @@ impl Book {
 
     /// The link to `member` proved good: failures are forgotten.
     pub(super) fn on_ready(&mut self, member: &MemberId) {
-        for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
+        for entry in self.of(member) {
             entry.failures = 0;
             entry.error = None;
         }
@@ -113,21 +113,28 @@ impl Book {
 
     /// The link to `member` is gone, or it refused us: it is dialled again after a while.
     pub(super) fn on_down(&mut self, member: &MemberId, error: &str, now: Time, rng: &mut Rng) {
-        for entry in self.entries.values_mut().filter(|entry| entry.member == Some(*member)) {
+        for entry in self.of(member) {
             entry.fail(error.to_string(), now, rng);
         }
     }
 
+    fn of(&mut self, member: &MemberId) -> impl Iterator<Item = &mut Entry> {
+        self.entries
+            .iter_mut()
+            .filter(|((_, expected), _)| *expected == Some(*member))
+            .map(|(_, entry)| entry)
+    }
+
     /// A dial came to nothing.
-    pub(super) fn on_failed(&mut self, address: &Address, error: String, now: Time, rng: &mut Rng) {
-        if let Some(entry) = self.entries.get_mut(address) {
+    pub(super) fn on_failed(&mut self, place: &Place, error: String, now: Time, rng: &mut Rng) {
+        if let Some(entry) = self.entries.get_mut(place) {
             entry.fail(error, now, rng);
         }
     }
 
-    /// Notes that `address` is being dialled.
-    pub(super) fn on_dial(&mut self, address: &Address, now: Time) {
-        if let Some(entry) = self.entries.get_mut(address) {
+    /// Notes that an address is being dialled.
+    pub(super) fn on_dial(&mut self, place: &Place, now: Time) {
+        if let Some(entry) = self.entries.get_mut(place) {
             entry.dialling = Some(now.after(DIAL_MICROS));
         }
     }
@@ -141,7 +148,7 @@ impl Book {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Address, &Entry)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Place, &Entry)> {
         self.entries.iter()
     }
 
@@ -151,7 +158,7 @@ impl Book {
             return None;
         }
         let known: Vec<(&Address, MemberId)> =
-            self.entries.iter().filter_map(|(address, entry)| Some((address, entry.member?))).collect();
+            self.entries.keys().filter_map(|(address, member)| Some((address, (*member)?))).collect();
         let mut out = Writer::new();
         out.list(&known, |out, (address, member)| {
             out.id(member).prefixed(address.as_bytes());
@@ -164,7 +171,8 @@ impl Book {
         let mut input = Reader::new(bytes);
         let known = input.list("addresses", 2 * ADDRESS_BOOK_MAX, |input| {
             let member = input.id()?;
-            Ok((Address::from(input.text("address", ADDRESS_BYTES_MAX)?), Entry::new(Some(member))))
+            let address = Address::from(input.text("address", ADDRESS_BYTES_MAX)?);
+            Ok(((address, Some(member)), Entry::default()))
         })?;
         input.end()?;
         Ok(Self { entries: known.into_iter().collect(), changed: false })
@@ -172,10 +180,6 @@ impl Book {
 }
 
 impl Entry {
-    fn new(member: Option<MemberId>) -> Self {
-        Self { member, seed: false, dialling: None, next: Time::default(), failures: 0, error: None }
-    }
-
     fn fail(&mut self, error: String, now: Time, rng: &mut Rng) {
         let wait = (DIAL_MICROS_MIN << self.failures.min(7)).min(DIAL_MICROS_MAX);
         self.dialling = None;

@@ -1,14 +1,17 @@
 //! Finding each other: dialling until there are links enough.
 
-use super::{Effect, Engine, Outbox};
+use super::{
+    Effect, Engine, Outbox,
+    book::{Entry, Place},
+};
 use crate::{connector::Address, id::MemberId, store::Store, time::Time};
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
 impl<S: Store> Engine<S> {
-    pub(super) fn on_dial_failed(&mut self, address: &Address, expected: Option<MemberId>, error: String) {
+    pub(super) fn on_dial_failed(&mut self, address: Address, expected: Option<MemberId>, error: String) {
         let linked = expected.is_some_and(|peer| self.links.contains_key(&peer));
         if !linked {
-            self.book.on_failed(address, error, self.now.time, &mut self.rng);
+            self.book.on_failed(&(address, expected), error, self.now.time, &mut self.rng);
         }
     }
 
@@ -19,9 +22,9 @@ impl<S: Store> Engine<S> {
         if wanted == 0 {
             return;
         }
-        let due: Vec<(Address, Option<MemberId>)> = self.due().into_iter().take(wanted).collect();
-        for (address, expected) in due {
-            self.book.on_dial(&address, self.now.time);
+        for place in self.due().into_iter().take(wanted) {
+            self.book.on_dial(&place, self.now.time);
+            let (address, expected) = place;
             out.now.push(Effect::Dial { address, expected });
         }
     }
@@ -39,47 +42,42 @@ impl<S: Store> Engine<S> {
         wanted.saturating_sub(under_way).min(DIALS_MAX)
     }
 
-    /// Addresses that may be dialled now, members in an order drawn by lot.
-    fn due(&mut self) -> Vec<(Address, Option<MemberId>)> {
-        let discovers = self.config.links_min > 0;
-        let mut due: Vec<(u64, Address, Option<MemberId>)> = Vec::new();
-        let mut members = BTreeSet::new();
+    /// Whether an address may be dialled when its time has come.
+    fn may_dial(&self, (_, expected): &Place, entry: &Entry) -> bool {
+        let linked = expected.is_some_and(|member| self.links.contains_key(&member) || member == self.me);
+        !linked && entry.dialling.is_none() && (entry.seed || self.config.links_min > 0)
+    }
+
+    /// What may be dialled now, the user's first, then in an order drawn by lot; each address and member once.
+    fn due(&mut self) -> Vec<Place> {
         let mut rng = self.rng.clone();
-        for (address, entry) in self.book.iter() {
-            let linked =
-                entry.member.is_some_and(|member| self.links.contains_key(&member) || member == self.me);
-            let wanted = entry.seed || discovers;
-            if linked || entry.dialling.is_some() || !wanted || entry.next > self.now.time {
-                continue;
-            }
-            if entry.member.is_none_or(|member| members.insert(member)) {
-                let order = if entry.seed { 0 } else { rng.next() | 1 };
-                due.push((order, address.clone(), entry.member));
+        let mut due: Vec<(u64, Place)> = Vec::new();
+        for (place, entry) in self.book.iter() {
+            if self.may_dial(place, entry) && entry.next <= self.now.time {
+                due.push((if entry.seed { 0 } else { rng.next() | 1 }, place.clone()));
             }
         }
         if !due.is_empty() {
             self.rng = rng;
         }
         due.sort();
-        due.into_iter().map(|(_, address, member)| (address, member)).collect()
+        let under_way = self.book.iter().filter(|(_, entry)| entry.dialling.is_some());
+        let mut addresses: BTreeSet<Address> = under_way.map(|((address, _), _)| address.clone()).collect();
+        let mut members = BTreeSet::new();
+        due.retain(|(_, (address, expected))| {
+            addresses.insert(address.clone()) && expected.is_none_or(|member| members.insert(member))
+        });
+        due.into_iter().map(|(_, place)| place).collect()
     }
 
-    /// When the next address becomes due.
+    /// When the next address becomes due, or a dial has to have an outcome.
     pub(super) fn next_dial(&self) -> Time {
-        let outcome = self.book.iter().filter_map(|(_, entry)| entry.dialling).min().unwrap_or(Time::NEVER);
-        if self.dials_wanted() == 0 {
-            return outcome;
-        }
-        let discovers = self.config.links_min > 0;
-        self.book
-            .iter()
-            .filter(|(_, entry)| entry.dialling.is_none() && (entry.seed || discovers))
-            .filter(|(_, entry)| {
-                entry.member.is_none_or(|member| !self.links.contains_key(&member) && member != self.me)
-            })
-            .map(|(_, entry)| entry.next)
-            .min()
-            .map_or(outcome, |next| next.min(outcome))
+        let outcomes = self.book.iter().filter_map(|(_, entry)| entry.dialling);
+        let wanted = self.dials_wanted() > 0;
+        // What is due but is being dialled for somebody else waits for that outcome.
+        let next = self.book.iter().filter(|(place, entry)| wanted && self.may_dial(place, entry));
+        let next = next.map(|(_, entry)| entry.next).filter(|next| *next > self.now.time);
+        outcomes.chain(next).min().unwrap_or(Time::NEVER)
     }
 }
 

@@ -62,10 +62,10 @@ impl<S: Store> Engine<S> {
             error: None,
         });
         let tried = self.book.iter().filter(|(_, entry)| entry.dialling.is_some() || entry.error.is_some());
-        let dials = tried.filter(|(_, entry)| entry.member.is_none_or(|id| !self.links.contains_key(&id)));
+        let dials = tried.filter(|((_, member), _)| member.is_none_or(|id| !self.links.contains_key(&id)));
         links
-            .chain(dials.map(|(address, entry)| LinkStatus {
-                id: entry.member,
+            .chain(dials.map(|((address, member), entry)| LinkStatus {
+                id: *member,
                 address: Some(address.clone()),
                 direction: Direction::Out,
                 state: LinkState::Dialling,

@@ -2,7 +2,11 @@
 
 use super::{Client, Failure, Output, args, failure::Exit, init::ticket_expiry, output::note};
 use datafan_core::{
-    connector::Address, id::MeshId, identity::Identity, limits::ADDRESSES_MAX, time::Timestamp,
+    connector::Address,
+    id::{MemberId, MeshId, Name},
+    identity::{Identity, is_admissible},
+    limits::ADDRESSES_MAX,
+    time::Timestamp,
 };
 use datafan_node::{
     http::wire::{Addresses, AdmitRequest, RevokeRequest, Rostered, StatusAnswer},
@@ -73,7 +77,9 @@ fn new_identity() -> Result<Identity, Failure> {
 /// `datafan admit`
 pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<(), Failure> {
     let requests = match (args.id, args.name, args.file) {
-        (Some(id), Some(name), None) => vec![AdmitRequest { id: id.to_string(), name: name.to_string() }],
+        (Some(id), Some(name), None) => {
+            vec![AdmitRequest { id: id.to_string(), name: name.to_string() }]
+        }
         (None, None, Some(file)) => requests(&file)?,
         _ => return Err(Failure::Said(Exit::Usage, "admit needs ID --name NAME, or --file FILE".to_owned())),
     };
@@ -108,13 +114,23 @@ fn requests(file: &Path) -> Result<Vec<AdmitRequest>, Failure> {
 fn request(line: &str) -> Result<AdmitRequest, String> {
     if line.trim_start().starts_with('{') {
         let Line { id, name } = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        return Ok(AdmitRequest { id, name });
+        return checked(&id, &name);
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
-        [id, name] => Ok(AdmitRequest { id: (*id).to_owned(), name: (*name).to_owned() }),
+        [id, name] => checked(id, name),
         _ => Err("expected {\"id\",\"name\"} or ID NAME".to_owned()),
     }
+}
+
+/// All lines are checked before the first member is admitted.
+fn checked(id: &str, name: &str) -> Result<AdmitRequest, String> {
+    let member: MemberId = id.parse().map_err(|error| format!("{error}"))?;
+    if !is_admissible(&member) {
+        return Err(format!("{id} is not a sound Ed25519 public key"));
+    }
+    let name: Name = name.parse().map_err(|error| format!("{error}"))?;
+    Ok(AdmitRequest { id: id.to_owned(), name: name.to_string() })
 }
 
 /// Ten times the lines of the largest mesh.

@@ -6,7 +6,13 @@ use datafan_node::{
     http::{Facts, Server, socket},
 };
 use serde::Serialize;
-use std::{fs, io, net::SocketAddr, path::Path, process, time::Duration};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::Path,
+    process,
+    time::{Duration, Instant},
+};
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
@@ -26,6 +32,8 @@ pub fn run(dir: &Path, args: args::Run) -> Result<(), Failure> {
 }
 
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Signals closer to the first one than this count as one.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
 async fn serve(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::new)?;
@@ -43,7 +51,7 @@ async fn serve(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Res
     };
     let closed = tokio::select! {
         closed = member.stop() => closed,
-        name = signals.next() => {
+        name = signals.again() => {
             error!("stopped at once on {name}");
             process::exit(1)
         }
@@ -162,6 +170,17 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// The next signal that somebody meant: a wrapper that signals its child and its group sends two at a time.
+    async fn again(&mut self) -> &'static str {
+        let first = Instant::now();
+        loop {
+            let name = self.next().await;
+            if first.elapsed() > ONE_SIGNAL {
+                return name;
+            }
         }
     }
 }

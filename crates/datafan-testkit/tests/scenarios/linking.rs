@@ -3,6 +3,7 @@
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
     engine::{Command, LinkState},
+    identity::Identity,
     time::SECOND,
 };
 
@@ -34,6 +35,20 @@ fn a20_connecting_to_oneself_is_an_error() {
     assert!(links.iter().all(|link| link.state != LinkState::Up));
     assert!(links.iter().any(|link| link.error.is_some()), "{links:?}");
     world.put(0, "k", "v");
+}
+
+#[test]
+fn a_wrong_name_for_an_address_does_not_hide_who_is_there() {
+    let mut world = discovering(2, 1);
+    let stranger = Identity::from_secret(&[9; 32]).id();
+    for member in 0..2 {
+        let address = format!("m{}", 1 - member).into();
+        world.ask(member, Command::Connect { address, expected: Some(stranger) });
+    }
+    world.run_for(SECOND);
+    assert!(!world.linked(0, 1));
+    connect(&mut world, 1, 0);
+    world.run_until("linked", 60 * SECOND, |world| world.linked(0, 1));
 }
 
 #[test]
