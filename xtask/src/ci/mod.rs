@@ -71,6 +71,7 @@ const CHECKS: &[Check] = &[
         remedy: "run `cargo run -p datafan-node -- demo`",
         run: |_| cargo("run -p datafan-node --bin datafan -- --json demo --members 3"),
     },
+    Check { name: "bench", remedy: "run `cargo xtask bench --quick`", run: |_| own("bench --quick") },
 ];
 
 /// Makes the checks, all of them even if some fail.
@@ -114,6 +115,12 @@ fn root() -> Result<PathBuf> {
     };
     std::env::set_current_dir(root)?;
     Ok(root.into())
+}
+
+/// Another command of ours.
+fn own(arguments: &str) -> Result<()> {
+    let program = std::env::current_exe()?;
+    output(&program.to_string_lossy(), arguments).map(drop)
 }
 
 fn no_std_core(_: &Path) -> Result<()> {
