@@ -265,8 +265,8 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let n = self.count(what, max)?;
-        // Grows with what is really there: a count alone reserves nothing.
-        let mut values = Vec::new();
+        // Beyond a node's children it grows with what is really there: a count alone reserves nothing.
+        let mut values = Vec::with_capacity(n.min(16));
         for _ in 0..n {
             values.push(read(self)?);
         }
