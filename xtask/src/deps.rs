@@ -17,6 +17,8 @@ const NORMAL: &[(&str, &[&str])] = &[
     ("datafan-driver", &["datafan-core"]),
     ("datafan-node", &["datafan-core", "datafan-driver", "datafan-store-redb", "datafan-conn-quic"]),
     ("datafan-testkit", &["datafan-core"]),
+    // The simulator is a second driver; it draws its lots from the testkit.
+    ("datafan-sim", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
     (
         "datafan-examples",
         &["datafan-core", "datafan-driver", "datafan-store-mem", "datafan-conn-chan", "datafan-node"],
@@ -41,7 +43,6 @@ const DEV: &[(&str, &[&str])] = &[
     ("datafan-conn-chan", &["datafan-testkit"]),
     ("datafan-conn-quic", &["datafan-testkit"]),
     ("datafan-driver", &["datafan-store-mem", "datafan-conn-chan"]),
-    ("datafan-testkit", &["datafan-store-mem"]),
 ];
 
 /// Compares what `cargo metadata --no-deps` says with the edges above.

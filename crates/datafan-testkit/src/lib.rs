@@ -1,6 +1,5 @@
-//! Suites for every datafan store and connector, and a deterministic harness for engines.
+//! Suites for every datafan store and connector, and a source of lots.
 
 pub mod connector;
-pub mod harness;
 pub mod rng;
 pub mod store;

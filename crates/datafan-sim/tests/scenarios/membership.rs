@@ -6,7 +6,7 @@ use datafan_core::{
     id::Name,
     time::{MILLI, SECOND},
 };
-use datafan_testkit::harness::{heads_never_go_back, line, put};
+use datafan_sim::world::{heads_never_go_back, line, put};
 
 #[test]
 fn a43_a_newcomer_brings_the_roster_that_lets_it_in() {

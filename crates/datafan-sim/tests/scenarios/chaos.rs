@@ -6,10 +6,8 @@ use datafan_core::{
     engine::{Answer, Ticket},
     time::{MILLI, SECOND},
 };
-use datafan_testkit::{
-    harness::{Fate, Terms, delete, put, random, uses_no_timestamp_twice},
-    rng::Rng,
-};
+use datafan_sim::world::{Fate, Terms, delete, put, random, uses_no_timestamp_twice};
+use datafan_testkit::rng::Rng;
 use std::collections::BTreeMap;
 
 const MEMBERS: usize = 6;

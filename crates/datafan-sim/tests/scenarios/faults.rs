@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, carries, is_delta};
 use datafan_core::time::{MILLI, SECOND};
-use datafan_testkit::harness::{Fate, Terms, full, heads_never_go_back, keeps_what_was_readable, put};
+use datafan_sim::world::{Fate, Terms, full, heads_never_go_back, keeps_what_was_readable, put};
 
 #[test]
 fn a21_lost_reply_after_delete() {

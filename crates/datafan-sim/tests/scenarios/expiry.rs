@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::time::{SECOND, Timestamp};
-use datafan_testkit::harness::put_until;
+use datafan_sim::world::put_until;
 
 #[test]
 fn a40_expired_items_disappear_everywhere() {

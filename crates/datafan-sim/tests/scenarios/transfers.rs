@@ -6,7 +6,7 @@ use datafan_core::{
     message::Message,
     time::{MILLI, SECOND},
 };
-use datafan_testkit::harness::{Fate, Terms, delete, heads_never_go_back, line, put};
+use datafan_sim::world::{Fate, Terms, delete, heads_never_go_back, line, put};
 
 const ITEM_BYTES: usize = 4_000;
 const LARGE_BYTES: u64 = 3_000 * ITEM_BYTES as u64;

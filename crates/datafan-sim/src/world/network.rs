@@ -1,7 +1,6 @@
 //! All links, and everything that is on its way.
 
 use super::link::{Link, Terms, Traffic, lane_index};
-use crate::rng::Rng;
 use datafan_core::{
     connector::{Address, Direction, Frame, Lane, SendError},
     engine::Input,
@@ -10,6 +9,7 @@ use datafan_core::{
     limits::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX},
     time::{SECOND, Time},
 };
+use datafan_testkit::rng::Rng;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A message that is about to be carried, as an interceptor sees it.
@@ -65,7 +65,7 @@ enum Event {
     Failed { from: usize, address: Address, expected: Option<MemberId>, error: String },
 }
 
-/// How long the harness waits before it dials again for a link that it keeps up.
+/// How long the world waits before it dials again for a link that it keeps up.
 const REDIAL_MICROS: u64 = SECOND;
 
 impl Network {

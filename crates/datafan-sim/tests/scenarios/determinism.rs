@@ -2,7 +2,7 @@
 
 use crate::common::Mesh;
 use datafan_core::{hash::Hash, time::SECOND};
-use datafan_testkit::harness::{Fate, put, random};
+use datafan_sim::world::{Fate, put, random};
 
 #[test]
 fn one_seed_tells_one_story() {

@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, total_traffic};
 use datafan_core::time::SECOND;
-use datafan_testkit::harness::{line, put};
+use datafan_sim::world::{line, put};
 
 const ROUND_MICROS: u64 = SECOND;
 

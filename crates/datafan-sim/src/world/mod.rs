@@ -1,13 +1,46 @@
-//! The world: members, links, and the one clock that drives them.
+//! A simulated world: many engines in one thread, on virtual time, from one seed.
+//!
+//! What this is: a second driver of the same engine. A [`World`] has members with a store, a wall clock and an engine
+//! each, and links with latency, rate, queues and faults between them. What this is not: a source of faults. Whoever
+//! holds the world, a test or a scenario, says what goes wrong, and when.
+//!
+//! ```text
+//! let mut world = World::<Mem>::mesh(3, seed);     // three admitted members, no links yet
+//! world.link_all(&line(3));
+//! world.put(0, "color", b"red");                   // returns when it is on disk
+//! world.lose_next(0, 1);
+//! world.run_until("all equal", 10 * SECOND, |world| world.equal());
+//! ```
+//!
+//! The same seed gives the same story, byte for byte: [`World::digest`] covers every message that was carried.
 
-use super::{Content, Disk, Fate, Passing, Terms, line, member::Member, network::Network};
-use crate::rng::Rng;
+mod content;
+mod guard;
+mod link;
+mod member;
+mod network;
+mod reading;
+mod report;
+mod topology;
+mod writes;
+
+pub use content::Content;
+pub use guard::{heads_never_go_back, keeps_what_was_readable, uses_no_timestamp_twice};
+pub use link::{Terms, Traffic};
+pub use member::Disk;
+pub use network::{Fate, Passing};
+pub use topology::{circle, circle2, full, line, line2, random};
+pub use writes::{delete, put, put_until};
+
 use datafan_core::{
     engine::{Answer, Command, Config, Input, Ticket},
     id::{MemberId, MeshId, Name},
     identity::Identity,
     time::{Now, SECOND, Time, Timestamp},
 };
+use datafan_testkit::rng::Rng;
+use member::Member;
+use network::Network;
 
 /// A checker that runs after every step of a member.
 type Guard = Box<dyn FnMut(usize, &Content)>;
@@ -18,10 +51,10 @@ pub struct World<D: Disk> {
     pub seed: u64,
     /// Lots for the test itself.
     pub rng: Rng,
-    pub(super) members: Vec<Member<D>>,
-    pub(super) network: Network,
+    members: Vec<Member<D>>,
+    network: Network,
     authority: Identity,
-    pub(super) time: Time,
+    time: Time,
     guards: Vec<Guard>,
     n_tickets: u64,
     /// Steps since time has moved.
@@ -261,7 +294,7 @@ impl<D: Disk> World<D> {
     }
 
     /// A command that must be carried out.
-    pub(super) fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
+    fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
         match self.done(member, command) {
             Answer::Committed(committed) => committed,
             Answer::Refused(error) => self.fail(&format!("m{member} refuses a command: {error}")),

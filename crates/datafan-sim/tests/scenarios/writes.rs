@@ -7,7 +7,7 @@ use datafan_core::{
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
     time::SECOND,
 };
-use datafan_testkit::harness::{delete, put};
+use datafan_sim::world::{delete, put};
 
 #[test]
 fn a31_large_commits_are_seen_whole_or_not_at_all() {

@@ -11,7 +11,7 @@ use datafan_core::{
     time::{SECOND, Timestamp},
     trie::Branch,
 };
-use datafan_testkit::harness::{Fate, put};
+use datafan_sim::world::{Fate, put};
 
 #[test]
 fn a28_a_relay_alters_items_of_another_owner() {

@@ -2,10 +2,8 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::time::SECOND;
-use datafan_testkit::{
-    harness::{circle, circle2, full, keeps_what_was_readable, line, line2, put, random},
-    rng::Rng,
-};
+use datafan_sim::world::{circle, circle2, full, keeps_what_was_readable, line, line2, put, random};
+use datafan_testkit::rng::Rng;
 
 const MEMBERS: usize = 15;
 const KEYS: [&str; 5] = ["alpha", "beta", "gamma", "delta", "epsilon"];

@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, refusals};
 use datafan_core::{engine::CommandError, time::SECOND};
-use datafan_testkit::harness::{heads_never_go_back, put, uses_no_timestamp_twice};
+use datafan_sim::world::{heads_never_go_back, put, uses_no_timestamp_twice};
 
 const HOUR: i64 = 3_600 * SECOND as i64;
 

@@ -5,7 +5,7 @@ use datafan_core::{
     engine::{Alarm, Answer, CommandError, Ticket},
     time::{MILLI, SECOND, Timestamp},
 };
-use datafan_testkit::harness::{Disk, put, uses_no_timestamp_twice};
+use datafan_sim::world::{Disk, put, uses_no_timestamp_twice};
 
 #[test]
 fn a50_no_timestamp_is_used_twice() {

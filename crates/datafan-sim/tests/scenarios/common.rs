@@ -1,8 +1,8 @@
 //! What the stories share.
 
 use datafan_core::{message::Message, store::StoreError};
+use datafan_sim::world::{Disk, World};
 use datafan_store_mem::{MemDisk, MemStore};
-use datafan_testkit::harness::{Disk, World};
 
 /// A world on stores in memory.
 pub type Mesh = World<Mem>;

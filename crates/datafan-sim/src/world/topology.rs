@@ -1,6 +1,6 @@
 //! Who is linked to whom: lists of (dialler, dialled), each pair once.
 
-use crate::rng::Rng;
+use datafan_testkit::rng::Rng;
 use std::collections::BTreeSet;
 
 /// Each member linked to the one before.

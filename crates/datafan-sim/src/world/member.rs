@@ -119,7 +119,7 @@ impl<D: Disk> Member<D> {
     fn handle(&mut self, index: usize, inputs: Vec<Input>, now: Now, network: &mut Network) {
         let Some(engine) = &mut self.engine else { return };
         self.outbox.wants_sync = false;
-        engine.handle(now, inputs, &mut self.outbox).expect("the disk of the harness does not fail");
+        engine.handle(now, inputs, &mut self.outbox).expect("the disk does not fail");
         self.carry_out(index, now.time, network);
         let waits = !self.outbox.after_sync.is_empty();
         assert!(!waits || self.outbox.wants_sync, "effects wait for a sync that the engine does not ask for");
@@ -132,7 +132,7 @@ impl<D: Disk> Member<D> {
 
     fn sync(&mut self, index: usize, now: Time, network: &mut Network) {
         let Some(engine) = &mut self.engine else { return };
-        engine.sync(&mut self.outbox).expect("the disk of the harness does not fail");
+        engine.sync(&mut self.outbox).expect("the disk does not fail");
         assert!(self.outbox.after_sync.is_empty(), "effects still wait for the sync that is done");
         self.carry_out(index, now, network);
     }

@@ -1,0 +1,3 @@
+//! The simulator: many engines in one thread, on virtual time, from one seed.
+
+pub mod world;
