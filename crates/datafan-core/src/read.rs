@@ -172,7 +172,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
         Ok(shards)
     }
 
-    fn whole_shards(&self) -> Result<impl Iterator<Item = (ShardNumber, ShardRecord)>, StoreError> {
+    fn whole_shards(&self) -> Result<impl Iterator<Item = (ShardNumber, Arc<ShardRecord>)>, StoreError> {
         Ok(self.view.shards()?.into_iter().filter(|(_, record)| record.state == ShardState::Whole))
     }
 }

@@ -88,7 +88,7 @@ impl Page {
 #[derive(Clone, Default, Debug)]
 pub struct ShardChange {
     /// The new record.
-    pub record: Option<ShardRecord>,
+    pub record: Option<Arc<ShardRecord>>,
     /// Items by timestamp.
     pub log: BTreeMap<Timestamp, Option<Arc<Item>>>,
     /// Timestamps by key.
@@ -169,12 +169,12 @@ pub enum StoreError {
 pub trait StoreSnapshot: Send + Sync {
     /// A value of the member.
     fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError>;
-    /// All shards of every state, by number.
-    fn shards(&self) -> Result<Vec<(ShardNumber, ShardRecord)>, StoreError>;
+    /// All shards of every state, by number. Records are shared: a reader that keeps one may hold a pointer only.
+    fn shards(&self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError>;
     /// One shard's record.
-    fn shard(&self, shard: ShardNumber) -> Result<Option<ShardRecord>, StoreError>;
+    fn shard(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError>;
     /// The `Whole` shard of an owner; found without a walk over all shards.
-    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, ShardRecord)>, StoreError>;
+    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError>;
     /// The timestamp of a key's live item.
     fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError>;
     /// The item at a timestamp.

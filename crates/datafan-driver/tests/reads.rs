@@ -174,7 +174,7 @@ impl Written {
             let head = Head { owner, timestamp, items: n_items, bytes: 0, root, signature: [0; 64] };
             record.head = Some(head);
         }
-        change.record = Some(record);
+        change.record = Some(record.into());
         self.n_shards += 1;
         let shards = [(ShardNumber(self.n_shards), change)].into();
         self.store.commit(Batch { shards, ..Batch::default() }, Durability::Lazy).unwrap();
@@ -204,13 +204,13 @@ mod broken {
         fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError> {
             self.0.meta(key)
         }
-        fn shards(&self) -> Result<Vec<(ShardNumber, ShardRecord)>, StoreError> {
+        fn shards(&self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
             Err(StoreError::Stopped)
         }
-        fn shard(&self, shard: ShardNumber) -> Result<Option<ShardRecord>, StoreError> {
+        fn shard(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError> {
             self.0.shard(shard)
         }
-        fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, ShardRecord)>, StoreError> {
+        fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
             self.0.whole(owner)
         }
         fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError> {

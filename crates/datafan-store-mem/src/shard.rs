@@ -6,12 +6,13 @@ use crate::{
     table::Table,
 };
 use datafan_core::store::{ShardChange, ShardRecord};
+use std::sync::Arc;
 
 /// A shard's rows; a clone shares them.
 #[derive(Clone, Default)]
 pub struct Shard {
     /// `None` for rows that were written before their record.
-    pub record: Option<ShardRecord>,
+    pub record: Option<Arc<ShardRecord>>,
     /// Items by timestamp.
     pub log: Table<LogRow>,
     /// Timestamps by key.

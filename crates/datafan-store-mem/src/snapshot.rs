@@ -72,16 +72,16 @@ impl StoreSnapshot for MemSnapshot {
         Ok(self.meta.get(&key).map(|value| value.to_vec()))
     }
 
-    fn shards(&self) -> Result<Vec<(ShardNumber, ShardRecord)>, StoreError> {
+    fn shards(&self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let record = |(number, shard): (&ShardNumber, &Arc<Shard>)| Some((*number, shard.record.clone()?));
         Ok(self.shards.iter().filter_map(record).collect())
     }
 
-    fn shard(&self, shard: ShardNumber) -> Result<Option<ShardRecord>, StoreError> {
+    fn shard(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError> {
         Ok(self.of(shard).and_then(|shard| shard.record.clone()))
     }
 
-    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, ShardRecord)>, StoreError> {
+    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let Some(number) = self.owners.get(owner) else { return Ok(None) };
         Ok(self.shard(*number)?.map(|record| (*number, record)))
     }

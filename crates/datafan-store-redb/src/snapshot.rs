@@ -96,32 +96,32 @@ impl StoreSnapshot for RedbSnapshot {
         )
     }
 
-    fn shards(&self) -> Result<Vec<(ShardNumber, ShardRecord)>, StoreError> {
+    fn shards(&self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         self.read(
             |tables| &tables.shards,
             SHARDS,
             |table| {
                 let rows = table.range::<&[u8; 4]>(..)?.map(|row| {
                     let (key, value) = row?;
-                    Ok((shard_of(key.value()), ShardRecord::decode(value.value())?))
+                    Ok((shard_of(key.value()), Arc::new(ShardRecord::decode(value.value())?)))
                 });
                 rows.collect()
             },
         )
     }
 
-    fn shard(&self, shard: ShardNumber) -> Result<Option<ShardRecord>, StoreError> {
+    fn shard(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError> {
         self.read(
             |tables| &tables.shards,
             SHARDS,
             |table| match table.get(&shard_key(shard))? {
-                Some(record) => Ok(Some(ShardRecord::decode(record.value())?)),
+                Some(record) => Ok(Some(Arc::new(ShardRecord::decode(record.value())?))),
                 None => Ok(None),
             },
         )
     }
 
-    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, ShardRecord)>, StoreError> {
+    fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let number = self.read(
             |tables| &tables.owners,
             OWNERS,

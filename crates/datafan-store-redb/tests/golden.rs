@@ -89,7 +89,7 @@ fn batch() -> Batch {
     let value = b"value"[..].into();
     let item = Item { key: key.clone(), timestamp: AT, expiry: Some(EXPIRY), value };
     let change = ShardChange {
-        record: Some(record),
+        record: Some(record.into()),
         log: [(AT, Some(Arc::new(item)))].into(),
         keys: [(key, Some(AT))].into(),
         nodes,

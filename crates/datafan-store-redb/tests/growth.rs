@@ -30,7 +30,7 @@ fn ten_thousand_lazy_commits_to_the_same_keys_keep_the_file_small() {
             Item { key: key.clone(), timestamp: Timestamp(n), expiry: None, value: [n as u8; 100].into() };
         let mut change = ShardChange::default();
         if n == 1 {
-            change.record = Some(ShardRecord::new(MemberId([1; 32]), ShardState::Whole));
+            change.record = Some(ShardRecord::new(MemberId([1; 32]), ShardState::Whole).into());
         }
         change.log.insert(Timestamp(n), Some(Arc::new(item)));
         change.log.insert(Timestamp(n.saturating_sub(KEYS)), None);

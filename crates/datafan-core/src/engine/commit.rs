@@ -216,7 +216,7 @@ impl<S: Store> Engine<S> {
 
     fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
         match &self.owners[owner].whole {
-            Some((shard, record)) => (*shard, record.clone()),
+            Some((shard, record)) => (*shard, (**record).clone()),
             None => (self.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
         }
     }

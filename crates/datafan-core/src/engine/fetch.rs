@@ -217,7 +217,7 @@ impl<S: Store> Engine<S> {
         let state = &self.owners[&owner];
         let position = state.timestamp();
         let (shard, mut record) = match &state.whole {
-            Some((shard, record)) => (*shard, record.clone()),
+            Some((shard, record)) => (*shard, (**record).clone()),
             None => (self.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
         };
         let view = View::new(&*self.snapshot, shard, self.pending_change(shard));

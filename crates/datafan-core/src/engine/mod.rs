@@ -302,8 +302,9 @@ impl<S: Store> Engine<S> {
         let before = state.timestamp();
         let left_over = state.building.take().filter(|building| *building != shard);
         assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
-        change.record = Some(record.clone());
         let roster = record.owner == self.config.mesh.authority();
+        let record = Arc::new(record);
+        change.record = Some(record.clone());
         state.whole = Some((shard, record));
         if state.known.is_some_and(|known| known.order() <= head.order()) {
             state.forget();

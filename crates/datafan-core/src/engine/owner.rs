@@ -8,13 +8,13 @@ use crate::{
     store::{ShardNumber, ShardRecord},
     time::{Time, Timestamp},
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 
 /// One owner: what is held, what is known to exist, what is being fetched.
 #[derive(Default)]
 pub(super) struct Owner {
     /// The visible shard. Its record always has a head.
-    pub(super) whole: Option<(ShardNumber, ShardRecord)>,
+    pub(super) whole: Option<(ShardNumber, Arc<ShardRecord>)>,
     /// The hidden copy, from this run or an earlier one.
     pub(super) building: Option<ShardNumber>,
     /// The greatest acceptable head that was heard of and is not held; its signature is verified.

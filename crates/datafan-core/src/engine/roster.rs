@@ -243,7 +243,9 @@ impl<S: Store> Engine<S> {
     pub(super) fn bury_shard(&mut self, owner: MemberId, shard: ShardNumber) {
         let record = crate::store::ShardRecord::new(owner, ShardState::Dead);
         // Whatever was gathered for it is not written any more.
-        self.batch.shards.insert(shard, ShardChange { record: Some(record), ..ShardChange::default() });
+        self.batch
+            .shards
+            .insert(shard, ShardChange { record: Some(record.into()), ..ShardChange::default() });
         self.dead.insert(shard);
     }
 }

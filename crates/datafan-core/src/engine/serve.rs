@@ -170,7 +170,7 @@ impl<S: Store> Engine<S> {
         &mut self,
         peer: MemberId,
         request: &Request,
-    ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, ShardRecord)>, StoreError> {
+    ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let (now, micros) = (self.now.time, self.config.pin_micros);
         let present = self.snapshot.clone();
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };

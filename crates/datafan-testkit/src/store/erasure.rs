@@ -20,7 +20,7 @@ pub fn takes_dead_shards_away_by_pages<M: Medium>(medium: &M) {
     }
     let dead = ShardNumber(255);
     let record = ShardRecord::new(MemberId([9; 32]), ShardState::Dead);
-    let change = ShardChange { record: Some(record), ..ShardChange::default() };
+    let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
     let batch = Batch { shards: [(dead, change)].into(), ..Batch::default() };
     model.apply(&batch);
     store.commit(batch, Durability::Synced).unwrap();

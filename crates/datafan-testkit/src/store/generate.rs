@@ -56,7 +56,7 @@ impl Generator {
             if record.state == ShardState::Whole {
                 self.retire(model, batch, number, record.owner);
             }
-            change.record = Some(record);
+            change.record = Some(record.into());
         }
         let empty = super::ModelShard::default();
         let old = old.unwrap_or(&empty);
@@ -82,11 +82,11 @@ impl Generator {
     fn retire(&mut self, model: &Model, batch: &mut Batch, number: ShardNumber, owner: MemberId) {
         let is_whole = |record: &ShardRecord| record.owner == owner && record.state == ShardState::Whole;
         for other in SHARDS.into_iter().filter(|other| *other != number) {
-            let planned = batch.shards.get(&other).and_then(|change| change.record.as_ref());
-            let held = model.shards.get(&other).and_then(|shard| shard.record.as_ref());
+            let planned = batch.shards.get(&other).and_then(|change| change.record.as_deref());
+            let held = model.shards.get(&other).and_then(|shard| shard.record.as_deref());
             if let Some(record) = planned.or(held).filter(|record| is_whole(record)) {
-                let record = Some(ShardRecord { state: ShardState::Dead, ..record.clone() });
-                batch.shards.entry(other).or_default().record = record;
+                let record = ShardRecord { state: ShardState::Dead, ..record.clone() };
+                batch.shards.entry(other).or_default().record = Some(record.into());
             }
         }
     }

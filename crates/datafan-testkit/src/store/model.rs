@@ -25,7 +25,7 @@ pub struct Model {
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct ModelShard {
     /// Its record; `None` only until the first is applied.
-    pub record: Option<ShardRecord>,
+    pub record: Option<Arc<ShardRecord>>,
     /// Items by timestamp.
     pub log: BTreeMap<Timestamp, Arc<Item>>,
     /// Timestamps by key.

@@ -59,7 +59,7 @@ fn compare(snapshot: &impl StoreSnapshot, model: &Model, places: &Places, genera
     }
 }
 
-fn whole(model: &Model, owner: &MemberId) -> Option<(ShardNumber, ShardRecord)> {
+fn whole(model: &Model, owner: &MemberId) -> Option<(ShardNumber, Arc<ShardRecord>)> {
     let mut shards = model.shards.iter().filter_map(|(number, shard)| Some((*number, shard.record.clone()?)));
     shards.find(|(_, record)| record.owner == *owner && record.state == ShardState::Whole)
 }
@@ -125,7 +125,7 @@ pub fn pages_reach_their_bounds<M: Medium>(medium: &M) {
     let mut store = medium.open().unwrap();
     let shard = ShardNumber(3);
     let mut generator = Generator::new(1);
-    let record = Some(ShardRecord::new(MemberId([1; 32]), ShardState::Whole));
+    let record = Some(ShardRecord::new(MemberId([1; 32]), ShardState::Whole).into());
     let mut change = ShardChange { record, ..ShardChange::default() };
     for at in 1..=100 {
         let key = Key::new(format!("{at:03}")).unwrap();

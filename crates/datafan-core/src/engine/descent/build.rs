@@ -113,7 +113,7 @@ impl<S: Store> Engine<S> {
         let build = Build::Hidden { shard, root: None, copy };
         self.write(
             shard,
-            ShardChange { record: Some(hidden_record(descent, &build)), ..ShardChange::default() },
+            ShardChange { record: Some(hidden_record(descent, &build).into()), ..ShardChange::default() },
         );
         Ok(build)
     }
@@ -150,7 +150,7 @@ impl<S: Store> Engine<S> {
             None => *copy = None,
         }
         let build = descent.build.as_ref().expect("matched above");
-        change.record = Some(hidden_record(descent, build));
+        change.record = Some(hidden_record(descent, build).into());
         self.write(shard, change);
         self.more_to_do = true;
         Ok(true)
@@ -176,7 +176,7 @@ impl<S: Store> Engine<S> {
                 // A hidden copy knows no graves: its floor will be its head.
                 change.graves.clear();
                 let build = descent.build.as_ref().expect("matched above");
-                change.record = Some(hidden_record(descent, build));
+                change.record = Some(hidden_record(descent, build).into());
                 self.write(shard, change);
             }
             None => {}

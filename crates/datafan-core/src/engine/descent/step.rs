@@ -201,7 +201,7 @@ impl<S: Store> Engine<S> {
         let fresh =
             || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
         let mut record = match &whole {
-            Some((_, record)) if !build.is_hidden() => record.clone(),
+            Some((_, record)) if !build.is_hidden() => (**record).clone(),
             _ => fresh(),
         };
         // A key that moved has no grave: only what is gone for good leaves one.
