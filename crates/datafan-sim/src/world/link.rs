@@ -1,6 +1,7 @@
 //! A link between two members: what it costs, and what is on its way.
 
 use datafan_core::{connector::Lane, limits::MESSAGE_BYTES_MAX, time::Time};
+use datafan_testkit::rng::Rng;
 use std::collections::VecDeque;
 
 /// What a link is like, the same in both directions.
@@ -10,16 +11,62 @@ pub struct Terms {
     pub latency_micros: u64,
     /// Up to this much is added by lot, in microseconds; default 500. Order within a lane is kept.
     pub jitter_micros: u64,
+    /// Of a million messages so many take longer still; default none. Order within a lane is kept.
+    pub tail_ppm: u32,
+    /// What such a message takes longer at least, in microseconds; one in ten of them ten times as long, one in a
+    /// hundred a hundred times.
+    pub tail_micros: u64,
     /// Bytes per second of each lane; default without bound.
     pub rate: Option<u64>,
     /// Bytes that wait in a lane before it answers `Full`; one message always finds room in an empty lane.
     pub queue_bytes: usize,
+    /// Of a million messages so many are lost; default none.
+    pub loss_ppm: u32,
+    /// Of a million messages so many arrive twice; default none.
+    pub twice_ppm: u32,
+    /// Of a million messages so many are overtaken by later ones; default none.
+    pub late_ppm: u32,
+    /// How much later these arrive at most, in microseconds.
+    pub late_micros: u64,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { latency_micros: 2_000, jitter_micros: 500, rate: None, queue_bytes: 2 * MESSAGE_BYTES_MAX }
+        Self {
+            latency_micros: 2_000,
+            jitter_micros: 500,
+            tail_ppm: 0,
+            tail_micros: 0,
+            rate: None,
+            queue_bytes: 2 * MESSAGE_BYTES_MAX,
+            loss_ppm: 0,
+            twice_ppm: 0,
+            late_ppm: 0,
+            late_micros: 0,
+        }
     }
+}
+
+impl Terms {
+    /// What one message takes beyond the latency, by lot.
+    pub(super) fn delay(&self, rng: &mut Rng) -> u64 {
+        let jitter = rng.next_u64() % (self.jitter_micros + 1);
+        if !hits(self.tail_ppm, rng) {
+            return jitter;
+        }
+        // Discrete and heavy: 1, 10, 100 times with chances of 90, 9 and 1 %.
+        let factor = match rng.below(100) {
+            0 => 100,
+            1..10 => 10,
+            _ => 1,
+        };
+        jitter + self.tail_micros * factor
+    }
+}
+
+/// Whether one of so many in a million is meant. Draws no lot where none can be.
+pub(super) fn hits(ppm: u32, rng: &mut Rng) -> bool {
+    ppm > 0 && rng.below(1_000_000) < u64::from(ppm)
 }
 
 /// What went over one direction of a link; lost messages count too.
@@ -49,32 +96,40 @@ pub(super) struct Pipe {
 /// Two members that may be linked. Direction 0 is from the lower number to the higher.
 #[derive(Default)]
 pub(super) struct Link {
+    /// The lower number and the higher.
+    pub ends: (usize, usize),
     pub terms: Terms,
     /// Who dials again whenever the link is down; `None`: only when an engine dials.
     pub dialler: Option<usize>,
     /// Nothing gets through, dials fail.
     pub cut: bool,
+    /// Nothing gets through in this direction, and nobody notices.
+    pub deaf: [bool; 2],
     pub up: bool,
     /// Names one life of the link: what belongs to an earlier one is lost.
-    pub life: u64,
+    pub life: u32,
     pub pipes: [[Pipe; 2]; 2],
     pub traffic: [Traffic; 2],
 }
 
 impl Pipe {
     /// When a message of `bytes` handed over now would arrive, or when there will be room.
-    pub fn carry(&mut self, now: Time, terms: &Terms, jitter: u64, bytes: usize) -> Result<Time, Time> {
-        while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
-            self.leaving.pop_front();
+    pub fn carry(&mut self, now: Time, terms: &Terms, delay: u64, bytes: usize) -> Result<Time, Time> {
+        if let Some(rate) = terms.rate {
+            while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
+                self.leaving.pop_front();
+            }
+            let waiting: usize = self.leaving.iter().map(|(_, bytes)| bytes).sum();
+            if waiting > 0 && waiting + bytes > terms.queue_bytes {
+                return Err(self.free_at);
+            }
+            let spent = (bytes as u64 * 1_000_000).div_ceil(rate);
+            self.free_at = self.free_at.max(now).after(spent);
+            self.leaving.push_back((self.free_at, bytes));
+        } else {
+            self.free_at = self.free_at.max(now);
         }
-        let waiting: usize = self.leaving.iter().map(|(_, bytes)| bytes).sum();
-        if waiting > 0 && waiting + bytes > terms.queue_bytes {
-            return Err(self.free_at);
-        }
-        let spent = terms.rate.map_or(0, |rate| (bytes as u64 * 1_000_000).div_ceil(rate));
-        self.free_at = self.free_at.max(now).after(spent);
-        self.leaving.push_back((self.free_at, bytes));
-        self.arrived_at = self.arrived_at.max(self.free_at.after(terms.latency_micros.max(1) + jitter));
+        self.arrived_at = self.arrived_at.max(self.free_at.after(terms.latency_micros.max(1) + delay));
         Ok(self.arrived_at)
     }
 

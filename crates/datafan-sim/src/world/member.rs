@@ -1,11 +1,10 @@
 //! One member: a disk, a wall clock, and while it runs an engine with its driver.
 
-use super::{content::Content, network::Network};
+use super::{Happening, content::Content, network::Network, signatures::Signatures};
 use datafan_core::{
     connector::{Frame, Lane, SendError},
     engine::{Alarm, Answer, Config, Effect, Engine, Input, Outbox, Ticket},
     id::MemberId,
-    identity::Strict,
     store::{Store, StoreError, StoreReader},
     time::{Now, Time, Timestamp},
 };
@@ -33,6 +32,10 @@ pub(super) struct Member<D: Disk> {
     pub inbox: Vec<Input>,
     /// What its wall clock shows beyond the world's.
     pub clock_offset_micros: i64,
+    /// How much faster than the world's it goes, in millionths, and since when.
+    pub clock_drift: (i64, Time),
+    /// How long one call of the engine takes: what comes meanwhile waits and is then handled together.
+    pub handling_takes_micros: u64,
     /// How long a sync takes; nothing is handled meanwhile.
     pub sync_takes_micros: u64,
     pub answers: BTreeMap<Ticket, Answer>,
@@ -40,6 +43,9 @@ pub(super) struct Member<D: Disk> {
     pub ready: Vec<MemberId>,
     outbox: Outbox,
     syncing_until: Option<Time>,
+    busy_until: Time,
+    /// The earliest time for which the world's queue of wakes has an entry.
+    pub wakes_at: Time,
     /// Frames that the connector did not take, in order, by link and lane.
     kept: BTreeMap<(MemberId, Lane), VecDeque<Frame>>,
     most_kept: usize,
@@ -54,24 +60,29 @@ impl<D: Disk> Member<D> {
             engine: None,
             inbox: Vec::new(),
             clock_offset_micros: 0,
+            clock_drift: (0, Time(0)),
+            handling_takes_micros: 0,
             sync_takes_micros: 0,
             answers: BTreeMap::new(),
             alarms: Vec::new(),
             ready: Vec::new(),
             outbox: Outbox::new(),
             syncing_until: None,
+            busy_until: Time(0),
+            wakes_at: Time::NEVER,
             kept: BTreeMap::new(),
             most_kept: 0,
             runs: 0,
         }
     }
 
-    pub fn open(&mut self, seed: u64, now: Now) {
+    pub fn open(&mut self, seed: u64, signatures: Signatures, now: Now) {
         assert!(self.engine.is_none(), "it runs already");
         let store = self.disk.open().expect("the disk opens");
         let seed = seed.wrapping_add(self.runs);
-        let engine = Engine::open(self.config.clone(), seed, Box::new(Strict), store, now);
+        let engine = Engine::open(self.config.clone(), seed, Box::new(signatures), store, now);
         self.engine = Some(engine.unwrap_or_else(|error| panic!("the engine opens: {error}")));
+        self.busy_until = now.time;
         self.runs += 1;
         // The store of a new mesh is new once only.
         self.config.new_mesh = false;
@@ -90,20 +101,23 @@ impl<D: Disk> Member<D> {
     /// When it has something to do; `now` at the earliest.
     pub fn due(&self, now: Time) -> Time {
         let Some(engine) = &self.engine else { return Time::NEVER };
-        match self.syncing_until {
-            Some(until) => until,
-            None if self.inbox.is_empty() => engine.next_wake().max(now),
-            None => now,
+        let idle_at = self.syncing_until.unwrap_or(now).max(self.busy_until);
+        if self.inbox.is_empty() && self.syncing_until.is_none() {
+            return engine.next_wake().max(idle_at);
         }
+        idle_at
     }
 
-    /// Does what is due: first the end of a sync, then everything that waits, in one go. True if it did anything.
-    pub fn run(&mut self, index: usize, now: Now, network: &mut Network) -> bool {
+    /// Does what is due: first the end of a sync, then everything that waits, in one go. False if there was nothing.
+    ///
+    /// # Errors
+    /// If the disk failed: then the member must be stopped.
+    pub fn run(&mut self, index: usize, now: Now, network: &mut Network) -> Result<bool, StoreError> {
         if self.due(now.time) > now.time {
-            return false;
+            return Ok(false);
         }
         if self.syncing_until.take().is_some() {
-            self.sync(index, now.time, network);
+            self.sync(index, now.time, network)?;
         }
         let mut inputs = Vec::new();
         for input in std::mem::take(&mut self.inbox) {
@@ -112,29 +126,39 @@ impl<D: Disk> Member<D> {
         if inputs.is_empty() {
             inputs.push(Input::Wake);
         }
-        self.handle(index, inputs, now, network);
-        true
+        self.handle(index, inputs, now, network)?;
+        self.busy_until = now.time.after(self.handling_takes_micros);
+        Ok(true)
     }
 
-    fn handle(&mut self, index: usize, inputs: Vec<Input>, now: Now, network: &mut Network) {
-        let Some(engine) = &mut self.engine else { return };
+    fn handle(
+        &mut self,
+        index: usize,
+        inputs: Vec<Input>,
+        now: Now,
+        network: &mut Network,
+    ) -> Result<(), StoreError> {
+        let Some(engine) = &mut self.engine else { return Ok(()) };
         self.outbox.wants_sync = false;
-        engine.handle(now, inputs, &mut self.outbox).expect("the disk does not fail");
+        engine.handle(now, inputs, &mut self.outbox)?;
         self.carry_out(index, now.time, network);
         let waits = !self.outbox.after_sync.is_empty();
         assert!(!waits || self.outbox.wants_sync, "effects wait for a sync that the engine does not ask for");
         match (self.outbox.wants_sync, self.sync_takes_micros) {
             (false, _) => {}
-            (true, 0) => self.sync(index, now.time, network),
+            (true, 0) => self.sync(index, now.time, network)?,
             (true, micros) => self.syncing_until = Some(now.time.after(micros)),
         }
+        Ok(())
     }
 
-    fn sync(&mut self, index: usize, now: Time, network: &mut Network) {
-        let Some(engine) = &mut self.engine else { return };
-        engine.sync(&mut self.outbox).expect("the disk does not fail");
+    fn sync(&mut self, index: usize, now: Time, network: &mut Network) -> Result<(), StoreError> {
+        let Some(engine) = &mut self.engine else { return Ok(()) };
+        engine.sync(&mut self.outbox)?;
+        network.note(now, Happening::Synced { member: index });
         assert!(self.outbox.after_sync.is_empty(), "effects still wait for the sync that is done");
         self.carry_out(index, now, network);
+        Ok(())
     }
 
     /// What the driver does before the engine hears of an input: on `Room` it first hands over what it kept.
@@ -175,12 +199,18 @@ impl<D: Disk> Member<D> {
                     network.close(now, index, peer, &reason);
                 }
                 Effect::Answer { ticket, answer } => {
+                    network.note(now, Happening::Answered { member: index, ticket, answer: answer.clone() });
                     let twice = self.answers.insert(ticket, answer);
                     assert_eq!(twice, None, "{ticket:?} is answered twice");
                 }
-                Effect::Applied { .. } => {}
+                Effect::Applied { owner, timestamp } => {
+                    network.note(now, Happening::Applied { member: index, owner, timestamp });
+                }
                 Effect::Ready { peer } => self.ready.push(peer),
-                Effect::Alarm(alarm) => self.alarms.push(*alarm),
+                Effect::Alarm(alarm) => {
+                    network.note(now, Happening::Alarmed { member: index, alarm: alarm.clone() });
+                    self.alarms.push(*alarm);
+                }
             }
         }
     }

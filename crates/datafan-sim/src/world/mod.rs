@@ -15,20 +15,27 @@
 //! The same seed gives the same story, byte for byte: [`World::digest`] covers every message that was carried.
 
 mod content;
+mod events;
 mod guard;
+mod happening;
+mod ids;
 mod link;
 mod member;
 mod network;
 mod reading;
 mod report;
+mod signatures;
 mod topology;
 mod writes;
 
 pub use content::Content;
 pub use guard::{heads_never_go_back, keeps_what_was_readable, uses_no_timestamp_twice};
+pub use happening::{Happening, Noted};
+pub use ids::Ids;
 pub use link::{Terms, Traffic};
 pub use member::Disk;
 pub use network::{Fate, Passing};
+pub use signatures::Signatures;
 pub use topology::{circle, circle2, full, line, line2, random};
 pub use writes::{delete, put, put_until};
 
@@ -41,6 +48,7 @@ use datafan_core::{
 use datafan_testkit::rng::Rng;
 use member::Member;
 use network::Network;
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// A checker that runs after every step of a member.
 type Guard = Box<dyn FnMut(usize, &Content)>;
@@ -57,6 +65,10 @@ pub struct World<D: Disk> {
     time: Time,
     guards: Vec<Guard>,
     n_tickets: u64,
+    signatures: Signatures,
+    /// When members have something to do. A member may have several entries, of which the earliest counts; early ones
+    /// do no harm.
+    wakes: BinaryHeap<Reverse<(Time, usize)>>,
     /// Steps since time has moved.
     n_still: u32,
 }
@@ -85,8 +97,19 @@ impl<D: Disk> World<D> {
         let authority = Identity::from_secret(&rng.array());
         let network = Network::new(rng.fork());
         let (time, guards) = (Time(SECOND), Vec::new());
-        let mut world =
-            Self { seed, rng, members: vec![], network, authority, time, guards, n_tickets: 0, n_still: 0 };
+        let mut world = Self {
+            seed,
+            rng,
+            members: Vec::new(),
+            network,
+            authority,
+            time,
+            guards,
+            n_tickets: 0,
+            signatures: Signatures::default(),
+            wakes: BinaryHeap::new(),
+            n_still: 0,
+        };
         for index in 0..n {
             world.add(|config| adjust(index, config));
             world.admit(index);
@@ -149,22 +172,27 @@ impl<D: Disk> World<D> {
     /// Starts a member on its disk.
     pub fn start(&mut self, member: usize) {
         let (now, seed) = (self.now(member), self.seed.wrapping_mul(31).wrapping_add(member as u64));
-        self.members[member].open(seed, now);
+        self.members[member].open(seed, self.signatures.clone(), now);
         self.network.started(self.time, member);
+        self.queue(member);
     }
 
     /// Stops a member at once: what was not synced is lost, what was sent is on its way.
     pub fn crash(&mut self, member: usize) {
+        self.drop_engine(member, None);
+    }
+
+    fn drop_engine(&mut self, member: usize, error: Option<String>) {
         drop(self.members[member].forget());
-        let told = self.network.stopped(self.time, member);
+        let told = self.network.stopped(self.time, member, error);
         self.tell(told);
     }
 
     /// Stops a member cleanly.
     pub fn stop(&mut self, member: usize) {
         let engine = self.members[member].forget().expect("it runs");
-        engine.close().expect("the store closes");
-        let told = self.network.stopped(self.time, member);
+        let error = engine.close().err().map(|error| error.to_string());
+        let told = self.network.stopped(self.time, member, error);
         self.tell(told);
     }
 
@@ -183,15 +211,30 @@ impl<D: Disk> World<D> {
         self.members[member].clock_offset_micros = offset_micros;
     }
 
+    /// Lets a member's wall clock go faster than the world's from now on, by `ppm` millionths; slower if negative.
+    pub fn set_drift(&mut self, member: usize, ppm: i64) {
+        let shown = self.wall(member).0 as i64;
+        self.members[member].clock_drift = (ppm, self.time);
+        self.members[member].clock_offset_micros = shown - (self.time.0 + BEGINNING) as i64;
+    }
+
     /// What a member's wall clock shows.
     pub fn wall(&self, member: usize) -> Timestamp {
-        let offset = self.members[member].clock_offset_micros;
+        let member = &self.members[member];
+        let (ppm, since) = member.clock_drift;
+        let drifted = (self.time.0.saturating_sub(since.0) as i64 / 1_000).saturating_mul(ppm) / 1_000;
+        let offset = member.clock_offset_micros.saturating_add(drifted);
         Timestamp(self.time.0.saturating_add(BEGINNING).saturating_add_signed(offset))
     }
 
     /// Lets each sync of a member take time, in which nothing else is handled there.
     pub fn slow_sync(&mut self, member: usize, micros: u64) {
         self.members[member].sync_takes_micros = micros;
+    }
+
+    /// Lets each call of a member's engine take time, so that what comes meanwhile is handled together.
+    pub fn slow_handling(&mut self, member: usize, micros: u64) {
+        self.members[member].handling_takes_micros = micros;
     }
 
     /// Whether a member has carried out effects and waits for its disk.
@@ -230,8 +273,29 @@ impl<D: Disk> World<D> {
     /// Cuts the link of two members; both notice at once.
     pub fn cut(&mut self, a: usize, b: usize) {
         self.network.link(a, b).cut = true;
-        let told = self.network.break_link(a, b, "cut");
+        let told = self.network.break_link(self.time, a, b, "cut");
         self.tell(told);
+    }
+
+    /// Breaks the link of two members once; who keeps it dials again.
+    pub fn flap(&mut self, a: usize, b: usize) {
+        self.cut(a, b);
+        self.network.heal(self.time.after(SECOND), a, b);
+    }
+
+    /// Loses everything that one member sends to another from now on, without anybody being told.
+    pub fn deafen(&mut self, from: usize, to: usize) {
+        self.network.link(from, to).deaf[usize::from(from > to)] = true;
+    }
+
+    /// Ends that.
+    pub fn undeafen(&mut self, from: usize, to: usize) {
+        self.network.link(from, to).deaf[usize::from(from > to)] = false;
+    }
+
+    /// Whether the link of two members is cut.
+    pub fn is_cut(&mut self, a: usize, b: usize) -> bool {
+        self.network.link(a, b).cut
     }
 
     /// Ends a cut; a link that is kept is dialled at once.
@@ -323,6 +387,16 @@ impl<D: Disk> World<D> {
         self.time.0 - begin.0
     }
 
+    /// Notes what happens from now on, for [`World::happenings`].
+    pub fn record(&mut self) {
+        self.network.happenings = Some(Vec::new());
+    }
+
+    /// What happened since this was last asked, in order.
+    pub fn happenings(&mut self) -> Vec<Noted> {
+        self.network.happenings.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Lets the next thing happen, if there is one: time moves to it, then each member with something to do does it.
     pub fn step(&mut self) {
         let next = self.next();
@@ -336,11 +410,38 @@ impl<D: Disk> World<D> {
         self.time = next;
         let happened = self.network.happened(next);
         self.tell(happened);
-        for member in 0..self.members.len() {
+        for member in self.awake() {
             let now = self.now(member);
-            if self.members[member].run(member, now, &mut self.network) {
-                self.check(member, now);
+            match self.members[member].run(member, now, &mut self.network) {
+                Ok(true) => self.check(member, now),
+                Ok(false) => {}
+                Err(error) => self.drop_engine(member, Some(error.to_string())),
             }
+            self.queue(member);
+        }
+    }
+
+    /// Takes the members out of the queue whose time has come, ascending.
+    fn awake(&mut self) -> Vec<usize> {
+        let mut awake = Vec::new();
+        while let Some(Reverse((at, member))) = self.wakes.peek().copied()
+            && at <= self.time
+        {
+            self.wakes.pop();
+            self.members[member].wakes_at = Time::NEVER;
+            awake.push(member);
+        }
+        awake.sort_unstable();
+        awake.dedup();
+        awake
+    }
+
+    /// Sees to it that the queue has a member no later than it is due.
+    fn queue(&mut self, member: usize) {
+        let due = self.members[member].due(self.time);
+        if due < self.members[member].wakes_at {
+            self.members[member].wakes_at = due;
+            self.wakes.push(Reverse((due, member)));
         }
     }
 
@@ -354,8 +455,8 @@ impl<D: Disk> World<D> {
     }
 
     fn next(&self) -> Time {
-        let due = self.members.iter().map(|member| member.due(self.time)).min();
-        self.network.next().min(due.unwrap_or(Time::NEVER)).max(self.time)
+        let due = self.wakes.peek().map_or(Time::NEVER, |Reverse((at, _))| *at);
+        self.network.next().min(due).max(self.time)
     }
 
     fn now(&self, member: usize) -> Now {
@@ -364,7 +465,12 @@ impl<D: Disk> World<D> {
 
     fn tell(&mut self, told: Vec<(usize, Input)>) {
         for (member, input) in told {
-            self.members[member].inbox.push(input);
+            // Whoever has other inputs already is queued for them.
+            let inbox = &mut self.members[member].inbox;
+            inbox.push(input);
+            if inbox.len() == 1 {
+                self.queue(member);
+            }
         }
     }
 }

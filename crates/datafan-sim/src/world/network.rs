@@ -1,6 +1,11 @@
 //! All links, and everything that is on its way.
 
-use super::link::{Link, Terms, Traffic, lane_index};
+use super::{
+    events::{Event, Events, Rare},
+    happening::{Happening, Noted},
+    ids::Ids,
+    link::{Link, Terms, Traffic, hits, lane_index},
+};
 use datafan_core::{
     connector::{Address, Direction, Frame, Lane, SendError},
     engine::Input,
@@ -10,7 +15,7 @@ use datafan_core::{
     time::{SECOND, Time},
 };
 use datafan_testkit::rng::Rng;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// A message that is about to be carried, as an interceptor sees it.
 pub struct Passing<'a> {
@@ -38,31 +43,28 @@ pub enum Fate {
     Delay(u64),
     /// It arrives twice.
     Twice,
+    /// It goes on, and after it these arrive too.
+    Followed(Vec<Vec<u8>>),
 }
 
 type Interceptor = Box<dyn FnMut(&Passing<'_>) -> Fate>;
 
 pub(super) struct Network {
-    links: BTreeMap<(usize, usize), Link>,
-    /// What will happen, by time and then in the order of its cause.
-    events: BTreeMap<(Time, u64), Event>,
-    n_events: u64,
+    links: Vec<Link>,
+    /// Of each member its possible peers, ascending, and the link to them. Only who was linked once has an entry.
+    neighbours: Vec<Vec<(u32, u32)>>,
+    events: Events,
     interceptors: Vec<Interceptor>,
     ids: Vec<MemberId>,
+    numbers: Ids,
     running: Vec<bool>,
     rng: Rng,
     trace: Hasher,
+    n_carried: u64,
     /// What links are like that nobody has described.
     pub terms: Terms,
-}
-
-enum Event {
-    Arrive { from: usize, to: usize, life: u64, bytes: Arc<[u8]> },
-    Room { from: usize, to: usize, life: u64, lane: Lane },
-    Down { from: usize, to: usize, life: u64, reason: String },
-    Dialled { from: usize, to: usize, address: Address, expected: Option<MemberId> },
-    Redial { from: usize, to: usize },
-    Failed { from: usize, address: Address, expected: Option<MemberId>, error: String },
+    /// What happened and was not yet taken; `None` while nobody watches.
+    pub happenings: Option<Vec<Noted>>,
 }
 
 /// How long the world waits before it dials again for a link that it keeps up.
@@ -71,21 +73,26 @@ const REDIAL_MICROS: u64 = SECOND;
 impl Network {
     pub fn new(rng: Rng) -> Self {
         Self {
-            links: BTreeMap::new(),
-            events: BTreeMap::new(),
-            n_events: 0,
+            links: Vec::new(),
+            neighbours: Vec::new(),
+            events: Events::default(),
             interceptors: Vec::new(),
             ids: Vec::new(),
+            numbers: Ids::default(),
             running: Vec::new(),
             rng,
             trace: Hasher::new(0xff),
+            n_carried: 0,
             terms: Terms::default(),
+            happenings: None,
         }
     }
 
     pub fn add(&mut self, id: MemberId) {
+        self.numbers.insert(id, self.ids.len());
         self.ids.push(id);
         self.running.push(false);
+        self.neighbours.push(Vec::new());
     }
 
     pub fn intercept(&mut self, interceptor: Interceptor) {
@@ -96,50 +103,108 @@ impl Network {
         &self.trace
     }
 
+    /// Messages that were carried so far.
+    pub fn n_carried(&self) -> u64 {
+        self.n_carried
+    }
+
+    /// How much is on its way.
+    pub fn n_under_way(&self) -> usize {
+        self.events.len()
+    }
+
     pub fn index(&self, id: &MemberId) -> Option<usize> {
-        self.ids.iter().position(|known| known == id)
+        self.numbers.get(id)
+    }
+
+    /// Notes what happened, for whoever watches; what is not a message counts in the trace.
+    pub fn note(&mut self, time: Time, what: Happening) {
+        let traced = match &what {
+            Happening::Started { member } => Some((*member, 0)),
+            Happening::Stopped { member, .. } => Some((*member, 0)),
+            Happening::Linked { a, b, .. } => Some((*a, *b)),
+            Happening::Applied { .. } | Happening::Sent { .. } | Happening::Synced { .. } => None,
+            Happening::Answered { .. } | Happening::Alarmed { .. } => None,
+        };
+        if let Some((a, b)) = traced {
+            self.trace.u64(time.0).u64(a as u64).u64(b as u64);
+        }
+        if let Some(happenings) = &mut self.happenings {
+            happenings.push(Noted { time, what });
+        }
     }
 
     /// The link of two members; made when first asked for.
     pub fn link(&mut self, a: usize, b: usize) -> &mut Link {
         assert_ne!(a, b, "a member has no link to itself");
-        let terms = self.terms;
-        self.links.entry((a.min(b), a.max(b))).or_insert_with(|| Link { terms, ..Link::default() })
+        let at = match self.find(a, b) {
+            Some(at) => at,
+            None => self.make(a.min(b), a.max(b)),
+        };
+        &mut self.links[at]
+    }
+
+    fn find(&self, a: usize, b: usize) -> Option<usize> {
+        let neighbours = self.neighbours.get(a)?;
+        let at = neighbours.binary_search_by_key(&(b as u32), |(peer, _)| *peer).ok()?;
+        Some(neighbours[at].1 as usize)
+    }
+
+    fn make(&mut self, a: usize, b: usize) -> usize {
+        let at = self.links.len();
+        self.links.push(Link { terms: self.terms, ends: (a, b), ..Link::default() });
+        for (member, peer) in [(a, b as u32), (b, a as u32)] {
+            let neighbours = &mut self.neighbours[member];
+            let place = neighbours.partition_point(|(other, _)| *other < peer);
+            neighbours.insert(place, (peer, at as u32));
+        }
+        at
+    }
+
+    /// Links of a member, up or not, by the number of the peer.
+    fn links_of(&self, member: usize) -> impl Iterator<Item = &Link> {
+        self.neighbours[member].iter().map(|(_, link)| &self.links[*link as usize])
     }
 
     pub fn is_up(&self, a: usize, b: usize) -> bool {
-        self.links.get(&(a.min(b), a.max(b))).is_some_and(|link| link.up)
+        self.find(a, b).is_some_and(|at| self.links[at].up)
     }
 
     pub fn traffic(&self, from: usize, to: usize) -> Traffic {
-        let link = self.links.get(&(from.min(to), from.max(to)));
-        link.map_or_else(Traffic::default, |link| link.traffic[usize::from(from > to)])
+        self.find(from, to).map_or_else(Traffic::default, |at| self.links[at].traffic[usize::from(from > to)])
     }
 
-    /// Pairs of linked members, lower number first.
-    pub fn up(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.links.iter().filter(|(_, link)| link.up).map(|(pair, _)| *pair)
+    /// Members that a member is linked to, ascending.
+    pub fn peers(&self, member: usize) -> Vec<usize> {
+        let up = self.links_of(member).filter(|link| link.up);
+        up.map(|link| link.ends.0 + link.ends.1 - member).collect()
+    }
+
+    /// All links that ever were, in the order of their making: their ends and whether they are up.
+    pub fn all(&self) -> impl Iterator<Item = ((usize, usize), bool)> {
+        self.links.iter().map(|link| (link.ends, link.up))
     }
 
     /// When the next thing happens.
     pub fn next(&self) -> Time {
-        self.events.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at)
+        self.events.next()
     }
 
     /// `dialler` keeps a link to `dialled` from now on.
     pub fn keep_link(&mut self, now: Time, dialler: usize, dialled: usize) {
         self.link(dialler, dialled).dialler = Some(dialler);
-        self.at(now, Event::Redial { from: dialler, to: dialled });
+        self.rare(now, Rare::Redial { from: dialler, to: dialled });
     }
 
     /// Takes the link down at once, for ever if nobody dials or heals: what is on its way is lost.
-    pub fn break_link(&mut self, a: usize, b: usize, reason: &str) -> Vec<(usize, Input)> {
+    pub fn break_link(&mut self, now: Time, a: usize, b: usize, reason: &str) -> Vec<(usize, Input)> {
         let (a, b) = (a.min(b), a.max(b));
         let link = self.link(a, b);
         if !link.up {
             return Vec::new();
         }
         link.renew(false);
+        self.note(now, Happening::Linked { a, b, up: false });
         let down = |peer: MemberId| Input::LinkDown { peer, reason: reason.to_owned() };
         let told = vec![(a, down(self.ids[b])), (b, down(self.ids[a]))];
         told.into_iter().filter(|(member, _)| self.running[*member]).collect()
@@ -148,58 +213,72 @@ impl Network {
     /// The member's engine came up: links that are kept to or by it are dialled.
     pub fn started(&mut self, now: Time, member: usize) {
         self.running[member] = true;
-        self.redial(now, |a, b| a == member || b == member);
+        self.note(now, Happening::Started { member });
+        self.redial_all(now, member);
     }
 
     /// The member's engine is gone, and its links with it.
-    pub fn stopped(&mut self, now: Time, member: usize) -> Vec<(usize, Input)> {
+    pub fn stopped(&mut self, now: Time, member: usize, error: Option<String>) -> Vec<(usize, Input)> {
         self.running[member] = false;
-        let lost: Vec<_> = self.up().filter(|(a, b)| *a == member || *b == member).collect();
-        let told = lost.into_iter().flat_map(|(a, b)| self.break_link(a, b, "the peer is gone")).collect();
-        self.redial(now.after(REDIAL_MICROS), |a, b| a == member || b == member);
+        self.note(now, Happening::Stopped { member, error });
+        let mut told = Vec::new();
+        for peer in self.peers(member) {
+            told.extend(self.break_link(now, member, peer, "the peer is gone"));
+        }
+        self.redial_all(now.after(REDIAL_MICROS), member);
         told
     }
 
     pub fn heal(&mut self, now: Time, a: usize, b: usize) {
-        self.link(a, b).cut = false;
-        self.redial(now, |x, y| (x, y) == (a.min(b), a.max(b)));
+        let link = self.link(a, b);
+        link.cut = false;
+        if let Some(from) = link.dialler {
+            self.rare(now, Rare::Redial { from, to: a + b - from });
+        }
     }
 
-    fn redial(&mut self, at: Time, which: impl Fn(usize, usize) -> bool) {
-        let kept = self.links.iter().filter(|((a, b), _)| which(*a, *b));
-        let kept: Vec<_> = kept.filter_map(|((a, b), link)| Some((link.dialler?, a + b))).collect();
-        for (from, sum) in kept {
-            self.at(at, Event::Redial { from, to: sum - from });
+    fn redial_all(&mut self, at: Time, member: usize) {
+        let kept = self.links_of(member).filter_map(|link| Some((link.dialler?, link.ends.0 + link.ends.1)));
+        for (from, sum) in kept.collect::<Vec<_>>() {
+            self.rare(at, Rare::Redial { from, to: sum - from });
         }
     }
 
     pub fn send(&mut self, now: Time, from: usize, to: usize, frame: Frame) -> Result<(), SendError> {
         let limit = if frame.lane == Lane::Small { SMALL_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         assert!(frame.bytes.len() <= limit, "member {from} sends {frame:?}, limit {limit}");
-        let lot = self.rng.next_u64();
-        let link = self.link(from, to);
-        if !link.up {
+        let Some(at) = self.find(from, to).filter(|at| self.links[*at].up) else {
             return Err(SendError::Down);
-        }
+        };
+        let link = &mut self.links[at];
         let (life, terms, direction) = (link.life, link.terms, usize::from(from > to));
-        let jitter = lot % (terms.jitter_micros + 1);
+        let delay = terms.delay(&mut self.rng);
         let pipe = &mut link.pipes[direction][lane_index(frame.lane)];
-        let carried = pipe.carry(now, &terms, jitter, frame.bytes.len());
-        let arrival = match carried {
+        let arrival = match pipe.carry(now, &terms, delay, frame.bytes.len()) {
             Ok(arrival) => arrival,
             Err(room) => {
                 if !std::mem::replace(&mut pipe.full, true) {
-                    self.at(room, Event::Room { from, to, life, lane: frame.lane });
+                    let direction = direction as u8;
+                    let event = Event::Room { link: at as u32, direction, life, lane: frame.lane };
+                    self.events.at(room, event);
                 }
                 return Err(SendError::Full(frame));
             }
         };
         link.traffic[direction].messages += 1;
         link.traffic[direction].bytes += frame.bytes.len() as u64;
-        let mut bytes = frame.bytes;
-        for (at, other) in self.fate(now, from, to, frame.lane, &mut bytes, arrival) {
-            self.trace.u64(at.0).u64(from as u64).u64(to as u64).u64(other.len() as u64).bytes(&other);
-            self.at(at, Event::Arrive { from, to, life, bytes: other });
+        let deaf = link.deaf[direction];
+        if self.happenings.is_some() {
+            let bytes = frame.bytes.clone();
+            self.note(now, Happening::Sent { from, to, lane: frame.lane, bytes });
+        }
+        for (time, bytes) in self.fate(now, (from, to), frame, &terms, arrival) {
+            if deaf {
+                continue;
+            }
+            self.n_carried += 1;
+            self.trace.u64(time.0).u64(from as u64).u64(to as u64).u64(bytes.len() as u64).bytes(&bytes);
+            self.events.at(time, Event::Arrive { link: at as u32, direction: direction as u8, life, bytes });
         }
         Ok(())
     }
@@ -208,23 +287,35 @@ impl Network {
     fn fate(
         &mut self,
         now: Time,
-        from: usize,
-        to: usize,
-        lane: Lane,
-        bytes: &mut Arc<[u8]>,
+        (from, to): (usize, usize),
+        frame: Frame,
+        terms: &Terms,
         arrival: Time,
     ) -> Vec<(Time, Arc<[u8]>)> {
-        let mut arrivals = vec![arrival];
+        let Frame { lane, mut bytes } = frame;
+        let rng = &mut self.rng;
+        if hits(terms.loss_ppm, rng) {
+            return Vec::new();
+        }
+        let late = if hits(terms.late_ppm, rng) { rng.below(terms.late_micros + 1) } else { 0 };
+        let mut arrivals = vec![arrival.after(late)];
+        if hits(terms.twice_ppm, rng) {
+            arrivals.push(arrival.after(1));
+        }
+        let mut more = Vec::new();
         for interceptor in &mut self.interceptors {
-            match interceptor(&Passing { from, to, lane, bytes, time: now }) {
+            match interceptor(&Passing { from, to, lane, bytes: &bytes, time: now }) {
                 Fate::Pass => {}
                 Fate::Lose => return Vec::new(),
-                Fate::Become(other) => *bytes = other.into(),
+                Fate::Become(other) => bytes = other.into(),
                 Fate::Delay(micros) => arrivals[0] = arrival.after(micros),
                 Fate::Twice => arrivals.push(arrival.after(1)),
+                Fate::Followed(others) => more.extend(others),
             }
         }
-        arrivals.into_iter().map(|at| (at, bytes.clone())).collect()
+        let after = arrival.after(1);
+        let more = more.into_iter().map(|bytes| (after, bytes.into()));
+        arrivals.into_iter().map(|at| (at, bytes.clone())).chain(more).collect()
     }
 
     /// An engine dials.
@@ -233,13 +324,13 @@ impl Network {
         let terms = self.terms;
         let at = now.after(2 * terms.latency_micros.max(1));
         let fail =
-            |error: &str| Event::Failed { from, address: address.clone(), expected, error: error.into() };
+            |error: &str| Rare::Failed { from, address: address.clone(), expected, error: error.into() };
         let event = match to {
             None => fail("no such address"),
             Some(to) if to == from => fail("that is ourselves"),
-            Some(to) => Event::Dialled { from, to, address, expected },
+            Some(to) => Rare::Dialled { from, to, address, expected },
         };
-        self.at(at, event);
+        self.rare(at, event);
     }
 
     /// An engine closes a link: what it sent before arrives.
@@ -247,50 +338,62 @@ impl Network {
         let link = self.link(from, to);
         let life = link.life;
         let last = link.pipes[usize::from(from > to)][lane_index(Lane::Small)].arrived_at();
-        self.at(last.max(now).after(1), Event::Down { from, to, life, reason: reason.into() });
+        self.rare(last.max(now).after(1), Rare::Down { from, to, life, reason: reason.into() });
     }
 
     /// What happened up to `now`, in order: the member, and what it learns.
     pub fn happened(&mut self, now: Time) -> Vec<(usize, Input)> {
         let mut inputs = Vec::new();
-        while self.next() <= now {
-            let ((at, _), event) = self.events.pop_first().expect("a next event has a time");
-            inputs.extend(self.happen(at, event));
+        while let Some((at, event)) = self.events.pop(now) {
+            match event {
+                Event::Arrive { link, direction, life, bytes } => {
+                    let link = &mut self.links[link as usize];
+                    if link.up && link.life == life {
+                        let direction = usize::from(direction);
+                        link.traffic[direction].arrived_bytes += bytes.len() as u64;
+                        let (from, to) = ends(link, direction);
+                        inputs.push((to, Input::Message { from: self.ids[from], bytes }));
+                    }
+                }
+                Event::Room { link, direction, life, lane } => {
+                    let link = &mut self.links[link as usize];
+                    if link.up && link.life == life {
+                        let direction = usize::from(direction);
+                        link.pipes[direction][lane_index(lane)].full = false;
+                        let (from, to) = ends(link, direction);
+                        inputs.push((from, Input::Room { peer: self.ids[to], lane }));
+                    }
+                }
+                Event::Rare(rare) => inputs.extend(self.happen(at, *rare)),
+            }
         }
         inputs
     }
 
-    fn happen(&mut self, now: Time, event: Event) -> Vec<(usize, Input)> {
-        match event {
-            Event::Arrive { from, to, life, bytes } if self.lives(from, to, life) => {
-                self.link(from, to).traffic[usize::from(from > to)].arrived_bytes += bytes.len() as u64;
-                vec![(to, Input::Message { from: self.ids[from], bytes })]
-            }
-            Event::Room { from, to, life, lane } if self.lives(from, to, life) => {
-                self.link(from, to).pipes[usize::from(from > to)][lane_index(lane)].full = false;
-                vec![(from, Input::Room { peer: self.ids[to], lane })]
-            }
-            Event::Down { from, to, life, reason } if self.lives(from, to, life) => {
-                self.redial(now.after(REDIAL_MICROS), |a, b| (a, b) == (from.min(to), from.max(to)));
-                self.break_link(from, to, &reason)
-            }
-            Event::Arrive { .. } | Event::Room { .. } | Event::Down { .. } => Vec::new(),
-            Event::Redial { from, to } => {
-                if self.reaches(from, to) {
-                    self.bring_up(from, to)
-                } else {
-                    Vec::new()
+    fn happen(&mut self, now: Time, rare: Rare) -> Vec<(usize, Input)> {
+        match rare {
+            Rare::Down { from, to, life, reason } => {
+                let link = self.link(from, to);
+                if !link.up || link.life != life {
+                    return Vec::new();
                 }
+                if let Some(from) = link.dialler {
+                    let to = link.ends.0 + link.ends.1 - from;
+                    self.rare(now.after(REDIAL_MICROS), Rare::Redial { from, to });
+                }
+                self.break_link(now, from, to, &reason)
             }
-            Event::Failed { from, address, expected, error } => self.failed(from, address, expected, &error),
-            Event::Dialled { from, to, address, expected } => {
+            Rare::Redial { from, to } if self.reaches(from, to) => self.bring_up(now, from, to),
+            Rare::Redial { .. } => Vec::new(),
+            Rare::Failed { from, address, expected, error } => self.failed(from, address, expected, &error),
+            Rare::Dialled { from, to, address, expected } => {
                 if !self.reaches(from, to) {
                     return self.failed(from, address, expected, "no answer");
                 }
                 if expected.is_some_and(|expected| expected != self.ids[to]) {
                     return self.failed(from, address, expected, "somebody else answers there");
                 }
-                self.bring_up(from, to)
+                self.bring_up(now, from, to)
             }
         }
     }
@@ -306,12 +409,13 @@ impl Network {
         if self.running[from] { vec![(from, input)] } else { Vec::new() }
     }
 
-    fn bring_up(&mut self, dialler: usize, dialled: usize) -> Vec<(usize, Input)> {
+    fn bring_up(&mut self, now: Time, dialler: usize, dialled: usize) -> Vec<(usize, Input)> {
         let link = self.link(dialler, dialled);
         if link.up {
             return Vec::new();
         }
         link.renew(true);
+        self.note(now, Happening::Linked { a: dialler.min(dialled), b: dialler.max(dialled), up: true });
         let up = |peer: usize, direction| Input::LinkUp {
             peer: self.ids[peer],
             address: Some(format!("m{peer}").into()),
@@ -324,13 +428,13 @@ impl Network {
         self.running[a] && self.running[b] && !self.link(a, b).cut
     }
 
-    fn lives(&mut self, a: usize, b: usize, life: u64) -> bool {
-        let link = self.link(a, b);
-        link.up && link.life == life
+    fn rare(&mut self, at: Time, rare: Rare) {
+        self.events.at(at, Event::Rare(Box::new(rare)));
     }
+}
 
-    fn at(&mut self, time: Time, event: Event) {
-        self.n_events += 1;
-        self.events.insert((time, self.n_events), event);
-    }
+/// Sender and receiver of a direction of a link.
+fn ends(link: &Link, direction: usize) -> (usize, usize) {
+    let (low, high) = link.ends;
+    if direction == 0 { (low, high) } else { (high, low) }
 }

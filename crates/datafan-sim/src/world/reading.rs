@@ -1,6 +1,6 @@
 //! Reading a world: what was carried, what members hold and say.
 
-use super::{Content, Disk, Traffic, World};
+use super::{Content, Disk, Signatures, Traffic, World};
 use datafan_core::{
     engine::{Alarm, Stats, Status},
     hash::Hash,
@@ -21,13 +21,38 @@ impl<D: Disk> World<D> {
 
     /// Members that a member is linked to.
     pub fn peers(&self, member: usize) -> Vec<usize> {
-        let pairs = self.network.up().filter(|(a, b)| *a == member || *b == member);
-        pairs.map(|(a, b)| a + b - member).collect()
+        self.network.peers(member)
     }
 
     /// What went from one member to another so far.
     pub fn traffic(&self, from: usize, to: usize) -> Traffic {
         self.network.traffic(from, to)
+    }
+
+    /// All links that ever were, in the order of their making: their ends, the lower number first, and whether they
+    /// are up.
+    pub fn links(&self) -> impl Iterator<Item = ((usize, usize), bool)> {
+        self.network.all()
+    }
+
+    /// Messages that were carried so far.
+    pub fn n_carried(&self) -> u64 {
+        self.network.n_carried()
+    }
+
+    /// How much is on its way now.
+    pub fn n_under_way(&self) -> usize {
+        self.network.n_under_way()
+    }
+
+    /// The number of a member by its id.
+    pub fn index(&self, id: &MemberId) -> Option<usize> {
+        self.network.index(id)
+    }
+
+    /// The memory of signature checks.
+    pub fn signatures(&self) -> &Signatures {
+        &self.signatures
     }
 
     /// Most bytes that ever waited for room on one lane of a member.
