@@ -1,5 +1,7 @@
 //! Suites for every datafan store and connector, and a source of lots.
 
 pub mod connector;
+pub mod relay;
+pub mod rng;
 pub mod rng;
 pub mod store;

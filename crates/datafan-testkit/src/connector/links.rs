@@ -14,8 +14,12 @@ pub(super) fn a_dial_links_both_sides<S: Site>(site: &S) {
     let (a, b) = (Member::start(site, 1), Member::start(site, 2));
     a.dial(&b);
     assert_eq!(a.sees_up(b.id), (Some(b.address.clone()), Direction::Out));
-    // The peer sees an address that it can dial later.
-    assert_eq!(b.sees_up(a.id), (Some(a.address.clone()), Direction::In));
+    let (seen, direction) = b.sees_up(a.id);
+    assert_eq!(direction, Direction::In);
+    if site.shows_addresses() {
+        // The peer sees an address that it can dial later.
+        assert_eq!(seen, Some(a.address.clone()));
+    }
     exchange(&a, &b);
     assert_eq!((a.connector.traffic(), b.connector.traffic()), ((4, 4), (4, 4)));
 }

@@ -29,6 +29,11 @@ pub trait Site {
 
     /// An address at which nobody is.
     fn nowhere(&self) -> Address;
+
+    /// Whether who is dialled sees where the dialler listens; not so if something between them translates addresses.
+    fn shows_addresses(&self) -> bool {
+        true
+    }
 }
 
 /// A member as it was started.

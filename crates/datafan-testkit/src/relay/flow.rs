@@ -1,0 +1,315 @@
+//! The relay itself: sockets, sessions, threads.
+
+use super::{
+    line::{Counts, Fate, Line, Lots, Way},
+    schedule::{Datagram, Schedule},
+};
+use crate::rng::Rng;
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// A port on loopback in front of another one. It ends when dropped.
+#[derive(Debug)]
+pub struct Relay {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Where dialers send to.
+    front: Arc<UdpSocket>,
+    schedule: Schedule,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    target: Option<SocketAddr>,
+    there: Line,
+    back: Line,
+    rng: Rng,
+    /// By who dialled. Forgotten when the target changes.
+    sessions: HashMap<SocketAddr, Session>,
+    n_flows: u64,
+}
+
+/// What one dialer sends and gets; to the target each has an address of its own, as behind a home router.
+#[derive(Debug)]
+struct Session {
+    socket: Arc<UdpSocket>,
+    there: Flow,
+}
+
+/// One direction of a session.
+#[derive(Debug)]
+struct Flow {
+    id: u64,
+    n_datagrams: u64,
+    lots: Lots,
+}
+
+impl Relay {
+    /// A relay on a free port, over a good line. Until [`Relay::lead_to`] names what lies behind, nothing arrives.
+    ///
+    /// # Errors
+    /// If the system gives no socket.
+    pub fn new(seed: u64) -> io::Result<Self> {
+        let front = listening((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = front.local_addr()?;
+        let state = State {
+            target: None,
+            there: Line::GOOD,
+            back: Line::GOOD,
+            rng: Rng::new(seed),
+            sessions: HashMap::new(),
+            n_flows: 0,
+        };
+        let shared = Arc::new(Shared {
+            front: Arc::new(front),
+            schedule: Schedule::default(),
+            state: Mutex::new(state),
+        });
+        let sender = shared.clone();
+        let listener = shared.clone();
+        let threads =
+            vec![thread::spawn(move || sender.schedule.run()), thread::spawn(move || listener.listen())];
+        Ok(Self { shared, address, threads })
+    }
+
+    /// Where to dial.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Names what lies behind, or another one: a program that was started again may have another port. Sessions
+    /// end; what is under way arrives at the old one.
+    pub fn lead_to(&self, target: SocketAddr) {
+        let mut state = self.shared.lock();
+        state.target = Some(target);
+        state.sessions.clear();
+    }
+
+    /// Makes the line so in both directions, for what comes in from now on.
+    pub fn set(&self, line: Line) {
+        self.set_way(Way::There, line);
+        self.set_way(Way::Back, line);
+    }
+
+    /// Makes the line so in one direction.
+    pub fn set_way(&self, way: Way, line: Line) {
+        let mut state = self.shared.lock();
+        match way {
+            Way::There => state.there = line,
+            Way::Back => state.back = line,
+        }
+    }
+
+    /// What it has done.
+    pub fn counts(&self) -> Counts {
+        self.shared.schedule.counts()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.schedule.end();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Takes what dialers send, until the end.
+    fn listen(self: &Arc<Self>) {
+        let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
+        while !self.schedule.has_ended() {
+            if let Ok((n, dialer)) = self.front.recv_from(&mut bytes) {
+                self.go_there(dialer, &bytes[..n]);
+            }
+        }
+    }
+
+    fn go_there(self: &Arc<Self>, dialer: SocketAddr, bytes: &[u8]) {
+        let mut state = self.lock();
+        if !state.sessions.contains_key(&dialer) {
+            let Some(session) = self.session(&mut state, dialer) else { return };
+            state.sessions.insert(dialer, session);
+        }
+        let line = state.there;
+        let session = state.sessions.get_mut(&dialer).expect("there by now");
+        let socket = session.socket.clone();
+        self.pass(&line, &mut session.there, bytes, &socket, None);
+    }
+
+    /// A new session with the thread that takes its answers; `None` if nothing lies behind.
+    fn session(self: &Arc<Self>, state: &mut State, dialer: SocketAddr) -> Option<Session> {
+        let target = state.target?;
+        let socket = Arc::new(listening(SocketAddr::new(self.front.local_addr().ok()?.ip(), 0)).ok()?);
+        socket.connect(target).ok()?;
+        let [there, back] = [(); 2].map(|()| {
+            state.n_flows += 1;
+            Flow { id: state.n_flows, n_datagrams: 0, lots: Lots::new(state.rng.fork()) }
+        });
+        // It ends soon after the session is forgotten, or the relay.
+        let (shared, answers) = (Arc::downgrade(self), Arc::downgrade(&socket));
+        thread::spawn(move || {
+            let (mut back, mut bytes) = (back, vec![0; DATAGRAM_BYTES_MAX]);
+            while let (Some(shared), Some(socket)) = (shared.upgrade(), answers.upgrade()) {
+                if shared.schedule.has_ended() {
+                    return;
+                }
+                if let Ok(n) = socket.recv(&mut bytes) {
+                    let line = shared.lock().back;
+                    shared.pass(&line, &mut back, &bytes[..n], &shared.front, Some(dialer));
+                }
+            }
+        });
+        Some(Session { socket, there })
+    }
+
+    /// Lets the lots decide about a datagram.
+    fn pass(
+        &self,
+        line: &Line,
+        flow: &mut Flow,
+        bytes: &[u8],
+        from: &Arc<UdpSocket>,
+        to: Option<SocketAddr>,
+    ) {
+        flow.n_datagrams += 1;
+        let fate = flow.lots.draw(line, Instant::now(), bytes.len());
+        self.schedule.count(|counts| {
+            counts.arrived += 1;
+            match fate {
+                Fate::Lost => counts.lost += 1,
+                Fate::Overflowed => counts.overflowed += 1,
+                Fate::Sent { repeat_at, .. } => counts.repeated += u64::from(repeat_at.is_some()),
+            }
+        });
+        let Fate::Sent { at, repeat_at } = fate else { return };
+        let (flow, number) = (flow.id, flow.n_datagrams);
+        let datagram = Datagram { bytes: bytes.into(), flow, number, from: from.clone(), to };
+        for at in [Some(at), repeat_at].into_iter().flatten() {
+            self.schedule.add(at, datagram.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that looks up now and then, to see whether all is over.
+fn listening(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+    Ok(socket)
+}
+
+/// No datagram over IPv4 is longer.
+const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A relay, what lies behind it, and one who dials it.
+    fn line(seed: u64) -> (Relay, UdpSocket, UdpSocket) {
+        let [behind, dialer] = [(); 2].map(|()| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            socket
+        });
+        let relay = Relay::new(seed).unwrap();
+        relay.lead_to(behind.local_addr().unwrap());
+        dialer.connect(relay.address()).unwrap();
+        (relay, behind, dialer)
+    }
+
+    fn soon(is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "in time");
+            thread::yield_now();
+        }
+    }
+
+    /// The numbers that arrive of 100, in their order; a last one over a good line ends the wait.
+    fn arrive(relay: &Relay, behind: &UdpSocket, dialer: &UdpSocket, line: Line) -> Vec<u8> {
+        relay.set(line);
+        for n in 0..100 {
+            dialer.send(&[n]).unwrap();
+        }
+        soon(|| relay.counts().arrived == 100);
+        relay.set(Line { delay: line.delay + line.lateness + Duration::from_millis(20), ..Line::GOOD });
+        dialer.send(&[255]).unwrap();
+        let mut arrived = Vec::new();
+        loop {
+            let mut byte = [0];
+            behind.recv(&mut byte).unwrap();
+            if byte == [255] {
+                return arrived;
+            }
+            arrived.push(byte[0]);
+        }
+    }
+
+    #[test]
+    fn a_good_line_changes_nothing() {
+        let (relay, behind, dialer) = line(1);
+        assert!(arrive(&relay, &behind, &dialer, Line::GOOD).into_iter().eq(0..100));
+    }
+
+    #[test]
+    fn a_seed_loses_and_repeats_the_same_datagrams_each_time() {
+        let bad = Line { repeats_percent: 20, late_percent: 50, ..Line::BAD };
+        let [mut one, mut other] = [(); 2].map(|()| {
+            let (relay, behind, dialer) = line(2);
+            let arrived = arrive(&relay, &behind, &dialer, bad);
+            let counts = relay.counts();
+            assert_eq!(arrived.len() as u64, 100 - counts.lost + counts.repeated);
+            assert!(counts.lost > 0 && counts.repeated > 0 && counts.late > 0, "{counts:?}");
+            assert!(!arrived.is_sorted());
+            arrived
+        });
+        one.sort_unstable();
+        other.sort_unstable();
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_cut_in_one_direction_leaves_the_other() {
+        let (relay, behind, dialer) = line(3);
+        let mut bytes = [0; 8];
+        dialer.send(b"one").unwrap();
+        let (_, session) = behind.recv_from(&mut bytes).unwrap();
+        relay.set_way(Way::There, Line::CUT);
+        dialer.send(b"two").unwrap();
+        soon(|| relay.counts().lost == 1);
+        behind.send_to(b"three", session).unwrap();
+        assert_eq!(dialer.recv(&mut bytes).unwrap(), 5);
+        assert_eq!((relay.counts().arrived, relay.counts().lost), (3, 1));
+    }
+
+    #[test]
+    fn what_was_started_again_elsewhere_is_found() {
+        let (relay, behind, dialer) = line(4);
+        let again = UdpSocket::bind("127.0.0.1:0").unwrap();
+        again.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        dialer.send(b"one").unwrap();
+        behind.recv(&mut [0; 8]).unwrap();
+        relay.lead_to(again.local_addr().unwrap());
+        dialer.send(b"two").unwrap();
+        assert_eq!(again.recv(&mut [0; 8]).unwrap(), 3);
+    }
+}
