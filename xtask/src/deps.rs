@@ -43,6 +43,7 @@ const DEV: &[(&str, &[&str])] = &[
     ("datafan-conn-chan", &["datafan-testkit"]),
     ("datafan-conn-quic", &["datafan-testkit"]),
     ("datafan-driver", &["datafan-store-mem", "datafan-conn-chan"]),
+    ("datafan-node", &["datafan-testkit"]),
 ];
 
 /// Compares what `cargo metadata --no-deps` says with the edges above.

@@ -1,7 +1,6 @@
-//! Suites for every datafan store and connector, and a source of lots.
+//! Suites for every datafan store and connector, and a relay for bad lines, a source of lots.
 
 pub mod connector;
 pub mod relay;
-pub mod rng;
 pub mod rng;
 pub mod store;

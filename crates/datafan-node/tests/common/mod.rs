@@ -124,17 +124,22 @@ impl Member {
 
     /// As [`Member::run`], on an address.
     pub fn run_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
-        let ports = dir.with_extension("ports");
-        let _ = fs::remove_file(&ports);
-        let (dir_text, ports_text) = (text(dir), text(&ports));
-        let args = ["run", "--data-dir", &dir_text, "--listen", listen, "--ports-file", &ports_text];
-        let mut child = command(&[&args, more].concat()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = follow(child.stderr.take().unwrap());
-        let mut member = Self { dir: dir.to_owned(), child, log, ports: Value::Null };
+        let mut member = Self::start_on(listen, dir, more);
         // It logs this line when all is bound and the file is in place.
         member.logs("running");
-        member.ports = serde_json::from_slice(&fs::read(&ports).unwrap()).unwrap();
+        member.ports = serde_json::from_slice(&fs::read(dir.with_extension("ports")).unwrap()).unwrap();
         member
+    }
+
+    /// Starts the member of `dir` and does not wait for anything.
+    pub fn start_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
+        let ports = dir.with_extension("ports");
+        let _ = fs::remove_file(&ports);
+        let (dir_text, ports) = (text(dir), text(&ports));
+        let args = ["run", "--data-dir", &dir_text, "--listen", listen, "--ports-file", &ports];
+        let mut child = command(&[&args, more].concat()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = follow(child.stderr.take().unwrap());
+        Self { dir: dir.to_owned(), child, log, ports: Value::Null }
     }
 
     /// The address that it listens on.

@@ -1,0 +1,133 @@
+//! Kills of a process that writes and receives.
+
+use super::{
+    api::Api,
+    client::{Client, own},
+    common::{Member, Place},
+};
+use datafan_testkit::rng::Rng;
+use std::{
+    env,
+    path::Path,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// `DATAFAN_KILLS=200` kills so often, `DATAFAN_SEED` chooses the instants.
+#[test]
+fn a32_killed_again_and_again_a_member_loses_no_acknowledged_write() {
+    let (kills, seed) = (number("DATAFAN_KILLS", 200), number("DATAFAN_SEED", 1));
+    println!("DATAFAN_KILLS={kills} DATAFAN_SEED={seed}");
+    let place = Place::new();
+    let a = place.founder("a");
+    let victim = place.invited(&a, "victim", &[]);
+    let c = place.invited(&a, "c", &[]);
+    let mut clients = ["one", "two"].map(|name| Client::new(&victim.dir, name));
+    let mut writers = [Client::new(&a.dir, "a"), Client::new(&c.dir, "c")];
+    let stop = AtomicBool::new(false);
+    let victim = thread::scope(|scope| {
+        for writer in &mut writers {
+            scope.spawn(|| writer.write_until(&stop, || {}));
+        }
+        let stops = Stops(&stop);
+        let victim = kill_again_and_again(victim, &mut clients, kills, Rng::new(seed));
+        drop(stops);
+        victim
+    });
+
+    let last = clients.iter().map(|client| client.last).max().unwrap();
+    for member in [&a, &victim, &c] {
+        let mut api = Api::open(&member.dir).unwrap();
+        for (owner, timestamp) in [("a", writers[0].last), ("victim", last), ("c", writers[1].last)] {
+            api.waits_for(owner, timestamp, super::common::PATIENCE);
+        }
+    }
+    all_equal(&[&a, &victim, &c]);
+    for writer in &mut writers {
+        assert!(writer.acknowledged >= kills, "the peers wrote all the time");
+    }
+    writers[0].check(&own(&a.dir));
+    writers[1].check(&own(&c.dir));
+}
+
+/// Kills the member at `kills` instants while its clients write, checks what it holds after each start, and gives the
+/// last one that runs.
+fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, mut rng: Rng) -> Member {
+    let (dir, address) = (victim.dir.clone(), victim.address());
+    let (mut early, mut slowest) = (0, Duration::ZERO);
+    for _ in 0..kills {
+        write_and_kill(victim, clients, &mut rng);
+        while rng.chance(1, 5) {
+            // Also before it is ready: its start writes as well.
+            let starting = Member::start_on(&address, &dir, &[]);
+            thread::sleep(Duration::from_micros(rng.below(60_000)));
+            starting.kill();
+            early += 1;
+        }
+        let started = Instant::now();
+        victim = Member::run_on(&address, &dir, &[]);
+        slowest = slowest.max(started.elapsed());
+        let held = own(&dir);
+        clients.iter_mut().for_each(|client| client.check(&held));
+    }
+    let acknowledged: u64 = clients.iter().map(|client| client.acknowledged).sum();
+    println!(
+        "{kills} kills and {early} early ones, {acknowledged} writes acknowledged, slowest start {slowest:?}"
+    );
+    assert!(acknowledged >= kills);
+    victim
+}
+
+/// Lets the clients write, and kills the member soon after a few writes were acknowledged.
+fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) {
+    let (acknowledge, acknowledged) = mpsc::channel();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for client in clients {
+            let acknowledge = acknowledge.clone();
+            let stop = &stop;
+            scope.spawn(move || {
+                client.write_until(stop, || {
+                    let _ = acknowledge.send(());
+                })
+            });
+        }
+        drop(acknowledge);
+        let stops = Stops(&stop);
+        for _ in 0..=rng.below(20) {
+            acknowledged.recv_timeout(super::common::PATIENCE).expect("writes are acknowledged");
+        }
+        // Not a wait for anything: the instant is what the seed draws.
+        thread::sleep(Duration::from_micros(rng.below(20_000)));
+        victim.kill();
+        drop(stops);
+    });
+}
+
+/// All hold the same, item by item and by their roots.
+pub fn all_equal(members: &[&Member]) {
+    let export = |dir: &Path| Api::open(dir).unwrap().get("/v1/export?all=true").unwrap().body;
+    let (rows, roots) = (export(&members[0].dir), members[0].roots());
+    assert!(rows.lines().count() > 0 && roots.len() > members.len());
+    for member in &members[1..] {
+        assert!(export(&member.dir) == rows, "the same items at {}", member.dir.display());
+        assert_eq!(member.roots(), roots, "the same roots at {}", member.dir.display());
+    }
+}
+
+/// Ends the writers when dropped: a failure must not wait for them.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
+}

@@ -1,0 +1,12 @@
+//! Faults on real processes: `docs/testing.md` says what each shows and how to run more of it.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod api;
+mod client;
+mod kills;
+mod relayed;

@@ -1,0 +1,145 @@
+//! Members that reach each other over bad lines only, and through cuts.
+
+use super::{
+    api::Api,
+    common::{Member, PATIENCE, Place, string},
+    kills::all_equal,
+};
+use datafan_testkit::relay::{Line, Relay, Way};
+use serde_json::Value;
+use std::{
+    fmt::Write,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A member with a relay in front of it, whose address is the only one that others learn.
+struct Relayed {
+    member: Member,
+    relay: Relay,
+}
+
+impl Relayed {
+    fn founder(place: &Place, name: &str, seed: u64) -> Self {
+        let dir = place.path(name);
+        Self::run(&dir, seed, &["--init", name])
+    }
+
+    fn invited(place: &Place, inviter: &Self, name: &str, seed: u64) -> Self {
+        let ticket = inviter.member.ask(&["invite", name, "--json"]).json();
+        let ticket = place.file(&format!("{name}.ticket"), string(&ticket["ticket"]));
+        Self::run(&place.path(name), seed, &["--ticket", &ticket])
+    }
+
+    fn run(dir: &std::path::Path, seed: u64, more: &[&str]) -> Self {
+        let relay = Relay::new(seed).unwrap();
+        let address = relay.address().to_string();
+        let member = Member::run(dir, &[&["--advertise", &address], more].concat());
+        relay.lead_to(member.address().parse().unwrap());
+        Self { member, relay }
+    }
+}
+
+/// A mesh of three behind relays, over good lines at first.
+fn mesh(place: &Place) -> [Relayed; 3] {
+    let a = Relayed::founder(place, "a", 1);
+    let b = Relayed::invited(place, &a, "b", 2);
+    let c = Relayed::invited(place, &a, "c", 3);
+    for relayed in [&b, &c] {
+        relayed.member.waits_links(1);
+        relayed.member.waits_for("a", 1);
+    }
+    [a, b, c]
+}
+
+#[test]
+fn members_become_equal_over_lines_that_lose_a_tenth() {
+    let place = Place::new();
+    let mesh = mesh(&place);
+    mesh.iter().for_each(|relayed| relayed.relay.set(Line::BAD));
+    let mut last = [0; 3];
+    for round in 0..10 {
+        for (relayed, last) in mesh.iter().zip(&mut last) {
+            let writes: Vec<_> = (0..20).map(|n| (format!("{round}/{n}"), format!("{n:0100}"))).collect();
+            let answer = Api::open(&relayed.member.dir).unwrap().put(&writes).unwrap();
+            *last = answer.json()["timestamp"].as_u64().unwrap();
+        }
+    }
+    all_have(&mesh, last);
+    let counts = mesh[0].relay.counts();
+    assert!(counts.lost > 0 && counts.late > 0, "{counts:?}");
+}
+
+#[test]
+fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
+    let place = Place::new();
+    let mesh = mesh(&place);
+    let line = Line { bytes_per_second: 1 << 20, ..Line::FAIR };
+    mesh.iter().for_each(|relayed| relayed.relay.set(line));
+    let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
+    let imported = a.ask(&["import", &place.file("rows.jsonl", rows(6_000)), "--json"]).json();
+    let last = imported["timestamp"].as_u64().unwrap();
+
+    for other in [b, c] {
+        catches_behind(other, &a.id(), last);
+    }
+    mesh.iter().for_each(|relayed| relayed.relay.set(Line::CUT));
+    for (member, key) in [(a, "a"), (b, "b"), (c, "c")] {
+        member.put("in the cut", key);
+    }
+    // Nothing is waited for: this is how long the cut lasts.
+    thread::sleep(Duration::from_secs(4));
+    for other in [b, c] {
+        assert_ne!(other.roots(), a.roots(), "the copy was over before the cut");
+    }
+    mesh.iter().for_each(|relayed| relayed.relay.set(line));
+    let last = [a, b, c].map(|member| member.put("after", "the cut"));
+    all_have(&mesh, last);
+}
+
+#[test]
+fn a_member_that_hears_but_is_not_heard_is_caught_up_with_when_healed() {
+    let place = Place::new();
+    let mesh = mesh(&place);
+    let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
+    // What comes to B's relay does not get through, and what B answers there does.
+    mesh[1].relay.set_way(Way::There, Line::CUT);
+    let last = [a, b, c].map(|member| member.put("one way", "only"));
+    Api::open(&c.dir).unwrap().waits_for("a", last[0], PATIENCE);
+    mesh[1].relay.set_way(Way::There, Line::FAIR);
+    all_have(&mesh, last);
+}
+
+/// Waits until every member holds the last write of every member, then compares all.
+fn all_have(mesh: &[Relayed; 3], last: [u64; 3]) {
+    for relayed in mesh {
+        let mut api = Api::open(&relayed.member.dir).unwrap();
+        for (owner, timestamp) in ["a", "b", "c"].into_iter().zip(last) {
+            api.waits_for(owner, timestamp, 2 * PATIENCE);
+        }
+    }
+    all_equal(&mesh.each_ref().map(|relayed| &relayed.member));
+}
+
+/// Waits until the member takes part of what `owner` wrote and asserts that it lacks the end, at `last`.
+fn catches_behind(member: &Member, owner: &str, last: u64) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = Api::open(&member.dir).unwrap().get("/v1/status").unwrap().json();
+        let shards = status["shards"].as_array().unwrap();
+        let shard = shards.iter().find(|shard| shard["owner"] == owner);
+        let is_copying = |shard: &Value| shard["state"] == "copying" || shard["items"].as_u64() > Some(10);
+        if shard.is_some_and(is_copying) {
+            assert!(shard.unwrap()["timestamp"].as_u64() < Some(last), "it has all already");
+            return;
+        }
+        assert!(Instant::now() < until, "{status}");
+    }
+}
+
+fn rows(n: usize) -> String {
+    (0..n).fold(String::new(), |mut rows, n| {
+        writeln!(rows, "{{\"key\":\"row/{n}\",\"value\":\"{}\"}}", format!("{n:08}").repeat(125)).unwrap();
+        rows
+    })
+}
