@@ -16,6 +16,10 @@ pub trait Disk: Clone {
     type Store: Store;
     /// A disk with nothing on it.
     fn empty() -> Self;
+    /// Another empty disk, for another member of the same world.
+    fn another(&self) -> Self {
+        Self::empty()
+    }
     /// Opens the store; there is at most one at a time.
     ///
     /// # Errors
@@ -53,10 +57,10 @@ pub(super) struct Member<D: Disk> {
 }
 
 impl<D: Disk> Member<D> {
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, disk: D) -> Self {
         Self {
             config,
-            disk: D::empty(),
+            disk,
             engine: None,
             inbox: Vec::new(),
             clock_offset_micros: 0,

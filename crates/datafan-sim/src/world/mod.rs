@@ -65,6 +65,8 @@ pub struct World<D: Disk> {
     time: Time,
     guards: Vec<Guard>,
     n_tickets: u64,
+    /// What new disks are made from.
+    blank: D,
     signatures: Signatures,
     /// When members have something to do. A member may have several entries, of which the earliest counts; early ones
     /// do no harm.
@@ -93,11 +95,22 @@ impl<D: Disk> World<D> {
 
     /// As [`World::mesh`], with other settings.
     pub fn mesh_with(n: usize, seed: u64, adjust: impl Fn(usize, &mut Config)) -> Self {
+        let mut world = Self::empty(D::empty(), seed);
+        for index in 0..n {
+            world.add(|config| adjust(index, config));
+            world.admit(index);
+        }
+        (1..n).for_each(|index| world.start(index));
+        world
+    }
+
+    /// A world without members, whose disks are made from `blank`.
+    pub fn empty(blank: D, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let authority = Identity::from_secret(&rng.array());
         let network = Network::new(rng.fork());
         let (time, guards) = (Time(SECOND), Vec::new());
-        let mut world = Self {
+        Self {
             seed,
             rng,
             members: Vec::new(),
@@ -106,16 +119,11 @@ impl<D: Disk> World<D> {
             time,
             guards,
             n_tickets: 0,
+            blank,
             signatures: Signatures::default(),
             wakes: BinaryHeap::new(),
             n_still: 0,
-        };
-        for index in 0..n {
-            world.add(|config| adjust(index, config));
-            world.admit(index);
         }
-        (1..n).for_each(|index| world.start(index));
-        world
     }
 
     /// One more member, which is not admitted and does not run; member 0 runs at once.
@@ -131,7 +139,8 @@ impl<D: Disk> World<D> {
         }
         adjust(&mut config);
         self.network.add(config.member.id());
-        self.members.push(Member::new(config));
+        let disk = self.blank.another();
+        self.members.push(Member::new(config, disk));
         if index == 0 {
             self.start(0);
         }
