@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Features, all on by default: `redb` and `quic` (with both there is `Node`), `http` (the interface of a running
-//! member), `cli` (the binary `datafan`). The library installs no `tracing` subscriber.
+//! member), `rows` (files of JSON lines), `cli` (the binary `datafan`). The library installs no `tracing` subscriber.
 
 #![cfg_attr(not(feature = "redb"), allow(dead_code, reason = "a directory's beginning writes a store"))]
 
@@ -28,6 +28,9 @@ pub mod ticket;
 
 #[cfg(feature = "http")]
 pub mod http;
+
+#[cfg(feature = "rows")]
+pub mod rows;
 
 #[cfg(feature = "redb")]
 mod beginning;

@@ -2,7 +2,6 @@
 
 mod cli;
 mod demo;
-mod rows;
 
 fn main() -> std::process::ExitCode {
     cli::main()

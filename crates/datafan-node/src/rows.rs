@@ -44,14 +44,25 @@ pub struct RowError {
 }
 
 /// Opens `path`, or standard input for `-`; gzip is known by its first bytes and by the name.
+///
+/// # Errors
+/// If the file cannot be opened or read.
 pub fn open(path: &Path) -> io::Result<Rows<Box<dyn BufRead>>> {
     let (input, zipped): (Box<dyn Read>, bool) = if path == Path::new("-") {
         (Box::new(io::stdin()), false)
     } else {
         (Box::new(File::open(path)?), path.extension().is_some_and(|end| end == "gz"))
     };
-    let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
-    let zipped = zipped || input.fill_buf()?.starts_with(&GZIP_MAGIC);
+    let input = BufReader::with_capacity(BUFFER_BYTES, input);
+    if zipped { Ok(Rows::new(unzip(input))) } else { sniff(input) }
+}
+
+/// The rows of `input`; gzip is known by its first bytes.
+///
+/// # Errors
+/// If the first bytes cannot be read.
+pub fn sniff<R: BufRead + 'static>(mut input: R) -> io::Result<Rows<Box<dyn BufRead>>> {
+    let zipped = input.fill_buf()?.starts_with(&GZIP_MAGIC);
     Ok(Rows::new(if zipped { unzip(input) } else { Box::new(input) }))
 }
 

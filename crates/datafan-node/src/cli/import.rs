@@ -1,11 +1,13 @@
 //! `import`: rows of a file, in commits within the limits.
 
 use super::{Client, Failure, Output, args, data::show_written, failure::Exit};
-use crate::rows::{self, Row, RowError};
 use datafan_core::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
-use datafan_node::http::{
-    BODY_BYTES_MAX,
-    wire::{CommitAnswer, WriteRequest, Written},
+use datafan_node::{
+    http::{
+        BODY_BYTES_MAX,
+        wire::{CommitAnswer, WriteRequest, Written},
+    },
+    rows::{self, Row, RowError},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{path::Path, time::Duration};

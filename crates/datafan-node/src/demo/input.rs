@@ -1,10 +1,8 @@
 //! The rows that a demo reads: a file, or the sample.
 
-use crate::{
-    cli::Failure,
-    rows::{self, Rows},
-};
+use crate::cli::Failure;
 use datafan_core::{engine::Write, item::Key};
+use datafan_node::rows::{self, Rows};
 use std::{collections::BTreeMap, io::BufRead, path::Path};
 
 /// Rows, and where they are from.
