@@ -65,11 +65,11 @@ impl Membership {
         };
         let damaged = |what: String| MembershipError::Damaged { path: path.into(), what };
         // The format first: what else a newer build wrote must not be taken for damage.
-        let Format { format } = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let Format { format } = serde_json::from_slice(&text).map_err(|error| damaged(one_line(&error)))?;
         if format != FORMAT {
             return Err(MembershipError::Format { path: path.into(), found: format });
         }
-        let file: File = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let file: File = serde_json::from_slice(&text).map_err(|error| damaged(one_line(&error)))?;
         Ok(Some(Self {
             mesh: file.mesh.parse().map_err(|error| damaged(format!("mesh: {error}")))?,
             name: file.name.parse().map_err(|error| damaged(format!("name: {error}")))?,
@@ -92,6 +92,11 @@ impl Membership {
         let written = write_private(path, &text);
         written.map_err(|source| MembershipError::Io { path: path.into(), source })
     }
+}
+
+/// serde_json repeats names from the file as they stand there.
+fn one_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(char::is_control, "\u{fffd}")
 }
 
 #[derive(Deserialize)]
