@@ -1,7 +1,7 @@
 //! Who may know whom: every edge between crates of the workspace.
 //!
-//! Arrows point at core, never sideways: a store knows no connector, nothing knows node but the examples. A new edge
-//! is a line here and a reason in its commit.
+//! Arrows point at core, never sideways: a store knows no connector, nothing knows node but the examples and what
+//! fuzzers attack. A new edge is a line here and a reason in its commit.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -19,6 +19,11 @@ const NORMAL: &[(&str, &[&str])] = &[
     ("datafan-testkit", &["datafan-core"]),
     // The simulator is a second driver; it draws its lots from the testkit.
     ("datafan-sim", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
+    // For tests only: what fuzzers attack is everywhere.
+    (
+        "datafan-fuzz",
+        &["datafan-core", "datafan-store-mem", "datafan-store-redb", "datafan-node", "datafan-testkit"],
+    ),
     (
         "datafan-examples",
         &["datafan-core", "datafan-driver", "datafan-store-mem", "datafan-conn-chan", "datafan-node"],

@@ -1,0 +1,54 @@
+//! What fuzzers attack: one function per target, bytes in, a panic where something is wrong.
+//!
+//! What this is: the bodies of the fuzz targets, the seeds of their corpora, and a mutator that attacks them for a few
+//! seconds in ordinary tests. What this is not: a fuzzer. The targets for libFuzzer are in `fuzz/`, a workspace of its
+//! own; each of them is one call of a function here. `docs/fuzzing.md` says how to run them and what they found.
+//!
+//! | module | what is attacked |
+//! | --- | --- |
+//! | [`message`] | bytes of a peer: every message |
+//! | [`session`] | an engine, by two members and a stranger who lie in every way the input says |
+//! | [`record`] | heads, grants, records, nodes, items: what stores and messages hold |
+//! | [`store_file`] | a store's file whose bytes were changed |
+//! | [`ticket`] | invitations as text |
+//! | [`import`] | files of JSON lines |
+//! | [`home`] | the files of a member's directory |
+//! | [`word`] | ids, names, keys and addresses as text |
+//! | [`mutate`] | changed and mixed seeds, from a number |
+
+pub mod home;
+pub mod import;
+pub mod message;
+pub mod mutate;
+pub mod record;
+pub mod session;
+pub mod store_file;
+pub mod ticket;
+pub mod word;
+
+/// One input that a corpus begins with: its name and its bytes.
+pub type Seed = (String, Vec<u8>);
+
+/// What is attacked.
+pub struct Target {
+    /// Also the name of its corpus.
+    pub name: &'static str,
+    /// Takes any bytes; panics where a promise is broken.
+    pub attack: fn(&[u8]),
+    /// Makes the inputs that its corpus begins with; always the same.
+    pub seeds: fn() -> Vec<Seed>,
+    /// How many changed inputs an ordinary test tries: about two seconds in an unoptimised build.
+    pub tries: u64,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "message", attack: message::attack, seeds: message::seeds, tries: 200_000 },
+    Target { name: "session", attack: session::attack, seeds: session::seeds, tries: 150 },
+    Target { name: "record", attack: record::attack, seeds: record::seeds, tries: 200_000 },
+    Target { name: "store_file", attack: store_file::attack, seeds: store_file::seeds, tries: 80 },
+    Target { name: "ticket", attack: ticket::attack, seeds: ticket::seeds, tries: 50_000 },
+    Target { name: "import", attack: import::attack, seeds: import::seeds, tries: 50_000 },
+    Target { name: "home", attack: home::attack, seeds: home::seeds, tries: 5_000 },
+    Target { name: "word", attack: word::attack, seeds: word::seeds, tries: 200_000 },
+];
