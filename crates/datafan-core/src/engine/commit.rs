@@ -33,6 +33,9 @@ struct Group {
     bytes: usize,
 }
 
+/// What comes of a command, or why it is refused.
+type Refusable<T> = Result<T, CommandError>;
+
 /// How a shard grows under the writes of one command.
 #[derive(Default, Clone, Copy)]
 struct Growth {
@@ -132,7 +135,7 @@ impl<S: Store> Engine<S> {
     /// Whether own commits may be made now; an error says why not for long.
     fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let own = &self.own[owner];
-        if self.roster.grant(owner).is_some_and(|grant| !grant.is_active()) {
+        if self.terms(owner).is_some_and(|terms| !terms.is_active()) {
             return Err(CommandError::Revoked { id: *owner });
         }
         match own.confirmed {
@@ -165,7 +168,7 @@ impl<S: Store> Engine<S> {
                 waiting.push_front((ticket, command));
                 break;
             }
-            let writes = match self.writes_of(&command, &owner) {
+            let writes = match self.writes_of(&command, &owner)? {
                 Ok(Some(writes)) => writes,
                 Ok(None) => {
                     waiting.push_front((ticket, command));
@@ -215,31 +218,38 @@ impl<S: Store> Engine<S> {
     }
 
     fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
-        match &self.owners[owner].whole {
-            Some((shard, record)) => (*shard, (**record).clone()),
+        match self.owners[owner].whole() {
+            Some((shard, record)) => (shard, (**record).clone()),
             None => (self.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
         }
     }
 
     /// The writes that a command means for `owner`'s shard; `None` if it is another own shard's.
-    fn writes_of(&self, command: &Command, owner: &MemberId) -> Result<Option<Vec<Write>>, CommandError> {
+    fn writes_of(
+        &self,
+        command: &Command,
+        owner: &MemberId,
+    ) -> Result<Refusable<Option<Vec<Write>>>, StoreError> {
         let authority = self.config.mesh.authority();
-        match command {
+        Ok(match command {
             Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
             Command::Admit { .. } | Command::Revoke { .. } if *owner != authority => Ok(None),
-            Command::Admit { id, name } => self.admission(id, name).map(Some),
-            Command::Revoke { id, outcome } => self.revocation(id, *outcome).map(Some),
+            Command::Admit { id, name } => self.admission(id, name)?.map(Some),
+            Command::Revoke { id, outcome } => self.revocation(id, *outcome)?.map(Some),
             Command::Publish(_) | Command::Connect { .. } => unreachable!("answered when they came"),
-        }
+        })
     }
 
-    fn admission(&self, id: &MemberId, name: &Name) -> Result<Vec<Write>, CommandError> {
-        if let Some(other) = self.roster.named(name).filter(|other| *other != id) {
-            return Err(CommandError::NameTaken { name: name.as_str().into(), id: *other });
+    fn admission(&self, id: &MemberId, name: &Name) -> Result<Refusable<Vec<Write>>, StoreError> {
+        if let Some(other) = self.roster.names.get(name).filter(|other| *other != id)
+            // Whoever had the name last may have another one by now, or be revoked.
+            && self.grant_of(other)?.is_some_and(|grant| grant.is_active() && grant.name == *name)
+        {
+            return Ok(Err(CommandError::NameTaken { name: name.as_str().into(), id: *other }));
         }
-        let grant = match self.roster.grant(id).cloned() {
+        let grant = match self.grant_of(id)? {
             Some(grant) if grant.is_active() => Grant { name: name.clone(), ..grant },
-            Some(_) => return Err(CommandError::Revoked { id: *id }),
+            Some(_) => return Ok(Err(CommandError::Revoked { id: *id })),
             None => Grant {
                 name: name.clone(),
                 role: Role::Member,
@@ -248,25 +258,28 @@ impl<S: Store> Engine<S> {
                 granted: self.now.wall,
             },
         };
-        Ok(alloc::vec![put_grant(id, &grant)])
+        Ok(Ok(alloc::vec![put_grant(id, &grant)]))
     }
 
-    fn revocation(&self, id: &MemberId, outcome: Outcome) -> Result<Vec<Write>, CommandError> {
+    fn revocation(&self, id: &MemberId, outcome: Outcome) -> Result<Refusable<Vec<Write>>, StoreError> {
         if *id == self.me {
-            return Err(CommandError::Oneself { id: *id });
+            return Ok(Err(CommandError::Oneself { id: *id }));
         }
-        let grant = self.roster.grant(id).cloned().ok_or(CommandError::UnknownMember { id: *id })?;
+        let Some(grant) = self.grant_of(id)? else {
+            return Ok(Err(CommandError::UnknownMember { id: *id }));
+        };
         let head = self.owners.get(id).and_then(|owner| owner.head());
         let state = match (outcome, head) {
             (Outcome::Keep, Some(head)) => GrantState::Keep { timestamp: head.timestamp, root: head.root },
             // Nothing is held, so nothing can be kept.
             (Outcome::Keep, None) | (Outcome::Drop, _) => GrantState::Drop,
         };
-        match (grant.state, state) {
-            (GrantState::Active, _) | (GrantState::Keep { .. }, GrantState::Drop) => {}
-            _ => return Err(CommandError::Revoked { id: *id }),
-        }
-        Ok(alloc::vec![put_grant(id, &Grant { state, ..grant })])
+        Ok(match (grant.state, state) {
+            (GrantState::Active, _) | (GrantState::Keep { .. }, GrantState::Drop) => {
+                Ok(alloc::vec![put_grant(id, &Grant { state, ..grant })])
+            }
+            _ => Err(CommandError::Revoked { id: *id }),
+        })
     }
 
     /// Tries writes one after another; each that changes something takes the next timestamp.
@@ -321,7 +334,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn check_quota(&self, owner: &MemberId, after: Growth, grown: Growth) -> Result<(), CommandError> {
-        let Some(grant) = self.roster.grant(owner) else { return Ok(()) };
+        let Some(grant) = self.terms(owner) else { return Ok(()) };
         let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
         let over = items > grant.quota.items.saturating_add(QUOTA_SYSTEM_ITEMS)
             || bytes > grant.quota.bytes.saturating_add(QUOTA_SYSTEM_BYTES);
@@ -394,10 +407,10 @@ impl<S: Store> Engine<S> {
     /// Deletes of own items whose expiry is past by the drift bound, oldest first.
     fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
         let until = Timestamp(self.now.wall.0.saturating_sub(self.config.clock_ahead_micros));
-        let Some((shard, _)) = &self.owners[&self.me].whole else { return Ok(()) };
+        let Some((shard, _)) = self.owners[&self.me].whole() else { return Ok(()) };
         let page = Page::rows(COMMIT_WRITES_MAX - 1);
-        for (_, at) in self.snapshot.expiries(*shard, until, page)? {
-            if let Some(item) = self.snapshot.item(*shard, at)? {
+        for (_, at) in self.snapshot.expiries(shard, until, page)? {
+            if let Some(item) = self.snapshot.item(shard, at)? {
                 writes.push(Write::Delete { key: item.key.clone() });
             }
         }

@@ -3,7 +3,7 @@
 use super::{
     Effect, Engine, Outbox,
     descent::Descent,
-    owner::{Reason, Refused, Transfer},
+    owners::{Owner, Reason, Refused, Transfer},
     roster::Verdict,
 };
 use crate::{
@@ -40,8 +40,23 @@ pub(super) enum Learned {
 impl<S: Store> Engine<S> {
     /// Hears of a head that `from` holds; fetched at `fetch_at` if nobody pushed it by then.
     pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time, out: &mut Outbox) -> Learned {
+        let learned = self.judge_head(from, head, out);
+        if learned == Learned::Newer {
+            self.note_known(from, head, fetch_at);
+        }
+        learned
+    }
+
+    /// What hearing of a head that `from` holds comes to; one that is wanted is yet to be noted.
+    fn judge_head(&mut self, from: MemberId, head: &Head, out: &mut Outbox) -> Learned {
         if self.own.contains_key(&head.owner) {
             self.check_own_head(from, head, out);
+            return Learned::Known;
+        }
+        let state = self.owners.get(&head.owner);
+        let held = state.and_then(Owner::head);
+        if held.is_some_and(|held| held.order() == head.order()) {
+            self.set_position(from, &head.owner, None);
             return Learned::Known;
         }
         let reason = match self.verdict(head) {
@@ -52,25 +67,17 @@ impl<S: Store> Engine<S> {
                 return Learned::Refused;
             }
         };
-        let state = self.owners.entry(head.owner).or_default();
-        let held = state.head().copied();
-        let (known, refused) = (state.known, state.refused);
-        if held.is_some_and(|held| held.order() == head.order()) {
-            self.set_position(from, &head.owner, None);
-            return Learned::Known;
-        }
+        let (known, refused) = state.map_or((None, None), |state| (state.busy().known, state.busy().refused));
         // A clock that was too far ahead may since have been reached; the other reasons stay as they are.
         let reached = |refused: Refused| refused.reason == Reason::Clock && reason.is_none();
         if refused.is_some_and(|refused| refused.order == head.order() && !reached(refused)) {
             return Learned::Refused;
         }
-        if !self.is_newer(head, held.as_ref()) {
+        if !self.is_newer(head, held) {
             self.set_position(from, &head.owner, Some(head.timestamp));
             return Learned::Known;
         }
         if known.is_some_and(|known| known == *head) {
-            self.set_position(from, &head.owner, Some(head.timestamp));
-            self.hurry(&head.owner, from, fetch_at);
             return Learned::Newer;
         }
         if !self.check_signature(head) {
@@ -81,30 +88,36 @@ impl<S: Store> Engine<S> {
             self.refuse_head(head, reason);
             return Learned::Refused;
         }
+        Learned::Newer
+    }
+
+    /// Notes a wanted head that `from` holds.
+    fn note_known(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
         self.set_position(from, &head.owner, Some(head.timestamp));
-        if known.is_none_or(|known| self.is_newer(head, Some(&known))) {
-            let state = self.owners.entry(head.owner).or_default();
-            state.known = Some(*head);
-            state.fetch_at = if known.is_some() { state.fetch_at.min(fetch_at) } else { fetch_at };
-            state.fetch_from = Some(from);
+        let known = self.owners.entry(&head.owner).busy().known;
+        if known.is_some_and(|known| known == *head) {
+            self.hurry(&head.owner, from, fetch_at);
+        } else if known.is_none_or(|known| self.is_newer(head, Some(&known))) {
+            let busy = self.owners.entry(&head.owner).busy_mut();
+            busy.known = Some(*head);
+            busy.fetch_at = if known.is_some() { busy.fetch_at.min(fetch_at) } else { fetch_at };
+            busy.fetch_from = Some(from);
             self.wanted.insert(head.owner);
         }
-        Learned::Newer
     }
 
     fn hurry(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
         let Some(state) = self.owners.get_mut(owner) else { return };
-        if fetch_at < state.fetch_at {
-            state.fetch_at = fetch_at;
-            state.fetch_from = Some(from);
+        if fetch_at < state.busy().fetch_at {
+            let busy = state.busy_mut();
+            (busy.fetch_at, busy.fetch_from) = (fetch_at, Some(from));
         }
     }
 
     /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
     pub(super) fn refuse_head(&mut self, head: &Head, reason: Reason) {
         self.stats.refuse(reason.name());
-        let state = self.owners.entry(head.owner).or_default();
-        state.refused = Some(Refused { order: head.order(), reason });
+        self.owners.entry(&head.owner).busy_mut().refused = Some(Refused { order: head.order(), reason });
     }
 
     pub(super) fn check_signature(&mut self, head: &Head) -> bool {
@@ -153,9 +166,10 @@ impl<S: Store> Engine<S> {
             link.pulls.remove(owner);
         }
         let Some(state) = self.owners.get_mut(owner) else { return false };
-        let ours = matches!(&state.transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
+        let ours =
+            matches!(&state.busy().transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
         if ours {
-            state.transfer = None;
+            state.busy_mut().transfer = None;
         }
         ours
     }
@@ -172,11 +186,12 @@ impl<S: Store> Engine<S> {
         if how == How::Pulled && !self.end_pull(from, &owner) {
             return Ok(());
         }
-        if self.learn(from, &delta.head, self.now.time, out) != Learned::Newer {
+        if self.judge_head(from, &delta.head, out) != Learned::Newer {
             return Ok(());
         }
-        let position = self.owners[&owner].timestamp();
+        let position = self.owners.entry(&owner).timestamp();
         if delta.base > position {
+            self.note_known(from, &delta.head, self.now.time);
             // Whoever is asked for what came after our position answers from there.
             if how == How::Pulled {
                 self.lie(from, "wrong_answer");
@@ -186,7 +201,11 @@ impl<S: Store> Engine<S> {
         if position < delta.head.timestamp && self.apply_delta(from, delta, out)? {
             return Ok(());
         }
-        let refused = self.owners[&owner].refused.is_some_and(|refused| refused.order == delta.head.order());
+        let refused = self.owners[&owner].busy().refused;
+        let refused = refused.is_some_and(|refused| refused.order == delta.head.order());
+        if !refused {
+            self.note_known(from, &delta.head, self.now.time);
+        }
         match how {
             // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
             How::Pushed => self.doubt(&owner, from),
@@ -198,7 +217,7 @@ impl<S: Store> Engine<S> {
 
     fn doubt(&mut self, owner: &MemberId, peer: MemberId) {
         if let Some(state) = self.owners.get_mut(owner) {
-            state.doubted = Some(peer);
+            state.busy_mut().doubted = Some(peer);
         }
     }
 
@@ -216,8 +235,8 @@ impl<S: Store> Engine<S> {
         let owner = delta.head.owner;
         let state = &self.owners[&owner];
         let position = state.timestamp();
-        let (shard, mut record) = match &state.whole {
-            Some((shard, record)) => (*shard, (**record).clone()),
+        let (shard, mut record) = match state.whole() {
+            Some((shard, record)) => (shard, (**record).clone()),
             None => (self.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
         };
         let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
@@ -249,6 +268,7 @@ impl<S: Store> Engine<S> {
         self.cancel_transfer(&owner);
         self.stats.applied += 1;
         self.adopt(shard, record, change, out);
+        self.note_told(from, &owner);
         Ok(true)
     }
 
@@ -270,24 +290,25 @@ impl<S: Store> Engine<S> {
         for owner in wanted {
             self.check_transfer(&owner);
             let state = &self.owners[&owner];
-            match (&state.transfer, state.known) {
+            match (&state.busy().transfer, state.busy().known) {
                 (Some(Transfer::Descent(_)), _) => {
                     self.go_on(&owner, out)?;
                     // What became known meanwhile is fetched at once.
                     let state = &self.owners[&owner];
-                    self.more_to_do |= state.transfer.is_none() && state.known.is_some();
+                    self.more_to_do |= state.busy().transfer.is_none() && state.busy().known.is_some();
                 }
                 (Some(Transfer::Pull { .. }), _) => {}
                 (None, None) => {
                     self.wanted.remove(&owner);
+                    self.owners.get_mut(&owner).map(Owner::tidy);
                 }
                 (None, Some(known)) if !self.is_wanted(&known) => {
                     self.wanted.remove(&owner);
-                    self.owners.get_mut(&owner).map(super::owner::Owner::forget);
+                    self.owners.get_mut(&owner).map(Owner::forget);
                 }
-                (None, Some(known)) if state.fetch_at <= self.now.time => {
+                (None, Some(known)) if state.busy().fetch_at <= self.now.time => {
                     self.begin(&owner, &known, &mut pulls);
-                    if matches!(self.owners[&owner].transfer, Some(Transfer::Descent(_))) {
+                    if matches!(self.owners[&owner].busy().transfer, Some(Transfer::Descent(_))) {
                         self.go_on(&owner, out)?;
                     }
                 }
@@ -322,7 +343,7 @@ impl<S: Store> Engine<S> {
         let since = state.timestamp();
         let back = since >= known.timestamp;
         let large = since == Timestamp::ZERO && known.bytes > DELTA_BYTES_MAX as u64;
-        let resumed = state.whole.is_none() && state.building.is_some();
+        let resumed = state.whole().is_none() && state.busy().building.is_some();
         if back || large || resumed {
             self.descend(from, known);
             return;
@@ -336,21 +357,21 @@ impl<S: Store> Engine<S> {
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
         let deadline = self.now.time.after(self.config.request_micros);
         if let Some(state) = self.owners.get_mut(owner) {
-            state.transfer = Some(Transfer::Pull { from, deadline });
+            state.busy_mut().transfer = Some(Transfer::Pull { from, deadline });
         }
     }
 
     /// A linked peer that holds `head` or a later one of `owner`: the one that told of it, else one by lot.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
         let roster = *owner == self.config.mesh.authority();
-        let told = self.owners.get(owner).and_then(|state| state.fetch_from);
+        let told = self.owners.get(owner).and_then(|state| state.busy().fetch_from);
         let has = |peer: &MemberId| {
             let Some(link) = self.links.get(peer) else { return false };
             let speaks = link.is_up() || roster && link.hello.is_some();
             let there = link.positions.get(owner).is_some_and(|position| *position >= head.timestamp);
             speaks && there && !self.is_penalized(peer)
         };
-        let doubted = self.owners.get(owner).and_then(|state| state.doubted);
+        let doubted = self.owners.get(owner).and_then(|state| state.busy().doubted);
         if let Some(told) = told.filter(|told| has(told) && doubted != Some(*told)) {
             return Some(told);
         }
@@ -369,10 +390,10 @@ impl<S: Store> Engine<S> {
     fn check_transfer(&mut self, owner: &MemberId) {
         let now = self.now.time;
         let Some(state) = self.owners.get_mut(owner) else { return };
-        if let Some(Transfer::Pull { from, deadline }) = state.transfer
+        if let Some(Transfer::Pull { from, deadline }) = state.busy().transfer
             && deadline <= now
         {
-            state.transfer = None;
+            state.busy_mut().transfer = None;
             self.stats.refuse("late_answer");
             self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
             // Whoever did not answer is asked again only when it tells of the head again.
@@ -383,7 +404,10 @@ impl<S: Store> Engine<S> {
     /// Forgets the transfer of an owner; what a hidden copy has stays.
     pub(super) fn cancel_transfer(&mut self, owner: &MemberId) {
         let Some(state) = self.owners.get_mut(owner) else { return };
-        match state.transfer.take() {
+        if state.busy().transfer.is_none() {
+            return;
+        }
+        match state.busy_mut().transfer.take() {
             Some(Transfer::Pull { from, .. }) => {
                 self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
             }
@@ -404,8 +428,9 @@ impl<S: Store> Engine<S> {
         let wanted: Vec<MemberId> = self.wanted.iter().copied().collect();
         for owner in wanted {
             let Some(state) = self.owners.get_mut(&owner) else { continue };
-            match &mut state.transfer {
-                Some(Transfer::Pull { from, .. }) if from == peer => state.transfer = None,
+            let transfer = &mut state.busy_mut().transfer;
+            match transfer {
+                Some(Transfer::Pull { from, .. }) if from == peer => *transfer = None,
                 Some(Transfer::Descent(descent)) => descent.on_peer_gone(peer),
                 Some(Transfer::Pull { .. }) | None => {}
             }
@@ -415,11 +440,11 @@ impl<S: Store> Engine<S> {
     /// Begins to compare the index with `from`, which holds `target`.
     pub(super) fn descend(&mut self, from: MemberId, target: &Head) {
         let Some(state) = self.owners.get_mut(&target.owner) else { return };
-        if matches!(state.transfer, Some(Transfer::Descent(_))) {
+        if matches!(state.busy().transfer, Some(Transfer::Descent(_))) {
             return;
         }
         let held = state.timestamp();
-        state.transfer = Some(Transfer::Descent(Box::new(Descent::new(from, *target, held))));
+        state.busy_mut().transfer = Some(Transfer::Descent(Box::new(Descent::new(from, *target, held))));
         self.wanted.insert(target.owner);
         self.stats.descents += 1;
     }

@@ -126,7 +126,7 @@ impl<S: Store> Engine<S> {
         if waits && link.roster_until.is_some_and(|until| until > self.now.time) {
             return;
         }
-        match self.roster.grant(&peer).map(|grant| grant.state) {
+        match self.terms(&peer).map(|terms| terms.state) {
             Some(GrantState::Active) if !link.welcomed => self.welcome(peer, out),
             Some(GrantState::Active) => {}
             Some(GrantState::Keep { .. } | GrantState::Drop) => self.refuse_link(peer, Refusal::Revoked, out),

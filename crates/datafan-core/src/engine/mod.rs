@@ -14,12 +14,11 @@ mod dial;
 mod effect;
 mod fetch;
 mod greet;
-mod heads;
 mod input;
 mod link;
 mod open;
 mod own;
-mod owner;
+mod owners;
 mod publish;
 mod push;
 mod report;
@@ -45,8 +44,11 @@ use crate::{
     message::Message,
     rng::Rng,
     shard::View,
-    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader},
-    time::{Now, Time, Timestamp},
+    store::{
+        Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader,
+        StoreSnapshot,
+    },
+    time::{Now, Time},
 };
 use alloc::{
     boxed::Box,
@@ -55,10 +57,9 @@ use alloc::{
     vec::Vec,
 };
 use book::Book;
-use heads::HeadIndex;
 use link::Link;
 use own::{Own, Past};
-use owner::Owner;
+use owners::{Owner, Owners};
 use roster::Roster;
 
 type Snapshot<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
@@ -80,14 +81,11 @@ pub struct Engine<S: Store> {
     past: Past,
     own: BTreeMap<MemberId, Own>,
     roster: Roster,
-    owners: BTreeMap<MemberId, Owner>,
+    owners: Owners,
     /// Owners with something known or under way.
     wanted: BTreeSet<MemberId>,
-    /// Owners whose visible shard changed in this call, and the timestamp before.
-    dirty: BTreeMap<MemberId, Timestamp>,
-    /// Peers that already are where this call has brought an owner.
-    told: BTreeSet<(MemberId, MemberId)>,
-    heads: HeadIndex,
+    /// Owners whose visible shard changed in this call.
+    dirty: BTreeMap<MemberId, push::Moved>,
     links: BTreeMap<MemberId, Link<Snapshot<S>>>,
     /// Peers that lied: not asked until then, and how often it happened.
     penalties: BTreeMap<MemberId, (Time, u32)>,
@@ -257,6 +255,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let batch = core::mem::take(&mut self.batch);
+        let changed: Vec<ShardNumber> = batch.shards.keys().copied().collect();
         self.lazy_bytes += core::mem::take(&mut self.batch_bytes);
         if core::mem::take(&mut self.bound_moves) {
             // On disk before anybody can see a timestamp beyond the old bound.
@@ -267,6 +266,13 @@ impl<S: Store> Engine<S> {
             self.store.commit(batch, Durability::Lazy)?;
         }
         self.snapshot = Arc::new(self.reader.snapshot()?);
+        for shard in changed {
+            if let Some(record) = self.snapshot.shard(shard)?
+                && let Some(owner) = self.owners.get_mut(&record.owner)
+            {
+                owner.share(record);
+            }
+        }
         self.on_roster_changed(out);
         Ok(())
     }
@@ -298,35 +304,24 @@ impl<S: Store> Engine<S> {
     /// Makes `record`, which has a head, the visible state of its owner.
     fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange, out: &mut Outbox) {
         let head = record.head.expect("a visible shard has a head");
-        let state = self.owners.entry(record.owner).or_default();
-        let before = state.timestamp();
-        let left_over = state.building.take().filter(|building| *building != shard);
         assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
-        let roster = record.owner == self.config.mesh.authority();
-        let record = Arc::new(record);
-        change.record = Some(record.clone());
-        state.whole = Some((shard, record));
-        if state.known.is_some_and(|known| known.order() <= head.order()) {
+        let state = self.owners.entry(&head.owner);
+        let before = state.timestamp();
+        if state.busy().known.is_some_and(|known| known.order() <= head.order()) {
             state.forget();
         }
-        if let Some(building) = left_over {
+        if let Some(building) = state.take_building().filter(|building| *building != shard) {
             self.bury_shard(head.owner, building);
         }
-        if roster {
-            self.roster.note(&change);
+        if head.owner == self.config.mesh.authority() {
+            self.note_grants(&change);
         }
         self.note_addresses(&head.owner, &change);
-        self.heads.set(&head.owner, Some(&head));
-        self.dirty.entry(head.owner).or_insert(before);
+        let record = Arc::new(record);
+        change.record = Some(record.clone());
+        self.owners.hold(&head.owner, Some((shard, record)));
         self.write(shard, change);
-        // Whoever told of an earlier head in this call is not here yet.
-        self.told.retain(|(_, owner)| *owner != head.owner);
-        for (peer, link) in &mut self.links {
-            if link.positions.get(&head.owner) == Some(&head.timestamp) {
-                link.positions.remove(&head.owner);
-                self.told.insert((*peer, head.owner));
-            }
-        }
+        self.note_moved(&head, before);
         out.now.push(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }
 

@@ -3,9 +3,8 @@
 use super::{
     Config, Engine,
     book::Book,
-    heads::HeadIndex,
     own::{Confirmed, Own, Past, decode_bounds, encode_bounds},
-    owner::Owner,
+    owners::{Owner, Owners},
     roster::Roster,
     stats::Stats,
 };
@@ -74,7 +73,7 @@ impl<S: Store> Engine<S> {
         let mut rng = Rng::new(seed);
         let next_round = now.time.after(rng.jitter(config.round_micros));
         let mut engine = Self {
-            heads: HeadIndex::new(config.mesh),
+            owners: Owners::new(config.mesh),
             book: Book::default(),
             me,
             reader,
@@ -90,10 +89,8 @@ impl<S: Store> Engine<S> {
             past: Past::default(),
             own: BTreeMap::new(),
             roster: Roster::default(),
-            owners: BTreeMap::new(),
             wanted: BTreeSet::new(),
             dirty: BTreeMap::new(),
-            told: BTreeSet::new(),
             links: BTreeMap::new(),
             penalties: BTreeMap::new(),
             pending: VecDeque::new(),
@@ -150,26 +147,22 @@ impl<S: Store> Engine<S> {
         self.next_shard = shards.iter().map(|(number, _)| number.0 + 1).max().unwrap_or(0);
         for (number, record) in shards {
             let id = record.owner;
-            let owner: &mut Owner = self.owners.entry(id).or_default();
             match (record.state, record.head) {
-                (ShardState::Whole, Some(head)) => {
-                    self.heads.set(&id, Some(&head));
-                    owner.whole = Some((number, record));
-                }
+                (ShardState::Whole, Some(_)) => self.owners.hold(&id, Some((number, record))),
                 (ShardState::Whole, None) => {
                     return Err(StoreError::Damaged { what: format!("shard {} has no head", number.0) });
                 }
-                (ShardState::Building, _) => owner.building = Some(number),
+                (ShardState::Building, _) => self.owners.entry(&id).busy_mut().building = Some(number),
                 (ShardState::Dead, _) => drop(self.dead.insert(number)),
             }
         }
         let authority = self.config.mesh.authority();
-        if let Some((shard, _)) = self.owners.get(&authority).and_then(|owner| owner.whole.as_ref()) {
-            self.roster.load(&*self.snapshot, *shard)?;
+        if let Some((shard, _)) = self.owners.get(&authority).and_then(Owner::whole) {
+            self.load_roster(shard)?;
             self.roster.judge_again();
         }
         let wholes: Vec<(MemberId, ShardNumber)> =
-            self.owners.iter().filter_map(|(id, owner)| Some((*id, owner.whole.as_ref()?.0))).collect();
+            self.owners.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();
         for (owner, shard) in wholes {
             self.load_addresses(&owner, shard)?;
         }
@@ -189,7 +182,7 @@ impl<S: Store> Engine<S> {
         let identities = [Some(self.config.member.clone()), self.config.authority.clone()];
         for identity in identities.into_iter().flatten() {
             let id = identity.id();
-            let head = self.owners.entry(id).or_default().timestamp();
+            let head = self.owners.entry(&id).timestamp();
             let bound = bounds.get(&id).copied().unwrap_or_default();
             let own = Own { identity, last: head.max(bound), bound, confirmed: Confirmed::Not { until } };
             self.own.insert(id, own);

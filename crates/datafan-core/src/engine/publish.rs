@@ -58,7 +58,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn learn_addresses(&mut self, owner: &MemberId, value: &[u8]) {
-        if *owner == self.me || !self.roster.is_active(owner) {
+        if *owner == self.me || !self.is_member(owner) {
             return;
         }
         match decode_addresses(value) {

@@ -3,9 +3,10 @@
 //! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
 //! when there is room.
 
-use super::{Engine, Outbox, link::Link};
+use super::{Engine, Outbox, Owner, link::Link};
 use crate::{
     connector::{Frame, Lane},
+    head::Head,
     id::MemberId,
     limits::PUSH_BYTES_MAX,
     message::{Delta, Message},
@@ -17,10 +18,19 @@ use alloc::{collections::BTreeMap, vec::Vec};
 /// The frames made for one owner in one call, by base: most links need the same.
 type Frames = BTreeMap<Timestamp, Frame>;
 
+/// What push has to know of an owner whose visible shard moved in this call.
+#[derive(Default)]
+pub(super) struct Moved {
+    /// The timestamp before.
+    before: Timestamp,
+    /// Peers that already are where it has moved to.
+    told: Vec<MemberId>,
+}
+
 impl<S: Store> Engine<S> {
     /// Sends what changed in this call to all who are not known to have it.
     pub(super) fn push_changes(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        for (owner, before) in core::mem::take(&mut self.dirty) {
+        for (owner, Moved { before, told }) in core::mem::take(&mut self.dirty) {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             let mut frames = Frames::new();
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
@@ -29,10 +39,10 @@ impl<S: Store> Engine<S> {
             let peers: Vec<MemberId> =
                 self.links.iter().filter(|(_, link)| hears(link)).map(|(peer, _)| *peer).collect();
             for peer in peers {
-                // `adopt` took away the position of whoever is where we are now; it told us of this head.
+                // Whoever is where we are now has no position any more; it told us of this head.
                 let link = &self.links[&peer];
                 let base = link.positions.get(&owner).copied().unwrap_or(before);
-                if base == now || self.has_told(&peer, &owner) {
+                if base == now || told.contains(&peer) {
                     continue;
                 }
                 if base > now {
@@ -45,12 +55,28 @@ impl<S: Store> Engine<S> {
                 self.push_to(peer, &owner, base, &mut frames, out)?;
             }
         }
-        self.told.clear();
         Ok(())
     }
 
-    fn has_told(&self, peer: &MemberId, owner: &MemberId) -> bool {
-        self.told.contains(&(*peer, *owner))
+    /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
+    pub(super) fn note_moved(&mut self, head: &Head, before: Timestamp) {
+        let moved = self.dirty.entry(head.owner).or_insert_with(|| Moved { before, ..Moved::default() });
+        // Whoever told of an earlier head in this call is not here yet.
+        moved.told.clear();
+        for (peer, link) in &mut self.links {
+            if link.positions.get(&head.owner) == Some(&head.timestamp) {
+                link.positions.remove(&head.owner);
+                moved.told.push(*peer);
+            }
+        }
+    }
+
+    /// `peer` brought the head that `owner`'s shard has just moved to.
+    pub(super) fn note_told(&mut self, peer: MemberId, owner: &MemberId) {
+        self.set_position(peer, owner, None);
+        if let Some(moved) = self.dirty.get_mut(owner) {
+            moved.told.push(peer);
+        }
     }
 
     /// Sends what peers missed while their links were full: one delta per owner, however many commits there were,
@@ -92,9 +118,8 @@ impl<S: Store> Engine<S> {
         frames: &mut Frames,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
-        let Some((shard, record)) = self.owners.get(owner).and_then(|state| state.whole.clone()) else {
-            return Ok(());
-        };
+        let Some((shard, record)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok(()) };
+        let record = record.clone();
         let frame = match frames.get(&base) {
             Some(frame) => frame.clone(),
             None => {

@@ -3,14 +3,15 @@
 use super::{
     Engine, LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status,
     own::Confirmed,
-    owner::{Owner, Transfer},
+    owners::{Owner, Transfer},
 };
 use crate::{
     connector::Direction,
     grant::Grant,
     hash::Hash,
     id::{MemberId, Name},
-    store::Store,
+    read::Snapshot,
+    store::{Store, StoreReader},
     time::Timestamp,
 };
 use alloc::{string::String, vec::Vec};
@@ -27,25 +28,20 @@ impl<S: Store> Engine<S> {
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },
             links: self.link_statuses(),
-            shards: self.owners.iter().filter_map(|(id, owner)| self.shard_status(id, owner)).collect(),
-            members: self.roster.iter().map(|(id, grant)| (*id, grant.clone())).collect(),
-            pending: self
-                .pending
-                .iter()
-                .filter(|pending| !self.roster.is_active(&pending.id))
-                .cloned()
-                .collect(),
+            shards: self.shard_statuses(),
+            members: self.members(),
+            pending: self.pending.iter().filter(|pending| !self.is_member(&pending.id)).cloned().collect(),
             refusals: self.stats.refusals.clone(),
         }
     }
 
     /// The member's name: from its grant, else the wished one.
     pub(super) fn name(&self) -> Name {
-        self.roster.grant(&self.me).map_or_else(|| self.config.name.clone(), |grant| grant.name.clone())
+        self.roster.name.as_ref().unwrap_or(&self.config.name).clone()
     }
 
     fn standing(&self) -> Standing {
-        match (self.roster.grant(&self.me).map(Grant::is_active), self.refused_by) {
+        match (self.terms(&self.me).map(|terms| terms.is_active()), self.refused_by) {
             (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
             (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
             (Some(true), None) => Standing::Up,
@@ -74,15 +70,29 @@ impl<S: Store> Engine<S> {
             .collect()
     }
 
-    fn shard_status(&self, id: &MemberId, owner: &Owner) -> Option<ShardStatus> {
+    /// The roster, from the store; empty where that fails: then the next write says so.
+    fn members(&self) -> Vec<(MemberId, Grant)> {
+        let read = |snapshot| Snapshot::new(snapshot, self.config.mesh, self.now.wall).members();
+        let mut members = self.reader.snapshot().and_then(read).unwrap_or_default();
+        members.sort_unstable_by_key(|(id, _)| *id);
+        members
+    }
+
+    fn shard_statuses(&self) -> Vec<ShardStatus> {
+        let mut shards: Vec<_> = self.owners.iter().filter_map(|owner| self.shard_status(owner)).collect();
+        shards.sort_unstable_by_key(|shard| shard.owner);
+        shards
+    }
+
+    fn shard_status(&self, owner: &Owner) -> Option<ShardStatus> {
         let head = owner.head();
-        let copying = matches!(owner.transfer, Some(Transfer::Descent(_)));
-        if head.is_none() && owner.known.is_none() && !copying {
+        let copying = matches!(owner.busy().transfer, Some(Transfer::Descent(_)));
+        if head.is_none() && owner.busy().known.is_none() && !copying {
             return None;
         }
-        let revoked = self.roster.grant(id).is_some_and(|grant| !grant.is_active());
+        let revoked = self.terms(owner.id()).is_some_and(|terms| !terms.is_active());
         Some(ShardStatus {
-            owner: *id,
+            owner: *owner.id(),
             timestamp: head.map_or(Timestamp::ZERO, |head| head.timestamp),
             items: head.map_or(0, |head| head.items),
             bytes: head.map_or(0, |head| head.bytes),

@@ -1,94 +1,60 @@
 //! The roster in memory: who belongs, and what follows when that changes.
 
-use super::{Engine, Outbox, owner::Reason};
+use super::{
+    Engine, Outbox,
+    owners::{Owner, Reason, Standing},
+};
 use crate::{
     engine::Effect,
-    grant::{GRANT_PREFIX, Grant, GrantState},
+    grant::{GRANT_PREFIX, Grant, GrantState, Quota},
     hash::Hash,
     head::Head,
     id::{MemberId, Name},
+    item::{Item, Key},
     limits::{MEMBERS_MAX, QUOTA_BYTES_DEFAULT, QUOTA_ITEMS_DEFAULT, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
     shard::View,
     store::{Page, ShardChange, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::ops::Bound;
 
-/// The grants of the roster that is held.
+/// What is kept of the roster beside its shard: for most members nothing but [`Standing::Plain`].
 #[derive(Default)]
 pub(super) struct Roster {
-    grants: BTreeMap<MemberId, Grant>,
+    /// Members that do not belong any more, or whose quota is not the default.
+    special: BTreeMap<MemberId, Terms>,
+    n_members: usize,
+    /// Our own name.
+    pub(super) name: Option<Name>,
+    /// Who was granted a name last; only where we write the roster.
+    pub(super) names: BTreeMap<Name, MemberId>,
     changed: bool,
     stale: bool,
 }
 
+/// A grant without its name and role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Terms {
+    pub(super) quota: Quota,
+    pub(super) state: GrantState,
+    granted: Timestamp,
+}
+
 impl Roster {
-    pub(super) fn grant(&self, member: &MemberId) -> Option<&Grant> {
-        self.grants.get(member)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&MemberId, &Grant)> {
-        self.grants.iter()
-    }
-
-    /// The active member with this name.
-    pub(super) fn named(&self, name: &Name) -> Option<&MemberId> {
-        self.grants.iter().find(|(_, grant)| grant.is_active() && grant.name == *name).map(|(id, _)| id)
-    }
-
-    pub(super) fn is_active(&self, member: &MemberId) -> bool {
-        self.grants.get(member).is_some_and(Grant::is_active)
-    }
-
-    /// Takes over the entries that a change of the authority's shard wrote. A change without items is a copy
-    /// put in place: everything is read again.
-    pub(super) fn note(&mut self, change: &ShardChange) {
-        self.changed = true;
-        self.stale |= change.log.is_empty();
-        for (key, at) in change.keys.range::<str, _>((Bound::Included(GRANT_PREFIX), Bound::Unbounded)) {
-            let Some(member) = Grant::member_of(key.as_str()) else { continue };
-            let item = at.and_then(|at| change.log.get(&at)?.as_ref());
-            if let Some(grant) = item.and_then(|item| Grant::decode(&item.value).ok()) {
-                self.insert(member, grant);
-            }
-        }
-    }
-
     /// What follows from the entries is done once more: a crash may have come between.
     pub(super) fn judge_again(&mut self) {
         self.changed = true;
     }
+}
 
-    /// Reads all entries of a shard.
-    pub(super) fn load<V: StoreSnapshot>(
-        &mut self,
-        snapshot: &V,
-        shard: ShardNumber,
-    ) -> Result<(), StoreError> {
-        let mut from = Bound::Included(alloc::string::String::from(GRANT_PREFIX));
-        loop {
-            let rows = snapshot.keys(shard, from.as_ref().map(|key| key.as_str()), Page::rows(1_024))?;
-            for (key, at) in &rows {
-                let Some(member) = Grant::member_of(key.as_str()) else { continue };
-                let item = snapshot.item(shard, *at)?;
-                if let Some(grant) = item.and_then(|item| Grant::decode(&item.value).ok()) {
-                    self.insert(member, grant);
-                }
-            }
-            match rows.last() {
-                Some((key, _)) if key.as_str().starts_with(GRANT_PREFIX) => {
-                    from = Bound::Excluded(key.as_str().into());
-                }
-                _ => return Ok(()),
-            }
-        }
+impl Terms {
+    fn of(grant: &Grant) -> Self {
+        Self { quota: grant.quota, state: grant.state, granted: grant.granted }
     }
 
-    fn insert(&mut self, member: MemberId, grant: Grant) {
-        if self.grants.len() < MEMBERS_MAX || self.grants.contains_key(&member) {
-            self.grants.insert(member, grant);
-        }
+    pub(super) fn is_active(&self) -> bool {
+        self.state == GrantState::Active
     }
 }
 
@@ -101,6 +67,84 @@ pub(super) enum Verdict {
 }
 
 impl<S: Store> Engine<S> {
+    /// What the roster says of a member.
+    pub(super) fn terms(&self, member: &MemberId) -> Option<Terms> {
+        match self.owners.get(member).map_or(Standing::Unknown, |owner| owner.standing) {
+            Standing::Unknown => None,
+            // With the default quota, when it was granted makes no difference.
+            Standing::Plain => {
+                let (quota, granted) = (Quota::default(), Timestamp::ZERO);
+                Some(Terms { quota, state: GrantState::Active, granted })
+            }
+            Standing::Special => self.roster.special.get(member).copied(),
+        }
+    }
+
+    /// Whether the roster names a member, and not as revoked.
+    pub(super) fn is_member(&self, id: &MemberId) -> bool {
+        self.terms(id).is_some_and(|terms| terms.is_active())
+    }
+
+    /// The whole entry of a member.
+    pub(super) fn grant_of(&self, member: &MemberId) -> Result<Option<Grant>, StoreError> {
+        let Some((shard, _)) = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole) else {
+            return Ok(None);
+        };
+        let view = self.view(shard);
+        let at = view.timestamp_of(Grant::key(member).as_str())?;
+        let item = at.map(|at| view.item(at)).transpose()?.flatten();
+        Ok(item.and_then(|item| Grant::decode(&item.value).ok()))
+    }
+
+    /// Takes over the entries that a change of the authority's shard wrote. A change without items is a copy
+    /// put in place: everything is read again.
+    pub(super) fn note_grants(&mut self, change: &ShardChange) {
+        self.roster.changed = true;
+        self.roster.stale |= change.log.is_empty();
+        for (key, at) in change.keys.range::<str, _>((Bound::Included(GRANT_PREFIX), Bound::Unbounded)) {
+            if let Some(Some(item)) = at.and_then(|at| change.log.get(&at)) {
+                self.note_grant(key, item);
+            }
+        }
+    }
+
+    /// Takes over all entries of a shard.
+    pub(super) fn load_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
+        let snapshot = self.snapshot.clone();
+        for_each_grant(&*snapshot, shard, |key, at| {
+            if let Some(item) = snapshot.item(shard, at)? {
+                self.note_grant(key, &item);
+            }
+            Ok(())
+        })
+    }
+
+    fn note_grant(&mut self, key: &Key, item: &Item) {
+        let (Some(member), Ok(grant)) = (Grant::member_of(key.as_str()), Grant::decode(&item.value)) else {
+            return;
+        };
+        let owner = self.owners.entry(&member);
+        if owner.standing == Standing::Unknown {
+            if self.roster.n_members >= MEMBERS_MAX {
+                return;
+            }
+            self.roster.n_members += 1;
+        }
+        if grant.is_active() && grant.quota == Quota::default() {
+            owner.standing = Standing::Plain;
+            self.roster.special.remove(&member);
+        } else {
+            owner.standing = Standing::Special;
+            self.roster.special.insert(member, Terms::of(&grant));
+        }
+        if member == self.me {
+            self.roster.name = Some(grant.name.clone());
+        }
+        if self.config.authority.is_some() {
+            self.roster.names.insert(grant.name, member);
+        }
+    }
+
     /// Whether `head` may be held, as far as roster, quota and clock say.
     pub(super) fn verdict(&self, head: &Head) -> Verdict {
         let too_late = head.timestamp.0 > self.now.wall.0.saturating_add(self.config.clock_ahead_micros);
@@ -111,7 +155,7 @@ impl<S: Store> Engine<S> {
                 false => Verdict::Good,
             };
         }
-        let Some(grant) = self.roster.grant(&head.owner) else { return Verdict::Unknown };
+        let Some(grant) = self.terms(&head.owner) else { return Verdict::Unknown };
         match grant.state {
             GrantState::Drop => return Verdict::Refused(Reason::Revoked),
             GrantState::Keep { timestamp, root } if (timestamp, root) != head.order() => {
@@ -137,7 +181,7 @@ impl<S: Store> Engine<S> {
     /// replaces every other, the one permitted step back.
     pub(super) fn is_newer(&self, head: &Head, than: Option<&Head>) -> bool {
         let Some(than) = than else { return true };
-        let kept = match self.roster.grant(&head.owner).map(|grant| grant.state) {
+        let kept = match self.terms(&head.owner).map(|terms| terms.state) {
             Some(GrantState::Keep { timestamp, root }) => Some((timestamp, root)),
             _ => None,
         };
@@ -153,25 +197,20 @@ impl<S: Store> Engine<S> {
         view: &View<'_, super::Snapshot<S>>,
         change: &ShardChange,
     ) -> Result<bool, StoreError> {
-        let held = self.owners.get(&self.config.mesh.authority()).and_then(|owner| owner.whole.as_ref());
+        let held = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole);
         let Some((shard, _)) = held else { return Ok(true) };
-        if view.shard == *shard {
+        let held = self.view(shard);
+        if view.shard == shard {
             // A change on top of what is held: only the entries that it names can be older or gone.
-            for (key, after) in &change.keys {
-                let is_grant = Grant::member_of(key.as_str()).is_some();
-                if is_grant && *after < self.view(*shard).timestamp_of(key.as_str())? {
-                    return Ok(false);
-                }
-            }
-            return Ok(true);
+            return keeps(&held, change.keys.keys(), |key| Ok(change.keys[key]));
         }
-        for (member, _) in self.roster.iter() {
-            let key = Grant::key(member);
-            if view.timestamp_of(key.as_str())? < self.view(*shard).timestamp_of(key.as_str())? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let pending = self.pending_change(shard).into_iter().flat_map(|change| change.keys.keys());
+        let mut kept = keeps(&held, pending, |key| view.timestamp_of(key.as_str()))?;
+        for_each_grant(&*self.snapshot, shard, |key, _| {
+            kept &= keeps(&held, [key].into_iter(), |key| view.timestamp_of(key.as_str()))?;
+            Ok(())
+        })?;
+        Ok(kept)
     }
 
     /// What follows once a changed roster is written: shards of revoked members go, links are judged again.
@@ -180,20 +219,22 @@ impl<S: Store> Engine<S> {
             return;
         }
         if core::mem::take(&mut self.roster.stale) {
-            let whole = self.owners.get(&self.config.mesh.authority()).and_then(|owner| owner.whole.as_ref());
+            let whole = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole);
             if let Some((shard, _)) = whole {
                 // The shard was just put in place; failing to read it shows up with the next read.
-                let _ = self.roster.load(&*self.snapshot, *shard);
+                let _ = self.load_roster(shard);
             }
         }
-        for owner in self.owners.values_mut() {
-            owner.refused = None;
-        }
-        let revoked: Vec<(MemberId, GrantState)> = self
-            .roster
-            .iter()
-            .filter(|(_, grant)| !grant.is_active())
-            .map(|(member, grant)| (*member, grant.state))
+        self.owners.for_each_mut(|owner| {
+            if owner.busy().refused.is_some() {
+                owner.busy_mut().refused = None;
+                owner.tidy();
+            }
+        });
+        let special = self.roster.special.iter();
+        let revoked: Vec<(MemberId, GrantState)> = special
+            .filter(|(_, terms)| !terms.is_active())
+            .map(|(member, terms)| (*member, terms.state))
             .collect();
         for (member, state) in revoked {
             self.on_revoked(member, state, out);
@@ -212,7 +253,7 @@ impl<S: Store> Engine<S> {
         };
         self.book.forget(&member);
         let Some(owner) = self.owners.get_mut(&member) else { return };
-        if owner.known.is_some_and(|known| Some(known.order()) != kept) {
+        if owner.busy().known.is_some_and(|known| Some(known.order()) != kept) {
             owner.forget();
             self.cancel_transfer(&member);
         }
@@ -227,14 +268,14 @@ impl<S: Store> Engine<S> {
         self.wanted.remove(member);
         let Some(owner) = self.owners.get_mut(member) else { return };
         owner.forget();
-        let whole = owner.whole.take();
-        let building = owner.building.take();
+        let whole = owner.whole().map(|(shard, _)| shard);
+        let building = owner.take_building();
         if whole.is_some() {
-            self.heads.set(member, None);
+            self.owners.hold(member, None);
             self.dirty.remove(member);
             out.now.push(Effect::Applied { owner: *member, timestamp: Timestamp::ZERO });
         }
-        for shard in whole.map(|(shard, _)| shard).into_iter().chain(building) {
+        for shard in whole.into_iter().chain(building) {
             self.bury_shard(*member, shard);
         }
     }
@@ -248,4 +289,38 @@ impl<S: Store> Engine<S> {
             .insert(shard, ShardChange { record: Some(record.into()), ..ShardChange::default() });
         self.dead.insert(shard);
     }
+}
+
+/// Calls `each` with the key and timestamp of every entry of a roster.
+fn for_each_grant<V: StoreSnapshot>(
+    snapshot: &V,
+    shard: ShardNumber,
+    mut each: impl FnMut(&Key, Timestamp) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut from = Bound::Included(String::from(GRANT_PREFIX));
+    loop {
+        let rows = snapshot.keys(shard, from.as_ref().map(|key| key.as_str()), Page::rows(1_024))?;
+        for (key, at) in &rows {
+            if !key.as_str().starts_with(GRANT_PREFIX) {
+                return Ok(());
+            }
+            each(key, *at)?;
+        }
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        from = Bound::Excluded(last.as_str().into());
+    }
+}
+
+/// Whether no entry of a roster among `keys` is older or gone in what comes `after` it.
+fn keeps<'a, V: StoreSnapshot>(
+    held: &View<'_, V>,
+    keys: impl Iterator<Item = &'a Key>,
+    after: impl Fn(&Key) -> Result<Option<Timestamp>, StoreError>,
+) -> Result<bool, StoreError> {
+    for key in keys.filter(|key| Grant::member_of(key.as_str()).is_some()) {
+        if after(key)? < held.timestamp_of(key.as_str())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -4,7 +4,6 @@ use super::{Engine, Outbox, link::Fruitless};
 use crate::{
     connector::Lane,
     hash::Hash,
-    head::Head,
     id::MemberId,
     limits::HEAD_SLOTS_MAX,
     message::{Ask, HeadAnswer, HeadChild, Hints, Message},
@@ -29,17 +28,17 @@ impl<S: Store> Engine<S> {
     pub(super) fn send_round(&mut self, peer: MemberId, out: &mut Outbox) {
         let ready = self.links.get(&peer).is_some_and(|link| link.is_up() && !link.is_full(Lane::Small));
         if ready {
-            let root = self.heads.root();
+            let root = self.owners.root();
             self.send(peer, &Message::Round(root), out);
         }
     }
 
     pub(super) fn on_round(&mut self, from: MemberId, root: Hash, out: &mut Outbox) {
-        let ours = self.heads.root();
-        let now = self.now.time;
-        if self.is_penalized(&from) {
+        if self.is_penalized(&from) || !self.links.contains_key(&from) {
             return;
         }
+        let ours = self.owners.root();
+        let now = self.now.time;
         let Some(link) = self.links.get_mut(&from) else { return };
         if root == ours {
             link.positions.clear();
@@ -63,9 +62,9 @@ impl<S: Store> Engine<S> {
         self.send(from, &Message::AskHeads(alloc::vec![ask]), out);
     }
 
-    fn head_hints(&self, slot: Place) -> Option<Hints> {
-        let branch = self.heads.at_slot(slot)?;
-        self.heads.node_of(&branch).map(Hints::of)
+    fn head_hints(&mut self, slot: Place) -> Option<Hints> {
+        let branch = self.owners.at_slot(slot)?;
+        self.owners.node_of(&branch).as_ref().map(Hints::of)
     }
 
     pub(super) fn serve_heads(&mut self, from: MemberId, asks: &[Ask], out: &mut Outbox) {
@@ -73,10 +72,10 @@ impl<S: Store> Engine<S> {
         self.send(from, &Message::Heads(answers), out);
     }
 
-    fn head_answer(&self, ask: &Ask) -> HeadAnswer {
-        let Some(branch) = self.heads.at_slot(ask.slot) else { return HeadAnswer::Empty };
-        let Some(node) = self.heads.node_of(&branch) else {
-            return self.head_at(&branch).map_or(HeadAnswer::Empty, HeadAnswer::Leaf);
+    fn head_answer(&mut self, ask: &Ask) -> HeadAnswer {
+        let Some(branch) = self.owners.at_slot(ask.slot) else { return HeadAnswer::Empty };
+        let Some(node) = self.owners.node_of(&branch) else {
+            return self.owners.head_at(&branch).map_or(HeadAnswer::Empty, |head| HeadAnswer::Leaf(*head));
         };
         let hints = ask.hints.as_ref().filter(|hints| hints.place == node.place);
         let child = |child: &Branch| {
@@ -84,21 +83,12 @@ impl<S: Store> Engine<S> {
             if hints.is_some_and(|hints| hints.has(digit, &child.hash)) {
                 return (digit, HeadChild::Same);
             }
-            match self.head_at(child) {
-                Some(head) => (digit, HeadChild::Leaf(head)),
+            match self.owners.head_at(child) {
+                Some(head) => (digit, HeadChild::Leaf(*head)),
                 None => (digit, HeadChild::Node(child.hash)),
             }
         };
         HeadAnswer::Node { place: node.place, children: node.children.iter().map(child).collect() }
-    }
-
-    /// The head that a leaf of the trie of heads stands for.
-    fn head_at(&self, branch: &Branch) -> Option<Head> {
-        if branch.place.level > 0 {
-            return None;
-        }
-        let owner = self.heads.owners_in(branch.place).next()?;
-        self.owners.get(owner)?.head().copied()
     }
 
     /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own rounds,
@@ -138,8 +128,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn ask_below(&self, slot: Place, hash: Hash, asks: &mut Vec<Ask>) {
-        let same = self.heads.at_slot(slot).is_some_and(|branch| branch.hash == hash);
+    fn ask_below(&mut self, slot: Place, hash: Hash, asks: &mut Vec<Ask>) {
+        let same = self.owners.at_slot(slot).is_some_and(|branch| branch.hash == hash);
         if !same && slot.level > 0 {
             asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
         }

@@ -1,6 +1,6 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
-use super::{Engine, Outbox, link::Owed};
+use super::{Engine, Outbox, Owner, link::Owed};
 use crate::{
     connector::Lane,
     head::Head,
@@ -27,7 +27,7 @@ impl<S: Store> Engine<S> {
     /// Notes requests of a peer.
     pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
         // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
-        if !self.roster.is_active(&from) {
+        if !self.is_member(&from) {
             self.stats.refuse("not_served");
             return;
         }
@@ -91,8 +91,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn serve_pull(&mut self, peer: MemberId, want: &Want, out: &mut Outbox) -> Result<(), StoreError> {
-        let whole = self.owners.get(&want.owner).and_then(|owner| owner.whole.clone());
-        let Some((shard, record)) = whole else {
+        let whole = self.owners.get(&want.owner).and_then(Owner::whole);
+        let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
             self.send(peer, &Message::Nothing(want.owner), out);
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::{Engine, Outbox, link::Link, own::Confirmed, owner::Transfer};
+use super::{Engine, Outbox, link::Link, own::Confirmed, owners::Transfer};
 use crate::{
     store::{Meta, Store, StoreError},
     time::{MILLI, Time},
@@ -61,10 +61,10 @@ impl<S: Store> Engine<S> {
             Confirmed::Yes | Confirmed::Foreign(_) => Time::NEVER,
         });
         let fetch = self.wanted.iter().filter_map(|owner| self.owners.get(owner)).map(|state| {
-            match (&state.transfer, state.known) {
+            match (&state.busy().transfer, state.busy().known) {
                 (Some(Transfer::Pull { deadline, .. }), _) => *deadline,
                 (Some(Transfer::Descent(descent)), _) => descent.deadline(),
-                (None, Some(_)) if state.fetch_at > self.now.time => state.fetch_at,
+                (None, Some(_)) if state.busy().fetch_at > self.now.time => state.busy().fetch_at,
                 (None, _) => Time::NEVER,
             }
         });

@@ -25,20 +25,38 @@ pub fn update<N: Nodes>(
 
 /// Builds the smallest trie over `branches`, which are ascending and do not overlap. New nodes go to `out`.
 pub fn join(domain: u8, branches: &[Branch], out: &mut NewNodes) -> Option<Branch> {
+    joined(domain, branches, &mut |node| drop(out.insert(node.place, Some(node))))
+}
+
+/// The top of the smallest trie over `branches`, whose nodes nobody keeps.
+pub fn top(domain: u8, branches: &[Branch]) -> Option<Branch> {
+    joined(domain, branches, &mut drop)
+}
+
+fn joined(domain: u8, branches: &[Branch], keep: &mut impl FnMut(Node)) -> Option<Branch> {
     let (first, last) = (branches.first()?, branches.last()?);
     if branches.len() == 1 {
         return Some(*first);
     }
     let place = Place::joining(first.place.first(), last.place.first());
     let digit = |branch: &Branch| place.digit_of(branch.place.first());
-    let children = branches.chunk_by(|a, b| digit(a) == digit(b));
-    let children = children.filter_map(|group| join(domain, group, out)).collect();
-    Some(write(domain, Node { place, children }, out))
+    let mut children = Vec::with_capacity(branches.len().min(16));
+    for group in branches.chunk_by(|a, b| digit(a) == digit(b)) {
+        children.extend(joined(domain, group, keep));
+    }
+    let node = Node { place, children };
+    let branch = branch_of(domain, &node);
+    keep(node);
+    Some(branch)
+}
+
+fn branch_of(domain: u8, node: &Node) -> Branch {
+    debug_assert!(node.is_well_formed());
+    node.branch(domain).expect("counts and bytes of what one machine holds fit 64 bits")
 }
 
 fn write(domain: u8, node: Node, out: &mut NewNodes) -> Branch {
-    debug_assert!(node.is_well_formed());
-    let branch = node.branch(domain).expect("counts and bytes of what one machine holds fit 64 bits");
+    let branch = branch_of(domain, &node);
     out.insert(node.place, Some(node));
     branch
 }

@@ -15,7 +15,7 @@ mod edit;
 mod walk;
 
 pub use branch::{Branch, Leaf, Node, Place, node_hash};
-pub use edit::{Changes, NewNodes, join, update};
+pub use edit::{Changes, NewNodes, join, top, update};
 pub use walk::{at_slot, sum_after};
 
 use crate::hash::Hash;

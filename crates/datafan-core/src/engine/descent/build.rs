@@ -76,13 +76,13 @@ impl<S: Store> Engine<S> {
     /// much to come.
     pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {
         let state = &self.owners[&descent.target.owner];
-        if let Some((shard, record)) = &state.whole {
-            let (shard, root) = (*shard, record.root);
+        if let Some((shard, record)) = state.whole() {
+            let root = record.root;
             return Ok(Build::Layer { shard, change: ShardChange::default(), root, bytes: 0 });
         }
         let rows = descent.target.items.saturating_mul(ROW_BYTES as u64);
         let large = descent.target.bytes.saturating_add(rows) > LAYER_BYTES_MAX as u64;
-        if large || state.building.is_some() {
+        if large || state.busy().building.is_some() {
             return self.begin_hidden(descent, None);
         }
         let shard = self.new_shard();
@@ -92,13 +92,13 @@ impl<S: Store> Engine<S> {
     /// A hidden copy: the one of an earlier run, or a new one of `copy`.
     fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
         let owner = descent.target.owner;
-        if let Some(shard) = self.owners[&owner].building {
+        if let Some(shard) = self.owners[&owner].busy().building {
             let record = match self.pending_change(shard).and_then(|change| change.record.clone()) {
                 Some(record) => Some(record),
                 None => self.snapshot.shard(shard)?,
             };
             if let Some(record) = record {
-                let whole = self.owners[&owner].whole.as_ref().map(|(shard, _)| *shard);
+                let whole = self.owners[&owner].whole().map(|(shard, _)| shard);
                 let copied = record.graves_floor;
                 let copy = copied
                     .next()
@@ -108,7 +108,7 @@ impl<S: Store> Engine<S> {
         }
         let shard = self.new_shard();
         if let Some(state) = self.owners.get_mut(&owner) {
-            state.building = Some(shard);
+            state.busy_mut().building = Some(shard);
         }
         let build = Build::Hidden { shard, root: None, copy };
         self.write(

@@ -8,7 +8,7 @@ mod answer;
 mod build;
 mod step;
 
-use super::Engine;
+use super::{Engine, owners::Transfer};
 use crate::{
     hash::Hash,
     head::Head,
@@ -123,15 +123,12 @@ impl<S: Store> Engine<S> {
         act: impl FnOnce(&mut Self, &mut Descent) -> Result<Going, E>,
     ) -> Result<(), E> {
         let Some(state) = self.owners.get_mut(owner) else { return Ok(()) };
-        let mut descent = match state.transfer.take() {
-            Some(super::owner::Transfer::Descent(descent)) => descent,
-            other => {
-                state.transfer = other;
-                return Ok(());
-            }
-        };
+        if !matches!(state.busy().transfer, Some(Transfer::Descent(_))) {
+            return Ok(());
+        }
+        let Some(Transfer::Descent(mut descent)) = state.busy_mut().transfer.take() else { return Ok(()) };
         match (act(self, &mut descent)?, self.owners.get_mut(owner)) {
-            (Going::On, Some(state)) => state.transfer = Some(super::owner::Transfer::Descent(descent)),
+            (Going::On, Some(state)) => state.busy_mut().transfer = Some(Transfer::Descent(descent)),
             (Going::On, None) | (Going::Over, _) => self.drop_requests(owner),
         }
         Ok(())

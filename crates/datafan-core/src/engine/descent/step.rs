@@ -1,7 +1,7 @@
 //! Going on with a descent: whom to ask, what next, and the end.
 
 use super::{
-    super::{Engine, Outbox, owner::Reason},
+    super::{Engine, Outbox, owners::Reason},
     Build, Descent, Expect, Flight, Going, PASSES_MAX, Slot, What,
 };
 use crate::{
@@ -197,7 +197,7 @@ impl<S: Store> Engine<S> {
             self.refuse_roster(&target, out);
             return Ok(Going::Over);
         }
-        let whole = self.owners[&owner].whole.clone();
+        let whole = self.owners[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let fresh =
             || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
         let mut record = match &whole {

@@ -1,0 +1,160 @@
+//! The trie of heads: one hash for all that a member holds.
+//!
+//! The same trie as a shard's, indexed by a keyed hash of the owner's id; a leaf is the hash of owner, timestamp and
+//! root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves. Its nodes are not kept but
+//! made when they are asked for, from the hashes that the table remembers; what changes is hashed again only then.
+
+use super::{Fork, Owners, Page, Tree, digit};
+use crate::{
+    hash::{Hash, Hasher},
+    head::Head,
+    trie::{Branch, Leaf, Node, Place, root_hash, top},
+};
+use alloc::vec::Vec;
+
+impl Owners {
+    /// The root of the trie of heads.
+    pub(in crate::engine) fn root(&mut self) -> Hash {
+        root_hash(self.at_slot(Place::ALL).as_ref())
+    }
+
+    /// The topmost branch at or below `slot`.
+    pub(in crate::engine) fn at_slot(&mut self, slot: Place) -> Option<Branch> {
+        let (mut tree, mut here) = (&mut self.root, Place::ALL);
+        loop {
+            let fork = match tree {
+                Tree::Page(page) => return page.at_slot(here, slot),
+                Tree::Fork(fork) if slot.level >= here.level => return fork.top(here),
+                Tree::Fork(fork) => fork,
+            };
+            let digit = here.digit_of(slot.first());
+            if slot.level + 1 == here.level {
+                return fork.slot(here, digit);
+            }
+            here = here.slot(digit);
+            tree = &mut fork.trees[usize::from(digit)];
+        }
+    }
+
+    /// The node of a branch; `None` for a leaf.
+    pub(in crate::engine) fn node_of(&mut self, branch: &Branch) -> Option<Node> {
+        if branch.place.level == 0 {
+            return None;
+        }
+        let children = (0..16).filter_map(|digit| self.at_slot(branch.place.slot(digit))).collect();
+        Some(Node { place: branch.place, children })
+    }
+
+    /// The head that a leaf stands for; `None` for a node.
+    pub(in crate::engine) fn head_at(&self, branch: &Branch) -> Option<&Head> {
+        if branch.place.level > 0 {
+            return None;
+        }
+        self.at(branch.place.prefix)?.head()
+    }
+}
+
+impl Tree {
+    /// The topmost branch of all heads in a tree at `here`.
+    fn top(&mut self, here: Place) -> Option<Branch> {
+        match self {
+            Self::Page(page) => page.at_slot(here, here),
+            Self::Fork(fork) => fork.top(here),
+        }
+    }
+
+    /// Its place and count.
+    fn shape(&self, here: Place) -> Option<(Place, u64)> {
+        match self {
+            Self::Page(page) => shape(page.heads(here)),
+            Self::Fork(fork) => {
+                let mut trees = fork.trees.iter().zip(0..).filter(|(tree, _)| !tree.is_empty());
+                let (first, digit) = trees.next()?;
+                match trees.next() {
+                    Some(_) => Some((here, fork.n_heads)),
+                    None => first.shape(here.slot(digit)),
+                }
+            }
+        }
+    }
+
+    /// Whether it has no head.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Page(page) => page.owners.iter().all(|owner| owner.head().is_none()),
+            Self::Fork(fork) => fork.n_heads == 0,
+        }
+    }
+}
+
+impl Fork {
+    fn top(&mut self, here: Place) -> Option<Branch> {
+        let mut children = Vec::with_capacity(16);
+        children.extend((0..16).filter_map(|digit| self.slot(here, digit)));
+        top(Hasher::HEAD_NODE, &children)
+    }
+
+    fn slot(&mut self, here: Place, digit: u8) -> Option<Branch> {
+        let (tree, slot) = (&mut self.trees[usize::from(digit)], here.slot(digit));
+        if let Some(hash) = self.slots.get(usize::from(digit)) {
+            let (place, count) = tree.shape(slot)?;
+            return Some(Branch { place, count, bytes: 0, hash });
+        }
+        let branch = tree.top(slot)?;
+        self.slots.set(usize::from(digit), branch.hash);
+        Some(branch)
+    }
+}
+
+impl Page {
+    /// The topmost branch in `slot`, for a page at `here`.
+    fn at_slot(&mut self, here: Place, slot: Place) -> Option<Branch> {
+        if self.slots.is_none() || slot.level + 1 < here.level {
+            return self.top(slot);
+        }
+        if slot.level < here.level {
+            return self.slot(slot, digit(slot.prefix, 0));
+        }
+        let mut children = Vec::with_capacity(16);
+        children.extend((0..16).filter_map(|digit| self.slot(here.slot(digit), usize::from(digit))));
+        top(Hasher::HEAD_NODE, &children)
+    }
+
+    fn slot(&mut self, slot: Place, digit: usize) -> Option<Branch> {
+        if let Some(hash) = self.slots.as_ref().and_then(|slots| slots.get(digit)) {
+            let (place, count) = shape(self.heads(slot))?;
+            return Some(Branch { place, count, bytes: 0, hash });
+        }
+        let branch = self.top(slot)?;
+        if let Some(slots) = &mut self.slots {
+            slots.set(digit, branch.hash);
+        }
+        Some(branch)
+    }
+
+    /// The topmost branch in `slot`, made of its leaves.
+    fn top(&self, slot: Place) -> Option<Branch> {
+        let leaf = |(place, head)| Branch::leaf(place, Leaf { bytes: 0, hash: leaf_hash(head) });
+        let leaves: Vec<Branch> = self.heads(slot).map(leaf).collect();
+        top(Hasher::HEAD_NODE, &leaves)
+    }
+
+    /// The heads in `slot`, with their places.
+    fn heads(&self, slot: Place) -> impl Iterator<Item = (u64, &Head)> {
+        let from = self.owners.partition_point(|owner| owner.place < slot.first());
+        let owners = self.owners[from..].iter().take_while(move |owner| owner.place <= slot.last());
+        owners.filter_map(|owner| Some((owner.place, owner.head()?)))
+    }
+}
+
+/// The place of the topmost node or leaf over `heads`, and how many they are.
+fn shape<'a>(mut heads: impl Iterator<Item = (u64, &'a Head)>) -> Option<(Place, u64)> {
+    let (first, _) = heads.next()?;
+    let (last, count) = heads.fold((first, 1), |(_, count), (place, _)| (place, count + 1));
+    Some((Place::joining(first, last), count))
+}
+
+fn leaf_hash(head: &Head) -> Hash {
+    let mut hasher = Hasher::new(Hasher::HEAD_LEAF);
+    hasher.bytes(&head.owner.0).u64(head.timestamp.0).bytes(&head.root.0).finish()
+}

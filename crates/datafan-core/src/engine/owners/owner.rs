@@ -1,0 +1,221 @@
+//! What the engine knows of one owner and its shard.
+
+use super::super::descent::Descent;
+use crate::{
+    hash::Hash,
+    head::Head,
+    id::MemberId,
+    store::{ShardNumber, ShardRecord},
+    time::{Time, Timestamp},
+};
+use alloc::{boxed::Box, sync::Arc};
+
+/// One owner. A member of a large mesh holds very many, of which nearly all rest: so what rests takes 32 bytes and
+/// a record that the store may share.
+pub(in crate::engine) struct Owner {
+    /// Where its head is in the trie of heads.
+    pub(super) place: u64,
+    /// The record of the visible shard; it always has a head.
+    record: Option<Arc<ShardRecord>>,
+    /// What most owners have not. Always there where there is no record, which would name the owner.
+    rest: Option<Box<Rest>>,
+    shard: ShardNumber,
+    pub(in crate::engine) standing: Standing,
+}
+
+/// What the roster says of an owner, in short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) enum Standing {
+    /// Nothing.
+    Unknown,
+    /// It belongs, with the default quota.
+    Plain,
+    /// Something else, which the roster in memory keeps.
+    Special,
+}
+
+struct Rest {
+    id: MemberId,
+    busy: Option<Box<Busy>>,
+}
+
+/// What is known to exist of an owner and not held, and what is done about it.
+pub(in crate::engine) struct Busy {
+    /// The hidden copy, from this run or an earlier one.
+    pub(in crate::engine) building: Option<ShardNumber>,
+    /// The greatest acceptable head that was heard of and is not held; its signature is verified.
+    pub(in crate::engine) known: Option<Head>,
+    /// When `known` is fetched: pushes get a grace to arrive by themselves.
+    pub(in crate::engine) fetch_at: Time,
+    /// Who told of `known`.
+    pub(in crate::engine) fetch_from: Option<MemberId>,
+    /// Whose push led nowhere last: asked only where nobody else has it.
+    pub(in crate::engine) doubted: Option<MemberId>,
+    /// The one transfer under way.
+    pub(in crate::engine) transfer: Option<Transfer>,
+    /// The greatest head that was refused, so that it is neither fetched nor judged again.
+    pub(in crate::engine) refused: Option<Refused>,
+}
+
+/// A transfer under way.
+pub(in crate::engine) enum Transfer {
+    /// A delta was asked for.
+    Pull {
+        /// From whom.
+        from: MemberId,
+        /// When somebody else is asked.
+        deadline: Time,
+    },
+    /// The index is being compared.
+    Descent(Box<Descent>),
+}
+
+/// A head that is not wanted, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) struct Refused {
+    pub(in crate::engine) order: (Timestamp, Hash),
+    pub(in crate::engine) reason: Reason,
+}
+
+/// Why a head is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) enum Reason {
+    /// Too far ahead of our clock.
+    Clock,
+    /// Over the owner's quota.
+    Quota,
+    /// The verified content is not what the head says, or breaks a rule.
+    Void,
+    /// A roster older than the ticket, or one that forgets members.
+    Roster,
+    /// Not the head at which a revoked owner's shard stays.
+    Revoked,
+}
+
+impl Reason {
+    pub(in crate::engine) fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "clock_ahead",
+            Self::Quota => "over_quota",
+            Self::Void => "void_head",
+            Self::Roster => "old_roster",
+            Self::Revoked => "revoked_head",
+        }
+    }
+}
+
+/// What an owner that rests is busy with.
+static IDLE: Busy = Busy::new();
+
+impl Owner {
+    /// An owner of whom nothing is held.
+    pub(super) fn new(id: MemberId, place: u64) -> Self {
+        let rest = Some(Box::new(Rest { id, busy: None }));
+        Self { place, record: None, rest, shard: ShardNumber(0), standing: Standing::Unknown }
+    }
+
+    pub(in crate::engine) fn id(&self) -> &MemberId {
+        match (&self.record, &self.rest) {
+            (Some(record), _) => &record.owner,
+            (None, Some(rest)) => &rest.id,
+            (None, None) => unreachable!("an owner has a name"),
+        }
+    }
+
+    /// The visible shard. Its record always has a head.
+    pub(in crate::engine) fn whole(&self) -> Option<(ShardNumber, &Arc<ShardRecord>)> {
+        self.record.as_ref().map(|record| (self.shard, record))
+    }
+
+    /// Replaces the visible shard.
+    pub(super) fn hold(&mut self, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
+        let id = *self.id();
+        match whole {
+            Some((shard, record)) => {
+                assert!(record.owner == id && record.head.is_some(), "a visible shard has its owner's head");
+                (self.shard, self.record) = (shard, Some(record));
+            }
+            None => {
+                self.rest.get_or_insert_with(|| Box::new(Rest { id, busy: None }));
+                self.record = None;
+            }
+        }
+        self.tidy();
+    }
+
+    /// Takes the store's copy of the record that is held, which the store may share with others.
+    pub(in crate::engine) fn share(&mut self, stored: Arc<ShardRecord>) {
+        if self.record.as_ref().is_some_and(|record| **record == *stored) {
+            self.record = Some(stored);
+        }
+    }
+
+    /// The head of the visible shard.
+    pub(in crate::engine) fn head(&self) -> Option<&Head> {
+        self.record.as_ref().and_then(|record| record.head.as_ref())
+    }
+
+    /// Its timestamp; 0 for none.
+    pub(in crate::engine) fn timestamp(&self) -> Timestamp {
+        self.head().map_or(Timestamp::ZERO, |head| head.timestamp)
+    }
+
+    /// What is going on.
+    pub(in crate::engine) fn busy(&self) -> &Busy {
+        self.rest.as_ref().and_then(|rest| rest.busy.as_deref()).unwrap_or(&IDLE)
+    }
+
+    /// What is going on, to be changed. Takes memory until [`Owner::tidy`] finds it over.
+    pub(in crate::engine) fn busy_mut(&mut self) -> &mut Busy {
+        let id = *self.id();
+        let rest = self.rest.get_or_insert_with(|| Box::new(Rest { id, busy: None }));
+        rest.busy.get_or_insert_with(|| Box::new(Busy::new()))
+    }
+
+    /// Lets go of the memory of what is over.
+    pub(in crate::engine) fn tidy(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.busy.take_if(|busy| busy.is_over());
+            if rest.busy.is_none() && self.record.is_some() {
+                self.rest = None;
+            }
+        }
+    }
+
+    /// Gives up the hidden copy, if there is one.
+    pub(in crate::engine) fn take_building(&mut self) -> Option<ShardNumber> {
+        self.busy().building?;
+        let building = self.busy_mut().building.take();
+        self.tidy();
+        building
+    }
+
+    /// Forgets what is known but not held.
+    pub(in crate::engine) fn forget(&mut self) {
+        if self.busy().known.is_some() {
+            let busy = self.busy_mut();
+            (busy.known, busy.fetch_from) = (None, None);
+            self.tidy();
+        }
+    }
+}
+
+impl Busy {
+    const fn new() -> Self {
+        Self {
+            building: None,
+            known: None,
+            fetch_at: Time(0),
+            fetch_from: None,
+            doubted: None,
+            transfer: None,
+            refused: None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let Self { building, known, fetch_at: _, fetch_from: _, doubted, transfer, refused } = self;
+        let fetches = building.is_some() || known.is_some() || transfer.is_some();
+        !fetches && doubted.is_none() && refused.is_none()
+    }
+}
