@@ -21,8 +21,9 @@ use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 
 /// How a delta came.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    Pushed,
+pub(super) enum How<'a> {
+    /// Unasked, in this message.
+    Pushed(&'a Arc<[u8]>),
     Pulled,
 }
 
@@ -179,7 +180,7 @@ impl<S: Store> Engine<S> {
         &mut self,
         from: MemberId,
         delta: &Delta<'_>,
-        how: How,
+        how: How<'_>,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let owner = delta.head.owner;
@@ -198,7 +199,7 @@ impl<S: Store> Engine<S> {
             }
             return Ok(());
         }
-        if position < delta.head.timestamp && self.apply_delta(from, delta, out)? {
+        if position < delta.head.timestamp && self.apply_delta(from, delta, how, out)? {
             return Ok(());
         }
         let refused = self.owners[&owner].busy().refused;
@@ -208,7 +209,7 @@ impl<S: Store> Engine<S> {
         }
         match how {
             // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
-            How::Pushed => self.doubt(&owner, from),
+            How::Pushed(_) => self.doubt(&owner, from),
             How::Pulled if !refused && !self.is_penalized(&from) => self.descend(from, &delta.head),
             How::Pulled => {}
         }
@@ -226,6 +227,7 @@ impl<S: Store> Engine<S> {
         &mut self,
         from: MemberId,
         delta: &Delta<'_>,
+        how: How<'_>,
         out: &mut Outbox,
     ) -> Result<bool, StoreError> {
         let Ok((items, graves)) = delta.contents() else {
@@ -239,6 +241,7 @@ impl<S: Store> Engine<S> {
             Some((shard, record)) => (shard, (**record).clone()),
             None => (self.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
         };
+        let n_items = items.len();
         let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
         let mut edit = Edit::new(view);
         for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
@@ -265,10 +268,16 @@ impl<S: Store> Engine<S> {
         record.head = Some(delta.head);
         record.root = root;
         self.trim_graves(shard, &mut record, &mut change)?;
+        // Graves prove nothing, so a message with some does not go on as it is; nor one with more than was needed.
+        let verified = graves.is_empty() && change.log.values().flatten().count() == n_items;
+        let message = match how {
+            How::Pushed(message) if verified && delta.base == position => Some(message),
+            How::Pushed(_) | How::Pulled => None,
+        };
         self.cancel_transfer(&owner);
         self.stats.applied += 1;
         self.adopt(shard, record, change, out);
-        self.note_told(from, &owner);
+        self.note_told(from, delta, message);
         Ok(true)
     }
 

@@ -186,7 +186,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn on_message(&mut self, from: MemberId, bytes: &[u8], out: &mut Outbox) -> Result<(), StoreError> {
+    fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>, out: &mut Outbox) -> Result<(), StoreError> {
         let Some(link) = self.links.get(&from) else { return Ok(()) };
         self.stats.messages_received += 1;
         self.stats.bytes_received += bytes.len() as u64;
@@ -208,7 +208,7 @@ impl<S: Store> Engine<S> {
             self.stats.refuse("penalized");
             return Ok(());
         }
-        self.on_sound_message(from, message, out)?;
+        self.on_sound_message(from, message, bytes, out)?;
         if !welcomed && self.is_penalized(&from) {
             self.refuse_link(from, crate::message::Refusal::Malformed, out);
         }
@@ -219,13 +219,14 @@ impl<S: Store> Engine<S> {
         &mut self,
         from: MemberId,
         message: Message<'_>,
+        bytes: &Arc<[u8]>,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         match message {
             Message::Hello(hello) => self.on_hello(from, hello, out)?,
             Message::Welcome => self.on_welcome(from, out),
             Message::Refuse(refusal) => self.on_refuse(from, refusal, out),
-            Message::Push(delta) => self.on_delta(from, &delta, fetch::How::Pushed, out)?,
+            Message::Push(delta) => self.on_delta(from, &delta, fetch::How::Pushed(bytes), out)?,
             Message::Delta(delta) => self.on_delta(from, &delta, fetch::How::Pulled, out)?,
             Message::Announce(heads) => self.on_announce(from, &heads, out),
             Message::Gap(head) => self.on_gap(from, &head, out),

@@ -3,7 +3,7 @@
 //! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
 //! when there is room.
 
-use super::{Engine, Outbox, Owner, link::Link};
+use super::{Engine, Outbox, Owner};
 use crate::{
     connector::{Frame, Lane},
     head::Head,
@@ -13,10 +13,10 @@ use crate::{
     store::{Store, StoreError},
     time::Timestamp,
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 /// The frames made for one owner in one call, by base: most links need the same.
-type Frames = BTreeMap<Timestamp, Frame>;
+type Frames = Vec<(Timestamp, Frame)>;
 
 /// What push has to know of an owner whose visible shard moved in this call.
 #[derive(Default)]
@@ -25,33 +25,34 @@ pub(super) struct Moved {
     before: Timestamp,
     /// Peers that already are where it has moved to.
     told: Vec<MemberId>,
+    /// The message that brought it here from `before`, if one did: it goes on as it is.
+    message: Option<Frame>,
 }
 
 impl<S: Store> Engine<S> {
     /// Sends what changed in this call to all who are not known to have it.
     pub(super) fn push_changes(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        for (owner, Moved { before, told }) in core::mem::take(&mut self.dirty) {
+        let mut behind = Vec::new();
+        for (owner, moved) in core::mem::take(&mut self.dirty) {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
-            let mut frames = Frames::new();
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.config.mesh.authority();
-            let hears = |link: &Link<_>| link.is_up() || roster && link.welcomed;
-            let peers: Vec<MemberId> =
-                self.links.iter().filter(|(_, link)| hears(link)).map(|(peer, _)| *peer).collect();
-            for peer in peers {
+            for (peer, link) in &mut self.links {
                 // Whoever is where we are now has no position any more; it told us of this head.
-                let link = &self.links[&peer];
-                let base = link.positions.get(&owner).copied().unwrap_or(before);
-                if base == now || told.contains(&peer) {
-                    continue;
-                }
-                if base > now {
+                let base = link.positions.get(&owner).copied().unwrap_or(moved.before);
+                let hears = link.is_up() || roster && link.welcomed;
+                if !hears || base >= now || moved.told.contains(peer) {
                     continue;
                 }
                 if link.is_full(Lane::Small) {
-                    self.set_position(peer, &owner, Some(base));
-                    continue;
+                    link.positions.insert(owner, base);
+                } else {
+                    link.positions.remove(&owner);
+                    behind.push((*peer, base));
                 }
+            }
+            let mut frames: Frames = moved.message.map(|frame| (moved.before, frame)).into_iter().collect();
+            for (peer, base) in behind.drain(..) {
                 self.push_to(peer, &owner, base, &mut frames, out)?;
             }
         }
@@ -63,6 +64,7 @@ impl<S: Store> Engine<S> {
         let moved = self.dirty.entry(head.owner).or_insert_with(|| Moved { before, ..Moved::default() });
         // Whoever told of an earlier head in this call is not here yet.
         moved.told.clear();
+        moved.message = None;
         for (peer, link) in &mut self.links {
             if link.positions.get(&head.owner) == Some(&head.timestamp) {
                 link.positions.remove(&head.owner);
@@ -71,11 +73,14 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// `peer` brought the head that `owner`'s shard has just moved to.
-    pub(super) fn note_told(&mut self, peer: MemberId, owner: &MemberId) {
-        self.set_position(peer, owner, None);
-        if let Some(moved) = self.dirty.get_mut(owner) {
+    /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
+    pub(super) fn note_told(&mut self, peer: MemberId, delta: &Delta<'_>, message: Option<&Arc<[u8]>>) {
+        let owner = delta.head.owner;
+        self.set_position(peer, &owner, None);
+        if let Some(moved) = self.dirty.get_mut(&owner) {
             moved.told.push(peer);
+            let message = message.filter(|bytes| moved.before == delta.base && bytes.len() <= PUSH_BYTES_MAX);
+            moved.message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
         }
     }
 
@@ -99,6 +104,7 @@ impl<S: Store> Engine<S> {
             while let Some((owner, position)) =
                 behind.next().filter(|_| self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX)
             {
+                self.set_position(peer, &owner, None);
                 self.push_to(peer, &owner, position, &mut Frames::new(), out)?;
             }
             let all = self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX;
@@ -118,22 +124,23 @@ impl<S: Store> Engine<S> {
         frames: &mut Frames,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
-        let Some((shard, record)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok(()) };
-        let record = record.clone();
-        let frame = match frames.get(&base) {
-            Some(frame) => frame.clone(),
+        let made = frames.iter().find(|(from, _)| *from == base).map(|(_, frame)| frame.clone());
+        let frame = match made {
+            Some(frame) => frame,
             None => {
+                let Some((shard, record)) = self.owners.get(owner).and_then(Owner::whole) else {
+                    return Ok(());
+                };
                 let head = record.head.expect("a visible shard has a head");
-                let frame = match self.delta_body(shard, &record, base, PUSH_BYTES_MAX)? {
+                let frame = match self.delta_body(shard, record, base, PUSH_BYTES_MAX)? {
                     Some(body) => Message::Push(Delta::new(head, base, &body)).frame(),
                     None => Message::Announce(alloc::vec![head]).frame(),
                 };
-                frames.insert(base, frame.clone());
+                frames.push((base, frame.clone()));
                 frame
             }
         };
         self.stats.pushes_sent += 1;
-        self.set_position(peer, owner, None);
         let own = self.own.contains_key(owner);
         self.send_frame(peer, frame, own, out);
         Ok(())
