@@ -1,7 +1,7 @@
 //! The file under redb: as it is, with faults, or only looked at.
 
 use crate::{
-    faults::{Cut, Faults},
+    faults::{Cut, Faults, Operation},
     overlay::Overlay,
 };
 use redb::{BackendError, StorageBackend, backends::FileBackend};
@@ -55,8 +55,8 @@ impl Backend {
         work(overlay.as_mut().ok_or_else(|| io::Error::other("the store was stopped hard"))?)
     }
 
-    fn on_write(&self) -> io::Result<()> {
-        if let Writes::Faulty(faults) = &self.writes { faults.on_write() } else { Ok(()) }
+    fn on_write(&self, operation: impl FnOnce() -> Operation) -> io::Result<()> {
+        if let Writes::Faulty(faults) = &self.writes { faults.on_write(operation) } else { Ok(()) }
     }
 
     fn is_through(&self) -> bool {
@@ -80,7 +80,7 @@ impl StorageBackend for Backend {
         if self.is_through() {
             return self.file.set_len(len);
         }
-        self.on_write()?;
+        self.on_write(|| Operation::Length(len))?;
         self.over(|overlay| overlay.set_len(&self.file, len))
     }
 
@@ -88,7 +88,7 @@ impl StorageBackend for Backend {
         if self.is_through() {
             return self.file.sync_data();
         }
-        self.on_write()?;
+        self.on_write(|| Operation::Sync)?;
         self.over(|overlay| {
             if let Writes::Forgotten = self.writes {
                 return Ok(());
@@ -103,7 +103,7 @@ impl StorageBackend for Backend {
         if self.is_through() {
             return self.file.write(offset, data);
         }
-        self.on_write()?;
+        self.on_write(|| Operation::Write { offset, bytes: data.to_vec() })?;
         self.over(|overlay| overlay.write(&self.file, offset, data))
     }
 

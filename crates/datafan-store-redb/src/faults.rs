@@ -1,8 +1,9 @@
-//! Faults on purpose: hard stops that lose what was not synced, and writes that fail.
+//! Faults on purpose: hard stops that lose what was not synced, writes that fail, and a tape of all writes, from which
+//! tests make what any power cut would leave.
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// A handle on the faults of the file under one store; give a clone to
@@ -13,10 +14,47 @@ use std::{
 #[derive(Clone, Default, Debug)]
 pub struct Faults(Arc<Mutex<State>>);
 
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Default, Debug)]
 struct State {
     stop: Option<Cut>,
-    writes_left: Option<u64>,
+    failing: Failing,
+    tape: Option<Vec<Recorded>>,
+}
+
+/// Which writes fail.
+#[derive(Clone, Copy, Default, Debug)]
+enum Failing {
+    #[default]
+    None,
+    /// All, after so many.
+    After(u64),
+    /// One, after so many.
+    OnceAfter(u64),
+}
+
+/// What was done to the file, in its order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// What.
+    pub operation: Operation,
+    /// Whether it failed, on purpose.
+    pub failed: bool,
+}
+
+/// A change of the file or its sync.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Bytes written at an offset.
+    Write {
+        /// Where.
+        offset: u64,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// The file was cut off or extended with zeros.
+    Length(u64),
+    /// What came before was made durable.
+    Sync,
 }
 
 /// What becomes of writes that were not synced when the power went.
@@ -46,29 +84,74 @@ impl Faults {
 
     /// Lets `writes` writes, changes of length and syncs of the file succeed, and no later one.
     pub fn fail_after(&self, writes: u64) {
-        self.set(|state| state.writes_left = Some(writes));
+        self.set(|state| state.failing = Failing::After(writes));
     }
 
-    /// Ends all faults: a store that is opened from now on finds a sound file. One that is open stays refused.
+    /// Lets `writes` of them succeed, the next one fail, and all later ones succeed: as on a disk that is full for
+    /// a moment.
+    pub fn fail_once_after(&self, writes: u64) {
+        self.set(|state| state.failing = Failing::OnceAfter(writes));
+    }
+
+    /// From now on keeps every write, change of length and sync. Not together with hard stops: what those refuse
+    /// is on the tape too.
+    pub fn record(&self) {
+        self.set(|state| state.tape = Some(Vec::new()));
+    }
+
+    /// How much is on the tape.
+    pub fn n_recorded(&self) -> usize {
+        self.state().tape.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Takes the tape and ends the recording.
+    pub fn take_tape(&self) -> Vec<Recorded> {
+        self.state().tape.take().unwrap_or_default()
+    }
+
+    /// Ends all faults and the recording: a store that is opened from now on finds a sound file. One that is open
+    /// stays refused.
     pub fn heal(&self) {
         self.set(|state| *state = State::default());
     }
 
     pub(crate) fn stop(&self) -> Option<Cut> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).stop
+        self.state().stop
     }
 
-    pub(crate) fn on_write(&self) -> io::Result<()> {
-        let mut failed = false;
-        self.set(|state| match &mut state.writes_left {
-            Some(0) => failed = true,
-            Some(left) => *left -= 1,
-            None => {}
-        });
+    /// Before each write, change of length and sync of the file.
+    pub(crate) fn on_write(&self, operation: impl FnOnce() -> Operation) -> io::Result<()> {
+        let mut state = self.state();
+        let failed = state.failing.next();
+        if let Some(tape) = &mut state.tape {
+            tape.push(Recorded { operation: operation(), failed });
+        }
         if failed { Err(io::Error::other("a write fails on purpose")) } else { Ok(()) }
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failing {
+    /// Whether this write fails.
+    fn next(&mut self) -> bool {
+        match self {
+            Self::None => false,
+            Self::After(0) => true,
+            Self::OnceAfter(0) => {
+                *self = Self::None;
+                true
+            }
+            Self::After(left) | Self::OnceAfter(left) => {
+                *left -= 1;
+                false
+            }
+        }
     }
 }

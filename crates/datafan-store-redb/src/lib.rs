@@ -30,7 +30,7 @@ mod snapshot;
 mod store;
 mod write;
 
-pub use faults::Faults;
+pub use faults::{Faults, Operation, Recorded};
 pub use open::{CHECKED_BYTES_MAX, Options};
 pub use snapshot::RedbSnapshot;
 pub use store::{LAZY_BYTES_MAX, LAZY_COMMITS_MAX, RedbReader, RedbStore};

@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Output, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -68,7 +68,10 @@ pub fn datafan_with(args: &[&str], input: &[u8]) -> Done {
 }
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_datafan"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), args)
+}
+
+fn prepared(mut command: Command, args: &[&str]) -> Command {
     command.args(args).env_remove("DATAFAN_DATA_DIR").env_remove("DATAFAN_LOG").env("NO_COLOR", "1");
     command
 }
@@ -112,6 +115,8 @@ pub struct Member {
     pub dir: PathBuf,
     child: Child,
     log: Receiver<String>,
+    /// What [`Member::hears`] took from the log.
+    heard: Vec<String>,
     /// What `--ports-file` got.
     pub ports: Value,
 }
@@ -124,22 +129,32 @@ impl Member {
 
     /// As [`Member::run`], on an address.
     pub fn run_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
-        let mut member = Self::start_on(listen, dir, more);
-        // It logs this line when all is bound and the file is in place.
-        member.logs("running");
-        member.ports = serde_json::from_slice(&fs::read(dir.with_extension("ports")).unwrap()).unwrap();
-        member
+        Self::start_on(listen, dir, more).ready()
     }
 
     /// Starts the member of `dir` and does not wait for anything.
     pub fn start_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_datafan")), listen, dir, more)
+    }
+
+    /// As [`Member::start_on`], with a command that runs the arguments it is given.
+    pub fn start_by(starter: Command, listen: &str, dir: &Path, more: &[&str]) -> Self {
         let ports = dir.with_extension("ports");
         let _ = fs::remove_file(&ports);
         let (dir_text, ports) = (text(dir), text(&ports));
         let args = ["run", "--data-dir", &dir_text, "--listen", listen, "--ports-file", &ports];
-        let mut child = command(&[&args, more].concat()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = prepared(starter, &[&args, more].concat());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = follow(child.stderr.take().unwrap());
-        Self { dir: dir.to_owned(), child, log, ports: Value::Null }
+        Self { dir: dir.to_owned(), child, log, heard: Vec::new(), ports: Value::Null }
+    }
+
+    /// Waits until it is ready.
+    pub fn ready(mut self) -> Self {
+        // It logs this line when all is bound and the file is in place.
+        self.logs("running");
+        self.ports = serde_json::from_slice(&fs::read(self.dir.with_extension("ports")).unwrap()).unwrap();
+        self
     }
 
     /// The address that it listens on.
@@ -216,6 +231,36 @@ impl Member {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap().code().unwrap()
+    }
+
+    /// Waits until it is ready; false if it ends instead.
+    pub fn is_ready_or_ends(&mut self) -> bool {
+        while let Some(line) = self.hears() {
+            if line.contains("running") {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits until it has ended by itself, with this code and one line of error that contains `text`.
+    pub fn ends(mut self, code: i32, text: &str) {
+        while self.hears().is_some() {}
+        assert_eq!(self.child.wait().unwrap().code(), Some(code));
+        let errors: Vec<_> = self.heard.iter().filter(|line| line.starts_with("error: ")).collect();
+        assert!(errors.len() == 1 && errors[0].contains(text), "{:?}", self.heard);
+    }
+
+    /// The next line of its log; `None` when it has ended.
+    fn hears(&mut self) -> Option<String> {
+        match self.log.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.heard.push(line.clone());
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("it neither says a word nor ends: {:?}", self.heard),
+        }
     }
 
     /// Ends it as a power cut does.

@@ -17,12 +17,13 @@ pub struct Client {
     /// Of each pair of keys what may be there: the last value that was acknowledged or read, then what was tried
     /// since without an answer. 0 stands for nothing.
     may_be: BTreeMap<u64, Vec<u64>>,
+    value_bytes: usize,
     /// The timestamp of the last acknowledged write.
     pub last: u64,
     pub acknowledged: u64,
 }
 
-const PAIRS: u64 = 40;
+const PAIRS: u64 = 43;
 
 impl Client {
     /// A client of the member in `dir`; its keys begin with `name`.
@@ -32,9 +33,15 @@ impl Client {
             name: name.to_owned(),
             tried: 0,
             may_be: BTreeMap::new(),
+            value_bytes: 20,
             last: 0,
             acknowledged: 0,
         }
+    }
+
+    /// The same, with values that fill 13 MB in the end.
+    pub fn of_large_values(dir: &Path, name: &str) -> Self {
+        Self { value_bytes: 150_000, ..Self::new(dir, name) }
     }
 
     /// Writes until the member is gone, or until told to stop. `on_acknowledged` is called after each answer.
@@ -55,10 +62,14 @@ impl Client {
         let may_be = self.may_be.entry(pair).or_insert_with(|| vec![0]);
         may_be.push(number);
         // Every tenth is long, so that commits are of several pages.
-        let value = format!("{number} {}", "x".repeat(if number.is_multiple_of(10) { 9_000 } else { 20 }));
+        let value = format!(
+            "{number} {}",
+            "x".repeat(if number.is_multiple_of(10) { 9_000 } else { self.value_bytes })
+        );
         let writes = self.keys(pair).map(|key| (key, value.clone()));
         let Ok(answer) = api.put(&writes) else { return false };
         if answer.status != 200 {
+            println!("{}: {}", self.name, answer.body);
             // Its words say whether the write may still be made; that it may is always possible.
             return false;
         }

@@ -8,5 +8,6 @@ mod common;
 
 mod api;
 mod client;
+mod disk;
 mod kills;
 mod relayed;

@@ -4,10 +4,10 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use datafan_core::store::StoreError;
-use datafan_store_redb::{Faults, Options, RedbStore};
-use datafan_testkit::store::Medium;
+use datafan_store_redb::{Faults, Operation, Options, Recorded, RedbStore};
+use datafan_testkit::store::{Medium, Place, Taped, tape};
 use redb::{Database, TableDefinition};
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 pub struct File {
@@ -18,6 +18,12 @@ pub struct File {
 impl File {
     pub fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), faults: Faults::new() }
+    }
+
+    /// In a file system in memory, where there is one: a sync takes no time there.
+    pub fn in_memory() -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self { directory, faults: Faults::new() }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -57,4 +63,41 @@ impl Medium for File {
     fn set_format(&self, format: u32) {
         self.set_meta(0, &format.to_be_bytes());
     }
+}
+
+impl Taped for File {
+    fn record(&self) {
+        self.faults.record();
+    }
+
+    fn n_recorded(&self) -> usize {
+        self.faults.n_recorded()
+    }
+
+    fn take_tape(&self) -> Vec<tape::Recorded> {
+        self.faults.take_tape().into_iter().map(recorded).collect()
+    }
+
+    fn fail_once_after(&self, writes: u64) {
+        self.faults.fail_once_after(writes);
+    }
+
+    fn lay(&self, file: &[u8], place: Place) {
+        let there = self.path();
+        let beside = there.with_extension("redb.new");
+        for path in [&there, &beside] {
+            // One of them is not there.
+            let _ = fs::remove_file(path);
+        }
+        fs::write(if place == Place::There { there } else { beside }, file).unwrap();
+    }
+}
+
+fn recorded(recorded: Recorded) -> tape::Recorded {
+    let operation = match recorded.operation {
+        Operation::Write { offset, bytes } => tape::Operation::Write { offset, bytes },
+        Operation::Length(len) => tape::Operation::Length(len),
+        Operation::Sync => tape::Operation::Sync,
+    };
+    tape::Recorded { operation, failed: recorded.failed }
 }

@@ -88,7 +88,8 @@ fn write_until_failure<M: Medium>(medium: &M, seed: u64) -> (History, bool) {
     (history, failed)
 }
 
-fn refuses_everything<S: Store>(store: &mut S) {
+/// After an error nothing is done and nothing is told any more.
+pub fn refuses_everything<S: Store>(store: &mut S) {
     assert_eq!(store.commit(Batch::default(), Durability::Lazy), Err(StoreError::Stopped));
     assert_eq!(store.sync(), Err(StoreError::Stopped));
     assert_eq!(store.erase(ShardNumber(9), 1), Err(StoreError::Stopped));

@@ -6,13 +6,16 @@
 // Panicking is how a suite fails.
 #![allow(clippy::unwrap_used)]
 
+mod crashes;
 mod durability;
 mod erasure;
 mod generate;
 mod model;
 mod opening;
 mod reads;
+pub mod tape;
 
+pub use crashes::{Place, Tally, Taped, check_crashes};
 pub use generate::Generator;
 pub use model::{Model, ModelShard, Places};
 
