@@ -10,4 +10,5 @@ mod api;
 mod client;
 mod disk;
 mod kills;
+mod namespaces;
 mod relayed;
