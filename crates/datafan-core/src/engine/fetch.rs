@@ -1,23 +1,20 @@
-//! Learning of heads and fetching what they describe, one transfer per owner at a time.
+//! Hearing of heads, and taking in deltas.
 
 use super::{
     Effect, Engine, Outbox,
-    descent::Descent,
     owners::{Owner, Reason, Refused, Transfer},
     roster::Verdict,
 };
 use crate::{
-    connector::Lane,
     head::Head,
     id::MemberId,
-    limits::{DELTA_BYTES_MAX, OWNERS_PER_MESSAGE_MAX},
-    message::{Delta, Message, Want},
+    message::Delta,
     shard::{Edit, View},
     store::{ShardRecord, ShardState, Store, StoreError},
     time::{Time, Timestamp},
     trie::root_hash,
 };
-use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 
 /// How a delta came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,8 +100,8 @@ impl<S: Store> Engine<S> {
             busy.known = Some(*head);
             busy.fetch_at = if known.is_some() { busy.fetch_at.min(fetch_at) } else { fetch_at };
             busy.fetch_from = Some(from);
-            self.wanted.insert(head.owner);
         }
+        self.note_due(&head.owner);
     }
 
     fn hurry(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
@@ -171,6 +168,7 @@ impl<S: Store> Engine<S> {
             matches!(&state.busy().transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
         if ours {
             state.busy_mut().transfer = None;
+            self.note_due(owner);
         }
         ours
     }
@@ -287,174 +285,12 @@ impl<S: Store> Engine<S> {
             out.now.push(Effect::Alarm(Box::new(alarm)));
         }
         self.refuse_head(head, Reason::Roster);
-        if let Some(state) = self.owners.get_mut(&head.owner) {
-            state.forget();
-        }
-    }
-
-    /// Asks for what is wanted and due.
-    pub(super) fn ask(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let mut pulls: BTreeMap<MemberId, Vec<Want>> = BTreeMap::new();
-        let wanted: Vec<MemberId> = self.wanted.iter().copied().collect();
-        for owner in wanted {
-            self.check_transfer(&owner);
-            let state = &self.owners[&owner];
-            match (&state.busy().transfer, state.busy().known) {
-                (Some(Transfer::Descent(_)), _) => {
-                    self.go_on(&owner, out)?;
-                    // What became known meanwhile is fetched at once.
-                    let state = &self.owners[&owner];
-                    self.more_to_do |= state.busy().transfer.is_none() && state.busy().known.is_some();
-                }
-                (Some(Transfer::Pull { .. }), _) => {}
-                (None, None) => {
-                    self.wanted.remove(&owner);
-                    self.owners.get_mut(&owner).map(Owner::tidy);
-                }
-                (None, Some(known)) if !self.is_wanted(&known) => {
-                    self.wanted.remove(&owner);
-                    self.owners.get_mut(&owner).map(Owner::forget);
-                }
-                (None, Some(known)) if state.busy().fetch_at <= self.now.time => {
-                    self.begin(&owner, &known, &mut pulls);
-                    if matches!(self.owners[&owner].busy().transfer, Some(Transfer::Descent(_))) {
-                        self.go_on(&owner, out)?;
-                    }
-                }
-                (None, Some(_)) => {}
-            }
-        }
-        for (peer, wants) in pulls {
-            for wants in wants.chunks(OWNERS_PER_MESSAGE_MAX) {
-                self.send(peer, &Message::Pull(wants.to_vec()), out);
-            }
-        }
-        Ok(())
+        self.forget(&head.owner);
     }
 
     /// Whether a head is good and newer than what is held.
     pub(super) fn is_wanted(&self, head: &Head) -> bool {
         let held = self.owners.get(&head.owner).and_then(|state| state.head());
         matches!(self.verdict(head), Verdict::Good) && self.is_newer(head, held)
-    }
-
-    /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
-    fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut BTreeMap<MemberId, Vec<Want>>) {
-        let Some(from) = self.source(owner, known) else {
-            // Nobody who is linked has it: the rounds will tell of it again.
-            if let Some(state) = self.owners.get_mut(owner) {
-                state.forget();
-            }
-            self.wanted.remove(owner);
-            return;
-        };
-        let state = &self.owners[owner];
-        let since = state.timestamp();
-        let back = since >= known.timestamp;
-        let large = since == Timestamp::ZERO && known.bytes > DELTA_BYTES_MAX as u64;
-        let resumed = state.whole().is_none() && state.busy().building.is_some();
-        if back || large || resumed {
-            self.descend(from, known);
-            return;
-        }
-        let bytes = known.bytes.min(DELTA_BYTES_MAX as u64);
-        let link = self.links.get_mut(&from).expect("a source is linked");
-        if link.is_full(Lane::Small) || !link.has_pull_room(bytes) {
-            return;
-        }
-        link.pulls.insert(*owner, bytes);
-        pulls.entry(from).or_default().push(Want { owner: *owner, since });
-        let deadline = self.now.time.after(self.config.request_micros);
-        if let Some(state) = self.owners.get_mut(owner) {
-            state.busy_mut().transfer = Some(Transfer::Pull { from, deadline });
-        }
-    }
-
-    /// A linked peer that holds `head` or a later one of `owner`: the one that told of it, else one by lot.
-    pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
-        let roster = *owner == self.config.mesh.authority();
-        let told = self.owners.get(owner).and_then(|state| state.busy().fetch_from);
-        let has = |peer: &MemberId| {
-            let Some(link) = self.links.get(peer) else { return false };
-            let speaks = link.is_up() || roster && link.hello.is_some();
-            let there = link.positions.get(owner).is_some_and(|position| *position >= head.timestamp);
-            speaks && there && !self.is_penalized(peer)
-        };
-        let doubted = self.owners.get(owner).and_then(|state| state.busy().doubted);
-        if let Some(told) = told.filter(|told| has(told) && doubted != Some(*told)) {
-            return Some(told);
-        }
-        let mut others: Vec<MemberId> = self.links.keys().copied().filter(|peer| has(peer)).collect();
-        if others.len() > 1 {
-            others.retain(|peer| doubted != Some(*peer));
-        }
-        if others.is_empty() {
-            return None;
-        }
-        let lot = self.rng.next() % others.len() as u64;
-        Some(others[lot as usize])
-    }
-
-    /// Gives up a transfer whose deadline has passed or whose target is no longer wanted.
-    fn check_transfer(&mut self, owner: &MemberId) {
-        let now = self.now.time;
-        let Some(state) = self.owners.get_mut(owner) else { return };
-        if let Some(Transfer::Pull { from, deadline }) = state.busy().transfer
-            && deadline <= now
-        {
-            state.busy_mut().transfer = None;
-            self.stats.refuse("late_answer");
-            self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
-            // Whoever did not answer is asked again only when it tells of the head again.
-            self.set_position(from, owner, None);
-        }
-    }
-
-    /// Forgets the transfer of an owner; what a hidden copy has stays.
-    pub(super) fn cancel_transfer(&mut self, owner: &MemberId) {
-        let Some(state) = self.owners.get_mut(owner) else { return };
-        if state.busy().transfer.is_none() {
-            return;
-        }
-        match state.busy_mut().transfer.take() {
-            Some(Transfer::Pull { from, .. }) => {
-                self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
-            }
-            Some(Transfer::Descent(_)) => self.drop_requests(owner),
-            None => {}
-        }
-    }
-
-    /// Waits for no answer about an owner any more.
-    pub(super) fn drop_requests(&mut self, owner: &MemberId) {
-        for link in self.links.values_mut() {
-            link.requests.retain(|_, asked| asked != owner);
-        }
-    }
-
-    /// What was under way with a peer that is gone is asked of others.
-    pub(super) fn release_transfers(&mut self, peer: &MemberId) {
-        let wanted: Vec<MemberId> = self.wanted.iter().copied().collect();
-        for owner in wanted {
-            let Some(state) = self.owners.get_mut(&owner) else { continue };
-            let transfer = &mut state.busy_mut().transfer;
-            match transfer {
-                Some(Transfer::Pull { from, .. }) if from == peer => *transfer = None,
-                Some(Transfer::Descent(descent)) => descent.on_peer_gone(peer),
-                Some(Transfer::Pull { .. }) | None => {}
-            }
-        }
-    }
-
-    /// Begins to compare the index with `from`, which holds `target`.
-    pub(super) fn descend(&mut self, from: MemberId, target: &Head) {
-        let Some(state) = self.owners.get_mut(&target.owner) else { return };
-        if matches!(state.busy().transfer, Some(Transfer::Descent(_))) {
-            return;
-        }
-        let held = state.timestamp();
-        state.busy_mut().transfer = Some(Transfer::Descent(Box::new(Descent::new(from, *target, held))));
-        self.wanted.insert(target.owner);
-        self.stats.descents += 1;
     }
 }

@@ -3,9 +3,10 @@
 //! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
-//! writes), `push`, `round` (anti-entropy), `fetch` (pulls and deltas), `descent` (asking), `serve` (answering),
+//! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `descent` (asking), `serve` (answering),
 //! `roster`, `dial`, `wake` (deadlines).
 
+mod ask;
 mod book;
 mod commit;
 mod config;
@@ -28,6 +29,7 @@ mod serve;
 mod stats;
 mod status;
 mod wake;
+mod wanted;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
@@ -61,6 +63,7 @@ use link::Link;
 use own::{Own, Past};
 use owners::{Owner, Owners};
 use roster::Roster;
+use wanted::Wanted;
 
 type Snapshot<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
@@ -83,7 +86,7 @@ pub struct Engine<S: Store> {
     roster: Roster,
     owners: Owners,
     /// Owners with something known or under way.
-    wanted: BTreeSet<MemberId>,
+    wanted: Wanted,
     /// Owners whose visible shard changed in this call.
     dirty: BTreeMap<MemberId, push::Moved>,
     links: BTreeMap<MemberId, Link<Snapshot<S>>>,
@@ -321,6 +324,7 @@ impl<S: Store> Engine<S> {
         let record = Arc::new(record);
         change.record = Some(record.clone());
         self.owners.hold(&head.owner, Some((shard, record)));
+        self.note_due(&head.owner);
         self.write(shard, change);
         self.note_moved(&head, before);
         out.now.push(Effect::Applied { owner: head.owner, timestamp: head.timestamp });

@@ -7,6 +7,7 @@ use super::{
     owners::{Owner, Owners},
     roster::Roster,
     stats::Stats,
+    wanted::Wanted,
 };
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -89,7 +90,7 @@ impl<S: Store> Engine<S> {
             past: Past::default(),
             own: BTreeMap::new(),
             roster: Roster::default(),
-            wanted: BTreeSet::new(),
+            wanted: Wanted::default(),
             dirty: BTreeMap::new(),
             links: BTreeMap::new(),
             penalties: BTreeMap::new(),

@@ -254,8 +254,8 @@ impl<S: Store> Engine<S> {
         self.book.forget(&member);
         let Some(owner) = self.owners.get_mut(&member) else { return };
         if owner.busy().known.is_some_and(|known| Some(known.order()) != kept) {
-            owner.forget();
             self.cancel_transfer(&member);
+            self.forget(&member);
         }
         if kept.is_none() {
             self.drop_shards(&member, out);
@@ -265,9 +265,8 @@ impl<S: Store> Engine<S> {
     /// Gives up the shards of an owner; their rows are erased by and by.
     fn drop_shards(&mut self, member: &MemberId, out: &mut Outbox) {
         self.cancel_transfer(member);
-        self.wanted.remove(member);
+        self.forget(member);
         let Some(owner) = self.owners.get_mut(member) else { return };
-        owner.forget();
         let whole = owner.whole().map(|(shard, _)| shard);
         let building = owner.take_building();
         if whole.is_some() {

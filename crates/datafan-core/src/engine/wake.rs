@@ -60,18 +60,15 @@ impl<S: Store> Engine<S> {
             Confirmed::Not { until } => until,
             Confirmed::Yes | Confirmed::Foreign(_) => Time::NEVER,
         });
-        let fetch = self.wanted.iter().filter_map(|owner| self.owners.get(owner)).map(|state| {
-            match (&state.busy().transfer, state.busy().known) {
-                (Some(Transfer::Pull { deadline, .. }), _) => *deadline,
-                (Some(Transfer::Descent(descent)), _) => descent.deadline(),
-                (None, Some(_)) if state.busy().fetch_at > self.now.time => state.busy().fetch_at,
-                (None, _) => Time::NEVER,
-            }
-        });
-        [erase, sync, links, self.next_round, self.next_dial()]
+        let descents =
+            self.wanted.compared().into_iter().map(|owner| match &self.owners[&owner].busy().transfer {
+                Some(Transfer::Descent(descent)) => descent.deadline(),
+                Some(Transfer::Pull { .. }) | None => unreachable!("listed as compared"),
+            });
+        [erase, sync, links, self.next_round, self.next_dial(), self.wanted.next(self.now.time)]
             .into_iter()
             .chain(confirm)
-            .chain(fetch)
+            .chain(descents)
             .min()
             .unwrap_or(Time::NEVER)
     }

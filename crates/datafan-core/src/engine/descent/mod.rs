@@ -131,6 +131,7 @@ impl<S: Store> Engine<S> {
             (Going::On, Some(state)) => state.busy_mut().transfer = Some(Transfer::Descent(descent)),
             (Going::On, None) | (Going::Over, _) => self.drop_requests(owner),
         }
+        self.note_due(owner);
         Ok(())
     }
 }

@@ -61,9 +61,7 @@ impl<S: Store> Engine<S> {
         descent.from = self.source(&descent.target.owner, &descent.target);
         if descent.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
-            if let Some(state) = self.owners.get_mut(&descent.target.owner) {
-                state.forget();
-            }
+            self.forget(&descent.target.owner);
         }
         descent.from.is_some()
     }
@@ -179,9 +177,7 @@ impl<S: Store> Engine<S> {
     /// The target's own verified content contradicts it: no relay is to blame.
     pub(super) fn refuse_void(&mut self, descent: &Descent) {
         self.refuse_head(&descent.target, Reason::Void);
-        if let Some(state) = self.owners.get_mut(&descent.target.owner) {
-            state.forget();
-        }
+        self.forget(&descent.target.owner);
     }
 
     /// Makes the state under construction the visible one.

@@ -6,7 +6,7 @@
 mod heads;
 mod owner;
 
-pub(super) use owner::{Owner, Reason, Refused, Standing, Transfer};
+pub(super) use owner::{Busy, Owner, Reason, Refused, Standing, Transfer};
 
 use crate::{
     hash::{Hash, Hasher},

@@ -1,6 +1,6 @@
 //! What the engine knows of one owner and its shard.
 
-use super::super::descent::Descent;
+use super::super::{descent::Descent, wanted::Stage};
 use crate::{
     hash::Hash,
     head::Head,
@@ -55,6 +55,8 @@ pub(in crate::engine) struct Busy {
     pub(in crate::engine) transfer: Option<Transfer>,
     /// The greatest head that was refused, so that it is neither fetched nor judged again.
     pub(in crate::engine) refused: Option<Refused>,
+    /// Where it is listed among what is wanted.
+    pub(in crate::engine) listed: Option<(Stage, Time)>,
 }
 
 /// A transfer under way.
@@ -210,12 +212,13 @@ impl Busy {
             doubted: None,
             transfer: None,
             refused: None,
+            listed: None,
         }
     }
 
     fn is_over(&self) -> bool {
-        let Self { building, known, fetch_at: _, fetch_from: _, doubted, transfer, refused } = self;
-        let fetches = building.is_some() || known.is_some() || transfer.is_some();
+        let Self { building, known, fetch_at: _, fetch_from: _, doubted, transfer, refused, listed } = self;
+        let fetches = building.is_some() || known.is_some() || transfer.is_some() || listed.is_some();
         !fetches && doubted.is_none() && refused.is_none()
     }
 }

@@ -1,0 +1,88 @@
+//! Owners with something known or under way, by what they wait for: so that a call looks at those only that it can
+//! do something for, however many there are.
+
+use super::owners::{Busy, Transfer};
+use crate::{id::MemberId, time::Time};
+use alloc::{collections::BTreeSet, vec::Vec};
+use core::ops::Bound;
+
+/// What an owner waits for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Stage {
+    /// Its index is being compared.
+    Compared,
+    /// A delta was asked for.
+    Pulled,
+    /// It is known to have a head that is not held.
+    Known,
+}
+
+/// Owners that wait, by what for and until when.
+#[derive(Default)]
+pub(super) struct Wanted(BTreeSet<(Stage, Time, MemberId)>);
+
+impl Stage {
+    /// What an owner waits for and until when: answers to a descent, an answer to a pull, the time of a fetch.
+    pub(super) fn of(busy: &Busy) -> Option<(Self, Time)> {
+        match (&busy.transfer, &busy.known) {
+            (Some(Transfer::Descent(_)), _) => Some((Self::Compared, Time(0))),
+            (Some(Transfer::Pull { deadline, .. }), _) => Some((Self::Pulled, *deadline)),
+            (None, Some(_)) => Some((Self::Known, busy.fetch_at)),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Wanted {
+    /// Moves an owner from where it is listed to where it should be.
+    pub(super) fn list(&mut self, owner: &MemberId, from: Option<(Stage, Time)>, to: Option<(Stage, Time)>) {
+        if let Some((stage, at)) = from {
+            self.0.remove(&(stage, at, *owner));
+        }
+        if let Some((stage, at)) = to {
+            self.0.insert((stage, at, *owner));
+        }
+    }
+
+    /// All whose index is being compared.
+    pub(super) fn compared(&self) -> Vec<MemberId> {
+        self.below(Stage::Pulled)
+    }
+
+    /// All with a transfer.
+    pub(super) fn under_way(&self) -> Vec<MemberId> {
+        self.below(Stage::Known)
+    }
+
+    fn below(&self, stage: Stage) -> Vec<MemberId> {
+        self.0.range(..first_of(stage)).map(|(_, _, owner)| *owner).collect()
+    }
+
+    /// One whose pull was not answered in time.
+    pub(super) fn overdue(&self, now: Time) -> Option<MemberId> {
+        let (_, deadline, owner) = self.0.range(first_of(Stage::Pulled)..first_of(Stage::Known)).next()?;
+        (*deadline <= now).then_some(*owner)
+    }
+
+    /// The next one after `last` that is known and due.
+    pub(super) fn known_after(&self, last: Option<(Time, MemberId)>, now: Time) -> Option<(Time, MemberId)> {
+        let from = match last {
+            Some((at, owner)) => Bound::Excluded((Stage::Known, at, owner)),
+            None => Bound::Included(first_of(Stage::Known)),
+        };
+        let (_, at, owner) = self.0.range((from, Bound::Unbounded)).next()?;
+        (*at <= now).then_some((*at, *owner))
+    }
+
+    /// When the next pull is overdue or the next fetch due. What is due but waits for room on a link waits for that.
+    pub(super) fn next(&self, now: Time) -> Time {
+        let pulled = self.0.range(first_of(Stage::Pulled)..first_of(Stage::Known)).next();
+        let due = (Stage::Known, now.after(1), MemberId([0; 32]));
+        let known = self.0.range(due..).next();
+        pulled.into_iter().chain(known).map(|(_, at, _)| *at).min().unwrap_or(Time::NEVER)
+    }
+}
+
+fn first_of(stage: Stage) -> (Stage, Time, MemberId) {
+    (stage, Time(0), MemberId([0; 32]))
+}
