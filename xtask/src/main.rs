@@ -6,6 +6,10 @@ mod deps;
 
 use clap::{Parser, Subcommand};
 
+/// What the binary `datafan` uses.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The workspace's own checks and benchmarks")]
 struct Arguments {

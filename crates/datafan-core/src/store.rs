@@ -177,6 +177,10 @@ pub trait StoreSnapshot: Send + Sync {
     fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError>;
     /// The timestamp of a key's live item.
     fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError>;
+    /// The timestamps of the live items of `keys`, which ascend, one for each.
+    fn timestamps_of(&self, shard: ShardNumber, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        keys.iter().map(|key| self.timestamp_of(shard, key.as_str())).collect()
+    }
     /// The item at a timestamp.
     fn item(&self, shard: ShardNumber, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError>;
     /// Items with timestamps in `range`, ascending, from its beginning.

@@ -90,6 +90,13 @@ impl StoreSnapshot for MemSnapshot {
         Ok(self.of(shard).and_then(|shard| shard.keys.get(key)))
     }
 
+    fn timestamps_of(&self, shard: ShardNumber, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        Ok(match self.of(shard) {
+            Some(shard) => shard.keys.get_all(keys),
+            None => vec![None; keys.len()],
+        })
+    }
+
     fn item(&self, shard: ShardNumber, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError> {
         let row = self.of(shard).and_then(|shard| shard.log.get(&at));
         Ok(row.map(LogRow::item))

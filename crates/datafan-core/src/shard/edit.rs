@@ -1,6 +1,6 @@
 //! Gathering writes to a shard.
 
-use super::View;
+use super::{View, put_over};
 use crate::{
     hash::Hasher,
     item::{Item, Key},
@@ -8,7 +8,7 @@ use crate::{
     time::Timestamp,
     trie::{Branch, Changes, NewNodes, Place, update},
 };
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 /// Writes to a shard that are not yet part of any batch.
 pub(crate) struct Edit<'a, V> {
@@ -40,17 +40,48 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
 
     /// Puts an item; the older one of the same key goes.
     pub(crate) fn put(&mut self, item: Arc<Item>) -> Result<(), StoreError> {
-        match self.timestamp_of(item.key.as_str())? {
-            Some(at) if at == item.timestamp && self.item(at)?.is_some_and(|old| *old == *item) => {
-                return Ok(());
-            }
-            Some(at) => self.clear(at),
-            None => {}
+        let old = self.timestamp_of(item.key.as_str())?;
+        if self.is_there(&item, old)? {
+            return Ok(());
         }
+        old.into_iter().for_each(|at| self.clear(at));
         self.leaves.insert(item.timestamp.0, Some(item.leaf()));
         self.change.keys.insert(item.key.clone(), Some(item.timestamp));
         self.change.log.insert(item.timestamp, Some(item));
         Ok(())
+    }
+
+    /// Puts many items as [`Edit::put`] does. Their keys are looked up in ascending order, together: keys that come
+    /// in the order of their writing lie anywhere in a large shard, and each would be a way through the whole store.
+    pub(crate) fn put_all(&mut self, items: &[Arc<Item>]) -> Result<(), StoreError> {
+        let mut sorted: Vec<&Arc<Item>> = items.iter().collect();
+        sorted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let is_twice = sorted.windows(2).any(|pair| pair[0].key == pair[1].key);
+        if is_twice || sorted.iter().any(|item| self.change.keys.contains_key(&item.key)) {
+            return items.iter().try_for_each(|item| self.put(item.clone()));
+        }
+        let keys: Vec<&Key> = sorted.iter().map(|item| &item.key).collect();
+        let olds = self.view.timestamps_of(&keys)?;
+        let mut new: Vec<&Arc<Item>> = Vec::with_capacity(sorted.len());
+        for (item, old) in sorted.into_iter().zip(olds) {
+            if !self.is_there(item, old)? {
+                old.into_iter().for_each(|at| self.clear(at));
+                new.push(item);
+            }
+        }
+        // Collected in order, a map is filled from end to end.
+        let keys = new.iter().map(|item| (item.key.clone(), Some(item.timestamp)));
+        put_over(&mut self.change.keys, keys.collect());
+        new.sort_unstable_by_key(|item| item.timestamp);
+        put_over(&mut self.leaves, new.iter().map(|item| (item.timestamp.0, Some(item.leaf()))).collect());
+        let log = new.into_iter().map(|item| (item.timestamp, Some(item.clone())));
+        put_over(&mut self.change.log, log.collect());
+        Ok(())
+    }
+
+    /// Whether `item` is there, where its key's item is at `old`.
+    fn is_there(&self, item: &Item, old: Option<Timestamp>) -> Result<bool, StoreError> {
+        Ok(old == Some(item.timestamp) && self.item(item.timestamp)?.is_some_and(|old| *old == *item))
     }
 
     /// Removes the item of `key` at `at`.
@@ -144,7 +175,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
     ) -> Result<(Option<Branch>, ShardChange), StoreError> {
         let mut nodes = NewNodes::new();
         let root = update(&self.view, Hasher::NODE, root, &self.leaves, &mut nodes)?;
-        self.change.nodes.extend(nodes);
+        put_over(&mut self.change.nodes, nodes);
         Ok((root, self.change))
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a shard through layers of changes.
 
 use crate::{
-    item::Item,
+    item::{Item, Key},
     store::{Page, ShardChange, ShardNumber, StoreError, StoreSnapshot},
     time::Timestamp,
     trie::{Node, Nodes, Place},
@@ -30,6 +30,19 @@ impl<'a, V: StoreSnapshot> View<'a, V> {
             Some(timestamp) => Ok(*timestamp),
             None => self.snapshot.timestamp_of(self.shard, key),
         }
+    }
+
+    /// The timestamps of `keys`, which ascend, one for each.
+    pub(crate) fn timestamps_of(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut found = self.snapshot.timestamps_of(self.shard, keys)?;
+        for layer in self.layers.iter().filter(|layer| !layer.keys.is_empty()) {
+            for (found, key) in found.iter_mut().zip(keys) {
+                if let Some(timestamp) = layer.keys.get(*key) {
+                    *found = *timestamp;
+                }
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn item(&self, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError> {

@@ -171,11 +171,10 @@ impl<S: Store> Engine<S> {
                 descent.work.insert(slot, expect);
                 continue;
             }
-            for item in items {
-                grown += item.bytes() as usize + ROW_BYTES;
-                put += 1;
-                edit.put(Arc::new(item))?;
-            }
+            grown += items.iter().map(|item| item.bytes() as usize + ROW_BYTES).sum::<usize>();
+            put += items.len() as u64;
+            let items: Vec<Arc<Item>> = items.into_iter().map(Arc::new).collect();
+            edit.put_all(&items)?;
         }
         let (root, change) = edit.finish(build.root())?;
         descent.build = Some(build);

@@ -139,9 +139,7 @@ impl<S: Store> Engine<S> {
             View::new(&*self.snapshot, *from, self.pending_change(*from).into_iter().chain([&*layer]));
         let (items, rest) = source.log(*next..=Timestamp::MAX, Page::rows(RANGE_ITEMS_MAX))?;
         let mut edit = Edit::new(View::new(&*self.snapshot, *shard, self.pending_change(*shard)));
-        for item in items {
-            edit.put(item)?;
-        }
+        edit.put_all(&items)?;
         let (new_root, mut change) = edit.finish(*root)?;
         let shard = *shard;
         *root = new_root;
