@@ -6,12 +6,6 @@ use super::{
     kills::all_equal,
 };
 use datafan_testkit::relay::{Line, Relay, Way};
-use serde_json::Value;
-use std::{
-    fmt::Write,
-    thread,
-    time::{Duration, Instant},
-};
 
 /// A member with a relay in front of it, whose address is the only one that others learn.
 struct Relayed {
@@ -71,33 +65,6 @@ fn members_become_equal_over_lines_that_lose_a_tenth() {
 }
 
 #[test]
-fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
-    let place = Place::new();
-    let mesh = mesh(&place);
-    let line = Line { bytes_per_second: 1 << 20, ..Line::FAIR };
-    mesh.iter().for_each(|relayed| relayed.relay.set(line));
-    let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
-    let imported = a.ask(&["import", &place.file("rows.jsonl", rows(6_000)), "--json"]).json();
-    let last = imported["timestamp"].as_u64().unwrap();
-
-    for other in [b, c] {
-        catches_behind(other, &a.id(), last);
-    }
-    mesh.iter().for_each(|relayed| relayed.relay.set(Line::CUT));
-    for (member, key) in [(a, "a"), (b, "b"), (c, "c")] {
-        member.put("in the cut", key);
-    }
-    // Nothing is waited for: this is how long the cut lasts.
-    thread::sleep(Duration::from_secs(4));
-    for other in [b, c] {
-        assert_ne!(other.roots(), a.roots(), "the copy was over before the cut");
-    }
-    mesh.iter().for_each(|relayed| relayed.relay.set(line));
-    let last = [a, b, c].map(|member| member.put("after", "the cut"));
-    all_have(&mesh, last);
-}
-
-#[test]
 fn a_member_that_hears_but_is_not_heard_is_caught_up_with_when_healed() {
     let place = Place::new();
     let mesh = mesh(&place);
@@ -119,27 +86,4 @@ fn all_have(mesh: &[Relayed; 3], last: [u64; 3]) {
         }
     }
     all_equal(&mesh.each_ref().map(|relayed| &relayed.member));
-}
-
-/// Waits until the member takes part of what `owner` wrote and asserts that it lacks the end, at `last`.
-fn catches_behind(member: &Member, owner: &str, last: u64) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let status = Api::open(&member.dir).unwrap().get("/v1/status").unwrap().json();
-        let shards = status["shards"].as_array().unwrap();
-        let shard = shards.iter().find(|shard| shard["owner"] == owner);
-        let is_copying = |shard: &Value| shard["state"] == "copying" || shard["items"].as_u64() > Some(10);
-        if shard.is_some_and(is_copying) {
-            assert!(shard.unwrap()["timestamp"].as_u64() < Some(last), "it has all already");
-            return;
-        }
-        assert!(Instant::now() < until, "{status}");
-    }
-}
-
-fn rows(n: usize) -> String {
-    (0..n).fold(String::new(), |mut rows, n| {
-        writeln!(rows, "{{\"key\":\"row/{n}\",\"value\":\"{}\"}}", format!("{n:08}").repeat(125)).unwrap();
-        rows
-    })
 }
