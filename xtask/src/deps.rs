@@ -37,6 +37,7 @@ const NORMAL: &[(&str, &[&str])] = &[
             "datafan-store-redb",
             "datafan-conn-chan",
             "datafan-conn-quic",
+            "datafan-sim",
         ],
     ),
 ];

@@ -1,8 +1,9 @@
-//! The workspace's own commands: `cargo xtask ci` and `cargo xtask bench`.
+//! The workspace's own commands: `cargo xtask ci`, `cargo xtask bench` and `cargo xtask simulate`.
 
 mod bench;
 mod ci;
 mod deps;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 
@@ -11,7 +12,7 @@ use clap::{Parser, Subcommand};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The workspace's own checks and benchmarks")]
+#[command(name = "cargo xtask", about = "The workspace's own checks, benchmarks and simulations")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -23,6 +24,8 @@ enum Command {
     Ci(ci::Arguments),
     /// Measures what the README's table shows
     Bench(bench::Arguments),
+    /// Simulates a mesh with faults, from one seed
+    Simulate(simulate::Arguments),
     /// One measurement in a process of its own; `bench` calls it
     #[command(hide = true)]
     BenchChild(bench::ChildArguments),
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::BenchChild(arguments) => bench::run_child(&arguments),
     }
 }

@@ -2,7 +2,11 @@
 
 use super::{pool::Pool, snapshot::SharedSnapshot};
 use crate::world::Disk;
-use datafan_core::store::{Batch, Durability, STORE_FORMAT, ShardNumber, Store, StoreError, StoreReader};
+use datafan_core::{
+    id::MemberId,
+    store::{Batch, Durability, STORE_FORMAT, ShardNumber, Store, StoreError, StoreReader},
+    time::Timestamp,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What survives a [`SharedStore`]: the state of its last sync. Clones are handles of one disk.
@@ -12,6 +16,7 @@ pub struct SharedDisk(Arc<Mutex<Content>>);
 struct Content {
     format: u32,
     synced: SharedSnapshot,
+    n_syncs: u64,
     in_use: bool,
     /// Writes that still succeed, and what the later ones say; `None` without end.
     fault: Option<(u64, &'static str)>,
@@ -93,7 +98,7 @@ impl SharedDisk {
     }
 
     fn with(format: u32, synced: SharedSnapshot) -> Self {
-        Self(Arc::new(Mutex::new(Content { format, synced, in_use: false, fault: None })))
+        Self(Arc::new(Mutex::new(Content { format, synced, n_syncs: 0, in_use: false, fault: None })))
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
@@ -114,6 +119,16 @@ impl Disk for SharedDisk {
 
     fn open(&self) -> Result<SharedStore, StoreError> {
         self.open()
+    }
+
+    fn n_syncs(&self) -> u64 {
+        self.content().n_syncs
+    }
+
+    fn synced(&self, owner: &MemberId) -> Option<Timestamp> {
+        let content = self.content();
+        let record = content.synced.state_of(owner)?.record()?;
+        Some(record.head?.timestamp)
     }
 
     fn backup(&self) -> Self {
@@ -138,7 +153,9 @@ impl SharedStore {
         drop(visible(&self.shared).take());
         let done = change(&mut self.state);
         if durability == Durability::Synced {
-            self.disk.content().synced = self.state.clone();
+            let mut content = self.disk.content();
+            content.synced = self.state.clone();
+            content.n_syncs += 1;
         }
         *visible(&self.shared) = Some(self.state.clone());
         Ok(done)

@@ -35,6 +35,10 @@ pub enum Happening {
     Synced {
         /// Who.
         member: usize,
+        /// The timestamp of its own head that is on its disk now.
+        own: Timestamp,
+        /// That of the roster.
+        roster: Timestamp,
     },
     /// A command was answered.
     Answered {

@@ -25,6 +25,14 @@ pub trait Disk: Clone {
     /// # Errors
     /// As the store's.
     fn open(&self) -> Result<Self::Store, StoreError>;
+    /// How often something was made durable; a disk that does not count says 0.
+    fn n_syncs(&self) -> u64 {
+        0
+    }
+    /// The timestamp of an owner's head that would survive a crash; a disk that does not know says `None`.
+    fn synced(&self, _owner: &MemberId) -> Option<Timestamp> {
+        None
+    }
     /// A backup: what a crash at this instant would leave, on another disk.
     fn backup(&self) -> Self;
 }
@@ -144,7 +152,11 @@ impl<D: Disk> Member<D> {
     ) -> Result<(), StoreError> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
         self.outbox.wants_sync = false;
+        let n_syncs = self.disk.n_syncs();
         engine.handle(now, inputs, &mut self.outbox)?;
+        if self.disk.n_syncs() > n_syncs {
+            self.note_synced(index, now.time, network);
+        }
         self.carry_out(index, now.time, network);
         let waits = !self.outbox.after_sync.is_empty();
         assert!(!waits || self.outbox.wants_sync, "effects wait for a sync that the engine does not ask for");
@@ -159,10 +171,18 @@ impl<D: Disk> Member<D> {
     fn sync(&mut self, index: usize, now: Time, network: &mut Network) -> Result<(), StoreError> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
         engine.sync(&mut self.outbox)?;
-        network.note(now, Happening::Synced { member: index });
+        self.note_synced(index, now, network);
         assert!(self.outbox.after_sync.is_empty(), "effects still wait for the sync that is done");
         self.carry_out(index, now, network);
         Ok(())
+    }
+
+    fn note_synced(&self, index: usize, now: Time, network: &mut Network) {
+        if network.happenings.is_some() {
+            let owned = [self.config.member.id(), self.config.mesh.authority()];
+            let [own, roster] = owned.map(|owner| self.disk.synced(&owner).unwrap_or_default());
+            network.note(now, Happening::Synced { member: index, own, roster });
+        }
     }
 
     /// What the driver does before the engine hears of an input: on `Room` it first hands over what it kept.

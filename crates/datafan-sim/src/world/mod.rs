@@ -383,6 +383,13 @@ impl<D: Disk> World<D> {
         self.time = end;
     }
 
+    /// Moves the clock forward to `time`, before which nothing is due.
+    pub fn wait_until(&mut self, time: Time) {
+        if self.next() >= time {
+            self.time = self.time.max(time);
+        }
+    }
+
     /// Lets time pass until `done`; fails the test after `limit_micros`. `done` is asked every 10 ms. Returns how
     /// long it took, in microseconds.
     pub fn run_until(&mut self, what: &str, limit_micros: u64, mut done: impl FnMut(&Self) -> bool) -> u64 {
@@ -463,7 +470,8 @@ impl<D: Disk> World<D> {
         }
     }
 
-    fn next(&self) -> Time {
+    /// When the next thing happens.
+    pub fn next(&self) -> Time {
         let due = self.wakes.peek().map_or(Time::NEVER, |Reverse((at, _))| *at);
         self.network.next().min(due).max(self.time)
     }

@@ -75,6 +75,11 @@ impl<D: Disk> World<D> {
         self.members[member].engine.as_ref().expect("it runs").stats()
     }
 
+    /// Strangers that a running member remembers.
+    pub fn n_pending(&self, member: usize) -> usize {
+        self.status(member).pending.len()
+    }
+
     /// A running member's status.
     pub fn status(&self, member: usize) -> Status {
         self.members[member].engine.as_ref().expect("it runs").status()

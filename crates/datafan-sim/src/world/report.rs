@@ -19,7 +19,7 @@ impl<D: Disk> World<D> {
         text
     }
 
-    fn report_of(&self, index: usize) -> Option<String> {
+    pub(crate) fn report_of(&self, index: usize) -> Option<String> {
         let engine = self.members[index].engine.as_ref()?;
         let status = engine.status();
         let mut text = format!(

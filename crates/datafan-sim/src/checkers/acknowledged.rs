@@ -1,0 +1,48 @@
+//! No acknowledged own write is lost.
+
+use super::{Checked, Checker, Scene, must};
+use crate::ledger::Asked;
+use datafan_core::time::Time;
+
+/// Under each key an owner holds what its last acknowledged write said, or one that was asked for later. Looked at
+/// whenever a member starts, and at the end. A member restored from an older copy is excused.
+#[derive(Default)]
+pub struct Acknowledged;
+
+impl Checker for Acknowledged {
+    fn name(&self) -> &'static str {
+        "acknowledged"
+    }
+
+    fn on_started(&mut self, scene: &Scene<'_>, member: usize) -> Checked {
+        check(scene, member)
+    }
+
+    fn on_settled(&mut self, scene: &Scene<'_>, _: Time) -> Checked {
+        let running = (0..scene.world.n_members()).filter(|member| scene.world.runs(*member));
+        running.into_iter().try_for_each(|member| check(scene, member))
+    }
+}
+
+fn check(scene: &Scene<'_>, member: usize) -> Checked {
+    if scene.ledger.was_restored(member) || scene.ledger.ending(member).is_some() {
+        return Ok(());
+    }
+    let snapshot = scene.world.snapshot(member);
+    let state = snapshot.state_of(&scene.world.id(member));
+    for (key, asked) in scene.ledger.asked(member) {
+        let held = state.and_then(|state| state.item(key.as_str()));
+        let held = held.and_then(|item| item.value.first_chunk::<16>().copied());
+        must(may_hold(asked, held), || {
+            let asked: Vec<_> = asked.iter().map(|asked| (asked.ticket, asked.acknowledged)).collect();
+            let held = held.map(|tag| String::from_utf8_lossy(&tag).into_owned());
+            format!("m{member} holds {held:?} under {key}; asked for, and whether acknowledged: {asked:?}")
+        })?;
+    }
+    Ok(())
+}
+
+fn may_hold(asked: &[Asked], held: Option<[u8; 16]>) -> bool {
+    let never_acknowledged = asked.first().is_none_or(|first| !first.acknowledged);
+    held.is_none() && never_acknowledged || asked.iter().any(|asked| asked.tag == held)
+}

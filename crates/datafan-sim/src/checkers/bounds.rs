@@ -1,0 +1,66 @@
+//! Memory, queues and messages are bounded.
+
+use super::{Applied, Checked, Checker, Scene, Sent, must};
+use datafan_core::{
+    connector::Lane,
+    limits::{LINKS_MAX, MESSAGE_BYTES_MAX, PENDING_MAX, SMALL_BYTES_MAX},
+    time::Time,
+};
+
+/// No message is longer than its lane's limit; no member keeps more for a full lane than it may answer in one call; no
+/// shard has more graves, and no member more links or knocking strangers, than the limits say.
+#[derive(Default)]
+pub struct Bounds {
+    /// Whose turn it is.
+    next: usize,
+}
+
+/// Bytes that wait for room on one lane of a member: what one call of the engine may answer, and what it pushes.
+const KEPT_BYTES_MAX: usize = 48 << 20;
+
+impl Checker for Bounds {
+    fn name(&self) -> &'static str {
+        "bounds"
+    }
+
+    fn on_sent(&mut self, _: &Scene<'_>, sent: &Sent<'_>) -> Checked {
+        let limit = match sent.lane {
+            Lane::Small => SMALL_BYTES_MAX,
+            Lane::Bulk => MESSAGE_BYTES_MAX,
+        };
+        must(sent.bytes.len() <= limit, || {
+            format!("m{} sends {} B on lane {:?}, limit {limit}", sent.from, sent.bytes.len(), sent.lane)
+        })
+    }
+
+    fn on_applied(&mut self, scene: &Scene<'_>, applied: &Applied<'_>) -> Checked {
+        let record = applied.state.and_then(|state| state.record());
+        let (graves, limit) = (record.map_or(0, |record| record.graves), scene.scenario.engine.graves_max);
+        must(graves <= limit, || {
+            format!("m{} keeps {graves} graves of a shard, limit {limit}", applied.member)
+        })
+    }
+
+    fn on_tick(&mut self, scene: &Scene<'_>) -> Checked {
+        self.next = (self.next + 1) % scene.world.n_members();
+        check(scene, self.next)
+    }
+
+    fn on_settled(&mut self, scene: &Scene<'_>, _: Time) -> Checked {
+        (0..scene.world.n_members()).try_for_each(|member| check(scene, member))
+    }
+}
+
+fn check(scene: &Scene<'_>, member: usize) -> Checked {
+    let kept = scene.world.most_kept(member);
+    must(kept <= KEPT_BYTES_MAX, || {
+        format!("m{member} kept {kept} B for one full lane, limit {KEPT_BYTES_MAX}")
+    })?;
+    if !scene.world.runs(member) {
+        return Ok(());
+    }
+    let links = scene.world.peers(member).len();
+    must(links <= LINKS_MAX, || format!("m{member} has {links} links, limit {LINKS_MAX}"))?;
+    let pending = scene.world.n_pending(member);
+    must(pending <= PENDING_MAX, || format!("m{member} remembers {pending} strangers, limit {PENDING_MAX}"))
+}

@@ -1,0 +1,68 @@
+//! After the faults all become equal, within the bound.
+
+use super::{Checked, Checker, Scene, Violation, must};
+use crate::store::SharedSnapshot;
+use datafan_core::time::{SECOND, Time};
+
+/// When the faults have ended, all running members hold the same heads within the scenario's bound, and then the same
+/// items: owner, key, timestamp, value and expiry, compared in full.
+#[derive(Default)]
+pub struct Convergence;
+
+impl Checker for Convergence {
+    fn name(&self) -> &'static str {
+        "convergence"
+    }
+
+    fn on_settled(&mut self, scene: &Scene<'_>, healed_at: Time) -> Checked {
+        let ledger = scene.ledger;
+        if let Some((member, owner, found, wanted)) = ledger.first_behind() {
+            let (pairs, there) = ledger.pairs();
+            let seconds = (scene.world.time().0 - healed_at.0) / SECOND;
+            return Err(Violation(format!(
+                "not equal {seconds} s after the faults: {} of {pairs} pairs are missing, the first: m{member} holds commit \
+                 {found} of {}, wanted {wanted}\n{}",
+                pairs - there,
+                ledger.name(owner),
+                scene.world.report_of(member).unwrap_or_default(),
+            )));
+        }
+        let mut running = (0..scene.world.n_members()).filter(|member| scene.world.runs(*member));
+        let Some(first) = running.next() else { return Ok(()) };
+        let model = scene.world.snapshot(first);
+        running.try_for_each(|member| same(scene, (first, &model), member))
+    }
+
+    fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
+        // What was equal stays so at rest.
+        must(scene.ledger.is_converged(), || {
+            format!("no longer equal at rest: {:?}", scene.ledger.first_behind())
+        })
+    }
+}
+
+fn same(scene: &Scene<'_>, (first, model): (usize, &SharedSnapshot), member: usize) -> Checked {
+    let snapshot = scene.world.snapshot(member);
+    for owner in scene.ledger.owners() {
+        let excused = [first, member].iter().any(|at| *at == owner && scene.ledger.was_restored(owner));
+        if excused {
+            continue;
+        }
+        let id = scene.ledger.id(scene.world, owner);
+        let (ours, theirs) = (model.state_of(&id), snapshot.state_of(&id));
+        let equal = match (ours, theirs) {
+            // The same state of one pool.
+            (Some(ours), Some(theirs)) if ours.serial() == theirs.serial() => true,
+            // Graves may differ; they are hints.
+            (Some(ours), Some(theirs)) => {
+                let head = |state: &crate::store::State| state.record().and_then(|record| record.head);
+                head(ours) == head(theirs) && ours.items().eq(theirs.items())
+            }
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        must(equal, || {
+            format!("m{first} and m{member} hold different items of {}", scene.ledger.name(owner))
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Own data is on disk before anyone hears of it.
+
+use super::{Applied, Checked, Checker, Scene, Sent, must};
+use datafan_core::engine::{Answer, Ticket};
+
+/// No member shows, sends or acknowledges a head that its owner could still lose in a crash.
+#[derive(Default)]
+pub struct DurableFirst;
+
+impl Checker for DurableFirst {
+    fn name(&self) -> &'static str {
+        "durable_first"
+    }
+
+    fn on_applied(&mut self, scene: &Scene<'_>, applied: &Applied<'_>) -> Checked {
+        let (ledger, owner) = (scene.ledger, applied.owner);
+        if ledger.writer(owner) == applied.member {
+            return Ok(());
+        }
+        must(applied.now <= ledger.synced(owner), || {
+            format!("m{} shows a commit that {} has not on disk", applied.member, ledger.name(owner))
+        })
+    }
+
+    fn on_sent(&mut self, scene: &Scene<'_>, sent: &Sent<'_>) -> Checked {
+        let ledger = scene.ledger;
+        for head in sent.heads {
+            let Some(owner) = ledger.owner(scene.world, &head.owner) else { continue };
+            let Some(position) = ledger.find(owner, &head.order()) else { continue };
+            must(position <= ledger.synced(owner), || {
+                format!("m{} tells of a commit that {} has not on disk", sent.from, ledger.name(owner))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn on_answer(&mut self, scene: &Scene<'_>, member: usize, _: Ticket, answer: &Answer) -> Checked {
+        let Answer::Committed(committed) = answer else { return Ok(()) };
+        if committed.changed == 0 {
+            return Ok(());
+        }
+        let ledger = scene.ledger;
+        let own = [member, ledger.roster()].into_iter().filter(|owner| ledger.writer(*owner) == member);
+        let mut synced = own.filter_map(|owner| ledger.made(owner, ledger.synced(owner)));
+        must(synced.any(|made| made.head.timestamp >= committed.timestamp), || {
+            format!("m{member} acknowledges {}, which is not on its disk", committed.timestamp)
+        })
+    }
+}

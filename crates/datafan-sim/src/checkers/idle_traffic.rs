@@ -1,0 +1,44 @@
+//! An idle round costs the same, whatever is held.
+
+use super::{Checked, Checker, Scene, must};
+use datafan_core::time::Time;
+
+/// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender, independent
+/// of owners, items and members. Links of liars and of restored members are excused: these have something to say.
+#[derive(Default)]
+pub struct IdleTraffic {
+    /// Per direction of each link that was up: sender, receiver, bytes and the sender's rounds.
+    began: Vec<(usize, usize, u64, u64)>,
+}
+
+const ROUND_BYTES_MAX: u64 = 64;
+
+impl Checker for IdleTraffic {
+    fn name(&self) -> &'static str {
+        "idle_traffic"
+    }
+
+    fn on_settled(&mut self, scene: &Scene<'_>, _: Time) -> Checked {
+        let excused = |member: usize| scene.liars.contains(&member) || scene.ledger.was_restored(member);
+        let links = scene.world.links().filter(|((a, b), up)| *up && !excused(*a) && !excused(*b));
+        let both = links.flat_map(|((a, b), _)| [(a, b), (b, a)]);
+        let now = both.map(|(from, to)| {
+            (from, to, scene.world.traffic(from, to).bytes, scene.world.stats(from).rounds)
+        });
+        self.began = now.collect();
+        Ok(())
+    }
+
+    fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
+        for (from, to, bytes, rounds) in std::mem::take(&mut self.began) {
+            if !scene.world.linked(from, to) {
+                continue;
+            }
+            let bytes = scene.world.traffic(from, to).bytes - bytes;
+            // A round may just have begun.
+            let limit = ROUND_BYTES_MAX * (scene.world.stats(from).rounds - rounds + 1);
+            must(bytes <= limit, || format!("m{from} sent m{to} {bytes} B at rest, limit {limit}"))?;
+        }
+        Ok(())
+    }
+}

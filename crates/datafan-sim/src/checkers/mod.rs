@@ -1,0 +1,143 @@
+//! What must always be true, one file each, checked while a simulation goes on.
+//!
+//! A checker sees every commit that becomes visible, every message that an engine sends and every answer, and pays for
+//! what changed; at the end it may look at everything.
+
+mod acknowledged;
+mod bounds;
+mod convergence;
+mod durable_first;
+mod heads_forward;
+mod idle_traffic;
+mod nothing_unverified;
+mod signed_states;
+mod single_writer;
+mod whole_commits;
+
+use crate::{
+    ledger::{Applied, Ledger, Mesh},
+    scenario::Scenario,
+};
+use datafan_core::{connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, time::Time};
+use std::collections::BTreeSet;
+
+/// What a checker may look at.
+pub struct Scene<'a> {
+    /// The members and links.
+    pub world: &'a Mesh,
+    /// What is known of them.
+    pub ledger: &'a Ledger,
+    /// What is simulated.
+    pub scenario: &'a Scenario,
+    /// Members whose messages may be altered.
+    pub liars: &'a BTreeSet<usize>,
+}
+
+/// A message that an engine sent.
+pub struct Sent<'a> {
+    /// Its sender.
+    pub from: usize,
+    /// Its receiver.
+    pub to: usize,
+    /// Its lane.
+    pub lane: Lane,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// All heads in it.
+    pub heads: &'a [Head],
+}
+
+/// A broken promise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation(pub String);
+
+/// What looking at something came to.
+pub type Checked = Result<(), Violation>;
+
+/// Something that must always be true.
+pub trait Checker {
+    /// Its name in results.
+    fn name(&self) -> &'static str;
+
+    /// A commit became visible.
+    fn on_applied(&mut self, _: &Scene<'_>, _: &Applied<'_>) -> Checked {
+        Ok(())
+    }
+
+    /// A state became visible that its owner never made.
+    fn on_unknown(&mut self, _: &Scene<'_>, _member: usize, _what: &str) -> Checked {
+        Ok(())
+    }
+
+    /// An engine sent a message.
+    fn on_sent(&mut self, _: &Scene<'_>, _: &Sent<'_>) -> Checked {
+        Ok(())
+    }
+
+    /// A command was answered.
+    fn on_answer(&mut self, _: &Scene<'_>, _member: usize, _: Ticket, _: &Answer) -> Checked {
+        Ok(())
+    }
+
+    /// A member raised an alarm.
+    fn on_alarm(&mut self, _: &Scene<'_>, _member: usize, _: &Alarm) -> Checked {
+        Ok(())
+    }
+
+    /// A member runs, with what its disk has.
+    fn on_started(&mut self, _: &Scene<'_>, _member: usize) -> Checked {
+        Ok(())
+    }
+
+    /// Time has passed; called a few times per simulated second.
+    fn on_tick(&mut self, _: &Scene<'_>) -> Checked {
+        Ok(())
+    }
+
+    /// The faults are over, and all are equal or the bound has passed.
+    fn on_settled(&mut self, _: &Scene<'_>, _healed_at: Time) -> Checked {
+        Ok(())
+    }
+
+    /// The mesh was watched at rest since `on_settled`.
+    fn at_end(&mut self, _: &Scene<'_>) -> Checked {
+        Ok(())
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Box<dyn Checker>> {
+    vec![
+        Box::<single_writer::SingleWriter>::default(),
+        Box::<signed_states::SignedStates>::default(),
+        Box::<whole_commits::WholeCommits>::default(),
+        Box::<heads_forward::HeadsForward>::default(),
+        Box::<durable_first::DurableFirst>::default(),
+        Box::<acknowledged::Acknowledged>::default(),
+        Box::<nothing_unverified::NothingUnverified>::default(),
+        Box::<bounds::Bounds>::default(),
+        Box::<convergence::Convergence>::default(),
+        Box::<idle_traffic::IdleTraffic>::default(),
+    ]
+}
+
+/// Fails with what `what` says unless `holds`.
+fn must(holds: bool, what: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(Violation(what())) }
+}
+
+/// Which states were looked at: each is checked once, whoever holds it.
+#[derive(Default)]
+struct Seen(BTreeSet<u64>);
+
+impl Seen {
+    /// Whether `state` is worth a look: it is new, and of large ones a share that keeps the cost of a change in
+    /// proportion to the change.
+    fn is_due(&mut self, state: &crate::store::State) -> bool {
+        let stride = (state.len() as u64 / FULL_LOOK_ITEMS).max(1);
+        state.serial().is_multiple_of(stride) && self.0.insert(state.serial())
+    }
+}
+
+/// A shard with fewer items is looked at in full after each change.
+const FULL_LOOK_ITEMS: u64 = 64;

@@ -1,0 +1,403 @@
+//! What is known of a simulated mesh from outside: every head that an owner made, who holds which, and what was
+//! asked for and acknowledged.
+//!
+//! Checkers and measures read it; it is kept up with every happening, at a cost that follows the change.
+
+use crate::{
+    store::{SharedDisk, SharedSnapshot, State},
+    world::World,
+};
+use datafan_core::{
+    engine::Ticket, hash::Hash, head::Head, id::MemberId, item::Key, time::Time, time::Timestamp,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A world whose members share what they hold alike.
+pub type Mesh = World<SharedDisk>;
+
+/// The number of an owner: that of its member; the roster's is one beyond the last member's.
+pub type Owner = usize;
+
+/// A head by its number among those that its owner made, from 1 on; 0 for none.
+pub type Position = u32;
+
+/// A head that an owner made.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// The head.
+    pub head: Head,
+    /// When it became visible at its owner.
+    pub at: Time,
+}
+
+/// What is known of one owner.
+#[derive(Default)]
+pub struct Owned {
+    made: Vec<Made>,
+    by_order: BTreeMap<(Timestamp, Hash), Position>,
+    /// Heads up to this one are on the owner's disk, or on that of a predecessor.
+    synced: Position,
+    /// The head at which all must end.
+    target: Position,
+    /// Running members that are there.
+    n_there: usize,
+    /// What was asked for under each key, from the last acknowledged write on.
+    asked: BTreeMap<Key, Vec<Asked>>,
+}
+
+/// One write that was asked for: which command, and what the value begins with; `None` for a deletion.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The command.
+    pub ticket: Ticket,
+    /// The value's tag.
+    pub tag: Option<[u8; 16]>,
+    /// Whether it was acknowledged.
+    pub acknowledged: bool,
+}
+
+/// How a revoked owner ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// At this head.
+    Keep(Position),
+    /// Nowhere.
+    Drop,
+}
+
+/// What is known of a mesh.
+pub struct Ledger {
+    n_members: usize,
+    owned: Vec<Owned>,
+    /// Per member and owner the head that is visible there; empty while the member does not run.
+    positions: Vec<Vec<Position>>,
+    /// Members that run.
+    n_running: usize,
+    /// Members that were restored from an older copy: they no longer write, and their own shard is not taken back.
+    restored: BTreeSet<usize>,
+    /// Owners that were revoked.
+    endings: BTreeMap<Owner, Ending>,
+    /// Commits that became visible at members that did not make them.
+    n_deliveries: u64,
+}
+
+/// A commit that became visible at a member.
+pub struct Applied<'a> {
+    /// Where.
+    pub member: usize,
+    /// Whose.
+    pub owner: Owner,
+    /// The head that was visible there before.
+    pub before: Position,
+    /// The head that is; 0 if the shard is gone.
+    pub now: Position,
+    /// The state that is visible; `None` if the shard is gone.
+    pub state: Option<&'a Arc<State>>,
+    /// When the head was made.
+    pub made_at: Time,
+}
+
+impl Ledger {
+    /// Of a mesh of `n_members` that does not run yet.
+    pub fn new(n_members: usize) -> Self {
+        Self {
+            n_members,
+            owned: (0..=n_members).map(|_| Owned::default()).collect(),
+            positions: vec![Vec::new(); n_members],
+            n_running: 0,
+            restored: BTreeSet::new(),
+            endings: BTreeMap::new(),
+            n_deliveries: 0,
+        }
+    }
+
+    /// The owner of the roster.
+    pub fn roster(&self) -> Owner {
+        self.n_members
+    }
+
+    /// All owners.
+    pub fn owners(&self) -> std::ops::RangeInclusive<Owner> {
+        0..=self.n_members
+    }
+
+    /// The member that writes an owner's shard.
+    pub fn writer(&self, owner: Owner) -> usize {
+        if owner == self.roster() { 0 } else { owner }
+    }
+
+    /// The number of the owner with this id.
+    pub fn owner(&self, world: &Mesh, id: &MemberId) -> Option<Owner> {
+        if *id == world.mesh_id().authority() { Some(self.roster()) } else { world.index(id) }
+    }
+
+    /// The id of an owner.
+    pub fn id(&self, world: &Mesh, owner: Owner) -> MemberId {
+        if owner == self.roster() { world.mesh_id().authority() } else { world.id(owner) }
+    }
+
+    /// What an owner is called in messages.
+    pub fn name(&self, owner: Owner) -> String {
+        if owner == self.roster() { "the roster".into() } else { format!("m{owner}") }
+    }
+
+    /// A head by its number.
+    pub fn made(&self, owner: Owner, position: Position) -> Option<&Made> {
+        self.owned[owner].made.get(position.checked_sub(1)? as usize)
+    }
+
+    /// The number of a head that its owner made, by timestamp and root.
+    pub fn find(&self, owner: Owner, order: &(Timestamp, Hash)) -> Option<Position> {
+        let owned = &self.owned[owner];
+        // Mostly it is the last one.
+        match owned.made.last() {
+            Some(last) if last.head.order() == *order => Some(owned.made.len() as Position),
+            _ => owned.by_order.get(order).copied(),
+        }
+    }
+
+    /// The last head of an owner that is on its disk.
+    pub fn synced(&self, owner: Owner) -> Position {
+        self.owned[owner].synced
+    }
+
+    /// The head at which all must end.
+    pub fn target(&self, owner: Owner) -> Position {
+        self.owned[owner].target
+    }
+
+    /// The head of an owner that is visible at a member.
+    pub fn position(&self, member: usize, owner: Owner) -> Position {
+        self.positions[member].get(owner).copied().unwrap_or(0)
+    }
+
+    /// What an owner may hold under its keys.
+    pub fn asked(&self, owner: Owner) -> &BTreeMap<Key, Vec<Asked>> {
+        &self.owned[owner].asked
+    }
+
+    /// Notes what a member is asked to write.
+    pub fn ask(&mut self, member: usize, key: Key, asked: Asked) {
+        let writes = self.owned[member].asked.entry(key).or_default();
+        // Of several writes of one key in one commit the last one counts.
+        writes.retain(|before| before.ticket != asked.ticket);
+        writes.push(asked);
+    }
+
+    /// A command was refused: nothing of it was written.
+    pub fn refused(&mut self, member: usize, ticket: Ticket) {
+        for asked in self.owned[member].asked.values_mut() {
+            asked.retain(|asked| asked.ticket != ticket);
+        }
+    }
+
+    /// A command was acknowledged: what came before it under its keys is gone for good.
+    pub fn acknowledged(&mut self, member: usize, ticket: Ticket) {
+        for asked in self.owned[member].asked.values_mut() {
+            if let Some(last) = asked.iter().rposition(|asked| asked.ticket == ticket) {
+                asked[last].acknowledged = true;
+                asked.drain(..last);
+            }
+        }
+    }
+
+    /// Members that run.
+    pub fn n_running(&self) -> usize {
+        self.n_running
+    }
+
+    /// Whether a member runs.
+    pub fn runs(&self, member: usize) -> bool {
+        !self.positions[member].is_empty()
+    }
+
+    /// How many members there are, running or not.
+    pub fn n_members(&self) -> usize {
+        self.n_members
+    }
+
+    /// Commits that became visible at members that did not make them.
+    pub fn n_deliveries(&self) -> u64 {
+        self.n_deliveries
+    }
+
+    /// A member's disk was replaced by an older copy.
+    pub fn note_restored(&mut self, member: usize) {
+        self.restored.insert(member);
+    }
+
+    /// Whether a member was restored from an older copy.
+    pub fn was_restored(&self, member: usize) -> bool {
+        self.restored.contains(&member)
+    }
+
+    /// An owner was revoked.
+    pub fn end(&mut self, owner: Owner, ending: Ending) {
+        self.endings.insert(owner, ending);
+        let target = match ending {
+            Ending::Keep(position) => position,
+            Ending::Drop => 0,
+        };
+        self.aim(owner, target);
+    }
+
+    /// How a revoked owner ends.
+    pub fn ending(&self, owner: Owner) -> Option<Ending> {
+        self.endings.get(&owner).copied()
+    }
+
+    /// Pairs of running members and owners, and how many of them are where they must end.
+    pub fn pairs(&self) -> (u64, u64) {
+        let running = self.n_running as u64;
+        let there = self.owned.iter().map(|owned| owned.n_there as u64).sum();
+        (running * self.owned.len() as u64, there)
+    }
+
+    /// Whether every running member holds what it must end with. A restored member may lack the end of its own shard.
+    pub fn is_converged(&self) -> bool {
+        self.owners().all(|owner| {
+            let owned = &self.owned[owner];
+            let own_behind = self.restored.contains(&owner)
+                && self.runs(owner)
+                && self.position(owner, owner) != owned.target;
+            owned.n_there + usize::from(own_behind) == self.n_running
+        })
+    }
+
+    /// The first pair that is not where it must end: member, owner, the head there and the wanted one.
+    pub fn first_behind(&self) -> Option<(usize, Owner, Position, Position)> {
+        let mut pairs = (0..self.n_members)
+            .filter(|member| self.runs(*member))
+            .flat_map(|member| self.owners().map(move |owner| (member, owner)));
+        let behind = |(member, owner): (usize, Owner)| {
+            let (found, wanted) = (self.position(member, owner), self.target(owner));
+            let excused = member == owner && self.restored.contains(&member);
+            (found != wanted && !excused).then_some((member, owner, found, wanted))
+        };
+        pairs.find_map(behind)
+    }
+
+    /// Takes in a commit that became visible at a member, with the state that is visible there now.
+    ///
+    /// # Errors
+    /// What is visible, if its owner never made it.
+    pub fn applied<'a>(
+        &mut self,
+        now: Time,
+        member: usize,
+        owner: Owner,
+        state: Option<&'a Arc<State>>,
+    ) -> Result<Applied<'a>, String> {
+        let before = self.position(member, owner);
+        let head = state.and_then(|state| state.record()).and_then(|record| record.head);
+        let own = self.writer(owner) == member;
+        let position = match head {
+            None => 0,
+            Some(head) => match self.find(owner, &head.order()) {
+                Some(position) => position,
+                None if own => self.make(now, owner, head),
+                None => return Err(format!("{head:?}")),
+            },
+        };
+        if own && position > 0 && self.ending(owner).is_none() && !self.was_restored(member) {
+            self.aim(owner, position);
+        }
+        self.move_to(member, owner, position);
+        if !own && position > before {
+            self.n_deliveries += 1;
+        }
+        let made_at = self.made(owner, position).map_or(now, |made| made.at);
+        Ok(Applied { member, owner, before, now: position, state, made_at })
+    }
+
+    /// A member's disk has its own head, and the roster's, of these timestamps.
+    pub fn synced_by(&mut self, member: usize, own: Timestamp, roster: Timestamp) {
+        self.synced_up_to(member, own);
+        if member == 0 {
+            self.synced_up_to(self.roster(), roster);
+        }
+    }
+
+    fn synced_up_to(&mut self, owner: Owner, at: Timestamp) {
+        let owned = &mut self.owned[owner];
+        // What was made last is looked at first: mostly it is the one.
+        let last = owned.made.iter().rposition(|made| made.head.timestamp <= at);
+        owned.synced = owned.synced.max(last.map_or(0, |last| last as Position + 1));
+    }
+
+    /// A member runs, with what its disk has. What its owner never made is in the answer.
+    pub fn started(&mut self, world: &Mesh, member: usize, snapshot: &SharedSnapshot) -> Vec<String> {
+        self.n_running += 1;
+        self.positions[member] = vec![0; self.n_members + 1];
+        let mut unknown = Vec::new();
+        for owner in self.owners() {
+            // Who holds nothing of an owner that all must hold nothing of is there already.
+            self.owned[owner].n_there += usize::from(self.owned[owner].target == 0);
+        }
+        for state in snapshot.states() {
+            let Some(head) = state.record().and_then(|record| record.head) else { continue };
+            let found = self
+                .owner(world, &head.owner)
+                .and_then(|owner| Some((owner, self.find(owner, &head.order())?)));
+            match found {
+                Some((owner, position)) => self.move_to(member, owner, position),
+                None => unknown.push(format!("{head:?}")),
+            }
+        }
+        for owner in [Some(member), (member == 0).then_some(self.roster())].into_iter().flatten() {
+            // What was not on its disk is gone, and nobody else may have it.
+            if self.ending(owner).is_none() && !self.was_restored(member) {
+                self.aim(owner, self.position(member, owner));
+            }
+        }
+        unknown
+    }
+
+    /// A member does not run any more.
+    pub fn stopped(&mut self, member: usize) {
+        let positions = std::mem::take(&mut self.positions[member]);
+        if positions.is_empty() {
+            return;
+        }
+        self.n_running -= 1;
+        for (owned, position) in self.owned.iter_mut().zip(positions) {
+            owned.n_there -= usize::from(owned.target == position);
+        }
+    }
+
+    fn make(&mut self, now: Time, owner: Owner, head: Head) -> Position {
+        let owned = &mut self.owned[owner];
+        owned.made.push(Made { head, at: now });
+        let position = owned.made.len() as Position;
+        owned.by_order.insert(head.order(), position);
+        position
+    }
+
+    fn move_to(&mut self, member: usize, owner: Owner, position: Position) {
+        let Some(held) = self.positions[member].get_mut(owner) else { return };
+        let before = std::mem::replace(held, position);
+        let owned = &mut self.owned[owner];
+        owned.n_there -= usize::from(before == owned.target);
+        owned.n_there += usize::from(position == owned.target);
+    }
+
+    /// Sets the head at which all must end.
+    fn aim(&mut self, owner: Owner, target: Position) {
+        if self.owned[owner].target == target {
+            return;
+        }
+        let fresh = target as usize == self.owned[owner].made.len() && target > 0;
+        let there = self.positions.iter().filter_map(|held| held.get(owner));
+        // Nobody can be at a head that was made just now.
+        let n_there = if fresh && self.owned[owner].target + 1 == target {
+            0
+        } else {
+            there.filter(|held| **held == target).count()
+        };
+        self.owned[owner].target = target;
+        self.owned[owner].n_there = n_there;
+    }
+}

@@ -1,0 +1,208 @@
+//! What will go wrong, drawn wholly from the seed before anything happens.
+
+use crate::scenario::{Faults, Scenario};
+use datafan_core::{
+    engine::Outcome as Revocation,
+    time::{MILLI, SECOND},
+};
+use datafan_testkit::rng::Rng;
+use std::collections::BTreeSet;
+
+/// One thing that is done to the mesh.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A member loses its power.
+    Crash(usize),
+    /// A member stops cleanly.
+    Stop(usize),
+    /// A member starts, on a disk that works again.
+    Start(usize),
+    /// A link is cut.
+    Cut(usize, usize),
+    /// A cut ends.
+    Heal(usize, usize),
+    /// One member's messages to another are lost.
+    Deafen(usize, usize),
+    /// They arrive again.
+    Undeafen(usize, usize),
+    /// A link breaks once.
+    Flap(usize, usize),
+    /// The mesh falls into groups; whose group each member is in.
+    Part(Vec<u8>),
+    /// These groups find each other again.
+    Unite(Vec<u8>),
+    /// A disk fails after so many more writes, saying this.
+    FailDisk(usize, u64, &'static str),
+    /// Syncs take this long.
+    SlowDisk(usize, u64),
+    /// A wall clock shows this much more, in microseconds.
+    JumpClock(usize, i64),
+    /// A wall clock goes faster by so many millionths.
+    Drift(usize, i64),
+    /// A copy of a disk is put aside.
+    Backup(usize),
+    /// A member loses its power, and its disk becomes the copy.
+    Restore(usize),
+    /// A member is admitted, and starts.
+    Admit(usize),
+    /// A member is revoked.
+    Revoke(usize, Revocation),
+}
+
+/// A plan: actions by time since the faults begin, in microseconds.
+#[derive(Default, Debug)]
+pub struct Plan {
+    /// Ascending.
+    pub actions: Vec<(u64, Action)>,
+    /// Members whose messages are altered.
+    pub liars: BTreeSet<usize>,
+    /// Members that are admitted by an action only.
+    pub joiners: BTreeSet<usize>,
+}
+
+/// Draws a plan for a mesh with `links`.
+pub fn draw(scenario: &Scenario, links: &[(usize, usize)], rng: &mut Rng) -> Plan {
+    let mut drawing = Drawing { scenario, links, rng, plan: Plan::default() };
+    drawing.parts();
+    drawing.members();
+    drawing.network();
+    drawing.machines();
+    let mut plan = drawing.plan;
+    plan.actions.sort_by_key(|(at, _)| *at);
+    plan
+}
+
+struct Drawing<'a> {
+    scenario: &'a Scenario,
+    links: &'a [(usize, usize)],
+    rng: &'a mut Rng,
+    plan: Plan,
+}
+
+impl Drawing<'_> {
+    /// Who plays which special part: different members, none of them the first.
+    fn parts(&mut self) {
+        let faults = self.faults();
+        let mut others: Vec<usize> = (1..self.scenario.members).collect();
+        // A joiner is linked to earlier members only if it is late; the last ones are.
+        let n_joiners = faults.joins as usize;
+        self.plan.joiners = others.split_off(others.len() - n_joiners).into_iter().collect();
+        let mut take = |n: u64, rng: &mut Rng| -> Vec<usize> {
+            (0..n).map(|_| others.swap_remove(rng.index(others.len()))).collect()
+        };
+        self.plan.liars = take(faults.liars, self.rng).into_iter().collect();
+        let leavers = take(faults.leaves, self.rng);
+        let restored = take(faults.restores, self.rng);
+        for joiner in self.plan.joiners.clone() {
+            let at = self.moment();
+            self.at(at, Action::Admit(joiner));
+        }
+        for (n, leaver) in leavers.into_iter().enumerate() {
+            let outcome = if n.is_multiple_of(2) { Revocation::Keep } else { Revocation::Drop };
+            let at = self.moment();
+            self.at(at, Action::Revoke(leaver, outcome));
+        }
+        for member in restored {
+            let (one, other) = (self.moment(), self.moment());
+            self.at(one.min(other), Action::Backup(member));
+            self.at(one.max(other), Action::Restore(member));
+            let down = self.between(self.scenario.faults.down_micros());
+            self.at(one.max(other) + down, Action::Start(member));
+        }
+    }
+
+    fn members(&mut self) {
+        let faults = self.faults();
+        let stops = (0..faults.crashes).map(|_| true).chain((0..faults.stops).map(|_| false));
+        for crash in stops {
+            let (member, at) = (self.member(), self.moment());
+            self.at(at, if crash { Action::Crash(member) } else { Action::Stop(member) });
+            self.start_after(at, member);
+        }
+        let failing = (0..faults.disk_failures).map(|_| "the simulated disk fails");
+        for what in failing.chain((0..faults.disks_full).map(|_| "no space left on the simulated disk")) {
+            let (member, at, writes) = (self.member(), self.moment(), self.rng.below(20));
+            self.at(at, Action::FailDisk(member, writes, what));
+            self.start_after(at, member);
+        }
+    }
+
+    fn network(&mut self) {
+        let faults = self.faults();
+        if self.links.is_empty() {
+            return;
+        }
+        for _ in 0..faults.cuts {
+            let ((a, b), at, lasts) = (self.link(), self.moment(), self.between(faults.cut_micros()));
+            self.at(at, Action::Cut(a, b));
+            self.at(at + lasts, Action::Heal(a, b));
+        }
+        for _ in 0..faults.one_way_cuts {
+            let ((a, b), at, lasts) = (self.link(), self.moment(), self.between(faults.cut_micros()));
+            let (from, to) = if self.rng.chance(1, 2) { (a, b) } else { (b, a) };
+            self.at(at, Action::Deafen(from, to));
+            self.at(at + lasts, Action::Undeafen(from, to));
+        }
+        for _ in 0..faults.partitions {
+            let (at, lasts, n) = (self.moment(), self.between(faults.cut_micros()), 2 + self.rng.below(3));
+            let groups: Vec<u8> = (0..self.scenario.members).map(|_| self.rng.below(n) as u8).collect();
+            self.at(at, Action::Part(groups.clone()));
+            self.at(at + lasts, Action::Unite(groups));
+        }
+        for _ in 0..faults.flaps {
+            let ((a, b), at) = (self.link(), self.moment());
+            self.at(at, Action::Flap(a, b));
+        }
+    }
+
+    fn machines(&mut self) {
+        let faults = self.faults();
+        for _ in 0..faults.slow_disks {
+            let (member, at) = (self.member(), self.moment());
+            let (micros, lasts) =
+                (5 * MILLI + self.rng.below(195 * MILLI), self.between(faults.cut_micros()));
+            self.at(at, Action::SlowDisk(member, micros));
+            self.at(at + lasts, Action::SlowDisk(member, self.scenario.engine.sync_micros));
+        }
+        let span = (if faults.clock_jump_seconds > 0 { faults.clock_jump_seconds } else { 1_200 }) * SECOND;
+        for _ in 0..faults.clock_jumps {
+            let (member, at, lasts) = (self.member(), self.moment(), self.between(faults.cut_micros()));
+            let micros = self.rng.below(2 * span + 1) as i64 - span as i64;
+            self.at(at, Action::JumpClock(member, micros));
+            self.at(at + lasts, Action::JumpClock(member, 0));
+        }
+        for _ in 0..faults.drifting_clocks {
+            let (member, ppm) = (self.member(), self.rng.below(1_001) as i64 - 500);
+            self.at(0, Action::Drift(member, ppm));
+        }
+    }
+
+    fn faults(&self) -> Faults {
+        self.scenario.faults.clone()
+    }
+
+    fn start_after(&mut self, at: u64, member: usize) {
+        let down = self.between(self.scenario.faults.down_micros());
+        self.at(at + down, Action::Start(member));
+    }
+
+    fn at(&mut self, at: u64, action: Action) {
+        self.plan.actions.push((at, action));
+    }
+
+    fn moment(&mut self) -> u64 {
+        self.rng.below((self.scenario.seconds * SECOND).max(1))
+    }
+
+    fn between(&mut self, [least, most]: [u64; 2]) -> u64 {
+        least + self.rng.below(most - least + 1)
+    }
+
+    fn member(&mut self) -> usize {
+        self.rng.index(self.scenario.members)
+    }
+
+    fn link(&mut self) -> (usize, usize) {
+        *self.rng.pick(self.links)
+    }
+}

@@ -1,0 +1,73 @@
+//! Telling what a simulation came to: for people, for programs, as pictures.
+
+mod chart;
+mod dot;
+mod html;
+mod mesh;
+mod text;
+
+pub use dot::dot;
+pub use html::html;
+pub use text::{failure, progress, text};
+
+use crate::outcome::Outcome;
+use serde_json::{Value, json};
+
+/// One object for programs.
+pub fn json(outcome: &Outcome) -> Value {
+    let found = |found: &Option<String>| match found {
+        None => Value::Bool(true),
+        Some(what) => Value::String(what.clone()),
+    };
+    let checks: serde_json::Map<String, Value> =
+        outcome.checks.iter().map(|(name, what)| ((*name).to_owned(), found(what))).collect();
+    let (counts, converged) = (&outcome.counts, &outcome.converged);
+    json!({
+        "scenario": outcome.scenario,
+        "seed": outcome.seed,
+        "members": outcome.members,
+        "topology": outcome.topology,
+        "equal": outcome.equal,
+        "trace_digest": hex(&outcome.trace_digest.0),
+        "virtual_seconds": seconds(outcome.virtual_micros),
+        "real_seconds": seconds(outcome.real_micros),
+        "rounds": outcome.rounds(),
+        "bytes": counts.bytes,
+        "messages": counts.messages,
+        "redundancy": outcome.redundancy_per_mille() as f64 / 1_000.0,
+        "commits": counts.commits,
+        "deliveries": counts.deliveries,
+        "delivery_ms": {
+            "p50": outcome.deliveries.per_mille(500) as f64 / 1_000.0,
+            "p99": outcome.deliveries.per_mille(990) as f64 / 1_000.0,
+            "max": outcome.deliveries.most() as f64 / 1_000.0,
+        },
+        "converged_seconds": {
+            "p50": converged.p50.map(seconds),
+            "p99": converged.p99.map(seconds),
+            "all": converged.all.map(seconds),
+        },
+        "signature_checks": counts.signatures,
+        "memory": outcome.memory,
+        "checks": checks,
+        "failure": outcome.failure.as_ref().map(|failure| &failure.what),
+    })
+}
+
+/// A picture of convergence over time and one of the topology, in one SVG.
+pub fn svg(outcome: &Outcome) -> String {
+    chart::svg(outcome)
+}
+
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Text for XML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,417 @@
+//! Running a scenario: first the members start and write, then faults happen, then all heals, and then everything must
+//! become equal and stay at rest.
+
+mod acting;
+mod watching;
+mod writing;
+
+use crate::{
+    checkers::{self, Checker},
+    ledger::{Ledger, Mesh},
+    liar::Liar,
+    measure::{Converged, Histogram, Progress, memory},
+    outcome::{Counts, Failure, Outcome, Picture},
+    plan::{self, Plan},
+    scenario::{Scenario, ScenarioError},
+    store::{Pool, SharedDisk},
+    topology::hops,
+    world::{Fate, Noted},
+};
+use datafan_core::{
+    engine::{Command, Ticket},
+    time::{MILLI, SECOND, Time},
+};
+use datafan_testkit::rng::Rng;
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::Instant,
+};
+
+/// Who watches a simulation.
+pub trait Observer {
+    /// Some virtual time has passed.
+    fn on_progress(&mut self, _: &Standing) {}
+    /// Something happened. Only asked for if [`Observer::wants_events`].
+    fn on_event(&mut self, _time: Time, _text: &str) {}
+    /// Whether it wants to hear of everything that happens, in words.
+    fn wants_events(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+pub struct Unwatched;
+
+impl Observer for Unwatched {}
+
+/// How a simulation stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// What is going on.
+    pub phase: &'static str,
+    /// Virtual time.
+    pub time: Time,
+    /// Pairs of running members and owners.
+    pub pairs: u64,
+    /// Of these, those that are where they must end.
+    pub there: u64,
+    /// Commits that became visible at members that did not make them.
+    pub deliveries: u64,
+}
+
+/// Simulates `scenario` with `seed`. The same two always come to the same outcome, but for memory and real time.
+///
+/// # Errors
+/// If the scenario breaks a limit; nothing was simulated.
+pub fn simulate(
+    scenario: &Scenario,
+    seed: u64,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, ScenarioError> {
+    scenario.check()?;
+    let began = Instant::now();
+    let mut rng = Rng::new(seed);
+    let links = scenario.topology.links(scenario.members, &mut rng.fork())?;
+    let plan = plan::draw(scenario, &links, &mut rng.fork());
+    let mut run = Run::new(scenario, seed, links, plan, rng, observer);
+    // An assertion of the engine that fails is a finding like any other.
+    let panicked = catch_unwind(AssertUnwindSafe(|| run.go())).err();
+    if let Some(panic) = panicked {
+        run.fail("no_panic", panic_text(&*panic));
+    }
+    Ok(run.outcome(began))
+}
+
+/// A simulation under way.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    seed: u64,
+    world: Mesh,
+    ledger: Ledger,
+    checkers: Vec<Box<dyn Checker>>,
+    links: Vec<(usize, usize)>,
+    plan: Plan,
+    /// Lots for what is written.
+    rng: Rng,
+    observer: &'a mut dyn Observer,
+    phase: &'static str,
+    /// Whether liars lie.
+    lying: Rc<Cell<bool>>,
+    /// Copies of disks that were put aside.
+    backups: BTreeMap<usize, SharedDisk>,
+    /// Disks that were told to fail.
+    failing: BTreeSet<usize>,
+    /// Members that were revoked.
+    leavers: BTreeSet<usize>,
+    /// Revocations that are not acknowledged, by their command.
+    revoking: BTreeMap<Ticket, usize>,
+    /// Commands that are not answered.
+    open: BTreeMap<Ticket, usize>,
+    n_values: u64,
+    /// What happened last, for people.
+    events: VecDeque<Event>,
+    counts: Counts,
+    deliveries: Histogram,
+    progress: Progress,
+    converged: Converged,
+    /// From when on convergence counts.
+    goal: Option<Time>,
+    faults: (Time, Time),
+    next_tick: Time,
+    failure: Option<Failure>,
+}
+
+/// Something that happened, kept until people want to read it.
+enum Event {
+    Noted(Noted),
+    Done(Time, String),
+}
+
+/// Events that a failure shows.
+const EVENTS_MAX: usize = 30;
+/// How often it is looked whether all are equal, and a checker gets a tick.
+const TICK_MICROS: u64 = 50 * MILLI;
+
+impl<'a> Run<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        seed: u64,
+        links: Vec<(usize, usize)>,
+        plan: Plan,
+        mut rng: Rng,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
+        let world = Mesh::empty(SharedDisk::new(Pool::default()), rng.next_u64());
+        Self {
+            scenario,
+            seed,
+            world,
+            ledger: Ledger::new(scenario.members),
+            checkers: checkers::all(),
+            links,
+            plan,
+            rng,
+            observer,
+            phase: "start",
+            lying: Rc::new(Cell::new(true)),
+            backups: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            leavers: BTreeSet::new(),
+            revoking: BTreeMap::new(),
+            open: BTreeMap::new(),
+            n_values: 0,
+            events: VecDeque::new(),
+            counts: Counts::default(),
+            deliveries: Histogram::default(),
+            progress: Progress::default(),
+            converged: Converged::default(),
+            goal: None,
+            faults: (Time(0), Time(0)),
+            next_tick: Time(0),
+            failure: None,
+        }
+    }
+
+    fn go(&mut self) {
+        self.found();
+        self.begin();
+        self.disturb();
+        self.heal();
+        self.settle();
+        self.rest();
+    }
+
+    /// Makes the members, admits them, and links them as the topology says.
+    fn found(&mut self) {
+        let engine = &self.scenario.engine;
+        let graves = engine.graves_max;
+        self.world.record();
+        for member in 0..self.scenario.members {
+            let round = engine.round_ms * MILLI;
+            let round = round * 6 / 10 + self.rng.below(round * 8 / 10);
+            self.world.add(|config| (config.round_micros, config.graves_max) = (round, graves));
+            self.world.slow_handling(member, engine.handling_micros);
+            self.world.slow_sync(member, engine.sync_micros);
+            // The first one runs already: what it has at the very beginning is taken in before it does anything.
+            self.watch();
+        }
+        for member in 0..self.scenario.members {
+            if !self.plan.joiners.contains(&member) {
+                let (id, name) = (self.world.id(member), self.world.config(member).name.clone());
+                self.ask(0, Command::Admit { id, name });
+            }
+        }
+        self.run_until(60 * SECOND, |run| run.open.is_empty());
+        self.world.link_all(&self.links);
+        for (a, b) in self.links.clone() {
+            *self.world.terms(a, b) = self.scenario.network.terms(a, b);
+        }
+        self.set_lies();
+    }
+
+    /// Starts the members and has each write its first items.
+    fn begin(&mut self) {
+        let began = self.world.time();
+        if self.scenario.seconds == 0 {
+            self.goal = Some(began);
+        }
+        let n = self.scenario.members as u64;
+        let (start, write) = (self.scenario.start_ms * MILLI, self.scenario.workload.initial_ms * MILLI);
+        let mut due: Vec<(u64, Option<usize>, usize)> = Vec::new();
+        for member in 0..self.scenario.members {
+            let starts = start * member as u64 / n;
+            if member > 0 && !self.plan.joiners.contains(&member) {
+                due.push((starts, None, member));
+            }
+            due.push((starts + write * self.rng.below(1_000) / 1_000, Some(member), member));
+        }
+        due.sort_by_key(|(at, writes, member)| (*at, writes.is_some(), *member));
+        for (at, writes, member) in due {
+            self.run_to(began.after(at));
+            match writes {
+                None => self.start(member),
+                Some(member) => self.write_first(member),
+            }
+        }
+        self.run_to(began.after(start + write));
+    }
+
+    /// Faults and writes, as planned.
+    fn disturb(&mut self) {
+        self.phase = "faults";
+        let began = self.world.time();
+        let end = began.after(self.scenario.seconds * SECOND);
+        self.faults = (began, end);
+        self.set_losses();
+        let mut actions: VecDeque<_> = std::mem::take(&mut self.plan.actions).into();
+        let mut next_write = began.after(self.pause());
+        while self.failure.is_none() {
+            let next_action = actions.front().map_or(Time::NEVER, |(at, _)| began.after(*at));
+            let next = next_action.min(next_write).min(end);
+            self.run_to(next);
+            if next == next_action && next < end {
+                let (_, action) = actions.pop_front().expect("it was just seen");
+                self.act(action);
+            } else if next == next_write && next < end {
+                self.write();
+                next_write = next.after(self.pause());
+            } else {
+                break;
+            }
+        }
+        // Who was to join or leave at the very end still does.
+        for (_, action) in actions {
+            if matches!(action, plan::Action::Admit(_) | plan::Action::Revoke(..)) {
+                self.act(action);
+            }
+        }
+    }
+
+    /// Everything works again, and then all must become equal.
+    fn settle(&mut self) {
+        self.phase = "settle";
+        let healed_at = self.world.time();
+        self.goal.get_or_insert(healed_at);
+        let bound = self.scenario.bound_seconds * SECOND;
+        self.run_until(bound, |run| run.open.is_empty() && run.ledger.is_converged());
+        if let Some(goal) = self.goal {
+            let micros = self.world.time().0 - goal.0;
+            self.converged.note(micros, self.ledger.pairs(), self.ledger.is_converged());
+        }
+        if let Some((ticket, member)) = self.open.first_key_value() {
+            let what = format!("m{member} did not answer {ticket:?} within the bound");
+            self.fail("convergence", what);
+        }
+        self.check_all(|checker, scene| checker.on_settled(scene, healed_at));
+    }
+
+    /// The equal mesh at rest.
+    fn rest(&mut self) {
+        self.phase = "rest";
+        let end = self.world.time().after(self.scenario.idle_rounds * self.scenario.engine.round_ms * MILLI);
+        self.run_to(end);
+        self.check_all(|checker, scene| checker.at_end(scene));
+        self.phase = "done";
+    }
+
+    /// Lets virtual time pass until `end`.
+    fn run_to(&mut self, end: Time) {
+        while self.failure.is_none() && self.world.next() <= end {
+            if self.world.next() >= self.next_tick {
+                self.tick();
+            }
+            self.world.step();
+            self.watch();
+        }
+        self.world.wait_until(end);
+    }
+
+    /// Lets virtual time pass until `done`, which is asked at every tick, at most `micros`.
+    fn run_until(&mut self, micros: u64, done: impl Fn(&Self) -> bool) {
+        let end = self.world.time().after(micros);
+        while self.failure.is_none() && self.world.time() < end && !done(self) {
+            self.run_to(self.world.time().after(TICK_MICROS).min(end));
+        }
+    }
+
+    fn tick(&mut self) {
+        let time = self.world.time();
+        self.next_tick = time.after(TICK_MICROS);
+        let pairs = self.ledger.pairs();
+        self.progress.note(time, pairs);
+        if let Some(goal) = self.goal.filter(|_| self.phase != "rest") {
+            self.converged.note(time.0 - goal.0, pairs, self.ledger.is_converged());
+        }
+        let deliveries = self.ledger.n_deliveries();
+        let standing = Standing { phase: self.phase, time, pairs: pairs.0, there: pairs.1, deliveries };
+        self.observer.on_progress(&standing);
+        self.check_all(|checker, scene| checker.on_tick(scene));
+    }
+
+    /// Lets liars alter what they send.
+    fn set_lies(&mut self) {
+        if self.plan.liars.is_empty() {
+            return;
+        }
+        let mesh = self.world.mesh_id();
+        let mut liars = BTreeMap::new();
+        for member in self.plan.liars.clone() {
+            let key = self.world.config(member).member.clone();
+            liars.insert(member, Liar::new(self.rng.fork(), mesh, key));
+        }
+        let (lying, per_mille) = (self.lying.clone(), u64::from(self.scenario.faults.lies_per_mille));
+        let mut rng = self.rng.fork();
+        self.world.intercept(move |passing| match liars.get_mut(&passing.from) {
+            Some(liar) if lying.get() && rng.chance(per_mille, 1_000) => liar.lie(passing),
+            Some(_) | None => Fate::Pass,
+        });
+    }
+
+    fn fail(&mut self, checker: &str, what: String) {
+        if self.failure.is_none() {
+            let events = self.events.iter().map(Event::text).collect();
+            let at = self.world.time().0;
+            self.failure = Some(Failure { checker: checker.into(), what, at, events });
+        }
+    }
+
+    fn outcome(mut self, began: Instant) -> Outcome {
+        let failed = |name: &str| self.failure.as_ref().filter(|failure| failure.checker == name);
+        let mut checks: BTreeMap<&'static str, Option<String>> = BTreeMap::new();
+        for checker in &self.checkers {
+            let name = checker.name();
+            checks.insert(name, failed(name).map(|failure| failure.what.clone()));
+        }
+        checks.insert("no_panic", failed("no_panic").map(|failure| failure.what.clone()));
+        self.counts.deliveries = self.ledger.n_deliveries();
+        self.counts.signatures = self.world.signatures().n_checked();
+        self.counts.links = self.world.links().count() as u64;
+        self.counts.hops = hops(self.scenario.members, &self.links);
+        let running = (0..self.world.n_members()).filter(|member| self.world.runs(*member));
+        self.counts.refusals =
+            running.map(|member| self.world.stats(member).refusals.values().sum::<u64>()).sum();
+        Outcome {
+            scenario: self.scenario.name.clone(),
+            seed: self.seed,
+            members: self.scenario.members,
+            topology: self.scenario.topology.to_string(),
+            equal: self.failure.is_none(),
+            trace_digest: self.world.digest(),
+            virtual_micros: self.world.time().0,
+            real_micros: began.elapsed().as_micros() as u64,
+            round_micros: self.scenario.engine.round_ms * MILLI,
+            counts: self.counts,
+            picture: self.picture(),
+            deliveries: self.deliveries,
+            converged: self.converged,
+            progress: self.progress,
+            faults: (self.faults.0.0, self.faults.1.0),
+            memory: memory(),
+            checks,
+            failure: self.failure,
+        }
+    }
+
+    fn picture(&mut self) -> Picture {
+        let items = |owner: usize| {
+            let target = self.ledger.made(owner, self.ledger.target(owner));
+            target.map_or(0, |made| made.head.items)
+        };
+        let mut members: Vec<(String, u64)> =
+            (0..self.scenario.members).map(|member| (String::new(), items(member))).collect();
+        for (member, (name, _)) in members.iter_mut().enumerate() {
+            *name = self.world.config(member).name.to_string();
+        }
+        let mut links: Vec<_> = self.world.links().collect();
+        links.sort_unstable();
+        Picture { members, links }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").into()
+}

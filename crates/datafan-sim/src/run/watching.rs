@@ -1,0 +1,261 @@
+//! Taking in what happened: into the ledger, past the checkers, into the measures.
+
+use super::{EVENTS_MAX, Event, Run};
+use crate::{
+    checkers::{Checked, Checker, Scene, Sent, Violation},
+    ledger::Ending,
+    store::SharedSnapshot,
+    world::{Happening, Noted},
+};
+use datafan_core::{
+    connector::Lane,
+    engine::{Answer, Ticket},
+    grant::GrantState,
+    head::Head,
+    id::MemberId,
+    message::{HeadAnswer, HeadChild, Message},
+    time::Time,
+};
+
+impl Run<'_> {
+    /// Takes in all that happened since the last time.
+    pub(super) fn watch(&mut self) {
+        // Of one step one snapshot per member is enough: nobody could have read what came between.
+        let mut read: Option<(usize, SharedSnapshot)> = None;
+        for noted in self.world.happenings() {
+            if self.failure.is_some() {
+                return;
+            }
+            self.keep(&noted);
+            match noted.what {
+                Happening::Applied { member, owner, .. } => {
+                    if !self.world.runs(member) {
+                        continue;
+                    }
+                    let same = read.take().filter(|(of, _)| *of == member);
+                    let (_, snapshot) =
+                        read.insert(same.unwrap_or_else(|| (member, self.world.snapshot(member))));
+                    let snapshot = snapshot.clone();
+                    self.on_applied(noted.time, member, &owner, &snapshot);
+                }
+                Happening::Sent { from, to, lane, bytes } => self.on_sent(from, to, lane, &bytes),
+                Happening::Synced { member, own, roster } => self.ledger.synced_by(member, own, roster),
+                Happening::Answered { member, ticket, answer } => self.on_answer(member, ticket, &answer),
+                Happening::Alarmed { member, alarm } => {
+                    self.counts.alarms += 1;
+                    self.check_all(|checker, scene| checker.on_alarm(scene, member, &alarm));
+                }
+                Happening::Started { member } => {
+                    read = None;
+                    self.on_started(member);
+                }
+                Happening::Stopped { member, .. } => {
+                    read = None;
+                    self.ledger.stopped(member);
+                    self.open.retain(|_, of| *of != member);
+                }
+                Happening::Linked { .. } => {}
+            }
+        }
+    }
+
+    fn on_applied(&mut self, now: Time, member: usize, owner: &MemberId, snapshot: &SharedSnapshot) {
+        let Some(number) = self.ledger.owner(&self.world, owner) else { return };
+        let state = snapshot.state_of(owner);
+        let state = state.filter(|state| state.record().is_some_and(|record| record.head.is_some()));
+        match self.ledger.applied(now, member, number, state) {
+            Ok(applied) => {
+                if applied.now > applied.before && self.ledger.writer(number) != member {
+                    self.deliveries.add(now.0 - applied.made_at.0);
+                }
+                self.check_all(|checker, scene| checker.on_applied(scene, &applied));
+            }
+            Err(what) => self.check_all(|checker, scene| checker.on_unknown(scene, member, &what)),
+        }
+    }
+
+    fn on_sent(&mut self, from: usize, to: usize, lane: Lane, bytes: &[u8]) {
+        self.counts.messages += 1;
+        self.counts.bytes += bytes.len() as u64;
+        let heads = match Message::decode(bytes) {
+            Ok(message) => {
+                if matches!(message, Message::Push(_) | Message::Delta(_) | Message::Ranges(..)) {
+                    self.counts.data_messages += 1;
+                    self.counts.data_bytes += bytes.len() as u64;
+                }
+                heads_in(&message)
+            }
+            Err(error) => return self.fail("bounds", format!("m{from} sends what nobody can read: {error}")),
+        };
+        let sent = Sent { from, to, lane, bytes, heads: &heads };
+        self.check_all(|checker, scene| checker.on_sent(scene, &sent));
+    }
+
+    fn on_answer(&mut self, member: usize, ticket: Ticket, answer: &Answer) {
+        self.open.remove(&ticket);
+        match answer {
+            Answer::Committed(committed) => {
+                self.counts.commits += u64::from(committed.changed > 0);
+                self.ledger.acknowledged(member, ticket);
+                if let Some(leaver) = self.revoking.remove(&ticket) {
+                    self.on_revoked(leaver);
+                }
+            }
+            Answer::Refused(_) => self.ledger.refused(member, ticket),
+        }
+        self.check_all(|checker, scene| checker.on_answer(scene, member, ticket, answer));
+    }
+
+    /// How the shard of a revoked member ends is said by the roster.
+    fn on_revoked(&mut self, leaver: usize) {
+        let id = self.world.id(leaver);
+        let grants = self.world.status(0).members;
+        let state = grants.into_iter().find(|(member, _)| *member == id).map(|(_, grant)| grant.state);
+        let ending = match state {
+            Some(GrantState::Keep { timestamp, root }) => {
+                Ending::Keep(self.ledger.find(leaver, &(timestamp, root)).unwrap_or(0))
+            }
+            Some(GrantState::Drop) => Ending::Drop,
+            Some(GrantState::Active) | None => return,
+        };
+        self.ledger.end(leaver, ending);
+    }
+
+    fn on_started(&mut self, member: usize) {
+        let snapshot = self.world.snapshot(member);
+        let unknown = self.ledger.started(&self.world, member, &snapshot);
+        for what in unknown {
+            self.check_all(|checker, scene| checker.on_unknown(scene, member, &what));
+        }
+        self.check_all(|checker, scene| checker.on_started(scene, member));
+    }
+
+    /// Shows something to all checkers; the first that finds it wrong ends the simulation.
+    pub(super) fn check_all(&mut self, mut check: impl FnMut(&mut dyn Checker, &Scene<'_>) -> Checked) {
+        if self.failure.is_some() {
+            return;
+        }
+        let scene = Scene {
+            world: &self.world,
+            ledger: &self.ledger,
+            scenario: self.scenario,
+            liars: &self.plan.liars,
+        };
+        let mut found = None;
+        for checker in &mut self.checkers {
+            if let Err(Violation(what)) = check(&mut **checker, &scene) {
+                found = Some((checker.name(), what));
+                break;
+            }
+        }
+        if let Some((name, what)) = found {
+            self.fail(name, what);
+        }
+    }
+
+    /// Keeps what happened for the words of a failure, and tells whoever wants all of it.
+    fn keep(&mut self, noted: &Noted) {
+        if self.observer.wants_events() {
+            let event = Event::Noted(noted.clone());
+            self.observer.on_event(noted.time, &event.text());
+        }
+        if !matches!(noted.what, Happening::Synced { .. }) {
+            self.push_event(Event::Noted(noted.clone()));
+        }
+    }
+
+    pub(super) fn note_done(&mut self, what: String) {
+        let time = self.world.time();
+        self.observer.on_event(time, &what);
+        self.push_event(Event::Done(time, what));
+    }
+
+    fn push_event(&mut self, event: Event) {
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+impl Event {
+    /// One line.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Done(time, what) => format!("{:>12} {what}", time.0),
+            Self::Noted(noted) => format!("{:>12} {}", noted.time.0, words(&noted.what)),
+        }
+    }
+}
+
+fn words(happening: &Happening) -> String {
+    match happening {
+        Happening::Applied { member, owner, timestamp } => {
+            format!("m{member} shows {} at {timestamp}", owner.short())
+        }
+        Happening::Sent { from, to, bytes, .. } => {
+            let name = Message::decode(bytes).map_or("nonsense", |message| kind(&message));
+            format!("m{from} -> m{to} {name} {} B", bytes.len())
+        }
+        Happening::Synced { member, own, .. } => format!("m{member} synced up to {own}"),
+        Happening::Answered { member, ticket, answer } => {
+            format!("m{member} answers {}: {answer:?}", ticket.0)
+        }
+        Happening::Alarmed { member, alarm } => format!("m{member} alarm {alarm:?}"),
+        Happening::Started { member } => format!("m{member} started"),
+        Happening::Stopped { member, error: None } => format!("m{member} stopped"),
+        Happening::Stopped { member, error: Some(error) } => format!("m{member} stopped: {error}"),
+        Happening::Linked { a, b, up: true } => format!("link m{a} m{b} up"),
+        Happening::Linked { a, b, up: false } => format!("link m{a} m{b} down"),
+    }
+}
+
+fn kind(message: &Message<'_>) -> &'static str {
+    match message {
+        Message::Hello(_) => "hello",
+        Message::Welcome => "welcome",
+        Message::Refuse(_) => "refuse",
+        Message::Push(_) => "push",
+        Message::Announce(_) => "announce",
+        Message::Round(_) => "round",
+        Message::AskHeads(_) => "ask heads",
+        Message::Heads(_) => "heads",
+        Message::Pull(_) => "pull",
+        Message::Delta(_) => "delta",
+        Message::Gap(_) => "gap",
+        Message::Nothing(_) => "nothing",
+        Message::AskNodes(_) => "ask nodes",
+        Message::Nodes(..) => "nodes",
+        Message::AskRanges(_) => "ask ranges",
+        Message::Ranges(..) => "ranges",
+        Message::Moved(..) => "moved",
+    }
+}
+
+fn heads_in(message: &Message<'_>) -> Vec<Head> {
+    match message {
+        Message::Hello(hello) => hello.yours.iter().chain(&hello.roster).copied().collect(),
+        Message::Push(delta) | Message::Delta(delta) => vec![delta.head],
+        Message::Announce(heads) => heads.clone(),
+        Message::Gap(head) => vec![*head],
+        Message::Moved(_, head) => head.iter().copied().collect(),
+        Message::Heads(answers) => answers.iter().flat_map(heads_of).collect(),
+        Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Vec::new(),
+        Message::Pull(_) | Message::Nothing(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
+        Message::AskRanges(_) | Message::Ranges(..) => Vec::new(),
+    }
+}
+
+fn heads_of(answer: &HeadAnswer) -> Vec<Head> {
+    match answer {
+        HeadAnswer::Empty => Vec::new(),
+        HeadAnswer::Leaf(head) => vec![*head],
+        HeadAnswer::Node { children, .. } => {
+            let leaf = |(_, child): &(u8, HeadChild)| match child {
+                HeadChild::Leaf(head) => Some(*head),
+                HeadChild::Same | HeadChild::Node(_) => None,
+            };
+            children.iter().filter_map(leaf).collect()
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The limits of scenarios.
+
+use super::{Latency, Scenario, shipped::names};
+use datafan_core::limits::{MEMBERS_MAX, PUSH_BYTES_MAX, VALUE_BYTES_MAX};
+
+/// Why a scenario cannot be simulated.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// The text is no TOML, has an unknown field, or a value of another type.
+    #[error("{what}")]
+    Format {
+        /// What the parser said.
+        what: String,
+    },
+    /// No scenario of that name is shipped, and it names no file.
+    #[error("there is no scenario {name:?}: take one of {}, or a file that ends in .toml", names())]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// A file cannot be read.
+    #[error("{name}: {what}")]
+    File {
+        /// Which.
+        name: String,
+        /// What the system said.
+        what: String,
+    },
+    /// Less than a limit.
+    #[error("{field} is {found}, least {least}: {remedy}")]
+    Least {
+        /// Which field.
+        field: &'static str,
+        /// What it says.
+        found: u64,
+        /// What it may say.
+        least: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// More than a limit.
+    #[error("{field} is {found}, limit {most}: {remedy}")]
+    Most {
+        /// Which field.
+        field: &'static str,
+        /// What it says.
+        found: u64,
+        /// What it may say.
+        most: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Two fields contradict each other.
+    #[error("{field} {what}")]
+    Contradiction {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+}
+
+/// A field, what it says, its least and its most, and what to do beyond.
+type Bound = (&'static str, u64, u64, u64, &'static str);
+
+const DAY: u64 = 86_400;
+
+impl Scenario {
+    /// Checks every limit.
+    ///
+    /// # Errors
+    /// Names the first field that breaks one, the limit, and what to do.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        let Self { workload, faults, engine, .. } = self;
+        let few = "say how many there are";
+        let bounds: Vec<Bound> = vec![
+            ("members", self.members as u64, 2, MEMBERS_MAX as u64, few),
+            ("start_ms", self.start_ms, 0, DAY * 1_000, "start them within a day"),
+            ("seconds", self.seconds, 0, DAY, "simulate a day at most, with several seeds for more"),
+            ("bound_seconds", self.bound_seconds, 1, DAY, "give it a time to become equal"),
+            ("idle_rounds", self.idle_rounds, 0, 100_000, "watch it for a shorter time"),
+            ("engine.round_ms", engine.round_ms, 10, 3_600_000, "take 10 ms to an hour"),
+            ("engine.handling_micros", engine.handling_micros, 0, 1_000_000, "take at most a second"),
+            ("engine.sync_micros", engine.sync_micros, 0, 10_000_000, "take at most ten seconds"),
+            ("workload.initial_items", workload.initial_items, 0, 4_096, "one commit takes no more"),
+            ("workload.initial_ms", workload.initial_ms, 0, DAY * 1_000, "write them within a day"),
+            (
+                "workload.updates_per_minute",
+                workload.updates_per_minute,
+                0,
+                60_000_000,
+                "take at most a million per second",
+            ),
+            ("workload.keys", workload.keys, 1, 1_000_000, "take at least one key name"),
+            ("workload.writes", workload.writes[0], 1, workload.writes[1], "the least comes first"),
+            ("workload.writes", workload.writes[1], 1, 4_096, "one commit takes no more"),
+            ("workload.value_bytes", workload.value_bytes[0], 16, workload.value_bytes[1], VALUES),
+            ("workload.value_bytes", workload.value_bytes[1], 16, VALUE_BYTES_MAX as u64, VALUES),
+            ("workload.deletes_per_mille", u64::from(workload.deletes_per_mille), 0, 1_000, PER_MILLE),
+            ("workload.large_per_mille", u64::from(workload.large_per_mille), 0, 1_000, PER_MILLE),
+            ("workload.expiring_per_mille", u64::from(workload.expiring_per_mille), 0, 1_000, PER_MILLE),
+            ("faults.loss_per_mille", u64::from(faults.loss_per_mille), 0, 500, "leave half of them"),
+            ("faults.twice_per_mille", u64::from(faults.twice_per_mille), 0, 500, PER_MILLE),
+            ("faults.late_per_mille", u64::from(faults.late_per_mille), 0, 500, PER_MILLE),
+            ("faults.lies_per_mille", u64::from(faults.lies_per_mille), 0, 1_000, PER_MILLE),
+            ("faults.late_ms", faults.late_ms, 0, 600_000, "take at most ten minutes"),
+            ("faults.down_ms", faults.down_ms[0], 0, faults.down_ms[1], "the least comes first"),
+            ("faults.cut_ms", faults.cut_ms[0], 0, faults.cut_ms[1], "the least comes first"),
+            ("faults.clock_jump_seconds", faults.clock_jump_seconds, 0, 3_000, CLOCKS),
+        ];
+        bounds.into_iter().try_for_each(within)?;
+        self.check_counts()?;
+        self.check_latency()?;
+        self.check_rates()?;
+        self.topology.check(self.members)
+    }
+
+    fn check_counts(&self) -> Result<(), ScenarioError> {
+        let faults = &self.faults;
+        let happenings = [
+            ("faults.crashes", faults.crashes),
+            ("faults.stops", faults.stops),
+            ("faults.cuts", faults.cuts),
+            ("faults.one_way_cuts", faults.one_way_cuts),
+            ("faults.partitions", faults.partitions),
+            ("faults.flaps", faults.flaps),
+            ("faults.disk_failures", faults.disk_failures),
+            ("faults.disks_full", faults.disks_full),
+            ("faults.slow_disks", faults.slow_disks),
+            ("faults.clock_jumps", faults.clock_jumps),
+        ];
+        for (field, n) in happenings {
+            within((field, n, 0, 1_000_000, "take a longer time or several seeds for more"))?;
+        }
+        // Member 0 holds the authority's key and stays what it is.
+        let others = self.members as u64 - 1;
+        let parts = [
+            ("faults.drifting_clocks", faults.drifting_clocks),
+            ("faults.restores", faults.restores),
+            ("faults.joins", faults.joins),
+            ("faults.leaves", faults.leaves),
+            ("faults.liars", faults.liars),
+        ];
+        for (field, n) in parts {
+            within((field, n, 0, others, "there are no more members beside the first"))?;
+        }
+        let special = faults.restores + faults.joins + faults.leaves + faults.liars;
+        within((
+            "faults: restores, joins, leaves and liars",
+            special,
+            0,
+            others,
+            "these are different members",
+        ))
+    }
+
+    fn check_latency(&self) -> Result<(), ScenarioError> {
+        let minute = 60_000_000;
+        let (field, remedy) = ("network.latency", "take at most a minute");
+        match &self.network.latency {
+            Latency::Lan => Ok(()),
+            Latency::Wan { regions } => within((
+                "network.latency.regions",
+                regions.len() as u64,
+                1,
+                1_000,
+                "name at least one region",
+            )),
+            Latency::Constant { micros } => within((field, *micros, 1, minute, remedy)),
+            Latency::Uniform { least_micros, most_micros } => {
+                within((field, *least_micros, 1, *most_micros, "the least comes first"))?;
+                within((field, *most_micros, 1, minute, remedy))
+            }
+            Latency::LongTail { micros, tail_per_mille } => {
+                within((field, *micros, 1, minute / 1_000, remedy))?;
+                within(("network.latency.tail_per_mille", u64::from(*tail_per_mille), 0, 1_000, PER_MILLE))
+            }
+        }
+    }
+
+    fn check_rates(&self) -> Result<(), ScenarioError> {
+        let (rate, least) = (self.network.bytes_per_second, 1_000);
+        if rate > 0 {
+            within(("network.bytes_per_second", rate, least, u64::MAX, "take 0 for a link without bound"))?;
+        }
+        if self.workload.large_per_mille > 0 {
+            // A large value is up to twice what is pushed.
+            const { assert!(2 * PUSH_BYTES_MAX < VALUE_BYTES_MAX) };
+        }
+        Ok(())
+    }
+}
+
+fn within((field, found, least, most, remedy): Bound) -> Result<(), ScenarioError> {
+    if found < least {
+        return Err(ScenarioError::Least { field, found, least, remedy });
+    }
+    if found > most {
+        return Err(ScenarioError::Most { field, found, most, remedy });
+    }
+    Ok(())
+}
+
+const PER_MILLE: &str = "it counts in a thousand";
+const VALUES: &str = "a value begins with 16 bytes that name its commit";
+const CLOCKS: &str = "a clock further off stops its member from writing, which is a story of its own";

@@ -1,0 +1,239 @@
+//! Scenarios: what a simulated mesh is like, what its members write, and what goes wrong, as plain data.
+//!
+//! A scenario is a TOML file; every field has a default, so a short file says only what matters:
+//!
+//! ```
+//! use datafan_sim::scenario::Scenario;
+//!
+//! let scenario = Scenario::parse("members = 20\ntopology = 'ring'\nfaults.crashes = 10")?;
+//! assert_eq!((scenario.members, scenario.faults.crashes), (20, 10));
+//! let error = Scenario::parse("members = 0").unwrap_err().to_string();
+//! assert_eq!(error, "members is 0, least 2: say how many there are");
+//! # Ok::<(), datafan_sim::scenario::ScenarioError>(())
+//! ```
+
+mod check;
+mod network;
+mod shipped;
+
+pub use check::ScenarioError;
+pub use network::{Latency, Network, Region};
+pub use shipped::{SHIPPED, shipped};
+
+use crate::topology::Topology;
+use serde::Deserialize;
+
+/// Everything that a simulation follows from, besides its seed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// What it is called in results.
+    pub name: String,
+    /// What it is about, for people.
+    pub about: String,
+    /// Members of the mesh, those included that join later; 2 to 65,536; default 10.
+    pub members: usize,
+    /// Who is linked to whom: `line`, `ring`, `grid`, `tree`, `random:K`, `full` or a file; default `random:3`.
+    pub topology: Topology,
+    /// Over how long the members start, one after another, in milliseconds; default 0: all at once.
+    pub start_ms: u64,
+    /// How long members write and faults happen, in seconds; 0 to 86,400; default 60.
+    pub seconds: u64,
+    /// How long it may take from the end of the faults until all are equal, in seconds; default 120.
+    pub bound_seconds: u64,
+    /// How many rounds the equal mesh is then watched at rest; default 20.
+    pub idle_rounds: u64,
+    /// The links.
+    pub network: Network,
+    /// The members and their engines.
+    pub engine: Engine,
+    /// What is written.
+    pub workload: Workload,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+/// The members' engines and machines.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// Mean time between rounds, in milliseconds; each member's own is up to 40 % off; default 1,000.
+    pub round_ms: u64,
+    /// Graves that are kept per shard; default 65,536.
+    pub graves_max: u64,
+    /// How long one call of the engine takes, in microseconds: what comes meanwhile is handled together; default 200.
+    pub handling_micros: u64,
+    /// How long a sync takes, in microseconds; default 0.
+    pub sync_micros: u64,
+}
+
+/// What members write.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workload {
+    /// Items that each member writes at the beginning, in one commit; default 1.
+    pub initial_items: u64,
+    /// Over how long the members write these, one after another, in milliseconds; default 1,000.
+    pub initial_ms: u64,
+    /// Commits per minute in the whole mesh while faults happen; default 300.
+    pub updates_per_minute: u64,
+    /// Key names per member; default 8.
+    pub keys: u64,
+    /// Writes in a commit, least and most; default 1 and 3.
+    pub writes: [u64; 2],
+    /// Bytes of a value, least and most; default 16 and 100.
+    pub value_bytes: [u64; 2],
+    /// Of a thousand writes so many delete; default 200.
+    pub deletes_per_mille: u32,
+    /// Of a thousand puts so many have a value that is too large to be pushed; default 0.
+    pub large_per_mille: u32,
+    /// Of a thousand puts so many expire within ten seconds; default 0.
+    pub expiring_per_mille: u32,
+}
+
+/// What goes wrong, and how often: each thing happens to members and links drawn by lot, at moments drawn by lot.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// Members that crash and start again.
+    pub crashes: u64,
+    /// Members that stop cleanly and start again.
+    pub stops: u64,
+    /// For how long members are down, least and most, in milliseconds; `[0, 0]` stands for 100 and 5,000.
+    pub down_ms: [u64; 2],
+    /// Links that are cut, both sides noticing.
+    pub cuts: u64,
+    /// Links that lose everything in one direction, nobody noticing.
+    pub one_way_cuts: u64,
+    /// Times that the mesh falls into two to four groups.
+    pub partitions: u64,
+    /// For how long cuts and partitions last, least and most, in milliseconds; `[0, 0]` stands for 500 and 10,000.
+    pub cut_ms: [u64; 2],
+    /// Links that break once and come back after a second.
+    pub flaps: u64,
+    /// Of a thousand messages so many are lost.
+    pub loss_per_mille: u32,
+    /// Of a thousand messages so many arrive twice.
+    pub twice_per_mille: u32,
+    /// Of a thousand messages so many arrive late, behind later ones.
+    pub late_per_mille: u32,
+    /// How late, at most, in milliseconds; 0 stands for 500.
+    pub late_ms: u64,
+    /// Disks that fail at some write, which stops the member until it is started on a healed disk.
+    pub disk_failures: u64,
+    /// The same with a full disk.
+    pub disks_full: u64,
+    /// Disks whose syncs take 5 to 200 ms for a while.
+    pub slow_disks: u64,
+    /// Wall clocks that are set wrong for a while.
+    pub clock_jumps: u64,
+    /// By how much at most, in seconds; 0 stands for 1,200.
+    pub clock_jump_seconds: u64,
+    /// Members whose wall clocks drift by up to 500 millionths.
+    pub drifting_clocks: u64,
+    /// Members restored from an older copy of their disk.
+    pub restores: u64,
+    /// Members that are admitted only while faults happen.
+    pub joins: u64,
+    /// Members that are revoked, with *keep* and *drop* in turns.
+    pub leaves: u64,
+    /// Members whose messages are altered on the way out: lying relays.
+    pub liars: u64,
+    /// Of a thousand messages of a liar so many are lies.
+    pub lies_per_mille: u32,
+    /// Whether liars go on lying when all other faults are over: the members that do not lie must still become equal.
+    pub liars_go_on: bool,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            name: "unnamed".into(),
+            about: String::new(),
+            members: 10,
+            topology: Topology::Random(3),
+            start_ms: 0,
+            seconds: 60,
+            bound_seconds: 120,
+            idle_rounds: 20,
+            network: Network::default(),
+            engine: Engine::default(),
+            workload: Workload::default(),
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let graves_max = datafan_core::limits::GRAVES_MAX;
+        Self { round_ms: 1_000, graves_max, handling_micros: 200, sync_micros: 0 }
+    }
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self {
+            initial_items: 1,
+            initial_ms: 1_000,
+            updates_per_minute: 300,
+            keys: 8,
+            writes: [1, 3],
+            value_bytes: [16, 100],
+            deletes_per_mille: 200,
+            large_per_mille: 0,
+            expiring_per_mille: 0,
+        }
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario and checks all of its limits.
+    ///
+    /// # Errors
+    /// Names the field, its limit and what to do.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self =
+            toml::from_str(text).map_err(|error| ScenarioError::Format { what: error.to_string() })?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// The scenario of a name that is shipped, or in a file.
+    ///
+    /// # Errors
+    /// If there is none, it cannot be read, or breaks a limit.
+    pub fn load(name: &str) -> Result<Self, ScenarioError> {
+        if let Some(text) = shipped(name) {
+            return Self::parse(text);
+        }
+        if !name.ends_with(".toml") {
+            return Err(ScenarioError::Unknown { name: name.into() });
+        }
+        let read = std::fs::read_to_string(name);
+        let text =
+            read.map_err(|error| ScenarioError::File { name: name.into(), what: error.to_string() })?;
+        let mut scenario = Self::parse(&text)?;
+        if scenario.name == Self::default().name {
+            scenario.name = name.into();
+        }
+        Ok(scenario)
+    }
+}
+
+impl Faults {
+    /// For how long members are down, in microseconds.
+    pub fn down_micros(&self) -> [u64; 2] {
+        or(self.down_ms, [100, 5_000])
+    }
+
+    /// For how long links are cut, in microseconds.
+    pub fn cut_micros(&self) -> [u64; 2] {
+        or(self.cut_ms, [500, 10_000])
+    }
+}
+
+fn or(said: [u64; 2], unsaid: [u64; 2]) -> [u64; 2] {
+    let [least, most] = if said == [0, 0] { unsaid } else { said };
+    [least * 1_000, most * 1_000]
+}

@@ -1,0 +1,130 @@
+//! What links are like.
+
+use crate::world::Terms;
+use serde::Deserialize;
+
+/// The links of a mesh.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// How long messages are on their way; default `lan`.
+    pub latency: Latency,
+    /// Bytes per second of each lane of a link; default 0: without bound.
+    pub bytes_per_second: u64,
+    /// Bytes that wait in a lane before it takes no more; 0 stands for two of the largest messages.
+    pub queue_bytes: u64,
+}
+
+/// How long messages are on their way.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]
+pub enum Latency {
+    /// 100 to 400 microseconds.
+    #[default]
+    Lan,
+    /// Members spread over regions, in turns; between two regions half their round trip and up to a tenth more.
+    Wan {
+        /// Which regions; all of them by default.
+        #[serde(default = "Region::all")]
+        regions: Vec<Region>,
+    },
+    /// Always the same.
+    Constant {
+        /// One way, in microseconds.
+        micros: u64,
+    },
+    /// All between two bounds are as likely.
+    Uniform {
+        /// One way, in microseconds.
+        least_micros: u64,
+        /// One way, in microseconds.
+        most_micros: u64,
+    },
+    /// Mostly short, now and then ten or a hundred times as long.
+    LongTail {
+        /// One way, in microseconds, of most messages; up to half of it is added.
+        micros: u64,
+        /// Of a thousand messages so many take at least ten times as long.
+        tail_per_mille: u32,
+    },
+}
+
+/// Where members may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Region {
+    /// North Virginia.
+    UsEast,
+    /// California.
+    UsWest,
+    /// Sao Paulo.
+    SaEast,
+    /// Ireland.
+    EuWest,
+    /// Frankfurt.
+    EuCentral,
+    /// Mumbai.
+    ApSouth,
+    /// Singapore.
+    ApSoutheast,
+    /// Tokyo.
+    ApNortheast,
+}
+
+/// Round trips between regions in milliseconds, as public clouds show them, in the order of [`Region`].
+const ROUND_TRIP_MS: [[u64; 8]; 8] = [
+    [1, 62, 115, 68, 92, 190, 215, 150],
+    [62, 1, 172, 128, 147, 222, 165, 100],
+    [115, 172, 1, 178, 204, 302, 325, 258],
+    [68, 128, 178, 1, 25, 122, 175, 205],
+    [92, 147, 204, 25, 1, 112, 158, 226],
+    [190, 222, 302, 122, 112, 1, 56, 125],
+    [215, 165, 325, 175, 158, 56, 1, 70],
+    [150, 100, 258, 205, 226, 125, 70, 1],
+];
+
+impl Region {
+    /// All regions.
+    pub fn all() -> Vec<Self> {
+        use Region::{ApNortheast, ApSouth, ApSoutheast, EuCentral, EuWest, SaEast, UsEast, UsWest};
+        vec![UsEast, UsWest, SaEast, EuWest, EuCentral, ApSouth, ApSoutheast, ApNortheast]
+    }
+}
+
+impl Network {
+    /// What the link of two members is like; computed, not kept.
+    pub fn terms(&self, a: usize, b: usize) -> Terms {
+        let mut terms =
+            Terms { rate: (self.bytes_per_second > 0).then_some(self.bytes_per_second), ..Terms::default() };
+        if self.queue_bytes > 0 {
+            terms.queue_bytes = self.queue_bytes as usize;
+        }
+        (terms.latency_micros, terms.jitter_micros) = match &self.latency {
+            Latency::Lan => (100, 300),
+            Latency::Wan { regions } => {
+                let of = |member: usize| regions[member % regions.len()] as usize;
+                let one_way = ROUND_TRIP_MS[of(a)][of(b)] * 500;
+                (one_way, one_way / 10)
+            }
+            Latency::Constant { micros } => (*micros, 0),
+            Latency::Uniform { least_micros, most_micros } => (*least_micros, most_micros - least_micros),
+            Latency::LongTail { micros, tail_per_mille } => {
+                (terms.tail_ppm, terms.tail_micros) = (tail_per_mille * 1_000, micros * 10);
+                (*micros, micros / 2)
+            }
+        };
+        terms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_are_the_same_both_ways() {
+        for (a, row) in ROUND_TRIP_MS.iter().enumerate() {
+            assert!(row.iter().enumerate().all(|(b, ms)| *ms == ROUND_TRIP_MS[b][a]), "row {a}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Who is linked to whom, by a name as short as a command line needs.
+
+use crate::{
+    scenario::ScenarioError,
+    world::{circle, full, line},
+};
+use datafan_core::limits::LINKS_MAX;
+use datafan_testkit::rng::Rng;
+use serde::Deserialize;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    str::FromStr,
+};
+
+/// A topology; its text is what a scenario and a command line say.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Topology {
+    /// `line`: each member linked to the one before.
+    Line,
+    /// `ring`: a closed line.
+    Ring,
+    /// `grid`: rows of a square, each member linked to its left and upper neighbour.
+    Grid,
+    /// `tree`: each member has up to two below it.
+    Tree,
+    /// `random:K`: each member linked to K random earlier ones.
+    Random(usize),
+    /// `full`: everybody linked to everybody.
+    Full,
+    /// A file ending in `.toml` with `links = [[0, 1], [1, 2]]`.
+    File(String),
+}
+
+/// What is in a topology's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Links {
+    links: Vec<(usize, usize)>,
+}
+
+/// Most links of one member in a topology: some stay free.
+const DEGREE_MAX: usize = LINKS_MAX - 4;
+
+impl Topology {
+    /// Checks that a mesh of `members` fits.
+    ///
+    /// # Errors
+    /// If a member would have too many links, or a file has wrong ones.
+    pub fn check(&self, members: usize) -> Result<(), ScenarioError> {
+        let wrong = |what: String| Err(ScenarioError::Contradiction { field: "topology", what });
+        match self {
+            Self::Random(0) => wrong("random:0 links nobody: take at least random:1".into()),
+            // The first members get most links; those that are full are passed over.
+            Self::Random(k) if *k > DEGREE_MAX / 4 => {
+                wrong(format!("random:{k} has too many links, limit random:{}: take fewer", DEGREE_MAX / 4))
+            }
+            Self::Full if members > DEGREE_MAX + 1 => wrong(format!(
+                "full has {} links per member, limit {DEGREE_MAX}: take fewer members or random:K",
+                members - 1
+            )),
+            Self::File(name) => {
+                check_links(&read(name)?, members).or_else(|what| wrong(format!("{name}: {what}")))
+            }
+            Self::Line | Self::Ring | Self::Grid | Self::Tree | Self::Random(_) | Self::Full => Ok(()),
+        }
+    }
+
+    /// The links: (dialler, dialled), each pair once. The topology was checked.
+    ///
+    /// # Errors
+    /// If its file cannot be read any more.
+    pub fn links(&self, members: usize, rng: &mut Rng) -> Result<Vec<(usize, usize)>, ScenarioError> {
+        Ok(match self {
+            Self::Line => line(members),
+            Self::Ring if members > 2 => circle(members),
+            Self::Ring => line(members),
+            Self::Grid => grid(members),
+            Self::Tree => (1..members).map(|i| (i, (i - 1) / 2)).collect(),
+            Self::Random(k) => random(members, *k, rng),
+            Self::Full => full(members),
+            Self::File(name) => read(name)?,
+        })
+    }
+}
+
+/// Longest and mean shortest path between two members in links, the mean in thousandths. In a large mesh from a few
+/// members to all others.
+pub fn hops(members: usize, links: &[(usize, usize)]) -> (u64, u64) {
+    let mut neighbours = vec![Vec::new(); members];
+    for (a, b) in links {
+        neighbours[*a].push(*b);
+        neighbours[*b].push(*a);
+    }
+    let (mut most, mut sum, mut n) = (0, 0, 0);
+    for from in (0..members).step_by(members.div_ceil(STARTS_MAX).max(1)) {
+        let mut distance = vec![u64::MAX; members];
+        distance[from] = 0;
+        let mut queue = VecDeque::from([from]);
+        while let Some(member) = queue.pop_front() {
+            for peer in &neighbours[member] {
+                if distance[*peer] == u64::MAX {
+                    distance[*peer] = distance[member] + 1;
+                    (most, sum, n) = (most.max(distance[*peer]), sum + distance[*peer], n + 1);
+                    queue.push_back(*peer);
+                }
+            }
+        }
+    }
+    (most, (sum * 1_000).checked_div(n).unwrap_or(0))
+}
+
+/// Members from which paths are measured.
+const STARTS_MAX: usize = 50;
+
+fn grid(members: usize) -> Vec<(usize, usize)> {
+    let width = members.isqrt().max(1);
+    let left = (0..members).filter(|i| i % width > 0).map(|i| (i, i - 1));
+    let up = (width..members).map(|i| (i, i - width));
+    left.chain(up).collect()
+}
+
+fn random(members: usize, k: usize, rng: &mut Rng) -> Vec<(usize, usize)> {
+    let mut links = Vec::new();
+    let mut degrees = vec![0; members];
+    for i in 1..members {
+        let mut peers = BTreeSet::new();
+        let mut tries = 0;
+        while peers.len() < k.min(i) && tries < 1_000 {
+            let peer = rng.index(i);
+            tries += 1;
+            if degrees[peer] < DEGREE_MAX {
+                peers.insert(peer);
+            }
+        }
+        for peer in peers {
+            (degrees[i], degrees[peer]) = (degrees[i] + 1, degrees[peer] + 1);
+            links.push((i, peer));
+        }
+    }
+    links
+}
+
+fn read(name: &str) -> Result<Vec<(usize, usize)>, ScenarioError> {
+    let wrong = |what: String| ScenarioError::File { name: name.into(), what };
+    let text = std::fs::read_to_string(name).map_err(|error| wrong(error.to_string()))?;
+    let links: Links = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    Ok(links.links)
+}
+
+fn check_links(links: &[(usize, usize)], members: usize) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    let mut degrees = vec![0; members];
+    for (a, b) in links.iter().copied() {
+        if a >= members || b >= members {
+            return Err(format!("link [{a}, {b}] names a member beyond {}: raise members", members - 1));
+        }
+        if a == b {
+            return Err(format!("link [{a}, {b}] leads to itself: drop it"));
+        }
+        if !seen.insert((a.min(b), a.max(b))) {
+            return Err(format!("link [{a}, {b}] is there twice: drop one"));
+        }
+        (degrees[a], degrees[b]) = (degrees[a] + 1, degrees[b] + 1);
+    }
+    match degrees.iter().position(|degree| *degree > DEGREE_MAX) {
+        Some(member) => Err(format!("member {member} has {} links, limit {DEGREE_MAX}", degrees[member])),
+        None => Ok(()),
+    }
+}
+
+impl FromStr for Topology {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "line" => Self::Line,
+            "ring" => Self::Ring,
+            "grid" => Self::Grid,
+            "tree" => Self::Tree,
+            "full" => Self::Full,
+            file if file.ends_with(".toml") => Self::File(file.into()),
+            _ => {
+                let k = text.strip_prefix("random:").and_then(|k| k.parse().ok());
+                let k = k.ok_or_else(|| {
+                    format!(
+                        "no topology {text:?}: take line, ring, grid, tree, random:K, full or a file.toml"
+                    )
+                })?;
+                Self::Random(k)
+            }
+        })
+    }
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line => f.write_str("line"),
+            Self::Ring => f.write_str("ring"),
+            Self::Grid => f.write_str("grid"),
+            Self::Tree => f.write_str("tree"),
+            Self::Full => f.write_str("full"),
+            Self::Random(k) => write!(f, "random:{k}"),
+            Self::File(name) => f.write_str(name),
+        }
+    }
+}
+
+impl TryFrom<String> for Topology {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topologies_link_everybody_once_and_nobody_too_often() {
+        for text in ["line", "ring", "grid", "tree", "random:1", "random:5", "full"] {
+            let topology: Topology = text.parse().unwrap();
+            assert_eq!(topology.to_string(), text);
+            topology.check(50).unwrap();
+            let links = topology.links(50, &mut Rng::new(1)).unwrap();
+            check_links(&links, 50).unwrap();
+            let mut reached = BTreeSet::from([0]);
+            for _ in 0..50 {
+                let more = links.iter().filter(|(a, b)| reached.contains(a) || reached.contains(b));
+                let more: Vec<usize> = more.flat_map(|(a, b)| [*a, *b]).collect();
+                reached.extend(more);
+            }
+            assert_eq!(reached.len(), 50, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_to_do() {
+        let error = Topology::Full.check(1_000).unwrap_err().to_string();
+        assert_eq!(error, "topology full has 999 links per member, limit 60: take fewer members or random:K");
+        assert!("circle".parse::<Topology>().unwrap_err().contains("take line, ring"));
+        assert!(check_links(&[(0, 1), (1, 0)], 2).unwrap_err().contains("twice"));
+    }
+}
