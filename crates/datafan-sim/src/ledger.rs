@@ -38,11 +38,11 @@ pub struct Made {
 pub struct Owned {
     made: Vec<Made>,
     by_order: BTreeMap<(Timestamp, Hash), Position>,
-    /// Heads up to this one are on the owner's disk, or on that of a predecessor.
-    synced: Position,
+    /// Heads up to this timestamp are on the owner's disk.
+    synced: Timestamp,
     /// The head at which all must end.
     target: Position,
-    /// Running members that are there.
+    /// Running members that count and are there.
     n_there: usize,
     /// What was asked for under each key, from the last acknowledged write on.
     asked: BTreeMap<Key, Vec<Asked>>,
@@ -74,8 +74,10 @@ pub struct Ledger {
     owned: Vec<Owned>,
     /// Per member and owner the head that is visible there; empty while the member does not run.
     positions: Vec<Vec<Position>>,
-    /// Members that run.
+    /// Members that run and count.
     n_running: usize,
+    /// Members of whom nothing is promised: what they hold, and who holds their shards, does not count.
+    excused: BTreeSet<usize>,
     /// Members that were restored from an older copy: they no longer write, and their own shard is not taken back.
     restored: BTreeSet<usize>,
     /// Owners that were revoked.
@@ -101,13 +103,14 @@ pub struct Applied<'a> {
 }
 
 impl Ledger {
-    /// Of a mesh of `n_members` that does not run yet.
-    pub fn new(n_members: usize) -> Self {
+    /// Of a mesh of `n_members` that does not run yet. Of `excused` members nothing is promised.
+    pub fn new(n_members: usize, excused: BTreeSet<usize>) -> Self {
         Self {
             n_members,
             owned: (0..=n_members).map(|_| Owned::default()).collect(),
             positions: vec![Vec::new(); n_members],
             n_running: 0,
+            excused,
             restored: BTreeSet::new(),
             endings: BTreeMap::new(),
             n_deliveries: 0,
@@ -159,9 +162,14 @@ impl Ledger {
         }
     }
 
-    /// The last head of an owner that is on its disk.
-    pub fn synced(&self, owner: Owner) -> Position {
+    /// Up to which timestamp an owner's heads are on its disk.
+    pub fn synced(&self, owner: Owner) -> Timestamp {
         self.owned[owner].synced
+    }
+
+    /// Whether a head is on its owner's disk. No head at all is.
+    pub fn is_synced(&self, owner: Owner, position: Position) -> bool {
+        self.made(owner, position).is_none_or(|made| made.head.timestamp <= self.synced(owner))
     }
 
     /// The head at which all must end.
@@ -204,11 +212,6 @@ impl Ledger {
         }
     }
 
-    /// Members that run.
-    pub fn n_running(&self) -> usize {
-        self.n_running
-    }
-
     /// Whether a member runs.
     pub fn runs(&self, member: usize) -> bool {
         !self.positions[member].is_empty()
@@ -249,35 +252,43 @@ impl Ledger {
         self.endings.get(&owner).copied()
     }
 
-    /// Pairs of running members and owners, and how many of them are where they must end.
+    /// Whether something is promised of a member.
+    pub fn counts(&self, member: usize) -> bool {
+        !self.excused.contains(&member)
+    }
+
+    /// Pairs of running members and owners that count, and how many of them are where they must end.
     pub fn pairs(&self) -> (u64, u64) {
-        let running = self.n_running as u64;
-        let there = self.owned.iter().map(|owned| owned.n_there as u64).sum();
-        (running * self.owned.len() as u64, there)
+        let owners = || self.owners().filter(|owner| self.counts(*owner));
+        let pairs: usize =
+            owners().map(|owner| self.n_running - usize::from(self.is_own_behind(owner))).sum();
+        let there: usize = owners().map(|owner| self.owned[owner].n_there).sum();
+        (pairs as u64, there as u64)
     }
 
     /// Whether every running member holds what it must end with. A restored member may lack the end of its own shard.
     pub fn is_converged(&self) -> bool {
-        self.owners().all(|owner| {
-            let owned = &self.owned[owner];
-            let own_behind = self.restored.contains(&owner)
-                && self.runs(owner)
-                && self.position(owner, owner) != owned.target;
-            owned.n_there + usize::from(own_behind) == self.n_running
-        })
+        let (pairs, there) = self.pairs();
+        pairs == there
+    }
+
+    /// Whether an owner that was restored from an older copy lacks the end of its own shard.
+    fn is_own_behind(&self, owner: Owner) -> bool {
+        self.restored.contains(&owner)
+            && self.runs(owner)
+            && self.position(owner, owner) != self.target(owner)
     }
 
     /// The first pair that is not where it must end: member, owner, the head there and the wanted one.
     pub fn first_behind(&self) -> Option<(usize, Owner, Position, Position)> {
-        let mut pairs = (0..self.n_members)
-            .filter(|member| self.runs(*member))
-            .flat_map(|member| self.owners().map(move |owner| (member, owner)));
-        let behind = |(member, owner): (usize, Owner)| {
+        let members = (0..self.n_members).filter(|member| self.runs(*member) && self.counts(*member));
+        let owners = || self.owners().filter(|owner| self.counts(*owner));
+        let mut pairs = members.flat_map(|member| owners().map(move |owner| (member, owner)));
+        pairs.find_map(|(member, owner)| {
             let (found, wanted) = (self.position(member, owner), self.target(owner));
             let excused = member == owner && self.restored.contains(&member);
             (found != wanted && !excused).then_some((member, owner, found, wanted))
-        };
-        pairs.find_map(behind)
+        })
     }
 
     /// Takes in a commit that became visible at a member, with the state that is visible there now.
@@ -302,7 +313,10 @@ impl Ledger {
                 None => return Err(format!("{head:?}")),
             },
         };
-        if own && position > 0 && self.ending(owner).is_none() && !self.was_restored(member) {
+        // Who was restored may go on from its older copy before it hears of its later heads: the greatest wins.
+        let greater = head.map(|head| head.order())
+            > self.made(owner, self.target(owner)).map(|made| made.head.order());
+        if own && position > 0 && self.ending(owner).is_none() && (greater || !self.was_restored(member)) {
             self.aim(owner, position);
         }
         self.move_to(member, owner, position);
@@ -315,25 +329,20 @@ impl Ledger {
 
     /// A member's disk has its own head, and the roster's, of these timestamps.
     pub fn synced_by(&mut self, member: usize, own: Timestamp, roster: Timestamp) {
-        self.synced_up_to(member, own);
-        if member == 0 {
-            self.synced_up_to(self.roster(), roster);
+        let written = [Some((member, own)), (member == 0).then_some((self.roster(), roster))];
+        for (owner, at) in written.into_iter().flatten() {
+            let synced = &mut self.owned[owner].synced;
+            *synced = at.max(*synced);
         }
-    }
-
-    fn synced_up_to(&mut self, owner: Owner, at: Timestamp) {
-        let owned = &mut self.owned[owner];
-        // What was made last is looked at first: mostly it is the one.
-        let last = owned.made.iter().rposition(|made| made.head.timestamp <= at);
-        owned.synced = owned.synced.max(last.map_or(0, |last| last as Position + 1));
     }
 
     /// A member runs, with what its disk has. What its owner never made is in the answer.
     pub fn started(&mut self, world: &Mesh, member: usize, snapshot: &SharedSnapshot) -> Vec<String> {
-        self.n_running += 1;
+        let counts = self.counts(member);
+        self.n_running += usize::from(counts);
         self.positions[member] = vec![0; self.n_members + 1];
         let mut unknown = Vec::new();
-        for owner in self.owners() {
+        for owner in self.owners().filter(|_| counts) {
             // Who holds nothing of an owner that all must hold nothing of is there already.
             self.owned[owner].n_there += usize::from(self.owned[owner].target == 0);
         }
@@ -362,6 +371,9 @@ impl Ledger {
         if positions.is_empty() {
             return;
         }
+        if !self.counts(member) {
+            return;
+        }
         self.n_running -= 1;
         for (owned, position) in self.owned.iter_mut().zip(positions) {
             owned.n_there -= usize::from(owned.target == position);
@@ -379,6 +391,9 @@ impl Ledger {
     fn move_to(&mut self, member: usize, owner: Owner, position: Position) {
         let Some(held) = self.positions[member].get_mut(owner) else { return };
         let before = std::mem::replace(held, position);
+        if !self.counts(member) {
+            return;
+        }
         let owned = &mut self.owned[owner];
         owned.n_there -= usize::from(before == owned.target);
         owned.n_there += usize::from(position == owned.target);
@@ -390,7 +405,8 @@ impl Ledger {
             return;
         }
         let fresh = target as usize == self.owned[owner].made.len() && target > 0;
-        let there = self.positions.iter().filter_map(|held| held.get(owner));
+        let counted = self.positions.iter().enumerate().filter(|(member, _)| self.counts(*member));
+        let there = counted.filter_map(|(_, held)| held.get(owner));
         // Nobody can be at a head that was made just now.
         let n_there = if fresh && self.owned[owner].target + 1 == target {
             0

@@ -121,6 +121,12 @@ pub fn memory() -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1_024)
 }
 
+/// How long this thread has computed so far, in microseconds, where the system says so.
+pub fn computed() -> Option<u64> {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(schedule.split(' ').next()?.parse::<u64>().ok()? / 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

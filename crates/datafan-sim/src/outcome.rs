@@ -22,6 +22,8 @@ pub struct Outcome {
     pub virtual_micros: u64,
     /// Of that, how long it took to simulate, in real microseconds.
     pub real_micros: u64,
+    /// How long its one thread computed, in microseconds, where the system says so.
+    pub computed_micros: Option<u64>,
     /// Mean time between rounds, in microseconds.
     pub round_micros: u64,
     /// What was written, carried and applied.
@@ -105,6 +107,16 @@ impl Outcome {
     pub fn redundancy_per_mille(&self) -> u64 {
         let extra = self.counts.data_messages.saturating_sub(self.counts.deliveries);
         (extra * 1_000).checked_div(self.counts.deliveries).unwrap_or(0)
+    }
+
+    /// How long one processor was busy, in microseconds; at least 1.
+    pub fn busy_micros(&self) -> u64 {
+        self.computed_micros.unwrap_or(self.real_micros).max(1)
+    }
+
+    /// Deliveries per second of one processor.
+    pub fn deliveries_per_second(&self) -> u64 {
+        (u128::from(self.counts.deliveries) * 1_000_000 / u128::from(self.busy_micros())) as u64
     }
 
     /// Virtual time in rounds.

@@ -87,12 +87,15 @@ impl Drawing<'_> {
         // A joiner is linked to earlier members only if it is late; the last ones are.
         let n_joiners = faults.joins as usize;
         self.plan.joiners = others.split_off(others.len() - n_joiners).into_iter().collect();
-        let mut take = |n: u64, rng: &mut Rng| -> Vec<usize> {
-            (0..n).map(|_| others.swap_remove(rng.index(others.len()))).collect()
+        // Whoever leaves, and whoever lies for ever, must not be the only way between others.
+        let mut gone = BTreeSet::new();
+        let leavers = self.take_spare(faults.leaves, &mut others, &mut gone);
+        let liars = match faults.liars_go_on {
+            true => self.take_spare(faults.liars, &mut others, &mut gone),
+            false => self.take(faults.liars, &mut others),
         };
-        self.plan.liars = take(faults.liars, self.rng).into_iter().collect();
-        let leavers = take(faults.leaves, self.rng);
-        let restored = take(faults.restores, self.rng);
+        self.plan.liars = liars.into_iter().collect();
+        let restored = self.take(faults.restores, &mut others);
         for joiner in self.plan.joiners.clone() {
             let at = self.moment();
             self.at(at, Action::Admit(joiner));
@@ -109,6 +112,28 @@ impl Drawing<'_> {
             let down = self.between(self.scenario.faults.down_micros());
             self.at(one.max(other) + down, Action::Start(member));
         }
+    }
+
+    fn take(&mut self, n: u64, others: &mut Vec<usize>) -> Vec<usize> {
+        (0..n).map(|_| others.swap_remove(self.rng.index(others.len()))).collect()
+    }
+
+    /// Takes members without whom, and without those that are `gone`, the rest still hangs together; fewer than `n` if
+    /// there are no more.
+    fn take_spare(&mut self, n: u64, others: &mut Vec<usize>, gone: &mut BTreeSet<usize>) -> Vec<usize> {
+        let mut taken = Vec::new();
+        let mut tries = 0;
+        while (taken.len() as u64) < n && !others.is_empty() && tries < 100 {
+            tries += 1;
+            let at = self.rng.index(others.len());
+            gone.insert(others[at]);
+            if is_connected(self.scenario.members, self.links, gone) {
+                taken.push(others.swap_remove(at));
+            } else {
+                gone.remove(&others[at]);
+            }
+        }
+        taken
     }
 
     fn members(&mut self) {
@@ -205,4 +230,24 @@ impl Drawing<'_> {
     fn link(&mut self) -> (usize, usize) {
         *self.rng.pick(self.links)
     }
+}
+
+/// Whether all members but those that are `gone` are linked through each other.
+fn is_connected(members: usize, links: &[(usize, usize)], gone: &BTreeSet<usize>) -> bool {
+    let mut neighbours = vec![Vec::new(); members];
+    for (a, b) in links.iter().filter(|(a, b)| !gone.contains(a) && !gone.contains(b)) {
+        neighbours[*a].push(*b);
+        neighbours[*b].push(*a);
+    }
+    let mut reached = vec![false; members];
+    reached[0] = true;
+    let mut waiting = vec![0];
+    while let Some(member) = waiting.pop() {
+        for peer in &neighbours[member] {
+            if !std::mem::replace(&mut reached[*peer], true) {
+                waiting.push(*peer);
+            }
+        }
+    }
+    (0..members).all(|member| reached[member] || gone.contains(&member))
 }

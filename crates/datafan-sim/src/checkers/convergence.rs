@@ -27,7 +27,8 @@ impl Checker for Convergence {
                 scene.world.report_of(member).unwrap_or_default(),
             )));
         }
-        let mut running = (0..scene.world.n_members()).filter(|member| scene.world.runs(*member));
+        let counts = |member: &usize| scene.world.runs(*member) && ledger.counts(*member);
+        let mut running = (0..scene.world.n_members()).filter(counts);
         let Some(first) = running.next() else { return Ok(()) };
         let model = scene.world.snapshot(first);
         running.try_for_each(|member| same(scene, (first, &model), member))
@@ -43,7 +44,7 @@ impl Checker for Convergence {
 
 fn same(scene: &Scene<'_>, (first, model): (usize, &SharedSnapshot), member: usize) -> Checked {
     let snapshot = scene.world.snapshot(member);
-    for owner in scene.ledger.owners() {
+    for owner in scene.ledger.owners().filter(|owner| scene.ledger.counts(*owner)) {
         let excused = [first, member].iter().any(|at| *at == owner && scene.ledger.was_restored(owner));
         if excused {
             continue;

@@ -17,7 +17,7 @@ impl Checker for DurableFirst {
         if ledger.writer(owner) == applied.member {
             return Ok(());
         }
-        must(applied.now <= ledger.synced(owner), || {
+        must(ledger.is_synced(owner, applied.now), || {
             format!("m{} shows a commit that {} has not on disk", applied.member, ledger.name(owner))
         })
     }
@@ -27,7 +27,7 @@ impl Checker for DurableFirst {
         for head in sent.heads {
             let Some(owner) = ledger.owner(scene.world, &head.owner) else { continue };
             let Some(position) = ledger.find(owner, &head.order()) else { continue };
-            must(position <= ledger.synced(owner), || {
+            must(ledger.is_synced(owner, position), || {
                 format!("m{} tells of a commit that {} has not on disk", sent.from, ledger.name(owner))
             })?;
         }
@@ -40,9 +40,8 @@ impl Checker for DurableFirst {
             return Ok(());
         }
         let ledger = scene.ledger;
-        let own = [member, ledger.roster()].into_iter().filter(|owner| ledger.writer(*owner) == member);
-        let mut synced = own.filter_map(|owner| ledger.made(owner, ledger.synced(owner)));
-        must(synced.any(|made| made.head.timestamp >= committed.timestamp), || {
+        let mut own = [member, ledger.roster()].into_iter().filter(|owner| ledger.writer(*owner) == member);
+        must(own.any(|owner| ledger.synced(owner) >= committed.timestamp), || {
             format!("m{member} acknowledges {}, which is not on its disk", committed.timestamp)
         })
     }

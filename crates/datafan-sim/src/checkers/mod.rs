@@ -99,7 +99,12 @@ pub trait Checker {
         Ok(())
     }
 
-    /// The mesh was watched at rest since `on_settled`.
+    /// All are equal, and what was on its way has arrived.
+    fn on_rest(&mut self, _: &Scene<'_>) -> Checked {
+        Ok(())
+    }
+
+    /// The mesh was watched at rest since `on_rest`.
     fn at_end(&mut self, _: &Scene<'_>) -> Checked {
         Ok(())
     }

@@ -31,6 +31,8 @@ pub fn json(outcome: &Outcome) -> Value {
         "trace_digest": hex(&outcome.trace_digest.0),
         "virtual_seconds": seconds(outcome.virtual_micros),
         "real_seconds": seconds(outcome.real_micros),
+        "busy_seconds": seconds(outcome.busy_micros()),
+        "deliveries_per_second": outcome.deliveries_per_second(),
         "rounds": outcome.rounds(),
         "bytes": counts.bytes,
         "messages": counts.messages,

@@ -23,15 +23,16 @@ pub fn text(outcome: &Outcome) -> String {
     let holds = if outcome.holds() { "equal, all checks hold" } else { "FAILED" };
     let Outcome { scenario, seed, members, topology, counts, converged, deliveries, .. } = outcome;
     line(&mut out, "result", &format!("{holds}: {scenario}, seed {seed}, {members} members, {topology}"));
-    let speed = outcome.virtual_micros as f64 / outcome.real_micros.max(1) as f64;
+    let speed = outcome.virtual_micros as f64 / outcome.busy_micros() as f64;
     line(
         &mut out,
         "time",
         &format!(
-            "{} virtual ({} rounds) in {} real: {speed:.1} times as fast as life",
+            "{} virtual ({} rounds) in {} real, {} of one processor: {speed:.1} times as fast as life",
             span(outcome.virtual_micros),
             outcome.rounds(),
-            span(outcome.real_micros)
+            span(outcome.real_micros),
+            span(outcome.busy_micros())
         ),
     );
     let faults = (outcome.faults.1.saturating_sub(outcome.faults.0), counts.actions);
@@ -54,15 +55,14 @@ pub fn text(outcome: &Outcome) -> String {
             span(deliveries.most())
         ),
     );
-    let rate = counts.deliveries as f64 / (outcome.real_micros.max(1) as f64 / 1e6);
     line(
         &mut out,
         "work",
         &format!(
-            "{} commits, {} deliveries ({} per real second), {} signatures checked",
+            "{} commits, {} deliveries ({} per second of a processor), {} signatures checked",
             grouped(counts.commits),
             grouped(counts.deliveries),
-            grouped(rate as u64),
+            grouped(outcome.deliveries_per_second()),
             grouped(counts.signatures)
         ),
     );

@@ -9,7 +9,7 @@ use crate::{
     checkers::{self, Checker},
     ledger::{Ledger, Mesh},
     liar::Liar,
-    measure::{Converged, Histogram, Progress, memory},
+    measure::{Converged, Histogram, Progress, computed, memory},
     outcome::{Counts, Failure, Outcome, Picture},
     plan::{self, Plan},
     scenario::{Scenario, ScenarioError},
@@ -72,7 +72,7 @@ pub fn simulate(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, ScenarioError> {
     scenario.check()?;
-    let began = Instant::now();
+    let began = (Instant::now(), computed());
     let mut rng = Rng::new(seed);
     let links = scenario.topology.links(scenario.members, &mut rng.fork())?;
     let plan = plan::draw(scenario, &links, &mut rng.fork());
@@ -130,6 +130,8 @@ enum Event {
     Done(Time, String),
 }
 
+/// Rounds after which an equal mesh is at rest.
+const CALM_ROUNDS: u64 = 5;
 /// Events that a failure shows.
 const EVENTS_MAX: usize = 30;
 /// How often it is looked whether all are equal, and a checker gets a tick.
@@ -144,12 +146,13 @@ impl<'a> Run<'a> {
         mut rng: Rng,
         observer: &'a mut dyn Observer,
     ) -> Self {
+        let excused = if scenario.faults.liars_go_on { plan.liars.clone() } else { BTreeSet::new() };
         let world = Mesh::empty(SharedDisk::new(Pool::default()), rng.next_u64());
         Self {
             scenario,
             seed,
             world,
-            ledger: Ledger::new(scenario.members),
+            ledger: Ledger::new(scenario.members, excused),
             checkers: checkers::all(),
             links,
             plan,
@@ -291,6 +294,9 @@ impl<'a> Run<'a> {
     /// The equal mesh at rest.
     fn rest(&mut self) {
         self.phase = "rest";
+        // What was on its way when all became equal still arrives, and rounds that found a difference end.
+        self.run_to(self.world.time().after(CALM_ROUNDS * self.scenario.engine.round_ms * MILLI));
+        self.check_all(|checker, scene| checker.on_rest(scene));
         let end = self.world.time().after(self.scenario.idle_rounds * self.scenario.engine.round_ms * MILLI);
         self.run_to(end);
         self.check_all(|checker, scene| checker.at_end(scene));
@@ -358,7 +364,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn outcome(mut self, began: Instant) -> Outcome {
+    fn outcome(mut self, (began, computed_before): (Instant, Option<u64>)) -> Outcome {
         let failed = |name: &str| self.failure.as_ref().filter(|failure| failure.checker == name);
         let mut checks: BTreeMap<&'static str, Option<String>> = BTreeMap::new();
         for checker in &self.checkers {
@@ -382,6 +388,7 @@ impl<'a> Run<'a> {
             trace_digest: self.world.digest(),
             virtual_micros: self.world.time().0,
             real_micros: began.elapsed().as_micros() as u64,
+            computed_micros: computed().zip(computed_before).map(|(now, before)| now - before),
             round_micros: self.scenario.engine.round_ms * MILLI,
             counts: self.counts,
             picture: self.picture(),

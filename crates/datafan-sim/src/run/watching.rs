@@ -61,6 +61,12 @@ impl Run<'_> {
 
     fn on_applied(&mut self, now: Time, member: usize, owner: &MemberId, snapshot: &SharedSnapshot) {
         let Some(number) = self.ledger.owner(&self.world, owner) else { return };
+        if number == self.ledger.roster() && member == 0 {
+            // Members drop what a revoked owner had as soon as they see the roster that says so.
+            for leaver in self.revoking.values().copied().collect::<Vec<_>>() {
+                self.on_revoked(leaver);
+            }
+        }
         let state = snapshot.state_of(owner);
         let state = state.filter(|state| state.record().is_some_and(|record| record.head.is_some()));
         match self.ledger.applied(now, member, number, state) {
@@ -97,9 +103,7 @@ impl Run<'_> {
             Answer::Committed(committed) => {
                 self.counts.commits += u64::from(committed.changed > 0);
                 self.ledger.acknowledged(member, ticket);
-                if let Some(leaver) = self.revoking.remove(&ticket) {
-                    self.on_revoked(leaver);
-                }
+                self.revoking.remove(&ticket);
             }
             Answer::Refused(_) => self.ledger.refused(member, ticket),
         }
