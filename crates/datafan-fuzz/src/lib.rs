@@ -44,7 +44,7 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "message", attack: message::attack, seeds: message::seeds, tries: 200_000 },
-    Target { name: "session", attack: session::attack, seeds: session::seeds, tries: 150 },
+    Target { name: "session", attack: session::attack, seeds: session::seeds, tries: 120 },
     Target { name: "record", attack: record::attack, seeds: record::seeds, tries: 200_000 },
     Target { name: "store_file", attack: store_file::attack, seeds: store_file::seeds, tries: 80 },
     Target { name: "ticket", attack: ticket::attack, seeds: ticket::seeds, tries: 50_000 },

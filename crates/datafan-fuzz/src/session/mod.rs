@@ -13,7 +13,12 @@ mod side;
 mod world;
 
 use crate::Seed;
+use datafan_core::{
+    message::{Message, Want},
+    time::Timestamp,
+};
 use script::{Op, Script};
+use setting::Who;
 use world::World;
 
 /// Plays the script, then ends all faults: both members must be sound, and equal where signatures are checked.
@@ -53,7 +58,15 @@ pub fn seeds() -> Vec<Seed> {
             .concat()
     };
     let write = [Op::Write as u8, 3, 40, Op::Write as u8, 5, 0, Op::Commit as u8, 2, 9];
+    // What a stranger asks before it is refused, in one call with its greeting.
+    let wants = [Who::Authority, Who::Founder].map(|who| setting::identity(who).id());
+    let asked = wants.iter().flat_map(|owner| {
+        let pull = Message::Pull(vec![Want { owner: *owner, since: Timestamp::ZERO }]).encode();
+        [&[Op::Raw as u8, 1, 0, pull.len() as u8][..], &pull].concat()
+    });
+    let stranger = [vec![1], pass(4), asked.clone().collect(), vec![Op::Greet as u8, 1], asked.collect()];
     let seeds = [
+        ("stranger", stranger.concat()),
         ("first-copy", [vec![0], long.clone()].concat()),
         ("catch-up", [vec![1], long.clone()].concat()),
         ("equal", [vec![2], pass(6), write.to_vec(), long.clone()].concat()),
