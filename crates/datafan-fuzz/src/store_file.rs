@@ -48,7 +48,7 @@ fn apply(content: &mut Vec<u8>, [what, a, b, c, x, y]: [u8; 6]) {
     let len = usize::from(y).min(content.len() - byte);
     match what % 8 {
         // The header: which state is the valid one, and where it begins.
-        0 | 1 => content[at % 512] ^= x,
+        0 | 1 => content[byte % 512] ^= x,
         2 => content[byte] ^= x,
         3 => content[byte..byte + len].fill(x),
         4 => content.truncate(byte),

@@ -8,6 +8,7 @@ use datafan_core::{
     time::Now,
 };
 use datafan_store_mem::{MemDisk, MemStore};
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// How signatures are judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Side {
         self.engine = None;
         let store = self.disk.open().expect("the disk works");
         let verifier: Box<dyn Verifier> = match self.trust {
-            Trust::Strict => Box::new(Strict),
+            Trust::Strict => Box::new(Remembered),
             Trust::Any => Box::new(Any),
         };
         let engine = Engine::open(self.config.clone(), 7, verifier, store, now);
@@ -75,6 +76,30 @@ impl Side {
         self.disk
     }
 }
+
+/// As [`Strict`], which says of the same heads the same again in every session.
+struct Remembered;
+
+/// Whose signature of what, and which.
+type Claim = (MemberId, Vec<u8>, [u8; 64]);
+
+thread_local! {
+    static ANSWERS: RefCell<BTreeMap<Claim, bool>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+impl Verifier for Remembered {
+    fn verify(&self, id: &MemberId, message: &[u8], signature: &[u8; 64]) -> bool {
+        ANSWERS.with_borrow_mut(|answers| {
+            if answers.len() == ANSWERS_MAX {
+                answers.clear();
+            }
+            let claim = (*id, message.to_vec(), *signature);
+            *answers.entry(claim).or_insert_with(|| Strict.verify(id, message, signature))
+        })
+    }
+}
+
+const ANSWERS_MAX: usize = 4_096;
 
 struct Any;
 
