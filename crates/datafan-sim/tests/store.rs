@@ -32,7 +32,6 @@ impl Medium for Shared {
 }
 
 #[test]
-#[ignore = "readers of the shared store fail now and then: being looked into"]
 fn passes_the_suite() {
     // All its disks in one pool, so that states of one are found again by another.
     let pool = Pool::default();

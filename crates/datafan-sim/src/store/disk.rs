@@ -142,22 +142,21 @@ impl SharedStore {
         durability: Durability,
         change: impl FnOnce(&mut SharedSnapshot) -> T,
     ) -> Result<T, StoreError> {
-        if visible(&self.shared).is_none() {
+        // Readers wait meanwhile.
+        let mut shown = visible(&self.shared);
+        if shown.is_none() {
             return Err(StoreError::Stopped);
         }
-        if let Err(error) = self.disk.write() {
-            *visible(&self.shared) = None;
-            return Err(error);
-        }
         // Nobody else may hold it while it changes, or all its pages would be copied.
-        drop(visible(&self.shared).take());
+        *shown = None;
+        self.disk.write()?;
         let done = change(&mut self.state);
         if durability == Durability::Synced {
             let mut content = self.disk.content();
             content.synced = self.state.clone();
             content.n_syncs += 1;
         }
-        *visible(&self.shared) = Some(self.state.clone());
+        *shown = Some(self.state.clone());
         Ok(done)
     }
 }
