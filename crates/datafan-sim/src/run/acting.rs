@@ -75,7 +75,14 @@ impl Run<'_> {
     fn admit(&mut self, member: usize) {
         self.need_authority();
         let (id, name) = (self.world.id(member), self.world.config(member).name.clone());
-        self.ask(0, Command::Admit { id, name });
+        let ticket = self.ask(0, Command::Admit { id, name });
+        self.run_until(10 * SECOND, |run| !run.open.contains_key(&ticket));
+        let known = self.world.runs(0) && self.world.status(0).members.iter().any(|(known, _)| *known == id);
+        if self.failure.is_none() && !known {
+            // The authority went down before it was done; it is asked again.
+            self.open.remove(&ticket);
+            return self.admit(member);
+        }
         self.plan.joiners.remove(&member);
         self.start(member);
         self.write_first(member);
