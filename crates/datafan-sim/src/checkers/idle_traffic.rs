@@ -1,14 +1,18 @@
 //! An idle round costs the same, whatever is held.
 
-use super::{Checked, Checker, Scene, must};
+use super::{Checked, Checker, Scene, Sent, must};
+use datafan_core::message::Message;
+use std::collections::BTreeSet;
 
 /// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender, independent
-/// of owners, items and members. Links of restored members are excused, and a mesh in which liars go on: these have
-/// something to say.
+/// of owners, items and members. Links of restored members are excused, those that came up anew, and a mesh in which liars
+/// go on: these have something to say.
 #[derive(Default)]
 pub struct IdleTraffic {
     /// Per direction of each link that was up: sender, receiver, bytes and the sender's rounds.
     began: Vec<(usize, usize, u64, u64)>,
+    /// Who greeted whom since.
+    greeted: BTreeSet<(usize, usize)>,
 }
 
 const ROUND_BYTES_MAX: u64 = 64;
@@ -18,10 +22,18 @@ impl Checker for IdleTraffic {
         "idle_traffic"
     }
 
+    fn on_sent(&mut self, _: &Scene<'_>, sent: &Sent<'_>) -> Checked {
+        if matches!(sent.message, Message::Hello(_)) {
+            self.greeted.extend([(sent.from, sent.to), (sent.to, sent.from)]);
+        }
+        Ok(())
+    }
+
     fn on_rest(&mut self, scene: &Scene<'_>) -> Checked {
         if scene.scenario.faults.liars_go_on {
             return Ok(());
         }
+        self.greeted.clear();
         let excused = |member: usize| scene.ledger.was_restored(member);
         let links = scene.world.links().filter(|((a, b), up)| *up && !excused(*a) && !excused(*b));
         let both = links.flat_map(|((a, b), _)| [(a, b), (b, a)]);
@@ -34,7 +46,7 @@ impl Checker for IdleTraffic {
 
     fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
         for (from, to, bytes, rounds) in std::mem::take(&mut self.began) {
-            if !scene.world.linked(from, to) {
+            if !scene.world.linked(from, to) || self.greeted.contains(&(from, to)) {
                 continue;
             }
             let bytes = scene.world.traffic(from, to).bytes - bytes;

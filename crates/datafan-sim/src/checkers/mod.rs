@@ -18,7 +18,9 @@ use crate::{
     ledger::{Applied, Ledger, Mesh},
     scenario::Scenario,
 };
-use datafan_core::{connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, time::Time};
+use datafan_core::{
+    connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, message::Message, time::Time,
+};
 use std::collections::BTreeSet;
 
 /// What a checker may look at.
@@ -43,6 +45,8 @@ pub struct Sent<'a> {
     pub lane: Lane,
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// What it says.
+    pub message: &'a Message<'a>,
     /// All heads in it.
     pub heads: &'a [Head],
 }

@@ -83,17 +83,16 @@ impl Run<'_> {
     fn on_sent(&mut self, from: usize, to: usize, lane: Lane, bytes: &[u8]) {
         self.counts.messages += 1;
         self.counts.bytes += bytes.len() as u64;
-        let heads = match Message::decode(bytes) {
-            Ok(message) => {
-                if matches!(message, Message::Push(_) | Message::Delta(_) | Message::Ranges(..)) {
-                    self.counts.data_messages += 1;
-                    self.counts.data_bytes += bytes.len() as u64;
-                }
-                heads_in(&message)
-            }
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
             Err(error) => return self.fail("bounds", format!("m{from} sends what nobody can read: {error}")),
         };
-        let sent = Sent { from, to, lane, bytes, heads: &heads };
+        if matches!(message, Message::Push(_) | Message::Delta(_) | Message::Ranges(..)) {
+            self.counts.data_messages += 1;
+            self.counts.data_bytes += bytes.len() as u64;
+        }
+        let heads = heads_in(&message);
+        let sent = Sent { from, to, lane, bytes, message: &message, heads: &heads };
         self.check_all(|checker, scene| checker.on_sent(scene, &sent));
     }
 
