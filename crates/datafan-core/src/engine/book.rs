@@ -22,10 +22,13 @@ use alloc::{
 pub(super) struct Book {
     entries: BTreeMap<Place, Entry>,
     changed: bool,
+    /// Nothing is to be dialled or given up before, as far as was known when somebody looked. Any change of the book
+    /// ends that, and every link that comes or goes changes it.
+    pub(super) quiet_until: Time,
 }
 
-/// An address, and who is or should be there.
-pub(super) type Place = (Address, Option<MemberId>);
+/// Who is or should be there, and an address: a member's entries lie together.
+pub(super) type Place = (Option<MemberId>, Address);
 
 /// One address.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +54,8 @@ const DIAL_MICROS_MAX: u64 = 30 * SECOND;
 impl Book {
     /// Notes an address that the user gave; dialled at once.
     pub(super) fn seed(&mut self, address: Address, member: Option<MemberId>, now: Time) {
-        let entry = self.entries.entry((address, member)).or_default();
+        self.quiet_until = Time(0);
+        let entry = self.entries.entry((member, address)).or_default();
         entry.seed = true;
         entry.next = now;
         entry.failures = 0;
@@ -59,13 +63,10 @@ impl Book {
 
     /// Replaces the addresses that `member` publishes; seeds stay.
     pub(super) fn learn(&mut self, member: &MemberId, addresses: &[Address]) {
-        let stale = |(address, expected): &Place, entry: &Entry| {
-            let theirs = *expected == Some(*member) && !entry.seed && entry.dialling.is_none();
-            theirs && !addresses.contains(address)
+        let stale = |address: &Address, entry: &Entry| {
+            !entry.seed && entry.dialling.is_none() && !addresses.contains(address)
         };
-        let before = self.entries.len();
-        self.entries.retain(|place, entry| !stale(place, entry));
-        self.changed |= self.entries.len() != before;
+        self.remove_of(member, stale);
         for address in addresses {
             self.add(member, address);
         }
@@ -73,27 +74,37 @@ impl Book {
 
     /// Notes one more address of `member`.
     pub(super) fn add(&mut self, member: &MemberId, address: &Address) {
-        let place = (address.clone(), Some(*member));
+        let place = (Some(*member), address.clone());
         if self.entries.len() < ADDRESS_BOOK_MAX && !self.entries.contains_key(&place) {
             self.entries.insert(place, Entry::default());
+            self.quiet_until = Time(0);
             self.changed = true;
         }
     }
 
     /// Forgets a member that no longer belongs.
     pub(super) fn forget(&mut self, member: &MemberId) {
-        let before = self.entries.len();
-        self.entries.retain(|(_, expected), entry| entry.seed || *expected != Some(*member));
-        self.changed |= self.entries.len() != before;
+        self.remove_of(member, |_, entry| !entry.seed);
+    }
+
+    fn remove_of(&mut self, member: &MemberId, mut goes: impl FnMut(&Address, &Entry) -> bool) {
+        let gone = self.entries.range(first_of(member)..).take_while(|((at, _), _)| *at == Some(*member));
+        let gone = gone.filter(|((_, address), entry)| goes(address, entry));
+        let gone: Vec<Place> = gone.map(|(place, _)| place.clone()).collect();
+        for place in gone {
+            self.entries.remove(&place);
+            self.quiet_until = Time(0);
+            self.changed = true;
+        }
     }
 
     /// A link to `member` is up; dials to it are over. `address` is where it was dialled.
     pub(super) fn on_up(&mut self, member: &MemberId, address: Option<&Address>) {
         // Whoever was dialled there without a name has one now.
         if let Some(address) = address
-            && let Some(nameless) = self.entries.remove(&(address.clone(), None))
+            && let Some(nameless) = self.entries.remove(&(None, address.clone()))
         {
-            let entry = self.entries.entry((address.clone(), Some(*member))).or_default();
+            let entry = self.entries.entry((Some(*member), address.clone())).or_default();
             entry.seed |= nameless.seed;
             self.changed = true;
         }
@@ -119,15 +130,15 @@ impl Book {
     }
 
     fn of(&mut self, member: &MemberId) -> impl Iterator<Item = &mut Entry> {
-        self.entries
-            .iter_mut()
-            .filter(|((_, expected), _)| *expected == Some(*member))
-            .map(|(_, entry)| entry)
+        self.quiet_until = Time(0);
+        let entries = self.entries.range_mut(first_of(member)..);
+        entries.take_while(|((at, _), _)| *at == Some(*member)).map(|(_, entry)| entry)
     }
 
     /// A dial came to nothing.
     pub(super) fn on_failed(&mut self, place: &Place, error: String, now: Time, rng: &mut Rng) {
         if let Some(entry) = self.entries.get_mut(place) {
+            self.quiet_until = Time(0);
             entry.fail(error, now, rng);
         }
     }
@@ -158,7 +169,7 @@ impl Book {
             return None;
         }
         let known: Vec<(&Address, MemberId)> =
-            self.entries.keys().filter_map(|(address, member)| Some((address, (*member)?))).collect();
+            self.entries.keys().filter_map(|(member, address)| Some((address, (*member)?))).collect();
         let mut out = Writer::new();
         out.list(&known, |out, (address, member)| {
             out.id(member).prefixed(address.as_bytes());
@@ -172,11 +183,16 @@ impl Book {
         let known = input.list("addresses", 2 * ADDRESS_BOOK_MAX, |input| {
             let member = input.id()?;
             let address = Address::from(input.text("address", ADDRESS_BYTES_MAX)?);
-            Ok(((address, Some(member)), Entry::default()))
+            Ok(((Some(member), address), Entry::default()))
         })?;
         input.end()?;
-        Ok(Self { entries: known.into_iter().collect(), changed: false })
+        Ok(Self { entries: known.into_iter().collect(), changed: false, quiet_until: Time(0) })
     }
+}
+
+/// Where the entries of a member begin.
+fn first_of(member: &MemberId) -> Place {
+    (Some(*member), Address::from(""))
 }
 
 impl Entry {

@@ -382,9 +382,10 @@ impl<S: Store> Engine<S> {
 
     /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
     fn commit_system(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        if !matches!(self.may_write(&self.me), Ok(true)) {
+        if !self.publish && !self.look_for_expired || !matches!(self.may_write(&self.me), Ok(true)) {
             return Ok(());
         }
+        self.look_for_expired = false;
         let mut writes = Vec::new();
         if core::mem::take(&mut self.publish) {
             let addresses = &self.addresses;

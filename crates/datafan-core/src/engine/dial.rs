@@ -11,22 +11,24 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_dial_failed(&mut self, address: Address, expected: Option<MemberId>, error: String) {
         let linked = expected.is_some_and(|peer| self.links.contains_key(&peer));
         if !linked {
-            self.book.on_failed(&(address, expected), error, self.now.time, &mut self.rng);
+            self.book.on_failed(&(expected, address), error, self.now.time, &mut self.rng);
         }
     }
 
     /// Dials what is due: the user's addresses for a start, then those of members until there are links enough.
     pub(super) fn dial(&mut self, out: &mut Outbox) {
-        self.book.expire(self.now.time, &mut self.rng);
-        let wanted = self.dials_wanted();
-        if wanted == 0 {
+        if self.now.time < self.book.quiet_until {
             return;
         }
-        for place in self.due().into_iter().take(wanted) {
+        self.book.expire(self.now.time, &mut self.rng);
+        let wanted = self.dials_wanted();
+        let due = if wanted > 0 { self.due() } else { Vec::new() };
+        for place in due.into_iter().take(wanted) {
             self.book.on_dial(&place, self.now.time);
-            let (address, expected) = place;
+            let (expected, address) = place;
             out.now.push(Effect::Dial { address, expected });
         }
+        self.book.quiet_until = self.next_dial();
     }
 
     /// How many dials may begin now.
@@ -43,7 +45,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Whether an address may be dialled when its time has come.
-    fn may_dial(&self, (_, expected): &Place, entry: &Entry) -> bool {
+    fn may_dial(&self, (expected, _): &Place, entry: &Entry) -> bool {
         let linked = expected.is_some_and(|member| self.links.contains_key(&member) || member == self.me);
         !linked && entry.dialling.is_none() && (entry.seed || self.config.links_min > 0)
     }
@@ -62,16 +64,16 @@ impl<S: Store> Engine<S> {
         }
         due.sort();
         let under_way = self.book.iter().filter(|(_, entry)| entry.dialling.is_some());
-        let mut addresses: BTreeSet<Address> = under_way.map(|((address, _), _)| address.clone()).collect();
+        let mut addresses: BTreeSet<Address> = under_way.map(|((_, address), _)| address.clone()).collect();
         let mut members = BTreeSet::new();
-        due.retain(|(_, (address, expected))| {
+        due.retain(|(_, (expected, address))| {
             addresses.insert(address.clone()) && expected.is_none_or(|member| members.insert(member))
         });
         due.into_iter().map(|(_, place)| place).collect()
     }
 
     /// When the next address becomes due, or a dial has to have an outcome.
-    pub(super) fn next_dial(&self) -> Time {
+    fn next_dial(&self) -> Time {
         let outcomes = self.book.iter().filter_map(|(_, entry)| entry.dialling);
         let wanted = self.dials_wanted() > 0;
         // What is due but is being dialled for somebody else waits for that outcome.

@@ -20,6 +20,7 @@ mod link;
 mod open;
 mod own;
 mod owners;
+mod present;
 mod publish;
 mod push;
 mod report;
@@ -62,6 +63,7 @@ use book::Book;
 use link::Link;
 use own::{Own, Past};
 use owners::{Owner, Owners};
+use present::Present;
 use roster::Roster;
 use wanted::Wanted;
 
@@ -73,7 +75,7 @@ pub struct Engine<S: Store> {
     store: S,
     reader: S::Reader,
     /// The store as of the last commit.
-    snapshot: Arc<Snapshot<S>>,
+    snapshot: Present<Snapshot<S>>,
     /// What this call of `handle` writes.
     batch: Batch,
     batch_bytes: usize,
@@ -101,6 +103,8 @@ pub struct Engine<S: Store> {
     /// Where we can be dialled, and whether that has still to be written.
     addresses: Vec<Address>,
     publish: bool,
+    /// Own items may have expired: a round has begun since they were looked for.
+    look_for_expired: bool,
     dead: BTreeSet<ShardNumber>,
     next_shard: u32,
     next_request: u32,
@@ -261,6 +265,7 @@ impl<S: Store> Engine<S> {
         let batch = core::mem::take(&mut self.batch);
         let changed: Vec<ShardNumber> = batch.shards.keys().copied().collect();
         self.lazy_bytes += core::mem::take(&mut self.batch_bytes);
+        self.snapshot.release();
         if core::mem::take(&mut self.bound_moves) {
             // On disk before anybody can see a timestamp beyond the old bound.
             self.store.commit(batch, Durability::Synced)?;
@@ -269,7 +274,7 @@ impl<S: Store> Engine<S> {
             self.lazy_since.get_or_insert(self.now.time);
             self.store.commit(batch, Durability::Lazy)?;
         }
-        self.snapshot = Arc::new(self.reader.snapshot()?);
+        self.snapshot.replace(self.reader.snapshot()?);
         for shard in changed {
             if let Some(record) = self.snapshot.shard(shard)?
                 && let Some(owner) = self.owners.get_mut(&record.owner)

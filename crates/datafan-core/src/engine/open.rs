@@ -5,6 +5,7 @@ use super::{
     book::Book,
     own::{Confirmed, Own, Past, decode_bounds, encode_bounds},
     owners::{Owner, Owners},
+    present::Present,
     roster::Roster,
     stats::Stats,
     wanted::Wanted,
@@ -23,7 +24,6 @@ use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
-    sync::Arc,
     vec::Vec,
 };
 
@@ -69,7 +69,7 @@ impl<S: Store> Engine<S> {
             return Err(OpenError::WrongAuthority { found: authority.id(), mesh: config.mesh });
         }
         let reader = store.reader();
-        let snapshot = Arc::new(reader.snapshot()?);
+        let snapshot = Present::new(reader.snapshot()?);
         belongs(&*snapshot, &config)?;
         let mut rng = Rng::new(seed);
         let next_round = now.time.after(rng.jitter(config.round_micros));
@@ -99,6 +99,7 @@ impl<S: Store> Engine<S> {
             waiting: VecDeque::new(),
             addresses: Vec::new(),
             publish: false,
+            look_for_expired: true,
             dead: BTreeSet::new(),
             next_shard: 0,
             next_request: 0,

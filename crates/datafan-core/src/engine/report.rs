@@ -58,9 +58,9 @@ impl<S: Store> Engine<S> {
             error: None,
         });
         let tried = self.book.iter().filter(|(_, entry)| entry.dialling.is_some() || entry.error.is_some());
-        let dials = tried.filter(|((_, member), _)| member.is_none_or(|id| !self.links.contains_key(&id)));
+        let dials = tried.filter(|((member, _), _)| member.is_none_or(|id| !self.links.contains_key(&id)));
         links
-            .chain(dials.map(|((address, member), entry)| LinkStatus {
+            .chain(dials.map(|((member, address), entry)| LinkStatus {
                 id: *member,
                 address: Some(address.clone()),
                 direction: Direction::Out,

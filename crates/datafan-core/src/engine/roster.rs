@@ -110,7 +110,7 @@ impl<S: Store> Engine<S> {
 
     /// Takes over all entries of a shard.
     pub(super) fn load_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
-        let snapshot = self.snapshot.clone();
+        let snapshot = self.snapshot.share();
         for_each_grant(&*snapshot, shard, |key, at| {
             if let Some(item) = snapshot.item(shard, at)? {
                 self.note_grant(key, &item);

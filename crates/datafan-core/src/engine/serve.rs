@@ -172,7 +172,7 @@ impl<S: Store> Engine<S> {
         request: &Request,
     ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let (now, micros) = (self.now.time, self.config.pin_micros);
-        let present = self.snapshot.clone();
+        let present = self.snapshot.share();
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
         for snapshot in link.pinned(&request.owner).into_iter().chain([present]) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?
@@ -189,7 +189,7 @@ impl<S: Store> Engine<S> {
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
-            link.pin(request.owner, self.snapshot.clone(), self.now.time, self.config.pin_micros);
+            link.pin(request.owner, self.snapshot.share(), self.now.time, self.config.pin_micros);
         }
         self.send(peer, &Message::Moved(request.id, head), out);
     }

@@ -26,6 +26,7 @@ impl<S: Store> Engine<S> {
         if self.next_round <= now {
             self.next_round = now.after(self.rng.jitter(self.config.round_micros));
             self.begin_round(out);
+            self.look_for_expired = true;
         }
         if let Some(addresses) = self.book.take_changed() {
             self.batch.meta.insert(Meta::Addresses, Some(addresses));
@@ -65,7 +66,7 @@ impl<S: Store> Engine<S> {
                 Some(Transfer::Descent(descent)) => descent.deadline(),
                 Some(Transfer::Pull { .. }) | None => unreachable!("listed as compared"),
             });
-        [erase, sync, links, self.next_round, self.next_dial(), self.wanted.next(self.now.time)]
+        [erase, sync, links, self.next_round, self.book.quiet_until, self.wanted.next(self.now.time)]
             .into_iter()
             .chain(confirm)
             .chain(descents)
