@@ -2,7 +2,7 @@
 
 use crate::{
     scenario::ScenarioError,
-    world::{circle, full, line},
+    world::{circle, circle2, full, line, line2},
 };
 use datafan_core::limits::LINKS_MAX;
 use datafan_testkit::rng::Rng;
@@ -19,14 +19,18 @@ use std::{
 pub enum Topology {
     /// `line`: each member linked to the one before.
     Line,
+    /// `line2`: each member linked to the two before.
+    Line2,
     /// `ring`: a closed line.
     Ring,
+    /// `ring2`: each member linked to the two before, closed; the first two are not linked to each other.
+    Ring2,
     /// `grid`: rows of a square, each member linked to its left and upper neighbour.
     Grid,
     /// `tree`: each member has up to two below it.
     Tree,
-    /// `random:K`: each member linked to K random earlier ones.
-    Random(usize),
+    /// `random:K`: each member linked to K random earlier ones; `random:A..B`: to A to B of them.
+    Random(usize, usize),
     /// `full`: everybody linked to everybody.
     Full,
     /// A file ending in `.toml` with `links = [[0, 1], [1, 2]]`.
@@ -51,11 +55,15 @@ impl Topology {
     pub fn check(&self, members: usize) -> Result<(), ScenarioError> {
         let wrong = |what: String| Err(ScenarioError::Contradiction { field: "topology", what });
         match self {
-            Self::Random(0) => wrong("random:0 links nobody: take at least random:1".into()),
+            Self::Random(0, _) => wrong("random:0 links nobody: take at least random:1".into()),
+            Self::Random(least, most) if least > most => wrong(format!(
+                "random:{least}..{most} has no member's number of links: the least comes first"
+            )),
             // The first members get most links; those that are full are passed over.
-            Self::Random(k) if *k > DEGREE_MAX / 4 => {
-                wrong(format!("random:{k} has too many links, limit random:{}: take fewer", DEGREE_MAX / 4))
+            Self::Random(_, most) if *most > DEGREE_MAX / 4 => {
+                wrong(format!("{self} has too many links, limit random:{}: take fewer", DEGREE_MAX / 4))
             }
+            Self::Ring2 if members < 5 => wrong(format!("ring2 needs 5 members, not {members}: take ring")),
             Self::Full if members > DEGREE_MAX + 1 => wrong(format!(
                 "full has {} links per member, limit {DEGREE_MAX}: take fewer members or random:K",
                 members - 1
@@ -63,7 +71,8 @@ impl Topology {
             Self::File(name) => {
                 check_links(&read(name)?, members).or_else(|what| wrong(format!("{name}: {what}")))
             }
-            Self::Line | Self::Ring | Self::Grid | Self::Tree | Self::Random(_) | Self::Full => Ok(()),
+            Self::Line | Self::Line2 | Self::Ring | Self::Ring2 | Self::Grid | Self::Tree => Ok(()),
+            Self::Random(..) | Self::Full => Ok(()),
         }
     }
 
@@ -74,11 +83,13 @@ impl Topology {
     pub fn links(&self, members: usize, rng: &mut Rng) -> Result<Vec<(usize, usize)>, ScenarioError> {
         Ok(match self {
             Self::Line => line(members),
+            Self::Line2 => line2(members),
+            Self::Ring2 => circle2(members),
             Self::Ring if members > 2 => circle(members),
             Self::Ring => line(members),
             Self::Grid => grid(members),
             Self::Tree => (1..members).map(|i| (i, (i - 1) / 2)).collect(),
-            Self::Random(k) => random(members, *k, rng),
+            Self::Random(least, most) => random(members, (*least, *most), rng),
             Self::Full => full(members),
             Self::File(name) => read(name)?,
         })
@@ -121,12 +132,14 @@ fn grid(members: usize) -> Vec<(usize, usize)> {
     left.chain(up).collect()
 }
 
-fn random(members: usize, k: usize, rng: &mut Rng) -> Vec<(usize, usize)> {
+fn random(members: usize, (least, most): (usize, usize), rng: &mut Rng) -> Vec<(usize, usize)> {
     let mut links = Vec::new();
     let mut degrees = vec![0; members];
     for i in 1..members {
         let mut peers = BTreeSet::new();
         let mut tries = 0;
+        // Where there is nothing to draw, no lot is spent.
+        let k = if least == most { most } else { least + rng.index(most - least + 1) };
         while peers.len() < k.min(i) && tries < 1_000 {
             let peer = rng.index(i);
             tries += 1;
@@ -170,25 +183,33 @@ fn check_links(links: &[(usize, usize)], members: usize) -> Result<(), String> {
     }
 }
 
+/// What a topology may be called, besides the name of a file.
+const NAMES: &str = "line, line2, ring, ring2, grid, tree, random:K, random:A..B, full";
+
+fn between(text: &str) -> Option<(usize, usize)> {
+    let (least, most) = text.split_once("..").unwrap_or((text, text));
+    Some((least.parse().ok()?, most.parse().ok()?))
+}
+
 impl FromStr for Topology {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         Ok(match text {
             "line" => Self::Line,
+            "line2" => Self::Line2,
             "ring" => Self::Ring,
+            "ring2" => Self::Ring2,
             "grid" => Self::Grid,
             "tree" => Self::Tree,
             "full" => Self::Full,
             file if file.ends_with(".toml") => Self::File(file.into()),
             _ => {
-                let k = text.strip_prefix("random:").and_then(|k| k.parse().ok());
-                let k = k.ok_or_else(|| {
-                    format!(
-                        "no topology {text:?}: take line, ring, grid, tree, random:K, full or a file.toml"
-                    )
-                })?;
-                Self::Random(k)
+                let (least, most) = text
+                    .strip_prefix("random:")
+                    .and_then(between)
+                    .ok_or_else(|| format!("no topology {text:?}: take {NAMES} or a file.toml"))?;
+                Self::Random(least, most)
             }
         })
     }
@@ -198,11 +219,14 @@ impl fmt::Display for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line => f.write_str("line"),
+            Self::Line2 => f.write_str("line2"),
+            Self::Ring2 => f.write_str("ring2"),
             Self::Ring => f.write_str("ring"),
             Self::Grid => f.write_str("grid"),
             Self::Tree => f.write_str("tree"),
             Self::Full => f.write_str("full"),
-            Self::Random(k) => write!(f, "random:{k}"),
+            Self::Random(least, most) if least == most => write!(f, "random:{least}"),
+            Self::Random(least, most) => write!(f, "random:{least}..{most}"),
             Self::File(name) => f.write_str(name),
         }
     }
@@ -220,9 +244,12 @@ impl TryFrom<String> for Topology {
 mod tests {
     use super::*;
 
+    const TEXTS: [&str; 10] =
+        ["line", "line2", "ring", "ring2", "grid", "tree", "random:1", "random:5", "random:1..3", "full"];
+
     #[test]
     fn topologies_link_everybody_once_and_nobody_too_often() {
-        for text in ["line", "ring", "grid", "tree", "random:1", "random:5", "full"] {
+        for text in TEXTS {
             let topology: Topology = text.parse().unwrap();
             assert_eq!(topology.to_string(), text);
             topology.check(50).unwrap();
@@ -242,7 +269,8 @@ mod tests {
     fn what_does_not_fit_is_refused_with_what_to_do() {
         let error = Topology::Full.check(1_000).unwrap_err().to_string();
         assert_eq!(error, "topology full has 999 links per member, limit 60: take fewer members or random:K");
-        assert!("circle".parse::<Topology>().unwrap_err().contains("take line, ring"));
+        assert!("circle".parse::<Topology>().unwrap_err().contains("take line, line2, ring"));
+        assert!(Topology::Random(3, 1).check(9).unwrap_err().to_string().contains("the least comes first"));
         assert!(check_links(&[(0, 1), (1, 0)], 2).unwrap_err().contains("twice"));
     }
 }

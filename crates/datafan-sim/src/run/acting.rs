@@ -122,7 +122,7 @@ impl Run<'_> {
     pub(super) fn set_losses(&mut self) {
         let faults = &self.scenario.faults;
         let ppm = [faults.loss_per_mille, faults.twice_per_mille, faults.late_per_mille].map(|n| n * 1_000);
-        let late = if faults.late_ms > 0 { faults.late_ms } else { 500 } * MILLI;
+        let late = faults.late_micros();
         self.each_link(|terms| {
             [terms.loss_ppm, terms.twice_ppm, terms.late_ppm] = ppm;
             terms.late_micros = late;

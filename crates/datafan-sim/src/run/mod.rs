@@ -295,7 +295,9 @@ impl<'a> Run<'a> {
     fn rest(&mut self) {
         self.phase = "rest";
         // What was on its way when all became equal still arrives, and rounds that found a difference end.
-        self.run_to(self.world.time().after(CALM_ROUNDS * self.scenario.engine.round_ms * MILLI));
+        let arrived = self.faults.1.after(self.scenario.faults.late_micros());
+        let calm = CALM_ROUNDS * self.scenario.engine.round_ms * MILLI;
+        self.run_to(self.world.time().max(arrived).after(calm));
         self.check_all(|checker, scene| checker.on_rest(scene));
         let end = self.world.time().after(self.scenario.idle_rounds * self.scenario.engine.round_ms * MILLI);
         self.run_to(end);

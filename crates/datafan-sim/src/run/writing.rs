@@ -29,7 +29,8 @@ impl Run<'_> {
 
     /// A member writes its first items, if it is up already.
     pub(super) fn write_first(&mut self, member: usize) {
-        let n = self.scenario.workload.initial_items;
+        let [least, most] = self.scenario.workload.initial_items;
+        let n = least + if most > least { self.rng.below(most - least + 1) } else { 0 };
         if n > 0 && self.world.runs(member) {
             let writes = (0..n).map(|n| self.a_put(format!("k{n}"))).collect();
             self.commit(member, writes);

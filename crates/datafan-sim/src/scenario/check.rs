@@ -83,7 +83,8 @@ impl Scenario {
             ("engine.round_ms", engine.round_ms, 10, 3_600_000, "take 10 ms to an hour"),
             ("engine.handling_micros", engine.handling_micros, 0, 1_000_000, "take at most a second"),
             ("engine.sync_micros", engine.sync_micros, 0, 10_000_000, "take at most ten seconds"),
-            ("workload.initial_items", workload.initial_items, 0, 4_096, "one commit takes no more"),
+            ("workload.initial_items", workload.initial_items[0], 0, workload.initial_items[1], LEAST_FIRST),
+            ("workload.initial_items", workload.initial_items[1], 0, 4_096, "one commit takes no more"),
             ("workload.initial_ms", workload.initial_ms, 0, DAY * 1_000, "write them within a day"),
             (
                 "workload.updates_per_minute",
@@ -93,7 +94,7 @@ impl Scenario {
                 "take at most a million per second",
             ),
             ("workload.keys", workload.keys, 1, 1_000_000, "take at least one key name"),
-            ("workload.writes", workload.writes[0], 1, workload.writes[1], "the least comes first"),
+            ("workload.writes", workload.writes[0], 1, workload.writes[1], LEAST_FIRST),
             ("workload.writes", workload.writes[1], 1, 4_096, "one commit takes no more"),
             ("workload.value_bytes", workload.value_bytes[0], 16, workload.value_bytes[1], VALUES),
             ("workload.value_bytes", workload.value_bytes[1], 16, VALUE_BYTES_MAX as u64, VALUES),
@@ -105,8 +106,8 @@ impl Scenario {
             ("faults.late_per_mille", u64::from(faults.late_per_mille), 0, 500, PER_MILLE),
             ("faults.lies_per_mille", u64::from(faults.lies_per_mille), 0, 1_000, PER_MILLE),
             ("faults.late_ms", faults.late_ms, 0, 600_000, "take at most ten minutes"),
-            ("faults.down_ms", faults.down_ms[0], 0, faults.down_ms[1], "the least comes first"),
-            ("faults.cut_ms", faults.cut_ms[0], 0, faults.cut_ms[1], "the least comes first"),
+            ("faults.down_ms", faults.down_ms[0], 0, faults.down_ms[1], LEAST_FIRST),
+            ("faults.cut_ms", faults.cut_ms[0], 0, faults.cut_ms[1], LEAST_FIRST),
             ("faults.clock_jump_seconds", faults.clock_jump_seconds, 0, 3_000, CLOCKS),
         ];
         bounds.into_iter().try_for_each(within)?;
@@ -169,7 +170,7 @@ impl Scenario {
             )),
             Latency::Constant { micros } => within((field, *micros, 1, minute, remedy)),
             Latency::Uniform { least_micros, most_micros } => {
-                within((field, *least_micros, 1, *most_micros, "the least comes first"))?;
+                within((field, *least_micros, 1, *most_micros, LEAST_FIRST))?;
                 within((field, *most_micros, 1, minute, remedy))
             }
             Latency::LongTail { micros, tail_per_mille } => {
@@ -202,6 +203,7 @@ fn within((field, found, least, most, remedy): Bound) -> Result<(), ScenarioErro
     Ok(())
 }
 
+const LEAST_FIRST: &str = "the least comes first";
 const PER_MILLE: &str = "it counts in a thousand";
 const VALUES: &str = "a value begins with 16 bytes that name its commit";
 const CLOCKS: &str = "a clock further off stops its member from writing, which is a story of its own";

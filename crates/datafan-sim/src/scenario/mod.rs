@@ -33,7 +33,8 @@ pub struct Scenario {
     pub about: String,
     /// Members of the mesh, those included that join later; 2 to 65,536; default 10.
     pub members: usize,
-    /// Who is linked to whom: `line`, `ring`, `grid`, `tree`, `random:K`, `full` or a file; default `random:3`.
+    /// Who is linked to whom: `line`, `line2`, `ring`, `ring2`, `grid`, `tree`, `random:K`, `random:A..B`, `full` or a
+    /// file; see [`Topology`]; default `random:3`.
     pub topology: Topology,
     /// Over how long the members start, one after another, in milliseconds; default 0: all at once.
     pub start_ms: u64,
@@ -71,8 +72,8 @@ pub struct Engine {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workload {
-    /// Items that each member writes at the beginning, in one commit; default 1.
-    pub initial_items: u64,
+    /// Items that each member writes at the beginning, in one commit, least and most; default 1.
+    pub initial_items: [u64; 2],
     /// Over how long the members write these, one after another, in milliseconds; default 1,000.
     pub initial_ms: u64,
     /// Commits per minute in the whole mesh while faults happen; default 300.
@@ -151,7 +152,7 @@ impl Default for Scenario {
             name: "unnamed".into(),
             about: String::new(),
             members: 10,
-            topology: Topology::Random(3),
+            topology: Topology::Random(3, 3),
             start_ms: 0,
             seconds: 60,
             bound_seconds: 120,
@@ -174,7 +175,7 @@ impl Default for Engine {
 impl Default for Workload {
     fn default() -> Self {
         Self {
-            initial_items: 1,
+            initial_items: [1, 1],
             initial_ms: 1_000,
             updates_per_minute: 300,
             keys: 8,
@@ -225,6 +226,12 @@ impl Faults {
     /// For how long members are down, in microseconds.
     pub fn down_micros(&self) -> [u64; 2] {
         or(self.down_ms, [100, 5_000])
+    }
+
+    /// How late messages arrive at most, in microseconds; 0 if none do.
+    pub fn late_micros(&self) -> u64 {
+        let ms = if self.late_ms > 0 { self.late_ms } else { 500 };
+        if self.late_per_mille > 0 { ms * 1_000 } else { 0 }
     }
 
     /// For how long links are cut, in microseconds.

@@ -1,0 +1,85 @@
+//! The scenarios that come along, each with several seeds: the stories of owned shards that lots can tell, by their
+//! numbers, and the larger ones on fewer members. `tests/scenarios` tells the others, step by step.
+
+use datafan_sim::{Scenario, report, run::Unwatched, simulate};
+
+/// Seeds of each story. An optimised build has time for more.
+const SEEDS: std::ops::RangeInclusive<u64> = if cfg!(debug_assertions) { 1..=3 } else { 1..=20 };
+
+/// One test per scenario.
+macro_rules! stories {
+    ($($test:ident: $name:literal $(, $members:literal)?;)+) => {
+        $(#[test]
+        fn $test() {
+            holds($name, [$($members)?].into_iter().next());
+        })+
+
+        #[test]
+        fn every_shipped_scenario_is_a_test() {
+            let told = [$($name),+];
+            for (name, _) in datafan_sim::scenario::SHIPPED {
+                assert!(told.contains(name), "{name} is no test");
+            }
+        }
+    };
+}
+
+stories! {
+    a01_line: "a01";
+    a02_line2: "a02";
+    a03_circle: "a03";
+    a04_circle2: "a04";
+    a05_full: "a05";
+    a06_random3: "a06";
+    a07_random4: "a07";
+    a08_line_guarded: "a08";
+    a09_line2_guarded: "a09";
+    a10_circle_guarded: "a10";
+    a11_circle2_guarded: "a11";
+    a12_full_guarded: "a12";
+    a13_random3_guarded: "a13";
+    a14_random4_guarded: "a14";
+    a15_growing_mesh: "a15";
+    a16_cost_of_a_line: "a16";
+    a17_demo: "a17";
+    a21_lost_replies_between_deletes: "a21";
+    a22_items_later_than_heads: "a22";
+    a23_clocks_jump: "a23";
+    a24_restarts_with_other_clocks: "a24";
+    a26_late_answers: "a26";
+    a27_many_writes_within_one_tick: "a27";
+    a28_a_relay_that_lies: "a28";
+    a30_back_after_all_graves_were_dropped: "a30";
+    a31_large_commits: "a31";
+    a32_crashes_at_any_instant: "a32";
+    a33_links_too_slow_for_what_is_written: "a33";
+    a34_transfers_that_break: "a34";
+    a37_disks_that_fail_or_fill_up: "a37";
+    a40_expiring_items: "a40";
+    a43_newcomers_at_the_end_of_a_line: "a43";
+    a44_first_copies_of_shards_that_never_rest: "a44";
+    a46_revoked_while_writes_spread: "a46";
+    a47_deltas_from_every_position: "a47";
+    a50_crashes_with_clocks_behind: "a50";
+    small: "small";
+    churn: "churn", 30;
+    partition: "partition", 15;
+    lossy: "lossy", 12;
+    wan: "wan", 16;
+    byzantine: "byzantine", 12;
+    restore: "restore", 10;
+    thousand_with_fewer: "thousand", 20;
+    ten_thousand_with_fewer: "ten_thousand", 100;
+}
+
+/// The scenario, with fewer members where said, holds with each seed.
+fn holds(name: &str, members: Option<usize>) {
+    let mut scenario = Scenario::load(name).expect("it is shipped");
+    scenario.members = members.unwrap_or(scenario.members);
+    for seed in SEEDS {
+        let outcome = simulate(&scenario, seed, &mut Unwatched).expect("it is sound");
+        let told = report::failure(&outcome, &scenario, name, "of this test");
+        assert!(outcome.holds(), "{}", told.unwrap_or_default());
+        assert!(outcome.equal && outcome.counts.deliveries > 0, "something was carried");
+    }
+}
