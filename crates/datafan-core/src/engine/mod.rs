@@ -257,11 +257,16 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Writes what this call has gathered.
+    /// Writes what this call has gathered, and what follows from it: whatever was told is there to be read.
     fn flush(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        if self.batch.is_empty() {
-            return Ok(());
+        while !self.batch.is_empty() {
+            self.write_batch()?;
+            self.on_roster_changed(out);
         }
+        Ok(())
+    }
+
+    fn write_batch(&mut self) -> Result<(), StoreError> {
         let batch = core::mem::take(&mut self.batch);
         let changed: Vec<ShardNumber> = batch.shards.keys().copied().collect();
         self.lazy_bytes += core::mem::take(&mut self.batch_bytes);
@@ -282,7 +287,6 @@ impl<S: Store> Engine<S> {
                 owner.share(record);
             }
         }
-        self.on_roster_changed(out);
         Ok(())
     }
 

@@ -1,12 +1,12 @@
-//! A43, A46: who belongs, and what becomes of the data of those who do not.
+//! A39, A42, A43, A46: who belongs, and what becomes of the data of those who do not.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Command, CommandError, Outcome, Standing},
-    id::Name,
-    time::{MILLI, SECOND},
+    engine::{Answer, Command, CommandError, Outcome, Standing},
+    id::{MemberId, Name},
+    time::{MILLI, SECOND, Timestamp},
 };
-use datafan_sim::world::{heads_never_go_back, line, put};
+use datafan_sim::world::{Happening, heads_never_go_back, line, put};
 
 #[test]
 fn a43_a_newcomer_brings_the_roster_that_lets_it_in() {
@@ -28,7 +28,7 @@ fn a43_a_newcomer_brings_the_roster_that_lets_it_in() {
 }
 
 #[test]
-fn a_stranger_gets_nothing_and_shows_up_as_pending() {
+fn a39_a_stranger_gets_nothing_and_shows_up_as_pending() {
     for seed in SEEDS {
         let mut world = Mesh::line(2, seed);
         world.put(0, "k", "v");
@@ -82,7 +82,7 @@ fn a46_revoked_with_drop_nobody_has_its_data() {
 }
 
 #[test]
-fn a_revoked_member_stays_out_after_everybody_restarts() {
+fn a39_a_revoked_member_stays_out_after_everybody_restarts() {
     let (mut world, others) = about_to_be_revoked(1);
     world.done(0, Command::Revoke { id: world.id(2), outcome: Outcome::Keep });
     world.run_until("equal", 60 * SECOND, |world| world.equal_among(&others));
@@ -163,7 +163,49 @@ fn drop_survives_a_crash() {
 }
 
 #[test]
-fn forked_roster_does_not_unrevoke() {
+fn what_is_told_is_there_to_be_read() {
+    for seed in SEEDS {
+        let mut world = Mesh::mesh(3, seed);
+        world.link_all(&[(1, 0), (2, 0)]);
+        world.put(1, "k", "v");
+        world.run_until("equal", 20 * SECOND, |world| world.equal());
+        world.stop(2);
+        world.done(0, Command::Revoke { id: world.id(1), outcome: Outcome::Drop });
+        // Member 3 copies the roster after that, so it has no graves: from it member 2 gets the roster by descent.
+        let late = world.add(|_| ());
+        world.admit(late);
+        world.start(late);
+        world.link(late, 0);
+        world.run_until("the roster at member 3", 10 * SECOND, |world| world.heads(0) == world.heads(late));
+        world.cut(2, 0);
+        world.link(2, late);
+        world.record();
+        world.start(2);
+        let revoked = world.id(1);
+        let dropped = dropped_at(&mut world, 2, revoked);
+        assert!(dropped, "seed {seed}: it is told that the shard is gone");
+        assert!(!world.heads(2).contains_key(&revoked), "seed {seed}: and it is, when that is told");
+    }
+}
+
+/// Lets time pass, step by step, until a member tells that it has dropped an owner's shard.
+fn dropped_at(world: &mut Mesh, member: usize, of: MemberId) -> bool {
+    let end = world.time().after(20 * SECOND);
+    while world.time() < end {
+        world.step();
+        let told = world.happenings().into_iter().any(|noted| {
+            matches!(noted.what, Happening::Applied { member: at, owner, timestamp: Timestamp::ZERO }
+                if at == member && owner == of)
+        });
+        if told {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a42_a_forked_roster_does_not_unrevoke() {
     let mut world = Mesh::line(4, 1);
     world.put(3, "k", "v");
     world.run_until("equal", 20 * SECOND, |world| world.equal());
@@ -184,10 +226,9 @@ fn forked_roster_does_not_unrevoke() {
     world.run_for(10 * SECOND);
     let new = datafan_core::identity::Identity::from_secret(&[9; 32]).id();
     let answer = world.done(2, Command::Admit { id: new, name: Name::new("newcomer").unwrap() });
-    println!("{answer:?}");
+    assert!(matches!(answer, Answer::Committed(_)), "{answer:?}");
     world.heal(1, 2);
     world.link(1, 2);
     world.run_for(60 * SECOND);
-    println!("alarms {:?} refusals {:?}", world.alarms(1), world.status(1).refusals);
     assert_eq!(active(&world, 1), Some(false), "m1 took a roster with an older entry");
 }
