@@ -20,7 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold beyond the tests: format, lints, arrows, features, docs, lengths, examples, demo
+    /// Everything that must hold beyond the tests: format, lints, arrows, features, docs, lengths, examples, demo,
+    /// a few hundred simulated worlds
     Ci(ci::Arguments),
     /// Measures what the README's table shows
     Bench(bench::Arguments),

@@ -20,14 +20,15 @@ use std::{
 /// What to simulate, and what to show of it.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand, ten_thousand) or a
-    /// file ending in .toml
+    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand, ten_thousand, or the
+    /// number of a story as in a15) or a file ending in .toml
     #[arg(long, value_name = "NAME|FILE", default_value = "small")]
     scenario: String,
     /// Members, in place of the scenario's
     #[arg(long, value_name = "N")]
     members: Option<usize>,
-    /// line, ring, grid, tree, random:K, full or a file ending in .toml, in place of the scenario's
+    /// line, line2, ring, ring2, grid, tree, random:K, random:A..B, full or a file ending in .toml, in place of the
+    /// scenario's
     #[arg(long, value_name = "TOPOLOGY")]
     topology: Option<Topology>,
     /// The seed that everything follows from
@@ -123,7 +124,7 @@ fn write_to(path: Option<&PathBuf>, text: impl FnOnce() -> String) -> Result<()>
 }
 
 /// The revision of the working tree, with a plus where it was changed; as far as git knows.
-fn revision() -> String {
+pub fn revision() -> String {
     let git = std::process::Command::new("git").args(["describe", "--always", "--dirty=+"]).output();
     let said = git.ok().filter(|output| output.status.success());
     said.map_or_else(|| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())

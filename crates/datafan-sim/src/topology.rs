@@ -10,6 +10,7 @@ use serde::Deserialize;
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt,
+    path::Path,
     str::FromStr,
 };
 
@@ -73,6 +74,17 @@ impl Topology {
             }
             Self::Line | Self::Line2 | Self::Ring | Self::Ring2 | Self::Grid | Self::Tree => Ok(()),
             Self::Random(..) | Self::Full => Ok(()),
+        }
+    }
+
+    /// The same, the name of a file being meant from where `file` is.
+    #[must_use]
+    pub fn beside(self, file: &Path) -> Self {
+        match (self, file.parent()) {
+            (Self::File(name), Some(directory)) => {
+                Self::File(directory.join(name).to_string_lossy().into_owned())
+            }
+            (other, _) => other,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod lengths;
 mod process;
+mod seeds;
 mod words;
 
 use crate::deps;
@@ -70,6 +71,11 @@ const CHECKS: &[Check] = &[
         name: "demo",
         remedy: "run `cargo run -p datafan-node -- demo`",
         run: |_| cargo("run -p datafan-node --bin datafan -- --json demo --members 3"),
+    },
+    Check {
+        name: "simulate",
+        remedy: "replay it with the command above, and keep its seed as a test",
+        run: seeds::check,
     },
     Check { name: "bench", remedy: "run `cargo xtask bench --quick`", run: |_| own("bench --quick") },
 ];

@@ -3,9 +3,12 @@
 use super::Run;
 use crate::plan::Action;
 use datafan_core::{
-    engine::Command,
+    engine::{Answer, Command},
     time::{MILLI, SECOND},
 };
+
+/// How often the authority is asked for one thing.
+const TRIES_MAX: usize = 100;
 
 impl Run<'_> {
     /// Starts a member that is down.
@@ -73,42 +76,41 @@ impl Run<'_> {
     }
 
     fn admit(&mut self, member: usize) {
-        self.need_authority();
         let (id, name) = (self.world.id(member), self.world.config(member).name.clone());
-        let ticket = self.ask(0, Command::Admit { id, name });
-        self.run_until(10 * SECOND, |run| !run.open.contains_key(&ticket));
-        let known = self.world.runs(0) && self.world.status(0).members.iter().any(|(known, _)| *known == id);
-        if self.failure.is_none() && !known {
-            // The authority went down before it was done; it is asked again.
-            self.open.remove(&ticket);
-            return self.admit(member);
-        }
+        self.change_roster(&Command::Admit { id, name }, None);
         self.plan.joiners.remove(&member);
         self.start(member);
         self.write_first(member);
     }
 
     fn revoke(&mut self, member: usize, outcome: datafan_core::engine::Outcome) {
-        self.need_authority();
-        let ticket = self.ask(0, Command::Revoke { id: self.world.id(member), outcome });
-        self.revoking.insert(ticket, member);
         self.leavers.insert(member);
-        let answered = |run: &Self| !run.revoking.contains_key(&ticket);
-        self.run_until(10 * SECOND, answered);
-        if self.revoking.contains_key(&ticket) {
-            // The authority went down before it was done; it is asked again.
-            self.revoking.remove(&ticket);
-            self.leavers.remove(&member);
-            if self.failure.is_none() {
-                self.revoke(member, outcome);
-            }
-            return;
-        }
+        self.change_roster(&Command::Revoke { id: self.world.id(member), outcome }, Some(member));
         // It is told, and goes.
         self.run_to(self.world.time().after(500 * MILLI));
         if self.world.runs(member) {
             self.world.stop(member);
         }
+    }
+
+    /// Asks the authority until it is done: it may go down before.
+    fn change_roster(&mut self, command: &Command, revoked: Option<usize>) {
+        for _ in 0..TRIES_MAX {
+            if self.failure.is_some() {
+                return;
+            }
+            self.need_authority();
+            let ticket = self.ask(0, command.clone());
+            if let Some(member) = revoked {
+                self.revoking.insert(ticket, member);
+            }
+            self.run_until(10 * SECOND, |run| !run.open.contains_key(&ticket));
+            self.revoking.remove(&ticket);
+            if matches!(self.world.answer(0, ticket), Some(Answer::Committed(_))) {
+                return;
+            }
+        }
+        self.fail("convergence", format!("the authority does not carry out {command:?}"));
     }
 
     /// Only a member with the authority's key changes the roster.

@@ -22,6 +22,7 @@ pub use shipped::{SHIPPED, shipped};
 
 use crate::topology::Topology;
 use serde::Deserialize;
+use std::path::Path;
 
 /// Everything that a simulation follows from, besides its seed.
 #[derive(Clone, Debug, Deserialize)]
@@ -194,13 +195,16 @@ impl Scenario {
     /// # Errors
     /// Names the field, its limit and what to do.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self =
-            toml::from_str(text).map_err(|error| ScenarioError::Format { what: error.to_string() })?;
+        let scenario = Self::read(text)?;
         scenario.check()?;
         Ok(scenario)
     }
 
-    /// The scenario of a name that is shipped, or in a file.
+    fn read(text: &str) -> Result<Self, ScenarioError> {
+        toml::from_str(text).map_err(|error| ScenarioError::Format { what: error.to_string() })
+    }
+
+    /// The scenario of a name that is shipped, or in a file; the file of its topology is looked for beside it.
     ///
     /// # Errors
     /// If there is none, it cannot be read, or breaks a limit.
@@ -214,7 +218,9 @@ impl Scenario {
         let read = std::fs::read_to_string(name);
         let text =
             read.map_err(|error| ScenarioError::File { name: name.into(), what: error.to_string() })?;
-        let mut scenario = Self::parse(&text)?;
+        let mut scenario = Self::read(&text)?;
+        scenario.topology = scenario.topology.beside(Path::new(name));
+        scenario.check()?;
         if scenario.name == Self::default().name {
             scenario.name = name.into();
         }

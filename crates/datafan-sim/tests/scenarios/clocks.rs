@@ -1,7 +1,12 @@
-//! A23, A24, A27, A49 (clocks): wall clocks decide about timestamps, and about nothing else.
+//! A23, A24, A27, A45, A49: wall clocks decide about timestamps, and about nothing else.
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, refusals};
-use datafan_core::{engine::CommandError, time::SECOND};
+use datafan_core::{
+    engine::CommandError,
+    head::Head,
+    message::Message,
+    time::{SECOND, Timestamp},
+};
 use datafan_sim::world::{heads_never_go_back, put, uses_no_timestamp_twice};
 
 const HOUR: i64 = 3_600 * SECOND as i64;
@@ -65,7 +70,7 @@ fn a27_two_writes_within_one_tick() {
 }
 
 #[test]
-fn a_clock_far_behind_the_last_write_stops_writing_until_it_is_right() {
+fn a45_a_clock_far_behind_the_last_write_stops_writing_until_it_is_right() {
     let mut world = Mesh::line(2, 1);
     world.put(0, "k", "1");
     world.set_clock(0, -2 * HOUR);
@@ -93,6 +98,34 @@ fn a49_a_head_ahead_of_the_clock_is_refused_once() {
 
         world.set_clock(2, 0);
         world.run_until("equal with a right clock", 120 * SECOND, |world| world.equal_with(1));
+    }
+}
+
+#[test]
+fn a49_a_head_over_its_owners_quota_is_refused_once() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.put(0, "k", "v");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+        let before = world.content(2);
+
+        // The owner signs a state with more items than it was granted, and its neighbour passes the head on.
+        let (key, mesh) = (world.config(0).member.clone(), world.mesh_id());
+        let timestamp = Timestamp(world.wall(0).0 + SECOND);
+        let (items, root) = (1 << 40, datafan_core::hash::Hash([7; 32]));
+        let head = Head { owner: key.id(), timestamp, items, bytes: 0, root, signature: [0; 64] };
+        let announced = Message::Announce(vec![head.signed(&mesh, &key)]).encode();
+        for _ in 0..5 {
+            world.inject(1, 2, announced.clone());
+            world.run_for(5 * SECOND);
+        }
+        assert_eq!(world.stats(2).refusals.get("over_quota"), Some(&1), "{:?}", world.stats(2).refusals);
+        assert_eq!(world.content(2), before);
+        assert!(bytes_per_round(&mut world, 60 * SECOND) <= 64, "idle rounds stay idle");
+        // A smaller state, later, is taken.
+        world.run_for(2 * SECOND);
+        world.put(0, "l", "v");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
     }
 }
 

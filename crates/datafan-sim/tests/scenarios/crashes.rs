@@ -76,7 +76,7 @@ fn own_data_is_on_disk_before_anybody_hears_of_it() {
 }
 
 #[test]
-fn no_acknowledged_write_is_lost_by_crashes_at_any_instant() {
+fn a32_no_acknowledged_write_is_lost_by_crashes_at_any_instant() {
     for seed in 1..7 {
         let mut world = Mesh::line(3, seed);
         (0..3).for_each(|member| world.slow_sync(member, 2 * MILLI));
@@ -109,7 +109,7 @@ fn no_acknowledged_write_is_lost_by_crashes_at_any_instant() {
 }
 
 #[test]
-fn an_owner_without_its_disk_writes_nothing_over_what_the_mesh_has() {
+fn a25_an_owner_without_its_disk_writes_nothing_over_what_the_mesh_has() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
         world.put(1, "k", "v");
@@ -131,7 +131,7 @@ fn an_owner_without_its_disk_writes_nothing_over_what_the_mesh_has() {
 }
 
 #[test]
-fn an_owner_restored_from_a_backup_does_not_write_before_it_has_compared() {
+fn a29_an_owner_restored_from_a_backup_does_not_write_before_it_has_compared() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
         world.put(1, "k", "yesterday");

@@ -1,4 +1,4 @@
-//! A28: what a peer makes up is refused, counted and named, and harms nobody.
+//! A28, A39: what a peer makes up is refused, counted and named, and harms nobody.
 
 use crate::common::{Mesh, SEEDS, is_delta, refusals};
 use datafan_core::{
@@ -134,7 +134,7 @@ fn every_altered_byte_of_a_delta_is_noticed() {
 }
 
 #[test]
-fn a_member_of_another_mesh_is_refused() {
+fn a39_a_member_of_another_mesh_is_refused() {
     let mut world = Mesh::line(2, 1);
     let other = MeshId(Identity::from_secret(&[5; 32]).id());
     let stranger = world.add(|config| {

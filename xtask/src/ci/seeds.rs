@@ -1,0 +1,76 @@
+//! A few hundred seeds of small simulated worlds, on all processors.
+
+use crate::simulate::revision;
+use anyhow::{Result, anyhow, bail};
+use datafan_sim::{Scenario, report::failure, run::Unwatched, scenario::SHIPPED, simulate};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+/// Larger scenarios, with how many members they are played here, and seeds of each.
+const SMALLER: &[(&str, usize, u64)] = &[
+    ("small", 8, 100),
+    ("churn", 20, 25),
+    ("partition", 12, 25),
+    ("lossy", 10, 25),
+    ("wan", 16, 15),
+    ("byzantine", 12, 25),
+    ("restore", 15, 20),
+    ("thousand", 40, 5),
+    ("ten_thousand", 200, 3),
+];
+/// Seeds of each of the others: those that tell one story each.
+const SEEDS: u64 = 5;
+
+/// One seed of a scenario.
+struct Play<'a> {
+    name: &'a str,
+    scenario: &'a Scenario,
+    seed: u64,
+}
+
+/// Plays them all.
+///
+/// # Errors
+/// What does not hold, and how to see it again.
+pub fn check(_: &Path) -> Result<()> {
+    let mut scenarios = Vec::new();
+    for (name, _) in SHIPPED {
+        let mut scenario = Scenario::load(name)?;
+        let smaller = SMALLER.iter().find(|(known, ..)| known == name);
+        let seeds = smaller.map_or(SEEDS, |(_, _, seeds)| *seeds);
+        scenario.members = smaller.map_or(scenario.members, |(_, members, _)| *members);
+        scenarios.push((*name, scenario, seeds));
+    }
+    let plays: Vec<Play<'_>> = scenarios
+        .iter()
+        .flat_map(|(name, scenario, seeds)| (1..=*seeds).map(|seed| Play { name, scenario, seed }))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let told: Vec<String> = thread::scope(|scope| {
+        let worker = || -> Result<()> {
+            while let Some(play) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // The others stop early, too.
+                play.go().inspect_err(|_| next.store(plays.len(), Ordering::Relaxed))?;
+            }
+            Ok(())
+        };
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("a panic")));
+        ended.filter_map(Result::err).map(|error| format!("{error:#}")).collect()
+    });
+    if told.is_empty() { Ok(()) } else { Err(anyhow!(told.join("\n"))) }
+}
+
+impl Play<'_> {
+    fn go(&self) -> Result<()> {
+        let outcome = simulate(self.scenario, self.seed, &mut Unwatched)?;
+        match failure(&outcome, self.scenario, self.name, &revision()) {
+            Some(told) => bail!(told),
+            None => Ok(()),
+        }
+    }
+}
