@@ -29,7 +29,7 @@ enum Command {
     Simulate(simulate::Arguments),
     /// One measurement in a process of its own; `bench` calls it
     #[command(hide = true)]
-    BenchChild(bench::ChildArguments),
+    BenchChild(bench::child::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,6 +37,6 @@ fn main() -> anyhow::Result<()> {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
-        Command::BenchChild(arguments) => bench::run_child(&arguments),
+        Command::BenchChild(arguments) => bench::child::run(&arguments),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Scale,
+    child::{Subject, measured},
     cpu::Stopwatch,
     data,
     mesh::Mesh,
@@ -27,9 +28,9 @@ fn copies(items: u64, runs: u32, report: &mut Report) -> Result<f64> {
     report.progress(&format!("first copy of {items} items"));
     let (mut seconds, mut bytes) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let copied = copy(items)?;
-        seconds.push(copied.0);
-        bytes.push(copied.1 as f64);
+        let [taken, carried] = measured(Subject::Copy, items)?;
+        seconds.push(taken);
+        bytes.push(carried);
     }
     let rates: Vec<f64> = seconds.iter().map(|seconds| items as f64 / seconds).collect();
     let per_item: Vec<f64> = bytes.iter().map(|bytes| bytes / items as f64).collect();
@@ -42,7 +43,10 @@ fn copies(items: u64, runs: u32, report: &mut Report) -> Result<f64> {
 }
 
 /// Seconds that both engines take in one thread, and bytes of messages in both directions.
-fn copy(items: u64) -> Result<(f64, u64)> {
+///
+/// # Errors
+/// If the copy did not come to its end.
+pub fn copy(items: u64) -> Result<[f64; 2]> {
     // What is waited for by the clock costs nothing.
     let mut mesh = Mesh::on_virtual_time();
     mesh.add(data::config(0)?, MemStore::new())?;
@@ -53,5 +57,5 @@ fn copy(items: u64) -> Result<(f64, u64)> {
     let watch = Stopwatch::start();
     mesh.link(0, 1);
     mesh.until("the new member holds all", |mesh| mesh.holds(1, 0))?;
-    Ok((watch.worked().as_secs_f64(), mesh.bytes(0, 1) + mesh.bytes(1, 0)))
+    Ok([watch.worked().as_secs_f64(), (mesh.bytes(0, 1) + mesh.bytes(1, 0)) as f64])
 }

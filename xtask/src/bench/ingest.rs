@@ -2,6 +2,7 @@
 
 use super::{
     Scale, bare,
+    child::{Subject, measured},
     cpu::Stopwatch,
     data,
     mesh::Mesh,
@@ -19,15 +20,11 @@ use std::time::Duration;
 /// If a run did not come to its end.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items;
-    let memory = runs(scale, |_| ingest(items, Mesh::on_virtual_time(), MemStore::new()))?;
-    report.row("ingest_memory", "items/s", &rates(items, &memory, |taken| taken.worked));
+    let few = in_children(items, scale.runs)?;
+    report.row("ingest_memory", "items/s", &few.iter().map(|taken| items as f64 / taken).collect::<Vec<_>>());
     report.progress("ingest, ten times as many items");
-    let many = runs(&Scale { runs: scale.runs.min(3), ..*scale }, |_| {
-        ingest(scale.items_many, Mesh::on_virtual_time(), MemStore::new())
-    })?;
-    let seconds =
-        |all: &[Taken]| median(&all.iter().map(|taken| taken.worked.as_secs_f64()).collect::<Vec<_>>());
-    report.row("ingest_cost_of_ten_times_the_items", "times", &[seconds(&many) / seconds(&memory)]);
+    let many = in_children(scale.items_many, scale.runs.min(3))?;
+    report.row("ingest_cost_of_ten_times_the_items", "times", &[median(&many) / median(&few)]);
     report.progress("ingest on redb");
     let redb = runs(scale, |directory| {
         let store = RedbStore::open(directory.path().join("store.redb"), Options::default())?;
@@ -45,6 +42,18 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     report.row("ingest_redb_over_bare_redb", "times", &over(|taken| taken.all));
     report.row("ingest_redb_receiver_over_bare_redb", "times", &over(|taken| taken.receiver));
     Ok(())
+}
+
+/// Seconds that all engines take in one thread.
+///
+/// # Errors
+/// If the last one did not get everything.
+pub fn in_memory(items: u64) -> Result<f64> {
+    Ok(ingest(items, Mesh::on_virtual_time(), MemStore::new())?.worked.as_secs_f64())
+}
+
+fn in_children(items: u64, runs: u32) -> Result<Vec<f64>> {
+    (0..runs).map(|_| Ok(measured::<1>(Subject::Ingest, items)?[0])).collect()
 }
 
 /// What one run took, from the first commit until the receiver held the last one on its disk.

@@ -1,11 +1,17 @@
 //! Memory of an item in the store in memory, beyond its key and value: by the resident pages of a child process that
 //! holds nothing else.
 
-use super::{Scale, data, mesh::Mesh, report::Report};
-use anyhow::{Context, Result, ensure};
+use super::{
+    Scale,
+    child::{Subject, measured},
+    data,
+    mesh::Mesh,
+    report::Report,
+};
+use anyhow::{Context, Result};
 use datafan_core::limits::COMMIT_WRITES_MAX;
 use datafan_store_mem::MemStore;
-use std::{env, fs, process::Command};
+use std::fs;
 
 /// For many items.
 ///
@@ -15,9 +21,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items_many;
     let mut values = Vec::new();
     for _ in 0..scale.runs.min(3) {
-        let child = Command::new(env::current_exe()?).args(["bench-child", &items.to_string()]).output()?;
-        ensure!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
-        values.push(String::from_utf8(child.stdout)?.trim().parse()?);
+        let [value] = measured(Subject::Memory, items)?;
+        values.push(value);
     }
     report.row(format!("memory_beyond_key_and_value_{items}"), "bytes/item", &values);
     Ok(())

@@ -5,6 +5,7 @@
 //! takes part the time on the wall. The rest goes through drivers, as users do.
 
 mod bare;
+pub mod child;
 mod copy;
 mod cpu;
 mod data;
@@ -34,13 +35,6 @@ pub struct Arguments {
     /// Runs of each measurement; the median counts
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-}
-
-/// One measurement in a process of its own.
-#[derive(clap::Args)]
-pub struct ChildArguments {
-    /// How many items to hold
-    items: u64,
 }
 
 /// How large the measurements are.
@@ -84,15 +78,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     ensure!(report.n_rows() > 0, "there is no such measurement");
     report.finish();
-    Ok(())
-}
-
-/// Makes one measurement and prints its figure.
-///
-/// # Errors
-/// If it did not come to its end.
-pub fn run_child(arguments: &ChildArguments) -> Result<()> {
-    println!("{}", memory::bytes_per_item(arguments.items)?);
     Ok(())
 }
 

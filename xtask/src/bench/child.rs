@@ -1,0 +1,55 @@
+//! Measurements in a process of their own: each begins with the memory and the allocator of a new process, whatever was
+//! measured before it. So large and small ones compare.
+
+use super::{copy, ingest, memory};
+use anyhow::{Context, Result, ensure};
+use std::{env, process::Command};
+
+/// What a child can measure.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Subject {
+    /// See [`copy::copy`].
+    Copy,
+    /// See [`ingest::in_memory`].
+    Ingest,
+    /// See [`memory::bytes_per_item`].
+    Memory,
+}
+
+/// One measurement in a process of its own.
+#[derive(clap::Args)]
+pub struct Arguments {
+    subject: Subject,
+    /// How many items
+    items: u64,
+}
+
+/// Measures in a child, and reads what it found.
+///
+/// # Errors
+/// If the child fails.
+pub fn measured<const N: usize>(subject: Subject, items: u64) -> Result<[f64; N]> {
+    let name = clap::ValueEnum::to_possible_value(&subject).context("each subject has a name")?;
+    let child = Command::new(env::current_exe()?)
+        .args(["bench-child", name.get_name(), &items.to_string()])
+        .output()
+        .context("starting another process")?;
+    ensure!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    let said = String::from_utf8(child.stdout)?;
+    let figures: Vec<f64> = said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    figures.try_into().ok().with_context(|| format!("{N} figures were expected: {said}"))
+}
+
+/// Is that child: prints its figures.
+///
+/// # Errors
+/// If the measurement did not come to its end.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let figures: Vec<f64> = match arguments.subject {
+        Subject::Copy => copy::copy(arguments.items)?.into(),
+        Subject::Ingest => vec![ingest::in_memory(arguments.items)?],
+        Subject::Memory => vec![memory::bytes_per_item(arguments.items)?],
+    };
+    println!("{}", figures.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));
+    Ok(())
+}
