@@ -75,8 +75,10 @@ impl MemDisk {
         }
     }
 
-    pub(crate) fn keep(&self, state: MemSnapshot) {
-        self.content().synced = state;
+    pub(crate) fn keep(&self, state: &MemSnapshot) {
+        // What nobody can open again need not be kept, and the store may change it in place.
+        let lost = Arc::strong_count(&self.0) == 1;
+        self.content().synced = if lost { MemSnapshot::default() } else { state.clone() };
     }
 
     pub(crate) fn release(&self) {

@@ -18,19 +18,15 @@ pub struct MemReader {
     shared: Shared,
 }
 
-/// The state that readers see; `None` once the store refuses everything.
+/// The state that readers see; `None` while it changes and once the store refuses everything.
 type Shared = Arc<RwLock<Option<MemSnapshot>>>;
 
 impl MemStore {
-    /// An empty store on a disk of its own, which [`MemStore::disk`] names.
+    /// An empty store, of which nothing is left when it is dropped. See [`MemDisk::open`] for one that can be opened
+    /// again.
     pub fn new() -> Self {
         let disk = MemDisk::new();
         disk.open().expect("a new disk opens")
-    }
-
-    /// The disk that the store is on; it outlives the store.
-    pub fn disk(&self) -> MemDisk {
-        self.disk.clone()
     }
 
     pub(crate) fn on(disk: MemDisk, state: MemSnapshot) -> Self {
@@ -44,18 +40,17 @@ impl MemStore {
         durability: Durability,
         change: impl FnOnce(&mut MemSnapshot) -> T,
     ) -> Result<T, StoreError> {
-        if read(&self.shared).is_none() {
+        // Readers wait meanwhile. What nobody else holds is changed in place.
+        let mut shown = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if shown.take().is_none() {
             return Err(StoreError::Stopped);
         }
-        if let Err(error) = self.disk.write() {
-            publish(&self.shared, None);
-            return Err(error);
-        }
+        self.disk.write()?;
         let done = change(&mut self.state);
         if durability == Durability::Synced {
-            self.disk.keep(self.state.clone());
+            self.disk.keep(&self.state);
         }
-        publish(&self.shared, Some(self.state.clone()));
+        *shown = Some(self.state.clone());
         Ok(done)
     }
 }
@@ -92,7 +87,7 @@ impl Store for MemStore {
 
 impl Drop for MemStore {
     fn drop(&mut self) {
-        publish(&self.shared, None);
+        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.disk.release();
     }
 }
@@ -101,17 +96,7 @@ impl StoreReader for MemReader {
     type Snapshot = MemSnapshot;
 
     fn snapshot(&self) -> Result<MemSnapshot, StoreError> {
-        read(&self.shared).ok_or(StoreError::Stopped)
+        let shown = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        shown.clone().ok_or(StoreError::Stopped)
     }
-}
-
-fn read(shared: &Shared) -> Option<MemSnapshot> {
-    // A thread that panicked while holding the lock left a whole state: it is replaced in one step.
-    shared.read().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-fn publish(shared: &Shared, state: Option<MemSnapshot>) {
-    let old = std::mem::replace(&mut *shared.write().unwrap_or_else(PoisonError::into_inner), state);
-    // Freeing what only the old state held may take long: not under the lock.
-    drop(old);
 }

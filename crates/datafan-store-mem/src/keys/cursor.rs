@@ -6,7 +6,7 @@ use imbl::{OrdMap, ordmap::RangedIter, shared_ptr::DefaultSharedPtr};
 use std::{ops::Bound, sync::Arc};
 
 /// A chunk, with what it is found by.
-pub type Chunk<'a> = (&'a First, &'a Arc<[u8]>);
+type Chunk<'a> = (&'a First, &'a Arc<[u8]>);
 
 /// A place among the chunks.
 pub struct Cursor<'a> {
@@ -19,7 +19,7 @@ pub struct Cursor<'a> {
 }
 
 /// Chunks that are walked over before the place is looked up from the top.
-const STEPS_MAX: usize = 16;
+const STEPS_MAX: usize = 64;
 
 impl<'a> Cursor<'a> {
     pub fn new(chunks: &'a OrdMap<First, Arc<[u8]>>) -> Self {

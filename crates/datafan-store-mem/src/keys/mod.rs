@@ -10,7 +10,7 @@ mod merge;
 mod row;
 mod splice;
 
-use cursor::{Chunk, Cursor};
+use cursor::Cursor;
 use datafan_core::{item::Key, time::Timestamp};
 use first::{First, Probe};
 use imbl::OrdMap;
@@ -24,6 +24,12 @@ use std::{hint::black_box, ops::Bound, sync::Arc};
 pub struct KeyTable {
     /// Chunks by their first key; none is empty.
     chunks: OrdMap<First, Arc<[u8]>>,
+}
+
+/// Changes that belong to one chunk; there may be none yet for them.
+struct Group {
+    chunk: Option<(First, Arc<[u8]>)>,
+    n_changes: usize,
 }
 
 /// Chunks that are brought to the processor together.
@@ -92,29 +98,44 @@ impl KeyTable {
 
     /// Puts and, with `None`, removes keys. `changes` ascend, each key once.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = (&'a Key, Option<Timestamp>)>) {
-        let mut changes = changes.into_iter().peekable();
-        // What is changed is copied anyway: readers have what was before.
-        let before = self.chunks.clone();
-        let mut cursor = Cursor::new(&before);
-        let (mut here, mut out, mut buffer) = (Vec::new(), Chunks::default(), Vec::new());
-        while let Some((key, _)) = changes.peek() {
-            let (chunk, next) = cursor.seek(&Probe::new(key.as_str()));
-            let end = next.map(|(first, _)| first.key.as_str());
-            let is_here = |key: &Key| end.is_none_or(|end| key.as_str() < end);
-            while let Some(change) = changes.next_if(|(key, _)| is_here(key)) {
-                here.push(change);
+        let changes: Vec<_> = changes.into_iter().collect();
+        let (mut out, mut buffer, mut rest) = (Chunks::default(), Vec::new(), changes.as_slice());
+        // A chunk that was written anew may have taken in the one of the next group.
+        let mut is_as_found = true;
+        for groups in self.groups(&changes).chunks(TOGETHER) {
+            groups.iter().for_each(|group| group.chunk.iter().for_each(|(_, rows)| touch(rows)));
+            for Group { chunk, n_changes } in groups {
+                let (here, behind) = rest.split_at(*n_changes);
+                rest = behind;
+                let chunk = chunk.as_ref().filter(|_| is_as_found);
+                let spliced = chunk.is_some_and(|chunk| self.splice(chunk, here, &mut buffer));
+                is_as_found = spliced || !self.rewrite(here, &mut out);
             }
-            let spliced = chunk.is_some_and(|chunk| self.splice(chunk, &here, &mut buffer));
-            if !spliced {
-                self.rewrite(&here, &mut out);
-            }
-            here.clear();
         }
     }
 
+    /// What belongs to which chunk.
+    fn groups(&self, changes: &[(&Key, Option<Timestamp>)]) -> Vec<Group> {
+        let (mut groups, mut rest) = (Vec::with_capacity(changes.len()), changes);
+        let mut cursor = Cursor::new(&self.chunks);
+        while let Some((key, _)) = rest.first() {
+            let (chunk, next) = cursor.seek(&Probe::new(key.as_str()));
+            let is_here = |key: &Key| next.is_none_or(|(end, _)| key < &end.key);
+            let n_changes = rest.iter().take_while(|(key, _)| is_here(key)).count();
+            rest = &rest[n_changes..];
+            let chunk = chunk.map(|(first, rows)| (first.clone(), rows.clone()));
+            groups.push(Group { chunk, n_changes });
+        }
+        groups
+    }
+
     /// Puts what has room in a chunk; false if nothing was done.
-    fn splice(&mut self, chunk: Chunk<'_>, here: &[(&Key, Option<Timestamp>)], out: &mut Vec<u8>) -> bool {
-        let (first, rows) = chunk;
+    fn splice(
+        &mut self,
+        (first, rows): &(First, Arc<[u8]>),
+        here: &[(&Key, Option<Timestamp>)],
+        out: &mut Vec<u8>,
+    ) -> bool {
         if rows.len() < CHUNK_BYTES_MIN || here.iter().any(|(_, at)| at.is_none()) {
             return false;
         }
@@ -123,36 +144,38 @@ impl KeyTable {
         if out.len() > CHUNK_BYTES_MAX {
             return false;
         }
-        match self.chunks.get_mut(&first.probe()) {
-            Some(place) if Arc::ptr_eq(place, rows) => *place = out.as_slice().into(),
-            // Taken in by the one before.
-            _ => return false,
-        }
+        let Some(place) = self.chunks.get_mut(&first.probe()) else { return false };
+        *place = out.as_slice().into();
         true
     }
 
-    /// Writes the chunks anew to which `changes` belong.
-    fn rewrite(&mut self, mut changes: &[(&Key, Option<Timestamp>)], out: &mut Chunks) {
+    /// Writes the chunks anew to which `changes` belong. True if one before or behind them was too.
+    fn rewrite(&mut self, mut changes: &[(&Key, Option<Timestamp>)], out: &mut Chunks) -> bool {
+        let mut took = false;
         while let Some((key, _)) = changes.first() {
-            changes = self.rewrite_at(key, changes, out);
+            (changes, took) = self.rewrite_at(key, changes, out);
         }
+        took
     }
 
-    /// Writes the chunk of `key` anew, and its neighbour if it has become small. Returns the changes behind them.
+    /// Writes the chunk of `key` anew, and its neighbour if it has become small. Returns the changes behind them, and
+    /// whether another chunk than that of `key` was written.
     fn rewrite_at<'a, 'b>(
         &mut self,
         key: &Key,
         changes: &'b [(&'a Key, Option<Timestamp>)],
         out: &mut Chunks,
-    ) -> &'b [(&'a Key, Option<Timestamp>)] {
+    ) -> (&'b [(&'a Key, Option<Timestamp>)], bool) {
         let mut olds: Vec<(First, Arc<[u8]>)> = Vec::with_capacity(2);
         let old = self.chunks.get_prev(&Probe::new(key.as_str()));
+        let mut took = old.is_none();
         let old = old.or_else(|| self.chunks.get_min().map(|(first, chunk)| (first, chunk)));
         olds.extend(old.map(|(first, chunk)| (first.clone(), chunk.clone())));
         let mut next = self.after(olds.last());
         if olds.last().is_some_and(|(_, chunk)| chunk.len() < CHUNK_BYTES_MIN) {
             // Removals left it small: it takes its neighbour in.
             olds.extend(next);
+            took = true;
             next = self.after(olds.last());
         }
         let growth = if next.is_none() { Growth::AtEnd } else { Growth::Inside };
@@ -166,7 +189,7 @@ impl KeyTable {
             self.chunks.remove(&gone.probe());
         }
         self.chunks.extend(out.done.drain(..));
-        behind
+        (behind, took)
     }
 
     /// Removes the first keys, at most `rows`, and returns how many there were.
