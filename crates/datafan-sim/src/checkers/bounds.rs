@@ -1,14 +1,17 @@
 //! Memory, queues and messages are bounded.
 
 use super::{Applied, Checked, Checker, Scene, Sent, must};
+use crate::store::State;
 use datafan_core::{
     connector::Lane,
     limits::{LINKS_MAX, MESSAGE_BYTES_MAX, PENDING_MAX, SMALL_BYTES_MAX},
+    store::ShardState,
     time::Time,
 };
 
 /// No message is longer than its lane's limit; no member keeps more for a full lane than it may answer in one call; no
-/// shard has more graves, and no member more links or knocking strangers, than the limits say.
+/// shard has more graves, and no member more links or knocking strangers, than the limits say. At rest nobody has anything left
+/// of copies that were given up or of shards that are gone.
 #[derive(Default)]
 pub struct Bounds {
     /// Whose turn it is.
@@ -48,6 +51,19 @@ impl Checker for Bounds {
 
     fn on_settled(&mut self, scene: &Scene<'_>, _: Time) -> Checked {
         (0..scene.world.n_members()).try_for_each(|member| check(scene, member))
+    }
+
+    fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
+        let counts = |member: &usize| scene.world.runs(*member) && scene.ledger.counts(*member);
+        // Where liars go on, somebody may still be trying what they offer.
+        let at_rest = !scene.scenario.faults.liars_go_on;
+        (0..scene.world.n_members()).filter(counts).filter(|_| at_rest).try_for_each(|member| {
+            let snapshot = scene.world.snapshot(member);
+            let visible =
+                |state: &State| state.record().is_some_and(|record| record.state == ShardState::Whole);
+            let left_over = snapshot.states().filter(|state| !visible(state)).count();
+            must(left_over == 0, || format!("m{member} has {left_over} shards at rest that nobody can read"))
+        })
     }
 }
 
