@@ -4,7 +4,7 @@
 //! root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves. Its nodes are not kept but
 //! made when they are asked for, from the hashes that the table remembers; what changes is hashed again only then.
 
-use super::{Fork, Owners, Page, Tree, digit};
+use super::{Fork, Owner, Owners, Page, Tree, digit};
 use crate::{
     hash::{Hash, Hasher},
     head::Head,
@@ -15,7 +15,12 @@ use alloc::vec::Vec;
 impl Owners {
     /// The root of the trie of heads.
     pub(in crate::engine) fn root(&mut self) -> Hash {
-        root_hash(self.at_slot(Place::ALL).as_ref())
+        if let Some(hash) = self.root_hash {
+            return hash;
+        }
+        let hash = root_hash(self.at_slot(Place::ALL).as_ref());
+        self.root_hash = Some(hash);
+        hash
     }
 
     /// The topmost branch at or below `slot`.
@@ -62,29 +67,6 @@ impl Tree {
             Self::Fork(fork) => fork.top(here),
         }
     }
-
-    /// Its place and count.
-    fn shape(&self, here: Place) -> Option<(Place, u64)> {
-        match self {
-            Self::Page(page) => shape(page.heads(here)),
-            Self::Fork(fork) => {
-                let mut trees = fork.trees.iter().zip(0..).filter(|(tree, _)| !tree.is_empty());
-                let (first, digit) = trees.next()?;
-                match trees.next() {
-                    Some(_) => Some((here, fork.n_heads)),
-                    None => first.shape(here.slot(digit)),
-                }
-            }
-        }
-    }
-
-    /// Whether it has no head.
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Page(page) => page.owners.iter().all(|owner| owner.head().is_none()),
-            Self::Fork(fork) => fork.n_heads == 0,
-        }
-    }
 }
 
 impl Fork {
@@ -95,14 +77,8 @@ impl Fork {
     }
 
     fn slot(&mut self, here: Place, digit: u8) -> Option<Branch> {
-        let (tree, slot) = (&mut self.trees[usize::from(digit)], here.slot(digit));
-        if let Some(hash) = self.slots.get(usize::from(digit)) {
-            let (place, count) = tree.shape(slot)?;
-            return Some(Branch { place, count, bytes: 0, hash });
-        }
-        let branch = tree.top(slot)?;
-        self.slots.set(usize::from(digit), branch.hash);
-        Some(branch)
+        let at = usize::from(digit);
+        *self.slots[at].get_or_insert_with(|| self.trees[at].top(here.slot(digit)))
     }
 }
 
@@ -122,7 +98,7 @@ impl Page {
 
     fn slot(&mut self, slot: Place, digit: usize) -> Option<Branch> {
         if let Some(hash) = self.slots.as_ref().and_then(|slots| slots.get(digit)) {
-            let (place, count) = shape(self.heads(slot))?;
+            let (place, count) = shape(self.of(slot))?;
             return Some(Branch { place, count, bytes: 0, hash });
         }
         let branch = self.top(slot)?;
@@ -141,16 +117,21 @@ impl Page {
 
     /// The heads in `slot`, with their places.
     fn heads(&self, slot: Place) -> impl Iterator<Item = (u64, &Head)> {
+        self.of(slot).filter_map(|owner| Some((owner.place, owner.head()?)))
+    }
+
+    /// The owners in `slot` that have a head.
+    fn of(&self, slot: Place) -> impl Iterator<Item = &Owner> {
         let from = self.owners.partition_point(|owner| owner.place < slot.first());
         let owners = self.owners[from..].iter().take_while(move |owner| owner.place <= slot.last());
-        owners.filter_map(|owner| Some((owner.place, owner.head()?)))
+        owners.filter(|owner| owner.whole().is_some())
     }
 }
 
-/// The place of the topmost node or leaf over `heads`, and how many they are.
-fn shape<'a>(mut heads: impl Iterator<Item = (u64, &'a Head)>) -> Option<(Place, u64)> {
-    let (first, _) = heads.next()?;
-    let (last, count) = heads.fold((first, 1), |(_, count), (place, _)| (place, count + 1));
+/// The place of the topmost node or leaf over `owners`, which have heads, and how many they are.
+fn shape<'a>(mut owners: impl Iterator<Item = &'a Owner>) -> Option<(Place, u64)> {
+    let first = owners.next()?.place;
+    let (last, count) = owners.fold((first, 1), |(_, count), owner| (owner.place, count + 1));
     Some((Place::joining(first, last), count))
 }
 

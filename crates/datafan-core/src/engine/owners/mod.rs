@@ -12,7 +12,7 @@ use crate::{
     hash::{Hash, Hasher},
     id::{MemberId, MeshId},
     store::{ShardNumber, ShardRecord},
-    trie::LEVELS,
+    trie::{Branch, LEVELS},
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{cell::Cell, ops::Index};
@@ -21,6 +21,8 @@ use core::{cell::Cell, ops::Index};
 pub(super) struct Owners {
     mesh: MeshId,
     root: Tree,
+    /// Of the trie of heads; `None` until it is asked for after a change.
+    root_hash: Option<Hash>,
     /// The place that was computed last: most of what happens at once is about one owner.
     last: Cell<(MemberId, u64)>,
 }
@@ -42,12 +44,11 @@ struct Page {
 /// Many owners, by the next digit of their place.
 struct Fork {
     trees: [Tree; 16],
-    slots: Slots,
-    /// How many of the owners below have a head.
-    n_heads: u64,
+    /// The topmost branch in each slot, or that there is none; outer `None` where that is not known.
+    slots: [Option<Option<Branch>>; 16],
 }
 
-/// What is remembered of the sixteen slots of a place of the trie of heads.
+/// What is remembered of the sixteen slots of a page. Its branches would take twice the memory, and there are many pages.
 #[derive(Default)]
 struct Slots {
     /// Which hashes are valid: a bit per digit.
@@ -67,7 +68,7 @@ impl Owners {
     pub(super) fn new(mesh: MeshId) -> Self {
         let owner = mesh.authority();
         let last = Cell::new((owner, hash_place(&mesh, &owner)));
-        Self { mesh, root: Tree::Page(Page::default()), last }
+        Self { mesh, root: Tree::Page(Page::default()), root_hash: None, last }
     }
 
     pub(super) fn get(&self, id: &MemberId) -> Option<&Owner> {
@@ -100,8 +101,8 @@ impl Owners {
 
     /// Sets or removes the visible shard of `id`.
     pub(super) fn hold(&mut self, id: &MemberId, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
-        let (held, holds) = (self.entry(id).head().is_some(), whole.is_some());
-        let place = *self.find(id).as_ref().expect("known from the line above");
+        let place = self.entry(id).place;
+        self.root_hash = None;
         let (mut tree, mut level) = (&mut self.root, LEVELS);
         let page = loop {
             match tree {
@@ -109,8 +110,7 @@ impl Owners {
                 Tree::Fork(fork) => {
                     level -= 1;
                     let digit = digit(place, level);
-                    fork.slots.forget(digit);
-                    fork.n_heads = fork.n_heads + u64::from(holds) - u64::from(held);
+                    fork.slots[digit] = None;
                     tree = &mut fork.trees[digit];
                 }
             }
@@ -267,11 +267,10 @@ impl Page {
     /// The owners of a page at `level`, by their digit.
     fn split(self, level: u8) -> Fork {
         let mut trees = [const { Tree::Page(Page { owners: Vec::new(), slots: None }) }; 16];
-        let n_heads = self.owners.iter().filter(|owner| owner.head().is_some()).count() as u64;
         for owner in self.owners {
             trees[digit(owner.place, level - 1)].insert(owner, level - 1);
         }
-        Fork { trees, slots: Slots::default(), n_heads }
+        Fork { trees, slots: [None; 16] }
     }
 }
 
