@@ -1,7 +1,7 @@
 //! What the engine says about itself.
 
 use super::{
-    Engine, LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status,
+    Engine, LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status,
     own::Confirmed,
     owners::{Owner, Transfer},
 };
@@ -30,9 +30,15 @@ impl<S: Store> Engine<S> {
             links: self.link_statuses(),
             shards: self.shard_statuses(),
             members: self.members(),
-            pending: self.pending.iter().filter(|pending| !self.is_member(&pending.id)).cloned().collect(),
+            pending: self.pending().cloned().collect(),
             refusals: self.stats.refusals.clone(),
         }
+    }
+
+    /// Who knocked and is not admitted, in order; at most [`PENDING_MAX`](crate::limits::PENDING_MAX). Also in
+    /// [`Engine::status`], which costs as much as there are members and shards.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.iter().filter(|pending| !self.is_member(&pending.id))
     }
 
     /// The member's name: from its grant, else the wished one.
