@@ -125,7 +125,7 @@ impl<S: Store> Engine<S> {
 
     /// Notes where a peer is with an owner; `None` for where we are.
     pub(super) fn set_position(&mut self, peer: MemberId, owner: &MemberId, position: Option<Timestamp>) {
-        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some(link) = self.links.quietly(&peer) else { return };
         match position {
             Some(position) => link.positions.insert(*owner, position),
             None => link.positions.remove(owner),

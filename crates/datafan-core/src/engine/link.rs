@@ -143,9 +143,12 @@ impl<V> Link<V> {
         self.pins.retain(|_, pin| pin.until > now);
     }
 
-    /// When the next state is let go of.
-    pub(super) fn next_unpin(&self) -> Time {
-        self.pins.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER)
+    /// When it needs a look if nothing happens: a greeting is late, or a state is let go of.
+    pub(super) fn wakes_at(&self) -> Time {
+        let greeting = if self.is_up() { Time::NEVER } else { self.deadline };
+        let roster = self.roster_until.unwrap_or(Time::NEVER);
+        let unpin = self.pins.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER);
+        greeting.min(roster).min(unpin)
     }
 
     /// Whether another pull of `bytes` fits beside those under way.

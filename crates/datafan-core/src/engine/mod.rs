@@ -17,6 +17,7 @@ mod fetch;
 mod greet;
 mod input;
 mod link;
+mod links;
 mod open;
 mod own;
 mod owners;
@@ -60,7 +61,7 @@ use alloc::{
     vec::Vec,
 };
 use book::Book;
-use link::Link;
+use links::Links;
 use own::{Own, Past};
 use owners::{Owner, Owners};
 use present::Present;
@@ -91,7 +92,7 @@ pub struct Engine<S: Store> {
     wanted: Wanted,
     /// Owners whose visible shard changed in this call.
     dirty: BTreeMap<MemberId, push::Moved>,
-    links: BTreeMap<MemberId, Link<Snapshot<S>>>,
+    links: Links<Snapshot<S>>,
     /// Peers that lied: not asked until then, and how often it happened.
     penalties: BTreeMap<MemberId, (Time, u32)>,
     book: Book,
@@ -152,8 +153,11 @@ impl<S: Store> Engine<S> {
         self.ask(out)?;
         self.flush(out)?;
         self.push_changes(out)?;
-        self.catch_up(out)?;
-        self.serve(out)?;
+        if self.links.need_a_look(now.time) {
+            self.catch_up(out)?;
+            self.serve(out)?;
+            self.links.rest();
+        }
         self.dial(out);
         let overdue = self.lazy_since.is_some_and(|since| since.after(self.config.sync_micros) <= now.time);
         // A commit that moved a bound is on disk already; what an earlier one left still waits to be released.

@@ -3,6 +3,7 @@
 use super::{
     Config, Engine,
     book::Book,
+    links::Links,
     own::{Confirmed, Own, Past, decode_bounds, encode_bounds},
     owners::{Owner, Owners},
     present::Present,
@@ -92,7 +93,7 @@ impl<S: Store> Engine<S> {
             roster: Roster::default(),
             wanted: Wanted::default(),
             dirty: BTreeMap::new(),
-            links: BTreeMap::new(),
+            links: Links::new(),
             penalties: BTreeMap::new(),
             pending: VecDeque::new(),
             refused_by: None,

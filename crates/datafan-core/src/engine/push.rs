@@ -37,7 +37,7 @@ impl<S: Store> Engine<S> {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.config.mesh.authority();
-            for (peer, link) in &mut self.links {
+            for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
                 let base = link.positions.get(&owner).copied().unwrap_or(moved.before);
                 let hears = link.is_up() || roster && link.welcomed;
@@ -65,7 +65,7 @@ impl<S: Store> Engine<S> {
         // Whoever told of an earlier head in this call is not here yet.
         moved.told.clear();
         moved.message = None;
-        for (peer, link) in &mut self.links {
+        for (peer, link) in self.links.all_quietly() {
             if link.positions.get(&head.owner) == Some(&head.timestamp) {
                 link.positions.remove(&head.owner);
                 moved.told.push(*peer);

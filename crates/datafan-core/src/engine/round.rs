@@ -39,7 +39,7 @@ impl<S: Store> Engine<S> {
         }
         let ours = self.owners.root();
         let now = self.now.time;
-        let Some(link) = self.links.get_mut(&from) else { return };
+        let Some(link) = self.links.quietly(&from) else { return };
         if root == ours {
             link.positions.clear();
             link.fruitless = None;

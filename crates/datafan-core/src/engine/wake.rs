@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::{Engine, Outbox, link::Link, own::Confirmed, owners::Transfer};
+use super::{Engine, Outbox, own::Confirmed, owners::Transfer};
 use crate::{
     store::{Meta, Store, StoreError},
     time::{MILLI, Time},
@@ -19,9 +19,11 @@ impl<S: Store> Engine<S> {
                 own.confirmed = Confirmed::Yes;
             }
         }
-        self.on_greetings(out);
-        for link in self.links.values_mut() {
-            link.unpin(now);
+        if self.links.need_a_look(now) {
+            self.on_greetings(out);
+            for link in self.links.values_mut() {
+                link.unpin(now);
+            }
         }
         if self.next_round <= now {
             self.next_round = now.after(self.rng.jitter(self.config.round_micros));
@@ -56,7 +58,6 @@ impl<S: Store> Engine<S> {
         }
         let erase = if self.dead.is_empty() { Time::NEVER } else { self.next_erase };
         let sync = self.lazy_since.map_or(Time::NEVER, |since| since.after(self.config.sync_micros));
-        let links = self.links.values().map(next_of_link).min().unwrap_or(Time::NEVER);
         let confirm = self.own.values().map(|own| match own.confirmed {
             Confirmed::Not { until } => until,
             Confirmed::Yes | Confirmed::Foreign(_) => Time::NEVER,
@@ -66,17 +67,18 @@ impl<S: Store> Engine<S> {
                 Some(Transfer::Descent(descent)) => descent.deadline(),
                 Some(Transfer::Pull { .. }) | None => unreachable!("listed as compared"),
             });
-        [erase, sync, links, self.next_round, self.book.quiet_until, self.wanted.next(self.now.time)]
-            .into_iter()
-            .chain(confirm)
-            .chain(descents)
-            .min()
-            .unwrap_or(Time::NEVER)
+        [
+            erase,
+            sync,
+            self.links.wakes_at(),
+            self.next_round,
+            self.book.quiet_until,
+            self.wanted.next(self.now.time),
+        ]
+        .into_iter()
+        .chain(confirm)
+        .chain(descents)
+        .min()
+        .unwrap_or(Time::NEVER)
     }
-}
-
-fn next_of_link<V>(link: &Link<V>) -> Time {
-    let greeting = if link.is_up() { Time::NEVER } else { link.deadline };
-    let roster = link.roster_until.unwrap_or(Time::NEVER);
-    greeting.min(roster).min(link.next_unpin())
 }
