@@ -24,9 +24,7 @@ impl Checker for DurableFirst {
 
     fn on_sent(&mut self, scene: &Scene<'_>, sent: &Sent<'_>) -> Checked {
         let ledger = scene.ledger;
-        for head in sent.heads {
-            let Some(owner) = ledger.owner(scene.world, &head.owner) else { continue };
-            let Some(position) = ledger.find(owner, &head.order()) else { continue };
+        for (owner, position) in sent.heads.iter().filter_map(|told| told.made) {
             must(ledger.is_synced(owner, position), || {
                 format!("m{} tells of a commit that {} has not on disk", sent.from, ledger.name(owner))
             })?;

@@ -15,12 +15,10 @@ mod single_writer;
 mod whole_commits;
 
 use crate::{
-    ledger::{Applied, Ledger, Mesh},
+    ledger::{Applied, Ledger, Mesh, Owner, Position},
     scenario::Scenario,
 };
-use datafan_core::{
-    connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, message::Message, time::Time,
-};
+use datafan_core::{connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, time::Time};
 use std::collections::BTreeSet;
 
 /// What a checker may look at.
@@ -45,10 +43,18 @@ pub struct Sent<'a> {
     pub lane: Lane,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// What it says.
-    pub message: &'a Message<'a>,
+    /// Whether it greets.
+    pub is_hello: bool,
     /// All heads in it.
-    pub heads: &'a [Head],
+    pub heads: &'a [Told],
+}
+
+/// A head in a message.
+pub struct Told {
+    /// The head.
+    pub head: Head,
+    /// Whose it is and its number among those that its owner made, if its owner made one with this timestamp and root.
+    pub made: Option<(Owner, Position)>,
 }
 
 /// A broken promise.

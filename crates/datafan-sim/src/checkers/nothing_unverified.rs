@@ -1,6 +1,6 @@
 //! Nothing is forwarded that is not verified.
 
-use super::{Checked, Checker, Scene, Sent, must};
+use super::{Checked, Checker, Scene, Sent, Told, must};
 
 /// Every head that an engine sends was signed by its owner, byte for byte, and is held by the sender with its data. What
 /// liars make of it on the way is not the engine's.
@@ -14,9 +14,7 @@ impl Checker for NothingUnverified {
 
     fn on_sent(&mut self, scene: &Scene<'_>, sent: &Sent<'_>) -> Checked {
         let ledger = scene.ledger;
-        for head in sent.heads {
-            let owner = ledger.owner(scene.world, &head.owner);
-            let made = owner.and_then(|owner| Some((owner, ledger.find(owner, &head.order())?)));
+        for Told { head, made } in sent.heads {
             let signed =
                 made.filter(|(owner, at)| ledger.made(*owner, *at).is_some_and(|made| made.head == *head));
             let Some((owner, position)) = signed else {

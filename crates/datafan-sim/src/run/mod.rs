@@ -121,6 +121,10 @@ struct Run<'a> {
     goal: Option<Time>,
     faults: (Time, Time),
     next_tick: Time,
+    /// Memory for what happened, used again and again.
+    happenings: Vec<Noted>,
+    /// The message that was read last.
+    read: Option<watching::Read>,
     failure: Option<Failure>,
 }
 
@@ -174,6 +178,8 @@ impl<'a> Run<'a> {
             goal: None,
             faults: (Time(0), Time(0)),
             next_tick: Time(0),
+            happenings: Vec::new(),
+            read: None,
             failure: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{EVENTS_MAX, Event, Run};
 use crate::{
-    checkers::{Checked, Checker, Scene, Sent, Violation},
+    checkers::{Checked, Checker, Scene, Sent, Told, Violation},
     ledger::Ending,
     store::SharedSnapshot,
     world::{Happening, Noted},
@@ -16,45 +16,59 @@ use datafan_core::{
     message::{HeadAnswer, HeadChild, Message},
     time::Time,
 };
+use std::sync::Arc;
 
 impl Run<'_> {
     /// Takes in all that happened since the last time.
     pub(super) fn watch(&mut self) {
         // Of one step one snapshot per member is enough: nobody could have read what came between.
         let mut read: Option<(usize, SharedSnapshot)> = None;
-        for noted in self.world.happenings() {
+        let mut happenings = std::mem::take(&mut self.happenings);
+        self.world.happenings(&mut happenings);
+        for noted in happenings.drain(..) {
             if self.failure.is_some() {
                 return;
             }
-            self.keep(&noted);
-            match noted.what {
-                Happening::Applied { member, owner, .. } => {
-                    if !self.world.runs(member) {
-                        continue;
-                    }
-                    let same = read.take().filter(|(of, _)| *of == member);
-                    let (_, snapshot) =
-                        read.insert(same.unwrap_or_else(|| (member, self.world.snapshot(member))));
-                    let snapshot = snapshot.clone();
-                    self.on_applied(noted.time, member, &owner, &snapshot);
-                }
-                Happening::Sent { from, to, lane, bytes } => self.on_sent(from, to, lane, &bytes),
-                Happening::Synced { member, own, roster } => self.ledger.synced_by(member, own, roster),
-                Happening::Answered { member, ticket, answer } => self.on_answer(member, ticket, &answer),
-                Happening::Alarmed { member, alarm } => {
-                    self.counts.alarms += 1;
-                    self.check_all(|checker, scene| checker.on_alarm(scene, member, &alarm));
-                }
-                Happening::Started { member } => {
-                    read = None;
-                    self.on_started(member);
-                }
-                Happening::Stopped { member, .. } => {
-                    read = None;
-                    self.ledger.stopped(member);
-                    self.open.retain(|_, of| *of != member);
-                }
-                Happening::Linked { .. } => {}
+            if self.observer.wants_events() {
+                let event = Event::Noted(noted.clone());
+                self.observer.on_event(noted.time, &event.text());
+            }
+            self.take_in(&noted, &mut read);
+            // Kept for the words of a failure.
+            match &mut self.failure {
+                Some(failure) => return failure.events.push(Event::Noted(noted).text()),
+                None if matches!(noted.what, Happening::Synced { .. }) => {}
+                None => self.push_event(Event::Noted(noted)),
+            }
+        }
+        self.happenings = happenings;
+    }
+
+    fn take_in(&mut self, noted: &Noted, read: &mut Option<(usize, SharedSnapshot)>) {
+        match &noted.what {
+            Happening::Applied { member, owner, .. } if self.world.runs(*member) => {
+                let (_, snapshot) = match read.take() {
+                    Some(same) if same.0 == *member => read.insert(same),
+                    Some(_) | None => read.insert((*member, self.world.snapshot(*member))),
+                };
+                self.on_applied(noted.time, *member, owner, snapshot);
+            }
+            Happening::Applied { .. } | Happening::Linked { .. } => {}
+            Happening::Sent { from, to, lane, bytes } => self.on_sent(*from, *to, *lane, bytes),
+            Happening::Synced { member, own, roster } => self.ledger.synced_by(*member, *own, *roster),
+            Happening::Answered { member, ticket, answer } => self.on_answer(*member, *ticket, answer),
+            Happening::Alarmed { member, alarm } => {
+                self.counts.alarms += 1;
+                self.check_all(|checker, scene| checker.on_alarm(scene, *member, alarm));
+            }
+            Happening::Started { member } => {
+                *read = None;
+                self.on_started(*member);
+            }
+            Happening::Stopped { member, .. } => {
+                *read = None;
+                self.ledger.stopped(*member);
+                self.open.retain(|_, of| of != member);
             }
         }
     }
@@ -80,20 +94,41 @@ impl Run<'_> {
         }
     }
 
-    fn on_sent(&mut self, from: usize, to: usize, lane: Lane, bytes: &[u8]) {
+    fn on_sent(&mut self, from: usize, to: usize, lane: Lane, bytes: &Arc<[u8]>) {
         self.counts.messages += 1;
         self.counts.bytes += bytes.len() as u64;
-        let message = match Message::decode(bytes) {
-            Ok(message) => message,
-            Err(error) => return self.fail("bounds", format!("m{from} sends what nobody can read: {error}")),
+        // Most messages go to many: they are read once.
+        let read = match self.read.take().filter(|read| Arc::ptr_eq(&read.bytes, bytes)) {
+            Some(read) => read,
+            None => match Message::decode(bytes) {
+                Ok(message) => self.read(bytes.clone(), &message),
+                Err(error) => {
+                    return self.fail("bounds", format!("m{from} sends what nobody can read: {error}"));
+                }
+            },
         };
-        if matches!(message, Message::Push(_) | Message::Delta(_) | Message::Ranges(..)) {
+        if read.has_data {
             self.counts.data_messages += 1;
             self.counts.data_bytes += bytes.len() as u64;
         }
-        let heads = heads_in(&message);
-        let sent = Sent { from, to, lane, bytes, message: &message, heads: &heads };
+        let sent = Sent { from, to, lane, bytes, is_hello: read.is_hello, heads: &read.heads };
         self.check_all(|checker, scene| checker.on_sent(scene, &sent));
+        self.read = Some(read);
+    }
+
+    fn read(&self, bytes: Arc<[u8]>, message: &Message<'_>) -> Read {
+        let told = |head: Head| {
+            let owner = self.ledger.owner(&self.world, &head.owner);
+            // Never forgotten, so this stays true for all who are sent these bytes.
+            let made = owner.and_then(|owner| Some((owner, self.ledger.find(owner, &head.order())?)));
+            Told { head, made }
+        };
+        Read {
+            bytes,
+            heads: heads_in(message).into_iter().map(told).collect(),
+            is_hello: matches!(message, Message::Hello(_)),
+            has_data: matches!(message, Message::Push(_) | Message::Delta(_) | Message::Ranges(..)),
+        }
     }
 
     fn on_answer(&mut self, member: usize, ticket: Ticket, answer: &Answer) {
@@ -156,17 +191,6 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps what happened for the words of a failure, and tells whoever wants all of it.
-    fn keep(&mut self, noted: &Noted) {
-        if self.observer.wants_events() {
-            let event = Event::Noted(noted.clone());
-            self.observer.on_event(noted.time, &event.text());
-        }
-        if !matches!(noted.what, Happening::Synced { .. }) {
-            self.push_event(Event::Noted(noted.clone()));
-        }
-    }
-
     pub(super) fn note_done(&mut self, what: String) {
         let time = self.world.time();
         self.observer.on_event(time, &what);
@@ -179,6 +203,15 @@ impl Run<'_> {
         }
         self.events.push_back(event);
     }
+}
+
+/// A message that was read.
+pub(super) struct Read {
+    bytes: Arc<[u8]>,
+    heads: Vec<Told>,
+    is_hello: bool,
+    /// It brings items.
+    has_data: bool,
 }
 
 impl Event {

@@ -16,3 +16,4 @@ pub use disk::{SharedDisk, SharedReader, SharedStore};
 pub use pool::Pool;
 pub use snapshot::SharedSnapshot;
 pub use state::State;
+pub(crate) use sum::Mix;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct Pages<T>(OrdMap<u32, Arc<Vec<Option<T>>>>);
 
 /// Values of a page: what a change copies.
-const PAGE: u32 = 64;
+const PAGE: u32 = 16;
 
 impl<T> Default for Pages<T> {
     fn default() -> Self {

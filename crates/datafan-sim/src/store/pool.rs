@@ -67,7 +67,7 @@ impl Pool {
     pub(super) fn after(&self, old: &State, change: &ShardChange) -> Arc<State> {
         let rows = old.sum_after(change);
         let record = change.record.as_ref().or(old.record.as_ref());
-        let record = record.map_or(Sum::default(), |record| Sum::of_bytes(&record.encode()));
+        let record = record.map_or(Sum::default(), |record| Sum::of_record(record));
         let mut content = self.content();
         if let Some(state) = content.states.get(&(rows, record)) {
             return state.clone();

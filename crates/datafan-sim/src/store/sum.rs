@@ -4,7 +4,9 @@
 //! changes. Nobody attacks it: what is compared lies in one process, and whoever lies in a simulation does not know it.
 
 use datafan_core::{
+    head::Head,
     item::{Item, Key},
+    store::ShardRecord,
     time::Timestamp,
     trie::{Node, Place},
 };
@@ -22,6 +24,11 @@ impl Sum {
     /// Takes a row away that was added.
     pub fn take(&mut self, row: Self) {
         self.0 = self.0.wrapping_sub(row.0);
+    }
+
+    /// As bytes.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
     }
 
     /// A row of the log.
@@ -57,21 +64,30 @@ impl Sum {
         Mix::new(5).word(expiry.0).word(at.0).finish()
     }
 
-    /// Any bytes.
-    pub fn of_bytes(bytes: &[u8]) -> Self {
-        Mix::new(6).bytes(bytes).finish()
+    /// A record.
+    pub fn of_record(record: &ShardRecord) -> Self {
+        let ShardRecord { owner, state, head, root, graves_floor, graves } = record;
+        let mut mix = Mix::new(6);
+        mix.bytes(&owner.0).word(*state as u64).word(graves_floor.0).word(*graves);
+        if let Some(Head { owner: _, timestamp, items, bytes, root, signature }) = head {
+            mix.word(timestamp.0).word(*items).word(*bytes).bytes(&root.0).bytes(signature);
+        }
+        if let Some(root) = root {
+            mix.place(root.place).word(root.count).word(root.bytes).bytes(&root.hash.0);
+        }
+        mix.word(u64::from(head.is_some()) | u64::from(root.is_some()) << 1).finish()
     }
 }
 
 /// Two lanes of multiply and rotate, with the finish of splitmix64.
-struct Mix(u64, u64);
+pub(crate) struct Mix(u64, u64);
 
 impl Mix {
-    fn new(kind: u64) -> Self {
+    pub(crate) fn new(kind: u64) -> Self {
         Self(kind.wrapping_mul(0x9e37_79b9_7f4a_7c15), kind.wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
     }
 
-    fn word(&mut self, word: u64) -> &mut Self {
+    pub(crate) fn word(&mut self, word: u64) -> &mut Self {
         self.0 = (self.0 ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
         self.1 = (self.1.wrapping_add(word)).wrapping_mul(0xc4ce_b9fe_1a85_ec53).rotate_left(31);
         self
@@ -81,7 +97,7 @@ impl Mix {
         self.word(u64::from(place.level)).word(place.prefix)
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.word(bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
@@ -92,7 +108,7 @@ impl Mix {
         self.word(u64::from_le_bytes(last))
     }
 
-    fn finish(&self) -> Sum {
+    pub(crate) fn finish(&self) -> Sum {
         let (low, high) = (finish(self.0 ^ self.1.rotate_left(17)), finish(self.1 ^ self.0.rotate_left(41)));
         Sum(u128::from(high) << 64 | u128::from(low))
     }

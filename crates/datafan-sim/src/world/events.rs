@@ -25,10 +25,21 @@ pub(super) enum Rare {
     Failed { from: usize, address: Address, expected: Option<MemberId>, error: String },
 }
 
-/// A queue of events.
-#[derive(Default)]
+/// A queue of events. Most are due within milliseconds: these lie in a ring with a slot for each microsecond, where
+/// queueing and taking cost the same however many there are; the others lie in a heap.
 pub(super) struct Events {
-    heap: BinaryHeap<Queued>,
+    /// The ring covers the time from here on: nothing earlier is queued.
+    begin: Time,
+    /// The first and the last event of each slot.
+    slots: Vec<(u32, u32)>,
+    /// Which slots have events, a bit each.
+    taken: Vec<u64>,
+    /// The events of the ring, each with the next one of its slot, or of what is free.
+    near: Vec<(Option<Event>, u32)>,
+    /// The first free place in `near`.
+    free: u32,
+    n_near: usize,
+    far: BinaryHeap<Queued>,
     n_queued: u64,
 }
 
@@ -38,29 +49,123 @@ struct Queued {
     event: Event,
 }
 
+/// Microseconds that the ring covers.
+const RING: u64 = 1 << 14;
+/// No event.
+const NONE: u32 = u32::MAX;
+
 impl Events {
+    pub fn new() -> Self {
+        Self {
+            begin: Time(0),
+            slots: vec![(NONE, NONE); RING as usize],
+            taken: vec![0; RING as usize / 64],
+            near: Vec::new(),
+            free: NONE,
+            n_near: 0,
+            far: BinaryHeap::new(),
+            n_queued: 0,
+        }
+    }
+
     /// Queues `event`; of two at one time the one that was queued first comes first.
     pub fn at(&mut self, at: Time, event: Event) {
-        self.n_queued += 1;
-        self.heap.push(Queued { at, n: self.n_queued, event });
+        let at = at.max(self.begin);
+        if at.0 - self.begin.0 < RING {
+            self.put(at, event);
+        } else {
+            self.n_queued += 1;
+            self.far.push(Queued { at, n: self.n_queued, event });
+        }
     }
 
     /// When the next one is due.
     pub fn next(&self) -> Time {
-        self.heap.peek().map_or(Time::NEVER, |queued| queued.at)
+        self.next_far().min(self.next_near())
     }
 
     /// The next one, if it is due at `now`.
     pub fn pop(&mut self, now: Time) -> Option<(Time, Event)> {
-        if self.next() > now {
+        let (near, far) = (self.next_near(), self.next_far());
+        let next = near.min(far);
+        self.begin = self.begin.max(next.min(now));
+        if next > now {
             return None;
         }
-        self.heap.pop().map(|queued| (queued.at, queued.event))
+        // Of two at one time the far one was queued when its time was farther away: earlier.
+        let event = if far <= near { self.far.pop()?.event } else { self.take(near)? };
+        Some((next, event))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.n_near + self.far.len()
+    }
+
+    fn next_far(&self) -> Time {
+        self.far.peek().map_or(Time::NEVER, |queued| queued.at)
+    }
+
+    fn next_near(&self) -> Time {
+        if self.n_near == 0 {
+            return Time::NEVER;
+        }
+        let first = (self.begin.0 % RING) as usize;
+        let n = self.taken.len();
+        // The word of the first slot is looked at twice: its later part first, its earlier part, which is later, last.
+        let words = (0..=n).map(|i| ((first / 64 + i) % n, i));
+        for (word, i) in words {
+            let from = !0 << (first % 64);
+            let mask = if i == 0 {
+                from
+            } else if i == n {
+                !from
+            } else {
+                !0
+            };
+            let bits = self.taken[word] & mask;
+            if bits != 0 {
+                let slot = word as u64 * 64 + u64::from(bits.trailing_zeros());
+                return self.begin.after((slot + RING - first as u64) % RING);
+            }
+        }
+        unreachable!("an event of the ring is in one of its slots")
+    }
+
+    fn put(&mut self, at: Time, event: Event) {
+        let place = match self.free {
+            NONE => {
+                self.near.push((Some(event), NONE));
+                u32::try_from(self.near.len() - 1).expect("fewer than four thousand million events")
+            }
+            place => {
+                let free = &mut self.near[place as usize];
+                self.free = std::mem::replace(free, (Some(event), NONE)).1;
+                place
+            }
+        };
+        let slot = (at.0 % RING) as usize;
+        match &mut self.slots[slot] {
+            (first @ NONE, last) => {
+                (*first, *last) = (place, place);
+                self.taken[slot / 64] |= 1 << (slot % 64);
+            }
+            (_, last) => self.near[std::mem::replace(last, place) as usize].1 = place,
+        }
+        self.n_near += 1;
+    }
+
+    fn take(&mut self, at: Time) -> Option<Event> {
+        let slot = (at.0 % RING) as usize;
+        let place = self.slots[slot].0;
+        let (event, next) = std::mem::replace(&mut self.near[place as usize], (None, self.free));
+        self.free = place;
+        self.slots[slot].0 = next;
+        if next == NONE {
+            self.taken[slot / 64] &= !(1 << (slot % 64));
+        }
+        self.n_near -= 1;
+        event
     }
 }
 
@@ -84,3 +189,35 @@ impl PartialEq for Queued {
 }
 
 impl Eq for Queued {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafan_testkit::rng::Rng;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn events_come_in_the_order_of_time_and_then_of_their_cause() {
+        let (mut events, mut rng, mut plain) = (Events::new(), Rng::new(1), BTreeMap::new());
+        let mut now = Time(1_000);
+        for n in 0..20_000 {
+            // Some at once, some soon, some beyond the ring, and many at the same time.
+            let span = [1, 10, 3_000, 3 * RING][rng.below(4) as usize];
+            let at = now.after(rng.below(span));
+            events.at(at, Event::Arrive { link: n, direction: 0, life: 0, bytes: [].into() });
+            plain.insert((at, n), ());
+            assert_eq!((events.next(), events.len()), (plain.first_key_value().unwrap().0.0, plain.len()));
+            now = now.after(rng.below(40));
+            while rng.below(30) > 0
+                && let Some((at, Event::Arrive { link, .. })) = events.pop(now)
+            {
+                assert_eq!(plain.pop_first().unwrap().0, (at, link));
+                assert!(at <= now);
+            }
+        }
+        while let Some((at, Event::Arrive { link, .. })) = events.pop(Time(u64::MAX / 2)) {
+            assert_eq!(plain.pop_first().unwrap().0, (at, link));
+        }
+        assert!(plain.is_empty() && events.next() == Time::NEVER);
+    }
+}

@@ -56,13 +56,14 @@ pub(super) struct Member<D: Disk> {
     outbox: Outbox,
     syncing_until: Option<Time>,
     busy_until: Time,
-    /// The earliest time for which the world's queue of wakes has an entry.
-    pub wakes_at: Time,
     /// Frames that the connector did not take, in order, by link and lane.
     kept: BTreeMap<(MemberId, Lane), VecDeque<Frame>>,
     most_kept: usize,
     runs: u64,
 }
+
+/// Effects for which a member keeps memory.
+const EFFECTS_KEPT: usize = 32;
 
 impl<D: Disk> Member<D> {
     pub fn new(config: Config, disk: D) -> Self {
@@ -81,7 +82,6 @@ impl<D: Disk> Member<D> {
             outbox: Outbox::new(),
             syncing_until: None,
             busy_until: Time(0),
-            wakes_at: Time::NEVER,
             kept: BTreeMap::new(),
             most_kept: 0,
             runs: 0,
@@ -131,9 +131,10 @@ impl<D: Disk> Member<D> {
         if self.syncing_until.take().is_some() {
             self.sync(index, now.time, network)?;
         }
-        let mut inputs = Vec::new();
-        for input in std::mem::take(&mut self.inbox) {
-            inputs.extend(self.learn(index, input, now.time, network));
+        let mut inputs = std::mem::take(&mut self.inbox);
+        if inputs.iter().any(|input| matches!(input, Input::Room { .. } | Input::LinkDown { .. })) {
+            let learned = inputs.into_iter().filter_map(|input| self.learn(index, input, now.time, network));
+            inputs = learned.collect();
         }
         if inputs.is_empty() {
             inputs.push(Input::Wake);
@@ -214,7 +215,8 @@ impl<D: Disk> Member<D> {
     }
 
     fn carry_out(&mut self, index: usize, now: Time, network: &mut Network) {
-        for effect in std::mem::take(&mut self.outbox.now) {
+        let mut effects = std::mem::take(&mut self.outbox.now);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, frame } => self.send(index, to, frame, now, network),
                 Effect::Dial { address, expected } => network.dial(now, index, address, expected),
@@ -236,6 +238,10 @@ impl<D: Disk> Member<D> {
                     self.alarms.push(*alarm);
                 }
             }
+        }
+        // There will be more of them; the memory of unusually many is given back.
+        if effects.capacity() <= EFFECTS_KEPT {
+            self.outbox.now = effects;
         }
     }
 

@@ -26,6 +26,8 @@ mod reading;
 mod report;
 mod signatures;
 mod topology;
+mod trace;
+mod wakes;
 mod writes;
 
 pub use content::Content;
@@ -48,7 +50,7 @@ use datafan_core::{
 use datafan_testkit::rng::Rng;
 use member::Member;
 use network::Network;
-use std::{cmp::Reverse, collections::BinaryHeap};
+use wakes::Wakes;
 
 /// A checker that runs after every step of a member.
 type Guard = Box<dyn FnMut(usize, &Content)>;
@@ -68,9 +70,9 @@ pub struct World<D: Disk> {
     /// What new disks are made from.
     blank: D,
     signatures: Signatures,
-    /// When members have something to do. A member may have several entries, of which the earliest counts; early ones
-    /// do no harm.
-    wakes: BinaryHeap<Reverse<(Time, usize)>>,
+    wakes: Wakes,
+    /// What members are about to learn; empty between two steps.
+    told: Vec<(usize, Input)>,
     /// Steps since time has moved.
     n_still: u32,
 }
@@ -121,7 +123,8 @@ impl<D: Disk> World<D> {
             n_tickets: 0,
             blank,
             signatures: Signatures::default(),
-            wakes: BinaryHeap::new(),
+            wakes: Wakes::new(),
+            told: Vec::new(),
             n_still: 0,
         }
     }
@@ -408,9 +411,12 @@ impl<D: Disk> World<D> {
         self.network.happenings = Some(Vec::new());
     }
 
-    /// What happened since this was last asked, in order.
-    pub fn happenings(&mut self) -> Vec<Noted> {
-        self.network.happenings.as_mut().map(std::mem::take).unwrap_or_default()
+    /// What happened since this was last asked, in order; takes the place of what `happenings` had.
+    pub fn happenings(&mut self, happenings: &mut Vec<Noted>) {
+        happenings.clear();
+        if let Some(noted) = &mut self.network.happenings {
+            std::mem::swap(noted, happenings);
+        }
     }
 
     /// Lets the next thing happen, if there is one: time moves to it, then each member with something to do does it.
@@ -424,9 +430,11 @@ impl<D: Disk> World<D> {
             self.fail("time does not move on");
         }
         self.time = next;
-        let happened = self.network.happened(next);
-        self.tell(happened);
-        for member in self.awake() {
+        let mut told = std::mem::take(&mut self.told);
+        self.network.happened(next, &mut told);
+        self.tell(told.drain(..));
+        self.told = told;
+        for member in self.wakes.due(next) {
             let now = self.now(member);
             match self.members[member].run(member, now, &mut self.network) {
                 Ok(true) => self.check(member, now),
@@ -437,28 +445,9 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Takes the members out of the queue whose time has come, ascending.
-    fn awake(&mut self) -> Vec<usize> {
-        let mut awake = Vec::new();
-        while let Some(Reverse((at, member))) = self.wakes.peek().copied()
-            && at <= self.time
-        {
-            self.wakes.pop();
-            self.members[member].wakes_at = Time::NEVER;
-            awake.push(member);
-        }
-        awake.sort_unstable();
-        awake.dedup();
-        awake
-    }
-
-    /// Sees to it that the queue has a member no later than it is due.
+    /// Notes when a member is due.
     fn queue(&mut self, member: usize) {
-        let due = self.members[member].due(self.time);
-        if due < self.members[member].wakes_at {
-            self.members[member].wakes_at = due;
-            self.wakes.push(Reverse((due, member)));
-        }
+        self.wakes.set(member, self.members[member].due(self.time));
     }
 
     fn check(&mut self, member: usize, now: Now) {
@@ -472,15 +461,14 @@ impl<D: Disk> World<D> {
 
     /// When the next thing happens.
     pub fn next(&self) -> Time {
-        let due = self.wakes.peek().map_or(Time::NEVER, |Reverse((at, _))| *at);
-        self.network.next().min(due).max(self.time)
+        self.network.next().min(self.wakes.next()).max(self.time)
     }
 
     fn now(&self, member: usize) -> Now {
         Now { time: self.time, wall: self.wall(member) }
     }
 
-    fn tell(&mut self, told: Vec<(usize, Input)>) {
+    fn tell(&mut self, told: impl IntoIterator<Item = (usize, Input)>) {
         for (member, input) in told {
             // Whoever has other inputs already is queued for them.
             let inbox = &mut self.members[member].inbox;

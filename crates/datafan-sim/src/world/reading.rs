@@ -128,7 +128,7 @@ impl<D: Disk> World<D> {
 
     /// A digest of every message carried so far, with its time.
     pub fn digest(&self) -> Hash {
-        self.network.trace().finish()
+        self.network.trace().digest()
     }
 
     /// Now.

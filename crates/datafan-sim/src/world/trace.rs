@@ -1,0 +1,44 @@
+//! A digest of all that was carried.
+
+use crate::store::Mix;
+use datafan_core::{
+    hash::{Hash, Hasher},
+    time::Time,
+};
+use std::sync::Arc;
+
+/// Mixes what happens, in its order. Nobody attacks it: it only has to tell two stories apart.
+pub(super) struct Trace {
+    mix: Mix,
+    /// The bytes that came last, and their hash: most messages go to many.
+    last: Option<(Arc<[u8]>, Hash)>,
+}
+
+impl Trace {
+    pub fn new() -> Self {
+        Self { mix: Mix::new(7), last: None }
+    }
+
+    /// Something happened to a member or between two.
+    pub fn note(&mut self, time: Time, a: usize, b: usize) {
+        self.mix.word(time.0).word((a as u64) << 32 | b as u64);
+    }
+
+    /// A message is carried, and arrives at `time`.
+    pub fn carry(&mut self, time: Time, from: usize, to: usize, bytes: &Arc<[u8]>) {
+        let hash = match &self.last {
+            Some((last, hash)) if Arc::ptr_eq(last, bytes) => *hash,
+            Some(_) | None => {
+                let hash = Hasher::new(0xff).bytes(bytes).finish();
+                self.last = Some((bytes.clone(), hash));
+                hash
+            }
+        };
+        self.note(time, from, to);
+        self.mix.bytes(&hash.0);
+    }
+
+    pub fn digest(&self) -> Hash {
+        Hasher::new(0xff).bytes(&self.mix.finish().to_bytes()).finish()
+    }
+}

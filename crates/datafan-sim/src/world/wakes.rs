@@ -1,0 +1,79 @@
+//! When members have something to do.
+
+use datafan_core::time::Time;
+
+/// A time for each member, and the earliest of them: a tree in which each place has the earlier of the two times below.
+pub(super) struct Wakes {
+    /// The root at 1, the two below `i` at `2 * i` and after it, members at the end. Its length is a power of two.
+    times: Vec<Time>,
+}
+
+impl Wakes {
+    /// Of no members.
+    pub fn new() -> Self {
+        Self { times: vec![Time::NEVER; 2] }
+    }
+
+    /// Sets when a member has something to do.
+    pub fn set(&mut self, member: usize, time: Time) {
+        while member >= self.n() {
+            let mut larger = Self { times: vec![Time::NEVER; 4 * self.n()] };
+            (0..self.n()).for_each(|member| larger.set(member, self.times[self.n() + member]));
+            *self = larger;
+        }
+        let mut at = self.n() + member;
+        self.times[at] = time;
+        while at > 1 {
+            at /= 2;
+            let earlier = self.times[2 * at].min(self.times[2 * at + 1]);
+            if std::mem::replace(&mut self.times[at], earlier) == earlier {
+                return;
+            }
+        }
+    }
+
+    /// The earliest time.
+    pub fn next(&self) -> Time {
+        self.times[1]
+    }
+
+    /// The members whose time has come, ascending.
+    pub fn due(&self, now: Time) -> Vec<usize> {
+        let (mut due, mut places) = (Vec::new(), vec![1]);
+        while let Some(at) = places.pop() {
+            if self.times[at] > now {
+                continue;
+            }
+            match at.checked_sub(self.n()) {
+                Some(member) => due.push(member),
+                None => places.extend([2 * at + 1, 2 * at]),
+            }
+        }
+        due
+    }
+
+    /// For how many members there is room.
+    fn n(&self) -> usize {
+        self.times.len() / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafan_testkit::rng::Rng;
+
+    #[test]
+    fn whoever_is_due_is_found() {
+        let (mut wakes, mut rng, mut plain) = (Wakes::new(), Rng::new(1), [Time::NEVER; 21]);
+        assert_eq!(wakes.next(), Time::NEVER);
+        for _ in 0..1_000 {
+            let (member, time) = (rng.below(21) as usize, Time(rng.below(100)));
+            wakes.set(member, time);
+            plain[member] = time;
+            let now = Time(rng.below(100));
+            let due: Vec<usize> = (0..21).filter(|member| plain[*member] <= now).collect();
+            assert_eq!((wakes.due(now), wakes.next()), (due, *plain.iter().min().unwrap()));
+        }
+    }
+}
