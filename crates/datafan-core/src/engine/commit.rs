@@ -111,6 +111,9 @@ impl<S: Store> Engine<S> {
 
     /// Commits what waits, as far as the own shards are confirmed.
     pub(super) fn commit_waiting(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        if self.waiting.is_empty() {
+            return self.commit_system(out);
+        }
         let mut later = alloc::collections::VecDeque::new();
         while let Some((ticket, command)) = self.waiting.pop_front() {
             let owner = match command {

@@ -150,9 +150,11 @@ impl<S: Store> Engine<S> {
         self.commit_waiting(out)?;
         self.flush(out)?;
         self.push_changes(out)?;
-        self.ask(out)?;
-        self.flush(out)?;
-        self.push_changes(out)?;
+        if !self.wanted.is_empty() {
+            self.ask(out)?;
+            self.flush(out)?;
+            self.push_changes(out)?;
+        }
         if self.links.need_a_look(now.time) {
             self.catch_up(out)?;
             self.serve(out)?;

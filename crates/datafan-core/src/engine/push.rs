@@ -32,6 +32,9 @@ pub(super) struct Moved {
 impl<S: Store> Engine<S> {
     /// Sends what changed in this call to all who are not known to have it.
     pub(super) fn push_changes(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        if self.dirty.is_empty() {
+            return Ok(());
+        }
         let mut behind = Vec::new();
         for (owner, moved) in core::mem::take(&mut self.dirty) {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };

@@ -19,9 +19,11 @@ impl<S: Store> Engine<S> {
     /// Tells every peer our root.
     pub(super) fn begin_round(&mut self, out: &mut Outbox) {
         self.stats.rounds += 1;
-        let peers: Vec<MemberId> = self.links.keys().copied().collect();
-        for peer in peers {
-            self.send_round(peer, out);
+        let ready = self.links.iter().filter(|(_, link)| link.is_up() && !link.is_full(Lane::Small));
+        let ready: Vec<MemberId> = ready.map(|(peer, _)| *peer).collect();
+        let frame = Message::Round(self.owners.root()).frame();
+        for peer in ready {
+            self.send_frame(peer, frame.clone(), true, out);
         }
     }
 

@@ -44,6 +44,11 @@ impl Wanted {
         }
     }
 
+    /// Whether nobody waits for anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All whose index is being compared.
     pub(super) fn compared(&self) -> Vec<MemberId> {
         self.below(Stage::Pulled)
