@@ -51,6 +51,10 @@ impl<S: Store> Engine<S> {
             self.check_own_head(from, head, out);
             return Learned::Known;
         }
+        if self.owners.holds_since_lately(head) {
+            self.set_position(from, &head.owner, None);
+            return Learned::Known;
+        }
         let state = self.owners.get(&head.owner);
         let held = state.and_then(Owner::head);
         if held.is_some_and(|held| held.order() == head.order()) {

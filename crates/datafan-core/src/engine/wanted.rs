@@ -60,7 +60,7 @@ impl Wanted {
     }
 
     fn below(&self, stage: Stage) -> Vec<MemberId> {
-        self.0.range(..first_of(stage)).map(|(_, _, owner)| *owner).collect()
+        self.0.iter().take_while(|(at, _, _)| *at < stage).map(|(_, _, owner)| *owner).collect()
     }
 
     /// One whose pull was not answered in time.

@@ -5,22 +5,26 @@
 
 mod heads;
 mod owner;
+mod recent;
 
 pub(super) use owner::{Busy, Owner, Reason, Refused, Standing, Transfer};
 
 use crate::{
     hash::{Hash, Hasher},
+    head::Head,
     id::{MemberId, MeshId},
     store::{ShardNumber, ShardRecord},
     trie::{Branch, LEVELS},
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{cell::Cell, ops::Index};
+use recent::Recent;
 
 /// The owners, by place.
 pub(super) struct Owners {
     mesh: MeshId,
     root: Tree,
+    recent: Recent,
     /// Of the trie of heads; `None` until it is asked for after a change.
     root_hash: Option<Hash>,
     /// The place that was computed last: most of what happens at once is about one owner.
@@ -68,7 +72,12 @@ impl Owners {
     pub(super) fn new(mesh: MeshId) -> Self {
         let owner = mesh.authority();
         let last = Cell::new((owner, hash_place(&mesh, &owner)));
-        Self { mesh, root: Tree::Page(Page::default()), root_hash: None, last }
+        Self { mesh, root: Tree::Page(Page::default()), recent: Recent::default(), root_hash: None, last }
+    }
+
+    /// Whether it is clear at a glance that `head` is held, by timestamp and root. If it is not, it may still be.
+    pub(super) fn holds_since_lately(&self, head: &Head) -> bool {
+        self.recent.has(head)
     }
 
     pub(super) fn get(&self, id: &MemberId) -> Option<&Owner> {
@@ -103,6 +112,7 @@ impl Owners {
     pub(super) fn hold(&mut self, id: &MemberId, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
         let place = self.entry(id).place;
         self.root_hash = None;
+        self.recent.hold(id, whole.as_ref().and_then(|(_, record)| record.head.as_ref()));
         let (mut tree, mut level) = (&mut self.root, LEVELS);
         let page = loop {
             match tree {

@@ -36,13 +36,15 @@ fn the_table_hashes_as_the_plain_trie_does() {
 struct Check {
     owners: Owners,
     heads: BTreeMap<MemberId, Head>,
+    /// All that ever were held.
+    ever: Vec<Head>,
 }
 
 struct Plain(NewNodes);
 
 impl Check {
     fn new() -> Self {
-        Self { owners: Owners::new(MESH), heads: BTreeMap::new() }
+        Self { owners: Owners::new(MESH), heads: BTreeMap::new(), ever: Vec::new() }
     }
 
     fn set(&mut self, owner: MemberId, timestamp: Option<u64>) {
@@ -55,6 +57,8 @@ impl Check {
         let record = ShardRecord { head: Some(head), ..ShardRecord::new(owner, ShardState::Whole) };
         self.heads.insert(owner, head);
         self.owners.hold(&owner, Some((ShardNumber(7), Arc::new(record))));
+        assert!(self.owners.holds_since_lately(&head));
+        self.ever.push(head);
     }
 
     fn compare(&mut self, rng: &mut Rng) {
@@ -76,6 +80,9 @@ impl Check {
             let node = (branch.place.level > 0).then(|| plain.node(branch.place).unwrap());
             assert_eq!(self.owners.node_of(&branch), node);
             assert_eq!(self.owners.head_at(&branch).is_some(), node.is_none());
+        }
+        for head in self.ever.iter().filter(|head| self.owners.holds_since_lately(head)) {
+            assert_eq!(self.heads.get(&head.owner), Some(head));
         }
         let held = self.owners.iter().filter_map(|owner| Some((*owner.id(), *owner.head()?)));
         assert_eq!(held.collect::<BTreeMap<_, _>>(), self.heads);
