@@ -109,8 +109,7 @@ impl StoreSnapshot for SharedSnapshot {
     }
 
     fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError> {
-        let Ok(key) = Key::new(key) else { return Ok(None) };
-        Ok(self.state(shard).and_then(|state| state.keys.get(&key)).copied())
+        Ok(self.state(shard).and_then(|state| state.keys.get(key)).copied())
     }
 
     fn item(&self, shard: ShardNumber, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError> {

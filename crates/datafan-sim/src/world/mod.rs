@@ -73,6 +73,8 @@ pub struct World<D: Disk> {
     wakes: Wakes,
     /// What members are about to learn; empty between two steps.
     told: Vec<(usize, Input)>,
+    /// Members that run in this step; empty between two.
+    awake: Vec<usize>,
     /// Steps since time has moved.
     n_still: u32,
 }
@@ -125,6 +127,7 @@ impl<D: Disk> World<D> {
             signatures: Signatures::default(),
             wakes: Wakes::new(),
             told: Vec::new(),
+            awake: Vec::new(),
             n_still: 0,
         }
     }
@@ -434,7 +437,9 @@ impl<D: Disk> World<D> {
         self.network.happened(next, &mut told);
         self.tell(told.drain(..));
         self.told = told;
-        for member in self.wakes.due(next) {
+        let mut awake = std::mem::take(&mut self.awake);
+        self.wakes.due(next, &mut awake);
+        for member in awake.drain(..) {
             let now = self.now(member);
             match self.members[member].run(member, now, &mut self.network) {
                 Ok(true) => self.check(member, now),
@@ -443,6 +448,7 @@ impl<D: Disk> World<D> {
             }
             self.queue(member);
         }
+        self.awake = awake;
     }
 
     /// Notes when a member is due.
