@@ -24,7 +24,7 @@ impl Run<'_> {
         // Of one step one snapshot per member is enough: nobody could have read what came between.
         let mut read: Option<(usize, SharedSnapshot)> = None;
         let mut happenings = std::mem::take(&mut self.happenings);
-        self.world.happenings(&mut happenings);
+        self.world.happenings_to(&mut happenings);
         for noted in happenings.drain(..) {
             if self.failure.is_some() {
                 return;

@@ -414,8 +414,15 @@ impl<D: Disk> World<D> {
         self.network.happenings = Some(Vec::new());
     }
 
-    /// What happened since this was last asked, in order; takes the place of what `happenings` had.
-    pub fn happenings(&mut self, happenings: &mut Vec<Noted>) {
+    /// What happened since this was last asked, in order.
+    pub fn happenings(&mut self) -> Vec<Noted> {
+        let mut happenings = Vec::new();
+        self.happenings_to(&mut happenings);
+        happenings
+    }
+
+    /// As [`World::happenings`], in place of what `happenings` had.
+    pub fn happenings_to(&mut self, happenings: &mut Vec<Noted>) {
         happenings.clear();
         if let Some(noted) = &mut self.network.happenings {
             std::mem::swap(noted, happenings);
