@@ -22,7 +22,14 @@ const NORMAL: &[(&str, &[&str])] = &[
     // For tests only: what fuzzers attack is everywhere.
     (
         "datafan-fuzz",
-        &["datafan-core", "datafan-store-mem", "datafan-store-redb", "datafan-node", "datafan-testkit"],
+        &[
+            "datafan-core",
+            "datafan-store-mem",
+            "datafan-store-redb",
+            "datafan-node",
+            "datafan-sim",
+            "datafan-testkit",
+        ],
     ),
     (
         "datafan-examples",

@@ -14,6 +14,7 @@
 //! | [`import`] | files of JSON lines |
 //! | [`home`] | the files of a member's directory |
 //! | [`word`] | ids, names, keys and addresses as text |
+//! | [`scenario`] | the settings of a simulation |
 //! | [`mutate`] | changed and mixed seeds, from a number |
 
 pub mod home;
@@ -21,6 +22,7 @@ pub mod import;
 pub mod message;
 pub mod mutate;
 pub mod record;
+pub mod scenario;
 pub mod session;
 pub mod store_file;
 pub mod ticket;
@@ -50,5 +52,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "ticket", attack: ticket::attack, seeds: ticket::seeds, tries: 50_000 },
     Target { name: "import", attack: import::attack, seeds: import::seeds, tries: 50_000 },
     Target { name: "home", attack: home::attack, seeds: home::seeds, tries: 5_000 },
+    Target { name: "scenario", attack: scenario::attack, seeds: scenario::seeds, tries: 2_000 },
     Target { name: "word", attack: word::attack, seeds: word::seeds, tries: 200_000 },
 ];

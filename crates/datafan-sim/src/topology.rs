@@ -1,7 +1,7 @@
 //! Who is linked to whom, by a name as short as a command line needs.
 
 use crate::{
-    scenario::ScenarioError,
+    scenario::{ScenarioError, shown},
     world::{circle, circle2, full, line, line2},
 };
 use datafan_core::limits::LINKS_MAX;
@@ -70,7 +70,7 @@ impl Topology {
                 members - 1
             )),
             Self::File(name) => {
-                check_links(&read(name)?, members).or_else(|what| wrong(format!("{name}: {what}")))
+                check_links(&read(name)?, members).or_else(|what| wrong(format!("{}: {what}", shown(name))))
             }
             Self::Line | Self::Line2 | Self::Ring | Self::Ring2 | Self::Grid | Self::Tree => Ok(()),
             Self::Random(..) | Self::Full => Ok(()),
@@ -168,7 +168,7 @@ fn random(members: usize, (least, most): (usize, usize), rng: &mut Rng) -> Vec<(
 }
 
 fn read(name: &str) -> Result<Vec<(usize, usize)>, ScenarioError> {
-    let wrong = |what: String| ScenarioError::File { name: name.into(), what };
+    let wrong = |what: String| ScenarioError::File { name: shown(name), what: shown(&what) };
     let text = std::fs::read_to_string(name).map_err(|error| wrong(error.to_string()))?;
     let links: Links = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     Ok(links.links)

@@ -61,6 +61,19 @@ pub enum ScenarioError {
     },
 }
 
+/// Text of a file, as it may be shown on a terminal: lines stay, other control characters are escaped.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push(character),
+            character if character.is_control() => shown.extend(character.escape_default()),
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
 /// A field, what it says, its least and its most, and what to do beyond.
 type Bound = (&'static str, u64, u64, u64, &'static str);
 

@@ -17,6 +17,7 @@ mod network;
 mod shipped;
 
 pub use check::ScenarioError;
+pub(crate) use check::shown;
 pub use network::{Latency, Network, Region};
 pub use shipped::{SHIPPED, shipped};
 
@@ -201,7 +202,7 @@ impl Scenario {
     }
 
     fn read(text: &str) -> Result<Self, ScenarioError> {
-        toml::from_str(text).map_err(|error| ScenarioError::Format { what: error.to_string() })
+        toml::from_str(text).map_err(|error| ScenarioError::Format { what: shown(&error.to_string()) })
     }
 
     /// The scenario of a name that is shipped, or in a file; the file of its topology is looked for beside it.
