@@ -18,8 +18,11 @@ pub struct Bounds {
     next: usize,
 }
 
-/// Bytes that wait for room on one lane of a member: what one call of the engine may answer, and what it pushes.
-const KEPT_BYTES_MAX: usize = 48 << 20;
+/// Bytes that wait for room on the bulk lane of a link: what one call of the engine may answer.
+const BULK_BYTES_MAX: usize = 48 << 20;
+/// The same on the small lane, beside what two calls push: one that has not heard yet that the lane is full, and what an
+/// earlier one left to be sent after a sync.
+const SMALL_REST_MAX: usize = 2 << 20;
 
 impl Checker for Bounds {
     fn name(&self) -> &'static str {
@@ -68,10 +71,11 @@ impl Checker for Bounds {
 }
 
 fn check(scene: &Scene<'_>, member: usize) -> Checked {
-    let kept = scene.world.most_kept(member);
-    must(kept <= KEPT_BYTES_MAX, || {
-        format!("m{member} kept {kept} B for one full lane, limit {KEPT_BYTES_MAX}")
-    })?;
+    let pushed = 2 * (scene.world.n_members() + 1) * SMALL_BYTES_MAX;
+    for (lane, limit) in [(Lane::Bulk, BULK_BYTES_MAX), (Lane::Small, pushed + SMALL_REST_MAX)] {
+        let kept = scene.world.most_kept(member, lane);
+        must(kept <= limit, || format!("m{member} kept {kept} B for one full lane {lane:?}, limit {limit}"))?;
+    }
     if !scene.world.runs(member) {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 mod acknowledged;
 mod bounds;
 mod convergence;
+mod deltas_lead;
 mod durable_first;
 mod heads_forward;
 mod idle_traffic;
@@ -130,6 +131,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::<durable_first::DurableFirst>::default(),
         Box::<acknowledged::Acknowledged>::default(),
         Box::<nothing_unverified::NothingUnverified>::default(),
+        Box::<deltas_lead::DeltasLead>::default(),
         Box::<bounds::Bounds>::default(),
         Box::<convergence::Convergence>::default(),
         Box::<idle_traffic::IdleTraffic>::default(),

@@ -25,6 +25,12 @@ impl Checker for WholeCommits {
         }
     }
 
+    fn on_started(&mut self, scene: &Scene<'_>, member: usize) -> Checked {
+        let snapshot = scene.world.snapshot(member);
+        let mut due = snapshot.states().filter(|state| self.seen.is_due(state));
+        due.try_for_each(|state| check(member, state))
+    }
+
     fn on_settled(&mut self, scene: &Scene<'_>, _: datafan_core::time::Time) -> Checked {
         for member in (0..scene.world.n_members()).filter(|member| scene.world.runs(*member)) {
             for state in scene.world.snapshot(member).states() {

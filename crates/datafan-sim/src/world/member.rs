@@ -58,7 +58,8 @@ pub(super) struct Member<D: Disk> {
     busy_until: Time,
     /// Frames that the connector did not take, in order, by link and lane.
     kept: BTreeMap<(MemberId, Lane), VecDeque<Frame>>,
-    most_kept: usize,
+    /// Most bytes that ever were, by lane.
+    most_kept: [usize; 2],
     runs: u64,
 }
 
@@ -83,7 +84,7 @@ impl<D: Disk> Member<D> {
             syncing_until: None,
             busy_until: Time(0),
             kept: BTreeMap::new(),
-            most_kept: 0,
+            most_kept: [0; 2],
             runs: 0,
         }
     }
@@ -249,9 +250,11 @@ impl<D: Disk> Member<D> {
         let lane = frame.lane;
         if let Some(kept) = self.kept.get_mut(&(to, lane)) {
             kept.push_back(frame);
-            self.most_kept = self.most_kept.max(kept.iter().map(|frame| frame.bytes.len()).sum());
+            let most = &mut self.most_kept[lane as usize];
+            *most = (*most).max(kept.iter().map(|frame| frame.bytes.len()).sum());
         } else if let Some(frame) = self.hand_over(index, to, frame, now, network) {
-            self.most_kept = self.most_kept.max(frame.bytes.len());
+            let most = &mut self.most_kept[lane as usize];
+            *most = (*most).max(frame.bytes.len());
             self.kept.insert((to, lane), [frame].into());
             self.inbox.push(Input::Full { peer: to, lane });
         }
@@ -273,9 +276,9 @@ impl<D: Disk> Member<D> {
         }
     }
 
-    /// Most bytes that ever waited for room on one lane.
-    pub fn most_kept(&self) -> usize {
-        self.most_kept
+    /// Most bytes that ever waited for room on this lane of a link.
+    pub fn most_kept(&self, lane: Lane) -> usize {
+        self.most_kept[lane as usize]
     }
 
     /// Where it stands in the middle of a sync, so that a crash now loses what is not on disk.

@@ -2,6 +2,7 @@
 
 use super::{Content, Disk, Signatures, Traffic, World};
 use datafan_core::{
+    connector::Lane,
     engine::{Alarm, Stats, Status},
     hash::Hash,
     id::MemberId,
@@ -55,9 +56,9 @@ impl<D: Disk> World<D> {
         &self.signatures
     }
 
-    /// Most bytes that ever waited for room on one lane of a member.
-    pub fn most_kept(&self, member: usize) -> usize {
-        self.members[member].most_kept()
+    /// Most bytes that ever waited at a member for room on this lane of a link.
+    pub fn most_kept(&self, member: usize, lane: Lane) -> usize {
+        self.members[member].most_kept(lane)
     }
 
     /// Alarms of a member, oldest first.

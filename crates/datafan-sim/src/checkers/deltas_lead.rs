@@ -1,0 +1,47 @@
+//! Deltas lead to the head that they come with, from wherever one is.
+
+use super::{Checked, Checker, Scene, Sent, Violation};
+use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, message::Message, time::Time};
+use std::collections::BTreeSet;
+
+/// Nobody compares the index of a shard before somebody was told of a gap: graves were dropped, or too much has changed.
+/// So what neighbours send leads to its head, whatever was overwritten, deleted or skipped meanwhile (A47). Whoever has once
+/// compared an index lacks graves of what came and went in between, so then others may have to compare, too.
+///
+/// Where members lie, heads may step back, or shards are too large for a delta, there are other reasons to compare.
+#[derive(Default)]
+pub struct DeltasLead {
+    /// Owners of shards that somebody was told of a gap in, or that are too large for a delta.
+    excused: BTreeSet<MemberId>,
+    /// The first that did without a reason. Told when all is over: it costs, but what led to it may be worse.
+    found: Option<Violation>,
+}
+
+impl Checker for DeltasLead {
+    fn name(&self) -> &'static str {
+        "deltas_lead"
+    }
+
+    fn on_sent(&mut self, scene: &Scene<'_>, sent: &Sent<'_>) -> Checked {
+        let large = sent.heads.iter().filter(|head| head.bytes > DELTA_BYTES_MAX as u64);
+        self.excused.extend(large.map(|head| head.owner));
+        if let Message::Gap(head) = sent.message {
+            self.excused.insert(head.owner);
+        }
+        let (Message::AskNodes(request) | Message::AskRanges(request)) = sent.message else { return Ok(()) };
+        let owner = request.owner;
+        let faults = &scene.scenario.faults;
+        let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0;
+        if !other_reasons && !self.excused.contains(&owner) && self.found.is_none() {
+            let name = scene.ledger.owner(scene.world, &owner).map(|owner| scene.ledger.name(owner));
+            let (member, name) = (sent.from, name.unwrap_or_default());
+            let what = format!("m{member} compared the index of {name}, for a delta led nowhere");
+            self.found = Some(Violation(what));
+        }
+        Ok(())
+    }
+
+    fn on_settled(&mut self, _: &Scene<'_>, _: Time) -> Checked {
+        self.found.take().map_or(Ok(()), Err)
+    }
+}
