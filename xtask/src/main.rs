@@ -1,8 +1,9 @@
-//! The workspace's own commands: `cargo xtask ci`, `cargo xtask bench` and `cargo xtask simulate`.
+//! The workspace's own commands: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask simulate` and `cargo xtask mutants`.
 
 mod bench;
 mod ci;
 mod deps;
+mod mutants;
 mod simulate;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Simulates a mesh with faults, from one seed
     Simulate(simulate::Arguments),
+    /// Breaks the engine on purpose, one patch at a time, and sees whether the simulator notices
+    Mutants(mutants::Arguments),
     /// One measurement in a process of its own; `bench` calls it
     #[command(hide = true)]
     BenchChild(bench::child::Arguments),
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
         Command::BenchChild(arguments) => bench::child::run(&arguments),
     }
 }

@@ -1,11 +1,11 @@
 //! `cargo xtask ci`: everything that must hold beyond the tests, one line per check.
 
 mod lengths;
-mod process;
+pub(crate) mod process;
 mod seeds;
 mod words;
 
-use crate::deps;
+use crate::{deps, mutants};
 use anyhow::{Result, bail, ensure};
 use process::{cargo, cargo_with, output};
 use std::{
@@ -45,6 +45,11 @@ const CHECKS: &[Check] = &[
         name: "arrows",
         remedy: "arrows point at core, never sideways; see docs/architecture.md",
         run: |_| deps::check(&output("cargo", "metadata --format-version 1 --no-deps")?),
+    },
+    Check {
+        name: "mutants",
+        remedy: "make the patch anew, as docs/testing.md says, and try it with `cargo xtask mutants NAME`",
+        run: mutants::check,
     },
     Check {
         name: "no_std core",
@@ -115,7 +120,7 @@ fn names() -> String {
 }
 
 /// The workspace's directory, which the commands run in.
-fn root() -> Result<PathBuf> {
+pub(crate) fn root() -> Result<PathBuf> {
     let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else {
         bail!("xtask lies in the workspace")
     };

@@ -28,7 +28,8 @@ pub fn output(program: &str, arguments: &str) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{program} {arguments}` printed no UTF-8"))
 }
 
-fn command(program: &str, arguments: &str) -> Command {
+/// `program` with `arguments`, which are separated by blanks.
+pub fn command(program: &str, arguments: &str) -> Command {
     let mut command = Command::new(program);
     command.args(arguments.split_whitespace());
     // What cargo told us of ourselves would make some build scripts run again.
@@ -43,7 +44,11 @@ fn command(program: &str, arguments: &str) -> Command {
     command
 }
 
-fn outcome(command: &mut Command) -> Result<Output> {
+/// Runs `command` to its end.
+///
+/// # Errors
+/// If it fails, with what it said.
+pub fn outcome(command: &mut Command) -> Result<Output> {
     let output = command.output().with_context(|| format!("starting {command:?}"))?;
     if output.status.success() {
         return Ok(output);

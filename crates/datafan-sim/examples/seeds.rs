@@ -1,0 +1,31 @@
+//! Plays a scenario with seeds one after another until a check fails, and prints one JSON object that says which.
+//!
+//! `cargo run --release -p datafan-sim --example seeds -- SCENARIO FIRST LAST`
+
+use datafan_sim::{run::Unwatched, scenario::Scenario, simulate};
+use serde_json::json;
+use std::{env, error::Error, time::Instant};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let [scenario, first, last] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| USAGE)?;
+    let (first, last): (u64, u64) = (first.parse()?, last.parse()?);
+    let loaded = Scenario::load(&scenario)?;
+    // An engine that panics is a finding, told below.
+    std::panic::set_hook(Box::new(|_| ()));
+    let began = Instant::now();
+    let mut failure = None;
+    for seed in first..=last {
+        let outcome = simulate(&loaded, seed, &mut Unwatched)?;
+        if let Some(found) = outcome.failure {
+            failure = Some(
+                json!({ "seed": seed, "checker": found.checker, "what": found.what, "at_micros": found.at }),
+            );
+            break;
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{}", json!({ "scenario": scenario, "failure": failure, "seconds": seconds }));
+    Ok(())
+}
+
+const USAGE: &str = "usage: seeds SCENARIO FIRST LAST";

@@ -1,0 +1,173 @@
+//! `cargo xtask mutants`: breaks the engine on purpose, one small patch at a time, and sees whether a checker of the
+//! simulator notices.
+//!
+//! All happens in a copy of the working tree below `target/mutants`, with a target directory of its own, so that only
+//! what depends on the changed crate is built again.
+
+mod patch;
+mod tree;
+
+use crate::ci::root;
+use anyhow::{Context, Result, bail, ensure};
+use datafan_sim::checkers;
+use patch::Mutant;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
+use tree::Tree;
+
+/// Which mutants to try.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Mutants by name; all of them by default
+    names: Vec<String>,
+    /// Only data on standard output: one object per mutant, and what they came to in the last line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Seeds that a mutant has to be caught with, both included.
+const SEEDS: (u64, u64) = (1, 100);
+/// A scenario that takes longer caught nothing.
+const PLAY_SECONDS_MAX: Duration = Duration::from_secs(300);
+
+/// A checker that noticed.
+struct Caught {
+    checker: String,
+    scenario: String,
+    seed: u64,
+    what: String,
+}
+
+/// Makes sure that the unchanged tree passes, then tries each mutant.
+///
+/// # Errors
+/// If a patch does not apply or build, the unchanged tree fails, a mutant is not caught, or, where all are tried, a checker
+/// caught none.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let root = root()?;
+    let mutants = chosen(&root, &arguments.names)?;
+    let tree = Tree::new(&root)?;
+    check_unchanged(arguments, &tree, &mutants)?;
+    if !arguments.json {
+        println!("{:<29} {:<19} {:<9} {:>4} {:>8}", "mutant", "caught by", "scenario", "seed", "seconds");
+    }
+    let (mut survivors, mut idle) = (Vec::new(), checker_names());
+    for mutant in &mutants {
+        let began = Instant::now();
+        let caught = try_mutant(&tree, mutant).with_context(|| mutant.name.clone())?;
+        show(arguments, mutant, caught.as_ref(), began.elapsed().as_secs_f64());
+        match &caught {
+            Some(caught) => drop(idle.remove(caught.checker.as_str())),
+            None => survivors.push(mutant.name.as_str()),
+        }
+    }
+    let idle: Vec<_> = idle.into_iter().filter(|_| arguments.names.is_empty()).collect();
+    if arguments.json {
+        let caught = mutants.len() - survivors.len();
+        println!(
+            "{}",
+            json!({ "mutants": mutants.len(), "caught": caught, "survivors": survivors, "checkers_idle": idle })
+        );
+    }
+    ensure!(survivors.is_empty(), "not caught: {}", survivors.join(", "));
+    ensure!(idle.is_empty(), "these checkers caught none: {}", idle.join(", "));
+    Ok(())
+}
+
+/// Whether every patch is sound and still applies.
+///
+/// # Errors
+/// Names the first that does not.
+pub fn check(root: &Path) -> Result<()> {
+    for mutant in patch::all(root)? {
+        patch::check_applies(root, &mutant)?;
+    }
+    Ok(())
+}
+
+fn chosen(root: &Path, names: &[String]) -> Result<Vec<Mutant>> {
+    let mut mutants = patch::all(root)?;
+    for name in names {
+        ensure!(
+            mutants.iter().any(|mutant| mutant.name == *name),
+            "there is no mutant {name:?}, only {}",
+            mutants.iter().map(|mutant| mutant.name.as_str()).collect::<Vec<_>>().join(", ")
+        );
+    }
+    mutants.retain(|mutant| names.is_empty() || names.contains(&mutant.name));
+    Ok(mutants)
+}
+
+fn checker_names() -> BTreeSet<&'static str> {
+    checkers::all().iter().map(|checker| checker.name()).collect()
+}
+
+/// What is caught in a mutant must be the mutant's doing.
+fn check_unchanged(arguments: &Arguments, tree: &Tree, mutants: &[Mutant]) -> Result<()> {
+    let began = Instant::now();
+    tree.build()?;
+    let scenarios: BTreeSet<&String> = mutants.iter().flat_map(|mutant| &mutant.scenarios).collect();
+    let n_scenarios = scenarios.len();
+    for scenario in scenarios {
+        if let Some(Caught { checker, seed, what, .. }) = play(tree, scenario)? {
+            bail!("the unchanged tree fails {scenario} with seed {seed}: {checker}: {what}");
+        }
+    }
+    if !arguments.json {
+        let (first, last) = SEEDS;
+        println!(
+            "the unchanged tree passes {n_scenarios} scenarios with seeds {first} to {last}, built and played in {:.0} s\n",
+            began.elapsed().as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
+fn try_mutant(tree: &Tree, mutant: &Mutant) -> Result<Option<Caught>> {
+    let changed = tree.apply(mutant)?;
+    tree.build()?;
+    for scenario in &mutant.scenarios {
+        if let Some(caught) = play(tree, scenario)? {
+            changed.restore()?;
+            return Ok(Some(caught));
+        }
+    }
+    changed.restore()?;
+    Ok(None)
+}
+
+/// Plays a scenario with all seeds until a checker fails.
+fn play(tree: &Tree, scenario: &str) -> Result<Option<Caught>> {
+    let Some(said) = tree.play(scenario, SEEDS, PLAY_SECONDS_MAX)? else {
+        eprintln!("{scenario} did not end within {} s", PLAY_SECONDS_MAX.as_secs());
+        return Ok(None);
+    };
+    let said: Value = serde_json::from_str(&said).with_context(|| format!("the simulator said {said:?}"))?;
+    let failure = &said["failure"];
+    let Some(seed) = failure["seed"].as_u64() else { return Ok(None) };
+    let text = |field: &str| failure[field].as_str().unwrap_or_default().to_owned();
+    Ok(Some(Caught { checker: text("checker"), scenario: scenario.into(), seed, what: text("what") }))
+}
+
+fn show(arguments: &Arguments, mutant: &Mutant, caught: Option<&Caught>, seconds: f64) {
+    let name = &mutant.name;
+    if arguments.json {
+        let caught = caught.map(
+            |it| json!({ "checker": it.checker, "scenario": it.scenario, "seed": it.seed, "what": it.what }),
+        );
+        println!("{}", json!({ "mutant": name, "caught": caught, "seconds": seconds }));
+        return;
+    }
+    let Some(Caught { checker, scenario, seed, .. }) = caught else {
+        println!("{name:<29} NOT CAUGHT          {:<14} {seconds:>8.1}", mutant.scenarios.join(","));
+        return;
+    };
+    let scenario = scenario.trim_end_matches(".toml");
+    let expected = mutant.checkers.contains(checker);
+    let note = if expected { String::new() } else { format!("  (meant for {})", mutant.checkers.join(", ")) };
+    println!("{name:<29} {checker:<19} {scenario:<9} {seed:>4} {seconds:>8.1}{note}");
+}
