@@ -8,6 +8,7 @@ mod bounds;
 mod convergence;
 mod deltas_lead;
 mod durable_first;
+mod fair_blame;
 mod heads_forward;
 mod idle_traffic;
 mod nothing_unverified;
@@ -132,6 +133,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::<acknowledged::Acknowledged>::default(),
         Box::<nothing_unverified::NothingUnverified>::default(),
         Box::<deltas_lead::DeltasLead>::default(),
+        Box::<fair_blame::FairBlame>::default(),
         Box::<bounds::Bounds>::default(),
         Box::<convergence::Convergence>::default(),
         Box::<idle_traffic::IdleTraffic>::default(),

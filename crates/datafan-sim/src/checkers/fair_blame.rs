@@ -1,0 +1,42 @@
+//! Nobody is blamed without a reason.
+
+use super::{Checked, Checker, Scene, must};
+use datafan_core::time::Time;
+
+/// No member takes an honest neighbour for a liar, and none calls a head void that its owner signed for what it holds: relays
+/// lie, owners do not, so a void head means that a lie was built in.
+#[derive(Default)]
+pub struct FairBlame {
+    /// Whose turn it is.
+    next: usize,
+}
+
+/// What only liars are blamed for.
+const LIES: [&str; 5] = ["malformed", "signature", "wrong_answer", "node", "range"];
+
+impl Checker for FairBlame {
+    fn name(&self) -> &'static str {
+        "fair_blame"
+    }
+
+    fn on_tick(&mut self, scene: &Scene<'_>) -> Checked {
+        self.next = (self.next + 1) % scene.world.n_members();
+        check(scene, self.next)
+    }
+
+    fn on_settled(&mut self, scene: &Scene<'_>, _: Time) -> Checked {
+        (0..scene.world.n_members()).try_for_each(|member| check(scene, member))
+    }
+}
+
+fn check(scene: &Scene<'_>, member: usize) -> Checked {
+    if !scene.world.runs(member) {
+        return Ok(());
+    }
+    let refusals = &scene.world.stats(member).refusals;
+    let void = refusals.get("void_head").copied().unwrap_or(0);
+    must(void == 0, || format!("m{member} called {void} heads void that are not"))?;
+    let lies = LIES.into_iter().filter(|_| scene.liars.is_empty());
+    let blamed: Vec<_> = lies.filter_map(|lie| refusals.get_key_value(lie)).collect();
+    must(blamed.is_empty(), || format!("m{member} blames honest neighbours: {blamed:?}"))
+}
