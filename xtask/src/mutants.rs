@@ -32,7 +32,7 @@ pub struct Arguments {
 /// Seeds that a mutant has to be caught with, both included.
 const SEEDS: (u64, u64) = (1, 100);
 /// A scenario that takes longer caught nothing.
-const PLAY_SECONDS_MAX: Duration = Duration::from_secs(300);
+const PLAY_SECONDS_MAX: Duration = Duration::from_secs(600);
 
 /// A checker that noticed.
 struct Caught {
@@ -40,6 +40,14 @@ struct Caught {
     scenario: String,
     seed: u64,
     what: String,
+}
+
+/// What playing a scenario came to.
+enum Played {
+    Passed,
+    Caught(Caught),
+    /// It took longer than [`PLAY_SECONDS_MAX`].
+    Late,
 }
 
 /// Makes sure that the unchanged tree passes, then tries each mutant.
@@ -113,8 +121,12 @@ fn check_unchanged(arguments: &Arguments, tree: &Tree, mutants: &[Mutant]) -> Re
     let scenarios: BTreeSet<&String> = mutants.iter().flat_map(|mutant| &mutant.scenarios).collect();
     let n_scenarios = scenarios.len();
     for scenario in scenarios {
-        if let Some(Caught { checker, seed, what, .. }) = play(tree, scenario)? {
-            bail!("the unchanged tree fails {scenario} with seed {seed}: {checker}: {what}");
+        match play(tree, scenario)? {
+            Played::Passed => {}
+            Played::Caught(Caught { checker, seed, what, .. }) => {
+                bail!("the unchanged tree fails {scenario} with seed {seed}: {checker}: {what}")
+            }
+            Played::Late => bail!("the unchanged tree does not end {scenario} in time"),
         }
     }
     if !arguments.json {
@@ -131,7 +143,7 @@ fn try_mutant(tree: &Tree, mutant: &Mutant) -> Result<Option<Caught>> {
     let changed = tree.apply(mutant)?;
     tree.build()?;
     for scenario in &mutant.scenarios {
-        if let Some(caught) = play(tree, scenario)? {
+        if let Played::Caught(caught) = play(tree, scenario)? {
             changed.restore()?;
             return Ok(Some(caught));
         }
@@ -141,16 +153,21 @@ fn try_mutant(tree: &Tree, mutant: &Mutant) -> Result<Option<Caught>> {
 }
 
 /// Plays a scenario with all seeds until a checker fails.
-fn play(tree: &Tree, scenario: &str) -> Result<Option<Caught>> {
+fn play(tree: &Tree, scenario: &str) -> Result<Played> {
     let Some(said) = tree.play(scenario, SEEDS, PLAY_SECONDS_MAX)? else {
         eprintln!("{scenario} did not end within {} s", PLAY_SECONDS_MAX.as_secs());
-        return Ok(None);
+        return Ok(Played::Late);
     };
     let said: Value = serde_json::from_str(&said).with_context(|| format!("the simulator said {said:?}"))?;
     let failure = &said["failure"];
-    let Some(seed) = failure["seed"].as_u64() else { return Ok(None) };
+    let Some(seed) = failure["seed"].as_u64() else { return Ok(Played::Passed) };
     let text = |field: &str| failure[field].as_str().unwrap_or_default().to_owned();
-    Ok(Some(Caught { checker: text("checker"), scenario: scenario.into(), seed, what: text("what") }))
+    Ok(Played::Caught(Caught {
+        checker: text("checker"),
+        scenario: scenario.into(),
+        seed,
+        what: text("what"),
+    }))
 }
 
 fn show(arguments: &Arguments, mutant: &Mutant, caught: Option<&Caught>, seconds: f64) {

@@ -1,7 +1,7 @@
 //! Deltas lead to the head that they come with, from wherever one is.
 
-use super::{Checked, Checker, Scene, Sent, Violation};
-use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, message::Message, time::Time};
+use super::{Checked, Checker, Purpose, Scene, Sent, Violation};
+use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, time::Time};
 use std::collections::BTreeSet;
 
 /// Nobody compares the index of a shard before somebody was told of a gap: graves were dropped, or too much has changed.
@@ -23,13 +23,11 @@ impl Checker for DeltasLead {
     }
 
     fn on_sent(&mut self, scene: &Scene<'_>, sent: &Sent<'_>) -> Checked {
-        let large = sent.heads.iter().filter(|head| head.bytes > DELTA_BYTES_MAX as u64);
-        self.excused.extend(large.map(|head| head.owner));
-        if let Message::Gap(head) = sent.message {
-            self.excused.insert(head.owner);
-        }
-        let (Message::AskNodes(request) | Message::AskRanges(request)) = sent.message else { return Ok(()) };
-        let owner = request.owner;
+        let is_gap = sent.purpose == Purpose::Gap;
+        let excused = sent.heads.iter().map(|told| &told.head);
+        let excused = excused.filter(|head| is_gap || head.bytes > DELTA_BYTES_MAX as u64);
+        self.excused.extend(excused.map(|head| head.owner));
+        let Purpose::Compare(owner) = sent.purpose else { return Ok(()) };
         let faults = &scene.scenario.faults;
         let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0;
         if !other_reasons && !self.excused.contains(&owner) && self.found.is_none() {

@@ -1,6 +1,6 @@
 //! An idle round costs the same, whatever is held.
 
-use super::{Checked, Checker, Scene, Sent, must};
+use super::{Checked, Checker, Purpose, Scene, Sent, must};
 use std::collections::BTreeSet;
 
 /// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender, independent
@@ -22,7 +22,7 @@ impl Checker for IdleTraffic {
     }
 
     fn on_sent(&mut self, _: &Scene<'_>, sent: &Sent<'_>) -> Checked {
-        if sent.is_hello {
+        if sent.purpose == Purpose::Greet {
             self.greeted.extend([(sent.from, sent.to), (sent.to, sent.from)]);
         }
         Ok(())

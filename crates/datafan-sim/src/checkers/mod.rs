@@ -20,7 +20,9 @@ use crate::{
     ledger::{Applied, Ledger, Mesh, Owner, Position},
     scenario::Scenario,
 };
-use datafan_core::{connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, time::Time};
+use datafan_core::{
+    connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, id::MemberId, time::Time,
+};
 use std::collections::BTreeSet;
 
 /// What a checker may look at.
@@ -45,10 +47,23 @@ pub struct Sent<'a> {
     pub lane: Lane,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// Whether it greets.
-    pub is_hello: bool,
+    /// What it is for.
+    pub purpose: Purpose,
     /// All heads in it.
     pub heads: &'a [Told],
+}
+
+/// What a message is for, as far as checkers ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// It greets.
+    Greet,
+    /// It says that there is no delta.
+    Gap,
+    /// It asks for a part of the index, or for items by their place in it, of this owner.
+    Compare(MemberId),
+    /// Anything else.
+    Other,
 }
 
 /// A head in a message.

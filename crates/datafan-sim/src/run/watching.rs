@@ -2,7 +2,7 @@
 
 use super::{EVENTS_MAX, Event, Run};
 use crate::{
-    checkers::{Checked, Checker, Scene, Sent, Told, Violation},
+    checkers::{Checked, Checker, Purpose, Scene, Sent, Told, Violation},
     ledger::Ending,
     store::SharedSnapshot,
     world::{Happening, Noted},
@@ -111,7 +111,7 @@ impl Run<'_> {
             self.counts.data_messages += 1;
             self.counts.data_bytes += bytes.len() as u64;
         }
-        let sent = Sent { from, to, lane, bytes, is_hello: read.is_hello, heads: &read.heads };
+        let sent = Sent { from, to, lane, bytes, purpose: read.purpose, heads: &read.heads };
         self.check_all(|checker, scene| checker.on_sent(scene, &sent));
         self.read = Some(read);
     }
@@ -126,7 +126,7 @@ impl Run<'_> {
         Read {
             bytes,
             heads: heads_in(message).into_iter().map(told).collect(),
-            is_hello: matches!(message, Message::Hello(_)),
+            purpose: purpose(message),
             has_data: matches!(message, Message::Push(_) | Message::Delta(_) | Message::Ranges(..)),
         }
     }
@@ -209,7 +209,7 @@ impl Run<'_> {
 pub(super) struct Read {
     bytes: Arc<[u8]>,
     heads: Vec<Told>,
-    is_hello: bool,
+    purpose: Purpose,
     /// It brings items.
     has_data: bool,
 }
@@ -265,6 +265,18 @@ fn kind(message: &Message<'_>) -> &'static str {
         Message::AskRanges(_) => "ask ranges",
         Message::Ranges(..) => "ranges",
         Message::Moved(..) => "moved",
+    }
+}
+
+fn purpose(message: &Message<'_>) -> Purpose {
+    match message {
+        Message::Hello(_) => Purpose::Greet,
+        Message::Gap(_) => Purpose::Gap,
+        Message::AskNodes(request) | Message::AskRanges(request) => Purpose::Compare(request.owner),
+        Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Purpose::Other,
+        Message::Heads(_) | Message::Push(_) | Message::Announce(_) | Message::Pull(_) => Purpose::Other,
+        Message::Delta(_) | Message::Nothing(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
+        Message::Moved(..) => Purpose::Other,
     }
 }
 
