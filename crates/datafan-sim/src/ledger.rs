@@ -237,6 +237,18 @@ impl Ledger {
         self.restored.contains(&member)
     }
 
+    /// All faults are over: what a restored member wrote last, and nobody had heard of, is gone with its disk. All end at
+    /// the greatest head that anybody holds.
+    pub fn aim_at_what_is_left(&mut self) {
+        for owner in self.restored.clone() {
+            if self.ending(owner).is_none() {
+                let held = (0..self.n_members).map(|member| self.position(member, owner));
+                let left = held.max_by_key(|at| self.made(owner, *at).map(|made| made.head.order()));
+                self.aim(owner, left.unwrap_or(0));
+            }
+        }
+    }
+
     /// An owner was revoked.
     pub fn end(&mut self, owner: Owner, ending: Ending) {
         self.endings.insert(owner, ending);
@@ -357,6 +369,10 @@ impl Ledger {
             }
         }
         for owner in [Some(member), (member == 0).then_some(self.roster())].into_iter().flatten() {
+            // What it starts with is on its disk, also what a clean stop wrote there last.
+            let on_disk = self.made(owner, self.position(member, owner)).map(|made| made.head.timestamp);
+            let synced = &mut self.owned[owner].synced;
+            *synced = on_disk.unwrap_or_default().max(*synced);
             // What was not on its disk is gone, and nobody else may have it.
             if self.ending(owner).is_none() && !self.was_restored(member) {
                 self.aim(owner, self.position(member, owner));

@@ -156,6 +156,7 @@ impl Run<'_> {
             self.world.slow_sync(member, self.scenario.engine.sync_micros);
             self.start(member);
         }
+        self.ledger.aim_at_what_is_left();
         self.faults.1 = self.world.time();
     }
 }
