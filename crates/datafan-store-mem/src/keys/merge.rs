@@ -1,47 +1,15 @@
 //! Chunks written anew, row by row: what any change can be done by.
 
 use super::{
-    first::First,
-    row::{Row, Walk, key_of, put_row, shared_length},
+    chunk::Chunk,
+    page::Change,
+    row::{Row, Walk, put_row, shared_length},
 };
-use datafan_core::{item::Key, time::Timestamp};
-use std::sync::Arc;
+use datafan_core::time::Timestamp;
+use std::vec::Drain;
 
-/// About how many bytes a merge gives.
-pub fn bytes_of(olds: &[(First, Arc<[u8]>)], changes: &[(&Key, Option<Timestamp>)]) -> usize {
-    let before: usize = olds.iter().map(|(_, chunk)| chunk.len()).sum();
-    let added: usize = changes.iter().map(|(key, at)| at.map_or(0, |_| key.as_str().len() + 10)).sum();
-    before + added
-}
-
-/// Writes the chunks that take the place of `olds` with `changes`.
-pub fn merge(olds: &[(First, Arc<[u8]>)], changes: &[(&Key, Option<Timestamp>)], out: &mut Chunks) {
-    let mut changes = changes.iter().peekable();
-    for (first, chunk) in olds {
-        let first = &first.key;
-        let mut walk = Walk::new(first, chunk);
-        out.is_kept = false;
-        while let Some(row) = walk.next() {
-            while let Some((key, at)) =
-                changes.next_if(|(key, _)| key.as_str().as_bytes() < walk.key.as_slice())
-            {
-                out.put(key.as_str().as_bytes(), *at, || Key::clone(key));
-            }
-            let key = walk.key.as_slice();
-            let own = || if key == first.as_str().as_bytes() { first.clone() } else { key_of(key) };
-            match changes.next_if(|(changed, _)| changed.as_str().as_bytes() == key) {
-                Some((_, at)) => out.put(key, *at, own),
-                None => out.keep(key, &row, own),
-            }
-        }
-    }
-    for (key, at) in changes {
-        out.put(key.as_str().as_bytes(), *at, || Key::clone(key));
-    }
-    out.end_chunk();
-}
-
-/// Where a chunk may grow. Behind all others it is left full, as nothing will be put there.
+/// Where a table may grow. Behind all others a chunk is left full, as nothing will be put there.
+#[derive(Clone, Copy)]
 pub enum Growth {
     AtEnd,
     Inside,
@@ -49,10 +17,9 @@ pub enum Growth {
 
 /// Chunks under construction; its buffers are used again and again.
 #[derive(Default)]
-pub struct Chunks {
-    pub done: Vec<(First, Arc<[u8]>)>,
+pub struct Merger {
+    done: Vec<Chunk>,
     chunk: Vec<u8>,
-    first: Option<Key>,
     /// The last key written.
     last: Vec<u8>,
     /// Whether the last row given was kept: then the next one of the same chunk says rightly what it shares.
@@ -61,39 +28,52 @@ pub struct Chunks {
     full: usize,
 }
 
-impl Chunks {
-    /// For rows of about `bytes` in all: chunks of equal length, or full ones.
-    pub fn begin(&mut self, bytes: usize, growth: Growth) {
+impl Merger {
+    /// The chunks that take the place of `olds` with `changes`: of equal length, or full ones.
+    pub fn merge(&mut self, olds: &[Chunk], changes: &[Change<'_>], growth: Growth) -> Drain<'_, Chunk> {
+        let bytes = bytes_of(olds, changes);
         self.full = match growth {
             Growth::AtEnd => CHUNK_BYTES_MAX,
             Growth::Inside => bytes.div_ceil(bytes.div_ceil(CHUNK_BYTES_MAX).max(1)),
         };
+        let mut changes = changes.iter().map(|(key, at)| (key.as_str().as_bytes(), *at)).peekable();
+        for chunk in olds {
+            let mut walk = Walk::new(chunk.rows());
+            self.is_kept = false;
+            while let Some(row) = walk.next() {
+                while let Some((key, at)) = changes.next_if(|(key, _)| *key < walk.key.as_slice()) {
+                    self.put(key, at);
+                }
+                match changes.next_if(|(key, _)| *key == walk.key.as_slice()) {
+                    Some((key, at)) => self.put(key, at),
+                    None => self.keep(&walk.key, &row),
+                }
+            }
+        }
+        changes.for_each(|(key, at)| self.put(key, at));
+        self.end_chunk();
+        self.done.drain(..)
     }
 
-    /// A row that is as it was; `own` gives its key if a chunk begins with it.
-    fn keep(&mut self, key: &[u8], row: &Row<'_>, own: impl FnOnce() -> Key) {
+    /// A row that is as it was.
+    fn keep(&mut self, key: &[u8], row: &Row<'_>) {
         if self.is_kept && self.chunk.len() < self.full {
             self.chunk.extend_from_slice(row.encoded);
             self.set_last(key, row.shared);
         } else {
-            self.put(key, Some(row.timestamp), own);
+            self.put(key, Some(row.timestamp));
             self.is_kept = true;
         }
     }
 
     /// A row that is new; with `None` one less.
-    fn put(&mut self, key: &[u8], at: Option<Timestamp>, own: impl FnOnce() -> Key) {
+    fn put(&mut self, key: &[u8], at: Option<Timestamp>) {
         self.is_kept = false;
         let Some(at) = at else { return };
         if self.chunk.len() >= self.full {
             self.end_chunk();
         }
-        if self.first.is_none() {
-            self.first = Some(own());
-            self.last.clear();
-            self.last.extend_from_slice(key);
-        }
-        let shared = shared_length(&self.last, key);
+        let shared = if self.chunk.is_empty() { 0 } else { shared_length(&self.last, key) };
         put_row(&mut self.chunk, shared, &key[shared..], at);
         self.set_last(key, shared);
     }
@@ -104,15 +84,22 @@ impl Chunks {
     }
 
     fn end_chunk(&mut self) {
-        if let Some(first) = self.first.take() {
-            self.done.push((First::new(first), self.chunk.as_slice().into()));
+        if !self.chunk.is_empty() {
+            self.done.push(Chunk::new(&self.chunk));
             self.chunk.clear();
         }
     }
 }
 
+/// About how many bytes a merge gives.
+fn bytes_of(olds: &[Chunk], changes: &[Change<'_>]) -> usize {
+    let before: usize = olds.iter().map(|chunk| chunk.rows().len()).sum();
+    let added: usize = changes.iter().map(|(key, at)| at.map_or(0, |_| key.as_str().len() + 10)).sum();
+    before + added
+}
+
 /// A chunk is done when it reaches this: what one change copies.
-pub const CHUNK_BYTES_MAX: usize = 960;
+pub const CHUNK_BYTES_MAX: usize = 480;
 /// A chunk below this takes its neighbour in when it is changed next.
-pub const CHUNK_BYTES_MIN: usize = 256;
-const _: () = assert!(datafan_core::limits::KEY_BYTES_MAX < 1 << 15);
+pub const CHUNK_BYTES_MIN: usize = 128;
+const _: () = assert!(CHUNK_BYTES_MAX + datafan_core::limits::KEY_BYTES_MAX + 12 < 1 << 15);

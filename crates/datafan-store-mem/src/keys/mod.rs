@@ -2,71 +2,54 @@
 //!
 //! The chunks are front-coded (each key without what it shares with the one before), which costs no more memory
 //! than a pointer to the item would. Above all a chunk holds no pointers: random keys touch a chunk each, and
-//! copying one that counts references to its items would touch the memory of all of them.
+//! copying one that counts references to its items would touch the memory of all of them. Chunks lie side by side in
+//! pages, and the pages in a persistent tree, so that what is gone through for each key stays in the caches.
 
-mod cursor;
-mod first;
+mod chunk;
 mod merge;
+mod page;
 mod row;
 mod splice;
 
-use cursor::Cursor;
+use chunk::Probe;
 use datafan_core::{item::Key, time::Timestamp};
-use first::{First, Probe};
 use imbl::OrdMap;
-use merge::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunks, Growth, bytes_of, merge};
+use merge::Growth;
+use page::{Change, PAGE_CHUNKS_MAX, PAGE_CHUNKS_MIN, Page, Workspace};
 use row::{Walk, key_of, search};
-use splice::splice;
-use std::{hint::black_box, ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
 /// Timestamps by key; a clone shares everything.
 #[derive(Clone, Default)]
 pub struct KeyTable {
-    /// Chunks by their first key; none is empty.
-    chunks: OrdMap<First, Arc<[u8]>>,
-}
-
-/// Changes that belong to one chunk; there may be none yet for them.
-struct Group {
-    chunk: Option<(First, Arc<[u8]>)>,
-    n_changes: usize,
-}
-
-/// Chunks that are brought to the processor together.
-const TOGETHER: usize = 8;
-
-/// Reads a bit of each line of the cache that `rows` lie in. A search reads one after the other, and waits for each;
-/// these reads do not depend on one another and are waited for together.
-fn touch(rows: &[u8]) {
-    black_box(rows.iter().step_by(64).fold(0, |all, byte| all ^ byte));
+    /// Pages by a text that is not greater than their keys and greater than those of the page before; what is before
+    /// all has its place in the first. No page is empty.
+    pages: OrdMap<Arc<str>, Arc<Page>>,
 }
 
 impl KeyTable {
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.pages.is_empty()
     }
 
     /// The timestamp of `key`.
     pub fn get(&self, key: &str) -> Option<Timestamp> {
-        let probe = Probe::new(key);
-        let (first, chunk) = self.chunks.get_prev(&probe)?;
-        search(first.shared_with(&probe), chunk, probe.bytes())
+        let (_, page) = self.page(key)?;
+        let at = page.place(0, &Probe::new(key));
+        search(page.chunks()[at].rows(), key.as_bytes())
     }
 
     /// The timestamps of `keys`, which ascend.
     pub fn get_all(&self, keys: &[&Key]) -> Vec<Option<Timestamp>> {
-        let mut cursor = Cursor::new(&self.chunks);
-        let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(TOGETHER) {
-            let here = keys.iter().map(|key| Probe::new(key.as_str()));
-            let here: Vec<_> = here.map(|probe| (cursor.seek(&probe).0, probe)).collect();
-            here.iter().for_each(|(chunk, _)| chunk.iter().for_each(|(_, rows)| touch(rows)));
-            found.extend(here.iter().map(|(chunk, probe)| {
-                let (first, rows) = (*chunk)?;
-                search(first.shared_with(probe), rows, probe.bytes())
-            }));
+        let (mut found, mut rest) = (Vec::with_capacity(keys.len()), keys);
+        while let Some((from, page)) = rest.first().and_then(|key| self.page(key.as_str())) {
+            let end = self.end(from);
+            let n = rest.partition_point(|key| end.is_none_or(|end| key.as_str() < end));
+            page.get_all(&rest[..n], &mut found);
+            rest = &rest[n..];
         }
+        found.resize(keys.len(), None);
         found
     }
 
@@ -77,14 +60,15 @@ impl KeyTable {
             Bound::Excluded(from) => key <= from.as_bytes(),
             Bound::Unbounded => false,
         };
-        let first = match from {
-            Bound::Included(key) | Bound::Excluded(key) => self.chunks.get_prev(&Probe::new(key)),
-            Bound::Unbounded => None,
+        let (text, first) = match from {
+            Bound::Included(key) | Bound::Excluded(key) => (key, self.page(key)),
+            Bound::Unbounded => ("", None),
         };
-        let first = first.map_or(Bound::Unbounded, |(first, _)| Bound::Included(first));
-        let chunks = self.chunks.range::<_, First>((first, Bound::Unbounded));
-        chunks.flat_map(move |(first, chunk)| {
-            let mut walk = Walk::new(&first.key, chunk);
+        let skipped = first.map_or(0, |(_, page)| page.place(0, &Probe::new(text)));
+        let pages = first.map_or(Bound::Unbounded, |(first, _)| Bound::Included(&**first));
+        let pages = self.pages.range::<_, str>((pages, Bound::Unbounded));
+        pages.flat_map(|(_, page)| page.chunks()).skip(skipped).flat_map(move |chunk| {
+            let mut walk = Walk::new(chunk.rows());
             std::iter::from_fn(move || {
                 loop {
                     let row = walk.next()?;
@@ -97,99 +81,55 @@ impl KeyTable {
     }
 
     /// Puts and, with `None`, removes keys. `changes` ascend, each key once.
-    pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = (&'a Key, Option<Timestamp>)>) {
+    pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = Change<'a>>) {
         let changes: Vec<_> = changes.into_iter().collect();
-        let (mut out, mut buffer, mut rest) = (Chunks::default(), Vec::new(), changes.as_slice());
-        // A chunk that was written anew may have taken in the one of the next group.
-        let mut is_as_found = true;
-        for groups in self.groups(&changes).chunks(TOGETHER) {
-            groups.iter().for_each(|group| group.chunk.iter().for_each(|(_, rows)| touch(rows)));
-            for Group { chunk, n_changes } in groups {
-                let (here, behind) = rest.split_at(*n_changes);
-                rest = behind;
-                let chunk = chunk.as_ref().filter(|_| is_as_found);
-                let spliced = chunk.is_some_and(|chunk| self.splice(chunk, here, &mut buffer));
-                is_as_found = spliced || !self.rewrite(here, &mut out);
-            }
-        }
-    }
-
-    /// What belongs to which chunk.
-    fn groups(&self, changes: &[(&Key, Option<Timestamp>)]) -> Vec<Group> {
-        let (mut groups, mut rest) = (Vec::with_capacity(changes.len()), changes);
-        let mut cursor = Cursor::new(&self.chunks);
+        let (mut space, mut rest) = (Workspace::default(), changes.as_slice());
         while let Some((key, _)) = rest.first() {
-            let (chunk, next) = cursor.seek(&Probe::new(key.as_str()));
-            let is_here = |key: &Key| next.is_none_or(|(end, _)| key < &end.key);
-            let n_changes = rest.iter().take_while(|(key, _)| is_here(key)).count();
-            rest = &rest[n_changes..];
-            let chunk = chunk.map(|(first, rows)| (first.clone(), rows.clone()));
-            groups.push(Group { chunk, n_changes });
+            let from = self.page(key.as_str()).map_or_else(|| Arc::from(""), |(from, _)| from.clone());
+            let end = self.end(&from);
+            let n = rest.partition_point(|(key, _)| end.is_none_or(|end| key.as_str() < end));
+            let end = end.map(Arc::from);
+            self.apply_to(&from, end, &rest[..n], &mut space);
+            rest = &rest[n..];
         }
-        groups
     }
 
-    /// Puts what has room in a chunk; false if nothing was done.
-    fn splice(
+    /// Applies changes that have their place in the page of `from`, which need not be there yet and ends at `end`.
+    fn apply_to(
         &mut self,
-        (first, rows): &(First, Arc<[u8]>),
-        here: &[(&Key, Option<Timestamp>)],
-        out: &mut Vec<u8>,
-    ) -> bool {
-        if rows.len() < CHUNK_BYTES_MIN || here.iter().any(|(_, at)| at.is_none()) {
-            return false;
+        from: &Arc<str>,
+        end: Option<Arc<str>>,
+        changes: &[Change<'_>],
+        space: &mut Workspace,
+    ) {
+        let growth = if end.is_none() { Growth::AtEnd } else { Growth::Inside };
+        let page = Arc::make_mut(self.pages.entry(from.clone()).or_default());
+        page.apply(changes, growth, space);
+        match page.chunks().len() {
+            0..PAGE_CHUNKS_MIN => self.join(from, end, growth),
+            PAGE_CHUNKS_MIN..=PAGE_CHUNKS_MAX => {}
+            _ => self.split(from, growth),
         }
-        out.clear();
-        splice(first, rows, here.iter().filter_map(|(key, at)| Some((*key, (*at)?))), out);
-        if out.len() > CHUNK_BYTES_MAX {
-            return false;
-        }
-        let Some(place) = self.chunks.get_mut(&first.probe()) else { return false };
-        *place = out.as_slice().into();
-        true
     }
 
-    /// Writes the chunks anew to which `changes` belong. True if one before or behind them was too.
-    fn rewrite(&mut self, mut changes: &[(&Key, Option<Timestamp>)], out: &mut Chunks) -> bool {
-        let mut took = false;
-        while let Some((key, _)) = changes.first() {
-            (changes, took) = self.rewrite_at(key, changes, out);
+    /// A page that is small takes the one behind it in, which begins at `end`; it goes if it is empty.
+    fn join(&mut self, from: &Arc<str>, end: Option<Arc<str>>, growth: Growth) {
+        let behind = end.and_then(|end| self.pages.remove(&end));
+        let Some(page) = self.pages.get_mut(from) else { return };
+        if let Some(behind) = behind {
+            Arc::make_mut(page).append(&behind);
+            self.split(from, growth);
+        } else if page.chunks().is_empty() {
+            self.pages.remove(from);
         }
-        took
     }
 
-    /// Writes the chunk of `key` anew, and its neighbour if it has become small. Returns the changes behind them, and
-    /// whether another chunk than that of `key` was written.
-    fn rewrite_at<'a, 'b>(
-        &mut self,
-        key: &Key,
-        changes: &'b [(&'a Key, Option<Timestamp>)],
-        out: &mut Chunks,
-    ) -> (&'b [(&'a Key, Option<Timestamp>)], bool) {
-        let mut olds: Vec<(First, Arc<[u8]>)> = Vec::with_capacity(2);
-        let old = self.chunks.get_prev(&Probe::new(key.as_str()));
-        let mut took = old.is_none();
-        let old = old.or_else(|| self.chunks.get_min().map(|(first, chunk)| (first, chunk)));
-        olds.extend(old.map(|(first, chunk)| (first.clone(), chunk.clone())));
-        let mut next = self.after(olds.last());
-        if olds.last().is_some_and(|(_, chunk)| chunk.len() < CHUNK_BYTES_MIN) {
-            // Removals left it small: it takes its neighbour in.
-            olds.extend(next);
-            took = true;
-            next = self.after(olds.last());
+    /// Cuts what a page has too much off.
+    fn split(&mut self, from: &Arc<str>, growth: Growth) {
+        let Some(page) = self.pages.get_mut(from) else { return };
+        for page in Arc::make_mut(page).overflow(growth) {
+            self.pages.insert(page.chunks()[0].first_key().into(), Arc::new(page));
         }
-        let growth = if next.is_none() { Growth::AtEnd } else { Growth::Inside };
-        let end = next.map(|(first, _)| first.key);
-        let n = changes.partition_point(|(key, _)| end.as_ref().is_none_or(|end| *key < end));
-        let (here, behind) = changes.split_at(n);
-        out.begin(bytes_of(&olds, here), growth);
-        merge(&olds, here, out);
-        let firsts = olds.drain(..).map(|(first, _)| first);
-        for gone in firsts.filter(|first| out.done.iter().all(|(kept, _)| kept != first)) {
-            self.chunks.remove(&gone.probe());
-        }
-        self.chunks.extend(out.done.drain(..));
-        (behind, took)
     }
 
     /// Removes the first keys, at most `rows`, and returns how many there were.
@@ -199,10 +139,15 @@ impl KeyTable {
         keys.len()
     }
 
-    fn after(&self, chunk: Option<&(First, Arc<[u8]>)>) -> Option<(First, Arc<[u8]>)> {
-        let (first, _) = chunk?;
-        let mut behind = self.chunks.range::<_, First>((Bound::Excluded(first), Bound::Unbounded));
-        behind.next().map(|(first, chunk)| (first.clone(), chunk.clone()))
+    /// The page where `key` has its place.
+    fn page(&self, key: &str) -> Option<(&Arc<str>, &Arc<Page>)> {
+        self.pages.get_prev(key).or_else(|| self.pages.get_min().map(|(from, page)| (from, page)))
+    }
+
+    /// Where the page of `from` ends; `None` for the last one.
+    fn end(&self, from: &str) -> Option<&str> {
+        let mut behind = self.pages.range::<_, str>((Bound::Excluded(from), Bound::Unbounded));
+        behind.next().map(|(end, _)| &**end)
     }
 }
 
@@ -210,6 +155,7 @@ impl KeyTable {
 mod tests {
     use super::*;
     use datafan_testkit::rng::Rng;
+    use merge::CHUNK_BYTES_MAX;
     use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
@@ -241,8 +187,10 @@ mod tests {
             let key = Key::new(format!("{n:08}")).unwrap();
             table.apply([(&key, Some(Timestamp(n)))]);
         }
-        let bytes: usize = table.chunks.values().map(|chunk| chunk.len()).sum();
-        assert!(table.chunks.len() <= bytes / CHUNK_BYTES_MAX + 1, "{} chunks", table.chunks.len());
+        let chunks = || table.pages.values().flat_map(|page| page.chunks());
+        let (bytes, n) = (chunks().map(|chunk| chunk.rows().len()).sum::<usize>(), chunks().count());
+        assert!(n <= bytes / CHUNK_BYTES_MAX + 1, "{n} chunks");
+        assert!(table.pages.len() <= n / PAGE_CHUNKS_MAX + 1, "{} pages", table.pages.len());
         assert_eq!(table.remove_first(4_990), 4_990);
         assert_eq!(table.from(Bound::Unbounded).count(), 10);
         assert_eq!(table.remove_first(4_990), 10);
@@ -260,11 +208,12 @@ mod tests {
 
     fn check(table: &KeyTable, model: &BTreeMap<Key, Timestamp>, rng: &mut Rng) {
         assert!(table.from(Bound::Unbounded).eq(model.iter().map(|(key, at)| (key.clone(), *at))));
-        for (first, chunk) in &table.chunks {
-            assert_eq!(Some(Key::clone(&first.key)), {
-                let mut walk = Walk::new(&first.key, chunk);
-                walk.next().map(|_| key_of(&walk.key))
-            });
+        let mut pages = table.pages.iter().peekable();
+        while let Some((from, page)) = pages.next() {
+            let (first, last) = (&page.chunks()[0], &page.chunks()[page.chunks().len() - 1]);
+            assert!(page.chunks().len() <= PAGE_CHUNKS_MAX);
+            assert!(&**from <= first.first_key());
+            assert!(pages.peek().is_none_or(|(next, _)| last.first_key() < &***next));
         }
         for _ in 0..5 {
             let key = key(rng);

@@ -4,7 +4,7 @@ use datafan_core::{item::Key, time::Timestamp};
 use std::cmp::Ordering;
 
 /// A row of a chunk: `shared length | length of the rest | the rest of the key | timestamp: 8`, where a key shares
-/// so many bytes with the one before, and the first with the chunk's own key.
+/// so many bytes with the one before, and the first of a chunk none.
 pub struct Row<'a> {
     pub shared: usize,
     pub rest: &'a [u8],
@@ -32,10 +32,8 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(first: &Key, chunk: &'a [u8]) -> Self {
-        let mut key = Vec::with_capacity(64);
-        key.extend_from_slice(first.as_str().as_bytes());
-        Self { key, left: chunk }
+    pub fn new(chunk: &'a [u8]) -> Self {
+        Self { key: Vec::with_capacity(64), left: chunk }
     }
 
     pub fn next(&mut self) -> Option<Row<'a>> {
@@ -50,10 +48,10 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The timestamp of `key` in a chunk whose first key is not greater and shares `matched` bytes with it. Compares each
-/// byte of `key` once, as rows say themselves what they share.
-pub fn search(mut matched: usize, chunk: &[u8], key: &[u8]) -> Option<Timestamp> {
-    // `matched` is how much the last row that is known to lie before `key` shares with it.
+/// The timestamp of `key` in a chunk. Compares each byte of `key` once, as rows say themselves what they share.
+pub fn search(chunk: &[u8], key: &[u8]) -> Option<Timestamp> {
+    // How much the last row that is known to lie before `key` shares with it.
+    let mut matched = 0;
     let mut left = chunk;
     while !left.is_empty() {
         let row = Row::first_of(left);
@@ -105,6 +103,10 @@ fn length(bytes: &[u8]) -> (usize, &[u8]) {
 
 /// A key that was put.
 pub fn key_of(bytes: &[u8]) -> Key {
-    let text = std::str::from_utf8(bytes).expect("whole keys were put");
-    Key::new(text).expect("keys were put")
+    Key::new(text_of(bytes)).expect("keys were put")
+}
+
+/// The text of a key that was put.
+pub fn text_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("whole keys were put")
 }

@@ -1,28 +1,19 @@
 //! Puts into a chunk that has room for them: whatever lies between is copied as it is.
 
-use super::{
-    first::{First, Probe},
-    row::{Row, put_row, shared_length},
-};
+use super::row::{Row, put_row, shared_length};
 use datafan_core::{item::Key, time::Timestamp};
 use std::cmp::Ordering;
 
-/// Writes to `out` the rows of `chunk`, whose first key is `first`, with `puts`: ascending keys, none before `first`.
+/// Writes to `out` the rows of `chunk` with `puts`, whose keys ascend.
 ///
 /// Rows say what they share with the one before, so each byte of a put key is compared once and no key is ever
 /// put together: a row that shares more with its predecessor than the wanted key does lies on the same side of it,
 /// one that shares less lies behind.
-pub fn splice<'a>(
-    first: &First,
-    chunk: &[u8],
-    puts: impl Iterator<Item = (&'a Key, Timestamp)>,
-    out: &mut Vec<u8>,
-) {
-    let (mut last, mut rest) = (None, Rest::new(chunk));
+pub fn splice<'a>(chunk: &[u8], puts: impl Iterator<Item = (&'a Key, Timestamp)>, out: &mut Vec<u8>) {
+    let (mut last, mut rest): (&[u8], _) = (&[], Rest::new(chunk));
     for (key, at) in puts {
-        let probe = Probe::new(key.as_str());
-        let key = probe.bytes();
-        let mut matched = last.map_or_else(|| first.shared_with(&probe), |last| shared_length(last, key));
+        let key = key.as_str().as_bytes();
+        let mut matched = shared_length(last, key);
         loop {
             let Some(row) = rest.row() else { break rest.put(matched, &key[matched..], at, out) };
             match row.shared.cmp(&matched) {
@@ -45,7 +36,7 @@ pub fn splice<'a>(
                 }
             }
         }
-        last = Some(key);
+        last = key;
     }
     rest.end(out);
 }
