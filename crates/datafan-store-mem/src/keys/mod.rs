@@ -45,7 +45,7 @@ impl KeyTable {
         let (mut found, mut rest) = (Vec::with_capacity(keys.len()), keys);
         while let Some((from, page)) = rest.first().and_then(|key| self.page(key.as_str())) {
             let end = self.end(from);
-            let n = rest.partition_point(|key| end.is_none_or(|end| key.as_str() < end));
+            let n = rest.partition_point(|key| end.is_none_or(|end| key.as_str() < &**end));
             page.get_all(&rest[..n], &mut found);
             rest = &rest[n..];
         }
@@ -87,8 +87,8 @@ impl KeyTable {
         while let Some((key, _)) = rest.first() {
             let from = self.page(key.as_str()).map_or_else(|| Arc::from(""), |(from, _)| from.clone());
             let end = self.end(&from);
-            let n = rest.partition_point(|(key, _)| end.is_none_or(|end| key.as_str() < end));
-            let end = end.map(Arc::from);
+            let n = rest.partition_point(|(key, _)| end.is_none_or(|end| key.as_str() < &**end));
+            let end = end.cloned();
             self.apply_to(&from, end, &rest[..n], &mut space);
             rest = &rest[n..];
         }
@@ -145,9 +145,9 @@ impl KeyTable {
     }
 
     /// Where the page of `from` ends; `None` for the last one.
-    fn end(&self, from: &str) -> Option<&str> {
+    fn end(&self, from: &str) -> Option<&Arc<str>> {
         let mut behind = self.pages.range::<_, str>((Bound::Excluded(from), Bound::Unbounded));
-        behind.next().map(|(end, _)| &**end)
+        behind.next().map(|(end, _)| end)
     }
 }
 
