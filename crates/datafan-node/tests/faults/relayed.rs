@@ -6,6 +6,11 @@ use super::{
     kills::all_equal,
 };
 use datafan_testkit::relay::{Line, Relay, Way};
+use std::{
+    fmt::Write,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A member with a relay in front of it, whose address is the only one that others learn.
 struct Relayed {
@@ -62,6 +67,40 @@ fn members_become_equal_over_lines_that_lose_a_tenth() {
     all_have(&mesh, last);
     let counts = mesh[0].relay.counts();
     assert!(counts.lost > 0 && counts.late > 0, "{counts:?}");
+}
+
+#[test]
+fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
+    let place = Place::new();
+    let mesh = mesh(&place);
+    let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
+    // A line carries a third of it. What the others have then is not even one commit, or a part that nobody sees.
+    mesh.iter().for_each(|relayed| relayed.relay.cut_after(4 << 20));
+    a.ask(&["import", &place.file("rows.jsonl", rows(12_000)), "--json"]);
+    let deadline = Instant::now() + PATIENCE;
+    while !mesh.iter().any(|relayed| relayed.relay.is_cut()) {
+        assert!(Instant::now() < deadline, "the copy is under way");
+        thread::yield_now();
+    }
+    mesh.iter().for_each(|relayed| relayed.relay.set(Line::CUT));
+    for (member, key) in [(a, "a"), (b, "b"), (c, "c")] {
+        member.put("in the cut", key);
+    }
+    // Nothing is waited for: this is how long the cut lasts.
+    thread::sleep(Duration::from_secs(4));
+    for other in [b, c] {
+        assert_ne!(other.roots(), a.roots(), "the copy was over before the cut");
+    }
+    mesh.iter().for_each(|relayed| relayed.relay.set(Line::FAIR));
+    all_have(&mesh, [a, b, c].map(|member| member.put("after", "the cut")));
+}
+
+/// Rows of a little more than 1,000 bytes.
+fn rows(n: usize) -> String {
+    (0..n).fold(String::new(), |mut rows, n| {
+        writeln!(rows, "{{\"key\":\"row/{n}\",\"value\":\"{}\"}}", format!("{n:08}").repeat(125)).unwrap();
+        rows
+    })
 }
 
 #[test]

@@ -35,6 +35,8 @@ struct State {
     target: Option<SocketAddr>,
     there: Line,
     back: Line,
+    /// Bytes until the line is cut; `None` if it is not to be.
+    bytes_left: Option<u64>,
     rng: Rng,
     /// By who dialled. Forgotten when the target changes.
     sessions: HashMap<SocketAddr, Session>,
@@ -68,6 +70,7 @@ impl Relay {
             target: None,
             there: Line::GOOD,
             back: Line::GOOD,
+            bytes_left: None,
             rng: Rng::new(seed),
             sessions: HashMap::new(),
             n_flows: 0,
@@ -112,6 +115,18 @@ impl Relay {
         }
     }
 
+    /// Cuts the line in both directions when `bytes` more have come in: in the midst of what is under way, however
+    /// fast that is.
+    pub fn cut_after(&self, bytes: u64) {
+        self.shared.lock().bytes_left = Some(bytes);
+    }
+
+    /// Whether nothing gets through, in either direction.
+    pub fn is_cut(&self) -> bool {
+        let state = self.shared.lock();
+        [state.there, state.back] == [Line::CUT; 2]
+    }
+
     /// What it has done.
     pub fn counts(&self) -> Counts {
         self.shared.schedule.counts()
@@ -124,6 +139,20 @@ impl Drop for Relay {
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so.
             let _ = thread.join();
+        }
+    }
+}
+
+impl State {
+    /// The line for `n` bytes that have come in.
+    fn line(&mut self, way: Way, n: usize) -> Line {
+        self.bytes_left = self.bytes_left.map(|left| left.saturating_sub(n as u64));
+        if self.bytes_left == Some(0) {
+            (self.there, self.back, self.bytes_left) = (Line::CUT, Line::CUT, None);
+        }
+        match way {
+            Way::There => self.there,
+            Way::Back => self.back,
         }
     }
 }
@@ -145,7 +174,7 @@ impl Shared {
             let Some(session) = self.session(&mut state, dialer) else { return };
             state.sessions.insert(dialer, session);
         }
-        let line = state.there;
+        let line = state.line(Way::There, bytes.len());
         let session = state.sessions.get_mut(&dialer).expect("there by now");
         let socket = session.socket.clone();
         self.pass(&line, &mut session.there, bytes, &socket, None);
@@ -169,7 +198,7 @@ impl Shared {
                     return;
                 }
                 if let Ok(n) = socket.recv(&mut bytes) {
-                    let line = shared.lock().back;
+                    let line = shared.lock().line(Way::Back, n);
                     shared.pass(&line, &mut back, &bytes[..n], &shared.front, Some(dialer));
                 }
             }
@@ -299,6 +328,24 @@ mod tests {
         behind.send_to(b"three", session).unwrap();
         assert_eq!(dialer.recv(&mut bytes).unwrap(), 5);
         assert_eq!((relay.counts().arrived, relay.counts().lost), (3, 1));
+    }
+
+    #[test]
+    fn a_line_is_cut_after_so_many_bytes() {
+        let (relay, behind, dialer) = line(5);
+        relay.cut_after(10);
+        for _ in 0..5 {
+            dialer.send(b"four").unwrap();
+        }
+        soon(|| relay.counts().arrived == 5);
+        assert!(relay.is_cut());
+        assert_eq!(relay.counts().lost, 3);
+        for _ in 0..2 {
+            assert_eq!(behind.recv(&mut [0; 8]).unwrap(), 4);
+        }
+        relay.set(Line::GOOD);
+        dialer.send(b"on").unwrap();
+        assert_eq!(behind.recv(&mut [0; 8]).unwrap(), 2);
     }
 
     #[test]
