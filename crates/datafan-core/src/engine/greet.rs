@@ -88,7 +88,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let roster = hello.roster;
-        link.hello = Some(hello);
+        link.hello = Some(Box::new(hello));
         if let Some(head) = roster {
             self.learn_roster(from, &head, out);
         }

@@ -9,27 +9,21 @@ use crate::{
     time::{Time, Timestamp},
 };
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     vec::Vec,
 };
 
-/// One link. All of it dies with the link.
+/// One link. All of it dies with the link. What most messages ask for comes first, and what is large and rare is boxed:
+/// links lie beside each other and are looked at very often.
 pub(super) struct Link<V> {
-    pub(super) address: Option<Address>,
-    pub(super) direction: Direction,
-    /// The peer's Hello.
-    pub(super) hello: Option<Hello>,
+    /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
+    pub(super) positions: BTreeMap<MemberId, Timestamp>,
     /// We answered the peer's Hello: it may ask.
     pub(super) welcomed: bool,
     /// The peer answered ours: we may ask.
     pub(super) welcome: bool,
-    /// When the greeting must be over.
-    pub(super) deadline: Time,
-    /// Until when judging the peer waits for the newer roster that it told of.
-    pub(super) roster_until: Option<Time>,
-    /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
-    pub(super) positions: BTreeMap<MemberId, Timestamp>,
     /// The peer missed something while a lane was full, and there is room again.
     pub(super) catching_up: bool,
     /// Lanes that take no more until `Room`.
@@ -45,7 +39,15 @@ pub(super) struct Link<V> {
     /// A comparison of the tries of heads under way, until this deadline.
     pub(super) comparing: Option<Time>,
     /// The last comparison that changed nothing.
-    pub(super) fruitless: Option<Fruitless>,
+    pub(super) fruitless: Option<Box<Fruitless>>,
+    /// The peer's Hello.
+    pub(super) hello: Option<Box<Hello>>,
+    /// When the greeting must be over.
+    pub(super) deadline: Time,
+    /// Until when judging the peer waits for the newer roster that it told of.
+    pub(super) roster_until: Option<Time>,
+    pub(super) address: Option<Address>,
+    pub(super) direction: Direction,
 }
 
 /// A request that waits for its answer.

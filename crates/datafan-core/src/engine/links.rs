@@ -6,12 +6,15 @@
 
 use super::link::Link;
 use crate::{id::MemberId, time::Time};
-use alloc::collections::{BTreeMap, btree_map};
-use core::ops::Index;
+use alloc::vec::Vec;
+use core::{ops::Index, slice};
 
-/// The links, by peer.
+/// The links, by peer. There are few, and every message asks for one: so the names lie together.
 pub(super) struct Links<V> {
-    links: BTreeMap<MemberId, Link<V>>,
+    /// Ascending.
+    peers: Vec<MemberId>,
+    /// To each of them.
+    links: Vec<Link<V>>,
     /// A link may have changed since [`Links::rest`], or something is left to be done for one.
     stirred: bool,
     /// When the first of them needs a look if none is touched.
@@ -20,7 +23,7 @@ pub(super) struct Links<V> {
 
 impl<V> Links<V> {
     pub(super) fn new() -> Self {
-        Self { links: BTreeMap::new(), stirred: false, wakes_at: Time::NEVER }
+        Self { peers: Vec::new(), links: Vec::new(), stirred: false, wakes_at: Time::NEVER }
     }
 
     /// Whether something may be due or owed on a link.
@@ -41,58 +44,72 @@ impl<V> Links<V> {
 
     pub(super) fn insert(&mut self, peer: MemberId, link: Link<V>) {
         self.stirred = true;
-        self.links.insert(peer, link);
+        match self.find(&peer) {
+            Ok(at) => self.links[at] = link,
+            Err(at) => {
+                self.peers.insert(at, peer);
+                self.links.insert(at, link);
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, peer: &MemberId) -> Option<Link<V>> {
         self.stirred = true;
-        self.links.remove(peer)
+        let at = self.find(peer).ok()?;
+        self.peers.remove(at);
+        Some(self.links.remove(at))
     }
 
     /// A link, to be changed in any way.
     pub(super) fn get_mut(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
         self.stirred = true;
-        self.links.get_mut(peer)
+        self.quietly(peer)
     }
 
     /// All links, to be changed in any way.
-    pub(super) fn values_mut(&mut self) -> btree_map::ValuesMut<'_, MemberId, Link<V>> {
+    pub(super) fn values_mut(&mut self) -> slice::IterMut<'_, Link<V>> {
         self.stirred = true;
-        self.links.values_mut()
+        self.links.iter_mut()
     }
 
     /// A link whose positions or comparison may be changed, and nothing else: no call looks for these.
     pub(super) fn quietly(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
-        self.links.get_mut(peer)
+        let at = self.find(peer).ok()?;
+        Some(&mut self.links[at])
     }
 
     /// As [`Links::quietly`], all of them.
-    pub(super) fn all_quietly(&mut self) -> btree_map::IterMut<'_, MemberId, Link<V>> {
-        self.links.iter_mut()
+    pub(super) fn all_quietly(&mut self) -> impl Iterator<Item = (&MemberId, &mut Link<V>)> {
+        self.peers.iter().zip(&mut self.links)
     }
 
     pub(super) fn get(&self, peer: &MemberId) -> Option<&Link<V>> {
-        self.links.get(peer)
+        Some(&self.links[self.find(peer).ok()?])
     }
 
     pub(super) fn contains_key(&self, peer: &MemberId) -> bool {
-        self.links.contains_key(peer)
+        self.find(peer).is_ok()
     }
 
-    pub(super) fn iter(&self) -> btree_map::Iter<'_, MemberId, Link<V>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&MemberId, &Link<V>)> {
+        self.peers.iter().zip(&self.links)
+    }
+
+    pub(super) fn keys(&self) -> slice::Iter<'_, MemberId> {
+        self.peers.iter()
+    }
+
+    pub(super) fn values(&self) -> slice::Iter<'_, Link<V>> {
         self.links.iter()
     }
 
-    pub(super) fn keys(&self) -> btree_map::Keys<'_, MemberId, Link<V>> {
-        self.links.keys()
-    }
-
-    pub(super) fn values(&self) -> btree_map::Values<'_, MemberId, Link<V>> {
-        self.links.values()
-    }
-
     pub(super) fn len(&self) -> usize {
-        self.links.len()
+        self.peers.len()
+    }
+
+    /// Where a link is; as an error where it would be.
+    fn find(&self, peer: &MemberId) -> Result<usize, usize> {
+        self.peers.binary_search(peer)
     }
 }
 
@@ -100,6 +117,6 @@ impl<V> Index<&MemberId> for Links<V> {
     type Output = Link<V>;
 
     fn index(&self, peer: &MemberId) -> &Link<V> {
-        &self.links[peer]
+        self.get(peer).expect("a linked peer")
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     store::Store,
     trie::{Branch, Place},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 /// Fruitless comparisons are repeated after 2, 4, 8 ... rounds, at most this many.
 const FRUITLESS_ROUNDS_MAX: u64 = 64;
@@ -49,16 +49,17 @@ impl<S: Store> Engine<S> {
             return;
         }
         let busy = link.comparing.is_some_and(|until| until > now);
-        let fruitless = link.fruitless.is_some_and(|last| last.roots == (root, ours) && last.until > now);
+        let fruitless =
+            link.fruitless.as_ref().is_some_and(|last| last.roots == (root, ours) && last.until > now);
         if busy || fruitless || link.is_full(Lane::Small) {
             return;
         }
-        let rounds = match link.fruitless {
+        let rounds = match &link.fruitless {
             Some(last) if last.roots == (root, ours) => (last.rounds * 2).min(FRUITLESS_ROUNDS_MAX),
             _ => 2,
         };
         let until = now.after(rounds * self.config.round_micros);
-        link.fruitless = Some(Fruitless { roots: (root, ours), until, rounds });
+        link.fruitless = Some(Box::new(Fruitless { roots: (root, ours), until, rounds }));
         link.comparing = Some(now.after(self.config.request_micros));
         let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
         self.send(from, &Message::AskHeads(alloc::vec![ask]), out);

@@ -72,7 +72,7 @@ impl Owners {
     pub(super) fn new(mesh: MeshId) -> Self {
         let owner = mesh.authority();
         let last = Cell::new((owner, hash_place(&mesh, &owner)));
-        Self { mesh, root: Tree::Page(Page::default()), recent: Recent::default(), root_hash: None, last }
+        Self { mesh, root: Tree::Page(Page::default()), recent: Recent::new(), root_hash: None, last }
     }
 
     /// Whether it is clear at a glance that `head` is held, by timestamp and root. If it is not, it may still be.
