@@ -14,7 +14,7 @@ use crate::{
     time::{Time, Timestamp},
     trie::root_hash,
 };
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 /// How a delta came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -249,9 +249,8 @@ impl<S: Store> Engine<S> {
         for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
             edit.bury(*at, key)?;
         }
-        for item in items.into_iter().filter(|item| item.timestamp > position) {
-            edit.put(Arc::new(item))?;
-        }
+        let news: Vec<_> = items.into_iter().filter(|item| item.timestamp > position).map(Arc::new).collect();
+        edit.put_all(&news)?;
         edit.forget_graves_of_live_keys()?;
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));

@@ -54,6 +54,9 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
     /// Puts many items as [`Edit::put`] does. Their keys are looked up in ascending order, together: keys that come
     /// in the order of their writing lie anywhere in a large shard, and each would be a way through the whole store.
     pub(crate) fn put_all(&mut self, items: &[Arc<Item>]) -> Result<(), StoreError> {
+        if items.len() < PUT_TOGETHER_MIN {
+            return items.iter().try_for_each(|item| self.put(item.clone()));
+        }
         let mut sorted: Vec<&Arc<Item>> = items.iter().collect();
         sorted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let is_twice = sorted.windows(2).any(|pair| pair[0].key == pair[1].key);
@@ -179,3 +182,6 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok((root, self.change))
     }
 }
+
+/// Fewer items are not worth sorting.
+const PUT_TOGETHER_MIN: usize = 16;
