@@ -20,8 +20,8 @@ use std::{
 /// What to simulate, and what to show of it.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand, ten_thousand, or the
-    /// number of a story as in a15) or a file ending in .toml
+    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand, ten_thousand,
+    /// deliveries, or the number of a story as in a15) or a file ending in .toml
     #[arg(long, value_name = "NAME|FILE", default_value = "small")]
     scenario: String,
     /// Members, in place of the scenario's

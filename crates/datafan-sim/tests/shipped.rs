@@ -70,6 +70,7 @@ stories! {
     restore: "restore", 10;
     thousand_with_fewer: "thousand", 20;
     ten_thousand_with_fewer: "ten_thousand", 100;
+    deliveries_with_fewer: "deliveries", 15;
 }
 
 /// The scenario, with fewer members where said, holds with each seed.

@@ -20,6 +20,7 @@ const SMALLER: &[(&str, usize, u64)] = &[
     ("restore", 15, 20),
     ("thousand", 40, 5),
     ("ten_thousand", 200, 3),
+    ("deliveries", 20, 5),
 ];
 /// Seeds of each of the others: those that tell one story each.
 const SEEDS: u64 = 5;

@@ -11,6 +11,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("restore", include_str!("../../scenarios/restore.toml")),
     ("thousand", include_str!("../../scenarios/thousand.toml")),
     ("ten_thousand", include_str!("../../scenarios/ten_thousand.toml")),
+    ("deliveries", include_str!("../../scenarios/deliveries.toml")),
     ("a01", include_str!("../../scenarios/a01.toml")),
     ("a02", include_str!("../../scenarios/a02.toml")),
     ("a03", include_str!("../../scenarios/a03.toml")),
