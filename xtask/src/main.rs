@@ -7,6 +7,7 @@ mod mutants;
 mod simulate;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// What the binary `datafan` uses.
 #[global_allocator]
@@ -24,7 +25,7 @@ enum Command {
     /// Everything that must hold beyond the tests: format, lints, arrows, features, docs, lengths, examples, demo,
     /// a few hundred simulated worlds
     Ci(ci::Arguments),
-    /// Measures what the README's table shows
+    /// Measures speed, bytes and memory
     Bench(bench::Arguments),
     /// Simulates a mesh with faults, from one seed
     Simulate(simulate::Arguments),
@@ -35,12 +36,20 @@ enum Command {
     BenchChild(bench::child::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::BenchChild(arguments) => bench::child::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // What a person reads: no backtrace, whatever the environment says.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

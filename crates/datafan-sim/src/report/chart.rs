@@ -8,6 +8,8 @@ const WIDTH: f64 = 900.0;
 const CHART: f64 = 320.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 50.0;
+/// Width and height of the drawing of the mesh.
+const MESH: f64 = 700.0;
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#333}.title{font-size:17px;font-weight:600}\
 .axis{stroke:#999;stroke-width:1}.curve{fill:none;stroke:#0a7;stroke-width:2}.faults{fill:#c33;opacity:.08}\
 .link{stroke:#9ab;stroke-width:.8}.down{stroke:#c33;stroke-dasharray:3 3}.member{fill:#0a7}\
@@ -15,7 +17,7 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#333}.title{font-s
 
 /// The picture, complete in itself.
 pub fn svg(outcome: &Outcome) -> String {
-    let height = TOP + CHART + 60.0 + WIDTH;
+    let height = TOP + CHART + 90.0 + MESH;
     let mut out = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">"#
     );
@@ -27,9 +29,12 @@ pub fn svg(outcome: &Outcome) -> String {
     );
     let _ = writeln!(out, r#"<text class="title" x="{LEFT}" y="28">{}</text>"#, escaped(&title));
     out.push_str(&curve(outcome));
-    let below = TOP + CHART + 50.0;
-    let _ = writeln!(out, r#"<g transform="translate(0 {below})">"#);
-    out.push_str(&mesh::drawing(&outcome.picture, WIDTH));
+    let (left, below) = ((WIDTH - MESH) / 2.0, TOP + CHART + 80.0);
+    let what = "members, each with the items that it owns; links that are down at the end are dashed";
+    let middle = WIDTH / 2.0;
+    let _ = writeln!(out, r#"<text text-anchor="middle" x="{middle}" y="{}">{what}</text>"#, below - 20.0);
+    let _ = writeln!(out, r#"<g transform="translate({left} {below})">"#);
+    out.push_str(&mesh::drawing(&outcome.picture, MESH));
     out.push_str("</g>\n</svg>\n");
     out
 }

@@ -1,4 +1,4 @@
-//! The mesh as a drawing: members on rings around the first, by their distance to it.
+//! The mesh as a drawing: few members on a circle, many on rings around the first, by their distance to it.
 
 use super::escaped;
 use crate::outcome::Picture;
@@ -6,11 +6,15 @@ use std::{collections::VecDeque, f64::consts::TAU, fmt::Write};
 
 /// Members beyond which only these are drawn: more is a blot.
 const DRAWN_MAX: usize = 1_500;
+/// Up to so many are drawn on one circle: no link passes behind a member there.
+const CIRCLE_MAX: usize = 40;
+/// Up to so many have their names beside them.
+const NAMED_MAX: usize = 60;
 
 /// The drawing, as SVG elements within `size` by `size` at the origin.
 pub fn drawing(picture: &Picture, size: f64) -> String {
     let n = picture.members.len().min(DRAWN_MAX);
-    let places = places(picture, n, size);
+    let places = if n <= CIRCLE_MAX { circle(n, size) } else { rings(picture, n, size) };
     let mut out = String::new();
     for ((a, b), up) in picture.links.iter().filter(|((a, b), _)| *a < n && *b < n) {
         let ((x1, y1), (x2, y2)) = (places[*a], places[*b]);
@@ -26,17 +30,29 @@ pub fn drawing(picture: &Picture, size: f64) -> String {
             out,
             r#"<circle class="member" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}"><title>{title}</title></circle>"#
         );
-        if n <= 60 {
+        if n <= NAMED_MAX {
             let y = y - radius - 3.0;
-            let _ =
-                writeln!(out, r#"<text class="name" x="{x:.1}" y="{y:.1}">{} {items}</text>"#, escaped(name));
+            let _ = writeln!(
+                out,
+                r#"<text class="name" x="{x:.1}" y="{y:.1}">{}: {items}</text>"#,
+                escaped(name)
+            );
         }
     }
     out
 }
 
+/// All on one circle, the first at the top.
+fn circle(n: usize, size: f64) -> Vec<(f64, f64)> {
+    let on_circle = |member: usize| {
+        let angle = TAU * (member as f64 / n.max(1) as f64 - 0.25);
+        (size / 2.0 + size * 0.44 * angle.cos(), size / 2.0 + size * 0.44 * angle.sin())
+    };
+    (0..n).map(on_circle).collect()
+}
+
 /// The first member is in the middle, its neighbours around it, theirs around these.
-fn places(picture: &Picture, n: usize, size: f64) -> Vec<(f64, f64)> {
+fn rings(picture: &Picture, n: usize, size: f64) -> Vec<(f64, f64)> {
     let mut neighbours = vec![Vec::new(); n];
     for ((a, b), _) in picture.links.iter().filter(|((a, b), _)| *a < n && *b < n) {
         neighbours[*a].push(*b);
