@@ -138,7 +138,7 @@ impl Page {
         self.chunks.extend_from_slice(&behind.chunks);
     }
 
-    /// Cuts off what is more than a page has, which this one is: as pages behind it.
+    /// Cuts off what is more than a page has: as pages behind this one.
     pub fn overflow(&mut self, growth: Growth) -> Vec<Self> {
         let n = self.chunks.len();
         let size = match growth {
