@@ -10,10 +10,18 @@ use std::{env, process::Command};
 pub enum Subject {
     /// See [`copy::copy`], twice: seconds and bytes of the second one, then the seconds of the first.
     Copy,
-    /// See [`ingest::in_memory`].
+    /// See [`ingest::in_memory`], twice: the seconds of the second one, then of the first.
     Ingest,
     /// See [`memory::bytes_per_item`].
     Memory,
+}
+
+/// Medians of the seconds that something takes.
+pub struct Cost {
+    /// In memory that the process has used before.
+    pub warm: f64,
+    /// In memory that is new to the process.
+    pub cold: f64,
 }
 
 /// Lets the allocator keep what was freed. A first touch of memory costs what the kernel, and a hypervisor below it,
@@ -36,7 +44,7 @@ pub fn measured<const N: usize>(subject: Subject, items: u64) -> Result<[f64; N]
     let name = clap::ValueEnum::to_possible_value(&subject).context("each subject has a name")?;
     let child = Command::new(env::current_exe()?)
         .args(["bench-child", name.get_name(), &items.to_string()])
-        .envs(matches!(subject, Subject::Copy).then_some(KEEP_MEMORY))
+        .envs(matches!(subject, Subject::Copy | Subject::Ingest).then_some(KEEP_MEMORY))
         .output()
         .context("starting another process")?;
     ensure!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
@@ -56,7 +64,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let [seconds, bytes] = copy::copy(arguments.items)?;
             vec![seconds, bytes, on_new_memory]
         }
-        Subject::Ingest => vec![ingest::in_memory(arguments.items)?],
+        Subject::Ingest => {
+            let on_new_memory = ingest::in_memory(arguments.items)?;
+            vec![ingest::in_memory(arguments.items)?, on_new_memory]
+        }
         Subject::Memory => vec![memory::bytes_per_item(arguments.items)?],
     };
     println!("{}", figures.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));

@@ -2,7 +2,7 @@
 
 use super::{
     Scale,
-    child::{Subject, measured},
+    child::{Cost, Subject, measured},
     cpu::Stopwatch,
     data,
     mesh::Mesh,
@@ -22,14 +22,6 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     report.row("first_copy_cost_of_ten_times_the_items", "times", &[many.warm / few.warm]);
     report.row("first_copy_cost_of_ten_times_the_items_on_new_memory", "times", &[many.cold / few.cold]);
     Ok(())
-}
-
-/// Medians of the seconds that a copy takes.
-struct Cost {
-    /// In memory that the process has used before.
-    warm: f64,
-    /// In memory that is new to the process.
-    cold: f64,
 }
 
 fn copies(items: u64, runs: u32, report: &mut Report) -> Result<Cost> {

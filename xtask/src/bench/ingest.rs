@@ -2,7 +2,7 @@
 
 use super::{
     Scale, bare,
-    child::{Subject, measured},
+    child::{Cost, Subject, measured},
     cpu::Stopwatch,
     data,
     mesh::Mesh,
@@ -20,11 +20,10 @@ use std::time::Duration;
 /// If a run did not come to its end.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items;
-    let few = in_children(items, scale.runs)?;
-    report.row("ingest_memory", "items/s", &few.iter().map(|taken| items as f64 / taken).collect::<Vec<_>>());
-    report.progress("ingest, ten times as many items");
-    let many = in_children(scale.items_many, scale.runs.min(3))?;
-    report.row("ingest_cost_of_ten_times_the_items", "times", &[median(&many) / median(&few)]);
+    let few = in_memory_of_children(items, scale.runs, report)?;
+    let many = in_memory_of_children(scale.items_many, scale.runs.min(3), report)?;
+    report.row("ingest_cost_of_ten_times_the_items", "times", &[many.warm / few.warm]);
+    report.row("ingest_cost_of_ten_times_the_items_on_new_memory", "times", &[many.cold / few.cold]);
     report.progress("ingest on redb");
     let redb = runs(scale, |directory| {
         let store = RedbStore::open(directory.path().join("store.redb"), Options::default())?;
@@ -52,8 +51,19 @@ pub fn in_memory(items: u64) -> Result<f64> {
     Ok(ingest(items, Mesh::on_virtual_time(), MemStore::new())?.worked.as_secs_f64())
 }
 
-fn in_children(items: u64, runs: u32) -> Result<Vec<f64>> {
-    (0..runs).map(|_| Ok(measured::<1>(Subject::Ingest, items)?[0])).collect()
+/// Rates, and what they come from.
+fn in_memory_of_children(items: u64, runs: u32, report: &mut Report) -> Result<Cost> {
+    report.progress(&format!("ingest of {items} items"));
+    let (mut warm, mut cold) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let [taken, on_new_memory] = measured(Subject::Ingest, items)?;
+        warm.push(taken);
+        cold.push(on_new_memory);
+    }
+    let rate = |seconds: &[f64]| seconds.iter().map(|seconds| items as f64 / seconds).collect::<Vec<_>>();
+    report.row(format!("ingest_memory_{items}"), "items/s", &rate(&warm));
+    report.row(format!("ingest_memory_{items}_on_new_memory"), "items/s", &rate(&cold));
+    Ok(Cost { warm: median(&warm), cold: median(&cold) })
 }
 
 /// What one run took, from the first commit until the receiver held the last one on its disk.

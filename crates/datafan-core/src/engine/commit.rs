@@ -285,7 +285,7 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Tries writes one after another; each that changes something takes the next timestamp.
+    /// Tries writes, of each key one, one after another; each that changes something takes the next timestamp.
     fn apply_writes(
         &self,
         writes: &[Write],
@@ -293,9 +293,10 @@ impl<S: Store> Engine<S> {
         edit: &mut Edit<'_, super::Snapshot<S>>,
     ) -> Result<(u64, Growth), StoreError> {
         let mut growth = Growth::default();
-        let mut changed = 0;
-        for write in writes {
-            let old = match edit.timestamp_of(write.key().as_str())? {
+        let (mut changed, mut puts) = (0, Vec::new());
+        let keys: Vec<&Key> = writes.iter().map(Write::key).collect();
+        for (write, old) in writes.iter().zip(edit.timestamps_of(&keys)?) {
+            let old = match old {
                 Some(at) => edit.item(at)?,
                 None => None,
             };
@@ -328,11 +329,12 @@ impl<S: Store> Engine<S> {
                     if let Some(expiry) = item.expiry {
                         edit.change().expiries.insert((expiry, timestamp), true);
                     }
-                    edit.put(Arc::new(item))?;
+                    puts.push((Arc::new(item), old.map(|old| old.timestamp)));
                 }
                 None => edit.bury(timestamp, key)?,
             }
         }
+        edit.put_new(puts);
         Ok((changed, growth))
     }
 

@@ -38,48 +38,68 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         }
     }
 
-    /// Puts an item; the older one of the same key goes.
-    pub(crate) fn put(&mut self, item: Arc<Item>) -> Result<(), StoreError> {
-        let old = self.timestamp_of(item.key.as_str())?;
-        if self.is_there(&item, old)? {
-            return Ok(());
+    /// The timestamps of `keys`' items, one for each, these writes included. They are looked up in ascending order,
+    /// together: keys that come in the order of their writing lie anywhere in a large shard, and each would be a way
+    /// through the whole store.
+    pub(crate) fn timestamps_of(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        if keys.len() < TOGETHER_MIN {
+            return keys.iter().map(|key| self.timestamp_of(key.as_str())).collect();
         }
-        old.into_iter().for_each(|at| self.clear(at));
-        self.leaves.insert(item.timestamp.0, Some(item.leaf()));
-        self.change.keys.insert(item.key.clone(), Some(item.timestamp));
-        self.change.log.insert(item.timestamp, Some(item));
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_unstable_by_key(|at| keys[*at]);
+        let sorted: Vec<&Key> = order.iter().map(|at| keys[*at]).collect();
+        let mut found = alloc::vec![None; keys.len()];
+        for (at, timestamp) in order.into_iter().zip(self.timestamps_of_sorted(&sorted)?) {
+            found[at] = timestamp;
+        }
+        Ok(found)
+    }
+
+    /// As [`Edit::timestamps_of`], of keys that ascend.
+    fn timestamps_of_sorted(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut found = self.view.timestamps_of(keys)?;
+        if !self.change.keys.is_empty() {
+            for (found, key) in found.iter_mut().zip(keys) {
+                *found = self.change.keys.get(*key).copied().unwrap_or(*found);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts items; the older ones of the same keys go. Of several with one key the last stays.
+    pub(crate) fn put_all(&mut self, items: &[Arc<Item>]) -> Result<(), StoreError> {
+        let mut sorted: Vec<&Arc<Item>> = items.iter().collect();
+        sorted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        if sorted.windows(2).any(|pair| pair[0].key == pair[1].key) {
+            return items.iter().try_for_each(|item| self.put_once(&[item]));
+        }
+        self.put_once(&sorted)
+    }
+
+    /// As [`Edit::put_all`], each key once.
+    fn put_once(&mut self, items: &[&Arc<Item>]) -> Result<(), StoreError> {
+        let keys: Vec<&Key> = items.iter().map(|item| &item.key).collect();
+        let mut new = Vec::with_capacity(items.len());
+        for (item, old) in items.iter().zip(self.timestamps_of_sorted(&keys)?) {
+            if !self.is_there(item, old)? {
+                new.push(((*item).clone(), old));
+            }
+        }
+        self.put_new(new);
         Ok(())
     }
 
-    /// Puts many items as [`Edit::put`] does. Their keys are looked up in ascending order, together: keys that come
-    /// in the order of their writing lie anywhere in a large shard, and each would be a way through the whole store.
-    pub(crate) fn put_all(&mut self, items: &[Arc<Item>]) -> Result<(), StoreError> {
-        if items.len() < PUT_TOGETHER_MIN {
-            return items.iter().try_for_each(|item| self.put(item.clone()));
-        }
-        let mut sorted: Vec<&Arc<Item>> = items.iter().collect();
-        sorted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        let is_twice = sorted.windows(2).any(|pair| pair[0].key == pair[1].key);
-        if is_twice || sorted.iter().any(|item| self.change.keys.contains_key(&item.key)) {
-            return items.iter().try_for_each(|item| self.put(item.clone()));
-        }
-        let keys: Vec<&Key> = sorted.iter().map(|item| &item.key).collect();
-        let olds = self.view.timestamps_of(&keys)?;
-        let mut new: Vec<&Arc<Item>> = Vec::with_capacity(sorted.len());
-        for (item, old) in sorted.into_iter().zip(olds) {
-            if !self.is_there(item, old)? {
-                old.into_iter().for_each(|at| self.clear(at));
-                new.push(item);
-            }
-        }
-        // Collected in order, a map is filled from end to end.
-        let keys = new.iter().map(|item| (item.key.clone(), Some(item.timestamp)));
+    /// Puts items that are not there, each key once, with the timestamps of the items that go for them.
+    pub(crate) fn put_new(&mut self, mut new: Vec<(Arc<Item>, Option<Timestamp>)>) {
+        new.iter().filter_map(|(_, old)| *old).for_each(|old| self.clear(old));
+        // Collected, a map is filled from end to end.
+        let keys = new.iter().map(|(item, _)| (item.key.clone(), Some(item.timestamp)));
         put_over(&mut self.change.keys, keys.collect());
-        new.sort_unstable_by_key(|item| item.timestamp);
-        put_over(&mut self.leaves, new.iter().map(|item| (item.timestamp.0, Some(item.leaf()))).collect());
-        let log = new.into_iter().map(|item| (item.timestamp, Some(item.clone())));
+        new.sort_unstable_by_key(|(item, _)| item.timestamp);
+        let leaves = new.iter().map(|(item, _)| (item.timestamp.0, Some(item.leaf())));
+        put_over(&mut self.leaves, leaves.collect());
+        let log = new.into_iter().map(|(item, _)| (item.timestamp, Some(item)));
         put_over(&mut self.change.log, log.collect());
-        Ok(())
     }
 
     /// Whether `item` is there, where its key's item is at `old`.
@@ -157,7 +177,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
     /// Puts another edit of the same view on top of this one.
     pub(crate) fn absorb(&mut self, (change, leaves): (ShardChange, Changes)) {
         self.change.absorb(change);
-        self.leaves.extend(leaves);
+        put_over(&mut self.leaves, leaves);
     }
 
     /// An edit on top of this one, to be absorbed or dropped.
@@ -184,4 +204,4 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
 }
 
 /// Fewer items are not worth sorting.
-const PUT_TOGETHER_MIN: usize = 16;
+const TOGETHER_MIN: usize = 16;

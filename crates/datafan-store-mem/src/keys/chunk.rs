@@ -1,14 +1,17 @@
-//! A chunk of rows, and texts to find one's place among chunks.
+//! A chunk of rows.
 
-use super::row::{Row, text_of};
+use super::{
+    row::{self, Row, text_of},
+    text::{Begin, Probe},
+};
+use datafan_core::time::Timestamp;
 use std::{cmp::Ordering, hint::black_box, sync::Arc};
 
 /// Front-coded rows, never none. The first one has its whole key.
 #[derive(Clone)]
 pub struct Chunk {
-    /// The beginning of the first key, at hand: most comparisons need not follow the pointer, which is a miss of the
-    /// cache each time where there are many chunks.
-    begin: u128,
+    /// Of the first key.
+    begin: Begin,
     /// `rows | room | length of the rows: 2`.
     bytes: Arc<[u8]>,
 }
@@ -20,12 +23,6 @@ const COUNTS: usize = 2 * size_of::<usize>();
 /// All is a multiple of this, as allocators would round it up.
 const ROOM: usize = 64;
 
-/// A text to look up.
-pub struct Probe<'a> {
-    begin: u128,
-    text: &'a [u8],
-}
-
 impl Chunk {
     /// Of encoded rows, at least one.
     pub fn new(rows: &[u8]) -> Self {
@@ -33,7 +30,7 @@ impl Chunk {
         let room = std::iter::repeat_n(0, n.next_multiple_of(ROOM) - n);
         let rest = room.chain((rows.len() as Length).to_be_bytes());
         let bytes: Vec<u8> = rows.iter().copied().chain(rest).collect();
-        Self { begin: begin(Row::first_of(rows).rest), bytes: bytes.into() }
+        Self { begin: Begin::of(Row::first_of(rows).rest), bytes: bytes.into() }
     }
 
     /// Takes other rows, in place if there is room and nobody else holds this chunk.
@@ -44,15 +41,10 @@ impl Chunk {
                 if let Some(length) = bytes.last_chunk_mut() {
                     *length = (rows.len() as Length).to_be_bytes();
                 }
-                self.begin = begin(Row::first_of(rows).rest);
+                self.begin = Begin::of(Row::first_of(rows).rest);
             }
             _ => *self = Self::new(rows),
         }
-    }
-
-    /// The beginning of the first key.
-    pub fn begin(&self) -> u128 {
-        self.begin
     }
 
     /// Its rows, encoded.
@@ -69,7 +61,12 @@ impl Chunk {
     /// Whether the first key is `probe` or lies before it.
     pub fn is_up_to(&self, probe: &Probe<'_>) -> bool {
         let order = self.begin.cmp(&probe.begin);
-        order.then_with(|| Row::first_of(&self.bytes).rest.cmp(probe.text)) != Ordering::Greater
+        order.then_with(|| Row::first_of(&self.bytes).rest.cmp(probe.text.as_bytes())) != Ordering::Greater
+    }
+
+    /// The timestamp of `key`.
+    pub fn search(&self, key: &str) -> Option<Timestamp> {
+        row::search(self.rows(), key.as_bytes())
     }
 
     /// Reads a bit of each line of the cache that the rows lie in. A search reads one after the other, and waits for
@@ -77,18 +74,4 @@ impl Chunk {
     pub fn touch(&self) {
         black_box(self.bytes.iter().step_by(64).fold(0, |all, byte| all ^ byte));
     }
-}
-
-impl<'a> Probe<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self { begin: begin(text.as_bytes()), text: text.as_bytes() }
-    }
-}
-
-/// The first bytes as a number, so that numbers order as texts do, as far as they go.
-fn begin(text: &[u8]) -> u128 {
-    let mut begin = [0; size_of::<u128>()];
-    let n = text.len().min(begin.len());
-    begin[..n].copy_from_slice(&text[..n]);
-    u128::from_be_bytes(begin)
 }

@@ -8,23 +8,26 @@
 mod chunk;
 mod merge;
 mod page;
+mod places;
 mod row;
 mod splice;
+mod text;
 
-use chunk::Probe;
 use datafan_core::{item::Key, time::Timestamp};
 use imbl::OrdMap;
 use merge::Growth;
 use page::{Change, PAGE_CHUNKS_MAX, PAGE_CHUNKS_MIN, Page, Workspace};
-use row::{Walk, key_of, search};
-use std::{ops::Bound, sync::Arc};
+use places::{TOGETHER, page_of};
+use row::{Walk, key_of};
+use std::{ops::Bound, ptr, sync::Arc};
+use text::{Fence, Probe};
 
 /// Timestamps by key; a clone shares everything.
 #[derive(Clone, Default)]
 pub struct KeyTable {
     /// Pages by a text that is not greater than their keys and greater than those of the page before; what is before
     /// all has its place in the first. No page is empty.
-    pages: OrdMap<Arc<str>, Arc<Page>>,
+    pages: OrdMap<Fence, Arc<Page>>,
 }
 
 impl KeyTable {
@@ -35,19 +38,17 @@ impl KeyTable {
 
     /// The timestamp of `key`.
     pub fn get(&self, key: &str) -> Option<Timestamp> {
-        let (_, page) = self.page(key)?;
-        let at = page.place(0, &Probe::new(key));
-        search(page.chunks()[at].rows(), key.as_bytes())
+        let probe = Probe::new(key);
+        let page = page_of(&self.pages, &probe)?.page;
+        page.chunks().get(page.place(&probe))?.search(key)
     }
 
     /// The timestamps of `keys`, which ascend.
     pub fn get_all(&self, keys: &[&Key]) -> Vec<Option<Timestamp>> {
-        let (mut found, mut rest) = (Vec::with_capacity(keys.len()), keys);
-        while let Some((from, page)) = rest.first().and_then(|key| self.page(key.as_str())) {
-            let end = self.end(from);
-            let n = rest.partition_point(|key| end.is_none_or(|end| key.as_str() < &**end));
-            page.get_all(&rest[..n], &mut found);
-            rest = &rest[n..];
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(TOGETHER) {
+            let places = places::find(&self.pages, keys.iter().copied());
+            found.extend(keys.iter().zip(places).map(|(key, place)| place.search(key)));
         }
         found.resize(keys.len(), None);
         found
@@ -60,13 +61,15 @@ impl KeyTable {
             Bound::Excluded(from) => key <= from.as_bytes(),
             Bound::Unbounded => false,
         };
-        let (text, first) = match from {
-            Bound::Included(key) | Bound::Excluded(key) => (key, self.page(key)),
-            Bound::Unbounded => ("", None),
+        let probe = match from {
+            Bound::Included(key) | Bound::Excluded(key) => Some(Probe::new(key)),
+            Bound::Unbounded => None,
         };
-        let skipped = first.map_or(0, |(_, page)| page.place(0, &Probe::new(text)));
-        let pages = first.map_or(Bound::Unbounded, |(first, _)| Bound::Included(&**first));
-        let pages = self.pages.range::<_, str>((pages, Bound::Unbounded));
+        let first = probe.as_ref().and_then(|probe| page_of(&self.pages, probe));
+        let skipped = first.as_ref().zip(probe).map_or(0, |(first, probe)| first.page.place(&probe));
+        let fence = first.map(|first| first.fence.probe());
+        let pages = fence.as_ref().map_or(Bound::Unbounded, Bound::Included);
+        let pages = self.pages.range::<_, Probe<'_>>((pages, Bound::Unbounded));
         pages.flat_map(|(_, page)| page.chunks()).skip(skipped).flat_map(move |chunk| {
             let mut walk = Walk::new(chunk.rows());
             std::iter::from_fn(move || {
@@ -83,52 +86,63 @@ impl KeyTable {
     /// Puts and, with `None`, removes keys. `changes` ascend, each key once.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = Change<'a>>) {
         let changes: Vec<_> = changes.into_iter().collect();
-        let (mut space, mut rest) = (Workspace::default(), changes.as_slice());
-        while let Some((key, _)) = rest.first() {
-            let from = self.page(key.as_str()).map_or_else(|| Arc::from(""), |(from, _)| from.clone());
-            let end = self.end(&from);
-            let n = rest.partition_point(|(key, _)| end.is_none_or(|end| key.as_str() < &**end));
-            let end = end.cloned();
-            self.apply_to(&from, end, &rest[..n], &mut space);
-            rest = &rest[n..];
+        let mut space = Workspace::default();
+        for changes in changes.chunks(TOGETHER) {
+            if self.pages.is_empty() {
+                self.pages.insert(Fence::default(), Arc::default());
+            }
+            self.apply_together(changes, &mut space);
         }
     }
 
-    /// Applies changes that have their place in the page of `from`, which need not be there yet and ends at `end`.
-    fn apply_to(
-        &mut self,
-        from: &Arc<str>,
-        end: Option<Arc<str>>,
-        changes: &[Change<'_>],
-        space: &mut Workspace,
-    ) {
-        let growth = if end.is_none() { Growth::AtEnd } else { Growth::Inside };
-        let page = Arc::make_mut(self.pages.entry(from.clone()).or_default());
-        page.apply(changes, growth, space);
-        match page.chunks().len() {
-            0..PAGE_CHUNKS_MIN => self.join(from, end, growth),
-            PAGE_CHUNKS_MIN..=PAGE_CHUNKS_MAX => {}
-            _ => self.split(from, growth),
+    /// Applies at most [`TOGETHER`] changes.
+    fn apply_together(&mut self, changes: &[Change<'_>], space: &mut Workspace) {
+        let places = places::find(&self.pages, changes.iter().map(|(key, _)| *key));
+        let at: Vec<usize> = places.iter().map(|place| place.at).collect();
+        let runs = places.chunk_by(|a, b| ptr::eq(a.page, b.page)).map(|run| {
+            let growth = if run[0].end.is_none() { Growth::AtEnd } else { Growth::Inside };
+            (run[0].fence.clone(), run.len(), growth)
+        });
+        let runs: Vec<(Fence, usize, Growth)> = runs.collect();
+        let mut from = 0;
+        for (fence, n, growth) in &runs {
+            let here = from..from + n;
+            if let Some(page) = self.pages.get_mut(&fence.probe()) {
+                Arc::make_mut(page).apply(&changes[here.clone()], &at[here], *growth, space);
+            }
+            from += n;
+        }
+        // Only now, as the places are those in the pages as they were.
+        runs.into_iter().for_each(|(fence, _, growth)| self.balance(&fence, growth));
+    }
+
+    /// Joins a page that has few chunks with the one behind it, and splits one that has too many.
+    fn balance(&mut self, fence: &Fence, growth: Growth) {
+        match self.pages.get(&fence.probe()).map(|page| page.chunks().len()) {
+            Some(0..PAGE_CHUNKS_MIN) => self.join(fence, growth),
+            Some(PAGE_CHUNKS_MIN..=PAGE_CHUNKS_MAX) | None => {}
+            Some(_) => self.split(fence, growth),
         }
     }
 
-    /// A page that is small takes the one behind it in, which begins at `end`; it goes if it is empty.
-    fn join(&mut self, from: &Arc<str>, end: Option<Arc<str>>, growth: Growth) {
-        let behind = end.and_then(|end| self.pages.remove(&end));
-        let Some(page) = self.pages.get_mut(from) else { return };
+    /// A page takes the one behind it in; it goes if it is empty.
+    fn join(&mut self, fence: &Fence, growth: Growth) {
+        let end = page_of(&self.pages, &fence.probe()).and_then(|place| place.end.cloned());
+        let behind = end.and_then(|end| self.pages.remove(&end.probe()));
+        let Some(page) = self.pages.get_mut(&fence.probe()) else { return };
         if let Some(behind) = behind {
             Arc::make_mut(page).append(&behind);
-            self.split(from, growth);
+            self.balance(fence, growth);
         } else if page.chunks().is_empty() {
-            self.pages.remove(from);
+            self.pages.remove(&fence.probe());
         }
     }
 
     /// Cuts what a page has too much off.
-    fn split(&mut self, from: &Arc<str>, growth: Growth) {
-        let Some(page) = self.pages.get_mut(from) else { return };
+    fn split(&mut self, fence: &Fence, growth: Growth) {
+        let Some(page) = self.pages.get_mut(&fence.probe()) else { return };
         for page in Arc::make_mut(page).overflow(growth) {
-            self.pages.insert(page.chunks()[0].first_key().into(), Arc::new(page));
+            self.pages.insert(Fence::new(page.chunks()[0].first_key()), Arc::new(page));
         }
     }
 
@@ -137,17 +151,6 @@ impl KeyTable {
         let keys: Vec<Key> = self.from(Bound::Unbounded).take(rows).map(|(key, _)| key).collect();
         self.apply(keys.iter().map(|key| (key, None)));
         keys.len()
-    }
-
-    /// The page where `key` has its place.
-    fn page(&self, key: &str) -> Option<(&Arc<str>, &Arc<Page>)> {
-        self.pages.get_prev(key).or_else(|| self.pages.get_min().map(|(from, page)| (from, page)))
-    }
-
-    /// Where the page of `from` ends; `None` for the last one.
-    fn end(&self, from: &str) -> Option<&Arc<str>> {
-        let mut behind = self.pages.range::<_, str>((Bound::Excluded(from), Bound::Unbounded));
-        behind.next().map(|(end, _)| end)
     }
 }
 
@@ -212,8 +215,8 @@ mod tests {
         while let Some((from, page)) = pages.next() {
             let (first, last) = (&page.chunks()[0], &page.chunks()[page.chunks().len() - 1]);
             assert!(page.chunks().len() <= PAGE_CHUNKS_MAX);
-            assert!(&**from <= first.first_key());
-            assert!(pages.peek().is_none_or(|(next, _)| last.first_key() < &***next));
+            assert!(from.text() <= first.first_key());
+            assert!(pages.peek().is_none_or(|(next, _)| last.first_key() < next.text()));
         }
         for _ in 0..5 {
             let key = key(rng);
