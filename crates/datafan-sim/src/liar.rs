@@ -1,6 +1,9 @@
 //! A lying relay: what it does to the messages that its engine, which is honest, sends.
 
-use crate::world::{Fate, Passing};
+use crate::{
+    scenario::LiesAbout,
+    world::{Fate, Passing},
+};
 use datafan_core::{
     hash::Hash,
     head::Head,
@@ -17,6 +20,7 @@ pub struct Liar {
     rng: Rng,
     mesh: MeshId,
     key: Identity,
+    about: LiesAbout,
     /// Messages of the past, to be said again.
     heard: Vec<Vec<u8>>,
 }
@@ -26,13 +30,19 @@ const HEARD_MAX: usize = 64;
 
 impl Liar {
     /// A liar with a member's own key.
-    pub fn new(rng: Rng, mesh: MeshId, key: Identity) -> Self {
-        Self { rng, mesh, key, heard: Vec::new() }
+    pub fn new(rng: Rng, mesh: MeshId, key: Identity, about: LiesAbout) -> Self {
+        Self { rng, mesh, key, about, heard: Vec::new() }
     }
 
     /// What becomes of a message that is a lie.
     pub fn lie(&mut self, passing: &Passing<'_>) -> Fate {
         let bytes = passing.bytes;
+        if self.about == LiesAbout::Ranges {
+            return match Message::decode(bytes) {
+                Ok(message @ Message::Ranges(..)) => self.invent(&message).map_or(Fate::Pass, Fate::Become),
+                Ok(_) | Err(_) => Fate::Pass,
+            };
+        }
         if self.heard.len() < HEARD_MAX {
             self.heard.push(bytes.to_vec());
         } else if self.rng.chance(1, 8) {
@@ -85,10 +95,9 @@ impl Liar {
                 for items in &mut ranges {
                     match self.rng.below(3) {
                         0 => drop(items.pop()),
-                        1 => items
+                        _ => items
                             .iter_mut()
                             .for_each(|item| item.value = b"invented by a relay".as_slice().into()),
-                        _ => {}
                     }
                 }
                 Message::Ranges(*id, ranges).encode()

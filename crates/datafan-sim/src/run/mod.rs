@@ -354,7 +354,7 @@ impl<'a> Run<'a> {
         let mut liars = BTreeMap::new();
         for member in self.plan.liars.clone() {
             let key = self.world.config(member).member.clone();
-            liars.insert(member, Liar::new(self.rng.fork(), mesh, key));
+            liars.insert(member, Liar::new(self.rng.fork(), mesh, key, self.scenario.faults.lies_about));
         }
         let (lying, per_mille) = (self.lying.clone(), u64::from(self.scenario.faults.lies_per_mille));
         let mut rng = self.rng.fork();

@@ -144,8 +144,21 @@ pub struct Faults {
     pub liars: u64,
     /// Of a thousand messages of a liar so many are lies.
     pub lies_per_mille: u32,
+    /// What they lie about; `"anything"` by default.
+    pub lies_about: LiesAbout,
     /// Whether liars go on lying when all other faults are over: the members that do not lie must still become equal.
     pub liars_go_on: bool,
+}
+
+/// What a liar alters. Who is honest in all else is believed longer.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LiesAbout {
+    /// Every kind of message.
+    #[default]
+    Anything,
+    /// Only the items of ranges.
+    Ranges,
 }
 
 impl Default for Scenario {
