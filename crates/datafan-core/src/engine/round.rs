@@ -121,8 +121,12 @@ impl<S: Store> Engine<S> {
                 }
             }
         }
-        // What does not fit is found in the next round.
-        asks.truncate(HEAD_SLOTS_MAX);
+        if asks.len() > HEAD_SLOTS_MAX {
+            // What does not fit is found in the next round, or with another peer: not all look at the same slots first.
+            let lot = self.rng.next() % asks.len() as u64;
+            asks.rotate_left(lot as usize);
+            asks.truncate(HEAD_SLOTS_MAX);
+        }
         if !asks.is_empty()
             && let Some(link) = self.links.get_mut(&from)
         {
