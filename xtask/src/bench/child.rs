@@ -29,8 +29,8 @@ pub struct Cost {
 /// Lets the allocator keep what was freed: its first touch costs what the kernel makes of it.
 const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 
-/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host within seconds,
-/// and gets it again at a price that depends on how much it is: so what is measured finds it there, be it large or small.
+/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host within seconds and
+/// pays to get it again, unless the run before has just done so: so what is measured finds it there, be it large or small.
 const READY_MIB: u64 = 2_048;
 
 /// One measurement in a process of its own.
