@@ -4,7 +4,7 @@
 //! root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves. Its nodes are not kept but
 //! made when they are asked for, from the hashes that the table remembers; what changes is hashed again only then.
 
-use super::{Fork, Owner, Owners, Page, Tree, digit};
+use super::{Fork, Owners, Page, Tree, digit};
 use crate::{
     hash::{Hash, Hasher},
     head::Head,
@@ -78,14 +78,18 @@ impl Fork {
 
     fn slot(&mut self, here: Place, digit: u8) -> Option<Branch> {
         let at = usize::from(digit);
-        *self.slots[at].get_or_insert_with(|| self.trees[at].top(here.slot(digit)))
+        if !self.fresh.has(at) {
+            self.slots[at] = self.trees[at].top(here.slot(digit));
+            self.fresh.note(at);
+        }
+        self.slots[at]
     }
 }
 
 impl Page {
     /// The topmost branch in `slot`, for a page at `here`.
     fn at_slot(&mut self, here: Place, slot: Place) -> Option<Branch> {
-        if self.slots.is_none() || slot.level + 1 < here.level {
+        if self.hashes.is_none() || slot.level + 1 < here.level {
             return self.top(slot);
         }
         if slot.level < here.level {
@@ -97,13 +101,14 @@ impl Page {
     }
 
     fn slot(&mut self, slot: Place, digit: usize) -> Option<Branch> {
-        if let Some(hash) = self.slots.as_ref().and_then(|slots| slots.get(digit)) {
-            let (place, count) = shape(self.of(slot))?;
-            return Some(Branch { place, count, bytes: 0, hash });
+        if let Some(hashes) = self.hashes.as_ref().filter(|_| self.fresh.has(digit)) {
+            let (place, count) = shape(self.held(slot))?;
+            return Some(Branch { place, count, bytes: 0, hash: hashes[digit] });
         }
         let branch = self.top(slot)?;
-        if let Some(slots) = &mut self.slots {
-            slots.set(digit, branch.hash);
+        if let Some(hashes) = &mut self.hashes {
+            hashes[digit] = branch.hash;
+            self.fresh.note(digit);
         }
         Some(branch)
     }
@@ -117,21 +122,19 @@ impl Page {
 
     /// The heads in `slot`, with their places.
     fn heads(&self, slot: Place) -> impl Iterator<Item = (u64, &Head)> {
-        self.of(slot).filter_map(|owner| Some((owner.place, owner.head()?)))
+        self.within(slot).filter_map(|(place, owner)| Some((place, owner.head()?)))
     }
 
-    /// The owners in `slot` that have a head.
-    fn of(&self, slot: Place) -> impl Iterator<Item = &Owner> {
-        let from = self.owners.partition_point(|owner| owner.place < slot.first());
-        let owners = self.owners[from..].iter().take_while(move |owner| owner.place <= slot.last());
-        owners.filter(|owner| owner.whole().is_some())
+    /// The places in `slot` of owners that have a head.
+    fn held(&self, slot: Place) -> impl Iterator<Item = u64> {
+        self.within(slot).filter(|(_, owner)| owner.whole().is_some()).map(|(place, _)| place)
     }
 }
 
-/// The place of the topmost node or leaf over `owners`, which have heads, and how many they are.
-fn shape<'a>(mut owners: impl Iterator<Item = &'a Owner>) -> Option<(Place, u64)> {
-    let first = owners.next()?.place;
-    let (last, count) = owners.fold((first, 1), |(_, count), owner| (owner.place, count + 1));
+/// The place of the topmost node or leaf over leaves at `places`, and how many they are.
+fn shape(mut places: impl Iterator<Item = u64>) -> Option<(Place, u64)> {
+    let first = places.next()?;
+    let (last, count) = places.fold((first, 1), |(_, count), place| (place, count + 1));
     Some((Place::joining(first, last), count))
 }
 

@@ -5,6 +5,7 @@
 
 mod heads;
 mod owner;
+mod page;
 mod recent;
 
 pub(super) use owner::{Busy, Owner, Reason, Refused, Standing, Transfer};
@@ -16,8 +17,9 @@ use crate::{
     store::{ShardNumber, ShardRecord},
     trie::{Branch, LEVELS},
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 use core::{cell::Cell, ops::Index};
+use page::Page;
 use recent::Recent;
 
 /// The owners, by place.
@@ -37,36 +39,18 @@ enum Tree {
     Fork(Box<Fork>),
 }
 
-/// A few owners, ascending by place.
-#[derive(Default)]
-struct Page {
-    owners: Vec<Owner>,
-    /// Hashes of its slots; `None` while there are so few owners that they are soon hashed again.
-    slots: Option<Box<Slots>>,
-}
+/// Sixteen bits, by digit: which of the hashes beside it are valid.
+#[derive(Clone, Copy, Default)]
+struct Fresh(u16);
 
 /// Many owners, by the next digit of their place.
 struct Fork {
     trees: [Tree; 16],
-    /// The topmost branch in each slot, or that there is none; outer `None` where that is not known.
-    slots: [Option<Option<Branch>>; 16],
+    /// Which slots are valid: a bit per digit.
+    fresh: Fresh,
+    /// The topmost branch in each slot, or that there is none.
+    slots: [Option<Branch>; 16],
 }
-
-/// What is remembered of the sixteen slots of a page. Its branches would take twice the memory, and there are many pages.
-#[derive(Default)]
-struct Slots {
-    /// Which hashes are valid: a bit per digit.
-    fresh: u16,
-    /// Of the topmost node or leaf in the slot.
-    hashes: [Hash; 16],
-}
-
-/// A page with more owners is split.
-const PAGE_OWNERS_MAX: usize = 64;
-/// A page with more owners remembers the hashes of its slots.
-const PAGE_OWNERS_PLAIN: usize = 8;
-/// Owners for which a page makes room at once.
-const PAGE_OWNERS_STEP: usize = 4;
 
 impl Owners {
     pub(super) fn new(mesh: MeshId) -> Self {
@@ -98,19 +82,21 @@ impl Owners {
 
     /// The owner `id`, known from now on.
     pub(super) fn entry(&mut self, id: &MemberId) -> &mut Owner {
-        let place = match self.find(id) {
-            Ok(place) => place,
-            Err(place) => {
-                self.root.insert(Owner::new(*id, place), LEVELS);
-                place
-            }
-        };
-        self.at_mut(place).expect("it is there, or was just inserted")
+        let place = self.known(id);
+        self.at_mut(place).expect("a known owner")
+    }
+
+    /// The place of `id`, which is known from now on.
+    fn known(&mut self, id: &MemberId) -> u64 {
+        self.find(id).unwrap_or_else(|free| {
+            self.root.insert(free, Owner::new(*id), LEVELS);
+            free
+        })
     }
 
     /// Sets or removes the visible shard of `id`.
     pub(super) fn hold(&mut self, id: &MemberId, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
-        let place = self.entry(id).place;
+        let place = self.known(id);
         self.root_hash = None;
         self.recent.hold(id, whole.as_ref().and_then(|(_, record)| record.head.as_ref()));
         let (mut tree, mut level) = (&mut self.root, LEVELS);
@@ -120,15 +106,12 @@ impl Owners {
                 Tree::Fork(fork) => {
                     level -= 1;
                     let digit = digit(place, level);
-                    fork.slots[digit] = None;
+                    fork.fresh.forget(digit);
                     tree = &mut fork.trees[digit];
                 }
             }
         };
-        if let Some(slots) = &mut page.slots {
-            slots.forget(digit(place, level - 1));
-        }
-        page.get_mut(place).expect("known from above").hold(whole);
+        page.hold(place, level, whole);
     }
 
     /// All owners, by place.
@@ -142,7 +125,7 @@ impl Owners {
                 }
             }
         });
-        pages.flat_map(|page| &page.owners)
+        pages.flat_map(Page::owners)
     }
 
     /// Changes each owner.
@@ -150,7 +133,7 @@ impl Owners {
         let mut trees = alloc::vec![&mut self.root];
         while let Some(tree) = trees.pop() {
             match tree {
-                Tree::Page(page) => page.owners.iter_mut().for_each(&mut change),
+                Tree::Page(page) => page.owners_mut().for_each(&mut change),
                 Tree::Fork(fork) => trees.extend(&mut fork.trees),
             }
         }
@@ -173,7 +156,7 @@ impl Owners {
         let (mut tree, mut level) = (&self.root, LEVELS);
         loop {
             match tree {
-                Tree::Page(page) => return page.get(place),
+                Tree::Page(page) => return page.get(place, level),
                 Tree::Fork(fork) => {
                     level -= 1;
                     tree = &fork.trees[digit(place, level)];
@@ -186,7 +169,7 @@ impl Owners {
         let (mut tree, mut level) = (&mut self.root, LEVELS);
         loop {
             match tree {
-                Tree::Page(page) => return page.get_mut(place),
+                Tree::Page(page) => return page.get_mut(place, level),
                 Tree::Fork(fork) => {
                     level -= 1;
                     tree = &mut fork.trees[digit(place, level)];
@@ -228,74 +211,38 @@ fn digit(place: u64, level: u8) -> usize {
 
 impl Tree {
     /// Inserts an owner into a tree at `level`.
-    fn insert(&mut self, owner: Owner, mut level: u8) {
+    fn insert(&mut self, place: u64, owner: Owner, mut level: u8) {
         let mut tree = self;
         loop {
             // All places of a page at the last level differ, so it is never split.
             if let Tree::Page(page) = tree
-                && page.owners.len() >= PAGE_OWNERS_MAX
+                && page.is_full()
                 && level > 1
             {
                 *tree = Tree::Fork(Box::new(core::mem::take(page).split(level)));
             }
             match tree {
-                Tree::Page(page) => return page.insert(owner, level),
+                Tree::Page(page) => return page.insert(place, owner, level),
                 Tree::Fork(fork) => {
                     level -= 1;
-                    tree = &mut fork.trees[digit(owner.place, level)];
+                    tree = &mut fork.trees[digit(place, level)];
                 }
             }
         }
     }
 }
 
-impl Page {
-    fn index(&self, place: u64) -> Result<usize, usize> {
-        self.owners.binary_search_by_key(&place, |owner| owner.place)
+impl Fresh {
+    fn has(self, digit: usize) -> bool {
+        self.0 & (1 << digit) != 0
     }
 
-    fn get(&self, place: u64) -> Option<&Owner> {
-        Some(&self.owners[self.index(place).ok()?])
+    fn note(&mut self, digit: usize) {
+        self.0 |= 1 << digit;
     }
 
-    fn get_mut(&mut self, place: u64) -> Option<&mut Owner> {
-        let at = self.index(place).ok()?;
-        Some(&mut self.owners[at])
-    }
-
-    fn insert(&mut self, owner: Owner, level: u8) {
-        let Err(at) = self.index(owner.place) else { unreachable!("the place is free") };
-        if self.owners.len() == self.owners.capacity() {
-            self.owners.reserve_exact(PAGE_OWNERS_STEP);
-        }
-        if self.owners.len() == PAGE_OWNERS_PLAIN && level > 1 {
-            self.slots = Some(Box::default());
-        }
-        self.owners.insert(at, owner);
-    }
-
-    /// The owners of a page at `level`, by their digit.
-    fn split(self, level: u8) -> Fork {
-        let mut trees = [const { Tree::Page(Page { owners: Vec::new(), slots: None }) }; 16];
-        for owner in self.owners {
-            trees[digit(owner.place, level - 1)].insert(owner, level - 1);
-        }
-        Fork { trees, slots: [None; 16] }
-    }
-}
-
-impl Slots {
     fn forget(&mut self, digit: usize) {
-        self.fresh &= !(1 << digit);
-    }
-
-    fn get(&self, digit: usize) -> Option<Hash> {
-        (self.fresh & (1 << digit) != 0).then(|| self.hashes[digit])
-    }
-
-    fn set(&mut self, digit: usize, hash: Hash) {
-        self.fresh |= 1 << digit;
-        self.hashes[digit] = hash;
+        self.0 &= !(1 << digit);
     }
 }
 

@@ -10,11 +10,9 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc};
 
-/// One owner. A member of a large mesh holds very many, of which nearly all rest: so what rests takes 32 bytes and
-/// a record that the store may share.
+/// One owner. A member of a large mesh holds very many, of which nearly all rest: so what rests takes 24 bytes
+/// beside its place, and a record that the store may share.
 pub(in crate::engine) struct Owner {
-    /// Where its head is in the trie of heads.
-    pub(super) place: u64,
     /// The record of the visible shard; it always has a head.
     record: Option<Arc<ShardRecord>>,
     /// What most owners have not. Always there where there is no record, which would name the owner.
@@ -111,9 +109,9 @@ static IDLE: Busy = Busy::new();
 
 impl Owner {
     /// An owner of whom nothing is held.
-    pub(super) fn new(id: MemberId, place: u64) -> Self {
+    pub(super) fn new(id: MemberId) -> Self {
         let rest = Some(Box::new(Rest { id, busy: None }));
-        Self { place, record: None, rest, shard: ShardNumber(0), standing: Standing::Unknown }
+        Self { record: None, rest, shard: ShardNumber(0), standing: Standing::Unknown }
     }
 
     pub(in crate::engine) fn id(&self) -> &MemberId {

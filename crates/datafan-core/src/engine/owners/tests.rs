@@ -93,7 +93,7 @@ impl Check {
 /// What makes the table small: see [`Owner`].
 #[test]
 fn an_owner_that_rests_is_small() {
-    assert_eq!(size_of::<Owner>(), 32);
+    assert_eq!(size_of::<Owner>(), 24);
 }
 
 impl Nodes for Plain {

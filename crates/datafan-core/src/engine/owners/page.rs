@@ -1,0 +1,105 @@
+//! A few owners that lie together.
+
+use super::{Fork, Fresh, Owner, Tree, digit};
+use crate::{
+    hash::Hash,
+    store::{ShardNumber, ShardRecord},
+    trie::Place,
+};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+/// A few owners, ascending by place. Their places lie apart from the rest, so that a search stays within a line of
+/// the cache or two.
+#[derive(Default)]
+pub(super) struct Page {
+    places: Vec<u64>,
+    /// At each of them.
+    owners: Vec<Owner>,
+    /// Which hashes of slots are valid.
+    pub(super) fresh: Fresh,
+    /// The hash of the topmost node or leaf in each of its slots; `None` while there are so few owners that they are
+    /// soon hashed again. The branches would take twice the memory, and there are many pages.
+    pub(super) hashes: Option<Box<[Hash; 16]>>,
+}
+
+/// A page with more owners is split.
+const OWNERS_MAX: usize = 64;
+/// A page with more owners remembers the hashes of its slots.
+const OWNERS_PLAIN: usize = 8;
+/// Owners for which a page makes room at once.
+const OWNERS_STEP: usize = 4;
+
+impl Page {
+    pub(super) const EMPTY: Self = Self { places: Vec::new(), owners: Vec::new(), fresh: Fresh(0), hashes: None };
+
+    pub(super) fn is_full(&self) -> bool {
+        self.owners.len() >= OWNERS_MAX
+    }
+
+    /// The owner at `place`, for a page at `level`.
+    pub(super) fn get(&self, place: u64, level: u8) -> Option<&Owner> {
+        Some(&self.owners[self.index(place, level).ok()?])
+    }
+
+    pub(super) fn get_mut(&mut self, place: u64, level: u8) -> Option<&mut Owner> {
+        let at = self.index(place, level).ok()?;
+        Some(&mut self.owners[at])
+    }
+
+    /// Sets or removes the visible shard of the owner at `place`, who is there.
+    pub(super) fn hold(&mut self, place: u64, level: u8, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
+        self.fresh.forget(digit(place, level - 1));
+        self.get_mut(place, level).expect("a known owner").hold(whole);
+    }
+
+    pub(super) fn insert(&mut self, place: u64, owner: Owner, level: u8) {
+        let Err(at) = self.index(place, level) else { unreachable!("the place is free") };
+        if self.owners.len() == self.owners.capacity() {
+            self.places.reserve_exact(OWNERS_STEP);
+            self.owners.reserve_exact(OWNERS_STEP);
+        }
+        if self.owners.len() == OWNERS_PLAIN && level > 1 {
+            self.hashes = Some(Box::default());
+        }
+        self.places.insert(at, place);
+        self.owners.insert(at, owner);
+    }
+
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Owner> {
+        self.owners.iter()
+    }
+
+    pub(super) fn owners_mut(&mut self) -> impl Iterator<Item = &mut Owner> {
+        self.owners.iter_mut()
+    }
+
+    /// The owners in `slot`, with their places.
+    pub(super) fn within(&self, slot: Place) -> impl Iterator<Item = (u64, &Owner)> {
+        let from = self.places.partition_point(|place| *place < slot.first());
+        let all = self.places[from..].iter().copied().zip(&self.owners[from..]);
+        all.take_while(move |(place, _)| *place <= slot.last())
+    }
+
+    /// The owners of a page at `level`, by their digit.
+    pub(super) fn split(self, level: u8) -> Fork {
+        let mut trees = [const { Tree::Page(Self::EMPTY) }; 16];
+        for (place, owner) in self.places.into_iter().zip(self.owners) {
+            trees[digit(place, level - 1)].insert(place, owner, level - 1);
+        }
+        Fork { trees, fresh: Fresh::default(), slots: [None; 16] }
+    }
+
+    /// Where `place` is; as an error where it would be.
+    fn index(&self, place: u64, level: u8) -> Result<usize, usize> {
+        // Places are hashes: how far through the page's share of them this one lies says nearly where it is listed.
+        let share = place << (64 - 4 * u32::from(level));
+        let mut at = ((u128::from(share) * self.places.len() as u128) >> 64) as usize;
+        while at > 0 && self.places[at - 1] >= place {
+            at -= 1;
+        }
+        while at < self.places.len() && self.places[at] < place {
+            at += 1;
+        }
+        if self.places.get(at) == Some(&place) { Ok(at) } else { Err(at) }
+    }
+}
