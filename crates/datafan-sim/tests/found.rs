@@ -33,9 +33,27 @@ fn what_only_a_replaced_disk_had_is_not_asked_for() {
     holds("restore", 1_033);
 }
 
+#[test]
+fn a_liar_whom_nobody_lets_in_may_wait_for_ever() {
+    let text = r#"
+        name = "knocking"
+        members = 4
+        topology = "full"
+        seconds = 30
+        bound_seconds = 600
+        workload = { updates_per_minute = 900, initial_items = [1, 1], keys = 3, deletes_per_mille = 300 }
+        engine = { graves_max = 1 }
+        faults = { liars = 1, lies_per_mille = 900, liars_go_on = true, cuts = 20 }
+    "#;
+    played(&Scenario::parse(text).expect("it is sound"), 49);
+}
+
 fn holds(name: &str, seed: u64) {
-    let scenario = Scenario::load(name).expect("it is shipped");
-    let outcome = simulate(&scenario, seed, &mut Unwatched).expect("it is sound");
-    let told = report::failure(&outcome, &scenario, name, "of this test");
+    played(&Scenario::load(name).expect("it is shipped"), seed);
+}
+
+fn played(scenario: &Scenario, seed: u64) {
+    let outcome = simulate(scenario, seed, &mut Unwatched).expect("it is sound");
+    let told = report::failure(&outcome, scenario, &scenario.name, "of this test");
     assert!(outcome.holds(), "{}", told.unwrap_or_default());
 }
