@@ -8,7 +8,7 @@ use super::{Fork, Owners, Page, Tree, digit};
 use crate::{
     hash::{Hash, Hasher},
     head::Head,
-    trie::{Branch, Leaf, Node, Place, root_hash, top},
+    trie::{Branch, Leaf, Node, Place, node_hash, root_hash, top},
 };
 use alloc::vec::Vec;
 
@@ -71,9 +71,14 @@ impl Tree {
 
 impl Fork {
     fn top(&mut self, here: Place) -> Option<Branch> {
-        let mut children = Vec::with_capacity(16);
-        children.extend((0..16).filter_map(|digit| self.slot(here, digit)));
-        top(Hasher::HEAD_NODE, &children)
+        for digit in 0..16 {
+            self.slot(here, digit);
+        }
+        let filled = (0..16).zip(&self.slots).filter_map(|(digit, slot)| Some((digit, slot.as_ref()?)));
+        if filled.clone().nth(1).is_none() {
+            return filled.map(|(_, only)| *only).next();
+        }
+        Some(node(here, filled.map(|(digit, branch)| (digit, branch.count, branch.hash))))
     }
 
     fn slot(&mut self, here: Place, digit: u8) -> Option<Branch> {
@@ -89,28 +94,37 @@ impl Fork {
 impl Page {
     /// The topmost branch in `slot`, for a page at `here`.
     fn at_slot(&mut self, here: Place, slot: Place) -> Option<Branch> {
-        if self.hashes.is_none() || slot.level + 1 < here.level {
+        if self.slots.is_none() || slot.level + 1 < here.level {
             return self.top(slot);
         }
         if slot.level < here.level {
             return self.slot(slot, digit(slot.prefix, 0));
         }
-        let mut children = Vec::with_capacity(16);
-        children.extend((0..16).filter_map(|digit| self.slot(here.slot(digit), usize::from(digit))));
-        top(Hasher::HEAD_NODE, &children)
+        for digit in 0..16 {
+            self.refresh(here.slot(digit), usize::from(digit));
+        }
+        let filled = self.slots.iter().flat_map(|slots| slots.filled());
+        if filled.clone().nth(1).is_some() { Some(node(here, filled)) } else { self.top(slot) }
     }
 
     fn slot(&mut self, slot: Place, digit: usize) -> Option<Branch> {
-        if let Some(hashes) = self.hashes.as_ref().filter(|_| self.fresh.has(digit)) {
-            let (place, count) = shape(self.held(slot))?;
-            return Some(Branch { place, count, bytes: 0, hash: hashes[digit] });
+        self.refresh(slot, digit);
+        let hash = self.slots.as_ref().map(|slots| slots.hashes[digit])?;
+        let (place, count) = shape(self.held(slot))?;
+        Some(Branch { place, count, bytes: 0, hash })
+    }
+
+    /// Sees to it that what is remembered of a slot is valid.
+    fn refresh(&mut self, slot: Place, digit: usize) {
+        if self.fresh.has(digit) {
+            return;
         }
-        let branch = self.top(slot)?;
-        if let Some(hashes) = &mut self.hashes {
-            hashes[digit] = branch.hash;
+        let branch = self.top(slot);
+        if let Some(slots) = &mut self.slots {
+            slots.counts[digit] = branch.map_or(0, |branch| branch.count as u8);
+            slots.hashes[digit] = branch.map_or(Hash([0; 32]), |branch| branch.hash);
             self.fresh.note(digit);
         }
-        Some(branch)
     }
 
     /// The topmost branch in `slot`, made of its leaves.
@@ -129,6 +143,13 @@ impl Page {
     fn held(&self, slot: Place) -> impl Iterator<Item = u64> {
         self.within(slot).filter(|(_, owner)| owner.whole().is_some()).map(|(place, _)| place)
     }
+}
+
+/// The node at `place` with two or more children: digit, count and hash of each.
+fn node(place: Place, children: impl Iterator<Item = (u8, u64, Hash)> + Clone) -> Branch {
+    let count = children.clone().map(|(_, count, _)| count).sum();
+    let children = children.map(|(digit, count, hash)| (digit, count, 0, hash));
+    Branch { place, count, bytes: 0, hash: node_hash(Hasher::HEAD_NODE, place, children) }
 }
 
 /// The place of the topmost node or leaf over leaves at `places`, and how many they are.

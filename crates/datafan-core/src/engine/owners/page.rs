@@ -15,11 +15,20 @@ pub(super) struct Page {
     places: Vec<u64>,
     /// At each of them.
     owners: Vec<Owner>,
-    /// Which hashes of slots are valid.
+    /// Which of what is remembered of its slots is valid.
     pub(super) fresh: Fresh,
-    /// The hash of the topmost node or leaf in each of its slots; `None` while there are so few owners that they are
-    /// soon hashed again. The branches would take twice the memory, and there are many pages.
-    pub(super) hashes: Option<Box<[Hash; 16]>>,
+    /// `None` while there are so few owners that they are soon hashed again.
+    pub(super) slots: Option<Box<Slots>>,
+}
+
+/// What is remembered of the sixteen slots of a page. Their branches would take twice the memory, and there are many
+/// pages.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// How many heads there are.
+    pub(super) counts: [u8; 16],
+    /// Of the topmost node or leaf, where there is one.
+    pub(super) hashes: [Hash; 16],
 }
 
 /// A page with more owners is split.
@@ -30,7 +39,8 @@ const OWNERS_PLAIN: usize = 8;
 const OWNERS_STEP: usize = 4;
 
 impl Page {
-    pub(super) const EMPTY: Self = Self { places: Vec::new(), owners: Vec::new(), fresh: Fresh(0), hashes: None };
+    pub(super) const EMPTY: Self =
+        Self { places: Vec::new(), owners: Vec::new(), fresh: Fresh(0), slots: None };
 
     pub(super) fn is_full(&self) -> bool {
         self.owners.len() >= OWNERS_MAX
@@ -59,7 +69,7 @@ impl Page {
             self.owners.reserve_exact(OWNERS_STEP);
         }
         if self.owners.len() == OWNERS_PLAIN && level > 1 {
-            self.hashes = Some(Box::default());
+            self.slots = Some(Box::default());
         }
         self.places.insert(at, place);
         self.owners.insert(at, owner);
@@ -101,5 +111,15 @@ impl Page {
             at += 1;
         }
         if self.places.get(at) == Some(&place) { Ok(at) } else { Err(at) }
+    }
+}
+
+impl Slots {
+    /// Digit, count and hash of the slots with heads.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (u8, u64, Hash)> + Clone {
+        let slots = (0..16).zip(self.counts).zip(&self.hashes);
+        slots
+            .filter(|((_, count), _)| *count > 0)
+            .map(|((digit, count), hash)| (digit, u64::from(count), *hash))
     }
 }
