@@ -100,7 +100,7 @@ impl<S: Store> Engine<S> {
 
     fn authority(&self) -> Result<MemberId, CommandError> {
         let id = self.config.mesh.authority();
-        if self.own.contains_key(&id) { Ok(id) } else { Err(CommandError::NoAuthority) }
+        if self.is_own(&id) { Ok(id) } else { Err(CommandError::NoAuthority) }
     }
 
     fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId, out: &mut Outbox) {
@@ -143,7 +143,7 @@ impl<S: Store> Engine<S> {
         }
         match own.confirmed {
             Confirmed::Foreign(timestamp) => return Err(CommandError::ForeignHead { timestamp }),
-            Confirmed::Not { .. } => return Ok(false),
+            Confirmed::Not => return Ok(false),
             Confirmed::Yes => {}
         }
         // One minute more than the others allow: at their bound itself writes still pass.

@@ -47,7 +47,7 @@ impl<S: Store> Engine<S> {
 
     /// What hearing of a head that `from` holds comes to; one that is wanted is yet to be noted.
     fn judge_head(&mut self, from: MemberId, head: &Head, out: &mut Outbox) -> Learned {
-        if self.own.contains_key(&head.owner) {
+        if self.is_own(&head.owner) {
             self.check_own_head(from, head, out);
             return Learned::Known;
         }

@@ -10,7 +10,7 @@ use crate::{
     message::{Hello, Message, Refusal},
     store::Store,
     store::StoreError,
-    time::SECOND,
+    time::{SECOND, Time},
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -102,7 +102,7 @@ impl<S: Store> Engine<S> {
             self.lie(from, "malformed");
             return;
         }
-        if self.own.contains_key(&head.owner) {
+        if self.is_own(&head.owner) {
             // The authority itself: a later head than its own means that it must not write.
             self.check_own_head(from, head, out);
             return;
@@ -225,18 +225,22 @@ impl<S: Store> Engine<S> {
     /// Compares what the peer holds of our own shards: the condition of own commits.
     fn confirm_own(&mut self, peer: MemberId, hello: &Hello, out: &mut Outbox) {
         for head in hello.yours.iter().chain(&hello.roster) {
-            if self.own.contains_key(&head.owner) {
+            if self.is_own(&head.owner) {
                 self.check_own_head(peer, head, out);
             }
         }
-        for own in self.own.values_mut() {
-            if let Confirmed::Not { .. } = own.confirmed {
-                own.confirmed = Confirmed::Yes;
-            }
-        }
+        self.take_own_as_confirmed();
         if !self.past.proven {
             self.past.proven = true;
             self.note_past();
+        }
+    }
+
+    /// Own shards of which nothing else is known may be written from now on.
+    pub(super) fn take_own_as_confirmed(&mut self) {
+        self.confirm_at = Time::NEVER;
+        for own in self.own.values_mut().filter(|own| own.confirmed == Confirmed::Not) {
+            own.confirmed = Confirmed::Yes;
         }
     }
 

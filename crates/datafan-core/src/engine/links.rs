@@ -7,10 +7,12 @@
 use super::link::Link;
 use crate::{id::MemberId, time::Time};
 use alloc::vec::Vec;
-use core::{ops::Index, slice};
+use core::{cmp::Ordering, ops::Index, slice};
 
 /// The links, by peer. There are few, and every message asks for one: so the names lie together.
 pub(super) struct Links<V> {
+    /// The first bytes of each peer's id, ascending: nearly always they say which one is meant.
+    tags: Vec<u64>,
     /// Ascending.
     peers: Vec<MemberId>,
     /// To each of them.
@@ -23,7 +25,7 @@ pub(super) struct Links<V> {
 
 impl<V> Links<V> {
     pub(super) fn new() -> Self {
-        Self { peers: Vec::new(), links: Vec::new(), stirred: false, wakes_at: Time::NEVER }
+        Self { tags: Vec::new(), peers: Vec::new(), links: Vec::new(), stirred: false, wakes_at: Time::NEVER }
     }
 
     /// Whether something may be due or owed on a link.
@@ -47,6 +49,7 @@ impl<V> Links<V> {
         match self.find(&peer) {
             Ok(at) => self.links[at] = link,
             Err(at) => {
+                self.tags.insert(at, tag(&peer));
                 self.peers.insert(at, peer);
                 self.links.insert(at, link);
             }
@@ -56,6 +59,7 @@ impl<V> Links<V> {
     pub(super) fn remove(&mut self, peer: &MemberId) -> Option<Link<V>> {
         self.stirred = true;
         let at = self.find(peer).ok()?;
+        self.tags.remove(at);
         self.peers.remove(at);
         Some(self.links.remove(at))
     }
@@ -109,8 +113,22 @@ impl<V> Links<V> {
 
     /// Where a link is; as an error where it would be.
     fn find(&self, peer: &MemberId) -> Result<usize, usize> {
-        self.peers.binary_search(peer)
+        let tag = tag(peer);
+        let first = self.tags.partition_point(|other| *other < tag);
+        for at in first..self.tags.len() {
+            match self.peers[at].cmp(peer) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => return Err(at),
+            }
+        }
+        Err(self.tags.len())
     }
+}
+
+fn tag(peer: &MemberId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = peer.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 impl<V> Index<&MemberId> for Links<V> {

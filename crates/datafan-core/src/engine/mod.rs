@@ -86,6 +86,9 @@ pub struct Engine<S: Store> {
     me: MemberId,
     past: Past,
     own: BTreeMap<MemberId, Own>,
+    /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not at all where
+    /// the store is not proven.
+    confirm_at: Time,
     roster: Roster,
     owners: Owners,
     /// Owners with something known or under way.
@@ -375,6 +378,11 @@ impl<S: Store> Engine<S> {
         let times = self.penalties.get(&peer).map_or(0, |(_, times)| *times);
         let micros = ((5 * crate::time::SECOND) << times.min(7)).min(600 * crate::time::SECOND);
         self.penalties.insert(peer, (self.now.time.after(micros), times.saturating_add(1)));
+    }
+
+    /// Whether a shard is ours: asked for every message, so the map is left alone.
+    fn is_own(&self, owner: &MemberId) -> bool {
+        *owner == self.me || self.config.authority.is_some() && *owner == self.config.mesh.authority()
     }
 
     fn is_penalized(&self, peer: &MemberId) -> bool {

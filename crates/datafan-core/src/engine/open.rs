@@ -90,6 +90,7 @@ impl<S: Store> Engine<S> {
             batch_bytes: 0,
             past: Past::default(),
             own: BTreeMap::new(),
+            confirm_at: Time::NEVER,
             roster: Roster::default(),
             wanted: Wanted::default(),
             dirty: BTreeMap::new(),
@@ -177,7 +178,7 @@ impl<S: Store> Engine<S> {
             Some(bytes) => decode_bounds(&bytes).map_err(|error| damaged("bounds", &error))?,
             None => BTreeMap::new(),
         };
-        let until = match self.past {
+        self.confirm_at = match self.past {
             Past { proven: true, told: false } => self.now.time,
             Past { proven: true, told: true } => self.now.time.after(self.config.confirm_micros),
             Past { proven: false, .. } => Time::NEVER,
@@ -187,7 +188,7 @@ impl<S: Store> Engine<S> {
             let id = identity.id();
             let head = self.owners.entry(&id).timestamp();
             let bound = bounds.get(&id).copied().unwrap_or_default();
-            let own = Own { identity, last: head.max(bound), bound, confirmed: Confirmed::Not { until } };
+            let own = Own { identity, last: head.max(bound), bound, confirmed: Confirmed::Not };
             self.own.insert(id, own);
         }
         Ok(())

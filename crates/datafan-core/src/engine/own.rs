@@ -4,7 +4,7 @@ use crate::{
     codec::{DecodeError, Reader, Writer},
     id::MemberId,
     identity::Identity,
-    time::{SECOND, Time, Timestamp},
+    time::{SECOND, Timestamp},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -21,11 +21,8 @@ pub(super) struct Own {
 /// Whether own commits may be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Confirmed {
-    /// Not before a peer's Hello was compared, or this time has come.
-    Not {
-        /// `Time::NEVER` where the store is not proven.
-        until: Time,
-    },
+    /// Not before a peer's Hello was compared, or the time for that is over.
+    Not,
     /// Yes.
     Yes,
     /// A peer holds a head with this timestamp that is not ours.

@@ -144,7 +144,7 @@ impl<S: Store> Engine<S> {
             }
         };
         self.stats.pushes_sent += 1;
-        let own = self.own.contains_key(owner);
+        let own = self.is_own(owner);
         self.send_frame(peer, frame, own, out);
         Ok(())
     }

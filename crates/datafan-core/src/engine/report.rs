@@ -23,7 +23,7 @@ impl<S: Store> Engine<S> {
             name: self.name(),
             standing: self.standing(),
             own: match self.own[&self.me].confirmed {
-                Confirmed::Not { .. } => OwnState::Waiting,
+                Confirmed::Not => OwnState::Waiting,
                 Confirmed::Yes => OwnState::Confirmed,
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },

@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::{Engine, Outbox, own::Confirmed, owners::Transfer};
+use super::{Engine, Outbox, owners::Transfer};
 use crate::{
     store::{Meta, Store, StoreError},
     time::{MILLI, Time},
@@ -14,10 +14,8 @@ impl<S: Store> Engine<S> {
     /// Does what is due.
     pub(super) fn on_time(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
         let now = self.now.time;
-        for own in self.own.values_mut() {
-            if matches!(own.confirmed, Confirmed::Not { until } if until <= now) {
-                own.confirmed = Confirmed::Yes;
-            }
+        if self.confirm_at <= now {
+            self.take_own_as_confirmed();
         }
         if self.links.need_a_look(now) {
             self.on_greetings(out);
@@ -58,10 +56,6 @@ impl<S: Store> Engine<S> {
         }
         let erase = if self.dead.is_empty() { Time::NEVER } else { self.next_erase };
         let sync = self.lazy_since.map_or(Time::NEVER, |since| since.after(self.config.sync_micros));
-        let confirm = self.own.values().map(|own| match own.confirmed {
-            Confirmed::Not { until } => until,
-            Confirmed::Yes | Confirmed::Foreign(_) => Time::NEVER,
-        });
         let descents =
             self.wanted.compared().into_iter().map(|owner| match &self.owners[&owner].busy().transfer {
                 Some(Transfer::Descent(descent)) => descent.deadline(),
@@ -70,13 +64,13 @@ impl<S: Store> Engine<S> {
         [
             erase,
             sync,
+            self.confirm_at,
             self.links.wakes_at(),
             self.next_round,
             self.book.quiet_until,
             self.wanted.next(self.now.time),
         ]
         .into_iter()
-        .chain(confirm)
         .chain(descents)
         .min()
         .unwrap_or(Time::NEVER)
