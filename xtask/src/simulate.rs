@@ -77,7 +77,9 @@ impl FromStr for Seeds {
 /// If a check did not hold, or a file could not be written.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut scenario = Scenario::load(&arguments.scenario)?;
-    scenario.members = arguments.members.unwrap_or(scenario.members);
+    if let Some(members) = arguments.members {
+        scenario = scenario.with_members(members);
+    }
     scenario.topology = arguments.topology.clone().unwrap_or(scenario.topology);
     scenario.check()?;
     let Seeds(first, last) = arguments.seeds.unwrap_or_else(|| {

@@ -42,7 +42,9 @@ pub fn check(_: &Path) -> Result<()> {
         let mut scenario = Scenario::load(name)?;
         let smaller = SMALLER.iter().find(|(known, ..)| known == name);
         let seeds = smaller.map_or(SEEDS, |(_, _, seeds)| *seeds);
-        scenario.members = smaller.map_or(scenario.members, |(_, members, _)| *members);
+        if let Some((_, members, _)) = smaller {
+            scenario = scenario.with_members(*members);
+        }
         scenarios.push((*name, scenario, seeds));
     }
     let plays: Vec<Play<'_>> = scenarios

@@ -240,6 +240,26 @@ impl Scenario {
         }
         Ok(scenario)
     }
+
+    /// The scenario with another number of members. Of fewer, as large a part as before join, leave, lie, are restored or
+    /// have drifting clocks; at least one, while there is one beside the first.
+    #[must_use]
+    pub fn with_members(mut self, members: usize) -> Self {
+        let (before, now) = (self.members.saturating_sub(1) as u64, members.saturating_sub(1) as u64);
+        self.members = members;
+        if now < before {
+            let part = |n: u64, room: u64| (n * now / before).max(1).min(n).min(room);
+            let faults = &mut self.faults;
+            faults.drifting_clocks = part(faults.drifting_clocks, now);
+            // These are different members.
+            let mut room = now;
+            for n in [&mut faults.liars, &mut faults.restores, &mut faults.joins, &mut faults.leaves] {
+                *n = part(*n, room);
+                room -= *n;
+            }
+        }
+        self
+    }
 }
 
 impl Faults {

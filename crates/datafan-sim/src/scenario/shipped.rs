@@ -73,4 +73,18 @@ mod tests {
             assert!(!scenario.about.is_empty(), "{name} says what it is about");
         }
     }
+
+    #[test]
+    fn every_shipped_scenario_is_sound_with_any_number_of_members() {
+        for (name, text) in SHIPPED {
+            for members in [2, 3, 5, 13, 500] {
+                let mut scenario = Scenario::parse(text).expect("it is sound").with_members(members);
+                // Some topologies need more members, and say so.
+                scenario.topology = "line".parse().expect("a topology");
+                scenario.check().unwrap_or_else(|error| panic!("{name} with {members} members: {error}"));
+            }
+        }
+        let few = Scenario::load("byzantine").expect("it is shipped").with_members(2);
+        assert_eq!((few.faults.liars, few.faults.joins), (1, 0), "what a scenario is about remains, no more");
+    }
 }
