@@ -31,6 +31,11 @@ impl Sum {
         self.0.to_le_bytes()
     }
 
+    /// As words.
+    pub(crate) fn to_words(self) -> [u64; 2] {
+        [self.0 as u64, (self.0 >> 64) as u64]
+    }
+
     /// A row of the log.
     pub fn of_item(item: &Item) -> Self {
         let expiry = item.expiry.map_or(0, |expiry| expiry.0);

@@ -83,14 +83,27 @@ pub struct Traffic {
 /// One direction of one lane.
 #[derive(Default)]
 pub(super) struct Pipe {
-    /// Messages that did not leave yet: when they will have left, and their bytes.
-    leaving: VecDeque<(Time, usize)>,
+    /// Only where there is a rate.
+    leaving: Option<Box<Leaving>>,
     /// When the last one has left.
     free_at: Time,
     /// When the last one arrives.
     arrived_at: Time,
     /// `Full` was answered, and `Room` not yet.
     pub full: bool,
+}
+
+/// Messages that did not leave yet: when they will have left, and their bytes.
+#[derive(Default)]
+struct Leaving(VecDeque<(Time, usize)>);
+
+/// One direction of a link. What a message asks for lies together.
+#[derive(Default)]
+pub(super) struct Way {
+    pub traffic: Traffic,
+    /// Nothing gets through, and nobody notices.
+    pub deaf: bool,
+    pub pipes: [Pipe; 2],
 }
 
 /// Two members that may be linked. Direction 0 is from the lower number to the higher.
@@ -103,29 +116,27 @@ pub(super) struct Link {
     pub dialler: Option<usize>,
     /// Nothing gets through, dials fail.
     pub cut: bool,
-    /// Nothing gets through in this direction, and nobody notices.
-    pub deaf: [bool; 2],
     pub up: bool,
     /// Names one life of the link: what belongs to an earlier one is lost.
     pub life: u32,
-    pub pipes: [[Pipe; 2]; 2],
-    pub traffic: [Traffic; 2],
+    pub ways: [Way; 2],
 }
 
 impl Pipe {
     /// When a message of `bytes` handed over now would arrive, or when there will be room.
     pub fn carry(&mut self, now: Time, terms: &Terms, delay: u64, bytes: usize) -> Result<Time, Time> {
         if let Some(rate) = terms.rate {
-            while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
-                self.leaving.pop_front();
+            let Leaving(leaving) = &mut **self.leaving.get_or_insert_default();
+            while leaving.front().is_some_and(|(at, _)| *at <= now) {
+                leaving.pop_front();
             }
-            let waiting: usize = self.leaving.iter().map(|(_, bytes)| bytes).sum();
+            let waiting: usize = leaving.iter().map(|(_, bytes)| bytes).sum();
             if waiting > 0 && waiting + bytes > terms.queue_bytes {
                 return Err(self.free_at);
             }
             let spent = (bytes as u64 * 1_000_000).div_ceil(rate);
             self.free_at = self.free_at.max(now).after(spent);
-            self.leaving.push_back((self.free_at, bytes));
+            leaving.push_back((self.free_at, bytes));
         } else {
             self.free_at = self.free_at.max(now);
         }
@@ -144,7 +155,7 @@ impl Link {
     pub fn renew(&mut self, up: bool) {
         self.up = up;
         self.life += 1;
-        self.pipes = Default::default();
+        self.ways.iter_mut().for_each(|way| way.pipes = Default::default());
     }
 }
 

@@ -269,8 +269,7 @@ impl<D: Disk> Member<D> {
         now: Time,
         network: &mut Network,
     ) -> Option<Frame> {
-        let to = network.index(&to).expect("links are to members of the world");
-        match network.send(now, index, to, frame) {
+        match network.send(now, index, &to, frame) {
             Ok(()) | Err(SendError::Down) => None,
             Err(SendError::Full(frame)) => Some(frame),
         }

@@ -300,12 +300,12 @@ impl<D: Disk> World<D> {
 
     /// Loses everything that one member sends to another from now on, without anybody being told.
     pub fn deafen(&mut self, from: usize, to: usize) {
-        self.network.link(from, to).deaf[usize::from(from > to)] = true;
+        self.network.link(from, to).ways[usize::from(from > to)].deaf = true;
     }
 
     /// Ends that.
     pub fn undeafen(&mut self, from: usize, to: usize) {
-        self.network.link(from, to).deaf[usize::from(from > to)] = false;
+        self.network.link(from, to).ways[usize::from(from > to)].deaf = false;
     }
 
     /// Whether the link of two members is cut.

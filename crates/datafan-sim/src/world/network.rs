@@ -47,12 +47,21 @@ pub enum Fate {
     Followed(Vec<Vec<u8>>),
 }
 
+/// A possible peer of a member. Every message that is sent asks for one, so what it takes lies together.
+#[derive(Clone, Copy)]
+struct Neighbour {
+    peer: u32,
+    link: u32,
+    /// The first bytes of its id. Ids are as good as drawn by lot: that tells neighbours apart.
+    id: u64,
+}
+
 type Interceptor = Box<dyn FnMut(&Passing<'_>) -> Fate>;
 
 pub(super) struct Network {
     links: Vec<Link>,
     /// Of each member its possible peers, ascending, and the link to them. Only who was linked once has an entry.
-    neighbours: Vec<Vec<(u32, u32)>>,
+    neighbours: Vec<Vec<Neighbour>>,
     events: Events,
     interceptors: Vec<Interceptor>,
     ids: Vec<MemberId>,
@@ -146,24 +155,25 @@ impl Network {
 
     fn find(&self, a: usize, b: usize) -> Option<usize> {
         let neighbours = self.neighbours.get(a)?;
-        let at = neighbours.binary_search_by_key(&(b as u32), |(peer, _)| *peer).ok()?;
-        Some(neighbours[at].1 as usize)
+        let at = neighbours.binary_search_by_key(&(b as u32), |neighbour| neighbour.peer).ok()?;
+        Some(neighbours[at].link as usize)
     }
 
     fn make(&mut self, a: usize, b: usize) -> usize {
         let at = self.links.len();
         self.links.push(Link { terms: self.terms, ends: (a, b), ..Link::default() });
         for (member, peer) in [(a, b as u32), (b, a as u32)] {
+            let neighbour = Neighbour { peer, link: at as u32, id: leading(&self.ids[peer as usize]) };
             let neighbours = &mut self.neighbours[member];
-            let place = neighbours.partition_point(|(other, _)| *other < peer);
-            neighbours.insert(place, (peer, at as u32));
+            let place = neighbours.partition_point(|other| other.peer < peer);
+            neighbours.insert(place, neighbour);
         }
         at
     }
 
     /// Links of a member, up or not, by the number of the peer.
     fn links_of(&self, member: usize) -> impl Iterator<Item = &Link> {
-        self.neighbours[member].iter().map(|(_, link)| &self.links[*link as usize])
+        self.neighbours[member].iter().map(|neighbour| &self.links[neighbour.link as usize])
     }
 
     pub fn is_up(&self, a: usize, b: usize) -> bool {
@@ -171,7 +181,8 @@ impl Network {
     }
 
     pub fn traffic(&self, from: usize, to: usize) -> Traffic {
-        self.find(from, to).map_or_else(Traffic::default, |at| self.links[at].traffic[usize::from(from > to)])
+        self.find(from, to)
+            .map_or_else(Traffic::default, |at| self.links[at].ways[usize::from(from > to)].traffic)
     }
 
     /// Members that a member is linked to, ascending.
@@ -244,16 +255,23 @@ impl Network {
         }
     }
 
-    pub fn send(&mut self, now: Time, from: usize, to: usize, frame: Frame) -> Result<(), SendError> {
+    /// What a member hands over for a peer.
+    pub fn send(&mut self, now: Time, from: usize, to: &MemberId, frame: Frame) -> Result<(), SendError> {
         let limit = if frame.lane == Lane::Small { SMALL_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         assert!(frame.bytes.len() <= limit, "member {from} sends {frame:?}, limit {limit}");
-        let Some(at) = self.find(from, to).filter(|at| self.links[*at].up) else {
+        let id = leading(to);
+        let Some(&neighbour) = self.neighbours[from].iter().find(|neighbour| neighbour.id == id) else {
             return Err(SendError::Down);
         };
+        let (to, at) = (neighbour.peer as usize, neighbour.link as usize);
         let link = &mut self.links[at];
+        if !link.up {
+            return Err(SendError::Down);
+        }
         let (life, terms, direction) = (link.life, link.terms, usize::from(from > to));
         let delay = terms.delay(&mut self.rng);
-        let pipe = &mut link.pipes[direction][lane_index(frame.lane)];
+        let way = &mut link.ways[direction];
+        let pipe = &mut way.pipes[lane_index(frame.lane)];
         let arrival = match pipe.carry(now, &terms, delay, frame.bytes.len()) {
             Ok(arrival) => arrival,
             Err(room) => {
@@ -265,9 +283,9 @@ impl Network {
                 return Err(SendError::Full(frame));
             }
         };
-        link.traffic[direction].messages += 1;
-        link.traffic[direction].bytes += frame.bytes.len() as u64;
-        let deaf = link.deaf[direction];
+        way.traffic.messages += 1;
+        way.traffic.bytes += frame.bytes.len() as u64;
+        let deaf = way.deaf;
         if self.happenings.is_some() {
             let bytes = frame.bytes.clone();
             self.note(now, Happening::Sent { from, to, lane: frame.lane, bytes });
@@ -345,7 +363,7 @@ impl Network {
     pub fn close(&mut self, now: Time, from: usize, to: usize, reason: &str) {
         let link = self.link(from, to);
         let life = link.life;
-        let last = link.pipes[usize::from(from > to)][lane_index(Lane::Small)].arrived_at();
+        let last = link.ways[usize::from(from > to)].pipes[lane_index(Lane::Small)].arrived_at();
         self.rare(last.max(now).after(1), Rare::Down { from, to, life, reason: reason.into() });
     }
 
@@ -357,7 +375,7 @@ impl Network {
                     let link = &mut self.links[link as usize];
                     if link.up && link.life == life {
                         let direction = usize::from(direction);
-                        link.traffic[direction].arrived_bytes += bytes.len() as u64;
+                        link.ways[direction].traffic.arrived_bytes += bytes.len() as u64;
                         let (from, to) = ends(link, direction);
                         inputs.push((to, Input::Message { from: self.ids[from], bytes }));
                     }
@@ -366,7 +384,7 @@ impl Network {
                     let link = &mut self.links[link as usize];
                     if link.up && link.life == life {
                         let direction = usize::from(direction);
-                        link.pipes[direction][lane_index(lane)].full = false;
+                        link.ways[direction].pipes[lane_index(lane)].full = false;
                         let (from, to) = ends(link, direction);
                         inputs.push((from, Input::Room { peer: self.ids[to], lane }));
                     }
@@ -437,6 +455,11 @@ impl Network {
     fn rare(&mut self, at: Time, rare: Rare) {
         self.events.at(at, Event::Rare(Box::new(rare)));
     }
+}
+
+fn leading(id: &MemberId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = id.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// Sender and receiver of a direction of a link.
