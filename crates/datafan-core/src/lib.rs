@@ -22,6 +22,7 @@
 //! | [`connector`] | what a driver asks of a connector |
 //! | [`engine`] | the state machine, one file per cause |
 //! | [`read`] | snapshots for users: by owner, key, prefix and range |
+//! | [`verify`](mod@verify) | what a store holds, checked against itself |
 //! | [`base32`] | ids as text |
 //!
 //! How a receiver knows that data is the owner's, whoever brought it:
@@ -79,3 +80,4 @@ mod shard;
 pub mod store;
 pub mod time;
 pub mod trie;
+pub mod verify;

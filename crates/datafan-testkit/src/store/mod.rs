@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crashes;
+mod damage;
 mod durability;
 mod erasure;
 mod generate;
@@ -50,6 +51,7 @@ pub fn check_store<M: Medium>(fresh: impl Fn() -> M) {
     reads::pages_reach_their_bounds(&fresh());
     reads::snapshots_see_whole_commits_from_any_thread(&fresh());
     erasure::takes_dead_shards_away_by_pages(&fresh());
+    damage::is_found_where_it_is(&fresh());
     opening::keeps_everything_over_a_clean_stop(&fresh());
     opening::refuses_an_unknown_format(&fresh());
     opening::opens_once(&fresh());

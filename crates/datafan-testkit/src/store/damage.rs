@@ -1,0 +1,162 @@
+//! What a store holds is checked against itself, and each way of being wrong is found where it is.
+
+use super::Medium;
+use datafan_core::{
+    hash::{Hash, Hasher},
+    head::Head,
+    id::MeshId,
+    identity::{Identity, Strict},
+    item::{Item, Key},
+    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader},
+    time::Timestamp,
+    trie::{Branch, NewNodes, join},
+    verify::{Damage, Finding, Verified, verify},
+};
+use std::{ops::RangeInclusive, sync::Arc};
+
+const SHARD: ShardNumber = ShardNumber(3);
+const ALL: RangeInclusive<Timestamp> = Timestamp::ZERO..=Timestamp::MAX;
+
+/// A sound shard, and what there is to spoil in it.
+struct Sound {
+    mesh: MeshId,
+    owner: Identity,
+    items: Vec<Arc<Item>>,
+    nodes: NewNodes,
+    root: Branch,
+}
+
+/// Writes a sound shard, spoils it in each way, one after another, and looks what is found.
+pub fn is_found_where_it_is<M: Medium>(medium: &M) {
+    let sound = Sound::new();
+    let mut store = medium.open().unwrap();
+    let (nothing, sums) = sound.found(&mut store, ShardChange::default());
+    let bytes = sound.items.iter().map(|item| item.bytes()).sum();
+    let nodes = sound.nodes.len() as u64;
+    assert_eq!(
+        (nothing, sums),
+        (Vec::new(), Verified { shards: 1, items: 700, bytes, nodes, signatures: 1 })
+    );
+
+    let [first, other] = [&sound.items[20], &sound.items[301]];
+    let (at, key) = (first.timestamp, &first.key);
+    let altered = Item { value: (*b"altered").into(), ..(**first).clone() };
+    let row = |row| ShardChange { log: [(at, row)].into(), ..ShardChange::default() };
+    sound.spoilt(&mut store, row(Some(altered.clone().into())), &[(at..=at, Damage::Item)]);
+    sound.spoilt(&mut store, row(None), &[(at..=at, Damage::Item), (at..=at, Damage::Key)]);
+
+    let late = sound.items[699].timestamp.next().unwrap();
+    for stray in [Timestamp(5), at.next().unwrap(), late] {
+        let item = Item { timestamp: stray, key: Key::new("stray").unwrap(), ..altered.clone() };
+        let change = ShardChange { log: [(stray, Some(item.into()))].into(), ..ShardChange::default() };
+        sound.spoilt(&mut store, change, &[(stray..=stray, Damage::Stray)]);
+    }
+
+    let leads = |key: &Key, at| ShardChange { keys: [(key.clone(), at)].into(), ..ShardChange::default() };
+    let there = other.timestamp;
+    let both = [(at..=at, Damage::Key), (there..=there, Damage::Key)];
+    sound.spoilt(&mut store, leads(key, Some(there)), &both);
+    sound.spoilt(&mut store, leads(key, None), &both[..1]);
+    sound.spoilt(&mut store, leads(&Key::new("stray").unwrap(), Some(at)), &both[..1]);
+
+    for node in sound.nodes.values().flatten() {
+        let mut altered = node.clone();
+        altered.children[0].hash = Hash([7; 32]);
+        let within = Timestamp(node.place.first())..=Timestamp(node.place.last());
+        for row in [None, Some(altered)] {
+            let change = ShardChange { nodes: [(node.place, row)].into(), ..ShardChange::default() };
+            sound.spoilt(&mut store, change, &[(within.clone(), Damage::Node)]);
+        }
+    }
+
+    let head = sound.head();
+    let says = |head| {
+        let record = ShardRecord { head, ..sound.record() };
+        ShardChange { record: Some(record.into()), ..ShardChange::default() }
+    };
+    sound.spoilt(&mut store, says(None), &[(ALL, Damage::Head)]);
+    let forged = Head { items: 701, ..head };
+    sound.spoilt(&mut store, says(Some(forged)), &[(ALL, Damage::Signature)]);
+    let signed = forged.signed(&sound.mesh, &sound.owner);
+    sound.spoilt(&mut store, says(Some(signed)), &[(ALL, Damage::Head)]);
+    store.close().unwrap();
+}
+
+impl Sound {
+    fn new() -> Self {
+        let (mesh, owner) = (MeshId(Identity::from_secret(&[1; 32]).id()), Identity::from_secret(&[2; 32]));
+        let item = |n: u64| {
+            // Some close to each other, some far apart: nodes of several levels.
+            let timestamp = Timestamp(1_000 + 3 * n + (n / 50) * 70_000);
+            let key = Key::new(format!("key-{}", n * 7 % 1_000)).unwrap();
+            Arc::new(Item { key, timestamp, expiry: None, value: n.to_le_bytes().into() })
+        };
+        let items: Vec<Arc<Item>> = (0..700).map(item).collect();
+        let leaves: Vec<Branch> =
+            items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
+        let mut nodes = NewNodes::new();
+        let root = join(Hasher::NODE, &leaves, &mut nodes).expect("there are items");
+        Self { mesh, owner, items, nodes, root }
+    }
+
+    fn head(&self) -> Head {
+        let timestamp = self.items.last().unwrap().timestamp;
+        let Branch { count: items, bytes, hash: root, .. } = self.root;
+        let head = Head { owner: self.owner.id(), timestamp, items, bytes, root, signature: [0; 64] };
+        head.signed(&self.mesh, &self.owner)
+    }
+
+    fn record(&self) -> ShardRecord {
+        let blank = ShardRecord::new(self.owner.id(), ShardState::Whole);
+        ShardRecord { head: Some(self.head()), root: Some(self.root), ..blank }
+    }
+
+    /// All rows as they should be.
+    fn rows(&self) -> ShardChange {
+        ShardChange {
+            record: Some(self.record().into()),
+            log: self.items.iter().map(|item| (item.timestamp, Some(item.clone()))).collect(),
+            keys: self.items.iter().map(|item| (item.key.clone(), Some(item.timestamp))).collect(),
+            nodes: self.nodes.clone(),
+            ..ShardChange::default()
+        }
+    }
+
+    /// What is found in the sound shard with `change` on top. Afterwards the rows of `change` are gone or sound again.
+    fn found<S: Store>(&self, store: &mut S, change: ShardChange) -> (Vec<Finding>, Verified) {
+        let mut write = |change| {
+            let batch = Batch { shards: [(SHARD, change)].into(), ..Batch::default() };
+            store.commit(batch, Durability::Lazy).unwrap();
+        };
+        let mut undone = self.rows();
+        for at in change.log.keys() {
+            undone.log.entry(*at).or_insert(None);
+        }
+        for key in change.keys.keys() {
+            undone.keys.entry(key.clone()).or_insert(None);
+        }
+        write(self.rows());
+        write(change);
+        let mut found = Vec::new();
+        let snapshot = store.reader().snapshot().unwrap();
+        let sums = verify(&snapshot, SHARD, &self.mesh, &Strict, &mut |finding| found.push(finding)).unwrap();
+        drop(snapshot);
+        let batch = Batch { shards: [(SHARD, undone)].into(), ..Batch::default() };
+        store.commit(batch, Durability::Lazy).unwrap();
+        (found, sums)
+    }
+
+    fn spoilt<S: Store>(
+        &self,
+        store: &mut S,
+        change: ShardChange,
+        expected: &[(RangeInclusive<Timestamp>, Damage)],
+    ) {
+        let owner = self.owner.id();
+        let expected: Vec<Finding> = expected
+            .iter()
+            .map(|(range, what)| Finding { owner, range: range.clone(), what: what.clone() })
+            .collect();
+        assert_eq!(self.found(store, change).0, expected);
+    }
+}
