@@ -34,6 +34,8 @@ pub enum Command {
     Run(Run),
     /// Print the member's id, mesh and name
     Id,
+    /// Check that the store holds what its owners signed, while the member does not run
+    Verify,
     /// Make a ready identity, admit it, and print it as a one-line ticket
     Invite(Invite),
     /// Let a member in

@@ -3,7 +3,7 @@
 use datafan_node::http::wire::{Refusal, RefusalKind};
 use std::{fmt, io, process::ExitCode};
 
-/// What the exit code says. 5 (degraded) is kept for a check that does not exist yet.
+/// What the exit code says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// It did not work.
@@ -14,6 +14,8 @@ pub enum Exit {
     NoMember = 3,
     /// There is no such key, owner or member.
     NotFound = 4,
+    /// It works, and something is not as it should be.
+    Degraded = 5,
     /// Time ran out.
     Timeout = 6,
 }

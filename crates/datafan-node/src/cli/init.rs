@@ -95,13 +95,7 @@ fn read_ticket(file: &Path) -> Result<Ticket, Failure> {
 /// `datafan id`
 pub fn id(dir: &Path, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
-    let membership = home.membership().map_err(Failure::new)?;
-    let membership = membership.ok_or_else(|| {
-        Failure::new(format!(
-            "{} holds no member yet: make one with `datafan init --name NAME`",
-            dir.display()
-        ))
-    })?;
+    let membership = of_member(&home)?;
     let mut identified = identified(own_id(&home)?, &membership);
     // The name in the grant wins, and a running member knows it.
     if let Ok(status) = Client::new(dir).get::<StatusAnswer>("/v1/status", &[]) {
@@ -113,6 +107,15 @@ pub fn id(dir: &Path, out: &mut Output) -> Result<(), Failure> {
     out.line(&format!("id    {}", identified.id))?;
     out.line(&format!("mesh  {}", identified.mesh))?;
     Ok(out.line(&format!("name  {}", identified.name))?)
+}
+
+/// What a directory says of its member.
+pub fn of_member(home: &Home) -> Result<Membership, Failure> {
+    let membership = home.membership().map_err(Failure::new)?;
+    membership.ok_or_else(|| {
+        let dir = home.path().display();
+        Failure::new(format!("{dir} holds no member yet: make one with `datafan init --name NAME`"))
+    })
 }
 
 fn identified(id: MemberId, membership: &Membership) -> Identified {

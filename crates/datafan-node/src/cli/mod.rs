@@ -1,5 +1,5 @@
 //! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
-//! over HTTP; only `init`, `run`, `id` and `demo` open files of their own.
+//! over HTTP; only `init`, `run`, `id`, `verify` and `demo` open files of their own.
 
 mod args;
 mod client;
@@ -15,6 +15,7 @@ mod report;
 mod roster;
 mod run;
 mod usage;
+mod verify;
 
 pub use args::Demo as DemoArgs;
 pub use failure::Failure;
@@ -57,6 +58,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             match command {
                 Command::Init(args) => init::init(&dir, args, &mut out),
                 Command::Id => init::id(&dir, &mut out),
+                Command::Verify => verify::verify(&dir, &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),
                 Command::Admit(args) => roster::admit(client(), args, &mut out),
                 Command::Revoke(args) => roster::revoke(client(), args, &mut out),

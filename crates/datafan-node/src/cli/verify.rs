@@ -1,0 +1,222 @@
+//! `verify`: whether the store of a member that does not run holds what its owners signed.
+
+use super::{Failure, Output, failure::Exit, init::of_member, output::note, size, table};
+use datafan_core::{
+    grant::Grant,
+    id::{MemberId, MeshId},
+    identity::Strict,
+    store::{ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreReader, StoreSnapshot},
+    verify::{Damage, Finding, Verified, verify as verify_shard},
+};
+use datafan_node::Home;
+use datafan_store_redb::{Options, RedbStore};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+#[derive(Serialize)]
+struct Report {
+    sound: bool,
+    shards: Vec<ShardReport>,
+}
+
+#[derive(Serialize)]
+struct ShardReport {
+    owner: String,
+    owner_name: Option<String>,
+    kind: &'static str,
+    items: u64,
+    bytes: u64,
+    nodes: u64,
+    findings: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    what: &'static str,
+    from: u64,
+    to: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// `datafan verify`
+pub fn verify(dir: &Path, out: &mut Output) -> Result<(), Failure> {
+    let home = Home::new(dir);
+    let mesh = of_member(&home)?.mesh;
+    let mut looked = Looked { home: &home, mesh, store: None };
+    let report = looked.at_all()?;
+    // Closing says that the store is fine. A damaged one is left as a crash leaves it.
+    if report.sound
+        && let Some(store) = looked.store
+    {
+        store.close().map_err(Failure::new)?;
+    }
+    show(&report, out)?;
+    if report.sound {
+        return Ok(());
+    }
+    let text = "the store is damaged: move store.redb away and run the member; what others own is copied from the mesh, the own shard is not";
+    Err(Failure::Said(Exit::Degraded, text.to_owned()))
+}
+
+/// A store, opened again after each damage at which it refuses to go on.
+struct Looked<'a> {
+    home: &'a Home,
+    mesh: MeshId,
+    store: Option<RedbStore>,
+}
+
+impl Looked<'_> {
+    fn at_all(&mut self) -> Result<Report, Failure> {
+        let names = self.names()?;
+        let snapshot = self.snapshot()?;
+        let shards = snapshot.shards().map_err(Failure::new)?;
+        drop(snapshot);
+        let visible = shards.into_iter().filter(|(_, record)| record.state == ShardState::Whole);
+        let visible: Vec<_> = visible.collect();
+        let mut reports = Vec::new();
+        let progress = progress(&visible);
+        for (number, record) in visible {
+            let mut findings = Vec::new();
+            let sums = self.at(number, &mut findings)?;
+            progress.inc(record.root.as_ref().map_or(0, |root| root.count));
+            reports.push(ShardReport {
+                owner: record.owner.to_string(),
+                owner_name: names.get(&record.owner).cloned(),
+                kind: if record.owner == self.mesh.authority() { "roster" } else { "member" },
+                items: sums.items,
+                bytes: sums.bytes,
+                nodes: sums.nodes,
+                findings: findings.into_iter().map(Found::of).collect(),
+            });
+        }
+        progress.finish_and_clear();
+        let sound = reports.iter().all(|report| report.findings.is_empty());
+        Ok(Report { sound, shards: reports })
+    }
+
+    fn at(&mut self, number: ShardNumber, findings: &mut Vec<Finding>) -> Result<Verified, Failure> {
+        let snapshot = self.snapshot()?;
+        let mesh = self.mesh;
+        let sums = verify_shard(&snapshot, number, &mesh, &Strict, &mut |finding| findings.push(finding));
+        sums.map_err(Failure::new)
+    }
+
+    /// A snapshot of the store, which is opened where it is not, or refuses to go on.
+    fn snapshot(&mut self) -> Result<<<RedbStore as Store>::Reader as StoreReader>::Snapshot, Failure> {
+        if let Some(store) = &self.store {
+            match store.reader().snapshot() {
+                Err(StoreError::Stopped) => self.store = None,
+                taken => return taken.map_err(Failure::new),
+            }
+        }
+        let path = self.home.store_path();
+        if !path.exists() {
+            return Err(Failure::new(format!("{} is missing: there is nothing to verify", path.display())));
+        }
+        let store = RedbStore::open(&path, Options::default()).map_err(|error| match error {
+            StoreError::InUse { .. } => {
+                let dir = self.home.path().display();
+                Failure::new(format!("{dir} is in use by another process: stop the member first"))
+            }
+            error => Failure::new(error),
+        })?;
+        let snapshot = store.reader().snapshot().map_err(Failure::new)?;
+        self.store = Some(store);
+        Ok(snapshot)
+    }
+
+    /// Names, as the roster says; what of it cannot be read has none.
+    fn names(&mut self) -> Result<BTreeMap<MemberId, String>, Failure> {
+        let snapshot = self.snapshot()?;
+        let Ok(shards) = snapshot.shards() else { return Ok(BTreeMap::new()) };
+        let roster = snapshot.whole(&self.mesh.authority()).ok().flatten();
+        let name = |owner: &MemberId| {
+            let (shard, _) = roster.as_ref()?;
+            let at = snapshot.timestamp_of(*shard, Grant::key(owner).as_str()).ok()??;
+            let item = snapshot.item(*shard, at).ok()??;
+            Some(Grant::decode(&item.value).ok()?.name.to_string())
+        };
+        let owners = shards.iter().map(|(_, record)| record.owner);
+        Ok(owners.filter_map(|owner| Some((owner, name(&owner)?))).collect())
+    }
+}
+
+impl Found {
+    fn of(finding: Finding) -> Self {
+        let (what, error) = match finding.what {
+            Damage::Head => ("head", None),
+            Damage::Signature => ("signature", None),
+            Damage::Node => ("node", None),
+            Damage::Item => ("item", None),
+            Damage::Stray => ("stray", None),
+            Damage::Key => ("key", None),
+            Damage::Unreadable(error) => ("unreadable", Some(error)),
+        };
+        Self { what, from: finding.range.start().0, to: finding.range.end().0, error }
+    }
+
+    fn words(&self) -> &'static str {
+        match self.what {
+            "head" => "the head does not describe the shard",
+            "signature" => "the head's signature is not its owner's",
+            "node" => "a node of the index is missing or not what its parent says",
+            "item" => "an item is missing or not what the index says",
+            "stray" => "an item that the index does not have",
+            "key" => "a key and its item do not lead to each other",
+            _ => "rows cannot be read, and the rest of the shard was not looked at",
+        }
+    }
+}
+
+fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
+    if out.json {
+        return Ok(out.object(report)?);
+    }
+    let rows = report.shards.iter().map(|shard| {
+        let state = match shard.findings.len() {
+            0 => "sound".to_owned(),
+            1 => "damaged in one place".to_owned(),
+            n => format!("damaged in {n} places"),
+        };
+        vec![name(shard), shard.items.to_string(), size(shard.bytes), state]
+    });
+    out.line(&table(&["SHARD OF", "ITEMS", "BYTES", "STATE"], rows.collect::<Vec<_>>()))?;
+    for shard in &report.shards {
+        for found in shard.findings.iter().take(FINDINGS_SHOWN) {
+            let at = if found.from == found.to {
+                found.from.to_string()
+            } else {
+                format!("{} to {}", found.from, found.to)
+            };
+            let error = found.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+            out.line(&format!("{}  {at}: {}{error}", name(shard), found.words()))?;
+        }
+        if shard.findings.len() > FINDINGS_SHOWN {
+            note(&format!("{}: more of them with --json", name(shard)));
+        }
+    }
+    Ok(())
+}
+
+/// On a terminal only: items of the shards that are done.
+fn progress(shards: &[(ShardNumber, Arc<ShardRecord>)]) -> ProgressBar {
+    let items = shards.iter().filter_map(|(_, record)| record.root.as_ref()).map(|root| root.count).sum();
+    let bar = ProgressBar::with_draw_target(Some(items), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{spinner} {human_pos} of {human_len} items, {elapsed}");
+    bar.set_style(style.expect("a sound template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Of one shard; scripts get them all.
+const FINDINGS_SHOWN: usize = 20;
+
+fn name(shard: &ShardReport) -> String {
+    match (&shard.owner_name, shard.kind) {
+        (Some(name), _) => name.clone(),
+        (None, "roster") => "roster".to_owned(),
+        (None, _) => shard.owner.chars().take(8).collect(),
+    }
+}

@@ -1,0 +1,92 @@
+//! `datafan verify`: a store is sound, or says where it is not.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod common;
+
+use common::{Done, Member, Place, datafan, text};
+use redb::{Database, ReadableTable, TableDefinition};
+use serde_json::{Value, json};
+use std::{fs, path::Path};
+
+/// docs/disk-format.md: shard and timestamp, big-endian, to the item.
+const LOG: TableDefinition<'_, &[u8; 12], &[u8]> = TableDefinition::new("log");
+
+#[test]
+fn what_was_altered_on_disk_is_found_and_copied_anew() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    let last = (0..40).map(|n| a.put(&format!("k{n}"), &format!("value-{n}."))).max().unwrap();
+    b.waits_for("a", last);
+    b.ask(&["verify"]).fails(1, "in use by another process: stop the member first");
+    let dir = b.dir.clone();
+    assert_eq!(b.terminate(), 0);
+
+    let sound = verify(&dir, true).json();
+    assert_eq!(sound["sound"], true);
+    assert_eq!(
+        (shard(&sound, "a")["items"].as_u64(), shard(&sound, "a")["findings"].clone()),
+        (Some(41), json!([]))
+    );
+    assert_eq!(sound["shards"].as_array().unwrap().len(), 3, "a, b and the roster");
+    let told = verify(&dir, false);
+    assert!(told.code == 0 && told.out.contains("sound") && !told.out.contains("damaged"), "{}", told.out);
+
+    let at = alter(&dir, b"value-7.", |row| *row.last_mut().unwrap() ^= 1);
+    let found = damaged(&dir);
+    assert_eq!(shard(&found, "a")["findings"], json!([{"what": "item", "from": at, "to": at}]));
+    assert_eq!(shard(&found, "b")["findings"], json!([]));
+    let told = verify(&dir, false);
+    assert!(told.out.contains("damaged in one place") && told.out.contains(&at.to_string()), "{}", told.out);
+    assert!(told.code == 5 && told.err.contains("move store.redb away"), "{}", told.err);
+
+    alter(&dir, b"value-9.", |row| row.truncate(1));
+    let found = damaged(&dir);
+    let last = shard(&found, "a")["findings"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["what"], "unreadable");
+    assert_eq!(shard(&found, "b")["findings"], json!([]), "the others are looked at all the same");
+
+    fs::remove_file(dir.join("store.redb")).unwrap();
+    datafan(&["verify", "--data-dir", &text(&dir)]).fails(1, "store.redb is missing");
+    let b = Member::run(&dir, &[]);
+    b.waits_for("a", a.put("k0", "afterwards"));
+    assert_eq!(b.get("a", "k7"), "value-7.");
+    assert_eq!(b.terminate(), 0);
+    assert_eq!(verify(&dir, true).json()["sound"], true);
+}
+
+fn verify(dir: &Path, json: bool) -> Done {
+    let dir = text(dir);
+    let args = ["verify", "--data-dir", &dir, "--json"];
+    datafan(if json { &args } else { &args[..3] })
+}
+
+/// What `verify --json` prints of a damaged store.
+fn damaged(dir: &Path) -> Value {
+    let done = verify(dir, true);
+    assert_eq!(done.code, 5, "{}", done.err);
+    let found: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(found["sound"], false);
+    found
+}
+
+fn shard<'a>(report: &'a Value, owner: &str) -> &'a Value {
+    report["shards"].as_array().unwrap().iter().find(|shard| shard["owner_name"] == owner).unwrap()
+}
+
+/// Changes the row of the log that has `value`, and gives its timestamp.
+fn alter(dir: &Path, value: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> u64 {
+    let store = Database::open(dir.join("store.redb")).unwrap();
+    let write = store.begin_write().unwrap();
+    let mut log = write.open_table(LOG).unwrap();
+    let rows = log.iter().unwrap().map(|row| row.map(|(key, row)| (*key.value(), row.value().to_vec())));
+    let has = |row: &[u8]| row.windows(value.len()).any(|part| part == value);
+    let (key, mut row) = rows.map(Result::unwrap).find(|(_, row)| has(row)).unwrap();
+    change(&mut row);
+    log.insert(&key, &row[..]).unwrap();
+    drop(log);
+    write.commit().unwrap();
+    u64::from_be_bytes(key[4..].try_into().unwrap())
+}
