@@ -34,6 +34,9 @@ struct ShardReport {
 #[derive(Serialize)]
 struct Found {
     what: &'static str,
+    /// The same for people.
+    #[serde(skip)]
+    words: &'static str,
     from: u64,
     to: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,12 +72,15 @@ struct Looked<'a> {
 
 impl Looked<'_> {
     fn at_all(&mut self) -> Result<Report, Failure> {
-        let names = self.names()?;
         let snapshot = self.snapshot()?;
-        let shards = snapshot.shards().map_err(Failure::new)?;
+        let mut visible = snapshot.shards().map_err(Failure::new)?;
+        visible.retain(|(_, record)| record.state == ShardState::Whole);
+        let roster = visible.iter().find(|(_, record)| record.owner == self.mesh.authority());
+        let roster = roster.map(|(number, _)| *number);
+        let owners = visible.iter().map(|(_, record)| record.owner);
+        let names: BTreeMap<MemberId, String> =
+            owners.filter_map(|owner| Some((owner, named(&snapshot, roster?, &owner)?))).collect();
         drop(snapshot);
-        let visible = shards.into_iter().filter(|(_, record)| record.state == ShardState::Whole);
-        let visible: Vec<_> = visible.collect();
         let mut reports = Vec::new();
         let progress = progress(&visible);
         for (number, record) in visible {
@@ -126,47 +132,33 @@ impl Looked<'_> {
         self.store = Some(store);
         Ok(snapshot)
     }
+}
 
-    /// Names, as the roster says; what of it cannot be read has none.
-    fn names(&mut self) -> Result<BTreeMap<MemberId, String>, Failure> {
-        let snapshot = self.snapshot()?;
-        let Ok(shards) = snapshot.shards() else { return Ok(BTreeMap::new()) };
-        let roster = snapshot.whole(&self.mesh.authority()).ok().flatten();
-        let name = |owner: &MemberId| {
-            let (shard, _) = roster.as_ref()?;
-            let at = snapshot.timestamp_of(*shard, Grant::key(owner).as_str()).ok()??;
-            let item = snapshot.item(*shard, at).ok()??;
-            Some(Grant::decode(&item.value).ok()?.name.to_string())
-        };
-        let owners = shards.iter().map(|(_, record)| record.owner);
-        Ok(owners.filter_map(|owner| Some((owner, name(&owner)?))).collect())
-    }
+/// The name that the roster gives an owner; none where it cannot be read.
+fn named(snapshot: &impl StoreSnapshot, roster: ShardNumber, owner: &MemberId) -> Option<String> {
+    let at = snapshot.timestamp_of(roster, Grant::key(owner).as_str()).ok()??;
+    let item = snapshot.item(roster, at).ok()??;
+    Some(Grant::decode(&item.value).ok()?.name.to_string())
 }
 
 impl Found {
     fn of(finding: Finding) -> Self {
-        let (what, error) = match finding.what {
-            Damage::Head => ("head", None),
-            Damage::Signature => ("signature", None),
-            Damage::Node => ("node", None),
-            Damage::Item => ("item", None),
-            Damage::Stray => ("stray", None),
-            Damage::Key => ("key", None),
-            Damage::Unreadable(error) => ("unreadable", Some(error)),
+        let (what, words) = match finding.what {
+            Damage::Head => ("head", "the head does not describe the shard"),
+            Damage::Signature => ("signature", "the head's signature is not its owner's"),
+            Damage::Node => ("node", "a node of the index is missing or not what its parent says"),
+            Damage::Item => ("item", "an item is missing or not what the index says"),
+            Damage::Stray => ("stray", "an item that the index does not have"),
+            Damage::Key => ("key", "a key and its item do not lead to each other"),
+            Damage::Unreadable(_) => {
+                ("unreadable", "rows cannot be read, and the rest of the shard was not looked at")
+            }
         };
-        Self { what, from: finding.range.start().0, to: finding.range.end().0, error }
-    }
-
-    fn words(&self) -> &'static str {
-        match self.what {
-            "head" => "the head does not describe the shard",
-            "signature" => "the head's signature is not its owner's",
-            "node" => "a node of the index is missing or not what its parent says",
-            "item" => "an item is missing or not what the index says",
-            "stray" => "an item that the index does not have",
-            "key" => "a key and its item do not lead to each other",
-            _ => "rows cannot be read, and the rest of the shard was not looked at",
-        }
+        let error = match finding.what {
+            Damage::Unreadable(error) => Some(error),
+            _ => None,
+        };
+        Self { what, words, from: finding.range.start().0, to: finding.range.end().0, error }
     }
 }
 
@@ -191,7 +183,7 @@ fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
                 format!("{} to {}", found.from, found.to)
             };
             let error = found.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-            out.line(&format!("{}  {at}: {}{error}", name(shard), found.words()))?;
+            out.line(&format!("{}  {at}: {}{error}", name(shard), found.words))?;
         }
         if shard.findings.len() > FINDINGS_SHOWN {
             note(&format!("{}: more of them with --json", name(shard)));
