@@ -34,6 +34,11 @@ fn what_only_a_replaced_disk_had_is_not_asked_for() {
 }
 
 #[test]
+fn a_late_delta_answers_no_later_pull() {
+    holds("a34", 700_077);
+}
+
+#[test]
 fn a_liar_whom_nobody_lets_in_may_wait_for_ever() {
     let text = r#"
         name = "knocking"

@@ -111,7 +111,7 @@ impl<S: Store> Engine<S> {
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
         let deadline = self.now.time.after(self.config.request_micros);
         if let Some(state) = self.owners.get_mut(owner) {
-            state.busy_mut().transfer = Some(Transfer::Pull { from, deadline });
+            state.busy_mut().transfer = Some(Transfer::Pull { from, since, deadline });
         }
         self.note_due(owner);
     }

@@ -177,6 +177,13 @@ impl<S: Store> Engine<S> {
         ours
     }
 
+    /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before that one,
+    /// and may lack the graves of what is held by now, as all that begin with nothing do.
+    fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
+        let transfer = self.owners.get(&delta.head.owner).and_then(|state| state.busy().transfer.as_ref());
+        matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)
+    }
+
     /// A delta: applied if it leads from where we are to its head.
     pub(super) fn on_delta(
         &mut self,
@@ -186,7 +193,7 @@ impl<S: Store> Engine<S> {
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let owner = delta.head.owner;
-        if how == How::Pulled && !self.end_pull(from, &owner) {
+        if how == How::Pulled && (self.is_of_earlier_pull(from, delta) || !self.end_pull(from, &owner)) {
             return Ok(());
         }
         if self.judge_head(from, &delta.head, out) != Learned::Newer {

@@ -63,6 +63,8 @@ pub(in crate::engine) enum Transfer {
     Pull {
         /// From whom.
         from: MemberId,
+        /// After which timestamp.
+        since: Timestamp,
         /// When somebody else is asked.
         deadline: Time,
     },
