@@ -155,9 +155,8 @@ async fn stopping_twice_is_stopping_once() {
     let disk = MemDisk::new();
     let (member, _) = Mesh::default().founder_on(&disk);
     let other = member.clone();
-    let (mut first, mut second) = (pin!(member.stop()), pin!(other.stop()));
-    let _ = (poll_once(first.as_mut()), poll_once(second.as_mut()));
-    assert_eq!((first.await, second.await, other.stop().await), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(tokio::join!(member.stop(), other.stop()), (Ok(()), Ok(())));
+    assert_eq!(other.stop().await, Ok(()));
     assert_eq!(member.life(), Life::Stopped(StopReason::Asked));
     let error = member.put("late", "value").await.unwrap_err();
     assert!(matches!(error, CommitError::Stopped { reason: StopReason::Asked, written: Written::No }));
