@@ -64,6 +64,8 @@ pub enum Meta {
     RosterMin = 4,
     /// Addresses of peers.
     Addresses = 5,
+    /// What the mesh gave back of the member's own shard.
+    Recovered = 6,
 }
 
 /// How many rows a read returns at most. A read returns at least one row where there is one.

@@ -76,6 +76,9 @@ pub struct TimedOut {
 fn hint(own: &OwnState) -> &'static str {
     match own {
         OwnState::Waiting => ": the member waits for the confirmation of its own shard by a peer",
+        OwnState::Recovering { .. } => {
+            ": the member takes back its own shard, of which peers hold more than its disk"
+        }
         OwnState::Confirmed | OwnState::Foreign { .. } => "",
     }
 }

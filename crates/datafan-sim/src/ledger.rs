@@ -78,7 +78,7 @@ pub struct Ledger {
     n_running: usize,
     /// Members of whom nothing is promised: what they hold, and who holds their shards, does not count.
     excused: BTreeSet<usize>,
-    /// Members that were restored from an older copy: they no longer write, and their own shard is not taken back.
+    /// Members that were restored from an older copy: what they wrote last, and nobody has heard of, is gone.
     restored: BTreeSet<usize>,
     /// Owners that were revoked.
     endings: BTreeMap<Owner, Ending>,
@@ -227,9 +227,10 @@ impl Ledger {
         self.n_deliveries
     }
 
-    /// A member's disk was replaced by an older copy.
+    /// A member's disk was replaced by an older copy: nothing is promised of what it wrote before.
     pub fn note_restored(&mut self, member: usize) {
         self.restored.insert(member);
+        self.owned[member].asked.clear();
     }
 
     /// Whether a member was restored from an older copy.
@@ -272,23 +273,15 @@ impl Ledger {
     /// Pairs of running members and owners that count, and how many of them are where they must end.
     pub fn pairs(&self) -> (u64, u64) {
         let owners = || self.owners().filter(|owner| self.counts(*owner));
-        let pairs: usize =
-            owners().map(|owner| self.n_running - usize::from(self.is_own_behind(owner))).sum();
+        let pairs: usize = owners().map(|_| self.n_running).sum();
         let there: usize = owners().map(|owner| self.owned[owner].n_there).sum();
         (pairs as u64, there as u64)
     }
 
-    /// Whether every running member holds what it must end with. A restored member may lack the end of its own shard.
+    /// Whether every running member holds what it must end with.
     pub fn is_converged(&self) -> bool {
         let (pairs, there) = self.pairs();
         pairs == there
-    }
-
-    /// Whether an owner that was restored from an older copy lacks the end of its own shard.
-    fn is_own_behind(&self, owner: Owner) -> bool {
-        self.restored.contains(&owner)
-            && self.runs(owner)
-            && self.position(owner, owner) != self.target(owner)
     }
 
     /// The first pair that is not where it must end: member, owner, the head there and the wanted one.
@@ -298,8 +291,7 @@ impl Ledger {
         let mut pairs = members.flat_map(|member| owners().map(move |owner| (member, owner)));
         pairs.find_map(|(member, owner)| {
             let (found, wanted) = (self.position(member, owner), self.target(owner));
-            let excused = member == owner && self.restored.contains(&member);
-            (found != wanted && !excused).then_some((member, owner, found, wanted))
+            (found != wanted).then_some((member, owner, found, wanted))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Outcome, Ticket, Write,
-    own::{Confirmed, encode_bounds},
+    own::Confirmed,
     publish::{ADDRESSES_KEY, encode_addresses},
 };
 use crate::{
@@ -17,9 +17,7 @@ use crate::{
         QUOTA_SYSTEM_ITEMS,
     },
     shard::{Edit, View},
-    store::{
-        Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot,
-    },
+    store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
     time::{SECOND, Timestamp},
     trie::{Branch, root_hash},
 };
@@ -143,7 +141,7 @@ impl<S: Store> Engine<S> {
         }
         match own.confirmed {
             Confirmed::Foreign(timestamp) => return Err(CommandError::ForeignHead { timestamp }),
-            Confirmed::Not => return Ok(false),
+            Confirmed::Not | Confirmed::Recovering { .. } => return Ok(false),
             Confirmed::Yes => {}
         }
         // One minute more than the others allow: at their bound itself writes still pass.
@@ -371,13 +369,12 @@ impl<S: Store> Engine<S> {
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
         let moved = own.used(last);
+        own.wrote = true;
         record.head = Some(head.signed(&self.config.mesh, &own.identity));
         record.root = root;
         self.trim_graves(shard, &mut record, &mut change)?;
         if moved {
-            let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.bound)));
-            self.batch.meta.insert(Meta::Bound, Some(bounds));
-            self.bound_moves = true;
+            self.write_bounds();
         }
         self.own_unsynced = true;
         self.stats.commits += 1;

@@ -38,6 +38,9 @@ pub struct Config {
     pub clock_ahead_micros: u64,
     /// How long a proven store waits for a peer before its first own commit, in microseconds; default 5 s.
     pub confirm_micros: u64,
+    /// How long a member that has lost its own shard, or the end of it, listens before it takes the greatest head that its
+    /// peers hold, in microseconds; default 1 s.
+    pub settle_micros: u64,
     /// How long a head learned in a round waits for its push before it is pulled, in microseconds; default 200 ms.
     pub grace_micros: u64,
     /// How long a request waits for its answer before another neighbour is asked, in microseconds; default 10 s.
@@ -65,6 +68,7 @@ impl Config {
             graves_max: crate::limits::GRAVES_MAX,
             clock_ahead_micros: 3_600 * SECOND,
             confirm_micros: 5 * SECOND,
+            settle_micros: SECOND,
             grace_micros: SECOND / 5,
             request_micros: 10 * SECOND,
             sync_micros: SECOND,

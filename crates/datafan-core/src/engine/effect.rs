@@ -1,5 +1,6 @@
 //! All that an engine can want, as plain data in an outbox.
 
+use super::Recovered;
 use crate::{
     connector::{Address, Frame},
     head::Head,
@@ -64,7 +65,22 @@ pub enum Effect {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Alarm {
-    /// A peer holds a head of our own shard that we did not make or no longer have. Own writes have stopped.
+    /// Peers hold a later head of an own shard than our disk: it is pulled back, and own writes wait for that.
+    Recovering {
+        /// Theirs.
+        theirs: Head,
+        /// Ours.
+        ours: Option<Head>,
+    },
+    /// An own shard is as the mesh knew it.
+    Recovered {
+        /// Which: the member's own, or the roster.
+        owner: MemberId,
+        /// What came back.
+        recovered: Recovered,
+    },
+    /// A peer holds a later head of our own shard than any that we made in this run: another process writes with our
+    /// key. Own writes have stopped.
     ForeignHead {
         /// Theirs.
         theirs: Head,
@@ -149,11 +165,10 @@ pub enum CommandError {
         /// Bytes allowed.
         bytes_max: u64,
     },
-    /// A peer holds a head of this shard that we did not make, or no longer have. Writing stays off: the disk was
-    /// restored from an older copy, or a second process uses the same key.
+    /// A peer holds a later head of this shard than any that we made in this run. Writing stays off until a restart.
     #[error(
-        "a peer holds a later head of our own shard (timestamp {timestamp}): \
-             the disk is an older copy, or another process uses the same key; writing is off"
+        "a peer holds a head of our own shard that this process did not make (timestamp {timestamp}): \
+             another process uses the same key; writing is off"
     )]
     ForeignHead {
         /// The foreign head's timestamp.

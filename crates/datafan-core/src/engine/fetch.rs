@@ -40,7 +40,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time, out: &mut Outbox) -> Learned {
         let learned = self.judge_head(from, head, out);
         if learned == Learned::Newer {
-            self.note_known(from, head, fetch_at);
+            self.note_known(from, head, fetch_at.max(self.own_fetch_at(&head.owner)));
         }
         learned
     }
@@ -48,8 +48,7 @@ impl<S: Store> Engine<S> {
     /// What hearing of a head that `from` holds comes to; one that is wanted is yet to be noted.
     fn judge_head(&mut self, from: MemberId, head: &Head, out: &mut Outbox) -> Learned {
         if self.is_own(&head.owner) {
-            self.check_own_head(from, head, out);
-            return Learned::Known;
+            return self.judge_own_head(from, head, out);
         }
         if self.owners.holds_since_lately(head) {
             self.set_position(from, &head.owner, None);
@@ -284,6 +283,7 @@ impl<S: Store> Engine<S> {
         };
         self.cancel_transfer(&owner);
         self.stats.applied += 1;
+        self.note_own_head(&delta.head);
         self.adopt(shard, record, change, out);
         self.note_told(from, delta, message);
         Ok(true)

@@ -1,6 +1,6 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
-use super::{Effect, Engine, Outbox, Pending, link::Link, own::Confirmed};
+use super::{Effect, Engine, Outbox, Pending, link::Link};
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
@@ -10,7 +10,7 @@ use crate::{
     message::{Hello, Message, Refusal},
     store::Store,
     store::StoreError,
-    time::{SECOND, Time},
+    time::SECOND,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -102,11 +102,6 @@ impl<S: Store> Engine<S> {
             self.lie(from, "malformed");
             return;
         }
-        if self.is_own(&head.owner) {
-            // The authority itself: a later head than its own means that it must not write.
-            self.check_own_head(from, head, out);
-            return;
-        }
         if self.learn(from, head, self.now.time, out) == super::fetch::Learned::Newer
             && let Some(link) = self.links.get_mut(&from)
         {
@@ -148,7 +143,7 @@ impl<S: Store> Engine<S> {
             self.book.add(&peer, &address);
         }
         self.send(peer, &Message::Welcome, out);
-        self.confirm_own(peer, &hello, out);
+        self.compare_own(peer, &hello, out);
         self.on_maybe_ready(peer, out);
     }
 
@@ -175,6 +170,7 @@ impl<S: Store> Engine<S> {
             out.wants_sync = true;
         }
         out.now.push(Effect::Ready { peer });
+        self.ask_for_own(peer, out);
         self.send_round(peer, out);
     }
 
@@ -220,48 +216,6 @@ impl<S: Store> Engine<S> {
                 self.judge(peer, out);
             }
         }
-    }
-
-    /// Compares what the peer holds of our own shards: the condition of own commits.
-    fn confirm_own(&mut self, peer: MemberId, hello: &Hello, out: &mut Outbox) {
-        for head in hello.yours.iter().chain(&hello.roster) {
-            if self.is_own(&head.owner) {
-                self.check_own_head(peer, head, out);
-            }
-        }
-        self.take_own_as_confirmed();
-        if !self.past.proven {
-            self.past.proven = true;
-            self.note_past();
-        }
-    }
-
-    /// Own shards of which nothing else is known may be written from now on.
-    pub(super) fn take_own_as_confirmed(&mut self) {
-        self.confirm_at = Time::NEVER;
-        for own in self.own.values_mut().filter(|own| own.confirmed == Confirmed::Not) {
-            own.confirmed = Confirmed::Yes;
-        }
-    }
-
-    /// A head of an own shard, seen at a peer: a later one than ours means that we must not write.
-    pub(super) fn check_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) {
-        let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
-        if ours.is_some_and(|ours| ours.order() >= head.order()) {
-            return;
-        }
-        if !self.check_signature(head) {
-            self.lie(peer, "signature");
-            return;
-        }
-        let own = self.own.get_mut(&head.owner).expect("an own shard");
-        if own.confirmed == Confirmed::Foreign(head.timestamp) {
-            return;
-        }
-        own.confirmed = Confirmed::Foreign(head.timestamp);
-        self.stats.refuse("foreign_own_head");
-        let alarm = super::Alarm::ForeignHead { theirs: *head, ours };
-        out.now.push(Effect::Alarm(Box::new(alarm)));
     }
 
     fn note_pending(&mut self, peer: MemberId) {

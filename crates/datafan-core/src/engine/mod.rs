@@ -4,7 +4,7 @@
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
 //! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `descent` (asking), `serve` (answering),
-//! `roster`, `dial`, `wake` (deadlines).
+//! `roster`, `recovery` (own shards from the mesh), `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
@@ -24,6 +24,7 @@ mod owners;
 mod present;
 mod publish;
 mod push;
+mod recovery;
 mod report;
 mod roster;
 mod round;
@@ -38,6 +39,7 @@ pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket}
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
 pub use publish::{ADDRESSES_KEY, decode_addresses};
+pub use recovery::Recovered;
 pub use stats::Stats;
 pub use status::{LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status};
 
@@ -85,6 +87,8 @@ pub struct Engine<S: Store> {
     now: Now,
     me: MemberId,
     past: Past,
+    /// What the mesh gave back last.
+    recovered: Option<Recovered>,
     own: BTreeMap<MemberId, Own>,
     /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not at all where
     /// the store is not proven.

@@ -4,9 +4,10 @@ use super::{
     Config, Engine,
     book::Book,
     links::Links,
-    own::{Confirmed, Own, Past, decode_bounds, encode_bounds},
+    own::{Own, Past, decode_bounds, encode_bounds},
     owners::{Owner, Owners},
     present::Present,
+    recovery::Recovered,
     roster::Roster,
     stats::Stats,
     wanted::Wanted,
@@ -89,6 +90,7 @@ impl<S: Store> Engine<S> {
             batch: Batch::default(),
             batch_bytes: 0,
             past: Past::default(),
+            recovered: None,
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
             roster: Roster::default(),
@@ -123,6 +125,9 @@ impl<S: Store> Engine<S> {
     fn load_meta(&mut self) -> Result<(), StoreError> {
         if let Some(bytes) = self.snapshot.meta(Meta::Past)? {
             self.past = Past::decode(&bytes).map_err(|error| damaged("past", &error))?;
+        }
+        if let Some(bytes) = self.snapshot.meta(Meta::Recovered)? {
+            self.recovered = Some(Recovered::decode(&bytes).map_err(|error| damaged("recovery", &error))?);
         }
         if let Some(bytes) = self.snapshot.meta(Meta::RosterMin)? {
             let mut input = Reader::new(&bytes);
@@ -188,8 +193,7 @@ impl<S: Store> Engine<S> {
             let id = identity.id();
             let head = self.owners.entry(&id).timestamp();
             let bound = bounds.get(&id).copied().unwrap_or_default();
-            let own = Own { identity, last: head.max(bound), bound, confirmed: Confirmed::Not };
-            self.own.insert(id, own);
+            self.own.insert(id, Own::new(identity, head, bound));
         }
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
+    head::Head,
     id::MemberId,
     identity::Identity,
-    time::{SECOND, Timestamp},
+    time::{SECOND, Time, Timestamp},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -16,6 +17,12 @@ pub(super) struct Own {
     /// The bound on disk; never below `last` once a commit is told.
     pub(super) bound: Timestamp,
     pub(super) confirmed: Confirmed,
+    /// The head that was held when the engine was opened.
+    pub(super) before: Timestamp,
+    /// This run has written.
+    pub(super) wrote: bool,
+    /// The greatest head that others hold and we have lost.
+    pub(super) lost: Option<Head>,
 }
 
 /// Whether own commits may be made.
@@ -23,6 +30,11 @@ pub(super) struct Own {
 pub(super) enum Confirmed {
     /// Not before a peer's Hello was compared, or the time for that is over.
     Not,
+    /// Others hold a later head, which is pulled back. Not over before this time: it has to be the greatest of them.
+    Recovering {
+        /// The end of the wait.
+        until: Time,
+    },
     /// Yes.
     Yes,
     /// A peer holds a head with this timestamp that is not ours.
@@ -33,6 +45,12 @@ pub(super) enum Confirmed {
 const BOUND_AHEAD: u64 = SECOND;
 
 impl Own {
+    /// An own shard whose head on disk is at `head`.
+    pub(super) fn new(identity: Identity, head: Timestamp, bound: Timestamp) -> Self {
+        let (confirmed, last) = (Confirmed::Not, head.max(bound));
+        Self { identity, last, bound, confirmed, before: head, wrote: false, lost: None }
+    }
+
     /// Takes `last` as used. Returns whether the bound on disk has to move.
     pub(super) fn used(&mut self, last: Timestamp) -> bool {
         assert!(last >= self.last, "own timestamps only grow");

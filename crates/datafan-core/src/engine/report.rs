@@ -22,8 +22,13 @@ impl<S: Store> Engine<S> {
         Status {
             name: self.name(),
             standing: self.standing(),
+            recovered: self.recovered,
             own: match self.own[&self.me].confirmed {
                 Confirmed::Not => OwnState::Waiting,
+                Confirmed::Recovering { .. } => {
+                    let lost = self.own[&self.me].lost.map_or(Timestamp::ZERO, |head| head.timestamp);
+                    OwnState::Recovering { timestamp: lost }
+                }
                 Confirmed::Yes => OwnState::Confirmed,
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },

@@ -1,5 +1,6 @@
 //! What an engine can say about itself.
 
+use super::Recovered;
 use crate::{
     connector::{Address, Direction},
     grant::Grant,
@@ -18,6 +19,8 @@ pub struct Status {
     pub standing: Standing,
     /// How it stands to its own shard.
     pub own: OwnState,
+    /// What the mesh gave back of it, the last time that it had to.
+    pub recovered: Option<Recovered>,
     /// Links and dials.
     pub links: Vec<LinkStatus>,
     /// Every shard, by owner.
@@ -46,9 +49,14 @@ pub enum Standing {
 pub enum OwnState {
     /// Writes wait until a peer's Hello was compared, or the time for a proven store has passed.
     Waiting,
+    /// Writes wait: peers hold a later head, which is pulled back.
+    Recovering {
+        /// Its timestamp.
+        timestamp: Timestamp,
+    },
     /// Writes work.
     Confirmed,
-    /// Writes are refused: a peer holds a head that is not ours.
+    /// Writes are refused: another process writes with the same key.
     Foreign {
         /// Its timestamp.
         timestamp: Timestamp,

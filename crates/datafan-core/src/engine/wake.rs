@@ -17,6 +17,7 @@ impl<S: Store> Engine<S> {
         if self.confirm_at <= now {
             self.take_own_as_confirmed();
         }
+        self.end_recoveries(out)?;
         if self.links.need_a_look(now) {
             self.on_greetings(out);
             for link in self.links.values_mut() {
@@ -65,6 +66,7 @@ impl<S: Store> Engine<S> {
             erase,
             sync,
             self.confirm_at,
+            self.recovery_ends_at(),
             self.links.wakes_at(),
             self.next_round,
             self.book.quiet_until,

@@ -93,8 +93,8 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
     match (&status.own, &status.standing) {
         (OwnState::Foreign { timestamp }, _) => {
             let reason = format!(
-                "a peer holds a later head of our own shard (timestamp {timestamp}): the disk is an older copy, or \
-                 another process uses the same key; writing is off"
+                "a peer holds a head of our own shard that this process did not make (timestamp {timestamp}): another \
+                 process uses the same key; writing is off"
             );
             ("stopped", Some(reason))
         }
@@ -104,6 +104,13 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
         }
         (OwnState::Waiting, Standing::Up) => {
             ("up", Some("writes wait until a peer has confirmed our own shard".to_owned()))
+        }
+        (OwnState::Recovering { timestamp }, Standing::Up) => {
+            let reason = format!(
+                "peers hold more of our own shard than this disk (up to timestamp {timestamp}): it is taken back, and \
+                 writes wait for that"
+            );
+            ("up", Some(reason))
         }
         (OwnState::Confirmed, Standing::Up) => ("up", None),
     }

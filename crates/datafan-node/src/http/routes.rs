@@ -111,10 +111,15 @@ pub async fn written<R: StoreReader, T>(
     if let Ok(done) = tokio::time::timeout(CONFIRM_TIMEOUT, write.as_mut()).await {
         return Ok(done?);
     }
-    if app.handle.status().await?.own == OwnState::Waiting {
+    let waits = match app.handle.status().await?.own {
+        OwnState::Waiting => Some("the confirmation of its own shard by a peer"),
+        OwnState::Recovering { .. } => Some("its own shard, of which peers hold more than this disk"),
+        OwnState::Confirmed | OwnState::Foreign { .. } => None,
+    };
+    if let Some(waits) = waits {
         return Err(Refusal::timeout(format!(
-            "not written within {CONFIRM_TIMEOUT:?}: the write waits for the confirmation of its own shard by a peer, \
-             and is made when that comes; `datafan status` shows the links"
+            "not written within {CONFIRM_TIMEOUT:?}: the write waits for {waits}, and is made when that comes; \
+             `datafan status` shows the links"
         )));
     }
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {

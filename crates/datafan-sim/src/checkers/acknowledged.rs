@@ -5,7 +5,7 @@ use crate::ledger::Asked;
 use datafan_core::time::Time;
 
 /// Under each key an owner holds what its last acknowledged write said, or one that was asked for later. Looked at
-/// whenever a member starts, and at the end. A member restored from an older copy is excused.
+/// whenever a member starts, and at the end. Of a member that was restored from an older copy, what it wrote since.
 #[derive(Default)]
 pub struct Acknowledged;
 
@@ -25,7 +25,7 @@ impl Checker for Acknowledged {
 }
 
 fn check(scene: &Scene<'_>, member: usize) -> Checked {
-    if scene.ledger.was_restored(member) || scene.ledger.ending(member).is_some() {
+    if scene.ledger.ending(member).is_some() {
         return Ok(());
     }
     let snapshot = scene.world.snapshot(member);

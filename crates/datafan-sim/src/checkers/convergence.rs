@@ -45,10 +45,6 @@ impl Checker for Convergence {
 fn same(scene: &Scene<'_>, (first, model): (usize, &SharedSnapshot), member: usize) -> Checked {
     let snapshot = scene.world.snapshot(member);
     for owner in scene.ledger.owners().filter(|owner| scene.ledger.counts(*owner)) {
-        let excused = [first, member].iter().any(|at| *at == owner && scene.ledger.was_restored(owner));
-        if excused {
-            continue;
-        }
         let id = scene.ledger.id(scene.world, owner);
         let (ours, theirs) = (model.state_of(&id), snapshot.state_of(&id));
         let equal = match (ours, theirs) {

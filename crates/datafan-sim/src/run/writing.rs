@@ -40,10 +40,8 @@ impl Run<'_> {
     /// Some member commits something.
     pub(super) fn write(&mut self) {
         let member = self.rng.index(self.scenario.members);
-        // Who was restored or revoked is not to write any more.
-        let may =
-            self.world.runs(member) && !self.ledger.was_restored(member) && !self.leavers.contains(&member);
-        if !may {
+        // Who was revoked is not to write any more.
+        if !self.world.runs(member) || self.leavers.contains(&member) {
             return;
         }
         let workload = &self.scenario.workload;

@@ -1,11 +1,11 @@
 //! A50 and what a crash at any instant may cost: nothing that anybody was told.
 
-use crate::common::{Mem, Mesh, SEEDS};
+use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Alarm, Answer, CommandError, Ticket},
+    engine::{Answer, Ticket},
     time::{MILLI, SECOND, Timestamp},
 };
-use datafan_sim::world::{Disk, put, uses_no_timestamp_twice};
+use datafan_sim::world::{put, uses_no_timestamp_twice};
 
 #[test]
 fn a50_no_timestamp_is_used_twice() {
@@ -105,47 +105,6 @@ fn a32_no_acknowledged_write_is_lost_by_crashes_at_any_instant() {
                 );
             }
         }
-    }
-}
-
-#[test]
-fn a25_an_owner_without_its_disk_writes_nothing_over_what_the_mesh_has() {
-    for seed in SEEDS {
-        let mut world = Mesh::line(3, seed);
-        world.put(1, "k", "v");
-        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
-
-        world.crash(1);
-        *world.disk(1) = Mem::empty();
-        world.start(1);
-        let error = world.refused(1, vec![put("k", "w")]);
-        assert!(matches!(error, CommandError::ForeignHead { .. }), "{error}");
-        assert!(
-            matches!(world.alarms(1)[..], [Alarm::ForeignHead { ours: None, .. }]),
-            "{:?}",
-            world.alarms(1)
-        );
-        assert_eq!(world.get(0, 1, "k").as_deref(), Some(&b"v"[..]), "the others keep its items");
-        assert_eq!(world.get(2, 1, "k").as_deref(), Some(&b"v"[..]));
-    }
-}
-
-#[test]
-fn a29_an_owner_restored_from_a_backup_does_not_write_before_it_has_compared() {
-    for seed in SEEDS {
-        let mut world = Mesh::line(3, seed);
-        world.put(1, "k", "yesterday");
-        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
-        let backup = world.disk(1).backup();
-        let today = world.put(1, "k", "today").timestamp;
-        world.run_until("equal", 10 * SECOND, |world| world.all_read(1, "k", Some(b"today")));
-
-        world.stop(1);
-        *world.disk(1) = backup;
-        world.start(1);
-        let error = world.refused(1, vec![put("k", "more")]);
-        assert_eq!(error, CommandError::ForeignHead { timestamp: today });
-        assert_eq!(world.get(0, 1, "k").as_deref(), Some(&b"today"[..]));
     }
 }
 

@@ -11,6 +11,7 @@ mod expiry;
 mod faults;
 mod linking;
 mod membership;
+mod recovery;
 mod rogues;
 mod topologies;
 mod transfers;

@@ -42,7 +42,8 @@ pub struct ModelShard {
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
-pub const METAS: [Meta; 5] = [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses];
+pub const METAS: [Meta; 6] =
+    [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses, Meta::Recovered];
 
 impl Model {
     /// Applies `batch`.

@@ -216,6 +216,7 @@ impl<S: Store> Engine<S> {
             self.bury_shard(owner, *old);
         }
         self.stats.applied += 1;
+        self.note_own_head(&target);
         self.adopt(build.shard(), record, change, out);
         if build.is_hidden() {
             self.flush(out)?;
