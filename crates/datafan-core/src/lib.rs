@@ -65,6 +65,7 @@ extern crate alloc;
 pub mod base32;
 pub mod codec;
 pub mod connector;
+pub mod difference;
 pub mod engine;
 pub mod grant;
 pub mod hash;

@@ -4,6 +4,7 @@
 //! delays no writer.
 
 use crate::{
+    difference::{self, Cursor, Difference},
     grant::{GRANT_PREFIX, Grant},
     head::Head,
     id::{MemberId, MeshId, Name},
@@ -146,6 +147,19 @@ impl<V: StoreSnapshot> Snapshot<V> {
     /// A member's name; `None` for who is not in the roster, as the authority itself.
     pub fn name_of(&self, id: &MemberId) -> Result<Option<Name>, StoreError> {
         Ok(self.grant_of(id)?.map(|grant| grant.name))
+    }
+
+    /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a state that is kept aside; a page of it
+    /// from `from` on.
+    ///
+    /// # Errors
+    /// If the store fails, or what it holds is damaged.
+    pub fn differences(
+        &self,
+        owner: &MemberId,
+        from: Cursor,
+    ) -> Result<(Vec<Difference>, Option<Cursor>), StoreError> {
+        difference::differences(&self.view, owner, from)
     }
 
     /// The wall time as of which items have expired or not.

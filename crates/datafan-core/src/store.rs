@@ -31,6 +31,8 @@ pub enum ShardState {
     Building,
     /// Left over: its rows are being erased.
     Dead,
+    /// A state of an own shard that the visible one did not grow out of, kept for its owner. At most one per owner.
+    Aside,
 }
 
 /// The record of a shard.
@@ -40,11 +42,12 @@ pub struct ShardRecord {
     pub owner: MemberId,
     /// What the rows are good for.
     pub state: ShardState,
-    /// The head that the rows are described by; `None` unless `Whole`.
+    /// The head that the rows are described by; `None` unless `Whole` or `Aside`.
     pub head: Option<Head>,
     /// The top of the trie; `None` for no items.
     pub root: Option<Branch>,
-    /// Graves are complete for bases at or above this timestamp.
+    /// Graves are complete for bases at or above this timestamp. Of a shard that is `Aside`: it had parted from the visible
+    /// one then.
     pub graves_floor: Timestamp,
     /// Rows in the graves table.
     pub graves: u64,
@@ -66,6 +69,8 @@ pub enum Meta {
     Addresses = 5,
     /// What the mesh gave back of the member's own shard.
     Recovered = 6,
+    /// Per own shard when earlier runs began to write.
+    Runs = 7,
 }
 
 /// How many rows a read returns at most. A read returns at least one row where there is one.
@@ -254,6 +259,7 @@ impl ShardRecord {
             ShardState::Whole => 0,
             ShardState::Building => 1,
             ShardState::Dead => 2,
+            ShardState::Aside => 3,
         };
         out.id(&self.owner).byte(state);
         out.option(self.head.as_ref(), |out, head| head.encode(out));
@@ -270,6 +276,7 @@ impl ShardRecord {
             0 => ShardState::Whole,
             1 => ShardState::Building,
             2 => ShardState::Dead,
+            3 => ShardState::Aside,
             _ => return Err(malformed("shard state")),
         };
         let record = Self {

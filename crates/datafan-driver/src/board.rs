@@ -4,7 +4,7 @@ use crate::{
     error::{StopReason, WaitError},
     queue::Queue,
 };
-use datafan_core::{id::MemberId, time::Timestamp};
+use datafan_core::{head::Head, id::MemberId, time::Timestamp};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -38,6 +38,8 @@ pub struct Board {
     n_changes: u64,
     /// Peers that count as up.
     pub links: usize,
+    /// Another process writes with the member's key: its head, and ours.
+    pub second_writer: Option<(Head, Option<Head>)>,
     /// Whether the member works.
     pub life: Life,
 }
@@ -46,7 +48,7 @@ impl Shared {
     /// Begins with the heads that a store holds.
     pub fn new(heads: impl IntoIterator<Item = (MemberId, Timestamp)>) -> Self {
         let heads = heads.into_iter().collect();
-        let board = Board { heads, n_changes: 0, links: 0, life: Life::Running };
+        let board = Board { heads, n_changes: 0, links: 0, second_writer: None, life: Life::Running };
         Self { queue: Arc::new(Queue::new()), board: Mutex::new(board), bell: watch::Sender::new(()) }
     }
 

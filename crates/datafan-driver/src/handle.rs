@@ -11,6 +11,7 @@ use crate::{
 use datafan_core::{
     connector::Address,
     engine::{Command, Committed, Outcome, Stats, Status, Write},
+    head::Head,
     id::{MemberId, MeshId, Name},
     item::Key,
     store::StoreReader,
@@ -255,6 +256,26 @@ impl<R: StoreReader> Handle<R> {
             }
         })
         .await
+    }
+
+    /// Resolves when another process is found to write with this member's key: a head that it made, and the present one
+    /// here. Own writes are off from then on; reads go on.
+    ///
+    /// # Errors
+    /// If the member stops.
+    pub async fn second_writer(&self) -> Result<(Head, Option<Head>), WaitError> {
+        let shared = &self.inner.shared;
+        shared.until(|board| board.second_writer.is_some()).await?;
+        let found = shared.board().second_writer;
+        Ok(found.expect("it stays"))
+    }
+
+    /// Gives up the state of the member's own shard that is kept aside, if there is one.
+    ///
+    /// # Errors
+    /// If the member stops.
+    pub async fn forget_aside(&self) -> Result<(), CommitError> {
+        self.command(Command::Forget).await.map(drop)
     }
 
     /// Whether the member works, and if not, why.

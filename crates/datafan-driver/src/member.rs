@@ -12,7 +12,7 @@ use crate::{
 };
 use datafan_core::{
     connector::{Connector, Event, Receipt},
-    engine::{Answer, Command, Effect, Engine, Input, Outbox, Stats, Status, Ticket},
+    engine::{Alarm, Answer, Command, Effect, Engine, Input, Outbox, Stats, Status, Ticket},
     id::MemberId,
     store::{Store, StoreError},
     time::Timestamp,
@@ -207,7 +207,11 @@ impl<S: Store, C: Connector> Member<S, C> {
                     self.shared.change(|board| board.links = self.ready.len());
                 }
                 // Said by the trace above; the engine's status and counters keep it.
-                Effect::Alarm(_) => {}
+                Effect::Alarm(alarm) => {
+                    if let Alarm::ForeignHead { theirs, ours } = *alarm {
+                        self.shared.change(|board| board.second_writer = Some((theirs, ours)));
+                    }
+                }
             }
         }
         if !applied.is_empty() {

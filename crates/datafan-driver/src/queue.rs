@@ -163,7 +163,7 @@ fn permits(command: &Command) -> u32 {
         }
         Command::Admit { .. } | Command::Revoke { .. } => COMMAND_PERMITS_MIN,
         // Answered at once. A writer may wait for the very link that this dials.
-        Command::Publish(_) | Command::Connect { .. } => 0,
+        Command::Publish(_) | Command::Connect { .. } | Command::Forget => 0,
     }
 }
 

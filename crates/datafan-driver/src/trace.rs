@@ -1,7 +1,7 @@
 //! What the driver says to `tracing`: one line per input and per effect. Short ids, sizes, never a value.
 
 use datafan_core::{
-    engine::{Answer, Command, Effect, Input, Write},
+    engine::{Alarm, Answer, Command, Effect, Input, Write},
     id::MemberId,
 };
 use std::collections::BTreeMap;
@@ -91,6 +91,7 @@ fn say_command(ticket: u64, command: &Command) {
             let bytes: usize = writes.iter().map(Write::bytes).sum();
             trace!(ticket, writes = writes.len(), bytes, "command: commit");
         }
+        Command::Forget => trace!(ticket, "command: forget"),
         Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
         Command::Connect { address, expected } => {
             trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");
@@ -119,6 +120,7 @@ fn say_effect(effect: &Effect) {
             trace!(owner = owner.short(), timestamp = timestamp.0, "applied");
         }
         Effect::Ready { peer } => info!(peer = peer.short(), "link up"),
-        Effect::Alarm(alarm) => error!(?alarm, "alarm"),
+        Effect::Alarm(alarm) if matches!(**alarm, Alarm::Recovered { .. }) => info!("{alarm}"),
+        Effect::Alarm(alarm) => error!("{alarm}"),
     }
 }

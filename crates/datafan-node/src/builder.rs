@@ -141,6 +141,11 @@ impl Builder {
         self.configure(move |config| config.round_micros = micros)
     }
 
+    /// Begins the member's own shard anew where its store has lost it, whatever the mesh still has of it.
+    pub fn abandon(self, abandon: bool) -> Self {
+        self.configure(move |config| config.abandon = abandon)
+    }
+
     /// Longest value that this member writes, in bytes. Default and most:
     /// [`datafan_core::limits::VALUE_BYTES_MAX`].
     pub fn value_bytes_max(self, bytes: usize) -> Self {

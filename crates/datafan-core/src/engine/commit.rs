@@ -47,6 +47,7 @@ impl<S: Store> Engine<S> {
             Command::Commit(writes) => self.check_writes(writes),
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, .. } => check_addresses(core::slice::from_ref(address)),
+            Command::Forget => Ok(()),
             Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
             Command::Admit { .. } | Command::Revoke { .. } => self.authority().map(drop),
         };
@@ -62,6 +63,10 @@ impl<S: Store> Engine<S> {
             }
             Command::Connect { address, expected } => {
                 self.book.seed(address, expected, self.now.time);
+                self.answer_unchanged(ticket, self.me, out);
+            }
+            Command::Forget => {
+                self.drop_aside(&self.me.clone());
                 self.answer_unchanged(ticket, self.me, out);
             }
             Command::Commit(_) | Command::Admit { .. } | Command::Revoke { .. } => {
@@ -116,7 +121,9 @@ impl<S: Store> Engine<S> {
         while let Some((ticket, command)) = self.waiting.pop_front() {
             let owner = match command {
                 Command::Admit { .. } | Command::Revoke { .. } => self.config.mesh.authority(),
-                Command::Commit(_) | Command::Publish(_) | Command::Connect { .. } => self.me,
+                Command::Commit(_) | Command::Publish(_) | Command::Connect { .. } | Command::Forget => {
+                    self.me
+                }
             };
             match self.may_write(&owner) {
                 Ok(true) => {
@@ -142,6 +149,7 @@ impl<S: Store> Engine<S> {
         match own.confirmed {
             Confirmed::Foreign(timestamp) => return Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => return Ok(false),
+            Confirmed::Yes if own.parting.is_some() => return Ok(false),
             Confirmed::Yes => {}
         }
         // One minute more than the others allow: at their bound itself writes still pass.
@@ -237,7 +245,9 @@ impl<S: Store> Engine<S> {
             Command::Admit { .. } | Command::Revoke { .. } if *owner != authority => Ok(None),
             Command::Admit { id, name } => self.admission(id, name)?.map(Some),
             Command::Revoke { id, outcome } => self.revocation(id, *outcome)?.map(Some),
-            Command::Publish(_) | Command::Connect { .. } => unreachable!("answered when they came"),
+            Command::Publish(_) | Command::Connect { .. } | Command::Forget => {
+                unreachable!("answered when they came")
+            }
         })
     }
 
@@ -368,10 +378,18 @@ impl<S: Store> Engine<S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
+        let begins = own.made.is_empty();
+        if begins {
+            let first = own.last.next().map_or(last, |next| next.max(self.now.wall)).min(last);
+            own.runs.begin(record.head.map_or(Timestamp::ZERO, |head| head.timestamp), first);
+        }
         let moved = own.used(last);
-        own.wrote = true;
         record.head = Some(head.signed(&self.config.mesh, &own.identity));
         record.root = root;
+        own.made.note(record.head.as_ref().expect("just signed"));
+        if begins {
+            self.write_runs();
+        }
         self.trim_graves(shard, &mut record, &mut change)?;
         if moved {
             self.write_bounds();
@@ -384,7 +402,8 @@ impl<S: Store> Engine<S> {
 
     /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
     fn commit_system(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        if !self.publish && !self.look_for_expired || !matches!(self.may_write(&self.me), Ok(true)) {
+        let due = self.publish || self.look_for_expired || self.outranks;
+        if !due || !matches!(self.may_write(&self.me), Ok(true)) {
             return Ok(());
         }
         self.look_for_expired = false;
@@ -395,14 +414,30 @@ impl<S: Store> Engine<S> {
             writes.push(Write::Put { key, value: encode_addresses(addresses).into(), expiry: None });
         }
         self.expired_writes(&mut writes)?;
+        self.commit_writes(self.me, &writes, out)?;
+        if core::mem::take(&mut self.outranks) {
+            let (owner, (shard, record)) = (self.me, self.own_shard(&self.me.clone()));
+            let (root, next) = (record.root, self.own[&owner].last.next().expect("time does not end"));
+            let last = next.max(self.now.wall);
+            self.commit_own(owner, shard, record, root, ShardChange::default(), last, out)?;
+        }
+        Ok(())
+    }
+
+    /// Commits writes of the system's own to an own shard; each key once.
+    pub(super) fn commit_writes(
+        &mut self,
+        owner: MemberId,
+        writes: &[Write],
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
         if writes.is_empty() {
             return Ok(());
         }
-        let owner = self.me;
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
         let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
-        self.apply_writes(&writes, &mut last, &mut edit)?;
+        self.apply_writes(writes, &mut last, &mut edit)?;
         let (root, change) = edit.finish(record.root)?;
         self.commit_own(owner, shard, record, root, change, last, out)
     }

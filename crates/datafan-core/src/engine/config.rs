@@ -23,6 +23,9 @@ pub struct Config {
     /// The store was just made by the founder of a new mesh: nobody can know more of our shards than it does.
     /// Only for the very first open.
     pub new_mesh: bool,
+    /// Begins the member's own shard anew where its store has lost it, whatever the mesh still has of it: nothing is taken
+    /// back, and the next commit replaces it everywhere. Default: no.
+    pub abandon: bool,
     /// Mean time between rounds, in microseconds; default 1 s. Shorter finds lost messages sooner and costs 34
     /// bytes per link each time.
     pub round_micros: u64,
@@ -61,6 +64,7 @@ impl Config {
             name,
             roster_min: Timestamp::ZERO,
             new_mesh: false,
+            abandon: false,
             round_micros: SECOND,
             links_min: 3,
             links_wanted_max: 6,

@@ -61,18 +61,39 @@ pub enum Effect {
     Alarm(Box<Alarm>),
 }
 
-/// What somebody has to look at.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What somebody has to look at; as text, a sentence for people.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Alarm {
     /// Peers hold a later head of an own shard than our disk: it is pulled back, and own writes wait for that.
+    #[error(
+        "peers hold more of the shard {} than this disk (up to {} there, {} here): it is an older copy, or was lost; what \
+         they hold is taken back before anything is written",
+        .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
+    )]
     Recovering {
         /// Theirs.
         theirs: Head,
         /// Ours.
         ours: Option<Head>,
     },
+    /// A state of an own shard that the visible one did not grow out of is kept aside, to be compared and taken back.
+    #[error(
+        "a state of the own shard {} that ends at {} is kept aside: the present one did not grow out of it, both parted \
+         after {}",
+        .head.owner.short(), .head.timestamp.0, .parted.0
+    )]
+    Parted {
+        /// Its head.
+        head: Head,
+        /// What both had in common ends here.
+        parted: Timestamp,
+    },
     /// An own shard is as the mesh knew it.
+    #[error(
+        "the shard {} is as the mesh knew it: what was written after {}, up to {}, came back",
+        .owner.short(), .recovered.from.0, .recovered.to.0
+    )]
     Recovered {
         /// Which: the member's own, or the roster.
         owner: MemberId,
@@ -81,6 +102,11 @@ pub enum Alarm {
     },
     /// A peer holds a later head of our own shard than any that we made in this run: another process writes with our
     /// key. Own writes have stopped.
+    #[error(
+        "another process writes with our key: it has made a head of the shard {} at {}, and this one has not (ours: {}); \
+         own writes are off",
+        .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
+    )]
     ForeignHead {
         /// Theirs.
         theirs: Head,
@@ -88,6 +114,11 @@ pub enum Alarm {
         ours: Option<Head>,
     },
     /// The authority signed a roster that forgets members. It was refused.
+    #[error(
+        "the authority has signed a roster (at {}) that forgets members of the one held (at {}): it is refused; the \
+         authority was restored from an older copy, or its key is in use twice",
+        .refused.timestamp.0, .held.timestamp.0
+    )]
     RosterShrinks {
         /// The refused head.
         refused: Head,

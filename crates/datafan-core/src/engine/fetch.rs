@@ -243,6 +243,9 @@ impl<S: Store> Engine<S> {
             return Ok(false);
         };
         let owner = delta.head.owner;
+        if self.own.get(&owner).is_some_and(|own| own.runs.parted.is_some()) {
+            return Ok(false);
+        }
         let state = &self.owners[&owner];
         let position = state.timestamp();
         let (shard, mut record) = match state.whole() {

@@ -102,7 +102,8 @@ impl<S: Store> Engine<S> {
             self.lie(from, "malformed");
             return;
         }
-        if self.learn(from, head, self.now.time, out) == super::fetch::Learned::Newer
+        let learned = self.learn(from, head, self.now.time, out);
+        if (learned == super::fetch::Learned::Newer || self.takes_back_roster())
             && let Some(link) = self.links.get_mut(&from)
         {
             link.roster_until = Some(self.now.time.after(GREETING_MICROS / 3));
@@ -118,7 +119,8 @@ impl<S: Store> Engine<S> {
             return;
         }
         let waits = hello.roster.is_some_and(|theirs| Some(theirs.order()) > newest);
-        if waits && link.roster_until.is_some_and(|until| until > self.now.time) {
+        if (waits || self.takes_back_roster()) && link.roster_until.is_some_and(|until| until > self.now.time)
+        {
             return;
         }
         match self.terms(&peer).map(|terms| terms.state) {

@@ -83,6 +83,8 @@ pub enum Command {
         /// Who is expected there.
         expected: Option<MemberId>,
     },
+    /// Gives up the state of the member's own shard that is kept aside, if there is one. Answered at once.
+    Forget,
     /// Grants membership. Needs the authority's key. Answered when it is on disk.
     Admit {
         /// Whom.

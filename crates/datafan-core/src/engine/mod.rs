@@ -111,9 +111,13 @@ pub struct Engine<S: Store> {
     /// Where we can be dialled, and whether that has still to be written.
     addresses: Vec<Address>,
     publish: bool,
+    /// A head has to be made that replaces what others hold of the own shard, though nothing changes in it.
+    outranks: bool,
     /// Own items may have expired: a round has begun since they were looked for.
     look_for_expired: bool,
     dead: BTreeSet<ShardNumber>,
+    /// States of own shards that are kept for their owner.
+    aside: BTreeMap<MemberId, ShardNumber>,
     next_shard: u32,
     next_request: u32,
     /// Whose requests were answered last.

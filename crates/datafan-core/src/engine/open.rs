@@ -4,7 +4,7 @@ use super::{
     Config, Engine,
     book::Book,
     links::Links,
-    own::{Own, Past, decode_bounds, encode_bounds},
+    own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
     owners::{Owner, Owners},
     present::Present,
     recovery::Recovered,
@@ -103,8 +103,10 @@ impl<S: Store> Engine<S> {
             waiting: VecDeque::new(),
             addresses: Vec::new(),
             publish: false,
+            outranks: false,
             look_for_expired: true,
             dead: BTreeSet::new(),
+            aside: BTreeMap::new(),
             next_shard: 0,
             next_request: 0,
             served_last: None,
@@ -163,6 +165,7 @@ impl<S: Store> Engine<S> {
                 }
                 (ShardState::Building, _) => self.owners.entry(&id).busy_mut().building = Some(number),
                 (ShardState::Dead, _) => drop(self.dead.insert(number)),
+                (ShardState::Aside, _) => drop(self.aside.insert(id, number)),
             }
         }
         let authority = self.config.mesh.authority();
@@ -183,7 +186,12 @@ impl<S: Store> Engine<S> {
             Some(bytes) => decode_bounds(&bytes).map_err(|error| damaged("bounds", &error))?,
             None => BTreeMap::new(),
         };
+        let mut runs = match self.snapshot.meta(Meta::Runs)? {
+            Some(bytes) => decode_runs(&bytes).map_err(|error| damaged("runs", &error))?,
+            None => BTreeMap::new(),
+        };
         self.confirm_at = match self.past {
+            _ if self.config.abandon => self.now.time,
             Past { proven: true, told: false } => self.now.time,
             Past { proven: true, told: true } => self.now.time.after(self.config.confirm_micros),
             Past { proven: false, .. } => Time::NEVER,
@@ -193,7 +201,8 @@ impl<S: Store> Engine<S> {
             let id = identity.id();
             let head = self.owners.entry(&id).timestamp();
             let bound = bounds.get(&id).copied().unwrap_or_default();
-            self.own.insert(id, Own::new(identity, head, bound));
+            let runs = runs.remove(&id).unwrap_or_default();
+            self.own.insert(id, Own::new(identity, head, bound, runs));
         }
         Ok(())
     }

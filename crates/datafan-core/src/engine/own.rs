@@ -2,12 +2,16 @@
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
+    hash::Hash,
     head::Head,
     id::MemberId,
     identity::Identity,
     time::{SECOND, Time, Timestamp},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
 
 /// A shard that this member owns.
 pub(super) struct Own {
@@ -19,10 +23,107 @@ pub(super) struct Own {
     pub(super) confirmed: Confirmed,
     /// The head that was held when the engine was opened.
     pub(super) before: Timestamp,
-    /// This run has written.
-    pub(super) wrote: bool,
+    /// The last heads that this run has made, ascending; none before its first write.
+    pub(super) made: Made,
     /// The greatest head that others hold and we have lost.
     pub(super) lost: Option<Head>,
+    /// Between which own timestamps runs began to write.
+    pub(super) runs: Runs,
+    /// Writes wait until a state is fetched that they had parted from, but no longer than this.
+    pub(super) parting: Option<Time>,
+}
+
+/// When the runs of an own shard began to write: after which head, and at which timestamp. Whatever lies between, the disk
+/// did not know of: it was an older copy.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Runs {
+    gaps: VecDeque<Gap>,
+    /// Another process wrote with our key while the last run did: what that has written since this head may be lacking in
+    /// what the mesh has.
+    pub(super) parted: Option<Timestamp>,
+}
+
+/// After one timestamp and before the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Gap(Timestamp, Timestamp);
+
+/// Runs that are remembered; the oldest are forgotten.
+const RUNS_MAX: usize = 64;
+
+impl Runs {
+    /// A run writes: the head on disk is at `after`, its first own timestamp will be `first`.
+    pub(super) fn begin(&mut self, after: Timestamp, first: Timestamp) {
+        if self.gaps.len() == RUNS_MAX {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back(Gap(after, first));
+    }
+
+    /// After which timestamp a state at `at`, which we did not make, parted from ours; `None` if it did not.
+    pub(super) fn parted_at(&self, at: Timestamp) -> Option<Timestamp> {
+        self.gaps.iter().find(|Gap(after, first)| *after < at && at < *first).map(|Gap(after, _)| *after)
+    }
+
+    /// The head that the last run began to write after.
+    pub(super) fn last_began_after(&self) -> Timestamp {
+        self.gaps.back().map_or(Timestamp::ZERO, |Gap(after, _)| *after)
+    }
+}
+
+/// The bytes of the runs of own shards.
+pub(super) fn encode_runs<'a>(runs: impl Iterator<Item = (MemberId, &'a Runs)>) -> Vec<u8> {
+    let runs: Vec<_> = runs.collect();
+    let mut out = Writer::new();
+    out.list(&runs, |out, (owner, runs)| {
+        let gaps: Vec<Gap> = runs.gaps.iter().copied().collect();
+        out.id(owner).list(&gaps, |out, Gap(after, first)| {
+            out.fixed(after.0).fixed(first.0);
+        });
+        out.option(runs.parted.as_ref(), |out, parted| {
+            out.fixed(parted.0);
+        });
+    });
+    out.finish()
+}
+
+/// Reads runs.
+pub(super) fn decode_runs(bytes: &[u8]) -> Result<BTreeMap<MemberId, Runs>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let runs = input.list("own shards", 2, |input| {
+        let owner = input.id()?;
+        let gap = |input: &mut Reader<'_>| Ok(Gap(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
+        let gaps = input.list("runs", RUNS_MAX, gap)?.into();
+        let parted = input.option(|input| Ok(Timestamp(input.fixed()?)))?;
+        Ok((owner, Runs { gaps, parted }))
+    })?;
+    input.end()?;
+    Ok(runs.into_iter().collect())
+}
+
+/// The last heads that a run has made.
+#[derive(Default)]
+pub(super) struct Made(VecDeque<(Timestamp, Hash)>);
+
+/// Heads that a run remembers.
+const MADE_MAX: usize = 1_024;
+
+impl Made {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn note(&mut self, head: &Head) {
+        if self.0.len() == MADE_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(head.order());
+    }
+
+    /// Whether a head lies among those that are remembered and is none of them.
+    pub(super) fn denies(&self, head: &Head) -> bool {
+        let among = self.0.front().is_some_and(|(first, _)| *first <= head.timestamp);
+        among && self.0.binary_search(&head.order()).is_err()
+    }
 }
 
 /// Whether own commits may be made.
@@ -46,9 +147,10 @@ const BOUND_AHEAD: u64 = SECOND;
 
 impl Own {
     /// An own shard whose head on disk is at `head`.
-    pub(super) fn new(identity: Identity, head: Timestamp, bound: Timestamp) -> Self {
+    pub(super) fn new(identity: Identity, head: Timestamp, bound: Timestamp, runs: Runs) -> Self {
         let (confirmed, last) = (Confirmed::Not, head.max(bound));
-        Self { identity, last, bound, confirmed, before: head, wrote: false, lost: None }
+        let (made, lost, parting) = (Made::default(), None, None);
+        Self { identity, last, bound, confirmed, before: head, made, lost, runs, parting }
     }
 
     /// Takes `last` as used. Returns whether the bound on disk has to move.

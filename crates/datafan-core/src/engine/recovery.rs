@@ -1,19 +1,27 @@
 //! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it, a second process with our key.
 
 use super::{
-    Alarm, Effect, Engine, Outbox,
+    Alarm, Effect, Engine, Outbox, Write,
+    descent::Descent,
     fetch::Learned,
-    own::{Confirmed, encode_bounds},
+    link::Link,
+    own::{Confirmed, encode_bounds, encode_runs},
+    owners::{Owner, Transfer},
 };
 use crate::{
     codec::{DecodeError, Reader, Writer},
+    grant::Grant,
     head::Head,
     id::MemberId,
-    message::Hello,
-    store::{Meta, Page, ShardChange, Store, StoreError, StoreSnapshot},
-    time::{Time, Timestamp},
+    item::Item,
+    message::{Ask, Hello, Message, Request},
+    store::{
+        Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot,
+    },
+    time::{SECOND, Time, Timestamp},
+    trie::{Branch, Place},
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 /// What the mesh gave back of a member's own shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +41,7 @@ impl Recovered {
         out.finish()
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let mut timestamp = || Ok(Timestamp(input.fixed()?));
         let recovered = Self { from: timestamp()?, to: timestamp()?, at: timestamp()? };
@@ -59,11 +67,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A link is up: what its peer holds of our own shards can be asked for.
+    /// A link is up: what its peer holds of our own shards can be asked for, before it hears of what we hold.
     pub(super) fn ask_for_own(&mut self, peer: MemberId, out: &mut Outbox) {
-        if self.own.values().all(|own| own.lost.is_none()) {
-            return;
-        }
         let hello = self.links.get(&peer).and_then(|link| link.hello.clone());
         for head in hello.iter().flat_map(|hello| hello.yours.iter().chain(&hello.roster)) {
             if self.is_own(&head.owner) {
@@ -93,25 +98,31 @@ impl<S: Store> Engine<S> {
     /// disk is empty, or an older copy. If it has, somebody else writes with our key, and we must not.
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) -> Learned {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
-        if ours.is_some_and(|ours| ours.order() >= head.order()) {
-            return Learned::Known;
-        }
         let own = &self.own[&head.owner];
-        if own.confirmed == Confirmed::Foreign(head.timestamp) {
+        let later = ours.is_none_or(|ours| ours.order() < head.order());
+        let parted = own.runs.parted_at(head.timestamp).filter(|_| !later);
+        let foreign = if later { !own.made.is_empty() } else { own.made.denies(head) };
+        if !later && !foreign && parted.is_none() || matches!(own.confirmed, Confirmed::Foreign(_)) {
             return Learned::Known;
         }
         if own.lost != Some(*head) && !self.check_signature(head) {
             self.lie(peer, "signature");
             return Learned::Refused;
         }
-        let until = self.now.time.after(self.config.settle_micros);
-        let own = self.own.get_mut(&head.owner).expect("an own shard");
-        if own.wrote {
-            own.confirmed = Confirmed::Foreign(head.timestamp);
-            self.stats.refuse("foreign_own_head");
-            out.now.push(Effect::Alarm(Box::new(Alarm::ForeignHead { theirs: *head, ours })));
+        if self.config.abandon && head.owner == self.me {
+            self.outrank(head);
             return Learned::Known;
         }
+        if foreign {
+            self.stop_own_writes(head, ours, out);
+            return Learned::Known;
+        }
+        if let Some(parted) = parted {
+            self.fetch_parted(peer, head, parted, out);
+            return Learned::Known;
+        }
+        let until = self.now.time.after(self.config.settle_micros);
+        let own = self.own.get_mut(&head.owner).expect("an own shard");
         if !matches!(own.confirmed, Confirmed::Recovering { .. }) {
             own.confirmed = Confirmed::Recovering { until };
             out.now.push(Effect::Alarm(Box::new(Alarm::Recovering { theirs: *head, ours })));
@@ -120,6 +131,187 @@ impl<S: Store> Engine<S> {
             own.lost = Some(*head);
         }
         Learned::Newer
+    }
+
+    /// What others hold of the own shard is given up: own timestamps go on above it, and the next head replaces it.
+    fn outrank(&mut self, head: &Head) {
+        self.note_own_head(head);
+        let ours = self.owners[&head.owner].head();
+        self.outranks |= ours.is_none_or(|ours| ours.order() < head.order());
+    }
+
+    /// Another process writes with our key.
+    fn stop_own_writes(&mut self, theirs: &Head, ours: Option<Head>, out: &mut Outbox) {
+        let own = self.own.get_mut(&theirs.owner).expect("an own shard");
+        own.confirmed = Confirmed::Foreign(theirs.timestamp);
+        own.runs.parted = Some(own.runs.last_began_after());
+        self.write_runs();
+        // On disk at once: whoever hears of this ends the process.
+        self.write_bounds();
+        self.stats.refuse("foreign_own_head");
+        out.now.push(Effect::Alarm(Box::new(Alarm::ForeignHead { theirs: *theirs, ours })));
+    }
+
+    /// A peer holds a state that our disk had lost when we began to write past it. It is kept aside for its owner; the peer
+    /// goes on to ours, so it is asked before it hears of it.
+    fn fetch_parted(&mut self, peer: MemberId, head: &Head, parted: Timestamp, out: &mut Outbox) {
+        let owner = head.owner;
+        let roster = owner == self.config.mesh.authority();
+        let speaks = |link: &Link<_>| link.is_up() || roster && link.hello.is_some();
+        if !self.links.get(&peer).is_some_and(speaks) || self.owners[&owner].busy().transfer.is_some() {
+            return;
+        }
+        let held = self.aside_head(&owner);
+        if held.is_some_and(|held| held.order() >= head.order()) {
+            return;
+        }
+        self.set_position(peer, &owner, Some(head.timestamp));
+        if head.items > 1 {
+            // The answer is not waited for: the peer keeps this state for us from now on.
+            let slots = alloc::vec![Ask { slot: Place::ALL, hash: head.root, hints: None }];
+            let (id, root) = (self.new_request(), head.root);
+            self.send(peer, &Message::AskNodes(Request { id, owner, root, slots }), out);
+        }
+        let descent = Descent::aside(peer, *head, parted);
+        self.owners.entry(&owner).busy_mut().transfer = Some(Transfer::Descent(Box::new(descent)));
+        self.note_due(&owner);
+        self.stats.descents += 1;
+        let until = self.now.time.after(PARTING_MICROS);
+        self.own.get_mut(&owner).expect("an own shard").parting = Some(until);
+    }
+
+    /// The head of the state of an own shard that is kept aside.
+    fn aside_head(&self, owner: &MemberId) -> Option<Head> {
+        let shard = *self.aside.get(owner)?;
+        let pending = self.pending_change(shard).and_then(|change| change.record.clone());
+        let record = pending.or_else(|| self.snapshot.shard(shard).ok().flatten())?;
+        record.head
+    }
+
+    /// Where the state of the member's own shard that is kept aside had parted from the visible one, and where it ends.
+    pub(super) fn aside_span(&self) -> Option<(Timestamp, Timestamp)> {
+        let record = self.snapshot.shard(*self.aside.get(&self.me)?).ok().flatten()?;
+        Some((record.graves_floor, record.head?.timestamp))
+    }
+
+    /// Keeps a state that was fetched.
+    pub(super) fn keep_aside(
+        &mut self,
+        shard: ShardNumber,
+        root: Option<Branch>,
+        head: &Head,
+        parted: Timestamp,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        self.owners.get_mut(&head.owner).and_then(Owner::take_building);
+        let record =
+            ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
+        self.put_aside(shard, &record, parted, out);
+        self.own.get_mut(&head.owner).expect("an own shard").parting = None;
+        self.flush(out)?;
+        if head.owner == self.config.mesh.authority() {
+            self.take_back_roster(shard, parted, out)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a state of an own shard aside, in place of the one that may be there.
+    pub(super) fn put_aside(
+        &mut self,
+        shard: ShardNumber,
+        record: &ShardRecord,
+        parted: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let owner = record.owner;
+        let aside = ShardRecord { state: ShardState::Aside, graves_floor: parted, ..record.clone() };
+        let change = ShardChange { record: Some(Arc::new(aside)), ..ShardChange::default() };
+        self.write(shard, change);
+        // On disk before anything else: nobody else may have it by now.
+        self.write_bounds();
+        if let Some(old) = self.aside.insert(owner, shard).filter(|old| *old != shard) {
+            self.bury_shard(owner, old);
+        }
+        let head = record.head.expect("a state has a head");
+        out.now.push(Effect::Alarm(Box::new(Alarm::Parted { head, parted })));
+    }
+
+    /// Puts the entries back into the roster that it had lost and others had learned of: it only grows.
+    fn take_back_roster(
+        &mut self,
+        shard: ShardNumber,
+        parted: Timestamp,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let owner = self.config.mesh.authority();
+        let mut next = parted.next();
+        while let Some(first) = next {
+            let (items, rest) = self.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
+            let mut writes = Vec::new();
+            for item in items.iter().filter(|item| Grant::member_of(item.key.as_str()).is_some()) {
+                if self.is_taken_back(item, parted)? {
+                    let (key, value) = (item.key.clone(), item.value.clone());
+                    writes.push(Write::Put { key, value, expiry: None });
+                }
+            }
+            self.commit_writes(owner, &writes, out)?;
+            next = rest;
+        }
+        self.drop_aside(&owner);
+        Ok(())
+    }
+
+    /// Whether a roster is on its way here that ours had parted from.
+    pub(super) fn takes_back_roster(&self) -> bool {
+        self.own.get(&self.config.mesh.authority()).is_some_and(|own| own.parting.is_some())
+    }
+
+    /// Whether a lost entry of the roster goes over the present one: an entry that is no newer than where both parted, or
+    /// whoever was revoked.
+    fn is_taken_back(&self, lost: &Item, parted: Timestamp) -> Result<bool, StoreError> {
+        let Some((shard, _)) = self.owners[&self.config.mesh.authority()].whole() else { return Ok(true) };
+        let view = self.view(shard);
+        let Some(at) = view.timestamp_of(lost.key.as_str())? else { return Ok(true) };
+        let revoked = |item: &Item| Grant::decode(&item.value).is_ok_and(|grant| !grant.is_active());
+        let present = view.item(at)?;
+        Ok(at <= parted || revoked(lost) && !present.is_some_and(|present| revoked(&present)))
+    }
+
+    /// Gives up the state of an own shard that is kept aside; its rows are erased by and by.
+    pub(super) fn drop_aside(&mut self, owner: &MemberId) {
+        if let Some(shard) = self.aside.remove(owner) {
+            self.bury_shard(*owner, shard);
+        }
+    }
+
+    /// Lets writes go on where a state that had parted did not come.
+    pub(super) fn end_partings(&mut self) {
+        let now = self.now.time;
+        let waiting: Vec<(MemberId, Time)> =
+            self.own.iter().filter_map(|(owner, own)| Some((*owner, own.parting?))).collect();
+        for (owner, until) in waiting {
+            let fetches = matches!(
+                &self.owners[&owner].busy().transfer,
+                Some(Transfer::Descent(descent)) if descent.is_aside()
+            );
+            if fetches && until > now {
+                continue;
+            }
+            if fetches {
+                self.cancel_transfer(&owner);
+            }
+            self.stats.refuse("parted_state_lost");
+            if let Some(building) = self.owners.get_mut(&owner).and_then(Owner::take_building) {
+                self.bury_shard(owner, building);
+            }
+            self.own.get_mut(&owner).expect("an own shard").parting = None;
+        }
+    }
+
+    /// Writes down when runs began to write.
+    pub(super) fn write_runs(&mut self) {
+        let runs = encode_runs(self.own.iter().map(|(id, own)| (*id, &own.runs)));
+        self.batch.meta.insert(Meta::Runs, Some(runs));
     }
 
     /// When an own head is fetched that a peer tells of: not before all had time to tell of a later one.
@@ -138,7 +330,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Moves the bounds of own timestamps on disk, before anything else of this call is visible.
+    /// Writes the bounds of own timestamps: what is written in this call is on disk before it is visible.
     pub(super) fn write_bounds(&mut self) {
         let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.bound)));
         self.batch.meta.insert(Meta::Bound, Some(bounds));
@@ -156,6 +348,10 @@ impl<S: Store> Engine<S> {
             let to = self.owners[&owner].timestamp();
             let own = self.own.get_mut(&owner).expect("an own shard");
             (own.confirmed, own.lost) = (Confirmed::Yes, None);
+            if own.runs.parted.take().is_some() {
+                self.write_runs();
+            }
+            let own = &self.own[&owner];
             let recovered = Recovered { from: own.before, to, at: self.now.wall };
             if owner == self.me {
                 self.recovered = Some(recovered);
@@ -180,7 +376,8 @@ impl<S: Store> Engine<S> {
 
     /// When a recovery ends, if nothing happens.
     pub(super) fn recovery_ends_at(&self) -> Time {
-        self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER)
+        let partings = self.own.values().filter_map(|own| own.parting);
+        self.recovered_own().map(|(_, until)| until).chain(partings).min().unwrap_or(Time::NEVER)
     }
 
     /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
@@ -205,5 +402,7 @@ impl<S: Store> Engine<S> {
     }
 }
 
+/// How long own writes wait for a state that they had parted from.
+const PARTING_MICROS: u64 = 60 * SECOND;
 /// Items that are looked through at once.
 const PAGE_ROWS: usize = 4_096;

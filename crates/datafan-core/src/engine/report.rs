@@ -23,6 +23,7 @@ impl<S: Store> Engine<S> {
             name: self.name(),
             standing: self.standing(),
             recovered: self.recovered,
+            aside: self.aside_span(),
             own: match self.own[&self.me].confirmed {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {

@@ -21,6 +21,8 @@ pub struct Status {
     pub own: OwnState,
     /// What the mesh gave back of it, the last time that it had to.
     pub recovered: Option<Recovered>,
+    /// A state of it that is kept aside: where it had parted from the visible one, and where it ends.
+    pub aside: Option<(Timestamp, Timestamp)>,
     /// Links and dials.
     pub links: Vec<LinkStatus>,
     /// Every shard, by owner.

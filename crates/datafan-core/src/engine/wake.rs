@@ -17,6 +17,7 @@ impl<S: Store> Engine<S> {
         if self.confirm_at <= now {
             self.take_own_as_confirmed();
         }
+        self.end_partings();
         self.end_recoveries(out)?;
         if self.links.need_a_look(now) {
             self.on_greetings(out);

@@ -23,7 +23,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 no member is running, 4 not found, 5 degraded, 6 timeout\nLogs go to stderr; DATAFAN_LOG sets what is logged (error, warn, info, debug, trace).";
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 no member is running, 4 not found, 5 degraded, 6 timeout, 7 second process with this member's key\nLogs go to stderr; DATAFAN_LOG sets what is logged (error, warn, info, debug, trace).";
 
 /// Everything that the binary does.
 #[derive(Subcommand, Debug)]
@@ -38,6 +38,8 @@ pub enum Command {
     Verify,
     /// Make a ready identity, admit it, and print it as a one-line ticket
     Invite(Invite),
+    /// Show what this member lost and got back from the mesh, and take back what is kept aside
+    Recovered(Recovered),
     /// Let a member in
     Admit(Admit),
     /// End a membership; the shard stays as it is, or is dropped everywhere
@@ -102,6 +104,9 @@ pub struct Run {
     /// Mean time between two rounds
     #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "1s")]
     pub sync_period: Duration,
+    /// Begin this member's shard anew where the store has lost it, whatever the mesh still has of it
+    #[arg(long)]
+    pub abandon: bool,
     /// Write the bound addresses to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
@@ -114,6 +119,17 @@ pub struct Peer {
     pub address: Address,
     /// Who.
     pub expected: Option<MemberId>,
+}
+
+/// `recovered`
+#[derive(Args, Debug)]
+pub struct Recovered {
+    /// Write all that is kept aside and lacking here, as new commits, and give up the rest
+    #[arg(long, conflicts_with = "forget")]
+    pub take: bool,
+    /// Give up what is kept aside
+    #[arg(long)]
+    pub forget: bool,
 }
 
 /// `invite`

@@ -18,6 +18,8 @@ pub enum Exit {
     Degraded = 5,
     /// Time ran out.
     Timeout = 6,
+    /// Another process writes with this member's key.
+    SecondWriter = 7,
 }
 
 /// Why a command ends without success.

@@ -11,6 +11,7 @@ mod init;
 mod logs;
 mod output;
 mod parse;
+mod recovered;
 mod report;
 mod roster;
 mod run;
@@ -59,6 +60,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Init(args) => init::init(&dir, args, &mut out),
                 Command::Id => init::id(&dir, &mut out),
                 Command::Verify => verify::verify(&dir, &mut out),
+                Command::Recovered(args) => recovered::recovered(client(), &args, &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),
                 Command::Admit(args) => roster::admit(client(), args, &mut out),
                 Command::Revoke(args) => roster::revoke(client(), args, &mut out),

@@ -19,6 +19,9 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     if let Some(api) = &status.api {
         out.line(&format!("api     {api}"))?;
     }
+    if status.aside.is_some() {
+        out.line("aside   a state of this member's shard is kept: see `datafan recovered`")?;
+    }
     show_links(&status, out)?;
     show_shards(&status, out)?;
     for (name, count) in &status.refusals {

@@ -1,6 +1,7 @@
 //! `run`: the member itself, until a signal or a failure ends it.
 
-use super::{Failure, args, init::from_ticket};
+use super::{Failure, args, failure::Exit, init::from_ticket};
+use datafan_core::head::Head;
 use datafan_node::{
     Beginning, Home, Node,
     http::{Facts, Server, socket},
@@ -44,6 +45,7 @@ async fn serve(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Res
     };
     let stopped = tokio::select! {
         reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
+        Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(&theirs, ours.as_ref())),
         name = signals.next() => {
             info!("stopping on {name}; a second signal stops at once");
             Ok(())
@@ -57,6 +59,18 @@ async fn serve(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Res
         }
     };
     stopped.and(closed)
+}
+
+/// Neither of the two may write on: whoever reads one of them would miss what the other wrote.
+fn second_writer(theirs: &Head, ours: Option<&Head>) -> Failure {
+    let text = format!(
+        "another process writes with this member's key: it has made a head at {}, ours is at {}. This one has stopped. \
+         Find and stop the other (a cloned machine, a second start from a backup; if nobody of yours: revoke this member, \
+         its key is stolen), then start again: what only one of them wrote is kept, see `datafan recovered`",
+        theirs.timestamp.0,
+        ours.map_or(0, |ours| ours.timestamp.0),
+    );
+    Failure::Said(Exit::SecondWriter, text)
 }
 
 struct Running {
@@ -78,7 +92,7 @@ async fn start(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Res
         None => None,
     };
     let api = tcp.as_ref().map(TcpListener::local_addr).transpose().map_err(Failure::new)?;
-    let mut builder = Node::builder(dir).round_period(args.sync_period);
+    let mut builder = Node::builder(dir).round_period(args.sync_period).abandon(args.abandon);
     builder = beginning.into_iter().fold(builder, |builder, beginning| builder.first(beginning));
     builder = args.listen.iter().fold(builder, |builder, address| builder.listen(*address));
     builder =

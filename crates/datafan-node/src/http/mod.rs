@@ -8,6 +8,7 @@
 
 mod data;
 mod owner;
+mod recovered;
 mod refuse;
 mod report;
 mod roster;

@@ -3,7 +3,7 @@
 use super::{
     refuse::{Answered, json},
     routes::{App, AppState, read},
-    wire::{Addresses, LinkLine, MemberLine, Members, PendingLine, ShardLine, StatusAnswer, rfc3339},
+    wire::{Addresses, LinkLine, MemberLine, Members, PendingLine, ShardLine, Span, StatusAnswer, rfc3339},
 };
 use axum::extract::State;
 use datafan_core::{
@@ -38,6 +38,8 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
         name: status.name.to_string(),
         state: state.to_owned(),
         reason,
+        recovered: status.recovered.map(|span| Span { after: span.from.0, until: span.to.0 }),
+        aside: status.aside.map(|(after, until)| Span { after: after.0, until: until.0 }),
         links,
         shards: shards.await?,
         refusals,
@@ -79,6 +81,8 @@ fn stopped<R: StoreReader>(app: &App<R>, reason: String) -> StatusAnswer {
         id: app.handle.id().to_string(),
         name: app.facts.name.clone(),
         mesh: app.handle.mesh().to_string(),
+        recovered: None,
+        aside: None,
         state: "stopped".to_owned(),
         reason: Some(reason),
         listen: app.facts.listen.iter().map(ToString::to_string).collect(),

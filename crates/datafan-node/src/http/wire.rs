@@ -206,6 +206,40 @@ pub struct Rostered {
     pub timestamp: u64,
 }
 
+/// What became of a key of a member's own shard: the lines of `recovered`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DifferenceLine {
+    /// The key.
+    pub key: String,
+    /// `back` (it came back from the mesh), `lacking` (it is kept aside and not here) or `newer` (it is kept aside, and was
+    /// written here since).
+    pub state: String,
+    /// It is a deletion that came back, or is kept aside.
+    pub deleted: bool,
+    /// When that was written: microseconds since 1970; 0 where nobody knows.
+    pub timestamp: u64,
+    /// The same as RFC 3339, UTC.
+    pub time: Option<String>,
+    /// Bytes of key and value; 0 for a deletion.
+    pub bytes: u64,
+}
+
+/// Gives up what is kept aside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forget {
+    /// What is lacking is written before.
+    #[serde(default)]
+    pub take: bool,
+}
+
+/// What is kept aside is given up: the answer of `recovered` with `--take` or `--forget`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TakenBack {
+    /// Writes that changed something.
+    pub written: u64,
+}
+
 /// A condition was met: the answer of `wait`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waited {
@@ -272,6 +306,12 @@ pub struct StatusAnswer {
     pub state: String,
     /// Why, if it is not simply up.
     pub reason: Option<String>,
+    /// What the mesh gave back of its shard last: timestamps, the first exclusive.
+    #[serde(default)]
+    pub recovered: Option<Span>,
+    /// A state of its shard that is kept aside: where it had parted, and where it ends.
+    #[serde(default)]
+    pub aside: Option<Span>,
     /// Where it listens for links.
     pub listen: Vec<String>,
     /// Where it serves HTTP on TCP.
@@ -282,6 +322,15 @@ pub struct StatusAnswer {
     pub shards: Vec<ShardLine>,
     /// What was refused, by name.
     pub refusals: BTreeMap<String, u64>,
+}
+
+/// Timestamps after one and up to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Span {
+    /// After this one.
+    pub after: u64,
+    /// Up to this one.
+    pub until: u64,
 }
 
 /// A link.

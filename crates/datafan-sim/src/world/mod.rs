@@ -373,7 +373,7 @@ impl<D: Disk> World<D> {
     }
 
     /// A command that must be carried out.
-    fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
+    pub fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
         match self.done(member, command) {
             Answer::Committed(committed) => committed,
             Answer::Refused(error) => self.fail(&format!("m{member} refuses a command: {error}")),

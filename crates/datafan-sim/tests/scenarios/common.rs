@@ -1,6 +1,15 @@
 //! What the stories share.
 
-use datafan_core::{message::Message, store::StoreError};
+use datafan_core::{
+    hash::Hash,
+    head::Head,
+    identity::Identity,
+    item::{Item, Key},
+    message::{Delta, Message, encode_delta},
+    store::StoreError,
+    time::{SECOND, Timestamp},
+    trie::Branch,
+};
 use datafan_sim::world::{Disk, World};
 use datafan_store_mem::{MemDisk, MemStore};
 
@@ -71,4 +80,20 @@ pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
     assert!(!after.is_empty() && before.len() == after.len(), "the links stay");
     let spent = after.iter().zip(&before).map(|(after, before)| (after.0 - before.0, after.1 - before.1));
     spent.map(|(bytes, rounds)| bytes.div_ceil(rounds.max(1))).max().expect("there are links")
+}
+
+/// A push of one item of `owner`, later than everything, signed by `key`; on top of what member `at` holds.
+pub fn push(world: &Mesh, at: usize, owner: usize, key: &Identity, (name, value): (&str, &str)) -> Vec<u8> {
+    let (owner, timestamp) = (world.id(owner), Timestamp(world.wall(owner).0 + SECOND));
+    let base = world.heads(at)[&owner].0;
+    let key_name = Key::new(name).expect("a sound key");
+    let item = Item { key: key_name, timestamp, expiry: None, value: value.as_bytes().into() };
+    let root = Branch::leaf(timestamp.0, item.leaf()).hash;
+    let mut head = Head { owner, timestamp, items: 1, bytes: item.bytes(), root, signature: [0; 64] };
+    if key.id() == owner {
+        head = head.signed(&world.mesh_id(), key);
+    } else {
+        head.signature = key.sign(&Hash::empty().0);
+    }
+    Message::Push(Delta::new(head, base, &encode_delta(base, &[item], &[]))).encode()
 }

@@ -1,8 +1,11 @@
 //! A25, A29, A41 and what else becomes of owners whose disk knows less than the mesh.
 
-use crate::common::{Mem, Mesh, SEEDS};
+use crate::common::{Mem, Mesh, SEEDS, push};
 use datafan_core::{
-    engine::{Alarm, Answer, OwnState, Write},
+    difference::{Cursor, Difference, differences},
+    engine::{Alarm, Answer, CommandError, OwnState, Write},
+    identity::Identity,
+    store::{Page, ShardState, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Disk, delete, put, uses_no_timestamp_twice};
@@ -164,4 +167,220 @@ fn a42_an_authority_without_its_disk_or_with_an_old_one_takes_its_roster_back() 
             }
         }
     }
+}
+
+#[test]
+fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside() {
+    for (seed, n_items) in [(1, 1), (2, 20), (3, 6_000)] {
+        let mut world = Mesh::line(3, seed);
+        world.guard(uses_no_timestamp_twice());
+        let many = |value: &'static str| (0..n_items).map(move |n| put(&format!("many/{n}"), value));
+        let writes: Vec<Write> = many("yesterday").collect();
+        writes.chunks(4_000).for_each(|writes| _ = world.commit(1, writes.to_vec()));
+        let yesterday = world.put(1, "k", "yesterday").timestamp;
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(n_items + 1));
+        let backup = world.disk(1).backup();
+        world.put(1, "k", "today");
+        let today = world.put(1, "new", "today").timestamp;
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(n_items + 2));
+
+        world.stop(1);
+        [0, 2].into_iter().for_each(|peer| world.cut(1, peer));
+        *world.disk(1) = backup;
+        world.start(1);
+        world.put(1, "alone", "v");
+        world.put(1, "k", "alone");
+        [0, 2].into_iter().for_each(|peer| world.heal(1, peer));
+        let goes_on = world.put(1, "later", "v").timestamp;
+        world.run_until("equal", 60 * SECOND, |world| {
+            world.equal() && world.status(1).aside.is_some() && world.all_read(1, "later", Some(b"v"))
+        });
+        assert!(world.all_read(1, "k", Some(b"alone")) && world.all_read(1, "new", None));
+        assert!(goes_on > today);
+        assert_eq!(world.status(1).aside, Some((yesterday, today)));
+        let kept = kept_aside(&world, 1, yesterday);
+        let kept: Vec<_> = kept.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(kept, [("k", "today"), ("new", "today")]);
+        let alarms = world.alarms(1);
+        assert!(matches!(alarms[..], [Alarm::Parted { .. }]), "{alarms:?}");
+
+        // It is there after a crash, until it is given up.
+        world.crash(1);
+        world.start(1);
+        assert_eq!(world.status(1).aside, Some((yesterday, today)));
+        world.done(1, datafan_core::engine::Command::Forget);
+        world.run_for(SECOND);
+        assert_eq!(world.status(1).aside, None);
+        assert!(kept_aside(&world, 1, yesterday).is_empty());
+        world.run_until("equal", 60 * SECOND, |world| world.equal());
+    }
+}
+
+/// Keys and values of the state that a member keeps aside, from where it had parted on.
+fn kept_aside(world: &Mesh, member: usize, parted: Timestamp) -> Vec<(String, String)> {
+    let snapshot = world.snapshot(member);
+    let shards = snapshot.shards().unwrap();
+    let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside);
+    let Some((shard, _)) = aside else { return Vec::new() };
+    let items = snapshot.log(*shard, parted.next().unwrap()..=Timestamp::MAX, Page::rows(100)).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    items.iter().map(|item| (item.key.as_str().to_owned(), text(&item.value))).collect()
+}
+
+#[test]
+fn a42_an_authority_that_wrote_on_from_a_backup_takes_back_whom_it_had_forgotten() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.run_until("equal", 20 * SECOND, |world| world.equal());
+        let backup = world.disk(0).backup();
+        let (late, gone) = (world.add(|_| {}), world.add(|_| {}));
+        world.admit(late);
+        world.admit(gone);
+        let outcome = datafan_core::engine::Outcome::Drop;
+        world.must(0, datafan_core::engine::Command::Revoke { id: world.id(gone), outcome });
+        world.start(late);
+        world.link(late, 2);
+        world.run_until("equal", 20 * SECOND, |world| world.equal());
+
+        world.stop(0);
+        world.cut(0, 1);
+        *world.disk(0) = backup;
+        world.start(0);
+        let alone = world.add(|_| {});
+        world.admit(alone);
+        world.heal(0, 1);
+        world.start(alone);
+        world.link(alone, 1);
+        world.run_until("equal", 60 * SECOND, |world| {
+            world.equal() && (0..3).all(|member| world.status(member).members.len() == 6)
+        });
+        let revoked = world.status(1).members.iter().filter(|(_, grant)| !grant.is_active()).count();
+        assert_eq!(revoked, 1, "who was revoked stays so");
+        assert!(world.status(0).aside.is_none());
+    }
+}
+
+#[test]
+fn a36_a_second_process_with_the_same_key_stops_own_writes_and_loses_none() {
+    for seed in SEEDS {
+        for later in [true, false] {
+            let mut world = Mesh::mesh(3, seed);
+            world.link_all(&[(1, 0), (2, 0)]);
+            world.put(1, "k", "ours");
+            world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+            let began = world.heads(0)[&world.id(1)].0;
+            world.stop(1);
+            world.start(1);
+            world.put(1, "k", "ours, again");
+            world.run_until("equal", 10 * SECOND, |world| world.equal());
+            world.cut(1, 0);
+            world.put(1, "here", "acknowledged");
+
+            let key = Identity::from_secret(&world.config(1).member.secret());
+            let theirs = push(&world, 0, 1, &key, ("k", "theirs"));
+            world.inject(2, 0, theirs);
+            world.run_for(2 * SECOND);
+            if !later {
+                world.put(1, "later", "v");
+            }
+            world.heal(1, 0);
+            world.run_until("told", 20 * SECOND, |world| !world.alarms(1).is_empty());
+            assert!(matches!(world.alarms(1)[..], [Alarm::ForeignHead { .. }]), "{:?}", world.alarms(1));
+            let error = world.refused(1, vec![put("k", "more")]);
+            assert!(matches!(error, CommandError::ForeignHead { .. }), "{error}");
+            world.run_for(5 * SECOND);
+            assert_eq!(world.alarms(1).len(), 1, "told once: {:?}", world.alarms(1));
+
+            world.crash(1);
+            world.start(1);
+            world.put(1, "on", "v");
+            world.run_until("equal", 30 * SECOND, |world| world.equal());
+            if later {
+                // What the mesh has wins; what was written here is kept for its owner.
+                assert!(world.all_read(1, "k", Some(b"theirs")) && world.all_read(1, "here", None));
+                let kept = kept_aside(&world, 1, began);
+                let kept: Vec<_> = kept.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                assert_eq!(kept, [("k", "ours, again"), ("here", "acknowledged")]);
+            } else {
+                assert!(
+                    world.all_read(1, "k", Some(b"ours, again")) && world.all_read(1, "later", Some(b"v"))
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_owner_that_abandons_its_lost_shard_begins_anew() {
+    for seed in SEEDS {
+        for clock_is_behind in [false, true] {
+            let mut world = Mesh::line(3, seed);
+            world.guard(uses_no_timestamp_twice());
+            world.put(1, "k", "v");
+            world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+            world.crash(1);
+            *world.disk(1) = Mem::empty();
+            world.config(1).abandon = true;
+            if clock_is_behind {
+                world.set_clock(1, -(60 * SECOND as i64));
+            }
+            world.start(1);
+            world.put(1, "anew", "v");
+            world.run_until("equal", 30 * SECOND, |world| {
+                world.equal() && world.all_read(1, "anew", Some(b"v"))
+            });
+            assert!(world.all_read(1, "k", None), "given up");
+            assert!(world.alarms(1).is_empty(), "{:?}", world.alarms(1));
+        }
+    }
+}
+
+#[test]
+fn what_came_back_and_what_is_aside_is_told_item_by_item() {
+    let mut world = Mesh::line(3, 1);
+    world.put(1, "stays", "v");
+    world.put(1, "changes", "old");
+    world.put(1, "goes", "v");
+    world.put(1, "goes here", "v");
+    world.run_until("equal", 10 * SECOND, |world| world.equal_with(4));
+    let backup = world.disk(1).backup();
+    world.put(1, "changes", "new");
+    world.put(1, "comes", "v");
+    world.commit(1, vec![delete("goes")]);
+    world.run_until("equal", 10 * SECOND, |world| world.equal());
+
+    // Connected: all of it comes back.
+    world.stop(1);
+    *world.disk(1) = backup.backup();
+    world.start(1);
+    world.put(1, "after", "v");
+    world.run_until("equal", 10 * SECOND, |world| world.equal());
+    assert_eq!(told(&world, 1), ["changes=new Back", "comes=v Back", "goes deleted Back"]);
+    world.commit(1, vec![delete("after")]);
+    world.run_until("equal", 10 * SECOND, |world| world.equal());
+
+    // Alone: it writes on, and what the mesh had is kept aside.
+    world.stop(1);
+    [0, 2].into_iter().for_each(|peer| world.cut(1, peer));
+    *world.disk(1) = backup;
+    world.start(1);
+    world.put(1, "changes", "here");
+    [0, 2].into_iter().for_each(|peer| world.heal(1, peer));
+    world.run_until("equal", 20 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
+    assert_eq!(told(&world, 1), ["changes=new Newer", "comes=v Lacking", "goes deleted Lacking"]);
+}
+
+/// The differences of a member's own shard, a line each.
+fn told(world: &Mesh, member: usize) -> Vec<String> {
+    let (snapshot, owner) = (world.snapshot(member), world.id(member));
+    let (mut told, mut next) = (Vec::new(), Some(Cursor::START));
+    while let Some(from) = next {
+        let (found, rest) = differences(&snapshot, &owner, from).unwrap();
+        told.extend(found.into_iter().map(|Difference { key, state, item, .. }| match item {
+            Some(item) => format!("{key}={} {state:?}", String::from_utf8_lossy(&item.value)),
+            None => format!("{key} deleted {state:?}"),
+        }));
+        next = rest;
+    }
+    told
 }

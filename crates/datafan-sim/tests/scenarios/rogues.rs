@@ -1,15 +1,11 @@
 //! A28, A39: what a peer makes up is refused, counted and named, and harms nobody.
 
-use crate::common::{Mesh, SEEDS, is_delta, refusals};
+use crate::common::{Mesh, SEEDS, is_delta, push, refusals};
 use datafan_core::{
-    hash::Hash,
-    head::Head,
     id::{MeshId, Name},
     identity::Identity,
-    item::{Item, Key},
-    message::{Delta, Message, encode_delta},
-    time::{SECOND, Timestamp},
-    trie::Branch,
+    item::Item,
+    time::SECOND,
 };
 use datafan_sim::world::{Fate, put};
 
@@ -51,7 +47,7 @@ fn a28_a_peer_sends_a_head_that_the_owner_did_not_sign() {
 
         // Member 1 signs for member 0, with its own key.
         let thief = Identity::from_secret(&world.config(1).member.secret());
-        let forged = push(&mut world, 0, &thief, "k", "forged");
+        let forged = push(&world, 1, 0, &thief, ("k", "forged"));
         world.inject(1, 2, forged.clone());
         world.inject(1, 0, forged);
         world.run_for(30 * SECOND);
@@ -73,7 +69,7 @@ fn a28_a_peer_offers_the_receivers_own_shard_changed() {
 
         // Signed by the owner's own key, as a second process with a copy of it would: never taken from others.
         let key = Identity::from_secret(&world.config(0).member.secret());
-        let foreign = push(&mut world, 0, &key, "k", "theirs");
+        let foreign = push(&world, 1, 0, &key, ("k", "theirs"));
         world.inject(1, 0, foreign);
         world.run_for(5 * SECOND);
 
@@ -147,22 +143,6 @@ fn a39_a_member_of_another_mesh_is_refused() {
     assert!(world.content(stranger).items.is_empty());
     assert!(refusals(&world, 1) > 0, "{:?}", world.stats(1).refusals);
     assert!(world.ready(1).iter().all(|peer| *peer != world.id(stranger)));
-}
-
-/// A push of one item of `owner`, later than everything, signed by `key`.
-fn push(world: &mut Mesh, owner: usize, key: &Identity, name: &str, value: &str) -> Vec<u8> {
-    let (owner, timestamp) = (world.id(owner), Timestamp(world.wall(owner).0 + SECOND));
-    let base = world.heads(1)[&owner].0;
-    let key_name = Key::new(name).expect("a sound key");
-    let item = Item { key: key_name, timestamp, expiry: None, value: value.as_bytes().into() };
-    let root = Branch::leaf(timestamp.0, item.leaf()).hash;
-    let mut head = Head { owner, timestamp, items: 1, bytes: item.bytes(), root, signature: [0; 64] };
-    if key.id() == owner {
-        head = head.signed(&world.mesh_id(), key);
-    } else {
-        head.signature = key.sign(&Hash::empty().0);
-    }
-    Message::Push(Delta::new(head, base, &encode_delta(base, &[item], &[]))).encode()
 }
 
 #[test]

@@ -111,8 +111,13 @@ impl Generator {
     /// A record of any state.
     pub fn record(&mut self) -> ShardRecord {
         let owner = MemberId([self.rng.below(4) as u8; 32]);
-        let state =
-            *self.rng.pick(&[ShardState::Whole, ShardState::Whole, ShardState::Building, ShardState::Dead]);
+        let state = *self.rng.pick(&[
+            ShardState::Whole,
+            ShardState::Whole,
+            ShardState::Building,
+            ShardState::Aside,
+            ShardState::Dead,
+        ]);
         let head = Head {
             owner,
             timestamp: self.timestamp(),

@@ -42,8 +42,8 @@ pub struct ModelShard {
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
-pub const METAS: [Meta; 6] =
-    [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses, Meta::Recovered];
+pub const METAS: [Meta; 7] =
+    [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses, Meta::Recovered, Meta::Runs];
 
 impl Model {
     /// Applies `batch`.

@@ -75,7 +75,15 @@ impl<S: Store> Engine<S> {
     /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing visible and
     /// much to come.
     pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {
-        let state = &self.owners[&descent.target.owner];
+        let owner = descent.target.owner;
+        let state = &self.owners[&owner];
+        // What is visible has to stay as it is.
+        let parted = self.own.get(&owner).is_some_and(|own| own.runs.parted.is_some());
+        if descent.is_aside() || parted && state.whole().is_some() {
+            let from = state.whole().map(|(shard, _)| shard);
+            let copy = from.map(|from| Copy { from, layer: ShardChange::default(), next: Timestamp::ZERO });
+            return self.begin_hidden(descent, copy);
+        }
         if let Some((shard, record)) = state.whole() {
             let root = record.root;
             return Ok(Build::Layer { shard, change: ShardChange::default(), root, bytes: 0 });

@@ -34,6 +34,8 @@ pub(super) struct Descent {
     flight: BTreeMap<u32, Flight>,
     /// How often all of it was compared.
     passes: u32,
+    /// The state is not to become visible but kept aside: it parted from the visible one after this timestamp.
+    parted: Option<Timestamp>,
 }
 
 /// A slot; those left of the own position come last.
@@ -79,9 +81,19 @@ impl Descent {
             work: BTreeMap::new(),
             flight: BTreeMap::new(),
             passes: 0,
+            parted: None,
         };
         descent.restart();
         descent
+    }
+
+    /// For a state of an own shard that is to be kept aside; it parted from the visible one after `parted`.
+    pub(super) fn aside(from: MemberId, target: Head, parted: Timestamp) -> Self {
+        Self { parted: Some(parted), ..Self::new(from, target, parted) }
+    }
+
+    pub(super) fn is_aside(&self) -> bool {
+        self.parted.is_some()
     }
 
     /// Begins again at the root; what is equal by now is skipped.

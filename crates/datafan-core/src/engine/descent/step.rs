@@ -23,7 +23,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn step(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
-        if !self.is_wanted(&descent.target) || !self.has_source(descent) {
+        let wanted = descent.is_aside() || self.is_wanted(&descent.target);
+        if !wanted || !self.has_source(descent) {
             return Ok(Going::Over);
         }
         if descent.build.is_none() {
@@ -97,8 +98,7 @@ impl<S: Store> Engine<S> {
         if slots.is_empty() {
             return;
         }
-        let id = self.next_request;
-        self.next_request = id.wrapping_add(1);
+        let id = self.new_request();
         let ask = |(slot, expect, node): &(Slot, Expect, Option<Node>)| Ask {
             slot: slot.place,
             hash: expect.hash,
@@ -116,6 +116,13 @@ impl<S: Store> Engine<S> {
             link.requests.insert(id, owner);
         }
         self.send(from, &message, out);
+    }
+
+    /// A number for a new request.
+    pub(in crate::engine) fn new_request(&mut self) -> u32 {
+        let id = self.next_request;
+        self.next_request = id.wrapping_add(1);
+        id
     }
 
     /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are dropped.
@@ -185,6 +192,10 @@ impl<S: Store> Engine<S> {
         let target = descent.target;
         let owner = target.owner;
         let build = descent.build.take().expect("begun before");
+        if let Some(parted) = descent.parted {
+            self.keep_aside(build.shard(), build.root(), &target, parted, out)?;
+            return Ok(Going::Over);
+        }
         let mut change = match &build {
             Build::Layer { change, .. } => change.clone(),
             Build::Hidden { .. } => ShardChange::default(),
@@ -212,8 +223,11 @@ impl<S: Store> Engine<S> {
         record.head = Some(target);
         record.root = build.root();
         self.trim_graves(build.shard(), &mut record, &mut change)?;
-        if let (true, Some((old, _))) = (build.is_hidden(), &whole) {
-            self.bury_shard(owner, *old);
+        if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
+            match self.own.get(&owner).and_then(|own| own.runs.parted) {
+                Some(parted) => self.put_aside(*old, record, parted, out),
+                None => self.bury_shard(owner, *old),
+            }
         }
         self.stats.applied += 1;
         self.note_own_head(&target);

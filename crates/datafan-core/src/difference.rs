@@ -1,0 +1,204 @@
+//! What a member's own shard lost and got back, or lacks beside a state that is kept aside: item by item.
+//!
+//! Two things are told. What came back: the visible items, and deletions, since the state that the disk had. And how the
+//! state that is kept aside differs from the visible one since both had parted, in both directions, so that its owner can
+//! take back what it misses.
+
+use crate::{
+    engine::Recovered,
+    id::MemberId,
+    item::{Item, Key},
+    store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
+    time::Timestamp,
+};
+use alloc::{format, sync::Arc, vec::Vec};
+
+/// One key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// Which.
+    pub key: Key,
+    /// What became of it.
+    pub state: State,
+    /// What came back, or what is kept aside; `None` for a deletion.
+    pub item: Option<Arc<Item>>,
+    /// When that was written; of a deletion that is kept aside nothing is known, so 0.
+    pub timestamp: Timestamp,
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It came back from the mesh, or its deletion did.
+    Back,
+    /// It is kept aside, and the visible shard has nothing of this key, or what it had when both parted.
+    Lacking,
+    /// It is kept aside, and the visible shard has another state of it, written since.
+    Newer,
+}
+
+/// Where to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor(Part, Timestamp);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Back,
+    BackDeleted,
+    Aside,
+    AsideDeleted,
+}
+
+impl Cursor {
+    /// From the beginning.
+    pub const START: Self = Self(Part::Back, Timestamp::ZERO);
+}
+
+/// A shard that is kept aside.
+struct Aside {
+    shard: ShardNumber,
+    parted: Timestamp,
+}
+
+/// The next differences of `owner`'s shard, a member's own, and where to go on; `None` at the end. A page may be empty.
+///
+/// # Errors
+/// If the store fails, or what it holds is damaged.
+pub fn differences<V: StoreSnapshot>(
+    snapshot: &V,
+    owner: &MemberId,
+    from: Cursor,
+) -> Result<(Vec<Difference>, Option<Cursor>), StoreError> {
+    let Cursor(part, at) = from;
+    let visible = snapshot.whole(owner)?.map(|(shard, _)| shard);
+    let (found, rest) = match part {
+        Part::Back => back(snapshot, visible, at)?,
+        Part::BackDeleted => back_deleted(snapshot, visible, at)?,
+        Part::Aside => aside(snapshot, owner, visible, at)?,
+        Part::AsideDeleted => aside_deleted(snapshot, owner, visible, at)?,
+    };
+    let next = match (rest, part) {
+        (Some(rest), _) => Some(Cursor(part, rest)),
+        (None, Part::Back) => Some(Cursor(Part::BackDeleted, Timestamp::ZERO)),
+        (None, Part::BackDeleted) => Some(Cursor(Part::Aside, Timestamp::ZERO)),
+        (None, Part::Aside) => Some(Cursor(Part::AsideDeleted, Timestamp::ZERO)),
+        (None, Part::AsideDeleted) => None,
+    };
+    Ok((found, next))
+}
+
+type Found = (Vec<Difference>, Option<Timestamp>);
+
+fn recovered<V: StoreSnapshot>(snapshot: &V) -> Result<Option<Recovered>, StoreError> {
+    let Some(bytes) = snapshot.meta(Meta::Recovered)? else { return Ok(None) };
+    let damaged = |error| StoreError::Damaged { what: format!("recovery: {error}") };
+    Recovered::decode(&bytes).map(Some).map_err(damaged)
+}
+
+fn back<V: StoreSnapshot>(
+    snapshot: &V,
+    shard: Option<ShardNumber>,
+    at: Timestamp,
+) -> Result<Found, StoreError> {
+    let (Some(recovered), Some(shard)) = (recovered(snapshot)?, shard) else { return Ok((Vec::new(), None)) };
+    let Some(first) = recovered.from.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
+    let (items, rest) = page(snapshot, shard, first, recovered.to)?;
+    let users = items.into_iter().filter(|item| !item.key.is_system());
+    let found = users.map(|item| Difference {
+        key: item.key.clone(),
+        state: State::Back,
+        timestamp: item.timestamp,
+        item: Some(item),
+    });
+    Ok((found.collect(), rest))
+}
+
+fn back_deleted<V: StoreSnapshot>(
+    snapshot: &V,
+    shard: Option<ShardNumber>,
+    at: Timestamp,
+) -> Result<Found, StoreError> {
+    let (Some(recovered), Some(shard)) = (recovered(snapshot)?, shard) else { return Ok((Vec::new(), None)) };
+    let Some(first) = recovered.from.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
+    // One commit may leave as many graves at one timestamp as a descent removes items: all of them are one page.
+    let graves =
+        snapshot.graves(shard, first..=recovered.to, Page { rows: usize::MAX, bytes: usize::MAX })?;
+    let users = graves.into_iter().filter(|(_, key)| !key.is_system());
+    let found = users.map(|(timestamp, key)| Difference { key, state: State::Back, item: None, timestamp });
+    Ok((found.collect(), None))
+}
+
+/// The state of `owner` that is kept aside.
+fn kept<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Option<Aside>, StoreError> {
+    let is_kept = |record: &ShardRecord| record.state == ShardState::Aside && record.owner == *owner;
+    let found = snapshot.shards()?.into_iter().find(|(_, record)| is_kept(record));
+    Ok(found.map(|(shard, record)| Aside { shard, parted: record.graves_floor }))
+}
+
+fn aside<V: StoreSnapshot>(
+    snapshot: &V,
+    owner: &MemberId,
+    visible: Option<ShardNumber>,
+    at: Timestamp,
+) -> Result<Found, StoreError> {
+    let Some(Aside { shard, parted }) = kept(snapshot, owner)? else { return Ok((Vec::new(), None)) };
+    let Some(first) = parted.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
+    let (items, rest) = page(snapshot, shard, first, Timestamp::MAX)?;
+    let mut found = Vec::new();
+    for item in items.into_iter().filter(|item| !item.key.is_system()) {
+        let here = match visible {
+            Some(visible) => snapshot.timestamp_of(visible, item.key.as_str())?,
+            None => None,
+        };
+        let present = match (visible, here) {
+            (Some(visible), Some(here)) => snapshot.item(visible, here)?,
+            _ => None,
+        };
+        let same = |present: &Arc<Item>| present.value == item.value && present.expiry == item.expiry;
+        if present.as_ref().is_some_and(same) {
+            continue;
+        }
+        let state = if here.is_some_and(|here| here > parted) { State::Newer } else { State::Lacking };
+        found.push(Difference { key: item.key.clone(), state, timestamp: item.timestamp, item: Some(item) });
+    }
+    Ok((found, rest))
+}
+
+/// What was there when both parted, still is in the visible shard, and is gone from the one aside.
+fn aside_deleted<V: StoreSnapshot>(
+    snapshot: &V,
+    owner: &MemberId,
+    visible: Option<ShardNumber>,
+    at: Timestamp,
+) -> Result<Found, StoreError> {
+    let (Some(Aside { shard, parted }), Some(visible)) = (kept(snapshot, owner)?, visible) else {
+        return Ok((Vec::new(), None));
+    };
+    let (items, rest) = page(snapshot, visible, at, parted)?;
+    let mut found = Vec::new();
+    for item in items.into_iter().filter(|item| !item.key.is_system()) {
+        if snapshot.timestamp_of(shard, item.key.as_str())?.is_none() {
+            let (key, timestamp) = (item.key.clone(), Timestamp::ZERO);
+            found.push(Difference { key, state: State::Lacking, item: None, timestamp });
+        }
+    }
+    Ok((found, rest))
+}
+
+/// A page of a shard's items, and where the next one begins.
+fn page<V: StoreSnapshot>(
+    snapshot: &V,
+    shard: ShardNumber,
+    first: Timestamp,
+    last: Timestamp,
+) -> Result<(Vec<Arc<Item>>, Option<Timestamp>), StoreError> {
+    if first > last {
+        return Ok((Vec::new(), None));
+    }
+    let items = snapshot.log(shard, first..=last, Page::rows(PAGE_ROWS))?;
+    let rest = items.last().and_then(|item| item.timestamp.next()).filter(|next| *next <= last);
+    Ok((items, rest))
+}
+
+/// Items that are read at once.
+const PAGE_ROWS: usize = 256;

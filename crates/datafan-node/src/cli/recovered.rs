@@ -1,0 +1,41 @@
+//! `recovered`: what the member lost and got back, and what it can take back.
+
+use super::{Client, Failure, Output, args, output::note, table};
+use datafan_node::http::wire::{DifferenceLine, Forget, TakenBack};
+
+/// `datafan recovered`
+pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -> Result<(), Failure> {
+    if args.take || args.forget {
+        let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
+        if out.json {
+            return Ok(out.object(&taken)?);
+        }
+        return Ok(out.line(&format!("{} written, the rest is given up", taken.written))?);
+    }
+    let mut rows = Vec::new();
+    client.lines("/v1/recovered", &[], |line| {
+        if out.json {
+            return Ok(out.json_line(line)?);
+        }
+        let line: DifferenceLine = serde_json::from_str(line).map_err(Failure::new)?;
+        rows.push(vec![
+            out.shown(&line.key),
+            line.state.clone(),
+            line.time.unwrap_or_default(),
+            if line.deleted { "deleted".to_owned() } else { super::size(line.bytes) },
+        ]);
+        Ok(())
+    })?;
+    if out.json {
+        return Ok(());
+    }
+    if rows.is_empty() {
+        return Ok(out.line("nothing came back, and nothing is kept aside")?);
+    }
+    let aside = rows.iter().any(|row| row[1] != "back");
+    out.line(&table(&["KEY", "STATE", "WRITTEN", "SIZE"], rows))?;
+    if aside {
+        note("`datafan recovered --take` writes what is lacking; --forget gives it up");
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What the member lost and got back, and what it can take back.
+
+use super::{
+    refuse::{Answered, json},
+    routes::{AppState, body, read, written},
+    stream::lines,
+    wire::{DifferenceLine, Forget, TakenBack, rfc3339},
+};
+use axum::{body::Body, extract::State};
+use datafan_core::{
+    difference::{self, Cursor, Difference},
+    engine::Write,
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
+    store::{StoreError, StoreReader},
+};
+
+/// `GET /v1/recovered`: a line per key.
+pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    let app = app.clone();
+    Ok(lines(move |out| {
+        let (snapshot, own) = (app.handle.snapshot()?, app.handle.id());
+        let mut next = Some(Cursor::START);
+        while let Some(from) = next {
+            let (found, rest) = snapshot.differences(&own, from)?;
+            for difference in &found {
+                if out.line(&line(difference)).is_err() {
+                    return Ok(());
+                }
+            }
+            next = rest;
+        }
+        Ok::<(), StoreError>(())
+    }))
+}
+
+fn line(difference: &Difference) -> DifferenceLine {
+    DifferenceLine {
+        key: difference.key.to_string(),
+        state: match difference.state {
+            difference::State::Back => "back".to_owned(),
+            difference::State::Lacking => "lacking".to_owned(),
+            difference::State::Newer => "newer".to_owned(),
+        },
+        deleted: difference.item.is_none(),
+        timestamp: difference.timestamp.0,
+        time: (difference.timestamp.0 > 0).then(|| rfc3339(difference.timestamp)),
+        bytes: difference.item.as_ref().map_or(0, |item| item.bytes()),
+    }
+}
+
+/// `POST /v1/recovered`: writes what is lacking, if wanted, and gives up what is kept aside.
+pub async fn forget<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    let request: Forget = body(sent).await?;
+    let (own, mut n_written) = (app.handle.id(), 0);
+    let mut next = request.take.then_some(Cursor::START);
+    // Taken by one page after another: what is written in between is newer than what is kept, and wins.
+    while let Some(from) = next {
+        let page = read(&app, move |snapshot| Ok(snapshot.differences(&own, from)?));
+        let (found, rest) = page.await?;
+        let lacking = found.into_iter().filter(|found| found.state == difference::State::Lacking);
+        for writes in commits(lacking.map(write)) {
+            n_written += written(&app, app.handle.commit(writes)).await?.changed;
+        }
+        next = rest;
+    }
+    app.handle.forget_aside().await?;
+    Ok(json(&TakenBack { written: n_written }))
+}
+
+fn write(lacking: Difference) -> Write {
+    match lacking.item {
+        Some(item) => Write::Put { key: item.key.clone(), value: item.value.clone(), expiry: item.expiry },
+        None => Write::Delete { key: lacking.key },
+    }
+}
+
+/// Commits within the limits.
+fn commits(writes: impl Iterator<Item = Write>) -> Vec<Vec<Write>> {
+    let mut commits: Vec<Vec<Write>> = Vec::new();
+    let mut bytes = 0;
+    for write in writes {
+        bytes += write.bytes();
+        match commits.last_mut() {
+            Some(last) if last.len() < COMMIT_WRITES_MAX && bytes <= COMMIT_BYTES_MAX => last.push(write),
+            _ => {
+                bytes = write.bytes();
+                commits.push(vec![write]);
+            }
+        }
+    }
+    commits
+}
