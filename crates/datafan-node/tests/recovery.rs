@@ -1,0 +1,140 @@
+//! A25, A29, A36, A41 over processes: lost disks, restored backups, one identity running twice.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod common;
+
+use common::{Member, Place, datafan, text};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+#[test]
+fn a25_a_member_without_its_store_gets_its_shard_back_before_it_writes() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    b.put("color", "red");
+    a.waits_for("b", b.put("size", "7"));
+    let dir = b.dir.clone();
+    b.kill();
+    fs::remove_file(dir.join("store.redb")).unwrap();
+
+    let b = Member::run(&dir, &[]);
+    let last = b.put("color", "blue");
+    a.waits_for("b", last);
+    assert_eq!((a.get("b", "color").as_str(), a.get("b", "size").as_str()), ("blue", "7"));
+    let rows: Vec<String> = b.ask(&["recovered", "--json"]).lines().iter().map(row).collect();
+    assert_eq!(rows, ["size back"], "the other one was written since");
+    let told = b.ask(&["recovered"]);
+    assert!(told.code == 0 && told.out.contains("size") && told.out.contains("back"), "{}", told.out);
+    assert_eq!(b.ask(&["status", "--json"]).json()["aside"], Value::Null);
+}
+
+#[test]
+fn a29_a41_a_restored_backup_takes_back_what_the_mesh_has() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "yesterday"));
+    let dir = b.dir.clone();
+    assert_eq!(b.terminate(), 0);
+    let backup = fs::read(dir.join("store.redb")).unwrap();
+    let b = Member::run(&dir, &[]);
+    b.put("k", "today");
+    a.waits_for("b", b.put("new", "today"));
+    assert_eq!(b.terminate(), 0);
+
+    // Connected at once: everything comes back before anything is written.
+    fs::write(dir.join("store.redb"), &backup).unwrap();
+    let b = Member::run(&dir, &[]);
+    a.waits_for("b", b.put("more", "v"));
+    for member in [&a, &b] {
+        assert_eq!((member.get("b", "k").as_str(), member.get("b", "new").as_str()), ("today", "today"));
+    }
+    assert_eq!(
+        b.ask(&["recovered", "--json"]).lines().iter().map(row).collect::<Vec<_>>(),
+        ["k back", "new back"]
+    );
+    assert_eq!(b.terminate(), 0);
+
+    // Alone at first: it writes on, then is told what the mesh had, and takes it back with one command.
+    let (address, home) = (a.address(), a.dir.clone());
+    assert_eq!(a.terminate(), 0);
+    fs::write(dir.join("store.redb"), &backup).unwrap();
+    let b = Member::run(&dir, &[]);
+    b.put("k", "alone");
+    let a = Member::run_on(&address, &home, &[]);
+    b.waits_links(1);
+    let here = loop {
+        let rows: Vec<String> = b.ask(&["recovered", "--json"]).lines().iter().map(row).collect();
+        if !rows.is_empty() {
+            break rows;
+        }
+    };
+    assert_eq!(here, ["k newer", "new lacking", "more lacking"]);
+    assert!(b.ask(&["status"]).out.contains("datafan recovered"));
+    let taken = b.ask(&["recovered", "--take", "--json"]).json();
+    assert_eq!(taken["written"], 2);
+    a.waits_for("b", b.put("last", "v"));
+    let values = ["k", "new", "more", "last"].map(|key| a.get("b", key));
+    assert_eq!(values, ["alone", "today", "v", "v"]);
+    assert!(b.ask(&["recovered", "--json"]).lines().is_empty());
+    b.waits_for("a", a.put("here", "v"));
+    assert_eq!(a.roots(), b.roots());
+}
+
+#[test]
+fn a36_two_processes_with_one_identity_stop_writing_and_say_so() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "v"));
+    let (dir, twin) = (b.dir.clone(), place.path("twin"));
+    assert_eq!(b.terminate(), 0);
+    copy(&dir, &twin);
+
+    let b = Member::run(&dir, &[]);
+    a.waits_for("b", b.put("from", "b"));
+    // The same identity once more. It takes over what the first has written, and writes on.
+    let twin = Member::run(&twin, &[]);
+    twin.put("from", "its twin");
+    b.ends(7, "another process writes with this member's key");
+
+    // Whoever is left goes on, and nobody else was harmed.
+    a.waits_for("b", twin.put("still", "here"));
+    assert_eq!(a.get("b", "from"), "its twin");
+    assert_eq!(twin.terminate(), 0);
+    let b = Member::run(&dir, &[]);
+    a.waits_for("b", b.put("back", "again"));
+    assert_eq!(a.get("b", "still"), "here");
+}
+
+#[test]
+fn a_lost_shard_can_be_abandoned() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("old", "v"));
+    let dir = b.dir.clone();
+    b.kill();
+    fs::remove_file(dir.join("store.redb")).unwrap();
+    let b = Member::run(&dir, &["--abandon"]);
+    a.waits_for("b", b.put("anew", "v"));
+    a.ask(&["get", "old", "--owner", "b"]).fails(4, "b has no key \"old\"");
+    assert_eq!(a.get("b", "anew"), "v");
+    let dir = text(&dir);
+    datafan(&["recovered", "--take", "--forget", "--data-dir", &dir]).fails(2, "--forget");
+}
+
+/// Key and state.
+fn row(line: &Value) -> String {
+    format!("{} {}", line["key"].as_str().unwrap(), line["state"].as_str().unwrap())
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in ["member.key", "member.json", "store.redb"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
