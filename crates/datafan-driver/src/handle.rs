@@ -270,6 +270,15 @@ impl<R: StoreReader> Handle<R> {
         Ok(found.expect("it stays"))
     }
 
+    /// Gives what this member wrote while its clock was far ahead timestamps of the present; returns how many items.
+    /// Nothing happens where the last write is not ahead of the clock.
+    ///
+    /// # Errors
+    /// If own writes are off, or the member stops.
+    pub async fn restamp(&self) -> Result<Committed, CommitError> {
+        self.command(Command::Restamp).await
+    }
+
     /// Gives up the state of the member's own shard that is kept aside, if there is one.
     ///
     /// # Errors

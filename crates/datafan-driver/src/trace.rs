@@ -91,6 +91,7 @@ fn say_command(ticket: u64, command: &Command) {
             let bytes: usize = writes.iter().map(Write::bytes).sum();
             trace!(ticket, writes = writes.len(), bytes, "command: commit");
         }
+        Command::Restamp => trace!(ticket, "command: restamp"),
         Command::Forget => trace!(ticket, "command: forget"),
         Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
         Command::Connect { address, expected } => {

@@ -219,7 +219,20 @@ fn status_and_members_have_their_shapes() {
     let b = place.invited(&a, "b", &[]);
     b.waits_links(1);
     let status = a.ask(&["status", "--json"]);
-    let all = ["api", "id", "links", "listen", "mesh", "name", "reason", "refusals", "shards", "state"];
+    let all = [
+        "api",
+        "aside",
+        "id",
+        "links",
+        "listen",
+        "mesh",
+        "name",
+        "reason",
+        "recovered",
+        "refusals",
+        "shards",
+        "state",
+    ];
     assert_eq!(fields(&status.out), all);
     let status = status.json();
     assert_eq!(

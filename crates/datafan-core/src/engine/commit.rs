@@ -47,7 +47,7 @@ impl<S: Store> Engine<S> {
             Command::Commit(writes) => self.check_writes(writes),
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, .. } => check_addresses(core::slice::from_ref(address)),
-            Command::Forget => Ok(()),
+            Command::Forget | Command::Restamp => Ok(()),
             Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
             Command::Admit { .. } | Command::Revoke { .. } => self.authority().map(drop),
         };
@@ -69,7 +69,7 @@ impl<S: Store> Engine<S> {
                 self.drop_aside(&self.me.clone());
                 self.answer_unchanged(ticket, self.me, out);
             }
-            Command::Commit(_) | Command::Admit { .. } | Command::Revoke { .. } => {
+            Command::Commit(_) | Command::Restamp | Command::Admit { .. } | Command::Revoke { .. } => {
                 self.waiting.push_back((ticket, command));
             }
         }
@@ -121,11 +121,22 @@ impl<S: Store> Engine<S> {
         while let Some((ticket, command)) = self.waiting.pop_front() {
             let owner = match command {
                 Command::Admit { .. } | Command::Revoke { .. } => self.config.mesh.authority(),
-                Command::Commit(_) | Command::Publish(_) | Command::Connect { .. } | Command::Forget => {
-                    self.me
-                }
+                Command::Commit(_)
+                | Command::Publish(_)
+                | Command::Connect { .. }
+                | Command::Forget
+                | Command::Restamp => self.me,
             };
-            match self.may_write(&owner) {
+            let restamps = matches!(command, Command::Restamp);
+            match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
+                Ok(true) if restamps => {
+                    let changed = self.restamp(out)?;
+                    let timestamp =
+                        self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
+                    let answer = Answer::Committed(Committed { timestamp, changed });
+                    let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
+                    effects.push(Effect::Answer { ticket, answer });
+                }
                 Ok(true) => {
                     self.waiting.push_front((ticket, command));
                     self.commit_group(owner, out)?;
@@ -142,23 +153,27 @@ impl<S: Store> Engine<S> {
 
     /// Whether own commits may be made now; an error says why not for long.
     fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
+        let confirmed = self.is_confirmed(owner)?;
+        // One minute more than the others allow: at their bound itself writes still pass.
+        let bound = self.config.clock_ahead_micros + 60 * SECOND;
+        let ahead = self.own[owner].last.0.saturating_sub(self.now.wall.0);
+        if confirmed && ahead > bound {
+            return Err(CommandError::ClockBehind { ahead_seconds: ahead / SECOND });
+        }
+        Ok(confirmed)
+    }
+
+    /// Whether an own shard is as the mesh knows it.
+    fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let own = &self.own[owner];
         if self.terms(owner).is_some_and(|terms| !terms.is_active()) {
             return Err(CommandError::Revoked { id: *owner });
         }
         match own.confirmed {
-            Confirmed::Foreign(timestamp) => return Err(CommandError::ForeignHead { timestamp }),
-            Confirmed::Not | Confirmed::Recovering { .. } => return Ok(false),
-            Confirmed::Yes if own.parting.is_some() => return Ok(false),
-            Confirmed::Yes => {}
+            Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
+            Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
+            Confirmed::Yes => Ok(own.parting.is_none()),
         }
-        // One minute more than the others allow: at their bound itself writes still pass.
-        let bound = self.config.clock_ahead_micros + 60 * SECOND;
-        let ahead = own.last.0.saturating_sub(self.now.wall.0);
-        if ahead > bound {
-            return Err(CommandError::ClockBehind { ahead_seconds: ahead / SECOND });
-        }
-        Ok(true)
     }
 
     /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
@@ -197,7 +212,7 @@ impl<S: Store> Engine<S> {
             }
             let mut nested = edit.nested();
             let before = last;
-            let (changed, grown) = self.apply_writes(&writes, &mut last, &mut nested)?;
+            let (changed, grown) = self.apply_writes(&owner, &writes, &mut last, &mut nested)?;
             match self.check_quota(&owner, growth.plus(grown), grown) {
                 Ok(()) => {
                     let parts = nested.into_parts();
@@ -242,6 +257,8 @@ impl<S: Store> Engine<S> {
         let authority = self.config.mesh.authority();
         Ok(match command {
             Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
+            // Not to be grouped with writes.
+            Command::Restamp => Ok(None),
             Command::Admit { .. } | Command::Revoke { .. } if *owner != authority => Ok(None),
             Command::Admit { id, name } => self.admission(id, name)?.map(Some),
             Command::Revoke { id, outcome } => self.revocation(id, *outcome)?.map(Some),
@@ -296,6 +313,7 @@ impl<S: Store> Engine<S> {
     /// Tries writes, of each key one, one after another; each that changes something takes the next timestamp.
     fn apply_writes(
         &self,
+        owner: &MemberId,
         writes: &[Write],
         last: &mut Timestamp,
         edit: &mut Edit<'_, super::Snapshot<S>>,
@@ -320,7 +338,10 @@ impl<S: Store> Engine<S> {
                 Write::Delete { .. } => None,
             };
             let next = last.next().expect("the clock is bounded, so time does not end");
-            let timestamp = next.max(self.now.wall);
+            let mut timestamp = next.max(self.now.wall);
+            while let Some(end) = self.voids.end(owner, timestamp) {
+                timestamp = end.next().expect("the clock is bounded, so time does not end");
+            }
             *last = timestamp;
             changed += 1;
             if let Some(old) = &old {
@@ -378,16 +399,17 @@ impl<S: Store> Engine<S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        let begins = own.made.is_empty();
-        if begins {
-            let first = own.last.next().map_or(last, |next| next.max(self.now.wall)).min(last);
+        let first = own.last.next().map_or(last, |next| next.max(self.now.wall)).min(last);
+        let mut remembers = own.runs.go_on(own.last, first);
+        if own.made.is_empty() {
             own.runs.begin(record.head.map_or(Timestamp::ZERO, |head| head.timestamp), first);
+            remembers = true;
         }
         let moved = own.used(last);
         record.head = Some(head.signed(&self.config.mesh, &own.identity));
         record.root = root;
         own.made.note(record.head.as_ref().expect("just signed"));
-        if begins {
+        if remembers {
             self.write_runs();
         }
         self.trim_graves(shard, &mut record, &mut change)?;
@@ -437,7 +459,7 @@ impl<S: Store> Engine<S> {
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
         let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
-        self.apply_writes(writes, &mut last, &mut edit)?;
+        self.apply_writes(&owner, writes, &mut last, &mut edit)?;
         let (root, change) = edit.finish(record.root)?;
         self.commit_own(owner, shard, record, root, change, last, out)
     }

@@ -206,7 +206,10 @@ pub enum CommandError {
         timestamp: Timestamp,
     },
     /// The own clock, or the last write, is too far from the other.
-    #[error("our last write is {ahead_seconds} s ahead of our clock: set the clock right")]
+    #[error(
+        "our last write is {ahead_seconds} s ahead of our clock: set the clock right, or if it is, restamp what was written \
+         while it was wrong"
+    )]
     ClockBehind {
         /// By how much.
         ahead_seconds: u64,

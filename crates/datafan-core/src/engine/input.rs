@@ -83,6 +83,10 @@ pub enum Command {
         /// Who is expected there.
         expected: Option<MemberId>,
     },
+    /// Gives the items that the member's own shards got while its clock was far ahead timestamps of the present, so that
+    /// writes work again; what it signed in that time is void for ever. Nothing happens where the last write is not ahead.
+    /// Answered when it is on disk; `changed` counts the items.
+    Restamp,
     /// Gives up the state of the member's own shard that is kept aside, if there is one. Answered at once.
     Forget,
     /// Grants membership. Needs the authority's key. Answered when it is on disk.

@@ -4,7 +4,7 @@
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
 //! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `descent` (asking), `serve` (answering),
-//! `roster`, `recovery` (own shards from the mesh), `dial`, `wake` (deadlines).
+//! `roster`, `recovery` (own shards from the mesh), `restamp` (clocks), `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
@@ -26,6 +26,7 @@ mod publish;
 mod push;
 mod recovery;
 mod report;
+mod restamp;
 mod roster;
 mod round;
 mod serve;
@@ -40,6 +41,7 @@ pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
 pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use recovery::Recovered;
+pub use restamp::RESTAMPED_KEY;
 pub use stats::Stats;
 pub use status::{LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status};
 
@@ -87,6 +89,8 @@ pub struct Engine<S: Store> {
     now: Now,
     me: MemberId,
     past: Past,
+    /// Spans of timestamps that their owners have made void.
+    voids: restamp::Voids,
     /// What the mesh gave back last.
     recovered: Option<Recovered>,
     own: BTreeMap<MemberId, Own>,
@@ -346,7 +350,7 @@ impl<S: Store> Engine<S> {
         if head.owner == self.config.mesh.authority() {
             self.note_grants(&change);
         }
-        self.note_addresses(&head.owner, &change);
+        self.note_system(&head.owner, &change);
         let record = Arc::new(record);
         change.record = Some(record.clone());
         self.owners.hold(&head.owner, Some((shard, record)));

@@ -8,6 +8,7 @@ use super::{
     owners::{Owner, Owners},
     present::Present,
     recovery::Recovered,
+    restamp::Voids,
     roster::Roster,
     stats::Stats,
     wanted::Wanted,
@@ -91,6 +92,7 @@ impl<S: Store> Engine<S> {
             batch_bytes: 0,
             past: Past::default(),
             recovered: None,
+            voids: Voids::default(),
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
             roster: Roster::default(),
@@ -176,7 +178,7 @@ impl<S: Store> Engine<S> {
         let wholes: Vec<(MemberId, ShardNumber)> =
             self.owners.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();
         for (owner, shard) in wholes {
-            self.load_addresses(&owner, shard)?;
+            self.load_system(&owner, shard)?;
         }
         Ok(())
     }

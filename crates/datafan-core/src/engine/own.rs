@@ -38,6 +38,8 @@ pub(super) struct Own {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Runs {
     gaps: VecDeque<Gap>,
+    /// Between which own timestamps much time has passed, by the clock of the writes.
+    jumps: VecDeque<Gap>,
     /// Another process wrote with our key while the last run did: what that has written since this head may be lacking in
     /// what the mesh has.
     pub(super) parted: Option<Timestamp>,
@@ -49,6 +51,8 @@ struct Gap(Timestamp, Timestamp);
 
 /// Runs that are remembered; the oldest are forgotten.
 const RUNS_MAX: usize = 64;
+/// Writes that lie further apart are remembered: a clock may have jumped.
+const JUMP_MICROS: u64 = 600 * SECOND;
 
 impl Runs {
     /// A run writes: the head on disk is at `after`, its first own timestamp will be `first`.
@@ -57,6 +61,30 @@ impl Runs {
             self.gaps.pop_front();
         }
         self.gaps.push_back(Gap(after, first));
+    }
+
+    /// Writes go on at `first` after `last`. Whether that is worth to be remembered.
+    pub(super) fn go_on(&mut self, last: Timestamp, first: Timestamp) -> bool {
+        let jumps = first.0.saturating_sub(last.0) > JUMP_MICROS;
+        if jumps {
+            if self.jumps.len() == RUNS_MAX {
+                self.jumps.pop_front();
+            }
+            self.jumps.push_back(Gap(last, first));
+        }
+        jumps
+    }
+
+    /// Between which own timestamps the time `at` was passed over.
+    pub(super) fn jump_over(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let over = |Gap(last, first): &Gap| *last <= at && at < *first;
+        self.jumps.iter().rev().copied().find(over).map(|Gap(last, first)| (last, first))
+    }
+
+    /// Forgets what came after `at`.
+    fn cut(&mut self, at: Timestamp) {
+        self.gaps.retain(|Gap(_, first)| *first <= at);
+        self.jumps.retain(|Gap(_, first)| *first <= at);
     }
 
     /// After which timestamp a state at `at`, which we did not make, parted from ours; `None` if it did not.
@@ -75,10 +103,13 @@ pub(super) fn encode_runs<'a>(runs: impl Iterator<Item = (MemberId, &'a Runs)>) 
     let runs: Vec<_> = runs.collect();
     let mut out = Writer::new();
     out.list(&runs, |out, (owner, runs)| {
-        let gaps: Vec<Gap> = runs.gaps.iter().copied().collect();
-        out.id(owner).list(&gaps, |out, Gap(after, first)| {
-            out.fixed(after.0).fixed(first.0);
-        });
+        out.id(owner);
+        for gaps in [&runs.gaps, &runs.jumps] {
+            let gaps: Vec<Gap> = gaps.iter().copied().collect();
+            out.list(&gaps, |out, Gap(after, first)| {
+                out.fixed(after.0).fixed(first.0);
+            });
+        }
         out.option(runs.parted.as_ref(), |out, parted| {
             out.fixed(parted.0);
         });
@@ -93,8 +124,9 @@ pub(super) fn decode_runs(bytes: &[u8]) -> Result<BTreeMap<MemberId, Runs>, Deco
         let owner = input.id()?;
         let gap = |input: &mut Reader<'_>| Ok(Gap(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
         let gaps = input.list("runs", RUNS_MAX, gap)?.into();
+        let jumps = input.list("jumps", RUNS_MAX, gap)?.into();
         let parted = input.option(|input| Ok(Timestamp(input.fixed()?)))?;
-        Ok((owner, Runs { gaps, parted }))
+        Ok((owner, Runs { gaps, jumps, parted }))
     })?;
     input.end()?;
     Ok(runs.into_iter().collect())
@@ -151,6 +183,14 @@ impl Own {
         let (confirmed, last) = (Confirmed::Not, head.max(bound));
         let (made, lost, parting) = (Made::default(), None, None);
         Self { identity, last, bound, confirmed, before: head, made, lost, runs, parting }
+    }
+
+    /// Goes on from `head`, which lies before what was used so far.
+    pub(super) fn begin_again(&mut self, head: &Head) {
+        (self.last, self.bound) = (head.timestamp, Timestamp(head.timestamp.0.saturating_add(BOUND_AHEAD)));
+        self.runs.cut(head.timestamp);
+        self.made = Made::default();
+        self.made.note(head);
     }
 
     /// Takes `last` as used. Returns whether the bound on disk has to move.

@@ -1,6 +1,7 @@
-//! `_sys/addresses`: where each member says that it can be dialled.
+//! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
+//! `restamp.rs`'s.
 
-use super::Engine;
+use super::{Engine, restamp::RESTAMPED_KEY};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
@@ -40,21 +41,34 @@ pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
 }
 
 impl<S: Store> Engine<S> {
-    /// Takes over the addresses that a change of `owner`'s shard wrote.
-    pub(super) fn note_addresses(&mut self, owner: &MemberId, change: &ShardChange) {
-        let Some(Some(at)) = change.keys.get(ADDRESSES_KEY) else { return };
-        if let Some(Some(item)) = change.log.get(at) {
-            self.learn_addresses(owner, &item.value.clone());
+    /// Takes over what a change of `owner`'s shard wrote for the system.
+    pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
+        for key in [ADDRESSES_KEY, RESTAMPED_KEY] {
+            if let Some(Some(at)) = change.keys.get(key)
+                && let Some(Some(item)) = change.log.get(at)
+            {
+                self.learn_system(owner, key, &item.value.clone());
+            }
         }
     }
 
-    /// Reads the addresses that a stored shard has.
-    pub(super) fn load_addresses(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
-        let Some(at) = self.snapshot.timestamp_of(shard, ADDRESSES_KEY)? else { return Ok(()) };
-        if let Some(item) = self.snapshot.item(shard, at)? {
-            self.learn_addresses(owner, &item.value);
+    /// Reads what a stored shard has for the system.
+    pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
+        for key in [ADDRESSES_KEY, RESTAMPED_KEY] {
+            if let Some(at) = self.snapshot.timestamp_of(shard, key)?
+                && let Some(item) = self.snapshot.item(shard, at)?
+            {
+                self.learn_system(owner, key, &item.value);
+            }
         }
         Ok(())
+    }
+
+    fn learn_system(&mut self, owner: &MemberId, key: &str, value: &[u8]) {
+        match key {
+            RESTAMPED_KEY => self.learn_voids(owner, value),
+            _ => self.learn_addresses(owner, value),
+        }
     }
 
     fn learn_addresses(&mut self, owner: &MemberId, value: &[u8]) {

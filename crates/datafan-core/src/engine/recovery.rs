@@ -99,6 +99,9 @@ impl<S: Store> Engine<S> {
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) -> Learned {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
+        if self.voids.end(&head.owner, head.timestamp).is_some() {
+            return Learned::Known;
+        }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
         let parted = own.runs.parted_at(head.timestamp).filter(|_| !later);
         let foreign = if later { !own.made.is_empty() } else { own.made.denies(head) };
@@ -381,7 +384,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
-    fn list_expiries(&mut self, owner: &MemberId) -> Result<(), StoreError> {
+    pub(super) fn list_expiries(&mut self, owner: &MemberId) -> Result<(), StoreError> {
         let Some((shard, _)) = self.owners[owner].whole() else { return Ok(()) };
         let mut change = ShardChange::default();
         let all = Page { rows: usize::MAX, bytes: usize::MAX };
@@ -405,4 +408,4 @@ impl<S: Store> Engine<S> {
 /// How long own writes wait for a state that they had parted from.
 const PARTING_MICROS: u64 = 60 * SECOND;
 /// Items that are looked through at once.
-const PAGE_ROWS: usize = 4_096;
+pub(super) const PAGE_ROWS: usize = 4_096;

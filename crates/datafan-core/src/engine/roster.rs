@@ -147,7 +147,10 @@ impl<S: Store> Engine<S> {
 
     /// Whether `head` may be held, as far as roster, quota and clock say.
     pub(super) fn verdict(&self, head: &Head) -> Verdict {
-        let too_late = head.timestamp.0 > self.now.wall.0.saturating_add(self.config.clock_ahead_micros);
+        let too_late = self.is_too_late(head.timestamp);
+        if self.voids.end(&head.owner, head.timestamp).is_some() {
+            return Verdict::Refused(Reason::Restamped);
+        }
         if self.config.authority.is_some() && head.owner == self.config.mesh.authority() {
             // What the authority itself has signed.
             return Verdict::Good;
@@ -193,6 +196,9 @@ impl<S: Store> Engine<S> {
         };
         match kept {
             Some(kept) if kept == head.order() => than.order() != kept,
+            None if self.is_set_aside(than) && !self.is_too_late(head.timestamp) => {
+                than.order() != head.order()
+            }
             _ => head.order() > than.order(),
         }
     }

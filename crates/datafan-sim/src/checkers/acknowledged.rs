@@ -5,7 +5,8 @@ use crate::ledger::Asked;
 use datafan_core::time::Time;
 
 /// Under each key an owner holds what its last acknowledged write said, or one that was asked for later. Looked at
-/// whenever a member starts, and at the end. Of a member that was restored from an older copy, what it wrote since.
+/// whenever a member starts, and at the end. Of a member that was restored from an older copy, what was acknowledged since
+/// counts; before, its keys may have what the mesh gave back.
 #[derive(Default)]
 pub struct Acknowledged;
 
@@ -30,7 +31,9 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
     }
     let snapshot = scene.world.snapshot(member);
     let state = snapshot.state_of(&scene.world.id(member));
-    for (key, asked) in scene.ledger.asked(member) {
+    let restored = scene.ledger.was_restored(member);
+    let counts = |asked: &&Vec<Asked>| !restored || asked.first().is_some_and(|first| first.acknowledged);
+    for (key, asked) in scene.ledger.asked(member).iter().filter(|(_, asked)| counts(asked)) {
         let held = state.and_then(|state| state.item(key.as_str()));
         let held = held.and_then(|item| item.value.first_chunk::<16>().copied());
         must(may_hold(asked, held), || {

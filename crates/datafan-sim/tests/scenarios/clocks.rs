@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, refusals};
 use datafan_core::{
-    engine::CommandError,
+    engine::{Answer, Command, CommandError},
     head::Head,
     message::Message,
     time::{SECOND, Timestamp},
@@ -79,6 +79,87 @@ fn a45_a_clock_far_behind_the_last_write_stops_writing_until_it_is_right() {
     world.set_clock(0, 0);
     world.put(0, "k", "3");
     world.run_until("the last value", 5 * SECOND, |world| world.all_read(0, "k", Some(b"3")));
+}
+
+#[test]
+fn a45_what_was_written_two_years_ahead_is_restamped_and_void_for_ever() {
+    const TWO_YEARS: i64 = 2 * 365 * 24 * HOUR;
+    for seed in SEEDS {
+        // One member's clock is wrong in the same way, so that it takes what nobody else does.
+        let mut world = Mesh::mesh(4, seed);
+        world.link_all(&[(0, 1), (0, 2), (2, 3)]);
+        world.put(0, "before", "v");
+        world.put(0, "k", "right");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
+        let right = world.content(2);
+        [0, 1].into_iter().for_each(|member| world.set_clock(member, TWO_YEARS));
+        world.put(0, "k", "future");
+        let future = world.put(0, "n", "future").timestamp;
+        world
+            .run_until("the future", 10 * SECOND, |world| world.get(1, 0, "n").as_deref() == Some(b"future"));
+        assert_eq!(world.content(2), right, "nobody else keeps it");
+        let replayed = world.heads(0)[&world.id(0)];
+        assert_eq!(replayed.0, future);
+
+        [0, 1].into_iter().for_each(|member| world.set_clock(member, 0));
+        let error = world.refused(0, vec![put("k", "again")]);
+        assert!(matches!(error, CommandError::ClockBehind { .. }), "{error}");
+        let Answer::Committed(done) = world.done(0, Command::Restamp) else { panic!("refused") };
+        assert_eq!(done.changed, 2, "one overwritten, one new");
+        assert!(done.timestamp < future && done.timestamp <= Timestamp(world.wall(0).0 + SECOND));
+        let nothing = world.done(0, Command::Restamp);
+        assert!(matches!(nothing, Answer::Committed(done) if done.changed == 0));
+        world.put(0, "after", "v");
+        world.run_until("equal", 30 * SECOND, |world| world.equal_with(4));
+        for (key, value) in [("k", "future"), ("n", "future"), ("before", "v"), ("after", "v")] {
+            assert!(world.all_read(0, key, Some(value.as_bytes())), "{key}");
+        }
+
+        // Two years later nobody takes the old head for a new one, not even after a restart.
+        (0..4).for_each(|member| world.set_clock(member, TWO_YEARS + HOUR));
+        world.crash(3);
+        world.start(3);
+        world.run_until("equal again", 20 * SECOND, |world| world.linked(2, 3) && world.equal());
+        let (key, mesh) = (world.config(0).member.clone(), world.mesh_id());
+        let (timestamp, root) = replayed;
+        let head = Head { owner: key.id(), timestamp, items: 3, bytes: 9, root, signature: [0; 64] };
+        let announced = Message::Announce(vec![head.signed(&mesh, &key)]).encode();
+        let before = world.content(3);
+        world.inject(2, 3, announced.clone());
+        world.inject(1, 0, announced);
+        world.run_for(10 * SECOND);
+        assert_eq!(world.content(3), before);
+        assert_eq!(world.stats(3).refusals.get("restamped_head"), Some(&1));
+        assert!(world.alarms(0).is_empty(), "{:?}", world.alarms(0));
+
+        // Own writes do not come near those timestamps again.
+        world.set_clock(0, TWO_YEARS - SECOND as i64);
+        world.put(0, "k", "then");
+        world.run_until("equal", 30 * SECOND, |world| world.all_read(0, "k", Some(b"then")));
+    }
+}
+
+#[test]
+fn a45_large_shards_and_the_roster_are_restamped_too() {
+    let mut world = Mesh::line(2, 1);
+    let many = |from: usize, n: usize| (from..from + n).map(|n| put(&format!("k{n}"), "v")).collect();
+    world.commit(0, many(0, 3_000));
+    world.run_until("equal", 30 * SECOND, |world| world.equal_with(3_000));
+    world.set_clock(0, 24 * HOUR);
+    world.commit(0, many(2_000, 4_000));
+    world.commit(0, many(6_000, 4_000));
+    let late = world.add(|_| {});
+    world.admit(late);
+    world.set_clock(0, 0);
+    let Answer::Committed(done) = world.done(0, Command::Restamp) else { panic!("refused") };
+    assert_eq!(done.changed, 7_001, "seven thousand items that changed and one entry");
+    world.start(late);
+    world.link(late, 1);
+    world.run_until("equal", 60 * SECOND, |world| world.equal_with(10_000));
+    world.crash(0);
+    world.start(0);
+    world.put(0, "k0", "w");
+    world.run_until("equal", 60 * SECOND, |world| world.all_read(0, "k0", Some(b"w")));
 }
 
 #[test]

@@ -234,7 +234,7 @@ impl<S: Store> Engine<S> {
         self.adopt(build.shard(), record, change, out);
         if build.is_hidden() {
             self.flush(out)?;
-            self.load_addresses(&owner, build.shard())?;
+            self.load_system(&owner, build.shard())?;
         }
         Ok(Going::Over)
     }

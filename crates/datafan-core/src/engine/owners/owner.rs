@@ -90,6 +90,8 @@ pub(in crate::engine) enum Reason {
     Void,
     /// A roster older than the ticket, or one that forgets members.
     Roster,
+    /// Its owner has restamped what it wrote then.
+    Restamped,
     /// Not the head at which a revoked owner's shard stays.
     Revoked,
 }
@@ -101,6 +103,7 @@ impl Reason {
             Self::Quota => "over_quota",
             Self::Void => "void_head",
             Self::Roster => "old_roster",
+            Self::Restamped => "restamped_head",
             Self::Revoked => "revoked_head",
         }
     }
