@@ -40,6 +40,8 @@ pub enum Command {
     Invite(Invite),
     /// Show what this member lost and got back from the mesh, and take back what is kept aside
     Recovered(Recovered),
+    /// Repair the timestamps of what was written while the clock was far ahead, so that writes work again
+    Restamp,
     /// Let a member in
     Admit(Admit),
     /// End a membership; the shard stays as it is, or is dropped everywhere

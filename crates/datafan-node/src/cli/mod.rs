@@ -61,6 +61,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Id => init::id(&dir, &mut out),
                 Command::Verify => verify::verify(&dir, &mut out),
                 Command::Recovered(args) => recovered::recovered(client(), &args, &mut out),
+                Command::Restamp => recovered::restamp(client(), &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),
                 Command::Admit(args) => roster::admit(client(), args, &mut out),
                 Command::Revoke(args) => roster::revoke(client(), args, &mut out),

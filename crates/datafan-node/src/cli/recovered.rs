@@ -1,7 +1,7 @@
-//! `recovered`: what the member lost and got back, and what it can take back.
+//! `recovered`, `restamp`: what the member lost and got back, what it can take back, and wrong timestamps.
 
 use super::{Client, Failure, Output, args, output::note, table};
-use datafan_node::http::wire::{DifferenceLine, Forget, TakenBack};
+use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, TakenBack};
 
 /// `datafan recovered`
 pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -> Result<(), Failure> {
@@ -38,4 +38,16 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
         note("`datafan recovered --take` writes what is lacking; --forget gives it up");
     }
     Ok(())
+}
+
+/// `datafan restamp`
+pub fn restamp(mut client: Client, out: &mut Output) -> Result<(), Failure> {
+    let done: Restamped = client.post("/v1/restamp", &serde_json::json!({}))?;
+    if out.json {
+        return Ok(out.object(&done)?);
+    }
+    Ok(match done.restamped {
+        0 => out.line("nothing is ahead of the clock"),
+        n => out.line(&format!("{n} items restamped, at {}", done.timestamp)),
+    }?)
 }

@@ -1,10 +1,10 @@
-//! What the member lost and got back, and what it can take back.
+//! Repairing the member's own shard: what it lost and got back, what it can take back, and wrong timestamps.
 
 use super::{
     refuse::{Answered, json},
     routes::{AppState, body, read, written},
     stream::lines,
-    wire::{DifferenceLine, Forget, TakenBack, rfc3339},
+    wire::{DifferenceLine, Forget, Restamped, TakenBack, rfc3339},
 };
 use axum::{body::Body, extract::State};
 use datafan_core::{
@@ -46,6 +46,12 @@ fn line(difference: &Difference) -> DifferenceLine {
         time: (difference.timestamp.0 > 0).then(|| rfc3339(difference.timestamp)),
         bytes: difference.item.as_ref().map_or(0, |item| item.bytes()),
     }
+}
+
+/// `POST /v1/restamp`: what was written while the clock was far ahead gets timestamps of the present.
+pub async fn restamp<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    let done = written(&app, app.handle.restamp()).await?;
+    Ok(json(&Restamped { timestamp: done.timestamp.0, restamped: done.changed }))
 }
 
 /// `POST /v1/recovered`: writes what is lacking, if wanted, and gives up what is kept aside.

@@ -64,6 +64,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/admit", post(roster::admit::<R>))
         .route("/v1/revoke", post(roster::revoke::<R>))
         .route("/v1/recovered", get(recovered::list::<R>).post(recovered::forget::<R>))
+        .route("/v1/restamp", post(recovered::restamp::<R>))
         .route("/v1/wait", get(wait::wait::<R>))
         .method_not_allowed_fallback(wrong)
         .fallback(gone)

@@ -240,6 +240,15 @@ pub struct TakenBack {
     pub written: u64,
 }
 
+/// Timestamps are of the present again: the answer of `restamp`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Restamped {
+    /// Of the shard's head.
+    pub timestamp: u64,
+    /// How many items got a new timestamp, those of the roster included where this member writes it.
+    pub restamped: u64,
+}
+
 /// A condition was met: the answer of `wait`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waited {

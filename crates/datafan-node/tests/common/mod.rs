@@ -38,6 +38,11 @@ impl Done {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// It has succeeded and printed `text`.
+    pub fn is(&self, text: &str) {
+        assert_eq!((self.code, self.out.trim_end()), (0, text), "{}", self.err);
+    }
+
     /// It has failed with `code` and one line that contains `text`.
     pub fn fails(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
