@@ -44,6 +44,8 @@ impl Hasher {
     pub const HEAD_PLACE: u8 = 0x05;
     /// Domain of a ticket's checksum.
     pub const TICKET: u8 = 0x06;
+    /// Domain of all that a backup holds.
+    pub const BACKUP: u8 = 0x07;
 
     /// Begins a hash in `domain`.
     pub fn new(domain: u8) -> Self {

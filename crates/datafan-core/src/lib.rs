@@ -62,6 +62,7 @@
 #![deny(rustdoc::broken_intra_doc_links)]
 extern crate alloc;
 
+pub mod backup;
 pub mod base32;
 pub mod codec;
 pub mod connector;

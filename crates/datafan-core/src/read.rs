@@ -4,6 +4,7 @@
 //! delays no writer.
 
 use crate::{
+    backup,
     difference::{self, Cursor, Difference},
     grant::{GRANT_PREFIX, Grant},
     head::Head,
@@ -147,6 +148,18 @@ impl<V: StoreSnapshot> Snapshot<V> {
     /// A member's name; `None` for who is not in the roster, as the authority itself.
     pub fn name_of(&self, id: &MemberId) -> Result<Option<Name>, StoreError> {
         Ok(self.grant_of(id)?.map(|grant| grant.name))
+    }
+
+    /// Hands all that the snapshot holds to `write`, frame by frame: see [`backup::save`].
+    ///
+    /// # Errors
+    /// If the store fails, or `write` does.
+    pub fn save<E: From<StoreError>>(
+        &self,
+        member: MemberId,
+        write: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<backup::Summary, E> {
+        backup::save(&self.view, &backup::Origin { mesh: self.mesh, member, at: self.wall }, write)
     }
 
     /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a state that is kept aside; a page of it

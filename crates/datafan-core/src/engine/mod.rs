@@ -66,7 +66,8 @@ use alloc::{
 };
 use book::Book;
 use links::Links;
-use own::{Own, Past};
+use own::Own;
+pub(crate) use own::Past;
 use owners::{Owner, Owners};
 use present::Present;
 use roster::Roster;

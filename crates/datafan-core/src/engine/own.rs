@@ -225,19 +225,24 @@ pub(super) fn decode_bounds(bytes: &[u8]) -> Result<BTreeMap<MemberId, Timestamp
 
 /// What a store knows of its past.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Past {
+pub(crate) struct Past {
     /// The founder's store, or one that a peer has confirmed once.
-    pub(super) proven: bool,
+    pub(crate) proven: bool,
     /// A peer was ever linked: others may know our heads.
-    pub(super) told: bool,
+    pub(crate) told: bool,
 }
 
 impl Past {
-    pub(super) fn encode(self) -> Vec<u8> {
+    /// What a store knows that was made from a backup: since then others may have heard of anything.
+    pub(crate) fn of_a_backup(self) -> Self {
+        Self { told: true, ..self }
+    }
+
+    pub(crate) fn encode(self) -> Vec<u8> {
         [u8::from(self.proven), u8::from(self.told)].into()
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let past = Self { proven: input.flag()?, told: input.flag()? };
         input.end()?;

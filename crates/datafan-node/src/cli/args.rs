@@ -36,6 +36,10 @@ pub enum Command {
     Id,
     /// Check that the store holds what its owners signed, while the member does not run
     Verify,
+    /// Write all that this member holds to one file, while it runs or not
+    Backup(Backup),
+    /// Make the store of this member from a backup
+    Restore(Backup),
     /// Make a ready identity, admit it, and print it as a one-line ticket
     Invite(Invite),
     /// Show what this member lost and got back from the mesh, and take back what is kept aside
@@ -121,6 +125,13 @@ pub struct Peer {
     pub address: Address,
     /// Who.
     pub expected: Option<MemberId>,
+}
+
+/// `backup`, `restore`
+#[derive(Args, Debug)]
+pub struct Backup {
+    /// The file
+    pub file: PathBuf,
 }
 
 /// `recovered`

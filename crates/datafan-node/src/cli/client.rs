@@ -78,6 +78,24 @@ impl Client {
         })
     }
 
+    /// Asks for bytes and hands them over as they come.
+    pub fn bytes(
+        &mut self,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.with_runtime(async |client| {
+            let mut body = client.send(Method::GET, path, Vec::new()).await?.into_body();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| broken_off())?;
+                if let Ok(data) = frame.into_data() {
+                    each(&data)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> Result<String, Failure> {
         self.with_runtime(async |client| {
             let response = client.send(method, path, body).await?;

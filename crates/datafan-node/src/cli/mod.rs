@@ -1,7 +1,8 @@
 //! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
-//! over HTTP; only `init`, `run`, `id`, `verify` and `demo` open files of their own.
+//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore` and `demo` open files of their own.
 
 mod args;
+mod backup;
 mod client;
 mod data;
 mod directory;
@@ -60,6 +61,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Init(args) => init::init(&dir, args, &mut out),
                 Command::Id => init::id(&dir, &mut out),
                 Command::Verify => verify::verify(&dir, &mut out),
+                Command::Backup(args) => backup::backup(&dir, client(), &args, &mut out),
+                Command::Restore(args) => backup::restore(&dir, &args, &mut out),
                 Command::Recovered(args) => recovered::recovered(client(), &args, &mut out),
                 Command::Restamp => recovered::restamp(client(), &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),

@@ -6,6 +6,7 @@
 //! Modules in reading order: [`wire`] (the JSON), [`socket`] (where), `server` (connections), `routes`, and
 //! below them `roster`, `data`, `report`, `owner`, `stream`.
 
+mod backup;
 mod data;
 mod owner;
 mod recovered;

@@ -1,7 +1,7 @@
 //! Which endpoint is which function, and what they share.
 
 use super::{
-    data, recovered,
+    backup, data, recovered,
     refuse::{Answered, json},
     report, roster,
     server::Facts,
@@ -65,6 +65,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/revoke", post(roster::revoke::<R>))
         .route("/v1/recovered", get(recovered::list::<R>).post(recovered::forget::<R>))
         .route("/v1/restamp", post(recovered::restamp::<R>))
+        .route("/v1/backup", get(backup::save::<R>))
         .route("/v1/wait", get(wait::wait::<R>))
         .method_not_allowed_fallback(wrong)
         .fallback(gone)

@@ -1,4 +1,4 @@
-//! Answers of any length: JSON lines, made as they are read, never more than a few chunks in memory.
+//! Answers of any length, made as they are read, never more than a few chunks in memory: JSON lines, or bytes.
 
 use super::refuse::typed;
 use axum::{body::Body, response::Response};
@@ -41,6 +41,12 @@ impl Lines {
         if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over() }
     }
 
+    /// Bytes as they are; waits for the reader where it is slower.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        self.chunk.extend_from_slice(bytes);
+        if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over() }
+    }
+
     fn hand_over(&mut self) -> Result<(), Gone> {
         let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES));
         self.send(Ok(chunk.into()))
@@ -54,6 +60,14 @@ impl Lines {
 /// An answer that `work` writes on a thread of its own. An error breaks the connection off, so that the reader does
 /// not take what it got for all.
 pub fn lines(work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static) -> Response {
+    stream("application/x-ndjson", work)
+}
+
+/// As [`lines`], of any content.
+pub fn stream(
+    content_type: &'static str,
+    work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
+) -> Response {
     let (to, chunks) = mpsc::channel(CHUNKS_WAITING_MAX);
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -64,7 +78,7 @@ pub fn lines(work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 's
             Err(error) => lines.send(Err(io::Error::other(error))),
         };
     });
-    typed("application/x-ndjson", Body::from_stream(Chunks(chunks)))
+    typed(content_type, Body::from_stream(Chunks(chunks)))
 }
 
 struct Chunks(mpsc::Receiver<Chunk>);

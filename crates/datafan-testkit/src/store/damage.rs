@@ -1,30 +1,21 @@
 //! What a store holds is checked against itself, and each way of being wrong is found where it is.
 
-use super::Medium;
+use super::{
+    Medium,
+    sound::{SHARD, Sound},
+};
 use datafan_core::{
-    hash::{Hash, Hasher},
+    hash::Hash,
     head::Head,
-    id::MeshId,
-    identity::{Identity, Strict},
+    identity::Strict,
     item::{Item, Key},
-    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader},
+    store::{Batch, Durability, ShardChange, ShardRecord, Store, StoreReader},
     time::Timestamp,
-    trie::{Branch, NewNodes, join},
     verify::{Damage, Finding, Verified, verify},
 };
-use std::{ops::RangeInclusive, sync::Arc};
+use std::ops::RangeInclusive;
 
-const SHARD: ShardNumber = ShardNumber(3);
 const ALL: RangeInclusive<Timestamp> = Timestamp::ZERO..=Timestamp::MAX;
-
-/// A sound shard, and what there is to spoil in it.
-struct Sound {
-    mesh: MeshId,
-    owner: Identity,
-    items: Vec<Arc<Item>>,
-    nodes: NewNodes,
-    root: Branch,
-}
 
 /// Writes a sound shard, spoils it in each way, one after another, and looks what is found.
 pub fn is_found_where_it_is<M: Medium>(medium: &M) {
@@ -83,45 +74,6 @@ pub fn is_found_where_it_is<M: Medium>(medium: &M) {
 }
 
 impl Sound {
-    fn new() -> Self {
-        let (mesh, owner) = (MeshId(Identity::from_secret(&[1; 32]).id()), Identity::from_secret(&[2; 32]));
-        let item = |n: u64| {
-            // Some close to each other, some far apart: nodes of several levels.
-            let timestamp = Timestamp(1_000 + 3 * n + (n / 50) * 70_000);
-            let key = Key::new(format!("key-{}", n * 7 % 1_000)).unwrap();
-            Arc::new(Item { key, timestamp, expiry: None, value: n.to_le_bytes().into() })
-        };
-        let items: Vec<Arc<Item>> = (0..700).map(item).collect();
-        let leaves: Vec<Branch> =
-            items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
-        let mut nodes = NewNodes::new();
-        let root = join(Hasher::NODE, &leaves, &mut nodes).expect("there are items");
-        Self { mesh, owner, items, nodes, root }
-    }
-
-    fn head(&self) -> Head {
-        let timestamp = self.items.last().unwrap().timestamp;
-        let Branch { count: items, bytes, hash: root, .. } = self.root;
-        let head = Head { owner: self.owner.id(), timestamp, items, bytes, root, signature: [0; 64] };
-        head.signed(&self.mesh, &self.owner)
-    }
-
-    fn record(&self) -> ShardRecord {
-        let blank = ShardRecord::new(self.owner.id(), ShardState::Whole);
-        ShardRecord { head: Some(self.head()), root: Some(self.root), ..blank }
-    }
-
-    /// All rows as they should be.
-    fn rows(&self) -> ShardChange {
-        ShardChange {
-            record: Some(self.record().into()),
-            log: self.items.iter().map(|item| (item.timestamp, Some(item.clone()))).collect(),
-            keys: self.items.iter().map(|item| (item.key.clone(), Some(item.timestamp))).collect(),
-            nodes: self.nodes.clone(),
-            ..ShardChange::default()
-        }
-    }
-
     /// What is found in the sound shard with `change` on top. Afterwards the rows of `change` are gone or sound again.
     fn found<S: Store>(&self, store: &mut S, change: ShardChange) -> (Vec<Finding>, Verified) {
         let mut write = |change| {

@@ -6,6 +6,7 @@
 // Panicking is how a suite fails.
 #![allow(clippy::unwrap_used)]
 
+mod backups;
 mod crashes;
 mod damage;
 mod durability;
@@ -14,6 +15,7 @@ mod generate;
 mod model;
 mod opening;
 mod reads;
+mod sound;
 pub mod tape;
 
 pub use crashes::{Place, Tally, Taped, check_crashes};
@@ -52,6 +54,7 @@ pub fn check_store<M: Medium>(fresh: impl Fn() -> M) {
     reads::snapshots_see_whole_commits_from_any_thread(&fresh());
     erasure::takes_dead_shards_away_by_pages(&fresh());
     damage::is_found_where_it_is(&fresh());
+    backups::come_back(&fresh);
     opening::keeps_everything_over_a_clean_stop(&fresh());
     opening::refuses_an_unknown_format(&fresh());
     opening::opens_once(&fresh());

@@ -1,0 +1,394 @@
+//! A member's store as a stream of frames, taken from one snapshot, and a store made of such frames again.
+//!
+//! Nothing that is restored is believed: every shard is built anew from its items, must come to the root in its head, and
+//! the head must bear its owner's signature. Graves and nodes are left out, since both follow from the rest or are hints;
+//! so are copies under way.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer, malformed},
+    engine::Past,
+    hash::{Hash, Hasher},
+    id::{MemberId, MeshId},
+    identity::Verifier,
+    item::Item,
+    limits::{RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
+    shard::{Edit, View},
+    store::{
+        Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
+        StoreReader, StoreSnapshot,
+    },
+    time::Timestamp,
+    trie::{Branch, root_hash},
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+
+/// Longest frame, in bytes; checked before memory is spent on one.
+pub const FRAME_BYTES_MAX: usize = RANGE_BYTES_MAX + RANGE_ITEMS_MAX * 32 + (1 << 20);
+
+const MAGIC: &[u8] = b"datafan backup";
+const VERSION: u8 = 1;
+/// Values of the member that are kept, with their numbers in the frames.
+const METAS: [(u8, Meta); 6] = [
+    (2, Meta::Bound),
+    (3, Meta::Past),
+    (4, Meta::RosterMin),
+    (5, Meta::Addresses),
+    (6, Meta::Recovered),
+    (7, Meta::Runs),
+];
+
+/// What a frame holds: its first byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Header = 0,
+    Meta = 1,
+    Shard = 2,
+    Items = 3,
+    End = 4,
+}
+
+/// What a backup holds.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Summary {
+    /// Shards.
+    pub shards: u64,
+    /// Their items.
+    pub items: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+/// Whose a backup is, and of when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The mesh.
+    pub mesh: MeshId,
+    /// The member.
+    pub member: MemberId,
+    /// Wall time.
+    pub at: Timestamp,
+}
+
+/// Hands all that `snapshot` holds to `write`, frame by frame. Costs a read of everything, in memory no more than a frame.
+///
+/// # Errors
+/// If the store fails, or `write` does.
+pub fn save<V: StoreSnapshot, E: From<StoreError>>(
+    snapshot: &V,
+    origin: &Origin,
+    mut write: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Summary, E> {
+    let mut all = Hasher::new(Hasher::BACKUP);
+    let mut put = |frame: Vec<u8>| {
+        all.u64(frame.len() as u64).bytes(&frame);
+        write(&frame)
+    };
+    let mut header = frame(Kind::Header);
+    header.raw(MAGIC).byte(VERSION).id(&origin.mesh.0).id(&origin.member).fixed(origin.at.0);
+    put(header.finish())?;
+    for (number, meta) in METAS {
+        if let Some(value) = snapshot.meta(meta)? {
+            let mut out = frame(Kind::Meta);
+            out.byte(number).raw(&value);
+            put(out.finish())?;
+        }
+    }
+    let mut sum = Summary::default();
+    for (number, record) in snapshot.shards()? {
+        if !matches!(record.state, ShardState::Whole | ShardState::Aside) {
+            continue;
+        }
+        let mut out = frame(Kind::Shard);
+        out.raw(&record.encode());
+        put(out.finish())?;
+        sum.shards += 1;
+        let mut next = Some(Timestamp::ZERO);
+        while let Some(first) = next {
+            let items = snapshot.log(number, first..=Timestamp::MAX, Page::rows(RANGE_ITEMS_MAX))?;
+            let Some(last) = items.last() else { break };
+            next = last.timestamp.next();
+            sum.items += items.len() as u64;
+            sum.bytes += items.iter().map(|item| item.bytes()).sum::<u64>();
+            let mut out = frame(Kind::Items);
+            out.list(&items, |out, item| {
+                item.encode_body(out.fixed(item.timestamp.0));
+            });
+            put(out.finish())?;
+        }
+    }
+    let mut out = frame(Kind::End);
+    out.fixed(sum.shards).fixed(sum.items).fixed(sum.bytes).hash(&sealed(&mut all, &sum));
+    write(&out.finish())?;
+    Ok(sum)
+}
+
+/// The hash of all that a backup holds.
+fn sealed(all: &mut Hasher, sum: &Summary) -> Hash {
+    all.u64(sum.shards).u64(sum.items).u64(sum.bytes).finish()
+}
+
+fn frame(kind: Kind) -> Writer {
+    let mut out = Writer::new();
+    out.byte(kind as u8);
+    out
+}
+
+/// Why a backup is not restored. The store that was being made is not to be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The bytes are no backup's.
+    #[error("this is no backup of datafan, or a damaged one: {0}")]
+    Malformed(#[from] DecodeError),
+    /// The bytes end early, or differ from what was written.
+    #[error("the backup is cut off or damaged: {what}")]
+    Damaged {
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// It is of another member or mesh.
+    #[error("this is a backup of member {} of mesh {}", .0.member, .0.mesh)]
+    Belongs(Origin),
+    /// A shard is not what its owner signed.
+    #[error("the shard of {owner} in the backup is not what its owner signed")]
+    Unsigned {
+        /// Whose.
+        owner: MemberId,
+    },
+    /// The new store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Frames as they come: that they are what was written, all of them and in their order.
+pub struct Frames {
+    origin: Option<Origin>,
+    all: Hasher,
+    summary: Option<Summary>,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self { origin: None, all: Hasher::new(Hasher::BACKUP), summary: None }
+    }
+}
+
+impl Frames {
+    /// Takes the next frame.
+    ///
+    /// # Errors
+    /// If it does not belong there.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let mut input = Reader::new(bytes);
+        let kind = input.byte()?;
+        if self.summary.is_some() || (kind == Kind::Header as u8) != self.origin.is_none() {
+            return Err(RestoreError::Damaged { what: "a part is not in its place" });
+        }
+        if kind == Kind::End as u8 {
+            let said = Summary { shards: input.fixed()?, items: input.fixed()?, bytes: input.fixed()? };
+            let all: Hash = input.hash()?;
+            input.end()?;
+            if all != sealed(&mut self.all, &said) {
+                return Err(RestoreError::Damaged { what: "what came is not what was written" });
+            }
+            self.summary = Some(said);
+            return Ok(());
+        }
+        self.all.u64(bytes.len() as u64).bytes(bytes);
+        if kind == Kind::Header as u8 {
+            self.origin = Some(header(input)?);
+        }
+        Ok(())
+    }
+
+    /// After the last frame: whose the backup is, and what it says that it holds.
+    ///
+    /// # Errors
+    /// If frames are missing.
+    pub fn finish(&self) -> Result<(Origin, Summary), RestoreError> {
+        self.origin.zip(self.summary).ok_or(RestoreError::Damaged { what: "the end is missing" })
+    }
+}
+
+fn header(mut input: Reader<'_>) -> Result<Origin, RestoreError> {
+    if input.take(MAGIC.len())? != MAGIC {
+        return Err(malformed("beginning").into());
+    }
+    let found = input.byte()?;
+    if found != VERSION {
+        return Err(DecodeError::Version { found, known: VERSION }.into());
+    }
+    let (mesh, member) = (MeshId(input.id()?), input.id()?);
+    let origin = Origin { mesh, member, at: Timestamp(input.fixed()?) };
+    input.end()?;
+    Ok(origin)
+}
+
+/// A store that is made of frames.
+pub struct Restore<'a, S: Store> {
+    store: S,
+    whose: (MeshId, MemberId),
+    verifier: &'a dyn Verifier,
+    frames: Frames,
+    metas: BTreeMap<Meta, Option<Vec<u8>>>,
+    shard: Option<Shard>,
+    /// Owners, and whether the shard is aside.
+    seen: BTreeSet<(MemberId, bool)>,
+    n_shards: u32,
+    sum: Summary,
+}
+
+/// The shard whose items come.
+struct Shard {
+    number: ShardNumber,
+    record: ShardRecord,
+    root: Option<Branch>,
+    last: Option<Timestamp>,
+}
+
+impl<'a, S: Store> Restore<'a, S> {
+    /// Into `store`, which is new. A backup of anybody else than `whose` is refused.
+    pub fn new(store: S, whose: (MeshId, MemberId), verifier: &'a dyn Verifier) -> Self {
+        Self {
+            store,
+            whose,
+            verifier,
+            frames: Frames::default(),
+            metas: BTreeMap::new(),
+            shard: None,
+            seen: BTreeSet::new(),
+            n_shards: 0,
+            sum: Summary::default(),
+        }
+    }
+
+    /// Takes the next frame.
+    ///
+    /// # Errors
+    /// If it does not belong there, or the store fails.
+    pub fn frame(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.frames.take(bytes)?;
+        let mut input = Reader::new(bytes);
+        match input.byte()? {
+            kind if kind == Kind::Header as u8 => match self.frames.origin {
+                Some(origin) if (origin.mesh, origin.member) == self.whose => Ok(()),
+                Some(origin) => Err(RestoreError::Belongs(origin)),
+                None => unreachable!("just taken"),
+            },
+            kind if kind == Kind::Meta as u8 => self.meta(input),
+            kind if kind == Kind::Shard as u8 => {
+                self.end_shard()?;
+                self.begin_shard(input)
+            }
+            kind if kind == Kind::Items as u8 => self.items(input),
+            kind if kind == Kind::End as u8 => self.end(),
+            _ => Err(malformed("kind of a part").into()),
+        }
+    }
+
+    fn meta(&mut self, mut input: Reader<'_>) -> Result<(), RestoreError> {
+        let number = input.byte()?;
+        let found = METAS.iter().find(|(known, _)| *known == number);
+        let Some((_, meta)) = found else { return Err(malformed("number of a value").into()) };
+        let mut value = input.take(input.left())?.to_vec();
+        if *meta == Meta::Past {
+            // Whoever runs from a backup does not know what it told after that: it listens before it writes.
+            value = Past::decode(&value)?.of_a_backup().encode();
+        }
+        self.metas.insert(*meta, Some(value));
+        Ok(())
+    }
+
+    fn begin_shard(&mut self, mut input: Reader<'_>) -> Result<(), RestoreError> {
+        let record = ShardRecord::decode(input.take(input.left())?)?;
+        let kept = matches!(record.state, ShardState::Whole | ShardState::Aside);
+        if !kept || record.head.is_none_or(|head| head.owner != record.owner) {
+            return Err(malformed("shard").into());
+        }
+        let (aside, (mesh, member)) = (record.state == ShardState::Aside, self.whose);
+        let own = record.owner == member || record.owner == mesh.authority();
+        if aside && !own || !self.seen.insert((record.owner, aside)) {
+            return Err(RestoreError::Damaged { what: "a shard is there twice" });
+        }
+        let number = ShardNumber(self.n_shards);
+        self.n_shards = self.n_shards.checked_add(1).ok_or(malformed("number of shards"))?;
+        self.shard = Some(Shard { number, record, root: None, last: None });
+        Ok(())
+    }
+
+    fn items(&mut self, mut input: Reader<'_>) -> Result<(), RestoreError> {
+        let Some(shard) = &mut self.shard else {
+            return Err(RestoreError::Damaged { what: "items belong to no shard" });
+        };
+        let items = input.list("items", RANGE_ITEMS_MAX, |input| {
+            let timestamp = Timestamp(input.fixed()?);
+            Item::decode_body(timestamp, input).map(Arc::new)
+        })?;
+        input.end()?;
+        for item in &items {
+            if shard.last >= Some(item.timestamp) {
+                return Err(RestoreError::Damaged { what: "items are out of order" });
+            }
+            shard.last = Some(item.timestamp);
+        }
+        self.sum.items += items.len() as u64;
+        self.sum.bytes += items.iter().map(|item| item.bytes()).sum::<u64>();
+        let snapshot = self.store.reader().snapshot()?;
+        let mut edit = Edit::new(View::new(&snapshot, shard.number, None));
+        edit.put_all(&items)?;
+        let (root, mut change) = edit.finish(shard.root)?;
+        shard.root = root;
+        if shard.record.owner == self.whose.1 {
+            let expiring = items.iter().filter_map(|item| Some((item.expiry?, item.timestamp)));
+            change.expiries.extend(expiring.map(|listed| (listed, true)));
+        }
+        let building = ShardRecord { root, ..ShardRecord::new(shard.record.owner, ShardState::Dead) };
+        change.record = Some(building.into());
+        drop(snapshot);
+        let batch = Batch { shards: [(shard.number, change)].into(), ..Batch::default() };
+        Ok(self.store.commit(batch, Durability::Lazy)?)
+    }
+
+    fn end_shard(&mut self) -> Result<(), RestoreError> {
+        let Some(Shard { number, record, root, .. }) = self.shard.take() else { return Ok(()) };
+        let (owner, head) = (record.owner, record.head.ok_or(malformed("shard"))?);
+        let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
+        let same = root_hash(root.as_ref()) == head.root && sums == (head.items, head.bytes);
+        if !same || !head.verify(&self.whose.0, self.verifier) {
+            return Err(RestoreError::Unsigned { owner });
+        }
+        // Graves were left behind: deltas begin at the head, whatever the record says.
+        let graves_floor = match record.state {
+            ShardState::Aside => record.graves_floor,
+            _ => head.timestamp,
+        };
+        let record = ShardRecord { root, graves_floor, graves: 0, ..record };
+        let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
+        self.sum.shards += 1;
+        let batch = Batch { shards: [(number, change)].into(), ..Batch::default() };
+        Ok(self.store.commit(batch, Durability::Lazy)?)
+    }
+
+    fn end(&mut self) -> Result<(), RestoreError> {
+        self.end_shard()?;
+        if self.frames.summary != Some(self.sum) {
+            return Err(RestoreError::Damaged { what: "what came is not what was written" });
+        }
+        let batch = Batch { meta: core::mem::take(&mut self.metas), ..Batch::default() };
+        Ok(self.store.commit(batch, Durability::Synced)?)
+    }
+
+    /// After the last frame: the store is closed as after a clean stop. Whose it is, and what it holds.
+    ///
+    /// # Errors
+    /// If frames are missing, or the store fails.
+    pub fn finish(self) -> Result<(Origin, Summary), RestoreError> {
+        let done = self.frames.finish()?;
+        self.store.close()?;
+        Ok(done)
+    }
+}

@@ -1,0 +1,197 @@
+//! `backup`, `restore`: the store as one file.
+
+use super::{Client, Failure, Output, args, failure::Exit, init::of_member, output::note, size};
+use datafan_core::{
+    backup::{FRAME_BYTES_MAX, Frames, Origin, Restore, RestoreError, Summary},
+    id::{MemberId, MeshId},
+    identity::Strict,
+    read::Snapshot,
+    store::{Store, StoreError, StoreReader},
+    time::Timestamp,
+};
+use datafan_node::{Home, http::wire::rfc3339};
+use datafan_store_redb::{Options, RedbStore};
+use serde::Serialize;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufReader, BufWriter, ErrorKind, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+#[derive(Serialize)]
+struct Report {
+    member: String,
+    time: String,
+    shards: u64,
+    items: u64,
+    bytes: u64,
+}
+
+/// `datafan backup`: written beside, looked through, and put in place.
+pub fn backup(dir: &Path, mut client: Client, args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
+    let home = Home::new(dir);
+    of_member(&home)?;
+    let fresh = beside(&args.file);
+    let done = write(&home, &mut client, &fresh).and_then(|()| {
+        let checked = check(&fresh)?;
+        fs::rename(&fresh, &args.file).map_err(|error| at(&args.file, &error))?;
+        Ok(checked)
+    });
+    let (origin, summary) = done.inspect_err(|_| drop(fs::remove_file(&fresh)))?;
+    show(out, "saved", &origin, &summary)?;
+    if !out.json {
+        note("The keys are not in it: member.key, and authority.key where it is, are to be kept elsewhere.");
+    }
+    Ok(())
+}
+
+/// From the running member; from the store itself where none runs.
+fn write(home: &Home, client: &mut Client, fresh: &Path) -> Result<(), Failure> {
+    let said = |error: io::Error| at(fresh, &error);
+    // What members hold is for nobody else's eyes.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh).map_err(said)?;
+    let mut file = BufWriter::new(file);
+    match client.bytes("/v1/backup", |bytes| file.write_all(bytes).map_err(said)) {
+        Err(Failure::Said(Exit::NoMember, _)) => {
+            write_offline(home, &mut file).map_err(|error| match error {
+                Offline::Store(error) => Failure::new(error),
+                Offline::File(error) => said(error),
+            })?
+        }
+        done => done?,
+    }
+    let file = file.into_inner().map_err(|error| said(error.into_error()))?;
+    file.sync_all().map_err(said)
+}
+
+enum Offline {
+    Store(StoreError),
+    File(io::Error),
+}
+
+impl From<StoreError> for Offline {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn write_offline(home: &Home, file: &mut impl Write) -> Result<(), Offline> {
+    let path = home.store_path();
+    let (membership, key) = (home.membership().ok().flatten(), home.member_key().ok().flatten());
+    let (Some(membership), Some(key), true) = (membership, key, path.exists()) else {
+        let what = format!("{} or member.key is missing", path.display());
+        return Err(StoreError::Failed { what }.into());
+    };
+    let store = RedbStore::open(&path, Options::default())?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let wall = Timestamp(u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
+    let snapshot = Snapshot::new(store.reader().snapshot()?, membership.mesh, wall);
+    snapshot.save(key.id(), |frame| {
+        let length = u32::try_from(frame.len()).expect("frames are bounded");
+        file.write_all(&length.to_be_bytes()).and_then(|()| file.write_all(frame)).map_err(Offline::File)
+    })?;
+    drop(snapshot);
+    Ok(store.close()?)
+}
+
+/// Reads what was written once more: that all of it is there.
+fn check(file: &Path) -> Result<(Origin, Summary), Failure> {
+    let mut frames = Frames::default();
+    each_frame(file, |bytes| frames.take(bytes))?;
+    frames.finish().map_err(|error| refused(file, error))
+}
+
+/// `datafan restore`
+pub fn restore(dir: &Path, args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
+    let home = Home::new(dir);
+    let membership = of_member(&home)?;
+    let key = home.member_key().map_err(Failure::new)?.ok_or_else(|| {
+        Failure::new(format!(
+            "{} is missing: put the member's key there first",
+            home.member_key_path().display()
+        ))
+    })?;
+    let (path, fresh) = (home.store_path(), beside(&home.store_path()));
+    if path.exists() {
+        let text =
+            format!("{} is there: move it away first, a backup never replaces a store", path.display());
+        return Err(Failure::new(text));
+    }
+    let done = read_into(&args.file, &fresh, (membership.mesh, key.id())).and_then(|done| {
+        fs::rename(&fresh, &path).map_err(|error| at(&path, &error))?;
+        Ok(done)
+    });
+    let (origin, summary) = done.inspect_err(|_| drop(fs::remove_file(&fresh)))?;
+    show(out, "restored", &origin, &summary)?;
+    if !out.json {
+        note("What the mesh has beyond this comes back when the member runs: see `datafan recovered`.");
+    }
+    Ok(())
+}
+
+/// Makes a store of a backup.
+fn read_into(file: &Path, store: &Path, whose: (MeshId, MemberId)) -> Result<(Origin, Summary), Failure> {
+    let opened = RedbStore::open(store, Options::default()).map_err(Failure::new)?;
+    let mut restore = Restore::new(opened, whose, &Strict);
+    each_frame(file, |bytes| restore.frame(bytes))?;
+    restore.finish().map_err(|error| refused(file, error))
+}
+
+fn each_frame(file: &Path, mut take: impl FnMut(&[u8]) -> Result<(), RestoreError>) -> Result<(), Failure> {
+    let mut input = BufReader::new(File::open(file).map_err(|error| at(file, &error))?);
+    let mut bytes = Vec::new();
+    while next(&mut input, &mut bytes).map_err(|error| at(file, &error))? {
+        take(&bytes).map_err(|error| refused(file, error))?;
+    }
+    Ok(())
+}
+
+fn refused(file: &Path, error: RestoreError) -> Failure {
+    match error {
+        RestoreError::Store(error) => Failure::new(error),
+        error => Failure::new(format!("{}: {error}", file.display())),
+    }
+}
+
+/// Reads the next frame; false at the end.
+fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    let mut length = [0; 4];
+    match input.read_exact(&mut length[..1]) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+        read => read?,
+    }
+    input.read_exact(&mut length[1..])?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > FRAME_BYTES_MAX {
+        let text = format!("this is no backup of datafan: a part of {length} bytes, limit {FRAME_BYTES_MAX}");
+        return Err(io::Error::new(ErrorKind::InvalidData, text));
+    }
+    bytes.resize(length, 0);
+    input.read_exact(bytes)?;
+    Ok(true)
+}
+
+fn show(out: &mut Output, done: &str, origin: &Origin, summary: &Summary) -> Result<(), Failure> {
+    let Summary { shards, items, bytes } = *summary;
+    let report = Report { member: origin.member.to_string(), time: rfc3339(origin.at), shards, items, bytes };
+    if out.json {
+        return Ok(out.object(&report)?);
+    }
+    let Report { member, time, .. } = report;
+    Ok(out.line(&format!(
+        "{done} {items} items of {shards} shards, {}, of {time}, member {member}",
+        size(bytes)
+    ))?)
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    name.into()
+}
+
+fn at(file: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{}: {error}", file.display()))
+}

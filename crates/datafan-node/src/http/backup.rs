@@ -1,0 +1,43 @@
+//! The whole store as one file, while the member goes on.
+
+use super::{
+    refuse::Answered,
+    routes::AppState,
+    stream::{Gone, stream},
+};
+use axum::extract::State;
+use datafan_core::store::{StoreError, StoreReader};
+
+/// `GET /v1/backup`: frames, each behind its length as four bytes, big-endian.
+pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    let app = app.clone();
+    Ok(stream("application/octet-stream", move |out| {
+        let (snapshot, own) = (app.handle.snapshot()?, app.handle.id());
+        let saved = snapshot.save(own, |frame| {
+            let length = u32::try_from(frame.len()).expect("frames are bounded");
+            out.bytes(&length.to_be_bytes()).and_then(|()| out.bytes(frame)).map_err(Ended::from)
+        });
+        match saved {
+            Ok(_) | Err(Ended::Gone) => Ok(()),
+            Err(Ended::Failed(error)) => Err(error),
+        }
+    }))
+}
+
+/// Why it ends early.
+enum Ended {
+    Gone,
+    Failed(StoreError),
+}
+
+impl From<Gone> for Ended {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}

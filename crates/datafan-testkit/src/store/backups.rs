@@ -1,0 +1,102 @@
+//! What a backup holds comes back, and nothing else ever does.
+
+use super::{
+    Medium,
+    sound::{SHARD, Sound},
+};
+use datafan_core::{
+    backup::{Frames, Origin, Restore, RestoreError, Summary, save},
+    id::MemberId,
+    identity::Strict,
+    store::{
+        Batch, Durability, Meta, Page, ShardChange, ShardRecord, ShardState, Store, StoreError, StoreReader,
+        StoreSnapshot,
+    },
+    time::Timestamp,
+    verify::verify,
+};
+
+/// Writes a shard and another one that is kept aside, saves them, and restores that: whole, altered and cut off.
+pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
+    let sound = Sound::new();
+    let member = sound.owner.id();
+    let origin = Origin { mesh: sound.mesh, member, at: Timestamp(7) };
+    let medium = fresh();
+    let mut store = medium.open().unwrap();
+    let aside = ShardRecord { state: ShardState::Aside, graves_floor: Timestamp(5), ..sound.record() };
+    let aside = ShardChange { record: Some(aside.into()), ..sound.rows() };
+    let batch = Batch {
+        meta: [(Meta::Past, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
+        shards: [(SHARD, sound.rows()), (datafan_core::store::ShardNumber(9), aside)].into(),
+    };
+    store.commit(batch, Durability::Synced).unwrap();
+    let mut frames = Vec::new();
+    let snapshot = store.reader().snapshot().unwrap();
+    let keep = |frame: &[u8]| {
+        frames.push(frame.to_vec());
+        Ok::<(), StoreError>(())
+    };
+    let summary = save(&snapshot, &origin, keep).unwrap();
+    drop(snapshot);
+    store.close().unwrap();
+    let bytes = 2 * sound.root.bytes;
+    assert_eq!(summary, Summary { shards: 2, items: 1_400, bytes });
+
+    let back = fresh();
+    assert_eq!(restored(&back, &origin, &frames), Ok((origin, summary)));
+    let store = back.open().unwrap();
+    let snapshot = store.reader().snapshot().unwrap();
+    let (whole, record) = snapshot.whole(&member).unwrap().unwrap();
+    let all = Page { rows: 1_000, bytes: usize::MAX };
+    assert_eq!(snapshot.log(whole, Timestamp::ZERO..=Timestamp::MAX, all).unwrap(), sound.items);
+    assert_eq!((record.head, record.root), (Some(sound.head()), Some(sound.root)));
+    assert_eq!(record.graves_floor, sound.head().timestamp, "graves are not saved");
+    let found = verify(&snapshot, whole, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
+    assert_eq!(found.unwrap().items, 700);
+    let shards = snapshot.shards().unwrap();
+    let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside).unwrap();
+    assert_eq!(aside.1.graves_floor, Timestamp(5));
+    assert_eq!(snapshot.meta(Meta::Past).unwrap(), Some(vec![1, 1]), "it listens before it writes");
+    assert_eq!(snapshot.meta(Meta::Addresses).unwrap(), Some(vec![9; 40]));
+    drop(snapshot);
+    store.close().unwrap();
+
+    nothing_else_comes_back(fresh, &origin, &frames);
+}
+
+fn nothing_else_comes_back<M: Medium>(fresh: &impl Fn() -> M, origin: &Origin, frames: &[Vec<u8>]) {
+    let stranger = Origin { member: MemberId([3; 32]), ..*origin };
+    assert_eq!(restored(&fresh(), &stranger, frames), Err(RestoreError::Belongs(*origin)));
+    for missing in 0..frames.len() {
+        let mut fewer = frames.to_vec();
+        fewer.remove(missing);
+        assert!(restored(&fresh(), origin, &fewer).is_err(), "without part {missing}");
+        assert!(restored(&fresh(), origin, &frames[..missing]).is_err(), "cut off before part {missing}");
+        let mut twice = frames.to_vec();
+        twice.insert(missing, frames[missing].clone());
+        assert!(restored(&fresh(), origin, &twice).is_err(), "part {missing} twice");
+    }
+    for (n, frame) in frames.iter().enumerate() {
+        // Long ones in some places, short ones in all.
+        for at in (0..frame.len()).step_by(1 + frame.len() / 40) {
+            let mut altered = frames.to_vec();
+            altered[n][at] ^= 1;
+            let mut read = Frames::default();
+            let sound = altered.iter().try_for_each(|frame| read.take(frame)).and_then(|()| read.finish());
+            assert!(sound.is_err(), "byte {at} of part {n} is noticed without a store");
+            assert!(restored(&fresh(), origin, &altered).is_err(), "byte {at} of part {n}");
+            altered[n].truncate(at);
+            assert!(restored(&fresh(), origin, &altered).is_err(), "part {n} cut at {at}");
+        }
+    }
+}
+
+fn restored<M: Medium>(
+    medium: &M,
+    whose: &Origin,
+    frames: &[Vec<u8>],
+) -> Result<(Origin, Summary), RestoreError> {
+    let mut restore = Restore::new(medium.open()?, (whose.mesh, whose.member), &Strict);
+    frames.iter().try_for_each(|frame| restore.frame(frame))?;
+    restore.finish()
+}
