@@ -43,6 +43,8 @@ fn a45_what_was_written_two_years_ahead_is_restamped() {
     ahead.put("n", "two years ahead");
     ahead.waits_links(1);
     assert_eq!(a.get("b", "k"), "right", "nobody takes it");
+    let told = ahead.ask(&["status"]).out;
+    assert!(told.contains("s ahead of those of most peers"), "{told}");
     assert_eq!(ahead.terminate(), 0);
 
     let b = Member::run(&dir, &[]);

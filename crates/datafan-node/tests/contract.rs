@@ -222,6 +222,7 @@ fn status_and_members_have_their_shapes() {
     let all = [
         "api",
         "aside",
+        "clock_ahead",
         "id",
         "links",
         "listen",

@@ -89,6 +89,7 @@ impl<S: Store> Engine<S> {
         }
         let roster = hello.roster;
         link.hello = Some(Box::new(hello));
+        link.greeted_at = self.now.time;
         if let Some(head) = roster {
             self.learn_roster(from, &head, out);
         }

@@ -42,6 +42,8 @@ pub(super) struct Link<V> {
     pub(super) fruitless: Option<Box<Fruitless>>,
     /// The peer's Hello.
     pub(super) hello: Option<Box<Hello>>,
+    /// When that came.
+    pub(super) greeted_at: Time,
     /// When the greeting must be over.
     pub(super) deadline: Time,
     /// Until when judging the peer waits for the newer roster that it told of.
@@ -80,6 +82,7 @@ impl<V> Link<V> {
             address,
             direction,
             hello: None,
+            greeted_at: Time(0),
             welcomed: false,
             welcome: false,
             deadline,
@@ -94,6 +97,12 @@ impl<V> Link<V> {
             comparing: None,
             fruitless: None,
         }
+    }
+
+    /// What the peer's wall clock should show by now, from its Hello on.
+    pub(super) fn wall(&self, now: Time) -> Option<Timestamp> {
+        let hello = self.hello.as_ref()?;
+        Some(Timestamp(hello.wall.0.saturating_add(now.0.saturating_sub(self.greeted_at.0))))
     }
 
     /// Both Hellos were answered.

@@ -24,6 +24,9 @@ impl<S: Store> Engine<S> {
             standing: self.standing(),
             recovered: self.recovered,
             aside: self.aside_span(),
+            clock_ahead: self
+                .wall_around()
+                .map(|wall| self.now.wall.0.cast_signed().wrapping_sub(wall.0.cast_signed())),
             own: match self.own[&self.me].confirmed {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {

@@ -52,6 +52,11 @@ impl Voids {
     }
 }
 
+/// Whether a value of [`RESTAMPED_KEY`] makes `at` void.
+pub(super) fn names(value: &[u8], at: Timestamp) -> bool {
+    decode(value).is_ok_and(|spans| spans.iter().any(|(first, last)| *first <= at && at <= *last))
+}
+
 fn encode(spans: &[Span]) -> Vec<u8> {
     let mut out = Writer::new();
     out.byte(RESTAMPED_VERSION).list(spans, |out, (first, last)| {
@@ -81,9 +86,20 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether a head that is held lies so far ahead of our clock that any credible one may replace it.
+    /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible one may
+    /// replace it, if it makes it void.
     pub(super) fn is_set_aside(&self, held: &Head) -> bool {
+        let bound = |wall: Timestamp| wall.0.saturating_add(self.config.clock_ahead_micros);
         self.is_too_late(held.timestamp)
+            && self.wall_around().is_some_and(|wall| held.timestamp.0 > bound(wall))
+    }
+
+    /// What the clocks of our peers show, by and large: the one in the middle. None without links.
+    pub(super) fn wall_around(&self) -> Option<Timestamp> {
+        let up = self.links.values().filter(|link| link.is_up());
+        let mut walls: Vec<Timestamp> = up.filter_map(|link| link.wall(self.now.time)).collect();
+        walls.sort_unstable();
+        walls.get(walls.len() / 2).copied()
     }
 
     /// Whether a timestamp is further ahead of our clock than others may be.

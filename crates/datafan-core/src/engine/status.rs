@@ -23,6 +23,9 @@ pub struct Status {
     pub recovered: Option<Recovered>,
     /// A state of it that is kept aside: where it had parted from the visible one, and where it ends.
     pub aside: Option<(Timestamp, Timestamp)>,
+    /// How far our wall clock is ahead of those of most peers, in microseconds; negative if it is behind. `None` without
+    /// links.
+    pub clock_ahead: Option<i64>,
     /// Links and dials.
     pub links: Vec<LinkStatus>,
     /// Every shard, by owner.

@@ -19,6 +19,13 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     if let Some(api) = &status.api {
         out.line(&format!("api     {api}"))?;
     }
+    if let Some(ahead) = status.clock_ahead.filter(|ahead| ahead.unsigned_abs() > CLOCK_SHOWN_MICROS) {
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        out.line(&format!(
+            "clock   {} s {side} those of most peers: set it right",
+            ahead.unsigned_abs() / 1_000_000
+        ))?;
+    }
     if status.aside.is_some() {
         out.line("aside   a state of this member's shard is kept: see `datafan recovered`")?;
     }
@@ -29,6 +36,9 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// Clocks that are nearer to each other than this are not worth a line.
+const CLOCK_SHOWN_MICROS: u64 = 60_000_000;
 
 fn show_links(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     if status.links.is_empty() {

@@ -321,6 +321,9 @@ pub struct StatusAnswer {
     /// A state of its shard that is kept aside: where it had parted, and where it ends.
     #[serde(default)]
     pub aside: Option<Span>,
+    /// How far its wall clock is ahead of those of most peers, in microseconds; null without links.
+    #[serde(default)]
+    pub clock_ahead: Option<i64>,
     /// Where it listens for links.
     pub listen: Vec<String>,
     /// Where it serves HTTP on TCP.

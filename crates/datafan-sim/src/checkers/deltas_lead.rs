@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 /// So what neighbours send leads to its head, whatever was overwritten, deleted or skipped meanwhile (A47). Whoever has once
 /// compared an index lacks graves of what came and went in between, so then others may have to compare, too.
 ///
-/// Where members lie, heads may step back, or shards are too large for a delta, there are other reasons to compare.
+/// Where members lie, heads may step back, shards are too large for a delta, or most clocks around are so far behind that
+/// a head could be one of the future, there are other reasons to compare.
 #[derive(Default)]
 pub struct DeltasLead {
     /// Owners of shards that somebody was told of a gap in, or that are too large for a delta.
@@ -29,7 +30,7 @@ impl Checker for DeltasLead {
         self.excused.extend(excused.map(|head| head.owner));
         let Purpose::Compare(owner) = sent.purpose else { return Ok(()) };
         let faults = &scene.scenario.faults;
-        let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0;
+        let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0 || faults.clock_jumps > 0;
         if !other_reasons && !self.excused.contains(&owner) && self.found.is_none() {
             let name = scene.ledger.owner(scene.world, &owner).map(|owner| scene.ledger.name(owner));
             let (member, name) = (sent.from, name.unwrap_or_default());

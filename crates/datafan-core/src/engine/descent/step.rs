@@ -1,11 +1,16 @@
 //! Going on with a descent: whom to ask, what next, and the end.
 
 use super::{
-    super::{Engine, Outbox, owners::Reason},
+    super::{
+        Engine, Outbox,
+        owners::Reason,
+        restamp::{RESTAMPED_KEY, names},
+    },
     Build, Descent, Expect, Flight, Going, PASSES_MAX, Slot, What,
 };
 use crate::{
     connector::Lane,
+    head::Head,
     id::MemberId,
     limits::{RANGE_BYTES_MAX, RANGE_ITEMS_MAX, REQUESTS_IN_FLIGHT_MAX, SLOTS_MAX},
     message::{Ask, Hints, Message, Request},
@@ -187,6 +192,22 @@ impl<S: Store> Engine<S> {
         self.forget(&descent.target.owner);
     }
 
+    /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or it makes what is
+    /// held void.
+    fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
+        let Some(held) = self.owners[&target.owner].head().filter(|held| held.order() > target.order())
+        else {
+            return Ok(true);
+        };
+        if self.terms(&target.owner).is_some_and(|terms| !terms.is_active()) {
+            return Ok(true);
+        }
+        let view = self.build_view(build);
+        let at = view.timestamp_of(RESTAMPED_KEY)?;
+        let item = at.map(|at| view.item(at)).transpose()?.flatten();
+        Ok(item.is_some_and(|item| names(&item.value, held.timestamp)))
+    }
+
     /// Makes the state under construction the visible one.
     fn complete(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
         let target = descent.target;
@@ -202,6 +223,11 @@ impl<S: Store> Engine<S> {
         };
         if owner == self.config.mesh.authority() && !self.keeps_members(&self.build_view(&build), &change)? {
             self.refuse_roster(&target, out);
+            return Ok(Going::Over);
+        }
+        if !self.may_step_back(&build, &target)? {
+            self.refuse_head(&target, Reason::StepBack);
+            self.forget(&owner);
             return Ok(Going::Over);
         }
         let whole = self.owners[&owner].whole().map(|(shard, record)| (shard, record.clone()));

@@ -92,6 +92,8 @@ pub(in crate::engine) enum Reason {
     Roster,
     /// Its owner has restamped what it wrote then.
     Restamped,
+    /// Earlier than what is held, which it does not make void.
+    StepBack,
     /// Not the head at which a revoked owner's shard stays.
     Revoked,
 }
@@ -104,6 +106,7 @@ impl Reason {
             Self::Void => "void_head",
             Self::Roster => "old_roster",
             Self::Restamped => "restamped_head",
+            Self::StepBack => "older_head",
             Self::Revoked => "revoked_head",
         }
     }
