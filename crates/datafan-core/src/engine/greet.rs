@@ -212,6 +212,7 @@ impl<S: Store> Engine<S> {
             .collect();
         for (peer, late) in peers {
             if late {
+                self.stats.refuse("late_hello");
                 self.close_link(peer, "hello was not answered in time".into(), out);
             } else {
                 if let Some(link) = self.links.get_mut(&peer) {
