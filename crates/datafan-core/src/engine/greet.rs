@@ -188,7 +188,10 @@ impl<S: Store> Engine<S> {
 
     /// Tells a peer why it gets no link, counts it, and closes.
     pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
-        self.stats.refuse(refusal.name());
+        // What was malformed was counted as the lie that it is.
+        if refusal != Refusal::Malformed {
+            self.stats.refuse(refusal.name());
+        }
         self.send(peer, &Message::Refuse(refusal), out);
         self.close_link(peer, alloc::format!("refused here: {}", refusal.name()), out);
     }

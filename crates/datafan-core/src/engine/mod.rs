@@ -219,9 +219,12 @@ impl<S: Store> Engine<S> {
             self.stats.refuse("before_welcome");
             return Ok(());
         }
-        if self.is_penalized(&from) && message.tells() {
-            // A liar may still ask; what it says is not worth checking for a while.
+        if self.is_penalized(&from) && (message.tells() || !welcomed) {
+            // A liar may still ask over a link that it has; what it says is not worth checking for a while.
             self.stats.refuse("penalized");
+            if !welcomed {
+                self.refuse_link(from, crate::message::Refusal::Malformed, out);
+            }
             return Ok(());
         }
         self.on_sound_message(from, message, bytes, out)?;
