@@ -188,6 +188,7 @@ impl<S: Store> Engine<S> {
             Input::Command { ticket, command } => self.on_command(ticket, command, out),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
             Input::LinkDown { peer, reason } => self.on_link_down(peer, &reason),
+            Input::Broken { peer } => self.lie(peer, "frame"),
             Input::DialFailed { address, expected, error } => self.on_dial_failed(address, expected, error),
             Input::Message { from, bytes } => return self.on_message(from, &bytes, out),
             Input::Full { peer, lane } => self.set_full(peer, lane, true),
