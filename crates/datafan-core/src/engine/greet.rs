@@ -179,6 +179,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal, out: &mut Outbox) {
+        self.stats.refuse("refused_by_peer");
         self.refused_by = match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked => Some(refusal),
             Refusal::Busy | Refusal::Malformed => self.refused_by,
