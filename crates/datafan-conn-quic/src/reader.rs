@@ -28,6 +28,7 @@ async fn read_stream(table: Arc<Table>, link: Arc<Link>, stream: RecvStream) {
     if let Err(FrameError::Broken(what)) = read_frames(&table, &link, stream).await {
         table.stats(|stats| stats.protocol_errors += 1);
         tracing::debug!(peer = ?link.peer, what, "protocol error");
+        table.push(&link, Event::Broken { peer: link.peer });
         link.end(Code::Protocol, &what);
     }
 }

@@ -82,6 +82,7 @@ impl Scene {
         });
         assert_eq!(code, 4, "{reason}");
         self.victim.sees_up(attacker().id());
+        self.victim.sees_broken(attacker().id());
         assert_eq!(self.victim.sees_down(attacker().id()), reason);
         assert_eq!(self.victim.connector.stats().protocol_errors, 1);
         self.is_unharmed();

@@ -109,6 +109,11 @@ pub enum Event {
         /// Dropped when the message was handled.
         receipt: Receipt,
     },
+    /// The peer broke the format of the link, below messages. `LinkDown` follows.
+    Broken {
+        /// Who.
+        peer: MemberId,
+    },
     /// A lane that answered `Full` has room again.
     Room {
         /// Whose.

@@ -139,6 +139,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                 }
                 Input::LinkDown { peer, reason }
             }
+            Event::Broken { peer } => Input::Broken { peer },
             Event::Received { from, bytes, receipt } => {
                 gathered.receipts.push(receipt);
                 Input::Message { from, bytes }

@@ -61,6 +61,7 @@ fn peer_of(input: &Input) -> Option<MemberId> {
     match input {
         Input::LinkUp { peer, .. }
         | Input::LinkDown { peer, .. }
+        | Input::Broken { peer }
         | Input::Full { peer, .. }
         | Input::Room { peer, .. } => Some(*peer),
         Input::Message { from, .. } => Some(*from),
@@ -75,6 +76,7 @@ fn say_input(input: &Input) {
             debug!(peer = peer.short(), ?address, ?direction, "link connected");
         }
         Input::LinkDown { peer, reason } => info!(peer = peer.short(), reason, "link down"),
+        Input::Broken { peer } => debug!(peer = peer.short(), "the peer broke the format of the link"),
         Input::DialFailed { address, expected, error } => {
             debug!(%address, expected = expected.map(|id| id.short()), error, "dial failed");
         }

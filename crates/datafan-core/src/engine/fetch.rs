@@ -29,8 +29,10 @@ pub(super) enum How<'a> {
 pub(super) enum Learned {
     /// It is wanted.
     Newer,
-    /// It is held, or known already, or older.
+    /// It is held, or known already.
     Known,
+    /// A later one is held.
+    Older,
     /// It is not wanted.
     Refused,
 }
@@ -76,7 +78,7 @@ impl<S: Store> Engine<S> {
         }
         if !self.is_newer(head, held) {
             self.set_position(from, &head.owner, Some(head.timestamp));
-            return Learned::Known;
+            return Learned::Older;
         }
         if known.is_some_and(|known| known == *head) {
             return Learned::Newer;
@@ -140,13 +142,16 @@ impl<S: Store> Engine<S> {
             if self.is_penalized(&from) {
                 return;
             }
-            self.learn(from, head, self.now.time, out);
+            if self.learn(from, head, self.now.time, out) == Learned::Older {
+                self.stats.refuse("stale_head");
+            }
         }
     }
 
     pub(super) fn on_gap(&mut self, from: MemberId, head: &Head, out: &mut Outbox) {
         // An answer that comes late, after a push has brought the data, is no fault.
         if !self.end_pull(from, &head.owner) {
+            self.stats.refuse("unasked");
             return;
         }
         let learned = self.learn(from, head, self.now.time, out);
@@ -157,7 +162,10 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
         if self.end_pull(from, owner) {
+            self.stats.refuse("moved");
             self.set_position(from, owner, None);
+        } else {
+            self.stats.refuse("unasked");
         }
     }
 
@@ -193,10 +201,16 @@ impl<S: Store> Engine<S> {
     ) -> Result<(), StoreError> {
         let owner = delta.head.owner;
         if how == How::Pulled && (self.is_of_earlier_pull(from, delta) || !self.end_pull(from, &owner)) {
+            self.stats.refuse("unasked");
             return Ok(());
         }
-        if self.judge_head(from, &delta.head, out) != Learned::Newer {
-            return Ok(());
+        match self.judge_head(from, &delta.head, out) {
+            Learned::Newer => {}
+            Learned::Older if how != How::Pulled => {
+                self.stats.refuse("stale_head");
+                return Ok(());
+            }
+            Learned::Known | Learned::Older | Learned::Refused => return Ok(()),
         }
         let position = self.owners.entry(&owner).timestamp();
         if delta.base > position {
@@ -264,6 +278,7 @@ impl<S: Store> Engine<S> {
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         if root_hash(root.as_ref()) != delta.head.root || sums != (delta.head.items, delta.head.bytes) {
+            self.stats.refuse("delta");
             return Ok(false);
         }
         let is_roster = owner == self.config.mesh.authority();

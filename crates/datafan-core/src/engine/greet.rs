@@ -178,6 +178,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal, out: &mut Outbox) {
+        self.stats.refuse("refused_by_peer");
         self.refused_by = match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked => Some(refusal),
             Refusal::Busy | Refusal::Malformed => self.refused_by,
@@ -187,7 +188,10 @@ impl<S: Store> Engine<S> {
 
     /// Tells a peer why it gets no link, counts it, and closes.
     pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
-        self.stats.refuse(refusal.name());
+        // What was malformed was counted as the lie that it is.
+        if refusal != Refusal::Malformed {
+            self.stats.refuse(refusal.name());
+        }
         self.send(peer, &Message::Refuse(refusal), out);
         self.close_link(peer, alloc::format!("refused here: {}", refusal.name()), out);
     }
@@ -211,6 +215,7 @@ impl<S: Store> Engine<S> {
             .collect();
         for (peer, late) in peers {
             if late {
+                self.stats.refuse("late_hello");
                 self.close_link(peer, "hello was not answered in time".into(), out);
             } else {
                 if let Some(link) = self.links.get_mut(&peer) {

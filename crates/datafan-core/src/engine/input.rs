@@ -35,6 +35,11 @@ pub enum Input {
         /// Why, for people.
         reason: String,
     },
+    /// The peer broke the format of the link, below messages: a lie as one in a message is. The connector closes it.
+    Broken {
+        /// Who.
+        peer: MemberId,
+    },
     /// A dial came to nothing.
     DialFailed {
         /// Where.

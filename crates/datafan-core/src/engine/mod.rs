@@ -201,6 +201,7 @@ impl<S: Store> Engine<S> {
             Input::Command { ticket, command } => self.on_command(ticket, command, out),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
             Input::LinkDown { peer, reason } => self.on_link_down(peer, &reason),
+            Input::Broken { peer } => self.lie(peer, "frame"),
             Input::DialFailed { address, expected, error } => self.on_dial_failed(address, expected, error),
             Input::Message { from, bytes } => return self.on_message(from, &bytes, out),
             Input::Full { peer, lane } => self.set_full(peer, lane, true),
@@ -232,9 +233,12 @@ impl<S: Store> Engine<S> {
             self.stats.refuse("before_welcome");
             return Ok(());
         }
-        if self.is_penalized(&from) && message.tells() {
-            // A liar may still ask; what it says is not worth checking for a while.
+        if self.is_penalized(&from) && (message.tells() || !welcomed) {
+            // A liar may still ask over a link that it has; what it says is not worth checking for a while.
             self.stats.refuse("penalized");
+            if !welcomed {
+                self.refuse_link(from, crate::message::Refusal::Malformed, out);
+            }
             return Ok(());
         }
         self.on_sound_message(from, message, bytes, out)?;

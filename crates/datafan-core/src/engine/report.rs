@@ -2,6 +2,7 @@
 
 use super::{
     Engine, LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status,
+    link::Link,
     own::Confirmed,
     owners::{Owner, Transfer},
 };
@@ -56,7 +57,10 @@ impl<S: Store> Engine<S> {
     }
 
     fn standing(&self) -> Standing {
-        match (self.terms(&self.me).map(|terms| terms.is_active()), self.refused_by) {
+        // Anybody can refuse us. While somebody does not, that is the refuser's own affair.
+        let linked = self.links.values().any(Link::is_up);
+        let refused_by = self.refused_by.filter(|_| !linked);
+        match (self.terms(&self.me).map(|terms| terms.is_active()), refused_by) {
             (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
             (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
             (Some(true), None) => Standing::Up,

@@ -99,6 +99,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>, out: &mut Outbox) {
         let waited = self.links.get_mut(&from).and_then(|link| link.comparing.take());
         if waited.is_none() {
+            self.stats.refuse("unasked");
             return;
         }
         let grace = self.now.time.after(self.config.grace_micros);

@@ -208,6 +208,7 @@ impl<D: Disk> Member<D> {
             }
             Input::Command { .. }
             | Input::LinkUp { .. }
+            | Input::Broken { .. }
             | Input::DialFailed { .. }
             | Input::Message { .. }
             | Input::Full { .. }

@@ -164,7 +164,9 @@ fn a44_first_copies_of_two_shards_that_never_rest() {
             complete = n.is_multiple_of(10) && world.content(newcomer).len() == 602;
         }
         world.run_until("equal", 30 * SECOND, |world| world.equal());
-        assert_eq!(refusals(&world, newcomer), 0, "{:?}", world.stats(newcomer).refusals);
+        // Nothing but answers that were on their way when the transfer went on to a later head.
+        let refused = &world.stats(newcomer).refusals;
+        assert!(refused.keys().all(|name| *name == "unasked"), "{refused:?}");
     }
 }
 

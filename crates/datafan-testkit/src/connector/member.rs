@@ -90,6 +90,14 @@ impl<C: Connector> Member<C> {
         }
     }
 
+    /// The next event is that `peer` broke the format of its link.
+    pub fn sees_broken(&self, peer: MemberId) {
+        match self.log.next() {
+            Event::Broken { peer: by } if by == peer => {}
+            event => panic!("expected that {} broke the format, got {event:?}", peer.short()),
+        }
+    }
+
     /// The next event is a failed dial to `address`. Gives the error.
     pub fn sees_failure(&self, address: &Address) -> String {
         match self.log.next() {

@@ -29,7 +29,11 @@ struct Remote {
 impl<S: Store> Engine<S> {
     /// Whose descent an answer belongs to; `None` for one that is not waited for any more.
     fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
-        self.links.get_mut(from)?.requests.remove(&id)
+        let owner = self.links.get_mut(from)?.requests.remove(&id);
+        if owner.is_none() {
+            self.stats.refuse("unasked");
+        }
+        owner
     }
 
     pub(in crate::engine) fn on_nodes(
@@ -206,6 +210,7 @@ impl<S: Store> Engine<S> {
                     descent.restart();
                 }
                 _ => {
+                    engine.stats.refuse("moved");
                     engine.set_position(from, &owner, None);
                     descent.leave();
                 }

@@ -1,0 +1,85 @@
+//! More than a member can take: requests without number, and answers that nobody fetches.
+
+use crate::{
+    attack::{Act, Attack, Facts, Fate, Stage, Who},
+    scene::{Scene, put},
+};
+use datafan_core::{
+    connector::Frame,
+    hash::Hash,
+    limits::OWNERS_PER_MESSAGE_MAX,
+    message::{Ask, Message, Request, Want},
+    time::Timestamp,
+    trie::Place,
+};
+
+pub const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "flood of requests",
+        does: "asks for 256 deltas in one message, many times over",
+        act: Act::Says(|facts| vec![pulls(facts, OWNERS_PER_MESSAGE_MAX); 20]),
+        ..LOAD
+    },
+    Attack {
+        name: "asking without reading",
+        does: "asks on and on and takes no answer off the line",
+        act: Act::Runs(|scene| Box::pin(asks_on(scene))),
+        outcome: "what waits for it is bounded, then nothing more is looked up; other links are served in turn",
+        ..LOAD
+    },
+    Attack {
+        name: "invented request",
+        does: "asks for a node by a hash that nobody told",
+        act: Act::Says(|facts| {
+            let slots = vec![Ask { slot: Place::ALL, hash: Hash([7; 32]), hints: None }];
+            let root = facts.second.head.root;
+            vec![Message::AskNodes(Request { id: 1, owner: facts.owner, root, slots }).frame()]
+        }),
+        counter: "wrong_request",
+        outcome: "is told the present head; counted, as no honest member asks so",
+        ..LOAD
+    },
+];
+
+const LOAD: Attack = Attack {
+    name: "",
+    does: "",
+    who: Who::Member,
+    stage: Stage::Linked,
+    act: Act::Says(|_| Vec::new()),
+    counter: "too_many_requests",
+    fate: Fate::Heard,
+    outcome: "64 wait at most, the rest is dropped; other links are served in turn",
+};
+
+/// Asks for hundreds of times more than may wait for it, and reads again when nothing more was looked up.
+async fn asks_on(scene: &mut Scene) {
+    scene.owner_writes(vec![put("large", &"v".repeat(1 << 20))]).await;
+    scene.rogue.meets().await;
+    scene.rogue.reads = false;
+    for _ in 0..100 {
+        scene.rogue.says(pulls(&scene.facts, 60));
+    }
+    scene.counts("too_many_requests").await;
+    scene.owner_writes(vec![put("meanwhile", "others are served")]).await;
+    let sent = scene.victim.stats().await.unwrap().bytes_sent;
+    assert!(sent < WAITING_BYTES_MAX, "{sent} bytes wait or are on the line");
+    scene.rogue.reads_on();
+}
+
+/// A pull of the owner's whole shard, `n` times.
+fn pulls(facts: &Facts, n: usize) -> Frame {
+    let want = Want { owner: facts.owner, since: Timestamp::ZERO };
+    Message::Pull(vec![want; n]).frame()
+}
+
+/// A request for the top node, `n_slots` times.
+pub fn asks(facts: &Facts, n_slots: usize) -> Frame {
+    let root = facts.second.head.root;
+    let ask = Ask { slot: Place::ALL, hash: root, hints: None };
+    Message::AskNodes(Request { id: 1, owner: facts.owner, root, slots: vec![ask; n_slots] }).frame()
+}
+
+/// What two connectors keep for a link, with what one call of an engine answers: 17, 8 and 8 MiB, and some more on the
+/// line. 6,000 MiB are asked for.
+const WAITING_BYTES_MAX: u64 = 48 << 20;

@@ -1,0 +1,138 @@
+//! A member that lies, over real QUIC: each attack alters one thing, is counted under its name, and harms nobody.
+//!
+//! The honest mesh is an owner, the victim and a witness that knows the victim only. After each attack all that any of
+//! them let its readers see was right, and all end equal. `DATAFAN_ATTACK=NAME` runs one of them.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod attack;
+mod deltas;
+mod formats;
+mod frames;
+mod heads;
+mod load;
+mod nodes;
+mod ranges;
+mod raw;
+mod rogue;
+mod roster;
+mod scene;
+mod shard;
+mod stalls;
+mod truth;
+mod unasked;
+
+use attack::{Act, Attack, Stage};
+use scene::Scene;
+use std::{collections::BTreeSet, env, fs, path::Path, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+
+#[test]
+fn every_attack_is_counted_and_harms_nobody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let failed = runtime.block_on(async {
+        let (mut running, room) = (JoinSet::new(), Arc::new(Semaphore::new(TOGETHER)));
+        let only = env::var("DATAFAN_ATTACK").ok();
+        let chosen = attacks().filter(|attack| only.as_ref().is_none_or(|only| only == attack.name));
+        // Those that wait longest stand last in the table.
+        for attack in chosen.collect::<Vec<_>>().into_iter().rev() {
+            let room = room.clone();
+            running.spawn(async move {
+                let _place = room.acquire().await.unwrap();
+                // A task of its own: the name of an attack that fails is told.
+                (attack.name, tokio::spawn(run(attack)).await.is_ok())
+            });
+        }
+        let outcomes = running.join_all().await;
+        assert!(!outcomes.is_empty(), "there is no such attack");
+        let failed = outcomes.into_iter().filter(|(_, good)| !good);
+        failed.map(|(name, _)| name).collect::<Vec<_>>()
+    });
+    assert!(failed.is_empty(), "these did not end as the table says: {failed:?}");
+    println!("{}", table());
+}
+
+#[test]
+fn the_document_has_this_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/security.md");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains(&table()),
+        "docs/security.md is out of date: put there what \
+         `cargo test -p datafan-node --test attacks -- --nocapture` prints"
+    );
+}
+
+#[test]
+fn every_attack_has_a_name_of_its_own() {
+    let names: BTreeSet<_> = attacks().map(|attack| attack.name).collect();
+    assert_eq!(names.len(), attacks().count());
+    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == ' ')), "{names:?}");
+    assert!(names.len() >= 30);
+}
+
+async fn run(attack: &'static Attack) {
+    let mut scene = Scene::new(attack).await;
+    match attack.act {
+        Act::Lies(lie) => {
+            if attack.stage != Stage::Behind {
+                scene.meets().await;
+            }
+            scene.rogue.lie = lie;
+            scene.rogue.tells_of(scene.facts.second.clone());
+        }
+        Act::Says(say) => {
+            if attack.stage != Stage::Behind {
+                scene.meets().await;
+            }
+            say(&scene.facts).into_iter().for_each(|frame| scene.rogue.says(frame));
+        }
+        Act::Greets(greet) => {
+            scene.rogue.links().await;
+            greet(&scene.facts).into_iter().for_each(|frame| scene.rogue.says(frame));
+        }
+        Act::Runs(story) => story(&mut scene).await,
+    }
+    scene.counts(attack.counter).await;
+    scene.treats(attack.fate).await;
+    scene.ends_well().await;
+}
+
+/// All of them, in the order of the table.
+fn attacks() -> impl Iterator<Item = &'static Attack> {
+    let files = [
+        deltas::ATTACKS,
+        heads::ATTACKS,
+        nodes::ATTACKS,
+        ranges::ATTACKS,
+        roster::ATTACKS,
+        unasked::ATTACKS,
+        stalls::ATTACKS,
+        formats::ATTACKS,
+        frames::ATTACKS,
+        load::ATTACKS,
+    ];
+    files.into_iter().flatten()
+}
+
+fn table() -> String {
+    let mut text = String::from(
+        "| attack | what the attacker does | counted as | the attacker is | what comes of it |\n",
+    );
+    text.push_str("| --- | --- | --- | --- | --- |\n");
+    for Attack { name, does, counter, fate, outcome, .. } in attacks() {
+        text.push_str(&format!("| {name} | {does} | `{counter}` | {} | {outcome} |\n", fate.text()));
+    }
+    text
+}
+
+/// What must come, within a bound that a loaded machine does not reach.
+async fn patience<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("no {what} in time"))
+}
+
+/// How long anything may take; a machine that is busy with other tests is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Attacks at once: they mostly wait.
+const TOGETHER: usize = 8;

@@ -1,0 +1,174 @@
+//! An attacker below the connector: a QUIC connection of a member, on which bytes are written as one likes.
+
+use crate::{attack::Facts, patience};
+use datafan_core::{id::MemberId, identity::Identity, message::Message};
+use datafan_node::Node;
+use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, crypto::rustls::QuicClientConfig};
+use rustls::{
+    DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::ring,
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+};
+use std::sync::Arc;
+
+/// A link that is up, with its two lanes.
+pub struct Raw {
+    connection: Connection,
+    pub small: SendStream,
+    pub bulk: SendStream,
+    /// What the victim says in its small lane.
+    heard: RecvStream,
+    _greeting: (SendStream, RecvStream),
+    _endpoint: Endpoint,
+}
+
+impl Raw {
+    /// Links to `victim`, as docs/protocol-links.md says.
+    pub async fn links(facts: &Facts, victim: &Node) -> Self {
+        let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        let connecting = endpoint.connect_with(client(&facts.key), victim.bound()[0], "any.datafan");
+        let connection = patience("a connection", connecting.unwrap()).await.unwrap();
+        let greeting = patience("a greeting", greet(&connection, facts.key.id(), victim.id())).await;
+        let mut lanes = Vec::new();
+        for lane in [0, 1] {
+            let mut stream = connection.open_uni().await.unwrap();
+            stream.write_all(&[lane]).await.unwrap();
+            lanes.push(stream);
+        }
+        let heard = patience("the small lane", small_lane(&connection)).await;
+        let (bulk, small) = (lanes.pop().unwrap(), lanes.pop().unwrap());
+        Self { connection, small, bulk, heard, _greeting: greeting, _endpoint: endpoint }
+    }
+
+    /// As [`Raw::links`], and greets as a member that has no roster.
+    pub async fn meets(facts: &Facts, victim: &Node) -> Self {
+        let mut link = Self::links(facts, victim).await;
+        let mut hello = facts.hello();
+        hello.roster = None;
+        for message in [Message::Hello(hello), Message::Welcome] {
+            link.says(&message).await;
+        }
+        link.hears(2).await;
+        link
+    }
+
+    pub async fn says(&mut self, message: &Message<'_>) {
+        let bytes = message.encode();
+        self.small.write_all(&header(bytes.len())).await.unwrap();
+        self.small.write_all(&bytes).await.unwrap();
+    }
+
+    /// Reads on until a message with `tag` has come.
+    pub async fn hears(&mut self, tag: u8) {
+        let reading = async {
+            loop {
+                let mut length = [0; 4];
+                self.heard.read_exact(&mut length).await.unwrap();
+                let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
+                self.heard.read_exact(&mut bytes).await.unwrap();
+                if bytes[1] == tag {
+                    return;
+                }
+            }
+        };
+        patience("a message", reading).await;
+    }
+
+    /// Opens one more stream, which begins with `bytes`.
+    pub async fn opens(&self, bytes: &[u8]) -> Option<SendStream> {
+        let mut stream = self.connection.open_uni().await.ok()?;
+        stream.write_all(bytes).await.ok()?;
+        Some(stream)
+    }
+
+    /// Waits until the victim closes the connection; gives its reason.
+    pub async fn sees_down(&self) -> String {
+        patience("the end of the link", self.connection.closed()).await.to_string()
+    }
+}
+
+/// The length that begins a frame.
+pub fn header(n_bytes: usize) -> [u8; 4] {
+    u32::try_from(n_bytes).unwrap().to_be_bytes()
+}
+
+async fn greet(connection: &Connection, me: MemberId, victim: MemberId) -> (SendStream, RecvStream) {
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    let mut run = [0; 16];
+    getrandom::fill(&mut run).unwrap();
+    send.write_all(&[&[1][..], &run, &[0; 24]].concat()).await.unwrap();
+    receive.read_exact(&mut [0; 41]).await.unwrap();
+    if me < victim {
+        // The lower id decides that this is the link.
+        send.write_all(&1u64.to_be_bytes()).await.unwrap();
+    } else {
+        receive.read_exact(&mut [0; 8]).await.unwrap();
+    }
+    (send, receive)
+}
+
+async fn small_lane(connection: &Connection) -> RecvStream {
+    loop {
+        let mut stream = connection.accept_uni().await.unwrap();
+        let mut lane = [9];
+        stream.read_exact(&mut lane).await.unwrap();
+        if lane == [0] {
+            return stream;
+        }
+    }
+}
+
+fn client(key: &Identity) -> ClientConfig {
+    let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let pkcs8 = PrivatePkcs8KeyDer::from([&prefix[..], &key.secret()[..]].concat());
+    let pair = rcgen::KeyPair::try_from(&pkcs8).unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone));
+    let mut tls = builder.with_client_auth_cert(vec![certificate.der().clone()], pkcs8.into()).unwrap();
+    tls.alpn_protocols = vec![b"datafan/1".to_vec()];
+    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+}
+
+/// An attacker does not mind whom it attacks.
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}

@@ -1,0 +1,287 @@
+//! The honest mesh around an attacker: an owner, the victim, and a witness that knows the victim only.
+
+use crate::{
+    attack::{Attack, Facts, Fate, Stage, Who},
+    rogue::Rogue,
+    shard::Shard,
+    truth::{Guard, Truth},
+};
+use datafan_core::{
+    connector::Address,
+    engine::{Config, Outcome, OwnState, Standing, Status, Write},
+    hash::Hash,
+    id::{MemberId, MeshId},
+    identity::Identity,
+    item::Key,
+    message::Message,
+    time::Timestamp,
+};
+use datafan_node::{Beginning, Builder, Node};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+
+/// A mesh, and an attacker at its victim.
+pub struct Scene {
+    pub owner: Node,
+    pub victim: Node,
+    pub witness: Node,
+    pub rogue: Rogue,
+    pub facts: Arc<Facts>,
+    truth: Arc<Truth>,
+    guards: Vec<Guard>,
+    /// What the victim had refused when the attack began.
+    before: BTreeMap<&'static str, u64>,
+    _directory: TempDir,
+}
+
+impl Scene {
+    /// Everybody up to where the attack begins; the attacker has no link yet, unless its victim is behind.
+    pub async fn new(attack: &Attack) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let begins = Beginning::NewMesh { name: "alpha".parse().unwrap() };
+        let owner = builder(&directory, "alpha").first(begins).start().await.unwrap();
+        let victim = joiner(&directory, "beta", owner.mesh()).start().await.unwrap();
+        let at_victim = (address(&victim), Some(victim.id()));
+        let witness = joiner(&directory, "gamma", owner.mesh()).connect(at_victim.0, at_victim.1);
+        let witness = witness.start().await.unwrap();
+
+        let key = fresh_key();
+        let truth = Arc::new(Truth::new(owner.clone()));
+        admit(&owner, &key, &[&victim, &witness], attack.who).await;
+        let facts = Arc::new(facts(&owner, &victim, key, &truth).await);
+        let guards = [&victim, &witness].map(|member| Guard::new(member.clone(), truth.clone())).into();
+        let rogue = Rogue::new(facts.clone(), address(&victim));
+        let (before, _directory) = (BTreeMap::new(), directory);
+        let mut scene = Self { owner, victim, witness, rogue, facts, truth, guards, before, _directory };
+        scene.sets(attack.stage).await;
+        scene.before = scene.status().await.refusals;
+        scene
+    }
+
+    /// The owner writes, and all but the attacker have it.
+    pub async fn owner_writes(&mut self, writes: Vec<Write>) {
+        let timestamp = self.truth.writes(writes).await;
+        self.holds(self.facts.owner, timestamp).await;
+    }
+
+    async fn sets(&mut self, stage: Stage) {
+        let (first, second) = (self.facts.first.head.timestamp, self.facts.second.head.timestamp);
+        match stage {
+            Stage::New => {}
+            Stage::Behind => {
+                self.meets().await;
+                self.rogue.tells_of(self.facts.first.clone());
+                self.holds(self.facts.owner, first).await;
+            }
+            Stage::Linked => {
+                self.links_owner().await;
+                self.holds(self.facts.owner, second).await;
+            }
+        }
+    }
+
+    /// The attacker is welcome at the victim, and the witness too.
+    pub async fn meets(&mut self) {
+        self.rogue.meets().await;
+        let witness = self.witness.clone();
+        self.rogue.until(soon(&self.witness, async move { witness.wait_links(1).await })).await;
+    }
+
+    /// Victim and witness hold the shard of `owner` as of `timestamp`.
+    pub async fn holds(&mut self, owner: MemberId, timestamp: Timestamp) {
+        for member in [self.victim.clone(), self.witness.clone()] {
+            self.rogue.until(soon(&member, member.wait_for(owner, timestamp))).await;
+        }
+    }
+
+    pub async fn links_owner(&mut self) {
+        self.victim.connect(address(&self.owner), Some(self.owner.id())).await.unwrap();
+    }
+
+    pub async fn status(&mut self) -> Status {
+        self.victim.status().await.unwrap()
+    }
+
+    /// Waits until the victim has counted `name` once more than before the attack.
+    pub async fn counts(&mut self, name: &'static str) {
+        let before = self.before.get(name).copied().unwrap_or(0);
+        let victim = self.victim.clone();
+        let counted = eventually(name, || async {
+            let refusals = victim.status().await.unwrap().refusals;
+            let counted = refusals.get(name).copied().unwrap_or(0) > before;
+            if counted { Ok(()) } else { Err(format!("{refusals:?}")) }
+        });
+        self.rogue.until(counted).await;
+    }
+
+    /// What has to become of the attacker does.
+    pub async fn treats(&mut self, fate: Fate) {
+        match fate {
+            Fate::BackedOff => self.ignores().await,
+            Fate::ClosedAndBackedOff => {
+                if self.rogue.met {
+                    self.rogue.sees_down().await;
+                }
+                self.rogue.links().await;
+                self.rogue.greets();
+                self.counts("penalized").await;
+                self.rogue.sees_down().await;
+            }
+            Fate::Closed => drop(self.rogue.sees_down().await),
+            Fate::Heard => {
+                if !self.rogue.met {
+                    self.rogue.meets().await;
+                }
+                self.rogue.says(Message::Announce(Vec::new()).frame());
+                self.rogue.is_answered().await;
+                let refusals = self.status().await.refusals;
+                let blamed = LIES.iter().find(|lie| refusals.contains_key(*lie));
+                assert_eq!(blamed, None, "{refusals:?}");
+            }
+        }
+    }
+
+    /// What the attacker tells is not looked at.
+    async fn ignores(&mut self) {
+        self.rogue.says(Message::Announce(Vec::new()).frame());
+        self.counts("penalized").await;
+    }
+
+    /// The victim meets the owner; all end equal, and all that was ever read was right.
+    pub async fn ends_well(mut self) {
+        self.links_owner().await;
+        self.truth.writes(vec![put("last", "word")]).await;
+        let members = [self.owner.clone(), self.victim.clone(), self.witness.clone()];
+        let equal = eventually("equal members", || async {
+            let mut states = Vec::new();
+            for member in &members {
+                states.push(state(member).await);
+            }
+            let equal = states.iter().all(|state| *state == states[0]);
+            if equal { Ok(()) } else { Err(format!("{states:#?}")) }
+        });
+        self.rogue.until(equal).await;
+        for member in [&self.victim, &self.witness] {
+            let Status { standing, own, .. } = member.status().await.unwrap();
+            assert_eq!((standing, own), (Standing::Up, OwnState::Confirmed), "it belongs and can write");
+            self.truth.check(member).await;
+            assert_eq!(items(member), items(&self.owner));
+        }
+        self.guards.drain(..).for_each(Guard::ends);
+        let mut stops = tokio::task::JoinSet::new();
+        for member in [self.victim, self.witness, self.owner] {
+            stops.spawn(async move { member.stop().await.unwrap() });
+        }
+        stops.join_all().await;
+    }
+}
+
+/// The owner's shard at two moments, and the roster.
+async fn facts(owner: &Node, victim: &Node, key: Identity, truth: &Truth) -> Facts {
+    let mut writes: Vec<Write> = (0..40).map(|n| put(&format!("k{n:02}"), &format!("value {n}"))).collect();
+    writes.push(put("dead", "not any more"));
+    truth.writes(writes).await;
+    let graves = vec![(truth.writes(vec![delete("dead")]).await, Key::new("dead").unwrap())];
+    let first = Shard::of(owner, &owner.id()).with(graves.clone());
+    let gone = (truth.writes(vec![delete("k01")]).await, Key::new("k01").unwrap());
+    // So many that nodes of all sizes differ.
+    truth.writes((0..40).step_by(2).map(|n| put(&format!("k{n:02}"), "changed")).collect()).await;
+    truth.writes((0..5).map(|n| put(&format!("n{n}"), "new")).collect()).await;
+    let second = Shard::of(owner, &owner.id()).with([graves, vec![gone]].concat());
+    let (mesh, home) = (owner.mesh(), owner.home());
+    Facts {
+        mesh,
+        key,
+        victim: victim.id(),
+        owner: owner.id(),
+        owner_key: home.member_key().unwrap().unwrap(),
+        authority_key: home.authority_key().unwrap().unwrap(),
+        roster: Shard::of(owner, &mesh.authority()),
+        first,
+        second,
+    }
+}
+
+async fn admit(owner: &Node, key: &Identity, members: &[&Node], who: Who) {
+    let mut names: Vec<_> = members.iter().map(|member| member.id()).zip(["beta", "gamma"]).collect();
+    if who != Who::Stranger {
+        names.push((key.id(), "mallory"));
+    }
+    for (id, name) in names {
+        owner.admit(id, name.parse().unwrap()).await.unwrap();
+    }
+    if who == Who::Revoked {
+        owner.revoke(key.id(), Outcome::Drop).await.unwrap();
+    }
+}
+
+/// What is compared: each owner's head and root, and what is going on with it.
+async fn state(member: &Node) -> Vec<(MemberId, Timestamp, Hash)> {
+    let shards = member.status().await.unwrap().shards;
+    shards.iter().map(|shard| (shard.owner, shard.timestamp, shard.root)).collect()
+}
+
+fn items(member: &Node) -> Vec<(MemberId, datafan_core::item::Item)> {
+    let snapshot = member.snapshot().unwrap().with_system();
+    let entries = snapshot.all().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.owner, (*entry.item).clone())).collect()
+}
+
+fn builder(directory: &TempDir, name: &str) -> Builder {
+    let builder = Node::builder(directory.path().join(name)).listen(([127, 0, 0, 1], 0).into());
+    builder.cache_bytes(4 << 20).round_period(Duration::from_millis(100)).configure(quick)
+}
+
+/// One who joins with a roster from now on, as a ticket says.
+fn joiner(directory: &TempDir, name: &str, mesh: MeshId) -> Builder {
+    let begins = Beginning::Join { mesh, name: name.parse().unwrap() };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = Timestamp(now.as_micros().try_into().unwrap());
+    builder(directory, name).first(begins).configure(move |config| config.roster_min = now)
+}
+
+/// Links are made by the test alone, and nobody waits long.
+fn quick(config: &mut Config) {
+    config.links_min = 0;
+    config.grace_micros = 20_000;
+    config.request_micros = 1_000_000;
+}
+
+fn fresh_key() -> Identity {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).unwrap();
+    Identity::from_secret(&secret)
+}
+
+fn address(member: &Node) -> Address {
+    member.bound()[0].to_string().into()
+}
+
+pub fn put(key: &str, value: &str) -> Write {
+    Write::Put { key: Key::new(key).unwrap(), value: value.as_bytes().into(), expiry: None }
+}
+
+fn delete(key: &str) -> Write {
+    Write::Delete { key: Key::new(key).unwrap() }
+}
+
+/// What must come, within a bound that a loaded machine does not reach.
+async fn soon<T>(member: &Node, future: impl Future<Output = Result<T, datafan_driver::WaitError>>) -> T {
+    member.within(crate::PATIENCE, future).await.unwrap()
+}
+
+/// Asks again and again until it is so; gives the last answer if it does not come to that in time.
+async fn eventually<F: Future<Output = Result<(), String>>>(what: &str, mut ask: impl FnMut() -> F) {
+    let end = tokio::time::Instant::now() + crate::PATIENCE;
+    while let Err(found) = ask().await {
+        assert!(tokio::time::Instant::now() < end, "no {what}: {found}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Refusals for which their teller is backed off.
+const LIES: [&str; 7] = ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];

@@ -1,0 +1,79 @@
+//! What the owner really wrote, and guards that compare with it whatever a member lets its readers see.
+
+use datafan_core::{engine::Write, item::Item, time::Timestamp};
+use datafan_node::Node;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::{sync::Mutex, task::JoinHandle};
+
+/// Every state that the owner's shard ever had, as readers see it.
+pub struct Truth {
+    owner: Node,
+    /// By the timestamp of its head. Locked while the owner writes: nobody can see a state that is not noted.
+    states: Mutex<BTreeMap<Timestamp, Vec<Item>>>,
+}
+
+impl Truth {
+    pub fn new(owner: Node) -> Self {
+        Self { owner, states: Mutex::default() }
+    }
+
+    /// The owner writes. Gives the timestamp of the last write.
+    pub async fn writes(&self, writes: Vec<Write>) -> Timestamp {
+        let mut states = self.states.lock().await;
+        let timestamp = self.owner.commit(writes).await.unwrap().timestamp;
+        states.insert(timestamp, visible(&self.owner, &self.owner).1);
+        timestamp
+    }
+
+    /// What `member` shows is, item by item, a state that the owner had, and nobody else's.
+    pub async fn check(&self, member: &Node) -> Timestamp {
+        let (timestamp, shown) = visible(member, &self.owner);
+        let states = self.states.lock().await;
+        match states.get(&timestamp) {
+            Some(state) => assert_eq!(shown, *state, "a wrong read at {member:?}"),
+            // The owner's address was its first write.
+            None => {
+                assert!(shown.is_empty(), "{member:?} shows what was never written: {shown:?}");
+                assert!(states.keys().all(|state| *state > timestamp), "{member:?} has a head of nobody");
+            }
+        }
+        timestamp
+    }
+}
+
+/// What `member` shows of the owner, and of which state; there must be nothing of anybody else.
+fn visible(member: &Node, owner: &Node) -> (Timestamp, Vec<Item>) {
+    let snapshot = member.snapshot().unwrap();
+    let head = snapshot.head(&owner.id()).unwrap();
+    let entries: Vec<_> = snapshot.all().map(|entry| entry.unwrap()).collect();
+    for entry in &entries {
+        assert_eq!(entry.owner, owner.id(), "{member:?} shows {:?}", entry.item);
+    }
+    let items = entries.into_iter().map(|entry| (*entry.item).clone()).collect();
+    (head.map_or(Timestamp::ZERO, |head| head.timestamp), items)
+}
+
+/// Checks a member after each change of it.
+pub struct Guard(JoinHandle<()>);
+
+impl Guard {
+    pub fn new(member: Node, truth: Arc<Truth>) -> Self {
+        Self(tokio::spawn(async move {
+            let (mut changes, mut last) = (member.changes(), Timestamp::ZERO);
+            loop {
+                let now = truth.check(&member).await;
+                assert!(last <= now, "{member:?} went back from {last:?} to {now:?}");
+                last = now;
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        }))
+    }
+
+    /// It saw nothing wrong until now.
+    pub fn ends(self) {
+        assert!(!self.0.is_finished(), "a wrong read, see above");
+        self.0.abort();
+    }
+}
