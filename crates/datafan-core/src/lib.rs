@@ -77,6 +77,7 @@ pub mod item;
 pub mod limits;
 pub mod message;
 pub mod read;
+pub mod repair;
 mod rng;
 mod shard;
 pub mod store;

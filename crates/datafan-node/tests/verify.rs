@@ -40,7 +40,7 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
     assert_eq!(shard(&found, "b")["findings"], json!([]));
     let told = verify(&dir, false);
     assert!(told.out.contains("damaged in one place") && told.out.contains(&at.to_string()), "{}", told.out);
-    assert!(told.code == 5 && told.err.contains("move store.redb away"), "{}", told.err);
+    assert!(told.code == 5 && told.err.contains("verify --repair"), "{}", told.err);
 
     alter(&dir, b"value-9.", |row| row.truncate(1));
     let found = damaged(&dir);
@@ -53,6 +53,50 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
     let b = Member::run(&dir, &[]);
     b.waits_for("a", a.put("k0", "afterwards"));
     assert_eq!(b.get("a", "k7"), "value-7.");
+    assert_eq!(b.terminate(), 0);
+    assert_eq!(verify(&dir, true).json()["sound"], true);
+}
+
+#[test]
+fn damaged_ranges_are_repaired_from_the_neighbours() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    let rows = |of: &str| -> String {
+        (0..3_000).map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"{of}-{n}.\"}}\n")).collect()
+    };
+    assert_eq!(a.ask(&["import", &place.file("a.rows", rows("a"))]).code, 0);
+    assert_eq!(b.ask(&["import", &place.file("b.rows", rows("b"))]).code, 0);
+    a.waits_for("b", b.put("mine", "v"));
+    b.waits_for("a", a.put("last", "v"));
+    let dir = b.dir.clone();
+    assert_eq!(b.terminate(), 0);
+
+    // Of both shards one item says something else, and one cannot be read at all.
+    for of in ["a", "b"] {
+        alter(&dir, format!("{of}-700.").as_bytes(), |row| *row.last_mut().unwrap() ^= 1);
+        alter(&dir, format!("{of}-1900.").as_bytes(), |row| row.truncate(1));
+    }
+    damaged(&dir);
+    let repaired = datafan(&["verify", "--repair", "--json", "--data-dir", &text(&dir)]).json();
+    for of in ["a", "b"] {
+        let (kept, all) = (shard(&repaired, of)["kept"].as_u64().unwrap(), 3_002);
+        assert!(kept == all || kept == all - 1, "all but what cannot be read: {kept}");
+    }
+
+    let (address, home) = (a.address(), a.dir.clone());
+    assert_eq!(a.terminate(), 0);
+    let b = Member::run(&dir, &[]);
+    // Alone, it neither writes nor shows what may be wrong.
+    b.ask(&["get", "k1", "--owner", "a"]).fails(4, "");
+    let a = Member::run_on(&address, &home, &[]);
+    a.waits_for("b", b.put("mine", "afterwards"));
+    b.waits_for("a", a.put("last", "afterwards"));
+    for of in ["a", "b"] {
+        let values = ["k1", "k700", "k1900", "k2999"].map(|key| b.get(of, key));
+        assert_eq!(values, ["1", "700", "1900", "2999"].map(|n| format!("{of}-{n}.")));
+    }
+    assert_eq!(a.roots(), b.roots());
     assert_eq!(b.terminate(), 0);
     assert_eq!(verify(&dir, true).json()["sound"], true);
 }

@@ -35,7 +35,7 @@ pub enum Command {
     /// Print the member's id, mesh and name
     Id,
     /// Check that the store holds what its owners signed, while the member does not run
-    Verify,
+    Verify(Verify),
     /// Write all that this member holds to one file, while it runs or not
     Backup(Backup),
     /// Make the store of this member from a backup
@@ -125,6 +125,14 @@ pub struct Peer {
     pub address: Address,
     /// Who.
     pub expected: Option<MemberId>,
+}
+
+/// `verify`
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Keep what can be read of damaged shards, and let the member copy the rest from its neighbours when it runs
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `backup`, `restore`

@@ -13,6 +13,7 @@ mod logs;
 mod output;
 mod parse;
 mod recovered;
+mod repair;
 mod report;
 mod roster;
 mod run;
@@ -60,7 +61,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             match command {
                 Command::Init(args) => init::init(&dir, args, &mut out),
                 Command::Id => init::id(&dir, &mut out),
-                Command::Verify => verify::verify(&dir, &mut out),
+                Command::Verify(args) => verify::verify(&dir, &args, &mut out),
                 Command::Backup(args) => backup::backup(&dir, client(), &args, &mut out),
                 Command::Restore(args) => backup::restore(&dir, &args, &mut out),
                 Command::Recovered(args) => recovered::recovered(client(), &args, &mut out),

@@ -1,6 +1,8 @@
 //! `verify`: whether the store of a member that does not run holds what its owners signed.
 
-use super::{Failure, Output, failure::Exit, init::of_member, output::note, size, table};
+use super::{
+    Failure, Output, args, failure::Exit, init::of_member, output::note, repair::repair, size, table,
+};
 use datafan_core::{
     grant::Grant,
     id::{MemberId, MeshId},
@@ -21,18 +23,25 @@ struct Report {
 }
 
 #[derive(Serialize)]
-struct ShardReport {
+pub struct ShardReport {
+    #[serde(skip)]
+    pub number: ShardNumber,
+    #[serde(skip)]
+    pub id: MemberId,
+    /// Items of a damaged shard that are kept, if it was repaired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
     owner: String,
     owner_name: Option<String>,
     kind: &'static str,
     items: u64,
     bytes: u64,
     nodes: u64,
-    findings: Vec<Found>,
+    pub findings: Vec<Found>,
 }
 
 #[derive(Serialize)]
-struct Found {
+pub struct Found {
     what: &'static str,
     /// The same for people.
     #[serde(skip)]
@@ -44,13 +53,16 @@ struct Found {
 }
 
 /// `datafan verify`
-pub fn verify(dir: &Path, out: &mut Output) -> Result<(), Failure> {
+pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     let mesh = of_member(&home)?.mesh;
     let mut looked = Looked { home: &home, mesh, store: None };
-    let report = looked.at_all()?;
+    let mut report = looked.at_all()?;
+    if args.repair && !report.sound {
+        repair(&mut looked, &mut report.shards)?;
+    }
     // Closing says that the store is fine. A damaged one is left as a crash leaves it.
-    if report.sound
+    if (report.sound || args.repair)
         && let Some(store) = looked.store
     {
         store.close().map_err(Failure::new)?;
@@ -59,15 +71,21 @@ pub fn verify(dir: &Path, out: &mut Output) -> Result<(), Failure> {
     if report.sound {
         return Ok(());
     }
-    let text = "the store is damaged: move store.redb away and run the member; what others own is copied from the mesh, the own shard is not";
+    if args.repair {
+        note(
+            "What is missing comes from the neighbours when the member runs; its own shard, too, before it writes.",
+        );
+        return Ok(());
+    }
+    let text = "the store is damaged: `datafan verify --repair` keeps what can be read, and the rest is copied from the mesh";
     Err(Failure::Said(Exit::Degraded, text.to_owned()))
 }
 
 /// A store, opened again after each damage at which it refuses to go on.
-struct Looked<'a> {
-    home: &'a Home,
-    mesh: MeshId,
-    store: Option<RedbStore>,
+pub struct Looked<'a> {
+    pub home: &'a Home,
+    pub mesh: MeshId,
+    pub store: Option<RedbStore>,
 }
 
 impl Looked<'_> {
@@ -88,6 +106,9 @@ impl Looked<'_> {
             let sums = self.at(number, &mut findings)?;
             progress.inc(record.root.as_ref().map_or(0, |root| root.count));
             reports.push(ShardReport {
+                number,
+                id: record.owner,
+                kept: None,
                 owner: record.owner.to_string(),
                 owner_name: names.get(&record.owner).cloned(),
                 kind: if record.owner == self.mesh.authority() { "roster" } else { "member" },
@@ -110,7 +131,7 @@ impl Looked<'_> {
     }
 
     /// A snapshot of the store, which is opened where it is not, or refuses to go on.
-    fn snapshot(&mut self) -> Result<<<RedbStore as Store>::Reader as StoreReader>::Snapshot, Failure> {
+    pub fn snapshot(&mut self) -> Result<<<RedbStore as Store>::Reader as StoreReader>::Snapshot, Failure> {
         if let Some(store) = &self.store {
             match store.reader().snapshot() {
                 Err(StoreError::Stopped) => self.store = None,
@@ -171,6 +192,10 @@ fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
             0 => "sound".to_owned(),
             1 => "damaged in one place".to_owned(),
             n => format!("damaged in {n} places"),
+        };
+        let state = match shard.kept {
+            Some(kept) => format!("{state}, {kept} items kept"),
+            None => state,
         };
         vec![name(shard), shard.items.to_string(), size(shard.bytes), state]
     });

@@ -30,7 +30,8 @@ impl Checker for DeltasLead {
         self.excused.extend(excused.map(|head| head.owner));
         let Purpose::Compare(owner) = sent.purpose else { return Ok(()) };
         let faults = &scene.scenario.faults;
-        let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0 || faults.clock_jumps > 0;
+        let other_reasons =
+            faults.liars > 0 || faults.leaves > 0 || faults.restores > 0 || faults.clock_jumps > 0;
         if !other_reasons && !self.excused.contains(&owner) && self.found.is_none() {
             let name = scene.ledger.owner(scene.world, &owner).map(|owner| scene.ledger.name(owner));
             let (member, name) = (sent.from, name.unwrap_or_default());
