@@ -9,7 +9,6 @@ use axum::extract::State;
 use datafan_core::{
     connector::Direction,
     engine::{LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status},
-    grant::Role,
     id::{MemberId, Name},
     item::SYSTEM_PREFIX,
     read::Snapshot,
@@ -51,9 +50,7 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let members = status.members.iter().map(|(id, grant)| MemberLine {
         id: id.to_string(),
         name: grant.name.to_string(),
-        role: match grant.role {
-            Role::Member => "member".to_owned(),
-        },
+        role: grant.role.to_string(),
         state: if grant.is_active() { "active" } else { "revoked" }.to_owned(),
         granted: rfc3339(grant.granted),
     });

@@ -12,6 +12,7 @@ mod faults;
 mod linking;
 mod membership;
 mod rogues;
+mod terms;
 mod topologies;
 mod transfers;
 mod writes;

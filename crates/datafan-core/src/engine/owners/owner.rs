@@ -26,7 +26,7 @@ pub(in crate::engine) struct Owner {
 pub(in crate::engine) enum Standing {
     /// Nothing.
     Unknown,
-    /// It belongs, with the default quota.
+    /// It belongs as a member, with the default quota.
     Plain,
     /// Something else, which the roster in memory keeps.
     Special,
@@ -92,6 +92,8 @@ pub(in crate::engine) enum Reason {
     Roster,
     /// Not the head at which a revoked owner's shard stays.
     Revoked,
+    /// Its owner is a reader, which has no shard.
+    Reader,
 }
 
 impl Reason {
@@ -102,6 +104,7 @@ impl Reason {
             Self::Void => "void_head",
             Self::Roster => "old_roster",
             Self::Revoked => "revoked_head",
+            Self::Reader => "reader_head",
         }
     }
 }
