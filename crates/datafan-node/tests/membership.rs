@@ -126,7 +126,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
     assert!(string(&status["reason"]).contains("revoked"), "{status}");
 
     let new = Member::run(&new_dir, &["--connect", &a.address()]);
-    new.waits_for(&old_id, timestamp);
+    new.waits_links(1);
     assert_eq!(new.ask(&["id", "--json"]).json()["name"], "b");
     // What the new key has written already is newer.
     new.put("shape", "square");
@@ -137,6 +137,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
         (&adopted["owner"], &adopted["written"], &adopted["unchanged"]),
         (&json!(old_id), &json!(2), &json!(1))
     );
+    new.ask(&["adopt", "a"]).fails(1, "belongs to the mesh");
     // Again, as after a crash in the middle: only what is missing.
     new.ask(&["del", "color"]);
     let again = new.ask(&["adopt", &old_id, "--json"]).json();
@@ -153,9 +154,51 @@ fn a_key_is_replaced_and_its_data_moves_along() {
         status["shards"].as_array().unwrap().iter().all(|shard| shard["owner"] != json!(old_id))
     };
     waits(&new, gone);
-    new.ask(&["adopt", &old_id]).fails(4, "is not here");
+    new.ask(&["adopt", &old_id]).fails(4, "was dropped everywhere");
     new.ask(&["adopt"]).fails(4, "no revoked member b");
 }
+
+#[test]
+fn nothing_is_lost_when_a_member_dies_while_it_adopts() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let old = place.invited(&a, "b", &[]);
+    let rows: String = (0..N_ADOPTED).map(|n| format!("{{\"key\":\"k{n}\",\"value\":{n}}}\n")).collect();
+    let imported = old.ask(&["import", &place.file("rows.jsonl", rows), "--json"]).json();
+    a.waits_for("b", imported["timestamp"].as_u64().unwrap());
+    let (new_dir, new_id) = joining(&place, &a, "b2");
+    a.ask(&["rotate", "b", "--id", &new_id]);
+    let new = Member::run(&new_dir, &["--connect", &a.address()]);
+    new.waits_links(1);
+    let dir = text(&new_dir);
+    let adopting = std::thread::spawn(move || datafan(&["adopt", "--data-dir", &dir, "--json"]));
+    // Its own addresses make the first timestamp, so what comes after them is adopted.
+    let own = |status: &Value| {
+        status["shards"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|s| s["owner"] == json!(new_id) && s["items"].as_u64() > Some(1))
+    };
+    waits(&new, own);
+    new.kill();
+    let first = adopting.join().unwrap();
+    assert!(first.code == 0 || first.err.contains("broke the connection off"), "{}", first.err);
+
+    let new = Member::run(&new_dir, &["--connect", &a.address()]);
+    let adopted = new.ask(&["adopt", "--json"]).json();
+    let (written, there) = (adopted["written"].as_u64().unwrap(), adopted["unchanged"].as_u64().unwrap());
+    assert_eq!(written + there, N_ADOPTED);
+    assert!(there > 0, "what was put before is still there");
+    a.waits_for(&new_id, adopted["timestamp"].as_u64().unwrap());
+    for n in [0, N_ADOPTED / 2, N_ADOPTED - 1] {
+        assert_eq!(a.get("b", &format!("k{n}")), n.to_string());
+    }
+    assert_eq!(a.ask(&["ls", "--owner", "b", "--json"]).lines().len() as u64, N_ADOPTED);
+}
+
+/// Three commits.
+const N_ADOPTED: u64 = 10_000;
 
 #[test]
 fn a_stolen_key_is_replaced_by_a_ticket_and_its_data_dropped() {

@@ -10,12 +10,17 @@ use axum::{body::Body, extract::State};
 use datafan_core::{
     engine::Write,
     grant::GrantState,
+    hash::Hash,
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
     read::{KeyRange, Snapshot},
     store::{StoreReader, StoreSnapshot},
+    time::Timestamp,
 };
-use std::ops::Bound;
+use std::{ops::Bound, time::Duration};
+
+/// How long the shard that was kept may take to arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What one commit takes over.
 #[derive(Default)]
@@ -38,11 +43,14 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     if owner == own || owner == authority {
         return Err(Refusal::usage(format!("{owner} is not another member: name the old id")));
     }
+    let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
+    let arrives = app.handle.wait_for(owner, kept.0);
+    app.handle.within(ARRIVAL_TIMEOUT, arrives).await?;
     let mut adopted = Adopted { owner: owner.to_string(), ..Adopted::default() };
     let mut from: Option<String> = None;
     loop {
         let Part { writes, unchanged, last } =
-            read(&app, move |snapshot| part(&snapshot, &owner, &own, from)).await?;
+            read(&app, move |snapshot| part(&snapshot, &owner, kept, &own, from)).await?;
         adopted.unchanged += unchanged;
         if !writes.is_empty() {
             let done = written(&app, app.handle.commit(writes)).await?;
@@ -73,16 +81,31 @@ fn predecessor<V: StoreSnapshot>(snapshot: &Snapshot<V>, own: &MemberId) -> Answ
     }
 }
 
+/// The head at which a revoked member's shard stays: of any other some of the items may be missing.
+fn kept<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: &MemberId) -> Answered<(Timestamp, Hash)> {
+    match snapshot.grant_of(owner)?.map(|grant| grant.state) {
+        Some(GrantState::Keep { timestamp, root }) => Ok((timestamp, root)),
+        Some(GrantState::Drop) => {
+            Err(Refusal::not_found(format!("the shard of {owner} was dropped everywhere")))
+        }
+        Some(GrantState::Active | GrantState::Invited { .. }) => {
+            Err(Refusal::failure(format!("{owner} belongs to the mesh: its key was not replaced")))
+        }
+        None => Err(Refusal::not_found(format!("{owner} is not in the roster"))),
+    }
+}
+
 /// The next items after the key `from` of which this member has nothing under that key.
 fn part<V: StoreSnapshot>(
     snapshot: &Snapshot<V>,
     owner: &MemberId,
+    kept: (Timestamp, Hash),
     own: &MemberId,
     from: Option<String>,
 ) -> Answered<Part> {
-    if snapshot.head(owner)?.is_none() {
-        return Err(Refusal::not_found(format!(
-            "the shard of {owner} is not here: it was dropped, or is yet to come"
+    if snapshot.head(owner)?.map(|head| head.order()) != Some(kept) {
+        return Err(Refusal::failure(format!(
+            "the shard of {owner} has not reached the head that was kept: ask again"
         )));
     }
     let after = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
