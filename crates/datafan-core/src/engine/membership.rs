@@ -139,6 +139,8 @@ impl<S: Store> Engine<S> {
             .collect();
         for member in readers {
             self.drop_shards(&member, out);
+            // To be written again if we ever may.
+            self.publish |= member == self.me && !self.addresses.is_empty();
         }
     }
 

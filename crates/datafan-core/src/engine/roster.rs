@@ -31,7 +31,7 @@ pub(super) struct Roster {
     n_members: usize,
     /// Our own name.
     pub(super) name: Option<Name>,
-    /// Who was granted a name last; only where we write the roster.
+    /// Which active member was granted a name last; only where we write the roster.
     pub(super) names: BTreeMap<Name, MemberId>,
     /// Who was invited and has come in, which is yet to be written; only there, too.
     pub(super) entered: BTreeSet<MemberId>,
@@ -149,7 +149,8 @@ impl<S: Store> Engine<S> {
         if member == self.me {
             self.roster.name = Some(grant.name.clone());
         }
-        if self.config.authority.is_some() {
+        // A name is one active member's at a time; whoever had it before may come later when entries are loaded.
+        if self.config.authority.is_some() && grant.is_active() {
             self.roster.names.insert(grant.name, member);
         }
         if is_held {

@@ -77,7 +77,7 @@ pub trait Entries {
     type Error;
     /// The entry of a member.
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Self::Error>;
-    /// Who was granted a name last.
+    /// Which active member was granted a name last; it may have another one by now, or be revoked.
     fn named(&self, name: &Name) -> Option<MemberId>;
     /// The head of a member's shard that `keep` means where none is named.
     fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)>;

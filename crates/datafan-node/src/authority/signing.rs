@@ -62,6 +62,14 @@ pub enum SignError {
         /// The timestamp of both.
         base: Timestamp,
     },
+    /// The roster, or what the key has signed last, is so far in the future that nothing can follow.
+    #[error(
+        "the last roster is of {at}, a time that no clock will show: the key was misused, found a new mesh"
+    )]
+    NoTimeLeft {
+        /// The later of both.
+        at: Timestamp,
+    },
     /// The request begins a mesh, and nobody knows whether it was begun before.
     #[error(
         "the request begins a new roster, and there is no record that this key has signed none: a mesh that exists \
@@ -109,6 +117,10 @@ impl Signing {
         }
         let signed = record.and_then(|record| record.signed);
         let after = signed.map_or(Timestamp::ZERO, |(timestamp, _)| timestamp);
+        let at = after.max(roster.head().map_or(Timestamp::ZERO, |head| head.timestamp));
+        if at.0 > u64::MAX / 2 {
+            return Err(SignError::NoTimeLeft { at });
+        }
         Ok(Self { roster, new, after, now })
     }
 
@@ -217,6 +229,9 @@ mod tests {
             let (_, forced) = signing(&old, Some(last), Force::Yes).unwrap().sign(&key());
             assert!(forced.head.timestamp > last.signed.unwrap().0, "two rosters never share a timestamp");
         }
+        let never = Record::of(MeshId(key().id()), Timestamp::MAX, datafan_core::hash::Hash([9; 32]));
+        let error = signing(&request(None, 4), Some(never), Force::Yes).unwrap_err();
+        assert_eq!(error, SignError::NoTimeLeft { at: Timestamp::MAX });
         assert_eq!(signing(&request(None, 4), None, Force::No).unwrap_err(), SignError::Beginning);
         // A roster that was signed elsewhere, later than the record, is as good as the signature.
         assert!(signing(&request(second.clone(), 4), Some(record), Force::No).is_ok());

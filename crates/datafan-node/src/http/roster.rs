@@ -101,7 +101,7 @@ pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
 pub async fn apply<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: ApplyRequest = body(sent).await?;
     let signed = signed_from_text(&request.signed)
-        .map_err(|error| Refusal::usage(format!("the signed roster: {error}")))?;
+        .map_err(|error| Refusal::failure(format!("the signed roster: {error}")))?;
     let done = written(&app, app.handle.apply_roster(signed.into())).await?;
     Ok(json(&super::wire::Written {
         timestamp: done.timestamp.0,

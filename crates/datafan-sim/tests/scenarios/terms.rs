@@ -3,7 +3,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Alarm, Answer, Command, CommandError, Outcome, Standing},
+    engine::{ADDRESSES_KEY, Alarm, Answer, Command, CommandError, Outcome, Standing},
     grant::{Grant, GrantState, Quota, Role},
     head::Head,
     id::Name,
@@ -75,7 +75,8 @@ fn who_becomes_a_reader_loses_its_shard_everywhere_and_may_begin_again() {
         let mut world = Mesh::mesh(3, seed);
         world.link_all(&line(3));
         world.put(2, "k", "old");
-        world.run_until("equal", 10 * SECOND, |world| world.equal());
+        world.done(2, Command::Publish(vec!["m2.example:1".into()]));
+        world.run_until("published", 10 * SECOND, |world| world.equal() && publishes(world, 2));
         // Member 1 hears of it later.
         world.cut(0, 1);
         change(&mut world, 2, reader());
@@ -88,7 +89,7 @@ fn who_becomes_a_reader_loses_its_shard_everywhere_and_may_begin_again() {
         change(&mut world, 2, Terms { role: Some(Role::Member), ..Terms::default() });
         world.run_until("told", 10 * SECOND, |world| grant(world, 2, 2).role == Role::Member);
         world.put(2, "k2", "new");
-        world.run_until("equal", 10 * SECOND, |world| world.equal());
+        world.run_until("equal", 10 * SECOND, |world| world.equal() && publishes(world, 2));
         assert_eq!((world.get(0, 2, "k"), world.get(0, 2, "k2").as_deref()), (None, Some(&b"new"[..])));
     }
 }
@@ -210,6 +211,16 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
         );
         assert_eq!(world.status(fresh).name, name);
         assert!(world.heads(fresh)[&world.mesh_id().authority()].0 > before);
+
+        // Also after a restart the name is the new key's, and nobody else's.
+        world.stop(0);
+        world.start(0);
+        let taken = Command::Admit { id: Identity::from_secret(&[7; 32]).id(), name };
+        let taken = world.done(0, taken);
+        assert!(
+            matches!(&taken, Answer::Refused(CommandError::NameTaken { id, .. }) if *id == world.id(fresh)),
+            "{taken:?}"
+        );
     }
 }
 
@@ -366,6 +377,12 @@ fn refuses(world: &mut Mesh, signed: Vec<u8>, why: &str) {
         Answer::Refused(error) => assert!(error.to_string().contains(why), "{why:?} in {error}"),
         Answer::Committed(committed) => panic!("{why}: {committed:?}"),
     }
+}
+
+/// Whether member 0 holds addresses that a member publishes.
+fn publishes(world: &Mesh, member: usize) -> bool {
+    let key = Key::new(ADDRESSES_KEY).expect("a sound one");
+    world.content(0).items.contains_key(&(world.id(member), key))
 }
 
 /// Admits somebody who never shows up.
