@@ -167,6 +167,24 @@ fn who_came_in_before_the_end_stays() {
 }
 
 #[test]
+fn who_came_in_is_noted_where_the_key_is_brought() {
+    let mut world = Mesh::line(3, 1);
+    let invited = world.add(|_| ());
+    let until = Timestamp(world.wall(0).0 + 60 * SECOND);
+    admit(&mut world, invited, Terms { until: Some(until), ..Terms::default() });
+    world.run_until("told", 10 * SECOND, |world| world.status(2).members.len() == 4);
+    world.stop(0);
+    world.start(invited);
+    world.link(invited, 2);
+    world.put(invited, "k", "v");
+    world.run_until("held", 10 * SECOND, |world| world.get(1, invited, "k").is_some());
+    world.stop(1);
+    world.config(1).authority = Some(world.authority().clone());
+    world.start(1);
+    world.run_until("noted", 10 * SECOND, |world| grant(world, 2, invited).state == GrantState::Active);
+}
+
+#[test]
 fn an_invited_reader_has_come_in_when_the_authority_meets_it() {
     let mut world = Mesh::line(2, 1);
     let invited = world.add(|_| ());
