@@ -18,7 +18,7 @@ use datafan_node::{
 };
 use serde::Serialize;
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -146,8 +146,9 @@ fn confirmed() -> Result<bool, Failure> {
     let asked = write!(stderr, "Sign this? [y/N] ").and_then(|()| stderr.flush());
     asked.map_err(Failure::new)?;
     let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer).map_err(Failure::new)?;
-    if read == 0 {
+    io::stdin().read_line(&mut answer).map_err(Failure::new)?;
+    if !io::stdin().is_terminal() {
+        // Nobody has pressed return there.
         note("");
     }
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
