@@ -128,7 +128,7 @@ impl<S: Store> Engine<S> {
         }
         match self.terms(&peer).map(|terms| terms.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.welcomed => {}
-            Some(GrantState::Invited { until }) if self.is_too_late(&peer, until) => {
+            Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
                 self.refuse_link(peer, Refusal::InvitationExpired, out);
             }
             Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer, out),

@@ -146,7 +146,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard was let in
     /// by somebody.
-    pub(super) fn is_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
+    pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
         self.now.wall > until && self.owners.get(peer).and_then(Owner::head).is_none()
     }
 
