@@ -11,17 +11,59 @@ use crate::{
     time::Timestamp,
 };
 use alloc::{format, vec::Vec};
+use core::{fmt, str::FromStr};
 
 /// What keys of grants begin with; of meaning in the authority's shard only.
 pub const GRANT_PREFIX: &str = "_sys/member/";
 
-const GRANT_VERSION: u8 = 1;
+/// What says all but readers and invitations: written wherever it suffices, so that older builds read it.
+const GRANT_VERSION_FIRST: u8 = 1;
+const GRANT_VERSION: u8 = 2;
 
 /// What a member is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// Owns a shard and holds those of the others.
     Member,
+    /// Holds and relays all shards and has none of its own: everybody refuses its heads.
+    Reader,
+    /// One of a newer build, by its byte (2 or more). Treated as [`Role::Member`]: who does not know what a role
+    /// forbids leaves that to those who do, and stays a link that data goes through.
+    Other(u8),
+}
+
+impl Role {
+    /// Whether one with this role may have a shard.
+    pub fn owns(self) -> bool {
+        self != Self::Reader
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member => f.write_str("member"),
+            Self::Reader => f.write_str("reader"),
+            Self::Other(byte) => write!(f, "role-{byte}"),
+        }
+    }
+}
+
+/// A text that is no role which can be granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a role is member or reader")]
+pub struct RoleError;
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        match text {
+            "member" => Ok(Self::Member),
+            "reader" => Ok(Self::Reader),
+            _ => Err(RoleError),
+        }
+    }
 }
 
 /// How much a member may hold, without the system's items.
@@ -44,6 +86,11 @@ impl Default for Quota {
 pub enum GrantState {
     /// It belongs.
     Active,
+    /// It belongs once it has come in, which it may do until then.
+    Invited {
+        /// The last moment: microseconds since 1970 on the clock of whoever lets it in.
+        until: Timestamp,
+    },
     /// It no longer belongs, and its shard stays for ever at exactly this head.
     Keep {
         /// The head's timestamp.
@@ -53,6 +100,13 @@ pub enum GrantState {
     },
     /// It no longer belongs, and everybody deletes its shard.
     Drop,
+}
+
+impl GrantState {
+    /// Whether the member belongs, or is invited to.
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Active | Self::Invited { .. })
+    }
 }
 
 /// The roster's entry of one member.
@@ -66,7 +120,7 @@ pub struct Grant {
     pub quota: Quota,
     /// Whether it belongs.
     pub state: GrantState,
-    /// When it was first granted: microseconds since 1970 on the authority's clock.
+    /// When it was granted, or its quota last changed: microseconds since 1970 on the authority's clock.
     pub granted: Timestamp,
 }
 
@@ -81,23 +135,29 @@ impl Grant {
         key.strip_prefix(GRANT_PREFIX)?.parse().ok()
     }
 
-    /// Whether the member belongs.
+    /// Whether the member belongs, or is invited to.
     pub fn is_active(&self) -> bool {
-        self.state == GrantState::Active
+        self.state.is_active()
     }
 
     /// The value of the entry.
     pub fn encode(&self) -> Vec<u8> {
+        let invited = matches!(self.state, GrantState::Invited { .. });
+        let first = self.role == Role::Member && !invited;
         let mut out = Writer::new();
-        out.byte(GRANT_VERSION).prefixed(self.name.as_str().as_bytes());
-        match self.role {
-            Role::Member => out.byte(0),
-        };
+        out.byte(if first { GRANT_VERSION_FIRST } else { GRANT_VERSION });
+        out.prefixed(self.name.as_str().as_bytes());
+        out.byte(match self.role {
+            Role::Member => 0,
+            Role::Reader => 1,
+            Role::Other(byte) => byte,
+        });
         out.varint(self.quota.items).varint(self.quota.bytes);
         match self.state {
             GrantState::Active => out.byte(0),
             GrantState::Keep { timestamp, root } => out.byte(1).fixed(timestamp.0).hash(&root),
             GrantState::Drop => out.byte(2),
+            GrantState::Invited { until } => out.byte(3).fixed(until.0),
         };
         out.fixed(self.granted.0);
         out.finish()
@@ -107,23 +167,29 @@ impl Grant {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let found = input.byte()?;
-        if found != GRANT_VERSION {
+        if found != GRANT_VERSION_FIRST && found != GRANT_VERSION {
             return Err(DecodeError::Version { found, known: GRANT_VERSION });
         }
         let name = input.name()?;
         let role = match input.byte()? {
             0 => Role::Member,
-            _ => return Err(malformed("role")),
+            1 => Role::Reader,
+            byte => Role::Other(byte),
         };
         let quota = Quota { items: input.varint()?, bytes: input.varint()? };
         let state = match input.byte()? {
             0 => GrantState::Active,
             1 => GrantState::Keep { timestamp: Timestamp(input.fixed()?), root: input.hash()? },
             2 => GrantState::Drop,
+            3 => GrantState::Invited { until: Timestamp(input.fixed()?) },
             _ => return Err(malformed("grant state")),
         };
         let granted = Timestamp(input.fixed()?);
         input.end()?;
+        let first = role == Role::Member && !matches!(state, GrantState::Invited { .. });
+        if first != (found == GRANT_VERSION_FIRST) {
+            return Err(malformed("grant version"));
+        }
         Ok(Self { name, role, quota, state, granted })
     }
 }
@@ -132,19 +198,54 @@ impl Grant {
 mod tests {
     use super::*;
 
+    fn grant(role: Role, state: GrantState) -> Grant {
+        let name = Name::new("edge-1").unwrap();
+        Grant { name, role, quota: Quota { items: 300, bytes: 5 }, state, granted: Timestamp(5) }
+    }
+
+    const STATES: [GrantState; 4] = [
+        GrantState::Active,
+        GrantState::Drop,
+        GrantState::Keep { timestamp: Timestamp(9), root: Hash([3; 32]) },
+        GrantState::Invited { until: Timestamp(7) },
+    ];
+
     #[test]
     fn a_grant_survives_its_bytes() {
-        for state in [
-            GrantState::Active,
-            GrantState::Drop,
-            GrantState::Keep { timestamp: Timestamp(9), root: Hash([3; 32]) },
-        ] {
-            let name = Name::new("edge-1").unwrap();
-            let grant =
-                Grant { name, role: Role::Member, quota: Quota::default(), state, granted: Timestamp(5) };
-            let bytes = grant.encode();
-            assert_eq!(Grant::decode(&bytes), Ok(grant));
-            assert!(Grant::decode(&bytes[..bytes.len() - 1]).is_err());
+        for role in [Role::Member, Role::Reader, Role::Other(9)] {
+            for grant in STATES.map(|state| grant(role, state)) {
+                let bytes = grant.encode();
+                assert_eq!(Grant::decode(&bytes).as_ref(), Ok(&grant));
+                assert!(Grant::decode(&bytes[..bytes.len() - 1]).is_err());
+                let other = [&[3 - bytes[0]], &bytes[1..]].concat();
+                assert!(Grant::decode(&other).is_err(), "{grant:?} has one version");
+            }
         }
+        let newer = [&[3], &grant(Role::Reader, GrantState::Active).encode()[1..]].concat();
+        assert_eq!(Grant::decode(&newer), Err(DecodeError::Version { found: 3, known: 2 }));
+    }
+
+    #[test]
+    fn what_the_first_version_says_is_still_said_so() {
+        let hex = |grant: Grant| {
+            grant.encode().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+        };
+        let golden = [
+            (grant(Role::Member, GrantState::Active), "0106656467652d3100ac0205000000000000000005"),
+            (grant(Role::Member, GrantState::Drop), "0106656467652d3100ac0205020000000000000005"),
+            (grant(Role::Reader, GrantState::Active), "0206656467652d3101ac0205000000000000000005"),
+            (grant(Role::Member, STATES[3]), "0206656467652d3100ac02050300000000000000070000000000000005"),
+        ];
+        for (grant, bytes) in golden {
+            assert_eq!(hex(grant), bytes);
+        }
+    }
+
+    #[test]
+    fn roles_have_names() {
+        for role in [Role::Member, Role::Reader] {
+            assert_eq!(format!("{role}").parse(), Ok(role));
+        }
+        assert_eq!("king".parse::<Role>(), Err(RoleError));
     }
 }

@@ -16,7 +16,7 @@
 //! | [`item`] | keys and items |
 //! | [`hash`], [`trie`] | BLAKE3 with domains; the canonical Merkle trie over timestamps |
 //! | [`head`] | what an owner signs after each commit |
-//! | [`grant`] | what the roster says of each member |
+//! | [`grant`], [`roster`] | what the roster says of each member, and how that changes |
 //! | [`store`] | what the engine asks of a store, and its one atomic batch |
 //! | [`codec`], [`message`] | canonical bytes; what members say to each other |
 //! | [`connector`] | what a driver asks of a connector |
@@ -79,6 +79,7 @@ pub mod message;
 pub mod read;
 pub mod repair;
 mod rng;
+pub mod roster;
 mod shard;
 pub mod store;
 pub mod time;

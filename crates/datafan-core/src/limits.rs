@@ -18,6 +18,9 @@ pub const COMMIT_WRITES_MAX: usize = 4_096;
 /// Most bytes of keys and values in one commit.
 pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 
+/// Most changes of the roster in one commit.
+pub const ROSTER_CHANGES_MAX: usize = 1_024;
+
 /// Most encoded bytes of items and graves in one delta.
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
 /// Most items in one delta.
@@ -74,6 +77,7 @@ pub const QUOTA_SYSTEM_ITEMS: u64 = 64;
 pub const QUOTA_SYSTEM_BYTES: u64 = 1 << 20;
 
 const _: () = assert!(COMMIT_WRITES_MAX * ITEM_OVERHEAD_MAX + COMMIT_BYTES_MAX <= DELTA_BYTES_MAX);
+const _: () = assert!(ROSTER_CHANGES_MAX <= COMMIT_WRITES_MAX);
 const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= DELTA_BYTES_MAX);
 const _: () = assert!(HEAD_SLOTS_MAX * 16 * (crate::head::HEAD_BYTES + 16) < SMALL_BYTES_MAX);
 const _: () = assert!(OWNERS_PER_MESSAGE_MAX * crate::head::HEAD_BYTES < SMALL_BYTES_MAX);

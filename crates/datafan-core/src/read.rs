@@ -85,6 +85,13 @@ impl<V: StoreSnapshot> Snapshot<V> {
         self.items(owner, KeyRange::prefix(prefix))
     }
 
+    /// An owner's items of the system, by key, whatever this snapshot shows.
+    pub fn system(&self, owner: &MemberId) -> Items<'_, V> {
+        let whole = self.view.whole(owner);
+        let shards = whole.map(|found| found.into_iter().map(|(shard, _)| (*owner, shard)).collect());
+        Items::new(self, Shown::All, shards, KeyRange::prefix(SYSTEM_PREFIX))
+    }
+
     /// An owner's items with keys in `range`, by key: `snapshot.range(&owner, "a".."b")`.
     pub fn range<'k>(&self, owner: &MemberId, range: impl RangeBounds<&'k str>) -> Items<'_, V> {
         self.items(owner, KeyRange::new(range))

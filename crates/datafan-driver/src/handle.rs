@@ -14,6 +14,7 @@ use datafan_core::{
     head::Head,
     id::{MemberId, MeshId, Name},
     item::Key,
+    roster::RosterChange,
     store::StoreReader,
     time::Timestamp,
 };
@@ -152,6 +153,23 @@ impl<R: StoreReader> Handle<R> {
     /// As of [`Handle::put`].
     pub async fn revoke(&self, id: MemberId, outcome: Outcome) -> Result<Committed, CommitError> {
         self.command(Command::Revoke { id, outcome }).await
+    }
+
+    /// Changes the roster: all of it in one commit, or nothing. Needs the authority's key.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn change_roster(&self, changes: Vec<RosterChange>) -> Result<Committed, CommitError> {
+        self.command(Command::Roster(changes)).await
+    }
+
+    /// Takes in a roster that was signed where the authority's key is: the bytes of a
+    /// [`Message::Push`](datafan_core::message::Message::Push). One that is held changes nothing.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn apply_roster(&self, signed: Arc<[u8]>) -> Result<Committed, CommitError> {
+        self.command(Command::Apply(signed)).await
     }
 
     /// Dials `address` now and remembers it for later. Done when it is remembered; [`Handle::wait_links`] waits for

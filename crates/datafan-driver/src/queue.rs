@@ -161,7 +161,11 @@ fn permits(command: &Command) -> u32 {
             let kibibytes = u32::try_from(command_bytes(command) >> 10).unwrap_or(u32::MAX);
             kibibytes.clamp(COMMAND_PERMITS_MIN, ROOM_PERMITS)
         }
-        Command::Admit { .. } | Command::Revoke { .. } | Command::Restamp => COMMAND_PERMITS_MIN,
+        Command::Admit { .. }
+        | Command::Revoke { .. }
+        | Command::Roster(_)
+        | Command::Apply(_)
+        | Command::Restamp => COMMAND_PERMITS_MIN,
         // Answered at once. A writer may wait for the very link that this dials.
         Command::Publish(_) | Command::Connect { .. } | Command::Forget => 0,
     }

@@ -100,6 +100,8 @@ fn say_command(ticket: u64, command: &Command) {
             trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");
         }
         Command::Admit { id, name } => trace!(ticket, id = id.short(), %name, "command: admit"),
+        Command::Roster(changes) => trace!(ticket, changes = changes.len(), "command: roster"),
+        Command::Apply(bytes) => trace!(ticket, bytes = bytes.len(), "command: apply"),
         Command::Revoke { id, outcome } => trace!(ticket, id = id.short(), ?outcome, "command: revoke"),
     }
 }

@@ -11,6 +11,7 @@
 //! | [`record`] | heads, grants, records, nodes, items: what stores and messages hold |
 //! | [`store_file`] | a store's file whose bytes were changed |
 //! | [`ticket`] | invitations as text |
+//! | [`request`] | requests to an authority that is offline, and what it signs, as text |
 //! | [`import`] | files of JSON lines |
 //! | [`home`] | the files of a member's directory |
 //! | [`word`] | ids, names, keys and addresses as text |
@@ -22,6 +23,7 @@ pub mod import;
 pub mod message;
 pub mod mutate;
 pub mod record;
+pub mod request;
 pub mod scenario;
 pub mod session;
 pub mod store_file;
@@ -50,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "record", attack: record::attack, seeds: record::seeds, tries: 200_000 },
     Target { name: "store_file", attack: store_file::attack, seeds: store_file::seeds, tries: 80 },
     Target { name: "ticket", attack: ticket::attack, seeds: ticket::seeds, tries: 50_000 },
+    Target { name: "request", attack: request::attack, seeds: request::seeds, tries: 50_000 },
     Target { name: "import", attack: import::attack, seeds: import::seeds, tries: 50_000 },
     Target { name: "home", attack: home::attack, seeds: home::seeds, tries: 5_000 },
     Target { name: "scenario", attack: scenario::attack, seeds: scenario::seeds, tries: 2_000 },

@@ -97,11 +97,14 @@ pub fn seeds() -> Vec<Seed> {
         ("active", GrantState::Active),
         ("drop", GrantState::Drop),
         ("keep", GrantState::Keep { timestamp: Timestamp(9), root }),
+        ("invited", GrantState::Invited { until: Timestamp(8) }),
     ];
     for (name, state) in states {
         let (role, quota, granted) = (Role::Member, Quota::default(), Timestamp(5));
         let grant = Grant { name: Name::new("edge-1").expect("a name"), role, quota, state, granted };
         seeds.push((format!("grant-{name}"), kind(1, grant.encode())));
+        let reader = Grant { role: Role::Reader, ..grant };
+        seeds.push((format!("grant-{name}-reader"), kind(1, reader.encode())));
     }
     seeds
 }

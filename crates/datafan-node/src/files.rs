@@ -17,9 +17,21 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // The error to report is the first one; what stays behind is of no harm.
     drop(fs::remove_file(&beside));
     linked?;
-    // The file's name is durable once its directory is.
+    sync_directory_of(path)
+}
+
+/// A file's name is durable once its directory is.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// As [`write_private`], in place of what is at `path`: a stop in the middle leaves that.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = beside(path);
+    write_new(&beside, bytes)?;
+    fs::rename(&beside, path).inspect_err(|_| drop(fs::remove_file(&beside)))?;
+    sync_directory_of(path)
 }
 
 /// Makes `path` and what is missing above it, for its owner alone.

@@ -45,6 +45,9 @@ fn without_a_member_commands_exit_3() {
         &["wait", "--links", "1"],
         &["invite", "b"],
         &["revoke", "b"],
+        &["grant", "b", "--items", "1"],
+        &["rotate", "b"],
+        &["adopt"],
     ] {
         datafan(&[args, &["--data-dir", &dir]].concat()).fails(3, "no member is running");
     }
@@ -68,6 +71,12 @@ fn wrong_usage_is_one_line_and_exit_2() {
         &["put", "k", "v", "--ttl", "10"],
         &["get", "k", "--owner", "a", "--all"],
         &["admit", "abc", "--name", "b"],
+        &["invite", "b", "--expires", "soon"],
+        &["grant", "b", "--role", "king"],
+        &["grant", "b", "--bytes", "many"],
+        &["rotate", "b", "--id", "abc"],
+        &["authority"],
+        &["authority", "sign"],
         &["wait"],
         &["wait", "--owner", "a"],
         &["demo", "--members", "1"],
@@ -231,6 +240,7 @@ fn status_and_members_have_their_shapes() {
         "reason",
         "recovered",
         "refusals",
+        "role",
         "shards",
         "state",
     ];
@@ -251,8 +261,9 @@ fn status_and_members_have_their_shapes() {
     assert_eq!(fields(&shard.to_string()), all);
     let members = a.ask(&["members", "--json"]).json();
     assert_eq!(fields(&members.to_string()), ["members", "pending"]);
-    let member = &members["members"][0];
-    assert_eq!(fields(&member.to_string()), ["granted", "id", "name", "role", "state"]);
+    let listed = members["members"].as_array().unwrap();
+    let member = listed.iter().find(|member| member["name"] == "a").unwrap();
+    assert_eq!(fields(&member.to_string()), ["bytes", "granted", "id", "items", "name", "role", "state"]);
     assert_eq!((&member["role"], &member["state"]), (&json!("member"), &json!("active")));
     assert_eq!((members["members"].as_array().unwrap().len(), &members["pending"]), (2, &json!([])));
 }

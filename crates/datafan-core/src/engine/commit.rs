@@ -1,21 +1,17 @@
 //! Own writes: checked when they come, committed in groups, answered when they are on disk.
 
 use super::{
-    Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Outcome, Ticket, Write,
+    Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
+    membership::roster_changes,
     own::Confirmed,
     publish::{ADDRESSES_KEY, encode_addresses},
 };
 use crate::{
     connector::Address,
-    grant::{Grant, GrantState, Quota, Role},
     head::Head,
-    id::{MemberId, Name},
-    identity::is_admissible,
+    id::MemberId,
     item::{Item, Key},
-    limits::{
-        ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, QUOTA_SYSTEM_BYTES,
-        QUOTA_SYSTEM_ITEMS,
-    },
+    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
     shard::{Edit, View},
     store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
     time::{SECOND, Timestamp},
@@ -32,13 +28,13 @@ struct Group {
 }
 
 /// What comes of a command, or why it is refused.
-type Refusable<T> = Result<T, CommandError>;
+pub(super) type Refusable<T> = Result<T, CommandError>;
 
 /// How a shard grows under the writes of one command.
 #[derive(Default, Clone, Copy)]
-struct Growth {
-    items: i64,
-    bytes: i64,
+pub(super) struct Growth {
+    pub(super) items: i64,
+    pub(super) bytes: i64,
 }
 
 impl<S: Store> Engine<S> {
@@ -48,8 +44,10 @@ impl<S: Store> Engine<S> {
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, .. } => check_addresses(core::slice::from_ref(address)),
             Command::Forget | Command::Restamp => Ok(()),
-            Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
-            Command::Admit { .. } | Command::Revoke { .. } => self.authority().map(drop),
+            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
+                self.check_roster(&command)
+            }
+            Command::Apply(_) => unreachable!("taken in like a message"),
         };
         if let Err(error) = checked {
             out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
@@ -69,9 +67,14 @@ impl<S: Store> Engine<S> {
                 self.drop_aside(&self.me.clone());
                 self.answer_unchanged(ticket, self.me, out);
             }
-            Command::Commit(_) | Command::Restamp | Command::Admit { .. } | Command::Revoke { .. } => {
+            Command::Commit(_)
+            | Command::Restamp
+            | Command::Admit { .. }
+            | Command::Revoke { .. }
+            | Command::Roster(_) => {
                 self.waiting.push_back((ticket, command));
             }
+            Command::Apply(_) => unreachable!("taken in like a message"),
         }
     }
 
@@ -101,12 +104,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn authority(&self) -> Result<MemberId, CommandError> {
-        let id = self.config.mesh.authority();
-        if self.is_own(&id) { Ok(id) } else { Err(CommandError::NoAuthority) }
-    }
-
-    fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId, out: &mut Outbox) {
+    pub(super) fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId, out: &mut Outbox) {
         let timestamp = self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
         let answer = Answer::Committed(Committed { timestamp, changed: 0 });
         out.now.push(Effect::Answer { ticket, answer });
@@ -120,12 +118,15 @@ impl<S: Store> Engine<S> {
         let mut later = alloc::collections::VecDeque::new();
         while let Some((ticket, command)) = self.waiting.pop_front() {
             let owner = match command {
-                Command::Admit { .. } | Command::Revoke { .. } => self.config.mesh.authority(),
+                Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
+                    self.config.mesh.authority()
+                }
                 Command::Commit(_)
                 | Command::Publish(_)
                 | Command::Connect { .. }
                 | Command::Forget
-                | Command::Restamp => self.me,
+                | Command::Restamp
+                | Command::Apply(_) => self.me,
             };
             let restamps = matches!(command, Command::Restamp);
             match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
@@ -152,7 +153,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Whether own commits may be made now; an error says why not for long.
-    fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
+    pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let confirmed = self.is_confirmed(owner)?;
         // One minute more than the others allow: at their bound itself writes still pass.
         let bound = self.config.clock_ahead_micros + 60 * SECOND;
@@ -169,6 +170,7 @@ impl<S: Store> Engine<S> {
         if self.terms(owner).is_some_and(|terms| !terms.is_active()) {
             return Err(CommandError::Revoked { id: *owner });
         }
+        self.may_own(owner)?;
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
@@ -213,7 +215,7 @@ impl<S: Store> Engine<S> {
             let mut nested = edit.nested();
             let before = last;
             let (changed, grown) = self.apply_writes(&owner, &writes, &mut last, &mut nested)?;
-            match self.check_quota(&owner, growth.plus(grown), grown) {
+            match self.check_quota(&owner, growth.plus(grown), grown)? {
                 Ok(()) => {
                     let parts = nested.into_parts();
                     edit.absorb(parts);
@@ -259,54 +261,15 @@ impl<S: Store> Engine<S> {
             Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
             // Not to be grouped with writes.
             Command::Restamp => Ok(None),
-            Command::Admit { .. } | Command::Revoke { .. } if *owner != authority => Ok(None),
-            Command::Admit { id, name } => self.admission(id, name)?.map(Some),
-            Command::Revoke { id, outcome } => self.revocation(id, *outcome)?.map(Some),
-            Command::Publish(_) | Command::Connect { .. } | Command::Forget => {
+            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) if *owner != authority => {
+                Ok(None)
+            }
+            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
+                self.roster_writes(&roster_changes(command))?.map(Some)
+            }
+            Command::Publish(_) | Command::Connect { .. } | Command::Forget | Command::Apply(_) => {
                 unreachable!("answered when they came")
             }
-        })
-    }
-
-    fn admission(&self, id: &MemberId, name: &Name) -> Result<Refusable<Vec<Write>>, StoreError> {
-        if let Some(other) = self.roster.names.get(name).filter(|other| *other != id)
-            // Whoever had the name last may have another one by now, or be revoked.
-            && self.grant_of(other)?.is_some_and(|grant| grant.is_active() && grant.name == *name)
-        {
-            return Ok(Err(CommandError::NameTaken { name: name.as_str().into(), id: *other }));
-        }
-        let grant = match self.grant_of(id)? {
-            Some(grant) if grant.is_active() => Grant { name: name.clone(), ..grant },
-            Some(_) => return Ok(Err(CommandError::Revoked { id: *id })),
-            None => Grant {
-                name: name.clone(),
-                role: Role::Member,
-                quota: Quota::default(),
-                state: GrantState::Active,
-                granted: self.now.wall,
-            },
-        };
-        Ok(Ok(alloc::vec![put_grant(id, &grant)]))
-    }
-
-    fn revocation(&self, id: &MemberId, outcome: Outcome) -> Result<Refusable<Vec<Write>>, StoreError> {
-        if *id == self.me {
-            return Ok(Err(CommandError::Oneself { id: *id }));
-        }
-        let Some(grant) = self.grant_of(id)? else {
-            return Ok(Err(CommandError::UnknownMember { id: *id }));
-        };
-        let head = self.owners.get(id).and_then(|owner| owner.head());
-        let state = match (outcome, head) {
-            (Outcome::Keep, Some(head)) => GrantState::Keep { timestamp: head.timestamp, root: head.root },
-            // Nothing is held, so nothing can be kept.
-            (Outcome::Keep, None) | (Outcome::Drop, _) => GrantState::Drop,
-        };
-        Ok(match (grant.state, state) {
-            (GrantState::Active, _) | (GrantState::Keep { .. }, GrantState::Drop) => {
-                Ok(alloc::vec![put_grant(id, &Grant { state, ..grant })])
-            }
-            _ => Err(CommandError::Revoked { id: *id }),
         })
     }
 
@@ -365,19 +328,6 @@ impl<S: Store> Engine<S> {
         }
         edit.put_new(puts);
         Ok((changed, growth))
-    }
-
-    fn check_quota(&self, owner: &MemberId, after: Growth, grown: Growth) -> Result<(), CommandError> {
-        let Some(grant) = self.terms(owner) else { return Ok(()) };
-        let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
-        let over = items > grant.quota.items.saturating_add(QUOTA_SYSTEM_ITEMS)
-            || bytes > grant.quota.bytes.saturating_add(QUOTA_SYSTEM_BYTES);
-        // What makes the shard smaller always passes.
-        if over && (grown.items > 0 || grown.bytes > 0) {
-            let (items_max, bytes_max) = (grant.quota.items, grant.quota.bytes);
-            return Err(CommandError::OverQuota { items, bytes, items_max, bytes_max });
-        }
-        Ok(())
     }
 
     /// Signs and writes what an edit led to; nothing happens where it changes nothing.
@@ -526,10 +476,6 @@ fn last_writes(writes: &[Write]) -> Vec<Write> {
         .filter(|(at, write)| last[write.key()] == *at)
         .map(|(_, write)| write.clone())
         .collect()
-}
-
-fn put_grant(id: &MemberId, grant: &Grant) -> Write {
-    Write::Put { key: Grant::key(id), value: grant.encode().into(), expiry: None }
 }
 
 fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {

@@ -5,7 +5,7 @@ use crate::{
     connector::{Address, Frame},
     head::Head,
     id::MemberId,
-    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ROSTER_CHANGES_MAX},
     time::Timestamp,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
@@ -215,8 +215,47 @@ pub enum CommandError {
         ahead_seconds: u64,
     },
     /// This member does not hold the authority's key.
-    #[error("only a member with authority.key can change the roster")]
+    #[error(
+        "only a member with authority.key can change the roster: ask there, or with --offline for a signature"
+    )]
     NoAuthority,
+    /// The member's role is to hold, not to write.
+    #[error(
+        "this member's role is reader: it holds everything and writes nothing; \
+             `datafan grant {name} --role member` where authority.key is changes that"
+    )]
+    Reader {
+        /// The member's name.
+        name: String,
+    },
+    /// An end of the invitation was named for somebody who is in.
+    #[error("{name} has come in: its invitation has no end any more, revoke it to end its membership")]
+    HasComeIn {
+        /// Its name.
+        name: String,
+    },
+    /// More changes of the roster than one commit takes. Split them.
+    #[error("{changes} changes of the roster at once, limit {ROSTER_CHANGES_MAX}")]
+    TooManyChanges {
+        /// How many.
+        changes: usize,
+    },
+    /// The signed roster is none, is another mesh's, or cannot be taken here.
+    #[error("the signed roster {what}")]
+    SignedRoster {
+        /// What is wrong with it, and what to do.
+        what: &'static str,
+    },
+    /// The signed roster leads from a later one than is held here. It can be applied once that has come.
+    #[error(
+        "the signed roster follows one of {base}, and here is one of {held}: apply the earlier one first, or wait until it is here"
+    )]
+    RosterAhead {
+        /// From where it leads.
+        base: Timestamp,
+        /// What is held.
+        held: Timestamp,
+    },
     /// Another member has the name.
     #[error("the name {name} belongs to {id}")]
     NameTaken {

@@ -245,7 +245,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.
-    fn apply_delta(
+    pub(super) fn apply_delta(
         &mut self,
         from: MemberId,
         delta: &Delta<'_>,

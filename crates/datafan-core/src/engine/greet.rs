@@ -125,8 +125,11 @@ impl<S: Store> Engine<S> {
             return;
         }
         match self.terms(&peer).map(|terms| terms.state) {
-            Some(GrantState::Active) if !link.welcomed => self.welcome(peer, out),
-            Some(GrantState::Active) => {}
+            Some(GrantState::Active | GrantState::Invited { .. }) if link.welcomed => {}
+            Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
+                self.refuse_link(peer, Refusal::InvitationExpired, out);
+            }
+            Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer, out),
             Some(GrantState::Keep { .. } | GrantState::Drop) => self.refuse_link(peer, Refusal::Revoked, out),
             None => {
                 self.note_pending(peer);
@@ -166,6 +169,7 @@ impl<S: Store> Engine<S> {
         }
         self.refused_by = None;
         self.book.on_ready(&peer);
+        self.note_entered(&peer);
         if !self.past.told {
             // On disk before this peer can hear of anything: from now on others may know our heads.
             self.past.told = true;
@@ -180,7 +184,9 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal, out: &mut Outbox) {
         self.stats.refuse("refused_by_peer");
         self.refused_by = match refusal {
-            Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked => Some(refusal),
+            Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked | Refusal::InvitationExpired => {
+                Some(refusal)
+            }
             Refusal::Busy | Refusal::Malformed => self.refused_by,
         };
         self.close_link(from, refusal.advice().into(), out);

@@ -5,6 +5,7 @@ use crate::{
     connector::{Address, Direction, Lane},
     id::{MemberId, Name},
     item::Key,
+    roster::RosterChange,
     time::Timestamp,
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -108,6 +109,11 @@ pub enum Command {
         /// What becomes of its shard.
         outcome: Outcome,
     },
+    /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on disk.
+    Roster(Vec<RosterChange>),
+    /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged like one.
+    /// Answered when it is on disk.
+    Apply(Arc<[u8]>),
 }
 
 /// What becomes of the shard of a revoked member.

@@ -4,7 +4,7 @@
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
 //! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `descent` (asking), `serve` (answering),
-//! `roster`, `recovery` (own shards from the mesh), `restamp` (clocks), `dial`, `wake` (deadlines).
+//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
@@ -18,6 +18,7 @@ mod greet;
 mod input;
 mod link;
 mod links;
+mod membership;
 mod open;
 mod own;
 mod owners;
@@ -164,6 +165,7 @@ impl<S: Store> Engine<S> {
         }
         self.on_time(out)?;
         self.commit_waiting(out)?;
+        self.commit_entered(out)?;
         self.flush(out)?;
         self.push_changes(out)?;
         if !self.wanted.is_empty() {
@@ -198,6 +200,9 @@ impl<S: Store> Engine<S> {
 
     fn handle_input(&mut self, input: Input, out: &mut Outbox) -> Result<(), StoreError> {
         match input {
+            Input::Command { ticket, command: Command::Apply(bytes) } => {
+                return self.on_apply(ticket, &bytes, out);
+            }
             Input::Command { ticket, command } => self.on_command(ticket, command, out),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
             Input::LinkDown { peer, reason } => self.on_link_down(peer, &reason),
@@ -362,6 +367,7 @@ impl<S: Store> Engine<S> {
         self.note_due(&head.owner);
         self.write(shard, change);
         self.note_moved(&head, before);
+        self.note_entered(&head.owner);
         out.now.push(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::Effect,
-    grant::{GRANT_PREFIX, Grant, GrantState, Quota},
+    grant::{GRANT_PREFIX, Grant, GrantState, Quota, Role},
     hash::Hash,
     head::Head,
     id::{MemberId, Name},
@@ -16,26 +16,33 @@ use crate::{
     store::{Page, ShardChange, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use core::ops::Bound;
 
 /// What is kept of the roster beside its shard: for most members nothing but [`Standing::Plain`].
 #[derive(Default)]
 pub(super) struct Roster {
-    /// Members that do not belong any more, or whose quota is not the default.
-    special: BTreeMap<MemberId, Terms>,
+    /// Members that do not belong any more, or whose role, quota or invitation is not as of most.
+    pub(super) special: BTreeMap<MemberId, Terms>,
     n_members: usize,
     /// Our own name.
     pub(super) name: Option<Name>,
-    /// Who was granted a name last; only where we write the roster.
+    /// Which active member was granted a name last; only where we write the roster.
     pub(super) names: BTreeMap<Name, MemberId>,
+    /// Who was invited and has come in, which is yet to be written; only there, too.
+    pub(super) entered: BTreeSet<MemberId>,
     changed: bool,
     stale: bool,
 }
 
-/// A grant without its name and role.
+/// A grant without its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Terms {
+    pub(super) role: Role,
     pub(super) quota: Quota,
     pub(super) state: GrantState,
     granted: Timestamp,
@@ -50,11 +57,11 @@ impl Roster {
 
 impl Terms {
     fn of(grant: &Grant) -> Self {
-        Self { quota: grant.quota, state: grant.state, granted: grant.granted }
+        Self { role: grant.role, quota: grant.quota, state: grant.state, granted: grant.granted }
     }
 
     pub(super) fn is_active(&self) -> bool {
-        self.state == GrantState::Active
+        self.state.is_active()
     }
 }
 
@@ -74,7 +81,7 @@ impl<S: Store> Engine<S> {
             // With the default quota, when it was granted makes no difference.
             Standing::Plain => {
                 let (quota, granted) = (Quota::default(), Timestamp::ZERO);
-                Some(Terms { quota, state: GrantState::Active, granted })
+                Some(Terms { role: Role::Member, quota, state: GrantState::Active, granted })
             }
             Standing::Special => self.roster.special.get(member).copied(),
         }
@@ -130,7 +137,9 @@ impl<S: Store> Engine<S> {
             }
             self.roster.n_members += 1;
         }
-        if grant.is_active() && grant.quota == Quota::default() {
+        let is_plain = (grant.state, grant.role) == (GrantState::Active, Role::Member);
+        let is_held = owner.head().is_some();
+        if is_plain && grant.quota == Quota::default() {
             owner.standing = Standing::Plain;
             self.roster.special.remove(&member);
         } else {
@@ -140,8 +149,12 @@ impl<S: Store> Engine<S> {
         if member == self.me {
             self.roster.name = Some(grant.name.clone());
         }
-        if self.config.authority.is_some() {
+        // A name is one active member's at a time; whoever had it before may come later when entries are loaded.
+        if self.config.authority.is_some() && grant.is_active() {
             self.roster.names.insert(grant.name, member);
+        }
+        if is_held {
+            self.note_entered(&member);
         }
     }
 
@@ -169,9 +182,12 @@ impl<S: Store> Engine<S> {
                 return Verdict::Refused(Reason::Revoked);
             }
             GrantState::Keep { .. } => return Verdict::Good,
+            GrantState::Active | GrantState::Invited { .. } if !grant.role.owns() => {
+                return Verdict::Refused(Reason::Reader);
+            }
             // Whatever our clock or quota says by now: it is ours.
-            GrantState::Active if head.owner == self.me => return Verdict::Good,
-            GrantState::Active => {}
+            GrantState::Active | GrantState::Invited { .. } if head.owner == self.me => return Verdict::Good,
+            GrantState::Active | GrantState::Invited { .. } => {}
         }
         // A head from before the grant may exceed it, but not without bound: its owner chose its timestamp.
         let (mut items, mut bytes) = (grant.quota.items, grant.quota.bytes);
@@ -251,6 +267,7 @@ impl<S: Store> Engine<S> {
         for (member, state) in revoked {
             self.on_revoked(member, state, out);
         }
+        self.drop_readers_shards(out);
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
             self.judge(peer, out);
@@ -261,7 +278,7 @@ impl<S: Store> Engine<S> {
     fn on_revoked(&mut self, member: MemberId, state: GrantState, out: &mut Outbox) {
         let kept: Option<(Timestamp, Hash)> = match state {
             GrantState::Keep { timestamp, root } => Some((timestamp, root)),
-            GrantState::Active | GrantState::Drop => None,
+            GrantState::Active | GrantState::Invited { .. } | GrantState::Drop => None,
         };
         self.book.forget(&member);
         let Some(owner) = self.owners.get_mut(&member) else { return };
@@ -275,7 +292,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Gives up the shards of an owner; their rows are erased by and by.
-    fn drop_shards(&mut self, member: &MemberId, out: &mut Outbox) {
+    pub(super) fn drop_shards(&mut self, member: &MemberId, out: &mut Outbox) {
         self.cancel_transfer(member);
         self.forget(member);
         let Some(owner) = self.owners.get_mut(member) else { return };

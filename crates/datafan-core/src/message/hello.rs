@@ -70,6 +70,8 @@ pub enum Refusal {
     Busy = 4,
     /// A message broke the format.
     Malformed = 5,
+    /// The peer was invited, and did not come in before the end of its invitation.
+    InvitationExpired = 6,
 }
 
 impl Refusal {
@@ -80,6 +82,7 @@ impl Refusal {
             3 => Self::Revoked,
             4 => Self::Busy,
             5 => Self::Malformed,
+            6 => Self::InvitationExpired,
             _ => return Err(malformed("refusal")),
         })
     }
@@ -92,6 +95,7 @@ impl Refusal {
             Self::Revoked => "revoked",
             Self::Busy => "busy",
             Self::Malformed => "malformed",
+            Self::InvitationExpired => "invitation_expired",
         }
     }
 
@@ -104,6 +108,9 @@ impl Refusal {
             }
             Self::Revoked => "this member was revoked: ask for an invitation with a new key",
             Self::Busy => "the peer has as many links as it takes: it will be dialled again later",
+            Self::InvitationExpired => {
+                "the invitation has ended: ask for a new one, or for `datafan grant NAME --expires 7d` where authority.key is"
+            }
             Self::Malformed => "the peer could not read our message: do both run the same version?",
         }
     }

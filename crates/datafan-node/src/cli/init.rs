@@ -1,7 +1,7 @@
 //! `init` and `id`: making a member and saying who it is.
 
 use super::{Client, Failure, Output, args, failure::Exit};
-use datafan_core::{id::MemberId, time::Timestamp};
+use datafan_core::id::MemberId;
 use datafan_node::{
     Beginning, Home, Membership,
     http::wire::{StatusAnswer, rfc3339},
@@ -128,12 +128,3 @@ fn own_id(home: &Home) -> Result<MemberId, Failure> {
         || Failure::new(format!("{} is missing: restore it from a backup", home.member_key_path().display()));
     Ok(key.ok_or_else(missing)?.id())
 }
-
-/// Until when a ticket that is made at `now` can be used.
-pub fn ticket_expiry(now: SystemTime) -> Option<Timestamp> {
-    let micros = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_micros();
-    u64::try_from(micros).ok().map(|micros| Timestamp(micros + TICKET_MICROS))
-}
-
-/// A week: long enough for a machine that is still in the post, short enough for a mail that is read years later.
-const TICKET_MICROS: u64 = 7 * 86_400 * 1_000_000;

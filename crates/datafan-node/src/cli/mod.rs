@@ -1,12 +1,14 @@
 //! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
-//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore` and `demo` open files of their own.
+//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `authority` and `demo` open files of their own.
 
 mod args;
+mod authority;
 mod backup;
 mod client;
 mod data;
 mod directory;
 mod failure;
+mod files;
 mod import;
 mod init;
 mod logs;
@@ -19,12 +21,13 @@ mod roster;
 mod run;
 mod usage;
 mod verify;
+mod words;
 
 pub use args::Demo as DemoArgs;
 pub use failure::Failure;
 pub use output::{Output, size, table};
 
-use args::{Cli, Command};
+use args::{Authority, Cli, Command};
 use client::Client;
 use std::process::ExitCode;
 
@@ -54,6 +57,14 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             logs::install("warn,datafan=info,datafan_conn_quic=warn");
             run::run(&dir?, args)
         }
+        Command::Authority(command) => {
+            logs::install("warn");
+            match command {
+                Authority::New(args) => authority::new(dir, args, &mut out),
+                Authority::Sign(args) => authority::sign(dir, args, &mut out),
+                Authority::Apply(args) => authority::apply(Client::new(&dir?), args, &mut out),
+            }
+        }
         command => {
             logs::install("warn");
             let dir = dir?;
@@ -68,6 +79,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Restamp => recovered::restamp(client(), &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),
                 Command::Admit(args) => roster::admit(client(), args, &mut out),
+                Command::Grant(args) => roster::grant(client(), args, &mut out),
+                Command::Rotate(args) => roster::rotate(client(), args, &mut out),
+                Command::Adopt(args) => roster::adopt(client(), args, &mut out),
                 Command::Revoke(args) => roster::revoke(client(), args, &mut out),
                 Command::Put(args) => data::put(client(), args, &mut out),
                 Command::Get(args) => data::get(client(), args, &mut out),
@@ -78,7 +92,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Wait(args) => report::wait(client(), args, &mut out),
                 Command::Status => report::status(client(), &mut out),
                 Command::Members(args) => report::members(client(), args, &mut out),
-                Command::Demo(_) | Command::Run(_) => unreachable!("matched above"),
+                Command::Demo(_) | Command::Run(_) | Command::Authority(_) => unreachable!("matched above"),
             }
         }
     };

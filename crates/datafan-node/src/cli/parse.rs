@@ -1,7 +1,10 @@
 //! Texts of the command line into values. Every error is one clear line.
 
-use super::args::Peer;
-use datafan_core::connector::Address;
+use super::args::{Expiry, Peer};
+use datafan_core::{
+    connector::Address,
+    grant::{Role, RoleError},
+};
 use datafan_node::ticket::is_host_and_port;
 use std::{net::SocketAddr, time::Duration};
 
@@ -25,6 +28,37 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// A thousand years: longer makes no sense and would overflow somewhere.
 const DURATION_MILLIS_MAX: u64 = 365_250 * 86_400_000;
+
+/// A time, or `never`.
+pub fn expiry(text: &str) -> Result<Expiry, String> {
+    if text == "never" {
+        return Ok(Expiry::Never);
+    }
+    duration(text).map(Expiry::After).map_err(|error| format!("{error}, or never"))
+}
+
+/// `1048576`, `512KiB`, `10MiB`, `2GiB`, `1TiB`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let shift = match unit {
+        "" | "B" => Some(0),
+        "KiB" => Some(10),
+        "MiB" => Some(20),
+        "GiB" => Some(30),
+        "TiB" => Some(40),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
+    bytes.ok_or_else(|| {
+        "a number of bytes is a whole number, alone or with KiB, MiB, GiB or TiB, such as 10GiB".into()
+    })
+}
+
+/// `member` or `reader`.
+pub fn role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|error: RoleError| error.to_string())
+}
 
 /// `HOST:PORT`.
 pub fn address(text: &str) -> Result<Address, String> {
@@ -65,6 +99,19 @@ mod tests {
         for bad in ["", "10", "s", "0s", "-1s", "1.5h", "1 h", "1w", "99999999999999999999s", "1000000000d"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn bytes_have_a_unit_or_none() {
+        assert_eq!((bytes("0"), bytes("17"), bytes("17B")), (Ok(0), Ok(17), Ok(17)));
+        assert_eq!((bytes("2KiB"), bytes("1TiB")), (Ok(2_048), Ok(1 << 40)));
+        for bad in ["", "KiB", "1.5GiB", "1KB", "-1", "99999999TiB"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            (expiry("never"), expiry("1h")),
+            (Ok(Expiry::Never), Ok(Expiry::After(Duration::from_secs(3_600))))
+        );
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
         status.reason.as_deref().map(|reason| format!(": {}", out.shown(reason))).unwrap_or_default();
     out.line(&format!("member  {} ({})", status.name, status.id))?;
     out.line(&format!("mesh    {}", status.mesh))?;
+    if let Some(role) = status.role.as_deref().filter(|role| *role != "member") {
+        out.line(&format!("role    {role}"))?;
+    }
     out.line(&format!("state   {}{reason}", status.state))?;
     out.line(&format!("listen  {}", status.listen.join(", ")))?;
     if let Some(api) = &status.api {
@@ -93,10 +96,13 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
         let text = table(&["ID", "NAME IT GIVES", "SEEN AT", "SINCE"], rows.collect::<Vec<_>>());
         return Ok(out.line(&text)?);
     }
-    let rows = members.into_iter().map(|MemberLine { id, name, role, state, granted }| {
-        vec![out.shown(&name), id, role, state, granted]
-    });
-    let text = table(&["NAME", "ID", "ROLE", "STATE", "GRANTED"], rows.collect::<Vec<_>>());
+    let rows =
+        members.into_iter().map(|MemberLine { id, name, role, state, until, items, bytes, granted }| {
+            let state = until.map_or_else(|| state.clone(), |until| format!("{state}, until {until}"));
+            vec![out.shown(&name), id, role, state, items.to_string(), size(bytes), granted]
+        });
+    let header = ["NAME", "ID", "ROLE", "STATE", "ITEMS MAX", "BYTES MAX", "GRANTED"];
+    let text = table(&header, rows.collect::<Vec<_>>());
     out.line(&text)?;
     if !pending.is_empty() {
         note(&format!("{} more wait to be admitted: see datafan members --pending", pending.len()));

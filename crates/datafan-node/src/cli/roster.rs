@@ -1,6 +1,12 @@
-//! `invite`, `admit`, `revoke`: who belongs.
+//! `invite`, `admit`, `grant`, `revoke`, `rotate`, `adopt`: who belongs, and what it may.
 
-use super::{Client, Failure, Output, args, failure::Exit, init::ticket_expiry, output::note};
+use super::{
+    Client, Failure, Output,
+    args::{self, Expiry, Offline},
+    failure::Exit,
+    files::write_new,
+    output::note,
+};
 use datafan_core::{
     connector::Address,
     id::{MemberId, MeshId, Name},
@@ -9,7 +15,10 @@ use datafan_core::{
     time::Timestamp,
 };
 use datafan_node::{
-    http::wire::{Addresses, AdmitRequest, RevokeRequest, Rostered, StatusAnswer},
+    http::wire::{
+        Addresses, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Requested, RevokeRequest, Rostered,
+        RotateRequest, StatusAnswer,
+    },
     ticket::Ticket,
 };
 use serde::{Deserialize, Serialize};
@@ -26,31 +35,142 @@ struct Invited<'a> {
     ticket: &'a str,
     id: String,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+}
+
+/// A ready key that is to be handed over in a ticket.
+struct Ready {
+    mesh: MeshId,
+    member: Identity,
+    addresses: Vec<Address>,
+    /// Microseconds since 1970, 0 for no end.
+    until: u64,
 }
 
 /// `datafan invite`: the secret never leaves this process but in the ticket.
 pub fn invite(mut client: Client, args: args::Invite, out: &mut Output) -> Result<(), Failure> {
-    let status: StatusAnswer = client.get("/v1/status", &[])?;
-    let mesh: MeshId = status.mesh.parse().map_err(Failure::new)?;
-    let addresses = addresses(&mut client, args.addr)?;
-    let member = new_identity()?;
-    let request = AdmitRequest { id: member.id().to_string(), name: args.name.to_string() };
-    let admitted: Rostered = client.post("/v1/admit", &request)?;
-    let ticket = Ticket {
-        mesh,
-        member,
-        roster: Timestamp(admitted.timestamp),
-        expiry: ticket_expiry(SystemTime::now()),
-        name: args.name,
-        addresses,
+    let ready = Ready::new(&mut client, args.addr, args.expires)?;
+    let request = AdmitRequest {
+        id: ready.member.id().to_string(),
+        name: args.name.to_string(),
+        role: args.terms.role.map(|role| role.to_string()),
+        items: args.terms.items,
+        bytes: args.terms.bytes,
+        until: Some(ready.until),
+        offline: args.offline.is_asked(),
     };
-    let text = ticket.to_text();
-    if out.json {
-        return Ok(out.object(&Invited { ticket: &text, id: admitted.id, name: admitted.name })?);
+    let changed = ask(&mut client, "/v1/admit", &request, &args.offline)?;
+    ready.hand_over(&changed, &args.offline, out)
+}
+
+/// `datafan rotate`: with a new key that is there, or with a ready one in a ticket.
+pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Result<(), Failure> {
+    let Some(id) = args.id else {
+        let ready = Ready::new(&mut client, args.addr, args.expires.unwrap_or(Expiry::WEEK))?;
+        let request = RotateRequest {
+            member: args.member,
+            id: ready.member.id().to_string(),
+            until: Some(ready.until),
+            drop: args.drop,
+            offline: args.offline.is_asked(),
+        };
+        let changed = ask(&mut client, "/v1/rotate", &request, &args.offline)?;
+        return ready.hand_over(&changed, &args.offline, out);
+    };
+    let request = RotateRequest {
+        member: args.member,
+        id: id.to_string(),
+        until: args.expires.map(until).transpose()?,
+        drop: args.drop,
+        offline: args.offline.is_asked(),
+    };
+    let changed = ask(&mut client, "/v1/rotate", &request, &args.offline)?;
+    show(out, "admitted the new key of", &changed, &args.offline)
+}
+
+impl Ready {
+    fn new(client: &mut Client, named: Vec<Address>, expires: Expiry) -> Result<Self, Failure> {
+        let status: StatusAnswer = client.get("/v1/status", &[])?;
+        Ok(Self {
+            mesh: status.mesh.parse().map_err(Failure::new)?,
+            addresses: addresses(client, named)?,
+            member: new_identity()?,
+            until: until(expires)?,
+        })
     }
-    out.line(&text)?;
-    note("The ticket is for one machine and holds its key. There: datafan run --ticket FILE");
-    Ok(())
+
+    fn hand_over(self, changed: &Changed, offline: &Offline, out: &mut Output) -> Result<(), Failure> {
+        let (id, name, timestamp) = changed.entry();
+        let ticket = Ticket {
+            mesh: self.mesh,
+            member: self.member,
+            roster: Timestamp(timestamp),
+            expiry: Some(Timestamp(self.until)).filter(|until| *until != Timestamp::ZERO),
+            name: name.parse().map_err(Failure::new)?,
+            addresses: self.addresses,
+        };
+        let text = ticket.to_text();
+        if out.json {
+            let request = offline.offline.as_ref().map(|file| file.display().to_string());
+            return Ok(out.object(&Invited { ticket: &text, id, name, request })?);
+        }
+        out.line(&text)?;
+        note("The ticket is for one machine and holds its key. There: datafan run --ticket FILE");
+        if let Some(file) = &offline.offline {
+            note(&format!("It works once {} was signed and applied.", file.display()));
+        }
+        Ok(())
+    }
+}
+
+/// What a change of the roster came to.
+enum Changed {
+    /// It is made.
+    Done(Rostered),
+    /// It is to be signed; the request is written.
+    Asked(Requested),
+}
+
+impl Changed {
+    /// Id, name, and timestamp of the roster.
+    fn entry(&self) -> (String, String, u64) {
+        match self {
+            Self::Done(Rostered { id, name, timestamp })
+            | Self::Asked(Requested { id, name, timestamp, .. }) => (id.clone(), name.clone(), *timestamp),
+        }
+    }
+}
+
+impl Offline {
+    fn is_asked(&self) -> bool {
+        self.offline.is_some()
+    }
+}
+
+impl Expiry {
+    /// Long enough for a machine that is still in the post, short enough for a mail that is read years later.
+    pub const WEEK: Self = Self::After(std::time::Duration::from_secs(7 * 86_400));
+}
+
+/// Asks for a change, or for what is to be signed for it.
+fn ask(
+    client: &mut Client,
+    path: &str,
+    request: &impl Serialize,
+    offline: &Offline,
+) -> Result<Changed, Failure> {
+    let Some(file) = &offline.offline else { return Ok(Changed::Done(client.post(path, request)?)) };
+    let asked: Requested = client.post(path, request)?;
+    write_new(file, &format!("{}\n", asked.request))?;
+    Ok(Changed::Asked(asked))
+}
+
+/// The end of an invitation that begins now: microseconds since 1970, 0 for none.
+fn until(expires: Expiry) -> Result<u64, Failure> {
+    let Expiry::After(time) = expires else { return Ok(0) };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(Failure::new)?;
+    u64::try_from((now + time).as_micros()).map_err(Failure::new)
 }
 
 fn addresses(client: &mut Client, named: Vec<Address>) -> Result<Vec<Address>, Failure> {
@@ -76,18 +196,38 @@ fn new_identity() -> Result<Identity, Failure> {
 
 /// `datafan admit`
 pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<(), Failure> {
-    let requests = match (args.id, args.name, args.file) {
+    let mut requests = match (args.id, args.name, args.file) {
         (Some(id), Some(name), None) => {
-            vec![AdmitRequest { id: id.to_string(), name: name.to_string() }]
+            vec![AdmitRequest { id: id.to_string(), name: name.to_string(), ..AdmitRequest::default() }]
         }
         (None, None, Some(file)) => requests(&file)?,
         _ => return Err(Failure::Said(Exit::Usage, "admit needs ID --name NAME, or --file FILE".to_owned())),
     };
-    for request in requests {
-        let admitted: Rostered = client.post("/v1/admit", &request)?;
-        show(out, "admitted", &admitted)?;
+    let end = args.expires.map(until).transpose()?;
+    for request in &mut requests {
+        request.role = args.terms.role.map(|role| role.to_string());
+        (request.items, request.bytes, request.until) = (args.terms.items, args.terms.bytes, end);
+        request.offline = args.offline.is_asked();
+        let admitted = ask(&mut client, "/v1/admit", request, &args.offline)?;
+        show(out, "admitted", &admitted, &args.offline)?;
     }
     Ok(())
+}
+
+/// `datafan grant`
+pub fn grant(mut client: Client, args: args::Grant, out: &mut Output) -> Result<(), Failure> {
+    let request = GrantRequest {
+        member: args.member,
+        name: args.name.map(|name| name.to_string()),
+        role: args.terms.role.map(|role| role.to_string()),
+        items: args.terms.items,
+        bytes: args.terms.bytes,
+        until: args.expires.map(until).transpose()?,
+        drop: args.drop,
+        offline: args.offline.is_asked(),
+    };
+    let granted = ask(&mut client, "/v1/grant", &request, &args.offline)?;
+    show(out, "changed", &granted, &args.offline)
 }
 
 #[derive(Deserialize)]
@@ -130,7 +270,7 @@ fn checked(id: &str, name: &str) -> Result<AdmitRequest, String> {
         return Err(format!("{id} is not a sound Ed25519 public key"));
     }
     let name: Name = name.parse().map_err(|error| format!("{error}"))?;
-    Ok(AdmitRequest { id: id.to_owned(), name: name.to_string() })
+    Ok(AdmitRequest { id: id.to_owned(), name: name.to_string(), ..AdmitRequest::default() })
 }
 
 /// Ten times the lines of the largest mesh.
@@ -138,15 +278,45 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 
 /// `datafan revoke`
 pub fn revoke(mut client: Client, args: args::Revoke, out: &mut Output) -> Result<(), Failure> {
-    let request = RevokeRequest { member: args.member, drop: args.drop };
-    let revoked: Rostered = client.post("/v1/revoke", &request)?;
-    show(out, "revoked", &revoked)
+    let offline = args.offline.is_asked();
+    let request = RevokeRequest { member: args.member, drop: args.drop, offline };
+    let revoked = ask(&mut client, "/v1/revoke", &request, &args.offline)?;
+    show(out, "revoked", &revoked, &args.offline)
 }
 
-fn show(out: &mut Output, done: &str, rostered: &Rostered) -> Result<(), Failure> {
-    match out.json {
-        true => out.object(rostered)?,
-        false => out.line(&format!("{done} {} ({})", rostered.name, rostered.id))?,
+/// `datafan adopt`
+pub fn adopt(mut client: Client, args: args::Adopt, out: &mut Output) -> Result<(), Failure> {
+    let adopted: Adopted = client.post("/v1/adopt", &AdoptRequest { owner: args.owner })?;
+    if out.json {
+        return Ok(out.object(&adopted)?);
+    }
+    let Adopted { owner, written, unchanged, .. } = adopted;
+    out.line(&format!("adopted {written} items of {owner}; {unchanged} keys were here already"))?;
+    note(&format!("When all is well, where authority.key is: datafan revoke {owner} --drop"));
+    Ok(())
+}
+
+fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        id: &'a str,
+        name: &'a str,
+        timestamp: u64,
+        request: String,
+    }
+    match (changed, &offline.offline) {
+        (Changed::Done(rostered), _) if out.json => out.object(rostered)?,
+        (Changed::Done(rostered), _) => out.line(&format!("{done} {} ({})", rostered.name, rostered.id))?,
+        (Changed::Asked(Requested { id, name, timestamp, .. }), Some(file)) if out.json => {
+            let request = file.display().to_string();
+            out.object(&Written { id, name, timestamp: *timestamp, request })?;
+        }
+        (Changed::Asked(_), Some(file)) => {
+            let file = file.display();
+            out.line(&format!("wrote {file}: nothing has changed yet"))?;
+            out.line(&format!("\nNext, where the authority's key is: datafan authority sign {file}"))?;
+        }
+        (Changed::Asked(_), None) => unreachable!("asked for a file"),
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! `docs/http.md` lists the endpoints. Everybody who may open the socket may do all that the member may; it is
 //! made for its owner alone. What this is not: an interface for other machines, it has no passwords.
 //!
-//! Modules in reading order: [`wire`] (the JSON), [`socket`] (where), `server` (connections), `routes`, and
-//! below them `roster`, `data`, `report`, `owner`, `stream`.
+//! Modules in reading order: [`wire`] and [`changes`] (the JSON), [`socket`] (where), `server` (connections), `routes`, and
+//! below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`.
 
+mod adopt;
 mod backup;
+pub mod changes;
 mod data;
 mod owner;
 mod recovered;

@@ -9,14 +9,15 @@ use axum::extract::State;
 use datafan_core::{
     connector::Direction,
     engine::{LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status},
-    grant::Role,
+    grant::GrantState,
     id::{MemberId, Name},
     item::SYSTEM_PREFIX,
     read::Snapshot,
     store::{StoreReader, StoreSnapshot},
+    time::Timestamp,
 };
 use datafan_driver::WaitError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `GET /v1/status`: the member at this moment.
 pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
@@ -27,6 +28,8 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
     };
     let names: BTreeMap<_, _> = status.members.iter().map(|(id, grant)| (*id, grant.name.clone())).collect();
     let (state, reason) = standing(&status);
+    let own = status.members.iter().find(|(id, _)| *id == app.handle.id());
+    let role = own.map(|(_, grant)| grant.role.to_string());
     let links = status.links.iter().map(|link| link_line(link, &names)).collect();
     let refusals = status.refusals.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
     let (shards, authority) = (status.shards, app.handle.mesh().authority());
@@ -36,6 +39,7 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
     });
     Ok(json(&StatusAnswer {
         name: status.name.to_string(),
+        role,
         state: state.to_owned(),
         reason,
         recovered: status.recovered.map(|span| Span { after: span.from.0, until: span.to.0 }),
@@ -51,14 +55,30 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
 /// `GET /v1/members`: the roster, and who knocked.
 pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let status = app.handle.status().await?;
-    let members = status.members.iter().map(|(id, grant)| MemberLine {
-        id: id.to_string(),
-        name: grant.name.to_string(),
-        role: match grant.role {
-            Role::Member => "member".to_owned(),
-        },
-        state: if grant.is_active() { "active" } else { "revoked" }.to_owned(),
-        granted: rfc3339(grant.granted),
+    let held: BTreeSet<MemberId> = status
+        .shards
+        .iter()
+        .filter(|shard| shard.timestamp > Timestamp::ZERO)
+        .map(|shard| shard.owner)
+        .collect();
+    let wall = read(&app, |snapshot| Ok(snapshot.wall())).await?;
+    let members = status.members.iter().map(|(id, grant)| {
+        let (state, until) = match grant.state {
+            GrantState::Active => ("active", None),
+            GrantState::Invited { until } if until >= wall || held.contains(id) => ("invited", Some(until)),
+            GrantState::Invited { until } => ("expired", Some(until)),
+            GrantState::Keep { .. } | GrantState::Drop => ("revoked", None),
+        };
+        MemberLine {
+            id: id.to_string(),
+            name: grant.name.to_string(),
+            role: grant.role.to_string(),
+            state: state.to_owned(),
+            until: until.map(rfc3339),
+            items: grant.quota.items,
+            bytes: grant.quota.bytes,
+            granted: rfc3339(grant.granted),
+        }
     });
     let pending = status.pending.iter().map(|pending| PendingLine {
         id: pending.id.to_string(),
@@ -82,6 +102,7 @@ fn stopped<R: StoreReader>(app: &App<R>, reason: String) -> StatusAnswer {
         id: app.handle.id().to_string(),
         name: app.facts.name.clone(),
         mesh: app.handle.mesh().to_string(),
+        role: None,
         recovered: None,
         aside: None,
         clock_ahead: None,

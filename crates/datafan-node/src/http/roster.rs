@@ -1,38 +1,172 @@
-//! Who belongs: admitting and revoking, on the member that holds the authority's key.
+//! Who belongs: changes of the roster on the member that holds the authority's key, and requests to one that is offline.
 
 use super::{
+    changes::until,
     owner::resolve,
     refuse::{Answered, json},
-    routes::{AppState, body, read, written},
-    wire::{AdmitRequest, Refusal, RevokeRequest, Rostered},
+    routes::{App, AppState, body, read, written},
+    wire::{
+        AdmitRequest, ApplyRequest, GrantRequest, Refusal, Requested, RevokeRequest, Rostered, RotateRequest,
+    },
 };
-use axum::{body::Body, extract::State};
+use crate::authority::{Request, signed_from_text};
+use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{
     engine::Outcome,
-    id::{MemberId, Name},
-    store::StoreReader,
+    grant::{Grant, Role},
+    id::{MemberId, MeshId, Name},
+    identity::Strict,
+    read::Snapshot,
+    roster::{RosterChange, Terms, WholeRoster},
+    store::{StoreReader, StoreSnapshot},
 };
+
+/// What a request comes to: whose entry changes, and how.
+struct Wanted {
+    id: MemberId,
+    name: Name,
+    changes: Vec<RosterChange>,
+}
 
 /// `POST /v1/admit`: lets a member in.
 pub async fn admit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdmitRequest = body(sent).await?;
     let id: MemberId = request.id.parse().map_err(Refusal::usage)?;
     let name = Name::new(&request.name).map_err(Refusal::usage)?;
-    let done = written(&app, app.handle.admit(id, name.clone())).await?;
-    Ok(json(&Rostered { id: id.to_string(), name: name.to_string(), timestamp: done.timestamp.0 }))
+    let changes = vec![RosterChange::Admit { id, name: name.clone(), terms: request.terms()? }];
+    change(&app, Wanted { id, name, changes }, request.offline).await
+}
+
+/// `POST /v1/grant`: changes what a member may.
+pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    let request: GrantRequest = body(sent).await?;
+    let terms = request.terms()?;
+    let name = request.name.as_deref().map(Name::new).transpose().map_err(Refusal::usage)?;
+    if name.is_none() && terms == Terms::default() {
+        return Err(Refusal::usage("grant what? name, role, items, bytes, or the end of the invitation"));
+    }
+    let offline = request.offline;
+    let wanted = read(&app, move |snapshot| {
+        let (id, grant) = member(&snapshot, &request.member)?;
+        let items = items_of(&snapshot, &id)?;
+        if terms.role == Some(Role::Reader) && items > 0 && !request.drop {
+            return Err(Refusal::failure(format!(
+                "{} has {items} items, and a reader has none: everybody would delete them (--drop)",
+                grant.name
+            )));
+        }
+        let changes = vec![RosterChange::Change { id, name: name.clone(), terms }];
+        Ok(Wanted { id, name: name.unwrap_or(grant.name), changes })
+    });
+    change(&app, wanted.await?, offline).await
 }
 
 /// `POST /v1/revoke`: ends a membership.
 pub async fn revoke<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: RevokeRequest = body(sent).await?;
-    let outcome = if request.drop { Outcome::Drop } else { Outcome::Keep };
-    let (id, name) = read(&app, move |snapshot| {
-        let id = resolve(&snapshot, &request.member)?;
-        let name = snapshot.name_of(&id)?;
-        let name = name.ok_or_else(|| Refusal::not_found(format!("{id} is not in the roster")))?;
-        Ok((id, name))
+    let offline = request.offline;
+    let wanted = read(&app, move |snapshot| {
+        let (id, grant) = member(&snapshot, &request.member)?;
+        let changes = vec![revocation(&snapshot, id, request.drop, offline)?];
+        Ok(Wanted { id, name: grant.name, changes })
+    });
+    change(&app, wanted.await?, offline).await
+}
+
+/// `POST /v1/rotate`: another key under the same name.
+pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    let request: RotateRequest = body(sent).await?;
+    let offline = request.offline;
+    let fresh: MemberId = request.id.parse().map_err(Refusal::usage)?;
+    let wanted = read(&app, move |snapshot| {
+        let (id, grant) = member(&snapshot, &request.member)?;
+        if snapshot.grant_of(&fresh)?.is_some() {
+            return Err(Refusal::failure(format!("{fresh} is in the roster already: a new key is needed")));
+        }
+        let quota = grant.quota;
+        let terms = Terms {
+            role: Some(grant.role),
+            items: Some(quota.items),
+            bytes: Some(quota.bytes),
+            until: request.until.map(until),
+        };
+        let admission = RosterChange::Admit { id: fresh, name: grant.name.clone(), terms };
+        let changes = vec![revocation(&snapshot, id, request.drop, offline)?, admission];
+        Ok(Wanted { id: fresh, name: grant.name, changes })
+    });
+    change(&app, wanted.await?, offline).await
+}
+
+/// `POST /v1/apply`: takes in a roster that was signed elsewhere.
+pub async fn apply<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    let request: ApplyRequest = body(sent).await?;
+    let signed = signed_from_text(&request.signed)
+        .map_err(|error| Refusal::failure(format!("the signed roster: {error}")))?;
+    let done = written(&app, app.handle.apply_roster(signed.into())).await?;
+    Ok(json(&super::wire::Written {
+        timestamp: done.timestamp.0,
+        written: done.changed,
+        unchanged: 1 - done.changed.min(1),
+    }))
+}
+
+async fn change<R: StoreReader>(app: &App<R>, wanted: Wanted, offline: bool) -> Answered<Response> {
+    let Wanted { id, name, changes } = wanted;
+    let (id, name) = (id.to_string(), name.to_string());
+    if !offline {
+        let done = written(app, app.handle.change_roster(changes)).await?;
+        return Ok(json(&Rostered { id, name, timestamp: done.timestamp.0 }));
+    }
+    let mesh = app.handle.mesh();
+    let request = read(app, move |snapshot| asked(&snapshot, mesh, changes)).await?;
+    let timestamp = request.roster.as_ref().map_or(0, |(head, _)| head.timestamp.0);
+    Ok(json(&Requested { id, name, timestamp, request: request.to_text() }))
+}
+
+/// A request to the authority; one that it would refuse is refused here.
+fn asked<V: StoreSnapshot>(
+    snapshot: &Snapshot<V>,
+    mesh: MeshId,
+    changes: Vec<RosterChange>,
+) -> Answered<Request> {
+    let authority = mesh.authority();
+    let (head, made) = (snapshot.head(&authority)?, snapshot.wall());
+    let all = snapshot.system(&authority).map(|entry| entry.map(|entry| (*entry.item).clone()));
+    let mut items = all.collect::<Result<Vec<_>, _>>()?;
+    items.sort_unstable_by_key(|item| item.timestamp);
+    let roster = WholeRoster::new(mesh, head, items.clone(), &Strict)
+        .map_err(|error| Refusal::failure(format!("the roster held here: {error}")))?;
+    let new = roster.changed(&changes, made).map_err(Refusal::failure)?;
+    if new.is_empty() {
+        return Err(Refusal::failure("the roster says so already"));
+    }
+    Ok(Request { mesh, roster: head.map(|head| (head, items)), changes, made })
+}
+
+fn revocation<V: StoreSnapshot>(
+    snapshot: &Snapshot<V>,
+    id: MemberId,
+    drop: bool,
+    offline: bool,
+) -> Answered<RosterChange> {
+    let held = snapshot.head(&id)?.map(|head| head.order());
+    Ok(match (drop, offline, held) {
+        (true, _, _) | (false, true, None) => RosterChange::Revoke { id, outcome: Outcome::Drop, at: None },
+        // The head that is held when the change is made, which may be a later one.
+        (false, false, _) => RosterChange::Revoke { id, outcome: Outcome::Keep, at: None },
+        (false, true, at) => RosterChange::Revoke { id, outcome: Outcome::Keep, at },
     })
-    .await?;
-    let done = written(&app, app.handle.revoke(id, outcome)).await?;
-    Ok(json(&Rostered { id: id.to_string(), name: name.to_string(), timestamp: done.timestamp.0 }))
+}
+
+fn member<V: StoreSnapshot>(snapshot: &Snapshot<V>, text: &str) -> Answered<(MemberId, Grant)> {
+    let id = resolve(snapshot, text)?;
+    let grant = snapshot.grant_of(&id)?;
+    Ok((id, grant.ok_or_else(|| Refusal::not_found(format!("{id} is not in the roster")))?))
+}
+
+/// How many items an owner has, but for the system's.
+fn items_of<V: StoreSnapshot>(snapshot: &Snapshot<V>, id: &MemberId) -> Answered<u64> {
+    let all = snapshot.head(id)?.map_or(0, |head| head.items);
+    let system = snapshot.system(id).map(|entry| entry.map(|_| 1)).sum::<Result<u64, _>>()?;
+    Ok(all.saturating_sub(system))
 }

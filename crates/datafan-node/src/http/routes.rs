@@ -1,7 +1,7 @@
 //! Which endpoint is which function, and what they share.
 
 use super::{
-    backup, data, recovered,
+    adopt, backup, data, recovered,
     refuse::{Answered, json},
     report, roster,
     server::Facts,
@@ -62,10 +62,14 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/export", get(data::export::<R>))
         .route("/v1/commit", post(data::commit::<R>))
         .route("/v1/admit", post(roster::admit::<R>))
+        .route("/v1/grant", post(roster::grant::<R>))
         .route("/v1/revoke", post(roster::revoke::<R>))
         .route("/v1/recovered", get(recovered::list::<R>).post(recovered::forget::<R>))
         .route("/v1/restamp", post(recovered::restamp::<R>))
         .route("/v1/backup", get(backup::save::<R>))
+        .route("/v1/rotate", post(roster::rotate::<R>))
+        .route("/v1/apply", post(roster::apply::<R>))
+        .route("/v1/adopt", post(adopt::adopt::<R>))
         .route("/v1/wait", get(wait::wait::<R>))
         .method_not_allowed_fallback(wrong)
         .fallback(gone)

@@ -1,5 +1,9 @@
 //! The JSON of the HTTP interface: what `docs/http.md` shows, and what `datafan --json` prints as it is.
 
+pub use super::changes::{
+    AdmitRequest, AdoptRequest, Adopted, ApplyRequest, GrantRequest, Requested, RevokeRequest, Rostered,
+    RotateRequest,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     id::{MemberId, Name},
@@ -174,38 +178,6 @@ pub struct KeyLine {
     pub bytes: u64,
 }
 
-/// Admits a member.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdmitRequest {
-    /// Its full id.
-    pub id: String,
-    /// The name that it gets.
-    pub name: String,
-}
-
-/// Ends a membership.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RevokeRequest {
-    /// Exact name, full id, or a unique beginning of the id.
-    pub member: String,
-    /// Everybody deletes its shard, too.
-    #[serde(default)]
-    pub drop: bool,
-}
-
-/// The roster has changed: the answer of `admit` and `revoke`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Rostered {
-    /// Whose entry.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Of the roster with the change.
-    pub timestamp: u64,
-}
-
 /// What became of a key of a member's own shard: the lines of `recovered`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DifferenceLine {
@@ -281,11 +253,18 @@ pub struct MemberLine {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `member`.
+    /// `member` or `reader`; `role-N` for one of a newer build.
     pub role: String,
-    /// `active` or `revoked`.
+    /// `active`, `invited` (it may come in, and has not yet), `expired` (it may no more) or `revoked`.
     pub state: String,
-    /// When it was admitted, as RFC 3339, UTC.
+    /// Until when it may come in for the first time, as RFC 3339, UTC; only while it is invited or expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Live items that it may hold.
+    pub items: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// When it was admitted, or its quota last changed, as RFC 3339, UTC.
     pub granted: String,
 }
 
@@ -311,6 +290,8 @@ pub struct StatusAnswer {
     pub name: String,
     /// Its mesh.
     pub mesh: String,
+    /// `member` or `reader`, by its grant; none without one.
+    pub role: Option<String>,
     /// `up`, `joining`, `refused` or `stopped`.
     pub state: String,
     /// Why, if it is not simply up.

@@ -52,6 +52,15 @@ impl Done {
     }
 }
 
+impl Done {
+    /// It has failed with `code`, and its last line is an error that contains `text`; before it, it may have explained.
+    pub fn has_failed(&self, code: i32, text: &str) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
+        let last = self.err.lines().next_back().unwrap_or_default();
+        assert!(last.contains("error: ") && last.contains(text), "{text:?} in {}", self.err);
+    }
+}
+
 impl From<Output> for Done {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();

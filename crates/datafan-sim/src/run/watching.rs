@@ -154,7 +154,7 @@ impl Run<'_> {
                 Ending::Keep(self.ledger.find(leaver, &(timestamp, root)).unwrap_or(0))
             }
             Some(GrantState::Drop) => Ending::Drop,
-            Some(GrantState::Active) | None => return,
+            Some(GrantState::Active | GrantState::Invited { .. }) | None => return,
         };
         self.ledger.end(leaver, ending);
     }

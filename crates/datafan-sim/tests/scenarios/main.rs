@@ -13,6 +13,7 @@ mod linking;
 mod membership;
 mod recovery;
 mod rogues;
+mod terms;
 mod topologies;
 mod transfers;
 mod writes;

@@ -26,7 +26,7 @@ pub(in crate::engine) struct Owner {
 pub(in crate::engine) enum Standing {
     /// Nothing.
     Unknown,
-    /// It belongs, with the default quota.
+    /// It belongs as a member, with the default quota.
     Plain,
     /// Something else, which the roster in memory keeps.
     Special,
@@ -96,6 +96,8 @@ pub(in crate::engine) enum Reason {
     StepBack,
     /// Not the head at which a revoked owner's shard stays.
     Revoked,
+    /// Its owner is a reader, which has no shard.
+    Reader,
 }
 
 impl Reason {
@@ -108,6 +110,7 @@ impl Reason {
             Self::Restamped => "restamped_head",
             Self::StepBack => "older_head",
             Self::Revoked => "revoked_head",
+            Self::Reader => "reader_head",
         }
     }
 }

@@ -1,0 +1,262 @@
+//! Changes of who belongs: made here by the authority's key, or signed elsewhere and taken in; who was invited and has
+//! come in.
+
+use super::{
+    Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
+    commit::{Growth, Refusable},
+    fetch::How,
+    owners::{Owner, Reason},
+    publish::ADDRESSES_KEY,
+    roster::{self, Verdict},
+};
+use crate::{
+    grant::{Grant, GrantState},
+    hash::Hash,
+    id::{MemberId, Name},
+    identity::is_admissible,
+    limits::ROSTER_CHANGES_MAX,
+    message::{Delta, Message},
+    roster::{Entries, RosterChange, Terms, changed},
+    store::{Store, StoreError},
+    time::Timestamp,
+};
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
+
+/// What a command of the roster means.
+pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
+    match command {
+        Command::Admit { id, name } => {
+            vec![RosterChange::Admit { id: *id, name: name.clone(), terms: Terms::default() }]
+        }
+        Command::Revoke { id, outcome } => {
+            vec![RosterChange::Revoke { id: *id, outcome: *outcome, at: None }]
+        }
+        Command::Roster(changes) => changes.clone(),
+        Command::Commit(_)
+        | Command::Publish(_)
+        | Command::Connect { .. }
+        | Command::Forget
+        | Command::Restamp
+        | Command::Apply(_) => Vec::new(),
+    }
+}
+
+/// The roster of the engine that writes it.
+struct Held<'a, S: Store>(&'a Engine<S>);
+
+impl<S: Store> Entries for Held<'_, S> {
+    type Error = StoreError;
+
+    fn grant(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
+        self.0.grant_of(id)
+    }
+
+    fn named(&self, name: &Name) -> Option<MemberId> {
+        self.0.roster.names.get(name).copied()
+    }
+
+    fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)> {
+        self.0.owners.get(id).and_then(Owner::head).map(|head| head.order())
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// What can be said of a change of the roster when it comes.
+    pub(super) fn check_roster(&self, command: &Command) -> Result<(), CommandError> {
+        let changes = match command {
+            Command::Roster(changes) => changes.len(),
+            _ => 1,
+        };
+        match command {
+            Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
+            _ if changes > ROSTER_CHANGES_MAX => Err(CommandError::TooManyChanges { changes }),
+            _ if self.config.authority.is_none() => Err(CommandError::NoAuthority),
+            _ => Ok(()),
+        }
+    }
+
+    /// The writes that changes of the roster mean.
+    pub(super) fn roster_writes(
+        &self,
+        changes: &[RosterChange],
+    ) -> Result<Refusable<Vec<Write>>, StoreError> {
+        let itself =
+            |change: &RosterChange| matches!(change, RosterChange::Revoke { id, .. } if *id == self.me);
+        if changes.iter().any(itself) {
+            return Ok(Err(CommandError::Oneself { id: self.me }));
+        }
+        let judged = changed(&Held(self), changes, self.now.wall)?;
+        Ok(judged.map(|grants| grants.iter().map(|(id, grant)| put_grant(id, grant)).collect()))
+    }
+
+    /// Whether the roster lets the owner of `owner` have a shard.
+    pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
+        match self.terms(owner) {
+            Some(terms) if !terms.role.owns() => {
+                Err(CommandError::Reader { name: String::from(self.name().as_str()) })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether an own shard may grow to `after`. The system's items are not counted: here they are known, while others
+    /// allow for [`QUOTA_SYSTEM_ITEMS`](crate::limits::QUOTA_SYSTEM_ITEMS) of them.
+    pub(super) fn check_quota(
+        &self,
+        owner: &MemberId,
+        after: Growth,
+        grown: Growth,
+    ) -> Result<Refusable<()>, StoreError> {
+        let Some(roster::Terms { quota, .. }) = self.terms(owner) else { return Ok(Ok(())) };
+        let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
+        // What makes the shard smaller always passes.
+        if items <= quota.items && bytes <= quota.bytes || grown.items <= 0 && grown.bytes <= 0 {
+            return Ok(Ok(()));
+        }
+        let (system_items, system_bytes) = self.system_share(owner)?;
+        let (items, bytes) = (items.saturating_sub(system_items), bytes.saturating_sub(system_bytes));
+        if items <= quota.items && bytes <= quota.bytes {
+            return Ok(Ok(()));
+        }
+        let (items_max, bytes_max) = (quota.items, quota.bytes);
+        Ok(Err(CommandError::OverQuota { items, bytes, items_max, bytes_max }))
+    }
+
+    /// Items and bytes of the system's in an own shard.
+    fn system_share(&self, owner: &MemberId) -> Result<(u64, u64), StoreError> {
+        let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok((0, 0)) };
+        let view = self.view(shard);
+        // All that a member writes by itself.
+        let at = view.timestamp_of(ADDRESSES_KEY)?;
+        let item = at.map(|at| view.item(at)).transpose()?.flatten();
+        Ok(item.map_or((0, 0), |item| (1, item.bytes())))
+    }
+
+    /// Everybody gives up the shard of who is a reader by now.
+    pub(super) fn drop_readers_shards(&mut self, out: &mut Outbox) {
+        let special = self.roster.special.iter();
+        let readers: Vec<MemberId> = special
+            .filter(|(member, terms)| {
+                let holds = |owner: &Owner| owner.head().is_some() || owner.busy().building.is_some();
+                !terms.role.owns() && terms.is_active() && self.owners.get(member).is_some_and(holds)
+            })
+            .map(|(member, _)| *member)
+            .collect();
+        for member in readers {
+            self.drop_shards(&member, out);
+            // To be written again if we ever may.
+            self.publish |= member == self.me && !self.addresses.is_empty();
+        }
+    }
+
+    /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard was let in
+    /// by somebody.
+    pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
+        self.now.wall > until && self.owners.get(peer).and_then(Owner::head).is_none()
+    }
+
+    /// Somebody is there: if it was invited, its invitation was taken. Noted where the roster is written.
+    pub(super) fn note_entered(&mut self, member: &MemberId) {
+        if self.config.authority.is_none() {
+            return;
+        }
+        if let Some(GrantState::Invited { .. }) = self.terms(member).map(|terms| terms.state) {
+            self.roster.entered.insert(*member);
+            self.more_to_do = true;
+        }
+    }
+
+    /// Writes who has come in: from then on it belongs, whatever the clock says.
+    pub(super) fn commit_entered(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let authority = self.config.mesh.authority();
+        if self.roster.entered.is_empty() || !matches!(self.may_write(&authority), Ok(true)) {
+            return Ok(());
+        }
+        let mut writes = Vec::new();
+        while let Some(member) = self.roster.entered.pop_first() {
+            let grant = self.grant_of(&member)?;
+            if let Some(grant) = grant.filter(|grant| matches!(grant.state, GrantState::Invited { .. })) {
+                writes.push(put_grant(&member, &Grant { state: GrantState::Active, ..grant }));
+            }
+            if writes.len() == ROSTER_CHANGES_MAX {
+                self.more_to_do = true;
+                break;
+            }
+        }
+        if writes.is_empty() { Ok(()) } else { self.commit_writes(authority, &writes, out) }
+    }
+
+    /// A roster that was signed elsewhere: taken in as if a peer had pushed it, and answered.
+    pub(super) fn on_apply(
+        &mut self,
+        ticket: Ticket,
+        bytes: &Arc<[u8]>,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let authority = self.config.mesh.authority();
+        match self.judge_signed(bytes) {
+            Ok(Some(delta)) => {
+                self.owners.entry(&authority);
+                let applied = self.apply_delta(self.me, &delta, How::Pulled, out)?;
+                let answer = match applied {
+                    true => Answer::Committed(Committed { timestamp: delta.head.timestamp, changed: 1 }),
+                    false => Answer::Refused(self.why_not_applied(&delta)),
+                };
+                out.after_sync.push(Effect::Answer { ticket, answer });
+            }
+            Ok(None) => self.answer_unchanged(ticket, authority, out),
+            Err(error) => out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) }),
+        }
+        Ok(())
+    }
+
+    /// The delta of a signed roster, if it is to be tried; `None` if it is held.
+    fn judge_signed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Delta<'a>>, CommandError> {
+        let refused = |what| Err(CommandError::SignedRoster { what });
+        let authority = self.config.mesh.authority();
+        let delta = match Message::decode(bytes) {
+            Ok(Message::Push(delta)) if delta.head.owner == authority && delta.contents().is_ok() => delta,
+            Ok(Message::Push(delta)) if delta.head.owner != authority => {
+                return refused("belongs to another mesh");
+            }
+            _ => return refused("is malformed: it was not copied whole"),
+        };
+        if self.config.authority.is_some() {
+            return refused("cannot be taken where authority.key is: that key has one place, move it away");
+        }
+        if !self.check_signature(&delta.head) {
+            return refused("is not signed by this mesh's authority");
+        }
+        let held = self.roster_head().map_or((Timestamp::ZERO, Hash([0; 32])), |head| head.order());
+        if held == delta.head.order() {
+            return Ok(None);
+        }
+        if held > delta.head.order() {
+            return refused("is older than the one held here: ask for a signature on the present one");
+        }
+        match self.verdict(&delta.head) {
+            Verdict::Refused(Reason::Clock) => {
+                return refused("is of the future: set the clock right, here or there");
+            }
+            Verdict::Refused(_) | Verdict::Unknown => return refused("is older than our ticket"),
+            Verdict::Good => {}
+        }
+        if delta.base > held.0 {
+            return Err(CommandError::RosterAhead { base: delta.base, held: held.0 });
+        }
+        Ok(Some(delta))
+    }
+
+    fn why_not_applied(&self, delta: &Delta<'_>) -> CommandError {
+        let refused = self.owners.get(&delta.head.owner).and_then(|owner| owner.busy().refused);
+        let what = match refused.is_some_and(|refused| refused.order == delta.head.order()) {
+            true => "forgets members that are known here: it was refused, and no other member takes it",
+            false => "does not follow from the one held here: ask for a signature on the present one",
+        };
+        CommandError::SignedRoster { what }
+    }
+}
+
+fn put_grant(id: &MemberId, grant: &Grant) -> Write {
+    Write::Put { key: Grant::key(id), value: grant.encode().into(), expiry: None }
+}

@@ -1,0 +1,259 @@
+//! Judging a request with nothing but the key and its record, and signing it.
+
+use super::{Record, Request};
+use datafan_core::{
+    engine::CommandError,
+    grant::Grant,
+    id::{MemberId, MeshId},
+    identity::{Identity, Strict},
+    roster::{SignedRoster, WholeRoster, WholeRosterError},
+    time::Timestamp,
+};
+use std::collections::BTreeMap;
+
+/// A request that can be signed: everything about it was checked.
+#[derive(Debug)]
+pub struct Signing {
+    roster: WholeRoster,
+    new: BTreeMap<MemberId, Grant>,
+    /// What the key has signed before.
+    after: Timestamp,
+    now: Timestamp,
+}
+
+/// Why a request is not signed. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The request is another mesh's.
+    #[error("the request is of mesh {asked}, this key is the authority of mesh {ours}")]
+    OtherMesh {
+        /// The request's.
+        asked: MeshId,
+        /// The key's.
+        ours: MeshId,
+    },
+    /// The roster in the request is not what this key has signed.
+    #[error("do not trust where this request was made: its roster is not what this key has signed: {0}")]
+    Roster(#[from] WholeRosterError),
+    /// A change is refused.
+    #[error(transparent)]
+    Change(#[from] CommandError),
+    /// There is nothing to sign.
+    #[error("the roster says already what the request asks for")]
+    Nothing,
+    /// The roster in the request is older than what this key has signed.
+    #[error(
+        "the request follows a roster of {base}, and this key has signed a later one, of {signed}, which would be \
+         forgotten: apply that one and ask anew. If it was lost before anybody applied it: --force"
+    )]
+    Older {
+        /// The request's.
+        base: Timestamp,
+        /// The last one.
+        signed: Timestamp,
+    },
+    /// Another roster with the same timestamp.
+    #[error(
+        "the request follows a roster of {base} that is not the one which this key has signed then: the key was \
+         used in two places. Find the other copy; --force goes on from the request's"
+    )]
+    Fork {
+        /// The timestamp of both.
+        base: Timestamp,
+    },
+    /// The roster, or what the key has signed last, is so far in the future that nothing can follow.
+    #[error(
+        "the last roster is of {at}, a time that no clock will show: the key was misused, found a new mesh"
+    )]
+    NoTimeLeft {
+        /// The later of both.
+        at: Timestamp,
+    },
+    /// The request begins a mesh, and nobody knows whether it was begun before.
+    #[error(
+        "the request begins a new roster, and there is no record that this key has signed none: a mesh that exists \
+         would lose all its members. --force if there is none"
+    )]
+    Beginning,
+}
+
+/// What a signer may do in spite of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Force {
+    /// Nothing.
+    No,
+    /// Go on from whatever the request says.
+    Yes,
+}
+
+impl Signing {
+    /// Checks a request: the roster's signature and every entry of it, that it is not older than what `record` says
+    /// was signed, and each change. `now` is the signer's clock, which may be wrong: timestamps follow it no further
+    /// than the asking member's clock went.
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn new(
+        request: Request,
+        authority: &Identity,
+        record: Option<Record>,
+        force: Force,
+        now: Timestamp,
+    ) -> Result<Self, SignError> {
+        let ours = MeshId(authority.id());
+        if request.mesh != ours {
+            return Err(SignError::OtherMesh { asked: request.mesh, ours });
+        }
+        let now = now.min(request.made);
+        let (head, items) = request.roster.map_or((None, Vec::new()), |(head, items)| (Some(head), items));
+        let roster = WholeRoster::new(ours, head, items, &Strict)?;
+        if force == Force::No {
+            follows(&roster, record)?;
+        }
+        let new = roster.changed(&request.changes, now)?;
+        if new.is_empty() {
+            return Err(SignError::Nothing);
+        }
+        let signed = record.and_then(|record| record.signed);
+        let after = signed.map_or(Timestamp::ZERO, |(timestamp, _)| timestamp);
+        let at = after.max(roster.head().map_or(Timestamp::ZERO, |head| head.timestamp));
+        if at.0 > u64::MAX / 2 {
+            return Err(SignError::NoTimeLeft { at });
+        }
+        Ok(Self { roster, new, after, now })
+    }
+
+    /// The roster that the request follows.
+    pub fn roster(&self) -> &WholeRoster {
+        &self.roster
+    }
+
+    /// The entries that will be new, and what they replace.
+    pub fn changes(&self) -> impl Iterator<Item = (&MemberId, Option<&Grant>, &Grant)> {
+        self.new.iter().map(|(id, grant)| (id, self.roster.grants().get(id), grant))
+    }
+
+    /// Signs. The record that goes with it is to be written before the roster is handed on.
+    ///
+    /// # Panics
+    /// If `authority` is not the key that the request was judged with.
+    pub fn sign(&self, authority: &Identity) -> (Record, SignedRoster) {
+        let signed = self.roster.signed(authority, &self.new, self.after, self.now);
+        (Record::of(self.roster.mesh(), signed.head.timestamp, signed.head.root), signed)
+    }
+}
+
+/// Whether a roster is the last one that the key has signed, or a later one.
+fn follows(roster: &WholeRoster, record: Option<Record>) -> Result<(), SignError> {
+    let base = roster.head().map(|head| head.order());
+    match (record, base) {
+        (None, None) => Err(SignError::Beginning),
+        (None | Some(Record { signed: None, .. }), _) => Ok(()),
+        (Some(Record { signed: Some(signed), .. }), base) => {
+            let timestamp = base.map_or(Timestamp::ZERO, |(timestamp, _)| timestamp);
+            if timestamp < signed.0 {
+                return Err(SignError::Older { base: timestamp, signed: signed.0 });
+            }
+            if timestamp == signed.0 && base != Some(signed) {
+                return Err(SignError::Fork { base: timestamp });
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafan_core::{
+        id::Name,
+        item::Item,
+        message::Message,
+        roster::{RosterChange, Terms},
+    };
+
+    fn key() -> Identity {
+        Identity::from_secret(&[1; 32])
+    }
+
+    fn request(roster: Option<(datafan_core::head::Head, Vec<Item>)>, member: u8) -> Request {
+        let (id, name) =
+            (Identity::from_secret(&[member; 32]).id(), Name::new(&format!("m{member}")).unwrap());
+        let changes = vec![RosterChange::Admit { id, name, terms: Terms::default() }];
+        Request { mesh: MeshId(key().id()), roster, changes, made: Timestamp(1_000) }
+    }
+
+    fn signing(request: &Request, record: Option<Record>, force: Force) -> Result<Signing, SignError> {
+        let read = Request::from_text(&request.to_text()).unwrap();
+        assert_eq!(read, *request);
+        Signing::new(read, &key(), record, force, Timestamp(5_000))
+    }
+
+    /// The roster after a request was signed, and the record.
+    fn signed(
+        request: &Request,
+        record: Option<Record>,
+    ) -> (Option<(datafan_core::head::Head, Vec<Item>)>, Record) {
+        let (record, signed) = signing(request, record, Force::No).unwrap().sign(&key());
+        let Ok(Message::Push(delta)) = Message::decode(&signed.message) else { panic!("a push") };
+        let mut items = request.roster.clone().map_or(Vec::new(), |(_, items)| items);
+        items.extend(delta.contents().unwrap().0);
+        (Some((delta.head, items)), record)
+    }
+
+    #[test]
+    fn one_roster_follows_the_other() {
+        let new = Record::new(MeshId(key().id()));
+        let (first, record) = signed(&request(None, 2), Some(new));
+        let (second, last) = signed(&request(first.clone(), 3), Some(record));
+        let grants =
+            signing(&request(second.clone(), 4), Some(last), Force::No).unwrap().roster.grants().len();
+        assert_eq!(grants, 2);
+        // By a clock that is ahead, no timestamp is later than the asking member's clock allows.
+        assert_eq!(second.unwrap().0.timestamp, Timestamp(1_001));
+    }
+
+    #[test]
+    fn an_older_roster_is_refused_unless_forced() {
+        let new = Record::new(MeshId(key().id()));
+        let (first, record) = signed(&request(None, 2), Some(new));
+        let (second, last) = signed(&request(first.clone(), 3), Some(record));
+        for old in [first, None] {
+            let old = request(old, 4);
+            let error = signing(&old, Some(last), Force::No).unwrap_err();
+            assert!(
+                matches!(error, SignError::Older { signed, .. } if Some(signed) == last.signed.map(|s| s.0)),
+                "{error}"
+            );
+            let (_, forced) = signing(&old, Some(last), Force::Yes).unwrap().sign(&key());
+            assert!(forced.head.timestamp > last.signed.unwrap().0, "two rosters never share a timestamp");
+        }
+        let never = Record::of(MeshId(key().id()), Timestamp::MAX, datafan_core::hash::Hash([9; 32]));
+        let error = signing(&request(None, 4), Some(never), Force::Yes).unwrap_err();
+        assert_eq!(error, SignError::NoTimeLeft { at: Timestamp::MAX });
+        assert_eq!(signing(&request(None, 4), None, Force::No).unwrap_err(), SignError::Beginning);
+        // A roster that was signed elsewhere, later than the record, is as good as the signature.
+        assert!(signing(&request(second.clone(), 4), Some(record), Force::No).is_ok());
+        let (head, _) = second.clone().unwrap();
+        let fork = Record::of(MeshId(key().id()), head.timestamp, datafan_core::hash::Hash([9; 32]));
+        let error = signing(&request(second, 4), Some(fork), Force::No).unwrap_err();
+        assert_eq!(error, SignError::Fork { base: head.timestamp });
+    }
+
+    #[test]
+    fn a_roster_without_one_of_its_members_is_not_signed() {
+        let new = Record::new(MeshId(key().id()));
+        let (first, record) = signed(&request(None, 2), Some(new));
+        let (second, record) = signed(&request(first, 3), Some(record));
+        let (head, mut items) = second.clone().unwrap();
+        items.remove(0);
+        let error = signing(&request(Some((head, items)), 4), Some(record), Force::Yes).unwrap_err();
+        assert!(error.to_string().contains("do not trust"), "{error}");
+        let again = signing(&request(second, 3), Some(record), Force::No).unwrap_err();
+        assert_eq!(again, SignError::Nothing);
+        let foreign = Request { mesh: MeshId(Identity::from_secret(&[9; 32]).id()), ..request(None, 2) };
+        let error = signing(&foreign, Some(record), Force::Yes).unwrap_err();
+        assert!(matches!(error, SignError::OtherMesh { .. }), "{error}");
+    }
+}

@@ -1,0 +1,178 @@
+//! `authority`: the roster's key where no network is.
+
+use super::{
+    Client, Failure, Output, args,
+    failure::Exit,
+    files::{read_text, write_new},
+    output::note,
+    words,
+};
+use datafan_core::{identity::Identity, time::Timestamp};
+use datafan_node::{
+    Home,
+    authority::{
+        Force, REQUEST_TEXT_MAX, Record, Request, SIGNED_TEXT_MAX, Signing, new_key, read_key, record_path,
+        signed_to_text,
+    },
+    http::wire::{ApplyRequest, Written, rfc3339},
+};
+use serde::Serialize;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+#[derive(Serialize)]
+struct Made {
+    mesh: String,
+    key: String,
+}
+
+/// `datafan authority new`
+pub fn new(dir: Result<PathBuf, Failure>, args: args::AuthorityNew, out: &mut Output) -> Result<(), Failure> {
+    let key = key_path(dir, args.key)?;
+    let authority = new_key(&key).map_err(Failure::new)?;
+    let made = Made { mesh: authority.id().to_string(), key: key.display().to_string() };
+    if out.json {
+        return Ok(out.object(&made)?);
+    }
+    out.line(&format!("mesh  {}", made.mesh))?;
+    out.line(&format!("\nBack up {}: it decides who belongs", made.key))?;
+    out.line(&format!("    and {}: what it has signed last", record_path(&key).display()))?;
+    Ok(out.line(&format!("\nNext, on each member: datafan init --mesh {} --name NAME", made.mesh))?)
+}
+
+#[derive(Serialize)]
+struct Signed {
+    mesh: String,
+    base: u64,
+    timestamp: u64,
+    changes: Vec<String>,
+    file: String,
+}
+
+/// `datafan authority sign`
+pub fn sign(
+    dir: Result<PathBuf, Failure>,
+    args: args::AuthoritySign,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let key = key_path(dir, args.key)?;
+    let to = args.out.unwrap_or_else(|| with_more(&args.file, ".signed"));
+    if to.exists() {
+        return Err(Failure::new(format!("{} is there already", to.display())));
+    }
+    let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", args.file.display()));
+    let request =
+        Request::from_text(&read_text(&args.file, REQUEST_TEXT_MAX)?).map_err(|error| said(&error))?;
+    let authority = authority(&key)?;
+    let mesh = request.mesh;
+    let record = match Record::read(&key, datafan_core::id::MeshId(authority.id())) {
+        Err(error) if !args.force => return Err(Failure::new(error)),
+        record => record.ok().flatten(),
+    };
+    let (made, now) = (request.made, now());
+    let force = if args.force { Force::Yes } else { Force::No };
+    let signing = Signing::new(request, &authority, record, force, now).map_err(Failure::new)?;
+    let changes: Vec<String> =
+        signing.changes().map(|(id, before, after)| words::of(id, before, after)).collect();
+    explain(&signing, &changes, made, now, record.is_none(), args.force);
+    if !args.yes && !confirmed()? {
+        return Err(Failure::new("not signed"));
+    }
+    let (record, signed) = signing.sign(&authority);
+    // First: a roster that nobody knows to be signed could be forgotten by the next one.
+    record.write(&key).map_err(|error| Failure::new(format!("{}: {error}", record_path(&key).display())))?;
+    write_new(&to, &format!("{}\n", signed_to_text(&signed.message)))?;
+    let file = to.display().to_string();
+    if out.json {
+        let (base, timestamp) = (signed.base.0, signed.head.timestamp.0);
+        return Ok(out.object(&Signed { mesh: mesh.to_string(), base, timestamp, changes, file })?);
+    }
+    out.line(&format!("wrote {file}"))?;
+    Ok(out.line(&format!("\nNext, at any running member: datafan authority apply {file}"))?)
+}
+
+/// `datafan authority apply`
+pub fn apply(mut client: Client, args: args::AuthorityApply, out: &mut Output) -> Result<(), Failure> {
+    let signed = read_text(&args.file, SIGNED_TEXT_MAX)?.trim().to_owned();
+    let done: Written = client.post("/v1/apply", &ApplyRequest { signed })?;
+    if out.json {
+        return Ok(out.object(&done)?);
+    }
+    let at = rfc3339(Timestamp(done.timestamp));
+    let said = match done.written {
+        0 => format!("the roster of {at} is here already"),
+        _ => format!("applied: the roster is of {at} now, and spreads by itself"),
+    };
+    Ok(out.line(&said)?)
+}
+
+/// What is signed is told in full, also where nobody is asked.
+fn explain(
+    signing: &Signing,
+    changes: &[String],
+    made: Timestamp,
+    now: Timestamp,
+    unrecorded: bool,
+    forced: bool,
+) {
+    let roster = signing.roster();
+    note(&format!("mesh    {}", roster.mesh()));
+    match roster.head() {
+        Some(head) => {
+            let n_active = roster.grants().values().filter(|grant| grant.is_active()).count();
+            note(&format!("roster  of {}, {n_active} members, as it was signed", rfc3339(head.timestamp)));
+        }
+        None => note("roster  none yet: this begins the mesh"),
+    }
+    note(&format!("asked   {}", rfc3339(made)));
+    changes.iter().for_each(|change| note(&format!("will    {change}")));
+    if forced {
+        note("careful: --force leaves out the comparison with what this key has signed before");
+    } else if unrecorded {
+        note("careful: there is no record of what this key has signed; from now on there is one");
+    }
+    if made.0.abs_diff(now.0) > HOUR_MICROS {
+        note(&format!("careful: by the clock here it is {}", rfc3339(now)));
+    }
+}
+
+const HOUR_MICROS: u64 = 3_600_000_000;
+
+fn confirmed() -> Result<bool, Failure> {
+    let mut stderr = io::stderr();
+    let asked = write!(stderr, "Sign this? [y/N] ").and_then(|()| stderr.flush());
+    asked.map_err(Failure::new)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(Failure::new)?;
+    if !io::stdin().is_terminal() {
+        // Nobody has pressed return there.
+        note("");
+    }
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn authority(key: &Path) -> Result<Identity, Failure> {
+    let missing = || Failure::Said(Exit::NotFound, format!("{}: there is no such key", key.display()));
+    read_key(key).map_err(Failure::new)?.ok_or_else(missing)
+}
+
+fn key_path(dir: Result<PathBuf, Failure>, named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match named {
+        Some(key) => Ok(key),
+        None => Ok(Home::new(dir?).authority_key_path()),
+    }
+}
+
+fn with_more(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,130 @@
+//! Moving data to a new key: another owner's items become this member's own.
+
+use super::{
+    owner::resolve,
+    refuse::{Answered, json},
+    routes::{AppState, body, read, written},
+    wire::{AdoptRequest, Adopted, Refusal},
+};
+use axum::{body::Body, extract::State};
+use datafan_core::{
+    engine::Write,
+    grant::GrantState,
+    hash::Hash,
+    id::MemberId,
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
+    read::{KeyRange, Snapshot},
+    store::{StoreReader, StoreSnapshot},
+    time::Timestamp,
+};
+use std::{ops::Bound, time::Duration};
+
+/// How long the shard that was kept may take to arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What one commit takes over.
+#[derive(Default)]
+struct Part {
+    writes: Vec<Write>,
+    unchanged: u64,
+    /// The last key that was looked at; `None` at the end.
+    last: Option<String>,
+}
+
+/// `POST /v1/adopt`: puts what this member has not yet, commit by commit. Doing it again goes on where it stopped.
+pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    let request: AdoptRequest = body(sent).await?;
+    let (own, authority) = (app.handle.id(), app.handle.mesh().authority());
+    let owner = read(&app, move |snapshot| match request.owner.as_deref() {
+        Some(text) => resolve(&snapshot, text),
+        None => predecessor(&snapshot, &own),
+    })
+    .await?;
+    if owner == own || owner == authority {
+        return Err(Refusal::usage(format!("{owner} is not another member: name the old id")));
+    }
+    let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
+    let arrives = app.handle.wait_for(owner, kept.0);
+    app.handle.within(ARRIVAL_TIMEOUT, arrives).await?;
+    let mut adopted = Adopted { owner: owner.to_string(), ..Adopted::default() };
+    let mut from: Option<String> = None;
+    loop {
+        let Part { writes, unchanged, last } =
+            read(&app, move |snapshot| part(&snapshot, &owner, kept, &own, from)).await?;
+        adopted.unchanged += unchanged;
+        if !writes.is_empty() {
+            let done = written(&app, app.handle.commit(writes)).await?;
+            adopted.written += done.changed;
+            adopted.timestamp = done.timestamp.0;
+        }
+        if last.is_none() {
+            return Ok(json(&adopted));
+        }
+        from = last;
+    }
+}
+
+/// The revoked member with this member's name whose shard was kept.
+fn predecessor<V: StoreSnapshot>(snapshot: &Snapshot<V>, own: &MemberId) -> Answered<MemberId> {
+    let Some(name) = snapshot.name_of(own)? else {
+        return Err(Refusal::failure("this member is not in the roster yet"));
+    };
+    let kept = snapshot.members()?.into_iter().filter(|(id, grant)| {
+        id != own && grant.name == name && matches!(grant.state, GrantState::Keep { .. })
+    });
+    match kept.map(|(id, _)| id).collect::<Vec<_>>().as_slice() {
+        [] => Err(Refusal::not_found(format!("no revoked member {name} has a shard that was kept"))),
+        [one] => Ok(*one),
+        [first, second, ..] => Err(Refusal::usage(format!(
+            "several revoked members were {name}: name one, {first} and {second} among others"
+        ))),
+    }
+}
+
+/// The head at which a revoked member's shard stays: of any other some of the items may be missing.
+fn kept<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: &MemberId) -> Answered<(Timestamp, Hash)> {
+    match snapshot.grant_of(owner)?.map(|grant| grant.state) {
+        Some(GrantState::Keep { timestamp, root }) => Ok((timestamp, root)),
+        Some(GrantState::Drop) => {
+            Err(Refusal::not_found(format!("the shard of {owner} was dropped everywhere")))
+        }
+        Some(GrantState::Active | GrantState::Invited { .. }) => {
+            Err(Refusal::failure(format!("{owner} belongs to the mesh: its key was not replaced")))
+        }
+        None => Err(Refusal::not_found(format!("{owner} is not in the roster"))),
+    }
+}
+
+/// The next items after the key `from` of which this member has nothing under that key.
+fn part<V: StoreSnapshot>(
+    snapshot: &Snapshot<V>,
+    owner: &MemberId,
+    kept: (Timestamp, Hash),
+    own: &MemberId,
+    from: Option<String>,
+) -> Answered<Part> {
+    if snapshot.head(owner)?.map(|head| head.order()) != Some(kept) {
+        return Err(Refusal::failure(format!(
+            "the shard of {owner} has not reached the head that was kept: ask again"
+        )));
+    }
+    let after = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let (mut part, mut bytes) = (Part::default(), 0);
+    for entry in snapshot.items(owner, KeyRange::new((after, Bound::Unbounded))) {
+        let item = entry?.item;
+        bytes += item.bytes() as usize;
+        if part.writes.len() == COMMIT_WRITES_MAX || bytes > COMMIT_BYTES_MAX {
+            return Ok(part);
+        }
+        part.last = Some(item.key.to_string());
+        if snapshot.get(own, item.key.as_str())?.is_some() {
+            part.unchanged += 1;
+            bytes -= item.bytes() as usize;
+        } else {
+            let (key, value, expiry) = (item.key.clone(), item.value.clone(), item.expiry);
+            part.writes.push(Write::Put { key, value, expiry });
+        }
+    }
+    part.last = None;
+    Ok(part)
+}

@@ -1,0 +1,187 @@
+//! The JSON of changes of the roster, and of moving data after one. What a request leaves out is as it was, or the
+//! default.
+
+use super::wire::Refusal;
+use datafan_core::{grant::Role, roster::Terms, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Admits a member.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitRequest {
+    /// Its full id.
+    pub id: String,
+    /// The name that it gets.
+    pub name: String,
+    /// `member` or `reader`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Live items that it may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// Bytes of their keys and values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Ask for a signature in place of changing anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub offline: bool,
+}
+
+/// Changes what a member may.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    /// Exact name, full id, or a unique beginning of the id.
+    pub member: String,
+    /// Its new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `member` or `reader`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Live items that it may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// Bytes of their keys and values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Who becomes a reader loses its items everywhere.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drop: bool,
+    /// Ask for a signature in place of changing anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub offline: bool,
+}
+
+/// Ends a membership.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// Exact name, full id, or a unique beginning of the id.
+    pub member: String,
+    /// Everybody deletes its shard, too.
+    #[serde(default)]
+    pub drop: bool,
+    /// Ask for a signature in place of changing anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub offline: bool,
+}
+
+/// Replaces a member's key: the old one is revoked, the new one admitted under its name, in one commit.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateRequest {
+    /// Exact name, full id, or a unique beginning of the id.
+    pub member: String,
+    /// The full id of the new key.
+    pub id: String,
+    /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Everybody deletes what the old key wrote.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drop: bool,
+    /// Ask for a signature in place of changing anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub offline: bool,
+}
+
+/// The roster has changed: the answer of `admit`, `grant`, `revoke` and `rotate`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rostered {
+    /// Whose entry; of a rotation the new one.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Of the roster with the change.
+    pub timestamp: u64,
+}
+
+/// The answer of the same where `offline` was asked for: nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Requested {
+    /// Whose entry is to change; of a rotation the new one.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Of the roster that the request follows; 0 for none.
+    pub timestamp: u64,
+    /// What the authority is to sign.
+    pub request: String,
+}
+
+/// Hands a signed roster to a member.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyRequest {
+    /// What `datafan authority sign` wrote.
+    pub signed: String,
+}
+
+/// Copies another owner's items into this member's shard.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptRequest {
+    /// Exact name, full id, or a unique beginning of the id; none for the revoked member with this member's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// What was copied.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Whose items: the full id.
+    pub owner: String,
+    /// How many were put.
+    pub written: u64,
+    /// How many keys this member had already, which stay as they are.
+    pub unchanged: u64,
+    /// Of the last write; the shard's present head where nothing changed, 0 where nothing was to be done.
+    pub timestamp: u64,
+}
+
+impl AdmitRequest {
+    /// What the member may.
+    ///
+    /// # Errors
+    /// If the role is none.
+    pub fn terms(&self) -> Result<Terms, Refusal> {
+        terms(self.role.as_deref(), self.items, self.bytes, self.until)
+    }
+}
+
+impl GrantRequest {
+    /// What the member may.
+    ///
+    /// # Errors
+    /// If the role is none.
+    pub fn terms(&self) -> Result<Terms, Refusal> {
+        terms(self.role.as_deref(), self.items, self.bytes, self.until)
+    }
+}
+
+fn terms(
+    role: Option<&str>,
+    items: Option<u64>,
+    bytes: Option<u64>,
+    end: Option<u64>,
+) -> Result<Terms, Refusal> {
+    let role = role.map(str::parse::<Role>).transpose().map_err(Refusal::usage)?;
+    Ok(Terms { role, items, bytes, until: end.map(until) })
+}
+
+/// The end of an invitation, where 0 stands for none.
+pub fn until(micros: u64) -> Timestamp {
+    if micros == 0 { Timestamp::MAX } else { Timestamp(micros) }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
