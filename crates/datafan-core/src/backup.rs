@@ -32,13 +32,14 @@ pub const FRAME_BYTES_MAX: usize = RANGE_BYTES_MAX + RANGE_ITEMS_MAX * 32 + (1 <
 const MAGIC: &[u8] = b"datafan backup";
 const VERSION: u8 = 1;
 /// Values of the member that are kept, with their numbers in the frames.
-const METAS: [(u8, Meta); 6] = [
+const METAS: [(u8, Meta); 7] = [
     (2, Meta::Bound),
     (3, Meta::Past),
     (4, Meta::RosterMin),
     (5, Meta::Addresses),
     (6, Meta::Recovered),
     (7, Meta::Runs),
+    (8, Meta::Forks),
 ];
 
 /// What a frame holds: its first byte.

@@ -68,6 +68,7 @@ pub mod codec;
 pub mod connector;
 pub mod difference;
 pub mod engine;
+pub mod fork;
 pub mod grant;
 pub mod hash;
 pub mod head;

@@ -6,11 +6,13 @@
 use crate::{
     backup,
     difference::{self, Cursor, Difference},
+    engine::pieces,
+    fork::Evidence,
     grant::{GRANT_PREFIX, Grant},
     head::Head,
     id::{MemberId, MeshId, Name},
     item::{Item, Key, SYSTEM_PREFIX},
-    store::{Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
+    store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::{collections::VecDeque, string::String, sync::Arc, vec, vec::Vec};
@@ -155,6 +157,15 @@ impl<V: StoreSnapshot> Snapshot<V> {
     /// A member's name; `None` for who is not in the roster, as the authority itself.
     pub fn name_of(&self, id: &MemberId) -> Result<Option<Name>, StoreError> {
         Ok(self.grant_of(id)?.map(|grant| grant.name))
+    }
+
+    /// What proves that owners have forked.
+    ///
+    /// # Errors
+    /// If the store fails, or what it holds is damaged.
+    pub fn forks(&self) -> Result<Vec<Evidence>, StoreError> {
+        let Some(bytes) = self.view.meta(Meta::Forks)? else { return Ok(Vec::new()) };
+        pieces(&bytes).map_err(|error| StoreError::Damaged { what: alloc::format!("evidence: {error}") })
     }
 
     /// Hands all that the snapshot holds to `write`, frame by frame: see [`backup::save`].

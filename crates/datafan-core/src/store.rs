@@ -71,6 +71,8 @@ pub enum Meta {
     Recovered = 6,
     /// Per own shard when earlier runs began to write.
     Runs = 7,
+    /// What proves that owners have forked.
+    Forks = 8,
 }
 
 /// How many rows a read returns at most. A read returns at least one row where there is one.

@@ -39,6 +39,12 @@ fn a_late_delta_answers_no_later_pull() {
 }
 
 #[test]
+fn a_clock_behind_takes_no_older_head() {
+    holds("a50", 1_700_002);
+    holds("a24", 1_700_011);
+}
+
+#[test]
 fn a_liar_whom_nobody_lets_in_may_wait_for_ever() {
     let text = r#"
         name = "knocking"

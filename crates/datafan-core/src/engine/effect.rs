@@ -113,6 +113,18 @@ pub enum Alarm {
         /// Ours.
         ours: Option<Head>,
     },
+    /// An owner has signed two states of which neither grew out of the other: its identity runs twice, was rewound, or is
+    /// stolen. The evidence is kept.
+    #[error(
+        "the owner {} has forked: it has signed two states, at {} and {}, of which neither grew out of the other",
+        .first.owner.short(), .first.timestamp.0, .second.timestamp.0
+    )]
+    Fork {
+        /// One head.
+        first: Head,
+        /// The other.
+        second: Head,
+    },
     /// The authority signed a roster that forgets members. It was refused.
     #[error(
         "the authority has signed a roster (at {}) that forgets members of the one held (at {}): it is refused; the \

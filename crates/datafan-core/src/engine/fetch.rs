@@ -42,7 +42,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time, out: &mut Outbox) -> Learned {
         let learned = self.judge_head(from, head, out);
         if learned == Learned::Newer {
-            self.note_known(from, head, fetch_at.max(self.own_fetch_at(&head.owner)));
+            self.note_known(from, head, fetch_at.max(self.fetch_at(&head.owner)));
         }
         learned
     }
@@ -62,6 +62,11 @@ impl<S: Store> Engine<S> {
             self.set_position(from, &head.owner, None);
             return Learned::Known;
         }
+        if let Some(held) = held.filter(|held| held.timestamp == head.timestamp).copied() {
+            self.compare_heads(&held, head, out);
+        }
+        let state = self.owners.get(&head.owner);
+        let held = state.and_then(Owner::head);
         let reason = match self.verdict(head) {
             Verdict::Good => None,
             Verdict::Refused(reason) => Some(reason),
@@ -202,6 +207,11 @@ impl<S: Store> Engine<S> {
         let owner = delta.head.owner;
         if how == How::Pulled && (self.is_of_earlier_pull(from, delta) || !self.end_pull(from, &owner)) {
             self.stats.refuse("unasked");
+            return Ok(());
+        }
+        if how != How::Pulled && self.forks.has(&owner) {
+            // It has lost push: what is new of it is compared once per round.
+            self.learn(from, &delta.head, self.next_round, out);
             return Ok(());
         }
         match self.judge_head(from, &delta.head, out) {

@@ -4,7 +4,7 @@
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
 //! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `descent` (asking), `serve` (answering),
-//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `dial`, `wake` (deadlines).
+//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
@@ -14,6 +14,7 @@ mod descent;
 mod dial;
 mod effect;
 mod fetch;
+mod forks;
 mod greet;
 mod input;
 mod link;
@@ -38,6 +39,7 @@ mod wanted;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
+pub(crate) use forks::pieces;
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
 pub use publish::{ADDRESSES_KEY, decode_addresses};
@@ -93,6 +95,8 @@ pub struct Engine<S: Store> {
     past: Past,
     /// Spans of timestamps that their owners have made void.
     voids: restamp::Voids,
+    /// What proves that owners have forked.
+    forks: forks::Forks,
     /// What the mesh gave back last.
     recovered: Option<Recovered>,
     own: BTreeMap<MemberId, Own>,

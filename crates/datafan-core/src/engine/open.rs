@@ -3,6 +3,7 @@
 use super::{
     Config, Engine,
     book::Book,
+    forks::Forks,
     links::Links,
     own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
     owners::{Owner, Owners},
@@ -92,6 +93,7 @@ impl<S: Store> Engine<S> {
             batch_bytes: 0,
             past: Past::default(),
             recovered: None,
+            forks: Forks::default(),
             voids: Voids::default(),
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
@@ -129,6 +131,9 @@ impl<S: Store> Engine<S> {
     fn load_meta(&mut self) -> Result<(), StoreError> {
         if let Some(bytes) = self.snapshot.meta(Meta::Past)? {
             self.past = Past::decode(&bytes).map_err(|error| damaged("past", &error))?;
+        }
+        if let Some(bytes) = self.snapshot.meta(Meta::Forks)? {
+            self.forks = Forks::decode(&bytes).map_err(|error| damaged("evidence", &error))?;
         }
         if let Some(bytes) = self.snapshot.meta(Meta::Recovered)? {
             self.recovered = Some(Recovered::decode(&bytes).map_err(|error| damaged("recovery", &error))?);

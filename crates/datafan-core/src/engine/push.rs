@@ -37,6 +37,10 @@ impl<S: Store> Engine<S> {
         }
         let mut behind = Vec::new();
         for (owner, moved) in core::mem::take(&mut self.dirty) {
+            // Neighbours find it in their rounds.
+            if self.forks.has(&owner) {
+                continue;
+            }
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.config.mesh.authority();

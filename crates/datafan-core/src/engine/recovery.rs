@@ -317,8 +317,12 @@ impl<S: Store> Engine<S> {
         self.batch.meta.insert(Meta::Runs, Some(runs));
     }
 
-    /// When an own head is fetched that a peer tells of: not before all had time to tell of a later one.
-    pub(super) fn own_fetch_at(&self, owner: &MemberId) -> Time {
+    /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later one, that of an
+    /// owner that has forked not before the next round.
+    pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
+        if self.forks.has(owner) {
+            return self.next_round;
+        }
         match self.own.get(owner).map(|own| own.confirmed) {
             Some(Confirmed::Recovering { until }) => until,
             _ => Time(0),

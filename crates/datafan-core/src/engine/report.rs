@@ -118,6 +118,7 @@ impl<S: Store> Engine<S> {
             root: head.map_or_else(Hash::empty, |head| head.root),
             state: match (revoked, copying || head.is_none()) {
                 (true, _) => ShardProgress::Revoked,
+                (false, false) if self.forks.has(owner.id()) => ShardProgress::Forked,
                 (false, true) => ShardProgress::Copying,
                 (false, false) => ShardProgress::Whole,
             },

@@ -120,6 +120,8 @@ pub enum ShardProgress {
     Copying,
     /// Its owner was revoked.
     Revoked,
+    /// Its owner has signed states of which neither grew out of the other.
+    Forked,
 }
 
 /// Who knocked.

@@ -41,6 +41,10 @@ pub enum Command {
     Backup(Backup),
     /// Make the store of this member from a backup
     Restore(Backup),
+    /// Show owners that have signed states of which neither grew out of the other, and export what proves it
+    Forks(Forks),
+    /// Check evidence of a fork, without a member
+    VerifyFork(Backup),
     /// Make a ready identity, admit it, and print it as a one-line ticket
     Invite(Invite),
     /// Show what this member lost and got back from the mesh, and take back what is kept aside
@@ -145,7 +149,15 @@ pub struct Verify {
     pub repair: bool,
 }
 
-/// `backup`, `restore`
+/// `forks`
+#[derive(Args, Debug)]
+pub struct Forks {
+    /// Write each piece of evidence to a file in this directory
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+}
+
+/// `backup`, `restore`, `verify-fork`
 #[derive(Args, Debug)]
 pub struct Backup {
     /// The file

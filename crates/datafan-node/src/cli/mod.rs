@@ -9,6 +9,7 @@ mod data;
 mod directory;
 mod failure;
 mod files;
+mod forks;
 mod import;
 mod init;
 mod logs;
@@ -52,6 +53,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             logs::install("off");
             crate::demo::demo(&args, &mut out)
         }
+        // Anywhere: it needs no member.
+        Command::VerifyFork(args) => forks::verify(&args, &mut out),
         Command::Run(args) => {
             // The driver says of a link what the connector says: once is enough.
             logs::install("warn,datafan=info,datafan_conn_quic=warn");
@@ -75,6 +78,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Verify(args) => verify::verify(&dir, &args, &mut out),
                 Command::Backup(args) => backup::backup(&dir, client(), &args, &mut out),
                 Command::Restore(args) => backup::restore(&dir, &args, &mut out),
+                Command::Forks(args) => forks::forks(client(), &args, &mut out),
+                Command::VerifyFork(_) => unreachable!("matched above"),
                 Command::Recovered(args) => recovered::recovered(client(), &args, &mut out),
                 Command::Restamp => recovered::restamp(client(), &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),

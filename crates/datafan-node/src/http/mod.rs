@@ -10,6 +10,7 @@ mod adopt;
 mod backup;
 pub mod changes;
 mod data;
+mod forks;
 mod owner;
 mod recovered;
 mod refuse;

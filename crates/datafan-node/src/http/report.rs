@@ -189,6 +189,7 @@ fn shard_line<V: StoreSnapshot>(
             ShardProgress::Whole => "whole".to_owned(),
             ShardProgress::Copying => "copying".to_owned(),
             ShardProgress::Revoked => "revoked".to_owned(),
+            ShardProgress::Forked => "forked".to_owned(),
         },
     })
 }

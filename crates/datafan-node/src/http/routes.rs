@@ -1,7 +1,7 @@
 //! Which endpoint is which function, and what they share.
 
 use super::{
-    adopt, backup, data, recovered,
+    adopt, backup, data, forks, recovered,
     refuse::{Answered, json},
     report, roster,
     server::Facts,
@@ -66,6 +66,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/revoke", post(roster::revoke::<R>))
         .route("/v1/recovered", get(recovered::list::<R>).post(recovered::forget::<R>))
         .route("/v1/restamp", post(recovered::restamp::<R>))
+        .route("/v1/forks", get(forks::list::<R>))
         .route("/v1/backup", get(backup::save::<R>))
         .route("/v1/rotate", post(roster::rotate::<R>))
         .route("/v1/apply", post(roster::apply::<R>))

@@ -196,6 +196,28 @@ pub struct DifferenceLine {
     pub bytes: u64,
 }
 
+/// Owners that have forked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Forks {
+    /// A piece of evidence each.
+    pub forks: Vec<ForkLine>,
+}
+
+/// Two states that one owner signed, of which neither grew out of the other.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ForkLine {
+    /// The owner's full id.
+    pub owner: String,
+    /// Its name in the roster.
+    pub owner_name: Option<String>,
+    /// The timestamp of one head.
+    pub first: u64,
+    /// The timestamp of the other.
+    pub second: u64,
+    /// What proves it, in base64: the bytes that `verify-fork` checks.
+    pub evidence: String,
+}
+
 /// Gives up what is kept aside.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

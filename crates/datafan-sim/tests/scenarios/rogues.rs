@@ -1,7 +1,8 @@
 //! A28, A39: what a peer makes up is refused, counted and named, and harms nobody.
 
-use crate::common::{Mesh, SEEDS, is_delta, push, refusals};
+use crate::common::{Mesh, SEEDS, bytes_per_round, is_delta, push, refusals};
 use datafan_core::{
+    engine::{Alarm, ShardProgress},
     id::{MeshId, Name},
     identity::Identity,
     item::Item,
@@ -203,4 +204,45 @@ fn a_delta_with_a_base_ahead_is_a_lie_and_others_are_asked() {
     assert_eq!(world.get(2, 0, "k").as_deref(), Some(&b"v"[..]), "from the honest one");
     assert!(n.get() <= 3, "asked {} times", n.get());
     assert!(world.status(2).refusals["wrong_answer"] >= 1);
+}
+
+#[test]
+fn two_states_of_one_time_are_proven_and_everybody_ends_at_the_greater() {
+    for seed in SEEDS {
+        let mut world = Mesh::mesh(4, seed);
+        world.link_all(&[(0, 1), (0, 2), (2, 3)]);
+        world.put(1, "k", "v");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+        let key = Identity::from_secret(&world.config(1).member.secret());
+        world.stop(1);
+        // The same identity elsewhere: at one time it says one thing here, and another one there.
+        let one = push(&world, 0, 1, &key, ("k", "one"));
+        let other = push(&world, 0, 1, &key, ("k", "other"));
+        world.cut(0, 2);
+        world.inject(3, 2, one);
+        world.run_for(SECOND);
+        world.heal(0, 2);
+        world.run_for(3 * SECOND);
+        world.inject(2, 0, other);
+        // Whoever has heard of both can prove it; nobody passes the smaller one on.
+        world.run_until("equal and proven", 60 * SECOND, |world| {
+            world.equal()
+                && [0, 2, 3].into_iter().any(|member| world.stats(member).refusals.contains_key("fork"))
+        });
+        let has = |member: &usize| world.stats(*member).refusals.contains_key("fork");
+        let member = [0, 2, 3].into_iter().find(has).expect("just seen");
+        let alarms = world.alarms(member);
+        assert!(matches!(alarms[..], [Alarm::Fork { first, second }] if first.timestamp == second.timestamp));
+        let status = world.status(member);
+        let shard = status.shards.iter().find(|shard| shard.owner == key.id()).unwrap();
+        assert_eq!(shard.state, ShardProgress::Forked);
+        // Known after a restart, and idle stays idle.
+        world.stop(member);
+        world.start(member);
+        world.run_until("equal again", 60 * SECOND, |world| world.equal());
+        let status = world.status(member);
+        assert!(status.shards.iter().any(|shard| shard.state == ShardProgress::Forked));
+        assert_eq!(world.alarms(member).len(), 1, "told once");
+        assert!(bytes_per_round(&mut world, 60 * SECOND) <= 64, "idle rounds stay idle");
+    }
 }

@@ -42,8 +42,16 @@ pub struct ModelShard {
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
-pub const METAS: [Meta; 7] =
-    [Meta::Belongs, Meta::Bound, Meta::Past, Meta::RosterMin, Meta::Addresses, Meta::Recovered, Meta::Runs];
+pub const METAS: [Meta; 8] = [
+    Meta::Belongs,
+    Meta::Bound,
+    Meta::Past,
+    Meta::RosterMin,
+    Meta::Addresses,
+    Meta::Recovered,
+    Meta::Runs,
+    Meta::Forks,
+];
 
 impl Model {
     /// Applies `batch`.

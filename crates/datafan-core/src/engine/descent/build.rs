@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A state under construction.
-pub(super) enum Build {
+pub(in crate::engine) enum Build {
     /// A layer over the visible shard (or over nothing), in memory.
     Layer {
         shard: ShardNumber,
@@ -29,7 +29,7 @@ pub(super) enum Build {
 }
 
 /// A local copy under way.
-pub(super) struct Copy {
+pub(in crate::engine) struct Copy {
     from: ShardNumber,
     layer: ShardChange,
     next: Timestamp,
@@ -47,7 +47,7 @@ impl Build {
         }
     }
 
-    pub(super) fn root(&self) -> Option<Branch> {
+    pub(in crate::engine) fn root(&self) -> Option<Branch> {
         match self {
             Self::Layer { root, .. } | Self::Hidden { root, .. } => *root,
         }
@@ -67,7 +67,10 @@ impl Build {
 
 impl<S: Store> Engine<S> {
     /// The state under construction, as it stands.
-    pub(super) fn build_view<'a>(&'a self, build: &'a Build) -> View<'a, super::super::Snapshot<S>> {
+    pub(in crate::engine) fn build_view<'a>(
+        &'a self,
+        build: &'a Build,
+    ) -> View<'a, super::super::Snapshot<S>> {
         let layers = self.pending_change(build.shard()).into_iter().chain(build.layer());
         View::new(&*self.snapshot, build.shard(), layers)
     }

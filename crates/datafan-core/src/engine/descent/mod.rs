@@ -18,7 +18,7 @@ use crate::{
     trie::{Node, Place},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
-use build::Build;
+pub(super) use build::Build;
 
 /// One comparison under way.
 pub(super) struct Descent {

@@ -230,6 +230,7 @@ impl<S: Store> Engine<S> {
             self.forget(&owner);
             return Ok(Going::Over);
         }
+        self.compare_states(&build, &target, out)?;
         let whole = self.owners[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let fresh =
             || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };

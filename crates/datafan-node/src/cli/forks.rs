@@ -1,0 +1,95 @@
+//! `forks`, `verify-fork`: identities that were cloned, rewound or stolen, and what proves it.
+
+use super::{Client, Failure, Output, args, table};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use datafan_core::{
+    fork::{EVIDENCE_BYTES_MAX, Evidence},
+    identity::Strict,
+    time::Timestamp,
+};
+use datafan_node::http::wire::{Forks, rfc3339};
+use serde::Serialize;
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
+
+/// `datafan forks`
+pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result<(), Failure> {
+    let text = client.get_text("/v1/forks", &[])?;
+    let found: Forks = serde_json::from_str(&text).map_err(Failure::new)?;
+    if let Some(dir) = &args.export {
+        export(dir, &found)?;
+    }
+    if out.json {
+        return Ok(out.json_line(&text)?);
+    }
+    if found.forks.is_empty() {
+        return Ok(out.line("no owner has forked, as far as this member has seen")?);
+    }
+    let rows = found.forks.iter().map(|fork| {
+        let owner = fork.owner_name.clone().unwrap_or_else(|| fork.owner.chars().take(8).collect());
+        vec![owner, rfc3339(Timestamp(fork.first)), rfc3339(Timestamp(fork.second))]
+    });
+    Ok(out.line(&table(&["OWNER", "ONE STATE", "THE OTHER"], rows.collect::<Vec<_>>()))?)
+}
+
+fn export(dir: &Path, found: &Forks) -> Result<(), Failure> {
+    let said = |path: &Path, error: &io::Error| Failure::new(format!("{}: {error}", path.display()));
+    fs::create_dir_all(dir).map_err(|error| said(dir, &error))?;
+    for fork in &found.forks {
+        let owner: String = fork.owner.chars().take(8).collect();
+        let path = dir.join(format!("{owner}-{}-{}.fork", fork.first, fork.second));
+        let bytes = BASE64_STANDARD.decode(&fork.evidence).map_err(Failure::new)?;
+        fs::write(&path, bytes).map_err(|error| said(&path, &error))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Proven {
+    mesh: String,
+    owner: String,
+    first: u64,
+    second: u64,
+    key: Option<String>,
+}
+
+/// `datafan verify-fork`
+pub fn verify(args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
+    let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", args.file.display()));
+    let file = File::open(&args.file).map_err(|error| said(&error))?;
+    let mut bytes = Vec::new();
+    file.take(EVIDENCE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
+    if bytes.len() > EVIDENCE_BYTES_MAX {
+        return Err(said(&format!("evidence has at most {EVIDENCE_BYTES_MAX} bytes")));
+    }
+    let evidence =
+        Evidence::decode(&bytes).map_err(|error| said(&format!("no evidence of a fork: {error}")))?;
+    evidence.verify(&Strict).map_err(|error| said(&format!("this proves no fork: {error}")))?;
+    let Evidence { mesh, first, second, item } = evidence;
+    let proven = Proven {
+        mesh: mesh.to_string(),
+        owner: first.owner.to_string(),
+        first: first.timestamp.0,
+        second: second.timestamp.0,
+        key: item.as_ref().map(|lost| lost.item.key.to_string()),
+    };
+    if out.json {
+        return Ok(out.object(&proven)?);
+    }
+    out.line(&format!(
+        "proven: {} of mesh {} has signed two states of which neither grew out of the other",
+        proven.owner, proven.mesh
+    ))?;
+    let states = format!("one at {}, one at {}", rfc3339(first.timestamp), rfc3339(second.timestamp));
+    Ok(match item {
+        Some(lost) => out.line(&format!(
+            "{states}: the second has {} of {}, the first does not",
+            out.shown(lost.item.key.as_str()),
+            rfc3339(lost.item.timestamp)
+        )),
+        None => out.line(&format!("{states}, with different contents")),
+    }?)
+}

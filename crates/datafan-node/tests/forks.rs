@@ -1,0 +1,53 @@
+//! `datafan forks` and `datafan verify-fork`.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod common;
+
+use common::{Place, datafan};
+use datafan_core::{fork::Evidence, hash::Hash, head::Head, id::MeshId, identity::Identity, time::Timestamp};
+use serde_json::json;
+
+#[test]
+fn evidence_is_checked_without_a_member() {
+    let place = Place::new();
+    let (mesh, owner) = (MeshId(Identity::from_secret(&[1; 32]).id()), Identity::from_secret(&[2; 32]));
+    let head = |root| {
+        let (timestamp, signature) = (Timestamp(7_000_000), [0; 64]);
+        let head =
+            Head { owner: owner.id(), timestamp, items: 1, bytes: 9, root: Hash([root; 32]), signature };
+        head.signed(&mesh, &owner)
+    };
+    let bytes = Evidence { mesh, first: head(3), second: head(4), item: None }.encode();
+    let file = place.file("good.fork", &bytes);
+    let proven = datafan(&["verify-fork", &file, "--json"]).json();
+    let ids = (owner.id().to_string(), mesh.to_string());
+    let said = json!({"mesh": ids.1, "owner": ids.0, "first": 7_000_000, "second": 7_000_000, "key": null});
+    assert_eq!(proven, said);
+    let told = datafan(&["verify-fork", &file]);
+    assert!(told.code == 0 && told.out.starts_with("proven: "), "{}", told.out);
+
+    let mut altered = bytes.clone();
+    *altered.last_mut().unwrap() = 9;
+    let same = Evidence { mesh, first: head(3), second: head(3), item: None }.encode();
+    let mut unsigned = bytes.clone();
+    unsigned[100] ^= 1;
+    for (bytes, what) in [
+        (&altered[..], "no evidence of a fork"),
+        (&same, "may have grown out of"),
+        (&unsigned, "not signed by its owner"),
+        (b"datafan fork", "no evidence of a fork"),
+        (&vec![0; 1 << 20], "at most"),
+    ] {
+        datafan(&["verify-fork", &place.file("bad.fork", bytes)]).fails(1, what);
+    }
+}
+
+#[test]
+fn a_member_that_has_seen_no_fork_says_so() {
+    let place = Place::new();
+    let a = place.founder("a");
+    a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    assert_eq!(a.ask(&["forks", "--json"]).json(), json!({"forks": []}));
+}
