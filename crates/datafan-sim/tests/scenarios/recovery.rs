@@ -219,11 +219,13 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
 /// Keys and values of the state that a member keeps aside, from where it had parted on.
 fn kept_aside(world: &Mesh, member: usize, parted: Timestamp) -> Vec<(String, String)> {
     let snapshot = world.snapshot(member);
-    let shards = snapshot.shards().unwrap();
+    let shards = snapshot.shards().expect("the store works");
     let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside);
     let Some((shard, _)) = aside else { return Vec::new() };
-    let items = snapshot.log(*shard, parted.next().unwrap()..=Timestamp::MAX, Page::rows(100)).unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let items = snapshot
+        .log(*shard, parted.next().expect("time goes on")..=Timestamp::MAX, Page::rows(100))
+        .expect("the store works");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     items.iter().map(|item| (item.key.as_str().to_owned(), text(&item.value))).collect()
 }
 
@@ -375,7 +377,7 @@ fn told(world: &Mesh, member: usize) -> Vec<String> {
     let (snapshot, owner) = (world.snapshot(member), world.id(member));
     let (mut told, mut next) = (Vec::new(), Some(Cursor::START));
     while let Some(from) = next {
-        let (found, rest) = differences(&snapshot, &owner, from).unwrap();
+        let (found, rest) = differences(&snapshot, &owner, from).expect("the store works");
         told.extend(found.into_iter().map(|Difference { key, state, item, .. }| match item {
             Some(item) => format!("{key}={} {state:?}", String::from_utf8_lossy(&item.value)),
             None => format!("{key} deleted {state:?}"),
