@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The directory of a member: `member.json`, `member.key`, `store.redb`, and `authority.key` where the mesh began.
 ///
-/// To be backed up: the two keys. Copies of others come back from the mesh; the own shard does not yet.
+/// To be backed up: the two keys. Everything else comes back from the mesh, as far as anybody there has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Home {
     path: PathBuf,
