@@ -3,6 +3,7 @@
 mod lengths;
 pub(crate) mod process;
 mod seeds;
+mod supply;
 mod words;
 
 use crate::{deps, mutants};
@@ -45,6 +46,11 @@ const CHECKS: &[Check] = &[
         name: "arrows",
         remedy: "arrows point at core, never sideways; see docs/architecture.md",
         run: |_| deps::check(&output("cargo", "metadata --format-version 1 --no-deps")?),
+    },
+    Check {
+        name: "supply",
+        remedy: "do without it, or give it a line and a reason in xtask/src/ci/supply.rs",
+        run: supply::check,
     },
     Check {
         name: "mutants",

@@ -1,0 +1,193 @@
+//! What comes from outside: licences, versions that are there twice, crates that must not come in, and where all of it is
+//! from. It needs the lock file, the crates that it names, and no network once they are fetched.
+
+use super::process::output;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// Licences that ask for nothing but to be named.
+const LICENCES: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Crates under another licence, and what it means for us.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("imbl", "MPL-2.0+", "asks for changes of its own files only, and we make none"),
+    ("imbl-sized-chunks", "MPL-2.0+", "as imbl"),
+];
+
+/// Crates that are there in two versions, and who holds the older one.
+const TWICE: &[(&str, &str)] = &[
+    ("getrandom", "ring 0.17 has its own"),
+    ("rand_core", "imbl has its own"),
+    ("syn", "macros of tracing and curve25519-dalek are a step behind"),
+    ("windows-sys", "ring 0.17 has its own; on Windows only"),
+];
+
+/// Crates that must not come in, and why.
+const BANNED: &[(&str, &str)] = &[
+    ("aws-lc-rs", "a second crypto provider: rustls uses ring here"),
+    ("aws-lc-sys", "a second crypto provider: rustls uses ring here"),
+    ("openssl", "a second crypto provider, and a system library"),
+    ("openssl-sys", "a second crypto provider, and a system library"),
+    ("boring", "a second crypto provider"),
+    ("native-tls", "another TLS than rustls"),
+    ("libsodium-sys", "a second crypto provider"),
+    ("rustls-native-certs", "certificates are of members' keys: no authority of the web is trusted"),
+    ("webpki-roots", "certificates are of members' keys: no authority of the web is trusted"),
+];
+
+/// Where crates may come from.
+const SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    license: Option<String>,
+    /// None for crates of the workspace.
+    source: Option<String>,
+}
+
+/// Looks at all that the lock file names.
+pub fn check(root: &Path) -> Result<()> {
+    // What only other systems need, a build here has not fetched: then it takes a network once.
+    let metadata = output("cargo", "metadata --format-version 1 --locked --offline")
+        .or_else(|_| output("cargo", "metadata --format-version 1 --locked"))?;
+    let metadata: Metadata = serde_json::from_str(&metadata).context("reading cargo metadata")?;
+    let mut wrong = problems(&metadata);
+    wrong.extend(crates_without_lints(root)?);
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", wrong.join("\n"))
+}
+
+fn problems(metadata: &Metadata) -> Vec<String> {
+    let outside: Vec<&Package> =
+        metadata.packages.iter().filter(|package| package.source.is_some()).collect();
+    let mut wrong = Vec::new();
+    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in &outside {
+        let Package { name, version, license, source } = package;
+        versions.entry(name).or_default().insert(version);
+        if source.as_deref() != Some(SOURCE) {
+            wrong.push(format!("{name} {version} is from {}", source.as_deref().unwrap_or_default()));
+        }
+        if let Some((_, why)) = BANNED.iter().find(|(banned, _)| banned == name) {
+            wrong.push(format!("{name} must not come in: {why}"));
+        }
+        let licence = license.as_deref().unwrap_or("none");
+        let excepted = EXCEPTIONS.iter().any(|(crate_, known, _)| crate_ == name && *known == licence);
+        if !excepted && !is_allowed(licence) {
+            wrong.push(format!("{name} {version} has the licence {licence}: not one that we know"));
+        }
+    }
+    for (name, versions) in versions {
+        let known = TWICE.iter().any(|(twice, _)| *twice == name);
+        match (versions.len() > 1, known) {
+            (true, false) => {
+                let versions: Vec<&str> = versions.into_iter().collect();
+                wrong.push(format!("{name} is there in versions {}: agree on one", versions.join(" and ")));
+            }
+            (false, true) => wrong.push(format!("{name} is there once: take its line away")),
+            _ => {}
+        }
+    }
+    wrong
+}
+
+/// Whether an SPDX expression leaves a choice of licences that are all known.
+fn is_allowed(expression: &str) -> bool {
+    let known = |licence: &str| LICENCES.contains(&licence.trim());
+    let all = |part: &str| part.split(" AND ").all(known);
+    // One level of brackets is as far as anybody goes: (A OR B) AND C.
+    if let Some((choice, rest)) = expression.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        return is_allowed(choice) && rest.strip_prefix(" AND ").is_none_or(is_allowed);
+    }
+    expression.replace('/', " OR ").split(" OR ").any(all)
+}
+
+/// Every crate takes the lints of the workspace, which forbid unsafe code.
+fn crates_without_lints(root: &Path) -> Result<Vec<String>> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+    let mut wrong = Vec::new();
+    if !read(&root.join("Cargo.toml"))?.contains("unsafe_code = \"forbid\"") {
+        wrong.push("Cargo.toml does not forbid unsafe code".to_owned());
+    }
+    let listed = output("git", "ls-files -- */Cargo.toml")?;
+    // Fuzz targets are a workspace of their own, whose macros need what is forbidden here.
+    for path in listed.lines().filter(|path| !path.starts_with("fuzz/")) {
+        if !read(&root.join(path))?.contains("[lints]\nworkspace = true") {
+            wrong.push(format!("{path} does not take the lints of the workspace"));
+        }
+    }
+    Ok(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licences_are_read() {
+        for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR Apache-2.0) AND Unicode-3.0"] {
+            assert!(is_allowed(good), "{good}");
+        }
+        for bad in ["GPL-3.0", "MIT AND GPL-3.0", "none", "(MIT OR ISC) AND GPL-3.0", "(GPL-3.0) AND MIT", ""]
+        {
+            assert!(!is_allowed(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_come_in_is_named() {
+        let package = |name: &str, version: &str, licence: &str, source: &str| Package {
+            name: name.into(),
+            version: version.into(),
+            license: Some(licence.into()),
+            source: Some(source.into()),
+        };
+        let twice = |(name, _): &(&str, &str)| {
+            ["1.0.0", "2.0.0"].map(|version| package(name, version, "MIT", SOURCE))
+        };
+        let sound = || Metadata { packages: TWICE.iter().flat_map(twice).collect() };
+        assert_eq!(problems(&sound()), Vec::<String>::new());
+        for (bad, what) in [
+            (package("openssl", "1.0.0", "MIT", SOURCE), "must not come in"),
+            (package("left", "1.0.0", "GPL-3.0", SOURCE), "has the licence GPL-3.0"),
+            (package("right", "1.0.0", "MIT", "git+https://example.org"), "is from git"),
+        ] {
+            let mut metadata = sound();
+            metadata.packages.push(bad);
+            let told = problems(&metadata);
+            assert!(told.len() == 1 && told[0].contains(what), "{told:?}");
+        }
+        let mut metadata = sound();
+        metadata.packages.extend(["1.0.0", "1.1.0"].map(|version| package("both", version, "MIT", SOURCE)));
+        assert_eq!(problems(&metadata), ["both is there in versions 1.0.0 and 1.1.0: agree on one"]);
+        let mut once = sound();
+        once.packages.remove(0);
+        assert!(problems(&once)[0].contains("take its line away"));
+    }
+}
