@@ -52,8 +52,8 @@ const BANNED: &[(&str, &str)] = &[
     ("webpki-roots", "certificates are of members' keys: no authority of the web is trusted"),
 ];
 
-/// Where crates may come from.
-const SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// What the public registry is called in a lock file begins so; what else there is are repositories.
+const REGISTRY: &str = "registry+";
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -91,7 +91,7 @@ fn problems(metadata: &Metadata) -> Vec<String> {
     for package in &outside {
         let Package { name, version, license, source } = package;
         versions.entry(name).or_default().insert(version);
-        if source.as_deref() != Some(SOURCE) {
+        if !source.as_deref().is_some_and(|source| source.starts_with(REGISTRY)) {
             wrong.push(format!("{name} {version} is from {}", source.as_deref().unwrap_or_default()));
         }
         if let Some((_, why)) = BANNED.iter().find(|(banned, _)| banned == name) {
@@ -102,6 +102,10 @@ fn problems(metadata: &Metadata) -> Vec<String> {
         if !excepted && !is_allowed(licence) {
             wrong.push(format!("{name} {version} has the licence {licence}: not one that we know"));
         }
+    }
+    let sources: BTreeSet<_> = outside.iter().filter_map(|package| package.source.as_deref()).collect();
+    if sources.iter().filter(|source| source.starts_with(REGISTRY)).count() > 1 {
+        wrong.push(format!("crates are from several registries: {sources:?}"));
     }
     for (name, versions) in versions {
         let known = TWICE.iter().any(|(twice, _)| *twice == name);
@@ -169,14 +173,15 @@ mod tests {
             source: Some(source.into()),
         };
         let twice = |(name, _): &(&str, &str)| {
-            ["1.0.0", "2.0.0"].map(|version| package(name, version, "MIT", SOURCE))
+            ["1.0.0", "2.0.0"].map(|version| package(name, version, "MIT", "registry+one"))
         };
         let sound = || Metadata { packages: TWICE.iter().flat_map(twice).collect() };
         assert_eq!(problems(&sound()), Vec::<String>::new());
         for (bad, what) in [
-            (package("openssl", "1.0.0", "MIT", SOURCE), "must not come in"),
-            (package("left", "1.0.0", "GPL-3.0", SOURCE), "has the licence GPL-3.0"),
+            (package("openssl", "1.0.0", "MIT", "registry+one"), "must not come in"),
+            (package("left", "1.0.0", "GPL-3.0", "registry+one"), "has the licence GPL-3.0"),
             (package("right", "1.0.0", "MIT", "git+https://example.org"), "is from git"),
+            (package("wrong", "1.0.0", "MIT", "registry+two"), "from several registries"),
         ] {
             let mut metadata = sound();
             metadata.packages.push(bad);
@@ -184,7 +189,9 @@ mod tests {
             assert!(told.len() == 1 && told[0].contains(what), "{told:?}");
         }
         let mut metadata = sound();
-        metadata.packages.extend(["1.0.0", "1.1.0"].map(|version| package("both", version, "MIT", SOURCE)));
+        metadata
+            .packages
+            .extend(["1.0.0", "1.1.0"].map(|version| package("both", version, "MIT", "registry+one")));
         assert_eq!(problems(&metadata), ["both is there in versions 1.0.0 and 1.1.0: agree on one"]);
         let mut once = sound();
         once.packages.remove(0);
