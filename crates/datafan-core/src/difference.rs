@@ -12,6 +12,7 @@ use crate::{
     time::Timestamp,
 };
 use alloc::{format, sync::Arc, vec::Vec};
+use core::ops::RangeInclusive;
 
 /// One key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,9 +101,8 @@ fn back<V: StoreSnapshot>(
     shard: Option<ShardNumber>,
     at: Timestamp,
 ) -> Result<Found, StoreError> {
-    let (Some(recovered), Some(shard)) = (recovered(snapshot)?, shard) else { return Ok((Vec::new(), None)) };
-    let Some(first) = recovered.from.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
-    let (items, rest) = page(snapshot, shard, first, recovered.to)?;
+    let Some((shard, span)) = given_back(snapshot, shard, at)? else { return Ok((Vec::new(), None)) };
+    let (items, rest) = page(snapshot, shard, *span.start(), *span.end())?;
     let users = items.into_iter().filter(|item| !item.key.is_system());
     let found = users.map(|item| Difference {
         key: item.key.clone(),
@@ -118,14 +118,23 @@ fn back_deleted<V: StoreSnapshot>(
     shard: Option<ShardNumber>,
     at: Timestamp,
 ) -> Result<Found, StoreError> {
-    let (Some(recovered), Some(shard)) = (recovered(snapshot)?, shard) else { return Ok((Vec::new(), None)) };
-    let Some(first) = recovered.from.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
+    let Some((shard, span)) = given_back(snapshot, shard, at)? else { return Ok((Vec::new(), None)) };
     // One commit may leave as many graves at one timestamp as a descent removes items: all of them are one page.
-    let graves =
-        snapshot.graves(shard, first..=recovered.to, Page { rows: usize::MAX, bytes: usize::MAX })?;
+    let graves = snapshot.graves(shard, span, Page { rows: usize::MAX, bytes: usize::MAX })?;
     let users = graves.into_iter().filter(|(_, key)| !key.is_system());
     let found = users.map(|(timestamp, key)| Difference { key, state: State::Back, item: None, timestamp });
     Ok((found.collect(), None))
+}
+
+/// What the mesh gave back of a shard, from `at` on.
+fn given_back<V: StoreSnapshot>(
+    snapshot: &V,
+    shard: Option<ShardNumber>,
+    at: Timestamp,
+) -> Result<Option<(ShardNumber, RangeInclusive<Timestamp>)>, StoreError> {
+    let (Some(recovered), Some(shard)) = (recovered(snapshot)?, shard) else { return Ok(None) };
+    let first = recovered.from.next().map(|first| first.max(at));
+    Ok(first.map(|first| (shard, first..=recovered.to)))
 }
 
 /// The state of `owner` that is kept aside.

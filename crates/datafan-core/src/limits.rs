@@ -57,6 +57,8 @@ pub const ITEM_OVERHEAD_MAX: usize = 24;
 
 /// Most links that a member holds.
 pub const LINKS_MAX: usize = 64;
+/// Most links with peers that have dialled us and are not in the roster that we hold.
+pub const STRANGERS_MAX: usize = 16;
 /// Most members that knocked and wait to be admitted; the oldest is forgotten.
 pub const PENDING_MAX: usize = 64;
 /// Most members of a mesh.
@@ -82,4 +84,5 @@ const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= D
 const _: () = assert!(HEAD_SLOTS_MAX * 16 * (crate::head::HEAD_BYTES + 16) < SMALL_BYTES_MAX);
 const _: () = assert!(OWNERS_PER_MESSAGE_MAX * crate::head::HEAD_BYTES < SMALL_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX <= RANGE_BYTES_MAX);
+const _: () = assert!(STRANGERS_MAX < LINKS_MAX);
 const _: () = assert!(DELTA_BYTES_MAX < MESSAGE_BYTES_MAX && PUSH_BYTES_MAX < SMALL_BYTES_MAX);

@@ -60,7 +60,7 @@ pub enum Damage {
     Unreadable(String),
 }
 
-/// Checks one shard; those that are not visible yet, or not any more, hold nothing that anybody relies on.
+/// Checks one shard, visible or kept aside; copies under way and what is left over hold nothing that anybody relies on.
 ///
 /// Costs a read of everything in the shard, in memory no more than a page of items. `found` gets what is wrong, by and
 /// large in ascending order.
@@ -75,7 +75,8 @@ pub fn verify<V: StoreSnapshot>(
     verifier: &dyn Verifier,
     found: &mut dyn FnMut(Finding),
 ) -> Result<Verified, StoreError> {
-    let Some(record) = snapshot.shard(shard)?.filter(|record| record.state == ShardState::Whole) else {
+    let kept = |record: &Arc<ShardRecord>| matches!(record.state, ShardState::Whole | ShardState::Aside);
+    let Some(record) = snapshot.shard(shard)?.filter(kept) else {
         return Ok(Verified::default());
     };
     let mut walk = Walk {

@@ -208,6 +208,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                     self.shared.change(|board| board.links = self.ready.len());
                 }
                 // Said by the trace above; the engine's status and counters keep it.
+                Effect::Refused(_) => {}
                 Effect::Alarm(alarm) => {
                     if let Alarm::ForeignHead { theirs, ours } = *alarm {
                         self.shared.change(|board| board.second_writer = Some((theirs, ours)));

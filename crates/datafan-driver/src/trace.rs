@@ -5,34 +5,53 @@ use datafan_core::{
     id::MemberId,
 };
 use std::collections::BTreeMap;
-use tracing::{Span, debug, debug_span, error, info, trace};
+use tracing::{Span, debug, debug_span, error, info, trace, warn};
 
 /// One span per link, from up to down: what comes and goes over it is said inside.
 #[derive(Default)]
-pub struct Links(BTreeMap<MemberId, Span>);
+pub struct Links(BTreeMap<MemberId, Link>);
+
+struct Link {
+    span: Span,
+    /// What never was up is of no interest when it is down.
+    was_up: bool,
+}
 
 impl Links {
     /// Says what came in.
     pub fn input(&mut self, input: &Input) {
         if let Input::LinkUp { peer, direction, .. } = input {
-            self.0.insert(*peer, debug_span!("link", peer = peer.short(), ?direction));
+            let span = debug_span!("link", peer = peer.short(), ?direction);
+            self.0.insert(*peer, Link { span, was_up: false });
         }
         match peer_of(input) {
             Some(peer) => self.within(&peer, || say_input(input)),
             None => say_input(input),
         }
-        if let Input::LinkDown { peer, .. } = input {
-            self.0.remove(peer);
+        if let Input::LinkDown { peer, reason } = input {
+            match self.0.remove(peer) {
+                Some(Link { was_up: true, .. }) => info!(peer = peer.short(), reason, "link down"),
+                _ => debug!(peer = peer.short(), reason, "link down, was never up"),
+            }
         }
     }
 
     /// Says what is carried out.
-    pub fn effect(&self, effect: &Effect) {
+    pub fn effect(&mut self, effect: &Effect) {
+        if let Effect::Ready { peer } = effect
+            && let Some(link) = self.0.get_mut(peer)
+        {
+            link.was_up = true;
+        }
         match effect {
             Effect::Send { to: peer, .. } | Effect::Close { peer, .. } | Effect::Ready { peer } => {
                 self.within(peer, || say_effect(effect));
             }
-            Effect::Dial { .. } | Effect::Answer { .. } | Effect::Applied { .. } | Effect::Alarm(_) => {
+            Effect::Dial { .. }
+            | Effect::Answer { .. }
+            | Effect::Applied { .. }
+            | Effect::Refused(_)
+            | Effect::Alarm(_) => {
                 say_effect(effect);
             }
         }
@@ -40,7 +59,7 @@ impl Links {
 
     fn within(&self, peer: &MemberId, say: impl FnOnce()) {
         match self.0.get(peer) {
-            Some(span) => span.in_scope(say),
+            Some(link) => link.span.in_scope(say),
             None => say(),
         }
     }
@@ -75,7 +94,8 @@ fn say_input(input: &Input) {
         Input::LinkUp { peer, address, direction } => {
             debug!(peer = peer.short(), ?address, ?direction, "link connected");
         }
-        Input::LinkDown { peer, reason } => info!(peer = peer.short(), reason, "link down"),
+        // Said when it is known whether it was up.
+        Input::LinkDown { .. } => {}
         Input::Broken { peer } => debug!(peer = peer.short(), "the peer broke the format of the link"),
         Input::DialFailed { address, expected, error } => {
             debug!(%address, expected = expected.map(|id| id.short()), error, "dial failed");
@@ -125,6 +145,7 @@ fn say_effect(effect: &Effect) {
             trace!(owner = owner.short(), timestamp = timestamp.0, "applied");
         }
         Effect::Ready { peer } => info!(peer = peer.short(), "link up"),
+        Effect::Refused(refused) => warn!("{refused}"),
         Effect::Alarm(alarm) if matches!(**alarm, Alarm::Recovered { .. }) => info!("{alarm}"),
         Effect::Alarm(alarm) => error!("{alarm}"),
     }

@@ -1,6 +1,7 @@
-//! Suites for every datafan store and connector, and a relay for bad lines, a source of lots.
+//! Suites for every datafan store and connector, a relay for bad lines, shards without an engine, a source of lots.
 
 pub mod connector;
 pub mod relay;
 pub mod rng;
+pub mod shard;
 pub mod store;

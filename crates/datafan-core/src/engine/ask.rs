@@ -50,7 +50,11 @@ impl<S: Store> Engine<S> {
             match &self.owners[&owner].busy().transfer {
                 Some(Transfer::Descent(_)) => self.go_on(&owner, out)?,
                 Some(Transfer::Pull { .. }) => {}
-                None => passed_over += usize::from(self.owners[&owner].busy().known.is_some()),
+                // Those that wait for their time are not in the way of anybody.
+                None => {
+                    let busy = self.owners[&owner].busy();
+                    passed_over += usize::from(busy.known.is_some() && busy.fetch_at <= self.now.time);
+                }
             }
             // All of them would be passed over, with every message that comes.
             if passed_over == PASSED_OVER_MAX || passed_over > 0 && !self.has_pull_room() {
@@ -88,11 +92,17 @@ impl<S: Store> Engine<S> {
 
     /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
     fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut Pulls) {
+        if let Some(until) = self.pause(owner) {
+            self.owners.entry(owner).busy_mut().fetch_at = until;
+            self.note_due(owner);
+            return;
+        }
         let Some(from) = self.source(owner, known) else {
             // Nobody who is linked has it: the rounds will tell of it again.
             self.forget(owner);
             return;
         };
+        let slow = self.links[&from].credit.is_too_slow_for(known.bytes);
         let state = &self.owners[owner];
         let since = state.timestamp();
         let back = since >= known.timestamp;
@@ -100,7 +110,7 @@ impl<S: Store> Engine<S> {
         let resumed = state.whole().is_none() && state.busy().building.is_some();
         // What is held did not become what is known: no delta leads there.
         let parted = self.own.get(owner).is_some_and(|own| own.runs.parted.is_some());
-        if back || large || resumed || parted {
+        if back || large || resumed || parted || slow {
             self.descend(from, known);
             return;
         }
@@ -145,11 +155,15 @@ impl<S: Store> Engine<S> {
 
     /// Gives up a pull whose deadline has passed.
     fn give_up_pull(&mut self, owner: &MemberId) {
-        let Some(Transfer::Pull { from, .. }) = self.owners[owner].busy().transfer else {
+        let Some(Transfer::Pull { from, since, .. }) = self.owners[owner].busy().transfer else {
             unreachable!("listed as pulled")
         };
         self.stats.refuse("late_answer");
         self.cancel_transfer(owner);
+        let now = self.now.time;
+        if let Some(link) = self.links.get_mut(&from) {
+            link.note_late_pull(*owner, since, now);
+        }
         // Whoever did not answer is asked again only when it tells of the head again.
         self.set_position(from, owner, None);
     }
@@ -172,7 +186,7 @@ impl<S: Store> Engine<S> {
     /// Waits for no answer about an owner any more.
     pub(super) fn drop_requests(&mut self, owner: &MemberId) {
         for link in self.links.values_mut() {
-            link.requests.retain(|_, asked| asked != owner);
+            link.requests.retain(|_, (asked, _)| asked != owner);
         }
     }
 

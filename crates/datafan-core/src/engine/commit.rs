@@ -2,6 +2,7 @@
 
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
+    link::Link,
     membership::roster_changes,
     own::Confirmed,
     publish::{ADDRESSES_KEY, encode_addresses},
@@ -65,7 +66,9 @@ impl<S: Store> Engine<S> {
             }
             Command::Forget => {
                 self.drop_aside(&self.me.clone());
-                self.answer_unchanged(ticket, self.me, out);
+                let timestamp = self.owners.get(&self.me).map_or(Timestamp::ZERO, |owner| owner.timestamp());
+                let answer = Answer::Committed(Committed { timestamp, changed: 0 });
+                out.after_sync.push(Effect::Answer { ticket, answer });
             }
             Command::Commit(_)
             | Command::Restamp
@@ -342,6 +345,7 @@ impl<S: Store> Engine<S> {
         last: Timestamp,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
+        let alone = owner == self.me && !self.links.values().any(Link::is_up);
         let own = self.own.get_mut(&owner).expect("an own shard");
         if last == own.last {
             return Ok(());
@@ -350,9 +354,14 @@ impl<S: Store> Engine<S> {
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
         let first = own.last.next().map_or(last, |next| next.max(self.now.wall)).min(last);
+        let before = record.head.map_or(Timestamp::ZERO, |head| head.timestamp);
         let mut remembers = own.runs.go_on(own.last, first);
         if own.made.is_empty() {
-            own.runs.begin(record.head.map_or(Timestamp::ZERO, |head| head.timestamp), first);
+            own.runs.begin(before, first);
+            remembers = true;
+        }
+        if alone && own.runs.alone.is_none() {
+            own.runs.alone = Some(before);
             remembers = true;
         }
         let moved = own.used(last);

@@ -3,7 +3,7 @@
 use crate::{
     id::{MeshId, Name},
     identity::Identity,
-    limits::VALUE_BYTES_MAX,
+    limits::{LINKS_MAX, VALUE_BYTES_MAX},
     time::{SECOND, Timestamp},
 };
 
@@ -31,8 +31,15 @@ pub struct Config {
     pub round_micros: u64,
     /// Links that the member dials up to; default 3.
     pub links_min: usize,
-    /// Links above which the member dials nobody; default 6. It accepts up to [`crate::limits::LINKS_MAX`].
+    /// Links above which the member dials nobody; default 6. It accepts up to `links_max`.
     pub links_wanted_max: usize,
+    /// Links that the member holds at most; at most and by default [`LINKS_MAX`]. Beyond, peers are refused as `busy`.
+    pub links_max: usize,
+    /// Heads per second that are taken of one owner; default 1,000. Of an owner that commits faster the newest head of each
+    /// tenth of a second is taken, with all that was written until then: nothing is lost by a lower rate but time.
+    pub owner_heads_max: u64,
+    /// Bytes of items per second that are taken of one owner; default 256 MiB. What is more comes later.
+    pub owner_bytes_max: u64,
     /// Longest value that this member writes, in bytes; at most and by default [`VALUE_BYTES_MAX`].
     pub value_bytes_max: usize,
     /// Graves that are kept per shard; default [`crate::limits::GRAVES_MAX`]. Fewer cost descents, never safety.
@@ -68,6 +75,9 @@ impl Config {
             round_micros: SECOND,
             links_min: 3,
             links_wanted_max: 6,
+            links_max: LINKS_MAX,
+            owner_heads_max: 1_000,
+            owner_bytes_max: 256 << 20,
             value_bytes_max: VALUE_BYTES_MAX,
             graves_max: crate::limits::GRAVES_MAX,
             clock_ahead_micros: 3_600 * SECOND,

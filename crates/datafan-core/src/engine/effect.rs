@@ -1,11 +1,11 @@
 //! All that an engine can want, as plain data in an outbox.
 
-use super::Recovered;
+use super::{Recovered, Refused};
 use crate::{
     connector::{Address, Frame},
     head::Head,
     id::MemberId,
-    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ROSTER_CHANGES_MAX},
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, MEMBERS_MAX, ROSTER_CHANGES_MAX},
     time::Timestamp,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
@@ -57,6 +57,8 @@ pub enum Effect {
         /// Which peer.
         peer: MemberId,
     },
+    /// Somebody was let in nowhere, for the first time with this peer since the start or the last link.
+    Refused(Box<Refused>),
     /// Somebody has to look at this.
     Alarm(Box<Alarm>),
 }
@@ -246,6 +248,11 @@ pub enum CommandError {
         /// Its name.
         name: String,
     },
+    /// The roster, which only grows, has as many entries as there may be. Nothing was written.
+    #[error(
+        "the roster has {MEMBERS_MAX} members, former ones among them, which is the limit: begin a new mesh"
+    )]
+    TooManyMembers,
     /// More changes of the roster than one commit takes. Split them.
     #[error("{changes} changes of the roster at once, limit {ROSTER_CHANGES_MAX}")]
     TooManyChanges {
@@ -289,7 +296,10 @@ pub enum CommandError {
         id: MemberId,
     },
     /// The member that holds the authority's key revoked itself.
-    #[error("{id} is this member itself, which holds authority.key: it cannot revoke itself")]
+    #[error(
+        "{id} is this member itself, which holds authority.key: it cannot revoke itself; admit a new key, move \
+         authority.key there and revoke this one (docs/membership.md)"
+    )]
     Oneself {
         /// Who.
         id: MemberId,

@@ -22,6 +22,8 @@ pub(super) enum How<'a> {
     /// Unasked, in this message.
     Pushed(&'a Arc<[u8]>),
     Pulled,
+    /// It was pulled, and did not come in time.
+    Late,
 }
 
 /// What hearing of a head came to.
@@ -106,6 +108,7 @@ impl<S: Store> Engine<S> {
         if known.is_some_and(|known| known == *head) {
             self.hurry(&head.owner, from, fetch_at);
         } else if known.is_none_or(|known| self.is_newer(head, Some(&known))) {
+            self.note_used(&head.owner, 1, 0);
             let busy = self.owners.entry(&head.owner).busy_mut();
             busy.known = Some(*head);
             busy.fetch_at = if known.is_some() { busy.fetch_at.min(fetch_at) } else { fetch_at };
@@ -147,7 +150,13 @@ impl<S: Store> Engine<S> {
             if self.is_penalized(&from) {
                 return;
             }
-            if self.learn(from, head, self.now.time, out) == Learned::Older {
+            let known = self.owners.get(&head.owner).and_then(|owner| owner.busy().known);
+            if known.is_some_and(|known| known.order() > head.order()) {
+                // More is wanted already: not worth a look at its signature.
+                self.set_position(from, &head.owner, Some(head.timestamp));
+            } else if !self.hold_back(from, head)
+                && self.learn(from, head, self.now.time, out) == Learned::Older
+            {
                 self.stats.refuse("stale_head");
             }
         }
@@ -176,17 +185,34 @@ impl<S: Store> Engine<S> {
 
     /// Ends the pull of `owner` from `from`; false if there was none.
     fn end_pull(&mut self, from: MemberId, owner: &MemberId) -> bool {
-        if let Some(link) = self.links.get_mut(&from) {
-            link.pulls.remove(owner);
-        }
+        let expected = self.links.get_mut(&from).and_then(|link| link.pulls.remove(owner));
         let Some(state) = self.owners.get_mut(owner) else { return false };
         let ours =
             matches!(&state.busy().transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
-        if ours {
+        if let (true, Some(Transfer::Pull { deadline, .. })) = (ours, &state.busy().transfer) {
+            let sent = Time(deadline.0.saturating_sub(self.config.request_micros));
             state.busy_mut().transfer = None;
+            self.note_answer(from, expected.unwrap_or(0), sent);
             self.note_due(owner);
         }
         ours
+    }
+
+    /// Notes how long an answer took that was expected to have so many bytes.
+    pub(super) fn note_answer(&mut self, from: MemberId, bytes: u64, sent: Time) {
+        if let Some(link) = self.links.get_mut(&from) {
+            link.credit.note_answer(bytes, sent, self.now.time);
+        }
+    }
+
+    /// Whether a delta answers a pull that was given up, and nothing has come in its place.
+    fn is_late(&mut self, from: MemberId, delta: &Delta<'_>) -> bool {
+        let owner = delta.head.owner;
+        let held = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
+        let Some(link) = self.links.get_mut(&from) else { return false };
+        let since =
+            link.late_pulls.get(&owner).copied().filter(|since| *since == delta.base && *since == held);
+        since.is_some() && link.late_pulls.remove(&owner).is_some()
     }
 
     /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before that one,
@@ -201,22 +227,28 @@ impl<S: Store> Engine<S> {
         &mut self,
         from: MemberId,
         delta: &Delta<'_>,
-        how: How<'_>,
+        mut how: How<'_>,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let owner = delta.head.owner;
         if how == How::Pulled && (self.is_of_earlier_pull(from, delta) || !self.end_pull(from, &owner)) {
-            self.stats.refuse("unasked");
+            if !self.is_late(from, delta) {
+                self.stats.refuse("unasked");
+                return Ok(());
+            }
+            how = How::Late;
+        }
+        let pushed = matches!(how, How::Pushed(_));
+        if pushed && self.hold_back(from, &delta.head) {
             return Ok(());
         }
-        if how != How::Pulled && self.forks.has(&owner) {
-            // It has lost push: what is new of it is compared once per round.
+        if pushed && self.has_lost_push(&owner) {
             self.learn(from, &delta.head, self.next_round, out);
             return Ok(());
         }
         match self.judge_head(from, &delta.head, out) {
             Learned::Newer => {}
-            Learned::Older if how != How::Pulled => {
+            Learned::Older if pushed => {
                 self.stats.refuse("stale_head");
                 return Ok(());
             }
@@ -241,9 +273,9 @@ impl<S: Store> Engine<S> {
         }
         match how {
             // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
-            How::Pushed(_) => self.doubt(&owner, from),
+            How::Pushed(_) if !refused => self.doubt(&owner, from),
             How::Pulled if !refused && !self.is_penalized(&from) => self.descend(from, &delta.head),
-            How::Pulled => {}
+            How::Pushed(_) | How::Pulled | How::Late => {}
         }
         Ok(())
     }
@@ -282,13 +314,18 @@ impl<S: Store> Engine<S> {
         for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
             edit.bury(*at, key)?;
         }
+        let late = items.last().is_some_and(|item| item.timestamp > delta.head.timestamp);
         let news: Vec<_> = items.into_iter().filter(|item| item.timestamp > position).map(Arc::new).collect();
         edit.put_all(&news)?;
         edit.forget_graves_of_live_keys()?;
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
-        if root_hash(root.as_ref()) != delta.head.root || sums != (delta.head.items, delta.head.bytes) {
+        if root_hash(root.as_ref()) != delta.head.root {
             self.stats.refuse("delta");
+            return Ok(false);
+        }
+        if late || sums != (delta.head.items, delta.head.bytes) {
+            self.refuse_void(&delta.head);
             return Ok(false);
         }
         let is_roster = owner == self.config.mesh.authority();
@@ -307,10 +344,13 @@ impl<S: Store> Engine<S> {
         let verified = graves.is_empty() && change.log.values().flatten().count() == n_items;
         let message = match how {
             How::Pushed(message) if verified && delta.base == position => Some(message),
-            How::Pushed(_) | How::Pulled => None,
+            How::Pushed(_) | How::Pulled | How::Late => None,
         };
         self.cancel_transfer(&owner);
         self.stats.applied += 1;
+        let told = self.owners[&owner].busy().known == Some(delta.head);
+        // A head that was heard of before was counted then.
+        self.note_used(&owner, u64::from(!told), delta.bytes() as u64);
         self.note_own_head(&delta.head);
         self.adopt(shard, record, change, out);
         self.note_told(from, delta, message);

@@ -6,16 +6,18 @@ use crate::{
     grant::GrantState,
     head::Head,
     id::MemberId,
-    limits::{HELLO_HEADS_MAX, LINKS_MAX, PENDING_MAX},
+    limits::{HELLO_HEADS_MAX, LINKS_MAX, PENDING_MAX, STRANGERS_MAX},
     message::{Hello, Message, Refusal},
     store::Store,
     store::StoreError,
-    time::SECOND,
+    time::{SECOND, Time},
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
 /// How long a greeting may take.
 const GREETING_MICROS: u64 = 15 * SECOND;
+/// How long a stranger has its place for certain: long enough for its Hello to come, which decides.
+const STRANGER_MICROS: u64 = SECOND;
 
 impl<S: Store> Engine<S> {
     pub(super) fn on_link_up(
@@ -25,13 +27,13 @@ impl<S: Store> Engine<S> {
         direction: Direction,
         out: &mut Outbox,
     ) {
-        if self.links.len() >= LINKS_MAX && !self.links.contains_key(&peer) {
+        if !self.make_room(&peer, direction, out) {
             self.refuse_link(peer, Refusal::Busy, out);
             return;
         }
         self.book.on_up(&peer, address.as_ref());
-        let deadline = self.now.time.after(GREETING_MICROS);
-        self.links.insert(peer, Link::new(address, direction, deadline));
+        let (since, deadline) = (self.now.time, self.now.time.after(GREETING_MICROS));
+        self.links.insert(peer, Link::new(address, direction, since, deadline));
         let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.config.mesh,
@@ -42,6 +44,34 @@ impl<S: Store> Engine<S> {
             addresses: self.addresses.clone(),
         };
         self.send(peer, &Message::Hello(hello), out);
+    }
+
+    /// Whether there is room for a link. Those that nobody here knows share a few places, and have them for as long as others
+    /// wait only if they greet at once; they never take up the places of members.
+    fn make_room(&mut self, peer: &MemberId, direction: Direction, out: &mut Outbox) -> bool {
+        if self.links.contains_key(peer) {
+            return true;
+        }
+        let links_max = self.config.links_max.min(LINKS_MAX);
+        let known = !self.is_stranger(peer, direction);
+        let strangers = self.links.iter().filter(|(peer, link)| self.is_stranger(peer, link.direction));
+        let strangers: Vec<(Time, MemberId)> = strangers.map(|(peer, link)| (link.since, *peer)).collect();
+        let crowded = self.links.len() >= links_max || !known && strangers.len() >= STRANGERS_MAX;
+        if !crowded {
+            return true;
+        }
+        let Some((since, oldest)) = strangers.into_iter().min() else { return false };
+        if !known && since.after(STRANGER_MICROS) > self.now.time {
+            return false;
+        }
+        self.stats.refuse("crowded");
+        self.close_link(oldest, "others wait for its place".into(), out);
+        true
+    }
+
+    /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that we hold.
+    fn is_stranger(&self, peer: &MemberId, direction: Direction) -> bool {
+        direction == Direction::In && !self.is_member(peer)
     }
 
     pub(super) fn on_link_down(&mut self, peer: MemberId, reason: &str) {
@@ -79,6 +109,7 @@ impl<S: Store> Engine<S> {
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         if hello.mesh != self.config.mesh {
+            self.say_refused(from, hello.name, Refusal::OtherMesh, out);
             self.refuse_link(from, Refusal::OtherMesh, out);
             return Ok(());
         }
@@ -127,15 +158,24 @@ impl<S: Store> Engine<S> {
         match self.terms(&peer).map(|terms| terms.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.welcomed => {}
             Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
-                self.refuse_link(peer, Refusal::InvitationExpired, out);
+                self.refuse_member(peer, Refusal::InvitationExpired, out);
             }
             Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer, out),
-            Some(GrantState::Keep { .. } | GrantState::Drop) => self.refuse_link(peer, Refusal::Revoked, out),
+            Some(GrantState::Keep { .. } | GrantState::Drop) => {
+                self.refuse_member(peer, Refusal::Revoked, out)
+            }
             None => {
                 self.note_pending(peer);
-                self.refuse_link(peer, Refusal::NotAdmitted, out);
+                self.refuse_member(peer, Refusal::NotAdmitted, out);
             }
         }
+    }
+
+    fn refuse_member(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
+        let hello = self.links.get(&peer).and_then(|link| link.hello.as_ref());
+        let name = hello.expect("judged by its Hello").name.clone();
+        self.say_refused(peer, name, refusal, out);
+        self.refuse_link(peer, refusal, out);
     }
 
     fn welcome(&mut self, peer: MemberId, out: &mut Outbox) {
@@ -168,6 +208,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.refused_by = None;
+        self.said.forget(&peer);
         self.book.on_ready(&peer);
         self.note_entered(&peer);
         if !self.past.told {
@@ -185,6 +226,7 @@ impl<S: Store> Engine<S> {
         self.stats.refuse("refused_by_peer");
         self.refused_by = match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked | Refusal::InvitationExpired => {
+                self.say_refused_by(from, refusal, out);
                 Some(refusal)
             }
             Refusal::Busy | Refusal::Malformed => self.refused_by,

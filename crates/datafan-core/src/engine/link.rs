@@ -1,5 +1,6 @@
 //! What the engine knows of one link.
 
+use super::credit::Credit;
 use crate::{
     connector::{Address, Direction, Lane},
     hash::Hash,
@@ -7,6 +8,7 @@ use crate::{
     limits::REQUESTS_OWED_MAX,
     message::{Ask, Hello, Request, Want},
     time::{Time, Timestamp},
+    trie::Place,
 };
 use alloc::{
     boxed::Box,
@@ -34,16 +36,22 @@ pub(super) struct Link<V> {
     pins: BTreeMap<MemberId, Pin<V>>,
     /// Pulls under way: owner and expected bytes.
     pub(super) pulls: BTreeMap<MemberId, u64>,
-    /// Requests of descents under way, and whose shard they are about.
-    pub(super) requests: BTreeMap<u32, MemberId>,
-    /// A comparison of the tries of heads under way, until this deadline.
-    pub(super) comparing: Option<Time>,
+    /// Requests of descents under way: whose shard they are about, and expected bytes.
+    pub(super) requests: BTreeMap<u32, (MemberId, u64)>,
+    /// How much may be on its way.
+    pub(super) credit: Credit,
+    /// Pulls that were given up, and after which timestamp they asked: what answers them is still good.
+    pub(super) late_pulls: BTreeMap<MemberId, Timestamp>,
+    /// A comparison of the tries of heads under way.
+    pub(super) comparing: Option<Box<Comparing>>,
     /// The last comparison that changed nothing.
     pub(super) fruitless: Option<Box<Fruitless>>,
     /// The peer's Hello.
     pub(super) hello: Option<Box<Hello>>,
     /// When that came.
     pub(super) greeted_at: Time,
+    /// When it came up.
+    pub(super) since: Time,
     /// When the greeting must be over.
     pub(super) deadline: Time,
     /// Until when judging the peer waits for the newer roster that it told of.
@@ -68,6 +76,14 @@ struct Pin<V> {
     last: Time,
 }
 
+/// What was asked of the peer's trie of heads.
+pub(super) struct Comparing {
+    /// Slots, in the order in which the answers come.
+    pub(super) asked: Vec<Place>,
+    /// Until when the answer is waited for.
+    pub(super) until: Time,
+}
+
 /// Two roots whose comparison changed nothing: it is repeated ever more rarely while they stay.
 #[derive(Clone, Copy)]
 pub(super) struct Fruitless {
@@ -77,7 +93,7 @@ pub(super) struct Fruitless {
 }
 
 impl<V> Link<V> {
-    pub(super) fn new(address: Option<Address>, direction: Direction, deadline: Time) -> Self {
+    pub(super) fn new(address: Option<Address>, direction: Direction, since: Time, deadline: Time) -> Self {
         Self {
             address,
             direction,
@@ -85,6 +101,7 @@ impl<V> Link<V> {
             greeted_at: Time(0),
             welcomed: false,
             welcome: false,
+            since,
             deadline,
             roster_until: None,
             positions: BTreeMap::new(),
@@ -94,6 +111,8 @@ impl<V> Link<V> {
             pins: BTreeMap::new(),
             pulls: BTreeMap::new(),
             requests: BTreeMap::new(),
+            credit: Credit::new(),
+            late_pulls: BTreeMap::new(),
             comparing: None,
             fruitless: None,
         }
@@ -165,9 +184,24 @@ impl<V> Link<V> {
     /// Whether another pull of `bytes` fits beside those under way.
     pub(super) fn has_pull_room(&self, bytes: u64) -> bool {
         self.pulls.is_empty()
-            || self.pulls.len() < PULLS_MAX
-                && self.has_request_room()
-                && self.pulls.values().sum::<u64>() + bytes <= PULL_BYTES_MAX
+            || self.pulls.len() < PULLS_MAX && self.has_request_room() && bytes <= self.credit_left()
+    }
+
+    /// How much more may be asked for; all there is where nothing is on its way.
+    pub(super) fn credit_left(&self) -> u64 {
+        let asked = self.requests.values().map(|(_, bytes)| *bytes);
+        let expected: u64 = self.pulls.values().copied().chain(asked).sum();
+        self.credit.bytes().saturating_sub(expected)
+    }
+
+    /// A pull is given up. What answers it is taken all the same, if it fits by then.
+    pub(super) fn note_late_pull(&mut self, owner: MemberId, since: Timestamp, now: Time) {
+        self.credit.note_late(now);
+        self.late_pulls.insert(owner, since);
+        if self.late_pulls.len() > PULLS_MAX {
+            // Any of them: most are answered by something else by now.
+            self.late_pulls.pop_first();
+        }
     }
 }
 
@@ -177,7 +211,5 @@ const PULLS_MAX: usize = 48;
 const PIN_LIVES: u64 = 20;
 /// Most states kept for one peer.
 const PINS_MAX: usize = 8;
-/// Most bytes expected over one link at once.
-const PULL_BYTES_MAX: u64 = 32 << 20;
 
 const _: () = assert!(PULLS_MAX < REQUESTS_OWED_MAX);

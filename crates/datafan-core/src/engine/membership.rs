@@ -14,7 +14,7 @@ use crate::{
     hash::Hash,
     id::{MemberId, Name},
     identity::is_admissible,
-    limits::ROSTER_CHANGES_MAX,
+    limits::{MEMBERS_MAX, ROSTER_CHANGES_MAX},
     message::{Delta, Message},
     roster::{Entries, RosterChange, Terms, changed},
     store::{Store, StoreError},
@@ -86,6 +86,12 @@ impl<S: Store> Engine<S> {
             return Ok(Err(CommandError::Oneself { id: self.me }));
         }
         let judged = changed(&Held(self), changes, self.now.wall)?;
+        if let Ok(grants) = &judged {
+            let n_new = grants.iter().filter(|(id, _)| self.terms(id).is_none()).count();
+            if self.roster.n_members + n_new > MEMBERS_MAX {
+                return Ok(Err(CommandError::TooManyMembers));
+            }
+        }
         Ok(judged.map(|grants| grants.iter().map(|(id, grant)| put_grant(id, grant)).collect()))
     }
 

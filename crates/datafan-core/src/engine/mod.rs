@@ -3,13 +3,14 @@
 //! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
-//! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `descent` (asking), `serve` (answering),
-//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `dial`, `wake` (deadlines).
+//! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `credit` (how much at once), `descent` (asking), `serve` (answering),
+//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
 mod commit;
 mod config;
+mod credit;
 mod descent;
 mod dial;
 mod effect;
@@ -23,10 +24,12 @@ mod membership;
 mod open;
 mod own;
 mod owners;
+mod pace;
 mod present;
 mod publish;
 mod push;
 mod recovery;
+mod refused;
 mod report;
 mod restamp;
 mod roster;
@@ -44,6 +47,7 @@ pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
 pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use recovery::Recovered;
+pub use refused::Refused;
 pub use restamp::RESTAMPED_KEY;
 pub use stats::Stats;
 pub use status::{LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status};
@@ -72,6 +76,7 @@ use links::Links;
 use own::Own;
 pub(crate) use own::Past;
 use owners::{Owner, Owners};
+use pace::Pace;
 use present::Present;
 use roster::Roster;
 use wanted::Wanted;
@@ -97,6 +102,8 @@ pub struct Engine<S: Store> {
     voids: restamp::Voids,
     /// What proves that owners have forked.
     forks: forks::Forks,
+    /// How fast owners are followed.
+    pace: Pace,
     /// What the mesh gave back last.
     recovered: Option<Recovered>,
     own: BTreeMap<MemberId, Own>,
@@ -116,6 +123,8 @@ pub struct Engine<S: Store> {
     /// Who knocked, in order.
     pending: VecDeque<Pending>,
     refused_by: Option<crate::message::Refusal>,
+    /// Who was said to be refused.
+    said: refused::Said,
     /// Commands that wait for their commit.
     waiting: VecDeque<(Ticket, Command)>,
     /// Where we can be dialled, and whether that has still to be written.
@@ -160,6 +169,7 @@ impl<S: Store> Engine<S> {
             self.sync(out)?;
         }
         self.now = now;
+        self.turn_pace();
         self.more_to_do = false;
         for input in inputs {
             self.handle_input(input, out)?;

@@ -43,6 +43,8 @@ pub(super) struct Runs {
     /// Another process wrote with our key while the last run did: what that has written since this head may be lacking in
     /// what the mesh has.
     pub(super) parted: Option<Timestamp>,
+    /// What was written since this head was written while nobody was linked, and nobody is known to have heard of it.
+    pub(super) alone: Option<Timestamp>,
 }
 
 /// After one timestamp and before the other.
@@ -92,6 +94,19 @@ impl Runs {
         self.gaps.iter().find(|Gap(after, first)| *after < at && at < *first).map(|Gap(after, _)| *after)
     }
 
+    /// A state at `at`, which had parted from ours, was given up: those up to it are not missed any more.
+    pub(super) fn give_up(&mut self, at: Timestamp) {
+        for gap in self.gaps.iter_mut().filter(|Gap(after, first)| *after < at && at < *first) {
+            gap.0 = at;
+        }
+    }
+
+    /// Another process has written on from a state before ours: what came since then may be lacking in what the mesh has.
+    pub(super) fn part(&mut self, since: Timestamp) {
+        let since = self.alone.map_or(since, |alone| since.min(alone));
+        self.parted = Some(self.parted.map_or(since, |parted| since.min(parted)));
+    }
+
     /// The head that the last run began to write after.
     pub(super) fn last_began_after(&self) -> Timestamp {
         self.gaps.back().map_or(Timestamp::ZERO, |Gap(after, _)| *after)
@@ -110,9 +125,11 @@ pub(super) fn encode_runs<'a>(runs: impl Iterator<Item = (MemberId, &'a Runs)>) 
                 out.fixed(after.0).fixed(first.0);
             });
         }
-        out.option(runs.parted.as_ref(), |out, parted| {
-            out.fixed(parted.0);
-        });
+        for since in [&runs.parted, &runs.alone] {
+            out.option(since.as_ref(), |out, since| {
+                out.fixed(since.0);
+            });
+        }
     });
     out.finish()
 }
@@ -125,8 +142,9 @@ pub(super) fn decode_runs(bytes: &[u8]) -> Result<BTreeMap<MemberId, Runs>, Deco
         let gap = |input: &mut Reader<'_>| Ok(Gap(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
         let gaps = input.list("runs", RUNS_MAX, gap)?.into();
         let jumps = input.list("jumps", RUNS_MAX, gap)?.into();
-        let parted = input.option(|input| Ok(Timestamp(input.fixed()?)))?;
-        Ok((owner, Runs { gaps, jumps, parted }))
+        let mut since = || input.option(|input| Ok(Timestamp(input.fixed()?)));
+        let (parted, alone) = (since()?, since()?);
+        Ok((owner, Runs { gaps, jumps, parted, alone }))
     })?;
     input.end()?;
     Ok(runs.into_iter().collect())

@@ -38,7 +38,7 @@ impl<S: Store> Engine<S> {
         let mut behind = Vec::new();
         for (owner, moved) in core::mem::take(&mut self.dirty) {
             // Neighbours find it in their rounds.
-            if self.forks.has(&owner) {
+            if self.has_lost_push(&owner) {
                 continue;
             }
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };

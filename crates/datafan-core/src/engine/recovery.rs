@@ -103,6 +103,10 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
+        if ours.is_some_and(|ours| ours.order() == head.order()) {
+            self.note_heard(&head.owner);
+            return Learned::Known;
+        }
         let parted = own.runs.parted_at(head.timestamp).filter(|_| !later);
         let foreign = if later { !own.made.is_empty() } else { own.made.denies(head) };
         if !later && !foreign && parted.is_none() || matches!(own.confirmed, Confirmed::Foreign(_)) {
@@ -128,6 +132,10 @@ impl<S: Store> Engine<S> {
         let own = self.own.get_mut(&head.owner).expect("an own shard");
         if !matches!(own.confirmed, Confirmed::Recovering { .. }) {
             own.confirmed = Confirmed::Recovering { until };
+            // Whoever made the later one cannot have heard of what was written alone.
+            if let Some(alone) = own.runs.alone {
+                own.runs.part(alone);
+            }
             out.now.push(Effect::Alarm(Box::new(Alarm::Recovering { theirs: *head, ours })));
         }
         if own.lost.is_none_or(|lost| lost.order() < head.order()) {
@@ -143,11 +151,18 @@ impl<S: Store> Engine<S> {
         self.outranks |= ours.is_none_or(|ours| ours.order() < head.order());
     }
 
+    /// A peer holds all that we have written.
+    pub(super) fn note_heard(&mut self, owner: &MemberId) {
+        if self.own.get_mut(owner).is_some_and(|own| own.runs.alone.take().is_some()) {
+            self.write_runs();
+        }
+    }
+
     /// Another process writes with our key.
     fn stop_own_writes(&mut self, theirs: &Head, ours: Option<Head>, out: &mut Outbox) {
         let own = self.own.get_mut(&theirs.owner).expect("an own shard");
         own.confirmed = Confirmed::Foreign(theirs.timestamp);
-        own.runs.parted = Some(own.runs.last_began_after());
+        own.runs.part(own.runs.last_began_after());
         self.write_runs();
         // On disk at once: whoever hears of this ends the process.
         self.write_bounds();
@@ -280,10 +295,16 @@ impl<S: Store> Engine<S> {
         Ok(at <= parted || revoked(lost) && !present.is_some_and(|present| revoked(&present)))
     }
 
-    /// Gives up the state of an own shard that is kept aside; its rows are erased by and by.
+    /// Gives up the state of an own shard that is kept aside, also if somebody offers it again; its rows are erased by and
+    /// by.
     pub(super) fn drop_aside(&mut self, owner: &MemberId) {
+        let head = self.aside_head(owner);
         if let Some(shard) = self.aside.remove(owner) {
             self.bury_shard(*owner, shard);
+        }
+        if let (Some(head), Some(own)) = (head, self.own.get_mut(owner)) {
+            own.runs.give_up(head.timestamp);
+            self.write_runs();
         }
     }
 
@@ -318,14 +339,14 @@ impl<S: Store> Engine<S> {
     }
 
     /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later one, that of an
-    /// owner that has forked not before the next round.
+    /// owner that has lost push not before the next round, nor one beyond its owner's rate before the next interval.
     pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
-        if self.forks.has(owner) {
+        if self.has_lost_push(owner) {
             return self.next_round;
         }
         match self.own.get(owner).map(|own| own.confirmed) {
             Some(Confirmed::Recovering { until }) => until,
-            _ => Time(0),
+            _ => self.paused_until(owner).unwrap_or(Time(0)),
         }
     }
 
@@ -355,7 +376,7 @@ impl<S: Store> Engine<S> {
             let to = self.owners[&owner].timestamp();
             let own = self.own.get_mut(&owner).expect("an own shard");
             (own.confirmed, own.lost) = (Confirmed::Yes, None);
-            if own.runs.parted.take().is_some() {
+            if (own.runs.parted.take(), own.runs.alone.take()) != (None, None) {
                 self.write_runs();
             }
             let own = &self.own[&owner];

@@ -28,7 +28,7 @@ use core::ops::Bound;
 pub(super) struct Roster {
     /// Members that do not belong any more, or whose role, quota or invitation is not as of most.
     pub(super) special: BTreeMap<MemberId, Terms>,
-    n_members: usize,
+    pub(super) n_members: usize,
     /// Our own name.
     pub(super) name: Option<Name>,
     /// Which active member was granted a name last; only where we write the roster.

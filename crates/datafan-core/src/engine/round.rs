@@ -1,6 +1,9 @@
 //! Rounds: comparing all heads with one hash, and finding those that differ.
 
-use super::{Engine, Outbox, link::Fruitless};
+use super::{
+    Engine, Outbox,
+    link::{Comparing, Fruitless},
+};
 use crate::{
     connector::Lane,
     hash::Hash,
@@ -46,9 +49,10 @@ impl<S: Store> Engine<S> {
             link.positions.clear();
             link.fruitless = None;
             link.comparing = None;
+            self.note_heard(&self.me.clone());
             return;
         }
-        let busy = link.comparing.is_some_and(|until| until > now);
+        let busy = link.comparing.as_ref().is_some_and(|comparing| comparing.until > now);
         let fruitless =
             link.fruitless.as_ref().is_some_and(|last| last.roots == (root, ours) && last.until > now);
         if busy || fruitless || link.is_full(Lane::Small) {
@@ -60,9 +64,16 @@ impl<S: Store> Engine<S> {
         };
         let until = now.after(rounds * self.config.round_micros);
         link.fruitless = Some(Box::new(Fruitless { roots: (root, ours), until, rounds }));
-        link.comparing = Some(now.after(self.config.request_micros));
         let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
-        self.send(from, &Message::AskHeads(alloc::vec![ask]), out);
+        self.ask_heads(from, alloc::vec![ask], out);
+    }
+
+    fn ask_heads(&mut self, peer: MemberId, asks: Vec<Ask>, out: &mut Outbox) {
+        let until = self.now.time.after(self.config.request_micros);
+        let Some(link) = self.links.quietly(&peer) else { return };
+        let asked = asks.iter().map(|ask| ask.slot).collect();
+        link.comparing = Some(Box::new(Comparing { asked, until }));
+        self.send(peer, &Message::AskHeads(asks), out);
     }
 
     fn head_hints(&mut self, slot: Place) -> Option<Hints> {
@@ -95,11 +106,20 @@ impl<S: Store> Engine<S> {
     }
 
     /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own rounds,
-    /// so nobody tells what was not asked.
+    /// so nobody tells what was not asked. An answer that lies outside what was asked for is dropped: it may be a late one, and
+    /// asking on below it need not come to an end.
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>, out: &mut Outbox) {
-        let waited = self.links.get_mut(&from).and_then(|link| link.comparing.take());
-        if waited.is_none() {
+        let Some(comparing) = self.links.get_mut(&from).and_then(|link| link.comparing.take()) else {
             self.stats.refuse("unasked");
+            return;
+        };
+        let fits = answers.len() == comparing.asked.len();
+        if !fits || !comparing.asked.iter().zip(&answers).all(|(slot, answer)| lies_in(slot, answer)) {
+            self.stats.refuse("other_heads");
+            // The right one may still come.
+            if let Some(link) = self.links.quietly(&from) {
+                link.comparing = Some(comparing);
+            }
             return;
         }
         let grace = self.now.time.after(self.config.grace_micros);
@@ -128,11 +148,8 @@ impl<S: Store> Engine<S> {
             asks.rotate_left(lot as usize);
             asks.truncate(HEAD_SLOTS_MAX);
         }
-        if !asks.is_empty()
-            && let Some(link) = self.links.get_mut(&from)
-        {
-            link.comparing = Some(self.now.time.after(self.config.request_micros));
-            self.send(from, &Message::AskHeads(asks), out);
+        if !asks.is_empty() {
+            self.ask_heads(from, asks, out);
         }
     }
 
@@ -141,5 +158,14 @@ impl<S: Store> Engine<S> {
         if !same && slot.level > 0 {
             asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
         }
+    }
+}
+
+/// Whether the node of an answer lies in the slot that was asked for: so what is asked for below it comes to an end.
+fn lies_in(slot: &Place, answer: &HeadAnswer) -> bool {
+    match answer {
+        HeadAnswer::Node { place, .. } => slot.contains(place),
+        // Heads prove themselves, wherever they are told.
+        HeadAnswer::Empty | HeadAnswer::Leaf(_) => true,
     }
 }

@@ -17,6 +17,7 @@ impl<S: Store> Engine<S> {
         if self.confirm_at <= now {
             self.take_own_as_confirmed();
         }
+        self.end_interval(out);
         self.end_partings();
         self.end_recoveries(out)?;
         if self.links.need_a_look(now) {
@@ -71,6 +72,7 @@ impl<S: Store> Engine<S> {
             self.links.wakes_at(),
             self.next_round,
             self.book.quiet_until,
+            self.pace.wakes_at(),
             self.wanted.next(self.now.time),
         ]
         .into_iter()

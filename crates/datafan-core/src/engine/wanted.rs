@@ -59,6 +59,11 @@ impl Wanted {
         self.below(Stage::Known)
     }
 
+    /// How many those are.
+    pub(super) fn n_compared(&self) -> usize {
+        self.0.iter().take_while(|(stage, _, _)| *stage == Stage::Compared).count()
+    }
+
     fn below(&self, stage: Stage) -> Vec<MemberId> {
         self.0.iter().take_while(|(at, _, _)| *at < stage).map(|(_, _, owner)| *owner).collect()
     }

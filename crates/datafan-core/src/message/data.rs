@@ -68,12 +68,13 @@ impl<'a> Delta<'a> {
         Ok(Self { head, base, body })
     }
 
-    /// Reads items and graves: ascending, later than the base, not later than the head.
+    /// Reads items and graves: ascending and later than the base. An item may be later than the head, which is void then;
+    /// no grave is.
     pub fn contents(&self) -> Result<(Items, Graves), DecodeError> {
         let mut input = Reader::new(self.body);
         let mut at = self.base;
         let items = input.list("items", DELTA_ITEMS_MAX, |input| {
-            at = later(at, input.varint()?, self.head.timestamp)?;
+            at = later(at, input.varint()?)?;
             Item::decode_body(at, input)
         })?;
         let mut last: Option<(Timestamp, Key)> = None;
@@ -94,10 +95,10 @@ impl<'a> Delta<'a> {
     }
 }
 
-/// The timestamp `ahead` (at least 1) after `before`, at most `last`.
-fn later(before: Timestamp, ahead: u64, last: Timestamp) -> Result<Timestamp, DecodeError> {
+/// The timestamp `ahead` (at least 1) after `before`.
+fn later(before: Timestamp, ahead: u64) -> Result<Timestamp, DecodeError> {
     let at = before.0.checked_add(ahead).map(Timestamp).ok_or(malformed("timestamp"))?;
-    if ahead == 0 || at > last { Err(malformed("timestamp")) } else { Ok(at) }
+    if ahead == 0 { Err(malformed("timestamp")) } else { Ok(at) }
 }
 
 /// The body of a delta: items, each with the distance from the one before (from the base), then graves likewise.
@@ -135,7 +136,7 @@ pub(super) fn decode_ranges(input: &mut Reader<'_>) -> Result<Vec<Vec<Item>>, De
     input.list("slots", SLOTS_MAX, |input| {
         let mut at = Timestamp::ZERO;
         let items = input.list("items", left, |input| {
-            at = later(at, input.varint()?, Timestamp::MAX)?;
+            at = later(at, input.varint()?)?;
             Item::decode_body(at, input)
         })?;
         left -= items.len();

@@ -121,9 +121,10 @@ fn a_delta_keeps_order_and_bounds() {
         Delta::new(head(), Timestamp(900), &good).contents().map(|c| (c.0.len(), c.1.len())),
         Ok((1, 1))
     );
-    // Later than the head, and not ascending.
+    // Later than the head: if that is what the owner signed, a relay is not to blame.
     let late = encode_delta(Timestamp(900), &[item(1_001, "color")], &[]);
-    assert!(Delta::new(head(), Timestamp(900), &late).contents().is_err());
+    assert!(Delta::new(head(), Timestamp(900), &late).contents().is_ok());
+    // Not ascending.
     let mut twice = Writer::new();
     twice.varint(2);
     for ahead in [50, 0] {
@@ -133,6 +134,95 @@ fn a_delta_keeps_order_and_bounds() {
     twice.varint(0);
     assert!(Delta::new(head(), Timestamp(900), &twice.finish()).contents().is_err());
     assert_eq!(GRANT_PREFIX, "_sys/member/");
+}
+
+/// A message with so many of something in it.
+type Counted = fn(usize) -> Vec<u8>;
+
+#[test]
+fn every_count_is_taken_up_to_its_limit_and_no_further() {
+    let cases: &[(&str, usize, Counted)] = &[
+        ("own heads in a hello", HELLO_HEADS_MAX, |n| hello(|hello| hello.yours = vec![head(); n])),
+        ("addresses in a hello", ADDRESSES_MAX, |n| hello(|hello| hello.addresses = vec!["a:1".into(); n])),
+        ("bytes of an address", ADDRESS_BYTES_MAX, |n| {
+            hello(|hello| hello.addresses = vec!["a".repeat(n).into()])
+        }),
+        ("heads told", OWNERS_PER_MESSAGE_MAX, |n| Message::Announce(vec![head(); n]).encode()),
+        ("slots of the trie of heads", HEAD_SLOTS_MAX, |n| Message::AskHeads(slots(n)).encode()),
+        ("answers about heads", HEAD_SLOTS_MAX, |n| Message::Heads(vec![HeadAnswer::Empty; n]).encode()),
+        ("owners pulled", OWNERS_PER_MESSAGE_MAX, |n| {
+            Message::Pull(vec![Want { owner: MemberId([2; 32]), since: Timestamp(9) }; n]).encode()
+        }),
+        ("nodes asked", SLOTS_MAX, |n| Message::AskNodes(request(n)).encode()),
+        ("ranges asked", SLOTS_MAX, |n| Message::AskRanges(request(n)).encode()),
+        ("nodes", SLOTS_MAX, |n| Message::Nodes(7, vec![node(); n]).encode()),
+        ("ranges", SLOTS_MAX, |n| Message::Ranges(7, vec![vec![]; n]).encode()),
+        ("items in ranges", RANGE_ITEMS_MAX, |n| Message::Ranges(7, vec![items(n)]).encode()),
+        ("bytes of a key", KEY_BYTES_MAX, |n| ranged(&"k".repeat(n).into_bytes(), 1)),
+        ("bytes of a value", VALUE_BYTES_MAX, |n| ranged(b"k", n)),
+    ];
+    for (what, max, message) in cases {
+        assert_eq!(Message::decode(&message(*max)).err(), None, "{what}: {max}");
+        assert!(Message::decode(&message(max + 1)).is_err(), "{what}: {max} and one more");
+    }
+}
+
+#[test]
+fn deltas_are_taken_up_to_their_limits_and_no_further() {
+    let far = Head { timestamp: Timestamp(1 << 40), ..head() };
+    let contents = |body: &[u8]| {
+        Delta::new(far, Timestamp(900), body).contents().map(|found| (found.0.len(), found.1.len()))
+    };
+    let of_items = |n| encode_delta(Timestamp(900), &items(n), &[]);
+    assert_eq!(contents(&of_items(DELTA_ITEMS_MAX)), Ok((DELTA_ITEMS_MAX, 0)));
+    assert!(contents(&of_items(DELTA_ITEMS_MAX + 1)).is_err());
+    let distinct =
+        |n: usize| (0..n as u64).map(|at| (Timestamp(901 + at), Key::new("k").unwrap())).collect::<Vec<_>>();
+    let body = |n| encode_delta::<Item>(Timestamp(900), &[], &distinct(n));
+    assert_eq!(contents(&body(DELTA_GRAVES_MAX)), Ok((0, DELTA_GRAVES_MAX)));
+    assert!(contents(&body(DELTA_GRAVES_MAX + 1)).is_err());
+}
+
+fn hello(adjust: impl FnOnce(&mut Hello)) -> Vec<u8> {
+    let mut hello = Hello {
+        mesh: MeshId(MemberId([1; 32])),
+        name: Name::new("edge").unwrap(),
+        roster: None,
+        yours: vec![],
+        wall: Timestamp(5),
+        addresses: vec![],
+    };
+    adjust(&mut hello);
+    Message::Hello(hello).encode()
+}
+
+fn slots(n: usize) -> Vec<Ask> {
+    vec![Ask { slot: Place::ALL, hash: Hash([7; 32]), hints: None }; n]
+}
+
+fn request(n: usize) -> Request {
+    Request { id: 7, owner: MemberId([2; 32]), root: Hash([3; 32]), slots: slots(n) }
+}
+
+fn node() -> NodeAnswer {
+    let place = Place { level: 1, prefix: 6 };
+    NodeAnswer { place, children: vec![(0, ChildAnswer::Same), (4, ChildAnswer::Same)] }
+}
+
+fn items(n: usize) -> Vec<Item> {
+    (0..n as u64).map(|at| item(1_000 + at, "k")).collect()
+}
+
+/// An answer with one item, of which a key or value of any length is written.
+fn ranged(key: &[u8], n_value: usize) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.raw(&Message::Ranges(7, vec![vec![]]).encode());
+    let mut bytes = out.finish();
+    // The count of items in the only range.
+    assert_eq!(bytes.pop(), Some(0));
+    let mut out = Writer::new();
+    out.raw(&bytes).varint(1).varint(950).varint(0).prefixed(key).prefixed(&vec![7; n_value]);
+    out.finish()
 }
 
 proptest! {

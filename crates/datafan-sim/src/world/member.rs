@@ -235,6 +235,8 @@ impl<D: Disk> Member<D> {
                     network.note(now, Happening::Applied { member: index, owner, timestamp });
                 }
                 Effect::Ready { peer } => self.ready.push(peer),
+                // For people.
+                Effect::Refused(_) => {}
                 Effect::Alarm(alarm) => {
                     network.note(now, Happening::Alarmed { member: index, alarm: alarm.clone() });
                     self.alarms.push(*alarm);

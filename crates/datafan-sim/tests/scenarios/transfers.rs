@@ -243,3 +243,35 @@ fn with_a_large_shard(seed: u64) -> (Mesh, usize) {
     world.start(newcomer);
     (world, newcomer)
 }
+
+#[test]
+fn a_slow_line_is_asked_for_what_it_can_carry() {
+    // Kilobytes per second, and megabytes: less than a delta holds, and more.
+    for (rate, size) in [(1_000, 6), (100, 6), (30, 6), (300, 12)] {
+        let mut world = Mesh::mesh(2, 1);
+        for n in 0..size * 100 {
+            world.put(0, &format!("k{n}"), vec![n as u8; 10_000]);
+        }
+        world.terms(1, 0).rate = Some(rate * 1_000);
+        world.link(1, 0);
+        let ideal = size * 1_000 / rate;
+        // A fifth of it for requests and what had to be asked for twice.
+        let limit = (ideal + ideal / 5 + 2) * SECOND;
+        world.run_until("copied", limit, |world| world.equal_with(size as usize * 100));
+        let bytes = world.traffic(0, 1).bytes;
+        assert!(bytes < size * 1_200_000, "{bytes} bytes for {size} MB at {rate} kB/s");
+    }
+}
+
+#[test]
+fn an_item_that_takes_longer_than_a_request_may_arrives() {
+    let mut world = Mesh::mesh(2, 1);
+    world.terms(1, 0).rate = Some(40_000);
+    world.put(0, "large", vec![7; 1 << 20]);
+    world.link(1, 0);
+    world.run_until("copied", 60 * SECOND, |world| world.equal_with(1));
+    // An older copy, and a change that large.
+    world.put(0, "large", vec![8; 1 << 20]);
+    world.put(0, "small", "v");
+    world.run_until("equal", 90 * SECOND, |world| world.equal_with(2));
+}

@@ -56,6 +56,8 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let shards = snapshot.shards().unwrap();
     let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside).unwrap();
     assert_eq!(aside.1.graves_floor, Timestamp(5));
+    let found = verify(&snapshot, aside.0, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
+    assert_eq!(found.unwrap().items, 700);
     assert_eq!(snapshot.meta(Meta::Past).unwrap(), Some(vec![1, 1]), "it listens before it writes");
     assert_eq!(snapshot.meta(Meta::Addresses).unwrap(), Some(vec![9; 40]));
     drop(snapshot);

@@ -13,12 +13,21 @@ use crate::{
     message::{ChildAnswer, NodeAnswer},
     shard::Edit,
     store::{Store, StoreError},
-    trie::{Branch, NewNodes, Node, Place, at_slot, join, node_hash},
+    time::Timestamp,
+    trie::{Branch, NewNodes, Node, Place, at_slot, join, node_hash, root_hash},
 };
 use alloc::{sync::Arc, vec::Vec};
 
 /// Most items that one answer removes; the rest goes when the slot is asked for again.
 const REMOVED_MAX: usize = 65_536;
+
+/// Why an answer is not built in.
+enum Wrong {
+    /// It is not what the hash names: whoever has answered is to blame.
+    Answer,
+    /// It is what the hash names, and contradicts what is signed: nobody but the owner is to blame.
+    Content,
+}
 
 /// A verified node: its place, its children as (digit, what is there), and whether the child was hinted.
 struct Remote {
@@ -29,7 +38,7 @@ struct Remote {
 impl<S: Store> Engine<S> {
     /// Whose descent an answer belongs to; `None` for one that is not waited for any more.
     fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
-        let owner = self.links.get_mut(from)?.requests.remove(&id);
+        let owner = self.links.get_mut(from)?.requests.remove(&id).map(|(owner, _)| owner);
         if owner.is_none() {
             self.stats.refuse("unasked");
         }
@@ -45,6 +54,7 @@ impl<S: Store> Engine<S> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         self.with_descent(&owner, |engine, descent| {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+            engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Nodes || flight.slots.len() != answers.len() {
                 engine.lie(from, "wrong_answer");
                 descent.leave();
@@ -53,11 +63,15 @@ impl<S: Store> Engine<S> {
             let mut remotes = Vec::new();
             for ((slot, expect, hinted), answer) in flight.slots.into_iter().zip(answers) {
                 match verify_node(&slot, &expect, hinted.as_ref(), &answer) {
-                    Some(remote) => remotes.push((slot, expect, remote)),
-                    None if hinted.is_some() => {
+                    Ok(remote) => remotes.push((slot, expect, remote)),
+                    Err(Wrong::Content) => {
+                        engine.refuse_void(&descent.target);
+                        return Ok(Going::Over);
+                    }
+                    Err(Wrong::Answer) if hinted.is_some() => {
                         descent.work.insert(slot, Expect { plain: true, ..expect });
                     }
-                    None => {
+                    Err(Wrong::Answer) => {
                         engine.lie(from, "node");
                         descent.leave();
                         break;
@@ -129,6 +143,7 @@ impl<S: Store> Engine<S> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         self.with_descent(&owner, |engine, descent| {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+            engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
                 engine.lie(from, "wrong_answer");
                 descent.leave();
@@ -136,18 +151,21 @@ impl<S: Store> Engine<S> {
             }
             let mut good = Vec::new();
             for ((slot, expect, _), items) in flight.slots.into_iter().zip(ranges) {
-                if !verify_range(slot.place, &expect, &items) {
-                    engine.lie(from, "range");
-                    descent.leave();
-                    break;
+                match verify_range(slot.place, &expect, &items, descent.target.timestamp) {
+                    Ok(()) => good.push((slot, expect, items)),
+                    Err(Wrong::Content) => {
+                        engine.refuse_void(&descent.target);
+                        return Ok(Going::Over);
+                    }
+                    Err(Wrong::Answer) => {
+                        engine.lie(from, "range");
+                        descent.leave();
+                        break;
+                    }
                 }
-                good.push((slot, expect, items));
             }
-            let late = |item: &Item| item.timestamp > descent.target.timestamp;
-            if good.iter().any(|(_, _, items)| items.iter().any(late)) {
-                engine.refuse_void(descent);
-                return Ok(Going::Over);
-            }
+            let bytes = good.iter().flat_map(|(_, _, items)| items).map(Item::bytes).sum();
+            engine.note_used(&owner, 0, bytes);
             engine.build_ranges(descent, good)?;
             Ok(Going::On)
         })
@@ -221,49 +239,53 @@ impl<S: Store> Engine<S> {
 }
 
 /// The node that an answer stands for, if it is the one that was asked for.
-fn verify_node(slot: &Slot, expect: &Expect, hinted: Option<&Node>, answer: &NodeAnswer) -> Option<Remote> {
+fn verify_node(
+    slot: &Slot,
+    expect: &Expect,
+    hinted: Option<&Node>,
+    answer: &NodeAnswer,
+) -> Result<Remote, Wrong> {
     let place = answer.place;
-    if place.level == 0 || !slot.place.contains(&place) {
-        return None;
-    }
     let hinted = hinted.filter(|node| node.place == place);
     let mut children = Vec::with_capacity(answer.children.len());
     for (digit, child) in &answer.children {
         let child = match child {
             ChildAnswer::Other { count, bytes, hash } => (*count, *bytes, *hash, false),
             ChildAnswer::Same => {
-                let own = hinted?.child(*digit)?;
+                let own = hinted.and_then(|node| node.child(*digit)).ok_or(Wrong::Answer)?;
                 (own.count, own.bytes, own.hash, true)
             }
         };
         children.push((*digit, child));
     }
+    let parts = children.iter().map(|(digit, (count, bytes, hash, _))| (*digit, *count, *bytes, *hash));
+    if node_hash(Hasher::NODE, place, parts) != expect.hash {
+        return Err(Wrong::Answer);
+    }
     let sum = |part: fn(&(u64, u64, Hash, bool)) -> u64| {
         children.iter().try_fold(0u64, |sum, (_, child)| sum.checked_add(part(child)))
     };
-    let sums = (sum(|child| child.0)?, sum(|child| child.1)?);
-    let parts = children.iter().map(|(digit, (count, bytes, hash, _))| (*digit, *count, *bytes, *hash));
-    let hash = node_hash(Hasher::NODE, place, parts);
-    if sums != (expect.count, expect.bytes) || hash != expect.hash {
-        return None;
+    let sums = (sum(|child| child.0), sum(|child| child.1));
+    let fits = place.level > 0 && slot.place.contains(&place);
+    if !fits || sums != (Some(expect.count), Some(expect.bytes)) {
+        return Err(Wrong::Content);
     }
     let child = |(digit, (count, bytes, hash, hinted)): (u8, (u64, u64, Hash, bool))| {
         (digit, Expect { count, bytes, hash, plain: false }, hinted)
     };
-    Some(Remote { place, children: children.into_iter().map(child).collect() })
+    Ok(Remote { place, children: children.into_iter().map(child).collect() })
 }
 
-/// Whether `items` are exactly what is expected in `slot`.
-fn verify_range(slot: Place, expect: &Expect, items: &[Item]) -> bool {
-    if items.iter().any(|item| !slot.span().contains(&item.timestamp.0)) {
-        return false;
-    }
+/// Whether `items` are exactly what is expected in `slot`, none of them later than the head.
+fn verify_range(slot: Place, expect: &Expect, items: &[Item], last: Timestamp) -> Result<(), Wrong> {
     let leaves: Vec<Branch> = items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
     let top = join(Hasher::NODE, &leaves, &mut NewNodes::new());
-    match top {
-        Some(top) => (top.count, top.bytes, top.hash) == (expect.count, expect.bytes, expect.hash),
-        None => expect.count == 0 && expect.hash == Hash::empty(),
+    if root_hash(top.as_ref()) != expect.hash {
+        return Err(Wrong::Answer);
     }
+    let sums = top.map_or((0, 0), |top| (top.count, top.bytes));
+    let fits = |item: &Item| item.timestamp <= last && slot.span().contains(&item.timestamp.0);
+    if sums == (expect.count, expect.bytes) && items.iter().all(fits) { Ok(()) } else { Err(Wrong::Content) }
 }
 
 /// The places of `slot` in which the verified node has nothing.

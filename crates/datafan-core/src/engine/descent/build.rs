@@ -37,6 +37,9 @@ pub(in crate::engine) struct Copy {
 
 /// Layers grow up to this size; above it a hidden copy is made.
 pub(super) const LAYER_BYTES_MAX: usize = crate::limits::DELTA_BYTES_MAX;
+/// All layers together, as long as none is below [`LAYER_BYTES_MIN`].
+const LAYERS_BYTES_MAX: usize = 64 << 20;
+const LAYER_BYTES_MIN: usize = 256 << 10;
 /// What a row takes in a layer beside its item.
 pub(super) const ROW_BYTES: usize = 256;
 
@@ -132,7 +135,7 @@ impl<S: Store> Engine<S> {
     /// Turns a layer that has grown too large into a hidden copy.
     pub(super) fn outgrow(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
         match descent.build.take() {
-            Some(Build::Layer { shard, change, bytes, .. }) if bytes > LAYER_BYTES_MAX => {
+            Some(Build::Layer { shard, change, bytes, .. }) if bytes > self.layer_bytes_max() => {
                 let copy = Copy { from: shard, layer: change, next: Timestamp::ZERO };
                 descent.build = Some(self.begin_hidden(descent, Some(copy))?);
                 descent.restart();
@@ -140,6 +143,12 @@ impl<S: Store> Engine<S> {
             build => descent.build = build,
         }
         Ok(())
+    }
+
+    /// How large a layer may be: all of them share what may lie in memory.
+    fn layer_bytes_max(&self) -> usize {
+        let share = LAYERS_BYTES_MAX / self.wanted.n_compared().max(1);
+        share.clamp(LAYER_BYTES_MIN, LAYER_BYTES_MAX)
     }
 
     /// Copies one page into the hidden copy; true while there is more.

@@ -59,6 +59,9 @@ struct Expect {
 struct Flight {
     what: What,
     slots: Vec<(Slot, Expect, Option<Node>)>,
+    /// As many as are expected.
+    bytes: u64,
+    sent: Time,
     deadline: Time,
 }
 
@@ -119,6 +122,11 @@ impl Descent {
     fn leave(&mut self) {
         self.from = None;
         self.restart();
+    }
+
+    /// What is expected of the requests under way.
+    fn bytes_asked(&self) -> u64 {
+        self.flight.values().fold(0, |sum, flight| sum.saturating_add(flight.bytes))
     }
 
     /// When an answer is overdue.

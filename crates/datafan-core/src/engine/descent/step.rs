@@ -12,7 +12,7 @@ use crate::{
     connector::Lane,
     head::Head,
     id::MemberId,
-    limits::{RANGE_BYTES_MAX, RANGE_ITEMS_MAX, REQUESTS_IN_FLIGHT_MAX, SLOTS_MAX},
+    limits::{DELTA_BYTES_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX, REQUESTS_IN_FLIGHT_MAX, SLOTS_MAX},
     message::{Ask, Hints, Message, Request},
     store::{ShardChange, ShardRecord, ShardState, Store, StoreError},
     trie::{Branch, Node, Nodes, at_slot, root_hash},
@@ -57,6 +57,9 @@ impl<S: Store> Engine<S> {
         {
             if descent.deadline() <= now {
                 self.stats.refuse("late_answer");
+                if let Some(link) = self.links.get_mut(&from) {
+                    link.credit.note_late(now);
+                }
             }
             self.set_position(from, &descent.target.owner, None);
             descent.leave();
@@ -64,6 +67,8 @@ impl<S: Store> Engine<S> {
         if descent.from.is_some() {
             return true;
         }
+        // What was asked of the one before is not waited for any more.
+        self.drop_requests(&descent.target.owner);
         descent.from = self.source(&descent.target.owner, &descent.target);
         if descent.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
@@ -77,12 +82,18 @@ impl<S: Store> Engine<S> {
         let Some(from) = descent.from else { return Ok(()) };
         let owner = descent.target.owner;
         if let Some(link) = self.links.get_mut(&from) {
-            link.requests.retain(|id, asked| *asked != owner || descent.flight.contains_key(id));
+            link.requests.retain(|id, (asked, _)| *asked != owner || descent.flight.contains_key(id));
         }
         while descent.flight.len() < REQUESTS_IN_FLIGHT_MAX
             && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small) && link.has_request_room())
+            && self.pause(&owner).is_none()
+            && (descent.flight.is_empty() || !self.would_exceed(&owner, descent.bytes_asked()))
         {
-            let (nodes, ranges) = self.next_slots(descent)?;
+            let (credit, left) = (self.links[&from].credit.bytes(), self.links[&from].credit_left());
+            if left == 0 && !descent.flight.is_empty() {
+                return Ok(());
+            }
+            let (nodes, ranges) = self.next_slots(descent, credit, left)?;
             if nodes.is_empty() && ranges.is_empty() {
                 return Ok(());
             }
@@ -115,11 +126,19 @@ impl<S: Store> Engine<S> {
             What::Nodes => Message::AskNodes(request),
             What::Ranges => Message::AskRanges(request),
         };
-        let deadline = self.now.time.after(self.config.request_micros);
-        descent.flight.insert(id, Flight { what, slots, deadline });
+        let bytes = match what {
+            What::Nodes => slots.len() as u64 * NODE_BYTES,
+            What::Ranges => slots.iter().fold(0, |sum: u64, (_, expect, _)| sum.saturating_add(expect.bytes)),
+        };
+        // What an owner says of a single item is checked when it comes.
+        let bytes = bytes.min(DELTA_BYTES_MAX as u64);
+        let sent = self.now.time;
+        let mut deadline = sent.after(self.config.request_micros);
         if let Some(link) = self.links.get_mut(&from) {
-            link.requests.insert(id, owner);
+            deadline = deadline.after(link.credit.extra_micros(bytes));
+            link.requests.insert(id, (owner, bytes));
         }
+        descent.flight.insert(id, Flight { what, slots, bytes, sent, deadline });
         self.send(from, &message, out);
     }
 
@@ -130,16 +149,25 @@ impl<S: Store> Engine<S> {
         id
     }
 
-    /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are dropped.
-    fn next_slots(&self, descent: &mut Descent) -> Result<(Slots, Slots), StoreError> {
+    /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are dropped. What is
+    /// more than `credit` is asked for by its parts, and no more than is `left` of that at once, but for one slot.
+    fn next_slots(
+        &self,
+        descent: &mut Descent,
+        credit: u64,
+        left: u64,
+    ) -> Result<(Slots, Slots), StoreError> {
+        let (range_bytes_max, left) = (credit.min(RANGE_BYTES_MAX as u64), left.min(RANGE_BYTES_MAX as u64));
         let build = descent.build.take().expect("begun before");
         let view = self.build_view(&build);
         let (mut nodes, mut ranges) = (Slots::new(), Slots::new());
-        let (mut items, mut bytes) = (0, 0);
+        let (mut items, mut bytes) = (0, 0_u64);
         let mut right_first =
             descent.flight.values().flat_map(|flight| &flight.slots).any(|(slot, ..)| !slot.left);
         while let Some((&slot, &expect)) = descent.work.first_key_value() {
-            if slot.left && right_first || nodes.len() == SLOTS_MAX || ranges.len() == SLOTS_MAX {
+            let enough = bytes.saturating_add(NODE_BYTES * nodes.len() as u64) > left
+                && !(nodes.is_empty() && ranges.is_empty());
+            if slot.left && right_first || nodes.len() == SLOTS_MAX || ranges.len() == SLOTS_MAX || enough {
                 break;
             }
             let local = at_slot(&view, build.root(), slot.place)?;
@@ -147,10 +175,10 @@ impl<S: Store> Engine<S> {
                 descent.work.pop_first();
                 continue;
             }
-            let fits = expect.count <= RANGE_ITEMS_MAX as u64 && expect.bytes <= RANGE_BYTES_MAX as u64;
+            let fits = expect.count <= RANGE_ITEMS_MAX as u64 && expect.bytes <= range_bytes_max;
             if expect.count <= 1 || local.is_none() && fits {
-                (items, bytes) = (items + expect.count, bytes + expect.bytes);
-                if !ranges.is_empty() && (items > RANGE_ITEMS_MAX as u64 || bytes > RANGE_BYTES_MAX as u64) {
+                (items, bytes) = (items + expect.count, bytes.saturating_add(expect.bytes));
+                if !ranges.is_empty() && (items > RANGE_ITEMS_MAX as u64 || bytes > left) {
                     break;
                 }
                 ranges.push((slot, expect, None));
@@ -182,14 +210,15 @@ impl<S: Store> Engine<S> {
             self.more_to_do = true;
             return Ok(Going::On);
         }
-        self.refuse_void(descent);
+        self.refuse_void(&descent.target);
         Ok(Going::Over)
     }
 
-    /// The target's own verified content contradicts it: no relay is to blame.
-    pub(super) fn refuse_void(&mut self, descent: &Descent) {
-        self.refuse_head(&descent.target, Reason::Void);
-        self.forget(&descent.target.owner);
+    /// A head's own verified content contradicts it: no relay is to blame.
+    pub(in crate::engine) fn refuse_void(&mut self, head: &Head) {
+        self.refuse_head(head, Reason::Void);
+        self.note_void(&head.owner);
+        self.forget(&head.owner);
     }
 
     /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or it makes what is
@@ -252,7 +281,13 @@ impl<S: Store> Engine<S> {
         self.trim_graves(build.shard(), &mut record, &mut change)?;
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
             match self.own.get(&owner).and_then(|own| own.runs.parted) {
-                Some(parted) => self.put_aside(*old, record, parted, out),
+                Some(parted) => {
+                    self.put_aside(*old, record, parted, out);
+                    // What comes after follows from what is visible now: nothing else is put aside, over this.
+                    let own = self.own.get_mut(&owner).expect("an own shard");
+                    (own.runs.parted, own.runs.alone) = (None, None);
+                    self.write_runs();
+                }
                 None => self.bury_shard(owner, *old),
             }
         }
@@ -266,6 +301,9 @@ impl<S: Store> Engine<S> {
         Ok(Going::Over)
     }
 }
+
+/// What the answer to a slot's node takes, or nearly.
+const NODE_BYTES: u64 = 512;
 
 /// Whether what is there is what is expected.
 fn is_equal(local: Option<&Branch>, expect: &Expect) -> bool {

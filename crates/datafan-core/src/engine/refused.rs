@@ -1,0 +1,149 @@
+//! Links that came to nothing for want of a grant: said to people once of each peer, however often it tries.
+
+use super::{Effect, Engine, Outbox};
+use crate::{
+    id::{MemberId, Name},
+    limits::PENDING_MAX,
+    message::Refusal,
+    store::Store,
+    time::{SECOND, Time},
+};
+use alloc::{boxed::Box, collections::VecDeque};
+use core::fmt;
+
+/// Somebody was let in nowhere; as text, a sentence that says what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Who was refused: a peer, or this member itself.
+    pub who: MemberId,
+    /// Its name: in the roster, else the one that it says it has.
+    pub name: Name,
+    /// Why.
+    pub refusal: Refusal,
+    /// Which peer refused this member; `None` where this member refused.
+    pub by: Option<MemberId>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { who: id, name, refusal, by } = self;
+        match by {
+            Some(peer) => write!(f, "{} refuses this member, {name} ({}): ", peer.short(), id.short())?,
+            None => write!(f, "refused {name} ({}): ", id.short())?,
+        }
+        match (refusal, by) {
+            (Refusal::NotAdmitted, _) => {
+                write!(
+                    f,
+                    "not in the roster; to let it in, where authority.key is: datafan admit {id} --name {name}"
+                )
+            }
+            (Refusal::InvitationExpired, _) => write!(
+                f,
+                "its invitation has ended; to give it another while, where authority.key is: datafan grant {name} \
+                 --expires 7d"
+            ),
+            (Refusal::Revoked, _) => {
+                f.write_str("it was revoked; to come back it needs a new key: datafan invite NAME, where authority.key is")
+            }
+            (Refusal::OtherMesh, None) => {
+                f.write_str("it belongs to another mesh; its operator checks the mesh id or the ticket")
+            }
+            (Refusal::OtherMesh | Refusal::Busy | Refusal::Malformed, _) => f.write_str(refusal.advice()),
+        }
+    }
+}
+
+/// Of which peers what was said, and when; oldest first.
+#[derive(Default)]
+pub(super) struct Said(VecDeque<(MemberId, Refusal, Time)>);
+
+/// Strangers with ever new keys fill the log no faster than with [`PENDING_MAX`] lines in this time.
+const SAID_MICROS: u64 = 3_600 * SECOND;
+
+impl Said {
+    /// Whether it is to be said; from then on it was.
+    fn is_new(&mut self, refused: &Refused, now: Time) -> bool {
+        // Of two that refuse each other each hears of it, sooner or later.
+        let (peer, refusal) = (refused.by.unwrap_or(refused.who), refused.refusal);
+        if self.0.iter().any(|(said, why, _)| (*said, *why) == (peer, refusal)) {
+            return false;
+        }
+        if self.0.len() == PENDING_MAX {
+            if self.0.front().is_some_and(|(.., at)| at.after(SAID_MICROS) > now) {
+                return false;
+            }
+            self.0.pop_front();
+        }
+        self.0.push_back((peer, refusal, now));
+        true
+    }
+
+    /// A link with `peer` is up: what comes after is news.
+    pub(super) fn forget(&mut self, peer: &MemberId) {
+        self.0.retain(|(said, ..)| said != peer);
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// This member has refused a peer.
+    pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal, out: &mut Outbox) {
+        let name = self.grant_of(&peer).ok().flatten().map_or(asked, |grant| grant.name);
+        self.say(Refused { who: peer, name, refusal, by: None }, out);
+    }
+
+    /// A peer has refused this member.
+    pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
+        self.say(Refused { who: self.me, name: self.name(), refusal, by: Some(peer) }, out);
+    }
+
+    fn say(&mut self, refused: Refused, out: &mut Outbox) {
+        if self.said.is_new(&refused, self.now.time) {
+            out.now.push(Effect::Refused(Box::new(refused)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn refused(n: u8, refusal: Refusal) -> Refused {
+        Refused { who: MemberId([n; 32]), name: Name::new("edge").unwrap(), refusal, by: None }
+    }
+
+    #[test]
+    fn it_is_said_once_until_a_link_was_up_and_not_for_everybody() {
+        let (mut said, now) = (Said::default(), Time(7));
+        let one = refused(1, Refusal::NotAdmitted);
+        assert!(said.is_new(&one, now) && !said.is_new(&one, now.after(9 * SAID_MICROS)));
+        assert!(said.is_new(&refused(1, Refusal::Revoked), now), "another reason is news");
+        let peer = Refused { by: Some(MemberId([2; 32])), ..one.clone() };
+        assert!(said.is_new(&peer, now) && !said.is_new(&peer, now));
+        said.forget(&MemberId([2; 32]));
+        assert!(said.is_new(&peer, now) && !said.is_new(&one, now));
+        said.forget(&one.who);
+        said.forget(&MemberId([2; 32]));
+        for n in 1..=PENDING_MAX as u8 {
+            assert!(said.is_new(&refused(n, Refusal::NotAdmitted), now));
+        }
+        let more = refused(200, Refusal::NotAdmitted);
+        assert!(!said.is_new(&more, now), "a flood of strangers is not");
+        assert!(said.is_new(&more, now.after(SAID_MICROS)));
+        assert_eq!(said.0.len(), PENDING_MAX);
+    }
+
+    #[test]
+    fn it_says_what_to_do() {
+        let one = refused(1, Refusal::NotAdmitted);
+        let text = one.to_string();
+        assert!(text.starts_with(&alloc::format!("refused edge ({}): ", one.who.short())), "{text}");
+        assert!(text.ends_with(&alloc::format!("datafan admit {} --name edge", one.who)), "{text}");
+        let text = refused(1, Refusal::InvitationExpired).to_string();
+        assert!(text.contains("datafan grant edge --expires 7d"), "{text}");
+        assert!(refused(1, Refusal::Revoked).to_string().contains("datafan invite NAME"));
+        let by = Refused { by: Some(MemberId([2; 32])), ..one };
+        assert!(by.to_string().contains(" refuses this member, edge ("), "{by}");
+    }
+}

@@ -1,0 +1,211 @@
+//! A36 and what else two copies of one identity do, which take turns or never meet.
+
+use crate::common::{Mesh, SEEDS, push};
+use datafan_core::{
+    engine::{Alarm, Command, ShardProgress},
+    fork::Evidence,
+    identity::Strict,
+    read::Snapshot,
+    store::{Page, ShardState, StoreSnapshot},
+    time::{MILLI, SECOND, Timestamp},
+};
+use datafan_sim::world::Disk;
+
+#[test]
+fn a36_an_item_as_old_as_a_head_that_lacked_it_proves_a_fork_at_everybody_who_held_both() {
+    for seed in SEEDS {
+        for n_items in [1, 40, 3_000] {
+            let mut world = Mesh::line(4, seed);
+            let many = (0..n_items).map(|n| datafan_sim::world::put(&format!("k{n}"), "v")).collect();
+            world.commit(1, many);
+            world.run_until("equal", 20 * SECOND, |world| world.equal_with(n_items));
+            world.stop(1);
+            let original = world.disk(1).backup();
+
+            // A copy writes, then the original, then the copy; neither hears of the other.
+            cut_off(&mut world);
+            world.start(1);
+            let early = world.put(1, "early", "v").timestamp;
+            world.stop(1);
+            let copy = std::mem::replace(world.disk(1), original);
+            join_again(&mut world);
+            world.start(1);
+            let first = world.put(1, "original", "v").timestamp;
+            world.run_until("equal", 20 * SECOND, |world| world.equal());
+            world.stop(1);
+            *world.disk(1) = copy;
+            cut_off(&mut world);
+            world.start(1);
+            let second = world.put(1, "late", "v").timestamp;
+            join_again(&mut world);
+            world.run_until("equal", 60 * SECOND, |world| world.equal_with(n_items + 2));
+
+            assert!(early < first && first < second);
+            for member in [0, 2, 3] {
+                let pieces = evidence(&world, member);
+                let [piece] = &pieces[..] else { panic!("m{member}: {pieces:?}") };
+                assert_eq!((piece.first.timestamp, piece.second.timestamp), (first, second));
+                let lost = piece.item.as_ref().expect("of two times");
+                assert_eq!((lost.item.key.as_str(), lost.item.timestamp), ("early", early));
+                assert_eq!(Evidence::decode(&piece.encode()).expect("sound").verify(&Strict), Ok(()));
+                let is_told =
+                    |alarm: &Alarm| matches!(alarm, Alarm::Fork { first: one, .. } if one.timestamp == first);
+                assert_eq!(world.alarms(member).iter().filter(|alarm| is_told(alarm)).count(), 1);
+                let shard = world.status(member).shards.into_iter().find(|shard| shard.owner == world.id(1));
+                assert_eq!(shard.expect("it is held").state, ShardProgress::Forked);
+            }
+            // What it writes comes by rounds, and proves no more.
+            world.put(1, "k0", "copy");
+            world.run_until("equal", 20 * SECOND, |world| {
+                world.equal() && world.all_read(1, "k0", Some(b"copy"))
+            });
+            assert_eq!(evidence(&world, 3).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
+    for seed in SEEDS {
+        for away_knows_more in [false, true] {
+            let mut world = Mesh::line(4, seed);
+            world.put(1, "k", "yesterday");
+            world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+            let backup = world.disk(1).backup();
+            let today = world.put(1, "k", "today").timestamp;
+            world.run_until("equal", 10 * SECOND, |world| world.equal());
+            if away_knows_more {
+                cut_off(&mut world);
+                world.cut(3, 2);
+                world.link(3, 1);
+                world.put(1, "more", "today");
+                world.run_until("more", 10 * SECOND, |world| world.get(3, 1, "more").is_some());
+            }
+            world.stop(3);
+            world.stop(1);
+            cut_off(&mut world);
+            *world.disk(1) = backup;
+            world.start(1);
+            world.put(1, "k", "alone");
+            join_again(&mut world);
+            world.run_until("aside", 60 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
+            world.done(1, Command::Forget);
+            if seed == 1 {
+                world.crash(1);
+                world.start(1);
+            }
+
+            // What the one that was away has beyond that is still news. Nobody else tells it of what is there by now.
+            world.cut(3, 2);
+            world.start(3);
+            world.link(3, 1);
+            world.run_until("linked", 20 * SECOND, |world| world.linked(3, 1));
+            world.run_until("equal", 60 * SECOND, |world| world.equal());
+            let aside = world.status(1).aside;
+            assert_eq!(aside.map(|(after, _)| after), away_knows_more.then_some(today), "{aside:?}");
+        }
+    }
+}
+
+#[test]
+fn a36_what_was_written_alone_before_a_crash_is_kept_where_a_copy_has_written_on() {
+    for seed in SEEDS {
+        for restarts in [0, 1, 2] {
+            let mut world = Mesh::mesh(3, seed);
+            world.link_all(&[(1, 0), (1, 2), (0, 2)]);
+            world.put(1, "k", "v");
+            world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+            cut_off(&mut world);
+            let before = world.heads(1)[&world.id(1)].0;
+            for n in 0..=restarts {
+                world.put(1, &format!("alone/{n}"), "acknowledged");
+                world.crash(1);
+                world.start(1);
+            }
+            world.crash(1);
+            // A copy of it goes on elsewhere.
+            let key = world.config(1).member.clone();
+            let theirs = push(&world, 0, 1, &key, ("k", "theirs"));
+            world.inject(2, 0, theirs);
+            world.run_for(2 * SECOND);
+
+            join_again(&mut world);
+            world.start(1);
+            world.put(1, "on", "v");
+            world.run_until("equal", 30 * SECOND, |world| world.equal());
+            assert!(world.all_read(1, "k", Some(b"theirs")) && world.all_read(1, "alone/0", None));
+            let aside = world.status(1).aside;
+            assert_eq!(aside.map(|(after, _)| after), Some(before), "what nobody had heard of is kept");
+        }
+    }
+}
+
+#[test]
+fn a25_what_was_written_alone_and_told_later_is_not_kept_for_ever() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        cut_off(&mut world);
+        world.put(1, "k", "alone");
+        join_again(&mut world);
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+        // A round tells it that others have it.
+        world.run_for(3 * SECOND);
+        world.stop(1);
+        let backup = world.disk(1).backup();
+        world.start(1);
+        world.delete(1, "k");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(0));
+        world.crash(1);
+        *world.disk(1) = backup;
+        world.start(1);
+        world.put(1, "on", "v");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+        assert_eq!(world.status(1).aside, None);
+    }
+}
+
+fn cut_off(world: &mut Mesh) {
+    [0, 2].into_iter().for_each(|peer| world.cut(1, peer));
+}
+
+fn join_again(world: &mut Mesh) {
+    [0, 2].into_iter().for_each(|peer| world.heal(1, peer));
+}
+
+/// What a member keeps that proves forks.
+fn evidence(world: &Mesh, member: usize) -> Vec<Evidence> {
+    Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO).forks().expect("the store works")
+}
+
+#[test]
+fn a36_what_was_written_alone_is_kept_while_the_copy_goes_on_writing() {
+    for seed in SEEDS {
+        let mut world = Mesh::mesh(3, seed);
+        world.link_all(&[(1, 0), (1, 2), (0, 2)]);
+        world.put(1, "k", "v");
+        world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+        cut_off(&mut world);
+        world.put(1, "alone", "acknowledged");
+        world.crash(1);
+        let key = world.config(1).member.clone();
+        let theirs = push(&world, 0, 1, &key, ("k", "theirs"));
+        world.inject(2, 0, theirs);
+        world.run_for(2 * SECOND);
+        join_again(&mut world);
+        world.start(1);
+        for n in 0..300 {
+            let theirs = push(&world, 0, 1, &key, ("k", &format!("theirs {n}")));
+            world.inject(2, 0, theirs);
+            world.run_for(10 * MILLI);
+        }
+        world.run_until("equal", 30 * SECOND, |world| world.equal());
+        assert!(world.status(1).aside.is_some());
+        let snapshot = world.snapshot(1);
+        let shards = snapshot.shards().expect("the store works").into_iter();
+        let kept = shards.filter(|(_, record)| record.state == ShardState::Aside).any(|(number, _)| {
+            let items = snapshot.log(number, Timestamp::ZERO..=Timestamp::MAX, Page::rows(100));
+            items.expect("the store works").iter().any(|item| item.key.as_str() == "alone")
+        });
+        assert!(kept, "an acknowledged write is gone");
+    }
+}

@@ -1,0 +1,165 @@
+//! A shard without an engine: the real thing or one that its owner never had, and the honest answers that follow from it.
+//! Attackers change one thing in them.
+
+use datafan_core::{
+    connector::Frame,
+    hash::{Hash, Hasher},
+    head::Head,
+    id::MeshId,
+    identity::Identity,
+    item::{Item, Key},
+    message::{Ask, ChildAnswer, Delta, Hints, Message, NodeAnswer, Request, encode_delta},
+    time::Timestamp,
+    trie::{Branch, NewNodes, Node, Nodes, Place, at_slot, join},
+};
+use std::convert::Infallible;
+
+/// One state of a shard, with its trie.
+#[derive(Clone)]
+pub struct Shard {
+    /// What its owner has signed.
+    pub head: Head,
+    /// Ascending by timestamp.
+    pub items: Vec<Item>,
+    /// What its owner has deleted; none unless [`Shard::with`] says so.
+    pub graves: Vec<(Timestamp, Key)>,
+    root: Option<Branch>,
+    nodes: NewNodes,
+}
+
+/// A delta in parts, to be changed before it is sent.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where it leads.
+    pub head: Head,
+    /// From where on it applies.
+    pub base: Timestamp,
+    /// Ascending by timestamp.
+    pub items: Vec<Item>,
+    /// Ascending.
+    pub graves: Vec<(Timestamp, Key)>,
+}
+
+/// An answer in parts, to be changed before it is sent.
+pub enum Answer {
+    /// To [`Message::AskNodes`].
+    Nodes(Request, Vec<NodeAnswer>),
+    /// To [`Message::AskRanges`].
+    Ranges(Request, Vec<Vec<Item>>),
+}
+
+impl Shard {
+    /// A state of the shard of `owner` that it never was in, signed by its key.
+    pub fn made(owner: &Identity, mesh: &MeshId, timestamp: Timestamp, items: Vec<Item>) -> Self {
+        let (bytes, signature) = (items.iter().map(Item::bytes).sum(), [0; 64]);
+        let (owner_id, n_items, root) = (owner.id(), items.len() as u64, Hash::empty());
+        let head = Head { owner: owner_id, timestamp, items: n_items, bytes, root, signature };
+        let mut copy = Self::new(head, items);
+        copy.head.root = copy.root.map_or_else(Hash::empty, |root| root.hash);
+        copy.head = copy.head.signed(mesh, owner);
+        copy
+    }
+
+    /// The state of `items` under a head, which may be another one's.
+    pub fn new(head: Head, mut items: Vec<Item>) -> Self {
+        items.sort_by_key(|item| item.timestamp);
+        let leaves: Vec<Branch> =
+            items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
+        let mut nodes = NewNodes::new();
+        let root = join(Hasher::NODE, &leaves, &mut nodes);
+        Self { head, items, graves: Vec::new(), root, nodes }
+    }
+
+    /// With the graves that its owner left.
+    pub fn with(self, graves: Vec<(Timestamp, Key)>) -> Self {
+        Self { graves, ..self }
+    }
+
+    /// What leads from `since` to this state.
+    pub fn delta(&self, since: Timestamp) -> Parts {
+        let items = self.items.iter().filter(|item| item.timestamp > since).cloned().collect();
+        let graves = self.graves.iter().filter(|(at, _)| *at > since && since > Timestamp::ZERO);
+        Parts { head: self.head, base: since, items, graves: graves.cloned().collect() }
+    }
+
+    /// The answer to a request; none if what it asks for is not here, or it is no request.
+    pub fn answer(&self, message: &Message<'_>) -> Option<Answer> {
+        match message {
+            Message::AskNodes(request) => Some(Answer::Nodes(request.clone(), self.nodes(request)?)),
+            Message::AskRanges(request) => Some(Answer::Ranges(request.clone(), self.ranges(request)?)),
+            _ => None,
+        }
+    }
+
+    /// The nodes that are asked for; none if one of them is not here.
+    pub fn nodes(&self, request: &Request) -> Option<Vec<NodeAnswer>> {
+        let node = |ask: &Ask| {
+            let branch = self.at(ask)?;
+            Some(node_answer(self.nodes.get(&branch.place)?.as_ref()?, ask.hints.as_ref()))
+        };
+        request.slots.iter().map(node).collect()
+    }
+
+    /// The ranges that are asked for; none if one of them is not here.
+    fn ranges(&self, request: &Request) -> Option<Vec<Vec<Item>>> {
+        let range = |ask: &Ask| {
+            let span = self.at(ask)?.place.span();
+            Some(self.items.iter().filter(|item| span.contains(&item.timestamp.0)).cloned().collect())
+        };
+        request.slots.iter().map(range).collect()
+    }
+
+    fn at(&self, ask: &Ask) -> Option<Branch> {
+        let Ok(branch) = at_slot(self, self.root, ask.slot);
+        branch.filter(|branch| branch.hash == ask.hash)
+    }
+}
+
+impl Nodes for Shard {
+    type Error = Infallible;
+
+    fn node(&self, place: Place) -> Result<Node, Infallible> {
+        Ok(self.nodes[&place].clone().expect("a node of this trie"))
+    }
+}
+
+impl Parts {
+    /// Sends it unasked.
+    pub fn push(&self) -> Frame {
+        Message::Push(Delta::new(self.head, self.base, &self.body())).frame()
+    }
+
+    /// Answers a pull with it.
+    pub fn answer(&self) -> Frame {
+        Message::Delta(Delta::new(self.head, self.base, &self.body())).frame()
+    }
+
+    fn body(&self) -> Vec<u8> {
+        encode_delta(self.base, &self.items, &self.graves)
+    }
+}
+
+impl Answer {
+    /// The message that it is.
+    pub fn frame(&self) -> Frame {
+        match self {
+            Self::Nodes(request, answers) => Message::Nodes(request.id, answers.clone()).frame(),
+            Self::Ranges(request, ranges) => Message::Ranges(request.id, ranges.clone()).frame(),
+        }
+    }
+}
+
+fn node_answer(node: &Node, hints: Option<&Hints>) -> NodeAnswer {
+    let hints = hints.filter(|hints| hints.place == node.place);
+    let known = |digit: u8, hash: &Hash| {
+        hints.is_some_and(|hints| {
+            hints.children.iter().any(|(at, hint)| *at == digit && hash.0.starts_with(hint))
+        })
+    };
+    let child = |child: &Branch| {
+        let digit = node.place.digit_of(child.place.first());
+        let other = ChildAnswer::Other { count: child.count, bytes: child.bytes, hash: child.hash };
+        (digit, if known(digit, &child.hash) { ChildAnswer::Same } else { other })
+    };
+    NodeAnswer { place: node.place, children: node.children.iter().map(child).collect() }
+}
