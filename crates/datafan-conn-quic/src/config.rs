@@ -3,7 +3,7 @@
 use datafan_core::{
     connector::Lane,
     identity::Identity,
-    limits::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX},
+    limits::{LINKS_MAX, MESSAGE_BYTES_MAX, SMALL_BYTES_MAX, STRANGERS_MAX},
 };
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::runtime::Handle;
@@ -25,6 +25,9 @@ pub struct Config {
     pub keep_alive_interval: Duration,
     /// After how long without any answer a link is down. Default 15 s: three probes.
     pub idle_timeout: Duration,
+    /// Bytes of the bulk lanes of all links together that nobody has looked at yet; default 64 MiB, at least one frame. Where
+    /// they are used up, whoever has been sending one frame for longest loses its link.
+    pub unverified_bytes_max: usize,
     /// How long a closed link may take to send what is queued in its small lane. Default 2 s.
     pub close_timeout: Duration,
 }
@@ -39,6 +42,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(5),
             keep_alive_interval: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
+            unverified_bytes_max: 64 << 20,
             close_timeout: Duration::from_secs(2),
         }
     }
@@ -85,10 +89,19 @@ pub struct Stats {
     pub duplicates: u64,
     /// Links closed because the peer broke the format: a frame too long, an unknown or a broken stream.
     pub protocol_errors: u64,
+    /// Links closed because a frame did not end while others had no room.
+    pub links_crowded_out: u64,
+    /// Bytes of bulk lanes that nobody has looked at yet: what there is now, not a count.
+    pub unverified_bytes: u64,
+    /// Incoming handshakes under way, now.
+    pub handshakes_half_open: u64,
 }
 
 /// Most incoming handshakes under way; beyond half of it senders must prove their address first.
 pub(crate) const HALF_OPEN_MAX: usize = 64;
+/// Most connections that are links and are not being closed: the engine's, and as many more as it may want to refuse or to
+/// put in the place of others.
+pub(crate) const CONNECTIONS_MAX: usize = LINKS_MAX + STRANGERS_MAX;
 /// Most addresses tried of those that a name resolves to.
 pub(crate) const RESOLVED_MAX: usize = 4;
 /// Most bytes of the reason of a close.

@@ -35,6 +35,8 @@ pub struct QuicConnector {
     sockets: Vec<Arc<CutSocket>>,
     /// Whether the sockets are closed.
     closed: watch::Sender<bool>,
+    /// Places for incoming handshakes.
+    half_open: Arc<Semaphore>,
 }
 
 impl QuicConnector {
@@ -61,7 +63,7 @@ impl QuicConnector {
         let bound = endpoints.iter().map(|(bound, _)| *bound).collect();
         let dialler = Dialler { table: table.clone(), endpoints, client: setup.client };
         let (runtime, closed) = (config.runtime.clone(), watch::Sender::new(false));
-        Ok((Self { table, runtime, dialler: Mutex::new(Some(dialler)), sockets, closed }, bound))
+        Ok((Self { table, runtime, dialler: Mutex::new(Some(dialler)), sockets, closed, half_open }, bound))
     }
 
     /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
@@ -85,7 +87,14 @@ impl QuicConnector {
 
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
-        self.table.stats(|stats| *stats)
+        let (unverified_bytes, links_crowded_out) = self.table.budget.stats();
+        let handshakes_half_open = (HALF_OPEN_MAX - self.half_open.available_permits()) as u64;
+        self.table.stats(|stats| Stats {
+            unverified_bytes,
+            links_crowded_out,
+            handshakes_half_open,
+            ..*stats
+        })
     }
 
     fn take_dialler(&self) -> Option<Dialler> {

@@ -1,5 +1,6 @@
 //! Frames on a stream: a big-endian u32 length, then that many bytes.
 
+use crate::budget::Share;
 use datafan_core::connector::Lane;
 use quinn::{ReadError, ReadExactError, RecvStream};
 
@@ -12,11 +13,11 @@ pub(crate) enum FrameError {
     Broken(String),
 }
 
-/// The next frame; `None` if the stream ended before it.
-///
-/// The length is checked before anything is reserved, and memory grows with what arrives: a peer that promises
-/// much and sends little costs little.
-pub(crate) async fn read(stream: &mut RecvStream, bytes_max: usize) -> Result<Option<Vec<u8>>, FrameError> {
+/// The length of the next frame; `None` if the stream ended before it.
+pub(crate) async fn read_length(
+    stream: &mut RecvStream,
+    bytes_max: usize,
+) -> Result<Option<usize>, FrameError> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length).await {
         Ok(()) => {}
@@ -28,14 +29,33 @@ pub(crate) async fn read(stream: &mut RecvStream, bytes_max: usize) -> Result<Op
     if length > bytes_max {
         return Err(FrameError::Broken(format!("frame of {length} bytes, limit {bytes_max}")));
     }
-    let mut bytes = Vec::with_capacity(length.min(RESERVE_BYTES));
+    Ok(Some(length))
+}
+
+/// The frame behind its length. `share` grows as bytes arrive, to twice as much at most: a peer that promises much and sends
+/// little costs little.
+pub(crate) async fn read(
+    stream: &mut RecvStream,
+    length: usize,
+    share: &mut Option<Share>,
+) -> Result<Vec<u8>, FrameError> {
+    let (mut bytes, mut reserved) = (Vec::new(), 0);
     while bytes.len() < length {
-        let Some(chunk) = stream.read_chunk(length - bytes.len(), true).await? else {
+        if bytes.len() == reserved {
+            // Twice as much each time, so that no byte is copied often.
+            let more = reserved.max(RESERVE_BYTES).min(length - reserved);
+            if let Some(share) = share {
+                share.grow(more).await?;
+            }
+            bytes.reserve_exact(more);
+            reserved += more;
+        }
+        let Some(chunk) = stream.read_chunk(reserved - bytes.len(), true).await? else {
             return Err(FrameError::Broken("half a frame".into()));
         };
         bytes.extend_from_slice(&chunk.bytes);
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// The lane that a stream's first byte names.
@@ -73,5 +93,5 @@ impl From<ReadError> for FrameError {
     }
 }
 
-/// Reserved for a frame before its bytes arrive.
+/// Reserved for a frame before any of its bytes arrive.
 const RESERVE_BYTES: usize = 64 << 10;

@@ -12,6 +12,7 @@
 mod config;
 mod connector;
 
+mod budget;
 mod certificate;
 mod setup;
 mod socket;

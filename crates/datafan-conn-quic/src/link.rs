@@ -66,6 +66,11 @@ impl Link {
         Self { peer, id, peer_run, origin, connection, outbox, intakes, ending }
     }
 
+    /// Whether it is ended, or will be when its small lane is sent.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Closes the connection now.
     pub(crate) fn end(&self, code: Code, reason: &str) {
         self.set_ending(code, reason);

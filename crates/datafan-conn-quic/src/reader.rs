@@ -1,6 +1,7 @@
 //! Receives what a peer sends on a link, no faster than it is handled.
 
 use crate::{
+    budget::Share,
     config::{frame_bytes_max, inbox_bytes_max},
     ending::Code,
     framing::{self, FrameError},
@@ -41,9 +42,13 @@ async fn read_frames(table: &Table, link: &Arc<Link>, mut stream: RecvStream) ->
     }
     loop {
         intake.wait(link, lane).await;
-        let Some(bytes) = framing::read(&mut stream, frame_bytes_max(lane)).await? else { return Ok(()) };
+        let length = framing::read_length(&mut stream, frame_bytes_max(lane)).await?;
+        let Some(length) = length else { return Ok(()) };
+        // Small messages wait for nobody; how many there can be of them follows from the number of links.
+        let mut share = (lane == Lane::Bulk).then(|| table.budget.begin(link));
+        let bytes = framing::read(&mut stream, length, &mut share).await?;
         table.count_received(bytes.len());
-        let receipt = intake.take(bytes.len());
+        let receipt = intake.take(bytes.len(), share);
         table.push(link, Event::Received { from: link.peer, bytes: bytes.into(), receipt });
     }
 }
@@ -74,8 +79,11 @@ impl Intake {
         }
     }
 
-    /// Counts a message until its receipt is dropped.
-    fn take(&self, n_bytes: usize) -> Receipt {
+    /// Counts a message, which is complete, until its receipt is dropped; its share of the budget goes with it.
+    fn take(&self, n_bytes: usize, mut share: Option<Share>) -> Receipt {
+        if let Some(share) = &mut share {
+            share.finish();
+        }
         // Empty messages take memory too.
         let cost = n_bytes + 64;
         let waiting = self.waiting.clone();
@@ -83,6 +91,7 @@ impl Intake {
         Receipt::new(move || {
             waiting.bytes.fetch_sub(cost, SeqCst);
             waiting.handled.notify_one();
+            drop(share);
         })
     }
 }

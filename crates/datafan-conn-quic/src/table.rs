@@ -1,7 +1,8 @@
 //! Which links there are, and the one lock that orders their events.
 
 use crate::{
-    config::{Config, ENDED_MAX, Stats},
+    budget::Budget,
+    config::{CONNECTIONS_MAX, Config, ENDED_MAX, Stats},
     ending::Code,
     greeting::Hello,
     link::{Link, LinkId, Origin, Run},
@@ -9,7 +10,7 @@ use crate::{
 use datafan_core::{
     connector::{Address, Event, Inbox},
     id::MemberId,
-    limits::LINKS_MAX,
+    limits::MESSAGE_BYTES_MAX,
 };
 use quinn::Connection;
 use std::{
@@ -34,6 +35,8 @@ pub(crate) struct Table {
     /// Told when a link came up.
     link_came: Notify,
     inbox: Arc<dyn Inbox>,
+    /// What may wait in all bulk lanes together.
+    pub(crate) budget: Arc<Budget>,
     sent_bytes: AtomicU64,
     received_bytes: AtomicU64,
 }
@@ -51,6 +54,14 @@ struct State {
     stats: Stats,
     /// UDP bytes of connections that are gone: sent, received.
     wire_of_past: (u64, u64),
+}
+
+impl State {
+    /// Whether there is no place for another link. Those that are being closed have none, but for so many at a time.
+    fn is_full(&self) -> bool {
+        let n_closing = self.links.values().filter(|link| link.is_closing()).count();
+        self.links.len() - n_closing >= CONNECTIONS_MAX || n_closing >= CONNECTIONS_MAX
+    }
 }
 
 /// Why a connection does not become a link.
@@ -74,6 +85,8 @@ impl Table {
             state: Mutex::default(),
             link_came: Notify::new(),
             inbox,
+            // One frame fits in any case.
+            budget: Budget::new(config.unverified_bytes_max.max(MESSAGE_BYTES_MAX)),
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
         }
@@ -122,7 +135,7 @@ impl Table {
         if state.stopped {
             return Err(Refusal::Stopped);
         }
-        if state.links.len() >= LINKS_MAX && !state.links.contains_key(&peer) {
+        if state.is_full() && !state.links.contains_key(&peer) {
             state.stats.handshakes_refused += 1;
             return Err(Refusal::Full);
         }
@@ -205,8 +218,7 @@ impl Table {
     /// there who may have restarted.
     pub(crate) fn is_full_for(&self, remote: SocketAddr) -> bool {
         let state = self.lock();
-        state.links.len() >= LINKS_MAX
-            && state.links.values().all(|link| link.connection.remote_address() != remote)
+        state.is_full() && state.links.values().all(|link| link.connection.remote_address() != remote)
     }
 
     /// Notes that a dial begins; not if it is under way, or would lead to a link that there is.

@@ -2,7 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{Config, QuicConnector};
-use datafan_core::{id::MemberId, identity::Identity, limits::SMALL_BYTES_MAX};
+use datafan_core::{
+    connector::{Event, Lane},
+    id::MemberId,
+    identity::Identity,
+    limits::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX},
+};
 use datafan_testkit::connector::{Log, Member, exchange, link};
 use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream,
@@ -17,7 +22,7 @@ use rustls::{
 use std::{
     net::{SocketAddr, UdpSocket},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{runtime::Runtime, time::timeout};
 
@@ -36,10 +41,15 @@ impl Scene {
     }
 
     fn member(runtime: &Runtime, n: u8) -> Member<QuicConnector> {
+        Self::member_with(runtime, n, |_| {})
+    }
+
+    fn member_with(runtime: &Runtime, n: u8, adjust: impl FnOnce(&mut Config)) -> Member<QuicConnector> {
         let (identity, log) = (Identity::from_secret(&[n; 32]), Arc::new(Log::default()));
         let (id, listen) = (identity.id(), vec![([127, 0, 0, 1], 0).into()]);
         let mut config = Config::new(identity, listen, runtime.handle().clone());
         config.handshake_timeout = Duration::from_millis(500);
+        adjust(&mut config);
         let (connector, bound) = QuicConnector::bind(config, log.clone()).unwrap();
         Member { connector, id, address: bound[0].to_string().into(), log }
     }
@@ -151,6 +161,88 @@ fn a_frame_beyond_the_limit_closes_the_link() {
 }
 
 #[test]
+fn a_frame_that_does_not_end_gives_way_when_others_have_no_room() {
+    let mut scene = Scene::new();
+    scene.victim = Scene::member_with(&scene.runtime, VICTIM, |config| {
+        config.unverified_bytes_max = MESSAGE_BYTES_MAX + 1_000;
+    });
+    let Scene { victim, runtime } = &scene;
+    let slow = runtime.block_on(async {
+        let (certificate, key) = member_certificate(&attacker());
+        let connection = connect(victim, Some((certificate, key)), b"datafan/1").await.unwrap();
+        let greeting = greet(&connection).await;
+        let mut stream = connection.open_uni().await.unwrap();
+        let length = (MESSAGE_BYTES_MAX as u32).to_be_bytes();
+        stream.write_all(&[&[1], &length[..], &vec![7; MESSAGE_BYTES_MAX - 1]].concat()).await.unwrap();
+        (connection, greeting, stream)
+    });
+    victim.sees_up(attacker().id());
+    while victim.connector.stats().unverified_bytes < MESSAGE_BYTES_MAX as u64 {
+        assert!(slow.0.close_reason().is_none());
+        std::thread::yield_now();
+    }
+    let honest = Scene::member(runtime, 3);
+    link(&honest, victim);
+
+    // What is left is enough: it may take as long as it likes.
+    honest.send_now(victim.id, Lane::Bulk, vec![1; 1_000]);
+    drop(victim.receives(honest.id));
+    assert!(slow.0.close_reason().is_none());
+
+    honest.send_now(victim.id, Lane::Bulk, vec![2; 1_001]);
+    // One comes of the other, and neither waits for it.
+    let (mut came, mut ended) = (false, false);
+    while !(came && ended) {
+        match victim.log.next() {
+            Event::Received { from, bytes, .. } if from == honest.id => came = *bytes == [2; 1_001],
+            Event::LinkDown { peer, reason } if peer == attacker().id() => {
+                ended = reason == "its frame took too long while others waited";
+            }
+            event => panic!("{event:?}"),
+        }
+    }
+    assert_eq!(victim.connector.stats().links_crowded_out, 1);
+}
+
+#[test]
+fn handshakes_that_never_end_stop_nobody() {
+    let mut scene = Scene::new();
+    scene.victim = Scene::member_with(&scene.runtime, VICTIM, |config| {
+        config.handshake_timeout = Duration::from_secs(2);
+    });
+    let Scene { victim, runtime } = &scene;
+    let (certificate, key) = member_certificate(&attacker());
+    // From as many addresses: the first packets arrive, and no answer comes back.
+    let deaf: Vec<_> = (0..80)
+        .map(|_| runtime.block_on(deaf_line(victim.address.parse().unwrap())))
+        .map(|line| {
+            let credentials = Some((certificate.clone(), key.clone_key()));
+            runtime.spawn(async move { connect_to(line, credentials, b"datafan/1").await.is_ok() })
+        })
+        .collect();
+    let patience = Instant::now() + Duration::from_secs(10);
+    while victim.connector.stats().handshakes_half_open < 32 {
+        assert!(Instant::now() < patience, "{:?}", victim.connector.stats());
+        std::thread::yield_now();
+    }
+    // Whoever can be answered gets through meanwhile.
+    let honest = Scene::member(runtime, 3);
+    link(&honest, victim);
+    exchange(&honest, victim);
+    let stats = victim.connector.stats();
+    assert!(
+        stats.handshakes_half_open <= 33,
+        "half of the places are for addresses that were proven: {stats:?}"
+    );
+    deaf.iter().for_each(|task| task.abort());
+    while victim.connector.stats().handshakes_half_open > 0 {
+        assert!(Instant::now() < patience, "{:?}", victim.connector.stats());
+        std::thread::yield_now();
+    }
+    assert!(victim.connector.stats().handshakes_failed >= 32);
+}
+
+#[test]
 fn an_unknown_lane_closes_the_link() {
     assert_eq!(Scene::new().link_closed_after(&[&[2]]), "unknown lane 2");
 }
@@ -224,6 +316,29 @@ async fn connect(
     credentials: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     alpn: &[u8],
 ) -> Result<Connection, ConnectionError> {
+    connect_to(victim.address.parse().unwrap(), credentials, alpn).await
+}
+
+/// An address from which everything goes on to `victim`, and to which nothing comes back.
+async fn deaf_line(victim: SocketAddr) -> SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut packet = vec![0; 2_000];
+        while let Ok((n, from)) = socket.recv_from(&mut packet).await {
+            if from != victim {
+                let _ = socket.send_to(&packet[..n], victim).await;
+            }
+        }
+    });
+    address
+}
+
+async fn connect_to(
+    address: SocketAddr,
+    credentials: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    alpn: &[u8],
+) -> Result<Connection, ConnectionError> {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -243,7 +358,6 @@ async fn connect(
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let runtime = Arc::new(quinn::TokioRuntime);
     let endpoint = Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime).unwrap();
-    let address: SocketAddr = victim.address.parse().unwrap();
     endpoint.connect_with(config, address, "any.datafan").unwrap().await
 }
 

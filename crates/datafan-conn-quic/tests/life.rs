@@ -187,11 +187,11 @@ fn bytes_on_the_wire_are_counted() {
 fn more_links_than_the_limit_are_refused() {
     let runtime = runtime();
     let hub = member(config(&runtime, 200, "127.0.0.1:0"));
-    let others: Vec<_> = (0..64).map(|n| member(config(&runtime, n, "127.0.0.1:0"))).collect();
+    let others: Vec<_> = (0..80).map(|n| member(config(&runtime, n, "127.0.0.1:0"))).collect();
     for other in &others {
         link(other, &hub);
     }
-    let one_more = member(config(&runtime, 100, "127.0.0.1:0"));
+    let one_more = member(config(&runtime, 201, "127.0.0.1:0"));
     one_more.dial(&hub);
     let error = one_more.sees_failure(&hub.address);
     assert!(error.contains("too many links"), "{error}");
