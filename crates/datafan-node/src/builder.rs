@@ -38,6 +38,7 @@ pub struct Builder {
     connect: Vec<(Address, Option<MemberId>)>,
     advertise: Vec<Address>,
     cache_bytes: Option<usize>,
+    unverified_bytes_max: Option<usize>,
     faults: Option<Faults>,
     configure: Vec<Change>,
 }
@@ -102,6 +103,7 @@ impl Node {
             connect: Vec::new(),
             advertise: Vec::new(),
             cache_bytes: None,
+            unverified_bytes_max: None,
             faults: None,
             configure: Vec::new(),
         }
@@ -164,6 +166,12 @@ impl Builder {
         self
     }
 
+    /// Bytes of all links together that wait to be verified. Default 64 MiB; at least one message fits.
+    pub fn unverified_bytes_max(mut self, bytes: usize) -> Self {
+        self.unverified_bytes_max = Some(bytes);
+        self
+    }
+
     /// Faults of the disk on purpose, for tests and demos.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
@@ -190,7 +198,7 @@ impl Builder {
         let membership = self.membership()?;
         let config = self.config(&membership)?;
         let options = self.store_options();
-        let Self { home, listen, mut connect, mut advertise, configure, .. } = self;
+        let Self { home, listen, mut connect, mut advertise, configure, unverified_bytes_max, .. } = self;
         if connect.is_empty() {
             connect = membership.connect.into_iter().map(|address| (address, None)).collect();
         }
@@ -203,7 +211,8 @@ impl Builder {
             error => NodeError::Open(error.into()),
         })?;
         let seed = getrandom::u64().map_err(|error| NodeError::System(io::Error::other(error)))?;
-        let quic = datafan_conn_quic::Config::new(config.member.clone(), listen, runtime.clone());
+        let mut quic = datafan_conn_quic::Config::new(config.member.clone(), listen, runtime.clone());
+        quic.unverified_bytes_max = unverified_bytes_max.unwrap_or(quic.unverified_bytes_max);
         let mut bound = None;
         let handle = datafan_driver::start(config, seed, store, |inbox| {
             let (connector, addresses) = bind(quic, inbox)?;

@@ -1,6 +1,6 @@
 //! The command line, as clap reads it. What it means is told by the module of each command.
 
-use super::parse;
+use super::{limits::Limits, parse};
 use clap::{Args, Parser, Subcommand};
 use datafan_core::{
     connector::Address,
@@ -16,6 +16,12 @@ pub struct Cli {
     /// The member's directory [env: DATAFAN_DATA_DIR] [default: $XDG_DATA_HOME/datafan or ~/.local/share/datafan]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// The HTTP interface on TCP, loopback only: `run` serves it there too, other commands ask there in place of DIR/api.sock [env: DATAFAN_API]
+    #[arg(long, global = true, value_name = "IP:PORT", value_parser = parse::loopback)]
+    pub api: Option<SocketAddr>,
+    /// The file of the token that the interface on TCP wants; `run` makes it where it is not there [env: DATAFAN_API_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub api_token_file: Option<PathBuf>,
     /// Print JSON: one object on one line
     #[arg(long, global = true)]
     pub json: bool,
@@ -118,9 +124,6 @@ pub struct Run {
     /// Publish this address as the member's own, in place of what is found
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
     pub advertise: Vec<Address>,
-    /// Serve the HTTP interface on TCP too; loopback only
-    #[arg(long, value_name = "IP:PORT", value_parser = parse::loopback)]
-    pub api: Option<SocketAddr>,
     /// Mean time between two rounds
     #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "1s")]
     pub sync_period: Duration,
@@ -130,6 +133,8 @@ pub struct Run {
     /// Write the bound addresses to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 /// An address to dial, and who is expected there.
@@ -235,7 +240,7 @@ pub struct Admit {
     #[arg(long, requires = "id")]
     pub name: Option<Name>,
     /// Admit all that this file names: JSON lines {"id","name"} or lines ID NAME; - for standard input
-    #[arg(long, conflicts_with = "offline")]
+    #[arg(long)]
     pub file: Option<PathBuf>,
     /// How long it may take to come in for the first time, such as 24h [default: for ever]
     #[arg(long, value_name = "TIME", value_parser = parse::expiry)]

@@ -32,7 +32,9 @@ struct Report {
 /// `datafan backup`: written beside, looked through, and put in place.
 pub fn backup(dir: &Path, mut client: Client, args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
-    of_member(&home)?;
+    if client.is_of_directory() {
+        of_member(&home)?;
+    }
     let fresh = beside(&args.file);
     let done = write(&home, &mut client, &fresh).and_then(|()| {
         let checked = check(&fresh)?;
@@ -54,7 +56,7 @@ fn write(home: &Home, client: &mut Client, fresh: &Path) -> Result<(), Failure> 
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh).map_err(said)?;
     let mut file = BufWriter::new(file);
     match client.bytes("/v1/backup", |bytes| file.write_all(bytes).map_err(said)) {
-        Err(Failure::Said(Exit::NoMember, _)) => {
+        Err(Failure::Said(Exit::NoMember, _)) if client.is_of_directory() => {
             write_offline(home, &mut file).map_err(|error| match error {
                 Offline::Store(error) => Failure::new(error),
                 Offline::File(error) => said(error),

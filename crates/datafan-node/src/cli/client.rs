@@ -1,6 +1,6 @@
-//! Asking the member that runs in a directory.
+//! Asking the member that runs in a directory, by its socket or over TCP.
 
-use super::{Failure, failure::Exit};
+use super::{Failure, api::Api, failure::Exit};
 use bytes::Bytes;
 use datafan_node::http::{socket, wire::Refusal};
 use http_body_util::{BodyExt, Full};
@@ -8,27 +8,44 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
-use tokio::runtime::Runtime;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    runtime::Runtime,
+};
+use zeroize::Zeroizing;
 
 /// A connection to the running member, made when it is first needed.
 pub struct Client {
     dir: PathBuf,
+    api: Api,
     runtime: Option<Runtime>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
-    /// For the member of `dir`.
-    pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), runtime: None, sender: None }
+    /// For the member of `dir`, or for whichever serves TCP where `api` says.
+    pub fn new(dir: &Path, api: Api) -> Self {
+        Self { dir: dir.to_owned(), api, runtime: None, sender: None }
+    }
+
+    /// For the member of `dir` and no other.
+    pub fn of(dir: &Path) -> Self {
+        Self::new(dir, Api::default())
+    }
+
+    /// Whether the member that is asked is that of the directory, without a doubt.
+    pub fn is_of_directory(&self) -> bool {
+        self.api.address.is_none()
     }
 
     /// Asks for one object.
@@ -127,7 +144,11 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<Response<Incoming>, Failure> {
         let mut sender = self.sender().await?;
-        let request = Request::builder().method(method).uri(path).header(HOST, "datafan");
+        let host = self.api.address.map_or("datafan".to_owned(), |address| address.to_string());
+        let mut request = Request::builder().method(method).uri(path).header(HOST, host);
+        if let Some(authorization) = self.authorization()? {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(body)));
         let response = sender.send_request(request.map_err(Failure::new)?).await.map_err(|_| broken_off())?;
         self.sender = Some(sender);
@@ -149,11 +170,31 @@ impl Client {
         {
             return Ok(sender);
         }
-        let stream = socket::connect(&self.dir).await.map_err(|error| nobody(&self.dir, &error))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
-        tokio::spawn(connection);
-        Ok(sender)
+        match self.api.address {
+            Some(address) => {
+                shake(TcpStream::connect(address).await.map_err(|error| nobody_at(address, &error))?).await
+            }
+            None => shake(socket::connect(&self.dir).await.map_err(|error| nobody(&self.dir, &error))?).await,
+        }
     }
+
+    /// The token, over TCP; the socket needs none.
+    fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
+        let token = if self.is_of_directory() { None } else { self.api.token()? };
+        let Some(token) = token else { return Ok(None) };
+        let text = Zeroizing::new(format!("Bearer {}", token.text()));
+        let mut value = HeaderValue::from_str(&text).map_err(Failure::new)?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+async fn shake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 fn with_query(path: &str, query: &[(&str, &str)]) -> String {
@@ -170,6 +211,16 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 
 fn broken_off() -> Failure {
     Failure::new("the member broke the connection off: see its log")
+}
+
+fn nobody_at(address: SocketAddr, error: &io::Error) -> Failure {
+    let text = match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            format!("no member answers on TCP {address}: start one with `datafan run --api {address}`")
+        }
+        _ => format!("no member can be reached on TCP {address}: {error}"),
+    };
+    Failure::Said(Exit::NoMember, text)
 }
 
 fn nobody(dir: &Path, error: &io::Error) -> Failure {

@@ -52,7 +52,7 @@ impl Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let exit = match refusal.kind {
-            RefusalKind::Failure => Exit::Failure,
+            RefusalKind::Failure | RefusalKind::Busy | RefusalKind::TooLarge => Exit::Failure,
             RefusalKind::Usage => Exit::Usage,
             RefusalKind::NotFound => Exit::NotFound,
             RefusalKind::Timeout => Exit::Timeout,

@@ -98,7 +98,7 @@ pub fn id(dir: &Path, out: &mut Output) -> Result<(), Failure> {
     let membership = of_member(&home)?;
     let mut identified = identified(own_id(&home)?, &membership);
     // The name in the grant wins, and a running member knows it.
-    if let Ok(status) = Client::new(dir).get::<StatusAnswer>("/v1/status", &[]) {
+    if let Ok(status) = Client::of(dir).get::<StatusAnswer>("/v1/status", &[]) {
         identified.name = status.name;
     }
     if out.json {

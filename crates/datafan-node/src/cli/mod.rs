@@ -1,6 +1,7 @@
 //! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
 //! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `authority` and `demo` open files of their own.
 
+mod api;
 mod args;
 mod authority;
 mod backup;
@@ -12,6 +13,7 @@ mod files;
 mod forks;
 mod import;
 mod init;
+mod limits;
 mod logs;
 mod output;
 mod parse;
@@ -47,6 +49,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let mut out = Output::new(cli.json);
     let dir = directory::resolve(cli.data_dir);
+    let api = api::resolve(cli.api, cli.api_token_file)?;
     let done = match cli.command {
         Command::Demo(args) => {
             // The crash on purpose would be reported as one.
@@ -58,20 +61,20 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => {
             // The driver says of a link what the connector says: once is enough.
             logs::install("warn,datafan=info,datafan_conn_quic=warn");
-            run::run(&dir?, args)
+            run::run(&dir?, args, &api)
         }
         Command::Authority(command) => {
             logs::install("warn");
             match command {
                 Authority::New(args) => authority::new(dir, args, &mut out),
                 Authority::Sign(args) => authority::sign(dir, args, &mut out),
-                Authority::Apply(args) => authority::apply(Client::new(&dir?), args, &mut out),
+                Authority::Apply(args) => authority::apply(Client::new(&dir?, api), args, &mut out),
             }
         }
         command => {
             logs::install("warn");
             let dir = dir?;
-            let client = || Client::new(&dir);
+            let client = || Client::new(&dir, api.clone());
             match command {
                 Command::Init(args) => init::init(&dir, args, &mut out),
                 Command::Id => init::id(&dir, &mut out),

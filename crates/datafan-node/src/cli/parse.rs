@@ -82,7 +82,7 @@ pub fn loopback(text: &str) -> Result<SocketAddr, String> {
     if address.ip().is_loopback() {
         Ok(address)
     } else {
-        Err("the HTTP interface has no passwords, so it is served on loopback only, such as 127.0.0.1:7480"
+        Err("the HTTP interface is served on loopback only, such as 127.0.0.1:7480: to others, by a proxy before it"
             .into())
     }
 }

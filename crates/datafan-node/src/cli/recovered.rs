@@ -1,14 +1,19 @@
 //! `recovered`, `restamp`: what the member lost and got back, what it can take back, and wrong timestamps.
 
 use super::{Client, Failure, Output, args, output::note, table};
-use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, TakenBack};
+use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, StatusAnswer, TakenBack};
 
 /// `datafan recovered`
 pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -> Result<(), Failure> {
     if args.take || args.forget {
+        let status: StatusAnswer = client.get("/v1/status", &[])?;
+        let aside = status.aside.is_some();
         let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
         if out.json {
             return Ok(out.object(&taken)?);
+        }
+        if !aside {
+            return Ok(out.line("nothing is kept aside")?);
         }
         return Ok(out.line(&format!("{} written, the rest is given up", taken.written))?);
     }

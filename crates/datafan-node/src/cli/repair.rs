@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    verify::{Looked, ShardReport},
+    verify::{ASIDE, Looked, ShardReport},
 };
 use datafan_core::{
     item::Item,
@@ -12,11 +12,11 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// Repairs each damaged shard.
+/// Repairs each damaged shard. A state that is kept aside stays as it is: no neighbour completes it.
 pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(), Failure> {
     let member = looked.home.member_key().map_err(Failure::new)?.map(|key| key.id());
     let authority = looked.home.authority_key().map_err(Failure::new)?.map(|key| key.id());
-    for shard in shards.iter_mut().filter(|shard| !shard.findings.is_empty()) {
+    for shard in shards.iter_mut().filter(|shard| !shard.findings.is_empty() && shard.kind != ASIDE) {
         let own = Some(shard.id) == member || Some(shard.id) == authority;
         let mut repair = Repair::begin(&looked.snapshot()?, shard.number, shard.id).map_err(Failure::new)?;
         let mut next = Some(Timestamp::ZERO);

@@ -11,13 +11,13 @@ use datafan_core::{
     connector::Address,
     id::{MemberId, MeshId, Name},
     identity::{Identity, is_admissible},
-    limits::ADDRESSES_MAX,
+    limits::{ADDRESSES_MAX, ROSTER_CHANGES_MAX},
     time::Timestamp,
 };
 use datafan_node::{
     http::wire::{
-        Addresses, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Requested, RevokeRequest, Rostered,
-        RotateRequest, StatusAnswer,
+        Addresses, AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Named, Requested,
+        RevokeRequest, Rostered, RosteredAll, RotateRequest, StatusAnswer,
     },
     ticket::Ticket,
 };
@@ -196,22 +196,68 @@ fn new_identity() -> Result<Identity, Failure> {
 
 /// `datafan admit`
 pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<(), Failure> {
-    let mut requests = match (args.id, args.name, args.file) {
-        (Some(id), Some(name), None) => {
-            vec![AdmitRequest { id: id.to_string(), name: name.to_string(), ..AdmitRequest::default() }]
-        }
-        (None, None, Some(file)) => requests(&file)?,
-        _ => return Err(Failure::Said(Exit::Usage, "admit needs ID --name NAME, or --file FILE".to_owned())),
-    };
     let end = args.expires.map(until).transpose()?;
-    for request in &mut requests {
-        request.role = args.terms.role.map(|role| role.to_string());
-        (request.items, request.bytes, request.until) = (args.terms.items, args.terms.bytes, end);
-        request.offline = args.offline.is_asked();
-        let admitted = ask(&mut client, "/v1/admit", request, &args.offline)?;
-        show(out, "admitted", &admitted, &args.offline)?;
+    let with_terms = |request: AdmitRequest| AdmitRequest {
+        role: args.terms.role.map(|role| role.to_string()),
+        items: args.terms.items,
+        bytes: args.terms.bytes,
+        until: end,
+        ..request
+    };
+    match (args.id, args.name, args.file) {
+        (Some(id), Some(name), None) => {
+            let (id, name, offline) = (id.to_string(), name.to_string(), args.offline.is_asked());
+            let request = with_terms(AdmitRequest { id, name, offline, ..AdmitRequest::default() });
+            let admitted = ask(&mut client, "/v1/admit", &request, &args.offline)?;
+            show(out, "admitted", &admitted, &args.offline)
+        }
+        (None, None, Some(file)) => {
+            let members = requests(&file)?.into_iter().map(with_terms).collect();
+            admit_all(client, &file, members, &args.offline, out)
+        }
+        _ => Err(Failure::Said(Exit::Usage, "admit needs ID --name NAME, or --file FILE".to_owned())),
     }
-    Ok(())
+}
+
+/// Many at a time: as many as one change of the roster takes, or all of them in one request.
+fn admit_all(
+    mut client: Client,
+    file: &Path,
+    mut members: Vec<AdmitRequest>,
+    offline: &Offline,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let Some(request) = &offline.offline else {
+        while !members.is_empty() {
+            let rest = members.split_off(members.len().min(ROSTER_CHANGES_MAX));
+            let part = AdmitAllRequest { members, offline: false };
+            let done: RosteredAll = client.post("/v1/admit-all", &part)?;
+            for Named { id, name } in done.members {
+                let changed = Changed::Done(Rostered { id, name, timestamp: done.timestamp });
+                show(out, "admitted", &changed, offline)?;
+            }
+            members = rest;
+        }
+        return Ok(());
+    };
+    match members.len() {
+        0 => return Err(Failure::new(format!("{} names no member", file.display()))),
+        1..=ROSTER_CHANGES_MAX => {}
+        n => {
+            return Err(Failure::new(format!(
+                "{} names {n} members, and a request has at most {ROSTER_CHANGES_MAX}: split it, and ask for the next \
+                 part when the first was applied",
+                file.display()
+            )));
+        }
+    }
+    let mut asked: RosteredAll = client.post("/v1/admit-all", &AdmitAllRequest { members, offline: true })?;
+    let text = asked.request.replace(request.display().to_string());
+    write_new(request, &format!("{}\n", text.unwrap_or_default()))?;
+    if out.json {
+        return Ok(out.object(&asked)?);
+    }
+    next(out, request)
 }
 
 /// `datafan grant`
@@ -296,6 +342,13 @@ pub fn adopt(mut client: Client, args: args::Adopt, out: &mut Output) -> Result<
     Ok(())
 }
 
+/// What becomes of a request.
+fn next(out: &mut Output, file: &Path) -> Result<(), Failure> {
+    let file = file.display();
+    out.line(&format!("wrote {file}: nothing has changed yet"))?;
+    Ok(out.line(&format!("\nNext, where the authority's key is: datafan authority sign {file}"))?)
+}
+
 fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Written<'a> {
@@ -312,9 +365,7 @@ fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> R
             out.object(&Written { id, name, timestamp: *timestamp, request })?;
         }
         (Changed::Asked(_), Some(file)) => {
-            let file = file.display();
-            out.line(&format!("wrote {file}: nothing has changed yet"))?;
-            out.line(&format!("\nNext, where the authority's key is: datafan authority sign {file}"))?;
+            next(out, file)?;
         }
         (Changed::Asked(_), None) => unreachable!("asked for a file"),
     }

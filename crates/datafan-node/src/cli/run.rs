@@ -1,10 +1,11 @@
 //! `run`: the member itself, until a signal or a failure ends it.
 
-use super::{Failure, args, failure::Exit, init::from_ticket};
+use super::{Failure, api::Api, args, failure::Exit, init::from_ticket};
+use datafan_conn_quic::BindError;
 use datafan_core::head::Head;
 use datafan_node::{
-    Beginning, Home, Node,
-    http::{Facts, Server, socket},
+    Beginning, Home, Node, NodeError,
+    http::{Facts, Server, Tcp, socket},
 };
 use serde::Serialize;
 use std::{
@@ -22,11 +23,11 @@ use tokio::{
 use tracing::{error, info};
 
 /// `datafan run`
-pub fn run(dir: &Path, args: args::Run) -> Result<(), Failure> {
+pub fn run(dir: &Path, args: args::Run, api: &Api) -> Result<(), Failure> {
     // A ticket may come from standard input and take its time; until it is there a signal ends us as ever.
     let beginning = beginning(dir, &args)?;
     let runtime = Runtime::new().map_err(Failure::new)?;
-    let done = runtime.block_on(serve(dir, args, beginning));
+    let done = runtime.block_on(serve(dir, args, api, beginning));
     // A reader that stalls must not hold up the end.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done
@@ -36,10 +37,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Signals closer to the first one than this count as one.
 const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
-async fn serve(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Result<(), Failure> {
+async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginning>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::new)?;
     let member = tokio::select! {
-        member = start(dir, args, beginning) => member?,
+        member = start(dir, args, api, beginning) => member?,
         // Whatever has been opened so far is closed as after a crash, which is safe.
         _ = signals.next() => return Ok(()),
     };
@@ -86,19 +87,21 @@ impl Running {
     }
 }
 
-async fn start(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Result<Running, Failure> {
-    let tcp = match args.api {
-        Some(address) => Some(bind_tcp(address).await?),
-        None => None,
-    };
-    let api = tcp.as_ref().map(TcpListener::local_addr).transpose().map_err(Failure::new)?;
+async fn start(
+    dir: &Path,
+    args: args::Run,
+    api: &Api,
+    beginning: Option<Beginning>,
+) -> Result<Running, Failure> {
+    let tcp = bind_tcp(api).await?;
+    let api = tcp.as_ref().map(|tcp| tcp.listener.local_addr()).transpose().map_err(Failure::new)?;
     let mut builder = Node::builder(dir).round_period(args.sync_period).abandon(args.abandon);
     builder = beginning.into_iter().fold(builder, |builder, beginning| builder.first(beginning));
     builder = args.listen.iter().fold(builder, |builder, address| builder.listen(*address));
     builder =
         args.connect.into_iter().fold(builder, |builder, peer| builder.connect(peer.address, peer.expected));
     builder = args.advertise.into_iter().fold(builder, |builder, address| builder.advertise(address));
-    let node = builder.start().await.map_err(Failure::new)?;
+    let node = args.limits.apply(builder).start().await.map_err(|error| not_started(&error))?;
     // The store's lock is held from here on, so a socket that nobody answers on is stale.
     let socket = socket::bind(dir).await;
     let socket = socket
@@ -116,6 +119,16 @@ async fn start(dir: &Path, args: args::Run, beginning: Option<Beginning>) -> Res
     }
     info!(id = %node.id(), listen = ?node.bound(), dir = %dir.display(), "running");
     Ok(Running { node, server })
+}
+
+/// A second member on one machine meets the first one's port.
+fn not_started(error: &NodeError) -> Failure {
+    match error {
+        NodeError::Bind(BindError::Taken { .. }) => {
+            Failure::new(format!("{error}: name another one with --listen IP:PORT"))
+        }
+        _ => Failure::new(error),
+    }
 }
 
 /// How to begin, where DIR has no member yet.
@@ -141,13 +154,19 @@ fn name(dir: &Path) -> Result<String, Failure> {
     Ok(membership.map(|membership| membership.name.to_string()).unwrap_or_default())
 }
 
-async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+async fn bind_tcp(api: &Api) -> Result<Option<Tcp>, Failure> {
+    let Some(address) = api.address else { return Ok(None) };
+    let token = api.token_or_new()?;
+    if token.is_none() {
+        info!("every user of this machine may use {address}: --api-token-file FILE makes it ask for a token");
+    }
+    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             Failure::new(format!("TCP port {} of {} is taken", address.port(), address.ip()))
         }
         _ => Failure::new(format!("cannot listen on TCP {address}: {error}")),
-    })
+    })?;
+    Ok(Some(Tcp { listener, token }))
 }
 
 #[derive(Serialize)]

@@ -33,7 +33,7 @@ pub struct ShardReport {
     pub kept: Option<u64>,
     owner: String,
     owner_name: Option<String>,
-    kind: &'static str,
+    pub kind: &'static str,
     items: u64,
     bytes: u64,
     nodes: u64,
@@ -92,8 +92,10 @@ impl Looked<'_> {
     fn at_all(&mut self) -> Result<Report, Failure> {
         let snapshot = self.snapshot()?;
         let mut visible = snapshot.shards().map_err(Failure::new)?;
-        visible.retain(|(_, record)| record.state == ShardState::Whole);
-        let roster = visible.iter().find(|(_, record)| record.owner == self.mesh.authority());
+        visible.retain(|(_, record)| matches!(record.state, ShardState::Whole | ShardState::Aside));
+        let authority = self.mesh.authority();
+        let is_roster = |record: &ShardRecord| record.state == ShardState::Whole && record.owner == authority;
+        let roster = visible.iter().find(|(_, record)| is_roster(record));
         let roster = roster.map(|(number, _)| *number);
         let owners = visible.iter().map(|(_, record)| record.owner);
         let names: BTreeMap<MemberId, String> =
@@ -111,7 +113,11 @@ impl Looked<'_> {
                 kept: None,
                 owner: record.owner.to_string(),
                 owner_name: names.get(&record.owner).cloned(),
-                kind: if record.owner == self.mesh.authority() { "roster" } else { "member" },
+                kind: match record.state {
+                    ShardState::Aside => ASIDE,
+                    _ if is_roster(&record) => "roster",
+                    _ => "member",
+                },
                 items: sums.items,
                 bytes: sums.bytes,
                 nodes: sums.nodes,
@@ -227,11 +233,14 @@ fn progress(shards: &[(ShardNumber, Arc<ShardRecord>)]) -> ProgressBar {
     bar
 }
 
+/// A state of an own shard that is kept aside.
+pub const ASIDE: &str = "aside";
 /// Of one shard; scripts get them all.
 const FINDINGS_SHOWN: usize = 20;
 
 fn name(shard: &ShardReport) -> String {
     match (&shard.owner_name, shard.kind) {
+        (Some(name), ASIDE) => format!("{name}, aside"),
         (Some(name), _) => name.clone(),
         (None, "roster") => "roster".to_owned(),
         (None, _) => shard.owner.chars().take(8).collect(),

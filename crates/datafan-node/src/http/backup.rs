@@ -10,8 +10,8 @@ use datafan_core::store::{StoreError, StoreReader};
 
 /// `GET /v1/backup`: frames, each behind its length as four bytes, big-endian.
 pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
-    let app = app.clone();
-    Ok(stream("application/octet-stream", move |out| {
+    let (app, place) = (app.clone(), app.bounds.stream().await?);
+    Ok(stream("application/octet-stream", place, move |out| {
         let (snapshot, own) = (app.handle.snapshot()?, app.handle.id());
         let saved = snapshot.save(own, |frame| {
             let length = u32::try_from(frame.len()).expect("frames are bounded");

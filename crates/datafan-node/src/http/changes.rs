@@ -2,8 +2,12 @@
 //! default.
 
 use super::wire::Refusal;
-use datafan_core::{grant::Role, roster::Terms, time::Timestamp};
-use serde::{Deserialize, Serialize};
+use datafan_core::{grant::Role, limits::ROSTER_CHANGES_MAX, roster::Terms, time::Timestamp};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
+use std::{fmt, marker::PhantomData};
 
 /// Admits a member.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -25,6 +29,18 @@ pub struct AdmitRequest {
     /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
+    /// Ask for a signature in place of changing anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub offline: bool,
+}
+
+/// Admits members, all of them or none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitAllRequest {
+    /// Whom, and as what; `offline` is not of each.
+    #[serde(deserialize_with = "up_to::<_, _, ROSTER_CHANGES_MAX>")]
+    pub members: Vec<AdmitRequest>,
     /// Ask for a signature in place of changing anything.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offline: bool,
@@ -103,6 +119,27 @@ pub struct Rostered {
     pub timestamp: u64,
 }
 
+/// Many members were admitted, or are to be: the answer of `admit-all`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RosteredAll {
+    /// Who, in the order of the request.
+    pub members: Vec<Named>,
+    /// Of the roster with the change; of the one that the request follows where `offline` was asked for, 0 for none.
+    pub timestamp: u64,
+    /// What the authority is to sign, where `offline` was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// A member and its name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Named {
+    /// Its full id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// The answer of the same where `offline` was asked for: nothing has changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Requested {
@@ -179,6 +216,36 @@ fn terms(
 /// The end of an invitation, where 0 stands for none.
 pub fn until(micros: u64) -> Timestamp {
     if micros == 0 { Timestamp::MAX } else { Timestamp(micros) }
+}
+
+/// A list of at most `MAX` elements: more are refused before they take memory.
+pub(super) fn up_to<'de, D, T, const MAX: usize>(input: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct List<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = sequence.next_element()? {
+                if list.len() == MAX {
+                    return Err(A::Error::custom(format_args!("a list has more than {MAX} elements")));
+                }
+                list.push(element);
+            }
+            Ok(list)
+        }
+    }
+
+    input.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

@@ -1,6 +1,7 @@
 //! Items: reading one, many, all; and commits.
 
 use super::{
+    bounds,
     owner::resolve,
     refuse::{Answered, json},
     routes::{App, AppState, Asked, asked, body, read, written},
@@ -41,6 +42,7 @@ pub struct ItemsAsked {
 /// `GET /v1/item`: one item.
 pub async fn item<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAsked>) -> Answered {
     let asked = asked(query)?;
+    bounds::key(&asked.key)?;
     let own = app.handle.id();
     let line = read(&app, move |snapshot| {
         let owner = whose(&snapshot, asked.owner.as_deref(), own)?;
@@ -59,6 +61,7 @@ pub async fn items<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAsk
     if asked.owner.is_some() {
         return Err(Refusal::usage("items are of every owner"));
     }
+    bounds::key(&asked.key)?;
     let key = asked.key.clone();
     let anywhere =
         read(&app, move |snapshot| Ok(snapshot.at_every_owner(&key).next().transpose()?.is_some()));
@@ -132,6 +135,7 @@ fn whose<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: Option<&str>, own: Mem
 
 /// The owner that is meant; `None` for all.
 async fn owners<R: StoreReader>(app: &App<R>, asked: &ItemsAsked) -> Answered<Option<MemberId>> {
+    bounds::key(&asked.prefix)?;
     if asked.all && asked.owner.is_some() {
         return Err(Refusal::usage("owner and all exclude each other"));
     }
@@ -149,8 +153,8 @@ async fn stream<R: StoreReader, L: Serialize + 'static>(
     keys: KeyRange,
     line: fn(&MemberId, Option<&Name>, &Item) -> L,
 ) -> Answered<Response> {
-    let app = app.clone();
-    Ok(lines(move |out| {
+    let (app, place) = (app.clone(), app.bounds.stream().await?);
+    Ok(lines(place, move |out| {
         let snapshot = app.handle.snapshot()?;
         let mut owners = owner.map_or_else(|| snapshot.owners(), |one| Ok(vec![one]))?;
         owners.sort_by_cached_key(MemberId::to_string);

@@ -1,16 +1,19 @@
 //! The HTTP interface of a running member, over a socket in its directory and, if asked for, TCP on loopback.
 //!
 //! `docs/http.md` lists the endpoints. Everybody who may open the socket may do all that the member may; it is
-//! made for its owner alone. What this is not: an interface for other machines, it has no passwords.
+//! made for its owner alone. On TCP a token is asked for, if there is one. What this is not: an interface for other
+//! machines.
 //!
-//! Modules in reading order: [`wire`] and [`changes`] (the JSON), [`socket`] (where), `server` (connections), `routes`, and
-//! below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`.
+//! Modules in reading order: [`wire`] and [`changes`] (the JSON), [`socket`] (where), `server` (connections), `guard` and
+//! [`token`] (who), `bounds` (how much), `routes`, and below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`.
 
 mod adopt;
 mod backup;
+mod bounds;
 pub mod changes;
 mod data;
 mod forks;
+mod guard;
 mod owner;
 mod recovered;
 mod refuse;
@@ -19,9 +22,11 @@ mod roster;
 mod routes;
 mod server;
 pub mod socket;
+mod stall;
 mod stream;
+pub mod token;
 mod wait;
 pub mod wire;
 
-pub use routes::BODY_BYTES_MAX;
-pub use server::{Facts, Server};
+pub use bounds::BODY_BYTES_MAX;
+pub use server::{Facts, Server, Tcp};

@@ -1,6 +1,6 @@
 //! Who is meant: an exact name, a full id, or the unique beginning of an id.
 
-use super::{refuse::Answered, wire::Refusal};
+use super::{bounds, refuse::Answered, wire::Refusal};
 use datafan_core::{grant::Grant, id::MemberId, read::Snapshot, store::StoreSnapshot};
 use std::collections::BTreeSet;
 
@@ -10,6 +10,7 @@ const PREFIX_CHARS_MIN: usize = 4;
 /// The member or owner that `text` names: the exact name first, and that of an active member before those of
 /// revoked ones.
 pub fn resolve<V: StoreSnapshot>(snapshot: &Snapshot<V>, text: &str) -> Answered<MemberId> {
+    bounds::owner(text)?;
     let members = snapshot.members()?;
     let named = |wanted: fn(&Grant) -> bool| {
         let named = members.iter().filter(move |(_, grant)| grant.name.as_str() == text && wanted(grant));

@@ -16,8 +16,8 @@ use datafan_core::{
 
 /// `GET /v1/recovered`: a line per key.
 pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
-    let app = app.clone();
-    Ok(lines(move |out| {
+    let (app, place) = (app.clone(), app.bounds.stream().await?);
+    Ok(lines(place, move |out| {
         let (snapshot, own) = (app.handle.snapshot()?, app.handle.id());
         let mut next = Some(Cursor::START);
         while let Some(from) = next {

@@ -29,6 +29,16 @@ impl Refusal {
         Self { error: error.to_string(), kind: RefusalKind::Failure }
     }
 
+    /// More is asked for at a time than there is room for.
+    pub fn busy(error: impl ToString) -> Self {
+        Self { error: error.to_string(), kind: RefusalKind::Busy }
+    }
+
+    /// The body is too long.
+    pub fn too_large(error: impl ToString) -> Self {
+        Self { error: error.to_string(), kind: RefusalKind::TooLarge }
+    }
+
     /// Time ran out.
     pub fn timeout(error: impl ToString) -> Self {
         Self { error: error.to_string(), kind: RefusalKind::Timeout }
@@ -42,6 +52,8 @@ impl RefusalKind {
             Self::Usage => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::{
     refuse::{Answered, json},
     routes::{App, AppState, body, read, written},
     wire::{
-        AdmitRequest, ApplyRequest, GrantRequest, Refusal, Requested, RevokeRequest, Rostered, RotateRequest,
+        AdmitAllRequest, AdmitRequest, ApplyRequest, GrantRequest, Named, Refusal, Requested, RevokeRequest,
+        Rostered, RosteredAll, RotateRequest,
     },
 };
 use crate::authority::{Request, signed_from_text};
@@ -19,6 +20,7 @@ use datafan_core::{
     read::Snapshot,
     roster::{RosterChange, Terms, WholeRoster},
     store::{StoreReader, StoreSnapshot},
+    time::Timestamp,
 };
 
 /// What a request comes to: whose entry changes, and how.
@@ -31,10 +33,33 @@ struct Wanted {
 /// `POST /v1/admit`: lets a member in.
 pub async fn admit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdmitRequest = body(sent).await?;
-    let id: MemberId = request.id.parse().map_err(Refusal::usage)?;
-    let name = Name::new(&request.name).map_err(Refusal::usage)?;
-    let changes = vec![RosterChange::Admit { id, name: name.clone(), terms: request.terms()? }];
+    let (id, name, terms) = admitted(&request)?;
+    let changes = vec![RosterChange::Admit { id, name: name.clone(), terms }];
     change(&app, Wanted { id, name, changes }, request.offline).await
+}
+
+/// `POST /v1/admit-all`: lets many members in, in one commit of the roster.
+pub async fn admit_all<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    let request: AdmitAllRequest = body(sent).await?;
+    let (mut members, mut changes) = (Vec::new(), Vec::new());
+    for member in &request.members {
+        if member.offline {
+            return Err(Refusal::usage("offline is said once, of all"));
+        }
+        let (id, name, terms) = admitted(member)?;
+        members.push(Named { id: id.to_string(), name: name.to_string() });
+        changes.push(RosterChange::Admit { id, name, terms });
+    }
+    let (timestamp, request) = match request.offline {
+        false => (written(&app, app.handle.change_roster(changes)).await?.timestamp, None),
+        true => requested(&app, changes).await.map(|(follows, text)| (follows, Some(text)))?,
+    };
+    Ok(json(&RosteredAll { members, timestamp: timestamp.0, request }))
+}
+
+fn admitted(request: &AdmitRequest) -> Answered<(MemberId, Name, Terms)> {
+    let id: MemberId = request.id.parse().map_err(Refusal::usage)?;
+    Ok((id, Name::new(&request.name).map_err(Refusal::usage)?, request.terms()?))
 }
 
 /// `POST /v1/grant`: changes what a member may.
@@ -117,10 +142,19 @@ async fn change<R: StoreReader>(app: &App<R>, wanted: Wanted, offline: bool) -> 
         let done = written(app, app.handle.change_roster(changes)).await?;
         return Ok(json(&Rostered { id, name, timestamp: done.timestamp.0 }));
     }
+    let (timestamp, request) = requested(app, changes).await?;
+    Ok(json(&Requested { id, name, timestamp: timestamp.0, request }))
+}
+
+/// The timestamp of the roster that is held, 0 for none, and the text of a request that follows it.
+async fn requested<R: StoreReader>(
+    app: &App<R>,
+    changes: Vec<RosterChange>,
+) -> Answered<(Timestamp, String)> {
     let mesh = app.handle.mesh();
     let request = read(app, move |snapshot| asked(&snapshot, mesh, changes)).await?;
-    let timestamp = request.roster.as_ref().map_or(0, |(head, _)| head.timestamp.0);
-    Ok(json(&Requested { id, name, timestamp, request: request.to_text() }))
+    let follows = request.roster.as_ref().map_or(Timestamp::ZERO, |(head, _)| head.timestamp);
+    Ok((follows, request.to_text()))
 }
 
 /// A request to the authority; one that it would refuse is refused here.

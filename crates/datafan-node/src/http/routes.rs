@@ -1,7 +1,9 @@
 //! Which endpoint is which function, and what they share.
 
 use super::{
-    adopt, backup, data, forks, recovered,
+    adopt, backup,
+    bounds::{BODY_BYTES_MAX, BODY_TIMEOUT, Bounds, SMALL_BODY_BYTES_MAX},
+    data, forks, recovered,
     refuse::{Answered, json},
     report, roster,
     server::Facts,
@@ -10,10 +12,11 @@ use super::{
 };
 use axum::{
     Router,
-    body::{Body, to_bytes},
-    extract::{Query, rejection::QueryRejection},
+    body::{Body, HttpBody},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
-    response::Response,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use datafan_core::{
@@ -22,6 +25,7 @@ use datafan_core::{
     store::{StoreError, StoreReader},
 };
 use datafan_driver::{CommitError, Handle};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -29,6 +33,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 pub struct App<R: StoreReader> {
     pub handle: Handle<R>,
     pub facts: Facts,
+    pub bounds: Arc<Bounds>,
 }
 
 /// Shorthand for the state of handlers.
@@ -36,10 +41,6 @@ pub type AppState<R> = axum::extract::State<Arc<App<R>>>;
 /// Shorthand for the parameters of handlers.
 pub type Asked<T> = Result<Query<T>, QueryRejection>;
 
-/// Longest body of a request, in bytes: a commit of the largest size in base64, and room for its keys.
-pub const BODY_BYTES_MAX: usize = 8 << 20;
-/// Longest time that a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a write waits for the confirmation of its own shard: longer than a proven store does (5 s).
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a write may take otherwise: a disk that is slower than this is as good as gone.
@@ -52,7 +53,8 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
     let wrong = || async {
         refused(StatusCode::METHOD_NOT_ALLOWED, Refusal::usage("wrong method: see docs/http.md"))
     };
-    Router::new()
+    let bounds = Arc::new(Bounds::default());
+    let routes = Router::new()
         .route("/v1/status", get(report::status::<R>))
         .route("/v1/members", get(report::members::<R>))
         .route("/v1/addresses", get(report::addresses::<R>))
@@ -62,6 +64,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/export", get(data::export::<R>))
         .route("/v1/commit", post(data::commit::<R>))
         .route("/v1/admit", post(roster::admit::<R>))
+        .route("/v1/admit-all", post(roster::admit_all::<R>))
         .route("/v1/grant", post(roster::grant::<R>))
         .route("/v1/revoke", post(roster::revoke::<R>))
         .route("/v1/recovered", get(recovered::list::<R>).post(recovered::forget::<R>))
@@ -74,13 +77,41 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/wait", get(wait::wait::<R>))
         .method_not_allowed_fallback(wrong)
         .fallback(gone)
-        .with_state(Arc::new(App { handle, facts }))
+        .with_state(Arc::new(App { handle, facts, bounds: bounds.clone() }));
+    bounded(routes, bounds)
+}
+
+/// The routes, with room for few long bodies at a time.
+pub fn bounded(routes: Router, bounds: Arc<Bounds>) -> Router {
+    routes.layer(middleware::from_fn_with_state(bounds, with_room))
 }
 
 fn refused(status: StatusCode, refusal: Refusal) -> Response {
     let mut response = json(&refusal);
     *response.status_mut() = status;
     response
+}
+
+/// Of long bodies there is room for few at a time; one that says that it is too long is not read at all.
+async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+    let length = request.body().size_hint();
+    if length.lower() > BODY_BYTES_MAX as u64 {
+        return too_large().into_response();
+    }
+    let is_small = length.upper().is_some_and(|upper| upper <= SMALL_BODY_BYTES_MAX as u64);
+    // Kept until all that was made of the body is done.
+    let _place = match is_small {
+        true => None,
+        false => match bounds.body().await {
+            Ok(place) => Some(place),
+            Err(busy) => return busy.into_response(),
+        },
+    };
+    next.run(request).await
+}
+
+fn too_large() -> Refusal {
+    Refusal::too_large(format!("the body is longer than {BODY_BYTES_MAX} bytes"))
 }
 
 /// The parameters after the question mark.
@@ -90,11 +121,14 @@ pub fn asked<T>(query: Asked<T>) -> Answered<T> {
 
 /// The JSON of a body, bounded in size and time.
 pub async fn body<T: DeserializeOwned>(body: Body) -> Answered<T> {
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await;
-    let bytes =
-        bytes.map_err(|_| Refusal::timeout(format!("the body did not arrive within {BODY_TIMEOUT:?}")))?;
-    let bytes =
-        bytes.map_err(|_| Refusal::usage(format!("the body is cut off or over {BODY_BYTES_MAX} bytes")))?;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    let collected = collected
+        .map_err(|_| Refusal::timeout(format!("the body did not arrive within {BODY_TIMEOUT:?}")))?;
+    let bytes = collected.map_err(|error| match error.is::<LengthLimitError>() {
+        true => too_large(),
+        false => Refusal::usage("the body is cut off"),
+    });
+    let bytes = bytes?.to_bytes();
     serde_json::from_slice(&bytes).map_err(|error| Refusal::usage(format!("the body is malformed: {error}")))
 }
 

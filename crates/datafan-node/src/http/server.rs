@@ -1,15 +1,22 @@
 //! Connections: few at a time, each with bounded waits, all of them over soon after a stop.
 
-use super::{refuse::json, routes, socket::Bound, wire::Refusal};
+use super::{
+    bounds::{
+        BUSY_TIMEOUT, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT, HEADERS_MAX, STALLED_TIMEOUT,
+        WAITING_MAX,
+    },
+    guard::{Guard, guard},
+    routes,
+    socket::Bound,
+    stall::Unstalled,
+    token::Token,
+    wire::Refusal,
+};
 use axum::{
     Router,
-    extract::{Request, State},
-    http::{
-        HeaderMap, StatusCode,
-        header::{HOST, ORIGIN},
-    },
-    middleware::{self, Next},
-    response::Response,
+    http::{HeaderValue, header::CONNECTION},
+    middleware,
+    response::IntoResponse,
 };
 use datafan_core::{connector::Address, store::StoreReader};
 use datafan_driver::Handle;
@@ -38,6 +45,15 @@ pub struct Facts {
     pub api: Option<SocketAddr>,
 }
 
+/// What the interface serves on TCP.
+#[derive(Debug)]
+pub struct Tcp {
+    /// Where; of a loopback address.
+    pub listener: TcpListener,
+    /// What every request has to name; without one, every user of this machine may do all that the member may.
+    pub token: Option<Token>,
+}
+
 /// The interface of a running member.
 pub struct Server {
     tasks: JoinSet<()>,
@@ -46,10 +62,6 @@ pub struct Server {
     path: Option<super::socket::Removal>,
 }
 
-/// Most connections at a time; more wait.
-const CONNECTIONS_MAX: usize = 64;
-/// Longest time until a request's header is there, also between two requests of a connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest time that connections get to finish after a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long accepting pauses when the system has no more handles.
@@ -57,22 +69,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Server {
     /// Serves `handle` on a socket and, if given, on a TCP listener, which must be on loopback.
-    pub fn start<R: StoreReader>(
-        handle: Handle<R>,
-        facts: Facts,
-        socket: Bound,
-        tcp: Option<TcpListener>,
-    ) -> Self {
-        let guarded = facts.api;
+    pub fn start<R: StoreReader>(handle: Handle<R>, facts: Facts, socket: Bound, tcp: Option<Tcp>) -> Self {
+        let api = facts.api;
         let router = routes::router(handle, facts);
         let (stop, stopped) = watch::channel(false);
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut tasks = JoinSet::new();
         let (listener, path) = socket.split();
-        tasks.spawn(accept(Listener::Unix(listener), router.clone(), slots.clone(), stopped.clone()));
-        if let (Some(tcp), Some(api)) = (tcp, guarded) {
-            let router = router.layer(middleware::from_fn_with_state(api, from_this_machine));
-            tasks.spawn(accept(Listener::Tcp(tcp), router, slots, stopped));
+        tasks.spawn(accept(Listener::Unix(listener), router.clone(), stopped.clone()));
+        if let (Some(Tcp { listener, token }), Some(api)) = (tcp, api) {
+            let state = Arc::new(Guard { api, token });
+            let router = router.layer(middleware::from_fn_with_state(state, guard));
+            tasks.spawn(accept(Listener::Tcp(listener), router, stopped));
         }
         Self { tasks, stop, path: Some(path) }
     }
@@ -103,24 +110,27 @@ impl Listener {
     }
 }
 
-async fn accept(listener: Listener, router: Router, slots: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+/// Serves one listener. What others do on the other one takes none of its connections.
+async fn accept(listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let doors = Arc::new(Semaphore::new(CONNECTIONS_MAX + WAITING_MAX));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let next = async {
-            let slot = slots.clone().acquire_owned().await.expect("never closed");
-            listener.accept().await.map(|stream| (stream, slot))
+            let door = doors.clone().acquire_owned().await.expect("never closed");
+            listener.accept().await.map(|stream| (stream, door))
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, slot)) => {
-                let connection = serve(stream, router.clone(), stop.clone());
+            Ok((stream, door)) => {
+                let connection = admit(stream, router.clone(), slots.clone(), stop.clone());
                 connections.spawn(async move {
                     connection.await;
-                    drop(slot);
+                    drop(door);
                 });
             }
             // Out of file handles, most likely: those under way will give some back.
@@ -131,10 +141,35 @@ async fn accept(listener: Listener, router: Router, slots: Arc<Semaphore>, mut s
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: Box<dyn Stream>, router: Router, mut stop: watch::Receiver<bool>) {
+/// Serves a connection if it finds a place in time, else tells it so.
+async fn admit(stream: Box<dyn Stream>, router: Router, slots: Arc<Semaphore>, stop: watch::Receiver<bool>) {
+    match tokio::time::timeout(BUSY_TIMEOUT, slots.acquire()).await {
+        Ok(_slot) => serve(stream, router, HEADER_TIMEOUT, stop).await,
+        Err(_) => serve(stream, busy(), BUSY_TIMEOUT, stop).await,
+    }
+}
+
+/// Refuses whatever is asked for, once.
+fn busy() -> Router {
+    Router::new().fallback(|| async {
+        let text = format!("{CONNECTIONS_MAX} connections are open, and more cannot: ask again later");
+        let mut response = Refusal::busy(text).into_response();
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    })
+}
+
+async fn serve(
+    stream: Box<dyn Stream>,
+    router: Router,
+    header_timeout: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    http.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
+    let stream = TokioIo::new(Unstalled::new(stream, STALLED_TIMEOUT));
+    let connection = http.serve_connection(stream, TowerToHyperService::new(router));
     tokio::pin!(connection);
     tokio::select! {
         // A peer that breaks off is its own business.
@@ -144,43 +179,130 @@ async fn serve(stream: Box<dyn Stream>, router: Router, mut stop: watch::Receive
     let _ = connection.await;
 }
 
-/// On TCP every page in a browser can reach us: it must name us by a loopback address, and come from nowhere else.
-async fn from_this_machine(State(api): State<SocketAddr>, request: Request, next: Next) -> Response {
-    if is_local(request.headers(), api) {
-        return next.run(request).await;
-    }
-    let mut response = json(&Refusal::failure("Host or Origin is not this machine's loopback address"));
-    *response.status_mut() = StatusCode::FORBIDDEN;
-    response
-}
-
-fn is_local(headers: &HeaderMap, api: SocketAddr) -> bool {
-    let hosts = [api.to_string(), format!("localhost:{}", api.port())];
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host_fits = text(HOST).is_some_and(|host| hosts.iter().any(|known| known.eq_ignore_ascii_case(host)));
-    let origin_fits = text(ORIGIN).is_none_or(|origin| {
-        origin.strip_prefix("http://").is_some_and(|host| hosts.iter().any(|known| known == host))
-    });
-    host_fits && origin_fits
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::bounds::{BODY_BYTES_MAX, BODY_TIMEOUT};
+    use axum::{body::Body, routing::post};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        time::{Instant, sleep},
+    };
 
-    #[test]
-    fn other_names_for_this_machine_are_refused() {
-        let api: SocketAddr = "127.0.0.1:7480".parse().unwrap();
-        let check = |host: Option<&str>, origin: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            host.map(|host| headers.insert(HOST, host.parse().unwrap()));
-            origin.map(|origin| headers.insert(ORIGIN, origin.parse().unwrap()));
-            is_local(&headers, api)
+    /// A connection to an endpoint that says how long the JSON text is that was sent to it.
+    fn connect() -> DuplexStream {
+        let answer = async |sent: Body| match routes::body::<String>(sent).await {
+            Ok(text) => text.len().to_string().into_response(),
+            Err(refusal) => refusal.into_response(),
         };
-        assert!(check(Some("127.0.0.1:7480"), None) && check(Some("localhost:7480"), None));
-        assert!(check(Some("localhost:7480"), Some("http://localhost:7480")));
-        assert!(!check(None, None) && !check(Some("evil.example:7480"), None));
-        assert!(!check(Some("127.0.0.1:7480"), Some("http://evil.example")));
-        assert!(!check(Some("127.0.0.1:7480"), Some("null")));
+        let router = routes::bounded(Router::new().route("/", post(answer)), Arc::default());
+        let (here, there) = tokio::io::duplex(64 << 10);
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            serve(Box::new(there), router, HEADER_TIMEOUT, stopped).await;
+            drop(stop);
+        });
+        here
+    }
+
+    async fn answer(mut stream: DuplexStream) -> String {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// What is answered to a request of this header and body.
+    async fn asked(header: &str, body: &[u8]) -> String {
+        let (reads, mut writes) = tokio::io::split(connect());
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{header}\r\n");
+        let body = body.to_vec();
+        // A refusal may come before all was sent.
+        let sending = tokio::spawn(async move {
+            let _ = writes.write_all(&[text.into_bytes(), body].concat()).await;
+            writes
+        });
+        let mut bytes = Vec::new();
+        let mut reads = reads;
+        reads.read_to_end(&mut bytes).await.unwrap();
+        drop(sending.await);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_drips_a_header_is_let_go_in_time() {
+        let (began, mut stream) = (Instant::now(), connect());
+        stream.write_all(b"POST / HTTP/1.1\r\n").await.unwrap();
+        let mut lines = 0;
+        while stream.write_all(b"A: b\r\n").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+            lines += 1;
+        }
+        assert_eq!(
+            (began.elapsed().as_secs(), lines),
+            (HEADER_TIMEOUT.as_secs() + 1, HEADER_TIMEOUT.as_secs() + 1)
+        );
+        // The same for who says nothing at all, and between two requests.
+        for first in [&b""[..], b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\"a\""] {
+            let (began, mut stream) = (Instant::now(), connect());
+            stream.write_all(first).await.unwrap();
+            let text = answer(stream).await;
+            assert_eq!(text.matches("200 OK").count(), usize::from(!first.is_empty()), "{text}");
+            assert_eq!(began.elapsed(), HEADER_TIMEOUT);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_drips_a_body_is_told_that_it_is_late() {
+        let (began, mut stream) = (Instant::now(), connect());
+        stream
+            .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 99\r\n\r\n")
+            .await
+            .unwrap();
+        let (mut reads, mut writes) = tokio::io::split(stream);
+        let dripping = tokio::spawn(async move {
+            while writes.write_all(b" ").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let mut bytes = Vec::new();
+        reads.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with("HTTP/1.1 504 ") && text.contains("did not arrive within 30s"), "{text}");
+        assert_eq!(began.elapsed(), BODY_TIMEOUT);
+        drop(reads);
+        dripping.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_body_has_a_length_of_which_a_byte_more_is_refused_unread() {
+        let body = format!("\"{}\"", "a".repeat(BODY_BYTES_MAX - 2));
+        let length = format!("Content-Length: {BODY_BYTES_MAX}\r\n");
+        let text = asked(&length, body.as_bytes()).await;
+        assert!(
+            text.starts_with("HTTP/1.1 200 ") && text.ends_with(&(BODY_BYTES_MAX - 2).to_string()),
+            "{text}"
+        );
+        let text = asked(&format!("Content-Length: {}\r\n", BODY_BYTES_MAX + 1), b"").await;
+        assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("8388608 bytes"), "{text}");
+        // Nor does it help not to say how long it is.
+        let chunked = format!("{:x}\r\n{body} \r\n0\r\n\r\n", BODY_BYTES_MAX + 1);
+        let text = asked("Transfer-Encoding: chunked\r\n", chunked.as_bytes()).await;
+        assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_header_has_a_length_and_a_number_of_lines() {
+        let good =
+            |header: String| async move { asked(&format!("{header}Content-Length: 3\r\n"), b"\"a\"").await };
+        let long = |n: usize| format!("A: {}\r\n", "a".repeat(n));
+        let text = good(long(HEADER_BYTES_MAX - 256)).await;
+        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let text = good(long(HEADER_BYTES_MAX)).await;
+        assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
+        // Three are there already.
+        let text = good("A: b\r\n".repeat(HEADERS_MAX - 3)).await;
+        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let text = good("A: b\r\n".repeat(HEADERS_MAX - 2)).await;
+        assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
     }
 }

@@ -1,6 +1,9 @@
 //! Answers of any length, made as they are read, never more than a few chunks in memory: JSON lines, or bytes.
 
-use super::refuse::typed;
+use super::{
+    bounds::{Place, STALLED_TIMEOUT},
+    refuse::typed,
+};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use datafan_core::store::StoreError;
@@ -9,7 +12,11 @@ use serde::Serialize;
 use std::{
     io, mem,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -18,8 +25,6 @@ use tokio::{runtime::Handle, sync::mpsc};
 const CHUNK_BYTES: usize = 64 << 10;
 /// Chunks that wait for the reader.
 const CHUNKS_WAITING_MAX: usize = 4;
-/// How long a reader may take nothing before it is given up: it keeps a snapshot alive, and with it old pages.
-const STALLED_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Chunk = Result<Bytes, io::Error>;
 
@@ -28,6 +33,10 @@ pub struct Lines {
     chunk: Vec<u8>,
     to: mpsc::Sender<Chunk>,
     runtime: Handle,
+    /// How long a reader may take nothing: it keeps a snapshot alive, and with it old pages.
+    patience: Duration,
+    /// Something was not handed over, so nothing more may be, and the end may not look like one.
+    given_up: bool,
 }
 
 /// Nobody reads any more.
@@ -52,41 +61,121 @@ impl Lines {
         self.send(Ok(chunk.into()))
     }
 
-    fn send(&self, chunk: Chunk) -> Result<(), Gone> {
-        self.runtime.block_on(self.to.send_timeout(chunk, STALLED_TIMEOUT)).map_err(|_| Gone)
+    fn send(&mut self, chunk: Chunk) -> Result<(), Gone> {
+        if !self.given_up {
+            self.given_up = self.runtime.block_on(self.to.send_timeout(chunk, self.patience)).is_err();
+        }
+        if self.given_up { Err(Gone) } else { Ok(()) }
     }
 }
 
 /// An answer that `work` writes on a thread of its own. An error breaks the connection off, so that the reader does
 /// not take what it got for all.
-pub fn lines(work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static) -> Response {
-    stream("application/x-ndjson", work)
+pub fn lines(
+    place: Place,
+    work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
+) -> Response {
+    stream("application/x-ndjson", place, work)
 }
 
 /// As [`lines`], of any content.
 pub fn stream(
     content_type: &'static str,
+    place: Place,
     work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
 ) -> Response {
-    let (to, chunks) = mpsc::channel(CHUNKS_WAITING_MAX);
-    let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let mut lines = Lines { chunk: Vec::with_capacity(CHUNK_BYTES), to, runtime };
-        let worked = work(&mut lines);
-        let _ = match worked {
-            Ok(()) => lines.hand_over(),
-            Err(error) => lines.send(Err(io::Error::other(error))),
-        };
-    });
-    typed(content_type, Body::from_stream(Chunks(chunks)))
+    typed(content_type, Body::from_stream(chunks(STALLED_TIMEOUT, place, work)))
 }
 
-struct Chunks(mpsc::Receiver<Chunk>);
+fn chunks(
+    patience: Duration,
+    place: Place,
+    work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
+) -> Chunks {
+    let (to, chunks) = mpsc::channel(CHUNKS_WAITING_MAX);
+    let (runtime, whole) = (Handle::current(), Arc::new(AtomicBool::new(false)));
+    let is_whole = whole.clone();
+    tokio::task::spawn_blocking(move || {
+        let chunk = Vec::with_capacity(CHUNK_BYTES);
+        let mut lines = Lines { chunk, to, runtime, patience, given_up: false };
+        let handed_over = match work(&mut lines) {
+            Ok(()) => lines.hand_over().is_ok(),
+            Err(error) => {
+                let _ = lines.send(Err(io::Error::other(error)));
+                false
+            }
+        };
+        // Before the channel is closed: whoever sees its end sees this as well.
+        is_whole.store(handed_over, Ordering::Release);
+        drop((lines, place));
+    });
+    Chunks { chunks, whole }
+}
+
+struct Chunks {
+    chunks: mpsc::Receiver<Chunk>,
+    /// Whether the end of the channel is that of the answer, too, and not that of a writer that gave up or panicked.
+    whole: Arc<AtomicBool>,
+}
 
 impl Stream for Chunks {
     type Item = Chunk;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
-        self.0.poll_recv(context)
+        let chunk = ready!(self.chunks.poll_recv(context));
+        if chunk.is_none() && !self.whole.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(io::Error::other("the answer was not written to its end"))));
+        }
+        Poll::Ready(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::bounds::Bounds;
+    use std::future::poll_fn;
+
+    async fn read(chunks: &mut Chunks) -> Option<Chunk> {
+        poll_fn(|context| Pin::new(&mut *chunks).poll_next(context)).await
+    }
+
+    async fn chunks_of(
+        patience: Duration,
+        work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
+    ) -> Chunks {
+        chunks(patience, Bounds::default().stream().await.unwrap(), work)
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_an_end_only_if_it_is_whole() {
+        let mut good = chunks_of(STALLED_TIMEOUT, |out| out.bytes(b"all").map_err(|_| failed())).await;
+        assert_eq!(read(&mut good).await.unwrap().unwrap(), b"all"[..]);
+        assert!(read(&mut good).await.is_none());
+        let mut bad = chunks_of(STALLED_TIMEOUT, |_| Err(failed())).await;
+        assert!(read(&mut bad).await.unwrap().is_err());
+        let mut panicked = chunks_of(STALLED_TIMEOUT, |_| panic!("a bug")).await;
+        assert!(read(&mut panicked).await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_back_too_late_sees_that_something_is_missing() {
+        let (done, given_up) = tokio::sync::oneshot::channel();
+        let mut late = chunks_of(Duration::from_millis(1), |out| {
+            // As the endpoints do it: nobody reads, so nothing is left to do.
+            while out.bytes(&[0; CHUNK_BYTES]).is_ok() {}
+            let _ = done.send(());
+            Ok(())
+        })
+        .await;
+        given_up.await.unwrap();
+        for _ in 0..CHUNKS_WAITING_MAX {
+            assert_eq!(read(&mut late).await.unwrap().unwrap().len(), CHUNK_BYTES);
+        }
+        assert!(read(&mut late).await.unwrap().is_err(), "no end that looks like one");
+    }
+
+    fn failed() -> StoreError {
+        StoreError::Failed { what: "on purpose".to_owned() }
     }
 }

@@ -1,6 +1,7 @@
 //! Waiting for what is to come, so that scripts need no sleeps.
 
 use super::{
+    bounds::WAIT_MILLIS_MAX,
     owner::resolve,
     refuse::{Answered, json},
     routes::{App, AppState, Asked, asked, read},
@@ -29,7 +30,12 @@ pub async fn wait<R: StoreReader>(State(app): AppState<R>, query: Asked<WaitAske
     if asked.owner.is_some() && asked.timestamp.is_none() {
         return Err(Refusal::usage("owner needs a timestamp"));
     }
-    let limit = Duration::from_millis(asked.timeout_ms.unwrap_or(TIMEOUT_DEFAULT_MS));
+    let limit = asked.timeout_ms.unwrap_or(TIMEOUT_DEFAULT_MS);
+    if limit > WAIT_MILLIS_MAX {
+        return Err(Refusal::usage(format!("timeout_ms is {limit}, limit {WAIT_MILLIS_MAX}: a day")));
+    }
+    let limit = Duration::from_millis(limit);
+    let _place = app.bounds.wait().await?;
     let waited = tokio::time::timeout(limit, reached(&app, &asked)).await;
     match waited {
         Ok(waited) => waited?,

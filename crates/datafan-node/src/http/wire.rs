@@ -1,13 +1,14 @@
 //! The JSON of the HTTP interface: what `docs/http.md` shows, and what `datafan --json` prints as it is.
 
 pub use super::changes::{
-    AdmitRequest, AdoptRequest, Adopted, ApplyRequest, GrantRequest, Requested, RevokeRequest, Rostered,
-    RotateRequest,
+    AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, ApplyRequest, GrantRequest, Named, Requested,
+    RevokeRequest, Rostered, RosteredAll, RotateRequest,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     id::{MemberId, Name},
     item::Item,
+    limits::COMMIT_WRITES_MAX,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,10 @@ pub enum RefusalKind {
     NotFound,
     /// Time ran out: 504, exit code 6.
     Timeout,
+    /// More was asked for at a time than there is room for: 503, exit code 1.
+    Busy,
+    /// The body is too long: 413, exit code 1.
+    TooLarge,
 }
 
 /// What a commit did: the answer of `put`, `del` and `import`.
@@ -62,6 +67,7 @@ pub struct CommitAnswer {
 #[serde(deny_unknown_fields)]
 pub struct CommitRequest {
     /// In this order; the last one of a key wins.
+    #[serde(deserialize_with = "super::changes::up_to::<_, _, COMMIT_WRITES_MAX>")]
     pub writes: Vec<WriteRequest>,
 }
 

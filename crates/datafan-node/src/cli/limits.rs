@@ -1,0 +1,52 @@
+//! What peers may use up, as `run` is told.
+
+use super::parse;
+use clap::Args;
+use datafan_core::limits::{LINKS_MAX, MESSAGE_BYTES_MAX};
+use datafan_node::Builder;
+
+/// Limits on what peers can use up; what is beyond them comes later or is refused, and shows up in `status`.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Links at most; peers beyond are refused as busy
+    #[arg(long, value_name = "N", value_parser = links, default_value_t = LINKS_MAX)]
+    pub links_max: usize,
+    /// Commits per second taken of one owner; beyond, all that it wrote comes every tenth of a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value_t = 1_000)]
+    pub owner_commits: u64,
+    /// Bytes per second taken of one owner; the rest comes later
+    #[arg(long, value_name = "SIZE", value_parser = parse::bytes, default_value = "256MiB")]
+    pub owner_bytes: u64,
+    /// Bytes of all links together that wait to be verified
+    #[arg(long, value_name = "SIZE", value_parser = waiting, default_value = "64MiB")]
+    pub unverified_bytes: u64,
+}
+
+impl Limits {
+    /// The member keeps to them.
+    pub fn apply(&self, builder: Builder) -> Builder {
+        let (links_max, heads, bytes) = (self.links_max, self.owner_commits, self.owner_bytes);
+        builder
+            .configure(move |config| {
+                config.links_max = links_max;
+                (config.owner_heads_max, config.owner_bytes_max) = (heads, bytes);
+            })
+            .unverified_bytes_max(usize::try_from(self.unverified_bytes).unwrap_or(usize::MAX))
+    }
+}
+
+fn links(text: &str) -> Result<usize, String> {
+    let known = text.parse().ok().filter(|links| (1..=LINKS_MAX).contains(links));
+    known.ok_or_else(|| format!("a number of links is from 1 to {LINKS_MAX}"))
+}
+
+fn waiting(text: &str) -> Result<u64, String> {
+    let bytes = parse::bytes(text)?;
+    if bytes < MESSAGE_BYTES_MAX as u64 {
+        return Err(format!(
+            "one message has up to {MESSAGE_BYTES_MAX} bytes, and there must be room for it"
+        ));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,132 @@
+//! What the interface takes and gives at a time: no caller takes it from the others, and none fills the memory.
+
+use super::{refuse::Answered, wire::Refusal};
+use datafan_core::limits::{KEY_BYTES_MAX, NAME_BYTES_MAX};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Most connections at a time, of the socket and of TCP each.
+pub const CONNECTIONS_MAX: usize = 64;
+/// Most connections beyond these that wait for one of them to end; more wait in the system's queue.
+pub const WAITING_MAX: usize = 64;
+/// Most answers at a time that are made as they are read: each keeps a snapshot and a thread.
+pub const STREAMS_MAX: usize = 16;
+/// Most requests at a time that wait for something to come.
+pub const WAITS_MAX: usize = 32;
+/// Most bodies at a time that are longer than [`SMALL_BODY_BYTES_MAX`].
+pub const BODIES_MAX: usize = 8;
+/// Longest body that needs none of the few places for bodies.
+pub const SMALL_BODY_BYTES_MAX: usize = 64 << 10;
+/// Longest body of a request, in bytes: a commit of the largest size in base64, and room for its keys.
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Longest request line and headers together, in bytes.
+pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Most headers of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Longest name or id of an owner, in characters: an id has 52.
+const OWNER_CHARS_MAX: usize = NAME_BYTES_MAX;
+
+/// Longest time until a request's header is there, also between two requests of a connection.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time that a body may take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a reader may take nothing before it is given up.
+pub const STALLED_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a request waits for its place where all are taken.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time that a request may wait for something to come: a day.
+pub const WAIT_MILLIS_MAX: u64 = 86_400_000;
+
+// However many wait and read, there is a connection for who only asks.
+const _: () = assert!(STREAMS_MAX + WAITS_MAX < CONNECTIONS_MAX);
+// A key of which each byte takes three, and room for what comes with it.
+const _: () = assert!(3 * KEY_BYTES_MAX < HEADER_BYTES_MAX / 2);
+
+/// The places of one member's interface.
+pub struct Bounds {
+    streams: Arc<Semaphore>,
+    waits: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
+}
+
+/// Taken until it is dropped.
+pub type Place = OwnedSemaphorePermit;
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let places = |n| Arc::new(Semaphore::new(n));
+        Self { streams: places(STREAMS_MAX), waits: places(WAITS_MAX), bodies: places(BODIES_MAX) }
+    }
+}
+
+impl Bounds {
+    /// For an answer that is made as it is read.
+    pub async fn stream(&self) -> Answered<Place> {
+        place(&self.streams, STREAMS_MAX, "answers of many lines are being read").await
+    }
+
+    /// For a request that waits.
+    pub async fn wait(&self) -> Answered<Place> {
+        place(&self.waits, WAITS_MAX, "requests wait for something").await
+    }
+
+    /// For a long body.
+    pub async fn body(&self) -> Answered<Place> {
+        place(&self.bodies, BODIES_MAX, "long bodies are on their way").await
+    }
+}
+
+async fn place(places: &Arc<Semaphore>, most: usize, taken: &str) -> Answered<Place> {
+    match tokio::time::timeout(BUSY_TIMEOUT, places.clone().acquire_owned()).await {
+        Ok(place) => Ok(place.expect("never closed")),
+        Err(_) => Err(Refusal::busy(format!("{most} {taken}, and more cannot: ask again later"))),
+    }
+}
+
+/// A key, or the beginning of one.
+pub fn key(text: &str) -> Answered<()> {
+    match text.len() {
+        ..=KEY_BYTES_MAX => Ok(()),
+        len => Err(Refusal::usage(format!("key is {len} bytes, limit {KEY_BYTES_MAX}"))),
+    }
+}
+
+/// What names an owner.
+pub fn owner(text: &str) -> Answered<()> {
+    match text.chars().count() {
+        ..=OWNER_CHARS_MAX => Ok(()),
+        n => Err(Refusal::usage(format!("an owner is named by {n} characters, limit {OWNER_CHARS_MAX}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::wire::RefusalKind;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_waits_for_one_and_is_told() {
+        let bounds = Bounds::default();
+        let mut places = Vec::new();
+        for _ in 0..WAITS_MAX {
+            places.push(bounds.wait().await.unwrap());
+        }
+        let refused = bounds.wait().await.unwrap_err();
+        assert_eq!(refused.kind, RefusalKind::Busy);
+        assert!(refused.error.contains("32 requests wait"), "{}", refused.error);
+        assert!(bounds.stream().await.is_ok() && bounds.body().await.is_ok(), "others have their own");
+        let (place, ()) = tokio::join!(bounds.wait(), async {
+            tokio::time::sleep(BUSY_TIMEOUT / 2).await;
+            places.pop();
+        });
+        assert!(place.is_ok(), "it got the one that came free");
+    }
+
+    #[test]
+    fn keys_and_owners_have_their_lengths() {
+        assert!(key(&"k".repeat(KEY_BYTES_MAX)).is_ok() && key(&"k".repeat(KEY_BYTES_MAX + 1)).is_err());
+        assert!(
+            owner(&"ü".repeat(OWNER_CHARS_MAX)).is_ok() && owner(&"o".repeat(OWNER_CHARS_MAX + 1)).is_err()
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Who is let in on TCP, where everybody on this machine can knock, and every page in a browser can make it knock.
+
+use super::{refuse::json, token::Token, wire::Refusal};
+use axum::{
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE},
+    },
+    middleware::Next,
+    response::Response,
+};
+use std::{net::SocketAddr, sync::Arc};
+
+/// What a request on TCP has to fit.
+pub struct Guard {
+    /// Where it is listened.
+    pub api: SocketAddr,
+    /// What has to be named, if anything.
+    pub token: Option<Token>,
+}
+
+/// Lets through what comes from this machine and names the token.
+pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    if !is_local(request.headers(), guard.api) {
+        let refusal = Refusal::failure("Host or Origin is not this machine's loopback address");
+        return refused(StatusCode::FORBIDDEN, &refusal);
+    }
+    match guard.token.as_ref().map(|token| judged(token, request.headers())) {
+        None | Some(Ok(())) => next.run(request).await,
+        Some(Err(what)) => unauthorized(what),
+    }
+}
+
+/// It must name us by a loopback address, and come from nowhere else.
+fn is_local(headers: &HeaderMap, api: SocketAddr) -> bool {
+    let hosts = [api.to_string(), format!("localhost:{}", api.port())];
+    let host_fits = matches!(values(headers, &HOST)[..], [host] if hosts.iter().any(|known| known.eq_ignore_ascii_case(host)));
+    let origin_fits = values(headers, &ORIGIN).into_iter().all(|origin| {
+        origin.strip_prefix("http://").is_some_and(|host| hosts.iter().any(|known| known == host))
+    });
+    host_fits && origin_fits
+}
+
+/// All of a header's values; one that is no text is none that we know.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect()
+}
+
+fn judged(token: &Token, headers: &HeaderMap) -> Result<(), &'static str> {
+    let named = values(headers, &AUTHORIZATION);
+    let [named] = named[..] else {
+        return Err(match named.is_empty() {
+            true => "this address wants a token",
+            false => "there is more than one Authorization header",
+        });
+    };
+    match named.split_once(' ') {
+        Some((scheme, named)) if scheme.eq_ignore_ascii_case("bearer") => {
+            if token.is(named.trim().as_bytes()) {
+                Ok(())
+            } else {
+                Err("this is not the token of this member")
+            }
+        }
+        _ => Err("this address wants a token"),
+    }
+}
+
+fn unauthorized(what: &str) -> Response {
+    let refusal = Refusal::failure(format!(
+        "{what}: name the file that `datafan run` has for it with --api-token-file or DATAFAN_API_TOKEN_FILE, or send \
+         `Authorization: Bearer TOKEN`"
+    ));
+    let mut response = refused(StatusCode::UNAUTHORIZED, &refusal);
+    let scheme = HeaderValue::from_static("Bearer realm=\"datafan\"");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
+}
+
+fn refused(status: StatusCode, refusal: &Refusal) -> Response {
+    let mut response = json(refusal);
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn other_names_for_this_machine_are_refused() {
+        let api: SocketAddr = "127.0.0.1:7480".parse().unwrap();
+        let check = |pairs: &[(HeaderName, &str)]| is_local(&headers(pairs), api);
+        assert!(check(&[(HOST, "127.0.0.1:7480")]) && check(&[(HOST, "localhost:7480")]));
+        assert!(check(&[(HOST, "localhost:7480"), (ORIGIN, "http://localhost:7480")]));
+        assert!(!check(&[]) && !check(&[(HOST, "evil.example:7480")]));
+        assert!(!check(&[(HOST, "127.0.0.1:7480"), (ORIGIN, "http://evil.example")]));
+        assert!(!check(&[(HOST, "127.0.0.1:7480"), (ORIGIN, "null")]));
+        assert!(!check(&[(HOST, "127.0.0.1:7480"), (HOST, "evil.example")]));
+        let two =
+            [(HOST, "localhost:7480"), (ORIGIN, "http://localhost:7480"), (ORIGIN, "http://evil.example")];
+        assert!(!check(&two));
+    }
+
+    #[test]
+    fn the_token_is_named_once_and_exactly() {
+        let directory = tempfile::tempdir().unwrap();
+        let token = Token::read_or_make(&directory.path().join("token")).unwrap();
+        let check = |all: &[&str]| {
+            let pairs: Vec<_> = all.iter().map(|value| (AUTHORIZATION, *value)).collect();
+            judged(&token, &headers(&pairs)).is_ok()
+        };
+        let right = format!("Bearer {}", token.text());
+        assert!(check(&[&right]) && check(&[&right.replace("Bearer", "bearer")]));
+        assert!(!check(&[]) && !check(&[&right, &right]) && !check(&[token.text()]));
+        for wrong in [
+            &right[..right.len() - 1],
+            &format!("{right}a"),
+            "Bearer ",
+            "Bearer",
+            &right.replace("Bearer", "Basic"),
+        ] {
+            assert!(!check(&[wrong]), "{wrong}");
+        }
+    }
+}
