@@ -5,32 +5,12 @@
 
 mod common;
 
-use common::{Member, Place, text};
-use std::{path::Path, process::Command};
-
-/// Adds seconds to the wall clock of whatever is started with it; monotonic time stays.
-const SHIM: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <time.h>
-int clock_gettime(clockid_t clock, struct timespec *now) {
-    static int (*real)(clockid_t, struct timespec *);
-    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
-    int result = real(clock, now);
-    const char *seconds = getenv("CLOCK_AHEAD_SECONDS");
-    if (result == 0 && clock == CLOCK_REALTIME && seconds) now->tv_sec += atol(seconds);
-    return result;
-}
-"#;
+use common::{Member, Place, clock::Clock};
 
 #[test]
 fn a45_what_was_written_two_years_ahead_is_restamped() {
     let place = Place::new();
-    let Some(shim) = shim(&place) else {
-        eprintln!("skipped: no C compiler makes a shared library for this system");
-        return;
-    };
+    let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "right"));
@@ -38,7 +18,7 @@ fn a45_what_was_written_two_years_ahead_is_restamped() {
     let dir = b.dir.clone();
     assert_eq!(b.terminate(), 0);
 
-    let ahead = run_ahead(&dir, &shim, 2 * 365 * 86_400);
+    let ahead = clock.run(&dir, 2 * 365 * 86_400, &[]);
     let future = ahead.put("k", "two years ahead");
     ahead.put("n", "two years ahead");
     ahead.waits_links(1);
@@ -57,17 +37,4 @@ fn a45_what_was_written_two_years_ahead_is_restamped() {
     assert_eq!(["k", "n", "after"].map(|key| a.get("b", key)), ["two years ahead", "two years ahead", "v"]);
     b.waits_for("a", a.put("here", "v"));
     assert_eq!(a.roots(), b.roots());
-}
-
-fn shim(place: &Place) -> Option<String> {
-    let (source, library) = (place.file("ahead.c", SHIM), text(&place.path("ahead.so")));
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, &source, "-ldl"]).output();
-    made.is_ok_and(|made| made.status.success()).then_some(library)
-}
-
-fn run_ahead(dir: &Path, shim: &str, seconds: u64) -> Member {
-    let mut starter = Command::new("env");
-    starter.args([format!("LD_PRELOAD={shim}"), format!("CLOCK_AHEAD_SECONDS={seconds}")]);
-    starter.arg(env!("CARGO_BIN_EXE_datafan"));
-    Member::start_by(starter, "127.0.0.1:0", dir, &[]).ready()
 }

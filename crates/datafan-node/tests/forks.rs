@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Place, datafan};
+use common::{Member, Place, clock::Clock, copy, datafan, text};
 use datafan_core::{fork::Evidence, hash::Hash, head::Head, id::MeshId, identity::Identity, time::Timestamp};
 use serde_json::json;
 
@@ -50,4 +50,43 @@ fn a_member_that_has_seen_no_fork_says_so() {
     let a = place.founder("a");
     a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
     assert_eq!(a.ask(&["forks", "--json"]).json(), json!({"forks": []}));
+}
+
+#[test]
+fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() {
+    let place = Place::new();
+    let Some(clock) = Clock::wrong(&place) else { return };
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "v"));
+    let ([a, b], twin) = ([a, b].map(Member::leaves), place.path("twin"));
+    copy(&b.dir, &twin);
+
+    // Copy and original write in turns, and hear nothing of each other. The copy's clock is behind.
+    let away = clock.run(&twin, -60, &[]);
+    let early = away.put("early", "twin");
+    away.leaves();
+    let (here, b) = (a.returns(), b.returns());
+    let first = b.put("here", "original");
+    here.waits_for("b", first);
+    b.leaves();
+    here.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    let a = here.leaves();
+    let away = Member::run(&twin, &[]);
+    let second = away.put("late", "twin");
+    assert!(early < first && first < second);
+
+    // Both states are the same owner's, and neither grew out of the other.
+    let a = a.returns();
+    a.waits_for("b", second);
+    let dir = text(&place.path("evidence"));
+    let forks = a.ask(&["forks", "--export", &dir, "--json"]).json()["forks"].clone();
+    let [fork] = &forks.as_array().unwrap()[..] else { panic!("{forks}") };
+    // Its address may come after what it was asked to put.
+    assert!(fork["first"] == first && fork["second"].as_u64() >= Some(second), "{fork}");
+    assert_eq!((&fork["owner_name"], &fork["owner"]), (&json!("b"), &json!(away.id())));
+    let file = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    let proven = datafan(&["verify-fork", &text(&file), "--json"]).json();
+    assert_eq!((&proven["first"], &proven["second"]), (&fork["first"], &fork["second"]));
+    assert_eq!((&proven["owner"], &proven["key"]), (&fork["owner"], &json!("early")));
 }

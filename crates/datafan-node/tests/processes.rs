@@ -89,9 +89,8 @@ fn a39_an_uninvited_process_gets_no_link_and_is_told_what_to_do() {
     a.put("secret", "x");
     let (dir, id) = joining(&place, &mesh_of(&a), "stranger");
     let stranger = Member::run(&dir, &["--connect", &a.address()]);
-    // The name of the refusal or its advice: whoever closes first gives the reason.
     let line = a.logs(&id[..8]);
-    assert!(line.contains("not_admitted") || line.contains("not in the roster"), "{line}");
+    assert!(line.contains("refused stranger (") && line.contains("not in the roster"), "{line}");
     let pending = &waits_pending(&a)["pending"][0];
     assert_eq!((string(&pending["id"]), string(&pending["name"])), (id.clone(), "stranger".to_owned()));
     let status = waits_state(&stranger, "refused");
@@ -106,6 +105,40 @@ fn a39_an_uninvited_process_gets_no_link_and_is_told_what_to_do() {
     stranger.waits_links(1);
     stranger.waits_for("a", 1);
     assert_eq!(stranger.ask(&["id", "--json"]).json()["name"], "friend");
+}
+
+#[test]
+fn who_is_refused_is_named_once_however_often_it_knocks() {
+    let place = Place::new();
+    let mut a = place.founder("a");
+    let (dir, id) = joining(&place, &mesh_of(&a), "stranger");
+    // Not waited for: it may be refused before it says that it runs.
+    let mut stranger = Member::start_on("127.0.0.1:0", &dir, &["--connect", &a.address()]);
+    let about = |member: &Member| -> Vec<String> {
+        member.log_so_far().into_iter().filter(|line| line.contains(&id[..8])).collect()
+    };
+    let advice = format!("datafan admit {id} --name stranger");
+    let line = a.logs(&id[..8]);
+    assert!(line.contains("WARN") && line.contains("refused stranger (") && line.contains(&advice), "{line}");
+    let line = stranger.logs("refuses this member, stranger (");
+    assert!(line.contains("WARN") && line.contains(&advice), "{line}");
+    let knocked = |member: &Member, name: &str| {
+        member.waits(|status| status["refusals"][name].as_u64() >= Some(3));
+    };
+    knocked(&a, "not_admitted");
+    assert_eq!(about(&a), Vec::<String>::new());
+    let more: Vec<_> = about(&stranger).into_iter().filter(|line| line.contains("refuses")).collect();
+    assert_eq!(more, Vec::<String>::new(), "said once");
+
+    // Let in and put out again: that is news, once more.
+    a.ask(&["admit", &id, "--name", "friend"]);
+    stranger.waits_links(1);
+    a.ask(&["revoke", "friend"]);
+    let line = a.logs("refused friend (");
+    assert!(line.contains("WARN") && line.contains("it was revoked"), "{line}");
+    knocked(&a, "revoked");
+    let more: Vec<_> = about(&a).into_iter().filter(|line| line.contains("refused friend")).collect();
+    assert_eq!(more, Vec::<String>::new(), "said once");
 }
 
 #[test]
@@ -136,7 +169,7 @@ fn a39_another_meshs_member_is_refused() {
     let line = a.logs("mesh");
     assert!(line.contains(&z.id()[..8]), "{line}");
     z.ask(&["wait", "--links", "1", "--timeout", "100ms"]).fails(6, "links that are up: 0");
-    let link = waits(&z, |status| status["links"][0]["error"].is_string());
+    let link = z.waits(|status| status["links"][0]["error"].is_string());
     assert!(string(&link["links"][0]["error"]).contains("mesh"), "{link}");
     assert_eq!(z.ask(&["members", "--json"]).json()["members"].as_array().unwrap().len(), 1);
 }
@@ -154,16 +187,5 @@ fn waits_pending(member: &Member) -> serde_json::Value {
 }
 
 fn waits_state(member: &Member, state: &str) -> serde_json::Value {
-    waits(member, |status| status["state"] == state)
-}
-
-fn waits(member: &Member, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let until = std::time::Instant::now() + common::PATIENCE;
-    loop {
-        let status = member.ask(&["status", "--json"]).json();
-        if wanted(&status) {
-            return status;
-        }
-        assert!(std::time::Instant::now() < until, "{status}");
-    }
+    member.waits(|status| status["state"] == state)
 }

@@ -5,9 +5,9 @@
 
 mod common;
 
-use common::{Member, Place, datafan, text};
+use common::{Member, Place, copy, datafan, text};
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::fs;
 
 #[test]
 fn a25_a_member_without_its_store_gets_its_shard_back_before_it_writes() {
@@ -130,11 +130,4 @@ fn a_lost_shard_can_be_abandoned() {
 /// Key and state.
 fn row(line: &Value) -> String {
     format!("{} {}", line["key"].as_str().unwrap(), line["state"].as_str().unwrap())
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for file in ["member.key", "member.json", "store.redb"] {
-        fs::copy(from.join(file), to.join(file)).unwrap();
-    }
 }

@@ -1,9 +1,6 @@
 //! What an attack is: a row of the table, and how it is carried out.
 
-use crate::{
-    scene::Scene,
-    shard::{Parts, Shard},
-};
+use crate::scene::Scene;
 use datafan_core::{
     connector::Frame,
     id::{MemberId, MeshId},
@@ -11,6 +8,7 @@ use datafan_core::{
     item::Item,
     message::{Message, NodeAnswer, Request},
 };
+use datafan_testkit::shard::{Parts, Shard};
 use std::pin::Pin;
 
 /// One attack, and what has to come of it.

@@ -3,9 +3,9 @@
 use crate::{
     attack::{Act, Attack, Facts, Fate, Lie, Stage, Who},
     rogue::raw,
-    shard::Parts,
 };
 use datafan_core::{connector::Frame, item::Key, message::Message, time::Timestamp};
+use datafan_testkit::shard::Parts;
 
 pub const ATTACKS: &[Attack] = &[
     Attack {
@@ -93,8 +93,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "item later than its head",
         does: "puts an item behind the head's timestamp",
         act: Act::Lies(Lie::Delta(|delta| delta.items.last_mut().unwrap().timestamp.0 += 1)),
-        counter: "malformed",
-        ..CAUGHT
+        ..MISSED
     },
     Attack {
         name: "grave out of order",

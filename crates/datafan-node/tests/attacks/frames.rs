@@ -78,7 +78,7 @@ pub const ATTACKS: &[Attack] = &[
         does: "links and never greets",
         act: Act::Runs(|scene| {
             Box::pin(async {
-                let link = Raw::links(&scene.facts, &scene.victim).await;
+                let link = Raw::links(&scene.facts.key, &scene.victim).await;
                 closes(&link, "hello was not answered in time").await;
             })
         }),

@@ -1,7 +1,6 @@
 //! Heads that nobody signed, or that prove nothing.
 
 use crate::attack::{Act, Attack, Facts, Fate, Stage, Who};
-use crate::shard::Shard;
 use datafan_core::{
     connector::Frame,
     hash::Hash,
@@ -12,6 +11,7 @@ use datafan_core::{
     message::{Hello, Message},
     time::{SECOND, Timestamp},
 };
+use datafan_testkit::shard::Shard;
 
 pub const ATTACKS: &[Attack] = &[
     Attack {
@@ -149,9 +149,8 @@ pub const ATTACKS: &[Attack] = &[
                 scene.rogue.tells_of(shard);
             })
         }),
-        counter: "range",
-        fate: Fate::BackedOff,
-        outcome: "whoever serves it cannot show as many; nothing is shown",
+        counter: "void_head",
+        outcome: "void by its own signature: fetched once, remembered, never shown",
         ..OWN
     },
     Attack {

@@ -2,12 +2,16 @@
 
 use crate::{
     attack::{Act, Attack, Facts, Fate, Stage, Who},
-    scene::{Scene, put},
+    heads::shard,
+    patience,
+    raw::Raw,
+    scene::{Scene, fresh_key, put},
 };
 use datafan_core::{
     connector::Frame,
     hash::Hash,
-    limits::OWNERS_PER_MESSAGE_MAX,
+    head::Head,
+    limits::{OWNERS_PER_MESSAGE_MAX, STRANGERS_MAX},
     message::{Ask, Message, Request, Want},
     time::Timestamp,
     trie::Place,
@@ -25,6 +29,32 @@ pub const ATTACKS: &[Attack] = &[
         does: "asks on and on and takes no answer off the line",
         act: Act::Runs(|scene| Box::pin(asks_on(scene))),
         outcome: "what waits for it is bounded, then nothing more is looked up; other links are served in turn",
+        ..LOAD
+    },
+    Attack {
+        name: "commits without end",
+        does: "signs 256 heads of its own shard within a moment, and tells of all",
+        act: Act::Says(|facts| {
+            let Head { timestamp, .. } = shard(&facts.key, facts, &["forged"]).head;
+            let head = |n| {
+                let head = Head {
+                    timestamp: Timestamp(timestamp.0 + n),
+                    ..shard(&facts.key, facts, &["forged"]).head
+                };
+                head.signed(&facts.mesh, &facts.key)
+            };
+            vec![Message::Announce((0..OWNERS_PER_MESSAGE_MAX as u64).map(head).collect()).frame()]
+        }),
+        counter: "over_rate",
+        outcome: "100 in a tenth of a second are looked at, of the others the newest alone, at its end",
+        ..LOAD
+    },
+    Attack {
+        name: "flood of strangers",
+        does: "links under ever new keys that nobody admitted, and never greets",
+        act: Act::Runs(|scene| Box::pin(strangers_come(scene))),
+        counter: "crowded",
+        outcome: "16 of them have a place, until another wants it; members find theirs meanwhile",
         ..LOAD
     },
     Attack {
@@ -65,6 +95,20 @@ async fn asks_on(scene: &mut Scene) {
     let sent = scene.victim.stats().await.unwrap().bytes_sent;
     assert!(sent < WAITING_BYTES_MAX, "{sent} bytes wait or are on the line");
     scene.rogue.reads_on();
+}
+
+/// Takes what places there are, and others too, and comes as a member then.
+async fn strangers_come(scene: &mut Scene) {
+    let mut strangers = Vec::new();
+    let come = async {
+        while !scene.victim.status().await.unwrap().refusals.contains_key("crowded") {
+            strangers.extend(Raw::comes(&fresh_key(), &scene.victim).await);
+        }
+    };
+    patience("crowd", come).await;
+    let n_links = scene.status().await.links.len();
+    assert!((1..=STRANGERS_MAX + 2).contains(&n_links), "owner and witness have one too: {n_links}");
+    scene.meets().await;
 }
 
 /// A pull of the owner's whole shard, `n` times.

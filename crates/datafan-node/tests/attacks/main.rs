@@ -6,6 +6,9 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod attack;
 mod deltas;
 mod formats;
@@ -13,12 +16,12 @@ mod frames;
 mod heads;
 mod load;
 mod nodes;
+mod processes;
 mod ranges;
 mod raw;
 mod rogue;
 mod roster;
 mod scene;
-mod shard;
 mod stalls;
 mod truth;
 mod unasked;

@@ -25,25 +25,30 @@ pub struct Raw {
 
 impl Raw {
     /// Links to `victim`, as docs/protocol-links.md says.
-    pub async fn links(facts: &Facts, victim: &Node) -> Self {
+    pub async fn links(key: &Identity, victim: &Node) -> Self {
+        Self::comes(key, victim).await.expect("a link")
+    }
+
+    /// As [`Raw::links`]; `None` where the victim closes it before its lanes are open.
+    pub async fn comes(key: &Identity, victim: &Node) -> Option<Self> {
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
-        let connecting = endpoint.connect_with(client(&facts.key), victim.bound()[0], "any.datafan");
-        let connection = patience("a connection", connecting.unwrap()).await.unwrap();
-        let greeting = patience("a greeting", greet(&connection, facts.key.id(), victim.id())).await;
+        let connecting = endpoint.connect_with(client(key), victim.bound()[0], "any.datafan");
+        let connection = patience("a connection", connecting.unwrap()).await.ok()?;
+        let greeting = patience("a greeting", greet(&connection, key.id(), victim.id())).await?;
         let mut lanes = Vec::new();
         for lane in [0, 1] {
-            let mut stream = connection.open_uni().await.unwrap();
-            stream.write_all(&[lane]).await.unwrap();
+            let mut stream = connection.open_uni().await.ok()?;
+            stream.write_all(&[lane]).await.ok()?;
             lanes.push(stream);
         }
-        let heard = patience("the small lane", small_lane(&connection)).await;
-        let (bulk, small) = (lanes.pop().unwrap(), lanes.pop().unwrap());
-        Self { connection, small, bulk, heard, _greeting: greeting, _endpoint: endpoint }
+        let heard = patience("the small lane", small_lane(&connection)).await?;
+        let (bulk, small) = (lanes.pop()?, lanes.pop()?);
+        Some(Self { connection, small, bulk, heard, _greeting: greeting, _endpoint: endpoint })
     }
 
     /// As [`Raw::links`], and greets as a member that has no roster.
     pub async fn meets(facts: &Facts, victim: &Node) -> Self {
-        let mut link = Self::links(facts, victim).await;
+        let mut link = Self::links(&facts.key, victim).await;
         let mut hello = facts.hello();
         hello.roster = None;
         for message in [Message::Hello(hello), Message::Welcome] {
@@ -93,28 +98,28 @@ pub fn header(n_bytes: usize) -> [u8; 4] {
     u32::try_from(n_bytes).unwrap().to_be_bytes()
 }
 
-async fn greet(connection: &Connection, me: MemberId, victim: MemberId) -> (SendStream, RecvStream) {
-    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+async fn greet(connection: &Connection, me: MemberId, victim: MemberId) -> Option<(SendStream, RecvStream)> {
+    let (mut send, mut receive) = connection.open_bi().await.ok()?;
     let mut run = [0; 16];
     getrandom::fill(&mut run).unwrap();
-    send.write_all(&[&[1][..], &run, &[0; 24]].concat()).await.unwrap();
-    receive.read_exact(&mut [0; 41]).await.unwrap();
+    send.write_all(&[&[1][..], &run, &[0; 24]].concat()).await.ok()?;
+    receive.read_exact(&mut [0; 41]).await.ok()?;
     if me < victim {
         // The lower id decides that this is the link.
-        send.write_all(&1u64.to_be_bytes()).await.unwrap();
+        send.write_all(&1u64.to_be_bytes()).await.ok()?;
     } else {
-        receive.read_exact(&mut [0; 8]).await.unwrap();
+        receive.read_exact(&mut [0; 8]).await.ok()?;
     }
-    (send, receive)
+    Some((send, receive))
 }
 
-async fn small_lane(connection: &Connection) -> RecvStream {
+async fn small_lane(connection: &Connection) -> Option<RecvStream> {
     loop {
-        let mut stream = connection.accept_uni().await.unwrap();
+        let mut stream = connection.accept_uni().await.ok()?;
         let mut lane = [9];
-        stream.read_exact(&mut lane).await.unwrap();
+        stream.read_exact(&mut lane).await.ok()?;
         if lane == [0] {
-            return stream;
+            return Some(stream);
         }
     }
 }

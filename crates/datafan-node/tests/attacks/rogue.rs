@@ -3,7 +3,6 @@
 use crate::{
     attack::{Facts, Lie},
     patience,
-    shard::{Answer, Shard},
 };
 use datafan_conn_quic::{Config, QuicConnector};
 use datafan_core::{
@@ -12,6 +11,7 @@ use datafan_core::{
     id::MemberId,
     message::{HeadAnswer, Hello, Message, Want},
 };
+use datafan_testkit::shard::{Answer, Shard};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -39,7 +39,7 @@ pub struct Rogue {
     welcomed: bool,
     downs: Vec<String>,
     /// Tags of what the victim said.
-    heard: Vec<u8>,
+    pub heard: Vec<u8>,
 }
 
 struct Ears(UnboundedSender<Event>);
@@ -174,14 +174,8 @@ impl Rogue {
             Message::Pull(wants) => return wants.iter().filter_map(|want| self.delta(want)).collect(),
             Message::AskNodes(request) | Message::AskRanges(request) => {
                 let Some(copy) = self.shards.get(&request.owner) else { return Vec::new() };
-                let answer = match message {
-                    Message::AskNodes(_) => {
-                        copy.nodes(request).map(|nodes| Answer::Nodes(request.clone(), nodes))
-                    }
-                    _ => copy.ranges(request).map(|ranges| Answer::Ranges(request.clone(), ranges)),
-                };
                 let moved = || Message::Moved(request.id, Some(copy.head)).frame();
-                return match (self.lie, answer) {
+                return match (self.lie, copy.answer(message)) {
                     (_, None) => vec![moved()],
                     (_, Some(answer)) if !self.lies_about(&request.owner) => vec![answer.frame()],
                     (Lie::Silence | Lie::InsteadOfDelta(_), _) => Vec::new(),

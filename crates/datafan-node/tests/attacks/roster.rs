@@ -4,7 +4,6 @@ use crate::{
     attack::{Act, Attack, Facts, Fate, Stage, Who},
     heads::{puppet, shard},
     scene::Scene,
-    shard::Shard,
 };
 use datafan_core::{
     connector::Frame,
@@ -16,6 +15,7 @@ use datafan_core::{
     message::{Hello, Message, Refusal, Want},
     time::Timestamp,
 };
+use datafan_testkit::shard::Shard;
 
 pub const ATTACKS: &[Attack] = &[
     Attack {

@@ -3,7 +3,6 @@
 use crate::{
     attack::{Attack, Facts, Fate, Stage, Who},
     rogue::Rogue,
-    shard::Shard,
     truth::{Guard, Truth},
 };
 use datafan_core::{
@@ -14,9 +13,12 @@ use datafan_core::{
     identity::Identity,
     item::Key,
     message::Message,
+    read::Snapshot,
+    store::StoreSnapshot,
     time::Timestamp,
 };
-use datafan_node::{Beginning, Builder, Node};
+use datafan_node::{Beginning, Builder, Node, NodeSnapshot};
+use datafan_testkit::shard::Shard;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -186,12 +188,12 @@ async fn facts(owner: &Node, victim: &Node, key: Identity, truth: &Truth) -> Fac
     writes.push(put("dead", "not any more"));
     truth.writes(writes).await;
     let graves = vec![(truth.writes(vec![delete("dead")]).await, Key::new("dead").unwrap())];
-    let first = Shard::of(owner, &owner.id()).with(graves.clone());
+    let first = shard_of(&snapshot(owner), &owner.id()).with(graves.clone());
     let gone = (truth.writes(vec![delete("k01")]).await, Key::new("k01").unwrap());
     // So many that nodes of all sizes differ.
     truth.writes((0..40).step_by(2).map(|n| put(&format!("k{n:02}"), "changed")).collect()).await;
     truth.writes((0..5).map(|n| put(&format!("n{n}"), "new")).collect()).await;
-    let second = Shard::of(owner, &owner.id()).with([graves, vec![gone]].concat());
+    let second = shard_of(&snapshot(owner), &owner.id()).with([graves, vec![gone]].concat());
     let (mesh, home) = (owner.mesh(), owner.home());
     Facts {
         mesh,
@@ -200,10 +202,20 @@ async fn facts(owner: &Node, victim: &Node, key: Identity, truth: &Truth) -> Fac
         owner: owner.id(),
         owner_key: home.member_key().unwrap().unwrap(),
         authority_key: home.authority_key().unwrap().unwrap(),
-        roster: Shard::of(owner, &mesh.authority()),
+        roster: shard_of(&snapshot(owner), &mesh.authority()),
         first,
         second,
     }
+}
+
+fn snapshot(member: &Node) -> NodeSnapshot {
+    member.snapshot().unwrap().with_system()
+}
+
+/// The shard of `owner`, from a snapshot that shows all of it.
+pub fn shard_of<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: &MemberId) -> Shard {
+    let head = snapshot.head(owner).unwrap().unwrap();
+    Shard::new(head, snapshot.owner(owner).map(|entry| (*entry.unwrap().item).clone()).collect())
 }
 
 async fn admit(owner: &Node, key: &Identity, members: &[&Node], who: Who) {
@@ -251,7 +263,8 @@ fn quick(config: &mut Config) {
     config.request_micros = 1_000_000;
 }
 
-fn fresh_key() -> Identity {
+/// A key that nobody has.
+pub fn fresh_key() -> Identity {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).unwrap();
     Identity::from_secret(&secret)
@@ -284,4 +297,4 @@ async fn eventually<F: Future<Output = Result<(), String>>>(what: &str, mut ask:
 }
 
 /// Refusals for which their teller is backed off.
-const LIES: [&str; 7] = ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];
+pub const LIES: [&str; 7] = ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];

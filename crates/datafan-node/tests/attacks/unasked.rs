@@ -1,15 +1,13 @@
 //! Messages out of turn: answers that nobody asked for, greetings twice or too late.
 
-use crate::{
-    attack::{Act, Attack, Fate, Stage, Who},
-    shard::Answer,
-};
+use crate::attack::{Act, Attack, Fate, Stage, Who};
 use datafan_core::{
     hash::Hash,
     message::{Ask, HeadAnswer, Message, Request},
     time::Timestamp,
     trie::Place,
 };
+use datafan_testkit::shard::Answer;
 
 pub const ATTACKS: &[Attack] = &[
     Attack {

@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod api;
+pub mod clock;
+pub mod relayed;
+
 use serde_json::Value;
 use std::{
     fs,
@@ -10,7 +14,7 @@ use std::{
     process::{Child, ChildStderr, Command, Output, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -85,8 +89,12 @@ fn command(args: &[&str]) -> Command {
     prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), args)
 }
 
-fn prepared(mut command: Command, args: &[&str]) -> Command {
-    command.args(args).env_remove("DATAFAN_DATA_DIR").env_remove("DATAFAN_LOG").env("NO_COLOR", "1");
+/// A command that sees nothing of who runs the tests.
+pub fn prepared(mut command: Command, args: &[&str]) -> Command {
+    for name in ["DATAFAN_DATA_DIR", "DATAFAN_LOG", "DATAFAN_API", "DATAFAN_API_TOKEN_FILE"] {
+        command.env_remove(name);
+    }
+    command.args(args).env("NO_COLOR", "1");
     command
 }
 
@@ -171,6 +179,11 @@ impl Member {
         self
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The address that it listens on.
     pub fn address(&self) -> String {
         self.ports["listen"][0].as_str().unwrap().to_owned()
@@ -203,6 +216,18 @@ impl Member {
         assert_eq!(done.code, 0, "{}", done.err);
     }
 
+    /// Asks until its status is as wanted, and gives it; each answer takes a process, so this is no busy loop.
+    pub fn waits(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let status = self.ask(&["status", "--json"]).json();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(Instant::now() < until, "{status}");
+        }
+    }
+
     /// Waits until it has links.
     pub fn waits_links(&self, links: usize) {
         let done = self.ask(&["wait", "--links", &links.to_string(), "--timeout", "60s"]);
@@ -214,6 +239,18 @@ impl Member {
         let done = self.ask(&["get", key, "--owner", owner]);
         assert_eq!(done.code, 0, "{}", done.err);
         done.out
+    }
+
+    /// The items that it holds of an owner, shown or not.
+    pub fn n_items(&self, owner: &str) -> u64 {
+        let status = self.ask(&["status", "--json"]).json();
+        let shard = status["shards"].as_array().unwrap().iter().find(|shard| shard["owner_name"] == owner);
+        shard.unwrap_or_else(|| panic!("nothing of {owner}: {status}"))["items"].as_u64().unwrap()
+    }
+
+    /// How often it has refused something, by name.
+    pub fn refused(&self, name: &str) -> u64 {
+        self.ask(&["status", "--json"]).json()["refusals"][name].as_u64().unwrap_or(0)
     }
 
     /// Owners and roots: equal at two members exactly if they hold the same.
@@ -238,6 +275,11 @@ impl Member {
             heard += &line;
             heard.push('\n');
         }
+    }
+
+    /// The lines that it has logged since they were read last.
+    pub fn log_so_far(&self) -> Vec<String> {
+        self.log.try_iter().collect()
     }
 
     /// Ends it as `kill` does and gives its exit code.
@@ -277,10 +319,30 @@ impl Member {
         }
     }
 
+    /// Ends it for a while.
+    pub fn leaves(self) -> Away {
+        let (dir, address) = (self.dir.clone(), self.address());
+        assert_eq!(self.terminate(), 0);
+        Away { dir, address }
+    }
+
     /// Ends it as a power cut does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+/// A member that does not run, and where others look for it.
+pub struct Away {
+    pub dir: PathBuf,
+    pub address: String,
+}
+
+impl Away {
+    /// Runs it where it was.
+    pub fn returns(&self) -> Member {
+        Member::run_on(&self.address, &self.dir, &[])
     }
 }
 
@@ -301,6 +363,14 @@ fn follow(stderr: ChildStderr) -> Receiver<String> {
         }
     });
     log
+}
+
+/// Copies the directory of a member that does not run: the same identity once more.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in ["member.key", "member.json", "store.redb"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
 }
 
 pub fn text(path: &Path) -> String {

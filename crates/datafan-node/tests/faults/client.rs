@@ -1,6 +1,6 @@
 //! A client that writes to a member and keeps a log of what it was told.
 
-use super::api::Api;
+use super::common::api::Api;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

@@ -65,13 +65,13 @@ fn a37_a_disk_that_others_fill_stops_a_member() {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let mut client = Client::new(&b.dir, "client");
-    let mut api = super::api::Api::open(&b.dir).unwrap();
+    let mut api = super::common::api::Api::open(&b.dir).unwrap();
     assert!((0..20).all(|_| client.write(&mut api)));
     let (dir, address) = (b.dir.clone(), b.address());
     assert_eq!(b.terminate(), 0);
     let b = limited(&address, &dir);
     let mut writer = Client::of_large_values(&a.dir, "a");
-    let mut api = super::api::Api::open(&a.dir).unwrap();
+    let mut api = super::common::api::Api::open(&a.dir).unwrap();
     for _ in 0..50 {
         assert!(writer.write(&mut api), "A is not concerned");
     }
@@ -101,11 +101,11 @@ fn a37_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
 /// Nothing that was acknowledged is lost, and all goes on: the last thing is a write that the other one gets.
 fn goes_on(a: &Member, b: &Member, client: &mut Client) {
     client.check(&own(&b.dir));
-    let mut api = super::api::Api::open(&b.dir).unwrap();
+    let mut api = super::common::api::Api::open(&b.dir).unwrap();
     assert!(client.write(&mut api));
     let (at_a, at_b) = (a.put("last", "1"), client.last);
     for member in [a, b] {
-        let mut api = super::api::Api::open(&member.dir).unwrap();
+        let mut api = super::common::api::Api::open(&member.dir).unwrap();
         api.waits_for(&a.id(), at_a, super::common::PATIENCE);
         api.waits_for(&b.id(), at_b, super::common::PATIENCE);
     }

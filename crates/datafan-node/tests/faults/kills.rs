@@ -1,9 +1,8 @@
 //! Kills of a process that writes and receives.
 
 use super::{
-    api::Api,
     client::{Client, own},
-    common::{Member, PATIENCE, Place},
+    common::{Member, PATIENCE, Place, api::Api},
 };
 use datafan_testkit::rng::Rng;
 use std::{

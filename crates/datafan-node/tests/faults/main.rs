@@ -6,7 +6,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod api;
 mod client;
 mod disk;
 mod kills;

@@ -1,8 +1,7 @@
 //! Processes in network namespaces of their own, with loss and a partition made by the kernel.
 
 use super::{
-    api::Api,
-    common::{Member, PATIENCE, Place, string},
+    common::{Member, PATIENCE, Place, api::Api, string},
     kills::all_equal,
 };
 use std::{

@@ -1,43 +1,15 @@
 //! Members that reach each other over bad lines only, and through cuts.
 
 use super::{
-    api::Api,
-    common::{Member, PATIENCE, Place, string},
+    common::{PATIENCE, Place, api::Api, relayed::Relayed},
     kills::all_equal,
 };
-use datafan_testkit::relay::{Line, Relay, Way};
+use datafan_testkit::relay::{Line, Way};
 use std::{
     fmt::Write,
     thread,
     time::{Duration, Instant},
 };
-
-/// A member with a relay in front of it, whose address is the only one that others learn.
-struct Relayed {
-    member: Member,
-    relay: Relay,
-}
-
-impl Relayed {
-    fn founder(place: &Place, name: &str, seed: u64) -> Self {
-        let dir = place.path(name);
-        Self::run(&dir, seed, &["--init", name])
-    }
-
-    fn invited(place: &Place, inviter: &Self, name: &str, seed: u64) -> Self {
-        let ticket = inviter.member.ask(&["invite", name, "--json"]).json();
-        let ticket = place.file(&format!("{name}.ticket"), string(&ticket["ticket"]));
-        Self::run(&place.path(name), seed, &["--ticket", &ticket])
-    }
-
-    fn run(dir: &std::path::Path, seed: u64, more: &[&str]) -> Self {
-        let relay = Relay::new(seed).unwrap();
-        let address = relay.address().to_string();
-        let member = Member::run(dir, &[&["--advertise", &address], more].concat());
-        relay.lead_to(member.address().parse().unwrap());
-        Self { member, relay }
-    }
-}
 
 /// A mesh of three behind relays, over good lines at first.
 fn mesh(place: &Place) -> [Relayed; 3] {

@@ -21,7 +21,7 @@ impl Api {
     /// Connects, if a member answers there.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(dir.join("api.sock"))?;
-        stream.set_read_timeout(Some(crate::common::PATIENCE))?;
+        stream.set_read_timeout(Some(super::PATIENCE))?;
         Ok(Self(BufReader::new(stream)))
     }
 
@@ -41,7 +41,7 @@ impl Api {
     /// Waits until the member shows what `owner` wrote at `timestamp`.
     pub fn waits_for(&mut self, owner: &str, timestamp: u64, within: Duration) {
         let millis = within.as_millis();
-        self.0.get_ref().set_read_timeout(Some(within + crate::common::PATIENCE)).unwrap();
+        self.0.get_ref().set_read_timeout(Some(within + super::PATIENCE)).unwrap();
         let path = format!("/v1/wait?owner={owner}&timestamp={timestamp}&timeout_ms={millis}");
         let answer = self.get(&path).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);

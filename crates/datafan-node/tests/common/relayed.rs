@@ -1,0 +1,32 @@
+//! Members whom others reach through a relay only.
+
+use super::{Member, Place, string};
+use datafan_testkit::relay::Relay;
+use std::path::Path;
+
+/// A member with a relay in front of it, whose address is the only one that others learn.
+pub struct Relayed {
+    pub member: Member,
+    pub relay: Relay,
+}
+
+impl Relayed {
+    pub fn founder(place: &Place, name: &str, seed: u64) -> Self {
+        Self::run(&place.path(name), seed, &["--init", name])
+    }
+
+    pub fn invited(place: &Place, inviter: &Self, name: &str, seed: u64) -> Self {
+        let ticket = inviter.member.ask(&["invite", name, "--json"]).json();
+        let ticket = place.file(&format!("{name}.ticket"), string(&ticket["ticket"]));
+        Self::run(&place.path(name), seed, &["--ticket", &ticket])
+    }
+
+    /// Runs the member of `dir` behind a relay of its own, with `more` arguments.
+    pub fn run(dir: &Path, seed: u64, more: &[&str]) -> Self {
+        let relay = Relay::new(seed).unwrap();
+        let address = relay.address().to_string();
+        let member = Member::run(dir, &[&["--advertise", &address], more].concat());
+        relay.lead_to(member.address().parse().unwrap());
+        Self { member, relay }
+    }
+}

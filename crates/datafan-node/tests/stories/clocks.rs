@@ -1,0 +1,126 @@
+//! A49, A50: wall clocks that are wrong.
+
+use crate::common::{Member, PATIENCE, Place, api::Api, clock::Clock, relayed::Relayed};
+use datafan_testkit::relay::Relay;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+#[test]
+fn a49_what_is_two_hours_ahead_of_a_members_clock_is_refused_once() {
+    let place = Place::new();
+    let Some(clock) = Clock::wrong(&place) else { return };
+    let a = Relayed::run(&place.path("a"), 1, &[&["--init", "a"], &QUICK[..]].concat());
+    let b = Relayed::invited(&place, &a, "b", 2);
+    b.member.waits_for("a", a.member.put("k", "right"));
+    a.member.waits_for("b", b.member.put("k", "right"));
+    let (dir, relay) = (b.member.dir.clone(), b.relay);
+    assert_eq!(b.member.terminate(), 0);
+
+    let at = relay.address().to_string();
+    let more = [&["--advertise", &at], &QUICK[..]].concat();
+    let b = clock.run(&dir, -7_200, &more);
+    relay.lead_to(b.address().parse().unwrap());
+    b.waits_links(1);
+    let (relays, address) = ([&a.relay, &relay], b.address());
+    let idle = traffic(relays);
+    let ahead = a.member.put("k", "two hours ahead");
+    b.waits(|status| status["refusals"]["clock_ahead"] == 1);
+    // Comparisons that come to nothing are soon far between.
+    let until = Instant::now() + PATIENCE;
+    while traffic(relays) > idle * 3 / 2 {
+        assert!(Instant::now() < until, "idle rounds stay idle");
+    }
+    let refused = b.ask(&["status", "--json"]).json()["refusals"].clone();
+    assert_eq!((refused, b.get("a", "k").as_str()), (json!({"clock_ahead": 1}), "right"));
+
+    // With a clock that is right it is taken at last.
+    assert_eq!(b.terminate(), 0);
+    let b = Member::run_on(&address, &dir, &more);
+    b.waits_for("a", ahead);
+    a.member.waits(|_| a.member.roots() == b.roots());
+}
+
+/// Datagrams in five seconds, fifty rounds of each.
+fn traffic(relays: [&Relay; 2]) -> u64 {
+    let count = || relays.iter().map(|relay| relay.counts().arrived).sum::<u64>();
+    let before = count();
+    // Not a wait for anything: what comes in this time is measured.
+    thread::sleep(Duration::from_secs(5));
+    count() - before
+}
+
+/// Ten rounds in a second.
+const QUICK: [&str; 2] = ["--sync-period", "100ms"];
+
+#[test]
+fn a50_no_timestamp_is_used_twice_though_the_clock_is_behind_after_a_kill() {
+    let place = Place::new();
+    let Some(clock) = Clock::wrong(&place) else { return };
+    let a = place.founder("a");
+    let mut b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("before", "v"));
+    let (dir, mut used) = (b.dir.clone(), Used::default());
+    for run in 1..=10 {
+        let acknowledged = writes_until_killed(b, run);
+        assert!(acknowledged.len() as u64 >= run);
+        // What others were told of, and what the writer was.
+        acknowledged.into_iter().chain(held(&a.dir, "b")).for_each(|write| used.note(write));
+        // Each run by a clock that is further behind: its own last timestamp is always ahead of it.
+        b = clock.run(&dir, -300 * run as i64, &[]);
+    }
+    a.waits_for("b", b.put("last", "v"));
+    held(&a.dir, "b").into_iter().for_each(|write| used.note(write));
+    assert_eq!(held(&a.dir, "b"), held(&dir, "b"));
+    a.waits(|_| a.roots() == b.roots());
+}
+
+/// A timestamp, and the key and value that were written then.
+type Written = (u64, (String, String));
+
+/// What was written at which timestamp, by anybody's account.
+#[derive(Default)]
+struct Used(BTreeMap<u64, (String, String)>);
+
+impl Used {
+    fn note(&mut self, (timestamp, write): Written) {
+        let known = self.0.entry(timestamp).or_insert_with(|| write.clone());
+        assert_eq!(*known, write, "two writes at {timestamp}");
+    }
+}
+
+/// Writes until some writes were acknowledged, kills the member, and gives those writes.
+fn writes_until_killed(member: Member, run: u64) -> Vec<Written> {
+    let mut api = Api::open(&member.dir).unwrap();
+    let (acknowledge, acknowledged) = std::sync::mpsc::channel();
+    let writer = thread::spawn(move || {
+        for n in 0.. {
+            let write = (format!("k{}", n % 7), format!("{run}/{n}"));
+            let Ok(answer) = api.put(std::slice::from_ref(&write)) else { return };
+            let timestamp = answer.json()["timestamp"].as_u64().unwrap();
+            let _ = acknowledge.send((timestamp, write));
+        }
+    });
+    let mut written: Vec<Written> = acknowledged.iter().take(run as usize).collect();
+    member.kill();
+    writer.join().unwrap();
+    written.extend(acknowledged.try_iter());
+    assert!(written.is_sorted_by(|one, next| one.0 < next.0), "timestamps go up");
+    written
+}
+
+/// What the member in `dir` holds of an owner.
+fn held(dir: &Path, owner: &str) -> Vec<Written> {
+    let rows = Api::open(dir).unwrap().get(&format!("/v1/export?owner={owner}")).unwrap();
+    assert_eq!(rows.status, 200, "{}", rows.body);
+    let row = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let text = |field: &str| row[field].as_str().unwrap().to_owned();
+        (row["timestamp"].as_u64().unwrap(), (text("key"), text("value")))
+    };
+    rows.body.lines().map(row).collect()
+}
