@@ -12,12 +12,16 @@
 //! | [`store_file`] | a store's file whose bytes were changed |
 //! | [`ticket`] | invitations as text |
 //! | [`request`] | requests to an authority that is offline, and what it signs, as text |
+//! | [`evidence`] | evidence of a fork |
+//! | [`backup`] | a backup, part by part |
 //! | [`import`] | files of JSON lines |
 //! | [`home`] | the files of a member's directory |
 //! | [`word`] | ids, names, keys and addresses as text |
 //! | [`scenario`] | the settings of a simulation |
 //! | [`mutate`] | changed and mixed seeds, from a number |
 
+pub mod backup;
+pub mod evidence;
 pub mod home;
 pub mod import;
 pub mod message;
@@ -53,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "store_file", attack: store_file::attack, seeds: store_file::seeds, tries: 80 },
     Target { name: "ticket", attack: ticket::attack, seeds: ticket::seeds, tries: 50_000 },
     Target { name: "request", attack: request::attack, seeds: request::seeds, tries: 50_000 },
+    Target { name: "evidence", attack: evidence::attack, seeds: evidence::seeds, tries: 20_000 },
+    Target { name: "backup", attack: backup::attack, seeds: backup::seeds, tries: 20_000 },
     Target { name: "import", attack: import::attack, seeds: import::seeds, tries: 50_000 },
     Target { name: "home", attack: home::attack, seeds: home::seeds, tries: 5_000 },
     Target { name: "scenario", attack: scenario::attack, seeds: scenario::seeds, tries: 2_000 },

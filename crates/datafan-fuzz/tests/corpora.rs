@@ -24,7 +24,7 @@ macro_rules! stands {
     )*};
 }
 
-stands!(message session record store_file ticket request import home scenario word);
+stands!(message session record store_file ticket request evidence backup import home scenario word);
 
 #[test]
 fn every_target_has_a_test_and_a_binary() {

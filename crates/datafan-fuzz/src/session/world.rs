@@ -191,7 +191,7 @@ impl World {
             }
             Effect::Answer { ticket, answer } => self.on_answer(side, ticket, &answer),
             Effect::Applied { .. } => self.on_applied(side),
-            Effect::Ready { .. } | Effect::Alarm(_) => {}
+            Effect::Ready { .. } | Effect::Refused(_) | Effect::Alarm(_) => {}
         }
     }
 
