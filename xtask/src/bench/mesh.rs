@@ -282,6 +282,7 @@ impl Mesh {
             Effect::Ready { .. } => member.n_ready += 1,
             Effect::Dial { .. } => {}
             Effect::Close { reason, .. } => bail!("a link was closed: {reason}"),
+            Effect::Refused(refused) => bail!("{refused}"),
             Effect::Alarm(alarm) => bail!("an alarm: {alarm:?}"),
         }
         Ok(())
