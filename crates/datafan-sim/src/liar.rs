@@ -108,6 +108,8 @@ impl Liar {
                 Message::Pull(wants.iter().map(want).collect()).encode()
             }
             Message::Nothing(_) => Message::Nothing(MemberId(self.rng.array())).encode(),
+            Message::Prune(owners) => Message::Graft(owners.clone()).encode(),
+            Message::Graft(owners) => Message::Prune(owners.clone()).encode(),
             Message::Hello(_) | Message::Welcome | Message::Refuse(_) => return None,
             Message::AskHeads(_) | Message::AskNodes(_) | Message::AskRanges(_) => return None,
         })

@@ -120,6 +120,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         link.pulls.insert(*owner, bytes);
+        self.note_pulled(from, owner);
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
         let deadline = self.now.time.after(self.config.request_micros);
         if let Some(state) = self.owners.get_mut(owner) {

@@ -154,10 +154,14 @@ impl<S: Store> Engine<S> {
             if known.is_some_and(|known| known.order() > head.order()) {
                 // More is wanted already: not worth a look at its signature.
                 self.set_position(from, &head.owner, Some(head.timestamp));
-            } else if !self.hold_back(from, head)
-                && self.learn(from, head, self.now.time, out) == Learned::Older
-            {
-                self.stats.refuse("stale_head");
+            } else if !self.hold_back(from, head) {
+                let learned = self.learn(from, head, self.now.time, out);
+                if learned == Learned::Older {
+                    self.stats.refuse("stale_head");
+                }
+                if matches!(learned, Learned::Older | Learned::Known) {
+                    self.note_redundant(from, &head.owner, 0);
+                }
             }
         }
     }
@@ -239,6 +243,7 @@ impl<S: Store> Engine<S> {
             how = How::Late;
         }
         let pushed = matches!(how, How::Pushed(_));
+        let bytes = if let How::Pushed(message) = how { message.len() } else { 0 };
         if pushed && self.hold_back(from, &delta.head) {
             return Ok(());
         }
@@ -250,6 +255,11 @@ impl<S: Store> Engine<S> {
             Learned::Newer => {}
             Learned::Older if pushed => {
                 self.stats.refuse("stale_head");
+                self.note_redundant(from, &owner, bytes);
+                return Ok(());
+            }
+            Learned::Known if pushed => {
+                self.note_redundant(from, &owner, bytes);
                 return Ok(());
             }
             Learned::Known | Learned::Older | Learned::Refused => return Ok(()),
@@ -353,6 +363,7 @@ impl<S: Store> Engine<S> {
         self.note_used(&owner, u64::from(!told), delta.bytes() as u64);
         self.note_own_head(&delta.head);
         self.adopt(shard, record, change, out);
+        self.note_brought(from, &owner);
         self.note_told(from, delta, message);
         Ok(true)
     }

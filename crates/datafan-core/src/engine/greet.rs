@@ -1,6 +1,6 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
-use super::{Effect, Engine, Outbox, Pending, link::Link};
+use super::{Effect, Engine, Outbox, Pending, link::Link, tree::Place};
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
@@ -33,7 +33,11 @@ impl<S: Store> Engine<S> {
         }
         self.book.on_up(&peer, address.as_ref());
         let (since, deadline) = (self.now.time, self.now.time.after(GREETING_MICROS));
-        self.links.insert(peer, Link::new(address, direction, since, deadline));
+        if let Some(old) = self.links.remove(&peer) {
+            self.clear_place(old.place);
+        }
+        let place = Place::free(self.links.values().map(|link| link.place));
+        self.links.insert(peer, Link::new(address, direction, place, since, deadline));
         let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.config.mesh,
@@ -77,6 +81,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_link_down(&mut self, peer: MemberId, reason: &str) {
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
+        self.clear_place(link.place);
         self.book.on_down(&peer, reason, self.now.time, &mut self.rng);
         self.release_transfers(&peer);
         if was_up {
@@ -99,6 +104,7 @@ impl<S: Store> Engine<S> {
             // Matched with a request of ours, or refused.
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
+            Message::Prune(_) | Message::Graft(_) => false,
         }
     }
 

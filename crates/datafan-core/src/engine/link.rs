@@ -1,6 +1,6 @@
 //! What the engine knows of one link.
 
-use super::credit::Credit;
+use super::{credit::Credit, tree};
 use crate::{
     connector::{Address, Direction, Lane},
     hash::Hash,
@@ -22,6 +22,8 @@ use alloc::{
 pub(super) struct Link<V> {
     /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
     pub(super) positions: BTreeMap<MemberId, Timestamp>,
+    /// Its bit in push trees.
+    pub(super) place: tree::Place,
     /// We answered the peer's Hello: it may ask.
     pub(super) welcomed: bool,
     /// The peer answered ours: we may ask.
@@ -93,8 +95,15 @@ pub(super) struct Fruitless {
 }
 
 impl<V> Link<V> {
-    pub(super) fn new(address: Option<Address>, direction: Direction, since: Time, deadline: Time) -> Self {
+    pub(super) fn new(
+        address: Option<Address>,
+        direction: Direction,
+        place: tree::Place,
+        since: Time,
+        deadline: Time,
+    ) -> Self {
         Self {
+            place,
             address,
             direction,
             hello: None,

@@ -3,7 +3,7 @@
 //! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
-//! writes), `push`, `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `credit` (how much at once), `descent` (asking), `serve` (answering),
+//! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `credit` (how much at once), `descent` (asking), `serve` (answering),
 //! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
 
 mod ask;
@@ -37,6 +37,7 @@ mod round;
 mod serve;
 mod stats;
 mod status;
+mod tree;
 mod wake;
 mod wanted;
 
@@ -117,6 +118,7 @@ pub struct Engine<S: Store> {
     /// Owners whose visible shard changed in this call.
     dirty: BTreeMap<MemberId, push::Moved>,
     links: Links<Snapshot<S>>,
+    trees: tree::Trees,
     /// Peers that lied: not asked until then, and how often it happened.
     penalties: BTreeMap<MemberId, (Time, u32)>,
     book: Book,
@@ -187,6 +189,7 @@ impl<S: Store> Engine<S> {
             self.flush(out)?;
             self.push_changes(out)?;
         }
+        self.send_trees(out);
         if self.links.need_a_look(now.time) {
             self.catch_up(out)?;
             self.serve(out)?;
@@ -292,6 +295,8 @@ impl<S: Store> Engine<S> {
             Message::Nodes(id, answers) => self.on_nodes(from, id, answers)?,
             Message::Ranges(id, ranges) => self.on_ranges(from, id, ranges, out)?,
             Message::Moved(id, head) => self.on_moved(from, id, head.as_ref(), out)?,
+            Message::Prune(owners) => self.on_prune(from, &owners),
+            Message::Graft(owners) => self.on_graft(from, &owners),
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::{
     restamp::Voids,
     roster::Roster,
     stats::Stats,
+    tree::Trees,
     wanted::Wanted,
 };
 use crate::{
@@ -104,6 +105,7 @@ impl<S: Store> Engine<S> {
             wanted: Wanted::default(),
             dirty: BTreeMap::new(),
             links: Links::new(),
+            trees: Trees::default(),
             penalties: BTreeMap::new(),
             pending: VecDeque::new(),
             refused_by: None,

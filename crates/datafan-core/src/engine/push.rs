@@ -44,11 +44,12 @@ impl<S: Store> Engine<S> {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.config.mesh.authority();
+            let tree = self.owners[&owner].tree();
             for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
                 let base = link.positions.get(&owner).copied().unwrap_or(moved.before);
                 let hears = link.is_up() || roster && link.welcomed;
-                if !hears || base >= now || moved.told.contains(peer) {
+                if !hears || base >= now || !tree.is_eager(link.place) || moved.told.contains(peer) {
                     continue;
                 }
                 if link.is_full(Lane::Small) {
@@ -102,10 +103,12 @@ impl<S: Store> Engine<S> {
             .collect();
         for peer in peers {
             let before = self.stats.bytes_sent;
+            let place = self.links[&peer].place;
             let positions: Vec<(MemberId, Timestamp)> =
                 self.links[&peer].positions.iter().map(|(owner, position)| (*owner, *position)).collect();
             let behind = positions.into_iter().filter(|(owner, position)| {
-                self.owners.get(owner).is_some_and(|state| *position < state.timestamp())
+                let state = self.owners.get(owner);
+                state.is_some_and(|state| *position < state.timestamp() && state.tree().is_eager(place))
             });
             let mut behind = behind.collect::<Vec<_>>().into_iter();
             while let Some((owner, position)) =

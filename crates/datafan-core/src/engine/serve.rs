@@ -91,6 +91,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn serve_pull(&mut self, peer: MemberId, want: &Want, out: &mut Outbox) -> Result<(), StoreError> {
+        self.note_pulled(peer, &want.owner);
         let whole = self.owners.get(&want.owner).and_then(Owner::whole);
         let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
             self.send(peer, &Message::Nothing(want.owner), out);

@@ -23,6 +23,10 @@ pub struct Stats {
     pub rounds: u64,
     /// Deltas sent unasked.
     pub pushes_sent: u64,
+    /// Pushes and announced heads received that brought nothing.
+    pub redundant: u64,
+    /// Bytes of those pushes.
+    pub redundant_bytes: u64,
     /// Deltas answered with.
     pub deltas_sent: u64,
     /// Gaps answered with.

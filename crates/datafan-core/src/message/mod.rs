@@ -64,6 +64,10 @@ pub enum Message<'a> {
     Ranges(u32, Vec<Vec<Item>>),
     /// The answer that the wanted state is not here (any more), and which head is.
     Moved(u32, Option<Head>),
+    /// Owners whose pushes the sender gets from others.
+    Prune(Vec<MemberId>),
+    /// Owners whose pushes the sender wants.
+    Graft(Vec<MemberId>),
 }
 
 /// A request about one state of one shard.
@@ -91,6 +95,7 @@ impl Message<'_> {
             Self::Round(_) | Self::AskHeads(_) | Self::Heads(_) | Self::Gap(_) | Self::Nothing(_) => {
                 Lane::Small
             }
+            Self::Prune(_) | Self::Graft(_) => Lane::Small,
         };
         Frame { lane, bytes: self.encode().into() }
     }
@@ -140,6 +145,11 @@ impl Message<'_> {
             Self::Moved(id, head) => {
                 out.varint(u64::from(*id)).option(head.as_ref(), |out, head| head.encode(out));
             }
+            Self::Prune(owners) | Self::Graft(owners) => {
+                out.list(owners, |out, owner| {
+                    out.id(owner);
+                });
+            }
         }
         out.finish()
     }
@@ -163,6 +173,8 @@ impl Message<'_> {
             Self::AskRanges(_) => 15,
             Self::Ranges(..) => 16,
             Self::Moved(..) => 17,
+            Self::Prune(_) => 18,
+            Self::Graft(_) => 19,
         }
     }
 }
@@ -210,6 +222,8 @@ impl<'a> Message<'a> {
             15 => Self::AskRanges(Request::decode(input)?),
             16 => Self::Ranges(request_id(input)?, data::decode_ranges(input)?),
             17 => Self::Moved(request_id(input)?, input.option(Head::decode)?),
+            18 => Self::Prune(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
+            19 => Self::Graft(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
             _ => return Err(malformed("tag")),
         })
     }

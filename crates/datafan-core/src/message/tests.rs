@@ -76,6 +76,8 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         Message::AskRanges(request()),
         Message::Ranges(7, vec![vec![], vec![item(950, "color"), item(951, "shape")]]),
         Message::Moved(7, Some(head())),
+        Message::Prune(vec![MemberId([2; 32]), MemberId([3; 32])]),
+        Message::Graft(vec![MemberId([2; 32])]),
     ]
 }
 

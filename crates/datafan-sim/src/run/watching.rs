@@ -265,6 +265,8 @@ fn kind(message: &Message<'_>) -> &'static str {
         Message::AskRanges(_) => "ask ranges",
         Message::Ranges(..) => "ranges",
         Message::Moved(..) => "moved",
+        Message::Prune(_) => "prune",
+        Message::Graft(_) => "graft",
     }
 }
 
@@ -276,7 +278,7 @@ fn purpose(message: &Message<'_>) -> Purpose {
         Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Purpose::Other,
         Message::Heads(_) | Message::Push(_) | Message::Announce(_) | Message::Pull(_) => Purpose::Other,
         Message::Delta(_) | Message::Nothing(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
-        Message::Moved(..) => Purpose::Other,
+        Message::Moved(..) | Message::Prune(_) | Message::Graft(_) => Purpose::Other,
     }
 }
 
@@ -291,6 +293,7 @@ fn heads_in(message: &Message<'_>) -> Vec<Head> {
         Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Vec::new(),
         Message::Pull(_) | Message::Nothing(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
         Message::AskRanges(_) | Message::Ranges(..) => Vec::new(),
+        Message::Prune(_) | Message::Graft(_) => Vec::new(),
     }
 }
 

@@ -17,6 +17,7 @@ mod rogues;
 mod terms;
 mod topologies;
 mod transfers;
+mod trees;
 mod twins;
 mod voids;
 mod writes;

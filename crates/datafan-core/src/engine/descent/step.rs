@@ -294,6 +294,9 @@ impl<S: Store> Engine<S> {
         self.stats.applied += 1;
         self.note_own_head(&target);
         self.adopt(build.shard(), record, change, out);
+        if let Some(from) = descent.from {
+            self.note_brought(from, &owner);
+        }
         if build.is_hidden() {
             self.flush(out)?;
             self.load_system(&owner, build.shard())?;

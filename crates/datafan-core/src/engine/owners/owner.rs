@@ -1,6 +1,6 @@
 //! What the engine knows of one owner and its shard.
 
-use super::super::{descent::Descent, wanted::Stage};
+use super::super::{descent::Descent, tree::Tree, wanted::Stage};
 use crate::{
     hash::Hash,
     head::Head,
@@ -34,6 +34,7 @@ pub(in crate::engine) enum Standing {
 
 struct Rest {
     id: MemberId,
+    tree: Tree,
     busy: Option<Box<Busy>>,
 }
 
@@ -121,7 +122,7 @@ static IDLE: Busy = Busy::new();
 impl Owner {
     /// An owner of whom nothing is held.
     pub(super) fn new(id: MemberId) -> Self {
-        let rest = Some(Box::new(Rest { id, busy: None }));
+        let rest = Some(Box::new(Rest::new(id)));
         Self { record: None, rest, shard: ShardNumber(0), standing: Standing::Unknown }
     }
 
@@ -147,7 +148,7 @@ impl Owner {
                 (self.shard, self.record) = (shard, Some(record));
             }
             None => {
-                self.rest.get_or_insert_with(|| Box::new(Rest { id, busy: None }));
+                self.rest.get_or_insert_with(|| Box::new(Rest::new(id)));
                 self.record = None;
             }
         }
@@ -179,15 +180,29 @@ impl Owner {
     /// What is going on, to be changed. Takes memory until [`Owner::tidy`] finds it over.
     pub(in crate::engine) fn busy_mut(&mut self) -> &mut Busy {
         let id = *self.id();
-        let rest = self.rest.get_or_insert_with(|| Box::new(Rest { id, busy: None }));
+        let rest = self.rest.get_or_insert_with(|| Box::new(Rest::new(id)));
         rest.busy.get_or_insert_with(|| Box::new(Busy::new()))
+    }
+
+    /// Which links carry its pushes.
+    pub(in crate::engine) fn tree(&self) -> Tree {
+        self.rest.as_ref().map_or(Tree::NEW, |rest| rest.tree)
+    }
+
+    /// Sets which links carry its pushes. Takes memory for as long as they are not just all.
+    pub(in crate::engine) fn set_tree(&mut self, tree: Tree) {
+        if self.tree() != tree {
+            let id = *self.id();
+            self.rest.get_or_insert_with(|| Box::new(Rest::new(id))).tree = tree;
+            self.tidy();
+        }
     }
 
     /// Lets go of the memory of what is over.
     pub(in crate::engine) fn tidy(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.busy.take_if(|busy| busy.is_over());
-            if rest.busy.is_none() && self.record.is_some() {
+            if rest.busy.is_none() && rest.tree == Tree::NEW && self.record.is_some() {
                 self.rest = None;
             }
         }
@@ -208,6 +223,12 @@ impl Owner {
             (busy.known, busy.fetch_from) = (None, None);
             self.tidy();
         }
+    }
+}
+
+impl Rest {
+    fn new(id: MemberId) -> Self {
+        Self { id, tree: Tree::NEW, busy: None }
     }
 }
 

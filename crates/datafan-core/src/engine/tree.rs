@@ -1,0 +1,256 @@
+//! Push trees: which links carry the pushes of an owner.
+//!
+//! As in Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007): pushes go over all links at first, and over a
+//! link no more that brought what another had brought already, so that those which are left form a tree. What a tree loses
+//! with a link or a member is found by the rounds, and whoever had to pull it gets the next ones pushed. The rounds are what
+//! Plumtree's announcements are, for all owners at once.
+
+use super::{Engine, Outbox, owners::Owner};
+use crate::{
+    id::MemberId,
+    limits::{LINKS_MAX, OWNERS_PER_MESSAGE_MAX},
+    message::Message,
+    store::Store,
+    time::SECOND,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// A link's place among those of this member, below [`LINKS_MAX`]; free again when it is down.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Place(u8);
+
+/// Which links carry the pushes of one owner.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Tree {
+    /// Links that do not, a bit for each place.
+    lazy: u64,
+    /// What brought the last of what is held.
+    parent: Option<Place>,
+}
+
+/// What all trees need.
+#[derive(Default)]
+pub(super) struct Trees {
+    /// Places that trees may mention.
+    used: u64,
+    /// What peers are to be told after this call: owners of whom they are to push no more.
+    prunes: Asked,
+    /// As `prunes`, owners of whom they are to push again.
+    grafts: Asked,
+}
+
+/// Owners, by peer.
+type Asked = BTreeMap<MemberId, Vec<MemberId>>;
+
+/// Over so many links a new owner's pushes go on at most.
+const EAGER_MAX: usize = 6;
+/// Whoever wrote within this time is likely to write again soon: its tree is mended before it does.
+const BUSY_MICROS: u64 = 60 * SECOND;
+
+const _: () = assert!(LINKS_MAX <= u64::BITS as usize);
+
+impl Place {
+    /// The first that is not in `taken`.
+    pub(super) fn free(taken: impl Iterator<Item = Self>) -> Self {
+        let taken = taken.fold(0, |taken, place| taken | place.bit());
+        Self(taken.trailing_ones() as u8)
+    }
+
+    fn bit(self) -> u64 {
+        1 << self.0
+    }
+}
+
+impl Tree {
+    pub(super) const NEW: Self = Self { lazy: 0, parent: None };
+
+    /// Whether pushes go over the link at `place`.
+    pub(super) fn is_eager(&self, place: Place) -> bool {
+        self.lazy & place.bit() == 0
+    }
+
+    fn prune(&mut self, place: Place) {
+        self.lazy |= place.bit();
+        self.parent.take_if(|parent| *parent == place);
+    }
+
+    fn graft(&mut self, place: Place) {
+        self.lazy &= !place.bit();
+    }
+
+    fn forget(&mut self, places: u64) {
+        self.lazy &= !places;
+        self.parent.take_if(|parent| parent.bit() & places != 0);
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// `from` has brought the present state of `owner`: so will it the next ones.
+    pub(super) fn note_brought(&mut self, from: MemberId, owner: &MemberId) {
+        if *owner == self.config.mesh.authority() {
+            return;
+        }
+        let Some(place) = self.links.get(&from).map(|link| link.place) else { return };
+        let Some(tree) = self.owners.get(owner).map(Owner::tree) else { return };
+        let mut grown = tree;
+        if tree == Tree::NEW && self.links.len() > EAGER_MAX {
+            grown.lazy = self.all_but_some(place);
+        }
+        if !tree.is_eager(place) {
+            // It was on its way when the link was pruned, and does not follow the others any more.
+            if tree.parent.is_some() {
+                return;
+            }
+            self.trees.grafts.entry(from).or_default().push(*owner);
+        }
+        grown.graft(place);
+        grown.parent = Some(place);
+        self.set_tree(owner, grown);
+    }
+
+    /// `from` has pushed what is held already. Where another link that is up brought it, this one need not.
+    pub(super) fn note_redundant(&mut self, from: MemberId, owner: &MemberId, bytes: usize) {
+        self.stats.redundant += 1;
+        self.stats.redundant_bytes += bytes as u64;
+        // The roster goes over all links: it is small, rare, and not to be late anywhere.
+        if *owner == self.config.mesh.authority() {
+            return;
+        }
+        let Some(place) = self.links.get(&from).map(|link| link.place) else { return };
+        let mut tree = self.owners.entry(owner).tree();
+        let own = *owner == self.me;
+        match tree.parent {
+            None if !own => tree.parent = Some(place),
+            Some(parent) if parent == place => {}
+            None | Some(_) => {
+                if !own {
+                    tree.prune(place);
+                }
+                self.trees.prunes.entry(from).or_default().push(*owner);
+            }
+        }
+        self.set_tree(owner, tree);
+    }
+
+    /// Tells peers what this call has found.
+    pub(super) fn send_trees(&mut self, out: &mut Outbox) {
+        for (asked, message) in [
+            (core::mem::take(&mut self.trees.prunes), Message::Prune as fn(_) -> Message<'static>),
+            (core::mem::take(&mut self.trees.grafts), Message::Graft),
+        ] {
+            for (peer, mut owners) in asked {
+                owners.sort_unstable();
+                owners.dedup();
+                for owners in owners.chunks(OWNERS_PER_MESSAGE_MAX) {
+                    self.send(peer, &message(owners.to_vec()), out);
+                }
+            }
+        }
+    }
+
+    /// A peer wants the pushes of `owners`.
+    pub(super) fn on_graft(&mut self, from: MemberId, owners: &[MemberId]) {
+        owners.iter().for_each(|owner| self.note_pulled(from, owner));
+    }
+
+    /// A peer gets the pushes of `owners` from elsewhere.
+    pub(super) fn on_prune(&mut self, from: MemberId, owners: &[MemberId]) {
+        let Some(place) = self.links.get(&from).map(|link| link.place) else { return };
+        let roster = self.config.mesh.authority();
+        for owner in owners.iter().filter(|owner| **owner != roster) {
+            let Some(mut tree) =
+                self.owners.get(owner).filter(|state| state.whole().is_some()).map(Owner::tree)
+            else {
+                continue;
+            };
+            tree.prune(place);
+            self.set_tree(owner, tree);
+            // It is where we are, or hears of it from elsewhere.
+            self.set_position(from, owner, None);
+        }
+    }
+
+    /// What `owner` wrote has to be pulled over this link, by one side or the other: from now on it is pushed.
+    pub(super) fn note_pulled(&mut self, peer: MemberId, owner: &MemberId) {
+        let Some(place) = self.links.get(&peer).map(|link| link.place) else { return };
+        let Some(mut tree) = self.owners.get(owner).map(Owner::tree) else { return };
+        tree.graft(place);
+        self.set_tree(owner, tree);
+    }
+
+    /// The link at `place` is no more. Who brought nothing over other links is asked to do so, for owners that are busy and
+    /// have lost their parent.
+    pub(super) fn clear_place(&mut self, place: Place) {
+        if self.trees.used & place.bit() == 0 {
+            return;
+        }
+        self.trees.used &= !place.bit();
+        let (mut orphans, busy) = (Vec::new(), self.now.wall.0.saturating_sub(BUSY_MICROS));
+        self.owners.for_each_mut(|owner| {
+            let mut tree = owner.tree();
+            if tree.parent == Some(place) && owner.timestamp().0 >= busy {
+                orphans.push(*owner.id());
+            }
+            tree.forget(place.bit());
+            owner.set_tree(tree);
+        });
+        orphans.truncate(OWNERS_PER_MESSAGE_MAX);
+        for owner in orphans {
+            let mut tree = self.owners[&owner].tree();
+            for (peer, _) in
+                self.links.iter().filter(|(_, link)| link.is_up() && !tree.is_eager(link.place))
+            {
+                self.trees.grafts.entry(*peer).or_default().push(owner);
+            }
+            tree.lazy = 0;
+            self.set_tree(&owner, tree);
+        }
+    }
+
+    fn set_tree(&mut self, owner: &MemberId, tree: Tree) {
+        let Some(state) = self.owners.get_mut(owner) else { return };
+        if state.tree() != tree {
+            state.set_tree(tree);
+            self.trees.used |= tree.lazy | tree.parent.map_or(0, Place::bit);
+        }
+    }
+
+    /// The places of all links but `first` and some by lot, together [`EAGER_MAX`].
+    fn all_but_some(&mut self, first: Place) -> u64 {
+        let mut others: Vec<Place> =
+            self.links.values().map(|link| link.place).filter(|place| *place != first).collect();
+        for _ in 1..EAGER_MAX {
+            let lot = self.rng.next() % others.len() as u64;
+            others.swap_remove(lot as usize);
+        }
+        others.into_iter().fold(0, |places, place| places | place.bit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_link_is_gone() {
+        let taken = [Place(0), Place(1), Place(3)];
+        assert_eq!(Place::free(taken.into_iter()), Place(2));
+        assert_eq!(Place::free([].into_iter()), Place(0));
+        assert_eq!(Place::free((0..63).map(Place)), Place(63));
+    }
+
+    #[test]
+    fn who_is_pruned_is_no_parent() {
+        let mut tree = Tree { parent: Some(Place(4)), ..Tree::NEW };
+        tree.prune(Place(2));
+        assert_eq!(
+            (tree.is_eager(Place(2)), tree.is_eager(Place(4)), tree.parent),
+            (false, true, Some(Place(4)))
+        );
+        tree.prune(Place(4));
+        assert_eq!((tree.is_eager(Place(4)), tree.parent), (false, None));
+        tree.graft(Place(4));
+        tree.forget(Place(2).bit());
+        assert_eq!(tree, Tree::NEW);
+    }
+}
