@@ -148,33 +148,37 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A peer wants the pushes of `owners`.
-    pub(super) fn on_graft(&mut self, from: MemberId, owners: &[MemberId]) {
-        owners.iter().for_each(|owner| self.note_pulled(from, owner));
-    }
-
     /// A peer gets the pushes of `owners` from elsewhere.
     pub(super) fn on_prune(&mut self, from: MemberId, owners: &[MemberId]) {
-        let Some(place) = self.links.get(&from).map(|link| link.place) else { return };
-        let roster = self.config.mesh.authority();
-        for owner in owners.iter().filter(|owner| **owner != roster) {
-            let Some(mut tree) =
-                self.owners.get(owner).filter(|state| state.whole().is_some()).map(Owner::tree)
-            else {
-                continue;
-            };
-            tree.prune(place);
-            self.set_tree(owner, tree);
+        for owner in owners {
+            self.on_asked(from, owner, Tree::prune);
             // It is where we are, or hears of it from elsewhere.
             self.set_position(from, owner, None);
         }
     }
 
+    /// A peer wants the pushes of `owners`.
+    pub(super) fn on_graft(&mut self, from: MemberId, owners: &[MemberId]) {
+        owners.iter().for_each(|owner| self.on_asked(from, owner, Tree::graft));
+    }
+
+    fn on_asked(&mut self, from: MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
+        if self.owners.get(owner).is_none() {
+            self.stats.refuse("unknown_owner");
+        } else if *owner != self.config.mesh.authority() {
+            self.change_tree(&from, owner, change);
+        }
+    }
+
     /// What `owner` wrote has to be pulled over this link, by one side or the other: from now on it is pushed.
     pub(super) fn note_pulled(&mut self, peer: MemberId, owner: &MemberId) {
-        let Some(place) = self.links.get(&peer).map(|link| link.place) else { return };
+        self.change_tree(&peer, owner, Tree::graft);
+    }
+
+    fn change_tree(&mut self, peer: &MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
+        let Some(place) = self.links.get(peer).map(|link| link.place) else { return };
         let Some(mut tree) = self.owners.get(owner).map(Owner::tree) else { return };
-        tree.graft(place);
+        change(&mut tree, place);
         self.set_tree(owner, tree);
     }
 
@@ -197,8 +201,7 @@ impl<S: Store> Engine<S> {
         orphans.truncate(OWNERS_PER_MESSAGE_MAX);
         for owner in orphans {
             let mut tree = self.owners[&owner].tree();
-            for (peer, _) in
-                self.links.iter().filter(|(_, link)| link.is_up() && !tree.is_eager(link.place))
+            for (peer, _) in self.links.iter().filter(|(_, link)| link.is_up() && !tree.is_eager(link.place))
             {
                 self.trees.grafts.entry(*peer).or_default().push(owner);
             }

@@ -3,6 +3,7 @@
 use crate::attack::{Act, Attack, Fate, Stage, Who};
 use datafan_core::{
     hash::Hash,
+    id::MemberId,
     message::{Ask, HeadAnswer, Message, Request},
     time::Timestamp,
     trie::Place,
@@ -57,6 +58,17 @@ pub const ATTACKS: &[Attack] = &[
         name: "unasked heads",
         does: "sends nodes of the trie of heads that nobody asked for",
         act: Act::Says(|facts| vec![Message::Heads(vec![HeadAnswer::Leaf(facts.first.head)]).frame()]),
+        ..UNASKED
+    },
+    Attack {
+        name: "prune of strangers",
+        does: "prunes and grafts pushes of owners that nobody admitted",
+        act: Act::Says(|_| {
+            let owners: Vec<_> = (0..100).map(|n| MemberId([n; 32])).collect();
+            vec![Message::Prune(owners.clone()).frame(), Message::Graft(owners).frame()]
+        }),
+        counter: "unknown_owner",
+        outcome: "no lie: the roster may be on its way; nothing is remembered of them",
         ..UNASKED
     },
     Attack {
