@@ -40,6 +40,9 @@ pub struct Config {
     pub owner_heads_max: u64,
     /// Bytes of items per second that are taken of one owner; default 256 MiB. What is more comes later.
     pub owner_bytes_max: u64,
+    /// Bytes of messages per second that the member sends to all peers together; default: as many as the links take. Beyond,
+    /// pushes are combined and answers wait; rounds and requests always go.
+    pub send_bytes_max: u64,
     /// Longest value that this member writes, in bytes; at most and by default [`VALUE_BYTES_MAX`].
     pub value_bytes_max: usize,
     /// Graves that are kept per shard; default [`crate::limits::GRAVES_MAX`]. Fewer cost descents, never safety.
@@ -78,6 +81,7 @@ impl Config {
             links_max: LINKS_MAX,
             owner_heads_max: 1_000,
             owner_bytes_max: 256 << 20,
+            send_bytes_max: u64::MAX,
             value_bytes_max: VALUE_BYTES_MAX,
             graves_max: crate::limits::GRAVES_MAX,
             clock_ahead_micros: 3_600 * SECOND,

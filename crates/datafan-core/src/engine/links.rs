@@ -39,6 +39,11 @@ impl<V> Links<V> {
         self.wakes_at = self.values().map(Link::wakes_at).min().unwrap_or(Time::NEVER);
     }
 
+    /// Something is left to be done for one of them.
+    pub(super) fn stir(&mut self) {
+        self.stirred = true;
+    }
+
     /// When the first of them needs a look, by what [`Links::rest`] saw.
     pub(super) fn wakes_at(&self) -> Time {
         self.wakes_at

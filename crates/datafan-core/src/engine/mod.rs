@@ -3,11 +3,12 @@
 //! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
-//! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `credit` (how much at once), `descent` (asking), `serve` (answering),
+//! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
 //! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
+mod budget;
 mod commit;
 mod config;
 mod credit;
@@ -73,6 +74,7 @@ use alloc::{
     vec::Vec,
 };
 use book::Book;
+use budget::Budget;
 use links::Links;
 use own::Own;
 pub(crate) use own::Past;
@@ -105,6 +107,8 @@ pub struct Engine<S: Store> {
     forks: forks::Forks,
     /// How fast owners are followed.
     pace: Pace,
+    /// How much was sent.
+    budget: Budget,
     /// What the mesh gave back last.
     recovered: Option<Recovered>,
     own: BTreeMap<MemberId, Own>,
@@ -172,6 +176,7 @@ impl<S: Store> Engine<S> {
         }
         self.now = now;
         self.turn_pace();
+        self.turn_budget();
         self.more_to_do = false;
         for input in inputs {
             self.handle_input(input, out)?;
@@ -408,6 +413,7 @@ impl<S: Store> Engine<S> {
         let effects = if waits { &mut out.after_sync } else { &mut out.now };
         self.stats.messages_sent += 1;
         self.stats.bytes_sent += frame.bytes.len() as u64;
+        self.budget.note_sent(frame.bytes.len());
         effects.push(Effect::Send { to, frame });
     }
 

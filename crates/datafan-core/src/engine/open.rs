@@ -3,6 +3,7 @@
 use super::{
     Config, Engine,
     book::Book,
+    budget::Budget,
     forks::Forks,
     links::Links,
     own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
@@ -106,6 +107,7 @@ impl<S: Store> Engine<S> {
             dirty: BTreeMap::new(),
             links: Links::new(),
             trees: Trees::default(),
+            budget: Budget::default(),
             penalties: BTreeMap::new(),
             pending: VecDeque::new(),
             refused_by: None,

@@ -44,7 +44,7 @@ impl<S: Store> Engine<S> {
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.config.mesh.authority();
-            let tree = self.owners[&owner].tree();
+            let (tree, may_push) = (self.owners[&owner].tree(), roster || self.may_push());
             for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
                 let base = link.positions.get(&owner).copied().unwrap_or(moved.before);
@@ -52,8 +52,9 @@ impl<S: Store> Engine<S> {
                 if !hears || base >= now || !tree.is_eager(link.place) || moved.told.contains(peer) {
                     continue;
                 }
-                if link.is_full(Lane::Small) {
+                if link.is_full(Lane::Small) || !may_push {
                     link.positions.insert(owner, base);
+                    link.catching_up |= !may_push;
                 } else {
                     link.positions.remove(&owner);
                     behind.push((*peer, base));
@@ -62,6 +63,9 @@ impl<S: Store> Engine<S> {
             let mut frames: Frames = moved.message.map(|frame| (moved.before, frame)).into_iter().collect();
             for (peer, base) in behind.drain(..) {
                 self.push_to(peer, &owner, base, &mut frames, out)?;
+            }
+            if !may_push {
+                self.links.stir();
             }
         }
         Ok(())
@@ -111,14 +115,15 @@ impl<S: Store> Engine<S> {
                 state.is_some_and(|state| *position < state.timestamp() && state.tree().is_eager(place))
             });
             let mut behind = behind.collect::<Vec<_>>().into_iter();
-            while let Some((owner, position)) =
-                behind.next().filter(|_| self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX)
+            while let Some((owner, position)) = behind
+                .next()
+                .filter(|_| self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push())
             {
                 self.set_position(peer, &owner, None);
                 self.push_to(peer, &owner, position, &mut Frames::new(), out)?;
             }
-            let all = self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX;
-            self.more_to_do |= !all;
+            let all = self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push();
+            self.more_to_do |= !all && self.may_push();
             if let Some(link) = self.links.get_mut(&peer) {
                 link.catching_up = !all;
             }
@@ -151,6 +156,7 @@ impl<S: Store> Engine<S> {
             }
         };
         self.stats.pushes_sent += 1;
+        self.budget.note_pushed(frame.bytes.len());
         let own = self.is_own(owner);
         self.send_frame(peer, frame, own, out);
         Ok(())

@@ -47,6 +47,9 @@ impl<S: Store> Engine<S> {
         peers.rotate_left(turn);
         let mut bytes = 0;
         for peer in peers {
+            if !self.may_answer() {
+                return Ok(());
+            }
             if bytes >= SERVE_ALL_BYTES_MAX {
                 self.more_to_do = true;
                 return Ok(());
@@ -60,7 +63,9 @@ impl<S: Store> Engine<S> {
     /// Returns what the answers count.
     fn serve_peer(&mut self, peer: MemberId, out: &mut Outbox) -> Result<usize, StoreError> {
         let mut bytes = 0;
-        while let Some(link) = self.links.get_mut(&peer) {
+        while self.may_answer()
+            && let Some(link) = self.links.get_mut(&peer)
+        {
             if link.is_full(Lane::Bulk) || link.is_full(Lane::Small) {
                 break;
             }
@@ -102,7 +107,7 @@ impl<S: Store> Engine<S> {
             self.send(peer, &Message::Nothing(want.owner), out);
             return Ok(());
         }
-        match self.delta_body(shard, &record, want.since, DELTA_BYTES_MAX)? {
+        match self.delta_body(shard, &record, want.since, self.answer_bytes_max())? {
             Some(body) => {
                 self.stats.deltas_sent += 1;
                 self.send(peer, &Message::Delta(Delta::new(head, want.since, &body)), out);

@@ -73,6 +73,7 @@ impl<S: Store> Engine<S> {
             self.next_round,
             self.book.quiet_until,
             self.pace.wakes_at(),
+            self.budget_wakes_at(),
             self.wanted.next(self.now.time),
         ]
         .into_iter()

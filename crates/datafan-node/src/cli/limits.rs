@@ -18,6 +18,9 @@ pub struct Limits {
     /// Bytes per second taken of one owner; the rest comes later
     #[arg(long, value_name = "SIZE", value_parser = parse::bytes, default_value = "256MiB")]
     pub owner_bytes: u64,
+    /// Bytes of messages per second sent to all peers together; beyond, pushes are combined and copies wait [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = sent)]
+    pub send_bytes: Option<u64>,
     /// Bytes of all links together that wait to be verified
     #[arg(long, value_name = "SIZE", value_parser = waiting, default_value = "64MiB")]
     pub unverified_bytes: u64,
@@ -27,18 +30,31 @@ impl Limits {
     /// The member keeps to them.
     pub fn apply(&self, builder: Builder) -> Builder {
         let (links_max, heads, bytes) = (self.links_max, self.owner_commits, self.owner_bytes);
+        let send_bytes = self.send_bytes;
         builder
             .configure(move |config| {
                 config.links_max = links_max;
                 (config.owner_heads_max, config.owner_bytes_max) = (heads, bytes);
+                config.send_bytes_max = send_bytes.unwrap_or(config.send_bytes_max);
             })
             .unverified_bytes_max(usize::try_from(self.unverified_bytes).unwrap_or(usize::MAX))
     }
 }
 
+/// With less nothing but rounds, requests and what holds the links would go.
+const SEND_BYTES_MIN: u64 = 4_096;
+
 fn links(text: &str) -> Result<usize, String> {
     let known = text.parse().ok().filter(|links| (1..=LINKS_MAX).contains(links));
     known.ok_or_else(|| format!("a number of links is from 1 to {LINKS_MAX}"))
+}
+
+fn sent(text: &str) -> Result<u64, String> {
+    let bytes = parse::bytes(text)?;
+    if bytes < SEND_BYTES_MIN {
+        return Err(format!("rounds and requests alone may take {SEND_BYTES_MIN} bytes per second"));
+    }
+    Ok(bytes)
 }
 
 fn waiting(text: &str) -> Result<u64, String> {

@@ -1,6 +1,7 @@
 //! The scenarios of owned shards, as stories on the simulated world: one file per topic, one test per
 //! scenario, named by its number.
 
+mod budget;
 mod chaos;
 mod clocks;
 mod common;
