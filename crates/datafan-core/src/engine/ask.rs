@@ -1,8 +1,9 @@
 //! Asking for what is wanted, one transfer per owner at a time.
 
 use super::{
-    Engine, Outbox,
+    Engine, Outbox, Snapshot,
     descent::Descent,
+    link::Link,
     owners::{Owner, Transfer},
     wanted::Stage,
 };
@@ -129,29 +130,25 @@ impl<S: Store> Engine<S> {
         self.note_due(owner);
     }
 
-    /// A linked peer that holds `head` or a later one of `owner`: the one that told of it, else one by lot.
+    /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a member that lacks
+    /// much gets it from all its neighbours at once; among equals the one that told of it, else one by lot.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
         let roster = *owner == self.config.mesh.authority();
-        let told = self.owners.get(owner).and_then(|state| state.busy().fetch_from);
-        let has = |peer: &MemberId| {
-            let Some(link) = self.links.get(peer) else { return false };
+        let busy = self.owners.get(owner).map(Owner::busy);
+        let (told, doubted) = busy.map_or((None, None), |busy| (busy.fetch_from, busy.doubted));
+        let has = |(peer, link): &(&MemberId, &Link<Snapshot<S>>)| {
             let speaks = link.is_up() || roster && link.hello.is_some();
             let there = link.positions.get(owner).is_some_and(|position| *position >= head.timestamp);
             speaks && there && !self.is_penalized(peer)
         };
-        let doubted = self.owners.get(owner).and_then(|state| state.busy().doubted);
-        if let Some(told) = told.filter(|told| has(told) && doubted != Some(*told)) {
-            return Some(told);
-        }
-        let mut others: Vec<MemberId> = self.links.keys().copied().filter(|peer| has(peer)).collect();
-        if others.len() > 1 {
-            others.retain(|peer| doubted != Some(*peer));
-        }
-        if others.is_empty() {
-            return None;
-        }
-        let lot = self.rng.next() % others.len() as u64;
-        Some(others[lot as usize])
+        let rank = |(peer, link): (&MemberId, &Link<Snapshot<S>>)| {
+            (doubted == Some(*peer), link.bytes_expected(), told != Some(*peer))
+        };
+        let best = self.links.iter().filter(has).map(rank).min()?;
+        let best = self.links.iter().filter(has).filter(|link| rank(*link) == best).map(|(peer, _)| *peer);
+        let best: Vec<MemberId> = best.collect();
+        let lot = if best.len() > 1 { self.rng.next() % best.len() as u64 } else { 0 };
+        Some(best[lot as usize])
     }
 
     /// Gives up a pull whose deadline has passed.

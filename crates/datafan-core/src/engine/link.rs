@@ -198,9 +198,13 @@ impl<V> Link<V> {
 
     /// How much more may be asked for; all there is where nothing is on its way.
     pub(super) fn credit_left(&self) -> u64 {
+        self.credit.bytes().saturating_sub(self.bytes_expected())
+    }
+
+    /// Bytes that the peer was asked for and has not sent yet.
+    pub(super) fn bytes_expected(&self) -> u64 {
         let asked = self.requests.values().map(|(_, bytes)| *bytes);
-        let expected: u64 = self.pulls.values().copied().chain(asked).sum();
-        self.credit.bytes().saturating_sub(expected)
+        self.pulls.values().copied().chain(asked).sum()
     }
 
     /// A pull is given up. What answers it is taken all the same, if it fits by then.

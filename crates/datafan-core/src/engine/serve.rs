@@ -5,10 +5,7 @@ use crate::{
     connector::Lane,
     head::Head,
     id::MemberId,
-    limits::{
-        DELTA_BYTES_MAX, DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX,
-        RANGE_ITEMS_MAX,
-    },
+    limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
     message::{Ask, ChildAnswer, Delta, Message, NodeAnswer, Request, Want, encode_delta},
     shard::View,
     store::{Page, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},

@@ -275,3 +275,34 @@ fn an_item_that_takes_longer_than_a_request_may_arrives() {
     world.put(0, "small", "v");
     world.run_until("equal", 90 * SECOND, |world| world.equal_with(2));
 }
+
+#[test]
+fn a_newcomer_copies_from_all_its_neighbours_at_once() {
+    for seed in SEEDS {
+        let (alone, _) = copy_twenty_shards(seed, 1);
+        let (together, shares) = copy_twenty_shards(seed, 4);
+        assert!(together * 2 < alone, "{together} us over four lines, {alone} us over one");
+        assert!(shares.iter().all(|share| *share * 8 > shares.iter().sum()), "{shares:?}");
+    }
+}
+
+/// How long a newcomer takes that copies 4 MB over so many lines of 200 kB per second, and what came over each.
+fn copy_twenty_shards(seed: u64, n_lines: usize) -> (u64, Vec<u64>) {
+    let (n_owners, mut world) = (20, Mesh::mesh(21, seed));
+    let star: Vec<_> = (1..n_owners).map(|owner| (owner, 0)).collect();
+    world.link_all(&star);
+    for owner in 0..n_owners {
+        world.commit(owner, (0..20).map(|n| put(&format!("k{n}"), "v".repeat(10_000))).collect());
+    }
+    world.stop(n_owners);
+    world.run_until("the owners are equal", 60 * SECOND, |world| {
+        (1..n_owners).all(|owner| world.heads(owner) == world.heads(0))
+    });
+    for neighbour in 0..n_lines {
+        world.terms(n_owners, neighbour).rate = Some(200_000);
+        world.link(n_owners, neighbour);
+    }
+    world.start(n_owners);
+    let micros = world.run_until("the copy is there", 60 * SECOND, |world| world.equal());
+    (micros, (0..n_lines).map(|neighbour| world.traffic(neighbour, n_owners).arrived_bytes).collect())
+}
