@@ -195,7 +195,7 @@ impl<S: Store> Engine<S> {
             let transfer = &mut state.busy_mut().transfer;
             match transfer {
                 Some(Transfer::Pull { from, .. }) if from == peer => *transfer = None,
-                Some(Transfer::Descent(descent)) => descent.on_peer_gone(peer),
+                Some(Transfer::Descent(descent)) => descent.leave(peer),
                 Some(Transfer::Pull { .. }) | None => {}
             }
             self.note_due(&owner);

@@ -306,3 +306,47 @@ fn copy_twenty_shards(seed: u64, n_lines: usize) -> (u64, Vec<u64>) {
     let micros = world.run_until("the copy is there", 60 * SECOND, |world| world.equal());
     (micros, (0..n_lines).map(|neighbour| world.traffic(neighbour, n_owners).arrived_bytes).collect())
 }
+
+#[test]
+fn one_large_shard_comes_from_several_neighbours_at_once() {
+    for seed in SEEDS {
+        let (alone, _) = copy_a_large_shard(seed, 1, |_| {});
+        let (together, shares) = copy_a_large_shard(seed, 3, |_| {});
+        assert!(together * 2 < alone, "{together} us over three lines, {alone} us over one");
+        assert!(shares.iter().all(|share| *share * 6 > shares.iter().sum()), "{shares:?}");
+        assert!(shares.iter().sum::<u64>() < 12_700_000, "nothing comes twice: {shares:?}");
+        // One of them goes away in the middle, and what it had not sent is asked of the others.
+        let (parted, _) = copy_a_large_shard(seed, 3, |world| world.stop(1));
+        assert!(parted < alone, "{parted} us over two lines from the middle on, {alone} us over one");
+    }
+}
+
+/// How long a newcomer takes to copy 12 MB over so many lines of 500 kB per second, and what came over each; something happens
+/// when a third of it is there.
+fn copy_a_large_shard(seed: u64, n_lines: usize, happens: impl FnOnce(&mut Mesh)) -> (u64, Vec<u64>) {
+    let mut world = Mesh::mesh(5, seed);
+    let newcomer = 4;
+    world.link_all(&[(1, 0), (2, 0), (3, 0)]);
+    world.stop(newcomer);
+    for part in 0..3 {
+        let writes = (0..1_000).map(|n| put(&format!("k{part}{n}"), "v".repeat(ITEM_BYTES))).collect();
+        world.commit(0, writes);
+    }
+    world.run_until("the neighbours are equal", 60 * SECOND, |world| {
+        (1..newcomer).all(|member| world.heads(member) == world.heads(0))
+    });
+    for neighbour in 1..=n_lines {
+        world.terms(newcomer, neighbour).rate = Some(500_000);
+        world.link(newcomer, neighbour);
+    }
+    world.start(newcomer);
+    let bytes = |world: &Mesh| -> Vec<u64> {
+        (1..=n_lines).map(|neighbour| world.traffic(neighbour, newcomer).arrived_bytes).collect()
+    };
+    let first = world
+        .run_until("a third is there", 60 * SECOND, |world| bytes(world).iter().sum::<u64>() > 4_000_000);
+    happens(&mut world);
+    let rest =
+        world.run_until("the copy is there", 60 * SECOND, |world| world.heads(newcomer) == world.heads(0));
+    (first + rest, bytes(&world))
+}

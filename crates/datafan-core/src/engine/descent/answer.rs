@@ -57,7 +57,7 @@ impl<S: Store> Engine<S> {
             engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Nodes || flight.slots.len() != answers.len() {
                 engine.lie(from, "wrong_answer");
-                descent.leave();
+                engine.distrust_source(descent, &from);
                 return Ok(Going::On);
             }
             let mut remotes = Vec::new();
@@ -73,7 +73,7 @@ impl<S: Store> Engine<S> {
                     }
                     Err(Wrong::Answer) => {
                         engine.lie(from, "node");
-                        descent.leave();
+                        engine.distrust_source(descent, &from);
                         break;
                     }
                 }
@@ -146,7 +146,7 @@ impl<S: Store> Engine<S> {
             engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
                 engine.lie(from, "wrong_answer");
-                descent.leave();
+                engine.distrust_source(descent, &from);
                 return Ok(Going::On);
             }
             let mut good = Vec::new();
@@ -159,7 +159,7 @@ impl<S: Store> Engine<S> {
                     }
                     Err(Wrong::Answer) => {
                         engine.lie(from, "range");
-                        descent.leave();
+                        engine.distrust_source(descent, &from);
                         break;
                     }
                 }
@@ -216,7 +216,10 @@ impl<S: Store> Engine<S> {
         let good = head.filter(|head| head.owner == owner);
         let learned = good.map(|head| self.learn(from, head, self.now.time, out));
         self.with_descent(&owner, |engine, descent| {
-            if descent.flight.remove(&id).is_none() {
+            let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+            if descent.from != Some(from) {
+                descent.work.extend(flight.slots.into_iter().map(|(slot, expect, _)| (slot, expect)));
+                engine.leave_source(descent, &from);
                 return Ok(Going::On);
             }
             match good {
@@ -229,8 +232,8 @@ impl<S: Store> Engine<S> {
                 }
                 _ => {
                     engine.stats.refuse("moved");
-                    engine.set_position(from, &owner, None);
-                    descent.leave();
+                    engine.leave_source(descent, &from);
+                    descent.restart();
                 }
             }
             Ok(Going::On)

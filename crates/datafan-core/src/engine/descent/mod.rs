@@ -22,7 +22,8 @@ pub(super) use build::Build;
 
 /// One comparison under way.
 pub(super) struct Descent {
-    /// Who is asked; `None` while somebody has to be found.
+    /// Who is asked first, and tells where the target has moved to; `None` while somebody has to be found. Others that
+    /// hold the same are asked too, while there is more to ask for than one may owe.
     from: Option<MemberId>,
     /// What it has to lead to.
     target: Head,
@@ -57,6 +58,7 @@ struct Expect {
 
 /// A request under way.
 struct Flight {
+    from: MemberId,
     what: What,
     slots: Vec<(Slot, Expect, Option<Node>)>,
     /// As many as are expected.
@@ -112,16 +114,31 @@ impl Descent {
         Slot { left: place.last() <= self.position.0, place }
     }
 
-    pub(super) fn on_peer_gone(&mut self, peer: &MemberId) {
-        if self.from == Some(*peer) {
-            self.leave();
-        }
+    /// Asks this peer no more: what it has not answered is asked of others.
+    pub(super) fn leave(&mut self, peer: &MemberId) {
+        self.from.take_if(|from| from == peer);
+        let work = &mut self.work;
+        self.flight.retain(|_, flight| {
+            let stays = flight.from != *peer;
+            if !stays {
+                work.extend(flight.slots.iter().map(|(slot, expect, _)| (*slot, *expect)));
+            }
+            stays
+        });
     }
 
-    /// Asks this peer no more.
-    fn leave(&mut self) {
-        self.from = None;
-        self.restart();
+    /// Who has not answered in time.
+    fn late(&self, now: Time) -> Vec<MemberId> {
+        let late = self.flight.values().filter(|flight| flight.deadline <= now);
+        let mut late: Vec<MemberId> = late.map(|flight| flight.from).collect();
+        late.sort_unstable();
+        late.dedup();
+        late
+    }
+
+    /// How many requests a peer has not answered yet.
+    fn n_asked(&self, peer: &MemberId) -> usize {
+        self.flight.values().filter(|flight| flight.from == *peer).count()
     }
 
     /// What is expected of the requests under way.

@@ -52,23 +52,19 @@ impl<S: Store> Engine<S> {
     /// Whether there is somebody to ask; looks for another one where the present one is gone or silent.
     fn has_source(&mut self, descent: &mut Descent) -> bool {
         let now = self.now.time;
-        if let Some(from) = descent.from
-            && (descent.deadline() <= now || self.is_penalized(&from))
-        {
-            if descent.deadline() <= now {
-                self.stats.refuse("late_answer");
-                if let Some(link) = self.links.get_mut(&from) {
-                    link.credit.note_late(now);
-                }
+        for late in descent.late(now) {
+            self.stats.refuse("late_answer");
+            if let Some(link) = self.links.get_mut(&late) {
+                link.credit.note_late(now);
             }
-            self.set_position(from, &descent.target.owner, None);
-            descent.leave();
+            self.leave_source(descent, &late);
+        }
+        if let Some(from) = descent.from.filter(|from| self.is_penalized(from)) {
+            self.leave_source(descent, &from);
         }
         if descent.from.is_some() {
             return true;
         }
-        // What was asked of the one before is not waited for any more.
-        self.drop_requests(&descent.target.owner);
         descent.from = self.source(&descent.target.owner, &descent.target);
         if descent.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
@@ -77,20 +73,66 @@ impl<S: Store> Engine<S> {
         descent.from.is_some()
     }
 
+    /// Asks a peer no more, and waits for no answer of it; where it is with the owner is not known any more.
+    pub(super) fn leave_source(&mut self, descent: &mut Descent, peer: &MemberId) {
+        let owner = descent.target.owner;
+        descent.leave(peer);
+        self.set_position(*peer, &owner, None);
+        if let Some(link) = self.links.get_mut(peer) {
+            link.requests.retain(|_, (asked, _)| *asked != owner);
+        }
+    }
+
+    /// Asks a peer no more that has answered what cannot be; all is compared again, and what is equal by now is skipped.
+    pub(super) fn distrust_source(&mut self, descent: &mut Descent, peer: &MemberId) {
+        self.leave_source(descent, peer);
+        descent.restart();
+    }
+
     /// Sends requests while there is work and few are under way.
     fn request(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<(), StoreError> {
         let Some(from) = descent.from else { return Ok(()) };
         let owner = descent.target.owner;
-        if let Some(link) = self.links.get_mut(&from) {
+        for link in self.links.values_mut() {
             link.requests.retain(|id, (asked, _)| *asked != owner || descent.flight.contains_key(id));
         }
-        while descent.flight.len() < REQUESTS_IN_FLIGHT_MAX
+        self.request_of(from, descent, out)?;
+        for helper in self.helpers(descent) {
+            if descent.work.is_empty() {
+                break;
+            }
+            self.request_of(helper, descent, out)?;
+        }
+        Ok(())
+    }
+
+    /// Others that hold the very target, and may be asked too.
+    fn helpers(&self, descent: &Descent) -> Vec<MemberId> {
+        if descent.work.is_empty() || descent.is_aside() {
+            return Vec::new();
+        }
+        let (owner, timestamp) = (descent.target.owner, descent.target.timestamp);
+        let holds = self.links.iter().filter(|(peer, link)| {
+            link.is_up() && link.positions.get(&owner) == Some(&timestamp) && !self.is_penalized(peer)
+        });
+        let others = holds.map(|(peer, _)| *peer).filter(|peer| descent.from != Some(*peer));
+        others.take(HELPERS_MAX).collect()
+    }
+
+    fn request_of(
+        &mut self,
+        from: MemberId,
+        descent: &mut Descent,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let owner = descent.target.owner;
+        while descent.n_asked(&from) < REQUESTS_IN_FLIGHT_MAX
             && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small) && link.has_request_room())
             && self.pause(&owner).is_none()
             && (descent.flight.is_empty() || !self.would_exceed(&owner, descent.bytes_asked()))
         {
             let (credit, left) = (self.links[&from].credit.bytes(), self.links[&from].credit_left());
-            if left == 0 && !descent.flight.is_empty() {
+            if left == 0 && descent.n_asked(&from) > 0 {
                 return Ok(());
             }
             let (nodes, ranges) = self.next_slots(descent, credit, left)?;
@@ -138,7 +180,7 @@ impl<S: Store> Engine<S> {
             deadline = deadline.after(link.credit.extra_micros(bytes));
             link.requests.insert(id, (owner, bytes));
         }
-        descent.flight.insert(id, Flight { what, slots, bytes, sent, deadline });
+        descent.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
         self.send(from, &message, out);
     }
 
@@ -305,6 +347,8 @@ impl<S: Store> Engine<S> {
     }
 }
 
+/// Others that are asked beside the first.
+const HELPERS_MAX: usize = 3;
 /// What the answer to a slot's node takes, or nearly.
 const NODE_BYTES: u64 = 512;
 
