@@ -1,6 +1,7 @@
 //! Deltas lead to the head that they come with, from wherever one is.
 
 use super::{Checked, Checker, Purpose, Scene, Sent, Violation};
+use crate::ledger::Owner;
 use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, time::Time};
 use std::collections::BTreeSet;
 
@@ -11,11 +12,14 @@ use std::collections::BTreeSet;
 /// Who waited in vain for an answer takes the line for a slow one, and compares what is larger than a little, since it can ask
 /// for that in parts.
 ///
-/// Where members lie, heads may step back, shards are too large for a delta, or most clocks around are so far behind that
-/// a head could be one of the future, there are other reasons to compare.
+/// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one, which may make
+/// that void.
+///
+/// Where members lie, heads may step back, or shards are too large for a delta, there are other reasons to compare.
 #[derive(Default)]
 pub struct DeltasLead {
-    /// Owners of shards that somebody was told of a gap in, or that are too large for a delta.
+    /// Owners of shards that somebody was told of a gap in, that are too large for a delta, or that somebody compared for a
+    /// head of the future.
     excused: BTreeSet<MemberId>,
     /// Owners of shards that are larger than a little.
     large: BTreeSet<MemberId>,
@@ -36,14 +40,17 @@ impl Checker for DeltasLead {
         let large = sent.heads.iter().filter(|told| told.head.bytes > LITTLE_BYTES);
         self.large.extend(large.map(|told| told.head.owner));
         let Purpose::Compare(owner) = sent.purpose else { return Ok(()) };
+        let number = scene.ledger.owner(scene.world, &owner);
+        if number.is_some_and(|number| holds_of_future(scene, sent.from, number)) {
+            self.excused.insert(owner);
+        }
         let waited = scene.world.stats(sent.from).refusals.contains_key("late_answer");
         let faults = &scene.scenario.faults;
-        let other_reasons =
-            faults.liars > 0 || faults.leaves > 0 || faults.restores > 0 || faults.clock_jumps > 0;
+        let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0;
         let excused = self.excused.contains(&owner) || waited && self.large.contains(&owner);
         if !other_reasons && !excused && self.found.is_none() {
-            let name = scene.ledger.owner(scene.world, &owner).map(|owner| scene.ledger.name(owner));
-            let (member, name) = (sent.from, name.unwrap_or_default());
+            let (member, name) = (sent.from, number.map(|number| scene.ledger.name(number)));
+            let name = name.unwrap_or_default();
             let what = format!("m{member} compared the index of {name}, for a delta led nowhere");
             self.found = Some(Violation(what));
         }
@@ -53,6 +60,12 @@ impl Checker for DeltasLead {
     fn on_settled(&mut self, _: &Scene<'_>, _: Time) -> Checked {
         self.found.take().map_or(Ok(()), Err)
     }
+}
+
+/// Whether the head that a member holds lies further ahead of its clock than heads may.
+fn holds_of_future(scene: &Scene<'_>, member: usize, owner: Owner) -> bool {
+    let held = scene.ledger.made(owner, scene.ledger.position(member, owner));
+    held.is_some_and(|held| scene.world.is_too_late(member, held.head.timestamp))
 }
 
 /// The least that is asked for at once, however slow a line is.

@@ -242,6 +242,11 @@ impl<D: Disk> World<D> {
         Timestamp(self.time.0.saturating_add(BEGINNING).saturating_add_signed(offset))
     }
 
+    /// Whether a timestamp is further ahead of a member's wall clock than it takes heads.
+    pub fn is_too_late(&self, member: usize, at: Timestamp) -> bool {
+        at.0 > self.wall(member).0.saturating_add(self.members[member].config.clock_ahead_micros)
+    }
+
     /// Lets each sync of a member take time, in which nothing else is handled there.
     pub fn slow_sync(&mut self, member: usize, micros: u64) {
         self.members[member].sync_takes_micros = micros;
