@@ -3,12 +3,13 @@
 //! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
-//! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
+//! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
 //! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
 
 mod ask;
 mod book;
 mod budget;
+mod burst;
 mod commit;
 mod config;
 mod credit;
@@ -178,8 +179,10 @@ impl<S: Store> Engine<S> {
         self.turn_pace();
         self.turn_budget();
         self.more_to_do = false;
-        for input in inputs {
-            self.handle_input(input, out)?;
+        let mut inputs = inputs.into_iter().peekable();
+        while let Some(input) = inputs.next() {
+            let others = burst::following(&input, &mut inputs);
+            self.handle_input(input, others, out)?;
             if self.batch_bytes > BATCH_BYTES_MAX {
                 self.flush(out)?;
             }
@@ -220,7 +223,13 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn handle_input(&mut self, input: Input, out: &mut Outbox) -> Result<(), StoreError> {
+    /// Takes in one input; `others` are pushes that came with it.
+    fn handle_input(
+        &mut self,
+        input: Input,
+        others: Vec<Arc<[u8]>>,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
         match input {
             Input::Command { ticket, command: Command::Apply(bytes) } => {
                 return self.on_apply(ticket, &bytes, out);
@@ -230,7 +239,11 @@ impl<S: Store> Engine<S> {
             Input::LinkDown { peer, reason } => self.on_link_down(peer, &reason),
             Input::Broken { peer } => self.lie(peer, "frame"),
             Input::DialFailed { address, expected, error } => self.on_dial_failed(address, expected, error),
-            Input::Message { from, bytes } => return self.on_message(from, &bytes, out),
+            Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes, out),
+            Input::Message { from, bytes } => {
+                let pushes: Vec<_> = [bytes].into_iter().chain(others).collect();
+                return self.on_burst(from, &pushes, out);
+            }
             Input::Full { peer, lane } => self.set_full(peer, lane, true),
             Input::Room { peer, lane } => {
                 self.set_full(peer, lane, false);
@@ -244,9 +257,20 @@ impl<S: Store> Engine<S> {
     }
 
     fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>, out: &mut Outbox) -> Result<(), StoreError> {
+        if self.links.contains_key(&from) {
+            self.stats.messages_received += 1;
+            self.stats.bytes_received += bytes.len() as u64;
+        }
+        self.take_message(from, bytes, out)
+    }
+
+    fn take_message(
+        &mut self,
+        from: MemberId,
+        bytes: &Arc<[u8]>,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
         let Some(link) = self.links.get(&from) else { return Ok(()) };
-        self.stats.messages_received += 1;
-        self.stats.bytes_received += bytes.len() as u64;
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(_) => {

@@ -1,11 +1,11 @@
 //! A31, A35: commits are whole or nothing, everywhere; what is over a limit is nothing at all.
 
-use crate::common::{Mesh, SEEDS};
+use crate::common::{Mesh, SEEDS, refusals};
 use datafan_core::{
     engine::{Answer, Command, CommandError, Write},
     item::{Key, KeyError},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
-    time::SECOND,
+    time::{MILLI, SECOND},
 };
 use datafan_sim::world::{delete, put};
 
@@ -127,5 +127,26 @@ fn a_group_over_two_shards_is_answered_whichever_bound_moves() {
             }
         }
         world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+    }
+}
+
+#[test]
+fn who_is_slow_takes_in_many_commits_at_once() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.slow_handling(1, 50 * MILLI);
+        let verified = world.stats(1).verified;
+        for n in 0..400 {
+            match n % 3 {
+                0 | 1 => drop(world.ask_commit(0, vec![put(&format!("k{}", n % 7), n.to_string())])),
+                _ => drop(world.ask_commit(0, vec![delete(&format!("k{}", n % 5))])),
+            }
+            world.run_for(MILLI);
+        }
+        world.run_until("equal", 20 * SECOND, |world| world.equal());
+        let verified = world.stats(1).verified - verified;
+        assert!(verified < 60, "{verified} heads of 400 commits were verified");
+        assert_eq!(world.stats(1).descents + world.stats(2).descents, 0);
+        assert_eq!((refusals(&world, 1), refusals(&world, 2)), (0, 0), "{:?}", world.stats(1).refusals);
     }
 }

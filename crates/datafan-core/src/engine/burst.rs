@@ -1,0 +1,211 @@
+//! Pushes of one owner that wait together: taken in as the one delta that they are together, so that only the last head is
+//! verified and passed on. Where that leads nowhere, each of them is looked at for itself.
+
+use super::{Engine, Input, Outbox};
+use crate::{
+    id::MemberId,
+    item::{Item, Key},
+    limits::PUSH_BYTES_MAX,
+    message::{Delta, Message, encode_delta},
+    store::{Store, StoreError},
+    time::Timestamp,
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+use core::iter::Peekable;
+
+/// Bytes before the owner in a pushed message: version, tag and the head's format.
+const OWNER_AT: usize = 3;
+/// A message of that length says whose push it is.
+const OWNER_ENDS: usize = OWNER_AT + 32;
+
+/// What follows `first` among the inputs and is a push of the same owner by the same peer, together no more than one push may be.
+pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item = Input>>) -> Vec<Arc<[u8]>> {
+    let Input::Message { from, bytes } = first else { return Vec::new() };
+    let (mut burst, mut len) = (Vec::new(), bytes.len());
+    let mut follows = |input: &Input| {
+        let Input::Message { from: other, bytes: next } = input else { return false };
+        len += next.len();
+        from == other && is_push_of_same(bytes, next) && len <= PUSH_BYTES_MAX
+    };
+    while let Some(Input::Message { bytes, .. }) = inputs.next_if(&mut follows) {
+        burst.push(bytes);
+    }
+    burst
+}
+
+fn is_push_of_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() > OWNER_ENDS
+        && other.len() > OWNER_ENDS
+        && one[1] == PUSH
+        && one[..OWNER_ENDS] == other[..OWNER_ENDS]
+}
+
+/// The tag of a push.
+const PUSH: u8 = 4;
+
+impl<S: Store> Engine<S> {
+    /// Takes in pushes of one owner by one peer.
+    pub(super) fn on_burst(
+        &mut self,
+        from: MemberId,
+        pushes: &[Arc<[u8]>],
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        if self.links.contains_key(&from) {
+            self.stats.messages_received += pushes.len() as u64;
+            self.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
+        }
+        if let Some((bytes, owner, timestamp)) = combined(pushes) {
+            self.take_message(from, &bytes, out)?;
+            if self.owners.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
+                return Ok(());
+            }
+        }
+        pushes.iter().try_for_each(|bytes| self.take_message(from, bytes, out))
+    }
+}
+
+/// The push that these are together, and to where it leads; `None` unless each begins where the one before ends.
+fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Timestamp)> {
+    let mut whole = Whole::default();
+    let (mut base, mut last) = (None, None);
+    for bytes in pushes {
+        let Ok(Message::Push(delta)) = Message::decode(bytes) else { return None };
+        if last.is_some_and(|last: crate::head::Head| last.timestamp != delta.base) {
+            return None;
+        }
+        base = base.or(Some(delta.base));
+        last = Some(delta.head);
+        whole.add(&delta)?;
+    }
+    let (base, head) = (base?, last?);
+    let (items, graves) = whole.into_parts();
+    let body = encode_delta(base, &items, &graves);
+    let bytes = Message::Push(Delta::new(head, base, &body)).encode();
+    Some((bytes.into(), head.owner, head.timestamp))
+}
+
+/// What deltas that follow one another come to.
+#[derive(Default)]
+struct Whole {
+    items: BTreeMap<Key, Item>,
+    graves: BTreeSet<(Timestamp, Key)>,
+}
+
+impl Whole {
+    fn add(&mut self, delta: &Delta<'_>) -> Option<()> {
+        let (items, graves) = delta.contents().ok()?;
+        // What follows begins at the head.
+        let late = items.last().is_some_and(|item| item.timestamp > delta.head.timestamp);
+        if late || delta.head.timestamp <= delta.base {
+            return None;
+        }
+        for (at, key) in graves {
+            if self.items.get(&key).is_some_and(|item| item.timestamp < at) {
+                self.items.remove(&key);
+            }
+            self.graves.insert((at, key));
+        }
+        for item in items {
+            self.items.insert(item.key.clone(), item);
+        }
+        Some(())
+    }
+
+    /// Items and graves in the order of a delta. A grave of a key that lives again is none.
+    fn into_parts(self) -> (Vec<Item>, Vec<(Timestamp, Key)>) {
+        let graves = self.graves.into_iter().filter(|(_, key)| !self.items.contains_key(key)).collect();
+        let mut items: Vec<Item> = self.items.into_values().collect();
+        items.sort_unstable_by_key(|item| item.timestamp);
+        (items, graves)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{hash::Hash, head::Head, rng::Rng};
+    use alloc::{format, vec};
+
+    /// Against the plain thing: one after another on a map.
+    #[test]
+    fn deltas_together_are_what_they_are_one_by_one() {
+        let mut rng = Rng::new(7);
+        for _ in 0..500 {
+            let (mut whole, mut plain, mut dead) = (Whole::default(), BTreeMap::new(), BTreeSet::new());
+            let mut now = 10;
+            for _ in 0..1 + rng.next() % 5 {
+                let base = now;
+                let (mut items, mut graves) = (BTreeMap::new(), BTreeMap::new());
+                for _ in 0..1 + rng.next() % 6 {
+                    now += 1;
+                    let key = Key::new(format!("k{}", rng.next() % 4)).unwrap();
+                    items.remove(&key);
+                    graves.remove(&key);
+                    if rng.next().is_multiple_of(2) {
+                        items.insert(key.clone(), item(&key, now));
+                        plain.insert(key.clone(), now);
+                        dead.remove(&key);
+                    } else {
+                        graves.insert(key.clone(), Timestamp(now));
+                        plain.remove(&key);
+                        dead.insert(key);
+                    }
+                }
+                let mut items: Vec<Item> = items.into_values().collect();
+                items.sort_by_key(|item| item.timestamp);
+                let mut graves: Vec<_> = graves.into_iter().map(|(key, at)| (at, key)).collect();
+                graves.sort();
+                let body = encode_delta(Timestamp(base), &items, &graves);
+                whole.add(&Delta::new(head(now), Timestamp(base), &body)).unwrap();
+            }
+            let (items, graves) = whole.into_parts();
+            let found: BTreeMap<_, _> = items.into_iter().map(|item| (item.key, item.timestamp.0)).collect();
+            assert_eq!(found, plain);
+            assert_eq!(graves.into_iter().map(|(_, key)| key).collect::<BTreeSet<_>>(), dead);
+        }
+    }
+
+    #[test]
+    fn what_does_not_follow_is_not_combined() {
+        let key = Key::new("k").unwrap();
+        let push = |base, at, until| {
+            let body = encode_delta(Timestamp(base), &[item(&key, at)], &[]);
+            let bytes: Arc<[u8]> =
+                Message::Push(Delta::new(head(until), Timestamp(base), &body)).encode().into();
+            bytes
+        };
+        let together = combined(&[push(1, 2, 2), push(2, 5, 6)]).unwrap();
+        assert_eq!((together.1, together.2), (MemberId([2; 32]), Timestamp(6)));
+        assert!(combined(&[push(1, 2, 2), push(3, 5, 6)]).is_none(), "there is a gap");
+        assert!(combined(&[push(1, 9, 2), push(2, 9, 9)]).is_none(), "an item is later than its head");
+        assert!(combined(&[push(5, 6, 2), push(2, 7, 7)]).is_none(), "a head is earlier than its base");
+    }
+
+    #[test]
+    fn pushes_of_one_owner_by_one_peer_are_taken_together() {
+        let (one, other) = (MemberId([8; 32]), MemberId([9; 32]));
+        let input = |from, len: usize| Input::Message { from, bytes: vec![PUSH; len].into() };
+        let count = |inputs: Vec<Input>| {
+            let mut inputs = inputs.into_iter().peekable();
+            let first = inputs.next().unwrap();
+            (following(&first, &mut inputs).len(), inputs.len())
+        };
+        assert_eq!(count(vec![input(one, 99), input(one, 50), input(one, 50), input(other, 50)]), (2, 1));
+        assert_eq!(count(vec![input(one, 99), input(one, PUSH_BYTES_MAX - 98)]), (0, 1), "too much for one");
+        assert_eq!(count(vec![input(one, 9), input(one, 9)]), (0, 1), "none is a push");
+    }
+
+    fn item(key: &Key, at: u64) -> Item {
+        Item { key: key.clone(), timestamp: Timestamp(at), expiry: None, value: (*b"v").into() }
+    }
+
+    fn head(at: u64) -> Head {
+        let (owner, timestamp, root) = (MemberId([2; 32]), Timestamp(at), Hash([3; 32]));
+        Head { owner, timestamp, items: 1, bytes: 1, root, signature: [4; 64] }
+    }
+}
