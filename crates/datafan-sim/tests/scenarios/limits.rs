@@ -120,8 +120,10 @@ fn an_owner_that_writes_more_bytes_than_its_rate_comes_later() {
         world.run_for(40 * MILLI);
         assert!(world.equal() && refused(&world, 1, "over_rate") == 0);
         world.put(0, "c", vec![7; 1_100]);
+        // What comes together counts as one commit.
+        world.run_for(10 * MILLI);
         world.put(0, "d", "v");
-        world.run_for(40 * MILLI);
+        world.run_for(30 * MILLI);
         assert_eq!(refused(&world, 1, "over_rate"), 1);
         world.run_for(2 * SECOND);
         assert!(world.equal());
