@@ -188,24 +188,31 @@ pub(crate) fn way<N: Nodes>(nodes: &N, root: Option<Branch>, at: Timestamp) -> R
     Ok(way)
 }
 
-/// The first leaf up to `until` that one trie has and another lacks; reads what differs between them.
+/// The first leaf up to `until` that one trie has and another lacks; reads what differs between them, each node once.
 pub(crate) fn first_lost<N: Nodes, M: Nodes<Error = N::Error>>(
     (has, root): (&N, Option<Branch>),
     (lacks, other): (&M, Option<Branch>),
     until: Timestamp,
 ) -> Result<Option<Timestamp>, N::Error> {
-    let mut below: Vec<Branch> = root.into_iter().collect();
-    while let Some(branch) = below.pop() {
+    // With each branch the topmost one of the other trie in a slot around it.
+    let mut below: Vec<(Branch, Option<Branch>)> = root.into_iter().map(|root| (root, other)).collect();
+    while let Some((branch, around)) = below.pop() {
         if branch.place.first() > until.0 {
             continue;
         }
-        let there = crate::trie::at_slot(lacks, other, branch.place)?;
+        let there = crate::trie::at_slot(lacks, around, branch.place)?;
         if there.is_some_and(|there| there.hash == branch.hash) {
             continue;
         }
-        match branch.place.level {
-            0 => return Ok(Some(Timestamp(branch.place.prefix))),
-            _ => below.extend(has.node(branch.place)?.children.into_iter().rev()),
+        if branch.place.level == 0 {
+            return Ok(Some(Timestamp(branch.place.prefix)));
+        }
+        let same = there.filter(|there| there.place == branch.place);
+        let node = same.map(|there| lacks.node(there.place)).transpose()?;
+        for child in has.node(branch.place)?.children.into_iter().rev() {
+            let digit = branch.place.digit_of(child.place.first());
+            let around = node.as_ref().map_or(there, |node| node.child(digit).copied());
+            below.push((child, around));
         }
     }
     Ok(None)
