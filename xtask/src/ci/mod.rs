@@ -31,7 +31,7 @@ struct Check {
 
 /// Quick ones first; then such that what one has built serves the next.
 const CHECKS: &[Check] = &[
-    Check { name: "format", remedy: "run `cargo fmt --all`", run: |_| cargo("fmt --all --check") },
+    Check { name: "format", remedy: "run `cargo fmt --all`, in xtask/peers too", run: format },
     Check {
         name: "lengths",
         remedy: "split it: a file has one idea, a function fits a screen",
@@ -138,6 +138,12 @@ pub(crate) fn root() -> Result<PathBuf> {
 fn own(arguments: &str) -> Result<()> {
     let program = std::env::current_exe()?;
     output(&program.to_string_lossy(), arguments).map(drop)
+}
+
+/// The peers are a workspace of their own; here nothing of it is built.
+fn format(_: &Path) -> Result<()> {
+    cargo("fmt --all --check")?;
+    cargo("fmt --check --manifest-path xtask/peers/Cargo.toml")
 }
 
 fn no_std_core(_: &Path) -> Result<()> {
