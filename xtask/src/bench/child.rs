@@ -1,22 +1,17 @@
 //! Measurements in a process of their own: each begins with the memory and the allocator of a new process, whatever was
-//! measured before it. So large and small ones compare.
+//! measured before it. So large and small ones compare, and datafan and its peers.
 
-use super::{copy, cpu::Stopwatch, ingest, memory};
+use super::{
+    copy,
+    cpu::Stopwatch,
+    crowd,
+    figures::{Figures, memory as resident},
+    hops, ingest, join, memory,
+    reconcile::{self, Place},
+    trace::Deltas,
+};
 use anyhow::{Context, Result, ensure};
-use std::{env, hint::black_box, process::Command};
-
-/// What a child can measure.
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum Subject {
-    /// See [`copy::copy`], twice: seconds and bytes of the second one, then the seconds of the first.
-    Copy,
-    /// See [`ingest::in_memory`], twice: the seconds of the second one, then of the first.
-    Ingest,
-    /// See [`memory::bytes_per_item`].
-    Memory,
-    /// Writes to so many MiB of new memory: nanoseconds for a page of 4 KiB.
-    Touch,
-}
+use std::{env, hint::black_box, path::PathBuf, process::Command};
 
 /// Medians of the seconds that something takes.
 pub struct Cost {
@@ -26,43 +21,61 @@ pub struct Cost {
     pub cold: f64,
 }
 
-/// Lets the allocator keep what was freed: its first touch costs what the kernel makes of it.
-const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
-
-/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host within seconds and
-/// pays to get it again, unless the run before has just done so: so what is measured finds it there, be it large or small.
-const READY_MIB: u64 = 2_048;
-
 /// One measurement in a process of its own.
 #[derive(clap::Args)]
 pub struct Arguments {
+    #[command(subcommand)]
     subject: Subject,
-    /// How many items
-    items: u64,
 }
 
-/// Measures in a child, and reads what it found. Where memory that is new to the process counts, the machine has it ready.
+/// What a child can measure.
+#[derive(clap::Subcommand)]
+enum Subject {
+    /// See [`copy::copy`], twice
+    Copy { items: u64 },
+    /// See [`ingest::in_memory`], twice
+    Ingest { items: u64 },
+    /// See [`ingest::on_file`]
+    IngestOnFile { items: u64, directory: PathBuf },
+    /// See [`hops::one_hop`]
+    Hop { writes: u32 },
+    /// See [`crowd::spread`]
+    Spread { members: u32, writes: u32 },
+    /// See [`join::in_memory`]
+    Join { shards: u32, keys: u64 },
+    /// See [`join::on_file`]
+    JoinOnFile { shards: u32, keys: u64, directory: PathBuf },
+    /// See [`memory::bytes_per_item`]
+    Memory { items: u64 },
+    /// See [`reconcile::reconcile`]: by a delta
+    Delta { items: u64, changed: u64, place: Place },
+    /// See [`reconcile::reconcile`]: by descent
+    Descent { items: u64, changed: u64, place: Place },
+    /// Writes to so many MiB of new memory
+    Touch { mib: u64 },
+}
+
+/// Measures in a child. Unless memory itself is what is measured, the machine has it ready.
 ///
 /// # Errors
 /// If the child fails.
-pub fn measured<const N: usize>(subject: Subject, items: u64) -> Result<[f64; N]> {
-    if matches!(subject, Subject::Copy | Subject::Ingest) {
-        let [_] = child(Subject::Touch, READY_MIB)?;
-    }
-    child(subject, items)
+pub fn own(arguments: &[&str]) -> Result<Figures> {
+    measured(Command::new(env::current_exe()?).arg("bench-child"), arguments)
 }
 
-fn child<const N: usize>(subject: Subject, items: u64) -> Result<[f64; N]> {
-    let name = clap::ValueEnum::to_possible_value(&subject).context("each subject has a name")?;
-    let child = Command::new(env::current_exe()?)
-        .args(["bench-child", name.get_name(), &items.to_string()])
-        .envs(matches!(subject, Subject::Copy | Subject::Ingest).then_some(KEEP_MEMORY))
-        .output()
-        .context("starting another process")?;
-    ensure!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
-    let said = String::from_utf8(child.stdout)?;
-    let figures: Vec<f64> = said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    figures.try_into().ok().with_context(|| format!("{N} figures were expected: {said}"))
+/// The same of any program that prints figures.
+///
+/// # Errors
+/// If it fails.
+pub fn measured(command: &mut Command, arguments: &[&str]) -> Result<Figures> {
+    if !arguments.iter().any(|argument| argument.contains("memory")) {
+        let touch = Command::new(env::current_exe()?).args(["bench-child", "touch", READY_MIB]).output()?;
+        ensure!(touch.status.success(), "{}", String::from_utf8_lossy(&touch.stderr));
+        command.env(KEEP_MEMORY.0, KEEP_MEMORY.1);
+    }
+    let output = command.args(arguments).output().context("starting another process")?;
+    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Figures::read(&String::from_utf8(output.stdout)?)
 }
 
 /// Is that child: prints its figures.
@@ -70,25 +83,40 @@ fn child<const N: usize>(subject: Subject, items: u64) -> Result<[f64; N]> {
 /// # Errors
 /// If the measurement did not come to its end.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let figures: Vec<f64> = match arguments.subject {
-        Subject::Copy => {
-            let [on_new_memory, _] = copy::copy(arguments.items)?;
-            let [seconds, bytes] = copy::copy(arguments.items)?;
-            vec![seconds, bytes, on_new_memory]
+    let figures = match &arguments.subject {
+        Subject::Copy { items } => twice(|| copy::copy(*items))?,
+        Subject::Ingest { items } => twice(|| ingest::in_memory(*items))?,
+        Subject::IngestOnFile { items, directory } => ingest::on_file(*items, directory)?,
+        Subject::Hop { writes } => hops::one_hop(*writes)?,
+        Subject::Spread { members, writes } => crowd::spread(*members, *writes)?,
+        Subject::Join { shards, keys } => join::in_memory(*shards, *keys)?,
+        Subject::JoinOnFile { shards, keys, directory } => join::on_file(*shards, *keys, directory)?,
+        Subject::Memory { items } => memory::bytes_per_item(*items)?,
+        Subject::Delta { items, changed, place } => {
+            reconcile::reconcile(*items, *changed, *place, Deltas::Carried)?
         }
-        Subject::Ingest => {
-            let on_new_memory = ingest::in_memory(arguments.items)?;
-            vec![ingest::in_memory(arguments.items)?, on_new_memory]
+        Subject::Descent { items, changed, place } => {
+            reconcile::reconcile(*items, *changed, *place, Deltas::Withheld)?
         }
-        Subject::Memory => vec![memory::bytes_per_item(arguments.items)?],
-        Subject::Touch => vec![touch(arguments.items)],
+        Subject::Touch { mib } => touch(*mib),
     };
-    println!("{}", figures.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));
+    println!("{}", figures.to_json());
     Ok(())
 }
 
+/// The figures of the second time, with those of the first, on memory that is new to the process, as `cold_cpu_s` and
+/// `cold_peak_bytes`.
+fn twice(measure: impl Fn() -> Result<Figures>) -> Result<Figures> {
+    let cold = measure()?;
+    let peak = resident("VmHWM")?;
+    let mut figures = measure()?;
+    figures.add("cold_cpu_s", cold.get("cpu_s")?);
+    figures.add("cold_peak_bytes", peak as f64);
+    Ok(figures)
+}
+
 /// Nanoseconds for a page.
-fn touch(mib: u64) -> f64 {
+fn touch(mib: u64) -> Figures {
     const PAGE: usize = 4_096;
     let mut memory: Vec<u8> = Vec::with_capacity((mib as usize) << 20);
     let watch = Stopwatch::start();
@@ -99,5 +127,14 @@ fn touch(mib: u64) -> f64 {
     }
     let taken = watch.worked().as_secs_f64();
     black_box(&memory);
-    taken * 1e9 / n as f64
+    let mut figures = Figures::default();
+    figures.add("page_ns", taken * 1e9 / n as f64);
+    figures
 }
+
+/// Lets the allocator keep what was freed: its first touch costs what the kernel makes of it.
+const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
+
+/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host within seconds and
+/// pays to get it again, unless the run before has just done so: so what is measured finds it there, be it large or small.
+const READY_MIB: &str = "2048";

@@ -1,5 +1,6 @@
 //! The items that all measurements use, and meshes to put them in.
 
+use super::reconcile::Place;
 use anyhow::Result;
 use datafan_core::{
     engine::{Config, Write},
@@ -31,6 +32,26 @@ pub fn value(n: u64) -> Vec<u8> {
 pub fn write(n: u64) -> Write {
     let key = Key::new(key(n)).expect("16 characters are a key");
     Write::Put { key, value: value(n).into(), expiry: None }
+}
+
+/// A put of the `n`th item with another value.
+pub fn rewrite(n: u64) -> Write {
+    let key = Key::new(key(n)).expect("16 characters are a key");
+    Write::Put { key, value: value(!n).into(), expiry: None }
+}
+
+/// The numbers of the items that are overwritten, ascending. The peers' measurements choose the same.
+pub fn overwritten(items: u64, changed: u64, place: Place) -> Vec<u64> {
+    match place {
+        Place::Newest => (items - changed..items).collect(),
+        Place::Random => {
+            let mut all: Vec<u64> = (0..items).collect();
+            all.sort_unstable_by_key(|n| scattered(!n));
+            all.truncate(changed as usize);
+            all.sort_unstable();
+            all
+        }
+    }
 }
 
 /// The puts of `items` items, in commits.

@@ -2,11 +2,15 @@
 
 use super::{
     Scale, data,
+    figures::Figures,
     report::{Report, percentile},
 };
 use anyhow::{Result, ensure};
 use datafan_conn_quic::{BindError, Config, QuicConnector};
-use datafan_core::engine::LinkState;
+use datafan_core::{
+    engine::{self, LinkState},
+    store::{Store, StoreReader},
+};
 use datafan_driver::{Handle, TimedOut, Wait, start};
 use datafan_store_mem::{MemReader, MemStore};
 use std::{
@@ -22,14 +26,12 @@ type Member = Handle<MemReader>;
 /// # Errors
 /// If a member fails.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     for (name, hops) in [("one_hop", 1), ("three_hops", 3)] {
         let (mut middle, mut slow) = (Vec::new(), Vec::new());
         for _ in 0..scale.runs {
             // Nobody behind the reader: on few cores the way on would delay the next write.
-            let line = line(&runtime, hops + 1)?;
-            let times = write_times(&line[0], &line[line.len() - 1], scale.writes)?;
-            line.iter().try_for_each(|member| member.stop().wait())?;
+            let times = times(&runtime, hops, scale.writes)?;
             middle.push(percentile(&times, 50));
             slow.push(percentile(&times, 99));
         }
@@ -37,6 +39,30 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
         report.row(format!("write_{name}_p99"), "ms", &slow);
     }
     Ok(())
+}
+
+/// The same for one hop, as figures.
+///
+/// # Errors
+/// If a member fails.
+pub fn one_hop(writes: u32) -> Result<Figures> {
+    let times = times(&runtime()?, 1, writes)?;
+    let mut figures = Figures::default();
+    figures.add("p50_ms", percentile(&times, 50));
+    figures.add("p99_ms", percentile(&times, 99));
+    Ok(figures)
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Milliseconds of each write over so many hops.
+fn times(runtime: &Runtime, hops: u32, writes: u32) -> Result<Vec<f64>> {
+    let line = line(runtime, hops + 1)?;
+    let times = write_times(&line[0], &line[line.len() - 1], writes)?;
+    line.iter().try_for_each(|member| member.stop().wait())?;
+    Ok(times)
 }
 
 /// Milliseconds of each write.
@@ -55,7 +81,7 @@ fn write_times(from: &Member, to: &Member, writes: u32) -> Result<Vec<f64>> {
 fn line(runtime: &Runtime, members: u32) -> Result<Vec<Member>> {
     let mut line: Vec<(Member, String)> = Vec::new();
     for number in 0..members {
-        let next = member(runtime, number)?;
+        let next = member(runtime, data::config(number)?, MemStore::new())?;
         let founder = line.first().map_or(&next.0, |(founder, _)| founder);
         founder.admit(next.0.id(), format!("member-{number}").parse()?).wait()?;
         if let Some((before, address)) = line.last() {
@@ -77,12 +103,19 @@ fn line(runtime: &Runtime, members: u32) -> Result<Vec<Member>> {
 }
 
 /// A member and its address.
-fn member(runtime: &Runtime, number: u32) -> Result<(Member, String)> {
-    let config = data::config(number)?;
+///
+/// # Errors
+/// If it does not start.
+pub fn member<S: Store + 'static>(
+    runtime: &Runtime,
+    config: engine::Config,
+    store: S,
+) -> Result<(Handle<S::Reader>, String)> {
     let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
     let quic = Config::new(config.member.clone(), listen, runtime.handle().clone());
     let mut address = String::new();
-    let handle = start(config, u64::from(number), MemStore::new(), |inbox| {
+    let seed = u64::from(config.member.id().0[0]);
+    let handle = start(config, seed, store, |inbox| {
         let (connector, bound) = QuicConnector::bind(quic, inbox)?;
         address = bound[0].to_string();
         Ok::<_, BindError>(connector)
@@ -90,8 +123,13 @@ fn member(runtime: &Runtime, number: u32) -> Result<(Member, String)> {
     Ok((handle, address))
 }
 
-fn soon<E>(member: &Member, future: impl Future<Output = Result<(), E>>) -> Result<()>
+/// What must come, within a minute.
+///
+/// # Errors
+/// If it does not.
+pub fn soon<R, E>(member: &Handle<R>, future: impl Future<Output = Result<(), E>>) -> Result<()>
 where
+    R: StoreReader,
     E: From<TimedOut> + std::error::Error + Send + Sync + 'static,
 {
     Ok(member.within(Duration::from_secs(60), future).wait()?)

@@ -1,6 +1,10 @@
 //! What an idle link costs: bytes of messages per direction and round, whatever is held.
 
-use super::{Scale, data, mesh::Mesh, report::Report};
+use super::{
+    Scale, data,
+    mesh::Mesh,
+    report::{Report, Row, Target},
+};
 use anyhow::Result;
 use datafan_core::time::SECOND;
 use datafan_store_mem::MemStore;
@@ -13,7 +17,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for owners in scale.owners {
         report.progress(&format!("idle link, {owners} owners"));
         let bytes = idle_bytes(owners)?;
-        report.row(format!("idle_link_{owners}_owners"), "bytes/round", &[bytes]);
+        let row = Row::new(format!("idle_link_{owners}_owners"), "bytes/round", &[bytes]);
+        report.add(row.target(Target::at_most(64.0)));
     }
     Ok(())
 }

@@ -2,16 +2,14 @@
 //! holds nothing else.
 
 use super::{
-    Scale,
-    child::{Subject, measured},
-    data,
+    Scale, child, data,
+    figures::{Figures, memory},
     mesh::Mesh,
-    report::Report,
+    report::{Report, Row, Target},
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use datafan_core::limits::COMMIT_WRITES_MAX;
 use datafan_store_mem::MemStore;
-use std::fs;
 
 /// For many items.
 ///
@@ -21,10 +19,10 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items_many;
     let mut values = Vec::new();
     for _ in 0..scale.runs.min(3) {
-        let [value] = measured(Subject::Memory, items)?;
-        values.push(value);
+        values.push(child::own(&["memory", &items.to_string()])?.get("bytes_per_item")?);
     }
-    report.row(format!("memory_beyond_key_and_value_{items}"), "bytes/item", &values);
+    let row = Row::new(format!("memory_beyond_key_and_value_{items}"), "bytes/item", &values);
+    report.add(row.target(Target::at_most(160.0)));
     Ok(())
 }
 
@@ -32,21 +30,15 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
 ///
 /// # Errors
 /// If the engine fails or the system tells nothing of memory.
-pub fn bytes_per_item(items: u64) -> Result<f64> {
+pub fn bytes_per_item(items: u64) -> Result<Figures> {
     let mut mesh = Mesh::new();
     mesh.add(data::config(0)?, MemStore::new())?;
-    let before = resident_bytes()?;
+    let before = memory("VmRSS")?;
     for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
         mesh.commit(0, commit)?;
     }
-    let taken = resident_bytes()?.saturating_sub(before);
-    Ok((taken as f64 - data::data_bytes(items) as f64) / items as f64)
-}
-
-fn resident_bytes() -> Result<u64> {
-    let status =
-        fs::read_to_string("/proc/self/status").context("only Linux tells of resident memory this way")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kilobytes << 10)
+    let taken = memory("VmRSS")?.saturating_sub(before);
+    let mut figures = Figures::default();
+    figures.add("bytes_per_item", (taken as f64 - data::data_bytes(items) as f64) / items as f64);
+    Ok(figures)
 }

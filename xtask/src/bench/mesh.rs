@@ -1,6 +1,6 @@
 //! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the engines.
 
-use super::data;
+use super::{data, join::Heads, trace::Trace};
 use anyhow::{Result, bail, ensure};
 use datafan_core::{
     connector::Direction,
@@ -24,6 +24,8 @@ pub struct Mesh {
     /// Bytes of messages from one to another.
     traffic: BTreeMap<(usize, usize), u64>,
     clock: Clock,
+    /// What is looked at message by message, if anything is.
+    trace: Option<Trace>,
 }
 
 struct Member {
@@ -106,7 +108,7 @@ impl Mesh {
 
     fn on(clock: Clock) -> Self {
         let (members, numbers, ready) = (Vec::new(), BTreeMap::new(), VecDeque::new());
-        Self { members, numbers, ready, traffic: BTreeMap::new(), clock }
+        Self { members, numbers, ready, traffic: BTreeMap::new(), clock, trace: None }
     }
 
     /// Starts another member, and admits it to the mesh.
@@ -135,6 +137,13 @@ impl Mesh {
     pub fn link(&mut self, one: usize, other: usize) {
         for (to, peer, direction) in [(one, other, Direction::Out), (other, one, Direction::In)] {
             self.give(to, Input::LinkUp { peer: self.members[peer].id, address: None, direction });
+        }
+    }
+
+    /// Cuts the link between two members.
+    pub fn unlink(&mut self, one: usize, other: usize) {
+        for (to, peer) in [(one, other), (other, one)] {
+            self.give(to, Input::LinkDown { peer: self.members[peer].id, reason: "cut".into() });
         }
     }
 
@@ -201,6 +210,11 @@ impl Mesh {
         head(one).is_some() && head(one) == head(other)
     }
 
+    /// Whose data a member has, and up to when.
+    pub fn heads(&self, member: usize) -> Heads {
+        self.members[member].heads.iter().map(|(owner, timestamp)| (*owner, *timestamp)).collect()
+    }
+
     /// Links of a member that are up.
     pub fn n_ready(&self, member: usize) -> usize {
         self.members[member].n_ready
@@ -230,6 +244,16 @@ impl Mesh {
         self.members[member].engine.n_rounds()
     }
 
+    /// From now on inputs are handled one at a time, and `trace` sees them.
+    pub fn begin_trace(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// What the trace has seen; it ends.
+    pub fn end_trace(&mut self) -> Option<Trace> {
+        self.trace.take()
+    }
+
     fn give(&mut self, member: usize, input: Input) {
         if self.members[member].inbox.is_empty() {
             self.ready.push_back(member);
@@ -254,8 +278,9 @@ impl Mesh {
     fn step(&mut self) -> Result<bool> {
         let Some(number) = self.ready.pop_front() else { return Ok(false) };
         let now = self.clock.now();
+        let inputs = self.waiting(number);
+        let seen = self.trace.as_ref().map(|_| Trace::begin(&inputs));
         let member = &mut self.members[number];
-        let inputs = std::mem::take(&mut member.inbox);
         let began = Instant::now();
         member.outbox.wants_sync = false;
         member.engine.handle(now, inputs, &mut member.outbox)?;
@@ -263,10 +288,24 @@ impl Mesh {
             member.engine.sync(&mut member.outbox)?;
         }
         member.busy += began.elapsed();
+        if let (Some(trace), Some(seen)) = (&mut self.trace, seen) {
+            trace.end(seen);
+        }
         for effect in std::mem::take(&mut member.outbox.now) {
             self.carry_out(number, effect)?;
         }
         Ok(true)
+    }
+
+    /// What a member takes in at once: all that waits for it, or the first of it under a trace.
+    fn waiting(&mut self, number: usize) -> Vec<Input> {
+        let inbox = &mut self.members[number].inbox;
+        let n = if self.trace.is_some() { inbox.len().min(1) } else { inbox.len() };
+        let inputs = inbox.drain(..n).collect();
+        if !inbox.is_empty() {
+            self.ready.push_back(number);
+        }
+        inputs
     }
 
     fn carry_out(&mut self, from: usize, effect: Effect) -> Result<()> {
@@ -274,8 +313,12 @@ impl Mesh {
         match effect {
             Effect::Send { to, frame } => {
                 let (id, to) = (member.id, self.numbers[&to]);
-                *self.traffic.entry((from, to)).or_default() += frame.bytes.len() as u64;
-                self.give(to, Input::Message { from: id, bytes: frame.bytes });
+                let bytes = match &mut self.trace {
+                    Some(trace) => trace.carry(frame.bytes)?,
+                    None => frame.bytes,
+                };
+                *self.traffic.entry((from, to)).or_default() += bytes.len() as u64;
+                self.give(to, Input::Message { from: id, bytes });
             }
             Effect::Answer { answer, .. } => member.answers.push_back(answer),
             Effect::Applied { owner, timestamp } => drop(member.heads.insert(owner, timestamp)),

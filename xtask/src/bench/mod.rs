@@ -8,17 +8,29 @@ mod bare;
 pub mod child;
 mod copy;
 mod cpu;
+mod crowd;
 mod data;
+mod figures;
 mod hops;
 mod idle;
 mod ingest;
+mod join;
 mod memory;
 mod mesh;
+mod peers;
+mod reconcile;
 mod report;
+mod side;
+mod simulator;
+mod table;
+mod trace;
 mod writers;
 
+use crate::ci;
 use anyhow::{Result, ensure};
 use report::Report;
+use side::Peers;
+use std::path::PathBuf;
 
 /// What to measure, and how long.
 #[derive(clap::Args)]
@@ -26,10 +38,17 @@ pub struct Arguments {
     /// One JSON object per row and line, in place of a table
     #[arg(long)]
     json: bool,
+    /// Measures nothing: prints the rows of FILE, which a run with --json has printed, as a table in Markdown
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "quick", "peers", "only"])]
+    table: Option<PathBuf>,
     /// Small and once, to see that it works; the figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Only measurements with NAME in their name: ingest, copy, hops, idle, memory, writers
+    /// Also the peers that the design's figures speak of, each beside datafan at the same work; builds them first
+    #[arg(long)]
+    peers: bool,
+    /// Only measurements with NAME in their name: ingest, copy, reconcile, hops, crowd, join, idle, memory,
+    /// writers, simulator, peers-sets, peers-documents, peers-gossip, peers-live, peers-memory
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Runs of each measurement; the median counts
@@ -46,8 +65,16 @@ struct Scale {
     items_many: u64,
     /// Owners, few and many.
     owners: [u32; 2],
+    /// How many of the items are overwritten while a member is away.
+    changed: [u64; 3],
     /// Writes whose way is timed.
     writes: u32,
+    /// Members of one process, the writes that go to all of them.
+    members: u32,
+    spread_writes: u32,
+    /// What a new member gets: so many shards, so many keys in each.
+    shards: u32,
+    shard_keys: u64,
     /// Puts of each of the writers.
     puts: u32,
     runs: u32,
@@ -58,10 +85,14 @@ type Measure = fn(&Scale, &mut Report) -> Result<()>;
 const MEASUREMENTS: &[(&str, Measure)] = &[
     ("ingest", ingest::measure),
     ("copy", copy::measure),
+    ("reconcile", reconcile::measure),
     ("hops", hops::measure),
+    ("crowd", crowd::measure),
+    ("join", join::measure),
     ("idle", idle::measure),
     ("memory", memory::measure),
     ("writers", writers::measure),
+    ("simulator", simulator::measure),
 ];
 
 /// Makes the measurements and prints their rows.
@@ -69,6 +100,10 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
 /// # Errors
 /// If one of them did not come to its end.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(file) = &arguments.table {
+        print!("{}", table::markdown(file)?);
+        return Ok(());
+    }
     let scale = Scale::of(arguments);
     let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| name.contains(only));
     let mut report = Report::new(arguments.json);
@@ -76,21 +111,51 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         report.progress(name);
         measure(&scale, &mut report)?;
     }
+    if arguments.peers {
+        let peers = Peers::build(&ci::root()?)?;
+        for (name, measure) in peers::MEASUREMENTS.iter().filter(|(name, _)| wanted(name)) {
+            report.progress(name);
+            measure(&peers, &scale, &mut report)?;
+        }
+    }
     ensure!(report.n_rows() > 0, "there is no such measurement");
     report.finish();
     Ok(())
 }
 
 impl Scale {
+    /// Members of a shipped scenario.
+    fn simulated(&self, scenario: &str) -> usize {
+        let members = if scenario == "thousand" { 10 * self.members } else { self.members };
+        members as usize
+    }
+
     fn of(arguments: &Arguments) -> Self {
         if arguments.quick {
-            return Self { items: 5_000, items_many: 50_000, owners: [2, 20], writes: 50, puts: 10, runs: 1 };
+            return Self {
+                items: 5_000,
+                items_many: 50_000,
+                owners: [2, 20],
+                changed: [1, 10, 100],
+                writes: 50,
+                members: 20,
+                spread_writes: 10,
+                shards: 20,
+                shard_keys: 100,
+                puts: 10,
+                runs: 1,
+            };
         }
         Self {
             items: 100_000,
             items_many: 1_000_000,
             owners: [10, 1_000],
+            changed: [1, 100, 10_000],
             writes: 1_000,
+            members: 100,
+            spread_writes: 50,
+            shards: 100,
+            shard_keys: 1_000,
             puts: 50,
             runs: arguments.runs,
         }

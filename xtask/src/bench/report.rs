@@ -1,7 +1,7 @@
 //! Rows, medians and how they are shown.
 
-use serde::Serialize;
-use std::io::Write as _;
+use serde::{Serialize, Serializer};
+use std::{fmt, io::Write as _};
 
 /// The rows so far.
 pub struct Report {
@@ -9,13 +9,172 @@ pub struct Report {
     rows: Vec<Row>,
 }
 
-/// One figure.
+/// One figure; beside a peer's, if there is one that does the same, and beside the one to reach, if it was set.
 #[derive(Serialize)]
-struct Row {
+pub struct Row {
     name: String,
     unit: &'static str,
     value: f64,
     runs: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_value: Option<f64>,
+    /// How many times better than the peer: above 1 datafan is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_met: Option<bool>,
+}
+
+/// What is better.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// As of rates.
+    More,
+    /// As of times and bytes.
+    Less,
+}
+
+/// A figure to reach.
+#[derive(Clone, Copy)]
+pub struct Target {
+    of: Measured,
+    bound: Bound,
+    figure: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Measured {
+    Value,
+    Ratio,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Least,
+    Most,
+    Above,
+}
+
+impl Target {
+    /// The value must not be less.
+    pub fn at_least(figure: f64) -> Self {
+        Self { of: Measured::Value, bound: Bound::Least, figure }
+    }
+
+    /// The value must not be more.
+    pub fn at_most(figure: f64) -> Self {
+        Self { of: Measured::Value, bound: Bound::Most, figure }
+    }
+
+    /// At least so many times better than the peer.
+    pub fn ratio(figure: f64) -> Self {
+        Self { of: Measured::Ratio, bound: Bound::Least, figure }
+    }
+
+    /// Better than the peer, by however little.
+    pub fn better() -> Self {
+        Self { of: Measured::Ratio, bound: Bound::Above, figure: 1.0 }
+    }
+
+    fn met(&self, measured: f64) -> bool {
+        match self.bound {
+            Bound::Least => measured >= self.figure,
+            Bound::Most => measured <= self.figure,
+            Bound::Above => measured > self.figure,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.of == Measured::Ratio { "ratio " } else { "" };
+        let bound = match self.bound {
+            Bound::Least => ">=",
+            Bound::Most => "<=",
+            Bound::Above => ">",
+        };
+        write!(out, "{what}{bound} {}", self.figure)
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Row {
+    /// The median of `values`, one per run.
+    pub fn new(name: impl Into<String>, unit: &'static str, values: &[f64]) -> Self {
+        Self {
+            name: name.into(),
+            unit,
+            value: rounded(median(values)),
+            runs: values.len(),
+            peer: None,
+            peer_value: None,
+            ratio: None,
+            target: None,
+            target_met: None,
+        }
+    }
+
+    /// The same as a peer does it. Each of `pairs` is one run of datafan and the peer's next to it: the ratio is the median
+    /// of theirs, because a shared machine changes its speed.
+    pub fn beside(
+        name: impl Into<String>,
+        unit: &'static str,
+        peer: &'static str,
+        better: Better,
+        pairs: &[(f64, f64)],
+    ) -> Self {
+        let values: Vec<f64> = pairs.iter().map(|(own, _)| *own).collect();
+        let theirs: Vec<f64> = pairs.iter().map(|(_, theirs)| *theirs).collect();
+        let ratio = |(own, theirs): &(f64, f64)| match better {
+            Better::More => own / theirs,
+            Better::Less => theirs / own,
+        };
+        let ratios: Vec<f64> = pairs.iter().map(ratio).collect();
+        Self {
+            peer: Some(peer),
+            peer_value: Some(rounded(median(&theirs))),
+            ratio: Some(rounded(median(&ratios))),
+            ..Self::new(name, unit, &values)
+        }
+    }
+
+    /// Beside the figure to reach.
+    pub fn target(mut self, target: Target) -> Self {
+        let measured = match target.of {
+            Measured::Value => Some(self.value),
+            Measured::Ratio => self.ratio,
+        };
+        self.target = Some(target);
+        self.target_met = measured.map(|measured| target.met(measured));
+        self
+    }
+
+    /// What a person reads, column by column.
+    fn cells(&self) -> [String; 6] {
+        let peer = |(peer, value): (&str, f64)| format!("{peer} {value}");
+        let met = match self.target_met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        [
+            self.name.clone(),
+            format!("{} {}", self.value, self.unit),
+            self.peer.zip(self.peer_value).map(peer).unwrap_or_default(),
+            self.ratio.map(|ratio| format!("{ratio} x")).unwrap_or_default(),
+            self.target.map(|target| format!("{target} {met}")).unwrap_or_default(),
+            format!("{} runs", self.runs),
+        ]
+    }
 }
 
 impl Report {
@@ -31,7 +190,11 @@ impl Report {
 
     /// Adds the median of `values`, one per run. As JSON it is printed at once.
     pub fn row(&mut self, name: impl Into<String>, unit: &'static str, values: &[f64]) {
-        let row = Row { name: name.into(), unit, value: rounded(median(values)), runs: values.len() };
+        self.add(Row::new(name, unit, values));
+    }
+
+    /// Adds a row. As JSON it is printed at once.
+    pub fn add(&mut self, row: Row) {
         if self.json {
             println!("{}", serde_json::to_string(&row).expect("a row is plain data"));
         }
@@ -48,9 +211,14 @@ impl Report {
         if self.json {
             return;
         }
-        let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-        for row in &self.rows {
-            println!("{:width$}  {:>14} {:<16} {} runs", row.name, row.value, row.unit, row.runs);
+        let titles = ["name", "datafan", "peer", "ratio", "target", "runs"].map(str::to_owned);
+        let table: Vec<[String; 6]> = [titles].into_iter().chain(self.rows.iter().map(Row::cells)).collect();
+        let width = |column: usize| table.iter().map(|cells| cells[column].len()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..6).map(width).collect();
+        for cells in &table {
+            let line: Vec<String> =
+                cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            println!("{}", line.join("  ").trim_end());
         }
         // Nothing follows that could say so.
         drop(std::io::stdout().flush());
@@ -85,5 +253,23 @@ mod tests {
         assert_eq!(median(&[9.0, 1.0, 5.0]), 5.0);
         assert_eq!(median(&[4.0, 2.0]), 3.0);
         assert_eq!(percentile(&[1.0, 2.0, 3.0, 4.0, 5.0], 99), 4.96);
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_out() {
+        let json = |row: &Row| serde_json::to_string(row).unwrap();
+        let alone = Row::new("a", "ms", &[2.0, 4.0]);
+        assert_eq!(json(&alone), r#"{"name":"a","unit":"ms","value":3.0,"runs":2}"#);
+        let missed = Row::new("a", "ms", &[5.0]).target(Target::at_most(4.0));
+        assert!(json(&missed).ends_with(r#""target":"<= 4","target_met":false}"#));
+    }
+
+    #[test]
+    fn a_ratio_above_one_is_better() {
+        let pairs = [(2.0, 10.0), (4.0, 10.0), (5.0, 20.0)];
+        let less = Row::beside("time", "s", "peer", Better::Less, &pairs).target(Target::ratio(4.0));
+        assert_eq!((less.ratio, less.target_met), (Some(4.0), Some(true)));
+        let more = Row::beside("rate", "1/s", "peer", Better::More, &pairs).target(Target::better());
+        assert_eq!((more.ratio, more.target_met), (Some(0.25), Some(false)));
     }
 }
