@@ -2,16 +2,16 @@
 //! measured before it. So large and small ones compare, and datafan and its peers.
 
 use super::{
-    copy,
+    bare_quic, copy,
     cpu::Stopwatch,
     crowd,
     figures::{Figures, memory as resident},
-    hops, ingest, join, memory,
+    flood, hops, idle_cpu, ingest, join, memory,
     reconcile::{self, Place},
     trace::Deltas,
 };
 use anyhow::{Context, Result, ensure};
-use std::{env, hint::black_box, path::PathBuf, process::Command};
+use std::{env, hint::black_box, net::SocketAddr, path::PathBuf, process::Command};
 
 /// Medians of the seconds that something takes.
 pub struct Cost {
@@ -51,6 +51,18 @@ enum Subject {
     Delta { items: u64, changed: u64, place: Place },
     /// See [`reconcile::reconcile`]: by descent
     Descent { items: u64, changed: u64, place: Place },
+    /// See [`idle_cpu::peers`]
+    IdlePeers { shards: u32, keys: u64, directory: PathBuf },
+    /// See [`idle_cpu::idle`]
+    IdleMember { shards: u32, seconds: u32, addresses: Vec<String> },
+    /// See [`bare_quic::peers`]
+    BarePeers,
+    /// See [`bare_quic::member`]
+    BareMember { seconds: u32, certificate: String, addresses: Vec<SocketAddr> },
+    /// See [`flood::in_memory`]
+    Flood { rate: u32, seconds: u32 },
+    /// See [`flood::on_file`]
+    FloodOnFile { rate: u32, seconds: u32, directory: PathBuf },
     /// Writes to so many MiB of new memory
     Touch { mib: u64 },
 }
@@ -72,6 +84,8 @@ pub fn measured(command: &mut Command, arguments: &[&str]) -> Result<Figures> {
         let touch = Command::new(env::current_exe()?).args(["bench-child", "touch", READY_MIB]).output()?;
         ensure!(touch.status.success(), "{}", String::from_utf8_lossy(&touch.stderr));
         command.env(KEEP_MEMORY.0, KEEP_MEMORY.1);
+    } else {
+        command.env(GIVE_BACK.0, GIVE_BACK.1);
     }
     let output = command.args(arguments).output().context("starting another process")?;
     ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -98,6 +112,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Subject::Descent { items, changed, place } => {
             reconcile::reconcile(*items, *changed, *place, Deltas::Withheld)?
         }
+        // These print what they have to say themselves, and stay.
+        Subject::IdlePeers { shards, keys, directory } => return idle_cpu::peers(*shards, *keys, directory),
+        Subject::BarePeers => return bare_quic::peers(),
+        Subject::IdleMember { shards, seconds, addresses } => idle_cpu::idle(*shards, *seconds, addresses)?,
+        Subject::BareMember { seconds, certificate, addresses } => {
+            bare_quic::member(*seconds, certificate, addresses)?
+        }
+        Subject::Flood { rate, seconds } => flood::in_memory(*rate, *seconds)?,
+        Subject::FloodOnFile { rate, seconds, directory } => flood::on_file(*rate, *seconds, directory)?,
         Subject::Touch { mib } => touch(*mib),
     };
     println!("{}", figures.to_json());
@@ -134,6 +157,9 @@ fn touch(mib: u64) -> Figures {
 
 /// Lets the allocator keep what was freed: its first touch costs what the kernel makes of it.
 const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
+
+/// Has the allocator give back what was freed at once: resident is then what is held.
+const GIVE_BACK: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 
 /// What a process before the measured one writes to. A virtual machine gives idle memory back to its host within seconds and
 /// pays to get it again, unless the run before has just done so: so what is measured finds it there, be it large or small.

@@ -59,14 +59,7 @@ pub fn in_memory(shards: u32, keys: u64) -> Result<Figures> {
 /// If the new member does not get all.
 pub fn on_file(shards: u32, keys: u64, directory: &Path) -> Result<Figures> {
     let file = directory.join("holder.redb");
-    let heads = {
-        let mut mesh =
-            holder(shards, keys, Mesh::on_virtual_time(), RedbStore::open(&file, Options::default())?)?;
-        // Only to be admitted; its store is not used.
-        mesh.add(data::config(shards)?, MemStore::new())?;
-        mesh.sync(0)?;
-        mesh.heads(0)
-    };
+    let heads = held(shards, keys, 1, &file)?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut config = data::config(0)?;
     config.new_mesh = false;
@@ -82,6 +75,21 @@ pub fn on_file(shards: u32, keys: u64, directory: &Path) -> Result<Figures> {
     new.stop().wait()?;
     old.stop().wait()?;
     Ok(figures)
+}
+
+/// A file of member 0 that holds `shards` shards of `keys` items each, and has admitted `more` members.
+///
+/// # Errors
+/// If the store fails.
+pub fn held(shards: u32, keys: u64, more: u32, file: &Path) -> Result<Heads> {
+    let store = RedbStore::open(file, Options::default())?;
+    let mut mesh = holder(shards, keys, Mesh::on_virtual_time(), store)?;
+    for number in shards..shards + more {
+        // Only to be admitted; its store is not used.
+        mesh.add(data::config(number)?, MemStore::new())?;
+    }
+    mesh.sync(0)?;
+    Ok(mesh.heads(0))
 }
 
 /// Member 0 holds `shards` shards of `keys` items each; their owners are gone.

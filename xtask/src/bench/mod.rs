@@ -5,14 +5,17 @@
 //! takes part the time on the wall. The rest goes through drivers, as users do.
 
 mod bare;
+mod bare_quic;
 pub mod child;
 mod copy;
 mod cpu;
 mod crowd;
 mod data;
 mod figures;
+mod flood;
 mod hops;
 mod idle;
+mod idle_cpu;
 mod ingest;
 mod join;
 mod memory;
@@ -77,6 +80,11 @@ struct Scale {
     shard_keys: u64,
     /// Puts of each of the writers.
     puts: u32,
+    /// Commits per second of an owner that does not rest, and for how long.
+    flood_rate: u32,
+    flood_seconds: u32,
+    /// For how long nothing happens.
+    idle_seconds: u32,
     runs: u32,
 }
 
@@ -90,8 +98,10 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
     ("crowd", crowd::measure),
     ("join", join::measure),
     ("idle", idle::measure),
+    ("idle-cpu", idle_cpu::measure),
     ("memory", memory::measure),
     ("writers", writers::measure),
+    ("flood", flood::measure),
     ("simulator", simulator::measure),
 ];
 
@@ -143,6 +153,9 @@ impl Scale {
                 shards: 20,
                 shard_keys: 100,
                 puts: 10,
+                flood_rate: 1_000,
+                flood_seconds: 2,
+                idle_seconds: 3,
                 runs: 1,
             };
         }
@@ -157,6 +170,9 @@ impl Scale {
             shards: 100,
             shard_keys: 1_000,
             puts: 50,
+            flood_rate: 10_000,
+            flood_seconds: 20,
+            idle_seconds: 20,
             runs: arguments.runs,
         }
     }
