@@ -21,6 +21,7 @@ mod join;
 mod memory;
 mod mesh;
 mod peers;
+mod reads;
 mod reconcile;
 mod report;
 mod side;
@@ -50,8 +51,8 @@ pub struct Arguments {
     /// Also the peers that the design's figures speak of, each beside datafan at the same work; builds them first
     #[arg(long)]
     peers: bool,
-    /// Only measurements with NAME in their name: ingest, copy, reconcile, hops, crowd, join, idle, memory,
-    /// writers, simulator, peers-sets, peers-documents, peers-gossip, peers-live, peers-memory
+    /// Only measurements with NAME in their name: ingest, copy, reconcile, hops, crowd, join, idle, idle-cpu, memory,
+    /// writers, reads, flood, simulator, peers-sets, peers-documents, peers-gossip, peers-live, peers-memory
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Runs of each measurement; the median counts
@@ -78,6 +79,8 @@ struct Scale {
     /// What a new member gets: so many shards, so many keys in each.
     shards: u32,
     shard_keys: u64,
+    /// Reads whose time is taken.
+    reads: u32,
     /// Puts of each of the writers.
     puts: u32,
     /// Commits per second of an owner that does not rest, and for how long.
@@ -101,6 +104,7 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
     ("idle-cpu", idle_cpu::measure),
     ("memory", memory::measure),
     ("writers", writers::measure),
+    ("reads", reads::measure),
     ("flood", flood::measure),
     ("simulator", simulator::measure),
 ];
@@ -152,6 +156,7 @@ impl Scale {
                 spread_writes: 10,
                 shards: 20,
                 shard_keys: 100,
+                reads: 500,
                 puts: 10,
                 flood_rate: 1_000,
                 flood_seconds: 2,
@@ -169,6 +174,7 @@ impl Scale {
             spread_writes: 50,
             shards: 100,
             shard_keys: 1_000,
+            reads: 100_000,
             puts: 50,
             flood_rate: 10_000,
             flood_seconds: 20,

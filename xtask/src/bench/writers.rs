@@ -54,7 +54,11 @@ fn rate(member: &Handle<RedbReader>, writers: u32, puts: u32) -> Result<f64> {
     Ok(f64::from(writers * puts) / began.elapsed().as_secs_f64())
 }
 
-fn member(directory: &Path) -> Result<Handle<RedbReader>> {
+/// A member alone, with its store on a disk.
+///
+/// # Errors
+/// If it does not start.
+pub fn member(directory: &Path) -> Result<Handle<RedbReader>> {
     let config = data::config(0)?;
     let (id, name) = (config.member.id(), config.name.clone());
     let store = RedbStore::open(directory.join("store.redb"), Options::default())?;
