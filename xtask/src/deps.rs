@@ -35,6 +35,8 @@ const NORMAL: &[(&str, &[&str])] = &[
         "datafan-examples",
         &["datafan-core", "datafan-driver", "datafan-store-mem", "datafan-conn-chan", "datafan-node"],
     ),
+    // What is counted: engines on stores in memory, and as little else as possible.
+    ("datafan-hot", &["datafan-core", "datafan-store-mem"]),
     (
         "xtask",
         &[
