@@ -1,8 +1,10 @@
-//! The workspace's own commands: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask simulate` and `cargo xtask mutants`.
+//! The workspace's own commands: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask instructions`, `cargo xtask simulate`
+//! and `cargo xtask mutants`.
 
 mod bench;
 mod ci;
 mod deps;
+mod instructions;
 mod mutants;
 mod simulate;
 
@@ -23,10 +25,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Everything that must hold beyond the tests: format, lints, arrows, features, docs, lengths, examples, demo,
-    /// a few hundred simulated worlds
+    /// a few hundred simulated worlds, instruction counts
     Ci(ci::Arguments),
     /// Measures speed, bytes and memory
     Bench(bench::Arguments),
+    /// Counts the instructions of the core's hot functions, and compares them with the baseline
+    Instructions(instructions::Arguments),
     /// Simulates a mesh with faults, from one seed
     Simulate(simulate::Arguments),
     /// Breaks the engine on purpose, one patch at a time, and sees whether the simulator notices
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Instructions(arguments) => instructions::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::BenchChild(arguments) => bench::child::run(&arguments),

@@ -6,10 +6,12 @@ mod seeds;
 mod supply;
 mod words;
 
-use crate::{deps, mutants};
+use crate::{deps, instructions, mutants};
 use anyhow::{Result, bail, ensure};
 use process::{cargo, cargo_with, output};
 use std::{
+    error::Error,
+    fmt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -27,6 +29,18 @@ struct Check {
     /// What to do when it fails.
     remedy: &'static str,
     run: fn(&Path) -> Result<()>,
+}
+
+/// In place of an error: why a check cannot be made on this machine.
+#[derive(Debug)]
+struct Skipped(&'static str);
+
+impl Error for Skipped {}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "skipped: {}", self.0)
+    }
 }
 
 /// Quick ones first; then such that what one has built serves the next.
@@ -88,6 +102,11 @@ const CHECKS: &[Check] = &[
         remedy: "replay it with the command above, and keep its seed as a test",
         run: seeds::check,
     },
+    Check {
+        name: "instructions",
+        remedy: "make it faster again; or, if it is worth its price, `cargo xtask instructions --update` and say so in the commit",
+        run: self::instructions,
+    },
     Check { name: "bench", remedy: "run `cargo xtask bench --quick`", run: |_| own("bench --quick") },
 ];
 
@@ -112,6 +131,7 @@ fn passes(check: &Check, root: &Path) -> bool {
     let seconds = began.elapsed().as_secs_f64();
     match result {
         Ok(()) => println!("ok      {:<12} {seconds:7.1} s", check.name),
+        Err(error) if error.is::<Skipped>() => println!("{error}: {}", check.name),
         Err(error) => {
             eprintln!("{error:#}");
             println!("FAILED  {:<12} {seconds:7.1} s  {}", check.name, check.remedy);
@@ -144,6 +164,11 @@ fn own(arguments: &str) -> Result<()> {
 fn format(_: &Path) -> Result<()> {
     cargo("fmt --all --check")?;
     cargo("fmt --check --manifest-path xtask/peers/Cargo.toml")
+}
+
+fn instructions(root: &Path) -> Result<()> {
+    ensure!(instructions::can_count(), Skipped("no valgrind"));
+    instructions::check(root)
 }
 
 fn no_std_core(_: &Path) -> Result<()> {
