@@ -45,12 +45,18 @@ impl Budget {
 impl<S: Store> Engine<S> {
     /// At the beginning of each call.
     pub(super) fn turn_budget(&mut self) {
-        self.budget.turn(self.now.time, self.config.send_bytes_max);
+        if self.has_budget() {
+            self.budget.turn(self.now.time, self.config.send_bytes_max);
+        }
+    }
+
+    fn has_budget(&self) -> bool {
+        self.config.send_bytes_max < u64::MAX
     }
 
     /// Whether answers with data may be sent.
     pub(super) fn may_answer(&self) -> bool {
-        self.budget.all <= bytes_in(BURST_MICROS, self.config.send_bytes_max)
+        !self.has_budget() || self.budget.all <= bytes_in(BURST_MICROS, self.config.send_bytes_max)
     }
 
     /// The largest delta that answers a pull: a second's worth. What is larger is asked for in parts.
@@ -61,7 +67,8 @@ impl<S: Store> Engine<S> {
 
     /// Whether pushes may be sent.
     pub(super) fn may_push(&self) -> bool {
-        self.budget.pushes <= bytes_in(BURST_MICROS, for_pushes(self.config.send_bytes_max))
+        !self.has_budget()
+            || self.budget.pushes <= bytes_in(BURST_MICROS, for_pushes(self.config.send_bytes_max))
     }
 
     /// When what waits for the budget goes on.

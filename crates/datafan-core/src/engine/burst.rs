@@ -25,6 +25,9 @@ const OWNER_ENDS: usize = OWNER_AT + 32;
 /// What follows `first` among the inputs and is a push of the same owner by the same peer, together no more than one push may be.
 pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item = Input>>) -> Vec<Arc<[u8]>> {
     let Input::Message { from, bytes } = first else { return Vec::new() };
+    if !is_push(bytes) {
+        return Vec::new();
+    }
     let (mut burst, mut len) = (Vec::new(), bytes.len());
     let mut follows = |input: &Input| {
         let Input::Message { from: other, bytes: next } = input else { return false };
@@ -37,11 +40,13 @@ pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item 
     burst
 }
 
+fn is_push(bytes: &[u8]) -> bool {
+    bytes.len() > OWNER_ENDS && bytes[1] == PUSH
+}
+
+/// Whether what is a push is followed by one of the same owner.
 fn is_push_of_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() > OWNER_ENDS
-        && other.len() > OWNER_ENDS
-        && one[1] == PUSH
-        && one[..OWNER_ENDS] == other[..OWNER_ENDS]
+    is_push(other) && one[..OWNER_ENDS] == other[..OWNER_ENDS]
 }
 
 /// The tag of a push.
