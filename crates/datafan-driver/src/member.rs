@@ -6,7 +6,7 @@ use crate::{
     error::CommitError,
     handle::Traffic,
     outgoing::Outgoing,
-    queue::{Entry, Request, Waiting},
+    queue::{Entry, Others, Request, Waiting},
     timers::Timers,
     trace,
 };
@@ -40,6 +40,8 @@ pub struct Member<S: Store, C> {
     ready: BTreeSet<MemberId>,
     /// What the engine must be told next: lanes that became full while its effects were carried out.
     told_next: Vec<Input>,
+    /// Who was answered after the last sync.
+    others: Others,
     links: trace::Links,
 }
 
@@ -53,6 +55,9 @@ struct Gathered {
     questions: Vec<Question>,
     stop: bool,
 }
+
+/// Commands wait for others for this part of the time that a sync took.
+const WAIT_SHARE: u32 = 8;
 
 enum Question {
     Status(oneshot::Sender<Status>),
@@ -73,6 +78,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             timers: Timers::default(),
             ready: BTreeSet::new(),
             told_next: Vec::new(),
+            others: Others::default(),
             links: trace::Links::default(),
         }
     }
@@ -104,7 +110,7 @@ impl<S: Store, C: Connector> Member<S, C> {
 
     /// Waits for something to do and sorts what came.
     fn gather(&mut self) -> Gathered {
-        let entries = self.shared.queue.gather(self.next_wake());
+        let entries = self.shared.queue.gather(self.next_wake(), mem::take(&mut self.others));
         let mut gathered = Gathered { inputs: mem::take(&mut self.told_next), ..Gathered::default() };
         for entry in entries {
             match entry {
@@ -185,8 +191,12 @@ impl<S: Store, C: Connector> Member<S, C> {
         self.engine.handle(now, inputs, &mut self.out)?;
         self.carry_out();
         if self.out.wants_sync {
+            let began = Instant::now();
             self.engine.sync(&mut self.out)?;
             self.out.wants_sync = false;
+            let is_answer = |effect: &&Effect| matches!(effect, Effect::Answer { .. });
+            let callers = self.out.now.iter().filter(is_answer).count();
+            self.others = Others { callers, wait: began.elapsed() / WAIT_SHARE };
             self.carry_out();
         }
         Ok(())

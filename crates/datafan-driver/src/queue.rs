@@ -8,7 +8,7 @@ use datafan_core::{
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -24,6 +24,16 @@ struct Content {
     waiting: VecDeque<Entry>,
     /// Nothing enters any more.
     closed: bool,
+}
+
+/// Callers who have just been answered together: those who write on will soon be back, and share a sync again if the first of
+/// them waits for the others (as `commit_delay` does in PostgreSQL).
+#[derive(Clone, Copy, Default)]
+pub struct Others {
+    /// How many.
+    pub callers: usize,
+    /// How long they are worth waiting for.
+    pub wait: Duration,
 }
 
 /// One thing that waits.
@@ -83,8 +93,8 @@ impl Queue {
     }
 
     /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
-    /// bounds.
-    pub fn gather(&self, until: Option<Instant>) -> Vec<Entry> {
+    /// bounds. Where that is less than `others` say and all of it are commands, it waits a little for the rest.
+    pub fn gather(&self, until: Option<Instant>, others: Others) -> Vec<Entry> {
         let mut content = self.content();
         while content.waiting.is_empty() {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
@@ -97,6 +107,15 @@ impl Queue {
                     content = woken.unwrap_or_else(PoisonError::into_inner).0;
                 }
             }
+        }
+        let end = Instant::now() + others.wait;
+        while content.waiting.len() < others.callers && content.holds_commands_only() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.entered.wait_timeout(content, left);
+            content = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         content.take()
     }
@@ -126,6 +145,11 @@ impl Queue {
 }
 
 impl Content {
+    fn holds_commands_only(&self) -> bool {
+        let is_command = |entry: &Entry| matches!(entry, Entry::Request(Request::Command(..)));
+        !self.waiting.is_empty() && self.waiting.iter().all(is_command)
+    }
+
     fn take(&mut self) -> Vec<Entry> {
         let mut bytes = 0;
         let mut fits = |entry: &Entry| {
@@ -189,5 +213,52 @@ impl Inbox for Queue {
     fn push(&self, event: Event) {
         // After the end nobody looks: dropping an event runs its receipt.
         drop(self.enter(Entry::Event(event)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn commands_wait_for_those_that_were_answered_with_them() {
+        let queue = Queue::new();
+        let gathered = thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    enter(&queue, command());
+                }
+            });
+            queue.gather(None, Others { callers: 3, wait: LONG })
+        });
+        assert_eq!(gathered.len(), 3);
+    }
+
+    #[test]
+    fn they_wait_for_a_bounded_time_and_no_event_waits() {
+        let queue = Queue::new();
+        enter(&queue, command());
+        let others = Others { callers: 3, wait: Duration::from_millis(1) };
+        assert_eq!(queue.gather(None, others).len(), 1);
+
+        enter(&queue, command());
+        enter(&queue, Entry::Event(Event::Broken { peer: datafan_core::id::MemberId([1; 32]) }));
+        assert_eq!(queue.gather(None, Others { callers: 3, wait: LONG }).len(), 2);
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert_eq!(queue.gather(Some(soon), Others { callers: 3, wait: LONG }).len(), 0);
+    }
+
+    fn command() -> Entry {
+        let (reply, _) = oneshot::channel();
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there is one");
+        let waiting = Waiting { reply, permit: Permit(permit) };
+        Entry::Request(Request::Command(waiting, Command::Commit(Vec::new())))
+    }
+
+    fn enter(queue: &Queue, entry: Entry) {
+        assert!(queue.enter(entry).is_ok());
     }
 }
