@@ -1,6 +1,7 @@
 //! QUIC and nothing above it: what an idle member's messages cost where nobody looks at them.
 
 use super::{
+    data,
     figures::Figures,
     idle_cpu::{SETTLES, ends, measured},
 };
@@ -16,10 +17,7 @@ use rustls::{
     version::TLS13,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    runtime::Builder,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{runtime::Builder, time::sleep};
 
 /// Links of the measured side.
 const LINKS: usize = 6;
@@ -39,7 +37,7 @@ pub fn peers() -> Result<()> {
     let certificate = rcgen::CertificateParams::new(vec![NAME.into()])?.self_signed(&key)?;
     let entered = runtime.enter();
     let mut line = vec![hex(certificate.der())];
-    for _ in 0..LINKS {
+    for number in 0..LINKS as u64 {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let endpoint = Endpoint::server(server(certificate.der().clone(), key)?, ([127, 0, 0, 1], 0).into())?;
         line.push(endpoint.local_addr()?.to_string());
@@ -47,7 +45,7 @@ pub fn peers() -> Result<()> {
             while let Some(incoming) = endpoint.accept().await {
                 if let Ok(connection) = incoming.await {
                     tokio::spawn(reads(connection.clone()));
-                    tokio::spawn(writes(vec![connection]));
+                    tokio::spawn(writes(vec![connection], number));
                 }
             }
         });
@@ -73,26 +71,27 @@ pub fn member(seconds: u32, certificate: &str, addresses: &[SocketAddr]) -> Resu
             tokio::spawn(reads(connection.clone()));
             links.push(connection);
         }
-        tokio::spawn(writes(links));
-        tokio::time::sleep(SETTLES).await;
+        tokio::spawn(writes(links, LINKS as u64));
+        sleep(SETTLES).await;
         tokio::task::spawn_blocking(move || measured(seconds)).await?
     })
 }
 
-/// One message per second over each link, all at once as rounds go.
-async fn writes(links: Vec<Connection>) -> Result<()> {
+/// One message over each link, all at once, and again after a time between 0.75 and 1.25 s: as rounds go. Those of different
+/// members do not come together.
+async fn writes(links: Vec<Connection>, member: u64) -> Result<()> {
     let mut streams = Vec::new();
     for link in &links {
         streams.push(link.open_uni().await?);
     }
-    let mut ticks = interval(Duration::from_secs(1));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
+    for round in 0.. {
         for stream in &mut streams {
             stream.write_all(&MESSAGE).await?;
         }
+        let jitter = data::scattered(member << 32 | round) % 500_000;
+        sleep(Duration::from_micros(750_000 + jitter)).await;
     }
+    Ok(())
 }
 
 async fn reads(link: Connection) -> Result<()> {

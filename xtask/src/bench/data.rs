@@ -90,7 +90,7 @@ fn secret(number: u32) -> [u8; 32] {
 }
 
 /// A number for each number, without pattern: the finalizer of splitmix64 (Steele, Lea, Flood 2014).
-fn scattered(n: u64) -> u64 {
+pub fn scattered(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
