@@ -45,7 +45,7 @@ fn the_corpora_begin_with_the_seeds() {
         for (name, bytes) in (target.seeds)() {
             let file = format!("seed-{name}");
             let found = files.get(&file);
-            assert_eq!(found, Some(&bytes), "{}/{file}: run the example `seeds`", target.name);
+            assert_eq!(found, Some(&bytes), "{}/{file}: run the example `corpora`", target.name);
         }
     }
 }
