@@ -6,7 +6,7 @@ use super::{
     cpu::Stopwatch,
     crowd,
     figures::{Figures, memory as resident},
-    flood, hops, idle_cpu, ingest, join, memory,
+    flood, growth, hops, idle_cpu, ingest, join, memory,
     reconcile::{self, Place},
     trace::Deltas,
 };
@@ -63,6 +63,18 @@ enum Subject {
     Flood { rate: u32, seconds: u32 },
     /// See [`flood::on_file`]
     FloodOnFile { rate: u32, seconds: u32, directory: PathBuf },
+    /// See [`growth::items::writes`]
+    GrowthWrites { items: u64 },
+    /// See [`growth::items::opening`]
+    GrowthOpening { items: u64, directory: PathBuf },
+    /// See [`growth::owners::at_rest`]
+    GrowthOwners { owners: u32 },
+    /// See [`growth::owners::memory_of_each`]
+    GrowthOwnersMemory { owners: u32 },
+    /// See [`growth::members::simulated`]
+    GrowthMembers { members: u32, seconds: u32, seed: u64 },
+    /// See [`growth::values::carried`]
+    GrowthValues { bytes: u64 },
     /// Writes to so many MiB of new memory
     Touch { mib: u64 },
 }
@@ -121,6 +133,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         Subject::Flood { rate, seconds } => flood::in_memory(*rate, *seconds)?,
         Subject::FloodOnFile { rate, seconds, directory } => flood::on_file(*rate, *seconds, directory)?,
+        Subject::GrowthWrites { items } => growth::items::writes(*items)?,
+        Subject::GrowthOpening { items, directory } => growth::items::opening(*items, directory)?,
+        Subject::GrowthOwners { owners } => growth::owners::at_rest(*owners)?,
+        Subject::GrowthOwnersMemory { owners } => growth::owners::memory_of_each(*owners)?,
+        Subject::GrowthMembers { members, seconds, seed } => {
+            growth::members::simulated(*members, *seconds, *seed)?
+        }
+        Subject::GrowthValues { bytes } => growth::values::carried(*bytes)?,
         Subject::Touch { mib } => touch(*mib),
     };
     println!("{}", figures.to_json());

@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 use datafan_core::{
     connector::Direction,
     engine::{Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket, Write},
-    id::MemberId,
+    id::{MemberId, Name},
     identity::Strict,
     store::Store,
     time::{Now, Time, Timestamp},
@@ -208,6 +208,21 @@ impl Mesh {
     pub fn equal(&self, one: usize, other: usize, owner: usize) -> bool {
         let head = |at: usize| self.members[at].heads.get(&self.members[owner].id);
         head(one).is_some() && head(one) == head(other)
+    }
+
+    /// One member hears a message as if the other had sent it, which knows nothing of it.
+    pub fn hears(&mut self, member: usize, from: usize, bytes: Vec<u8>) {
+        self.give(member, Input::Message { from: self.members[from].id, bytes: bytes.into() });
+    }
+
+    /// Admits somebody who is nowhere in this process.
+    pub fn admit(&mut self, id: MemberId, name: Name) -> Result<()> {
+        self.command(0, Command::Admit { id, name })
+    }
+
+    /// Up to when a member has somebody's data.
+    pub fn head(&self, member: usize, owner: &MemberId) -> Option<Timestamp> {
+        self.members[member].heads.get(owner).copied()
     }
 
     /// Whose data a member has, and up to when.

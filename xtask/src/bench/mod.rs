@@ -13,6 +13,7 @@ mod crowd;
 mod data;
 mod figures;
 mod flood;
+mod growth;
 mod hops;
 mod idle;
 mod idle_cpu;
@@ -21,6 +22,7 @@ mod join;
 mod memory;
 mod mesh;
 mod peers;
+mod plots;
 mod reads;
 mod reconcile;
 mod report;
@@ -45,6 +47,15 @@ pub struct Arguments {
     /// Measures nothing: prints the rows of FILE, which a run with --json has printed, as a table in Markdown
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "quick", "peers", "only"])]
     table: Option<PathBuf>,
+    /// Measures nothing: draws the rows of FILE as pictures into DIR
+    #[arg(long, value_name = "DIR", requires = "rows", conflicts_with_all = ["json", "quick", "peers", "only", "table"])]
+    plots: Option<PathBuf>,
+    /// What to draw: rows that runs with --json have printed
+    #[arg(long, value_name = "FILE", requires = "plots")]
+    rows: Option<PathBuf>,
+    /// In place of all others the points of the growth curves: cost against items, owners, members, bytes of a value
+    #[arg(long, conflicts_with = "peers")]
+    growth: bool,
     /// Small and once, to see that it works; the figures mean nothing
     #[arg(long)]
     quick: bool,
@@ -52,7 +63,8 @@ pub struct Arguments {
     #[arg(long)]
     peers: bool,
     /// Only measurements with NAME in their name: ingest, copy, reconcile, hops, crowd, join, idle, idle-cpu, memory,
-    /// writers, reads, flood, simulator, peers-sets, peers-documents, peers-gossip, peers-live, peers-memory
+    /// writers, reads, flood, simulator; with --peers peers-sets, peers-documents, peers-gossip, peers-live,
+    /// peers-memory; with --growth growth-items, growth-owners, growth-members, growth-values
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Runs of each measurement; the median counts
@@ -89,6 +101,8 @@ struct Scale {
     /// For how long nothing happens.
     idle_seconds: u32,
     runs: u32,
+    /// Where the points of the curves are.
+    growth: growth::Extent,
 }
 
 type Measure = fn(&Scale, &mut Report) -> Result<()>;
@@ -118,10 +132,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print!("{}", table::markdown(file)?);
         return Ok(());
     }
+    if let (Some(directory), Some(rows)) = (&arguments.plots, &arguments.rows) {
+        return plots::draw(directory, rows);
+    }
     let scale = Scale::of(arguments);
     let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| name.contains(only));
     let mut report = Report::new(arguments.json);
-    for (name, measure) in MEASUREMENTS.iter().filter(|(name, _)| wanted(name)) {
+    let measurements = if arguments.growth { growth::MEASUREMENTS } else { MEASUREMENTS };
+    for (name, measure) in measurements.iter().filter(|(name, _)| wanted(name)) {
         report.progress(name);
         measure(&scale, &mut report)?;
     }
@@ -162,6 +180,7 @@ impl Scale {
                 flood_seconds: 2,
                 idle_seconds: 3,
                 runs: 1,
+                growth: growth::Extent::SMALL,
             };
         }
         Self {
@@ -180,6 +199,7 @@ impl Scale {
             flood_seconds: 20,
             idle_seconds: 20,
             runs: arguments.runs,
+            growth: growth::Extent::FULL,
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct Report {
 #[derive(Serialize)]
 pub struct Row {
     name: String,
+    /// Where on a curve, if it is a point of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<u64>,
     unit: &'static str,
     value: f64,
     runs: usize,
@@ -112,6 +115,7 @@ impl Row {
     pub fn new(name: impl Into<String>, unit: &'static str, values: &[f64]) -> Self {
         Self {
             name: name.into(),
+            x: None,
             unit,
             value: rounded(median(values)),
             runs: values.len(),
@@ -147,6 +151,12 @@ impl Row {
         }
     }
 
+    /// As a point of the curve of this name.
+    pub fn at(mut self, x: u64) -> Self {
+        self.x = Some(x);
+        self
+    }
+
     /// Beside the figure to reach.
     pub fn target(mut self, target: Target) -> Self {
         let measured = match target.of {
@@ -167,7 +177,7 @@ impl Row {
             None => "",
         };
         [
-            self.name.clone(),
+            self.x.map_or_else(|| self.name.clone(), |x| format!("{} at {x}", self.name)),
             format!("{} {}", self.value, self.unit),
             self.peer.zip(self.peer_value).map(peer).unwrap_or_default(),
             self.ratio.map(|ratio| format!("{ratio} x")).unwrap_or_default(),

@@ -25,6 +25,8 @@ pub struct Trace {
 /// Kinds of messages that are told apart; all of one exchange together make its cost.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tag {
+    /// No message: what a user asks for.
+    Command,
     /// Asking for a delta.
     Pull,
     /// That there is none: the descent begins.
@@ -67,6 +69,17 @@ impl Trace {
         Self { deltas, tallies: BTreeMap::new(), last: None }
     }
 
+    /// What was seen of all messages together.
+    pub fn messages(&self) -> Tally {
+        let mut all = Tally::default();
+        for (_, tally) in self.tallies.iter().filter(|(tag, _)| **tag != Tag::Command) {
+            all.messages += tally.messages;
+            all.bytes += tally.bytes;
+            all.worked += tally.worked;
+        }
+        all
+    }
+
     /// What was seen of one kind.
     pub fn tally(&self, tag: Tag) -> Tally {
         self.tallies.get(&tag).copied().unwrap_or_default()
@@ -76,6 +89,7 @@ impl Trace {
     pub fn begin(inputs: &[Input]) -> Begun {
         let tag = match inputs.first() {
             Some(Input::Message { bytes, .. }) => Tag::of(bytes),
+            Some(Input::Command { .. }) => Tag::Command,
             _ => Tag::Other,
         };
         Begun(tag, Stopwatch::start())

@@ -1,0 +1,93 @@
+//! Cost against members, simulated: six links each on average, ten updates per second in the whole mesh.
+
+use super::runs;
+use crate::bench::{
+    Scale,
+    figures::Figures,
+    report::{Report, Row},
+};
+use anyhow::{Result, ensure};
+use datafan_sim::{Scenario, run::Unwatched, simulate};
+
+/// All curves, point by point.
+///
+/// # Errors
+/// If a simulation finds that a promise does not hold.
+pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
+    let [short, long] = scale.growth.seconds;
+    for &members in scale.growth.members {
+        // A seed says the same each time: another run is another seed. Many members are their own mean.
+        let n_runs = if members < 1_000 { scale.runs } else { 1 };
+        let mut curves: [Vec<f64>; CURVES.len()] = Default::default();
+        for seed in 1..=u64::from(n_runs) {
+            report.progress(&format!("{members} members, seed {seed}"));
+            let run = |seconds: u32| {
+                let arguments =
+                    ["growth-members", &members.to_string(), &seconds.to_string(), &seed.to_string()];
+                Ok::<_, anyhow::Error>(runs(1, &arguments)?.remove(0))
+            };
+            let (begun, ended) = (run(short)?, run(long)?);
+            let more = |figure: &str| Ok::<_, anyhow::Error>(ended.get(figure)? - begun.get(figure)?);
+            let (deliveries, seconds) = (more("deliveries")?, f64::from(long - short));
+            let values = [
+                more("messages")? / deliveries,
+                more("bytes")? / deliveries,
+                more("bytes")? / members as f64 / seconds,
+                ended.get("p50_ms")?,
+                ended.get("p99_ms")?,
+                100.0 * (more("data_messages")? / deliveries - 1.0),
+                ended.get("longest_path")?,
+                more("cpu_s")? / seconds,
+                ended.get("peak_bytes")? / members as f64 / 1_024.0,
+            ];
+            curves.iter_mut().zip(values).for_each(|(curve, value)| curve.push(value));
+        }
+        for ((name, unit), values) in CURVES.iter().zip(curves) {
+            report.add(Row::new(format!("growth_members_{name}"), unit, &values).at(members));
+        }
+    }
+    Ok(())
+}
+
+const CURVES: [(&str, &str); 9] = [
+    ("messages", "messages/delivery"),
+    ("bytes", "bytes/delivery"),
+    ("bytes_per_second", "bytes/member/s"),
+    ("delivery_p50", "virtual ms"),
+    ("delivery_p99", "virtual ms"),
+    ("redundant", "percent"),
+    ("longest_path", "links"),
+    ("cpu", "s/virtual s"),
+    ("memory", "KiB/member"),
+];
+
+/// What a simulation of so many members that write for so long comes to, from its beginning.
+///
+/// # Errors
+/// If a promise does not hold.
+pub fn simulated(members: u32, seconds: u32, seed: u64) -> Result<Figures> {
+    let text = format!(
+        "name = \"growth\"\nabout = \"100 B values, no faults\"\nmembers = {members}\ntopology = \"random:3\"\n\
+         start_ms = 1000\nseconds = {seconds}\nidle_rounds = 2\n\n[workload]\nupdates_per_minute = 600\n\
+         initial_items = [0, 0]\nwrites = [1, 1]\nvalue_bytes = [100, 100]\ndeletes_per_mille = 0\n"
+    );
+    let outcome = simulate(&Scenario::parse(&text)?, seed, &mut Unwatched)?;
+    ensure!(outcome.holds(), "{members} members with seed {seed}: {:?}", outcome.failure);
+    let counts = &outcome.counts;
+    let mut figures = Figures::default();
+    for (name, count) in [
+        ("messages", counts.messages),
+        ("bytes", counts.bytes),
+        ("data_messages", counts.data_messages),
+        ("deliveries", counts.deliveries),
+        ("commits", counts.commits),
+        ("longest_path", counts.hops.0),
+        ("peak_bytes", outcome.memory.unwrap_or_default()),
+    ] {
+        figures.add(name, count as f64);
+    }
+    figures.add("p50_ms", outcome.deliveries.per_mille(500) as f64 / 1_000.0);
+    figures.add("p99_ms", outcome.deliveries.per_mille(990) as f64 / 1_000.0);
+    figures.add("cpu_s", outcome.busy_micros() as f64 / 1e6);
+    Ok(figures)
+}
