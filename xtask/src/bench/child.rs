@@ -72,7 +72,7 @@ enum Subject {
     /// See [`growth::owners::memory_of_each`]
     GrowthOwnersMemory { owners: u32 },
     /// See [`growth::members::simulated`]
-    GrowthMembers { members: u32, seconds: u32, seed: u64 },
+    GrowthMembers { members: u32, seconds: u32, initial: u64, seed: u64 },
     /// See [`growth::values::carried`]
     GrowthValues { bytes: u64 },
     /// Writes to so many MiB of new memory
@@ -137,8 +137,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Subject::GrowthOpening { items, directory } => growth::items::opening(*items, directory)?,
         Subject::GrowthOwners { owners } => growth::owners::at_rest(*owners)?,
         Subject::GrowthOwnersMemory { owners } => growth::owners::memory_of_each(*owners)?,
-        Subject::GrowthMembers { members, seconds, seed } => {
-            growth::members::simulated(*members, *seconds, *seed)?
+        Subject::GrowthMembers { members, seconds, initial, seed } => {
+            growth::members::simulated(*members, *seconds, *initial, *seed)?
         }
         Subject::GrowthValues { bytes } => growth::values::carried(*bytes)?,
         Subject::Touch { mib } => touch(*mib),

@@ -11,12 +11,12 @@ use crate::bench::{
     report::Report,
     trace::{Deltas, Tag, Trace},
 };
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use datafan_core::{
     engine::Engine,
     identity::Strict,
     limits::COMMIT_WRITES_MAX,
-    time::{Now, Time, Timestamp},
+    time::{MILLI, Now, Time, Timestamp},
 };
 use datafan_store_mem::MemStore;
 use datafan_store_redb::{Options, RedbStore};
@@ -82,12 +82,13 @@ pub fn writes(items: u64) -> Result<Figures> {
         // Another value each time: a put of what is there already is no change.
         let write = if pass % 2 == 0 { data::rewrite(item) } else { data::write(item) };
         mesh.commit(0, vec![write])?;
-        mesh.settle()?;
+        mesh.until("the peer has it", |mesh| mesh.holds(1, 0))?;
+        // So slowly that nobody has to keep an owner to its rate.
+        mesh.pass(PAUSE)?;
     }
-    mesh.until("the peer holds all", |mesh| mesh.holds(1, 0))?;
     let trace = mesh.end_trace().expect("it was begun above");
     let push = trace.tally(Tag::Delta);
-    anyhow::ensure!(push.messages == WRITES, "{} pushes", push.messages);
+    ensure!(push.messages == WRITES, "{} pushes", push.messages);
     let mut figures = Figures::default();
     figures.add("commit_cpu_s", trace.tally(Tag::Command).worked.as_secs_f64() / WRITES as f64);
     figures.add("push_cpu_s", push.worked.as_secs_f64() / WRITES as f64);
@@ -123,3 +124,5 @@ pub fn opening(items: u64, directory: &Path) -> Result<Figures> {
 
 /// Enough for a mean to hold still.
 const WRITES: u64 = 2_000;
+/// Virtual time between two commits.
+pub(super) const PAUSE: u64 = 20 * MILLI;
