@@ -80,7 +80,7 @@ pub fn writes(items: u64) -> Result<Figures> {
     for n in 0..WRITES as usize {
         let (pass, item) = (n / overwritten.len(), overwritten[n % overwritten.len()]);
         // Another value each time: a put of what is there already is no change.
-        let write = if pass % 2 == 0 { data::rewrite(item) } else { data::write(item) };
+        let write = if pass.is_multiple_of(2) { data::rewrite(item) } else { data::write(item) };
         mesh.commit(0, vec![write])?;
         mesh.until("the peer has it", |mesh| mesh.holds(1, 0))?;
         // So slowly that nobody has to keep an owner to its rate.

@@ -148,7 +148,7 @@ impl Crowd {
         self.mesh.commit(1, vec![data::write(0)])?;
         self.mesh.settle()?;
         // Another value each time: a put of what is there already is no change.
-        let write = |n: u64| if n % 2 == 0 { data::write(0) } else { data::rewrite(0) };
+        let write = |n: u64| if n.is_multiple_of(2) { data::write(0) } else { data::rewrite(0) };
         self.mesh.begin_trace(Trace::new(Deltas::Carried));
         for n in 1..=PUSHES {
             self.mesh.commit(1, vec![write(n)])?;
