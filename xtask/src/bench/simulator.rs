@@ -32,17 +32,17 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Copies beyond the one that each delivery needs, once all know each other: what a longer run has more than a shorter one.
+/// Copies beyond the one that each delivery needs, once all know each other and have written; each has six links on average: what a longer run has more than a shorter one.
 fn redundant_percent(members: u32, seed: u64) -> Result<f64> {
     let counts = |seconds: u32| {
         let text = format!(
-            "name = \"steady\"\nabout = \"100 B values, no faults\"\nmembers = {members}\ntopology = \"random:6\"\n\
-             seconds = {seconds}\n\n[workload]\nupdates_per_minute = 600\nvalue_bytes = [100, 100]\n\
+            "name = \"steady\"\nabout = \"100 B values, no faults\"\nmembers = {members}\ntopology = \"random:3\"\n\
+             seconds = {seconds}\n\n[workload]\nupdates_per_minute = 1200\nvalue_bytes = [100, 100]\n\
              deletes_per_mille = 0\nlarge_per_mille = 0\nexpiring_per_mille = 0\n"
         );
         Ok::<_, anyhow::Error>(outcome(&Scenario::parse(&text)?, seed)?.counts)
     };
-    let (short, long) = (counts(20)?, counts(80)?);
+    let (short, long) = (counts(30)?, counts(90)?);
     let needed = (long.deliveries - short.deliveries) as f64;
     let sent = (long.data_messages - short.data_messages) as f64;
     Ok(100.0 * (sent / needed - 1.0))
