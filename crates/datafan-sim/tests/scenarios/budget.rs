@@ -20,7 +20,7 @@ fn a_copy_takes_as_long_as_the_budget_says_and_news_do_not_wait_for_it() {
         world.start(1);
         let (before, mut slowest) = (sent(&world), 0);
         for n in 0..20 {
-            let timestamp = world.put(2, "news", &n.to_string()).timestamp;
+            let timestamp = world.put(2, "news", n.to_string()).timestamp;
             let owner = world.id(2);
             let micros = world.run_until("news come through", SECOND, |world| {
                 world.heads(0).get(&owner).is_some_and(|head| head.0 >= timestamp)
@@ -50,7 +50,7 @@ fn who_writes_more_than_the_budget_is_followed_in_steps() {
         let before = sent(&world);
         // Eight times as much as may be sent.
         for n in 0..1_000 {
-            world.put(0, &format!("k{}", n % 10), &"v".repeat(8_000));
+            world.put(0, &format!("k{}", n % 10), "v".repeat(8_000));
             world.run_for(10 * MILLI);
         }
         let spent = sent(&world) - before;
