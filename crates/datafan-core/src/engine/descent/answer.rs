@@ -18,7 +18,7 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-/// Most items that one answer removes; the rest goes when the slot is asked for again.
+/// Most items that are removed at once.
 const REMOVED_MAX: usize = 65_536;
 
 /// Why an answer is not built in.
@@ -78,7 +78,7 @@ impl<S: Store> Engine<S> {
                     }
                 }
             }
-            engine.build_nodes(descent, remotes)?;
+            engine.note_nodes(descent, remotes)?;
             Ok(Going::On)
         })
     }
@@ -97,40 +97,55 @@ impl<S: Store> Engine<S> {
         Ok(!done)
     }
 
-    /// Removes what the nodes prove to be absent, and notes their children as work.
-    fn build_nodes(
+    /// Notes where the nodes prove that the target has nothing and there is something, and their children as work.
+    fn note_nodes(
         &mut self,
         descent: &mut Descent,
         remotes: Vec<(Slot, Expect, Remote)>,
     ) -> Result<(), StoreError> {
-        let Some(build) = descent.build.take() else { return Ok(()) };
+        let Some(build) = &descent.build else { return Ok(()) };
+        let (view, root) = (self.build_view(build), build.root());
+        let mut work = Vec::new();
+        for (slot, expect, remote) in remotes {
+            if descent.has_much_absent() {
+                work.push((slot, expect));
+                continue;
+            }
+            for place in absent(slot.place, &remote) {
+                if at_slot(&view, root, place)?.is_some() {
+                    descent.absent.push(place);
+                }
+            }
+            let children = remote.children.into_iter().filter(|(_, _, hinted)| !hinted);
+            work.extend(children.map(|(digit, expect, _)| (descent.slot(remote.place.slot(digit)), expect)));
+        }
+        drop(view);
+        descent.work.extend(work);
+        Ok(())
+    }
+
+    /// Removes what is where the target has nothing. True while there is more to remove.
+    ///
+    /// Late, because most of it is gone by then: an item that came has taken the place of its key's older one.
+    pub(super) fn clear_absent(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
+        if descent.absent.is_empty() {
+            return Ok(false);
+        }
+        let Some(build) = descent.build.take() else { return Ok(false) };
         let graves = Some(descent.target.timestamp);
         let mut edit = Edit::new(self.build_view(&build));
         let mut removed = 0;
-        for (slot, expect, remote) in remotes {
-            let mut all = true;
-            for place in absent(slot.place, &remote) {
-                let view = self.build_view(&build);
-                if at_slot(&view, build.root(), place)?.is_some() {
-                    let (n, done) = edit.remove_all(place, graves, REMOVED_MAX - removed, |_| false)?;
-                    removed = (removed + n).min(REMOVED_MAX);
-                    all &= done;
-                }
-            }
-            if !all {
-                descent.work.insert(slot, expect);
-                continue;
-            }
-            for (digit, expect, hinted) in remote.children {
-                if !hinted {
-                    let slot = descent.slot(remote.place.slot(digit));
-                    descent.work.insert(slot, expect);
-                }
+        while let Some(place) = descent.absent.last().filter(|_| removed < REMOVED_MAX) {
+            let (n, done) = edit.remove_all(*place, graves, REMOVED_MAX - removed, |_| false)?;
+            removed += n;
+            if done {
+                descent.absent.pop();
             }
         }
         let (root, change) = edit.finish(build.root())?;
         descent.build = Some(build);
-        self.add_to_build(descent, root, change, removed * ROW_BYTES)
+        self.add_to_build(descent, root, change, removed * ROW_BYTES)?;
+        Ok(!descent.absent.is_empty())
     }
 
     pub(in crate::engine) fn on_ranges(

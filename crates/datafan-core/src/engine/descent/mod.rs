@@ -33,6 +33,8 @@ pub(super) struct Descent {
     /// Slots that may differ, and what is expected there.
     work: BTreeMap<Slot, Expect>,
     flight: BTreeMap<u32, Flight>,
+    /// Where the target has nothing, and there is or was something: emptied when all the rest has come.
+    absent: Vec<Place>,
     /// How often all of it was compared.
     passes: u32,
     /// The state is not to become visible but kept aside: it parted from the visible one after this timestamp.
@@ -75,6 +77,8 @@ enum What {
 
 /// All of it is compared at most this often before the target is void.
 const PASSES_MAX: u32 = 3;
+/// With so many places to be emptied nothing more is compared before they are.
+const ABSENT_MAX: usize = 65_536;
 
 impl Descent {
     pub(super) fn new(from: MemberId, target: Head, position: Timestamp) -> Self {
@@ -85,6 +89,7 @@ impl Descent {
             build: None,
             work: BTreeMap::new(),
             flight: BTreeMap::new(),
+            absent: Vec::new(),
             passes: 0,
             parted: None,
         };
@@ -105,6 +110,7 @@ impl Descent {
     fn restart(&mut self) {
         self.flight.clear();
         self.work.clear();
+        self.absent.clear();
         let (count, bytes, hash) = (self.target.items, self.target.bytes, self.target.root);
         let expect = Expect { count, bytes, hash, plain: false };
         self.work.insert(Slot { left: false, place: Place::ALL }, expect);
@@ -134,6 +140,10 @@ impl Descent {
         late.sort_unstable();
         late.dedup();
         late
+    }
+
+    fn has_much_absent(&self) -> bool {
+        self.absent.len() >= ABSENT_MAX
     }
 
     /// How many requests a peer has not answered yet.

@@ -42,7 +42,13 @@ impl<S: Store> Engine<S> {
             self.more_to_do = true;
             return Ok(Going::On);
         }
-        self.request(descent, out)?;
+        if !descent.has_much_absent() {
+            self.request(descent, out)?;
+        }
+        if descent.flight.is_empty() && self.clear_absent(descent)? {
+            self.more_to_do = true;
+            return Ok(Going::On);
+        }
         if descent.work.is_empty() && descent.flight.is_empty() {
             return self.conclude(descent, out);
         }
