@@ -10,6 +10,7 @@ use crate::{
     time::{MILLI, SECOND, Time},
 };
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -36,7 +37,7 @@ struct Used {
     heads: u64,
     bytes: u64,
     /// The newest head beyond the rate. Its signature is not verified yet: that is what the rate is for.
-    newest: Option<(Head, MemberId)>,
+    newest: Option<Box<(Head, MemberId)>>,
 }
 
 impl Pace {
@@ -48,7 +49,7 @@ impl Pace {
         let n_over = 1 + (now.0 - self.ends.0) / INTERVAL_MICROS;
         let late = &mut self.late;
         self.used.retain(|_, used| {
-            late.extend(used.newest.take());
+            late.extend(used.newest.take().map(|newest| *newest));
             used.heads = 0;
             used.bytes = used.bytes.saturating_sub(share.saturating_mul(n_over));
             used.bytes > 0
@@ -114,8 +115,8 @@ impl<S: Store> Engine<S> {
         }
         self.stats.refuse("over_rate");
         let used = self.pace.used.entry(head.owner).or_default();
-        if used.newest.is_none_or(|(newest, _)| newest.order() < head.order()) {
-            used.newest = Some((*head, from));
+        if used.newest.as_ref().is_none_or(|newest| newest.0.order() < head.order()) {
+            used.newest = Some(Box::new((*head, from)));
         }
         true
     }

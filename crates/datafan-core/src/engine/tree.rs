@@ -28,6 +28,16 @@ pub(super) struct Tree {
     parent: Option<Place>,
 }
 
+/// A tree without pushes over some of the first sixteen links at most, as nearly all are: there is one for each owner.
+#[derive(Clone, Copy)]
+pub(super) struct SmallTree {
+    lazy: [u8; 2],
+    /// A place, or [`NO_PARENT`].
+    parent: u8,
+}
+
+const NO_PARENT: u8 = u8::MAX;
+
 /// What all trees need.
 #[derive(Default)]
 pub(super) struct Trees {
@@ -64,6 +74,12 @@ impl Place {
 impl Tree {
     pub(super) const NEW: Self = Self { lazy: 0, parent: None };
 
+    /// In three bytes, if it fits.
+    pub(super) fn to_small(self) -> Option<SmallTree> {
+        let lazy = u16::try_from(self.lazy).ok()?.to_le_bytes();
+        Some(SmallTree { lazy, parent: self.parent.map_or(NO_PARENT, |parent| parent.0) })
+    }
+
     /// Whether pushes go over the link at `place`.
     pub(super) fn is_eager(&self, place: Place) -> bool {
         self.lazy & place.bit() == 0
@@ -81,6 +97,17 @@ impl Tree {
     fn forget(&mut self, places: u64) {
         self.lazy &= !places;
         self.parent.take_if(|parent| parent.bit() & places != 0);
+    }
+}
+
+impl SmallTree {
+    pub(super) const NEW: Self = Self { lazy: [0; 2], parent: NO_PARENT };
+}
+
+impl From<SmallTree> for Tree {
+    fn from(small: SmallTree) -> Self {
+        let parent = (small.parent != NO_PARENT).then_some(Place(small.parent));
+        Self { lazy: u16::from_le_bytes(small.lazy).into(), parent }
     }
 }
 
@@ -240,6 +267,19 @@ mod tests {
         assert_eq!(Place::free(taken.into_iter()), Place(2));
         assert_eq!(Place::free([].into_iter()), Place(0));
         assert_eq!(Place::free((0..63).map(Place)), Place(63));
+    }
+
+    #[test]
+    fn a_tree_of_the_first_sixteen_links_is_small() {
+        for tree in [
+            Tree::NEW,
+            Tree { lazy: 0b1001, parent: Some(Place(1)) },
+            Tree { lazy: 0xffff, parent: None },
+            Tree { lazy: 0, parent: Some(Place(63)) },
+        ] {
+            assert_eq!(tree.to_small().map(Tree::from), Some(tree));
+        }
+        assert!(Tree { lazy: 1 << 16, parent: None }.to_small().is_none());
     }
 
     #[test]

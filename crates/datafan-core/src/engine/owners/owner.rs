@@ -1,6 +1,10 @@
 //! What the engine knows of one owner and its shard.
 
-use super::super::{descent::Descent, tree::Tree, wanted::Stage};
+use super::super::{
+    descent::Descent,
+    tree::{SmallTree, Tree},
+    wanted::Stage,
+};
 use crate::{
     hash::Hash,
     head::Head,
@@ -18,6 +22,8 @@ pub(in crate::engine) struct Owner {
     /// What most owners have not. Always there where there is no record, which would name the owner.
     rest: Option<Box<Rest>>,
     shard: ShardNumber,
+    /// Which links carry its pushes, unless `rest` has a tree that does not fit here.
+    tree: SmallTree,
     pub(in crate::engine) standing: Standing,
 }
 
@@ -34,7 +40,7 @@ pub(in crate::engine) enum Standing {
 
 struct Rest {
     id: MemberId,
-    tree: Tree,
+    tree: Option<Tree>,
     busy: Option<Box<Busy>>,
 }
 
@@ -123,7 +129,7 @@ impl Owner {
     /// An owner of whom nothing is held.
     pub(super) fn new(id: MemberId) -> Self {
         let rest = Some(Box::new(Rest::new(id)));
-        Self { record: None, rest, shard: ShardNumber(0), standing: Standing::Unknown }
+        Self { record: None, rest, shard: ShardNumber(0), tree: SmallTree::NEW, standing: Standing::Unknown }
     }
 
     pub(in crate::engine) fn id(&self) -> &MemberId {
@@ -186,14 +192,22 @@ impl Owner {
 
     /// Which links carry its pushes.
     pub(in crate::engine) fn tree(&self) -> Tree {
-        self.rest.as_ref().map_or(Tree::NEW, |rest| rest.tree)
+        let large = self.rest.as_ref().and_then(|rest| rest.tree);
+        large.unwrap_or(self.tree.into())
     }
 
-    /// Sets which links carry its pushes. Takes memory for as long as they are not just all.
+    /// Sets which links carry its pushes. Takes memory for as long as there are none over a link beyond the first sixteen.
     pub(in crate::engine) fn set_tree(&mut self, tree: Tree) {
-        if self.tree() != tree {
+        let large = match tree.to_small() {
+            Some(small) => {
+                self.tree = small;
+                None
+            }
+            None => Some(tree),
+        };
+        if large != self.rest.as_ref().and_then(|rest| rest.tree) {
             let id = *self.id();
-            self.rest.get_or_insert_with(|| Box::new(Rest::new(id))).tree = tree;
+            self.rest.get_or_insert_with(|| Box::new(Rest::new(id))).tree = large;
             self.tidy();
         }
     }
@@ -202,7 +216,7 @@ impl Owner {
     pub(in crate::engine) fn tidy(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.busy.take_if(|busy| busy.is_over());
-            if rest.busy.is_none() && rest.tree == Tree::NEW && self.record.is_some() {
+            if rest.busy.is_none() && rest.tree.is_none() && self.record.is_some() {
                 self.rest = None;
             }
         }
@@ -228,7 +242,7 @@ impl Owner {
 
 impl Rest {
     fn new(id: MemberId) -> Self {
-        Self { id, tree: Tree::NEW, busy: None }
+        Self { id, tree: None, busy: None }
     }
 }
 
