@@ -198,6 +198,28 @@ fn a47_with_few_graves_descents_lead_there() {
     assert!(n_descents > 0, "the graves were needed");
 }
 
+/// More than are removed in one go.
+#[test]
+fn very_many_deletions_are_found_by_descent() {
+    const ITEMS: u32 = 70_000;
+    let mut world = Mesh::mesh_with(2, 1, |_, config| config.graves_max = 1);
+    world.link(0, 1);
+    let all: Vec<u32> = (0..ITEMS).collect();
+    for some in all.chunks(4_096) {
+        world.commit(0, some.iter().map(|n| put(&n.to_string(), "")).collect());
+    }
+    world.run_until("equal", 60 * SECOND, |world| world.equal_with(ITEMS as usize));
+    world.cut(0, 1);
+    for some in all[1_000..].chunks(4_096) {
+        world.commit(0, some.iter().map(|n| delete(&n.to_string())).collect());
+    }
+    world.commit(0, vec![put("last", "")]);
+    world.heal(0, 1);
+    world.run_until("equal again", 60 * SECOND, |world| world.equal_with(1_001));
+    assert_eq!(refusals(&world, 1), 0, "{:?}", world.stats(1).refusals);
+    assert!(world.stats(1).descents > 0);
+}
+
 /// Six members in a line with a bypass; the first overwrites and deletes ten keys many times while links come and go
 /// and relays miss messages.
 fn overwritten_and_deleted(seed: u64, graves_max: u64) -> Mesh {
