@@ -201,7 +201,7 @@ fn a47_with_few_graves_descents_lead_there() {
 /// More than are removed in one go.
 #[test]
 fn very_many_deletions_are_found_by_descent() {
-    const ITEMS: u32 = 70_000;
+    const ITEMS: u32 = 20_000;
     let mut world = Mesh::mesh_with(2, 1, |_, config| config.graves_max = 1);
     world.link(0, 1);
     let all: Vec<u32> = (0..ITEMS).collect();

@@ -19,7 +19,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 
 /// Most items that are removed at once.
-const REMOVED_MAX: usize = 65_536;
+const REMOVED_MAX: usize = 16_384;
 
 /// Why an answer is not built in.
 enum Wrong {
