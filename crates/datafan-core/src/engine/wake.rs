@@ -2,7 +2,7 @@
 
 use super::{Engine, Outbox, owners::Transfer};
 use crate::{
-    store::{Meta, Store, StoreError},
+    store::{Meta, Store, StoreError, StoreReader},
     time::{MILLI, Time},
 };
 
@@ -44,7 +44,12 @@ impl<S: Store> Engine<S> {
         if self.next_erase > self.now.time || self.batch.shards.contains_key(&shard) {
             return Ok(());
         }
-        if self.store.erase(shard, ERASE_ROWS)? {
+        // What is read goes on to the state without these rows: an older one would keep them until the next commit, and
+        // drop all that were erased meanwhile at once.
+        self.snapshot.release();
+        let gone = self.store.erase(shard, ERASE_ROWS)?;
+        self.snapshot.replace(self.reader.snapshot()?);
+        if gone {
             self.dead.remove(&shard);
         }
         self.lazy_since.get_or_insert(self.now.time);
