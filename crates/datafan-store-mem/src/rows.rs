@@ -31,13 +31,13 @@ pub type ExpiryRow = (Timestamp, Timestamp);
 
 impl LogRow {
     /// The row of `item`.
-    pub fn new(item: &Item) -> Self {
+    pub fn new(item: &Arc<Item>) -> Self {
         Self { timestamp: item.timestamp, body: Body::new(item) }
     }
 
     /// The item.
     pub fn item(&self) -> Arc<Item> {
-        Arc::new(self.body.item(self.timestamp))
+        self.body.item(self.timestamp)
     }
 }
 

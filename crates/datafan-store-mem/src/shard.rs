@@ -31,7 +31,7 @@ impl Shard {
         if let Some(record) = &change.record {
             self.record = Some(record.clone());
         }
-        self.log.apply(change.log.iter().map(|(at, item)| (at, item.as_ref().map(|item| LogRow::new(item)))));
+        self.log.apply(change.log.iter().map(|(at, item)| (at, item.as_ref().map(LogRow::new))));
         self.keys.apply(change.keys.iter().map(|(key, at)| (key, *at)));
         self.nodes.apply(change.nodes.iter().map(|(place, node)| (place, node.as_ref().map(NodeRow::new))));
         self.graves.apply(change.graves.iter().map(|(row, added)| (row, added.then(|| row.clone()))));
