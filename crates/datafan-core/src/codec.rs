@@ -66,6 +66,12 @@ impl Writer {
         Self::default()
     }
 
+    /// Makes room for so many bytes more, so that they are not copied while it grows.
+    pub fn reserve(&mut self, bytes: usize) -> &mut Self {
+        self.0.reserve(bytes);
+        self
+    }
+
     /// The bytes written.
     pub fn finish(self) -> Vec<u8> {
         self.0

@@ -5,7 +5,7 @@ use crate::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
-    limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, RANGE_ITEMS_MAX, SLOTS_MAX},
+    limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_ITEMS_MAX, SLOTS_MAX},
     time::Timestamp,
 };
 use alloc::{borrow::Borrow, vec::Vec};
@@ -104,6 +104,9 @@ fn later(before: Timestamp, ahead: u64) -> Result<Timestamp, DecodeError> {
 /// The body of a delta: items, each with the distance from the one before (from the base), then graves likewise.
 pub fn encode_delta<I: Borrow<Item>>(base: Timestamp, items: &[I], graves: &[(Timestamp, Key)]) -> Vec<u8> {
     let mut out = Writer::new();
+    let bytes = items.iter().map(|item| item.borrow().bytes() as usize + ITEM_OVERHEAD_MAX).sum::<usize>();
+    let grave_bytes = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum::<usize>();
+    out.reserve(bytes + grave_bytes + ITEM_OVERHEAD_MAX);
     let mut before = base;
     out.list(items, |out, item| {
         let item: &Item = item.borrow();
