@@ -67,7 +67,10 @@ pub const ALL: &[Picture] = &[
             ),
             (
                 "opening a file of redb, ms on the wall",
-                &[("growth_items_open_redb", "until the engine is ready")],
+                &[
+                    ("growth_items_open_redb", "until the engine is ready, after a crash"),
+                    ("growth_items_open_redb_clean", "the same, after a clean stop"),
+                ],
                 &[],
             ),
         ],
