@@ -4,6 +4,7 @@ use crate::{error::CommitError, handle::Traffic, timers::Alarm};
 use datafan_core::{
     connector::{Event, Inbox},
     engine::{Command, Committed, Stats, Status, Write},
+    limits::SMALL_BYTES_MAX,
 };
 use std::{
     collections::VecDeque,
@@ -22,6 +23,8 @@ pub struct Queue {
 
 struct Content {
     waiting: VecDeque<Entry>,
+    /// What was gathered last left a heavy message behind.
+    heavy_is_next: bool,
     /// Nothing enters any more.
     closed: bool,
 }
@@ -72,7 +75,7 @@ pub struct Permit(#[allow(dead_code, reason = "held, not read")] OwnedSemaphoreP
 impl Queue {
     /// An empty queue.
     pub fn new() -> Self {
-        let content = Content { waiting: VecDeque::new(), closed: false };
+        let content = Content { waiting: VecDeque::new(), heavy_is_next: false, closed: false };
         let room = Arc::new(Semaphore::new(ROOM_PERMITS as usize));
         Self { content: Mutex::new(content), entered: Condvar::new(), room }
     }
@@ -93,7 +96,7 @@ impl Queue {
     }
 
     /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
-    /// bounds. Where that is less than `others` say and all of it are commands, it waits a little for the rest.
+    /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than `others` say and all of it are commands, it waits a little for the rest.
     pub fn gather(&self, until: Option<Instant>, others: Others) -> Vec<Entry> {
         let mut content = self.content();
         while content.waiting.is_empty() {
@@ -150,16 +153,52 @@ impl Content {
         !self.waiting.is_empty() && self.waiting.iter().all(is_command)
     }
 
+    /// What comes of a gathering is seen when all of it is handled. So a push that waits with megabytes of answers, which take
+    /// long to verify, is not handled with them, and passes those that came before it: lanes keep no order among each other.
     fn take(&mut self) -> Vec<Entry> {
-        let mut bytes = 0;
-        let mut fits = |entry: &Entry| {
-            let fits = bytes < GATHER_BYTES_MAX;
-            bytes += entry_bytes(entry);
-            fits
-        };
-        let n = self.waiting.iter().take(GATHER_ENTRIES_MAX).take_while(|entry| fits(entry)).count();
-        self.waiting.drain(..n).collect()
+        if !self.heavy_is_next || !self.heavy_may_go() {
+            let light = self.take_light();
+            if !light.is_empty() {
+                self.heavy_is_next = self.waiting.iter().any(is_heavy);
+                return light;
+            }
+        }
+        self.heavy_is_next = false;
+        let heavy = self.waiting.iter().position(is_heavy);
+        heavy.and_then(|at| self.waiting.remove(at)).into_iter().collect()
     }
+
+    /// Whether a heavy message waits, and no link's beginning or end before it.
+    fn heavy_may_go(&self) -> bool {
+        self.waiting.iter().find(|entry| is_heavy(entry) || is_of_link(entry)).is_some_and(is_heavy)
+    }
+
+    /// All that is light, within the bounds, up to where it would pass a link's beginning or end.
+    fn take_light(&mut self) -> Vec<Entry> {
+        let (mut taken, mut bytes, mut passed) = (Vec::new(), 0, 0);
+        while let Some(entry) = self.waiting.get(passed) {
+            if is_heavy(entry) {
+                passed += 1;
+                continue;
+            }
+            let is_full = taken.len() == GATHER_ENTRIES_MAX || bytes >= GATHER_BYTES_MAX;
+            if is_full || passed > 0 && is_of_link(entry) {
+                break;
+            }
+            bytes += entry_bytes(entry);
+            taken.extend(self.waiting.remove(passed));
+        }
+        taken
+    }
+}
+
+/// Whether a message takes so long that others should not wait for it: none that is pushed does.
+fn is_heavy(entry: &Entry) -> bool {
+    matches!(entry, Entry::Event(Event::Received { bytes, .. }) if bytes.len() > SMALL_BYTES_MAX)
+}
+
+fn is_of_link(entry: &Entry) -> bool {
+    matches!(entry, Entry::Event(Event::LinkUp { .. } | Event::LinkDown { .. }))
 }
 
 fn entry_bytes(entry: &Entry) -> usize {
@@ -219,6 +258,7 @@ impl Inbox for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafan_core::id::MemberId;
     use std::thread;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -245,10 +285,57 @@ mod tests {
         assert_eq!(queue.gather(None, others).len(), 1);
 
         enter(&queue, command());
-        enter(&queue, Entry::Event(Event::Broken { peer: datafan_core::id::MemberId([1; 32]) }));
+        enter(&queue, Entry::Event(Event::Broken { peer: MemberId([1; 32]) }));
         assert_eq!(queue.gather(None, Others { callers: 3, wait: LONG }).len(), 2);
         let soon = Instant::now() + Duration::from_millis(1);
         assert_eq!(queue.gather(Some(soon), Others { callers: 3, wait: LONG }).len(), 0);
+    }
+
+    #[test]
+    fn what_is_heavy_is_gathered_alone_and_in_turns() {
+        let queue = Queue::new();
+        for bytes in [HEAVY, 1, HEAVY, HEAVY, 1, 1] {
+            enter(&queue, message(bytes));
+        }
+        assert_eq!(sizes(&queue), [1, 1, 1]);
+        assert_eq!(sizes(&queue), [HEAVY]);
+        enter(&queue, message(1));
+        assert_eq!(sizes(&queue), [1], "a light one waits for one heavy one");
+        assert_eq!(sizes(&queue), [HEAVY]);
+        assert_eq!(sizes(&queue), [HEAVY]);
+    }
+
+    #[test]
+    fn nothing_passes_the_end_of_a_link() {
+        let queue = Queue::new();
+        for entry in [message(HEAVY), down(), message(1), message(HEAVY), message(1)] {
+            enter(&queue, entry);
+        }
+        assert_eq!(sizes(&queue), [HEAVY]);
+        assert_eq!(sizes(&queue), [0, 1, 1], "the end of the link, and what came after it");
+        assert_eq!(sizes(&queue), [HEAVY]);
+        for entry in [message(HEAVY), message(1), down(), message(HEAVY)] {
+            enter(&queue, entry);
+        }
+        assert_eq!([sizes(&queue), sizes(&queue)], [vec![1], vec![HEAVY]]);
+        assert_eq!([sizes(&queue), sizes(&queue)], [vec![0], vec![HEAVY]]);
+    }
+
+    const HEAVY: usize = SMALL_BYTES_MAX + 1;
+
+    fn message(bytes: usize) -> Entry {
+        let receipt = datafan_core::connector::Receipt::new(|| ());
+        Entry::Event(Event::Received { from: MemberId([1; 32]), bytes: vec![0; bytes].into(), receipt })
+    }
+
+    fn down() -> Entry {
+        Entry::Event(Event::LinkDown { peer: MemberId([1; 32]), reason: String::new() })
+    }
+
+    /// What is gathered, by bytes.
+    fn sizes(queue: &Queue) -> Vec<usize> {
+        let gathered = queue.gather(None, Others::default());
+        gathered.iter().map(entry_bytes).collect()
     }
 
     fn command() -> Entry {
