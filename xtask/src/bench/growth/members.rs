@@ -28,7 +28,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
 
 /// All curves at one place; with `initial` items of each member at the beginning, the others' links for it are trees.
 fn point(scale: &Scale, report: &mut Report, members: u64, n_runs: u32, initial: u64) -> Result<()> {
-    let [short, long] = scale.growth.seconds;
+    let [short, long] = if members > LONG_MAX { scale.growth.seconds_of_many } else { scale.growth.seconds };
     let mut curves: [Vec<f64>; CURVES.len()] = Default::default();
     for seed in 1..=u64::from(n_runs) {
         report.progress(&format!("{members} members, {initial} items at first, seed {seed}"));
@@ -71,6 +71,10 @@ const CURVES: [(&str, &str); 9] = [
     ("cpu", "s/virtual s"),
     ("memory", "KiB/member"),
 ];
+
+/// With more members fewer seconds are simulated: each takes many times what it takes with fewer. There is one seed of them,
+/// and it may take 16 GiB of memory.
+pub const LONG_MAX: u64 = 3_162;
 
 /// Most members that have all written something before.
 const SETTLED_MAX: u64 = 1_000;

@@ -32,6 +32,8 @@ pub struct Extent {
     values: &'static [u64],
     /// Writes in the short and in the long run of a simulation, in virtual seconds.
     seconds: [u32; 2],
+    /// The same where there are more members than [`members::LONG_MAX`].
+    seconds_of_many: [u32; 2],
 }
 
 impl Extent {
@@ -39,9 +41,10 @@ impl Extent {
     pub const FULL: Self = Self {
         items: &[1_000, 10_000, 100_000, 1_000_000],
         owners: &[10, 100, 1_000, 10_000],
-        members: &[10, 32, 100, 316, 1_000, 3_162],
+        members: &[10, 32, 100, 316, 1_000, 3_162, 10_000],
         values: &[10, 100, 1 << 10, 10 << 10, 32 << 10, 63 << 10, 66 << 10, 100 << 10, 1 << 20],
         seconds: [10, 40],
+        seconds_of_many: [2, 10],
     };
 
     /// To see that all of it works.
@@ -51,6 +54,7 @@ impl Extent {
         members: &[10, 32],
         values: &[100, 63 << 10, 66 << 10],
         seconds: [2, 5],
+        seconds_of_many: [2, 5],
     };
 }
 
