@@ -2,11 +2,11 @@
 //! measured before it. So large and small ones compare, and datafan and its peers.
 
 use super::{
-    bare_quic, copy,
+    bare_quic, beside_bulk, copy,
     cpu::Stopwatch,
     crowd,
     figures::{Figures, memory as resident},
-    flood, growth, hops, idle_cpu, ingest, join, memory,
+    flood, growth, hops, idle_cpu, ingest, join, memory, million,
     reconcile::{self, Place},
     trace::Deltas,
 };
@@ -33,12 +33,18 @@ pub struct Arguments {
 enum Subject {
     /// See [`copy::copy`], twice
     Copy { items: u64 },
+    /// See [`million::fill`]
+    FillFile { items: u64, directory: PathBuf },
+    /// See [`million::copy`]
+    CopyOnFile { last: u64, directory: PathBuf },
     /// See [`ingest::in_memory`], twice
     Ingest { items: u64 },
     /// See [`ingest::on_file`]
     IngestOnFile { items: u64, directory: PathBuf },
     /// See [`hops::one_hop`]
     Hop { writes: u32 },
+    /// See [`beside_bulk::pushes`]
+    BesideBulk { items: u64, writes: u32 },
     /// See [`crowd::spread`]
     Spread { members: u32, writes: u32 },
     /// See [`join::in_memory`]
@@ -111,9 +117,12 @@ pub fn measured(command: &mut Command, arguments: &[&str]) -> Result<Figures> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let figures = match &arguments.subject {
         Subject::Copy { items } => twice(|| copy::copy(*items))?,
+        Subject::FillFile { items, directory } => million::fill(*items, directory)?,
+        Subject::CopyOnFile { last, directory } => million::copy(*last, directory)?,
         Subject::Ingest { items } => twice(|| ingest::in_memory(*items))?,
         Subject::IngestOnFile { items, directory } => ingest::on_file(*items, directory)?,
         Subject::Hop { writes } => hops::one_hop(*writes)?,
+        Subject::BesideBulk { items, writes } => beside_bulk::pushes(*items, *writes)?,
         Subject::Spread { members, writes } => crowd::spread(*members, *writes)?,
         Subject::Join { shards, keys } => join::in_memory(*shards, *keys)?,
         Subject::JoinOnFile { shards, keys, directory } => join::on_file(*shards, *keys, directory)?,

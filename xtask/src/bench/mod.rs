@@ -6,6 +6,7 @@
 
 mod bare;
 mod bare_quic;
+mod beside_bulk;
 pub mod child;
 mod copy;
 mod cpu;
@@ -21,6 +22,7 @@ mod ingest;
 mod join;
 mod memory;
 mod mesh;
+mod million;
 mod peers;
 mod plots;
 mod reads;
@@ -62,8 +64,8 @@ pub struct Arguments {
     /// Also the peers that the design's figures speak of, each beside datafan at the same work; builds them first
     #[arg(long)]
     peers: bool,
-    /// Only measurements with NAME in their name: ingest, copy, reconcile, hops, crowd, join, idle, idle-cpu, memory,
-    /// writers, reads, flood, simulator; with --peers peers-sets, peers-documents, peers-gossip, peers-live,
+    /// Only measurements with NAME in their name: ingest, copy, first-copy-million, reconcile, hops, beside-bulk, crowd,
+    /// join, idle, idle-cpu, memory, writers, reads, flood, simulator; with --peers peers-sets, peers-documents, peers-gossip, peers-live,
     /// peers-memory; with --growth growth-items, growth-owners, growth-members, growth-values
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -85,6 +87,8 @@ struct Scale {
     changed: [u64; 3],
     /// Writes whose way is timed.
     writes: u32,
+    /// Items of 1 KiB that are copied while somebody writes.
+    bulk_items: u64,
     /// Members of one process, the writes that go to all of them.
     members: u32,
     spread_writes: u32,
@@ -110,8 +114,10 @@ type Measure = fn(&Scale, &mut Report) -> Result<()>;
 const MEASUREMENTS: &[(&str, Measure)] = &[
     ("ingest", ingest::measure),
     ("copy", copy::measure),
+    ("first-copy-million", million::measure),
     ("reconcile", reconcile::measure),
     ("hops", hops::measure),
+    ("beside-bulk", beside_bulk::measure),
     ("crowd", crowd::measure),
     ("join", join::measure),
     ("idle", idle::measure),
@@ -170,6 +176,7 @@ impl Scale {
                 owners: [2, 20],
                 changed: [1, 10, 100],
                 writes: 50,
+                bulk_items: 100_000,
                 members: 20,
                 spread_writes: 10,
                 shards: 20,
@@ -189,6 +196,7 @@ impl Scale {
             owners: [10, 1_000],
             changed: [1, 100, 10_000],
             writes: 1_000,
+            bulk_items: 200_000,
             members: 100,
             spread_writes: 50,
             shards: 100,
