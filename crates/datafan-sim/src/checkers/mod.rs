@@ -12,6 +12,7 @@ mod fair_blame;
 mod heads_forward;
 mod idle_traffic;
 mod nothing_unverified;
+mod redundancy;
 mod signed_states;
 mod single_writer;
 mod whole_commits;
@@ -152,6 +153,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::<bounds::Bounds>::default(),
         Box::<convergence::Convergence>::default(),
         Box::<idle_traffic::IdleTraffic>::default(),
+        Box::<redundancy::Redundancy>::default(),
     ]
 }
 
