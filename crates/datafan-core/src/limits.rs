@@ -45,7 +45,7 @@ pub const OWNERS_PER_MESSAGE_MAX: usize = 256;
 /// Most requests of one peer that wait for their answer here; more are dropped and counted.
 pub const REQUESTS_OWED_MAX: usize = 64;
 /// Most requests of one transfer that are under way at once.
-pub const REQUESTS_IN_FLIGHT_MAX: usize = 4;
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 8;
 
 /// Largest message, in bytes. A connector refuses a longer frame before it reserves memory for it.
 pub const MESSAGE_BYTES_MAX: usize = DELTA_BYTES_MAX + (64 << 10);

@@ -14,9 +14,10 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec::Vec};
 
-/// Bytes of answers per link and call, and of all links together; the rest follows in the next one.
-const SERVE_BYTES_MAX: usize = 8 << 20;
-const SERVE_ALL_BYTES_MAX: usize = 32 << 20;
+/// Bytes of answers per link and call, and of all links together; the rest follows in the next one, so that a push that comes
+/// meanwhile need not wait for all of it.
+const SERVE_BYTES_MAX: usize = 1 << 20;
+const SERVE_ALL_BYTES_MAX: usize = 4 << 20;
 /// What looking up one slot counts, however short its answer is.
 const SLOT_BYTES: usize = 4_096;
 
