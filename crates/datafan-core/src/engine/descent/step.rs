@@ -205,7 +205,8 @@ impl<S: Store> Engine<S> {
         credit: u64,
         left: u64,
     ) -> Result<(Slots, Slots), StoreError> {
-        let (range_bytes_max, left) = (credit.min(REQUEST_BYTES_MAX), left.min(REQUEST_BYTES_MAX));
+        let request = if credit < FAST_CREDIT { RANGE_BYTES_MAX as u64 } else { REQUEST_BYTES_MAX };
+        let (range_bytes_max, left) = (credit.min(request), left.min(request));
         let build = descent.build.take().expect("begun before");
         let view = self.build_view(&build);
         let (mut nodes, mut ranges) = (Slots::new(), Slots::new());
@@ -355,9 +356,11 @@ impl<S: Store> Engine<S> {
 
 /// Others that are asked beside the first.
 const HELPERS_MAX: usize = 3;
-/// Most bytes of items that one request asks for, but for those of one item. All of an answer is read, and later verified, in
-/// one call of an engine, and a push that comes meanwhile waits for that.
+/// Most bytes of items that one request asks for over a fast line, but for those of one item. All of an answer is read, and
+/// later verified, in one call of an engine, and a push that comes meanwhile waits for that. A slow line is better asked for
+/// much at once: what waits behind another answer comes too late.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
+const FAST_CREDIT: u64 = 8 * REQUEST_BYTES_MAX;
 const _: () = assert!(REQUEST_BYTES_MAX <= RANGE_BYTES_MAX as u64);
 /// What the answer to a slot's node takes, or nearly.
 const NODE_BYTES: u64 = 512;
