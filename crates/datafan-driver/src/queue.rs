@@ -96,7 +96,8 @@ impl Queue {
     }
 
     /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
-    /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than `others` say and all of it are commands, it waits a little for the rest.
+    /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than `others` say and
+    /// all of it are commands, it waits a little for the rest.
     pub fn gather(&self, until: Option<Instant>, others: Others) -> Vec<Entry> {
         let mut content = self.content();
         while content.waiting.is_empty() {
