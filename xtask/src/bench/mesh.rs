@@ -7,9 +7,11 @@ use datafan_core::{
     engine::{Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket, Write},
     id::{MemberId, Name},
     identity::Strict,
+    limits::COMMIT_WRITES_MAX,
     store::Store,
     time::{Now, Time, Timestamp},
 };
+use datafan_store_mem::MemStore;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
@@ -104,6 +106,23 @@ impl Mesh {
     /// Without members, on clocks that stand while anybody has something to do.
     pub fn on_virtual_time() -> Self {
         Self::on(Clock::Virtual(Now { time: Time(1), wall: Timestamp(data::wall_micros()) }))
+    }
+
+    /// Two linked members in memory, on virtual time, that hold `items` items of the first one.
+    ///
+    /// # Errors
+    /// If they do not come to hold them.
+    pub fn of_two_with(items: u64) -> Result<Self> {
+        let mut mesh = Self::on_virtual_time();
+        mesh.add(data::config(0)?, MemStore::new())?;
+        mesh.add(data::config(1)?, MemStore::new())?;
+        mesh.link(0, 1);
+        mesh.until("both know the roster", |mesh| mesh.n_ready(0) == 1 && mesh.n_ready(1) == 1)?;
+        for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
+            mesh.commit(0, commit)?;
+        }
+        mesh.until("both hold all", |mesh| mesh.holds(1, 0))?;
+        Ok(mesh)
     }
 
     fn on(clock: Clock) -> Self {

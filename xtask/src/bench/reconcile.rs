@@ -10,7 +10,6 @@ use super::{
 };
 use anyhow::{Result, ensure};
 use datafan_core::{limits::COMMIT_WRITES_MAX, time::SECOND};
-use datafan_store_mem::MemStore;
 use std::time::Duration;
 
 /// Which of the common items were overwritten.
@@ -51,15 +50,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
 /// # Errors
 /// If they do not become equal, or in another way than was asked for.
 pub fn reconcile(items: u64, changed: u64, place: Place, deltas: Deltas) -> Result<Figures> {
-    let mut mesh = Mesh::on_virtual_time();
-    mesh.add(data::config(0)?, MemStore::new())?;
-    mesh.add(data::config(1)?, MemStore::new())?;
-    mesh.link(0, 1);
-    mesh.until("both know the roster", |mesh| mesh.n_ready(0) == 1 && mesh.n_ready(1) == 1)?;
-    for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
-        mesh.commit(0, commit)?;
-    }
-    mesh.until("both hold all", |mesh| mesh.holds(1, 0))?;
+    let mut mesh = Mesh::of_two_with(items)?;
     mesh.unlink(0, 1);
     mesh.pass(SECOND)?;
     let overwritten = data::overwritten(items, changed, place);

@@ -18,7 +18,6 @@ use datafan_core::{
     limits::COMMIT_WRITES_MAX,
     time::{MILLI, Now, Time, Timestamp},
 };
-use datafan_store_mem::MemStore;
 use datafan_store_redb::{Options, RedbStore};
 use std::path::Path;
 
@@ -67,15 +66,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
 /// # Errors
 /// If a push does not arrive.
 pub fn writes(items: u64) -> Result<Figures> {
-    let mut mesh = Mesh::on_virtual_time();
-    mesh.add(data::config(0)?, MemStore::new())?;
-    mesh.add(data::config(1)?, MemStore::new())?;
-    mesh.link(0, 1);
-    mesh.until("both know the roster", |mesh| mesh.n_ready(0) == 1 && mesh.n_ready(1) == 1)?;
-    for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
-        mesh.commit(0, commit)?;
-    }
-    mesh.until("both hold all", |mesh| mesh.holds(1, 0))?;
+    let mut mesh = Mesh::of_two_with(items)?;
     let overwritten = data::overwritten(items, WRITES.min(items / 2), Place::Random);
     mesh.begin_trace(Trace::new(Deltas::Carried));
     for n in 0..WRITES as usize {
