@@ -82,6 +82,10 @@ struct Pin<V> {
 pub(super) struct Comparing {
     /// Slots, in the order in which the answers come.
     pub(super) asked: Vec<Place>,
+    /// Slots that differ and are asked for after the answers, the last first, and what the peer has there.
+    pub(super) later: Vec<(Place, Hash)>,
+    /// How many messages were sent for it.
+    pub(super) n_asked: u32,
     /// Until when the answer is waited for.
     pub(super) until: Time,
 }

@@ -15,6 +15,10 @@ use crate::{
 };
 use alloc::{boxed::Box, vec::Vec};
 
+/// Messages of one comparison: so it ends, whatever a peer answers. What it has not come to is found in the next.
+const ASKED_MAX: u32 = 256;
+/// Slots that differ and wait to be asked for; of more, those that were found first are left to the next comparison.
+const LATER_MAX: usize = 1_024;
 /// Fruitless comparisons are repeated after 2, 4, 8 ... rounds, at most this many.
 const FRUITLESS_ROUNDS_MAX: u64 = 64;
 
@@ -65,14 +69,37 @@ impl<S: Store> Engine<S> {
         let until = now.after(rounds * self.config.round_micros);
         link.fruitless = Some(Box::new(Fruitless { roots: (root, ours), until, rounds }));
         let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
-        self.ask_heads(from, alloc::vec![ask], out);
+        self.ask_heads(from, alloc::vec![ask], Vec::new(), 1, out);
     }
 
-    fn ask_heads(&mut self, peer: MemberId, asks: Vec<Ask>, out: &mut Outbox) {
+    /// Asks for the last of the slots in `later` that still differ. The others follow the answer.
+    fn ask_on(&mut self, peer: MemberId, mut later: Vec<(Place, Hash)>, n_asked: u32, out: &mut Outbox) {
+        let mut asks = Vec::new();
+        while asks.len() < HEAD_SLOTS_MAX
+            && let Some((slot, hash)) = later.pop()
+        {
+            let same = self.owners.at_slot(slot).is_some_and(|branch| branch.hash == hash);
+            if !same && slot.level > 0 {
+                asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
+            }
+        }
+        if !asks.is_empty() && n_asked < ASKED_MAX {
+            self.ask_heads(peer, asks, later, n_asked + 1, out);
+        }
+    }
+
+    fn ask_heads(
+        &mut self,
+        peer: MemberId,
+        asks: Vec<Ask>,
+        later: Vec<(Place, Hash)>,
+        n_asked: u32,
+        out: &mut Outbox,
+    ) {
         let until = self.now.time.after(self.config.request_micros);
         let Some(link) = self.links.quietly(&peer) else { return };
         let asked = asks.iter().map(|ask| ask.slot).collect();
-        link.comparing = Some(Box::new(Comparing { asked, until }));
+        link.comparing = Some(Box::new(Comparing { asked, later, n_asked, until }));
         self.send(peer, &Message::AskHeads(asks), out);
     }
 
@@ -123,7 +150,8 @@ impl<S: Store> Engine<S> {
             return;
         }
         let grace = self.now.time.after(self.config.grace_micros);
-        let mut asks = Vec::new();
+        let (mut later, n_asked) = (comparing.later, comparing.n_asked);
+        let n_later = later.len();
         for answer in answers {
             if self.is_penalized(&from) {
                 return;
@@ -136,28 +164,20 @@ impl<S: Store> Engine<S> {
                         match child {
                             HeadChild::Same => {}
                             HeadChild::Leaf(head) => drop(self.learn(from, &head, grace, out)),
-                            HeadChild::Node(hash) => self.ask_below(place.slot(digit), hash, &mut asks),
+                            HeadChild::Node(hash) => later.push((place.slot(digit), hash)),
                         }
                     }
                 }
             }
         }
-        if asks.len() > HEAD_SLOTS_MAX {
-            // What does not fit is found in the next round, or with another peer: not all look at the same slots first.
-            let lot = self.rng.next() % asks.len() as u64;
-            asks.rotate_left(lot as usize);
-            asks.truncate(HEAD_SLOTS_MAX);
+        let found = &mut later[n_later..];
+        if found.len() > HEAD_SLOTS_MAX {
+            // What others look at first is found there meanwhile.
+            let lot = self.rng.next() % found.len() as u64;
+            found.rotate_left(lot as usize);
         }
-        if !asks.is_empty() {
-            self.ask_heads(from, asks, out);
-        }
-    }
-
-    fn ask_below(&mut self, slot: Place, hash: Hash, asks: &mut Vec<Ask>) {
-        let same = self.owners.at_slot(slot).is_some_and(|branch| branch.hash == hash);
-        if !same && slot.level > 0 {
-            asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
-        }
+        later.drain(..later.len().saturating_sub(LATER_MAX));
+        self.ask_on(from, later, n_asked, out);
     }
 }
 

@@ -113,6 +113,26 @@ fn copy_half(world: &mut Mesh, newcomer: usize) {
     });
 }
 
+/// More differ than one question names: the answers must not wait for rounds, of which there is none here but those of a link
+/// that comes up.
+#[test]
+fn a_newcomer_finds_all_owners_at_once() {
+    const OWNERS: usize = 200;
+    let mut world = Mesh::mesh_with(OWNERS, 1, |_, config| config.round_micros = 10_000 * SECOND);
+    let tree: Vec<(usize, usize)> = (1..OWNERS).map(|member| ((member - 1) / 5, member)).collect();
+    world.link_all(&tree);
+    world.run_until("linked", 60 * SECOND, |world| world.equal());
+    for member in 0..OWNERS {
+        world.put(member, "key", "value");
+    }
+    world.run_until("all hold all", 10 * SECOND, |world| world.equal_with(OWNERS));
+    let newcomer = world.add(|_| ());
+    world.admit(newcomer);
+    world.start(newcomer);
+    world.link(newcomer, 0);
+    world.run_until("the newcomer holds all", 10 * SECOND, |world| world.equal_with(OWNERS));
+}
+
 #[test]
 fn a44_a_first_copy_of_a_shard_that_never_rests() {
     for seed in SEEDS {
