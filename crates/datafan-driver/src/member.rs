@@ -110,7 +110,8 @@ impl<S: Store, C: Connector> Member<S, C> {
 
     /// Waits for something to do and sorts what came.
     fn gather(&mut self) -> Gathered {
-        let entries = self.shared.queue.gather(self.next_wake(), mem::take(&mut self.others));
+        let calm = self.engine.calm().map(|frame| frame.bytes);
+        let entries = self.shared.queue.gather(self.next_wake(), mem::take(&mut self.others), calm);
         let mut gathered = Gathered { inputs: mem::take(&mut self.told_next), ..Gathered::default() };
         for entry in entries {
             match entry {

@@ -25,6 +25,10 @@ struct Content {
     waiting: VecDeque<Entry>,
     /// What was gathered last left a heavy message behind.
     heavy_is_next: bool,
+    /// A message for which the thread that sleeps is not woken.
+    calm: Option<Arc<[u8]>>,
+    /// How many of those wait.
+    n_calm: usize,
     /// Nothing enters any more.
     closed: bool,
 }
@@ -75,7 +79,8 @@ pub struct Permit(#[allow(dead_code, reason = "held, not read")] OwnedSemaphoreP
 impl Queue {
     /// An empty queue.
     pub fn new() -> Self {
-        let content = Content { waiting: VecDeque::new(), heavy_is_next: false, closed: false };
+        let content =
+            Content { waiting: VecDeque::new(), heavy_is_next: false, calm: None, n_calm: 0, closed: false };
         let room = Arc::new(Semaphore::new(ROOM_PERMITS as usize));
         Self { content: Mutex::new(content), entered: Condvar::new(), room }
     }
@@ -97,10 +102,12 @@ impl Queue {
 
     /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
     /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than `others` say and
-    /// all of it are commands, it waits a little for the rest.
-    pub fn gather(&self, until: Option<Instant>, others: Others) -> Vec<Entry> {
+    /// all of it are commands, it waits a little for the rest. A few messages like `calm` are nothing to wake up for: to wake
+    /// a thread costs more than all that an idle member has to do.
+    pub fn gather(&self, until: Option<Instant>, others: Others, calm: Option<Arc<[u8]>>) -> Vec<Entry> {
         let mut content = self.content();
-        while content.waiting.is_empty() {
+        content.calm = calm;
+        while content.waiting.len() == content.n_calm {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 None => {
                     content = self.entered.wait(content).unwrap_or_else(PoisonError::into_inner);
@@ -112,6 +119,7 @@ impl Queue {
                 }
             }
         }
+        (content.calm, content.n_calm) = (None, 0);
         let end = Instant::now() + others.wait;
         while content.waiting.len() < others.callers && content.holds_commands_only() {
             let left = end.saturating_duration_since(Instant::now());
@@ -137,8 +145,13 @@ impl Queue {
         if content.closed {
             return Err(entry);
         }
+        let is_calm = content.is_calm(&entry);
         content.waiting.push_back(entry);
-        self.entered.notify_one();
+        if is_calm {
+            content.n_calm += 1;
+        } else {
+            self.entered.notify_one();
+        }
         Ok(())
     }
 
@@ -149,6 +162,13 @@ impl Queue {
 }
 
 impl Content {
+    fn is_calm(&self, entry: &Entry) -> bool {
+        let (Some(calm), Entry::Event(Event::Received { bytes, .. })) = (&self.calm, entry) else {
+            return false;
+        };
+        self.n_calm < CALM_MAX && bytes == calm
+    }
+
     fn holds_commands_only(&self) -> bool {
         let is_command = |entry: &Entry| matches!(entry, Entry::Request(Request::Command(..)));
         !self.waiting.is_empty() && self.waiting.iter().all(is_command)
@@ -239,6 +259,8 @@ fn permits(command: &Command) -> u32 {
 const GATHER_BYTES_MAX: usize = 16 << 20;
 /// Most commands, messages and events that are handled together.
 const GATHER_ENTRIES_MAX: usize = 4_096;
+/// Most messages that wait without waking anybody.
+const CALM_MAX: usize = 64;
 /// The bound on commands that wait or are under way, in KiB: two full gatherings, so that one fills while the other
 /// is written.
 const ROOM_PERMITS: u32 = 2 * (GATHER_BYTES_MAX >> 10) as u32;
@@ -273,7 +295,7 @@ mod tests {
                     enter(&queue, command());
                 }
             });
-            queue.gather(None, Others { callers: 3, wait: LONG })
+            queue.gather(None, Others { callers: 3, wait: LONG }, None)
         });
         assert_eq!(gathered.len(), 3);
     }
@@ -283,13 +305,45 @@ mod tests {
         let queue = Queue::new();
         enter(&queue, command());
         let others = Others { callers: 3, wait: Duration::from_millis(1) };
-        assert_eq!(queue.gather(None, others).len(), 1);
+        assert_eq!(queue.gather(None, others, None).len(), 1);
 
         enter(&queue, command());
         enter(&queue, Entry::Event(Event::Broken { peer: MemberId([1; 32]) }));
-        assert_eq!(queue.gather(None, Others { callers: 3, wait: LONG }).len(), 2);
+        assert_eq!(queue.gather(None, Others { callers: 3, wait: LONG }, None).len(), 2);
         let soon = Instant::now() + Duration::from_millis(1);
-        assert_eq!(queue.gather(Some(soon), Others { callers: 3, wait: LONG }).len(), 0);
+        assert_eq!(queue.gather(Some(soon), Others { callers: 3, wait: LONG }, None).len(), 0);
+    }
+
+    #[test]
+    fn who_sleeps_is_not_woken_for_what_changes_nothing() {
+        let queue = Queue::new();
+        let calm = || Some(vec![0; 34].into());
+        let gathered = thread::scope(|scope| {
+            let sleeper = scope.spawn(|| queue.gather(None, Others::default(), calm()));
+            while queue.content().calm.is_none() {
+                thread::yield_now();
+            }
+            for _ in 0..3 {
+                enter(&queue, message(34));
+            }
+            assert_eq!(queue.content().n_calm, 3, "they were taken, and nobody is awake");
+            enter(&queue, message(35));
+            sleeper.join().expect("it does not panic")
+        });
+        let sizes_of = |gathered: &[Entry]| gathered.iter().map(entry_bytes).collect::<Vec<_>>();
+        assert_eq!(sizes_of(&gathered), [34, 34, 34, 35], "in the order in which they came");
+
+        enter(&queue, message(34));
+        assert_eq!(sizes(&queue), [34], "nothing waits when it came before the sleep");
+        let gathered = thread::scope(|scope| {
+            let sleeper = scope.spawn(|| queue.gather(None, Others::default(), calm()));
+            while queue.content().calm.is_none() {
+                thread::yield_now();
+            }
+            (0..=CALM_MAX).for_each(|_| enter(&queue, message(34)));
+            sleeper.join().expect("it does not panic")
+        });
+        assert_eq!(gathered.len(), CALM_MAX + 1, "too many wake");
     }
 
     #[test]
@@ -335,7 +389,7 @@ mod tests {
 
     /// What is gathered, by bytes.
     fn sizes(queue: &Queue) -> Vec<usize> {
-        let gathered = queue.gather(None, Others::default());
+        let gathered = queue.gather(None, Others::default(), None);
         gathered.iter().map(entry_bytes).collect()
     }
 

@@ -158,6 +158,11 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    /// Whether we wrote while nobody was there, and no peer is known to hold it all.
+    pub(super) fn is_unheard(&self, owner: &MemberId) -> bool {
+        self.own.get(owner).is_some_and(|own| own.runs.alone.is_some())
+    }
+
     /// Another process writes with our key.
     fn stop_own_writes(&mut self, theirs: &Head, ours: Option<Head>, out: &mut Outbox) {
         let own = self.own.get_mut(&theirs.owner).expect("an own shard");

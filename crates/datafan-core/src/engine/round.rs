@@ -2,10 +2,10 @@
 
 use super::{
     Engine, Outbox,
-    link::{Comparing, Fruitless},
+    link::{Comparing, Fruitless, Link},
 };
 use crate::{
-    connector::Lane,
+    connector::{Frame, Lane},
     hash::Hash,
     id::MemberId,
     limits::HEAD_SLOTS_MAX,
@@ -32,6 +32,18 @@ impl<S: Store> Engine<S> {
         for peer in ready {
             self.send_frame(peer, frame.clone(), true, out);
         }
+    }
+
+    /// The message that changes nothing while all stays as it is, whoever of the peers sends it: a Round with our own root.
+    /// `None` where it would change something, and until the next round after something has changed. A driver need not
+    /// wake for it: it may be handed over with what comes next.
+    pub fn calm(&self) -> Option<Frame> {
+        let root = self.owners.known_root()?;
+        let waits = |link: &Link<_>| {
+            !link.positions.is_empty() || link.fruitless.is_some() || link.comparing.is_some()
+        };
+        let is_awaited = self.links.values().any(waits) || self.is_unheard(&self.me);
+        (!is_awaited).then(|| Message::Round(root).frame())
     }
 
     pub(super) fn send_round(&mut self, peer: MemberId, out: &mut Outbox) {

@@ -76,6 +76,12 @@ impl<D: Disk> World<D> {
         self.members[member].engine.as_ref().expect("it runs").stats()
     }
 
+    /// The message for which a running member's driver would not wake.
+    pub fn calm(&self, member: usize) -> Option<Vec<u8>> {
+        let calm = self.members[member].engine.as_ref().expect("it runs").calm();
+        calm.map(|frame| frame.bytes.to_vec())
+    }
+
     /// Strangers that a running member remembers.
     pub fn n_pending(&self, member: usize) -> usize {
         self.members[member].engine.as_ref().expect("it runs").pending().count()

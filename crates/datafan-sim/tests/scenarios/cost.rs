@@ -1,7 +1,7 @@
 //! A16 and the price of idling.
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, total_traffic};
-use datafan_core::time::SECOND;
+use datafan_core::{message::Message, time::SECOND};
 use datafan_sim::world::{line, put};
 
 const ROUND_MICROS: u64 = SECOND;
@@ -58,4 +58,34 @@ fn putting_what_is_there_costs_nothing() {
     let again = world.put(0, "k", "v");
     assert_eq!((again.changed, again.timestamp), (0, first.timestamp));
     assert!(bytes_per_round(&mut world, 100 * SECOND) <= 64);
+}
+
+#[test]
+fn what_nobody_wakes_for_changes_nothing() {
+    let mut world = Mesh::line(3, 1);
+    world.put(0, "k", "v");
+    assert_eq!(world.calm(0), None, "who has just written listens");
+    world.run_until("all know that they are equal", 10 * SECOND, |world| {
+        world.equal_with(1) && (0..3).all(|member| world.calm(member).is_some())
+    });
+    let calm = world.calm(1).expect("it is calm");
+    assert_eq!(Message::decode(&calm).map(|message| message.frame().bytes), Ok(calm.as_slice().into()));
+    let before = world.stats(1).clone();
+    world.inject(0, 1, calm.clone());
+    world.run_until("it has come", SECOND, |world| {
+        world.stats(1).messages_received > before.messages_received
+    });
+    let after = world.stats(1);
+    assert_eq!((after.messages_sent, after.rounds), (before.messages_sent, before.rounds));
+    assert_eq!(world.calm(1), Some(calm));
+
+    // Member 2 hears nothing, so what comes of it is listened to.
+    world.deafen(1, 2);
+    world.put(1, "k", "w");
+    world.run_for(5 * SECOND);
+    assert_eq!(world.calm(1), None);
+    world.undeafen(1, 2);
+    world.run_until("all are calm again", 20 * SECOND, |world| {
+        world.equal_with(2) && (0..3).all(|member| world.calm(member).is_some())
+    });
 }

@@ -23,6 +23,11 @@ impl Owners {
         hash
     }
 
+    /// The root if nothing has changed since it was asked for.
+    pub(in crate::engine) fn known_root(&self) -> Option<Hash> {
+        self.root_hash
+    }
+
     /// The topmost branch at or below `slot`.
     pub(in crate::engine) fn at_slot(&mut self, slot: Place) -> Option<Branch> {
         let (mut tree, mut here) = (&mut self.root, Place::ALL);
