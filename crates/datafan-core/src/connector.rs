@@ -53,7 +53,8 @@ pub enum SendError {
 }
 
 /// Runs when the driver has handled what it belongs to: so a connector knows how much waits in the inbox, and
-/// stops reading from a peer whose bytes are not yet taken.
+/// stops reading from a peer whose bytes are not yet taken. A driver may hold some small ones until its next round, so a
+/// connector must not wait for each before it goes on.
 #[derive(Default)]
 pub struct Receipt(Option<Box<dyn FnOnce() + Send>>);
 

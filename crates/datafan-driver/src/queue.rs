@@ -137,6 +137,7 @@ impl Queue {
         self.room.close();
         let mut content = self.content();
         content.closed = true;
+        content.n_calm = 0;
         std::mem::take(&mut content.waiting)
     }
 

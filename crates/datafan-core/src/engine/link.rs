@@ -79,18 +79,21 @@ struct Pin<V> {
 }
 
 /// What was asked of the peer's trie of heads.
+#[derive(Default)]
 pub(super) struct Comparing {
     /// Slots, in the order in which the answers come.
     pub(super) asked: Vec<Place>,
     /// Slots that differ and are asked for after the answers, the last first, and what the peer has there.
     pub(super) later: Vec<(Place, Hash)>,
     /// How many messages were sent for it.
-    pub(super) n_asked: u32,
+    pub(super) n_messages: u32,
+    /// How many heads were told.
+    pub(super) n_heads: u64,
     /// Until when the answer is waited for.
     pub(super) until: Time,
 }
 
-/// Two roots whose comparison changed nothing: it is repeated ever more rarely while they stay.
+/// Two roots that were compared last. Where that changed nothing, it is repeated ever more rarely while they stay.
 #[derive(Clone, Copy)]
 pub(super) struct Fruitless {
     pub(super) roots: (Hash, Hash),

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     connector::{Frame, Lane},
     hash::Hash,
+    head::{HEAD_BYTES, Head},
     id::MemberId,
     limits::HEAD_SLOTS_MAX,
     message::{Ask, HeadAnswer, HeadChild, Hints, Message},
@@ -16,9 +17,13 @@ use crate::{
 use alloc::{boxed::Box, vec::Vec};
 
 /// Messages of one comparison: so it ends, whatever a peer answers. What it has not come to is found in the next.
-const ASKED_MAX: u32 = 256;
+const MESSAGES_MAX: u32 = 256;
+/// Heads of one comparison take at most this part of what may be on its way over the link. Those that are learned are told
+/// again until they are held, and a thin line has to carry what they describe as well.
+const CREDIT_SHARE: u64 = 8;
 /// Slots that differ and wait to be asked for; of more, those that were found first are left to the next comparison.
 const LATER_MAX: usize = 1_024;
+const _: () = assert!(LATER_MAX >= 16 * HEAD_SLOTS_MAX, "what one answer names has room");
 /// Fruitless comparisons are repeated after 2, 4, 8 ... rounds, at most this many.
 const FRUITLESS_ROUNDS_MAX: u64 = 64;
 
@@ -81,37 +86,36 @@ impl<S: Store> Engine<S> {
         let until = now.after(rounds * self.config.round_micros);
         link.fruitless = Some(Box::new(Fruitless { roots: (root, ours), until, rounds }));
         let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
-        self.ask_heads(from, alloc::vec![ask], Vec::new(), 1, out);
+        self.ask_heads(from, alloc::vec![ask], Comparing::default(), out);
     }
 
-    /// Asks for the last of the slots in `later` that still differ. The others follow the answer.
-    fn ask_on(&mut self, peer: MemberId, mut later: Vec<(Place, Hash)>, n_asked: u32, out: &mut Outbox) {
+    /// Asks for the last of the slots that are left and still differ. The others follow the answer.
+    fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing, out: &mut Outbox) {
+        let Some(link) = self.links.quietly(&peer) else { return };
+        let told = comparing.n_heads * HEAD_BYTES as u64;
+        let ends = comparing.n_messages >= MESSAGES_MAX || told > link.credit.bytes() / CREDIT_SHARE;
+        if ends || link.is_full(Lane::Small) {
+            return;
+        }
         let mut asks = Vec::new();
         while asks.len() < HEAD_SLOTS_MAX
-            && let Some((slot, hash)) = later.pop()
+            && let Some((slot, hash)) = comparing.later.pop()
         {
-            let same = self.owners.at_slot(slot).is_some_and(|branch| branch.hash == hash);
-            if !same && slot.level > 0 {
+            if self.owners.at_slot(slot).is_none_or(|branch| branch.hash != hash) {
                 asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
             }
         }
-        if !asks.is_empty() && n_asked < ASKED_MAX {
-            self.ask_heads(peer, asks, later, n_asked + 1, out);
+        if !asks.is_empty() {
+            self.ask_heads(peer, asks, comparing, out);
         }
     }
 
-    fn ask_heads(
-        &mut self,
-        peer: MemberId,
-        asks: Vec<Ask>,
-        later: Vec<(Place, Hash)>,
-        n_asked: u32,
-        out: &mut Outbox,
-    ) {
-        let until = self.now.time.after(self.config.request_micros);
+    fn ask_heads(&mut self, peer: MemberId, asks: Vec<Ask>, mut comparing: Comparing, out: &mut Outbox) {
         let Some(link) = self.links.quietly(&peer) else { return };
-        let asked = asks.iter().map(|ask| ask.slot).collect();
-        link.comparing = Some(Box::new(Comparing { asked, later, n_asked, until }));
+        comparing.asked = asks.iter().map(|ask| ask.slot).collect();
+        comparing.n_messages += 1;
+        comparing.until = self.now.time.after(self.config.request_micros);
+        link.comparing = Some(Box::new(comparing));
         self.send(peer, &Message::AskHeads(asks), out);
     }
 
@@ -148,7 +152,7 @@ impl<S: Store> Engine<S> {
     /// so nobody tells what was not asked. An answer that lies outside what was asked for is dropped: it may be a late one, and
     /// asking on below it need not come to an end.
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>, out: &mut Outbox) {
-        let Some(comparing) = self.links.get_mut(&from).and_then(|link| link.comparing.take()) else {
+        let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparing.take()) else {
             self.stats.refuse("unasked");
             return;
         };
@@ -161,35 +165,41 @@ impl<S: Store> Engine<S> {
             }
             return;
         }
-        let grace = self.now.time.after(self.config.grace_micros);
-        let (mut later, n_asked) = (comparing.later, comparing.n_asked);
-        let n_later = later.len();
+        let n_later = comparing.later.len();
         for answer in answers {
             if self.is_penalized(&from) {
                 return;
             }
             match answer {
                 HeadAnswer::Empty => {}
-                HeadAnswer::Leaf(head) => drop(self.learn(from, &head, grace, out)),
+                HeadAnswer::Leaf(head) => self.learn_compared(from, &head, &mut comparing, out),
                 HeadAnswer::Node { place, children } => {
                     for (digit, child) in children {
                         match child {
-                            HeadChild::Same => {}
-                            HeadChild::Leaf(head) => drop(self.learn(from, &head, grace, out)),
-                            HeadChild::Node(hash) => later.push((place.slot(digit), hash)),
+                            HeadChild::Leaf(head) => self.learn_compared(from, &head, &mut comparing, out),
+                            HeadChild::Node(hash) if place.level > 1 => {
+                                comparing.later.push((place.slot(digit), hash));
+                            }
+                            HeadChild::Same | HeadChild::Node(_) => {}
                         }
                     }
                 }
             }
         }
-        let found = &mut later[n_later..];
+        let found = &mut comparing.later[n_later..];
         if found.len() > HEAD_SLOTS_MAX {
             // What others look at first is found there meanwhile.
             let lot = self.rng.next() % found.len() as u64;
             found.rotate_left(lot as usize);
         }
-        later.drain(..later.len().saturating_sub(LATER_MAX));
-        self.ask_on(from, later, n_asked, out);
+        comparing.later.drain(..comparing.later.len().saturating_sub(LATER_MAX));
+        self.ask_on(from, *comparing, out);
+    }
+
+    fn learn_compared(&mut self, from: MemberId, head: &Head, comparing: &mut Comparing, out: &mut Outbox) {
+        comparing.n_heads += 1;
+        let grace = self.now.time.after(self.config.grace_micros);
+        self.learn(from, head, grace, out);
     }
 }
 

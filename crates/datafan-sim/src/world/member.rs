@@ -41,7 +41,9 @@ pub(super) struct Member<D: Disk> {
     pub config: Config,
     pub disk: D,
     pub engine: Option<Engine<D::Store>>,
-    pub inbox: Vec<Input>,
+    inbox: Vec<Input>,
+    /// How many of them there is nothing to do for.
+    n_calm: usize,
     /// What its wall clock shows beyond the world's.
     pub clock_offset_micros: i64,
     /// How much faster than the world's it goes, in millionths, and since when.
@@ -73,6 +75,7 @@ impl<D: Disk> Member<D> {
             disk,
             engine: None,
             inbox: Vec::new(),
+            n_calm: 0,
             clock_offset_micros: 0,
             clock_drift: (0, Time(0)),
             handling_takes_micros: 0,
@@ -104,6 +107,7 @@ impl<D: Disk> Member<D> {
     /// The engine is gone at once, and what it had not handed over.
     pub fn forget(&mut self) -> Option<Engine<D::Store>> {
         self.inbox.clear();
+        self.n_calm = 0;
         self.outbox = Outbox::new();
         self.syncing_until = None;
         self.kept.clear();
@@ -111,11 +115,26 @@ impl<D: Disk> Member<D> {
         self.engine.take()
     }
 
+    /// Takes an input; true if it is the first one for which there is something to do. As the driver does, it sleeps on for
+    /// messages that change nothing.
+    pub fn put(&mut self, input: Input) -> bool {
+        let only_calm = self.inbox.len() == self.n_calm;
+        let is_calm = only_calm && self.is_calm(&input);
+        self.inbox.push(input);
+        self.n_calm += usize::from(is_calm);
+        only_calm && !is_calm
+    }
+
+    fn is_calm(&self, input: &Input) -> bool {
+        let (Some(engine), Input::Message { bytes, .. }) = (&self.engine, input) else { return false };
+        engine.calm().is_some_and(|calm| calm.bytes == *bytes)
+    }
+
     /// When it has something to do; `now` at the earliest.
     pub fn due(&self, now: Time) -> Time {
         let Some(engine) = &self.engine else { return Time::NEVER };
         let idle_at = self.syncing_until.unwrap_or(now).max(self.busy_until);
-        if self.inbox.is_empty() && self.syncing_until.is_none() {
+        if self.inbox.len() == self.n_calm && self.syncing_until.is_none() {
             return engine.next_wake().max(idle_at);
         }
         idle_at
@@ -133,6 +152,7 @@ impl<D: Disk> Member<D> {
             self.sync(index, now.time, network)?;
         }
         let mut inputs = std::mem::take(&mut self.inbox);
+        self.n_calm = 0;
         if inputs.iter().any(|input| matches!(input, Input::Room { .. } | Input::LinkDown { .. })) {
             let learned = inputs.into_iter().filter_map(|input| self.learn(index, input, now.time, network));
             inputs = learned.collect();

@@ -489,9 +489,7 @@ impl<D: Disk> World<D> {
     fn tell(&mut self, told: impl IntoIterator<Item = (usize, Input)>) {
         for (member, input) in told {
             // Whoever has other inputs already is queued for them.
-            let inbox = &mut self.members[member].inbox;
-            inbox.push(input);
-            if inbox.len() == 1 {
+            if self.members[member].put(input) {
                 self.queue(member);
             }
         }

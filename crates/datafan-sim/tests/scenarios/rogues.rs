@@ -3,12 +3,16 @@
 use crate::common::{Mesh, SEEDS, is_delta, push, refusals};
 use datafan_core::{
     engine::{Alarm, ShardProgress},
+    hash::Hash,
     id::{MeshId, Name},
     identity::Identity,
     item::Item,
-    time::SECOND,
+    message::{HeadAnswer, HeadChild, Message},
+    time::{MILLI, SECOND},
+    trie::Place,
 };
 use datafan_sim::world::{Fate, put};
+use std::{cell::Cell, rc::Rc};
 
 #[test]
 fn a28_a_relay_alters_items_of_another_owner() {
@@ -246,4 +250,44 @@ fn two_states_of_one_time_are_proven_and_everybody_ends_at_the_greater() {
         world.run_for(60 * SECOND);
         assert_eq!((world.stats(member).descents, world.alarms(member).len()), (descents, 1), "told once");
     }
+}
+
+/// Each question about its heads is answered with sixteen nodes that differ.
+#[test]
+fn a_comparison_with_a_peer_that_makes_up_heads_ends() {
+    let mut world = Mesh::line(3, 1);
+    world.run_until("linked", 5 * SECOND, Mesh::equal);
+    let (mut asked, mut n_messages, mut n_roots) = (Vec::new(), 0, 0_u8);
+    let most = Rc::new(Cell::new(0));
+    let counted = most.clone();
+    world.intercept(move |passing| match (passing.from, passing.to, Message::decode(passing.bytes)) {
+        (0, 1, Ok(Message::Round(_))) => {
+            n_roots = n_roots.wrapping_add(1);
+            Fate::Become(Message::Round(Hash([n_roots; 32])).encode())
+        }
+        (1, 0, Ok(Message::AskHeads(asks))) => {
+            asked = asks.iter().map(|ask| ask.slot).collect();
+            n_messages = if asked == [Place::ALL] { 1 } else { n_messages + 1 };
+            counted.set(n_messages.max(counted.get()));
+            Fate::Pass
+        }
+        (0, 1, Ok(Message::Heads(_))) => {
+            let children =
+                || (0..16).map(|digit| (digit, HeadChild::Node(Hash([n_messages as u8; 32])))).collect();
+            let answer = |slot: &Place| match slot.level {
+                0 | 1 => HeadAnswer::Empty,
+                _ => HeadAnswer::Node { place: *slot, children: children() },
+            };
+            Fate::Become(Message::Heads(asked.iter().map(answer).collect()).encode())
+        }
+        _ => Fate::Pass,
+    });
+    for n in 0..20 {
+        let written = world.put(2, "k", format!("{n}")).timestamp;
+        world.run_until("others are heard meanwhile", 50 * MILLI, |world| {
+            world.heads(1).get(&world.id(2)).is_some_and(|head| head.0 == written)
+        });
+        world.run_for(SECOND / 2);
+    }
+    assert_eq!(most.get(), 256);
 }
