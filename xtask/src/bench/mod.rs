@@ -142,21 +142,28 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return plots::draw(directory, rows);
     }
     let scale = Scale::of(arguments);
+    let own = if arguments.growth { growth::MEASUREMENTS } else { MEASUREMENTS };
+    let of_peers = if arguments.peers { peers::MEASUREMENTS } else { &[] };
     let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| name.contains(only));
+    let names = || own.iter().map(|(name, _)| *name).chain(of_peers.iter().map(|(name, _)| *name));
+    ensure!(
+        names().any(wanted),
+        "there is no measurement with {:?} in its name among {}; --peers and --growth have others",
+        arguments.only.as_deref().unwrap_or_default(),
+        names().collect::<Vec<_>>().join(", ")
+    );
     let mut report = Report::new(arguments.json);
-    let measurements = if arguments.growth { growth::MEASUREMENTS } else { MEASUREMENTS };
-    for (name, measure) in measurements.iter().filter(|(name, _)| wanted(name)) {
+    for (name, measure) in own.iter().filter(|(name, _)| wanted(name)) {
         report.progress(name);
         measure(&scale, &mut report)?;
     }
-    if arguments.peers {
+    if of_peers.iter().any(|(name, _)| wanted(name)) {
         let peers = Peers::build(&ci::root()?)?;
-        for (name, measure) in peers::MEASUREMENTS.iter().filter(|(name, _)| wanted(name)) {
+        for (name, measure) in of_peers.iter().filter(|(name, _)| wanted(name)) {
             report.progress(name);
             measure(&peers, &scale, &mut report)?;
         }
     }
-    ensure!(report.n_rows() > 0, "there is no such measurement");
     report.finish();
     Ok(())
 }

@@ -211,11 +211,6 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// How many rows there are.
-    pub fn n_rows(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Prints the table.
     pub fn finish(&self) {
         if self.json {
