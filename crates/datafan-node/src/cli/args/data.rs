@@ -1,0 +1,79 @@
+//! Commands that read and write items.
+
+use super::super::parse;
+use clap::Args;
+use std::{path::PathBuf, time::Duration};
+
+/// `put`
+#[derive(Args, Debug)]
+pub struct Put {
+    /// The key
+    pub key: String,
+    /// The value, or - for standard input
+    #[arg(required_unless_present = "file", conflicts_with = "file", allow_negative_numbers = true)]
+    pub value: Option<String>,
+    /// Take the value from this file
+    #[arg(long, value_name = "F")]
+    pub file: Option<PathBuf>,
+    /// Hide the item after this time: 500ms, 10s, 10m, 2h, 1d
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    pub ttl: Option<Duration>,
+    /// Taken only to be refused in words of its own.
+    #[arg(long, hide = true)]
+    pub owner: Option<String>,
+}
+
+/// `get`
+#[derive(Args, Debug)]
+pub struct Get {
+    /// The key
+    pub key: String,
+    /// Of whom
+    #[command(flatten)]
+    pub of: Of,
+}
+
+/// Whose shard is meant; one's own where nothing is said.
+#[derive(Args, Debug)]
+pub struct Of {
+    /// Of this member: exact name, full id, or a unique beginning of the id
+    #[arg(long, value_name = "O", conflicts_with = "all")]
+    pub owner: Option<String>,
+    /// Of every owner
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `del`
+#[derive(Args, Debug)]
+pub struct Del {
+    /// The keys
+    #[arg(required = true, value_name = "KEY")]
+    pub keys: Vec<String>,
+}
+
+/// `ls`
+#[derive(Args, Debug)]
+pub struct Ls {
+    /// Of whom
+    #[command(flatten)]
+    pub of: Of,
+    /// Only keys that begin with this
+    #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+}
+
+/// `import`
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The file, or - for standard input
+    pub file: PathBuf,
+}
+
+/// `export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Of whom
+    #[command(flatten)]
+    pub of: Of,
+}
