@@ -128,6 +128,7 @@ impl Switch {
         }
         let pair = Pair::new(id, peer);
         if self.links.contains_key(&pair) {
+            self.tell(id, Event::DialFound { address: at.clone(), expected, peer });
             return Ok(());
         }
         if silent || self.cuts.contains(&pair) {

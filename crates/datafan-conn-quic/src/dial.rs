@@ -1,13 +1,20 @@
-//! Dials `HOST:PORT`: names are resolved, and their addresses tried in turn.
+//! Dials `HOST:PORT`: names are resolved anew each time, and their addresses tried in turn.
 
-use crate::{config::RESOLVED_MAX, ending, greeting, link::Origin, table::Table, verifier};
+use crate::{
+    config::RESOLVED_MAX,
+    ending,
+    greeting::{self, Greeted},
+    link::Origin,
+    table::Table,
+    verifier,
+};
 use datafan_core::{
     connector::{Address, Direction},
     id::MemberId,
     limits::ADDRESS_BYTES_MAX,
 };
 use quinn::{ClientConfig, ConnectionError, Endpoint};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// What dials leave from.
@@ -19,18 +26,21 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
-    /// Dials `address`; the outcome is an event, or nothing if the link is there.
+    /// Dials `address`; the outcome is an event.
     pub(crate) async fn dial(self, address: Address, expected: Option<MemberId>) {
         let result = self.try_dial(&address, expected).await;
         self.table.dial_ends(address, expected, result);
     }
 
-    async fn try_dial(&self, address: &Address, expected: Option<MemberId>) -> Result<(), String> {
+    async fn try_dial(&self, address: &Address, expected: Option<MemberId>) -> Result<Greeted, String> {
         let mut last = Err(format!("{address} has no address of a family that we listen on"));
-        for target in self.resolve(address).await? {
+        let targets = self.resolve(address).await?;
+        // Together they take no longer than one would.
+        let limit = self.table.handshake_timeout / targets.len().max(1) as u32;
+        for target in targets {
             let Some((bound, endpoint)) = self.endpoint(target) else { continue };
             let origin = Origin { direction: Direction::Out, dialled: Some(address.clone()), bound: *bound };
-            last = self.connect(endpoint, target, expected, origin).await;
+            last = self.connect(endpoint, target, expected, origin, limit).await;
             if last.is_ok() {
                 break;
             }
@@ -63,12 +73,13 @@ impl Dialler {
         target: SocketAddr,
         expected: Option<MemberId>,
         origin: Origin,
-    ) -> Result<(), String> {
+        limit: Duration,
+    ) -> Result<Greeted, String> {
         let no_answer = || format!("no answer: is UDP port {} open?", target.port());
         let connecting = endpoint
             .connect_with(self.client.clone(), target, &verifier::server_name(expected))
             .map_err(|error| error.to_string())?;
-        let connection = match timeout(self.table.handshake_timeout, connecting).await {
+        let connection = match timeout(limit, connecting).await {
             Err(_) | Ok(Err(ConnectionError::TimedOut)) => return Err(no_answer()),
             Ok(Err(error)) => return Err(ending::describe(&error, None)),
             Ok(Ok(connection)) => connection,

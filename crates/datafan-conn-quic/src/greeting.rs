@@ -24,18 +24,31 @@ pub(crate) struct Hello {
     pub(crate) ended: LinkId,
 }
 
+/// What became of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Greeted {
+    /// It is a link.
+    Link,
+    /// There is a link with this peer, which is kept.
+    Linked(MemberId),
+}
+
 /// Makes `connection` a link, or finds that there is one already. Bounded by the handshake timeout.
-pub(crate) async fn greet(table: &Arc<Table>, connection: Connection, origin: Origin) -> Result<(), String> {
+pub(crate) async fn greet(
+    table: &Arc<Table>,
+    connection: Connection,
+    origin: Origin,
+) -> Result<Greeted, String> {
     match tokio::time::timeout(table.handshake_timeout, try_greet(table, &connection, origin)).await {
         Ok(result) => result,
         Err(_) => Err(close(&connection, Code::Timeout, "no greeting in time")),
     }
 }
 
-async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) -> Result<(), String> {
+async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) -> Result<Greeted, String> {
     let peer = peer(connection).ok_or("the peer shows no certificate")?;
     let direction = origin.direction;
-    let Err(failure) = make_link(table, connection, peer, origin).await else { return Ok(()) };
+    let Err(failure) = make_link(table, connection, peer, origin).await else { return Ok(Greeted::Link) };
     let told_duplicate = connection.close_reason().is_some_and(|error| ending::is_duplicate(&error));
     match failure {
         Failure::Refused(Refusal::Duplicate) => {
@@ -53,7 +66,7 @@ async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) 
     if direction == Direction::Out {
         table.linked(peer).await;
     }
-    Ok(())
+    Ok(Greeted::Linked(peer))
 }
 
 /// Why a greeting makes no link.

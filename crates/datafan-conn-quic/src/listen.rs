@@ -54,5 +54,5 @@ async fn handshake(table: &Arc<Table>, incoming: Incoming, bound: SocketAddr) ->
         .map_err(|_| "no end of the handshake in time")?
         .map_err(|error| ending::describe(&error, None))?;
     let origin = Origin { direction: Direction::In, dialled: None, bound };
-    greeting::greet(table, connection, origin).await
+    greeting::greet(table, connection, origin).await.map(drop)
 }

@@ -4,7 +4,7 @@ use crate::{
     budget::Budget,
     config::{CONNECTIONS_MAX, Config, ENDED_MAX, Stats},
     ending::Code,
-    greeting::Hello,
+    greeting::{Greeted, Hello},
     link::{Link, LinkId, Origin, Run},
 };
 use datafan_core::{
@@ -221,24 +221,31 @@ impl Table {
         state.is_full() && state.links.values().all(|link| link.connection.remote_address() != remote)
     }
 
-    /// Notes that a dial begins; not if it is under way, or would lead to a link that there is.
+    /// Notes that a dial begins; not if it is under way, or if who is expected is linked. An address without a name
+    /// may lead to somebody else than last time.
     pub(crate) fn dial_begins(&self, address: &Address, expected: Option<MemberId>) -> bool {
         let mut state = self.lock();
-        let leads_to = |link: &&Arc<Link>| link.origin.dialled.as_ref() == Some(address);
-        let known = expected.or_else(|| state.links.values().find(leads_to).map(|link| link.peer));
-        let is_linked = known.is_some_and(|peer| state.links.contains_key(&peer));
+        let is_linked = expected.is_some_and(|peer| state.links.contains_key(&peer));
         !state.stopped && !is_linked && state.dialling.insert((address.clone(), expected))
     }
 
     /// Notes that a dial has ended.
-    pub(crate) fn dial_ends(&self, address: Address, expected: Option<MemberId>, result: Result<(), String>) {
+    pub(crate) fn dial_ends(
+        &self,
+        address: Address,
+        expected: Option<MemberId>,
+        result: Result<Greeted, String>,
+    ) {
         let mut state = self.lock();
         state.dialling.remove(&(address.clone(), expected));
-        if let Err(error) = result
-            && !state.stopped
-        {
-            tracing::debug!(%address, error, "dial failed");
-            self.inbox.push(Event::DialFailed { address, expected, error });
+        match result {
+            _ if state.stopped => {}
+            Ok(Greeted::Link) => {}
+            Ok(Greeted::Linked(peer)) => self.inbox.push(Event::DialFound { address, expected, peer }),
+            Err(error) => {
+                tracing::debug!(%address, error, "dial failed");
+                self.inbox.push(Event::DialFailed { address, expected, error });
+            }
         }
     }
 

@@ -122,7 +122,16 @@ pub enum Event {
         /// Which.
         lane: Lane,
     },
-    /// A dial came to nothing. A dial that succeeds, or that finds the link already up, is a `LinkUp` or silent.
+    /// A dial found a peer that is linked and answers. The new connection was closed.
+    DialFound {
+        /// Where.
+        address: Address,
+        /// Who was expected.
+        expected: Option<MemberId>,
+        /// Who is there; proven.
+        peer: MemberId,
+    },
+    /// A dial came to nothing. A dial that succeeds is a `LinkUp`.
     DialFailed {
         /// Where.
         address: Address,
@@ -143,7 +152,8 @@ pub trait Inbox: Send + Sync + 'static {
 pub trait Connector: Send + 'static {
     /// Queues `frame` on the link to `to`; never blocks.
     fn send(&self, to: MemberId, frame: Frame) -> Result<(), SendError>;
-    /// Starts to dial; the outcome is an event. Dialling a peer that is linked does nothing; dialling oneself fails.
+    /// Starts to dial; the outcome is an event. Where nobody is expected, the address is resolved and dialled
+    /// whoever was found there before. Dialling oneself fails.
     fn dial(&self, address: Address, expected: Option<MemberId>);
     /// Closes the link to `peer` after what was queued in the small lane was sent; `LinkDown` follows on both sides.
     fn close(&self, peer: MemberId, reason: &str);

@@ -63,8 +63,14 @@ pub const STRANGERS_MAX: usize = 16;
 pub const PENDING_MAX: usize = 64;
 /// Most members of a mesh.
 pub const MEMBERS_MAX: usize = 65_536;
-/// Most peers of whom an address is remembered.
-pub const ADDRESS_BOOK_MAX: usize = 1_024;
+/// Most addresses that are remembered of one member, beside those that it publishes.
+pub const CACHED_ADDRESSES_MAX: usize = 4;
+/// Most members of whom addresses are remembered; of more, the ones used longest ago are forgotten.
+pub const CACHED_MEMBERS_MAX: usize = 1_024;
+/// Most addresses that the user names to begin with.
+pub const USER_ADDRESSES_MAX: usize = 64;
+/// Places for links that are kept for peers that are below their minimum, of [`LINKS_MAX`].
+pub const NEEDY_PLACES: usize = 16;
 
 /// Most graves that a shard keeps before the oldest are dropped.
 pub const GRAVES_MAX: u64 = 65_536;
@@ -84,5 +90,5 @@ const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= D
 const _: () = assert!(HEAD_SLOTS_MAX * 16 * (crate::head::HEAD_BYTES + 16) < SMALL_BYTES_MAX);
 const _: () = assert!(OWNERS_PER_MESSAGE_MAX * crate::head::HEAD_BYTES < SMALL_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX <= RANGE_BYTES_MAX);
-const _: () = assert!(STRANGERS_MAX < LINKS_MAX);
+const _: () = assert!(STRANGERS_MAX < LINKS_MAX && NEEDY_PLACES < LINKS_MAX);
 const _: () = assert!(DELTA_BYTES_MAX < MESSAGE_BYTES_MAX && PUSH_BYTES_MAX < SMALL_BYTES_MAX);

@@ -156,6 +156,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                 None => return,
             },
             Event::DialFailed { address, expected, error } => Input::DialFailed { address, expected, error },
+            Event::DialFound { address, expected, peer } => Input::DialFound { address, expected, peer },
         };
         gathered.inputs.push(input);
     }

@@ -84,6 +84,7 @@ fn peer_of(input: &Input) -> Option<MemberId> {
         | Input::Full { peer, .. }
         | Input::Room { peer, .. } => Some(*peer),
         Input::Message { from, .. } => Some(*from),
+        Input::DialFound { peer, .. } => Some(*peer),
         Input::Command { .. } | Input::DialFailed { .. } | Input::Wake => None,
     }
 }
@@ -99,6 +100,9 @@ fn say_input(input: &Input) {
         Input::Broken { peer } => debug!(peer = peer.short(), "the peer broke the format of the link"),
         Input::DialFailed { address, expected, error } => {
             debug!(%address, expected = expected.map(|id| id.short()), error, "dial failed");
+        }
+        Input::DialFound { address, peer, .. } => {
+            debug!(%address, peer = peer.short(), "dial found a peer that is linked");
         }
         Input::Message { from, bytes } => trace!(from = from.short(), bytes = bytes.len(), "message"),
         Input::Full { peer, lane } => trace!(peer = peer.short(), ?lane, "full"),

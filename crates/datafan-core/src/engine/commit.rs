@@ -12,7 +12,7 @@ use crate::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
-    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
+    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, USER_ADDRESSES_MAX},
     shard::{Edit, View},
     store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
     time::{SECOND, Timestamp},
@@ -61,8 +61,13 @@ impl<S: Store> Engine<S> {
                 self.answer_unchanged(ticket, self.me, out);
             }
             Command::Connect { address, expected } => {
-                self.book.seed(address, expected, self.now.time);
-                self.answer_unchanged(ticket, self.me, out);
+                if self.dialer.add_user((expected, address)) {
+                    self.answer_unchanged(ticket, self.me, out);
+                } else {
+                    let (what, limit) = ("number of addresses to dial", USER_ADDRESSES_MAX);
+                    let answer = Answer::Refused(CommandError::Limit { what, limit });
+                    out.now.push(Effect::Answer { ticket, answer });
+                }
             }
             Command::Forget => {
                 self.drop_aside(&self.me.clone());

@@ -1,87 +1,141 @@
-//! Finding each other: dialling until there are links enough.
+//! Finding each other: whom the dialler is to try, as far as shards, links and the roster say.
 
 use super::{
     Effect, Engine, Outbox,
-    book::{Entry, Place},
+    dialer::{Place, Target, Why},
+    publish::{ADDRESSES_KEY, decode_addresses},
 };
-use crate::{connector::Address, id::MemberId, store::Store, time::Time};
-use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use crate::{
+    connector::Address,
+    id::MemberId,
+    store::{Store, StoreError},
+};
+use alloc::vec::Vec;
+
+/// Most dials under way at once because there are too few links.
+const DIALS_MAX: usize = 8;
 
 impl<S: Store> Engine<S> {
-    pub(super) fn on_dial_failed(&mut self, address: Address, expected: Option<MemberId>, error: String) {
-        let linked = expected.is_some_and(|peer| self.links.contains_key(&peer));
-        if !linked {
-            self.book.on_failed(&(expected, address), error, self.now.time, &mut self.rng);
-        }
+    pub(super) fn on_dial_failed(&mut self, place: &Place, error: &str) {
+        self.dialer.on_failed(place, error, self.now.time, &mut self.rng);
     }
 
-    /// Dials what is due: the user's addresses for a start, then those of members until there are links enough.
+    pub(super) fn on_dial_found(&mut self, place: &Place, peer: MemberId) {
+        self.dialer.on_found(place, peer, self.now.time);
+    }
+
+    /// Begins the dials that are due, and goes on with those under way.
     pub(super) fn dial(&mut self, out: &mut Outbox) {
-        if self.now.time < self.book.quiet_until {
+        if self.now.time < self.dialer.quiet_until() {
             return;
         }
-        self.book.expire(self.now.time, &mut self.rng);
-        let wanted = self.dials_wanted();
-        let due = if wanted > 0 { self.due() } else { Vec::new() };
-        for place in due.into_iter().take(wanted) {
-            self.book.on_dial(&place, self.now.time);
-            let (expected, address) = place;
-            out.now.push(Effect::Dial { address, expected });
+        self.step_dials(out);
+        while let Some(target) = self.dialer.new_user() {
+            self.begin_dial(target, Why::Minimum);
         }
-        self.book.quiet_until = self.next_dial();
+        let wanted = self.dials_wanted();
+        if wanted > 0 {
+            let due = self.due();
+            due.into_iter().take(wanted).for_each(|target| self.begin_dial(target, Why::Minimum));
+        }
+        while self.config.links_min > 0
+            && let Some(member) = self.dialer.due_lost(self.now.time)
+        {
+            match self.links.contains_key(&member) || !self.is_member(&member) {
+                true => self.dialer.forget(&member),
+                false => self.begin_dial(Target::Member(member), Why::Lost),
+            }
+        }
+        self.step_dials(out);
+        let minimum = self.dials_wanted() > 0;
+        self.dialer.settle_quiet(minimum, self.now.time);
     }
 
-    /// How many dials may begin now.
+    /// Who knocked here and belongs by now is dialled: it need not wait until it asks again.
+    pub(super) fn seek_admitted(&mut self) {
+        let admitted = self.pending.iter().filter(|pending| self.is_member(&pending.id)).cloned();
+        for pending in admitted.collect::<Vec<_>>() {
+            self.pending.retain(|other| other.id != pending.id);
+            if !self.links.contains_key(&pending.id) {
+                self.address_cache.told(&pending.id, pending.address.as_slice());
+                self.dialer.on_admitted(&pending.id, self.now.time);
+            }
+        }
+    }
+
+    fn step_dials(&mut self, out: &mut Outbox) {
+        let dial = |(expected, address)| out.now.push(Effect::Dial { address, expected });
+        self.dialer.step(self.now.time, &mut self.rng, dial);
+    }
+
+    fn begin_dial(&mut self, target: Target, why: Why) {
+        let addresses = match &target {
+            Target::User((_, address)) => alloc::vec![address.clone()],
+            Target::Member(member) => self.addresses_of(member),
+        };
+        self.dialer.begin(target, addresses, why, self.now.time, &mut self.rng);
+    }
+
+    /// Where a member may be found: first where it was found last, then where its shard says that it is.
+    fn addresses_of(&self, member: &MemberId) -> Vec<Address> {
+        let mut addresses = self.address_cache.of(member).to_vec();
+        // A store that fails says so with the next write.
+        for address in self.published_addresses(member).unwrap_or_default() {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    fn published_addresses(&self, member: &MemberId) -> Result<Vec<Address>, StoreError> {
+        let item = self.system_item(member, ADDRESSES_KEY)?;
+        Ok(item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default())
+    }
+
+    /// Whether there are fewer links than there should be at least.
+    pub(super) fn is_below_minimum(&self) -> bool {
+        self.links.len() < self.config.links_min
+    }
+
+    /// How many dials may begin because there are too few links.
     fn dials_wanted(&self) -> usize {
-        let under_way = self.book.iter().filter(|(_, entry)| entry.dialling.is_some()).count();
+        let under_way = self.dialer.n_under_way();
         if self.config.links_min == 0 {
             return DIALS_MAX.saturating_sub(under_way);
         }
-        let wanted = match self.links.len() < self.config.links_min {
+        let wanted = match self.is_below_minimum() {
             true => self.config.links_wanted_max.max(self.config.links_min) - self.links.len(),
             false => 0,
         };
-        wanted.saturating_sub(under_way).min(DIALS_MAX)
+        wanted.min(DIALS_MAX).saturating_sub(under_way)
     }
 
-    /// Whether an address may be dialled when its time has come.
-    fn may_dial(&self, (expected, _): &Place, entry: &Entry) -> bool {
-        let linked = expected.is_some_and(|member| self.links.contains_key(&member) || member == self.me);
-        !linked && entry.dialling.is_none() && (entry.seed || self.config.links_min > 0)
-    }
-
-    /// What may be dialled now, the user's first, then in an order drawn by lot; each address and member once.
-    fn due(&mut self) -> Vec<Place> {
-        let mut rng = self.rng.clone();
-        let mut due: Vec<(u64, Place)> = Vec::new();
-        for (place, entry) in self.book.iter() {
-            if self.may_dial(place, entry) && entry.next <= self.now.time {
-                due.push((if entry.seed { 0 } else { rng.next() | 1 }, place.clone()));
-            }
+    /// What may be dialled because there are too few links: the user's addresses first, then members in random order.
+    fn due(&mut self) -> Vec<Target> {
+        let now = self.now.time;
+        // Where the peer that was found is linked, a dial would most likely find it once more.
+        let users = self
+            .dialer
+            .users()
+            .filter(|(_, found)| found.is_none_or(|found| !self.links.contains_key(&found)));
+        let users = users.map(|(place, _)| Target::User(place.clone()));
+        let mut due: Vec<Target> = users.filter(|target| self.dialer.is_due(target, now)).collect();
+        if self.config.links_min > 0 {
+            let members = self.dialable().map(Target::Member);
+            let mut members: Vec<(u64, Target)> =
+                members.filter(|target| self.dialer.is_due(target, now)).map(|target| (0, target)).collect();
+            members.iter_mut().for_each(|(rank, _)| *rank = self.rng.next());
+            members.sort_unstable();
+            due.extend(members.into_iter().map(|(_, target)| target));
         }
-        if !due.is_empty() {
-            self.rng = rng;
-        }
-        due.sort();
-        let under_way = self.book.iter().filter(|(_, entry)| entry.dialling.is_some());
-        let mut addresses: BTreeSet<Address> = under_way.map(|((_, address), _)| address.clone()).collect();
-        let mut members = BTreeSet::new();
-        due.retain(|(_, (expected, address))| {
-            addresses.insert(address.clone()) && expected.is_none_or(|member| members.insert(member))
-        });
-        due.into_iter().map(|(_, place)| place).collect()
+        due
     }
 
-    /// When the next address becomes due, or a dial has to have an outcome.
-    fn next_dial(&self) -> Time {
-        let outcomes = self.book.iter().filter_map(|(_, entry)| entry.dialling);
-        let wanted = self.dials_wanted() > 0;
-        // What is due but is being dialled for somebody else waits for that outcome.
-        let next = self.book.iter().filter(|(place, entry)| wanted && self.may_dial(place, entry));
-        let next = next.map(|(_, entry)| entry.next).filter(|next| *next > self.now.time);
-        outcomes.chain(next).min().unwrap_or(Time::NEVER)
+    /// Members of whom an address is known and that are not linked.
+    pub(super) fn dialable(&self) -> impl Iterator<Item = MemberId> {
+        let cached = self.address_cache.members().filter(|member| !self.addressed.contains(member));
+        let all = self.addressed.iter().chain(cached).copied();
+        all.filter(|member| *member != self.me && !self.links.contains_key(member) && self.is_member(member))
     }
 }
-
-/// Most dials under way at once.
-const DIALS_MAX: usize = 8;

@@ -31,7 +31,8 @@ impl<S: Store> Engine<S> {
             self.refuse_link(peer, Refusal::Busy, out);
             return;
         }
-        self.book.on_up(&peer, address.as_ref());
+        let dialled = address.as_ref().filter(|_| direction == Direction::Out);
+        self.dialer.on_up(&peer, dialled, self.now.time);
         let (since, deadline) = (self.now.time, self.now.time.after(GREETING_MICROS));
         if let Some(old) = self.links.remove(&peer) {
             self.clear_place(old.place);
@@ -78,11 +79,23 @@ impl<S: Store> Engine<S> {
         direction == Direction::In && !self.is_member(peer)
     }
 
-    pub(super) fn on_link_down(&mut self, peer: MemberId, reason: &str) {
+    /// A link broke that this member did not close: it is sought.
+    pub(super) fn on_link_lost(&mut self, peer: MemberId, reason: &str) {
+        let was_up = self.links.get(&peer).is_some_and(Link::is_up);
+        self.on_link_down(peer, reason);
+        if was_up && self.is_member(&peer) {
+            self.dialer.on_lost(&peer, self.now.time, &mut self.rng);
+        }
+    }
+
+    fn on_link_down(&mut self, peer: MemberId, reason: &str) {
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
         self.clear_place(link.place);
-        self.book.on_down(&peer, reason, self.now.time, &mut self.rng);
+        if self.is_member(&peer) {
+            self.dialer.remember(&peer);
+        }
+        self.dialer.on_down(&peer, reason, self.now.time, &mut self.rng);
         self.release_transfers(&peer);
         if was_up {
             // What it had on its way may be lost: find out now what is missing.
@@ -190,9 +203,10 @@ impl<S: Store> Engine<S> {
         link.roster_until = None;
         let hello = link.hello.clone().expect("judged by its Hello");
         self.pending.retain(|pending| pending.id != peer);
-        self.book.learn(&peer, &hello.addresses);
-        if let Some(address) = self.links[&peer].address.clone() {
-            self.book.add(&peer, &address);
+        if !self.addressed.contains(&peer) {
+            let seen = self.links[&peer].address.iter();
+            let told: Vec<Address> = hello.addresses.iter().chain(seen).cloned().collect();
+            self.address_cache.told(&peer, &told);
         }
         self.send(peer, &Message::Welcome, out);
         self.compare_own(peer, &hello, out);
@@ -215,7 +229,11 @@ impl<S: Store> Engine<S> {
         }
         self.refused_by = None;
         self.said.forget(&peer);
-        self.book.on_ready(&peer);
+        self.dialer.on_ready(&peer);
+        let link = &self.links[&peer];
+        if let Some(address) = link.address.clone().filter(|_| link.direction == Direction::Out) {
+            self.address_cache.answered(&peer, &address);
+        }
         self.note_entered(&peer);
         if !self.past.told {
             // On disk before this peer can hear of anything: from now on others may know our heads.
@@ -238,6 +256,9 @@ impl<S: Store> Engine<S> {
             Refusal::Busy | Refusal::Malformed => self.refused_by,
         };
         self.close_link(from, refusal.advice().into(), out);
+        if refusal == Refusal::NotAdmitted {
+            self.dialer.on_pending(&from, self.now.time, &mut self.rng);
+        }
     }
 
     /// Tells a peer why it gets no link, counts it, and closes.

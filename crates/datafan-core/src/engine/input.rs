@@ -50,6 +50,15 @@ pub enum Input {
         /// Why, for people.
         error: String,
     },
+    /// A dial found somebody who is linked already; the new connection was closed.
+    DialFound {
+        /// Where.
+        address: Address,
+        /// Who was expected.
+        expected: Option<MemberId>,
+        /// Who is there; proven.
+        peer: MemberId,
+    },
     /// A message.
     Message {
         /// From whom; proven.

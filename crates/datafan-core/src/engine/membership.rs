@@ -6,7 +6,7 @@ use super::{
     commit::{Growth, Refusable},
     fetch::How,
     owners::{Owner, Reason},
-    publish::ADDRESSES_KEY,
+    publish::SYSTEM_KEYS,
     roster::{self, Verdict},
 };
 use crate::{
@@ -130,12 +130,13 @@ impl<S: Store> Engine<S> {
 
     /// Items and bytes of the system's in an own shard.
     fn system_share(&self, owner: &MemberId) -> Result<(u64, u64), StoreError> {
-        let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok((0, 0)) };
-        let view = self.view(shard);
-        // All that a member writes by itself.
-        let at = view.timestamp_of(ADDRESSES_KEY)?;
-        let item = at.map(|at| view.item(at)).transpose()?.flatten();
-        Ok(item.map_or((0, 0), |item| (1, item.bytes())))
+        let (mut items, mut bytes) = (0, 0);
+        for key in SYSTEM_KEYS {
+            if let Some(item) = self.system_item(owner, key)? {
+                (items, bytes) = (items + 1, bytes + item.bytes());
+            }
+        }
+        Ok((items, bytes))
     }
 
     /// Everybody gives up the shard of who is a reader by now.

@@ -6,8 +6,8 @@
 //! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
 //! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
 
+mod addresses;
 mod ask;
-mod book;
 mod budget;
 mod burst;
 mod commit;
@@ -15,6 +15,7 @@ mod config;
 mod credit;
 mod descent;
 mod dial;
+mod dialer;
 mod effect;
 mod fetch;
 mod forks;
@@ -68,14 +69,15 @@ use crate::{
     },
     time::{Now, Time},
 };
+use addresses::AddressCache;
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     vec::Vec,
 };
-use book::Book;
 use budget::Budget;
+use dialer::Dialer;
 use links::Links;
 use own::Own;
 pub(crate) use own::Past;
@@ -126,7 +128,10 @@ pub struct Engine<S: Store> {
     trees: tree::Trees,
     /// Peers that lied: not asked until then, and how often it happened.
     penalties: BTreeMap<MemberId, (Time, u32)>,
-    book: Book,
+    dialer: Dialer,
+    address_cache: AddressCache,
+    /// Members that publish an address.
+    addressed: BTreeSet<MemberId>,
     /// Who knocked, in order.
     pending: VecDeque<Pending>,
     refused_by: Option<crate::message::Refusal>,
@@ -236,9 +241,12 @@ impl<S: Store> Engine<S> {
             }
             Input::Command { ticket, command } => self.on_command(ticket, command, out),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
-            Input::LinkDown { peer, reason } => self.on_link_down(peer, &reason),
+            Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
             Input::Broken { peer } => self.lie(peer, "frame"),
-            Input::DialFailed { address, expected, error } => self.on_dial_failed(address, expected, error),
+            Input::DialFailed { address, expected, error } => {
+                self.on_dial_failed(&(expected, address), &error);
+            }
+            Input::DialFound { address, expected, peer } => self.on_dial_found(&(expected, address), peer),
             Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes, out),
             Input::Message { from, bytes } => {
                 let pushes: Vec<_> = [bytes].into_iter().chain(others).collect();

@@ -2,8 +2,9 @@
 
 use super::{
     Config, Engine,
-    book::Book,
+    addresses::AddressCache,
     budget::Budget,
+    dialer::Dialer,
     forks::Forks,
     links::Links,
     own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
@@ -83,7 +84,9 @@ impl<S: Store> Engine<S> {
         let next_round = now.time.after(rng.jitter(config.round_micros));
         let mut engine = Self {
             owners: Owners::new(config.mesh),
-            book: Book::default(),
+            dialer: Dialer::default(),
+            address_cache: AddressCache::default(),
+            addressed: BTreeSet::new(),
             me,
             reader,
             snapshot,
@@ -152,7 +155,8 @@ impl<S: Store> Engine<S> {
             self.config.roster_min = self.config.roster_min.max(Timestamp(min));
         }
         if let Some(bytes) = self.snapshot.meta(Meta::Addresses)? {
-            self.book = Book::decode(&bytes).map_err(|error| damaged("addresses", &error))?;
+            self.address_cache =
+                AddressCache::decode(&bytes).map_err(|error| damaged("addresses", &error))?;
         }
         let mut out = Writer::new();
         out.id(&self.config.mesh.0).id(&self.me);

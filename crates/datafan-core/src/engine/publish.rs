@@ -1,18 +1,23 @@
 //! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
 //! `restamp.rs`'s.
 
-use super::{Engine, restamp::RESTAMPED_KEY};
+use super::{Engine, owners::Owner, restamp::RESTAMPED_KEY};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
     id::MemberId,
+    item::Item,
     message,
     store::{ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 /// The key of a member's own addresses.
 pub const ADDRESSES_KEY: &str = "_sys/addresses";
+
+/// What members write for the system beside their quota.
+pub(super) const SYSTEM_KEYS: [&str; 6] =
+    [ADDRESSES_KEY, RESTAMPED_KEY, "_sys/runs", "_sys/links", "_sys/lifetimes", "_sys/ring"];
 
 const ADDRESSES_VERSION: u8 = 1;
 
@@ -76,8 +81,27 @@ impl<S: Store> Engine<S> {
             return;
         }
         match decode_addresses(value) {
-            Ok(addresses) => self.book.learn(owner, &addresses),
+            Ok(addresses) if addresses.is_empty() => drop(self.addressed.remove(owner)),
+            Ok(_) => {
+                self.addressed.insert(*owner);
+                self.dialer.on_moved(owner);
+            }
             Err(_) => self.stats.refuse("addresses"),
         }
+    }
+
+    /// A member does not belong any more: it is not dialled.
+    pub(super) fn forget_addresses(&mut self, member: &MemberId) {
+        self.addressed.remove(member);
+        self.address_cache.forget(member);
+        self.dialer.forget(member);
+    }
+
+    /// One of the system's items in the shard of `owner`.
+    pub(super) fn system_item(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
+        let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok(None) };
+        let view = self.view(shard);
+        let at = view.timestamp_of(key)?;
+        Ok(at.map(|at| view.item(at)).transpose()?.flatten())
     }
 }

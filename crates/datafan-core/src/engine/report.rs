@@ -2,6 +2,7 @@
 
 use super::{
     Engine, LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status,
+    dialer::Target,
     link::Link,
     own::Confirmed,
     owners::{Owner, Transfer},
@@ -76,17 +77,22 @@ impl<S: Store> Engine<S> {
             state: if link.is_up() { LinkState::Up } else { LinkState::Greeting },
             error: None,
         });
-        let tried = self.book.iter().filter(|(_, entry)| entry.dialling.is_some() || entry.error.is_some());
-        let dials = tried.filter(|((member, _), _)| member.is_none_or(|id| !self.links.contains_key(&id)));
-        links
-            .chain(dials.map(|((member, address), entry)| LinkStatus {
-                id: *member,
-                address: Some(address.clone()),
+        let shown = self.dialer.shown();
+        let dials = shown.into_iter().filter_map(|shown| {
+            let id = match shown.target {
+                Target::Member(member) => Some(member),
+                Target::User((expected, _)) => expected,
+            };
+            let is_linked = id.is_some_and(|id| self.links.contains_key(&id));
+            (!is_linked).then(|| LinkStatus {
+                id,
+                address: shown.address.cloned(),
                 direction: Direction::Out,
-                state: LinkState::Dialling,
-                error: entry.error.clone(),
-            }))
-            .collect()
+                state: if shown.dialling { LinkState::Dialling } else { LinkState::Waiting },
+                error: shown.error.map(String::from),
+            })
+        });
+        links.chain(dials).collect()
     }
 
     /// The roster, from the store; empty where that fails: then the next write says so.

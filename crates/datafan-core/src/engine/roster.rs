@@ -268,6 +268,7 @@ impl<S: Store> Engine<S> {
             self.on_revoked(member, state, out);
         }
         self.drop_readers_shards(out);
+        self.seek_admitted();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
             self.judge(peer, out);
@@ -280,7 +281,7 @@ impl<S: Store> Engine<S> {
             GrantState::Keep { timestamp, root } => Some((timestamp, root)),
             GrantState::Active | GrantState::Invited { .. } | GrantState::Drop => None,
         };
-        self.book.forget(&member);
+        self.forget_addresses(&member);
         let Some(owner) = self.owners.get_mut(&member) else { return };
         if owner.busy().known.is_some_and(|known| Some(known.order()) != kept) {
             self.cancel_transfer(&member);

@@ -86,8 +86,10 @@ pub struct LinkStatus {
 /// How far a link is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LinkState {
-    /// Being dialled, or waiting to be dialled again.
+    /// Being dialled.
     Dialling,
+    /// The last dial came to nothing, and nobody dials now.
+    Waiting,
     /// Connected; Hello is not answered yet.
     Greeting,
     /// Up.

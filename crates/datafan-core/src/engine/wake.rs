@@ -31,7 +31,7 @@ impl<S: Store> Engine<S> {
             self.begin_round(out);
             self.look_for_expired = true;
         }
-        if let Some(addresses) = self.book.take_changed() {
+        if let Some(addresses) = self.address_cache.take_changed(now) {
             self.batch.meta.insert(Meta::Addresses, Some(addresses));
         }
         self.erase()
@@ -76,7 +76,8 @@ impl<S: Store> Engine<S> {
             self.recovery_ends_at(),
             self.links.wakes_at(),
             self.next_round,
-            self.book.quiet_until,
+            self.dialer.quiet_until(),
+            self.address_cache.wakes_at(),
             self.pace.wakes_at(),
             self.budget_wakes_at(),
             self.wanted.next(self.now.time),

@@ -154,6 +154,7 @@ fn link_line(link: &LinkStatus, names: &BTreeMap<MemberId, Name>) -> LinkLine {
         },
         state: match link.state {
             LinkState::Dialling => "dialling".to_owned(),
+            LinkState::Waiting => "waiting".to_owned(),
             LinkState::Greeting => "greeting".to_owned(),
             LinkState::Up => "up".to_owned(),
         },

@@ -87,6 +87,7 @@ impl Rogue {
                 Event::LinkDown { .. } => {}
                 Event::DialFailed { error, .. } => panic!("{error}"),
                 Event::Received { .. } | Event::Room { .. } | Event::Broken { .. } => {}
+                Event::DialFound { .. } => {}
             }
         }
     }
@@ -164,7 +165,7 @@ impl Rogue {
             }
             Event::LinkDown { reason, .. } => self.downs.push(reason),
             Event::LinkUp { .. } | Event::Room { .. } => {}
-            Event::Broken { .. } | Event::DialFailed { .. } => {}
+            Event::Broken { .. } | Event::DialFailed { .. } | Event::DialFound { .. } => {}
         }
     }
 

@@ -230,6 +230,7 @@ impl<D: Disk> Member<D> {
             | Input::LinkUp { .. }
             | Input::Broken { .. }
             | Input::DialFailed { .. }
+            | Input::DialFound { .. }
             | Input::Message { .. }
             | Input::Full { .. }
             | Input::Wake => Some(input),

@@ -417,6 +417,10 @@ impl Network {
                 if expected.is_some_and(|expected| expected != self.ids[to]) {
                     return self.failed(from, address, expected, "somebody else answers there");
                 }
+                if self.is_up(from, to) {
+                    let input = Input::DialFound { address, expected, peer: self.ids[to] };
+                    return vec![(from, input)];
+                }
                 self.bring_up(now, from, to)
             }
         }

@@ -13,6 +13,7 @@ mod faults;
 mod limits;
 mod linking;
 mod membership;
+mod parting;
 mod recovery;
 mod rogues;
 mod terms;

@@ -28,10 +28,17 @@ pub struct Member<C> {
 pub struct Log {
     events: Mutex<VecDeque<Event>>,
     arrived: Condvar,
+    /// Peers that nameless dials found linked: how many others come first depends on who is faster.
+    found: Mutex<Vec<MemberId>>,
 }
 
 impl Inbox for Log {
     fn push(&self, event: Event) {
+        if let Event::DialFound { peer, .. } = event {
+            self.found.lock().expect("no story panics in here").push(peer);
+            self.arrived.notify_all();
+            return;
+        }
         self.events.lock().expect("no story panics in here").push_back(event);
         self.arrived.notify_all();
     }
@@ -47,6 +54,18 @@ impl Log {
             events = self.arrived.wait_timeout(events, rest).expect("no story panics in here").0;
         }
         events.pop_front()
+    }
+
+    /// Waits until a dial has found `peer`, which is linked.
+    pub fn finds(&self, peer: MemberId) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.found.lock().expect("no story panics in here").contains(&peer) {
+            let rest = deadline.checked_duration_since(Instant::now()).expect("the dial has an outcome");
+            let events = self.events.lock().expect("no story panics in here");
+            let rest = rest.min(Duration::from_millis(100));
+            drop(self.arrived.wait_timeout(events, rest).expect("no story panics in here"));
+        }
+        self.found.lock().expect("no story panics in here").retain(|found| *found != peer);
     }
 
     /// The next event; it must come.

@@ -59,7 +59,7 @@ type Story<S> = (&'static str, fn(&S));
 fn stories<S: Site>() -> [Story<S>; 16] {
     [
         ("a dial links both sides with proven ids", links::a_dial_links_both_sides),
-        ("a dial of a linked peer is silent", links::a_dial_of_a_linked_peer_is_silent),
+        ("a dial of a linked peer makes no second link", links::a_dial_of_a_linked_peer_makes_no_second_link),
         ("dials from both ends at once make one link", links::dials_from_both_ends_make_one_link),
         ("a dial to oneself fails", links::a_dial_to_oneself_fails),
         ("a dial that finds another member fails", links::a_dial_that_finds_another_fails),

@@ -1,0 +1,178 @@
+//! The address cache: what came of dials, four addresses of each member.
+//!
+//! Addresses are read from the shards (`_sys/addresses`). The cache remembers which of them answered, so that a dial
+//! begins there, and where members are that own no shard and so publish nothing.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    connector::Address,
+    id::MemberId,
+    limits::{ADDRESS_BYTES_MAX, CACHED_ADDRESSES_MAX, CACHED_MEMBERS_MAX},
+    time::{SECOND, Time},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Addresses at which members were found or said that they are.
+#[derive(Default)]
+pub(super) struct AddressCache {
+    members: BTreeMap<MemberId, Known>,
+    n_uses: u64,
+    changed: bool,
+    /// Not written again before.
+    next_write: Time,
+}
+
+struct Known {
+    /// At most [`CACHED_ADDRESSES_MAX`]; the one that answered last comes first.
+    addresses: Vec<Address>,
+    /// When it was used last, counted in uses: of too many members the one with the least goes.
+    used: u64,
+}
+
+/// The whole cache is written at once, so it is written seldom. A crash loses hints only.
+const WRITE_MICROS: u64 = 5 * SECOND;
+
+impl AddressCache {
+    /// What is known of a member, the best first.
+    pub(super) fn of(&self, member: &MemberId) -> &[Address] {
+        self.members.get(member).map_or(&[], |known| &known.addresses)
+    }
+
+    /// A dial of `address` found `member` there.
+    pub(super) fn answered(&mut self, member: &MemberId, address: &Address) {
+        if self.of(member).first() == Some(address) {
+            return;
+        }
+        let addresses = &mut self.entry(member).addresses;
+        addresses.retain(|known| known != address);
+        addresses.insert(0, address.clone());
+        addresses.truncate(CACHED_ADDRESSES_MAX);
+    }
+
+    /// `member` said that it is at `told`, the best first; what answered last stays before them.
+    pub(super) fn told(&mut self, member: &MemberId, told: &[Address]) {
+        let before = self.of(member);
+        let mut addresses: Vec<Address> = before.first().into_iter().chain(told).cloned().collect();
+        addresses.extend(before.iter().skip(1).cloned());
+        let mut known: Vec<Address> = Vec::new();
+        for address in addresses {
+            if known.len() < CACHED_ADDRESSES_MAX && !known.contains(&address) {
+                known.push(address);
+            }
+        }
+        if known != before {
+            self.entry(member).addresses = known;
+        }
+    }
+
+    /// Forgets a member that does not belong any more.
+    pub(super) fn forget(&mut self, member: &MemberId) {
+        self.changed |= self.members.remove(member).is_some();
+    }
+
+    /// Members of whom an address is known, by id.
+    pub(super) fn members(&self) -> impl Iterator<Item = &MemberId> {
+        self.members.keys()
+    }
+
+    fn entry(&mut self, member: &MemberId) -> &mut Known {
+        self.changed = true;
+        self.n_uses += 1;
+        if !self.members.contains_key(member) && self.members.len() >= CACHED_MEMBERS_MAX {
+            let oldest = self.members.iter().min_by_key(|(_, known)| known.used).map(|(id, _)| *id);
+            oldest.map(|oldest| self.members.remove(&oldest));
+        }
+        let known = self.members.entry(*member).or_insert(Known { addresses: Vec::new(), used: 0 });
+        known.used = self.n_uses;
+        known
+    }
+
+    /// The bytes to keep, if they changed since the last call and that is long enough ago.
+    pub(super) fn take_changed(&mut self, now: Time) -> Option<Vec<u8>> {
+        if !self.changed || now < self.next_write {
+            return None;
+        }
+        self.changed = false;
+        self.next_write = now.after(WRITE_MICROS);
+        let pairs = self.members.iter();
+        let pairs = pairs.flat_map(|(id, known)| known.addresses.iter().map(move |address| (id, address)));
+        let pairs: Vec<(&MemberId, &Address)> = pairs.collect();
+        let mut out = Writer::new();
+        out.list(&pairs, |out, (member, address)| {
+            out.id(member).prefixed(address.as_bytes());
+        });
+        Some(out.finish())
+    }
+
+    /// When there is something to be written.
+    pub(super) fn wakes_at(&self) -> Time {
+        if self.changed { self.next_write } else { Time::NEVER }
+    }
+
+    /// Reads what [`AddressCache::take_changed`] gave.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let pairs = input.list("addresses", CACHED_MEMBERS_MAX * CACHED_ADDRESSES_MAX, |input| {
+            Ok((input.id()?, Address::from(input.text("address", ADDRESS_BYTES_MAX)?)))
+        })?;
+        input.end()?;
+        let mut cache = Self::default();
+        for (member, address) in pairs {
+            let addresses = &mut cache.entry(&member).addresses;
+            if addresses.len() < CACHED_ADDRESSES_MAX {
+                addresses.push(address);
+            }
+        }
+        cache.changed = false;
+        Ok(cache)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const M: MemberId = MemberId([7; 32]);
+
+    fn addresses(names: &[&str]) -> Vec<Address> {
+        names.iter().map(|name| Address::from(*name)).collect()
+    }
+
+    #[test]
+    fn what_answered_last_comes_first_and_four_are_kept() {
+        let mut cache = AddressCache::default();
+        for name in ["a", "b", "c", "d", "e", "b"] {
+            cache.answered(&M, &name.into());
+        }
+        assert_eq!(cache.of(&M), addresses(&["b", "e", "d", "c"]));
+        cache.told(&M, &addresses(&["x", "e"]));
+        assert_eq!(cache.of(&M), addresses(&["b", "x", "e", "d"]));
+    }
+
+    #[test]
+    fn it_is_written_seldom_and_read_back() {
+        let mut cache = AddressCache::default();
+        cache.answered(&M, &"a".into());
+        cache.answered(&M, &"b".into());
+        let bytes = cache.take_changed(Time(1)).expect("it changed");
+        assert_eq!(AddressCache::decode(&bytes).unwrap().of(&M), addresses(&["b", "a"]));
+        cache.answered(&M, &"b".into());
+        assert_eq!((cache.wakes_at(), cache.take_changed(Time(2))), (Time::NEVER, None), "nothing new");
+        cache.forget(&M);
+        assert_eq!((cache.wakes_at(), cache.take_changed(Time(2))), (Time(1 + WRITE_MICROS), None));
+        assert!(cache.take_changed(Time(1 + WRITE_MICROS)).is_some());
+    }
+
+    #[test]
+    fn of_too_many_members_the_one_used_longest_ago_goes() {
+        let mut cache = AddressCache::default();
+        let member = |n: usize| MemberId(core::array::from_fn(|i| (n >> (8 * (i % 2))) as u8));
+        for n in 0..CACHED_MEMBERS_MAX {
+            cache.answered(&member(n), &"a".into());
+        }
+        cache.answered(&member(0), &"b".into());
+        cache.answered(&member(CACHED_MEMBERS_MAX), &"a".into());
+        assert_eq!(cache.members().count(), CACHED_MEMBERS_MAX);
+        assert!(cache.of(&member(1)).is_empty() && cache.of(&member(0)).len() == 2);
+    }
+}

@@ -1,0 +1,442 @@
+//! The dialler: whom to dial, when, and which dials are under way.
+//!
+//! It knows nothing of shards or links: the engine (`dial.rs`) names the candidates and tells it what happened. A dial
+//! tries all addresses of one member ([`Attempt`]). User addresses stay without a name, whoever was found there: they
+//! are resolved anew by each dial.
+
+mod attempt;
+mod lost;
+
+pub(super) use attempt::Target;
+
+use crate::{
+    connector::Address,
+    id::MemberId,
+    limits::USER_ADDRESSES_MAX,
+    rng::Rng,
+    time::{MILLI, SECOND, Time},
+};
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+use attempt::{Attempt, Ended};
+use lost::LostLinks;
+
+/// A user's address: who is expected there, if anybody is, and where.
+pub(super) type Place = (Option<MemberId>, Address);
+
+/// Why a dial was begun. Of the last two kinds there is one at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Why {
+    /// There are too few links.
+    Minimum,
+    /// A link to the member was lost, or it was just admitted.
+    Lost,
+    /// Nobody knows that it is reachable.
+    Slow,
+}
+
+/// What is to be dialled, and how that went.
+#[derive(Default)]
+pub(super) struct Dialer {
+    users: BTreeMap<Place, User>,
+    members: BTreeMap<MemberId, Tried>,
+    lost: LostLinks,
+    attempts: Vec<Attempt>,
+    /// Refused as pending since.
+    pending_since: Option<Time>,
+    /// Nothing is to be begun or given up before, as far as was known when somebody looked.
+    quiet_until: Time,
+}
+
+/// How dials of one target went.
+#[derive(Clone, Default)]
+pub(super) struct Tried {
+    /// Not dialled before because there are too few links.
+    next: Time,
+    /// Not dialled before at all.
+    rests_until: Time,
+    /// Dials in a row that came to nothing.
+    failures: u32,
+    /// The last error.
+    error: Option<String>,
+}
+
+#[derive(Default)]
+struct User {
+    tried: Tried,
+    /// Dialled at once, however many links there are: the user has just named it.
+    is_new: bool,
+    /// Who was found there last.
+    found: Option<MemberId>,
+}
+
+/// A target that was dialled, for people.
+pub(super) struct Shown<'a> {
+    pub(super) target: Target,
+    /// The address that was tried last, where one is known.
+    pub(super) address: Option<&'a Address>,
+    /// A dial is under way.
+    pub(super) dialling: bool,
+    /// The last error.
+    pub(super) error: Option<&'a str>,
+}
+
+/// The first wait after a failed dial; it doubles up to [`WAIT_MICROS_MAX`].
+const WAIT_MICROS_MIN: u64 = 250 * MILLI;
+const WAIT_MICROS_MAX: u64 = 30 * SECOND;
+/// How often a member that was refused as pending asks again, and for how long that often; then every [`PENDING_LATER_MICROS`].
+const PENDING_MICROS: u64 = 2 * SECOND;
+const PENDING_SOON_MICROS: u64 = 600 * SECOND;
+const PENDING_LATER_MICROS: u64 = 10 * SECOND;
+
+impl Dialer {
+    /// Nothing is to be done before, unless something changes.
+    pub(super) fn quiet_until(&self) -> Time {
+        self.quiet_until
+    }
+
+    /// Something changed: it is worth a look.
+    pub(super) fn rouse(&mut self) {
+        self.quiet_until = Time(0);
+    }
+
+    /// Notes an address that the user gave; dialled at once. False if there are too many.
+    pub(super) fn add_user(&mut self, place: Place) -> bool {
+        if self.users.len() >= USER_ADDRESSES_MAX && !self.users.contains_key(&place) {
+            return false;
+        }
+        let user = self.users.entry(place).or_default();
+        (user.is_new, user.tried) = (true, Tried::default());
+        self.rouse();
+        true
+    }
+
+    /// The addresses that the user gave, and who was found there last.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&Place, Option<MemberId>)> {
+        self.users.iter().map(|(place, user)| (place, user.found))
+    }
+
+    /// The first user address that was just named and is not being dialled.
+    pub(super) fn new_user(&self) -> Option<Target> {
+        let new = self.users.iter().find(|(_, user)| user.is_new);
+        new.map(|(place, _)| Target::User(place.clone()))
+    }
+
+    /// Whether a target may be dialled because there are too few links.
+    pub(super) fn is_due(&self, target: &Target, now: Time) -> bool {
+        self.tried(target).is_none_or(|tried| tried.next <= now) && self.may_dial(target, now)
+    }
+
+    /// Whether a target may be dialled at all: no dial of it is under way, and it does not rest.
+    pub(super) fn may_dial(&self, target: &Target, now: Time) -> bool {
+        let rests = self.tried(target).is_some_and(|tried| tried.rests_until > now);
+        !rests && self.attempts.iter().all(|attempt| attempt.target() != target)
+    }
+
+    fn tried(&self, target: &Target) -> Option<&Tried> {
+        match target {
+            Target::Member(member) => self.members.get(member),
+            Target::User(place) => self.users.get(place).map(|user| &user.tried),
+        }
+    }
+
+    /// How many dials are under way.
+    pub(super) fn n_under_way(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// How many of them were begun for one reason.
+    pub(super) fn n_for(&self, why: Why) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.why() == why).count()
+    }
+
+    /// The lost link that is to be dialled next, if it is time and none is being dialled.
+    pub(super) fn due_lost(&self, now: Time) -> Option<MemberId> {
+        if self.n_for(Why::Lost) > 0 {
+            return None;
+        }
+        self.lost.due(now).find(|member| self.may_dial(&Target::Member(*member), now))
+    }
+
+    /// Begins to dial. `addresses` in the order in which they are tried.
+    pub(super) fn begin(
+        &mut self,
+        target: Target,
+        addresses: Vec<Address>,
+        why: Why,
+        now: Time,
+        rng: &mut Rng,
+    ) {
+        match &target {
+            Target::Member(member) => {
+                self.remember(member);
+                self.lost.dialled(member, now, rng);
+            }
+            Target::User(place) => {
+                if let Some(user) = self.users.get_mut(place) {
+                    user.is_new = false;
+                }
+            }
+        }
+        if addresses.is_empty() {
+            self.fail(&target, "it has published no address".into(), now, rng);
+        } else {
+            self.attempts.push(Attempt::new(target, addresses, why, now));
+        }
+    }
+
+    /// Gives `dial` the addresses whose turn it is, and gives up what took too long.
+    pub(super) fn step(&mut self, now: Time, rng: &mut Rng, mut dial: impl FnMut(Place)) {
+        for attempt in &mut self.attempts {
+            attempt.step(now, &mut dial);
+        }
+        self.settle(now, rng);
+    }
+
+    /// A dial of one address came to nothing.
+    pub(super) fn on_failed(&mut self, place: &Place, error: &str, now: Time, rng: &mut Rng) {
+        self.rouse();
+        for attempt in &mut self.attempts {
+            attempt.on_failed(place, error, now);
+        }
+        self.settle(now, rng);
+    }
+
+    /// A dial of one address found `peer`, which is linked.
+    pub(super) fn on_found(&mut self, place: &Place, peer: MemberId, now: Time) {
+        self.rouse();
+        self.attempts.retain(|attempt| !attempt.has_dialled(place));
+        if let Some(user) = self.users.get_mut(place) {
+            (user.found, user.tried) = (Some(peer), Tried { next: now, ..Tried::default() });
+        }
+    }
+
+    /// A link to `peer` is up; `dialled` is the address that led there, if we dialled.
+    pub(super) fn on_up(&mut self, peer: &MemberId, dialled: Option<&Address>, now: Time) {
+        self.rouse();
+        self.attempts.retain(|attempt| *attempt.target() != Target::Member(*peer));
+        let places: Vec<Place> = dialled
+            .into_iter()
+            .flat_map(|address| [(None, address.clone()), (Some(*peer), address.clone())])
+            .collect();
+        for place in places {
+            self.on_found(&place, *peer, now);
+        }
+    }
+
+    /// The link to `peer` proved good: failures are forgotten.
+    pub(super) fn on_ready(&mut self, peer: &MemberId) {
+        self.rouse();
+        self.pending_since = None;
+        self.members.remove(peer);
+        self.lost.found(peer);
+    }
+
+    /// `peer`, whose link is about to go down, is a member: it will be dialled again by its id.
+    pub(super) fn remember(&mut self, peer: &MemberId) {
+        self.members.entry(*peer).or_default();
+    }
+
+    /// The link to `peer` is gone: it is not dialled again at once.
+    pub(super) fn on_down(&mut self, peer: &MemberId, error: &str, now: Time, rng: &mut Rng) {
+        self.rouse();
+        for target in self.targets_of(peer) {
+            self.fail(&target, error.to_string(), now, rng);
+        }
+    }
+
+    /// A link to `peer` that was up was lost.
+    pub(super) fn on_lost(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
+        self.rouse();
+        self.lost.lose(*peer, now, rng);
+    }
+
+    /// `peer`, who knocked here, was admitted.
+    pub(super) fn on_admitted(&mut self, peer: &MemberId, now: Time) {
+        self.rouse();
+        self.members.remove(peer);
+        self.lost.seek(*peer, now);
+    }
+
+    /// `peer` refused us because we are not admitted yet: ask again soon, so that an admission takes effect at once.
+    pub(super) fn on_pending(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
+        self.rouse();
+        let since = *self.pending_since.get_or_insert(now);
+        let wait = if now < since.after(PENDING_SOON_MICROS) { PENDING_MICROS } else { PENDING_LATER_MICROS };
+        let next = now.after(rng.jitter(wait));
+        for target in self.targets_of(peer) {
+            if let Some(tried) = self.tried_mut(&target) {
+                (tried.next, tried.failures) = (next, 0);
+            }
+        }
+    }
+
+    /// `peer` published other addresses: what failed at the old ones says nothing.
+    pub(super) fn on_moved(&mut self, peer: &MemberId) {
+        self.rouse();
+        if let Some(tried) = self.members.get_mut(peer) {
+            (tried.next, tried.failures) = (Time(0), 0);
+        }
+    }
+
+    /// A member does not belong any more.
+    pub(super) fn forget(&mut self, member: &MemberId) {
+        self.rouse();
+        self.members.remove(member);
+        self.lost.found(member);
+    }
+
+    /// When the next dial may begin or has to have an outcome. `minimum` says whether there are too few links.
+    pub(super) fn settle_quiet(&mut self, minimum: bool, now: Time) {
+        let attempts = self.attempts.iter().map(Attempt::wakes_at);
+        let lost = if self.n_for(Why::Lost) > 0 { Time::NEVER } else { self.lost.next(now) };
+        let members = self.members.values();
+        let tried = self.users.values().map(|user| &user.tried).chain(members).filter(|_| minimum);
+        let tried = tried.map(|tried| tried.next.max(tried.rests_until)).filter(|next| *next > now);
+        self.quiet_until = attempts.chain([lost]).chain(tried).min().unwrap_or(Time::NEVER);
+    }
+
+    /// What was dialled and came to nothing, or is being dialled.
+    pub(super) fn shown(&self) -> Vec<Shown<'_>> {
+        let under_way = self.attempts.iter().map(|attempt| Shown {
+            target: attempt.target().clone(),
+            address: attempt.address(),
+            dialling: true,
+            error: self.tried(attempt.target()).and_then(|tried| tried.error.as_deref()),
+        });
+        let members = self.members.iter().map(|(member, tried)| (Target::Member(*member), tried));
+        let users = self.users.iter().map(|(place, user)| (Target::User(place.clone()), &user.tried));
+        let idle = members.chain(users).filter(|(target, tried)| {
+            let is_idle = self.attempts.iter().all(|attempt| attempt.target() != target);
+            is_idle && tried.error.is_some()
+        });
+        let idle = idle.map(|(target, tried)| {
+            let address = match &target {
+                Target::Member(_) => None,
+                Target::User(place) => self.users.get_key_value(place).map(|((_, address), _)| address),
+            };
+            Shown { target, address, dialling: false, error: tried.error.as_deref() }
+        });
+        under_way.chain(idle).collect()
+    }
+
+    /// What leads to `peer`: itself, and the user's addresses where it was found.
+    fn targets_of(&self, peer: &MemberId) -> Vec<Target> {
+        let users = self.users.iter().filter(|(_, user)| user.found == Some(*peer));
+        let users = users.map(|(place, _)| Target::User(place.clone()));
+        let member = self.members.get_key_value(peer).map(|(peer, _)| Target::Member(*peer));
+        member.into_iter().chain(users).collect()
+    }
+
+    fn tried_mut(&mut self, target: &Target) -> Option<&mut Tried> {
+        match target {
+            Target::Member(member) => Some(self.members.entry(*member).or_default()),
+            Target::User(place) => self.users.get_mut(place).map(|user| &mut user.tried),
+        }
+    }
+
+    /// Takes out dials that came to nothing.
+    fn settle(&mut self, now: Time, rng: &mut Rng) {
+        let mut at = 0;
+        while let Some(attempt) = self.attempts.get(at) {
+            match attempt.ended(now) {
+                Ended::No => at += 1,
+                Ended::Failed(error) => {
+                    let target = self.attempts.remove(at).into_target();
+                    self.fail(&target, error, now, rng);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, target: &Target, error: String, now: Time, rng: &mut Rng) {
+        let Some(tried) = self.tried_mut(target) else { return };
+        let wait = (WAIT_MICROS_MIN << tried.failures.min(7)).min(WAIT_MICROS_MAX);
+        tried.next = now.after(rng.jitter(wait));
+        tried.failures = tried.failures.saturating_add(1);
+        tried.error = Some(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: MemberId = MemberId([1; 32]);
+
+    fn place(name: &str) -> Place {
+        (None, name.into())
+    }
+
+    fn dialled(dialer: &mut Dialer, now: Time) -> Vec<Place> {
+        let mut dialled = Vec::new();
+        dialer.step(now, &mut Rng::new(1), |place| dialled.push(place));
+        dialled
+    }
+
+    #[test]
+    fn a_user_address_outlives_its_success_and_stays_nameless() {
+        let (mut dialer, mut rng, now) = (Dialer::default(), Rng::new(1), Time(5));
+        assert!(dialer.add_user(place("a")));
+        let target = dialer.new_user().expect("it is dialled at once");
+        dialer.begin(target.clone(), alloc::vec!["a".into()], Why::Minimum, now, &mut rng);
+        assert_eq!(dialled(&mut dialer, now), [place("a")]);
+        dialer.on_up(&A, Some(&"a".into()), now);
+        dialer.on_ready(&A);
+        assert_eq!((dialer.n_under_way(), dialer.new_user()), (0, None));
+        assert_eq!(dialer.users().collect::<Vec<_>>(), [(&place("a"), Some(A))]);
+        dialer.on_down(&A, "gone", now, &mut rng);
+        assert!(!dialer.is_due(&target, now) && dialer.is_due(&target, now.after(WAIT_MICROS_MAX)));
+    }
+
+    #[test]
+    fn failures_wait_longer_and_are_forgotten_when_the_member_moves() {
+        let (mut dialer, mut rng, mut now) = (Dialer::default(), Rng::new(1), Time(5));
+        let target = Target::Member(A);
+        for wait in [250, 500, 1_000, 2_000] {
+            dialer.begin(target.clone(), alloc::vec!["a".into()], Why::Minimum, now, &mut rng);
+            assert_eq!(dialled(&mut dialer, now).len(), 1);
+            dialer.on_failed(&(Some(A), "a".into()), "no answer", now, &mut rng);
+            assert_eq!(dialer.n_under_way(), 0);
+            assert!(!dialer.is_due(&target, now.after(wait * MILLI / 2)));
+            now = now.after(wait * MILLI * 2);
+            assert!(dialer.is_due(&target, now));
+        }
+        dialer.on_failed(&(Some(A), "a".into()), "late", now, &mut rng);
+        dialer.on_down(&MemberId([9; 32]), "a stranger leaves nothing behind", now, &mut rng);
+        assert_eq!(dialer.members.len(), 1);
+        dialer.on_down(&A, "gone", now, &mut rng);
+        assert!(!dialer.is_due(&target, now.after(SECOND)));
+        dialer.on_moved(&A);
+        assert!(dialer.is_due(&target, now));
+    }
+
+    #[test]
+    fn there_is_a_limit_of_user_addresses() {
+        let mut dialer = Dialer::default();
+        for n in 0..USER_ADDRESSES_MAX {
+            assert!(dialer.add_user(place(&alloc::format!("m{n}"))));
+        }
+        assert!(!dialer.add_user(place("one more")) && dialer.add_user(place("m0")));
+    }
+
+    #[test]
+    fn lost_links_are_dialled_one_at_a_time() {
+        let (mut dialer, mut rng, now) = (Dialer::default(), Rng::new(1), Time(5));
+        let b = MemberId([2; 32]);
+        dialer.on_lost(&A, now, &mut rng);
+        dialer.on_lost(&b, now, &mut rng);
+        let now = now.after(2 * SECOND);
+        let first = dialer.due_lost(now).expect("both are due");
+        dialer.begin(Target::Member(first), alloc::vec!["x".into()], Why::Lost, now, &mut rng);
+        assert_eq!((dialer.due_lost(now), dialled(&mut dialer, now).len()), (None, 1));
+        dialer.on_failed(&(Some(first), "x".into()), "no answer", now, &mut rng);
+        let second = dialer.due_lost(now).expect("the other one");
+        assert_ne!(first, second);
+        dialer.on_ready(&second);
+        assert_eq!(dialer.due_lost(now), None, "the first one waits");
+    }
+}
