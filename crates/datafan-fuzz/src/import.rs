@@ -3,7 +3,10 @@
 use crate::Seed;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::limits::VALUE_BYTES_MAX;
-use datafan_node::rows::{self, Row, Rows};
+use datafan_node::{
+    rows::{self, Row, Rows},
+    times::rfc3339,
+};
 use serde_json::json;
 use std::io::Cursor;
 
@@ -35,8 +38,15 @@ fn read_again(row: &Row) {
     if let Some(owner) = &row.owner {
         line["owner"] = owner.as_str().into();
     }
-    if let Some(value) = &row.value {
-        line["value_base64"] = BASE64_STANDARD.encode(value).into();
+    if let Some(name) = &row.owner_name {
+        line["owner_name"] = name.as_str().into();
+    }
+    match &row.value {
+        Some(value) => line["value_base64"] = BASE64_STANDARD.encode(value).into(),
+        None => line["delete"] = true.into(),
+    }
+    if let Some(expiry) = row.expiry {
+        line["expires"] = rfc3339(expiry).into();
     }
     let line = line.to_string();
     let again = Rows::new(line.as_bytes()).next();
@@ -49,9 +59,9 @@ pub fn seeds() -> Vec<Seed> {
         "{\"key\":\"text\",\"value\":\"gr\\u00fcn \\\"x\\\"\",\"owner\":\"whoever\"}\n",
         "{\"key\":\"json\",\"value\":{ \"b\" : 1.50, \"c\": [null, true, 1e-7] }}\r\n",
         "\n \t\n",
-        "{\"key\":\"null\",\"value\":null}\n",
+        "{\"key\":\"null\",\"value\":\"null\",\"expires\":\"2026-01-31T23:59:59.000001Z\"}\n",
         "{\"key\":\"bytes\",\"value_base64\":\"AP8=\"}\n",
-        "{\"key\":\"gone\"}",
+        "{\"key\":\"gone\",\"delete\":true}",
     );
     // `{"key":"a","value":1}` and a line feed, as gzip writes them.
     let zipped = [

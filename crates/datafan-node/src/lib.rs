@@ -35,6 +35,9 @@ pub mod http;
 #[cfg(feature = "rows")]
 pub mod rows;
 
+#[cfg(any(feature = "http", feature = "rows"))]
+pub mod times;
+
 #[cfg(feature = "redb")]
 mod beginning;
 

@@ -1,9 +1,10 @@
 //! Rows of JSON lines, plain or gzip: what `import` and `demo` read, one line at a time.
 
+use crate::times::from_rfc3339;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use datafan_core::{item::Key, limits::VALUE_BYTES_MAX};
+use datafan_core::{item::Key, limits::VALUE_BYTES_MAX, time::Timestamp};
 use flate2::bufread::MultiGzDecoder;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
@@ -18,12 +19,16 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 /// One row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
-    /// Whose it is; only `demo` asks for it.
+    /// Whose it is: an id, as `export` writes it, or a name.
     pub owner: Option<String>,
+    /// The owner's name, as `export` writes it beside the id.
+    pub owner_name: Option<String>,
     /// Its key, within the limit and none of the system's.
     pub key: Key,
     /// Its value, within the limit; `None` deletes the key.
     pub value: Option<Vec<u8>>,
+    /// When readers stop to see it, if ever.
+    pub expiry: Option<Timestamp>,
 }
 
 /// A file of rows, read one line at a time.
@@ -115,19 +120,34 @@ impl<R: BufRead> Iterator for Rows<R> {
     }
 }
 
+/// What a row may have. What `export` writes and a write does not need is known, too, so that a misspelt field is not
+/// taken for one of those.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line<'a> {
     #[serde(borrow, default)]
     owner: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    owner_name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     key: Cow<'a, str>,
-    // `null` is a value, too, and stands for its four bytes.
     #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
     #[serde(borrow, default)]
     value_base64: Option<Cow<'a, str>>,
+    #[serde(default)]
+    delete: bool,
+    #[serde(borrow, default)]
+    expires: Option<Cow<'a, str>>,
+    #[serde(default, rename = "timestamp")]
+    _timestamp: IgnoredAny,
+    #[serde(default, rename = "time")]
+    _time: IgnoredAny,
+    #[serde(default, rename = "revoked")]
+    _revoked: IgnoredAny,
 }
 
+// Without this, serde takes `null` for a value that is not there.
 fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(input).map(Some)
 }
@@ -137,27 +157,47 @@ fn parse(line: &[u8]) -> Result<Row, String> {
         return Err("is no JSON object".to_owned());
     }
     let line: Line<'_> = serde_json::from_slice(line).map_err(|error| describe(&error))?;
-    let value = match (line.value, line.value_base64) {
-        (Some(_), Some(_)) => return Err("has both value and value_base64".to_owned()),
-        (Some(raw), None) => Some(bytes_of(raw)?),
-        (None, Some(text)) => {
-            Some(BASE64_STANDARD.decode(&*text).map_err(|_| "value_base64 is no base64".to_owned())?)
+    let value = match (line.value, line.value_base64, line.delete) {
+        (Some(raw), None, false) => Some(bytes_of(raw)?),
+        (None, Some(text), false) => {
+            Some(BASE64_STANDARD.decode(&*text).map_err(|_| "value_base64 is not base64".to_owned())?)
         }
-        (None, None) => None,
+        (None, None, true) if line.expires.is_some() => {
+            return Err("has both delete and expires".to_owned());
+        }
+        (None, None, true) => None,
+        (None, None, false) => {
+            return Err(NEITHER.to_owned());
+        }
+        _ => return Err("has more than one of value, value_base64 and delete".to_owned()),
     };
+    let expires = |text: Cow<'_, str>| {
+        from_rfc3339(&text).ok_or_else(|| "expires is not a time such as 2026-01-31T23:59:59Z".to_owned())
+    };
+    let expiry = line.expires.map(expires).transpose()?;
     let key = Key::new(&line.key).map_err(|error| error.to_string())?;
     if key.is_system() {
         return Err(format!("key {key:?} is the system's: keys under _sys/ cannot be written"));
     }
     match value.as_ref().map(Vec::len) {
         Some(len) if len > VALUE_BYTES_MAX => Err(format!("value is {len} bytes, limit {VALUE_BYTES_MAX}")),
-        _ => Ok(Row { owner: line.owner.map(Cow::into_owned), key, value }),
+        _ => {
+            let (owner, owner_name) = (line.owner.map(Cow::into_owned), line.owner_name.map(Cow::into_owned));
+            Ok(Row { owner, owner_name, key, value, expiry })
+        }
     }
 }
 
-/// A string stands for its bytes, every other value for its text as it stands.
+const NEITHER: &str = "has no value: \"delete\": true deletes the key, \"value\" or \"value_base64\" sets it";
+const NULL: &str =
+    "has the value null: \"delete\": true deletes the key, \"value\": \"null\" stores the text null";
+
+/// A string stands for its bytes, every other value for its text as it stands; `null` could mean two things.
 fn bytes_of(raw: &RawValue) -> Result<Vec<u8>, String> {
     let text = raw.get();
+    if text == "null" {
+        return Err(NULL.to_owned());
+    }
     if text.starts_with('"') {
         let text: String = serde_json::from_str(text).map_err(|error| describe(&error))?;
         return Ok(text.into_bytes());
@@ -191,14 +231,14 @@ mod tests {
     #[test]
     fn a_string_is_its_bytes_and_any_other_value_its_text() {
         let text = r#"{"key":"a","value":"gr\u00fcn \"x\""}
-            {"key":"a","value": { "b" : 1.50,"c":[ ] } ,"other":{"value":1}}
-            {"key":"a","value":null}
+            {"key":"a","value": { "b" : 1.50,"c":[ null ] } ,"timestamp":1}
+            {"key":"a","value":"null"}
             {"key":"a","value":1e2}
-            {"key":"a"}
+            {"key":"a","delete":true}
             {"value_base64":"aGk=","key":"a"}"#;
         let expected = [
             Some("grün \"x\""),
-            Some(r#"{ "b" : 1.50,"c":[ ] }"#),
+            Some(r#"{ "b" : 1.50,"c":[ null ] }"#),
             Some("null"),
             Some("1e2"),
             None,
@@ -209,21 +249,52 @@ mod tests {
 
     #[test]
     fn a_malformed_line_is_named() {
-        assert_eq!(error(b"{\"key\":\"a\"}\n\n{\"key\":}\n"), "line 3: expected value at column 8");
+        assert_eq!(
+            error(b"{\"key\":\"a\",\"value\":1}\n\n{\"key\":}\n"),
+            "line 3: expected value at column 8"
+        );
         assert!(error(br#"{"value":1}"#).starts_with("line 1: missing field `key`"));
-        assert!(error(br#"{"key":"a","value":1,"value_base64":"aGk="}"#).contains("both"));
-        assert!(error(br#"{"key":"a","value_base64":"?"}"#).contains("no base64"));
+        assert!(error(br#"{"key":"a","value":1,"value_base64":"aGk="}"#).contains("more than one"));
+        assert!(error(br#"{"key":"a","value":1,"delete":true}"#).contains("more than one"));
+        assert!(error(br#"{"key":"a","value_base64":"?"}"#).contains("not base64"));
         assert!(error(br#"{"key":"a","value":"\ud800"}"#).contains("line 1: "));
         assert!(error(b"{\"key\":\"\xff\"}").contains("line 1: "));
         assert!(error(b"{\"key\":\"a\"} x").contains("trailing"));
         assert_eq!(error(br#"["owner","key"]"#), "line 1: is no JSON object");
-        assert!(error(br#"{"key":""}"#).contains("key is empty"));
-        assert!(error(br#"{"key":"_sys/addresses"}"#).contains("system"));
+        assert!(error(br#"{"key":"","delete":true}"#).contains("key is empty"));
+        assert!(error(br#"{"key":"_sys/addresses","delete":true}"#).contains("system"));
+    }
+
+    #[test]
+    fn what_could_mean_two_things_is_refused_with_both_ways_to_say_it() {
+        for row in
+            [&br#"{"key":"a"}"#[..], br#"{"key":"a","delete":false}"#, br#"{"key":"a","value_base64":null}"#]
+        {
+            let error = error(row);
+            assert!(error.contains("line 1: ") && error.contains("\"delete\": true"), "{error}");
+            assert!(error.contains("\"value\""), "{error}");
+        }
+        let error = error(b"\n{\"key\":\"a\",\"value\":null}");
+        assert!(error.starts_with("line 2: ") && error.contains("\"delete\": true"), "{error}");
+        assert!(error.contains("\"value\": \"null\""), "{error}");
+    }
+
+    #[test]
+    fn fields_are_those_of_an_export_and_no_others() {
+        let error = error(br#"{"key":"color","vaule":"green"}"#);
+        assert!(error.starts_with("line 1: unknown field `vaule`"), "{error}");
+        let text = r#"{"owner":"id","owner_name":"b","key":"a","timestamp":1,"time":"t","value":"v",
+            "expires":"1970-01-01T00:00:02Z","revoked":true}"#;
+        let row = Rows::new(text.replace('\n', " ").as_bytes()).next().unwrap().unwrap();
+        assert_eq!((row.owner.as_deref(), row.owner_name.as_deref()), (Some("id"), Some("b")));
+        assert_eq!(row.expiry, Some(Timestamp(2_000_000)));
+        let bad = br#"{"key":"a","value":1,"expires":"soon"}"#;
+        assert!(self::error(bad).contains("expires is not a time"));
     }
 
     #[test]
     fn limits_are_named() {
-        let key = format!(r#"{{"key":"{}"}}"#, "k".repeat(1_025));
+        let key = format!(r#"{{"key":"{}","value":1}}"#, "k".repeat(1_025));
         assert_eq!(error(key.as_bytes()), "line 1: key is 1025 bytes, limit 1024");
         let value = format!(r#"{{"key":"k","value":"{}"}}"#, "v".repeat(VALUE_BYTES_MAX + 1));
         assert_eq!(error(value.as_bytes()), "line 1: value is 1048577 bytes, limit 1048576");

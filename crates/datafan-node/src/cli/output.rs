@@ -95,6 +95,11 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// So many things: `1 row`, `2 rows`.
+pub fn count(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
 fn takes_effect(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

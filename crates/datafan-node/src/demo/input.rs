@@ -42,7 +42,7 @@ impl Input {
             return Err(said(&format!("key {key:?} is the system's")));
         }
         let write = match row.value {
-            Some(value) => Write::Put { key, value: value.into(), expiry: None },
+            Some(value) => Write::Put { key, value: value.into(), expiry: row.expiry },
             None => Write::Delete { key },
         };
         Ok(Some((owners.member_of(owner), write)))
@@ -75,8 +75,11 @@ mod tests {
 
     #[test]
     fn a_row_without_owner_is_named() {
-        let mut input =
-            Input::open(None, Some("{\"owner\":\"a\",\"key\":\"k\"}\n{\"key\":\"k\"}\n")).unwrap();
+        let mut input = Input::open(
+            None,
+            Some("{\"owner\":\"a\",\"key\":\"k\",\"delete\":true}\n{\"key\":\"k\",\"value\":1}\n"),
+        )
+        .unwrap();
         let mut owners = Owners::new(2);
         assert!(
             matches!(input.next(&mut owners), Ok(Some((0, Write::Delete { key }))) if key.as_str() == "a/k")

@@ -2,7 +2,7 @@
 
 /// Rows: 20 owners, 1,200 keys.
 pub const ROWS: &str = include_str!("../../assets/sample.jsonl");
-/// Changes of them: other values, new keys, and rows without a value, which delete.
+/// Changes of them: other values, new keys, and rows that delete.
 pub const UPDATES: &str = include_str!("../../assets/sample-updates.jsonl");
 
 #[cfg(test)]
@@ -63,8 +63,8 @@ mod tests {
     }
 
     fn line(out: &mut String, owner: &str, key: &str, value: Option<serde_json::Value>) {
-        let value = value.map(|value| format!(r#","value":{value}"#)).unwrap_or_default();
-        writeln!(out, r#"{{"owner":"{owner}","key":"{key}"{value}}}"#).unwrap();
+        let what = value.map_or(r#""delete":true"#.to_owned(), |value| format!(r#""value":{value}"#));
+        writeln!(out, r#"{{"owner":"{owner}","key":"{key}",{what}}}"#).unwrap();
     }
 
     /// Numbers by lot, the same in every run: splitmix64 (G. Steele et al., 2014).

@@ -108,7 +108,7 @@ pub async fn commit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
 fn checked(write: &WriteRequest, wall: Timestamp) -> Answered<Write> {
     let key = Key::new(&write.key).map_err(Refusal::failure)?;
     let Some(value) = write.bytes().map_err(Refusal::usage)? else { return Ok(Write::Delete { key }) };
-    let expiry = write.ttl_ms.map(|ttl| Timestamp(wall.0.saturating_add(ttl.saturating_mul(1_000))));
+    let expiry = write.expiry(wall).map_err(Refusal::usage)?;
     Ok(Write::Put { key, value: value.into(), expiry })
 }
 

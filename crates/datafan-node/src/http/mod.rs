@@ -4,7 +4,7 @@
 //! made for its owner alone. On TCP a token is asked for, if there is one. What this is not: an interface for other
 //! machines.
 //!
-//! Modules in reading order: [`wire`] and [`changes`] (the JSON), [`socket`] (where), `server` (connections), `guard` and
+//! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server` (connections), `guard` and
 //! [`token`] (who), `bounds` (how much), `routes`, and below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`.
 
 mod adopt;
@@ -27,6 +27,7 @@ mod stream;
 pub mod token;
 mod wait;
 pub mod wire;
+pub mod writes;
 
 pub use bounds::BODY_BYTES_MAX;
 pub use server::{Facts, Server, Tcp};

@@ -4,12 +4,12 @@ pub use super::changes::{
     AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, ApplyRequest, GrantRequest, Named, Requested,
     RevokeRequest, Rostered, RosteredAll, RotateRequest,
 };
+pub use super::writes::{CommitRequest, WriteRequest};
+pub use crate::times::rfc3339;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     id::{MemberId, Name},
     item::Item,
-    limits::COMMIT_WRITES_MAX,
-    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,62 +60,6 @@ pub struct CommitAnswer {
     pub written: Written,
     /// Keys of deletes that were not there before the commit.
     pub missing: Vec<String>,
-}
-
-/// A commit: all of it is made, or nothing.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommitRequest {
-    /// In this order; the last one of a key wins.
-    #[serde(deserialize_with = "super::changes::up_to::<_, _, COMMIT_WRITES_MAX>")]
-    pub writes: Vec<WriteRequest>,
-}
-
-/// One write; without a value it removes the key.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WriteRequest {
-    /// Which key.
-    pub key: String,
-    /// The value's bytes as UTF-8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// The value's bytes in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value_base64: Option<String>,
-    /// After how many milliseconds readers stop to see it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_ms: Option<u64>,
-}
-
-impl WriteRequest {
-    /// Sets `key` to `value`; text travels as text.
-    pub fn put(key: &str, value: &[u8]) -> Self {
-        // A control character takes six bytes as JSON, base64 a third more for every byte.
-        let text = str::from_utf8(value).ok().filter(|text| !text.bytes().any(|b| b < 0x20));
-        let value_base64 = text.is_none().then(|| BASE64_STANDARD.encode(value));
-        Self { key: key.to_owned(), value: text.map(str::to_owned), value_base64, ttl_ms: None }
-    }
-
-    /// Removes `key`.
-    pub fn delete(key: &str) -> Self {
-        Self { key: key.to_owned(), ..Self::default() }
-    }
-
-    /// The value's bytes; `None` for a removal.
-    ///
-    /// # Errors
-    /// If both forms are given, or the base64 is none.
-    pub fn bytes(&self) -> Result<Option<Vec<u8>>, &'static str> {
-        match (&self.value, &self.value_base64) {
-            (Some(_), Some(_)) => Err("a write has value or value_base64, not both"),
-            (Some(text), None) => Ok(Some(text.as_bytes().to_vec())),
-            (None, Some(text)) => {
-                BASE64_STANDARD.decode(text).map(Some).map_err(|_| "value_base64 is no base64")
-            }
-            (None, None) => Ok(None),
-        }
-    }
 }
 
 /// An item with its value: the lines of `get` and `export`.
@@ -392,44 +336,4 @@ pub struct ShardLine {
     pub root: String,
     /// `whole`, `copying`, `revoked` or `forked`.
     pub state: String,
-}
-
-/// RFC 3339 in UTC with microseconds, such as `2026-01-31T23:59:59.000001Z`. Past the year 9999 it is that
-/// year's last microsecond.
-pub fn rfc3339(at: Timestamp) -> String {
-    let nanos = i128::from(at.0.min(YEAR_9999_END)) * 1_000;
-    let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a year from 1970 to 9999");
-    let (date, clock) = (time.date(), time.time());
-    let (hour, minute, second, micro) = clock.as_hms_micro();
-    format!(
-        "{}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z",
-        date.year(),
-        u8::from(date.month()),
-        date.day()
-    )
-}
-
-const YEAR_9999_END: u64 = 253_402_300_799_999_999;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rfc_3339() {
-        assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(rfc3339(Timestamp(951_782_400_000_001)), "2000-02-29T00:00:00.000001Z");
-        assert_eq!(rfc3339(Timestamp::MAX), "9999-12-31T23:59:59.999999Z");
-    }
-
-    #[test]
-    fn a_value_travels_as_text_or_base64() {
-        let text = WriteRequest::put("k", "grün".as_bytes());
-        assert_eq!(serde_json::to_string(&text).unwrap(), r#"{"key":"k","value":"grün"}"#);
-        let binary = WriteRequest::put("k", &[0xff, 0]);
-        assert_eq!(serde_json::to_string(&binary).unwrap(), r#"{"key":"k","value_base64":"/wA="}"#);
-        assert_eq!(binary.bytes(), Ok(Some(vec![0xff, 0])));
-        assert_eq!(WriteRequest::delete("k").bytes(), Ok(None));
-        assert!(WriteRequest { value: Some(String::new()), ..binary }.bytes().is_err());
-    }
 }

@@ -29,8 +29,12 @@ impl Api {
     pub fn put(&mut self, writes: &[(String, String)]) -> io::Result<Answer> {
         let write = |(key, value): &(String, String)| json!({ "key": key, "value": value });
         let writes: Vec<Value> = writes.iter().map(write).collect();
-        let body = json!({ "writes": writes }).to_string();
-        self.ask(&format!("POST /v1/commit HTTP/1.1\r\nContent-Length: {}", body.len()), &body)
+        self.post("/v1/commit", &json!({ "writes": writes }).to_string())
+    }
+
+    /// Sends a body.
+    pub fn post(&mut self, path: &str, body: &str) -> io::Result<Answer> {
+        self.ask(&format!("POST {path} HTTP/1.1\r\nContent-Length: {}", body.len()), body)
     }
 
     /// Asks for a path with its query.

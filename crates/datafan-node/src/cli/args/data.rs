@@ -68,6 +68,12 @@ pub struct Ls {
 pub struct Import {
     /// The file, or - for standard input
     pub file: PathBuf,
+    /// Take the rows of this owner only: its name, full id, or a unique beginning of the id
+    #[arg(long, value_name = "O", conflicts_with = "merge_owners")]
+    pub owner: Option<String>,
+    /// Take the rows of all owners as this member's own; of a key at several owners the last row wins
+    #[arg(long)]
+    pub merge_owners: bool,
 }
 
 /// `export`

@@ -9,7 +9,7 @@ pub use data::{Del, Export, Get, Import, Ls, Of, Put};
 pub use member::{Backup, Demo, Forks, Init, Members, Peer, Recovered, Run, Verify, Wait};
 pub use roster::{
     Admit, Adopt, Authority, AuthorityApply, AuthorityNew, AuthoritySign, Expiry, Grant, Invite, Offline,
-    Revoke, Rotate, Terms,
+    Revoke, Rotate,
 };
 
 use super::parse;

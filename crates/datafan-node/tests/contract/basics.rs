@@ -1,11 +1,6 @@
-//! The contract of the command line: what scripts rely on, literally.
+//! The plain course of each command, and its errors.
 
-#![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
-
-mod common;
-
-use common::{Member, Place, datafan, datafan_with, fields, string, text};
+use crate::common::{Member, Place, datafan, datafan_with, fields, string, text};
 use serde_json::{Value, json};
 
 #[test]

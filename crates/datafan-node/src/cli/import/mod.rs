@@ -1,6 +1,13 @@
 //! `import`: rows of a file, in commits within the limits.
 
-use super::{Client, Failure, Output, args, data::show_written, failure::Exit};
+mod owners;
+
+use super::{
+    Client, Failure, Output, args,
+    data::show_written,
+    failure::Exit,
+    output::{count, note},
+};
 use datafan_core::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
 use datafan_node::{
     http::{
@@ -10,6 +17,7 @@ use datafan_node::{
     rows::{self, Row, RowError},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use owners::Owners;
 use std::{path::Path, time::Duration};
 
 /// `datafan import`
@@ -17,23 +25,43 @@ pub fn import(client: Client, args: args::Import, out: &mut Output) -> Result<()
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", args.file.display()));
     let rows = rows::open(&args.file).map_err(|error| said(&error))?;
     let mut import = Import { client, batch: Batch::new(), done: Written::default(), progress: progress() };
-    for row in rows {
-        match row {
-            Ok(row) => import.add(&row).map_err(|failure| import.stopped(&args.file, failure))?,
-            Err(RowError { line, what }) => {
-                // What stands before the line is imported, all of it, so that one knows where to go on.
-                import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
-                let rows = import.rows();
-                return Err(said(&format!("line {line}: {what}; the {rows} rows before it were imported")));
-            }
-        }
+    let (mut rows, mut owners) = (rows, Owners::of(&args));
+    while let Some(row) = rows.next() {
+        let wrong = match row {
+            Ok(row) => match owners.takes(&row, &mut import.client) {
+                Ok(true) => {
+                    import.add(&row).map_err(|failure| import.stopped(&args.file, failure))?;
+                    continue;
+                }
+                Ok(false) => continue,
+                Err(Failure::Said(Exit::Failure, what)) => RowError { line: rows.line(), what },
+                Err(failure) => return Err(import.stopped(&args.file, failure)),
+            },
+            Err(wrong) => wrong,
+        };
+        // What stands before the line is imported, all of it, so that one knows where to go on.
+        import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
+        let (RowError { line, what }, before) = (wrong, before(import.rows()));
+        return Err(said(&format!("line {line}: {what}; {before}")));
     }
+    let others = owners.finish()?;
     // Also where there was no row: the answer names the shard's present head.
     if import.batch.n > 0 || import.rows() == 0 {
         import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
     }
     import.progress.finish_and_clear();
+    if others > 0 {
+        note(&format!("{} of other owners left out", count(others, "row")));
+    }
     show_written(out, &import.done)
+}
+
+fn before(rows: u64) -> String {
+    match rows {
+        0 => "nothing was imported".to_owned(),
+        1 => "the row before it was imported".to_owned(),
+        rows => format!("the {rows} rows before it were imported"),
+    }
 }
 
 struct Import {
@@ -46,7 +74,7 @@ struct Import {
 impl Import {
     fn add(&mut self, row: &Row) -> Result<(), Failure> {
         let write = match &row.value {
-            Some(value) => WriteRequest::put(row.key.as_str(), value),
+            Some(value) => WriteRequest::put(row.key.as_str(), value).until(row.expiry),
             None => WriteRequest::delete(row.key.as_str()),
         };
         let text = serde_json::to_vec(&write).map_err(Failure::new)?;
@@ -79,7 +107,7 @@ impl Import {
         if exit == Exit::NoMember && self.rows() == 0 {
             return Failure::Said(exit, text);
         }
-        let text = format!("{}: {text}; {} rows were imported before", file.display(), self.rows());
+        let text = format!("{}: {text}; {} imported before", file.display(), count(self.rows(), "row"));
         Failure::Said(exit, text)
     }
 }

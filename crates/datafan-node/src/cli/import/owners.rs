@@ -1,0 +1,95 @@
+//! Whose rows are imported: an export of a whole mesh must not become one member's by an oversight.
+
+use super::super::{Client, Failure, args, failure::Exit};
+use datafan_node::{http::wire::StatusAnswer, rows::Row};
+
+/// Which rows are taken.
+pub enum Owners {
+    /// Those of the importing member, and those that name nobody.
+    Own {
+        /// Its id and name, once a row named an owner.
+        me: Option<(String, String)>,
+    },
+    /// Those of one owner.
+    One {
+        /// As the command line names it.
+        wanted: String,
+        /// As the first row of it does.
+        found: Option<String>,
+        /// How many rows were not of it.
+        others: u64,
+    },
+    /// All.
+    Merged,
+}
+
+/// Fewest characters of an id that stand for it.
+const PREFIX_CHARS_MIN: usize = 4;
+
+impl Owners {
+    /// As the command line says.
+    pub fn of(args: &args::Import) -> Self {
+        match (&args.owner, args.merge_owners) {
+            (Some(owner), _) => Self::One { wanted: owner.clone(), found: None, others: 0 },
+            (None, true) => Self::Merged,
+            (None, false) => Self::Own { me: None },
+        }
+    }
+
+    /// Whether a row is taken; an error if it is unclear whether it should be.
+    pub fn takes(&mut self, row: &Row, client: &mut Client) -> Result<bool, Failure> {
+        match (self, &row.owner) {
+            (Self::Merged, _) | (Self::Own { .. }, None) => Ok(true),
+            (Self::Own { me }, Some(owner)) => {
+                let (id, name) = match me {
+                    Some(me) => me,
+                    None => {
+                        let status: StatusAnswer = client.get("/v1/status", &[])?;
+                        me.insert((status.id, status.name))
+                    }
+                };
+                if owner == id || owner == name {
+                    return Ok(true);
+                }
+                let other = row.owner_name.as_ref().unwrap_or(owner);
+                let text = format!(
+                    "row of owner {other}, but this member is {name}: `--owner {other}` takes the rows of that \
+                     owner only, `--merge-owners` takes all rows as this member's own"
+                );
+                Err(Failure::new(text))
+            }
+            (Self::One { others, .. }, None) => {
+                *others += 1;
+                Ok(false)
+            }
+            (Self::One { wanted, found, others }, Some(owner)) => {
+                let begins = wanted.len() >= PREFIX_CHARS_MIN && owner.starts_with(wanted.as_str());
+                if owner != wanted && row.owner_name.as_ref() != Some(wanted) && !begins {
+                    *others += 1;
+                    return Ok(false);
+                }
+                match found {
+                    Some(first) if first != owner => {
+                        let text = format!("{wanted:?} is ambiguous: the rows are of {first} and {owner}");
+                        Err(Failure::Said(Exit::Usage, text))
+                    }
+                    _ => {
+                        *found = Some(owner.clone());
+                        Ok(true)
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many rows were left out, once all were read; an error if that was all of them.
+    pub fn finish(&self) -> Result<u64, Failure> {
+        match self {
+            Self::One { wanted, found: None, .. } => {
+                Err(Failure::Said(Exit::NotFound, format!("no row is of owner {wanted:?}")))
+            }
+            Self::One { others, .. } => Ok(*others),
+            Self::Own { .. } | Self::Merged => Ok(0),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The JSON of a commit: what each write says it does, and nothing that it might have meant.
+
+use super::changes::up_to;
+use crate::times::{from_rfc3339, rfc3339};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use datafan_core::{limits::COMMIT_WRITES_MAX, time::Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::value::RawValue;
+
+/// What to say where neither a value nor a deletion is named: both ways, in `import` and in a commit alike.
+pub const NEITHER: &str =
+    "it has no value: \"delete\": true deletes the key, \"value\" or \"value_base64\" sets it";
+/// What to say of a `null`, which could mean either.
+pub const NULL: &str =
+    "value is null: \"delete\": true deletes the key, \"value\": \"null\" stores the text null";
+
+/// A commit: all of it is made, or nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitRequest {
+    /// In this order; the last one of a key wins.
+    #[serde(deserialize_with = "up_to::<_, _, COMMIT_WRITES_MAX>")]
+    pub writes: Vec<WriteRequest>,
+}
+
+/// One write: a value in one of its two forms, or `delete`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRequest {
+    /// Which key.
+    pub key: String,
+    /// The value's bytes as UTF-8. In JSON a string stands for its text, any other value for its own text as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub value: Option<String>,
+    /// The value's bytes in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_base64: Option<String>,
+    /// Removes the key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub delete: bool,
+    /// After how many milliseconds readers stop to see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+    /// When readers stop to see it, as RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+impl WriteRequest {
+    /// Sets `key` to `value`; text travels as text.
+    pub fn put(key: &str, value: &[u8]) -> Self {
+        // A control character takes six bytes as JSON, base64 a third more for every byte.
+        let text = str::from_utf8(value).ok().filter(|text| !text.bytes().any(|b| b < 0x20));
+        let value_base64 = text.is_none().then(|| BASE64_STANDARD.encode(value));
+        Self { key: key.to_owned(), value: text.map(str::to_owned), value_base64, ..Self::default() }
+    }
+
+    /// Removes `key`.
+    pub fn delete(key: &str) -> Self {
+        Self { key: key.to_owned(), delete: true, ..Self::default() }
+    }
+
+    /// The same, seen by readers until `expiry`.
+    #[must_use]
+    pub fn until(self, expiry: Option<Timestamp>) -> Self {
+        Self { expires: expiry.map(rfc3339), ..self }
+    }
+
+    /// The value's bytes; `None` for a removal.
+    ///
+    /// # Errors
+    /// If it says not exactly one of these, or the base64 is malformed. The text says which key's write it is.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
+        let said = |what: &str| format!("write of key {:?}: {what}", self.key);
+        match (&self.value, &self.value_base64, self.delete) {
+            (Some(text), None, false) => Ok(Some(text.as_bytes().to_vec())),
+            (None, Some(text), false) => {
+                BASE64_STANDARD.decode(text).map(Some).map_err(|_| said("value_base64 is not base64"))
+            }
+            (None, None, true) if self.ttl_ms.is_some() || self.expires.is_some() => {
+                Err(said("what is deleted cannot expire: leave ttl_ms and expires out"))
+            }
+            (None, None, true) => Ok(None),
+            (None, None, false) => Err(said(NEITHER)),
+            _ => Err(said("it has more than one of value, value_base64 and delete")),
+        }
+    }
+
+    /// When readers stop to see it, if ever; `wall` is the present.
+    ///
+    /// # Errors
+    /// If both forms are given, or the time is malformed.
+    pub fn expiry(&self, wall: Timestamp) -> Result<Option<Timestamp>, String> {
+        let said = |what: &str| format!("write of key {:?}: {what}", self.key);
+        match (self.ttl_ms, &self.expires) {
+            (Some(_), Some(_)) => Err(said("it has both ttl_ms and expires")),
+            (Some(ttl), None) => Ok(Some(Timestamp(wall.0.saturating_add(ttl.saturating_mul(1_000))))),
+            (None, Some(text)) => {
+                let at = from_rfc3339(text);
+                at.map(Some).ok_or_else(|| said("expires is not a time such as 2026-01-31T23:59:59Z"))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// A string's text, or that of any other JSON value as it stands.
+fn text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(input)?;
+    let raw = raw.get();
+    if raw == "null" {
+        return Err(D::Error::custom(NULL));
+    }
+    if raw.starts_with('"') {
+        return serde_json::from_str(raw).map(Some).map_err(D::Error::custom);
+    }
+    Ok(Some(raw.to_owned()))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<WriteRequest, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_value_travels_as_text_or_base64() {
+        let text = WriteRequest::put("k", "grün".as_bytes());
+        assert_eq!(serde_json::to_string(&text).unwrap(), r#"{"key":"k","value":"grün"}"#);
+        let binary = WriteRequest::put("k", &[0xff, 0]);
+        assert_eq!(serde_json::to_string(&binary).unwrap(), r#"{"key":"k","value_base64":"/wA="}"#);
+        assert_eq!(binary.bytes(), Ok(Some(vec![0xff, 0])));
+        let delete = WriteRequest::delete("k");
+        assert_eq!(serde_json::to_string(&delete).unwrap(), r#"{"key":"k","delete":true}"#);
+        assert_eq!((read(r#"{"key":"k","delete":true}"#).unwrap(), delete.bytes()), (delete, Ok(None)));
+    }
+
+    #[test]
+    fn any_json_value_is_its_text_and_null_is_refused() {
+        let value =
+            |text: &str| read(&format!(r#"{{"key":"k","value":{text}}}"#)).map(|write| write.value.unwrap());
+        assert_eq!(value(r#""gr\u00fcn""#).unwrap(), "grün");
+        for text in [r#"{ "b" : 1.50 }"#, "1e2", "true", "[null]"] {
+            assert_eq!(value(text).unwrap(), text);
+        }
+        let error = value("null").unwrap_err();
+        assert!(error.contains("\"delete\": true") && error.contains("\"value\": \"null\""), "{error}");
+        assert!(read(r#"{"key":"k","vaule":1}"#).unwrap_err().contains("unknown field `vaule`"));
+    }
+
+    #[test]
+    fn a_write_says_one_thing() {
+        let error = |text: &str| read(text).unwrap().bytes().unwrap_err();
+        assert!(error(r#"{"key":"k"}"#).contains("\"delete\": true"));
+        for text in [
+            r#"{"key":"k","value":"v","value_base64":"AA=="}"#,
+            r#"{"key":"k","value":"v","delete":true}"#,
+            r#"{"key":"k","value_base64":"AA==","delete":true}"#,
+        ] {
+            assert!(error(text).contains("more than one"), "{text}");
+        }
+        assert!(error(r#"{"key":"k","value_base64":"?"}"#).contains("not base64"));
+        assert!(error(r#"{"key":"k","delete":true,"ttl_ms":1}"#).contains("cannot expire"));
+    }
+
+    #[test]
+    fn an_expiry_is_a_span_or_a_time() {
+        let expiry =
+            |more: &str| read(&format!(r#"{{"key":"k","value":"","{more}}}"#)).unwrap().expiry(Timestamp(7));
+        assert_eq!(expiry(r#"ttl_ms":2"#), Ok(Some(Timestamp(2_007))));
+        assert_eq!(expiry(r#"expires":"1970-01-01T00:00:01.000002Z""#), Ok(Some(Timestamp(1_000_002))));
+        assert!(expiry(r#"expires":"soon""#).unwrap_err().contains("is not a time"));
+        assert!(expiry(r#"expires":"1970-01-01T00:00:01Z","ttl_ms":1"#).unwrap_err().contains("both"));
+        let write = WriteRequest::put("k", b"").until(Some(Timestamp(1_000_002)));
+        assert_eq!(write.expiry(Timestamp(0)), Ok(Some(Timestamp(1_000_002))));
+    }
+}
