@@ -179,6 +179,7 @@ impl<S: Store> Engine<S> {
             return Err(CommandError::Revoked { id: *owner });
         }
         self.may_own(owner)?;
+        self.is_taken_from_here(owner)?;
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),

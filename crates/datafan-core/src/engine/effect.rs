@@ -248,6 +248,12 @@ pub enum CommandError {
         /// Its name.
         name: String,
     },
+    /// Peers refuse this member and none is linked with it, so nobody would get what it writes. Nothing was written.
+    #[error("this member is refused, so nobody would get what it writes: {what}")]
+    Refused {
+        /// Why, and what to do.
+        what: String,
+    },
     /// The roster, which only grows, has as many entries as there may be. Nothing was written.
     #[error(
         "the roster has {MEMBERS_MAX} members, former ones among them, which is the limit: begin a new mesh"

@@ -1,6 +1,6 @@
 //! Links that came to nothing for want of a grant: said to people once of each peer, however often it tries.
 
-use super::{Effect, Engine, Outbox};
+use super::{CommandError, Effect, Engine, Outbox, link::Link};
 use crate::{
     id::{MemberId, Name},
     limits::PENDING_MAX,
@@ -8,7 +8,7 @@ use crate::{
     store::Store,
     time::{SECOND, Time},
 };
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, collections::VecDeque, format, string::String};
 use core::fmt;
 
 /// Somebody was let in nowhere; as text, a sentence that says what to do.
@@ -32,25 +32,31 @@ impl fmt::Display for Refused {
             None => write!(f, "refused {name} ({}): ", id.short())?,
         }
         match (refusal, by) {
-            (Refusal::NotAdmitted, _) => {
-                write!(
-                    f,
-                    "not in the roster; to let it in, where authority.key is: datafan admit {id} --name {name}"
-                )
-            }
-            (Refusal::InvitationExpired, _) => write!(
-                f,
-                "its invitation has ended; to give it another while, where authority.key is: datafan grant {name} \
-                 --expires 7d"
-            ),
-            (Refusal::Revoked, _) => {
-                f.write_str("it was revoked; to come back it needs a new key: datafan invite NAME, where authority.key is")
-            }
             (Refusal::OtherMesh, None) => {
                 f.write_str("it belongs to another mesh; its operator checks the mesh id or the ticket")
             }
-            (Refusal::OtherMesh | Refusal::Busy | Refusal::Malformed, _) => f.write_str(refusal.advice()),
+            _ => f.write_str(&remedy(id, name, *refusal)),
         }
+    }
+}
+
+/// Why somebody is refused, and what lets it in.
+fn remedy(id: &MemberId, name: &Name, refusal: Refusal) -> String {
+    match refusal {
+        Refusal::NotAdmitted => {
+            format!(
+                "not in the roster; to let it in, where authority.key is: datafan admit {id} --name {name}"
+            )
+        }
+        Refusal::InvitationExpired => format!(
+            "its invitation has ended; to give it another while, where authority.key is: datafan grant {name} \
+             --expires 7d"
+        ),
+        Refusal::Revoked => {
+            "it was revoked; to come back it needs a new key: datafan invite NAME, where authority.key is"
+                .into()
+        }
+        Refusal::OtherMesh | Refusal::Busy | Refusal::Malformed => refusal.advice().into(),
     }
 }
 
@@ -90,6 +96,21 @@ impl<S: Store> Engine<S> {
     pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal, out: &mut Outbox) {
         let name = self.grant_of(&peer).ok().flatten().map_or(asked, |grant| grant.name);
         self.say(Refused { who: peer, name, refusal, by: None }, out);
+    }
+
+    /// Whether anybody takes what is written here: an error while peers refuse this member and no link is up. Whoever
+    /// holds the authority's key decides who belongs, and is not refused by others' word.
+    pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
+        let is_authority = self.own.contains_key(&self.config.mesh.authority());
+        let Some(refusal) = self.refused_by.filter(|_| *owner == self.me && !is_authority) else {
+            return Ok(());
+        };
+        // The peer at a wrong address is no reason to stop a member that belongs.
+        let by_mesh = refusal != Refusal::OtherMesh || self.terms(owner).is_none();
+        if !by_mesh || self.links.values().any(Link::is_up) {
+            return Ok(());
+        }
+        Err(CommandError::Refused { what: remedy(owner, &self.name(), refusal) })
     }
 
     /// A peer has refused this member.

@@ -20,7 +20,8 @@ use axum::{
     routing::{get, post},
 };
 use datafan_core::{
-    engine::OwnState,
+    engine::{LinkState, OwnState, Standing, Status},
+    id::MemberId,
     read::Snapshot,
     store::{StoreError, StoreReader},
 };
@@ -144,6 +145,28 @@ pub async fn read<R: StoreReader, T: Send + 'static>(
         .map_err(|_| Refusal::failure("reading panicked, which is a bug"))?
 }
 
+/// What a write of the member waits for, if for a peer, and what to do about it.
+fn waits_for(status: &Status, id: MemberId) -> Option<String> {
+    let links = status.links.iter().filter(|link| link.state == LinkState::Up).count();
+    let linked = match links {
+        0 => "no link is up (`datafan status` shows what came of dials)".to_owned(),
+        1 => "1 link is up".to_owned(),
+        n => format!("{n} links are up"),
+    };
+    match (status.own, &status.standing) {
+        (OwnState::Waiting, Standing::Joining) => Some(format!(
+            "for the roster that names this member, {name} ({id}), and the confirmation of its own shard by a peer; \
+             {linked}; where authority.key is, if it was not done yet: datafan admit {id} --name {name}",
+            name = status.name
+        )),
+        (OwnState::Waiting, _) => Some(format!("for the confirmation of its own shard by a peer; {linked}")),
+        (OwnState::Recovering { .. }, _) => {
+            Some(format!("for its own shard, of which peers hold more than this disk; {linked}"))
+        }
+        (OwnState::Confirmed | OwnState::Foreign { .. }, _) => None,
+    }
+}
+
 /// Waits for a write, but for no more than [`CONFIRM_TIMEOUT`] if what it waits for is a peer.
 pub async fn written<R: StoreReader, T>(
     app: &App<R>,
@@ -153,15 +176,9 @@ pub async fn written<R: StoreReader, T>(
     if let Ok(done) = tokio::time::timeout(CONFIRM_TIMEOUT, write.as_mut()).await {
         return Ok(done?);
     }
-    let waits = match app.handle.status().await?.own {
-        OwnState::Waiting => Some("the confirmation of its own shard by a peer"),
-        OwnState::Recovering { .. } => Some("its own shard, of which peers hold more than this disk"),
-        OwnState::Confirmed | OwnState::Foreign { .. } => None,
-    };
-    if let Some(waits) = waits {
+    if let Some(waits) = waits_for(&app.handle.status().await?, app.handle.id()) {
         return Err(Refusal::timeout(format!(
-            "not written within {CONFIRM_TIMEOUT:?}: the write waits for {waits}, and is made when that comes; \
-             `datafan status` shows the links"
+            "not written within {CONFIRM_TIMEOUT:?}: the write waits {waits}; it is made when that comes"
         )));
     }
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {

@@ -1,6 +1,6 @@
 //! The plain course of each command, and its errors.
 
-use crate::common::{Member, Place, datafan, datafan_with, fields, string, text};
+use crate::common::{Place, datafan, datafan_with, fields, string, text};
 use serde_json::{Value, json};
 
 #[test]
@@ -282,18 +282,6 @@ fn tickets_that_are_none_are_refused() {
     assert_eq!((&member["id"], &member["name"]), (&invited.json()["id"], &json!("b")));
     assert!(!place.path("b").join("authority.key").exists());
     a.ask(&["invite", "b"]).fails(1, "the name b belongs to");
-}
-
-#[test]
-fn a_write_that_nobody_confirms_exits_6() {
-    let place = Place::new();
-    let founder = place.founder("a");
-    let mesh = string(&founder.ask(&["id", "--json"]).json()["mesh"]);
-    let dir = place.path("b");
-    assert_eq!(datafan(&["init", "--mesh", &mesh, "--name", "b", "--data-dir", &text(&dir)]).code, 0);
-    let alone = Member::run(&dir, &[]);
-    assert_eq!(alone.ask(&["status", "--json"]).json()["state"], "joining");
-    alone.ask(&["put", "k", "v"]).fails(6, "confirmation of its own shard");
 }
 
 #[test]
