@@ -4,6 +4,7 @@ use crate::{
     advertise,
     beginning::{Beginning, BeginningError},
     home::Home,
+    inventory::Inventory,
     keys::KeyFileError,
     membership::{Membership, MembershipError},
     node::Node,
@@ -194,8 +195,19 @@ impl Builder {
         Ok(node)
     }
 
+    /// A member that begins here and does not come up leaves nothing behind.
     fn open(self, runtime: &Runtime) -> Result<Opened, NodeError> {
-        let membership = self.membership()?;
+        let before = Inventory::of(&self.home);
+        let (membership, begun) = self.membership()?;
+        self.open_as(membership, runtime).inspect_err(|_| {
+            // All that was missing is of our making then: of two that begin at a time only one gets so far.
+            if begun {
+                before.undo();
+            }
+        })
+    }
+
+    fn open_as(self, membership: Membership, runtime: &Runtime) -> Result<Opened, NodeError> {
         let config = self.config(&membership)?;
         let options = self.store_options();
         let Self { home, listen, mut connect, mut advertise, configure, unverified_bytes_max, .. } = self;
@@ -233,10 +245,11 @@ impl Builder {
         Ok(Opened { node: Node::new(handle, connector, home, bound, advertise), connect })
     }
 
-    fn membership(&self) -> Result<Membership, NodeError> {
+    /// What the member knows of its mesh, and whether it has begun just now.
+    fn membership(&self) -> Result<(Membership, bool), NodeError> {
         match (self.home.membership()?, &self.first) {
-            (Some(membership), _) => Ok(membership),
-            (None, Some(first)) => Ok(self.home.begin(first.clone())?),
+            (Some(membership), _) => Ok((membership, false)),
+            (None, Some(first)) => Ok((self.home.begin(first.clone())?, true)),
             (None, None) => Err(NodeError::NotAMember { path: self.home.path().into() }),
         }
     }

@@ -42,6 +42,21 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
+/// The mode of a regular file that lets others than its owner read or write it; `None` where it does not, and for
+/// pipes and the like, which have no content to protect.
+#[cfg(unix)]
+pub fn mode_for_others(path: &Path) -> Option<u32> {
+    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Elsewhere there is no such mode.
+#[cfg(not(unix))]
+pub fn mode_for_others(_: &Path) -> Option<u32> {
+    None
+}
+
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     #[cfg(unix)]

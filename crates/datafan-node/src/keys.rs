@@ -3,7 +3,7 @@
 //! `datafan-secret-1 KIND SECRET ID`: the kind is `member` or `authority`, secret (the 32 bytes of RFC 8032's seed)
 //! and id are base32. The id follows from the secret; it is there so that a damaged file is noticed.
 
-use crate::files::write_private;
+use crate::files::{mode_for_others, write_private};
 use datafan_core::{base32, identity::Identity};
 use std::{
     fmt, fs, io,
@@ -47,6 +47,20 @@ pub enum KeyFileError {
         /// Which file.
         path: PathBuf,
     },
+    /// Its mode lets others in, who may have read it.
+    #[error(
+        "{0} may be read by others (mode {mode:04o}), and whoever read it can act as this {kind}: chmod 600 {0}; if \
+         somebody may have read it, replace the key",
+        .path.display()
+    )]
+    ReadableByOthers {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What it is the key of.
+        kind: KeyKind,
+    },
     /// The content is no key, or not this one.
     #[error("{} {what}: restore it from a backup", .path.display())]
     Damaged {
@@ -84,7 +98,9 @@ pub(crate) fn read(path: &Path, kind: KeyKind) -> Result<Option<Identity>, KeyFi
         }
         Err(source) => return Err(KeyFileError::Io { path: path.into(), source }),
     };
-    warn_if_readable_by_others(path);
+    if let Some(mode) = mode_for_others(path) {
+        return Err(KeyFileError::ReadableByOthers { path: path.into(), mode, kind });
+    }
     parse(path, &text, kind).map(Some)
 }
 
@@ -127,18 +143,6 @@ fn damaged(path: &Path, what: &'static str) -> KeyFileError {
     KeyFileError::Damaged { path: path.into(), what }
 }
 
-#[cfg(unix)]
-fn warn_if_readable_by_others(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).map_or(0, |file| file.permissions().mode());
-    if mode & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "key file is readable by others: chmod 600 it");
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_readable_by_others(_: &Path) {}
-
 const FORMAT: &str = "datafan-secret-1";
 const FORMAT_PREFIX: &str = "datafan-secret-";
 const FORMAT_NUMBER: &str = "1";
@@ -158,6 +162,22 @@ mod tests {
         let again = write(&path, KeyKind::Member, &generate().unwrap());
         assert!(matches!(again, Err(KeyFileError::Exists { .. })));
         assert!(matches!(read(&path, KeyKind::Authority), Err(KeyFileError::OtherKind { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("member.key");
+        write(&path, KeyKind::Member, &generate().unwrap()).unwrap();
+        for (mode, fits) in [(0o400, true), (0o644, false), (0o640, false), (0o602, false), (0o600, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            match read(&path, KeyKind::Member) {
+                Ok(_) => assert!(fits, "{mode:o}"),
+                Err(error) => assert!(!fits && error.to_string().contains("chmod 600"), "{mode:o}: {error}"),
+            }
+        }
     }
 
     #[test]

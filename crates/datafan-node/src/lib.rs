@@ -25,6 +25,7 @@
 pub mod authority;
 mod files;
 mod home;
+mod inventory;
 mod keys;
 mod membership;
 pub mod ticket;
@@ -55,6 +56,7 @@ pub use beginning::{Beginning, BeginningError};
 #[cfg(all(feature = "redb", feature = "quic"))]
 pub use builder::{Builder, DEFAULT_PORT, NodeError};
 pub use home::Home;
+pub use inventory::Inventory;
 pub use keys::{KeyFileError, KeyKind};
 pub use membership::{Membership, MembershipError};
 #[cfg(all(feature = "redb", feature = "quic"))]

@@ -321,7 +321,7 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
 
     // Revoked, offline, from a member that does not hold the key either; the head to keep is in the request.
     b.ask(&["revoke", "a", "--offline", &request("gone")]);
-    b.ask(&["revoke", "a", "--offline", &request("gone")]).fails(1, "is there already");
+    b.ask(&["revoke", "a", "--offline", &request("gone")]).fails(1, "already exists");
     let signed = sign("gone", &[]);
     assert!(signed.err.contains("revoke a ("), "{}", signed.err);
     assert_eq!(b.ask(&["authority", "apply", &format!("{}.signed", request("gone"))]).code, 0);

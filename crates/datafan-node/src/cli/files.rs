@@ -1,20 +1,65 @@
-//! Texts that are carried from one machine to another, in files.
+//! Texts that are carried from one machine to another, in files that are their owner's alone.
 
 use super::Failure;
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    path::Path,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
 };
 
-/// Writes `text` to `file`, where none may be yet.
+/// Writes `text` to `file`, where none may be yet, for its owner alone.
 pub fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
-    let opened = OpenOptions::new().write(true).create_new(true).open(file);
-    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::new(format!("{} is there already", file.display())),
-        _ => Failure::new(format!("{}: {error}", file.display())),
-    })
+    Fresh::create(file)?.write(text)
+}
+
+/// A file made for its owner alone, before there is anything to write into it. Removed when dropped unwritten.
+pub struct Fresh {
+    file: File,
+    path: PathBuf,
+    written: bool,
+}
+
+impl Fresh {
+    /// Makes the file, where none may be yet.
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::new(format!("{} already exists", path.display())),
+            _ => Failure::new(format!("{}: {error}", path.display())),
+        })?;
+        Ok(Self { file, path: path.to_owned(), written: false })
+    }
+
+    /// Writes all of it, durably.
+    pub fn write(mut self, text: &str) -> Result<(), Failure> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        self.written = written.is_ok();
+        written.map_err(|error| Failure::new(format!("{}: {error}", self.path.display())))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if !self.written {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Refuses a file with a secret that others than its owner may have read.
+pub fn check_private(file: &Path, what: &str) -> Result<(), Failure> {
+    // Of a pipe, or of what is not there, reading says what there is to say.
+    let Some(found) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else { return Ok(()) };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let file = file.display();
+    Err(Failure::new(format!(
+        "{what} {file} may be read by others (mode {mode:04o}): chmod 600 {file} if nobody has read it, else ask for \
+         another one"
+    )))
 }
 
 /// Reads a text of at most `max` bytes, give or take white space; `-` for standard input.

@@ -1,6 +1,6 @@
 //! `init` and `id`: making a member and saying who it is.
 
-use super::{Client, Failure, Output, args, failure::Exit};
+use super::{Client, Failure, Output, args, failure::Exit, files::check_private};
 use datafan_core::id::MemberId;
 use datafan_node::{
     Beginning, Home, Membership,
@@ -71,19 +71,29 @@ fn next_step(beginning: &Beginning) -> String {
 /// The beginning that a ticket in `file` (`-` for standard input) stands for.
 pub fn from_ticket(file: &Path) -> Result<Beginning, Failure> {
     let ticket = read_ticket(file)?;
+    is_over(&ticket)?;
+    Ok(Beginning::Invited(Box::new(ticket)))
+}
+
+/// Refuses a ticket whose time has passed.
+fn is_over(ticket: &Ticket) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros());
     if let Some(expiry) = ticket.expiry.filter(|expiry| u128::from(expiry.0) <= now) {
         let at = rfc3339(expiry);
         return Err(Failure::new(format!("the ticket ended at {at}: ask for a new one (datafan invite)")));
     }
-    Ok(Beginning::Invited(Box::new(ticket)))
+    Ok(())
 }
 
-fn read_ticket(file: &Path) -> Result<Ticket, Failure> {
+/// The ticket in `file`, `-` for standard input.
+pub fn read_ticket(file: &Path) -> Result<Ticket, Failure> {
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", file.display()));
     let input: Box<dyn Read> = match file == Path::new("-") {
         true => Box::new(io::stdin()),
-        false => Box::new(File::open(file).map_err(|error| said(&error))?),
+        false => {
+            check_private(file, "ticket")?;
+            Box::new(File::open(file).map_err(|error| said(&error))?)
+        }
     };
     let mut text = Zeroizing::new(String::with_capacity(2 * TICKET_TEXT_MAX));
     // A little more than the longest ticket, so that a longer text is seen to be none.

@@ -5,6 +5,7 @@ mod api;
 mod args;
 mod authority;
 mod backup;
+mod begin;
 mod client;
 mod data;
 mod directory;

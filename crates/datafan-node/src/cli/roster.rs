@@ -4,7 +4,7 @@ use super::{
     Client, Failure, Output,
     args::{self, Expiry, Offline},
     failure::Exit,
-    files::write_new,
+    files::{Fresh, write_new},
     output::note,
 };
 use datafan_core::{
@@ -25,14 +25,17 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 use zeroize::Zeroizing;
 
 #[derive(Serialize)]
 struct Invited<'a> {
-    ticket: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<String>,
     id: String,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,11 +49,13 @@ struct Ready {
     addresses: Vec<Address>,
     /// Microseconds since 1970, 0 for no end.
     until: u64,
+    /// Where the ticket goes, if not to standard output: made before anybody is admitted.
+    out: Option<(PathBuf, Fresh)>,
 }
 
 /// `datafan invite`: the secret never leaves this process but in the ticket.
 pub fn invite(mut client: Client, args: args::Invite, out: &mut Output) -> Result<(), Failure> {
-    let ready = Ready::new(&mut client, args.addr, args.expires)?;
+    let ready = Ready::new(&mut client, args.addr, args.expires, args.out)?;
     let request = AdmitRequest {
         id: ready.member.id().to_string(),
         name: args.name.to_string(),
@@ -67,7 +72,7 @@ pub fn invite(mut client: Client, args: args::Invite, out: &mut Output) -> Resul
 /// `datafan rotate`: with a new key that is there, or with a ready one in a ticket.
 pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Result<(), Failure> {
     let Some(id) = args.id else {
-        let ready = Ready::new(&mut client, args.addr, args.expires.unwrap_or(Expiry::WEEK))?;
+        let ready = Ready::new(&mut client, args.addr, args.expires.unwrap_or(Expiry::WEEK), args.out)?;
         let request = RotateRequest {
             member: args.member,
             id: ready.member.id().to_string(),
@@ -90,13 +95,19 @@ pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Resul
 }
 
 impl Ready {
-    fn new(client: &mut Client, named: Vec<Address>, expires: Expiry) -> Result<Self, Failure> {
+    fn new(
+        client: &mut Client,
+        named: Vec<Address>,
+        expires: Expiry,
+        out: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
         let status: StatusAnswer = client.get("/v1/status", &[])?;
         Ok(Self {
             mesh: status.mesh.parse().map_err(Failure::new)?,
             addresses: addresses(client, named)?,
             member: new_identity()?,
             until: until(expires)?,
+            out: out.map(|path| Ok::<_, Failure>((path.clone(), Fresh::create(&path)?))).transpose()?,
         })
     }
 
@@ -111,12 +122,29 @@ impl Ready {
             addresses: self.addresses,
         };
         let text = ticket.to_text();
+        let mut file = None;
+        if let Some((path, fresh)) = self.out {
+            let admitted = |error: Failure| match error {
+                Failure::Said(exit, what) => Failure::Said(
+                    exit,
+                    format!("{what}; {name} was admitted, and its key is lost: datafan revoke {id}"),
+                ),
+                Failure::OutputClosed => error,
+            };
+            fresh.write(&format!("{}\n", *text)).map_err(admitted)?;
+            file = Some(path.display().to_string());
+        }
         if out.json {
             let request = offline.offline.as_ref().map(|file| file.display().to_string());
-            return Ok(out.object(&Invited { ticket: &text, id, name, request })?);
+            let ticket = file.is_none().then_some(text.as_str());
+            return Ok(out.object(&Invited { ticket, out: file, id, name, request })?);
         }
-        out.line(&text)?;
-        note("The ticket is for one machine and holds its key. There: datafan run --ticket FILE");
+        match &file {
+            Some(file) => out.line(&format!("wrote {file}"))?,
+            None => out.line(&text)?,
+        }
+        let file = file.as_deref().unwrap_or("FILE");
+        note(&format!("The ticket is for one machine and holds its key. There: datafan run --ticket {file}"));
         if let Some(file) = &offline.offline {
             note(&format!("It works once {} was signed and applied.", file.display()));
         }

@@ -1,16 +1,18 @@
 //! `run`: the member itself, until a signal or a failure ends it.
 
-use super::{Failure, api::Api, args, failure::Exit, init::from_ticket};
+use super::{Failure, api::Api, args, begin::beginning, failure::Exit};
 use datafan_conn_quic::BindError;
 use datafan_core::head::Head;
 use datafan_node::{
-    Beginning, Home, Node, NodeError,
+    Beginning, Home, Inventory, Node, NodeError,
     http::{Facts, Server, Tcp, socket},
 };
 use serde::Serialize;
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     process,
     time::{Duration, Instant},
@@ -93,8 +95,9 @@ async fn start(
     api: &Api,
     beginning: Option<Beginning>,
 ) -> Result<Running, Failure> {
-    let tcp = bind_tcp(api).await?;
-    let api = tcp.as_ref().map(|tcp| tcp.listener.local_addr()).transpose().map_err(Failure::new)?;
+    let listener = bind_tcp(api).await?;
+    let (begins, home) = (beginning.is_some(), Home::new(dir));
+    let before = Inventory::of(&home).and(api.token_file.as_deref());
     let mut builder = Node::builder(dir).round_period(args.sync_period).abandon(args.abandon);
     builder = beginning.into_iter().fold(builder, |builder, beginning| builder.first(beginning));
     builder = args.listen.iter().fold(builder, |builder, address| builder.listen(*address));
@@ -102,23 +105,50 @@ async fn start(
         args.connect.into_iter().fold(builder, |builder, peer| builder.connect(peer.address, peer.expected));
     builder = args.advertise.into_iter().fold(builder, |builder, address| builder.advertise(address));
     let node = args.limits.apply(builder).start().await.map_err(|error| not_started(&error))?;
+    match attach(dir, &node, args.ports_file.as_deref(), api, listener).await {
+        Ok(server) => Ok(Running { node, server }),
+        Err(failure) => {
+            // As if it had not been tried: nobody has heard of a member that has begun just now.
+            if begins && node.stop().await.is_ok() {
+                before.undo();
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// The interface of a member that runs, and the file that says where it is.
+async fn attach(
+    dir: &Path,
+    node: &Node,
+    ports_file: Option<&Path>,
+    api: &Api,
+    listener: Option<TcpListener>,
+) -> Result<Server, Failure> {
     // The store's lock is held from here on, so a socket that nobody answers on is stale.
     let socket = socket::bind(dir).await;
     let socket = socket
         .map_err(|error| Failure::new(format!("{}: {error}", Home::new(dir).socket_path().display())))?;
+    let bound = listener.as_ref().map(TcpListener::local_addr).transpose().map_err(Failure::new)?;
+    let tcp = match listener {
+        Some(listener) => Some(Tcp { listener, token: api.token_or_new()? }),
+        None => None,
+    };
     let facts = Facts {
         name: name(dir)?,
         listen: node.bound().to_vec(),
         advertised: node.advertised().to_vec(),
-        api,
+        api: bound,
     };
     let server = Server::start(node.handle().clone(), facts, socket, tcp);
-    if let Some(file) = &args.ports_file {
-        write_ports(file, node.bound(), api)
-            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    if let Some(file) = ports_file
+        && let Err(error) = write_ports(file, node.bound(), bound)
+    {
+        server.stop().await;
+        return Err(Failure::new(format!("{}: {error}", file.display())));
     }
     info!(id = %node.id(), listen = ?node.bound(), dir = %dir.display(), "running");
-    Ok(Running { node, server })
+    Ok(server)
 }
 
 /// A second member on one machine meets the first one's port.
@@ -131,34 +161,22 @@ fn not_started(error: &NodeError) -> Failure {
     }
 }
 
-/// How to begin, where DIR has no member yet.
-fn beginning(dir: &Path, args: &args::Run) -> Result<Option<Beginning>, Failure> {
-    if Home::new(dir).membership().map_err(Failure::new)?.is_some() {
-        if args.init.is_some() || args.ticket.is_some() {
-            info!("{} holds a member already: it runs as it is", dir.display());
-        }
-        return Ok(None);
-    }
-    match (&args.init, &args.ticket) {
-        (Some(name), _) => Ok(Some(Beginning::NewMesh { name: name.clone() })),
-        (None, Some(file)) => from_ticket(file).map(Some),
-        (None, None) => Err(Failure::new(format!(
-            "{} holds no member yet: name --init NAME for a new mesh, or --ticket FILE",
-            dir.display()
-        ))),
-    }
-}
-
 fn name(dir: &Path) -> Result<String, Failure> {
     let membership = Home::new(dir).membership().map_err(Failure::new)?;
     Ok(membership.map(|membership| membership.name.to_string()).unwrap_or_default())
 }
 
-async fn bind_tcp(api: &Api) -> Result<Option<Tcp>, Failure> {
+/// Where the interface listens on TCP. A token that is there is looked at before anything is begun.
+async fn bind_tcp(api: &Api) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = api.address else { return Ok(None) };
-    let token = api.token_or_new()?;
-    if token.is_none() {
-        info!("every user of this machine may use {address}: --api-token-file FILE makes it ask for a token");
+    match &api.token_file {
+        None => {
+            info!(
+                "every user of this machine may use {address}: --api-token-file FILE makes it ask for a token"
+            );
+        }
+        Some(file) if file.exists() => drop(api.token()?),
+        Some(_) => {}
     }
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
@@ -166,7 +184,7 @@ async fn bind_tcp(api: &Api) -> Result<Option<Tcp>, Failure> {
         }
         _ => Failure::new(format!("cannot listen on TCP {address}: {error}")),
     })?;
-    Ok(Some(Tcp { listener, token }))
+    Ok(Some(listener))
 }
 
 #[derive(Serialize)]
@@ -181,7 +199,8 @@ fn write_ports(file: &Path, listen: &[SocketAddr], api: Option<SocketAddr>) -> i
     let text = serde_json::to_string(&Ports { listen, api: api.map(|api| api.to_string()) })? + "\n";
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(format!(".{}.tmp", process::id()));
-    fs::write(&fresh, text)?;
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh);
+    opened.and_then(|mut file| file.write_all(text.as_bytes()))?;
     fs::rename(&fresh, file).inspect_err(|_| {
         let _ = fs::remove_file(&fresh);
     })

@@ -7,5 +7,6 @@
 mod common;
 
 mod basics;
+mod beginnings;
 mod import;
 mod puts;

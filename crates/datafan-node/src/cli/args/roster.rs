@@ -20,6 +20,9 @@ pub struct Invite {
     /// How long the member may take to come in for the first time, such as 24h; or never
     #[arg(long, value_name = "TIME", value_parser = parse::expiry, default_value = "7d")]
     pub expires: Expiry,
+    /// Write the ticket to this new file, for its owner alone (mode 0600), in place of printing it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// What it may
     #[command(flatten)]
     pub terms: Terms,
@@ -134,6 +137,9 @@ pub struct Rotate {
     /// An address that the bearer of the ticket dials [default: what this member publishes]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, conflicts_with = "id")]
     pub addr: Vec<Address>,
+    /// Write the ticket to this new file, for its owner alone (mode 0600), in place of printing it
+    #[arg(long, value_name = "FILE", conflicts_with = "id")]
+    pub out: Option<PathBuf>,
     /// How long the new key may take to come in for the first time [default: 7d; with --id for ever]
     #[arg(long, value_name = "TIME", value_parser = parse::expiry)]
     pub expires: Option<Expiry>,
