@@ -75,6 +75,11 @@ pub const NEEDY_PLACES: usize = 16;
 /// Most graves that a shard keeps before the oldest are dropped.
 pub const GRAVES_MAX: u64 = 65_536;
 
+/// Microseconds after which a read that was not gone on with loses its snapshot.
+pub const READ_IDLE_MICROS: u64 = 600 * crate::time::SECOND;
+/// Bytes that a store may always grow by while something is read.
+pub const READ_GROWTH_BYTES: u64 = 256 << 20;
+
 /// Items that one member may hold where its grant names no quota.
 pub const QUOTA_ITEMS_DEFAULT: u64 = 1 << 24;
 /// Bytes of keys and values that one member may hold where its grant names no quota.

@@ -172,10 +172,35 @@ pub enum StoreError {
     /// It was closed, or an earlier error; everything is refused until it is opened again.
     #[error("the store is closed, or failed before: it refuses everything until it is opened again")]
     Stopped,
+    /// A reader's snapshot was taken back. The store works: a new snapshot shows a later state.
+    #[error("the read was ended: {reason}; a new read shows a later state")]
+    ReadEnded {
+        /// Why.
+        reason: ReadEnd,
+    },
+}
+
+/// Why a reader loses its snapshot: a store cannot reuse the room of what a snapshot still shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadEnd {
+    /// It was not used for longer than [`READ_IDLE_MICROS`](crate::limits::READ_IDLE_MICROS).
+    #[error("nothing was read for too long")]
+    Idle,
+    /// The store grew too much while it was held.
+    #[error("the store grew too much while it went on")]
+    Grown,
+    /// The store is being compacted.
+    #[error("the store is being compacted")]
+    Compaction,
 }
 
 /// A consistent view of a store at one commit; later commits do not change it.
 pub trait StoreSnapshot: Send + Sync {
+    /// How many bytes of a file this state needs; 0 for a store without a file. It may read all of the file.
+    fn used_bytes(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
     /// A value of the member.
     fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError>;
     /// All shards of every state, by number. Records are shared: a reader that keeps one may hold a pointer only.
@@ -224,7 +249,8 @@ pub trait StoreSnapshot: Send + Sync {
     ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError>;
 }
 
-/// Takes snapshots, from any thread, without waiting for the writer.
+/// Takes snapshots, from any thread, without waiting for the writer. What it shows may not be on disk yet, and may be lost
+/// in a crash.
 pub trait StoreReader: Clone + Send + Sync + 'static {
     /// What it takes.
     type Snapshot: StoreSnapshot + 'static;
@@ -244,6 +270,10 @@ pub trait Store: Send + 'static {
     fn sync(&mut self) -> Result<(), StoreError>;
     /// Erases at most `rows` rows of a `Dead` shard, lazily; with the last ones its record. True when all is gone.
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError>;
+    /// Bytes of disk that the store takes now; 0 for a store without a file.
+    fn file_bytes(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
     /// Syncs and marks the stop as clean. Dropping without it counts as a crash.
     fn close(self) -> Result<(), StoreError>;
 }

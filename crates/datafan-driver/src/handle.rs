@@ -5,6 +5,7 @@ use crate::{
     changes::Changes,
     clock,
     codec::{Codec, Json},
+    current::Current,
     error::{CommitError, StopReason, TimedOut, WaitError, Written},
     queue::{Request, Waiting},
 };
@@ -41,9 +42,9 @@ pub struct Handle<R: StoreReader> {
     pub(crate) inner: Arc<Inner<R>>,
 }
 
-pub(crate) struct Inner<R> {
+pub(crate) struct Inner<R: StoreReader> {
     pub shared: Arc<Shared>,
-    pub reader: R,
+    pub current: Arc<Current<R::Snapshot>>,
     pub id: MemberId,
     pub mesh: MeshId,
     /// Taken by the first `stop`.
@@ -383,7 +384,7 @@ impl<R: StoreReader> std::fmt::Debug for Handle<R> {
     }
 }
 
-impl<R> Drop for Inner<R> {
+impl<R: StoreReader> Drop for Inner<R> {
     fn drop(&mut self) {
         drop(self.shared.queue.request(Request::Stop));
     }

@@ -10,8 +10,10 @@ mod board;
 mod changes;
 mod clock;
 mod codec;
+mod current;
 mod error;
 mod handle;
+mod lease;
 mod member;
 mod outgoing;
 mod queue;
@@ -30,5 +32,7 @@ pub use datafan_core::{
 };
 pub use error::{CommitError, ReadError, StartError, StopReason, TimedOut, WaitError, Written};
 pub use handle::{Handle, Traffic};
+pub use lease::Leased;
+pub use reads::Usage;
 pub use start::start;
 pub use wait::Wait;

@@ -3,6 +3,7 @@
 use crate::{
     board::Shared,
     clock::Clock,
+    current::Current,
     error::CommitError,
     handle::Traffic,
     outgoing::Outgoing,
@@ -14,14 +15,14 @@ use datafan_core::{
     connector::{Connector, Event, Receipt},
     engine::{Alarm, Answer, Command, Effect, Engine, Input, Outbox, Stats, Status, Ticket},
     id::MemberId,
-    store::{Store, StoreError},
+    store::{Store, StoreError, StoreReader},
     time::Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -30,8 +31,14 @@ pub struct Member<S: Store, C> {
     engine: Engine<S>,
     outgoing: Outgoing<C>,
     shared: Arc<Shared>,
+    /// What readers see.
+    current: Arc<Current<SnapshotOf<S>>>,
+    /// When readers are looked after next.
+    next_check: Instant,
     clock: Clock,
     out: Outbox,
+    /// What happens when the turn's commits are on disk and visible.
+    turn: Turn,
     /// Callers whose commands the engine holds.
     tickets: BTreeMap<Ticket, Waiting>,
     n_tickets: u64,
@@ -56,6 +63,19 @@ struct Gathered {
     stop: bool,
 }
 
+/// What a turn shows and says at its end.
+#[derive(Default)]
+struct Turn {
+    /// Heads that moved.
+    applied: Vec<(MemberId, Timestamp)>,
+    answers: Vec<(Ticket, Answer)>,
+}
+
+/// What a store's readers read.
+pub type SnapshotOf<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
+
+/// How often readers are looked after. A member wakes about as often by itself.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Commands wait for others for this part of the time that a sync took.
 const WAIT_SHARE: u32 = 8;
 
@@ -66,13 +86,22 @@ enum Question {
 
 impl<S: Store, C: Connector> Member<S, C> {
     /// A member that begins to work when it is run.
-    pub fn new(engine: Engine<S>, connector: C, shared: Arc<Shared>, clock: Clock) -> Self {
+    pub fn new(
+        engine: Engine<S>,
+        connector: C,
+        shared: Arc<Shared>,
+        current: Arc<Current<SnapshotOf<S>>>,
+        clock: Clock,
+    ) -> Self {
         Self {
             engine,
             outgoing: Outgoing::new(connector),
             shared,
+            current,
+            next_check: Instant::now(),
             clock,
             out: Outbox::new(),
+            turn: Turn::default(),
             tickets: BTreeMap::new(),
             n_tickets: 0,
             timers: Timers::default(),
@@ -91,6 +120,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         let worked = self.work();
         // First the peers: with the store gone nobody would answer them.
         self.outgoing.connector().stop();
+        // A snapshot that outlives its store keeps the file in use.
+        self.current.close();
         worked?;
         self.engine.close()
     }
@@ -102,6 +133,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             drop(gathered.receipts);
             gathered.questions.into_iter().for_each(|question| self.answer(question));
             self.ring();
+            self.check_readers();
             if gathered.stop {
                 return Ok(());
             }
@@ -201,20 +233,19 @@ impl<S: Store, C: Connector> Member<S, C> {
             self.others = Others { callers, wait: began.elapsed() / WAIT_SHARE };
             self.carry_out();
         }
+        self.publish();
         Ok(())
     }
 
     fn carry_out(&mut self) {
-        let mut applied: Vec<(MemberId, Timestamp)> = Vec::new();
-        let mut answers = Vec::new();
         for effect in mem::take(&mut self.out.now) {
             self.links.effect(&effect);
             match effect {
                 Effect::Send { to, frame } => self.told_next.extend(self.outgoing.send(to, frame)),
                 Effect::Dial { address, expected } => self.outgoing.connector().dial(address, expected),
                 Effect::Close { peer, reason } => self.outgoing.connector().close(peer, &reason),
-                Effect::Answer { ticket, answer } => answers.push((ticket, answer)),
-                Effect::Applied { owner, timestamp } => applied.push((owner, timestamp)),
+                Effect::Answer { ticket, answer } => self.turn.answers.push((ticket, answer)),
+                Effect::Applied { owner, timestamp } => self.turn.applied.push((owner, timestamp)),
                 Effect::Ready { peer } => {
                     self.ready.insert(peer);
                     self.shared.change(|board| board.links = self.ready.len());
@@ -228,10 +259,21 @@ impl<S: Store, C: Connector> Member<S, C> {
                 }
             }
         }
+    }
+
+    /// Shows what the turn wrote, others' data too: snapshot and board change together. Own data is on disk by now.
+    fn publish(&mut self) {
+        let Turn { applied, answers } = mem::take(&mut self.turn);
+        let snapshot = self.engine.snapshot();
         if !applied.is_empty() {
-            self.shared.change(|board| board.moved(applied));
+            self.shared.change(|board| {
+                self.current.replace(snapshot);
+                board.moved(applied);
+            });
+        } else if !self.current.shows(&snapshot) {
+            self.current.replace(snapshot);
         }
-        // Last, so that who has an answer sees its commit on the board.
+        // Last, so that who has an answer can read its commit.
         for (ticket, answer) in answers {
             let Waiting { reply, permit } = self.tickets.remove(&ticket).expect("one answer per ticket");
             // The caller may be gone: the write went on without it.
@@ -240,6 +282,19 @@ impl<S: Store, C: Connector> Member<S, C> {
                 Answer::Refused(error) => Err(CommitError::Refused(error)),
             });
             drop(permit);
+        }
+    }
+
+    /// Takes snapshots back from readers that held them too long.
+    fn check_readers(&mut self) {
+        let now = Instant::now();
+        if self.next_check > now {
+            return;
+        }
+        self.next_check = now + CHECK_INTERVAL;
+        // A store that does not say how large it is fails at its next write, if it fails.
+        if let Ok(file_bytes) = self.engine.file_bytes() {
+            self.current.check(now, file_bytes);
         }
     }
 

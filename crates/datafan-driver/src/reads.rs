@@ -1,30 +1,71 @@
-//! Reading through a handle: plain functions on the store's own snapshots.
+//! Reading through a handle: plain functions on the snapshot that the member published last.
 
 use crate::{
     clock,
     codec::{Codec, Json},
     error::ReadError,
     handle::Handle,
+    lease::{Leased, Purpose},
 };
 use datafan_core::{
     head::Head,
     id::MemberId,
     item::Item,
     read::Snapshot,
-    store::{StoreError, StoreReader},
+    store::{StoreError, StoreReader, StoreSnapshot},
 };
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How much room a member's store takes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Usage {
+    /// Bytes of disk, a second old at most; 0 for a store without a file.
+    pub file_bytes: u64,
+    /// Bytes of it that the present state needs, a minute old at most. The rest is free, or shown by older snapshots.
+    pub used_bytes: u64,
+    /// For how long the oldest snapshot of a reader has been held.
+    pub oldest_read: Option<Duration>,
+}
 
 impl<R: StoreReader> Handle<R> {
-    /// All that this member holds, at its last commit and as of now.
+    /// All that this member holds, as of now. Of its own shard it shows only what is on disk: a crash takes nothing back
+    /// that was read.
     ///
-    /// Reads never wait for the writer, nor for a peer. They may touch the disk.
+    /// Reads never wait for the writer, nor for a peer. They may touch the disk. See [`Leased`] for how long a snapshot may
+    /// be kept.
     ///
     /// # Errors
     /// If the store failed, or is closed because the member stopped.
-    pub fn snapshot(&self) -> Result<Snapshot<R::Snapshot>, StoreError> {
-        Ok(Snapshot::new(self.inner.reader.snapshot()?, self.inner.mesh, clock::wall()))
+    pub fn snapshot(&self) -> Result<Snapshot<Leased<R::Snapshot>>, StoreError> {
+        self.snapshot_for(Purpose::Read)
+    }
+
+    /// As [`Handle::snapshot`], for a copy of everything: it is kept until the store takes four times as much.
+    ///
+    /// # Errors
+    /// As of [`Handle::snapshot`].
+    pub fn backup_snapshot(&self) -> Result<Snapshot<Leased<R::Snapshot>>, StoreError> {
+        self.snapshot_for(Purpose::Backup)
+    }
+
+    /// How much room the member's store takes. To count what is used may read all of the file, so it is counted once a
+    /// minute at most.
+    ///
+    /// # Errors
+    /// As of [`Handle::snapshot`].
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let current = &self.inner.current;
+        let oldest_read = current.oldest(Instant::now());
+        let used_bytes = current.used_bytes(|| current.lease(Purpose::Read)?.used_bytes())?;
+        Ok(Usage { file_bytes: current.file_bytes(), used_bytes, oldest_read })
+    }
+
+    fn snapshot_for(&self, purpose: Purpose) -> Result<Snapshot<Leased<R::Snapshot>>, StoreError> {
+        Ok(Snapshot::new(self.inner.current.lease(purpose)?, self.inner.mesh, clock::wall()))
     }
 
     /// An owner's item; one's own is at [`Handle::id`].

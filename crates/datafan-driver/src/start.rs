@@ -3,22 +3,25 @@
 use crate::{
     board::{Life, Shared},
     clock::{self, Clock},
+    current::{Current, ReadLimits},
     error::{StartError, StopReason},
     handle::{Handle, Inner},
-    member::Member,
+    lease::Purpose,
+    member::{Member, SnapshotOf},
 };
 use datafan_core::{
     connector::{Connector, Inbox},
     engine::{Config, Engine, OpenError},
     identity::Strict,
     read::Snapshot,
-    store::{Store, StoreError, StoreReader},
+    store::{Store, StoreError},
 };
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 use tracing::{Span, error, info, info_span};
 
@@ -41,10 +44,15 @@ where
 {
     let clock = Clock::new();
     let (id, mesh) = (config.member.id(), config.mesh);
+    let limits = ReadLimits {
+        idle: Duration::from_micros(config.read_idle_micros),
+        growth_bytes: config.read_growth_bytes,
+        age: Duration::from_micros(config.read_age_micros),
+    };
     let span = info_span!("member", id = id.short(), name = %config.name);
     let engine = Engine::open(config, seed, Box::new(Strict), store, clock.now())?;
-    let reader = engine.reader();
-    let snapshot = reader.snapshot().map_err(OpenError::Store)?;
+    let current = Arc::new(current(&engine, limits).map_err(OpenError::Store)?);
+    let snapshot = current.lease(Purpose::Read).map_err(OpenError::Store)?;
     let heads = Snapshot::new(snapshot, mesh, clock::wall()).heads().map_err(OpenError::Store)?;
     let shared = Arc::new(Shared::new(heads.into_iter().map(|head| (head.owner, head.timestamp))));
     let connector = match connect(shared.queue.clone()) {
@@ -55,15 +63,24 @@ where
             return Err(StartError::Connector(error));
         }
     };
-    let member = Member::new(engine, connector, shared.clone(), clock);
-    let ends = shared.clone();
+    let member = Member::new(engine, connector, shared.clone(), current.clone(), clock);
+    let (ends, closes) = (shared.clone(), current.clone());
     let thread = thread::Builder::new().name(format!("datafan-{}", id.short()));
-    let thread = thread.spawn(move || run(member, &ends, &span)).map_err(StartError::Thread)?;
-    Ok(Handle { inner: Arc::new(Inner { shared, reader, id, mesh, thread: Mutex::new(Some(thread)) }) })
+    let thread = thread.spawn(move || run(member, &ends, &closes, &span)).map_err(StartError::Thread)?;
+    Ok(Handle { inner: Arc::new(Inner { shared, current, id, mesh, thread: Mutex::new(Some(thread)) }) })
+}
+
+fn current<S: Store>(engine: &Engine<S>, limits: ReadLimits) -> Result<Current<SnapshotOf<S>>, StoreError> {
+    Ok(Current::new(engine.snapshot(), engine.file_bytes()?, limits))
 }
 
 /// The thread: the member, and the news of its end.
-fn run<S: Store, C: Connector>(member: Member<S, C>, shared: &Shared, span: &Span) {
+fn run<S: Store, C: Connector>(
+    member: Member<S, C>,
+    shared: &Shared,
+    current: &Current<SnapshotOf<S>>,
+    span: &Span,
+) {
     let _entered = span.enter();
     info!("member started");
     // Whatever the member owned is gone after a panic; what is left was made to be seen at any moment.
@@ -75,6 +92,7 @@ fn run<S: Store, C: Connector>(member: Member<S, C>, shared: &Shared, span: &Spa
         StopReason::Asked => info!("member stopped"),
         failed => error!(reason = %failed, "member stopped"),
     }
+    current.close();
     // Nothing enters any more; whoever still waits is told when the entries go.
     let unhandled = shared.queue.close();
     shared.change(|board| {

@@ -3,14 +3,14 @@
 use crate::home::Home;
 use datafan_conn_quic::QuicConnector;
 use datafan_core::{connector::Address, read::Snapshot};
-use datafan_driver::{Handle, StopReason};
+use datafan_driver::{Handle, Leased, StopReason};
 use datafan_store_redb::{RedbReader, RedbSnapshot};
 use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
 /// The handle of a [`Node`]: all that does not concern its files and addresses.
 pub type NodeHandle = Handle<RedbReader>;
 /// What a [`Node`]'s reads are made on.
-pub type NodeSnapshot = Snapshot<RedbSnapshot>;
+pub type NodeSnapshot = Snapshot<Leased<RedbSnapshot>>;
 
 /// A running member. It is its [`Handle`] too; clones are the same member.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use datafan_core::{
     time::Timestamp,
     trie::{Node, Place},
 };
-use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata, TableDefinition, TableError};
 use std::{
     ops::{Bound, RangeInclusive},
     sync::{Arc, OnceLock},
@@ -88,6 +88,17 @@ impl RedbSnapshot {
 }
 
 impl StoreSnapshot for RedbSnapshot {
+    fn used_bytes(&self) -> Result<u64, StoreError> {
+        self.edge.run(|| {
+            let mut bytes = 0;
+            for table in self.tables.transaction.list_tables()? {
+                let stats = self.tables.transaction.open_untyped_table(table)?.stats()?;
+                bytes += stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+            }
+            Ok(bytes)
+        })
+    }
+
     fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(
             |tables| &tables.meta,

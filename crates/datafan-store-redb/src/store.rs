@@ -10,12 +10,14 @@ use crate::{
 use datafan_core::store::{Batch, Durability, ShardNumber, Store, StoreError, StoreReader};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 use std::{
-    path::Path,
+    fs::{self, Metadata},
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
 /// A store in one redb file. Dropping it without [`Store::close`] counts as a crash: lazy commits may be lost.
 pub struct RedbStore {
+    path: PathBuf,
     shared: Shared,
     lazy: Lazy,
 }
@@ -53,9 +55,10 @@ impl RedbStore {
     /// [`StoreError::Format`] if a build with another format wrote it, and with [`StoreError::Damaged`] if it
     /// is no store or does not pass the checks. With [`StoreError::Failed`] if the system refuses.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        let database = open::open(path.as_ref(), &options)?;
+        let path = path.as_ref().to_owned();
+        let database = open::open(&path, &options)?;
         let database = Arc::new(RwLock::new(Some(database)));
-        Ok(Self { shared: Shared { edge: Edge::default(), database }, lazy: Lazy::default() })
+        Ok(Self { path, shared: Shared { edge: Edge::default(), database }, lazy: Lazy::default() })
     }
 
     /// One synced transaction that does `work`.
@@ -124,6 +127,12 @@ impl Store for RedbStore {
         self.lazily(0, |transaction| write::erase(transaction, shard, rows))
     }
 
+    fn file_bytes(&self) -> Result<u64, StoreError> {
+        let file =
+            fs::metadata(&self.path).map_err(|error| StoreError::Failed { what: error.to_string() })?;
+        Ok(on_disk(&file))
+    }
+
     fn close(mut self) -> Result<(), StoreError> {
         self.sync_with(|transaction| {
             transaction.open_table(META)?.insert(META_CLEAN, &[][..])?;
@@ -131,6 +140,17 @@ impl Store for RedbStore {
         })?;
         self.shared.take().map_or(Ok(()), Caught::finish)
     }
+}
+
+/// What a file takes on disk: redb makes it longer than that, by holes.
+#[cfg(unix)]
+fn on_disk(file: &Metadata) -> u64 {
+    file.len().min(std::os::unix::fs::MetadataExt::blocks(file) * 512)
+}
+
+#[cfg(not(unix))]
+fn on_disk(file: &Metadata) -> u64 {
+    file.len()
 }
 
 impl Drop for RedbStore {

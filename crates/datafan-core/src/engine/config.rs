@@ -3,7 +3,7 @@
 use crate::{
     id::{MeshId, Name},
     identity::Identity,
-    limits::{LINKS_MAX, VALUE_BYTES_MAX},
+    limits::{LINKS_MAX, READ_GROWTH_BYTES, READ_IDLE_MICROS, VALUE_BYTES_MAX},
     time::{SECOND, Timestamp},
 };
 
@@ -62,6 +62,14 @@ pub struct Config {
     pub sync_micros: u64,
     /// How long the state that a peer copies is kept for it since its last request, in microseconds; default 30 s.
     pub pin_micros: u64,
+    /// How long a reader of the member may leave a snapshot unused before it is taken back, in microseconds; default
+    /// [`READ_IDLE_MICROS`].
+    pub read_idle_micros: u64,
+    /// Bytes that the store may always grow by while a snapshot is read; beyond, it may grow by half. Default
+    /// [`READ_GROWTH_BYTES`].
+    pub read_growth_bytes: u64,
+    /// A younger snapshot is never taken back because the store grows, in microseconds; default 10 s.
+    pub read_age_micros: u64,
 }
 
 impl Config {
@@ -91,6 +99,9 @@ impl Config {
             request_micros: 10 * SECOND,
             sync_micros: SECOND,
             pin_micros: 30 * SECOND,
+            read_idle_micros: READ_IDLE_MICROS,
+            read_growth_bytes: READ_GROWTH_BYTES,
+            read_age_micros: 10 * SECOND,
         }
     }
 }

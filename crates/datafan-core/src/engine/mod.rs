@@ -228,6 +228,19 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
+    /// The store as of the last commit. Own data in it is on disk once [`Engine::sync`] was called.
+    pub fn snapshot(&self) -> Arc<Snapshot<S>> {
+        self.snapshot.share()
+    }
+
+    /// Bytes of disk that the store takes.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn file_bytes(&self) -> Result<u64, StoreError> {
+        self.store.file_bytes()
+    }
+
     /// Takes in one input; `others` are pushes that came with it.
     fn handle_input(
         &mut self,

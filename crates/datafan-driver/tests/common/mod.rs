@@ -89,11 +89,20 @@ enum Next {
     Panic,
 }
 
-/// Holds a store's writes up, and counts them.
+/// Holds a store's writes or syncs up, and counts writes.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<(Next, u64)>,
     opened: Condvar,
+    sync: Mutex<SyncGate>,
+    sync_changed: Condvar,
+}
+
+#[derive(Default)]
+struct SyncGate {
+    is_shut: bool,
+    /// Syncs that wait.
+    waiting: u64,
 }
 
 impl Gate {
@@ -116,6 +125,31 @@ impl Gate {
     /// Commits so far.
     pub fn n_commits(&self) -> u64 {
         self.state.lock().unwrap().1
+    }
+
+    /// Lets no sync through until [`Gate::open_sync`].
+    pub fn shut_sync(&self) {
+        self.sync.lock().unwrap().is_shut = true;
+    }
+
+    /// Lets syncs through.
+    pub fn open_sync(&self) {
+        self.sync.lock().unwrap().is_shut = false;
+        self.sync_changed.notify_all();
+    }
+
+    /// Returns when a sync is held up.
+    pub fn wait_for_sync(&self) {
+        let state = self.sync.lock().unwrap();
+        drop(self.sync_changed.wait_while(state, |state| state.waiting == 0).unwrap());
+    }
+
+    fn pass_sync(&self) {
+        let mut state = self.sync.lock().unwrap();
+        state.waiting += 1;
+        self.sync_changed.notify_all();
+        let mut state = self.sync_changed.wait_while(state, |state| state.is_shut).unwrap();
+        state.waiting -= 1;
     }
 
     fn pass(&self) {
@@ -146,6 +180,7 @@ impl Store for Gated {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
+        self.gate.pass_sync();
         self.store.sync()
     }
 

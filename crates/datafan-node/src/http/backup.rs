@@ -12,7 +12,7 @@ use datafan_core::store::{StoreError, StoreReader};
 pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let (app, place) = (app.clone(), app.bounds.stream().await?);
     Ok(stream("application/octet-stream", place, move |out| {
-        let (snapshot, own) = (app.handle.snapshot()?, app.handle.id());
+        let (snapshot, own) = (app.handle.backup_snapshot()?, app.handle.id());
         let saved = snapshot.save(own, |frame| {
             let length = u32::try_from(frame.len()).expect("frames are bounded");
             out.bytes(&length.to_be_bytes()).and_then(|()| out.bytes(frame)).map_err(Ended::from)

@@ -25,7 +25,7 @@ use datafan_core::{
     read::Snapshot,
     store::{StoreError, StoreReader},
 };
-use datafan_driver::{CommitError, Handle};
+use datafan_driver::{CommitError, Handle, Leased};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -136,7 +136,7 @@ pub async fn body<T: DeserializeOwned>(body: Body) -> Answered<T> {
 /// Reads a snapshot away from the async threads: reads touch the disk.
 pub async fn read<R: StoreReader, T: Send + 'static>(
     app: &App<R>,
-    work: impl FnOnce(Snapshot<R::Snapshot>) -> Answered<T> + Send + 'static,
+    work: impl FnOnce(Snapshot<Leased<R::Snapshot>>) -> Answered<T> + Send + 'static,
 ) -> Answered<T> {
     let handle = app.handle.clone();
     let work = move || work(handle.snapshot().map_err(|error: StoreError| Refusal::failure(error))?);

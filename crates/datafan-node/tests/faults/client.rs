@@ -103,6 +103,16 @@ pub fn own(dir: &Path) -> BTreeMap<String, u64> {
     numbers(&rows.body)
 }
 
+/// Reads what the member holds of its own until the member is gone, and gives what was read last.
+pub fn read_until_gone(dir: &Path) -> BTreeMap<String, u64> {
+    let mut last = BTreeMap::new();
+    let Ok(mut api) = Api::open(dir) else { return last };
+    while let Ok(rows) = api.get("/v1/export") {
+        last = numbers(&rows.body);
+    }
+    last
+}
+
 /// The numbers of exported lines, by key.
 fn numbers(lines: &str) -> BTreeMap<String, u64> {
     let number = |line: &str| {

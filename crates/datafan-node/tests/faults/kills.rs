@@ -1,11 +1,12 @@
 //! Kills of a process that writes and receives.
 
 use super::{
-    client::{Client, own},
+    client::{Client, own, read_until_gone},
     common::{Member, PATIENCE, Place, api::Api},
 };
 use datafan_testkit::rng::Rng;
 use std::{
+    collections::BTreeMap,
     env,
     path::Path,
     sync::{
@@ -59,7 +60,7 @@ fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, 
     let (dir, address) = (victim.dir.clone(), victim.address());
     let (mut early, mut slowest) = (0, Duration::ZERO);
     for _ in 0..kills {
-        write_and_kill(victim, clients, &mut rng);
+        let seen = write_and_kill(victim, clients, &mut rng);
         while rng.chance(1, 5) {
             // Also before it is ready: its start writes as well.
             let starting = Member::start_on(&address, &dir, &[]);
@@ -72,6 +73,11 @@ fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, 
         slowest = slowest.max(started.elapsed());
         let held = own(&dir);
         clients.iter_mut().for_each(|client| client.check(&held));
+        for (key, number) in seen {
+            // Numbers only go up, so what is held now is no older.
+            let held = held.get(&key).copied().unwrap_or(0);
+            assert!(held >= number, "{key} was read as {number} before the kill, and is {held} after it");
+        }
     }
     let acknowledged: u64 = clients.iter().map(|client| client.acknowledged).sum();
     println!(
@@ -81,8 +87,9 @@ fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, 
     victim
 }
 
-/// Lets the clients write, and kills the member soon after a few writes were acknowledged.
-fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) {
+/// Lets the clients write, and kills the member soon after a few writes were acknowledged. Gives what was read last.
+fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) -> BTreeMap<String, u64> {
+    let dir = victim.dir.clone();
     let (acknowledge, acknowledged) = mpsc::channel();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -96,6 +103,7 @@ fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) {
             });
         }
         drop(acknowledge);
+        let reader = scope.spawn(move || read_until_gone(&dir));
         let stops = Stops(&stop);
         for _ in 0..=rng.below(20) {
             acknowledged.recv_timeout(PATIENCE).expect("writes are acknowledged");
@@ -104,7 +112,8 @@ fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) {
         thread::sleep(Duration::from_micros(rng.below(20_000)));
         victim.kill();
         drop(stops);
-    });
+        reader.join().expect("rows are read as they were written")
+    })
 }
 
 /// All come to hold the same, item by item and by their roots. A killed member may have kept a write that it did not

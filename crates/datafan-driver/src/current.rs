@@ -1,0 +1,284 @@
+//! The snapshot that readers get: the one that the member's thread published last.
+//!
+//! The thread publishes at the end of a turn, behind its sync if there is one, so nobody reads an own commit that a
+//! crash could take back. What readers hold is known here, as the store cannot reuse the room of what they see.
+
+use crate::lease::{Lease, Leased, Purpose, ended};
+use datafan_core::store::{ReadEnd, StoreError, StoreSnapshot};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// When reads lose their snapshots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadLimits {
+    /// After this long without a read.
+    pub idle: Duration,
+    /// When the store takes half as much again as before, but at least so many bytes more.
+    pub growth_bytes: u64,
+    /// Younger reads are left alone, however much the store grows.
+    pub age: Duration,
+}
+
+/// The published snapshot and who reads it or an earlier one.
+pub(crate) struct Current<V> {
+    state: Mutex<State<V>>,
+    limits: ReadLimits,
+    /// How much is used of the store, and when that was counted.
+    used: Mutex<Option<(Instant, u64)>>,
+}
+
+struct State<V> {
+    shown: Shown<V>,
+    leases: BTreeMap<u64, Arc<Lease<V>>>,
+    next: u64,
+    /// What the store took on disk at the last check.
+    file_bytes: u64,
+    base: Option<Base>,
+}
+
+enum Shown<V> {
+    Snapshot(Arc<V>),
+    Closed,
+}
+
+/// What growth is measured from while one old read follows another: many of them in turn must not do what one may not.
+struct Base {
+    file_bytes: u64,
+    /// When there was an old read last.
+    at: Instant,
+}
+
+/// To count what is used may read all of the file.
+const USED_KEPT: Duration = Duration::from_secs(60);
+/// After this long without an old read, growth is measured anew.
+const BASE_KEPT: Duration = Duration::from_secs(60);
+
+impl<V: StoreSnapshot> Current<V> {
+    /// Shows `snapshot`.
+    pub fn new(snapshot: Arc<V>, file_bytes: u64, limits: ReadLimits) -> Self {
+        let shown = Shown::Snapshot(snapshot);
+        let state = State { shown, leases: BTreeMap::new(), next: 0, file_bytes, base: None };
+        Self { state: Mutex::new(state), limits, used: Mutex::new(None) }
+    }
+
+    /// Shows `snapshot` from now on.
+    pub fn replace(&self, snapshot: Arc<V>) {
+        let before = std::mem::replace(&mut self.state().shown, Shown::Snapshot(snapshot));
+        // Dropped when nobody waits for it: the store may have work with it.
+        drop(before);
+    }
+
+    /// Whether `snapshot` is what is shown.
+    pub fn shows(&self, snapshot: &Arc<V>) -> bool {
+        matches!(&self.state().shown, Shown::Snapshot(shown) if Arc::ptr_eq(shown, snapshot))
+    }
+
+    /// Shows nothing any more.
+    pub fn close(&self) {
+        let leases = {
+            let mut state = self.state();
+            state.shown = Shown::Closed;
+            std::mem::take(&mut state.leases)
+        };
+        leases.values().for_each(|lease| lease.end(StoreError::Stopped));
+    }
+
+    /// What is shown now, for one reader.
+    pub fn lease(self: &Arc<Self>, purpose: Purpose) -> Result<Leased<V>, StoreError> {
+        let mut state = self.state();
+        let Shown::Snapshot(view) = &state.shown else { return Err(StoreError::Stopped) };
+        let view = view.clone();
+        let lease = Arc::new(Lease::new(view, purpose, Instant::now(), state.file_bytes));
+        let number = state.next;
+        state.next += 1;
+        state.leases.insert(number, lease.clone());
+        drop(state);
+        Ok(Leased { lease, number, current: self.clone() })
+    }
+
+    /// A reader is done.
+    pub fn give_back(&self, number: u64) {
+        let lease = self.state().leases.remove(&number);
+        drop(lease);
+    }
+
+    /// How old the oldest snapshot is that a reader holds.
+    pub fn oldest(&self, now: Instant) -> Option<Duration> {
+        let state = self.state();
+        let held = state.leases.values().filter(|lease| lease.is_held());
+        held.map(|lease| now.saturating_duration_since(lease.began)).max()
+    }
+
+    /// What the store takes on disk, as of the last check.
+    pub fn file_bytes(&self) -> u64 {
+        self.state().file_bytes
+    }
+
+    /// What the shown state needs of that; `count` finds out, at most once a minute.
+    pub fn used_bytes(&self, count: impl FnOnce() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
+        let mut counted = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        match *counted {
+            Some((at, bytes)) if at.elapsed() < USED_KEPT => Ok(bytes),
+            _ => {
+                let bytes = count()?;
+                *counted = Some((Instant::now(), bytes));
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Takes back what was held too long, or while the store grew too much; it takes `file_bytes` now.
+    pub fn check(&self, now: Instant, file_bytes: u64) {
+        let (idle, grown) = {
+            let mut state = self.state();
+            state.file_bytes = file_bytes;
+            let held = state.leases.values().filter(|lease| lease.is_held());
+            let old: Vec<_> = held.filter(|lease| lease.began + self.limits.age <= now).cloned().collect();
+            let base = state.base(&old, now);
+            old.into_iter()
+                .filter_map(|lease| self.reason(&lease, now, base, file_bytes).map(|reason| (lease, reason)))
+                .partition::<Vec<_>, _>(|(_, reason)| *reason == ReadEnd::Idle)
+        };
+        for (lease, reason) in idle.into_iter().chain(grown) {
+            lease.end(ended(reason));
+        }
+    }
+
+    fn reason(&self, lease: &Lease<V>, now: Instant, base: u64, file_bytes: u64) -> Option<ReadEnd> {
+        let base = base.min(lease.file_bytes);
+        let allowed = match lease.purpose {
+            Purpose::Read => (base / 2).max(self.limits.growth_bytes),
+            Purpose::Backup => (base * 3).max(self.limits.growth_bytes),
+        };
+        let grown = file_bytes >= base.saturating_add(allowed);
+        if lease.idle(now) >= self.limits.idle {
+            Some(ReadEnd::Idle)
+        } else {
+            grown.then_some(ReadEnd::Grown)
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<V>> {
+        // No change of it can be left half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V> State<V> {
+    /// What growth is measured from; `old` are the old reads.
+    fn base(&mut self, old: &[Arc<Lease<V>>], now: Instant) -> u64 {
+        let smallest = old.iter().map(|lease| lease.file_bytes).min();
+        if self.base.as_ref().is_some_and(|base| smallest.is_none() && base.at + BASE_KEPT <= now) {
+            self.base = None;
+        }
+        let Some(smallest) = smallest else { return self.file_bytes };
+        let file_bytes = self.base.as_ref().map_or(smallest, |base| base.file_bytes.min(smallest));
+        self.base = Some(Base { file_bytes, at: now });
+        file_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafan_core::store::{Store, StoreReader};
+    use datafan_store_mem::{MemSnapshot, MemStore};
+
+    const MIB: u64 = 1 << 20;
+    const LIMITS: ReadLimits =
+        ReadLimits { idle: Duration::from_secs(600), growth_bytes: MIB, age: Duration::from_secs(10) };
+
+    #[test]
+    fn a56_a_read_ends_after_ten_idle_minutes_and_not_while_it_goes_on() {
+        let current = shown(MIB);
+        let (idle, used) = (read(&current), read(&current));
+        let now = Instant::now();
+        current.check(now + Duration::from_secs(599), MIB);
+        assert_eq!((ended_as(&idle), ended_as(&used)), (None, None));
+        // As if all of the time but the last minute had passed when it was read last.
+        used.lease.set_used(Duration::from_secs(540));
+        current.check(now + Duration::from_secs(601), MIB);
+        assert_eq!((ended_as(&idle), ended_as(&used)), (Some(ReadEnd::Idle), None));
+    }
+
+    #[test]
+    fn a56_a_read_ends_when_the_store_grows_by_half_and_a_backup_when_it_takes_four_times_as_much() {
+        let current = shown(100 * MIB);
+        let old = read(&current);
+        let backup = current.lease(Purpose::Backup).unwrap();
+        let later = Instant::now() + Duration::from_secs(10);
+        current.check(later, 150 * MIB - 1);
+        assert_eq!(ended_as(&old), None);
+        let young = read(&current);
+        current.check(later, 150 * MIB);
+        assert_eq!((ended_as(&old), ended_as(&backup)), (Some(ReadEnd::Grown), None));
+        assert_eq!(ended_as(&young), None, "a read of less than ten seconds is left alone");
+        current.check(later, 400 * MIB);
+        assert_eq!(ended_as(&backup), Some(ReadEnd::Grown));
+    }
+
+    #[test]
+    fn a56_a_small_store_may_grow_by_more_than_half() {
+        let current = shown(MIB / 2);
+        let old = read(&current);
+        let later = Instant::now() + Duration::from_secs(10);
+        current.check(later, MIB);
+        assert_eq!(ended_as(&old), None);
+        current.check(later, MIB * 3 / 2);
+        assert_eq!(ended_as(&old), Some(ReadEnd::Grown));
+    }
+
+    #[test]
+    fn a56_reads_one_after_another_may_not_do_what_one_may_not() {
+        let current = shown(100 * MIB);
+        let first = read(&current);
+        let now = Instant::now() + Duration::from_secs(10);
+        current.check(now, 140 * MIB);
+        // The second begins when the store has grown already.
+        let second = read(&current);
+        drop(first);
+        current.check(now + Duration::from_secs(10), 150 * MIB);
+        assert_eq!(ended_as(&second), Some(ReadEnd::Grown));
+        // Once nobody has read for long, what is there is there.
+        current.check(now + Duration::from_secs(80), 150 * MIB);
+        let third = read(&current);
+        current.check(now + Duration::from_secs(90), 150 * MIB);
+        assert_eq!(ended_as(&third), None);
+    }
+
+    #[test]
+    fn who_reads_is_known_as_long_as_it_does() {
+        let current = shown(MIB);
+        let one = read(&current);
+        let age = current.oldest(one.lease.began + Duration::from_secs(7)).unwrap();
+        assert_eq!(age, Duration::from_secs(7));
+        drop(one);
+        assert_eq!(current.oldest(Instant::now()), None);
+        let held = read(&current);
+        current.close();
+        assert_eq!(held.shards().err(), Some(StoreError::Stopped));
+        assert!(matches!(current.lease(Purpose::Read), Err(StoreError::Stopped)));
+    }
+
+    fn shown(file_bytes: u64) -> Arc<Current<MemSnapshot>> {
+        let snapshot = MemStore::new().reader().snapshot().unwrap();
+        Arc::new(Current::new(Arc::new(snapshot), file_bytes, LIMITS))
+    }
+
+    fn read(current: &Arc<Current<MemSnapshot>>) -> Leased<MemSnapshot> {
+        current.lease(Purpose::Read).unwrap()
+    }
+
+    fn ended_as(read: &Leased<MemSnapshot>) -> Option<ReadEnd> {
+        if read.lease.is_held() {
+            return None;
+        }
+        match read.shards() {
+            Err(StoreError::ReadEnded { reason }) => Some(reason),
+            other => panic!("{other:?}"),
+        }
+    }
+}
