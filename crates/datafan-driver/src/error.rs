@@ -57,7 +57,8 @@ impl CommitError {
     /// Whether the same call on the same handle may succeed later, with nothing changed by the caller.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TimedOut(_) | Self::Refused(CommandError::ClockBehind { .. }) => true,
+            Self::TimedOut(_)
+            | Self::Refused(CommandError::ClockBehind { .. } | CommandError::Refused { .. }) => true,
             Self::Key(_) | Self::Codec(_) | Self::Refused(_) | Self::Stopped { .. } => false,
         }
     }

@@ -41,7 +41,10 @@ pub(super) struct Growth {
 impl<S: Store> Engine<S> {
     pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, out: &mut Outbox) {
         let checked = match &command {
-            Command::Commit(writes) => self.check_writes(writes),
+            // What waits already is not given up: a peer that refuses may have yet to hear of us.
+            Command::Commit(writes) => {
+                self.is_taken_from_here(&self.me).and_then(|()| self.check_writes(writes))
+            }
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, .. } => check_addresses(core::slice::from_ref(address)),
             Command::Forget | Command::Restamp => Ok(()),
@@ -179,11 +182,10 @@ impl<S: Store> Engine<S> {
             return Err(CommandError::Revoked { id: *owner });
         }
         self.may_own(owner)?;
-        self.is_taken_from_here(owner)?;
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
-            Confirmed::Yes => Ok(own.parting.is_none()),
+            Confirmed::Yes => self.is_taken_from_here(owner).map(|()| own.parting.is_none()),
         }
     }
 
