@@ -12,6 +12,7 @@ use crate::{
     head::Head,
     id::{MemberId, MeshId, Name},
     item::{Item, Key, SYSTEM_PREFIX},
+    roster::{IdRole, role_of},
     store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
     time::Timestamp,
 };
@@ -144,12 +145,16 @@ impl<V: StoreSnapshot> Snapshot<V> {
         let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(Vec::new()) };
         let roster = Ok(vec![(self.mesh.authority(), shard)]);
         let items = Items::new(self, Shown::All, roster, KeyRange::prefix(GRANT_PREFIX));
-        items.filter_map(|entry| entry.map(|entry| grant(&entry.item)).transpose()).collect()
+        let members = items.filter_map(|entry| entry.map(|entry| grant(&entry.item)).transpose());
+        members.filter(|member| !member.as_ref().is_ok_and(|(id, _)| self.is_authority(id))).collect()
     }
 
     /// What the roster says of a member.
     pub fn grant_of(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
         let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(None) };
+        if self.is_authority(id) {
+            return Ok(None);
+        }
         let item = self.live(shard, Grant::key(id).as_str())?;
         Ok(item.and_then(|item| Some(grant(&item)?.1)))
     }
@@ -196,6 +201,11 @@ impl<V: StoreSnapshot> Snapshot<V> {
     /// The wall time as of which items have expired or not.
     pub fn wall(&self) -> Timestamp {
         self.wall
+    }
+
+    /// Whose entry in the roster, if there is one, means nothing.
+    fn is_authority(&self, id: &MemberId) -> bool {
+        role_of(&self.mesh, id) == IdRole::Authority
     }
 
     fn shows(&self, key: &str) -> bool {

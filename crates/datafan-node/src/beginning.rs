@@ -15,6 +15,7 @@ use datafan_core::{
     engine::Config,
     id::{MemberId, MeshId, Name},
     identity::Identity,
+    roster::{IdRole, role_of},
     store::Store,
     time::Timestamp,
 };
@@ -70,6 +71,12 @@ pub enum BeginningError {
         /// The key file.
         path: PathBuf,
     },
+    /// The mesh that is to be joined is named by this member's own key. Nothing was changed.
+    #[error("{mesh} is this member's own id: name the mesh, as `datafan id` prints it at one of its members")]
+    OwnId {
+        /// The id.
+        mesh: MeshId,
+    },
     /// The system refuses.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -104,7 +111,10 @@ impl Home {
             Beginning::NewMesh { name } => self.begin_mesh(name)?,
             Beginning::Join { mesh, name } => {
                 self.refuse_store()?;
-                self.key(&self.member_key_path(), KeyKind::Member)?;
+                let member = self.key(&self.member_key_path(), KeyKind::Member)?;
+                if role_of(&mesh, &member.id()) == IdRole::Authority {
+                    return Err(BeginningError::OwnId { mesh });
+                }
                 Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() }
             }
             Beginning::Invited(ticket) => {

@@ -13,6 +13,7 @@ use datafan_core::{
     id::{MeshId, Name},
     identity::Identity,
     limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX},
+    roster::{IdRole, role_of},
     time::Timestamp,
 };
 use std::{fmt, str::FromStr};
@@ -67,6 +68,9 @@ pub enum TicketError {
     /// The checksum matches, the content makes no sense.
     #[error("the ticket is malformed: {0}")]
     Content(#[from] DecodeError),
+    /// Its member has the mesh's own key.
+    #[error("the ticket's key is the key of the mesh itself: a member needs a key of its own")]
+    AuthorityKey,
     /// An address is no `HOST:PORT`.
     #[error("the ticket's address {0:?} is no HOST:PORT")]
     Address(String),
@@ -128,6 +132,9 @@ fn read(content: &[u8]) -> Result<Ticket, TicketError> {
     input.end()?;
     if let Some(bad) = addresses.iter().find(|address| !is_host_and_port(address)) {
         return Err(TicketError::Address(bad.to_string()));
+    }
+    if role_of(&mesh, &member.id()) == IdRole::Authority {
+        return Err(TicketError::AuthorityKey);
     }
     Ok(Ticket { mesh, member, roster, expiry, name, addresses })
 }
@@ -218,6 +225,13 @@ mod tests {
         for bad in ["", "a", "a:", ":1", "a:0", "a:65536", "a:+1", "::1:7400", "[::1]", "a b:1", "a\n:1"] {
             assert!(!is_host_and_port(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a55_a_ticket_whose_key_is_the_meshs_own_is_refused() {
+        let member = Identity::from_secret(&[1; 32]);
+        let text = Ticket { member, ..ticket() }.to_text();
+        assert_eq!(text.parse::<Ticket>().unwrap_err(), TicketError::AuthorityKey);
     }
 
     #[test]

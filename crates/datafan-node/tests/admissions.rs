@@ -68,8 +68,8 @@ fn the_holder_of_the_authoritys_key_gets_a_new_key_of_its_own() {
     alpha.put("color", "red");
     let last = alpha.put("shape", "round");
     let (old_id, mesh) = (alpha.id(), string(&alpha.ask(&["id", "--json"]).json()["mesh"]));
-    alpha.ask(&["rotate", "alpha"]).fails(1, "docs/membership.md");
-    alpha.ask(&["revoke", "alpha"]).fails(1, "cannot revoke itself");
+    alpha.ask(&["rotate", "alpha", "--yes"]).fails(1, "docs/membership.md");
+    alpha.ask(&["revoke", "alpha", "--yes"]).fails(1, "cannot revoke itself");
     assert_eq!(
         alpha.ask(&["put", "shape", "round", "--json"]).json()["timestamp"],
         last,
@@ -87,7 +87,7 @@ fn the_holder_of_the_authoritys_key_gets_a_new_key_of_its_own() {
     fs::rename(old_dir.join("authority.key"), new_dir.join("authority.key")).unwrap();
 
     let new = Member::run_on(&address, &new_dir, &["--connect", &beta.address()]);
-    let revoked = new.ask(&["revoke", "alpha", "--json"]);
+    let revoked = new.ask(&["revoke", "alpha", "--yes", "--json"]);
     assert_eq!(revoked.json()["id"], json!(old_id), "{}", revoked.err);
     assert_eq!(new.ask(&["grant", "alpha-new", "--name", "alpha"]).code, 0);
     let adopted = new.ask(&["adopt", "--json"]).json();
@@ -103,7 +103,7 @@ fn the_holder_of_the_authoritys_key_gets_a_new_key_of_its_own() {
     old.waits(|status| status["state"] == "refused");
     old.ask(&["put", "late", "write"]);
     beta.ask(&["get", "late", "--owner", &old_id]).fails(4, "no key");
-    new.ask(&["revoke", &old_id, "--drop"]);
+    new.ask(&["revoke", &old_id, "--drop", "--yes"]);
     beta.waits(|status| {
         status["shards"].as_array().unwrap().iter().all(|shard| shard["owner"] != json!(old_id))
     });

@@ -33,7 +33,8 @@ fn a_quota_and_a_role_are_given_and_changed_by_command() {
     a.ask(&["grant", "b"]).fails(2, "grant what?");
     b.ask(&["grant", "a", "--items", "1"]).fails(1, "only a member with authority.key");
     a.ask(&["grant", "nobody", "--items", "1"]).fails(4, "no member or owner");
-    let renamed = a.ask(&["grant", "b", "--role", "reader", "--drop", "--name", "bee", "--json"]).json();
+    let renamed =
+        a.ask(&["grant", "b", "--role", "reader", "--drop", "--yes", "--name", "bee", "--json"]).json();
     assert_eq!(renamed["name"], "bee");
     b.waits(|status| status["role"] == "reader");
     b.ask(&["put", "four", "4"]).fails(1, "this member's role is reader");
@@ -119,9 +120,9 @@ fn a_key_is_replaced_and_its_data_moves_along() {
     let old_id = old.id();
 
     let (new_dir, new_id) = joining(&place, &a, "b2");
-    a.ask(&["rotate", "a", "--id", &new_id]).fails(1, "it cannot revoke itself");
-    a.ask(&["rotate", "b", "--id", &old_id]).fails(1, "in the roster already");
-    let rotated = a.ask(&["rotate", "b", "--id", &new_id, "--json"]).json();
+    a.ask(&["rotate", "a", "--id", &new_id, "--yes"]).fails(1, "it cannot revoke itself");
+    a.ask(&["rotate", "b", "--id", &old_id, "--yes"]).fails(1, "in the roster already");
+    let rotated = a.ask(&["rotate", "b", "--id", &new_id, "--yes", "--json"]).json();
     assert_eq!((&rotated["id"], &rotated["name"]), (&json!(new_id), &json!("b")));
     let status = old.waits(|status| status["state"] == "refused");
     assert!(string(&status["reason"]).contains("revoked"), "{status}");
@@ -150,7 +151,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
         expires,
         "an expiry stays"
     );
-    a.ask(&["revoke", &old_id, "--drop"]);
+    a.ask(&["revoke", &old_id, "--drop", "--yes"]);
     let gone = |status: &Value| {
         status["shards"].as_array().unwrap().iter().all(|shard| shard["owner"] != json!(old_id))
     };
@@ -168,7 +169,7 @@ fn nothing_is_lost_when_a_member_dies_while_it_adopts() {
     let imported = old.ask(&["import", &place.file("rows.jsonl", rows), "--json"]).json();
     a.waits_for("b", imported["timestamp"].as_u64().unwrap());
     let (new_dir, new_id) = joining(&place, &a, "b2");
-    a.ask(&["rotate", "b", "--id", &new_id]);
+    a.ask(&["rotate", "b", "--id", &new_id, "--yes"]);
     let new = Member::run(&new_dir, &["--connect", &a.address()]);
     new.waits_links(1);
     let dir = text(&new_dir);
@@ -209,7 +210,7 @@ fn a_stolen_key_is_replaced_by_a_ticket_and_its_data_dropped() {
     let timestamp = stolen.put("color", "red");
     a.waits_for("b", timestamp);
     let export = place.file("b.jsonl", stolen.ask(&["export"]).out);
-    let ticket = a.ask(&["rotate", "b", "--drop", "--json"]).json();
+    let ticket = a.ask(&["rotate", "b", "--drop", "--yes", "--json"]).json();
     assert_eq!(ticket["name"], "b");
     stolen.waits(|status| status["state"] == "refused");
     a.ask(&["get", "color", "--all"]).fails(4, "no owner");
@@ -238,7 +239,7 @@ fn a46_links_of_a_revoked_member_close_within_seconds_of_the_news() {
         let (away_dir, away_address) = (away.dir.clone(), away.address());
         assert_eq!(away.terminate(), 0);
         let started = Instant::now();
-        a.ask(&[&["revoke", "d"], outcome].concat());
+        a.ask(&[&["revoke", "d", "--yes"], outcome].concat());
         revoked.waits(|status| status["links"].as_array().unwrap().iter().all(|link| link["state"] != "up"));
         let closed = started.elapsed();
         assert!(closed.as_secs() < 10, "closed after {closed:?}, of which the processes that ask take most");
@@ -299,8 +300,8 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     let ticket = place.file("b.ticket", string(&ticket["ticket"]));
     let b = Member::run(&place.path("b"), &["--ticket", &ticket]);
     let args = ["authority", "sign", &request("b"), "--key", &key];
-    datafan_with(&args, b"\n").has_failed(1, "not signed");
-    let shown = datafan_with(&args, b"y\n");
+    datafan_with(&args, b"y\n").has_failed(2, "confirm it with --yes");
+    let shown = sign("b", &[]);
     assert!(shown.err.contains("1 members, as it was signed"), "{}", shown.err);
     assert!(shown.err.contains("admit b (") && shown.err.contains("at most 7 items"), "{}", shown.err);
     assert_eq!(shown.code, 0);

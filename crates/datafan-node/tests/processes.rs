@@ -133,7 +133,7 @@ fn who_is_refused_is_named_once_however_often_it_knocks() {
     // Let in and put out again: that is news, once more.
     a.ask(&["admit", &id, "--name", "friend"]);
     stranger.waits_links(1);
-    a.ask(&["revoke", "friend"]);
+    a.ask(&["revoke", "friend", "--yes"]);
     let line = a.logs("refused friend (");
     assert!(line.contains("WARN") && line.contains("it was revoked"), "{line}");
     knocked(&a, "revoked");
@@ -148,7 +148,7 @@ fn a39_a_revoked_member_is_out() {
     let b = place.invited(&a, "b", &[]);
     let timestamp = b.put("k", "kept");
     a.waits_for("b", timestamp);
-    let revoked = a.ask(&["revoke", "b", "--json"]).json();
+    let revoked = a.ask(&["revoke", "b", "--yes", "--json"]).json();
     assert_eq!(revoked["name"], "b");
     let status = waits_state(&b, "refused");
     assert!(string(&status["reason"]).contains("revoked"), "{}", status["reason"]);

@@ -46,7 +46,7 @@ impl<S: Store> Engine<S> {
                 self.is_taken_from_here(&self.me).and_then(|()| self.check_writes(writes))
             }
             Command::Publish(addresses) => check_addresses(addresses),
-            Command::Connect { address, .. } => check_addresses(core::slice::from_ref(address)),
+            Command::Connect { address, expected } => self.check_connect(address, expected.as_ref()),
             Command::Forget | Command::Restamp => Ok(()),
             Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
                 self.check_roster(&command)
@@ -495,7 +495,7 @@ fn last_writes(writes: &[Write]) -> Vec<Write> {
         .collect()
 }
 
-fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
+pub(super) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
     if addresses.len() > ADDRESSES_MAX {
         return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
     }

@@ -301,6 +301,21 @@ pub enum CommandError {
         /// Who.
         id: MemberId,
     },
+    /// The mesh's own id, which is its authority's, stands where a member's belongs. Nothing was changed.
+    #[error(
+        "{id} is the mesh's own id and names no member: `datafan id` prints a member's id beside it, on the line \
+         that begins with id"
+    )]
+    AuthorityId {
+        /// The id.
+        id: MemberId,
+    },
+    /// This member's own id stands where another member's belongs. Nothing was changed.
+    #[error("{id} is this member's own id: name another member")]
+    OwnId {
+        /// The id.
+        id: MemberId,
+    },
     /// The member that holds the authority's key revoked itself.
     #[error(
         "{id} is this member itself, which holds authority.key: it cannot revoke itself; admit a new key, move \

@@ -8,6 +8,7 @@ use crate::{
     id::MemberId,
     limits::{HELLO_HEADS_MAX, LINKS_MAX, PENDING_MAX, STRANGERS_MAX},
     message::{Hello, Message, Refusal},
+    roster::{IdRole, role_of},
     store::Store,
     store::StoreError,
     time::{SECOND, Time},
@@ -182,6 +183,10 @@ impl<S: Store> Engine<S> {
             Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer, out),
             Some(GrantState::Keep { .. } | GrantState::Drop) => {
                 self.refuse_member(peer, Refusal::Revoked, out)
+            }
+            None if role_of(&self.config.mesh, &peer) == IdRole::Authority => {
+                // Nobody shall be asked to admit it.
+                self.refuse_link(peer, Refusal::NotAdmitted, out);
             }
             None => {
                 self.note_pending(peer);

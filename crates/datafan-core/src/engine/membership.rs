@@ -3,20 +3,21 @@
 
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
-    commit::{Growth, Refusable},
+    commit::{Growth, Refusable, check_addresses},
     fetch::How,
     owners::{Owner, Reason},
     publish::SYSTEM_KEYS,
     roster::{self, Verdict},
 };
 use crate::{
+    connector::Address,
     grant::{Grant, GrantState},
     hash::Hash,
-    id::{MemberId, Name},
+    id::{MemberId, MeshId, Name},
     identity::is_admissible,
     limits::{MEMBERS_MAX, ROSTER_CHANGES_MAX},
     message::{Delta, Message},
-    roster::{Entries, RosterChange, Terms, changed},
+    roster::{Entries, IdRole, RosterChange, Terms, changed, role_of},
     store::{Store, StoreError},
     time::Timestamp,
 };
@@ -47,6 +48,10 @@ struct Held<'a, S: Store>(&'a Engine<S>);
 impl<S: Store> Entries for Held<'_, S> {
     type Error = StoreError;
 
+    fn mesh(&self) -> MeshId {
+        self.0.config.mesh
+    }
+
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
         self.0.grant_of(id)
     }
@@ -61,6 +66,21 @@ impl<S: Store> Entries for Held<'_, S> {
 }
 
 impl<S: Store> Engine<S> {
+    /// Whether an address may be dialled, and whoever is expected there.
+    pub(super) fn check_connect(
+        &self,
+        address: &Address,
+        expected: Option<&MemberId>,
+    ) -> Result<(), CommandError> {
+        match expected {
+            Some(id) if *id == self.me => Err(CommandError::OwnId { id: *id }),
+            Some(id) if role_of(&self.config.mesh, id) == IdRole::Authority => {
+                Err(CommandError::AuthorityId { id: *id })
+            }
+            Some(_) | None => check_addresses(core::slice::from_ref(address)),
+        }
+    }
+
     /// What can be said of a change of the roster when it comes.
     pub(super) fn check_roster(&self, command: &Command) -> Result<(), CommandError> {
         let changes = match command {

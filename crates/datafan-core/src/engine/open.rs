@@ -24,6 +24,7 @@ use crate::{
     id::{MemberId, MeshId},
     identity::Verifier,
     rng::Rng,
+    roster::{IdRole, role_of},
     store::{
         Batch, Durability, Meta, ShardNumber, ShardState, Store, StoreError, StoreReader, StoreSnapshot,
     },
@@ -59,6 +60,12 @@ pub enum OpenError {
         /// The mesh.
         mesh: MeshId,
     },
+    /// The member's key is the authority's. Each needs a key of its own.
+    #[error("the member's key is the key of the mesh {mesh} itself: a member needs a key of its own")]
+    AuthorityAsMember {
+        /// The mesh.
+        mesh: MeshId,
+    },
 }
 
 impl<S: Store> Engine<S> {
@@ -76,6 +83,9 @@ impl<S: Store> Engine<S> {
         let me = config.member.id();
         if let Some(authority) = config.authority.as_ref().filter(|key| key.id() != config.mesh.authority()) {
             return Err(OpenError::WrongAuthority { found: authority.id(), mesh: config.mesh });
+        }
+        if role_of(&config.mesh, &me) == IdRole::Authority {
+            return Err(OpenError::AuthorityAsMember { mesh: config.mesh });
         }
         let reader = store.reader();
         let snapshot = Present::new(reader.snapshot()?);

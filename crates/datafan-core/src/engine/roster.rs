@@ -12,6 +12,7 @@ use crate::{
     id::{MemberId, Name},
     item::{Item, Key},
     limits::{MEMBERS_MAX, QUOTA_BYTES_DEFAULT, QUOTA_ITEMS_DEFAULT, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
+    roster::{IdRole, may_become, role_of},
     shard::View,
     store::{Page, ShardChange, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
     time::Timestamp,
@@ -97,6 +98,9 @@ impl<S: Store> Engine<S> {
         let Some((shard, _)) = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole) else {
             return Ok(None);
         };
+        if role_of(&self.config.mesh, member) == IdRole::Authority {
+            return Ok(None);
+        }
         let view = self.view(shard);
         let at = view.timestamp_of(Grant::key(member).as_str())?;
         let item = at.map(|at| view.item(at)).transpose()?.flatten();
@@ -130,6 +134,10 @@ impl<S: Store> Engine<S> {
         let (Some(member), Ok(grant)) = (Grant::member_of(key.as_str()), Grant::decode(&item.value)) else {
             return;
         };
+        if role_of(&self.config.mesh, &member) == IdRole::Authority {
+            // An older build let the mesh's own id be admitted. To heed it would freeze the roster.
+            return;
+        }
         let owner = self.owners.entry(&member);
         if owner.standing == Standing::Unknown {
             if self.roster.n_members >= MEMBERS_MAX {
@@ -219,7 +227,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether a roster that follows from `view` and `change` has every known member, none of them older.
+    /// Whether a roster that follows from `view` and `change` has every known member, none of them older, and none active
+    /// again whose membership ended.
     pub(super) fn keeps_members(
         &self,
         view: &View<'_, super::Snapshot<S>>,
@@ -230,12 +239,13 @@ impl<S: Store> Engine<S> {
         let held = self.view(shard);
         if view.shard == shard {
             // A change on top of what is held: only the entries that it names can be older or gone.
-            return keeps(&held, change.keys.keys(), |key| Ok(change.keys[key]));
+            let layers = self.pending_change(shard).into_iter().chain([change]);
+            return keeps(&held, change.keys.keys(), &View::new(&*self.snapshot, shard, layers));
         }
         let pending = self.pending_change(shard).into_iter().flat_map(|change| change.keys.keys());
-        let mut kept = keeps(&held, pending, |key| view.timestamp_of(key.as_str()))?;
+        let mut kept = keeps(&held, pending, view)?;
         for_each_grant(&*self.snapshot, shard, |key, _| {
-            kept &= keeps(&held, [key].into_iter(), |key| view.timestamp_of(key.as_str()))?;
+            kept &= keeps(&held, [key].into_iter(), view)?;
             Ok(())
         })?;
         Ok(kept)
@@ -340,16 +350,28 @@ fn for_each_grant<V: StoreSnapshot>(
     }
 }
 
-/// Whether no entry of a roster among `keys` is older or gone in what comes `after` it.
+/// Whether no entry of a roster among `keys` is older or gone in what comes `after` it, or active again.
 fn keeps<'a, V: StoreSnapshot>(
     held: &View<'_, V>,
     keys: impl Iterator<Item = &'a Key>,
-    after: impl Fn(&Key) -> Result<Option<Timestamp>, StoreError>,
+    after: &View<'_, V>,
 ) -> Result<bool, StoreError> {
     for key in keys.filter(|key| Grant::member_of(key.as_str()).is_some()) {
-        if after(key)? < held.timestamp_of(key.as_str())? {
+        let (was, is) = (held.timestamp_of(key.as_str())?, after.timestamp_of(key.as_str())?);
+        if is < was {
+            return Ok(false);
+        }
+        let (Some(was), Some(is)) = (was, is) else { continue };
+        if was != is
+            && let (Some(was), Some(is)) = (grant_at(held, was)?, grant_at(after, is)?)
+            && !may_become(&was, &is)
+        {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn grant_at<V: StoreSnapshot>(view: &View<'_, V>, at: Timestamp) -> Result<Option<Grant>, StoreError> {
+    Ok(view.item(at)?.and_then(|item| Grant::decode(&item.value).ok()))
 }

@@ -2,15 +2,18 @@
 //!
 //! A member that holds the authority's key and a machine that does nothing but sign judge changes by the same code: this.
 
+mod role;
 mod whole;
 
+pub(crate) use role::may_become;
+pub use role::{IdRole, role_of};
 pub use whole::{SignedRoster, WholeRoster, WholeRosterError};
 
 use crate::{
     engine::{CommandError, Outcome},
     grant::{Grant, GrantState, Quota, Role},
     hash::Hash,
-    id::{MemberId, Name},
+    id::{MemberId, MeshId, Name},
     identity::is_admissible,
     time::Timestamp,
 };
@@ -75,6 +78,8 @@ impl RosterChange {
 pub trait Entries {
     /// What can go wrong when reading them.
     type Error;
+    /// The mesh whose roster it is.
+    fn mesh(&self) -> MeshId;
     /// The entry of a member.
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Self::Error>;
     /// Which active member was granted a name last; it may have another one by now, or be revoked.
@@ -117,6 +122,9 @@ impl<E: Entries> Judged<'_, E> {
     }
 
     fn grant_after(&self, change: &RosterChange) -> Result<Result<Grant, CommandError>, E::Error> {
+        if role_of(&self.entries.mesh(), change.id()) == IdRole::Authority {
+            return Ok(Err(CommandError::AuthorityId { id: *change.id() }));
+        }
         let (id, held) = (change.id(), self.grant(change.id())?);
         let (name, terms) = match change {
             RosterChange::Revoke { outcome, at, .. } => return Ok(self.revoked(id, held, *outcome, *at)),
@@ -208,6 +216,10 @@ mod tests {
     impl Entries for Held {
         type Error = Infallible;
 
+        fn mesh(&self) -> MeshId {
+            MeshId(id(MESH))
+        }
+
         fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Infallible> {
             Ok(self.0.get(id).cloned())
         }
@@ -220,6 +232,8 @@ mod tests {
             Some((Timestamp(77), Hash([7; 32])))
         }
     }
+
+    const MESH: u8 = 99;
 
     fn id(n: u8) -> MemberId {
         Identity::from_secret(&[n; 32]).id()
@@ -293,6 +307,28 @@ mod tests {
         assert_eq!(held.judge(&[change(1, until(u64::MAX))], 20).unwrap()[&id(1)].state, GrantState::Active);
         let held = Held::default().after(&[admit(1, "edge")]);
         assert!(matches!(held.judge(&[change(1, until(90))], 20), Err(CommandError::HasComeIn { .. })));
+    }
+
+    #[test]
+    fn a55_the_meshs_own_id_is_no_members_in_any_change() {
+        // Whatever is held: a roster that an older build signed may have an entry for it.
+        let mut damaged = Held::default().after(&[admit(1, "edge")]);
+        damaged.0.insert(id(MESH), damaged.0[&id(1)].clone());
+        for held in [Held::default().after(&[admit(1, "edge")]), damaged] {
+            let items = Terms { items: Some(1), ..Terms::default() };
+            let changes = [
+                admit(MESH, "c"),
+                change(MESH, items),
+                revoke(MESH, Outcome::Keep),
+                revoke(MESH, Outcome::Drop),
+            ];
+            for wrong in changes {
+                let refused = Err(CommandError::AuthorityId { id: id(MESH) });
+                assert_eq!(held.judge(&[wrong.clone()], 20), refused, "{wrong:?}");
+                // Nothing is made of what comes with it, such as the other half of a rotation.
+                assert_eq!(held.judge(&[revoke(1, Outcome::Keep), wrong], 20), refused);
+            }
+        }
     }
 
     #[test]

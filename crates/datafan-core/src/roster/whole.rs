@@ -1,6 +1,6 @@
 //! A whole roster away from any store: what a machine that does nothing but sign is shown, and what it signs.
 
-use super::{Entries, RosterChange, changed};
+use super::{Entries, IdRole, RosterChange, changed, role_of};
 use crate::{
     engine::CommandError,
     grant::Grant,
@@ -90,7 +90,10 @@ impl WholeRoster {
         let mut grants = BTreeMap::new();
         for item in &items {
             let grant = Grant::decode(&item.value).map_err(|_| WholeRosterError::Newer)?;
-            grants.insert(Grant::member_of(item.key.as_str()).ok_or(WholeRosterError::Newer)?, grant);
+            let id = Grant::member_of(item.key.as_str()).ok_or(WholeRosterError::Newer)?;
+            if role_of(&mesh, &id) == IdRole::Member {
+                grants.insert(id, grant);
+            }
         }
         Ok(Self { mesh, head, items, grants })
     }
@@ -161,6 +164,10 @@ impl WholeRoster {
 
 impl Entries for WholeRoster {
     type Error = Infallible;
+
+    fn mesh(&self) -> MeshId {
+        self.mesh
+    }
 
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Infallible> {
         Ok(self.grants.get(id).cloned())

@@ -2,6 +2,7 @@
 
 use super::{
     Client, Failure, Output, args,
+    confirm::{Question, confirm},
     failure::Exit,
     files::{read_text, write_new},
     output::note,
@@ -18,7 +19,6 @@ use datafan_node::{
 };
 use serde::Serialize;
 use std::{
-    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -78,9 +78,7 @@ pub fn sign(
     let changes: Vec<String> =
         signing.changes().map(|(id, before, after)| words::of(id, before, after)).collect();
     explain(&signing, &changes, made, now, record.is_none(), args.force);
-    if !args.yes && !confirmed()? {
-        return Err(Failure::new("not signed"));
-    }
+    confirm(args.yes, &SIGN, || Ok(String::new()))?;
     let (record, signed) = signing.sign(&authority);
     // First: a roster that nobody knows to be signed could be forgotten by the next one.
     record.write(&key).map_err(|error| Failure::new(format!("{}: {error}", record_path(&key).display())))?;
@@ -141,18 +139,7 @@ fn explain(
 
 const HOUR_MICROS: u64 = 3_600_000_000;
 
-fn confirmed() -> Result<bool, Failure> {
-    let mut stderr = io::stderr();
-    let asked = write!(stderr, "Sign this? [y/N] ").and_then(|()| stderr.flush());
-    asked.map_err(Failure::new)?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(Failure::new)?;
-    if !io::stdin().is_terminal() {
-        // Nobody has pressed return there.
-        note("");
-    }
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
+const SIGN: Question = Question { ask: "Sign this?", declined: "not signed" };
 
 fn authority(key: &Path) -> Result<Identity, Failure> {
     let missing = || Failure::Said(Exit::NotFound, format!("{}: there is no such key", key.display()));

@@ -7,6 +7,7 @@ mod authority;
 mod backup;
 mod begin;
 mod client;
+mod confirm;
 mod data;
 mod directory;
 mod failure;

@@ -1,6 +1,11 @@
 //! `recovered`, `restamp`: what the member lost and got back, what it can take back, and wrong timestamps.
 
-use super::{Client, Failure, Output, args, output::note, table};
+use super::{
+    Client, Failure, Output, args,
+    confirm::{GO_ON, confirm},
+    output::note,
+    table,
+};
 use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, StatusAnswer, TakenBack};
 
 /// `datafan recovered`
@@ -8,6 +13,9 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
     if args.take || args.forget {
         let status: StatusAnswer = client.get("/v1/status", &[])?;
         let aside = status.aside.is_some();
+        if args.forget && aside {
+            confirm(args.yes, &GO_ON, || Ok("the state that is kept aside will be deleted here".to_owned()))?;
+        }
         let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
         if out.json {
             return Ok(out.object(&taken)?);

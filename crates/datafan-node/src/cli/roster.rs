@@ -3,12 +3,14 @@
 use super::{
     Client, Failure, Output,
     args::{self, Expiry, Offline},
+    confirm::{GO_ON, confirm},
     failure::Exit,
     files::{Fresh, write_new},
     output::note,
 };
 use datafan_core::{
     connector::Address,
+    grant::Role,
     id::{MemberId, MeshId, Name},
     identity::{Identity, is_admissible},
     limits::{ADDRESSES_MAX, ROSTER_CHANGES_MAX},
@@ -80,6 +82,7 @@ pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Resul
             drop: args.drop,
             offline: args.offline.is_asked(),
         };
+        confirm_rotation(&mut client, args.yes, &request)?;
         let changed = ask(&mut client, "/v1/rotate", &request, &args.offline)?;
         return ready.hand_over(&changed, &args.offline, out);
     };
@@ -90,8 +93,25 @@ pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Resul
         drop: args.drop,
         offline: args.offline.is_asked(),
     };
+    confirm_rotation(&mut client, args.yes, &request)?;
     let changed = ask(&mut client, "/v1/rotate", &request, &args.offline)?;
     show(out, "admitted the new key of", &changed, &args.offline)
+}
+
+fn confirm_rotation(client: &mut Client, yes: bool, request: &RotateRequest) -> Result<(), Failure> {
+    confirm(yes || request.offline, &GO_ON, || {
+        let asked = RotateRequest { offline: true, ..request.clone() };
+        let Requested { name, .. } = client.post("/v1/rotate", &asked)?;
+        Ok(format!(
+            "{name} will get another key; its present key never comes back, and {}",
+            fate(request.drop)
+        ))
+    })
+}
+
+/// What becomes of the items of a key that ends.
+fn fate(drop: bool) -> &'static str {
+    if drop { "everybody deletes what it wrote" } else { "what it wrote stays as it is" }
 }
 
 impl Ready {
@@ -300,6 +320,13 @@ pub fn grant(mut client: Client, args: args::Grant, out: &mut Output) -> Result<
         drop: args.drop,
         offline: args.offline.is_asked(),
     };
+    if request.drop && args.terms.role == Some(Role::Reader) {
+        confirm(args.yes || request.offline, &GO_ON, || {
+            let asked = GrantRequest { offline: true, ..request.clone() };
+            let Requested { id, name, .. } = client.post("/v1/grant", &asked)?;
+            Ok(format!("{name} ({id}) will be a reader, and everybody deletes its items"))
+        })?;
+    }
     let granted = ask(&mut client, "/v1/grant", &request, &args.offline)?;
     show(out, "changed", &granted, &args.offline)
 }
@@ -354,6 +381,11 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 pub fn revoke(mut client: Client, args: args::Revoke, out: &mut Output) -> Result<(), Failure> {
     let offline = args.offline.is_asked();
     let request = RevokeRequest { member: args.member, drop: args.drop, offline };
+    confirm(args.yes || offline, &GO_ON, || {
+        let asked = RevokeRequest { offline: true, ..request.clone() };
+        let Requested { id, name, .. } = client.post("/v1/revoke", &asked)?;
+        Ok(format!("{name} ({id}) will be revoked; its key never comes back, and {}", fate(request.drop)))
+    })?;
     let revoked = ask(&mut client, "/v1/revoke", &request, &args.offline)?;
     show(out, "revoked", &revoked, &args.offline)
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use axum::{body::Body, extract::State};
 use datafan_core::{
-    engine::Write,
+    engine::{CommandError, Write},
     grant::GrantState,
     hash::Hash,
     id::MemberId,
@@ -40,8 +40,11 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
         None => predecessor(&snapshot, &own),
     })
     .await?;
-    if owner == own || owner == authority {
-        return Err(Refusal::usage(format!("{owner} is not another member: name the old id")));
+    if owner == own {
+        return Err(Refusal::usage(CommandError::OwnId { id: owner }));
+    }
+    if owner == authority {
+        return Err(Refusal::usage(CommandError::AuthorityId { id: owner }));
     }
     let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
     let arrives = app.handle.wait_for(owner, kept.0);

@@ -13,12 +13,12 @@ use super::{
 use crate::authority::{Request, signed_from_text};
 use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{
-    engine::Outcome,
+    engine::{CommandError, Outcome},
     grant::{Grant, Role},
     id::{MemberId, MeshId, Name},
     identity::Strict,
     read::Snapshot,
-    roster::{RosterChange, Terms, WholeRoster},
+    roster::{IdRole, RosterChange, Terms, WholeRoster, role_of},
     store::{StoreReader, StoreSnapshot},
     time::Timestamp,
 };
@@ -70,9 +70,9 @@ pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     if name.is_none() && terms == Terms::default() {
         return Err(Refusal::usage("grant what? name, role, items, bytes, or the end of the invitation"));
     }
-    let offline = request.offline;
+    let (offline, mesh) = (request.offline, app.handle.mesh());
     let wanted = read(&app, move |snapshot| {
-        let (id, grant) = member(&snapshot, &request.member)?;
+        let (id, grant) = member(&snapshot, mesh, &request.member)?;
         let items = items_of(&snapshot, &id)?;
         if terms.role == Some(Role::Reader) && items > 0 && !request.drop {
             return Err(Refusal::failure(format!(
@@ -89,9 +89,9 @@ pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
 /// `POST /v1/revoke`: ends a membership.
 pub async fn revoke<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: RevokeRequest = body(sent).await?;
-    let offline = request.offline;
+    let (offline, mesh) = (request.offline, app.handle.mesh());
     let wanted = read(&app, move |snapshot| {
-        let (id, grant) = member(&snapshot, &request.member)?;
+        let (id, grant) = member(&snapshot, mesh, &request.member)?;
         let changes = vec![revocation(&snapshot, id, request.drop, offline)?];
         Ok(Wanted { id, name: grant.name, changes })
     });
@@ -101,10 +101,10 @@ pub async fn revoke<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
 /// `POST /v1/rotate`: another key under the same name.
 pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: RotateRequest = body(sent).await?;
-    let offline = request.offline;
+    let (offline, mesh) = (request.offline, app.handle.mesh());
     let fresh: MemberId = request.id.parse().map_err(Refusal::usage)?;
     let wanted = read(&app, move |snapshot| {
-        let (id, grant) = member(&snapshot, &request.member)?;
+        let (id, grant) = member(&snapshot, mesh, &request.member)?;
         if snapshot.grant_of(&fresh)?.is_some() {
             return Err(Refusal::failure(format!("{fresh} is in the roster already: a new key is needed")));
         }
@@ -192,8 +192,12 @@ fn revocation<V: StoreSnapshot>(
     })
 }
 
-fn member<V: StoreSnapshot>(snapshot: &Snapshot<V>, text: &str) -> Answered<(MemberId, Grant)> {
+/// The member that `text` names, which is in the roster.
+fn member<V: StoreSnapshot>(snapshot: &Snapshot<V>, mesh: MeshId, text: &str) -> Answered<(MemberId, Grant)> {
     let id = resolve(snapshot, text)?;
+    if role_of(&mesh, &id) == IdRole::Authority {
+        return Err(Refusal::failure(CommandError::AuthorityId { id }));
+    }
     let grant = snapshot.grant_of(&id)?;
     Ok((id, grant.ok_or_else(|| Refusal::not_found(format!("{id} is not in the roster")))?))
 }

@@ -39,9 +39,9 @@ fn without_a_member_commands_exit_3() {
         &["members"],
         &["wait", "--links", "1"],
         &["invite", "b"],
-        &["revoke", "b"],
+        &["revoke", "b", "--yes"],
         &["grant", "b", "--items", "1"],
-        &["rotate", "b"],
+        &["rotate", "b", "--yes"],
         &["adopt"],
     ] {
         datafan(&[args, &["--data-dir", &dir]].concat()).fails(3, "no member is running");
@@ -201,7 +201,7 @@ fn owners_are_named_by_name_id_or_beginning() {
     a.ask(&["get", "k", "--owner", &id[..3]]).fails(4, "no member or owner");
     a.ask(&["ls", "--owner", "nobody"]).fails(4, "no member or owner \"nobody\"");
     a.ask(&["wait", "--owner", "nobody", "--timestamp", "1", "--timeout", "100ms"]).fails(4, "nobody");
-    a.ask(&["revoke", "nobody"]).fails(4, "nobody");
+    a.ask(&["revoke", "nobody", "--yes"]).fails(4, "nobody");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod membership;
 mod parting;
 mod recovery;
 mod rogues;
+mod roles;
 mod terms;
 mod topologies;
 mod transfers;

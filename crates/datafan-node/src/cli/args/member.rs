@@ -94,6 +94,9 @@ pub struct Recovered {
     /// Give up what is kept aside
     #[arg(long)]
     pub forget: bool,
+    /// Do not ask before what cannot be undone
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `wait`

@@ -103,6 +103,9 @@ pub struct Grant {
     /// Of who becomes a reader, everybody deletes the items
     #[arg(long)]
     pub drop: bool,
+    /// Do not ask before what cannot be undone
+    #[arg(long)]
+    pub yes: bool,
     /// Where the key is
     #[command(flatten)]
     pub offline: Offline,
@@ -117,6 +120,9 @@ pub struct Revoke {
     /// Everybody deletes its shard, too
     #[arg(long)]
     pub drop: bool,
+    /// Do not ask before what cannot be undone
+    #[arg(long)]
+    pub yes: bool,
     /// Where the key is
     #[command(flatten)]
     pub offline: Offline,
@@ -143,6 +149,9 @@ pub struct Rotate {
     /// How long the new key may take to come in for the first time [default: 7d; with --id for ever]
     #[arg(long, value_name = "TIME", value_parser = parse::expiry)]
     pub expires: Option<Expiry>,
+    /// Do not ask before what cannot be undone
+    #[arg(long)]
+    pub yes: bool,
     /// Where the key is
     #[command(flatten)]
     pub offline: Offline,
