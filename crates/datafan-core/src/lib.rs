@@ -81,6 +81,7 @@ pub mod read;
 pub mod repair;
 mod rng;
 pub mod roster;
+pub mod runs;
 mod shard;
 pub mod store;
 pub mod time;

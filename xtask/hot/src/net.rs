@@ -11,6 +11,7 @@ use datafan_core::{
     limits::COMMIT_WRITES_MAX,
     message::{Hello, Message},
     roster::{RosterChange, Terms},
+    runs::RunId,
     time::{Now, Time, Timestamp},
 };
 use datafan_store_mem::MemStore;
@@ -70,6 +71,7 @@ impl Net {
             roster: None,
             yours: Vec::new(),
             wall: self.now.wall,
+            run: RunId([7; 8]),
             addresses: Vec::new(),
         });
         let up = Input::LinkUp { peer, address: None, direction: Direction::In };

@@ -11,6 +11,7 @@ use datafan_conn_quic::{Config, QuicConnector};
 use datafan_core::{
     connector::{Connector, Event, Inbox},
     message::{Hello, Message},
+    runs::RunId,
     store::Store,
     time::Timestamp,
 };
@@ -171,7 +172,8 @@ impl Stalled {
         came.recv_timeout(Duration::from_secs(60)).context("no link came up")?;
         let (mesh, name) = (config.mesh, config.name);
         let wall = Timestamp(data::wall_micros());
-        let hello = Hello { mesh, name, roster: None, yours: Vec::new(), wall, addresses: Vec::new() };
+        let (run, addresses) = (RunId([7; 8]), Vec::new());
+        let hello = Hello { mesh, name, roster: None, yours: Vec::new(), wall, run, addresses };
         for message in [Message::Hello(hello), Message::Welcome] {
             let sent = connector.send(owner.id(), message.frame());
             anyhow::ensure!(sent.is_ok(), "{sent:?}");

@@ -197,6 +197,8 @@ impl<S: Store> Engine<S> {
         let mut waiting = core::mem::take(&mut self.waiting);
         let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
         let mut edit = Edit::new(view);
+        self.name_run(&owner, &record, &mut edit, &mut last)?;
+        let named = last;
         let mut growth = Growth::of(record.root.as_ref());
         // Entries of the roster are judged by those before them, so each is a commit of its own.
         let alone = owner == self.config.mesh.authority();
@@ -240,6 +242,9 @@ impl<S: Store> Engine<S> {
                     out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
                 }
             }
+        }
+        if last == named {
+            last = self.own[&owner].last;
         }
         let (root, change) = edit.finish(record.root)?;
         self.waiting = waiting;
@@ -311,11 +316,7 @@ impl<S: Store> Engine<S> {
                 Write::Delete { .. } if old.is_none() => continue,
                 Write::Delete { .. } => None,
             };
-            let next = last.next().expect("the clock is bounded, so time does not end");
-            let mut timestamp = next.max(self.now.wall);
-            while let Some(end) = self.voids.end(owner, timestamp) {
-                timestamp = end.next().expect("the clock is bounded, so time does not end");
-            }
+            let timestamp = self.next_own(owner, *last);
             *last = timestamp;
             changed += 1;
             if let Some(old) = &old {
@@ -426,7 +427,12 @@ impl<S: Store> Engine<S> {
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
         let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
+        self.name_run(&owner, &record, &mut edit, &mut last)?;
+        let named = last;
         self.apply_writes(&owner, writes, &mut last, &mut edit)?;
+        if last == named {
+            return Ok(());
+        }
         let (root, change) = edit.finish(record.root)?;
         self.commit_own(owner, shard, record, root, change, last, out)
     }

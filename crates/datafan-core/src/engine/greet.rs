@@ -47,6 +47,7 @@ impl<S: Store> Engine<S> {
             roster: self.roster_head().copied(),
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
             wall: self.now.wall,
+            run: self.runs.process,
             addresses: self.addresses.clone(),
         };
         self.send(peer, &Message::Hello(hello), out);

@@ -37,6 +37,7 @@ mod report;
 mod restamp;
 mod roster;
 mod round;
+mod runs;
 mod serve;
 mod stats;
 mod status;
@@ -106,6 +107,8 @@ pub struct Engine<S: Store> {
     past: Past,
     /// Spans of timestamps that their owners have made void.
     voids: restamp::Voids,
+    /// Under which name own writes are made, and the last run of each held shard.
+    runs: runs::Runs,
     /// What proves that owners have forked.
     forks: forks::Forks,
     /// How fast owners are followed.
@@ -181,6 +184,7 @@ impl<S: Store> Engine<S> {
             self.sync(out)?;
         }
         self.now = now;
+        self.runs.see(now, &mut self.rng);
         self.turn_pace();
         self.turn_budget();
         self.more_to_do = false;

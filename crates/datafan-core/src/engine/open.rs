@@ -15,6 +15,7 @@ use super::{
     refused::Said,
     restamp::Voids,
     roster::Roster,
+    runs::Runs,
     stats::Stats,
     tree::Trees,
     wanted::Wanted,
@@ -91,6 +92,7 @@ impl<S: Store> Engine<S> {
         let snapshot = Present::new(reader.snapshot()?);
         belongs(&*snapshot, &config)?;
         let mut rng = Rng::new(seed);
+        let runs = Runs::new(&mut rng, now);
         let next_round = now.time.after(rng.jitter(config.round_micros));
         let mut engine = Self {
             owners: Owners::new(config.mesh),
@@ -113,6 +115,7 @@ impl<S: Store> Engine<S> {
             forks: Forks::default(),
             pace: Pace::default(),
             voids: Voids::default(),
+            runs,
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
             roster: Roster::default(),

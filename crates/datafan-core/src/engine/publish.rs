@@ -1,5 +1,5 @@
 //! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
-//! `restamp.rs`'s.
+//! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
 use super::{Engine, owners::Owner, restamp::RESTAMPED_KEY};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     id::MemberId,
     item::Item,
     message,
+    runs::RUNS_KEY,
     store::{ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -17,7 +18,7 @@ pub const ADDRESSES_KEY: &str = "_sys/addresses";
 
 /// What members write for the system beside their quota.
 pub(super) const SYSTEM_KEYS: [&str; 6] =
-    [ADDRESSES_KEY, RESTAMPED_KEY, "_sys/runs", "_sys/links", "_sys/lifetimes", "_sys/ring"];
+    [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, "_sys/links", "_sys/lifetimes", "_sys/ring"];
 
 const ADDRESSES_VERSION: u8 = 1;
 
@@ -48,7 +49,7 @@ pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
 impl<S: Store> Engine<S> {
     /// Takes over what a change of `owner`'s shard wrote for the system.
     pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
-        for key in [ADDRESSES_KEY, RESTAMPED_KEY] {
+        for key in [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY] {
             if let Some(Some(at)) = change.keys.get(key)
                 && let Some(Some(item)) = change.log.get(at)
             {
@@ -59,7 +60,7 @@ impl<S: Store> Engine<S> {
 
     /// Reads what a stored shard has for the system.
     pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
-        for key in [ADDRESSES_KEY, RESTAMPED_KEY] {
+        for key in [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY] {
             if let Some(at) = self.snapshot.timestamp_of(shard, key)?
                 && let Some(item) = self.snapshot.item(shard, at)?
             {
@@ -72,6 +73,7 @@ impl<S: Store> Engine<S> {
     fn learn_system(&mut self, owner: &MemberId, key: &str, value: &[u8]) {
         match key {
             RESTAMPED_KEY => self.learn_voids(owner, value),
+            RUNS_KEY => self.learn_runs(owner, value),
             _ => self.learn_addresses(owner, value),
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
+    runs::RUNS_KEY,
     shard::{Edit, View},
     store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
@@ -222,7 +223,7 @@ impl Fresh {
     fn stamp(&mut self, item: &Item, n_stamped: &mut u64) -> Arc<Item> {
         let timestamp = self.next;
         self.next = timestamp.next().expect("the clock is bounded, so time does not end");
-        *n_stamped += 1;
+        *n_stamped += u64::from(item.key.as_str() != RUNS_KEY);
         Arc::new(Item { timestamp, ..item.clone() })
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     head::Head,
     id::{MeshId, Name},
     limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, HELLO_HEADS_MAX},
+    runs::RunId,
     time::Timestamp,
 };
 use alloc::vec::Vec;
@@ -23,6 +24,8 @@ pub struct Hello {
     pub yours: Vec<Head>,
     /// The sender's wall clock.
     pub wall: Timestamp,
+    /// Drawn when the sender's engine was opened: two processes with one key differ in it.
+    pub run: RunId,
     /// Where the sender can be dialled.
     pub addresses: Vec<Address>,
 }
@@ -32,7 +35,7 @@ impl Hello {
         out.id(&self.mesh.0).prefixed(self.name.as_str().as_bytes());
         out.option(self.roster.as_ref(), |out, head| head.encode(out));
         out.list(&self.yours, |out, head| head.encode(out));
-        out.fixed(self.wall.0);
+        out.fixed(self.wall.0).raw(&self.run.0);
         out.list(&self.addresses, |out, address| {
             out.prefixed(address.as_bytes());
         });
@@ -45,6 +48,7 @@ impl Hello {
             roster: input.option(Head::decode)?,
             yours: input.list("heads", HELLO_HEADS_MAX, Head::decode)?,
             wall: Timestamp(input.fixed()?),
+            run: RunId(input.array()?),
             addresses: decode_addresses(input)?,
         })
     }

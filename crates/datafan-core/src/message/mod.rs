@@ -1,4 +1,4 @@
-//! What members say to each other: the protocol, version 1.
+//! What members say to each other: the protocol, version 2.
 //!
 //! A message is the version byte, a tag and a body; `docs/protocol.md` has it byte by byte. There is one
 //! encoding of each message; counts, lengths, order and sums are checked while reading, before memory is
@@ -25,7 +25,7 @@ use crate::{
 use alloc::vec::Vec;
 
 /// The version byte of every message; another version is refused.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// One message. Deltas are read in two steps: the head first, the data only where it is wanted.
 #[derive(Clone, PartialEq, Debug)]

@@ -5,6 +5,7 @@ use crate::{
     grant::GRANT_PREFIX,
     id::{MeshId, Name},
     item::Key,
+    runs::RunId,
     time::Timestamp,
     trie::Place,
 };
@@ -41,6 +42,7 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         roster: Some(head()),
         yours: vec![head()],
         wall: Timestamp(5),
+        run: RunId([9; 8]),
         addresses: vec!["127.0.0.1:4815".into()],
     };
     let delta = Delta::new(head(), Timestamp(900), body);
@@ -192,6 +194,7 @@ fn hello(adjust: impl FnOnce(&mut Hello)) -> Vec<u8> {
         roster: None,
         yours: vec![],
         wall: Timestamp(5),
+        run: RunId([9; 8]),
         addresses: vec![],
     };
     adjust(&mut hello);

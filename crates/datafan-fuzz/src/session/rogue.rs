@@ -10,6 +10,7 @@ use datafan_core::{
     identity::Identity,
     item::{Item, Key},
     message::{ChildAnswer, Delta, HeadAnswer, Hello, Message, NodeAnswer, encode_delta},
+    runs::RunId,
     time::Timestamp,
     trie::{Branch, NewNodes, Node, Nodes, Place, at_slot, join, root_hash},
 };
@@ -52,7 +53,8 @@ impl Rogue {
     /// Hello and Welcome.
     pub fn greeting(who: Who, roster: Option<Head>, wall: Timestamp) -> [Vec<u8>; 2] {
         let (mesh, name) = (setting::mesh(), setting::config(who).name);
-        let hello = Hello { mesh, name, roster, yours: vec![], wall, addresses: vec!["host:1".into()] };
+        let (run, addresses) = (RunId([7; 8]), vec!["host:1".into()]);
+        let hello = Hello { mesh, name, roster, yours: vec![], wall, run, addresses };
         [Message::Hello(hello).encode(), Message::Welcome.encode()]
     }
 

@@ -10,6 +10,7 @@ use datafan_core::{
     head::Head,
     id::MemberId,
     message::{HeadAnswer, Hello, Message, Want},
+    runs::RunId,
 };
 use datafan_testkit::shard::{Answer, Shard};
 use std::{
@@ -247,6 +248,7 @@ impl Facts {
             roster: Some(self.roster.head),
             yours: Vec::new(),
             wall: self.second.head.timestamp,
+            run: RunId([7; 8]),
             addresses: Vec::new(),
         }
     }

@@ -1,14 +1,15 @@
 //! What the stories share.
 
 use datafan_core::{
-    hash::Hash,
+    hash::{Hash, Hasher},
     head::Head,
     identity::Identity,
     item::{Item, Key},
     message::{Delta, Message, encode_delta},
+    runs::RUNS_KEY,
     store::StoreError,
     time::{SECOND, Timestamp},
-    trie::Branch,
+    trie::{Branch, NewNodes, join},
 };
 use datafan_sim::world::{Disk, World};
 use datafan_store_mem::{MemDisk, MemStore};
@@ -82,18 +83,27 @@ pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
     spent.map(|(bytes, rounds)| bytes.div_ceil(rounds.max(1))).max().expect("there are links")
 }
 
-/// A push of one item of `owner`, later than everything, signed by `key`; on top of what member `at` holds.
+/// A push of one item of `owner`, later than everything, signed by `key`; in place of the users' items that member `at`
+/// holds, and with the runs that it holds.
 pub fn push(world: &Mesh, at: usize, owner: usize, key: &Identity, (name, value): (&str, &str)) -> Vec<u8> {
     let (owner, timestamp) = (world.id(owner), Timestamp(world.wall(owner).0 + SECOND));
     let base = world.heads(at)[&owner].0;
     let key_name = Key::new(name).expect("a sound key");
     let item = Item { key: key_name, timestamp, expiry: None, value: value.as_bytes().into() };
-    let root = Branch::leaf(timestamp.0, item.leaf()).hash;
-    let mut head = Head { owner, timestamp, items: 1, bytes: item.bytes(), root, signature: [0; 64] };
+    let runs = Key::new(RUNS_KEY).expect("a sound key");
+    let runs = world.content(at).items.get(&(owner, runs)).cloned();
+    let leaves: Vec<Branch> = runs.as_deref().into_iter().chain([&item]).map(leaf).collect();
+    let top = join(Hasher::NODE, &leaves, &mut NewNodes::new()).expect("an item is there");
+    let (items, bytes, root) = (top.count, top.bytes, top.hash);
+    let mut head = Head { owner, timestamp, items, bytes, root, signature: [0; 64] };
     if key.id() == owner {
         head = head.signed(&world.mesh_id(), key);
     } else {
         head.signature = key.sign(&Hash::empty().0);
     }
     Message::Push(Delta::new(head, base, &encode_delta(base, &[item], &[]))).encode()
+}
+
+fn leaf(item: &Item) -> Branch {
+    Branch::leaf(item.timestamp.0, item.leaf())
 }
