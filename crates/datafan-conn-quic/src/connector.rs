@@ -24,6 +24,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, watch},
+    task::JoinHandle,
 };
 
 /// Links over QUIC. Dropping it stops it.
@@ -35,6 +36,8 @@ pub struct QuicConnector {
     sockets: Vec<Arc<CutSocket>>,
     /// Whether the sockets are closed.
     closed: watch::Sender<bool>,
+    /// Why an address is not listened on any more.
+    failed: watch::Sender<Option<String>>,
     /// Places for incoming handshakes.
     half_open: Arc<Semaphore>,
 }
@@ -57,13 +60,17 @@ impl QuicConnector {
             endpoints.push((bound, endpoint));
         }
         let half_open = Arc::new(Semaphore::new(HALF_OPEN_MAX));
+        let failed = watch::Sender::new(None);
         for (bound, endpoint) in &endpoints {
-            config.runtime.spawn(listen(table.clone(), endpoint.clone(), *bound, half_open.clone()));
+            let listener =
+                config.runtime.spawn(listen(table.clone(), endpoint.clone(), *bound, half_open.clone()));
+            config.runtime.spawn(watch_over(table.clone(), listener, *bound, failed.clone()));
         }
         let bound = endpoints.iter().map(|(bound, _)| *bound).collect();
         let dialler = Dialler { table: table.clone(), endpoints, client: setup.client };
         let (runtime, closed) = (config.runtime.clone(), watch::Sender::new(false));
-        Ok((Self { table, runtime, dialler: Mutex::new(Some(dialler)), sockets, closed, half_open }, bound))
+        let dialler = Mutex::new(Some(dialler));
+        Ok((Self { table, runtime, dialler, sockets, closed, failed, half_open }, bound))
     }
 
     /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
@@ -78,6 +85,13 @@ impl QuicConnector {
     pub async fn stopped(&self) {
         // The sender lives as long as we do.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Resolves when an address is not listened on any more though nobody has stopped this connector, and says why.
+    pub async fn ended(&self) -> String {
+        let mut failed = self.failed.subscribe();
+        let why = failed.wait_for(Option::is_some).await;
+        why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// UDP payload bytes of the links that there were and are: (sent, received). Failed handshakes are not in it.
@@ -180,6 +194,21 @@ fn fresh_run() -> Result<[u8; 16], String> {
     Ok(run)
 }
 
+/// Says when a listener has ended though nobody stopped it: its socket or the task itself failed.
+async fn watch_over(
+    table: Arc<Table>,
+    listener: JoinHandle<()>,
+    bound: SocketAddr,
+    failed: watch::Sender<Option<String>>,
+) {
+    let why = match listener.await {
+        Err(error) if error.is_panic() => format!("which is a bug: {error}"),
+        _ if table.is_stopped() => return,
+        _ => "its socket failed".to_owned(),
+    };
+    failed.send_replace(Some(format!("listening on UDP {bound} has ended, {why}")));
+}
+
 async fn close_after(link: Arc<Link>, delay: Duration) {
     tokio::select! {
         _ = link.connection.closed() => {}
@@ -189,3 +218,34 @@ async fn close_after(link: Arc<Link>, delay: Duration) {
 
 /// How long a stop waits for the closes to be sent.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafan_core::{connector::Event, identity::Identity};
+
+    struct Nobody;
+
+    impl Inbox for Nobody {
+        fn push(&self, _: Event) {}
+    }
+
+    fn bound() -> QuicConnector {
+        let listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let config = Config::new(Identity::from_secret(&[1; 32]), listen, Handle::current());
+        QuicConnector::bind(config, Arc::new(Nobody)).unwrap().0
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_ends_by_itself_says_so_and_one_that_is_stopped_does_not() {
+        let failing = bound();
+        // As it ends where its socket fails.
+        failing.dialler.lock().unwrap().as_ref().unwrap().endpoints[0].1.close(0u32.into(), b"");
+        let why = tokio::time::timeout(Duration::from_secs(60), failing.ended()).await.unwrap();
+        assert!(why.contains("127.0.0.1") && why.contains("its socket failed"), "{why}");
+        let stopping = bound();
+        stopping.stop();
+        stopping.stopped().await;
+        assert!(stopping.failed.borrow().is_none());
+    }
+}

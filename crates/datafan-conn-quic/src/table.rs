@@ -249,6 +249,11 @@ impl Table {
         }
     }
 
+    /// Whether it is stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
     /// No event comes after this returned. Gives the links that were up.
     pub(crate) fn stop(&self) -> Vec<Arc<Link>> {
         let mut state = self.lock();

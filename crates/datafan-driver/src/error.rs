@@ -134,6 +134,12 @@ pub enum StopReason {
         /// What the panic said.
         what: String,
     },
+    /// Something that the member cannot do without has ended. Its store was closed cleanly.
+    #[error("{what}")]
+    Worker {
+        /// What ended, and why if that is known.
+        what: String,
+    },
 }
 
 /// Why a member did not start. `E` is the error of whoever makes the connector.

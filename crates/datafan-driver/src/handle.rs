@@ -23,7 +23,7 @@ use serde::Serialize;
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::Poll,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -306,6 +306,11 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Forget).await.map(drop)
     }
 
+    /// The same member, for whoever serves it and must not keep it running.
+    pub fn downgrade(&self) -> WeakHandle<R> {
+        WeakHandle { inner: Arc::downgrade(&self.inner) }
+    }
+
     /// Whether the member works, and if not, why.
     pub fn life(&self) -> Life {
         self.inner.shared.board().life.clone()
@@ -323,7 +328,7 @@ impl<R: StoreReader> Handle<R> {
     /// If the member did not stop cleanly.
     pub async fn stop(&self) -> Result<(), StopReason> {
         // A closed queue means that it is stopping already.
-        drop(self.inner.shared.queue.request(Request::Stop));
+        drop(self.inner.shared.queue.request(Request::Stop(StopReason::Asked)));
         let reason = self.stopped().await;
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The stop was the last thing that the thread said: joining waits for nothing. It catches its own panics.
@@ -332,6 +337,13 @@ impl<R: StoreReader> Handle<R> {
             StopReason::Asked => Ok(()),
             failed => Err(failed),
         }
+    }
+
+    /// Asks the member to stop because something that it cannot do without has ended: [`Handle::stopped`] then gives
+    /// `reason`. The first reason counts. Waits for nothing.
+    pub fn fail(&self, reason: StopReason) {
+        // A closed queue means that it is stopping already.
+        drop(self.inner.shared.queue.request(Request::Stop(reason)));
     }
 
     async fn command(&self, command: Command) -> Result<Committed, CommitError> {
@@ -368,6 +380,18 @@ impl<R: StoreReader> Handle<R> {
     }
 }
 
+/// A [`Handle`] that does not keep its member running.
+pub struct WeakHandle<R: StoreReader> {
+    inner: Weak<Inner<R>>,
+}
+
+impl<R: StoreReader> WeakHandle<R> {
+    /// The handle, as long as somebody has one.
+    pub fn upgrade(&self) -> Option<Handle<R>> {
+        self.inner.upgrade().map(|inner| Handle { inner })
+    }
+}
+
 fn put(key: &str, value: &[u8], expiry: Option<Timestamp>) -> Result<Write, CommitError> {
     Ok(Write::Put { key: Key::new(key)?, value: value.into(), expiry })
 }
@@ -386,6 +410,6 @@ impl<R: StoreReader> std::fmt::Debug for Handle<R> {
 
 impl<R: StoreReader> Drop for Inner<R> {
     fn drop(&mut self) {
-        drop(self.shared.queue.request(Request::Stop));
+        drop(self.shared.queue.request(Request::Stop(StopReason::Asked)));
     }
 }

@@ -31,7 +31,7 @@ pub use datafan_core::{
     read::{Entry, Items, KeyRange, Snapshot},
 };
 pub use error::{CommitError, ReadError, StartError, StopReason, TimedOut, WaitError, Written};
-pub use handle::{Handle, Traffic};
+pub use handle::{Handle, Traffic, WeakHandle};
 pub use lease::Leased;
 pub use reads::Usage;
 pub use start::start;

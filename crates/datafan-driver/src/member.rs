@@ -4,7 +4,7 @@ use crate::{
     board::Shared,
     clock::Clock,
     current::Current,
-    error::CommitError,
+    error::{CommitError, StopReason},
     handle::Traffic,
     outgoing::Outgoing,
     queue::{Entry, Others, Request, Waiting},
@@ -27,7 +27,7 @@ use std::{
 use tokio::sync::oneshot;
 
 /// A running member: all that the thread owns.
-pub struct Member<S: Store, C> {
+pub struct Member<S: Store, C: Connector> {
     engine: Engine<S>,
     outgoing: Outgoing<C>,
     shared: Arc<Shared>,
@@ -60,7 +60,8 @@ struct Gathered {
     receipts: Vec<Receipt>,
     /// Answered when the engine has taken the inputs in, so that a caller sees what it did before it asked.
     questions: Vec<Question>,
-    stop: bool,
+    /// Why it is to stop.
+    stop: Option<StopReason>,
 }
 
 /// What a turn shows and says at its end.
@@ -115,18 +116,20 @@ impl<S: Store, C: Connector> Member<S, C> {
     /// Works until it is asked to stop, then closes the store cleanly.
     ///
     /// # Errors
-    /// If the store fails. Nothing that was not acknowledged may be relied on then.
-    pub fn run(mut self) -> Result<(), StoreError> {
+    /// If it ends for another reason: after a failure of the store nothing that was not acknowledged may be relied on.
+    pub fn run(mut self) -> Result<(), StopReason> {
         let worked = self.work();
         // First the peers: with the store gone nobody would answer them.
         self.outgoing.connector().stop();
         // A snapshot that outlives its store keeps the file in use.
         self.current.close();
-        worked?;
-        self.engine.close()
+        let reason = worked?;
+        self.engine.close()?;
+        if reason == StopReason::Asked { Ok(()) } else { Err(reason) }
     }
 
-    fn work(&mut self) -> Result<(), StoreError> {
+    /// Gives the reason that it was asked to stop for.
+    fn work(&mut self) -> Result<StopReason, StoreError> {
         loop {
             let mut gathered = self.gather();
             self.tell(mem::take(&mut gathered.inputs))?;
@@ -134,8 +137,8 @@ impl<S: Store, C: Connector> Member<S, C> {
             gathered.questions.into_iter().for_each(|question| self.answer(question));
             self.ring();
             self.check_readers();
-            if gathered.stop {
-                return Ok(());
+            if let Some(reason) = gathered.stop {
+                return Ok(reason);
             }
         }
     }
@@ -150,7 +153,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                 Entry::Event(event) => self.on_event(event, &mut gathered),
                 Entry::Request(request) => self.on_request(request, &mut gathered),
             }
-            if gathered.stop {
+            if gathered.stop.is_some() {
                 // What came later is told so when the queue closes.
                 break;
             }
@@ -199,7 +202,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             Request::Status(reply) => gathered.questions.push(Question::Status(reply)),
             Request::Stats(reply) => gathered.questions.push(Question::Stats(reply)),
             Request::Timer(at, alarm) => self.timers.add(at, alarm),
-            Request::Stop => gathered.stop = true,
+            Request::Stop(reason) => gathered.stop = Some(reason),
         }
     }
 

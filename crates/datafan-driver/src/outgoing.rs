@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// A connector, and per link and lane the frames that wait for room.
 ///
 /// What waits is bounded by the engine: told of a full lane, it hands nothing over until it is told of room.
-pub struct Outgoing<C> {
+pub struct Outgoing<C: Connector> {
     connector: C,
     /// Lanes that answered `Full` and have had no room since.
     kept: BTreeMap<(MemberId, Lane), VecDeque<Frame>>,
@@ -62,6 +62,13 @@ impl<C: Connector> Outgoing<C> {
     pub fn forget(&mut self, peer: MemberId) {
         self.kept.remove(&(peer, Lane::Small));
         self.kept.remove(&(peer, Lane::Bulk));
+    }
+}
+
+/// Also where the thread panics: peers must not take the member for one that listens.
+impl<C: Connector> Drop for Outgoing<C> {
+    fn drop(&mut self) {
+        self.connector.stop();
     }
 }
 

@@ -1,6 +1,10 @@
 //! What waits for the driver's thread: events of the connector and requests of callers, in the order they came.
 
-use crate::{error::CommitError, handle::Traffic, timers::Alarm};
+use crate::{
+    error::{CommitError, StopReason},
+    handle::Traffic,
+    timers::Alarm,
+};
 use datafan_core::{
     connector::{Event, Inbox},
     engine::{Command, Committed, Stats, Status, Write},
@@ -61,8 +65,8 @@ pub enum Request {
     Stats(oneshot::Sender<(Stats, Traffic)>),
     /// To be told when a time is over.
     Timer(Instant, Alarm),
-    /// To stop after all that came before.
-    Stop,
+    /// To stop after all that came before, for this reason.
+    Stop(StopReason),
 }
 
 /// A caller whose command is under way.

@@ -14,7 +14,7 @@ use datafan_core::{
     engine::{Config, Engine, OpenError},
     identity::Strict,
     read::Snapshot,
-    store::{Store, StoreError},
+    store::{Store, StoreError, StoreSnapshot},
 };
 use std::{
     any::Any,
@@ -81,31 +81,42 @@ fn run<S: Store, C: Connector>(
     current: &Current<SnapshotOf<S>>,
     span: &Span,
 ) {
+    let reason = StopReason::Panicked { what: "its thread ended early".into() };
+    let mut ending = Ending { shared, current, reason };
     let _entered = span.enter();
-    info!("member started");
     // Whatever the member owned is gone after a panic; what is left was made to be seen at any moment.
-    let reason = match catch_unwind(AssertUnwindSafe(|| member.run())) {
-        Ok(ended) => reason(ended),
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        info!("member started");
+        member.run()
+    }));
+    ending.reason = match ended {
+        Ok(Ok(())) => StopReason::Asked,
+        Ok(Err(reason)) => reason,
         Err(panic) => StopReason::Panicked { what: text(&*panic) },
     };
-    match &reason {
+    match &ending.reason {
         StopReason::Asked => info!("member stopped"),
         failed => error!(reason = %failed, "member stopped"),
     }
-    current.close();
-    // Nothing enters any more; whoever still waits is told when the entries go.
-    let unhandled = shared.queue.close();
-    shared.change(|board| {
-        board.links = 0;
-        board.life = Life::Stopped(reason);
-    });
-    drop(unhandled);
 }
 
-fn reason(ended: Result<(), StoreError>) -> StopReason {
-    match ended {
-        Ok(()) => StopReason::Asked,
-        Err(error) => StopReason::Store(error),
+/// Tells everybody that the thread has ended and why, when it is dropped: also where the last line of the log panics.
+struct Ending<'a, V: StoreSnapshot> {
+    shared: &'a Shared,
+    current: &'a Current<V>,
+    reason: StopReason,
+}
+
+impl<V: StoreSnapshot> Drop for Ending<'_, V> {
+    fn drop(&mut self) {
+        self.current.close();
+        // Nothing enters any more; whoever still waits is told when the entries go.
+        let unhandled = self.shared.queue.close();
+        self.shared.change(|board| {
+            board.links = 0;
+            board.life = Life::Stopped(self.reason.clone());
+        });
+        drop(unhandled);
     }
 }
 

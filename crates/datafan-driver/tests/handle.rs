@@ -210,3 +210,12 @@ async fn a_panic_is_an_end_like_others() {
     assert!(what.contains("on purpose") && error.written() == Written::Maybe);
     assert!(member.stop().await.is_err());
 }
+
+#[tokio::test]
+async fn a57_what_a_member_cannot_do_without_stops_it_with_its_reason() {
+    let (member, _) = Mesh::default().founder().await;
+    let reason = StopReason::Worker { what: "the listener has ended".into() };
+    member.fail(reason.clone());
+    assert_eq!(member.stopped().await, reason);
+    assert_eq!(member.stop().await, Err(reason));
+}

@@ -188,6 +188,7 @@ impl Builder {
         let runtime = Runtime::try_current().map_err(|_| NodeError::NoRuntime)?;
         let opened = runtime.clone().spawn_blocking(move || self.open(&runtime)).await;
         let Opened { node, connect } = opened.map_err(|error| NodeError::System(error.into()))??;
+        node.watch_over_links();
         for (address, expected) in connect {
             node.connect(address, expected).await?;
         }

@@ -57,6 +57,17 @@ impl Node {
         &self.about.advertised
     }
 
+    /// Stops the member when an address is not listened on any more: it would take part in nothing, and say nothing.
+    pub(crate) fn watch_over_links(&self) {
+        let (member, connector) = (self.handle.downgrade(), self.about.connector.clone());
+        tokio::spawn(async move {
+            let what = connector.ended().await;
+            if let Some(member) = member.upgrade() {
+                member.fail(StopReason::Worker { what });
+            }
+        });
+    }
+
     /// Bytes of UDP payload on its links: (sent, received). More than [`Handle::traffic`] by what QUIC adds.
     pub fn wire_traffic(&self) -> (u64, u64) {
         self.about.connector.wire_traffic()

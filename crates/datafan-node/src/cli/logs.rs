@@ -1,16 +1,64 @@
 //! Logs go to standard error, in colour on a terminal only.
 
-use std::io::{self, IsTerminal};
+use super::sink::Sink;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{self, IsTerminal, Write},
+    panic,
+    sync::OnceLock,
+};
 use tracing_subscriber::EnvFilter;
+
+/// Where a process that runs for long says what it has to say; the others write to standard error themselves.
+static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Begins to log what `DATAFAN_LOG` says, else what `default` says.
 pub fn install(default: &str) {
-    let filter = std::env::var("DATAFAN_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
-    let colour =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(default)))
-        .with_ansi(colour)
-        .with_writer(io::stderr)
-        .init();
+    // A log that cannot be written is no reason to fail: nor must it be said where that fails as well.
+    let log = tracing_subscriber::fmt().with_env_filter(filter(default)).with_ansi(colour());
+    log.log_internal_errors(false).with_writer(io::stderr).init();
+}
+
+/// As [`install`], for a process that runs for long: nobody ever waits for whoever reads the log, and what cannot be
+/// written is dropped and counted.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn install_lossy(default: &str) -> io::Result<()> {
+    let sink = Sink::start(io::stderr())?;
+    let ours = SINK.get_or_init(|| sink);
+    panic::set_hook(Box::new(|panic| {
+        let trace = Backtrace::capture();
+        let trace =
+            if trace.status() == BacktraceStatus::Captured { format!("{trace}\n") } else { String::new() };
+        ours.line(format!("{panic}\n{trace}").as_bytes());
+    }));
+    let log = tracing_subscriber::fmt().with_env_filter(filter(default)).with_ansi(colour());
+    log.log_internal_errors(false).with_writer(|| ours.clone()).init();
+    Ok(())
+}
+
+/// Says a line for people. Nobody may be there to read it.
+pub fn say(text: &str) {
+    let line = format!("{text}\n");
+    match SINK.get() {
+        Some(sink) => sink.line(line.as_bytes()),
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
+}
+
+/// Waits until what was said is written, but not for a reader that takes nothing.
+pub fn drain() {
+    if let Some(sink) = SINK.get() {
+        sink.drain();
+    }
+}
+
+fn filter(default: &str) -> EnvFilter {
+    let named = std::env::var("DATAFAN_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    named.unwrap_or_else(|| EnvFilter::new(default))
+}
+
+fn colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

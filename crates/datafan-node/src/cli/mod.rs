@@ -24,6 +24,7 @@ mod repair;
 mod report;
 mod roster;
 mod run;
+mod sink;
 mod usage;
 mod verify;
 mod words;
@@ -42,10 +43,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    match dispatch(cli) {
+    let code = match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
-    }
+    };
+    logs::drain();
+    code
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
@@ -62,7 +65,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::VerifyFork(args) => forks::verify(&args, &mut out),
         Command::Run(args) => {
             // The driver says of a link what the connector says: once is enough.
-            logs::install("warn,datafan=info,datafan_conn_quic=warn");
+            logs::install_lossy("warn,datafan=info,datafan_conn_quic=warn").map_err(Failure::new)?;
             run::run(&dir?, args, &api)
         }
         Command::Authority(command) => {

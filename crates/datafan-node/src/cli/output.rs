@@ -60,7 +60,7 @@ impl Output {
 
 /// A line for people beside the data. Nobody may be there to read it.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    super::logs::say(text);
 }
 
 /// A table with a header, its columns as wide as their content.

@@ -41,13 +41,14 @@ const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
 async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginning>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::new)?;
-    let member = tokio::select! {
+    let mut member = tokio::select! {
         member = start(dir, args, api, beginning) => member?,
         // Whatever has been opened so far is closed as after a crash, which is safe.
         _ = signals.next() => return Ok(()),
     };
     let stopped = tokio::select! {
         reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
+        what = member.server.ended() => Err(Failure::new(format!("the member stops: {what}"))),
         Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(&theirs, ours.as_ref())),
         name = signals.next() => {
             info!("stopping on {name}; a second signal stops at once");
@@ -58,6 +59,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
         closed = member.stop() => closed,
         name = signals.again() => {
             error!("stopped at once on {name}");
+            super::logs::drain();
             process::exit(1)
         }
     };

@@ -84,6 +84,17 @@ impl Server {
         Self { tasks, stop, path: Some(path) }
     }
 
+    /// Resolves when a task that takes connections has ended though nobody stopped it, and says so: the member cannot be
+    /// asked any more.
+    pub async fn ended(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                format!("the HTTP interface has ended, which is a bug: {error}")
+            }
+            _ => "the HTTP interface has ended".to_owned(),
+        }
+    }
+
     /// Takes no more connections, removes the socket, and gives what is under way a moment to finish.
     pub async fn stop(mut self) {
         self.path = None;
@@ -188,6 +199,15 @@ mod tests {
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
         time::{Instant, sleep},
     };
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_is_noticed() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { panic!("a bug on purpose") });
+        let mut server = Server { tasks, stop: watch::Sender::new(false), path: None };
+        let what = server.ended().await;
+        assert!(what.contains("the HTTP interface has ended, which is a bug"), "{what}");
+    }
 
     /// A connection to an endpoint that says how long the JSON text is that was sent to it.
     fn connect() -> DuplexStream {

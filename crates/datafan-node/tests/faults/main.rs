@@ -7,6 +7,7 @@
 mod common;
 
 mod client;
+mod diagnostics;
 mod disk;
 mod kills;
 mod namespaces;

@@ -1,0 +1,198 @@
+//! A place for diagnostics that may be slow, full or gone: whoever has something to say never waits, and what cannot be
+//! written is dropped and counted.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Lines on their way to a writer that has a thread of its own.
+#[derive(Clone)]
+pub struct Sink(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled when something enters and when something was written.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Vec<u8>>,
+    /// Bytes of all that wait.
+    bytes: usize,
+    /// Lines that were dropped since the last one that was written.
+    n_dropped: u64,
+    /// The thread has lines in its hands.
+    writing: bool,
+    /// Counts what the thread has got rid of, so that one who waits sees it move.
+    n_done: u64,
+}
+
+/// Most bytes that wait: some ten thousand lines, as a pipe's reader may be held up for a moment.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+/// How long the end waits for a writer that takes nothing.
+const STALLED: Duration = Duration::from_millis(500);
+/// How long the end waits at most.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Sink {
+    /// Begins to write to `writer`, on a thread of its own.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(writer: impl Write + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let theirs = shared.clone();
+        thread::Builder::new().name("datafan-log".into()).spawn(move || theirs.write_to(writer))?;
+        Ok(Self(shared))
+    }
+
+    /// Hands over one line, its end included; without room for it, it is dropped and counted.
+    pub fn line(&self, line: &[u8]) {
+        let mut state = self.0.state();
+        if state.bytes + line.len() > WAITING_BYTES_MAX {
+            state.n_dropped += 1;
+            return;
+        }
+        state.bytes += line.len();
+        state.waiting.push_back(line.to_vec());
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until all is written, but not for a writer that takes nothing.
+    pub fn drain(&self) {
+        let (mut state, end) = (self.0.state(), Instant::now() + DRAIN_TIMEOUT);
+        let (mut seen, mut stalled_at) = (state.n_done, Instant::now() + STALLED);
+        while !state.waiting.is_empty() || state.writing {
+            let left = stalled_at.min(end).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            if state.n_done != seen {
+                (seen, stalled_at) = (state.n_done, Instant::now() + STALLED);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn write_to(&self, mut writer: impl Write) {
+        loop {
+            let (lines, mut n_lost) = self.take();
+            let mut goes_on = false;
+            for line in lines {
+                goes_on = writer.write_all(&line).is_ok();
+                n_lost += u64::from(!goes_on);
+                self.state().n_done += 1;
+                self.changed.notify_all();
+            }
+            // Behind what was written before them, and not while nothing can be written.
+            let told = n_lost > 0 && goes_on && writer.write_all(lost(n_lost).as_bytes()).is_ok();
+            let mut state = self.state();
+            state.n_dropped += if told { 0 } else { n_lost };
+            state.writing = false;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for lines, and takes all that wait with the number of those that found no room behind them.
+    fn take(&self) -> (VecDeque<Vec<u8>>, u64) {
+        let waits = |state: &mut State| state.waiting.is_empty();
+        let state = self.changed.wait_while(self.state(), waits);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        (state.bytes, state.writing) = (0, true);
+        (mem::take(&mut state.waiting), mem::take(&mut state.n_dropped))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No change of it can be left half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lost(lines: u64) -> String {
+    format!("{lines} lines of the log were lost here: their reader was slower, or refused them\n")
+}
+
+/// As a writer of one line at a time, for `tracing`.
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    /// A writer that takes a line only when it is allowed to, and refuses those that it is told to refuse.
+    struct Held {
+        allowed: Receiver<io::Result<()>>,
+        taken: Sender<String>,
+    }
+
+    impl Write for Held {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.allowed.recv().unwrap_or(Ok(()))?;
+            let _ = self.taken.send(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn held() -> (Sink, Sender<io::Result<()>>, Receiver<String>) {
+        let ((allow, allowed), (taken, lines)) = (mpsc::channel(), mpsc::channel());
+        (Sink::start(Held { allowed, taken }).unwrap(), allow, lines)
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_holds_nobody_up_and_hears_how_much_it_missed() {
+        let (sink, allow, lines) = held();
+        sink.line(b"first\n");
+        let long = vec![b'x'; 1 << 10];
+        let began = Instant::now();
+        for _ in 0..10_000 {
+            sink.line(&long);
+        }
+        sink.drain();
+        assert!(began.elapsed() < DRAIN_TIMEOUT, "{:?}", began.elapsed());
+        assert!(sink.0.state().bytes <= WAITING_BYTES_MAX);
+        drop(allow);
+        sink.drain();
+        let said: Vec<String> = lines.try_iter().collect();
+        let n_long = said.iter().filter(|line| line.len() == long.len()).count();
+        assert!(n_long >= WAITING_BYTES_MAX / long.len() - 1, "{n_long}");
+        assert_eq!(said.concat().lines().next(), Some("first"));
+        let text = said.concat();
+        assert!(text.contains(&lost(10_000 - n_long as u64)), "{:?}", text.lines().last());
+    }
+
+    #[test]
+    fn a_line_that_is_refused_is_counted_and_the_next_one_goes_on() {
+        let (sink, allow, lines) = held();
+        for _ in 0..3 {
+            allow.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+            sink.line(b"refused\n");
+            sink.drain();
+        }
+        drop(allow);
+        sink.line(b"taken\n");
+        sink.drain();
+        assert_eq!(lines.try_iter().collect::<String>(), format!("taken\n{}", lost(3)));
+    }
+}
