@@ -120,6 +120,7 @@ impl<S: Store> Engine<S> {
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
             Message::Prune(_) | Message::Graft(_) => false,
+            Message::Probe | Message::Alive => false,
         }
     }
 
