@@ -40,6 +40,7 @@ pub struct Builder {
     advertise: Vec<Address>,
     cache_bytes: Option<usize>,
     unverified_bytes_max: Option<usize>,
+    half_open_source_max: Option<usize>,
     faults: Option<Faults>,
     configure: Vec<Change>,
 }
@@ -105,6 +106,7 @@ impl Node {
             advertise: Vec::new(),
             cache_bytes: None,
             unverified_bytes_max: None,
+            half_open_source_max: None,
             faults: None,
             configure: Vec::new(),
         }
@@ -173,6 +175,13 @@ impl Builder {
         self
     }
 
+    /// Incoming handshakes under way from one address (IPv6: a /64), from 1 to 64. Default 16, and twice as many from where
+    /// members are; beyond, the oldest gives way.
+    pub fn half_open_source_max(mut self, handshakes: usize) -> Self {
+        self.half_open_source_max = Some(handshakes);
+        self
+    }
+
     /// Faults of the disk on purpose, for tests and demos.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
@@ -211,7 +220,9 @@ impl Builder {
     fn open_as(self, membership: Membership, runtime: &Runtime) -> Result<Opened, NodeError> {
         let config = self.config(&membership)?;
         let options = self.store_options();
-        let Self { home, listen, mut connect, mut advertise, configure, unverified_bytes_max, .. } = self;
+        let Self { home, listen, mut connect, mut advertise, configure, .. } = self;
+        let (unverified_bytes_max, half_open_source_max) =
+            (self.unverified_bytes_max, self.half_open_source_max);
         if connect.is_empty() {
             connect = membership.connect.into_iter().map(|address| (address, None)).collect();
         }
@@ -226,6 +237,7 @@ impl Builder {
         let seed = getrandom::u64().map_err(|error| NodeError::System(io::Error::other(error)))?;
         let mut quic = datafan_conn_quic::Config::new(config.member.clone(), listen, runtime.clone());
         quic.unverified_bytes_max = unverified_bytes_max.unwrap_or(quic.unverified_bytes_max);
+        quic.half_open_source_max = half_open_source_max.unwrap_or(quic.half_open_source_max);
         let mut bound = None;
         let handle = datafan_driver::start(config, seed, store, |inbox| {
             let (connector, addresses) = bind(quic, inbox)?;
