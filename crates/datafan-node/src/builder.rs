@@ -1,7 +1,7 @@
 //! Putting a member together.
 
 use crate::{
-    advertise,
+    advertise::{self, Advertised},
     beginning::{Beginning, BeginningError},
     home::Home,
     inventory::Inventory,
@@ -134,7 +134,7 @@ impl Builder {
     }
 
     /// Tells the mesh that the member is at `address`, once more with each call. Default: what it listens on, with
-    /// an address of this machine in place of a wildcard.
+    /// an address of this machine in place of a wildcard; when that changes, the mesh is told within half a minute.
     pub fn advertise(mut self, address: impl Into<Address>) -> Self {
         self.advertise.push(address.into());
         self
@@ -196,12 +196,15 @@ impl Builder {
     pub async fn start(self) -> Result<Node, NodeError> {
         let runtime = Runtime::try_current().map_err(|_| NodeError::NoRuntime)?;
         let opened = runtime.clone().spawn_blocking(move || self.open(&runtime)).await;
-        let Opened { node, connect } = opened.map_err(|error| NodeError::System(error.into()))??;
+        let Opened { node, connect, follows } = opened.map_err(|error| NodeError::System(error.into()))??;
         node.watch_over_links();
         for (address, expected) in connect {
             node.connect(address, expected).await?;
         }
-        node.publish(node.advertised().to_vec()).await?;
+        node.publish(node.advertised().now()).await?;
+        if follows {
+            node.follow_addresses();
+        }
         Ok(node)
     }
 
@@ -252,10 +255,12 @@ impl Builder {
             error => NodeError::System(io::Error::other(error.to_string())),
         })?;
         let (connector, bound) = bound.expect("a started driver has made its connector");
-        if advertise.is_empty() {
+        let follows = advertise.is_empty();
+        if follows {
             advertise = advertise::addresses(&bound);
         }
-        Ok(Opened { node: Node::new(handle, connector, home, bound, advertise), connect })
+        let node = Node::new(handle, connector, home, bound, Advertised::new(advertise));
+        Ok(Opened { node, connect, follows })
     }
 
     /// What the member knows of its mesh, and whether it has begun just now.
@@ -286,6 +291,8 @@ impl Builder {
 struct Opened {
     node: Node,
     connect: Vec<(Address, Option<MemberId>)>,
+    /// Nobody named its addresses, so they follow those of the machine.
+    follows: bool,
 }
 
 /// Binds what was named, or else every address; a machine without IPv6 then does with IPv4.
