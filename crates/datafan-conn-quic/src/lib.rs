@@ -20,7 +20,6 @@ mod verifier;
 
 mod dial;
 mod greeting;
-mod half_open;
 mod listen;
 mod table;
 

@@ -49,7 +49,7 @@ pub fn mesh() -> MeshId {
 /// The settings of member `number`; 0 founds the mesh. Nobody dials.
 pub fn config(number: u32) -> Result<Config> {
     let mut config = Config::new(mesh(), identity(number), format!("member-{number}").parse()?);
-    (config.links_min, config.links_wanted_max) = (0, 0);
+    (config.links_min, config.links_wanted_max, config.publish_links) = (0, 0, false);
     if number == 0 {
         config.authority = Some(authority());
         config.new_mesh = true;

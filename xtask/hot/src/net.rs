@@ -73,6 +73,7 @@ impl Net {
             wall: self.now.wall,
             run: RunId([7; 8]),
             addresses: Vec::new(),
+            below_minimum: true,
         });
         let up = Input::LinkUp { peer, address: None, direction: Direction::In };
         let said = [hello, Message::Welcome].map(|message| from(peer, message.frame().bytes));

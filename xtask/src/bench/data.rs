@@ -69,7 +69,7 @@ pub fn config(number: u32) -> Result<Config> {
     let authority = Identity::from_secret(&secret(u32::MAX));
     let name = format!("member-{number}").parse()?;
     let mut config = Config::new(MeshId(authority.id()), Identity::from_secret(&secret(number)), name);
-    (config.links_min, config.links_wanted_max) = (0, 0);
+    (config.links_min, config.links_wanted_max, config.publish_links) = (0, 0, false);
     if number == 0 {
         config.authority = Some(authority);
         config.new_mesh = true;

@@ -60,8 +60,7 @@ impl<S: Store> Engine<S> {
         pushes: &[Arc<[u8]>],
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
-        if let Some(link) = self.links.quietly(&from) {
-            link.silence.break_off();
+        if self.links.contains_key(&from) {
             self.stats.messages_received += pushes.len() as u64;
             self.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
         }

@@ -392,8 +392,13 @@ impl<S: Store> Engine<S> {
 
     /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
     fn commit_system(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let due = self.publish || self.look_for_expired || self.outranks;
-        if !due || !matches!(self.may_write(&self.me), Ok(true)) {
+        let due = self.publish || self.look_for_expired || self.outranks || self.is_links_look_due();
+        if !due {
+            return Ok(());
+        }
+        let may = self.may_write(&self.me);
+        if !matches!(may, Ok(true)) {
+            self.put_off_links(may.is_ok());
             return Ok(());
         }
         self.look_for_expired = false;
@@ -403,6 +408,7 @@ impl<S: Store> Engine<S> {
             let key = Key::new(ADDRESSES_KEY).expect("a key");
             writes.push(Write::Put { key, value: encode_addresses(addresses).into(), expiry: None });
         }
+        self.links_writes(&mut writes);
         self.expired_writes(&mut writes)?;
         self.commit_writes(self.me, &writes, out)?;
         if core::mem::take(&mut self.outranks) {

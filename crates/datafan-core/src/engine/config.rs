@@ -33,6 +33,9 @@ pub struct Config {
     pub links_min: usize,
     /// Links above which the member dials nobody; default 6. It accepts up to `links_max`.
     pub links_wanted_max: usize,
+    /// Whether the member publishes its links and looks who is reachable by what others publish; default yes. Off for
+    /// simulations of very many members.
+    pub publish_links: bool,
     /// Links that the member holds at most; at most and by default [`LINKS_MAX`]. Beyond, peers are refused as `busy`.
     pub links_max: usize,
     /// Heads per second that are taken of one owner; default 1,000. Of an owner that commits faster the newest head of each
@@ -86,6 +89,7 @@ impl Config {
             round_micros: SECOND,
             links_min: 3,
             links_wanted_max: 6,
+            publish_links: true,
             links_max: LINKS_MAX,
             owner_heads_max: 1_000,
             owner_bytes_max: 256 << 20,

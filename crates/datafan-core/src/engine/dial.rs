@@ -2,16 +2,21 @@
 
 use super::{
     Effect, Engine, Outbox,
-    dialer::{Place, Target, Why},
+    dialer::{Looking, Place, Pool, Target, Why, pause_micros},
+    owners::Owner,
     publish::{ADDRESSES_KEY, decode_addresses},
+    reach::{Kind, Reach},
 };
 use crate::{
     connector::Address,
     id::MemberId,
     store::{Store, StoreError},
+    time::Time,
 };
 use alloc::vec::Vec;
 
+/// So many members with the latest heads are drawn from.
+const LATEST_MAX: usize = 16;
 /// Most dials under way at once because there are too few links.
 const DIALS_MAX: usize = 8;
 
@@ -26,7 +31,7 @@ impl<S: Store> Engine<S> {
 
     /// Begins the dials that are due, and goes on with those under way.
     pub(super) fn dial(&mut self, out: &mut Outbox) {
-        if self.now.time < self.dialer.quiet_until() {
+        if self.now.time < self.dial_wakes_at() {
             return;
         }
         self.step_dials(out);
@@ -38,17 +43,97 @@ impl<S: Store> Engine<S> {
             let due = self.due();
             due.into_iter().take(wanted).for_each(|target| self.begin_dial(target, Why::Minimum));
         }
-        while self.config.links_min > 0
-            && let Some(member) = self.dialer.due_lost(self.now.time)
-        {
+        if self.config.links_min > 0 {
+            self.dial_lost();
+            self.dial_slowly();
+        }
+        self.step_dials(out);
+        let (minimum, discovers) = (self.dials_wanted() > 0, self.config.links_min > 0);
+        self.dialer.settle_quiet(Looking { minimum, discovers }, self.now.time);
+    }
+
+    /// When there is something to dial, or to look at for that.
+    pub(super) fn dial_wakes_at(&self) -> Time {
+        let look = if self.config.links_min > 0 { self.reach.wakes_at() } else { Time::NEVER };
+        self.dialer.quiet_until().min(look)
+    }
+
+    /// Links that were lost are dialled again.
+    fn dial_lost(&mut self) {
+        while let Some(member) = self.dialer.due_lost(self.now.time) {
             match self.links.contains_key(&member) || !self.is_member(&member) {
                 true => self.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
         }
-        self.step_dials(out);
-        let minimum = self.dials_wanted() > 0;
-        self.dialer.settle_quiet(minimum, self.now.time);
+    }
+
+    /// One member at a time is dialled that may be out of reach, however many links there are.
+    fn dial_slowly(&mut self) {
+        let now = self.now.time;
+        if self.reach.wakes_at() <= now {
+            self.look_around();
+            let pause = self.slow_pause();
+            self.dialer.hasten_slow(pause, now, &mut self.rng);
+        }
+        let Some(pool) = self.dialer.due_slow(now) else { return };
+        let pause = self.slow_pause();
+        self.dialer.pause_slow(pause, now, &mut self.rng);
+        if let Some(target) = self.draw(pool) {
+            self.begin_dial(target, Why::Slow);
+        }
+    }
+
+    fn slow_pause(&self) -> u64 {
+        let n_unreachable = self.dialable().filter(|member| !self.reach.is_reachable(member)).take(1).count();
+        pause_micros(self.reach.n_reachable(), n_unreachable)
+    }
+
+    /// Somebody to be dialled slowly.
+    fn draw(&mut self, pool: Pool) -> Option<Target> {
+        let seems_safe = |id: &MemberId| self.reach.is_reachable(id) && !self.reach.is_behind_one(id);
+        let members = self.dialable().filter(|member| pool == Pool::Unlinked || !seems_safe(member));
+        let mut members: Vec<MemberId> = members.collect();
+        let mut users: Vec<Target> = Vec::new();
+        match pool {
+            Pool::Latest => {
+                let head = |member: &MemberId| self.owners.get(member).map(Owner::timestamp);
+                members.sort_by_cached_key(|member| core::cmp::Reverse(head(member)));
+                members.truncate(LATEST_MAX);
+            }
+            Pool::Unreachable | Pool::Unlinked => {
+                let seems_safe = |found: Option<MemberId>| found.is_some_and(|found| seems_safe(&found));
+                let drawn =
+                    self.dialer.users().filter(|(_, found)| pool == Pool::Unlinked || !seems_safe(*found));
+                users.extend(drawn.map(|(place, _)| Target::User(place.clone())));
+            }
+        }
+        let targets = members.into_iter().map(Target::Member).chain(users);
+        let mut targets: Vec<Target> =
+            targets.filter(|target| self.dialer.may_dial_slowly(target, self.now.time)).collect();
+        if targets.is_empty() && pool == Pool::Latest {
+            return self.draw(Pool::Unreachable);
+        }
+        let random = self.rng.next() % targets.len().max(1) as u64;
+        (!targets.is_empty()).then(|| targets.swap_remove(random as usize))
+    }
+
+    /// Sees who is reachable by now.
+    pub(super) fn look_around(&mut self) {
+        let linked = self.linked();
+        let mut reach = core::mem::replace(&mut self.reach, Reach::new(self.me, self.now.wall));
+        reach.look(self.now.time, self.now.wall, &linked, |id| self.kind_of(id));
+        self.reach = reach;
+    }
+
+    /// What the roster says of a member.
+    pub(super) fn kind_of(&self, id: &MemberId) -> Kind {
+        match self.terms(id) {
+            Some(terms) if !terms.is_active() => Kind::Stranger,
+            Some(terms) if terms.role.owns() => Kind::Owner,
+            Some(_) => Kind::Reader,
+            None => Kind::Stranger,
+        }
     }
 
     /// Who knocked here and belongs by now is dialled: it need not wait until it asks again.
@@ -73,6 +158,7 @@ impl<S: Store> Engine<S> {
             Target::User((_, address)) => alloc::vec![address.clone()],
             Target::Member(member) => self.addresses_of(member),
         };
+        self.stats.dials += 1;
         self.dialer.begin(target, addresses, why, self.now.time, &mut self.rng);
     }
 

@@ -1,12 +1,12 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
-use super::{Effect, Engine, Outbox, Pending, link::Link, tree::Place};
+use super::{Effect, Engine, Outbox, Pending, link::Link, surplus::REST_MICROS, tree::Place};
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
     head::Head,
     id::MemberId,
-    limits::{HELLO_HEADS_MAX, LINKS_MAX, PENDING_MAX, STRANGERS_MAX},
+    limits::{HELLO_HEADS_MAX, LINKS_MAX, NEEDY_PLACES, PENDING_MAX, STRANGERS_MAX},
     message::{Hello, Message, Refusal},
     roster::{IdRole, role_of},
     store::Store,
@@ -39,7 +39,9 @@ impl<S: Store> Engine<S> {
             self.clear_place(old.place);
         }
         let place = Place::free(self.links.values().map(|link| link.place));
-        self.links.insert(peer, Link::new(address, direction, place, since, deadline));
+        let mut link = Link::new(address, direction, place, since, deadline);
+        link.is_spare = direction == Direction::Out && !self.is_below_minimum();
+        self.links.insert(peer, link);
         let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.config.mesh,
@@ -49,6 +51,7 @@ impl<S: Store> Engine<S> {
             wall: self.now.wall,
             run: self.runs.process,
             addresses: self.addresses.clone(),
+            below_minimum: self.is_below_minimum(),
         };
         self.send(peer, &Message::Hello(hello), out);
     }
@@ -76,6 +79,15 @@ impl<S: Store> Engine<S> {
         true
     }
 
+    /// Whether the place of a peer that dialled is one of those that are kept for peers below their minimum.
+    fn is_kept_for_others(&self, peer: &MemberId) -> bool {
+        let links_max = self.config.links_max.min(LINKS_MAX);
+        // Where there are few places anyway, none of them are kept.
+        let kept = if links_max < 2 * NEEDY_PLACES { 0 } else { NEEDY_PLACES };
+        let came_in = self.links.get(peer).is_some_and(|link| link.direction == Direction::In);
+        came_in && self.links.len() > links_max - kept
+    }
+
     /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that we hold.
     fn is_stranger(&self, peer: &MemberId, direction: Direction) -> bool {
         direction == Direction::In && !self.is_member(peer)
@@ -93,6 +105,10 @@ impl<S: Store> Engine<S> {
     fn on_link_down(&mut self, peer: MemberId, reason: &str) {
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
+        if was_up {
+            self.own_links.on_changed();
+            self.reach.on_down(&peer);
+        }
         self.clear_place(link.place);
         if self.is_member(&peer) {
             self.dialer.remember(&peer);
@@ -120,7 +136,6 @@ impl<S: Store> Engine<S> {
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
             Message::Prune(_) | Message::Graft(_) => false,
-            Message::Probe | Message::Alive => false,
         }
     }
 
@@ -135,12 +150,17 @@ impl<S: Store> Engine<S> {
             self.refuse_link(from, Refusal::OtherMesh, out);
             return Ok(());
         }
+        if !hello.below_minimum && self.is_kept_for_others(&from) {
+            self.refuse_link(from, Refusal::Busy, out);
+            return Ok(());
+        }
         let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
         if link.hello.is_some() {
             self.stats.refuse("second_hello");
             return Ok(());
         }
         let roster = hello.roster;
+        link.is_spare |= link.direction == Direction::In && !hello.below_minimum;
         link.hello = Some(Box::new(hello));
         link.greeted_at = self.now.time;
         if let Some(head) = roster {
@@ -235,6 +255,11 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.refused_by = None;
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.up_since = self.now.time;
+        }
+        self.own_links.on_changed();
+        self.reach.on_up(&peer);
         self.said.forget(&peer);
         self.dialer.on_ready(&peer);
         let link = &self.links[&peer];
@@ -260,8 +285,11 @@ impl<S: Store> Engine<S> {
                 self.say_refused_by(from, refusal, out);
                 Some(refusal)
             }
-            Refusal::Busy | Refusal::Malformed => self.refused_by,
+            Refusal::Busy | Refusal::Malformed | Refusal::Surplus => self.refused_by,
         };
+        if refusal == Refusal::Surplus && self.is_member(&from) {
+            self.dialer.rest(&from, self.now.time.after(REST_MICROS));
+        }
         self.close_link(from, refusal.advice().into(), out);
         if refusal == Refusal::NotAdmitted {
             self.dialer.on_pending(&from, self.now.time, &mut self.rng);

@@ -1,6 +1,6 @@
 //! What the engine knows of one link.
 
-use super::{credit::Credit, probe::Silence, tree};
+use super::{credit::Credit, tree};
 use crate::{
     connector::{Address, Direction, Lane},
     hash::Hash,
@@ -54,8 +54,10 @@ pub(super) struct Link<V> {
     pub(super) greeted_at: Time,
     /// When it came up.
     pub(super) since: Time,
-    /// How long nothing has come.
-    pub(super) silence: Silence,
+    /// When both Hellos were answered; of no meaning before.
+    pub(super) up_since: Time,
+    /// Who dialled had links enough: it looked whether the other could be reached.
+    pub(super) is_spare: bool,
     /// When the greeting must be over.
     pub(super) deadline: Time,
     /// Until when judging the peer waits for the newer roster that it told of.
@@ -117,10 +119,11 @@ impl<V> Link<V> {
             direction,
             hello: None,
             greeted_at: Time(0),
+            up_since: since,
+            is_spare: false,
             welcomed: false,
             welcome: false,
             since,
-            silence: Silence::default(),
             deadline,
             roster_until: None,
             positions: BTreeMap::new(),
@@ -192,12 +195,12 @@ impl<V> Link<V> {
         self.pins.retain(|_, pin| pin.until > now);
     }
 
-    /// When it needs a look if nothing happens: a greeting or an answer is late, or a state is let go of.
+    /// When it needs a look if nothing happens: a greeting is late, or a state is let go of.
     pub(super) fn wakes_at(&self) -> Time {
         let greeting = if self.is_up() { Time::NEVER } else { self.deadline };
         let roster = self.roster_until.unwrap_or(Time::NEVER);
         let unpin = self.pins.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER);
-        greeting.min(roster).min(unpin).min(self.silence.ends_at())
+        greeting.min(roster).min(unpin)
     }
 
     /// Whether another pull of `bytes` fits beside those under way.

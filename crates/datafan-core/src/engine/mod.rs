@@ -4,7 +4,7 @@
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
 //! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
-//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died), `dial`, `wake` (deadlines).
+//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
 
 mod addresses;
 mod ask;
@@ -26,12 +26,13 @@ mod links;
 mod membership;
 mod open;
 mod own;
+mod own_links;
 mod owners;
 mod pace;
 mod present;
-mod probe;
 mod publish;
 mod push;
+mod reach;
 mod recovery;
 mod refused;
 mod report;
@@ -42,6 +43,7 @@ mod runs;
 mod serve;
 mod stats;
 mod status;
+mod surplus;
 mod tree;
 mod wake;
 mod wanted;
@@ -51,12 +53,16 @@ pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket}
 pub(crate) use forks::pieces;
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
+pub use own_links::{LINKS_KEY, decode_links};
 pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use recovery::Recovered;
 pub use refused::Refused;
 pub use restamp::RESTAMPED_KEY;
 pub use stats::Stats;
-pub use status::{LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status};
+pub use status::{
+    LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
+    Standing, Status,
+};
 
 use crate::{
     connector::{Address, Frame, Lane},
@@ -136,6 +142,9 @@ pub struct Engine<S: Store> {
     address_cache: AddressCache,
     /// Members that publish an address.
     addressed: BTreeSet<MemberId>,
+    own_links: own_links::OwnLinks,
+    reach: reach::Reach,
+    surplus: surplus::Surplus,
     /// Who knocked, in order.
     pending: VecDeque<Pending>,
     refused_by: Option<crate::message::Refusal>,
@@ -283,8 +292,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>, out: &mut Outbox) -> Result<(), StoreError> {
-        if let Some(link) = self.links.quietly(&from) {
-            link.silence.break_off();
+        if self.links.contains_key(&from) {
             self.stats.messages_received += 1;
             self.stats.bytes_received += bytes.len() as u64;
         }
@@ -353,9 +361,6 @@ impl<S: Store> Engine<S> {
             Message::Moved(id, head) => self.on_moved(from, id, head.as_ref(), out)?,
             Message::Prune(owners) => self.on_prune(from, &owners),
             Message::Graft(owners) => self.on_graft(from, &owners),
-            Message::Probe => self.on_probe(from, out),
-            // That it came is all there is to it.
-            Message::Alive => {}
         }
         Ok(())
     }
@@ -439,6 +444,9 @@ impl<S: Store> Engine<S> {
             self.note_grants(&change);
         }
         self.note_system(&head.owner, &change);
+        if self.config.publish_links {
+            self.reach.on_moved(&head.owner, self.now.time);
+        }
         let record = Arc::new(record);
         change.record = Some(record.clone());
         self.owners.hold(&head.owner, Some((shard, record)));

@@ -1,7 +1,7 @@
 //! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
 //! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
-use super::{Engine, owners::Owner, restamp::RESTAMPED_KEY};
+use super::{Engine, own_links::LINKS_KEY, owners::Owner, restamp::RESTAMPED_KEY};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
@@ -18,7 +18,10 @@ pub const ADDRESSES_KEY: &str = "_sys/addresses";
 
 /// What members write for the system beside their quota.
 pub(super) const SYSTEM_KEYS: [&str; 6] =
-    [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, "_sys/links", "_sys/lifetimes", "_sys/ring"];
+    [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY, "_sys/lifetimes", "_sys/ring"];
+
+/// Those of them that mean something to others.
+const LEARNED_KEYS: [&str; 4] = [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY];
 
 const ADDRESSES_VERSION: u8 = 1;
 
@@ -49,7 +52,7 @@ pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
 impl<S: Store> Engine<S> {
     /// Takes over what a change of `owner`'s shard wrote for the system.
     pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
-        for key in [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY] {
+        for key in LEARNED_KEYS {
             if let Some(Some(at)) = change.keys.get(key)
                 && let Some(Some(item)) = change.log.get(at)
             {
@@ -60,11 +63,13 @@ impl<S: Store> Engine<S> {
 
     /// Reads what a stored shard has for the system.
     pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
-        for key in [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY] {
-            if let Some(at) = self.snapshot.timestamp_of(shard, key)?
-                && let Some(item) = self.snapshot.item(shard, at)?
-            {
-                self.learn_system(owner, key, &item.value);
+        for key in LEARNED_KEYS {
+            let at = self.snapshot.timestamp_of(shard, key)?;
+            let item = at.map(|at| self.snapshot.item(shard, at)).transpose()?.flatten();
+            match item {
+                Some(item) => self.learn_system(owner, key, &item.value),
+                None if key == LINKS_KEY => self.reach.unlist(owner),
+                None => {}
             }
         }
         Ok(())
@@ -74,6 +79,8 @@ impl<S: Store> Engine<S> {
         match key {
             RESTAMPED_KEY => self.learn_voids(owner, value),
             RUNS_KEY => self.learn_runs(owner, value),
+            LINKS_KEY if self.config.publish_links => self.learn_links(owner, value),
+            LINKS_KEY => {}
             _ => self.learn_addresses(owner, value),
         }
     }
@@ -97,6 +104,7 @@ impl<S: Store> Engine<S> {
         self.addressed.remove(member);
         self.address_cache.forget(member);
         self.dialer.forget(member);
+        self.reach.forget(member);
     }
 
     /// One of the system's items in the shard of `owner`.

@@ -56,7 +56,7 @@ fn remedy(id: &MemberId, name: &Name, refusal: Refusal) -> String {
             "it was revoked; to come back it needs a new key: datafan invite NAME, where authority.key is"
                 .into()
         }
-        Refusal::OtherMesh | Refusal::Busy | Refusal::Malformed => refusal.advice().into(),
+        Refusal::OtherMesh | Refusal::Busy | Refusal::Malformed | Refusal::Surplus => refusal.advice().into(),
     }
 }
 

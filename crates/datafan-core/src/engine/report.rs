@@ -1,7 +1,8 @@
 //! What the engine says about itself.
 
 use super::{
-    Engine, LinkState, LinkStatus, OwnState, Pending, ShardProgress, ShardStatus, Standing, Status,
+    Engine, LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
+    Standing, Status,
     dialer::Target,
     link::Link,
     own::Confirmed,
@@ -16,11 +17,14 @@ use crate::{
     store::{Store, StoreReader},
     time::Timestamp,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 impl<S: Store> Engine<S> {
     /// The member at this moment.
     pub fn status(&self) -> Status {
+        let (members, reached) = (self.members(), self.reached_now());
+        let reach = members.iter().filter(|(_, grant)| grant.is_active());
+        let reach = reach.map(|(id, _)| (*id, self.member_reach(id, &reached))).collect();
         Status {
             name: self.name(),
             standing: self.standing(),
@@ -39,8 +43,9 @@ impl<S: Store> Engine<S> {
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },
             links: self.link_statuses(),
-            shards: self.shard_statuses(),
-            members: self.members(),
+            shards: self.shard_statuses(&reach),
+            members,
+            reach,
             pending: self.pending().cloned().collect(),
             refusals: self.stats.refusals.clone(),
         }
@@ -103,8 +108,31 @@ impl<S: Store> Engine<S> {
         members
     }
 
-    fn shard_statuses(&self) -> Vec<ShardStatus> {
-        let mut shards: Vec<_> = self.owners.iter().filter_map(|owner| self.shard_status(owner)).collect();
+    /// Who is reachable at this moment.
+    fn reached_now(&self) -> Vec<MemberId> {
+        self.reach.now(self.now.time, &self.linked(), |id| self.kind_of(id))
+    }
+
+    fn member_reach(&self, id: &MemberId, reached: &[MemberId]) -> MemberReach {
+        let reach = match () {
+            () if *id == self.me => Reachability::Itself,
+            () if self.links.get(id).is_some_and(Link::is_up) => Reachability::Linked,
+            () if reached.binary_search(id).is_ok() => Reachability::Reachable,
+            () => Reachability::Unreachable { since: self.reach.gone_since(id, self.now.wall) },
+        };
+        MemberReach { reach, dialling: self.dialer.is_dialling(id) }
+    }
+
+    fn shard_statuses(&self, reach: &BTreeMap<MemberId, MemberReach>) -> Vec<ShardStatus> {
+        let shards = self.owners.iter().filter_map(|owner| self.shard_status(owner));
+        let mut shards: Vec<ShardStatus> = shards
+            .map(|shard| match reach.get(&shard.owner).map(|member| member.reach) {
+                Some(Reachability::Unreachable { since }) => {
+                    ShardStatus { unreachable_since: Some(since), ..shard }
+                }
+                _ => shard,
+            })
+            .collect();
         shards.sort_unstable_by_key(|shard| shard.owner);
         shards
     }
@@ -122,6 +150,7 @@ impl<S: Store> Engine<S> {
             items: head.map_or(0, |head| head.items),
             bytes: head.map_or(0, |head| head.bytes),
             root: head.map_or_else(Hash::empty, |head| head.root),
+            unreachable_since: None,
             state: match (revoked, copying || head.is_none()) {
                 (true, _) => ShardProgress::Revoked,
                 (false, false) if self.forks.has(owner.id()) => ShardProgress::Forked,

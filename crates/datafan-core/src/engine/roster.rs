@@ -279,6 +279,7 @@ impl<S: Store> Engine<S> {
         }
         self.drop_readers_shards(out);
         self.seek_admitted();
+        self.reach.on_roster();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
             self.judge(peer, out);
@@ -306,6 +307,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn drop_shards(&mut self, member: &MemberId, out: &mut Outbox) {
         self.cancel_transfer(member);
         self.forget(member);
+        self.reach.unlist(member);
         let Some(owner) = self.owners.get_mut(member) else { return };
         let whole = owner.whole().map(|(shard, _)| shard);
         let building = owner.take_building();

@@ -17,12 +17,12 @@ pub struct Stats {
     pub commits: u64,
     /// Commits of others that became visible here.
     pub applied: u64,
+    /// Dials begun, of one member's addresses or of one that the user named.
+    pub dials: u64,
     /// Signatures checked.
     pub verified: u64,
     /// Rounds begun.
     pub rounds: u64,
-    /// Silent peers probed.
-    pub probes_sent: u64,
     /// Deltas sent unasked.
     pub pushes_sent: u64,
     /// Pushes and announced heads received that brought nothing.

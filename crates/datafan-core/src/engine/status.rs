@@ -32,6 +32,8 @@ pub struct Status {
     pub shards: Vec<ShardStatus>,
     /// The roster, by id.
     pub members: Vec<(MemberId, Grant)>,
+    /// How each member that belongs can be reached from here.
+    pub reach: BTreeMap<MemberId, MemberReach>,
     /// Who knocked and is not in the roster.
     pub pending: Vec<Pending>,
     /// What was refused, by name.
@@ -65,6 +67,31 @@ pub enum OwnState {
     Foreign {
         /// Its timestamp.
         timestamp: Timestamp,
+    },
+}
+
+/// How a member can be reached from here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemberReach {
+    /// How.
+    pub reach: Reachability,
+    /// A dial is under way.
+    pub dialling: bool,
+}
+
+/// Whether what a member writes gets here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reachability {
+    /// It is this member.
+    Itself,
+    /// A link to it is up.
+    Linked,
+    /// The published links lead to it, or its head moved here within the last minute.
+    Reachable,
+    /// Nothing shows that it can be reached: what is held of it may be old.
+    Unreachable {
+        /// Since when, by this member's clock; at the earliest since it was started.
+        since: Timestamp,
     },
 }
 
@@ -111,6 +138,8 @@ pub struct ShardStatus {
     pub root: Hash,
     /// What is going on.
     pub state: ShardProgress,
+    /// Since when its owner is not reachable: what is held may be old since then. `None` while it is, and for the roster.
+    pub unreachable_since: Option<Timestamp>,
 }
 
 /// What is going on with a shard.

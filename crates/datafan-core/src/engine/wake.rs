@@ -22,7 +22,6 @@ impl<S: Store> Engine<S> {
         self.end_recoveries(out)?;
         if self.links.need_a_look(now) {
             self.on_greetings(out);
-            self.end_silent(out);
             for link in self.links.values_mut() {
                 link.unpin(now);
             }
@@ -30,12 +29,12 @@ impl<S: Store> Engine<S> {
         if self.next_round <= now {
             self.next_round = now.after(self.rng.jitter(self.config.round_micros));
             self.begin_round(out);
-            self.probe_silent(out);
             self.look_for_expired = true;
         }
         if let Some(addresses) = self.address_cache.take_changed(now) {
             self.batch.meta.insert(Meta::Addresses, Some(addresses));
         }
+        self.drop_surplus(out);
         self.erase()
     }
 
@@ -78,7 +77,9 @@ impl<S: Store> Engine<S> {
             self.recovery_ends_at(),
             self.links.wakes_at(),
             self.next_round,
-            self.dialer.quiet_until(),
+            self.dial_wakes_at(),
+            self.surplus_at(),
+            self.links_wake_at(),
             self.address_cache.wakes_at(),
             self.pace.wakes_at(),
             self.budget_wakes_at(),

@@ -28,6 +28,8 @@ pub struct Hello {
     pub run: RunId,
     /// Where the sender can be dialled.
     pub addresses: Vec<Address>,
+    /// The sender has fewer links than it should have at least: some places are kept for such.
+    pub below_minimum: bool,
 }
 
 impl Hello {
@@ -39,6 +41,7 @@ impl Hello {
         out.list(&self.addresses, |out, address| {
             out.prefixed(address.as_bytes());
         });
+        out.byte(self.below_minimum.into());
     }
 
     pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -50,6 +53,7 @@ impl Hello {
             wall: Timestamp(input.fixed()?),
             run: RunId(input.array()?),
             addresses: decode_addresses(input)?,
+            below_minimum: input.flag()?,
         })
     }
 }
@@ -76,6 +80,8 @@ pub enum Refusal {
     Malformed = 5,
     /// The peer was invited, and did not come in before the end of its invitation.
     InvitationExpired = 6,
+    /// Both have links enough, and are joined without this one.
+    Surplus = 7,
 }
 
 impl Refusal {
@@ -87,6 +93,7 @@ impl Refusal {
             4 => Self::Busy,
             5 => Self::Malformed,
             6 => Self::InvitationExpired,
+            7 => Self::Surplus,
             _ => return Err(malformed("refusal")),
         })
     }
@@ -100,6 +107,7 @@ impl Refusal {
             Self::Busy => "busy",
             Self::Malformed => "malformed",
             Self::InvitationExpired => "invitation_expired",
+            Self::Surplus => "surplus",
         }
     }
 
@@ -115,6 +123,7 @@ impl Refusal {
             Self::InvitationExpired => {
                 "the invitation has ended: ask for a new one, or for `datafan grant NAME --expires 7d` where authority.key is"
             }
+            Self::Surplus => "both sides have links enough without this one",
             Self::Malformed => "the peer could not read our message: do both run the same version?",
         }
     }

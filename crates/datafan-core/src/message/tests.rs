@@ -44,6 +44,7 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         wall: Timestamp(5),
         run: RunId([9; 8]),
         addresses: vec!["127.0.0.1:4815".into()],
+        below_minimum: true,
     };
     let delta = Delta::new(head(), Timestamp(900), body);
     let place = Place { level: 1, prefix: 6 };
@@ -80,8 +81,6 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         Message::Moved(7, Some(head())),
         Message::Prune(vec![MemberId([2; 32]), MemberId([3; 32])]),
         Message::Graft(vec![MemberId([2; 32])]),
-        Message::Probe,
-        Message::Alive,
     ]
 }
 
@@ -198,6 +197,7 @@ fn hello(adjust: impl FnOnce(&mut Hello)) -> Vec<u8> {
         wall: Timestamp(5),
         run: RunId([9; 8]),
         addresses: vec![],
+        below_minimum: false,
     };
     adjust(&mut hello);
     Message::Hello(hello).encode()

@@ -68,7 +68,10 @@ fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
             shard.kind.clone(),
             user_items(shard).to_string(),
             size(shard.bytes),
-            shard.state.clone(),
+            match &shard.unreachable_since {
+                Some(since) if shard.state == "whole" => format!("whole; owner unreachable since {since}"),
+                _ => shard.state.clone(),
+            },
             short(&shard.root),
         ]
     });
@@ -96,18 +99,28 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
         let text = table(&["ID", "NAME IT GIVES", "SEEN AT", "SINCE"], rows.collect::<Vec<_>>());
         return Ok(out.line(&text)?);
     }
-    let rows =
-        members.into_iter().map(|MemberLine { id, name, role, state, until, items, bytes, granted }| {
-            let state = until.map_or_else(|| state.clone(), |until| format!("{state}, until {until}"));
-            vec![out.shown(&name), id, role, state, items.to_string(), size(bytes), granted]
-        });
-    let header = ["NAME", "ID", "ROLE", "STATE", "ITEMS MAX", "BYTES MAX", "GRANTED"];
+    let rows = members.into_iter().map(|member| {
+        let reach = reach(&member);
+        let MemberLine { id, name, role, state, until, items, bytes, granted, .. } = member;
+        let state = until.map_or_else(|| state.clone(), |until| format!("{state}, until {until}"));
+        vec![out.shown(&name), id, role, state, reach, items.to_string(), size(bytes), granted]
+    });
+    let header = ["NAME", "ID", "ROLE", "STATE", "REACH", "ITEMS MAX", "BYTES MAX", "GRANTED"];
     let text = table(&header, rows.collect::<Vec<_>>());
     out.line(&text)?;
     if !pending.is_empty() {
         note(&format!("{} more wait to be admitted: see datafan members --pending", pending.len()));
     }
     Ok(())
+}
+
+/// How a member can be reached, in words.
+fn reach(member: &MemberLine) -> String {
+    let reach = match &member.unreachable_since {
+        Some(since) => format!("unreachable since {since}"),
+        None => member.reach.clone().unwrap_or_default(),
+    };
+    if member.dialling { format!("{reach}, dialling") } else { reach }
 }
 
 /// `datafan wait`

@@ -8,7 +8,7 @@ use super::{
 use axum::extract::State;
 use datafan_core::{
     connector::Direction,
-    engine::{LinkState, LinkStatus, OwnState, ShardProgress, ShardStatus, Standing, Status},
+    engine::{LinkState, LinkStatus, OwnState, Reachability, ShardProgress, ShardStatus, Standing, Status},
     grant::GrantState,
     id::{MemberId, Name},
     item::SYSTEM_PREFIX,
@@ -63,6 +63,7 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
         .collect();
     let wall = read(&app, |snapshot| Ok(snapshot.wall())).await?;
     let members = status.members.iter().map(|(id, grant)| {
+        let reach = status.reach.get(id);
         let (state, until) = match grant.state {
             GrantState::Active => ("active", None),
             GrantState::Invited { until } if until >= wall || held.contains(id) => ("invited", Some(until)),
@@ -78,6 +79,9 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
             items: grant.quota.items,
             bytes: grant.quota.bytes,
             granted: rfc3339(grant.granted),
+            reach: reach.map(|member| reach_name(member.reach).to_owned()),
+            unreachable_since: reach.and_then(|member| unreachable_since(member.reach)).map(rfc3339),
+            dialling: reach.is_some_and(|member| member.dialling),
         }
     });
     let pending = status.pending.iter().map(|pending| PendingLine {
@@ -92,7 +96,7 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
 /// `GET /v1/addresses`: what this member publishes.
 pub async fn addresses<R: StoreReader>(State(app): AppState<R>) -> Answered {
     Ok(json(&Addresses {
-        addresses: app.facts.advertised.now().iter().map(|address| address.to_string()).collect(),
+        addresses: app.facts.advertised.iter().map(|address| address.to_string()).collect(),
     }))
 }
 
@@ -140,6 +144,22 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
             ("up", Some(reason))
         }
         (OwnState::Confirmed, Standing::Up) => ("up", None),
+    }
+}
+
+fn reach_name(reach: Reachability) -> &'static str {
+    match reach {
+        Reachability::Itself => "itself",
+        Reachability::Linked => "linked",
+        Reachability::Reachable => "reachable",
+        Reachability::Unreachable { .. } => "unreachable",
+    }
+}
+
+fn unreachable_since(reach: Reachability) -> Option<Timestamp> {
+    match reach {
+        Reachability::Itself | Reachability::Linked | Reachability::Reachable => None,
+        Reachability::Unreachable { since } => Some(since),
     }
 }
 
@@ -192,5 +212,6 @@ fn shard_line<V: StoreSnapshot>(
             ShardProgress::Revoked => "revoked".to_owned(),
             ShardProgress::Forked => "forked".to_owned(),
         },
+        unreachable_since: shard.unreachable_since.map(rfc3339),
     })
 }

@@ -238,6 +238,15 @@ pub struct MemberLine {
     pub bytes: u64,
     /// When it was admitted, or its quota last changed, as RFC 3339, UTC.
     pub granted: String,
+    /// `itself`, `linked`, `reachable` or `unreachable`; none once it is revoked.
+    #[serde(default)]
+    pub reach: Option<String>,
+    /// Since when nothing shows that it can be reached, as RFC 3339, UTC; only while it is unreachable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<String>,
+    /// A dial is under way.
+    #[serde(default)]
+    pub dialling: bool,
 }
 
 /// Somebody who knocked and is not in the roster.
@@ -309,7 +318,7 @@ pub struct LinkLine {
     pub address: Option<String>,
     /// `out` if we dialled, `in` if the peer did.
     pub direction: String,
-    /// `dialling`, `greeting` or `up`.
+    /// `up`, `greeting`, `dialling` while a dial is under way, or `waiting` after one that came to nothing.
     pub state: String,
     /// The last error of the dial.
     pub error: Option<String>,
@@ -336,4 +345,7 @@ pub struct ShardLine {
     pub root: String,
     /// `whole`, `copying`, `revoked` or `forked`.
     pub state: String,
+    /// Since when its owner is unreachable, as RFC 3339, UTC: what is held may be old since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<String>,
 }

@@ -250,6 +250,7 @@ impl Facts {
             wall: self.second.head.timestamp,
             run: RunId([7; 8]),
             addresses: Vec::new(),
+            below_minimum: true,
         }
     }
 

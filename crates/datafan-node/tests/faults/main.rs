@@ -6,7 +6,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod addresses;
 mod client;
 mod diagnostics;
 mod disk;

@@ -27,7 +27,6 @@ mod report;
 mod signatures;
 mod topology;
 mod trace;
-mod vanish;
 mod wakes;
 mod writes;
 
@@ -145,6 +144,8 @@ impl<D: Disk> World<D> {
             (config.authority, config.new_mesh) = (Some(self.authority.clone()), true);
         }
         adjust(&mut config);
+        // Where nobody dials, nobody has to know who is reachable.
+        config.publish_links &= config.links_min > 0;
         self.network.add(config.member.id());
         let disk = self.blank.another();
         self.members.push(Member::new(config, disk));
@@ -187,7 +188,6 @@ impl<D: Disk> World<D> {
 
     /// Starts a member on its disk.
     pub fn start(&mut self, member: usize) {
-        self.end_vanished(member);
         let (now, seed) = (self.now(member), self.seed.wrapping_mul(31).wrapping_add(member as u64));
         self.members[member].open(seed, self.signatures.clone(), now);
         self.network.started(self.time, member);

@@ -6,8 +6,10 @@
 
 mod attempt;
 mod lost;
+mod slow;
 
 pub(super) use attempt::Target;
+pub(super) use slow::{Pool, pause_micros};
 
 use crate::{
     connector::Address,
@@ -23,6 +25,7 @@ use alloc::{
 };
 use attempt::{Attempt, Ended};
 use lost::LostLinks;
+use slow::Slow;
 
 /// A user's address: who is expected there, if anybody is, and where.
 pub(super) type Place = (Option<MemberId>, Address);
@@ -44,6 +47,7 @@ pub(super) struct Dialer {
     users: BTreeMap<Place, User>,
     members: BTreeMap<MemberId, Tried>,
     lost: LostLinks,
+    slow: Slow,
     attempts: Vec<Attempt>,
     /// Refused as pending since.
     pending_since: Option<Time>,
@@ -56,12 +60,21 @@ pub(super) struct Dialer {
 pub(super) struct Tried {
     /// Not dialled before because there are too few links.
     next: Time,
-    /// Not dialled before at all.
+    /// Not dialled slowly before.
     rests_until: Time,
     /// Dials in a row that came to nothing.
     failures: u32,
     /// The last error.
     error: Option<String>,
+}
+
+/// What there is to be looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Looking {
+    /// There are too few links.
+    pub(super) minimum: bool,
+    /// Members are dialled, not only the user's addresses.
+    pub(super) discovers: bool,
 }
 
 #[derive(Default)]
@@ -127,13 +140,27 @@ impl Dialer {
 
     /// Whether a target may be dialled because there are too few links.
     pub(super) fn is_due(&self, target: &Target, now: Time) -> bool {
-        self.tried(target).is_none_or(|tried| tried.next <= now) && self.may_dial(target, now)
+        self.tried(target).is_none_or(|tried| tried.next <= now) && self.may_dial(target)
     }
 
-    /// Whether a target may be dialled at all: no dial of it is under way, and it does not rest.
-    pub(super) fn may_dial(&self, target: &Target, now: Time) -> bool {
-        let rests = self.tried(target).is_some_and(|tried| tried.rests_until > now);
-        !rests && self.attempts.iter().all(|attempt| attempt.target() != target)
+    /// Whether a target may be dialled slowly.
+    pub(super) fn may_dial_slowly(&self, target: &Target, now: Time) -> bool {
+        self.tried(target).is_none_or(|tried| tried.rests_until <= now) && self.may_dial(target)
+    }
+
+    /// Whether a target may be dialled at all: no dial of it is under way.
+    fn may_dial(&self, target: &Target) -> bool {
+        self.attempts.iter().all(|attempt| attempt.target() != target)
+    }
+
+    /// Whether `member` is being dialled.
+    pub(super) fn is_dialling(&self, member: &MemberId) -> bool {
+        !self.may_dial(&Target::Member(*member))
+    }
+
+    /// `member` is not dialled slowly until then: its link was one too many.
+    pub(super) fn rest(&mut self, member: &MemberId, until: Time) {
+        self.members.entry(*member).or_default().rests_until = until;
     }
 
     fn tried(&self, target: &Target) -> Option<&Tried> {
@@ -158,7 +185,22 @@ impl Dialer {
         if self.n_for(Why::Lost) > 0 {
             return None;
         }
-        self.lost.due(now).find(|member| self.may_dial(&Target::Member(*member), now))
+        self.lost.due(now).find(|member| !self.is_dialling(member))
+    }
+
+    /// From whom a slow dial is to be drawn, if it is time and none is under way.
+    pub(super) fn due_slow(&self, now: Time) -> Option<Pool> {
+        (self.slow.next() <= now && self.n_for(Why::Slow) == 0).then(|| self.slow.pool())
+    }
+
+    /// A slow dial was drawn; the next one comes after a pause.
+    pub(super) fn pause_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
+        self.slow.begin(now, pause_micros, rng);
+    }
+
+    /// The pause between slow dials became shorter, if it did.
+    pub(super) fn hasten_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
+        self.slow.hasten(now, pause_micros, rng);
     }
 
     /// Begins to dial. `addresses` in the order in which they are tried.
@@ -231,7 +273,9 @@ impl Dialer {
     pub(super) fn on_ready(&mut self, peer: &MemberId) {
         self.rouse();
         self.pending_since = None;
-        self.members.remove(peer);
+        if let Some(tried) = self.members.get_mut(peer) {
+            *tried = Tried { rests_until: tried.rests_until, ..Tried::default() };
+        }
         self.lost.found(peer);
     }
 
@@ -289,14 +333,17 @@ impl Dialer {
         self.lost.found(member);
     }
 
-    /// When the next dial may begin or has to have an outcome. `minimum` says whether there are too few links.
-    pub(super) fn settle_quiet(&mut self, minimum: bool, now: Time) {
+    /// Notes when the next dial may begin or has to have an outcome. `minimum` says whether there are too few links,
+    /// `discovers` whether others than the user's addresses are dialled.
+    pub(super) fn settle_quiet(&mut self, Looking { minimum, discovers }: Looking, now: Time) {
         let attempts = self.attempts.iter().map(Attempt::wakes_at);
         let lost = if self.n_for(Why::Lost) > 0 { Time::NEVER } else { self.lost.next(now) };
         let members = self.members.values();
         let tried = self.users.values().map(|user| &user.tried).chain(members).filter(|_| minimum);
-        let tried = tried.map(|tried| tried.next.max(tried.rests_until)).filter(|next| *next > now);
-        self.quiet_until = attempts.chain([lost]).chain(tried).min().unwrap_or(Time::NEVER);
+        let tried = tried.map(|tried| tried.next).filter(|next| *next > now);
+        let slow = if self.n_for(Why::Slow) > 0 { Time::NEVER } else { self.slow.next() };
+        let own = [lost, slow].into_iter().filter(|_| discovers);
+        self.quiet_until = attempts.chain(own).chain(tried).min().unwrap_or(Time::NEVER);
     }
 
     /// What was dialled and came to nothing, or is being dialled.

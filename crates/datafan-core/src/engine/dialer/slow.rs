@@ -1,0 +1,96 @@
+//! The slow dial: one member at a time of those that may be out of reach, for ever.
+
+use crate::{
+    rng::Rng,
+    time::{SECOND, Time},
+};
+
+/// When the next slow dial begins, and from whom it is drawn.
+#[derive(Default)]
+pub(super) struct Slow {
+    next: Time,
+    n_dials: u64,
+}
+
+/// From whom a member is drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) enum Pool {
+    /// Members that are not known to be reachable, those with the latest heads: many dead ones do not dilute it.
+    Latest,
+    /// All that are not known to be reachable, and the user's addresses.
+    Unreachable,
+    /// All that are not linked, whatever is believed, and the user's addresses.
+    Unlinked,
+}
+
+const PAUSE_MICROS_MIN: u64 = 10 * SECOND;
+const PAUSE_MICROS_MAX: u64 = 300 * SECOND;
+const PAUSE_MICROS_CALM: u64 = 600 * SECOND;
+/// For each member that is reachable: all of them together dial about as often, however many they are.
+const PAUSE_MICROS_EACH: u64 = SECOND * 5 / 4;
+
+/// The mean pause between slow dials.
+pub(in crate::engine) fn pause_micros(n_reachable: usize, n_unreachable: usize) -> u64 {
+    match n_unreachable {
+        0 => PAUSE_MICROS_CALM,
+        _ => (PAUSE_MICROS_EACH * n_reachable as u64).clamp(PAUSE_MICROS_MIN, PAUSE_MICROS_MAX),
+    }
+}
+
+impl Slow {
+    pub(super) fn next(&self) -> Time {
+        self.next
+    }
+
+    /// From whom the next one is drawn.
+    pub(super) fn pool(&self) -> Pool {
+        match self.n_dials % 4 {
+            0 | 2 => Pool::Latest,
+            1 => Pool::Unreachable,
+            _ => Pool::Unlinked,
+        }
+    }
+
+    /// One begins, or nobody was to be drawn.
+    pub(super) fn begin(&mut self, now: Time, pause_micros: u64, rng: &mut Rng) {
+        self.n_dials += 1;
+        self.next = now.after(rng.jitter(pause_micros));
+    }
+
+    /// The pause became shorter, if it did.
+    pub(super) fn hasten(&mut self, now: Time, pause_micros: u64, rng: &mut Rng) {
+        if self.next > now.after(pause_micros + pause_micros / 4) {
+            self.next = now.after(rng.jitter(pause_micros));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_the_mesh_and_are_bounded() {
+        let seconds = |reachable, unreachable| pause_micros(reachable, unreachable) / SECOND;
+        assert_eq!([seconds(0, 1), seconds(8, 1), seconds(16, 9)], [10, 10, 20]);
+        assert_eq!([seconds(1_000, 1), seconds(1_000, 0), seconds(0, 0)], [300, 600, 600]);
+    }
+
+    #[test]
+    fn every_second_one_has_a_late_head_and_every_fourth_may_be_anybody() {
+        let (mut slow, mut rng, mut now) = (Slow::default(), Rng::new(1), Time(0));
+        let mut pools = alloc::vec::Vec::new();
+        for _ in 0..8 {
+            pools.push(slow.pool());
+            slow.begin(now, 10 * SECOND, &mut rng);
+            let wait = slow.next().0 - now.0;
+            assert!((7 * SECOND..13 * SECOND).contains(&wait), "{wait}");
+            now = slow.next();
+        }
+        let turn = [Pool::Latest, Pool::Unreachable, Pool::Latest, Pool::Unlinked];
+        assert_eq!(pools, [turn, turn].concat());
+        slow.begin(now, PAUSE_MICROS_CALM, &mut rng);
+        slow.hasten(now, PAUSE_MICROS_MIN, &mut rng);
+        assert!(slow.next() <= now.after(13 * SECOND), "somebody went out of reach");
+    }
+}
