@@ -1,6 +1,6 @@
 //! What the engine knows of one link.
 
-use super::{credit::Credit, tree};
+use super::{credit::Credit, pins::Pins, tree};
 use crate::{
     connector::{Address, Direction, Lane},
     hash::Hash,
@@ -13,7 +13,6 @@ use crate::{
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     vec::Vec,
 };
 
@@ -35,7 +34,7 @@ pub(super) struct Link<V> {
     /// Requests to be answered when the lane has room.
     pub(super) owed: VecDeque<Owed>,
     /// The states that the peer is copying, by owner.
-    pins: BTreeMap<MemberId, Pin<V>>,
+    pub(super) pins: Pins<V>,
     /// Pulls under way: owner and expected bytes.
     pub(super) pulls: BTreeMap<MemberId, u64>,
     /// Requests of descents under way: whose shard they are about, and expected bytes.
@@ -72,14 +71,6 @@ pub(super) enum Owed {
     Pull(Want),
     Nodes(Request),
     Ranges(Request),
-}
-
-/// A snapshot kept for one peer, so that a busy owner does not starve it.
-struct Pin<V> {
-    snapshot: Arc<V>,
-    until: Time,
-    /// However often it is asked for, it goes then: a snapshot keeps old pages of the store.
-    last: Time,
 }
 
 /// What was asked of the peer's trie of heads.
@@ -130,7 +121,7 @@ impl<V> Link<V> {
             catching_up: false,
             full: [false; 2],
             owed: VecDeque::new(),
-            pins: BTreeMap::new(),
+            pins: Pins::new(),
             pulls: BTreeMap::new(),
             requests: BTreeMap::new(),
             credit: Credit::new(),
@@ -173,34 +164,11 @@ impl<V> Link<V> {
         self.requests.len() + self.pulls.len() + 2 <= REQUESTS_OWED_MAX
     }
 
-    /// The state of `owner` that is kept for the peer.
-    pub(super) fn pinned(&self, owner: &MemberId) -> Option<Arc<V>> {
-        self.pins.get(owner).map(|pin| pin.snapshot.clone())
-    }
-
-    /// Keeps a state of `owner` for the peer; of too many, the one that would go first goes.
-    pub(super) fn pin(&mut self, owner: MemberId, snapshot: Arc<V>, now: Time, micros: u64) {
-        let same = self.pins.get(&owner).filter(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot));
-        let last = same.map_or(now.after(PIN_LIVES * micros), |pin| pin.last);
-        let until = now.after(micros).min(last);
-        self.pins.insert(owner, Pin { snapshot, until, last });
-        if self.pins.len() > PINS_MAX {
-            let first = self.pins.iter().min_by_key(|(_, pin)| pin.until).map(|(owner, _)| *owner);
-            first.map(|owner| self.pins.remove(&owner));
-        }
-    }
-
-    /// Lets go of states that were not asked for in time.
-    pub(super) fn unpin(&mut self, now: Time) {
-        self.pins.retain(|_, pin| pin.until > now);
-    }
-
     /// When it needs a look if nothing happens: a greeting is late, or a state is let go of.
     pub(super) fn wakes_at(&self) -> Time {
         let greeting = if self.is_up() { Time::NEVER } else { self.deadline };
         let roster = self.roster_until.unwrap_or(Time::NEVER);
-        let unpin = self.pins.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER);
-        greeting.min(roster).min(unpin)
+        greeting.min(roster).min(self.pins.ends_at())
     }
 
     /// Whether another pull of `bytes` fits beside those under way.
@@ -233,9 +201,5 @@ impl<V> Link<V> {
 
 /// Most owners pulled over one link at once. Fewer than a peer may owe.
 const PULLS_MAX: usize = 48;
-/// A state is kept at most this many times as long as it may rest.
-const PIN_LIVES: u64 = 20;
-/// Most states kept for one peer.
-const PINS_MAX: usize = 8;
 
 const _: () = assert!(PULLS_MAX < REQUESTS_OWED_MAX);

@@ -29,6 +29,7 @@ mod own;
 mod own_links;
 mod owners;
 mod pace;
+mod pins;
 mod present;
 mod publish;
 mod push;

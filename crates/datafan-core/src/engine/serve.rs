@@ -1,6 +1,6 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
-use super::{Engine, Outbox, Owner, link::Owed};
+use super::{Engine, Outbox, Owner, link::Owed, pins::Term};
 use crate::{
     connector::Lane,
     head::Head,
@@ -168,32 +168,39 @@ impl<S: Store> Engine<S> {
         Ok(Some(encode_delta(since, &items, &graves)))
     }
 
-    /// The state that a request names: the one kept for the peer, or the present one, which is kept then.
+    /// The state that a request names, which is kept for the peer then: the present one, or one that is kept already. The
+    /// present one first, since it keeps no old pages.
     #[expect(clippy::type_complexity, reason = "a snapshot and a shard in it")]
     fn wanted_state(
         &mut self,
         peer: MemberId,
         request: &Request,
     ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, Arc<ShardRecord>)>, StoreError> {
-        let (now, micros) = (self.now.time, self.config.pin_micros);
+        let term = self.pin_term();
         let present = self.snapshot.share();
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
-        for snapshot in link.pinned(&request.owner).into_iter().chain([present]) {
+        for snapshot in [present].into_iter().chain(link.pins.of(&request.owner)) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?
                 && record.head.is_some_and(|head| head.root == request.root)
             {
-                link.pin(request.owner, snapshot.clone(), now, micros);
+                link.pins.keep(request.owner, snapshot.clone(), term);
                 return Ok(Some((snapshot, shard, record)));
             }
         }
         Ok(None)
     }
 
+    fn pin_term(&self) -> Term {
+        let file_bytes = self.store.file_bytes().unwrap_or_default();
+        Term { now: self.now.time, micros: self.config.pin_micros, file_bytes }
+    }
+
     fn send_moved(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) {
+        let term = self.pin_term();
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
-            link.pin(request.owner, self.snapshot.share(), self.now.time, self.config.pin_micros);
+            link.pins.keep(request.owner, self.snapshot.share(), term);
         }
         self.send(peer, &Message::Moved(request.id, head), out);
     }

@@ -23,12 +23,13 @@ impl<S: Store> Engine<S> {
         if self.links.need_a_look(now) {
             self.on_greetings(out);
             for link in self.links.values_mut() {
-                link.unpin(now);
+                link.pins.end(now);
             }
         }
         if self.next_round <= now {
             self.next_round = now.after(self.rng.jitter(self.config.round_micros));
             self.begin_round(out);
+            self.end_pins_of_grown_store();
             self.look_for_expired = true;
         }
         if let Some(addresses) = self.address_cache.take_changed(now) {
@@ -36,6 +37,18 @@ impl<S: Store> Engine<S> {
         }
         self.drop_surplus(out);
         self.erase()
+    }
+
+    /// Nobody's copy may make the store grow without bound.
+    fn end_pins_of_grown_store(&mut self) {
+        // A store that does not say how large it is fails at its next write, if it fails.
+        if self.links.values().any(|link| !link.pins.is_empty())
+            && let Ok(file_bytes) = self.store.file_bytes()
+        {
+            for (_, link) in self.links.all_quietly() {
+                link.pins.end_grown(file_bytes, self.config.pin_growth_bytes);
+            }
+        }
     }
 
     /// Erases a little of what is left over.

@@ -1,0 +1,124 @@
+//! States that are kept for a peer which copies them, so that a busy owner does not starve it.
+//!
+//! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer asks for it,
+//! and earlier when the store grows. The peer then goes on in a later state; what it has verified stays good.
+
+use crate::{id::MemberId, time::Time};
+use alloc::{collections::BTreeMap, sync::Arc};
+
+/// The states kept for one peer, by owner.
+pub(super) struct Pins<V>(BTreeMap<MemberId, Pin<V>>);
+
+struct Pin<V> {
+    snapshot: Arc<V>,
+    until: Time,
+    /// What the store took on disk when it began.
+    file_bytes: u64,
+}
+
+/// Since when and for how long a state is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Term {
+    pub(super) now: Time,
+    pub(super) micros: u64,
+    /// What the store takes on disk now.
+    pub(super) file_bytes: u64,
+}
+
+/// Most states kept for one peer.
+const PINS_MAX: usize = 8;
+
+impl<V> Pins<V> {
+    pub(super) fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// The state of `owner` that is kept.
+    pub(super) fn of(&self, owner: &MemberId) -> Option<Arc<V>> {
+        self.0.get(owner).map(|pin| pin.snapshot.clone())
+    }
+
+    /// Keeps a state of `owner` for `term`; one that is kept already is kept no longer for it. Of too many, the one that
+    /// would go first goes.
+    pub(super) fn keep(&mut self, owner: MemberId, snapshot: Arc<V>, term: Term) {
+        if self.0.get(&owner).is_some_and(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot)) {
+            return;
+        }
+        let (until, file_bytes) = (term.now.after(term.micros), term.file_bytes);
+        self.0.insert(owner, Pin { snapshot, until, file_bytes });
+        if self.0.len() > PINS_MAX {
+            let first = self.0.iter().min_by_key(|(_, pin)| pin.until).map(|(owner, _)| *owner);
+            first.map(|owner| self.0.remove(&owner));
+        }
+    }
+
+    /// Lets go of states whose time is over.
+    pub(super) fn end(&mut self, now: Time) {
+        self.0.retain(|_, pin| pin.until > now);
+    }
+
+    /// Lets go of states since which the store grew by half, but at least by `growth_bytes`; it takes `file_bytes` now.
+    pub(super) fn end_grown(&mut self, file_bytes: u64, growth_bytes: u64) {
+        let limit = |began: u64| began.saturating_add((began / 2).max(growth_bytes));
+        self.0.retain(|_, pin| file_bytes < limit(pin.file_bytes));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// When the first of them goes.
+    pub(super) fn ends_at(&self) -> Time {
+        self.0.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: MemberId = MemberId([1; 32]);
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a56_a_state_is_kept_for_its_time_however_often_it_is_asked_for() {
+        let mut pins = Pins::new();
+        let old = Arc::new("old");
+        for second in 0..30 {
+            pins.end(Time(second));
+            pins.keep(OWNER, old.clone(), at(second));
+        }
+        assert_eq!((pins.of(&OWNER), pins.ends_at()), (Some(old), Time(30)));
+        pins.end(Time(30));
+        assert_eq!((pins.of(&OWNER), pins.ends_at()), (None, Time::NEVER));
+        pins.keep(OWNER, Arc::new("new"), at(30));
+        assert_eq!((pins.of(&OWNER).as_deref(), pins.ends_at()), (Some(&"new"), Time(60)));
+    }
+
+    #[test]
+    fn a56_states_go_when_the_store_grows() {
+        let mut pins = Pins::new();
+        pins.keep(OWNER, Arc::new("state"), Term { file_bytes: 100 * MIB, ..at(0) });
+        pins.keep(MemberId([2; 32]), Arc::new("state"), Term { file_bytes: MIB, ..at(0) });
+        pins.end_grown(9 * MIB - 1, 8 * MIB);
+        assert!(pins.of(&MemberId([2; 32])).is_some());
+        pins.end_grown(9 * MIB, 8 * MIB);
+        assert!(pins.of(&MemberId([2; 32])).is_none() && pins.of(&OWNER).is_some());
+        pins.end_grown(150 * MIB, 8 * MIB);
+        assert!(pins.is_empty());
+    }
+
+    #[test]
+    fn a_peer_has_only_so_many_states() {
+        let mut pins = Pins::new();
+        for n in 0..=PINS_MAX {
+            pins.keep(MemberId([n as u8; 32]), Arc::new(n), at(n as u64));
+        }
+        assert!(pins.of(&MemberId([0; 32])).is_none());
+        assert_eq!(pins.0.len(), PINS_MAX);
+    }
+
+    fn at(now: u64) -> Term {
+        Term { now: Time(now), micros: 30, file_bytes: 0 }
+    }
+}
