@@ -57,7 +57,7 @@ const DEV: &[(&str, &[&str])] = &[
     ("datafan-store-redb", &["datafan-testkit"]),
     ("datafan-conn-chan", &["datafan-testkit"]),
     ("datafan-conn-quic", &["datafan-testkit"]),
-    ("datafan-driver", &["datafan-store-mem", "datafan-conn-chan"]),
+    ("datafan-driver", &["datafan-store-mem", "datafan-store-redb", "datafan-conn-chan"]),
     ("datafan-node", &["datafan-testkit"]),
 ];
 

@@ -249,6 +249,15 @@ impl KeyRange {
         Self { from: owned(range.start_bound()), until: Until::Bound(owned(range.end_bound())) }
     }
 
+    /// The same keys, but only those after `key`.
+    pub fn after(self, key: &str) -> Self {
+        let is_later = match &self.from {
+            Bound::Unbounded => true,
+            Bound::Included(from) | Bound::Excluded(from) => key >= from.as_str(),
+        };
+        if is_later { Self { from: Bound::Excluded(key.into()), ..self } } else { self }
+    }
+
     /// Whether a walk from `from` on has not yet left the range at `key`.
     fn reaches(&self, key: &str) -> bool {
         match &self.until {

@@ -130,14 +130,24 @@ impl<V: StoreSnapshot> Current<V> {
         }
     }
 
-    /// Takes back what was held too long, or while the store grew too much; it takes `file_bytes` now.
-    pub fn check(&self, now: Instant, file_bytes: u64) {
+    /// How often [`Current::check`] is wanted. A member wakes about once a second by itself.
+    pub fn check_interval(&self) -> Duration {
+        self.limits.age.min(Duration::from_secs(1))
+    }
+
+    /// Takes back what was held too long, or while the store grew too much; it takes `file_bytes` now. `expected` is what it
+    /// would take by what it holds, without readers: to grow so far is no reader's fault.
+    pub fn check(&self, now: Instant, file_bytes: u64, expected: impl FnOnce() -> u64) {
         let (idle, grown) = {
             let mut state = self.state();
             state.file_bytes = file_bytes;
             let held = state.leases.values().filter(|lease| lease.is_held());
             let old: Vec<_> = held.filter(|lease| lease.began + self.limits.age <= now).cloned().collect();
-            let base = state.base(&old, now);
+            let mut base = state.base(&old, now);
+            if old.iter().any(|lease| self.reason(lease, now, base, file_bytes) == Some(ReadEnd::Grown)) {
+                base = base.max(expected());
+                state.raise_base(base);
+            }
             old.into_iter()
                 .filter_map(|lease| self.reason(&lease, now, base, file_bytes).map(|reason| (lease, reason)))
                 .partition::<Vec<_>, _>(|(_, reason)| *reason == ReadEnd::Idle)
@@ -148,7 +158,6 @@ impl<V: StoreSnapshot> Current<V> {
     }
 
     fn reason(&self, lease: &Lease<V>, now: Instant, base: u64, file_bytes: u64) -> Option<ReadEnd> {
-        let base = base.min(lease.file_bytes);
         let allowed = match lease.purpose {
             Purpose::Read => (base / 2).max(self.limits.growth_bytes),
             Purpose::Backup => (base * 3).max(self.limits.growth_bytes),
@@ -179,6 +188,12 @@ impl<V> State<V> {
         self.base = Some(Base { file_bytes, at: now });
         file_bytes
     }
+
+    fn raise_base(&mut self, file_bytes: u64) {
+        if let Some(base) = &mut self.base {
+            base.file_bytes = base.file_bytes.max(file_bytes);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -196,11 +211,11 @@ mod tests {
         let current = shown(MIB);
         let (idle, used) = (read(&current), read(&current));
         let now = Instant::now();
-        current.check(now + Duration::from_secs(599), MIB);
+        check(&current, now + Duration::from_secs(599), MIB);
         assert_eq!((ended_as(&idle), ended_as(&used)), (None, None));
         // As if all of the time but the last minute had passed when it was read last.
         used.lease.set_used(Duration::from_secs(540));
-        current.check(now + Duration::from_secs(601), MIB);
+        check(&current, now + Duration::from_secs(601), MIB);
         assert_eq!((ended_as(&idle), ended_as(&used)), (Some(ReadEnd::Idle), None));
     }
 
@@ -210,13 +225,13 @@ mod tests {
         let old = read(&current);
         let backup = current.lease(Purpose::Backup).unwrap();
         let later = Instant::now() + Duration::from_secs(10);
-        current.check(later, 150 * MIB - 1);
+        check(&current, later, 150 * MIB - 1);
         assert_eq!(ended_as(&old), None);
         let young = read(&current);
-        current.check(later, 150 * MIB);
+        check(&current, later, 150 * MIB);
         assert_eq!((ended_as(&old), ended_as(&backup)), (Some(ReadEnd::Grown), None));
         assert_eq!(ended_as(&young), None, "a read of less than ten seconds is left alone");
-        current.check(later, 400 * MIB);
+        check(&current, later, 400 * MIB);
         assert_eq!(ended_as(&backup), Some(ReadEnd::Grown));
     }
 
@@ -225,9 +240,9 @@ mod tests {
         let current = shown(MIB / 2);
         let old = read(&current);
         let later = Instant::now() + Duration::from_secs(10);
-        current.check(later, MIB);
+        check(&current, later, MIB);
         assert_eq!(ended_as(&old), None);
-        current.check(later, MIB * 3 / 2);
+        check(&current, later, MIB * 3 / 2);
         assert_eq!(ended_as(&old), Some(ReadEnd::Grown));
     }
 
@@ -236,16 +251,16 @@ mod tests {
         let current = shown(100 * MIB);
         let first = read(&current);
         let now = Instant::now() + Duration::from_secs(10);
-        current.check(now, 140 * MIB);
+        check(&current, now, 140 * MIB);
         // The second begins when the store has grown already.
         let second = read(&current);
         drop(first);
-        current.check(now + Duration::from_secs(10), 150 * MIB);
+        check(&current, now + Duration::from_secs(10), 150 * MIB);
         assert_eq!(ended_as(&second), Some(ReadEnd::Grown));
         // Once nobody has read for long, what is there is there.
-        current.check(now + Duration::from_secs(80), 150 * MIB);
+        check(&current, now + Duration::from_secs(80), 150 * MIB);
         let third = read(&current);
-        current.check(now + Duration::from_secs(90), 150 * MIB);
+        check(&current, now + Duration::from_secs(90), 150 * MIB);
         assert_eq!(ended_as(&third), None);
     }
 
@@ -261,6 +276,21 @@ mod tests {
         current.close();
         assert_eq!(held.shards().err(), Some(StoreError::Stopped));
         assert!(matches!(current.lease(Purpose::Read), Err(StoreError::Stopped)));
+    }
+
+    #[test]
+    fn a56_reads_may_go_on_while_the_data_itself_grows() {
+        let current = shown(MIB);
+        let old = read(&current);
+        let now = Instant::now() + Duration::from_secs(10);
+        current.check(now, 100 * MIB, || 70 * MIB);
+        assert_eq!(ended_as(&old), None);
+        current.check(now, 105 * MIB, || 70 * MIB);
+        assert_eq!(ended_as(&old), Some(ReadEnd::Grown));
+    }
+
+    fn check(current: &Current<MemSnapshot>, now: Instant, file_bytes: u64) {
+        current.check(now, file_bytes, || 0);
     }
 
     fn shown(file_bytes: u64) -> Arc<Current<MemSnapshot>> {

@@ -15,14 +15,14 @@ use datafan_core::{
     connector::{Connector, Event, Receipt},
     engine::{Alarm, Answer, Command, Effect, Engine, Input, Outbox, Stats, Status, Ticket},
     id::MemberId,
-    store::{Store, StoreError, StoreReader},
+    store::{Store, StoreError, StoreReader, StoreSnapshot},
     time::Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::sync::oneshot;
 
@@ -75,8 +75,15 @@ struct Turn {
 /// What a store's readers read.
 pub type SnapshotOf<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
-/// How often readers are looked after. A member wakes about as often by itself.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// About what a file takes that holds what `snapshot` shows: rows, indexes, pages that are not full, and room for the next
+/// commits.
+fn expected_bytes<V: StoreSnapshot>(snapshot: &V) -> u64 {
+    // A store that cannot be read fails elsewhere.
+    let shards = snapshot.shards().unwrap_or_default();
+    let roots = shards.iter().filter_map(|(_, record)| record.root.as_ref());
+    roots.map(|root| 2 * root.bytes + 200 * root.count).sum()
+}
+
 /// Commands wait for others for this part of the time that a sync took.
 const WAIT_SHARE: u32 = 8;
 
@@ -294,10 +301,10 @@ impl<S: Store, C: Connector> Member<S, C> {
         if self.next_check > now {
             return;
         }
-        self.next_check = now + CHECK_INTERVAL;
+        self.next_check = now + self.current.check_interval();
         // A store that does not say how large it is fails at its next write, if it fails.
         if let Ok(file_bytes) = self.engine.file_bytes() {
-            self.current.check(now, file_bytes);
+            self.current.check(now, file_bytes, || expected_bytes(&*self.engine.snapshot()));
         }
     }
 

@@ -37,10 +37,7 @@ impl Mesh {
 
     /// The first member on a disk of its own, not admitted yet.
     pub fn founder_on(&self, disk: &MemDisk) -> (Member, Arc<Gate>) {
-        let mut config = Config::new(mesh_id(), identity(0), "founder".parse().unwrap());
-        config.authority = Some(authority());
-        config.new_mesh = true;
-        self.start(config, 0, disk)
+        self.start(founder_config(), 0, disk)
     }
 
     /// Another member, with an empty store.
@@ -66,6 +63,14 @@ pub fn address(number: u8) -> String {
 /// Who member `number` is.
 pub fn id(number: u8) -> MemberId {
     identity(number).id()
+}
+
+/// The first member's settings: it holds the authority's key.
+pub fn founder_config() -> Config {
+    let mut config = Config::new(mesh_id(), identity(0), "founder".parse().unwrap());
+    config.authority = Some(authority());
+    config.new_mesh = true;
+    config
 }
 
 fn identity(number: u8) -> Identity {

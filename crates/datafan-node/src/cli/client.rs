@@ -88,7 +88,10 @@ impl Client {
                 rest.extend_from_slice(&data);
                 let Some(end) = rest.iter().rposition(|&byte| byte == b'\n') else { continue };
                 let lines = str::from_utf8(&rest[..end]).map_err(Failure::new)?;
-                lines.split('\n').try_for_each(&mut each)?;
+                lines.split('\n').try_for_each(|line| match line.starts_with(ERROR_LINE) {
+                    true => Err(read::<Refusal>(line)?.into()),
+                    false => each(line),
+                })?;
                 rest.drain(..=end);
             }
             if rest.is_empty() { Ok(()) } else { Err(broken_off()) }
@@ -188,6 +191,9 @@ impl Client {
         Ok(Some(value))
     }
 }
+
+/// How a line begins that says why no more will come.
+const ERROR_LINE: &str = "{\"error\":";
 
 async fn shake(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

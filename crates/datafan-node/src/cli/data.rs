@@ -103,6 +103,7 @@ pub fn ls(mut client: Client, args: args::Ls, out: &mut Output) -> Result<(), Fa
     }
     let mut query = of(&args.of);
     query.push(("prefix", &args.prefix));
+    query.extend(after(&args.after));
     client.lines("/v1/list", &query, |line| {
         if out.json {
             return Ok(out.json_line(line)?);
@@ -117,7 +118,13 @@ pub fn ls(mut client: Client, args: args::Ls, out: &mut Output) -> Result<(), Fa
 
 /// `datafan export`
 pub fn export(mut client: Client, args: args::Export, out: &mut Output) -> Result<(), Failure> {
-    client.lines("/v1/export", &of(&args.of), |line| Ok(out.json_line(line)?))
+    let query: Vec<_> = of(&args.of).into_iter().chain(after(&args.after)).collect();
+    client.lines("/v1/export", &query, |line| Ok(out.json_line(line)?))
+}
+
+fn after(after: &args::After) -> impl Iterator<Item = (&str, &str)> {
+    let key = after.after.as_deref().map(|key| ("after", key));
+    key.into_iter().chain(after.after_owner.as_deref().map(|owner| ("after_owner", owner)))
 }
 
 fn of(of: &args::Of) -> Vec<(&str, &str)> {

@@ -22,6 +22,12 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     if let Some(api) = &status.api {
         out.line(&format!("api     {api}"))?;
     }
+    if let Some(store) = &status.store {
+        let oldest = store.oldest_read_ms.filter(|age| *age > READ_SHOWN_MILLIS);
+        let oldest = oldest.map_or(String::new(), |age| format!(", oldest read {} s", age / 1_000));
+        let (file, free) = (size(store.file_bytes), size(store.free_bytes));
+        out.line(&format!("store   {file} on disk, {free} of it free{oldest}"))?;
+    }
     if let Some(ahead) = status.clock_ahead.filter(|ahead| ahead.unsigned_abs() > CLOCK_SHOWN_MICROS) {
         let side = if ahead > 0 { "ahead of" } else { "behind" };
         out.line(&format!(
@@ -40,6 +46,8 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Reads that began later are not worth a word.
+const READ_SHOWN_MILLIS: u64 = 10_000;
 /// Clocks that are nearer to each other than this are not worth a line.
 const CLOCK_SHOWN_MICROS: u64 = 60_000_000;
 

@@ -5,8 +5,8 @@ use super::{
     owner::resolve,
     refuse::{Answered, json},
     routes::{App, AppState, Asked, asked, body, read, written},
-    stream::lines,
-    wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, Refusal, WriteRequest, Written},
+    stream::{Lines, lines},
+    wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, ReadEndedLine, Refusal, WriteRequest, Written},
 };
 use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{
@@ -37,6 +37,25 @@ pub struct ItemsAsked {
     all: bool,
     #[serde(default)]
     prefix: String,
+    /// Only keys after this one.
+    after: Option<String>,
+    /// With `all`: whose key that is; only it and later owners.
+    after_owner: Option<String>,
+}
+
+/// Which rows a stream has.
+struct Rows {
+    /// `None` for all.
+    owner: Option<MemberId>,
+    keys: KeyRange,
+    after: After,
+}
+
+/// Where a stream goes on.
+#[derive(Default)]
+struct After {
+    owner: Option<MemberId>,
+    key: Option<String>,
 }
 
 /// `GET /v1/item`: one item.
@@ -69,21 +88,19 @@ pub async fn items<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAsk
         return Err(Refusal::not_found(format!("no owner has a key {:?}", asked.key)));
     }
     let exactly = KeyRange::new(asked.key.as_str()..=asked.key.as_str());
-    stream(&app, None, exactly, ItemLine::new).await
+    stream(&app, Rows { owner: None, keys: exactly, after: After::default() }, ItemLine::new).await
 }
 
 /// `GET /v1/list`: keys.
 pub async fn list<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemsAsked>) -> Answered {
     let asked = asked(query)?;
-    let owner = owners(&app, &asked).await?;
-    stream(&app, owner, KeyRange::prefix(&asked.prefix), key_line).await
+    stream(&app, rows(&app, asked).await?, key_line).await
 }
 
 /// `GET /v1/export`: items.
 pub async fn export<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemsAsked>) -> Answered {
     let asked = asked(query)?;
-    let owner = owners(&app, &asked).await?;
-    stream(&app, owner, KeyRange::prefix(&asked.prefix), ItemLine::new).await
+    stream(&app, rows(&app, asked).await?, ItemLine::new).await
 }
 
 /// `POST /v1/commit`: writes, all of them or none.
@@ -133,41 +150,80 @@ fn whose<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: Option<&str>, own: Mem
     owner.map_or(Ok(own), |text| resolve(snapshot, text))
 }
 
-/// The owner that is meant; `None` for all.
-async fn owners<R: StoreReader>(app: &App<R>, asked: &ItemsAsked) -> Answered<Option<MemberId>> {
+/// Which rows are meant.
+async fn rows<R: StoreReader>(app: &App<R>, asked: ItemsAsked) -> Answered<Rows> {
     bounds::key(&asked.prefix)?;
+    if let Some(key) = &asked.after {
+        bounds::key(key)?;
+    }
     if asked.all && asked.owner.is_some() {
         return Err(Refusal::usage("owner and all exclude each other"));
     }
-    let (own, owner) = (app.handle.id(), asked.owner.clone());
-    if asked.all {
-        return Ok(None);
+    if asked.after_owner.is_some() && !(asked.all && asked.after.is_some()) {
+        return Err(Refusal::usage("after_owner needs all and after"));
     }
-    read(app, move |snapshot| whose(&snapshot, owner.as_deref(), own)).await.map(Some)
+    if asked.all && asked.after.is_some() && asked.after_owner.is_none() {
+        return Err(Refusal::usage("after needs after_owner where all owners are asked for"));
+    }
+    let own = app.handle.id();
+    read(app, move |snapshot| {
+        let owner = match asked.all {
+            true => None,
+            false => Some(whose(&snapshot, asked.owner.as_deref(), own)?),
+        };
+        let after_owner = asked.after_owner.as_deref().map(|text| resolve(&snapshot, text)).transpose()?;
+        let after = After { owner: after_owner, key: asked.after };
+        Ok(Rows { owner, keys: KeyRange::prefix(&asked.prefix), after })
+    })
+    .await
 }
 
-/// One line per item, sorted by the text of the owner's id and by key.
+/// One line per item, sorted by the text of the owner's id and by key. A read that loses its snapshot ends with a line that
+/// says after which key to go on.
 async fn stream<R: StoreReader, L: Serialize + 'static>(
     app: &Arc<App<R>>,
-    owner: Option<MemberId>,
-    keys: KeyRange,
+    rows: Rows,
     line: fn(&MemberId, Option<&Name>, &Item) -> L,
 ) -> Answered<Response> {
     let (app, place) = (app.clone(), app.bounds.stream().await?);
     Ok(lines(place, move |out| {
-        let snapshot = app.handle.snapshot()?;
-        let mut owners = owner.map_or_else(|| snapshot.owners(), |one| Ok(vec![one]))?;
-        owners.sort_by_cached_key(MemberId::to_string);
-        for owner in owners {
-            let name = snapshot.name_of(&owner)?;
-            for entry in snapshot.items(&owner, keys.clone()) {
-                if out.line(&line(&owner, name.as_ref(), &entry?.item)).is_err() {
-                    return Ok(());
-                }
-            }
+        let mut last = rows.after.owner.or(rows.owner).zip(rows.after.key.clone());
+        let written = write_rows(&app.handle.snapshot()?, &rows, line, &mut last, out);
+        if let Err(error @ StoreError::ReadEnded { .. }) = &written {
+            let _ = out.line(&ReadEndedLine::new(error, last.as_ref())).and_then(|()| out.flush());
         }
-        Ok::<(), StoreError>(())
+        written
     }))
+}
+
+/// Writes rows; `last` is the one that was written last.
+fn write_rows<V: StoreSnapshot, L: Serialize>(
+    snapshot: &Snapshot<V>,
+    rows: &Rows,
+    line: fn(&MemberId, Option<&Name>, &Item) -> L,
+    last: &mut Option<(MemberId, String)>,
+    out: &mut Lines,
+) -> Result<(), StoreError> {
+    let mut owners = rows.owner.map_or_else(|| snapshot.owners(), |one| Ok(vec![one]))?;
+    owners.sort_by_cached_key(MemberId::to_string);
+    let first = rows.after.owner.map(|owner| owner.to_string());
+    owners.retain(|owner| first.as_ref().is_none_or(|first| owner.to_string() >= *first));
+    for owner in owners {
+        let name = snapshot.name_of(&owner)?;
+        let goes_on = rows.after.owner.is_none_or(|after| after == owner);
+        let keys = match &rows.after.key {
+            Some(key) if goes_on => rows.keys.clone().after(key),
+            _ => rows.keys.clone(),
+        };
+        for entry in snapshot.items(&owner, keys) {
+            let item = entry?.item;
+            if out.line(&line(&owner, name.as_ref(), &item)).is_err() {
+                return Ok(());
+            }
+            *last = Some((owner, item.key.to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn key_line(owner: &MemberId, name: Option<&Name>, item: &Item) -> KeyLine {

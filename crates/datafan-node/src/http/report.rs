@@ -3,7 +3,10 @@
 use super::{
     refuse::{Answered, json},
     routes::{App, AppState, read},
-    wire::{Addresses, LinkLine, MemberLine, Members, PendingLine, ShardLine, Span, StatusAnswer, rfc3339},
+    wire::{
+        Addresses, LinkLine, MemberLine, Members, PendingLine, Refusal, ShardLine, Span, StatusAnswer,
+        StoreLine, rfc3339,
+    },
 };
 use axum::extract::State;
 use datafan_core::{
@@ -48,6 +51,7 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
         links,
         shards: shards.await?,
         refusals,
+        store: Some(store_line(&app).await?),
         ..stopped(&app, String::new())
     }))
 }
@@ -117,7 +121,21 @@ fn stopped<R: StoreReader>(app: &App<R>, reason: String) -> StatusAnswer {
         links: Vec::new(),
         shards: Vec::new(),
         refusals: BTreeMap::new(),
+        store: None,
     }
+}
+
+async fn store_line<R: StoreReader>(app: &App<R>) -> Answered<StoreLine> {
+    let handle = app.handle.clone();
+    let usage = tokio::task::spawn_blocking(move || handle.usage())
+        .await
+        .map_err(|_| Refusal::failure("reading panicked, which is a bug"))?
+        .map_err(Refusal::failure)?;
+    Ok(StoreLine {
+        file_bytes: usage.file_bytes,
+        free_bytes: usage.file_bytes.saturating_sub(usage.used_bytes),
+        oldest_read_ms: usage.oldest_read.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+    })
 }
 
 fn standing(status: &Status) -> (&'static str, Option<String>) {

@@ -56,6 +56,11 @@ impl Lines {
         if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over() }
     }
 
+    /// Hands over what there is, before an error breaks the answer off.
+    pub fn flush(&mut self) -> Result<(), Gone> {
+        self.hand_over()
+    }
+
     fn hand_over(&mut self) -> Result<(), Gone> {
         let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES));
         self.send(Ok(chunk.into()))
@@ -109,24 +114,34 @@ fn chunks(
         is_whole.store(handed_over, Ordering::Release);
         drop((lines, place));
     });
-    Chunks { chunks, whole }
+    Chunks { chunks, whole, failed: None }
 }
 
 struct Chunks {
     chunks: mpsc::Receiver<Chunk>,
     /// Whether the end of the channel is that of the answer, too, and not that of a writer that gave up or panicked.
     whole: Arc<AtomicBool>,
+    /// An error that breaks the connection off once what came before it is sent.
+    failed: Option<io::Error>,
 }
 
 impl Stream for Chunks {
     type Item = Chunk;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
-        let chunk = ready!(self.chunks.poll_recv(context));
-        if chunk.is_none() && !self.whole.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(io::Error::other("the answer was not written to its end"))));
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(chunk)
+        let error = match ready!(self.chunks.poll_recv(context)) {
+            None if self.whole.load(Ordering::Acquire) => return Poll::Ready(None),
+            None => io::Error::other("the answer was not written to its end"),
+            Some(Err(error)) => error,
+            Some(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+        };
+        // Whoever sends has not flushed yet, and an error would discard what waits.
+        self.failed = Some(error);
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -156,6 +171,20 @@ mod tests {
         assert!(read(&mut bad).await.unwrap().is_err());
         let mut panicked = chunks_of(STALLED_TIMEOUT, |_| panic!("a bug")).await;
         assert!(read(&mut panicked).await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_error_leaves_time_to_send_what_came_before_it() {
+        let mut chunks = chunks_of(STALLED_TIMEOUT, |out| {
+            let _ = out.bytes(b"the last line").and_then(|()| out.flush());
+            Err(failed())
+        })
+        .await;
+        assert_eq!(read(&mut chunks).await.unwrap().unwrap(), b"the last line"[..]);
+        // Whoever sends flushes when there is nothing for a moment.
+        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut chunks).poll_next(context))).await;
+        assert!(first.is_pending());
+        assert!(read(&mut chunks).await.unwrap().is_err());
     }
 
     #[tokio::test]

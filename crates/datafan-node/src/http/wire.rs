@@ -10,6 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     id::{MemberId, Name},
     item::Item,
+    store::StoreError,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +40,35 @@ pub enum RefusalKind {
     Busy,
     /// The body is too long: 413, exit code 1.
     TooLarge,
+}
+
+/// The last line of a stream whose read was ended: the answer is not whole, and the connection breaks off after it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReadEndedLine {
+    /// One line for people.
+    pub error: String,
+    /// `failure`.
+    pub kind: RefusalKind,
+    /// The full id of the owner of the last row; null before the first one.
+    pub owner: Option<String>,
+    /// The key of the last row: `after=KEY` goes on, in a later state.
+    pub after: Option<String>,
+}
+
+impl ReadEndedLine {
+    /// Of a read that came to `last`.
+    pub fn new(error: &StoreError, last: Option<&(MemberId, String)>) -> Self {
+        let way_on = match last {
+            Some((owner, key)) => format!("the last key was {key:?} of {owner}: go on after it"),
+            None => "no row was read".to_owned(),
+        };
+        Self {
+            error: format!("{error}; {way_on}"),
+            kind: RefusalKind::Failure,
+            owner: last.map(|(owner, _)| owner.to_string()),
+            after: last.map(|(_, key)| key.clone()),
+        }
+    }
 }
 
 /// What a commit did: the answer of `put`, `del` and `import`.
@@ -296,6 +326,20 @@ pub struct StatusAnswer {
     pub shards: Vec<ShardLine>,
     /// What was refused, by name.
     pub refusals: BTreeMap<String, u64>,
+    /// The room that its store takes; null when it is stopped.
+    #[serde(default)]
+    pub store: Option<StoreLine>,
+}
+
+/// The room that a store takes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoreLine {
+    /// Bytes of disk that the file takes.
+    pub file_bytes: u64,
+    /// Bytes of it that the present state does not need: free, or shown by older snapshots.
+    pub free_bytes: u64,
+    /// For how long the oldest read that goes on has held its snapshot; null without one.
+    pub oldest_read_ms: Option<u64>,
 }
 
 /// Timestamps after one and up to another.

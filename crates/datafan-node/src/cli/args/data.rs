@@ -61,6 +61,20 @@ pub struct Ls {
     /// Only keys that begin with this
     #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
     pub prefix: String,
+    /// Where to go on
+    #[command(flatten)]
+    pub after: After,
+}
+
+/// Where a list goes on that was broken off.
+#[derive(Args, Debug)]
+pub struct After {
+    /// Only keys after this one; a list that was broken off goes on in a later state
+    #[arg(long, value_name = "KEY")]
+    pub after: Option<String>,
+    /// With --all --after: whose key that is; go on with this owner and later ones
+    #[arg(long, value_name = "O", requires_all = ["all", "after"])]
+    pub after_owner: Option<String>,
 }
 
 /// `import`
@@ -82,4 +96,7 @@ pub struct Export {
     /// Of whom
     #[command(flatten)]
     pub of: Of,
+    /// Where to go on
+    #[command(flatten)]
+    pub after: After,
 }

@@ -5,7 +5,7 @@ mod data;
 mod member;
 mod roster;
 
-pub use data::{Del, Export, Get, Import, Ls, Of, Put};
+pub use data::{After, Del, Export, Get, Import, Ls, Of, Put};
 pub use member::{Backup, Demo, Forks, Init, Members, Peer, Recovered, Run, Verify, Wait};
 pub use roster::{
     Admit, Adopt, Authority, AuthorityApply, AuthorityNew, AuthoritySign, Expiry, Grant, Invite, Offline,

@@ -1,0 +1,106 @@
+//! What readers cost a store on disk.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod common;
+
+use common::{Mesh, address, founder_config};
+use datafan_core::{item::Key, store::StoreError};
+use datafan_driver::{Handle, Write, start};
+use datafan_store_redb::{Options, RedbReader, RedbStore};
+use std::{
+    convert::Infallible,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+const KEYS: usize = 400;
+const KEYS_PER_COMMIT: usize = 25;
+const VALUE_BYTES: usize = 8_192;
+const ROUNDS: u8 = 15;
+const READS_PER_COMMIT: usize = 4;
+/// What a read that is too young to be ended may add.
+const SLACK_BYTES: u64 = 2 << 20;
+
+/// An owner overwrites everything, again and again.
+#[tokio::test]
+async fn a56_a_reader_that_takes_an_item_now_and_then_does_not_make_the_file_grow() {
+    let alone = Room::new().await;
+    let mut without = 0;
+    for round in 0..ROUNDS {
+        without = without.max(alone.overwrite(round, |_| {}).await);
+    }
+    let read = Room::new().await;
+    let (mut with, mut ended, mut rows) = (0, 0, 0);
+    let mut snapshot = read.member.snapshot().unwrap();
+    for round in 0..ROUNDS {
+        let reading = |n: usize| {
+            // As slow as it likes, but never idle.
+            match snapshot.get(&read.member.id(), &key(n)) {
+                Ok(_) => rows += 1,
+                Err(StoreError::ReadEnded { .. }) => {
+                    ended += 1;
+                    snapshot = read.member.snapshot().unwrap();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        with = with.max(read.overwrite(round, reading).await);
+    }
+    println!("without {without}, with {with} bytes; {ended} reads ended, {rows} rows");
+    assert!(ended > 0 && rows > ended, "reads get on, and end");
+    assert!(with <= without * 3 / 2 + SLACK_BYTES, "{with} bytes with a reader, {without} without");
+}
+
+/// A member whose store is a file.
+struct Room {
+    member: Handle<RedbReader>,
+    directory: TempDir,
+    _mesh: Mesh,
+}
+
+impl Room {
+    async fn new() -> Self {
+        let (directory, mesh) = (tempfile::tempdir().unwrap(), Mesh::default());
+        let mut config = founder_config();
+        config.read_growth_bytes = 256 << 10;
+        config.read_age_micros = 20_000;
+        let id = config.member.id();
+        let store = RedbStore::open(directory.path().join("store.redb"), Options::default()).unwrap();
+        let connect = |inbox| Ok::<_, Infallible>(mesh.switch.connector(id, &address(0), inbox));
+        let member = start(config, 1, store, connect).unwrap();
+        member.admit(id, "founder".parse().unwrap()).await.unwrap();
+        Self { member, directory, _mesh: mesh }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("store.redb")
+    }
+
+    /// Overwrites everything; gives the most that the file took.
+    async fn overwrite(&self, round: u8, mut between: impl FnMut(usize)) -> u64 {
+        let mut most = 0;
+        for first in (0..KEYS).step_by(KEYS_PER_COMMIT) {
+            let put = |n| {
+                let value = [round ^ n as u8; VALUE_BYTES];
+                Write::Put { key: Key::new(key(n)).unwrap(), value: value[..].into(), expiry: None }
+            };
+            self.member.commit((first..first + KEYS_PER_COMMIT).map(put).collect()).await.unwrap();
+            (first..first + READS_PER_COMMIT).for_each(&mut between);
+            most = most.max(bytes_on_disk(&self.path()));
+        }
+        most
+    }
+}
+
+/// The file's length has holes.
+fn bytes_on_disk(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+fn key(n: usize) -> String {
+    format!("key/{n}")
+}
