@@ -28,6 +28,9 @@ pub struct Config {
     /// Bytes of the bulk lanes of all links together that nobody has looked at yet; default 64 MiB, at least one frame. Where
     /// they are used up, whoever has been sending one frame for longest loses its link.
     pub unverified_bytes_max: usize,
+    /// Incoming handshakes under way from one address, at most; default 16, and twice as many from where members are. Of
+    /// IPv6 all addresses of a /64 count as one. Beyond, the oldest of them gives way.
+    pub half_open_source_max: usize,
     /// How long a closed link may take to send what is queued in its small lane. Default 2 s.
     pub close_timeout: Duration,
 }
@@ -43,6 +46,7 @@ impl Config {
             keep_alive_interval: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
             unverified_bytes_max: 64 << 20,
+            half_open_source_max: 16,
             close_timeout: Duration::from_secs(2),
         }
     }
@@ -83,7 +87,8 @@ pub enum BindError {
 pub struct Stats {
     /// Handshakes refused because too many were half open, or links too many.
     pub handshakes_refused: u64,
-    /// Incoming handshakes that came to nothing: a bad certificate, a bad greeting, no answer in time.
+    /// Incoming handshakes that came to nothing: a bad certificate, a bad greeting, no answer in time, and those that gave
+    /// way.
     pub handshakes_failed: u64,
     /// Connections closed because another one of the same pair was kept.
     pub duplicates: u64,
@@ -95,10 +100,17 @@ pub struct Stats {
     pub unverified_bytes: u64,
     /// Incoming handshakes under way, now.
     pub handshakes_half_open: u64,
+    /// Incoming handshakes that gave way to later ones, for there were too many at a time.
+    pub handshakes_evicted: u64,
 }
 
-/// Most incoming handshakes under way; beyond half of it senders must prove their address first.
+/// Most incoming handshakes under way; beyond half of it senders must prove their address first. A quarter is for the
+/// addresses of members.
 pub(crate) const HALF_OPEN_MAX: usize = 64;
+/// Most addresses of which it is remembered that members are there.
+pub(crate) const KNOWN_SOURCES_MAX: usize = 1_024;
+/// A link that has lasted so long is one with a member: the engine ends those with strangers sooner.
+pub(crate) const LASTING: Duration = Duration::from_secs(30);
 /// Most connections that are links and are not being closed: the engine's, and as many more as it may want to refuse or to
 /// put in the place of others.
 pub(crate) const CONNECTIONS_MAX: usize = LINKS_MAX + STRANGERS_MAX;

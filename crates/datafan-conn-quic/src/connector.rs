@@ -1,7 +1,7 @@
 //! The connector that drivers hold.
 
 use crate::{
-    config::{BindError, Config, HALF_OPEN_MAX, Stats, frame_bytes_max},
+    config::{BindError, Config, Stats, frame_bytes_max},
     dial::Dialler,
     ending::Code,
     link::Link,
@@ -21,11 +21,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-};
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 
 /// Links over QUIC. Dropping it stops it.
 pub struct QuicConnector {
@@ -38,8 +34,6 @@ pub struct QuicConnector {
     closed: watch::Sender<bool>,
     /// Why an address is not listened on any more.
     failed: watch::Sender<Option<String>>,
-    /// Places for incoming handshakes.
-    half_open: Arc<Semaphore>,
 }
 
 impl QuicConnector {
@@ -59,18 +53,16 @@ impl QuicConnector {
             sockets.push(socket);
             endpoints.push((bound, endpoint));
         }
-        let half_open = Arc::new(Semaphore::new(HALF_OPEN_MAX));
         let failed = watch::Sender::new(None);
         for (bound, endpoint) in &endpoints {
-            let listener =
-                config.runtime.spawn(listen(table.clone(), endpoint.clone(), *bound, half_open.clone()));
+            let listener = config.runtime.spawn(listen(table.clone(), endpoint.clone(), *bound));
             config.runtime.spawn(watch_over(table.clone(), listener, *bound, failed.clone()));
         }
         let bound = endpoints.iter().map(|(bound, _)| *bound).collect();
         let dialler = Dialler { table: table.clone(), endpoints, client: setup.client };
         let (runtime, closed) = (config.runtime.clone(), watch::Sender::new(false));
         let dialler = Mutex::new(Some(dialler));
-        Ok((Self { table, runtime, dialler, sockets, closed, failed, half_open }, bound))
+        Ok((Self { table, runtime, dialler, sockets, closed, failed }, bound))
     }
 
     /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
@@ -102,11 +94,12 @@ impl QuicConnector {
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         let (unverified_bytes, links_crowded_out) = self.table.budget.stats();
-        let handshakes_half_open = (HALF_OPEN_MAX - self.half_open.available_permits()) as u64;
+        let (handshakes_half_open, handshakes_evicted) = self.table.half_open.stats();
         self.table.stats(|stats| Stats {
             unverified_bytes,
             links_crowded_out,
             handshakes_half_open,
+            handshakes_evicted,
             ..*stats
         })
     }

@@ -39,6 +39,7 @@ impl Dialler {
         let limit = self.table.handshake_timeout / targets.len().max(1) as u32;
         for target in targets {
             let Some((bound, endpoint)) = self.endpoint(target) else { continue };
+            self.table.half_open.knows(target.ip());
             let origin = Origin { direction: Direction::Out, dialled: Some(address.clone()), bound: *bound };
             last = self.connect(endpoint, target, expected, origin, limit).await;
             if last.is_ok() {

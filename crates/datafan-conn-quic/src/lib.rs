@@ -20,6 +20,7 @@ mod verifier;
 
 mod dial;
 mod greeting;
+mod half_open;
 mod listen;
 mod table;
 

@@ -16,6 +16,7 @@ use quinn::{Connection, RecvStream, SendStream};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 /// Names a link: who decided for it, in which run, and a number that grows within the run.
@@ -47,6 +48,7 @@ pub(crate) struct Link {
     pub(crate) peer_run: Run,
     pub(crate) origin: Origin,
     pub(crate) connection: Connection,
+    pub(crate) since: Instant,
     pub(crate) outbox: Outbox,
     /// By lane.
     pub(crate) intakes: [Intake; 2],
@@ -63,7 +65,7 @@ impl Link {
         connection: Connection,
     ) -> Self {
         let (outbox, intakes, ending) = <_>::default();
-        Self { peer, id, peer_run, origin, connection, outbox, intakes, ending }
+        Self { peer, id, peer_run, origin, connection, since: Instant::now(), outbox, intakes, ending }
     }
 
     /// Whether it is ended, or will be when its small lane is sent.

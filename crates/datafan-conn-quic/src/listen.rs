@@ -1,50 +1,66 @@
 //! Takes incoming connections, within limits that hold before any cryptography is spent.
 
-use crate::{config::HALF_OPEN_MAX, ending, greeting, link::Origin, table::Table};
+use crate::{
+    ending, greeting,
+    half_open::{Admission, Place},
+    link::Origin,
+    table::Table,
+};
 use datafan_core::connector::Direction;
 use quinn::{Endpoint, Incoming};
-use std::{net::SocketAddr, sync::Arc};
-use tokio::sync::Semaphore;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-/// Takes connections until the endpoint is closed. `half_open` holds the permits of all endpoints together.
-pub(crate) async fn listen(
-    table: Arc<Table>,
-    endpoint: Endpoint,
-    bound: SocketAddr,
-    half_open: Arc<Semaphore>,
-) {
+/// Takes connections until the endpoint is closed.
+pub(crate) async fn listen(table: Arc<Table>, endpoint: Endpoint, bound: SocketAddr) {
     while let Some(incoming) = endpoint.accept().await {
-        let Some(permit) = admit(&table, &incoming, &half_open) else {
-            table.stats(|stats| stats.handshakes_refused += 1);
-            incoming.refuse();
-            continue;
+        let place = match admit(&table, &incoming) {
+            Admission::Granted(place) => place,
+            Admission::Prove => {
+                // Cannot fail for an address that was not proven.
+                let _ = incoming.retry();
+                continue;
+            }
+            Admission::Refused => {
+                table.stats(|stats| stats.handshakes_refused += 1);
+                incoming.refuse();
+                continue;
+            }
         };
-        if half_open.available_permits() < HALF_OPEN_MAX / 2 && !incoming.remote_address_validated() {
-            // Many at once: whoever invents sender addresses gets no further. Cannot fail for one not validated.
-            let _ = incoming.retry();
-            continue;
-        }
         let table = table.clone();
         tokio::spawn(async move {
             let remote = incoming.remote_address();
-            if let Err(error) = handshake(&table, incoming, bound).await {
+            if let Err(error) = in_place(&table, incoming, bound, place).await {
                 tracing::debug!(%remote, error, "incoming handshake failed");
                 table.stats(|stats| stats.handshakes_failed += 1);
             }
-            drop(permit);
         });
     }
 }
 
-fn admit(
-    table: &Table,
-    incoming: &Incoming,
-    half_open: &Arc<Semaphore>,
-) -> Option<tokio::sync::OwnedSemaphorePermit> {
-    if table.is_full_for(incoming.remote_address()) {
-        return None;
+fn admit(table: &Table, incoming: &Incoming) -> Admission {
+    let remote = incoming.remote_address();
+    if table.is_full_for(remote) {
+        return Admission::Refused;
     }
-    half_open.clone().try_acquire_owned().ok()
+    if table.has_lasting_link_from(remote.ip()) {
+        table.half_open.knows(remote.ip());
+    }
+    table.half_open.admit(remote.ip(), incoming.remote_address_validated(), Instant::now())
+}
+
+/// The handshake, until it ends or has to give way.
+async fn in_place(
+    table: &Arc<Table>,
+    incoming: Incoming,
+    bound: SocketAddr,
+    place: Place,
+) -> Result<(), String> {
+    tokio::select! {
+        // What has just ended well is not thrown away.
+        biased;
+        done = handshake(table, incoming, bound) => done,
+        () = place.evicted() => Err("gave way to a later one".into()),
+    }
 }
 
 async fn handshake(table: &Arc<Table>, incoming: Incoming, bound: SocketAddr) -> Result<(), String> {

@@ -2,9 +2,10 @@
 
 use crate::{
     budget::Budget,
-    config::{CONNECTIONS_MAX, Config, ENDED_MAX, Stats},
+    config::{CONNECTIONS_MAX, Config, ENDED_MAX, LASTING, Stats},
     ending::Code,
     greeting::{Greeted, Hello},
+    half_open::{HalfOpen, Source},
     link::{Link, LinkId, Origin, Run},
 };
 use datafan_core::{
@@ -15,7 +16,7 @@ use datafan_core::{
 use quinn::Connection;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -37,6 +38,8 @@ pub(crate) struct Table {
     inbox: Arc<dyn Inbox>,
     /// What may wait in all bulk lanes together.
     pub(crate) budget: Arc<Budget>,
+    /// Places for incoming handshakes.
+    pub(crate) half_open: Arc<HalfOpen>,
     sent_bytes: AtomicU64,
     received_bytes: AtomicU64,
 }
@@ -87,6 +90,7 @@ impl Table {
             inbox,
             // One frame fits in any case.
             budget: Budget::new(config.unverified_bytes_max.max(MESSAGE_BYTES_MAX)),
+            half_open: HalfOpen::new(config.half_open_source_max),
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
         }
@@ -219,6 +223,14 @@ impl Table {
     pub(crate) fn is_full_for(&self, remote: SocketAddr) -> bool {
         let state = self.lock();
         state.is_full() && state.links.values().all(|link| link.connection.remote_address() != remote)
+    }
+
+    /// Whether a link with somebody at `address` has lasted: a member, then.
+    pub(crate) fn has_lasting_link_from(&self, address: IpAddr) -> bool {
+        let source = Source::of(address);
+        let lasts = |link: &Arc<Link>| link.since.elapsed() >= LASTING;
+        let at = |link: &Arc<Link>| Source::of(link.connection.remote_address().ip()) == source;
+        self.lock().links.values().any(|link| lasts(link) && at(link))
     }
 
     /// Notes that a dial begins; not if it is under way, or if who is expected is linked. An address without a name

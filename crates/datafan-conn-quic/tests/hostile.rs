@@ -205,44 +205,6 @@ fn a_frame_that_does_not_end_gives_way_when_others_have_no_room() {
 }
 
 #[test]
-fn handshakes_that_never_end_stop_nobody() {
-    let mut scene = Scene::new();
-    scene.victim = Scene::member_with(&scene.runtime, VICTIM, |config| {
-        config.handshake_timeout = Duration::from_secs(2);
-    });
-    let Scene { victim, runtime } = &scene;
-    let (certificate, key) = member_certificate(&attacker());
-    // From as many addresses: the first packets arrive, and no answer comes back.
-    let deaf: Vec<_> = (0..80)
-        .map(|_| runtime.block_on(deaf_line(victim.address.parse().unwrap())))
-        .map(|line| {
-            let credentials = Some((certificate.clone(), key.clone_key()));
-            runtime.spawn(async move { connect_to(line, credentials, b"datafan/1").await.is_ok() })
-        })
-        .collect();
-    let patience = Instant::now() + Duration::from_secs(10);
-    while victim.connector.stats().handshakes_half_open < 32 {
-        assert!(Instant::now() < patience, "{:?}", victim.connector.stats());
-        std::thread::yield_now();
-    }
-    // Whoever can be answered gets through meanwhile.
-    let honest = Scene::member(runtime, 3);
-    link(&honest, victim);
-    exchange(&honest, victim);
-    let stats = victim.connector.stats();
-    assert!(
-        stats.handshakes_half_open <= 33,
-        "half of the places are for addresses that were proven: {stats:?}"
-    );
-    deaf.iter().for_each(|task| task.abort());
-    while victim.connector.stats().handshakes_half_open > 0 {
-        assert!(Instant::now() < patience, "{:?}", victim.connector.stats());
-        std::thread::yield_now();
-    }
-    assert!(victim.connector.stats().handshakes_failed >= 32);
-}
-
-#[test]
 fn an_unknown_lane_closes_the_link() {
     assert_eq!(Scene::new().link_closed_after(&[&[2]]), "unknown lane 2");
 }
@@ -317,21 +279,6 @@ async fn connect(
     alpn: &[u8],
 ) -> Result<Connection, ConnectionError> {
     connect_to(victim.address.parse().unwrap(), credentials, alpn).await
-}
-
-/// An address from which everything goes on to `victim`, and to which nothing comes back.
-async fn deaf_line(victim: SocketAddr) -> SocketAddr {
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut packet = vec![0; 2_000];
-        while let Ok((n, from)) = socket.recv_from(&mut packet).await {
-            if from != victim {
-                let _ = socket.send_to(&packet[..n], victim).await;
-            }
-        }
-    });
-    address
 }
 
 async fn connect_to(

@@ -1,17 +1,94 @@
-//! The addresses that a member tells the mesh where nobody said which.
+//! The addresses that a member tells the mesh where nobody said which. They follow the machine: an interface may come up
+//! after the start, and an address may change.
 
+use crate::node::WeakNodeHandle;
 use datafan_core::{connector::Address, limits::ADDRESSES_MAX};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// How often the machine is asked for its addresses: others learn of a change soon after.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// The addresses that a member tells the mesh now. Clones show the same.
+#[derive(Clone, Debug)]
+pub struct Advertised(Arc<Mutex<Vec<Address>>>);
+
+impl Advertised {
+    pub(crate) fn new(addresses: Vec<Address>) -> Self {
+        Self(Arc::new(Mutex::new(addresses)))
+    }
+
+    /// What they are at this moment.
+    pub fn now(&self) -> Vec<Address> {
+        self.state().clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Vec<Address>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Concrete addresses as they are; for wildcards the address from which this machine would send to the world, else
-/// loopback, which is right for members of one machine.
+/// those of its interfaces, else loopback, which is right for members of one machine.
 pub fn addresses(bound: &[SocketAddr]) -> Vec<Address> {
-    let mut found: Vec<SocketAddr> = bound.iter().filter_map(concrete).collect();
+    let mut found = reachable(bound);
     if found.is_empty() {
         found = bound.iter().map(|address| SocketAddr::new(loopback(address), address.port())).collect();
     }
+    texts(found)
+}
+
+/// Publishes other addresses whenever the machine has other ones, as long as the member runs.
+pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: Advertised) {
+    if bound.iter().all(|address| !address.ip().is_unspecified()) {
+        return;
+    }
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let Some(member) = member.upgrade() else { return };
+        let Some(addresses) = changed(&advertised.now(), reachable(&bound)) else { continue };
+        tracing::info!(?addresses, "this machine has other addresses");
+        advertised.state().clone_from(&addresses);
+        if member.publish(addresses).await.is_err() {
+            // It has stopped.
+            return;
+        }
+    }
+}
+
+/// What to tell in place of `told`. A machine that has lost its network has nothing better to tell.
+fn changed(told: &[Address], reachable: Vec<SocketAddr>) -> Option<Vec<Address>> {
+    let found = texts(reachable);
+    (!found.is_empty() && found != told).then_some(found)
+}
+
+fn texts(mut found: Vec<SocketAddr>) -> Vec<Address> {
     found.dedup();
     found.into_iter().take(ADDRESSES_MAX).map(|address| address.to_string().into()).collect()
+}
+
+/// The addresses at which others may reach what is bound; none without a network.
+fn reachable(bound: &[SocketAddr]) -> Vec<SocketAddr> {
+    let found: Vec<SocketAddr> = bound.iter().filter_map(concrete).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    // No way to the world: members of one network still reach each other.
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let interfaces =
+        interfaces.iter().filter(|interface| !interface.is_loopback() && !interface.is_link_local());
+    let mut found: Vec<SocketAddr> = interfaces.flat_map(|interface| on(interface.ip(), bound)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// An interface's address with the ports that are bound of its kind.
+fn on(ip: IpAddr, bound: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
+    let same = bound.iter().filter(move |address| address.is_ipv4() == ip.is_ipv4());
+    same.map(move |address| SocketAddr::new(ip, address.port()))
 }
 
 fn concrete(address: &SocketAddr) -> Option<SocketAddr> {
@@ -50,8 +127,30 @@ mod tests {
         let concrete: SocketAddr = "127.0.0.1:7".parse().unwrap();
         assert_eq!(addresses(&[concrete]), [Address::from("127.0.0.1:7")]);
         let told = addresses(&["0.0.0.0:9".parse().unwrap()]);
-        assert_eq!(told.len(), 1);
-        let told: SocketAddr = told[0].parse().unwrap();
-        assert!(!told.ip().is_unspecified() && told.port() == 9);
+        assert!(!told.is_empty());
+        for told in told {
+            let told: SocketAddr = told.parse().unwrap();
+            assert!(!told.ip().is_unspecified() && told.port() == 9);
+        }
+    }
+
+    #[test]
+    fn a60_a_changed_address_is_told_and_a_lost_network_is_not() {
+        let at = |text: &str| vec![text.parse::<SocketAddr>().unwrap()];
+        let told = [Address::from("127.0.0.1:7")];
+        let found = changed(&told, at("198.18.0.1:7")).unwrap();
+        assert_eq!(found, [Address::from("198.18.0.1:7")]);
+        assert_eq!(changed(&found, at("198.18.0.1:7")), None);
+        assert_eq!(changed(&found, Vec::new()), None);
+        assert_eq!(changed(&found, at("198.18.0.2:7")), Some(vec![Address::from("198.18.0.2:7")]));
+    }
+
+    #[test]
+    fn an_interface_has_the_ports_of_its_kind() {
+        let bound: Vec<SocketAddr> = ["0.0.0.0:1", "[::]:2"].map(|text| text.parse().unwrap()).into();
+        let on_v4: Vec<_> = on("198.18.0.1".parse().unwrap(), &bound).collect();
+        assert_eq!(on_v4, ["198.18.0.1:1".parse().unwrap()]);
+        let on_v6: Vec<_> = on("2001:db8::1".parse().unwrap(), &bound).collect();
+        assert_eq!(on_v6, ["[2001:db8::1]:2".parse().unwrap()]);
     }
 }

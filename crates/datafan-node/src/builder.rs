@@ -1,7 +1,7 @@
 //! Putting a member together.
 
 use crate::{
-    advertise,
+    advertise::{self, Advertised},
     beginning::{Beginning, BeginningError},
     home::Home,
     inventory::Inventory,
@@ -40,6 +40,7 @@ pub struct Builder {
     advertise: Vec<Address>,
     cache_bytes: Option<usize>,
     unverified_bytes_max: Option<usize>,
+    half_open_source_max: Option<usize>,
     faults: Option<Faults>,
     configure: Vec<Change>,
 }
@@ -105,6 +106,7 @@ impl Node {
             advertise: Vec::new(),
             cache_bytes: None,
             unverified_bytes_max: None,
+            half_open_source_max: None,
             faults: None,
             configure: Vec::new(),
         }
@@ -132,7 +134,7 @@ impl Builder {
     }
 
     /// Tells the mesh that the member is at `address`, once more with each call. Default: what it listens on, with
-    /// an address of this machine in place of a wildcard.
+    /// an address of this machine in place of a wildcard; when that changes, the mesh is told within half a minute.
     pub fn advertise(mut self, address: impl Into<Address>) -> Self {
         self.advertise.push(address.into());
         self
@@ -173,6 +175,13 @@ impl Builder {
         self
     }
 
+    /// Incoming handshakes under way from one address (IPv6: a /64), from 1 to 64. Default 16, and twice as many from where
+    /// members are; beyond, the oldest gives way.
+    pub fn half_open_source_max(mut self, handshakes: usize) -> Self {
+        self.half_open_source_max = Some(handshakes);
+        self
+    }
+
     /// Faults of the disk on purpose, for tests and demos.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
@@ -187,12 +196,15 @@ impl Builder {
     pub async fn start(self) -> Result<Node, NodeError> {
         let runtime = Runtime::try_current().map_err(|_| NodeError::NoRuntime)?;
         let opened = runtime.clone().spawn_blocking(move || self.open(&runtime)).await;
-        let Opened { node, connect } = opened.map_err(|error| NodeError::System(error.into()))??;
+        let Opened { node, connect, follows } = opened.map_err(|error| NodeError::System(error.into()))??;
         node.watch_over_links();
         for (address, expected) in connect {
             node.connect(address, expected).await?;
         }
-        node.publish(node.advertised().to_vec()).await?;
+        node.publish(node.advertised().now()).await?;
+        if follows {
+            node.follow_addresses();
+        }
         Ok(node)
     }
 
@@ -211,7 +223,9 @@ impl Builder {
     fn open_as(self, membership: Membership, runtime: &Runtime) -> Result<Opened, NodeError> {
         let config = self.config(&membership)?;
         let options = self.store_options();
-        let Self { home, listen, mut connect, mut advertise, configure, unverified_bytes_max, .. } = self;
+        let Self { home, listen, mut connect, mut advertise, configure, .. } = self;
+        let (unverified_bytes_max, half_open_source_max) =
+            (self.unverified_bytes_max, self.half_open_source_max);
         if connect.is_empty() {
             connect = membership.connect.into_iter().map(|address| (address, None)).collect();
         }
@@ -226,6 +240,7 @@ impl Builder {
         let seed = getrandom::u64().map_err(|error| NodeError::System(io::Error::other(error)))?;
         let mut quic = datafan_conn_quic::Config::new(config.member.clone(), listen, runtime.clone());
         quic.unverified_bytes_max = unverified_bytes_max.unwrap_or(quic.unverified_bytes_max);
+        quic.half_open_source_max = half_open_source_max.unwrap_or(quic.half_open_source_max);
         let mut bound = None;
         let handle = datafan_driver::start(config, seed, store, |inbox| {
             let (connector, addresses) = bind(quic, inbox)?;
@@ -240,10 +255,12 @@ impl Builder {
             error => NodeError::System(io::Error::other(error.to_string())),
         })?;
         let (connector, bound) = bound.expect("a started driver has made its connector");
-        if advertise.is_empty() {
+        let follows = advertise.is_empty();
+        if follows {
             advertise = advertise::addresses(&bound);
         }
-        Ok(Opened { node: Node::new(handle, connector, home, bound, advertise), connect })
+        let node = Node::new(handle, connector, home, bound, Advertised::new(advertise));
+        Ok(Opened { node, connect, follows })
     }
 
     /// What the member knows of its mesh, and whether it has begun just now.
@@ -274,6 +291,8 @@ impl Builder {
 struct Opened {
     node: Node,
     connect: Vec<(Address, Option<MemberId>)>,
+    /// Nobody named its addresses, so they follow those of the machine.
+    follows: bool,
 }
 
 /// Binds what was named, or else every address; a machine without IPv6 then does with IPv4.

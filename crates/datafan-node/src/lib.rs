@@ -51,6 +51,8 @@ mod node;
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod shared;
 
+#[cfg(all(feature = "redb", feature = "quic"))]
+pub use advertise::Advertised;
 #[cfg(feature = "redb")]
 pub use beginning::{Beginning, BeginningError};
 #[cfg(all(feature = "redb", feature = "quic"))]

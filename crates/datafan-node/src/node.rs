@@ -1,14 +1,18 @@
 //! A running member over redb and QUIC.
 
-use crate::home::Home;
+use crate::{
+    advertise::{self, Advertised},
+    home::Home,
+};
 use datafan_conn_quic::QuicConnector;
-use datafan_core::{connector::Address, read::Snapshot};
-use datafan_driver::{Handle, Leased, StopReason};
+use datafan_core::read::Snapshot;
+use datafan_driver::{Handle, Leased, StopReason, WeakHandle};
 use datafan_store_redb::{RedbReader, RedbSnapshot};
 use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
 /// The handle of a [`Node`]: all that does not concern its files and addresses.
 pub type NodeHandle = Handle<RedbReader>;
+pub(crate) type WeakNodeHandle = WeakHandle<RedbReader>;
 /// What a [`Node`]'s reads are made on.
 pub type NodeSnapshot = Snapshot<Leased<RedbSnapshot>>;
 
@@ -23,7 +27,7 @@ struct About {
     connector: Arc<QuicConnector>,
     home: Home,
     bound: Vec<SocketAddr>,
-    advertised: Vec<Address>,
+    advertised: Advertised,
 }
 
 impl Node {
@@ -32,7 +36,7 @@ impl Node {
         connector: Arc<QuicConnector>,
         home: Home,
         bound: Vec<SocketAddr>,
-        advertised: Vec<Address>,
+        advertised: Advertised,
     ) -> Self {
         Self { handle, about: Arc::new(About { connector, home, bound, advertised }) }
     }
@@ -52,9 +56,16 @@ impl Node {
         &self.about.bound
     }
 
-    /// The addresses that it tells the mesh.
-    pub fn advertised(&self) -> &[Address] {
+    /// The addresses that it tells the mesh: where none were named they follow those of this machine, within half a
+    /// minute.
+    pub fn advertised(&self) -> &Advertised {
         &self.about.advertised
+    }
+
+    /// Keeps to the addresses of this machine.
+    pub(crate) fn follow_addresses(&self) {
+        let About { bound, advertised, .. } = &*self.about;
+        tokio::spawn(advertise::follow(self.handle.downgrade(), bound.clone(), advertised.clone()));
     }
 
     /// Stops the member when an address is not listened on any more: it would take part in nothing, and say nothing.

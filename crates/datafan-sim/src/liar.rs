@@ -111,6 +111,7 @@ impl Liar {
             Message::Prune(owners) => Message::Graft(owners.clone()).encode(),
             Message::Graft(owners) => Message::Prune(owners.clone()).encode(),
             Message::Hello(_) | Message::Welcome | Message::Refuse(_) => return None,
+            Message::Probe | Message::Alive => return None,
             Message::AskHeads(_) | Message::AskNodes(_) | Message::AskRanges(_) => return None,
         })
     }

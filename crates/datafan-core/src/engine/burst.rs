@@ -60,7 +60,8 @@ impl<S: Store> Engine<S> {
         pushes: &[Arc<[u8]>],
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
-        if self.links.contains_key(&from) {
+        if let Some(link) = self.links.quietly(&from) {
+            link.silence.break_off();
             self.stats.messages_received += pushes.len() as u64;
             self.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
         }

@@ -97,8 +97,15 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_link_lost(&mut self, peer: MemberId, reason: &str) {
         let was_up = self.links.get(&peer).is_some_and(Link::is_up);
         self.on_link_down(peer, reason);
-        if was_up && self.is_member(&peer) {
-            self.dialer.on_lost(&peer, self.now.time, &mut self.rng);
+        if was_up {
+            self.seek_lost(&peer);
+        }
+    }
+
+    /// A link to `peer` was lost: it is dialled again.
+    pub(super) fn seek_lost(&mut self, peer: &MemberId) {
+        if self.is_member(peer) {
+            self.dialer.on_lost(peer, self.now.time, &mut self.rng);
         }
     }
 
@@ -136,6 +143,7 @@ impl<S: Store> Engine<S> {
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
             Message::Prune(_) | Message::Graft(_) => false,
+            Message::Probe | Message::Alive => false,
         }
     }
 

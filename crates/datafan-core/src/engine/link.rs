@@ -1,6 +1,6 @@
 //! What the engine knows of one link.
 
-use super::{credit::Credit, pins::Pins, tree};
+use super::{credit::Credit, pins::Pins, probe::Silence, tree};
 use crate::{
     connector::{Address, Direction, Lane},
     hash::Hash,
@@ -53,6 +53,8 @@ pub(super) struct Link<V> {
     pub(super) greeted_at: Time,
     /// When it came up.
     pub(super) since: Time,
+    /// How long nothing has come.
+    pub(super) silence: Silence,
     /// When both Hellos were answered; of no meaning before.
     pub(super) up_since: Time,
     /// Who dialled had links enough: it looked whether the other could be reached.
@@ -115,6 +117,7 @@ impl<V> Link<V> {
             welcomed: false,
             welcome: false,
             since,
+            silence: Silence::default(),
             deadline,
             roster_until: None,
             positions: BTreeMap::new(),
@@ -164,11 +167,11 @@ impl<V> Link<V> {
         self.requests.len() + self.pulls.len() + 2 <= REQUESTS_OWED_MAX
     }
 
-    /// When it needs a look if nothing happens: a greeting is late, or a state is let go of.
+    /// When it needs a look if nothing happens: a greeting or an answer is late, or a state is let go of.
     pub(super) fn wakes_at(&self) -> Time {
         let greeting = if self.is_up() { Time::NEVER } else { self.deadline };
         let roster = self.roster_until.unwrap_or(Time::NEVER);
-        greeting.min(roster).min(self.pins.ends_at())
+        greeting.min(roster).min(self.pins.ends_at()).min(self.silence.ends_at())
     }
 
     /// Whether another pull of `bytes` fits beside those under way.

@@ -4,7 +4,7 @@
 //! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
 //! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
 //! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
-//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `dial`, `wake` (deadlines).
+//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died), `dial`, `wake` (deadlines).
 
 mod addresses;
 mod ask;
@@ -31,6 +31,7 @@ mod owners;
 mod pace;
 mod pins;
 mod present;
+mod probe;
 mod publish;
 mod push;
 mod reach;
@@ -293,7 +294,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>, out: &mut Outbox) -> Result<(), StoreError> {
-        if self.links.contains_key(&from) {
+        if let Some(link) = self.links.quietly(&from) {
+            link.silence.break_off();
             self.stats.messages_received += 1;
             self.stats.bytes_received += bytes.len() as u64;
         }
@@ -362,6 +364,9 @@ impl<S: Store> Engine<S> {
             Message::Moved(id, head) => self.on_moved(from, id, head.as_ref(), out)?,
             Message::Prune(owners) => self.on_prune(from, &owners),
             Message::Graft(owners) => self.on_graft(from, &owners),
+            Message::Probe => self.on_probe(from, out),
+            // That it came is all there is to it.
+            Message::Alive => {}
         }
         Ok(())
     }

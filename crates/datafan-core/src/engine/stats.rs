@@ -23,6 +23,8 @@ pub struct Stats {
     pub verified: u64,
     /// Rounds begun.
     pub rounds: u64,
+    /// Silent peers probed.
+    pub probes_sent: u64,
     /// Deltas sent unasked.
     pub pushes_sent: u64,
     /// Pushes and announced heads received that brought nothing.

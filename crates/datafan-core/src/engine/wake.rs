@@ -22,6 +22,7 @@ impl<S: Store> Engine<S> {
         self.end_recoveries(out)?;
         if self.links.need_a_look(now) {
             self.on_greetings(out);
+            self.end_silent(out);
             for link in self.links.values_mut() {
                 link.pins.end(now);
             }
@@ -30,6 +31,7 @@ impl<S: Store> Engine<S> {
             self.next_round = now.after(self.rng.jitter(self.config.round_micros));
             self.begin_round(out);
             self.end_pins_of_grown_store();
+            self.probe_silent(out);
             self.look_for_expired = true;
         }
         if let Some(addresses) = self.address_cache.take_changed(now) {

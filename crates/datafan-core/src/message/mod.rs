@@ -68,6 +68,10 @@ pub enum Message<'a> {
     Prune(Vec<MemberId>),
     /// Owners whose pushes the sender wants.
     Graft(Vec<MemberId>),
+    /// Asks a peer that has been silent whether it is there.
+    Probe,
+    /// The answer: it is.
+    Alive,
 }
 
 /// A request about one state of one shard.
@@ -95,7 +99,7 @@ impl Message<'_> {
             Self::Round(_) | Self::AskHeads(_) | Self::Heads(_) | Self::Gap(_) | Self::Nothing(_) => {
                 Lane::Small
             }
-            Self::Prune(_) | Self::Graft(_) => Lane::Small,
+            Self::Prune(_) | Self::Graft(_) | Self::Probe | Self::Alive => Lane::Small,
         };
         Frame { lane, bytes: self.encode().into() }
     }
@@ -111,7 +115,7 @@ impl Message<'_> {
         out.byte(PROTOCOL_VERSION).byte(self.tag());
         match self {
             Self::Hello(hello) => hello.encode(&mut out),
-            Self::Welcome => {}
+            Self::Welcome | Self::Probe | Self::Alive => {}
             Self::Refuse(refusal) => {
                 out.byte(*refusal as u8);
             }
@@ -175,6 +179,8 @@ impl Message<'_> {
             Self::Moved(..) => 17,
             Self::Prune(_) => 18,
             Self::Graft(_) => 19,
+            Self::Probe => 20,
+            Self::Alive => 21,
         }
     }
 }
@@ -224,6 +230,8 @@ impl<'a> Message<'a> {
             17 => Self::Moved(request_id(input)?, input.option(Head::decode)?),
             18 => Self::Prune(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
             19 => Self::Graft(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
+            20 => Self::Probe,
+            21 => Self::Alive,
             _ => return Err(malformed("tag")),
         })
     }

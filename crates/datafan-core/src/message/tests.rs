@@ -81,6 +81,8 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         Message::Moved(7, Some(head())),
         Message::Prune(vec![MemberId([2; 32]), MemberId([3; 32])]),
         Message::Graft(vec![MemberId([2; 32])]),
+        Message::Probe,
+        Message::Alive,
     ]
 }
 

@@ -24,6 +24,9 @@ pub struct Limits {
     /// Bytes of all links together that wait to be verified
     #[arg(long, value_name = "SIZE", value_parser = waiting, default_value = "64MiB")]
     pub unverified_bytes: u64,
+    /// Incoming handshakes under way from one address (IPv6: a /64); beyond, the oldest gives way
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), default_value_t = 16)]
+    pub half_open_per_address: u8,
 }
 
 impl Limits {
@@ -38,6 +41,7 @@ impl Limits {
                 config.send_bytes_max = send_bytes.unwrap_or(config.send_bytes_max);
             })
             .unverified_bytes_max(usize::try_from(self.unverified_bytes).unwrap_or(usize::MAX))
+            .half_open_source_max(self.half_open_per_address.into())
     }
 }
 

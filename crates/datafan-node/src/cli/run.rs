@@ -139,7 +139,7 @@ async fn attach(
     let facts = Facts {
         name: name(dir)?,
         listen: node.bound().to_vec(),
-        advertised: node.advertised().to_vec(),
+        advertised: node.advertised().clone(),
         api: bound,
     };
     let server = Server::start(node.handle().clone(), facts, socket, tcp);

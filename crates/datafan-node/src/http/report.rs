@@ -100,7 +100,7 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
 /// `GET /v1/addresses`: what this member publishes.
 pub async fn addresses<R: StoreReader>(State(app): AppState<R>) -> Answered {
     Ok(json(&Addresses {
-        addresses: app.facts.advertised.iter().map(|address| address.to_string()).collect(),
+        addresses: app.facts.advertised.now().iter().map(|address| address.to_string()).collect(),
     }))
 }
 

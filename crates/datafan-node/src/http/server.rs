@@ -12,13 +12,14 @@ use super::{
     token::Token,
     wire::Refusal,
 };
+use crate::Advertised;
 use axum::{
     Router,
     http::{HeaderValue, header::CONNECTION},
     middleware,
     response::IntoResponse,
 };
-use datafan_core::{connector::Address, store::StoreReader};
+use datafan_core::store::StoreReader;
 use datafan_driver::Handle;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -40,7 +41,7 @@ pub struct Facts {
     /// Where it listens for links.
     pub listen: Vec<SocketAddr>,
     /// Where it says that it can be dialled.
-    pub advertised: Vec<Address>,
+    pub advertised: Advertised,
     /// Where HTTP is served on TCP.
     pub api: Option<SocketAddr>,
 }

@@ -267,6 +267,8 @@ fn kind(message: &Message<'_>) -> &'static str {
         Message::Moved(..) => "moved",
         Message::Prune(_) => "prune",
         Message::Graft(_) => "graft",
+        Message::Probe => "probe",
+        Message::Alive => "alive",
     }
 }
 
@@ -279,6 +281,7 @@ fn purpose(message: &Message<'_>) -> Purpose {
         Message::Heads(_) | Message::Push(_) | Message::Announce(_) | Message::Pull(_) => Purpose::Other,
         Message::Delta(_) | Message::Nothing(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
         Message::Moved(..) | Message::Prune(_) | Message::Graft(_) => Purpose::Other,
+        Message::Probe | Message::Alive => Purpose::Other,
     }
 }
 
@@ -293,7 +296,7 @@ fn heads_in(message: &Message<'_>) -> Vec<Head> {
         Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Vec::new(),
         Message::Pull(_) | Message::Nothing(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
         Message::AskRanges(_) | Message::Ranges(..) => Vec::new(),
-        Message::Prune(_) | Message::Graft(_) => Vec::new(),
+        Message::Prune(_) | Message::Graft(_) | Message::Probe | Message::Alive => Vec::new(),
     }
 }
 

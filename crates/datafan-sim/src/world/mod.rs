@@ -27,6 +27,7 @@ mod report;
 mod signatures;
 mod topology;
 mod trace;
+mod vanish;
 mod wakes;
 mod writes;
 
@@ -188,6 +189,7 @@ impl<D: Disk> World<D> {
 
     /// Starts a member on its disk.
     pub fn start(&mut self, member: usize) {
+        self.end_vanished(member);
         let (now, seed) = (self.now(member), self.seed.wrapping_mul(31).wrapping_add(member as u64));
         self.members[member].open(seed, self.signatures.clone(), now);
         self.network.started(self.time, member);

@@ -78,6 +78,8 @@ pub(super) struct Network {
 
 /// How long the world waits before it dials again for a link that it keeps up.
 const REDIAL_MICROS: u64 = SECOND;
+/// After how long without an answer a connector gives a link up.
+const IDLE_TIMEOUT_MICROS: u64 = 15 * SECOND;
 
 impl Network {
     pub fn new(rng: Rng) -> Self {
@@ -240,6 +242,23 @@ impl Network {
         told
     }
 
+    /// The member's engine is gone, and nobody hears of it: its links stay until their connectors give them up.
+    pub fn vanished(&mut self, now: Time, member: usize) {
+        self.running[member] = false;
+        self.note(now, Happening::Stopped { member, error: None });
+        for peer in self.peers(member) {
+            let life = self.link(member, peer).life;
+            let reason = "no answer".into();
+            self.rare(now.after(IDLE_TIMEOUT_MICROS), Rare::Down { from: peer, to: member, life, reason });
+        }
+    }
+
+    /// Takes down the links that a member had when it vanished: it is about to start.
+    pub fn end_vanished(&mut self, now: Time, member: usize) -> Vec<(usize, Input)> {
+        let peers = self.peers(member).into_iter();
+        peers.flat_map(|peer| self.break_link(now, member, peer, "the peer restarted")).collect()
+    }
+
     pub fn heal(&mut self, now: Time, a: usize, b: usize) {
         let link = self.link(a, b);
         link.cut = false;
@@ -377,7 +396,9 @@ impl Network {
                         let direction = usize::from(direction);
                         link.ways[direction].traffic.arrived_bytes += bytes.len() as u64;
                         let (from, to) = ends(link, direction);
-                        inputs.push((to, Input::Message { from: self.ids[from], bytes }));
+                        if self.running[to] {
+                            inputs.push((to, Input::Message { from: self.ids[from], bytes }));
+                        }
                     }
                 }
                 Event::Room { link, direction, life, lane } => {

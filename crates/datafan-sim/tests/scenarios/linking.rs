@@ -6,6 +6,7 @@ use datafan_core::{
     identity::Identity,
     time::SECOND,
 };
+use std::collections::BTreeSet;
 
 #[test]
 fn a20_connecting_twice_and_from_both_ends() {
@@ -94,6 +95,79 @@ fn a_member_that_came_back_elsewhere_is_found_by_what_it_publishes() {
     let addresses = published.items.values().filter(|item| item.key.as_str() == "_sys/addresses");
     assert_eq!(addresses.count(), 3, "each publishes its own");
     assert!(published.is_empty(), "and users see none of them");
+}
+
+/// Nobody hears of their end: without a probe those that had links with nobody else wait for their connectors.
+#[test]
+fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
+    const N: usize = 50;
+    const DEAD: usize = 20;
+    for seed in SEEDS {
+        let mut world = Mesh::mesh_with(N, seed, |_, config| {
+            (config.links_min, config.links_wanted_max) = (4, 4);
+        });
+        for member in 0..N {
+            world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+            world.ask(member, Command::Connect { address: "m0".into(), expected: None });
+        }
+        world.run_until("links", 300 * SECOND, |world| {
+            world.equal() && (0..N).all(|member| world.peers(member).len() >= 4)
+        });
+        world.run_for(30 * SECOND);
+        let (dead, alone) = hit(&world, DEAD, seed as usize);
+        dead.iter().for_each(|member| world.vanish(*member));
+        let alive: Vec<usize> = (0..N).filter(|member| !dead.contains(member)).collect();
+        for round in 0..8u64 {
+            let writer = if round < 2 { alone[0] } else { alive[7 * round as usize % alive.len()] };
+            let key = format!("k{round}");
+            world.put(writer, &key, "v");
+            let has = |world: &Mesh| {
+                alive.iter().all(|member| world.get(*member, writer, &key).as_deref() == Some(b"v"))
+            };
+            world.run_until(&format!("{key} of m{writer} everywhere"), 5 * SECOND, has);
+            world.run_for(SECOND);
+        }
+        let links = alive.iter().flat_map(|member| world.peers(*member));
+        assert!(links.clone().all(|peer| alive.contains(&peer)), "no link with the dead is left");
+    }
+
+    /// Whom it hits: all peers of some, so that these know nobody who lives, and others until there are so many.
+    fn hit(world: &Mesh, n: usize, first: usize) -> (BTreeSet<usize>, Vec<usize>) {
+        let (mut dead, mut alone) = (BTreeSet::new(), Vec::<usize>::new());
+        let order = (0..N).map(|member| (member + 11 * first) % N);
+        for member in order.clone() {
+            let peers: BTreeSet<usize> = world.peers(member).into_iter().collect();
+            let with = &dead | &peers;
+            if !dead.contains(&member) && with.len() <= n && alone.iter().all(|one| !with.contains(one)) {
+                dead = with;
+                alone.push(member);
+            }
+        }
+        assert!(!alone.is_empty());
+        let others: Vec<usize> =
+            order.filter(|member| !dead.contains(member) && !alone.contains(member)).collect();
+        dead.extend(others.into_iter().take(n - dead.len()));
+        (dead, alone)
+    }
+}
+
+#[test]
+fn a_healthy_idle_link_is_not_probed_and_one_with_longer_rounds_answers() {
+    let mut world = Mesh::mesh_with(3, 1, |member, config| {
+        if member == 2 {
+            config.round_micros = 20 * SECOND;
+        }
+    });
+    world.link(0, 1);
+    world.link(0, 2);
+    world.run_until("equal", 60 * SECOND, |world| world.equal());
+    world.run_for(300 * SECOND);
+    assert_eq!(world.stats(1).probes_sent, 0);
+    let probes = world.stats(0).probes_sent;
+    let rounds = world.stats(0).rounds;
+    assert!((rounds / 4..=rounds / 3 + 1).contains(&probes), "{probes} in {rounds} rounds: every third");
+    assert_eq!(world.stats(0).refusals.get("no_answer"), None);
+    assert!(world.linked(0, 1) && world.linked(0, 2));
 }
 
 /// A mesh whose members look for links by themselves, and publish where they are.

@@ -1,0 +1,213 @@
+//! Handshakes that begin well and then fall silent (A62): they take up places, and whoever can be answered gets in.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
+
+use datafan_conn_quic::{Config, QuicConnector, Stats};
+use datafan_core::{
+    connector::{Connector, Event},
+    identity::Identity,
+};
+use datafan_testkit::connector::{Log, Member, exchange};
+use quinn::{ClientConfig, Endpoint, crypto::rustls::QuicClientConfig};
+use rustls::{
+    DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Runtime, task::JoinHandle};
+
+/// Whether an attacker can be answered at its address, as far as a proof of that needs it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sender {
+    Proven,
+    Invented,
+}
+
+#[test]
+fn a62_stalled_handshakes_from_one_address_keep_no_member_out() {
+    for sender in [Sender::Invented, Sender::Proven] {
+        let runtime = runtime();
+        let victim = member(&runtime, 1, LOCAL);
+        let attack = attack(&runtime, &victim, ATTACKER, sender, Duration::from_millis(8));
+        waits(&victim, |stats| match sender {
+            // Half of the places of its address; the others are for those who prove that they are there.
+            Sender::Invented => stats.handshakes_half_open >= 9,
+            Sender::Proven => stats.handshakes_evicted > 50,
+        });
+        // One that was just invited, from elsewhere, and one from behind the same address.
+        let invited = [member(&runtime, 3, ELSEWHERE), member(&runtime, 4, ATTACKER)];
+        invited.iter().for_each(|honest| gets_in(honest, &victim));
+        let stats = victim.connector.stats();
+        assert!(stats.handshakes_half_open <= 16, "{sender:?}: {stats:?}");
+        attack.abort();
+        waits(&victim, |stats| stats.handshakes_half_open == 0);
+    }
+}
+
+#[test]
+fn stalled_handshakes_from_everywhere_leave_half_of_the_places_to_those_who_can_be_answered() {
+    let runtime = runtime();
+    let victim = member(&runtime, 1, LOCAL);
+    let attacks: Vec<_> = (1..=80)
+        .map(|n| Ipv4Addr::new(127, 0, 1, n))
+        .map(|from| attack(&runtime, &victim, from, Sender::Invented, Duration::from_secs(60)))
+        .collect();
+    waits(&victim, |stats| stats.handshakes_half_open >= 32);
+    gets_in(&member(&runtime, 3, ELSEWHERE), &victim);
+    let stats = victim.connector.stats();
+    assert!(stats.handshakes_half_open <= 33, "{stats:?}");
+    attacks.iter().for_each(JoinHandle::abort);
+    waits(&victim, |stats| stats.handshakes_half_open == 0);
+    assert!(victim.connector.stats().handshakes_failed >= 32);
+}
+
+/// Dials as a member does, again and again, until it is in.
+fn gets_in(honest: &Member<QuicConnector>, victim: &Member<QuicConnector>) {
+    let began = Instant::now();
+    honest.connector.dial(victim.address.clone(), None);
+    loop {
+        match honest.log.next() {
+            Event::LinkUp { peer, .. } if peer == victim.id => break,
+            Event::DialFailed { error, .. } => {
+                assert!(began.elapsed() < WITHIN, "{error}: {:?}", victim.connector.stats());
+                std::thread::sleep(Duration::from_millis(500));
+                honest.connector.dial(victim.address.clone(), None);
+            }
+            event => panic!("{event:?}"),
+        }
+    }
+    assert!(began.elapsed() < WITHIN, "after {:?}", began.elapsed());
+    victim.sees_up(honest.id);
+    exchange(honest, victim);
+}
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+fn waits(victim: &Member<QuicConnector>, wanted: impl Fn(&Stats) -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !wanted(&victim.connector.stats()) {
+        assert!(Instant::now() < until, "{:?}", victim.connector.stats());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A handshake every so often, each of which is never answered by its sender.
+fn attack(
+    runtime: &Runtime,
+    victim: &Member<QuicConnector>,
+    from: Ipv4Addr,
+    sender: Sender,
+    every: Duration,
+) -> JoinHandle<()> {
+    let victim: SocketAddr = victim.address.parse().unwrap();
+    runtime.spawn(async move {
+        let line = tokio::net::UdpSocket::bind((from, 0)).await.unwrap();
+        let target = line.local_addr().unwrap();
+        let endpoint = endpoint();
+        let begun = async {
+            let mut begun = Vec::new();
+            loop {
+                begun.push(endpoint.connect(target, "any.datafan").unwrap());
+                tokio::time::sleep(every).await;
+            }
+        };
+        tokio::select! {
+            () = begun => {}
+            () = carry(&line, victim, sender) => {}
+        }
+    })
+}
+
+/// Carries everything to the victim, and back nothing but the demand to prove the address.
+async fn carry(line: &tokio::net::UdpSocket, victim: SocketAddr, sender: Sender) {
+    let mut packet = vec![0; 2_000];
+    let mut attacker = None;
+    loop {
+        let Ok((n, from)) = line.recv_from(&mut packet).await else { continue };
+        if from != victim {
+            attacker = Some(from);
+            let _ = line.send_to(&packet[..n], victim).await;
+        } else if let Some(attacker) = attacker
+            && sender == Sender::Proven
+            && packet[0] & 0xf0 == RETRY
+        {
+            let _ = line.send_to(&packet[..n], attacker).await;
+        }
+    }
+}
+
+/// How a Retry begins (RFC 9000, 17.2.5).
+const RETRY: u8 = 0xf0;
+
+/// A client that takes any server, and has no certificate of its own: it never comes so far.
+fn endpoint() -> Endpoint {
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap().dangerous();
+    let mut tls = builder.with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth();
+    tls.alpn_protocols = vec![b"datafan/1".to_vec()];
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let mut endpoint = Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime).unwrap();
+    endpoint.set_default_client_config(config);
+    endpoint
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn member(runtime: &Runtime, n: u8, at: Ipv4Addr) -> Member<QuicConnector> {
+    let (identity, log) = (Identity::from_secret(&[n; 32]), Arc::new(Log::default()));
+    let (id, listen) = (identity.id(), vec![SocketAddr::from((at, 0))]);
+    let config = Config::new(identity, listen, runtime.handle().clone());
+    let (connector, bound) = QuicConnector::bind(config, log.clone()).unwrap();
+    Member { connector, id, address: bound[0].to_string().into(), log }
+}
+
+const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}

@@ -1,0 +1,141 @@
+//! Whether peers are still there. A peer that dies says nothing, and a connector notices that late: so a link on which
+//! nothing came for three rounds of ours is probed, and ends if the probe is not answered.
+//!
+//! A link in use costs nothing here, and a healthy idle one neither: the peer's rounds are heard. They are counted
+//! against our own rounds, so a member that did not run for a while blames nobody. A peer with longer rounds answers
+//! probes in between, of two bytes each.
+
+use super::{Engine, Outbox};
+use crate::{
+    connector::Lane,
+    id::MemberId,
+    message::Message,
+    store::Store,
+    time::{SECOND, Time},
+};
+use alloc::vec::Vec;
+
+/// Rounds of ours in which nothing came from the peer, after which it is probed.
+const SILENT_ROUNDS: u8 = 3;
+/// How long the answer to a probe may take.
+const ANSWER_MICROS: u64 = SECOND;
+
+/// How long nothing has come over a link.
+#[derive(Default)]
+pub(super) struct Silence {
+    /// Our rounds since something came.
+    rounds: u8,
+    /// Until when a probe has to be answered, by whatever comes.
+    answer_by: Option<Time>,
+    /// When the peer's last probe was answered.
+    answered_at: Option<Time>,
+}
+
+impl Silence {
+    /// Something came.
+    pub(super) fn break_off(&mut self) {
+        self.rounds = 0;
+        self.answer_by = None;
+    }
+
+    /// One of our rounds begins. Whether the peer is to be probed.
+    fn on_round(&mut self, now: Time) -> bool {
+        self.rounds = self.rounds.saturating_add(1);
+        let probe = self.rounds >= SILENT_ROUNDS && self.answer_by.is_none();
+        if probe {
+            self.answer_by = Some(now.after(ANSWER_MICROS));
+        }
+        probe
+    }
+
+    /// Until when the peer has to answer; never, where it was not probed.
+    pub(super) fn ends_at(&self) -> Time {
+        self.answer_by.unwrap_or(Time::NEVER)
+    }
+
+    /// A probe came. Whether it is to be answered: one answer at a time is enough.
+    fn on_probe(&mut self, now: Time) -> bool {
+        self.answered_at.replace(now) != Some(now)
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// Probes the peers that have been silent. Called at each round.
+    pub(super) fn probe_silent(&mut self, out: &mut Outbox) {
+        let now = self.now.time;
+        let up = self.links.all_quietly().filter(|(_, link)| link.is_up());
+        let silent = up.filter_map(|(peer, link)| link.silence.on_round(now).then_some(*peer));
+        let silent: Vec<MemberId> = silent.collect();
+        if silent.is_empty() {
+            return;
+        }
+        self.links.stir();
+        let frame = Message::Probe.frame();
+        for peer in silent {
+            self.stats.probes_sent += 1;
+            // Where the lane is full the answer to what is in it will do.
+            if !self.links[&peer].is_full(Lane::Small) {
+                self.send_frame(peer, frame.clone(), false, out);
+            }
+        }
+    }
+
+    /// Ends the links of peers that did not answer.
+    pub(super) fn end_silent(&mut self, out: &mut Outbox) {
+        let now = self.now.time;
+        let silent = self.links.iter().filter(|(_, link)| link.silence.ends_at() <= now);
+        for peer in silent.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.stats.refuse("no_answer");
+            self.close_link(peer, "a probe was not answered".into(), out);
+            // It may only be the line that is gone.
+            self.seek_lost(&peer);
+        }
+    }
+
+    pub(super) fn on_probe(&mut self, from: MemberId, out: &mut Outbox) {
+        let now = self.now.time;
+        let answers = self
+            .links
+            .quietly(&from)
+            .is_some_and(|link| !link.is_full(Lane::Small) && link.silence.on_probe(now));
+        if answers {
+            self.send_frame(from, Message::Alive.frame(), false, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_heard_is_not_probed() {
+        let mut silence = Silence::default();
+        for round in 0..100 {
+            assert!(!silence.on_round(Time(round)));
+            assert_eq!(silence.ends_at(), Time::NEVER);
+            if round % 2 == 1 {
+                silence.break_off();
+            }
+        }
+    }
+
+    #[test]
+    fn after_three_silent_rounds_one_probe_has_to_be_answered_within_a_second() {
+        let mut silence = Silence::default();
+        let probed: Vec<bool> = (0..6).map(|round| silence.on_round(Time(round))).collect();
+        assert_eq!(probed, [false, false, true, false, false, false]);
+        assert_eq!(silence.ends_at(), Time(2 + ANSWER_MICROS), "later rounds do not put it off");
+        silence.break_off();
+        assert_eq!(silence.ends_at(), Time::NEVER);
+        let probed: Vec<bool> = (6..9).map(|round| silence.on_round(Time(round))).collect();
+        assert_eq!(probed, [false, false, true], "and all begins anew");
+    }
+
+    #[test]
+    fn probes_that_come_together_get_one_answer() {
+        let mut silence = Silence::default();
+        assert!(silence.on_probe(Time(5)) && !silence.on_probe(Time(5)));
+        assert!(silence.on_probe(Time(6)));
+    }
+}
