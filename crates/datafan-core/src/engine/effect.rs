@@ -219,14 +219,22 @@ pub enum CommandError {
         /// The foreign head's timestamp.
         timestamp: Timestamp,
     },
-    /// The own clock, or the last write, is too far from the other.
+    /// What would be written would have a timestamp that lies beyond the bound of our clock, which nobody accepts.
     #[error(
-        "our last write is {ahead_seconds} s ahead of our clock: set the clock right, or if it is, restamp what was written \
-         while it was wrong"
+        "our last write is {ahead_seconds} s ahead of our clock, limit {limit_seconds} s: set the clock right; if it \
+         is right, wait until it is within the limit, or restamp what was written while it was wrong"
     )]
     ClockBehind {
         /// By how much.
         ahead_seconds: u64,
+        /// How much others accept.
+        limit_seconds: u64,
+    },
+    /// A restamp, while most peers' clocks say that ours is the one that is wrong.
+    #[error("our clock is {behind_seconds} s behind those of most peers: set it right before a restamp")]
+    ClockOff {
+        /// By how much.
+        behind_seconds: u64,
     },
     /// This member does not hold the authority's key.
     #[error(

@@ -199,6 +199,10 @@ impl<S: Store> Engine<S> {
         if self.roster.entered.is_empty() || !matches!(self.may_write(&authority), Ok(true)) {
             return Ok(());
         }
+        let n = self.roster.entered.len().min(ROSTER_CHANGES_MAX) as u64;
+        if self.check_bound(&authority, self.own[&authority].last, n).is_err() {
+            return Ok(());
+        }
         let mut writes = Vec::new();
         while let Some(member) = self.roster.entered.pop_first() {
             let grant = self.grant_of(&member)?;

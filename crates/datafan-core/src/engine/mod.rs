@@ -29,6 +29,7 @@ mod own;
 mod own_links;
 mod owners;
 mod pace;
+mod pauses;
 mod pins;
 mod present;
 mod probe;

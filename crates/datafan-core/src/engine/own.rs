@@ -1,5 +1,6 @@
 //! One's own shards: timestamps, confirmation, and what is kept of them across restarts.
 
+use super::pauses::Pauses;
 use crate::{
     codec::{DecodeError, Reader, Writer},
     hash::Hash,
@@ -31,6 +32,8 @@ pub(super) struct Own {
     pub(super) runs: Runs,
     /// Writes wait until a state is fetched that they had parted from, but no longer than this.
     pub(super) parting: Option<Time>,
+    /// Where a restamp was asked for that has to wait for a moment: after which timestamp it goes on.
+    pub(super) restamps_after: Option<Timestamp>,
 }
 
 /// When the runs of an own shard began to write: after which head, and at which timestamp. Whatever lies between, the disk
@@ -38,8 +41,8 @@ pub(super) struct Own {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Runs {
     gaps: VecDeque<Gap>,
-    /// Between which own timestamps much time has passed, by the clock of the writes.
-    jumps: VecDeque<Gap>,
+    /// Between which own timestamps nothing was written.
+    pub(super) pauses: Pauses,
     /// Another process wrote with our key while the last run did: what that has written since this head may be lacking in
     /// what the mesh has.
     pub(super) parted: Option<Timestamp>,
@@ -53,8 +56,6 @@ struct Gap(Timestamp, Timestamp);
 
 /// Runs that are remembered; the oldest are forgotten.
 const RUNS_MAX: usize = 64;
-/// Writes that lie further apart are remembered: a clock may have jumped.
-const JUMP_MICROS: u64 = 600 * SECOND;
 
 impl Runs {
     /// A run writes: the head on disk is at `after`, its first own timestamp will be `first`.
@@ -65,28 +66,10 @@ impl Runs {
         self.gaps.push_back(Gap(after, first));
     }
 
-    /// Writes go on at `first` after `last`. Whether that is worth to be remembered.
-    pub(super) fn go_on(&mut self, last: Timestamp, first: Timestamp) -> bool {
-        let jumps = first.0.saturating_sub(last.0) > JUMP_MICROS;
-        if jumps {
-            if self.jumps.len() == RUNS_MAX {
-                self.jumps.pop_front();
-            }
-            self.jumps.push_back(Gap(last, first));
-        }
-        jumps
-    }
-
-    /// Between which own timestamps the time `at` was passed over.
-    pub(super) fn jump_over(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let over = |Gap(last, first): &Gap| *last <= at && at < *first;
-        self.jumps.iter().rev().copied().find(over).map(|Gap(last, first)| (last, first))
-    }
-
     /// Forgets what came after `at`.
     fn cut(&mut self, at: Timestamp) {
         self.gaps.retain(|Gap(_, first)| *first <= at);
-        self.jumps.retain(|Gap(_, first)| *first <= at);
+        self.pauses.cut(at);
     }
 
     /// After which timestamp a state at `at`, which we did not make, parted from ours; `None` if it did not.
@@ -119,12 +102,11 @@ pub(super) fn encode_runs<'a>(runs: impl Iterator<Item = (MemberId, &'a Runs)>) 
     let mut out = Writer::new();
     out.list(&runs, |out, (owner, runs)| {
         out.id(owner);
-        for gaps in [&runs.gaps, &runs.jumps] {
-            let gaps: Vec<Gap> = gaps.iter().copied().collect();
-            out.list(&gaps, |out, Gap(after, first)| {
-                out.fixed(after.0).fixed(first.0);
-            });
-        }
+        let gaps: Vec<Gap> = runs.gaps.iter().copied().collect();
+        out.list(&gaps, |out, Gap(after, first)| {
+            out.fixed(after.0).fixed(first.0);
+        });
+        runs.pauses.encode(out);
         for since in [&runs.parted, &runs.alone] {
             out.option(since.as_ref(), |out, since| {
                 out.fixed(since.0);
@@ -141,10 +123,10 @@ pub(super) fn decode_runs(bytes: &[u8]) -> Result<BTreeMap<MemberId, Runs>, Deco
         let owner = input.id()?;
         let gap = |input: &mut Reader<'_>| Ok(Gap(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
         let gaps = input.list("runs", RUNS_MAX, gap)?.into();
-        let jumps = input.list("jumps", RUNS_MAX, gap)?.into();
+        let pauses = Pauses::decode(input)?;
         let mut since = || input.option(|input| Ok(Timestamp(input.fixed()?)));
         let (parted, alone) = (since()?, since()?);
-        Ok((owner, Runs { gaps, jumps, parted, alone }))
+        Ok((owner, Runs { gaps, pauses, parted, alone }))
     })?;
     input.end()?;
     Ok(runs.into_iter().collect())
@@ -199,14 +181,15 @@ impl Own {
     /// An own shard whose head on disk is at `head`.
     pub(super) fn new(identity: Identity, head: Timestamp, bound: Timestamp, runs: Runs) -> Self {
         let (confirmed, last) = (Confirmed::Not, head.max(bound));
-        let (made, lost, parting) = (Made::default(), None, None);
-        Self { identity, last, bound, confirmed, before: head, made, lost, runs, parting }
+        let (made, lost, parting, restamps_after) = (Made::default(), None, None, None);
+        Self { identity, last, bound, confirmed, before: head, made, lost, runs, parting, restamps_after }
     }
 
     /// Goes on from `head`, which lies before what was used so far.
     pub(super) fn begin_again(&mut self, head: &Head) {
         (self.last, self.bound) = (head.timestamp, Timestamp(head.timestamp.0.saturating_add(BOUND_AHEAD)));
         self.runs.cut(head.timestamp);
+        self.restamps_after = None;
         self.made = Made::default();
         self.made.note(head);
     }

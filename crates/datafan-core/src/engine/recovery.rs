@@ -99,7 +99,8 @@ impl<S: Store> Engine<S> {
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) -> Learned {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
-        if self.voids.end(&head.owner, head.timestamp).is_some() {
+        if let Some(end) = self.voids.end(&head.owner, head.timestamp) {
+            self.outrank_invalid(peer, head, end);
             return Learned::Known;
         }
         let later = ours.is_none_or(|ours| ours.order() < head.order());

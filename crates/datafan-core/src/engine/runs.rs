@@ -110,11 +110,7 @@ impl<S: Store> Engine<S> {
     /// The timestamp of the next own write after `last`.
     pub(super) fn next_own(&self, owner: &MemberId, last: Timestamp) -> Timestamp {
         let next = last.next().expect("the clock is bounded, so time does not end");
-        let mut timestamp = next.max(self.now.wall);
-        while let Some(end) = self.voids.end(owner, timestamp) {
-            timestamp = end.next().expect("the clock is bounded, so time does not end");
-        }
-        timestamp
+        self.voids.next(owner, next.max(self.now.wall))
     }
 }
 

@@ -15,6 +15,7 @@ mod linking;
 mod membership;
 mod parting;
 mod recovery;
+mod restamps;
 mod rogues;
 mod roles;
 mod terms;

@@ -1,0 +1,136 @@
+//! Which timestamps an own shard has never used: pauses between writes, and what a clock has jumped over.
+//!
+//! A clock that was wrong leaves such a pause before the first write of that time. When the clock is right again, the
+//! pause around the bound says which was the last head that others may have taken, and where those begin that nobody
+//! has.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    time::{SECOND, Timestamp},
+};
+use alloc::vec::Vec;
+
+/// Pauses of an own shard, ascending: in each size class the latest.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Pauses(Vec<Pause>);
+
+/// Nothing has a timestamp after one and before the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Pause(Timestamp, Timestamp);
+
+/// Shorter pauses are not recorded.
+const PAUSE_MICROS_MIN: u64 = 10 * SECOND;
+/// Pauses that are kept of each size class; a class is twice as long as the one before. A member that writes once an
+/// hour forgets no jump of two years, and the other way round.
+const PER_CLASS_MAX: usize = 8;
+const CLASSES_MAX: usize = 64 - PAUSE_MICROS_MIN.ilog2() as usize;
+
+impl Pauses {
+    /// Writes go on at `first` after `last`. Whether that is worth recording.
+    pub(super) fn record(&mut self, last: Timestamp, first: Timestamp) -> bool {
+        let pause = Pause(last, first);
+        if pause.micros() < PAUSE_MICROS_MIN {
+            return false;
+        }
+        let class = |pause: &Pause| pause.micros().ilog2();
+        let mut same = self.0.iter().enumerate().filter(|(_, other)| class(other) == class(&pause));
+        let oldest = same.next().map(|(at, _)| at);
+        if let Some(oldest) = oldest.filter(|_| same.count() + 1 >= PER_CLASS_MAX) {
+            self.0.remove(oldest);
+        }
+        self.0.push(pause);
+        true
+    }
+
+    /// The last timestamp up to `at` that may have been used, and the first one after it; `None` if `at` itself may have
+    /// been used.
+    pub(super) fn around(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let around = |Pause(last, first): &Pause| *last <= at && at < *first;
+        self.0.iter().rev().copied().find(around).map(|Pause(last, first)| (last, first))
+    }
+
+    /// The spans between `from` and `to` in which timestamps may have been used, both ends included.
+    pub(super) fn used(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let (mut used, mut begins) = (Vec::new(), from);
+        for Pause(last, first) in self.0.iter().filter(|Pause(last, first)| *last >= from && *first <= to) {
+            used.push((begins, *last));
+            begins = *first;
+        }
+        used.push((begins, to));
+        used
+    }
+
+    /// Forgets what came after `at`.
+    pub(super) fn cut(&mut self, at: Timestamp) {
+        self.0.retain(|Pause(_, first)| *first <= at);
+    }
+
+    pub(super) fn encode(&self, out: &mut Writer) {
+        out.list(&self.0, |out, Pause(last, first)| {
+            out.fixed(last.0).fixed(first.0);
+        });
+    }
+
+    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let pause = |input: &mut Reader<'_>| Ok(Pause(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
+        Ok(Self(input.list("pauses", CLASSES_MAX * PER_CLASS_MAX, pause)?))
+    }
+}
+
+impl Pause {
+    fn micros(self) -> u64 {
+        self.1.0.saturating_sub(self.0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Timestamp {
+        Timestamp(seconds * SECOND)
+    }
+
+    #[test]
+    fn a_jump_is_found_again_although_many_other_pauses_follow() {
+        let mut pauses = Pauses::default();
+        assert!(!pauses.record(at(0), at(9)), "short ones are not recorded");
+        let jumps = [(100, 140), (140, 440), (440, 63_072_000)];
+        assert!(jumps.iter().all(|(last, first)| pauses.record(at(*last), at(*first))));
+        for n in 0..1_000 {
+            pauses.record(at(63_072_000 + n * 7_200), at(63_072_000 + n * 7_200 + 3_600));
+        }
+        assert_eq!(pauses.around(at(3_700)), Some((at(440), at(63_072_000))));
+        assert_eq!(pauses.around(at(440)), Some((at(440), at(63_072_000))), "its beginning was used");
+        assert_eq!(pauses.around(at(439)), Some((at(140), at(440))));
+        assert_eq!(pauses.around(at(63_072_001)), None, "forgotten: it may have been used");
+        assert!(pauses.0.len() <= 4 * PER_CLASS_MAX);
+        assert!(pauses.0.is_sorted_by_key(|Pause(last, _)| *last));
+        assert_eq!(
+            pauses.used(at(440), at(63_072_000)),
+            [(at(440), at(440)), (at(63_072_000), at(63_072_000))]
+        );
+        let used = [(at(141), at(440)), (at(63_072_000), at(63_072_005))];
+        assert_eq!(pauses.used(at(141), at(63_072_005)), used);
+        pauses.cut(at(440));
+        assert_eq!(pauses.around(at(3_700)), None);
+        assert_eq!(pauses.around(at(200)), Some((at(140), at(440))));
+    }
+
+    #[test]
+    fn pauses_survive_their_bytes_in_any_number() {
+        let mut pauses = Pauses::default();
+        let mut last = Timestamp(1);
+        for class in PAUSE_MICROS_MIN.ilog2() + 1..63 {
+            for _ in 0..20 {
+                let Some(first) = last.0.checked_add(1 << class.min(58)) else { break };
+                pauses.record(last, Timestamp(first));
+                last = Timestamp(first);
+            }
+        }
+        assert!(pauses.0.len() > 20 * PER_CLASS_MAX);
+        let mut out = Writer::new();
+        pauses.encode(&mut out);
+        assert_eq!(Pauses::decode(&mut Reader::new(&out.finish())), Ok(pauses));
+    }
+}
