@@ -2,6 +2,7 @@
 
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
+    expired::Reclaimed,
     link::Link,
     membership::roster_changes,
     own::Confirmed,
@@ -14,7 +15,7 @@ use crate::{
     item::{Item, Key},
     limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, USER_ADDRESSES_MAX},
     shard::{Edit, View},
-    store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
     trie::{Branch, root_hash},
 };
@@ -22,10 +23,12 @@ use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 
 /// Commands that are committed together, and what they amount to.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     answers: Vec<(Ticket, Committed)>,
-    writes: usize,
-    bytes: usize,
+    pub(super) writes: usize,
+    pub(super) bytes: usize,
+    /// Expired items that were removed for it.
+    pub(super) reclaimed: usize,
 }
 
 /// What comes of a command, or why it is refused.
@@ -232,7 +235,7 @@ impl<S: Store> Engine<S> {
             let mut nested = edit.nested();
             let before = last;
             let (changed, grown) = self.apply_writes(&owner, &writes, &mut last, &mut nested)?;
-            let within = if changed == 0 { Ok(()) } else { self.check_within(last) };
+            let within = if last == before { Ok(()) } else { self.check_within(last) };
             match within.and(self.check_quota(&owner, growth.plus(grown), grown)?) {
                 Ok(()) => {
                     let parts = nested.into_parts();
@@ -244,7 +247,19 @@ impl<S: Store> Engine<S> {
                 }
                 Err(error) => {
                     last = before;
-                    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+                    match self.reclaim(&error, &owner, &mut group, &mut last, &mut edit)? {
+                        Reclaimed::Nothing => {
+                            out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+                        }
+                        Reclaimed::Room(freed) => {
+                            growth = growth.plus(freed);
+                            waiting.push_front((ticket, command));
+                        }
+                        Reclaimed::Later => {
+                            waiting.push_front((ticket, command));
+                            break;
+                        }
+                    }
                 }
             }
         }
@@ -294,8 +309,9 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Tries writes, of each key one, one after another; each that changes something takes the next timestamp.
-    fn apply_writes(
+    /// Tries writes, of each key one, one after another; each that changes something takes the next timestamp. Returns how
+    /// many readers notice, and how the shard grows.
+    pub(super) fn apply_writes(
         &self,
         owner: &MemberId,
         writes: &[Write],
@@ -323,7 +339,9 @@ impl<S: Store> Engine<S> {
             };
             let timestamp = self.next_own(owner, *last);
             *last = timestamp;
-            changed += 1;
+            // What had expired was hidden already.
+            let is_shown = new.is_some() || old.as_ref().is_some_and(|old| old.is_live(self.now.wall));
+            changed += u64::from(is_shown);
             if let Some(old) = &old {
                 growth = growth.plus(Growth { items: -1, bytes: -(old.bytes() as i64) });
                 if let Some(expiry) = old.expiry {
@@ -451,47 +469,6 @@ impl<S: Store> Engine<S> {
         }
         let (root, change) = edit.finish(record.root)?;
         self.commit_own(owner, shard, record, root, change, last, out)
-    }
-
-    /// Deletes of own items whose expiry is past by the drift bound, oldest first.
-    fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
-        let until = Timestamp(self.now.wall.0.saturating_sub(self.config.clock_ahead_micros));
-        let Some((shard, _)) = self.owners[&self.me].whole() else { return Ok(()) };
-        let page = Page::rows(COMMIT_WRITES_MAX - 1);
-        for (_, at) in self.snapshot.expiries(shard, until, page)? {
-            if let Some(item) = self.snapshot.item(shard, at)? {
-                writes.push(Write::Delete { key: item.key.clone() });
-            }
-        }
-        Ok(())
-    }
-
-    /// Drops the oldest graves where a change makes them too many.
-    pub(super) fn trim_graves(
-        &self,
-        shard: ShardNumber,
-        record: &mut ShardRecord,
-        change: &mut ShardChange,
-    ) -> Result<(), StoreError> {
-        record.graves += change.graves.values().filter(|adds| **adds).count() as u64;
-        if record.graves <= self.config.graves_max {
-            return Ok(());
-        }
-        // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
-        let n = record.graves - self.config.graves_max * 3 / 4;
-        let page = Page { rows: usize::try_from(n).unwrap_or(usize::MAX), bytes: usize::MAX };
-        let stored = self.snapshot.graves(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
-        let mut oldest: Vec<(Timestamp, Key)> = stored;
-        let added = change.graves.iter().filter(|(_, adds)| **adds).map(|(grave, _)| grave.clone());
-        oldest.extend(added.collect::<Vec<_>>());
-        oldest.sort();
-        oldest.truncate(page.rows);
-        for grave in oldest {
-            record.graves_floor = record.graves_floor.max(grave.0);
-            change.graves.insert(grave, false);
-            record.graves = record.graves.saturating_sub(1);
-        }
-        Ok(())
     }
 }
 

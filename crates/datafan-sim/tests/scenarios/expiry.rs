@@ -1,8 +1,14 @@
-//! A40: expired items are gone for readers at once, everywhere; the owner removes them later.
+//! A40, A58: expired items are gone for readers at once, everywhere; the owner removes them later, or when its quota would
+//! refuse a write.
 
 use crate::common::{Mesh, SEEDS};
-use datafan_core::time::{SECOND, Timestamp};
-use datafan_sim::world::put_until;
+use datafan_core::{
+    engine::{Command, CommandError},
+    limits::COMMIT_WRITES_MAX,
+    roster::{RosterChange, Terms},
+    time::{SECOND, Timestamp},
+};
+use datafan_sim::world::{delete, put, put_until};
 
 #[test]
 fn a40_expired_items_disappear_everywhere() {
@@ -63,4 +69,74 @@ fn a40_putting_it_again_is_a_write() {
 
 fn in_seconds(world: &Mesh, seconds: u64) -> Timestamp {
     Timestamp(world.wall(0).0 + seconds * SECOND)
+}
+
+#[test]
+fn a58_a_quota_full_of_expired_items_refuses_no_write() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        set_quota(&mut world, 0, 100);
+        for n in 0..100 {
+            let expiry = in_seconds(&world, 1);
+            world.commit(0, vec![put_until(&format!("short/{n:03}"), "v", expiry)]);
+        }
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(100));
+        let error = world.refused(0, vec![put("k", "v")]);
+        assert!(matches!(error, CommandError::OverQuota { items: 101, items_max: 100, .. }), "{error}");
+        world.run_for(5 * SECOND);
+
+        let done = world.commit(0, vec![put("k", "v")]);
+        assert_eq!(done.changed, 1, "what nobody sees is not counted");
+        // As many again at once as the quota has, one of them under a key that had expired.
+        let many = (0..99).map(|n| put(&format!("short/{n:03}"), "again")).collect();
+        assert_eq!(world.commit(0, many).changed, 99);
+        let error = world.refused(0, vec![put("one too many", "v")]);
+        assert!(matches!(error, CommandError::OverQuota { items: 101, .. }), "{error}");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(100));
+        assert!(world.all_read(0, "short/098", Some(b"again")) && world.all_read(0, "short/099", None));
+        world.crash(0);
+        world.start(0);
+        world.run_until("equal again", 20 * SECOND, |world| world.equal_with(100));
+    }
+}
+
+#[test]
+fn a58_more_expired_items_than_a_commit_removes() {
+    let mut world = Mesh::line(2, 1);
+    let n_items = 3 * COMMIT_WRITES_MAX;
+    set_quota(&mut world, 0, n_items as u64);
+    let expiry = in_seconds(&world, 60);
+    for first in (0..n_items).step_by(COMMIT_WRITES_MAX) {
+        let all = first..first + COMMIT_WRITES_MAX;
+        world.commit(0, all.map(|n| put_until(&format!("short/{n}"), "v", expiry)).collect());
+    }
+    world.run_until("equal", 60 * SECOND, |world| world.equal_with(n_items));
+    world.run_for(61 * SECOND);
+    for round in 0..3 {
+        let many = (0..COMMIT_WRITES_MAX).map(|n| put(&format!("long/{round}/{n}"), "v")).collect();
+        assert_eq!(world.commit(0, many).changed, COMMIT_WRITES_MAX as u64);
+    }
+    assert!(matches!(world.refused(0, vec![put("k", "v")]), CommandError::OverQuota { .. }));
+    world.run_until("equal", 60 * SECOND, |world| world.equal_with(n_items));
+}
+
+#[test]
+fn a58_what_is_still_seen_is_not_removed_and_a_delete_of_what_is_not_changes_nothing() {
+    let mut world = Mesh::line(2, 1);
+    set_quota(&mut world, 0, 3);
+    let (soon, late) = (in_seconds(&world, 10), in_seconds(&world, 1_000));
+    world.commit(0, vec![put_until("soon", "v", soon), put_until("late", "v", late), put("long", "v")]);
+    world.run_for(11 * SECOND);
+    assert_eq!(world.commit(0, vec![delete("soon")]).changed, 0, "nobody saw it any more");
+    world.put(0, "k", "v");
+    let error = world.refused(0, vec![put("one too many", "v")]);
+    assert!(matches!(error, CommandError::OverQuota { .. }), "{error}");
+    world.run_until("equal", 20 * SECOND, |world| world.equal_with(3));
+    assert!(world.all_read(0, "late", Some(b"v")) && world.all_read(0, "k", Some(b"v")));
+}
+
+fn set_quota(world: &mut Mesh, member: usize, items: u64) {
+    let (id, terms) = (world.id(member), Terms { items: Some(items), ..Terms::default() });
+    world.must(0, Command::Roster(vec![RosterChange::Change { id, name: None, terms }]));
+    world.run_for(SECOND);
 }
