@@ -6,14 +6,13 @@ use super::{
     link::Link,
     membership::roster_changes,
     own::Confirmed,
-    publish::{ADDRESSES_KEY, encode_addresses},
+    publish::{ADDRESSES_KEY, check_addresses, encode_addresses},
 };
 use crate::{
-    connector::Address,
     head::Head,
     id::MemberId,
     item::{Item, Key},
-    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, USER_ADDRESSES_MAX},
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, USER_ADDRESSES_MAX},
     shard::{Edit, View},
     store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
@@ -57,8 +56,7 @@ impl<S: Store> Engine<S> {
             Command::Apply(_) => unreachable!("taken in like a message"),
         };
         if let Err(error) = checked {
-            out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
-            return;
+            return refuse(ticket, error, out);
         }
         match command {
             Command::Publish(addresses) => {
@@ -164,9 +162,7 @@ impl<S: Store> Engine<S> {
                     self.commit_group(owner, out)?;
                 }
                 Ok(false) => later.push_back((ticket, command)),
-                Err(error) => {
-                    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
-                }
+                Err(error) => refuse(ticket, error, out),
             }
         }
         self.waiting = later;
@@ -202,8 +198,7 @@ impl<S: Store> Engine<S> {
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
         let mut waiting = core::mem::take(&mut self.waiting);
-        let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
-        let mut edit = Edit::new(view);
+        let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
         self.name_run(&owner, &record, &mut edit, &mut last)?;
         let named = last;
         let mut growth = Growth::of(record.root.as_ref());
@@ -221,7 +216,7 @@ impl<S: Store> Engine<S> {
                     break;
                 }
                 Err(error) => {
-                    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+                    refuse(ticket, error, out);
                     continue;
                 }
             };
@@ -248,9 +243,7 @@ impl<S: Store> Engine<S> {
                 Err(error) => {
                     last = before;
                     match self.reclaim(&error, &owner, &mut group, &mut last, &mut edit)? {
-                        Reclaimed::Nothing => {
-                            out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
-                        }
+                        Reclaimed::Nothing => refuse(ticket, error, out),
                         Reclaimed::Room(freed) => {
                             growth = growth.plus(freed);
                             waiting.push_front((ticket, command));
@@ -269,14 +262,18 @@ impl<S: Store> Engine<S> {
         let (root, change) = edit.finish(record.root)?;
         self.waiting = waiting;
         self.commit_own(owner, shard, record, root, change, last, out)?;
+        self.answer_group(&owner, group, out);
+        Ok(())
+    }
+
+    fn answer_group(&self, owner: &MemberId, group: Group, out: &mut Outbox) {
         for (ticket, mut committed) in group.answers {
             if committed.changed == 0 {
-                committed.timestamp = self.owners[&owner].timestamp();
+                committed.timestamp = self.owners[owner].timestamp();
             }
             let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
             effects.push(Effect::Answer { ticket, answer: Answer::Committed(committed) });
         }
-        Ok(())
     }
 
     fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
@@ -472,6 +469,10 @@ impl<S: Store> Engine<S> {
     }
 }
 
+fn refuse(ticket: Ticket, error: CommandError, out: &mut Outbox) {
+    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
+}
+
 impl Growth {
     fn of(root: Option<&Branch>) -> Self {
         root.map_or_else(Self::default, |root| Self { items: root.count as i64, bytes: root.bytes as i64 })
@@ -492,14 +493,4 @@ fn last_writes(writes: &[Write]) -> Vec<Write> {
         .filter(|(at, write)| last[write.key()] == *at)
         .map(|(_, write)| write.clone())
         .collect()
-}
-
-pub(super) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
-    if addresses.len() > ADDRESSES_MAX {
-        return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
-    }
-    if addresses.iter().any(|address| address.is_empty() || address.len() > ADDRESS_BYTES_MAX) {
-        return Err(CommandError::Limit { what: "address length in bytes", limit: ADDRESS_BYTES_MAX });
-    }
-    Ok(())
 }

@@ -3,10 +3,10 @@
 
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
-    commit::{Growth, Refusable, check_addresses},
+    commit::{Growth, Refusable},
     fetch::How,
     owners::{Owner, Reason},
-    publish::SYSTEM_KEYS,
+    publish::{SYSTEM_KEYS, check_addresses},
     roster::{self, Verdict},
 };
 use crate::{

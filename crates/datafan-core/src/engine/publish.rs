@@ -1,12 +1,13 @@
 //! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
 //! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
-use super::{Engine, own_links::LINKS_KEY, owners::Owner, restamp::RESTAMPED_KEY};
+use super::{CommandError, Engine, own_links::LINKS_KEY, owners::Owner, restamp::RESTAMPED_KEY};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
     id::MemberId,
     item::Item,
+    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX},
     message,
     runs::RUNS_KEY,
     store::{ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
@@ -47,6 +48,17 @@ pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
     let addresses = message::decode_addresses(&mut input)?;
     input.end()?;
     Ok(addresses)
+}
+
+/// Why addresses are not published.
+pub(super) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
+    if addresses.len() > ADDRESSES_MAX {
+        return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
+    }
+    if addresses.iter().any(|address| address.is_empty() || address.len() > ADDRESS_BYTES_MAX) {
+        return Err(CommandError::Limit { what: "address length in bytes", limit: ADDRESS_BYTES_MAX });
+    }
+    Ok(())
 }
 
 impl<S: Store> Engine<S> {
