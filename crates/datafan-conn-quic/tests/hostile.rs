@@ -22,7 +22,7 @@ use rustls::{
 use std::{
     net::{SocketAddr, UdpSocket},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{runtime::Runtime, time::timeout};
 
