@@ -7,6 +7,7 @@ use crate::{
     certificate,
     ending::{self, Code},
     link::{self, LinkId, Origin, Run},
+    same_key,
     table::{Refusal, Table},
 };
 use datafan_core::{connector::Direction, id::MemberId};
@@ -47,6 +48,9 @@ pub(crate) async fn greet(
 
 async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) -> Result<Greeted, String> {
     let peer = peer(connection).ok_or("the peer shows no certificate")?;
+    if peer == table.me {
+        return same_key::meet(table, connection, &origin).await;
+    }
     let direction = origin.direction;
     let Err(failure) = make_link(table, connection, peer, origin).await else { return Ok(Greeted::Link) };
     let told_duplicate = connection.close_reason().is_some_and(|error| ending::is_duplicate(&error));
@@ -138,10 +142,10 @@ fn peer(connection: &Connection) -> Option<MemberId> {
 }
 
 impl Hello {
-    const BYTES: usize = 1 + 16 + 16 + 8;
+    pub(crate) const BYTES: usize = 1 + 16 + 16 + 8;
     const VERSION: u8 = 1;
 
-    fn to_bytes(self) -> [u8; Self::BYTES] {
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [Self::VERSION; Self::BYTES];
         bytes[1..17].copy_from_slice(&self.run);
         bytes[17..33].copy_from_slice(&self.ended.run);
@@ -149,7 +153,7 @@ impl Hello {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8; Self::BYTES]) -> Result<Self, String> {
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Result<Self, String> {
         if bytes[0] != Self::VERSION {
             return Err(format!("greeting of version {}, this is version {}", bytes[0], Self::VERSION));
         }

@@ -22,6 +22,7 @@ mod dial;
 mod greeting;
 mod half_open;
 mod listen;
+mod same_key;
 mod table;
 
 mod framing;

@@ -7,6 +7,7 @@ use crate::{
     greeting::{Greeted, Hello},
     half_open::{HalfOpen, Source},
     link::{Link, LinkId, Origin, Run},
+    same_key::Replacements,
 };
 use datafan_core::{
     connector::{Address, Event, Inbox},
@@ -21,7 +22,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Notify;
 
@@ -30,6 +31,8 @@ pub(crate) struct Table {
     pub(crate) me: MemberId,
     /// This run of ours.
     pub(crate) run: Run,
+    /// When it began.
+    pub(crate) began: Instant,
     pub(crate) handshake_timeout: Duration,
     pub(crate) close_timeout: Duration,
     state: Mutex<State>,
@@ -53,6 +56,8 @@ struct State {
     last_number: u64,
     /// Dials under way.
     dialling: BTreeSet<(Address, Option<MemberId>)>,
+    /// Peers whose runs replace each other's links.
+    replacements: Replacements,
     stopped: bool,
     stats: Stats,
     /// UDP bytes of connections that are gone: sent, received.
@@ -83,6 +88,7 @@ impl Table {
         Self {
             me: config.identity.id(),
             run,
+            began: Instant::now(),
             handshake_timeout: config.handshake_timeout,
             close_timeout: config.close_timeout,
             state: Mutex::default(),
@@ -149,9 +155,22 @@ impl Table {
         let old = state.links.insert(peer, link.clone());
         if let Some(old) = &old {
             let restarted = old.peer_run != link.peer_run;
+            let both = restarted && state.replacements.note(peer, old.peer_run, link.peer_run);
+            if both && state.replacements.may_warn(peer, Instant::now()) {
+                let (one, other) = (old.address(), link.address());
+                tracing::warn!(
+                    ?peer, %one, %other,
+                    "two processes run with the key of this peer and replace each other's links: stop one of them (a \
+                     ticket used twice, a copied directory, a cloned machine)"
+                );
+            }
             let reason =
                 if restarted { "the peer restarted" } else { "the peer lost the link and made a new one" };
-            tracing::info!(?peer, reason, "link down");
+            if both {
+                tracing::debug!(?peer, reason, "link down");
+            } else {
+                tracing::info!(?peer, reason, "link down");
+            }
             self.inbox.push(Event::LinkDown { peer, reason: reason.into() });
         }
         let (address, local, direction) = (link.address(), link.local(), link.origin.direction);
@@ -231,6 +250,11 @@ impl Table {
         let lasts = |link: &Arc<Link>| link.since.elapsed() >= LASTING;
         let at = |link: &Arc<Link>| Source::of(link.connection.remote_address().ip()) == source;
         self.lock().links.values().any(|link| lasts(link) && at(link))
+    }
+
+    /// Whether a warning that a key is used twice is due.
+    pub(crate) fn may_warn_of(&self, peer: MemberId) -> bool {
+        self.lock().replacements.may_warn(peer, Instant::now())
     }
 
     /// Notes that a dial begins; not if it is under way, or if who is expected is linked. An address without a name

@@ -4,7 +4,7 @@ use crate::{
     error::{StopReason, WaitError},
     queue::Queue,
 };
-use datafan_core::{head::Head, id::MemberId, time::Timestamp};
+use datafan_core::{connector::Address, head::Head, id::MemberId, time::Timestamp};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -40,15 +40,33 @@ pub struct Board {
     pub links: usize,
     /// Another process writes with the member's key: its head, and ours.
     pub second_writer: Option<(Head, Option<Head>)>,
+    /// Another process with the member's key runs that began before this one.
+    pub key_in_use: Option<KeyInUse>,
     /// Whether the member works.
     pub life: Life,
+}
+
+/// Another process with a member's key, which began before this one and answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyInUse {
+    /// Where.
+    pub address: Address,
+    /// This process began without any data of its own.
+    pub empty: bool,
 }
 
 impl Shared {
     /// Begins with the heads that a store holds.
     pub fn new(heads: impl IntoIterator<Item = (MemberId, Timestamp)>) -> Self {
         let heads = heads.into_iter().collect();
-        let board = Board { heads, n_changes: 0, links: 0, second_writer: None, life: Life::Running };
+        let board = Board {
+            heads,
+            n_changes: 0,
+            links: 0,
+            second_writer: None,
+            key_in_use: None,
+            life: Life::Running,
+        };
         Self { queue: Arc::new(Queue::new()), board: Mutex::new(board), bell: watch::Sender::new(()) }
     }
 

@@ -1,7 +1,7 @@
 //! The handle: what everybody but the driver's thread uses of a member.
 
 use crate::{
-    board::{Life, Shared},
+    board::{KeyInUse, Life, Shared},
     changes::Changes,
     clock,
     codec::{Codec, Json},
@@ -286,6 +286,18 @@ impl<R: StoreReader> Handle<R> {
         let shared = &self.inner.shared;
         shared.until(|board| board.second_writer.is_some()).await?;
         let found = shared.board().second_writer;
+        Ok(found.expect("it stays"))
+    }
+
+    /// Resolves when another process with this member's key is found that began before this one. Own writes are off
+    /// from then on; reads go on.
+    ///
+    /// # Errors
+    /// If the member stops.
+    pub async fn key_in_use(&self) -> Result<KeyInUse, WaitError> {
+        let shared = &self.inner.shared;
+        shared.until(|board| board.key_in_use.is_some()).await?;
+        let found = shared.board().key_in_use.clone();
         Ok(found.expect("it stays"))
     }
 

@@ -23,7 +23,7 @@ mod timers;
 mod trace;
 mod wait;
 
-pub use board::Life;
+pub use board::{KeyInUse, Life};
 pub use changes::Changes;
 pub use codec::{Codec, CodecError, Json};
 pub use datafan_core::{

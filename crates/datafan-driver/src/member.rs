@@ -1,7 +1,7 @@
 //! The thread's body: gather what waits, hand it to the engine at once, carry out what it wants.
 
 use crate::{
-    board::Shared,
+    board::{KeyInUse, Shared},
     clock::Clock,
     current::Current,
     error::{CommitError, StopReason},
@@ -262,11 +262,15 @@ impl<S: Store, C: Connector> Member<S, C> {
                 }
                 // Said by the trace above; the engine's status and counters keep it.
                 Effect::Refused(_) => {}
-                Effect::Alarm(alarm) => {
-                    if let Alarm::ForeignHead { theirs, ours } = *alarm {
+                Effect::Alarm(alarm) => match *alarm {
+                    Alarm::ForeignHead { theirs, ours } => {
                         self.shared.change(|board| board.second_writer = Some((theirs, ours)));
                     }
-                }
+                    Alarm::KeyInUse { address, empty } => {
+                        self.shared.change(|board| board.key_in_use = Some(KeyInUse { address, empty }));
+                    }
+                    _ => {}
+                },
             }
         }
     }

@@ -188,7 +188,9 @@ impl<S: Store> Engine<S> {
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
-            Confirmed::Yes => self.is_taken_from_here(owner).map(|()| own.parting.is_none()),
+            Confirmed::Yes => self
+                .is_taken_from_here(owner)
+                .map(|()| own.parting.is_none() && !self.same_key.waits(self.now.time)),
         }
     }
 

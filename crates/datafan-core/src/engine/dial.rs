@@ -22,15 +22,22 @@ const DIALS_MAX: usize = 8;
 
 impl<S: Store> Engine<S> {
     pub(super) fn on_dial_failed(&mut self, place: &Place, error: &str) {
+        if place.0 == Some(self.me) {
+            return self.same_key.is_free(&place.1);
+        }
         self.dialer.on_failed(place, error, self.now.time, &mut self.rng);
     }
 
-    pub(super) fn on_dial_found(&mut self, place: &Place, peer: MemberId) {
-        self.dialer.on_found(place, peer, self.now.time);
+    pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId, out: &mut Outbox) {
+        if peer == self.me {
+            return self.on_same_key(place.1, out);
+        }
+        self.dialer.on_found(&place, peer, self.now.time);
     }
 
     /// Begins the dials that are due, and goes on with those under way.
     pub(super) fn dial(&mut self, out: &mut Outbox) {
+        self.dial_same_key(out);
         if self.now.time < self.dial_wakes_at() {
             return;
         }

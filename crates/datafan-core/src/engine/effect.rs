@@ -115,6 +115,16 @@ pub enum Alarm {
         /// Ours.
         ours: Option<Head>,
     },
+    /// Another process with this member's key began before this one and answers. Own writes are off here.
+    #[error(
+        "another process runs with our key, it began before this one and answers at {address}: own writes are off"
+    )]
+    KeyInUse {
+        /// Where.
+        address: Address,
+        /// This process began without any data of its own.
+        empty: bool,
+    },
     /// An owner has signed two states of which neither grew out of the other: its identity runs twice, was rewound, or is
     /// stolen. The evidence is kept.
     #[error(
@@ -218,6 +228,12 @@ pub enum CommandError {
     ForeignHead {
         /// The foreign head's timestamp.
         timestamp: Timestamp,
+    },
+    /// Another process with this member's key began before this one and answers. Nothing was written.
+    #[error("another process runs with this member's key, it answers at {address}: writing is off here")]
+    KeyInUse {
+        /// Where.
+        address: Address,
     },
     /// What would be written would have a timestamp that lies beyond the bound of our clock, which nobody accepts.
     #[error(

@@ -44,6 +44,7 @@ mod restamp;
 mod roster;
 mod round;
 mod runs;
+mod same_key;
 mod serve;
 mod stats;
 mod status;
@@ -133,6 +134,7 @@ pub struct Engine<S: Store> {
     /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not at all where
     /// the store is not proven.
     confirm_at: Time,
+    same_key: same_key::SameKey,
     roster: Roster,
     owners: Owners,
     /// Owners with something known or under way.
@@ -278,7 +280,9 @@ impl<S: Store> Engine<S> {
             Input::DialFailed { address, expected, error } => {
                 self.on_dial_failed(&(expected, address), &error);
             }
-            Input::DialFound { address, expected, peer } => self.on_dial_found(&(expected, address), peer),
+            Input::DialFound { address, expected, peer } => {
+                self.on_dial_found((expected, address), peer, out);
+            }
             Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes, out),
             Input::Message { from, bytes } => {
                 let pushes: Vec<_> = [bytes].into_iter().chain(others).collect();

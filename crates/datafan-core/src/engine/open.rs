@@ -18,6 +18,7 @@ use super::{
     restamp::Voids,
     roster::Roster,
     runs::Runs,
+    same_key::SameKey,
     stats::Stats,
     surplus::Surplus,
     tree::Trees,
@@ -124,6 +125,7 @@ impl<S: Store> Engine<S> {
             runs,
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
+            same_key: SameKey::default(),
             roster: Roster::default(),
             wanted: Wanted::default(),
             dirty: BTreeMap::new(),
@@ -155,6 +157,7 @@ impl<S: Store> Engine<S> {
         engine.load_meta()?;
         engine.load_shards()?;
         engine.load_own()?;
+        engine.seek_same_key()?;
         Ok(engine)
     }
 

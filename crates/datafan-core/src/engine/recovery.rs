@@ -379,6 +379,7 @@ impl<S: Store> Engine<S> {
         for owner in ended {
             self.flush(out)?;
             self.list_expiries(&owner)?;
+            self.seek_same_key()?;
             let to = self.owners[&owner].timestamp();
             let own = self.own.get_mut(&owner).expect("an own shard");
             (own.confirmed, own.lost) = (Confirmed::Yes, None);

@@ -90,6 +90,7 @@ impl<S: Store> Engine<S> {
             sync,
             self.confirm_at,
             self.recovery_ends_at(),
+            self.same_key.wakes_at(self.now.time),
             self.links.wakes_at(),
             self.next_round,
             self.dial_wakes_at(),

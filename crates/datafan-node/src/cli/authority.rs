@@ -19,6 +19,7 @@ use datafan_node::{
 };
 use serde::Serialize;
 use std::{
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -67,6 +68,7 @@ pub fn sign(
     let request =
         Request::from_text(&read_text(&args.file, REQUEST_TEXT_MAX)?).map_err(|error| said(&error))?;
     let authority = authority(&key)?;
+    refuse_running(&key)?;
     let mesh = request.mesh;
     let record = match Record::read(&key, datafan_core::id::MeshId(authority.id())) {
         Err(error) if !args.force => return Err(Failure::new(error)),
@@ -140,6 +142,22 @@ fn explain(
 const HOUR_MICROS: u64 = 3_600_000_000;
 
 const SIGN: Question = Question { ask: "Sign this?", declined: "not signed" };
+
+/// Refuses the key of a member that runs: it would find a roster that it has not made, and stop.
+fn refuse_running(key: &Path) -> Result<(), Failure> {
+    let dir = key.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let home = Home::new(dir);
+    if key.file_name() != home.authority_key_path().file_name()
+        || UnixStream::connect(home.socket_path()).is_err()
+    {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{}: a member runs there and signs with this key itself: ask it without --offline, or stop it before its key \
+         signs elsewhere. The key of an authority that is offline is named with --key FILE",
+        dir.display()
+    )))
+}
 
 fn authority(key: &Path) -> Result<Identity, Failure> {
     let missing = || Failure::Said(Exit::NotFound, format!("{}: there is no such key", key.display()));

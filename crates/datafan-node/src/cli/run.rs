@@ -2,7 +2,8 @@
 
 use super::{Failure, api::Api, args, begin::beginning, failure::Exit};
 use datafan_conn_quic::BindError;
-use datafan_core::head::Head;
+use datafan_core::{head::Head, id::MeshId};
+use datafan_driver::KeyInUse;
 use datafan_node::{
     Beginning, Home, Inventory, Node, NodeError,
     http::{Facts, Server, Tcp, socket},
@@ -46,10 +47,12 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
         // Whatever has been opened so far is closed as after a crash, which is safe.
         _ = signals.next() => return Ok(()),
     };
+    let mesh = member.node.mesh();
     let stopped = tokio::select! {
         reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
         what = member.server.ended() => Err(Failure::new(format!("the member stops: {what}"))),
-        Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(&theirs, ours.as_ref())),
+        Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(mesh, &theirs, ours.as_ref())),
+        Ok(found) = member.node.key_in_use() => Err(key_in_use(&found)),
         name = signals.next() => {
             info!("stopping on {name}; a second signal stops at once");
             Ok(())
@@ -67,13 +70,40 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
 }
 
 /// Neither of the two may write on: whoever reads one of them would miss what the other wrote.
-fn second_writer(theirs: &Head, ours: Option<&Head>) -> Failure {
+fn second_writer(mesh: MeshId, theirs: &Head, ours: Option<&Head>) -> Failure {
+    if theirs.owner == mesh.authority() {
+        let text = format!(
+            "the roster was changed with a copy of this directory's authority.key: a roster of {}, ours is of {}. This \
+             process has stopped. That key has one place: remove the other copy, then start again; no member's key is \
+             concerned, and no member has to be revoked",
+            theirs.timestamp.0,
+            ours.map_or(0, |ours| ours.timestamp.0),
+        );
+        return Failure::Said(Exit::SecondWriter, text);
+    }
     let text = format!(
         "another process writes with this member's key: it has made a head at {}, ours is at {}. This one has stopped. \
          Find and stop the other (a cloned machine, a second start from a backup; if nobody of yours: revoke this member, \
          its key is stolen), then start again: what only one of them wrote is kept, see `datafan recovered`",
         theirs.timestamp.0,
         ours.map_or(0, |ours| ours.timestamp.0),
+    );
+    Failure::Said(Exit::SecondWriter, text)
+}
+
+/// The one that began later stops; without data it has not even begun.
+fn key_in_use(found: &KeyInUse) -> Failure {
+    let KeyInUse { address, empty } = found;
+    if *empty {
+        return Failure::new(format!(
+            "already running: another process with this member's key answers at {address}. A ticket is for one machine, \
+             and a member has one directory: use that one, or stop it first"
+        ));
+    }
+    let text = format!(
+        "another process with this member's key began before this one, and answers at {address}. This one has stopped. \
+         Find out which of the two is the member (the other is a cloned machine, or a second start from a copy), and \
+         remove the other; if it is nobody of yours: revoke this member, its key is stolen"
     );
     Failure::Said(Exit::SecondWriter, text)
 }

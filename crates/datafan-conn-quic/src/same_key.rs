@@ -1,0 +1,140 @@
+//! Two processes with one member's key meet: they say how long each has run, and make no link.
+//!
+//! Whoever holds the key can answer so, and nobody else. The greeting is that of a link; where both sides have one id, the
+//! number in it is for how many microseconds the sender has run.
+
+use crate::{
+    ending::{self, Code},
+    greeting::{Greeted, Hello},
+    link::{LinkId, Origin, Run},
+    table::Table,
+    verifier::OWN_ADDRESS,
+};
+use datafan_core::{connector::Direction, id::MemberId};
+use quinn::Connection;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Meets a process with our own key. It is reported as found if it began before this one, and if we have dialled it.
+pub(crate) async fn meet(
+    table: &Arc<Table>,
+    connection: &Connection,
+    origin: &Origin,
+) -> Result<Greeted, String> {
+    let lost = |error: &dyn std::fmt::Display| format!("greeting broken off: {error}");
+    let streams = match origin.direction {
+        Direction::Out => connection.open_bi().await,
+        Direction::In => connection.accept_bi().await,
+    };
+    let (mut send, mut receive) = streams.map_err(|error| ending::describe(&error, None))?;
+    let ours = table.began.elapsed();
+    let number = u64::try_from(ours.as_micros()).unwrap_or(u64::MAX);
+    let own = Hello { run: table.run, ended: LinkId { run: Run::default(), number } };
+    send.write_all(&own.to_bytes()).await.map_err(|error| lost(&error))?;
+    let mut bytes = [0; Hello::BYTES];
+    receive.read_exact(&mut bytes).await.map_err(|error| lost(&error))?;
+    let hello = Hello::from_bytes(&bytes)?;
+    if hello.run == table.run {
+        close(connection);
+        return Err(OWN_ADDRESS.into());
+    }
+    let earlier = (hello.ended.number, hello.run) > (number, table.run);
+    match origin.direction {
+        Direction::Out => close(connection),
+        // The dialler closes when it has read our greeting.
+        Direction::In => drop(connection.closed().await),
+    }
+    if table.may_warn_of(table.me) {
+        let remote = connection.remote_address();
+        tracing::warn!(%remote, earlier, "another process runs with this member's own key; the later one stops");
+    }
+    match origin.direction {
+        Direction::Out if earlier => Ok(Greeted::Linked(table.me)),
+        Direction::Out | Direction::In => {
+            Err("another process with our own key, which the other one notices".into())
+        }
+    }
+}
+
+fn close(connection: &Connection) {
+    connection.close(Code::Duplicate.into(), b"the same key");
+}
+
+/// Which runs of a peer have replaced each other's links. A run that comes back after another one took its place shows
+/// that both are there.
+#[derive(Default)]
+pub(crate) struct Replacements(BTreeMap<MemberId, Replaced>);
+
+#[derive(Clone, Copy)]
+struct Replaced {
+    run: Run,
+    warned: Option<Instant>,
+}
+
+impl Replacements {
+    /// The link of the run `old` of a peer gives way to one of the run `new`. Whether both are there at a time.
+    pub(crate) fn note(&mut self, peer: MemberId, old: Run, new: Run) -> bool {
+        if !self.0.contains_key(&peer) && self.0.len() >= PEERS_MAX {
+            self.0.pop_first();
+        }
+        let known = self.0.entry(peer).or_insert(Replaced { run: old, warned: None });
+        let comes_back = known.run == new;
+        known.run = old;
+        comes_back
+    }
+
+    /// Whether a warning about a peer is due; then it is given.
+    pub(crate) fn may_warn(&mut self, peer: MemberId, now: Instant) -> bool {
+        if !self.0.contains_key(&peer) && self.0.len() >= PEERS_MAX {
+            self.0.pop_first();
+        }
+        let known = self.0.entry(peer).or_insert(Replaced { run: Run::default(), warned: None });
+        let due = known.warned.is_none_or(|at| now.duration_since(at) >= PAUSE);
+        if due {
+            known.warned = Some(now);
+        }
+        due
+    }
+}
+
+/// Most peers of whom it is remembered.
+const PEERS_MAX: usize = 1_024;
+/// A warning about a peer is repeated at most this often.
+const PAUSE: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: MemberId = MemberId([7; 32]);
+
+    #[test]
+    fn runs_that_take_turns_are_there_at_a_time() {
+        let mut replacements = Replacements::default();
+        let run = |n: u8| [n; 16];
+        // Restarts.
+        assert!(!replacements.note(PEER, run(1), run(2)));
+        assert!(!replacements.note(PEER, run(2), run(3)));
+        assert!(!replacements.note(PEER, run(3), run(4)));
+        // Two processes.
+        assert!(replacements.note(PEER, run(4), run(3)));
+        assert!(replacements.note(PEER, run(3), run(4)));
+    }
+
+    #[test]
+    fn a_warning_is_repeated_only_after_a_pause_and_peers_are_bounded() {
+        let (mut replacements, now) = (Replacements::default(), Instant::now());
+        assert!(replacements.may_warn(PEER, now) && !replacements.may_warn(PEER, now));
+        replacements.note(PEER, [1; 16], [2; 16]);
+        assert!(!replacements.may_warn(PEER, now) && replacements.may_warn(PEER, now + PAUSE));
+        for n in 0..2 * PEERS_MAX as u32 {
+            let mut id = [0; 32];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            replacements.may_warn(MemberId(id), now);
+        }
+        assert_eq!(replacements.0.len(), PEERS_MAX);
+    }
+}

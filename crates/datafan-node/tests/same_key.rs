@@ -1,0 +1,84 @@
+//! One key in two places, on real processes: the member that is there goes on, and who comes second is told.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod common;
+
+use common::{Member, Place, copy, datafan, string, text};
+use std::fs;
+
+#[test]
+fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "v"));
+    let ticket = text(&place.path("b.ticket"));
+    for second in ["second", "third"] {
+        let dir = place.path(second);
+        let again = Member::start_on("127.0.0.1:0", &dir, &["--ticket", &ticket]);
+        again.ends(1, "already running: another process with this member's key answers at 127.0.0.1:");
+    }
+    a.waits_for("b", b.put("k", "w"));
+    assert_eq!(a.get("b", "k"), "w");
+    a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    let state = b.ask(&["status", "--json"]).json();
+    assert_eq!(state["state"], "up", "{state}");
+}
+
+#[test]
+fn a_copy_of_the_directory_of_a_member_that_runs_stops_and_the_member_goes_on() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "v"));
+    let away = b.leaves();
+    let stale = place.path("stale");
+    copy(&away.dir, &stale);
+    let mut b = away.returns();
+    a.waits_for("b", b.put("k", "w"));
+    Member::start_on("127.0.0.1:0", &stale, &[]).ends(7, "began before this one");
+    let warned = b.logs("another process runs with this member's own key");
+    assert!(warned.contains("WARN"), "{warned}");
+    a.waits_for("b", b.put("k", "x"));
+    assert_eq!(a.get("b", "k"), "x");
+    // Once it is gone, the copy is the member: it takes back what it lacks.
+    assert_eq!(b.terminate(), 0);
+    let copy = Member::run(&stale, &[]);
+    a.waits_for("b", copy.put("more", "v"));
+    assert_eq!((copy.get("b", "k"), a.get("b", "more")), ("x".to_owned(), "v".to_owned()));
+}
+
+#[test]
+fn a_request_is_not_signed_with_the_key_of_a_member_that_runs() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "v"));
+    let request = text(&place.path("c.request"));
+    let asked = b.ask(&["invite", "c", "--offline", &request]);
+    assert_eq!(asked.code, 0, "{}", asked.err);
+    let key = text(&a.dir.join("authority.key"));
+    for args in [&["--data-dir", &text(&a.dir)][..], &["--key", &key]] {
+        let sign = [&["authority", "sign", &request, "--yes", "--force"], args].concat();
+        datafan(&sign).fails(1, "a member runs there and signs with this key itself");
+        assert!(!place.path("c.request.signed").exists());
+    }
+    // It was not harmed, and signs by itself.
+    let d = place.invited(&a, "d", &[]);
+    b.waits_for("d", d.put("k", "v"));
+
+    // A copy of the key signs, which nobody can keep it from; the member then names the key that is concerned.
+    let (mut a, request) = (a, text(&place.path("e.request")));
+    let asked = b.ask(&["invite", "e", "--offline", &request]);
+    assert_eq!(asked.code, 0, "{}", asked.err);
+    let copied = text(&place.path("authority.key"));
+    fs::copy(&key, &copied).unwrap();
+    let signed = datafan(&["authority", "sign", &request, "--key", &copied, "--yes", "--force", "--json"]);
+    let file = string(&signed.json()["file"]);
+    let applied = b.ask(&["authority", "apply", &file]);
+    assert_eq!(applied.code, 0, "{}", applied.err);
+    a.is_ready_or_ends();
+    a.ends(7, "a copy of this directory's authority.key");
+}
