@@ -198,6 +198,14 @@ impl<V: StoreSnapshot> Snapshot<V> {
         difference::differences(&self.view, owner, from)
     }
 
+    /// How many bytes of a file this state needs; 0 for a store without a file. It may read all of the file.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn used_bytes(&self) -> Result<u64, StoreError> {
+        self.view.used_bytes()
+    }
+
     /// The wall time as of which items have expired or not.
     pub fn wall(&self) -> Timestamp {
         self.wall

@@ -258,6 +258,15 @@ pub trait StoreReader: Clone + Send + Sync + 'static {
     fn snapshot(&self) -> Result<Self::Snapshot, StoreError>;
 }
 
+/// What a compaction did: bytes of disk that the store took.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Compacted {
+    /// Before.
+    pub before: u64,
+    /// Afterwards.
+    pub after: u64,
+}
+
 /// A store: one writer, many readers. After an error it refuses everything.
 pub trait Store: Send + 'static {
     /// Its readers.
@@ -273,6 +282,11 @@ pub trait Store: Send + 'static {
     /// Bytes of disk that the store takes now; 0 for a store without a file.
     fn file_bytes(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+    /// Makes what it takes on disk as small as what it holds; all commits so far are durable then. It may take long. `None`,
+    /// and nothing done, while a snapshot is held.
+    fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
+        Ok(Some(Compacted::default()))
     }
     /// Syncs and marks the stop as clean. Dropping without it counts as a crash.
     fn close(self) -> Result<(), StoreError>;

@@ -7,7 +7,7 @@ use crate::lease::{Lease, Leased, Purpose, ended};
 use datafan_core::store::{ReadEnd, StoreError, StoreSnapshot};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct ReadLimits {
 /// The published snapshot and who reads it or an earlier one.
 pub(crate) struct Current<V> {
     state: Mutex<State<V>>,
+    /// Signalled when there is a snapshot again, or none will ever be.
+    changed: Condvar,
     limits: ReadLimits,
     /// How much is used of the store, and when that was counted.
     used: Mutex<Option<(Instant, u64)>>,
@@ -41,6 +43,8 @@ struct State<V> {
 
 enum Shown<V> {
     Snapshot(Arc<V>),
+    /// The store is being compacted: readers wait.
+    Withheld,
     Closed,
 }
 
@@ -61,14 +65,35 @@ impl<V: StoreSnapshot> Current<V> {
     pub fn new(snapshot: Arc<V>, file_bytes: u64, limits: ReadLimits) -> Self {
         let shown = Shown::Snapshot(snapshot);
         let state = State { shown, leases: BTreeMap::new(), next: 0, file_bytes, base: None };
-        Self { state: Mutex::new(state), limits, used: Mutex::new(None) }
+        Self { state: Mutex::new(state), changed: Condvar::new(), limits, used: Mutex::new(None) }
     }
 
     /// Shows `snapshot` from now on.
     pub fn replace(&self, snapshot: Arc<V>) {
-        let before = std::mem::replace(&mut self.state().shown, Shown::Snapshot(snapshot));
+        let before = {
+            let mut state = self.state();
+            if let Shown::Closed = state.shown {
+                return;
+            }
+            std::mem::replace(&mut state.shown, Shown::Snapshot(snapshot))
+        };
         // Dropped when nobody waits for it: the store may have work with it.
         drop(before);
+        self.changed.notify_all();
+    }
+
+    /// Shows nothing until [`Current::replace`], and takes back what readers hold.
+    pub fn withhold(&self) {
+        let (before, leases) = {
+            let mut state = self.state();
+            if let Shown::Closed = state.shown {
+                return;
+            }
+            let before = std::mem::replace(&mut state.shown, Shown::Withheld);
+            (before, std::mem::take(&mut state.leases))
+        };
+        drop(before);
+        leases.values().for_each(|lease| lease.end(ended(ReadEnd::Compaction)));
     }
 
     /// Whether `snapshot` is what is shown.
@@ -84,13 +109,21 @@ impl<V: StoreSnapshot> Current<V> {
             std::mem::take(&mut state.leases)
         };
         leases.values().for_each(|lease| lease.end(StoreError::Stopped));
+        self.changed.notify_all();
     }
 
     /// What is shown now, for one reader.
     pub fn lease(self: &Arc<Self>, purpose: Purpose) -> Result<Leased<V>, StoreError> {
         let mut state = self.state();
-        let Shown::Snapshot(view) = &state.shown else { return Err(StoreError::Stopped) };
-        let view = view.clone();
+        let view = loop {
+            match &state.shown {
+                Shown::Snapshot(view) => break view.clone(),
+                Shown::Withheld => {
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                Shown::Closed => return Err(StoreError::Stopped),
+            }
+        };
         let lease = Arc::new(Lease::new(view, purpose, Instant::now(), state.file_bytes));
         let number = state.next;
         state.next += 1;

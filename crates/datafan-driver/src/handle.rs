@@ -5,6 +5,7 @@ use crate::{
     changes::Changes,
     clock,
     codec::{Codec, Json},
+    compaction::CompactError,
     current::Current,
     error::{CommitError, StopReason, TimedOut, WaitError, Written},
     queue::{Request, Waiting},
@@ -16,7 +17,7 @@ use datafan_core::{
     id::{MemberId, MeshId, Name},
     item::Key,
     roster::RosterChange,
-    store::StoreReader,
+    store::{Compacted, StoreReader},
     time::Timestamp,
 };
 use serde::Serialize;
@@ -308,6 +309,17 @@ impl<R: StoreReader> Handle<R> {
     /// If own writes are off, or the member stops.
     pub async fn restamp(&self) -> Result<Committed, CommitError> {
         self.command(Command::Restamp).await
+    }
+
+    /// Makes the store as small as what it holds. Reads lose their snapshots ([`Leased`](crate::Leased)); writes and new
+    /// reads wait meanwhile, up to some seconds.
+    ///
+    /// # Errors
+    /// See [`CompactError`].
+    pub async fn compact(&self) -> Result<Compacted, CompactError> {
+        let (reply, answer) = oneshot::channel();
+        drop(self.inner.shared.queue.request(Request::Compact(reply)));
+        answer.await.unwrap_or(Err(CompactError::Stopped))
     }
 
     /// Gives up the state of the member's own shard that is kept aside, if there is one.

@@ -10,6 +10,7 @@ mod board;
 mod changes;
 mod clock;
 mod codec;
+mod compaction;
 mod current;
 mod error;
 mod handle;
@@ -26,6 +27,7 @@ mod wait;
 pub use board::{KeyInUse, Life};
 pub use changes::Changes;
 pub use codec::{Codec, CodecError, Json};
+pub use compaction::{COMPACT_BYTES_MAX, CompactError};
 pub use datafan_core::{
     engine::{Committed, Config, Outcome, Stats, Status, Write},
     read::{Entry, Items, KeyRange, Snapshot},

@@ -3,6 +3,7 @@
 use crate::{
     board::{KeyInUse, Shared},
     clock::Clock,
+    compaction::{self, COMPACT_BYTES_MAX, CompactError, Schedule, expected_bytes},
     current::Current,
     error::{CommitError, StopReason},
     handle::Traffic,
@@ -15,7 +16,7 @@ use datafan_core::{
     connector::{Connector, Event, Receipt},
     engine::{Alarm, Answer, Command, Effect, Engine, Input, Outbox, Stats, Status, Ticket},
     id::MemberId,
-    store::{Store, StoreError, StoreReader, StoreSnapshot},
+    store::{Compacted, Store, StoreError, StoreReader},
     time::Timestamp,
 };
 use std::{
@@ -25,6 +26,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::oneshot;
+use tracing::info;
 
 /// A running member: all that the thread owns.
 pub struct Member<S: Store, C: Connector> {
@@ -37,6 +39,7 @@ pub struct Member<S: Store, C: Connector> {
     next_check: Instant,
     clock: Clock,
     out: Outbox,
+    compaction: Schedule,
     /// What happens when the turn's commits are on disk and visible.
     turn: Turn,
     /// Callers whose commands the engine holds.
@@ -75,21 +78,13 @@ struct Turn {
 /// What a store's readers read.
 pub type SnapshotOf<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
-/// About what a file takes that holds what `snapshot` shows: rows, indexes, pages that are not full, and room for the next
-/// commits.
-fn expected_bytes<V: StoreSnapshot>(snapshot: &V) -> u64 {
-    // A store that cannot be read fails elsewhere.
-    let shards = snapshot.shards().unwrap_or_default();
-    let roots = shards.iter().filter_map(|(_, record)| record.root.as_ref());
-    roots.map(|root| 2 * root.bytes + 200 * root.count).sum()
-}
-
 /// Commands wait for others for this part of the time that a sync took.
 const WAIT_SHARE: u32 = 8;
 
 enum Question {
     Status(oneshot::Sender<Status>),
     Stats(oneshot::Sender<(Stats, Traffic)>),
+    Compact(compaction::Reply),
 }
 
 impl<S: Store, C: Connector> Member<S, C> {
@@ -109,6 +104,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             next_check: Instant::now(),
             clock,
             out: Outbox::new(),
+            compaction: Schedule::new(Instant::now()),
             turn: Turn::default(),
             tickets: BTreeMap::new(),
             n_tickets: 0,
@@ -131,6 +127,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         // A snapshot that outlives its store keeps the file in use.
         self.current.close();
         let reason = worked?;
+        self.compact_if_it_pays()?;
         self.engine.close()?;
         if reason == StopReason::Asked { Ok(()) } else { Err(reason) }
     }
@@ -141,9 +138,11 @@ impl<S: Store, C: Connector> Member<S, C> {
             let mut gathered = self.gather();
             self.tell(mem::take(&mut gathered.inputs))?;
             drop(gathered.receipts);
-            gathered.questions.into_iter().for_each(|question| self.answer(question));
+            for question in gathered.questions {
+                self.answer(question)?;
+            }
             self.ring();
-            self.check_readers();
+            self.look_after_store()?;
             if let Some(reason) = gathered.stop {
                 return Ok(reason);
             }
@@ -208,6 +207,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             Request::Command(waiting, command) => gathered.inputs.push(self.command(waiting, command)),
             Request::Status(reply) => gathered.questions.push(Question::Status(reply)),
             Request::Stats(reply) => gathered.questions.push(Question::Stats(reply)),
+            Request::Compact(reply) => gathered.questions.push(Question::Compact(reply)),
             Request::Timer(at, alarm) => self.timers.add(at, alarm),
             Request::Stop(reason) => gathered.stop = Some(reason),
         }
@@ -279,6 +279,9 @@ impl<S: Store, C: Connector> Member<S, C> {
     fn publish(&mut self) {
         let Turn { applied, answers } = mem::take(&mut self.turn);
         let snapshot = self.engine.snapshot();
+        if !self.current.shows(&snapshot) {
+            self.compaction.note_written(Instant::now());
+        }
         if !applied.is_empty() {
             self.shared.change(|board| {
                 self.current.replace(snapshot);
@@ -299,21 +302,25 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Takes snapshots back from readers that held them too long.
-    fn check_readers(&mut self) {
+    /// Takes snapshots back from readers that held them too long, and compacts in an idle hour.
+    fn look_after_store(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if self.next_check > now {
-            return;
+            return Ok(());
         }
         self.next_check = now + self.current.check_interval();
         // A store that does not say how large it is fails at its next write, if it fails.
         if let Ok(file_bytes) = self.engine.file_bytes() {
             self.current.check(now, file_bytes, || expected_bytes(&*self.engine.snapshot()));
         }
+        if self.compaction.is_due(now) && self.current.oldest(now).is_none() {
+            self.compact_if_it_pays()?;
+        }
+        Ok(())
     }
 
     /// Answers a question; whoever asked may be gone.
-    fn answer(&mut self, question: Question) {
+    fn answer(&mut self, question: Question) -> Result<(), StoreError> {
         match question {
             Question::Status(reply) => drop(reply.send(self.engine.status())),
             Question::Stats(reply) => {
@@ -321,7 +328,36 @@ impl<S: Store, C: Connector> Member<S, C> {
                 let traffic = Traffic { sent, received };
                 drop(reply.send((self.engine.stats().clone(), traffic)));
             }
+            Question::Compact(reply) => drop(reply.send(self.compact_now()?)),
         }
+        Ok(())
+    }
+
+    fn compact_now(&mut self) -> Result<Result<Compacted, CompactError>, StoreError> {
+        let bytes = expected_bytes(&*self.engine.snapshot());
+        if bytes > COMPACT_BYTES_MAX {
+            return Ok(Err(CompactError::TooLarge { bytes }));
+        }
+        Ok(self.compact()?.ok_or(CompactError::Held))
+    }
+
+    fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
+        let done = compaction::compact(&mut self.engine, &self.current)?;
+        if let Some(Compacted { before, after }) = done {
+            info!(before, after, "store compacted");
+            self.compaction.note_compacted(after);
+        }
+        Ok(done)
+    }
+
+    /// Compacts where more than half is free: at a clean stop, when nothing waits for it.
+    fn compact_if_it_pays(&mut self) -> Result<(), StoreError> {
+        let expected = expected_bytes(&*self.engine.snapshot());
+        let file_bytes = self.engine.file_bytes().unwrap_or_default();
+        if self.compaction.pays(file_bytes, expected) {
+            self.compact()?;
+        }
+        Ok(())
     }
 
     /// Tells callers whose time is over what their writes wait for.

@@ -1,6 +1,7 @@
 //! What waits for the driver's thread: events of the connector and requests of callers, in the order they came.
 
 use crate::{
+    compaction,
     error::{CommitError, StopReason},
     handle::Traffic,
     timers::Alarm,
@@ -65,6 +66,8 @@ pub enum Request {
     Stats(oneshot::Sender<(Stats, Traffic)>),
     /// To be told when a time is over.
     Timer(Instant, Alarm),
+    /// To compact the store.
+    Compact(compaction::Reply),
     /// To stop after all that came before, for this reason.
     Stop(StopReason),
 }

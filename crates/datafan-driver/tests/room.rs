@@ -6,12 +6,18 @@
 mod common;
 
 use common::{Mesh, address, founder_config};
-use datafan_core::{item::Key, store::StoreError};
+use datafan_core::{
+    item::Key,
+    read::Snapshot,
+    store::{ReadEnd, Store, StoreError, StoreReader},
+    time::Timestamp,
+};
 use datafan_driver::{Handle, Write, start};
 use datafan_store_redb::{Options, RedbReader, RedbStore};
 use std::{
     convert::Infallible,
     fs,
+    ops::Range,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -55,6 +61,48 @@ async fn a56_a_reader_that_takes_an_item_now_and_then_does_not_make_the_file_gro
     assert!(with <= without * 3 / 2 + SLACK_BYTES, "{with} bytes with a reader, {without} without");
 }
 
+#[tokio::test]
+async fn a_compacted_store_is_small_and_holds_what_it_held() {
+    let room = Room::new().await;
+    let me = room.member.id();
+    room.overwrite(1, |_| {}).await;
+    room.delete(1..KEYS).await;
+    let before = bytes_on_disk(&room.path());
+    let reader = room.member.snapshot().unwrap();
+    let done = room.member.compact().await.unwrap();
+    let after = bytes_on_disk(&room.path());
+    println!("before {before}, after {after} bytes");
+    assert!((done.after, true) == (after, after < 200_000 && done.before > 6 << 20), "{done:?}");
+    let ended = StoreError::ReadEnded { reason: ReadEnd::Compaction };
+    assert_eq!(reader.get(&me, &key(0)).unwrap_err(), ended);
+    assert!(room.member.get(&me, &key(0)).unwrap().is_some());
+    assert!(room.member.get(&me, &key(1)).unwrap().is_none());
+    room.member.put("later", "value").await.unwrap();
+    room.member.stop().await.unwrap();
+    let store = RedbStore::open(room.path(), Options::default()).unwrap();
+    let held = Snapshot::new(store.reader().snapshot().unwrap(), room.member.mesh(), Timestamp(1));
+    assert_eq!(
+        held.owner(&me).map(|entry| entry.unwrap().item.key.to_string()).collect::<Vec<_>>(),
+        [key(0), "later".into()]
+    );
+}
+
+#[tokio::test]
+async fn a_clean_stop_compacts_where_more_than_half_is_free() {
+    let room = Room::new().await;
+    for first in 0..5 {
+        let put =
+            |n| Write::Put { key: Key::new(key(n)).unwrap(), value: vec![7; 500 << 10].into(), expiry: None };
+        room.member.commit((8 * first..8 * first + 8).map(put).collect()).await.unwrap();
+    }
+    room.delete(1..40).await;
+    let before = bytes_on_disk(&room.path());
+    room.member.stop().await.unwrap();
+    let after = bytes_on_disk(&room.path());
+    println!("before {before}, after {after} bytes");
+    assert!(before > 16 << 20 && after < 1 << 20, "{before} before the stop, {after} after it");
+}
+
 /// A member whose store is a file.
 struct Room {
     member: Handle<RedbReader>,
@@ -74,6 +122,11 @@ impl Room {
         let member = start(config, 1, store, connect).unwrap();
         member.admit(id, "founder".parse().unwrap()).await.unwrap();
         Self { member, directory, _mesh: mesh }
+    }
+
+    async fn delete(&self, keys: Range<usize>) {
+        let delete = |n| Write::Delete { key: Key::new(key(n)).unwrap() };
+        self.member.commit(keys.map(delete).collect()).await.unwrap();
     }
 
     fn path(&self) -> PathBuf {

@@ -40,3 +40,29 @@ fn a56_a_list_goes_on_after_a_key_and_the_status_says_what_the_store_takes() {
     let told = shown.out.lines().any(|line| line.starts_with("store ") && line.contains("on disk"));
     assert!(told, "{}", shown.out);
 }
+
+#[test]
+fn compact_makes_the_store_small_while_the_member_runs_and_while_it_does_not() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let dir = text(&a.dir);
+    let mut api = Api::open(&a.dir).unwrap();
+    let rows: Vec<_> = (0..60).map(|n| (format!("key/{n}"), "x".repeat(50_000))).collect();
+    assert_eq!(api.put(&rows).unwrap().status, 200);
+    let keys: Vec<_> = rows.iter().skip(1).map(|(key, _)| key.as_str()).collect();
+    let deleted = common::datafan(&[&["--data-dir", &dir, "del"], &keys[..]].concat());
+    assert_eq!(deleted.code, 0, "{}", deleted.err);
+    let compacted = common::datafan(&["--data-dir", &dir, "compact", "--json"]);
+    assert_eq!(compacted.code, 0, "{}", compacted.err);
+    let answer: serde_json::Value = serde_json::from_str(&compacted.out).unwrap();
+    let (before, after) = (answer["before"].as_u64().unwrap(), answer["after"].as_u64().unwrap());
+    assert!(before > 2_000_000 && after < 400_000, "{answer}");
+    assert_eq!(common::datafan(&["--data-dir", &dir, "get", "key/0"]).out.len(), 50_000);
+    let _away = a.leaves();
+    let compacted = common::datafan(&["--data-dir", &dir, "compact"]);
+    assert_eq!(compacted.code, 0, "{}", compacted.err);
+    assert!(compacted.out.starts_with("the store takes "), "{}", compacted.out);
+    assert!(compacted.err.contains("store.redb"), "{}", compacted.err);
+    let missing = common::datafan(&["--data-dir", &text(&place.path("nobody")), "compact"]);
+    assert_eq!((missing.code, missing.err.contains("there is no store")), (1, true), "{}", missing.err);
+}

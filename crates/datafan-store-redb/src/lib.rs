@@ -21,6 +21,7 @@
 //! ```
 
 mod backend;
+mod compact;
 mod edge;
 mod faults;
 mod layout;
@@ -33,4 +34,4 @@ mod write;
 pub use faults::{Faults, Operation, Recorded};
 pub use open::{CHECKED_BYTES_MAX, Options};
 pub use snapshot::RedbSnapshot;
-pub use store::{LAZY_BYTES_MAX, LAZY_COMMITS_MAX, RedbReader, RedbStore};
+pub use store::{LAZY_BYTES_MAX, LAZY_COMMITS_MAX, LAZY_GROWTH_BYTES, RedbReader, RedbStore};

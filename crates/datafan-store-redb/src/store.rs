@@ -7,7 +7,7 @@ use crate::{
     snapshot::RedbSnapshot,
     write,
 };
-use datafan_core::store::{Batch, Durability, ShardNumber, Store, StoreError, StoreReader};
+use datafan_core::store::{Batch, Compacted, Durability, ShardNumber, Store, StoreError, StoreReader};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 use std::{
     fs::{self, Metadata},
@@ -34,17 +34,23 @@ pub const LAZY_BYTES_MAX: u64 = 64 << 20;
 /// After so many lazy commits the next one is synced.
 pub const LAZY_COMMITS_MAX: u64 = 1_024;
 
+/// A lazy commit after which the file takes an eighth more on disk than at the last sync, and at least this much, is
+/// followed by a sync: a change of a few rows may cost as many pages.
+pub const LAZY_GROWTH_BYTES: u64 = 16 << 20;
+
 /// What was committed since the last sync.
 #[derive(Default)]
 struct Lazy {
     commits: u64,
     bytes: u64,
+    /// What the file took on disk when the first of them was begun.
+    file_bytes: u64,
 }
 
 #[derive(Clone)]
 struct Shared {
     edge: Edge,
-    /// `None` once closed. Written at the end only, so nobody ever waits for this lock.
+    /// `None` once closed. Written at the end, and while it is compacted.
     database: Arc<RwLock<Option<Caught<Database>>>>,
 }
 
@@ -59,6 +65,21 @@ impl RedbStore {
         let database = open::open(&path, &options)?;
         let database = Arc::new(RwLock::new(Some(database)));
         Ok(Self { path, shared: Shared { edge: Edge::default(), database }, lazy: Lazy::default() })
+    }
+
+    /// Work on the database that needs it alone; readers wait.
+    pub(crate) fn alone<T>(
+        &mut self,
+        work: impl FnOnce(&mut Caught<Database>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut database = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_mut().ok_or(StoreError::Stopped)?;
+        self.shared.edge.run(|| work(database))
+    }
+
+    /// A synced commit of nothing, even if nothing waits for one.
+    pub(crate) fn make_durable(&mut self) -> Result<(), StoreError> {
+        self.sync_with(|_| Ok(()))
     }
 
     /// One synced transaction that does `work`.
@@ -83,7 +104,11 @@ impl RedbStore {
     ) -> Result<T, StoreError> {
         let commits = self.lazy.commits + 1;
         let bytes = self.lazy.bytes + bytes;
-        let is_full = commits > LAZY_COMMITS_MAX || bytes > LAZY_BYTES_MAX;
+        // A file that does not say how large it is does not stop a commit.
+        let now = self.file_bytes().unwrap_or_default();
+        let file_bytes = if commits == 1 { now } else { self.lazy.file_bytes };
+        let has_grown = now >= file_bytes.saturating_add((file_bytes / 8).max(LAZY_GROWTH_BYTES));
+        let is_full = commits > LAZY_COMMITS_MAX || bytes > LAZY_BYTES_MAX || has_grown;
         let done = self.shared.with(|database| {
             let mut transaction = synced(database)?;
             if !is_full {
@@ -95,7 +120,7 @@ impl RedbStore {
             transaction.commit()?;
             Ok(done)
         })?;
-        self.lazy = if is_full { Lazy::default() } else { Lazy { commits, bytes } };
+        self.lazy = if is_full { Lazy::default() } else { Lazy { commits, bytes, file_bytes } };
         Ok(done)
     }
 }
@@ -125,6 +150,10 @@ impl Store for RedbStore {
 
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError> {
         self.lazily(0, |transaction| write::erase(transaction, shard, rows))
+    }
+
+    fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
+        self.compact_file()
     }
 
     fn file_bytes(&self) -> Result<u64, StoreError> {

@@ -11,6 +11,7 @@ mod ask;
 mod budget;
 mod burst;
 mod commit;
+mod compaction;
 mod config;
 mod credit;
 mod descent;

@@ -1,5 +1,5 @@
 //! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
-//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `authority` and `demo` open files of their own.
+//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo` open files of their own.
 
 mod api;
 mod args;
@@ -7,6 +7,7 @@ mod authority;
 mod backup;
 mod begin;
 mod client;
+mod compact;
 mod confirm;
 mod data;
 mod directory;
@@ -85,6 +86,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Id => init::id(&dir, &mut out),
                 Command::Verify(args) => verify::verify(&dir, &args, &mut out),
                 Command::Backup(args) => backup::backup(&dir, client(), &args, &mut out),
+                Command::Compact => compact::compact(&dir, client(), &mut out),
                 Command::Restore(args) => backup::restore(&dir, &args, &mut out),
                 Command::Forks(args) => forks::forks(client(), &args, &mut out),
                 Command::VerifyFork(_) => unreachable!("matched above"),

@@ -1,12 +1,13 @@
-//! The whole store as one file, while the member goes on.
+//! The whole store: as one file, while the member goes on, and made smaller.
 
 use super::{
-    refuse::Answered,
+    refuse::{Answered, json},
     routes::AppState,
     stream::{Gone, stream},
+    wire::{CompactAnswer, Refusal},
 };
 use axum::extract::State;
-use datafan_core::store::{StoreError, StoreReader};
+use datafan_core::store::{Compacted, StoreError, StoreReader};
 
 /// `GET /v1/backup`: frames, each behind its length as four bytes, big-endian.
 pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
@@ -22,6 +23,12 @@ pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
             Err(Ended::Failed(error)) => Err(error),
         }
     }))
+}
+
+/// `POST /v1/compact`: makes the store as small as what it holds.
+pub async fn compact<R: StoreReader>(State(app): AppState<R>) -> Answered {
+    let Compacted { before, after } = app.handle.compact().await.map_err(Refusal::failure)?;
+    Ok(json(&CompactAnswer { before, after }))
 }
 
 /// Why it ends early.

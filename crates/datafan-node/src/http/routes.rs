@@ -72,6 +72,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/restamp", post(recovered::restamp::<R>))
         .route("/v1/forks", get(forks::list::<R>))
         .route("/v1/backup", get(backup::save::<R>))
+        .route("/v1/compact", post(backup::compact::<R>))
         .route("/v1/rotate", post(roster::rotate::<R>))
         .route("/v1/apply", post(roster::apply::<R>))
         .route("/v1/adopt", post(adopt::adopt::<R>))

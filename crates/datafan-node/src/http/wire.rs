@@ -342,6 +342,15 @@ pub struct StoreLine {
     pub oldest_read_ms: Option<u64>,
 }
 
+/// What a compaction did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CompactAnswer {
+    /// Bytes of disk that the store took before.
+    pub before: u64,
+    /// And afterwards.
+    pub after: u64,
+}
+
 /// Timestamps after one and up to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Span {

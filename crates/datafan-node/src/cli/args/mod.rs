@@ -52,6 +52,8 @@ pub enum Command {
     Verify(Verify),
     /// Write all that this member holds to one file, while it runs or not
     Backup(Backup),
+    /// Make the store file as small as what it holds, while the member runs or not
+    Compact,
     /// Make the store of this member from a backup
     Restore(Backup),
     /// Show owners that have signed states of which neither grew out of the other, and export what proves it

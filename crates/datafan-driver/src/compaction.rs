@@ -1,0 +1,139 @@
+//! Compacting the store of a running member: when it pays, and what happens to readers.
+
+use crate::current::Current;
+use datafan_core::{
+    engine::Engine,
+    store::{Compacted, Store, StoreError, StoreReader, StoreSnapshot},
+};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Why a store was not compacted. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompactError {
+    /// It holds too much to be compacted while the member runs: everything would wait for too long.
+    #[error(
+        "the store holds about {bytes} bytes, over the {COMPACT_BYTES_MAX} that a running member compacts: stop the \
+         member, and compact then"
+    )]
+    TooLarge {
+        /// About what it holds.
+        bytes: u64,
+    },
+    /// A snapshot is still held.
+    #[error("a read is still using the store: try again")]
+    Held,
+    /// The member stopped.
+    #[error("the member stopped")]
+    Stopped,
+}
+
+/// Where the answer goes.
+pub(crate) type Reply = oneshot::Sender<Result<Compacted, CompactError>>;
+
+/// Most that a running member compacts: about 10 s on a slow disk.
+pub const COMPACT_BYTES_MAX: u64 = 512 << 20;
+/// Most that a member compacts when it stops, or of itself: a stop should take no longer than 2 s for it.
+const COMPACT_BYTES_MAX_BY_ITSELF: u64 = 128 << 20;
+/// Less than this is not worth it.
+const FREE_BYTES_MIN: u64 = 16 << 20;
+/// How long nothing may have been written before a member compacts by itself.
+const IDLE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// When a member compacts by itself.
+pub(crate) struct Schedule {
+    next: Instant,
+    /// When something was written last.
+    written: Instant,
+    /// What the store took after the last compaction: what did not help then is not done again.
+    after: u64,
+}
+
+impl Schedule {
+    pub fn new(now: Instant) -> Self {
+        Self { next: now + INTERVAL, written: now, after: 0 }
+    }
+
+    /// Something was written.
+    pub fn note_written(&mut self, now: Instant) {
+        self.written = now;
+    }
+
+    /// The store was compacted to so many bytes.
+    pub fn note_compacted(&mut self, bytes: u64) {
+        self.after = bytes;
+    }
+
+    /// Whether to compact now, in an idle hour.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.next <= now && self.written + IDLE <= now;
+        if due {
+            self.next = now + INTERVAL;
+        }
+        due
+    }
+
+    /// Whether it pays: more than half of `file_bytes` is free, by what the store holds.
+    pub fn pays(&self, file_bytes: u64, expected: u64) -> bool {
+        let needed = expected.max(self.after);
+        expected <= COMPACT_BYTES_MAX_BY_ITSELF
+            && file_bytes >= FREE_BYTES_MIN.saturating_add(needed.saturating_mul(2))
+    }
+}
+
+/// About what a file takes that holds what `snapshot` shows: rows, indexes, pages that are not full, and room for the next
+/// commits.
+pub(crate) fn expected_bytes<V: StoreSnapshot>(snapshot: &V) -> u64 {
+    // A store that cannot be read fails elsewhere.
+    let shards = snapshot.shards().unwrap_or_default();
+    let roots = shards.iter().filter_map(|(_, record)| record.root.as_ref());
+    roots.map(|root| 2 * root.bytes + 200 * root.count).sum()
+}
+
+/// Compacts: readers lose their snapshots, and new ones wait.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) fn compact<S: Store>(
+    engine: &mut Engine<S>,
+    current: &Current<<S::Reader as StoreReader>::Snapshot>,
+) -> Result<Option<Compacted>, StoreError> {
+    current.withhold();
+    let done = engine.compact();
+    if done.is_ok() {
+        current.replace(engine.snapshot());
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_store_is_compacted_when_more_than_half_is_free() {
+        let mut schedule = Schedule::new(Instant::now());
+        assert!(schedule.pays(350 * MIB, 0) && schedule.pays(216 * MIB, 100 * MIB));
+        assert!(!schedule.pays(215 * MIB, 100 * MIB) && !schedule.pays(15 * MIB, 0));
+        assert!(!schedule.pays(u64::MAX, COMPACT_BYTES_MAX_BY_ITSELF + 1), "it would take too long");
+        // What the last one left is not free.
+        schedule.note_compacted(300 * MIB);
+        assert!(!schedule.pays(350 * MIB, 0) && schedule.pays(616 * MIB, 0));
+    }
+
+    #[test]
+    fn it_waits_for_an_idle_hour() {
+        let begin = Instant::now();
+        let mut schedule = Schedule::new(begin);
+        assert!(!schedule.is_due(begin + INTERVAL - Duration::from_secs(1)));
+        schedule.note_written(begin + INTERVAL);
+        assert!(!schedule.is_due(begin + INTERVAL + IDLE / 2));
+        assert!(schedule.is_due(begin + INTERVAL + IDLE));
+        assert!(!schedule.is_due(begin + INTERVAL + 2 * IDLE), "once an hour");
+    }
+}

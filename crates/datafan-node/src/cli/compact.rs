@@ -1,0 +1,34 @@
+//! `compact`: making the store as small as what it holds.
+
+use super::{Client, Failure, Output, failure::Exit, output::note, size};
+use datafan_core::store::{Compacted, Store};
+use datafan_node::{Home, http::wire::CompactAnswer};
+use datafan_store_redb::{Options, RedbStore};
+use std::path::Path;
+
+/// `datafan compact`: asks the member that runs; without one, the store is compacted here.
+pub fn compact(dir: &Path, mut client: Client, out: &mut Output) -> Result<(), Failure> {
+    let answer = match client.post::<CompactAnswer>("/v1/compact", &serde_json::json!({})) {
+        Err(Failure::Said(Exit::NoMember, _)) if client.is_of_directory() => offline(dir)?,
+        done => done?,
+    };
+    if out.json {
+        return Ok(out.object(&answer)?);
+    }
+    let CompactAnswer { before, after } = answer;
+    Ok(out.line(&format!("the store takes {}, before {}", size(after), size(before)))?)
+}
+
+fn offline(dir: &Path) -> Result<CompactAnswer, Failure> {
+    let path = Home::new(dir).store_path();
+    if !path.exists() {
+        return Err(Failure::new(format!("{} is missing: there is no store to compact", path.display())));
+    }
+    let mut store = RedbStore::open(&path, Options::default()).map_err(Failure::new)?;
+    let bytes = store.file_bytes().map_err(Failure::new)?;
+    note(&format!("compacting {} ({}); an interrupted run loses nothing", path.display(), size(bytes)));
+    let done = store.compact().map_err(Failure::new)?;
+    store.close().map_err(Failure::new)?;
+    let Compacted { before, after } = done.ok_or_else(|| Failure::new("the store is in use"))?;
+    Ok(CompactAnswer { before, after })
+}

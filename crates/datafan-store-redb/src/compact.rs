@@ -1,0 +1,32 @@
+//! Making the file as small as what it holds.
+
+use crate::{
+    edge::{Caught, Fault},
+    store::RedbStore,
+};
+use datafan_core::store::{Compacted, Store, StoreError};
+use redb::{CompactionError, Database};
+
+impl RedbStore {
+    /// Moves pages to the front and cuts the file. `None`, and nothing done, while a snapshot is held.
+    pub(crate) fn compact_file(&mut self) -> Result<Option<Compacted>, StoreError> {
+        let before = self.file_bytes()?;
+        let done = self.alone(|database| compact(database))?;
+        if !done {
+            return Ok(None);
+        }
+        // Without it a crash would be repaired slowly: redb compacts without the table that a quick repair needs.
+        self.make_durable()?;
+        Ok(Some(Compacted { before, after: self.file_bytes()? }))
+    }
+}
+
+/// Whether it was done.
+fn compact(database: &mut Caught<Database>) -> Result<bool, Fault> {
+    match database.get_mut().compact() {
+        Ok(_) => Ok(true),
+        Err(CompactionError::TransactionInProgress) => Ok(false),
+        Err(CompactionError::Storage(error)) => Err(error.into()),
+        Err(error) => Err(StoreError::Failed { what: error.to_string() }.into()),
+    }
+}
