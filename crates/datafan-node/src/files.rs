@@ -42,8 +42,8 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-/// The mode of a regular file that lets others than its owner read or write it; `None` where it does not, and for
-/// pipes and the like, which have no content to protect.
+/// The mode of a regular file that lets others than its owner read or write it; `None` where it does not,
+/// and for pipes and the like, which have no content to protect.
 #[cfg(unix)]
 pub fn mode_for_others(path: &Path) -> Option<u32> {
     let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;

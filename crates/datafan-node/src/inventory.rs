@@ -1,4 +1,5 @@
-//! What a directory lacked before a member began in it, so that a beginning that failed leaves nothing behind.
+//! What a directory lacked before a member began in it, so that a beginning that failed leaves nothing
+//! behind.
 
 use crate::home::Home;
 use std::{
@@ -38,8 +39,8 @@ impl Inventory {
         self
     }
 
-    /// Removes what was missing then and is there now. Only for who has made all of it: keys are among it. What cannot
-    /// be removed stays, as does a directory with anything else in it.
+    /// Removes what was missing then and is there now. Only for who has made all of it: keys are among it.
+    /// What cannot be removed stays, as does a directory with anything else in it.
     pub fn undo(&self) {
         for file in &self.files {
             let _ = fs::remove_file(file);

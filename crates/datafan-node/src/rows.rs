@@ -120,8 +120,8 @@ impl<R: BufRead> Iterator for Rows<R> {
     }
 }
 
-/// What a row may have. What `export` writes and a write does not need is known, too, so that a misspelt field is not
-/// taken for one of those.
+/// What a row may have. What `export` writes and a write does not need is known, too, so that a misspelt
+/// field is not taken for one of those.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line<'a> {

@@ -49,7 +49,7 @@ fn a_file_of_members_becomes_one_request_to_an_authority_that_is_offline() {
         .fails(1, "names 1025 members, and a request has at most 1024");
     assert!(!place.path("many.request").exists());
     let asked = admit(&place.file("many", lines(0..MANY)));
-    assert_eq!(fields(&asked.out), ["members", "request", "timestamp"]);
+    assert_eq!(fields(&asked.out), ["members", "request", "time", "timestamp"]);
     assert_eq!(asked.json()["members"].as_array().unwrap().len(), MANY as usize);
     assert!(member(&a, "m0").is_none(), "nothing has changed yet");
     let signed = datafan(&["authority", "sign", &request, "--key", &key, "--yes", "--force", "--json"]);

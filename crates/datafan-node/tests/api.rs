@@ -100,7 +100,7 @@ fn commands_ask_over_tcp_and_name_the_token() {
     datafan(&["--api-token-file", &file, "get", "k"]).fails(2, "of no use without --api");
     drop(member);
     datafan(&[&with_token, &["get", "k"][..]].concat()).fails(3, "no member answers on TCP");
-    datafan(&[&with_token, &["backup", &saved][..]].concat()).fails(3, "no member answers on TCP");
+    datafan(&[&with_token, &["backup", &saved, "--force"][..]].concat()).fails(3, "no member answers on TCP");
 }
 
 #[test]

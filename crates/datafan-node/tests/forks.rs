@@ -23,7 +23,10 @@ fn evidence_is_checked_without_a_member() {
     let file = place.file("good.fork", &bytes);
     let proven = datafan(&["verify-fork", &file, "--json"]).json();
     let ids = (owner.id().to_string(), mesh.to_string());
-    let said = json!({"mesh": ids.1, "owner": ids.0, "first": 7_000_000, "second": 7_000_000, "key": null});
+    let said = json!({
+        "mesh": ids.1, "owner": ids.0, "first": 7_000_000, "second": 7_000_000, "key": null,
+        "first_time": "1970-01-01T00:00:07.000000Z", "second_time": "1970-01-01T00:00:07.000000Z",
+    });
     assert_eq!(proven, said);
     let told = datafan(&["verify-fork", &file]);
     assert!(told.code == 0 && told.out.starts_with("proven: "), "{}", told.out);

@@ -17,7 +17,7 @@ fn a_quota_and_a_role_are_given_and_changed_by_command() {
     let b = place.invited(&a, "b", &[]);
     b.put("one", "1");
     let granted = a.ask(&["grant", "b", "--items", "2", "--bytes", "1KiB", "--json"]);
-    assert_eq!(fields(&granted.out), ["id", "name", "timestamp"]);
+    assert_eq!(fields(&granted.out), ["id", "name", "time", "timestamp"]);
     let listed = waits_member(&b, "b", |member| member["items"] == 2);
     assert_eq!(
         (&listed["bytes"], &listed["role"], &listed["state"]),
@@ -133,7 +133,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
     // What the new key has written already is newer.
     new.put("shape", "square");
     let adopted = new.ask(&["adopt", "--json"]);
-    assert_eq!(fields(&adopted.out), ["owner", "timestamp", "unchanged", "written"]);
+    assert_eq!(fields(&adopted.out), ["owner", "time", "timestamp", "unchanged", "written"]);
     let adopted = adopted.json();
     assert_eq!(
         (&adopted["owner"], &adopted["written"], &adopted["unchanged"]),
@@ -217,7 +217,7 @@ fn a_stolen_key_is_replaced_by_a_ticket_and_its_data_dropped() {
     let ticket = place.file("b2.ticket", string(&ticket["ticket"]));
     let new = Member::run(&place.path("b2"), &["--ticket", &ticket]);
     new.waits_links(1);
-    assert_eq!(new.ask(&["import", &export]).code, 0);
+    assert_eq!(new.ask(&["import", &export, "--merge-owners"]).code, 0);
     let timestamp = new.ask(&["get", "color", "--json"]).json()["timestamp"].as_u64().unwrap();
     a.waits_for("b", timestamp);
     assert_eq!(a.get("b", "color"), "red");
@@ -287,10 +287,10 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     let a_id = string(&init["id"]);
     a.ask(&["admit", &a_id, "--name", "a"]).fails(1, "only a member with authority.key");
     let asked = a.ask(&["admit", &a_id, "--name", "a", "--offline", &request("a"), "--json"]);
-    assert_eq!(fields(&asked.out), ["id", "name", "request", "timestamp"]);
+    assert_eq!(fields(&asked.out), ["id", "name", "request", "time", "timestamp"]);
     let signed = sign("a", &["--json"]);
     assert!(signed.err.contains("this begins the mesh"), "{}", signed.err);
-    assert_eq!(fields(&signed.out), ["base", "changes", "file", "mesh", "timestamp"]);
+    assert_eq!(fields(&signed.out), ["base", "base_time", "changes", "file", "mesh", "time", "timestamp"]);
     let applied = a.ask(&["authority", "apply", &format!("{}.signed", request("a")), "--json"]).json();
     assert_eq!(applied["written"], 1);
     a.waits(|status| status["state"] == "up");
@@ -302,7 +302,7 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     let args = ["authority", "sign", &request("b"), "--key", &key];
     datafan_with(&args, b"y\n").has_failed(2, "confirm it with --yes");
     let shown = sign("b", &[]);
-    assert!(shown.err.contains("1 members, as it was signed"), "{}", shown.err);
+    assert!(shown.err.contains("1 member, as it was signed"), "{}", shown.err);
     assert!(shown.err.contains("admit b (") && shown.err.contains("at most 7 items"), "{}", shown.err);
     assert_eq!(shown.code, 0);
     assert_eq!(a.ask(&["authority", "apply", &format!("{}.signed", request("b"))]).code, 0);

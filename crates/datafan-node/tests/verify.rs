@@ -21,14 +21,14 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
     let last = (0..40).map(|n| a.put(&format!("k{n}"), &format!("value-{n}."))).max().unwrap();
     b.waits_for("a", last);
     b.ask(&["verify"]).fails(1, "in use by another process: stop the member first");
-    let dir = b.dir.clone();
+    let (dir, held) = (b.dir.clone(), b.n_items("a"));
     assert_eq!(b.terminate(), 0);
 
     let sound = verify(&dir, true).json();
     assert_eq!(sound["sound"], true);
     assert_eq!(
         (shard(&sound, "a")["items"].as_u64(), shard(&sound, "a")["findings"].clone()),
-        (Some(41), json!([]))
+        (Some(held), json!([]))
     );
     assert_eq!(sound["shards"].as_array().unwrap().len(), 3, "a, b and the roster");
     let told = verify(&dir, false);
@@ -99,6 +99,49 @@ fn damaged_ranges_are_repaired_from_the_neighbours() {
     assert_eq!(a.roots(), b.roots());
     assert_eq!(b.terminate(), 0);
     assert_eq!(verify(&dir, true).json()["sound"], true);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_at_all_is_moved_aside_and_comes_back_from_the_mesh() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    b.put("mine", "of b");
+    a.waits_for("b", b.put("other", "of b"));
+    b.waits_for("a", a.put("k", "of a"));
+    let mut b = b.leaves();
+    let store = b.dir.join("store.redb");
+    // The primary page, and in the second round one in the middle, of which redb's own check tells.
+    for round in 0..2 {
+        let mut bytes = fs::read(&store).unwrap();
+        let pages = if round == 0 { vec![0] } else { pages_with(&bytes, b"of b") };
+        pages.into_iter().for_each(|page| bytes[page * PAGE_BYTES..][..PAGE_BYTES].fill(0x5a));
+        fs::write(&store, &bytes).unwrap();
+        let told = verify(&b.dir, true);
+        assert_eq!((told.code, told.out.as_str()), (5, ""), "{}", told.err);
+        assert!(told.err.contains("verify --repair"), "{}", told.err);
+        assert_eq!(fs::read(&store).unwrap(), bytes, "nothing was changed");
+        let moved = datafan(&["verify", "--repair", "--json", "--data-dir", &text(&b.dir)]).json();
+        let moved = moved["moved_to"].as_str().unwrap().to_owned();
+        assert!(!store.exists() && fs::read(&moved).unwrap() == bytes, "{moved}");
+        let back = b.returns();
+        back.waits_for("a", a.put("k", &format!("of a, {round}")));
+        // A write waits until the own shard is back.
+        a.waits_for("b", back.put("round", &round.to_string()));
+        assert_eq!((back.get("b", "mine").as_str(), back.get("b", "other").as_str()), ("of b", "of b"));
+        assert_eq!(a.roots(), back.roots());
+        b = back.leaves();
+    }
+    assert_eq!(verify(&b.dir, true).json()["sound"], true);
+}
+
+/// Of redb.
+const PAGE_BYTES: usize = 4_096;
+
+/// The pages that have this text, old copies among them.
+fn pages_with(bytes: &[u8], text: &[u8]) -> Vec<usize> {
+    let pages = bytes.chunks(PAGE_BYTES).enumerate();
+    pages.filter(|(_, page)| page.windows(text.len()).any(|part| part == text)).map(|(n, _)| n).collect()
 }
 
 fn verify(dir: &Path, json: bool) -> Done {

@@ -272,7 +272,8 @@ pub enum CommandError {
         /// Its name.
         name: String,
     },
-    /// Peers refuse this member and none is linked with it, so nobody would get what it writes. Nothing was written.
+    /// Peers refuse this member and none is linked with it, so nobody would get what it writes. Nothing was
+    /// written.
     #[error("this member is refused, so nobody would get what it writes: {what}")]
     Refused {
         /// Why, and what to do.

@@ -98,8 +98,8 @@ impl<S: Store> Engine<S> {
         self.say(Refused { who: peer, name, refusal, by: None }, out);
     }
 
-    /// Whether anybody takes what is written here: an error while peers refuse this member and no link is up. Whoever
-    /// holds the authority's key decides who belongs, and is not refused by others' word.
+    /// Whether anybody takes what is written here: an error while peers refuse this member and no link is
+    /// up. Whoever holds the authority's key decides who belongs, and is not refused by others' word.
     pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
         if let Some(address) = self.same_key.found() {
             return Err(CommandError::KeyInUse { address: address.clone() });

@@ -5,7 +5,7 @@ use super::{
     confirm::{Question, confirm},
     failure::Exit,
     files::{read_text, write_new},
-    output::note,
+    output::{count, note},
     words,
 };
 use datafan_core::{identity::Identity, time::Timestamp};
@@ -15,7 +15,10 @@ use datafan_node::{
         Force, REQUEST_TEXT_MAX, Record, Request, SIGNED_TEXT_MAX, Signing, new_key, read_key, record_path,
         signed_to_text,
     },
-    http::wire::{ApplyRequest, Written, rfc3339},
+    http::{
+        stamp,
+        wire::{ApplyRequest, Written, rfc3339},
+    },
 };
 use serde::Serialize;
 use std::{
@@ -48,6 +51,8 @@ pub fn new(dir: Result<PathBuf, Failure>, args: args::AuthorityNew, out: &mut Ou
 struct Signed {
     mesh: String,
     base: u64,
+    base_time: Option<String>,
+    #[serde(flatten, with = "stamp")]
     timestamp: u64,
     changes: Vec<String>,
     file: String,
@@ -88,7 +93,14 @@ pub fn sign(
     let file = to.display().to_string();
     if out.json {
         let (base, timestamp) = (signed.base.0, signed.head.timestamp.0);
-        return Ok(out.object(&Signed { mesh: mesh.to_string(), base, timestamp, changes, file })?);
+        return Ok(out.object(&Signed {
+            mesh: mesh.to_string(),
+            base,
+            base_time: stamp::time(base),
+            timestamp,
+            changes,
+            file,
+        })?);
     }
     out.line(&format!("wrote {file}"))?;
     Ok(out.line(&format!("\nNext, at any running member: datafan authority apply {file}"))?)
@@ -123,7 +135,8 @@ fn explain(
     match roster.head() {
         Some(head) => {
             let n_active = roster.grants().values().filter(|grant| grant.is_active()).count();
-            note(&format!("roster  of {}, {n_active} members, as it was signed", rfc3339(head.timestamp)));
+            let members = count(n_active as u64, "member");
+            note(&format!("roster  of {}, {members}, as it was signed", rfc3339(head.timestamp)));
         }
         None => note("roster  none yet: this begins the mesh"),
     }

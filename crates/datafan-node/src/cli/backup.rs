@@ -1,6 +1,12 @@
 //! `backup`, `restore`: the store as one file.
 
-use super::{Client, Failure, Output, args, failure::Exit, init::of_member, output::note, size};
+use super::{
+    Client, Failure, Output, args,
+    failure::Exit,
+    init::of_member,
+    output::{count, note},
+    size,
+};
 use datafan_core::{
     backup::{FRAME_BYTES_MAX, Frames, Origin, Restore, RestoreError, Summary},
     id::{MemberId, MeshId},
@@ -30,14 +36,19 @@ struct Report {
 }
 
 /// `datafan backup`: written beside, looked through, and put in place.
-pub fn backup(dir: &Path, mut client: Client, args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
+pub fn backup(dir: &Path, mut client: Client, args: &args::Save, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     if client.is_of_directory() {
         of_member(&home)?;
     }
+    if args.file == Path::new("-") {
+        return stream(&home, &mut client, out);
+    }
+    refuse_existing(args)?;
     let fresh = beside(&args.file);
     let done = write(&home, &mut client, &fresh).and_then(|()| {
         let checked = check(&fresh)?;
+        refuse_existing(args)?;
         fs::rename(&fresh, &args.file).map_err(|error| at(&args.file, &error))?;
         Ok(checked)
     });
@@ -49,23 +60,98 @@ pub fn backup(dir: &Path, mut client: Client, args: &args::Backup, out: &mut Out
     Ok(())
 }
 
-/// From the running member; from the store itself where none runs.
+/// A backup that is there may be the only good one.
+fn refuse_existing(args: &args::Save) -> Result<(), Failure> {
+    if args.force || args.file.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{} already exists: --force replaces it", args.file.display())))
+}
+
+/// To standard output, checked as it goes; the report goes beside it.
+fn stream(home: &Home, client: &mut Client, out: &mut Output) -> Result<(), Failure> {
+    if out.terminal {
+        return Err(Failure::Said(Exit::Usage, "a backup is not for a terminal: name a file".to_owned()));
+    }
+    let mut checked = Checked { to: out, frames: Frames::default(), rest: Vec::new() };
+    save(home, client, &mut checked, |error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::new(format!("standard output: {error}")),
+    })?;
+    let (json, (origin, summary)) = (checked.to.json, checked.finish()?);
+    note(&report("saved", &origin, &summary, json)?);
+    Ok(())
+}
+
+/// What is written on, and looked through on the way.
+struct Checked<'a> {
+    to: &'a mut Output,
+    frames: Frames,
+    rest: Vec<u8>,
+}
+
+impl Checked<'_> {
+    fn finish(self) -> Result<(Origin, Summary), Failure> {
+        if !self.rest.is_empty() {
+            return Err(Failure::new("the backup is cut off"));
+        }
+        self.frames.finish().map_err(Failure::new)
+    }
+}
+
+impl Write for Checked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.bytes(bytes)?;
+        self.rest.extend_from_slice(bytes);
+        let mut input = &self.rest[..];
+        let mut frame = Vec::new();
+        loop {
+            let mut ahead = input;
+            match next(&mut ahead, &mut frame) {
+                Ok(true) => self.frames.take(&frame).map_err(io::Error::other)?,
+                Ok(false) => break,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(error),
+            }
+            input = ahead;
+        }
+        let done = self.rest.len() - input.len();
+        self.rest.drain(..done);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Into a new file.
 fn write(home: &Home, client: &mut Client, fresh: &Path) -> Result<(), Failure> {
     let said = |error: io::Error| at(fresh, &error);
     // What members hold is for nobody else's eyes.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh).map_err(said)?;
     let mut file = BufWriter::new(file);
-    match client.bytes("/v1/backup", |bytes| file.write_all(bytes).map_err(said)) {
-        Err(Failure::Said(Exit::NoMember, _)) if client.is_of_directory() => {
-            write_offline(home, &mut file).map_err(|error| match error {
-                Offline::Store(error) => Failure::new(error),
-                Offline::File(error) => said(error),
-            })?
-        }
-        done => done?,
-    }
+    save(home, client, &mut file, said)?;
     let file = file.into_inner().map_err(|error| said(error.into_error()))?;
     file.sync_all().map_err(said)
+}
+
+/// From the running member; from the store itself where none runs.
+fn save(
+    home: &Home,
+    client: &mut Client,
+    to: &mut impl Write,
+    said: impl Fn(io::Error) -> Failure,
+) -> Result<(), Failure> {
+    match client.bytes("/v1/backup", |bytes| to.write_all(bytes).map_err(&said)) {
+        Err(Failure::Said(Exit::NoMember, _)) if client.is_of_directory() => {
+            write_offline(home, to).map_err(|error| match error {
+                Offline::Store(error) => Failure::new(error),
+                Offline::File(error) => said(error),
+            })
+        }
+        done => done,
+    }
 }
 
 enum Offline {
@@ -142,7 +228,11 @@ fn read_into(file: &Path, store: &Path, whose: (MeshId, MemberId)) -> Result<(Or
 }
 
 fn each_frame(file: &Path, mut take: impl FnMut(&[u8]) -> Result<(), RestoreError>) -> Result<(), Failure> {
-    let mut input = BufReader::new(File::open(file).map_err(|error| at(file, &error))?);
+    let input: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(file).map_err(|error| at(file, &error))?),
+    };
+    let mut input = BufReader::new(input);
     let mut bytes = Vec::new();
     while next(&mut input, &mut bytes).map_err(|error| at(file, &error))? {
         take(&bytes).map_err(|error| refused(file, error))?;
@@ -176,16 +266,19 @@ fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
 }
 
 fn show(out: &mut Output, done: &str, origin: &Origin, summary: &Summary) -> Result<(), Failure> {
+    let text = report(done, origin, summary, out.json)?;
+    Ok(if out.json { out.json_line(&text) } else { out.line(&text) }?)
+}
+
+fn report(done: &str, origin: &Origin, summary: &Summary, json: bool) -> Result<String, Failure> {
     let Summary { shards, items, bytes } = *summary;
     let report = Report { member: origin.member.to_string(), time: rfc3339(origin.at), shards, items, bytes };
-    if out.json {
-        return Ok(out.object(&report)?);
+    if json {
+        return serde_json::to_string(&report).map_err(Failure::new);
     }
     let Report { member, time, .. } = report;
-    Ok(out.line(&format!(
-        "{done} {items} items of {shards} shards, {}, of {time}, member {member}",
-        size(bytes)
-    ))?)
+    let (items, shards) = (count(items, "item"), count(shards, "shard"));
+    Ok(format!("{done} {items} of {shards}, {}, of {time}, member {member}", size(bytes)))
 }
 
 fn beside(file: &Path) -> PathBuf {

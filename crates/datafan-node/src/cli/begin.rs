@@ -1,4 +1,5 @@
-//! How `run` begins: where a directory holds a member already, what the command line names must be that member.
+//! How `run` begins: where a directory holds a member already, what the command line names must be that
+//! member.
 
 use super::{
     Failure,

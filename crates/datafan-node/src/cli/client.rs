@@ -6,7 +6,7 @@ use datafan_node::http::{socket, wire::Refusal};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::Incoming,
+    body::{Frame, Incoming},
     client::conn::http1::{self, SendRequest},
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
@@ -16,11 +16,13 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     runtime::Runtime,
+    time::timeout,
 };
 use zeroize::Zeroizing;
 
@@ -28,19 +30,43 @@ use zeroize::Zeroizing;
 pub struct Client {
     dir: PathBuf,
     api: Api,
+    /// How long an answer may take, as the command line says.
+    timeout: Option<Duration>,
+    /// The same where it does not say.
+    patience: Duration,
     runtime: Option<Runtime>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
-    /// For the member of `dir`, or for whichever serves TCP where `api` says.
-    pub fn new(dir: &Path, api: Api) -> Self {
-        Self { dir: dir.to_owned(), api, runtime: None, sender: None }
+    /// For the member of `dir`, or for whichever serves TCP where `api` says. An answer may take `timeout`,
+    /// by default half a minute.
+    pub fn new(dir: &Path, api: Api, timeout: Option<Duration>) -> Self {
+        Self { dir: dir.to_owned(), api, timeout, patience: TIMEOUT, runtime: None, sender: None }
     }
 
     /// For the member of `dir` and no other.
-    pub fn of(dir: &Path) -> Self {
-        Self::new(dir, Api::default())
+    pub fn of(dir: &Path, timeout: Option<Duration>) -> Self {
+        Self::new(dir, Api::default(), timeout)
+    }
+
+    /// An answer may take this long where the command line does not say how long.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How long an answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(self.patience)
+    }
+
+    /// An answer that takes as long as it takes the member to see something may come later by this.
+    #[must_use]
+    pub fn with_delay(mut self, delay: Duration) -> Self {
+        self.timeout = Some(self.timeout() + delay);
+        self
     }
 
     /// Whether the member that is asked is that of the directory, without a doubt.
@@ -80,19 +106,21 @@ impl Client {
     ) -> Result<(), Failure> {
         let path = with_query(path, query);
         self.with_runtime(async |client| {
-            let mut body = client.send(Method::GET, &path, Vec::new()).await?.into_body();
+            let (mut body, mut next) = client.begin(&path).await?;
             let mut rest: Vec<u8> = Vec::new();
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| broken_off())?;
-                let Ok(data) = frame.into_data() else { continue };
-                rest.extend_from_slice(&data);
-                let Some(end) = rest.iter().rposition(|&byte| byte == b'\n') else { continue };
-                let lines = str::from_utf8(&rest[..end]).map_err(Failure::new)?;
-                lines.split('\n').try_for_each(|line| match line.starts_with(ERROR_LINE) {
-                    true => Err(read::<Refusal>(line)?.into()),
-                    false => each(line),
-                })?;
-                rest.drain(..=end);
+            while let Some(frame) = next {
+                if let Ok(data) = frame.map_err(|_| broken_off())?.into_data() {
+                    rest.extend_from_slice(&data);
+                    if let Some(end) = rest.iter().rposition(|&byte| byte == b'\n') {
+                        let lines = str::from_utf8(&rest[..end]).map_err(Failure::new)?;
+                        lines.split('\n').try_for_each(|line| match line.starts_with(ERROR_LINE) {
+                            true => Err(read::<Refusal>(line)?.into()),
+                            false => each(line),
+                        })?;
+                        rest.drain(..=end);
+                    }
+                }
+                next = body.frame().await;
             }
             if rest.is_empty() { Ok(()) } else { Err(broken_off()) }
         })
@@ -105,12 +133,12 @@ impl Client {
         mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.with_runtime(async |client| {
-            let mut body = client.send(Method::GET, path, Vec::new()).await?.into_body();
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| broken_off())?;
-                if let Ok(data) = frame.into_data() {
+            let (mut body, mut next) = client.begin(path).await?;
+            while let Some(frame) = next {
+                if let Ok(data) = frame.map_err(|_| broken_off())?.into_data() {
                     each(&data)?;
                 }
+                next = body.frame().await;
             }
             Ok(())
         })
@@ -118,10 +146,43 @@ impl Client {
 
     fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> Result<String, Failure> {
         self.with_runtime(async |client| {
-            let response = client.send(method, path, body).await?;
-            let bytes = response.into_body().collect().await.map_err(|_| broken_off())?.to_bytes();
+            let (limit, writes) = (client.timeout(), method == Method::POST);
+            let answer = async {
+                let response = client.send(method, path, body).await?;
+                Ok(response.into_body().collect().await.map_err(|_| broken_off())?.to_bytes())
+            };
+            let answer = timeout(limit, answer).await;
+            let bytes = answer.unwrap_or_else(|_| Err(client.late(limit, writes)))?;
             String::from_utf8(bytes.into()).map(|text| text.trim_end().to_owned()).map_err(Failure::new)
         })
+    }
+
+    /// The answer to a question, up to its first bytes; what follows may take as long as it takes.
+    async fn begin(&mut self, path: &str) -> Result<(Incoming, Option<NextFrame>), Failure> {
+        let limit = self.timeout();
+        let first = async {
+            let mut body = self.send(Method::GET, path, Vec::new()).await?.into_body();
+            let frame = body.frame().await;
+            Ok((body, frame))
+        };
+        match timeout(limit, first).await {
+            Ok(begun) => begun,
+            Err(_) => Err(self.late(limit, false)),
+        }
+    }
+
+    /// Nobody has answered in time.
+    fn late(&self, limit: Duration, writes: bool) -> Failure {
+        let who = match self.api.address {
+            Some(address) => format!("the member on TCP {address}"),
+            None => format!("the member in {}", self.dir.display()),
+        };
+        let unsure = if writes { "; what was asked for may still be done" } else { "" };
+        let text = format!(
+            "{who} did not answer within {limit:?}: is its process stopped, or its disk slow? --timeout TIME waits \
+             longer{unsure}"
+        );
+        Failure::Said(Exit::Timeout, text)
     }
 
     fn with_runtime<T>(
@@ -194,6 +255,11 @@ impl Client {
 
 /// How a line begins that says why no more will come.
 const ERROR_LINE: &str = "{\"error\":";
+
+type NextFrame = Result<Frame<Bytes>, hyper::Error>;
+
+/// How long an answer may take where nothing is said.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn shake(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

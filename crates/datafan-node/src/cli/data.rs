@@ -1,6 +1,6 @@
 //! `put`, `get`, `del`, `ls`, `export`: the data.
 
-use super::{Client, Failure, Output, args, failure::Exit, size};
+use super::{Client, Failure, Output, args, batch::Batch, failure::Exit, size};
 use datafan_core::{item::Key, limits::VALUE_BYTES_MAX};
 use datafan_node::http::wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, WriteRequest, Written};
 use std::{
@@ -48,7 +48,7 @@ fn read_value(file: &Path) -> Result<Vec<u8>, Failure> {
 pub fn get(mut client: Client, args: args::Get, out: &mut Output) -> Result<(), Failure> {
     check_key(&args.key)?;
     if args.of.all {
-        return client.lines("/v1/items", &[("key", &args.key)], |line| show_item(out, line));
+        return get_all(client, &args, out);
     }
     let mut query = vec![("key", args.key.as_str())];
     query.extend(args.of.owner.as_deref().map(|owner| ("owner", owner)));
@@ -56,22 +56,45 @@ pub fn get(mut client: Client, args: args::Get, out: &mut Output) -> Result<(), 
     if out.json {
         return Ok(out.json_line(&text)?);
     }
-    out.bytes(&bytes_of(&item(&text)?)?)?;
-    if out.terminal {
-        out.line("")?;
+    let value = bytes_of(&item(&text)?)?;
+    if !out.terminal {
+        return Ok(out.bytes(&value)?);
+    }
+    match args.raw {
+        true => out.bytes(&value)?,
+        false => out.bytes(super::output::readable(&value).as_bytes())?,
+    }
+    Ok(out.line("")?)
+}
+
+/// The item of each owner that has the key.
+fn get_all(mut client: Client, args: &args::Get, out: &mut Output) -> Result<(), Failure> {
+    let (mut shown, mut hidden) = (0_u64, 0_u64);
+    client.lines("/v1/items", &[("key", &args.key)], |line| {
+        let item = item(line)?;
+        if item.revoked && !args.revoked {
+            hidden += 1;
+            return Ok(());
+        }
+        shown += 1;
+        show_item(out, line, item)
+    })?;
+    if shown == 0 && hidden > 0 {
+        let text = format!("only revoked members have a key {:?}: --revoked shows it", args.key);
+        return Err(Failure::Said(Exit::NotFound, text));
     }
     Ok(())
 }
 
-/// One line of `get --all`: for people the owner and the value, escaped so that it stays one line.
-fn show_item(out: &mut Output, text: &str) -> Result<(), Failure> {
+/// One line of `get --all`: for people the owner and the value, escaped so that it stays one line and loses
+/// nothing.
+fn show_item(out: &mut Output, text: &str, item: ItemLine) -> Result<(), Failure> {
     if out.json {
         return Ok(out.json_line(text)?);
     }
-    let item = item(text)?;
-    let value = String::from_utf8_lossy(&bytes_of(&item)?).into_owned();
+    let value = super::output::lossless(&bytes_of(&item)?);
     let owner = item.owner_name.unwrap_or(item.owner);
-    Ok(out.line(&format!("{owner}\t{}", super::output::escape(&value)))?)
+    Ok(out.line(&format!("{owner}\t{value}"))?)
 }
 
 fn item(text: &str) -> Result<ItemLine, Failure> {
@@ -84,50 +107,116 @@ fn bytes_of(item: &ItemLine) -> Result<Vec<u8>, Failure> {
 
 /// `datafan del`: one commit; keys that are not there are named, the others are gone.
 pub fn del(mut client: Client, args: args::Del, out: &mut Output) -> Result<(), Failure> {
+    if let Some(prefix) = &args.prefix {
+        return del_prefix(client, prefix, args.ignore_missing, out);
+    }
     let keys: BTreeSet<&str> = args.keys.iter().map(String::as_str).collect();
     keys.iter().try_for_each(|key| check_key(key))?;
     let writes = keys.iter().map(|key| WriteRequest::delete(key)).collect();
     let answer: CommitAnswer = client.post("/v1/commit", &CommitRequest { writes })?;
     show_written(out, &answer.written)?;
-    if answer.missing.is_empty() {
+    if answer.missing.is_empty() || args.ignore_missing {
         return Ok(());
     }
     let missing: Vec<String> = answer.missing.iter().map(|key| format!("{key:?}")).collect();
     Err(Failure::Said(Exit::NotFound, format!("no such key: {}", missing.join(", "))))
 }
 
+/// All keys that begin with `prefix`, as they are listed now.
+fn del_prefix(
+    mut client: Client,
+    prefix: &str,
+    ignore_missing: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if prefix.is_empty() {
+        let text = "an empty prefix would remove every key: name the keys' beginnings one after another";
+        return Err(Failure::Said(Exit::Usage, text.to_owned()));
+    }
+    check_key(prefix)?;
+    let mut keys = Vec::new();
+    client.lines("/v1/list", &[("prefix", prefix)], |line| {
+        keys.push(serde_json::from_str::<KeyLine>(line).map_err(Failure::new)?.key);
+        Ok(())
+    })?;
+    if keys.is_empty() && !ignore_missing {
+        return Err(Failure::Said(Exit::NotFound, format!("no key begins with {prefix:?}")));
+    }
+    let (mut batch, mut done) = (Batch::new(), Written::default());
+    let mut commit = |batch: &mut Batch| {
+        let body = std::mem::replace(batch, Batch::new()).finish();
+        let answer: CommitAnswer = client.post_bytes("/v1/commit", body)?;
+        done.timestamp = answer.written.timestamp;
+        done.written += answer.written.written;
+        done.unchanged += answer.written.unchanged;
+        Ok::<_, Failure>(())
+    };
+    for key in &keys {
+        let text = serde_json::to_vec(&WriteRequest::delete(key)).map_err(Failure::new)?;
+        if !batch.has_room(text.len(), key.len()) {
+            commit(&mut batch)?;
+        }
+        batch.add(&text, key.len());
+    }
+    // Also without any, so that the answer names the present head.
+    commit(&mut batch)?;
+    show_written(out, &done)
+}
+
 /// `datafan ls`
 pub fn ls(mut client: Client, args: args::Ls, out: &mut Output) -> Result<(), Failure> {
-    if !args.prefix.is_empty() {
-        check_key(&args.prefix)?;
+    if args.keys && out.json {
+        let text = "--keys and --json exclude each other: with --json each line has its key";
+        return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
-    let mut query = of(&args.of);
-    query.push(("prefix", &args.prefix));
-    query.extend(after(&args.after));
-    client.lines("/v1/list", &query, |line| {
-        if out.json {
-            return Ok(out.json_line(line)?);
+    let prefix = args.beginning.as_deref().or(args.prefix.as_deref()).unwrap_or_default();
+    let query = query(&args.of, prefix, &args.after)?;
+    client.lines("/v1/list", &query, |text| {
+        let line: KeyLine = serde_json::from_str(text).map_err(Failure::new)?;
+        if args.of.all && line.revoked && !args.revoked {
+            return Ok(());
         }
-        let line: KeyLine = serde_json::from_str(line).map_err(Failure::new)?;
-        let owner = line.owner_name.unwrap_or(line.owner);
-        let time = datafan_node::http::wire::rfc3339(datafan_core::time::Timestamp(line.timestamp));
+        if out.json {
+            return Ok(out.json_line(text)?);
+        }
+        if args.null {
+            return Ok(out.bytes(&[line.key.as_bytes(), &[0]].concat())?);
+        }
         let key = out.shown(&line.key);
-        Ok(out.line(&format!("{owner:<12}  {time}  {:>10}  {key}", size(line.bytes)))?)
+        if args.keys {
+            return Ok(out.line(&key)?);
+        }
+        let owner = line.owner_name.unwrap_or(line.owner);
+        Ok(out.line(&format!("{owner:<12}  {}  {:>10}  {key}", line.time, size(line.bytes)))?)
     })
 }
 
 /// `datafan export`
 pub fn export(mut client: Client, args: args::Export, out: &mut Output) -> Result<(), Failure> {
-    let query: Vec<_> = of(&args.of).into_iter().chain(after(&args.after)).collect();
+    let query = query(&args.of, args.prefix.as_deref().unwrap_or_default(), &args.after)?;
     client.lines("/v1/export", &query, |line| Ok(out.json_line(line)?))
 }
 
-fn after(after: &args::After) -> impl Iterator<Item = (&str, &str)> {
+fn after(after: &args::After) -> impl Iterator<Item = (&'static str, &str)> {
     let key = after.after.as_deref().map(|key| ("after", key));
     key.into_iter().chain(after.after_owner.as_deref().map(|owner| ("after_owner", owner)))
 }
 
-fn of(of: &args::Of) -> Vec<(&str, &str)> {
+fn query<'a>(
+    whose: &'a args::Of,
+    prefix: &'a str,
+    go_on: &'a args::After,
+) -> Result<Vec<(&'static str, &'a str)>, Failure> {
+    let mut query = of(whose);
+    query.extend(after(go_on));
+    if !prefix.is_empty() {
+        check_key(prefix)?;
+        query.push(("prefix", prefix));
+    }
+    Ok(query)
+}
+
+fn of(of: &args::Of) -> Vec<(&'static str, &str)> {
     match (&of.owner, of.all) {
         (Some(owner), _) => vec![("owner", owner.as_str())],
         (None, true) => vec![("all", "true")],

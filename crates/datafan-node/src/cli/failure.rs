@@ -37,14 +37,33 @@ impl Failure {
         Self::Said(Exit::Failure, text.to_string())
     }
 
-    /// Says what there is to say and returns the exit code.
-    pub fn report(self) -> ExitCode {
+    /// Says what there is to say, as JSON if that was asked for, and returns the exit code.
+    pub fn report(self, json: bool) -> ExitCode {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
             Self::Said(exit, text) => {
-                super::output::note(&format!("error: {}", super::output::one_line(&text)));
+                let error = super::output::one_line(&text);
+                super::output::note(&match json {
+                    true => serde_json::json!({ "error": error, "kind": exit.kind() }).to_string(),
+                    false => format!("error: {error}"),
+                });
                 ExitCode::from(exit as u8)
             }
+        }
+    }
+}
+
+impl Exit {
+    /// Its name for scripts: that of a refusal over HTTP where there is one.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Usage => "usage",
+            Self::NoMember => "no_member",
+            Self::NotFound => "not_found",
+            Self::Degraded => "degraded",
+            Self::Timeout => "timeout",
+            Self::SecondWriter => "key_conflict",
         }
     }
 }

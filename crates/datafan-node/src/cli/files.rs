@@ -13,7 +13,8 @@ pub fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
     Fresh::create(file)?.write(text)
 }
 
-/// A file made for its owner alone, before there is anything to write into it. Removed when dropped unwritten.
+/// A file made for its owner alone, before there is anything to write into it. Removed when dropped
+/// unwritten.
 pub struct Fresh {
     file: File,
     path: PathBuf,

@@ -32,7 +32,9 @@ pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result
         let owner = fork.owner_name.clone().unwrap_or_else(|| fork.owner.chars().take(8).collect());
         vec![owner, rfc3339(Timestamp(fork.first)), rfc3339(Timestamp(fork.second))]
     });
-    Ok(out.line(&table(&["OWNER", "ONE STATE", "THE OTHER"], rows.collect::<Vec<_>>()))?)
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    Ok(out.line(&table(&["OWNER", "ONE STATE", "THE OTHER"], rows))?)
 }
 
 fn export(dir: &Path, found: &Forks) -> Result<(), Failure> {
@@ -52,7 +54,9 @@ struct Proven {
     mesh: String,
     owner: String,
     first: u64,
+    first_time: String,
     second: u64,
+    second_time: String,
     key: Option<String>,
 }
 
@@ -73,7 +77,9 @@ pub fn verify(args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
         mesh: mesh.to_string(),
         owner: first.owner.to_string(),
         first: first.timestamp.0,
+        first_time: rfc3339(first.timestamp),
         second: second.timestamp.0,
+        second_time: rfc3339(second.timestamp),
         key: item.as_ref().map(|lost| lost.item.key.to_string()),
     };
     if out.json {

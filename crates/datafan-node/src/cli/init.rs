@@ -1,6 +1,6 @@
 //! `init` and `id`: making a member and saying who it is.
 
-use super::{Client, Failure, Output, args, failure::Exit, files::check_private};
+use super::{Client, Failure, Output, args, directory, failure::Exit, files::check_private, output::note};
 use datafan_core::id::MemberId;
 use datafan_node::{
     Beginning, Home, Membership,
@@ -12,7 +12,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use zeroize::Zeroizing;
 
@@ -23,6 +23,19 @@ struct Identified {
     name: String,
 }
 
+/// What was made, and what is to be done with it.
+#[derive(Serialize)]
+struct Begun {
+    #[serde(flatten)]
+    who: Identified,
+    data_dir: String,
+    member_key: String,
+    /// Where the mesh began here.
+    authority_key: Option<String>,
+    /// What to run next, in this order.
+    next: Vec<String>,
+}
+
 /// `datafan init`
 pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
@@ -31,21 +44,65 @@ pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failur
         return Err(Failure::new(text));
     }
     let beginning = beginning(args)?;
-    let next = next_step(&beginning);
+    let (joins, name) = (matches!(beginning, Beginning::Join { .. }), args_name(&beginning));
     let membership = home.begin(beginning).map_err(Failure::new)?;
     let id = own_id(&home)?;
+    let begun = Begun {
+        who: identified(id, &membership),
+        data_dir: dir.display().to_string(),
+        member_key: home.member_key_path().display().to_string(),
+        authority_key: Some(home.authority_key_path())
+            .filter(|path| path.exists())
+            .map(|path| path.display().to_string()),
+        next: next_steps(dir, id, joins, &name),
+    };
     if out.json {
-        return Ok(out.object(&identified(id, &membership))?);
+        return Ok(out.object(&begun)?);
     }
-    let founded = home.authority_key_path().exists();
-    out.line(&format!("id    {id}"))?;
-    out.line(&format!("mesh  {}", membership.mesh))?;
-    out.line(&format!("name  {}", membership.name))?;
-    out.line(&format!("\nBack up {}", home.member_key_path().display()))?;
-    if founded {
-        out.line(&format!("    and {}, which decides who belongs", home.authority_key_path().display()))?;
+    show(&begun.who, out)?;
+    out.flush()?;
+    note(&format!("\nBack up {}", begun.member_key));
+    if let Some(key) = &begun.authority_key {
+        note(&format!("    and {key}, which decides who belongs"));
     }
-    Ok(out.line(&format!("\nNext: {}", next.replace("ID", &id.to_string())))?)
+    Ok(note(&format!("\nNext: {}", begun.next.join("\n      "))))
+}
+
+fn show(who: &Identified, out: &mut Output) -> Result<(), Failure> {
+    out.line(&format!("id    {}", who.id))?;
+    out.line(&format!("mesh  {}", who.mesh))?;
+    Ok(out.line(&format!("name  {}", who.name))?)
+}
+
+fn args_name(beginning: &Beginning) -> String {
+    match beginning {
+        Beginning::NewMesh { name } | Beginning::Join { name, .. } => name.to_string(),
+        Beginning::Invited(ticket) => ticket.name.to_string(),
+    }
+}
+
+/// Commands as they are to be typed: with the directory, where it is not the one that is meant anyway.
+fn next_steps(dir: &Path, id: MemberId, joins: bool, name: &str) -> Vec<String> {
+    let is_default = directory::resolve(None).is_ok_and(|default| default == dir);
+    let named = if is_default { String::new() } else { format!(" --data-dir {}", quoted(dir)) };
+    match joins {
+        false => vec![format!("datafan{named} run")],
+        true => vec![
+            format!("datafan{named} run --connect HOST:PORT"),
+            format!("datafan admit {id} --name {name}    # where authority.key is"),
+        ],
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn beginning(args: args::Init) -> Result<Beginning, Failure> {
@@ -54,17 +111,6 @@ fn beginning(args: args::Init) -> Result<Beginning, Failure> {
         (None, Some(mesh), Some(name)) => Ok(Beginning::Join { mesh, name }),
         (None, None, Some(name)) => Ok(Beginning::NewMesh { name }),
         (None, _, None) => Err(Failure::Said(Exit::Usage, "init needs --name or --ticket".to_owned())),
-    }
-}
-
-fn next_step(beginning: &Beginning) -> String {
-    match beginning {
-        Beginning::NewMesh { .. } | Beginning::Invited { .. } => "datafan run".to_owned(),
-        Beginning::Join { name, .. } => {
-            format!(
-                "datafan run --connect HOST:PORT, and where authority.key is: datafan admit ID --name {name}"
-            )
-        }
     }
 }
 
@@ -102,21 +148,23 @@ pub fn read_ticket(file: &Path) -> Result<Ticket, Failure> {
     text.parse().map_err(|error| said(&error))
 }
 
+/// The directory says nearly all of it: a member that does not answer holds up nobody for long.
+const NAME_PATIENCE: Duration = Duration::from_secs(3);
+
 /// `datafan id`
-pub fn id(dir: &Path, out: &mut Output) -> Result<(), Failure> {
+pub fn id(dir: &Path, timeout: Option<Duration>, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     let membership = of_member(&home)?;
     let mut identified = identified(own_id(&home)?, &membership);
     // The name in the grant wins, and a running member knows it.
-    if let Ok(status) = Client::of(dir).get::<StatusAnswer>("/v1/status", &[]) {
+    if let Ok(status) = Client::of(dir, timeout).patient(NAME_PATIENCE).get::<StatusAnswer>("/v1/status", &[])
+    {
         identified.name = status.name;
     }
     if out.json {
         return Ok(out.object(&identified)?);
     }
-    out.line(&format!("id    {}", identified.id))?;
-    out.line(&format!("mesh  {}", identified.mesh))?;
-    Ok(out.line(&format!("name  {}", identified.name))?)
+    show(&identified, out)
 }
 
 /// What a directory says of its member.
@@ -137,4 +185,16 @@ fn own_id(home: &Home) -> Result<MemberId, Failure> {
     let missing =
         || Failure::new(format!("{} is missing: restore it from a backup", home.member_key_path().display()));
     Ok(key.ok_or_else(missing)?.id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_split_it() {
+        assert_eq!(quoted(Path::new("/var/lib/a-1")), "/var/lib/a-1");
+        assert_eq!(quoted(Path::new("my dir")), "'my dir'");
+        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
+    }
 }

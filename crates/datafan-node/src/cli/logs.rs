@@ -1,31 +1,36 @@
 //! Logs go to standard error, in colour on a terminal only.
 
-use super::sink::Sink;
+use super::{Failure, log_filter, sink::Sink};
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     io::{self, IsTerminal, Write},
     panic,
     sync::OnceLock,
 };
-use tracing_subscriber::EnvFilter;
 
 /// Where a process that runs for long says what it has to say; the others write to standard error themselves.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Begins to log what `DATAFAN_LOG` says, else what `default` says.
-pub fn install(default: &str) {
+///
+/// # Errors
+/// If `DATAFAN_LOG` is malformed.
+pub fn install(default: &str) -> Result<(), Failure> {
+    let filter = log_filter::from_environment(default)?;
     // A log that cannot be written is no reason to fail: nor must it be said where that fails as well.
-    let log = tracing_subscriber::fmt().with_env_filter(filter(default)).with_ansi(colour());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour());
     log.log_internal_errors(false).with_writer(io::stderr).init();
+    Ok(())
 }
 
 /// As [`install`], for a process that runs for long: nobody ever waits for whoever reads the log, and what cannot be
 /// written is dropped and counted.
 ///
 /// # Errors
-/// If the system gives no thread.
-pub fn install_lossy(default: &str) -> io::Result<()> {
-    let sink = Sink::start(io::stderr())?;
+/// If `DATAFAN_LOG` is malformed, or the system gives no thread.
+pub fn install_lossy(default: &str) -> Result<(), Failure> {
+    let filter = log_filter::from_environment(default)?;
+    let sink = Sink::start(io::stderr()).map_err(Failure::new)?;
     let ours = SINK.get_or_init(|| sink);
     panic::set_hook(Box::new(|panic| {
         let trace = Backtrace::capture();
@@ -33,7 +38,7 @@ pub fn install_lossy(default: &str) -> io::Result<()> {
             if trace.status() == BacktraceStatus::Captured { format!("{trace}\n") } else { String::new() };
         ours.line(format!("{panic}\n{trace}").as_bytes());
     }));
-    let log = tracing_subscriber::fmt().with_env_filter(filter(default)).with_ansi(colour());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour());
     log.log_internal_errors(false).with_writer(|| ours.clone()).init();
     Ok(())
 }
@@ -52,11 +57,6 @@ pub fn drain() {
     if let Some(sink) = SINK.get() {
         sink.drain();
     }
-}
-
-fn filter(default: &str) -> EnvFilter {
-    let named = std::env::var("DATAFAN_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
-    named.unwrap_or_else(|| EnvFilter::new(default))
 }
 
 fn colour() -> bool {

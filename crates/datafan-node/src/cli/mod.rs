@@ -1,10 +1,12 @@
 //! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
-//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo` open files of their own.
+//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo` open files of
+//! their own.
 
 mod api;
 mod args;
 mod authority;
 mod backup;
+mod batch;
 mod begin;
 mod client;
 mod compact;
@@ -17,9 +19,11 @@ mod forks;
 mod import;
 mod init;
 mod limits;
+mod log_filter;
 mod logs;
 mod output;
 mod parse;
+mod peers;
 mod recovered;
 mod repair;
 mod report;
@@ -36,7 +40,7 @@ pub use output::{Output, size, table};
 
 use args::{Authority, Cli, Command};
 use client::Client;
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 /// Reads the command line, does what it says, and tells the exit code.
 pub fn main() -> ExitCode {
@@ -44,59 +48,65 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    let json = cli.json;
     let code = match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(json),
     };
     logs::drain();
     code
 }
 
+/// What goes through a whole shard may take longer than other answers.
+const LONG: Duration = Duration::from_secs(600);
+
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let mut out = Output::new(cli.json);
     let dir = directory::resolve(cli.data_dir);
     let api = api::resolve(cli.api, cli.api_token_file)?;
+    let timeout = cli.timeout;
     let done = match cli.command {
         Command::Demo(args) => {
             // The crash on purpose would be reported as one.
-            logs::install("off");
+            logs::install("off")?;
             crate::demo::demo(&args, &mut out)
         }
-        // Anywhere: it needs no member.
+        // Anywhere: these need no member.
+        Command::Version => version(&mut out),
         Command::VerifyFork(args) => forks::verify(&args, &mut out),
         Command::Run(args) => {
             // The driver says of a link what the connector says: once is enough.
-            logs::install_lossy("warn,datafan=info,datafan_conn_quic=warn").map_err(Failure::new)?;
+            logs::install_lossy("warn,datafan=info,datafan_conn_quic=warn")?;
             run::run(&dir?, args, &api)
         }
         Command::Authority(command) => {
-            logs::install("warn");
+            logs::install("warn")?;
             match command {
                 Authority::New(args) => authority::new(dir, args, &mut out),
                 Authority::Sign(args) => authority::sign(dir, args, &mut out),
-                Authority::Apply(args) => authority::apply(Client::new(&dir?, api), args, &mut out),
+                Authority::Apply(args) => authority::apply(Client::new(&dir?, api, timeout), args, &mut out),
             }
         }
         command => {
-            logs::install("warn");
+            logs::install("warn")?;
             let dir = dir?;
-            let client = || Client::new(&dir, api.clone());
+            let client = || Client::new(&dir, api.clone(), timeout);
             match command {
                 Command::Init(args) => init::init(&dir, args, &mut out),
-                Command::Id => init::id(&dir, &mut out),
+                Command::Id => init::id(&dir, timeout, &mut out),
                 Command::Verify(args) => verify::verify(&dir, &args, &mut out),
                 Command::Backup(args) => backup::backup(&dir, client(), &args, &mut out),
-                Command::Compact => compact::compact(&dir, client(), &mut out),
+                Command::Compact => compact::compact(&dir, client().patient(LONG), &mut out),
                 Command::Restore(args) => backup::restore(&dir, &args, &mut out),
                 Command::Forks(args) => forks::forks(client(), &args, &mut out),
-                Command::VerifyFork(_) => unreachable!("matched above"),
-                Command::Recovered(args) => recovered::recovered(client(), &args, &mut out),
-                Command::Restamp => recovered::restamp(client(), &mut out),
+                Command::VerifyFork(_) | Command::Version => unreachable!("matched above"),
+                Command::Recovered(args) => recovered::recovered(client().patient(LONG), &args, &mut out),
+                Command::Restamp => recovered::restamp(client().patient(LONG), &mut out),
                 Command::Invite(args) => roster::invite(client(), args, &mut out),
                 Command::Admit(args) => roster::admit(client(), args, &mut out),
                 Command::Grant(args) => roster::grant(client(), args, &mut out),
                 Command::Rotate(args) => roster::rotate(client(), args, &mut out),
-                Command::Adopt(args) => roster::adopt(client(), args, &mut out),
+                Command::Adopt(args) => roster::adopt(client().patient(LONG), args, &mut out),
                 Command::Revoke(args) => roster::revoke(client(), args, &mut out),
                 Command::Put(args) => data::put(client(), args, &mut out),
                 Command::Get(args) => data::get(client(), args, &mut out),
@@ -115,4 +125,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let flushed = out.flush();
     done?;
     Ok(flushed?)
+}
+
+/// `datafan version`
+fn version(out: &mut Output) -> Result<(), Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(match out.json {
+        true => out.object(&serde_json::json!({ "version": version }))?,
+        false => out.line(&format!("datafan {version}"))?,
+    })
 }

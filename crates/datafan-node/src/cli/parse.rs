@@ -8,22 +8,35 @@ use datafan_core::{
 use datafan_node::ticket::is_host_and_port;
 use std::{net::SocketAddr, time::Duration};
 
-/// `500ms`, `10s`, `10m`, `2h`, `1d`: a whole number above 0 and its unit.
+/// `500ms`, `10s`, `10m`, `2h`, `1d`, `1h30m`: whole numbers and their units, the largest first, above 0 in all.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is a whole number above 0 and ms, s, m, h or d, such as 10m".to_owned();
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(split);
-    let millis: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let total = number.checked_mul(millis).filter(|total| (1..=DURATION_MILLIS_MAX).contains(total));
-    total.map(Duration::from_millis).ok_or_else(wrong)
+    let wrong =
+        || "a time is whole numbers with d, h, m, s or ms, above 0 in all, such as 10m or 1h30m".to_owned();
+    let (mut rest, mut total, mut last) = (text, 0_u64, u64::MAX);
+    while !rest.is_empty() {
+        let split = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, more) = rest.split_at(split);
+        let end = more.find(|c: char| c.is_ascii_digit()).unwrap_or(more.len());
+        let (unit, more) = more.split_at(end);
+        let millis: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        if millis >= last {
+            return Err(wrong());
+        }
+        let sum = number.checked_mul(millis).and_then(|part| total.checked_add(part));
+        (total, last, rest) = (sum.ok_or_else(wrong)?, millis, more);
+    }
+    Some(total)
+        .filter(|total| (1..=DURATION_MILLIS_MAX).contains(total))
+        .map(Duration::from_millis)
+        .ok_or_else(wrong)
 }
 
 /// A thousand years: longer makes no sense and would overflow somewhere.
@@ -96,7 +109,24 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
-        for bad in ["", "10", "s", "0s", "-1s", "1.5h", "1 h", "1w", "99999999999999999999s", "1000000000d"] {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(duration("1d2h3m4s5ms"), Ok(Duration::from_millis(93_784_005)));
+        for bad in [
+            "30m1h",
+            "1h1h",
+            "1h30",
+            "0h0m",
+            "",
+            "10",
+            "s",
+            "0s",
+            "-1s",
+            "1.5h",
+            "1 h",
+            "1w",
+            "99999999999999999999s",
+            "1000000000d",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     Client, Failure, Output, args,
     confirm::{GO_ON, confirm},
-    output::note,
+    output::{count, note},
     table,
 };
 use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, StatusAnswer, TakenBack};
@@ -61,6 +61,6 @@ pub fn restamp(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     }
     Ok(match done.restamped {
         0 => out.line("nothing is ahead of the clock"),
-        n => out.line(&format!("{n} items restamped, at {}", done.timestamp)),
+        n => out.line(&format!("{} restamped, at {}", count(n, "item"), done.timestamp)),
     }?)
 }

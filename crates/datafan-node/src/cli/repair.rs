@@ -1,7 +1,10 @@
-//! `verify --repair`: what can be read of damaged shards is kept.
+//! `verify --repair`: what can be read of damaged shards is kept; a file that cannot be read at all is moved
+//! aside.
 
 use super::{
-    Failure,
+    Failure, Output, args,
+    failure::Exit,
+    output::note,
     verify::{ASIDE, Looked, ShardReport},
 };
 use datafan_core::{
@@ -10,7 +13,42 @@ use datafan_core::{
     store::{Page, ShardNumber, StoreError, StoreSnapshot},
     time::Timestamp,
 };
-use std::sync::Arc;
+use datafan_node::Home;
+use serde::Serialize;
+use std::{fs, sync::Arc};
+
+#[derive(Serialize)]
+struct SetAside {
+    sound: bool,
+    shards: [u8; 0],
+    moved_to: String,
+}
+
+/// A file that does not open, or does not say which shards it has. Without `--repair` it stays where it is.
+pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
+    if !args.repair {
+        let text = format!(
+            "the store cannot be read ({what}): `datafan verify --repair` moves it aside, and all of it is copied \
+             from the mesh when the member runs; what nobody else has is in a backup, if anywhere"
+        );
+        return Err(Failure::Said(Exit::Degraded, text));
+    }
+    let path = home.store_path();
+    let free = (0_u32..).map(|n| match n {
+        0 => path.with_extension("redb.damaged"),
+        n => path.with_extension(format!("redb.damaged-{n}")),
+    });
+    let to =
+        free.into_iter().find(|path| path.symlink_metadata().is_err()).expect("one of many names is free");
+    fs::rename(&path, &to).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+    let moved_to = to.display().to_string();
+    if out.json {
+        return Ok(out.object(&SetAside { sound: false, shards: [], moved_to })?);
+    }
+    out.line(&format!("the store cannot be read ({what}): moved to {moved_to}"))?;
+    note("All of it comes from the neighbours when the member runs; its own shard, too, before it writes.");
+    Ok(())
+}
 
 /// Repairs each damaged shard. A state that is kept aside stays as it is: no neighbour completes it.
 pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(), Failure> {

@@ -1,7 +1,8 @@
 //! `status`, `members`, `wait`: what goes on.
 
-use super::{Client, Failure, Output, args, failure::Exit, output::note, size, table};
+use super::{Client, Failure, Output, args, failure::Exit, output::note, peers, size, table};
 use datafan_node::http::wire::{MemberLine, Members, ShardLine, StatusAnswer};
+use std::time::Duration;
 
 /// `datafan status`
 pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
@@ -55,7 +56,7 @@ fn show_links(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     if status.links.is_empty() {
         return Ok(out.line("\nno links")?);
     }
-    let rows = status.links.iter().map(|link| {
+    let rows = peers::one_each(&status.links).into_iter().map(|link| {
         let peer = link.name.clone().or_else(|| link.id.as_deref().map(short));
         vec![
             peer.unwrap_or_else(|| "?".to_owned()),
@@ -75,7 +76,7 @@ fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
             shard.owner_name.clone().unwrap_or_else(|| short(&shard.owner)),
             shard.kind.clone(),
             user_items(shard).to_string(),
-            size(shard.bytes),
+            size(user_bytes(shard)),
             match &shard.unreachable_since {
                 Some(since) if shard.state == "whole" => format!("whole; owner unreachable since {since}"),
                 _ => shard.state.clone(),
@@ -83,13 +84,26 @@ fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
             short(&shard.root),
         ]
     });
-    let text = table(&["SHARD OF", "KIND", "ITEMS", "BYTES", "STATE", "ROOT"], rows.collect::<Vec<_>>());
+    let rows = by_name(rows);
+    let text = table(&["SHARD OF", "KIND", "ITEMS", "BYTES", "STATE", "ROOT"], rows);
     Ok(out.line(&format!("\n{text}"))?)
 }
 
 /// What people count: their own items, or the roster's entries.
 fn user_items(shard: &ShardLine) -> u64 {
     if shard.kind == "roster" { shard.items } else { shard.items.saturating_sub(shard.system_items) }
+}
+
+/// The bytes of these.
+fn user_bytes(shard: &ShardLine) -> u64 {
+    if shard.kind == "roster" { shard.bytes } else { shard.bytes.saturating_sub(shard.system_bytes) }
+}
+
+/// Rows in the order of their first column.
+fn by_name(rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    rows
 }
 
 /// `datafan members`
@@ -102,9 +116,9 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
     if args.pending {
         let rows = pending.into_iter().map(|pending| {
             let address = out.shown(pending.address.as_deref().unwrap_or_default());
-            vec![pending.id, out.shown(&pending.name), address, pending.since]
+            vec![out.shown(&pending.name), pending.id, address, pending.since]
         });
-        let text = table(&["ID", "NAME IT GIVES", "SEEN AT", "SINCE"], rows.collect::<Vec<_>>());
+        let text = table(&["NAME IT GIVES", "ID", "SEEN AT", "SINCE"], by_name(rows));
         return Ok(out.line(&text)?);
     }
     let rows = members.into_iter().map(|member| {
@@ -114,10 +128,14 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
         vec![out.shown(&name), id, role, state, reach, items.to_string(), size(bytes), granted]
     });
     let header = ["NAME", "ID", "ROLE", "STATE", "REACH", "ITEMS MAX", "BYTES MAX", "GRANTED"];
-    let text = table(&header, rows.collect::<Vec<_>>());
+    let text = table(&header, by_name(rows));
     out.line(&text)?;
     if !pending.is_empty() {
-        note(&format!("{} more wait to be admitted: see datafan members --pending", pending.len()));
+        let more = match pending.len() {
+            1 => "1 more waits".to_owned(),
+            n => format!("{n} more wait"),
+        };
+        note(&format!("{more} to be admitted: see datafan members --pending"));
     }
     Ok(())
 }
@@ -131,17 +149,23 @@ fn reach(member: &MemberLine) -> String {
     if member.dialling { format!("{reach}, dialling") } else { reach }
 }
 
+/// How much later than the time to wait its end may be told.
+const LATE_ANSWER: Duration = Duration::from_secs(10);
+
 /// `datafan wait`
-pub fn wait(mut client: Client, args: args::Wait, out: &mut Output) -> Result<(), Failure> {
+pub fn wait(client: Client, args: args::Wait, out: &mut Output) -> Result<(), Failure> {
     if args.timestamp.is_none() && args.links.is_none() {
         let text = "wait for what? name --timestamp T (with --owner O), --links N, or both";
         return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
+    // The member says that it is late itself, with what it holds by then.
+    let limit = client.timeout();
+    let mut client = client.with_delay(LATE_ANSWER);
     let texts = [
         ("owner", args.owner),
         ("timestamp", args.timestamp.map(|timestamp| timestamp.to_string())),
         ("links", args.links.map(|links| links.to_string())),
-        ("timeout_ms", Some(args.timeout.as_millis().to_string())),
+        ("timeout_ms", Some(limit.as_millis().to_string())),
     ];
     let query: Vec<(&str, &str)> =
         texts.iter().filter_map(|(name, text)| Some((*name, text.as_deref()?))).collect();

@@ -6,7 +6,7 @@ use super::{
     confirm::{GO_ON, confirm},
     failure::Exit,
     files::{Fresh, write_new},
-    output::note,
+    output::{count, note},
 };
 use datafan_core::{
     connector::Address,
@@ -17,15 +17,18 @@ use datafan_core::{
     time::Timestamp,
 };
 use datafan_node::{
-    http::wire::{
-        Addresses, AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Named, Requested,
-        RevokeRequest, Rostered, RosteredAll, RotateRequest, StatusAnswer,
+    http::{
+        BODY_BYTES_MAX, stamp,
+        wire::{
+            Addresses, AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Named, Requested,
+            RevokeRequest, Rostered, RosteredAll, RotateRequest, StatusAnswer,
+        },
     },
     ticket::Ticket,
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -340,14 +343,17 @@ struct Line {
 /// One member per line, as `datafan id --json` prints it, or as id and name.
 fn requests(file: &Path) -> Result<Vec<AdmitRequest>, Failure> {
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", file.display()));
-    let text = match file == Path::new("-") {
-        true => {
-            let mut text = String::new();
-            io::stdin().take(FILE_BYTES_MAX).read_to_string(&mut text).map(|_| text)
-        }
-        false => fs::read_to_string(file),
+    let input: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(file).map_err(|error| said(&error))?),
     };
-    let text = text.map_err(|error| said(&error))?;
+    let mut text = String::new();
+    input.take(BODY_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(|error| said(&error))?;
+    if text.len() > BODY_BYTES_MAX {
+        return Err(said(&format!(
+            "longer than {BODY_BYTES_MAX} bytes, as much as a request may be: split it"
+        )));
+    }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(at, line)| request(line).map_err(|what| said(&format!("line {}: {what}", at + 1)))).collect()
 }
@@ -374,9 +380,6 @@ fn checked(id: &str, name: &str) -> Result<AdmitRequest, String> {
     Ok(AdmitRequest { id: id.to_owned(), name: name.to_string(), ..AdmitRequest::default() })
 }
 
-/// Ten times the lines of the largest mesh.
-const FILE_BYTES_MAX: u64 = 128 << 20;
-
 /// `datafan revoke`
 pub fn revoke(mut client: Client, args: args::Revoke, out: &mut Output) -> Result<(), Failure> {
     let offline = args.offline.is_asked();
@@ -397,7 +400,8 @@ pub fn adopt(mut client: Client, args: args::Adopt, out: &mut Output) -> Result<
         return Ok(out.object(&adopted)?);
     }
     let Adopted { owner, written, unchanged, .. } = adopted;
-    out.line(&format!("adopted {written} items of {owner}; {unchanged} keys were here already"))?;
+    let (items, keys) = (count(written, "item"), count(unchanged, "key"));
+    out.line(&format!("adopted {items} of {owner}; {keys} already here"))?;
     note(&format!("When all is well, where authority.key is: datafan revoke {owner} --drop"));
     Ok(())
 }
@@ -414,6 +418,7 @@ fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> R
     struct Written<'a> {
         id: &'a str,
         name: &'a str,
+        #[serde(flatten, with = "stamp")]
         timestamp: u64,
         request: String,
     }

@@ -1,36 +1,88 @@
-//! Reading the command line; what is wrong with it is one clear line.
+//! Reading the command line; what is wrong with it is one clear line, and each tip one more.
 
-use super::args::Cli;
-use clap::{Parser, error::ErrorKind};
-use std::process::ExitCode;
+use super::{
+    args::{Cli, examples},
+    failure::{Exit, Failure},
+    output::{escape, note},
+};
+use clap::{
+    CommandFactory, FromArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use std::{env, ffi::OsString, process::ExitCode};
 
 /// The command line, or the exit code after help or a complaint was printed.
 pub fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| match error.kind() {
+    let words: Vec<OsString> = env::args_os().collect();
+    read(&words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // Nobody is left to hear that it could not be printed.
             let _ = error.print();
             ExitCode::SUCCESS
         }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(Exit::Usage as u8)
+        }
         _ => {
-            super::output::note(&one_line(&error.render().to_string()));
-            ExitCode::from(2)
+            let complaint = Complaint::of(&error);
+            let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+            let code = Failure::Said(Exit::Usage, complaint.text).report(json);
+            if !json {
+                complaint.tips.iter().for_each(|tip| note(&format!("  tip: {tip}")));
+            }
+            code
         }
     })
 }
 
-/// clap says what is wrong in several lines, then how the command is used.
-fn one_line(text: &str) -> String {
-    let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let said: Vec<_> =
-        said.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
-    match said.as_slice() {
-        // No command at all: clap answers with the whole help.
-        [] => "error: a command is missing: see datafan --help".to_owned(),
-        [first, ..] if !first.starts_with("error:") => {
-            "error: a command is missing: see datafan --help".to_owned()
+fn read(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = examples::shown(Cli::command()).try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// What is wrong with a command line.
+struct Complaint {
+    text: String,
+    tips: Vec<String>,
+}
+
+/// Commands that no misspelt word leads to: what they change does not come back by itself.
+const NOT_SUGGESTED: &[&str] =
+    &["del", "delete", "rm", "revoke", "rotate", "grant", "restamp", "restore", "recovered", "adopt"];
+
+impl Complaint {
+    fn of(error: &clap::Error) -> Self {
+        match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(word)) => Self::unknown_command(word, error),
+            _ => Self::from_text(&error.render().to_string()),
         }
-        said => super::output::escape(&said.join(" ")),
+    }
+
+    fn unknown_command(word: &str, error: &clap::Error) -> Self {
+        let similar = match error.get(ContextKind::SuggestedSubcommand) {
+            Some(ContextValue::String(one)) => vec![one.clone()],
+            Some(ContextValue::Strings(several)) => several.clone(),
+            _ => Vec::new(),
+        };
+        let similar: Vec<String> =
+            similar.into_iter().filter(|name| !NOT_SUGGESTED.contains(&name.as_str())).collect();
+        let text = format!("there is no command {:?}: see datafan --help", escape(word));
+        let tips =
+            if similar.is_empty() { Vec::new() } else { vec![format!("similar: {}", similar.join(", "))] };
+        Self { text, tips }
+    }
+
+    /// clap says what is wrong in several lines, then gives tips, then says how the command is used.
+    fn from_text(text: &str) -> Self {
+        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+        let (tips, said): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("tip: "));
+        let said = said.join(" ");
+        Self {
+            text: said.strip_prefix("error: ").unwrap_or(&said).to_owned(),
+            tips: tips.into_iter().map(|tip| escape(tip.trim_start_matches("tip: "))).collect(),
+        }
     }
 }
 
@@ -38,16 +90,15 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn complaint(args: &[&str]) -> String {
-        let error = Cli::try_parse_from([&["datafan"], args].concat()).unwrap_err();
-        one_line(&error.render().to_string())
+    fn complaint(args: &[&str]) -> Complaint {
+        let words: Vec<OsString> = [&["datafan"], args].concat().into_iter().map(OsString::from).collect();
+        Complaint::of(&read(&words).unwrap_err())
     }
 
     #[test]
     fn complaints_are_one_line() {
         for args in [
             &["init"][..],
-            &[],
             &["nonsense"],
             &["run", "--listen", "nowhere"],
             &["run", "--sync-period", "1"],
@@ -56,11 +107,32 @@ mod tests {
             &["get", "k", "--all", "--owner", "a"],
             &["init", "--name", "Not A Name"],
             &["run", "--api", "0.0.0.0:80"],
+            &["get", "--ownr", "b", "k"],
         ] {
-            let line = complaint(args);
-            assert!(line.starts_with("error: ") && !line.contains('\n'), "{args:?}: {line}");
-            assert!(line.len() < 300 && !line.contains("Usage"), "{args:?}: {line}");
+            let Complaint { text, tips } = complaint(args);
+            assert!(
+                !text.contains('\n') && !text.contains("error:") && !text.contains("tip:"),
+                "{args:?}: {text}"
+            );
+            assert!(!text.is_empty() && text.len() < 300 && !text.contains("Usage"), "{args:?}: {text}");
+            assert!(tips.iter().all(|tip| !tip.contains('\n') && tip.len() < 200), "{args:?}: {tips:?}");
         }
-        assert!(complaint(&["init"]).contains("--name"));
+        assert!(complaint(&["init"]).text.contains("--name"));
+        let tips = complaint(&["get", "--ownr", "b", "k"]).tips;
+        assert!(tips.iter().any(|tip| tip.contains("--owner")), "a tip is no part of the line: {tips:?}");
+    }
+
+    #[test]
+    fn a_misspelt_command_leads_to_none_that_destroys() {
+        let tips = |word: &str| complaint(&[word, "a"]).tips.join(" ");
+        assert!(tips("statsu").contains("status") && tips("exprot").contains("export"));
+        for word in
+            ["dele", "dell", "dle", "revok", "remove", "rmm", "rotat", "restor", "recover", "deleet", "gran"]
+        {
+            let tips = tips(word);
+            for destroys in NOT_SUGGESTED {
+                assert!(!tips.split([' ', ',']).any(|tip| tip == *destroys), "{word}: {tips}");
+            }
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! `verify`: whether the store of a member that does not run holds what its owners signed.
 
 use super::{
-    Failure, Output, args, failure::Exit, init::of_member, output::note, repair::repair, size, table,
+    Failure, Output, args,
+    failure::Exit,
+    init::of_member,
+    output::{count, note},
+    repair::{repair, set_aside},
+    size, table,
 };
 use datafan_core::{
     grant::Grant,
@@ -57,6 +62,10 @@ pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), F
     let home = Home::new(dir);
     let mesh = of_member(&home)?.mesh;
     let mut looked = Looked { home: &home, mesh, store: None };
+    if let Err(StoreError::Damaged { what }) = looked.catalogue() {
+        drop(looked);
+        return set_aside(&home, &what, args, out);
+    }
     let mut report = looked.at_all()?;
     if args.repair && !report.sound {
         repair(&mut looked, &mut report.shards)?;
@@ -89,6 +98,16 @@ pub struct Looked<'a> {
 }
 
 impl Looked<'_> {
+    /// Whether the file can be read at all: it opens and says which shards it has.
+    fn catalogue(&mut self) -> Result<(), StoreError> {
+        let path = self.home.store_path();
+        if path.exists() {
+            let store = self.store.insert(RedbStore::open(&path, Options::default())?);
+            store.reader().snapshot()?.shards()?;
+        }
+        Ok(())
+    }
+
     fn at_all(&mut self) -> Result<Report, Failure> {
         let snapshot = self.snapshot()?;
         let mut visible = snapshot.shards().map_err(Failure::new)?;
@@ -200,12 +219,14 @@ fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
             n => format!("damaged in {n} places"),
         };
         let state = match shard.kept {
-            Some(kept) => format!("{state}, {kept} items kept"),
+            Some(kept) => format!("{state}, {} kept", count(kept, "item")),
             None => state,
         };
         vec![name(shard), shard.items.to_string(), size(shard.bytes), state]
     });
-    out.line(&table(&["SHARD OF", "ITEMS", "BYTES", "STATE"], rows.collect::<Vec<_>>()))?;
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    out.line(&table(&["SHARD OF", "ITEMS", "BYTES", "STATE"], rows))?;
     for shard in &report.shards {
         for found in shard.findings.iter().take(FINDINGS_SHOWN) {
             let at = if found.from == found.to {

@@ -1,6 +1,6 @@
 //! Changes of the roster in words: what an entry says after it, against what it said before.
 
-use super::output::size;
+use super::output::{count, size};
 use datafan_core::{
     grant::{Grant, GrantState, Role},
     id::MemberId,
@@ -17,8 +17,8 @@ pub fn of(id: &MemberId, before: Option<&Grant>, after: &Grant) -> String {
             format!("revoke {who}: its shard stays as of {} (root {root})", rfc3339(timestamp))
         }
         (None, state) => {
-            let (items, bytes) = (after.quota.items, size(after.quota.bytes));
-            format!("admit {who} as {}, at most {items} items and {bytes}{}", after.role, end(state))
+            let (items, bytes) = (count(after.quota.items, "item"), size(after.quota.bytes));
+            format!("admit {who} as {}, at most {items} and {bytes}{}", after.role, end(state))
         }
         (Some(before), state) => format!("change {who}: {}", differences(before, after, state).join(", ")),
     }
@@ -35,8 +35,8 @@ fn differences(before: &Grant, after: &Grant, state: GrantState) -> Vec<String> 
     }
     if before.quota != after.quota {
         said.push(format!(
-            "at most {} items and {} instead of {} and {}",
-            after.quota.items,
+            "at most {} and {} instead of {} and {}",
+            count(after.quota.items, "item"),
             size(after.quota.bytes),
             before.quota.items,
             size(before.quota.bytes)

@@ -1,6 +1,7 @@
 //! What the interface takes and gives at a time: no caller takes it from the others, and none fills the memory.
 
 use super::{refuse::Answered, wire::Refusal};
+use axum::http::Request;
 use datafan_core::limits::{KEY_BYTES_MAX, NAME_BYTES_MAX};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -81,6 +82,13 @@ async fn place(places: &Arc<Semaphore>, most: usize, taken: &str) -> Answered<Pl
         Ok(place) => Ok(place.expect("never closed")),
         Err(_) => Err(Refusal::busy(format!("{most} {taken}, and more cannot: ask again later"))),
     }
+}
+
+/// Bytes of the request line and the headers, about as they were sent.
+pub fn head_bytes<B>(request: &Request<B>) -> usize {
+    let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    line + headers.sum::<usize>()
 }
 
 /// A key, or the beginning of one.

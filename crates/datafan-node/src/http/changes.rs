@@ -116,6 +116,7 @@ pub struct Rostered {
     /// Its name.
     pub name: String,
     /// Of the roster with the change.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
 }
 
@@ -125,6 +126,7 @@ pub struct RosteredAll {
     /// Who, in the order of the request.
     pub members: Vec<Named>,
     /// Of the roster with the change; of the one that the request follows where `offline` was asked for, 0 for none.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
     /// What the authority is to sign, where `offline` was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +150,7 @@ pub struct Requested {
     /// Its name.
     pub name: String,
     /// Of the roster that the request follows; 0 for none.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
     /// What the authority is to sign.
     pub request: String,
@@ -180,6 +183,7 @@ pub struct Adopted {
     /// How many keys this member had already, which stay as they are.
     pub unchanged: u64,
     /// Of the last write; the shard's present head where nothing changed, 0 where nothing was to be done.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
 }
 

@@ -6,7 +6,10 @@ use super::{
     refuse::{Answered, json},
     routes::{App, AppState, Asked, asked, body, read, written},
     stream::{Lines, lines},
-    wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, ReadEndedLine, Refusal, WriteRequest, Written},
+    wire::{
+        CommitAnswer, CommitRequest, ItemLine, KeyLine, ReadEndedLine, Refusal, WriteRequest, Written,
+        rfc3339,
+    },
 };
 use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{
@@ -64,11 +67,14 @@ pub async fn item<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAske
     bounds::key(&asked.key)?;
     let own = app.handle.id();
     let line = read(&app, move |snapshot| {
-        let owner = whose(&snapshot, asked.owner.as_deref(), own)?;
-        let name = snapshot.name_of(&owner)?;
-        match snapshot.get(&owner, &asked.key)? {
-            Some(item) => Ok(ItemLine::new(&owner, name.as_ref(), &item)),
-            None => Err(Refusal::not_found(no_key(&asked.key, &owner, name.as_ref()))),
+        let owner = Owner::of(&snapshot, whose(&snapshot, asked.owner.as_deref(), own)?)?;
+        match snapshot.get(&owner.id, &asked.key)? {
+            Some(item) => Ok(item_line(&owner, &item)),
+            None => {
+                let has =
+                    if asked.owner.is_none() { others_with(&snapshot, &asked.key)? } else { String::new() };
+                Err(Refusal::not_found(format!("{} has no key {:?}{has}", owner.shown(), asked.key)))
+            }
         }
     });
     Ok(json(&line.await?))
@@ -88,7 +94,7 @@ pub async fn items<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAsk
         return Err(Refusal::not_found(format!("no owner has a key {:?}", asked.key)));
     }
     let exactly = KeyRange::new(asked.key.as_str()..=asked.key.as_str());
-    stream(&app, Rows { owner: None, keys: exactly, after: After::default() }, ItemLine::new).await
+    stream(&app, Rows { owner: None, keys: exactly, after: After::default() }, item_line).await
 }
 
 /// `GET /v1/list`: keys.
@@ -100,7 +106,7 @@ pub async fn list<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemsAsk
 /// `GET /v1/export`: items.
 pub async fn export<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemsAsked>) -> Answered {
     let asked = asked(query)?;
-    stream(&app, rows(&app, asked).await?, ItemLine::new).await
+    stream(&app, rows(&app, asked).await?, item_line).await
 }
 
 /// `POST /v1/commit`: writes, all of them or none.
@@ -183,7 +189,7 @@ async fn rows<R: StoreReader>(app: &App<R>, asked: ItemsAsked) -> Answered<Rows>
 async fn stream<R: StoreReader, L: Serialize + 'static>(
     app: &Arc<App<R>>,
     rows: Rows,
-    line: fn(&MemberId, Option<&Name>, &Item) -> L,
+    line: fn(&Owner, &Item) -> L,
 ) -> Answered<Response> {
     let (app, place) = (app.clone(), app.bounds.stream().await?);
     Ok(lines(place, move |out| {
@@ -200,7 +206,7 @@ async fn stream<R: StoreReader, L: Serialize + 'static>(
 fn write_rows<V: StoreSnapshot, L: Serialize>(
     snapshot: &Snapshot<V>,
     rows: &Rows,
-    line: fn(&MemberId, Option<&Name>, &Item) -> L,
+    line: fn(&Owner, &Item) -> L,
     last: &mut Option<(MemberId, String)>,
     out: &mut Lines,
 ) -> Result<(), StoreError> {
@@ -209,7 +215,7 @@ fn write_rows<V: StoreSnapshot, L: Serialize>(
     let first = rows.after.owner.map(|owner| owner.to_string());
     owners.retain(|owner| first.as_ref().is_none_or(|first| owner.to_string() >= *first));
     for owner in owners {
-        let name = snapshot.name_of(&owner)?;
+        let named = Owner::of(snapshot, owner)?;
         let goes_on = rows.after.owner.is_none_or(|after| after == owner);
         let keys = match &rows.after.key {
             Some(key) if goes_on => rows.keys.clone().after(key),
@@ -217,7 +223,7 @@ fn write_rows<V: StoreSnapshot, L: Serialize>(
         };
         for entry in snapshot.items(&owner, keys) {
             let item = entry?.item;
-            if out.line(&line(&owner, name.as_ref(), &item)).is_err() {
+            if out.line(&line(&named, &item)).is_err() {
                 return Ok(());
             }
             *last = Some((owner, item.key.to_string()));
@@ -226,19 +232,59 @@ fn write_rows<V: StoreSnapshot, L: Serialize>(
     Ok(())
 }
 
-fn key_line(owner: &MemberId, name: Option<&Name>, item: &Item) -> KeyLine {
-    KeyLine {
-        owner: owner.to_string(),
-        owner_name: name.map(Name::to_string),
-        key: item.key.to_string(),
-        timestamp: item.timestamp.0,
-        bytes: item.bytes(),
+/// An owner as lines name it.
+struct Owner {
+    id: MemberId,
+    name: Option<Name>,
+    revoked: bool,
+}
+
+impl Owner {
+    fn of<V: StoreSnapshot>(snapshot: &Snapshot<V>, id: MemberId) -> Result<Self, StoreError> {
+        let grant = snapshot.grant_of(&id)?;
+        let revoked = grant.as_ref().is_some_and(|grant| !grant.is_active());
+        Ok(Self { id, name: grant.map(|grant| grant.name), revoked })
+    }
+
+    fn shown(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.id.to_string(), Name::to_string)
     }
 }
 
-fn no_key(key: &str, owner: &MemberId, name: Option<&Name>) -> String {
-    match name {
-        Some(name) => format!("{name} has no key {key:?}"),
-        None => format!("{owner} has no key {key:?}"),
+fn item_line(owner: &Owner, item: &Item) -> ItemLine {
+    ItemLine { revoked: owner.revoked, ..ItemLine::new(&owner.id, owner.name.as_ref(), item) }
+}
+
+fn key_line(owner: &Owner, item: &Item) -> KeyLine {
+    KeyLine {
+        owner: owner.id.to_string(),
+        owner_name: owner.name.as_ref().map(Name::to_string),
+        key: item.key.to_string(),
+        timestamp: item.timestamp.0,
+        time: rfc3339(item.timestamp),
+        bytes: item.bytes(),
+        revoked: owner.revoked,
     }
 }
+
+/// Which members have the key that the own one lacks: some of them, as a hint.
+fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<String> {
+    let mut names = Vec::new();
+    for entry in snapshot.at_every_owner(key) {
+        let owner = Owner::of(snapshot, entry?.owner)?;
+        if !owner.revoked {
+            names.push(owner.shown());
+        }
+        if names.len() == HINTS_MAX {
+            break;
+        }
+    }
+    Ok(match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("; {one} has it: --owner {one}"),
+        several => format!("; {} have it: --owner NAME, or --all", several.join(", ")),
+    })
+}
+
+/// Owners that a hint names.
+const HINTS_MAX: usize = 3;

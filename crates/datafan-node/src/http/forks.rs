@@ -3,7 +3,7 @@
 use super::{
     refuse::{Answered, json},
     routes::{AppState, read},
-    wire::{ForkLine, Forks},
+    wire::{ForkLine, Forks, rfc3339},
 };
 use axum::extract::State;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -19,7 +19,9 @@ pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
                 owner: owner.to_string(),
                 owner_name: snapshot.name_of(&owner)?.as_ref().map(Name::to_string),
                 first: piece.first.timestamp.0,
+                first_time: rfc3339(piece.first.timestamp),
                 second: piece.second.timestamp.0,
+                second_time: rfc3339(piece.second.timestamp),
                 evidence: BASE64_STANDARD.encode(piece.encode()),
             });
         }

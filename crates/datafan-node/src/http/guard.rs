@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, HOST, ORIGIN, REFERER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::Response,
@@ -26,15 +26,49 @@ pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next
         let refusal = Refusal::failure("Host or Origin is not this machine's loopback address");
         return refused(StatusCode::FORBIDDEN, &refusal);
     }
+    if let Some(what) = cross_site(request.headers(), guard.api) {
+        let refusal = Refusal::failure(format!("the request comes from another site ({what})"));
+        return refused(StatusCode::FORBIDDEN, &refusal);
+    }
     match guard.token.as_ref().map(|token| judged(token, request.headers())) {
-        None | Some(Ok(())) => next.run(request).await,
+        None | Some(Ok(())) => same_origin_only(next.run(request).await),
         Some(Err(what)) => unauthorized(what),
     }
 }
 
+/// What shows that a page of another origin caused a request. A browser names no Origin where a page embeds
+/// an image or a script, or is left by a link; what it says instead depends on its age.
+fn cross_site(headers: &HeaderMap, api: SocketAddr) -> Option<&'static str> {
+    let site = values(headers, &SEC_FETCH_SITE);
+    if site.iter().any(|site| !["same-origin", "none"].contains(site)) {
+        return Some("Sec-Fetch-Site");
+    }
+    let own = |referer: &&str| {
+        let host = referer.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        host.is_some_and(|host| hosts(api).iter().any(|known| known.eq_ignore_ascii_case(host)))
+    };
+    values(headers, &REFERER).iter().any(|referer| !own(referer)).then_some("Referer")
+}
+
+/// No page of another origin may embed an answer, whatever it takes it for.
+fn same_origin_only(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The names under which the interface is asked.
+fn hosts(api: SocketAddr) -> [String; 2] {
+    [api.to_string(), format!("localhost:{}", api.port())]
+}
+
 /// It must name us by a loopback address, and come from nowhere else.
 fn is_local(headers: &HeaderMap, api: SocketAddr) -> bool {
-    let hosts = [api.to_string(), format!("localhost:{}", api.port())];
+    let hosts = hosts(api);
     let host_fits = matches!(values(headers, &HOST)[..], [host] if hosts.iter().any(|known| known.eq_ignore_ascii_case(host)));
     let origin_fits = values(headers, &ORIGIN).into_iter().all(|origin| {
         origin.strip_prefix("http://").is_some_and(|host| hosts.iter().any(|known| known == host))
@@ -109,6 +143,29 @@ mod tests {
         let two =
             [(HOST, "localhost:7480"), (ORIGIN, "http://localhost:7480"), (ORIGIN, "http://evil.example")];
         assert!(!check(&two));
+    }
+
+    #[test]
+    fn what_a_page_of_another_site_causes_is_refused() {
+        let api: SocketAddr = "127.0.0.1:7480".parse().unwrap();
+        let check = |pairs: &[(HeaderName, &str)]| cross_site(&headers(pairs), api).is_none();
+        assert!(check(&[]), "who asks without a browser says nothing");
+        for site in ["same-origin", "none"] {
+            assert!(check(&[(SEC_FETCH_SITE, site)]), "{site}");
+        }
+        for site in ["cross-site", "same-site", "", "Same-Origin"] {
+            assert!(!check(&[(SEC_FETCH_SITE, site)]), "{site}");
+        }
+        assert!(!check(&[(SEC_FETCH_SITE, "none"), (SEC_FETCH_SITE, "cross-site")]));
+        assert!(
+            check(&[(REFERER, "http://localhost:7480/v1/status")])
+                && check(&[(REFERER, "http://127.0.0.1:7480")])
+        );
+        for referer in
+            ["http://evil.example/", "http://localhost:7481/", "http://localhost:7480.evil.example/", "x"]
+        {
+            assert!(!check(&[(REFERER, referer)]), "{referer}");
+        }
     }
 
     #[test]

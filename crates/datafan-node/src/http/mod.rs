@@ -23,6 +23,7 @@ mod routes;
 mod server;
 pub mod socket;
 mod stall;
+pub mod stamp;
 mod stream;
 pub mod token;
 mod wait;

@@ -208,13 +208,15 @@ fn shard_line<V: StoreSnapshot>(
 ) -> Answered<ShardLine> {
     let is_roster = shard.owner == authority;
     // All of the roster is the system's; counting it one by one could take long.
-    let system_items = match is_roster {
-        true => shard.items,
-        false => {
-            let items = snapshot.prefix(&shard.owner, SYSTEM_PREFIX);
-            items.map(|entry| entry.map(|_| 1)).sum::<Result<u64, _>>()?
+    let (mut system_items, mut system_bytes) = (0, 0);
+    if is_roster {
+        (system_items, system_bytes) = (shard.items, shard.bytes);
+    } else {
+        for entry in snapshot.prefix(&shard.owner, SYSTEM_PREFIX) {
+            system_items += 1;
+            system_bytes += entry?.item.bytes();
         }
-    };
+    }
     Ok(ShardLine {
         owner: shard.owner.to_string(),
         owner_name: names.get(&shard.owner).map(Name::to_string),
@@ -223,6 +225,7 @@ fn shard_line<V: StoreSnapshot>(
         items: shard.items,
         bytes: shard.bytes,
         system_items,
+        system_bytes,
         root: shard.root.to_string(),
         state: match shard.state {
             ShardProgress::Whole => "whole".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::{
     adopt, backup,
-    bounds::{BODY_BYTES_MAX, BODY_TIMEOUT, Bounds, SMALL_BODY_BYTES_MAX},
+    bounds::{self, BODY_BYTES_MAX, BODY_TIMEOUT, Bounds, HEADER_BYTES_MAX, SMALL_BODY_BYTES_MAX},
     data, forks, recovered,
     refuse::{Answered, json},
     report, roster,
@@ -96,6 +96,11 @@ fn refused(status: StatusCode, refusal: Refusal) -> Response {
 
 /// Of long bodies there is room for few at a time; one that says that it is too long is not read at all.
 async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+    // hyper looks at its limit before it reads on, so that a header may be twice as long when it is whole.
+    if bounds::head_bytes(&request) > HEADER_BYTES_MAX {
+        let text = format!("request line and headers are longer than {HEADER_BYTES_MAX} bytes");
+        return refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Refusal::too_large(text));
+    }
     let length = request.body().size_hint();
     if length.lower() > BODY_BYTES_MAX as u64 {
         return too_large().into_response();

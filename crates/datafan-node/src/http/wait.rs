@@ -5,6 +5,7 @@ use super::{
     owner::resolve,
     refuse::{Answered, json},
     routes::{App, AppState, Asked, asked, read},
+    stamp,
     wire::{Refusal, RefusalKind, Waited},
 };
 use axum::extract::State;
@@ -77,10 +78,10 @@ async fn not_reached<R: StoreReader>(app: &App<R>, asked: &WaitAsked, limit: Dur
         return refusal;
     }
     match now(app, asked).await {
-        Ok(Waited { timestamp: Some(held), links }) => Refusal::timeout(format!(
+        Ok(Waited { timestamp: Some(held), links, .. }) => Refusal::timeout(format!(
             "not reached within {limit:?}: the shard is at {held}, links that are up: {links}"
         )),
-        Ok(Waited { timestamp: None, links }) => {
+        Ok(Waited { timestamp: None, links, .. }) => {
             Refusal::timeout(format!("not reached within {limit:?}: links that are up: {links}"))
         }
         Err(refusal) => refusal,
@@ -100,5 +101,5 @@ async fn now<R: StoreReader>(app: &App<R>, asked: &WaitAsked) -> Answered<Waited
             )
         }
     };
-    Ok(Waited { timestamp, links })
+    Ok(Waited { timestamp, time: timestamp.and_then(stamp::time), links })
 }

@@ -6,6 +6,8 @@ pub use super::changes::{
 };
 pub use super::writes::{CommitRequest, WriteRequest};
 pub use crate::times::rfc3339;
+
+use super::stamp;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     id::{MemberId, Name},
@@ -75,6 +77,7 @@ impl ReadEndedLine {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Written {
     /// Of the last effective write, or the shard's present head where nothing changed.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
     /// Writes that changed something.
     pub written: u64,
@@ -114,6 +117,9 @@ pub struct ItemLine {
     /// When readers stop to see it, as RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Its owner was revoked.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub revoked: bool,
 }
 
 impl ItemLine {
@@ -130,6 +136,7 @@ impl ItemLine {
             value,
             value_base64,
             expires: item.expiry.map(rfc3339),
+            revoked: false,
         }
     }
 
@@ -154,8 +161,14 @@ pub struct KeyLine {
     pub key: String,
     /// Microseconds since 1970.
     pub timestamp: u64,
+    /// The same as RFC 3339, UTC.
+    #[serde(default)]
+    pub time: String,
     /// Bytes of key and value.
     pub bytes: u64,
+    /// Its owner was revoked.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub revoked: bool,
 }
 
 /// What became of a key of a member's own shard: the lines of `recovered`.
@@ -192,8 +205,14 @@ pub struct ForkLine {
     pub owner_name: Option<String>,
     /// The timestamp of one head.
     pub first: u64,
+    /// The same as RFC 3339, UTC.
+    #[serde(default)]
+    pub first_time: String,
     /// The timestamp of the other.
     pub second: u64,
+    /// The same as RFC 3339, UTC.
+    #[serde(default)]
+    pub second_time: String,
     /// What proves it, in base64: the bytes that `verify-fork` checks.
     pub evidence: String,
 }
@@ -218,6 +237,7 @@ pub struct TakenBack {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Restamped {
     /// Of the shard's head.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
     /// How many items got a new timestamp, those of the roster included where this member writes it.
     pub restamped: u64,
@@ -228,6 +248,9 @@ pub struct Restamped {
 pub struct Waited {
     /// Of the shard waited for; `None` where none was asked.
     pub timestamp: Option<u64>,
+    /// The same as RFC 3339, UTC.
+    #[serde(default)]
+    pub time: Option<String>,
     /// Links that are up.
     pub links: usize,
 }
@@ -353,11 +376,27 @@ pub struct CompactAnswer {
 
 /// Timestamps after one and up to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(into = "SpanTold")]
 pub struct Span {
     /// After this one.
     pub after: u64,
     /// Up to this one.
     pub until: u64,
+}
+
+/// A span as it is told: with times.
+#[derive(Serialize)]
+struct SpanTold {
+    after: u64,
+    after_time: Option<String>,
+    until: u64,
+    until_time: Option<String>,
+}
+
+impl From<Span> for SpanTold {
+    fn from(Span { after, until }: Span) -> Self {
+        Self { after, after_time: stamp::time(after), until, until_time: stamp::time(until) }
+    }
 }
 
 /// A link.
@@ -387,6 +426,7 @@ pub struct ShardLine {
     /// `member` or `roster`.
     pub kind: String,
     /// Of the head held; 0 for none.
+    #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
     /// Live items, the system's among them.
     pub items: u64,
@@ -394,6 +434,9 @@ pub struct ShardLine {
     pub bytes: u64,
     /// How many of the items are the system's.
     pub system_items: u64,
+    /// Bytes of their keys and values; of the roster all.
+    #[serde(default)]
+    pub system_bytes: u64,
     /// The root held.
     pub root: String,
     /// `whole`, `copying`, `revoked` or `forked`.
@@ -401,4 +444,9 @@ pub struct ShardLine {
     /// Since when its owner is unreachable, as RFC 3339, UTC: what is held may be old since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

@@ -29,7 +29,8 @@ pub struct CommitRequest {
 pub struct WriteRequest {
     /// Which key.
     pub key: String,
-    /// The value's bytes as UTF-8. In JSON a string stands for its text, any other value for its own text as it stands.
+    /// The value's bytes as UTF-8. In JSON a string stands for its text, any other value for its own text as
+    /// it stands.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub value: Option<String>,
     /// The value's bytes in base64.
@@ -69,7 +70,8 @@ impl WriteRequest {
     /// The value's bytes; `None` for a removal.
     ///
     /// # Errors
-    /// If it says not exactly one of these, or the base64 is malformed. The text says which key's write it is.
+    /// If it says not exactly one of these, or the base64 is malformed. The text says which key's write it
+    /// is.
     pub fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
         let said = |what: &str| format!("write of key {:?}: {what}", self.key);
         match (&self.value, &self.value_base64, self.delete) {

@@ -51,7 +51,8 @@ impl Done {
     /// It has failed with `code` and one line that contains `text`.
     pub fn fails(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
-        let lines: Vec<_> = self.err.lines().filter(|line| !line.contains(" INFO ")).collect();
+        let lines = self.err.lines().filter(|line| !line.contains(" INFO ") && !line.starts_with("  tip: "));
+        let lines: Vec<_> = lines.map(error).collect();
         assert!(lines.len() == 1 && lines[0].starts_with("error: "), "one clear line: {}", self.err);
         assert!(lines[0].contains(text), "{text:?} in {}", self.err);
     }
@@ -61,8 +62,16 @@ impl Done {
     /// It has failed with `code`, and its last line is an error that contains `text`; before it, it may have explained.
     pub fn has_failed(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
-        let last = self.err.lines().next_back().unwrap_or_default();
+        let last = error(self.err.lines().next_back().unwrap_or_default());
         assert!(last.contains("error: ") && last.contains(text), "{text:?} in {}", self.err);
+    }
+}
+
+/// A line of error; what came as JSON as it would be without.
+fn error(line: &str) -> String {
+    match serde_json::from_str::<Value>(line) {
+        Ok(said) => format!("error: {}", said["error"].as_str().unwrap_or_default()),
+        Err(_) => line.to_owned(),
     }
 }
 
@@ -84,6 +93,19 @@ pub fn datafan_with(args: &[&str], input: &[u8]) -> Done {
     let mut child = piped.unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap().into()
+}
+
+/// Runs the binary with `input` on its standard input; what it prints may be any bytes.
+pub fn datafan_bytes(args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
+    let piped = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = piped.unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // It may print before it has read all.
+    let writes = thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writes.join().unwrap();
+    (output.status.code().unwrap(), output.stdout, String::from_utf8(output.stderr).unwrap())
 }
 
 fn command(args: &[&str]) -> Command {

@@ -8,21 +8,27 @@ fn init_prints_who_it_is_and_never_overwrites() {
     let place = Place::new();
     let dir = text(&place.path("a"));
     let init = datafan(&["--json", "init", "--name", "a", "--data-dir", &dir]);
-    assert_eq!(fields(&init.out), ["id", "mesh", "name"]);
-    assert_eq!(datafan(&["id", "--json", "--data-dir", &dir]).json(), init.json());
+    let all = ["authority_key", "data_dir", "id", "member_key", "mesh", "name", "next"];
+    assert_eq!((init.code, fields(&init.out), init.err.as_str()), (0, all.map(str::to_owned).to_vec(), ""));
+    let next = format!("datafan --data-dir {dir} run");
+    assert_eq!((&init.json()["data_dir"], &init.json()["next"]), (&json!(dir), &json!([next])));
+    let id = datafan(&["id", "--json", "--data-dir", &dir]);
+    assert_eq!(fields(&id.out), ["id", "mesh", "name"]);
+    assert!(["id", "mesh", "name"].iter().all(|field| id.json()[field] == init.json()[field]));
     datafan(&["init", "--name", "b", "--data-dir", &dir]).fails(1, "holds the member a already");
-    assert_eq!(datafan(&["id", "--json", "--data-dir", &dir]).json(), init.json());
+    assert_eq!(datafan(&["id", "--json", "--data-dir", &dir]).json(), id.json());
     for key in ["authority.key", "member.key"] {
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &std::fs::metadata(place.path("a").join(key)).unwrap().permissions(),
         );
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
-    let human = datafan(&["init", "--name", "c", "--data-dir", &text(&place.path("c"))]).out;
-    assert!(
-        human.contains("Back up") && human.contains("authority.key") && human.contains("datafan run"),
-        "{human}"
-    );
+    let dir = text(&place.path("c"));
+    let human = datafan(&["init", "--name", "c", "--data-dir", &dir]);
+    let first: Vec<_> = human.out.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(first, ["id", "mesh", "name"], "the advice is no data: {}", human.out);
+    assert!(human.err.contains("Back up") && human.err.contains("authority.key"), "{}", human.err);
+    assert!(human.err.contains(&format!("Next: datafan --data-dir {dir} run")), "{}", human.err);
 }
 
 #[test]
@@ -54,8 +60,7 @@ fn without_a_member_commands_exit_3() {
 #[test]
 fn wrong_usage_is_one_line_and_exit_2() {
     for args in [
-        &[][..],
-        &["nonsense"],
+        &["nonsense"][..],
         &["init"],
         &["init", "--name", "Not A Name"],
         &["init", "--mesh", "abc", "--name", "a"],
@@ -70,7 +75,6 @@ fn wrong_usage_is_one_line_and_exit_2() {
         &["grant", "b", "--role", "king"],
         &["grant", "b", "--bytes", "many"],
         &["rotate", "b", "--id", "abc"],
-        &["authority"],
         &["authority", "sign"],
         &["wait"],
         &["wait", "--owner", "a"],
@@ -88,10 +92,11 @@ fn a_new_meshs_first_member_writes_and_reads_at_once() {
     assert_eq!(fields(&member.ports.to_string()), ["api", "listen"]);
     assert_eq!(member.ports["api"], Value::Null);
     let put = member.ask(&["put", "color", "grün", "--json"]);
-    assert_eq!(fields(&put.out), ["timestamp", "unchanged", "written"]);
+    assert_eq!(fields(&put.out), ["time", "timestamp", "unchanged", "written"]);
     let timestamp = put.json()["timestamp"].as_u64().unwrap();
     let again = member.ask(&["put", "color", "grün", "--json"]).json();
-    assert_eq!(again, json!({"timestamp": timestamp, "written": 0, "unchanged": 1}));
+    let time = &put.json()["time"];
+    assert_eq!(again, json!({"timestamp": timestamp, "time": time, "written": 0, "unchanged": 1}));
     assert_eq!(member.ask(&["get", "color"]).out, "grün");
 
     let got = member.ask(&["get", "color", "--json"]).json();
@@ -144,7 +149,8 @@ fn del_names_what_is_missing_and_deletes_the_rest() {
     let one = member.put("one", "1");
     member.put("two", "2");
     let del = member.ask(&["del", "one", "none", "two", "--json"]);
-    assert_eq!((del.code, del.err.as_str()), (4, "error: no such key: \"none\"\n"));
+    let said = json!({"error": "no such key: \"none\"", "kind": "not_found"});
+    assert_eq!((del.code, del.err), (4, format!("{said}\n")));
     let written: Value = serde_json::from_str(&del.out).unwrap();
     assert!(written["timestamp"].as_u64().unwrap() > one);
     assert_eq!((&written["written"], &written["unchanged"]), (&json!(2), &json!(1)));
@@ -159,7 +165,10 @@ fn ls_and_export_are_sorted_lines() {
         member.put(key, key);
     }
     let ls = member.ask(&["ls", "--json"]);
-    assert_eq!(fields(ls.out.lines().next().unwrap()), ["bytes", "key", "owner", "owner_name", "timestamp"]);
+    assert_eq!(
+        fields(ls.out.lines().next().unwrap()),
+        ["bytes", "key", "owner", "owner_name", "time", "timestamp"]
+    );
     let keys = |lines: Vec<Value>| lines.iter().map(|line| string(&line["key"])).collect::<Vec<_>>();
     assert_eq!(keys(ls.lines()), ["a", "b/1", "b/2"]);
     assert_eq!(keys(member.ask(&["ls", "--json", "--prefix", "b/"]).lines()), ["b/1", "b/2"]);
@@ -213,7 +222,7 @@ fn waiting_in_vain_exits_6() {
         .ask(&["wait", "--timestamp", "18446744073709551615", "--timeout", "100ms"])
         .fails(6, "the shard is at");
     let waited = member.ask(&["wait", "--links", "0", "--json"]).json();
-    assert_eq!(waited, json!({"timestamp": null, "links": 0}));
+    assert_eq!(waited, json!({"timestamp": null, "time": null, "links": 0}));
 }
 
 #[test]
@@ -238,6 +247,7 @@ fn status_and_members_have_their_shapes() {
         "role",
         "shards",
         "state",
+        "store",
     ];
     assert_eq!(fields(&status.out), all);
     let status = status.json();
@@ -252,7 +262,19 @@ fn status_and_members_have_their_shapes() {
         (&json!("b"), &json!("in"), &json!("up"))
     );
     let shard = &status["shards"][0];
-    let all = ["bytes", "items", "kind", "owner", "owner_name", "root", "state", "system_items", "timestamp"];
+    let all = [
+        "bytes",
+        "items",
+        "kind",
+        "owner",
+        "owner_name",
+        "root",
+        "state",
+        "system_bytes",
+        "system_items",
+        "time",
+        "timestamp",
+    ];
     assert_eq!(fields(&shard.to_string()), all);
     let members = a.ask(&["members", "--json"]).json();
     assert_eq!(fields(&members.to_string()), ["members", "pending"]);

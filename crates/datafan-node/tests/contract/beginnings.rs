@@ -1,4 +1,5 @@
-//! How a member begins: what is named must be what is there, a failure leaves nothing, and secrets are their owner's.
+//! How a member begins: what is named must be what is there, a failure leaves nothing, and secrets are their
+//! owner's.
 
 use crate::common::{Member, Place, datafan, datafan_with, fields, string, text};
 use std::{
@@ -85,7 +86,7 @@ fn secrets_are_written_for_their_owner_alone() {
     assert_eq!(fields(&json.out), ["id", "name", "out"]);
     drop(Member::run(&place.path("b"), &["--ticket", &out]));
     let rotated = text(&place.path("b2.ticket"));
-    assert_eq!(a.ask(&["rotate", "b", "--out", &rotated]).code, 0);
+    assert_eq!(a.ask(&["rotate", "b", "--yes", "--out", &rotated]).code, 0);
     assert_eq!(mode(&rotated), 0o600);
     let request = text(&place.path("request"));
     assert_eq!(a.ask(&["invite", "e", "--offline", &request]).code, 0);

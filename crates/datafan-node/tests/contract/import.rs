@@ -78,7 +78,7 @@ fn an_empty_file_changes_nothing() {
     let timestamp = member.put("k", "v");
     let file = place.file("empty.jsonl", "");
     let done = member.ask(&["import", &file, "--json"]).json();
-    assert_eq!(done, json!({"timestamp": timestamp, "written": 0, "unchanged": 0}));
+    assert_eq!((&done["timestamp"], &done["written"]), (&json!(timestamp), &json!(0)));
 }
 
 /// What a row says that could mean two things, and what the answer has to name.

@@ -6,7 +6,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backup;
 mod basics;
 mod beginnings;
+mod http;
 mod import;
 mod puts;
+mod reading;
+mod revoked;
+mod usage;

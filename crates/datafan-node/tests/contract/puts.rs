@@ -10,7 +10,7 @@ fn who_was_revoked_writes_nothing() {
     let b = place.invited(&a, "b", &[]);
     b.put("before", "1");
     a.waits_for("b", b.put("last", "2"));
-    assert_eq!(a.ask(&["revoke", "b"]).code, 0);
+    assert_eq!(a.ask(&["revoke", "b", "--yes"]).code, 0);
     b.waits(|status| status["state"] == "refused");
     b.ask(&["put", "after", "3"]).fails(1, "revoked");
     b.ask(&["del", "before"]).fails(1, "revoked");

@@ -31,6 +31,12 @@ pub struct Get {
     /// Of whom
     #[command(flatten)]
     pub of: Of,
+    /// With --all: items of revoked members, too
+    #[arg(long, requires = "all")]
+    pub revoked: bool,
+    /// Print the bytes of the value as they are, on a terminal, too
+    #[arg(long, conflicts_with = "all")]
+    pub raw: bool,
 }
 
 /// Whose shard is meant; one's own where nothing is said.
@@ -47,9 +53,15 @@ pub struct Of {
 /// `del`
 #[derive(Args, Debug)]
 pub struct Del {
-    /// The keys
-    #[arg(required = true, value_name = "KEY")]
+    /// The keys, all in one commit
+    #[arg(required_unless_present = "prefix", value_name = "KEY")]
     pub keys: Vec<String>,
+    /// Remove all keys that begin with this, in commits of up to 4,096
+    #[arg(long, value_name = "P", conflicts_with = "keys")]
+    pub prefix: Option<String>,
+    /// Keys that are not there are no error
+    #[arg(long)]
+    pub ignore_missing: bool,
 }
 
 /// `ls`
@@ -59,8 +71,20 @@ pub struct Ls {
     #[command(flatten)]
     pub of: Of,
     /// Only keys that begin with this
-    #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
-    pub prefix: String,
+    #[arg(value_name = "PREFIX")]
+    pub beginning: Option<String>,
+    /// The same
+    #[arg(long, value_name = "P", conflicts_with = "beginning")]
+    pub prefix: Option<String>,
+    /// With --all: keys of revoked members, too
+    #[arg(long, requires = "all")]
+    pub revoked: bool,
+    /// Print the keys alone
+    #[arg(long)]
+    pub keys: bool,
+    /// End each key with a zero byte in place of a line feed
+    #[arg(short = '0', long, requires = "keys")]
+    pub null: bool,
     /// Where to go on
     #[command(flatten)]
     pub after: After,
@@ -93,9 +117,12 @@ pub struct Import {
 /// `export`
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Of whom
+    /// Of whom; items of revoked members are marked
     #[command(flatten)]
     pub of: Of,
+    /// Only keys that begin with this
+    #[arg(long, value_name = "P")]
+    pub prefix: Option<String>,
     /// Where to go on
     #[command(flatten)]
     pub after: After,

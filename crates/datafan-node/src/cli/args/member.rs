@@ -78,10 +78,20 @@ pub struct Forks {
     pub export: Option<PathBuf>,
 }
 
-/// `backup`, `restore`, `verify-fork`
+/// `backup`
+#[derive(Args, Debug)]
+pub struct Save {
+    /// The file, or - for standard output
+    pub file: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `restore`, `verify-fork`
 #[derive(Args, Debug)]
 pub struct Backup {
-    /// The file
+    /// The file; of a backup also - for standard input
     pub file: PathBuf,
 }
 
@@ -111,9 +121,6 @@ pub struct Wait {
     /// How many links are up at least
     #[arg(long, value_name = "N")]
     pub links: Option<usize>,
-    /// How long to wait at most
-    #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "30s")]
-    pub timeout: Duration,
 }
 
 /// `members`

@@ -2,11 +2,12 @@
 //! command.
 
 mod data;
+pub mod examples;
 mod member;
 mod roster;
 
 pub use data::{After, Del, Export, Get, Import, Ls, Of, Put};
-pub use member::{Backup, Demo, Forks, Init, Members, Peer, Recovered, Run, Verify, Wait};
+pub use member::{Backup, Demo, Forks, Init, Members, Peer, Recovered, Run, Save, Verify, Wait};
 pub use roster::{
     Admit, Adopt, Authority, AuthorityApply, AuthorityNew, AuthoritySign, Expiry, Grant, Invite, Offline,
     Revoke, Rotate,
@@ -14,28 +15,34 @@ pub use roster::{
 
 use super::parse;
 use clap::{Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every member of a mesh holds a verified copy of what all the others publish.
 #[derive(Parser, Debug)]
-#[command(name = "datafan", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "datafan", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The member's directory [env: DATAFAN_DATA_DIR] [default: $XDG_DATA_HOME/datafan or ~/.local/share/datafan]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The HTTP interface on TCP, loopback only: `run` serves it there too, other commands ask there in place of DIR/api.sock [env: DATAFAN_API]
-    #[arg(long, global = true, value_name = "IP:PORT", value_parser = parse::loopback)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "IP:PORT", value_parser = parse::loopback)]
     pub api: Option<SocketAddr>,
     /// The file of the token that the interface on TCP wants; `run` makes it where it is not there [env: DATAFAN_API_TOKEN_FILE]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub api_token_file: Option<PathBuf>,
     /// Print JSON: one object on one line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
+    /// How long an answer may take: 500ms, 30s, 1h30m; of what is answered in many lines, its first byte [default: 30s]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = parse::duration)]
+    pub timeout: Option<Duration>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// Options that every command takes.
+const GLOBAL: &str = "Global options";
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 no member is running, 4 not found, 5 degraded, 6 timeout, 7 second process with this member's key\nLogs go to stderr; DATAFAN_LOG sets what is logged (error, warn, info, debug, trace).";
 
@@ -51,7 +58,7 @@ pub enum Command {
     /// Check that the store holds what its owners signed, while the member does not run
     Verify(Verify),
     /// Write all that this member holds to one file, while it runs or not
-    Backup(Backup),
+    Backup(Save),
     /// Make the store file as small as what it holds, while the member runs or not
     Compact,
     /// Make the store of this member from a backup
@@ -80,12 +87,15 @@ pub enum Command {
     #[command(subcommand)]
     Authority(Authority),
     /// Set the value of a key of this member
+    #[command(visible_alias = "set")]
     Put(Put),
     /// Print the value of a key
     Get(Get),
     /// Remove keys of this member, all in one commit
+    #[command(visible_aliases = ["rm", "delete"])]
     Del(Del),
     /// List keys
+    #[command(visible_alias = "list")]
     Ls(Ls),
     /// Put rows of a file: JSON lines {"key", "value" | "value_base64"}, plain or gzip
     Import(Import),
@@ -99,6 +109,8 @@ pub enum Command {
     Members(Members),
     /// Show a whole mesh at work, in this process and on loopback
     Demo(Demo),
+    /// Print the version
+    Version,
 }
 
 #[cfg(test)]

@@ -4,16 +4,13 @@ mod owners;
 
 use super::{
     Client, Failure, Output, args,
+    batch::Batch,
     data::show_written,
     failure::Exit,
     output::{count, note},
 };
-use datafan_core::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
 use datafan_node::{
-    http::{
-        BODY_BYTES_MAX,
-        wire::{CommitAnswer, WriteRequest, Written},
-    },
+    http::wire::{CommitAnswer, WriteRequest, Written},
     rows::{self, Row, RowError},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -109,40 +106,6 @@ impl Import {
         }
         let text = format!("{}: {text}; {} imported before", file.display(), count(self.rows(), "row"));
         Failure::Said(exit, text)
-    }
-}
-
-/// A commit under way, as the text of its request.
-struct Batch {
-    body: Vec<u8>,
-    n: usize,
-    bytes: usize,
-}
-
-impl Batch {
-    fn new() -> Self {
-        Self { body: br#"{"writes":["#.to_vec(), n: 0, bytes: 0 }
-    }
-
-    fn has_room(&self, text_bytes: usize, bytes: usize) -> bool {
-        self.n == 0
-            || (self.n < COMMIT_WRITES_MAX
-                && self.bytes + bytes <= COMMIT_BYTES_MAX
-                && self.body.len() + text_bytes + 8 <= BODY_BYTES_MAX)
-    }
-
-    fn add(&mut self, text: &[u8], bytes: usize) {
-        if self.n > 0 {
-            self.body.push(b',');
-        }
-        self.body.extend_from_slice(text);
-        self.n += 1;
-        self.bytes += bytes;
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.body.extend_from_slice(b"]}");
-        self.body
     }
 }
 

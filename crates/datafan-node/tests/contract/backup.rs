@@ -1,0 +1,139 @@
+//! `backup` and its like: nothing is lost by a name, and nothing waits for ever.
+
+use crate::common::{Member, Place, datafan, datafan_bytes, string, text};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+#[test]
+fn a_backup_replaces_a_file_only_by_force() {
+    let place = Place::new();
+    let a = place.founder("a");
+    a.put("k", "v");
+    let file = place.file("saved", "the only good copy");
+    a.ask(&["backup", &file]).fails(1, "--force replaces it");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "the only good copy");
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().filter(|entry| is_rest(entry)).count(), 0);
+    assert_eq!(a.ask(&["backup", &file, "--force"]).code, 0);
+    assert!(fs::read(&file).unwrap().len() > 100);
+    let a = a.leaves();
+    let at = text(&a.dir);
+    datafan(&["backup", &file, "--data-dir", &at]).fails(1, "--force replaces it");
+    assert_eq!(datafan(&["backup", &file, "--force", "--data-dir", &at]).code, 0);
+}
+
+fn is_rest(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")
+}
+
+#[test]
+fn a_backup_streams_whether_the_member_runs_or_not() {
+    let place = Place::new();
+    let a = place.founder("a");
+    a.put("k", "v");
+    let dir = text(&a.dir);
+    let save = || datafan_bytes(&["backup", "-", "--data-dir", &dir], &[]);
+    let (code, running, told) = save();
+    assert!(code == 0 && told.starts_with("saved ") && !running.is_empty(), "{told}");
+    let away = a.leaves();
+    let (code, stopped, told) = save();
+    assert!(code == 0 && told.starts_with("saved "), "{told}");
+    for saved in [running, stopped] {
+        fs::remove_file(away.dir.join("store.redb")).unwrap();
+        let (code, _, told) = datafan_bytes(&["restore", "-", "--data-dir", &dir], &saved);
+        assert_eq!(code, 0, "{told}");
+        assert_eq!(away.returns().leaves().dir, away.dir);
+    }
+    let a = away.returns();
+    assert_eq!(a.get("a", "k"), "v");
+}
+
+#[test]
+fn a_list_of_members_is_read_only_as_far_as_a_request_may_go() {
+    let place = Place::new();
+    let a = place.founder("a");
+    // Endless, and without a line's end: more than that is not read.
+    let output = Command::new("timeout")
+        .args([
+            "60",
+            env!("CARGO_BIN_EXE_datafan"),
+            "admit",
+            "--file",
+            "/dev/zero",
+            "--data-dir",
+            &text(&a.dir),
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("longer than 8388608 bytes"), "{said}");
+    let file = place.file("long", " ".repeat((8 << 20) + 1));
+    a.ask(&["admit", "--file", &file]).fails(1, "longer than 8388608 bytes");
+    a.ask_with(&["admit", "--file", "-"], " ".repeat((8 << 20) + 1).as_bytes()).fails(1, "longer than");
+}
+
+#[test]
+fn a_member_whose_process_is_stopped_holds_up_nobody() {
+    let place = Place::new();
+    let a = place.founder("a");
+    a.put("k", "v");
+    let (id, saved) = (string(&a.ask(&["id", "--json"]).json()["id"]), text(&place.path("saved")));
+    let rows = place.file("rows.jsonl", "{\"key\":\"a\",\"value\":1}\n");
+    let stopped = Stopped::new(&a);
+    let began = Instant::now();
+    let all: [&[&str]; 20] = [
+        &["status"],
+        &["members"],
+        &["get", "k"],
+        &["get", "k", "--all"],
+        &["put", "k", "v"],
+        &["del", "k"],
+        &["ls"],
+        &["export"],
+        &["import", &rows],
+        &["wait", "--links", "0"],
+        &["forks"],
+        &["recovered"],
+        &["recovered", "--forget", "--yes"],
+        &["restamp"],
+        &["invite", "b"],
+        &["admit", &id, "--name", "b"],
+        &["grant", "a", "--items", "5"],
+        &["revoke", "b", "--yes"],
+        &["adopt"],
+        &["backup", &saved],
+    ];
+    for args in all {
+        // Waiting is told by the member; the command waits longer than it by ten seconds.
+        let limit = if args[0] == "wait" { "1ms" } else { "100ms" };
+        let done = a.ask(&[args, &["--timeout", limit]].concat());
+        done.fails(6, "did not answer within");
+        done.fails(6, "--timeout");
+    }
+    // Nearly all of it is in the directory.
+    assert_eq!(a.ask(&["id", "--timeout", "100ms", "--json"]).json()["name"], "a");
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    drop(stopped);
+    // What was asked for meanwhile may still be done, and all of it was heard.
+    assert_eq!(a.ask(&["status"]).code, 0);
+}
+
+/// A process that SIGSTOP holds until this is dropped.
+struct Stopped(String);
+
+impl Stopped {
+    fn new(member: &Member) -> Self {
+        let id = member.process().to_string();
+        assert!(Command::new("kill").args(["-STOP", &id]).status().unwrap().success());
+        Self(id)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-CONT", &self.0]).status();
+    }
+}

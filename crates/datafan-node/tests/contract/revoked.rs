@@ -1,0 +1,60 @@
+//! What revoked members left: not among what is there, but to be had.
+
+use crate::common::{Member, Place, api::Api, string};
+
+#[test]
+fn items_of_revoked_members_are_shown_on_demand() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.put("shared", "of a");
+    b.put("only", "of b");
+    a.waits_for("b", b.put("shared", "of b"));
+    assert_eq!(a.ask(&["revoke", "b", "--yes"]).code, 0);
+    drop(b);
+    let owners = |args: &[&str]| owners(&a, args);
+    assert_eq!(owners(&["ls", "--all", "--json"]), ["a"]);
+    assert_eq!(owners(&["get", "shared", "--all", "--json"]), ["a"]);
+    assert_eq!(owners(&["ls", "--all", "--revoked", "--json"]), ["a", "b", "b"]);
+    assert_eq!(owners(&["get", "shared", "--all", "--revoked", "--json"]), ["a", "b"]);
+    a.ask(&["get", "only", "--all"]).fails(4, "--revoked");
+    a.ask(&["get", "only"]).fails(4, "a has no key \"only\"");
+    // Who is named is shown.
+    assert_eq!(a.get("b", "only"), "of b");
+    assert_eq!(owners(&["ls", "--owner", "b", "--json"]), ["b", "b"]);
+    a.ask(&["ls", "--revoked"]).fails(2, "--all");
+    // People see no more than scripts.
+    assert!(
+        !a.ask(&["ls", "--all"]).out.contains("only")
+            && !a.ask(&["get", "shared", "--all"]).out.contains("of b")
+    );
+
+    // What is for programs stays, and is marked.
+    let mut marked = Vec::new();
+    for line in a.ask(&["export", "--all"]).lines() {
+        assert_eq!(line["owner_name"] == "b", line["revoked"] == true, "{line}");
+        marked.push(string(&line["owner_name"]));
+    }
+    marked.sort();
+    assert_eq!(marked, ["a", "b", "b"]);
+    let mut api = Api::open(&a.dir).unwrap();
+    for path in
+        ["/v1/list?all=true", "/v1/export?all=true", "/v1/items?key=shared", "/v1/item?key=only&owner=b"]
+    {
+        let answer = api.get(path).unwrap();
+        let lines: Vec<serde_json::Value> =
+            answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.iter().any(|line| line["owner_name"] == "b"), "{path}");
+        for line in lines {
+            let revoked = line.get("revoked").is_some_and(|revoked| revoked == true);
+            assert_eq!(line["owner_name"] == "b", revoked, "{path}: {line}");
+        }
+    }
+}
+
+fn owners(member: &Member, args: &[&str]) -> Vec<String> {
+    let mut owners: Vec<_> =
+        member.ask(args).lines().iter().map(|line| string(&line["owner_name"])).collect();
+    owners.sort();
+    owners
+}

@@ -1,0 +1,138 @@
+//! How the command line is found out about: help, names, mistakes.
+
+use crate::common::{Place, datafan, prepared, text};
+use std::process::Command;
+
+/// Every command, nested ones with their whole path.
+fn commands() -> Vec<String> {
+    let listed = |path: &[&str]| {
+        let help = datafan(&[path, &["--help"]].concat()).out;
+        let list =
+            help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap().to_owned();
+        let first =
+            |line: &str| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')).map(str::to_owned);
+        let names = list.lines().filter_map(|line| first(line)?.split(' ').next().map(str::to_owned));
+        names.filter(|name| name != "help").collect::<Vec<_>>()
+    };
+    let mut all = listed(&[]);
+    all.extend(listed(&["authority"]).into_iter().map(|name| format!("authority {name}")));
+    all
+}
+
+#[test]
+fn every_command_has_its_help_with_global_options_and_an_example() {
+    let all = commands();
+    assert!(all.len() >= 30 && all.contains(&"authority sign".to_owned()), "{all:?}");
+    for command in all {
+        let path: Vec<&str> = command.split(' ').collect();
+        let help = datafan(&[&path[..], &["--help"]].concat());
+        assert_eq!(help.code, 0, "{command}");
+        assert!(help.out.contains("\nGlobal options:\n") && help.out.contains("--timeout"), "{}", help.out);
+        assert!(help.out.contains("\nExample:\n  datafan "), "{}", help.out);
+        let again = datafan(&[&["help"], &path[..]].concat());
+        assert_eq!((again.code, again.err.as_str()), (0, ""), "help {command}");
+        assert!(again.out.contains(&format!("Usage: datafan {command}")), "{}", again.out);
+    }
+}
+
+#[test]
+fn without_a_command_there_is_help() {
+    let bare = datafan(&[]);
+    assert_eq!((bare.code, bare.out.as_str()), (2, ""));
+    assert!(bare.err.contains("Commands:") && bare.err.contains("Usage: datafan"), "{}", bare.err);
+    let bare = datafan(&["authority"]);
+    assert!(bare.code == 2 && bare.err.contains("datafan authority"), "{}", bare.err);
+    let help = datafan(&["help"]);
+    assert_eq!((help.code, help.out.contains("Commands:")), (0, true));
+}
+
+#[test]
+fn commands_have_the_names_that_people_try() {
+    let place = Place::new();
+    let a = place.founder("a");
+    assert_eq!(a.ask(&["set", "color", "red"]).code, 0);
+    assert!(a.ask(&["list", "--json"]).out.contains("color"));
+    assert_eq!(a.ask(&["rm", "color"]).code, 0);
+    a.put("color", "red");
+    assert_eq!(a.ask(&["delete", "color"]).code, 0);
+    let version = format!("datafan {}", env!("CARGO_PKG_VERSION"));
+    datafan(&["version"]).is(&version);
+    datafan(&["--version"]).is(&version);
+    assert_eq!(datafan(&["version", "--json"]).json()["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_misspelt_word_leads_to_nothing_that_destroys() {
+    let near = datafan(&["statsu"]);
+    assert_eq!(
+        near.err,
+        "error: there is no command \"statsu\": see datafan --help\n  tip: similar: status\n"
+    );
+    for word in ["dele", "deletee", "remove", "revok", "rotat", "rmm", "restor"] {
+        let said = datafan(&[word, "a"]);
+        assert_eq!(said.code, 2);
+        for destroys in ["del", "delete", "rm", "revoke", "rotate", "restore", "restamp"] {
+            let tips = said.err.lines().skip(1).collect::<Vec<_>>().join(" ");
+            assert!(!tips.split([' ', ',']).any(|name| name == destroys), "{word}: {}", said.err);
+        }
+    }
+    // A tip has its own line, and the error stays one.
+    let option = datafan(&["get", "--ownr", "b", "k"]);
+    let lines: Vec<_> = option.err.lines().collect();
+    assert!(lines.len() >= 2 && lines[0].starts_with("error: ") && !lines[0].contains("tip"), "{lines:?}");
+    assert!(lines[1..].iter().all(|line| line.starts_with("  tip: ")), "{lines:?}");
+}
+
+#[test]
+fn a_misspelt_level_is_an_error() {
+    let place = Place::new();
+    let dir = text(&place.path("a"));
+    let with = |level: &str| {
+        let args = ["init", "--name", "a", "--data-dir", &dir];
+        let mut command = prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), &args);
+        let output = command.env("DATAFAN_LOG", level).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for level in ["inof", "warn,verbose", "datafan=inof"] {
+        let (code, said) = with(level);
+        assert!(code == Some(2) && said.starts_with("error: DATAFAN_LOG: "), "{level}: {said}");
+    }
+    assert!(!place.path("a").exists());
+    assert_eq!(with("debug,datafan=trace").0, Some(0));
+}
+
+#[test]
+fn a_time_may_have_several_units_and_one_row_is_one_row() {
+    let place = Place::new();
+    let a = place.founder("a");
+    assert_eq!(a.ask(&["put", "k", "v", "--ttl", "1h30m"]).code, 0);
+    a.ask(&["put", "k", "v", "--ttl", "30m1h"]).fails(2, "such as 10m or 1h30m");
+    let rows = "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\"}\n";
+    a.ask_with(&["import", "-"], rows.as_bytes()).fails(1, "the row before it was imported");
+    let saved = a.ask(&["backup", &text(&place.path("saved"))]).out;
+    assert!(!saved.contains("1 items") && !saved.contains("1 shards"), "{saved}");
+}
+
+#[test]
+fn an_error_is_json_where_json_was_asked_for() {
+    let place = Place::new();
+    let dir = text(&place.path("a"));
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&["get", "k"], 3, "no_member"),
+        (&["get"], 2, "usage"),
+        (&["verify"], 1, "failure"),
+        (&["statsu"], 2, "usage"),
+    ];
+    for (args, code, kind) in cases {
+        let done = datafan(&[args, &["--json", "--data-dir", &dir]].concat());
+        assert_eq!((done.code, done.out.as_str()), (code, ""), "{args:?}");
+        assert_eq!(done.err.matches('\n').count(), 1, "one line: {}", done.err);
+        let said: serde_json::Value = serde_json::from_str(&done.err).unwrap();
+        assert_eq!(said["kind"], kind, "{said}");
+        assert!(!said["error"].as_str().unwrap().is_empty());
+    }
+    let a = place.founder("b");
+    let said = a.ask(&["get", "k", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+    assert_eq!(said["kind"], "not_found");
+}
