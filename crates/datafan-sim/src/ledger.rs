@@ -8,7 +8,8 @@ use crate::{
     world::World,
 };
 use datafan_core::{
-    engine::Ticket, hash::Hash, head::Head, id::MemberId, item::Key, time::Time, time::Timestamp,
+    engine::Ticket, hash::Hash, head::Head, id::MemberId, item::Key, store::ShardState, time::Time,
+    time::Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -238,10 +239,11 @@ impl Ledger {
         self.restored.contains(&member)
     }
 
-    /// All faults are over: what a restored member wrote last, and nobody had heard of, is gone with its disk. All end at
-    /// the greatest head that anybody holds.
+    /// All faults are over: what a restored member wrote last, and nobody had heard of, is gone with its disk; what a member
+    /// wrote that does not run any more, with the member. All end at the greatest head that anybody holds.
     pub fn aim_at_what_is_left(&mut self) {
-        for owner in self.restored.clone() {
+        let gone = (0..self.n_members).filter(|member| !self.runs(*member) || self.was_restored(*member));
+        for owner in gone.collect::<Vec<_>>() {
             if self.ending(owner).is_none() {
                 let held = (0..self.n_members).map(|member| self.position(member, owner));
                 let left = held.max_by_key(|at| self.made(owner, *at).map(|made| made.head.order()));
@@ -351,12 +353,17 @@ impl Ledger {
             self.owned[owner].n_there += usize::from(self.owned[owner].target == 0);
         }
         for state in snapshot.states() {
-            let Some(head) = state.record().and_then(|record| record.head) else { continue };
+            let Some(record) = state.record() else { continue };
+            let Some(head) = record.head else { continue };
             let found = self
                 .owner(world, &head.owner)
                 .and_then(|owner| Some((owner, self.find(owner, &head.order())?)));
             match found {
-                Some((owner, position)) => self.move_to(member, owner, position),
+                Some((owner, position)) if record.state == ShardState::Whole => {
+                    self.move_to(member, owner, position);
+                }
+                // Kept for its owner, beside the visible one: nobody shows it.
+                Some(_) => {}
                 None => unknown.push(format!("{head:?}")),
             }
         }

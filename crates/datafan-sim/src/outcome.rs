@@ -65,6 +65,8 @@ pub struct Counts {
     pub signatures: u64,
     /// Links that were ever made.
     pub links: u64,
+    /// How often a link came up or went down.
+    pub linkings: u64,
     /// Things that were done to the mesh.
     pub actions: u64,
     /// What members refused, all reasons together.

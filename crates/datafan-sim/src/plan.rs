@@ -8,6 +8,8 @@ use datafan_core::{
 use datafan_testkit::rng::Rng;
 use std::collections::BTreeSet;
 
+mod discovery;
+
 /// One thing that is done to the mesh.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -39,6 +41,12 @@ pub enum Action {
     JumpClock(usize, i64),
     /// A wall clock goes faster by so many millionths.
     Drift(usize, i64),
+    /// A member lives somewhere else from now on: where another one lived, or where nobody did.
+    Move(usize, Vacancy),
+    /// A member publishes where it lives.
+    Publish(usize),
+    /// Members lose their power, and never start again.
+    Die(Vec<usize>),
     /// A copy of a disk is put aside.
     Backup(usize),
     /// A member loses its power, and its disk becomes the copy.
@@ -47,6 +55,15 @@ pub enum Action {
     Admit(usize),
     /// A member is revoked.
     Revoke(usize, Revocation),
+}
+
+/// Where a member moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vacancy {
+    /// Where nobody lived before.
+    New,
+    /// Where a member lived that has moved away, if there is one.
+    Used,
 }
 
 /// A plan: actions by time since the faults begin, in microseconds.
@@ -58,6 +75,8 @@ pub struct Plan {
     pub liars: BTreeSet<usize>,
     /// Members that are admitted by an action only.
     pub joiners: BTreeSet<usize>,
+    /// Members that can dial and cannot be dialled.
+    pub dial_only: BTreeSet<usize>,
 }
 
 /// Draws a plan for a mesh with `links`.
@@ -67,6 +86,7 @@ pub fn draw(scenario: &Scenario, links: &[(usize, usize)], rng: &mut Rng) -> Pla
     drawing.members();
     drawing.network();
     drawing.machines();
+    discovery::draw(&mut drawing);
     let mut plan = drawing.plan;
     plan.actions.sort_by_key(|(at, _)| *at);
     plan
@@ -96,13 +116,17 @@ impl Drawing<'_> {
         };
         self.plan.liars = liars.into_iter().collect();
         let restored = self.take(faults.restores, &mut others);
+        if faults.deaths > 0 {
+            let dead = self.take_dead(faults.deaths, &mut others);
+            self.at(0, Action::Die(dead));
+        }
         for joiner in self.plan.joiners.clone() {
             let at = self.moment();
             self.at(at, Action::Admit(joiner));
         }
         for (n, leaver) in leavers.into_iter().enumerate() {
             let outcome = if n.is_multiple_of(2) { Revocation::Keep } else { Revocation::Drop };
-            let at = self.moment();
+            let at = self.moment_apart();
             self.at(at, Action::Revoke(leaver, outcome));
         }
         for member in restored {
@@ -169,8 +193,7 @@ impl Drawing<'_> {
             self.at(at + lasts, Action::Undeafen(from, to));
         }
         for _ in 0..faults.partitions {
-            let (at, lasts, n) = (self.moment(), self.between(faults.cut_micros()), 2 + self.rng.below(3));
-            let groups: Vec<u8> = (0..self.scenario.members).map(|_| self.rng.below(n) as u8).collect();
+            let (at, lasts, groups) = self.partition();
             self.at(at, Action::Part(groups.clone()));
             self.at(at + lasts, Action::Unite(groups));
         }

@@ -62,12 +62,18 @@ impl Checker for Bounds {
         let at_rest = !scene.scenario.faults.liars_go_on;
         (0..scene.world.n_members()).filter(counts).filter(|_| at_rest).try_for_each(|member| {
             let snapshot = scene.world.snapshot(member);
-            let visible =
-                |state: &State| state.record().is_some_and(|record| record.state == ShardState::Whole);
-            let left_over = snapshot.states().filter(|state| !visible(state)).count();
+            let left_over = snapshot.states().filter(|state| is_left_over(state)).count();
             must(left_over == 0, || format!("m{member} has {left_over} shards at rest that nobody can read"))
         })
     }
+}
+
+/// Whether nobody can read a shard. One that was kept for its owner can be.
+fn is_left_over(state: &State) -> bool {
+    state.record().is_none_or(|record| match record.state {
+        ShardState::Whole | ShardState::Aside => false,
+        ShardState::Building | ShardState::Dead => true,
+    })
 }
 
 fn check(scene: &Scene<'_>, member: usize) -> Checked {

@@ -11,7 +11,9 @@ mod durable_first;
 mod fair_blame;
 mod heads_forward;
 mod idle_traffic;
+mod in_time;
 mod nothing_unverified;
+mod one_component;
 mod redundancy;
 mod signed_states;
 mod single_writer;
@@ -25,6 +27,8 @@ use datafan_core::{
     connector::Lane, engine::Alarm, engine::Answer, engine::Ticket, head::Head, id::MemberId, time::Time,
 };
 use std::collections::BTreeSet;
+
+pub(crate) use one_component::joined;
 
 /// What a checker may look at.
 pub struct Scene<'a> {
@@ -117,6 +121,11 @@ pub trait Checker {
         Ok(())
     }
 
+    /// Something was done to lines or members, or one of them started or stopped.
+    fn on_disturbed(&mut self, _: &Scene<'_>) -> Checked {
+        Ok(())
+    }
+
     /// Time has passed; called a few times per simulated second.
     fn on_tick(&mut self, _: &Scene<'_>) -> Checked {
         Ok(())
@@ -152,6 +161,8 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::<fair_blame::FairBlame>::default(),
         Box::<bounds::Bounds>::default(),
         Box::<convergence::Convergence>::default(),
+        Box::<one_component::OneComponent>::default(),
+        Box::<in_time::InTime>::default(),
         Box::<idle_traffic::IdleTraffic>::default(),
         Box::<redundancy::Redundancy>::default(),
     ]

@@ -1,7 +1,10 @@
 //! Doing to the mesh what the plan says, and undoing all of it.
 
 use super::Run;
-use crate::plan::Action;
+use crate::{
+    ledger::Mesh,
+    plan::{Action, Vacancy},
+};
 use datafan_core::{
     engine::{Answer, Command},
     time::{MILLI, SECOND},
@@ -15,10 +18,28 @@ impl Run<'_> {
     pub(super) fn start(&mut self, member: usize) {
         self.world.disk(member).heal();
         self.failing.remove(&member);
-        if !self.world.runs(member) && !self.leavers.contains(&member) {
+        let gone = self.leavers.contains(&member) || self.dead.contains(&member);
+        if !self.world.runs(member) && !gone {
             self.world.start(member);
             self.watch();
+            self.introduce(member);
         }
+    }
+
+    /// A member that has started says where it lives, and is given the addresses that its user knows.
+    pub(super) fn introduce(&mut self, member: usize) {
+        let Some(discovery) = self.scenario.discovery.as_ref().filter(|_| self.world.runs(member)) else {
+            return;
+        };
+        self.world.publish(member);
+        let most = if discovery.seeds == 0 { usize::MAX } else { discovery.seeds };
+        let known = self.links.iter().filter(|(from, _)| *from == member).map(|(_, to)| *to);
+        let mut seeds: Vec<usize> = known.filter(|to| !self.plan.dial_only.contains(to)).take(most).collect();
+        if seeds.is_empty() && member > 0 {
+            seeds.push(0);
+        }
+        // As its user wrote it down once, whoever lives there now.
+        seeds.into_iter().for_each(|to| self.world.connect(member, format!("m{to}").into()));
     }
 
     /// Does one thing of the plan, where it still makes sense.
@@ -32,13 +53,19 @@ impl Run<'_> {
             // Who joins later does not start before.
             Action::Start(member) if self.plan.joiners.contains(&member) => {}
             Action::Start(member) => self.start(member),
-            Action::Cut(a, b) => self.world.cut(a, b),
-            Action::Heal(a, b) => self.world.heal(a, b),
-            Action::Deafen(from, to) => self.world.deafen(from, to),
-            Action::Undeafen(from, to) => self.world.undeafen(from, to),
-            Action::Flap(a, b) => self.world.flap(a, b),
+            Action::Cut(a, b) => self.on_link(a, b, |world, a, b| world.cut(a, b)),
+            Action::Heal(a, b) => self.on_link(a, b, |world, a, b| world.heal(a, b)),
+            Action::Deafen(from, to) => self.on_link(from, to, |world, from, to| world.deafen(from, to)),
+            Action::Undeafen(from, to) => self.on_link(from, to, |world, from, to| world.undeafen(from, to)),
+            Action::Flap(a, b) => self.on_link(a, b, |world, a, b| world.flap(a, b)),
+            Action::Part(groups) if self.scenario.discovery.is_some() => self.world.part(&groups),
+            Action::Unite(groups) if self.scenario.discovery.is_some() => self.world.unite(&groups),
             Action::Part(groups) => self.across(&groups, |run, a, b| run.world.cut(a, b)),
             Action::Unite(groups) => self.across(&groups, |run, a, b| run.world.heal(a, b)),
+            Action::Move(member, vacancy) => self.relocate(member, vacancy),
+            Action::Publish(member) if self.world.runs(member) => self.world.publish(member),
+            Action::Publish(_) => {}
+            Action::Die(members) => self.die(&members),
             Action::FailDisk(member, writes, what) => {
                 self.failing.insert(member);
                 self.world.disk(member).fail_after(writes, what);
@@ -55,6 +82,60 @@ impl Run<'_> {
             Action::Revoke(member, outcome) => self.revoke(member, outcome),
         }
         self.watch();
+        self.disturbed();
+    }
+
+    /// Something was done to lines or members.
+    pub(super) fn disturbed(&mut self) {
+        self.check_all(|checker, scene| checker.on_disturbed(scene));
+    }
+
+    /// Does something to a link of the topology. Where members find each other it may not be there: then to another link of the
+    /// same member, and the end of it to the same one.
+    fn on_link(&mut self, a: usize, b: usize, act: impl Fn(&mut Mesh, usize, usize)) {
+        let (a, b) = match self.scenario.discovery.is_some() {
+            true => (a, self.stand_in(a, b)),
+            false => (a, b),
+        };
+        act(&mut self.world, a, b);
+    }
+
+    fn stand_in(&mut self, a: usize, b: usize) -> usize {
+        if let Some(peer) = self.stand_ins.remove(&(a, b)) {
+            return peer;
+        }
+        let peers = self.world.peers(a);
+        let peer = if peers.contains(&b) { b } else { peers.first().copied().unwrap_or(b) };
+        self.stand_ins.insert((a, b), peer);
+        peer
+    }
+
+    fn relocate(&mut self, member: usize, vacancy: Vacancy) {
+        // Behind somebody who translates, nobody sees it.
+        if self.plan.dial_only.contains(&member) {
+            return;
+        }
+        let old = self.world.address(member);
+        let used = self.vacant.iter().position(|address| *address != old);
+        let new = match used.filter(|_| vacancy == Vacancy::Used) {
+            Some(at) => self.vacant.remove(at),
+            None => {
+                self.n_moved += 1;
+                format!("m{member}.{}", self.n_moved).into()
+            }
+        };
+        self.vacant.push(old);
+        self.world.move_to(member, new);
+    }
+
+    fn die(&mut self, members: &[usize]) {
+        for member in members {
+            self.dead.insert(*member);
+            if self.world.runs(*member) {
+                self.world.crash(*member);
+                self.watch();
+            }
+        }
     }
 
     fn across(&mut self, groups: &[u8], act: impl Fn(&mut Self, usize, usize)) {
@@ -124,17 +205,18 @@ impl Run<'_> {
     pub(super) fn set_losses(&mut self) {
         let faults = &self.scenario.faults;
         let ppm = [faults.loss_per_mille, faults.twice_per_mille, faults.late_per_mille].map(|n| n * 1_000);
-        let late = faults.late_micros();
-        self.each_link(|terms| {
-            [terms.loss_ppm, terms.twice_ppm, terms.late_ppm] = ppm;
-            terms.late_micros = late;
-        });
+        self.describe_links(ppm, faults.late_micros());
     }
 
-    fn each_link(&mut self, change: impl Fn(&mut crate::world::Terms)) {
-        for (a, b) in self.links.clone() {
-            change(self.world.terms(a, b));
-        }
+    /// What links are like from now on, with such losses.
+    pub(super) fn describe_links(&mut self, ppm: [u32; 3], late_micros: u64) {
+        let network = self.scenario.network.clone();
+        self.world.describe_links(move |a, b| {
+            let mut terms = network.terms(a, b);
+            [terms.loss_ppm, terms.twice_ppm, terms.late_ppm] = ppm;
+            terms.late_micros = late_micros;
+            terms
+        });
     }
 
     /// Ends all faults: links, disks and clocks work, and everybody runs who belongs.
@@ -144,18 +226,24 @@ impl Run<'_> {
         }
         self.note_done("all heals".into());
         self.lying.set(self.scenario.faults.liars_go_on);
-        self.each_link(|terms| [terms.loss_ppm, terms.twice_ppm, terms.late_ppm] = [0; 3]);
-        for (a, b) in self.links.clone() {
+        self.describe_links([0; 3], 0);
+        let made: Vec<(usize, usize)> = self.world.links().map(|(ends, _)| ends).collect();
+        for (a, b) in made.into_iter().chain(self.links.clone()) {
             self.world.undeafen(a, b);
             self.world.undeafen(b, a);
             self.world.heal(a, b);
         }
+        self.world.unite_all();
         for member in 0..self.scenario.members {
             self.world.set_drift(member, 0);
             self.world.set_clock(member, 0);
             self.world.slow_sync(member, self.scenario.engine.sync_micros);
             self.start(member);
+            if self.scenario.discovery.is_some() && self.world.runs(member) {
+                self.world.publish(member);
+            }
         }
+        self.disturbed();
         self.ledger.aim_at_what_is_left();
         self.faults.1 = self.world.time();
     }

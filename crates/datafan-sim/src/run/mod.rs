@@ -18,6 +18,7 @@ use crate::{
     world::{Fate, Noted},
 };
 use datafan_core::{
+    connector::Address,
     engine::{Command, Ticket},
     time::{MILLI, SECOND, Time},
 };
@@ -104,6 +105,13 @@ struct Run<'a> {
     backups: BTreeMap<usize, SharedDisk>,
     /// Disks that were told to fail.
     failing: BTreeSet<usize>,
+    /// Links that stand in for links of the topology that are not there, while something is done to them.
+    stand_ins: BTreeMap<(usize, usize), usize>,
+    /// Addresses whose members have moved away, and how many addresses were made for such.
+    vacant: Vec<Address>,
+    n_moved: u64,
+    /// Members that are gone for good.
+    dead: BTreeSet<usize>,
     /// Members that were revoked.
     leavers: BTreeSet<usize>,
     /// Revocations that are not acknowledged, by their command.
@@ -136,6 +144,9 @@ enum Event {
 
 /// Rounds after which an equal mesh is at rest.
 const CALM_ROUNDS: u64 = 5;
+/// How long links may take to settle, and for how long hardly any may have come or gone then.
+const SETTLING_MICROS: u64 = 600 * SECOND;
+const QUIET_MICROS: u64 = 60 * SECOND;
 /// Events that a failure shows.
 const EVENTS_MAX: usize = 30;
 /// How often it is looked whether all are equal, and a checker gets a tick.
@@ -166,6 +177,10 @@ impl<'a> Run<'a> {
             lying: Rc::new(Cell::new(true)),
             backups: BTreeMap::new(),
             failing: BTreeSet::new(),
+            stand_ins: BTreeMap::new(),
+            vacant: Vec::new(),
+            n_moved: 0,
+            dead: BTreeSet::new(),
             leavers: BTreeSet::new(),
             revoking: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -201,7 +216,11 @@ impl<'a> Run<'a> {
         for member in 0..self.scenario.members {
             let round = engine.round_ms * MILLI;
             let round = round * 6 / 10 + self.rng.below(round * 8 / 10);
-            self.world.add(|config| (config.round_micros, config.graves_max) = (round, graves));
+            let links = self.scenario.discovery.as_ref().map(|found| (found.links_min, found.links_wanted));
+            self.world.add(|config| {
+                (config.round_micros, config.graves_max) = (round, graves);
+                (config.links_min, config.links_wanted_max) = links.unwrap_or((0, 0));
+            });
             self.world.slow_handling(member, engine.handling_micros);
             self.world.slow_sync(member, engine.sync_micros);
             // The first one runs already: what it has at the very beginning is taken in before it does anything.
@@ -214,9 +233,14 @@ impl<'a> Run<'a> {
             }
         }
         self.run_until(60 * SECOND, |run| run.open.is_empty());
-        self.world.link_all(&self.links);
-        for (a, b) in self.links.clone() {
-            *self.world.terms(a, b) = self.scenario.network.terms(a, b);
+        self.describe_links([0; 3], 0);
+        match &self.scenario.discovery {
+            None => self.world.link_all(&self.links),
+            Some(discovery) => {
+                self.world.notice_late(discovery.idle_ms * MILLI, discovery.dial_ms * MILLI);
+                self.plan.dial_only.iter().for_each(|member| self.world.only_dials(*member));
+                self.introduce(0);
+            }
         }
         self.set_lies();
     }
@@ -284,8 +308,10 @@ impl<'a> Run<'a> {
         self.phase = "settle";
         let healed_at = self.world.time();
         self.goal.get_or_insert(healed_at);
-        let bound = self.scenario.bound_seconds * SECOND;
-        self.run_until(bound, |run| run.unanswered().is_none() && run.ledger.is_converged());
+        let bound = self.scenario.settle_seconds() * SECOND;
+        self.run_until(bound, |run| {
+            run.unanswered().is_none() && run.ledger.is_converged() && run.is_joined()
+        });
         if let Some(goal) = self.goal {
             let micros = self.world.time().0 - goal.0;
             self.converged.note(micros, self.ledger.pairs(), self.ledger.is_converged());
@@ -295,6 +321,29 @@ impl<'a> Run<'a> {
             self.fail("convergence", what);
         }
         self.check_all(|checker, scene| checker.on_settled(scene, healed_at));
+    }
+
+    /// Whether links join all members of whom something is promised, where they find each other.
+    fn is_joined(&self) -> bool {
+        self.scenario.discovery.is_none() || checkers::joined(&self.world, &self.ledger).len() <= 1
+    }
+
+    /// Lets links settle, where members find each other: what joined them in a hurry may be more than they keep. Such changes
+    /// are published, and these must have arrived everywhere.
+    fn links_settle(&mut self) {
+        if self.scenario.discovery.is_none() {
+            return;
+        }
+        let end = self.world.time().after(SETTLING_MICROS);
+        while self.failure.is_none() && self.world.time() < end {
+            let before = self.counts.linkings;
+            self.run_to(self.world.time().after(QUIET_MICROS));
+            if self.counts.linkings - before <= self.scenario.members as u64 / 4 {
+                return self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
+            }
+        }
+        let linkings = self.counts.linkings;
+        self.fail("one_component", format!("links do not settle: they came and went {linkings} times"));
     }
 
     /// The first command that must still be answered. Nobody has to let a liar in that goes on lying, so its own commands
@@ -307,6 +356,7 @@ impl<'a> Run<'a> {
     /// The equal mesh at rest.
     fn rest(&mut self) {
         self.phase = "rest";
+        self.links_settle();
         // What was on its way when all became equal still arrives, and rounds that found a difference end.
         let arrived = self.faults.1.after(self.scenario.faults.late_micros());
         let calm = CALM_ROUNDS * self.scenario.engine.round_ms * MILLI;
@@ -314,6 +364,10 @@ impl<'a> Run<'a> {
         self.check_all(|checker, scene| checker.on_rest(scene));
         let end = self.world.time().after(self.scenario.idle_rounds * self.scenario.engine.round_ms * MILLI);
         self.run_to(end);
+        if self.scenario.discovery.is_some() {
+            // A link that has come or gone meanwhile is published.
+            self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
+        }
         self.check_all(|checker, scene| checker.at_end(scene));
         self.phase = "done";
     }
@@ -390,7 +444,10 @@ impl<'a> Run<'a> {
         self.counts.deliveries = self.ledger.n_deliveries();
         self.counts.signatures = self.world.signatures().n_checked();
         self.counts.links = self.world.links().count() as u64;
-        self.counts.hops = hops(self.scenario.members, &self.links);
+        let up: Vec<(usize, usize)> =
+            self.world.links().filter(|(_, up)| *up).map(|(ends, _)| ends).collect();
+        let links = if self.scenario.discovery.is_some() { &up } else { &self.links };
+        self.counts.hops = hops(self.scenario.members, links);
         let running = (0..self.world.n_members()).filter(|member| self.world.runs(*member));
         self.counts.refusals =
             running.map(|member| self.world.stats(member).refusals.values().sum::<u64>()).sum();

@@ -53,7 +53,8 @@ impl Run<'_> {
                 };
                 self.on_applied(noted.time, *member, owner, snapshot);
             }
-            Happening::Applied { .. } | Happening::Linked { .. } => {}
+            Happening::Applied { .. } => {}
+            Happening::Linked { .. } => self.counts.linkings += 1,
             Happening::Sent { from, to, lane, bytes } => self.on_sent(*from, *to, *lane, bytes),
             Happening::Synced { member, own, roster } => self.ledger.synced_by(*member, *own, *roster),
             Happening::Answered { member, ticket, answer } => self.on_answer(*member, *ticket, answer),
@@ -64,11 +65,13 @@ impl Run<'_> {
             Happening::Started { member } => {
                 *read = None;
                 self.on_started(*member);
+                self.disturbed();
             }
             Happening::Stopped { member, .. } => {
                 *read = None;
                 self.ledger.stopped(*member);
                 self.open.retain(|_, of| of != member);
+                self.disturbed();
             }
         }
     }

@@ -92,6 +92,7 @@ impl Scenario {
             ("start_ms", self.start_ms, 0, DAY * 1_000, "start them within a day"),
             ("seconds", self.seconds, 0, DAY, "simulate a day at most, with several seeds for more"),
             ("bound_seconds", self.bound_seconds, 1, DAY, "give it a time to become equal"),
+            ("delivered_seconds", self.delivered_seconds, 0, DAY, "take at most a day"),
             ("idle_rounds", self.idle_rounds, 0, 100_000, "watch it for a shorter time"),
             ("engine.round_ms", engine.round_ms, 10, 3_600_000, "take 10 ms to an hour"),
             ("engine.handling_micros", engine.handling_micros, 0, 1_000_000, "take at most a second"),
@@ -125,6 +126,7 @@ impl Scenario {
         ];
         bounds.into_iter().try_for_each(within)?;
         self.check_counts()?;
+        self.check_discovery()?;
         self.check_latency()?;
         self.check_rates()?;
         self.topology.check(self.members)
@@ -155,18 +157,40 @@ impl Scenario {
             ("faults.joins", faults.joins),
             ("faults.leaves", faults.leaves),
             ("faults.liars", faults.liars),
+            ("faults.deaths", faults.deaths),
         ];
         for (field, n) in parts {
             within((field, n, 0, others, "there are no more members beside the first"))?;
         }
-        let special = faults.restores + faults.joins + faults.leaves + faults.liars;
+        let special = faults.restores + faults.joins + faults.leaves + faults.liars + faults.deaths;
         within((
-            "faults: restores, joins, leaves and liars",
+            "faults: restores, joins, leaves, liars and deaths",
             special,
             0,
             others,
             "these are different members",
         ))
+    }
+
+    fn check_discovery(&self) -> Result<(), ScenarioError> {
+        let islands = self.faults.islands.iter().sum();
+        within(("faults.islands: members", islands, 0, self.members as u64, "there are no more members"))?;
+        within(("faults.islands", self.faults.islands.len() as u64, 0, 8, "take fewer islands"))?;
+        let Some(discovery) = &self.discovery else {
+            let remedy = "only members that find each other move: say discovery = true";
+            return within(("faults.moves", self.faults.moves, 0, 0, remedy));
+        };
+        let least = discovery.links_min as u64;
+        let bounds: [Bound; 7] = [
+            ("discovery.links_min", least, 1, 32, "take 1 to 32"),
+            ("discovery.links_wanted", discovery.links_wanted as u64, least, 48, "take links_min to 48"),
+            ("discovery.dial_only_per_mille", discovery.dial_only_per_mille.into(), 0, 1_000, PER_MILLE),
+            ("discovery.dial_ms", discovery.dial_ms, 0, 60_000, "take at most a minute"),
+            ("discovery.idle_ms", discovery.idle_ms, 0, 600_000, "take at most ten minutes"),
+            ("faults.moves", self.faults.moves, 0, 1_000_000, "take several seeds for more"),
+            ("discovery.joined_seconds", discovery.joined_seconds, 0, DAY, "take at most a day"),
+        ];
+        bounds.into_iter().try_for_each(within)
     }
 
     fn check_latency(&self) -> Result<(), ScenarioError> {

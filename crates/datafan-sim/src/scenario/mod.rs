@@ -13,11 +13,13 @@
 //! ```
 
 mod check;
+mod discovery;
 mod network;
 mod shipped;
 
 pub use check::ScenarioError;
 pub(crate) use check::shown;
+pub use discovery::Discovery;
 pub use network::{Latency, Network, Region};
 pub use shipped::{SHIPPED, shipped};
 
@@ -44,8 +46,15 @@ pub struct Scenario {
     pub seconds: u64,
     /// How long it may take from the end of the faults until all are equal, in seconds; default 120.
     pub bound_seconds: u64,
+    /// Within how many seconds each commit must be at all members that run, if it was made after faults had begun and nothing was
+    /// done to lines and members since; default 0: not looked at.
+    pub delivered_seconds: u64,
     /// How many rounds the equal mesh is then watched at rest; default 20.
     pub idle_rounds: u64,
+    /// How members find each other; by default they do not: the topology's links are kept for them. With discovery the
+    /// topology says whose addresses a member is given: those of the members that it would dial.
+    #[serde(deserialize_with = "discovery::read")]
+    pub discovery: Option<Discovery>,
     /// The links.
     pub network: Network,
     /// The members and their engines.
@@ -110,6 +119,14 @@ pub struct Faults {
     pub one_way_cuts: u64,
     /// Times that the mesh falls into two to four groups.
     pub partitions: u64,
+    /// Whom a partition separates: so many members each, by their numbers; whoever is left reaches all of them. By default
+    /// the groups are drawn. With islands the partitions lie in the middle of the time of faults.
+    pub islands: Vec<u64>,
+    /// Members whose address changes, half of them while they run; while the mesh is parted, where there are islands. Each
+    /// third one of them takes an address that another one had. Needs discovery.
+    pub moves: u64,
+    /// Members that lose their power for good, all at once and beside the first, when the faults begin.
+    pub deaths: u64,
     /// For how long cuts and partitions last, least and most, in milliseconds; `[0, 0]` stands for 500 and 10,000.
     pub cut_ms: [u64; 2],
     /// Links that break once and come back after a second.
@@ -171,7 +188,9 @@ impl Default for Scenario {
             start_ms: 0,
             seconds: 60,
             bound_seconds: 120,
+            delivered_seconds: 0,
             idle_rounds: 20,
+            discovery: None,
             network: Network::default(),
             engine: Engine::default(),
             workload: Workload::default(),
@@ -241,6 +260,12 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// How long it may take from the end of the faults until all are joined and equal, in seconds.
+    pub fn settle_seconds(&self) -> u64 {
+        let joined = self.discovery.as_ref().map_or(0, |discovery| discovery.bound_seconds(self.members));
+        self.bound_seconds.max(joined)
+    }
+
     /// The scenario with another number of members. Of fewer, as large a part as before join, leave, lie, are restored or
     /// have drifting clocks; at least one, while there is one beside the first.
     #[must_use]
@@ -253,10 +278,22 @@ impl Scenario {
             faults.drifting_clocks = part(faults.drifting_clocks, now);
             // These are different members.
             let mut room = now;
-            for n in [&mut faults.liars, &mut faults.restores, &mut faults.joins, &mut faults.leaves] {
+            for n in [
+                &mut faults.liars,
+                &mut faults.restores,
+                &mut faults.joins,
+                &mut faults.leaves,
+                &mut faults.deaths,
+            ] {
                 *n = part(*n, room);
                 room -= *n;
             }
+            let mut room = members as u64;
+            for n in &mut faults.islands {
+                *n = (*n * members as u64 / (before + 1)).max(1).min(room);
+                room -= *n;
+            }
+            faults.islands.retain(|n| *n > 0);
         }
         self
     }

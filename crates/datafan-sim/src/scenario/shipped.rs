@@ -48,6 +48,21 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("a46", include_str!("../../scenarios/a46.toml")),
     ("a47", include_str!("../../scenarios/a47.toml")),
     ("a50", include_str!("../../scenarios/a50.toml")),
+    ("a51_halves_of_4", include_str!("../../scenarios/a51_halves_of_4.toml")),
+    ("a51_halves_of_10", include_str!("../../scenarios/a51_halves_of_10.toml")),
+    ("a51_halves_of_500", include_str!("../../scenarios/a51_halves_of_500.toml")),
+    ("a51_parted_for_a_day", include_str!("../../scenarios/a51_parted_for_a_day.toml")),
+    ("a51_many_dead", include_str!("../../scenarios/a51_many_dead.toml")),
+    ("a51_side_below_its_minimum", include_str!("../../scenarios/a51_side_below_its_minimum.toml")),
+    ("a51_revoked_on_one_side", include_str!("../../scenarios/a51_revoked_on_one_side.toml")),
+    ("a52_three_islands", include_str!("../../scenarios/a52_three_islands.toml")),
+    ("a52_one_old_address", include_str!("../../scenarios/a52_one_old_address.toml")),
+    ("a52_moved_while_parted", include_str!("../../scenarios/a52_moved_while_parted.toml")),
+    ("a52_dial_only", include_str!("../../scenarios/a52_dial_only.toml")),
+    ("a52_again_and_again", include_str!("../../scenarios/a52_again_and_again.toml")),
+    ("a61_many_die_at_once", include_str!("../../scenarios/a61_many_die_at_once.toml")),
+    ("restore_and_part", include_str!("../../scenarios/restore_and_part.toml")),
+    ("everything_at_once", include_str!("../../scenarios/everything_at_once.toml")),
 ];
 
 /// The text of a shipped scenario.

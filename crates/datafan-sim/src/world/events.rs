@@ -1,10 +1,7 @@
 //! What will happen, in the order of time and then of its cause.
 
-use datafan_core::{
-    connector::{Address, Lane},
-    id::MemberId,
-    time::Time,
-};
+use super::network::Dial;
+use datafan_core::{connector::Lane, time::Time};
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 
 /// Something on its way. What is frequent is small: there are millions of them.
@@ -19,10 +16,31 @@ pub(super) enum Event {
 
 /// Something of a link's birth or death.
 pub(super) enum Rare {
-    Down { from: usize, to: usize, life: u32, reason: String },
-    Dialled { from: usize, to: usize, address: Address, expected: Option<MemberId> },
-    Redial { from: usize, to: usize },
-    Failed { from: usize, address: Address, expected: Option<MemberId>, error: String },
+    /// An engine has closed a link.
+    Down {
+        from: usize,
+        to: usize,
+        life: u32,
+        reason: String,
+    },
+    /// The ends of a link that is gone notice.
+    Noticed {
+        a: usize,
+        b: usize,
+        life: u32,
+    },
+    /// The line of a link has been down since then for long enough to be noticed.
+    Idle {
+        a: usize,
+        b: usize,
+        life: u32,
+        since: Time,
+    },
+    Dialled(Dial),
+    Redial {
+        from: usize,
+        to: usize,
+    },
 }
 
 /// A queue of events. Most are due within milliseconds: these lie in a ring with a slot for each microsecond, where

@@ -117,6 +117,12 @@ pub(super) struct Link {
     /// Nothing gets through, dials fail.
     pub cut: bool,
     pub up: bool,
+    /// Which ends were told that it is up, and not yet that it is down: the lower number's and the higher's.
+    pub believed: [bool; 2],
+    /// It is cut, or a partition lies between its ends: nothing gets through.
+    pub blocked: bool,
+    /// Since when its line is down, while nobody has noticed.
+    pub dark_since: Option<Time>,
     /// Names one life of the link: what belongs to an earlier one is lost.
     pub life: u32,
     pub ways: [Way; 2],
@@ -154,6 +160,10 @@ impl Link {
     /// A new life of the link, up or down, with empty lanes.
     pub fn renew(&mut self, up: bool) {
         self.up = up;
+        self.dark_since = None;
+        if up {
+            (self.believed, self.blocked) = ([true; 2], false);
+        }
         self.life += 1;
         self.ways.iter_mut().for_each(|way| way.pipes = Default::default());
     }

@@ -15,19 +15,21 @@
 //! The same seed gives the same story, byte for byte: [`World::digest`] covers every message that was carried.
 
 mod content;
+mod discovery;
 mod events;
 mod guard;
 mod happening;
 mod ids;
+mod lines;
 mod link;
 mod member;
 mod network;
 mod reading;
 mod report;
 mod signatures;
+mod stops;
 mod topology;
 mod trace;
-mod vanish;
 mod wakes;
 mod writes;
 
@@ -37,7 +39,7 @@ pub use happening::{Happening, Noted};
 pub use ids::Ids;
 pub use link::{Terms, Traffic};
 pub use member::Disk;
-pub use network::{Fate, Passing};
+pub use network::{BRIDGES, Fate, Passing};
 pub use signatures::Signatures;
 pub use topology::{circle, circle2, full, line, line2, random};
 pub use writes::{delete, put, put_until};
@@ -189,28 +191,14 @@ impl<D: Disk> World<D> {
 
     /// Starts a member on its disk.
     pub fn start(&mut self, member: usize) {
-        self.end_vanished(member);
         let (now, seed) = (self.now(member), self.seed.wrapping_mul(31).wrapping_add(member as u64));
         self.members[member].open(seed, self.signatures.clone(), now);
         self.network.started(self.time, member);
         self.queue(member);
     }
 
-    /// Stops a member at once: what was not synced is lost, what was sent is on its way.
-    pub fn crash(&mut self, member: usize) {
-        self.drop_engine(member, None);
-    }
-
     fn drop_engine(&mut self, member: usize, error: Option<String>) {
         drop(self.members[member].forget());
-        let told = self.network.stopped(self.time, member, error);
-        self.tell(told);
-    }
-
-    /// Stops a member cleanly.
-    pub fn stop(&mut self, member: usize) {
-        let engine = self.members[member].forget().expect("it runs");
-        let error = engine.close().err().map(|error| error.to_string());
         let told = self.network.stopped(self.time, member, error);
         self.tell(told);
     }
@@ -292,39 +280,6 @@ impl<D: Disk> World<D> {
     /// What links are like of which nothing else is said. For links that are not yet made.
     pub fn default_terms(&mut self) -> &mut Terms {
         &mut self.network.terms
-    }
-
-    /// Cuts the link of two members; both notice at once.
-    pub fn cut(&mut self, a: usize, b: usize) {
-        self.network.link(a, b).cut = true;
-        let told = self.network.break_link(self.time, a, b, "cut");
-        self.tell(told);
-    }
-
-    /// Breaks the link of two members once; who keeps it dials again.
-    pub fn flap(&mut self, a: usize, b: usize) {
-        self.cut(a, b);
-        self.network.heal(self.time.after(SECOND), a, b);
-    }
-
-    /// Loses everything that one member sends to another from now on, without anybody being told.
-    pub fn deafen(&mut self, from: usize, to: usize) {
-        self.network.link(from, to).ways[usize::from(from > to)].deaf = true;
-    }
-
-    /// Ends that.
-    pub fn undeafen(&mut self, from: usize, to: usize) {
-        self.network.link(from, to).ways[usize::from(from > to)].deaf = false;
-    }
-
-    /// Whether the link of two members is cut.
-    pub fn is_cut(&mut self, a: usize, b: usize) -> bool {
-        self.network.link(a, b).cut
-    }
-
-    /// Ends a cut; a link that is kept is dialled at once.
-    pub fn heal(&mut self, a: usize, b: usize) {
-        self.network.heal(self.time, a, b);
     }
 
     /// Shows every message that is about to be carried to `interceptor`, which decides about it.

@@ -1,5 +1,9 @@
 //! All links, and everything that is on its way.
 
+mod dials;
+mod lines;
+mod places;
+
 use super::{
     events::{Event, Events, Rare},
     happening::{Happening, Noted},
@@ -8,13 +12,16 @@ use super::{
     trace::Trace,
 };
 use datafan_core::{
-    connector::{Address, Direction, Frame, Lane, SendError},
+    connector::{Frame, Lane, SendError},
     engine::Input,
     id::MemberId,
     limits::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX},
-    time::{SECOND, Time},
+    time::Time,
 };
 use datafan_testkit::rng::Rng;
+pub(super) use dials::Dial;
+pub use places::BRIDGES;
+use places::Places;
 use std::sync::Arc;
 
 /// A message that is about to be carried, as an interceptor sees it.
@@ -58,6 +65,9 @@ struct Neighbour {
 
 type Interceptor = Box<dyn FnMut(&Passing<'_>) -> Fate>;
 
+/// What the link of two members is like.
+type Describe = Box<dyn Fn(usize, usize) -> Terms>;
+
 pub(super) struct Network {
     links: Vec<Link>,
     /// Of each member its possible peers, ascending, and the link to them. Only who was linked once has an entry.
@@ -72,14 +82,17 @@ pub(super) struct Network {
     n_carried: u64,
     /// What links are like that nobody has described.
     pub terms: Terms,
+    /// What links are like that are made later.
+    describe: Option<Describe>,
+    /// Where members live, and who is parted from whom.
+    pub places: Places,
+    /// How long a line is down until the ends of its link notice, in microseconds; 0: at once.
+    pub idle_micros: u64,
+    /// How long a dial waits for an answer, in microseconds; 0: for one round trip.
+    pub dial_micros: u64,
     /// What happened and was not yet taken; `None` while nobody watches.
     pub happenings: Option<Vec<Noted>>,
 }
-
-/// How long the world waits before it dials again for a link that it keeps up.
-const REDIAL_MICROS: u64 = SECOND;
-/// After how long without an answer a connector gives a link up.
-const IDLE_TIMEOUT_MICROS: u64 = 15 * SECOND;
 
 impl Network {
     pub fn new(rng: Rng) -> Self {
@@ -95,11 +108,16 @@ impl Network {
             trace: Trace::new(),
             n_carried: 0,
             terms: Terms::default(),
+            describe: None,
+            places: Places::default(),
+            idle_micros: 0,
+            dial_micros: 0,
             happenings: None,
         }
     }
 
     pub fn add(&mut self, id: MemberId) {
+        self.places.add(self.ids.len());
         self.numbers.insert(id, self.ids.len());
         self.ids.push(id);
         self.running.push(false);
@@ -163,7 +181,7 @@ impl Network {
 
     fn make(&mut self, a: usize, b: usize) -> usize {
         let at = self.links.len();
-        self.links.push(Link { terms: self.terms, ends: (a, b), ..Link::default() });
+        self.links.push(Link { terms: self.terms_between(a, b), ends: (a, b), ..Link::default() });
         for (member, peer) in [(a, b as u32), (b, a as u32)] {
             let neighbour = Neighbour { peer, link: at as u32, id: leading(&self.ids[peer as usize]) };
             let neighbours = &mut self.neighbours[member];
@@ -173,6 +191,19 @@ impl Network {
         at
     }
 
+    /// Says what all links are like, those included that are made later.
+    pub fn describe(&mut self, describe: Describe) {
+        for link in &mut self.links {
+            link.terms = describe(link.ends.0, link.ends.1);
+        }
+        self.describe = Some(describe);
+    }
+
+    /// What the link of two members is like when it is made.
+    fn terms_between(&self, a: usize, b: usize) -> Terms {
+        self.describe.as_ref().map_or(self.terms, |describe| describe(a.min(b), a.max(b)))
+    }
+
     /// Links of a member, up or not, by the number of the peer.
     fn links_of(&self, member: usize) -> impl Iterator<Item = &Link> {
         self.neighbours[member].iter().map(|neighbour| &self.links[neighbour.link as usize])
@@ -180,6 +211,11 @@ impl Network {
 
     pub fn is_up(&self, a: usize, b: usize) -> bool {
         self.find(a, b).is_some_and(|at| self.links[at].up)
+    }
+
+    /// Whether a link is up and its line works.
+    pub fn carries(&self, a: usize, b: usize) -> bool {
+        self.find(a, b).is_some_and(|at| self.links[at].up && self.links[at].dark_since.is_none())
     }
 
     pub fn traffic(&self, from: usize, to: usize) -> Traffic {
@@ -201,77 +237,6 @@ impl Network {
     /// When the next thing happens.
     pub fn next(&self) -> Time {
         self.events.next()
-    }
-
-    /// `dialler` keeps a link to `dialled` from now on.
-    pub fn keep_link(&mut self, now: Time, dialler: usize, dialled: usize) {
-        self.link(dialler, dialled).dialler = Some(dialler);
-        self.rare(now, Rare::Redial { from: dialler, to: dialled });
-    }
-
-    /// Takes the link down at once, for ever if nobody dials or heals: what is on its way is lost.
-    pub fn break_link(&mut self, now: Time, a: usize, b: usize, reason: &str) -> Vec<(usize, Input)> {
-        let (a, b) = (a.min(b), a.max(b));
-        let link = self.link(a, b);
-        if !link.up {
-            return Vec::new();
-        }
-        link.renew(false);
-        self.note(now, Happening::Linked { a, b, up: false });
-        let down = |peer: MemberId| Input::LinkDown { peer, reason: reason.to_owned() };
-        let told = vec![(a, down(self.ids[b])), (b, down(self.ids[a]))];
-        told.into_iter().filter(|(member, _)| self.running[*member]).collect()
-    }
-
-    /// The member's engine came up: links that are kept to or by it are dialled.
-    pub fn started(&mut self, now: Time, member: usize) {
-        self.running[member] = true;
-        self.note(now, Happening::Started { member });
-        self.redial_all(now, member);
-    }
-
-    /// The member's engine is gone, and its links with it.
-    pub fn stopped(&mut self, now: Time, member: usize, error: Option<String>) -> Vec<(usize, Input)> {
-        self.running[member] = false;
-        self.note(now, Happening::Stopped { member, error });
-        let mut told = Vec::new();
-        for peer in self.peers(member) {
-            told.extend(self.break_link(now, member, peer, "the peer is gone"));
-        }
-        self.redial_all(now.after(REDIAL_MICROS), member);
-        told
-    }
-
-    /// The member's engine is gone, and nobody hears of it: its links stay until their connectors give them up.
-    pub fn vanished(&mut self, now: Time, member: usize) {
-        self.running[member] = false;
-        self.note(now, Happening::Stopped { member, error: None });
-        for peer in self.peers(member) {
-            let life = self.link(member, peer).life;
-            let reason = "no answer".into();
-            self.rare(now.after(IDLE_TIMEOUT_MICROS), Rare::Down { from: peer, to: member, life, reason });
-        }
-    }
-
-    /// Takes down the links that a member had when it vanished: it is about to start.
-    pub fn end_vanished(&mut self, now: Time, member: usize) -> Vec<(usize, Input)> {
-        let peers = self.peers(member).into_iter();
-        peers.flat_map(|peer| self.break_link(now, member, peer, "the peer restarted")).collect()
-    }
-
-    pub fn heal(&mut self, now: Time, a: usize, b: usize) {
-        let link = self.link(a, b);
-        link.cut = false;
-        if let Some(from) = link.dialler {
-            self.rare(now, Rare::Redial { from, to: a + b - from });
-        }
-    }
-
-    fn redial_all(&mut self, at: Time, member: usize) {
-        let kept = self.links_of(member).filter_map(|link| Some((link.dialler?, link.ends.0 + link.ends.1)));
-        for (from, sum) in kept.collect::<Vec<_>>() {
-            self.rare(at, Rare::Redial { from, to: sum - from });
-        }
     }
 
     /// What a member hands over for a peer.
@@ -304,7 +269,7 @@ impl Network {
         };
         way.traffic.messages += 1;
         way.traffic.bytes += frame.bytes.len() as u64;
-        let deaf = way.deaf;
+        let deaf = way.deaf || link.blocked;
         if self.happenings.is_some() {
             let bytes = frame.bytes.clone();
             self.note(now, Happening::Sent { from, to, lane: frame.lane, bytes });
@@ -363,42 +328,17 @@ impl Network {
         arrivals.into_iter().map(|at| (at, bytes.clone())).chain(more).collect()
     }
 
-    /// An engine dials.
-    pub fn dial(&mut self, now: Time, from: usize, address: Address, expected: Option<MemberId>) {
-        let to = address.strip_prefix('m').and_then(|n| n.parse().ok()).filter(|n| *n < self.ids.len());
-        let terms = self.terms;
-        let at = now.after(2 * terms.latency_micros.max(1));
-        let fail =
-            |error: &str| Rare::Failed { from, address: address.clone(), expected, error: error.into() };
-        let event = match to {
-            None => fail("no such address"),
-            Some(to) if to == from => fail("that is ourselves"),
-            Some(to) => Rare::Dialled { from, to, address, expected },
-        };
-        self.rare(at, event);
-    }
-
-    /// An engine closes a link: what it sent before arrives.
-    pub fn close(&mut self, now: Time, from: usize, to: usize, reason: &str) {
-        let link = self.link(from, to);
-        let life = link.life;
-        let last = link.ways[usize::from(from > to)].pipes[lane_index(Lane::Small)].arrived_at();
-        self.rare(last.max(now).after(1), Rare::Down { from, to, life, reason: reason.into() });
-    }
-
     /// What happened up to `now`, in order: the member, and what it learns.
     pub fn happened(&mut self, now: Time, inputs: &mut Vec<(usize, Input)>) {
         while let Some((at, event)) = self.events.pop(now) {
             match event {
                 Event::Arrive { link, direction, life, bytes } => {
                     let link = &mut self.links[link as usize];
-                    if link.up && link.life == life {
+                    if link.up && link.life == life && !link.blocked {
                         let direction = usize::from(direction);
                         link.ways[direction].traffic.arrived_bytes += bytes.len() as u64;
                         let (from, to) = ends(link, direction);
-                        if self.running[to] {
-                            inputs.push((to, Input::Message { from: self.ids[from], bytes }));
-                        }
+                        inputs.push((to, Input::Message { from: self.ids[from], bytes }));
                     }
                 }
                 Event::Room { link, direction, life, lane } => {
@@ -417,64 +357,13 @@ impl Network {
 
     fn happen(&mut self, now: Time, rare: Rare) -> Vec<(usize, Input)> {
         match rare {
-            Rare::Down { from, to, life, reason } => {
-                let link = self.link(from, to);
-                if !link.up || link.life != life {
-                    return Vec::new();
-                }
-                if let Some(from) = link.dialler {
-                    let to = link.ends.0 + link.ends.1 - from;
-                    self.rare(now.after(REDIAL_MICROS), Rare::Redial { from, to });
-                }
-                self.break_link(now, from, to, &reason)
-            }
+            Rare::Down { from, to, life, reason } => self.closed(now, from, to, life, &reason),
+            Rare::Noticed { a, b, life } => self.noticed(a, b, life),
+            Rare::Idle { a, b, life, since } => self.idle(now, (a, b), life, since),
             Rare::Redial { from, to } if self.reaches(from, to) => self.bring_up(now, from, to),
             Rare::Redial { .. } => Vec::new(),
-            Rare::Failed { from, address, expected, error } => self.failed(from, address, expected, &error),
-            Rare::Dialled { from, to, address, expected } => {
-                if !self.reaches(from, to) {
-                    return self.failed(from, address, expected, "no answer");
-                }
-                if expected.is_some_and(|expected| expected != self.ids[to]) {
-                    return self.failed(from, address, expected, "somebody else answers there");
-                }
-                if self.is_up(from, to) {
-                    let input = Input::DialFound { address, expected, peer: self.ids[to] };
-                    return vec![(from, input)];
-                }
-                self.bring_up(now, from, to)
-            }
+            Rare::Dialled(dial) => self.dialled(now, dial),
         }
-    }
-
-    fn failed(
-        &self,
-        from: usize,
-        address: Address,
-        expected: Option<MemberId>,
-        error: &str,
-    ) -> Vec<(usize, Input)> {
-        let input = Input::DialFailed { address, expected, error: error.to_owned() };
-        if self.running[from] { vec![(from, input)] } else { Vec::new() }
-    }
-
-    fn bring_up(&mut self, now: Time, dialler: usize, dialled: usize) -> Vec<(usize, Input)> {
-        let link = self.link(dialler, dialled);
-        if link.up {
-            return Vec::new();
-        }
-        link.renew(true);
-        self.note(now, Happening::Linked { a: dialler.min(dialled), b: dialler.max(dialled), up: true });
-        let up = |peer: usize, direction| Input::LinkUp {
-            peer: self.ids[peer],
-            address: Some(format!("m{peer}").into()),
-            direction,
-        };
-        vec![(dialler, up(dialled, Direction::Out)), (dialled, up(dialler, Direction::In))]
-    }
-
-    fn reaches(&mut self, a: usize, b: usize) -> bool {
-        self.running[a] && self.running[b] && !self.link(a, b).cut
     }
 
     fn rare(&mut self, at: Time, rare: Rare) {

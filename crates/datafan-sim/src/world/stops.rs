@@ -1,0 +1,33 @@
+//! How members end: with a word to their peers, or without.
+
+use super::{Disk, World};
+use datafan_core::time::SECOND;
+
+/// After how long without an answer a connector gives a link up.
+const IDLE_MICROS: u64 = 15 * SECOND;
+
+impl<D: Disk> World<D> {
+    /// Stops a member cleanly.
+    pub fn stop(&mut self, member: usize) {
+        let engine = self.members[member].forget().expect("it runs");
+        let error = engine.close().err().map(|error| error.to_string());
+        let told = self.network.stopped(self.time, member, error);
+        self.tell(told);
+    }
+
+    /// Stops a member at once: what was not synced is lost, what was sent is on its way. Its peers notice when nothing has
+    /// come from it for the idle time.
+    pub fn crash(&mut self, member: usize) {
+        let idle = self.network.idle_micros;
+        drop(self.members[member].forget());
+        let told = self.network.vanished(self.time, member, idle);
+        self.tell(told);
+    }
+
+    /// Stops a member at once, and lets its peers find out by themselves: their connectors do after 15 s.
+    pub fn vanish(&mut self, member: usize) {
+        drop(self.members[member].forget());
+        let told = self.network.vanished(self.time, member, IDLE_MICROS);
+        self.tell(told);
+    }
+}
