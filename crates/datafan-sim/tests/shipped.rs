@@ -61,6 +61,18 @@ stories! {
     a46_revoked_while_writes_spread: "a46";
     a47_deltas_from_every_position: "a47";
     a50_crashes_with_clocks_behind: "a50";
+    a51_halves_of_4: "a51_halves_of_4";
+    a51_halves_of_10: "a51_halves_of_10";
+    a51_halves_of_500_with_fewer: "a51_halves_of_500", 40;
+    a51_many_dead_with_fewer: "a51_many_dead", 40;
+    a51_side_below_its_minimum: "a51_side_below_its_minimum";
+    a51_revoked_on_one_side: "a51_revoked_on_one_side";
+    a52_three_islands: "a52_three_islands";
+    a52_moved_while_parted: "a52_moved_while_parted";
+    a52_dial_only: "a52_dial_only";
+    a52_again_and_again: "a52_again_and_again";
+    restore_and_part: "restore_and_part";
+    everything_at_once: "everything_at_once";
     small: "small";
     churn: "churn", 30;
     partition: "partition", 15;
