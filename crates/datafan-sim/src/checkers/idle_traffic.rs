@@ -1,6 +1,6 @@
 //! An idle round costs the same, whatever is held.
 
-use super::{Checked, Checker, Purpose, Scene, Sent, must};
+use super::{Applied, Checked, Checker, Purpose, Scene, Sent, must};
 use std::collections::BTreeSet;
 
 /// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender, independent
@@ -12,13 +12,23 @@ pub struct IdleTraffic {
     began: Vec<(usize, usize, u64, u64)>,
     /// Who greeted whom since.
     greeted: BTreeSet<(usize, usize)>,
+    /// Commits that were made since.
+    n_made: u64,
 }
 
 const ROUND_BYTES_MAX: u64 = 64;
+/// What it takes to tell a peer of one commit of the system's: that a link has come or gone.
+const COMMIT_BYTES_MAX: u64 = 2_048;
 
 impl Checker for IdleTraffic {
     fn name(&self) -> &'static str {
         "idle_traffic"
+    }
+
+    fn on_applied(&mut self, scene: &Scene<'_>, applied: &Applied<'_>) -> Checked {
+        let own = scene.ledger.writer(applied.owner) == applied.member;
+        self.n_made += u64::from(own && scene.scenario.discovery.is_some());
+        Ok(())
     }
 
     fn on_sent(&mut self, _: &Scene<'_>, sent: &Sent<'_>) -> Checked {
@@ -33,6 +43,7 @@ impl Checker for IdleTraffic {
             return Ok(());
         }
         self.greeted.clear();
+        self.n_made = 0;
         let links = scene.world.links().filter(|(_, up)| *up);
         let both = links.flat_map(|((a, b), _)| [(a, b), (b, a)]);
         let now = both.map(|(from, to)| {
@@ -49,7 +60,8 @@ impl Checker for IdleTraffic {
             }
             let bytes = scene.world.traffic(from, to).bytes - bytes;
             // A round may just have begun.
-            let limit = ROUND_BYTES_MAX * (scene.world.stats(from).rounds - rounds + 1);
+            let limit = ROUND_BYTES_MAX * (scene.world.stats(from).rounds - rounds + 1)
+                + COMMIT_BYTES_MAX * self.n_made;
             must(bytes <= limit, || format!("m{from} sent m{to} {bytes} B at rest, limit {limit}"))?;
         }
         Ok(())
