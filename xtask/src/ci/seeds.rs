@@ -22,6 +22,7 @@ const SMALLER: &[(&str, usize, u64)] = &[
     ("everything_at_once", 12, 15),
     ("a51_halves_of_500", 300, 1),
     ("a51_many_dead", 208, 1),
+    ("a51_parted_for_a_day", 8, 1),
     ("thousand", 40, 5),
     ("ten_thousand", 200, 3),
     ("deliveries", 20, 5),
