@@ -8,7 +8,10 @@ mod common;
 use common::{Member, PATIENCE, Place, datafan, fields, string, text};
 use datafan_core::identity::Identity;
 use serde_json::{Value, json};
-use std::{fs, time::Instant};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 /// As `ROSTER_CHANGES_MAX`.
 const MANY: u32 = 1_024;
@@ -31,6 +34,29 @@ fn a_file_of_members_is_admitted_whole_or_not_at_all() {
     let many = place.file("many", lines(0..MANY + 2));
     assert_eq!(a.ask(&["admit", "--file", &many, "--json"]).lines().len(), MANY as usize + 2);
     assert!(member(&a, &format!("m{}", MANY + 1)).is_some());
+}
+
+#[test]
+fn who_waits_to_be_admitted_comes_up_at_once() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
+    let dir = text(&place.path("b"));
+    let init = ["init", "--mesh", &mesh, "--name", "b", "--data-dir", &dir, "--json"];
+    let id = string(&datafan(&init).json()["id"]);
+    let b = Member::run(&place.path("b"), &["--connect", &a.address()]);
+    // It is refused again and again: waits that grow would be long by now.
+    let until = Instant::now() + PATIENCE;
+    while a.refused("not_admitted") < 5 {
+        assert!(Instant::now() < until, "it asks again");
+        thread::sleep(Duration::from_millis(200));
+    }
+    let admitted = Instant::now();
+    assert_eq!(a.ask(&["admit", &id, "--name", "b"]).code, 0);
+    b.waits(|status| status["state"] == "up");
+    assert!(admitted.elapsed() < Duration::from_secs(5), "{:?}", admitted.elapsed());
+    let listed = member(&a, "b").unwrap();
+    assert_eq!((&listed["reach"], &listed["dialling"]), (&json!("linked"), &json!(false)));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn in_shard(dir: &Path, owner: &MemberId) -> Vec<String> {
 }
 
 /// Two machines with a cable between them; the interface of the first is down. An error says what this machine lacks.
-fn joined() -> Result<(Machine, Machine), String> {
+pub fn joined() -> Result<(Machine, Machine), String> {
     let (one, other) = (Machine::new("one")?, Machine::new("other")?);
     let cable = ["link", "add", "net0", "netns", &one.0, "type", "veth", "peer", "name", "net0"];
     run(&[&cable[..], &["netns", &other.0]].concat())
@@ -93,7 +93,7 @@ fn joined() -> Result<(Machine, Machine), String> {
 }
 
 /// A network namespace. Gone when dropped.
-struct Machine(String);
+pub struct Machine(String);
 
 impl Machine {
     fn new(name: &str) -> Result<Self, String> {
@@ -106,13 +106,13 @@ impl Machine {
     }
 
     /// Runs a member on every address of the machine.
-    fn run(&self, dir: &Path, more: &[&str]) -> Member {
+    pub fn run(&self, dir: &Path, more: &[&str]) -> Member {
         let mut starter = Command::new("ip");
         starter.args(["netns", "exec", &self.0, env!("CARGO_BIN_EXE_datafan")]);
         Member::start_by(starter, "0.0.0.0:0", dir, more).ready()
     }
 
-    fn ip(&self, args: &[&str]) {
+    pub fn ip(&self, args: &[&str]) {
         run(&[&["-n", &self.0], args].concat()).unwrap();
     }
 }

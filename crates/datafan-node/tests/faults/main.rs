@@ -12,4 +12,5 @@ mod diagnostics;
 mod disk;
 mod kills;
 mod namespaces;
+mod parting;
 mod relayed;

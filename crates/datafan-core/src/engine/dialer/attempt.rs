@@ -101,7 +101,8 @@ impl Attempt {
     }
 
     pub(super) fn ended(&self, now: Time) -> Ended {
-        if !self.open.is_empty() && now < self.until || !self.waiting.is_empty() && now < self.until {
+        let is_over = self.open.is_empty() && self.waiting.is_empty();
+        if !is_over && now < self.until {
             return Ended::No;
         }
         let silent = || format!("no answer within {} s", ATTEMPT_MICROS / SECOND);
