@@ -169,6 +169,13 @@ pub enum StoreError {
         /// What the system said.
         what: String,
     },
+    /// There is no room for more on the disk. The batch was not written; what was not synced before it may be lost, as in a
+    /// crash. The store refuses commits until [`Store::reopen`]; snapshots can still be read.
+    #[error("the disk is full: {what}")]
+    Full {
+        /// What the system said.
+        what: String,
+    },
     /// It was closed, or an earlier error; everything is refused until it is opened again.
     #[error("the store is closed, or failed before: it refuses everything until it is opened again")]
     Stopped,
@@ -178,6 +185,20 @@ pub enum StoreError {
         /// Why.
         reason: ReadEnd,
     },
+}
+
+/// Whether a store has room for more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// It has.
+    Enough,
+    /// It has not, or not much: nothing should be written to it, all can be read.
+    Short {
+        /// Why, for people.
+        why: String,
+    },
+    /// Its disk was full and has room again: writes need a [`Store::reopen`].
+    Again,
 }
 
 /// Why a reader loses its snapshot: a store cannot reuse the room of what a snapshot still shows.
@@ -190,6 +211,9 @@ pub enum ReadEnd {
     /// The store grew too much while it was held.
     #[error("the store grew too much while it went on")]
     Grown,
+    /// The disk was full, and the store was opened again.
+    #[error("the disk was full, and the store was opened again")]
+    Reopened,
     /// The store is being compacted.
     #[error("the store is being compacted")]
     Compaction,
@@ -279,6 +303,24 @@ pub trait Store: Send + 'static {
     fn sync(&mut self) -> Result<(), StoreError>;
     /// Erases at most `rows` rows of a `Dead` shard, lazily; with the last ones its record. True when all is gone.
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError>;
+    /// Whether there is room for more; asked before each commit, so it has to be cheap.
+    ///
+    /// # Errors
+    /// If the store's file is not there any more.
+    fn room(&mut self) -> Result<Room, StoreError> {
+        Ok(Room::Enough)
+    }
+    /// Opens a store again, where it is, that found its disk full: with what was on disk then. Its readers wait meanwhile.
+    /// If there is still no room, commits are forgotten at the next `reopen`: they may hold nothing of worth.
+    ///
+    /// # Errors
+    /// As when a store is opened; it is closed then. [`StoreError::Stopped`] for a store that never finds its disk full.
+    fn reopen(self) -> Result<Self, StoreError>
+    where
+        Self: Sized,
+    {
+        Err(StoreError::Stopped)
+    }
     /// Bytes of disk that the store takes now; 0 for a store without a file.
     fn file_bytes(&self) -> Result<u64, StoreError> {
         Ok(0)

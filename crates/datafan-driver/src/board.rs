@@ -114,6 +114,12 @@ impl Board {
         self.n_changes += 1;
     }
 
+    /// Shows these heads and no others: the store was opened again.
+    pub fn reset(&mut self, heads: impl IntoIterator<Item = (MemberId, Timestamp)>) {
+        self.heads = heads.into_iter().collect();
+        self.n_changes += 1;
+    }
+
     /// The timestamp of an owner's head; 0 for none.
     pub fn head(&self, owner: &MemberId) -> Timestamp {
         self.heads.get(owner).copied().unwrap_or_default()

@@ -25,7 +25,7 @@ pub(crate) struct ReadLimits {
 /// The published snapshot and who reads it or an earlier one.
 pub(crate) struct Current<V> {
     state: Mutex<State<V>>,
-    /// Signalled when there is a snapshot again, or none will ever be.
+    /// Signalled when there is a snapshot again, or none will ever be, and when a reader is done.
     changed: Condvar,
     limits: ReadLimits,
     /// How much is used of the store, and when that was counted.
@@ -43,7 +43,7 @@ struct State<V> {
 
 enum Shown<V> {
     Snapshot(Arc<V>),
-    /// The store is being compacted: readers wait.
+    /// The store is being compacted or opened again: readers wait.
     Withheld,
     Closed,
 }
@@ -112,6 +112,18 @@ impl<V: StoreSnapshot> Current<V> {
         self.changed.notify_all();
     }
 
+    /// Shows nothing until [`Current::replace`], so readers wait; gives those that read up to `limit` to finish.
+    pub fn pause(&self, limit: Duration, reason: ReadEnd) {
+        let mut state = self.state();
+        state.shown = Shown::Withheld;
+        let reads = |state: &mut State<V>| state.leases.values().any(|lease| lease.is_held());
+        let waited = self.changed.wait_timeout_while(state, limit, reads);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let late: Vec<_> = state.leases.values().cloned().collect();
+        drop(state);
+        late.iter().for_each(|lease| lease.end(ended(reason)));
+    }
+
     /// What is shown now, for one reader.
     pub fn lease(self: &Arc<Self>, purpose: Purpose) -> Result<Leased<V>, StoreError> {
         let mut state = self.state();
@@ -135,6 +147,7 @@ impl<V: StoreSnapshot> Current<V> {
     /// A reader is done.
     pub fn give_back(&self, number: u64) {
         let lease = self.state().leases.remove(&number);
+        self.changed.notify_all();
         drop(lease);
     }
 
@@ -309,6 +322,30 @@ mod tests {
         current.close();
         assert_eq!(held.shards().err(), Some(StoreError::Stopped));
         assert!(matches!(current.lease(Purpose::Read), Err(StoreError::Stopped)));
+    }
+
+    #[test]
+    fn a59_readers_wait_while_nothing_is_shown_and_those_that_read_get_a_moment() {
+        let current = shown(MIB);
+        let brief = read(&current);
+        std::thread::scope(|scope| {
+            let (began, ready) = std::sync::mpsc::channel();
+            let reader = &current;
+            let waits = scope.spawn(move || {
+                ready.recv().unwrap();
+                reader.lease(Purpose::Read).map(|read| read.shards())
+            });
+            scope.spawn(|| drop(brief));
+            current.pause(Duration::from_secs(60), ReadEnd::Reopened);
+            began.send(()).unwrap();
+            let snapshot = MemStore::new().reader().snapshot().unwrap();
+            assert!(!waits.is_finished());
+            current.replace(Arc::new(snapshot));
+            assert!(matches!(waits.join().unwrap(), Ok(Ok(_))), "it reads what is shown next");
+        });
+        let slow = read(&current);
+        current.pause(Duration::from_millis(1), ReadEnd::Reopened);
+        assert_eq!(ended_as(&slow), Some(ReadEnd::Reopened));
     }
 
     #[test]

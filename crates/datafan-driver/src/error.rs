@@ -34,6 +34,13 @@ pub enum CommitError {
     /// The time the caller gave passed. The write may be carried out later.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// The disk became full while the write was under way, and the store was opened again as it was on disk. Whether the
+    /// write is there can be read.
+    #[error("the disk became full ({what}): the write may have been made")]
+    DiskFull {
+        /// What the system said.
+        what: String,
+    },
     /// The member stopped.
     #[error("the member stopped: {reason}")]
     Stopped {
@@ -49,7 +56,7 @@ impl CommitError {
     pub fn written(&self) -> Written {
         match self {
             Self::Key(_) | Self::Codec(_) | Self::Refused(_) => Written::No,
-            Self::TimedOut(_) => Written::Maybe,
+            Self::TimedOut(_) | Self::DiskFull { .. } => Written::Maybe,
             Self::Stopped { written, .. } => *written,
         }
     }
@@ -58,7 +65,12 @@ impl CommitError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::TimedOut(_)
-            | Self::Refused(CommandError::ClockBehind { .. } | CommandError::Refused { .. }) => true,
+            | Self::DiskFull { .. }
+            | Self::Refused(
+                CommandError::ClockBehind { .. }
+                | CommandError::Refused { .. }
+                | CommandError::DiskFull { .. },
+            ) => true,
             Self::Key(_) | Self::Codec(_) | Self::Refused(_) | Self::Stopped { .. } => false,
         }
     }

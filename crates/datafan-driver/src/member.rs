@@ -28,6 +28,8 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::info;
 
+mod reopen;
+
 /// A running member: all that the thread owns.
 pub struct Member<S: Store, C: Connector> {
     engine: Engine<S>,
@@ -46,6 +48,15 @@ pub struct Member<S: Store, C: Connector> {
     tickets: BTreeMap<Ticket, Waiting>,
     n_tickets: u64,
     timers: Timers,
+    /// Peers that the connector has links with.
+    linked: BTreeSet<MemberId>,
+    /// What the engine is told again where it is opened again.
+    told: reopen::Told,
+    /// There was no room on the disk at the last look, and when the next one is due.
+    was_full: bool,
+    /// What was asked for when the disk got full.
+    kept: Option<Gathered>,
+    next_look: Instant,
     /// Peers that count as up.
     ready: BTreeSet<MemberId>,
     /// What the engine must be told next: lanes that became full while its effects were carried out.
@@ -78,6 +89,8 @@ struct Turn {
 /// What a store's readers read.
 pub type SnapshotOf<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
+/// The ticket of what the member itself asks for.
+const NOBODY: Ticket = Ticket(0);
 /// Commands wait for others for this part of the time that a sync took.
 const WAIT_SHARE: u32 = 8;
 
@@ -109,6 +122,11 @@ impl<S: Store, C: Connector> Member<S, C> {
             tickets: BTreeMap::new(),
             n_tickets: 0,
             timers: Timers::default(),
+            linked: BTreeSet::new(),
+            told: reopen::Told::default(),
+            was_full: false,
+            kept: None,
+            next_look: Instant::now(),
             ready: BTreeSet::new(),
             told_next: Vec::new(),
             others: Others::default(),
@@ -121,23 +139,40 @@ impl<S: Store, C: Connector> Member<S, C> {
     /// # Errors
     /// If it ends for another reason: after a failure of the store nothing that was not acknowledged may be relied on.
     pub fn run(mut self) -> Result<(), StopReason> {
-        let worked = self.work();
+        let worked = loop {
+            match self.work() {
+                Err(StoreError::Full { what }) => self = self.reopened(&what)?,
+                done => break done,
+            }
+        };
         // First the peers: with the store gone nobody would answer them.
         self.outgoing.connector().stop();
         // A snapshot that outlives its store keeps the file in use.
         self.current.close();
         let reason = worked?;
-        self.compact_if_it_pays()?;
-        self.engine.close()?;
+        let closed = self.compact_if_it_pays().and_then(|()| Ok(self.engine.close()?));
+        match closed {
+            // What could not be written was not told to anybody either.
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         if reason == StopReason::Asked { Ok(()) } else { Err(reason) }
     }
 
     /// Gives the reason that it was asked to stop for.
     fn work(&mut self) -> Result<StopReason, StoreError> {
         loop {
-            let mut gathered = self.gather();
-            self.tell(mem::take(&mut gathered.inputs))?;
-            drop(gathered.receipts);
+            let mut gathered = self.kept.take().unwrap_or_else(|| self.gather());
+            let full = match self.tell(mem::take(&mut gathered.inputs)) {
+                Err(StoreError::Full { what }) => Some(what),
+                told => told.map(|()| None)?,
+            };
+            drop(mem::take(&mut gathered.receipts));
+            if let Some(what) = full {
+                // The engine that failed answers nobody.
+                self.kept = Some(gathered);
+                return Err(StoreError::Full { what });
+            }
             for question in gathered.questions {
                 self.answer(question)?;
             }
@@ -146,6 +181,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             if let Some(reason) = gathered.stop {
                 return Ok(reason);
             }
+            self.look_at_disk()?;
         }
     }
 
@@ -172,15 +208,17 @@ impl<S: Store, C: Connector> Member<S, C> {
             return Some(Instant::now());
         }
         let engine = self.clock.instant(self.engine.next_wake());
-        engine.into_iter().chain(self.timers.next()).min()
+        engine.into_iter().chain(self.timers.next()).chain([self.disk_wake()]).min()
     }
 
     fn on_event(&mut self, event: Event, gathered: &mut Gathered) {
         let input = match event {
             Event::LinkUp { peer, address, local: _, direction } => {
+                self.linked.insert(peer);
                 Input::LinkUp { peer, address, direction }
             }
             Event::LinkDown { peer, reason } => {
+                self.linked.remove(&peer);
                 self.outgoing.forget(peer);
                 if self.ready.remove(&peer) {
                     self.shared.change(|board| board.links = self.ready.len());
@@ -214,6 +252,7 @@ impl<S: Store, C: Connector> Member<S, C> {
     }
 
     fn command(&mut self, waiting: Waiting, command: Command) -> Input {
+        self.told.note(&command);
         self.n_tickets += 1;
         let ticket = Ticket(self.n_tickets);
         self.tickets.insert(ticket, waiting);
@@ -224,7 +263,7 @@ impl<S: Store, C: Connector> Member<S, C> {
     /// all is on disk, what had to wait for it.
     fn tell(&mut self, mut inputs: Vec<Input>) -> Result<(), StoreError> {
         let now = self.clock.now();
-        if self.engine.next_wake() <= now.time {
+        if self.engine.next_wake() <= now.time || self.was_full {
             inputs.push(Input::Wake);
         }
         if inputs.is_empty() {
@@ -292,6 +331,9 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
         // Last, so that who has an answer can read its commit.
         for (ticket, answer) in answers {
+            if ticket == NOBODY {
+                continue;
+            }
             let Waiting { reply, permit } = self.tickets.remove(&ticket).expect("one answer per ticket");
             // The caller may be gone: the write went on without it.
             let _ = reply.send(match answer {

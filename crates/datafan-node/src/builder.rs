@@ -41,6 +41,7 @@ pub struct Builder {
     cache_bytes: Option<usize>,
     unverified_bytes_max: Option<usize>,
     half_open_source_max: Option<usize>,
+    disk_reserve_bytes: Option<u64>,
     faults: Option<Faults>,
     configure: Vec<Change>,
 }
@@ -107,6 +108,7 @@ impl Node {
             cache_bytes: None,
             unverified_bytes_max: None,
             half_open_source_max: None,
+            disk_reserve_bytes: None,
             faults: None,
             configure: Vec::new(),
         }
@@ -182,6 +184,13 @@ impl Builder {
         self
     }
 
+    /// Bytes of the file system that stay free: with less, the member reads and serves what it has, and writes nothing until
+    /// there is room. Default: a twentieth of the file system, and at most 256 MiB; 0 for none.
+    pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
+        self.disk_reserve_bytes = Some(bytes);
+        self
+    }
+
     /// Faults of the disk on purpose, for tests and demos.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
@@ -237,6 +246,8 @@ impl Builder {
             StoreError::InUse { .. } => NodeError::InUse { path: home.path().into() },
             error => NodeError::Open(error.into()),
         })?;
+        // The lock is held from here on.
+        crate::litter::sweep(home.path(), &home.store_path());
         let seed = getrandom::u64().map_err(|error| NodeError::System(io::Error::other(error)))?;
         let mut quic = datafan_conn_quic::Config::new(config.member.clone(), listen, runtime.clone());
         quic.unverified_bytes_max = unverified_bytes_max.unwrap_or(quic.unverified_bytes_max);
@@ -282,8 +293,10 @@ impl Builder {
     }
 
     fn store_options(&self) -> Options {
-        let defaults = Options::default();
-        Options { cache_bytes: self.cache_bytes.unwrap_or(defaults.cache_bytes), faults: self.faults.clone() }
+        let mut options = Options::default();
+        options.cache_bytes = self.cache_bytes.unwrap_or(options.cache_bytes);
+        (options.reserve_bytes, options.faults) = (self.disk_reserve_bytes, self.faults.clone());
+        options
     }
 }
 

@@ -47,6 +47,8 @@ mod advertise;
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod builder;
 #[cfg(all(feature = "redb", feature = "quic"))]
+mod litter;
+#[cfg(all(feature = "redb", feature = "quic"))]
 mod node;
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod shared;

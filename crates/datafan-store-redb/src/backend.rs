@@ -1,4 +1,5 @@
-//! The file under redb: as it is, with faults, or only looked at.
+//! The file under redb: as it is, with faults, or only looked at. When the disk is full, all further writes stay in memory,
+//! so that redb goes on for its readers: the file is then as a crash before the first of them would leave it.
 
 use crate::{
     faults::{Cut, Faults, Operation},
@@ -8,7 +9,7 @@ use redb::{BackendError, StorageBackend, backends::FileBackend};
 use std::{
     io,
     ops::Bound,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// What becomes of writes.
@@ -27,18 +28,41 @@ pub enum Writes {
 pub struct Backend {
     file: FileBackend,
     writes: Writes,
-    /// `None` with [`Writes::Through`], and after a hard stop, when everything is refused.
+    full: Full,
+    /// `None` with [`Writes::Through`] until the disk is full, and after a hard stop, when everything is refused.
     overlay: Mutex<Option<Overlay>>,
+}
+
+/// Whether the disk of a file was found full, and what the system said: from then on nothing reaches the file.
+#[derive(Clone, Default, Debug)]
+pub struct Full(Arc<OnceLock<String>>);
+
+impl Full {
+    /// The disk is full from the beginning.
+    pub fn of(error: &io::Error) -> Self {
+        Self(Arc::new(OnceLock::from(error.to_string())))
+    }
+
+    /// What the system said.
+    pub fn what(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
+/// Whether an error says that there is no more room, of the disk, of a quota or for a file of this size.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 impl Backend {
     /// Over `file`.
-    pub fn new(file: FileBackend, writes: Writes) -> io::Result<Self> {
+    pub fn new(file: FileBackend, writes: Writes, full: Full) -> io::Result<Self> {
         let overlay = match writes {
             Writes::Through => None,
             Writes::Faulty(_) | Writes::Forgotten => Some(Overlay::new(&file)?),
         };
-        Ok(Self { file, writes, overlay: Mutex::new(overlay) })
+        Ok(Self { file, writes, full, overlay: Mutex::new(overlay) })
     }
 
     /// Does one operation on the overlay, if the file still stands.
@@ -60,7 +84,45 @@ impl Backend {
     }
 
     fn is_through(&self) -> bool {
-        matches!(self.writes, Writes::Through)
+        matches!(self.writes, Writes::Through) && self.full.what().is_none()
+    }
+
+    /// Whether nothing reaches the file any more.
+    fn forgets(&self) -> bool {
+        matches!(self.writes, Writes::Forgotten) || self.full.what().is_some()
+    }
+
+    /// Does a change of the file. Where there is no room for it, it is done in memory, as all that follow are.
+    fn change(
+        &self,
+        on_file: impl FnOnce() -> io::Result<()>,
+        in_memory: impl FnOnce(&mut Overlay) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.is_through() {
+            match on_file() {
+                Err(error) if is_full(&error) => self.divert(&error)?,
+                done => return done,
+            }
+        }
+        self.over(in_memory)
+    }
+
+    fn divert(&self, error: &io::Error) -> io::Result<()> {
+        let mut overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        if overlay.is_none() && matches!(self.writes, Writes::Through) {
+            *overlay = Some(Overlay::new(&self.file)?);
+        }
+        // Behind the overlay: who sees that the disk is full finds it.
+        let _ = self.full.0.set(error.to_string());
+        Ok(())
+    }
+
+    /// Meets the faults on purpose; a disk that is full on purpose is no error.
+    fn meet_faults(&self, operation: impl FnOnce() -> Operation) -> io::Result<()> {
+        match self.on_write(operation) {
+            Err(error) if is_full(&error) => self.divert(&error),
+            met => met,
+        }
     }
 }
 
@@ -77,34 +139,26 @@ impl StorageBackend for Backend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        if self.is_through() {
-            return self.file.set_len(len);
-        }
-        self.on_write(|| Operation::Length(len))?;
-        self.over(|overlay| overlay.set_len(&self.file, len))
+        self.meet_faults(|| Operation::Length(len))?;
+        self.change(|| self.file.set_len(len), |overlay| overlay.set_len(&self.file, len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.is_through() {
-            return self.file.sync_data();
-        }
-        self.on_write(|| Operation::Sync)?;
-        self.over(|overlay| {
-            if let Writes::Forgotten = self.writes {
+        self.meet_faults(|| Operation::Sync)?;
+        let flush = |overlay: &mut Overlay| {
+            if self.forgets() {
                 return Ok(());
             }
             self.file.set_len(overlay.len())?;
             overlay.flush(&self.file, |_| true)?;
             self.file.sync_data()
-        })
+        };
+        self.change(|| self.file.sync_data(), flush)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if self.is_through() {
-            return self.file.write(offset, data);
-        }
-        self.on_write(|| Operation::Write { offset, bytes: data.to_vec() })?;
-        self.over(|overlay| overlay.write(&self.file, offset, data))
+        self.meet_faults(|| Operation::Write { offset, bytes: data.to_vec() })?;
+        self.change(|| self.file.write(offset, data), |overlay| overlay.write(&self.file, offset, data))
     }
 
     fn close(&self) -> io::Result<()> {
@@ -114,7 +168,11 @@ impl StorageBackend for Backend {
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
+        match self.writes {
+            // Who only looks need not be alone, and a file that cannot be written takes no other lock.
+            Writes::Forgotten => self.file.try_lock_shared_range(start, end),
+            Writes::Through | Writes::Faulty(_) => self.file.try_lock_range(start, end),
+        }
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
@@ -122,7 +180,10 @@ impl StorageBackend for Backend {
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
+        match self.writes {
+            Writes::Forgotten => self.file.lock_shared_range(start, end),
+            Writes::Through | Writes::Faulty(_) => self.file.lock_range(start, end),
+        }
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {

@@ -10,6 +10,10 @@ use redb::{CompactionError, Database};
 impl RedbStore {
     /// Moves pages to the front and cuts the file. `None`, and nothing done, while a snapshot is held.
     pub(crate) fn compact_file(&mut self) -> Result<Option<Compacted>, StoreError> {
+        if self.forgets() {
+            // There is no room for it.
+            return Ok(None);
+        }
         let before = self.file_bytes()?;
         let done = self.alone(|database| compact(database))?;
         if !done {

@@ -30,6 +30,8 @@ enum Failing {
     After(u64),
     /// One, after so many.
     OnceAfter(u64),
+    /// All, after so many, for want of room.
+    FullAfter(u64),
 }
 
 /// What was done to the file, in its order.
@@ -93,6 +95,16 @@ impl Faults {
         self.set(|state| state.failing = Failing::OnceAfter(writes));
     }
 
+    /// Lets `writes` of them succeed; then the disk is full until [`Faults::heal`].
+    pub fn fill_after(&self, writes: u64) {
+        self.set(|state| state.failing = Failing::FullAfter(writes));
+    }
+
+    /// Whether the disk is full, by [`Faults::fill_after`].
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.state().failing, Failing::FullAfter(0))
+    }
+
     /// From now on keeps every write, change of length and sync. Not together with hard stops: what those refuse
     /// is on the tape too.
     pub fn record(&self) {
@@ -126,7 +138,11 @@ impl Faults {
         if let Some(tape) = &mut state.tape {
             tape.push(Recorded { operation: operation(), failed });
         }
-        if failed { Err(io::Error::other("a write fails on purpose")) } else { Ok(()) }
+        match (failed, state.failing) {
+            (false, _) => Ok(()),
+            (true, Failing::FullAfter(_)) => Err(io::ErrorKind::StorageFull.into()),
+            (true, _) => Err(io::Error::other("a write fails on purpose")),
+        }
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
@@ -143,12 +159,12 @@ impl Failing {
     fn next(&mut self) -> bool {
         match self {
             Self::None => false,
-            Self::After(0) => true,
+            Self::After(0) | Self::FullAfter(0) => true,
             Self::OnceAfter(0) => {
                 *self = Self::None;
                 true
             }
-            Self::After(left) | Self::OnceAfter(left) => {
+            Self::After(left) | Self::OnceAfter(left) | Self::FullAfter(left) => {
                 *left -= 1;
                 false
             }

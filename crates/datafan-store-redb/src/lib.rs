@@ -27,11 +27,13 @@ mod faults;
 mod layout;
 mod open;
 mod overlay;
+mod room;
 mod snapshot;
 mod store;
 mod write;
 
 pub use faults::{Faults, Operation, Recorded};
 pub use open::{CHECKED_BYTES_MAX, Options};
+pub use room::{RESERVE_BYTES_MAX, probe_path};
 pub use snapshot::RedbSnapshot;
 pub use store::{LAZY_BYTES_MAX, LAZY_COMMITS_MAX, LAZY_GROWTH_BYTES, RedbReader, RedbStore};

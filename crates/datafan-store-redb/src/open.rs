@@ -1,7 +1,7 @@
 //! Opening: look before touching, then make sure of the format and of the last stop.
 
 use crate::{
-    backend::{Backend, Writes},
+    backend::{Backend, Full, Writes},
     edge::{Caught, Fault, caught, damaged},
     faults::Faults,
     layout::{META, META_CLEAN, META_FORMAT},
@@ -22,6 +22,9 @@ pub struct Options {
     /// Bytes of memory for pages. 64 MiB by default: enough to keep the inner pages of a few million items;
     /// redb's own default of 1 GiB is more than all the rest of a member takes.
     pub cache_bytes: usize,
+    /// Bytes of the file system that stay free: with less, the store has no room for more. By default a twentieth of it,
+    /// and at most 256 MiB; 0 for none.
+    pub reserve_bytes: Option<u64>,
     /// Faults on purpose, for tests and demos; none by default.
     pub faults: Option<Faults>,
 }
@@ -31,13 +34,16 @@ pub const CHECKED_BYTES_MAX: u64 = 16 << 20;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, faults: None }
+        Self { cache_bytes: 64 << 20, reserve_bytes: None, faults: None }
     }
 }
 
+/// A database, and whether there was room for all that it has written.
+pub type Opened = (Caught<Database>, Full);
+
 /// The database at `path`, new if there is none: of the format that this build knows, sound as far as it was
 /// checked, and marked as running.
-pub fn open(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
+pub fn open(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let opened = match fs::metadata(path) {
         // A new file has a length before it gets its name.
         Ok(file) if file.len() == 0 => Err(damaged("the file is empty")),
@@ -45,19 +51,29 @@ pub fn open(path: &Path, options: &Options) -> Result<Caught<Database>, StoreErr
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, options),
         Err(error) => Err(StoreError::Failed { what: error.to_string() }),
     };
-    opened.map_err(|error| match error {
+    opened.map_err(|error| named(path, error))
+}
+
+/// The database at `path`, as [`open`] would find it; the file is not changed and need not be one that can be.
+pub fn open_read_only(path: &Path, options: &Options) -> Result<Opened, StoreError> {
+    let opened = inspect(path, options).and_then(|()| database(path, options, Writes::Forgotten));
+    opened.map_err(|error| named(path, error))
+}
+
+fn named(path: &Path, error: StoreError) -> StoreError {
+    match error {
         StoreError::InUse { .. } => StoreError::InUse { path: path.display().to_string() },
         StoreError::Damaged { what } => damaged(format!("{}: {what}", path.display())),
         StoreError::Failed { what } => StoreError::Failed { what: format!("{}: {what}", path.display()) },
         error => error,
-    })
+    }
 }
 
 /// Looks at the file without changing it: redb repairs what it opens, and what it cannot repair without loss
 /// it takes back to an older state. Neither must happen to a file that is then refused.
 fn inspect(path: &Path, options: &Options) -> Result<(), StoreError> {
     let bytes = fs::metadata(path).map_err(|error| StoreError::Failed { what: error.to_string() })?.len();
-    let mut database = database(path, options, Writes::Forgotten)?;
+    let (mut database, _) = database(path, options, Writes::Forgotten)?;
     let found = caught(|| found(&database.begin_read()?))?;
     if let Found::Sound { clean } = found
         && (!clean || bytes < CHECKED_BYTES_MAX)
@@ -68,19 +84,19 @@ fn inspect(path: &Path, options: &Options) -> Result<(), StoreError> {
     database.finish()
 }
 
-fn reopen(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
-    let database = database(path, options, writes(options))?;
+fn reopen(path: &Path, options: &Options) -> Result<Opened, StoreError> {
+    let (database, full) = database(path, options, writes(options))?;
     caught(|| begin(&database))?;
-    Ok(database)
+    Ok((database, full))
 }
 
 /// Builds a new file beside `path` and renames it when it is complete: so a stop in the middle leaves nothing
 /// at `path` that cannot be opened.
-fn create(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError> {
+fn create(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let database = match database(&beside, options, writes(options)) {
+    let (database, full) = match database(&beside, options, writes(options)) {
         // The rest of a creation that was stopped; there is nothing in it yet.
         Err(StoreError::Damaged { .. }) => {
             caught(|| Ok(File::create(&beside)?.set_len(0)?))?;
@@ -90,27 +106,34 @@ fn create(path: &Path, options: &Options) -> Result<Caught<Database>, StoreError
     };
     caught(|| {
         begin(&database)?;
+        if let Some(what) = full.what() {
+            // What is in memory alone is no store.
+            fs::remove_file(&beside)?;
+            return Err(StoreError::Failed { what: what.to_owned() }.into());
+        }
         fs::rename(&beside, path)?;
         // The file's name is durable once its directory is.
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
     })?;
-    Ok(database)
+    Ok((database, full))
 }
 
-fn database(path: &Path, options: &Options, writes: Writes) -> Result<Caught<Database>, StoreError> {
+fn database(path: &Path, options: &Options, writes: Writes) -> Result<Opened, StoreError> {
     caught(|| {
         let mut file = File::options();
-        file.read(true).write(true).create(true).truncate(false);
+        let changes = !matches!(writes, Writes::Forgotten);
+        file.read(true).write(changes).create(changes).truncate(false);
         // What members publish is for the mesh, not for everybody on this machine.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
         let file = file.open(path)?;
-        let backend = Backend::new(FileBackend::new(file)?, writes)?;
+        let full = Full::default();
+        let backend = Backend::new(FileBackend::new(file)?, writes, full.clone())?;
         let mut builder = Builder::new();
         builder.set_cache_size(options.cache_bytes);
-        Ok(Caught::new(builder.create_with_backend(backend)?))
+        Ok((Caught::new(builder.create_with_backend(backend)?), full))
     })
 }
 

@@ -1,16 +1,19 @@
 //! The writer and its readers.
 
 use crate::{
+    backend::Full,
     edge::{Caught, Edge, Fault},
     layout::{META, META_CLEAN},
     open::{self, Options, synced},
+    room::Watch,
     snapshot::RedbSnapshot,
     write,
 };
-use datafan_core::store::{Batch, Compacted, Durability, ShardNumber, Store, StoreError, StoreReader};
+use datafan_core::store::{Batch, Compacted, Durability, Room, ShardNumber, Store, StoreError, StoreReader};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 use std::{
     fs::{self, Metadata},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -18,8 +21,13 @@ use std::{
 /// A store in one redb file. Dropping it without [`Store::close`] counts as a crash: lazy commits may be lost.
 pub struct RedbStore {
     path: PathBuf,
+    options: Options,
     shared: Shared,
     lazy: Lazy,
+    watch: Watch,
+    /// The disk was full when the store was opened, or it was opened to be read: what is committed stays in memory and is
+    /// forgotten.
+    forgets: bool,
 }
 
 /// Takes snapshots of a [`RedbStore`] until it is closed, dropped or has failed.
@@ -47,11 +55,15 @@ struct Lazy {
     file_bytes: u64,
 }
 
+/// `None` once closed. Written at the end, and while the store is opened again: readers wait then.
 #[derive(Clone)]
-struct Shared {
+struct Shared(Arc<RwLock<Option<Opened>>>);
+
+/// The database, from one opening to the next.
+struct Opened {
     edge: Edge,
-    /// `None` once closed. Written at the end, and while it is compacted.
-    database: Arc<RwLock<Option<Caught<Database>>>>,
+    full: Full,
+    database: Caught<Database>,
 }
 
 impl RedbStore {
@@ -61,10 +73,58 @@ impl RedbStore {
     /// [`StoreError::Format`] if a build with another format wrote it, and with [`StoreError::Damaged`] if it
     /// is no store or does not pass the checks. With [`StoreError::Failed`] if the system refuses.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_owned();
-        let database = open::open(&path, &options)?;
-        let database = Arc::new(RwLock::new(Some(database)));
-        Ok(Self { path, shared: Shared { edge: Edge::default(), database }, lazy: Lazy::default() })
+        let (path, opened) = (path.as_ref(), open::open(path.as_ref(), &options)?);
+        let mut store = Self::over(path, options, opened)?;
+        if let Err(error) = store.watch.try_opened()
+            && !store.forgets
+        {
+            store.open_again(Err(error))?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the store in the file `path` to be read: the file is not changed and need not be one that can be. What is
+    /// committed is forgotten.
+    ///
+    /// Fails as [`RedbStore::open`] does, and if there is no file.
+    pub fn open_read_only(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let (path, opened) = (path.as_ref(), open::open_read_only(path.as_ref(), &options)?);
+        let mut store = Self::over(path, options, opened)?;
+        store.forgets = true;
+        Ok(store)
+    }
+
+    fn over(path: &Path, options: Options, opened: open::Opened) -> Result<Self, StoreError> {
+        let failed = |error: io::Error| StoreError::Failed { what: format!("{}: {error}", path.display()) };
+        let mut watch = Watch::new(path, &options).map_err(failed)?;
+        let forgets = opened.1.what().is_some();
+        if forgets {
+            watch.note_full();
+        }
+        let shared = Shared(Arc::new(RwLock::new(Some(Opened::new(opened)))));
+        Ok(Self { path: path.to_owned(), options, shared, lazy: Lazy::default(), watch, forgets })
+    }
+
+    /// Opens the file again. Where there is no room for more, as `tried` says, it is only read until there is.
+    fn open_again(&mut self, tried: io::Result<()>) -> Result<(), StoreError> {
+        self.forgets = self.shared.reopen(&self.path, &self.options, tried)?;
+        match self.forgets {
+            true => self.watch.note_full(),
+            false => self.watch.note_room(),
+        }
+        self.lazy = Lazy::default();
+        Ok(())
+    }
+
+    /// What a commit came to: nothing that was written in memory alone is a commit.
+    fn unless_full(&mut self) -> Result<(), StoreError> {
+        match self.shared.full() {
+            Some(what) if !self.forgets => {
+                self.watch.note_full();
+                Err(StoreError::Full { what })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Work on the database that needs it alone; readers wait.
@@ -72,9 +132,18 @@ impl RedbStore {
         &mut self,
         work: impl FnOnce(&mut Caught<Database>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut database = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_mut().ok_or(StoreError::Stopped)?;
-        self.shared.edge.run(|| work(database))
+        let done = {
+            let mut opened = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
+            let Opened { edge, database, .. } = opened.as_mut().ok_or(StoreError::Stopped)?;
+            edge.run(|| work(database))?
+        };
+        self.unless_full()?;
+        Ok(done)
+    }
+
+    /// Whether what is committed is forgotten.
+    pub(crate) fn forgets(&self) -> bool {
+        self.forgets
     }
 
     /// A synced commit of nothing, even if nothing waits for one.
@@ -92,6 +161,7 @@ impl RedbStore {
             work(&transaction)?;
             Ok(transaction.commit()?)
         })?;
+        self.unless_full()?;
         self.lazy = Lazy::default();
         Ok(())
     }
@@ -120,6 +190,8 @@ impl RedbStore {
             transaction.commit()?;
             Ok(done)
         })?;
+        self.unless_full()?;
+        self.watch.note_written(bytes - self.lazy.bytes);
         self.lazy = if is_full { Lazy::default() } else { Lazy { commits, bytes, file_bytes } };
         Ok(done)
     }
@@ -162,6 +234,16 @@ impl Store for RedbStore {
         Ok(on_disk(&file))
     }
 
+    fn room(&mut self) -> Result<Room, StoreError> {
+        self.watch.look(self.shared.full().as_deref())
+    }
+
+    fn reopen(mut self) -> Result<Self, StoreError> {
+        let tried = self.watch.probe();
+        self.open_again(tried)?;
+        Ok(self)
+    }
+
     fn close(mut self) -> Result<(), StoreError> {
         self.sync_with(|transaction| {
             transaction.open_table(META)?.insert(META_CLEAN, &[][..])?;
@@ -192,19 +274,54 @@ impl StoreReader for RedbReader {
     type Snapshot = RedbSnapshot;
 
     fn snapshot(&self) -> Result<RedbSnapshot, StoreError> {
-        self.shared.with(|database| Ok(RedbSnapshot::new(database.begin_read()?, self.shared.edge.clone())))
+        self.shared.with_edge(|database, edge| Ok(RedbSnapshot::new(database.begin_read()?, edge.clone())))
+    }
+}
+
+impl Opened {
+    fn new((database, full): open::Opened) -> Self {
+        Self { edge: Edge::default(), full, database }
     }
 }
 
 impl Shared {
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(StoreError::Stopped)?;
-        self.edge.run(|| work(database))
+        self.with_edge(|database, _| work(database))
+    }
+
+    fn with_edge<T>(&self, work: impl FnOnce(&Database, &Edge) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let opened = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = opened.as_ref().ok_or(StoreError::Stopped)?;
+        opened.edge.run(|| work(&opened.database, &opened.edge))
+    }
+
+    /// What the system said when the disk was full.
+    fn full(&self) -> Option<String> {
+        let opened = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().and_then(|opened| opened.full.what()).map(str::to_owned)
+    }
+
+    /// Opens the file again as a crash would have left it. True if there is still no room: nothing is written to it then.
+    fn reopen(&self, path: &Path, options: &Options, tried: io::Result<()>) -> Result<bool, StoreError> {
+        let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = opened.take().ok_or(StoreError::Stopped)?;
+        // Snapshots of it see a file that will change.
+        before.edge.stop();
+        drop(before);
+        let again = Opened::new(match tried {
+            Ok(()) => open::open(path, options)?,
+            Err(error) => (open::open_read_only(path, options)?.0, Full::of(&error)),
+        });
+        let forgets = again.full.what().is_some();
+        *opened = Some(again);
+        Ok(forgets)
     }
 
     fn take(&self) -> Option<Caught<Database>> {
-        self.edge.stop();
-        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
+        // Whoever reads ends soon: nobody begins any more.
+        if let Some(opened) = &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            opened.edge.stop();
+        }
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take().map(|opened| opened.database)
     }
 }

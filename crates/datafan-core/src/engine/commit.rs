@@ -180,6 +180,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether an own shard is as the mesh knows it.
     fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
+        self.has_room()?;
         let own = &self.own[owner];
         if self.terms(owner).is_some_and(|terms| !terms.is_active()) {
             return Err(CommandError::Revoked { id: *owner });

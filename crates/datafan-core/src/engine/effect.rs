@@ -364,6 +364,12 @@ pub enum CommandError {
         /// How many there may be.
         limit: usize,
     },
+    /// There is no room on the disk. It can be tried again when there is.
+    #[error("the disk is full ({why}): nothing is written until there is room")]
+    DiskFull {
+        /// What was found.
+        why: String,
+    },
     /// The engine stopped before the command was carried out.
     #[error("the member stopped")]
     Stopped,

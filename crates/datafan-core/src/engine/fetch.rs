@@ -242,6 +242,11 @@ impl<S: Store> Engine<S> {
             }
             how = How::Late;
         }
+        if self.disk_full.is_some() {
+            self.stats.refuse("disk_full");
+            self.learn(from, &delta.head, self.next_round, out);
+            return Ok(());
+        }
         let pushed = matches!(how, How::Pushed(_));
         let bytes = if let How::Pushed(message) = how { message.len() } else { 0 };
         if pushed && self.hold_back(from, &delta.head) {

@@ -17,6 +17,7 @@ mod credit;
 mod descent;
 mod dial;
 mod dialer;
+mod disk;
 mod effect;
 mod expired;
 mod fetch;
@@ -88,6 +89,7 @@ use addresses::AddressCache;
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
+    string::String,
     sync::Arc,
     vec::Vec,
 };
@@ -158,6 +160,8 @@ pub struct Engine<S: Store> {
     refused_by: Option<crate::message::Refusal>,
     /// Who was said to be refused.
     said: refused::Said,
+    /// Why there is no room on the disk.
+    disk_full: Option<String>,
     /// Commands that wait for their commit.
     waiting: VecDeque<(Ticket, Command)>,
     /// Where we can be dialled, and whether that has still to be written.
@@ -201,6 +205,7 @@ impl<S: Store> Engine<S> {
         if self.own_unsynced {
             self.sync(out)?;
         }
+        self.look_at_disk()?;
         self.now = now;
         self.runs.see(now, &mut self.rng);
         self.turn_pace();
@@ -250,19 +255,6 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// The store as of the last commit. Own data in it is on disk once [`Engine::sync`] was called.
-    pub fn snapshot(&self) -> Arc<Snapshot<S>> {
-        self.snapshot.share()
-    }
-
-    /// Bytes of disk that the store takes.
-    ///
-    /// # Errors
-    /// If the system does not say.
-    pub fn file_bytes(&self) -> Result<u64, StoreError> {
-        self.store.file_bytes()
-    }
-
     /// Takes in one input; `others` are pushes that came with it.
     fn handle_input(
         &mut self,
@@ -270,6 +262,12 @@ impl<S: Store> Engine<S> {
         others: Vec<Arc<[u8]>>,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
+        if let Input::Command { ticket, command } = &input
+            && let Err(error) = self.has_room_for(command)
+        {
+            out.now.push(Effect::Answer { ticket: *ticket, answer: Answer::Refused(error) });
+            return Ok(());
+        }
         match input {
             Input::Command { ticket, command: Command::Apply(bytes) } => {
                 return self.on_apply(ticket, &bytes, out);

@@ -136,6 +136,7 @@ impl<S: Store> Engine<S> {
             pending: VecDeque::new(),
             refused_by: None,
             said: Said::default(),
+            disk_full: None,
             waiting: VecDeque::new(),
             addresses: Vec::new(),
             publish: false,

@@ -28,6 +28,7 @@ impl<S: Store> Engine<S> {
         Status {
             name: self.name(),
             standing: self.standing(),
+            disk_full: self.disk_full.clone(),
             recovered: self.recovered,
             aside: self.aside_span(),
             clock_ahead: self

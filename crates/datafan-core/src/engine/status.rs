@@ -19,6 +19,8 @@ pub struct Status {
     pub standing: Standing,
     /// How it stands to its own shard.
     pub own: OwnState,
+    /// Why there is no room on the disk: nothing is written, and nothing of others is taken, until there is.
+    pub disk_full: Option<String>,
     /// What the mesh gave back of it, the last time that it had to.
     pub recovered: Option<Recovered>,
     /// A state of it that is kept aside: where it had parted from the visible one, and where it ends.

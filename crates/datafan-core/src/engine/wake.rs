@@ -3,7 +3,7 @@
 use super::{Engine, Outbox, owners::Transfer};
 use crate::{
     store::{Meta, Store, StoreError, StoreReader},
-    time::{MILLI, Time},
+    time::{MILLI, SECOND, Time},
 };
 
 /// Rows of a left-over shard that are erased at once, and how long the next such step waits.
@@ -58,6 +58,10 @@ impl<S: Store> Engine<S> {
         let Some(&shard) = self.dead.first() else { return Ok(()) };
         // Its record says Dead on disk only once the batch that buried it is written.
         if self.next_erase > self.now.time || self.batch.shards.contains_key(&shard) {
+            return Ok(());
+        }
+        if self.disk_full.is_some() {
+            self.next_erase = self.now.time.after(SECOND);
             return Ok(());
         }
         // What is read goes on to the state without these rows: an older one would keep them until the next commit, and

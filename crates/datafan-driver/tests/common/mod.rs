@@ -7,7 +7,7 @@ use datafan_core::{
     engine::Config,
     id::{MemberId, MeshId},
     identity::Identity,
-    store::{Batch, Durability, ShardNumber, Store, StoreError},
+    store::{Batch, Durability, Room, ShardNumber, Store, StoreError},
 };
 use datafan_driver::{Handle, start};
 use datafan_store_mem::{MemDisk, MemReader, MemStore};
@@ -48,7 +48,7 @@ impl Mesh {
 
     fn start(&self, config: Config, number: u8, disk: &MemDisk) -> (Member, Arc<Gate>) {
         let gate = Arc::new(Gate::default());
-        let store = Gated { store: disk.open().unwrap(), gate: gate.clone() };
+        let store = Gated { store: disk.open().unwrap(), disk: disk.clone(), gate: gate.clone() };
         let id = config.member.id();
         let connect = |inbox| Ok::<_, Infallible>(self.switch.connector(id, &address(number), inbox));
         (start(config, u64::from(number), store, connect).unwrap(), gate)
@@ -99,8 +99,24 @@ enum Next {
 pub struct Gate {
     state: Mutex<(Next, u64)>,
     opened: Condvar,
+    disk: Mutex<Disk>,
     sync: Mutex<SyncGate>,
     sync_changed: Condvar,
+}
+
+/// Whether the disk has room.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Disk {
+    #[default]
+    Roomy,
+    /// Less than should stay free.
+    Short,
+    /// The next commit finds no room.
+    Full,
+    /// It was full, and is when it is opened again.
+    WasFull,
+    /// It was full, and has room.
+    HasRoomAgain,
 }
 
 #[derive(Default)]
@@ -130,6 +146,15 @@ impl Gate {
     /// Commits so far.
     pub fn n_commits(&self) -> u64 {
         self.state.lock().unwrap().1
+    }
+
+    /// Makes the disk as it is from now on.
+    pub fn set_disk(&self, disk: Disk) {
+        *self.disk.lock().unwrap() = disk;
+    }
+
+    fn disk(&self) -> Disk {
+        *self.disk.lock().unwrap()
     }
 
     /// Lets no sync through until [`Gate::open_sync`].
@@ -169,6 +194,7 @@ impl Gate {
 
 struct Gated {
     store: MemStore,
+    disk: MemDisk,
     gate: Arc<Gate>,
 }
 
@@ -181,6 +207,9 @@ impl Store for Gated {
 
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         self.gate.pass();
+        if self.gate.disk() == Disk::Full {
+            return Err(StoreError::Full { what: "on purpose".into() });
+        }
         self.store.commit(batch, durability)
     }
 
@@ -191,6 +220,25 @@ impl Store for Gated {
 
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError> {
         self.store.erase(shard, rows)
+    }
+
+    fn room(&mut self) -> Result<Room, StoreError> {
+        Ok(match self.gate.disk() {
+            Disk::Roomy | Disk::Full => Room::Enough,
+            Disk::Short | Disk::WasFull => Room::Short { why: "on purpose".into() },
+            Disk::HasRoomAgain => Room::Again,
+        })
+    }
+
+    fn reopen(self) -> Result<Self, StoreError> {
+        let Self { store, disk, gate } = self;
+        drop(store);
+        gate.set_disk(match gate.disk() {
+            Disk::Full => Disk::WasFull,
+            Disk::HasRoomAgain => Disk::Roomy,
+            disk => disk,
+        });
+        Ok(Self { store: disk.open()?, disk, gate })
     }
 
     fn close(self) -> Result<(), StoreError> {

@@ -27,6 +27,9 @@ pub struct Limits {
     /// Incoming handshakes under way from one address (IPv6: a /64); beyond, the oldest gives way
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), default_value_t = 16)]
     pub half_open_per_address: u8,
+    /// Bytes of the file system that stay free; with less, nothing is written until there is room [default: a twentieth, at most 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = reserve)]
+    pub disk_reserve: Option<u64>,
 }
 
 impl Limits {
@@ -34,6 +37,10 @@ impl Limits {
     pub fn apply(&self, builder: Builder) -> Builder {
         let (links_max, heads, bytes) = (self.links_max, self.owner_commits, self.owner_bytes);
         let send_bytes = self.send_bytes;
+        let builder = match self.disk_reserve {
+            Some(bytes) => builder.disk_reserve_bytes(bytes),
+            None => builder,
+        };
         builder
             .configure(move |config| {
                 config.links_max = links_max;
@@ -47,6 +54,11 @@ impl Limits {
 
 /// With less nothing but rounds, requests and what holds the links would go.
 const SEND_BYTES_MIN: u64 = 4_096;
+
+/// None at all is fine as well: then only a write finds out that the disk is full.
+fn reserve(text: &str) -> Result<u64, String> {
+    if text == "0" { Ok(0) } else { parse::bytes(text) }
+}
 
 fn links(text: &str) -> Result<usize, String> {
     let known = text.parse().ok().filter(|links| (1..=LINKS_MAX).contains(links));

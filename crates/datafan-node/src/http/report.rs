@@ -148,6 +148,7 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
             ("stopped", Some(reason))
         }
         (_, Standing::Refused(reason)) => ("refused", Some(reason.clone())),
+        _ if status.disk_full.is_some() => ("degraded", status.disk_full.as_deref().map(disk_full)),
         (_, Standing::Joining) => {
             ("joining", Some("no roster that names this member is held yet".to_owned()))
         }
@@ -179,6 +180,12 @@ fn unreachable_since(reach: Reachability) -> Option<Timestamp> {
         Reachability::Itself | Reachability::Linked | Reachability::Reachable => None,
         Reachability::Unreachable { since } => Some(since),
     }
+}
+
+fn disk_full(why: &str) -> String {
+    format!(
+        "the disk is full ({why}): reads work, own writes are refused and nothing of others is taken, until there is room"
+    )
 }
 
 fn link_line(link: &LinkStatus, names: &BTreeMap<MemberId, Name>) -> LinkLine {

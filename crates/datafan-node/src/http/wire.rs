@@ -326,7 +326,7 @@ pub struct StatusAnswer {
     pub mesh: String,
     /// `member` or `reader`, by its grant; none without one.
     pub role: Option<String>,
-    /// `up`, `joining`, `refused` or `stopped`.
+    /// `up`, `degraded`, `joining`, `refused` or `stopped`.
     pub state: String,
     /// Why, if it is not simply up.
     pub reason: Option<String>,

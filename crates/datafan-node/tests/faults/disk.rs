@@ -1,49 +1,76 @@
-//! Disks that are full: the member stops and says so, and goes on when there is space.
+//! Disks that are full: the member reads and serves on, says why it does not write, and goes on when there is space.
+//! Files that are taken away while they are in use.
 
 use super::{
     client::{Client, own},
-    common::{Done, Member, Place, datafan, text},
+    common::{Done, Member, PATIENCE, Place, api::Api, datafan, text},
     kills::all_equal,
 };
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// As much as a member of its own needs to begin, and some hundred writes.
 const SMALL_BYTES: u64 = 8 << 20;
 
+/// Until a write finds no space: nothing is kept in reserve.
 #[test]
-fn a37_a_full_disk_stops_a_member_and_space_lets_it_go_on() {
+fn a59_a_full_disk_stops_writes_and_space_lets_them_go_on() {
+    full_disk(&["--disk-reserve", "0"], "No space left on device");
+}
+
+/// As members are without being told: no write ever finds the disk full.
+#[test]
+fn a59_less_space_than_the_reserve_stops_writes_and_space_lets_them_go_on() {
+    full_disk(&["--disk-reserve", "2MiB"], "2048 KiB are kept in reserve");
+}
+
+fn full_disk(more: &[&str], why: &str) {
     let place = Place::new();
     let Some(disk) = Disk::mount(&place.path("disk")) else { return };
     let a = place.founder("a");
-    let full = on_disk(&place, &a, &disk.0);
+    let full = on_disk(&place, &a, &disk.0, more);
     let (dir, address) = (full.dir.clone(), full.address());
     let mut client = Client::of_large_values(&dir, "client");
-    client.write_until(&AtomicBool::new(false), || {});
-    assert!(client.acknowledged > 3, "{}", client.acknowledged);
-    full.ends(1, "No space left on device");
+    while_reading(&dir, || {
+        let mut api = Api::open(&dir).unwrap();
+        assert!(client.write(&mut api));
+        client.write_until(&AtomicBool::new(false), || {});
+        assert!(client.acknowledged > 3, "{}", client.acknowledged);
+        is_degraded(&full, why);
+        client.check(&own(&dir));
+    });
+    full.ask(&["put", "k", "v"]).fails(1, "the disk is full");
+    // What others write is not taken, and what is here is served.
+    let missed = a.put("missed", "later");
+    assert!(full.ask(&["get", "missed", "--owner", "a"]).code != 0);
+    assert!(full.ask(&["put", "k", "v"]).code != 0);
 
-    // Still full: it says so at once, or as soon as it needs more than it has.
-    for _ in 0..3 {
-        let mut again = Member::start_on(&address, &dir, &[]);
-        if again.is_ready_or_ends() {
-            client.check(&own(&dir));
-            client.write_until(&AtomicBool::new(false), || {});
-        }
-        again.ends(1, "No space left on device");
-    }
-    disk.resize(64 << 20);
-    let b = Member::run_on(&address, &dir, &[]);
-    goes_on(&a, &b, &mut client);
+    // Started again while it is full, it reads and serves as before.
+    assert_eq!(full.terminate(), 0);
+    let full = Member::run_on(&address, &dir, more);
+    is_degraded(&full, "");
+    client.check(&own(&dir));
+    while_reading(&dir, || {
+        disk.resize(64 << 20);
+        is_up(&full);
+        Api::open(&dir).unwrap().waits_for("a", missed, PATIENCE);
+    });
+    goes_on(&a, &full, &mut client);
+    assert_eq!(full.terminate(), 0);
+    let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "nothing is left of trying whether there is space: {left:?}");
 }
 
 /// The same without a mount of one's own: the system refuses to let the file grow.
 #[test]
-fn a37_a_file_that_may_not_grow_stops_a_member() {
+fn a59_a_file_that_may_not_grow_stops_writes_alone() {
     let place = Place::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
@@ -53,36 +80,40 @@ fn a37_a_file_that_may_not_grow_stops_a_member() {
     let mut client = Client::of_large_values(&dir, "client");
     client.write_until(&AtomicBool::new(false), || {});
     assert!(client.acknowledged > 3, "{}", client.acknowledged);
-    b.ends(1, "File too large");
+    is_degraded(&b, "File too large");
+    client.check(&own(&dir));
+    assert_eq!(b.terminate(), 0);
     let b = Member::run_on(&address, &dir, &[]);
     goes_on(&a, &b, &mut client);
 }
 
 /// What others wrote fills the disk as well, while nobody writes here.
 #[test]
-fn a37_a_disk_that_others_fill_stops_a_member() {
+fn a59_a_disk_that_others_fill_stops_no_member() {
     let place = Place::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let mut client = Client::new(&b.dir, "client");
-    let mut api = super::common::api::Api::open(&b.dir).unwrap();
+    let mut api = Api::open(&b.dir).unwrap();
     assert!((0..20).all(|_| client.write(&mut api)));
     let (dir, address) = (b.dir.clone(), b.address());
     assert_eq!(b.terminate(), 0);
     let b = limited(&address, &dir);
     let mut writer = Client::of_large_values(&a.dir, "a");
-    let mut api = super::common::api::Api::open(&a.dir).unwrap();
+    let mut api = Api::open(&a.dir).unwrap();
     for _ in 0..50 {
         assert!(writer.write(&mut api), "A is not concerned");
     }
-    b.ends(1, "File too large");
+    is_degraded(&b, "File too large");
+    client.check(&own(&dir));
+    assert_eq!(b.terminate(), 0);
     let b = Member::run_on(&address, &dir, &[]);
     goes_on(&a, &b, &mut client);
     writer.check(&own(&a.dir));
 }
 
 #[test]
-fn a37_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
+fn a59_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
     let place = Place::new();
     let Some(disk) = Disk::mount(&place.path("disk")) else { return };
     let dir = disk.0.join("a");
@@ -98,26 +129,95 @@ fn a37_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
     member.put("begun", "later");
 }
 
+#[test]
+fn a59_a_store_that_is_taken_away_ends_its_member_within_seconds() {
+    let place = Place::new();
+    let removed = place.founder("removed");
+    fs::remove_file(removed.dir.join("store.redb")).unwrap();
+    ends_soon(removed, "store.redb was removed or moved while it was in use");
+    let moved = place.founder("moved");
+    fs::rename(&moved.dir, place.path("elsewhere")).unwrap();
+    ends_soon(moved, "store.redb was removed or moved while it was in use");
+    let replaced = place.founder("replaced");
+    let store = replaced.dir.join("store.redb");
+    fs::copy(&store, place.path("copy")).unwrap();
+    fs::rename(place.path("copy"), &store).unwrap();
+    ends_soon(replaced, "store.redb was replaced while it was in use");
+}
+
+fn ends_soon(member: Member, text: &str) {
+    let began = Instant::now();
+    member.ends(1, text);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// Waits until a member says that its disk is full, and why.
+fn is_degraded(member: &Member, why: &str) {
+    let status = status_until(&member.dir, |status| status["state"] == "degraded");
+    let reason = status["reason"].as_str().unwrap();
+    assert!(reason.contains("the disk is full") && reason.contains(why), "{reason}");
+}
+
+/// Waits until a member works as it should.
+fn is_up(member: &Member) {
+    status_until(&member.dir, |status| status["state"] == "up" && status["reason"].is_null());
+}
+
+/// What is full is tried again after a second, and later every minute at least.
+fn status_until(dir: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
+    let until = Instant::now() + 2 * PATIENCE;
+    loop {
+        let status = Api::open(dir).unwrap().get("/v1/status").unwrap().json();
+        if wanted(&status) {
+            return status;
+        }
+        assert!(Instant::now() < until, "{status}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Does `work` while somebody reads all the time, and never in vain.
+fn while_reading(dir: &Path, work: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reads = scope.spawn(|| {
+            let mut api = Api::open(dir).unwrap();
+            let mut n = 0;
+            while !done.load(Ordering::Relaxed) {
+                let answer = api.get("/v1/list?all=true").unwrap();
+                assert_eq!(answer.status, 200, "read {n}: {}", answer.body);
+                n += 1;
+            }
+            n
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        done.store(true, Ordering::Relaxed);
+        let n = reads.join().expect("reads go on");
+        assert!(n > 0);
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
 /// Nothing that was acknowledged is lost, and all goes on: the last thing is a write that the other one gets.
 fn goes_on(a: &Member, b: &Member, client: &mut Client) {
     client.check(&own(&b.dir));
-    let mut api = super::common::api::Api::open(&b.dir).unwrap();
+    let mut api = Api::open(&b.dir).unwrap();
     assert!(client.write(&mut api));
     let (at_a, at_b) = (a.put("last", "1"), client.last);
     for member in [a, b] {
-        let mut api = super::common::api::Api::open(&member.dir).unwrap();
-        api.waits_for(&a.id(), at_a, super::common::PATIENCE);
-        api.waits_for(&b.id(), at_b, super::common::PATIENCE);
+        let mut api = Api::open(&member.dir).unwrap();
+        api.waits_for(&a.id(), at_a, PATIENCE);
+        api.waits_for(&b.id(), at_b, PATIENCE);
     }
     all_equal(&[a, b]);
     client.check(&own(&b.dir));
 }
 
 /// A member in a directory on `disk`, invited by `a`, running and linked.
-fn on_disk(place: &Place, a: &Member, disk: &Path) -> Member {
+fn on_disk(place: &Place, a: &Member, disk: &Path, more: &[&str]) -> Member {
     let ticket = a.ask(&["invite", "full", "--json"]).json();
     let ticket = place.file("full.ticket", ticket["ticket"].as_str().unwrap());
-    let member = Member::run(&disk.join("full"), &["--ticket", &ticket]);
+    let member = Member::run(&disk.join("full"), &[&["--ticket", &ticket], more].concat());
     member.waits_links(1);
     member
 }

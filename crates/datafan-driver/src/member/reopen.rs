@@ -1,0 +1,126 @@
+//! A disk that was full: the member goes on with what is on it. Its readers wait for that moment, and its peers link anew.
+
+use super::{Member, NOBODY, Turn};
+use crate::{
+    error::{CommitError, StopReason},
+    queue::Waiting,
+};
+use datafan_core::{
+    connector::{Address, Connector},
+    engine::{Command, Input, OpenError, Outbox},
+    id::MemberId,
+    store::{ReadEnd, Store, StoreError},
+};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+use tracing::{info, warn};
+
+/// How long reads that are under way get to finish.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the disk is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Most addresses to dial that are told again; an engine remembers no more.
+const DIALLED_MAX: usize = 1_024;
+
+/// What an engine was told that it does not keep in its store.
+#[derive(Default)]
+pub(super) struct Told {
+    published: Option<Vec<Address>>,
+    dialled: Vec<(Address, Option<MemberId>)>,
+}
+
+impl Told {
+    /// A command is about to be carried out.
+    pub(super) fn note(&mut self, command: &Command) {
+        match command {
+            Command::Publish(addresses) => self.published = Some(addresses.clone()),
+            Command::Connect { address, expected } => {
+                let dialled = (address.clone(), *expected);
+                if self.dialled.len() < DIALLED_MAX && !self.dialled.contains(&dialled) {
+                    self.dialled.push(dialled);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn again(&self) -> impl Iterator<Item = Input> {
+        let published = self.published.iter().map(|addresses| Command::Publish(addresses.clone()));
+        let dialled = self.dialled.iter();
+        let dialled = dialled
+            .map(|(address, expected)| Command::Connect { address: address.clone(), expected: *expected });
+        published.chain(dialled).map(|command| Input::Command { ticket: NOBODY, command })
+    }
+}
+
+impl<S: Store, C: Connector> Member<S, C> {
+    /// Goes on with what is on disk; `what` is what the system said.
+    ///
+    /// # Errors
+    /// If the store cannot be opened again.
+    pub(super) fn reopened(mut self, what: &str) -> Result<Self, StopReason> {
+        warn!(what, "the disk is full, or was: the store is opened again as it is there");
+        self.current.pause(FINISH_TIMEOUT, ReadEnd::Reopened);
+        self.forget(what);
+        let clock = self.clock;
+        let opened = self.engine.reopen(clock.now());
+        self.engine = opened.map_err(|error| match error {
+            OpenError::Store(error) => StopReason::Store(error),
+            error => StopReason::Store(StoreError::Failed { what: error.to_string() }),
+        })?;
+        let (heads, snapshot) = (self.engine.heads(), self.engine.snapshot());
+        self.shared.change(|board| {
+            self.current.replace(snapshot);
+            board.reset(heads);
+        });
+        let told = self.told.again();
+        match &mut self.kept {
+            Some(kept) => kept.inputs.extend(told),
+            None => self.told_next = told.collect(),
+        }
+        Ok(self)
+    }
+
+    /// Gives up what was under way: nothing of it is told to anybody.
+    fn forget(&mut self, what: &str) {
+        (self.out, self.turn) = (Outbox::new(), Turn::default());
+        for peer in mem::take(&mut self.linked) {
+            self.outgoing.connector().close(peer, "its disk was full");
+            self.outgoing.forget(peer);
+        }
+        self.ready.clear();
+        self.told_next.clear();
+        self.shared.change(|board| board.links = 0);
+        for Waiting { reply, permit } in mem::take(&mut self.tickets).into_values() {
+            // The caller may be gone.
+            let _ = reply.send(Err(CommitError::DiskFull { what: what.to_owned() }));
+            drop(permit);
+        }
+    }
+
+    /// Says when there is no room on the disk any more, and when there is again; opens the store again where that needs it.
+    pub(super) fn look_at_disk(&mut self) -> Result<(), StoreError> {
+        match (self.engine.disk_full(), self.was_full) {
+            (Some(why), false) => warn!(why, "the disk is full: nothing is written until there is room"),
+            (None, true) => info!("there is room on the disk again"),
+            _ => {}
+        }
+        self.was_full = self.engine.disk_full().is_some();
+        let now = Instant::now();
+        if self.next_look > now {
+            return Ok(());
+        }
+        self.next_look = now + LOOK_INTERVAL;
+        match self.engine.has_room_again()? {
+            true => Err(StoreError::Full { what: "there is room again".to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    /// When the disk is looked at though nothing happens: seldom, as a member wakes for its rounds, but while it is full.
+    pub(super) fn disk_wake(&self) -> Instant {
+        self.next_look + if self.was_full { Duration::ZERO } else { 2 * LOOK_INTERVAL }
+    }
+}

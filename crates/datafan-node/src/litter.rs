@@ -1,0 +1,80 @@
+//! What commands that were killed have left in a member's directory: files that were to be put in place of others.
+
+use datafan_store_redb::probe_path;
+use std::{fs, path::Path};
+
+/// Removes it. Only for who holds the directory's lock; what a process that still runs is about to put in place stays.
+/// What cannot be removed is of no harm.
+pub fn sweep(dir: &Path, store: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let probe = probe_path(store);
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_left = path == probe || process_of(&name).is_some_and(|process| !runs(process));
+        match (is_left, path.is_dir()) {
+            (false, _) => {}
+            // Where the socket was made; there is nothing else in it.
+            (true, true) => {
+                drop(fs::remove_file(path.join("api.sock")));
+                drop(fs::remove_dir(&path));
+            }
+            (true, false) => drop(fs::remove_file(&path)),
+        }
+    }
+}
+
+/// The process that made a file of this name, if it is one of those that are made to be put in place of others.
+fn process_of(name: &str) -> Option<u32> {
+    let number = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+    };
+    if let Some(rest) = name.strip_prefix(".api-") {
+        return number(rest);
+    }
+    if let Some((_, rest)) = name.rsplit_once(".new-") {
+        return number(rest);
+    }
+    let (_, rest) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
+    number(rest)
+}
+
+/// Whether a process runs. Where that cannot be told, it may.
+fn runs(process: u32) -> bool {
+    let this = std::process::id();
+    // Of an earlier process that had our number: we have made nothing yet.
+    process != this && (!Path::new("/proc/self").exists() || Path::new(&format!("/proc/{process}")).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_dead_have_left_goes_and_everything_else_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        let parent = std::os::unix::process::parent_id();
+        let left = [
+            format!("member.json.new-{dead}"),
+            format!("store.redb.{dead}.tmp"),
+            format!("ports.json.{dead}.tmp"),
+            "store.redb.room".to_owned(),
+        ];
+        let stays =
+            ["store.redb".to_owned(), "notes.tmp".into(), "a.new-b".into(), format!("x.new-{parent}")];
+        for name in left.iter().chain(&stays) {
+            fs::write(dir.join(name), "").unwrap();
+        }
+        fs::create_dir(dir.join(format!(".api-{dead}"))).unwrap();
+        fs::write(dir.join(format!(".api-{dead}/api.sock")), "").unwrap();
+        sweep(dir, &dir.join("store.redb"));
+        let mut found: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        found.sort();
+        let mut stays = stays.map(std::ffi::OsString::from);
+        stays.sort();
+        assert_eq!(found, stays);
+    }
+}
