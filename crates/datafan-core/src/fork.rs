@@ -5,6 +5,10 @@
 //! later head's trie has, and the earlier head's lacks: an honest owner's timestamps only grow. The way from a root down to
 //! the item, and to where it is missing, are the nodes that prove it.
 
+mod closing;
+
+pub use closing::{CLOSING_PREFIX, ClosedBy, Closing};
+
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
     hash::{Hash, Hasher},

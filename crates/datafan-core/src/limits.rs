@@ -63,6 +63,8 @@ pub const STRANGERS_MAX: usize = 16;
 pub const PENDING_MAX: usize = 64;
 /// Most members of a mesh.
 pub const MEMBERS_MAX: usize = 65_536;
+/// Most items of a roster: of each member its entry, and what closes its forks; and the system's own.
+pub const ROSTER_ITEMS_MAX: usize = 2 * MEMBERS_MAX + QUOTA_SYSTEM_ITEMS as usize;
 /// Most addresses that are remembered of one member, beside those that it publishes.
 pub const CACHED_ADDRESSES_MAX: usize = 4;
 /// Most members of whom addresses are remembered; of more, the ones used longest ago are forgotten.

@@ -7,12 +7,13 @@ use crate::{
     backup,
     difference::{self, Cursor, Difference},
     engine::pieces,
-    fork::Evidence,
+    fork::{ClosedBy, Closing, Evidence},
     grant::{GRANT_PREFIX, Grant},
     head::Head,
     id::{MemberId, MeshId, Name},
     item::{Item, Key, SYSTEM_PREFIX},
     roster::{IdRole, role_of},
+    runs::{RUNS_KEY, RunHistory},
     store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
     time::Timestamp,
 };
@@ -171,6 +172,23 @@ impl<V: StoreSnapshot> Snapshot<V> {
     pub fn forks(&self) -> Result<Vec<Evidence>, StoreError> {
         let Some(bytes) = self.view.meta(Meta::Forks)? else { return Ok(Vec::new()) };
         pieces(&bytes).map_err(|error| StoreError::Damaged { what: alloc::format!("evidence: {error}") })
+    }
+
+    /// Who has closed the fork that a piece of evidence proves; `None` if it is open.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn closed_by(&self, evidence: &Evidence) -> Result<Option<ClosedBy>, StoreError> {
+        let owner = evidence.first.owner;
+        let item = |owner: &MemberId, key: &str| match self.view.whole(owner)? {
+            Some((shard, _)) => self.live(shard, key),
+            None => Ok(None),
+        };
+        let runs = item(&owner, RUNS_KEY)?;
+        let history = runs.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
+        let closing = item(&self.mesh.authority(), Closing::key(&owner).as_str())?;
+        let closing = closing.and_then(|item| Closing::decode(&item.value).ok());
+        Ok(evidence.closed_by(&history, closing))
     }
 
     /// Hands all that the snapshot holds to `write`, frame by frame: see [`backup::save`].

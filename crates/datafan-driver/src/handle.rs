@@ -165,6 +165,15 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Roster(changes)).await
     }
 
+    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays. Needs the
+    /// authority's key.
+    ///
+    /// # Errors
+    /// As of [`Handle::put`].
+    pub async fn close_forks(&self, owner: MemberId) -> Result<Committed, CommitError> {
+        self.command(Command::CloseForks { owner }).await
+    }
+
     /// Takes in a roster that was signed where the authority's key is: the bytes of a
     /// [`Message::Push`](datafan_core::message::Message::Push). One that is held changes nothing.
     ///

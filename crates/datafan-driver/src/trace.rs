@@ -118,6 +118,7 @@ fn say_command(ticket: u64, command: &Command) {
             trace!(ticket, writes = writes.len(), bytes, "command: commit");
         }
         Command::Restamp => trace!(ticket, "command: restamp"),
+        Command::CloseForks { owner } => trace!(ticket, owner = owner.short(), "command: close forks"),
         Command::Forget => trace!(ticket, "command: forget"),
         Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
         Command::Connect { address, expected } => {

@@ -92,4 +92,16 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let proven = datafan(&["verify-fork", &text(&file), "--json"]).json();
     assert_eq!((&proven["first"], &proven["second"]), (&fork["first"], &fork["second"]));
     assert_eq!((&proven["owner"], &proven["key"]), (&fork["owner"], &json!("early")));
+
+    // The authority closes it; the evidence stays, and says who did.
+    assert_eq!(fork["closed_by"], json!(null));
+    assert!(a.ask(&["forks"]).out.contains("  open"), "{}", a.ask(&["forks"]).out);
+    away.ask(&["forks", "--close", "b"]).fails(1, "authority.key");
+    a.ask(&["forks", "--close", "nobody"]).fails(4, "nobody");
+    let closed = a.ask(&["forks", "--close", "b", "--json"]).json();
+    assert_eq!(closed["owner"], fork["owner"]);
+    let after = a.ask(&["forks", "--json"]).json()["forks"][0].clone();
+    assert_eq!((&after["closed_by"], &after["evidence"]), (&json!("authority"), &fork["evidence"]));
+    assert!(a.ask(&["forks"]).out.contains("closed by the authority"));
+    a.waits_for("b", away.put("k", "pushed"));
 }

@@ -50,6 +50,7 @@ impl<S: Store> Engine<S> {
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, expected } => self.check_connect(address, expected.as_ref()),
             Command::Forget | Command::Restamp => Ok(()),
+            Command::CloseForks { owner } => self.check_closing(owner),
             Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
                 self.check_roster(&command)
             }
@@ -81,6 +82,7 @@ impl<S: Store> Engine<S> {
             }
             Command::Commit(_)
             | Command::Restamp
+            | Command::CloseForks { .. }
             | Command::Admit { .. }
             | Command::Revoke { .. }
             | Command::Roster(_) => {
@@ -130,9 +132,10 @@ impl<S: Store> Engine<S> {
         let mut later = alloc::collections::VecDeque::new();
         while let Some((ticket, command)) = self.waiting.pop_front() {
             let owner = match command {
-                Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
-                    self.config.mesh.authority()
-                }
+                Command::CloseForks { .. }
+                | Command::Admit { .. }
+                | Command::Revoke { .. }
+                | Command::Roster(_) => self.config.mesh.authority(),
                 Command::Commit(_)
                 | Command::Publish(_)
                 | Command::Connect { .. }
@@ -297,9 +300,15 @@ impl<S: Store> Engine<S> {
             Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
             // Not to be grouped with writes.
             Command::Restamp => Ok(None),
-            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) if *owner != authority => {
+            Command::CloseForks { .. }
+            | Command::Admit { .. }
+            | Command::Revoke { .. }
+            | Command::Roster(_)
+                if *owner != authority =>
+            {
                 Ok(None)
             }
+            Command::CloseForks { owner } => self.closing_writes(owner).map(Some),
             Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
                 self.roster_writes(&roster_changes(command))?.map(Some)
             }

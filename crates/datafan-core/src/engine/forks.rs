@@ -1,40 +1,68 @@
-//! Owners that have forked: what proves it is kept, everybody may see it, and their commits come with the rounds only.
+//! Owners that have forked: what proves it is kept, everybody may see it, and their commits come with the rounds only,
+//! until their forks are closed.
 
-use super::{Alarm, Effect, Engine, Outbox, descent::Build, owners::Owner};
+use super::{
+    Alarm, CommandError, Effect, Engine, Outbox, Write, commit::Refusable, descent::Build, owners::Owner,
+};
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    fork::{EVIDENCE_BYTES_MAX, EVIDENCE_VALUE_BYTES_MAX, Evidence, Lost, first_lost, way},
+    fork::{
+        CLOSING_PREFIX, Closing, EVIDENCE_BYTES_MAX, EVIDENCE_VALUE_BYTES_MAX, Evidence, Lost, first_lost,
+        way,
+    },
     head::Head,
     id::MemberId,
-    store::{Meta, Store, StoreError},
+    item::Key,
+    limits::MEMBERS_MAX,
+    runs::{RUNS_KEY, RunHistory},
+    store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
+    time::Timestamp,
 };
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+use core::ops::Bound;
 
-/// Pieces of evidence that are kept of one owner, and of all.
+/// Pieces of evidence that are kept of one owner. Of all together there is no other limit: owners that fork on purpose
+/// would keep what others did from being seen.
 const PIECES_MAX: usize = 4;
-const PIECES_ALL_MAX: usize = 64;
 
-/// What proves forks.
+/// What proves forks, and what the authority says of them.
 #[derive(Default)]
 pub(super) struct Forks {
     pieces: BTreeMap<MemberId, Vec<Evidence>>,
+    /// Owners with a fork that nobody has closed.
+    open: BTreeSet<MemberId>,
+    closings: BTreeMap<MemberId, Closing>,
 }
 
 impl Forks {
-    /// Whether an owner has forked.
+    /// Whether an owner has forked, and nobody has closed that.
     pub(super) fn has(&self, owner: &MemberId) -> bool {
-        !self.pieces.is_empty() && self.pieces.contains_key(owner)
+        !self.open.is_empty() && self.open.contains(owner)
     }
 
-    /// Whether two heads are worth to be looked at: there is room, and they are not known.
+    /// Judges an owner's forks again; `history` is what its shard names.
+    fn judge(&mut self, owner: &MemberId, history: &RunHistory) {
+        let closing = self.closings.get(owner).copied();
+        let is_open = |piece: &Evidence| piece.closed_by(history, closing).is_none();
+        if self.pieces.get(owner).is_some_and(|pieces| pieces.iter().any(is_open)) {
+            self.open.insert(*owner);
+        } else {
+            self.open.remove(owner);
+        }
+    }
+
+    /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not known.
     fn wants(&self, first: &Head, second: &Head) -> bool {
-        let all: usize = self.pieces.values().map(Vec::len).sum();
         let of_owner = self.pieces.get(&first.owner).map_or(&[][..], Vec::as_slice);
         let pair = |piece: &Evidence| [piece.first.order(), piece.second.order()];
         let known = of_owner.iter().map(pair);
         let order = [first.order(), second.order()];
-        all < PIECES_ALL_MAX
-            && of_owner.len() < PIECES_MAX
+        (of_owner.len() < PIECES_MAX || !self.has(&first.owner))
             && !known.into_iter().any(|[a, b]| [a, b] == order || [b, a] == order)
     }
 
@@ -59,7 +87,7 @@ impl Forks {
 /// Reads the pieces of evidence that a store keeps.
 pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<Evidence>, DecodeError> {
     let mut input = Reader::new(bytes);
-    let pieces = input.list("evidence", PIECES_ALL_MAX, |input| {
+    let pieces = input.list("evidence", PIECES_MAX * MEMBERS_MAX, |input| {
         Evidence::decode(input.prefixed("evidence", EVIDENCE_BYTES_MAX)?)
     })?;
     input.end()?;
@@ -107,8 +135,93 @@ impl<S: Store> Engine<S> {
     fn note_fork(&mut self, evidence: Evidence, out: &mut Outbox) {
         let (first, second) = (evidence.first, evidence.second);
         self.stats.refuse("fork");
-        self.forks.pieces.entry(first.owner).or_default().push(evidence);
+        let pieces = self.forks.pieces.entry(first.owner).or_default();
+        if pieces.len() == PIECES_MAX {
+            // All of them are closed.
+            pieces.remove(0);
+        }
+        pieces.push(evidence);
+        // Judged again once the state that it came with is held.
+        self.judge_forks(&first.owner);
         self.batch.meta.insert(Meta::Forks, Some(self.forks.encode()));
         out.now.push(Effect::Alarm(Box::new(Alarm::Fork { first, second })));
+    }
+
+    /// Judges an owner's forks again: its shard names other runs by now, or the authority has closed some.
+    pub(super) fn judge_forks(&mut self, owner: &MemberId) {
+        if !self.forks.pieces.contains_key(owner) {
+            return;
+        }
+        // Failing to read it shows up with the next read; until then the fork is as it was.
+        let Ok(item) = self.system_item(owner, RUNS_KEY) else { return };
+        let history = item.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
+        self.forks.judge(owner, &history);
+    }
+
+    /// As [`Engine::judge_forks`], with what the shard is about to name.
+    pub(super) fn judge_forks_by(&mut self, owner: &MemberId, runs: &[u8]) {
+        if self.forks.pieces.contains_key(owner) {
+            self.forks.judge(owner, &RunHistory::decode(runs).unwrap_or_default());
+        }
+    }
+
+    /// After everything is loaded.
+    pub(super) fn judge_all_forks(&mut self) {
+        let owners: Vec<MemberId> = self.forks.pieces.keys().copied().collect();
+        owners.iter().for_each(|owner| self.judge_forks(owner));
+    }
+
+    /// Takes over which forks a change of the authority's shard closes.
+    pub(super) fn note_closings(&mut self, change: &ShardChange) {
+        let from = (Bound::Included(CLOSING_PREFIX), Bound::Unbounded);
+        for (key, at) in change.keys.range::<str, _>(from) {
+            let Some(owner) = Closing::owner_of(key.as_str()) else { return };
+            if let Some(Some(item)) = at.and_then(|at| change.log.get(&at)) {
+                self.learn_closing(&owner, &item.value.clone());
+            }
+        }
+    }
+
+    /// Reads which forks the authority's shard closes.
+    pub(super) fn load_closings(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
+        let mut from = Bound::Included(String::from(CLOSING_PREFIX));
+        loop {
+            let rows = self.snapshot.keys(shard, from.as_ref().map(|key| key.as_str()), Page::rows(1_024))?;
+            for (key, at) in &rows {
+                let Some(owner) = Closing::owner_of(key.as_str()) else { return Ok(()) };
+                if let Some(item) = self.snapshot.item(shard, *at)? {
+                    self.learn_closing(&owner, &item.value);
+                }
+            }
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = Bound::Excluded(last.as_str().into());
+        }
+    }
+
+    fn learn_closing(&mut self, owner: &MemberId, value: &[u8]) {
+        match Closing::decode(value) {
+            Ok(closing) => drop(self.forks.closings.insert(*owner, closing)),
+            Err(_) => self.stats.refuse("closing"),
+        }
+        self.judge_forks(owner);
+    }
+
+    /// Why the forks of an owner cannot be closed here.
+    pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
+        match self.terms(owner) {
+            _ if self.config.authority.is_none() => Err(CommandError::NoAuthority),
+            None if *owner != self.config.mesh.authority() => Err(CommandError::UnknownMember { id: *owner }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the authority writes to close the forks of an owner that are known by now.
+    pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
+        let held = self.owners.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
+        let pieces = self.forks.pieces.get(owner).map_or(&[][..], Vec::as_slice);
+        let known = pieces.iter().map(|piece| piece.first.timestamp.max(piece.second.timestamp));
+        let until = known.max().unwrap_or_default().max(held);
+        let key: Key = Closing::key(owner);
+        Ok(alloc::vec![Write::Put { key, value: Closing { until }.encode().into(), expiry: None }])
     }
 }

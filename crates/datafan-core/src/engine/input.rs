@@ -120,6 +120,12 @@ pub enum Command {
     },
     /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on disk.
     Roster(Vec<RosterChange>),
+    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays, and a later fork
+    /// is open. Needs the authority's key. Answered when it is on disk.
+    CloseForks {
+        /// Whose.
+        owner: MemberId,
+    },
     /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged like one.
     /// Answered when it is on disk.
     Apply(Arc<[u8]>),

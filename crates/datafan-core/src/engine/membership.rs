@@ -38,6 +38,7 @@ pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
         | Command::Connect { .. }
         | Command::Forget
         | Command::Restamp
+        | Command::CloseForks { .. }
         | Command::Apply(_) => Vec::new(),
     }
 }

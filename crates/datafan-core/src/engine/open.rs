@@ -220,6 +220,7 @@ impl<S: Store> Engine<S> {
         for (owner, shard) in wholes {
             self.load_system(&owner, shard)?;
         }
+        self.judge_all_forks();
         Ok(())
     }
 

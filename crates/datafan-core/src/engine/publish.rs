@@ -64,6 +64,9 @@ pub(super) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError>
 impl<S: Store> Engine<S> {
     /// Takes over what a change of `owner`'s shard wrote for the system.
     pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
+        if *owner == self.config.mesh.authority() {
+            self.note_closings(change);
+        }
         for key in LEARNED_KEYS {
             if let Some(Some(at)) = change.keys.get(key)
                 && let Some(Some(item)) = change.log.get(at)
@@ -75,6 +78,9 @@ impl<S: Store> Engine<S> {
 
     /// Reads what a stored shard has for the system.
     pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
+        if *owner == self.config.mesh.authority() {
+            self.load_closings(shard)?;
+        }
         for key in LEARNED_KEYS {
             let at = self.snapshot.timestamp_of(shard, key)?;
             let item = at.map(|at| self.snapshot.item(shard, at)).transpose()?.flatten();
@@ -90,7 +96,10 @@ impl<S: Store> Engine<S> {
     fn learn_system(&mut self, owner: &MemberId, key: &str, value: &[u8]) {
         match key {
             RESTAMPED_KEY => self.learn_voids(owner, value),
-            RUNS_KEY => self.learn_runs(owner, value),
+            RUNS_KEY => {
+                self.learn_runs(owner, value);
+                self.judge_forks_by(owner, value);
+            }
             LINKS_KEY if self.config.publish_links => self.learn_links(owner, value),
             LINKS_KEY => {}
             _ => self.learn_addresses(owner, value),

@@ -3,13 +3,13 @@
 use super::{Entries, IdRole, RosterChange, changed, role_of};
 use crate::{
     engine::CommandError,
-    grant::Grant,
+    grant::{GRANT_PREFIX, Grant},
     hash::{Hash, Hasher},
     head::Head,
     id::{MemberId, MeshId, Name},
     identity::{Identity, Verifier},
     item::{Item, Key},
-    limits::MEMBERS_MAX,
+    limits::{MEMBERS_MAX, ROSTER_ITEMS_MAX},
     message::{Delta, Message, encode_delta},
     time::Timestamp,
     trie::{Branch, root_hash, top},
@@ -70,7 +70,7 @@ impl WholeRoster {
         mut items: Vec<Item>,
         verifier: &dyn Verifier,
     ) -> Result<Self, WholeRosterError> {
-        if items.len() > MEMBERS_MAX {
+        if items.len() > ROSTER_ITEMS_MAX {
             return Err(WholeRosterError::TooMany);
         }
         items.sort_unstable_by_key(|item| item.timestamp);
@@ -88,7 +88,8 @@ impl WholeRoster {
             return Err(WholeRosterError::Entries);
         }
         let mut grants = BTreeMap::new();
-        for item in &items {
+        // What else the authority has written, as closings of forks, goes along.
+        for item in items.iter().filter(|item| item.key.as_str().starts_with(GRANT_PREFIX)) {
             let grant = Grant::decode(&item.value).map_err(|_| WholeRosterError::Newer)?;
             let id = Grant::member_of(item.key.as_str()).ok_or(WholeRosterError::Newer)?;
             if role_of(&mesh, &id) == IdRole::Member {
@@ -242,6 +243,22 @@ mod tests {
         assert!(two.changed(&[admit(3)], Timestamp(200)).unwrap().is_empty(), "nothing new");
         let signed = two.signed(&authority(), &two.grants, Timestamp(500), Timestamp(200));
         assert_eq!(signed.head.timestamp, Timestamp(503), "above what the key has signed elsewhere");
+    }
+
+    #[test]
+    fn what_else_the_authority_wrote_goes_along() {
+        let one = sign(&empty(), &[admit(2)], 100);
+        let key = crate::fork::Closing::key(&id(2));
+        let closing = crate::fork::Closing { until: Timestamp(90) }.encode();
+        let mut items = one.items.clone();
+        items.push(Item { key, timestamp: Timestamp(150), expiry: None, value: closing.into() });
+        let (n, bytes, root) = sums(&items);
+        let head = Head { timestamp: Timestamp(150), items: n, bytes, root, ..one.head.unwrap() };
+        let head = head.signed(&one.mesh, &authority());
+        let roster = WholeRoster::new(one.mesh, Some(head), items, &Strict).unwrap();
+        assert_eq!(roster.grants, one.grants);
+        let two = sign(&roster, &[admit(3)], 200);
+        assert_eq!((two.grants.len(), two.items.len()), (2, 3));
     }
 
     #[test]

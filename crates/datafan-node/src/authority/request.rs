@@ -8,7 +8,7 @@ use datafan_core::{
     head::Head,
     id::MeshId,
     item::Item,
-    limits::{MEMBERS_MAX, ROSTER_CHANGES_MAX},
+    limits::{ROSTER_CHANGES_MAX, ROSTER_ITEMS_MAX},
     message::{Delta, encode_delta},
     roster::{RosterChange, Terms},
     time::Timestamp,
@@ -20,7 +20,7 @@ pub const REQUEST_PREFIX: &str = "datafan-request1";
 pub const REQUEST_TEXT_MAX: usize = text_max(REQUEST_PREFIX, REQUEST_BYTES_MAX);
 
 /// A roster, and changes that take no more room than their entries.
-const ROSTER_BYTES_MAX: usize = 16 + MEMBERS_MAX * GRANT_ITEM_BYTES_MAX;
+const ROSTER_BYTES_MAX: usize = 16 + ROSTER_ITEMS_MAX * GRANT_ITEM_BYTES_MAX;
 const REQUEST_BYTES_MAX: usize = 256 + ROSTER_BYTES_MAX + ROSTER_CHANGES_MAX * GRANT_ITEM_BYTES_MAX;
 
 /// Changes of the roster that are to be signed, and the roster that they are of.

@@ -7,7 +7,7 @@ use datafan_core::{
     identity::Strict,
     time::Timestamp,
 };
-use datafan_node::http::wire::{Forks, rfc3339};
+use datafan_node::http::wire::{CloseForks, Forks, ForksClosed, rfc3339};
 use serde::Serialize;
 use std::{
     fs::{self, File},
@@ -17,6 +17,16 @@ use std::{
 
 /// `datafan forks`
 pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result<(), Failure> {
+    if let Some(owner) = &args.close {
+        let done: ForksClosed = client.post("/v1/forks/close", &CloseForks { owner: owner.clone() })?;
+        if out.json {
+            return Ok(out.object(&done)?);
+        }
+        let ForksClosed { time, .. } = done;
+        let text =
+            format!("closed at {time}: writes of {owner} are pushed again; a later fork is open again");
+        return Ok(out.line(&text)?);
+    }
     let text = client.get_text("/v1/forks", &[])?;
     let found: Forks = serde_json::from_str(&text).map_err(Failure::new)?;
     if let Some(dir) = &args.export {
@@ -30,11 +40,12 @@ pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result
     }
     let rows = found.forks.iter().map(|fork| {
         let owner = fork.owner_name.clone().unwrap_or_else(|| fork.owner.chars().take(8).collect());
-        vec![owner, rfc3339(Timestamp(fork.first)), rfc3339(Timestamp(fork.second))]
+        let closed = fork.closed_by.clone().map_or("open".to_owned(), |by| format!("closed by the {by}"));
+        vec![owner, rfc3339(Timestamp(fork.first)), rfc3339(Timestamp(fork.second)), closed]
     });
     let mut rows: Vec<_> = rows.collect();
     rows.sort();
-    Ok(out.line(&table(&["OWNER", "ONE STATE", "THE OTHER"], rows))?)
+    Ok(out.line(&table(&["OWNER", "ONE STATE", "THE OTHER", "STATE"], rows))?)
 }
 
 fn export(dir: &Path, found: &Forks) -> Result<(), Failure> {

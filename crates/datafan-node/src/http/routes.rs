@@ -71,6 +71,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/recovered", get(recovered::list::<R>).post(recovered::forget::<R>))
         .route("/v1/restamp", post(recovered::restamp::<R>))
         .route("/v1/forks", get(forks::list::<R>))
+        .route("/v1/forks/close", post(forks::close::<R>))
         .route("/v1/backup", get(backup::save::<R>))
         .route("/v1/compact", post(backup::compact::<R>))
         .route("/v1/rotate", post(roster::rotate::<R>))

@@ -215,6 +215,27 @@ pub struct ForkLine {
     pub second_time: String,
     /// What proves it, in base64: the bytes that `verify-fork` checks.
     pub evidence: String,
+    /// Who has closed it: `owner` or `authority`; null while it is open.
+    pub closed_by: Option<String>,
+}
+
+/// Closes forks of an owner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseForks {
+    /// Its name, id, or the beginning of its id.
+    pub owner: String,
+}
+
+/// Forks are closed: where they still open anew, later ones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ForksClosed {
+    /// The owner's full id.
+    pub owner: String,
+    /// The timestamp of the roster that says so.
+    pub timestamp: u64,
+    /// The same as text.
+    pub time: String,
 }
 
 /// Gives up what is kept aside.

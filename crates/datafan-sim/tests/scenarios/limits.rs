@@ -347,3 +347,35 @@ fn answers_to(world: &mut Mesh) -> Rc<RefCell<Vec<bool>>> {
     });
     answers
 }
+
+#[test]
+fn many_owners_that_fork_on_purpose_hide_no_fork_of_another() {
+    const N: usize = 18;
+    let mut world = Mesh::mesh(N, 1);
+    world.link(1, 0);
+    (2..N).for_each(|other| world.link(other, 0));
+    for owner in 0..N {
+        world.put(owner, "k", "v");
+    }
+    world.run_until("equal", 60 * SECOND, |world| world.equal_with(N));
+    for owner in 2..N {
+        let key = Identity::from_secret(&world.config(owner).member.secret());
+        let states: Vec<Vec<u8>> =
+            (0..5).map(|n| push(&world, 0, owner, &key, ("k", &format!("state {n}")))).collect();
+        for state in states {
+            world.inject(owner, 0, state);
+            world.run_for(2 * SECOND);
+        }
+    }
+    let key = Identity::from_secret(&world.config(1).member.secret());
+    for n in 0..2 {
+        let state = push(&world, 0, 1, &key, ("k", &format!("state {n}")));
+        world.inject(1, 0, state);
+    }
+    world.run_for(5 * SECOND);
+    let snapshot = Snapshot::new(world.snapshot(0), world.mesh_id(), world.wall(0));
+    let pieces = snapshot.forks().expect("a store that works");
+    let of = |owner| pieces.iter().filter(|piece| piece.first.owner == world.id(owner)).count();
+    assert!((2..N).all(|owner| of(owner) == 4), "four pieces of each");
+    assert_eq!(of(1), 1, "and the one of the last");
+}

@@ -2,9 +2,12 @@
 
 use crate::common::{Mesh, SEEDS, push};
 use datafan_core::{
-    engine::{Alarm, Command, ShardProgress},
-    fork::Evidence,
-    identity::Strict,
+    engine::{Alarm, Answer, Command, CommandError, ShardProgress},
+    fork::{ClosedBy, Evidence},
+    hash::Hash,
+    head::Head,
+    identity::{Identity, Strict},
+    message::Message,
     read::Snapshot,
     store::{Page, ShardState, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
@@ -208,4 +211,96 @@ fn a36_what_was_written_alone_is_kept_while_the_copy_goes_on_writing() {
         });
         assert!(kept, "an acknowledged write is gone");
     }
+}
+
+#[test]
+fn a_fork_that_the_authority_closes_costs_no_push_any_more_until_the_next_one() {
+    for seed in SEEDS {
+        let mut world = forked(seed);
+        let owner = world.id(1);
+        let forked_at = |world: &Mesh| {
+            let states = (0..4).filter(|member| *member != 1).map(|member| {
+                let shard = world.status(member).shards.into_iter().find(|shard| shard.owner == owner);
+                shard.expect("it is held").state == ShardProgress::Forked
+            });
+            states.filter(|forked| *forked).count()
+        };
+        assert_eq!(forked_at(&world), 3);
+        assert!(micros_to_all(&mut world, "slow") > 100 * MILLI, "its commits come with the rounds");
+        assert_eq!(closed_by(&world, 3), [None]);
+
+        world.must(0, Command::CloseForks { owner });
+        world.run_until("closed everywhere", 10 * SECOND, |world| forked_at(world) == 0 && world.equal());
+        assert!(micros_to_all(&mut world, "fast") < 100 * MILLI, "its commits are pushed");
+        assert_eq!(closed_by(&world, 3), [Some(ClosedBy::Authority)], "what proves it stays");
+        world.crash(3);
+        world.start(3);
+        world.run_until("linked", 10 * SECOND, |world| world.linked(2, 3));
+        assert_eq!(forked_at(&world), 0, "also after a restart");
+
+        // Another fork is open.
+        let key = world.config(1).member.clone();
+        let held = world.heads(0)[&owner].0;
+        let head = |world: &Mesh, root| {
+            Head { owner, timestamp: Timestamp(held.0), items: 1, bytes: 9, root, signature: [0; 64] }
+                .signed(&world.mesh_id(), &key)
+        };
+        let lower = Message::Announce(vec![head(&world, Hash([0; 32]))]).encode();
+        world.inject(1, 0, lower);
+        world.run_for(SECOND);
+        assert_eq!(closed_by(&world, 0).len(), 2);
+        assert_eq!(forked_at(&world), 1, "where it is known");
+    }
+}
+
+#[test]
+fn only_the_authority_closes_forks_and_only_of_members() {
+    let mut world = forked(1);
+    let owner = world.id(1);
+    let refused = |world: &mut Mesh, member, owner| match world.done(member, Command::CloseForks { owner }) {
+        Answer::Refused(error) => error,
+        Answer::Committed(done) => panic!("{done:?}"),
+    };
+    assert_eq!(refused(&mut world, 2, owner), CommandError::NoAuthority);
+    let stranger = Identity::from_secret(&[99; 32]).id();
+    assert_eq!(refused(&mut world, 0, stranger), CommandError::UnknownMember { id: stranger });
+}
+
+/// Four in a line; everybody but member 1 has seen that it forked.
+fn forked(seed: u64) -> Mesh {
+    let mut world = Mesh::line(4, seed);
+    world.put(1, "k0", "v");
+    world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+    world.stop(1);
+    let original = world.disk(1).backup();
+    cut_off(&mut world);
+    world.start(1);
+    world.put(1, "early", "v");
+    world.stop(1);
+    let copy = std::mem::replace(world.disk(1), original);
+    join_again(&mut world);
+    world.start(1);
+    world.put(1, "original", "v");
+    world.run_until("equal", 20 * SECOND, |world| world.equal());
+    world.stop(1);
+    *world.disk(1) = copy;
+    cut_off(&mut world);
+    world.start(1);
+    world.put(1, "late", "v");
+    join_again(&mut world);
+    world.run_until("equal", 60 * SECOND, |world| world.equal_with(3));
+    world
+}
+
+/// How long a write of member 1 takes to everybody.
+fn micros_to_all(world: &mut Mesh, value: &str) -> u64 {
+    world.run_for(3 * SECOND);
+    world.put(1, "k0", value);
+    world.run_until(value, 10 * SECOND, |world| world.all_read(1, "k0", Some(value.as_bytes())))
+}
+
+fn closed_by(world: &Mesh, member: usize) -> Vec<Option<ClosedBy>> {
+    let snapshot = Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO);
+    let pieces = snapshot.forks().expect("the store works");
+    pieces.iter().map(|piece| snapshot.closed_by(piece).expect("the store works")).collect()
 }

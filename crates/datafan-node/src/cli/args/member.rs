@@ -76,6 +76,10 @@ pub struct Forks {
     /// Write each piece of evidence to a file in this directory
     #[arg(long, value_name = "DIR")]
     pub export: Option<PathBuf>,
+    /// Close the forks of this owner (name or id) that are known so far: its writes are pushed again.
+    /// Asks the running member that holds authority.key
+    #[arg(long, value_name = "OWNER", conflicts_with = "export")]
+    pub close: Option<String>,
 }
 
 /// `backup`
