@@ -142,5 +142,6 @@ pub(crate) async fn run(table: Arc<Table>, link: Arc<Link>, (mut send, _receive)
     let error = link.connection.closed().await;
     // All that arrived is handed over before the link is down.
     let _ = reader.await;
-    table.down(&link, ending::describe(&error, link.own_reason().as_deref()));
+    let reason = ending::describe(&error, link.own_reason().as_deref());
+    table.down(&link, reason, ending::is_replaced(&error));
 }

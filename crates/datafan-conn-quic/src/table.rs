@@ -7,7 +7,7 @@ use crate::{
     greeting::{Greeted, Hello},
     half_open::{HalfOpen, Source},
     link::{Link, LinkId, Origin, Run},
-    same_key::Replacements,
+    same_key::{Replacements, TAKEN_OVER},
 };
 use datafan_core::{
     connector::{Address, Event, Inbox},
@@ -184,8 +184,8 @@ impl Table {
         Ok(link)
     }
 
-    /// The connection of `link` is gone.
-    pub(crate) fn down(&self, link: &Arc<Link>, reason: String) {
+    /// The connection of `link` is gone; `replaced` if the peer put another one in its place.
+    pub(crate) fn down(&self, link: &Arc<Link>, reason: String, replaced: bool) {
         let peer = link.peer;
         let mut state = self.lock();
         let (sent, received) = wire(link);
@@ -201,7 +201,15 @@ impl Table {
             state.ended.insert(peer, link.id);
         }
         if !state.stopped {
-            tracing::info!(?peer, reason, "link down");
+            // This process has no other link with the peer, so the one that is there is another process's.
+            if replaced && state.replacements.is_taken_over(Instant::now()) {
+                if state.replacements.may_warn(self.me, Instant::now()) {
+                    tracing::warn!(?peer, "{TAKEN_OVER}");
+                }
+                tracing::debug!(?peer, reason, "link down");
+            } else {
+                tracing::info!(?peer, reason, "link down");
+            }
             self.inbox.push(Event::LinkDown { peer, reason });
         }
     }

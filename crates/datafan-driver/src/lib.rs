@@ -13,6 +13,7 @@ mod codec;
 mod compaction;
 mod current;
 mod error;
+mod flapping;
 mod handle;
 mod lease;
 mod member;

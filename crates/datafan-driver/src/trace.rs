@@ -1,15 +1,19 @@
 //! What the driver says to `tracing`: one line per input and per effect. Short ids, sizes, never a value.
 
+use crate::flapping::{Flapping, Loudness};
 use datafan_core::{
     engine::{Alarm, Answer, Command, Effect, Input, Write},
     id::MemberId,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 use tracing::{Span, debug, debug_span, error, info, trace, warn};
 
 /// One span per link, from up to down: what comes and goes over it is said inside.
 #[derive(Default)]
-pub struct Links(BTreeMap<MemberId, Link>);
+pub struct Links {
+    links: BTreeMap<MemberId, Link>,
+    flapping: Flapping,
+}
 
 struct Link {
     span: Span,
@@ -22,15 +26,15 @@ impl Links {
     pub fn input(&mut self, input: &Input) {
         if let Input::LinkUp { peer, direction, .. } = input {
             let span = debug_span!("link", peer = peer.short(), ?direction);
-            self.0.insert(*peer, Link { span, was_up: false });
+            self.links.insert(*peer, Link { span, was_up: false });
         }
         match peer_of(input) {
             Some(peer) => self.within(&peer, || say_input(input)),
             None => say_input(input),
         }
         if let Input::LinkDown { peer, reason } = input {
-            match self.0.remove(peer) {
-                Some(Link { was_up: true, .. }) => info!(peer = peer.short(), reason, "link down"),
+            match self.links.remove(peer) {
+                Some(Link { was_up: true, .. }) => self.say_down(*peer, reason),
                 _ => debug!(peer = peer.short(), reason, "link down, was never up"),
             }
         }
@@ -39,9 +43,12 @@ impl Links {
     /// Says what is carried out.
     pub fn effect(&mut self, effect: &Effect) {
         if let Effect::Ready { peer } = effect
-            && let Some(link) = self.0.get_mut(peer)
+            && let Some(link) = self.links.get_mut(peer)
         {
             link.was_up = true;
+            if self.flapping.is_quiet(peer) {
+                return debug!(peer = peer.short(), "link up");
+            }
         }
         match effect {
             Effect::Send { to: peer, .. } | Effect::Close { peer, .. } | Effect::Ready { peer } => {
@@ -57,8 +64,20 @@ impl Links {
         }
     }
 
+    fn say_down(&mut self, peer: MemberId, reason: &str) {
+        let loudness = self.flapping.on_end(peer, Instant::now());
+        let peer = peer.short();
+        match loudness {
+            Loudness::Plain => info!(peer, reason, "link down"),
+            Loudness::Last => {
+                info!(peer, reason, "link down, as often before: from now on said at level debug")
+            }
+            Loudness::Quiet => debug!(peer, reason, "link down"),
+        }
+    }
+
     fn within(&self, peer: &MemberId, say: impl FnOnce()) {
-        match self.0.get(peer) {
+        match self.links.get(peer) {
             Some(link) => link.span.in_scope(say),
             None => say(),
         }

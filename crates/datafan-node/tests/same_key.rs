@@ -51,6 +51,38 @@ fn a_copy_of_the_directory_of_a_member_that_runs_stops_and_the_member_goes_on() 
 }
 
 #[test]
+fn two_that_cannot_be_dialled_and_take_each_others_links_are_told_of_by_one_warning() {
+    let place = Place::new();
+    let mut a = place.founder("a");
+    // Nobody is there.
+    let unreachable = ["--advertise", "127.0.0.1:9"];
+    let b = place.invited(&a, "b", &unreachable);
+    a.waits_for("b", b.put("k", "v"));
+    let (dir, stale) = (b.dir.clone(), place.path("stale"));
+    assert_eq!(b.terminate(), 0);
+    copy(&dir, &stale);
+    let mut both = [&dir, &stale].map(|dir| Member::start_on("127.0.0.1:0", dir, &unreachable));
+    let said = a.logs("two processes run with the key of this peer");
+    assert!(said.contains("WARN"), "{said}");
+    let [b, _] = &mut both;
+    let said = b.logs("another process's links in the place of ours again and again");
+    assert!(said.contains("WARN"), "{said}");
+    // From then on nobody repeats it.
+    a.logs("from now on said at level debug");
+    b.logs("from now on said at level debug");
+    let waits = std::time::Instant::now();
+    let mut lines = Vec::new();
+    while waits.elapsed() < std::time::Duration::from_secs(10) {
+        // Each answer takes a process, so this is no busy loop.
+        a.ask(&["status"]);
+        lines.extend(a.log_so_far());
+        lines.extend(b.log_so_far());
+    }
+    let told = lines.iter().filter(|line| line.contains("WARN") || line.contains("link down"));
+    assert_eq!(told.count(), 0, "{}", lines.join("\n"));
+}
+
+#[test]
 fn a_request_is_not_signed_with_the_key_of_a_member_that_runs() {
     let place = Place::new();
     let a = place.founder("a");

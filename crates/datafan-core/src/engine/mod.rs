@@ -33,6 +33,7 @@ mod own_links;
 mod owners;
 mod pace;
 mod pauses;
+mod penalties;
 mod pins;
 mod present;
 mod probe;
@@ -491,25 +492,8 @@ impl<S: Store> Engine<S> {
         effects.push(Effect::Send { to, frame });
     }
 
-    /// Counts a lie and backs its teller off: twice as long each time, up to ten minutes.
-    fn lie(&mut self, peer: MemberId, name: &'static str) {
-        self.stats.refuse(name);
-        if self.penalties.len() >= PENALTIES_MAX {
-            self.penalties.retain(|_, (until, _)| *until > self.now.time);
-        }
-        let times = self.penalties.get(&peer).map_or(0, |(_, times)| *times);
-        let micros = ((5 * crate::time::SECOND) << times.min(7)).min(600 * crate::time::SECOND);
-        self.penalties.insert(peer, (self.now.time.after(micros), times.saturating_add(1)));
-    }
-
     /// Whether a shard is ours: asked for every message, so the map is left alone.
     fn is_own(&self, owner: &MemberId) -> bool {
         *owner == self.me || self.config.authority.is_some() && *owner == self.config.mesh.authority()
     }
-
-    fn is_penalized(&self, peer: &MemberId) -> bool {
-        self.penalties.get(peer).is_some_and(|(until, _)| *until > self.now.time)
-    }
 }
-
-const PENALTIES_MAX: usize = 1_024;

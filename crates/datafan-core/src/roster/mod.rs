@@ -324,7 +324,7 @@ mod tests {
             ];
             for wrong in changes {
                 let refused = Err(CommandError::AuthorityId { id: id(MESH) });
-                assert_eq!(held.judge(&[wrong.clone()], 20), refused, "{wrong:?}");
+                assert_eq!(held.judge(core::slice::from_ref(&wrong), 20), refused, "{wrong:?}");
                 // Nothing is made of what comes with it, such as the other half of a rotation.
                 assert_eq!(held.judge(&[revoke(1, Outcome::Keep), wrong], 20), refused);
             }
