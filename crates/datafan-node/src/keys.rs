@@ -49,8 +49,8 @@ pub enum KeyFileError {
     },
     /// Its mode lets others in, who may have read it.
     #[error(
-        "{0} may be read by others (mode {mode:04o}), and whoever read it can act as this {kind}: chmod 600 {0}; if \
-         somebody may have read it, replace the key",
+        "{0} may be read by others (mode {mode:04o}), and whoever read it can act as this {kind}: chmod 600 \
+         {0}; if somebody may have read it, replace the key",
         .path.display()
     )]
     ReadableByOthers {

@@ -174,13 +174,13 @@ fn nothing_is_lost_when_a_member_dies_while_it_adopts() {
     new.waits_links(1);
     let dir = text(&new_dir);
     let adopting = std::thread::spawn(move || datafan(&["adopt", "--data-dir", &dir, "--json"]));
-    // Its own addresses make the first timestamp, so what comes after them is adopted.
+    // What is its own and not the system's is adopted.
     let own = |status: &Value| {
         status["shards"]
             .as_array()
             .unwrap()
             .iter()
-            .any(|s| s["owner"] == json!(new_id) && s["items"].as_u64() > Some(1))
+            .any(|s| s["owner"] == json!(new_id) && s["items"].as_u64() > s["system_items"].as_u64())
     };
     new.waits(own);
     new.kill();

@@ -44,8 +44,8 @@ fn is_founder(dir: &Path, member: &Membership, name: &Name) -> Result<(), Failur
     let how = if invited { ", which was invited" } else { "" };
     let (dir, there, mesh) = (dir.display(), &member.name, member.mesh);
     Err(Failure::new(format!(
-        "--init {name} would begin a new mesh, but {dir} holds the member {there} of mesh {mesh}{how}: choose another \
-         directory, or leave --init out to run {there}"
+        "--init {name} would begin a new mesh, but {dir} holds the member {there} of mesh {mesh}{how}: choose \
+         another directory, or leave --init out to run {there}"
     )))
 }
 
@@ -68,8 +68,8 @@ fn is_invited(home: &Home, member: &Membership, ticket: &Ticket) -> Result<(), F
     let (there, theirs) = (&member.name, &ticket.name);
     if member.mesh != ticket.mesh {
         return Err(Failure::new(format!(
-            "the ticket is for mesh {}, but {dir} holds the member {there} of mesh {}: choose another directory, or \
-             leave --ticket out to run {there}",
+            "the ticket is for mesh {}, but {dir} holds the member {there} of mesh {}: choose another directory, \
+             or leave --ticket out to run {there}",
             ticket.mesh, member.mesh
         )));
     }
@@ -79,8 +79,8 @@ fn is_invited(home: &Home, member: &Membership, ticket: &Ticket) -> Result<(), F
     }
     let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
     Err(Failure::new(format!(
-        "the ticket is for the member {theirs} ({}), but {dir} holds {there}{id}: choose another directory, or leave \
-         --ticket out to run {there}",
+        "the ticket is for the member {theirs} ({}), but {dir} holds {there}{id}: choose another directory, or \
+         leave --ticket out to run {there}",
         ticket.member.id()
     )))
 }

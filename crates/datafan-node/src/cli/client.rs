@@ -179,8 +179,8 @@ impl Client {
         };
         let unsure = if writes { "; what was asked for may still be done" } else { "" };
         let text = format!(
-            "{who} did not answer within {limit:?}: is its process stopped, or its disk slow? --timeout TIME waits \
-             longer{unsure}"
+            "{who} did not answer within {limit:?}: is its process stopped, or its disk slow? --timeout TIME \
+             waits longer{unsure}"
         );
         Failure::Said(Exit::Timeout, text)
     }

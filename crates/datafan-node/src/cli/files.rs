@@ -58,8 +58,8 @@ pub fn check_private(file: &Path, what: &str) -> Result<(), Failure> {
     }
     let file = file.display();
     Err(Failure::new(format!(
-        "{what} {file} may be read by others (mode {mode:04o}): chmod 600 {file} if nobody has read it, else ask for \
-         another one"
+        "{what} {file} may be read by others (mode {mode:04o}): chmod 600 {file} if nobody has read it, else \
+         ask for another one"
     )))
 }
 

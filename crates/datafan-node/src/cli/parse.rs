@@ -8,7 +8,7 @@ use datafan_core::{
 use datafan_node::ticket::is_host_and_port;
 use std::{net::SocketAddr, time::Duration};
 
-/// `500ms`, `10s`, `10m`, `2h`, `1d`, `1h30m`: whole numbers and their units, the largest first, above 0 in all.
+/// `500ms`, `10s`, `10m`, `1d`, `1h30m`: whole numbers and their units, the largest first, above 0 in all.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong =
         || "a time is whole numbers with d, h, m, s or ms, above 0 in all, such as 10m or 1h30m".to_owned();

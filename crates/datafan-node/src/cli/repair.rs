@@ -28,8 +28,8 @@ struct SetAside {
 pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
     if !args.repair {
         let text = format!(
-            "the store cannot be read ({what}): `datafan verify --repair` moves it aside, and all of it is copied \
-             from the mesh when the member runs; what nobody else has is in a backup, if anywhere"
+            "the store cannot be read ({what}): `datafan verify --repair` moves it aside, and all of it is \
+             copied from the mesh when the member runs; what nobody else has is in a backup, if anywhere"
         );
         return Err(Failure::Said(Exit::Degraded, text));
     }

@@ -4,8 +4,9 @@
 //! made for its owner alone. On TCP a token is asked for, if there is one. What this is not: an interface for other
 //! machines.
 //!
-//! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server` (connections), `guard` and
-//! [`token`] (who), `bounds` (how much), `routes`, and below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`.
+//! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server`
+//! (connections), `guard` and [`token`] (who), `bounds` (how much), `routes`, and below them `roster`, `adopt`,
+//! `data`, `report`, `owner`, `stream`.
 
 mod adopt;
 mod backup;

@@ -162,8 +162,8 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
     };
     match (status.own, &status.standing) {
         (OwnState::Waiting, Standing::Joining) => Some(format!(
-            "for the roster that names this member, {name} ({id}), and the confirmation of its own shard by a peer; \
-             {linked}; where authority.key is, if it was not done yet: datafan admit {id} --name {name}",
+            "for the roster that names this member, {name} ({id}), and the confirmation of its own shard by a \
+             peer; {linked}; where authority.key is, if it was not done yet: datafan admit {id} --name {name}",
             name = status.name
         )),
         (OwnState::Waiting, _) => Some(format!("for the confirmation of its own shard by a peer; {linked}")),

@@ -280,7 +280,10 @@ fn status_and_members_have_their_shapes() {
     assert_eq!(fields(&members.to_string()), ["members", "pending"]);
     let listed = members["members"].as_array().unwrap();
     let member = listed.iter().find(|member| member["name"] == "a").unwrap();
-    assert_eq!(fields(&member.to_string()), ["bytes", "granted", "id", "items", "name", "role", "state"]);
+    assert_eq!(
+        fields(&member.to_string()),
+        ["bytes", "dialling", "granted", "id", "items", "name", "reach", "role", "state"]
+    );
     assert_eq!((&member["role"], &member["state"]), (&json!("member"), &json!("active")));
     assert_eq!((members["members"].as_array().unwrap().len(), &members["pending"]), (2, &json!([])));
 }

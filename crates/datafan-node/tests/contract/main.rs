@@ -9,6 +9,7 @@ mod common;
 mod backup;
 mod basics;
 mod beginnings;
+mod documents;
 mod http;
 mod import;
 mod puts;

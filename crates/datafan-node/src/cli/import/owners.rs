@@ -53,8 +53,8 @@ impl Owners {
                 }
                 let other = row.owner_name.as_ref().unwrap_or(owner);
                 let text = format!(
-                    "row of owner {other}, but this member is {name}: `--owner {other}` takes the rows of that \
-                     owner only, `--merge-owners` takes all rows as this member's own"
+                    "row of owner {other}, but this member is {name}: `--owner {other}` takes the rows of \
+                     that owner only, `--merge-owners` takes all rows as this member's own"
                 );
                 Err(Failure::new(text))
             }
