@@ -4,7 +4,13 @@
 //! disk, what the present state needs of that, and both as multiples of the keys and values that are held.
 
 use datafan_conn_chan::ChanMesh;
-use datafan_core::{engine::Config, id::MeshId, identity::Identity, item::Key};
+use datafan_core::{
+    engine::Config,
+    id::MeshId,
+    identity::Identity,
+    item::Key,
+    store::{Store, StoreReader},
+};
 use datafan_driver::{Handle, Wait, Write, start};
 use datafan_store_redb::{Options, RedbReader, RedbStore};
 use std::{convert::Infallible, error::Error, path::Path, time::Instant};
@@ -38,6 +44,10 @@ fn main() -> Done<()> {
         follow(&copier, &owner)?;
         show("overwritten", &owner, Some(&copier), items, began)?;
     }
+    owner.stop().wait()?;
+    tables(&directory.path().join("owner.redb"), items)?;
+    let owner = member(&switch, 0, &directory.path().join("owner.redb"))?;
+    copier.connect("member-0", None).wait()?;
     let began = Instant::now();
     delete(&owner, (0..items).filter(|n| n % 2 == 0))?;
     follow(&copier, &owner)?;
@@ -122,6 +132,24 @@ fn show(step: &str, owner: &Member, copier: Option<&Member>, items: usize, began
     }
     println!("{line}  {seconds:6.1} s");
     Ok(())
+}
+
+/// What each table takes, for each item.
+fn tables(path: &Path, items: usize) -> Done<()> {
+    let store = RedbStore::open(path, Options::default())?;
+    println!("  bytes per item      rows   stored   inner pages   not full");
+    for table in store.reader().snapshot()?.tables()? {
+        let per_item = |bytes: u64| bytes as f64 / items as f64;
+        println!(
+            "  {:<10} {:>13} {:8.1} {:13.1} {:10.1}",
+            table.name,
+            table.rows,
+            per_item(table.stored_bytes),
+            per_item(table.metadata_bytes),
+            per_item(table.unused_bytes)
+        );
+    }
+    Ok(store.close()?)
 }
 
 fn used(member: &Member) -> Done<f64> {

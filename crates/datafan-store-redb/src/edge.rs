@@ -2,7 +2,9 @@
 //! either everything is refused.
 
 use datafan_core::{codec::DecodeError, store::StoreError};
-use redb::{CommitError, DatabaseError, SetDurabilityError, StorageError, TableError, TransactionError};
+use redb::{
+    CommitError, CursorError, DatabaseError, SetDurabilityError, StorageError, TableError, TransactionError,
+};
 use std::{
     any::Any,
     io::ErrorKind,
@@ -116,7 +118,7 @@ macro_rules! translates {
     )*};
 }
 
-translates!(CommitError DatabaseError SetDurabilityError StorageError TableError TransactionError);
+translates!(CommitError CursorError DatabaseError SetDurabilityError StorageError TableError TransactionError);
 
 /// The bytes contradict themselves.
 pub fn damaged(what: impl Into<String>) -> StoreError {

@@ -20,6 +20,7 @@
 //! # Ok::<(), datafan_core::store::StoreError>(())
 //! ```
 
+mod ascending;
 mod backend;
 mod compact;
 mod edge;
@@ -35,5 +36,5 @@ mod write;
 pub use faults::{Faults, Operation, Recorded};
 pub use open::{CHECKED_BYTES_MAX, Options};
 pub use room::{RESERVE_BYTES_MAX, probe_path};
-pub use snapshot::RedbSnapshot;
+pub use snapshot::{RedbSnapshot, TableRoom};
 pub use store::{LAZY_BYTES_MAX, LAZY_COMMITS_MAX, LAZY_GROWTH_BYTES, RedbReader, RedbStore};

@@ -16,7 +16,7 @@ use datafan_core::{
     time::Timestamp,
     trie::{Node, Place},
 };
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata, TableDefinition, TableError};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata, TableDefinition, TableError, TableHandle};
 use std::{
     ops::{Bound, RangeInclusive},
     sync::{Arc, OnceLock},
@@ -44,7 +44,46 @@ struct Tables {
 /// `None` inside for a table that does not exist: nothing was ever written to it.
 type Opened<K, V> = OnceLock<Option<ReadOnlyTable<K, V>>>;
 
+/// The room that one table takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRoom {
+    /// Its name.
+    pub name: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of keys and values.
+    pub stored_bytes: u64,
+    /// Bytes of inner pages and offsets.
+    pub metadata_bytes: u64,
+    /// Bytes of pages that are not full.
+    pub unused_bytes: u64,
+}
+
 impl RedbSnapshot {
+    /// The room that each table takes; it reads all of the file.
+    ///
+    /// # Errors
+    /// If the store failed.
+    pub fn tables(&self) -> Result<Vec<TableRoom>, StoreError> {
+        let transaction = &self.tables.transaction;
+        self.edge.run(|| {
+            let mut rooms = Vec::new();
+            for handle in transaction.list_tables()? {
+                let name = handle.name().to_owned();
+                let table = transaction.open_untyped_table(handle)?;
+                let stats = table.stats()?;
+                rooms.push(TableRoom {
+                    name,
+                    rows: table.len()?,
+                    stored_bytes: stats.stored_bytes(),
+                    metadata_bytes: stats.metadata_bytes(),
+                    unused_bytes: stats.fragmented_bytes(),
+                });
+            }
+            Ok(rooms)
+        })
+    }
+
     pub(crate) fn new(transaction: ReadTransaction, edge: Edge) -> Self {
         let tables = Tables {
             meta: OnceLock::new(),
@@ -89,14 +128,8 @@ impl RedbSnapshot {
 
 impl StoreSnapshot for RedbSnapshot {
     fn used_bytes(&self) -> Result<u64, StoreError> {
-        self.edge.run(|| {
-            let mut bytes = 0;
-            for table in self.tables.transaction.list_tables()? {
-                let stats = self.tables.transaction.open_untyped_table(table)?.stats()?;
-                bytes += stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
-            }
-            Ok(bytes)
-        })
+        let bytes = |table: TableRoom| table.stored_bytes + table.metadata_bytes + table.unused_bytes;
+        Ok(self.tables()?.into_iter().map(bytes).sum())
     }
 
     fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError> {

@@ -2,6 +2,7 @@
 //! redb then finds most of them on the page that it just had.
 
 use crate::{
+    ascending::insert_ascending,
     edge::Fault,
     layout::{
         EXPIRIES, GRAVES, KEYS, LOG, META, NODES, OWNERS, SHARDS, behind, expiry_key, grave_key, key_key,
@@ -129,15 +130,20 @@ fn apply_log(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault>
         LOG,
         |change| !change.log.is_empty(),
         |table, shard, change| {
+            let mut keys = Vec::new();
+            let mut bodies = Vec::new();
             for (at, item) in &change.log {
-                let body = item.as_ref().map(|item| {
-                    let mut out = Writer::new();
-                    item.encode_body(&mut out);
-                    out.finish()
-                });
-                put(table, &log_key(shard, *at), body.as_deref())?;
+                let Some(item) = item else {
+                    table.remove(&log_key(shard, *at))?;
+                    continue;
+                };
+                let mut out = Writer::new();
+                item.encode_body(&mut out);
+                keys.push(log_key(shard, *at));
+                bodies.push(out.finish());
             }
-            Ok(())
+            let rows: Vec<(&[u8; 12], &[u8])> = keys.iter().zip(bodies.iter().map(Vec::as_slice)).collect();
+            insert_ascending(table, &rows)
         },
     )
 }
@@ -149,11 +155,19 @@ fn apply_keys(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault
         KEYS,
         |change| !change.keys.is_empty(),
         |table, shard, change| {
-            for (key, at) in &change.keys {
-                let at = at.map(|at| at.0.to_be_bytes());
-                put(table, key_key(shard, key.as_str()).as_slice(), at.as_ref())?;
+            let rows = change.keys.iter();
+            let mut rows =
+                rows.map(|(key, at)| (key_key(shard, key.as_str()), at.map(|at| at.0.to_be_bytes())));
+            let Some((first, _)) = change.keys.first_key_value() else { return Ok(()) };
+            let (first, last) = (key_key(shard, first.as_str()), behind(shard));
+            if table.range(first.as_slice()..=last.as_slice())?.next().is_none() {
+                // All of them come after the keys that are there: so it is where keys count up.
+                let rows: Vec<_> = rows.filter_map(|(key, at)| Some((key, at?))).collect();
+                let rows: Vec<(&[u8], &[u8; 8])> =
+                    rows.iter().map(|(key, at)| (key.as_slice(), at)).collect();
+                return insert_ascending(table, &rows);
             }
-            Ok(())
+            rows.try_for_each(|(key, at)| put(table, key.as_slice(), at.as_ref()))
         },
     )
 }
