@@ -1,7 +1,7 @@
 //! States that are kept for a peer which copies them, so that a busy owner does not starve it.
 //!
 //! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer asks for it,
-//! and earlier when the store grows. The peer then goes on in a later state; what it has verified stays good.
+//! and earlier when the peer asks no more or the store grows. The peer then goes on in a later state; what it has verified stays good.
 
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, sync::Arc};
@@ -12,6 +12,8 @@ pub(super) struct Pins<V>(BTreeMap<MemberId, Pin<V>>);
 struct Pin<V> {
     snapshot: Arc<V>,
     until: Time,
+    /// However often it is asked for, it goes then.
+    last: Time,
     /// What the store took on disk when it began.
     file_bytes: u64,
 }
@@ -38,14 +40,16 @@ impl<V> Pins<V> {
         self.0.get(owner).map(|pin| pin.snapshot.clone())
     }
 
-    /// Keeps a state of `owner` for `term`; one that is kept already is kept no longer for it. Of too many, the one that
-    /// would go first goes.
+    /// Keeps a state of `owner`: for `term` in all, and for a third of it since it was asked for last. Of too many, the one
+    /// that would go first goes.
     pub(super) fn keep(&mut self, owner: MemberId, snapshot: Arc<V>, term: Term) {
-        if self.0.get(&owner).is_some_and(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot)) {
+        let rests_until = term.now.after(term.micros / 3);
+        if let Some(pin) = self.0.get_mut(&owner).filter(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot)) {
+            pin.until = rests_until.min(pin.last);
             return;
         }
-        let (until, file_bytes) = (term.now.after(term.micros), term.file_bytes);
-        self.0.insert(owner, Pin { snapshot, until, file_bytes });
+        let (last, file_bytes) = (term.now.after(term.micros), term.file_bytes);
+        self.0.insert(owner, Pin { snapshot, until: rests_until, last, file_bytes });
         if self.0.len() > PINS_MAX {
             let first = self.0.iter().min_by_key(|(_, pin)| pin.until).map(|(owner, _)| *owner);
             first.map(|owner| self.0.remove(&owner));
@@ -92,7 +96,9 @@ mod tests {
         pins.end(Time(30));
         assert_eq!((pins.of(&OWNER), pins.ends_at()), (None, Time::NEVER));
         pins.keep(OWNER, Arc::new("new"), at(30));
-        assert_eq!((pins.of(&OWNER).as_deref(), pins.ends_at()), (Some(&"new"), Time(60)));
+        assert_eq!((pins.of(&OWNER).as_deref(), pins.ends_at()), (Some(&"new"), Time(40)));
+        pins.end(Time(40));
+        assert_eq!(pins.of(&OWNER), None, "nobody asks for it any more");
     }
 
     #[test]
