@@ -10,6 +10,7 @@ mod addresses;
 mod client;
 mod diagnostics;
 mod disk;
+mod halves;
 mod kills;
 mod namespaces;
 mod parting;
