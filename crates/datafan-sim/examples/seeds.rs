@@ -13,9 +13,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // An engine that panics is a finding, told below.
     std::panic::set_hook(Box::new(|_| ()));
     let began = Instant::now();
-    let mut failure = None;
+    let (mut failure, mut virtual_micros) = (None, 0);
     for seed in first..=last {
         let outcome = simulate(&loaded, seed, &mut Unwatched)?;
+        virtual_micros += outcome.virtual_micros;
         if let Some(found) = outcome.failure {
             failure = Some(
                 json!({ "seed": seed, "checker": found.checker, "what": found.what, "at_micros": found.at }),
@@ -24,7 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    println!("{}", json!({ "scenario": scenario, "failure": failure, "seconds": seconds }));
+    let days = virtual_micros as f64 / 86_400e6;
+    println!(
+        "{}",
+        json!({ "scenario": scenario, "failure": failure, "seconds": seconds, "virtual_days": days })
+    );
     Ok(())
 }
 
