@@ -13,11 +13,25 @@ use std::{
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     // A rename would replace a file that another process has just put there.
-    let linked = write_new(&beside, bytes).and_then(|()| fs::hard_link(&beside, path));
+    let linked = write_new(&beside, bytes).and_then(|()| place_new(&beside, path));
     // The error to report is the first one; what stays behind is of no harm.
     drop(fs::remove_file(&beside));
     linked?;
     sync_directory_of(path)
+}
+
+/// Gives what is `beside` the name `path`, which nothing has yet.
+fn place_new(beside: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(beside, path) {
+        // A file system without hard links: whoever is as quick as we are is not noticed there.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+            if path.symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(beside, path)
+        }
+        linked => linked,
+    }
 }
 
 /// A file's name is durable once its directory is.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
 };
 
@@ -67,7 +67,11 @@ pub fn open(path: &Path) -> io::Result<Rows<Box<dyn BufRead>>> {
 /// # Errors
 /// If the first bytes cannot be read.
 pub fn sniff<R: BufRead + 'static>(mut input: R) -> io::Result<Rows<Box<dyn BufRead>>> {
-    let zipped = input.fill_buf()?.starts_with(&GZIP_MAGIC);
+    // A pipe may hand over one byte at a time.
+    let mut first = Vec::new();
+    (&mut input).take(GZIP_MAGIC.len() as u64).read_to_end(&mut first)?;
+    let zipped = first == GZIP_MAGIC;
+    let input = Cursor::new(first).chain(input);
     Ok(Rows::new(if zipped { unzip(input) } else { Box::new(input) }))
 }
 
@@ -311,6 +315,11 @@ mod tests {
         let path = dir.path().join("rows");
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(open(&path).unwrap().filter(Result::is_ok).count(), 50);
+        // However they come in.
+        let slow = BufReader::with_capacity(1, Cursor::new(bytes.clone()));
+        assert_eq!(sniff(slow).unwrap().filter(Result::is_ok).count(), 50);
+        assert_eq!(sniff(&b"{"[..]).unwrap().filter(Result::is_err).count(), 1);
+        assert_eq!(sniff(&b""[..]).unwrap().count(), 0);
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         assert!(
             open(&path).unwrap().any(|row| row.is_err_and(|error| error.what.contains("cannot be read")))

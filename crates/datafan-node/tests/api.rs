@@ -271,6 +271,58 @@ fn what_a_request_names_has_its_limits() {
     assert!(beyond.starts_with("HTTP/1.1 400 ") && beyond.contains("more than 4096"), "{beyond}");
 }
 
+#[test]
+fn who_has_sent_all_that_there_is_to_send_gets_the_answer() {
+    let place = Place::new();
+    let member = founder_on_tcp(&place, &[]);
+    let body = json!({ "writes": [{ "key": "k", "value": "v" }] }).to_string();
+    let asked = format!(
+        "POST /v1/commit HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        string(&member.ports["api"]),
+        body.len()
+    );
+    let mut unix = UnixStream::connect(member.dir.join("api.sock")).unwrap();
+    unix.write_all(asked.as_bytes()).unwrap();
+    unix.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    unix.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"written\":1"), "{answer}");
+    let mut tcp = TcpStream::connect(string(&member.ports["api"])).unwrap();
+    tcp.write_all(asked.as_bytes()).unwrap();
+    tcp.shutdown(std::net::Shutdown::Write).unwrap();
+    answer.clear();
+    tcp.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"unchanged\":1"), "{answer}");
+}
+
+#[test]
+fn a_parameter_that_is_no_text_names_no_key() {
+    let place = Place::new();
+    let member = place.founder("a");
+    member.put("\u{fffd}\u{fffd}", "another key");
+    let answer = end(begun(&member.dir, "GET /v1/item?key=%ff%fe HTTP/1.1", "", b""));
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("not UTF-8"), "{answer}");
+    let answer = end(begun(&member.dir, "GET /v1/item?key=%ef%bf%bd%ef%bf%bd HTTP/1.1", "", b""));
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn a_socket_that_is_gone_is_made_anew() {
+    let place = Place::new();
+    let member = place.founder("a");
+    let socket = member.dir.join("api.sock");
+    fs::remove_file(&socket).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while UnixStream::connect(&socket).is_err() {
+        assert!(Instant::now() < until, "it does not come back");
+        thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(mode(&socket), 0o600);
+    member.put("k", "v");
+    assert_eq!(member.terminate(), 0);
+    assert!(!socket.exists());
+}
+
 /// The first member of a mesh, with its interface on TCP.
 fn founder_on_tcp(place: &Place, more: &[&str]) -> Member {
     let dir = place.path("a");

@@ -3,6 +3,7 @@
 use super::{
     Client, Failure, Output, args,
     failure::Exit,
+    files::refuse_special,
     init::of_member,
     output::{count, note},
     size,
@@ -62,6 +63,7 @@ pub fn backup(dir: &Path, mut client: Client, args: &args::Save, out: &mut Outpu
 
 /// A backup that is there may be the only good one.
 fn refuse_existing(args: &args::Save) -> Result<(), Failure> {
+    refuse_special(&args.file)?;
     if args.force || args.file.symlink_metadata().is_err() {
         return Ok(());
     }
@@ -172,7 +174,8 @@ fn write_offline(home: &Home, file: &mut impl Write) -> Result<(), Offline> {
         let what = format!("{} or member.key is missing", path.display());
         return Err(StoreError::Failed { what }.into());
     };
-    let store = RedbStore::open(&path, Options::default())?;
+    // The file system may be one that nobody can write to.
+    let store = RedbStore::open_read_only(&path, Options::default())?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let wall = Timestamp(u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
     let snapshot = Snapshot::new(store.reader().snapshot()?, membership.mesh, wall);

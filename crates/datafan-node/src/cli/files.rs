@@ -63,6 +63,16 @@ pub fn check_private(file: &Path, what: &str) -> Result<(), Failure> {
     )))
 }
 
+/// Refuses what must not be replaced by a regular file: a device, a pipe, a symbolic link.
+pub fn refuse_special(file: &Path) -> Result<(), Failure> {
+    match file.symlink_metadata() {
+        Ok(found) if !found.is_file() => {
+            Err(Failure::new(format!("{} is there and not a regular file: name another one", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads a text of at most `max` bytes, give or take white space; `-` for standard input.
 pub fn read_text(file: &Path, max: usize) -> Result<String, Failure> {
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", file.display()));

@@ -1,6 +1,6 @@
 //! `run`: the member itself, until a signal or a failure ends it.
 
-use super::{Failure, api::Api, args, begin::beginning, failure::Exit};
+use super::{Failure, api::Api, args, begin::beginning, failure::Exit, files::refuse_special};
 use datafan_conn_quic::BindError;
 use datafan_core::{head::Head, id::MeshId};
 use datafan_driver::KeyInUse;
@@ -29,8 +29,13 @@ use tracing::{error, info};
 pub fn run(dir: &Path, args: args::Run, api: &Api) -> Result<(), Failure> {
     // A ticket may come from standard input and take its time; until it is there a signal ends us as ever.
     let beginning = beginning(dir, &args)?;
-    let runtime = Runtime::new().map_err(Failure::new)?;
+    args.ports_file.as_deref().map_or(Ok(()), refuse_special)?;
+    let (runtime, ports_file) = (Runtime::new().map_err(Failure::new)?, args.ports_file.clone());
     let done = runtime.block_on(serve(dir, args, api, beginning));
+    if let (Ok(()), Some(file)) = (&done, ports_file) {
+        // Nobody is there any more.
+        let _ = fs::remove_file(file);
+    }
     // A reader that stalls must not hold up the end.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done

@@ -61,7 +61,7 @@ pub struct Found {
 pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     let mesh = of_member(&home)?.mesh;
-    let mut looked = Looked { home: &home, mesh, store: None };
+    let mut looked = Looked { home: &home, mesh, store: None, repairs: args.repair };
     if let Err(StoreError::Damaged { what }) = looked.catalogue() {
         drop(looked);
         return set_aside(&home, &what, args, out);
@@ -95,6 +95,8 @@ pub struct Looked<'a> {
     pub home: &'a Home,
     pub mesh: MeshId,
     pub store: Option<RedbStore>,
+    /// Else the file is only looked at, and its file system may be one that nobody can write to.
+    pub repairs: bool,
 }
 
 impl Looked<'_> {
@@ -102,10 +104,18 @@ impl Looked<'_> {
     fn catalogue(&mut self) -> Result<(), StoreError> {
         let path = self.home.store_path();
         if path.exists() {
-            let store = self.store.insert(RedbStore::open(&path, Options::default())?);
+            let store = self.open(&path)?;
+            let store = self.store.insert(store);
             store.reader().snapshot()?.shards()?;
         }
         Ok(())
+    }
+
+    fn open(&self, path: &Path) -> Result<RedbStore, StoreError> {
+        match self.repairs {
+            true => RedbStore::open(path, Options::default()),
+            false => RedbStore::open_read_only(path, Options::default()),
+        }
     }
 
     fn at_all(&mut self) -> Result<Report, Failure> {
@@ -167,7 +177,7 @@ impl Looked<'_> {
         if !path.exists() {
             return Err(Failure::new(format!("{} is missing: there is nothing to verify", path.display())));
         }
-        let store = RedbStore::open(&path, Options::default()).map_err(|error| match error {
+        let store = self.open(&path).map_err(|error| match error {
             StoreError::InUse { .. } => {
                 let dir = self.home.path().display();
                 Failure::new(format!("{dir} is in use by another process: stop the member first"))

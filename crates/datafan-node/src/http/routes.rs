@@ -102,6 +102,9 @@ async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Ne
         let text = format!("request line and headers are longer than {HEADER_BYTES_MAX} bytes");
         return refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Refusal::too_large(text));
     }
+    if !request.uri().query().is_none_or(bounds::is_utf8) {
+        return Refusal::usage("a parameter is not UTF-8").into_response();
+    }
     let length = request.body().size_hint();
     if length.lower() > BODY_BYTES_MAX as u64 {
         return too_large().into_response();

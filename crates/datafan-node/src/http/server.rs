@@ -7,7 +7,7 @@ use super::{
     },
     guard::{Guard, guard},
     routes,
-    socket::Bound,
+    socket::{Bound, Removal},
     stall::Unstalled,
     token::Token,
     wire::Refusal,
@@ -25,7 +25,13 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::{
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -59,12 +65,14 @@ pub struct Tcp {
 pub struct Server {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    /// Removed from its directory by the stop.
-    path: Option<super::socket::Removal>,
 }
 
 /// Longest time that connections get to finish after a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is looked whether who asked is still there.
+const HANG_UP_PERIOD: Duration = Duration::from_secs(1);
+/// How often it is looked whether the socket's file is.
+const SOCKET_PERIOD: Duration = Duration::from_secs(2);
 /// How long accepting pauses when the system has no more handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,14 +83,14 @@ impl Server {
         let router = routes::router(handle, facts);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let (listener, path) = socket.split();
-        tasks.spawn(accept(Listener::Unix(listener), router.clone(), stopped.clone()));
+        let (listener, removal) = socket.split();
+        tasks.spawn(accept(Listener::Unix(listener, removal), router.clone(), stopped.clone()));
         if let (Some(Tcp { listener, token }), Some(api)) = (tcp, api) {
             let state = Arc::new(Guard { api, token });
             let router = router.layer(middleware::from_fn_with_state(state, guard));
             tasks.spawn(accept(Listener::Tcp(listener), router, stopped));
         }
-        Self { tasks, stop, path: Some(path) }
+        Self { tasks, stop }
     }
 
     /// Resolves when a task that takes connections has ended though nobody stopped it, and says so: the member cannot be
@@ -98,7 +106,6 @@ impl Server {
 
     /// Takes no more connections, removes the socket, and gives what is under way a moment to finish.
     pub async fn stop(mut self) {
-        self.path = None;
         self.stop.send_replace(true);
         let finish = async { while self.tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(STOP_TIMEOUT, finish).await;
@@ -106,24 +113,52 @@ impl Server {
 }
 
 enum Listener {
-    Unix(tokio::net::UnixListener),
+    Unix(tokio::net::UnixListener, Removal),
     Tcp(TcpListener),
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What tells whether the other side is gone, where anything does.
+    fn watched(&self) -> Option<OwnedFd> {
+        None
+    }
+}
+
+impl Stream for tokio::net::UnixStream {
+    fn watched(&self) -> Option<OwnedFd> {
+        self.as_fd().try_clone_to_owned().ok()
+    }
+}
+
+/// Of one that has only finished sending TCP tells nothing else than of one that is gone.
+impl Stream for tokio::net::TcpStream {}
+
+#[cfg(test)]
+impl Stream for tokio::io::DuplexStream {}
 
 impl Listener {
     async fn accept(&self) -> std::io::Result<Box<dyn Stream>> {
         Ok(match self {
-            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener, _) => Box::new(listener.accept().await?.0),
             Self::Tcp(listener) => Box::new(listener.accept().await?.0),
         })
+    }
+
+    /// Resolves when the socket's file is gone, with one that was made anew; never for TCP.
+    async fn renewed(&self) -> Self {
+        let Self::Unix(_, removal) = self else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(SOCKET_PERIOD).await;
+            if let Some(bound) = removal.renew().await {
+                let (listener, removal) = bound.split();
+                return Self::Unix(listener, removal);
+            }
+        }
     }
 }
 
 /// Serves one listener. What others do on the other one takes none of its connections.
-async fn accept(listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
+async fn accept(mut listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let doors = Arc::new(Semaphore::new(CONNECTIONS_MAX + WAITING_MAX));
     let mut connections = JoinSet::new();
@@ -135,6 +170,11 @@ async fn accept(listener: Listener, router: Router, mut stop: watch::Receiver<bo
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
+            renewed = listener.renewed() => {
+                tracing::warn!("the socket of the HTTP interface was gone: it is made anew");
+                listener = renewed;
+                continue;
+            }
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
@@ -179,16 +219,33 @@ async fn serve(
 ) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    // Who has sent all that there is to send still waits for the answer.
+    http.half_close(true);
     http.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
+    let hung_up = hung_up(stream.watched());
     let stream = TokioIo::new(Unstalled::new(stream, STALLED_TIMEOUT));
     let connection = http.serve_connection(stream, TowerToHyperService::new(router));
     tokio::pin!(connection);
     tokio::select! {
         // A peer that breaks off is its own business.
         _ = connection.as_mut() => return,
+        () = hung_up => return,
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+/// Resolves when the other side has closed both directions: nobody waits for an answer any more.
+async fn hung_up(watched: Option<OwnedFd>) {
+    let Some(watched) = watched else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(HANG_UP_PERIOD).await;
+        let mut polled = [PollFd::new(&watched, PollFlags::empty())];
+        let answered = rustix::event::poll(&mut polled, Some(&Timespec::default()));
+        if answered.is_ok() && polled[0].revents().contains(PollFlags::HUP) {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +262,7 @@ mod tests {
     async fn a_task_that_ends_by_itself_is_noticed() {
         let mut tasks = JoinSet::new();
         tasks.spawn(async { panic!("a bug on purpose") });
-        let mut server = Server { tasks, stop: watch::Sender::new(false), path: None };
+        let mut server = Server { tasks, stop: watch::Sender::new(false) };
         let what = server.ended().await;
         assert!(what.contains("the HTTP interface has ended, which is a bug"), "{what}");
     }

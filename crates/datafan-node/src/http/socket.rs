@@ -5,7 +5,10 @@ use std::{
     io,
     os::{
         fd::AsRawFd,
-        unix::{ffi::OsStrExt, fs::PermissionsExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{MetadataExt, PermissionsExt},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -49,8 +52,25 @@ impl Bound {
     }
 }
 
-/// Removes the socket's file when it is dropped.
-pub(super) struct Removal(PathBuf);
+/// Removes the socket's file when it is dropped, if it is still the one that was made.
+pub(super) struct Removal {
+    dir: PathBuf,
+    /// Its device and number.
+    made: (u64, u64),
+}
+
+impl Removal {
+    /// Makes the socket anew if its file is gone; `None` if it is there, or another one is.
+    pub(super) async fn renew(&self) -> Option<Bound> {
+        let missing = fs::symlink_metadata(self.dir.join(SOCKET_NAME))
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if missing { bind(&self.dir).await.ok() } else { None }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
 
 /// Listens on the socket of `dir`, for its owner alone. A socket that nobody answers on is replaced; call this only
 /// while holding the directory's lock, so that nobody else is about to do the same.
@@ -70,16 +90,18 @@ pub async fn bind(dir: &Path) -> io::Result<Bound> {
     fs::create_dir(&fresh)?;
     let listener = bind_in(&fresh, &short.path.join(SOCKET_NAME));
     let _ = fs::remove_dir_all(&fresh);
-    Ok(Bound { listener: listener?, removal: Removal(dir.join(SOCKET_NAME)) })
+    let (listener, made) = listener?;
+    Ok(Bound { listener, removal: Removal { dir: dir.to_owned(), made } })
 }
 
-fn bind_in(fresh: &Path, target: &Path) -> io::Result<UnixListener> {
+fn bind_in(fresh: &Path, target: &Path) -> io::Result<(UnixListener, (u64, u64))> {
     fs::set_permissions(fresh, Permissions::from_mode(0o700))?;
     let path = fresh.join(SOCKET_NAME);
     let listener = UnixListener::bind(&path)?;
     fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    let made = identity(&path)?;
     fs::rename(&path, target)?;
-    Ok(listener)
+    Ok((listener, made))
 }
 
 /// Connects to the member that runs in `dir`.
@@ -94,7 +116,11 @@ pub async fn connect(dir: &Path) -> io::Result<UnixStream> {
 impl Drop for Removal {
     fn drop(&mut self) {
         // Left behind after a crash anyway; the next start replaces it.
-        let _ = fs::remove_file(&self.0);
+        // Another one there is another process's: the directory was moved away, and a new one took its place.
+        let path = self.dir.join(SOCKET_NAME);
+        if identity(&path).is_ok_and(|found| found == self.made) {
+            let _ = fs::remove_file(&path);
+        }
     }
 }
 
@@ -129,5 +155,20 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(modes(dir.path()), (0o600, 1));
         drop(bound);
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_somebody_else_is_left_alone_and_one_that_is_gone_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET_NAME);
+        let bound = bind(dir.path()).await.unwrap();
+        assert!(bound.removal.renew().await.is_none(), "it is there");
+        fs::remove_file(&path).unwrap();
+        let renewed = bound.removal.renew().await.unwrap();
+        assert!(connect(dir.path()).await.is_ok());
+        drop(bound);
+        assert!(connect(dir.path()).await.is_ok(), "that of the old one is another one");
+        drop(renewed);
+        assert!(!path.exists());
     }
 }

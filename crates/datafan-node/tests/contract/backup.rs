@@ -8,6 +8,35 @@ use std::{
 };
 
 #[test]
+fn what_is_no_regular_file_is_never_replaced_by_one() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let (fifo, link) = (text(&place.path("fifo")), text(&place.path("link")));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let target = place.file("target", "elsewhere");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let a = a.leaves();
+    let at = text(&a.dir);
+    for special in [&fifo, &link] {
+        datafan(&["backup", special, "--force", "--data-dir", &at]).fails(1, "not a regular file");
+        let run = ["run", "--data-dir", &at, "--listen", "127.0.0.1:0", "--ports-file", special];
+        datafan(&run).has_failed(1, "not a regular file");
+    }
+    assert_eq!(fs::read_to_string(&target).unwrap(), "elsewhere");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}
+
+#[test]
+fn a_ports_file_says_where_a_member_is_and_goes_when_it_stops() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let ports = a.dir.with_extension("ports");
+    assert!(ports.exists());
+    assert_eq!(a.terminate(), 0);
+    assert!(!ports.exists());
+}
+
+#[test]
 fn a_backup_replaces_a_file_only_by_force() {
     let place = Place::new();
     let a = place.founder("a");

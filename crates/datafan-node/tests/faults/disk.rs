@@ -130,6 +130,30 @@ fn a59_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
 }
 
 #[test]
+fn a59_verify_and_backup_read_what_cannot_be_written() {
+    let place = Place::new();
+    let Some(disk) = Disk::mount(&place.path("disk")) else { return };
+    let a = place.founder("a");
+    a.put("k", "v");
+    let dir = a.dir.clone();
+    // As a crash leaves it: to be read it has to be repaired, in memory.
+    a.kill();
+    let there = disk.0.join("a");
+    fs::create_dir(&there).unwrap();
+    for file in ["member.key", "member.json", "store.redb"] {
+        fs::copy(dir.join(file), there.join(file)).unwrap();
+    }
+    assert!(mount(&disk.0, "remount,ro"));
+    let at = text(&there);
+    let done = datafan(&["verify", "--data-dir", &at]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let saved = text(&place.path("saved"));
+    let done = datafan(&["backup", &saved, "--data-dir", &at]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(fs::metadata(saved).unwrap().len() > 100);
+}
+
+#[test]
 fn a59_a_store_that_is_taken_away_ends_its_member_within_seconds() {
     let place = Place::new();
     let removed = place.founder("removed");
