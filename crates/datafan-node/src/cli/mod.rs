@@ -115,7 +115,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Command::Import(args) => import::import(client(), args, &mut out),
                 Command::Export(args) => data::export(client(), args, &mut out),
                 Command::Wait(args) => report::wait(client(), args, &mut out),
-                Command::Status => report::status(client(), &mut out),
+                Command::Status(args) => report::status(client(), &args, &mut out),
                 Command::Members(args) => report::members(client(), args, &mut out),
                 Command::Demo(_) | Command::Run(_) | Command::Authority(_) => unreachable!("matched above"),
             }

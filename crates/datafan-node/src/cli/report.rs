@@ -5,12 +5,21 @@ use datafan_node::http::wire::{MemberLine, Members, ShardLine, StatusAnswer};
 use std::time::Duration;
 
 /// `datafan status`
-pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
+pub fn status(mut client: Client, args: &args::Status, out: &mut Output) -> Result<(), Failure> {
     let text = client.get_text("/v1/status", &[])?;
-    if out.json {
-        return Ok(out.json_line(&text)?);
-    }
     let status: StatusAnswer = serde_json::from_str(&text).map_err(Failure::new)?;
+    match out.json {
+        true => out.json_line(&text)?,
+        false => show_status(&status, out)?,
+    }
+    if !args.check || status.state == "up" {
+        return Ok(());
+    }
+    let reason = status.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Err(Failure::Said(Exit::Degraded, format!("the member is {}{reason}", status.state)))
+}
+
+fn show_status(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     let reason =
         status.reason.as_deref().map(|reason| format!(": {}", out.shown(reason))).unwrap_or_default();
     out.line(&format!("member  {} ({})", status.name, status.id))?;
@@ -39,8 +48,8 @@ pub fn status(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     if status.aside.is_some() {
         out.line("aside   a state of this member's shard is kept: see `datafan recovered`")?;
     }
-    show_links(&status, out)?;
-    show_shards(&status, out)?;
+    show_links(status, out)?;
+    show_shards(status, out)?;
     for (name, count) in &status.refusals {
         out.line(&format!("refused  {name}: {count}"))?;
     }

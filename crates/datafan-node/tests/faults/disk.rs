@@ -47,6 +47,10 @@ fn full_disk(more: &[&str], why: &str) {
         client.check(&own(&dir));
     });
     full.ask(&["put", "k", "v"]).fails(1, "the disk is full");
+    let checked = full.ask(&["status", "--check"]);
+    assert_eq!(checked.code, 5, "{}", checked.err);
+    assert!(checked.err.contains("the member is degraded: the disk is full"), "{}", checked.err);
+    assert_eq!(a.ask(&["status", "--check"]).code, 0);
     // What others write is not taken, and what is here is served.
     let missed = a.put("missed", "later");
     assert!(full.ask(&["get", "missed", "--owner", "a"]).code != 0);

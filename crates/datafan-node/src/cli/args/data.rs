@@ -101,6 +101,14 @@ pub struct After {
     pub after_owner: Option<String>,
 }
 
+/// `status`
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Exit with code 5 unless the member is up
+    #[arg(long)]
+    pub check: bool,
+}
+
 /// `import`
 #[derive(Args, Debug)]
 pub struct Import {

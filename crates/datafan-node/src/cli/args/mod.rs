@@ -6,7 +6,7 @@ pub mod examples;
 mod member;
 mod roster;
 
-pub use data::{After, Del, Export, Get, Import, Ls, Of, Put};
+pub use data::{After, Del, Export, Get, Import, Ls, Of, Put, Status};
 pub use member::{Backup, Demo, Forks, Init, Members, Peer, Recovered, Run, Save, Verify, Wait};
 pub use roster::{
     Admit, Adopt, Authority, AuthorityApply, AuthorityNew, AuthoritySign, Expiry, Grant, Invite, Offline,
@@ -104,7 +104,7 @@ pub enum Command {
     /// Wait until this member holds a state of an owner, or has a number of links
     Wait(Wait),
     /// Show the member, its links and its shards
-    Status,
+    Status(Status),
     /// Show the members of the mesh, and who knocked
     Members(Members),
     /// Show a whole mesh at work, in this process and on loopback
