@@ -1,7 +1,7 @@
 //! The address cache: what came of dials, four addresses of each member.
 //!
-//! Addresses are read from the shards (`_sys/addresses`). The cache remembers which of them answered, so that a dial
-//! begins there, and where members are that own no shard and so publish nothing.
+//! Addresses are read from the shards (`_sys/addresses`). The cache remembers which of them answered, so that
+//! a dial begins there, and where members are that own no shard and so publish nothing.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},

@@ -204,7 +204,8 @@ impl<S: Store> Engine<S> {
         wanted.min(DIALS_MAX).saturating_sub(under_way)
     }
 
-    /// What may be dialled because there are too few links: the user's addresses first, then members in random order.
+    /// What may be dialled because there are too few links: the user's addresses first, then members in
+    /// random order.
     fn due(&mut self) -> Vec<Target> {
         let now = self.now.time;
         // Where the peer that was found is linked, a dial would most likely find it once more.

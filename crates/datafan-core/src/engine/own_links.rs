@@ -1,7 +1,9 @@
-//! `_sys/links`: each member publishes in its own shard which links it has, so that everybody can see who is reachable.
+//! `_sys/links`: each member publishes in its own shard which links it has, so that everybody can see who is
+//! reachable.
 //!
-//! Only links that lasted are published, and seldom: a link that flaps costs nobody anything. Where no link is up
-//! nothing is written, so the first write of a run comes after a peer has compared our shard with its own copy.
+//! Only links that lasted are published, and seldom: a link that flaps costs nobody anything. Where no link
+//! is up nothing is written, so the first write of a run comes after a peer has compared our shard with its
+//! own copy.
 
 use super::{Engine, Write, link::Link};
 use crate::{
@@ -49,8 +51,8 @@ impl OwnLinks {
         self.look_at
     }
 
-    /// What is to be published now, if it is time and something else than before. `links` are those that are up, by id,
-    /// and since when.
+    /// What is to be published now, if it is time and something else than before. `links` are those that are
+    /// up, by id, and since when.
     fn due(&mut self, now: Time, links: &[(MemberId, Time)]) -> Option<Vec<MemberId>> {
         let lasted = |since: &Time| since.after(LASTED_MICROS);
         let peers = links.iter().filter(|(_, since)| lasted(since) <= now).map(|(peer, _)| *peer);
@@ -111,7 +113,8 @@ impl<S: Store> Engine<S> {
         self.config.publish_links && self.own_links.wakes_at() <= self.now.time
     }
 
-    /// The own links cannot be written: once more a little later if they may be by then, else when they change.
+    /// The own links cannot be written: once more a little later if they may be by then, else when they
+    /// change.
     pub(super) fn put_off_links(&mut self, soon: bool) {
         if self.is_links_look_due() {
             self.own_links.look_at = if soon { self.now.time.after(RETRY_MICROS) } else { Time::NEVER };

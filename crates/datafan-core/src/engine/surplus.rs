@@ -1,8 +1,8 @@
 //! Links beyond the wanted number: which of them stay, and which are dropped.
 //!
-//! A few stay because their ends seem not joined otherwise; so does a link that the peer needs. Only the member with the
-//! smaller id drops, one link in ten seconds, and judges by the published links alone, as if that link was not there:
-//! so two never drop the last ones between two parts at once.
+//! A few stay because their ends seem not joined otherwise; so does a link that the peer needs. Only the
+//! member with the smaller id drops, one link in ten seconds, and judges by the published links alone, as if
+//! that link was not there: so two never drop the last ones between two parts at once.
 
 use super::{Engine, Outbox, link::Link};
 use crate::{
@@ -80,7 +80,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether this member may drop the link to `peer`: it is for the smaller id to do so, and the peer has others.
+    /// Whether this member may drop the link to `peer`: it is for the smaller id to do so, and the peer has
+    /// others.
     fn may_drop(&self, peer: &MemberId) -> bool {
         let link = &self.links[peer];
         self.me < *peer

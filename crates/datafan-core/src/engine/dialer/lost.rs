@@ -8,8 +8,8 @@ use crate::{
 };
 use alloc::collections::BTreeMap;
 
-/// Members to which a link was lost, or that were just admitted: dialled again after 1, 2, 4, 8, then every 10 s, for
-/// five minutes, however many links there are.
+/// Members to which a link was lost, or that were just admitted: dialled again after 1, 2, 4, 8, then every
+/// 10 s, for five minutes, however many links there are.
 #[derive(Default)]
 pub(super) struct LostLinks(BTreeMap<MemberId, Lost>);
 

@@ -1,8 +1,8 @@
 //! The dialler: whom to dial, when, and which dials are under way.
 //!
-//! It knows nothing of shards or links: the engine (`dial.rs`) names the candidates and tells it what happened. A dial
-//! tries all addresses of one member ([`Attempt`]). User addresses stay without a name, whoever was found there: they
-//! are resolved anew by each dial.
+//! It knows nothing of shards or links: the engine (`dial.rs`) names the candidates and tells it what
+//! happened. A dial tries all addresses of one member ([`Attempt`]). User addresses stay without a name,
+//! whoever was found there: they are resolved anew by each dial.
 
 mod attempt;
 mod lost;
@@ -100,7 +100,8 @@ pub(super) struct Shown<'a> {
 /// The first wait after a failed dial; it doubles up to [`WAIT_MICROS_MAX`].
 const WAIT_MICROS_MIN: u64 = 250 * MILLI;
 const WAIT_MICROS_MAX: u64 = 30 * SECOND;
-/// How often a member that was refused as pending asks again, and for how long that often; then every [`PENDING_LATER_MICROS`].
+/// How often a member that was refused as pending asks again, and for how long that often; then every
+/// [`PENDING_LATER_MICROS`].
 const PENDING_MICROS: u64 = 2 * SECOND;
 const PENDING_SOON_MICROS: u64 = 600 * SECOND;
 const PENDING_LATER_MICROS: u64 = 10 * SECOND;
@@ -305,7 +306,8 @@ impl Dialer {
         self.lost.seek(*peer, now);
     }
 
-    /// `peer` refused us because we are not admitted yet: ask again soon, so that an admission takes effect at once.
+    /// `peer` refused us because we are not admitted yet: ask again soon, so that an admission takes effect
+    /// at once.
     pub(super) fn on_pending(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
         self.rouse();
         let since = *self.pending_since.get_or_insert(now);
@@ -333,8 +335,8 @@ impl Dialer {
         self.lost.found(member);
     }
 
-    /// Notes when the next dial may begin or has to have an outcome. `minimum` says whether there are too few links,
-    /// `discovers` whether others than the user's addresses are dialled.
+    /// Notes when the next dial may begin or has to have an outcome. `minimum` says whether there are too few
+    /// links, `discovers` whether others than the user's addresses are dialled.
     pub(super) fn settle_quiet(&mut self, Looking { minimum, discovers }: Looking, now: Time) {
         let attempts = self.attempts.iter().map(Attempt::wakes_at);
         let lost = if self.n_for(Why::Lost) > 0 { Time::NEVER } else { self.lost.next(now) };

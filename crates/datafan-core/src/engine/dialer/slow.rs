@@ -15,7 +15,8 @@ pub(super) struct Slow {
 /// From whom a member is drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) enum Pool {
-    /// Members that are not known to be reachable, those with the latest heads: many dead ones do not dilute it.
+    /// Members that are not known to be reachable, those with the latest heads: many dead ones do not dilute
+    /// it.
     Latest,
     /// All that are not known to be reachable, and the user's addresses.
     Unreachable,

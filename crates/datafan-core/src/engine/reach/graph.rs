@@ -112,10 +112,11 @@ impl Graph {
         reached
     }
 
-    /// Members to which every path from here leads through one other member: its loss would part them from us.
+    /// Members to which every path from here leads through one other member: its loss would part them from
+    /// us.
     ///
-    /// These are the members with a dominator other than this one (Cooper, Harvey, Kennedy: A Simple, Fast Dominance
-    /// Algorithm, 2001).
+    /// These are the members with a dominator other than this one (Cooper, Harvey, Kennedy: A Simple, Fast
+    /// Dominance Algorithm, 2001).
     pub(super) fn behind_one(&self) -> Vec<MemberId> {
         let order = self.last_to_first();
         let mut rank = alloc::vec![NONE; self.ids.len()];

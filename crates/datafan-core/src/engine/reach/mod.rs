@@ -1,9 +1,10 @@
 //! Who is reachable, by the links that members publish.
 //!
-//! A member is reachable if a path of links leads to it from here, or if its head moved here within the last minute. An
-//! edge counts if both ends list it; a single listing leads only from its lister to a member that lists nothing, never
-//! back. Lists of members that do not belong or are not reachable themselves count for nothing; own links count. Of a
-//! peer to which an own link was lost, what came before the loss proves nothing.
+//! A member is reachable if a path of links leads to it from here, or if its head moved here within the last
+//! minute. An edge counts if both ends list it; a single listing leads only from its lister to a member that
+//! lists nothing, never back. Lists of members that do not belong or are not reachable themselves count for
+//! nothing; own links count. Of a peer to which an own link was lost, what came before the loss proves
+//! nothing.
 //!
 //! It costs nothing while nothing changes, and after changes one walk over the graph in [`LOOK_MICROS`].
 
