@@ -30,7 +30,7 @@ use alloc::{
 pub const FRAME_BYTES_MAX: usize = RANGE_BYTES_MAX + RANGE_ITEMS_MAX * 32 + (1 << 20);
 
 const MAGIC: &[u8] = b"datafan backup";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Values of the member that are kept, with their numbers in the frames.
 const METAS: [(u8, Meta); 7] = [
     (2, Meta::Bound),
@@ -237,8 +237,8 @@ pub struct Restore<'a, S: Store> {
     frames: Frames,
     metas: BTreeMap<Meta, Option<Vec<u8>>>,
     shard: Option<Shard>,
-    /// Owners, and whether the shard is aside.
-    seen: BTreeSet<(MemberId, bool)>,
+    /// Owners whose visible shard has come.
+    seen: BTreeSet<MemberId>,
     n_shards: u32,
     sum: Summary,
 }
@@ -310,9 +310,7 @@ impl<'a, S: Store> Restore<'a, S> {
         if !kept || record.head.is_none_or(|head| head.owner != record.owner) {
             return Err(malformed("shard").into());
         }
-        let (aside, (mesh, member)) = (record.state == ShardState::Aside, self.whose);
-        let own = record.owner == member || record.owner == mesh.authority();
-        if aside && !own || !self.seen.insert((record.owner, aside)) {
+        if record.state == ShardState::Whole && !self.seen.insert(record.owner) {
             return Err(RestoreError::Damaged { what: "a shard is there twice" });
         }
         let number = ShardNumber(self.n_shards);

@@ -1,8 +1,8 @@
 //! What a member's own shard lost and got back, or lacks beside a state that is kept aside: item by item.
 //!
-//! Two things are told. What came back: the visible items, and deletions, since the state that the disk had. And how the
-//! state that is kept aside differs from the visible one since both had parted, in both directions, so that its owner can
-//! take back what it misses.
+//! Two things are told. What came back: the visible items, and deletions, since the state that the disk had. And how each
+//! divergent copy differs from the visible state since both diverged, in both directions, so that its owner can take back
+//! what it misses.
 
 use crate::{
     engine::Recovered,
@@ -46,8 +46,9 @@ pub struct Cursor(Part, Timestamp);
 enum Part {
     Back,
     BackDeleted,
-    Aside,
-    AsideDeleted,
+    /// Items of the divergent copies, those that end last first.
+    Copy(usize),
+    CopyDeleted(usize),
 }
 
 impl Cursor {
@@ -55,10 +56,11 @@ impl Cursor {
     pub const START: Self = Self(Part::Back, Timestamp::ZERO);
 }
 
-/// A shard that is kept aside.
-struct Aside {
+/// A divergent copy.
+struct Copied {
     shard: ShardNumber,
-    parted: Timestamp,
+    /// Up to where it shares its past with the visible state.
+    diverged: Timestamp,
 }
 
 /// The next differences of `owner`'s shard, a member's own, and where to go on; `None` at the end. A page may be empty.
@@ -72,18 +74,21 @@ pub fn differences<V: StoreSnapshot>(
 ) -> Result<(Vec<Difference>, Option<Cursor>), StoreError> {
     let Cursor(part, at) = from;
     let visible = snapshot.whole(owner)?.map(|(shard, _)| shard);
+    let copies = copies(snapshot, owner)?;
     let (found, rest) = match part {
         Part::Back => back(snapshot, visible, at)?,
         Part::BackDeleted => back_deleted(snapshot, visible, at)?,
-        Part::Aside => aside(snapshot, owner, visible, at)?,
-        Part::AsideDeleted => aside_deleted(snapshot, owner, visible, at)?,
+        Part::Copy(n) => copied(snapshot, copies.get(n), visible, at)?,
+        Part::CopyDeleted(n) => copied_deleted(snapshot, copies.get(n), visible, at)?,
     };
     let next = match (rest, part) {
         (Some(rest), _) => Some(Cursor(part, rest)),
         (None, Part::Back) => Some(Cursor(Part::BackDeleted, Timestamp::ZERO)),
-        (None, Part::BackDeleted) => Some(Cursor(Part::Aside, Timestamp::ZERO)),
-        (None, Part::Aside) => Some(Cursor(Part::AsideDeleted, Timestamp::ZERO)),
-        (None, Part::AsideDeleted) => None,
+        (None, Part::BackDeleted) => Some(Cursor(Part::Copy(0), Timestamp::ZERO)),
+        (None, Part::Copy(n)) => Some(Cursor(Part::CopyDeleted(n), Timestamp::ZERO)),
+        (None, Part::CopyDeleted(n)) => {
+            (n + 1 < copies.len()).then_some(Cursor(Part::Copy(n + 1), Timestamp::ZERO))
+        }
     };
     Ok((found, next))
 }
@@ -137,22 +142,26 @@ fn given_back<V: StoreSnapshot>(
     Ok(first.map(|first| (shard, first..=recovered.to)))
 }
 
-/// The state of `owner` that is kept aside.
-fn kept<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Option<Aside>, StoreError> {
-    let is_kept = |record: &ShardRecord| record.state == ShardState::Aside && record.owner == *owner;
-    let found = snapshot.shards()?.into_iter().find(|(_, record)| is_kept(record));
-    Ok(found.map(|(shard, record)| Aside { shard, parted: record.graves_floor }))
+/// The divergent copies of `owner`, those that end last first: so what was written last is taken back first.
+fn copies<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Copied>, StoreError> {
+    let is_copy = |record: &ShardRecord| record.state == ShardState::Aside && record.owner == *owner;
+    let mut found: Vec<_> = snapshot.shards()?;
+    found.retain(|(_, record)| is_copy(record));
+    found.sort_by_key(|(_, record)| core::cmp::Reverse(record.head.map(|head| head.timestamp)));
+    let copy =
+        |(shard, record): (ShardNumber, Arc<ShardRecord>)| Copied { shard, diverged: record.graves_floor };
+    Ok(found.into_iter().map(copy).collect())
 }
 
-fn aside<V: StoreSnapshot>(
+fn copied<V: StoreSnapshot>(
     snapshot: &V,
-    owner: &MemberId,
+    copy: Option<&Copied>,
     visible: Option<ShardNumber>,
     at: Timestamp,
 ) -> Result<Found, StoreError> {
-    let Some(Aside { shard, parted }) = kept(snapshot, owner)? else { return Ok((Vec::new(), None)) };
-    let Some(first) = parted.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
-    let (items, rest) = page(snapshot, shard, first, Timestamp::MAX)?;
+    let Some(Copied { shard, diverged }) = copy else { return Ok((Vec::new(), None)) };
+    let Some(first) = diverged.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
+    let (items, rest) = page(snapshot, *shard, first, Timestamp::MAX)?;
     let mut found = Vec::new();
     for item in items.into_iter().filter(|item| !item.key.is_system()) {
         let here = match visible {
@@ -167,26 +176,26 @@ fn aside<V: StoreSnapshot>(
         if present.as_ref().is_some_and(same) {
             continue;
         }
-        let state = if here.is_some_and(|here| here > parted) { State::Newer } else { State::Lacking };
+        let state = if here.is_some_and(|here| here > *diverged) { State::Newer } else { State::Lacking };
         found.push(Difference { key: item.key.clone(), state, timestamp: item.timestamp, item: Some(item) });
     }
     Ok((found, rest))
 }
 
-/// What was there when both parted, still is in the visible shard, and is gone from the one aside.
-fn aside_deleted<V: StoreSnapshot>(
+/// What was there when both diverged, still is in the visible shard, and is gone from the copy.
+fn copied_deleted<V: StoreSnapshot>(
     snapshot: &V,
-    owner: &MemberId,
+    copy: Option<&Copied>,
     visible: Option<ShardNumber>,
     at: Timestamp,
 ) -> Result<Found, StoreError> {
-    let (Some(Aside { shard, parted }), Some(visible)) = (kept(snapshot, owner)?, visible) else {
+    let (Some(Copied { shard, diverged }), Some(visible)) = (copy, visible) else {
         return Ok((Vec::new(), None));
     };
-    let (items, rest) = page(snapshot, visible, at, parted)?;
+    let (items, rest) = page(snapshot, visible, at, *diverged)?;
     let mut found = Vec::new();
     for item in items.into_iter().filter(|item| !item.key.is_system()) {
-        if snapshot.timestamp_of(shard, item.key.as_str())?.is_none() {
+        if snapshot.timestamp_of(*shard, item.key.as_str())?.is_none() {
             let (key, timestamp) = (item.key.clone(), Timestamp::ZERO);
             found.push(Difference { key, state: State::Lacking, item: None, timestamp });
         }

@@ -47,6 +47,11 @@ pub const REQUESTS_OWED_MAX: usize = 64;
 /// Most requests of one transfer that are under way at once.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 8;
 
+/// Most divergent copies that a member keeps of one owner.
+pub const DIVERGENT_COPIES_MAX: usize = 16;
+/// Most divergent copies of its shard that an owner remembers to fetch.
+pub const DIVERGENT_TOLD_MAX: usize = 64;
+
 /// Largest message, in bytes. A connector refuses a longer frame before it reserves memory for it.
 pub const MESSAGE_BYTES_MAX: usize = DELTA_BYTES_MAX + (64 << 10);
 /// Largest message of the small lane.

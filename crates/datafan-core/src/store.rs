@@ -16,7 +16,7 @@ use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 use core::ops::{Bound, RangeInclusive};
 
 /// The format that this build writes and the only one that it opens. A store keeps it and refuses any other.
-pub const STORE_FORMAT: u32 = 1;
+pub const STORE_FORMAT: u32 = 2;
 
 /// The local number of a shard; of no meaning to anybody else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -31,7 +31,7 @@ pub enum ShardState {
     Building,
     /// Left over: its rows are being erased.
     Dead,
-    /// A state of an own shard that the visible one did not grow out of, kept for its owner. At most one per owner.
+    /// A divergent copy: a state that the visible one did not grow out of, kept for its owner.
     Aside,
 }
 
@@ -46,8 +46,8 @@ pub struct ShardRecord {
     pub head: Option<Head>,
     /// The top of the trie; `None` for no items.
     pub root: Option<Branch>,
-    /// Graves are complete for bases at or above this timestamp. Of a shard that is `Aside`: it had parted from the visible
-    /// one then.
+    /// Graves are complete for bases at or above this timestamp. Of a shard that is `Aside`: up to there it shares its
+    /// past with the visible one.
     pub graves_floor: Timestamp,
     /// Rows in the graves table.
     pub graves: u64,
@@ -69,7 +69,7 @@ pub enum Meta {
     Addresses = 5,
     /// What the mesh gave back of the member's own shard.
     Recovered = 6,
-    /// Per own shard when earlier runs began to write.
+    /// Per own shard where the clock of its writes jumped.
     Runs = 7,
     /// What proves that owners have forked.
     Forks = 8,

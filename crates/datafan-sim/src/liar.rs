@@ -80,6 +80,9 @@ impl Liar {
             Message::Announce(heads) => {
                 Message::Announce(heads.iter().map(|head| self.head(*head)).collect()).encode()
             }
+            Message::Diverged(heads) => {
+                Message::Diverged(heads.iter().map(|head| self.head(*head)).collect()).encode()
+            }
             Message::Gap(head) => Message::Gap(self.head(*head)).encode(),
             Message::Moved(id, head) => Message::Moved(*id, head.map(|head| self.head(head))).encode(),
             Message::Round(_) => Message::Round(Hash(self.rng.array())).encode(),

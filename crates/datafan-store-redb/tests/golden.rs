@@ -25,8 +25,8 @@ const AT: Timestamp = Timestamp(0x0102_0304_0506_0708);
 const EXPIRY: Timestamp = Timestamp(300);
 
 #[test]
-fn the_format_has_number_1() {
-    assert_eq!(STORE_FORMAT, 1);
+fn the_format_has_number_2() {
+    assert_eq!(STORE_FORMAT, 2);
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn rows_have_the_bytes_of_the_format() {
     let database = Database::open(medium.path()).unwrap();
 
     let meta = rows(&database, TableDefinition::<u8, &[u8]>::new("meta"), |key| vec![key], <[u8]>::to_vec);
-    assert_eq!(meta, ["00: 00000001", "03: abcd", "ff: "]);
+    assert_eq!(meta, ["00: 00000002", "03: abcd", "ff: "]);
     let texts = |name| rows(&database, TableDefinition::<&[u8], ()>::new(name), <[u8]>::to_vec, |()| vec![]);
     assert_eq!(texts("graves"), ["00000102000000000000000967: "]);
     let keys = TableDefinition::<&[u8], &[u8; 8]>::new("keys");

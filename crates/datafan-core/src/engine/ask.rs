@@ -112,9 +112,7 @@ impl<S: Store> Engine<S> {
         let back = since >= known.timestamp;
         let large = since == Timestamp::ZERO && known.bytes > DELTA_BYTES_MAX as u64;
         let resumed = state.whole().is_none() && state.busy().building.is_some();
-        // What is held did not become what is known: no delta leads there.
-        let parted = self.own.get(owner).is_some_and(|own| own.runs.parted.is_some());
-        if back || large || resumed || parted || slow {
+        if back || large || resumed || slow {
             self.descend(from, known);
             return;
         }

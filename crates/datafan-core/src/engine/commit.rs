@@ -3,7 +3,6 @@
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
     expired::Reclaimed,
-    link::Link,
     membership::roster_changes,
     own::Confirmed,
     publish::{ADDRESSES_KEY, check_addresses, encode_addresses},
@@ -74,13 +73,11 @@ impl<S: Store> Engine<S> {
                     out.now.push(Effect::Answer { ticket, answer });
                 }
             }
-            Command::Forget => {
-                self.drop_aside(&self.me.clone());
-                let timestamp = self.owners.get(&self.me).map_or(Timestamp::ZERO, |owner| owner.timestamp());
-                let answer = Answer::Committed(Committed { timestamp, changed: 0 });
-                out.after_sync.push(Effect::Answer { ticket, answer });
+            Command::Forget if !self.holds_divergent(&self.me) => {
+                self.answer_unchanged(ticket, self.me, out);
             }
             Command::Commit(_)
+            | Command::Forget
             | Command::Restamp
             | Command::CloseForks { .. }
             | Command::Admit { .. }
@@ -145,6 +142,12 @@ impl<S: Store> Engine<S> {
             };
             let restamps = matches!(command, Command::Restamp);
             match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
+                Ok(true) if matches!(command, Command::Forget) => {
+                    self.end_divergent(out)?;
+                    let timestamp = self.owners[&owner].timestamp();
+                    let answer = Answer::Committed(Committed { timestamp, changed: 0 });
+                    out.after_sync.push(Effect::Answer { ticket, answer });
+                }
                 Ok(true) if restamps => {
                     let changed = self.restamp(out)?;
                     let timestamp =
@@ -192,9 +195,7 @@ impl<S: Store> Engine<S> {
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
-            Confirmed::Yes => self
-                .is_taken_from_here(owner)
-                .map(|()| own.parting.is_none() && !self.same_key.waits(self.now.time)),
+            Confirmed::Yes => self.is_taken_from_here(owner).map(|()| !self.same_key.waits(self.now.time)),
         }
     }
 
@@ -299,7 +300,7 @@ impl<S: Store> Engine<S> {
         Ok(match command {
             Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
             // Not to be grouped with writes.
-            Command::Restamp => Ok(None),
+            Command::Restamp | Command::Forget => Ok(None),
             Command::CloseForks { .. }
             | Command::Admit { .. }
             | Command::Revoke { .. }
@@ -312,7 +313,7 @@ impl<S: Store> Engine<S> {
             Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
                 self.roster_writes(&roster_changes(command))?.map(Some)
             }
-            Command::Publish(_) | Command::Connect { .. } | Command::Forget | Command::Apply(_) => {
+            Command::Publish(_) | Command::Connect { .. } | Command::Apply(_) => {
                 unreachable!("answered when they came")
             }
         })
@@ -386,7 +387,6 @@ impl<S: Store> Engine<S> {
         last: Timestamp,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
-        let alone = owner == self.me && !self.links.values().any(Link::is_up);
         let own = self.own.get_mut(&owner).expect("an own shard");
         if last == own.last {
             return Ok(());
@@ -395,16 +395,7 @@ impl<S: Store> Engine<S> {
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
         let first = own.last.next().map_or(last, |next| next.max(self.now.wall)).min(last);
-        let before = record.head.map_or(Timestamp::ZERO, |head| head.timestamp);
-        let mut remembers = own.runs.pauses.record(own.last, first);
-        if own.made.is_empty() {
-            own.runs.begin(before, first);
-            remembers = true;
-        }
-        if alone && own.runs.alone.is_none() {
-            own.runs.alone = Some(before);
-            remembers = true;
-        }
+        let remembers = own.runs.pauses.record(own.last, first);
         let moved = own.used(last);
         record.head = Some(head.signed(&self.config.mesh, &own.identity));
         record.root = root;
@@ -450,9 +441,8 @@ impl<S: Store> Engine<S> {
         }
         self.commit_writes(self.me, &writes, out)?;
         if core::mem::take(&mut self.outranks) {
-            let (owner, (shard, record)) = (self.me, self.own_shard(&self.me.clone()));
-            let (root, last) = (record.root, self.next_own(&owner, self.own[&owner].last));
-            self.commit_own(owner, shard, record, root, ShardChange::default(), last, out)?;
+            let abandoned = self.abandoned;
+            self.rewrite_runs(out, |history| history.abandon(abandoned))?;
         }
         Ok(())
     }

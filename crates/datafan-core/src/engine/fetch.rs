@@ -2,6 +2,7 @@
 
 use super::{
     Effect, Engine, Outbox,
+    divergent::Replaced,
     owners::{Owner, Reason, Refused, Transfer},
     roster::Verdict,
 };
@@ -9,8 +10,9 @@ use crate::{
     head::Head,
     id::MemberId,
     message::Delta,
+    runs::RUNS_KEY,
     shard::{Edit, View},
-    store::{ShardRecord, ShardState, Store, StoreError},
+    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::{Time, Timestamp},
     trie::root_hash,
 };
@@ -314,9 +316,6 @@ impl<S: Store> Engine<S> {
             return Ok(false);
         };
         let owner = delta.head.owner;
-        if self.own.get(&owner).is_some_and(|own| own.runs.parted.is_some()) {
-            return Ok(false);
-        }
         let state = &self.owners[&owner];
         let position = state.timestamp();
         let (shard, mut record) = match state.whole() {
@@ -343,10 +342,8 @@ impl<S: Store> Engine<S> {
             self.refuse_void(&delta.head);
             return Ok(false);
         }
-        let is_roster = owner == self.config.mesh.authority();
-        if is_roster && !self.keeps_members(&self.view(shard), &change)? {
-            self.refuse_roster(&delta.head, out);
-            return Ok(false);
+        if let Some(done) = self.before_delta(&delta.head, shard, &change, out)? {
+            return Ok(done);
         }
         if position == Timestamp::ZERO {
             // A delta from nothing brings no graves.
@@ -371,6 +368,37 @@ impl<S: Store> Engine<S> {
         self.note_brought(from, &owner);
         self.note_told(from, delta, message);
         Ok(true)
+    }
+
+    /// What a verified change comes to where it is not to be applied: whether that is all there is to do.
+    fn before_delta(
+        &mut self,
+        head: &Head,
+        shard: ShardNumber,
+        change: &ShardChange,
+        out: &mut Outbox,
+    ) -> Result<Option<bool>, StoreError> {
+        let owner = head.owner;
+        let is_roster = owner == self.config.mesh.authority();
+        if is_roster && !self.keeps_members(&self.view(shard), change)? {
+            self.refuse_roster(head, out);
+            return Ok(Some(false));
+        }
+        // Whoever leaves the runs as they are goes on from what is held.
+        if owner != self.me && !change.keys.contains_key(RUNS_KEY) {
+            return Ok(None);
+        }
+        let layers = self.pending_change(shard).into_iter().chain([change]);
+        let new = View::new(&*self.snapshot, shard, layers);
+        Ok(match self.judge_replacement(&owner, &new)? {
+            Replaced::Continued => None,
+            // What is held has to be kept: the comparison builds the new state beside it.
+            Replaced::Diverged(_) => Some(false),
+            Replaced::Taken => {
+                self.stop_own_writes(head, out);
+                Some(true)
+            }
+        })
     }
 
     pub(super) fn refuse_roster(&mut self, head: &Head, out: &mut Outbox) {

@@ -142,7 +142,7 @@ impl<S: Store> Engine<S> {
             // Matched with a request of ours, or refused.
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
-            Message::Prune(_) | Message::Graft(_) => false,
+            Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => false,
             Message::Probe | Message::Alive => false,
         }
     }
@@ -283,6 +283,7 @@ impl<S: Store> Engine<S> {
         }
         out.now.push(Effect::Ready { peer });
         self.ask_for_own(peer, out);
+        self.to_tell.insert(peer);
         self.send_round(peer, out);
     }
 

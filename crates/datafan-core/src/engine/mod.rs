@@ -18,6 +18,7 @@ mod descent;
 mod dial;
 mod dialer;
 mod disk;
+mod divergent;
 mod effect;
 mod expired;
 mod fetch;
@@ -84,7 +85,7 @@ use crate::{
         Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader,
         StoreSnapshot,
     },
-    time::{Now, Time},
+    time::{Now, Time, Timestamp},
 };
 use addresses::AddressCache;
 use alloc::{
@@ -96,6 +97,7 @@ use alloc::{
 };
 use budget::Budget;
 use dialer::Dialer;
+use divergent::Divergent;
 use links::Links;
 use own::Own;
 pub(crate) use own::Past;
@@ -173,8 +175,11 @@ pub struct Engine<S: Store> {
     /// Own items may have expired: a round has begun since they were looked for.
     look_for_expired: bool,
     dead: BTreeSet<ShardNumber>,
-    /// States of own shards that are kept for their owner.
-    aside: BTreeMap<MemberId, ShardNumber>,
+    divergent: Divergent,
+    /// Peers that were linked in this call: they hear of what is kept of their shards.
+    to_tell: BTreeSet<MemberId>,
+    /// States of the own shard up to this timestamp are given up.
+    abandoned: Timestamp,
     next_shard: u32,
     next_request: u32,
     /// Whose requests were answered last.
@@ -223,6 +228,7 @@ impl<S: Store> Engine<S> {
         self.on_time(out)?;
         self.commit_waiting(out)?;
         self.commit_entered(out)?;
+        self.turn_divergent(out)?;
         self.flush(out)?;
         self.push_changes(out)?;
         if !self.wanted.is_empty() {
@@ -374,6 +380,7 @@ impl<S: Store> Engine<S> {
             Message::Probe => self.on_probe(from, out),
             // That it came is all there is to it.
             Message::Alive => {}
+            Message::Diverged(heads) => self.on_diverged(from, &heads)?,
         }
         Ok(())
     }

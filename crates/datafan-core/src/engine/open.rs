@@ -5,6 +5,7 @@ use super::{
     addresses::AddressCache,
     budget::Budget,
     dialer::Dialer,
+    divergent::Divergent,
     forks::Forks,
     links::Links,
     own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
@@ -143,7 +144,9 @@ impl<S: Store> Engine<S> {
             outranks: false,
             look_for_expired: true,
             dead: BTreeSet::new(),
-            aside: BTreeMap::new(),
+            divergent: Divergent::default(),
+            to_tell: BTreeSet::new(),
+            abandoned: Timestamp::ZERO,
             next_shard: 0,
             next_request: 0,
             served_last: None,
@@ -207,7 +210,7 @@ impl<S: Store> Engine<S> {
                 }
                 (ShardState::Building, _) => self.owners.entry(&id).busy_mut().building = Some(number),
                 (ShardState::Dead, _) => drop(self.dead.insert(number)),
-                (ShardState::Aside, _) => drop(self.aside.insert(id, number)),
+                (ShardState::Aside, _) => self.divergent.load(id, number),
             }
         }
         let authority = self.config.mesh.authority();

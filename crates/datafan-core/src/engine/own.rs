@@ -28,72 +28,19 @@ pub(super) struct Own {
     pub(super) made: Made,
     /// The greatest head that others hold and we have lost.
     pub(super) lost: Option<Head>,
-    /// Between which own timestamps runs began to write.
+    /// When own writes were made.
     pub(super) runs: Runs,
-    /// Writes wait until a state is fetched that they had parted from, but no longer than this.
-    pub(super) parting: Option<Time>,
+    /// The roster of a peer that was looked through last for entries that ours lacks.
+    pub(super) looked_at: Option<(Timestamp, Hash)>,
     /// Where a restamp was asked for that has to wait for a moment: after which timestamp it goes on.
     pub(super) restamps_after: Option<Timestamp>,
 }
 
-/// When the runs of an own shard began to write: after which head, and at which timestamp. Whatever lies between, the disk
-/// did not know of: it was an older copy.
+/// What is remembered of the times of own writes.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Runs {
-    gaps: VecDeque<Gap>,
     /// Between which own timestamps nothing was written.
     pub(super) pauses: Pauses,
-    /// Another process wrote with our key while the last run did: what that has written since this head may be lacking in
-    /// what the mesh has.
-    pub(super) parted: Option<Timestamp>,
-    /// What was written since this head was written while nobody was linked, and nobody is known to have heard of it.
-    pub(super) alone: Option<Timestamp>,
-}
-
-/// After one timestamp and before the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Gap(Timestamp, Timestamp);
-
-/// Runs that are remembered; the oldest are forgotten.
-const RUNS_MAX: usize = 64;
-
-impl Runs {
-    /// A run writes: the head on disk is at `after`, its first own timestamp will be `first`.
-    pub(super) fn begin(&mut self, after: Timestamp, first: Timestamp) {
-        if self.gaps.len() == RUNS_MAX {
-            self.gaps.pop_front();
-        }
-        self.gaps.push_back(Gap(after, first));
-    }
-
-    /// Forgets what came after `at`.
-    fn cut(&mut self, at: Timestamp) {
-        self.gaps.retain(|Gap(_, first)| *first <= at);
-        self.pauses.cut(at);
-    }
-
-    /// After which timestamp a state at `at`, which we did not make, parted from ours; `None` if it did not.
-    pub(super) fn parted_at(&self, at: Timestamp) -> Option<Timestamp> {
-        self.gaps.iter().find(|Gap(after, first)| *after < at && at < *first).map(|Gap(after, _)| *after)
-    }
-
-    /// A state at `at`, which had parted from ours, was given up: those up to it are not missed any more.
-    pub(super) fn give_up(&mut self, at: Timestamp) {
-        for gap in self.gaps.iter_mut().filter(|Gap(after, first)| *after < at && at < *first) {
-            gap.0 = at;
-        }
-    }
-
-    /// Another process has written on from a state before ours: what came since then may be lacking in what the mesh has.
-    pub(super) fn part(&mut self, since: Timestamp) {
-        let since = self.alone.map_or(since, |alone| since.min(alone));
-        self.parted = Some(self.parted.map_or(since, |parted| since.min(parted)));
-    }
-
-    /// The head that the last run began to write after.
-    pub(super) fn last_began_after(&self) -> Timestamp {
-        self.gaps.back().map_or(Timestamp::ZERO, |Gap(after, _)| *after)
-    }
 }
 
 /// The bytes of the runs of own shards.
@@ -102,16 +49,7 @@ pub(super) fn encode_runs<'a>(runs: impl Iterator<Item = (MemberId, &'a Runs)>) 
     let mut out = Writer::new();
     out.list(&runs, |out, (owner, runs)| {
         out.id(owner);
-        let gaps: Vec<Gap> = runs.gaps.iter().copied().collect();
-        out.list(&gaps, |out, Gap(after, first)| {
-            out.fixed(after.0).fixed(first.0);
-        });
         runs.pauses.encode(out);
-        for since in [&runs.parted, &runs.alone] {
-            out.option(since.as_ref(), |out, since| {
-                out.fixed(since.0);
-            });
-        }
     });
     out.finish()
 }
@@ -121,12 +59,7 @@ pub(super) fn decode_runs(bytes: &[u8]) -> Result<BTreeMap<MemberId, Runs>, Deco
     let mut input = Reader::new(bytes);
     let runs = input.list("own shards", 2, |input| {
         let owner = input.id()?;
-        let gap = |input: &mut Reader<'_>| Ok(Gap(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
-        let gaps = input.list("runs", RUNS_MAX, gap)?.into();
-        let pauses = Pauses::decode(input)?;
-        let mut since = || input.option(|input| Ok(Timestamp(input.fixed()?)));
-        let (parted, alone) = (since()?, since()?);
-        Ok((owner, Runs { gaps, pauses, parted, alone }))
+        Ok((owner, Runs { pauses: Pauses::decode(input)? }))
     })?;
     input.end()?;
     Ok(runs.into_iter().collect())
@@ -151,10 +84,9 @@ impl Made {
         self.0.push_back(head.order());
     }
 
-    /// Whether a head lies among those that are remembered and is none of them.
-    pub(super) fn denies(&self, head: &Head) -> bool {
-        let among = self.0.front().is_some_and(|(first, _)| *first <= head.timestamp);
-        among && self.0.binary_search(&head.order()).is_err()
+    /// Whether a head is one of those that are remembered.
+    pub(super) fn has(&self, head: &Head) -> bool {
+        self.0.binary_search(&head.order()).is_ok()
     }
 }
 
@@ -181,14 +113,14 @@ impl Own {
     /// An own shard whose head on disk is at `head`.
     pub(super) fn new(identity: Identity, head: Timestamp, bound: Timestamp, runs: Runs) -> Self {
         let (confirmed, last) = (Confirmed::Not, head.max(bound));
-        let (made, lost, parting, restamps_after) = (Made::default(), None, None, None);
-        Self { identity, last, bound, confirmed, before: head, made, lost, runs, parting, restamps_after }
+        let (made, lost, looked_at, restamps_after) = (Made::default(), None, None, None);
+        Self { identity, last, bound, confirmed, before: head, made, lost, runs, looked_at, restamps_after }
     }
 
     /// Goes on from `head`, which lies before what was used so far.
     pub(super) fn begin_again(&mut self, head: &Head) {
         (self.last, self.bound) = (head.timestamp, Timestamp(head.timestamp.0.saturating_add(BOUND_AHEAD)));
-        self.runs.cut(head.timestamp);
+        self.runs.pauses.cut(head.timestamp);
         self.restamps_after = None;
         self.made = Made::default();
         self.made.note(head);

@@ -67,6 +67,9 @@ impl<S: Store> Engine<S> {
         if *owner == self.config.mesh.authority() {
             self.note_closings(change);
         }
+        if change.keys.get(RUNS_KEY) == Some(&None) {
+            self.runs.forget(owner);
+        }
         for key in LEARNED_KEYS {
             if let Some(Some(at)) = change.keys.get(key)
                 && let Some(Some(item)) = change.log.get(at)
@@ -86,6 +89,7 @@ impl<S: Store> Engine<S> {
             let item = at.map(|at| self.snapshot.item(shard, at)).transpose()?.flatten();
             match item {
                 Some(item) => self.learn_system(owner, key, &item.value),
+                None if key == RUNS_KEY => self.runs.forget(owner),
                 None if key == LINKS_KEY => self.reach.unlist(owner),
                 None => {}
             }

@@ -1,12 +1,11 @@
-//! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it, a second process with our key.
+//! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it.
 
 use super::{
     Alarm, Effect, Engine, Outbox, Write,
-    descent::Descent,
     fetch::Learned,
     link::Link,
     own::{Confirmed, encode_bounds, encode_runs},
-    owners::{Owner, Transfer},
+    owners::Transfer,
 };
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -15,13 +14,11 @@ use crate::{
     id::MemberId,
     item::Item,
     message::{Ask, Hello, Message, Request},
-    store::{
-        Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot,
-    },
-    time::{SECOND, Time, Timestamp},
-    trie::{Branch, Place},
+    store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
+    time::{Time, Timestamp},
+    trie::Place,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// What the mesh gave back of a member's own shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,8 +91,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A head of an own shard, seen at a peer. A later one than ours is pulled back, if this run has written nothing: the
-    /// disk is empty, or an older copy. If it has, somebody else writes with our key, and we must not.
+    /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an older copy, or
+    /// another process has our key; which of them, its content tells.
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) -> Learned {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
@@ -103,14 +100,16 @@ impl<S: Store> Engine<S> {
             self.outrank_invalid(peer, head, end);
             return Learned::Known;
         }
-        let later = ours.is_none_or(|ours| ours.order() < head.order());
-        if ours.is_some_and(|ours| ours.order() == head.order()) {
-            self.note_heard(&head.owner);
+        let same = ours.is_some_and(|ours| ours.order() == head.order());
+        if same || matches!(own.confirmed, Confirmed::Foreign(_)) {
             return Learned::Known;
         }
-        let parted = own.runs.parted_at(head.timestamp).filter(|_| !later);
-        let foreign = if later { !own.made.is_empty() } else { own.made.denies(head) };
-        if !later && !foreign && parted.is_none() || matches!(own.confirmed, Confirmed::Foreign(_)) {
+        let later = ours.is_none_or(|ours| ours.order() < head.order());
+        let roster = head.owner == self.config.mesh.authority();
+        // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry is refused, so
+        // what others hold of it has to be looked at here.
+        let merges = roster && (!later || !own.made.is_empty());
+        if merges && (own.made.has(head) || own.looked_at == Some(head.order())) || !later && !merges {
             return Learned::Known;
         }
         if own.lost != Some(*head) && !self.check_signature(head) {
@@ -121,22 +120,14 @@ impl<S: Store> Engine<S> {
             self.outrank(head);
             return Learned::Known;
         }
-        if foreign {
-            self.stop_own_writes(head, ours, out);
-            return Learned::Known;
-        }
-        if let Some(parted) = parted {
-            self.fetch_parted(peer, head, parted, out);
+        if merges {
+            self.fetch_roster(peer, head, out);
             return Learned::Known;
         }
         let until = self.now.time.after(self.config.settle_micros);
         let own = self.own.get_mut(&head.owner).expect("an own shard");
         if !matches!(own.confirmed, Confirmed::Recovering { .. }) {
             own.confirmed = Confirmed::Recovering { until };
-            // Whoever made the later one cannot have heard of what was written alone.
-            if let Some(alone) = own.runs.alone {
-                own.runs.part(alone);
-            }
             out.now.push(Effect::Alarm(Box::new(Alarm::Recovering { theirs: *head, ours })));
         }
         if own.lost.is_none_or(|lost| lost.order() < head.order()) {
@@ -149,46 +140,32 @@ impl<S: Store> Engine<S> {
     fn outrank(&mut self, head: &Head) {
         self.note_own_head(head);
         let ours = self.owners[&head.owner].head();
-        self.outranks |= ours.is_none_or(|ours| ours.order() < head.order());
-    }
-
-    /// A peer holds all that we have written.
-    pub(super) fn note_heard(&mut self, owner: &MemberId) {
-        if self.own.get_mut(owner).is_some_and(|own| own.runs.alone.take().is_some()) {
-            self.write_runs();
+        if ours.is_none_or(|ours| ours.order() < head.order()) {
+            self.abandoned = self.abandoned.max(head.timestamp);
+            self.outranks = true;
         }
     }
 
-    /// Whether we wrote while nobody was there, and no peer is known to hold it all.
-    pub(super) fn is_unheard(&self, owner: &MemberId) -> bool {
-        self.own.get(owner).is_some_and(|own| own.runs.alone.is_some())
-    }
-
-    /// Another process writes with our key.
-    fn stop_own_writes(&mut self, theirs: &Head, ours: Option<Head>, out: &mut Outbox) {
+    /// Another process writes with our key: what it wrote says so.
+    pub(super) fn stop_own_writes(&mut self, theirs: &Head, out: &mut Outbox) {
+        let ours = self.owners.get(&theirs.owner).and_then(|owner| owner.head().copied());
         let own = self.own.get_mut(&theirs.owner).expect("an own shard");
         own.confirmed = Confirmed::Foreign(theirs.timestamp);
-        own.runs.part(own.runs.last_began_after());
-        self.write_runs();
         // On disk at once: whoever hears of this ends the process.
         self.write_bounds();
         self.stats.refuse("foreign_own_head");
         out.now.push(Effect::Alarm(Box::new(Alarm::ForeignHead { theirs: *theirs, ours })));
     }
 
-    /// A peer holds a state that our disk had lost when we began to write past it. It is kept aside for its owner; the peer
-    /// goes on to ours, so it is asked before it hears of it.
-    fn fetch_parted(&mut self, peer: MemberId, head: &Head, parted: Timestamp, out: &mut Outbox) {
+    /// A peer holds a roster that we may have lost: it is looked through for entries that ours lacks.
+    fn fetch_roster(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) {
         let owner = head.owner;
-        let roster = owner == self.config.mesh.authority();
-        let speaks = |link: &Link<_>| link.is_up() || roster && link.hello.is_some();
-        if !self.links.get(&peer).is_some_and(speaks) || self.owners[&owner].busy().transfer.is_some() {
+        let speaks = |link: &Link<_>| link.is_up() || link.hello.is_some();
+        if !self.links.get(&peer).is_some_and(speaks) || self.owners.entry(&owner).busy().transfer.is_some() {
             return;
         }
-        let held = self.aside_head(&owner);
-        if held.is_some_and(|held| held.order() >= head.order()) {
-            return;
-        }
+        self.own.get_mut(&owner).expect("an own shard").looked_at = Some(head.order());
+        self.note_own_head(head);
         self.set_position(peer, &owner, Some(head.timestamp));
         if head.items > 1 {
             // The answer is not waited for: the peer keeps this state for us from now on.
@@ -196,84 +173,22 @@ impl<S: Store> Engine<S> {
             let (id, root) = (self.new_request(), head.root);
             self.send(peer, &Message::AskNodes(Request { id, owner, root, slots }), out);
         }
-        let descent = Descent::aside(peer, *head, parted);
-        self.owners.entry(&owner).busy_mut().transfer = Some(Transfer::Descent(Box::new(descent)));
-        self.note_due(&owner);
-        self.stats.descents += 1;
-        let until = self.now.time.after(PARTING_MICROS);
-        self.own.get_mut(&owner).expect("an own shard").parting = Some(until);
+        self.fetch_aside(peer, head);
     }
 
-    /// The head of the state of an own shard that is kept aside.
-    fn aside_head(&self, owner: &MemberId) -> Option<Head> {
-        let shard = *self.aside.get(owner)?;
-        let pending = self.pending_change(shard).and_then(|change| change.record.clone());
-        let record = pending.or_else(|| self.snapshot.shard(shard).ok().flatten())?;
-        record.head
-    }
-
-    /// Where the state of the member's own shard that is kept aside had parted from the visible one, and where it ends.
-    pub(super) fn aside_span(&self) -> Option<(Timestamp, Timestamp)> {
-        let record = self.snapshot.shard(*self.aside.get(&self.me)?).ok().flatten()?;
-        Some((record.graves_floor, record.head?.timestamp))
-    }
-
-    /// Keeps a state that was fetched.
-    pub(super) fn keep_aside(
+    /// Puts entries back into the roster that it had lost and others had learned of: it only grows.
+    pub(super) fn take_back_roster(
         &mut self,
         shard: ShardNumber,
-        root: Option<Branch>,
-        head: &Head,
-        parted: Timestamp,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        self.owners.get_mut(&head.owner).and_then(Owner::take_building);
-        let record =
-            ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
-        self.put_aside(shard, &record, parted, out);
-        self.own.get_mut(&head.owner).expect("an own shard").parting = None;
-        self.flush(out)?;
-        if head.owner == self.config.mesh.authority() {
-            self.take_back_roster(shard, parted, out)?;
-        }
-        Ok(())
-    }
-
-    /// Puts a state of an own shard aside, in place of the one that may be there.
-    pub(super) fn put_aside(
-        &mut self,
-        shard: ShardNumber,
-        record: &ShardRecord,
-        parted: Timestamp,
-        out: &mut Outbox,
-    ) {
-        let owner = record.owner;
-        let aside = ShardRecord { state: ShardState::Aside, graves_floor: parted, ..record.clone() };
-        let change = ShardChange { record: Some(Arc::new(aside)), ..ShardChange::default() };
-        self.write(shard, change);
-        // On disk before anything else: nobody else may have it by now.
-        self.write_bounds();
-        if let Some(old) = self.aside.insert(owner, shard).filter(|old| *old != shard) {
-            self.bury_shard(owner, old);
-        }
-        let head = record.head.expect("a state has a head");
-        out.now.push(Effect::Alarm(Box::new(Alarm::Parted { head, parted })));
-    }
-
-    /// Puts the entries back into the roster that it had lost and others had learned of: it only grows.
-    fn take_back_roster(
-        &mut self,
-        shard: ShardNumber,
-        parted: Timestamp,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let owner = self.config.mesh.authority();
-        let mut next = parted.next();
+        let mut next = Some(Timestamp::ZERO);
         while let Some(first) = next {
             let (items, rest) = self.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
             let mut writes = Vec::new();
             for item in items.iter().filter(|item| Grant::member_of(item.key.as_str()).is_some()) {
-                if self.is_taken_back(item, parted)? {
+                if self.is_taken_back(item)? {
                     let (key, value) = (item.key.clone(), item.value.clone());
                     writes.push(Write::Put { key, value, expiry: None });
                 }
@@ -281,61 +196,28 @@ impl<S: Store> Engine<S> {
             self.commit_writes(owner, &writes, out)?;
             next = rest;
         }
-        self.drop_aside(&owner);
+        self.bury_shard(owner, shard);
         Ok(())
     }
 
-    /// Whether a roster is on its way here that ours had parted from.
+    /// Whether a roster is being looked through for entries that ours lacks.
     pub(super) fn takes_back_roster(&self) -> bool {
-        self.own.get(&self.config.mesh.authority()).is_some_and(|own| own.parting.is_some())
+        let authority = self.config.mesh.authority();
+        let transfer = self.owners.get(&authority).and_then(|owner| owner.busy().transfer.as_ref());
+        matches!(transfer, Some(Transfer::Descent(descent)) if descent.is_aside())
     }
 
-    /// Whether a lost entry of the roster goes over the present one: an entry that is no newer than where both parted, or
-    /// whoever was revoked.
-    fn is_taken_back(&self, lost: &Item, parted: Timestamp) -> Result<bool, StoreError> {
+    /// Whether a lost entry of the roster goes over the present one: a later one, or whoever was revoked.
+    fn is_taken_back(&self, lost: &Item) -> Result<bool, StoreError> {
         let Some((shard, _)) = self.owners[&self.config.mesh.authority()].whole() else { return Ok(true) };
         let view = self.view(shard);
         let Some(at) = view.timestamp_of(lost.key.as_str())? else { return Ok(true) };
         let revoked = |item: &Item| Grant::decode(&item.value).is_ok_and(|grant| !grant.is_active());
-        let present = view.item(at)?;
-        Ok(at <= parted || revoked(lost) && !present.is_some_and(|present| revoked(&present)))
-    }
-
-    /// Gives up the state of an own shard that is kept aside, also if somebody offers it again; its rows are erased by and
-    /// by.
-    pub(super) fn drop_aside(&mut self, owner: &MemberId) {
-        let head = self.aside_head(owner);
-        if let Some(shard) = self.aside.remove(owner) {
-            self.bury_shard(*owner, shard);
-        }
-        if let (Some(head), Some(own)) = (head, self.own.get_mut(owner)) {
-            own.runs.give_up(head.timestamp);
-            self.write_runs();
-        }
-    }
-
-    /// Lets writes go on where a state that had parted did not come.
-    pub(super) fn end_partings(&mut self) {
-        let now = self.now.time;
-        let waiting: Vec<(MemberId, Time)> =
-            self.own.iter().filter_map(|(owner, own)| Some((*owner, own.parting?))).collect();
-        for (owner, until) in waiting {
-            let fetches = matches!(
-                &self.owners[&owner].busy().transfer,
-                Some(Transfer::Descent(descent)) if descent.is_aside()
-            );
-            if fetches && until > now {
-                continue;
-            }
-            if fetches {
-                self.cancel_transfer(&owner);
-            }
-            self.stats.refuse("parted_state_lost");
-            if let Some(building) = self.owners.get_mut(&owner).and_then(Owner::take_building) {
-                self.bury_shard(owner, building);
-            }
-            self.own.get_mut(&owner).expect("an own shard").parting = None;
-        }
+        let Some(present) = view.item(at)? else { return Ok(true) };
+        Ok(match (revoked(lost), revoked(&present)) {
+            (lost, present) if lost != present => lost,
+            _ => lost.timestamp > at,
+        })
     }
 
     /// Writes down when runs began to write.
@@ -383,10 +265,6 @@ impl<S: Store> Engine<S> {
             let to = self.owners[&owner].timestamp();
             let own = self.own.get_mut(&owner).expect("an own shard");
             (own.confirmed, own.lost) = (Confirmed::Yes, None);
-            if (own.runs.parted.take(), own.runs.alone.take()) != (None, None) {
-                self.write_runs();
-            }
-            let own = &self.own[&owner];
             let recovered = Recovered { from: own.before, to, at: self.now.wall };
             if owner == self.me {
                 self.recovered = Some(recovered);
@@ -411,8 +289,7 @@ impl<S: Store> Engine<S> {
 
     /// When a recovery ends, if nothing happens.
     pub(super) fn recovery_ends_at(&self) -> Time {
-        let partings = self.own.values().filter_map(|own| own.parting);
-        self.recovered_own().map(|(_, until)| until).chain(partings).min().unwrap_or(Time::NEVER)
+        self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER)
     }
 
     /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
@@ -437,7 +314,5 @@ impl<S: Store> Engine<S> {
     }
 }
 
-/// How long own writes wait for a state that they had parted from.
-const PARTING_MICROS: u64 = 60 * SECOND;
 /// Items that are looked through at once.
 pub(super) const PAGE_ROWS: usize = 4_096;

@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             standing: self.standing(),
             disk_full: self.disk_full.clone(),
             recovered: self.recovered,
-            aside: self.aside_span(),
+            aside: self.divergent_span(),
             clock_ahead: self
                 .wall_around()
                 .map(|wall| self.now.wall.0.cast_signed().wrapping_sub(wall.0.cast_signed())),

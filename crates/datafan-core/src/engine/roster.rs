@@ -308,6 +308,7 @@ impl<S: Store> Engine<S> {
         self.cancel_transfer(member);
         self.forget(member);
         self.reach.unlist(member);
+        self.drop_divergent(member);
         let Some(owner) = self.owners.get_mut(member) else { return };
         let whole = owner.whole().map(|(shard, _)| shard);
         let building = owner.take_building();

@@ -47,7 +47,7 @@ impl<S: Store> Engine<S> {
         let waits = |link: &Link<_>| {
             !link.positions.is_empty() || link.fruitless.is_some() || link.comparing.is_some()
         };
-        let is_awaited = self.links.values().any(waits) || self.is_unheard(&self.me);
+        let is_awaited = self.links.values().any(waits);
         (!is_awaited).then(|| Message::Round(root).frame())
     }
 
@@ -70,7 +70,6 @@ impl<S: Store> Engine<S> {
             link.positions.clear();
             link.fruitless = None;
             link.comparing = None;
-            self.note_heard(&self.me.clone());
             return;
         }
         let busy = link.comparing.as_ref().is_some_and(|comparing| comparing.until > now);

@@ -41,6 +41,11 @@ impl Runs {
         self.last.get(owner).copied()
     }
 
+    /// The shard of `owner` names no run any more, as far as is known.
+    pub(super) fn forget(&mut self, owner: &MemberId) {
+        self.last.remove(owner);
+    }
+
     /// Own writes go on under another name: what was written under the old one was replaced, or may have been.
     pub(super) fn renew(&mut self, rng: &mut Rng) {
         self.current = draw(rng);
@@ -65,6 +70,7 @@ fn draw(rng: &mut Rng) -> RunId {
 impl<S: Store> Engine<S> {
     /// Takes over the runs that an owner's shard names.
     pub(super) fn learn_runs(&mut self, owner: &MemberId, value: &[u8]) {
+        self.divergent.on_runs(owner);
         match RunHistory::decode(value).map(|history| history.last()) {
             Ok(Some(last)) => drop(self.runs.last.insert(*owner, last)),
             Ok(None) => drop(self.runs.last.remove(owner)),
@@ -73,7 +79,6 @@ impl<S: Store> Engine<S> {
     }
 
     /// What is held of `owner`, as far as descent is concerned.
-    #[expect(dead_code, reason = "asked before anything that is held is replaced")]
     pub(super) fn held_state(&self, owner: &MemberId) -> HeldState {
         let timestamp = self.owners.get(owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
         HeldState { run: self.runs.last(owner).map(|run| run.id), timestamp }
@@ -115,7 +120,6 @@ impl<S: Store> Engine<S> {
 }
 
 /// The runs that a state names.
-#[expect(dead_code, reason = "asked before anything that is held is replaced")]
 pub(super) fn history_of<V: StoreSnapshot>(view: &View<'_, V>) -> Result<RunHistory, StoreError> {
     let at = view.timestamp_of(RUNS_KEY)?;
     let item = at.map(|at| view.item(at)).transpose()?.flatten();

@@ -178,6 +178,9 @@ impl<S: Store> Engine<S> {
     ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let term = self.pin_term();
         let present = self.snapshot.share();
+        if let Some((shard, record)) = self.divergent_copy(&request.owner, &request.root)? {
+            return Ok(Some((present, shard, record)));
+        }
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
         for snapshot in [present].into_iter().chain(link.pins.of(&request.owner)) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?

@@ -18,7 +18,6 @@ impl<S: Store> Engine<S> {
             self.take_own_as_confirmed();
         }
         self.end_interval(out);
-        self.end_partings();
         self.end_recoveries(out)?;
         if self.links.need_a_look(now) {
             self.on_greetings(out);

@@ -72,6 +72,8 @@ pub enum Message<'a> {
     Probe,
     /// The answer: it is.
     Alive,
+    /// Heads of states of the receiver's shard that its present one did not grow out of, and that the sender keeps.
+    Diverged(Vec<Head>),
 }
 
 /// A request about one state of one shard.
@@ -99,14 +101,17 @@ impl Message<'_> {
             Self::Round(_) | Self::AskHeads(_) | Self::Heads(_) | Self::Gap(_) | Self::Nothing(_) => {
                 Lane::Small
             }
-            Self::Prune(_) | Self::Graft(_) | Self::Probe | Self::Alive => Lane::Small,
+            Self::Prune(_) | Self::Graft(_) | Self::Diverged(_) | Self::Probe | Self::Alive => Lane::Small,
         };
         Frame { lane, bytes: self.encode().into() }
     }
 
     /// Whether it brings unasked news, which cost the receiver checks.
     pub(crate) fn tells(&self) -> bool {
-        matches!(self, Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_))
+        matches!(
+            self,
+            Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_) | Self::Diverged(_)
+        )
     }
 
     /// Its bytes.
@@ -120,7 +125,7 @@ impl Message<'_> {
                 out.byte(*refusal as u8);
             }
             Self::Push(delta) | Self::Delta(delta) => delta.encode(&mut out),
-            Self::Announce(heads) => {
+            Self::Announce(heads) | Self::Diverged(heads) => {
                 out.list(heads, |out, head| head.encode(out));
             }
             Self::Round(root) => {
@@ -181,6 +186,7 @@ impl Message<'_> {
             Self::Graft(_) => 19,
             Self::Probe => 20,
             Self::Alive => 21,
+            Self::Diverged(_) => 22,
         }
     }
 }
@@ -232,6 +238,7 @@ impl<'a> Message<'a> {
             19 => Self::Graft(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
             20 => Self::Probe,
             21 => Self::Alive,
+            22 => Self::Diverged(input.list("heads", DIVERGENT_COPIES_MAX, Head::decode)?),
             _ => return Err(malformed("tag")),
         })
     }

@@ -83,6 +83,7 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         Message::Graft(vec![MemberId([2; 32])]),
         Message::Probe,
         Message::Alive,
+        Message::Diverged(vec![head()]),
     ]
 }
 

@@ -272,6 +272,7 @@ fn kind(message: &Message<'_>) -> &'static str {
         Message::Graft(_) => "graft",
         Message::Probe => "probe",
         Message::Alive => "alive",
+        Message::Diverged(_) => "diverged",
     }
 }
 
@@ -283,7 +284,7 @@ fn purpose(message: &Message<'_>) -> Purpose {
         Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Purpose::Other,
         Message::Heads(_) | Message::Push(_) | Message::Announce(_) | Message::Pull(_) => Purpose::Other,
         Message::Delta(_) | Message::Nothing(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
-        Message::Moved(..) | Message::Prune(_) | Message::Graft(_) => Purpose::Other,
+        Message::Moved(..) | Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => Purpose::Other,
         Message::Probe | Message::Alive => Purpose::Other,
     }
 }
@@ -300,6 +301,8 @@ fn heads_in(message: &Message<'_>) -> Vec<Head> {
         Message::Pull(_) | Message::Nothing(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
         Message::AskRanges(_) | Message::Ranges(..) => Vec::new(),
         Message::Prune(_) | Message::Graft(_) | Message::Probe | Message::Alive => Vec::new(),
+        // Heads that their owner has left behind.
+        Message::Diverged(_) => Vec::new(),
     }
 }
 

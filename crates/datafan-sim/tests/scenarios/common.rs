@@ -6,7 +6,7 @@ use datafan_core::{
     identity::Identity,
     item::{Item, Key},
     message::{Delta, Message, encode_delta},
-    runs::RUNS_KEY,
+    runs::{RUNS_KEY, RunHistory, RunId},
     store::StoreError,
     time::{SECOND, Timestamp},
     trie::{Branch, NewNodes, join},
@@ -85,23 +85,50 @@ pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
 
 /// A push of one item of `owner`, later than everything, signed by `key`; in place of the users' items that member `at`
 /// holds, and with the runs that it holds.
-pub fn push(world: &Mesh, at: usize, owner: usize, key: &Identity, (name, value): (&str, &str)) -> Vec<u8> {
+pub fn push(world: &Mesh, at: usize, owner: usize, key: &Identity, put: (&str, &str)) -> Vec<u8> {
+    push_of(world, at, owner, key, put, None)
+}
+
+/// The same by another process with the owner's key, which goes on from what member `at` holds.
+pub fn push_by_twin(world: &Mesh, at: usize, owner: usize, key: &Identity, put: (&str, &str)) -> Vec<u8> {
+    push_of(world, at, owner, key, put, Some(RunId([77; 8])))
+}
+
+fn push_of(
+    world: &Mesh,
+    at: usize,
+    owner: usize,
+    key: &Identity,
+    (name, value): (&str, &str),
+    run: Option<RunId>,
+) -> Vec<u8> {
     let (owner, timestamp) = (world.id(owner), Timestamp(world.wall(owner).0 + SECOND));
     let base = world.heads(at)[&owner].0;
     let key_name = Key::new(name).expect("a sound key");
     let item = Item { key: key_name, timestamp, expiry: None, value: value.as_bytes().into() };
     let runs = Key::new(RUNS_KEY).expect("a sound key");
     let runs = world.content(at).items.get(&(owner, runs)).cloned();
-    let leaves: Vec<Branch> = runs.as_deref().into_iter().chain([&item]).map(leaf).collect();
+    let mut runs = runs.map(|runs| (*runs).clone());
+    let mut items = Vec::new();
+    if let (Some(run), Some(named)) = (run, &mut runs) {
+        let mut history = RunHistory::decode(&named.value).expect("an engine wrote it");
+        if !history.names(run) {
+            history.begin(run, base);
+        }
+        (named.timestamp, named.value) = (Timestamp(timestamp.0 - 1), history.encode().into());
+        items.push(named.clone());
+    }
+    let leaves: Vec<Branch> = runs.iter().chain([&item]).map(leaf).collect();
+    items.push(item);
     let top = join(Hasher::NODE, &leaves, &mut NewNodes::new()).expect("an item is there");
-    let (items, bytes, root) = (top.count, top.bytes, top.hash);
-    let mut head = Head { owner, timestamp, items, bytes, root, signature: [0; 64] };
+    let (bytes, root) = (top.bytes, top.hash);
+    let mut head = Head { owner, timestamp, items: top.count, bytes, root, signature: [0; 64] };
     if key.id() == owner {
         head = head.signed(&world.mesh_id(), key);
     } else {
         head.signature = key.sign(&Hash::empty().0);
     }
-    Message::Push(Delta::new(head, base, &encode_delta(base, &[item], &[]))).encode()
+    Message::Push(Delta::new(head, base, &encode_delta(base, &items, &[]))).encode()
 }
 
 fn leaf(item: &Item) -> Branch {

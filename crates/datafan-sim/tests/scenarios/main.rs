@@ -16,6 +16,7 @@ mod membership;
 mod parting;
 mod recovery;
 mod restamps;
+mod rewound;
 mod rogues;
 mod roles;
 mod terms;

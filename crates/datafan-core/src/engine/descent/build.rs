@@ -84,8 +84,7 @@ impl<S: Store> Engine<S> {
         let owner = descent.target.owner;
         let state = &self.owners[&owner];
         // What is visible has to stay as it is.
-        let parted = self.own.get(&owner).is_some_and(|own| own.runs.parted.is_some());
-        if descent.is_aside() || parted && state.whole().is_some() {
+        if descent.is_aside() {
             let from = state.whole().map(|(shard, _)| shard);
             let copy = from.map(|from| Copy { from, layer: ShardChange::default(), next: Timestamp::ZERO });
             return self.begin_hidden(descent, copy);
@@ -106,7 +105,7 @@ impl<S: Store> Engine<S> {
     /// A hidden copy: the one of an earlier run, or a new one of `copy`.
     fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
         let owner = descent.target.owner;
-        if let Some(shard) = self.owners[&owner].busy().building {
+        if let Some(shard) = self.owners[&owner].busy().building.filter(|_| !descent.is_aside()) {
             let record = match self.pending_change(shard).and_then(|change| change.record.clone()) {
                 Some(record) => Some(record),
                 None => self.snapshot.shard(shard)?,
@@ -121,7 +120,7 @@ impl<S: Store> Engine<S> {
             }
         }
         let shard = self.new_shard();
-        if let Some(state) = self.owners.get_mut(&owner) {
+        if let Some(state) = self.owners.get_mut(&owner).filter(|_| !descent.is_aside()) {
             state.busy_mut().building = Some(shard);
         }
         let build = Build::Hidden { shard, root: None, copy };
@@ -134,11 +133,20 @@ impl<S: Store> Engine<S> {
 
     /// Turns a layer that has grown too large into a hidden copy.
     pub(super) fn outgrow(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
+        match &descent.build {
+            Some(Build::Layer { bytes, .. }) if *bytes > self.layer_bytes_max() => self.hide(descent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns a layer into a hidden copy: what is visible stays as it is.
+    pub(super) fn hide(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
         match descent.build.take() {
-            Some(Build::Layer { shard, change, bytes, .. }) if bytes > self.layer_bytes_max() => {
+            Some(Build::Layer { shard, change, .. }) => {
                 let copy = Copy { from: shard, layer: change, next: Timestamp::ZERO };
                 descent.build = Some(self.begin_hidden(descent, Some(copy))?);
                 descent.restart();
+                self.more_to_do = true;
             }
             build => descent.build = build,
         }
@@ -209,6 +217,8 @@ fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
         Build::Hidden { copy: Some(copy), .. } => Timestamp(copy.next.0.saturating_sub(1)),
         Build::Hidden { copy: None, .. } | Build::Layer { .. } => Timestamp::MAX,
     };
-    let record = ShardRecord::new(descent.target.owner, ShardState::Building);
+    // A state that is only looked at is not gone on with after a restart.
+    let state = if descent.is_aside() { ShardState::Dead } else { ShardState::Building };
+    let record = ShardRecord::new(descent.target.owner, state);
     ShardRecord { root: build.root(), graves_floor: copied, ..record }
 }

@@ -37,8 +37,8 @@ pub(super) struct Descent {
     absent: Vec<Place>,
     /// How often all of it was compared.
     passes: u32,
-    /// The state is not to become visible but kept aside: it parted from the visible one after this timestamp.
-    parted: Option<Timestamp>,
+    /// The state is not to become visible: it is looked at, or kept as a divergent copy.
+    aside: bool,
 }
 
 /// A slot; those left of the own position come last.
@@ -91,19 +91,19 @@ impl Descent {
             flight: BTreeMap::new(),
             absent: Vec::new(),
             passes: 0,
-            parted: None,
+            aside: false,
         };
         descent.restart();
         descent
     }
 
-    /// For a state of an own shard that is to be kept aside; it parted from the visible one after `parted`.
-    pub(super) fn aside(from: MemberId, target: Head, parted: Timestamp) -> Self {
-        Self { parted: Some(parted), ..Self::new(from, target, parted) }
+    /// For a state of an own shard that is not to replace the visible one.
+    pub(super) fn aside(from: MemberId, target: Head) -> Self {
+        Self { aside: true, ..Self::new(from, target, Timestamp::ZERO) }
     }
 
     pub(super) fn is_aside(&self) -> bool {
-        self.parted.is_some()
+        self.aside
     }
 
     /// Begins again at the root; what is equal by now is skipped.

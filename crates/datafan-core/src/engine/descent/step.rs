@@ -3,6 +3,7 @@
 use super::{
     super::{
         Engine, Outbox,
+        divergent::Replaced,
         owners::Reason,
         restamp::{RESTAMPED_KEY, names},
     },
@@ -30,6 +31,7 @@ impl<S: Store> Engine<S> {
     fn step(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
         let wanted = descent.is_aside() || self.is_wanted(&descent.target);
         if !wanted || !self.has_source(descent) {
+            self.give_up_aside(descent);
             return Ok(Going::Over);
         }
         if descent.build.is_none() {
@@ -55,6 +57,13 @@ impl<S: Store> Engine<S> {
         Ok(Going::On)
     }
 
+    /// What has come of a state that was only looked at is of no use.
+    fn give_up_aside(&mut self, descent: &mut Descent) {
+        if let Some(build) = descent.build.take_if(|_| descent.aside) {
+            self.bury_shard(descent.target.owner, build.shard());
+        }
+    }
+
     /// Whether there is somebody to ask; looks for another one where the present one is gone or silent.
     fn has_source(&mut self, descent: &mut Descent) -> bool {
         let now = self.now.time;
@@ -71,10 +80,14 @@ impl<S: Store> Engine<S> {
         if descent.from.is_some() {
             return true;
         }
-        descent.from = self.source(&descent.target.owner, &descent.target);
+        if !descent.is_aside() {
+            descent.from = self.source(&descent.target.owner, &descent.target);
+        }
         if descent.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
-            self.forget(&descent.target.owner);
+            if !descent.is_aside() {
+                self.forget(&descent.target.owner);
+            }
         }
         descent.from.is_some()
     }
@@ -259,7 +272,12 @@ impl<S: Store> Engine<S> {
             self.more_to_do = true;
             return Ok(Going::On);
         }
-        self.refuse_void(&descent.target);
+        if descent.is_aside() {
+            self.stats.refuse("divergent_copy");
+            self.give_up_aside(descent);
+        } else {
+            self.refuse_void(&descent.target);
+        }
         Ok(Going::Over)
     }
 
@@ -286,13 +304,47 @@ impl<S: Store> Engine<S> {
         Ok(item.is_some_and(|item| names(&item.value, held.timestamp)))
     }
 
+    /// What has to be done before a state replaces another one; where that is all for now, whether the descent goes on.
+    fn before_replacing(
+        &mut self,
+        descent: &mut Descent,
+        replaced: Replaced,
+        out: &mut Outbox,
+    ) -> Result<Option<Going>, StoreError> {
+        let target = descent.target;
+        match replaced {
+            Replaced::Continued => Ok(None),
+            Replaced::Taken => {
+                self.stop_own_writes(&target, out);
+                self.forget(&target.owner);
+                Ok(Some(Going::Over))
+            }
+            Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {
+                self.refuse_head(&target, Reason::Divergent);
+                self.forget(&target.owner);
+                Ok(Some(Going::Over))
+            }
+            Replaced::Diverged(_) if descent.build.as_ref().is_some_and(|build| !build.is_hidden()) => {
+                self.hide(descent)?;
+                Ok(Some(Going::On))
+            }
+            Replaced::Diverged(_) => {
+                if target.owner == self.me && self.is_run_named(&self.me) {
+                    // What was written under this name is on the branch that is kept.
+                    self.runs.renew(&mut self.rng);
+                }
+                Ok(None)
+            }
+        }
+    }
+
     /// Makes the state under construction the visible one.
     fn complete(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
         let target = descent.target;
         let owner = target.owner;
         let build = descent.build.take().expect("begun before");
-        if let Some(parted) = descent.parted {
-            self.keep_aside(build.shard(), build.root(), &target, parted, out)?;
+        if descent.is_aside() {
+            self.on_fetched_aside(build.shard(), build.root(), &target, out)?;
             return Ok(Going::Over);
         }
         let mut change = match &build {
@@ -308,6 +360,12 @@ impl<S: Store> Engine<S> {
             self.forget(&owner);
             return Ok(Going::Over);
         }
+        let replaced = self.judge_replacement(&owner, &self.build_view(&build))?;
+        descent.build = Some(build);
+        if let Some(going) = self.before_replacing(descent, replaced, out)? {
+            return Ok(going);
+        }
+        let build = descent.build.take().expect("just put there");
         self.compare_states(&build, &target, out)?;
         let whole = self.owners[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let fresh =
@@ -329,15 +387,9 @@ impl<S: Store> Engine<S> {
         record.root = build.root();
         self.trim_graves(build.shard(), &mut record, &mut change)?;
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
-            match self.own.get(&owner).and_then(|own| own.runs.parted) {
-                Some(parted) => {
-                    self.put_aside(*old, record, parted, out);
-                    // What comes after follows from what is visible now: nothing else is put aside, over this.
-                    let own = self.own.get_mut(&owner).expect("an own shard");
-                    (own.runs.parted, own.runs.alone) = (None, None);
-                    self.write_runs();
-                }
-                None => self.bury_shard(owner, *old),
+            match replaced {
+                Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged, out),
+                Replaced::Continued | Replaced::Taken => self.bury_shard(owner, *old),
             }
         }
         self.stats.applied += 1;

@@ -105,6 +105,8 @@ pub(in crate::engine) enum Reason {
     Revoked,
     /// Its owner is a reader, which has no shard.
     Reader,
+    /// It would replace a state that it did not grow out of, and there is no room to keep that.
+    Divergent,
 }
 
 impl Reason {
@@ -118,6 +120,7 @@ impl Reason {
             Self::StepBack => "older_head",
             Self::Revoked => "revoked_head",
             Self::Reader => "reader_head",
+            Self::Divergent => "no_room_for_divergent_copy",
         }
     }
 }

@@ -1,0 +1,374 @@
+//! Divergent copies: states of shards that the present ones did not grow out of. Whoever would replace one keeps it, and
+//! tells its owner; the owner fetches it, takes from it what it misses, and names it as ended, which frees it everywhere.
+
+use super::{
+    Alarm, Effect, Engine, Outbox, Snapshot, Write,
+    descent::Descent,
+    link::Link,
+    own::Confirmed,
+    owners::{Owner, Transfer},
+    restamp::{RESTAMPED_KEY, names},
+    runs::history_of,
+};
+use crate::{
+    hash::Hash,
+    head::Head,
+    id::MemberId,
+    item::Key,
+    limits::{DIVERGENT_COPIES_MAX, DIVERGENT_TOLD_MAX},
+    message::Message,
+    runs::{EndedBranch, HeldState, RUNS_KEY, RunHistory},
+    shard::View,
+    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    time::{SECOND, Time, Timestamp},
+    trie::Branch,
+};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+
+/// The divergent copies that this member holds, and those it was told of.
+#[derive(Default)]
+pub(super) struct Divergent {
+    /// By owner, oldest first.
+    held: BTreeMap<MemberId, Vec<ShardNumber>>,
+    /// Copies of the own shard at peers, to be fetched.
+    told: VecDeque<(MemberId, Head)>,
+    /// Owners that may have ended what is held of them.
+    ended: BTreeSet<MemberId>,
+    /// When the next alarm about an owner may be raised.
+    quiet: BTreeMap<MemberId, Time>,
+}
+
+/// What becomes of a held state that is to be replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Replaced {
+    /// Nothing: the new state grew out of it, or has ended it.
+    Continued,
+    /// It is kept: both share their past up to this timestamp only.
+    Diverged(Timestamp),
+    /// The new state names the run that is running here: another process goes on from what we wrote.
+    Taken,
+}
+
+/// An owner's copies are told of by an alarm once in this time.
+const ALARM_MICROS: u64 = 24 * 3_600 * SECOND;
+
+impl Divergent {
+    pub(super) fn load(&mut self, owner: MemberId, shard: ShardNumber) {
+        self.held.entry(owner).or_default().push(shard);
+    }
+
+    fn of(&self, owner: &MemberId) -> &[ShardNumber] {
+        self.held.get(owner).map_or(&[], Vec::as_slice)
+    }
+
+    /// The owner's shard names its runs anew.
+    pub(super) fn on_runs(&mut self, owner: &MemberId) {
+        if self.held.contains_key(owner) {
+            self.ended.insert(*owner);
+        }
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// Does what is due with divergent copies.
+    pub(super) fn turn_divergent(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        while let Some(peer) = self.to_tell.pop_first() {
+            self.tell_divergent(peer, out)?;
+        }
+        self.free_divergent()?;
+        self.fetch_divergent()
+    }
+
+    /// What becomes of the held state of `owner` where the state `new` replaces it.
+    pub(super) fn judge_replacement(
+        &self,
+        owner: &MemberId,
+        new: &View<'_, Snapshot<S>>,
+    ) -> Result<Replaced, StoreError> {
+        let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else {
+            return Ok(Replaced::Continued);
+        };
+        // The roster only grows, which is judged elsewhere; and of a revoked owner it says what stays.
+        let ended = self.terms(owner).is_some_and(|terms| !terms.is_active());
+        if *owner == self.config.mesh.authority() || ended {
+            return Ok(Replaced::Continued);
+        }
+        let history = history_of(new)?;
+        if *owner == self.me && self.is_run_named(owner) && history.names(self.runs.current) {
+            return Ok(Replaced::Taken);
+        }
+        let held = self.held_state(owner);
+        if history.continues(&held) || self.is_voided(new, held.timestamp)? {
+            return Ok(Replaced::Continued);
+        }
+        Ok(Replaced::Diverged(history.diverged_at(&history_of(&self.view(shard))?)))
+    }
+
+    /// Whether a state names the span of void timestamps that `at` lies in.
+    fn is_voided(&self, state: &View<'_, Snapshot<S>>, at: Timestamp) -> Result<bool, StoreError> {
+        let key = state.timestamp_of(RESTAMPED_KEY)?;
+        let item = key.map(|key| state.item(key)).transpose()?.flatten();
+        Ok(item.is_some_and(|item| names(&item.value, at)))
+    }
+
+    /// Whether one more copy of `owner` fits. Of the own shard nothing is given up.
+    pub(super) fn has_room_for_divergent(&self, owner: &MemberId) -> Result<bool, StoreError> {
+        if self.is_own(owner) {
+            return Ok(true);
+        }
+        let copies = self.divergent.of(owner);
+        if copies.len() >= DIVERGENT_COPIES_MAX {
+            return Ok(false);
+        }
+        // One owner has a quarter of the room, so that it does not take that of all.
+        let max = self.config.divergent_bytes_max;
+        let mut bytes = self.owners[owner].head().map_or(0, |head| head.bytes);
+        for shard in copies {
+            bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
+        }
+        let mut all = self.owners[owner].head().map_or(0, |head| head.bytes);
+        for shard in self.divergent.held.values().flatten() {
+            all = all.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
+        }
+        Ok(bytes <= max / 4 && all <= max)
+    }
+
+    /// The head of the state that a copy is.
+    fn divergent_head(&self, shard: ShardNumber) -> Result<Option<Head>, StoreError> {
+        let pending = self.pending_change(shard).and_then(|change| change.record.clone());
+        let record = match pending {
+            Some(record) => Some(record),
+            None => self.snapshot.shard(shard)?,
+        };
+        Ok(record.and_then(|record| record.head))
+    }
+
+    /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
+    pub(super) fn keep_divergent(
+        &mut self,
+        shard: ShardNumber,
+        record: &ShardRecord,
+        diverged: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let (owner, head) = (record.owner, record.head.expect("a state has a head"));
+        let copy = ShardRecord { state: ShardState::Aside, graves_floor: diverged, ..record.clone() };
+        self.write(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
+        self.divergent.load(owner, shard);
+        let quiet = self.divergent.quiet.get(&owner).is_some_and(|until| *until > self.now.time);
+        if owner == self.me || !quiet {
+            self.divergent.quiet.insert(owner, self.now.time.after(ALARM_MICROS));
+            out.now.push(Effect::Alarm(Box::new(Alarm::Parted { head, parted: diverged })));
+        }
+        if self.links.get(&owner).is_some_and(Link::is_up) {
+            self.send(owner, &Message::Diverged(alloc::vec![head]), out);
+        }
+    }
+
+    /// Tells a peer what is kept of its shard.
+    pub(super) fn tell_divergent(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut heads = Vec::new();
+        for shard in self.divergent.of(&peer) {
+            heads.extend(self.divergent_head(*shard)?);
+        }
+        if !heads.is_empty() {
+            self.send(peer, &Message::Diverged(heads), out);
+        }
+        Ok(())
+    }
+
+    /// Owners of whose shards copies are kept, and who are not linked: to be dialled, so that they hear of it.
+    pub(super) fn owners_to_tell(&self) -> impl Iterator<Item = MemberId> {
+        let owners = self.divergent.held.keys().copied();
+        owners.filter(|owner| *owner != self.me && !self.links.contains_key(owner))
+    }
+
+    /// A peer keeps states of our shard that the present one did not grow out of.
+    pub(super) fn on_diverged(&mut self, from: MemberId, heads: &[Head]) -> Result<(), StoreError> {
+        for head in heads {
+            if head.owner != self.me {
+                self.stats.refuse("foreign_divergent_copy");
+                continue;
+            }
+            let is_told = self.divergent.told.iter().any(|(peer, told)| (*peer, told) == (from, head));
+            if is_told || self.divergent.told.len() >= DIVERGENT_TOLD_MAX || self.knows_divergent(head)? {
+                continue;
+            }
+            if !self.check_signature(head) {
+                self.lie(from, "signature");
+                return Ok(());
+            }
+            self.divergent.told.push_back((from, *head));
+        }
+        Ok(())
+    }
+
+    /// Whether a divergent state of the own shard is held here, or was ended.
+    fn knows_divergent(&self, head: &Head) -> Result<bool, StoreError> {
+        for shard in self.divergent.of(&self.me) {
+            if self.divergent_head(*shard)?.is_some_and(|held| held.order() == head.order()) {
+                return Ok(true);
+            }
+        }
+        let Some((shard, record)) = self.owners[&self.me].whole() else { return Ok(false) };
+        let present = record.head.is_some_and(|present| present.order() == head.order());
+        let ends = |branch: &EndedBranch| (branch.timestamp, branch.root) == head.order();
+        Ok(present || history_of(&self.view(shard))?.ended().iter().any(ends))
+    }
+
+    /// Begins to fetch the next copy of the own shard that a peer has told of.
+    pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
+        let confirmed = self.own[&self.me].confirmed == Confirmed::Yes;
+        if self.divergent.told.is_empty() || !confirmed || self.owners[&self.me].head().is_none() {
+            return Ok(());
+        }
+        if self.owners[&self.me].busy().transfer.is_some() {
+            return Ok(());
+        }
+        while let Some((peer, head)) = self.divergent.told.pop_front() {
+            let is_up = self.links.get(&peer).is_some_and(Link::is_up);
+            if is_up && !self.knows_divergent(&head)? {
+                self.fetch_aside(peer, &head);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to fetch a state of an own shard that is not to replace the visible one.
+    pub(super) fn fetch_aside(&mut self, peer: MemberId, head: &Head) {
+        let transfer = Transfer::Descent(Box::new(Descent::aside(peer, *head)));
+        self.owners.entry(&head.owner).busy_mut().transfer = Some(transfer);
+        self.note_due(&head.owner);
+        self.stats.descents += 1;
+        self.more_to_do = true;
+    }
+
+    /// A state of an own shard has come that a peer keeps.
+    pub(super) fn on_fetched_aside(
+        &mut self,
+        shard: ShardNumber,
+        root: Option<Branch>,
+        head: &Head,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        self.more_to_do = true;
+        if head.owner == self.config.mesh.authority() {
+            return self.take_back_roster(shard, out);
+        }
+        let theirs = history_of(&self.view(shard))?;
+        let state = HeldState { run: theirs.last().map(|run| run.id), timestamp: head.timestamp };
+        let ours = self.own_history()?;
+        if ours.continues(&state) {
+            self.bury_shard(head.owner, shard);
+            return Ok(());
+        }
+        if self.is_run_named(&self.me) && theirs.names(self.runs.current) {
+            self.stop_own_writes(head, out);
+        }
+        // On disk before it is shown: it may be taken and ended at once.
+        self.write_bounds();
+        let fetched =
+            ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
+        self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs), out);
+        Ok(())
+    }
+
+    fn own_history(&self) -> Result<RunHistory, StoreError> {
+        match self.owners[&self.me].whole() {
+            Some((shard, _)) => history_of(&self.view(shard)),
+            None => Ok(RunHistory::default()),
+        }
+    }
+
+    pub(super) fn holds_divergent(&self, owner: &MemberId) -> bool {
+        self.divergent.held.contains_key(owner)
+    }
+
+    /// Names the branches of all copies of the own shard that are held here as ended: everybody frees them.
+    pub(super) fn end_divergent(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut ended = Vec::new();
+        for shard in self.divergent.of(&self.me) {
+            let Some(head) = self.divergent_head(*shard)? else { continue };
+            let theirs = history_of(&self.view(*shard))?;
+            let diverged = self.own_history()?.diverged_at(&theirs);
+            ended.extend(theirs.branches_since(diverged, head.timestamp, head.root));
+        }
+        self.rewrite_runs(out, |history| ended.into_iter().for_each(|branch| history.end(branch)))
+    }
+
+    /// Commits the runs of the own shard anew, changed by `change`.
+    pub(super) fn rewrite_runs(
+        &mut self,
+        out: &mut Outbox,
+        change: impl FnOnce(&mut RunHistory),
+    ) -> Result<(), StoreError> {
+        let mut history = self.own_history()?;
+        if !self.is_run_named(&self.me) {
+            history.begin(self.runs.current, self.owners[&self.me].timestamp());
+        }
+        change(&mut history);
+        let (key, value) = (Key::new(RUNS_KEY).expect("a key"), history.encode().into());
+        self.commit_writes(self.me, &[Write::Put { key, value, expiry: None }], out)
+    }
+
+    /// Gives up copies of an owner that is to have no shard.
+    pub(super) fn drop_divergent(&mut self, owner: &MemberId) {
+        for shard in self.divergent.held.remove(owner).unwrap_or_default() {
+            self.bury_shard(*owner, shard);
+        }
+    }
+
+    /// Frees the copies that their owners have taken in or given up.
+    pub(super) fn free_divergent(&mut self) -> Result<(), StoreError> {
+        while let Some(owner) = self.divergent.ended.pop_first() {
+            let Some((present, _)) = self.owners.get(&owner).and_then(Owner::whole) else { continue };
+            let history = history_of(&self.view(present))?;
+            let mut kept = Vec::new();
+            for shard in self.divergent.held.remove(&owner).unwrap_or_default() {
+                let run = history_of(&self.view(shard))?.last().map(|run| run.id);
+                let head = self.divergent_head(shard)?;
+                let state = head.map(|head| HeldState { run, timestamp: head.timestamp });
+                match state.is_none_or(|state| history.continues(&state)) {
+                    true => self.bury_shard(owner, shard),
+                    false => kept.push(shard),
+                }
+            }
+            if !kept.is_empty() {
+                self.divergent.held.insert(owner, kept);
+            }
+        }
+        Ok(())
+    }
+
+    /// The copy of `owner`'s shard with this root.
+    pub(super) fn divergent_copy(
+        &self,
+        owner: &MemberId,
+        root: &Hash,
+    ) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
+        for shard in self.divergent.of(owner) {
+            let record = self.snapshot.shard(*shard)?;
+            if let Some(record) = record.filter(|record| record.head.is_some_and(|head| head.root == *root)) {
+                return Ok(Some((*shard, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the kept states of the member's own shard diverged from the visible one, and where the last of them ends.
+    pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
+        let mut span: Option<(Timestamp, Timestamp)> = None;
+        for shard in self.divergent.of(&self.me) {
+            let record = self.snapshot.shard(*shard).ok().flatten()?;
+            let (first, last) = (record.graves_floor, record.head?.timestamp);
+            span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
+        }
+        span
+    }
+}
