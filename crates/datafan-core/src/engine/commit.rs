@@ -441,10 +441,20 @@ impl<S: Store> Engine<S> {
         }
         self.commit_writes(self.me, &writes, out)?;
         if core::mem::take(&mut self.outranks) {
-            let abandoned = self.abandoned;
-            self.rewrite_runs(out, |history| history.abandon(abandoned))?;
+            self.commit_outranking(out)?;
         }
         Ok(())
+    }
+
+    /// Makes a head that replaces what others hold of the own shard.
+    fn commit_outranking(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        let abandoned = core::mem::take(&mut self.abandoned);
+        if abandoned > Timestamp::ZERO {
+            return self.rewrite_runs(out, |history| history.abandon(abandoned));
+        }
+        let (owner, (shard, record)) = (self.me, self.own_shard(&self.me.clone()));
+        let (root, last) = (record.root, self.next_own(&owner, self.own[&owner].last));
+        self.commit_own(owner, shard, record, root, ShardChange::default(), last, out)
     }
 
     /// Commits writes of the system's own to an own shard; each key once.
