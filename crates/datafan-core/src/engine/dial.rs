@@ -52,6 +52,7 @@ impl<S: Store> Engine<S> {
         }
         if self.config.links_min > 0 {
             self.dial_lost();
+            self.dial_to_tell();
             self.dial_slowly();
         }
         self.step_dials(out);
@@ -62,7 +63,8 @@ impl<S: Store> Engine<S> {
     /// When there is something to dial, or to look at for that.
     pub(super) fn dial_wakes_at(&self) -> Time {
         let look = if self.config.links_min > 0 { self.reach.wakes_at() } else { Time::NEVER };
-        self.dialer.quiet_until().min(look)
+        let tell = if self.config.links_min > 0 { self.tell_wakes_at() } else { Time::NEVER };
+        self.dialer.quiet_until().min(look).min(tell)
     }
 
     /// Links that were lost are dialled again.
@@ -72,6 +74,13 @@ impl<S: Store> Engine<S> {
                 true => self.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
+        }
+    }
+
+    /// Owners of divergent copies are dialled, one at a time: they do not know what is kept here.
+    fn dial_to_tell(&mut self) {
+        if let Some(owner) = self.next_to_tell() {
+            self.begin_dial(Target::Member(owner), Why::Slow);
         }
     }
 

@@ -41,6 +41,11 @@ pub(super) struct Divergent {
     ended: BTreeSet<MemberId>,
     /// When the next alarm about an owner may be raised.
     quiet: BTreeMap<MemberId, Time>,
+    /// Until when an owner that was told need not be dialled.
+    knows: BTreeMap<MemberId, Time>,
+    /// The owner that was dialled last to be told, and when the next one is.
+    dialled: Option<MemberId>,
+    next_dial: Time,
 }
 
 /// What becomes of a held state that is to be replaced.
@@ -56,6 +61,9 @@ pub(super) enum Replaced {
 
 /// An owner's copies are told of by an alarm once in this time.
 const ALARM_MICROS: u64 = 24 * 3_600 * SECOND;
+/// An owner is dialled to be told this often, and not again for the longer time once it was told.
+const DIAL_MICROS: u64 = 10 * SECOND;
+const KNOWS_MICROS: u64 = 3_600 * SECOND;
 
 impl Divergent {
     pub(super) fn load(&mut self, owner: MemberId, shard: ShardNumber) {
@@ -160,6 +168,7 @@ impl<S: Store> Engine<S> {
         let copy = ShardRecord { state: ShardState::Aside, graves_floor: diverged, ..record.clone() };
         self.write(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.load(owner, shard);
+        self.divergent.knows.remove(&owner);
         let quiet = self.divergent.quiet.get(&owner).is_some_and(|until| *until > self.now.time);
         if owner == self.me || !quiet {
             self.divergent.quiet.insert(owner, self.now.time.after(ALARM_MICROS));
@@ -172,20 +181,44 @@ impl<S: Store> Engine<S> {
 
     /// Tells a peer what is kept of its shard.
     pub(super) fn tell_divergent(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+        if peer == self.me {
+            return Ok(());
+        }
         let mut heads = Vec::new();
         for shard in self.divergent.of(&peer) {
             heads.extend(self.divergent_head(*shard)?);
         }
         if !heads.is_empty() {
+            self.divergent.knows.insert(peer, self.now.time.after(KNOWS_MICROS));
             self.send(peer, &Message::Diverged(heads), out);
         }
         Ok(())
     }
 
-    /// Owners of whose shards copies are kept, and who are not linked: to be dialled, so that they hear of it.
-    pub(super) fn owners_to_tell(&self) -> impl Iterator<Item = MemberId> {
+    /// Owners of whose shards copies are kept, and who are neither linked nor were told lately.
+    fn owners_to_tell(&self) -> impl Iterator<Item = MemberId> {
+        let now = self.now.time;
+        let knows = move |owner: &MemberId| self.divergent.knows.get(owner).is_some_and(|until| *until > now);
         let owners = self.divergent.held.keys().copied();
-        owners.filter(|owner| *owner != self.me && !self.links.contains_key(owner))
+        owners.filter(move |owner| *owner != self.me && !self.links.contains_key(owner) && !knows(owner))
+    }
+
+    /// When the next owner is to be dialled, so that it hears of what is kept here.
+    pub(super) fn tell_wakes_at(&self) -> Time {
+        if self.owners_to_tell().next().is_some() { self.divergent.next_dial } else { Time::NEVER }
+    }
+
+    /// The owner that is dialled now, if it is time: each in its turn.
+    pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
+        if self.divergent.next_dial > self.now.time {
+            return None;
+        }
+        let last = self.divergent.dialled;
+        let next = self.owners_to_tell().find(|owner| Some(*owner) > last);
+        let next = next.or_else(|| self.owners_to_tell().next())?;
+        self.divergent.dialled = Some(next);
+        self.divergent.next_dial = self.now.time.after(DIAL_MICROS);
+        Some(next)
     }
 
     /// A peer keeps states of our shard that the present one did not grow out of.
@@ -339,7 +372,10 @@ impl<S: Store> Engine<S> {
                     false => kept.push(shard),
                 }
             }
-            if !kept.is_empty() {
+            if kept.is_empty() {
+                self.divergent.knows.remove(&owner);
+                self.divergent.quiet.remove(&owner);
+            } else {
                 self.divergent.held.insert(owner, kept);
             }
         }

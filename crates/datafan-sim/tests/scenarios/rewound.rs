@@ -103,6 +103,47 @@ fn a53_copies_of_two_losses_are_both_listed() {
     }
 }
 
+#[test]
+fn a53_copies_five_hops_away_are_told_to_their_owner() {
+    for seed in SEEDS {
+        // Only the far ends keep what was lost, and nobody links them with the owner but the dialler.
+        let mut world = Mesh::mesh_with(7, seed, |_, config| {
+            (config.links_min, config.links_wanted_max) = (1, 2);
+        });
+        for member in 0..7 {
+            world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+            if member > 0 {
+                let address = format!("m{}", member - 1);
+                world.ask(member, Command::Connect { address: address.into(), expected: None });
+            }
+        }
+        world.run_until("a common beginning", 120 * SECOND, |world| world.equal());
+        world.put(1, "k", "1");
+        world.run_until("equal", 60 * SECOND, |world| world.equal_with(1));
+        let backups: Vec<Mem> = (0..6).map(|member| world.disk(member).backup()).collect();
+        lose(&mut world, 1, 20 * MINUTES);
+        // All disks but the one at the far end are put back, and that member is away: nobody else has what was lost.
+        (0..7).for_each(|member| world.stop(member));
+        for (member, backup) in backups.into_iter().enumerate() {
+            *world.disk(member) = backup;
+            world.set_clock(member, 0);
+            world.start(member);
+            world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+            let address = format!("m{}", (member + 5) % 6);
+            world.ask(member, Command::Connect { address: address.into(), expected: None });
+        }
+        world.run_for(25 * MINUTE);
+        world.put(1, "alone/0", "v");
+        world.run_until("equal", 120 * SECOND, |world| world.equal_among(&[0, 1, 2, 3, 4, 5]));
+        world.start(6);
+        world.ask(6, Command::Publish(vec!["m6".into()]));
+        world.ask(6, Command::Connect { address: "m5".into(), expected: None });
+        world.run_until("told", 300 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
+        is_listed(&world, 1);
+        take_back(&mut world, 1);
+    }
+}
+
 /// The member writes with its clock ahead, which the mesh has and a backup of its disk lacks.
 fn lose(world: &mut Mesh, member: usize, ahead: i64) -> Mem {
     world.put(member, "k", "1");
