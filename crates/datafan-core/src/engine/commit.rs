@@ -3,6 +3,7 @@
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
     expired::Reclaimed,
+    growth::Growth,
     membership::roster_changes,
     own::Confirmed,
     publish::{ADDRESSES_KEY, check_addresses, encode_addresses},
@@ -31,13 +32,6 @@ pub(super) struct Group {
 
 /// What comes of a command, or why it is refused.
 pub(super) type Refusable<T> = Result<T, CommandError>;
-
-/// How a shard grows under the writes of one command.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Growth {
-    pub(super) items: i64,
-    pub(super) bytes: i64,
-}
 
 impl<S: Store> Engine<S> {
     pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, out: &mut Outbox) {
@@ -483,16 +477,6 @@ impl<S: Store> Engine<S> {
 
 fn refuse(ticket: Ticket, error: CommandError, out: &mut Outbox) {
     out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
-}
-
-impl Growth {
-    fn of(root: Option<&Branch>) -> Self {
-        root.map_or_else(Self::default, |root| Self { items: root.count as i64, bytes: root.bytes as i64 })
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { items: self.items + other.items, bytes: self.bytes + other.bytes }
-    }
 }
 
 /// The writes without those that a later one of the same key makes void.

@@ -1,10 +1,7 @@
-//! Own items that have expired: every reader hides them at once, and their owner removes them: some time later, when no
-//! clock shows them any more, or by its own clock when its quota would refuse a write.
+//! Own items that have expired: every reader hides them at once, and their owner removes them: some time
+//! later, when no clock shows them any more, or by its own clock when its quota would refuse a write.
 
-use super::{
-    CommandError, Engine, Write,
-    commit::{Group, Growth},
-};
+use super::{CommandError, Engine, Write, commit::Group, growth::Growth};
 use crate::{
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
@@ -38,8 +35,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Where a command of a group is refused for its owner's quota: removes what has expired by our own clock, oldest
-    /// first, as far as one commit goes.
+    /// Where a command of a group is refused for its owner's quota: removes what has expired by our own
+    /// clock, oldest first, as far as one commit goes.
     pub(super) fn reclaim(
         &self,
         refused: &CommandError,

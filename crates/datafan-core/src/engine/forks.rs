@@ -1,5 +1,5 @@
-//! Owners that have forked: what proves it is kept, everybody may see it, and their commits come with the rounds only,
-//! until their forks are closed.
+//! Owners that have forked: what proves it is kept, everybody may see it, and their commits come with the
+//! rounds only, until their forks are closed.
 
 use super::{
     Alarm, CommandError, Effect, Engine, Outbox, Write, commit::Refusable, descent::Build, owners::Owner,
@@ -26,8 +26,8 @@ use alloc::{
 };
 use core::ops::Bound;
 
-/// Pieces of evidence that are kept of one owner. Of all together there is no other limit: owners that fork on purpose
-/// would keep what others did from being seen.
+/// Pieces of evidence that are kept of one owner. Of all together there is no other limit: owners that fork
+/// on purpose would keep what others did from being seen.
 const PIECES_MAX: usize = 4;
 
 /// What proves forks, and what the authority says of them.
@@ -56,7 +56,8 @@ impl Forks {
         }
     }
 
-    /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not known.
+    /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not
+    /// known.
     fn wants(&self, first: &Head, second: &Head) -> bool {
         let of_owner = self.pieces.get(&first.owner).map_or(&[][..], Vec::as_slice);
         let pair = |piece: &Evidence| [piece.first.order(), piece.second.order()];
@@ -104,7 +105,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A state that was put together is to follow the one that is held: has it an older item that this one lacks?
+    /// A state that was put together is to follow the one that is held: has it an older item that this one
+    /// lacks?
     pub(super) fn compare_states(
         &mut self,
         build: &Build,

@@ -3,8 +3,9 @@
 
 use super::{
     Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
-    commit::{Growth, Refusable},
+    commit::Refusable,
     fetch::How,
+    growth::Growth,
     owners::{Owner, Reason},
     publish::{SYSTEM_KEYS, check_addresses},
     roster::{self, Verdict},

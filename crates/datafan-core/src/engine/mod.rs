@@ -24,6 +24,7 @@ mod expired;
 mod fetch;
 mod forks;
 mod greet;
+mod growth;
 mod input;
 mod link;
 mod links;

@@ -1,8 +1,8 @@
 //! Which timestamps an own shard has never used: pauses between writes, and what a clock has jumped over.
 //!
-//! A clock that was wrong leaves such a pause before the first write of that time. When the clock is right again, the
-//! pause around the bound says which was the last head that others may have taken, and where those begin that nobody
-//! has.
+//! A clock that was wrong leaves such a pause before the first write of that time. When the clock is right
+//! again, the pause around the bound says which was the last head that others may have taken, and where those
+//! begin that nobody has.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -20,8 +20,8 @@ struct Pause(Timestamp, Timestamp);
 
 /// Shorter pauses are not recorded.
 const PAUSE_MICROS_MIN: u64 = 10 * SECOND;
-/// Pauses that are kept of each size class; a class is twice as long as the one before. A member that writes once an
-/// hour forgets no jump of two years, and the other way round.
+/// Pauses that are kept of each size class; a class is twice as long as the one before. A member that writes
+/// once an hour forgets no jump of two years, and the other way round.
 const PER_CLASS_MAX: usize = 8;
 const CLASSES_MAX: usize = 64 - PAUSE_MICROS_MIN.ilog2() as usize;
 
@@ -42,8 +42,8 @@ impl Pauses {
         true
     }
 
-    /// The last timestamp up to `at` that may have been used, and the first one after it; `None` if `at` itself may have
-    /// been used.
+    /// The last timestamp up to `at` that may have been used, and the first one after it; `None` if `at`
+    /// itself may have been used.
     pub(super) fn around(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let around = |Pause(last, first): &Pause| *last <= at && at < *first;
         self.0.iter().rev().copied().find(around).map(|Pause(last, first)| (last, first))

@@ -1,9 +1,9 @@
-//! Repairing a shard whose clock was far ahead for a while: what lies beyond the bound gets timestamps within it, and the
-//! heads of that while are invalid for ever.
+//! Repairing a shard whose clock was far ahead for a while: what lies beyond the bound gets timestamps within
+//! it, and the heads of that while are invalid for ever.
 //!
 //! What lies within the bound stays: others may have taken it, and what follows has to be later than that.
-//! `_sys/restamped` names the spans of timestamps that are invalid. Everybody who holds the shard refuses heads from them,
-//! so nobody can play one back when its time has come.
+//! `_sys/restamped` names the spans of timestamps that are invalid. Everybody who holds the shard refuses
+//! heads from them, so nobody can play one back when its time has come.
 
 use super::{CommandError, Engine, Outbox, commit::Refusable, recovery::PAGE_ROWS};
 use crate::{
@@ -23,10 +23,11 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 pub const RESTAMPED_KEY: &str = "_sys/restamped";
 
 const RESTAMPED_VERSION: u8 = 1;
-/// Most invalid spans of one owner. Beyond that those are forgotten that end before its head, which replaces whatever
-/// is from them; else the two with the least between them become one.
+/// Most invalid spans of one owner. Beyond that those are forgotten that end before its head, which replaces
+/// whatever is from them; else the two with the least between them become one.
 const SPANS_MAX: usize = 16;
-/// What lies no further beyond the bound than this is waited for: others take it before they can hear of anything else.
+/// What lies no further beyond the bound than this is waited for: others take it before they can hear of
+/// anything else.
 const WAIT_MICROS: u64 = 60 * SECOND;
 
 /// From one timestamp to another, both included.
@@ -126,8 +127,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible one may
-    /// replace it, if it makes it void.
+    /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible
+    /// one may replace it, if it makes it void.
     pub(super) fn is_set_aside(&self, held: &Head) -> bool {
         let bound = |wall: Timestamp| wall.0.saturating_add(self.config.clock_ahead_micros);
         self.is_too_late(held.timestamp)
@@ -170,9 +171,9 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Gives the items of own shards that lie beyond the bound timestamps within it, and makes the heads of that time
-    /// invalid. Returns how many items that were. All own shards are restamped, or none; `None` where the clock has to go
-    /// on for a moment first.
+    /// Gives the items of own shards that lie beyond the bound timestamps within it, and makes the heads of
+    /// that time invalid. Returns how many items that were. All own shards are restamped, or none; `None`
+    /// where the clock has to go on for a moment first.
     pub(super) fn restamp(&mut self, out: &mut Outbox) -> Result<Refusable<Option<u64>>, StoreError> {
         let far = Timestamp(self.bound().0.saturating_add(WAIT_MICROS));
         let ahead = self.own.iter().filter(|(_, own)| own.last > far);
@@ -206,8 +207,9 @@ impl<S: Store> Engine<S> {
                 checked => checked.map(|()| true),
             };
         }
-        // The writes went on across the bound, or nothing is known of them. What was within the bound when this was asked
-        // for may be taken; of what was not, others can get at most the last head by now, and that lies further ahead.
+        // The writes went on across the bound, or nothing is known of them. What was within the bound when
+        // this was asked for may be taken; of what was not, others can get at most the last head by now, and
+        // that lies further ahead.
         let bound = self.bound();
         let before = *self.own.get_mut(owner).expect("an own shard").restamps_after.get_or_insert(bound);
         Ok(self.check_bound(owner, before, n).is_ok())
@@ -277,8 +279,8 @@ impl<S: Store> Engine<S> {
         Item { timestamp: fresh.last, ..item.clone() }
     }
 
-    /// A peer holds a head of ours that we have made invalid, as its clock let it take it. Once our clock lets us, we go on
-    /// above it, so that the peer takes what we have.
+    /// A peer holds a head of ours that we have made invalid, as its clock let it take it. Once our clock
+    /// lets us, we go on above it, so that the peer takes what we have.
     pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head());
         let later = ours.is_none_or(|ours| ours.order() < head.order());
@@ -312,7 +314,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Makes the shard that was built anew the visible one. Its head has the timestamp of the item that names the spans.
+    /// Makes the shard that was built anew the visible one. Its head has the timestamp of the item that names
+    /// the spans.
     fn show_fresh(
         &mut self,
         owner: MemberId,

@@ -1,5 +1,5 @@
-//! Forks that are closed: their owner has signed that it goes on from both states, or the authority says that it does not
-//! matter any more. The evidence stays, and a later fork is open again.
+//! Forks that are closed: their owner has signed that it goes on from both states, or the authority says that
+//! it does not matter any more. The evidence stays, and a later fork is open again.
 
 use super::Evidence;
 use crate::{
@@ -67,8 +67,8 @@ impl Closing {
 }
 
 impl Evidence {
-    /// Who has closed this fork; `None` if it is open. `history` is what the owner's shard names by now, `closing` what the
-    /// authority says.
+    /// Who has closed this fork; `None` if it is open. `history` is what the owner's shard names by now,
+    /// `closing` what the authority says.
     pub fn closed_by(&self, history: &RunHistory, closing: Option<Closing>) -> Option<ClosedBy> {
         // The state that was replaced lies on a branch that the owner has ended.
         let replaced = self.first.timestamp.min(self.second.timestamp);

@@ -1,5 +1,5 @@
-//! A40, A58: expired items are gone for readers at once, everywhere; the owner removes them later, or when its quota would
-//! refuse a write.
+//! A40, A58: expired items are gone for readers at once, everywhere; the owner removes them later, or when
+//! its quota would refuse a write.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{

@@ -1,5 +1,5 @@
-//! A54: clocks that were a little ahead, far ahead and behind, in any order, with restarts and `restamp`s between: what
-//! was acknowledged is shown by all, and nothing beyond the bound is ever acknowledged.
+//! A54: clocks that were a little ahead, far ahead and behind, in any order, with restarts and `restamp`s
+//! between: what was acknowledged is shown by all, and nothing beyond the bound is ever acknowledged.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -165,7 +165,8 @@ fn restamp(world: &mut Mesh) -> Committed {
     }
 }
 
-/// What is acknowledged now is within the bound, and everybody shows it soon, with all that was acknowledged before.
+/// What is acknowledged now is within the bound, and everybody shows it soon, with all that was acknowledged
+/// before.
 fn writes_are_shown(world: &mut Mesh, key: &str) {
     let done = world.put(0, key, "shown");
     assert!(done.timestamp.0 <= world.wall(0).0 + world.config(0).clock_ahead_micros, "beyond the bound");
