@@ -30,6 +30,13 @@ pub(super) struct Group {
     pub(super) reclaimed: usize,
 }
 
+impl Group {
+    /// Whether so many writes more fit one commit.
+    fn has_room(&self, writes: usize, bytes: usize) -> bool {
+        self.writes + writes <= COMMIT_WRITES_MAX && self.bytes + bytes <= COMMIT_BYTES_MAX
+    }
+}
+
 /// What comes of a command, or why it is refused.
 pub(super) type Refusable<T> = Result<T, CommandError>;
 
@@ -222,9 +229,7 @@ impl<S: Store> Engine<S> {
                 }
             };
             let bytes = writes.iter().map(Write::bytes).sum::<usize>();
-            let fits =
-                group.writes + writes.len() <= COMMIT_WRITES_MAX && group.bytes + bytes <= COMMIT_BYTES_MAX;
-            if !fits && group.writes > 0 {
+            if group.writes > 0 && !group.has_room(writes.len(), bytes) {
                 waiting.push_front((ticket, command));
                 break;
             }
@@ -442,7 +447,7 @@ impl<S: Store> Engine<S> {
 
     /// Makes a head that replaces what others hold of the own shard.
     fn commit_outranking(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let abandoned = core::mem::take(&mut self.abandoned);
+        let abandoned = core::mem::take(&mut self.divergent.abandoned);
         if abandoned > Timestamp::ZERO {
             return self.rewrite_runs(out, |history| history.abandon(abandoned));
         }

@@ -46,6 +46,10 @@ pub(super) struct Divergent {
     /// The owner that was dialled last to be told, and when the next one is.
     dialled: Option<MemberId>,
     next_dial: Time,
+    /// Peers that were linked in this call: they hear of what is kept of their shards.
+    pub(super) to_tell: BTreeSet<MemberId>,
+    /// States of the own shard up to this timestamp are given up.
+    pub(super) abandoned: Timestamp,
 }
 
 /// What becomes of a held state that is to be replaced.
@@ -85,7 +89,7 @@ impl Divergent {
 impl<S: Store> Engine<S> {
     /// Does what is due with divergent copies.
     pub(super) fn turn_divergent(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        while let Some(peer) = self.to_tell.pop_first() {
+        while let Some(peer) = self.divergent.to_tell.pop_first() {
             self.tell_divergent(peer, out)?;
         }
         self.free_divergent()?;

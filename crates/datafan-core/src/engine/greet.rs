@@ -283,7 +283,7 @@ impl<S: Store> Engine<S> {
         }
         out.now.push(Effect::Ready { peer });
         self.ask_for_own(peer, out);
-        self.to_tell.insert(peer);
+        self.divergent.to_tell.insert(peer);
         self.send_round(peer, out);
     }
 

@@ -58,6 +58,7 @@ mod tombstones;
 mod tree;
 mod wake;
 mod wanted;
+mod writing;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
@@ -81,12 +82,8 @@ use crate::{
     identity::Verifier,
     message::Message,
     rng::Rng,
-    shard::View,
-    store::{
-        Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader,
-        StoreSnapshot,
-    },
-    time::{Now, Time, Timestamp},
+    store::{Batch, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader},
+    time::{Now, Time},
 };
 use addresses::AddressCache;
 use alloc::{
@@ -177,10 +174,6 @@ pub struct Engine<S: Store> {
     look_for_expired: bool,
     dead: BTreeSet<ShardNumber>,
     divergent: Divergent,
-    /// Peers that were linked in this call: they hear of what is kept of their shards.
-    to_tell: BTreeSet<MemberId>,
-    /// States of the own shard up to this timestamp are given up.
-    abandoned: Timestamp,
     next_shard: u32,
     next_request: u32,
     /// Whose requests were answered last.
@@ -392,63 +385,6 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Writes what this call has gathered, and what follows from it: whatever was told is there to be read.
-    fn flush(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        while !self.batch.is_empty() {
-            self.write_batch()?;
-            self.on_roster_changed(out);
-        }
-        Ok(())
-    }
-
-    fn write_batch(&mut self) -> Result<(), StoreError> {
-        let batch = core::mem::take(&mut self.batch);
-        let changed: Vec<ShardNumber> = batch.shards.keys().copied().collect();
-        self.lazy_bytes += core::mem::take(&mut self.batch_bytes);
-        self.snapshot.release();
-        if core::mem::take(&mut self.bound_moves) {
-            // On disk before anybody can see a timestamp beyond the old bound.
-            self.store.commit(batch, Durability::Synced)?;
-            self.on_synced();
-        } else {
-            self.lazy_since.get_or_insert(self.now.time);
-            self.store.commit(batch, Durability::Lazy)?;
-        }
-        self.snapshot.replace(self.reader.snapshot()?);
-        for shard in changed {
-            if let Some(record) = self.snapshot.shard(shard)?
-                && let Some(owner) = self.owners.get_mut(&record.owner)
-            {
-                owner.share(record);
-            }
-        }
-        Ok(())
-    }
-
-    fn on_synced(&mut self) {
-        self.own_unsynced = false;
-        self.lazy_since = None;
-        self.lazy_bytes = 0;
-    }
-
-    /// The change of a shard that this call has gathered so far.
-    fn pending_change(&self, shard: ShardNumber) -> Option<&ShardChange> {
-        self.batch.shards.get(&shard)
-    }
-
-    /// A shard as it stands, with what this call has gathered.
-    fn view(&self, shard: ShardNumber) -> View<'_, Snapshot<S>> {
-        View::new(&*self.snapshot, shard, self.pending_change(shard))
-    }
-
-    /// Adds a change to what this call writes.
-    fn write(&mut self, shard: ShardNumber, change: ShardChange) {
-        self.batch_bytes +=
-            change.log.values().flatten().map(|item| item.bytes() as usize + 64).sum::<usize>();
-        self.batch_bytes += change.nodes.len() * 256;
-        self.batch.shards.entry(shard).or_default().absorb(change);
-    }
-
     /// Makes `record`, which has a head, the visible state of its owner.
     fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange, out: &mut Outbox) {
         let head = record.head.expect("a visible shard has a head");
@@ -476,13 +412,6 @@ impl<S: Store> Engine<S> {
         self.note_moved(&head, before);
         self.note_entered(&head.owner);
         out.now.push(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
-    }
-
-    /// A number for a new shard.
-    fn new_shard(&mut self) -> ShardNumber {
-        let number = ShardNumber(self.next_shard);
-        self.next_shard += 1;
-        number
     }
 
     /// Queues a message; behind the sync where it may tell of own data that is not on disk.

@@ -1,7 +1,7 @@
 //! Opening an engine on a store, and closing it.
 
 use super::{
-    Config, Engine,
+    Config, Engine, Snapshot,
     addresses::AddressCache,
     budget::Budget,
     dialer::Dialer,
@@ -96,10 +96,28 @@ impl<S: Store> Engine<S> {
         let reader = store.reader();
         let snapshot = Present::new(reader.snapshot()?);
         belongs(&*snapshot, &config)?;
+        let mut engine = Self::new(config, seed, verifier, store, (reader, snapshot), now);
+        engine.load_meta()?;
+        engine.load_shards()?;
+        engine.load_own()?;
+        engine.seek_same_key()?;
+        Ok(engine)
+    }
+
+    /// The engine before anything was loaded from the store.
+    fn new(
+        config: Config,
+        seed: u64,
+        verifier: Box<dyn Verifier>,
+        store: S,
+        (reader, snapshot): (S::Reader, Present<Snapshot<S>>),
+        now: Now,
+    ) -> Self {
+        let me = config.member.id();
         let mut rng = Rng::new(seed);
         let runs = Runs::new(&mut rng, now);
         let next_round = now.time.after(rng.jitter(config.round_micros));
-        let mut engine = Self {
+        Self {
             owners: Owners::new(config.mesh),
             dialer: Dialer::default(),
             address_cache: AddressCache::default(),
@@ -145,8 +163,6 @@ impl<S: Store> Engine<S> {
             look_for_expired: true,
             dead: BTreeSet::new(),
             divergent: Divergent::default(),
-            to_tell: BTreeSet::new(),
-            abandoned: Timestamp::ZERO,
             next_shard: 0,
             next_request: 0,
             served_last: None,
@@ -157,12 +173,7 @@ impl<S: Store> Engine<S> {
             bound_moves: false,
             more_to_do: false,
             stats: Stats::default(),
-        };
-        engine.load_meta()?;
-        engine.load_shards()?;
-        engine.load_own()?;
-        engine.seek_same_key()?;
-        Ok(engine)
+        }
     }
 
     fn load_meta(&mut self) -> Result<(), StoreError> {

@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn no_snapshot_is_held_while_rows_are_written_or_erased() {
         let member = Identity::from_secret(&[7; 32]);
-        let config = Config::new(MeshId(member.id()), member, "member".parse().unwrap());
+        let mesh = MeshId(Identity::from_secret(&[8; 32]).id());
+        let config = Config::new(mesh, member, "member".parse().unwrap());
         let store = Counting::default();
         let now = Now { time: Time(1), wall: Timestamp(1) };
         let mut engine = Engine::open(config, 0, Box::new(Strict), store.clone(), now).unwrap();

@@ -141,7 +141,7 @@ impl<S: Store> Engine<S> {
         self.note_own_head(head);
         let ours = self.owners[&head.owner].head();
         if ours.is_none_or(|ours| ours.order() < head.order()) {
-            self.abandoned = self.abandoned.max(head.timestamp);
+            self.divergent.abandoned = self.divergent.abandoned.max(head.timestamp);
             self.outranks = true;
         }
     }
