@@ -150,7 +150,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         // A snapshot that outlives its store keeps the file in use.
         self.current.close();
         let reason = worked?;
-        let closed = self.compact_if_it_pays().and_then(|()| Ok(self.engine.close()?));
+        let closed = self.compact_if_it_pays().and_then(|()| self.engine.close());
         match closed {
             // What could not be written was not told to anybody either.
             Ok(()) | Err(StoreError::Full { .. }) => {}

@@ -15,7 +15,7 @@ impl RedbStore {
             return Ok(None);
         }
         let before = self.file_bytes()?;
-        let done = self.alone(|database| compact(database))?;
+        let done = self.alone(compact)?;
         if !done {
             return Ok(None);
         }

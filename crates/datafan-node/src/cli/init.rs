@@ -65,7 +65,8 @@ pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failur
     if let Some(key) = &begun.authority_key {
         note(&format!("    and {key}, which decides who belongs"));
     }
-    Ok(note(&format!("\nNext: {}", begun.next.join("\n      "))))
+    note(&format!("\nNext: {}", begun.next.join("\n      ")));
+    Ok(())
 }
 
 fn show(who: &Identified, out: &mut Output) -> Result<(), Failure> {

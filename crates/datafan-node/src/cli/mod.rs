@@ -130,8 +130,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
 /// `datafan version`
 fn version(out: &mut Output) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
-    Ok(match out.json {
+    match out.json {
         true => out.object(&serde_json::json!({ "version": version }))?,
         false => out.line(&format!("datafan {version}"))?,
-    })
+    }
+    Ok(())
 }

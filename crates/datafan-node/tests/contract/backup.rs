@@ -44,7 +44,7 @@ fn a_backup_replaces_a_file_only_by_force() {
     let file = place.file("saved", "the only good copy");
     a.ask(&["backup", &file]).fails(1, "--force replaces it");
     assert_eq!(fs::read_to_string(&file).unwrap(), "the only good copy");
-    assert_eq!(fs::read_dir(place.0.path()).unwrap().filter(|entry| is_rest(entry)).count(), 0);
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().filter(is_rest).count(), 0);
     assert_eq!(a.ask(&["backup", &file, "--force"]).code, 0);
     assert!(fs::read(&file).unwrap().len() > 100);
     let a = a.leaves();

@@ -15,7 +15,7 @@ fn a51_two_halves_of_four_come_together_again() {
         world.run_for(20 * SECOND);
         write_on_both_sides(&mut world);
         unite(&mut world, 4);
-        world.run_until("one component", 15 * SECOND, |world| is_one(world));
+        world.run_until("one component", 15 * SECOND, is_one);
         world.run_until("equal", 15 * SECOND, |world| world.equal());
         assert!(world.all_read(7, "right", Some(b"2")));
     }
@@ -29,7 +29,7 @@ fn a51_when_nobody_seeks_a_lost_link_any_more() {
         world.run_for(400 * SECOND);
         write_on_both_sides(&mut world);
         unite(&mut world, half);
-        world.run_until("one component", 75 * SECOND, |world| is_one(world));
+        world.run_until("one component", 75 * SECOND, is_one);
         world.run_until("equal", 15 * SECOND, |world| world.equal());
     }
 }
@@ -42,7 +42,7 @@ fn a51_with_many_dead_members_in_the_roster() {
     part(&mut world, 5);
     world.run_for(400 * SECOND);
     unite(&mut world, 5);
-    world.run_until("one component", 75 * SECOND, |world| is_one(world));
+    world.run_until("one component", 75 * SECOND, is_one);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a52_three_islands_are_one_again() {
         islands(&world).into_iter().for_each(|(a, b)| world.cut(a, b));
         world.run_for(400 * SECOND);
         islands(&world).into_iter().for_each(|(a, b)| world.heal(a, b));
-        world.run_until("one component", 120 * SECOND, |world| is_one(world));
+        world.run_until("one component", 120 * SECOND, is_one);
     }
 }
 
