@@ -37,16 +37,15 @@ pub(crate) async fn meet(
     let mut bytes = [0; Hello::BYTES];
     receive.read_exact(&mut bytes).await.map_err(|error| lost(&error))?;
     let hello = Hello::from_bytes(&bytes)?;
-    if hello.run == table.run {
-        close(connection);
-        return Err(OWN_ADDRESS.into());
-    }
-    let earlier = (hello.ended.number, hello.run) > (number, table.run);
     match origin.direction {
         Direction::Out => close(connection),
         // The dialler closes when it has read our greeting.
         Direction::In => drop(connection.closed().await),
     }
+    if hello.run == table.run {
+        return Err(OWN_ADDRESS.into());
+    }
+    let earlier = (hello.ended.number, hello.run) > (number, table.run);
     if table.may_warn_of(table.me) {
         let remote = connection.remote_address();
         tracing::warn!(%remote, earlier, "another process runs with this member's own key; the later one stops");

@@ -211,7 +211,8 @@ fn bytes_of(raw: &RawValue) -> Result<Vec<u8>, String> {
 
 /// serde_json counts lines within what it was given, which is always one.
 fn describe(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    // The text may quote the line, and an error is one line that no terminal misreads.
+    let text = error.to_string().replace(char::is_control, "\u{fffd}");
     match text.rfind(" at line ") {
         Some(end) => format!("{} at column {}", &text[..end], error.column()),
         None => text,

@@ -143,6 +143,8 @@ impl Making {
                         under_way.push_back((1 - to, Input::Message { from, bytes: frame.bytes }));
                     }
                 }
+                // A link makes the founder publish it.
+                self.signed.extend(signed(&sides[0]));
             }
             self.time = self.time.after(SECOND);
             under_way.extend([(0, Input::Wake), (1, Input::Wake)]);
