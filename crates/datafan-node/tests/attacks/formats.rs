@@ -8,20 +8,20 @@ use datafan_core::{
     codec::Writer,
     connector::Frame,
     limits::{ADDRESSES_MAX, HELLO_HEADS_MAX, NAME_BYTES_MAX, OWNERS_PER_MESSAGE_MAX, SLOTS_MAX},
-    message::{Hello, Message},
+    message::{Hello, Message, PROTOCOL_VERSION},
 };
 
 pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "unknown message",
         does: "sends a message of a kind that there is not",
-        act: Act::Says(|_| vec![raw([1, 18])]),
+        act: Act::Says(|_| vec![raw([PROTOCOL_VERSION, 99])]),
         ..FORMAT
     },
     Attack {
         name: "unknown version",
         does: "sends a message of another version",
-        act: Act::Says(|_| vec![raw([2, 2])]),
+        act: Act::Says(|_| vec![raw([PROTOCOL_VERSION + 1, 2])]),
         ..FORMAT
     },
     Attack {
@@ -58,7 +58,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "varint without an end",
         does: "writes a count of more than 64 bits",
-        act: Act::Says(|_| vec![raw([&[1, 5][..], &[0xff; 12]].concat())]),
+        act: Act::Says(|_| vec![raw([&[PROTOCOL_VERSION, 5][..], &[0xff; 12]].concat())]),
         ..FORMAT
     },
     Attack {
