@@ -91,7 +91,7 @@ fn a38_a_newer_store() {
     write.open_table(meta).unwrap().insert(0, &99_u32.to_be_bytes()[..]).unwrap();
     write.commit().unwrap();
     drop(store);
-    run(&text(&dir), &[]).fails(1, "format 99, this build knows format 1");
+    run(&text(&dir), &[]).fails(1, "format 99, this build knows format 2");
 }
 
 #[test]
