@@ -38,7 +38,7 @@ impl Hot {
             is_there(),
             "there is no valgrind, which counts the instructions: install it, as with `apt-get install valgrind`"
         );
-        let said = output("cargo", "build --release -p datafan-hot --message-format json")?;
+        let said = output("cargo", "build --profile profiling -p datafan-hot --message-format json")?;
         program(&said).map(Self)
     }
 
