@@ -26,10 +26,10 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
 
     let sound = verify(&dir, true).json();
     assert_eq!(sound["sound"], true);
-    assert_eq!(
-        (shard(&sound, "a")["items"].as_u64(), shard(&sound, "a")["findings"].clone()),
-        (Some(held), json!([]))
-    );
+    // The member writes of its links and addresses at times of its own.
+    let items = shard(&sound, "a")["items"].as_u64().unwrap();
+    assert!((held..=a.n_items("a")).contains(&items), "{items} items, {held} before the end");
+    assert_eq!(shard(&sound, "a")["findings"], json!([]));
     assert_eq!(sound["shards"].as_array().unwrap().len(), 3, "a, b and the roster");
     let told = verify(&dir, false);
     assert!(told.code == 0 && told.out.contains("sound") && !told.out.contains("damaged"), "{}", told.out);
