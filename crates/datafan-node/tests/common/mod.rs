@@ -268,10 +268,15 @@ impl Member {
     /// The items that it holds of an owner, shown or not.
     pub fn n_items(&self, owner: &str) -> u64 {
         // The system's own are left out: they come with links and runs.
+        let shard = self.shard(owner);
+        shard["items"].as_u64().unwrap() - shard["system_items"].as_u64().unwrap()
+    }
+
+    /// What its `status` says of an owner's shard.
+    pub fn shard(&self, owner: &str) -> Value {
         let status = self.ask(&["status", "--json"]).json();
         let shard = status["shards"].as_array().unwrap().iter().find(|shard| shard["owner_name"] == owner);
-        let shard = shard.unwrap_or_else(|| panic!("nothing of {owner}: {status}"));
-        shard["items"].as_u64().unwrap() - shard["system_items"].as_u64().unwrap()
+        shard.unwrap_or_else(|| panic!("nothing of {owner}: {status}")).clone()
     }
 
     /// How often it has refused something, by name.
