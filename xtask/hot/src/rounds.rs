@@ -30,6 +30,9 @@ pub fn begun(meter: &mut Meter) -> Result<()> {
         let at = data::lot(n, OWNERS.into()) as usize;
         many.owners[at].commit();
         many.tell(at)?;
+        // Who is silent for some rounds is probed, and has to answer.
+        let alive = Message::Alive.frame().bytes;
+        many.net.turn(0, vec![net::from(many.silent, alive)]);
         many.net.pass(ROUND_MICROS);
         meter.measure(|| many.net.turn(0, vec![Input::Wake]));
         ensure!(many.rounds_sent()?.len() == 2, "a round on each of 2 links");
@@ -42,6 +45,8 @@ struct Many {
     net: Net,
     owners: Vec<Lonely>,
     teller: MemberId,
+    /// The peer on the other link.
+    silent: MemberId,
 }
 
 impl Many {
@@ -49,8 +54,8 @@ impl Many {
         let numbers = 1..=OWNERS;
         let mut net = Net::founded(data::config(0)?, numbers.clone())?;
         let teller = net.greet(0, 1)?;
-        net.greet(0, 2)?;
-        let mut many = Self { net, owners: numbers.map(Lonely::new).collect(), teller };
+        let silent = net.greet(0, 2)?;
+        let mut many = Self { net, owners: numbers.map(Lonely::new).collect(), teller, silent };
         (0..many.owners.len()).try_for_each(|at| many.tell(at))?;
         // The first round hashes all heads; later ones what has changed.
         many.round()?;

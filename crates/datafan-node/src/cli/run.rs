@@ -2,7 +2,7 @@
 
 use super::{Failure, api::Api, args, begin::beginning, failure::Exit, files::refuse_special};
 use datafan_conn_quic::BindError;
-use datafan_core::{head::Head, id::MeshId};
+use datafan_core::head::Head;
 use datafan_driver::KeyInUse;
 use datafan_node::{
     Beginning, Home, Inventory, Node, NodeError,
@@ -52,11 +52,10 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
         // Whatever has been opened so far is closed as after a crash, which is safe.
         _ = signals.next() => return Ok(()),
     };
-    let mesh = member.node.mesh();
     let stopped = tokio::select! {
         reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
         what = member.server.ended() => Err(Failure::new(format!("the member stops: {what}"))),
-        Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(mesh, &theirs, ours.as_ref())),
+        Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(&theirs, ours.as_ref())),
         Ok(found) = member.node.key_in_use() => Err(key_in_use(&found)),
         name = signals.next() => {
             info!("stopping on {name}; a second signal stops at once");
@@ -75,17 +74,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
 }
 
 /// Neither of the two may write on: whoever reads one of them would miss what the other wrote.
-fn second_writer(mesh: MeshId, theirs: &Head, ours: Option<&Head>) -> Failure {
-    if theirs.owner == mesh.authority() {
-        let text = format!(
-            "the roster was changed with a copy of this directory's authority.key: a roster of {}, ours is of {}. This \
-             process has stopped. That key has one place: remove the other copy, then start again; no member's key is \
-             concerned, and no member has to be revoked",
-            theirs.timestamp.0,
-            ours.map_or(0, |ours| ours.timestamp.0),
-        );
-        return Failure::Said(Exit::SecondWriter, text);
-    }
+fn second_writer(theirs: &Head, ours: Option<&Head>) -> Failure {
     let text = format!(
         "another process writes with this member's key: it has made a head at {}, ours is at {}. This one has stopped. \
          Find and stop the other (a cloned machine, a second start from a backup; if nobody of yours: revoke this member, \
