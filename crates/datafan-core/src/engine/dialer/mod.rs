@@ -7,6 +7,8 @@
 mod attempt;
 mod lost;
 mod slow;
+#[cfg(test)]
+mod tests;
 
 pub(super) use attempt::Target;
 pub(super) use slow::{Pool, pause_micros};
@@ -407,85 +409,5 @@ impl Dialer {
         tried.next = now.after(rng.jitter(wait));
         tried.failures = tried.failures.saturating_add(1);
         tried.error = Some(error);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: MemberId = MemberId([1; 32]);
-
-    fn place(name: &str) -> Place {
-        (None, name.into())
-    }
-
-    fn dialled(dialer: &mut Dialer, now: Time) -> Vec<Place> {
-        let mut dialled = Vec::new();
-        dialer.step(now, &mut Rng::new(1), |place| dialled.push(place));
-        dialled
-    }
-
-    #[test]
-    fn a_user_address_outlives_its_success_and_stays_nameless() {
-        let (mut dialer, mut rng, now) = (Dialer::default(), Rng::new(1), Time(5));
-        assert!(dialer.add_user(place("a")));
-        let target = dialer.new_user().expect("it is dialled at once");
-        dialer.begin(target.clone(), alloc::vec!["a".into()], Why::Minimum, now, &mut rng);
-        assert_eq!(dialled(&mut dialer, now), [place("a")]);
-        dialer.on_up(&A, Some(&"a".into()), now);
-        dialer.on_ready(&A);
-        assert_eq!((dialer.n_under_way(), dialer.new_user()), (0, None));
-        assert_eq!(dialer.users().collect::<Vec<_>>(), [(&place("a"), Some(A))]);
-        dialer.on_down(&A, "gone", now, &mut rng);
-        assert!(!dialer.is_due(&target, now) && dialer.is_due(&target, now.after(WAIT_MICROS_MAX)));
-    }
-
-    #[test]
-    fn failures_wait_longer_and_are_forgotten_when_the_member_moves() {
-        let (mut dialer, mut rng, mut now) = (Dialer::default(), Rng::new(1), Time(5));
-        let target = Target::Member(A);
-        for wait in [250, 500, 1_000, 2_000] {
-            dialer.begin(target.clone(), alloc::vec!["a".into()], Why::Minimum, now, &mut rng);
-            assert_eq!(dialled(&mut dialer, now).len(), 1);
-            dialer.on_failed(&(Some(A), "a".into()), "no answer", now, &mut rng);
-            assert_eq!(dialer.n_under_way(), 0);
-            assert!(!dialer.is_due(&target, now.after(wait * MILLI / 2)));
-            now = now.after(wait * MILLI * 2);
-            assert!(dialer.is_due(&target, now));
-        }
-        dialer.on_failed(&(Some(A), "a".into()), "late", now, &mut rng);
-        dialer.on_down(&MemberId([9; 32]), "a stranger leaves nothing behind", now, &mut rng);
-        assert_eq!(dialer.members.len(), 1);
-        dialer.on_down(&A, "gone", now, &mut rng);
-        assert!(!dialer.is_due(&target, now.after(SECOND)));
-        dialer.on_moved(&A);
-        assert!(dialer.is_due(&target, now));
-    }
-
-    #[test]
-    fn there_is_a_limit_of_user_addresses() {
-        let mut dialer = Dialer::default();
-        for n in 0..USER_ADDRESSES_MAX {
-            assert!(dialer.add_user(place(&alloc::format!("m{n}"))));
-        }
-        assert!(!dialer.add_user(place("one more")) && dialer.add_user(place("m0")));
-    }
-
-    #[test]
-    fn lost_links_are_dialled_one_at_a_time() {
-        let (mut dialer, mut rng, now) = (Dialer::default(), Rng::new(1), Time(5));
-        let b = MemberId([2; 32]);
-        dialer.on_lost(&A, now, &mut rng);
-        dialer.on_lost(&b, now, &mut rng);
-        let now = now.after(2 * SECOND);
-        let first = dialer.due_lost(now).expect("both are due");
-        dialer.begin(Target::Member(first), alloc::vec!["x".into()], Why::Lost, now, &mut rng);
-        assert_eq!((dialer.due_lost(now), dialled(&mut dialer, now).len()), (None, 1));
-        dialer.on_failed(&(Some(first), "x".into()), "no answer", now, &mut rng);
-        let second = dialer.due_lost(now).expect("the other one");
-        assert_ne!(first, second);
-        dialer.on_ready(&second);
-        assert_eq!(dialer.due_lost(now), None, "the first one waits");
     }
 }
