@@ -1,6 +1,6 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
-use super::{Effect, Engine, Outbox, Pending, link::Link, surplus::REST_MICROS, tree::Place};
+use super::{Effect, Engine, Outbox, Pending, link::Link, tree::Place};
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
@@ -296,10 +296,10 @@ impl<S: Store> Engine<S> {
             }
             Refusal::Busy | Refusal::Malformed | Refusal::Surplus => self.refused_by,
         };
-        if refusal == Refusal::Surplus && self.is_member(&from) {
-            self.dialer.rest(&from, self.now.time.after(REST_MICROS));
-        }
         self.close_link(from, refusal.advice().into(), out);
+        if refusal == Refusal::Surplus && self.is_member(&from) {
+            self.on_surplus_closed(&from);
+        }
         if refusal == Refusal::NotAdmitted {
             self.dialer.on_pending(&from, self.now.time, &mut self.rng);
         }

@@ -23,7 +23,7 @@ const SETTLED_MICROS: u64 = 40 * SECOND;
 /// Most links that are judged at once.
 const JUDGED_MAX: usize = 8;
 /// A peer whose link was dropped is not dialled for so long without need.
-pub(super) const REST_MICROS: u64 = 600 * SECOND;
+const REST_MICROS: u64 = 600 * SECOND;
 
 /// When a link may be dropped next.
 #[derive(Default)]
@@ -75,9 +75,15 @@ impl<S: Store> Engine<S> {
         if let Some((peer, used)) = least
             && (used.n_parted == 0 || n_surplus > JOINING_MAX)
         {
-            self.dialer.rest(&peer, self.now.time.after(REST_MICROS));
             self.refuse_link(peer, Refusal::Surplus, out);
+            self.on_surplus_closed(&peer);
         }
+    }
+
+    /// The link to `peer` was closed as one too many, by either end: both are well, and rest.
+    pub(super) fn on_surplus_closed(&mut self, peer: &MemberId) {
+        self.reach.on_surplus(peer);
+        self.dialer.rest(peer, self.now.time.after(REST_MICROS));
     }
 
     /// Whether this member may drop the link to `peer`: it is for the smaller id to do so, and the peer has

@@ -148,7 +148,13 @@ impl Dialer {
 
     /// Whether a target may be dialled slowly.
     pub(super) fn may_dial_slowly(&self, target: &Target, now: Time) -> bool {
-        self.tried(target).is_none_or(|tried| tried.rests_until <= now) && self.may_dial(target)
+        let member = match target {
+            Target::Member(member) => Some(*member),
+            // Who rests is not found at the user's address either.
+            Target::User(place) => self.users.get(place).and_then(|user| user.found),
+        };
+        let tried = member.and_then(|member| self.members.get(&member));
+        tried.is_none_or(|tried| tried.rests_until <= now) && self.may_dial(target)
     }
 
     /// Whether a target may be dialled at all: no dial of it is under way.

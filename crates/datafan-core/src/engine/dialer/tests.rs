@@ -50,6 +50,21 @@ fn failures_wait_longer_and_are_forgotten_when_the_member_moves() {
 }
 
 #[test]
+fn who_rests_is_not_dialled_slowly_at_a_user_address_either() {
+    let (mut dialer, now) = (Dialer::default(), Time(5));
+    assert!(dialer.add_user(place("a")) && dialer.add_user(place("b")));
+    dialer.on_up(&A, Some(&"a".into()), now);
+    dialer.on_ready(&A);
+    dialer.rest(&A, now.after(SECOND));
+    let (member, user) = (Target::Member(A), Target::User(place("a")));
+    for target in [&member, &user] {
+        assert!(!dialer.may_dial_slowly(target, now) && dialer.is_due(target, now));
+        assert!(dialer.may_dial_slowly(target, now.after(SECOND)));
+    }
+    assert!(dialer.may_dial_slowly(&Target::User(place("b")), now), "somebody else may be there");
+}
+
+#[test]
 fn there_is_a_limit_of_user_addresses() {
     let mut dialer = Dialer::default();
     for n in 0..USER_ADDRESSES_MAX {

@@ -114,6 +114,12 @@ impl Reach {
         self.changed = true;
     }
 
+    /// The link to `peer` ended as one too many, after [`Reach::on_down`]: nothing was lost, and what `peer` publishes
+    /// still counts.
+    pub(super) fn on_surplus(&mut self, peer: &MemberId) {
+        self.changed |= self.doubted.remove(peer);
+    }
+
     /// The roster changed.
     pub(super) fn on_roster(&mut self) {
         self.changed = true;

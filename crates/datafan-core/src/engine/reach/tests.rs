@@ -149,6 +149,17 @@ fn what_came_before_a_lost_link_proves_nothing() {
 }
 
 #[test]
+fn a_link_that_was_one_too_many_leaves_no_doubt() {
+    let mut reach = Reach::new(id(ME), Timestamp(1));
+    reach.list(&id(1), alloc::vec![id(ME), id(2)]);
+    reach.list(&id(2), alloc::vec![id(ME), id(1)]);
+    reach.on_down(&id(1));
+    reach.on_surplus(&id(1));
+    reach.look(Time(9), Timestamp(9), &[id(2)], kind_in(&OWNERS));
+    assert!(reach.is_reachable(&id(1)), "it is linked with the other one, as it says");
+}
+
+#[test]
 fn the_use_of_a_link_is_what_only_it_joins() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
     // 0-1, 0-2, 1-2, and 0-3-4 by itself.
