@@ -12,6 +12,7 @@ mod expiry;
 mod faults;
 mod limits;
 mod linking;
+mod listers;
 mod membership;
 mod parting;
 mod recovery;

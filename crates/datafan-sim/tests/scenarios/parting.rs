@@ -116,10 +116,17 @@ fn everybody_sees_who_is_reachable() {
 }
 
 /// A mesh whose members look for links by themselves, publish where they are, and know member 0 to begin with.
-fn discovering(n: usize, seed: u64) -> Mesh {
+pub fn discovering(n: usize, seed: u64) -> Mesh {
     let mut world = Mesh::mesh_with(n, seed, |_, config| {
         (config.links_min, config.links_wanted_max) = (3, 6);
     });
+    find_each_other(&mut world);
+    world
+}
+
+/// Gives members of such a mesh the time to find each other.
+pub fn find_each_other(world: &mut Mesh) {
+    let n = world.n_members();
     for member in 0..n {
         world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
         if member > 0 {
@@ -128,7 +135,6 @@ fn discovering(n: usize, seed: u64) -> Mesh {
     }
     world.run_for(40 * SECOND);
     world.run_until("a common beginning", 60 * SECOND, |world| world.equal());
-    world
 }
 
 fn write_on_both_sides(world: &mut Mesh) {
@@ -137,7 +143,7 @@ fn write_on_both_sides(world: &mut Mesh) {
 }
 
 /// Whether links join all that run.
-fn is_one(world: &Mesh) -> bool {
+pub fn is_one(world: &Mesh) -> bool {
     let running: Vec<usize> = (0..world.n_members()).filter(|member| world.runs(*member)).collect();
     let (mut reached, mut waiting) = (vec![running[0]], vec![running[0]]);
     while let Some(member) = waiting.pop() {
@@ -151,28 +157,32 @@ fn is_one(world: &Mesh) -> bool {
     reached.len() == running.len()
 }
 
-fn reach(world: &Mesh, member: usize) -> Vec<Reachability> {
+/// How well each member can be reached, as `member` sees it.
+pub fn reach(world: &Mesh, member: usize) -> Vec<Reachability> {
     world.status(member).reach.values().map(|member| member.reach).collect()
 }
 
-fn is_gone(reach: &Reachability) -> bool {
+/// Whether nothing leads to it.
+pub fn is_gone(reach: &Reachability) -> bool {
     matches!(reach, Reachability::Unreachable { .. })
 }
 
 /// Cuts every line between the members below `half` and the others.
-fn part(world: &mut Mesh, half: usize) {
+pub fn part(world: &mut Mesh, half: usize) {
     for (a, b) in across(world, half) {
         world.cut(a, b);
     }
 }
 
-fn unite(world: &mut Mesh, half: usize) {
+/// Ends what [`part`] began.
+pub fn unite(world: &mut Mesh, half: usize) {
     for (a, b) in across(world, half) {
         world.heal(a, b);
     }
 }
 
-fn across(world: &Mesh, half: usize) -> Vec<(usize, usize)> {
+/// All pairs of a member below `half` and another.
+pub fn across(world: &Mesh, half: usize) -> Vec<(usize, usize)> {
     let n = world.n_members();
     (0..half).flat_map(|a| (half..n).map(move |b| (a, b))).collect()
 }

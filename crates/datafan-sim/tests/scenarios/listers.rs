@@ -1,0 +1,199 @@
+//! A52: links that are published and do not lead anywhere, and members that can publish none.
+
+use crate::{
+    common::{Mesh, SEEDS},
+    parting::{across, discovering, find_each_other, is_gone, is_one, part, reach, unite},
+};
+use datafan_core::{
+    engine::{Command, Outcome, Standing},
+    grant::Role,
+    id::Name,
+    limits::LINKS_MAX,
+    roster::{RosterChange, Terms},
+    time::SECOND,
+};
+
+/// A minute in microseconds.
+const MINUTE: u64 = 60 * SECOND;
+/// Members of each half.
+const HALF: usize = 6;
+
+#[test]
+fn a52_readers_bridge_two_halves() {
+    for seed in SEEDS {
+        let mut world = with_readers(2 * HALF, 2, seed);
+        let readers = [2 * HALF, 2 * HALF + 1];
+        let all_seen = |world: &Mesh| all(world).all(|member| !reach(world, member).iter().any(is_gone));
+        world.run_until("readers and members are seen", 2 * MINUTE, all_seen);
+
+        owners_apart(&world).into_iter().for_each(|(a, b)| world.cut(a, b));
+        world.run_for(400 * SECOND);
+        world.run_until("one component, by readers", 2 * MINUTE, is_one);
+        world.put(0, "left", "1");
+        world.put(2 * HALF - 1, "right", "2");
+        world.run_until("readers carry it", 15 * SECOND, |world| world.equal());
+        // Without them the halves are two, and find each other once the line works.
+        readers.into_iter().for_each(|reader| world.crash(reader));
+        world.run_for(400 * SECOND);
+        assert!(!is_one(&world), "nothing else joins them");
+        owners_apart(&world).into_iter().for_each(|(a, b)| world.heal(a, b));
+        world.run_until("one component", 2 * MINUTE, is_one);
+        readers.into_iter().for_each(|reader| world.start(reader));
+        if seed == SEEDS.start {
+            comes_to_rest(&mut world);
+        }
+    }
+}
+
+#[test]
+fn a52_a_lister_that_cannot_write_any_more() {
+    for seed in SEEDS {
+        let mut world = discovering(2 * HALF, seed);
+        let lister = linked_across(&mut world);
+        // What it writes from now on is too far ahead for everybody, so its links are listed as they were.
+        world.set_clock(lister, 2 * 60 * MINUTE as i64);
+        world.put(lister, "late", "1");
+        part(&mut world, HALF);
+        world.run_for(400 * SECOND);
+        assert!(!world.equal_among(&[0, lister]), "nobody takes its shard");
+        unite(&mut world, HALF);
+        world.run_until("one component", 2 * MINUTE, is_one);
+        if seed == SEEDS.start {
+            comes_to_rest(&mut world);
+        }
+    }
+}
+
+#[test]
+fn a52_lists_of_who_is_out_of_reach_lead_nowhere() {
+    for seed in SEEDS {
+        let mut world = discovering(2 * HALF, seed);
+        let (ours, theirs) = frozen_listers(&mut world, 0);
+        // The one on our side vanishes. What the other one lists, and nobody there can correct here, proves nothing.
+        world.vanish(ours);
+        part(&mut world, HALF);
+        world.run_for(400 * SECOND);
+        assert_eq!(deceived(&world), None, "m{theirs} lists members of our half");
+        unite(&mut world, HALF);
+        world.run_until("one component", 2 * MINUTE, is_one);
+    }
+}
+
+#[test]
+fn a52_two_list_each_other_falsely() {
+    for seed in SEEDS {
+        let mut world = discovering(2 * HALF, seed);
+        frozen_listers(&mut world, 0);
+        part(&mut world, HALF);
+        world.run_for(400 * SECOND);
+        assert!(deceived(&world).is_some(), "their lists hide that they are apart");
+        unite(&mut world, HALF);
+        world.run_until("one component", 2 * MINUTE, is_one);
+        if seed == SEEDS.start {
+            comes_to_rest(&mut world);
+        }
+    }
+}
+
+#[test]
+fn a52_a_revoked_member_goes_on_running() {
+    for seed in SEEDS {
+        let mut world = discovering(2 * HALF, seed);
+        let (revoked, _) = frozen_listers(&mut world, 3);
+        part(&mut world, HALF);
+        world.run_for(400 * SECOND);
+        let deceived = deceived(&world).expect("their lists hide that they are apart");
+        world.done(0, Command::Revoke { id: world.id(revoked), outcome: Outcome::Keep });
+        let gone = |world: &Mesh| n_gone(world, deceived) == HALF;
+        world.run_until("what it lists proves nothing", 2 * MINUTE, gone);
+        unite(&mut world, HALF);
+        let others: Vec<usize> = all(&world).filter(|member| *member != revoked).collect();
+        world.run_until("the others are one", 2 * MINUTE, |world| world.components(&others).len() == 1);
+        let is_out = |world: &Mesh| matches!(world.status(revoked).standing, Standing::Refused(_));
+        world.run_until("it is out", MINUTE, is_out);
+        world.run_until("equal", 30 * SECOND, |world| world.equal_among(&others));
+        world.run_for(600 * SECOND);
+        assert_eq!(world.components(&others).len(), 1);
+        assert!(world.peers(revoked).is_empty(), "it goes on, and is let in nowhere");
+    }
+}
+
+/// A mesh that found itself, the last members of which are readers.
+fn with_readers(n_owners: usize, n_readers: usize, seed: u64) -> Mesh {
+    let mut world = Mesh::mesh_with(n_owners, seed, |_, config| {
+        (config.links_min, config.links_wanted_max) = (3, 6);
+    });
+    for _ in 0..n_readers {
+        let reader = world.add(|config| (config.links_min, config.links_wanted_max) = (3, 6));
+        let name = Name::new(&format!("m{reader}")).expect("a sound name");
+        let terms = Terms { role: Some(Role::Reader), ..Terms::default() };
+        let id = world.id(reader);
+        world.must(0, Command::Roster(vec![RosterChange::Admit { id, name, terms }]));
+        world.start(reader);
+    }
+    find_each_other(&mut world);
+    world
+}
+
+fn all(world: &Mesh) -> std::ops::Range<usize> {
+    0..world.n_members()
+}
+
+/// All pairs of owners in different halves; readers are in none.
+fn owners_apart(world: &Mesh) -> Vec<(usize, usize)> {
+    across(world, HALF).into_iter().filter(|(_, other)| *other < 2 * HALF).collect()
+}
+
+/// A member other than the first of the left half that has a link to the right half, and publishes it.
+fn linked_across(world: &mut Mesh) -> usize {
+    let lister = (1..HALF).find(|member| world.peers(*member).iter().any(|peer| *peer >= HALF));
+    world.run_for(MINUTE);
+    lister.expect("the halves were one mesh")
+}
+
+/// A member of each half, linked and published; what they publish stays so whatever becomes of it. They dial
+/// up to `links_min` links.
+fn frozen_listers(world: &mut Mesh, links_min: usize) -> (usize, usize) {
+    let pair = across(world, HALF).into_iter().find(|(a, b)| *a > 0 && world.linked(*a, *b));
+    let (a, b) = pair.expect("the halves were one mesh");
+    world.run_for(MINUTE);
+    for member in [a, b] {
+        world.stop(member);
+        let config = world.config(member);
+        (config.publish_links, config.links_min) = (false, links_min);
+        world.start(member);
+    }
+    world.run_until("others dial them", MINUTE, |world| {
+        [a, b].iter().all(|member| world.peers(*member).len() > 1)
+    });
+    (a, b)
+}
+
+/// How many members seem out of reach to one.
+fn n_gone(world: &Mesh, member: usize) -> usize {
+    reach(world, member).iter().filter(|reach| is_gone(reach)).count()
+}
+
+/// A member of the left half that takes one of the right half for reachable.
+fn deceived(world: &Mesh) -> Option<usize> {
+    (0..HALF).find(|member| world.runs(*member) && n_gone(world, *member) < HALF)
+}
+
+/// Links do not swing for ever: half an hour later the same ones are up, but for a few, and nobody is at its limit.
+fn comes_to_rest(world: &mut Mesh) {
+    world.run_for(20 * MINUTE);
+    let links = |world: &Mesh| all(world).map(|member| world.peers(member)).collect::<Vec<_>>();
+    let dials = |world: &Mesh| all(world).map(|member| world.stats(member).dials).sum::<u64>();
+    let (before, dialled) = (links(world), dials(world));
+    world.run_for(30 * MINUTE);
+    let after = links(world);
+    let lost =
+        |(before, now): (&Vec<usize>, &Vec<usize>)| before.iter().filter(|peer| !now.contains(peer)).count();
+    let n_lost: usize = before.iter().zip(&after).map(lost).sum();
+    let n = world.n_members();
+    assert!(n_lost <= n / 2, "{before:?} {after:?}");
+    assert!(after.iter().all(|peers| peers.len() < LINKS_MAX) && is_one(world));
+    // One dial in each pause: somebody whose links nobody sees is sought for ever.
+    let n_dials = dials(world) - dialled;
+    assert!(n_dials <= 180 * n as u64, "{n_dials} dials in half an hour");
+}
