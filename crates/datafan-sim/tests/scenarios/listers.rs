@@ -5,7 +5,7 @@ use crate::{
     parting::{across, discovering, find_each_other, is_gone, is_one, part, reach, unite},
 };
 use datafan_core::{
-    engine::{Command, Outcome, Standing},
+    engine::{Command, LINKS_KEY, Outcome, Standing, decode_links},
     grant::Role,
     id::Name,
     limits::LINKS_MAX,
@@ -99,7 +99,13 @@ fn a52_two_list_each_other_falsely() {
 fn a52_a_revoked_member_goes_on_running() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
+        // A member of its own half lists it falsely for ever.
         let (revoked, _) = frozen_listers(&mut world, 3);
+        let friend = world.peers(revoked).into_iter().find(|peer| (1..HALF).contains(peer));
+        let friend = friend.expect("it has links in its half");
+        world.run_for(MINUTE);
+        freeze(&mut world, &[friend], 0);
+        assert!(lists(&world, friend, revoked) && lists(&world, revoked, friend), "they were linked");
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
         let deceived = deceived(&world).expect("their lists hide that they are apart");
@@ -157,16 +163,27 @@ fn frozen_listers(world: &mut Mesh, links_min: usize) -> (usize, usize) {
     let pair = across(world, HALF).into_iter().find(|(a, b)| *a > 0 && world.linked(*a, *b));
     let (a, b) = pair.expect("the halves were one mesh");
     world.run_for(MINUTE);
-    for member in [a, b] {
-        world.stop(member);
-        let config = world.config(member);
+    freeze(world, &[a, b], links_min);
+    (a, b)
+}
+
+/// What these publish of their links stays as it is from now on.
+fn freeze(world: &mut Mesh, listers: &[usize], links_min: usize) {
+    for member in listers {
+        world.stop(*member);
+        let config = world.config(*member);
         (config.publish_links, config.links_min) = (false, links_min);
-        world.start(member);
+        world.start(*member);
     }
     world.run_until("others dial them", MINUTE, |world| {
-        [a, b].iter().all(|member| world.peers(*member).len() > 1)
+        listers.iter().all(|member| world.peers(*member).len() > 1)
     });
-    (a, b)
+}
+
+/// Whether one publishes a link to another, as member 0 holds it.
+fn lists(world: &Mesh, lister: usize, peer: usize) -> bool {
+    let published = world.get(0, lister, LINKS_KEY).expect("it publishes its links");
+    decode_links(&published).expect("an engine wrote it").contains(&world.id(peer))
 }
 
 /// How many members seem out of reach to one.
