@@ -49,7 +49,7 @@ fn a52_readers_bridge_two_halves() {
 fn a52_a_lister_that_cannot_write_any_more() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
-        let lister = linked_across(&mut world);
+        let (lister, _) = linked_across(&mut world);
         // What it writes from now on is too far ahead for everybody, so its links are listed as they were.
         world.set_clock(lister, 2 * 60 * MINUTE as i64);
         world.put(lister, "late", "1");
@@ -68,7 +68,7 @@ fn a52_a_lister_that_cannot_write_any_more() {
 fn a52_lists_of_who_is_out_of_reach_lead_nowhere() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
-        let (ours, theirs) = frozen_listers(&mut world, 0);
+        let (ours, theirs) = frozen_listers(&mut world);
         // The one on our side vanishes. What the other one lists, and nobody there can correct here, proves nothing.
         world.vanish(ours);
         part(&mut world, HALF);
@@ -83,7 +83,7 @@ fn a52_lists_of_who_is_out_of_reach_lead_nowhere() {
 fn a52_two_list_each_other_falsely() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
-        frozen_listers(&mut world, 0);
+        frozen_listers(&mut world);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
         assert!(deceived(&world).is_some(), "their lists hide that they are apart");
@@ -99,13 +99,10 @@ fn a52_two_list_each_other_falsely() {
 fn a52_a_revoked_member_goes_on_running() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
+        let (revoked, theirs) = linked_across(&mut world);
         // A member of its own half lists it falsely for ever.
-        let (revoked, _) = frozen_listers(&mut world, 3);
-        let friend = world.peers(revoked).into_iter().find(|peer| (1..HALF).contains(peer));
-        let friend = friend.expect("it has links in its half");
-        world.run_for(MINUTE);
-        freeze(&mut world, &[friend], 0);
-        assert!(lists(&world, friend, revoked) && lists(&world, revoked, friend), "they were linked");
+        let friend = (1..HALF).find(|friend| list_each_other(&world, *friend, revoked));
+        freeze(&mut world, &[revoked, friend.expect("it has links in its half"), theirs], 3);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
         let deceived = deceived(&world).expect("their lists hide that they are apart");
@@ -150,24 +147,21 @@ fn owners_apart(world: &Mesh) -> Vec<(usize, usize)> {
     across(world, HALF).into_iter().filter(|(_, other)| *other < 2 * HALF).collect()
 }
 
-/// A member other than the first of the left half that has a link to the right half, and publishes it.
-fn linked_across(world: &mut Mesh) -> usize {
-    let lister = (1..HALF).find(|member| world.peers(*member).iter().any(|peer| *peer >= HALF));
+/// A member of each half, not the first of all; they are linked and have published it.
+fn linked_across(world: &mut Mesh) -> (usize, usize) {
     world.run_for(MINUTE);
-    lister.expect("the halves were one mesh")
+    let pair = across(world, HALF).into_iter().find(|(a, b)| *a > 0 && list_each_other(world, *a, *b));
+    pair.expect("the halves were one mesh")
 }
 
-/// A member of each half, linked and published; what they publish stays so whatever becomes of it. They dial
-/// up to `links_min` links.
-fn frozen_listers(world: &mut Mesh, links_min: usize) -> (usize, usize) {
-    let pair = across(world, HALF).into_iter().find(|(a, b)| *a > 0 && world.linked(*a, *b));
-    let (a, b) = pair.expect("the halves were one mesh");
-    world.run_for(MINUTE);
-    freeze(world, &[a, b], links_min);
+/// A member of each half that list each other whatever becomes of them, and dial nobody.
+fn frozen_listers(world: &mut Mesh) -> (usize, usize) {
+    let (a, b) = linked_across(world);
+    freeze(world, &[a, b], 0);
     (a, b)
 }
 
-/// What these publish of their links stays as it is from now on.
+/// What these publish of their links stays as it is from now on. They dial up to `links_min` links.
 fn freeze(world: &mut Mesh, listers: &[usize], links_min: usize) {
     for member in listers {
         world.stop(*member);
@@ -180,10 +174,14 @@ fn freeze(world: &mut Mesh, listers: &[usize], links_min: usize) {
     });
 }
 
-/// Whether one publishes a link to another, as member 0 holds it.
-fn lists(world: &Mesh, lister: usize, peer: usize) -> bool {
-    let published = world.get(0, lister, LINKS_KEY).expect("it publishes its links");
-    decode_links(&published).expect("an engine wrote it").contains(&world.id(peer))
+/// Whether two publish a link to each other, as member 0 holds it.
+fn list_each_other(world: &Mesh, a: usize, b: usize) -> bool {
+    let lists = |lister: usize, peer: usize| {
+        let published = world.get(0, lister, LINKS_KEY);
+        let published = published.map(|links| decode_links(&links).expect("an engine wrote it"));
+        published.is_some_and(|peers| peers.contains(&world.id(peer)))
+    };
+    lists(a, b) && lists(b, a)
 }
 
 /// How many members seem out of reach to one.
