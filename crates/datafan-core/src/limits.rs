@@ -52,6 +52,15 @@ pub const DIVERGENT_COPIES_MAX: usize = 16;
 /// Most divergent copies of its shard that an owner remembers to fetch.
 pub const DIVERGENT_TOLD_MAX: usize = 64;
 
+/// Most peers that are backed off because they broke a rule; of more, who broke the fewest is forgotten.
+pub const PENALTIES_MAX: usize = 1_024;
+/// Most owners of whom it is remembered that they signed what cannot be: all there may be.
+pub const INVALID_OWNERS_MAX: usize = MEMBERS_MAX;
+/// Most pieces of evidence of forks that are kept of one owner.
+pub const EVIDENCE_PER_OWNER_MAX: usize = 4;
+/// Most bytes of evidence that are kept in all, encoded.
+pub const EVIDENCE_TOTAL_BYTES_MAX: usize = 4 << 20;
+
 /// Largest message, in bytes. A connector refuses a longer frame before it reserves memory for it.
 pub const MESSAGE_BYTES_MAX: usize = DELTA_BYTES_MAX + (64 << 10);
 /// Largest message of the small lane.
@@ -97,6 +106,8 @@ pub const QUOTA_SYSTEM_ITEMS: u64 = 64;
 pub const QUOTA_SYSTEM_BYTES: u64 = 1 << 20;
 
 const _: () = assert!(COMMIT_WRITES_MAX * ITEM_OVERHEAD_MAX + COMMIT_BYTES_MAX <= DELTA_BYTES_MAX);
+const _: () = assert!(EVIDENCE_TOTAL_BYTES_MAX + 64 < crate::backup::FRAME_BYTES_MAX);
+const _: () = assert!(crate::fork::EVIDENCE_BYTES_MAX < EVIDENCE_TOTAL_BYTES_MAX);
 const _: () = assert!(ROSTER_CHANGES_MAX <= COMMIT_WRITES_MAX);
 const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= DELTA_BYTES_MAX);
 const _: () = assert!(HEAD_SLOTS_MAX * 16 * (crate::head::HEAD_BYTES + 16) < SMALL_BYTES_MAX);

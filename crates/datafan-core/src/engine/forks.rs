@@ -2,18 +2,16 @@
 //! rounds only, until their forks are closed.
 
 use super::{
-    Alarm, CommandError, Effect, Engine, Outbox, Write, commit::Refusable, descent::Build, owners::Owner,
+    Alarm, CommandError, Effect, Engine, Outbox, Write, commit::Refusable, descent::Build, evidence::Kept,
+    owners::Owner,
 };
 use crate::{
-    codec::{DecodeError, Reader, Writer},
-    fork::{
-        CLOSING_PREFIX, Closing, EVIDENCE_BYTES_MAX, EVIDENCE_VALUE_BYTES_MAX, Evidence, Lost, first_lost,
-        way,
-    },
+    codec::DecodeError,
+    fork::{CLOSING_PREFIX, Closing, EVIDENCE_VALUE_BYTES_MAX, Evidence, Lost, first_lost, way},
     head::Head,
     id::MemberId,
     item::Key,
-    limits::MEMBERS_MAX,
+    limits::EVIDENCE_PER_OWNER_MAX,
     runs::{RUNS_KEY, RunHistory},
     store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::Timestamp,
@@ -26,14 +24,10 @@ use alloc::{
 };
 use core::ops::Bound;
 
-/// Pieces of evidence that are kept of one owner. Of all together there is no other limit: owners that fork
-/// on purpose would keep what others did from being seen.
-const PIECES_MAX: usize = 4;
-
 /// What proves forks, and what the authority says of them.
 #[derive(Default)]
 pub(super) struct Forks {
-    pieces: BTreeMap<MemberId, Vec<Evidence>>,
+    kept: Kept,
     /// Owners with a fork that nobody has closed.
     open: BTreeSet<MemberId>,
     closings: BTreeMap<MemberId, Closing>,
@@ -49,7 +43,7 @@ impl Forks {
     fn judge(&mut self, owner: &MemberId, history: &RunHistory) {
         let closing = self.closings.get(owner).copied();
         let is_open = |piece: &Evidence| piece.closed_by(history, closing).is_none();
-        if self.pieces.get(owner).is_some_and(|pieces| pieces.iter().any(is_open)) {
+        if self.kept.of(owner).any(is_open) {
             self.open.insert(*owner);
         } else {
             self.open.remove(owner);
@@ -59,40 +53,16 @@ impl Forks {
     /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not
     /// known.
     fn wants(&self, first: &Head, second: &Head) -> bool {
-        let of_owner = self.pieces.get(&first.owner).map_or(&[][..], Vec::as_slice);
         let pair = |piece: &Evidence| [piece.first.order(), piece.second.order()];
-        let known = of_owner.iter().map(pair);
         let order = [first.order(), second.order()];
-        (of_owner.len() < PIECES_MAX || !self.has(&first.owner))
-            && !known.into_iter().any(|[a, b]| [a, b] == order || [b, a] == order)
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let pieces: Vec<&Evidence> = self.pieces.values().flatten().collect();
-        let mut out = Writer::new();
-        out.list(&pieces, |out, piece| {
-            out.prefixed(&piece.encode());
-        });
-        out.finish()
+        let mut known = self.kept.of(&first.owner).map(pair);
+        (self.kept.of(&first.owner).count() < EVIDENCE_PER_OWNER_MAX || !self.has(&first.owner))
+            && !known.any(|[a, b]| [a, b] == order || [b, a] == order)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut forks = Self::default();
-        for piece in pieces(bytes)? {
-            forks.pieces.entry(piece.first.owner).or_default().push(piece);
-        }
-        Ok(forks)
+        Ok(Self { kept: Kept::decode(bytes)?, ..Self::default() })
     }
-}
-
-/// Reads the pieces of evidence that a store keeps.
-pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<Evidence>, DecodeError> {
-    let mut input = Reader::new(bytes);
-    let pieces = input.list("evidence", PIECES_MAX * MEMBERS_MAX, |input| {
-        Evidence::decode(input.prefixed("evidence", EVIDENCE_BYTES_MAX)?)
-    })?;
-    input.end()?;
-    Ok(pieces)
 }
 
 impl<S: Store> Engine<S> {
@@ -137,21 +107,17 @@ impl<S: Store> Engine<S> {
     fn note_fork(&mut self, evidence: Evidence, out: &mut Outbox) {
         let (first, second) = (evidence.first, evidence.second);
         self.stats.refuse("fork");
-        let pieces = self.forks.pieces.entry(first.owner).or_default();
-        if pieces.len() == PIECES_MAX {
-            // All of them are closed.
-            pieces.remove(0);
-        }
-        pieces.push(evidence);
+        // Where there are as many of the owner as may be, all of them are closed.
+        self.forks.kept.insert(evidence);
         // Judged again once the state that it came with is held.
         self.judge_forks(&first.owner);
-        self.batch.meta.insert(Meta::Forks, Some(self.forks.encode()));
+        self.batch.meta.insert(Meta::Forks, Some(self.forks.kept.encode()));
         out.now.push(Effect::Alarm(Box::new(Alarm::Fork { first, second })));
     }
 
     /// Judges an owner's forks again: its shard names other runs by now, or the authority has closed some.
     pub(super) fn judge_forks(&mut self, owner: &MemberId) {
-        if !self.forks.pieces.contains_key(owner) {
+        if !self.forks.kept.has(owner) {
             return;
         }
         // Failing to read it shows up with the next read; until then the fork is as it was.
@@ -162,14 +128,14 @@ impl<S: Store> Engine<S> {
 
     /// As [`Engine::judge_forks`], with what the shard is about to name.
     pub(super) fn judge_forks_by(&mut self, owner: &MemberId, runs: &[u8]) {
-        if self.forks.pieces.contains_key(owner) {
+        if self.forks.kept.has(owner) {
             self.forks.judge(owner, &RunHistory::decode(runs).unwrap_or_default());
         }
     }
 
     /// After everything is loaded.
     pub(super) fn judge_all_forks(&mut self) {
-        let owners: Vec<MemberId> = self.forks.pieces.keys().copied().collect();
+        let owners: Vec<MemberId> = self.forks.kept.owners().copied().collect();
         owners.iter().for_each(|owner| self.judge_forks(owner));
     }
 
@@ -220,8 +186,7 @@ impl<S: Store> Engine<S> {
     /// What the authority writes to close the forks of an owner that are known by now.
     pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
         let held = self.owners.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
-        let pieces = self.forks.pieces.get(owner).map_or(&[][..], Vec::as_slice);
-        let known = pieces.iter().map(|piece| piece.first.timestamp.max(piece.second.timestamp));
+        let known = self.forks.kept.of(owner).map(|piece| piece.first.timestamp.max(piece.second.timestamp));
         let until = known.max().unwrap_or_default().max(held);
         let key: Key = Closing::key(owner);
         Ok(alloc::vec![Write::Put { key, value: Closing { until }.encode().into(), expiry: None }])

@@ -20,6 +20,7 @@ mod dialer;
 mod disk;
 mod divergent;
 mod effect;
+mod evidence;
 mod expired;
 mod fetch;
 mod forks;
@@ -62,7 +63,7 @@ mod writing;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
-pub(crate) use forks::pieces;
+pub(crate) use evidence::pieces;
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
 pub use own_links::{LINKS_KEY, decode_links};
@@ -148,7 +149,7 @@ pub struct Engine<S: Store> {
     links: Links<Snapshot<S>>,
     trees: tree::Trees,
     /// Peers that lied: not asked until then, and how often it happened.
-    penalties: BTreeMap<MemberId, (Time, u32)>,
+    penalties: penalties::Penalties,
     dialer: Dialer,
     address_cache: AddressCache,
     /// Members that publish an address.

@@ -6,6 +6,7 @@ use super::{Engine, Outbox, fetch::Learned, owners::Owner};
 use crate::{
     head::Head,
     id::MemberId,
+    limits::INVALID_OWNERS_MAX,
     store::Store,
     time::{MILLI, SECOND, Time},
 };
@@ -29,7 +30,23 @@ pub(super) struct Pace {
     /// The newest heads of intervals that are over, and who told of them.
     late: Vec<(Head, MemberId)>,
     /// Who has signed a head whose content breaks a rule.
-    void: BTreeSet<MemberId>,
+    invalid: InvalidOwners,
+}
+
+/// Owners, at most [`INVALID_OWNERS_MAX`]: those beyond are treated as if they had signed nothing wrong.
+#[derive(Default)]
+struct InvalidOwners(BTreeSet<MemberId>);
+
+impl InvalidOwners {
+    fn insert(&mut self, owner: &MemberId) {
+        if self.0.len() < INVALID_OWNERS_MAX {
+            self.0.insert(*owner);
+        }
+    }
+
+    fn has(&self, owner: &MemberId) -> bool {
+        self.0.contains(owner)
+    }
 }
 
 #[derive(Default)]
@@ -135,16 +152,34 @@ impl<S: Store> Engine<S> {
 
     /// An owner has signed what cannot be.
     pub(super) fn note_void(&mut self, owner: &MemberId) {
-        self.pace.void.insert(*owner);
+        self.pace.invalid.insert(owner);
     }
 
     /// Whether an owner's commits come with the rounds only. The roster's come at once, whoever signed it.
     pub(super) fn has_lost_push(&self, owner: &MemberId) -> bool {
-        self.forks.has(owner) || self.pace.void.contains(owner) && *owner != self.config.mesh.authority()
+        self.forks.has(owner) || self.pace.invalid.has(owner) && *owner != self.config.mesh.authority()
     }
 }
 
 /// What of a rate per second falls to an interval.
 fn share(per_second: u64) -> u64 {
     (per_second / (SECOND / INTERVAL_MICROS)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_owners_are_remembered_than_there_may_be() {
+        let mut owners = InvalidOwners::default();
+        let id = |n: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            MemberId(id)
+        };
+        (0..INVALID_OWNERS_MAX + 9).for_each(|n| owners.insert(&id(n)));
+        assert_eq!(owners.0.len(), INVALID_OWNERS_MAX);
+        assert!(owners.has(&id(0)) && !owners.has(&id(INVALID_OWNERS_MAX)));
+    }
 }

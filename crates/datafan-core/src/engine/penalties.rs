@@ -1,25 +1,97 @@
 //! Peers that broke a rule: they are not asked, and not listened to, for a while.
 
 use super::Engine;
-use crate::{id::MemberId, store::Store, time::SECOND};
+use crate::{
+    id::MemberId,
+    limits::PENALTIES_MAX,
+    store::Store,
+    time::{SECOND, Time},
+};
+use alloc::collections::BTreeMap;
 
-/// Most peers of whom it is remembered.
-const PENALTIES_MAX: usize = 1_024;
+/// Misbehaving peers, at most [`PENALTIES_MAX`]: of more, the one that broke the fewest rules is forgotten,
+/// of several the one whose back-off ends first. So strangers with ever new keys, who break a rule once each,
+/// push out each other and nobody who goes on.
+#[derive(Default)]
+pub(super) struct Penalties(BTreeMap<MemberId, Penalty>);
+
+#[derive(Clone, Copy)]
+struct Penalty {
+    times: u32,
+    until: Time,
+}
+
+impl Penalties {
+    /// Backs `peer` off: twice as long each time, up to ten minutes.
+    fn add(&mut self, peer: MemberId, now: Time) {
+        if !self.0.contains_key(&peer) && self.0.len() >= PENALTIES_MAX {
+            self.make_room(now);
+        }
+        let times = self.0.get(&peer).map_or(0, |penalty| penalty.times);
+        let micros = ((5 * SECOND) << times.min(7)).min(600 * SECOND);
+        self.0.insert(peer, Penalty { times: times.saturating_add(1), until: now.after(micros) });
+    }
+
+    fn make_room(&mut self, now: Time) {
+        self.0.retain(|_, penalty| penalty.until > now);
+        if self.0.len() >= PENALTIES_MAX {
+            let least = self.0.iter().min_by_key(|(_, penalty)| (penalty.times, penalty.until));
+            let least = least.map(|(peer, _)| *peer);
+            least.map(|least| self.0.remove(&least));
+        }
+    }
+
+    fn is_backed_off(&self, peer: &MemberId, now: Time) -> bool {
+        self.0.get(peer).is_some_and(|penalty| penalty.until > now)
+    }
+}
 
 impl<S: Store> Engine<S> {
-    /// Counts a broken rule and backs the peer off: twice as long each time, up to ten minutes.
+    /// Counts a broken rule and backs the peer off.
     pub(super) fn lie(&mut self, peer: MemberId, name: &'static str) {
         self.stats.refuse(name);
-        if self.penalties.len() >= PENALTIES_MAX {
-            self.penalties.retain(|_, (until, _)| *until > self.now.time);
-        }
-        let times = self.penalties.get(&peer).map_or(0, |(_, times)| *times);
-        let micros = ((5 * SECOND) << times.min(7)).min(600 * SECOND);
-        self.penalties.insert(peer, (self.now.time.after(micros), times.saturating_add(1)));
+        self.penalties.add(peer, self.now.time);
     }
 
     /// Whether a peer is backed off.
     pub(super) fn is_penalized(&self, peer: &MemberId) -> bool {
-        self.penalties.get(peer).is_some_and(|(until, _)| *until > self.now.time)
+        self.penalties.is_backed_off(peer, self.now.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> MemberId {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        MemberId(id)
+    }
+
+    #[test]
+    fn a_peer_is_backed_off_twice_as_long_each_time() {
+        let (mut penalties, mut now) = (Penalties::default(), Time(7));
+        for seconds in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
+            penalties.add(id(1), now);
+            assert!(penalties.is_backed_off(&id(1), now.after(seconds * SECOND - 1)));
+            now = now.after(seconds * SECOND);
+            assert!(!penalties.is_backed_off(&id(1), now));
+        }
+    }
+
+    #[test]
+    fn strangers_without_number_take_no_more_memory_and_free_nobody_who_goes_on() {
+        let (mut penalties, now) = (Penalties::default(), Time(7));
+        (0..2).for_each(|_| penalties.add(id(0), now));
+        for n in 1..3 * PENALTIES_MAX {
+            penalties.add(id(n), now);
+            assert!(penalties.0.len() <= PENALTIES_MAX);
+        }
+        assert!(penalties.is_backed_off(&id(0), now), "it broke two rules");
+        assert!(penalties.is_backed_off(&id(3 * PENALTIES_MAX - 1), now), "the last one too");
+        // What is over goes first.
+        penalties.add(id(usize::MAX), now.after(9 * SECOND));
+        assert_eq!(penalties.0.len(), 2);
     }
 }
