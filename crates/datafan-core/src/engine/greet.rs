@@ -120,7 +120,8 @@ impl<S: Store> Engine<S> {
         if self.is_member(&peer) {
             self.dialer.remember(&peer);
         }
-        self.dialer.on_down(&peer, reason, self.now.time, &mut self.rng);
+        let up_micros = was_up.then(|| self.now.time.0 - link.up_since.0);
+        self.dialer.on_down(&peer, up_micros, reason, self.now.time, &mut self.rng);
         self.release_transfers(&peer);
         if was_up {
             // What it had on its way may be lost: find out now what is missing.

@@ -1,6 +1,9 @@
 //! A36 and what else two copies of one identity do, which take turns or never meet.
 
-use crate::common::{Mesh, SEEDS, push_by_twin};
+use crate::{
+    common::{Mesh, SEEDS, push_by_twin},
+    parting::discovering,
+};
 use datafan_core::{
     engine::{Alarm, Answer, Command, CommandError, ShardProgress},
     fork::{ClosedBy, Evidence},
@@ -308,4 +311,35 @@ fn closed_by(world: &Mesh, member: usize) -> Vec<Option<ClosedBy>> {
     let snapshot = Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO);
     let pieces = snapshot.forks().expect("the store works");
     pieces.iter().map(|piece| snapshot.closed_by(piece).expect("the store works")).collect()
+}
+
+#[test]
+fn a_link_that_another_process_takes_again_and_again_is_dialled_seldom() {
+    for seed in SEEDS {
+        let mut world = discovering(3, seed);
+        world.run_for(120 * SECOND);
+        // What a second process with the key of member 1 does that cannot be dialled: it takes its link to member 0.
+        let (mut n_taken, dials) = (0, |world: &Mesh| world.stats(0).dials + world.stats(1).dials);
+        let before = dials(&world);
+        for _ in 0..120_000 / 50 {
+            world.run_for(50 * MILLI);
+            if world.ready(1).contains(&world.id(0)) {
+                n_taken += 1;
+                world.cut(0, 1);
+                world.run_for(MILLI);
+                world.heal(0, 1);
+            }
+        }
+        let n_dials = dials(&world) - before;
+        // Both seek it after longer and longer pauses; and slowly, every ten seconds.
+        assert!(
+            (4..=40).contains(&n_taken) && n_dials <= 80,
+            "{n_taken} links, {n_dials} dials in two minutes"
+        );
+        world.run_until("it stays once nobody takes it", 40 * SECOND, |world| world.linked(0, 1));
+        world.run_for(90 * SECOND);
+        world.cut(0, 1);
+        world.heal(0, 1);
+        world.run_until("what lasted is sought at once", 2 * SECOND, |world| world.linked(0, 1));
+    }
 }

@@ -26,8 +26,8 @@ const LOST_MAX: usize = LINKS_MAX;
 
 impl LostLinks {
     /// A link to `member` was lost.
-    pub(super) fn lose(&mut self, member: MemberId, now: Time, rng: &mut Rng) {
-        self.insert(member, now, now.after(rng.jitter(WAITS[0])));
+    pub(super) fn lose(&mut self, member: MemberId, not_before: Time, now: Time, rng: &mut Rng) {
+        self.insert(member, now, now.after(rng.jitter(WAITS[0])).max(not_before));
     }
 
     /// `member` is to be found now.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn it_is_dialled_after_1_2_4_8_then_every_10_seconds_for_5_minutes() {
         let (mut lost, mut rng, member) = (LostLinks::default(), Rng::new(1), MemberId([1; 32]));
-        lost.lose(member, Time(0), &mut rng);
+        lost.lose(member, Time(0), Time(0), &mut rng);
         let (mut now, mut waits) = (Time(0), alloc::vec::Vec::new());
         while lost.next(now) != Time::NEVER {
             let next = lost.next(now);

@@ -7,6 +7,11 @@
 mod attempt;
 mod lost;
 mod slow;
+/// The pause after so many failures and another one.
+fn wait_micros(failures: u32) -> u64 {
+    (WAIT_MICROS_MIN << failures.min(7)).min(WAIT_MICROS_MAX)
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -66,8 +71,21 @@ pub(super) struct Tried {
     rests_until: Time,
     /// Dials in a row that came to nothing.
     failures: u32,
+    /// Links in a row that were up and did not last: see [`Tried::on_ended`].
+    short_lived: u32,
     /// The last error.
     error: Option<String>,
+}
+
+impl Tried {
+    /// A link that was up for `up_micros` ended. One that did not last is as good as a dial that failed: two processes
+    /// with one key would take each other's links all the time. One lasts if it is up for [`LASTS_MICROS`], and twice
+    /// as long as the pause that its end costs.
+    fn on_ended(&mut self, up_micros: u64) {
+        let lasted = up_micros >= LASTS_MICROS.max(2 * wait_micros(self.short_lived));
+        self.failures = if lasted { 0 } else { self.short_lived };
+        self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
+    }
 }
 
 /// What there is to be looked for.
@@ -102,6 +120,8 @@ pub(super) struct Shown<'a> {
 /// The first wait after a failed dial; it doubles up to [`WAIT_MICROS_MAX`].
 const WAIT_MICROS_MIN: u64 = 250 * MILLI;
 const WAIT_MICROS_MAX: u64 = 30 * SECOND;
+/// A link that was up for a shorter time did not last.
+const LASTS_MICROS: u64 = 5 * SECOND;
 /// How often a member that was refused as pending asks again, and for how long that often; then every
 /// [`PENDING_LATER_MICROS`].
 const PENDING_MICROS: u64 = 2 * SECOND;
@@ -261,7 +281,8 @@ impl Dialer {
         self.rouse();
         self.attempts.retain(|attempt| !attempt.has_dialled(place));
         if let Some(user) = self.users.get_mut(place) {
-            (user.found, user.tried) = (Some(peer), Tried { next: now, ..Tried::default() });
+            let short_lived = user.tried.short_lived;
+            (user.found, user.tried) = (Some(peer), Tried { next: now, short_lived, ..Tried::default() });
         }
     }
 
@@ -283,7 +304,8 @@ impl Dialer {
         self.rouse();
         self.pending_since = None;
         if let Some(tried) = self.members.get_mut(peer) {
-            *tried = Tried { rests_until: tried.rests_until, ..Tried::default() };
+            let Tried { rests_until, short_lived, .. } = *tried;
+            *tried = Tried { rests_until, short_lived, ..Tried::default() };
         }
         self.lost.found(peer);
     }
@@ -293,10 +315,20 @@ impl Dialer {
         self.members.entry(*peer).or_default();
     }
 
-    /// The link to `peer` is gone: it is not dialled again at once.
-    pub(super) fn on_down(&mut self, peer: &MemberId, error: &str, now: Time, rng: &mut Rng) {
+    /// The link to `peer` is gone: it is not dialled again at once. `up_micros` says for how long it was up, if it was.
+    pub(super) fn on_down(
+        &mut self,
+        peer: &MemberId,
+        up_micros: Option<u64>,
+        error: &str,
+        now: Time,
+        rng: &mut Rng,
+    ) {
         self.rouse();
         for target in self.targets_of(peer) {
+            if let (Some(up_micros), Some(tried)) = (up_micros, self.tried_mut(&target)) {
+                tried.on_ended(up_micros);
+            }
             self.fail(&target, error.to_string(), now, rng);
         }
     }
@@ -304,7 +336,8 @@ impl Dialer {
     /// A link to `peer` that was up was lost.
     pub(super) fn on_lost(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
         self.rouse();
-        self.lost.lose(*peer, now, rng);
+        let not_before = self.members.get(peer).map_or(now, |tried| tried.next);
+        self.lost.lose(*peer, not_before, now, rng);
     }
 
     /// `peer`, who knocked here, was admitted.
@@ -411,8 +444,7 @@ impl Dialer {
 
     fn fail(&mut self, target: &Target, error: String, now: Time, rng: &mut Rng) {
         let Some(tried) = self.tried_mut(target) else { return };
-        let wait = (WAIT_MICROS_MIN << tried.failures.min(7)).min(WAIT_MICROS_MAX);
-        tried.next = now.after(rng.jitter(wait));
+        tried.next = now.after(rng.jitter(wait_micros(tried.failures)));
         tried.failures = tried.failures.saturating_add(1);
         tried.error = Some(error);
     }

@@ -23,7 +23,7 @@ fn a_user_address_outlives_its_success_and_stays_nameless() {
     dialer.on_ready(&A);
     assert_eq!((dialer.n_under_way(), dialer.new_user()), (0, None));
     assert_eq!(dialer.users().collect::<Vec<_>>(), [(&place("a"), Some(A))]);
-    dialer.on_down(&A, "gone", now, &mut rng);
+    dialer.on_down(&A, None, "gone", now, &mut rng);
     assert!(!dialer.is_due(&target, now) && dialer.is_due(&target, now.after(WAIT_MICROS_MAX)));
 }
 
@@ -41,9 +41,9 @@ fn failures_wait_longer_and_are_forgotten_when_the_member_moves() {
         assert!(dialer.is_due(&target, now));
     }
     dialer.on_failed(&(Some(A), "a".into()), "late", now, &mut rng);
-    dialer.on_down(&MemberId([9; 32]), "a stranger leaves nothing behind", now, &mut rng);
+    dialer.on_down(&MemberId([9; 32]), None, "a stranger leaves nothing behind", now, &mut rng);
     assert_eq!(dialer.members.len(), 1);
-    dialer.on_down(&A, "gone", now, &mut rng);
+    dialer.on_down(&A, None, "gone", now, &mut rng);
     assert!(!dialer.is_due(&target, now.after(SECOND)));
     dialer.on_moved(&A);
     assert!(dialer.is_due(&target, now));
@@ -88,4 +88,28 @@ fn lost_links_are_dialled_one_at_a_time() {
     assert_ne!(first, second);
     dialer.on_ready(&second);
     assert_eq!(dialer.due_lost(now), None, "the first one waits");
+}
+
+#[test]
+fn a_link_that_did_not_last_counts_as_a_dial_that_failed() {
+    let (mut dialer, mut rng, mut now) = (Dialer::default(), Rng::new(1), Time(5));
+    let target = Target::Member(A);
+    dialer.remember(&A);
+    let end = |dialer: &mut Dialer, rng: &mut Rng, now: Time, up_micros: u64| {
+        dialer.on_ready(&A);
+        dialer.on_down(&A, Some(up_micros), "replaced", now, rng);
+        dialer.on_lost(&A, now, rng);
+    };
+    for wait in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+        end(&mut dialer, &mut rng, now, 4 * SECOND);
+        let early = now.after(wait * MILLI / 2);
+        assert!(!dialer.is_due(&target, early) && dialer.due_lost(early).is_none(), "{wait} ms");
+        now = now.after(wait.max(1_000) * MILLI * 2);
+        assert!(dialer.is_due(&target, now) && dialer.due_lost(now).is_some(), "{wait} ms");
+    }
+    // A little longer than the other one paused: still no peace.
+    end(&mut dialer, &mut rng, now, 30 * SECOND);
+    assert!(!dialer.is_due(&target, now.after(10 * SECOND)));
+    end(&mut dialer, &mut rng, now, 61 * SECOND);
+    assert!(dialer.is_due(&target, now.after(SECOND)), "it lasted");
 }
