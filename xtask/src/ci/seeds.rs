@@ -22,7 +22,7 @@ const SMALLER: &[(&str, usize, u64)] = &[
     ("byzantine", 12, 25),
     ("restore", 15, 20),
     ("restore_and_part", 12, 15),
-    ("everything_at_once", 12, 15),
+    ("everything_at_once", 12, 22),
     ("a51_halves_of_500", 300, 1),
     ("a51_many_dead", 208, 1),
     ("a51_parted_for_a_day", 8, 1),

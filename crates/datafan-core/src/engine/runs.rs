@@ -125,3 +125,32 @@ pub(super) fn history_of<V: StoreSnapshot>(view: &View<'_, V>) -> Result<RunHist
     let item = at.map(|at| view.item(at)).transpose()?.flatten();
     Ok(item.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(seconds: u64, wall: u64) -> Now {
+        Now { time: Time(seconds * SECOND), wall: Timestamp(wall * SECOND) }
+    }
+
+    #[test]
+    fn a53_a_jump_of_the_wall_clock_begins_a_new_run_at_most_once_in_ten_minutes() {
+        let rng = &mut Rng::new(1);
+        let mut runs = Runs::new(rng, now(0, 1_000));
+        let (process, first) = (runs.process, runs.current);
+        let mut sees = |seconds, wall| {
+            runs.see(now(seconds, wall), rng);
+            runs.current
+        };
+        assert_eq!(sees(500, 1_500), first, "both clocks go on");
+        assert_eq!(sees(510, 1_570), first, "a minute is no jump");
+        let second = sees(520, 1_641);
+        assert_ne!(second, first, "61 s ahead");
+        assert_eq!(sees(530, 1_000), second, "too soon after the last one");
+        assert_eq!(sees(1_119, 9_000), second);
+        assert_eq!(sees(1_121, 9_002), second, "it is not made up for");
+        assert_ne!(sees(1_131, 8_900), second, "backwards");
+        assert_eq!(runs.process, process);
+    }
+}

@@ -1,10 +1,11 @@
-//! A49, A50: wall clocks that are wrong.
+//! A49, A50, A53: wall clocks that are wrong.
 
 use crate::common::{Member, PATIENCE, Place, api::Api, clock::Clock, relayed::Relayed};
 use datafan_testkit::relay::Relay;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -80,6 +81,54 @@ fn a50_no_timestamp_is_used_twice_though_the_clock_is_behind_after_a_kill() {
     held(&a.dir, "b").into_iter().for_each(|write| used.note(write));
     assert_eq!(held(&a.dir, "b"), held(&dir, "b"));
     a.waits(|_| a.roots() == b.roots());
+}
+
+#[test]
+fn a53_what_the_mesh_acknowledged_is_listed_though_a_restored_member_has_passed_it() {
+    let place = Place::new();
+    let Some(clock) = Clock::wrong(&place) else { return };
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    a.waits_for("b", b.put("k", "1"));
+    let dir = b.dir.clone();
+    assert_eq!(b.terminate(), 0);
+    let backup = fs::read(dir.join("store.redb")).unwrap();
+
+    // 20 minutes ahead, which is within the bound.
+    let b = clock.run(&dir, 1_200, &[]);
+    b.put("k", "2");
+    a.waits_for("b", b.put("after", "x"));
+    assert_eq!(b.terminate(), 0);
+    let a = a.leaves();
+
+    // The old store with a clock that is right, then alone until that is past what was lost.
+    fs::write(dir.join("store.redb"), &backup).unwrap();
+    let b = Member::run(&dir, &[]);
+    b.put("alone", "v");
+    assert_eq!(b.terminate(), 0);
+    let b = clock.run(&dir, 1_500, &[]);
+    let last = b.put("k", "alone");
+
+    let a = a.returns();
+    a.waits_for("b", last);
+    b.waits(|status| !status["aside"].is_null());
+    let listed: BTreeSet<String> = b.ask(&["recovered", "--json"]).lines().iter().map(row).collect();
+    assert!(listed.contains("k newer") && listed.contains("after lacking"), "{listed:?}");
+    assert_eq!(b.ask(&["recovered", "--take", "--json"]).json()["written"], 1);
+    a.waits_for("b", b.put("last", "v"));
+    for member in [&a, &b] {
+        assert_eq!(["k", "after", "alone"].map(|key| member.get("b", key)), ["alone", "x", "v"]);
+    }
+    assert_eq!(a.roots(), b.roots());
+    for member in [a, b] {
+        assert!(!member.log_so_far().iter().any(|line| line.contains("stolen")));
+        assert_eq!(member.terminate(), 0);
+    }
+}
+
+/// Key and state.
+fn row(line: &Value) -> String {
+    format!("{} {}", line["key"].as_str().unwrap(), line["state"].as_str().unwrap())
 }
 
 /// A timestamp, and the key and value that were written then.

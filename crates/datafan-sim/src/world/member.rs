@@ -104,6 +104,12 @@ impl<D: Disk> Member<D> {
         self.config.new_mesh = false;
     }
 
+    /// The next start is the last one over again, on another disk.
+    pub fn roll_back(&mut self, disk: D) {
+        self.disk = disk;
+        self.runs -= 1;
+    }
+
     /// The engine is gone at once, and what it had not handed over.
     pub fn forget(&mut self) -> Option<Engine<D::Store>> {
         self.inbox.clear();

@@ -197,6 +197,14 @@ impl<D: Disk> World<D> {
         self.queue(member);
     }
 
+    /// Puts a member that runs back to what a snapshot of its machine has: the disk, and a process that calls its run as it
+    /// did before.
+    pub fn roll_back(&mut self, member: usize, disk: D) {
+        self.drop_engine(member, None);
+        self.members[member].roll_back(disk);
+        self.start(member);
+    }
+
     fn drop_engine(&mut self, member: usize, error: Option<String>) {
         drop(self.members[member].forget());
         let told = self.network.stopped(self.time, member, error);

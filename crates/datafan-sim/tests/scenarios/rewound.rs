@@ -4,9 +4,13 @@
 use crate::common::{Mem, Mesh, SEEDS};
 use datafan_core::{
     difference::{Cursor, Difference, State, differences},
-    engine::{Alarm, Command, Write},
+    engine::{Alarm, Command, ShardProgress, Write},
+    item::Key,
+    limits::DIVERGENT_COPIES_MAX,
+    read::Snapshot,
+    runs::{RUNS_KEY, RunHistory, RunId},
     store::{ShardState, StoreSnapshot},
-    time::SECOND,
+    time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Disk, put};
 
@@ -142,6 +146,145 @@ fn a53_copies_five_hops_away_are_told_to_their_owner() {
         is_listed(&world, 1);
         take_back(&mut world, 1);
     }
+}
+
+#[test]
+fn a53_a_machine_that_is_rolled_back_while_it_runs_goes_on_in_a_new_run() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(3, seed);
+        world.put(1, "k", "1");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+        let image = world.disk(1).backup();
+        let run = last_run(&world, 1);
+        world.run_for(5 * MINUTE);
+        world.put(1, "k", "2");
+        world.put(1, "after", "x");
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
+
+        // Disk and memory are as they were, the wall clock too, until somebody sets it.
+        cut_off(&mut world, 1);
+        world.roll_back(1, image);
+        world.set_clock(1, -5 * MINUTES);
+        world.run_for(20 * SECOND);
+        assert_eq!(last_run(&world, 1), run, "the same process");
+        world.set_clock(1, 0);
+        world.run_for(20 * SECOND);
+        world.put(1, "alone/0", "v");
+        assert_ne!(last_run(&world, 1), run);
+        meet(&mut world, 1);
+        is_listed(&world, 1);
+        take_back(&mut world, 1);
+        assert!(world.all_read(1, "after", Some(b"x")));
+    }
+}
+
+/// The runs that it names have nothing to do with those of the state before: no state that is held is an ancestor of the
+/// next one, and it never ends a branch.
+#[test]
+fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
+    let mut world = Mesh::mesh(4, 1);
+    world.link_all(&[(0, 2), (0, 3), (2, 3), (1, 2)]);
+    world.put(1, "k", "0");
+    world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+    let old = world.disk(1).backup();
+    world.put(1, "k", "1");
+    world.put(2, "honest", "1");
+    world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
+    for n in 0..DIVERGENT_COPIES_MAX + 4 {
+        world.stop(1);
+        world.cut(1, 2);
+        *world.disk(1) = old.backup();
+        world.start(1);
+        world.run_for(20 * SECOND);
+        world.put(1, "k", &format!("state {n}"));
+        world.heal(1, 2);
+        world.run_for(40 * SECOND);
+        for at in [0, 2, 3] {
+            let kept = (n + 1).min(DIVERGENT_COPIES_MAX);
+            assert_eq!(n_copies(&world, at), kept, "m{at}: all states so far, and none is lost");
+        }
+    }
+    for at in [0, 2, 3] {
+        let told = |alarm: &&Alarm| matches!(alarm, Alarm::Parted { .. });
+        assert_eq!(world.alarms(at).iter().filter(told).count(), 1, "one alarm a day");
+        // The state that did not fit anywhere did not replace the last one that is held either.
+        let last = format!("state {}", DIVERGENT_COPIES_MAX - 1);
+        assert_eq!(world.get(at, 1, "k"), Some(last.into_bytes()), "m{at}");
+    }
+
+    // An honest owner is heard as ever, and where it was restored still finds what it lost.
+    assert!(spreads_to(&mut world, 2, &[0, 3], "quick") < 100 * MILLI);
+    let backup = world.disk(2).backup();
+    world.put(2, "honest", "2");
+    world.run_until("all have it", 20 * SECOND, |world| world.get(3, 2, "honest") == Some(b"2".to_vec()));
+    world.stop(2);
+    [0, 1, 3].into_iter().for_each(|other| world.cut(2, other));
+    *world.disk(2) = backup;
+    world.start(2);
+    world.run_for(MINUTE);
+    world.put(2, "alone", "v");
+    [0, 3].into_iter().for_each(|other| world.heal(2, other));
+    world.run_until("told", 120 * SECOND, |world| world.status(2).aside.is_some());
+    let listed = listed(&world, 2);
+    assert!(listed.iter().any(|found| found.key.as_str() == "honest"), "{listed:?}");
+}
+
+#[test]
+fn a53_forks_of_a_restored_member_are_closed_by_what_it_takes_back() {
+    for seed in SEEDS {
+        let mut world = Mesh::line(4, seed);
+        let backup = lose(&mut world, 1, 20 * MINUTES);
+        restore(&mut world, 1, backup, 0);
+        // As old as what was lost, and then past it: both together prove a fork.
+        write_alone(&mut world, 1, MINUTE, 0);
+        world.run_for(25 * MINUTE);
+        world.put(1, "past it", "v");
+        meet(&mut world, 1);
+        for at in [0, 2, 3] {
+            assert_eq!((n_forks(&world, at), progress(&world, at, 1)), (1, ShardProgress::Forked), "m{at}");
+        }
+        assert!(spreads_in(&mut world, 1, "slow") > 300 * MILLI, "by rounds only");
+        is_listed(&world, 1);
+        take_back(&mut world, 1);
+        for at in [0, 2, 3] {
+            assert_eq!((n_forks(&world, at), progress(&world, at, 1)), (1, ShardProgress::Whole), "m{at}");
+        }
+        spreads_in(&mut world, 1, "a round makes its links eager again");
+        assert!(spreads_in(&mut world, 1, "quick") < 100 * MILLI, "pushed over two hops");
+    }
+}
+
+/// The last run that a member's own shard names.
+fn last_run(world: &Mesh, member: usize) -> Option<RunId> {
+    let runs = (world.id(member), Key::new(RUNS_KEY).expect("a key"));
+    let history = world.content(member).items.get(&runs).map(|item| RunHistory::decode(&item.value));
+    history.and_then(|history| history.expect("an engine wrote it").last()).map(|run| run.id)
+}
+
+/// Forks of which a member keeps what proves them.
+fn n_forks(world: &Mesh, member: usize) -> usize {
+    let snapshot = Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO);
+    snapshot.forks().expect("the store works").len()
+}
+
+fn progress(world: &Mesh, at: usize, owner: usize) -> ShardProgress {
+    let shards = world.status(at).shards;
+    shards.into_iter().find(|shard| shard.owner == world.id(owner)).expect("it is held").state
+}
+
+/// How long a write takes to reach everybody.
+fn spreads_in(world: &mut Mesh, member: usize, key: &str) -> u64 {
+    let all: Vec<usize> = (0..world.n_members()).collect();
+    spreads_to(world, member, &all, key)
+}
+
+fn spreads_to(world: &mut Mesh, member: usize, others: &[usize], key: &str) -> u64 {
+    let began = world.time();
+    world.put(member, key, "v");
+    world.run_until(key, 20 * SECOND, |world| {
+        others.iter().all(|other| world.get(*other, member, key).as_deref() == Some(b"v"))
+    });
+    world.time().0 - began.0
 }
 
 /// The member writes with its clock ahead, which the mesh has and a backup of its disk lacks.
