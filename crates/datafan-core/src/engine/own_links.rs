@@ -143,7 +143,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         match peers {
-            Ok(peers) => self.reach.list(owner, peers),
+            Ok(peers) => self.reach.list(owner, &peers),
             Err(_) => {
                 self.stats.refuse("links");
                 self.reach.unlist(owner);

@@ -1,10 +1,6 @@
-//! The published links as a graph, seen from one member.
+//! The published links as a graph of numbered members, seen from one of them.
 
-use crate::id::MemberId;
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::vec::Vec;
 
 /// What the roster says of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,94 +13,54 @@ pub(in crate::engine) enum Kind {
     Owner,
 }
 
-/// What is known of links.
-pub(super) struct Known<'a> {
-    pub(super) me: MemberId,
-    /// Own links that are up.
-    pub(super) links: &'a [MemberId],
-    /// Published links by lister, ascending.
-    pub(super) lists: &'a BTreeMap<MemberId, Vec<MemberId>>,
-    /// Listers whose list proves nothing at present.
-    pub(super) doubted: &'a BTreeSet<MemberId>,
-    /// Members that are reachable whatever the lists say.
-    pub(super) moved: &'a [MemberId],
+/// A member by its number.
+pub(super) type Number = u32;
+
+/// Where each member leads.
+pub(super) struct Graph {
+    me: Number,
+    edges: Edges,
 }
 
-/// Members by number, and where each of them leads.
-pub(super) struct Graph {
-    /// Ascending.
-    ids: Vec<MemberId>,
-    me: usize,
-    leads_to: Vec<Vec<usize>>,
-    moved: Vec<usize>,
+/// Edges by where they begin, in one piece of memory: a mesh of a thousand is walked often.
+struct Edges {
+    /// Where the edges of each member begin, and at last where all of them end.
+    begins: Vec<u32>,
+    ends: Vec<Number>,
 }
 
 /// No number.
-const NONE: usize = usize::MAX;
+const NONE: Number = Number::MAX;
 
 impl Graph {
-    pub(super) fn new(known: &Known<'_>, kind: impl Fn(&MemberId) -> Kind) -> Self {
-        let listed = known.lists.iter().flat_map(|(lister, peers)| [lister].into_iter().chain(peers));
-        let own = known.links.iter().chain(known.moved).chain([&known.me]);
-        let ids: BTreeSet<MemberId> = listed.chain(own).copied().collect();
-        let kinds: Vec<(MemberId, Kind)> = ids.into_iter().map(|id| (id, kind(&id))).collect();
-        let belongs = |(id, kind): &(MemberId, Kind)| *id == known.me || *kind != Kind::Stranger;
-        let kinds: Vec<(MemberId, Kind)> = kinds.into_iter().filter(belongs).collect();
-        let ids: Vec<MemberId> = kinds.iter().map(|(id, _)| *id).collect();
-        let number = |id: &MemberId| ids.binary_search(id).ok();
-        let list_of = |at: usize| match kinds[at] {
-            (id, Kind::Owner) if id != known.me => {
-                known.lists.get(&id).filter(|_| !known.doubted.contains(&id))
-            }
-            _ => None,
-        };
-        let leads = |from: usize, to: usize| match kinds[to] {
-            // A single listing leads to who can list nothing, and never back.
-            (_, Kind::Reader) => true,
-            (id, _) if !known.lists.contains_key(&id) => true,
-            _ => list_of(to).is_some_and(|peers| peers.binary_search(&ids[from]).is_ok()),
-        };
-        let numbers = |peers: &[MemberId]| peers.iter().filter_map(number).collect::<Vec<usize>>();
-        let leads_to = (0..ids.len()).map(|from| match list_of(from) {
-            _ if ids[from] == known.me => numbers(known.links),
-            Some(peers) => numbers(peers).into_iter().filter(|to| *to != from && leads(from, *to)).collect(),
-            None => Vec::new(),
-        });
-        let (leads_to, moved) = (leads_to.collect(), numbers(known.moved));
-        let me = number(&known.me).expect("it is in the list");
-        Self { ids, me, leads_to, moved }
+    /// `leads` adds where a member leads, for each of `n` members in turn.
+    pub(super) fn new(me: Number, n: usize, mut leads: impl FnMut(Number, &mut Vec<Number>)) -> Self {
+        let (mut begins, mut ends) = (Vec::with_capacity(n + 1), Vec::new());
+        for from in 0..n as Number {
+            begins.push(ends.len() as u32);
+            leads(from, &mut ends);
+        }
+        begins.push(ends.len() as u32);
+        Self { me, edges: Edges { begins, ends } }
     }
 
-    /// Members to which a path leads from here, and those that moved and to which one leads from there.
-    pub(super) fn reached(&self) -> Vec<MemberId> {
-        let begins = [self.me].into_iter().chain(self.moved.iter().copied()).collect();
-        self.names(&self.walk(begins, NONE))
+    /// Whom a walk reaches that begins here and at `also`.
+    pub(super) fn reached(&self, also: &[Number]) -> Vec<bool> {
+        self.walk([self.me].iter().chain(also).copied().collect(), NONE)
     }
 
-    /// Members to which a path leads from here.
-    pub(super) fn joined(&self) -> Vec<MemberId> {
-        self.names(&self.walk([self.me].into(), NONE))
+    /// Whom a walk reaches that begins here, as if the own link to `without` was not there.
+    pub(super) fn reached_without(&self, without: Number) -> Vec<bool> {
+        self.walk([self.me].into(), without)
     }
 
-    /// As [`Graph::joined`], as if the own link to `peer` was not there.
-    pub(super) fn joined_without(&self, peer: &MemberId) -> Vec<MemberId> {
-        let without = self.ids.binary_search(peer).unwrap_or(NONE);
-        self.names(&self.walk([self.me].into(), without))
-    }
-
-    fn names(&self, reached: &[bool]) -> Vec<MemberId> {
-        let reached = self.ids.iter().zip(reached).filter(|(_, reached)| **reached);
-        reached.map(|(id, _)| *id).collect()
-    }
-
-    /// What a walk reaches that begins at `waiting` and does not use the own link to `without`.
-    fn walk(&self, mut waiting: Vec<usize>, without: usize) -> Vec<bool> {
-        let mut reached = alloc::vec![false; self.ids.len()];
-        waiting.iter().for_each(|at| reached[*at] = true);
+    fn walk(&self, mut waiting: Vec<Number>, without: Number) -> Vec<bool> {
+        let mut reached = alloc::vec![false; self.edges.len()];
+        waiting.iter().for_each(|at| reached[*at as usize] = true);
         while let Some(from) = waiting.pop() {
-            for &to in &self.leads_to[from] {
+            for &to in self.edges.of(from) {
                 let is_closed = from == self.me && to == without;
-                if !is_closed && !core::mem::replace(&mut reached[to], true) {
+                if !is_closed && !core::mem::replace(&mut reached[to as usize], true) {
                     waiting.push(to);
                 }
             }
@@ -117,40 +73,36 @@ impl Graph {
     ///
     /// These are the members with a dominator other than this one (Cooper, Harvey, Kennedy: A Simple, Fast
     /// Dominance Algorithm, 2001).
-    pub(super) fn behind_one(&self) -> Vec<MemberId> {
+    pub(super) fn behind_one(&self) -> Vec<bool> {
         let order = self.last_to_first();
-        let mut rank = alloc::vec![NONE; self.ids.len()];
-        order.iter().enumerate().for_each(|(n, at)| rank[*at] = n);
-        let mut from: Vec<Vec<usize>> = alloc::vec![Vec::new(); self.ids.len()];
-        for at in &order {
-            self.leads_to[*at].iter().for_each(|to| from[*to].push(*at));
-        }
-        let mut above = alloc::vec![NONE; self.ids.len()];
-        above[self.me] = self.me;
+        let mut rank = alloc::vec![NONE; self.edges.len()];
+        order.iter().enumerate().for_each(|(n, at)| rank[*at as usize] = n as u32);
+        let from = self.edges.reversed(&order);
+        let mut above = alloc::vec![NONE; self.edges.len()];
+        above[self.me as usize] = self.me;
         let mut changed = true;
         while changed {
             changed = false;
             for &at in order.iter().filter(|at| **at != self.me) {
-                let known = from[at].iter().copied().filter(|from| above[*from] != NONE);
+                let known = from.of(at).iter().copied().filter(|from| above[*from as usize] != NONE);
                 let joins = |a, b| common(a, b, &above, &rank);
                 let new = known.reduce(joins).expect("it was reached from somewhere before it");
-                changed |= core::mem::replace(&mut above[at], new) != new;
+                changed |= core::mem::replace(&mut above[at as usize], new) != new;
             }
         }
-        let behind: Vec<bool> = above.iter().map(|above| *above != NONE && *above != self.me).collect();
-        self.names(&behind)
+        above.iter().map(|above| *above != NONE && *above != self.me).collect()
     }
 
     /// What is reached from here, each before what is only reached through it.
-    fn last_to_first(&self) -> Vec<usize> {
-        let mut seen = alloc::vec![false; self.ids.len()];
-        seen[self.me] = true;
+    fn last_to_first(&self) -> Vec<Number> {
+        let mut seen = alloc::vec![false; self.edges.len()];
+        seen[self.me as usize] = true;
         let (mut order, mut stack) = (Vec::new(), alloc::vec![(self.me, 0)]);
         while let Some((at, next)) = stack.last_mut() {
-            match self.leads_to[*at].get(*next) {
+            match self.edges.of(*at).get(*next) {
                 Some(&to) => {
                     *next += 1;
-                    if !core::mem::replace(&mut seen[to], true) {
+                    if !core::mem::replace(&mut seen[to as usize], true) {
                         stack.push((to, 0));
                     }
                 }
@@ -165,10 +117,39 @@ impl Graph {
     }
 }
 
+impl Edges {
+    /// How many members there are.
+    fn len(&self) -> usize {
+        self.begins.len() - 1
+    }
+
+    fn of(&self, from: Number) -> &[Number] {
+        let [begin, end] = [from, from + 1].map(|at| self.begins[at as usize] as usize);
+        &self.ends[begin..end]
+    }
+
+    /// The edges that begin at `sources`, by where they end.
+    fn reversed(&self, sources: &[Number]) -> Self {
+        let mut begins = alloc::vec![0; self.len() + 1];
+        let each = || sources.iter().flat_map(|from| self.of(*from).iter().map(move |to| (*from, *to)));
+        each().for_each(|(_, to)| begins[to as usize + 1] += 1);
+        for at in 1..begins.len() {
+            begins[at] += begins[at - 1];
+        }
+        let mut next = begins.clone();
+        let mut ends = alloc::vec![NONE; each().count()];
+        for (from, to) in each() {
+            ends[next[to as usize] as usize] = from;
+            next[to as usize] += 1;
+        }
+        Self { begins, ends }
+    }
+}
+
 /// Where the ways up from two members meet.
-fn common(mut a: usize, mut b: usize, above: &[usize], rank: &[usize]) -> usize {
+fn common(mut a: Number, mut b: Number, above: &[Number], rank: &[u32]) -> Number {
     while a != b {
-        if rank[a] > rank[b] { a = above[a] } else { b = above[b] }
+        if rank[a as usize] > rank[b as usize] { a = above[a as usize] } else { b = above[b as usize] }
     }
     a
 }

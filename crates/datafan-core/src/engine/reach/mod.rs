@@ -9,6 +9,7 @@
 //! It costs nothing while nothing changes, and after changes one walk over the graph in [`LOOK_MICROS`].
 
 mod graph;
+mod known;
 #[cfg(test)]
 mod tests;
 
@@ -18,31 +19,21 @@ use crate::{
     id::MemberId,
     time::{SECOND, Time, Timestamp},
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
-use graph::{Graph, Known};
+use alloc::{collections::BTreeMap, vec::Vec};
+use graph::Graph;
+use known::Known;
 
 /// What members have published, and what follows from it.
 pub(super) struct Reach {
-    me: MemberId,
-    /// By lister, ascending.
-    lists: BTreeMap<MemberId, Vec<MemberId>>,
-    /// Whose head moved here lately.
-    moved: BTreeMap<MemberId, Time>,
-    /// Peers to which a link was lost, and of whom nothing came since.
-    doubted: BTreeSet<MemberId>,
+    known: Known,
     /// Something changed since the last look.
     changed: bool,
     /// Not looked again before, unless somebody asks.
     next_look: Time,
     /// When what was seen is no longer so, because it rests on heads that moved.
     until: Time,
-    /// Ascending, by the last look.
-    reached: Vec<MemberId>,
-    /// Ascending, by the last look: reachable, but through one certain member only.
-    behind_one: Vec<MemberId>,
+    /// How many others were reachable by the last look.
+    n_reachable: usize,
     /// Since when members that were reachable are not.
     gone: BTreeMap<MemberId, Timestamp>,
     /// The wall clock when this run began.
@@ -64,60 +55,52 @@ const LOOK_MICROS: u64 = 5 * SECOND;
 impl Reach {
     pub(super) fn new(me: MemberId, began: Timestamp) -> Self {
         Self {
-            me,
-            lists: BTreeMap::new(),
-            moved: BTreeMap::new(),
-            doubted: BTreeSet::new(),
+            known: Known::new(me),
             changed: true,
             next_look: Time(0),
             until: Time::NEVER,
-            reached: Vec::new(),
-            behind_one: Vec::new(),
+            n_reachable: 0,
             gone: BTreeMap::new(),
             began,
         }
     }
 
-    /// `lister` publishes these links, ascending.
-    pub(super) fn list(&mut self, lister: &MemberId, peers: Vec<MemberId>) {
-        self.changed |= self.lists.get(lister) != Some(&peers);
-        self.lists.insert(*lister, peers);
+    /// `lister` publishes these links.
+    pub(super) fn list(&mut self, lister: &MemberId, peers: &[MemberId]) {
+        self.changed |= self.known.list(lister, peers);
     }
 
     /// `lister` publishes no links.
     pub(super) fn unlist(&mut self, lister: &MemberId) {
-        self.changed |= self.lists.remove(lister).is_some();
+        self.changed |= self.known.unlist(lister);
     }
 
     /// How many links a member publishes.
     pub(super) fn n_listed(&self, lister: &MemberId) -> Option<usize> {
-        self.lists.get(lister).map(Vec::len)
+        self.known.n_listed(lister)
     }
 
     /// The head of `owner` moved here.
     pub(super) fn on_moved(&mut self, owner: &MemberId, now: Time) {
-        let is_news = self.doubted.remove(owner) | !self.is_reachable(owner);
-        self.changed |= is_news;
-        self.moved.insert(*owner, now);
+        self.changed |= self.known.on_moved(owner, now.after(MOVED_MICROS));
     }
 
     /// A link came up.
     pub(super) fn on_up(&mut self, peer: &MemberId) {
-        self.doubted.remove(peer);
+        self.known.believe(peer);
         self.changed = true;
     }
 
     /// A link that was up is gone.
     pub(super) fn on_down(&mut self, peer: &MemberId) {
-        self.doubted.insert(*peer);
-        self.moved.remove(peer);
+        self.known.doubt(peer);
         self.changed = true;
     }
 
-    /// The link to `peer` ended as one too many, after [`Reach::on_down`]: nothing was lost, and what `peer` publishes
-    /// still counts.
+    /// The link to `peer` ended as one too many, after [`Reach::on_down`]: nothing was lost, and what `peer`
+    /// publishes still counts.
     pub(super) fn on_surplus(&mut self, peer: &MemberId) {
-        self.changed |= self.doubted.remove(peer);
+        self.changed |= self.known.believe(peer);
     }
 
     /// The roster changed.
@@ -127,9 +110,8 @@ impl Reach {
 
     /// A member does not belong any more.
     pub(super) fn forget(&mut self, member: &MemberId) {
-        self.unlist(member);
-        self.doubted.remove(member);
-        self.moved.remove(member);
+        self.changed = true;
+        self.known.forget(member);
         self.gone.remove(member);
     }
 
@@ -149,57 +131,50 @@ impl Reach {
         if self.wakes_at() > now {
             return;
         }
-        self.moved.retain(|_, at| at.after(MOVED_MICROS) > now);
+        self.known.prepare(links);
+        self.known.forget_moved(now);
         let (graph, reached) = self.see(now, links, kind);
-        let joined = graph.joined();
-        let by_heads = self.moved.iter().filter(|(member, _)| joined.binary_search(member).is_err());
-        self.until = by_heads.map(|(_, at)| at.after(MOVED_MICROS)).min().unwrap_or(Time::NEVER);
-        self.behind_one = graph.behind_one();
-        for member in self.reached.iter().filter(|member| reached.binary_search(member).is_err()) {
-            self.gone.insert(*member, wall);
-        }
-        self.reached = reached;
-        let reached = &self.reached;
-        self.gone.retain(|member, _| reached.binary_search(member).is_err());
+        self.until = self.known.until(&graph.reached(&[]));
+        self.n_reachable = count(&reached).saturating_sub(1);
+        let gone = &mut self.gone;
+        self.known.see(&reached, &graph.behind_one(), |member, is_reached| match is_reached {
+            true => drop(gone.remove(member)),
+            false => drop(gone.insert(*member, wall)),
+        });
         (self.changed, self.next_look) = (false, now.after(LOOK_MICROS));
     }
 
-    /// Who is reachable at this moment, ascending, this member among them.
+    /// Who is reachable at this moment, ascending, this member among them; but peers of whom nothing but the link
+    /// is known.
     pub(super) fn now(
         &self,
         now: Time,
         links: &[MemberId],
         kind: impl Fn(&MemberId) -> Kind,
     ) -> Vec<MemberId> {
-        self.see(now, links, kind).1
+        self.known.names(&self.see(now, links, kind).1)
     }
 
-    fn see(&self, now: Time, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) -> (Graph, Vec<MemberId>) {
-        let moved = self.moved.iter().filter(|(_, at)| at.after(MOVED_MICROS) > now);
-        let moved: Vec<MemberId> = moved.map(|(member, _)| *member).collect();
-        let graph = self.graph(links, &moved, kind);
-        let reached = graph.reached();
+    fn see(&self, now: Time, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) -> (Graph, Vec<bool>) {
+        let kinds = self.known.kinds(kind);
+        let graph = self.known.graph(links, &kinds);
+        let reached = graph.reached(&self.known.moved(now, &kinds));
         (graph, reached)
-    }
-
-    fn graph(&self, links: &[MemberId], moved: &[MemberId], kind: impl Fn(&MemberId) -> Kind) -> Graph {
-        let (lists, doubted) = (&self.lists, &self.doubted);
-        Graph::new(&Known { me: self.me, links, lists, doubted, moved }, kind)
     }
 
     /// Whether a member was reachable by the last look.
     pub(super) fn is_reachable(&self, member: &MemberId) -> bool {
-        self.reached.binary_search(member).is_ok()
+        self.known.is_reachable(member)
     }
 
     /// Whether, by the last look, the loss of one other member would part this one from us.
     pub(super) fn is_behind_one(&self, member: &MemberId) -> bool {
-        self.behind_one.binary_search(member).is_ok()
+        self.known.is_behind_one(member)
     }
 
     /// How many others were reachable by the last look.
     pub(super) fn n_reachable(&self) -> usize {
-        self.reached.len().saturating_sub(1)
+        self.n_reachable
     }
 
     /// Since when a member that is not reachable is not: at the earliest since this run began.
@@ -217,12 +192,16 @@ impl Reach {
         candidates: &[MemberId],
         kind: impl Fn(&MemberId) -> Kind,
     ) -> Vec<(MemberId, Use)> {
-        let graph = self.graph(links, &[], kind);
-        let n_joined = graph.joined().len();
-        let used = candidates.iter().map(|peer| {
-            let n_parted = n_joined - graph.joined_without(peer).len();
-            (*peer, Use { n_parted })
+        let graph = self.known.graph(links, &self.known.kinds(kind));
+        let n_joined = count(&graph.reached(&[]));
+        let used = candidates.iter().filter_map(|peer| {
+            let without = graph.reached_without(self.known.number_of(peer)?);
+            Some((*peer, Use { n_parted: n_joined - count(&without) }))
         });
         used.collect()
     }
+}
+
+fn count(reached: &[bool]) -> usize {
+    reached.iter().filter(|reached| **reached).count()
 }

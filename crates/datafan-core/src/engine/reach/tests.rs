@@ -1,5 +1,6 @@
 use super::*;
 use crate::rng::Rng;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 const ME: usize = 0;
 const N: usize = 9;
@@ -72,12 +73,16 @@ impl Model {
 
     fn reach(&self) -> Reach {
         let mut reach = Reach::new(id(ME), Timestamp(1));
-        self.lists.iter().for_each(|(lister, peers)| reach.list(lister, peers.clone()));
+        self.tell(&mut reach, Time(7));
+        reach
+    }
+
+    fn tell(&self, reach: &mut Reach, now: Time) {
+        self.lists.iter().for_each(|(lister, peers)| reach.list(lister, peers));
         self.doubted.iter().for_each(|peer| reach.on_down(peer));
         // Of whom something comes, is no longer doubted: the model's doubt comes after.
         let moved = self.moved.iter().filter(|member| !self.doubted.contains(member));
-        moved.for_each(|member| reach.on_moved(member, Time(7)));
-        reach
+        moved.for_each(|member| reach.on_moved(member, now));
     }
 }
 
@@ -85,6 +90,8 @@ impl Model {
 fn it_agrees_with_the_words_of_the_rule() {
     let mut rng = Rng::new(3);
     let (mut n_reached, mut n_behind) = (0, 0);
+    // Everything changes all the time, and nothing of it is left over.
+    let mut used = Reach::new(id(ME), Timestamp(1));
     for round in 0..3_000 {
         let model = Model::random(&mut rng);
         let (mut reach, kind) = (model.reach(), kind_in(&model.kinds));
@@ -93,8 +100,15 @@ fn it_agrees_with_the_words_of_the_rule() {
         let moved = moved.map(|id| usize::from(id.0[0])).filter(|n| model.kinds[*n] != Kind::Stranger);
         let begins: Vec<usize> = [ME].into_iter().chain(moved).collect();
         let expected: Vec<MemberId> = model.reached(&begins, None).into_iter().map(id).collect();
-        assert_eq!(reach.reached, expected, "round {round}");
+        assert_eq!(reach.known.names(&reach.known.reached()), expected, "round {round}");
         n_reached += expected.len();
+        (1..N).for_each(|n| used.forget(&id(n)));
+        let now = Time(round * LOOK_MICROS);
+        model.tell(&mut used, now);
+        used.look(now, Timestamp(9), &model.links, &kind);
+        assert_eq!(used.known.names(&used.known.reached()), expected, "round {round}");
+        assert_eq!(used.now(now, &model.links, &kind), expected, "round {round}");
+        assert_eq!(used.n_reachable() + 1, expected.len(), "round {round}");
 
         let joined = model.reached(&[ME], None);
         for n in 1..N {
@@ -134,8 +148,8 @@ fn a_head_that_moved_counts_for_a_minute() {
 #[test]
 fn what_came_before_a_lost_link_proves_nothing() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
-    reach.list(&id(1), alloc::vec![id(ME), id(2)]);
-    reach.list(&id(2), alloc::vec![id(ME), id(1)]);
+    reach.list(&id(1), &[id(ME), id(2)]);
+    reach.list(&id(2), &[id(ME), id(1)]);
     let sees = |reach: &Reach, links: &[MemberId]| reach.now(Time(9), links, kind_in(&OWNERS)).len() - 1;
     reach.on_moved(&id(1), Time(8));
     assert_eq!(sees(&reach, &[id(1), id(2)]), 2);
@@ -151,8 +165,8 @@ fn what_came_before_a_lost_link_proves_nothing() {
 #[test]
 fn a_link_that_was_one_too_many_leaves_no_doubt() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
-    reach.list(&id(1), alloc::vec![id(ME), id(2)]);
-    reach.list(&id(2), alloc::vec![id(ME), id(1)]);
+    reach.list(&id(1), &[id(ME), id(2)]);
+    reach.list(&id(2), &[id(ME), id(1)]);
     reach.on_down(&id(1));
     reach.on_surplus(&id(1));
     reach.look(Time(9), Timestamp(9), &[id(2)], kind_in(&OWNERS));
@@ -163,10 +177,10 @@ fn a_link_that_was_one_too_many_leaves_no_doubt() {
 fn the_use_of_a_link_is_what_only_it_joins() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
     // 0-1, 0-2, 1-2, and 0-3-4 by itself.
-    reach.list(&id(1), alloc::vec![id(0), id(2)]);
-    reach.list(&id(2), alloc::vec![id(0), id(1)]);
-    reach.list(&id(3), alloc::vec![id(0), id(4)]);
-    reach.list(&id(4), alloc::vec![id(3)]);
+    reach.list(&id(1), &[id(0), id(2)]);
+    reach.list(&id(2), &[id(0), id(1)]);
+    reach.list(&id(3), &[id(0), id(4)]);
+    reach.list(&id(4), &[id(3)]);
     reach.on_moved(&id(3), Time(1));
     let links = [id(1), id(2), id(3)];
     let uses = reach.uses(&links, &links, kind_in(&OWNERS));

@@ -1,0 +1,265 @@
+//! What is known of each member's links, by number: so the graph of a large mesh is made without comparing
+//! ids.
+
+use super::graph::{Graph, Kind, Number};
+use crate::{id::MemberId, time::Time};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Members that publish links, that are published, or of which something came.
+pub(super) struct Known {
+    numbers: BTreeMap<MemberId, Number>,
+    /// By number; the first one is this member.
+    nodes: Vec<Node>,
+    /// From so many numbers on it is worth to look for unused ones.
+    crowded: usize,
+}
+
+/// One member.
+#[derive(Clone)]
+struct Node {
+    id: MemberId,
+    /// The published links, ascending, if any list was published.
+    list: Option<Vec<Number>>,
+    /// Its list proves nothing at present: a link to it was lost, and nothing came since.
+    doubted: bool,
+    /// Until when it proves something that its head moved here.
+    moved: Option<Time>,
+    /// Reachable by the last look.
+    reached: bool,
+    /// Reachable by the last look, but through one certain member only.
+    behind_one: bool,
+}
+
+const ME: Number = 0;
+/// Numbers that may be unused.
+const UNUSED_MAX: usize = 64;
+
+impl Known {
+    pub(super) fn new(me: MemberId) -> Self {
+        let mut known = Self { numbers: BTreeMap::new(), nodes: Vec::new(), crowded: UNUSED_MAX };
+        known.number(&me);
+        known
+    }
+
+    /// The number of a member, a new one if it has none.
+    fn number(&mut self, id: &MemberId) -> Number {
+        let nodes = &mut self.nodes;
+        *self.numbers.entry(*id).or_insert_with(|| {
+            nodes.push(Node::new(*id));
+            nodes.len() as Number - 1
+        })
+    }
+
+    fn find(&self, id: &MemberId) -> Option<&Node> {
+        self.numbers.get(id).map(|at| &self.nodes[*at as usize])
+    }
+
+    fn find_mut(&mut self, id: &MemberId) -> Option<&mut Node> {
+        self.numbers.get(id).map(|at| &mut self.nodes[*at as usize])
+    }
+
+    fn node(&mut self, id: &MemberId) -> &mut Node {
+        let at = self.number(id);
+        &mut self.nodes[at as usize]
+    }
+
+    /// Whether `lister` published other links before.
+    pub(super) fn list(&mut self, lister: &MemberId, peers: &[MemberId]) -> bool {
+        let mut peers: Vec<Number> = peers.iter().map(|peer| self.number(peer)).collect();
+        peers.sort_unstable();
+        let list = &mut self.node(lister).list;
+        let is_news = list.as_ref() != Some(&peers);
+        *list = Some(peers);
+        is_news
+    }
+
+    /// Whether `lister` published links before.
+    pub(super) fn unlist(&mut self, lister: &MemberId) -> bool {
+        self.find_mut(lister).is_some_and(|node| node.list.take().is_some())
+    }
+
+    pub(super) fn n_listed(&self, lister: &MemberId) -> Option<usize> {
+        self.find(lister)?.list.as_ref().map(Vec::len)
+    }
+
+    /// The head of `owner` moved here. Whether that is news: it was doubted, or not reachable.
+    /// It proves something until then.
+    pub(super) fn on_moved(&mut self, owner: &MemberId, until: Time) -> bool {
+        let node = self.node(owner);
+        node.moved = Some(until);
+        core::mem::take(&mut node.doubted) | !node.reached
+    }
+
+    /// Nothing that came from `peer` up to now proves anything.
+    pub(super) fn doubt(&mut self, peer: &MemberId) {
+        let node = self.node(peer);
+        (node.doubted, node.moved) = (true, None);
+    }
+
+    /// What `peer` publishes counts. Whether it did not before.
+    pub(super) fn believe(&mut self, peer: &MemberId) -> bool {
+        core::mem::take(&mut self.node(peer).doubted)
+    }
+
+    /// A member does not belong any more.
+    pub(super) fn forget(&mut self, member: &MemberId) {
+        if let Some(node) = self.find_mut(member) {
+            (node.list, node.doubted, node.moved) = (None, false, None);
+        }
+    }
+
+    pub(super) fn is_reachable(&self, member: &MemberId) -> bool {
+        self.find(member).is_some_and(|node| node.reached)
+    }
+
+    pub(super) fn is_behind_one(&self, member: &MemberId) -> bool {
+        self.find(member).is_some_and(|node| node.behind_one)
+    }
+
+    /// Makes sure that own links have numbers, and lets go of numbers that nobody needs.
+    pub(super) fn prepare(&mut self, links: &[MemberId]) {
+        if self.nodes.len() >= self.crowded {
+            self.let_go();
+            self.crowded = 2 * self.nodes.len() + UNUSED_MAX;
+        }
+        for link in links {
+            self.number(link);
+        }
+    }
+
+    fn let_go(&mut self) {
+        let mut used = alloc::vec![false; self.nodes.len()];
+        used[ME as usize] = true;
+        for (at, node) in self.nodes.iter().enumerate() {
+            used[at] |= node.list.is_some() || node.doubted || node.reached || node.moved.is_some();
+            node.list.iter().flatten().for_each(|peer| used[*peer as usize] = true);
+        }
+        let mut old = core::mem::replace(self, Self::new(self.nodes[ME as usize].id)).nodes;
+        let ids: Vec<MemberId> = old.iter().map(|node| node.id).collect();
+        for (at, node) in old.iter_mut().enumerate().filter(|(at, _)| used[*at]) {
+            let number = self.number(&ids[at]);
+            let list = node.list.take();
+            let list = list.map(|list| list.iter().map(|peer| self.number(&ids[*peer as usize])).collect());
+            let list = list.map(|mut list: Vec<Number>| {
+                list.sort_unstable();
+                list
+            });
+            self.nodes[number as usize] = Node { list, ..node.clone() };
+        }
+    }
+
+    /// Forgets of heads that moved what proves nothing any more.
+    pub(super) fn forget_moved(&mut self, now: Time) {
+        self.nodes.iter_mut().for_each(|node| node.moved = node.moved.filter(|until| *until > now));
+    }
+
+    /// When the first of those that are not in `joined` is not reachable any more.
+    pub(super) fn until(&self, joined: &[bool]) -> Time {
+        let others = self.nodes.iter().zip(joined).filter(|(_, is_joined)| !**is_joined);
+        others.filter_map(|(node, _)| node.moved).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Notes what a look saw, and tells who is reachable now or is no longer.
+    pub(super) fn see(
+        &mut self,
+        reached: &[bool],
+        behind_one: &[bool],
+        mut on_change: impl FnMut(&MemberId, bool),
+    ) {
+        for ((node, reached), behind_one) in self.nodes.iter_mut().zip(reached).zip(behind_one) {
+            if node.reached != *reached {
+                on_change(&node.id, *reached);
+            }
+            (node.reached, node.behind_one) = (*reached, *behind_one);
+        }
+    }
+
+    /// Where links lead from here. Own links to whom nobody has a number yet lead nowhere else and are left out.
+    pub(super) fn graph(&self, links: &[MemberId], kinds: &[Kind]) -> Graph {
+        let links = links.iter().filter_map(|link| self.number_of(link));
+        let links: Vec<Number> = links.filter(|at| kinds[*at as usize] != Kind::Stranger).collect();
+        let list_of = |at: Number| {
+            let node = &self.nodes[at as usize];
+            node.list.as_deref().filter(|_| kinds[at as usize] == Kind::Owner && !node.doubted)
+        };
+        // A single listing leads to who can list nothing, and never back.
+        let leads = |from: Number, to: Number| match kinds[to as usize] {
+            _ if to == ME => false,
+            Kind::Stranger => false,
+            Kind::Reader => true,
+            Kind::Owner if self.nodes[to as usize].list.is_none() => true,
+            Kind::Owner => list_of(to).is_some_and(|peers| peers.binary_search(&from).is_ok()),
+        };
+        Graph::new(ME, self.nodes.len(), |from, ends| match list_of(from) {
+            _ if from == ME => ends.extend(&links),
+            Some(peers) => ends.extend(peers.iter().filter(|to| **to != from && leads(from, **to))),
+            None => {}
+        })
+    }
+
+    /// What the roster says of each.
+    pub(super) fn kinds(&self, kind: impl Fn(&MemberId) -> Kind) -> Vec<Kind> {
+        self.nodes.iter().map(|node| kind(&node.id)).collect()
+    }
+
+    /// Those that belong and whose head moved here lately.
+    pub(super) fn moved(&self, now: Time, kinds: &[Kind]) -> Vec<Number> {
+        let nodes = self.nodes.iter().zip(kinds).zip(0..);
+        let moved = nodes.filter(|((node, kind), _)| {
+            **kind != Kind::Stranger && node.moved.is_some_and(|until| until > now)
+        });
+        moved.map(|(_, at)| at).collect()
+    }
+
+    /// The ids of those of whom `is_meant`, ascending.
+    pub(super) fn names(&self, is_meant: &[bool]) -> Vec<MemberId> {
+        let meant = self.numbers.iter().filter(|(_, at)| is_meant[**at as usize]);
+        meant.map(|(id, _)| *id).collect()
+    }
+
+    /// The number of a member that has one.
+    pub(super) fn number_of(&self, id: &MemberId) -> Option<Number> {
+        self.numbers.get(id).copied()
+    }
+
+    /// Who was reachable by the last look.
+    #[cfg(test)]
+    pub(super) fn reached(&self) -> Vec<bool> {
+        self.nodes.iter().map(|node| node.reached).collect()
+    }
+}
+
+impl Node {
+    fn new(id: MemberId) -> Self {
+        Self { id, list: None, doubted: false, moved: None, reached: false, behind_one: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> MemberId {
+        MemberId([n; 32])
+    }
+
+    #[test]
+    fn numbers_that_nobody_needs_are_let_go() {
+        let mut known = Known::new(id(0));
+        known.list(&id(9), &[id(0), id(8)]);
+        known.list(&id(8), &[id(9)]);
+        let joined = |known: &Known| {
+            let graph = known.graph(&[id(9)], &known.kinds(|_| Kind::Owner));
+            known.names(&graph.reached(&[]))
+        };
+        let before = joined(&known);
+        assert_eq!(before, [id(0), id(8), id(9)]);
+        for n in 10..250 {
+            known.list(&id(7), &[id(n)]);
+            known.prepare(&[id(9)]);
+            assert_eq!(joined(&known), before, "with {n}");
+        }
+        assert!(known.nodes.len() < UNUSED_MAX + 16, "{}", known.nodes.len());
+        assert_eq!((known.n_listed(&id(9)), known.n_listed(&id(7))), (Some(2), Some(1)));
+    }
+}
