@@ -35,6 +35,10 @@ pub enum Action {
     Unite(Vec<u8>),
     /// A disk fails after so many more writes, saying this.
     FailDisk(usize, u64, &'static str),
+    /// There is room for so many writes.
+    FillDisk(usize, u64),
+    /// There is room again.
+    FreeDisk(usize),
     /// Syncs take this long.
     SlowDisk(usize, u64),
     /// A wall clock shows this much more, in microseconds.
@@ -168,11 +172,16 @@ impl Drawing<'_> {
             self.at(at, if crash { Action::Crash(member) } else { Action::Stop(member) });
             self.start_after(at, member);
         }
-        let failing = (0..faults.disk_failures).map(|_| "the simulated disk fails");
-        for what in failing.chain((0..faults.disks_full).map(|_| "no space left on the simulated disk")) {
+        for _ in 0..faults.disk_failures {
             let (member, at, writes) = (self.member(), self.moment(), self.rng.below(20));
-            self.at(at, Action::FailDisk(member, writes, what));
+            self.at(at, Action::FailDisk(member, writes, "the simulated disk fails"));
             self.start_after(at, member);
+        }
+        for _ in 0..faults.disks_full {
+            let (member, at, writes) = (self.member(), self.moment(), self.rng.below(20));
+            let lasts = self.between(faults.down_micros());
+            self.at(at, Action::FillDisk(member, writes));
+            self.at(at + lasts, Action::FreeDisk(member));
         }
     }
 

@@ -1,7 +1,14 @@
 //! The store of shared shards passes the suite of all stores.
 
-use datafan_core::store::StoreError;
-use datafan_sim::store::{Pool, SharedDisk, SharedStore};
+use datafan_core::{
+    engine::{Answer, CommandError},
+    store::StoreError,
+    time::SECOND,
+};
+use datafan_sim::{
+    store::{Pool, SharedDisk, SharedStore},
+    world::{World, line, put},
+};
 use datafan_testkit::store::{Medium, check_store};
 
 struct Shared(SharedDisk);
@@ -36,4 +43,46 @@ fn passes_the_suite() {
     // All its disks in one pool, so that states of one are found again by another.
     let pool = Pool::default();
     check_store(|| Shared(SharedDisk::new(pool.clone())));
+}
+
+#[test]
+fn a59_a_disk_that_runs_full_is_read_and_goes_on_when_it_has_room() {
+    for seed in 1..4 {
+        for room in [0, 1, 3, 9] {
+            let mut world: World<SharedDisk> = World::mesh(3, seed);
+            world.link_all(&line(3));
+            world.put(1, "before", "v");
+            world.run_until("equal", 20 * SECOND, |world| world.equal());
+            world.disk(1).fill_after(room);
+            let mut n_written = 0;
+            for n in 0..20 {
+                let ticket = world.ask_commit(1, vec![put(&format!("k{n}"), "v")]);
+                world.run_for(SECOND);
+                match world.answer(1, ticket) {
+                    Some(Answer::Committed(_)) => n_written = n + 1,
+                    Some(Answer::Refused(error)) => {
+                        assert!(matches!(error, CommandError::DiskFull { .. }), "{error}")
+                    }
+                    // What was under way when the store was opened again.
+                    None => {}
+                }
+            }
+            assert!(n_written <= room && world.runs(1), "{n_written} written");
+            world.put(0, "meanwhile", "v");
+            world.run_for(10 * SECOND);
+            assert_eq!(world.get(1, 1, "before").as_deref(), Some(&b"v"[..]), "it is read");
+            assert_eq!(world.get(1, 0, "meanwhile"), None, "and takes nothing");
+            assert!(world.status(1).disk_full.is_some());
+
+            world.disk(1).free();
+            world.run_until("all have all", 20 * SECOND, |world| world.equal());
+            world.put(1, "after", "v");
+            world.run_until("equal", 10 * SECOND, |world| {
+                world.equal() && world.all_read(1, "after", Some(b"v"))
+            });
+            for key in (0..n_written).map(|n| format!("k{n}")) {
+                assert!(world.all_read(1, &key, Some(b"v")), "{key} was acknowledged");
+            }
+        }
+    }
 }

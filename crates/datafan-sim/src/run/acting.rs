@@ -70,6 +70,8 @@ impl Run<'_> {
                 self.failing.insert(member);
                 self.world.disk(member).fail_after(writes, what);
             }
+            Action::FillDisk(member, writes) => self.world.disk(member).fill_after(writes),
+            Action::FreeDisk(member) => self.world.disk(member).free(),
             Action::SlowDisk(member, micros) => self.world.slow_sync(member, micros),
             Action::JumpClock(member, micros) => self.world.set_clock(member, micros),
             Action::Drift(member, ppm) => self.world.set_drift(member, ppm),

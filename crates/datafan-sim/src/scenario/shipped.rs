@@ -60,6 +60,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("a52_moved_while_parted", include_str!("../../scenarios/a52_moved_while_parted.toml")),
     ("a52_dial_only", include_str!("../../scenarios/a52_dial_only.toml")),
     ("a52_again_and_again", include_str!("../../scenarios/a52_again_and_again.toml")),
+    ("a59", include_str!("../../scenarios/a59.toml")),
     ("a61_many_die_at_once", include_str!("../../scenarios/a61_many_die_at_once.toml")),
     ("restore_and_part", include_str!("../../scenarios/restore_and_part.toml")),
     ("everything_at_once", include_str!("../../scenarios/everything_at_once.toml")),

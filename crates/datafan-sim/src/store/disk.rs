@@ -4,7 +4,7 @@ use super::{pool::Pool, snapshot::SharedSnapshot};
 use crate::world::Disk;
 use datafan_core::{
     id::MemberId,
-    store::{Batch, Durability, STORE_FORMAT, ShardNumber, Store, StoreError, StoreReader},
+    store::{Batch, Durability, Room, STORE_FORMAT, ShardNumber, Store, StoreError, StoreReader},
     time::Timestamp,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,8 @@ struct Content {
     in_use: bool,
     /// Writes that still succeed, and what the later ones say; `None` without end.
     fault: Option<(u64, &'static str)>,
+    /// Writes for which there is still room; `None` for all.
+    room: Option<u64>,
 }
 
 /// A store whose shards lie in a pool. Dropping it without closing it is a crash.
@@ -27,7 +29,24 @@ pub struct SharedStore {
     disk: SharedDisk,
     state: SharedSnapshot,
     shared: Visible,
+    full: Full,
 }
+
+/// What a store knows of a disk without room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// Nothing.
+    Unmet,
+    /// A write met it: none reaches the disk any more.
+    Met,
+    /// It was full when the store was opened again: writes are done in memory, and forgotten.
+    Forgets,
+}
+
+/// A disk with room for fewer writes says so before it is full.
+const RESERVED_WRITES: u64 = 4;
+/// What a full disk says.
+const NO_SPACE: &str = "no space left on the simulated disk";
 
 /// Takes snapshots of a [`SharedStore`] until it is closed, dropped or has failed.
 #[derive(Clone)]
@@ -62,7 +81,7 @@ impl SharedDisk {
         content.in_use = true;
         let state = content.synced.clone();
         let shared = Arc::new(Mutex::new(Some(state.clone())));
-        Ok(SharedStore { disk: self.clone(), state, shared })
+        Ok(SharedStore { disk: self.clone(), state, shared, full: Full::Unmet })
     }
 
     /// What is on the disk now, on another one without faults and not in use.
@@ -76,9 +95,25 @@ impl SharedDisk {
         self.content().fault = Some((writes, what));
     }
 
+    /// Leaves room for so many commits and syncs, until [`SharedDisk::heal`].
+    pub fn fill_after(&self, writes: u64) {
+        self.content().room = Some(writes);
+    }
+
+    /// Makes room.
+    pub fn free(&self) {
+        self.content().room = None;
+    }
+
+    /// Whether there is no room for a write.
+    pub fn is_full(&self) -> bool {
+        self.content().room == Some(0)
+    }
+
     /// Ends the faults. A store that failed still refuses everything until the disk is opened again.
     pub fn heal(&self) {
-        self.content().fault = None;
+        let mut content = self.content();
+        (content.fault, content.room) = (None, None);
     }
 
     /// Pretends that a build with another format wrote this disk.
@@ -87,18 +122,29 @@ impl SharedDisk {
     }
 
     fn write(&self) -> Result<(), StoreError> {
-        match &mut self.content().fault {
-            None => Ok(()),
-            Some((0, what)) => Err(StoreError::Failed { what: (*what).into() }),
-            Some((left, _)) => {
-                *left -= 1;
-                Ok(())
-            }
+        let mut content = self.content();
+        match &mut content.fault {
+            None => {}
+            Some((0, what)) => return Err(StoreError::Failed { what: (*what).into() }),
+            Some((left, _)) => *left -= 1,
         }
+        match &mut content.room {
+            None => {}
+            Some(0) => return Err(StoreError::Full { what: NO_SPACE.into() }),
+            Some(left) => *left -= 1,
+        }
+        Ok(())
     }
 
     fn with(format: u32, synced: SharedSnapshot) -> Self {
-        Self(Arc::new(Mutex::new(Content { format, synced, n_syncs: 0, in_use: false, fault: None })))
+        Self(Arc::new(Mutex::new(Content {
+            format,
+            synced,
+            n_syncs: 0,
+            in_use: false,
+            fault: None,
+            room: None,
+        })))
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
@@ -149,9 +195,22 @@ impl SharedStore {
         }
         // Nobody else may hold it while it changes, or all its pages would be copied.
         *shown = None;
-        self.disk.write()?;
+        let on_disk = self.full == Full::Unmet;
+        let written = match self.full {
+            Full::Unmet => self.disk.write(),
+            Full::Met => Err(StoreError::Full { what: NO_SPACE.into() }),
+            Full::Forgets => Ok(()),
+        };
+        if let Err(error) = written {
+            if matches!(error, StoreError::Full { .. }) {
+                // Readers go on.
+                self.full = Full::Met;
+                *shown = Some(self.state.clone());
+            }
+            return Err(error);
+        }
         let done = change(&mut self.state);
-        if durability == Durability::Synced {
+        if on_disk && durability == Durability::Synced {
             let mut content = self.disk.content();
             content.synced = self.state.clone();
             content.n_syncs += 1;
@@ -178,6 +237,23 @@ impl Store for SharedStore {
 
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError> {
         self.write(Durability::Lazy, |state| state.erase(shard, rows))
+    }
+
+    fn room(&mut self) -> Result<Room, StoreError> {
+        let left = self.disk.content().room;
+        Ok(match (self.full, left) {
+            (Full::Unmet, Some(left)) if left < RESERVED_WRITES => Room::Short { why: NO_SPACE.into() },
+            (Full::Unmet, _) => Room::Enough,
+            (Full::Met | Full::Forgets, Some(0)) => Room::Short { why: NO_SPACE.into() },
+            (Full::Met | Full::Forgets, _) => Room::Again,
+        })
+    }
+
+    fn reopen(mut self) -> Result<Self, StoreError> {
+        self.state = self.disk.content().synced.clone();
+        self.full = if self.disk.is_full() { Full::Forgets } else { Full::Unmet };
+        *visible(&self.shared) = Some(self.state.clone());
+        Ok(self)
     }
 
     fn close(mut self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use super::{Happening, content::Content, network::Network, signatures::Signatures};
 use datafan_core::{
     connector::{Frame, Lane, SendError},
-    engine::{Alarm, Answer, Config, Effect, Engine, Input, Outbox, Ticket},
+    engine::{Alarm, Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket},
     id::MemberId,
     store::{Store, StoreError, StoreReader},
     time::{Now, Time, Timestamp},
@@ -37,11 +37,18 @@ pub trait Disk: Clone {
     fn backup(&self) -> Self;
 }
 
+/// How often a full disk is looked at.
+const LOOK_MICROS: u64 = datafan_core::time::SECOND;
+
 pub(super) struct Member<D: Disk> {
     pub config: Config,
     pub disk: D,
     pub engine: Option<Engine<D::Store>>,
     inbox: Vec<Input>,
+    /// When a full disk was looked at last.
+    looked_at: Time,
+    /// Where it lives and whom its user knows, since it was started.
+    told: Vec<Command>,
     /// How many of them there is nothing to do for.
     n_calm: usize,
     /// What its wall clock shows beyond the world's.
@@ -86,6 +93,8 @@ impl<D: Disk> Member<D> {
             outbox: Outbox::new(),
             syncing_until: None,
             busy_until: Time(0),
+            looked_at: Time(0),
+            told: Vec::new(),
             kept: BTreeMap::new(),
             most_kept: [0; 2],
             runs: 0,
@@ -99,6 +108,7 @@ impl<D: Disk> Member<D> {
         let engine = Engine::open(self.config.clone(), seed, Box::new(signatures), store, now);
         self.engine = Some(engine.unwrap_or_else(|error| panic!("the engine opens: {error}")));
         self.busy_until = now.time;
+        self.told.clear();
         self.runs += 1;
         // The store of a new mesh is new once only.
         self.config.new_mesh = false;
@@ -108,6 +118,31 @@ impl<D: Disk> Member<D> {
     pub fn roll_back(&mut self, disk: D) {
         self.disk = disk;
         self.runs -= 1;
+    }
+
+    /// Remembers what has to be said again to an engine that opens its store again.
+    pub fn note_told(&mut self, command: &Command) {
+        match command {
+            Command::Publish(_) => self.told.retain(|told| !matches!(told, Command::Publish(_))),
+            Command::Connect { address, .. } => self
+                .told
+                .retain(|told| !matches!(told, Command::Connect { address: known, .. } if known == address)),
+            _ => return,
+        }
+        self.told.push(command.clone());
+    }
+
+    /// What has to be said again.
+    pub fn told(&self) -> Vec<Command> {
+        self.told.clone()
+    }
+
+    /// Goes on with what is on a disk that was found full, or has room again: as after a crash.
+    pub fn reopen(&mut self, now: Now) {
+        let engine = self.forget().expect("it runs");
+        let engine = engine.reopen(now).unwrap_or_else(|error| panic!("the engine opens again: {error}"));
+        self.engine = Some(engine);
+        self.busy_until = now.time;
     }
 
     /// The engine is gone at once, and what it had not handed over.
@@ -141,7 +176,9 @@ impl<D: Disk> Member<D> {
         let Some(engine) = &self.engine else { return Time::NEVER };
         let idle_at = self.syncing_until.unwrap_or(now).max(self.busy_until);
         if self.inbox.len() == self.n_calm && self.syncing_until.is_none() {
-            return engine.next_wake().max(idle_at);
+            // A full disk is looked at though nothing happens.
+            let look_at = engine.disk_full().map_or(Time::NEVER, |_| self.looked_at.after(LOOK_MICROS));
+            return engine.next_wake().min(look_at).max(idle_at);
         }
         idle_at
     }
@@ -157,6 +194,7 @@ impl<D: Disk> Member<D> {
         if self.syncing_until.take().is_some() {
             self.sync(index, now.time, network)?;
         }
+        self.look_at_disk(now.time)?;
         let mut inputs = std::mem::take(&mut self.inbox);
         self.n_calm = 0;
         if inputs.iter().any(|input| matches!(input, Input::Room { .. } | Input::LinkDown { .. })) {
@@ -169,6 +207,21 @@ impl<D: Disk> Member<D> {
         self.handle(index, inputs, now, network)?;
         self.busy_until = now.time.after(self.handling_takes_micros);
         Ok(true)
+    }
+
+    /// Looks at times whether a disk that was full has room.
+    fn look_at_disk(&mut self, now: Time) -> Result<(), StoreError> {
+        let Some(engine) = self.engine.as_mut().filter(|engine| engine.disk_full().is_some()) else {
+            return Ok(());
+        };
+        if self.looked_at.after(LOOK_MICROS) > now {
+            return Ok(());
+        }
+        self.looked_at = now;
+        match engine.has_room_again()? {
+            true => Err(StoreError::Full { what: "there is room again".into() }),
+            false => Ok(()),
+        }
     }
 
     fn handle(

@@ -48,6 +48,7 @@ use datafan_core::{
     engine::{Answer, Command, Config, Input, Ticket},
     id::{MemberId, MeshId, Name},
     identity::Identity,
+    store::StoreError,
     time::{Now, SECOND, Time, Timestamp},
 };
 use datafan_testkit::rng::Rng;
@@ -319,6 +320,7 @@ impl<D: Disk> World<D> {
 
     /// Hands a command to a member; its answer comes when time passes.
     pub fn ask(&mut self, member: usize, command: Command) -> Ticket {
+        self.members[member].note_told(&command);
         assert!(self.runs(member), "m{member} does not run");
         self.n_tickets += 1;
         let ticket = Ticket(self.n_tickets);
@@ -423,6 +425,7 @@ impl<D: Disk> World<D> {
             match self.members[member].run(member, now, &mut self.network) {
                 Ok(true) => self.check(member, now),
                 Ok(false) => {}
+                Err(StoreError::Full { .. }) => self.reopen(member),
                 Err(error) => self.drop_engine(member, Some(error.to_string())),
             }
             self.queue(member);

@@ -15,6 +15,18 @@ impl<D: Disk> World<D> {
         self.tell(told);
     }
 
+    /// The disk of a member was full or has room again: it opens its store again where it is, and its links go.
+    pub(super) fn reopen(&mut self, member: usize) {
+        let now = self.now(member);
+        self.members[member].reopen(now);
+        let told = self.network.stopped(self.time, member, Some("its disk was full".into()));
+        self.tell(told);
+        self.network.started(self.time, member);
+        for command in self.members[member].told() {
+            self.ask(member, command);
+        }
+    }
+
     /// Stops a member at once: what was not synced is lost, what was sent is on its way. Its peers notice when nothing has
     /// come from it for the idle time.
     pub fn crash(&mut self, member: usize) {
