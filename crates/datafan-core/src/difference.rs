@@ -6,6 +6,7 @@
 
 use crate::{
     engine::Recovered,
+    hash::Hash,
     id::MemberId,
     item::{Item, Key},
     store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
@@ -61,6 +62,15 @@ struct Copied {
     shard: ShardNumber,
     /// Up to where it shares its past with the visible state.
     diverged: Timestamp,
+    root: Hash,
+}
+
+/// The roots of the divergent copies of `owner` in the order in which they are listed.
+///
+/// # Errors
+/// If the store fails.
+pub fn divergent_roots<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Hash>, StoreError> {
+    Ok(copies(snapshot, owner)?.into_iter().map(|copy| copy.root).collect())
 }
 
 /// The next differences of `owner`'s shard, a member's own, and where to go on; `None` at the end. A page may be empty.
@@ -148,8 +158,11 @@ fn copies<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Copied
     let mut found: Vec<_> = snapshot.shards()?;
     found.retain(|(_, record)| is_copy(record));
     found.sort_by_key(|(_, record)| core::cmp::Reverse(record.head.map(|head| head.timestamp)));
-    let copy =
-        |(shard, record): (ShardNumber, Arc<ShardRecord>)| Copied { shard, diverged: record.graves_floor };
+    let copy = |(shard, record): (ShardNumber, Arc<ShardRecord>)| Copied {
+        shard,
+        diverged: record.graves_floor,
+        root: record.head.map_or(Hash::empty(), |head| head.root),
+    };
     Ok(found.into_iter().map(copy).collect())
 }
 
@@ -159,7 +172,7 @@ fn copied<V: StoreSnapshot>(
     visible: Option<ShardNumber>,
     at: Timestamp,
 ) -> Result<Found, StoreError> {
-    let Some(Copied { shard, diverged }) = copy else { return Ok((Vec::new(), None)) };
+    let Some(Copied { shard, diverged, .. }) = copy else { return Ok((Vec::new(), None)) };
     let Some(first) = diverged.next().map(|first| first.max(at)) else { return Ok((Vec::new(), None)) };
     let (items, rest) = page(snapshot, *shard, first, Timestamp::MAX)?;
     let mut found = Vec::new();
@@ -189,7 +202,7 @@ fn copied_deleted<V: StoreSnapshot>(
     visible: Option<ShardNumber>,
     at: Timestamp,
 ) -> Result<Found, StoreError> {
-    let (Some(Copied { shard, diverged }), Some(visible)) = (copy, visible) else {
+    let (Some(Copied { shard, diverged, .. }), Some(visible)) = (copy, visible) else {
         return Ok((Vec::new(), None));
     };
     let (items, rest) = page(snapshot, visible, at, *diverged)?;

@@ -9,6 +9,7 @@ use crate::{
     engine::pieces,
     fork::{ClosedBy, Closing, Evidence},
     grant::{GRANT_PREFIX, Grant},
+    hash::Hash,
     head::Head,
     id::{MemberId, MeshId, Name},
     item::{Item, Key, SYSTEM_PREFIX},
@@ -214,6 +215,14 @@ impl<V: StoreSnapshot> Snapshot<V> {
         from: Cursor,
     ) -> Result<(Vec<Difference>, Option<Cursor>), StoreError> {
         difference::differences(&self.view, owner, from)
+    }
+
+    /// The roots of the divergent copies of `owner`'s shard that are kept here, as [`Snapshot::differences`] lists them.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn divergent_roots(&self, owner: &MemberId) -> Result<Vec<Hash>, StoreError> {
+        difference::divergent_roots(&self.view, owner)
     }
 
     /// How many bytes of a file this state needs; 0 for a store without a file. It may read all of the file.

@@ -73,6 +73,8 @@ pub enum Meta {
     Runs = 7,
     /// What proves that owners have forked.
     Forks = 8,
+    /// By owner, how long it could have heard that divergent copies of its shard are kept here.
+    HeardFor = 9,
 }
 
 /// How many rows a read returns at most. A read returns at least one row where there is one.
@@ -309,6 +311,10 @@ pub trait Store: Send + 'static {
     /// If the store's file is not there any more.
     fn room(&mut self) -> Result<Room, StoreError> {
         Ok(Room::Enough)
+    }
+    /// Bytes that are free on the disk; `None` where there is no disk, or the system does not say.
+    fn free_bytes(&self) -> Option<u64> {
+        None
     }
     /// Opens a store again, where it is, that found its disk full: with what was on disk then. Its readers wait meanwhile.
     /// If there is still no room, commits are forgotten at the next `reopen`: they may hold nothing of worth.

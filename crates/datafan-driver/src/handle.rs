@@ -13,6 +13,7 @@ use crate::{
 use datafan_core::{
     connector::Address,
     engine::{Command, Committed, Outcome, Stats, Status, Write},
+    hash::Hash,
     head::Head,
     id::{MemberId, MeshId, Name},
     item::Key,
@@ -331,12 +332,13 @@ impl<R: StoreReader> Handle<R> {
         answer.await.unwrap_or(Err(CompactError::Stopped))
     }
 
-    /// Gives up the state of the member's own shard that is kept aside, if there is one.
+    /// Gives up the divergent copies of the member's own shard that have these roots; others, which came since, stay.
+    /// [`Snapshot::divergent_roots`](datafan_core::read::Snapshot::divergent_roots) has them.
     ///
     /// # Errors
     /// If the member stops.
-    pub async fn forget_aside(&self) -> Result<(), CommitError> {
-        self.command(Command::Forget).await.map(drop)
+    pub async fn forget_aside(&self, roots: Vec<Hash>) -> Result<(), CommitError> {
+        self.command(Command::Forget { roots: Some(roots) }).await.map(drop)
     }
 
     /// The same member, for whoever serves it and must not keep it running.

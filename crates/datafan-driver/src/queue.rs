@@ -260,7 +260,7 @@ fn permits(command: &Command) -> u32 {
         | Command::CloseForks { .. }
         | Command::Restamp => COMMAND_PERMITS_MIN,
         // Answered at once. A writer may wait for the very link that this dials.
-        Command::Publish(_) | Command::Connect { .. } | Command::Forget => 0,
+        Command::Publish(_) | Command::Connect { .. } | Command::Forget { .. } => 0,
     }
 }
 

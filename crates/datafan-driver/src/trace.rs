@@ -138,7 +138,7 @@ fn say_command(ticket: u64, command: &Command) {
         }
         Command::Restamp => trace!(ticket, "command: restamp"),
         Command::CloseForks { owner } => trace!(ticket, owner = owner.short(), "command: close forks"),
-        Command::Forget => trace!(ticket, "command: forget"),
+        Command::Forget { .. } => trace!(ticket, "command: forget"),
         Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
         Command::Connect { address, expected } => {
             trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");

@@ -104,6 +104,11 @@ impl Watch {
         Ok(room)
     }
 
+    /// Bytes that are free on the disk; `None` where the system does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.space().map(|space| space.free)
+    }
+
     fn before_full(&self) -> Room {
         let was_short = matches!(self.found, Some((_, Room::Short { .. })));
         match self.space() {
@@ -245,6 +250,7 @@ mod tests {
     #[test]
     fn a59_less_than_the_reserve_is_no_room() {
         assert_eq!(watch(0).1.look(None), Ok(Room::Enough));
+        assert!(watch(0).1.free_bytes().is_some_and(|free| free > 0));
         let Ok(Room::Short { why }) = watch(u64::MAX / 2).1.look(None) else {
             panic!("there is no such disk")
         };

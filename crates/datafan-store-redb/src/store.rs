@@ -238,6 +238,10 @@ impl Store for RedbStore {
         self.watch.look(self.shared.full().as_deref())
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        self.watch.free_bytes()
+    }
+
     fn reopen(mut self) -> Result<Self, StoreError> {
         let tried = self.watch.probe();
         self.open_again(tried)?;

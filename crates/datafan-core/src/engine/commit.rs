@@ -49,7 +49,7 @@ impl<S: Store> Engine<S> {
             }
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, expected } => self.check_connect(address, expected.as_ref()),
-            Command::Forget | Command::Restamp => Ok(()),
+            Command::Forget { .. } | Command::Restamp => Ok(()),
             Command::CloseForks { owner } => self.check_closing(owner),
             Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
                 self.check_roster(&command)
@@ -74,11 +74,11 @@ impl<S: Store> Engine<S> {
                     out.now.push(Effect::Answer { ticket, answer });
                 }
             }
-            Command::Forget if !self.holds_divergent(&self.me) => {
+            Command::Forget { .. } if !self.holds_divergent(&self.me) => {
                 self.answer_unchanged(ticket, self.me, out);
             }
             Command::Commit(_)
-            | Command::Forget
+            | Command::Forget { .. }
             | Command::Restamp
             | Command::CloseForks { .. }
             | Command::Admit { .. }
@@ -137,14 +137,15 @@ impl<S: Store> Engine<S> {
                 Command::Commit(_)
                 | Command::Publish(_)
                 | Command::Connect { .. }
-                | Command::Forget
+                | Command::Forget { .. }
                 | Command::Restamp
                 | Command::Apply(_) => self.me,
             };
             let restamps = matches!(command, Command::Restamp);
             match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
-                Ok(true) if matches!(command, Command::Forget) => {
-                    self.end_divergent(out)?;
+                Ok(true) if matches!(command, Command::Forget { .. }) => {
+                    let Command::Forget { roots } = command else { continue };
+                    self.end_divergent(roots.as_deref(), out)?;
                     let timestamp = self.owners[&owner].timestamp();
                     let answer = Answer::Committed(Committed { timestamp, changed: 0 });
                     out.after_sync.push(Effect::Answer { ticket, answer });
@@ -299,7 +300,7 @@ impl<S: Store> Engine<S> {
         Ok(match command {
             Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
             // Not to be grouped with writes.
-            Command::Restamp | Command::Forget => Ok(None),
+            Command::Restamp | Command::Forget { .. } => Ok(None),
             Command::CloseForks { .. }
             | Command::Admit { .. }
             | Command::Revoke { .. }

@@ -50,9 +50,10 @@ pub struct Config {
     pub value_bytes_max: usize,
     /// Graves that are kept per shard; default [`crate::limits::GRAVES_MAX`]. Fewer cost descents, never safety.
     pub graves_max: u64,
-    /// Bytes of divergent copies that are kept for all owners together, counted by keys and values; default 1 GiB. One owner
-    /// has a quarter of it. A state that would have to be kept and does not fit is not replaced.
-    pub divergent_bytes_max: u64,
+    /// Bytes of divergent copies that are kept for all owners together, counted by keys and values. By default (`None`)
+    /// a tenth of what is free on the disk when one more is to be kept; 1 GiB where the store does not know that. One
+    /// owner has a quarter of it. A state that would have to be kept and does not fit is not replaced.
+    pub divergent_bytes_max: Option<u64>,
     /// How far ahead of our wall clock a head may be, in microseconds; default 1 h.
     pub clock_ahead_micros: u64,
     /// How long a proven store waits for a peer before its first own commit, in microseconds; default 5 s.
@@ -102,7 +103,7 @@ impl Config {
             send_bytes_max: u64::MAX,
             value_bytes_max: VALUE_BYTES_MAX,
             graves_max: crate::limits::GRAVES_MAX,
-            divergent_bytes_max: 1 << 30,
+            divergent_bytes_max: None,
             clock_ahead_micros: 3_600 * SECOND,
             confirm_micros: 5 * SECOND,
             settle_micros: SECOND,

@@ -4,6 +4,7 @@
 use super::{
     Alarm, Effect, Engine, Outbox, Snapshot, Write,
     descent::Descent,
+    heard_for::HeardFor,
     link::Link,
     own::Confirmed,
     owners::{Owner, Transfer},
@@ -19,7 +20,7 @@ use crate::{
     message::Message,
     runs::{EndedBranch, HeldState, RUNS_KEY, RunHistory},
     shard::View,
-    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    store::{Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
     time::{SECOND, Time, Timestamp},
     trie::Branch,
 };
@@ -46,6 +47,8 @@ pub(super) struct Divergent {
     /// The owner that was dialled last to be told, and when the next one is.
     dialled: Option<MemberId>,
     next_dial: Time,
+    /// How long owners could have heard of what is kept.
+    heard: HeardFor,
     /// Peers that were linked in this call: they hear of what is kept of their shards.
     pub(super) to_tell: BTreeSet<MemberId>,
     /// States of the own shard up to this timestamp are given up.
@@ -65,6 +68,9 @@ pub(super) enum Replaced {
 
 /// An owner's copies are told of by an alarm once in this time.
 const ALARM_MICROS: u64 = 24 * 3_600 * SECOND;
+/// Copies of all owners take at most this part of what is free on the disk, or so many bytes where that is not known.
+const DIVERGENT_SHARE: u64 = 10;
+const DIVERGENT_BYTES: u64 = 1 << 30;
 /// An owner is dialled to be told this often, and not again for the longer time once it was told.
 const DIAL_MICROS: u64 = 10 * SECOND;
 const KNOWS_MICROS: u64 = 3_600 * SECOND;
@@ -72,6 +78,10 @@ const KNOWS_MICROS: u64 = 3_600 * SECOND;
 impl Divergent {
     pub(super) fn load(&mut self, owner: MemberId, shard: ShardNumber) {
         self.held.entry(owner).or_default().push(shard);
+    }
+
+    pub(super) fn load_heard(&mut self, heard: HeardFor) {
+        self.heard = heard;
     }
 
     fn of(&self, owner: &MemberId) -> &[ShardNumber] {
@@ -93,7 +103,24 @@ impl<S: Store> Engine<S> {
             self.tell_divergent(peer, out)?;
         }
         self.free_divergent()?;
+        self.age_divergent();
         self.fetch_divergent()
+    }
+
+    /// Frees copies whose owners could have heard of them, and fetched them, for long enough. Own ones stay.
+    fn age_divergent(&mut self) {
+        if !self.divergent.heard.is_due(self.now.time) {
+            return;
+        }
+        let kept = self.divergent.held.keys().filter(|owner| **owner != self.me);
+        let is_up = |owner: &MemberId| self.links.get(owner).is_some_and(Link::is_up);
+        let kept: Vec<_> =
+            kept.map(|owner| (*owner, is_up(owner) || self.reach.is_reachable(owner))).collect();
+        let over = self.divergent.heard.count(self.now.time, &kept);
+        over.iter().for_each(|owner| self.drop_divergent(owner));
+        if let Some(bytes) = self.divergent.heard.due_bytes(self.now.time) {
+            self.batch.meta.insert(Meta::HeardFor, Some(bytes));
+        }
     }
 
     /// What becomes of the held state of `owner` where the state `new` replaces it.
@@ -138,7 +165,7 @@ impl<S: Store> Engine<S> {
             return Ok(false);
         }
         // One owner has a quarter of the room, so that it does not take that of all.
-        let max = self.config.divergent_bytes_max;
+        let max = bytes_max(self.config.divergent_bytes_max, || self.store.free_bytes());
         let mut bytes = self.owners[owner].head().map_or(0, |head| head.bytes);
         for shard in copies {
             bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
@@ -173,6 +200,7 @@ impl<S: Store> Engine<S> {
         self.write(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.load(owner, shard);
         self.divergent.knows.remove(&owner);
+        self.divergent.heard.begin_again(&owner);
         let quiet = self.divergent.quiet.get(&owner).is_some_and(|until| *until > self.now.time);
         if owner == self.me || !quiet {
             self.divergent.quiet.insert(owner, self.now.time.after(ALARM_MICROS));
@@ -327,11 +355,19 @@ impl<S: Store> Engine<S> {
         self.divergent.held.contains_key(owner)
     }
 
-    /// Names the branches of all copies of the own shard that are held here as ended: everybody frees them.
-    pub(super) fn end_divergent(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    /// Names the branches of copies of the own shard that are held here as ended, all or those with these roots:
+    /// everybody frees them. A copy that came since they were looked at stays.
+    pub(super) fn end_divergent(
+        &mut self,
+        roots: Option<&[Hash]>,
+        out: &mut Outbox,
+    ) -> Result<(), StoreError> {
         let mut ended = Vec::new();
         for shard in self.divergent.of(&self.me) {
             let Some(head) = self.divergent_head(*shard)? else { continue };
+            if roots.is_some_and(|roots| !roots.contains(&head.root)) {
+                continue;
+            }
             let theirs = history_of(&self.view(*shard))?;
             let diverged = self.own_history()?.diverged_at(&theirs);
             ended.extend(theirs.branches_since(diverged, head.timestamp, head.root));
@@ -410,5 +446,23 @@ impl<S: Store> Engine<S> {
             span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
         }
         span
+    }
+}
+
+/// Bytes of copies that are kept for all owners together.
+fn bytes_max(setting: Option<u64>, free: impl FnOnce() -> Option<u64>) -> u64 {
+    setting.or_else(|| free().map(|free| free / DIVERGENT_SHARE)).unwrap_or(DIVERGENT_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_take_a_tenth_of_the_free_disk_or_what_was_set() {
+        assert_eq!(bytes_max(None, || Some(5 << 30)), (5 << 30) / 10);
+        assert_eq!(bytes_max(None, || Some(0)), 0);
+        assert_eq!(bytes_max(None, || None), 1 << 30);
+        assert_eq!(bytes_max(Some(7), || Some(5 << 30)), 7);
     }
 }

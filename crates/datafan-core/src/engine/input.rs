@@ -3,6 +3,7 @@
 use super::effect::Ticket;
 use crate::{
     connector::{Address, Direction, Lane},
+    hash::Hash,
     id::{MemberId, Name},
     item::Key,
     roster::RosterChange,
@@ -102,8 +103,11 @@ pub enum Command {
     /// writes work again; what it signed in that time is void for ever. Nothing happens where the last write is not ahead.
     /// Answered when it is on disk; `changed` counts the items.
     Restamp,
-    /// Gives up the state of the member's own shard that is kept aside, if there is one. Answered at once.
-    Forget,
+    /// Gives up divergent copies of the member's own shard, if there are any. Answered when it is on disk.
+    Forget {
+        /// The roots of the copies that were looked at; `None` for whatever is kept. Others stay.
+        roots: Option<Vec<Hash>>,
+    },
     /// Grants membership. Needs the authority's key. Answered when it is on disk.
     Admit {
         /// Whom.

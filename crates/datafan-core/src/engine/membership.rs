@@ -37,7 +37,7 @@ pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
         Command::Commit(_)
         | Command::Publish(_)
         | Command::Connect { .. }
-        | Command::Forget
+        | Command::Forget { .. }
         | Command::Restamp
         | Command::CloseForks { .. }
         | Command::Apply(_) => Vec::new(),

@@ -26,6 +26,7 @@ mod fetch;
 mod forks;
 mod greet;
 mod growth;
+mod heard_for;
 mod input;
 mod link;
 mod links;

@@ -7,6 +7,7 @@ use super::{
     dialer::Dialer,
     divergent::Divergent,
     forks::Forks,
+    heard_for::HeardFor,
     links::Links,
     own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
     own_links::OwnLinks,
@@ -183,6 +184,10 @@ impl<S: Store> Engine<S> {
         }
         if let Some(bytes) = self.snapshot.meta(Meta::Forks)? {
             self.forks = Forks::decode(&bytes).map_err(|error| damaged("evidence", &error))?;
+        }
+        if let Some(bytes) = self.snapshot.meta(Meta::HeardFor)? {
+            let heard = HeardFor::decode(&bytes).map_err(|error| damaged("divergent copies", &error))?;
+            self.divergent.load_heard(heard);
         }
         if let Some(bytes) = self.snapshot.meta(Meta::Recovered)? {
             self.recovered = Some(Recovered::decode(&bytes).map_err(|error| damaged("recovery", &error))?);

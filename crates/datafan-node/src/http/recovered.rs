@@ -4,7 +4,7 @@ use super::{
     refuse::{Answered, json},
     routes::{AppState, body, read, written},
     stream::lines,
-    wire::{DifferenceLine, Forget, Restamped, TakenBack, rfc3339},
+    wire::{DifferenceLine, Forget, Refusal, Restamped, TakenBack, rfc3339},
 };
 use axum::{body::Body, extract::State};
 use datafan_core::{
@@ -58,20 +58,34 @@ pub async fn restamp<R: StoreReader>(State(app): AppState<R>) -> Answered {
 pub async fn forget<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: Forget = body(sent).await?;
     let (own, mut n_written) = (app.handle.id(), 0);
-    let mut next = request.take.then_some(Cursor::START);
+    let mut kept = read(&app, move |snapshot| Ok(snapshot.divergent_roots(&own)?)).await?;
+    let (mut next, mut n_begun) = (request.take.then_some(Cursor::START), 1);
     // Taken by one page after another: what is written in between is newer than what is kept, and wins.
     while let Some(from) = next {
-        let page = read(&app, move |snapshot| Ok(snapshot.differences(&own, from)?));
-        let (found, rest) = page.await?;
+        let page = read(&app, move |snapshot| {
+            Ok((snapshot.divergent_roots(&own)?, snapshot.differences(&own, from)?))
+        });
+        let (roots, (found, rest)) = page.await?;
+        if roots != kept {
+            // Another copy has come, and pages are counted by copies.
+            if n_begun == TRIES_MAX {
+                return Err(Refusal::busy("divergent copies keep coming: try again later"));
+            }
+            (kept, next, n_begun) = (roots, Some(Cursor::START), n_begun + 1);
+            continue;
+        }
         let lacking = found.into_iter().filter(|found| found.state == difference::State::Lacking);
         for writes in commits(lacking.map(write)) {
             n_written += written(&app, app.handle.commit(writes)).await?.changed;
         }
         next = rest;
     }
-    app.handle.forget_aside().await?;
+    app.handle.forget_aside(kept).await?;
     Ok(json(&TakenBack { written: n_written }))
 }
+
+/// How often copies are looked through from the beginning.
+const TRIES_MAX: usize = 20;
 
 fn write(lacking: Difference) -> Write {
     match lacking.item {

@@ -3,8 +3,9 @@
 
 use crate::common::{Mem, Mesh, SEEDS};
 use datafan_core::{
-    difference::{Cursor, Difference, State, differences},
+    difference::{Cursor, Difference, State, differences, divergent_roots},
     engine::{Alarm, Command, ShardProgress, Write},
+    hash::Hash,
     item::Key,
     limits::DIVERGENT_COPIES_MAX,
     read::Snapshot,
@@ -108,6 +109,49 @@ fn a53_copies_of_two_losses_are_both_listed() {
 }
 
 #[test]
+fn a53_a_copy_that_was_not_looked_at_is_not_given_up() {
+    let mut world = Mesh::line(3, 1);
+    let backup = lose(&mut world, 1, 0);
+    restore(&mut world, 1, backup.backup(), 0);
+    write_alone(&mut world, 1, MINUTE, 0);
+    meet(&mut world, 1);
+    let looked_at = roots(&world, 1);
+    restore(&mut world, 1, backup, 0);
+    world.run_for(MINUTE);
+    world.put(1, "other", "v");
+    meet(&mut world, 1);
+    world.run_until("both come", 60 * SECOND, |world| roots(world, 1).len() == 2);
+    world.done(1, Command::Forget { roots: Some(looked_at.clone()) });
+    world.run_until("one is freed", 60 * SECOND, |world| {
+        world.equal() && (0..3).all(|at| n_copies(world, at) == 1)
+    });
+    assert!(roots(&world, 1).iter().all(|root| !looked_at.contains(root)));
+    let listed = listed(&world, 1);
+    assert!(listed.iter().any(|found| found.key.as_str() == "alone/0"), "{listed:?}");
+}
+
+#[test]
+fn a53_a_copy_goes_a_week_after_its_owner_could_fetch_it() {
+    const DAY: u64 = 24 * 60 * MINUTE;
+    let mut world = Mesh::mesh_with(3, 1, |_, config| config.round_micros = 20 * MINUTE);
+    world.link_all(&[(0, 1), (1, 2)]);
+    let backup = lose(&mut world, 1, 0);
+    restore(&mut world, 1, backup, 0);
+    write_alone(&mut world, 1, MINUTE, 0);
+    meet(&mut world, 1);
+    world.run_for(4 * DAY);
+    // While the owner is away, nothing of the week passes.
+    world.stop(1);
+    world.run_for(10 * DAY);
+    world.start(1);
+    world.run_for(2 * DAY);
+    assert_eq!([0, 1, 2].map(|at| n_copies(&world, at)), [1, 1, 1]);
+    world.run_for(2 * DAY);
+    assert_eq!([0, 1, 2].map(|at| n_copies(&world, at)), [0, 1, 0], "its owner's own stays");
+    is_listed(&world, 1);
+}
+
+#[test]
 fn a53_copies_five_hops_away_are_told_to_their_owner() {
     for seed in SEEDS {
         // Only the far ends keep what was lost, and nobody links them with the owner but the dialler.
@@ -196,7 +240,7 @@ fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
         *world.disk(1) = old.backup();
         world.start(1);
         world.run_for(20 * SECOND);
-        world.put(1, "k", &format!("state {n}"));
+        world.put(1, "k", format!("state {n}"));
         world.heal(1, 2);
         world.run_for(40 * SECOND);
         for at in [0, 2, 3] {
@@ -270,6 +314,11 @@ fn n_forks(world: &Mesh, member: usize) -> usize {
 fn progress(world: &Mesh, at: usize, owner: usize) -> ShardProgress {
     let shards = world.status(at).shards;
     shards.into_iter().find(|shard| shard.owner == world.id(owner)).expect("it is held").state
+}
+
+/// The copies of its own shard that a member keeps.
+fn roots(world: &Mesh, member: usize) -> Vec<Hash> {
+    divergent_roots(&world.snapshot(member), &world.id(member)).expect("the store works")
 }
 
 /// How long a write takes to reach everybody.
@@ -373,7 +422,7 @@ fn take_back(world: &mut Mesh, member: usize) {
             None => world.commit(member, vec![Write::Delete { key }]),
         };
     }
-    world.done(member, Command::Forget);
+    world.done(member, Command::Forget { roots: None });
     world.run_until("freed everywhere", 60 * SECOND, |world| {
         world.equal() && (0..world.n_members()).all(|at| n_copies(world, at) == 0)
     });

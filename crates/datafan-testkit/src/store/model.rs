@@ -42,7 +42,7 @@ pub struct ModelShard {
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
-pub const METAS: [Meta; 8] = [
+pub const METAS: [Meta; 9] = [
     Meta::Belongs,
     Meta::Bound,
     Meta::Past,
@@ -51,6 +51,7 @@ pub const METAS: [Meta; 8] = [
     Meta::Recovered,
     Meta::Runs,
     Meta::Forks,
+    Meta::HeardFor,
 ];
 
 impl Model {

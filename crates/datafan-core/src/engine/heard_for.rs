@@ -1,0 +1,138 @@
+//! For how long the owners of divergent copies could have heard of them: a copy is kept for a week in which its owner is
+//! reachable, so it has the time to fetch it. An owner that is away for a year loses nothing.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    id::MemberId,
+    limits::MEMBERS_MAX,
+    time::{SECOND, Time},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// What is known of all owners.
+#[derive(Default, Debug)]
+pub(super) struct HeardFor {
+    of: BTreeMap<MemberId, Heard>,
+    looked_at: Time,
+    /// When it is written to disk next; a crash forgets what was counted since the last time.
+    write_at: Time,
+    written: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Heard {
+    micros: u64,
+    /// At the last look.
+    is_reachable: bool,
+}
+
+/// Copies go after this time.
+const ENOUGH_MICROS: u64 = 7 * 24 * 3_600 * SECOND;
+/// Owners are looked at this often.
+const LOOK_MICROS: u64 = 60 * SECOND;
+const WRITE_MICROS: u64 = 3_600 * SECOND;
+
+impl HeardFor {
+    /// Whether it is time for a look.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.looked_at.after(LOOK_MICROS) <= now
+    }
+
+    /// Counts the time since the last look for owners that are reachable at both ends of it. `kept` has all of whom
+    /// copies are kept, and whether they are reachable. Returns those that had enough time; they are forgotten.
+    pub(super) fn count(&mut self, now: Time, kept: &[(MemberId, bool)]) -> Vec<MemberId> {
+        let passed = now.0.saturating_sub(self.looked_at.0);
+        self.looked_at = now;
+        let mut over = Vec::new();
+        let mut of = BTreeMap::new();
+        for (owner, is_reachable) in kept {
+            let mut heard = self.of.get(owner).copied().unwrap_or_default();
+            if heard.is_reachable && *is_reachable {
+                heard.micros = heard.micros.saturating_add(passed);
+            }
+            heard.is_reachable = *is_reachable;
+            match heard.micros >= ENOUGH_MICROS {
+                true => over.push(*owner),
+                false => drop(of.insert(*owner, heard)),
+            }
+        }
+        self.written &= of == self.of;
+        self.of = of;
+        over
+    }
+
+    /// There is something new to hear.
+    pub(super) fn begin_again(&mut self, owner: &MemberId) {
+        self.written &= self.of.remove(owner).is_none();
+    }
+
+    /// What is to be written to disk, where it is time and something has changed.
+    pub(super) fn due_bytes(&mut self, now: Time) -> Option<Vec<u8>> {
+        if self.written || self.write_at > now || self.of.is_empty() && self.write_at == Time(0) {
+            return None;
+        }
+        (self.written, self.write_at) = (true, now.after(WRITE_MICROS));
+        let of: Vec<_> = self.of.iter().collect();
+        let mut out = Writer::new();
+        out.list(&of, |out, (owner, heard)| {
+            out.id(owner).fixed(heard.micros);
+        });
+        Some(out.finish())
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let of = input.list("owners of divergent copies", MEMBERS_MAX, |input| {
+            Ok((input.id()?, Heard { micros: input.fixed()?, is_reachable: false }))
+        })?;
+        input.end()?;
+        Ok(Self { of: of.into_iter().collect(), ..Self::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600 * SECOND;
+
+    fn id(n: u8) -> MemberId {
+        MemberId([n; 32])
+    }
+
+    fn hours(n: u64) -> Time {
+        Time((n + 1) * HOUR)
+    }
+
+    #[test]
+    fn a_week_counts_only_while_the_owner_is_reachable() {
+        let (mut heard, mut over) = (HeardFor::default(), Vec::new());
+        for hour in 0..1_000 {
+            assert!(heard.is_due(hours(hour)));
+            // One is always there, one every other day, one never.
+            let kept = [(id(1), true), (id(2), hour / 24 % 2 == 0), (id(3), false)];
+            let kept: Vec<_> =
+                kept.into_iter().filter(|(owner, _)| !over.iter().any(|(_, one)| one == owner)).collect();
+            over.extend(heard.count(hours(hour), &kept).into_iter().map(|owner| (hour, owner)));
+        }
+        assert_eq!(over, [(168, id(1)), (343, id(2))]);
+    }
+
+    #[test]
+    fn a_new_copy_is_kept_for_a_week_of_its_own_and_a_restart_forgets_an_hour() {
+        let mut heard = HeardFor::default();
+        for hour in 0..160 {
+            assert!(heard.count(hours(hour), &[(id(1), true), (id(2), true)]).is_empty());
+        }
+        heard.begin_again(&id(2));
+        let bytes = heard.due_bytes(hours(160)).expect("it has changed");
+        assert_eq!(heard.due_bytes(hours(161)), None);
+        let mut heard = HeardFor::decode(&bytes).expect("our own bytes");
+        let over: Vec<u64> = (0..400)
+            .filter(|hour| !heard.count(hours(*hour), &[(id(1), true), (id(2), true)]).is_empty())
+            .collect();
+        // 159 hours were counted of the first one; both begin anew when they are over.
+        assert_eq!(over[..2], [9, 168]);
+        assert!(HeardFor::decode(&bytes[1..]).is_err());
+    }
+}
