@@ -1,15 +1,21 @@
 //! Plays a scenario with seeds one after another until a check fails, and prints one JSON object that says which.
 //!
-//! `cargo run --release -p datafan-sim --example seeds -- SCENARIO FIRST LAST`
+//! `cargo run --release -p datafan-sim --example seeds -- SCENARIO FIRST LAST [MEMBERS]`
 
 use datafan_sim::{run::Unwatched, scenario::Scenario, simulate};
 use serde_json::json;
 use std::{env, error::Error, time::Instant};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let [scenario, first, last] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| USAGE)?;
+    let mut arguments = env::args().skip(1);
+    let mut next = || arguments.next().ok_or(USAGE);
+    let (scenario, first, last) = (next()?, next()?, next()?);
     let (first, last): (u64, u64) = (first.parse()?, last.parse()?);
     let loaded = Scenario::load(&scenario)?;
+    let loaded = match arguments.next() {
+        Some(members) => loaded.with_members(members.parse()?),
+        None => loaded,
+    };
     // An engine that panics is a finding, told below.
     std::panic::set_hook(Box::new(|_| ()));
     let began = Instant::now();
@@ -33,4 +39,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const USAGE: &str = "usage: seeds SCENARIO FIRST LAST";
+const USAGE: &str = "usage: seeds SCENARIO FIRST LAST [MEMBERS]";
