@@ -291,6 +291,8 @@ pub struct Compacted {
     pub before: u64,
     /// Afterwards.
     pub after: u64,
+    /// It would have taken too long and was given up; what is held is as before.
+    pub gave_up: bool,
 }
 
 /// A store: one writer, many readers. After an error it refuses everything.

@@ -8,19 +8,13 @@ use datafan_core::{
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Why a store was not compacted. Nothing was changed.
+/// Why a store was not compacted. What it holds was not changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
-    /// It holds too much to be compacted while the member runs: everything would wait for too long.
-    #[error(
-        "the store holds about {bytes} bytes, over the {COMPACT_BYTES_MAX} that a running member compacts: stop the \
-         member, and compact then"
-    )]
-    TooLarge {
-        /// About what it holds.
-        bytes: u64,
-    },
+    /// It would take longer than the store gives it: everything waits meanwhile.
+    #[error("compacting takes too long while the member runs: stop the member, and compact then")]
+    TooSlow,
     /// A snapshot is still held.
     #[error("a read is still using the store: try again")]
     Held,
@@ -32,8 +26,6 @@ pub enum CompactError {
 /// Where the answer goes.
 pub(crate) type Reply = oneshot::Sender<Result<Compacted, CompactError>>;
 
-/// Most that a running member compacts: about 10 s on a slow disk.
-pub const COMPACT_BYTES_MAX: u64 = 512 << 20;
 /// Most that a member compacts when it stops, or of itself: a stop should take no longer than 2 s for it.
 const COMPACT_BYTES_MAX_BY_ITSELF: u64 = 128 << 20;
 /// Less than this is not worth it.

@@ -28,7 +28,7 @@ mod wait;
 pub use board::{KeyInUse, Life};
 pub use changes::Changes;
 pub use codec::{Codec, CodecError, Json};
-pub use compaction::{COMPACT_BYTES_MAX, CompactError};
+pub use compaction::CompactError;
 pub use datafan_core::{
     engine::{Committed, Config, Outcome, Stats, Status, Write},
     read::{Entry, Items, KeyRange, Snapshot},

@@ -3,7 +3,7 @@
 use crate::{
     board::{KeyInUse, Shared},
     clock::Clock,
-    compaction::{self, COMPACT_BYTES_MAX, CompactError, Schedule, expected_bytes},
+    compaction::{self, CompactError, Schedule, expected_bytes},
     current::Current,
     error::{CommitError, StopReason},
     handle::Traffic,
@@ -376,17 +376,16 @@ impl<S: Store, C: Connector> Member<S, C> {
     }
 
     fn compact_now(&mut self) -> Result<Result<Compacted, CompactError>, StoreError> {
-        let bytes = expected_bytes(&*self.engine.snapshot());
-        if bytes > COMPACT_BYTES_MAX {
-            return Ok(Err(CompactError::TooLarge { bytes }));
-        }
-        Ok(self.compact()?.ok_or(CompactError::Held))
+        Ok(match self.compact()? {
+            Some(Compacted { gave_up: true, .. }) => Err(CompactError::TooSlow),
+            done => done.ok_or(CompactError::Held),
+        })
     }
 
     fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
         let done = compaction::compact(&mut self.engine, &self.current)?;
-        if let Some(Compacted { before, after }) = done {
-            info!(before, after, "store compacted");
+        if let Some(Compacted { before, after, gave_up }) = done {
+            info!(before, after, gave_up, "store compacted");
             self.compaction.note_compacted(after);
         }
         Ok(done)

@@ -295,10 +295,15 @@ impl Builder {
     fn store_options(&self) -> Options {
         let mut options = Options::default();
         options.cache_bytes = self.cache_bytes.unwrap_or(options.cache_bytes);
+        options.compact_max = Some(COMPACT_MAX);
         (options.reserve_bytes, options.faults) = (self.disk_reserve_bytes, self.faults.clone());
         options
     }
 }
+
+/// How long a running member compacts. Nothing is written meanwhile, nor while the store is opened again if that did
+/// not suffice: 10 s together.
+const COMPACT_MAX: Duration = Duration::from_secs(7);
 
 /// A member that works, and whom it is to dial first.
 struct Opened {

@@ -10,6 +10,7 @@ use std::{
     io,
     ops::Bound,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
 };
 
 /// What becomes of writes.
@@ -35,12 +36,37 @@ pub struct Backend {
 
 /// Whether the disk of a file was found full, and what the system said: from then on nothing reaches the file.
 #[derive(Clone, Default, Debug)]
-pub struct Full(Arc<OnceLock<String>>);
+pub struct Full(Arc<OnceLock<String>>, Deadline);
+
+/// When work on a file is given up: whatever redb asks for afterwards fails.
+#[derive(Clone, Default, Debug)]
+pub struct Deadline(Arc<Mutex<Option<Instant>>>);
+
+impl Deadline {
+    /// Sets it; `None` for never.
+    pub fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at <= Instant::now())
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.is_over() { Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")) } else { Ok(()) }
+    }
+}
 
 impl Full {
     /// The disk is full from the beginning.
     pub fn of(error: &io::Error) -> Self {
-        Self(Arc::new(OnceLock::from(error.to_string())))
+        Self(Arc::new(OnceLock::from(error.to_string())), Deadline::default())
+    }
+
+    /// When work on the file is given up.
+    pub fn deadline(&self) -> &Deadline {
+        &self.1
     }
 
     /// What the system said.
@@ -132,6 +158,7 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.full.deadline().check()?;
         if self.is_through() {
             return self.file.read(offset, out);
         }
@@ -139,11 +166,13 @@ impl StorageBackend for Backend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.full.deadline().check()?;
         self.meet_faults(|| Operation::Length(len))?;
         self.change(|| self.file.set_len(len), |overlay| overlay.set_len(&self.file, len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.full.deadline().check()?;
         self.meet_faults(|| Operation::Sync)?;
         let flush = |overlay: &mut Overlay| {
             if self.forgets() {
@@ -157,6 +186,7 @@ impl StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.full.deadline().check()?;
         self.meet_faults(|| Operation::Write { offset, bytes: data.to_vec() })?;
         self.change(|| self.file.write(offset, data), |overlay| overlay.write(&self.file, offset, data))
     }

@@ -14,6 +14,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// How a store is opened.
@@ -25,6 +26,9 @@ pub struct Options {
     /// Bytes of the file system that stay free: with less, the store has no room for more. By default a twentieth of it,
     /// and at most 256 MiB; 0 for none.
     pub reserve_bytes: Option<u64>,
+    /// After how long a compaction is given up, and nothing has changed but the file's length; never by default. The
+    /// file is then opened again, as after a crash, which takes its time too.
+    pub compact_max: Option<Duration>,
     /// Faults on purpose, for tests and demos; none by default.
     pub faults: Option<Faults>,
 }
@@ -34,7 +38,7 @@ pub const CHECKED_BYTES_MAX: u64 = 16 << 20;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, reserve_bytes: None, faults: None }
+        Self { cache_bytes: 64 << 20, reserve_bytes: None, compact_max: None, faults: None }
     }
 }
 

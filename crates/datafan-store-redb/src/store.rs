@@ -16,6 +16,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 /// A store in one redb file. Dropping it without [`Store::close`] counts as a crash: lazy commits may be lost.
@@ -106,7 +107,7 @@ impl RedbStore {
     }
 
     /// Opens the file again. Where there is no room for more, as `tried` says, it is only read until there is.
-    fn open_again(&mut self, tried: io::Result<()>) -> Result<(), StoreError> {
+    pub(crate) fn open_again(&mut self, tried: io::Result<()>) -> Result<(), StoreError> {
         self.forgets = self.shared.reopen(&self.path, &self.options, tried)?;
         match self.forgets {
             true => self.watch.note_full(),
@@ -139,6 +140,25 @@ impl RedbStore {
         };
         self.unless_full()?;
         Ok(done)
+    }
+
+    /// How it was opened.
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Gives work on the file up when so much time has passed.
+    pub(crate) fn set_deadline(&self, max: Option<Duration>) {
+        let opened = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*opened {
+            opened.full.deadline().set(max.map(|max| Instant::now() + max));
+        }
+    }
+
+    /// Whether work on the file is given up by now.
+    pub(crate) fn is_over_deadline(&self) -> bool {
+        let opened = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().is_some_and(|opened| opened.full.deadline().is_over())
     }
 
     /// Whether what is committed is forgotten.

@@ -29,6 +29,6 @@ fn offline(dir: &Path) -> Result<CompactAnswer, Failure> {
     note(&format!("compacting {} ({}); an interrupted run loses nothing", path.display(), size(bytes)));
     let done = store.compact().map_err(Failure::new)?;
     store.close().map_err(Failure::new)?;
-    let Compacted { before, after } = done.ok_or_else(|| Failure::new("the store is in use"))?;
+    let Compacted { before, after, .. } = done.ok_or_else(|| Failure::new("the store is in use"))?;
     Ok(CompactAnswer { before, after })
 }

@@ -27,7 +27,7 @@ pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
 
 /// `POST /v1/compact`: makes the store as small as what it holds.
 pub async fn compact<R: StoreReader>(State(app): AppState<R>) -> Answered {
-    let Compacted { before, after } = app.handle.compact().await.map_err(Refusal::failure)?;
+    let Compacted { before, after, .. } = app.handle.compact().await.map_err(Refusal::failure)?;
     Ok(json(&CompactAnswer { before, after }))
 }
 
