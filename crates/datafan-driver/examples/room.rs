@@ -1,7 +1,8 @@
 //! What a store on disk takes, step by step: `cargo run --release -p datafan-driver --example room -- 1000000`.
 //!
 //! One member writes items of 16 B keys and 100 B values, another copies them. Each step prints what both files take on
-//! disk, what the present state needs of that, and both as multiples of the keys and values that are held.
+//! disk, what the present state needs of that, and both as multiples of the keys and values that are held. A second number
+//! says how often all is overwritten before it is deleted; default 2.
 
 use datafan_conn_chan::ChanMesh;
 use datafan_core::{
@@ -24,6 +25,7 @@ const WRITES: usize = 4_096;
 
 fn main() -> Done<()> {
     let items = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
+    let rounds = std::env::args().nth(2).map_or(Ok(2), |text| text.parse())?;
     let (directory, switch) = (tempfile::tempdir()?, ChanMesh::default());
     let owner = member(&switch, 0, &directory.path().join("owner.redb"))?;
     owner.admit(owner.id(), "member-0".parse()?).wait()?;
@@ -38,7 +40,7 @@ fn main() -> Done<()> {
     copier.connect("member-0", None).wait()?;
     follow(&copier, &owner)?;
     show("copied", &owner, Some(&copier), items, began)?;
-    for round in 1..=2 {
+    for round in 1..=rounds {
         let began = Instant::now();
         put(&owner, 0..items, round)?;
         follow(&copier, &owner)?;
@@ -60,6 +62,10 @@ fn main() -> Done<()> {
     delete(&owner, (0..items).filter(|n| n % 2 == 1))?;
     follow(&copier, &owner)?;
     show("all deleted", &owner, Some(&copier), 0, began)?;
+    let began = Instant::now();
+    let (one, other) = (owner.compact().wait(), copier.compact().wait());
+    show("compacted", &owner, Some(&copier), 0, began)?;
+    println!("  {one:?} {other:?}");
     copier.stop().wait()?;
     owner.stop().wait()?;
     println!("stopped: {} kB", std::fs::metadata(directory.path().join("owner.redb"))?.len() / 1_000);
