@@ -49,28 +49,35 @@ fn a_compaction_that_takes_too_long_is_given_up_and_nothing_is_lost() {
 fn fill(store: &mut RedbStore) {
     let record = ShardRecord::new(MemberId([1; 32]), ShardState::Whole);
     let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
-    store.commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Synced).unwrap();
+    store
+        .commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Synced)
+        .expect("the store works");
     for part in 0..ITEMS / 1_000 {
         put(store, 1 + part * 1_000..=(part + 1) * 1_000);
     }
     let mut change = ShardChange::default();
     change.log.extend((1..=ITEMS).filter(|at| at % 4 != 0).map(|at| (Timestamp(at), None)));
-    store.commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Lazy).unwrap();
+    store
+        .commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Lazy)
+        .expect("the store works");
 }
 
 fn put(store: &mut RedbStore, times: impl IntoIterator<Item = u64>) {
     let mut change = ShardChange::default();
     for at in times {
-        let (key, value) = (Key::new(format!("k{at}")).unwrap(), vec![at as u8; 1_000].into());
+        let (key, value) =
+            (Key::new(format!("k{at}")).expect("the store works"), vec![at as u8; 1_000].into());
         let item = Item { key, timestamp: Timestamp(at), expiry: None, value };
         change.log.insert(Timestamp(at), Some(Arc::new(item)));
     }
-    store.commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Lazy).unwrap();
+    store
+        .commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Lazy)
+        .expect("the store works");
 }
 
 fn holds_a_quarter(snapshot: &impl StoreSnapshot) {
     for at in 1..=ITEMS {
-        let item = snapshot.item(SHARD, Timestamp(at)).unwrap();
+        let item = snapshot.item(SHARD, Timestamp(at)).expect("the store works");
         assert_eq!(item.is_some(), at % 4 == 0, "item {at}");
     }
 }
