@@ -1,4 +1,5 @@
-//! Plays a scenario with seeds one after another until a check fails, and prints one JSON object that says which.
+//! Plays a scenario with seeds one after another until a check fails, and prints one JSON object that says
+//! which.
 //!
 //! `cargo run --release -p datafan-sim --example seeds -- SCENARIO FIRST LAST [MEMBERS]`
 

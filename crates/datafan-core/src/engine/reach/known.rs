@@ -174,7 +174,7 @@ impl Known {
         }
     }
 
-    /// Where links lead from here. Own links to whom nobody has a number yet lead nowhere else and are left out.
+    /// Where links lead from here. An own link to a peer without a number leads nowhere else and is left out.
     pub(super) fn graph(&self, links: &[MemberId], kinds: &[Kind]) -> Graph {
         let links = links.iter().filter_map(|link| self.number_of(link));
         let links: Vec<Number> = links.filter(|at| kinds[*at as usize] != Kind::Stranger).collect();

@@ -144,8 +144,8 @@ impl Reach {
         (self.changed, self.next_look) = (false, now.after(LOOK_MICROS));
     }
 
-    /// Who is reachable at this moment, ascending, this member among them; but peers of whom nothing but the link
-    /// is known.
+    /// Who is reachable at this moment, ascending, this member among them; without peers of whom nothing but
+    /// the link is known.
     pub(super) fn now(
         &self,
         now: Time,
