@@ -12,6 +12,7 @@ mod fair_blame;
 mod heads_forward;
 mod idle_traffic;
 mod in_time;
+mod nothing_lost;
 mod nothing_unverified;
 mod one_component;
 mod redundancy;
@@ -156,6 +157,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::<heads_forward::HeadsForward>::default(),
         Box::<durable_first::DurableFirst>::default(),
         Box::<acknowledged::Acknowledged>::default(),
+        Box::<nothing_lost::NothingLost>::default(),
         Box::<nothing_unverified::NothingUnverified>::default(),
         Box::<deltas_lead::DeltasLead>::default(),
         Box::<fair_blame::FairBlame>::default(),
