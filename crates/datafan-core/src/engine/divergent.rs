@@ -68,7 +68,8 @@ pub(super) enum Replaced {
 
 /// An owner's copies are told of by an alarm once in this time.
 const ALARM_MICROS: u64 = 24 * 3_600 * SECOND;
-/// Copies of all owners take at most this part of what is free on the disk, or so many bytes where that is not known.
+/// Copies of all owners take at most this part of what is free on the disk, or so many bytes where that is
+/// not known.
 const DIVERGENT_SHARE: u64 = 10;
 const DIVERGENT_BYTES: u64 = 1 << 30;
 /// An owner is dialled to be told this often, and not again for the longer time once it was told.
@@ -355,8 +356,8 @@ impl<S: Store> Engine<S> {
         self.divergent.held.contains_key(owner)
     }
 
-    /// Names the branches of copies of the own shard that are held here as ended, all or those with these roots:
-    /// everybody frees them. A copy that came since they were looked at stays.
+    /// Names the branches of copies of the own shard that are held here as ended, all or those with these
+    /// roots: everybody frees them. A copy that came since they were looked at stays.
     pub(super) fn end_divergent(
         &mut self,
         roots: Option<&[Hash]>,

@@ -1,5 +1,5 @@
-//! For how long the owners of divergent copies could have heard of them: a copy is kept for a week in which its owner is
-//! reachable, so it has the time to fetch it. An owner that is away for a year loses nothing.
+//! For how long the owners of divergent copies could have heard of them: a copy is kept for a week in which
+//! its owner is reachable, so it has the time to fetch it. An owner that is away for a year loses nothing.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -38,8 +38,9 @@ impl HeardFor {
         self.looked_at.after(LOOK_MICROS) <= now
     }
 
-    /// Counts the time since the last look for owners that are reachable at both ends of it. `kept` has all of whom
-    /// copies are kept, and whether they are reachable. Returns those that had enough time; they are forgotten.
+    /// Counts the time since the last look for owners that are reachable at both ends of it. `kept` has all of
+    /// whom copies are kept, and whether they are reachable. Returns those that had enough time; they are
+    /// forgotten.
     pub(super) fn count(&mut self, now: Time, kept: &[(MemberId, bool)]) -> Vec<MemberId> {
         let passed = now.0.saturating_sub(self.looked_at.0);
         self.looked_at = now;
