@@ -99,8 +99,8 @@ fn a52_two_list_each_other_falsely() {
 fn a52_a_revoked_member_goes_on_running() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
-        let (revoked, _) = linked_across(&mut world);
-        freeze(&mut world, &[revoked], 3);
+        let (revoked, other) = linked_across(&mut world);
+        freeze(&mut world, &[revoked, other], 3);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
         let deceived = deceived(&world).expect("their lists hide that they are apart");
