@@ -65,6 +65,7 @@ stories! {
     a46_revoked_while_writes_spread: "a46";
     a47_deltas_from_every_position: "a47";
     a50_crashes_with_clocks_behind: "a50";
+    a59_disks_that_run_full_and_have_room_again: "a59";
     a51_halves_of_4: "a51_halves_of_4";
     a51_halves_of_10: "a51_halves_of_10";
     a51_halves_of_500_with_fewer: "a51_halves_of_500", 40;
