@@ -33,9 +33,10 @@ async fn who_is_admitted_while_it_knocks_comes_in() {
     let mesh = Mesh::default();
     let (one, _) = mesh.founder().await;
     let other = mesh.joiner(1);
-    other.connect(address(0), None).await.unwrap();
+    // Before it knocks: a write after the refusal is refused as well.
     let mut waiting = std::pin::pin!(other.put("early", "value"));
     assert!(common::poll_once(waiting.as_mut()).is_pending());
+    other.connect(address(0), None).await.unwrap();
     soon(&one, pending(&one)).await;
     one.admit(id(1), "member-1".parse().unwrap()).await.unwrap();
     let done = soon(&other, waiting).await;
