@@ -217,7 +217,8 @@ impl<V: StoreSnapshot> Snapshot<V> {
         difference::differences(&self.view, owner, from)
     }
 
-    /// The roots of the divergent copies of `owner`'s shard that are kept here, as [`Snapshot::differences`] lists them.
+    /// The roots of the divergent copies of `owner`'s shard that are kept here, as [`Snapshot::differences`]
+    /// lists them.
     ///
     /// # Errors
     /// If the store fails.

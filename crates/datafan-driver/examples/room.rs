@@ -1,8 +1,8 @@
 //! What a store on disk takes, step by step: `cargo run --release -p datafan-driver --example room -- 1000000`.
 //!
-//! One member writes items of 16 B keys and 100 B values, another copies them. Each step prints what both files take on
-//! disk, what the present state needs of that, and both as multiples of the keys and values that are held. A second number
-//! says how often all is overwritten before it is deleted; default 2.
+//! One member writes items of 16 B keys and 100 B values, another copies them. Each step prints what both
+//! files take on disk, what the present state needs of that, and both as multiples of the keys and values
+//! that are held. A second number says how often all is overwritten before it is deleted; default 2.
 
 use datafan_conn_chan::ChanMesh;
 use datafan_core::{

@@ -332,8 +332,8 @@ impl<R: StoreReader> Handle<R> {
         answer.await.unwrap_or(Err(CompactError::Stopped))
     }
 
-    /// Gives up the divergent copies of the member's own shard that have these roots; others, which came since, stay.
-    /// [`Snapshot::divergent_roots`](datafan_core::read::Snapshot::divergent_roots) has them.
+    /// Gives up the divergent copies of the member's own shard that have these roots; others, which came
+    /// since, stay. [`Snapshot::divergent_roots`](datafan_core::read::Snapshot::divergent_roots) has them.
     ///
     /// # Errors
     /// If the member stops.

@@ -115,7 +115,8 @@ impl Room {
         let (directory, mesh) = (tempfile::tempdir().unwrap(), Mesh::default());
         let mut config = founder_config();
         config.read_growth_bytes = 256 << 10;
-        // What a younger read holds counts for the disk's speed: little here, so that the bounds hold on a fast one.
+        // What a younger read holds counts for the disk's speed: little here, so that the bounds hold on a
+        // fast one.
         config.read_age_micros = 2_000;
         let id = config.member.id();
         let store = RedbStore::open(directory.path().join("store.redb"), Options::default()).unwrap();

@@ -301,8 +301,8 @@ impl Builder {
     }
 }
 
-/// How long a running member compacts. Nothing is written meanwhile, nor while the store is opened again if that did
-/// not suffice: 10 s together.
+/// How long a running member compacts. Nothing is written meanwhile, nor while the store is opened again if
+/// that did not suffice, for which some seconds are left of the ten that all may take.
 const COMPACT_MAX: Duration = Duration::from_secs(7);
 
 /// A member that works, and whom it is to dial first.

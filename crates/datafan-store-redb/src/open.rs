@@ -26,8 +26,8 @@ pub struct Options {
     /// Bytes of the file system that stay free: with less, the store has no room for more. By default a twentieth of it,
     /// and at most 256 MiB; 0 for none.
     pub reserve_bytes: Option<u64>,
-    /// After how long a compaction is given up, and nothing has changed but the file's length; never by default. The
-    /// file is then opened again, as after a crash, which takes its time too.
+    /// After how long a compaction is given up, and nothing has changed but the file's length; never by
+    /// default. The file is then opened again, as after a crash, which takes its time too.
     pub compact_max: Option<Duration>,
     /// Faults on purpose, for tests and demos; none by default.
     pub faults: Option<Faults>,

@@ -50,9 +50,10 @@ pub struct Config {
     pub value_bytes_max: usize,
     /// Graves that are kept per shard; default [`crate::limits::GRAVES_MAX`]. Fewer cost descents, never safety.
     pub graves_max: u64,
-    /// Bytes of divergent copies that are kept for all owners together, counted by keys and values. By default (`None`)
-    /// a tenth of what is free on the disk when one more is to be kept; 1 GiB where the store does not know that. One
-    /// owner has a quarter of it. A state that would have to be kept and does not fit is not replaced.
+    /// Bytes of divergent copies that are kept for all owners together, counted by keys and values. By
+    /// default (`None`) a tenth of what is free on the disk when one more is to be kept; 1 GiB where the
+    /// store does not know that. One owner has a quarter of it. A state that would have to be kept and does
+    /// not fit is not replaced.
     pub divergent_bytes_max: Option<u64>,
     /// How far ahead of our wall clock a head may be, in microseconds; default 1 h.
     pub clock_ahead_micros: u64,

@@ -36,8 +36,9 @@ impl Kept {
         self.pieces.keys()
     }
 
-    /// Keeps a piece; its owner's first one gives way where there are too many of that owner, and others where
-    /// all are too large. The new one gives way itself where it is the largest and not the first of its owner.
+    /// Keeps a piece; its owner's first one gives way where there are too many of that owner, and others
+    /// where all are too large. The new one gives way itself where it is the largest and not the first of its
+    /// owner.
     pub(super) fn insert(&mut self, evidence: Evidence) {
         let owner = evidence.first.owner;
         let bytes = size_of(&evidence);

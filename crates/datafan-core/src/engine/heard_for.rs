@@ -38,8 +38,8 @@ impl HeardFor {
         self.looked_at.after(LOOK_MICROS) <= now
     }
 
-    /// Counts the time since the last look for owners that are reachable at both ends of it. `kept` has all of
-    /// whom copies are kept, and whether they are reachable. Returns those that had enough time; they are
+    /// Counts the time since the last look for owners that are reachable at both ends of it. `kept` has all
+    /// of whom copies are kept, and whether they are reachable. Returns those that had enough time; they are
     /// forgotten.
     pub(super) fn count(&mut self, now: Time, kept: &[(MemberId, bool)]) -> Vec<MemberId> {
         let passed = now.0.saturating_sub(self.looked_at.0);

@@ -12,9 +12,10 @@ use datafan_core::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A state that some member showed, and that was replaced by one that did not grow out of it, is at the end a part of what
-/// running members show of its owner, or of a copy that they keep for it. Which state grew out of which is seen where the
-/// owner writes. Nobody's copy counts that was not on disk when its holder crashed or was itself restored.
+/// A state that some member showed, and that was replaced by one that did not grow out of it, is at the end a
+/// part of what running members show of its owner, or of a copy that they keep for it. Which state grew out
+/// of which is seen where the owner writes. Nobody's copy counts that was not on disk when its holder crashed
+/// or was itself restored.
 #[derive(Default)]
 pub struct NothingLost {
     owners: BTreeMap<Owner, Lineage>,
@@ -80,7 +81,8 @@ impl NothingLost {
     }
 }
 
-/// Which state of an owner grew out of which. A branch is a line of states; it begins where a copy of the disk was put back.
+/// Which state of an owner grew out of which. A branch is a line of states; it begins where a copy of the
+/// disk was put back.
 #[derive(Default)]
 struct Lineage {
     branch_of: BTreeMap<Position, usize>,
@@ -98,8 +100,8 @@ impl Lineage {
         self.branch_of.contains_key(&at)
     }
 
-    /// What the owner wrote on top of where that was not what it showed before: it may have taken a state back and written
-    /// in one step. Its run says where it began.
+    /// What the owner wrote on top of where that was not what it showed before: it may have taken a state
+    /// back and written in one step. Its run says where it began.
     fn parent(&self, scene: &Scene<'_>, applied: &Applied<'_>) -> Option<Position> {
         let is_tip = |branch: &Branch| branch.last == applied.before;
         if self.branches.iter().any(is_tip) {

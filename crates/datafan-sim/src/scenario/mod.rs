@@ -141,8 +141,8 @@ pub struct Faults {
     pub late_ms: u64,
     /// Disks that fail at some write, which stops the member until it is started on a healed disk.
     pub disk_failures: u64,
-    /// Disks that run full, at some write or a little before, and have room again after the time that members are down:
-    /// the member runs on, and writes nothing meanwhile.
+    /// Disks that run full, at some write or a little before, and have room again after the time that members
+    /// are down: the member runs on, and writes nothing meanwhile.
     pub disks_full: u64,
     /// Disks whose syncs take 5 to 200 ms for a while.
     pub slow_disks: u64,

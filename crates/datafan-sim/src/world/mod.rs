@@ -198,8 +198,8 @@ impl<D: Disk> World<D> {
         self.queue(member);
     }
 
-    /// Puts a member that runs back to what a snapshot of its machine has: the disk, and a process that calls its run as it
-    /// did before.
+    /// Puts a member that runs back to what a snapshot of its machine has: the disk, and a process that calls
+    /// its run as it did before.
     pub fn roll_back(&mut self, member: usize, disk: D) {
         self.drop_engine(member, None);
         self.members[member].roll_back(disk);

@@ -15,7 +15,8 @@ impl<D: Disk> World<D> {
         self.tell(told);
     }
 
-    /// The disk of a member was full or has room again: it opens its store again where it is, and its links go.
+    /// The disk of a member was full or has room again: it opens its store again where it is, and its links
+    /// go.
     pub(super) fn reopen(&mut self, member: usize) {
         let now = self.now(member);
         self.members[member].reopen(now);

@@ -69,7 +69,8 @@ fn a52_lists_of_who_is_out_of_reach_lead_nowhere() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
         let (ours, theirs) = frozen_listers(&mut world);
-        // The one on our side vanishes. What the other one lists, and nobody there can correct here, proves nothing.
+        // The one on our side vanishes. What the other one lists, and nobody there can correct here, proves
+        // nothing.
         world.vanish(ours);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
@@ -192,7 +193,8 @@ fn deceived(world: &Mesh) -> Option<usize> {
     (0..HALF).find(|member| world.runs(*member) && n_gone(world, *member) < HALF)
 }
 
-/// Links do not swing for ever: half an hour later the same ones are up, but for a few, and nobody is at its limit.
+/// Links do not swing for ever: half an hour later the same ones are up, but for a few, and nobody is at its
+/// limit.
 fn comes_to_rest(world: &mut Mesh) {
     world.run_for(20 * MINUTE);
     let links = |world: &Mesh| all(world).map(|member| world.peers(member)).collect::<Vec<_>>();

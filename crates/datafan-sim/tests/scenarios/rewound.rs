@@ -222,8 +222,8 @@ fn a53_a_machine_that_is_rolled_back_while_it_runs_goes_on_in_a_new_run() {
     }
 }
 
-/// The runs that it names have nothing to do with those of the state before: no state that is held is an ancestor of the
-/// next one, and it never ends a branch.
+/// The runs that it names have nothing to do with those of the state before: no state that is held is an
+/// ancestor of the next one, and it never ends a branch.
 #[test]
 fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
     let mut world = Mesh::mesh(4, 1);

@@ -318,7 +318,8 @@ fn a_link_that_another_process_takes_again_and_again_is_dialled_seldom() {
     for seed in SEEDS {
         let mut world = discovering(3, seed);
         world.run_for(120 * SECOND);
-        // What a second process with the key of member 1 does that cannot be dialled: it takes its link to member 0.
+        // What a second process with the key of member 1 does that cannot be dialled: it takes its link to
+        // member 0.
         let (mut n_taken, dials) = (0, |world: &Mesh| world.stats(0).dials + world.stats(1).dials);
         let before = dials(&world);
         for _ in 0..120_000 / 50 {

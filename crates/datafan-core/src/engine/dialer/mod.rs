@@ -78,9 +78,9 @@ pub(super) struct Tried {
 }
 
 impl Tried {
-    /// A link that was up for `up_micros` ended. One that did not last is as good as a dial that failed: two processes
-    /// with one key would take each other's links all the time. One lasts if it is up for [`LASTS_MICROS`], and twice
-    /// as long as the pause that its end costs.
+    /// A link that was up for `up_micros` ended. One that did not last is as good as a dial that failed: two
+    /// processes with one key would take each other's links all the time. One lasts if it is up for
+    /// [`LASTS_MICROS`], and twice as long as the pause that its end costs.
     fn on_ended(&mut self, up_micros: u64) {
         let lasted = up_micros >= LASTS_MICROS.max(2 * wait_micros(self.short_lived));
         self.failures = if lasted { 0 } else { self.short_lived };
@@ -315,7 +315,8 @@ impl Dialer {
         self.members.entry(*peer).or_default();
     }
 
-    /// The link to `peer` is gone: it is not dialled again at once. `up_micros` says for how long it was up, if it was.
+    /// The link to `peer` is gone: it is not dialled again at once. `up_micros` says for how long it was up,
+    /// if it was.
     pub(super) fn on_down(
         &mut self,
         peer: &MemberId,
