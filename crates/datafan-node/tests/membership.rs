@@ -306,6 +306,8 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     assert!(shown.err.contains("admit b (") && shown.err.contains("at most 7 items"), "{}", shown.err);
     assert_eq!(shown.code, 0);
     assert_eq!(a.ask(&["authority", "apply", &format!("{}.signed", request("b"))]).code, 0);
+    // Peers have refused it up to here, so a write waits for its admission.
+    b.waits(|status| status["state"] == "up");
     let timestamp = b.put("k", "v");
     a.waits_for("b", timestamp);
 

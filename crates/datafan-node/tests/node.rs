@@ -39,6 +39,8 @@ async fn a_member_comes_back_with_its_data_and_finds_its_peers() {
     let other = on_loopback(directory.path().join("beta")).first(joins);
     let other = other.connect(one.bound()[0].to_string(), None).start().await.unwrap();
     one.admit(other.id(), "beta".parse().unwrap()).await.unwrap();
+    // It may have been refused before.
+    soon(&other, other.wait_links(1)).await;
     soon(&other, other.put("color", "blue")).await;
     other.stop().await.unwrap();
     let done = one.put("color", "red").await.unwrap();
