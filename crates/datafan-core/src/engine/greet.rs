@@ -276,6 +276,7 @@ impl<S: Store> Engine<S> {
             self.address_cache.answered(&peer, &address);
         }
         self.note_entered(&peer);
+        self.begin_quietly(&peer);
         if !self.past.told {
             // On disk before this peer can hear of anything: from now on others may know our heads.
             self.past.told = true;

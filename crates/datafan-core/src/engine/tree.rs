@@ -54,6 +54,9 @@ type Asked = BTreeMap<MemberId, Vec<MemberId>>;
 
 /// Over so many links a new owner's pushes go on at most.
 const EAGER_MAX: usize = 6;
+/// So many other links are asked for the pushes of an owner whose parent is gone. One may get them from here itself;
+/// all would bring as many copies.
+const GRAFTS_MAX: usize = 2;
 /// Whoever wrote within this time is likely to write again soon: its tree is mended before it does.
 const BUSY_MICROS: u64 = 60 * SECOND;
 
@@ -209,6 +212,36 @@ impl<S: Store> Engine<S> {
         self.set_tree(owner, tree);
     }
 
+    /// A link has come up. Of owners that another link brings, neither side needs a second copy: pushes begin once one
+    /// side had to pull. Where the peer has few links, it needs them all.
+    pub(super) fn begin_quietly(&mut self, peer: &MemberId) {
+        let Some(link) = self.links.get(peer) else { return };
+        let needs_all = link.hello.as_ref().is_none_or(|hello| hello.below_minimum);
+        if self.config.links_min == 0 || needs_all {
+            return;
+        }
+        let (place, me, roster) = (link.place, self.me, self.config.mesh.authority());
+        let (mut orphans, mut used) = (Vec::new(), false);
+        self.owners.for_each_mut(|owner| {
+            let mut tree = owner.tree();
+            if *owner.id() == me || *owner.id() == roster {
+            } else if tree.parent.is_some() {
+                tree.prune(place);
+                owner.set_tree(tree);
+                used = true;
+            } else if tree.lazy != 0 {
+                orphans.push(*owner.id());
+            }
+        });
+        if used {
+            self.trees.used |= place.bit();
+        }
+        orphans.truncate(OWNERS_PER_MESSAGE_MAX);
+        if !orphans.is_empty() {
+            self.trees.grafts.entry(*peer).or_default().append(&mut orphans);
+        }
+    }
+
     /// The link at `place` is no more. Who brought nothing over other links is asked to do so, for owners that are busy and
     /// have lost their parent.
     pub(super) fn clear_place(&mut self, place: Place) {
@@ -228,11 +261,18 @@ impl<S: Store> Engine<S> {
         orphans.truncate(OWNERS_PER_MESSAGE_MAX);
         for owner in orphans {
             let mut tree = self.owners[&owner].tree();
-            for (peer, _) in self.links.iter().filter(|(_, link)| link.is_up() && !tree.is_eager(link.place))
-            {
-                self.trees.grafts.entry(*peer).or_default().push(owner);
+            let mut others: Vec<(MemberId, Place)> = self
+                .links
+                .iter()
+                .filter(|(_, link)| link.is_up() && !tree.is_eager(link.place))
+                .map(|(peer, link)| (*peer, link.place))
+                .collect();
+            for _ in 0..GRAFTS_MAX.min(others.len()) {
+                let random = self.rng.next() % others.len() as u64;
+                let (peer, place) = others.swap_remove(random as usize);
+                tree.graft(place);
+                self.trees.grafts.entry(peer).or_default().push(owner);
             }
-            tree.lazy = 0;
             self.set_tree(&owner, tree);
         }
     }

@@ -157,7 +157,22 @@ impl Stopped {
     fn new(member: &Member) -> Self {
         let id = member.process().to_string();
         assert!(Command::new("kill").args(["-STOP", &id]).status().unwrap().success());
-        Self(id)
+        let stopped = Self(id);
+        let until = Instant::now() + PATIENCE;
+        while !stopped.whole() {
+            assert!(Instant::now() < until, "it was told to stop");
+            thread::yield_now();
+        }
+        stopped
+    }
+
+    /// Whether each of its threads has stopped: the signal reaches them one after another.
+    fn whole(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).unwrap();
+        tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok()).all(|stat| {
+            let (_, after_name) = stat.rsplit_once(')').unwrap();
+            after_name.trim_start().starts_with('T')
+        })
     }
 }
 
