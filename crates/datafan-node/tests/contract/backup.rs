@@ -1,9 +1,10 @@
 //! `backup` and its like: nothing is lost by a name, and nothing waits for ever.
 
-use crate::common::{Member, Place, datafan, datafan_bytes, string, text};
+use crate::common::{Member, PATIENCE, Place, datafan, datafan_bytes, string, text};
 use std::{
     fs,
     process::{Command, Stdio},
+    thread,
     time::Instant,
 };
 
