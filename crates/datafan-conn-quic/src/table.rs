@@ -202,7 +202,8 @@ impl Table {
         }
         if !state.stopped {
             // This process has no other link with the peer, so the one that is there is another process's.
-            if replaced && state.replacements.is_taken_over(Instant::now()) {
+            let taken_over = replaced && state.replacements.is_taken_over(Instant::now());
+            if taken_over {
                 if state.replacements.may_warn(self.me, Instant::now()) {
                     tracing::warn!(?peer, "{TAKEN_OVER}");
                 }
@@ -211,6 +212,9 @@ impl Table {
                 tracing::info!(?peer, reason, "link down");
             }
             self.inbox.push(Event::LinkDown { peer, reason });
+            if taken_over {
+                self.inbox.push(Event::TakenOver);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use crate::{
     error::{StopReason, WaitError},
     queue::Queue,
 };
-use datafan_core::{connector::Address, head::Head, id::MemberId, time::Timestamp};
+use datafan_core::{engine::SameKeyPlace, head::Head, id::MemberId, time::Timestamp};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -46,11 +46,11 @@ pub struct Board {
     pub life: Life,
 }
 
-/// Another process with a member's key, which began before this one and answers.
+/// Another process with a member's key, which began before this one and is alive.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyInUse {
     /// Where.
-    pub address: Address,
+    pub place: SameKeyPlace,
     /// This process began without any data of its own.
     pub empty: bool,
 }

@@ -92,6 +92,9 @@ fn hint(own: &OwnState) -> &'static str {
         OwnState::Recovering { .. } => {
             ": the member takes back its own shard, of which peers hold more than its disk"
         }
+        OwnState::Checking { .. } => {
+            ": the member began without data, and looks whether another process runs with its key"
+        }
         OwnState::Confirmed | OwnState::Foreign { .. } => "",
     }
 }

@@ -225,6 +225,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                 }
                 Input::LinkDown { peer, reason }
             }
+            Event::TakenOver => Input::TakenOver,
             Event::Broken { peer } => Input::Broken { peer },
             Event::Received { from, bytes, receipt } => {
                 gathered.receipts.push(receipt);
@@ -305,8 +306,8 @@ impl<S: Store, C: Connector> Member<S, C> {
                     Alarm::ForeignHead { theirs, ours } => {
                         self.shared.change(|board| board.second_writer = Some((theirs, ours)));
                     }
-                    Alarm::KeyInUse { address, empty } => {
-                        self.shared.change(|board| board.key_in_use = Some(KeyInUse { address, empty }));
+                    Alarm::KeyInUse { place, empty } => {
+                        self.shared.change(|board| board.key_in_use = Some(KeyInUse { place, empty }));
                     }
                     _ => {}
                 },

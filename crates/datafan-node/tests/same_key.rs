@@ -6,7 +6,11 @@
 mod common;
 
 use common::{Member, Place, copy, datafan, string, text};
-use std::fs;
+use serde_json::Value;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
@@ -25,6 +29,80 @@ fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
     a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
     let state = b.ask(&["status", "--json"]).json();
     assert_eq!(state["state"], "up", "{state}");
+}
+
+#[test]
+fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
+    let place = Place::new();
+    let (a, c, b) = mesh_with_an_undialable_member(&place);
+    let ticket = text(&place.path("b.ticket"));
+    let second = place.path("second");
+    // Twice: what the first one took over from the mesh does not make the second one its owner.
+    for args in [&["--ticket", &ticket, "--connect", &c.address()][..], &[]] {
+        let again = Member::start_on("127.0.0.1:0", &second, &[args, UNDIALABLE].concat());
+        again.ends(1, "already running: another process with this member's key ");
+    }
+    for member in [&a, &c] {
+        member.waits_for("b", b.put("k", &member.address()));
+        assert_eq!(member.get("b", "k"), member.address());
+    }
+    let state = b.ask(&["status", "--json"]).json();
+    assert_eq!(state["state"], "up", "{state}");
+    a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+}
+
+#[test]
+fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_it() {
+    let place = Place::new();
+    let (a, c, b) = mesh_with_an_undialable_member(&place);
+    b.kill();
+    let ticket = text(&place.path("b.ticket"));
+    let began = Instant::now();
+    let b = Member::run(&place.path("anew"), &[&["--ticket", &ticket], UNDIALABLE].concat());
+    let status = b.waits(|status| {
+        let reason = status["reason"].as_str().unwrap_or_default();
+        reason.contains("another process with this key seems to run: listed by ")
+    });
+    assert_eq!(status["state"], "up", "{status}");
+    b.ask(&["put", "held", "w"]).has_failed(6, "another process with this key seems to run: listed by ");
+    b.waits(|status| status["reason"].is_null());
+    // It takes its shard back first, which a busy machine does not do at once.
+    assert!(began.elapsed() < Duration::from_secs(75), "{:?}", began.elapsed());
+    let written = b.put("k", "w");
+    for member in [&a, &c] {
+        member.waits_for("b", written);
+        let values = ["k", "held", "old"].map(|key| member.get("b", key));
+        assert_eq!(values, ["w", "w", "v"]);
+    }
+}
+
+/// Nobody is there.
+const UNDIALABLE: &[&str] = &["--advertise", "127.0.0.1:9"];
+
+/// Three members, of which the last one cannot be dialled and is listed by both others.
+fn mesh_with_an_undialable_member(place: &Place) -> (Member, Member, Member) {
+    let a = place.founder("a");
+    let c = place.invited(&a, "c", &[]);
+    c.waits_for("a", a.put("old", "v"));
+    a.waits_for("c", c.put("old", "v"));
+    let own_shard = |member: &Member, name: &str, wanted: &dyn Fn(&Value) -> bool| {
+        member.waits(|status| {
+            let mut shards = status["shards"].as_array().unwrap().iter();
+            wanted(shards.find(|shard| shard["owner_name"] == name).unwrap())
+        });
+        member.shard(name)["timestamp"].clone()
+    };
+    // Its addresses, its runs, its links: of each other.
+    let has_listed = |shard: &Value| shard["system_items"] == 3;
+    let before = [own_shard(&a, "a", &has_listed), own_shard(&c, "c", &has_listed)];
+    let b = place.invited(&a, "b", UNDIALABLE);
+    let written = b.put("old", "v");
+    a.waits_for("b", written);
+    c.waits_for("b", written);
+    // Nothing else makes them write.
+    own_shard(&a, "a", &|shard| shard["timestamp"] != before[0]);
+    own_shard(&c, "c", &|shard| shard["timestamp"] != before[1]);
+    (a, c, b)
 }
 
 #[test]

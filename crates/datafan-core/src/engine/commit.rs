@@ -197,7 +197,7 @@ impl<S: Store> Engine<S> {
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
-            Confirmed::Yes => self.is_taken_from_here(owner).map(|()| !self.same_key.waits(self.now.time)),
+            Confirmed::Yes => self.is_taken_from_here(owner).map(|()| !self.looks_for_same_key()),
         }
     }
 
@@ -432,7 +432,7 @@ impl<S: Store> Engine<S> {
             let key = Key::new(ADDRESSES_KEY).expect("a key");
             writes.push(Write::Put { key, value: encode_addresses(addresses).into(), expiry: None });
         }
-        self.links_writes(&mut writes);
+        self.links_writes(&mut writes)?;
         self.expired_writes(&mut writes)?;
         if self.check_bound(&self.me, self.own[&self.me].last, writes.len() as u64 + 2).is_err() {
             // For want of a few microseconds: the next round comes back to it.

@@ -6,6 +6,7 @@ use super::{
     owners::Owner,
     publish::{ADDRESSES_KEY, decode_addresses},
     reach::{Kind, Reach},
+    same_key::SameKeyPlace,
 };
 use crate::{
     connector::Address,
@@ -30,7 +31,7 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId, out: &mut Outbox) {
         if peer == self.me {
-            return self.on_same_key(place.1, out);
+            return self.on_same_key(SameKeyPlace::Answers(place.1), out);
         }
         self.dialer.on_found(&place, peer, self.now.time);
     }
@@ -239,6 +240,11 @@ impl<S: Store> Engine<S> {
     pub(super) fn dialable(&self) -> impl Iterator<Item = MemberId> {
         let cached = self.address_cache.members().filter(|member| !self.addressed.contains(member));
         let all = self.addressed.iter().chain(cached).copied();
+        let (own, now) = (self.runs.process, self.now.time);
+        // Without any link nobody can be spared.
+        let is_left_alone =
+            move |member: &MemberId| self.links.len() > 0 && self.listed.is_left_alone(member, own, now);
         all.filter(|member| *member != self.me && !self.links.contains_key(member) && self.is_member(member))
+            .filter(move |member| !is_left_alone(member))
     }
 }

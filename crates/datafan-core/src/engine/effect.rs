@@ -1,6 +1,6 @@
 //! All that an engine can want, as plain data in an outbox.
 
-use super::{Recovered, Refused};
+use super::{Recovered, Refused, SameKeyPlace};
 use crate::{
     connector::{Address, Frame},
     head::Head,
@@ -115,13 +115,11 @@ pub enum Alarm {
         /// Ours.
         ours: Option<Head>,
     },
-    /// Another process with this member's key began before this one and answers. Own writes are off here.
-    #[error(
-        "another process runs with our key, it began before this one and answers at {address}: own writes are off"
-    )]
+    /// Another process with this member's key is alive that began before this one. Own writes are off here.
+    #[error("another process runs with our key, it began before this one and {place}: own writes are off")]
     KeyInUse {
         /// Where.
-        address: Address,
+        place: SameKeyPlace,
         /// This process began without any data of its own.
         empty: bool,
     },
@@ -229,11 +227,11 @@ pub enum CommandError {
         /// The foreign head's timestamp.
         timestamp: Timestamp,
     },
-    /// Another process with this member's key began before this one and answers. Nothing was written.
-    #[error("another process runs with this member's key, it answers at {address}: writing is off here")]
+    /// Another process with this member's key is alive that began before this one. Nothing was written.
+    #[error("another process runs with this member's key, it {place}: writing is off here")]
     KeyInUse {
         /// Where.
-        address: Address,
+        place: SameKeyPlace,
     },
     /// What would be written would have a timestamp that lies beyond the bound of our clock, which nobody accepts.
     #[error(

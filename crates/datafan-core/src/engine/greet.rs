@@ -98,6 +98,7 @@ impl<S: Store> Engine<S> {
         let was_up = self.links.get(&peer).is_some_and(Link::is_up);
         self.on_link_down(peer, reason);
         if was_up {
+            self.listed.on_lost(self.now.time);
             self.seek_lost(&peer);
         }
     }

@@ -30,6 +30,7 @@ mod heard_for;
 mod input;
 mod link;
 mod links;
+mod listed;
 mod membership;
 mod open;
 mod own;
@@ -67,11 +68,12 @@ pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket}
 pub(crate) use evidence::pieces;
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
-pub use own_links::{LINKS_KEY, decode_links};
+pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
 pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use recovery::Recovered;
 pub use refused::Refused;
 pub use restamp::RESTAMPED_KEY;
+pub use same_key::SameKeyPlace;
 pub use stats::Stats;
 pub use status::{
     LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
@@ -141,6 +143,8 @@ pub struct Engine<S: Store> {
     /// the store is not proven.
     confirm_at: Time,
     same_key: same_key::SameKey,
+    /// Under which runs others list this member.
+    listed: listed::Listed,
     roster: Roster,
     owners: Owners,
     /// Owners with something known or under way.
@@ -278,6 +282,7 @@ impl<S: Store> Engine<S> {
             Input::Command { ticket, command } => self.on_command(ticket, command, out),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
             Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
+            Input::TakenOver => self.on_taken_over(out),
             Input::Broken { peer } => self.lie(peer, "frame"),
             Input::DialFailed { address, expected, error } => {
                 self.on_dial_failed(&(expected, address), &error);

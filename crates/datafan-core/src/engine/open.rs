@@ -9,6 +9,7 @@ use super::{
     forks::Forks,
     heard_for::HeardFor,
     links::Links,
+    listed::Listed,
     own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
     own_links::OwnLinks,
     owners::{Owner, Owners},
@@ -102,6 +103,8 @@ impl<S: Store> Engine<S> {
         engine.load_meta()?;
         engine.load_shards()?;
         engine.load_own()?;
+        let is_marked = engine.snapshot.meta(Meta::Newcomer)?.is_some();
+        engine.load_newcomer(is_marked);
         engine.seek_same_key()?;
         Ok(engine)
     }
@@ -147,6 +150,7 @@ impl<S: Store> Engine<S> {
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
             same_key: SameKey::default(),
+            listed: Listed::default(),
             roster: Roster::default(),
             wanted: Wanted::default(),
             dirty: BTreeMap::new(),

@@ -90,7 +90,10 @@ impl<S: Store> Engine<S> {
             match item {
                 Some(item) => self.learn_system(owner, key, &item.value),
                 None if key == RUNS_KEY => self.runs.forget(owner),
-                None if key == LINKS_KEY => self.reach.unlist(owner),
+                None if key == LINKS_KEY => {
+                    self.reach.unlist(owner);
+                    self.listed.forget(owner);
+                }
                 None => {}
             }
         }
@@ -130,6 +133,7 @@ impl<S: Store> Engine<S> {
         self.address_cache.forget(member);
         self.dialer.forget(member);
         self.reach.forget(member);
+        self.listed.forget(member);
     }
 
     /// One of the system's items in the shard of `owner`.

@@ -101,8 +101,8 @@ impl<S: Store> Engine<S> {
     /// Whether anybody takes what is written here: an error while peers refuse this member and no link is
     /// up. Whoever holds the authority's key decides who belongs, and is not refused by others' word.
     pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
-        if let Some(address) = self.same_key.found() {
-            return Err(CommandError::KeyInUse { address: address.clone() });
+        if let Some(place) = self.same_key.found() {
+            return Err(CommandError::KeyInUse { place: place.clone() });
         }
         let is_authority = self.own.contains_key(&self.config.mesh.authority());
         let Some(refusal) = self.refused_by.filter(|_| *owner == self.me && !is_authority) else {

@@ -40,6 +40,7 @@ impl<S: Store> Engine<S> {
                     let lost = self.own[&self.me].lost.map_or(Timestamp::ZERO, |head| head.timestamp);
                     OwnState::Recovering { timestamp: lost }
                 }
+                Confirmed::Yes if self.listed.holds() => OwnState::Checking { lister: self.listed.lister() },
                 Confirmed::Yes => OwnState::Confirmed,
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },

@@ -14,11 +14,33 @@ use crate::{
     time::{SECOND, Time},
 };
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use core::fmt;
 
 /// How long an answer may take. Own writes wait for it.
 const ANSWER_MICROS: u64 = SECOND;
 /// Addresses that are asked by one run; a shard that names ever new ones is not followed for ever.
 const ASKED_MAX: usize = 64;
+
+/// Where another process with a member's key was noticed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SameKeyPlace {
+    /// It answers there.
+    Answers(Address),
+    /// It has signed that it saw this process listed by a member: it is linked with the mesh, wherever it runs.
+    Listed,
+    /// It takes our links at the peers, again and again, and we have no other.
+    TakesLinks,
+}
+
+impl fmt::Display for SameKeyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answers(address) => write!(f, "answers at {address}"),
+            Self::Listed => f.write_str("is linked with this mesh, and has signed that it knows of this one"),
+            Self::TakesLinks => f.write_str("takes the place of this one's links again and again"),
+        }
+    }
+}
 
 /// What is known of other processes with this member's key.
 #[derive(Default)]
@@ -30,8 +52,8 @@ pub(super) struct SameKey {
     asked: BTreeSet<Address>,
     /// When those under way count as answered by nobody.
     until: Time,
-    /// Where one answered that began before this one.
-    found: Option<Address>,
+    /// Where one is that began before this one.
+    found: Option<SameKeyPlace>,
 }
 
 impl SameKey {
@@ -64,7 +86,7 @@ impl SameKey {
     }
 
     /// Where an earlier process with this key runs.
-    pub(super) fn found(&self) -> Option<&Address> {
+    pub(super) fn found(&self) -> Option<&SameKeyPlace> {
         self.found.as_ref()
     }
 
@@ -83,6 +105,11 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
+    /// Whether own writes wait until it is clear that no other process has our key.
+    pub(super) fn looks_for_same_key(&self) -> bool {
+        self.same_key.waits(self.now.time) || self.listed.holds()
+    }
+
     /// Asks there.
     pub(super) fn dial_same_key(&mut self, out: &mut Outbox) {
         for address in self.same_key.begin(self.now.time) {
@@ -90,16 +117,19 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A process that began before this one answers with our key.
-    pub(super) fn on_same_key(&mut self, address: Address, out: &mut Outbox) {
-        self.same_key.is_free(&address);
+    /// A process that began before this one has our key.
+    pub(super) fn on_same_key(&mut self, place: SameKeyPlace, out: &mut Outbox) {
+        if let SameKeyPlace::Answers(address) = &place {
+            self.same_key.is_free(address);
+        }
         if self.same_key.found.is_some() {
             return;
         }
         self.stats.refuse("key_in_use");
-        self.same_key.found = Some(address.clone());
+        self.same_key.found = Some(place.clone());
         let empty = self.own.get(&self.me).is_none_or(|own| own.before == crate::time::Timestamp::ZERO);
-        out.now.push(Effect::Alarm(Box::new(Alarm::KeyInUse { address, empty })));
+        let empty = empty || self.listed.is_newcomer();
+        out.now.push(Effect::Alarm(Box::new(Alarm::KeyInUse { place, empty })));
     }
 }
 

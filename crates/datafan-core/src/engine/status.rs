@@ -63,6 +63,12 @@ pub enum OwnState {
         /// Its timestamp.
         timestamp: Timestamp,
     },
+    /// Writes wait, at most a minute: this process began without data, the mesh has its shard, and another process
+    /// may run with its key.
+    Checking {
+        /// Who lists a link with another process, if somebody does.
+        lister: Option<MemberId>,
+    },
     /// Writes work.
     Confirmed,
     /// Writes are refused: another process writes with the same key.

@@ -87,15 +87,15 @@ fn second_writer(theirs: &Head, ours: Option<&Head>) -> Failure {
 
 /// The one that began later stops; without data it has not even begun.
 fn key_in_use(found: &KeyInUse) -> Failure {
-    let KeyInUse { address, empty } = found;
+    let KeyInUse { place, empty } = found;
     if *empty {
         return Failure::new(format!(
-            "already running: another process with this member's key answers at {address}. A ticket is for one machine, \
+            "already running: another process with this member's key {place}. A ticket is for one machine, \
              and a member has one directory: use that one, or stop it first"
         ));
     }
     let text = format!(
-        "another process with this member's key began before this one, and answers at {address}. This one has stopped. \
+        "another process with this member's key began before this one, and {place}. This one has stopped. \
          Find out which of the two is the member (the other is a cloned machine, or a second start from a copy), and \
          remove the other; if it is nobody of yours: revoke this member, its key is stolen"
     );

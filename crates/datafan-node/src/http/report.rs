@@ -2,7 +2,7 @@
 
 use super::{
     refuse::{Answered, json},
-    routes::{App, AppState, read},
+    routes::{App, AppState, read, same_key},
     wire::{
         Addresses, LinkLine, MemberLine, Members, PendingLine, Refusal, ShardLine, Span, StatusAnswer,
         StoreLine, rfc3339,
@@ -162,6 +162,7 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
             );
             ("up", Some(reason))
         }
+        (OwnState::Checking { lister }, Standing::Up) => ("up", Some(same_key(status, *lister))),
         (OwnState::Confirmed, Standing::Up) => ("up", None),
     }
 }

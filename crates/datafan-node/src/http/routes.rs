@@ -155,6 +155,18 @@ pub async fn read<R: StoreReader, T: Send + 'static>(
         .map_err(|_| Refusal::failure("reading panicked, which is a bug"))?
 }
 
+/// Why a member that began without data does not write yet.
+pub fn same_key(status: &Status, lister: Option<MemberId>) -> String {
+    let Some(lister) = lister else {
+        return "another process with this key might run; what others list is looked at first".to_owned();
+    };
+    let name = status.members.iter().find(|(id, _)| *id == lister).map(|(_, grant)| grant.name.to_string());
+    format!(
+        "another process with this key seems to run: listed by {}; writes wait until the listing has gone, at most 60 s",
+        name.unwrap_or_else(|| lister.short())
+    )
+}
+
 /// What a write of the member waits for, if for a peer, and what to do about it.
 fn waits_for(status: &Status, id: MemberId) -> Option<String> {
     let links = status.links.iter().filter(|link| link.state == LinkState::Up).count();
@@ -173,6 +185,10 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
         (OwnState::Recovering { .. }, _) => {
             Some(format!("for its own shard, of which peers hold more than this disk; {linked}"))
         }
+        (OwnState::Checking { lister }, _) => Some(format!(
+            "until it is clear that no other process has this key: {}",
+            same_key(status, lister)
+        )),
         (OwnState::Confirmed | OwnState::Foreign { .. }, _) => None,
     }
 }

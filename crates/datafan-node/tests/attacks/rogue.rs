@@ -88,7 +88,7 @@ impl Rogue {
                 Event::LinkDown { .. } => {}
                 Event::DialFailed { error, .. } => panic!("{error}"),
                 Event::Received { .. } | Event::Room { .. } | Event::Broken { .. } => {}
-                Event::DialFound { .. } => {}
+                Event::DialFound { .. } | Event::TakenOver => {}
             }
         }
     }
@@ -165,7 +165,7 @@ impl Rogue {
                 }
             }
             Event::LinkDown { reason, .. } => self.downs.push(reason),
-            Event::LinkUp { .. } | Event::Room { .. } => {}
+            Event::LinkUp { .. } | Event::Room { .. } | Event::TakenOver => {}
             Event::Broken { .. } | Event::DialFailed { .. } | Event::DialFound { .. } => {}
         }
     }

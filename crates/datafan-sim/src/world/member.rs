@@ -287,6 +287,7 @@ impl<D: Disk> Member<D> {
             }
             Input::Command { .. }
             | Input::LinkUp { .. }
+            | Input::TakenOver
             | Input::Broken { .. }
             | Input::DialFailed { .. }
             | Input::DialFound { .. }

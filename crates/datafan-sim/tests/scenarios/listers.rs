@@ -178,7 +178,7 @@ fn list_each_other(world: &Mesh, a: usize, b: usize) -> bool {
     let lists = |lister: usize, peer: usize| {
         let published = world.get(0, lister, LINKS_KEY);
         let published = published.map(|links| decode_links(&links).expect("an engine wrote it"));
-        published.is_some_and(|peers| peers.contains(&world.id(peer)))
+        published.is_some_and(|links| links.run_of(&world.id(peer)).is_some())
     };
     lists(a, b) && lists(b, a)
 }

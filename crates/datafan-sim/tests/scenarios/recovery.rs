@@ -1,14 +1,19 @@
 //! A25, A29, A41 and what else becomes of owners whose disk knows less than the mesh.
 
-use crate::common::{Mem, Mesh, SEEDS, push_by_twin};
+use crate::{
+    common::{Mem, Mesh, SEEDS, push_by_twin},
+    parting::discovering,
+};
 use datafan_core::{
     difference::{Cursor, Difference, differences},
-    engine::{Alarm, Answer, CommandError, OwnState, Write},
+    engine::{Alarm, Answer, Command, CommandError, OwnState, Write},
     identity::Identity,
     store::{Page, ShardState, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Disk, delete, put, uses_no_timestamp_twice};
+
+const MINUTE: u64 = 60 * SECOND;
 
 #[test]
 fn a25_an_owner_without_its_disk_gets_its_shard_back_before_it_writes() {
@@ -36,6 +41,41 @@ fn a25_an_owner_without_its_disk_gets_its_shard_back_before_it_writes() {
         let recovered = status.recovered.expect("told for ever");
         assert_eq!((status.own, recovered.from), (OwnState::Confirmed, Timestamp::ZERO));
         assert!(recovered.to > Timestamp::ZERO);
+    }
+}
+
+#[test]
+fn an_owner_without_its_disk_that_others_still_list_writes_within_a_minute() {
+    for seed in SEEDS {
+        for away_micros in [0, 2 * MINUTE] {
+            let mut world = discovering(5, seed);
+            world.put(1, "k", "v");
+            world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
+            world.crash(1);
+            world.run_for(away_micros);
+            *world.disk(1) = Mem::empty();
+            world.start(1);
+            let ticket = world.ask_commit(1, vec![put("k", "w")]);
+            world.ask(1, Command::Publish(vec!["m1".into()]));
+            world.ask(1, Command::Connect { address: "m0".into(), expected: None });
+            let (mut listed, mut held) = (false, false);
+            let took = world.run_until("written", 75 * SECOND, |world| {
+                if let OwnState::Checking { lister } = world.status(1).own {
+                    (held, listed) = (true, listed | lister.is_some());
+                }
+                world.answer(1, ticket).is_some()
+            });
+            assert!(held && listed == (away_micros == 0), "{away_micros} us away: held {held}, {listed}");
+            assert!(away_micros == 0 || took < 15 * SECOND, "{took} us, though nobody lists it");
+            world.run_until("equal", 20 * SECOND, |world| world.equal());
+            assert!(world.all_read(1, "k", Some(b"w")));
+            let in_use = |alarm: &Alarm| matches!(alarm, Alarm::KeyInUse { .. });
+            assert!(!world.alarms(1).iter().any(in_use), "{:?}", world.alarms(1));
+            // From then on it is a member like all others.
+            world.crash(1);
+            world.start(1);
+            world.put(1, "k", "x");
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub struct ModelShard {
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
-pub const METAS: [Meta; 9] = [
+pub const METAS: [Meta; 10] = [
     Meta::Belongs,
     Meta::Bound,
     Meta::Past,
@@ -52,6 +52,7 @@ pub const METAS: [Meta; 9] = [
     Meta::Runs,
     Meta::Forks,
     Meta::HeardFor,
+    Meta::Newcomer,
 ];
 
 impl Model {
