@@ -34,7 +34,7 @@ fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
 #[test]
 fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
     let place = Place::new();
-    let (a, c, b) = mesh_with_an_undialable_member(&place);
+    let (a, c, b) = mesh_with_an_undialable_member(&place, &[]);
     let ticket = text(&place.path("b.ticket"));
     let second = place.path("second");
     // Twice: what the first one took over from the mesh does not make the second one its owner.
@@ -54,7 +54,7 @@ fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
 #[test]
 fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_it() {
     let place = Place::new();
-    let (a, c, b) = mesh_with_an_undialable_member(&place);
+    let (a, c, b) = mesh_with_an_undialable_member(&place, &[]);
     b.kill();
     let ticket = text(&place.path("b.ticket"));
     let began = Instant::now();
@@ -76,13 +76,34 @@ fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_i
     }
 }
 
+#[test]
+fn a_process_without_data_elsewhere_in_the_mesh_is_refused_and_takes_no_link_twice() {
+    let place = Place::new();
+    // Both are linked with a alone: neither can be dialled.
+    let (a, c, b) = mesh_with_an_undialable_member(&place, UNDIALABLE);
+    let second = place.path("second");
+    copy(&b.dir, &second);
+    fs::remove_file(second.join("store.redb")).unwrap();
+    b.log_so_far();
+    let again =
+        Member::start_on("127.0.0.1:0", &second, &[&["--connect", &c.address()], UNDIALABLE].concat());
+    again.ends(1, "already running: another process with this member's key is linked with this mesh");
+    a.waits_for("b", b.put("k", "v"));
+    c.waits_for("b", b.put("k", "w"));
+    let lost = b.log_so_far().into_iter().filter(|line| line.contains("link down"));
+    // Its ticket names an address of a, which it dials before it knows of anybody.
+    let lost: Vec<String> = lost.collect();
+    assert!(lost.len() <= 1, "{lost:?}");
+}
+
 /// Nobody is there.
 const UNDIALABLE: &[&str] = &["--advertise", "127.0.0.1:9"];
 
-/// Three members, of which the last one cannot be dialled and is listed by both others.
-fn mesh_with_an_undialable_member(place: &Place) -> (Member, Member, Member) {
+/// Three members, of which the last one cannot be dialled and is listed by all that it is linked with: the first one,
+/// and the second one if that can be dialled.
+fn mesh_with_an_undialable_member(place: &Place, c_args: &[&str]) -> (Member, Member, Member) {
     let a = place.founder("a");
-    let c = place.invited(&a, "c", &[]);
+    let c = place.invited(&a, "c", c_args);
     c.waits_for("a", a.put("old", "v"));
     a.waits_for("c", c.put("old", "v"));
     let own_shard = |member: &Member, name: &str, wanted: &dyn Fn(&Value) -> bool| {
@@ -101,7 +122,9 @@ fn mesh_with_an_undialable_member(place: &Place) -> (Member, Member, Member) {
     c.waits_for("b", written);
     // Nothing else makes them write.
     own_shard(&a, "a", &|shard| shard["timestamp"] != before[0]);
-    own_shard(&c, "c", &|shard| shard["timestamp"] != before[1]);
+    if c_args.is_empty() {
+        own_shard(&c, "c", &|shard| shard["timestamp"] != before[1]);
+    }
     (a, c, b)
 }
 

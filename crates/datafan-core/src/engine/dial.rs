@@ -71,7 +71,8 @@ impl<S: Store> Engine<S> {
     /// Links that were lost are dialled again.
     fn dial_lost(&mut self) {
         while let Some(member) = self.dialer.due_lost(self.now.time) {
-            match self.links.contains_key(&member) || !self.is_member(&member) {
+            let is_linked = self.links.contains_key(&member);
+            match is_linked || !self.is_member(&member) || self.is_left_alone(&member) {
                 true => self.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
@@ -219,10 +220,9 @@ impl<S: Store> Engine<S> {
     fn due(&mut self) -> Vec<Target> {
         let now = self.now.time;
         // Where the peer that was found is linked, a dial would most likely find it once more.
-        let users = self
-            .dialer
-            .users()
-            .filter(|(_, found)| found.is_none_or(|found| !self.links.contains_key(&found)));
+        let users = self.dialer.users().filter(|(_, found)| {
+            found.is_none_or(|found| !self.links.contains_key(&found) && !self.is_left_alone(&found))
+        });
         let users = users.map(|(place, _)| Target::User(place.clone()));
         let mut due: Vec<Target> = users.filter(|target| self.dialer.is_due(target, now)).collect();
         if self.config.links_min > 0 {
@@ -240,11 +240,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn dialable(&self) -> impl Iterator<Item = MemberId> {
         let cached = self.address_cache.members().filter(|member| !self.addressed.contains(member));
         let all = self.addressed.iter().chain(cached).copied();
-        let (own, now) = (self.runs.process, self.now.time);
-        // Without any link nobody can be spared.
-        let is_left_alone =
-            move |member: &MemberId| self.links.len() > 0 && self.listed.is_left_alone(member, own, now);
         all.filter(|member| *member != self.me && !self.links.contains_key(member) && self.is_member(member))
-            .filter(move |member| !is_left_alone(member))
+            .filter(|member| !self.is_left_alone(member))
     }
 }

@@ -106,8 +106,8 @@ impl Listed {
         self.newcomer.filter(|newcomer| newcomer.holds)?.lister
     }
 
-    /// Whether a member is better not dialled: a link to it may take the place of another process's.
-    pub(super) fn is_left_alone(&self, member: &MemberId, own: RunId, now: Time) -> bool {
+    /// Whether a link to a member may take the place of another process's.
+    fn is_left_alone(&self, member: &MemberId, own: RunId, now: Time) -> bool {
         let newcomer = self.newcomer.filter(|newcomer| newcomer.since.after(HOLD_MICROS) > now);
         newcomer.is_some() && self.by.get(member).is_some_and(|run| *run != own)
     }
@@ -204,6 +204,12 @@ impl<S: Store> Engine<S> {
         }
         let reached = self.reach.now(self.now.time, &self.linked(), |id| self.kind_of(id));
         others.into_iter().find(|lister| reached.binary_search(lister).is_ok())
+    }
+
+    /// Whether a member is better not dialled: a link to it may take the place of another process's. Without any link
+    /// nobody can be spared.
+    pub(super) fn is_left_alone(&self, member: &MemberId) -> bool {
+        self.links.len() > 0 && self.listed.is_left_alone(member, self.runs.process, self.now.time)
     }
 
     /// Takes over under which run `lister` publishes a link with this member.
