@@ -103,7 +103,9 @@ impl<S: Store> Engine<S> {
     }
 
     fn slow_pause(&self) -> u64 {
-        let n_unreachable = self.dialable().filter(|member| !self.reach.is_reachable(member)).take(1).count();
+        // In a mesh that is well nearly all are reachable, so that is asked first.
+        let mut unreachable = self.found().filter(|member| !self.reach.is_reachable(member));
+        let n_unreachable = usize::from(unreachable.any(|member| self.may_be_dialled(&member)));
         pause_micros(self.reach.n_reachable(), n_unreachable)
     }
 
@@ -238,9 +240,19 @@ impl<S: Store> Engine<S> {
 
     /// Members of whom an address is known and that are not linked.
     pub(super) fn dialable(&self) -> impl Iterator<Item = MemberId> {
+        self.found().filter(|member| self.may_be_dialled(member))
+    }
+
+    /// Of whom an address is known, whoever it is.
+    fn found(&self) -> impl Iterator<Item = MemberId> {
         let cached = self.address_cache.members().filter(|member| !self.addressed.contains(member));
-        let all = self.addressed.iter().chain(cached).copied();
-        all.filter(|member| *member != self.me && !self.links.contains_key(member) && self.is_member(member))
-            .filter(|member| !self.is_left_alone(member))
+        self.addressed.iter().chain(cached).copied()
+    }
+
+    fn may_be_dialled(&self, member: &MemberId) -> bool {
+        *member != self.me
+            && !self.links.contains_key(member)
+            && self.is_member(member)
+            && !self.is_left_alone(member)
     }
 }

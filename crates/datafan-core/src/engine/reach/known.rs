@@ -28,6 +28,8 @@ struct Node {
     reached: bool,
     /// Reachable by the last look, but through one certain member only.
     behind_one: bool,
+    /// What the roster said when it was asked last, if it did not change since.
+    kind: Option<Kind>,
 }
 
 const ME: Number = 0;
@@ -116,14 +118,23 @@ impl Known {
         self.find(member).is_some_and(|node| node.behind_one)
     }
 
-    /// Makes sure that own links have numbers, and lets go of numbers that nobody needs.
-    pub(super) fn prepare(&mut self, links: &[MemberId]) {
+    /// The roster says something else of somebody.
+    pub(super) fn on_roster(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.kind = None);
+    }
+
+    /// Makes sure that own links have numbers and that it is known what the roster says, and lets go of
+    /// numbers that nobody needs.
+    pub(super) fn prepare(&mut self, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) {
         if self.nodes.len() >= self.crowded {
             self.let_go();
             self.crowded = 2 * self.nodes.len() + UNUSED_MAX;
         }
         for link in links {
             self.number(link);
+        }
+        for node in &mut self.nodes {
+            node.kind.get_or_insert_with(|| kind(&node.id));
         }
     }
 
@@ -199,7 +210,7 @@ impl Known {
 
     /// What the roster says of each.
     pub(super) fn kinds(&self, kind: impl Fn(&MemberId) -> Kind) -> Vec<Kind> {
-        self.nodes.iter().map(|node| kind(&node.id)).collect()
+        self.nodes.iter().map(|node| node.kind.unwrap_or_else(|| kind(&node.id))).collect()
     }
 
     /// Those that belong and whose head moved here lately.
@@ -231,7 +242,7 @@ impl Known {
 
 impl Node {
     fn new(id: MemberId) -> Self {
-        Self { id, list: None, doubted: false, moved: None, reached: false, behind_one: false }
+        Self { id, list: None, doubted: false, moved: None, reached: false, behind_one: false, kind: None }
     }
 }
 
@@ -256,7 +267,7 @@ mod tests {
         assert_eq!(before, [id(0), id(8), id(9)]);
         for n in 10..250 {
             known.list(&id(7), &[id(n)]);
-            known.prepare(&[id(9)]);
+            known.prepare(&[id(9)], |_| Kind::Owner);
             assert_eq!(joined(&known), before, "with {n}");
         }
         assert!(known.nodes.len() < UNUSED_MAX + 16, "{}", known.nodes.len());

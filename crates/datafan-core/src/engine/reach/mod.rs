@@ -106,11 +106,12 @@ impl Reach {
     /// The roster changed.
     pub(super) fn on_roster(&mut self) {
         self.changed = true;
+        self.known.on_roster();
     }
 
     /// A member does not belong any more.
     pub(super) fn forget(&mut self, member: &MemberId) {
-        self.changed = true;
+        self.on_roster();
         self.known.forget(member);
         self.gone.remove(member);
     }
@@ -131,7 +132,7 @@ impl Reach {
         if self.wakes_at() > now {
             return;
         }
-        self.known.prepare(links);
+        self.known.prepare(links, &kind);
         self.known.forget_moved(now);
         let (graph, reached) = self.see(now, links, kind);
         self.until = self.known.until(&graph.reached(&[]));
