@@ -7,7 +7,7 @@
 
 mod closing;
 
-pub use closing::{CLOSING_PREFIX, ClosedBy, Closing};
+pub use closing::{CLOSING_PREFIX, ClosedBy, Closing, ForkRuns, KeptFork};
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},

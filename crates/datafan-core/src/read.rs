@@ -7,7 +7,7 @@ use crate::{
     backup,
     difference::{self, Cursor, Difference},
     engine::pieces,
-    fork::{ClosedBy, Closing, Evidence},
+    fork::{ClosedBy, Closing, KeptFork},
     grant::{GRANT_PREFIX, Grant},
     hash::Hash,
     head::Head,
@@ -170,17 +170,17 @@ impl<V: StoreSnapshot> Snapshot<V> {
     ///
     /// # Errors
     /// If the store fails, or what it holds is damaged.
-    pub fn forks(&self) -> Result<Vec<Evidence>, StoreError> {
+    pub fn forks(&self) -> Result<Vec<KeptFork>, StoreError> {
         let Some(bytes) = self.view.meta(Meta::Forks)? else { return Ok(Vec::new()) };
         pieces(&bytes).map_err(|error| StoreError::Damaged { what: alloc::format!("evidence: {error}") })
     }
 
-    /// Who has closed the fork that a piece of evidence proves; `None` if it is open.
+    /// Who has closed a fork; `None` if it is open.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn closed_by(&self, evidence: &Evidence) -> Result<Option<ClosedBy>, StoreError> {
-        let owner = evidence.first.owner;
+    pub fn closed_by(&self, fork: &KeptFork) -> Result<Option<ClosedBy>, StoreError> {
+        let owner = fork.evidence.first.owner;
         let item = |owner: &MemberId, key: &str| match self.view.whole(owner)? {
             Some((shard, _)) => self.live(shard, key),
             None => Ok(None),
@@ -189,7 +189,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
         let history = runs.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
         let closing = item(&self.mesh.authority(), Closing::key(&owner).as_str())?;
         let closing = closing.and_then(|item| Closing::decode(&item.value).ok());
-        Ok(evidence.closed_by(&history, closing))
+        Ok(fork.closed_by(&history, closing))
     }
 
     /// Hands all that the snapshot holds to `write`, frame by frame: see [`backup::save`].

@@ -75,7 +75,8 @@ pub enum Meta {
     Forks = 8,
     /// By owner, how long it could have heard that divergent copies of its shard are kept here.
     HeardFor = 9,
-    /// There, and empty, while a process that began without data of its own is not known to be the only one with its key.
+    /// There, and empty, while a process that began without data of its own is not known to be the only one
+    /// with its key.
     Newcomer = 10,
 }
 

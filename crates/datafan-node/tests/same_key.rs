@@ -99,8 +99,8 @@ fn a_process_without_data_elsewhere_in_the_mesh_is_refused_and_takes_no_link_twi
 /// Nobody is there.
 const UNDIALABLE: &[&str] = &["--advertise", "127.0.0.1:9"];
 
-/// Three members, of which the last one cannot be dialled and is listed by all that it is linked with: the first one,
-/// and the second one if that can be dialled.
+/// Three members, of which the last one cannot be dialled and is listed by all that it is linked with: the
+/// first one, and the second one if that can be dialled.
 fn mesh_with_an_undialable_member(place: &Place, c_args: &[&str]) -> (Member, Member, Member) {
     let a = place.founder("a");
     let c = place.invited(&a, "c", c_args);

@@ -89,6 +89,16 @@ impl Divergent {
         self.held.get(owner).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an alarm is due about a copy of `owner`'s shard; then it is raised.
+    fn may_alarm(&mut self, owner: &MemberId, now: Time) -> bool {
+        self.quiet.retain(|_, until| *until > now);
+        let is_due = !self.quiet.contains_key(owner);
+        if is_due {
+            self.quiet.insert(*owner, now.after(ALARM_MICROS));
+        }
+        is_due
+    }
+
     /// The owner's shard names its runs anew.
     pub(super) fn on_runs(&mut self, owner: &MemberId) {
         if self.held.contains_key(owner) {
@@ -202,9 +212,7 @@ impl<S: Store> Engine<S> {
         self.divergent.load(owner, shard);
         self.divergent.knows.remove(&owner);
         self.divergent.heard.begin_again(&owner);
-        let quiet = self.divergent.quiet.get(&owner).is_some_and(|until| *until > self.now.time);
-        if owner == self.me || !quiet {
-            self.divergent.quiet.insert(owner, self.now.time.after(ALARM_MICROS));
+        if self.divergent.may_alarm(&owner, self.now.time) {
             out.now.push(Effect::Alarm(Box::new(Alarm::Parted { head, parted: diverged })));
         }
         if self.links.get(&owner).is_some_and(Link::is_up) {
@@ -415,7 +423,6 @@ impl<S: Store> Engine<S> {
             }
             if kept.is_empty() {
                 self.divergent.knows.remove(&owner);
-                self.divergent.quiet.remove(&owner);
             } else {
                 self.divergent.held.insert(owner, kept);
             }
@@ -458,6 +465,16 @@ fn bytes_max(setting: Option<u64>, free: impl FnOnce() -> Option<u64>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alarm_tells_of_an_owners_copies_once_a_day() {
+        let (mut divergent, [one, other]) = (Divergent::default(), [1, 2].map(|n| MemberId([n; 32])));
+        let now = Time(7);
+        assert!(divergent.may_alarm(&one, now) && divergent.may_alarm(&other, now));
+        assert!(!divergent.may_alarm(&one, now.after(ALARM_MICROS - 1)));
+        assert!(divergent.may_alarm(&one, now.after(ALARM_MICROS)));
+        assert_eq!(divergent.quiet.len(), 1, "what is over is forgotten");
+    }
 
     #[test]
     fn copies_take_a_tenth_of_the_free_disk_or_what_was_set() {

@@ -2,7 +2,7 @@
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    fork::{EVIDENCE_BYTES_MAX, Evidence},
+    fork::KeptFork,
     id::MemberId,
     limits::{EVIDENCE_PER_OWNER_MAX, EVIDENCE_TOTAL_BYTES_MAX, MEMBERS_MAX},
 };
@@ -18,14 +18,14 @@ pub(super) struct Kept {
 }
 
 struct Piece {
-    evidence: Evidence,
+    fork: KeptFork,
     /// Encoded, with its length.
     bytes: usize,
 }
 
 impl Kept {
-    pub(super) fn of(&self, owner: &MemberId) -> impl Iterator<Item = &Evidence> {
-        self.pieces.get(owner).into_iter().flatten().map(|piece| &piece.evidence)
+    pub(super) fn of(&self, owner: &MemberId) -> impl Iterator<Item = &KeptFork> {
+        self.pieces.get(owner).into_iter().flatten().map(|piece| &piece.fork)
     }
 
     pub(super) fn has(&self, owner: &MemberId) -> bool {
@@ -39,14 +39,14 @@ impl Kept {
     /// Keeps a piece; its owner's first one gives way where there are too many of that owner, and others
     /// where all are too large. The new one gives way itself where it is the largest and not the first of its
     /// owner.
-    pub(super) fn insert(&mut self, evidence: Evidence) {
-        let owner = evidence.first.owner;
-        let bytes = size_of(&evidence);
+    pub(super) fn insert(&mut self, fork: KeptFork) {
+        let owner = fork.evidence.first.owner;
+        let bytes = size_of(&fork);
         let of_owner = self.pieces.entry(owner).or_default();
         if of_owner.len() == EVIDENCE_PER_OWNER_MAX {
             self.bytes -= of_owner.remove(0).bytes;
         }
-        of_owner.push(Piece { evidence, bytes });
+        of_owner.push(Piece { fork, bytes });
         self.bytes += bytes;
         while self.bytes > EVIDENCE_TOTAL_BYTES_MAX {
             self.drop_one();
@@ -67,11 +67,9 @@ impl Kept {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let pieces: Vec<&Evidence> = self.pieces.values().flatten().map(|piece| &piece.evidence).collect();
+        let pieces: Vec<&KeptFork> = self.pieces.values().flatten().map(|piece| &piece.fork).collect();
         let mut out = Writer::new();
-        out.list(&pieces, |out, piece| {
-            out.prefixed(&piece.encode());
-        });
+        out.list(&pieces, |out, piece| piece.encode(out));
         out.finish()
     }
 
@@ -83,16 +81,16 @@ impl Kept {
 }
 
 /// What a piece takes in the store, at most.
-fn size_of(evidence: &Evidence) -> usize {
-    evidence.encode().len() + 4
+fn size_of(fork: &KeptFork) -> usize {
+    let mut out = Writer::new();
+    fork.encode(&mut out);
+    out.finish().len()
 }
 
 /// Reads the pieces of evidence that a store keeps.
-pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<Evidence>, DecodeError> {
+pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<KeptFork>, DecodeError> {
     let mut input = Reader::new(bytes);
-    let pieces = input.list("evidence", EVIDENCE_PER_OWNER_MAX * MEMBERS_MAX, |input| {
-        Evidence::decode(input.prefixed("evidence", EVIDENCE_BYTES_MAX)?)
-    })?;
+    let pieces = input.list("evidence", EVIDENCE_PER_OWNER_MAX * MEMBERS_MAX, KeptFork::decode)?;
     input.end()?;
     Ok(pieces)
 }
@@ -101,7 +99,7 @@ pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<Evidence>, DecodeError> {
 mod tests {
     use super::*;
     use crate::{
-        fork::Lost,
+        fork::{Evidence, ForkRuns, Lost},
         hash::Hash,
         head::Head,
         id::MeshId,
@@ -116,7 +114,7 @@ mod tests {
     }
 
     /// A fork of an owner, proven by an item with a value of so many bytes.
-    fn fork(owner: usize, at: u64, value_bytes: usize) -> Evidence {
+    fn fork(owner: usize, at: u64, value_bytes: usize) -> KeptFork {
         let (owner, mesh) = (id(owner), MeshId(id(9)));
         let head = |at| Head {
             owner,
@@ -129,7 +127,8 @@ mod tests {
         let (key, value) = (Key::new("k").unwrap(), alloc::vec![1; value_bytes].into());
         let item = Item { key, timestamp: Timestamp(at), expiry: None, value };
         let item = Some(Lost { item, absent: Vec::new(), present: Vec::new() });
-        Evidence { mesh, first: head(at), second: head(at + 1), item }
+        let evidence = Evidence { mesh, first: head(at), second: head(at + 1), item };
+        KeptFork { evidence, runs: ForkRuns::default() }
     }
 
     #[test]
@@ -157,7 +156,7 @@ mod tests {
     fn of_one_owner_the_newest_are_kept() {
         let mut kept = Kept::default();
         (0..7).for_each(|at| kept.insert(fork(1, at, 10)));
-        let times: Vec<u64> = kept.of(&id(1)).map(|piece| piece.first.timestamp.0).collect();
+        let times: Vec<u64> = kept.of(&id(1)).map(|piece| piece.evidence.first.timestamp.0).collect();
         assert_eq!(times, [3, 4, 5, 6]);
     }
 }

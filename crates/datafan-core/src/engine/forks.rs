@@ -3,11 +3,14 @@
 
 use super::{
     Alarm, CommandError, Effect, Engine, Outbox, Write, commit::Refusable, descent::Build, evidence::Kept,
-    owners::Owner,
+    owners::Owner, runs::history_of,
 };
 use crate::{
     codec::DecodeError,
-    fork::{CLOSING_PREFIX, Closing, EVIDENCE_VALUE_BYTES_MAX, Evidence, Lost, first_lost, way},
+    fork::{
+        CLOSING_PREFIX, Closing, EVIDENCE_VALUE_BYTES_MAX, Evidence, ForkRuns, KeptFork, Lost, first_lost,
+        way,
+    },
     head::Head,
     id::MemberId,
     item::Key,
@@ -42,7 +45,7 @@ impl Forks {
     /// Judges an owner's forks again; `history` is what its shard names.
     fn judge(&mut self, owner: &MemberId, history: &RunHistory) {
         let closing = self.closings.get(owner).copied();
-        let is_open = |piece: &Evidence| piece.closed_by(history, closing).is_none();
+        let is_open = |piece: &KeptFork| piece.closed_by(history, closing).is_none();
         if self.kept.of(owner).any(is_open) {
             self.open.insert(*owner);
         } else {
@@ -53,7 +56,7 @@ impl Forks {
     /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not
     /// known.
     fn wants(&self, first: &Head, second: &Head) -> bool {
-        let pair = |piece: &Evidence| [piece.first.order(), piece.second.order()];
+        let pair = |piece: &KeptFork| [piece.evidence.first.order(), piece.evidence.second.order()];
         let order = [first.order(), second.order()];
         let mut known = self.kept.of(&first.owner).map(pair);
         (self.kept.of(&first.owner).count() < EVIDENCE_PER_OWNER_MAX || !self.has(&first.owner))
@@ -71,7 +74,8 @@ impl<S: Store> Engine<S> {
         let forked = held.timestamp == head.timestamp && held.root != head.root;
         if forked && self.forks.wants(held, head) && self.check_signature(head) {
             let (mesh, first, second) = (self.config.mesh, *held, *head);
-            self.note_fork(Evidence { mesh, first, second, item: None }, out);
+            let runs = ForkRuns { first: self.held_state(&held.owner).run, second: None };
+            self.note_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs }, out);
         }
     }
 
@@ -100,15 +104,18 @@ impl<S: Store> Engine<S> {
         let (absent, present) = (way(&before, root, at)?, way(&after, build.root(), at)?);
         let lost = Lost { item: (*item).clone(), absent, present };
         let mesh = self.config.mesh;
-        self.note_fork(Evidence { mesh, first: held, second: *target, item: Some(lost) }, out);
+        let second = history_of(&after)?.last().map(|run| run.id);
+        let runs = ForkRuns { first: self.held_state(&target.owner).run, second };
+        let evidence = Evidence { mesh, first: held, second: *target, item: Some(lost) };
+        self.note_fork(KeptFork { evidence, runs }, out);
         Ok(())
     }
 
-    fn note_fork(&mut self, evidence: Evidence, out: &mut Outbox) {
-        let (first, second) = (evidence.first, evidence.second);
+    fn note_fork(&mut self, fork: KeptFork, out: &mut Outbox) {
+        let (first, second) = (fork.evidence.first, fork.evidence.second);
         self.stats.refuse("fork");
         // Where there are as many of the owner as may be, all of them are closed.
-        self.forks.kept.insert(evidence);
+        self.forks.kept.insert(fork);
         // Judged again once the state that it came with is held.
         self.judge_forks(&first.owner);
         self.batch.meta.insert(Meta::Forks, Some(self.forks.kept.encode()));
@@ -186,7 +193,8 @@ impl<S: Store> Engine<S> {
     /// What the authority writes to close the forks of an owner that are known by now.
     pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
         let held = self.owners.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
-        let known = self.forks.kept.of(owner).map(|piece| piece.first.timestamp.max(piece.second.timestamp));
+        let last = |piece: &KeptFork| piece.evidence.first.timestamp.max(piece.evidence.second.timestamp);
+        let known = self.forks.kept.of(owner).map(last);
         let until = known.max().unwrap_or_default().max(held);
         let key: Key = Closing::key(owner);
         Ok(alloc::vec![Write::Put { key, value: Closing { until }.encode().into(), expiry: None }])

@@ -1,11 +1,13 @@
 //! Another process with this member's key that cannot be dialled, found by the links that others publish.
 //!
-//! A list names the run of each peer. A member that finds itself listed with a run that is not its own says in its own
-//! `_sys/links` that it has *seen* that run. Who reads that its own run was seen knows that another process with its key
-//! is alive: nobody else can sign it, and nobody knew the run before this process began. No clock is compared.
+//! A list names the run of each peer. A member that finds itself listed with a run that is not its own says
+//! in its own `_sys/links` that it has *seen* that run. Who reads that its own run was seen knows that
+//! another process with its key is alive: nobody else can sign it, and nobody knew the run before this
+//! process began. No clock is compared.
 //!
-//! A process that began on an empty store reads it before it writes. While a reachable member lists another run of it,
-//! its writes wait, at most [`HOLD_MICROS`]: a list outlives the link by less, and an answer takes less.
+//! A process that began on an empty store reads it before it writes. While a reachable member lists another
+//! run of it, its writes wait, at most [`HOLD_MICROS`]: a list outlives the link by less, and an answer takes
+//! less.
 
 use super::{
     Engine, Outbox, own::Confirmed, owners::Owner, reach::Kind, runs::history_of, same_key::SameKeyPlace,
@@ -27,8 +29,8 @@ const HOLD_MICROS: u64 = 60 * SECOND;
 const LISTS_MICROS: u64 = 3 * SECOND;
 /// How often the lists are looked at meanwhile.
 const LOOK_MICROS: u64 = SECOND;
-/// Two processes take each other's links within seconds. What a peer lists does not count once an own link to it has
-/// lasted so long.
+/// Two processes take each other's links within seconds. What a peer lists does not count once an own link to
+/// it has lasted so long.
 const LASTED_MICROS: u64 = 10 * SECOND;
 /// How long no link must have been lost: another process may have taken it, and then nobody lists that one.
 const CALM_MICROS: u64 = 15 * SECOND;
@@ -141,8 +143,8 @@ impl Listed {
 }
 
 impl<S: Store> Engine<S> {
-    /// Whether this process begins as one that may be the second: it has nothing of its own, or took it from the mesh and
-    /// was not cleared.
+    /// Whether this process begins as one that may be the second: it has nothing of its own, or took it from
+    /// the mesh and was not cleared.
     pub(super) fn load_newcomer(&mut self, is_marked: bool) {
         let is_empty = self.own[&self.me].before == Timestamp::ZERO;
         let asks = self.config.publish_links && !self.config.new_mesh && !self.config.abandon;
@@ -206,8 +208,8 @@ impl<S: Store> Engine<S> {
         others.into_iter().find(|lister| reached.binary_search(lister).is_ok())
     }
 
-    /// Whether a member is better not dialled: a link to it may take the place of another process's. Without any link
-    /// nobody can be spared.
+    /// Whether a member is better not dialled: a link to it may take the place of another process's. Without
+    /// any link nobody can be spared.
     pub(super) fn is_left_alone(&self, member: &MemberId) -> bool {
         self.links.len() > 0 && self.listed.is_left_alone(member, self.runs.process, self.now.time)
     }
@@ -233,7 +235,8 @@ impl<S: Store> Engine<S> {
         Ok(runs.into_iter().take(SEEN_MAX).collect())
     }
 
-    /// Peers put another process's links in the place of ours. A newcomer without any other link takes their word for it.
+    /// Peers put another process's links in the place of ours. A newcomer without any other link takes their
+    /// word for it.
     pub(super) fn on_taken_over(&mut self, out: &mut Outbox) {
         if self.listed.is_newcomer() && self.linked().is_empty() {
             self.on_same_key(SameKeyPlace::TakesLinks, out);

@@ -35,7 +35,8 @@ const RETRY_MICROS: u64 = SECOND;
 pub struct PublishedLinks {
     /// The peers to which links were up, ascending, and which run of each it was.
     pub peers: Vec<(MemberId, RunId)>,
-    /// Runs, ascending, under which others list the publisher and that are not its own: another process has its key.
+    /// Runs, ascending, under which others list the publisher and that are not its own: another process has
+    /// its key.
     pub seen: Vec<RunId>,
 }
 

@@ -26,7 +26,7 @@ const ASKED_MAX: usize = 64;
 pub enum SameKeyPlace {
     /// It answers there.
     Answers(Address),
-    /// It has signed that it saw this process listed by a member: it is linked with the mesh, wherever it runs.
+    /// It has signed that it saw this process listed by a member: it is linked with the mesh.
     Listed,
     /// It takes our links at the peers, again and again, and we have no other.
     TakesLinks,

@@ -63,8 +63,8 @@ pub enum OwnState {
         /// Its timestamp.
         timestamp: Timestamp,
     },
-    /// Writes wait, at most a minute: this process began without data, the mesh has its shard, and another process
-    /// may run with its key.
+    /// Writes wait, at most a minute: this process began without data, the mesh has its shard, and another
+    /// process may run with its key.
     Checking {
         /// Who lists a link with another process, if somebody does.
         lister: Option<MemberId>,

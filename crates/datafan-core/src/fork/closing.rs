@@ -1,12 +1,13 @@
 //! Forks that are closed: their owner has signed that it goes on from both states, or the authority says that
 //! it does not matter any more. The evidence stays, and a later fork is open again.
 
-use super::Evidence;
+use super::{EVIDENCE_BYTES_MAX, Evidence};
 use crate::{
     codec::{DecodeError, Reader, Writer},
+    head::Head,
     id::MemberId,
     item::Key,
-    runs::{HeldState, RunHistory},
+    runs::{HeldState, RunHistory, RunId},
     time::Timestamp,
 };
 use alloc::{format, vec::Vec};
@@ -67,17 +68,90 @@ impl Closing {
 }
 
 impl Evidence {
-    /// Who has closed this fork; `None` if it is open. `history` is what the owner's shard names by now,
-    /// `closing` what the authority says.
-    pub fn closed_by(&self, history: &RunHistory, closing: Option<Closing>) -> Option<ClosedBy> {
-        // The state that was replaced lies on a branch that the owner has ended.
-        let replaced = self.first.timestamp.min(self.second.timestamp);
-        let given_up = history.is_ended(&HeldState { run: None, timestamp: replaced });
-        if given_up || history.ended().iter().any(|branch| replaced <= branch.timestamp) {
+    /// Who has closed this fork; `None` if it is open. `runs` wrote the two states, `history` is what the
+    /// owner's shard names by now, `closing` what the authority says.
+    pub fn closed_by(
+        &self,
+        runs: ForkRuns,
+        history: &RunHistory,
+        closing: Option<Closing>,
+    ) -> Option<ClosedBy> {
+        let states = [(&self.first, runs.first), (&self.second, runs.second)];
+        let [first, second] = states.map(|(head, run)| Side::of(head, run, history));
+        // The owner goes on from both: it has ended the branch of one, and the other is no third one.
+        let goes_on = match (first, second) {
+            (Side::Ended, other) | (other, Side::Ended) => other != Side::Foreign,
+            _ => false,
+        };
+        if goes_on {
             return Some(ClosedBy::Owner);
         }
         let last = self.first.timestamp.max(self.second.timestamp);
         closing.is_some_and(|closing| last <= closing.until).then_some(ClosedBy::Authority)
+    }
+}
+
+/// Evidence that is kept, and what whoever keeps it has seen beside it. Only the evidence convinces others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptFork {
+    /// What proves the fork.
+    pub evidence: Evidence,
+    /// Which runs wrote the two states.
+    pub runs: ForkRuns,
+}
+
+impl KeptFork {
+    /// Who has closed this fork: see [`Evidence::closed_by`].
+    pub fn closed_by(&self, history: &RunHistory, closing: Option<Closing>) -> Option<ClosedBy> {
+        self.evidence.closed_by(self.runs, history, closing)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Writer) {
+        out.prefixed(&self.evidence.encode());
+        for run in [self.runs.first, self.runs.second] {
+            out.option(run.as_ref(), |out, run| {
+                out.raw(&run.0);
+            });
+        }
+    }
+
+    pub(crate) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let evidence = Evidence::decode(input.prefixed("evidence", EVIDENCE_BYTES_MAX)?)?;
+        let run = |input: &mut Reader<'_>| input.option(|input| Ok(RunId(input.array()?)));
+        let runs = ForkRuns { first: run(input)?, second: run(input)? };
+        Ok(Self { evidence, runs })
+    }
+}
+
+/// Which runs wrote the two states of a fork, as far as whoever keeps the evidence has seen.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ForkRuns {
+    /// The last run that the first state names; `None` if it names none, or was not held.
+    pub first: Option<RunId>,
+    /// The same of the second.
+    pub second: Option<RunId>,
+}
+
+/// How a state of a fork stands to what its owner signs by now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Its branch was taken in or given up.
+    Ended,
+    /// The present state grew out of it, or its run is not known.
+    MayBeAncestor,
+    /// It is on a branch that the owner has not named.
+    Foreign,
+}
+
+impl Side {
+    fn of(head: &Head, run: Option<RunId>, history: &RunHistory) -> Self {
+        let state = HeldState { run, timestamp: head.timestamp };
+        let is_tip = history.ended().iter().any(|branch| (branch.timestamp, branch.root) == head.order());
+        match run {
+            _ if is_tip || history.is_ended(&state) => Self::Ended,
+            Some(_) if !history.continues(&state) => Self::Foreign,
+            Some(_) | None => Self::MayBeAncestor,
+        }
     }
 }
 
@@ -104,19 +178,61 @@ mod tests {
         Evidence { mesh: MeshId(MemberId([1; 32])), first: head(first), second: head(second), item: None }
     }
 
+    fn run(n: u8) -> RunId {
+        RunId([n; 8])
+    }
+
+    fn runs(first: u8, second: u8) -> ForkRuns {
+        ForkRuns { first: Some(run(first)), second: Some(run(second)) }
+    }
+
+    /// A shard whose last run began at 5, and which has ended a branch.
+    fn history(branch: u8, timestamp: u64) -> RunHistory {
+        let mut history = RunHistory::default();
+        history.begin(run(1), Timestamp(0));
+        history.begin(run(2), Timestamp(5));
+        history.end(EndedBranch { run: run(branch), timestamp: Timestamp(timestamp), root: Hash([9; 32]) });
+        history
+    }
+
     #[test]
-    fn a_fork_is_closed_by_its_owner_or_the_authority_and_a_later_one_is_open() {
-        let none = RunHistory::default();
-        assert_eq!(evidence(10, 20).closed_by(&none, None), None);
-        let closing = Some(Closing { until: Timestamp(20) });
-        assert_eq!(evidence(10, 20).closed_by(&none, closing), Some(ClosedBy::Authority));
-        assert_eq!(evidence(10, 21).closed_by(&none, closing), None, "a later one");
+    fn a_fork_is_closed_by_the_authority_and_a_later_one_is_open() {
+        let (none, closing) = (RunHistory::default(), Some(Closing { until: Timestamp(20) }));
+        let closed =
+            |first, second, closing| evidence(first, second).closed_by(ForkRuns::default(), &none, closing);
+        assert_eq!(closed(10, 20, None), None);
+        assert_eq!(closed(10, 20, closing), Some(ClosedBy::Authority));
+        assert_eq!(closed(10, 21, closing), None, "a later one");
+    }
+
+    #[test]
+    fn a_fork_is_closed_by_its_owner_where_that_has_ended_the_very_branch() {
+        let closed = |runs, history: RunHistory| evidence(10, 20).closed_by(runs, &history, None);
+        let owner = Some(ClosedBy::Owner);
+        assert_eq!(
+            closed(runs(7, 2), history(7, 15)),
+            owner,
+            "it has taken in the branch of the first state"
+        );
+        assert_eq!(closed(runs(2, 7), history(7, 20)), owner, "or of the second");
+        assert_eq!(closed(runs(7, 7), history(7, 20)), owner, "or of both");
+        assert_eq!(closed(runs(7, 2), history(8, 99)), None, "another branch that ended later");
+        assert_eq!(closed(runs(7, 2), history(7, 9)), None, "a state after what was ended");
+        assert_eq!(closed(runs(7, 6), history(7, 15)), None, "the second is on a third branch");
+        assert_eq!(closed(ForkRuns::default(), history(8, 99)), None, "nothing is known of it");
+    }
+
+    #[test]
+    fn the_end_of_an_ended_branch_needs_no_run() {
         let mut ended = RunHistory::default();
-        ended.end(EndedBranch { run: RunId([7; 8]), timestamp: Timestamp(15), root: Hash::empty() });
-        assert_eq!(evidence(15, 20).closed_by(&ended, None), Some(ClosedBy::Owner), "its tip");
-        assert_eq!(evidence(12, 20).closed_by(&ended, None), Some(ClosedBy::Owner), "a state before it");
-        assert_eq!(evidence(16, 20).closed_by(&ended, None), None, "a state of another branch");
-        assert_eq!(evidence(16, 20).closed_by(&ended, closing), Some(ClosedBy::Authority));
+        ended.end(EndedBranch { run: run(7), timestamp: Timestamp(10), root: Hash::empty() });
+        assert_eq!(evidence(10, 20).closed_by(ForkRuns::default(), &ended, None), Some(ClosedBy::Owner));
+        let mut other = RunHistory::default();
+        other.end(EndedBranch { run: run(7), timestamp: Timestamp(10), root: Hash([9; 32]) });
+        assert_eq!(evidence(10, 20).closed_by(ForkRuns::default(), &other, None), None, "another root");
+        let mut given_up = RunHistory::default();
+        given_up.abandon(Timestamp(15));
+        assert_eq!(evidence(10, 20).closed_by(ForkRuns::default(), &given_up, None), Some(ClosedBy::Owner));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use datafan_core::{fork::ClosedBy, id::Name, store::StoreReader};
 pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let forks = read(&app, |snapshot| {
         let mut forks = Vec::new();
-        for piece in snapshot.forks()? {
+        for fork in snapshot.forks()? {
+            let piece = &fork.evidence;
             let owner = piece.first.owner;
             forks.push(ForkLine {
                 owner: owner.to_string(),
@@ -24,7 +25,7 @@ pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
                 second: piece.second.timestamp.0,
                 second_time: rfc3339(piece.second.timestamp),
                 evidence: BASE64_STANDARD.encode(piece.encode()),
-                closed_by: snapshot.closed_by(&piece)?.map(|by| match by {
+                closed_by: snapshot.closed_by(&fork)?.map(|by| match by {
                     ClosedBy::Owner => "owner".to_owned(),
                     ClosedBy::Authority => "authority".to_owned(),
                 }),

@@ -162,7 +162,8 @@ pub fn same_key(status: &Status, lister: Option<MemberId>) -> String {
     };
     let name = status.members.iter().find(|(id, _)| *id == lister).map(|(_, grant)| grant.name.to_string());
     format!(
-        "another process with this key seems to run: listed by {}; writes wait until the listing has gone, at most 60 s",
+        "another process with this key seems to run: listed by {}; writes wait until the listing has gone, \
+         at most 60 s",
         name.unwrap_or_else(|| lister.short())
     )
 }

@@ -375,7 +375,7 @@ fn many_owners_that_fork_on_purpose_hide_no_fork_of_another() {
     world.run_for(5 * SECOND);
     let snapshot = Snapshot::new(world.snapshot(0), world.mesh_id(), world.wall(0));
     let pieces = snapshot.forks().expect("a store that works");
-    let of = |owner| pieces.iter().filter(|piece| piece.first.owner == world.id(owner)).count();
+    let of = |owner| pieces.iter().filter(|piece| piece.evidence.first.owner == world.id(owner)).count();
     assert!((2..N).all(|owner| of(owner) == 4), "four pieces of each");
     assert_eq!(of(1), 1, "and the one of the last");
 }

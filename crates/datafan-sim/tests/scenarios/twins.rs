@@ -185,7 +185,9 @@ fn join_again(world: &mut Mesh) {
 
 /// What a member keeps that proves forks.
 fn evidence(world: &Mesh, member: usize) -> Vec<Evidence> {
-    Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO).forks().expect("the store works")
+    let snapshot = Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO);
+    let forks = snapshot.forks().expect("the store works");
+    forks.into_iter().map(|fork| fork.evidence).collect()
 }
 
 #[test]
