@@ -227,7 +227,7 @@ fn while_reading(dir: &Path, work: impl FnOnce()) {
 }
 
 /// Nothing that was acknowledged is lost, and all goes on: the last thing is a write that the other one gets.
-fn goes_on(a: &Member, b: &Member, client: &mut Client) {
+pub fn goes_on(a: &Member, b: &Member, client: &mut Client) {
     client.check(&own(&b.dir));
     let mut api = Api::open(&b.dir).unwrap();
     assert!(client.write(&mut api));

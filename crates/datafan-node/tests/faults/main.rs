@@ -10,6 +10,7 @@ mod addresses;
 mod client;
 mod diagnostics;
 mod disk;
+mod failing;
 mod halves;
 mod kills;
 mod namespaces;
