@@ -336,6 +336,11 @@ pub trait Store: Send + 'static {
     fn file_bytes(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
+    /// Bytes that the store has written to its disk since it was opened; 0 for a store without a file. A snapshot
+    /// keeps at most about as much of the disk in use as was written since it was taken.
+    fn written_bytes(&self) -> u64 {
+        0
+    }
     /// Makes what it takes on disk as small as what it holds; all commits so far are durable then. It may take long. `None`,
     /// and nothing done, while a snapshot is held.
     fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {

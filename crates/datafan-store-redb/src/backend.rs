@@ -9,7 +9,10 @@ use redb::{BackendError, StorageBackend, backends::FileBackend};
 use std::{
     io,
     ops::Bound,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -36,7 +39,22 @@ pub struct Backend {
 
 /// Whether the disk of a file was found full, and what the system said: from then on nothing reaches the file.
 #[derive(Clone, Default, Debug)]
-pub struct Full(Arc<OnceLock<String>>, Deadline);
+pub struct Full(Arc<OnceLock<String>>, Deadline, Written);
+
+/// How many bytes redb has written to a file since it was opened.
+#[derive(Clone, Default, Debug)]
+pub struct Written(Arc<AtomicU64>);
+
+impl Written {
+    /// Bytes.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
 
 /// When work on a file is given up: whatever redb asks for afterwards fails.
 #[derive(Clone, Default, Debug)]
@@ -61,12 +79,17 @@ impl Deadline {
 impl Full {
     /// The disk is full from the beginning.
     pub fn of(error: &io::Error) -> Self {
-        Self(Arc::new(OnceLock::from(error.to_string())), Deadline::default())
+        Self(Arc::new(OnceLock::from(error.to_string())), Deadline::default(), Written::default())
     }
 
     /// When work on the file is given up.
     pub fn deadline(&self) -> &Deadline {
         &self.1
+    }
+
+    /// What was written.
+    pub fn written(&self) -> &Written {
+        &self.2
     }
 
     /// What the system said.
@@ -188,6 +211,7 @@ impl StorageBackend for Backend {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.full.deadline().check()?;
         self.meet_faults(|| Operation::Write { offset, bytes: data.to_vec() })?;
+        self.full.written().add(data.len());
         self.change(|| self.file.write(offset, data), |overlay| overlay.write(&self.file, offset, data))
     }
 

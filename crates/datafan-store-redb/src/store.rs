@@ -254,6 +254,11 @@ impl Store for RedbStore {
         Ok(on_disk(&file))
     }
 
+    fn written_bytes(&self) -> u64 {
+        let opened = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().map_or(0, |opened| opened.full.written().bytes())
+    }
+
     fn room(&mut self) -> Result<Room, StoreError> {
         self.watch.look(self.shared.full().as_deref())
     }

@@ -71,7 +71,8 @@ pub struct Config {
     /// How long a state that a peer copies is kept for it, however often it asks, in microseconds; default 30 s. A third of
     /// it after the last request.
     pub pin_micros: u64,
-    /// Bytes that the store may always grow by while such a state is kept; beyond, it may grow by half. Default 32 MiB.
+    /// Bytes that the store may write while such a state is kept, or a quarter of what it takes on disk if
+    /// that is more: the store cannot use the room again meanwhile. Default 8 MiB.
     pub pin_growth_bytes: u64,
     /// How long a reader of the member may leave a snapshot unused before it is taken back, in microseconds; default
     /// [`READ_IDLE_MICROS`].
@@ -112,7 +113,7 @@ impl Config {
             request_micros: 10 * SECOND,
             sync_micros: SECOND,
             pin_micros: 30 * SECOND,
-            pin_growth_bytes: 32 << 20,
+            pin_growth_bytes: 8 << 20,
             read_idle_micros: READ_IDLE_MICROS,
             read_growth_bytes: READ_GROWTH_BYTES,
             read_age_micros: 10 * SECOND,

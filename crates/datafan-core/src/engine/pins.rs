@@ -1,7 +1,11 @@
 //! States that are kept for a peer which copies them, so that a busy owner does not starve it.
 //!
 //! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer asks for it,
-//! and earlier when the peer asks no more or the store grows. The peer then goes on in a later state; what it has verified stays good.
+//! and earlier when the peer asks no more or the store has written much since. The peer then goes on in a later
+//! state; what it has verified stays good.
+//!
+//! What was written counts, not how much the file grew: a state that follows others may then keep no more in use
+//! than the first, and one in a file that has room may keep as much.
 
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, sync::Arc};
@@ -14,8 +18,8 @@ struct Pin<V> {
     until: Time,
     /// However often it is asked for, it goes then.
     last: Time,
-    /// What the store took on disk when it began.
-    file_bytes: u64,
+    /// What the store had written when it was taken.
+    written: u64,
 }
 
 /// Since when and for how long a state is kept.
@@ -23,8 +27,8 @@ struct Pin<V> {
 pub(super) struct Term {
     pub(super) now: Time,
     pub(super) micros: u64,
-    /// What the store takes on disk now.
-    pub(super) file_bytes: u64,
+    /// What the store has written so far.
+    pub(super) written: u64,
 }
 
 /// Most states kept for one peer.
@@ -48,8 +52,8 @@ impl<V> Pins<V> {
             pin.until = rests_until.min(pin.last);
             return;
         }
-        let (last, file_bytes) = (term.now.after(term.micros), term.file_bytes);
-        self.0.insert(owner, Pin { snapshot, until: rests_until, last, file_bytes });
+        let (last, written) = (term.now.after(term.micros), term.written);
+        self.0.insert(owner, Pin { snapshot, until: rests_until, last, written });
         if self.0.len() > PINS_MAX {
             let first = self.0.iter().min_by_key(|(_, pin)| pin.until).map(|(owner, _)| *owner);
             first.map(|owner| self.0.remove(&owner));
@@ -61,10 +65,9 @@ impl<V> Pins<V> {
         self.0.retain(|_, pin| pin.until > now);
     }
 
-    /// Lets go of states since which the store grew by half, but at least by `growth_bytes`; it takes `file_bytes` now.
-    pub(super) fn end_grown(&mut self, file_bytes: u64, growth_bytes: u64) {
-        let limit = |began: u64| began.saturating_add((began / 2).max(growth_bytes));
-        self.0.retain(|_, pin| file_bytes < limit(pin.file_bytes));
+    /// Lets go of states since which the store wrote `max` or more; it has written `written` bytes by now.
+    pub(super) fn end_written(&mut self, written: u64, max: u64) {
+        self.0.retain(|_, pin| written.saturating_sub(pin.written) < max);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -102,15 +105,18 @@ mod tests {
     }
 
     #[test]
-    fn a56_states_go_when_the_store_grows() {
-        let mut pins = Pins::new();
-        pins.keep(OWNER, Arc::new("state"), Term { file_bytes: 100 * MIB, ..at(0) });
-        pins.keep(MemberId([2; 32]), Arc::new("state"), Term { file_bytes: MIB, ..at(0) });
-        pins.end_grown(9 * MIB - 1, 8 * MIB);
-        assert!(pins.of(&MemberId([2; 32])).is_some());
-        pins.end_grown(9 * MIB, 8 * MIB);
-        assert!(pins.of(&MemberId([2; 32])).is_none() && pins.of(&OWNER).is_some());
-        pins.end_grown(150 * MIB, 8 * MIB);
+    fn a56_states_go_when_the_store_has_written_much_since() {
+        let (mut pins, other) = (Pins::new(), MemberId([2; 32]));
+        let state = Arc::new("state");
+        pins.keep(OWNER, state.clone(), Term { written: 100 * MIB, ..at(0) });
+        pins.keep(other, Arc::new("state"), Term { written: 90 * MIB, ..at(0) });
+        pins.end_written(98 * MIB - 1, 8 * MIB);
+        assert!(pins.of(&other).is_some());
+        pins.end_written(98 * MIB, 8 * MIB);
+        assert!(pins.of(&other).is_none() && pins.of(&OWNER).is_some());
+        // Another request for it does not begin anew.
+        pins.keep(OWNER, state, Term { written: 107 * MIB, ..at(1) });
+        pins.end_written(108 * MIB, 8 * MIB);
         assert!(pins.is_empty());
     }
 
@@ -125,6 +131,6 @@ mod tests {
     }
 
     fn at(now: u64) -> Term {
-        Term { now: Time(now), micros: 30, file_bytes: 0 }
+        Term { now: Time(now), micros: 30, written: 0 }
     }
 }

@@ -150,7 +150,7 @@ impl<S: Store> Engine<S> {
         let graves = match from_nothing {
             true => Vec::new(),
             false => {
-                let page = Page::rows(DELTA_GRAVES_MAX + 1);
+                let page = Page { rows: DELTA_GRAVES_MAX + 1, bytes: bytes_max + 1 };
                 self.snapshot.graves(shard, first..=head.timestamp, page)?
             }
         };
@@ -194,8 +194,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn pin_term(&self) -> Term {
-        let file_bytes = self.store.file_bytes().unwrap_or_default();
-        Term { now: self.now.time, micros: self.config.pin_micros, file_bytes }
+        Term { now: self.now.time, micros: self.config.pin_micros, written: self.store.written_bytes() }
     }
 
     fn send_moved(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) {

@@ -42,14 +42,15 @@ impl<S: Store> Engine<S> {
     }
 
     /// Nobody's copy may make the store grow without bound.
-    fn end_pins_of_grown_store(&mut self) {
+    pub(super) fn end_pins_of_grown_store(&mut self) {
+        if self.links.values().all(|link| link.pins.is_empty()) {
+            return;
+        }
         // A store that does not say how large it is fails at its next write, if it fails.
-        if self.links.values().any(|link| !link.pins.is_empty())
-            && let Ok(file_bytes) = self.store.file_bytes()
-        {
-            for (_, link) in self.links.all_quietly() {
-                link.pins.end_grown(file_bytes, self.config.pin_growth_bytes);
-            }
+        let file_bytes = self.store.file_bytes().unwrap_or_default();
+        let (written, max) = (self.store.written_bytes(), (file_bytes / 4).max(self.config.pin_growth_bytes));
+        for (_, link) in self.links.all_quietly() {
+            link.pins.end_written(written, max);
         }
     }
 

@@ -31,6 +31,7 @@ impl<S: Store> Engine<S> {
             self.store.commit(batch, Durability::Lazy)?;
         }
         self.snapshot.replace(self.reader.snapshot()?);
+        self.end_pins_of_grown_store();
         for shard in changed {
             if let Some(record) = self.snapshot.shard(shard)?
                 && let Some(owner) = self.owners.get_mut(&record.owner)

@@ -42,8 +42,7 @@ impl Mesh {
 
     /// Another member, with an empty store.
     pub fn joiner(&self, number: u8) -> Member {
-        let name = format!("member-{number}").parse().unwrap();
-        self.start(Config::new(mesh_id(), identity(number), name), number, &MemDisk::new()).0
+        self.start(joiner_config(number), number, &MemDisk::new()).0
     }
 
     fn start(&self, config: Config, number: u8, disk: &MemDisk) -> (Member, Arc<Gate>) {
@@ -71,6 +70,11 @@ pub fn founder_config() -> Config {
     config.authority = Some(authority());
     config.new_mesh = true;
     config
+}
+
+/// Another member's settings.
+pub fn joiner_config(number: u8) -> Config {
+    Config::new(mesh_id(), identity(number), format!("member-{number}").parse().unwrap())
 }
 
 fn identity(number: u8) -> Identity {
