@@ -336,8 +336,8 @@ pub trait Store: Send + 'static {
     fn file_bytes(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
-    /// Bytes that the store has written to its disk since it was opened; 0 for a store without a file. A snapshot
-    /// keeps at most about as much of the disk in use as was written since it was taken.
+    /// Bytes that the store has written to its disk since it was opened; 0 for a store without a file. A
+    /// snapshot keeps at most about as much of the disk in use as was written since it was taken.
     fn written_bytes(&self) -> u64 {
         0
     }

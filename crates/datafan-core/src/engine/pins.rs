@@ -1,11 +1,11 @@
 //! States that are kept for a peer which copies them, so that a busy owner does not starve it.
 //!
 //! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer asks for it,
-//! and earlier when the peer asks no more or the store has written much since. The peer then goes on in a later
-//! state; what it has verified stays good.
+//! and earlier when the peer asks no more or the store has written much since. The peer then goes on in a
+//! later state; what it has verified stays good.
 //!
-//! What was written counts, not how much the file grew: a state that follows others may then keep no more in use
-//! than the first, and one in a file that has room may keep as much.
+//! What was written counts, not how much the file grew: a state that follows others may then keep no more in
+//! use than the first, and one in a file that has room may keep as much.
 
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, sync::Arc};

@@ -16,6 +16,7 @@ mod frames;
 mod heads;
 mod load;
 mod nodes;
+mod pins;
 mod processes;
 mod ranges;
 mod raw;

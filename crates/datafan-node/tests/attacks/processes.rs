@@ -184,14 +184,14 @@ impl Mesh {
 }
 
 /// Puts a value under many keys in one commit, and gives its timestamp.
-fn imports(place: &Place, member: &Member, value: &str, keys: std::ops::Range<u8>) -> u64 {
+pub fn imports(place: &Place, member: &Member, value: &str, keys: std::ops::Range<u8>) -> u64 {
     let row = |n| format!("{{\"key\":\"k{n:02}\",\"value\":\"{value}\"}}\n");
     let rows = place.file("rows.jsonl", keys.map(row).collect::<String>());
     member.ask(&["import", &rows, "--json"]).json()["timestamp"].as_u64().unwrap()
 }
 
 /// The founder's own shard, and the roster, from its store.
-fn shards(owner: &Away) -> (Shard, Shard) {
+pub fn shards(owner: &Away) -> (Shard, Shard) {
     let home = Home::new(&owner.dir);
     let mesh = home.membership().unwrap().unwrap().mesh;
     let store = RedbStore::open(home.store_path(), Options::default()).unwrap();
@@ -201,7 +201,7 @@ fn shards(owner: &Away) -> (Shard, Shard) {
 }
 
 /// An attacker on a thread of its own: it goes on while a story waits for processes.
-struct Attacker {
+pub struct Attacker {
     acts: Option<UnboundedSender<Deed>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -210,7 +210,7 @@ type Deed = Box<dyn FnOnce(&mut Rogue) + Send>;
 
 impl Attacker {
     /// Links and is welcome.
-    fn meets(facts: &Arc<Facts>, victim: &Member) -> Self {
+    pub fn meets(facts: &Arc<Facts>, victim: &Member) -> Self {
         let (facts, address) = (facts.clone(), victim.address().into());
         let (sender, mut acts) = unbounded_channel::<Deed>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -228,14 +228,14 @@ impl Attacker {
         attacker
     }
 
-    fn does<T: Send + 'static>(&self, act: impl FnOnce(&mut Rogue) -> T + Send + 'static) -> T {
+    pub fn does<T: Send + 'static>(&self, act: impl FnOnce(&mut Rogue) -> T + Send + 'static) -> T {
         let (sender, done) = mpsc::channel();
         let act: Deed = Box::new(move |rogue| sender.send(act(rogue)).unwrap());
         assert!(self.acts.as_ref().unwrap().send(act).is_ok(), "the attacker has failed");
         done.recv().expect("it goes on")
     }
 
-    fn says(&self, frames: Vec<Frame>) {
+    pub fn says(&self, frames: Vec<Frame>) {
         self.does(|rogue| frames.into_iter().for_each(|frame| rogue.says(frame)));
     }
 

@@ -41,6 +41,8 @@ pub struct Rogue {
     downs: Vec<String>,
     /// Tags of what the victim said.
     pub heard: Vec<u8>,
+    /// The head that it named last in place of the state that was asked for.
+    pub moved: Option<Head>,
 }
 
 struct Ears(UnboundedSender<Event>);
@@ -59,9 +61,23 @@ impl Rogue {
         let config = Config::new(facts.key.clone(), listen, Handle::current());
         let (connector, _) = QuicConnector::bind(config, Arc::new(Ears(sender))).unwrap();
         let shards = BTreeMap::from([(facts.mesh.authority(), facts.roster.clone())]);
-        let (unread, downs, heard) = <_>::default();
+        let (unread, downs, heard, moved) = <_>::default();
         let (lie, met, reads, welcomed) = (Lie::None, false, true, false);
-        Self { facts, connector, events, address, shards, lie, met, reads, unread, welcomed, downs, heard }
+        Self {
+            facts,
+            connector,
+            events,
+            address,
+            shards,
+            lie,
+            met,
+            reads,
+            unread,
+            welcomed,
+            downs,
+            heard,
+            moved,
+        }
     }
 
     /// Links and greets as a member does; done when it is welcome.
@@ -173,6 +189,7 @@ impl Rogue {
     fn answers(&mut self, message: &Message<'_>) -> Vec<Frame> {
         match message {
             Message::Welcome => self.welcomed = true,
+            Message::Moved(_, head) => self.moved = *head,
             Message::Pull(wants) => return wants.iter().filter_map(|want| self.delta(want)).collect(),
             Message::AskNodes(request) | Message::AskRanges(request) => {
                 let Some(copy) = self.shards.get(&request.owner) else { return Vec::new() };
