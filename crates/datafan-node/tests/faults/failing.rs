@@ -5,7 +5,12 @@ use super::{
     common::{Member, Place, text},
     disk::goes_on,
 };
-use std::{fs, path::PathBuf, process::Command, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 #[test]
 fn a37_a_disk_that_fails_to_write_stops_the_member_and_nothing_acknowledged_is_lost() {
@@ -30,12 +35,13 @@ fn failing_disk(call: &str) {
     starter.env("LD_PRELOAD", &library).env("FAILS", &fails).env("FAILS_AT", call);
     let member = Member::start_by(starter, &b.address, &b.dir, &[]).ready();
     let mut client = Client::new(&b.dir, "client");
-    let mut n_acknowledged = 0;
-    client.write_until(&AtomicBool::new(false), || {
+    let (mut n_acknowledged, stop) = (0, AtomicBool::new(false));
+    client.write_until(&stop, || {
         n_acknowledged += 1;
         if n_acknowledged == 30 {
             fs::write(&fails, "").unwrap();
         }
+        stop.store(n_acknowledged == 100, Ordering::Relaxed);
     });
     assert!((30..40).contains(&n_acknowledged), "{n_acknowledged}: it fails from then on");
     member.ends(1, "Input/output error");

@@ -48,7 +48,13 @@ impl Checker for OneComponent {
     }
 
     fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
-        if scene.scenario.discovery.is_some() { check(scene) } else { Ok(()) }
+        let Some(discovery) = &scene.scenario.discovery else { return Ok(()) };
+        check(scene)?;
+        let (n, links_max) = (scene.world.n_members(), discovery.links_at_rest);
+        let ends: usize = (0..n).map(|member| scene.world.peers(member).len()).sum();
+        must(links_max == 0 || ends <= links_max * n, || {
+            format!("{n} members have {} links at rest, more than {links_max} each", ends / 2)
+        })
     }
 }
 
