@@ -98,13 +98,17 @@ fn a52_two_list_each_other_falsely() {
 
 #[test]
 fn a52_a_revoked_member_goes_on_running() {
-    for seed in SEEDS {
+    let mut n_told = 0;
+    // Whether the lists of these two deceive anybody is up to who is linked with them when they stop to
+    // change.
+    for seed in 1..13 {
         let mut world = discovering(2 * HALF, seed);
         let (revoked, other) = linked_across(&mut world);
         freeze(&mut world, &[revoked, other], 3);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
-        let deceived = deceived(&world).expect("their lists hide that they are apart");
+        let Some(deceived) = deceived(&world) else { continue };
+        n_told += 1;
         world.done(0, Command::Revoke { id: world.id(revoked), outcome: Outcome::Keep });
         let gone = |world: &Mesh| n_gone(world, deceived) == HALF;
         world.run_until("what it lists proves nothing", 2 * MINUTE, gone);
@@ -117,7 +121,11 @@ fn a52_a_revoked_member_goes_on_running() {
         world.run_for(600 * SECOND);
         assert_eq!(world.components(&others).len(), 1);
         assert!(world.peers(revoked).is_empty(), "it goes on, and is let in nowhere");
+        if n_told == 3 {
+            return;
+        }
     }
+    panic!("the lists of only {n_told} pairs hide that the halves are apart");
 }
 
 /// A mesh that found itself, the last members of which are readers.
@@ -210,8 +218,8 @@ fn comes_to_rest(world: &mut Mesh) {
     assert!(n_lost <= n / 2, "{before:?} {after:?}");
     assert!(after.iter().all(|peers| peers.len() < LINKS_MAX) && is_one(world));
     for (member, was_seeking) in sought.into_iter().enumerate() {
-        // One dial in each pause, 10 s at least while somebody is sought, who may have no links that others see; else 10
-        // min, and a link that came or went is looked after.
+        // One dial in each pause, 10 s at least while somebody is sought, who may have no links that others
+        // see; else 10 min, and a link that came or went is looked after.
         let limit = if was_seeking || seeks(world)[member] { 190 } else { 8 };
         let n_dials = dials(world)[member] - dialled[member];
         assert!(n_dials <= limit, "m{member}: {n_dials} dials in half an hour, limit {limit}");
