@@ -25,9 +25,9 @@ pub const ROSTER_CHANGES_MAX: usize = 1_024;
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
 /// Most items in one delta.
 pub const DELTA_ITEMS_MAX: usize = 65_536;
-/// Most graves in one delta: those of four full commits, as an owner that goes on deleting is a commit or
-/// more ahead of whoever follows it.
-pub const DELTA_GRAVES_MAX: usize = 4 * COMMIT_WRITES_MAX;
+/// Most graves in one delta: those of sixteen full commits, as an owner that goes on deleting is some commits
+/// ahead of whoever follows it.
+pub const DELTA_GRAVES_MAX: usize = 16 * COMMIT_WRITES_MAX;
 /// Most bytes of a delta that is pushed unasked; of a larger one only the head is told.
 pub const PUSH_BYTES_MAX: usize = 64 << 10;
 

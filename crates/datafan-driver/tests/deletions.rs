@@ -37,8 +37,8 @@ async fn a56_half_of_the_data_is_deleted_and_no_file_doubles() {
 }
 
 #[tokio::test]
-async fn who_is_four_full_commits_of_deletions_behind_needs_no_reconciliation() {
-    let items = 4 * COMMIT_WRITES_MAX;
+async fn who_is_eight_full_commits_of_deletions_behind_needs_no_reconciliation() {
+    let items = 8 * COMMIT_WRITES_MAX;
     let pair = Pair::new(items).await;
     let gaps = pair.owner.stats().await.unwrap().gaps_sent;
     pair.follower.stop().await.unwrap();

@@ -20,7 +20,7 @@ impl RedbStore {
         self.set_deadline(self.options().compact_max);
         let done = self.alone(compact);
         if done.is_err() && self.is_over_deadline() {
-            self.open_again(Ok(()))?;
+            self.open_given_up()?;
             return Ok(Some(Compacted { before, after: self.file_bytes()?, gave_up: true }));
         }
         self.set_deadline(None);

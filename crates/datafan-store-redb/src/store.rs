@@ -117,6 +117,13 @@ impl RedbStore {
         Ok(())
     }
 
+    /// Opens the file again on which work was given up.
+    pub(crate) fn open_given_up(&mut self) -> Result<(), StoreError> {
+        self.shared.replace(|| Ok(Opened::new(open::open_given_up(&self.path, &self.options)?)))?;
+        self.lazy = Lazy::default();
+        self.unless_full()
+    }
+
     /// What a commit came to: nothing that was written in memory alone is a commit.
     fn unless_full(&mut self) -> Result<(), StoreError> {
         match self.shared.full() {
@@ -332,18 +339,24 @@ impl Shared {
 
     /// Opens the file again as a crash would have left it. True if there is still no room: nothing is written to it then.
     fn reopen(&self, path: &Path, options: &Options, tried: io::Result<()>) -> Result<bool, StoreError> {
+        self.replace(|| {
+            Ok(Opened::new(match tried {
+                Ok(()) => open::open(path, options)?,
+                Err(error) => (open::open_read_only(path, options)?.0, Full::of(&error)),
+            }))
+        })?;
+        Ok(self.full().is_some())
+    }
+
+    /// Closes the file, then puts what `open` gives in its place; readers wait meanwhile.
+    fn replace(&self, open: impl FnOnce() -> Result<Opened, StoreError>) -> Result<(), StoreError> {
         let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let before = opened.take().ok_or(StoreError::Stopped)?;
         // Snapshots of it see a file that will change.
         before.edge.stop();
         drop(before);
-        let again = Opened::new(match tried {
-            Ok(()) => open::open(path, options)?,
-            Err(error) => (open::open_read_only(path, options)?.0, Full::of(&error)),
-        });
-        let forgets = again.full.what().is_some();
-        *opened = Some(again);
-        Ok(forgets)
+        *opened = Some(open()?);
+        Ok(())
     }
 
     fn take(&self) -> Option<Caught<Database>> {
