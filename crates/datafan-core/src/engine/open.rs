@@ -118,7 +118,6 @@ impl<S: Store> Engine<S> {
         (reader, snapshot): (S::Reader, Present<Snapshot<S>>),
         now: Now,
     ) -> Self {
-        let me = config.member.id();
         let mut rng = Rng::new(seed);
         let runs = Runs::new(&mut rng, now);
         let next_round = now.time.after(rng.jitter(config.round_micros));
@@ -128,9 +127,9 @@ impl<S: Store> Engine<S> {
             address_cache: AddressCache::default(),
             addressed: BTreeSet::new(),
             own_links: OwnLinks::default(),
-            reach: Reach::new(me, now.wall),
+            reach: Reach::new(config.member.id(), now.wall),
             surplus: Surplus::default(),
-            me,
+            me: config.member.id(),
             reader,
             snapshot,
             store,
