@@ -64,8 +64,9 @@ pub fn open_read_only(path: &Path, options: &Options) -> Result<Opened, StoreErr
     opened.map_err(|error| named(path, error))
 }
 
-/// The database at `path`, on which this process has given up work. It was looked at when it was opened first,
-/// and redb checks all of it once more: a look before that would only make everything wait twice as long.
+/// The database at `path`, on which this process has given up work. It was looked at when it was opened
+/// first, and redb checks all of it once more: a look before that would only make everything wait twice as
+/// long.
 pub fn open_given_up(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     reopen(path, options).map_err(|error| named(path, error))
 }

@@ -54,8 +54,8 @@ type Asked = BTreeMap<MemberId, Vec<MemberId>>;
 
 /// Over so many links a new owner's pushes go on at most.
 const EAGER_MAX: usize = 6;
-/// So many other links are asked for the pushes of an owner whose parent is gone. One may get them from here itself;
-/// all would bring as many copies.
+/// So many other links are asked for the pushes of an owner whose parent is gone. One may get them from
+/// here itself; all would bring as many copies.
 const GRAFTS_MAX: usize = 2;
 /// Whoever wrote within this time is likely to write again soon: its tree is mended before it does.
 const BUSY_MICROS: u64 = 60 * SECOND;
@@ -212,8 +212,8 @@ impl<S: Store> Engine<S> {
         self.set_tree(owner, tree);
     }
 
-    /// A link has come up. Of owners that another link brings, neither side needs a second copy: pushes begin once one
-    /// side had to pull. Where the peer has few links, it needs them all.
+    /// A link has come up. Of owners that another link brings, neither side needs a second copy: pushes
+    /// begin once one side had to pull. Where the peer has few links, it needs them all.
     pub(super) fn begin_quietly(&mut self, peer: &MemberId) {
         let Some(link) = self.links.get(peer) else { return };
         let needs_all = link.hello.as_ref().is_none_or(|hello| hello.below_minimum);

@@ -1,4 +1,5 @@
-//! A56 with the binary: a member that asks again and again for an old state of an owner that overwrites everything.
+//! A56 with the binary: a member that asks again and again for an old state of an owner that overwrites
+//! everything.
 
 use crate::{
     attack::Facts,

@@ -1,4 +1,5 @@
-//! A37 on real processes: disks that fail. A library that is loaded before the system's own answers for the store's file.
+//! A37 on real processes: disks that fail. A library that is loaded before the system's own answers for the
+//! store's file.
 
 use super::{
     client::{Client, own},
@@ -56,7 +57,8 @@ fn failing_disk(call: &str) {
     goes_on(&a, &member, &mut client);
 }
 
-/// Fails writes or syncs of the store's file while the file exists that `FAILS` names. `None` without a compiler.
+/// Fails writes or syncs of the store's file while the file exists that `FAILS` names. `None` without a
+/// compiler.
 fn library(place: &Place) -> Option<PathBuf> {
     let (source, library) = (place.path("fails.c"), place.path("fails.so"));
     fs::write(&source, SOURCE).unwrap();

@@ -24,8 +24,8 @@ pub struct Discovery {
     /// and members meanwhile; default 0: two minutes, or five seconds per member if that is more.
     pub joined_seconds: u64,
     /// How many links members may have on average after the mesh was watched at rest, where `idle_rounds`
-    /// leave the time to drop what is too many; default 0: not looked at. A single member may have more: it is
-    /// for the smaller id to drop a link.
+    /// leave the time to drop what is too many; default 0: not looked at. A single member may have more: it
+    /// is for the smaller id to drop a link.
     pub links_at_rest: usize,
 }
 

@@ -116,7 +116,8 @@ fn few_are_asked_for_what_a_lost_link_brought() {
             world.run_for(3 * SECOND);
         }
         let copies = redundant(&world) - before;
-        // Two are asked in the place of one, which is one too many; and few of the cut links brought anything.
+        // Two are asked in the place of one, which is one too many; and few of the cut links brought
+        // anything.
         assert!(copies <= peers(far).count() as u64, "{copies} copies");
     }
 }
@@ -140,8 +141,8 @@ fn whoever_has_many_links_begins_with_few_of_them() {
     }
 }
 
-/// Members with six links on average, more than they want at least, that have grown the tree of the first one; and the
-/// links, both ways.
+/// Members with six links on average, more than they want at least, that have grown the tree of the first
+/// one; and the links, both ways.
 fn well_linked(members: usize, seed: u64) -> (Mesh, BTreeSet<(usize, usize)>) {
     // Nothing is written but by the test.
     let mut world = Mesh::mesh_with(members, seed, |_, config| {
