@@ -224,13 +224,16 @@ impl<S: Store> Engine<S> {
         let (mut orphans, mut used) = (Vec::new(), false);
         self.owners.for_each_mut(|owner| {
             let mut tree = owner.tree();
-            if *owner.id() == me || *owner.id() == roster {
-            } else if tree.parent.is_some() {
-                tree.prune(place);
-                owner.set_tree(tree);
-                used = true;
-            } else if tree.lazy != 0 {
-                orphans.push(*owner.id());
+            match tree.parent {
+                // These go over all links.
+                _ if [me, roster].contains(owner.id()) => {}
+                Some(_) => {
+                    tree.prune(place);
+                    owner.set_tree(tree);
+                    used = true;
+                }
+                None if tree.lazy != 0 => orphans.push(*owner.id()),
+                None => {}
             }
         });
         if used {
