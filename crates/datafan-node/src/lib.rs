@@ -26,6 +26,7 @@ pub mod authority;
 mod files;
 mod home;
 mod inventory;
+mod json;
 mod keys;
 mod membership;
 pub mod ticket;

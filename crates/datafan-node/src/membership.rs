@@ -1,6 +1,6 @@
 //! `member.json`: what a member knows of its mesh before it has a roster.
 
-use crate::files::write_private;
+use crate::{files::write_private, json::from_slice};
 use datafan_core::{
     connector::Address,
     id::{MeshId, Name},
@@ -65,11 +65,11 @@ impl Membership {
         };
         let damaged = |what: String| MembershipError::Damaged { path: path.into(), what };
         // The format first: what else a newer build wrote must not be taken for damage.
-        let Format { format } = serde_json::from_slice(&text).map_err(|error| damaged(one_line(&error)))?;
+        let Format { format } = from_slice(&text).map_err(|error| damaged(error.to_string()))?;
         if format != FORMAT {
             return Err(MembershipError::Format { path: path.into(), found: format });
         }
-        let file: File = serde_json::from_slice(&text).map_err(|error| damaged(one_line(&error)))?;
+        let file: File = from_slice(&text).map_err(|error| damaged(error.to_string()))?;
         Ok(Some(Self {
             mesh: file.mesh.parse().map_err(|error| damaged(format!("mesh: {error}")))?,
             name: file.name.parse().map_err(|error| damaged(format!("name: {error}")))?,
@@ -92,11 +92,6 @@ impl Membership {
         let written = write_private(path, &text);
         written.map_err(|source| MembershipError::Io { path: path.into(), source })
     }
-}
-
-/// serde_json repeats names from the file as they stand there.
-fn one_line(error: &serde_json::Error) -> String {
-    error.to_string().replace(char::is_control, "\u{fffd}")
 }
 
 #[derive(Deserialize)]
@@ -134,10 +129,13 @@ mod tests {
             connect: vec!["host:1".into()],
         };
         membership.write(&path).unwrap();
-        assert_eq!(Membership::read(&path).unwrap(), Some(membership));
+        assert_eq!(Membership::read(&path).unwrap(), Some(membership.clone()));
         fs::write(&path, r#"{"format":2,"new":true}"#).unwrap();
         assert!(matches!(Membership::read(&path), Err(MembershipError::Format { found: 2, .. })));
-        fs::write(&path, "{").unwrap();
-        assert!(matches!(Membership::read(&path), Err(MembershipError::Damaged { .. })));
+        let positional = format!(r#"[1,"{}","alpha",0,[]]"#, membership.mesh);
+        for damaged in ["{", "[1]", &positional] {
+            fs::write(&path, damaged).unwrap();
+            assert!(matches!(Membership::read(&path), Err(MembershipError::Damaged { .. })), "{damaged}");
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     refuse::{Answered, json},
-    routes::AppState,
+    routes::{AppState, no_body},
     stream::{Gone, stream},
     wire::{CompactAnswer, Refusal},
 };
-use axum::extract::State;
+use axum::{body::Body, extract::State};
 use datafan_core::store::{Compacted, StoreError, StoreReader};
 
 /// `GET /v1/backup`: frames, each behind its length as four bytes, big-endian.
@@ -26,7 +26,8 @@ pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
 }
 
 /// `POST /v1/compact`: makes the store as small as what it holds.
-pub async fn compact<R: StoreReader>(State(app): AppState<R>) -> Answered {
+pub async fn compact<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    no_body(sent).await?;
     let Compacted { before, after, .. } = app.handle.compact().await.map_err(Refusal::failure)?;
     Ok(json(&CompactAnswer { before, after }))
 }

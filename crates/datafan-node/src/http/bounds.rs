@@ -99,25 +99,6 @@ pub fn key(text: &str) -> Answered<()> {
     }
 }
 
-/// Whether the parameters of a request are UTF-8 once `%XX` is read: anything else would stand for another text.
-pub fn is_utf8(query: &str) -> bool {
-    let (mut bytes, mut rest) = (Vec::with_capacity(query.len()), query.as_bytes());
-    while let [first, after @ ..] = rest {
-        let hex = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        rest = match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push((high * 16 + low) as u8);
-                &after[2..]
-            }
-            _ => {
-                bytes.push(*first);
-                after
-            }
-        };
-    }
-    str::from_utf8(&bytes).is_ok()
-}
-
 /// What names an owner.
 pub fn owner(text: &str) -> Answered<()> {
     match text.chars().count() {
@@ -147,18 +128,6 @@ mod tests {
             places.pop();
         });
         assert!(place.is_ok(), "it got the one that came free");
-    }
-
-    #[test]
-    fn parameters_are_utf_8() {
-        for good in
-            ["", "key=a", "key=%f0%9f%98%80&all=true", "key=gr%C3%BCn", "key=100%", "key=%zz", "k=%EF%BF%BD"]
-        {
-            assert!(is_utf8(good), "{good}");
-        }
-        for bad in ["key=%ff%fe", "key=a%C3", "key=%c3&x=%bc", "key=%ed%a0%80"] {
-            assert!(!is_utf8(bad), "{bad}");
-        }
     }
 
     #[test]

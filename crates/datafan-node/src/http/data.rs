@@ -3,8 +3,9 @@
 use super::{
     bounds,
     owner::resolve,
+    query::{Asked, asked},
     refuse::{Answered, json},
-    routes::{App, AppState, Asked, asked, body, read, written},
+    routes::{App, AppState, body, read, written},
     stream::{Lines, lines},
     wire::{
         CommitAnswer, CommitRequest, ItemLine, KeyLine, ReadEndedLine, Refusal, WriteRequest, Written,

@@ -2,7 +2,7 @@
 
 use super::{
     refuse::{Answered, json},
-    routes::{AppState, body, read, written},
+    routes::{AppState, body, no_body, read, written},
     stream::lines,
     wire::{DifferenceLine, Forget, Refusal, Restamped, TakenBack, rfc3339},
 };
@@ -49,7 +49,8 @@ fn line(difference: &Difference) -> DifferenceLine {
 }
 
 /// `POST /v1/restamp`: what was written while the clock was far ahead gets timestamps of the present.
-pub async fn restamp<R: StoreReader>(State(app): AppState<R>) -> Answered {
+pub async fn restamp<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
+    no_body(sent).await?;
     let done = written(&app, app.handle.restamp()).await?;
     Ok(json(&Restamped { timestamp: done.timestamp.0, restamped: done.changed }))
 }

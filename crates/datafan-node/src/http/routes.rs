@@ -3,17 +3,20 @@
 use super::{
     adopt, backup,
     bounds::{self, BODY_BYTES_MAX, BODY_TIMEOUT, Bounds, HEADER_BYTES_MAX, SMALL_BODY_BYTES_MAX},
-    data, forks, recovered,
-    refuse::{Answered, json},
+    data, forks,
+    query::{well_encoded, without_parameters},
+    recovered,
+    refuse::{self, Answered},
     report, roster,
     server::Facts,
     wait,
     wire::Refusal,
 };
+use crate::json;
 use axum::{
     Router,
-    body::{Body, HttpBody},
-    extract::{Query, Request, State, rejection::QueryRejection},
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, State},
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -27,7 +30,7 @@ use datafan_core::{
 };
 use datafan_driver::{CommitError, Handle, Leased};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{pin::pin, sync::Arc, time::Duration};
 
 /// What handlers work with.
@@ -39,8 +42,6 @@ pub struct App<R: StoreReader> {
 
 /// Shorthand for the state of handlers.
 pub type AppState<R> = axum::extract::State<Arc<App<R>>>;
-/// Shorthand for the parameters of handlers.
-pub type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// How long a write waits for the confirmation of its own shard: longer than a proven store does (5 s).
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,10 +60,6 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/status", get(report::status::<R>))
         .route("/v1/members", get(report::members::<R>))
         .route("/v1/addresses", get(report::addresses::<R>))
-        .route("/v1/item", get(data::item::<R>))
-        .route("/v1/items", get(data::items::<R>))
-        .route("/v1/list", get(data::list::<R>))
-        .route("/v1/export", get(data::export::<R>))
         .route("/v1/commit", post(data::commit::<R>))
         .route("/v1/admit", post(roster::admit::<R>))
         .route("/v1/admit-all", post(roster::admit_all::<R>))
@@ -77,6 +74,12 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/rotate", post(roster::rotate::<R>))
         .route("/v1/apply", post(roster::apply::<R>))
         .route("/v1/adopt", post(adopt::adopt::<R>))
+        .route_layer(middleware::from_fn(without_parameters))
+        // Those that have parameters look at them.
+        .route("/v1/item", get(data::item::<R>))
+        .route("/v1/items", get(data::items::<R>))
+        .route("/v1/list", get(data::list::<R>))
+        .route("/v1/export", get(data::export::<R>))
         .route("/v1/wait", get(wait::wait::<R>))
         .method_not_allowed_fallback(wrong)
         .fallback(gone)
@@ -90,7 +93,7 @@ pub fn bounded(routes: Router, bounds: Arc<Bounds>) -> Router {
 }
 
 fn refused(status: StatusCode, refusal: Refusal) -> Response {
-    let mut response = json(&refusal);
+    let mut response = refuse::json(&refusal);
     *response.status_mut() = status;
     response
 }
@@ -102,8 +105,8 @@ async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Ne
         let text = format!("request line and headers are longer than {HEADER_BYTES_MAX} bytes");
         return refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Refusal::too_large(text));
     }
-    if !request.uri().query().is_none_or(bounds::is_utf8) {
-        return Refusal::usage("a parameter is not UTF-8").into_response();
+    if let Err(refusal) = well_encoded(request.uri()) {
+        return refusal.into_response();
     }
     let length = request.body().size_hint();
     if length.lower() > BODY_BYTES_MAX as u64 {
@@ -125,13 +128,30 @@ fn too_large() -> Refusal {
     Refusal::too_large(format!("the body is longer than {BODY_BYTES_MAX} bytes"))
 }
 
-/// The parameters after the question mark.
-pub fn asked<T>(query: Asked<T>) -> Answered<T> {
-    query.map(|Query(asked)| asked).map_err(|rejection| Refusal::usage(rejection.body_text()))
-}
-
 /// The JSON of a body, bounded in size and time.
 pub async fn body<T: DeserializeOwned>(body: Body) -> Answered<T> {
+    let bytes = collected(body).await?;
+    if bytes.is_empty() {
+        return Err(Refusal::usage("the body is empty, a JSON object is expected"));
+    }
+    json::from_slice(&bytes).map_err(|error| Refusal::usage(format!("the body is malformed: {error}")))
+}
+
+/// The body of a route that takes nothing: empty, or an object without fields.
+pub async fn no_body(body: Body) -> Answered<()> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    let bytes = collected(body).await?;
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let read = json::from_slice(&bytes).map(|Nothing {}| ());
+    read.map_err(|error| Refusal::usage(format!("the body is not empty and not {{}}: {error}")))
+}
+
+async fn collected(body: Body) -> Answered<Bytes> {
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let collected = collected
         .map_err(|_| Refusal::timeout(format!("the body did not arrive within {BODY_TIMEOUT:?}")))?;
@@ -139,8 +159,7 @@ pub async fn body<T: DeserializeOwned>(body: Body) -> Answered<T> {
         true => too_large(),
         false => Refusal::usage("the body is cut off"),
     });
-    let bytes = bytes?.to_bytes();
-    serde_json::from_slice(&bytes).map_err(|error| Refusal::usage(format!("the body is malformed: {error}")))
+    Ok(bytes?.to_bytes())
 }
 
 /// Reads a snapshot away from the async threads: reads touch the disk.

@@ -3,8 +3,9 @@
 use super::{
     bounds::WAIT_MILLIS_MAX,
     owner::resolve,
+    query::{Asked, asked},
     refuse::{Answered, json},
-    routes::{App, AppState, Asked, asked, read},
+    routes::{App, AppState, read},
     stamp,
     wire::{Refusal, RefusalKind, Waited},
 };

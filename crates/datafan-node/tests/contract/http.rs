@@ -1,6 +1,6 @@
 //! HTTP: who is let in, and what is marked.
 
-use crate::common::{Member, PATIENCE, Place, datafan, string, text};
+use crate::common::{Member, PATIENCE, Place, api::Api, datafan, string, text};
 use std::{
     io::{self, Write},
     net::TcpStream,
@@ -58,6 +58,96 @@ fn headers_keep_to_64_kib() {
         assert!(answer.starts_with("HTTP/1.1 431 ") || answer.is_empty(), "{bytes}: {answer}");
     }
     member.put("still", "works");
+}
+
+/// Every route that takes a body, as the source says: a new one is looked at as well.
+fn routes_with_a_body() -> Vec<&'static str> {
+    let source = include_str!("../../src/http/routes.rs");
+    let routes = source.lines().filter(|line| line.contains(".route(") && line.contains("post("));
+    routes.map(|line| line.split('"').nth(1).unwrap()).collect()
+}
+
+#[test]
+fn a_body_is_an_object_at_any_depth_wherever_one_is_taken() {
+    let place = Place::new();
+    let (a, mut all) = (place.founder("a"), routes_with_a_body());
+    all.sort_unstable();
+    let id = a.id();
+    let mut api = Api::open(&a.dir).unwrap();
+    let mut refused = |path: &str, body: &str, said: &str| {
+        let answer = api.post(path, body).unwrap();
+        assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
+        let error = string(&answer.json()["error"]);
+        assert!(error.contains(said) && !error.contains("struct"), "{path} {body}: {error}");
+    };
+    // What a struct of each would be, field by field.
+    let positional = [
+        ("/v1/admit", format!(r#"["{id}","b"]"#)),
+        ("/v1/admit-all", format!(r#"[[{{"id":"{id}","name":"b"}}]]"#)),
+        ("/v1/adopt", r#"["a"]"#.to_owned()),
+        ("/v1/apply", r#"["text"]"#.to_owned()),
+        ("/v1/commit", r#"[[{"key":"k","value":"v"}]]"#.to_owned()),
+        ("/v1/compact", "[]".to_owned()),
+        ("/v1/forks/close", r#"["a"]"#.to_owned()),
+        ("/v1/grant", r#"["a","b"]"#.to_owned()),
+        ("/v1/recovered", "[false]".to_owned()),
+        ("/v1/restamp", "[]".to_owned()),
+        ("/v1/revoke", r#"["a",true]"#.to_owned()),
+        ("/v1/rotate", format!(r#"["a","{id}"]"#)),
+    ];
+    assert_eq!(all, positional.each_ref().map(|(path, _)| *path), "every route is here");
+    for (path, body) in &positional {
+        refused(path, body, "array, expected an object");
+        refused(path, "7", "expected an object");
+    }
+    refused(
+        "/v1/commit",
+        r#"{"writes":[{"key":"k","value":"v"},["k2","v"]]}"#,
+        "writes[1]: invalid type: array",
+    );
+    refused("/v1/admit-all", &format!(r#"{{"members":[["{id}","b"]]}}"#), "members[0]: invalid type: array");
+    a.ask(&["get", "k"]).fails(4, "has no key");
+}
+
+#[test]
+fn parameters_that_a_route_does_not_have_are_refused_everywhere() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let mut api = Api::open(&a.dir).unwrap();
+    let source = include_str!("../../src/http/routes.rs");
+    let routes: Vec<_> = source.lines().filter(|line| line.contains(".route(\"/v1/")).collect();
+    assert!(routes.len() > 20, "{routes:?}");
+    for route in routes {
+        let path = route.split('"').nth(1).unwrap();
+        let asked = format!("{path}?no_such_parameter=1");
+        let mut answers = Vec::new();
+        if route.contains("get(") {
+            answers.push(api.get(&asked).unwrap());
+        }
+        if route.contains("post(") {
+            answers.push(api.post(&asked, "{}").unwrap());
+        }
+        assert!(!answers.is_empty(), "{route}");
+        for answer in answers {
+            assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+            let error = string(&answer.json()["error"]);
+            assert!(error.contains("parameter") && !error.contains("eserialize"), "{path}: {error}");
+        }
+    }
+    for malformed in ["/v1/item?key=100%", "/v1/item?key=%zz", "/v1/%zz", "/v1/status?%"] {
+        let answer = api.get(malformed).unwrap();
+        assert_eq!(answer.status, 400, "{malformed}: {}", answer.body);
+        assert!(answer.body.contains("two hexadecimal digits"), "{malformed}: {}", answer.body);
+    }
+    for path in ["/v1/compact", "/v1/restamp"] {
+        for body in [r#"{"x":1}"#, "null", "x"] {
+            let answer = api.post(path, body).unwrap();
+            assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
+        }
+        for body in ["", "{}"] {
+            assert_eq!(api.post(path, body).unwrap().status, 200, "{path} {body}");
+        }
+    }
 }
 
 fn get(api: &str, path: &str, more: &str) -> String {
