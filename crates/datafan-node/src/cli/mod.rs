@@ -24,6 +24,7 @@ mod logs;
 mod output;
 mod parse;
 mod peers;
+mod ports;
 mod recovered;
 mod repair;
 mod report;

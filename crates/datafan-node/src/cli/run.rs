@@ -1,6 +1,13 @@
 //! `run`: the member itself, until a signal or a failure ends it.
 
-use super::{Failure, api::Api, args, begin::beginning, failure::Exit, files::refuse_special};
+use super::{
+    Failure,
+    api::Api,
+    args,
+    begin::beginning,
+    failure::Exit,
+    ports::{self, PortsFile},
+};
 use datafan_conn_quic::BindError;
 use datafan_core::head::Head;
 use datafan_driver::KeyInUse;
@@ -8,12 +15,8 @@ use datafan_node::{
     Beginning, Home, Inventory, Node, NodeError,
     http::{Facts, Server, Tcp, socket},
 };
-use serde::Serialize;
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::Path,
     process,
     time::{Duration, Instant},
@@ -29,13 +32,9 @@ use tracing::{error, info};
 pub fn run(dir: &Path, args: args::Run, api: &Api) -> Result<(), Failure> {
     // A ticket may come from standard input and take its time; until it is there a signal ends us as ever.
     let beginning = beginning(dir, &args)?;
-    args.ports_file.as_deref().map_or(Ok(()), refuse_special)?;
-    let (runtime, ports_file) = (Runtime::new().map_err(Failure::new)?, args.ports_file.clone());
+    args.ports_file.as_deref().map_or(Ok(()), ports::check)?;
+    let runtime = Runtime::new().map_err(Failure::new)?;
     let done = runtime.block_on(serve(dir, args, api, beginning));
-    if let (Ok(()), Some(file)) = (&done, ports_file) {
-        // Nobody is there any more.
-        let _ = fs::remove_file(file);
-    }
     // A reader that stalls must not hold up the end.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done
@@ -62,6 +61,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
             Ok(())
         }
     };
+    let ports = member.ports.take();
     let closed = tokio::select! {
         closed = member.stop() => closed,
         name = signals.again() => {
@@ -70,7 +70,12 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
             process::exit(1)
         }
     };
-    stopped.and(closed)
+    stopped.and(closed)?;
+    // Nobody is there any more.
+    if let Some(ports) = ports {
+        ports.remove();
+    }
+    Ok(())
 }
 
 /// Neither of the two may write on: whoever reads one of them would miss what the other wrote.
@@ -105,6 +110,7 @@ fn key_in_use(found: &KeyInUse) -> Failure {
 struct Running {
     node: Node,
     server: Server,
+    ports: Option<PortsFile>,
 }
 
 impl Running {
@@ -132,7 +138,7 @@ async fn start(
     builder = args.advertise.into_iter().fold(builder, |builder, address| builder.advertise(address));
     let node = args.limits.apply(builder).start().await.map_err(|error| not_started(&error))?;
     match attach(dir, &node, args.ports_file.as_deref(), api, listener).await {
-        Ok(server) => Ok(Running { node, server }),
+        Ok((server, ports)) => Ok(Running { node, server, ports }),
         Err(failure) => {
             // As if it had not been tried: nobody has heard of a member that has begun just now.
             if begins && node.stop().await.is_ok() {
@@ -150,7 +156,7 @@ async fn attach(
     ports_file: Option<&Path>,
     api: &Api,
     listener: Option<TcpListener>,
-) -> Result<Server, Failure> {
+) -> Result<(Server, Option<PortsFile>), Failure> {
     // The store's lock is held from here on, so a socket that nobody answers on is stale.
     let socket = socket::bind(dir).await;
     let socket = socket
@@ -167,14 +173,19 @@ async fn attach(
         api: bound,
     };
     let server = Server::start(node.handle().clone(), facts, socket, tcp);
-    if let Some(file) = ports_file
-        && let Err(error) = write_ports(file, node.bound(), bound)
-    {
-        server.stop().await;
-        return Err(Failure::new(format!("{}: {error}", file.display())));
-    }
+    let written = ports_file.map(|file| {
+        let written = PortsFile::write(file, node.bound(), bound);
+        written.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+    });
+    let ports = match written.transpose() {
+        Ok(ports) => ports,
+        Err(failure) => {
+            server.stop().await;
+            return Err(failure);
+        }
+    };
     info!(id = %node.id(), listen = ?node.bound(), dir = %dir.display(), "running");
-    Ok(server)
+    Ok((server, ports))
 }
 
 /// A second member on one machine meets the first one's port.
@@ -211,25 +222,6 @@ async fn bind_tcp(api: &Api) -> Result<Option<TcpListener>, Failure> {
         _ => Failure::new(format!("cannot listen on TCP {address}: {error}")),
     })?;
     Ok(Some(listener))
-}
-
-#[derive(Serialize)]
-struct Ports {
-    listen: Vec<String>,
-    api: Option<String>,
-}
-
-/// Written beside and renamed: who finds the file finds all of it, and everything bound.
-fn write_ports(file: &Path, listen: &[SocketAddr], api: Option<SocketAddr>) -> io::Result<()> {
-    let listen = listen.iter().map(ToString::to_string).collect();
-    let text = serde_json::to_string(&Ports { listen, api: api.map(|api| api.to_string()) })? + "\n";
-    let mut fresh = file.as_os_str().to_owned();
-    fresh.push(format!(".{}.tmp", process::id()));
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh);
-    opened.and_then(|mut file| file.write_all(text.as_bytes()))?;
-    fs::rename(&fresh, file).inspect_err(|_| {
-        let _ = fs::remove_file(&fresh);
-    })
 }
 
 /// The two signals that end a member.
