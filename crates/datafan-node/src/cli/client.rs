@@ -2,7 +2,7 @@
 
 use super::{Failure, api::Api, failure::Exit};
 use bytes::Bytes;
-use datafan_node::http::{socket, wire::Refusal};
+use datafan_node::http::{TIMEOUT_HEADER, socket, told, wire::Refusal};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -210,6 +210,10 @@ impl Client {
         let mut sender = self.sender().await?;
         let host = self.api.address.map_or("datafan".to_owned(), |address| address.to_string());
         let mut request = Request::builder().method(method).uri(path).header(HOST, host);
+        if let Some(timeout) = self.timeout {
+            // So that what it waits for comes back in time.
+            request = request.header(TIMEOUT_HEADER, told(timeout).as_millis().to_string());
+        }
         if let Some(authorization) = self.authorization()? {
             request = request.header(AUTHORIZATION, authorization);
         }

@@ -113,9 +113,11 @@ pub async fn export<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemsA
 /// `POST /v1/commit`: writes, all of them or none.
 pub async fn commit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: CommitRequest = body(sent).await?;
-    let own = app.handle.id();
+    let (own, wished) = (app.handle.id(), app.facts.name.clone());
     let (writes, missing) = read(&app, move |snapshot| {
         let wall = snapshot.wall();
+        let name = snapshot.name_of(&own)?.map_or(wished, |name| name.to_string());
+        refuse_others(&request.writes, &own.to_string(), &name)?;
         let writes = request.writes.iter().map(|write| checked(write, wall)).collect::<Answered<Vec<_>>>()?;
         let missing = missing(&snapshot, &own, &writes)?;
         Ok((writes, missing))
@@ -127,6 +129,17 @@ pub async fn commit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
     let unchanged = n_writes.saturating_sub(done.changed);
     let written = Written { timestamp: done.timestamp.0, written: done.changed, unchanged };
     Ok(json(&CommitAnswer { written, missing }))
+}
+
+/// As `import` does: an export of a whole mesh must not become one member's by an oversight.
+fn refuse_others(writes: &[WriteRequest], id: &str, name: &str) -> Answered<()> {
+    let others = writes.iter().find_map(|write| Some((write, write.other_owner(id, name)?)));
+    let Some((write, other)) = others else { return Ok(()) };
+    Err(Refusal::usage(format!(
+        "write of key {:?}: it is of owner {other:?}, but this member is {name}: leave owner and owner_name out \
+         to write it as this member's own",
+        write.key
+    )))
 }
 
 fn checked(write: &WriteRequest, wall: Timestamp) -> Answered<Write> {

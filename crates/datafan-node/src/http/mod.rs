@@ -5,7 +5,7 @@
 //! machines.
 //!
 //! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server`
-//! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `routes`, and below them `roster`, `adopt`,
+//! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `patience` (how long), `routes`, and below them `roster`, `adopt`,
 //! `data`, `report`, `owner`, `stream`.
 
 mod adopt;
@@ -16,6 +16,7 @@ mod data;
 mod forks;
 mod guard;
 mod owner;
+mod patience;
 mod query;
 mod recovered;
 mod refuse;
@@ -33,4 +34,5 @@ pub mod wire;
 pub mod writes;
 
 pub use bounds::BODY_BYTES_MAX;
+pub use patience::{TIMEOUT_HEADER, told};
 pub use server::{Facts, Server, Tcp};

@@ -3,7 +3,7 @@
 use super::{
     adopt, backup,
     bounds::{self, BODY_BYTES_MAX, BODY_TIMEOUT, Bounds, HEADER_BYTES_MAX, SMALL_BODY_BYTES_MAX},
-    data, forks,
+    data, forks, patience,
     query::{well_encoded, without_parameters},
     recovered,
     refuse::{self, Answered},
@@ -43,8 +43,6 @@ pub struct App<R: StoreReader> {
 /// Shorthand for the state of handlers.
 pub type AppState<R> = axum::extract::State<Arc<App<R>>>;
 
-/// How long a write waits for the confirmation of its own shard: longer than a proven store does (5 s).
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a write may take otherwise: a disk that is slower than this is as good as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -121,7 +119,10 @@ async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Ne
             Err(busy) => return busy.into_response(),
         },
     };
-    next.run(request).await
+    match patience::of_headers(request.headers()) {
+        Ok(patience) => patience::within(patience, next.run(request)).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 fn too_large() -> Refusal {
@@ -213,18 +214,18 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
     }
 }
 
-/// Waits for a write, but for no more than [`CONFIRM_TIMEOUT`] if what it waits for is a peer.
+/// Waits for a write, but no longer than the request's patience if what it waits for is a peer.
 pub async fn written<R: StoreReader, T>(
     app: &App<R>,
     write: impl Future<Output = Result<T, CommitError>>,
 ) -> Answered<T> {
-    let mut write = pin!(write);
-    if let Ok(done) = tokio::time::timeout(CONFIRM_TIMEOUT, write.as_mut()).await {
+    let (mut write, patience) = (pin!(write), patience::present());
+    if let Ok(done) = tokio::time::timeout(patience, write.as_mut()).await {
         return Ok(done?);
     }
     if let Some(waits) = waits_for(&app.handle.status().await?, app.handle.id()) {
         return Err(Refusal::timeout(format!(
-            "not written within {CONFIRM_TIMEOUT:?}: the write waits {waits}; it is made when that comes"
+            "not written within {patience:?}: the write waits {waits}; it is made when that comes"
         )));
     }
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {

@@ -4,7 +4,10 @@ use super::changes::up_to;
 use crate::times::{from_rfc3339, rfc3339};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{limits::COMMIT_WRITES_MAX, time::Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, IgnoredAny},
+};
 use serde_json::value::RawValue;
 
 /// What to say where neither a value nor a deletion is named: both ways, in `import` and in a commit alike.
@@ -45,6 +48,29 @@ pub struct WriteRequest {
     /// When readers stop to see it, as RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Whose it is, id or name: of a line of an export. Another than the member's own is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The owner's name, as an export has it beside the id; counts where there is no id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_name: Option<String>,
+    #[serde(default, skip_serializing, rename = "timestamp")]
+    _timestamp: Unused,
+    #[serde(default, skip_serializing, rename = "time")]
+    _time: Unused,
+    #[serde(default, skip_serializing, rename = "revoked")]
+    _revoked: Unused,
+}
+
+/// Whatever stands there.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(from = "IgnoredAny")]
+struct Unused;
+
+impl From<IgnoredAny> for Unused {
+    fn from(_: IgnoredAny) -> Self {
+        Self
+    }
 }
 
 impl WriteRequest {
@@ -65,6 +91,12 @@ impl WriteRequest {
     #[must_use]
     pub fn until(self, expiry: Option<Timestamp>) -> Self {
         Self { expires: expiry.map(rfc3339), ..self }
+    }
+
+    /// Whom it names that is not the member of this id and name.
+    pub fn other_owner(&self, id: &str, name: &str) -> Option<&str> {
+        let named = self.owner.as_deref().or(self.owner_name.as_deref())?;
+        (named != id && named != name).then_some(named)
     }
 
     /// The value's bytes; `None` for a removal.
@@ -170,6 +202,19 @@ mod tests {
         }
         assert!(error(r#"{"key":"k","value_base64":"?"}"#).contains("not base64"));
         assert!(error(r#"{"key":"k","delete":true,"ttl_ms":1}"#).contains("cannot expire"));
+    }
+
+    #[test]
+    fn a_line_of_an_export_is_a_write_of_its_owner() {
+        let write = read(
+            r#"{"owner":"id","owner_name":"a","key":"k","timestamp":1,"time":"t","value":"v","revoked":true}"#,
+        );
+        let write = write.unwrap();
+        assert_eq!(write.bytes(), Ok(Some(b"v".to_vec())));
+        assert_eq!((write.other_owner("id", "b"), write.other_owner("other", "b")), (None, Some("id")));
+        let named = read(r#"{"owner_name":"a","key":"k","value":"v"}"#).unwrap();
+        assert_eq!((named.other_owner("id", "a"), named.other_owner("id", "b")), (None, Some("a")));
+        assert_eq!(WriteRequest::delete("k").other_owner("id", "a"), None);
     }
 
     #[test]

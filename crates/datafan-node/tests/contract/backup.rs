@@ -38,6 +38,27 @@ fn a_ports_file_says_where_a_member_is_and_goes_when_it_stops() {
 }
 
 #[test]
+fn a_ports_file_of_another_member_stays_and_no_other_file_is_replaced() {
+    let place = Place::new();
+    let a = place.founder("a");
+    // Its ports file has the same name: the last writer wins, and the first one takes nothing away.
+    let dir = place.path("a.b");
+    assert_eq!(datafan(&["init", "--name", "b", "--data-dir", &text(&dir)]).code, 0);
+    let b = Member::run(&dir, &[]);
+    let ports = a.dir.with_extension("ports");
+    assert_eq!(ports, b.dir.with_extension("ports"));
+    assert_eq!(a.terminate(), 0);
+    assert!(fs::read_to_string(&ports).unwrap().contains(&b.address()));
+    let dir = text(&dir);
+    assert_eq!(b.terminate(), 0);
+    assert!(!ports.exists());
+    let notes = place.file("notes", "mine");
+    let run = ["run", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--ports-file", &notes];
+    datafan(&run).has_failed(1, "not a ports file");
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
+}
+
+#[test]
 fn a_backup_replaces_a_file_only_by_force() {
     let place = Place::new();
     let a = place.founder("a");

@@ -168,6 +168,34 @@ fn rows_of_other_owners_are_taken_only_on_demand() {
     assert_eq!(b.get("b", "only"), "of b");
 }
 
+#[test]
+fn a_name_alone_says_whose_a_row_is_in_import_and_a_commit_too() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let mut api = Api::open(&a.dir).unwrap();
+    let mut commit = |row: &str| api.post("/v1/commit", &format!(r#"{{"writes":[{row}]}}"#)).unwrap();
+    for foreign in [
+        r#"{"owner_name":"b","key":"k","value":"v"}"#,
+        r#"{"owner":"b","key":"k","value":"v"}"#,
+        r#"{"owner":"b","owner_name":"a","key":"k","delete":true}"#,
+    ] {
+        a.ask_with(&["import", "-"], foreign.as_bytes()).fails(1, "row of owner");
+        let answer = commit(foreign);
+        assert_eq!(answer.status, 400, "{foreign}: {}", answer.body);
+        assert!(string(&answer.json()["error"]).contains("of owner \"b\""), "{}", answer.body);
+    }
+    a.ask(&["get", "k"]).fails(4, "k");
+    let named =
+        format!("{}\n{}\n", r#"{"owner_name":"b","key":"k","value":"v"}"#, r#"{"key":"l","value":"v"}"#);
+    let taken = a.ask_with(&["import", "-", "--owner", "b", "--json"], named.as_bytes());
+    assert_eq!(taken.json()["written"], 1);
+    // What it wrote itself comes back by either way, as it was exported.
+    let line = a.ask(&["export"]).out;
+    assert_eq!(a.ask_with(&["import", "-", "--json"], line.as_bytes()).json()["unchanged"], 1);
+    let answer = commit(line.trim());
+    assert_eq!((answer.status, answer.json()["unchanged"].as_u64()), (200, Some(1)), "{}", answer.body);
+}
+
 /// Members `a` and `b`; `a` holds all that `b` wrote.
 fn two(place: &Place) -> (Member, Member) {
     let a = place.founder("a");

@@ -1,7 +1,8 @@
 //! `put` says "written" only where somebody can get it, and else why not.
 
-use crate::common::{Member, Place, datafan, string, text};
+use crate::common::{Member, Place, api::Api, datafan, string, text};
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 #[test]
 fn who_was_revoked_writes_nothing() {
@@ -62,4 +63,12 @@ fn a_write_that_waits_says_for_what() {
     late.fails(6, "confirmation of its own shard");
     late.fails(6, &format!("datafan admit {} --name b", alone.id()));
     late.fails(6, "no link is up");
+    // With less time the reason comes in time, with more the write waits for longer.
+    let hurried = alone.ask(&["put", "k", "v", "--timeout", "3s"]);
+    hurried.fails(6, "not written within 2.5s: the write waits for the roster that names this member");
+    let began = Instant::now();
+    alone.ask(&["put", "k", "v", "--timeout", "12s"]).fails(6, "not written within 11.5s: the write waits");
+    assert!(began.elapsed() > Duration::from_secs(11));
+    let answer = Api::open(&alone.dir).unwrap().get("/v1/status HTTP/1.1\r\nDatafan-Timeout-Ms: soon\r\nX:");
+    assert_eq!(answer.unwrap().status, 400);
 }

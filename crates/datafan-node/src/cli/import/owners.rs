@@ -14,8 +14,10 @@ pub enum Owners {
     One {
         /// As the command line names it.
         wanted: String,
-        /// As the first row of it does.
+        /// The id, as the first row of it has it.
         found: Option<String>,
+        /// How many rows were of it.
+        taken: u64,
         /// How many rows were not of it.
         others: u64,
     },
@@ -30,7 +32,7 @@ impl Owners {
     /// As the command line says.
     pub fn of(args: &args::Import) -> Self {
         match (&args.owner, args.merge_owners) {
-            (Some(owner), _) => Self::One { wanted: owner.clone(), found: None, others: 0 },
+            (Some(owner), _) => Self::One { wanted: owner.clone(), found: None, taken: 0, others: 0 },
             (None, true) => Self::Merged,
             (None, false) => Self::Own { me: None },
         }
@@ -38,7 +40,8 @@ impl Owners {
 
     /// Whether a row is taken; an error if it is unclear whether it should be.
     pub fn takes(&mut self, row: &Row, client: &mut Client) -> Result<bool, Failure> {
-        match (self, &row.owner) {
+        // A name alone says whose a row is as well as an id does.
+        match (self, row.owner.as_ref().or(row.owner_name.as_ref())) {
             (Self::Merged, _) | (Self::Own { .. }, None) => Ok(true),
             (Self::Own { me }, Some(owner)) => {
                 let (id, name) = match me {
@@ -62,22 +65,23 @@ impl Owners {
                 *others += 1;
                 Ok(false)
             }
-            (Self::One { wanted, found, others }, Some(owner)) => {
-                let begins = wanted.len() >= PREFIX_CHARS_MIN && owner.starts_with(wanted.as_str());
+            (Self::One { wanted, found, taken, others }, Some(owner)) => {
+                let is_id = row.owner.is_some();
+                let begins = is_id && wanted.len() >= PREFIX_CHARS_MIN && owner.starts_with(wanted.as_str());
                 if owner != wanted && row.owner_name.as_ref() != Some(wanted) && !begins {
                     *others += 1;
                     return Ok(false);
                 }
                 match found {
-                    Some(first) if first != owner => {
+                    Some(first) if is_id && first != owner => {
                         let text = format!("{wanted:?} is ambiguous: the rows are of {first} and {owner}");
-                        Err(Failure::Said(Exit::Usage, text))
+                        return Err(Failure::Said(Exit::Usage, text));
                     }
-                    _ => {
-                        *found = Some(owner.clone());
-                        Ok(true)
-                    }
+                    None if is_id => *found = Some(owner.clone()),
+                    _ => {}
                 }
+                *taken += 1;
+                Ok(true)
             }
         }
     }
@@ -85,7 +89,7 @@ impl Owners {
     /// How many rows were left out, once all were read; an error if that was all of them.
     pub fn finish(&self) -> Result<u64, Failure> {
         match self {
-            Self::One { wanted, found: None, .. } => {
+            Self::One { wanted, taken: 0, .. } => {
                 Err(Failure::Said(Exit::NotFound, format!("no row is of owner {wanted:?}")))
             }
             Self::One { others, .. } => Ok(*others),
