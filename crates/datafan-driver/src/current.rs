@@ -3,7 +3,10 @@
 //! The thread publishes at the end of a turn, behind its sync if there is one, so nobody reads an own commit that a
 //! crash could take back. What readers hold is known here, as the store cannot reuse the room of what they see.
 
-use crate::lease::{Lease, Leased, Purpose, ended};
+use crate::{
+    lease::{Lease, Leased, Purpose, ended},
+    used::Used,
+};
 use datafan_core::store::{ReadEnd, StoreError, StoreSnapshot};
 use std::{
     collections::BTreeMap,
@@ -28,8 +31,8 @@ pub(crate) struct Current<V> {
     /// Signalled when there is a snapshot again, or none will ever be, and when a reader is done.
     changed: Condvar,
     limits: ReadLimits,
-    /// How much is used of the store, and when that was counted.
-    used: Mutex<Option<(Instant, u64)>>,
+    /// How much is used of the store.
+    used: Mutex<Used>,
 }
 
 struct State<V> {
@@ -55,8 +58,6 @@ struct Base {
     at: Instant,
 }
 
-/// To count what is used may read all of the file.
-const USED_KEPT: Duration = Duration::from_secs(60);
 /// After this long without an old read, growth is measured anew.
 const BASE_KEPT: Duration = Duration::from_secs(60);
 
@@ -65,7 +66,7 @@ impl<V: StoreSnapshot> Current<V> {
     pub fn new(snapshot: Arc<V>, file_bytes: u64, limits: ReadLimits) -> Self {
         let shown = Shown::Snapshot(snapshot);
         let state = State { shown, leases: BTreeMap::new(), next: 0, file_bytes, base: None };
-        Self { state: Mutex::new(state), changed: Condvar::new(), limits, used: Mutex::new(None) }
+        Self { state: Mutex::new(state), changed: Condvar::new(), limits, used: Mutex::default() }
     }
 
     /// Shows `snapshot` from now on.
@@ -163,17 +164,11 @@ impl<V: StoreSnapshot> Current<V> {
         self.state().file_bytes
     }
 
-    /// What the shown state needs of that; `count` finds out, at most once a minute.
+    /// What the shown state needs of that; `count` finds out, and may read all of the file.
     pub fn used_bytes(&self, count: impl FnOnce() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
-        let mut counted = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        match *counted {
-            Some((at, bytes)) if at.elapsed() < USED_KEPT => Ok(bytes),
-            _ => {
-                let bytes = count()?;
-                *counted = Some((Instant::now(), bytes));
-                Ok(bytes)
-            }
-        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        used.bytes(now, self.file_bytes(), || count().map(|bytes| (bytes, now.elapsed())))
     }
 
     /// How often [`Current::check`] is wanted. A member wakes about once a second by itself.

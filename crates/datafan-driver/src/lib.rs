@@ -23,6 +23,7 @@ mod reads;
 mod start;
 mod timers;
 mod trace;
+mod used;
 mod wait;
 
 pub use board::{KeyInUse, Life};
