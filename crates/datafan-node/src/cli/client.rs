@@ -13,8 +13,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    io,
+    fs, io,
     net::SocketAddr,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -300,6 +301,15 @@ fn nobody_at(address: SocketAddr, error: &io::Error) -> Failure {
 }
 
 fn nobody(dir: &Path, error: &io::Error) -> Failure {
+    let socket = dir.join(socket::SOCKET_NAME);
+    if let Ok(found) = fs::symlink_metadata(&socket).map(|found| found.file_type())
+        && !found.is_socket()
+    {
+        let (what, socket) = (socket::kind_of(found), socket.display());
+        let text =
+            format!("{what} is at {socket}: a member that runs there makes its socket once that is removed");
+        return Failure::Said(Exit::NoMember, text);
+    }
     let dir = dir.display();
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {

@@ -7,7 +7,7 @@ use super::{
     },
     guard::{Guard, guard},
     routes,
-    socket::{Bound, Removal},
+    socket::{Bound, Removal, Renewal},
     stall::Unstalled,
     token::Token,
     wire::Refusal,
@@ -144,14 +144,20 @@ impl Listener {
         })
     }
 
-    /// Resolves when the socket's file is gone, with one that was made anew; never for TCP.
+    /// Resolves when the socket's file is gone or dead, with one that was made anew; never for TCP.
     async fn renewed(&self) -> Self {
         let Self::Unix(_, removal) = self else { return std::future::pending().await };
         loop {
             tokio::time::sleep(SOCKET_PERIOD).await;
-            if let Some(bound) = removal.renew().await {
-                let (listener, removal) = bound.split();
-                return Self::Unix(listener, removal);
+            match removal.renew().await {
+                Renewal::Same => {}
+                Renewal::Made(bound) => {
+                    let (listener, removal) = bound.split();
+                    return Self::Unix(listener, removal);
+                }
+                Renewal::Blocked(what) => {
+                    tracing::warn!("the socket of the HTTP interface cannot be made anew: {what}: remove it");
+                }
             }
         }
     }
@@ -171,7 +177,7 @@ async fn accept(mut listener: Listener, router: Router, mut stop: watch::Receive
         let accepted = tokio::select! {
             accepted = next => accepted,
             renewed = listener.renewed() => {
-                tracing::warn!("the socket of the HTTP interface was gone: it is made anew");
+                tracing::warn!("the socket of the HTTP interface was gone or dead: it is made anew");
                 listener = renewed;
                 continue;
             }

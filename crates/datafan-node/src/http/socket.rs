@@ -1,16 +1,17 @@
 //! The socket in a member's directory, however long the directory's path is.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, FileType, Permissions},
     io,
     os::{
         fd::AsRawFd,
         unix::{
             ffi::OsStrExt,
-            fs::{MetadataExt, PermissionsExt},
+            fs::{FileTypeExt, MetadataExt, PermissionsExt},
         },
     },
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 use tokio::net::{UnixListener, UnixStream};
 
@@ -57,14 +58,79 @@ pub(super) struct Removal {
     dir: PathBuf,
     /// Its device and number.
     made: (u64, u64),
+    /// What is in its place, as it was said last.
+    said: Mutex<Option<String>>,
+}
+
+/// What became of the socket's file.
+pub(super) enum Renewal {
+    /// It is there.
+    Same,
+    /// It was gone, or a socket that nobody answers on was in its place: another one was made.
+    Made(Bound),
+    /// Something else is in its place, which was not said yet.
+    Blocked(String),
 }
 
 impl Removal {
-    /// Makes the socket anew if its file is gone; `None` if it is there, or another one is.
-    pub(super) async fn renew(&self) -> Option<Bound> {
-        let missing = fs::symlink_metadata(self.dir.join(SOCKET_NAME))
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        if missing { bind(&self.dir).await.ok() } else { None }
+    /// Makes the socket anew where its file is gone or dead, and leaves alone what may be somebody's.
+    pub(super) async fn renew(&self) -> Renewal {
+        let path = self.dir.join(SOCKET_NAME);
+        let blocked = match fs::symlink_metadata(&path) {
+            Ok(found) if (found.dev(), found.ino()) == self.made => None,
+            Ok(found) => match self.in_the_way(found.file_type()).await {
+                None => return self.remade().await,
+                what => what,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.remade().await,
+            Err(error) => Some(error.to_string()),
+        };
+        self.saying(blocked)
+    }
+
+    async fn remade(&self) -> Renewal {
+        match bind(&self.dir).await {
+            Ok(bound) => Renewal::Made(bound),
+            Err(error) => self.saying(Some(error.to_string())),
+        }
+    }
+
+    /// What must not be replaced; `None` for a socket that nobody answers on.
+    async fn in_the_way(&self, found: FileType) -> Option<String> {
+        if !found.is_socket() {
+            return Some(format!("{} is in its place", kind_of(found)));
+        }
+        match connect(&self.dir).await {
+            Ok(_) => Some("another process answers on a socket in its place".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
+            Err(error) => {
+                Some(format!("a socket is in its place, and whether it is alive is unknown ({error})"))
+            }
+        }
+    }
+
+    fn saying(&self, blocked: Option<String>) -> Renewal {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said == blocked {
+            return Renewal::Same;
+        }
+        said.clone_from(&blocked);
+        blocked.map_or(Renewal::Same, |what| {
+            Renewal::Blocked(format!("{}: {what}", self.dir.join(SOCKET_NAME).display()))
+        })
+    }
+}
+
+/// What a file is that is not a socket.
+pub fn kind_of(found: FileType) -> &'static str {
+    if found.is_dir() {
+        "a directory"
+    } else if found.is_symlink() {
+        "a symbolic link"
+    } else if found.is_file() {
+        "a regular file"
+    } else {
+        "a device or pipe"
     }
 }
 
@@ -91,7 +157,7 @@ pub async fn bind(dir: &Path) -> io::Result<Bound> {
     let listener = bind_in(&fresh, &short.path.join(SOCKET_NAME));
     let _ = fs::remove_dir_all(&fresh);
     let (listener, made) = listener?;
-    Ok(Bound { listener, removal: Removal { dir: dir.to_owned(), made } })
+    Ok(Bound { listener, removal: Removal { dir: dir.to_owned(), made, said: Mutex::default() } })
 }
 
 fn bind_in(fresh: &Path, target: &Path) -> io::Result<(UnixListener, (u64, u64))> {
@@ -162,13 +228,38 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(SOCKET_NAME);
         let bound = bind(dir.path()).await.unwrap();
-        assert!(bound.removal.renew().await.is_none(), "it is there");
+        assert!(matches!(bound.removal.renew().await, Renewal::Same), "it is there");
         fs::remove_file(&path).unwrap();
-        let renewed = bound.removal.renew().await.unwrap();
+        let Renewal::Made(renewed) = bound.removal.renew().await else { panic!("it was gone") };
         assert!(connect(dir.path()).await.is_ok());
         drop(bound);
         assert!(connect(dir.path()).await.is_ok(), "that of the old one is another one");
         drop(renewed);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_dead_socket_in_its_place_is_replaced_and_all_else_is_named_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET_NAME);
+        let Bound { removal, listener } = bind(dir.path()).await.unwrap();
+        let blocked = async |what: &str| {
+            let Renewal::Blocked(said) = removal.renew().await else { panic!("{what} is not named") };
+            assert!(said.starts_with(path.to_str().unwrap()) && said.contains(what), "{said}");
+            assert!(matches!(removal.renew().await, Renewal::Same), "it is said once");
+        };
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "notes").unwrap();
+        blocked("a regular file").await;
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        blocked("a directory").await;
+        fs::remove_dir(&path).unwrap();
+        let foreign = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        blocked("another process answers").await;
+        drop(foreign);
+        let Renewal::Made(renewed) = removal.renew().await else { panic!("nobody answers there") };
+        assert!(connect(dir.path()).await.is_ok());
+        drop((renewed, listener));
     }
 }

@@ -2,8 +2,12 @@
 
 use crate::common::{Member, PATIENCE, Place, api::Api, datafan, string, text};
 use std::{
+    fs,
     io::{self, Write},
     net::TcpStream,
+    os::unix::net::UnixListener,
+    thread,
+    time::{Duration, Instant},
 };
 
 #[test]
@@ -148,6 +152,35 @@ fn parameters_that_a_route_does_not_have_are_refused_everywhere() {
             assert_eq!(api.post(path, body).unwrap().status, 200, "{path} {body}");
         }
     }
+}
+
+#[test]
+fn a_socket_that_was_replaced_is_made_anew_or_what_is_in_its_place_is_named() {
+    let place = Place::new();
+    let mut a = place.founder("a");
+    let socket = a.dir.join("api.sock");
+    let answers_again = |a: &Member| {
+        let until = Instant::now() + PATIENCE;
+        while a.ask(&["status"]).code != 0 {
+            assert!(Instant::now() < until, "it is not made anew");
+            thread::sleep(Duration::from_millis(200));
+        }
+    };
+    fs::remove_file(&socket).unwrap();
+    fs::write(&socket, "notes").unwrap();
+    let said = a.logs("cannot be made anew");
+    assert!(said.contains(&text(&socket)) && said.contains("a regular file is in its place"), "{said}");
+    a.ask(&["status"]).fails(3, "a regular file is at");
+    fs::remove_file(&socket).unwrap();
+    fs::create_dir(&socket).unwrap();
+    let said = a.logs("cannot be made anew");
+    assert!(said.contains("a directory is in its place"), "{said}");
+    fs::remove_dir(&socket).unwrap();
+    answers_again(&a);
+    // One whose process has gone is in nobody's way.
+    fs::remove_file(&socket).unwrap();
+    drop(UnixListener::bind(&socket).unwrap());
+    answers_again(&a);
 }
 
 fn get(api: &str, path: &str, more: &str) -> String {
