@@ -63,6 +63,8 @@ pub use builder::{Builder, DEFAULT_PORT, NodeError};
 pub use home::Home;
 pub use inventory::Inventory;
 pub use keys::{KeyFileError, KeyKind};
+#[cfg(all(feature = "redb", feature = "quic"))]
+pub use litter::sweep_beside;
 pub use membership::{Membership, MembershipError};
 #[cfg(all(feature = "redb", feature = "quic"))]
 pub use node::{Node, NodeHandle, NodeSnapshot};

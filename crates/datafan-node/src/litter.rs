@@ -23,11 +23,26 @@ pub fn sweep(dir: &Path, store: &Path) {
     }
 }
 
+/// Removes what processes that no longer run have left of a file that they were to put in place of `file`,
+/// in whatever directory it is. What cannot be removed stays.
+pub fn sweep_beside(file: &Path) {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let (Ok(entries), Some(name)) = (fs::read_dir(directory.unwrap_or(Path::new("."))), file.file_name())
+    else {
+        return;
+    };
+    let name = format!("{}.", name.to_string_lossy());
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let left = path.file_name().unwrap_or_default().to_string_lossy();
+        let process = left.strip_prefix(&name).and_then(|rest| rest.strip_suffix(".tmp"));
+        if process.and_then(number).is_some_and(|process| !runs(process)) {
+            drop(fs::remove_file(&path));
+        }
+    }
+}
+
 /// The process that made a file of this name, if it is one of those that are made to be put in place of others.
 fn process_of(name: &str) -> Option<u32> {
-    let number = |text: &str| {
-        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
-    };
     if let Some(rest) = name.strip_prefix(".api-") {
         return number(rest);
     }
@@ -36,6 +51,10 @@ fn process_of(name: &str) -> Option<u32> {
     }
     let (_, rest) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
     number(rest)
+}
+
+fn number(text: &str) -> Option<u32> {
+    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
 /// Whether a process runs. Where that cannot be told, it may.

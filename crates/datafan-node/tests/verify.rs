@@ -43,6 +43,12 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
     assert!(told.out.contains("damaged in one place") && told.out.contains(&at.to_string()), "{}", told.out);
     assert!(told.code == 5 && told.err.contains("verify --repair"), "{}", told.err);
 
+    // Nor is it saved: a backup that is there may be the last good one.
+    let backup = place.file("b.backup", "good");
+    let saved = datafan(&["backup", &backup, "--force", "--data-dir", &text(&dir)]);
+    saved.fails(5, "verify --repair");
+    assert_eq!(fs::read(&backup).unwrap(), b"good");
+
     alter(&dir, b"value-9.", |row| row.truncate(1));
     let found = damaged(&dir);
     let last = shard(&found, "a")["findings"].as_array().unwrap().last().unwrap().clone();

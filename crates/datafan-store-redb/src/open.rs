@@ -49,8 +49,6 @@ pub type Opened = (Caught<Database>, Full);
 /// checked, and marked as running.
 pub fn open(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let opened = match fs::metadata(path) {
-        // A new file has a length before it gets its name.
-        Ok(file) if file.len() == 0 => Err(damaged("the file is empty")),
         Ok(_) => inspect(path, options).and_then(|()| reopen(path, options)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, options),
         Err(error) => Err(StoreError::Failed { what: error.to_string() }),
@@ -84,12 +82,15 @@ fn named(path: &Path, error: StoreError) -> StoreError {
 /// it takes back to an older state. Neither must happen to a file that is then refused.
 fn inspect(path: &Path, options: &Options) -> Result<(), StoreError> {
     let bytes = fs::metadata(path).map_err(|error| StoreError::Failed { what: error.to_string() })?.len();
+    // A new file has a length and tables before it gets its name; redb would take an empty one for new.
+    if bytes == 0 {
+        return Err(damaged("the file is empty"));
+    }
     let (mut database, _) = database(path, options, Writes::Forgotten)?;
-    let found = caught(|| found(&database.begin_read()?))?;
-    if let Found::Sound { clean } = found
-        && (!clean || bytes < CHECKED_BYTES_MAX)
-        && !caught(|| Ok(database.get_mut().check_integrity()?))?
-    {
+    let Found::Sound { clean } = caught(|| found(&database.begin_read()?))? else {
+        return Err(damaged("there is no table in it"));
+    };
+    if (!clean || bytes < CHECKED_BYTES_MAX) && !caught(|| Ok(database.get_mut().check_integrity()?))? {
         return Err(damaged("a page is not what was written"));
     }
     database.finish()

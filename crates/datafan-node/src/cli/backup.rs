@@ -6,7 +6,9 @@ use super::{
     files::refuse_special,
     init::of_member,
     output::{count, note},
+    repair::not_opened,
     size,
+    verify::refuse_unsound,
 };
 use datafan_core::{
     backup::{FRAME_BYTES_MAX, Frames, Origin, Restore, RestoreError, Summary},
@@ -16,7 +18,7 @@ use datafan_core::{
     store::{Store, StoreError, StoreReader},
     time::Timestamp,
 };
-use datafan_node::{Home, http::wire::rfc3339};
+use datafan_node::{Home, http::wire::rfc3339, sweep_beside};
 use datafan_store_redb::{Options, RedbStore};
 use serde::Serialize;
 use std::{
@@ -46,6 +48,7 @@ pub fn backup(dir: &Path, mut client: Client, args: &args::Save, out: &mut Outpu
         return stream(&home, &mut client, out);
     }
     refuse_existing(args)?;
+    sweep_beside(&args.file);
     let fresh = beside(&args.file);
     let done = write(&home, &mut client, &fresh).and_then(|()| {
         let checked = check(&fresh)?;
@@ -76,10 +79,13 @@ fn stream(home: &Home, client: &mut Client, out: &mut Output) -> Result<(), Fail
         return Err(Failure::Said(Exit::Usage, "a backup is not for a terminal: name a file".to_owned()));
     }
     let mut checked = Checked { to: out, frames: Frames::default(), rest: Vec::new() };
-    save(home, client, &mut checked, |error| match error.kind() {
-        ErrorKind::BrokenPipe => Failure::OutputClosed,
+    // Its reader has never enough of it: a part of a backup is none.
+    let said = |error: io::Error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::new("standard output was closed: the backup is cut off"),
         _ => Failure::new(format!("standard output: {error}")),
-    })?;
+    };
+    save(home, client, &mut checked, said)?;
+    checked.flush().map_err(said)?;
     let (json, (origin, summary)) = (checked.to.json, checked.finish()?);
     note(&report("saved", &origin, &summary, json)?);
     Ok(())
@@ -147,8 +153,11 @@ fn save(
 ) -> Result<(), Failure> {
     match client.bytes("/v1/backup", |bytes| to.write_all(bytes).map_err(&said)) {
         Err(Failure::Said(Exit::NoMember, _)) if client.is_of_directory() => {
+            if home.store_path().exists() {
+                refuse_unsound(home)?;
+            }
             write_offline(home, to).map_err(|error| match error {
-                Offline::Store(error) => Failure::new(error),
+                Offline::Store(error) => not_opened(error),
                 Offline::File(error) => said(error),
             })
         }

@@ -1,6 +1,6 @@
 //! `compact`: making the store as small as what it holds.
 
-use super::{Client, Failure, Output, failure::Exit, output::note, size};
+use super::{Client, Failure, Output, failure::Exit, output::note, repair::not_opened, size};
 use datafan_core::store::{Compacted, Store};
 use datafan_node::{Home, http::wire::CompactAnswer};
 use datafan_store_redb::{Options, RedbStore};
@@ -24,7 +24,7 @@ fn offline(dir: &Path) -> Result<CompactAnswer, Failure> {
     if !path.exists() {
         return Err(Failure::new(format!("{} is missing: there is no store to compact", path.display())));
     }
-    let mut store = RedbStore::open(&path, Options::default()).map_err(Failure::new)?;
+    let mut store = RedbStore::open(&path, Options::default()).map_err(not_opened)?;
     let bytes = store.file_bytes().map_err(Failure::new)?;
     note(&format!("compacting {} ({}); an interrupted run loses nothing", path.display(), size(bytes)));
     let done = store.compact().map_err(Failure::new)?;

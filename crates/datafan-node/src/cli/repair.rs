@@ -27,11 +27,7 @@ struct SetAside {
 /// A file that does not open, or does not say which shards it has. Without `--repair` it stays where it is.
 pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
     if !args.repair {
-        let text = format!(
-            "the store cannot be read ({what}): `datafan verify --repair` moves it aside, and all of it is \
-             copied from the mesh when the member runs; what nobody else has is in a backup, if anywhere"
-        );
-        return Err(Failure::Said(Exit::Degraded, text));
+        return Err(unreadable(what));
     }
     let path = home.store_path();
     let free = (0_u32..).map(|n| match n {
@@ -46,8 +42,28 @@ pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output)
         return Ok(out.object(&SetAside { sound: false, shards: [], moved_to })?);
     }
     out.line(&format!("the store cannot be read ({what}): moved to {moved_to}"))?;
-    note("All of it comes from the neighbours when the member runs; its own shard, too, before it writes.");
+    note(
+        "What the neighbours have comes back when the member runs, its own shard before it writes. Own \
+         writes that none of them had are lost, but for what a backup has: `datafan restore` brings that back \
+         before the next `run`.",
+    );
     Ok(())
+}
+
+/// What a command says of a store that it cannot open.
+pub fn not_opened(error: StoreError) -> Failure {
+    match error {
+        StoreError::Damaged { what } => unreadable(&what),
+        error => Failure::new(error),
+    }
+}
+
+fn unreadable(what: &str) -> Failure {
+    let text = format!(
+        "the store cannot be read ({what}): `datafan verify --repair` moves it aside, and what the \
+         neighbours have comes back when the member runs; what nobody else has is in a backup, if anywhere"
+    );
+    Failure::Said(Exit::Degraded, text)
 }
 
 /// Repairs each damaged shard. A state that is kept aside stays as it is: no neighbour completes it.

@@ -9,7 +9,7 @@ use super::{
     ports::{self, PortsFile},
 };
 use datafan_conn_quic::BindError;
-use datafan_core::head::Head;
+use datafan_core::{engine::OpenError, head::Head, store::StoreError};
 use datafan_driver::KeyInUse;
 use datafan_node::{
     Beginning, Home, Inventory, Node, NodeError,
@@ -194,6 +194,9 @@ fn not_started(error: &NodeError) -> Failure {
         NodeError::Bind(BindError::Taken { .. }) => {
             Failure::new(format!("{error}: name another one with --listen IP:PORT"))
         }
+        NodeError::Open(OpenError::Store(StoreError::Damaged { .. })) => Failure::new(format!(
+            "{error}: `datafan verify` says how much can be read, `verify --repair` keeps it"
+        )),
         _ => Failure::new(error),
     }
 }

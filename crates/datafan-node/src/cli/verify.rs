@@ -5,7 +5,7 @@ use super::{
     failure::Exit,
     init::of_member,
     output::{count, note},
-    repair::{repair, set_aside},
+    repair::{not_opened, repair, set_aside},
     size, table,
 };
 use datafan_core::{
@@ -86,8 +86,23 @@ pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), F
         );
         return Ok(());
     }
+    Err(unsound())
+}
+
+fn unsound() -> Failure {
     let text = "the store is damaged: `datafan verify --repair` keeps what can be read, and the rest is copied from the mesh";
-    Err(Failure::Said(Exit::Degraded, text.to_owned()))
+    Failure::Said(Exit::Degraded, text.to_owned())
+}
+
+/// Refuses a store that is not what its owners signed, before anything is made of it.
+pub fn refuse_unsound(home: &Home) -> Result<(), Failure> {
+    let mesh = of_member(home)?.mesh;
+    let mut looked = Looked { home, mesh, store: None, repairs: false };
+    looked.catalogue().map_err(not_opened)?;
+    match looked.at_all()?.sound {
+        true => Ok(()),
+        false => Err(unsound()),
+    }
 }
 
 /// A store, opened again after each damage at which it refuses to go on.
