@@ -14,6 +14,7 @@ mod confirm;
 mod data;
 mod directory;
 mod failure;
+mod file_size;
 mod files;
 mod forks;
 mod import;
@@ -50,6 +51,8 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     let json = cli.json;
+    // Without it there is no more than the signal's name to be seen, and what was begun is left behind.
+    let _ = file_size::fail_beyond();
     let code = match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),

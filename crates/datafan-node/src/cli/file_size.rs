@@ -1,0 +1,17 @@
+//! Files that may not get longer (`ulimit -f`): the system ends a process that tries, unless it handles the signal.
+
+use std::io;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
+
+/// Makes such writes fail, as those to a full disk do. The handler stays until the process ends.
+pub fn fail_beyond() -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
+}
+
+/// The same number on all systems but Linux on MIPS.
+const SIGXFSZ: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };
