@@ -100,6 +100,12 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it reads as a full id. Such a name is given to nobody: where a member is named, a full id
+    /// means the member with that id.
+    pub fn is_id(&self) -> bool {
+        self.0.parse::<MemberId>().is_ok()
+    }
 }
 
 impl FromStr for Name {
@@ -144,5 +150,7 @@ mod tests {
         for bad in ["", "A", "a b", "ü", &"a".repeat(64)] {
             assert_eq!(Name::new(bad), Err(NameError), "{bad}");
         }
+        let id = MemberId([0xa5; 32]).to_string();
+        assert!(Name::new(&id).unwrap().is_id() && !Name::new(&id[..8]).unwrap().is_id());
     }
 }

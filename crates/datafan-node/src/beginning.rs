@@ -77,6 +77,12 @@ pub enum BeginningError {
         /// The id.
         mesh: MeshId,
     },
+    /// The name reads as a full id, which always means the member with that id. Nothing was changed.
+    #[error("the name {name} reads as a full id: choose another name")]
+    NameIsId {
+        /// The name.
+        name: Name,
+    },
     /// The system refuses.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -104,6 +110,11 @@ impl Home {
     pub fn begin(&self, beginning: Beginning) -> Result<Membership, BeginningError> {
         if self.membership()?.is_some() {
             return Err(BeginningError::Already { path: self.path().into() });
+        }
+        if let Beginning::NewMesh { name } | Beginning::Join { name, .. } = &beginning
+            && name.is_id()
+        {
+            return Err(BeginningError::NameIsId { name: name.clone() });
         }
         make_private_directory(self.path())
             .map_err(|source| BeginningError::Io { path: self.path().into(), source })?;

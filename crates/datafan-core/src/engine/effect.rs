@@ -312,6 +312,12 @@ pub enum CommandError {
         /// Its member.
         id: MemberId,
     },
+    /// The name reads as a full id, which always means the member with that id. Nothing was changed.
+    #[error("the name {name} reads as a full id: choose another name")]
+    NameIsId {
+        /// The name.
+        name: String,
+    },
     /// The id is not a sound public key.
     #[error("{id} is not a sound Ed25519 public key")]
     UnsoundKey {

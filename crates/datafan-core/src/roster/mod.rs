@@ -139,6 +139,9 @@ impl<E: Entries> Judged<'_, E> {
             (None, _) if is_new => return Ok(Err(CommandError::UnsoundKey { id: *id })),
             (None, _) => return Ok(Err(CommandError::UnknownMember { id: *id })),
         };
+        if let Some(name) = name.filter(|name| name.is_id()) {
+            return Ok(Err(CommandError::NameIsId { name: name.as_str().into() }));
+        }
         if let Some(name) = name
             && let Some(other) = self.other_named(name, id)?
         {
@@ -282,6 +285,22 @@ mod tests {
         assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(1)));
         let error = held.judge(&[admit(2, "two"), admit(3, "two")], 20).unwrap_err();
         assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(2)));
+    }
+
+    #[test]
+    fn nobody_is_named_by_an_id() {
+        use alloc::string::ToString;
+        let (held, two) = (Held::default().after(&[admit(1, "edge")]), id(2).to_string());
+        let rename = RosterChange::Change { id: id(1), name: Some(name(&two)), terms: Terms::default() };
+        for change in [admit(3, &two), admit(2, &two), admit(1, &two), rename] {
+            let error = held.judge(&[change], 20).unwrap_err();
+            assert!(matches!(error, CommandError::NameIsId { name } if name == two));
+        }
+        // Whoever has such a name keeps it until it is renamed: the rest of the entry can change.
+        let mut old = held;
+        old.0.get_mut(&id(1)).unwrap().name = name(&two);
+        let terms = Terms { items: Some(9), ..Terms::default() };
+        assert_eq!(old.judge(&[change(1, terms)], 20).unwrap()[&id(1)].name, name(&two));
     }
 
     #[test]

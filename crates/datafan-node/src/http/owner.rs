@@ -7,35 +7,55 @@ use std::collections::BTreeSet;
 /// Fewest characters of an id that stand for it.
 const PREFIX_CHARS_MIN: usize = 4;
 
-/// The member or owner that `text` names: the exact name first, and that of an active member before those of
-/// revoked ones.
+/// Most members that an ambiguous text is said to name.
+const LISTED_MAX: usize = 8;
+
+/// The member or owner that `text` names. A full id means that one, whatever names there are. Else the name
+/// of an active member, before those of revoked ones, and the beginning of an id: what fits several is an error.
 pub fn resolve<V: StoreSnapshot>(snapshot: &Snapshot<V>, text: &str) -> Answered<MemberId> {
     bounds::owner(text)?;
     let members = snapshot.members()?;
-    let named = |wanted: fn(&Grant) -> bool| {
-        let named = members.iter().filter(move |(_, grant)| grant.name.as_str() == text && wanted(grant));
-        named.map(|(id, _)| *id).collect::<Vec<_>>()
-    };
-    for found in [named(Grant::is_active), named(|_| true)] {
-        if !found.is_empty() {
-            return only(text, found);
-        }
-    }
-    if text.len() < PREFIX_CHARS_MIN {
-        return Err(unknown(text));
-    }
-    let ids: BTreeSet<_> = members.iter().map(|(id, _)| *id).chain(snapshot.owners()?).collect();
-    only(text, ids.into_iter().filter(|id| id.to_string().starts_with(text)).collect())
+    let ids = members.iter().map(|(id, _)| *id).chain(snapshot.owners()?).collect();
+    only(text, &members, fitting(text, &members, &ids))
 }
 
-fn only(text: &str, found: Vec<MemberId>) -> Answered<MemberId> {
-    match found.as_slice() {
-        [] => Err(unknown(text)),
-        [one] => Ok(*one),
-        [first, second, ..] => {
-            Err(Refusal::usage(format!("{text:?} is ambiguous: {first} and {second} among others")))
-        }
+fn fitting(text: &str, members: &[(MemberId, Grant)], ids: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
+    if let Ok(id) = text.parse() {
+        return ids.get(&id).copied().into_iter().collect();
     }
+    let named = |wanted: fn(&Grant) -> bool| -> BTreeSet<MemberId> {
+        let named = members.iter().filter(|(_, grant)| grant.name.as_str() == text && wanted(grant));
+        named.map(|(id, _)| *id).collect()
+    };
+    let active = named(Grant::is_active);
+    let mut found = if active.is_empty() { named(|_| true) } else { active };
+    if text.len() >= PREFIX_CHARS_MIN {
+        found.extend(ids.iter().filter(|id| id.to_string().starts_with(text)));
+    }
+    found
+}
+
+fn only(text: &str, members: &[(MemberId, Grant)], found: BTreeSet<MemberId>) -> Answered<MemberId> {
+    let mut all = found.iter();
+    match (all.next(), all.len()) {
+        (None, _) => return Err(unknown(text)),
+        (Some(one), 0) => return Ok(*one),
+        (Some(_), _) => {}
+    }
+    let name = |id: &MemberId| members.iter().find(|(other, _)| other == id).map(|(_, grant)| &grant.name);
+    let listed: Vec<String> = found
+        .iter()
+        .take(LISTED_MAX)
+        .map(|id| name(id).map_or_else(|| id.to_string(), |name| format!("{id} (named {name})")))
+        .collect();
+    let more = match found.len() - listed.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(Refusal::usage(format!(
+        "{text:?} is ambiguous: {}{more}; name one by its full id",
+        listed.join(", ")
+    )))
 }
 
 fn unknown(text: &str) -> Refusal {
@@ -49,13 +69,54 @@ mod tests {
     use super::*;
     use crate::http::wire::RefusalKind;
 
+    use datafan_core::{
+        grant::{GrantState, Quota, Role},
+        id::Name,
+        time::Timestamp,
+    };
+
+    fn member(n: u8, name: &str, state: GrantState) -> (MemberId, Grant) {
+        let (name, granted) = (Name::new(name).unwrap(), Timestamp(1));
+        let grant = Grant { name, role: Role::Member, quota: Quota::default(), state, granted };
+        (MemberId([n; 32]), grant)
+    }
+
+    fn found(text: &str, members: &[(MemberId, Grant)]) -> Answered<MemberId> {
+        let ids = members.iter().map(|(id, _)| *id).chain([MemberId([77; 32])]).collect();
+        only(text, members, fitting(text, members, &ids))
+    }
+
     #[test]
-    fn nobody_is_not_found_and_two_are_ambiguous() {
-        let (one, two) = (MemberId([1; 32]), MemberId([2; 32]));
-        assert_eq!(only("aaaa", vec![one]), Ok(one));
-        assert_eq!(only("aaaa", vec![]).unwrap_err().kind, RefusalKind::NotFound);
-        let ambiguous = only("aaaa", vec![one, two]).unwrap_err();
+    fn a_full_id_means_that_one_and_what_fits_several_is_an_error() {
+        let (one, two, stranger) = (MemberId([1; 32]), MemberId([2; 32]), MemberId([77; 32]));
+        let (full, short) = (two.to_string(), two.short());
+        let of = |name: &str| [member(1, name, GrantState::Active), member(2, "b", GrantState::Active)];
+        // As an older build let it in.
+        assert_eq!(found(&full, &of(&full)), Ok(two));
+        assert_eq!(found(&stranger.to_string(), &of(&stranger.to_string())), Ok(stranger));
+        assert_eq!(found(&short, &of("a")), Ok(two));
+        let ambiguous = found(&short, &of(&short)).unwrap_err();
         assert_eq!(ambiguous.kind, RefusalKind::Usage);
-        assert!(ambiguous.error.contains(&one.to_string()) && ambiguous.error.contains(&two.to_string()));
+        for listed in [&format!("{one} (named {short})"), &format!("{two} (named b)")] {
+            assert!(ambiguous.error.contains(listed), "{}", ambiguous.error);
+        }
+        // Its own id's beginning is no second member.
+        let own = [member(2, &short, GrantState::Active)];
+        assert_eq!(found(&short, &own), Ok(two));
+        // The names of revoked members count where no active one has it; beginnings of ids always.
+        let one_active = [member(1, "a", GrantState::Drop), member(2, "a", GrantState::Active)];
+        assert_eq!(found("a", &one_active), Ok(two));
+        let revoked = [member(1, &short, GrantState::Drop), member(2, "b", GrantState::Active)];
+        assert_eq!(found(&short, &revoked).unwrap_err().kind, RefusalKind::Usage);
+        let twice = [member(1, "a", GrantState::Drop), member(2, "a", GrantState::Drop)];
+        assert_eq!(found("a", &twice).unwrap_err().kind, RefusalKind::Usage);
+        assert_eq!(found("aa", &twice).unwrap_err().kind, RefusalKind::NotFound);
+    }
+
+    #[test]
+    fn a_list_of_many_is_cut() {
+        let many: Vec<_> = (1..20).map(|n| member(n, "a", GrantState::Drop)).collect();
+        let error = found("a", &many).unwrap_err().error;
+        assert!(error.contains(" and 11 more;"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! Whose rows are imported: an export of a whole mesh must not become one member's by an oversight.
 
 use super::super::{Client, Failure, args, failure::Exit};
+use datafan_core::id::MemberId;
 use datafan_node::{http::wire::StatusAnswer, rows::Row};
 
 /// Which rows are taken.
@@ -51,7 +52,7 @@ impl Owners {
                         me.insert((status.id, status.name))
                     }
                 };
-                if owner == id || owner == name {
+                if owner == id || owner == name && !is_id(name) {
                     return Ok(true);
                 }
                 let other = row.owner_name.as_ref().unwrap_or(owner);
@@ -66,9 +67,11 @@ impl Owners {
                 Ok(false)
             }
             (Self::One { wanted, found, taken, others }, Some(owner)) => {
-                let is_id = row.owner.is_some();
-                let begins = is_id && wanted.len() >= PREFIX_CHARS_MIN && owner.starts_with(wanted.as_str());
-                if owner != wanted && row.owner_name.as_ref() != Some(wanted) && !begins {
+                // A full id means that owner, whatever others are named.
+                let has_id = row.owner.is_some();
+                let begins = has_id && wanted.len() >= PREFIX_CHARS_MIN && owner.starts_with(wanted.as_str());
+                let is_named = row.owner_name.as_ref() == Some(wanted) && !is_id(wanted);
+                if owner != wanted && !is_named && !begins {
                     *others += 1;
                     return Ok(false);
                 }
@@ -96,4 +99,8 @@ impl Owners {
             Self::Own { .. } | Self::Merged => Ok(0),
         }
     }
+}
+
+fn is_id(text: &str) -> bool {
+    text.parse::<MemberId>().is_ok()
 }
