@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Member, Place, clock::Clock, copy, datafan, text};
+use common::{Member, Place, clock::Clock, copy, datafan, string, text};
 use datafan_core::{fork::Evidence, hash::Hash, head::Head, id::MeshId, identity::Identity, time::Timestamp};
 use serde_json::json;
 
@@ -53,6 +53,13 @@ fn a_member_that_has_seen_no_fork_says_so() {
     let a = place.founder("a");
     a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
     assert_eq!(a.ask(&["forks", "--json"]).json(), json!({"forks": []}));
+    // Nor is there one to close, and the roster stays as it is.
+    let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
+    let roster = || a.roots().into_iter().find(|(owner, _)| *owner == mesh).unwrap();
+    let before = roster();
+    a.ask(&["forks", "--close", "a"]).fails(1, "no fork of a is held here");
+    a.ask(&["forks", "--close", &mesh]).fails(1, "is the mesh's own id");
+    assert_eq!(roster(), before);
 }
 
 #[test]
@@ -96,7 +103,10 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     // The authority closes it; the evidence stays, and says who did.
     assert_eq!(fork["closed_by"], json!(null));
     assert!(a.ask(&["forks"]).out.contains("  open"), "{}", a.ask(&["forks"]).out);
-    away.ask(&["forks", "--close", "b"]).fails(1, "authority.key");
+    let elsewhere = away.ask(&["forks", "--close", "b"]);
+    assert!(!elsewhere.err.contains("--offline"), "{}", elsewhere.err);
+    elsewhere.fails(1, "authority.key");
+    a.ask(&["forks", "--close", "a"]).fails(1, "no fork of a is held here");
     a.ask(&["forks", "--close", "nobody"]).fails(4, "nobody");
     let closed = a.ask(&["forks", "--close", "b", "--json"]).json();
     assert_eq!(closed["owner"], fork["owner"]);

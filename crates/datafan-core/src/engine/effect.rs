@@ -255,6 +255,15 @@ pub enum CommandError {
         "only a member with authority.key can change the roster: ask there, or with --offline for a signature"
     )]
     NoAuthority,
+    /// This member does not hold the authority's key, which closes forks. Nothing was changed.
+    #[error("only a running member with authority.key can close forks: ask there")]
+    CannotClose,
+    /// No fork of the owner is held here, so there is none to close. Nothing was changed.
+    #[error("no fork of {id} is held here: `datafan forks` lists those that are")]
+    NoFork {
+        /// The owner.
+        id: MemberId,
+    },
     /// The member's role is to hold, not to write.
     #[error(
         "this member's role is reader: it holds everything and writes nothing; \

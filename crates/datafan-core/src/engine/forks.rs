@@ -184,9 +184,11 @@ impl<S: Store> Engine<S> {
     /// Why the forks of an owner cannot be closed here.
     pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
         match self.terms(owner) {
-            _ if self.config.authority.is_none() => Err(CommandError::NoAuthority),
+            _ if self.config.authority.is_none() => Err(CommandError::CannotClose),
             None if *owner != self.config.mesh.authority() => Err(CommandError::UnknownMember { id: *owner }),
-            _ => Ok(()),
+            _ if self.forks.kept.has(owner) => Ok(()),
+            None => Err(CommandError::AuthorityId { id: *owner }),
+            Some(_) => Err(CommandError::NoFork { id: *owner }),
         }
     }
 

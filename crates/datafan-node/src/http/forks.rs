@@ -4,11 +4,12 @@ use super::{
     owner::resolve,
     refuse::{Answered, json},
     routes::{AppState, body, read, written},
-    wire::{CloseForks, ForkLine, Forks, ForksClosed, rfc3339},
+    wire::{CloseForks, ForkLine, Forks, ForksClosed, Refusal, rfc3339},
 };
 use axum::{body::Body, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use datafan_core::{fork::ClosedBy, id::Name, store::StoreReader};
+use datafan_core::{engine::CommandError, fork::ClosedBy, id::Name, store::StoreReader};
+use datafan_driver::CommitError;
 
 /// `GET /v1/forks`: all pieces of evidence, few and bounded.
 pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
@@ -39,8 +40,26 @@ pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
 /// `POST /v1/forks/close`: the authority closes the forks of an owner that are known here.
 pub async fn close<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: CloseForks = body(sent).await?;
-    let owner = read(&app, move |snapshot| resolve(&snapshot, &request.owner)).await?;
-    let done = written(&app, app.handle.close_forks(owner)).await?;
+    let (owner, name) = read(&app, move |snapshot| {
+        let owner = resolve(&snapshot, &request.owner)?;
+        Ok((owner, snapshot.name_of(&owner)?))
+    })
+    .await?;
+    let closed = async {
+        match app.handle.close_forks(owner).await {
+            Err(CommitError::Refused(CommandError::NoFork { .. })) => Ok(None),
+            done => done.map(Some),
+        }
+    };
+    let Some(done) = written(&app, closed).await? else {
+        let shown = name.map_or_else(|| owner.to_string(), |name| name.to_string());
+        return Err(none_of(&shown));
+    };
     let time = rfc3339(done.timestamp);
     Ok(json(&ForksClosed { owner: owner.to_string(), timestamp: done.timestamp.0, time }))
+}
+
+/// What the engine says of an id, said of the member's name.
+fn none_of(name: &str) -> Refusal {
+    Refusal::failure(format!("no fork of {name} is held here: `datafan forks` lists those that are"))
 }

@@ -271,9 +271,15 @@ fn only_the_authority_closes_forks_and_only_of_members() {
         Answer::Refused(error) => error,
         Answer::Committed(done) => panic!("{done:?}"),
     };
-    assert_eq!(refused(&mut world, 2, owner), CommandError::NoAuthority);
+    assert_eq!(refused(&mut world, 2, owner), CommandError::CannotClose);
     let stranger = Identity::from_secret(&[99; 32]).id();
     assert_eq!(refused(&mut world, 0, stranger), CommandError::UnknownMember { id: stranger });
+    // Of who has not forked there is nothing to close, and the roster stays as it is.
+    let (honest, authority) = (world.id(2), world.mesh_id().authority());
+    let roster = world.heads(0)[&authority];
+    assert_eq!(refused(&mut world, 0, honest), CommandError::NoFork { id: honest });
+    assert_eq!(refused(&mut world, 0, authority), CommandError::AuthorityId { id: authority });
+    assert_eq!(world.heads(0)[&authority], roster);
 }
 
 /// Four in a line; everybody but member 1 has seen that it forked.

@@ -76,11 +76,11 @@ impl Owners {
                     return Ok(false);
                 }
                 match found {
-                    Some(first) if is_id && first != owner => {
+                    Some(first) if has_id && first != owner => {
                         let text = format!("{wanted:?} is ambiguous: the rows are of {first} and {owner}");
                         return Err(Failure::Said(Exit::Usage, text));
                     }
-                    None if is_id => *found = Some(owner.clone()),
+                    None if has_id => *found = Some(owner.clone()),
                     _ => {}
                 }
                 *taken += 1;
