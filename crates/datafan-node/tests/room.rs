@@ -35,7 +35,7 @@ fn a56_a_list_goes_on_after_a_key_and_the_status_says_what_the_store_takes() {
     assert!(file.as_u64().unwrap() > 4_000 && free.as_u64().unwrap() < file.as_u64().unwrap(), "{status}");
     assert!(status["store"]["oldest_read_ms"].is_null());
     // What is written after the count is not shown as free.
-    let rows: Vec<_> = (0..60).map(|n| (format!("large/{n}"), "x".repeat(50_000))).collect();
+    let rows: Vec<_> = (0..60).map(|n| (format!("a/large/{n}"), "x".repeat(50_000))).collect();
     assert_eq!(Api::open(&a.dir).unwrap().put(&rows).unwrap().status, 200);
     let grown = a.waits(|status| status["store"]["file_bytes"].as_u64().unwrap() > 3_000_000);
     let (file, free) = (&grown["store"]["file_bytes"], &grown["store"]["free_bytes"]);
