@@ -11,6 +11,9 @@ use std::{
 
 /// How often the machine is asked for its addresses: others learn of a change soon after.
 const PERIOD: Duration = Duration::from_secs(10);
+/// How often in a row it has to be without an address before the last one is taken back: a network that is soon there
+/// again is worth no commit.
+const LOOKS_WITHOUT_MIN: u32 = 3;
 
 /// The addresses that a member tells the mesh now. Clones show the same.
 #[derive(Clone, Debug)]
@@ -46,11 +49,17 @@ pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: 
     if bound.iter().all(|address| !address.ip().is_unspecified()) {
         return;
     }
+    let mut without = 0;
     loop {
         tokio::time::sleep(PERIOD).await;
         let Some(member) = member.upgrade() else { return };
-        let Some(addresses) = changed(&advertised.now(), reachable(&bound)) else { continue };
-        tracing::info!(?addresses, "this machine has other addresses");
+        let found = reachable(&bound);
+        without = if found.is_empty() { without + 1 } else { 0 };
+        let Some(addresses) = changed(&advertised.now(), found, without) else { continue };
+        match addresses.is_empty() {
+            true => tracing::info!("this machine has no address left: none is published"),
+            false => tracing::info!(?addresses, "this machine has other addresses"),
+        }
         advertised.state().clone_from(&addresses);
         if member.publish(addresses).await.is_err() {
             // It has stopped.
@@ -59,10 +68,14 @@ pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: 
     }
 }
 
-/// What to tell in place of `told`. A machine that has lost its network has nothing better to tell.
-fn changed(told: &[Address], reachable: Vec<SocketAddr>) -> Option<Vec<Address>> {
+/// What to tell in place of `told`, where so many looks in a row have found nothing. The last address is taken back
+/// after some; loopback, which was told for want of any other, still leads from one member of this machine to another.
+fn changed(told: &[Address], reachable: Vec<SocketAddr>, without: u32) -> Option<Vec<Address>> {
     let found = texts(reachable);
-    (!found.is_empty() && found != told).then_some(found)
+    let is_loopback =
+        |address: &Address| address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+    let holds = found.is_empty() && (without < LOOKS_WITHOUT_MIN || told.iter().all(is_loopback));
+    (!holds && found != told).then_some(found)
 }
 
 fn texts(mut found: Vec<SocketAddr>) -> Vec<Address> {
@@ -135,14 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn a60_a_changed_address_is_told_and_a_lost_network_is_not() {
+    fn a60_a_changed_address_is_told_and_a_lost_one_taken_back_after_a_while() {
         let at = |text: &str| vec![text.parse::<SocketAddr>().unwrap()];
         let told = [Address::from("127.0.0.1:7")];
-        let found = changed(&told, at("198.18.0.1:7")).unwrap();
+        let found = changed(&told, at("198.18.0.1:7"), 0).unwrap();
         assert_eq!(found, [Address::from("198.18.0.1:7")]);
-        assert_eq!(changed(&found, at("198.18.0.1:7")), None);
-        assert_eq!(changed(&found, Vec::new()), None);
-        assert_eq!(changed(&found, at("198.18.0.2:7")), Some(vec![Address::from("198.18.0.2:7")]));
+        assert_eq!(changed(&found, at("198.18.0.1:7"), 0), None);
+        assert_eq!(changed(&found, at("198.18.0.2:7"), 0), Some(vec![Address::from("198.18.0.2:7")]));
+        assert_eq!(changed(&found, Vec::new(), LOOKS_WITHOUT_MIN - 1), None);
+        assert_eq!(changed(&found, Vec::new(), LOOKS_WITHOUT_MIN), Some(Vec::new()));
+        assert_eq!(changed(&[], Vec::new(), LOOKS_WITHOUT_MIN + 1), None);
+        assert_eq!(changed(&told, Vec::new(), LOOKS_WITHOUT_MIN), None, "members of this machine");
+        assert_eq!(changed(&[], at("198.18.0.1:7"), 0), Some(found));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// The addresses that it tells the mesh: where none were named they follow those of this machine, within half a
-    /// minute.
+    /// minute; none within a minute of the loss of the last one.
     pub fn advertised(&self) -> &Advertised {
         &self.about.advertised
     }

@@ -43,16 +43,24 @@ fn a60_published_addresses_follow_the_machine() {
     let written = a.put("after", "the change");
     Api::open(&b.dir).unwrap().waits_for("a", written, 2 * PATIENCE);
 
-    // A network that is gone is no reason to take anything back.
+    // A network that is gone for a moment is no reason to take anything back.
     machine.ip(&["link", "set", "net0", "down"]);
     thread::sleep(Duration::from_secs(12));
     assert_eq!(published(&a), [format!("198.18.7.2:{port}")]);
-    let id = a.id().parse().unwrap();
-    for member in [a, b] {
-        let dir = member.dir.clone();
-        assert_eq!(member.terminate(), 0);
-        assert_eq!(in_shard(&dir, &id), [format!("198.18.7.2:{port}")], "{}", dir.display());
+    machine.ip(&["link", "set", "net0", "up"]);
+
+    // An address that is gone is one, also where it was the last.
+    machine.ip(&["addr", "del", "198.18.7.2/24", "dev", "net0"]);
+    let until = Instant::now() + Duration::from_secs(60);
+    while !published(&a).is_empty() {
+        assert!(Instant::now() < until, "{:?}", published(&a));
+        thread::sleep(Duration::from_millis(200));
     }
+    a.ask(&["invite", "c"]).fails(1, "publishes no address");
+    let id = a.id().parse().unwrap();
+    let dir = a.dir.clone();
+    assert_eq!((a.terminate(), b.terminate()), (0, 0));
+    assert_eq!(in_shard(&dir, &id), [""; 0]);
 }
 
 /// Waits until a member publishes this address alone: a minute is what is promised.
