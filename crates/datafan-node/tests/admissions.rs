@@ -30,6 +30,15 @@ fn a_file_of_members_is_admitted_whole_or_not_at_all() {
     assert!(member(&a, "m3").is_none(), "nobody was admitted");
     let malformed = place.file("malformed", format!("{}{} NOT-A-NAME\n", lines(3..5), id(5)));
     a.ask(&["admit", "--file", &malformed]).fails(1, "line 3: ");
+    // What else a line says would be lost: the fields are those of `id --json`, and its mesh is this one.
+    let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
+    let line = |more: &str| format!("{{\"id\":\"{}\",\"name\":\"m5\"{more}}}\n", id(5));
+    let one = |more: &str| a.ask(&["admit", "--file", &place.file("one", lines(3..4) + &line(more))]);
+    one(",\"role\":\"reader\"").fails(1, "line 2: unknown field `role`");
+    one(&format!(",\"mesh\":\"{}\"", id(6))).fails(1, "line 2: mesh ");
+    a.ask(&["admit", "--file", &place.file("empty", "\n")]).fails(1, "names no member");
+    assert!(member(&a, "m3").is_none(), "nobody was admitted");
+    assert_eq!(one(&format!(",\"mesh\":\"{mesh}\"")).code, 0);
     // More than one change takes are several.
     let many = place.file("many", lines(0..MANY + 2));
     assert_eq!(a.ask(&["admit", "--file", &many, "--json"]).lines().len(), MANY as usize + 2);

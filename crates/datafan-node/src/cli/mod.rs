@@ -2,6 +2,7 @@
 //! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo` open files of
 //! their own.
 
+mod admissions;
 mod api;
 mod args;
 mod authority;

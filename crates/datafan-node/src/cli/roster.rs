@@ -1,7 +1,7 @@
 //! `invite`, `admit`, `grant`, `revoke`, `rotate`, `adopt`: who belongs, and what it may.
 
 use super::{
-    Client, Failure, Output,
+    Client, Failure, Output, admissions,
     args::{self, Expiry, Offline},
     confirm::{GO_ON, confirm},
     failure::Exit,
@@ -11,14 +11,14 @@ use super::{
 use datafan_core::{
     connector::Address,
     grant::Role,
-    id::{MemberId, MeshId, Name},
-    identity::{Identity, is_admissible},
+    id::MeshId,
+    identity::Identity,
     limits::{ADDRESSES_MAX, ROSTER_CHANGES_MAX},
     time::Timestamp,
 };
 use datafan_node::{
     http::{
-        BODY_BYTES_MAX, stamp,
+        stamp,
         wire::{
             Addresses, AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Named, Requested,
             RevokeRequest, Rostered, RosteredAll, RotateRequest, StatusAnswer,
@@ -26,10 +26,8 @@ use datafan_node::{
     },
     ticket::Ticket,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{
-    fs::File,
-    io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -263,7 +261,7 @@ pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<
             show(out, "admitted", &admitted, &args.offline)
         }
         (None, None, Some(file)) => {
-            let members = requests(&file)?.into_iter().map(with_terms).collect();
+            let members = admissions::read(&mut client, &file)?.into_iter().map(with_terms).collect();
             admit_all(client, &file, members, &args.offline, out)
         }
         _ => Err(Failure::Said(Exit::Usage, "admit needs ID --name NAME, or --file FILE".to_owned())),
@@ -278,6 +276,9 @@ fn admit_all(
     offline: &Offline,
     out: &mut Output,
 ) -> Result<(), Failure> {
+    if members.is_empty() {
+        return Err(Failure::new(format!("{} names no member", file.display())));
+    }
     let Some(request) = &offline.offline else {
         while !members.is_empty() {
             let rest = members.split_off(members.len().min(ROSTER_CHANGES_MAX));
@@ -292,8 +293,7 @@ fn admit_all(
         return Ok(());
     };
     match members.len() {
-        0 => return Err(Failure::new(format!("{} names no member", file.display()))),
-        1..=ROSTER_CHANGES_MAX => {}
+        0..=ROSTER_CHANGES_MAX => {}
         n => {
             return Err(Failure::new(format!(
                 "{} names {n} members, and a request has at most {ROSTER_CHANGES_MAX}: split it, and ask for the next \
@@ -332,52 +332,6 @@ pub fn grant(mut client: Client, args: args::Grant, out: &mut Output) -> Result<
     }
     let granted = ask(&mut client, "/v1/grant", &request, &args.offline)?;
     show(out, "changed", &granted, &args.offline)
-}
-
-#[derive(Deserialize)]
-struct Line {
-    id: String,
-    name: String,
-}
-
-/// One member per line, as `datafan id --json` prints it, or as id and name.
-fn requests(file: &Path) -> Result<Vec<AdmitRequest>, Failure> {
-    let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", file.display()));
-    let input: Box<dyn Read> = match file == Path::new("-") {
-        true => Box::new(io::stdin()),
-        false => Box::new(File::open(file).map_err(|error| said(&error))?),
-    };
-    let mut text = String::new();
-    input.take(BODY_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(|error| said(&error))?;
-    if text.len() > BODY_BYTES_MAX {
-        return Err(said(&format!(
-            "longer than {BODY_BYTES_MAX} bytes, as much as a request may be: split it"
-        )));
-    }
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(at, line)| request(line).map_err(|what| said(&format!("line {}: {what}", at + 1)))).collect()
-}
-
-fn request(line: &str) -> Result<AdmitRequest, String> {
-    if line.trim_start().starts_with('{') {
-        let Line { id, name } = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        return checked(&id, &name);
-    }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    match words.as_slice() {
-        [id, name] => checked(id, name),
-        _ => Err("expected {\"id\",\"name\"} or ID NAME".to_owned()),
-    }
-}
-
-/// All lines are checked before the first member is admitted.
-fn checked(id: &str, name: &str) -> Result<AdmitRequest, String> {
-    let member: MemberId = id.parse().map_err(|error| format!("{error}"))?;
-    if !is_admissible(&member) {
-        return Err(format!("{id} is not a sound Ed25519 public key"));
-    }
-    let name: Name = name.parse().map_err(|error| format!("{error}"))?;
-    Ok(AdmitRequest { id: id.to_owned(), name: name.to_string(), ..AdmitRequest::default() })
 }
 
 /// `datafan revoke`
