@@ -25,8 +25,8 @@ use std::{
 pub struct Usage {
     /// Bytes of disk, a second old at most; 0 for a store without a file.
     pub file_bytes: u64,
-    /// Bytes of it that the present state needs: counted at most a minute ago, with all by which the file has grown
-    /// since. The rest is free, or shown by older snapshots.
+    /// Bytes of it that the present state needs: counted at most a minute ago, with all by which the file has
+    /// grown since. The rest is free, or shown by older snapshots.
     pub used_bytes: u64,
     /// For how long the oldest snapshot of a reader has been held.
     pub oldest_read: Option<Duration>,
@@ -53,8 +53,8 @@ impl<R: StoreReader> Handle<R> {
         self.snapshot_for(Purpose::Backup)
     }
 
-    /// How much room the member's store takes. To count what is used may read all of the file, so it is counted
-    /// the less often the longer it takes, but once a minute where it is asked for.
+    /// How much room the member's store takes. To count what is used may read all of the file, so it is
+    /// counted the less often the longer it takes, but once a minute where it is asked for.
     ///
     /// # Errors
     /// As of [`Handle::snapshot`].

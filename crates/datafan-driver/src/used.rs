@@ -1,5 +1,5 @@
-//! What is used of a store's file: counted seldom where counting takes long, and never less than what has been
-//! added since.
+//! What is used of a store's file: counted seldom where counting takes long, and never less than what has
+//! been added since.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ struct Counted {
     file_bytes: u64,
 }
 
-/// A count is kept for so many times as long as it took: counting takes a fiftieth of the time at most, however
-/// often it is asked for.
+/// A count is kept for so many times as long as it took: counting takes a fiftieth of the time at most,
+/// however often it is asked for.
 const KEPT_TIMES: u32 = 50;
 /// No longer than this, however long it took.
 const KEPT_MAX: Duration = Duration::from_secs(60);

@@ -11,8 +11,8 @@ use std::{
 
 /// How often the machine is asked for its addresses: others learn of a change soon after.
 const PERIOD: Duration = Duration::from_secs(10);
-/// How often in a row it has to be without an address before the last one is taken back: a network that is soon there
-/// again is worth no commit.
+/// How often in a row it has to be without an address before the last one is taken back: a network that is
+/// soon there again is worth no commit.
 const LOOKS_WITHOUT_MIN: u32 = 3;
 
 /// The addresses that a member tells the mesh now. Clones show the same.
@@ -68,8 +68,9 @@ pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: 
     }
 }
 
-/// What to tell in place of `told`, where so many looks in a row have found nothing. The last address is taken back
-/// after some; loopback, which was told for want of any other, still leads from one member of this machine to another.
+/// What to tell in place of `told`, where so many looks in a row have found nothing. The last address is taken
+/// back after some; loopback, which was told for want of any other, still leads from one member of this machine
+/// to another.
 fn changed(told: &[Address], reachable: Vec<SocketAddr>, without: u32) -> Option<Vec<Address>> {
     let found = texts(reachable);
     let is_loopback =
