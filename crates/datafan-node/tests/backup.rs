@@ -79,6 +79,13 @@ fn a_member_that_does_not_run_is_saved_too_and_no_other_takes_it() {
     assert_eq!(b.terminate(), 0);
     assert_eq!(a.terminate(), 0);
     let (at, file) = (text(&dir), place.path("b.backup"));
+    // A key that others can read is there, and said to be unusable.
+    let mode = |mode| fs::set_permissions(dir.join("member.key"), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o640);
+    let told = datafan(&["backup", &text(&file), "--data-dir", &at]);
+    assert!(!told.err.contains("missing"), "{}", told.err);
+    told.fails(1, "member.key");
+    mode(0o600);
     let told = datafan(&["backup", &text(&file), "--data-dir", &at]);
     assert!(told.code == 0 && told.out.starts_with("saved ") && told.err.contains("keys"), "{}", told.err);
 
@@ -89,7 +96,7 @@ fn a_member_that_does_not_run_is_saved_too_and_no_other_takes_it() {
     let mut altered = bytes.clone();
     *altered.last_mut().unwrap() ^= 1;
     for (bytes, what) in [
-        (&bytes[..bytes.len() - 9], "failed to fill whole buffer"),
+        (&bytes[..bytes.len() - 9], "the backup is cut off"),
         (&altered, "what came is not what was written"),
         (&b"no backup at all, but long enough"[..], "this is no backup of datafan"),
         (&b""[..], "the end is missing"),

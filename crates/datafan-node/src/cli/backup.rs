@@ -157,6 +157,7 @@ fn save(
                 refuse_unsound(home)?;
             }
             write_offline(home, to).map_err(|error| match error {
+                Offline::Unusable(what) => Failure::new(what),
                 Offline::Store(error) => not_opened(error),
                 Offline::File(error) => said(error),
             })
@@ -166,6 +167,8 @@ fn save(
 }
 
 enum Offline {
+    /// A file of the member's directory is there and cannot be used.
+    Unusable(String),
     Store(StoreError),
     File(io::Error),
 }
@@ -178,7 +181,9 @@ impl From<StoreError> for Offline {
 
 fn write_offline(home: &Home, file: &mut impl Write) -> Result<(), Offline> {
     let path = home.store_path();
-    let (membership, key) = (home.membership().ok().flatten(), home.member_key().ok().flatten());
+    let unusable = |error: &dyn std::fmt::Display| Offline::Unusable(error.to_string());
+    let membership = home.membership().map_err(|error| unusable(&error))?;
+    let key = home.member_key().map_err(|error| unusable(&error))?;
     let (Some(membership), Some(key), true) = (membership, key, path.exists()) else {
         let what = format!("{} or member.key is missing", path.display());
         return Err(StoreError::Failed { what }.into());
@@ -246,7 +251,11 @@ fn each_frame(file: &Path, mut take: impl FnMut(&[u8]) -> Result<(), RestoreErro
     };
     let mut input = BufReader::new(input);
     let mut bytes = Vec::new();
-    while next(&mut input, &mut bytes).map_err(|error| at(file, &error))? {
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::UnexpectedEof => Failure::new(format!("{}: the backup is cut off", file.display())),
+        _ => at(file, &error),
+    };
+    while next(&mut input, &mut bytes).map_err(failed)? {
         take(&bytes).map_err(|error| refused(file, error))?;
     }
     Ok(())

@@ -48,11 +48,31 @@ struct Complaint {
 }
 
 /// Commands that no misspelt word leads to: what they change does not come back by itself.
-const NOT_SUGGESTED: &[&str] =
-    &["del", "delete", "rm", "revoke", "rotate", "grant", "restamp", "restore", "recovered", "adopt"];
+const NOT_SUGGESTED: &[&str] = &[
+    "del",
+    "delete",
+    "rm",
+    "set",
+    "put",
+    "revoke",
+    "rotate",
+    "grant",
+    "restamp",
+    "restore",
+    "recovered",
+    "adopt",
+];
+
+/// Options that no misspelt one leads to, for the same reason.
+const OPTIONS_NOT_SUGGESTED: &[&str] =
+    &["--abandon", "--forget", "--drop", "--take", "--force", "--yes", "--repair", "--close"];
 
 impl Complaint {
     fn of(error: &clap::Error) -> Self {
+        if error.kind() == ErrorKind::MissingSubcommand {
+            let text = "options, but no command: see datafan --help".to_owned();
+            return Self { text, tips: Vec::new() };
+        }
         match error.get(ContextKind::InvalidSubcommand) {
             Some(ContextValue::String(word)) => Self::unknown_command(word, error),
             _ => Self::from_text(&error.render().to_string()),
@@ -78,6 +98,11 @@ impl Complaint {
         let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
         let (tips, said): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("tip: "));
+        let destroys = |tip: &&str| {
+            let mut words = tip.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            words.any(|word| OPTIONS_NOT_SUGGESTED.contains(&word))
+        };
+        let tips: Vec<&str> = tips.into_iter().filter(|tip| !destroys(tip)).collect();
         let said = said.join(" ");
         Self {
             text: said.strip_prefix("error: ").unwrap_or(&said).to_owned(),
@@ -120,6 +145,26 @@ mod tests {
         assert!(complaint(&["init"]).text.contains("--name"));
         let tips = complaint(&["get", "--ownr", "b", "k"]).tips;
         assert!(tips.iter().any(|tip| tip.contains("--owner")), "a tip is no part of the line: {tips:?}");
+    }
+
+    #[test]
+    fn a_misspelt_option_leads_to_none_that_destroys() {
+        for args in [
+            &["run", "--abandn"][..],
+            &["recovered", "--forgt"],
+            &["revoke", "a", "--drp"],
+            &["rotate", "a", "--dro"],
+            &["backup", "f", "--forc"],
+        ] {
+            let Complaint { text, tips } = complaint(args);
+            assert!(text.contains("unexpected argument"), "{text}");
+            assert!(tips.iter().all(|tip| !tip.contains("similar")), "{args:?}: {tips:?}");
+        }
+    }
+
+    #[test]
+    fn options_without_a_command_are_told_as_such() {
+        assert_eq!(complaint(&["--data-dir", "a"]).text, "options, but no command: see datafan --help");
     }
 
     #[test]

@@ -75,8 +75,9 @@ pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
         let (id, grant) = member(&snapshot, mesh, &request.member)?;
         let items = items_of(&snapshot, &id)?;
         if terms.role == Some(Role::Reader) && items > 0 && !request.drop {
+            let items = if items == 1 { "1 item".to_owned() } else { format!("{items} items") };
             return Err(Refusal::failure(format!(
-                "{} has {items} items, and a reader has none: everybody would delete them (--drop)",
+                "{} has {items}, and a reader has none: everybody would delete them (--drop)",
                 grant.name
             )));
         }
