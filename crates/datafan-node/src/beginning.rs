@@ -6,6 +6,7 @@
 use crate::{
     files::make_private_directory,
     home::Home,
+    inventory::Inventory,
     keys::{self, KeyFileError, KeyKind},
     membership::{Membership, MembershipError},
     ticket::Ticket,
@@ -16,7 +17,7 @@ use datafan_core::{
     id::{MemberId, MeshId, Name},
     identity::Identity,
     roster::{IdRole, role_of},
-    store::Store,
+    store::{Store, StoreError},
     time::Timestamp,
 };
 use datafan_driver::{CommitError, StartError, StopReason, Wait};
@@ -57,7 +58,12 @@ pub enum BeginningError {
         path: PathBuf,
     },
     /// The directory has a store but no `member.json`: it is the rest of something else. Nothing was changed.
-    #[error("{} holds a store but no member.json: choose an empty directory", .path.display())]
+    #[error(
+        "{} holds a store but no member.json: bring it back from a copy, or move store.redb away, make it \
+         again with `datafan init --mesh MESH --name NAME` (MESH as `datafan id` prints it at another member), \
+         and move the store back; a new member takes an empty directory",
+        .path.display()
+    )]
     Occupied {
         /// Which directory.
         path: PathBuf,
@@ -106,7 +112,8 @@ impl Home {
     /// Makes this directory a member's.
     ///
     /// # Errors
-    /// See [`BeginningError`]. After any of them the same beginning can be tried again.
+    /// See [`BeginningError`]. After any of them the same beginning can be tried again, and nothing that was
+    /// made is left.
     pub fn begin(&self, beginning: Beginning) -> Result<Membership, BeginningError> {
         if self.membership()?.is_some() {
             return Err(BeginningError::Already { path: self.path().into() });
@@ -116,13 +123,28 @@ impl Home {
         {
             return Err(BeginningError::NameIsId { name: name.clone() });
         }
+        let (before, mut made) = (Inventory::of(self), Vec::new());
+        self.begin_noting(beginning, &mut made).inspect_err(|_| {
+            // Another process may have begun with the same keys meanwhile.
+            if !self.membership_path().exists() {
+                before.only(&made).undo();
+            }
+        })
+    }
+
+    /// Notes the files that were made and that no other process can have begun with.
+    fn begin_noting(
+        &self,
+        beginning: Beginning,
+        made: &mut Vec<PathBuf>,
+    ) -> Result<Membership, BeginningError> {
         make_private_directory(self.path())
             .map_err(|source| BeginningError::Io { path: self.path().into(), source })?;
         let membership = match beginning {
-            Beginning::NewMesh { name } => self.begin_mesh(name)?,
+            Beginning::NewMesh { name } => self.begin_mesh(name, made)?,
             Beginning::Join { mesh, name } => {
                 self.refuse_store()?;
-                let member = self.key(&self.member_key_path(), KeyKind::Member)?;
+                let member = self.key(&self.member_key_path(), KeyKind::Member, made)?;
                 if role_of(&mesh, &member.id()) == IdRole::Authority {
                     return Err(BeginningError::OwnId { mesh });
                 }
@@ -130,7 +152,7 @@ impl Home {
             }
             Beginning::Invited(ticket) => {
                 self.refuse_store()?;
-                self.take_key(&ticket.member)?;
+                self.take_key(&ticket.member, made)?;
                 let Ticket { mesh, name, roster, addresses, .. } = *ticket;
                 Membership { mesh, name, roster_min: roster, connect: addresses }
             }
@@ -141,40 +163,58 @@ impl Home {
 
     /// The first store of a new mesh: made before anybody can know of it, so its member may write at once, and with
     /// the first grant in it.
-    fn begin_mesh(&self, name: Name) -> Result<Membership, BeginningError> {
+    fn begin_mesh(&self, name: Name, made: &mut Vec<PathBuf>) -> Result<Membership, BeginningError> {
         // The member's key is written first, so an authority's key without one is not ours: it is of an older mesh,
         // whose members would all refuse a roster that begins anew.
         let authority_key = self.authority_key_path();
         if authority_key.exists() && !self.member_key_path().exists() {
             return Err(BeginningError::OldAuthority { path: authority_key });
         }
-        let member = self.key(&self.member_key_path(), KeyKind::Member)?;
-        let authority = self.key(&authority_key, KeyKind::Authority)?;
+        // With both keys, a store is that of a beginning that was interrupted.
+        if !authority_key.exists() || !self.member_key_path().exists() {
+            self.refuse_store()?;
+        }
+        let member = self.key(&self.member_key_path(), KeyKind::Member, made)?;
+        let authority = self.key(&authority_key, KeyKind::Authority, made)?;
         let (mesh, id) = (MeshId(authority.id()), member.id());
         let mut config = Config::new(mesh, member, name.clone());
         config.authority = Some(authority);
         config.new_mesh = true;
         let failed = |error: &dyn std::fmt::Display| BeginningError::Store(error.to_string());
-        let store = RedbStore::open(self.store_path(), Options::default()).map_err(|error| failed(&error))?;
+        let store = RedbStore::open(self.store_path(), Options::default()).map_err(|error| {
+            // Another process begins with our keys.
+            if matches!(error, StoreError::InUse { .. }) {
+                made.clear();
+            }
+            failed(&error)
+        })?;
+        if made.len() == 2 {
+            made.push(self.store_path());
+        }
         admit_first(config, store, id, &name).map_err(|error| failed(&error))?;
         Ok(Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() })
     }
 
     /// The key at `path`: the one of an interrupted beginning, else a new one.
-    fn key(&self, path: &Path, kind: KeyKind) -> Result<Identity, BeginningError> {
+    fn key(&self, path: &Path, kind: KeyKind, made: &mut Vec<PathBuf>) -> Result<Identity, BeginningError> {
         if let Some(identity) = keys::read(path, kind)? {
             return Ok(identity);
         }
         let identity = keys::generate();
         let identity = identity.map_err(|source| BeginningError::Io { path: path.into(), source })?;
         keys::write(path, kind, &identity)?;
+        made.push(path.into());
         Ok(identity)
     }
 
-    fn take_key(&self, member: &Identity) -> Result<(), BeginningError> {
+    fn take_key(&self, member: &Identity, made: &mut Vec<PathBuf>) -> Result<(), BeginningError> {
         match self.member_key()? {
             Some(there) if there.id() == member.id() => Ok(()),
-            _ => Ok(keys::write(&self.member_key_path(), KeyKind::Member, member)?),
+            _ => {
+                keys::write(&self.member_key_path(), KeyKind::Member, member)?;
+                made.push(self.member_key_path());
+                Ok(())
+            }
         }
     }
 

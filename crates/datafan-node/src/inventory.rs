@@ -39,6 +39,13 @@ impl Inventory {
         self
     }
 
+    /// Of the files only those among `made`.
+    #[must_use]
+    pub fn only(mut self, made: &[PathBuf]) -> Self {
+        self.files.retain(|file| made.contains(file));
+        self
+    }
+
     /// Removes what was missing then and is there now. Only for who has made all of it: keys are among it.
     /// What cannot be removed stays, as does a directory with anything else in it.
     pub fn undo(&self) {

@@ -130,6 +130,37 @@ fn what_a_killed_backup_has_left_goes_with_the_next_one() {
     assert_eq!(files(place.0.path()), expected);
 }
 
+#[test]
+fn a_beginning_that_fails_leaves_nothing_behind() {
+    let place = Place::new();
+    let dir = place.path("a");
+    let home = text(&dir);
+    assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &home]).code, 0);
+    let mesh = datafan(&["id", "--json", "--data-dir", &home]).json()["mesh"].as_str().unwrap().to_owned();
+    ["member.json", "authority.key"].iter().for_each(|name| fs::remove_file(dir.join(name)).unwrap());
+    let there = files(&dir);
+    let run = ["run", "--listen", "127.0.0.1:0", "--data-dir", &home];
+    for args in
+        [&["init", "--name", "a", "--data-dir", &home], &run[..], &[&run[..], &["--init", "a"]].concat()]
+    {
+        datafan(args).has_failed(1, "no member.json");
+        assert_eq!(files(&dir), there, "{args:?}");
+    }
+    // What the error says to do.
+    fs::rename(dir.join("store.redb"), place.path("store.redb")).unwrap();
+    assert_eq!(datafan(&["init", "--mesh", &mesh, "--name", "a", "--data-dir", &home]).code, 0);
+    fs::rename(place.path("store.redb"), dir.join("store.redb")).unwrap();
+    Member::run(&dir, &[]).put("k", "v");
+
+    // There is room for the keys and not for the store.
+    for blocks in [8, 100] {
+        let above = place.path("above");
+        let args = ["init", "--name", "b", "--data-dir", &text(&above.join("b"))];
+        Done::from(prepared(limited(blocks), &args).output().unwrap()).has_failed(1, "");
+        assert!(!above.exists(), "{blocks} blocks: {:?}", files(&above.join("b")));
+    }
+}
+
 /// A running member with so many items of a kilobyte.
 fn member_of(place: &Place, items: usize) -> Member {
     let a = place.founder("a");

@@ -7,7 +7,7 @@ use super::{
     init::{from_ticket, read_ticket},
 };
 use datafan_core::id::Name;
-use datafan_node::{Beginning, Home, Membership, ticket::Ticket};
+use datafan_node::{Beginning, BeginningError, Home, Membership, ticket::Ticket};
 use std::{
     io::{self, IsTerminal},
     path::Path,
@@ -20,6 +20,9 @@ pub fn beginning(dir: &Path, args: &Run) -> Result<Option<Beginning>, Failure> {
         return match (&args.init, &args.ticket) {
             (Some(name), _) => Ok(Some(Beginning::NewMesh { name: name.clone() })),
             (None, Some(file)) => from_ticket(file).map(Some),
+            (None, None) if home.store_path().exists() => {
+                Err(Failure::new(BeginningError::Occupied { path: dir.into() }))
+            }
             (None, None) => Err(Failure::new(format!(
                 "{} holds no member yet: name --init NAME for a new mesh, or --ticket FILE",
                 dir.display()

@@ -3,7 +3,7 @@
 use super::{Client, Failure, Output, args, directory, failure::Exit, files::check_private, output::note};
 use datafan_core::id::MemberId;
 use datafan_node::{
-    Beginning, Home, Membership,
+    Beginning, BeginningError, Home, Membership,
     http::wire::{StatusAnswer, rfc3339},
     ticket::{TICKET_TEXT_MAX, Ticket},
 };
@@ -172,6 +172,9 @@ pub fn id(dir: &Path, timeout: Option<Duration>, out: &mut Output) -> Result<(),
 pub fn of_member(home: &Home) -> Result<Membership, Failure> {
     let membership = home.membership().map_err(Failure::new)?;
     membership.ok_or_else(|| {
+        if home.store_path().exists() {
+            return Failure::new(BeginningError::Occupied { path: home.path().into() });
+        }
         let dir = home.path().display();
         Failure::new(format!("{dir} holds no member yet: make one with `datafan init --name NAME`"))
     })
