@@ -8,7 +8,7 @@ mod common;
 
 use common::{Member, PATIENCE, Place, datafan, datafan_with, fields, string, text};
 use serde_json::{Value, json};
-use std::{fs, time::Instant};
+use std::{fs, process::Command, time::Instant};
 
 #[test]
 fn a_quota_and_a_role_are_given_and_changed_by_command() {
@@ -330,6 +330,22 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     assert_eq!(b.ask(&["authority", "apply", &format!("{}.signed", request("gone"))]).code, 0);
     a.waits(|status| status["state"] == "refused");
     b.ask(&["authority", "apply", &request("gone")]).fails(1, "does not begin with datafan-roster1");
+}
+
+#[test]
+fn a_ticket_that_nobody_got_is_told() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else { return println!("skipped: there is no /dev/full") };
+    let place = Place::new();
+    let a = place.founder("a");
+    for more in [&[][..], &["--json"]] {
+        let (dir, name) = (text(&a.dir), format!("n{}", more.len()));
+        let args = [&["invite", &name, "--data-dir", &dir], more].concat();
+        let mut command = common::prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), &args);
+        let done = common::Done::from(command.stdout(full.try_clone().unwrap()).output().unwrap());
+        let id = string(&waits_member(&a, &name, |_| true)["id"]);
+        done.fails(1, &format!("{name} was admitted, and its key is lost: datafan revoke {id}"));
+    }
 }
 
 /// A member that has to be admitted, its directory ready.

@@ -48,6 +48,9 @@ fn show_status(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     if status.aside.is_some() {
         out.line("aside   a state of this member's shard is kept: see `datafan recovered`")?;
     }
+    if status.recovered.is_some() {
+        out.line("taken   items of this member that its store lacked came back: see `datafan recovered`")?;
+    }
     show_links(status, out)?;
     show_shards(status, out)?;
     for (name, count) in &status.refusals {

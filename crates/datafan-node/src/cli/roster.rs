@@ -144,25 +144,28 @@ impl Ready {
         };
         let text = ticket.to_text();
         let mut file = None;
+        // The ticket is nowhere else.
+        let lost = format!("{name} was admitted, and its key is lost: datafan revoke {id}");
+        let is_lost = |error: Failure| match error {
+            Failure::Said(exit, what) => Failure::Said(exit, format!("{what}; {lost}")),
+            Failure::OutputClosed => Failure::new(format!("standard output was closed; {lost}")),
+        };
         if let Some((path, fresh)) = self.out {
-            let admitted = |error: Failure| match error {
-                Failure::Said(exit, what) => Failure::Said(
-                    exit,
-                    format!("{what}; {name} was admitted, and its key is lost: datafan revoke {id}"),
-                ),
-                Failure::OutputClosed => error,
-            };
-            fresh.write(&format!("{}\n", *text)).map_err(admitted)?;
+            fresh.write(&format!("{}\n", *text)).map_err(is_lost)?;
             file = Some(path.display().to_string());
         }
         if out.json {
             let request = offline.offline.as_ref().map(|file| file.display().to_string());
             let ticket = file.is_none().then_some(text.as_str());
-            return Ok(out.object(&Invited { ticket, out: file, id, name, request })?);
+            let invited = Invited { ticket, out: file.clone(), id, name, request };
+            let shown = out.object(&invited).and_then(|()| out.flush());
+            return shown.map_err(|error| if file.is_none() { is_lost(error.into()) } else { error.into() });
         }
         match &file {
             Some(file) => out.line(&format!("wrote {file}"))?,
-            None => out.line(&text)?,
+            None => {
+                out.line(&text).and_then(|()| out.flush()).map_err(|error| is_lost(error.into()))?;
+            }
         }
         let file = file.as_deref().unwrap_or("FILE");
         note(&format!("The ticket is for one machine and holds its key. There: datafan run --ticket {file}"));

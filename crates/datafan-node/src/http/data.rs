@@ -293,6 +293,7 @@ fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<
             break;
         }
     }
+    names.sort();
     Ok(match names.as_slice() {
         [] => String::new(),
         [one] => format!("; {one} has it: --owner {one}"),

@@ -52,6 +52,11 @@ fn get_names_who_else_has_the_key() {
     none.fails(4, "a has no key \"nothing\"");
     assert!(!none.err.contains("--owner"), "{}", none.err);
     b.ask(&["get", "nothing", "--owner", "a"]).fails(4, "a has no key \"nothing\"");
+    let several = ["e", "d", "c"].map(|name| place.invited(&a, name, &[]));
+    for (member, name) in several.iter().zip(["e", "d", "c"]) {
+        a.waits_for(name, member.put("shape", "round"));
+    }
+    a.ask(&["get", "shape"]).fails(4, "; c, d, e have it: --owner NAME");
 }
 
 #[test]
