@@ -38,3 +38,23 @@ fn a45_what_was_written_two_years_ahead_is_restamped() {
     b.waits_for("a", a.put("here", "v"));
     assert_eq!(a.roots(), b.roots());
 }
+
+#[test]
+fn a_newcomer_whose_clock_is_behind_is_told_so() {
+    let place = Place::new();
+    let Some(clock) = Clock::wrong(&place) else { return };
+    let a = place.founder("a");
+    let ticket = a.ask(&["invite", "b", "--json"]).json();
+    let ticket = place.file("b.ticket", ticket["ticket"].as_str().unwrap());
+    let dir = place.path("b");
+    let b = clock.run(&dir, -7_200, &["--ticket", &ticket]);
+    let status = b.waits(|status| status["refusals"]["clock_ahead"].as_u64() > Some(0));
+    assert_eq!(status["state"], "joining", "{status}");
+    assert!(status["reason"].as_str().unwrap().contains("set the clock right"), "{status}");
+    b.ask(&["put", "k", "v", "--timeout", "3s"]).fails(6, "set the clock right");
+    assert_eq!(b.terminate(), 0);
+
+    // Nothing was spoilt.
+    let b = Member::run(&dir, &[]);
+    a.waits_for("b", b.put("k", "v"));
+}

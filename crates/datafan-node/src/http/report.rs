@@ -138,6 +138,15 @@ async fn store_line<R: StoreReader>(app: &App<R>) -> Answered<StoreLine> {
     })
 }
 
+/// What keeps a member out whose clock is far behind.
+pub const CLOCK_BEHIND: &str = "peers have a roster that is further ahead of this machine's clock than is accepted: set \
+                                the clock right";
+
+/// Whether the roster was refused for its timestamp: without one, no other head is judged.
+pub fn clock_is_behind(status: &Status) -> bool {
+    status.members.is_empty() && status.refusals.contains_key("clock_ahead")
+}
+
 fn standing(status: &Status) -> (&'static str, Option<String>) {
     match (&status.own, &status.standing) {
         (OwnState::Foreign { timestamp }, _) => {
@@ -149,6 +158,7 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
         }
         (_, Standing::Refused(reason)) => ("refused", Some(reason.clone())),
         _ if status.disk_full.is_some() => ("degraded", status.disk_full.as_deref().map(disk_full)),
+        (_, Standing::Joining) if clock_is_behind(status) => ("joining", Some(CLOCK_BEHIND.to_owned())),
         (_, Standing::Joining) => {
             ("joining", Some("no roster that names this member is held yet".to_owned()))
         }

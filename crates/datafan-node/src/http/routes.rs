@@ -197,6 +197,9 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
         n => format!("{n} links are up"),
     };
     match (status.own, &status.standing) {
+        (OwnState::Waiting, Standing::Joining) if report::clock_is_behind(status) => {
+            Some(format!("for the mesh's roster; {}", report::CLOCK_BEHIND))
+        }
         (OwnState::Waiting, Standing::Joining) => Some(format!(
             "for the roster that names this member, {name} ({id}), and the confirmation of its own shard by a \
              peer; {linked}; where authority.key is, if it was not done yet: datafan admit {id} --name {name}",
