@@ -148,7 +148,7 @@ impl World {
             self.pass(u8::MAX, true);
             self.wait(SECOND);
             self.handle_all();
-            if self.is_equal() {
+            if self.is_equal() && !self.victim_checks() {
                 break;
             }
         }
@@ -163,6 +163,11 @@ impl World {
             side.restart(now);
             check::is_sound(side);
         }
+    }
+
+    /// Whether the victim, which lost its store, looks whether another process has its key.
+    fn victim_checks(&self) -> bool {
+        matches!(self.sides[VICTIM].engine().status().own, OwnState::Checking { .. })
     }
 
     fn now(&self, side: usize) -> Now {
