@@ -68,9 +68,9 @@ pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: 
     }
 }
 
-/// What to tell in place of `told`, where so many looks in a row have found nothing. The last address is taken
-/// back after some; loopback, which was told for want of any other, still leads from one member of this machine
-/// to another.
+/// What to tell in place of `told`, where so many looks in a row have found nothing. The last address is
+/// taken back after some; loopback, which was told for want of any other, still leads from one member of
+/// this machine to another.
 fn changed(told: &[Address], reachable: Vec<SocketAddr>, without: u32) -> Option<Vec<Address>> {
     let found = texts(reachable);
     let is_loopback =

@@ -1,4 +1,5 @@
-//! Files that cannot be trusted: a store that is none, a backup that is cut off or has no room, what a killed command left.
+//! Files that cannot be trusted: a store that is none, a backup that is cut off or has no room, what a
+//! killed command left.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

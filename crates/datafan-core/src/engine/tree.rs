@@ -225,7 +225,7 @@ impl<S: Store> Engine<S> {
         self.owners.for_each_mut(|owner| {
             let mut tree = owner.tree();
             match tree.parent {
-                // These go over all links.
+                // These begin eager on every link.
                 _ if [me, roster].contains(owner.id()) => {}
                 Some(_) => {
                     tree.prune(place);

@@ -1,4 +1,5 @@
-//! Files that may not get longer (`ulimit -f`): the system ends a process that tries, unless it handles the signal.
+//! Files that may not get longer (`ulimit -f`): the system ends a process that tries, unless it handles the
+//! signal.
 
 use std::io;
 use tokio::{

@@ -5,7 +5,8 @@
 //! machines.
 //!
 //! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server`
-//! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `patience` (how long), `routes`, and below them `roster`, `adopt`,
+//! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `patience` (how
+//! long), `routes`, and below them `roster`, `adopt`,
 //! `data`, `report`, `owner`, `stream`.
 
 mod adopt;

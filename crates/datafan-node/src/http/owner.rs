@@ -11,7 +11,8 @@ const PREFIX_CHARS_MIN: usize = 4;
 const LISTED_MAX: usize = 8;
 
 /// The member or owner that `text` names. A full id means that one, whatever names there are. Else the name
-/// of an active member, before those of revoked ones, and the beginning of an id: what fits several is an error.
+/// of an active member, before those of revoked ones, and the beginning of an id: what fits several is an
+/// error.
 pub fn resolve<V: StoreSnapshot>(snapshot: &Snapshot<V>, text: &str) -> Answered<MemberId> {
     bounds::owner(text)?;
     let members = snapshot.members()?;

@@ -33,7 +33,8 @@ pub struct Cli {
     /// Print JSON: one object on one line
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// How long an answer may take, such as 500ms or 1h30m; of one in many lines, its first byte [default: 30s; 10m for adopt, compact, restamp, recovered]
+    /// How long an answer may take, such as 500ms or 1h30m; of one in many lines, its first byte [default:
+    /// 30s; 10m for adopt, compact, restamp, recovered]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = parse::duration)]
     pub timeout: Option<Duration>,
     /// What to do
