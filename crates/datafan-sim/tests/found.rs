@@ -45,6 +45,11 @@ fn a_clock_behind_takes_no_older_head() {
 }
 
 #[test]
+fn who_lost_all_peers_at_once_finds_others_in_time() {
+    holds("a61_many_die_at_once", 32);
+}
+
+#[test]
 fn a_liar_whom_nobody_lets_in_may_wait_for_ever() {
     let text = r#"
         name = "knocking"

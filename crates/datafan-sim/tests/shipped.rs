@@ -75,6 +75,7 @@ stories! {
     a51_parted_for_a_day: "a51_parted_for_a_day";
     a52_one_old_address: "a52_one_old_address";
     a61_many_die_at_once: "a61_many_die_at_once";
+    a61_many_die_at_once_with_fewer: "a61_many_die_at_once", 30;
     a52_three_islands: "a52_three_islands";
     a52_moved_while_parted: "a52_moved_while_parted";
     a52_dial_only: "a52_dial_only";

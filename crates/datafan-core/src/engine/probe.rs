@@ -4,6 +4,9 @@
 //! A link in use costs nothing here, and a healthy idle one neither: the peer's rounds are heard. They are counted
 //! against our own rounds, so a member that did not run for a while blames nobody. A peer with longer rounds answers
 //! probes in between, of two bytes each.
+//!
+//! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for what is
+//! written now, and has to dial first: it does not wait for the third round.
 
 use super::{Engine, Outbox};
 use crate::{
@@ -17,8 +20,17 @@ use alloc::vec::Vec;
 
 /// Rounds of ours in which nothing came from the peer, after which it is probed.
 const SILENT_ROUNDS: u8 = 3;
+/// The same where all links but one at most are that silent, and at least two are.
+const ALL_SILENT_ROUNDS: u8 = 2;
 /// How long the answer to a probe may take.
 const ANSWER_MICROS: u64 = SECOND;
+
+/// After how many silent rounds a peer is probed, where of so many links so many have been silent for
+/// [`ALL_SILENT_ROUNDS`].
+fn rounds_until_probe(n_up: usize, n_silent: usize) -> u8 {
+    let nearly_all = n_silent >= 2 && n_silent + 1 >= n_up;
+    if nearly_all { ALL_SILENT_ROUNDS } else { SILENT_ROUNDS }
+}
 
 /// How long nothing has come over a link.
 #[derive(Default)]
@@ -38,10 +50,14 @@ impl Silence {
         self.answer_by = None;
     }
 
-    /// One of our rounds begins. Whether the peer is to be probed.
-    fn on_round(&mut self, now: Time) -> bool {
+    /// One of our rounds begins.
+    fn on_round(&mut self) {
         self.rounds = self.rounds.saturating_add(1);
-        let probe = self.rounds >= SILENT_ROUNDS && self.answer_by.is_none();
+    }
+
+    /// Whether the peer is to be probed, as it has been silent for so many rounds.
+    fn probe(&mut self, now: Time, silent_rounds: u8) -> bool {
+        let probe = self.rounds >= silent_rounds && self.answer_by.is_none();
         if probe {
             self.answer_by = Some(now.after(ANSWER_MICROS));
         }
@@ -63,8 +79,15 @@ impl<S: Store> Engine<S> {
     /// Probes the peers that have been silent. Called at each round.
     pub(super) fn probe_silent(&mut self, out: &mut Outbox) {
         let now = self.now.time;
+        let (mut n_up, mut n_silent) = (0, 0);
+        for (_, link) in self.links.all_quietly().filter(|(_, link)| link.is_up()) {
+            link.silence.on_round();
+            n_up += 1;
+            n_silent += usize::from(link.silence.rounds >= ALL_SILENT_ROUNDS);
+        }
+        let rounds = rounds_until_probe(n_up, n_silent);
         let up = self.links.all_quietly().filter(|(_, link)| link.is_up());
-        let silent = up.filter_map(|(peer, link)| link.silence.on_round(now).then_some(*peer));
+        let silent = up.filter_map(|(peer, link)| link.silence.probe(now, rounds).then_some(*peer));
         let silent: Vec<MemberId> = silent.collect();
         if silent.is_empty() {
             return;
@@ -112,7 +135,8 @@ mod tests {
     fn whoever_is_heard_is_not_probed() {
         let mut silence = Silence::default();
         for round in 0..100 {
-            assert!(!silence.on_round(Time(round)));
+            silence.on_round();
+            assert!(!silence.probe(Time(round), ALL_SILENT_ROUNDS + 1));
             assert_eq!(silence.ends_at(), Time::NEVER);
             if round % 2 == 1 {
                 silence.break_off();
@@ -123,13 +147,25 @@ mod tests {
     #[test]
     fn after_three_silent_rounds_one_probe_has_to_be_answered_within_a_second() {
         let mut silence = Silence::default();
-        let probed: Vec<bool> = (0..6).map(|round| silence.on_round(Time(round))).collect();
+        let probe = |silence: &mut Silence, round| {
+            silence.on_round();
+            silence.probe(Time(round), SILENT_ROUNDS)
+        };
+        let probed: Vec<bool> = (0..6).map(|round| probe(&mut silence, round)).collect();
         assert_eq!(probed, [false, false, true, false, false, false]);
         assert_eq!(silence.ends_at(), Time(2 + ANSWER_MICROS), "later rounds do not put it off");
         silence.break_off();
         assert_eq!(silence.ends_at(), Time::NEVER);
-        let probed: Vec<bool> = (6..9).map(|round| silence.on_round(Time(round))).collect();
+        let probed: Vec<bool> = (6..9).map(|round| probe(&mut silence, round)).collect();
         assert_eq!(probed, [false, false, true], "and all begins anew");
+    }
+
+    #[test]
+    fn who_hears_nearly_nobody_probes_sooner() {
+        let sooner = |up, silent| rounds_until_probe(up, silent) == ALL_SILENT_ROUNDS;
+        assert!(sooner(4, 4) && sooner(4, 3) && sooner(3, 2) && sooner(2, 2));
+        assert!(!sooner(4, 2) && !sooner(6, 4), "others can be asked");
+        assert!(!sooner(2, 1) && !sooner(1, 1) && !sooner(0, 0), "one may be late by chance");
     }
 
     #[test]

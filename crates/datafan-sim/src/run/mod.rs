@@ -147,6 +147,9 @@ const CALM_ROUNDS: u64 = 5;
 /// How long links may take to settle, and for how long hardly any may have come or gone then.
 const SETTLING_MICROS: u64 = 600 * SECOND;
 const QUIET_MICROS: u64 = 60 * SECOND;
+/// Links that come and go in that time only because members look whether others are as well as is believed. While somebody
+/// is out of reach all members together begin a slow dial every 1.25 s, every fourth to whomever is not linked.
+const LOOKS_MAX: u64 = 2 * QUIET_MICROS / (4 * SECOND * 5 / 4);
 /// Events that a failure shows.
 const EVENTS_MAX: usize = 30;
 /// How often it is looked whether all are equal, and a checker gets a tick.
@@ -335,10 +338,12 @@ impl<'a> Run<'a> {
             return;
         }
         let end = self.world.time().after(SETTLING_MICROS);
+        let looks = if self.scenario.faults.deaths > 0 { LOOKS_MAX } else { 0 };
+        let max = self.scenario.members as u64 / 4 + looks;
         while self.failure.is_none() && self.world.time() < end {
             let before = self.counts.linkings;
             self.run_to(self.world.time().after(QUIET_MICROS));
-            if self.counts.linkings - before <= self.scenario.members as u64 / 4 {
+            if self.counts.linkings - before <= max {
                 return self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
             }
         }
