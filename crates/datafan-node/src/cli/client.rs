@@ -35,6 +35,8 @@ pub struct Client {
     timeout: Option<Duration>,
     /// The same where it does not say.
     patience: Duration,
+    /// How much later than that an answer may come that the member itself gives at the end of that time.
+    delay: Duration,
     runtime: Option<Runtime>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
@@ -43,7 +45,8 @@ impl Client {
     /// For the member of `dir`, or for whichever serves TCP where `api` says. An answer may take `timeout`,
     /// by default half a minute.
     pub fn new(dir: &Path, api: Api, timeout: Option<Duration>) -> Self {
-        Self { dir: dir.to_owned(), api, timeout, patience: TIMEOUT, runtime: None, sender: None }
+        let (patience, delay) = (TIMEOUT, Duration::ZERO);
+        Self { dir: dir.to_owned(), api, timeout, patience, delay, runtime: None, sender: None }
     }
 
     /// For the member of `dir` and no other.
@@ -63,11 +66,16 @@ impl Client {
         self.timeout.unwrap_or(self.patience)
     }
 
-    /// An answer that takes as long as it takes the member to see something may come later by this.
+    /// The member answers when the time is over, not before: its answer may come later by `delay`.
     #[must_use]
     pub fn with_delay(mut self, delay: Duration) -> Self {
-        self.timeout = Some(self.timeout() + delay);
+        self.delay = delay;
         self
+    }
+
+    /// When whoever asks gives up, counted from the question.
+    fn limit(&self) -> Duration {
+        self.timeout().saturating_add(self.delay)
     }
 
     /// Whether the member that is asked is that of the directory, without a doubt.
@@ -147,20 +155,20 @@ impl Client {
 
     fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> Result<String, Failure> {
         self.with_runtime(async |client| {
-            let (limit, writes) = (client.timeout(), method == Method::POST);
+            let (limit, writes) = (client.limit(), method == Method::POST);
             let answer = async {
                 let response = client.send(method, path, body).await?;
                 Ok(response.into_body().collect().await.map_err(|_| broken_off())?.to_bytes())
             };
             let answer = timeout(limit, answer).await;
-            let bytes = answer.unwrap_or_else(|_| Err(client.late(limit, writes)))?;
+            let bytes = answer.unwrap_or_else(|_| Err(client.late(writes)))?;
             String::from_utf8(bytes.into()).map(|text| text.trim_end().to_owned()).map_err(Failure::new)
         })
     }
 
     /// The answer to a question, up to its first bytes; what follows may take as long as it takes.
     async fn begin(&mut self, path: &str) -> Result<(Incoming, Option<NextFrame>), Failure> {
-        let limit = self.timeout();
+        let limit = self.limit();
         let first = async {
             let mut body = self.send(Method::GET, path, Vec::new()).await?.into_body();
             let frame = body.frame().await;
@@ -168,12 +176,13 @@ impl Client {
         };
         match timeout(limit, first).await {
             Ok(begun) => begun,
-            Err(_) => Err(self.late(limit, false)),
+            Err(_) => Err(self.late(false)),
         }
     }
 
     /// Nobody has answered in time.
-    fn late(&self, limit: Duration, writes: bool) -> Failure {
+    fn late(&self, writes: bool) -> Failure {
+        let limit = self.timeout();
         let who = match self.api.address {
             Some(address) => format!("the member on TCP {address}"),
             None => format!("the member in {}", self.dir.display()),
