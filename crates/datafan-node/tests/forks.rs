@@ -74,7 +74,7 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
 
     // Copy and original write in turns, and hear nothing of each other. The copy's clock is behind.
     let away = clock.run(&twin, -60, &[]);
-    let early = away.put("early", "twin");
+    let early = away.put("early\n\u{1b}[2J", "twin");
     away.leaves();
     let (here, b) = (a.returns(), b.returns());
     let first = b.put("here", "original");
@@ -98,7 +98,9 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let file = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
     let proven = datafan(&["verify-fork", &text(&file), "--json"]).json();
     assert_eq!((&proven["first"], &proven["second"]), (&fork["first"], &fork["second"]));
-    assert_eq!((&proven["owner"], &proven["key"]), (&fork["owner"], &json!("early")));
+    assert_eq!((&proven["owner"], &proven["key"]), (&fork["owner"], &json!("early\n\u{1b}[2J")));
+    let told = datafan(&["verify-fork", &text(&file)]).out;
+    assert!(told.contains(r#"the second has "early\n\u{1b}[2J" of "#), "{told}");
 
     // The authority closes it; the evidence stays, and says who did.
     assert_eq!(fork["closed_by"], json!(null));

@@ -123,8 +123,15 @@ fn a_socket_of_somebody_else_is_replaced_only_when_nobody_answers() {
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let other = UnixListener::bind(dir.join("api.sock")).unwrap();
-    run(&text(&dir), &[]).fails(1, "another process answers on the socket");
+    run(&text(&dir), &[]).fails(1, "another process answers on a socket in its place");
     drop(other);
+    // What is no socket may be anything, and stays.
+    let (socket, away) = (dir.join("api.sock"), place.path("away"));
+    fs::rename(&socket, &away).unwrap();
+    fs::write(&socket, "notes").unwrap();
+    run(&text(&dir), &[]).fails(1, "api.sock: a regular file is in its place: move it away");
+    assert_eq!(fs::read(&socket).unwrap(), b"notes");
+    fs::rename(&away, &socket).unwrap();
     let member = Member::run(&dir, &[]);
     assert_eq!(member.ask(&["status", "--json"]).json()["state"], "up");
 }

@@ -122,7 +122,8 @@ impl<S: Store> Engine<S> {
             () if reached.binary_search(id).is_ok() => Reachability::Reachable,
             () => Reachability::Unreachable { since: self.reach.gone_since(id, self.now.wall) },
         };
-        MemberReach { reach, dialling: self.dialer.is_dialling(id) }
+        let seen = !matches!(reach, Reachability::Unreachable { .. }) || self.reach.has_seen(id);
+        MemberReach { reach, seen, dialling: self.dialer.is_dialling(id) }
     }
 
     fn shard_statuses(&self, reach: &BTreeMap<MemberId, MemberReach>) -> Vec<ShardStatus> {

@@ -83,6 +83,8 @@ pub enum OwnState {
 pub struct MemberReach {
     /// How.
     pub reach: Reachability,
+    /// It is or was reachable in this run. Else `since` of an unreachable one is merely the run's start.
+    pub seen: bool,
     /// A dial is under way.
     pub dialling: bool,
 }

@@ -38,6 +38,7 @@ pub fn new(dir: Result<PathBuf, Failure>, args: args::AuthorityNew, out: &mut Ou
     let key = key_path(dir, args.key)?;
     let authority = new_key(&key).map_err(Failure::new)?;
     let made = Made { mesh: authority.id().to_string(), key: key.display().to_string() };
+    out.has_done(format!("made {}, the key of mesh {}", made.key, made.mesh));
     if out.json {
         return Ok(out.object(&made)?);
     }
@@ -91,6 +92,7 @@ pub fn sign(
     record.write(&key).map_err(|error| Failure::new(format!("{}: {error}", record_path(&key).display())))?;
     write_new(&to, &format!("{}\n", signed_to_text(&signed.message)))?;
     let file = to.display().to_string();
+    out.has_done(format!("wrote {file}"));
     if out.json {
         let (base, timestamp) = (signed.base.0, signed.head.timestamp.0);
         return Ok(out.object(&Signed {
@@ -110,15 +112,12 @@ pub fn sign(
 pub fn apply(mut client: Client, args: args::AuthorityApply, out: &mut Output) -> Result<(), Failure> {
     let signed = read_text(&args.file, SIGNED_TEXT_MAX)?.trim().to_owned();
     let done: Written = client.post("/v1/apply", &ApplyRequest { signed })?;
-    if out.json {
-        return Ok(out.object(&done)?);
-    }
     let at = rfc3339(Timestamp(done.timestamp));
     let said = match done.written {
         0 => format!("the roster of {at} is here already"),
         _ => format!("applied: the roster is of {at} now, and spreads by itself"),
     };
-    Ok(out.line(&said)?)
+    Ok(out.change(&done, &said)?)
 }
 
 /// What is signed is told in full, also where nobody is asked.

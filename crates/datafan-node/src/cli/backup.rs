@@ -287,6 +287,7 @@ fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
 }
 
 fn show(out: &mut Output, done: &str, origin: &Origin, summary: &Summary) -> Result<(), Failure> {
+    out.has_done(report(done, origin, summary, false)?);
     let text = report(done, origin, summary, out.json)?;
     Ok(if out.json { out.json_line(&text) } else { out.line(&text) }?)
 }

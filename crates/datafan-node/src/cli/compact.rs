@@ -12,11 +12,8 @@ pub fn compact(dir: &Path, mut client: Client, out: &mut Output) -> Result<(), F
         Err(Failure::Said(Exit::NoMember, _)) if client.is_of_directory() => offline(dir)?,
         done => done?,
     };
-    if out.json {
-        return Ok(out.object(&answer)?);
-    }
-    let CompactAnswer { before, after } = answer;
-    Ok(out.line(&format!("the store takes {}, before {}", size(after), size(before)))?)
+    let text = format!("the store takes {}, before {}", size(answer.after), size(answer.before));
+    Ok(out.change(&answer, &text)?)
 }
 
 fn offline(dir: &Path) -> Result<CompactAnswer, Failure> {

@@ -1,6 +1,6 @@
 //! `put`, `get`, `del`, `ls`, `export`: the data.
 
-use super::{Client, Failure, Output, args, batch::Batch, failure::Exit, size};
+use super::{Client, Failure, Output, args, batch::Batch, failure::Exit, output::count, size};
 use datafan_core::{item::Key, limits::VALUE_BYTES_MAX};
 use datafan_node::http::wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, WriteRequest, Written};
 use std::{
@@ -145,7 +145,11 @@ fn del_prefix(
     let (mut batch, mut done) = (Batch::new(), Written::default());
     let mut commit = |batch: &mut Batch| {
         let body = std::mem::replace(batch, Batch::new()).finish();
-        let answer: CommitAnswer = client.post_bytes("/v1/commit", body)?;
+        let answer = client.post_bytes::<CommitAnswer>("/v1/commit", body);
+        let answer = answer.map_err(|failure| match done.written {
+            0 => failure,
+            n => failure.and(format!("{} removed before", count(n, "key"))),
+        })?;
         done.timestamp = answer.written.timestamp;
         done.written += answer.written.written;
         done.unchanged += answer.written.unchanged;
@@ -231,9 +235,7 @@ fn check_key(key: &str) -> Result<(), Failure> {
 
 /// What a commit did.
 pub fn show_written(out: &mut Output, written: &Written) -> Result<(), Failure> {
-    if out.json {
-        return Ok(out.object(written)?);
-    }
-    let Written { timestamp, written, unchanged } = written;
-    Ok(out.line(&format!("{written} written, {unchanged} unchanged, at {timestamp}"))?)
+    let Written { timestamp, written: changed, unchanged } = written;
+    let text = format!("{changed} written, {unchanged} unchanged, at {timestamp}");
+    Ok(out.change(written, &text)?)
 }

@@ -27,6 +27,8 @@ pub enum Exit {
 pub enum Failure {
     /// Something to say and something to return.
     Said(Exit, String),
+    /// Standard output cannot be written, and why.
+    Output(String),
     /// Standard output was closed by its reader, who has had enough: not a failure at all.
     OutputClosed,
 }
@@ -37,19 +39,29 @@ impl Failure {
         Self::Said(Exit::Failure, text.to_string())
     }
 
+    /// The same with more to say.
+    #[must_use]
+    pub fn and(self, more: impl fmt::Display) -> Self {
+        match self {
+            Self::Said(exit, text) => Self::Said(exit, format!("{text}; {more}")),
+            Self::Output(text) => Self::Output(format!("{text}; {more}")),
+            Self::OutputClosed => self,
+        }
+    }
+
     /// Says what there is to say, as JSON if that was asked for, and returns the exit code.
     pub fn report(self, json: bool) -> ExitCode {
-        match self {
-            Self::OutputClosed => ExitCode::SUCCESS,
-            Self::Said(exit, text) => {
-                let error = super::output::one_line(&text);
-                super::output::note(&match json {
-                    true => serde_json::json!({ "error": error, "kind": exit.kind() }).to_string(),
-                    false => format!("error: {error}"),
-                });
-                ExitCode::from(exit as u8)
-            }
-        }
+        let (exit, text) = match self {
+            Self::OutputClosed => return ExitCode::SUCCESS,
+            Self::Output(text) => (Exit::Failure, text),
+            Self::Said(exit, text) => (exit, text),
+        };
+        let error = super::output::one_line(&text);
+        super::output::note(&match json {
+            true => serde_json::json!({ "error": error, "kind": exit.kind() }).to_string(),
+            false => format!("error: {error}"),
+        });
+        ExitCode::from(exit as u8)
     }
 }
 
@@ -85,7 +97,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::new(format!("standard output: {error}")),
+            _ => Self::Output(format!("standard output: {error}")),
         }
     }
 }

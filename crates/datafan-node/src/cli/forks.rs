@@ -1,6 +1,6 @@
 //! `forks`, `verify-fork`: identities that were cloned, rewound or stolen, and what proves it.
 
-use super::{Client, Failure, Output, args, table};
+use super::{Client, Failure, Output, args, output::count, table};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     fork::{EVIDENCE_BYTES_MAX, Evidence},
@@ -19,18 +19,16 @@ use std::{
 pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result<(), Failure> {
     if let Some(owner) = &args.close {
         let done: ForksClosed = client.post("/v1/forks/close", &CloseForks { owner: owner.clone() })?;
-        if out.json {
-            return Ok(out.object(&done)?);
-        }
-        let ForksClosed { time, .. } = done;
+        let time = &done.time;
         let text =
             format!("closed at {time}: writes of {owner} are pushed again; a later fork is open again");
-        return Ok(out.line(&text)?);
+        return Ok(out.change(&done, &text)?);
     }
     let text = client.get_text("/v1/forks", &[])?;
     let found: Forks = serde_json::from_str(&text).map_err(Failure::new)?;
     if let Some(dir) = &args.export {
         export(dir, &found)?;
+        out.has_done(format!("{} written to {}", count(found.forks.len() as u64, "file"), dir.display()));
     }
     if out.json {
         return Ok(out.json_line(&text)?);
@@ -103,8 +101,8 @@ pub fn verify(args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
     let states = format!("one at {}, one at {}", rfc3339(first.timestamp), rfc3339(second.timestamp));
     Ok(match item {
         Some(lost) => out.line(&format!(
-            "{states}: the second has {} of {}, the first does not",
-            out.shown(lost.item.key.as_str()),
+            "{states}: the second has {:?} of {}, the first does not",
+            lost.item.key.as_str(),
             rfc3339(lost.item.timestamp)
         )),
         None => out.line(&format!("{states}, with different contents")),

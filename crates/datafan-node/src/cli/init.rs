@@ -56,6 +56,7 @@ pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failur
             .map(|path| path.display().to_string()),
         next: next_steps(dir, id, joins, &name),
     };
+    out.has_done(format!("{} holds the member {} ({})", begun.data_dir, begun.who.name, begun.who.id));
     if out.json {
         return Ok(out.object(&begun)?);
     }

@@ -127,9 +127,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
     };
     // What was written before a failure is shown before its line.
-    let flushed = out.flush();
-    done?;
-    Ok(flushed?)
+    out.finish(done)
 }
 
 /// `datafan version`

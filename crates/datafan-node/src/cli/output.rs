@@ -1,5 +1,6 @@
 //! What people and scripts see: JSON as it is, tables and escaped text on a terminal.
 
+use super::Failure;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -11,13 +12,40 @@ pub struct Output {
     pub json: bool,
     /// Whether it is a terminal, on which foreign control characters must not take effect.
     pub terminal: bool,
+    /// What the command has changed, in words.
+    done: Option<String>,
 }
 
 impl Output {
     /// Standard output.
     pub fn new(json: bool) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { to: io::BufWriter::new(io::stdout().lock()), json, terminal }
+        Self { to: io::BufWriter::new(io::stdout().lock()), json, terminal, done: None }
+    }
+
+    /// What the command has changed, whatever becomes of what it prints: said where that cannot be written.
+    pub fn has_done(&mut self, what: impl Into<String>) {
+        self.done = Some(what.into());
+    }
+
+    /// What the command has changed, as an object or a line.
+    pub fn change(&mut self, value: &impl Serialize, text: &str) -> io::Result<()> {
+        self.has_done(text);
+        if self.json { self.object(value) } else { self.line(text) }
+    }
+
+    /// Hands over what was written, and tells how a command ended that came to `outcome`.
+    pub fn finish(mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        let flushed = self.flush().map_err(Failure::from);
+        let done = self.done.take().map_or(String::new(), |what| format!("; done all the same: {what}"));
+        match (outcome, flushed) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(Failure::Output(why)), _) | (Ok(()), Err(Failure::Output(why))) => {
+                Err(Failure::Output(format!("{why}{done}")))
+            }
+            (Err(failure), Err(Failure::Output(why))) => Err(failure.and(format!("{why}{done}"))),
+            (Err(failure), _) | (Ok(()), Err(failure)) => Err(failure),
+        }
     }
 
     /// One JSON object on one line.

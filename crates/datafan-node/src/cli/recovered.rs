@@ -17,13 +17,10 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
             confirm(args.yes, &GO_ON, || Ok("the state that is kept aside will be deleted here".to_owned()))?;
         }
         let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
-        if out.json {
-            return Ok(out.object(&taken)?);
-        }
-        if !aside {
+        if !aside && !out.json {
             return Ok(out.line("nothing is kept aside")?);
         }
-        return Ok(out.line(&format!("{} written, the rest is given up", taken.written))?);
+        return Ok(out.change(&taken, &format!("{} written, the rest is given up", taken.written))?);
     }
     let mut rows = Vec::new();
     client.lines("/v1/recovered", &[], |line| {
@@ -56,11 +53,9 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
 /// `datafan restamp`
 pub fn restamp(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     let done: Restamped = client.post("/v1/restamp", &serde_json::json!({}))?;
-    if out.json {
-        return Ok(out.object(&done)?);
-    }
-    Ok(match done.restamped {
-        0 => out.line("nothing is ahead of the clock"),
-        n => out.line(&format!("{} restamped, at {}", count(n, "item"), done.timestamp)),
-    }?)
+    let text = match done.restamped {
+        0 => "nothing is ahead of the clock".to_owned(),
+        n => format!("{} restamped, at {}", count(n, "item"), done.timestamp),
+    };
+    Ok(out.change(&done, &text)?)
 }

@@ -38,10 +38,11 @@ pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output)
         free.into_iter().find(|path| path.symlink_metadata().is_err()).expect("one of many names is free");
     fs::rename(&path, &to).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let moved_to = to.display().to_string();
+    let text = format!("the store cannot be read ({what}): moved to {moved_to}");
+    out.change(&SetAside { sound: false, shards: [], moved_to }, &text)?;
     if out.json {
-        return Ok(out.object(&SetAside { sound: false, shards: [], moved_to })?);
+        return Ok(());
     }
-    out.line(&format!("the store cannot be read ({what}): moved to {moved_to}"))?;
     note(
         "What the neighbours have comes back when the member runs, its own shard before it writes. Own \
          writes that none of them had are lost, but for what a backup has: `datafan restore` brings that back \

@@ -156,6 +156,7 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
 fn reach(member: &MemberLine) -> String {
     let reach = match &member.unreachable_since {
         Some(since) => format!("unreachable since {since}"),
+        None if member.never_seen => "never seen".to_owned(),
         None => member.reach.clone().unwrap_or_default(),
     };
     if member.dialling { format!("{reach}, dialling") } else { reach }

@@ -20,8 +20,8 @@ use datafan_node::{
     http::{
         stamp,
         wire::{
-            Addresses, AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, GrantRequest, Named, Requested,
-            RevokeRequest, Rostered, RosteredAll, RotateRequest, StatusAnswer,
+            Addresses, AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, EntryChange, GrantRequest,
+            Named, Requested, RevokeRequest, Rostered, RosteredAll, RotateRequest, StatusAnswer,
         },
     },
     ticket::Ticket,
@@ -96,7 +96,7 @@ pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Resul
     };
     confirm_rotation(&mut client, args.yes, &request)?;
     let changed = ask(&mut client, "/v1/rotate", &request, &args.offline)?;
-    show(out, "admitted the new key of", &changed, &args.offline)
+    show(out, &changed, &args.offline, |new| format!("admitted the new key of {} ({})", new.name, new.id))
 }
 
 fn confirm_rotation(client: &mut Client, yes: bool, request: &RotateRequest) -> Result<(), Failure> {
@@ -145,13 +145,17 @@ impl Ready {
         let text = ticket.to_text();
         let mut file = None;
         // The ticket is nowhere else.
-        let lost = format!("{name} was admitted, and its key is lost: datafan revoke {id}");
+        let lost = match &offline.offline {
+            None => format!("{name} was admitted, and its key is lost: datafan revoke {id}"),
+            Some(file) => format!("the key that {} asks for is lost: do not sign it", file.display()),
+        };
         let is_lost = |error: Failure| match error {
-            Failure::Said(exit, what) => Failure::Said(exit, format!("{what}; {lost}")),
             Failure::OutputClosed => Failure::new(format!("standard output was closed; {lost}")),
+            error => error.and(&lost),
         };
         if let Some((path, fresh)) = self.out {
             fresh.write(&format!("{}\n", *text)).map_err(is_lost)?;
+            out.has_done(format!("the ticket of {name} ({id}) is in {}", path.display()));
             file = Some(path.display().to_string());
         }
         if out.json {
@@ -188,7 +192,7 @@ impl Changed {
     /// Id, name, and timestamp of the roster.
     fn entry(&self) -> (String, String, u64) {
         match self {
-            Self::Done(Rostered { id, name, timestamp })
+            Self::Done(Rostered { id, name, timestamp, .. })
             | Self::Asked(Requested { id, name, timestamp, .. }) => (id.clone(), name.clone(), *timestamp),
         }
     }
@@ -261,7 +265,7 @@ pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<
             let (id, name, offline) = (id.to_string(), name.to_string(), args.offline.is_asked());
             let request = with_terms(AdmitRequest { id, name, offline, ..AdmitRequest::default() });
             let admitted = ask(&mut client, "/v1/admit", &request, &args.offline)?;
-            show(out, "admitted", &admitted, &args.offline)
+            show(out, &admitted, &args.offline, words)
         }
         (None, None, Some(file)) => {
             let members = admissions::read(&mut client, &file)?.into_iter().map(with_terms).collect();
@@ -283,13 +287,17 @@ fn admit_all(
         return Err(Failure::new(format!("{} names no member", file.display())));
     }
     let Some(request) = &offline.offline else {
+        let (all, mut n) = (members.len(), 0);
         while !members.is_empty() {
             let rest = members.split_off(members.len().min(ROSTER_CHANGES_MAX));
             let part = AdmitAllRequest { members, offline: false };
             let done: RosteredAll = client.post("/v1/admit-all", &part)?;
-            for Named { id, name } in done.members {
-                let changed = Changed::Done(Rostered { id, name, timestamp: done.timestamp });
-                show(out, "admitted", &changed, offline)?;
+            n += done.members.len();
+            out.has_done(format!("admitted {n} of the {all} members of {}", file.display()));
+            for Named { id, name, change, was } in done.members {
+                let change = change.unwrap_or(EntryChange::Admitted);
+                let rostered = Rostered { id, name, change, was, timestamp: done.timestamp };
+                if out.json { out.object(&rostered)? } else { out.line(&words(&rostered))? }
             }
             members = rest;
         }
@@ -309,6 +317,7 @@ fn admit_all(
     let text = asked.request.replace(request.display().to_string());
     write_new(request, &format!("{}\n", text.unwrap_or_default()))?;
     if out.json {
+        out.has_done(wrote(request));
         return Ok(out.object(&asked)?);
     }
     next(out, request)
@@ -334,7 +343,7 @@ pub fn grant(mut client: Client, args: args::Grant, out: &mut Output) -> Result<
         })?;
     }
     let granted = ask(&mut client, "/v1/grant", &request, &args.offline)?;
-    show(out, "changed", &granted, &args.offline)
+    show(out, &granted, &args.offline, words)
 }
 
 /// `datafan revoke`
@@ -347,30 +356,41 @@ pub fn revoke(mut client: Client, args: args::Revoke, out: &mut Output) -> Resul
         Ok(format!("{name} ({id}) will be revoked; its key never comes back, and {}", fate(request.drop)))
     })?;
     let revoked = ask(&mut client, "/v1/revoke", &request, &args.offline)?;
-    show(out, "revoked", &revoked, &args.offline)
+    show(out, &revoked, &args.offline, words)
 }
 
 /// `datafan adopt`
 pub fn adopt(mut client: Client, args: args::Adopt, out: &mut Output) -> Result<(), Failure> {
     let adopted: Adopted = client.post("/v1/adopt", &AdoptRequest { owner: args.owner })?;
+    let Adopted { owner, written, unchanged, .. } = &adopted;
+    let (items, keys) = (count(*written, "item"), count(*unchanged, "key"));
+    out.change(&adopted, &format!("adopted {items} of {owner}; {keys} already here"))?;
     if out.json {
-        return Ok(out.object(&adopted)?);
+        return Ok(());
     }
-    let Adopted { owner, written, unchanged, .. } = adopted;
-    let (items, keys) = (count(written, "item"), count(unchanged, "key"));
-    out.line(&format!("adopted {items} of {owner}; {keys} already here"))?;
     note(&format!("When all is well, where authority.key is: datafan revoke {owner} --drop"));
     Ok(())
 }
 
 /// What becomes of a request.
 fn next(out: &mut Output, file: &Path) -> Result<(), Failure> {
+    out.has_done(wrote(file));
     let file = file.display();
     out.line(&format!("wrote {file}: nothing has changed yet"))?;
     Ok(out.line(&format!("\nNext, where the authority's key is: datafan authority sign {file}"))?)
 }
 
-fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> Result<(), Failure> {
+fn wrote(file: &Path) -> String {
+    format!("wrote {}", file.display())
+}
+
+/// What was done, in the words of `said`, or what is to be signed.
+fn show(
+    out: &mut Output,
+    changed: &Changed,
+    offline: &Offline,
+    said: impl Fn(&Rostered) -> String,
+) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Written<'a> {
         id: &'a str,
@@ -380,10 +400,13 @@ fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> R
         request: String,
     }
     match (changed, &offline.offline) {
-        (Changed::Done(rostered), _) if out.json => out.object(rostered)?,
-        (Changed::Done(rostered), _) => out.line(&format!("{done} {} ({})", rostered.name, rostered.id))?,
+        (Changed::Done(rostered), _) => {
+            let text = said(rostered);
+            out.change(rostered, &text)?;
+        }
         (Changed::Asked(Requested { id, name, timestamp, .. }), Some(file)) if out.json => {
             let request = file.display().to_string();
+            out.has_done(wrote(file));
             out.object(&Written { id, name, timestamp: *timestamp, request })?;
         }
         (Changed::Asked(_), Some(file)) => {
@@ -392,4 +415,16 @@ fn show(out: &mut Output, done: &str, changed: &Changed, offline: &Offline) -> R
         (Changed::Asked(_), None) => unreachable!("asked for a file"),
     }
     Ok(())
+}
+
+/// What has become of an entry.
+fn words(Rostered { id, name, change, was, .. }: &Rostered) -> String {
+    match (change, was) {
+        (EntryChange::Admitted, _) => format!("admitted {name} ({id})"),
+        (EntryChange::Renamed, Some(was)) => format!("renamed {was} to {name} ({id})"),
+        (EntryChange::Renamed, None) => format!("renamed to {name} ({id})"),
+        (EntryChange::Changed, _) => format!("changed {name} ({id})"),
+        (EntryChange::Revoked, _) => format!("revoked {name} ({id})"),
+        (EntryChange::Unchanged, _) => format!("unchanged {name} ({id}): the roster says so already"),
+    }
 }

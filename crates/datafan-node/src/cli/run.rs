@@ -158,9 +158,10 @@ async fn attach(
     listener: Option<TcpListener>,
 ) -> Result<(Server, Option<PortsFile>), Failure> {
     // The store's lock is held from here on, so a socket that nobody answers on is stale.
-    let socket = socket::bind(dir).await;
-    let socket = socket
-        .map_err(|error| Failure::new(format!("{}: {error}", Home::new(dir).socket_path().display())))?;
+    let socket = socket::bind(dir).await.map_err(|error| {
+        let remedy = if error.kind() == io::ErrorKind::AlreadyExists { ": move it away" } else { "" };
+        Failure::new(format!("{}: {error}{remedy}", Home::new(dir).socket_path().display()))
+    })?;
     let bound = listener.as_ref().map(TcpListener::local_addr).transpose().map_err(Failure::new)?;
     let tcp = match listener {
         Some(listener) => Some(Tcp { listener, token: api.token_or_new()? }),

@@ -37,6 +37,21 @@ pub fn parse() -> Result<Cli, ExitCode> {
 }
 
 fn read(words: &[OsString]) -> Result<Cli, clap::Error> {
+    parsed(words).or_else(|error| match error.get(ContextKind::InvalidSubcommand) {
+        // `help` takes nothing but commands, and whoever adds `--help` or another option wants the same.
+        Some(ContextValue::String(word)) if word.starts_with('-') => parsed(&without_options_of_help(words)),
+        _ => Err(error),
+    })
+}
+
+fn without_options_of_help(words: &[OsString]) -> Vec<OsString> {
+    let help = words.iter().position(|word| word == "help").unwrap_or(words.len());
+    let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    let kept = words.iter().enumerate().filter(|(at, word)| *at < help || !is_option(word));
+    kept.map(|(_, word)| word.clone()).collect()
+}
+
+fn parsed(words: &[OsString]) -> Result<Cli, clap::Error> {
     let matches = examples::shown(Cli::command()).try_get_matches_from(words)?;
     Cli::from_arg_matches(&matches)
 }

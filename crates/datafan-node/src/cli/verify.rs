@@ -69,6 +69,8 @@ pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), F
     let mut report = looked.at_all()?;
     if args.repair && !report.sound {
         repair(&mut looked, &mut report.shards)?;
+        let n = report.shards.iter().filter(|shard| shard.kept.is_some()).count();
+        out.has_done(format!("{} repaired", count(n as u64, "shard")));
     }
     // Closing says that the store is fine. A damaged one is left as a crash leaves it.
     if (report.sound || args.repair)

@@ -41,10 +41,10 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     })
     .await?;
     if owner == own {
-        return Err(Refusal::usage(CommandError::OwnId { id: owner }));
+        return Err(Refusal::failure(CommandError::OwnId { id: owner }));
     }
     if owner == authority {
-        return Err(Refusal::usage(CommandError::AuthorityId { id: owner }));
+        return Err(Refusal::failure(CommandError::AuthorityId { id: owner }));
     }
     let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
     let arrives = app.handle.wait_for(owner, kept.0);

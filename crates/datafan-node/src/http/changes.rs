@@ -2,7 +2,12 @@
 //! default.
 
 use super::wire::Refusal;
-use datafan_core::{grant::Role, limits::ROSTER_CHANGES_MAX, roster::Terms, time::Timestamp};
+use datafan_core::{
+    grant::{Grant, Role},
+    limits::ROSTER_CHANGES_MAX,
+    roster::Terms,
+    time::Timestamp,
+};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, SeqAccess, Visitor},
@@ -115,9 +120,44 @@ pub struct Rostered {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// What has become of the entry.
+    pub change: EntryChange,
+    /// Its name before, where it was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// Of the roster with the change.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
+}
+
+/// What has become of an entry of the roster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryChange {
+    /// There was none.
+    Admitted,
+    /// It has another name; the rest may have changed as well.
+    Renamed,
+    /// It says something else of the same name.
+    Changed,
+    /// The member does not belong any more.
+    Revoked,
+    /// It said so already.
+    Unchanged,
+}
+
+impl EntryChange {
+    /// From one entry to the next.
+    #[must_use]
+    pub fn between(before: Option<&Grant>, after: Option<&Grant>) -> Self {
+        match (before, after) {
+            (before, after) if before == after => Self::Unchanged,
+            (None, _) => Self::Admitted,
+            (Some(_), Some(after)) if !after.is_active() => Self::Revoked,
+            (Some(before), Some(after)) if before.name != after.name => Self::Renamed,
+            (Some(_), _) => Self::Changed,
+        }
+    }
 }
 
 /// Many members were admitted, or are to be: the answer of `admit-all`.
@@ -133,13 +173,19 @@ pub struct RosteredAll {
     pub request: Option<String>,
 }
 
-/// A member and its name.
+/// A member of several, its name, and what has become of its entry.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Named {
     /// Its full id.
     pub id: String,
     /// Its name.
     pub name: String,
+    /// What has become of its entry; absent where `offline` was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<EntryChange>,
+    /// Its name before, where it was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
 }
 
 /// The answer of the same where `offline` was asked for: nothing has changed.

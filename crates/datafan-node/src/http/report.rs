@@ -11,8 +11,11 @@ use super::{
 use axum::extract::State;
 use datafan_core::{
     connector::Direction,
-    engine::{LinkState, LinkStatus, OwnState, Reachability, ShardProgress, ShardStatus, Standing, Status},
-    grant::GrantState,
+    engine::{
+        LinkState, LinkStatus, MemberReach, OwnState, Reachability, ShardProgress, ShardStatus, Standing,
+        Status,
+    },
+    grant::{Grant, GrantState},
     id::{MemberId, Name},
     item::SYSTEM_PREFIX,
     read::Snapshot,
@@ -68,6 +71,7 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let wall = read(&app, |snapshot| Ok(snapshot.wall())).await?;
     let members = status.members.iter().map(|(id, grant)| {
         let reach = status.reach.get(id);
+        let never_seen = reach.is_some_and(|member| is_never_seen(member, grant, held.contains(id)));
         let (state, until) = match grant.state {
             GrantState::Active => ("active", None),
             GrantState::Invited { until } if until >= wall || held.contains(id) => ("invited", Some(until)),
@@ -84,7 +88,11 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
             bytes: grant.quota.bytes,
             granted: rfc3339(grant.granted),
             reach: reach.map(|member| reach_name(member.reach).to_owned()),
-            unreachable_since: reach.and_then(|member| unreachable_since(member.reach)).map(rfc3339),
+            unreachable_since: reach
+                .filter(|_| !never_seen)
+                .and_then(|member| unreachable_since(member.reach))
+                .map(rfc3339),
+            never_seen,
             dialling: reach.is_some_and(|member| member.dialling),
         }
     });
@@ -191,6 +199,13 @@ fn unreachable_since(reach: Reachability) -> Option<Timestamp> {
         Reachability::Itself | Reachability::Linked | Reachability::Reachable => None,
         Reachability::Unreachable { since } => Some(since),
     }
+}
+
+/// Whether nothing of a member ever came here. Of a reader nothing is kept: it may have been here before
+/// this run.
+fn is_never_seen(member: &MemberReach, grant: &Grant, is_held: bool) -> bool {
+    let Reachability::Unreachable { since } = member.reach else { return false };
+    !member.seen && !is_held && (grant.role.owns() || grant.granted >= since)
 }
 
 fn disk_full(why: &str) -> String {

@@ -6,8 +6,8 @@ use super::{
     refuse::{Answered, json},
     routes::{App, AppState, body, read, written},
     wire::{
-        AdmitAllRequest, AdmitRequest, ApplyRequest, GrantRequest, Named, Refusal, Requested, RevokeRequest,
-        Rostered, RosteredAll, RotateRequest,
+        AdmitAllRequest, AdmitRequest, ApplyRequest, EntryChange, GrantRequest, Named, Refusal, Requested,
+        RevokeRequest, Rostered, RosteredAll, RotateRequest,
     },
 };
 use crate::authority::{Request, signed_from_text};
@@ -41,20 +41,25 @@ pub async fn admit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
 /// `POST /v1/admit-all`: lets many members in, in one commit of the roster.
 pub async fn admit_all<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdmitAllRequest = body(sent).await?;
-    let (mut members, mut changes) = (Vec::new(), Vec::new());
+    let (mut members, mut changes, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     for member in &request.members {
         if member.offline {
             return Err(Refusal::usage("offline is said once, of all"));
         }
         let (id, name, terms) = admitted(member)?;
-        members.push(Named { id: id.to_string(), name: name.to_string() });
+        members.push(Named { id: id.to_string(), name: name.to_string(), change: None, was: None });
+        ids.push(id);
         changes.push(RosterChange::Admit { id, name, terms });
     }
-    let (timestamp, request) = match request.offline {
-        false => (written(&app, app.handle.change_roster(changes)).await?.timestamp, None),
-        true => requested(&app, changes).await.map(|(follows, text)| (follows, Some(text)))?,
-    };
-    Ok(json(&RosteredAll { members, timestamp: timestamp.0, request }))
+    if request.offline {
+        let (follows, text) = requested(&app, changes).await?;
+        return Ok(json(&RosteredAll { members, timestamp: follows.0, request: Some(text) }));
+    }
+    let (timestamp, entries) = made(&app, ids, changes).await?;
+    for (member, (change, was)) in members.iter_mut().zip(entries) {
+        (member.change, member.was) = (Some(change), was);
+    }
+    Ok(json(&RosteredAll { members, timestamp: timestamp.0, request: None }))
 }
 
 fn admitted(request: &AdmitRequest) -> Answered<(MemberId, Name, Terms)> {
@@ -138,13 +143,36 @@ pub async fn apply<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
 
 async fn change<R: StoreReader>(app: &App<R>, wanted: Wanted, offline: bool) -> Answered<Response> {
     let Wanted { id, name, changes } = wanted;
-    let (id, name) = (id.to_string(), name.to_string());
-    if !offline {
-        let done = written(app, app.handle.change_roster(changes)).await?;
-        return Ok(json(&Rostered { id, name, timestamp: done.timestamp.0 }));
+    let (member, id, name) = (id, id.to_string(), name.to_string());
+    if offline {
+        let (timestamp, request) = requested(app, changes).await?;
+        return Ok(json(&Requested { id, name, timestamp: timestamp.0, request }));
     }
-    let (timestamp, request) = requested(app, changes).await?;
-    Ok(json(&Requested { id, name, timestamp: timestamp.0, request }))
+    let (timestamp, mut entries) = made(app, vec![member], changes).await?;
+    let (change, was) = entries.pop().expect("one for each member");
+    Ok(json(&Rostered { id, name, change, was, timestamp: timestamp.0 }))
+}
+
+/// Makes changes; gives the roster's timestamp, and of each of these members what has become of its entry,
+/// and its name before where that was another one. A change that came in between is told as this one's.
+async fn made<R: StoreReader>(
+    app: &App<R>,
+    ids: Vec<MemberId>,
+    changes: Vec<RosterChange>,
+) -> Answered<(Timestamp, Vec<(EntryChange, Option<String>)>)> {
+    let before = entries(app, ids.clone()).await?;
+    let timestamp = written(app, app.handle.change_roster(changes)).await?.timestamp;
+    let after = entries(app, ids).await?;
+    let made = before.iter().zip(&after).map(|(before, after)| {
+        let was =
+            before.as_ref().filter(|before| after.as_ref().is_some_and(|after| after.name != before.name));
+        (EntryChange::between(before.as_ref(), after.as_ref()), was.map(|grant| grant.name.to_string()))
+    });
+    Ok((timestamp, made.collect()))
+}
+
+async fn entries<R: StoreReader>(app: &App<R>, ids: Vec<MemberId>) -> Answered<Vec<Option<Grant>>> {
+    read(app, move |snapshot| Ok(ids.iter().map(|id| snapshot.grant_of(id)).collect::<Result<_, _>>()?)).await
 }
 
 /// The timestamp of the roster that is held, 0 for none, and the text of a request that follows it.

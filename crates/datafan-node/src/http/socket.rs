@@ -76,36 +76,12 @@ impl Removal {
     /// Makes the socket anew where its file is gone or dead, and leaves alone what may be somebody's.
     pub(super) async fn renew(&self) -> Renewal {
         let path = self.dir.join(SOCKET_NAME);
-        let blocked = match fs::symlink_metadata(&path) {
-            Ok(found) if (found.dev(), found.ino()) == self.made => None,
-            Ok(found) => match self.in_the_way(found.file_type()).await {
-                None => return self.remade().await,
-                what => what,
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.remade().await,
-            Err(error) => Some(error.to_string()),
-        };
-        self.saying(blocked)
-    }
-
-    async fn remade(&self) -> Renewal {
+        if identity(&path).is_ok_and(|found| found == self.made) {
+            return self.saying(None);
+        }
         match bind(&self.dir).await {
             Ok(bound) => Renewal::Made(bound),
             Err(error) => self.saying(Some(error.to_string())),
-        }
-    }
-
-    /// What must not be replaced; `None` for a socket that nobody answers on.
-    async fn in_the_way(&self, found: FileType) -> Option<String> {
-        if !found.is_socket() {
-            return Some(format!("{} is in its place", kind_of(found)));
-        }
-        match connect(&self.dir).await {
-            Ok(_) => Some("another process answers on a socket in its place".to_owned()),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
-            Err(error) => {
-                Some(format!("a socket is in its place, and whether it is alive is unknown ({error})"))
-            }
         }
     }
 
@@ -138,15 +114,34 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
+/// Refuses what is in the socket's place and must not be replaced: all but a socket that nobody answers on.
+async fn refuse_in_the_way(dir: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(dir.join(SOCKET_NAME)) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !found.is_socket() {
+        let text = format!("{} is in its place", kind_of(found));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    let text = match connect(dir).await {
+        Ok(_) => "another process answers on a socket in its place".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
+        // Gone since.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => format!("a socket is in its place, and whether it is alive is unknown ({error})"),
+    };
+    Err(io::Error::new(io::ErrorKind::AddrInUse, text))
+}
+
 /// Listens on the socket of `dir`, for its owner alone. A socket that nobody answers on is replaced; call this only
 /// while holding the directory's lock, so that nobody else is about to do the same.
 ///
 /// # Errors
-/// If somebody answers there, or the system refuses.
+/// If somebody answers there, something else is in its place, or the system refuses. What is there stays.
 pub async fn bind(dir: &Path) -> io::Result<Bound> {
-    if connect(dir).await.is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers on the socket"));
-    }
+    refuse_in_the_way(dir).await?;
     // Made in a directory of our own and moved: so it is never open to others, not even for a moment, and the
     // stale one is replaced at once.
     let short = ShortPath::of(dir)?;
@@ -221,6 +216,28 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(modes(dir.path()), (0o600, 1));
         drop(bound);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_is_refused_at_the_start_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET_NAME);
+        let refused = async |what: &str| {
+            let Err(error) = bind(dir.path()).await else { panic!("{what} was replaced") };
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert!(error.to_string().contains(what), "{error}");
+        };
+        fs::write(&path, "notes").unwrap();
+        refused("a regular file").await;
+        assert_eq!(fs::read(&path).unwrap(), b"notes");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        refused("a symbolic link").await;
+        assert!(path.is_symlink());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        refused("a directory").await;
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! The JSON of the HTTP interface: what `docs/http.md` shows, and what `datafan --json` prints as it is.
 
 pub use super::changes::{
-    AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, ApplyRequest, GrantRequest, Named, Requested,
-    RevokeRequest, Rostered, RosteredAll, RotateRequest,
+    AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, ApplyRequest, EntryChange, GrantRequest, Named,
+    Requested, RevokeRequest, Rostered, RosteredAll, RotateRequest,
 };
 pub use super::writes::{CommitRequest, WriteRequest};
 pub use crate::times::rfc3339;
@@ -315,9 +315,13 @@ pub struct MemberLine {
     /// `itself`, `linked`, `reachable` or `unreachable`; none once it is revoked.
     #[serde(default)]
     pub reach: Option<String>,
-    /// Since when nothing shows that it can be reached, as RFC 3339, UTC; only while it is unreachable.
+    /// Since when nothing shows that it can be reached, as RFC 3339, UTC; only while it is unreachable, and
+    /// not if it was never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,
+    /// It is unreachable, and nothing of it ever came here.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub never_seen: bool,
     /// A dial is under way.
     #[serde(default)]
     pub dialling: bool,

@@ -47,6 +47,28 @@ fn without_a_command_there_is_help() {
 }
 
 #[test]
+fn help_has_help_and_takes_any_option_for_it() {
+    let list = datafan(&["help"]);
+    for args in [&["help", "--help"][..], &["help", "-h"], &["--json", "help", "--help"], &["help", "--json"]]
+    {
+        let help = datafan(args);
+        assert_eq!((help.code, help.err.as_str(), &help.out), (0, "", &list.out), "{args:?}");
+    }
+    let own = datafan(&["help", "help"]);
+    assert_eq!((own.code, own.err.as_str()), (0, ""));
+    assert!(own.out.starts_with("Print the list of commands, or the help of one\n"), "{}", own.out);
+    assert!(own.out.contains("Usage: datafan help [COMMAND]"), "{}", own.out);
+    assert!(own.out.contains("\nExample:\n  datafan help "), "{}", own.out);
+    assert_eq!(datafan(&["help", "put", "--help"]).out, datafan(&["put", "--help"]).out);
+    datafan(&["help", "nonsense"]).fails(2, "there is no command \"nonsense\"");
+    // Elsewhere the word is a word.
+    let place = Place::new();
+    let a = place.founder("a");
+    assert_eq!(datafan(&["--data-dir", &text(&a.dir), "put", "help", "--", "--help"]).code, 0);
+    assert_eq!(a.ask(&["get", "help"]).out, "--help");
+}
+
+#[test]
 fn commands_have_the_names_that_people_try() {
     let place = Place::new();
     let a = place.founder("a");

@@ -178,6 +178,11 @@ impl Reach {
         self.n_reachable
     }
 
+    /// Whether a member was reachable by any look of this run.
+    pub(super) fn has_seen(&self, member: &MemberId) -> bool {
+        self.is_reachable(member) || self.gone.contains_key(member)
+    }
+
     /// Since when a member that is not reachable is not: at the earliest since this run began.
     pub(super) fn gone_since(&self, member: &MemberId, wall: Timestamp) -> Timestamp {
         match self.is_reachable(member) {

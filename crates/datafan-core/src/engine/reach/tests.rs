@@ -128,6 +128,7 @@ fn a_head_that_moved_counts_for_a_minute() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
     let look = |reach: &mut Reach, now: Time| reach.look(now, Timestamp(now.0), &[], kind_in(&OWNERS));
     look(&mut reach, Time(0));
+    assert!(!reach.has_seen(&id(1)));
     reach.on_moved(&id(1), Time(SECOND));
     assert_eq!((reach.wakes_at(), reach.gone_since(&id(1), Timestamp(5))), (Time(LOOK_MICROS), Timestamp(1)));
     look(&mut reach, Time(LOOK_MICROS));
@@ -140,7 +141,7 @@ fn a_head_that_moved_counts_for_a_minute() {
     let end = Time(20 * SECOND + MOVED_MICROS);
     assert_eq!(reach.wakes_at(), end);
     look(&mut reach, end);
-    assert!(!reach.is_reachable(&id(1)));
+    assert!(!reach.is_reachable(&id(1)) && reach.has_seen(&id(1)) && !reach.has_seen(&id(2)));
     assert_eq!(reach.gone_since(&id(1), Timestamp(99)), Timestamp(end.0));
     assert_eq!(reach.wakes_at(), Time::NEVER, "nothing more to see");
 }

@@ -49,8 +49,15 @@ pub fn shown(mut command: Command) -> Command {
             }),
         };
     }
-    command
+    // Only building it adds this one.
+    command.build();
+    let help = "Print the list of commands, or the help of one";
+    command.mut_subcommand("help", |command| {
+        command.about(help).after_help(format!("Example:\n  {HELP_EXAMPLE}"))
+    })
 }
+
+const HELP_EXAMPLE: &str = "datafan help authority sign";
 
 #[cfg(test)]
 mod tests {
@@ -71,6 +78,13 @@ mod tests {
         let command = shown(Cli::command());
         each(&command, "", &mut |path, command| {
             let help = command.clone().render_help().to_string();
+            if path == "help" {
+                assert!(help.contains(HELP_EXAMPLE), "{help}");
+            }
+            // Nobody asks for the help of the help of a command.
+            if path.split(' ').any(|name| name == "help") {
+                return;
+            }
             let known = EXAMPLES.iter().find(|(name, _)| *name == path);
             let (_, example) = known.unwrap_or_else(|| panic!("{path} has no example"));
             assert!(help.contains(&format!("Example:\n  {example}")), "{path}: {help}");

@@ -1,0 +1,88 @@
+//! What a command has done stands, and is told, also where standard output takes nothing.
+
+use crate::common::{Done, Member, Place, datafan, prepared, string, text};
+use std::{
+    fs::{self, File, OpenOptions},
+    process::{Command, Stdio},
+};
+
+#[test]
+fn a_change_is_told_as_done_where_standard_output_is_full() {
+    let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
+    let place = Place::new();
+    let a = place.founder("a");
+    a.put("old", "v");
+    let rows = place.file("rows", "{\"key\":\"row\",\"value\":1}\n{\"key\":\"row2\",\"value\":2}\n");
+    let [c, d] = [1, 2].map(|n| datafan_core::identity::Identity::from_secret(&[n; 32]).id().to_string());
+    let members = place.file("members", format!("{d} d\n"));
+    let (ticket, request, saved) =
+        (text(&place.path("t")), text(&place.path("request")), text(&place.path("saved")));
+    let changes: [(&[&str], &str); 12] = [
+        (&["put", "k", "v"], "1 written, 0 unchanged, at "),
+        (&["put", "k", "v"], "0 written, 1 unchanged, at "),
+        (&["del", "old"], "1 written, 0 unchanged, at "),
+        (&["import", &rows], "2 written, 0 unchanged, at "),
+        (&["del", "--prefix", "row"], "2 written, 0 unchanged, at "),
+        (&["admit", &c, "--name", "c"], "admitted c ("),
+        (&["admit", "--file", &members], "admitted 1 of the 1 members of "),
+        (&["grant", "c", "--items", "7"], "changed c ("),
+        (&["revoke", "c", "--yes"], "revoked c ("),
+        (&["invite", "e", "--out", &ticket], "the ticket of e ("),
+        (&["revoke", "d", "--offline", &request], "wrote "),
+        (&["backup", &saved], "saved "),
+    ];
+    for json in [&[][..], &["--json"]] {
+        for (args, done) in changes.iter().take(if json.is_empty() { changes.len() } else { 2 }) {
+            let told = onto(&full, &a, &[args, json].concat());
+            let last = told.err.lines().next_back().unwrap_or_default();
+            assert_eq!((told.code, last.contains("standard output: ")), (1, true), "{args:?}: {}", told.err);
+            // Said again with JSON, the same put changes nothing.
+            let done = if json.is_empty() { done } else { "0 written, 1 unchanged, at " };
+            assert!(last.contains(&format!("; done all the same: {done}")), "{args:?}: {}", told.err);
+        }
+    }
+    let keys: Vec<_> = a.ask(&["ls", "--json"]).lines().iter().map(|line| string(&line["key"])).collect();
+    assert_eq!(keys, ["k"]);
+    assert!(fs::read_to_string(&ticket).unwrap().starts_with("datafan1"));
+    assert!(fs::metadata(&request).is_ok() && fs::metadata(&saved).is_ok());
+
+    // Both is told: what was not there, and that the rest is gone.
+    a.put("one", "1");
+    let told = onto(&full, &a, &["del", "one", "none"]);
+    assert!(told.code == 4 && told.err.contains("no such key: \"none\""), "{}", told.err);
+    assert!(told.err.contains("; done all the same: 1 written, 1 unchanged, at "), "{}", told.err);
+
+    // Who only asks has done nothing.
+    for args in [&["get", "k"][..], &["ls"], &["status"], &["members"]] {
+        let told = onto(&full, &a, args);
+        assert!(told.code == 1 && !told.err.contains("done all the same"), "{args:?}: {}", told.err);
+    }
+}
+
+#[test]
+fn a_beginning_stands_where_standard_output_is_full() {
+    let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
+    let place = Place::new();
+    let dir = text(&place.path("a"));
+    let args = ["init", "--name", "a", "--data-dir", &dir];
+    let told = run(&full, &args);
+    assert!(
+        told.code == 1 && told.err.contains(&format!("; done all the same: {dir} holds")),
+        "{}",
+        told.err
+    );
+    datafan(&args).fails(1, "holds the member a already");
+}
+
+fn full() -> Option<File> {
+    OpenOptions::new().write(true).open("/dev/full").ok()
+}
+
+fn onto(full: &File, member: &Member, args: &[&str]) -> Done {
+    run(full, &[args, &["--data-dir", &text(&member.dir)]].concat())
+}
+
+fn run(full: &File, args: &[&str]) -> Done {
+    let mut command = prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), args);
+    command.stdin(Stdio::null()).stdout(full.try_clone().unwrap()).output().unwrap().into()
+}

@@ -1,0 +1,82 @@
+//! Changes of the roster and the list of members say what is so.
+
+use crate::common::{Member, Place, string};
+use datafan_core::identity::Identity;
+use serde_json::{Value, json};
+
+#[test]
+fn a_change_of_the_roster_says_what_has_become_of_the_entry() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let id = Identity::from_secret(&[7; 32]).id().to_string();
+    a.ask(&["admit", &id, "--name", "c"]).is(&format!("admitted c ({id})"));
+    a.ask(&["admit", &id, "--name", "c"]).is(&format!("unchanged c ({id}): the roster says so already"));
+    a.ask(&["admit", &id, "--name", "d"]).is(&format!("renamed c to d ({id})"));
+    a.ask(&["admit", &id, "--name", "d", "--items", "5"]).is(&format!("changed d ({id})"));
+    a.ask(&["grant", "d", "--items", "5"]).is(&format!("unchanged d ({id}): the roster says so already"));
+    a.ask(&["grant", "d", "--name", "e", "--items", "6"]).is(&format!("renamed d to e ({id})"));
+
+    let renamed = a.ask(&["admit", &a.id(), "--name", "x", "--json"]).json();
+    assert_eq!((&renamed["change"], &renamed["was"]), (&json!("renamed"), &json!("a")));
+    assert_eq!((&renamed["name"], &renamed["id"]), (&json!("x"), &json!(a.id())));
+    let file = place.file("members", format!("{id} f\n{} g\n", Identity::from_secret(&[8; 32]).id()));
+    let lines = a.ask(&["admit", "--file", &file, "--json"]).lines();
+    let told: Vec<_> = lines.iter().map(|line| (&line["change"], line.get("was"))).collect();
+    assert_eq!(told, [(&json!("renamed"), Some(&json!("e"))), (&json!("admitted"), None)]);
+    let granted = a.ask(&["grant", "f", "--bytes", "9", "--json"]).json();
+    assert_eq!((&granted["change"], granted.get("was")), (&json!("changed"), None));
+    assert_eq!(a.ask(&["revoke", "f", "--yes", "--json"]).json()["change"], "revoked");
+    let new = Identity::from_secret(&[9; 32]).id().to_string();
+    let rotated = a.ask(&["rotate", "g", "--id", &new, "--yes", "--json"]).json();
+    assert_eq!((&rotated["change"], &rotated["id"]), (&json!("admitted"), &json!(new)));
+}
+
+#[test]
+fn who_has_never_been_here_was_never_seen() {
+    let place = Place::new();
+    let a = place.founder("a");
+    for (name, role) in [("m", "member"), ("r", "reader")] {
+        assert_eq!(a.ask(&["invite", name, "--role", role]).code, 0);
+    }
+    let new = Identity::from_secret(&[7; 32]).id().to_string();
+    assert_eq!(a.ask(&["admit", &new, "--name", "n"]).code, 0);
+    let b = place.invited(&a, "b", &[]);
+    b.waits_links(1);
+    let last = b.put("k", "v");
+    a.waits_for("b", last);
+    let of = |member: &Value| {
+        (
+            string(&member["reach"]),
+            member.get("unreachable_since").is_some(),
+            member.get("never_seen").cloned(),
+        )
+    };
+    let never = ("unreachable".to_owned(), false, Some(json!(true)));
+    let listed = |at: &Member, name: &str| {
+        let members = at.ask(&["members", "--json"]).json();
+        members["members"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned().unwrap()
+    };
+    for name in ["m", "r", "n"] {
+        assert_eq!(of(&listed(&a, name)), never, "{name}");
+    }
+    assert_eq!(of(&listed(&a, "b")), ("linked".to_owned(), false, None));
+    let table = a.ask(&["members"]).out;
+    assert_eq!(table.matches("never seen").count(), 3, "{table}");
+    assert!(!table.contains("unreachable"), "{table}");
+
+    // Who was here once is unreachable since then, in both lists, and after a restart since that.
+    b.leaves();
+    a.waits(|_| listed(&a, "b")["reach"] == "unreachable");
+    assert_eq!(of(&listed(&a, "b")), ("unreachable".to_owned(), true, None));
+    let a = a.leaves().returns();
+    let since = listed(&a, "b")["unreachable_since"].clone();
+    assert_eq!(since, a.shard("b")["unreachable_since"]);
+    assert!(since.is_string(), "{since}");
+    let table = a.ask(&["members"]).out;
+    assert!(table.contains(&format!("unreachable since {}", string(&since))), "{table}");
+    for name in ["m", "n"] {
+        assert_eq!(of(&listed(&a, name)), never, "{name}");
+    }
+    // Of a reader nothing is kept that would show that it was here before.
+    assert_eq!(of(&listed(&a, "r")), ("unreachable".to_owned(), true, None));
+}
