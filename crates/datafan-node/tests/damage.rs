@@ -1,0 +1,91 @@
+//! Six bytes of another member's item are overwritten on disk: what `verify` says of it, what `--repair` keeps,
+//! and what comes back.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod common;
+
+use common::{Away, Done, Place, datafan, text};
+use serde_json::{Value, json};
+use std::{fs, path::Path};
+
+/// docs/disk-format.md: below, every page is checked when a file is opened.
+const CHECKED_BYTES_MAX: u64 = 16 << 20;
+const KEYS: usize = 300;
+
+#[test]
+fn six_wrong_bytes_of_an_item_are_named_and_that_item_comes_from_the_owner_again() {
+    let place = Place::new();
+    let (a, b) = apart(&place, 60_000);
+    let store = b.dir.join("store.redb");
+    assert!(fs::metadata(&store).unwrap().len() > CHECKED_BYTES_MAX);
+    overwrite(&store, b"value-150.");
+
+    let found = verify(&b.dir, &["--json"]);
+    assert_eq!(found.code, 5, "{}", found.err);
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let [damage] = &shard(&found, "a")["findings"].as_array().unwrap()[..] else { panic!("{found}") };
+    assert_eq!((&damage["what"], &damage["from"]), (&json!("item"), &damage["to"]));
+    assert_eq!(shard(&found, "b")["findings"], json!([]));
+    let told = verify(&b.dir, &[]);
+    assert!(told.out.contains(&format!("a  {}: an item is missing or not", damage["from"])), "{}", told.out);
+
+    // What can be read is kept, to be compared: the wrong one as well.
+    let repaired = verify(&b.dir, &["--repair", "--json"]).json();
+    let (kept, good) = (shard(&repaired, "a")["kept"].as_u64(), shard(&found, "a")["items"].as_u64());
+    assert_eq!(kept, good.map(|good| good + 1));
+    assert_eq!(shard(&repaired, "b").get("kept"), None, "what is sound is left alone");
+    comes_back(&a, &b, "kept");
+}
+
+/// A founder and an invited member that hold each other's data and do not run; the second one has written `alone`,
+/// which nobody else has.
+fn apart(place: &Place, value_bytes: usize) -> (Away, Away) {
+    let a = place.founder("a");
+    let b = place.invited(&a, "b", &[]);
+    let rows: String = (0..KEYS)
+        .map(|n| {
+            let value = format!("{:x<value_bytes$}", format!("value-{n}."));
+            format!("{{\"key\":\"k{n}\",\"value\":\"{value}\"}}\n")
+        })
+        .collect();
+    let last = a.ask(&["import", &place.file("rows", rows), "--json"]).json()["timestamp"].as_u64().unwrap();
+    b.waits_for("a", last);
+    a.waits_for("b", b.put("mine", "of b"));
+    let a = a.leaves();
+    b.put("alone", "kept");
+    (a, b.leaves())
+}
+
+/// The member runs, keeps its own, and gets the other's shard as its owner has it.
+fn comes_back(a: &Away, b: &Away, alone: &str) {
+    let b = b.returns();
+    let a = a.returns();
+    a.waits_for("b", b.put("later", "of b"));
+    b.waits_for("a", a.put("later", "of a"));
+    assert!(b.get("a", "k150").starts_with("value-150.x"));
+    assert_eq!((b.get("b", "mine").as_str(), b.get("b", "alone").as_str()), ("of b", alone));
+    assert_eq!(a.roots(), b.roots());
+    let dir = b.dir.clone();
+    assert_eq!(b.terminate(), 0);
+    assert_eq!(verify(&dir, &["--json"]).json()["sound"], true);
+}
+
+/// Overwrites six bytes wherever this text stands in a file, old copies included.
+fn overwrite(store: &Path, text: &[u8]) {
+    let mut bytes = fs::read(store).unwrap();
+    let places: Vec<_> = bytes.windows(text.len()).enumerate().filter(|(_, part)| *part == text).collect();
+    let places: Vec<usize> = places.into_iter().map(|(at, _)| at).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at..at + 6].fill(b'?'));
+    fs::write(store, bytes).unwrap();
+}
+
+fn verify(dir: &Path, more: &[&str]) -> Done {
+    datafan(&[&["verify", "--data-dir", &text(dir)], more].concat())
+}
+
+fn shard<'a>(report: &'a Value, owner: &str) -> &'a Value {
+    report["shards"].as_array().unwrap().iter().find(|shard| shard["owner_name"] == owner).unwrap()
+}
