@@ -39,6 +39,34 @@ fn six_wrong_bytes_of_an_item_are_named_and_that_item_comes_from_the_owner_again
     comes_back(&a, &b, "kept");
 }
 
+#[test]
+fn of_a_small_file_that_redb_refuses_the_rows_are_kept_and_nothing_of_its_own_is_lost() {
+    let place = Place::new();
+    let (a, b) = apart(&place, 100);
+    let store = b.dir.join("store.redb");
+    assert!(fs::metadata(&store).unwrap().len() < CHECKED_BYTES_MAX);
+    overwrite(&store, b"value-150.");
+    let bytes = fs::read(&store).unwrap();
+
+    // The member does not run on it, and nothing is saved of it.
+    let dir = text(&b.dir);
+    datafan(&["run", "--data-dir", &dir, "--listen", "127.0.0.1:0"]).fails(1, "verify --repair");
+    datafan(&["backup", &text(&place.path("saved")), "--data-dir", &dir]).fails(5, "verify --repair");
+    let found = verify(&b.dir, &["--json"]);
+    assert_eq!(found.code, 5, "{}", found.err);
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let [damage] = &shard(&found, "a")["findings"].as_array().unwrap()[..] else { panic!("{found}") };
+    assert_eq!((&found["sound"], &damage["what"]), (&json!(false), &json!("item")));
+    assert_eq!(shard(&found, "b")["findings"], json!([]));
+    assert_eq!(fs::read(&store).unwrap(), bytes, "nothing was changed");
+
+    let repaired = verify(&b.dir, &["--repair", "--json"]).json();
+    let (kept, good) = (shard(&repaired, "a")["kept"].as_u64(), shard(&found, "a")["items"].as_u64());
+    assert_eq!((kept, shard(&repaired, "b").get("kept")), (good.map(|good| good + 1), None));
+    assert_eq!(fs::read(repaired["moved_to"].as_str().unwrap()).unwrap(), bytes);
+    comes_back(&a, &b, "kept");
+}
+
 /// A founder and an invited member that hold each other's data and do not run; the second one has written `alone`,
 /// which nobody else has.
 fn apart(place: &Place, value_bytes: usize) -> (Away, Away) {

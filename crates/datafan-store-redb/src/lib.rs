@@ -29,6 +29,7 @@ mod layout;
 mod open;
 mod overlay;
 mod room;
+mod salvage;
 mod snapshot;
 mod store;
 mod write;

@@ -132,7 +132,8 @@ fn create(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     Ok((database, full))
 }
 
-fn database(path: &Path, options: &Options, writes: Writes) -> Result<Opened, StoreError> {
+/// redb's own opening.
+pub fn database(path: &Path, options: &Options, writes: Writes) -> Result<Opened, StoreError> {
     caught(|| {
         let mut file = File::options();
         let changes = !matches!(writes, Writes::Forgotten);
@@ -149,12 +150,13 @@ fn database(path: &Path, options: &Options, writes: Writes) -> Result<Opened, St
     })
 }
 
-fn writes(options: &Options) -> Writes {
+/// As the options say.
+pub fn writes(options: &Options) -> Writes {
     options.faults.clone().map_or(Writes::Through, Writes::Faulty)
 }
 
 /// What a file is.
-enum Found {
+pub enum Found {
     /// A file of redb's without a table.
     New,
     /// Of the format that this build knows.
@@ -165,7 +167,7 @@ enum Found {
 }
 
 /// Reads the format before anything else is interpreted.
-fn found(transaction: &ReadTransaction) -> Result<Found, Fault> {
+pub fn found(transaction: &ReadTransaction) -> Result<Found, Fault> {
     let meta = match transaction.open_table(META) {
         Ok(meta) => meta,
         Err(TableError::TableDoesNotExist(_)) if transaction.list_tables()?.next().is_none() => {

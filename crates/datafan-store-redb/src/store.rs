@@ -6,6 +6,7 @@ use crate::{
     layout::{META, META_CLEAN},
     open::{self, Options, synced},
     room::Watch,
+    salvage,
     snapshot::RedbSnapshot,
     write,
 };
@@ -93,6 +94,25 @@ impl RedbStore {
         let mut store = Self::over(path, options, opened)?;
         store.forgets = true;
         Ok(store)
+    }
+
+    /// Opens the store in the file `path` as [`RedbStore::open_read_only`] does, though pages of items, keys and
+    /// nodes are not what was written: for whoever compares all of them with the heads.
+    ///
+    /// Fails with [`StoreError::Damaged`] if another page is wrong as well, or the last stop was not clean.
+    pub fn open_unchecked(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let (path, opened) = (path.as_ref(), salvage::open_unchecked(path.as_ref(), &options)?);
+        let mut store = Self::over(path, options, opened)?;
+        store.forgets = true;
+        Ok(store)
+    }
+
+    /// Makes a new file at `to`, where there must be none, with the rows of the one at `from`, of which
+    /// [`RedbStore::open_unchecked`] says what may be wrong with it.
+    ///
+    /// Fails as that does, and if a row cannot be read or there is no room; then nothing is at `to`.
+    pub fn rewrite(from: &Path, to: &Path, options: &Options) -> Result<(), StoreError> {
+        salvage::rewrite(from, to, options)
     }
 
     fn over(path: &Path, options: Options, opened: open::Opened) -> Result<Self, StoreError> {

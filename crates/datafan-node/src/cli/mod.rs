@@ -32,6 +32,7 @@ mod repair;
 mod report;
 mod roster;
 mod run;
+mod salvage;
 mod sink;
 mod usage;
 mod verify;

@@ -2,7 +2,7 @@
 //! aside.
 
 use super::{
-    Failure, Output, args,
+    Failure, Output,
     failure::Exit,
     output::note,
     verify::{ASIDE, Looked, ShardReport},
@@ -15,7 +15,11 @@ use datafan_core::{
 };
 use datafan_node::Home;
 use serde::Serialize;
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 #[derive(Serialize)]
 struct SetAside {
@@ -24,18 +28,10 @@ struct SetAside {
     moved_to: String,
 }
 
-/// A file that does not open, or does not say which shards it has. Without `--repair` it stays where it is.
-pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
-    if !args.repair {
-        return Err(unreadable(what));
-    }
+/// Moves a file away that does not open, or of which not every row can be read.
+pub fn set_aside(home: &Home, what: &str, out: &mut Output) -> Result<(), Failure> {
     let path = home.store_path();
-    let free = (0_u32..).map(|n| match n {
-        0 => path.with_extension("redb.damaged"),
-        n => path.with_extension(format!("redb.damaged-{n}")),
-    });
-    let to =
-        free.into_iter().find(|path| path.symlink_metadata().is_err()).expect("one of many names is free");
+    let to = free_name(&path);
     fs::rename(&path, &to).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let moved_to = to.display().to_string();
     let text = format!("the store cannot be read ({what}): moved to {moved_to}");
@@ -51,6 +47,15 @@ pub fn set_aside(home: &Home, what: &str, args: &args::Verify, out: &mut Output)
     Ok(())
 }
 
+/// Where a damaged store is kept.
+pub fn free_name(store: &Path) -> PathBuf {
+    let mut free = (0_u32..).map(|n| match n {
+        0 => store.with_extension("redb.damaged"),
+        n => store.with_extension(format!("redb.damaged-{n}")),
+    });
+    free.find(|path| path.symlink_metadata().is_err()).expect("one of many names is free")
+}
+
 /// What a command says of a store that it cannot open.
 pub fn not_opened(error: StoreError) -> Failure {
     match error {
@@ -59,10 +64,12 @@ pub fn not_opened(error: StoreError) -> Failure {
     }
 }
 
-fn unreadable(what: &str) -> Failure {
+/// Of a store of which nobody has looked whether its rows can be read.
+pub fn unreadable(what: &str) -> Failure {
     let text = format!(
-        "the store cannot be read ({what}): `datafan verify --repair` moves it aside, and what the \
-         neighbours have comes back when the member runs; what nobody else has is in a backup, if anywhere"
+        "the store cannot be read ({what}): `datafan verify --repair` keeps its rows if all of them can \
+         be read, else moves it aside, and what the neighbours have comes back when the member runs; what \
+         nobody else has is in a backup, if anywhere"
     );
     Failure::Said(Exit::Degraded, text)
 }

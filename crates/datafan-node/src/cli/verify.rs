@@ -5,7 +5,8 @@ use super::{
     failure::Exit,
     init::of_member,
     output::{count, note},
-    repair::{not_opened, repair, set_aside},
+    repair::{not_opened, repair},
+    salvage::salvage,
     size, table,
 };
 use datafan_core::{
@@ -22,9 +23,12 @@ use serde::Serialize;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 #[derive(Serialize)]
-struct Report {
-    sound: bool,
-    shards: Vec<ShardReport>,
+pub struct Report {
+    pub sound: bool,
+    pub shards: Vec<ShardReport>,
+    /// Where the file is in whose place a new one was put.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -61,37 +65,48 @@ pub struct Found {
 pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     let mesh = of_member(&home)?.mesh;
-    let mut looked = Looked { home: &home, mesh, store: None, repairs: args.repair };
+    let mut looked = Looked::new(&home, mesh, Pages::Checked, args.repair);
     if let Err(StoreError::Damaged { what }) = looked.catalogue() {
         drop(looked);
-        return set_aside(&home, &what, args, out);
+        return salvage(&home, mesh, &what, args, out);
     }
-    let mut report = looked.at_all()?;
+    let report = looked.at_all()?;
     if args.repair && !report.sound {
-        repair(&mut looked, &mut report.shards)?;
-        let n = report.shards.iter().filter(|shard| shard.kept.is_some()).count();
-        out.has_done(format!("{} repaired", count(n as u64, "shard")));
+        return repaired(looked, report, out);
     }
     // Closing says that the store is fine. A damaged one is left as a crash leaves it.
-    if (report.sound || args.repair)
-        && let Some(store) = looked.store
-    {
+    if let Some(store) = looked.store.filter(|_| report.sound) {
         store.close().map_err(Failure::new)?;
     }
     show(&report, out)?;
-    if report.sound {
-        return Ok(());
-    }
-    if args.repair {
-        note(
-            "What is missing comes from the neighbours when the member runs; its own shard, too, before it writes.",
-        );
-        return Ok(());
-    }
-    Err(unsound())
+    if report.sound { Ok(()) } else { Err(unsound()) }
 }
 
-fn unsound() -> Failure {
+/// Keeps what can be read of the damaged shards.
+pub fn repaired(mut looked: Looked<'_>, mut report: Report, out: &mut Output) -> Result<(), Failure> {
+    repair(&mut looked, &mut report.shards)?;
+    if let Some(store) = looked.store {
+        store.close().map_err(Failure::new)?;
+    }
+    let n = report.shards.iter().filter(|shard| shard.kept.is_some()).count();
+    out.has_done(format!("{} repaired", count(n as u64, "shard")));
+    show(&report, out)?;
+    note(
+        "What is missing comes from the neighbours when the member runs; its own shard, too, before it writes.",
+    );
+    Ok(())
+}
+
+impl Report {
+    /// Whether all rows were looked at.
+    pub fn is_readable(&self) -> bool {
+        let mut findings = self.shards.iter().flat_map(|shard| &shard.findings);
+        findings.all(|found| found.error.is_none())
+    }
+}
+
+/// What a command says of a store of which it has read all rows.
+pub fn unsound() -> Failure {
     let text = "the store is damaged: `datafan verify --repair` keeps what can be read, and the rest is copied from the mesh";
     Failure::Said(Exit::Degraded, text.to_owned())
 }
@@ -99,7 +114,7 @@ fn unsound() -> Failure {
 /// Refuses a store that is not what its owners signed, before anything is made of it.
 pub fn refuse_unsound(home: &Home) -> Result<(), Failure> {
     let mesh = of_member(home)?.mesh;
-    let mut looked = Looked { home, mesh, store: None, repairs: false };
+    let mut looked = Looked::new(home, mesh, Pages::Checked, false);
     looked.catalogue().map_err(not_opened)?;
     match looked.at_all()?.sound {
         true => Ok(()),
@@ -112,13 +127,28 @@ pub struct Looked<'a> {
     pub home: &'a Home,
     pub mesh: MeshId,
     pub store: Option<RedbStore>,
+    pages: Pages,
     /// Else the file is only looked at, and its file system may be one that nobody can write to.
-    pub repairs: bool,
+    repairs: bool,
 }
 
-impl Looked<'_> {
+/// What is asked of the pages of a store.
+#[derive(Clone, Copy)]
+pub enum Pages {
+    /// They are what redb wrote, as far as it checks them.
+    Checked,
+    /// Nothing: the rows are compared with what the heads say. The file is only looked at.
+    Unchecked,
+}
+
+impl<'a> Looked<'a> {
+    /// Not opened yet.
+    pub fn new(home: &'a Home, mesh: MeshId, pages: Pages, repairs: bool) -> Self {
+        Self { home, mesh, store: None, pages, repairs }
+    }
+
     /// Whether the file can be read at all: it opens and says which shards it has.
-    fn catalogue(&mut self) -> Result<(), StoreError> {
+    pub fn catalogue(&mut self) -> Result<(), StoreError> {
         let path = self.home.store_path();
         if path.exists() {
             let store = self.open(&path)?;
@@ -129,13 +159,15 @@ impl Looked<'_> {
     }
 
     fn open(&self, path: &Path) -> Result<RedbStore, StoreError> {
-        match self.repairs {
-            true => RedbStore::open(path, Options::default()),
-            false => RedbStore::open_read_only(path, Options::default()),
+        match (self.pages, self.repairs) {
+            (Pages::Unchecked, _) => RedbStore::open_unchecked(path, Options::default()),
+            (Pages::Checked, true) => RedbStore::open(path, Options::default()),
+            (Pages::Checked, false) => RedbStore::open_read_only(path, Options::default()),
         }
     }
 
-    fn at_all(&mut self) -> Result<Report, Failure> {
+    /// Compares everything with what the heads say.
+    pub fn at_all(&mut self) -> Result<Report, Failure> {
         let snapshot = self.snapshot()?;
         let mut visible = snapshot.shards().map_err(Failure::new)?;
         visible.retain(|(_, record)| matches!(record.state, ShardState::Whole | ShardState::Aside));
@@ -172,7 +204,7 @@ impl Looked<'_> {
         }
         progress.finish_and_clear();
         let sound = reports.iter().all(|report| report.findings.is_empty());
-        Ok(Report { sound, shards: reports })
+        Ok(Report { sound, shards: reports, moved_to: None })
     }
 
     fn at(&mut self, number: ShardNumber, findings: &mut Vec<Finding>) -> Result<Verified, Failure> {
@@ -235,7 +267,8 @@ impl Found {
     }
 }
 
-fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
+/// The table, and each place that is damaged.
+pub fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
     if out.json {
         return Ok(out.object(report)?);
     }
@@ -254,6 +287,9 @@ fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort();
     out.line(&table(&["SHARD OF", "ITEMS", "BYTES", "STATE"], rows))?;
+    if let Some(kept) = &report.moved_to {
+        out.line(&format!("the damaged file is kept as {kept}"))?;
+    }
     for shard in &report.shards {
         for found in shard.findings.iter().take(FINDINGS_SHOWN) {
             let at = if found.from == found.to {
