@@ -1,5 +1,5 @@
-//! A file of a clean stop of which a page is not what redb wrote, but whose rows can be read all the same: they
-//! go to a new file, for whoever compares each of them with what its owner signed.
+//! A file of a clean stop of which a page is not what redb wrote, but whose rows can be read all the same:
+//! they go to a new file, for whoever compares each of them with what its owner signed.
 
 use crate::{
     backend::Writes,
@@ -13,8 +13,8 @@ use redb::{
 };
 use std::{fs, path::Path};
 
-/// The database at `path`, to be read. Pages of the tables that the signed heads vouch for need not be what was
-/// written; all others are checked, as nothing else would tell what is wrong with them.
+/// The database at `path`, to be read. Pages of the tables that the signed heads vouch for need not be what
+/// was written; all others are checked, as nothing else would tell what is wrong with them.
 pub fn open_unchecked(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let (mut looked, _) = database(path, options, Writes::Forgotten)?;
     // After a crash redb itself decides which state it takes, and checks every page for that.

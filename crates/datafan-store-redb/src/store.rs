@@ -96,8 +96,8 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Opens the store in the file `path` as [`RedbStore::open_read_only`] does, though pages of items, keys and
-    /// nodes are not what was written: for whoever compares all of them with the heads.
+    /// Opens the store in the file `path` as [`RedbStore::open_read_only`] does, though pages of items, keys
+    /// and nodes are not what was written: for whoever compares all of them with the heads.
     ///
     /// Fails with [`StoreError::Damaged`] if another page is wrong as well, or the last stop was not clean.
     pub fn open_unchecked(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {

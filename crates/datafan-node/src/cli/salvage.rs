@@ -1,5 +1,5 @@
-//! A store file of which redb refuses a page, though each of its rows can be read: what is wrong is known to the
-//! row, and the rest stays.
+//! A store file of which redb refuses a page, though each of its rows can be read: what is wrong is known to
+//! the row, and the rest stays.
 
 use super::{
     Failure, Output, args,
@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Says which rows are wrong, or with `--repair` puts a file of the rows in the place of the damaged one and repairs
-/// that; a file whose rows cannot all be read is moved aside.
+/// Says which rows are wrong, or with `--repair` puts a file of the rows in the place of the damaged one and
+/// repairs that; a file whose rows cannot all be read is moved aside.
 pub fn salvage(
     home: &Home,
     mesh: MeshId,
@@ -43,8 +43,8 @@ fn readable(home: &Home, mesh: MeshId) -> Option<Report> {
     Some(Report { sound: false, ..report })
 }
 
-/// Makes a new file of the rows at `store`; gives where the old one is now. `None` if a row cannot be read, or
-/// something is wrong for which no head vouches; then all is as it was.
+/// Makes a new file of the rows at `store`; gives where the old one is now. `None` if a row cannot be read,
+/// or something is wrong for which no head vouches; then all is as it was.
 fn rewritten(store: &Path) -> Result<Option<PathBuf>, Failure> {
     let fresh = store.with_extension(format!("redb.{}.tmp", std::process::id()));
     // Of a killed command whose number this one has got.

@@ -92,7 +92,8 @@ pub fn repaired(mut looked: Looked<'_>, mut report: Report, out: &mut Output) ->
     out.has_done(format!("{} repaired", count(n as u64, "shard")));
     show(&report, out)?;
     note(
-        "What is missing comes from the neighbours when the member runs; its own shard, too, before it writes.",
+        "What is missing comes from the neighbours when the member runs; its own shard, too, before it \
+         writes.",
     );
     Ok(())
 }
