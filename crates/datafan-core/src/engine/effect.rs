@@ -102,6 +102,18 @@ pub enum Alarm {
         /// What came back.
         recovered: Recovered,
     },
+    /// Peers held a later head of an own shard, and each came back with less: nobody has it that is known here.
+    #[error(
+        "nobody has any more what peers held of the shard {}, up to {}: they lost it too; it goes on from {}, and who \
+         comes back with it keeps it as a divergent copy",
+        .theirs.owner.short(), .theirs.timestamp.0, .to.0
+    )]
+    NotRecovered {
+        /// Theirs.
+        theirs: Head,
+        /// The head that is held, as far as it came back.
+        to: Timestamp,
+    },
     /// A peer holds a later head of our own shard than any that we made in this run: another process writes with our
     /// key. Own writes have stopped.
     #[error(

@@ -31,6 +31,7 @@ mod input;
 mod link;
 mod links;
 mod listed;
+mod lost_heads;
 mod membership;
 mod open;
 mod own;

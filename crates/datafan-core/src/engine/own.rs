@@ -1,6 +1,6 @@
 //! One's own shards: timestamps, confirmation, and what is kept of them across restarts.
 
-use super::pauses::Pauses;
+use super::{lost_heads::LostHeads, pauses::Pauses};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     hash::Hash,
@@ -26,8 +26,8 @@ pub(super) struct Own {
     pub(super) before: Timestamp,
     /// The last heads that this run has made, ascending; none before its first write.
     pub(super) made: Made,
-    /// The greatest head that others hold and we have lost.
-    pub(super) lost: Option<Head>,
+    /// Heads that others hold and we have lost.
+    pub(super) lost: LostHeads,
     /// When own writes were made.
     pub(super) runs: Runs,
     /// The roster of a peer that was looked through last for entries that ours lacks.
@@ -113,7 +113,8 @@ impl Own {
     /// An own shard whose head on disk is at `head`.
     pub(super) fn new(identity: Identity, head: Timestamp, bound: Timestamp, runs: Runs) -> Self {
         let (confirmed, last) = (Confirmed::Not, head.max(bound));
-        let (made, lost, looked_at, restamps_after) = (Made::default(), None, None, None);
+        let (made, lost) = (Made::default(), LostHeads::default());
+        let (looked_at, restamps_after) = (None, None);
         Self { identity, last, bound, confirmed, before: head, made, lost, runs, looked_at, restamps_after }
     }
 

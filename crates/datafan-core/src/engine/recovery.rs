@@ -5,7 +5,7 @@ use super::{
     fetch::Learned,
     link::Link,
     own::{Confirmed, encode_bounds, encode_runs},
-    owners::Transfer,
+    owners::{Owner, Transfer},
 };
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -50,6 +50,10 @@ impl Recovered {
 impl<S: Store> Engine<S> {
     /// Compares what the peer holds of our own shards: the condition of own commits.
     pub(super) fn compare_own(&mut self, peer: MemberId, hello: &Hello, out: &mut Outbox) {
+        for (owner, own) in &mut self.own {
+            let held = hello.yours.iter().chain(&hello.roster).find(|head| head.owner == *owner);
+            own.lost.replace(&peer, held);
+        }
         for head in hello.yours.iter().chain(&hello.roster) {
             if self.is_own(&head.owner) {
                 self.learn(peer, head, self.now.time, out);
@@ -112,7 +116,7 @@ impl<S: Store> Engine<S> {
         if merges && (own.made.has(head) || own.looked_at == Some(head.order())) || !later && !merges {
             return Learned::Known;
         }
-        if own.lost != Some(*head) && !self.check_signature(head) {
+        if !own.lost.has(head) && !self.check_signature(head) {
             self.lie(peer, "signature");
             return Learned::Refused;
         }
@@ -130,9 +134,7 @@ impl<S: Store> Engine<S> {
             own.confirmed = Confirmed::Recovering { until };
             out.now.push(Effect::Alarm(Box::new(Alarm::Recovering { theirs: *head, ours })));
         }
-        if own.lost.is_none_or(|lost| lost.order() < head.order()) {
-            own.lost = Some(*head);
-        }
+        own.lost.tell(peer, head);
         Learned::Newer
     }
 
@@ -262,28 +264,40 @@ impl<S: Store> Engine<S> {
             self.flush(out)?;
             self.list_expiries(&owner)?;
             self.seek_same_key()?;
-            let to = self.owners[&owner].timestamp();
+            let to = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
             let own = self.own.get_mut(&owner).expect("an own shard");
-            (own.confirmed, own.lost) = (Confirmed::Yes, None);
+            own.confirmed = Confirmed::Yes;
+            let lost = core::mem::take(&mut own.lost).greatest();
             let recovered = Recovered { from: own.before, to, at: self.now.wall };
-            if owner == self.me {
-                self.recovered = Some(recovered);
-                self.batch.meta.insert(Meta::Recovered, Some(recovered.encode()));
+            if recovered.to > recovered.from {
+                if owner == self.me {
+                    self.recovered = Some(recovered);
+                    self.batch.meta.insert(Meta::Recovered, Some(recovered.encode()));
+                }
+                out.now.push(Effect::Alarm(Box::new(Alarm::Recovered { owner, recovered })));
+            }
+            if let Some(theirs) = lost.filter(|lost| lost.timestamp > to) {
+                // Somebody may have it yet who is out of reach: what is written from now on is later.
+                self.note_own_head(&theirs);
+                out.now.push(Effect::Alarm(Box::new(Alarm::NotRecovered { theirs, to })));
             }
             self.note_proven();
-            out.now.push(Effect::Alarm(Box::new(Alarm::Recovered { owner, recovered })));
         }
         Ok(())
     }
 
-    /// Own shards that have what was lost, and until when they wait for more.
+    /// The greatest head of an own shard that others have, and our disk has lost. Who was revoked does not come back with it.
+    pub(super) fn lost_head(&self, owner: &MemberId) -> Option<&Head> {
+        self.own[owner].lost.held(|peer| self.terms(peer).is_none_or(|terms| terms.is_active()))
+    }
+
+    /// Own shards that have what was lost, or that nobody has more of, and until when they wait for more.
     fn recovered_own(&self) -> impl Iterator<Item = (MemberId, Time)> {
         self.own.iter().filter_map(|(owner, own)| {
-            let (Confirmed::Recovering { until }, Some(lost)) = (own.confirmed, own.lost) else {
-                return None;
-            };
-            let held = self.owners.get(owner).and_then(|state| state.head())?;
-            (held.order() >= lost.order()).then_some((*owner, until))
+            let Confirmed::Recovering { until } = own.confirmed else { return None };
+            let held = self.owners.get(owner).and_then(|state| state.head());
+            let lacks = |lost: &Head| held.is_none_or(|held| held.order() < lost.order());
+            (!self.lost_head(owner).is_some_and(lacks)).then_some((*owner, until))
         })
     }
 

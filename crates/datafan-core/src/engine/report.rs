@@ -37,7 +37,7 @@ impl<S: Store> Engine<S> {
             own: match self.own[&self.me].confirmed {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {
-                    let lost = self.own[&self.me].lost.map_or(Timestamp::ZERO, |head| head.timestamp);
+                    let lost = self.lost_head(&self.me).map_or(Timestamp::ZERO, |head| head.timestamp);
                     OwnState::Recovering { timestamp: lost }
                 }
                 Confirmed::Yes if self.listed.holds() => OwnState::Checking { lister: self.listed.lister() },

@@ -131,6 +131,47 @@ fn the_greatest_head_among_the_peers_comes_back() {
 }
 
 #[test]
+fn an_owner_goes_on_where_the_only_one_that_has_more_loses_it_too() {
+    for seed in SEEDS {
+        for restored in [true, false] {
+            let mut world = Mesh::mesh(3, seed);
+            world.guard(uses_no_timestamp_twice());
+            world.link_all(&[(0, 1), (1, 2), (0, 2)]);
+            world.put(1, "k", "yesterday");
+            world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
+            let backups = (world.disk(1).backup(), world.disk(2).backup());
+            world.cut(0, 1);
+            world.cut(0, 2);
+            let lost = world.put(1, "k", "today").timestamp;
+            world.run_until("there", 10 * SECOND, |world| world.get(2, 1, "k").as_deref() == Some(b"today"));
+
+            world.crash(1);
+            *world.disk(1) = backups.0;
+            world.start(1);
+            let recovers = |world: &Mesh| world.status(1).own == OwnState::Recovering { timestamp: lost };
+            world.run_until("heard of", 10 * SECOND, recovers);
+            world.stop(2);
+            if restored {
+                *world.disk(2) = backups.1;
+            }
+            let ticket = world.ask_commit(1, vec![put("more", "v")]);
+            world.heal(0, 1);
+            world.heal(0, 2);
+            world.run_for(MINUTE);
+            assert!(world.answer(1, ticket).is_none(), "it may come back with it");
+            world.start(2);
+            world.run_until("written", 20 * SECOND, |world| world.answer(1, ticket).is_some());
+            assert!(matches!(world.answer(1, ticket), Some(Answer::Committed(at)) if at.timestamp > lost));
+            world.run_until("equal", 10 * SECOND, |world| world.equal());
+            let k: &[u8] = if restored { b"yesterday" } else { b"today" };
+            assert!(world.all_read(1, "k", Some(k)) && world.all_read(1, "more", Some(b"v")));
+            let told = |alarm: &Alarm| matches!(alarm, Alarm::NotRecovered { theirs, .. } if theirs.timestamp == lost);
+            assert_eq!(world.alarms(1).iter().any(told), restored, "{:?}", world.alarms(1));
+        }
+    }
+}
+
+#[test]
 fn a_member_that_loses_its_disk_twice_while_it_recovers_still_recovers() {
     for seed in 1..11 {
         let mut world = Mesh::line(3, seed);
