@@ -82,7 +82,7 @@ fn stream(home: &Home, client: &mut Client, out: &mut Output) -> Result<(), Fail
     // Its reader has never enough of it: a part of a backup is none.
     let said = |error: io::Error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::new("standard output was closed: the backup is cut off"),
-        _ => Failure::new(format!("standard output: {error}")),
+        _ => Failure::from(error),
     };
     save(home, client, &mut checked, said)?;
     checked.flush().map_err(said)?;

@@ -2,6 +2,7 @@
 
 use super::{
     owner::resolve,
+    patience,
     refuse::{Answered, json},
     routes::{AppState, body, read, written},
     wire::{AdoptRequest, Adopted, Refusal},
@@ -17,9 +18,10 @@ use datafan_core::{
     store::{StoreReader, StoreSnapshot},
     time::Timestamp,
 };
+use datafan_driver::WaitError;
 use std::{ops::Bound, time::Duration};
 
-/// How long the shard that was kept may take to arrive.
+/// How long the shard that was kept may take to arrive, where the request does not say.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What one commit takes over.
@@ -47,8 +49,14 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
         return Err(Refusal::failure(CommandError::AuthorityId { id: owner }));
     }
     let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
-    let arrives = app.handle.wait_for(owner, kept.0);
-    app.handle.within(ARRIVAL_TIMEOUT, arrives).await?;
+    let (arrives, limit) = (app.handle.wait_for(owner, kept.0), patience::present_or(ARRIVAL_TIMEOUT));
+    app.handle.within(limit, arrives).await.map_err(|error| match error {
+        WaitError::TimedOut(_) => Refusal::timeout(format!(
+            "the shard of {owner} has not arrived here within {limit:?} as it was kept: adopt it once a member \
+             that holds it is linked"
+        )),
+        error => error.into(),
+    })?;
     let mut adopted = Adopted { owner: owner.to_string(), ..Adopted::default() };
     let mut from: Option<String> = None;
     loop {

@@ -12,20 +12,20 @@ pub const TIMEOUT_HEADER: &str = "datafan-timeout-ms";
 const DEFAULT: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
-    static PATIENCE: Duration;
+    static PATIENCE: Option<Duration>;
 }
 
-/// What the headers say.
+/// What the headers say; `None` where they say nothing.
 ///
 /// # Errors
 /// If it is not a number of milliseconds up to a day.
-pub fn of_headers(headers: &HeaderMap) -> Answered<Duration> {
+pub fn of_headers(headers: &HeaderMap) -> Answered<Option<Duration>> {
     let mut values = headers.get_all(TIMEOUT_HEADER).iter();
     let (first, second) = (values.next(), values.next());
-    let Some(first) = first else { return Ok(DEFAULT) };
+    let Some(first) = first else { return Ok(None) };
     let millis = first.to_str().ok().filter(|_| second.is_none()).and_then(|text| text.parse().ok());
     match millis {
-        Some(millis @ 0..=WAIT_MILLIS_MAX) => Ok(Duration::from_millis(millis)),
+        Some(millis @ 0..=WAIT_MILLIS_MAX) => Ok(Some(Duration::from_millis(millis))),
         _ => Err(Refusal::usage(format!(
             "{TIMEOUT_HEADER} is not one number of milliseconds from 0 to {WAIT_MILLIS_MAX}, a day"
         ))),
@@ -33,13 +33,18 @@ pub fn of_headers(headers: &HeaderMap) -> Answered<Duration> {
 }
 
 /// Does the work of a request with its patience.
-pub async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> T {
+pub async fn within<T>(patience: Option<Duration>, work: impl Future<Output = T>) -> T {
     PATIENCE.scope(patience, work).await
 }
 
 /// That of the request that is being answered.
 pub fn present() -> Duration {
-    PATIENCE.try_with(|patience| *patience).unwrap_or(DEFAULT)
+    present_or(DEFAULT)
+}
+
+/// The same with another default.
+pub fn present_or(default: Duration) -> Duration {
+    PATIENCE.try_with(|patience| *patience).ok().flatten().unwrap_or(default)
 }
 
 /// What a member is told that is to answer within `timeout`: a little less, for the way back.
@@ -53,7 +58,7 @@ const MARGIN: Duration = Duration::from_millis(500);
 mod tests {
     use super::*;
 
-    fn of(values: &[&str]) -> Option<Duration> {
+    fn of(values: &[&str]) -> Option<Option<Duration>> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(TIMEOUT_HEADER, value.parse().unwrap());
@@ -63,8 +68,8 @@ mod tests {
 
     #[test]
     fn the_header_is_one_number_of_milliseconds() {
-        assert_eq!((of(&[]), of(&["1500"])), (Some(DEFAULT), Some(Duration::from_millis(1_500))));
-        assert_eq!(of(&["86400000"]), Some(Duration::from_secs(86_400)));
+        assert_eq!((of(&[]), of(&["1500"])), (Some(None), Some(Some(Duration::from_millis(1_500)))));
+        assert_eq!(of(&["86400000"]), Some(Some(Duration::from_secs(86_400))));
         for bad in [&["86400001"][..], &["-1"], &["1s"], &[""], &["1", "2"]] {
             assert_eq!(of(bad), None, "{bad:?}");
         }

@@ -53,9 +53,10 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
     assert!(told.err.contains("; done all the same: 1 written, 1 unchanged, at "), "{}", told.err);
 
     // Who only asks has done nothing.
-    for args in [&["get", "k"][..], &["ls"], &["status"], &["members"]] {
+    for args in [&["get", "k"][..], &["ls"], &["status"], &["members"], &["backup", "-"]] {
         let told = onto(&full, &a, args);
         assert!(told.code == 1 && !told.err.contains("done all the same"), "{args:?}: {}", told.err);
+        assert_eq!(told.err.matches("standard output").count(), 1, "{args:?}: {}", told.err);
     }
 }
 

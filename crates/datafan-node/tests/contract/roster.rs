@@ -1,8 +1,9 @@
 //! Changes of the roster and the list of members say what is so.
 
-use crate::common::{Member, Place, string};
+use crate::common::{Member, Place, datafan, string, text};
 use datafan_core::identity::Identity;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_change_of_the_roster_says_what_has_become_of_the_entry() {
@@ -29,6 +30,30 @@ fn a_change_of_the_roster_says_what_has_become_of_the_entry() {
     let new = Identity::from_secret(&[9; 32]).id().to_string();
     let rotated = a.ask(&["rotate", "g", "--id", &new, "--yes", "--json"]).json();
     assert_eq!((&rotated["change"], &rotated["id"]), (&json!("admitted"), &json!(new)));
+}
+
+#[test]
+fn adopt_waits_for_the_shard_as_long_as_it_is_told() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let (b, c) = (place.invited(&a, "b", &[]), place.invited(&a, "c", &[]));
+    c.waits_for("b", b.put("k", "1"));
+    let c = c.leaves();
+    a.waits_for("b", b.put("k", "2"));
+    // What the other one learns is that `b` is revoked, and at which state it was kept, and nothing more.
+    let request = text(&place.path("request"));
+    assert_eq!(a.ask(&["revoke", "b", "--offline", &request]).code, 0);
+    let a = a.leaves();
+    b.leaves();
+    assert_eq!(datafan(&["authority", "sign", &request, "--yes", "--data-dir", &text(&a.dir)]).code, 0);
+    let c = c.returns();
+    assert_eq!(c.ask(&["authority", "apply", &format!("{request}.signed")]).code, 0);
+    let began = Instant::now();
+    c.ask(&["adopt", "b", "--timeout", "2s"]).fails(6, "has not arrived here within 1.5s as it was kept");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let _a = a.returns();
+    assert_eq!(c.ask(&["adopt", "b", "--json"]).json()["written"], 1);
+    assert_eq!(c.ask(&["get", "k"]).out, "2");
 }
 
 #[test]
