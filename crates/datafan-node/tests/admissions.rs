@@ -5,11 +5,13 @@
 
 mod common;
 
-use common::{Member, PATIENCE, Place, datafan, fields, string, text};
+use common::{Member, PATIENCE, Place, datafan, fields, prepared, string, text};
 use datafan_core::identity::Identity;
 use serde_json::{Value, json};
 use std::{
-    fs, thread,
+    fs,
+    process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -43,6 +45,21 @@ fn a_file_of_members_is_admitted_whole_or_not_at_all() {
     let many = place.file("many", lines(0..MANY + 2));
     assert_eq!(a.ask(&["admit", "--file", &many, "--json"]).lines().len(), MANY as usize + 2);
     assert!(member(&a, &format!("m{}", MANY + 1)).is_some());
+}
+
+#[test]
+fn who_reads_only_the_first_lines_admits_all() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let (many, dir) = (place.file("many", lines(0..MANY + 2)), text(&a.dir));
+    let mut command = prepared(
+        Command::new(env!("CARGO_BIN_EXE_datafan")),
+        &["admit", "--file", &many, "--data-dir", &dir],
+    );
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(member(&a, &format!("m{}", MANY + 1)).is_some(), "more than one change, and all of it");
 }
 
 #[test]

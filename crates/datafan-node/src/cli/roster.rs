@@ -287,21 +287,21 @@ fn admit_all(
         return Err(Failure::new(format!("{} names no member", file.display())));
     }
     let Some(request) = &offline.offline else {
-        let (all, mut n) = (members.len(), 0);
+        let (all, mut n, mut shown) = (members.len(), 0, Ok(()));
         while !members.is_empty() {
             let rest = members.split_off(members.len().min(ROSTER_CHANGES_MAX));
             let part = AdmitAllRequest { members, offline: false };
-            let done: RosteredAll = client.post("/v1/admit-all", &part)?;
+            let done = client.post::<RosteredAll>("/v1/admit-all", &part).map_err(|failure| match n {
+                0 => failure,
+                n => failure.and(format!("{n} of the {all} were admitted before")),
+            })?;
             n += done.members.len();
             out.has_done(format!("admitted {n} of the {all} members of {}", file.display()));
-            for Named { id, name, change, was } in done.members {
-                let change = change.unwrap_or(EntryChange::Admitted);
-                let rostered = Rostered { id, name, change, was, timestamp: done.timestamp };
-                if out.json { out.object(&rostered)? } else { out.line(&words(&rostered))? }
-            }
+            // Whoever reads no further wants all of them in.
+            shown = shown.and_then(|()| show_each(out, done));
             members = rest;
         }
-        return Ok(());
+        return shown;
     };
     match members.len() {
         0..=ROSTER_CHANGES_MAX => {}
@@ -321,6 +321,15 @@ fn admit_all(
         return Ok(out.object(&asked)?);
     }
     next(out, request)
+}
+
+fn show_each(out: &mut Output, done: RosteredAll) -> Result<(), Failure> {
+    for Named { id, name, change, was } in done.members {
+        let change = change.unwrap_or(EntryChange::Admitted);
+        let rostered = Rostered { id, name, change, was, timestamp: done.timestamp };
+        if out.json { out.object(&rostered)? } else { out.line(&words(&rostered))? }
+    }
+    Ok(())
 }
 
 /// `datafan grant`
