@@ -14,7 +14,7 @@ use std::{
     net::TcpStream,
     os::unix::{
         fs::{FileTypeExt, PermissionsExt, symlink},
-        net::UnixStream,
+        net::{UnixListener, UnixStream},
     },
     path::Path,
     process::Command,
@@ -141,12 +141,19 @@ fn the_socket_is_private_whatever_was_there_and_whatever_the_umask_is() {
     let socket = dir.join("api.sock");
     let target = place.file("precious", "content");
     symlink(&target, &socket).unwrap();
+    let run = datafan(&["run", "--data-dir", &text(&dir), "--listen", "127.0.0.1:0"]);
+    run.fails(1, "api.sock: a symbolic link is in its place: move it away");
+    assert_eq!(fs::read_link(&socket).unwrap(), Path::new(&target), "neither followed nor replaced");
+    fs::remove_file(&socket).unwrap();
+    // A killed member's socket, open to all.
+    drop(UnixListener::bind(&socket).unwrap());
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
     for umask in ["000", "277"] {
         let mut starter = Command::new("sh");
         starter.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_datafan")]);
         let member = Member::start_by(starter, "127.0.0.1:0", &dir, &[]).ready();
         let file = fs::symlink_metadata(&socket).unwrap();
-        assert!(file.file_type().is_socket(), "what was there is replaced, not followed");
+        assert!(file.file_type().is_socket());
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "umask {umask}");
         assert_eq!(fs::read_to_string(&target).unwrap(), "content");
         assert_eq!(member.ask(&["status", "--json"]).json()["state"], "up");

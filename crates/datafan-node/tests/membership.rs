@@ -17,7 +17,7 @@ fn a_quota_and_a_role_are_given_and_changed_by_command() {
     let b = place.invited(&a, "b", &[]);
     b.put("one", "1");
     let granted = a.ask(&["grant", "b", "--items", "2", "--bytes", "1KiB", "--json"]);
-    assert_eq!(fields(&granted.out), ["id", "name", "time", "timestamp"]);
+    assert_eq!(fields(&granted.out), ["change", "id", "name", "time", "timestamp"]);
     let listed = waits_member(&b, "b", |member| member["items"] == 2);
     assert_eq!(
         (&listed["bytes"], &listed["role"], &listed["state"]),
