@@ -1,5 +1,5 @@
-//! Six bytes of another member's item are overwritten on disk: what `verify` says of it, what `--repair` keeps,
-//! and what comes back.
+//! Six bytes of another member's item are overwritten on disk: what `verify` says of it, what `--repair`
+//! keeps, and what comes back.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -67,8 +67,8 @@ fn of_a_small_file_that_redb_refuses_the_rows_are_kept_and_nothing_of_its_own_is
     comes_back(&a, &b, "kept");
 }
 
-/// A founder and an invited member that hold each other's data and do not run; the second one has written `alone`,
-/// which nobody else has.
+/// A founder and an invited member that hold each other's data and do not run; the second one has written
+/// `alone`, which nobody else has.
 fn apart(place: &Place, value_bytes: usize) -> (Away, Away) {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);

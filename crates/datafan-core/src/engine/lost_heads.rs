@@ -1,5 +1,5 @@
-//! Heads of an own shard that peers hold and this disk does not: what a recovery waits for. A peer that comes back with
-//! less has lost it too; where nobody is left that has a later head, there is nothing to wait for.
+//! Heads of an own shard that peers hold and this disk does not: what a recovery waits for. A peer that comes
+//! back with less has lost it too; where nobody is left that has a later head, there is nothing to wait for.
 
 use crate::{head::Head, id::MemberId};
 use alloc::collections::BTreeMap;

@@ -5,8 +5,8 @@
 //! against our own rounds, so a member that did not run for a while blames nobody. A peer with longer rounds answers
 //! probes in between, of two bytes each.
 //!
-//! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for what is
-//! written now, and has to dial first: it does not wait for the third round.
+//! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for
+//! what is written now, and has to dial first: it does not wait for the third round.
 
 use super::{Engine, Outbox};
 use crate::{

@@ -286,7 +286,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// The greatest head of an own shard that others have, and our disk has lost. Who was revoked does not come back with it.
+    /// The greatest head of an own shard that others have, and our disk has lost. Who was revoked does not
+    /// come back with it.
     pub(super) fn lost_head(&self, owner: &MemberId) -> Option<&Head> {
         self.own[owner].lost.held(|peer| self.terms(peer).is_none_or(|terms| terms.is_active()))
     }

@@ -162,8 +162,8 @@ fn reach(member: &MemberLine) -> String {
     if member.dialling { format!("{reach}, dialling") } else { reach }
 }
 
-/// How much later than the time to wait its end may be told: a member that runs needs far less, and one that does not
-/// is not waited for.
+/// How much later than the time to wait its end may be told: a member that runs needs far less, and one that
+/// does not is not waited for.
 const LATE_ANSWER: Duration = Duration::from_secs(1);
 
 /// `datafan wait`

@@ -2,6 +2,7 @@
 //! become equal and stay at rest.
 
 mod acting;
+mod settling;
 mod watching;
 mod writing;
 
@@ -144,12 +145,6 @@ enum Event {
 
 /// Rounds after which an equal mesh is at rest.
 const CALM_ROUNDS: u64 = 5;
-/// How long links may take to settle, and for how long hardly any may have come or gone then.
-const SETTLING_MICROS: u64 = 600 * SECOND;
-const QUIET_MICROS: u64 = 60 * SECOND;
-/// Links that come and go in that time only because members look whether others are as well as is believed. While somebody
-/// is out of reach all members together begin a slow dial every 1.25 s, every fourth to whomever is not linked.
-const LOOKS_MAX: u64 = 2 * QUIET_MICROS / (4 * SECOND * 5 / 4);
 /// Events that a failure shows.
 const EVENTS_MAX: usize = 30;
 /// How often it is looked whether all are equal, and a checker gets a tick.
@@ -329,26 +324,6 @@ impl<'a> Run<'a> {
     /// Whether links join all members of whom something is promised, where they find each other.
     fn is_joined(&self) -> bool {
         self.scenario.discovery.is_none() || checkers::joined(&self.world, &self.ledger).len() <= 1
-    }
-
-    /// Lets links settle, where members find each other: what joined them in a hurry may be more than they keep. Such changes
-    /// are published, and these must have arrived everywhere.
-    fn links_settle(&mut self) {
-        if self.scenario.discovery.is_none() {
-            return;
-        }
-        let end = self.world.time().after(SETTLING_MICROS);
-        let looks = if self.scenario.faults.deaths > 0 { LOOKS_MAX } else { 0 };
-        let max = self.scenario.members as u64 / 4 + looks;
-        while self.failure.is_none() && self.world.time() < end {
-            let before = self.counts.linkings;
-            self.run_to(self.world.time().after(QUIET_MICROS));
-            if self.counts.linkings - before <= max {
-                return self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
-            }
-        }
-        let linkings = self.counts.linkings;
-        self.fail("one_component", format!("links do not settle: they came and went {linkings} times"));
     }
 
     /// The first command that must still be answered. Nobody has to let a liar in that goes on lying, so its own commands
