@@ -102,11 +102,10 @@ pub enum Alarm {
         /// What came back.
         recovered: Recovered,
     },
-    /// Peers held a later head of an own shard, and each came back with less: nobody has it that is known
-    /// here.
+    /// Peers held a later head of an own shard, and each came back with less, or did not come back.
     #[error(
-        "nobody has any more what peers held of the shard {}, up to {}: they lost it too; it goes on from {}, and who \
-         comes back with it keeps it as a divergent copy",
+        "what peers held of the shard {}, up to {}, cannot be had: they lost it too, or are gone; it goes on from \
+         {}, and who comes back with it keeps it as a divergent copy",
         .theirs.owner.short(), .theirs.timestamp.0, .to.0
     )]
     NotRecovered {

@@ -111,6 +111,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn on_link_down(&mut self, peer: MemberId, reason: &str) {
+        let now = self.now.time;
+        self.own.values_mut().for_each(|own| own.lost.on_down(&peer, now));
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
         if was_up {

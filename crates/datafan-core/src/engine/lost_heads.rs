@@ -1,29 +1,49 @@
 //! Heads of an own shard that peers hold and this disk does not: what a recovery waits for. A peer that comes
-//! back with less has lost it too; where nobody is left that has a later head, there is nothing to wait for.
+//! back with less has lost it too, and one that does not come back is not waited for any longer than
+//! [`GONE_MICROS`]: whoever turns up with it later keeps it as a divergent copy.
 
-use crate::{head::Head, id::MemberId};
+use crate::{
+    head::Head,
+    id::MemberId,
+    time::{SECOND, Time},
+};
 use alloc::collections::BTreeMap;
 
 /// Peers whose heads are remembered; of more, those with the greatest.
 const TELLERS_MAX: usize = 64;
+/// How long a peer is waited for whose link went down.
+const GONE_MICROS: u64 = 60 * SECOND;
 
 /// Who told of which lost head.
 #[derive(Default)]
 pub(super) struct LostHeads {
-    told: BTreeMap<MemberId, Head>,
+    told: BTreeMap<MemberId, Told>,
     /// The greatest of all, whether or not anybody still has it.
     greatest: Option<Head>,
 }
 
+struct Told {
+    head: Head,
+    /// Since when its link is down.
+    gone: Option<Time>,
+}
+
+impl Told {
+    /// Until when it is waited for.
+    fn ends_at(&self) -> Time {
+        self.gone.map_or(Time::NEVER, |since| since.after(GONE_MICROS))
+    }
+}
+
 impl LostHeads {
-    /// `peer` holds `head`, whose signature was checked.
+    /// `peer`, which is linked, holds `head`, whose signature was checked.
     pub(super) fn tell(&mut self, peer: MemberId, head: &Head) {
-        let told = self.told.entry(peer).or_insert(*head);
-        if told.order() < head.order() {
-            *told = *head;
+        let told = self.told.entry(peer).or_insert(Told { head: *head, gone: None });
+        if told.head.order() < head.order() {
+            told.head = *head;
         }
         if self.told.len() > TELLERS_MAX {
-            let least = self.told.iter().min_by_key(|(_, head)| head.order()).map(|(peer, _)| *peer);
+            let least = self.told.iter().min_by_key(|(_, told)| told.head.order()).map(|(peer, _)| *peer);
             least.map(|peer| self.told.remove(&peer));
         }
         if self.greatest.is_none_or(|greatest| greatest.order() < head.order()) {
@@ -33,21 +53,35 @@ impl LostHeads {
 
     /// `peer` is linked anew and holds `head` by now.
     pub(super) fn replace(&mut self, peer: &MemberId, head: Option<&Head>) {
-        let has_less = |told: &Head| head.is_none_or(|head| head.order() < told.order());
-        if self.told.get(peer).is_some_and(has_less) {
+        let Some(told) = self.told.get_mut(peer) else { return };
+        told.gone = None;
+        if head.is_none_or(|head| head.order() < told.head.order()) {
             self.told.remove(peer);
+        }
+    }
+
+    /// The link to `peer` went down.
+    pub(super) fn on_down(&mut self, peer: &MemberId, now: Time) {
+        if let Some(told) = self.told.get_mut(peer) {
+            told.gone.get_or_insert(now);
         }
     }
 
     /// Whether somebody told of this very head.
     pub(super) fn has(&self, head: &Head) -> bool {
-        self.told.values().any(|told| told == head)
+        self.told.values().any(|told| told.head == *head)
     }
 
-    /// The greatest that one of those who `count` has, as far as is known.
-    pub(super) fn held(&self, count: impl Fn(&MemberId) -> bool) -> Option<&Head> {
-        let told = self.told.iter().filter(|(peer, _)| count(peer));
-        told.map(|(_, head)| head).max_by_key(|head| head.order())
+    /// Who of those who `count` has the greatest, as far as is known.
+    pub(super) fn held(&self, now: Time, count: impl Fn(&MemberId) -> bool) -> Option<(MemberId, Head)> {
+        let told = self.told.iter().filter(|(peer, told)| told.ends_at() > now && count(peer));
+        told.map(|(peer, told)| (*peer, told.head)).max_by_key(|(_, head)| head.order())
+    }
+
+    /// When the next peer is waited for no longer.
+    pub(super) fn wakes_at(&self, now: Time) -> Time {
+        let ends = self.told.values().map(Told::ends_at).filter(|at| *at > now);
+        ends.min().unwrap_or(Time::NEVER)
     }
 
     /// The greatest that anybody told of.
@@ -61,6 +95,8 @@ mod tests {
     use super::*;
     use crate::{hash::Hash, time::Timestamp};
 
+    const NOW: Time = Time(7);
+
     fn head(at: u64) -> Head {
         let (owner, root) = (MemberId([9; 32]), Hash([0; 32]));
         Head { owner, timestamp: Timestamp(at), items: 1, bytes: 1, root, signature: [0; 64] }
@@ -70,24 +106,44 @@ mod tests {
         MemberId([n; 32])
     }
 
+    fn held(lost: &LostHeads, now: Time) -> Option<(u8, u64)> {
+        lost.held(now, |_| true).map(|(peer, head)| (peer.0[0], head.timestamp.0))
+    }
+
     #[test]
     fn who_comes_back_with_less_has_lost_it() {
         let mut lost = LostHeads::default();
-        assert!(lost.held(|_| true).is_none() && lost.greatest().is_none());
+        assert!(held(&lost, NOW).is_none() && lost.greatest().is_none());
         lost.tell(peer(1), &head(5));
         lost.tell(peer(1), &head(3));
         lost.tell(peer(2), &head(4));
-        assert_eq!(lost.held(|_| true), Some(&head(5)));
+        assert_eq!(held(&lost, NOW), Some((1, 5)));
         assert!(lost.has(&head(4)) && !lost.has(&head(3)));
         lost.replace(&peer(1), Some(&head(5)));
-        assert_eq!(lost.held(|_| true), Some(&head(5)), "it still has it");
-        assert_eq!(lost.held(|id| *id != peer(1)), Some(&head(4)), "unless it counts no more");
+        assert_eq!(held(&lost, NOW), Some((1, 5)), "it still has it");
+        let without = lost.held(NOW, |id| *id != peer(1));
+        assert_eq!(without, Some((peer(2), head(4))), "unless it counts no more");
         lost.replace(&peer(1), Some(&head(2)));
-        assert_eq!(lost.held(|_| true), Some(&head(4)));
+        assert_eq!(held(&lost, NOW), Some((2, 4)));
         lost.replace(&peer(2), None);
         lost.replace(&peer(3), None);
-        assert!(lost.held(|_| true).is_none());
+        assert!(held(&lost, NOW).is_none());
         assert_eq!(lost.greatest(), Some(head(5)), "nothing is written before it");
+    }
+
+    #[test]
+    fn who_does_not_come_back_is_waited_for_a_minute() {
+        let mut lost = LostHeads::default();
+        lost.tell(peer(1), &head(5));
+        assert_eq!(lost.wakes_at(NOW), Time::NEVER);
+        lost.on_down(&peer(1), NOW);
+        lost.on_down(&peer(1), NOW.after(SECOND));
+        let end = NOW.after(GONE_MICROS);
+        assert_eq!(lost.wakes_at(NOW), end);
+        assert_eq!(held(&lost, Time(end.0 - 1)), Some((1, 5)));
+        assert!(held(&lost, end).is_none() && lost.wakes_at(end) == Time::NEVER);
+        lost.replace(&peer(1), Some(&head(5)));
+        assert_eq!(held(&lost, end), Some((1, 5)), "it is back");
     }
 
     #[test]

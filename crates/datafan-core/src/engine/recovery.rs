@@ -4,7 +4,7 @@ use super::{
     Alarm, Effect, Engine, Outbox, Write,
     fetch::Learned,
     link::Link,
-    own::{Confirmed, encode_bounds, encode_runs},
+    own::{Confirmed, Own, encode_bounds, encode_runs},
     owners::{Owner, Transfer},
 };
 use crate::{
@@ -286,10 +286,14 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// The greatest head of an own shard that others have, and our disk has lost. Who was revoked does not
-    /// come back with it.
-    pub(super) fn lost_head(&self, owner: &MemberId) -> Option<&Head> {
-        self.own[owner].lost.held(|peer| self.terms(peer).is_none_or(|terms| terms.is_active()))
+    /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not come
+    /// back with it.
+    pub(super) fn lost_head(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
+        let counts = |peer: &MemberId| self.terms(peer).is_none_or(|terms| terms.is_active());
+        let own = &self.own[owner];
+        // Without any data of its own it waits for who has more as long as that takes.
+        let now = if own.before == Timestamp::ZERO { Time(0) } else { self.now.time };
+        own.lost.held(now, counts)
     }
 
     /// Own shards that have what was lost, or that nobody has more of, and until when they wait for more.
@@ -297,14 +301,17 @@ impl<S: Store> Engine<S> {
         self.own.iter().filter_map(|(owner, own)| {
             let Confirmed::Recovering { until } = own.confirmed else { return None };
             let held = self.owners.get(owner).and_then(|state| state.head());
-            let lacks = |lost: &Head| held.is_none_or(|held| held.order() < lost.order());
-            (!self.lost_head(owner).is_some_and(lacks)).then_some((*owner, until))
+            let lacks = |lost: Head| held.is_none_or(|held| held.order() < lost.order());
+            (!self.lost_head(owner).is_some_and(|(_, lost)| lacks(lost))).then_some((*owner, until))
         })
     }
 
-    /// When a recovery ends, if nothing happens.
+    /// When a recovery ends, or who has more is waited for no longer, if nothing happens.
     pub(super) fn recovery_ends_at(&self) -> Time {
-        self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER)
+        let ends = self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER);
+        let waits = |own: &&Own| matches!(own.confirmed, Confirmed::Recovering { .. });
+        let waiting = self.own.values().filter(waits).map(|own| own.lost.wakes_at(self.now.time));
+        waiting.min().unwrap_or(Time::NEVER).min(ends)
     }
 
     /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.

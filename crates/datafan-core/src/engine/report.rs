@@ -37,8 +37,9 @@ impl<S: Store> Engine<S> {
             own: match self.own[&self.me].confirmed {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {
-                    let lost = self.lost_head(&self.me).map_or(Timestamp::ZERO, |head| head.timestamp);
-                    OwnState::Recovering { timestamp: lost }
+                    let lost = self.lost_head(&self.me);
+                    let timestamp = lost.map_or(Timestamp::ZERO, |(_, head)| head.timestamp);
+                    OwnState::Recovering { timestamp, holder: lost.map(|(holder, _)| holder) }
                 }
                 Confirmed::Yes if self.listed.holds() => OwnState::Checking { lister: self.listed.lister() },
                 Confirmed::Yes => OwnState::Confirmed,

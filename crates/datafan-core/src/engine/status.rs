@@ -58,10 +58,12 @@ pub enum Standing {
 pub enum OwnState {
     /// Writes wait until a peer's Hello was compared, or the time for a proven store has passed.
     Waiting,
-    /// Writes wait: peers hold a later head, which is pulled back.
+    /// Writes wait: a peer holds a later head, which is pulled back. While its link is down, at most a minute.
     Recovering {
         /// Its timestamp.
         timestamp: Timestamp,
+        /// Who holds it, until it came back.
+        holder: Option<MemberId>,
     },
     /// Writes wait, at most a minute: this process began without data, the mesh has its shard, and another
     /// process may run with its key.

@@ -173,16 +173,25 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
         (OwnState::Waiting, Standing::Up) => {
             ("up", Some("writes wait until a peer has confirmed our own shard".to_owned()))
         }
-        (OwnState::Recovering { timestamp }, Standing::Up) => {
-            let reason = format!(
-                "peers hold more of our own shard than this disk (up to timestamp {timestamp}): it is taken back, and \
-                 writes wait for that"
-            );
-            ("up", Some(reason))
+        (OwnState::Recovering { timestamp, holder }, Standing::Up) => {
+            ("up", Some(format!("writes wait for our own shard: {}", held_by(status, *timestamp, *holder))))
         }
         (OwnState::Checking { lister }, Standing::Up) => ("up", Some(same_key(status, *lister))),
         (OwnState::Confirmed, Standing::Up) => ("up", None),
     }
+}
+
+/// Who holds more of the own shard, up to `timestamp`, and what becomes of that.
+pub fn held_by(status: &Status, timestamp: Timestamp, holder: Option<MemberId>) -> String {
+    let Some(holder) = holder else { return "what peers held is back".to_owned() };
+    let named = status.members.iter().find(|(id, _)| *id == holder);
+    let name = named.map_or_else(|| holder.short().to_string(), |(_, grant)| grant.name.to_string());
+    let linked = status.links.iter().any(|link| link.id == Some(holder) && link.state == LinkState::Up);
+    let then = match linked {
+        true => "it is taken back",
+        false => "it is not linked; `datafan run --abandon` gives up what it has",
+    };
+    format!("{name} holds more than this disk, up to timestamp {timestamp}: {then}")
 }
 
 fn reach_name(reach: Reachability) -> &'static str {

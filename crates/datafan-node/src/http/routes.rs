@@ -206,8 +206,8 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
             name = status.name
         )),
         (OwnState::Waiting, _) => Some(format!("for the confirmation of its own shard by a peer; {linked}")),
-        (OwnState::Recovering { .. }, _) => {
-            Some(format!("for its own shard, of which peers hold more than this disk; {linked}"))
+        (OwnState::Recovering { timestamp, holder }, _) => {
+            Some(format!("for its own shard: {}; {linked}", report::held_by(status, timestamp, holder)))
         }
         (OwnState::Checking { lister }, _) => Some(format!(
             "until it is clear that no other process has this key: {}",

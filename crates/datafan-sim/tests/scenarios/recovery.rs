@@ -130,10 +130,16 @@ fn the_greatest_head_among_the_peers_comes_back() {
     }
 }
 
+/// The only one that has heard of the last write: it loses that too, comes back with it, or comes too late.
 #[test]
-fn an_owner_goes_on_where_the_only_one_that_has_more_loses_it_too() {
+fn an_owner_goes_on_where_nobody_has_what_it_lost() {
+    enum Holder {
+        Restored,
+        Back,
+        Late,
+    }
     for seed in SEEDS {
-        for restored in [true, false] {
+        for holder in [Holder::Restored, Holder::Back, Holder::Late] {
             let mut world = Mesh::mesh(3, seed);
             world.guard(uses_no_timestamp_twice());
             world.link_all(&[(0, 1), (1, 2), (0, 2)]);
@@ -148,25 +154,36 @@ fn an_owner_goes_on_where_the_only_one_that_has_more_loses_it_too() {
             world.crash(1);
             *world.disk(1) = backups.0;
             world.start(1);
-            let recovers = |world: &Mesh| world.status(1).own == OwnState::Recovering { timestamp: lost };
-            world.run_until("heard of", 10 * SECOND, recovers);
+            let waits = OwnState::Recovering { timestamp: lost, holder: Some(world.id(2)) };
+            world.run_until("heard of", 10 * SECOND, |world| world.status(1).own == waits);
             world.stop(2);
-            if restored {
+            if matches!(holder, Holder::Restored) {
                 *world.disk(2) = backups.1;
             }
             let ticket = world.ask_commit(1, vec![put("more", "v")]);
             world.heal(0, 1);
             world.heal(0, 2);
-            world.run_for(MINUTE);
+            world.run_for(MINUTE - 2 * SECOND);
             assert!(world.answer(1, ticket).is_none(), "it may come back with it");
-            world.start(2);
+            if !matches!(holder, Holder::Late) {
+                world.start(2);
+            }
             world.run_until("written", 20 * SECOND, |world| world.answer(1, ticket).is_some());
             assert!(matches!(world.answer(1, ticket), Some(Answer::Committed(at)) if at.timestamp > lost));
-            world.run_until("equal", 10 * SECOND, |world| world.equal());
-            let k: &[u8] = if restored { b"yesterday" } else { b"today" };
+            if matches!(holder, Holder::Late) {
+                world.start(2);
+            }
+            world.run_until("equal", 20 * SECOND, |world| world.equal());
+            let k: &[u8] = if matches!(holder, Holder::Back) { b"today" } else { b"yesterday" };
             assert!(world.all_read(1, "k", Some(k)) && world.all_read(1, "more", Some(b"v")));
-            let told = |alarm: &Alarm| matches!(alarm, Alarm::NotRecovered { theirs, .. } if theirs.timestamp == lost);
-            assert_eq!(world.alarms(1).iter().any(told), restored, "{:?}", world.alarms(1));
+            let alarms = world.alarms(1);
+            let told = alarms
+                .iter()
+                .any(|alarm| matches!(alarm, Alarm::NotRecovered { theirs, .. } if theirs.timestamp == lost));
+            assert_eq!(told, !matches!(holder, Holder::Back), "{alarms:?}");
+            // What comes too late is listed for the owner.
+            world.run_for(5 * SECOND);
+            assert_eq!(world.status(1).aside.is_some(), matches!(holder, Holder::Late));
         }
     }
 }
