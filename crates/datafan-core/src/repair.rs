@@ -3,10 +3,15 @@
 //!
 //! Nothing that is read is believed: the copy has a trie of its own, and a comparison with a neighbour replaces whatever
 //! the owner has not signed and fetches what is missing, and nothing else.
+//!
+//! Of the member's own shard nobody else may have the latest items. What can be read of it becomes a divergent copy: the
+//! mesh gives back what it has, and the owner sees what it lacks.
 
 use crate::{
     engine::Past,
-    id::MemberId,
+    head::Head,
+    id::{MemberId, MeshId},
+    identity::Identity,
     item::Item,
     shard::{Edit, View},
     store::{
@@ -14,7 +19,7 @@ use crate::{
         StoreReader, StoreSnapshot,
     },
     time::Timestamp,
-    trie::Branch,
+    trie::{Branch, root_hash},
 };
 use alloc::{sync::Arc, vec::Vec};
 
@@ -25,8 +30,27 @@ pub struct Repair {
     damaged: ShardNumber,
     copy: ShardNumber,
     root: Option<Branch>,
+    /// Where the damaged state ends.
+    last: Timestamp,
     /// Items in the copy.
     pub items: u64,
+}
+
+/// Whose shard it is, and so what becomes of the copy.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// Another member's: its neighbours complete the copy.
+    Other,
+    /// The roster, where its authority runs: as another's, but nothing is written before a peer has given it back.
+    Roster,
+    /// The member's own: the copy is kept as a divergent one under a head that is signed for it, and nothing is written
+    /// before a peer has given the shard back.
+    Own {
+        /// Of the member.
+        identity: &'a Identity,
+        /// The mesh.
+        mesh: &'a MeshId,
+    },
 }
 
 impl Repair {
@@ -39,8 +63,10 @@ impl Repair {
         damaged: ShardNumber,
         owner: MemberId,
     ) -> Result<Self, StoreError> {
-        let last = snapshot.shards()?.iter().map(|(number, _)| number.0).max().unwrap_or(damaged.0);
-        Ok(Self { owner, damaged, copy: ShardNumber(last + 1), root: None, items: 0 })
+        let greatest = snapshot.shards()?.iter().map(|(number, _)| number.0).max().unwrap_or(damaged.0);
+        let head = snapshot.shard(damaged)?.and_then(|record| record.head);
+        let last = head.map_or(Timestamp::ZERO, |head| head.timestamp);
+        Ok(Self { owner, damaged, copy: ShardNumber(greatest + 1), root: None, last, items: 0 })
     }
 
     /// Adds items that could be read, in ascending order.
@@ -54,26 +80,48 @@ impl Repair {
         let (root, mut change) = edit.finish(self.root)?;
         drop(snapshot);
         (self.root, self.items) = (root, root.as_ref().map_or(0, |root| root.count));
+        self.last = self.last.max(items.last().map_or(Timestamp::ZERO, |item| item.timestamp));
         // Left over, if this comes to no end.
         change.record = Some(ShardRecord { root, ..ShardRecord::new(self.owner, ShardState::Dead) }.into());
         store.commit(Batch { shards: [(self.copy, change)].into(), ..Batch::default() }, Durability::Lazy)
     }
 
-    /// Puts the copy in place of the damaged shard. If it is the member's `own`, the member will not write before a peer has
-    /// given it back.
+    /// Puts the copy in place of the damaged shard.
     ///
     /// # Errors
     /// If the store fails; then all is as it was.
-    pub fn finish<S: Store>(self, store: &mut S, own: bool) -> Result<(), StoreError> {
+    pub fn finish<S: Store>(self, store: &mut S, whose: Whose<'_>) -> Result<(), StoreError> {
         let record =
             |record: ShardRecord| ShardChange { record: Some(record.into()), ..ShardChange::default() };
-        let blank = ShardRecord::new(self.owner, ShardState::Building);
-        // Up to there it has been copied: to the end.
-        let copy = ShardRecord { root: self.root, graves_floor: Timestamp::MAX, ..blank };
+        let copy = match whose {
+            Whose::Own { identity, mesh } => self.divergent(identity, mesh),
+            Whose::Other | Whose::Roster => {
+                let blank = ShardRecord::new(self.owner, ShardState::Building);
+                // Up to there it has been copied: to the end.
+                Some(ShardRecord { root: self.root, graves_floor: Timestamp::MAX, ..blank })
+            }
+        };
         let damaged = ShardRecord::new(self.owner, ShardState::Dead);
-        let shards = [(self.copy, record(copy)), (self.damaged, record(damaged))].into();
+        let copy = copy.map(|copy| (self.copy, record(copy)));
+        let shards = copy.into_iter().chain([(self.damaged, record(damaged))]).collect();
         let past: Vec<u8> = Past { proven: false, told: true }.encode();
+        let own = !matches!(whose, Whose::Other);
         let meta = own.then_some((Meta::Past, Some(past))).into_iter().collect();
         store.commit(Batch { meta, shards }, Durability::Synced)
+    }
+
+    /// The copy as a divergent one, which has no past in common with what the mesh gives back. None if it is empty.
+    fn divergent(&self, identity: &Identity, mesh: &MeshId) -> Option<ShardRecord> {
+        let root = self.root?;
+        let head = Head {
+            owner: self.owner,
+            timestamp: self.last,
+            items: root.count,
+            bytes: root.bytes,
+            root: root_hash(Some(&root)),
+            signature: [0; 64],
+        };
+        let blank = ShardRecord::new(self.owner, ShardState::Aside);
+        Some(ShardRecord { head: Some(head.signed(mesh, identity)), root: Some(root), ..blank })
     }
 }

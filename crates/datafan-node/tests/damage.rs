@@ -1,12 +1,12 @@
-//! Six bytes of another member's item are overwritten on disk: what `verify` says of it, what `--repair`
-//! keeps, and what comes back.
+//! Six bytes of an item are overwritten on disk, another member's or the own one: what `verify` says of it, what
+//! `--repair` keeps, and what comes back.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
 mod common;
 
-use common::{Away, Done, Place, datafan, text};
+use common::{Away, Done, Member, Place, datafan, text};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
@@ -67,6 +67,57 @@ fn of_a_small_file_that_redb_refuses_the_rows_are_kept_and_nothing_of_its_own_is
     comes_back(&a, &b, "kept");
 }
 
+#[test]
+fn of_its_own_shard_what_can_be_read_is_listed_and_taken_back() {
+    let place = Place::new();
+    let (a, b) = apart(&place, 100);
+    overwrite(&b.dir.join("store.redb"), b"own-value-of-b");
+    let found = verify(&b.dir, &["--json"]);
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let [damage] = &shard(&found, "b")["findings"].as_array().unwrap()[..] else { panic!("{found}") };
+    assert_eq!(damage["what"], "item");
+    let told = verify(&b.dir, &["--repair"]);
+    assert!(told.code == 0 && told.err.contains("datafan recovered"), "{}", told.err);
+    assert_eq!(verify(&b.dir, &["--json"]).json()["sound"], true, "all that is there can be believed");
+
+    let (b, a) = (b.returns(), a.returns());
+    // What the mesh has is back before anything is written; what it lacks is listed.
+    a.waits_for("b", b.put("later", "of b"));
+    assert_eq!((b.get("b", "mine").as_str(), b.get("b", "third").as_str()), ("of b", "own-value-of-b"));
+    b.ask(&["get", "alone"]).fails(4, "alone");
+    let lacking = lacking(&b);
+    assert_eq!(lacking, ["alone"]);
+    assert_eq!(b.ask(&["recovered", "--take", "--json"]).json()["written"], 1);
+    a.waits_for("b", b.put("last", "of b"));
+    assert_eq!((a.get("b", "alone").as_str(), b.get("b", "alone").as_str()), ("kept", "kept"));
+    assert!(b.ask(&["status", "--json"]).json()["aside"].is_null());
+    assert_eq!(a.roots(), b.roots());
+}
+
+#[test]
+fn who_is_alone_begins_its_damaged_shard_anew_and_takes_back_what_can_be_read() {
+    let place = Place::new();
+    let a = place.founder("a");
+    a.put("good", "value");
+    a.put("bad", "own-value-of-a");
+    let a = a.leaves();
+    overwrite(&a.dir.join("store.redb"), b"own-value-of-a");
+    assert!(verify(&a.dir, &["--repair"]).err.contains("run --abandon"));
+    let a = Member::run(&a.dir, &["--abandon"]);
+    a.put("new", "value");
+    assert_eq!(lacking(&a), ["good"]);
+    assert_eq!(a.ask(&["recovered", "--take", "--json"]).json()["written"], 1);
+    assert_eq!((a.get("a", "good").as_str(), a.get("a", "new").as_str()), ("value", "value"));
+    a.ask(&["get", "bad"]).fails(4, "bad");
+}
+
+/// Keys that only what is kept aside has.
+fn lacking(member: &Member) -> Vec<String> {
+    let rows = member.ask(&["recovered", "--json"]).lines();
+    let rows = rows.iter().filter(|row| row["state"] == "lacking");
+    rows.map(|row| row["key"].as_str().unwrap().to_owned()).collect()
+}
+
 /// A founder and an invited member that hold each other's data and do not run; the second one has written
 /// `alone`, which nobody else has.
 fn apart(place: &Place, value_bytes: usize) -> (Away, Away) {
@@ -80,6 +131,7 @@ fn apart(place: &Place, value_bytes: usize) -> (Away, Away) {
         .collect();
     let last = a.ask(&["import", &place.file("rows", rows), "--json"]).json()["timestamp"].as_u64().unwrap();
     b.waits_for("a", last);
+    b.put("third", "own-value-of-b");
     a.waits_for("b", b.put("mine", "of b"));
     let a = a.leaves();
     b.put("alone", "kept");

@@ -338,7 +338,7 @@ impl<S: Store> Engine<S> {
         let theirs = history_of(&self.view(shard))?;
         let state = HeldState { run: theirs.last().map(|run| run.id), timestamp: head.timestamp };
         let ours = self.own_history()?;
-        if ours.continues(&state) {
+        if ours.has_all_of(&state, self.owners[&self.me].timestamp()) {
             self.bury_shard(head.owner, shard);
             return Ok(());
         }
@@ -410,13 +410,13 @@ impl<S: Store> Engine<S> {
     pub(super) fn free_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(owner) = self.divergent.ended.pop_first() {
             let Some((present, _)) = self.owners.get(&owner).and_then(Owner::whole) else { continue };
-            let history = history_of(&self.view(present))?;
+            let (history, end) = (history_of(&self.view(present))?, self.owners[&owner].timestamp());
             let mut kept = Vec::new();
             for shard in self.divergent.held.remove(&owner).unwrap_or_default() {
                 let run = history_of(&self.view(shard))?.last().map(|run| run.id);
                 let head = self.divergent_head(shard)?;
                 let state = head.map(|head| HeldState { run, timestamp: head.timestamp });
-                match state.is_none_or(|state| history.continues(&state)) {
+                match state.is_none_or(|state| history.has_all_of(&state, end)) {
                     true => self.bury_shard(owner, shard),
                     false => kept.push(shard),
                 }

@@ -202,8 +202,11 @@ impl<S: Store> Engine<S> {
         if head.timestamp <= grant.granted {
             (items, bytes) = (items.max(QUOTA_ITEMS_DEFAULT), bytes.max(QUOTA_BYTES_DEFAULT));
         }
-        if head.items > items.saturating_add(QUOTA_SYSTEM_ITEMS)
-            || head.bytes > bytes.saturating_add(QUOTA_SYSTEM_BYTES)
+        // A shard that is larger already may change as long as it does not grow.
+        let held = self.owners.get(&head.owner).and_then(Owner::head);
+        let (held_items, held_bytes) = held.map_or((0, 0), |held| (held.items, held.bytes));
+        if head.items > items.saturating_add(QUOTA_SYSTEM_ITEMS).max(held_items)
+            || head.bytes > bytes.saturating_add(QUOTA_SYSTEM_BYTES).max(held_bytes)
         {
             return Verdict::Refused(Reason::Quota);
         }

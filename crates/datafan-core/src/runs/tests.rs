@@ -41,6 +41,16 @@ fn a_state_is_an_ancestor_while_its_run_was_the_last() {
 }
 
 #[test]
+fn of_one_run_the_later_state_is_not_all_in_the_earlier_one() {
+    let mut ours = history(&[(1, 0)]);
+    let end = Timestamp(100);
+    assert!(ours.has_all_of(&held(Some(1), 100), end) && !ours.has_all_of(&held(Some(1), 101), end));
+    let branch = history(&[(1, 0)]).branches_since(Timestamp(50), Timestamp(120), Hash::empty());
+    branch.into_iter().for_each(|branch| ours.end(branch));
+    assert!(ours.has_all_of(&held(Some(1), 120), end), "its owner took it in");
+}
+
+#[test]
 fn where_states_diverged_is_the_earlier_of_both_ways_on() {
     let ours = history(&[(1, 0), (2, 100)]);
     assert_eq!(ours.diverged_at(&history(&[(1, 0)])), Timestamp(100));

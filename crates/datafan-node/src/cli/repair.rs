@@ -9,7 +9,7 @@ use super::{
 };
 use datafan_core::{
     item::Item,
-    repair::Repair,
+    repair::{Repair, Whose},
     store::{Page, ShardNumber, StoreError, StoreSnapshot},
     time::Timestamp,
 };
@@ -76,22 +76,32 @@ pub fn unreadable(what: &str) -> Failure {
 
 /// Repairs each damaged shard. A state that is kept aside stays as it is: no neighbour completes it.
 pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(), Failure> {
-    let member = looked.home.member_key().map_err(Failure::new)?.map(|key| key.id());
+    let member = looked.home.member_key().map_err(Failure::new)?;
     let authority = looked.home.authority_key().map_err(Failure::new)?.map(|key| key.id());
+    let mesh = looked.mesh;
     for shard in shards.iter_mut().filter(|shard| !shard.findings.is_empty() && shard.kind != ASIDE) {
-        let own = Some(shard.id) == member || Some(shard.id) == authority;
+        let whose = match member.as_ref().filter(|key| key.id() == shard.id) {
+            Some(identity) => Whose::Own { identity, mesh: &mesh },
+            None if Some(shard.id) == authority => Whose::Roster,
+            None => Whose::Other,
+        };
         let mut repair = Repair::begin(&looked.snapshot()?, shard.number, shard.id).map_err(Failure::new)?;
         let mut next = Some(Timestamp::ZERO);
         while let Some(from) = next {
-            let (items, rest) = readable(looked, shard.number, from)?;
+            let (mut items, rest) = readable(looked, shard.number, from)?;
             next = rest;
+            if let Whose::Own { .. } = whose {
+                // No neighbour replaces what is wrong in it.
+                items.retain(|item| !shard.is_wrong(item.timestamp));
+            }
             let store = looked.store.as_mut().expect("open, since a snapshot was taken");
             repair.add(store, &items).map_err(Failure::new)?;
         }
         shard.kept = Some(repair.items);
         drop(looked.snapshot()?);
         let store = looked.store.as_mut().expect("open, since a snapshot was taken");
-        repair.finish(store, own).map_err(Failure::new)?;
+        repair.finish(store, whose).map_err(Failure::new)?;
+        shard.kept_aside = matches!(whose, Whose::Own { .. });
     }
     Ok(())
 }

@@ -40,6 +40,9 @@ pub struct ShardReport {
     /// Items of a damaged shard that are kept, if it was repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<u64>,
+    /// They are kept as a divergent copy, as the shard is the member's own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept_aside: bool,
     owner: String,
     owner_name: Option<String>,
     pub kind: &'static str,
@@ -91,11 +94,26 @@ pub fn repaired(mut looked: Looked<'_>, mut report: Report, out: &mut Output) ->
     let n = report.shards.iter().filter(|shard| shard.kept.is_some()).count();
     out.has_done(format!("{} repaired", count(n as u64, "shard")));
     show(&report, out)?;
+    if report.shards.iter().any(|shard| shard.kept_aside) {
+        note(
+            "What is kept of its own shard is a divergent copy: once the member runs and the mesh has given the \
+             shard back, `datafan recovered` lists what that lacks, and `recovered --take` writes it. Where no \
+             member has the shard, `datafan run --abandon` begins it anew first.",
+        );
+    }
     note(
         "What is missing comes from the neighbours when the member runs; its own shard, too, before it \
          writes.",
     );
     Ok(())
+}
+
+impl ShardReport {
+    /// Whether the item at `at` is not what the index says.
+    pub fn is_wrong(&self, at: datafan_core::time::Timestamp) -> bool {
+        let mut items = self.findings.iter().filter(|found| found.what == ITEM);
+        items.any(|found| (found.from..=found.to).contains(&at.0))
+    }
 }
 
 impl Report {
@@ -190,6 +208,7 @@ impl<'a> Looked<'a> {
                 number,
                 id: record.owner,
                 kept: None,
+                kept_aside: false,
                 owner: record.owner.to_string(),
                 owner_name: names.get(&record.owner).cloned(),
                 kind: match record.state {
@@ -253,7 +272,7 @@ impl Found {
             Damage::Head => ("head", "the head does not describe the shard"),
             Damage::Signature => ("signature", "the head's signature is not its owner's"),
             Damage::Node => ("node", "a node of the index is missing or not what its parent says"),
-            Damage::Item => ("item", "an item is missing or not what the index says"),
+            Damage::Item => (ITEM, "an item is missing or not what the index says"),
             Damage::Stray => ("stray", "an item that the index does not have"),
             Damage::Key => ("key", "a key and its item do not lead to each other"),
             Damage::Unreadable(_) => {
@@ -318,6 +337,8 @@ fn progress(shards: &[(ShardNumber, Arc<ShardRecord>)]) -> ProgressBar {
     bar
 }
 
+/// What is found of an item.
+const ITEM: &str = "item";
 /// A state of an own shard that is kept aside.
 pub const ASIDE: &str = "aside";
 /// Of one shard; scripts get them all.

@@ -15,7 +15,7 @@ use datafan_core::{
     time::{SECOND, Timestamp},
     trie::Branch,
 };
-use datafan_sim::world::{line, put};
+use datafan_sim::world::{delete, line, put};
 
 #[test]
 fn a_quota_binds_the_owner_and_can_be_changed() {
@@ -37,6 +37,29 @@ fn a_quota_binds_the_owner_and_can_be_changed() {
         world.run_until("told", 10 * SECOND, |world| grant(world, 1, 1).quota.items == 4);
         world.put(1, "k3", "v");
         world.run_until("equal", 10 * SECOND, |world| world.equal());
+    }
+}
+
+#[test]
+fn what_is_larger_than_a_new_quota_may_change_everywhere_but_not_grow() {
+    for seed in SEEDS {
+        let mut world = Mesh::mesh(3, seed);
+        world.link_all(&line(3));
+        world.commit(2, (0..300).map(|n| put(&format!("k{n}"), "v")).collect());
+        world.run_until("equal", 20 * SECOND, |world| world.equal_with(300));
+        change(&mut world, 2, Terms { items: Some(10), ..Terms::default() });
+        world.run_until("told", 10 * SECOND, |world| grant(world, 2, 2).quota.items == 10);
+        world.run_for(SECOND);
+
+        world.put(2, "k6", "w");
+        world.commit(2, vec![delete("k5")]);
+        world.run_until("equal", 10 * SECOND, |world| world.equal());
+        assert!(world.all_read(2, "k6", Some(b"w")) && world.all_read(2, "k5", None));
+        let error = world.refused(2, vec![put("new", "v")]);
+        assert!(matches!(error, CommandError::OverQuota { items: 300, items_max: 10, .. }), "{error}");
+        world.commit(2, (7..290).map(|n| delete(&format!("k{n}"))).collect());
+        world.run_until("equal", 10 * SECOND, |world| world.equal());
+        assert!((0..3).all(|member| world.stats(member).refusals.get("over_quota").is_none()));
     }
 }
 
