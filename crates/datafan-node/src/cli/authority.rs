@@ -5,7 +5,7 @@ use super::{
     confirm::{Question, confirm},
     failure::Exit,
     files::{read_text, write_new},
-    output::{count, note},
+    output::{Effect, count, note},
     words,
 };
 use datafan_core::{identity::Identity, time::Timestamp};
@@ -117,7 +117,7 @@ pub fn apply(mut client: Client, args: args::AuthorityApply, out: &mut Output) -
         0 => format!("the roster of {at} is here already"),
         _ => format!("applied: the roster is of {at} now, and spreads by itself"),
     };
-    Ok(out.change(&done, &said)?)
+    Ok(out.answer(Effect::of(done.written), &done, &said)?)
 }
 
 /// What is signed is told in full, also where nobody is asked.

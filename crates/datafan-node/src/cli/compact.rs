@@ -1,6 +1,12 @@
 //! `compact`: making the store as small as what it holds.
 
-use super::{Client, Failure, Output, failure::Exit, output::note, repair::not_opened, size};
+use super::{
+    Client, Failure, Output,
+    failure::Exit,
+    output::{Effect, note},
+    repair::not_opened,
+    size,
+};
 use datafan_core::store::{Compacted, Store};
 use datafan_node::{Home, http::wire::CompactAnswer};
 use datafan_store_redb::{Options, RedbStore};
@@ -13,7 +19,8 @@ pub fn compact(dir: &Path, mut client: Client, out: &mut Output) -> Result<(), F
         done => done?,
     };
     let text = format!("the store takes {}, before {}", size(answer.after), size(answer.before));
-    Ok(out.change(&answer, &text)?)
+    let effect = if answer.after == answer.before { Effect::None } else { Effect::Changed };
+    Ok(out.answer(effect, &answer, &text)?)
 }
 
 fn offline(dir: &Path) -> Result<CompactAnswer, Failure> {

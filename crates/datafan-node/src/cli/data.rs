@@ -1,6 +1,12 @@
 //! `put`, `get`, `del`, `ls`, `export`: the data.
 
-use super::{Client, Failure, Output, args, batch::Batch, failure::Exit, output::count, size};
+use super::{
+    Client, Failure, Output, args,
+    batch::Batch,
+    failure::Exit,
+    output::{Effect, count},
+    size,
+};
 use datafan_core::{item::Key, limits::VALUE_BYTES_MAX};
 use datafan_node::http::wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, WriteRequest, Written};
 use std::{
@@ -237,5 +243,5 @@ fn check_key(key: &str) -> Result<(), Failure> {
 pub fn show_written(out: &mut Output, written: &Written) -> Result<(), Failure> {
     let Written { timestamp, written: changed, unchanged } = written;
     let text = format!("{changed} written, {unchanged} unchanged, at {timestamp}");
-    Ok(out.change(written, &text)?)
+    Ok(out.answer(Effect::of(*changed), written, &text)?)
 }

@@ -28,7 +28,9 @@ pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result
     let found: Forks = serde_json::from_str(&text).map_err(Failure::new)?;
     if let Some(dir) = &args.export {
         export(dir, &found)?;
-        out.has_done(format!("{} written to {}", count(found.forks.len() as u64, "file"), dir.display()));
+        if !found.forks.is_empty() {
+            out.has_done(format!("{} written to {}", count(found.forks.len() as u64, "file"), dir.display()));
+        }
     }
     if out.json {
         return Ok(out.json_line(&text)?);

@@ -16,6 +16,22 @@ pub struct Output {
     done: Option<String>,
 }
 
+/// Whether a command has changed anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// It has, whether or not that can be printed.
+    Changed,
+    /// Everything is as it was.
+    None,
+}
+
+impl Effect {
+    /// Of a number of things that were changed.
+    pub fn of(changed: u64) -> Self {
+        if changed == 0 { Self::None } else { Self::Changed }
+    }
+}
+
 impl Output {
     /// Standard output.
     pub fn new(json: bool) -> Self {
@@ -28,10 +44,17 @@ impl Output {
         self.done = Some(what.into());
     }
 
+    /// What the command came to, as an object or a line.
+    pub fn answer(&mut self, effect: Effect, value: &impl Serialize, text: &str) -> io::Result<()> {
+        if effect == Effect::Changed {
+            self.has_done(text);
+        }
+        if self.json { self.object(value) } else { self.line(text) }
+    }
+
     /// What the command has changed, as an object or a line.
     pub fn change(&mut self, value: &impl Serialize, text: &str) -> io::Result<()> {
-        self.has_done(text);
-        if self.json { self.object(value) } else { self.line(text) }
+        self.answer(Effect::Changed, value, text)
     }
 
     /// Hands over what was written, and tells how a command ended that came to `outcome`.

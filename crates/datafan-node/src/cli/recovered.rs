@@ -3,7 +3,7 @@
 use super::{
     Client, Failure, Output, args,
     confirm::{GO_ON, confirm},
-    output::{count, note},
+    output::{Effect, count, note},
     table,
 };
 use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, StatusAnswer, TakenBack};
@@ -17,10 +17,11 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
             confirm(args.yes, &GO_ON, || Ok("the state that is kept aside will be deleted here".to_owned()))?;
         }
         let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
-        if !aside && !out.json {
-            return Ok(out.line("nothing is kept aside")?);
-        }
-        return Ok(out.change(&taken, &format!("{} written, the rest is given up", taken.written))?);
+        let (effect, text) = match aside {
+            true => (Effect::Changed, format!("{} written, the rest is given up", taken.written)),
+            false => (Effect::None, "nothing is kept aside".to_owned()),
+        };
+        return Ok(out.answer(effect, &taken, &text)?);
     }
     let mut rows = Vec::new();
     client.lines("/v1/recovered", &[], |line| {
@@ -57,5 +58,5 @@ pub fn restamp(mut client: Client, out: &mut Output) -> Result<(), Failure> {
         0 => "nothing is ahead of the clock".to_owned(),
         n => format!("{} restamped, at {}", count(n, "item"), done.timestamp),
     };
-    Ok(out.change(&done, &text)?)
+    Ok(out.answer(Effect::of(done.restamped), &done, &text)?)
 }

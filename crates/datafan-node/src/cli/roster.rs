@@ -6,7 +6,7 @@ use super::{
     confirm::{GO_ON, confirm},
     failure::Exit,
     files::{Fresh, write_new},
-    output::{count, note},
+    output::{Effect, count, note},
 };
 use datafan_core::{
     connector::Address,
@@ -287,7 +287,7 @@ fn admit_all(
         return Err(Failure::new(format!("{} names no member", file.display())));
     }
     let Some(request) = &offline.offline else {
-        let (all, mut n, mut shown) = (members.len(), 0, Ok(()));
+        let (all, mut n, mut changes, mut shown) = (members.len(), 0, false, Ok(()));
         while !members.is_empty() {
             let rest = members.split_off(members.len().min(ROSTER_CHANGES_MAX));
             let part = AdmitAllRequest { members, offline: false };
@@ -296,7 +296,10 @@ fn admit_all(
                 n => failure.and(format!("{n} of the {all} were admitted before")),
             })?;
             n += done.members.len();
-            out.has_done(format!("admitted {n} of the {all} members of {}", file.display()));
+            changes |= done.members.iter().any(|member| member.change != Some(EntryChange::Unchanged));
+            if changes {
+                out.has_done(format!("admitted {n} of the {all} members of {}", file.display()));
+            }
             // Whoever reads no further wants all of them in.
             shown = shown.and_then(|()| show_each(out, done));
             members = rest;
@@ -373,7 +376,8 @@ pub fn adopt(mut client: Client, args: args::Adopt, out: &mut Output) -> Result<
     let adopted: Adopted = client.post("/v1/adopt", &AdoptRequest { owner: args.owner })?;
     let Adopted { owner, written, unchanged, .. } = &adopted;
     let (items, keys) = (count(*written, "item"), count(*unchanged, "key"));
-    out.change(&adopted, &format!("adopted {items} of {owner}; {keys} already here"))?;
+    let text = format!("adopted {items} of {owner}; {keys} already here");
+    out.answer(Effect::of(*written), &adopted, &text)?;
     if out.json {
         return Ok(());
     }
@@ -410,8 +414,11 @@ fn show(
     }
     match (changed, &offline.offline) {
         (Changed::Done(rostered), _) => {
-            let text = said(rostered);
-            out.change(rostered, &text)?;
+            let effect = match rostered.change {
+                EntryChange::Unchanged => Effect::None,
+                _ => Effect::Changed,
+            };
+            out.answer(effect, rostered, &said(rostered))?;
         }
         (Changed::Asked(Requested { id, name, timestamp, .. }), Some(file)) if out.json => {
             let request = file.display().to_string();

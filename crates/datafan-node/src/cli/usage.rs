@@ -3,30 +3,41 @@
 use super::{
     args::{Cli, examples},
     failure::{Exit, Failure},
-    output::{escape, note},
+    output::{Output, escape, note},
+    version,
 };
 use clap::{
     CommandFactory, FromArgMatches,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 /// The command line, or the exit code after help or a complaint was printed.
 pub fn parse() -> Result<Cli, ExitCode> {
     let words: Vec<OsString> = env::args_os().collect();
+    let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     read(&words).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Nobody is left to hear that it could not be printed.
-            let _ = error.print();
-            ExitCode::SUCCESS
+        ErrorKind::DisplayHelp => {
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            shown(printed.map_err(Failure::from), json)
+        }
+        ErrorKind::DisplayVersion => {
+            let mut out = Output::new(json);
+            let printed = version(&mut out);
+            shown(out.finish(printed), json)
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // On standard error: nobody is left to hear that it could not be printed.
             let _ = error.print();
             ExitCode::from(Exit::Usage as u8)
         }
         _ => {
             let complaint = Complaint::of(&error);
-            let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
             let code = Failure::Said(Exit::Usage, complaint.text).report(json);
             if !json {
                 complaint.tips.iter().for_each(|tip| note(&format!("  tip: {tip}")));
@@ -34,6 +45,11 @@ pub fn parse() -> Result<Cli, ExitCode> {
             code
         }
     })
+}
+
+/// The exit code after something was printed that needs no command.
+fn shown(printed: Result<(), Failure>, json: bool) -> ExitCode {
+    printed.map_or_else(|failure| failure.report(json), |()| ExitCode::SUCCESS)
 }
 
 fn read(words: &[OsString]) -> Result<Cli, clap::Error> {

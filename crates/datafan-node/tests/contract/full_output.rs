@@ -3,6 +3,7 @@
 use crate::common::{Done, Member, Place, datafan, prepared, string, text};
 use std::{
     fs::{self, File, OpenOptions},
+    io,
     process::{Command, Stdio},
 };
 
@@ -17,9 +18,8 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
     let members = place.file("members", format!("{d} d\n"));
     let (ticket, request, saved) =
         (text(&place.path("t")), text(&place.path("request")), text(&place.path("saved")));
-    let changes: [(&[&str], &str); 12] = [
+    let changes: [(&[&str], &str); 11] = [
         (&["put", "k", "v"], "1 written, 0 unchanged, at "),
-        (&["put", "k", "v"], "0 written, 1 unchanged, at "),
         (&["del", "old"], "1 written, 0 unchanged, at "),
         (&["import", &rows], "2 written, 0 unchanged, at "),
         (&["del", "--prefix", "row"], "2 written, 0 unchanged, at "),
@@ -31,15 +31,11 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
         (&["revoke", "d", "--offline", &request], "wrote "),
         (&["backup", &saved], "saved "),
     ];
-    for json in [&[][..], &["--json"]] {
-        for (args, done) in changes.iter().take(if json.is_empty() { changes.len() } else { 2 }) {
-            let told = onto(&full, &a, &[args, json].concat());
-            let last = told.err.lines().next_back().unwrap_or_default();
-            assert_eq!((told.code, last.contains("standard output: ")), (1, true), "{args:?}: {}", told.err);
-            // Said again with JSON, the same put changes nothing.
-            let done = if json.is_empty() { done } else { "0 written, 1 unchanged, at " };
-            assert!(last.contains(&format!("; done all the same: {done}")), "{args:?}: {}", told.err);
-        }
+    for (args, done) in changes.iter().chain([&(&["put", "k", "new", "--json"][..], changes[0].1)]) {
+        let told = onto(&full, &a, args);
+        let last = told.err.lines().next_back().unwrap_or_default();
+        assert_eq!((told.code, last.contains("standard output: ")), (1, true), "{args:?}: {}", told.err);
+        assert!(last.contains(&format!("; done all the same: {done}")), "{args:?}: {}", told.err);
     }
     let keys: Vec<_> = a.ask(&["ls", "--json"]).lines().iter().map(|line| string(&line["key"])).collect();
     assert_eq!(keys, ["k"]);
@@ -57,6 +53,77 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
         let told = onto(&full, &a, args);
         assert!(told.code == 1 && !told.err.contains("done all the same"), "{args:?}: {}", told.err);
         assert_eq!(told.err.matches("standard output").count(), 1, "{args:?}: {}", told.err);
+    }
+}
+
+#[test]
+fn nothing_is_told_as_done_where_nothing_has_changed() {
+    let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
+    let place = Place::new();
+    let a = place.founder("a");
+    a.put("k", "v");
+    let id = datafan_core::identity::Identity::from_secret(&[1; 32]).id().to_string();
+    assert_eq!(a.ask(&["admit", &id, "--name", "c", "--items", "7"]).code, 0);
+    let (rows, members) =
+        (place.file("rows", "{\"key\":\"k\",\"value\":\"v\"}\n"), place.file("members", format!("{id} c\n")));
+    let evidence = text(&place.path("evidence"));
+    let all: [&[&str]; 11] = [
+        &["restamp"],
+        &["put", "k", "v"],
+        &["del", "none", "--ignore-missing"],
+        &["del", "--prefix", "none", "--ignore-missing"],
+        &["import", &rows],
+        &["admit", &id, "--name", "c", "--items", "7"],
+        &["admit", "--file", &members],
+        &["grant", "c", "--items", "7"],
+        &["recovered", "--take"],
+        &["recovered", "--forget"],
+        &["forks", "--export", &evidence],
+    ];
+    for args in all {
+        for json in [&[][..], &["--json"]] {
+            let told = onto(&full, &a, &[args, json].concat());
+            assert_eq!(told.code, 1, "{args:?} {json:?}: {}", told.err);
+            assert_eq!(told.err.matches("standard output: ").count(), 1, "{args:?} {json:?}: {}", told.err);
+            assert!(!told.err.contains("done all the same"), "{args:?} {json:?}: {}", told.err);
+        }
+    }
+    // What is there is printed as ever.
+    assert_eq!(a.ask(&["restamp"]).out, "nothing is ahead of the clock\n");
+    assert!(a.ask(&["put", "k", "v"]).out.starts_with("0 written, 1 unchanged, at "));
+}
+
+#[test]
+fn help_and_the_version_fail_where_standard_output_is_full() {
+    let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
+    let all: [&[&str]; 9] = [
+        &["help"],
+        &["--help"],
+        &["-h"],
+        &["help", "put"],
+        &["put", "--help"],
+        &["help", "--help"],
+        &["-V"],
+        &["--version"],
+        &["version"],
+    ];
+    for args in all {
+        for json in [&[][..], &["--json"]] {
+            let args = [args, json].concat();
+            let told = run(&full, &args);
+            assert_eq!(told.code, 1, "{args:?}: {}", told.err);
+            let said = match json {
+                [] => told.err.clone(),
+                _ => serde_json::from_str::<serde_json::Value>(&told.err).unwrap()["error"].to_string(),
+            };
+            assert!(said.contains("standard output: "), "{args:?}: {}", told.err);
+        }
+        // A reader that has gone has had enough.
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut command = prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), args);
+        let told: Done = command.stdin(Stdio::null()).stdout(writer).output().unwrap().into();
+        assert_eq!((told.code, told.err.as_str()), (0, ""), "{args:?}");
     }
 }
 
