@@ -176,7 +176,8 @@ fn parse(line: &[u8]) -> Result<Row, String> {
         _ => return Err("has more than one of value, value_base64 and delete".to_owned()),
     };
     let expires = |text: Cow<'_, str>| {
-        from_rfc3339(&text).ok_or_else(|| "expires is not a time such as 2026-01-31T23:59:59Z".to_owned())
+        let at = from_rfc3339(&text);
+        at.ok_or_else(|| "expires is not a time such as 2026-01-31T23:59:59Z, from 1970 to 9999".to_owned())
     };
     let expiry = line.expires.map(expires).transpose()?;
     let key = Key::new(&line.key).map_err(|error| error.to_string())?;

@@ -18,9 +18,10 @@ pub fn rfc3339(at: Timestamp) -> String {
     )
 }
 
-/// Reads RFC 3339 with any offset, rounded down to microseconds; `None` for any other text, and before 1970.
+/// Reads RFC 3339 with any offset, rounded down to microseconds; `None` for any other text, and
+/// before 1970 or after 9999 in UTC.
 pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
     u64::try_from(time.unix_timestamp_nanos() / 1_000).ok().map(Timestamp)
 }
 
@@ -42,7 +43,14 @@ mod tests {
         }
         assert_eq!(rfc3339(Timestamp::MAX), "9999-12-31T23:59:59.999999Z");
         assert_eq!(from_rfc3339("1970-01-01T01:00:01+01:00"), Some(Timestamp(1_000_000)));
-        for bad in ["", "1970-01-01", "1969-12-31T23:59:59Z", "tomorrow", "1970-01-01T00:00:00Z "] {
+        for bad in [
+            "9999-12-31T23:59:59-01:00",
+            "",
+            "1970-01-01",
+            "1969-12-31T23:59:59Z",
+            "tomorrow",
+            "1970-01-01T00:00:00Z ",
+        ] {
             assert_eq!(from_rfc3339(bad), None, "{bad:?}");
         }
     }

@@ -214,7 +214,7 @@ fn those_who_wait_take_no_more_than_their_places_and_no_longer_than_a_day() {
     };
     let beyond = end(never(WAIT_MILLIS_MAX + 1));
     assert!(beyond.starts_with("HTTP/1.1 400 ") && beyond.contains("limit 86400000"), "{beyond}");
-    member.ask(&["wait", "--links", "9", "--timeout", "2d"]).fails(2, "limit 86400000");
+    member.ask(&["wait", "--links", "9", "--timeout", "2d"]).fails(2, "limit 1d");
     let waiting: Vec<_> = (0..WAITS_MAX).map(|_| never(WAIT_MILLIS_MAX)).collect();
     let late = busy(|| end(never(1)));
     assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("32 requests wait"), "{late}");

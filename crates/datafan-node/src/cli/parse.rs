@@ -5,11 +5,30 @@ use datafan_core::{
     connector::Address,
     grant::{Role, RoleError},
 };
-use datafan_node::ticket::is_host_and_port;
+use datafan_node::{
+    http::{TTL_MILLIS_MAX, WAIT_MILLIS_MAX},
+    ticket::is_host_and_port,
+};
 use std::{net::SocketAddr, time::Duration};
 
+/// A time within which something is to happen: at most a day, as over HTTP.
+pub fn timeout(text: &str) -> Result<Duration, String> {
+    duration(text, Most { millis: WAIT_MILLIS_MAX, shown: "1d" })
+}
+
+/// How long something lasts: at most a thousand years, as over HTTP.
+pub fn lifetime(text: &str) -> Result<Duration, String> {
+    duration(text, Most { millis: TTL_MILLIS_MAX, shown: "365250d (a thousand years)" })
+}
+
+/// The longest time that an option takes.
+struct Most {
+    millis: u64,
+    shown: &'static str,
+}
+
 /// `500ms`, `10s`, `10m`, `1d`, `1h30m`: whole numbers and their units, the largest first, above 0 in all.
-pub fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str, most: Most) -> Result<Duration, String> {
     let wrong =
         || "a time is whole numbers with d, h, m, s or ms, above 0 in all, such as 10m or 1h30m".to_owned();
     let (mut rest, mut total, mut last) = (text, 0_u64, u64::MAX);
@@ -26,28 +45,26 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             "d" => 86_400_000,
             _ => return Err(wrong()),
         };
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        if millis >= last {
+        if number.is_empty() || millis >= last {
             return Err(wrong());
         }
-        let sum = number.checked_mul(millis).and_then(|part| total.checked_add(part));
-        (total, last, rest) = (sum.ok_or_else(wrong)?, millis, more);
+        // Digits alone: what does not fit is over every limit.
+        let number: u64 = number.parse().unwrap_or(u64::MAX);
+        (total, last, rest) = (total.saturating_add(number.saturating_mul(millis)), millis, more);
     }
-    Some(total)
-        .filter(|total| (1..=DURATION_MILLIS_MAX).contains(total))
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
+    match total {
+        0 => Err(wrong()),
+        total if total > most.millis => Err(format!("too long, limit {}", most.shown)),
+        total => Ok(Duration::from_millis(total)),
+    }
 }
-
-/// A thousand years: longer makes no sense and would overflow somewhere.
-const DURATION_MILLIS_MAX: u64 = 365_250 * 86_400_000;
 
 /// A time, or `never`.
 pub fn expiry(text: &str) -> Result<Expiry, String> {
     if text == "never" {
         return Ok(Expiry::Never);
     }
-    duration(text).map(Expiry::After).map_err(|error| format!("{error}, or never"))
+    lifetime(text).map(Expiry::After).map_err(|error| format!("{error}, or never"))
 }
 
 /// `1048576`, `512KiB`, `10MiB`, `2GiB`, `1TiB`.
@@ -106,29 +123,27 @@ mod tests {
 
     #[test]
     fn times_have_a_number_and_a_unit() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
-        assert_eq!(duration("1d2h3m4s5ms"), Ok(Duration::from_millis(93_784_005)));
-        for bad in [
-            "30m1h",
-            "1h1h",
-            "1h30",
-            "0h0m",
-            "",
-            "10",
-            "s",
-            "0s",
-            "-1s",
-            "1.5h",
-            "1 h",
-            "1w",
-            "99999999999999999999s",
-            "1000000000d",
-        ] {
-            assert!(duration(bad).is_err(), "{bad}");
+        assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(timeout("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(timeout("1d"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(timeout("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(lifetime("1d2h3m4s5ms"), Ok(Duration::from_millis(93_784_005)));
+        for bad in ["30m1h", "1h1h", "1h30", "0h0m", "", "10", "s", "0s", "-1s", "1.5h", "1 h", "1w"] {
+            let error = lifetime(bad).unwrap_err();
+            assert!(error.contains("above 0 in all") && !error.contains("limit"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_time_has_a_limit() {
+        assert_eq!(lifetime("365250d"), Ok(Duration::from_millis(TTL_MILLIS_MAX)));
+        for long in ["365250d1ms", "1000000000d", "99999999999999999999s", "18446744073709551615d1h"] {
+            let said = "too long, limit 365250d (a thousand years)";
+            assert_eq!(lifetime(long).unwrap_err(), said, "{long}");
+            assert_eq!(expiry(long), Err(format!("{said}, or never")), "{long}");
+            assert_eq!(timeout(long).unwrap_err(), "too long, limit 1d", "{long}");
+        }
+        assert_eq!(timeout("1d1ms").unwrap_err(), "too long, limit 1d");
     }
 
     #[test]

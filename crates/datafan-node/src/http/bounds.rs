@@ -37,6 +37,8 @@ pub const STALLED_TIMEOUT: Duration = Duration::from_secs(60);
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time that a request may wait for something to come: a day.
 pub const WAIT_MILLIS_MAX: u64 = 86_400_000;
+/// Longest time after which readers stop to see an item: a thousand years.
+pub const TTL_MILLIS_MAX: u64 = 365_250 * 86_400_000;
 
 // However many wait and read, there is a connection for who only asks.
 const _: () = assert!(STREAMS_MAX + WAITS_MAX < CONNECTIONS_MAX);

@@ -34,6 +34,6 @@ mod wait;
 pub mod wire;
 pub mod writes;
 
-pub use bounds::BODY_BYTES_MAX;
+pub use bounds::{BODY_BYTES_MAX, TTL_MILLIS_MAX, WAIT_MILLIS_MAX};
 pub use patience::{TIMEOUT_HEADER, told};
 pub use server::{Facts, Server, Tcp};

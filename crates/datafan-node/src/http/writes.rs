@@ -1,6 +1,6 @@
 //! The JSON of a commit: what each write says it does, and nothing that it might have meant.
 
-use super::changes::up_to;
+use super::{bounds::TTL_MILLIS_MAX, changes::up_to};
 use crate::times::{from_rfc3339, rfc3339};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{limits::COMMIT_WRITES_MAX, time::Timestamp};
@@ -42,7 +42,7 @@ pub struct WriteRequest {
     /// Removes the key.
     #[serde(default, skip_serializing_if = "is_false")]
     pub delete: bool,
-    /// After how many milliseconds readers stop to see it.
+    /// After how many milliseconds readers stop to see it, 1 to [`TTL_MILLIS_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<u64>,
     /// When readers stop to see it, as RFC 3339.
@@ -123,15 +123,20 @@ impl WriteRequest {
     /// When readers stop to see it, if ever; `wall` is the present.
     ///
     /// # Errors
-    /// If both forms are given, or the time is malformed.
+    /// If both forms are given, or the time is malformed or beyond its limits.
     pub fn expiry(&self, wall: Timestamp) -> Result<Option<Timestamp>, String> {
         let said = |what: &str| format!("write of key {:?}: {what}", self.key);
         match (self.ttl_ms, &self.expires) {
             (Some(_), Some(_)) => Err(said("it has both ttl_ms and expires")),
-            (Some(ttl), None) => Ok(Some(Timestamp(wall.0.saturating_add(ttl.saturating_mul(1_000))))),
+            (Some(ttl @ 1..=TTL_MILLIS_MAX), None) => Ok(Some(Timestamp(wall.0.saturating_add(ttl * 1_000)))),
+            (Some(ttl), None) => Err(said(&format!(
+                "ttl_ms is {ttl}, it must be from 1 to {TTL_MILLIS_MAX} (a thousand years)"
+            ))),
             (None, Some(text)) => {
                 let at = from_rfc3339(text);
-                at.map(Some).ok_or_else(|| said("expires is not a time such as 2026-01-31T23:59:59Z"))
+                at.map(Some).ok_or_else(|| {
+                    said("expires is not a time such as 2026-01-31T23:59:59Z, from 1970 to 9999")
+                })
             }
             (None, None) => Ok(None),
         }
@@ -222,8 +227,15 @@ mod tests {
         let expiry =
             |more: &str| read(&format!(r#"{{"key":"k","value":"","{more}}}"#)).unwrap().expiry(Timestamp(7));
         assert_eq!(expiry(r#"ttl_ms":2"#), Ok(Some(Timestamp(2_007))));
+        let most = Timestamp(TTL_MILLIS_MAX * 1_000 + 7);
+        assert_eq!(expiry(&format!(r#"ttl_ms":{TTL_MILLIS_MAX}"#)), Ok(Some(most)));
+        for beyond in [0, TTL_MILLIS_MAX + 1, u64::MAX] {
+            assert!(expiry(&format!(r#"ttl_ms":{beyond}"#)).unwrap_err().contains("must be from 1 to "));
+        }
         assert_eq!(expiry(r#"expires":"1970-01-01T00:00:01.000002Z""#), Ok(Some(Timestamp(1_000_002))));
-        assert!(expiry(r#"expires":"soon""#).unwrap_err().contains("is not a time"));
+        for bad in ["soon", "9999-12-31T23:59:59-00:01"] {
+            assert!(expiry(&format!(r#"expires":"{bad}""#)).unwrap_err().contains("is not a time"), "{bad}");
+        }
         assert!(expiry(r#"expires":"1970-01-01T00:00:01Z","ttl_ms":1"#).unwrap_err().contains("both"));
         let write = WriteRequest::put("k", b"").until(Some(Timestamp(1_000_002)));
         assert_eq!(write.expiry(Timestamp(0)), Ok(Some(Timestamp(1_000_002))));

@@ -1,6 +1,6 @@
 //! How the command line is found out about: help, names, mistakes.
 
-use crate::common::{Place, datafan, prepared, text};
+use crate::common::{Place, api::Api, datafan, prepared, string, text};
 use std::process::Command;
 
 /// Every command, nested ones with their whole path.
@@ -80,7 +80,11 @@ fn commands_have_the_names_that_people_try() {
     let version = format!("datafan {}", env!("CARGO_PKG_VERSION"));
     datafan(&["version"]).is(&version);
     datafan(&["--version"]).is(&version);
-    assert_eq!(datafan(&["version", "--json"]).json()["version"], env!("CARGO_PKG_VERSION"));
+    datafan(&["-V"]).is(&version);
+    for args in [["version", "--json"], ["-V", "--json"], ["--json", "-V"], ["--version", "--json"]] {
+        let told = datafan(&args);
+        assert_eq!(told.json(), serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }), "{args:?}");
+    }
 }
 
 #[test]
@@ -129,10 +133,61 @@ fn a_time_may_have_several_units_and_one_row_is_one_row() {
     let a = place.founder("a");
     assert_eq!(a.ask(&["put", "k", "v", "--ttl", "1h30m"]).code, 0);
     a.ask(&["put", "k", "v", "--ttl", "30m1h"]).fails(2, "such as 10m or 1h30m");
+    a.ask(&["put", "k", "v", "--ttl", "0s"]).fails(2, "above 0");
     let rows = "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\"}\n";
     a.ask_with(&["import", "-"], rows.as_bytes()).fails(1, "the row before it was imported");
     let saved = a.ask(&["backup", &text(&place.path("saved"))]).out;
     assert!(!saved.contains("1 items") && !saved.contains("1 shards"), "{saved}");
+}
+
+#[test]
+fn a_time_beyond_its_limit_is_refused_and_the_limit_named() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let (file, id) = (text(&place.path("asked")), a.id());
+    // Of each option its most and what is more, in its own place.
+    let lifetime: [(&[&str], &str); 5] = [
+        (&["put", "k", "v"], "--ttl"),
+        (&["invite", "b", "--offline", &file], "--expires"),
+        (&["admit", &id, "--name", "b"], "--expires"),
+        (&["grant", "a"], "--expires"),
+        (&["rotate", "a", "--yes"], "--expires"),
+    ];
+    for (args, option) in lifetime {
+        for more in ["365251d", "400000d", "365250d1ms", "18446744073709551616d", "999999999999999999999999s"]
+        {
+            a.ask(&[args, &[option, more]].concat()).fails(2, "limit 365250d (a thousand years)");
+        }
+    }
+    let timeout = |args: &[&str], time: &str| a.ask(&[args, &["--timeout", time]].concat());
+    for args in [&["wait", "--links", "9"][..], &["put", "k", "v"], &["status"]] {
+        for more in ["1d1ms", "25h", "2d", "400000d"] {
+            timeout(args, more).fails(2, "limit 1d");
+        }
+    }
+    assert_eq!(timeout(&["status"], "1d").code, 0);
+    datafan(&["run", "--sync-period", "2d", "--data-dir", &text(&place.path("c"))]).fails(2, "limit 1d");
+    assert_eq!(a.ask(&["put", "k", "v", "--ttl", "365250d"]).code, 0);
+
+    // HTTP has the same limit.
+    let mut api = Api::open(&a.dir).unwrap();
+    let mut ends_after = |millis: u64| {
+        api.post("/v1/commit", &format!(r#"{{"writes":[{{"key":"h","value":"v","ttl_ms":{millis}}}]}}"#))
+            .unwrap()
+    };
+    let most = 31_557_600_000_000;
+    assert_eq!(ends_after(most).status, 200);
+    for beyond in [0, most + 1, u64::MAX] {
+        let answer = ends_after(beyond);
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        let error = string(&answer.json()["error"]);
+        assert!(error.contains(&format!("ttl_ms is {beyond}, ")), "{error}");
+        assert!(error.contains("from 1 to 31557600000000 (a thousand years)"), "{error}");
+    }
+    for key in ["k", "h"] {
+        let expires = string(&a.ask(&["get", key, "--json"]).json()["expires"]);
+        assert!(expires.starts_with('3'), "{expires}");
+    }
 }
 
 #[test]

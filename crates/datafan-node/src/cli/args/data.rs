@@ -15,8 +15,8 @@ pub struct Put {
     /// Take the value from this file
     #[arg(long, value_name = "F")]
     pub file: Option<PathBuf>,
-    /// Hide the item after this time: 500ms, 10s, 10m, 2h, 1d
-    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    /// Hide the item after this time: 500ms, 10s, 10m, 2h, 1d; at most 365250d, a thousand years
+    #[arg(long, value_name = "TIME", value_parser = parse::lifetime)]
     pub ttl: Option<Duration>,
     /// Taken only to be refused in words of its own.
     #[arg(long, hide = true)]

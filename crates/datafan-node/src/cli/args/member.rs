@@ -40,8 +40,8 @@ pub struct Run {
     /// Publish this address as the member's own, in place of what is found
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
     pub advertise: Vec<Address>,
-    /// Mean time between two rounds
-    #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "1s")]
+    /// Mean time between two rounds, at most 1d
+    #[arg(long, value_name = "TIME", value_parser = parse::timeout, default_value = "1s")]
     pub sync_period: Duration,
     /// Begin this member's shard anew where the store has lost it, whatever the mesh still has of it
     #[arg(long)]

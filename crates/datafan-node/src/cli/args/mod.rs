@@ -33,9 +33,9 @@ pub struct Cli {
     /// Print JSON: one object on one line
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// How long an answer may take, such as 500ms or 1h30m; of one in many lines, its first byte [default:
-    /// 30s; 10m for adopt, compact, restamp, recovered]
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = parse::duration)]
+    /// How long an answer may take, such as 500ms or 1h30m, at most 1d; of one in many lines, its first byte
+    /// [default: 30s; 10m for adopt, compact, restamp, recovered]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = parse::timeout)]
     pub timeout: Option<Duration>,
     /// What to do
     #[command(subcommand)]
