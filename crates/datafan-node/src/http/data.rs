@@ -281,23 +281,51 @@ fn key_line(owner: &Owner, item: &Item) -> KeyLine {
     }
 }
 
-/// Which members have the key that the own one lacks: some of them, as a hint.
+/// Which members have the key that the own one lacks: some of them, as a hint. Revoked ones are named where nobody else
+/// has it.
 fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<String> {
-    let mut names = Vec::new();
+    let (mut names, mut revoked) = (Vec::new(), Vec::new());
     for entry in snapshot.at_every_owner(key) {
         let owner = Owner::of(snapshot, entry?.owner)?;
-        if !owner.revoked {
-            names.push(owner.shown());
+        match owner.revoked {
+            true if revoked.len() < HINTS_MAX => revoked.push(owner),
+            true => {}
+            false => names.push(owner.shown()),
         }
         if names.len() == HINTS_MAX {
             break;
         }
     }
     names.sort();
+    match names.as_slice() {
+        [] => revoked_with(snapshot, &revoked),
+        [one] => Ok(format!("; {one} has it: --owner {one}")),
+        several => Ok(format!("; {} have it: --owner NAME, or --all", several.join(", "))),
+    }
+}
+
+/// The same of revoked members: another member may have the name by now, so that only the id leads to its shard.
+fn revoked_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, revoked: &[Owner]) -> Answered<String> {
+    let is_named = |owner: &Owner| resolve(snapshot, &owner.shown()) == Ok(owner.id);
+    if let [one] = revoked {
+        let shown = one.shown();
+        let leads = if is_named(one) { shown.clone() } else { one.id.to_string() };
+        return Ok(format!("; the revoked member {shown} has it: --owner {leads}"));
+    }
+    let shown = |owner: &Owner| match is_named(owner) {
+        true => owner.shown(),
+        false => format!("{} ({})", owner.shown(), owner.id),
+    };
+    let mut names: Vec<String> = revoked.iter().map(shown).collect();
+    names.sort();
     Ok(match names.as_slice() {
         [] => String::new(),
-        [one] => format!("; {one} has it: --owner {one}"),
-        several => format!("; {} have it: --owner NAME, or --all", several.join(", ")),
+        several => {
+            format!(
+                "; the revoked members {} have it: --owner NAME|ID, or --all --revoked",
+                several.join(", ")
+            )
+        }
     })
 }
 

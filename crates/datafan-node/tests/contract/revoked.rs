@@ -18,7 +18,8 @@ fn items_of_revoked_members_are_shown_on_demand() {
     assert_eq!(owners(&["ls", "--all", "--revoked", "--json"]), ["a", "b", "b"]);
     assert_eq!(owners(&["get", "shared", "--all", "--revoked", "--json"]), ["a", "b"]);
     a.ask(&["get", "only", "--all"]).fails(4, "--revoked");
-    a.ask(&["get", "only"]).fails(4, "a has no key \"only\"");
+    a.ask(&["get", "only"]).fails(4, "a has no key \"only\"; the revoked member b has it: --owner b");
+    a.ask(&["get", "only", "--json"]).fails(4, "; the revoked member b has it: --owner b");
     // Who is named is shown.
     assert_eq!(a.get("b", "only"), "of b");
     assert_eq!(owners(&["ls", "--owner", "b", "--json"]), ["b", "b"]);
@@ -50,6 +51,29 @@ fn items_of_revoked_members_are_shown_on_demand() {
             assert_eq!(line["owner_name"] == "b", revoked, "{path}: {line}");
         }
     }
+}
+
+#[test]
+fn a_hint_names_revoked_members_by_what_leads_to_them() {
+    let place = Place::new();
+    let a = place.founder("a");
+    let [b, c] = ["b", "c"].map(|name| place.invited(&a, name, &[]));
+    b.put("of b", "v");
+    a.waits_for("b", b.put("of both", "v"));
+    a.waits_for("c", c.put("of both", "w"));
+    let old = b.id();
+    assert_eq!(a.ask(&["revoke", "c", "--yes"]).code, 0);
+    // Of a key at somebody active, revoked ones are not named.
+    a.ask(&["get", "of both"]).fails(4, "; b has it: --owner b");
+    let new = datafan_core::identity::Identity::from_secret(&[1; 32]).id().to_string();
+    assert_eq!(a.ask(&["rotate", "b", "--id", &new, "--yes"]).code, 0);
+    // The name is the new key's now, and the old one's shard is meant.
+    a.ask(&["get", "of b"]).fails(4, &format!("; the revoked member b has it: --owner {old}"));
+    assert_eq!(a.get(&old, "of b"), "v");
+    let both = a.ask(&["get", "of both"]);
+    both.fails(4, "; the revoked members ");
+    both.fails(4, &format!("b ({old}), c have it: --owner NAME|ID, or --all --revoked"));
+    assert_eq!(a.ask(&["get", "of both", "--all", "--revoked", "--json"]).lines().len(), 2);
 }
 
 fn owners(member: &Member, args: &[&str]) -> Vec<String> {
