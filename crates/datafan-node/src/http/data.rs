@@ -281,8 +281,8 @@ fn key_line(owner: &Owner, item: &Item) -> KeyLine {
     }
 }
 
-/// Which members have the key that the own one lacks: some of them, as a hint. Revoked ones are named where nobody else
-/// has it.
+/// Which members have the key that the own one lacks: some of them, as a hint. Revoked ones are named where
+/// nobody else has it.
 fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<String> {
     let (mut names, mut revoked) = (Vec::new(), Vec::new());
     for entry in snapshot.at_every_owner(key) {
@@ -304,7 +304,8 @@ fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<
     }
 }
 
-/// The same of revoked members: another member may have the name by now, so that only the id leads to its shard.
+/// The same of revoked members: another member may have the name by now, so that only the id leads to its
+/// shard.
 fn revoked_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, revoked: &[Owner]) -> Answered<String> {
     let is_named = |owner: &Owner| resolve(snapshot, &owner.shown()) == Ok(owner.id);
     if let [one] = revoked {
