@@ -45,6 +45,11 @@ fn a_clock_behind_takes_no_older_head() {
 }
 
 #[test]
+fn what_a_restored_member_wrote_alone_may_be_kept_aside() {
+    holds("everything_at_once", 22);
+}
+
+#[test]
 fn who_lost_all_peers_at_once_finds_others_in_time() {
     holds("a61_many_die_at_once", 32);
 }

@@ -1,12 +1,14 @@
 //! No acknowledged own write is lost.
 
 use super::{Checked, Checker, Scene, must};
-use crate::ledger::Asked;
-use datafan_core::time::Time;
+use crate::{ledger::Asked, store::State};
+use datafan_core::{store::ShardState, time::Time};
+use std::sync::Arc;
 
 /// Under each key an owner holds what its last acknowledged write said, or one that was asked for later. Looked at
 /// whenever a member starts, and at the end. Of a member that was restored from an older copy, what was acknowledged since
-/// counts; before, its keys may have what the mesh gave back.
+/// counts; before, its keys may have what the mesh gave back. What it wrote alone may be kept aside for it: its present
+/// state is then the mesh's, which ends later.
 #[derive(Default)]
 pub struct Acknowledged;
 
@@ -30,13 +32,21 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
         return Ok(());
     }
     let snapshot = scene.world.snapshot(member);
-    let state = snapshot.state_of(&scene.world.id(member));
+    let id = scene.world.id(member);
+    let state = snapshot.state_of(&id);
+    let aside = snapshot.states().filter(|state| {
+        state.record().is_some_and(|record| (record.owner, record.state) == (id, ShardState::Aside))
+    });
+    let aside: Vec<_> = aside.collect();
     let restored = scene.ledger.was_restored(member);
     let counts = |asked: &&Vec<Asked>| !restored || asked.first().is_some_and(|first| first.acknowledged);
     for (key, asked) in scene.ledger.asked(member).iter().filter(|(_, asked)| counts(asked)) {
-        let held = state.and_then(|state| state.item(key.as_str()));
-        let held = held.and_then(|item| item.value.first_chunk::<16>().copied());
-        must(may_hold(asked, held), || {
+        let tag = |state: &Arc<State>| {
+            state.item(key.as_str()).and_then(|item| item.value.first_chunk::<16>().copied())
+        };
+        let held = state.and_then(tag);
+        let is_kept = restored && aside.iter().any(|state| may_hold(asked, tag(state)));
+        must(may_hold(asked, held) || is_kept, || {
             let asked: Vec<_> = asked.iter().map(|asked| (asked.ticket, asked.acknowledged)).collect();
             let held = held.map(|tag| String::from_utf8_lossy(&tag).into_owned());
             format!("m{member} holds {held:?} under {key}; asked for, and whether acknowledged: {asked:?}")
