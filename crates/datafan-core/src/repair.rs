@@ -4,8 +4,8 @@
 //! Nothing that is read is believed: the copy has a trie of its own, and a comparison with a neighbour replaces whatever
 //! the owner has not signed and fetches what is missing, and nothing else.
 //!
-//! Of the member's own shard nobody else may have the latest items. What can be read of it becomes a divergent copy: the
-//! mesh gives back what it has, and the owner sees what it lacks.
+//! Of the member's own shard nobody else may have the latest items. What can be read of it becomes a
+//! divergent copy: the mesh gives back what it has, and the owner sees what it lacks.
 
 use crate::{
     engine::Past,
@@ -41,10 +41,11 @@ pub struct Repair {
 pub enum Whose<'a> {
     /// Another member's: its neighbours complete the copy.
     Other,
-    /// The roster, where its authority runs: as another's, but nothing is written before a peer has given it back.
+    /// The roster, where its authority runs: as another's, but nothing is written before a peer has given it
+    /// back.
     Roster,
-    /// The member's own: the copy is kept as a divergent one under a head that is signed for it, and nothing is written
-    /// before a peer has given the shard back.
+    /// The member's own: the copy is kept as a divergent one under a head that is signed for it, and nothing
+    /// is written before a peer has given the shard back.
     Own {
         /// Of the member.
         identity: &'a Identity,
@@ -110,7 +111,8 @@ impl Repair {
         store.commit(Batch { meta, shards }, Durability::Synced)
     }
 
-    /// The copy as a divergent one, which has no past in common with what the mesh gives back. None if it is empty.
+    /// The copy as a divergent one, which has no past in common with what the mesh gives back. None if it is
+    /// empty.
     fn divergent(&self, identity: &Identity, mesh: &MeshId) -> Option<ShardRecord> {
         let root = self.root?;
         let head = Head {

@@ -1,5 +1,5 @@
-//! Six bytes of an item are overwritten on disk, another member's or the own one: what `verify` says of it, what
-//! `--repair` keeps, and what comes back.
+//! Six bytes of an item are overwritten on disk, another member's or the own one: what `verify` says of it,
+//! what `--repair` keeps, and what comes back.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

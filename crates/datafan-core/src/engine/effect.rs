@@ -104,8 +104,8 @@ pub enum Alarm {
     },
     /// Peers held a later head of an own shard, and each came back with less, or did not come back.
     #[error(
-        "what peers held of the shard {}, up to {}, cannot be had: they lost it too, or are gone; it goes on from \
-         {}, and who comes back with it keeps it as a divergent copy",
+        "what peers held of the shard {}, up to {}, cannot be had: they lost it too, or are gone; it goes on \
+         from {}, and who comes back with it keeps it as a divergent copy",
         .theirs.owner.short(), .theirs.timestamp.0, .to.0
     )]
     NotRecovered {

@@ -286,8 +286,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not come
-    /// back with it.
+    /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not
+    /// come back with it.
     pub(super) fn lost_head(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
         let counts = |peer: &MemberId| self.terms(peer).is_none_or(|terms| terms.is_active());
         let own = &self.own[owner];

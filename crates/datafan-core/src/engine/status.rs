@@ -58,7 +58,8 @@ pub enum Standing {
 pub enum OwnState {
     /// Writes wait until a peer's Hello was compared, or the time for a proven store has passed.
     Waiting,
-    /// Writes wait: a peer holds a later head, which is pulled back. While its link is down, at most a minute.
+    /// Writes wait: a peer holds a later head, which is pulled back. While its link is down, at most a
+    /// minute, unless the member began without data of its own.
     Recovering {
         /// Its timestamp.
         timestamp: Timestamp,

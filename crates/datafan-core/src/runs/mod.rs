@@ -100,8 +100,9 @@ impl RunHistory {
         ancestor || self.is_ended(held)
     }
 
-    /// Whether nothing of a held state is lost beside the one with this history, which ends at `end`: that grew out of it,
-    /// or the owner has taken it in or given it up. Of one run the later state did not become the earlier one.
+    /// Whether nothing of a held state is lost beside the one with this history, which ends at `end`: that
+    /// grew out of it, or the owner has taken it in or given it up. Of one run the later state did not become
+    /// the earlier one.
     pub fn has_all_of(&self, held: &HeldState, end: Timestamp) -> bool {
         held.timestamp <= end && self.continues(held) || self.is_ended(held)
     }

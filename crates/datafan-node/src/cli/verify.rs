@@ -14,6 +14,7 @@ use datafan_core::{
     id::{MemberId, MeshId},
     identity::Strict,
     store::{ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreReader, StoreSnapshot},
+    time::Timestamp,
     verify::{Damage, Finding, Verified, verify as verify_shard},
 };
 use datafan_node::Home;
@@ -110,7 +111,7 @@ pub fn repaired(mut looked: Looked<'_>, mut report: Report, out: &mut Output) ->
 
 impl ShardReport {
     /// Whether the item at `at` is not what the index says.
-    pub fn is_wrong(&self, at: datafan_core::time::Timestamp) -> bool {
+    pub fn is_wrong(&self, at: Timestamp) -> bool {
         let mut items = self.findings.iter().filter(|found| found.what == ITEM);
         items.any(|found| (found.from..=found.to).contains(&at.0))
     }
