@@ -1,7 +1,7 @@
 //! Heads of an own shard that peers hold and this disk does not: what a recovery waits for. A peer that comes
 //! back with less has lost it too, and one that does not come back is not waited for any longer than
-//! [`GONE_MICROS`], unless this member began without data of its own: whoever turns up with it later keeps it as
-//! a divergent copy.
+//! [`GONE_MICROS`], unless this member began without data of its own: whoever turns up with it later keeps it
+//! as a divergent copy.
 
 use crate::{
     head::Head,
