@@ -64,6 +64,7 @@ extern crate alloc;
 
 pub mod backup;
 pub mod base32;
+pub mod claim;
 pub mod codec;
 pub mod connector;
 pub mod difference;

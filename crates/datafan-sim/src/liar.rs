@@ -5,11 +5,13 @@ use crate::{
     world::{Fate, Passing},
 };
 use datafan_core::{
+    claim::Claim,
     hash::Hash,
     head::Head,
     id::{MemberId, MeshId},
     identity::Identity,
     message::{ChildAnswer, Delta, HeadAnswer, HeadChild, Message, NodeAnswer, Want, encode_delta},
+    runs::RunId,
     time::Timestamp,
 };
 use datafan_testkit::rng::Rng;
@@ -114,6 +116,13 @@ impl Liar {
             Message::Prune(owners) => Message::Graft(owners.clone()).encode(),
             Message::Graft(owners) => Message::Prune(owners.clone()).encode(),
             Message::Hello(_) | Message::Welcome | Message::Refuse(_) => return None,
+            Message::OtherRun { .. } => {
+                let (run, age_micros) = (RunId(self.rng.array()), self.rng.next_u64() >> self.rng.below(64));
+                Message::OtherRun { run, age_micros }.encode()
+            }
+            Message::Claim(claim) => {
+                Message::Claim(Claim { older: RunId(self.rng.array()), ..*claim }).encode()
+            }
             Message::Probe | Message::Alive => return None,
             Message::AskHeads(_) | Message::AskNodes(_) | Message::AskRanges(_) => return None,
         })

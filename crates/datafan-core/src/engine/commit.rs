@@ -196,7 +196,7 @@ impl<S: Store> Engine<S> {
         self.may_own(owner)?;
         match own.confirmed {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
-            Confirmed::Not | Confirmed::Recovering { .. } => Ok(false),
+            Confirmed::Not | Confirmed::Recovering { .. } | Confirmed::Contested(_) => Ok(false),
             Confirmed::Yes => self.is_taken_from_here(owner).map(|()| !self.looks_for_same_key()),
         }
     }
@@ -449,7 +449,7 @@ impl<S: Store> Engine<S> {
     /// Makes a head that replaces what others hold of the own shard.
     fn commit_outranking(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
         let abandoned = core::mem::take(&mut self.divergent.abandoned);
-        if abandoned > Timestamp::ZERO {
+        if abandoned > Timestamp::ZERO || !self.is_run_named(&self.me) {
             return self.rewrite_runs(out, |history| history.abandon(abandoned));
         }
         let (owner, (shard, record)) = (self.me, self.own_shard(&self.me.clone()));

@@ -63,7 +63,10 @@ pub(super) enum Replaced {
     /// It is kept: both share their past up to this timestamp only.
     Diverged(Timestamp),
     /// The new state names the run that is running here: another process goes on from what we wrote.
-    Taken,
+    Taken {
+        /// Not from all of it.
+        diverged: bool,
+    },
 }
 
 /// An owner's copies are told of by an alarm once in this time.
@@ -149,10 +152,10 @@ impl<S: Store> Engine<S> {
             return Ok(Replaced::Continued);
         }
         let history = history_of(new)?;
-        if *owner == self.me && self.is_run_named(owner) && history.names(self.runs.current) {
-            return Ok(Replaced::Taken);
-        }
         let held = self.held_state(owner);
+        if *owner == self.me && self.is_run_named(owner) && history.names(self.runs.current) {
+            return Ok(Replaced::Taken { diverged: !history.continues(&held) });
+        }
         if history.continues(&held) || self.is_voided(new, held.timestamp)? {
             return Ok(Replaced::Continued);
         }
@@ -343,7 +346,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         if self.is_run_named(&self.me) && theirs.names(self.runs.current) {
-            self.stop_own_writes(head, out);
+            self.contest(head, true, out);
         }
         // On disk before it is shown: it may be taken and ended at once.
         self.write_bounds();

@@ -127,6 +127,41 @@ pub enum Alarm {
         /// Ours.
         ours: Option<Head>,
     },
+    /// A head of our own shard names the run of this process, which has not made it: another process with our key goes on
+    /// from what this one wrote. Own writes wait until it is clear which of both began first.
+    #[error(
+        "another process with our key goes on from what this one wrote: it has made a head of the shard {} at {} (ours: \
+         {}); own writes wait until it is clear which of the two began first, at most half a minute",
+        .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
+    )]
+    Contested {
+        /// Theirs.
+        theirs: Head,
+        /// Ours.
+        ours: Option<Head>,
+    },
+    /// Own writes go on: this process began first, or nothing was heard of the other one meanwhile.
+    #[error(
+        "own writes go on after a head at {} that another process has made: {}",
+        .theirs.timestamp.0,
+        if *.claimed { "this process began first, and that one stops" } else { "nothing more was heard of that process" }
+    )]
+    ContestOver {
+        /// The other process's last head.
+        theirs: Head,
+        /// This process has claimed to be the older one.
+        claimed: bool,
+    },
+    /// A peer was linked with another process that has our key and that has not run for as long as this one.
+    #[error(
+        "another process with our key was linked with {}, and began after this one: it is told to stop (a ticket used \
+         twice, a copied directory, a cloned machine)",
+        .told_by.short()
+    )]
+    OtherProcess {
+        /// The peer that says so.
+        told_by: MemberId,
+    },
     /// Another process with this member's key is alive that began before this one. Own writes are off here.
     #[error("another process runs with our key, it began before this one and {place}: own writes are off")]
     KeyInUse {

@@ -394,8 +394,8 @@ impl<S: Store> Engine<S> {
             Replaced::Continued => None,
             // What is held has to be kept: the comparison builds the new state beside it.
             Replaced::Diverged(_) => Some(false),
-            Replaced::Taken => {
-                self.stop_own_writes(head, out);
+            Replaced::Taken { diverged } => {
+                self.contest(head, diverged, out);
                 Some(true)
             }
         })

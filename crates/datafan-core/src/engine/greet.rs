@@ -50,6 +50,7 @@ impl<S: Store> Engine<S> {
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
             wall: self.now.wall,
             run: self.runs.process,
+            age_micros: self.runs.age_micros(self.now.time),
             addresses: self.addresses.clone(),
             below_minimum: self.is_below_minimum(),
         };
@@ -118,6 +119,7 @@ impl<S: Store> Engine<S> {
         if was_up {
             self.own_links.on_changed();
             self.reach.on_down(&peer);
+            self.part_process(&peer);
         }
         self.clear_place(link.place);
         if self.is_member(&peer) {
@@ -147,7 +149,7 @@ impl<S: Store> Engine<S> {
             Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
             Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => false,
-            Message::Probe | Message::Alive => false,
+            Message::Probe | Message::Alive | Message::OtherRun { .. } | Message::Claim(_) => false,
         }
     }
 
@@ -290,6 +292,7 @@ impl<S: Store> Engine<S> {
         self.ask_for_own(peer, out);
         self.divergent.to_tell.insert(peer);
         self.send_round(peer, out);
+        self.meet_process(peer, out);
     }
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal, out: &mut Outbox) {

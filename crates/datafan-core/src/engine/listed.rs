@@ -89,7 +89,7 @@ impl Listed {
     }
 
     /// Members that list another run than `own`.
-    fn others(&self, own: RunId) -> impl Iterator<Item = (&MemberId, RunId)> {
+    pub(super) fn others(&self, own: RunId) -> impl Iterator<Item = (&MemberId, RunId)> {
         self.by.iter().map(|(lister, run)| (lister, *run)).filter(move |(_, run)| *run != own)
     }
 
@@ -169,7 +169,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         if self.listed.is_seen {
-            return self.on_same_key(SameKeyPlace::Listed, out);
+            return self.on_same_key(SameKeyPlace::Linked, out);
         }
         if !self.own[&self.me].made.is_empty() {
             // Nobody held anything of it: its first write was free.
@@ -218,6 +218,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn learn_listed(&mut self, lister: &MemberId, run: Option<RunId>) {
         if self.listed.on_list(lister, run) && run.is_some_and(|run| run != self.runs.process) {
             self.own_links.on_changed();
+            self.seek_judges();
         }
     }
 

@@ -13,6 +13,7 @@ mod burst;
 mod commit;
 mod compaction;
 mod config;
+mod contest;
 mod credit;
 mod descent;
 mod dial;
@@ -43,6 +44,7 @@ mod penalties;
 mod pins;
 mod present;
 mod probe;
+mod processes;
 mod publish;
 mod push;
 mod reach;
@@ -144,6 +146,10 @@ pub struct Engine<S: Store> {
     /// the store is not proven.
     confirm_at: Time,
     same_key: same_key::SameKey,
+    /// What this process has signed of itself, where another one has its key.
+    claims: contest::Claims,
+    /// Processes of other members.
+    processes: processes::Processes,
     /// Under which runs others list this member.
     listed: listed::Listed,
     roster: Roster,
@@ -383,6 +389,8 @@ impl<S: Store> Engine<S> {
             // That it came is all there is to it.
             Message::Alive => {}
             Message::Diverged(heads) => self.on_diverged(from, &heads)?,
+            Message::OtherRun { run, age_micros } => self.on_other_run(from, run, age_micros, out),
+            Message::Claim(claim) => self.on_claim(from, &claim, out),
         }
         Ok(())
     }

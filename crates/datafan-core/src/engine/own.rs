@@ -1,6 +1,6 @@
 //! One's own shards: timestamps, confirmation, and what is kept of them across restarts.
 
-use super::{lost_heads::LostHeads, pauses::Pauses};
+use super::{contest::Contest, lost_heads::LostHeads, pauses::Pauses};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     hash::Hash,
@@ -102,6 +102,8 @@ pub(super) enum Confirmed {
     },
     /// Yes.
     Yes,
+    /// Another process goes on from what this one wrote: not before it is clear which of both does.
+    Contested(Contest),
     /// A peer holds a head with this timestamp that is not ours.
     Foreign(Timestamp),
 }

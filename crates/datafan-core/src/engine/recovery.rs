@@ -108,6 +108,10 @@ impl<S: Store> Engine<S> {
         if same || matches!(own.confirmed, Confirmed::Foreign(_)) {
             return Learned::Known;
         }
+        if let Confirmed::Contested(contest) = own.confirmed {
+            self.see_contested(peer, head, contest);
+            return Learned::Known;
+        }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
         let roster = head.owner == self.config.mesh.authority();
         // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry is refused, so

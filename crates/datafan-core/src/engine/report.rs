@@ -43,6 +43,7 @@ impl<S: Store> Engine<S> {
                 }
                 Confirmed::Yes if self.listed.holds() => OwnState::Checking { lister: self.listed.lister() },
                 Confirmed::Yes => OwnState::Confirmed,
+                Confirmed::Contested(contest) => OwnState::Contested { timestamp: contest.theirs.timestamp },
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },
             links: self.link_statuses(),

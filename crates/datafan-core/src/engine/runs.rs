@@ -25,6 +25,8 @@ pub(super) struct Runs {
     pub(super) current: RunId,
     /// Clocks when the engine was called last.
     seen: Now,
+    /// When this process began.
+    began: Time,
     next_jump: Time,
     /// By owner; those that name no run are missing.
     last: BTreeMap<MemberId, Run>,
@@ -33,7 +35,13 @@ pub(super) struct Runs {
 impl Runs {
     pub(super) fn new(rng: &mut Rng, now: Now) -> Self {
         let process = draw(rng);
-        Self { process, current: process, seen: now, next_jump: Time(0), last: BTreeMap::new() }
+        let (began, last) = (now.time, BTreeMap::new());
+        Self { process, current: process, seen: now, began, next_jump: Time(0), last }
+    }
+
+    /// For how many microseconds this process has run.
+    pub(super) fn age_micros(&self, now: Time) -> u64 {
+        now.0.saturating_sub(self.began.0)
     }
 
     /// The last run that the held shard of `owner` names.

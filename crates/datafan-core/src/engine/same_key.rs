@@ -26,8 +26,8 @@ const ASKED_MAX: usize = 64;
 pub enum SameKeyPlace {
     /// It answers there.
     Answers(Address),
-    /// It has signed that it saw this process listed by a member: it is linked with the mesh.
-    Listed,
+    /// It has signed that it knows of this process: it is or was linked with a member lately.
+    Linked,
     /// It takes our links at the peers, again and again, and we have no other.
     TakesLinks,
 }
@@ -36,7 +36,7 @@ impl fmt::Display for SameKeyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answers(address) => write!(f, "answers at {address}"),
-            Self::Listed => f.write_str("is linked with this mesh, and has signed that it knows of this one"),
+            Self::Linked => f.write_str("is linked with this mesh, and has signed that it knows of this one"),
             Self::TakesLinks => f.write_str("takes the place of this one's links again and again"),
         }
     }

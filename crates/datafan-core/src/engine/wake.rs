@@ -20,6 +20,7 @@ impl<S: Store> Engine<S> {
         self.end_interval(out);
         self.end_recoveries(out)?;
         self.turn_newcomer(out);
+        self.turn_contest(out);
         if self.links.need_a_look(now) {
             self.on_greetings(out);
             self.end_silent(out);
@@ -97,6 +98,7 @@ impl<S: Store> Engine<S> {
             self.recovery_ends_at(),
             self.same_key.wakes_at(self.now.time),
             self.listed.wakes_at(),
+            self.contest_ends_at(),
             self.links.wakes_at(),
             self.next_round,
             self.dial_wakes_at(),

@@ -26,6 +26,8 @@ pub struct Hello {
     pub wall: Timestamp,
     /// Drawn when the sender's engine was opened: two processes with one key differ in it.
     pub run: RunId,
+    /// For how many microseconds that process has run.
+    pub age_micros: u64,
     /// Where the sender can be dialled.
     pub addresses: Vec<Address>,
     /// The sender has fewer links than it should have at least: some places are kept for such.
@@ -37,7 +39,7 @@ impl Hello {
         out.id(&self.mesh.0).prefixed(self.name.as_str().as_bytes());
         out.option(self.roster.as_ref(), |out, head| head.encode(out));
         out.list(&self.yours, |out, head| head.encode(out));
-        out.fixed(self.wall.0).raw(&self.run.0);
+        out.fixed(self.wall.0).raw(&self.run.0).fixed(self.age_micros);
         out.list(&self.addresses, |out, address| {
             out.prefixed(address.as_bytes());
         });
@@ -52,6 +54,7 @@ impl Hello {
             yours: input.list("heads", HELLO_HEADS_MAX, Head::decode)?,
             wall: Timestamp(input.fixed()?),
             run: RunId(input.array()?),
+            age_micros: input.fixed()?,
             addresses: decode_addresses(input)?,
             below_minimum: input.flag()?,
         })

@@ -1,4 +1,4 @@
-//! What members say to each other: the protocol, version 2.
+//! What members say to each other: the protocol, version 3.
 //!
 //! A message is the version byte, a tag and a body; `docs/protocol.md` has it byte by byte. There is one
 //! encoding of each message; counts, lengths, order and sums are checked while reading, before memory is
@@ -14,6 +14,7 @@ pub use hello::{Hello, Refusal};
 pub use nodes::{Ask, ChildAnswer, HeadAnswer, HeadChild, Hints, NodeAnswer};
 
 use crate::{
+    claim::Claim,
     codec::{DecodeError, Reader, Writer, malformed},
     connector::{Frame, Lane},
     hash::Hash,
@@ -21,11 +22,12 @@ use crate::{
     id::MemberId,
     item::Item,
     limits::*,
+    runs::RunId,
 };
 use alloc::vec::Vec;
 
 /// The version byte of every message; another version is refused.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// One message. Deltas are read in two steps: the head first, the data only where it is wanted.
 #[derive(Clone, PartialEq, Debug)]
@@ -74,6 +76,15 @@ pub enum Message<'a> {
     Alive,
     /// Heads of states of the receiver's shard that its present one did not grow out of, and that the sender keeps.
     Diverged(Vec<Head>),
+    /// Another process with the receiver's key is or was linked with the sender lately.
+    OtherRun {
+        /// Its run.
+        run: RunId,
+        /// For how many microseconds it has run by now.
+        age_micros: u64,
+    },
+    /// A process has signed that it began before another one with its key: from itself, or handed on to the other one.
+    Claim(Claim),
 }
 
 /// A request about one state of one shard.
@@ -102,16 +113,18 @@ impl Message<'_> {
                 Lane::Small
             }
             Self::Prune(_) | Self::Graft(_) | Self::Diverged(_) | Self::Probe | Self::Alive => Lane::Small,
+            Self::OtherRun { .. } | Self::Claim(_) => Lane::Small,
         };
         Frame { lane, bytes: self.encode().into() }
     }
 
     /// Whether it brings unasked news, which cost the receiver checks.
     pub(crate) fn tells(&self) -> bool {
-        matches!(
-            self,
-            Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_) | Self::Diverged(_)
-        )
+        match self {
+            Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_) | Self::Diverged(_) => true,
+            Self::OtherRun { .. } | Self::Claim(_) => true,
+            _ => false,
+        }
     }
 
     /// Its bytes.
@@ -159,6 +172,10 @@ impl Message<'_> {
                     out.id(owner);
                 });
             }
+            Self::OtherRun { run, age_micros } => {
+                out.raw(&run.0).fixed(*age_micros);
+            }
+            Self::Claim(claim) => claim.encode(&mut out),
         }
         out.finish()
     }
@@ -187,6 +204,8 @@ impl Message<'_> {
             Self::Probe => 20,
             Self::Alive => 21,
             Self::Diverged(_) => 22,
+            Self::OtherRun { .. } => 23,
+            Self::Claim(_) => 24,
         }
     }
 }
@@ -239,6 +258,8 @@ impl<'a> Message<'a> {
             20 => Self::Probe,
             21 => Self::Alive,
             22 => Self::Diverged(input.list("heads", DIVERGENT_COPIES_MAX, Head::decode)?),
+            23 => Self::OtherRun { run: RunId(input.array()?), age_micros: input.fixed()? },
+            24 => Self::Claim(Claim::decode(input)?),
             _ => return Err(malformed("tag")),
         })
     }

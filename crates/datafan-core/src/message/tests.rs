@@ -43,6 +43,7 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         yours: vec![head()],
         wall: Timestamp(5),
         run: RunId([9; 8]),
+        age_micros: 77,
         addresses: vec!["127.0.0.1:4815".into()],
         below_minimum: true,
     };
@@ -84,6 +85,13 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
         Message::Probe,
         Message::Alive,
         Message::Diverged(vec![head()]),
+        Message::OtherRun { run: RunId([9; 8]), age_micros: 77 },
+        Message::Claim(Claim {
+            member: MemberId([2; 32]),
+            older: RunId([8; 8]),
+            newer: RunId([9; 8]),
+            signature: [4; 64],
+        }),
     ]
 }
 
@@ -199,6 +207,7 @@ fn hello(adjust: impl FnOnce(&mut Hello)) -> Vec<u8> {
         yours: vec![],
         wall: Timestamp(5),
         run: RunId([9; 8]),
+        age_micros: 77,
         addresses: vec![],
         below_minimum: false,
     };
@@ -248,7 +257,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_message_is_refused_or_canonical(which in 0usize..17, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn a_changed_message_is_refused_or_canonical(which in 0usize..24, at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let body = body();
         let mut bytes = messages(&body)[which].encode();
         let at = at.index(bytes.len());

@@ -273,6 +273,8 @@ fn kind(message: &Message<'_>) -> &'static str {
         Message::Probe => "probe",
         Message::Alive => "alive",
         Message::Diverged(_) => "diverged",
+        Message::OtherRun { .. } => "other run",
+        Message::Claim(_) => "claim",
     }
 }
 
@@ -285,7 +287,7 @@ fn purpose(message: &Message<'_>) -> Purpose {
         Message::Heads(_) | Message::Push(_) | Message::Announce(_) | Message::Pull(_) => Purpose::Other,
         Message::Delta(_) | Message::Nothing(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
         Message::Moved(..) | Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => Purpose::Other,
-        Message::Probe | Message::Alive => Purpose::Other,
+        Message::Probe | Message::Alive | Message::OtherRun { .. } | Message::Claim(_) => Purpose::Other,
     }
 }
 
@@ -301,6 +303,7 @@ fn heads_in(message: &Message<'_>) -> Vec<Head> {
         Message::Pull(_) | Message::Nothing(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
         Message::AskRanges(_) | Message::Ranges(..) => Vec::new(),
         Message::Prune(_) | Message::Graft(_) | Message::Probe | Message::Alive => Vec::new(),
+        Message::OtherRun { .. } | Message::Claim(_) => Vec::new(),
         // Heads that their owner has left behind.
         Message::Diverged(_) => Vec::new(),
     }

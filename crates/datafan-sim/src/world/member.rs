@@ -101,6 +101,11 @@ impl<D: Disk> Member<D> {
         }
     }
 
+    /// Another process of a member that runs. What it draws by lot is something else.
+    pub fn twin(config: Config, disk: D) -> Self {
+        Self { runs: 1 << 32, ..Self::new(config, disk) }
+    }
+
     pub fn open(&mut self, seed: u64, signatures: Signatures, now: Now) {
         assert!(self.engine.is_none(), "it runs already");
         let store = self.disk.open().expect("the disk opens");
@@ -304,7 +309,7 @@ impl<D: Disk> Member<D> {
                 Effect::Send { to, frame } => self.send(index, to, frame, now, network),
                 Effect::Dial { address, expected } => network.dial(now, index, address, expected),
                 Effect::Close { peer, reason } => {
-                    let peer = network.index(&peer).expect("links are to members of the world");
+                    let peer = network.peer(index, &peer).expect("links are to members of the world");
                     network.close(now, index, peer, &reason);
                 }
                 Effect::Answer { ticket, answer } => {

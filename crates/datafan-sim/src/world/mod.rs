@@ -159,6 +159,16 @@ impl<D: Disk> World<D> {
         index
     }
 
+    /// Another process with the key of a member that runs on a copy of its disk, as that is now. It is not started, and
+    /// has a number of its own.
+    pub fn twin(&mut self, member: usize) -> usize {
+        let original = &self.members[member];
+        let (config, disk) = (original.config.clone(), original.disk.backup());
+        self.network.add(config.member.id());
+        self.members.push(Member::twin(config, disk));
+        self.members.len() - 1
+    }
+
     /// Member 0 grants membership to a member.
     pub fn admit(&mut self, member: usize) {
         let name = self.members[member].config.name.clone();

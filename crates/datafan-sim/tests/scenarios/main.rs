@@ -25,5 +25,6 @@ mod topologies;
 mod transfers;
 mod trees;
 mod twins;
+mod two_processes;
 mod voids;
 mod writes;

@@ -314,8 +314,8 @@ impl<S: Store> Engine<S> {
         let target = descent.target;
         match replaced {
             Replaced::Continued => Ok(None),
-            Replaced::Taken => {
-                self.stop_own_writes(&target, out);
+            Replaced::Taken { diverged } => {
+                self.contest(&target, diverged, out);
                 self.forget(&target.owner);
                 Ok(Some(Going::Over))
             }
@@ -389,7 +389,7 @@ impl<S: Store> Engine<S> {
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
             match replaced {
                 Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged, out),
-                Replaced::Continued | Replaced::Taken => self.bury_shard(owner, *old),
+                Replaced::Continued | Replaced::Taken { .. } => self.bury_shard(owner, *old),
             }
         }
         self.stats.applied += 1;

@@ -41,6 +41,14 @@ impl Network {
         match self.places.resident(address) {
             None if !Places::is_sound(address) => self.failed(&dial, "no such address"),
             Some(to) if to == *from => self.failed(&dial, "that is ourselves"),
+            Some(to) if self.ids[to] == self.ids[*from] && self.reaches(*from, to) => {
+                // Two processes with one key make no link: they say how long each has run.
+                if self.started_at[to] < self.started_at[*from] {
+                    let (address, expected, peer) = (address.clone(), *expected, self.ids[to]);
+                    return vec![(*from, Input::DialFound { address, expected, peer })];
+                }
+                self.failed(&dial, "another process with our own key, which the other one notices")
+            }
             Some(to) if self.reaches(*from, to) => match expected {
                 Some(expected) if *expected != self.ids[to] => {
                     self.failed(&dial, "somebody else answers there")

@@ -63,7 +63,7 @@ impl Network {
 
     /// The member's engine came up: links that are kept to or by it are dialled.
     pub fn started(&mut self, now: Time, member: usize) {
-        self.running[member] = true;
+        (self.running[member], self.started_at[member]) = (true, now);
         self.note(now, Happening::Started { member });
         self.redial_all(now, member);
     }
@@ -214,6 +214,14 @@ impl Network {
             .into_iter()
             .flat_map(|(end, peer)| self.tell_down(end, peer, "replaced by a new link"))
             .collect();
+        for (end, peer) in ends {
+            // There is one link of two members, whichever process made it.
+            for namesake in self.namesakes(peer) {
+                if self.is_up(end, namesake) {
+                    told.extend(self.break_link(now, end, namesake, "replaced by a newer connection"));
+                }
+            }
+        }
         let link: &mut Link = self.link(dialler, dialled);
         link.renew(true);
         let (a, b) = link.ends;

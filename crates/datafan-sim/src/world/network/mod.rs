@@ -77,6 +77,10 @@ pub(super) struct Network {
     ids: Vec<MemberId>,
     numbers: Ids,
     running: Vec<bool>,
+    /// When each was started last.
+    started_at: Vec<Time>,
+    /// Pairs of processes with one key.
+    twins: Vec<(usize, usize)>,
     rng: Rng,
     trace: Trace,
     n_carried: u64,
@@ -104,6 +108,8 @@ impl Network {
             ids: Vec::new(),
             numbers: Ids::default(),
             running: Vec::new(),
+            started_at: Vec::new(),
+            twins: Vec::new(),
             rng,
             trace: Trace::new(),
             n_carried: 0,
@@ -118,9 +124,13 @@ impl Network {
 
     pub fn add(&mut self, id: MemberId) {
         self.places.add(self.ids.len());
-        self.numbers.insert(id, self.ids.len());
+        match self.numbers.get(&id) {
+            Some(first) => self.twins.push((first, self.ids.len())),
+            None => self.numbers.insert(id, self.ids.len()),
+        }
         self.ids.push(id);
         self.running.push(false);
+        self.started_at.push(Time(0));
         self.neighbours.push(Vec::new());
     }
 
@@ -142,8 +152,33 @@ impl Network {
         self.events.len()
     }
 
+    /// The number of an id; of two processes with one key that of the first.
     pub fn index(&self, id: &MemberId) -> Option<usize> {
         self.numbers.get(id)
+    }
+
+    /// The process behind an id that a member was linked with last.
+    pub fn peer(&self, member: usize, id: &MemberId) -> Option<usize> {
+        Some(self.neighbour(member, id)?.peer as usize)
+    }
+
+    fn neighbour(&self, member: usize, id: &MemberId) -> Option<Neighbour> {
+        let id = leading(id);
+        let neighbours = &self.neighbours[member];
+        let first = neighbours.iter().position(|neighbour| neighbour.id == id)?;
+        let is_up = |neighbour: &&Neighbour| self.links[neighbour.link as usize].up;
+        let namesakes = neighbours[first + 1..].iter().filter(|neighbour| neighbour.id == id);
+        let up = if self.twins.is_empty() || is_up(&&neighbours[first]) { None } else { namesakes.clone().find(is_up) };
+        Some(*up.unwrap_or(&neighbours[first]))
+    }
+
+    /// Other processes with the key of `member`.
+    fn namesakes(&self, member: usize) -> Vec<usize> {
+        let all = self.twins.iter().flat_map(|(a, b)| [*a, *b]);
+        let mut others: Vec<usize> = all.filter(|n| *n != member && self.ids[*n] == self.ids[member]).collect();
+        others.sort_unstable();
+        others.dedup();
+        others
     }
 
     /// Notes what happened, for whoever watches; what is not a message counts in the trace.
@@ -243,10 +278,7 @@ impl Network {
     pub fn send(&mut self, now: Time, from: usize, to: &MemberId, frame: Frame) -> Result<(), SendError> {
         let limit = if frame.lane == Lane::Small { SMALL_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         assert!(frame.bytes.len() <= limit, "member {from} sends {frame:?}, limit {limit}");
-        let id = leading(to);
-        let Some(&neighbour) = self.neighbours[from].iter().find(|neighbour| neighbour.id == id) else {
-            return Err(SendError::Down);
-        };
+        let Some(neighbour) = self.neighbour(from, to) else { return Err(SendError::Down) };
         let (to, at) = (neighbour.peer as usize, neighbour.link as usize);
         let link = &mut self.links[at];
         if !link.up {
