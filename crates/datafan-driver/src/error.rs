@@ -95,6 +95,9 @@ fn hint(own: &OwnState) -> &'static str {
         OwnState::Checking { .. } => {
             ": the member began without data, and looks whether another process runs with its key"
         }
+        OwnState::Contested { .. } => {
+            ": another process writes with the member's key, and it is not clear yet which of both began first"
+        }
         OwnState::Confirmed | OwnState::Foreign { .. } => "",
     }
 }

@@ -173,6 +173,11 @@ fn say_effect(effect: &Effect) {
         Effect::Ready { peer } => info!(peer = peer.short(), "link up"),
         Effect::Refused(refused) => warn!("{refused}"),
         Effect::Alarm(alarm) if matches!(**alarm, Alarm::Recovered { .. }) => info!("{alarm}"),
-        Effect::Alarm(alarm) => error!("{alarm}"),
+        Effect::Alarm(alarm) => match **alarm {
+            Alarm::OtherProcess { .. } | Alarm::Contested { .. } | Alarm::ContestOver { .. } => {
+                warn!("{alarm}")
+            }
+            _ => error!("{alarm}"),
+        },
     }
 }

@@ -72,6 +72,7 @@ impl Net {
             yours: Vec::new(),
             wall: self.now.wall,
             run: RunId([7; 8]),
+            age_micros: 0,
             addresses: Vec::new(),
             below_minimum: true,
         });

@@ -173,8 +173,17 @@ impl Stalled {
         let (mesh, name) = (config.mesh, config.name);
         let wall = Timestamp(data::wall_micros());
         let (run, addresses) = (RunId([7; 8]), Vec::new());
-        let hello =
-            Hello { mesh, name, roster: None, yours: Vec::new(), wall, run, addresses, below_minimum: true };
+        let hello = Hello {
+            mesh,
+            name,
+            roster: None,
+            yours: Vec::new(),
+            wall,
+            run,
+            age_micros: 0,
+            addresses,
+            below_minimum: true,
+        };
         for message in [Message::Hello(hello), Message::Welcome] {
             let sent = connector.send(owner.id(), message.frame());
             anyhow::ensure!(sent.is_ok(), "{sent:?}");

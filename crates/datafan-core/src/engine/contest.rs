@@ -15,7 +15,7 @@ use crate::{
     store::Store,
     time::{SECOND, Time},
 };
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque};
 
 /// How long own writes wait where nobody says which process began first.
 const HOLD_MICROS: u64 = 30 * SECOND;
@@ -130,19 +130,6 @@ impl<S: Store> Engine<S> {
         own.confirmed = Confirmed::Contested(contest);
         self.stats.refuse("foreign_own_head");
         out.now.push(Effect::Alarm(Box::new(Alarm::Contested { theirs: *theirs, ours })));
-        self.seek_judges();
-    }
-
-    /// Whoever is linked with another process of this member is dialled: it can compare both.
-    pub(super) fn seek_judges(&mut self) {
-        if self.contested().is_none() {
-            return;
-        }
-        let judges = self.listed.others(self.runs.process).map(|(lister, _)| *lister);
-        let judges = judges.filter(|judge| self.is_member(judge) && !self.links.contains_key(judge));
-        for judge in judges.collect::<Vec<MemberId>>() {
-            self.dialer.seek(&judge, self.now.time);
-        }
     }
 
     /// A peer holds a head of the own shard while own writes are held back.
@@ -195,9 +182,9 @@ impl<S: Store> Engine<S> {
         self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
     }
 
-    /// What holds own writes back. While the store is loaded nothing does.
+    /// What holds own writes back.
     fn contested(&self) -> Option<Contest> {
-        match self.own.get(&self.me)?.confirmed {
+        match self.own[&self.me].confirmed {
             Confirmed::Contested(contest) => Some(contest),
             _ => None,
         }

@@ -44,6 +44,8 @@ pub(super) struct Listed {
     newcomer: Option<Newcomer>,
     /// The own shard says that its writer has seen this run.
     is_seen: bool,
+    /// Who has begun to list another run.
+    sought: BTreeSet<MemberId>,
 }
 
 /// This process began on an empty store, or on one on which such a process has not been cleared yet.
@@ -89,7 +91,7 @@ impl Listed {
     }
 
     /// Members that list another run than `own`.
-    pub(super) fn others(&self, own: RunId) -> impl Iterator<Item = (&MemberId, RunId)> {
+    fn others(&self, own: RunId) -> impl Iterator<Item = (&MemberId, RunId)> {
         self.by.iter().map(|(lister, run)| (lister, *run)).filter(move |(_, run)| *run != own)
     }
 
@@ -218,8 +220,21 @@ impl<S: Store> Engine<S> {
     pub(super) fn learn_listed(&mut self, lister: &MemberId, run: Option<RunId>) {
         if self.listed.on_list(lister, run) && run.is_some_and(|run| run != self.runs.process) {
             self.own_links.on_changed();
-            self.seek_judges();
+            self.listed.sought.insert(*lister);
         }
+    }
+
+    /// Whoever is linked with another process of this member is dialled: it can compare both. A list names the run
+    /// before this one for a while; that is one that this process goes on from.
+    pub(super) fn seek_judges(&mut self) -> Result<(), StoreError> {
+        while let Some(lister) = self.listed.sought.pop_first() {
+            let seen = self.seen_runs()?;
+            let is_one = self.listed.by.get(&lister).is_some_and(|run| seen.contains(run));
+            if is_one && !self.links.contains_key(&lister) && !self.is_left_alone(&lister) {
+                self.dialer.seek(&lister, self.now.time);
+            }
+        }
+        Ok(())
     }
 
     /// Runs under which members list this one and that are not of its past: other processes have its key.

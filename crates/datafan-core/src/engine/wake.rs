@@ -21,6 +21,7 @@ impl<S: Store> Engine<S> {
         self.end_recoveries(out)?;
         self.turn_newcomer(out);
         self.turn_contest(out);
+        self.seek_judges()?;
         if self.links.need_a_look(now) {
             self.on_greetings(out);
             self.end_silent(out);

@@ -54,7 +54,8 @@ impl Rogue {
     pub fn greeting(who: Who, roster: Option<Head>, wall: Timestamp) -> [Vec<u8>; 2] {
         let (mesh, name) = (setting::mesh(), setting::config(who).name);
         let (run, addresses) = (RunId([7; 8]), vec!["host:1".into()]);
-        let hello = Hello { mesh, name, roster, yours: vec![], wall, run, addresses, below_minimum: true };
+        let (yours, age_micros, below_minimum) = (vec![], 1, true);
+        let hello = Hello { mesh, name, roster, yours, wall, run, age_micros, addresses, below_minimum };
         [Message::Hello(hello).encode(), Message::Welcome.encode()]
     }
 

@@ -150,6 +150,10 @@ async fn store_line<R: StoreReader>(app: &App<R>) -> Answered<StoreLine> {
 pub const CLOCK_BEHIND: &str = "peers have a roster that is further ahead of this machine's clock than is accepted: set \
                                 the clock right";
 
+/// Why a member does not write that sees another process with its key.
+pub const CONTESTED: &str = "another process writes with this member's key; writes wait until it is clear which of both began \
+                             first, at most 30 s";
+
 /// Whether the roster was refused for its timestamp: without one, no other head is judged.
 pub fn clock_is_behind(status: &Status) -> bool {
     status.members.is_empty() && status.refusals.contains_key("clock_ahead")
@@ -176,6 +180,7 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
         (OwnState::Recovering { timestamp, holder }, Standing::Up) => {
             ("up", Some(format!("writes wait for our own shard: {}", held_by(status, *timestamp, *holder))))
         }
+        (OwnState::Contested { .. }, Standing::Up) => ("up", Some(CONTESTED.to_owned())),
         (OwnState::Checking { lister }, Standing::Up) => ("up", Some(same_key(status, *lister))),
         (OwnState::Confirmed, Standing::Up) => ("up", None),
     }

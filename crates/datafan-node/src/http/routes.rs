@@ -213,6 +213,9 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
             "until it is clear that no other process has this key: {}",
             same_key(status, lister)
         )),
+        (OwnState::Contested { .. }, _) => {
+            Some(format!("until it is clear which process goes on: {}", report::CONTESTED))
+        }
         (OwnState::Confirmed | OwnState::Foreign { .. }, _) => None,
     }
 }

@@ -266,6 +266,7 @@ impl Facts {
             yours: Vec::new(),
             wall: self.second.head.timestamp,
             run: RunId([7; 8]),
+            age_micros: 1_000_000,
             addresses: Vec::new(),
             below_minimum: true,
         }

@@ -338,6 +338,11 @@ impl Member {
         assert!(errors.len() == 1 && errors[0].contains(text), "{:?}", self.heard);
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// The next line of its log; `None` when it has ended.
     fn hears(&mut self) -> Option<String> {
         match self.log.recv_timeout(PATIENCE) {

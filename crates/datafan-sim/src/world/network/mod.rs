@@ -168,14 +168,19 @@ impl Network {
         let first = neighbours.iter().position(|neighbour| neighbour.id == id)?;
         let is_up = |neighbour: &&Neighbour| self.links[neighbour.link as usize].up;
         let namesakes = neighbours[first + 1..].iter().filter(|neighbour| neighbour.id == id);
-        let up = if self.twins.is_empty() || is_up(&&neighbours[first]) { None } else { namesakes.clone().find(is_up) };
+        let up = if self.twins.is_empty() || is_up(&&neighbours[first]) {
+            None
+        } else {
+            namesakes.clone().find(is_up)
+        };
         Some(*up.unwrap_or(&neighbours[first]))
     }
 
     /// Other processes with the key of `member`.
     fn namesakes(&self, member: usize) -> Vec<usize> {
         let all = self.twins.iter().flat_map(|(a, b)| [*a, *b]);
-        let mut others: Vec<usize> = all.filter(|n| *n != member && self.ids[*n] == self.ids[member]).collect();
+        let mut others: Vec<usize> =
+            all.filter(|n| *n != member && self.ids[*n] == self.ids[member]).collect();
         others.sort_unstable();
         others.dedup();
         others
