@@ -15,8 +15,8 @@ const DOMAIN: &[u8] = b"datafan claim\0";
 
 /// A process says, with the member's key, that it began before another one with the same key, and goes on.
 ///
-/// Runs are drawn when a process begins, so nobody can have signed this before the newer one began: it proves that the
-/// older one was alive then.
+/// Runs are drawn when a process begins, so nobody can have signed this before the newer one began: it proves
+/// that the older one was alive then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claim {
     /// Whose processes.

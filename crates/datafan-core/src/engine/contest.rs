@@ -1,9 +1,10 @@
 //! Two processes with this member's key that write: which of them goes on.
 //!
-//! Whoever sees a state of its own shard that names its own run, and that it did not write, holds its writes back: another
-//! process goes on from what it wrote. The one that began first goes on. Peers that both are linked with compare how long
-//! each has run (`processes`), the older one signs a claim, and the newer one stops when it gets that. Where nobody can
-//! compare them, who is held back stops after [`HOLD_MICROS`] if the other one was heard of meanwhile, and goes on if not.
+//! Whoever sees a state of its own shard that names its own run, and that it did not write, holds its writes
+//! back: another process goes on from what it wrote. The one that began first goes on. Peers that both are
+//! linked with compare how long each has run (`processes`), the older one signs a claim, and the newer one
+//! stops when it gets that. Where nobody can compare them, who is held back stops after [`HOLD_MICROS`] if
+//! the other one was heard of meanwhile, and goes on if not.
 
 use super::{Alarm, Effect, Engine, Outbox, own::Confirmed, same_key::SameKeyPlace};
 use crate::{
@@ -113,7 +114,8 @@ impl<S: Store> Engine<S> {
         if claim.newer != own {
             return self.stats.refuse("claim");
         }
-        // Where both claim to be the older one, as their starts were too close for the peers to tell, one of them stops.
+        // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
+        // them stops.
         if self.claims.against(claim.older).is_none() || claim.older < own {
             self.on_same_key(SameKeyPlace::Linked, out);
         }

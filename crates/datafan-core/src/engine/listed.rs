@@ -224,8 +224,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whoever is linked with another process of this member is dialled: it can compare both. A list names the run
-    /// before this one for a while; that is one that this process goes on from.
+    /// Whoever is linked with another process of this member is dialled: it can compare both. A list names
+    /// the run before this one for a while; that is one that this process goes on from.
     pub(super) fn seek_judges(&mut self) -> Result<(), StoreError> {
         while let Some(lister) = self.listed.sought.pop_first() {
             let seen = self.seen_runs()?;

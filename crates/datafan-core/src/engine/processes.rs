@@ -1,8 +1,8 @@
 //! The processes of other members that were linked here lately.
 //!
-//! Two processes with one key take each other's links, so at a peer that both know each comes in its turn. This member
-//! compares how long they have run: it tells the older one of the newer one, and hands what the older one signs then, a
-//! [`Claim`], to the newer one, which stops. A peer's word alone stops nobody.
+//! Two processes with one key take each other's links, so at a peer that both know each comes in its turn.
+//! This member compares how long they have run: it tells the older one of the newer one, and hands what the
+//! older one signs then, a [`Claim`], to the newer one, which stops. A peer's word alone stops nobody.
 
 use super::{Engine, Outbox};
 use crate::{
@@ -48,7 +48,8 @@ impl Process {
 }
 
 impl Processes {
-    /// A link to a process of `peer` is up, which said at `at` that it had run for so long. What it is to be told.
+    /// A link to a process of `peer` is up, which said at `at` that it had run for so long. What it is to be
+    /// told.
     fn on_up(
         &mut self,
         peer: MemberId,
@@ -87,7 +88,8 @@ impl Processes {
         }
     }
 
-    /// Whether a claim comes from the process that makes it, about one that was linked here lately. Then it is kept for that.
+    /// Whether a claim comes from the process that makes it, about one that was linked here lately. Then it
+    /// is kept for that.
     fn take_claim(&mut self, claim: &Claim, now: Time) -> bool {
         self.forget_old(now);
         let Some(processes) = self.0.get_mut(&claim.member) else { return false };

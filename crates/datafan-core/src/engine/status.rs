@@ -74,8 +74,8 @@ pub enum OwnState {
     },
     /// Writes work.
     Confirmed,
-    /// Writes wait, at most half a minute: another process goes on from what this one wrote, and it is not clear yet
-    /// which of both began first.
+    /// Writes wait, at most half a minute: another process goes on from what this one wrote, and it is not
+    /// clear yet which of both began first.
     Contested {
         /// The timestamp of its head.
         timestamp: Timestamp,

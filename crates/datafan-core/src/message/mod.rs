@@ -83,7 +83,8 @@ pub enum Message<'a> {
         /// For how many microseconds it has run by now.
         age_micros: u64,
     },
-    /// A process has signed that it began before another one with its key: from itself, or handed on to the other one.
+    /// A process has signed that it began before another one with its key: from itself, or handed on to the
+    /// other one.
     Claim(Claim),
 }
 
@@ -120,11 +121,8 @@ impl Message<'_> {
 
     /// Whether it brings unasked news, which cost the receiver checks.
     pub(crate) fn tells(&self) -> bool {
-        match self {
-            Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_) | Self::Diverged(_) => true,
-            Self::OtherRun { .. } | Self::Claim(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_))
+            || matches!(self, Self::Diverged(_) | Self::OtherRun { .. } | Self::Claim(_))
     }
 
     /// Its bytes.

@@ -2,9 +2,11 @@
 
 use crate::attack::{Act, Attack, Fate, Stage, Who};
 use datafan_core::{
+    claim::Claim,
     hash::Hash,
     id::MemberId,
     message::{Ask, HeadAnswer, Message, Request},
+    runs::RunId,
     time::Timestamp,
     trie::Place,
 };
@@ -92,6 +94,43 @@ pub const ATTACKS: &[Attack] = &[
         ..UNASKED
     },
     Attack {
+        name: "claim that is not the victim's",
+        does: "says that an older process has the victim's key, and signs that itself",
+        act: Act::Says(|facts| {
+            let claim = Claim::signed(&facts.mesh, &facts.key, RunId([1; 8]), RunId([2; 8]));
+            vec![Message::Claim(Claim { member: facts.victim, ..claim }).frame()]
+        }),
+        counter: "signature",
+        fate: Fate::BackedOff,
+        outcome: "a lie; only what the victim's own key has signed about its very process stops it",
+        ..UNASKED
+    },
+    Attack {
+        name: "claims about nobody",
+        does: "claims to have begun before processes that were never linked, and that the owner has",
+        act: Act::Says(|facts| {
+            let claims =
+                (0..100).map(|n| Claim::signed(&facts.mesh, &facts.key, RunId([7; 8]), RunId([100 + n; 8])));
+            let owners = Claim::signed(&facts.mesh, &facts.owner_key, RunId([1; 8]), RunId([2; 8]));
+            claims.chain([owners]).map(|claim| Message::Claim(claim).frame()).collect()
+        }),
+        counter: "claim",
+        outcome: "no lie: who made it may be forgotten; nothing is kept, and nothing is passed on",
+        ..UNASKED
+    },
+    Attack {
+        name: "processes that are not there",
+        does: "says a thousand times that another process with the victim's key was linked with it",
+        act: Act::Says(|_| {
+            let runs = (0..1_000u64).map(|n| RunId(n.to_be_bytes()));
+            let told = runs.map(|run| Message::OtherRun { run, age_micros: run.0[7].into() });
+            told.chain([Message::Claim(NOBODYS)]).map(|message| message.frame()).collect()
+        }),
+        counter: "claim",
+        outcome: "no lie: it signs that it is older, as it is; people are told once an hour",
+        ..UNASKED
+    },
+    Attack {
         name: "message before the welcome",
         does: "begins with a round and a push, and greets then",
         act: Act::Greets(|facts| {
@@ -103,6 +142,10 @@ pub const ATTACKS: &[Attack] = &[
         ..UNASKED
     },
 ];
+
+/// What counts as heard: of no member that is here.
+const NOBODYS: Claim =
+    Claim { member: MemberId([1; 32]), older: RunId([1; 8]), newer: RunId([2; 8]), signature: [0; 64] };
 
 /// No lie: a request may have been given up when its answer comes.
 const UNASKED: Attack = Attack {

@@ -159,8 +159,8 @@ impl<D: Disk> World<D> {
         index
     }
 
-    /// Another process with the key of a member that runs on a copy of its disk, as that is now. It is not started, and
-    /// has a number of its own.
+    /// Another process with the key of a member that runs on a copy of its disk, as that is now. It is not
+    /// started, and has a number of its own.
     pub fn twin(&mut self, member: usize) -> usize {
         let original = &self.members[member];
         let (config, disk) = (original.config.clone(), original.disk.backup());

@@ -1,4 +1,5 @@
-//! Two processes with one key that cannot be dialled, or not where the other looks: the one that began later stops.
+//! Two processes with one key that cannot be dialled, or not where the other looks: the one that began later
+//! stops.
 
 use crate::{
     common::{Mem, Mesh, SEEDS, push_by_twin},
@@ -14,10 +15,13 @@ use datafan_core::{
     store::{Page, ShardState, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
-use datafan_sim::world::{Disk, Happening, put};
+use datafan_sim::world::{Disk, Happening, Terms, put};
+use datafan_testkit::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 const MINUTE: u64 = 60 * SECOND;
+/// Seeds that have shown a fault: two whose peers were others, in a mesh of twenty.
+const FOUND: [u64; 1] = [41];
 /// The member that runs twice.
 const OWNER: usize = 1;
 
@@ -91,8 +95,8 @@ impl Two {
         }
     }
 
-    /// What the one that goes on acknowledged is read by everybody; where the mesh was not whole, it may be kept for its owner.
-    /// Then the other one is started in its place, and nothing of both is lost.
+    /// What the one that goes on acknowledged is read by everybody; where the mesh was not whole, it may be
+    /// kept for its owner. Then the other one is started in its place, and nothing of both is lost.
     fn check(&mut self, [goes_on, other]: [usize; 2], was_whole: bool) {
         let written = std::mem::take(&mut self.written);
         let own: Vec<&String> =
@@ -115,7 +119,8 @@ impl Two {
         let owner = self.world.id(OWNER);
         let lost = |world: &Mesh| {
             let (content, kept) = (world.content(0), kept_aside(world, process));
-            let is_read = |key: &str| content.items.contains_key(&(owner, Key::new(key).unwrap()));
+            let is_read =
+                |key: &str| content.items.contains_key(&(owner, Key::new(key).expect("a sound key")));
             let is_kept = |key: &String| is_read(key) || may_keep_aside && kept.contains(key);
             keys.iter().filter(|key| !is_kept(key)).map(|key| (*key).clone()).collect::<Vec<_>>()
         };
@@ -139,7 +144,8 @@ fn kept_aside(world: &Mesh, member: usize) -> BTreeSet<String> {
     items.map(|item| item.key.as_str().to_owned()).collect()
 }
 
-/// Members that find each other, of which the owner cannot be dialled, and the disk of the owner as it was a while ago.
+/// Members that find each other, of which the owner cannot be dialled, and the disk of the owner as it was a
+/// while ago.
 fn meshed(n: usize, seed: u64) -> (Mesh, Mem) {
     let mut world = discovering(n, seed);
     world.only_dials(OWNER);
@@ -170,7 +176,6 @@ fn a36_of_two_that_cannot_be_dialled_the_one_that_began_later_stops() {
                 two.run(SECOND, &[OWNER, twin]);
                 assert!(two.world.time() < began.after(45 * SECOND), "seed {seed}, {n} members: both go on");
             }
-            eprintln!("seed {seed}, {n} members: {} ms", (two.world.time().0 - began.0) / 1000);
             two.run(10 * SECOND, &[OWNER, twin]);
             assert_eq!(two.stopped, [twin], "seed {seed}, {n} members");
             two.check([OWNER, twin], true);
@@ -281,12 +286,12 @@ fn hello_runs(world: &mut Mesh) -> RunId {
     run.expect("it greets")
 }
 
-/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh that is parted while
-/// both run, and which of both began first.
+/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh
+/// that is parted while both run, and which of both began first.
 #[test]
 fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one() {
-    for seed in fuzz_seeds() {
-        let mut lots = datafan_testkit::rng::Rng::new(seed);
+    for seed in (1..24).chain(FOUND) {
+        let mut lots = Rng::new(seed);
         let n = if lots.chance(1, 6) { 9 + lots.index(20) } else { 2 + lots.index(7) };
         let (mut world, disk) = meshed(n, seed);
         let mut events = vec![format!("{n} members")];
@@ -300,11 +305,11 @@ fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one()
         if lots.chance(1, 2) {
             let loss = lots.below(20_000) as u32;
             events.push(format!("loss {loss} ppm"));
-            two.world.describe_links(move |_, _| datafan_sim::world::Terms {
+            two.world.describe_links(move |_, _| Terms {
                 loss_ppm: loss,
                 late_ppm: loss,
                 late_micros: 500_000,
-                ..datafan_sim::world::Terms::default()
+                ..Terms::default()
             });
         }
         for process in [OWNER, twin] {
@@ -369,27 +374,17 @@ fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one()
             }
         }
         two.world.unite_all();
-        two.world.describe_links(|_, _| datafan_sim::world::Terms::default());
+        two.world.describe_links(|_, _| Terms::default());
         let healed = two.world.time();
         while two.stopped.is_empty() {
             two.run(SECOND, &[older, newer]);
             if two.world.time() > healed.after(3 * MINUTE) {
-                for process in [older, newer] {
-                    eprintln!("{process}: {:#?}", two.world.alarms(process));
-                }
-                panic!("seed {seed}: both go on: {events:?}");
+                let alarms = [older, newer].map(|process| two.world.alarms(process));
+                panic!("seed {seed}: both go on: {events:?} {alarms:#?}");
             }
         }
-        let took = two.world.time().0.saturating_sub(healed.0) / 1_000;
         two.run(20 * SECOND, &[older, newer]);
-        eprintln!("seed {seed} {took} ms {:?} {events:?}", two.stopped);
         assert_eq!(two.stopped, [newer], "seed {seed}: {events:?}");
         two.check([older, newer], !was_parted);
     }
-}
-
-fn fuzz_seeds() -> std::ops::Range<u64> {
-    let var =
-        |name, default| std::env::var(name).ok().and_then(|v: String| v.parse().ok()).unwrap_or(default);
-    var("FIRST", 1)..var("LAST", 4)
 }
