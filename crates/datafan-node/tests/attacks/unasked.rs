@@ -94,7 +94,7 @@ pub const ATTACKS: &[Attack] = &[
         ..UNASKED
     },
     Attack {
-        name: "claim that is not the victim's",
+        name: "claim of another key",
         does: "says that an older process has the victim's key, and signs that itself",
         act: Act::Says(|facts| {
             let claim = Claim::signed(&facts.mesh, &facts.key, RunId([1; 8]), RunId([2; 8]));
