@@ -100,9 +100,9 @@ impl<S: Store> Engine<S> {
             return;
         }
         let signed = || Claim::signed(&self.config.mesh, &self.config.member, own, run);
-        let claim = self.claims.against(run).unwrap_or_else(signed);
-        self.claims.note(claim, self.now.time);
-        if self.claims.may_tell(self.now.time) {
+        let claim = self.same_key.claims.against(run).unwrap_or_else(signed);
+        self.same_key.claims.note(claim, self.now.time);
+        if self.same_key.claims.may_tell(self.now.time) {
             out.now.push(Effect::Alarm(Box::new(Alarm::OtherProcess { told_by: from })));
         }
         self.send(from, &Message::Claim(claim), out);
@@ -116,7 +116,7 @@ impl<S: Store> Engine<S> {
         }
         // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
         // them stops.
-        if self.claims.against(claim.older).is_none() || claim.older < own {
+        if self.same_key.claims.against(claim.older).is_none() || claim.older < own {
             self.on_same_key(SameKeyPlace::Linked, out);
         }
     }
@@ -154,10 +154,10 @@ impl<S: Store> Engine<S> {
     /// Ends what holds own writes back, if it is time.
     pub(super) fn turn_contest(&mut self, out: &mut Outbox) {
         let Some(contest) = self.contested() else { return };
-        if contest.ends_at(self.claims.last) > self.now.time {
+        if contest.ends_at(self.same_key.claims.last) > self.now.time {
             return;
         }
-        let claimed = contest.is_claimed(self.claims.last);
+        let claimed = contest.is_claimed(self.same_key.claims.last);
         if contest.lives && !claimed {
             return self.stop_own_writes(&contest.theirs, out);
         }
@@ -181,7 +181,7 @@ impl<S: Store> Engine<S> {
 
     /// When it is time.
     pub(super) fn contest_ends_at(&self) -> Time {
-        self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
+        self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.same_key.claims.last))
     }
 
     /// What holds own writes back.

@@ -146,8 +146,6 @@ pub struct Engine<S: Store> {
     /// the store is not proven.
     confirm_at: Time,
     same_key: same_key::SameKey,
-    /// What this process has signed of itself, where another one has its key.
-    claims: contest::Claims,
     /// Processes of other members.
     processes: processes::Processes,
     /// Under which runs others list this member.

@@ -4,7 +4,6 @@ use super::{
     Config, Engine, Snapshot,
     addresses::AddressCache,
     budget::Budget,
-    contest::Claims,
     dialer::Dialer,
     divergent::Divergent,
     forks::Forks,
@@ -121,8 +120,7 @@ impl<S: Store> Engine<S> {
         now: Now,
     ) -> Self {
         let mut rng = Rng::new(seed);
-        let runs = Runs::new(&mut rng, now);
-        let next_round = now.time.after(rng.jitter(config.round_micros));
+        let (runs, next_round) = (Runs::new(&mut rng, now), now.time.after(rng.jitter(config.round_micros)));
         Self {
             owners: Owners::new(config.mesh),
             dialer: Dialer::default(),
@@ -151,7 +149,6 @@ impl<S: Store> Engine<S> {
             own: BTreeMap::new(),
             confirm_at: Time::NEVER,
             same_key: SameKey::default(),
-            claims: Claims::default(),
             processes: Processes::default(),
             listed: Listed::default(),
             roster: Roster::default(),

@@ -6,6 +6,7 @@
 
 use super::{
     Alarm, Effect, Engine, Outbox,
+    contest::Claims,
     publish::{ADDRESSES_KEY, decode_addresses},
 };
 use crate::{
@@ -54,6 +55,8 @@ pub(super) struct SameKey {
     until: Time,
     /// Where one is that began before this one.
     found: Option<SameKeyPlace>,
+    /// What this one has signed of itself.
+    pub(super) claims: Claims,
 }
 
 impl SameKey {

@@ -286,93 +286,20 @@ fn hello_runs(world: &mut Mesh) -> RunId {
     run.expect("it greets")
 }
 
-/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh
-/// that is parted while both run, and which of both began first.
+/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh that
+/// is parted while both run, and which of both began first.
 #[test]
 fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one() {
     for seed in (1..24).chain(FOUND) {
         let mut lots = Rng::new(seed);
-        let n = if lots.chance(1, 6) { 9 + lots.index(20) } else { 2 + lots.index(7) };
-        let (mut world, disk) = meshed(n, seed);
-        let mut events = vec![format!("{n} members")];
-        let is_stale = lots.chance(1, 2);
-        let others: Vec<usize> = (0..n).filter(|member| *member != OWNER).collect();
-        if lots.chance(1, 2) {
-            world.notice_late(15 * SECOND, 5 * SECOND);
-        }
-        let mut two = Two::new(world, is_stale.then_some(disk));
-        let twin = two.twin;
-        if lots.chance(1, 2) {
-            let loss = lots.below(20_000) as u32;
-            events.push(format!("loss {loss} ppm"));
-            two.world.describe_links(move |_, _| Terms {
-                loss_ppm: loss,
-                late_ppm: loss,
-                late_micros: 500_000,
-                ..Terms::default()
-            });
-        }
-        for process in [OWNER, twin] {
-            if lots.chance(1, 2) {
-                two.world.set_clock(process, lots.below(120 * SECOND) as i64 - 60 * SECOND as i64);
-            }
-        }
-        if lots.chance(1, 3) {
-            // They meet when both have run for a while.
-            let groups: Vec<u8> = (0..=n)
-                .map(|member| u8::from(member == twin || member != OWNER && lots.chance(1, 2)))
-                .collect();
-            events.push(format!("begins parted {groups:?}"));
-            two.world.part(&groups);
-        }
-        // Which of both begins first.
-        let twin_is_older = lots.chance(1, 3);
-        two.run(2 * SECOND, &[OWNER]);
-        if twin_is_older {
-            two.world.crash(OWNER);
-            two.start_twin();
-            two.run(lots.below(40 * SECOND) + 3 * SECOND, &[twin]);
-            two.world.start(OWNER);
-            two.world.publish(OWNER);
-            two.world.connect(OWNER, "m0".into());
-        } else {
-            two.start_twin();
-        }
-        let mut was_parted = events.iter().any(|event| event.contains("parted"));
-        let (older, newer) = if twin_is_older { (twin, OWNER) } else { (OWNER, twin) };
-        events.push(format!("stale {is_stale}, twin older {twin_is_older}"));
+        let mut story = Story::begin(seed, &mut lots);
+        let [older, newer] = story.begin_both(&mut lots);
         let writers: Vec<usize> = [older, newer].into_iter().filter(|_| lots.chance(4, 5)).collect();
-        events.push(format!("writers {writers:?}"));
         for _ in 0..lots.below(4) {
-            two.run(lots.below(10 * SECOND), &writers);
-            match lots.below(3) {
-                0 => {
-                    let groups: Vec<u8> = (0..=n).map(|_| lots.below(2) as u8).collect();
-                    events.push(format!("parted {groups:?}"));
-                    was_parted = true;
-                    two.world.part(&groups);
-                    two.run(lots.below(90 * SECOND), &writers);
-                    two.world.unite_all();
-                }
-                1 => {
-                    let peer = *lots.pick(&others);
-                    events.push(format!("m{peer} crashes"));
-                    two.world.crash(peer);
-                    two.run(lots.below(20 * SECOND), &writers);
-                    two.world.start(peer);
-                    two.world.publish(peer);
-                    if peer > 0 {
-                        two.world.connect(peer, "m0".into());
-                    }
-                }
-                _ => {
-                    let clock = lots.below(100 * SECOND) as i64 - 50 * SECOND as i64;
-                    let process = *lots.pick(&[OWNER, twin]);
-                    events.push(format!("clock of {process} {clock}"));
-                    two.world.set_clock(process, clock);
-                }
-            }
+            story.two.run(lots.below(10 * SECOND), &writers);
+            story.trouble(&mut lots, &writers);
         }
+        let Story { mut two, events, was_parted, .. } = story;
         two.world.unite_all();
         two.world.describe_links(|_, _| Terms::default());
         let healed = two.world.time();
@@ -386,5 +313,101 @@ fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one()
         two.run(20 * SECOND, &[older, newer]);
         assert_eq!(two.stopped, [newer], "seed {seed}: {events:?}");
         two.check([older, newer], !was_parted);
+    }
+}
+
+/// What goes wrong while two processes run.
+struct Story {
+    two: Two,
+    n: usize,
+    events: Vec<String>,
+    was_parted: bool,
+}
+
+impl Story {
+    fn begin(seed: u64, lots: &mut Rng) -> Self {
+        let n = if lots.chance(1, 6) { 9 + lots.index(20) } else { 2 + lots.index(7) };
+        let (mut world, disk) = meshed(n, seed);
+        let is_stale = lots.chance(1, 2);
+        if lots.chance(1, 2) {
+            world.notice_late(15 * SECOND, 5 * SECOND);
+        }
+        let two = Two::new(world, is_stale.then_some(disk));
+        let events = vec![format!("{n} members, stale {is_stale}")];
+        let mut story = Self { two, n, events, was_parted: false };
+        if lots.chance(1, 2) {
+            let loss_ppm = lots.below(20_000) as u32;
+            story.events.push(format!("loss {loss_ppm} ppm"));
+            let terms = Terms { loss_ppm, late_ppm: loss_ppm, late_micros: 500_000, ..Terms::default() };
+            story.two.world.describe_links(move |_, _| terms);
+        }
+        for process in [OWNER, story.two.twin] {
+            if lots.chance(1, 2) {
+                story.two.world.set_clock(process, lots.below(120 * SECOND) as i64 - 60 * SECOND as i64);
+            }
+        }
+        story
+    }
+
+    /// Starts both, the older one first.
+    fn begin_both(&mut self, lots: &mut Rng) -> [usize; 2] {
+        let twin = self.two.twin;
+        if lots.chance(1, 3) {
+            // They meet when both have run for a while.
+            let side = |member| u8::from(member == twin || member != OWNER && lots.chance(1, 2));
+            let groups: Vec<u8> = (0..=self.n).map(side).collect();
+            self.part(&groups);
+        }
+        let twin_is_older = lots.chance(1, 3);
+        self.events.push(format!("twin older {twin_is_older}"));
+        self.two.run(2 * SECOND, &[OWNER]);
+        if !twin_is_older {
+            self.two.start_twin();
+            return [OWNER, twin];
+        }
+        self.two.world.crash(OWNER);
+        self.two.start_twin();
+        self.two.run(lots.below(40 * SECOND) + 3 * SECOND, &[twin]);
+        self.start(OWNER);
+        [twin, OWNER]
+    }
+
+    fn start(&mut self, member: usize) {
+        self.two.world.start(member);
+        self.two.world.publish(member);
+        if member > 0 {
+            self.two.world.connect(member, "m0".into());
+        }
+    }
+
+    fn part(&mut self, groups: &[u8]) {
+        self.events.push(format!("parted {groups:?}"));
+        self.was_parted = true;
+        self.two.world.part(groups);
+    }
+
+    fn trouble(&mut self, lots: &mut Rng, writers: &[usize]) {
+        match lots.below(3) {
+            0 => {
+                let groups: Vec<u8> = (0..=self.n).map(|_| lots.below(2) as u8).collect();
+                self.part(&groups);
+                self.two.run(lots.below(90 * SECOND), writers);
+                self.two.world.unite_all();
+            }
+            1 => {
+                let others: Vec<usize> = (0..self.n).filter(|member| *member != OWNER).collect();
+                let peer = *lots.pick(&others);
+                self.events.push(format!("m{peer} crashes"));
+                self.two.world.crash(peer);
+                self.two.run(lots.below(20 * SECOND), writers);
+                self.start(peer);
+            }
+            _ => {
+                let clock = lots.below(100 * SECOND) as i64 - 50 * SECOND as i64;
+                let process = *lots.pick(&[OWNER, self.two.twin]);
+                self.events.push(format!("clock of {process} {clock}"));
+                self.two.world.set_clock(process, clock);
+            }
+        }
     }
 }
