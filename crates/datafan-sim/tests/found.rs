@@ -50,6 +50,11 @@ fn what_a_restored_member_wrote_alone_may_be_kept_aside() {
 }
 
 #[test]
+fn who_compared_after_a_late_answer_lacks_graves_too() {
+    holds("lossy", 530);
+}
+
+#[test]
 fn who_lost_all_peers_at_once_finds_others_in_time() {
     holds("a61_many_die_at_once", 32);
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// compared an index lacks graves of what came and went in between, so then others may have to compare, too.
 ///
 /// Who waited in vain for an answer takes the line for a slow one, and compares what is larger than a little, since it can ask
-/// for that in parts.
+/// for that in parts. That, too, leaves it without graves.
 ///
 /// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one, which may make
 /// that void.
@@ -47,11 +47,14 @@ impl Checker for DeltasLead {
             self.excused.insert(owner);
         }
         let waited = scene.world.stats(sent.from).refusals.contains_key("late_answer");
+        if waited && self.large.contains(&owner) {
+            self.excused.insert(owner);
+        }
         let faults = &scene.scenario.faults;
         let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0;
         // Member 0 writes the roster.
         let own_roster = sent.from == 0 && number == Some(scene.ledger.roster());
-        let excused = own_roster || self.excused.contains(&owner) || waited && self.large.contains(&owner);
+        let excused = own_roster || self.excused.contains(&owner);
         if !other_reasons && !excused && self.found.is_none() {
             let (member, name) = (sent.from, number.map(|number| scene.ledger.name(number)));
             let name = name.unwrap_or_default();

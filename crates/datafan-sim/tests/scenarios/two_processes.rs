@@ -286,8 +286,8 @@ fn hello_runs(world: &mut Mesh) -> RunId {
     run.expect("it greets")
 }
 
-/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh that
-/// is parted while both run, and which of both began first.
+/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh
+/// that is parted while both run, and which of both began first.
 #[test]
 fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one() {
     for seed in (1..24).chain(FOUND) {
