@@ -9,12 +9,14 @@
 use super::{Alarm, Effect, Engine, Outbox, own::Confirmed, same_key::SameKeyPlace};
 use crate::{
     claim::Claim,
+    connector::Lane,
+    hash::Hash,
     head::Head,
     id::MemberId,
     message::Message,
     runs::RunId,
     store::Store,
-    time::{SECOND, Time},
+    time::{SECOND, Time, Timestamp},
 };
 use alloc::{boxed::Box, collections::VecDeque};
 
@@ -24,8 +26,14 @@ const HOLD_MICROS: u64 = 30 * SECOND;
 const CLAIMED_MICROS: u64 = 3 * SECOND;
 /// A claim counts for so long.
 const LASTS_MICROS: u64 = 60 * SECOND;
-/// Claims that are remembered.
-const CLAIMS_MAX: usize = 16;
+/// What is heard of the other one in this time may have been made before.
+const LATE_MICROS: u64 = 10 * SECOND;
+/// Claims that are remembered, and for how long at least. Whoever gets one in return for its own could else
+/// be stopped though the other one stops, too.
+const CLAIMS_MAX: usize = 64;
+const KEPT_MICROS: u64 = 3_600 * SECOND;
+/// Most new claims for one peer's word within [`LASTS_MICROS`]: as many processes as a peer remembers.
+const PEERS_MAX: usize = 4;
 /// People are told again of another process after this time.
 const TOLD_MICROS: u64 = 3_600 * SECOND;
 
@@ -36,16 +44,19 @@ pub(super) struct Contest {
     since: Time,
     /// The last head of the other one that was seen.
     pub(super) theirs: Head,
+    /// Later than this is no head that was heard of before.
+    heard: (Timestamp, Hash),
     /// What is held here is not all part of what the other one made.
     diverged: bool,
-    /// The other one has made a head since.
+    /// The other one has made a head since, as what was heard later says.
     lives: bool,
 }
 
 /// What this process has claimed of itself.
 #[derive(Default)]
 pub(super) struct Claims {
-    made: VecDeque<Claim>,
+    /// Oldest first; for whose word, and when.
+    made: VecDeque<(Claim, MemberId, Time)>,
     last: Option<Time>,
     /// When people are told next.
     tell_at: Time,
@@ -53,17 +64,21 @@ pub(super) struct Claims {
 
 impl Claims {
     fn against(&self, newer: RunId) -> Option<Claim> {
-        self.made.iter().find(|claim| claim.newer == newer).copied()
+        self.made.iter().map(|(claim, ..)| claim).find(|claim| claim.newer == newer).copied()
     }
 
-    fn note(&mut self, claim: Claim, now: Time) {
-        self.last = Some(now);
-        if self.against(claim.newer).is_none() {
-            self.made.push_back(claim);
-            if self.made.len() > CLAIMS_MAX {
-                self.made.pop_front();
-            }
+    /// Whether one more claim may be made for the word of `peer`.
+    fn has_room_for(&mut self, peer: &MemberId, now: Time) -> bool {
+        let fresh = self.made.iter().filter(|(_, by, at)| by == peer && at.after(LASTS_MICROS) > now);
+        if fresh.count() >= PEERS_MAX {
+            return false;
         }
+        if self.made.len() >= CLAIMS_MAX
+            && self.made.front().is_some_and(|first| first.2.after(KEPT_MICROS) <= now)
+        {
+            self.made.pop_front();
+        }
+        self.made.len() < CLAIMS_MAX
     }
 
     /// Whether people are to be told of another process; then they are.
@@ -92,28 +107,40 @@ impl Contest {
 impl<S: Store> Engine<S> {
     /// A peer says that another process with our key was linked with it, which has run for so long.
     pub(super) fn on_other_run(&mut self, from: MemberId, run: RunId, age_micros: u64, out: &mut Outbox) {
-        let own = self.runs.process;
+        let (own, now) = (self.runs.process, self.now.time);
         if run == own {
             return self.stats.refuse("other_run");
         }
-        if (self.runs.age_micros(self.now.time), own) < (age_micros, run) {
+        if self.is_stopping() || (self.runs.age_micros(now), own) < (age_micros, run) {
             return;
         }
-        let signed = || Claim::signed(&self.config.mesh, &self.config.member, own, run);
-        let claim = self.same_key.claims.against(run).unwrap_or_else(signed);
-        self.same_key.claims.note(claim, self.now.time);
-        if self.same_key.claims.may_tell(self.now.time) {
+        let claims = &mut self.same_key.claims;
+        let known = claims.against(run);
+        let is_full = self.links.get(&from).is_none_or(|link| link.is_full(Lane::Small));
+        if is_full || known.is_none() && !claims.has_room_for(&from, now) {
+            // It tells again when a link comes up.
+            return self.stats.refuse("other_run");
+        }
+        let claim = known.unwrap_or_else(|| {
+            let claim = Claim::signed(&self.config.mesh, &self.config.member, own, run);
+            claims.made.push_back((claim, from, now));
+            claim
+        });
+        claims.last = Some(now);
+        if claims.may_tell(now) {
             out.now.push(Effect::Alarm(Box::new(Alarm::OtherProcess { told_by: from })));
         }
         self.send(from, &Message::Claim(claim), out);
     }
 
+    /// Whether this process has given way already, and is about to end.
+    fn is_stopping(&self) -> bool {
+        self.same_key.found().is_some() || matches!(self.own[&self.me].confirmed, Confirmed::Foreign(_))
+    }
+
     /// Another process with our key has signed that it began before one of its own, which may be this one.
     pub(super) fn on_claim_against_us(&mut self, claim: &Claim, out: &mut Outbox) {
         let own = self.runs.process;
-        if claim.newer != own {
-            return self.stats.refuse("claim");
-        }
         // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
         // them stops.
         if self.same_key.claims.against(claim.older).is_none() || claim.older < own {
@@ -124,11 +151,15 @@ impl<S: Store> Engine<S> {
     /// A state of the own shard names this run, and was not written here.
     pub(super) fn contest(&mut self, theirs: &Head, diverged: bool, out: &mut Outbox) {
         let ours = self.owners[&self.me].head().copied();
+        // What is known of it was looked at: it is not asked for again.
+        self.forget(&self.me.clone());
         let own = self.own.get_mut(&self.me).expect("the own shard");
         if matches!(own.confirmed, Confirmed::Foreign(_) | Confirmed::Contested(_)) {
             return;
         }
-        let contest = Contest { since: self.now.time, theirs: *theirs, diverged, lives: false };
+        let heard = [Some(*theirs), ours, own.lost.greatest()].into_iter().flatten().map(|head| head.order());
+        let heard = heard.max().expect("theirs");
+        let contest = Contest { since: self.now.time, theirs: *theirs, heard, diverged, lives: false };
         own.confirmed = Confirmed::Contested(contest);
         self.stats.refuse("foreign_own_head");
         out.now.push(Effect::Alarm(Box::new(Alarm::Contested { theirs: *theirs, ours })));
@@ -137,14 +168,18 @@ impl<S: Store> Engine<S> {
     /// A peer holds a head of the own shard while own writes are held back.
     pub(super) fn see_contested(&mut self, peer: MemberId, head: &Head, mut contest: Contest) {
         let own = &self.own[&self.me];
-        if head.order() <= contest.theirs.order() && !own.lost.has(head) || own.made.has(head) {
+        if head.order() < contest.theirs.order() && !own.lost.has(head) || own.made.has(head) {
             return;
         }
         if !own.lost.has(head) && !self.check_signature(head) {
             return self.lie(peer, "signature");
         }
         if head.order() > contest.theirs.order() {
-            (contest.theirs, contest.lives) = (*head, true);
+            contest.theirs = *head;
+        }
+        if head.order() > contest.heard {
+            contest.heard = head.order();
+            contest.lives |= contest.since.after(LATE_MICROS) <= self.now.time;
         }
         let own = self.own.get_mut(&self.me).expect("the own shard");
         own.confirmed = Confirmed::Contested(contest);
@@ -165,13 +200,16 @@ impl<S: Store> Engine<S> {
         // Another name from now on: what was written under the old one may be on the other one's branch.
         self.runs.renew(&mut self.rng);
         self.note_own_head(&contest.theirs);
-        let (settled, own) = (self.now.time.after(self.config.settle_micros), self.own.get_mut(&self.me));
-        let own = own.expect("the own shard");
+        let (settled, held) =
+            (self.now.time.after(self.config.settle_micros), self.owners[&self.me].timestamp());
+        let own = self.own.get_mut(&self.me).expect("the own shard");
         if contest.diverged {
             // What was acknowledged here stays; peers keep what only the other one wrote, and tell of it.
             own.confirmed = Confirmed::Yes;
             self.outranks = true;
         } else {
+            // It lacks what came after that, and no more.
+            own.before = own.before.max(held);
             own.confirmed = Confirmed::Recovering { until: settled };
             if let Some((peer, head)) = self.lost_head(&self.me) {
                 self.learn(peer, &head, self.now.time, out);
@@ -196,8 +234,6 @@ impl<S: Store> Engine<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{hash::Hash, time::Timestamp};
-
     fn second(n: u64) -> Time {
         Time(n * SECOND)
     }
@@ -216,7 +252,8 @@ mod tests {
             root: Hash([3; 32]),
             signature: [0; 64],
         };
-        let contest = Contest { since: second(100), theirs, diverged: false, lives: false };
+        let heard = theirs.order();
+        let contest = Contest { since: second(100), theirs, heard, diverged: false, lives: false };
         let ends = |claimed: Option<u64>| {
             let claimed = claimed.map(second);
             (contest.ends_at(claimed), contest.is_claimed(claimed))
@@ -229,14 +266,30 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_remembered_up_to_a_limit_and_people_are_told_once_an_hour() {
-        let (mut claims, now) = (Claims::default(), second(1));
-        for n in 0..=CLAIMS_MAX as u8 {
-            claims.note(claim(n), now);
-            claims.note(claim(n), now);
+    fn a_peer_gets_so_many_claims_a_minute_and_none_is_forgotten_for_an_hour() {
+        let (mut claims, begin, peer) = (Claims::default(), second(1), MemberId([9; 32]));
+        let mut now = begin;
+        let mut n = 0;
+        while claims.made.len() < CLAIMS_MAX {
+            for _ in 0..PEERS_MAX {
+                assert!(claims.has_room_for(&peer, now));
+                claims.made.push_back((claim(n), peer, now));
+                n += 1;
+            }
+            assert!(!claims.has_room_for(&peer, now));
+            assert!(claims.made.len() == CLAIMS_MAX || claims.has_room_for(&MemberId([8; 32]), now));
+            now = now.after(LASTS_MICROS);
         }
-        assert_eq!((claims.made.len(), claims.last), (CLAIMS_MAX, Some(now)));
-        assert_eq!((claims.against(RunId([0; 8])), claims.against(RunId([1; 8]))), (None, Some(claim(1))));
+        assert_eq!((claims.against(RunId([0; 8])), claims.against(RunId([99; 8]))), (Some(claim(0)), None));
+        assert!(!claims.has_room_for(&peer, now) && claims.made.len() == CLAIMS_MAX);
+        assert!(
+            claims.has_room_for(&peer, begin.after(KEPT_MICROS)) && claims.against(RunId([0; 8])).is_none()
+        );
+    }
+
+    #[test]
+    fn people_are_told_once_an_hour() {
+        let (mut claims, now) = (Claims::default(), second(1));
         assert!(claims.may_tell(now) && !claims.may_tell(now.after(TOLD_MICROS - 1)));
         assert!(claims.may_tell(now.after(TOLD_MICROS)));
     }

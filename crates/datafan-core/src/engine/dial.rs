@@ -163,7 +163,7 @@ impl<S: Store> Engine<S> {
             self.pending.retain(|other| other.id != pending.id);
             if !self.links.contains_key(&pending.id) {
                 self.address_cache.told(&pending.id, pending.address.as_slice());
-                self.dialer.seek(&pending.id, self.now.time);
+                self.dialer.on_admitted(&pending.id, self.now.time);
             }
         }
     }

@@ -44,9 +44,13 @@ impl<S: Store> Engine<S> {
     pub fn reopen(mut self, now: Now) -> Result<Self, OpenError> {
         let seed = self.rng.next();
         // What the store shows is let go of before it is opened again.
-        let Self { config, store, verifier, .. } = self;
+        let Self { config, store, verifier, runs, same_key, .. } = self;
         let config = super::Config { new_mesh: false, ..config };
-        Self::open(config, seed, verifier, store.reopen()?, now)
+        let mut engine = Self::open(config, seed, verifier, store.reopen()?, now)?;
+        // It is the same process, and as old as before.
+        engine.runs.go_on(&runs);
+        engine.same_key.claims = same_key.claims;
+        Ok(engine)
     }
 
     /// The heads that are held, with their owners.

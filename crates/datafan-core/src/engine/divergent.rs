@@ -66,6 +66,8 @@ pub(super) enum Replaced {
     Taken {
         /// Not from all of it.
         diverged: bool,
+        /// Nobody took anything over: it is another end of that very run.
+        same_run: bool,
     },
 }
 
@@ -154,10 +156,8 @@ impl<S: Store> Engine<S> {
         let history = history_of(new)?;
         let held = self.held_state(owner);
         if *owner == self.me && self.is_run_named(owner) && history.names(self.runs.current) {
-            // A state whose last run is ours was made by nobody who took anything over: it is another end of
-            // that run.
-            let is_ours = history.last().is_some_and(|last| last.id == self.runs.current);
-            return Ok(Replaced::Taken { diverged: is_ours || !history.continues(&held) });
+            let same_run = history.last().is_some_and(|last| last.id == self.runs.current);
+            return Ok(Replaced::Taken { diverged: !history.continues(&held), same_run });
         }
         if history.continues(&held) || self.is_voided(new, held.timestamp)? {
             return Ok(Replaced::Continued);

@@ -394,7 +394,8 @@ impl<S: Store> Engine<S> {
             Replaced::Continued => None,
             // What is held has to be kept: the comparison builds the new state beside it.
             Replaced::Diverged(_) => Some(false),
-            Replaced::Taken { diverged } => {
+            // It is what is held and more, or it would not have become what its head says.
+            Replaced::Taken { diverged, .. } => {
                 self.contest(head, diverged, out);
                 Some(true)
             }

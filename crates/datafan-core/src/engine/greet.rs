@@ -104,7 +104,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A link to `peer` was lost: it is dialled again.
+    /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
     pub(super) fn seek_lost(&mut self, peer: &MemberId) {
         if self.is_member(peer) {
             self.dialer.on_lost(peer, self.now.time, &mut self.rng);

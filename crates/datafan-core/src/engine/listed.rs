@@ -221,6 +221,7 @@ impl<S: Store> Engine<S> {
         if self.listed.on_list(lister, run) && run.is_some_and(|run| run != self.runs.process) {
             self.own_links.on_changed();
             self.listed.sought.insert(*lister);
+            self.more_to_do = true;
         }
     }
 
@@ -228,17 +229,22 @@ impl<S: Store> Engine<S> {
     /// the run before this one for a while; that is one that this process goes on from.
     pub(super) fn seek_judges(&mut self) -> Result<(), StoreError> {
         while let Some(lister) = self.listed.sought.pop_first() {
-            let seen = self.seen_runs()?;
+            let seen = self.foreign_runs()?;
             let is_one = self.listed.by.get(&lister).is_some_and(|run| seen.contains(run));
             if is_one && !self.links.contains_key(&lister) && !self.is_left_alone(&lister) {
-                self.dialer.seek(&lister, self.now.time);
+                self.seek_lost(&lister);
             }
         }
         Ok(())
     }
 
-    /// Runs under which members list this one and that are not of its past: other processes have its key.
+    /// Some of the runs of other processes that have this member's key.
     pub(super) fn seen_runs(&self) -> Result<Vec<RunId>, StoreError> {
+        Ok(self.foreign_runs()?.into_iter().take(SEEN_MAX).collect())
+    }
+
+    /// Runs under which members list this one and that are not of its past.
+    fn foreign_runs(&self) -> Result<BTreeSet<RunId>, StoreError> {
         let belongs = |lister: &MemberId| self.kind_of(lister) != Kind::Stranger;
         let others = self.listed.others(self.runs.process).filter(|(lister, _)| belongs(lister));
         let mut runs: BTreeSet<RunId> = others.map(|(_, run)| run).collect();
@@ -248,7 +254,7 @@ impl<S: Store> Engine<S> {
             let history = history_of(&self.view(shard))?;
             runs.retain(|run| !history.names(*run));
         }
-        Ok(runs.into_iter().take(SEEN_MAX).collect())
+        Ok(runs)
     }
 
     /// Peers put another process's links in the place of ours. A newcomer without any other link takes their

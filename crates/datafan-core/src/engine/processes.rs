@@ -15,8 +15,10 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// How long a process is remembered whose link is gone, and a claim after it was signed.
+/// How long a process is remembered whose link is gone.
 const KNOWN_MICROS: u64 = 60 * SECOND;
+/// How long after that it is taken as alive.
+const ALIVE_MICROS: u64 = 10 * SECOND;
 /// Most processes of a member that are remembered.
 const RUNS_MAX: usize = 4;
 
@@ -32,14 +34,18 @@ struct Process {
     is_linked: bool,
     /// When its link came or went last.
     seen: Time,
-    /// What an older one has signed against it, and when that came.
-    claim: Option<(Claim, Time)>,
+    /// What an older one has signed against it.
+    claim: Option<Claim>,
 }
 
 impl Process {
     /// How long it has run by now, if it still does.
     fn age_now(&self, now: Time) -> u64 {
         self.age_micros.saturating_add(now.0.saturating_sub(self.at.0))
+    }
+
+    fn is_alive(&self, now: Time) -> bool {
+        self.is_linked || self.seen.after(ALIVE_MICROS) > now
     }
 
     fn is_forgotten(&self, now: Time) -> bool {
@@ -59,9 +65,7 @@ impl Processes {
     ) -> Vec<Message<'static>> {
         self.forget_old(now);
         let processes = self.0.entry(peer).or_default();
-        for process in processes.iter_mut().filter(|process| process.is_linked) {
-            (process.is_linked, process.seen) = (false, now);
-        }
+        unlink(processes, now);
         let claim = match processes.iter().position(|process| process.run == run) {
             Some(known) => processes.remove(known).claim,
             None => None,
@@ -69,12 +73,15 @@ impl Processes {
         if processes.len() >= RUNS_MAX {
             processes.remove(0);
         }
-        let claim = claim.filter(|(_, came)| came.after(KNOWN_MICROS) > now);
+        // Whoever has signed it may have ended since.
+        let older_lives =
+            |claim: &Claim| processes.iter().any(|other| other.run == claim.older && other.is_alive(now));
+        let claim = claim.filter(older_lives);
         let process = Process { run, age_micros, at, is_linked: true, seen: now, claim };
         let is_newer = |other: &&Process| (other.age_now(now), other.run) < (process.age_now(now), run);
         let newer = processes.iter().filter(is_newer);
         let newer = newer.map(|other| Message::OtherRun { run: other.run, age_micros: other.age_now(now) });
-        let told = claim.into_iter().map(|(claim, _)| Message::Claim(claim)).chain(newer).collect();
+        let told = claim.into_iter().map(Message::Claim).chain(newer).collect();
         // The one that was linked last is the last to be forgotten.
         processes.push(process);
         told
@@ -82,23 +89,18 @@ impl Processes {
 
     /// The link to `peer` is gone.
     fn on_down(&mut self, peer: &MemberId, now: Time) {
-        let processes = self.0.get_mut(peer).into_iter().flatten();
-        for process in processes.filter(|process| process.is_linked) {
-            (process.is_linked, process.seen) = (false, now);
+        if let Some(processes) = self.0.get_mut(peer) {
+            unlink(processes, now);
         }
     }
 
-    /// Whether a claim comes from the process that makes it, about one that was linked here lately. Then it
-    /// is kept for that.
-    fn take_claim(&mut self, claim: &Claim, now: Time) -> bool {
+    /// The place for a claim that comes from the process that makes it, about one that was linked here lately.
+    fn place_of(&mut self, claim: &Claim, now: Time) -> Option<&mut Option<Claim>> {
         self.forget_old(now);
-        let Some(processes) = self.0.get_mut(&claim.member) else { return false };
+        let processes = self.0.get_mut(&claim.member)?;
         let is_its_own = processes.iter().any(|process| process.is_linked && process.run == claim.older);
-        match processes.iter_mut().find(|process| is_its_own && process.run == claim.newer) {
-            Some(newer) => newer.claim = Some((*claim, now)),
-            None => return false,
-        }
-        true
+        let newer = processes.iter_mut().find(|process| is_its_own && process.run == claim.newer)?;
+        Some(&mut newer.claim)
     }
 
     fn forget_old(&mut self, now: Time) {
@@ -106,6 +108,13 @@ impl Processes {
             processes.retain(|process| !process.is_forgotten(now));
             !processes.is_empty()
         });
+    }
+}
+
+/// Nobody of them is linked any more.
+fn unlink(processes: &mut [Process], now: Time) {
+    for process in processes.iter_mut().filter(|process| process.is_linked) {
+        (process.is_linked, process.seen) = (false, now);
     }
 }
 
@@ -127,17 +136,21 @@ impl<S: Store> Engine<S> {
 
     /// A claim came: of the peer about its own key, to be handed on, or about ours.
     pub(super) fn on_claim(&mut self, from: MemberId, claim: &Claim, out: &mut Outbox) {
-        if claim.member != from && claim.member != self.me {
-            return self.stats.refuse("claim");
+        let now = self.now.time;
+        let place = self.processes.place_of(claim, now).filter(|_| claim.member == from);
+        let is_against_us = claim.member == self.me && claim.newer == self.runs.process;
+        // Nothing is verified that would not count, or is known.
+        match &place {
+            Some(kept) if **kept == Some(*claim) => return,
+            None if !is_against_us => return self.stats.refuse("claim"),
+            Some(_) | None => self.stats.verified += 1,
         }
-        self.stats.verified += 1;
         if !claim.verify(&self.config.mesh, &*self.verifier) {
             return self.lie(from, "signature");
         }
-        if claim.member == self.me {
-            self.on_claim_against_us(claim, out);
-        } else if !self.processes.take_claim(claim, self.now.time) {
-            self.stats.refuse("claim");
+        match place {
+            Some(place) => *place = Some(*claim),
+            None => self.on_claim_against_us(claim, out),
         }
     }
 }
@@ -163,36 +176,43 @@ mod tests {
         processes.on_up(PEER, run, (age * SECOND, second(now)), second(now))
     }
 
+    /// The linked process claims to be the older one; whether that counts.
+    fn claims(processes: &mut Processes, claim: Claim, now: u64) -> bool {
+        let place = processes.place_of(&claim, second(now));
+        place.is_some_and(|place| place.replace(claim).is_none_or(|before| before == claim))
+    }
+
     #[test]
     fn the_older_one_hears_of_the_newer_one_which_gets_what_that_signs() {
         let mut processes = Processes::default();
         assert!(up(&mut processes, OLD, 500, 10).is_empty());
         processes.on_down(&PEER, second(20));
         assert!(up(&mut processes, NEW, 1, 20).is_empty(), "it may have been started anew");
-        assert!(!processes.take_claim(&claim(), second(20)), "not from the one that makes it");
+        assert!(!claims(&mut processes, claim(), 20), "not from the one that makes it");
         processes.on_down(&PEER, second(21));
         let told = up(&mut processes, OLD, 511, 21);
         assert_eq!(told, [Message::OtherRun { run: NEW, age_micros: 2 * SECOND }]);
-        assert!(!processes.take_claim(&Claim { newer: RunId([3; 8]), ..claim() }, second(21)), "nobody's");
-        assert!(processes.take_claim(&claim(), second(21)));
+        assert!(!claims(&mut processes, Claim { newer: RunId([3; 8]), ..claim() }, 21), "nobody's");
+        assert!(claims(&mut processes, claim(), 21));
         // Its link is replaced: nobody has said that it is down.
         assert_eq!(up(&mut processes, NEW, 3, 22), [Message::Claim(claim())]);
         assert_eq!(up(&mut processes, OLD, 512, 22).len(), 1);
     }
 
     #[test]
-    fn a_claim_and_a_process_without_a_link_are_forgotten_after_a_minute() {
+    fn a_claim_counts_while_the_older_one_is_there_and_a_process_is_forgotten_after_a_minute() {
         let mut processes = Processes::default();
         up(&mut processes, NEW, 1, 0);
         up(&mut processes, OLD, 500, 1);
-        assert!(processes.take_claim(&claim(), second(1)));
-        assert!(processes.take_claim(&claim(), second(60)), "it is remembered for a minute");
-        assert!(!processes.take_claim(&claim(), second(61)));
-        assert!(up(&mut processes, NEW, 62, 61).is_empty(), "nor is what was signed");
+        assert!(claims(&mut processes, claim(), 60), "the newer one is remembered for a minute");
+        assert!(!claims(&mut processes, claim(), 61));
+        up(&mut processes, NEW, 62, 61);
         up(&mut processes, OLD, 561, 62);
-        assert!(processes.take_claim(&claim(), second(62)));
-        assert_eq!(up(&mut processes, NEW, 64, 63).len(), 1);
-        assert!(up(&mut processes, NEW, 300, 299).is_empty(), "the older one may be gone by now");
+        assert!(claims(&mut processes, claim(), 62));
+        processes.on_down(&PEER, second(70));
+        assert_eq!(up(&mut processes, NEW, 80, 79).len(), 1, "the older one was there");
+        processes.on_down(&PEER, second(80));
+        assert!(up(&mut processes, NEW, 81, 80).is_empty(), "it may be gone by now");
     }
 
     #[test]

@@ -154,6 +154,7 @@ impl<S: Store> Engine<S> {
 
     /// Another process writes with our key: what it wrote says so.
     pub(super) fn stop_own_writes(&mut self, theirs: &Head, out: &mut Outbox) {
+        self.forget(&theirs.owner);
         let ours = self.owners.get(&theirs.owner).and_then(|owner| owner.head().copied());
         let own = self.own.get_mut(&theirs.owner).expect("an own shard");
         own.confirmed = Confirmed::Foreign(theirs.timestamp);

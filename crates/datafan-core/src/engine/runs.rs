@@ -39,6 +39,11 @@ impl Runs {
         Self { process, current: process, seen: now, began, next_jump: Time(0), last }
     }
 
+    /// The process is that of `before`; what it writes is another run.
+    pub(super) fn go_on(&mut self, before: &Self) {
+        (self.process, self.began) = (before.process, before.began);
+    }
+
     /// For how many microseconds this process has run.
     pub(super) fn age_micros(&self, now: Time) -> u64 {
         now.0.saturating_sub(self.began.0)

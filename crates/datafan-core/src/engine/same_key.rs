@@ -7,12 +7,13 @@
 use super::{
     Alarm, Effect, Engine, Outbox,
     contest::Claims,
+    own::Own,
     publish::{ADDRESSES_KEY, decode_addresses},
 };
 use crate::{
     connector::Address,
     store::{Store, StoreError},
-    time::{SECOND, Time},
+    time::{SECOND, Time, Timestamp},
 };
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use core::fmt;
@@ -130,7 +131,8 @@ impl<S: Store> Engine<S> {
         }
         self.stats.refuse("key_in_use");
         self.same_key.found = Some(place.clone());
-        let empty = self.own.get(&self.me).is_none_or(|own| own.before == crate::time::Timestamp::ZERO);
+        let is_empty = |own: &Own| own.before == Timestamp::ZERO && own.made.is_empty();
+        let empty = self.own.get(&self.me).is_none_or(is_empty);
         let empty = empty || self.listed.is_newcomer();
         out.now.push(Effect::Alarm(Box::new(Alarm::KeyInUse { place, empty })));
     }

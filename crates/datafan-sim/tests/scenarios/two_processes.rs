@@ -197,11 +197,17 @@ fn a36_who_is_held_back_and_hears_more_of_the_other_one_stops() {
                 let theirs = push_by_twin(world, 0, OWNER, &key, ("k", value));
                 world.inject(2, 0, theirs);
             };
+            world.cut(OWNER, 0);
             writes(&mut world, "theirs");
+            world.run_for(2 * SECOND);
+            world.heal(OWNER, 0);
             let held = |world: &Mesh| matches!(world.status(OWNER).own, OwnState::Contested { .. });
             world.run_until("held", 5 * SECOND, held);
             let ticket = world.ask_commit(OWNER, vec![put("more", "ours")]);
+            let before = world.stats(OWNER).messages_sent;
             world.run_for(20 * SECOND);
+            let sent = world.stats(OWNER).messages_sent - before;
+            assert!(sent < 80, "it asks again and again for what it does not take: {sent}");
             assert!(held(&world) && world.answer(OWNER, ticket).is_none());
             if lives {
                 writes(&mut world, "theirs, again");

@@ -314,9 +314,8 @@ impl<S: Store> Engine<S> {
         let target = descent.target;
         match replaced {
             Replaced::Continued => Ok(None),
-            Replaced::Taken { diverged } => {
-                self.contest(&target, diverged, out);
-                self.forget(&target.owner);
+            Replaced::Taken { diverged, same_run } => {
+                self.contest(&target, diverged || same_run, out);
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {

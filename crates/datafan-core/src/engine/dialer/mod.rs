@@ -341,8 +341,8 @@ impl Dialer {
         self.lost.lose(*peer, not_before, now, rng);
     }
 
-    /// `peer` is to be dialled soon: it was admitted, or can tell something.
-    pub(super) fn seek(&mut self, peer: &MemberId, now: Time) {
+    /// `peer`, who knocked here, was admitted.
+    pub(super) fn on_admitted(&mut self, peer: &MemberId, now: Time) {
         self.rouse();
         self.members.remove(peer);
         self.lost.seek(*peer, now);
