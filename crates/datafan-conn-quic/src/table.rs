@@ -212,9 +212,6 @@ impl Table {
                 tracing::info!(?peer, reason, "link down");
             }
             self.inbox.push(Event::LinkDown { peer, reason });
-            if taken_over {
-                self.inbox.push(Event::TakenOver);
-            }
         }
     }
 

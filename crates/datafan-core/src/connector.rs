@@ -101,9 +101,6 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// Peers have put other connections in the place of our links, again and again, and this side made none:
-    /// another process has our key. Comes after the `LinkDown`.
-    TakenOver,
     /// A message arrived on a link that is up.
     Received {
         /// Who sent it, proven.

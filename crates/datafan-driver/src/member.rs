@@ -225,7 +225,6 @@ impl<S: Store, C: Connector> Member<S, C> {
                 }
                 Input::LinkDown { peer, reason }
             }
-            Event::TakenOver => Input::TakenOver,
             Event::Broken { peer } => Input::Broken { peer },
             Event::Received { from, bytes, receipt } => {
                 gathered.receipts.push(receipt);

@@ -104,7 +104,7 @@ fn peer_of(input: &Input) -> Option<MemberId> {
         | Input::Room { peer, .. } => Some(*peer),
         Input::Message { from, .. } => Some(*from),
         Input::DialFound { peer, .. } => Some(*peer),
-        Input::Command { .. } | Input::DialFailed { .. } | Input::TakenOver | Input::Wake => None,
+        Input::Command { .. } | Input::DialFailed { .. } | Input::Wake => None,
     }
 }
 
@@ -116,8 +116,6 @@ fn say_input(input: &Input) {
         }
         // Said when it is known whether it was up.
         Input::LinkDown { .. } => {}
-        // The connector has said so.
-        Input::TakenOver => {}
         Input::Broken { peer } => debug!(peer = peer.short(), "the peer broke the format of the link"),
         Input::DialFailed { address, expected, error } => {
             debug!(%address, expected = expected.map(|id| id.short()), error, "dial failed");

@@ -24,6 +24,8 @@ use alloc::{boxed::Box, collections::VecDeque};
 const HOLD_MICROS: u64 = 30 * SECOND;
 /// How long the older one waits until the newer one has heard of its claim.
 const CLAIMED_MICROS: u64 = 3 * SECOND;
+/// How long a process that has written waits for peers that know another one with its key.
+const MEET_MICROS: u64 = 4 * SECOND;
 /// A claim counts for so long.
 const LASTS_MICROS: u64 = 60 * SECOND;
 /// What is heard of the other one in this time may have been made before.
@@ -96,7 +98,7 @@ impl Contest {
     fn ends_at(&self, claimed: Option<Time>) -> Time {
         let end = self.since.after(HOLD_MICROS);
         let claimed = claimed.filter(|at| at.after(LASTS_MICROS) > self.since);
-        claimed.map_or(end, |at| at.max(self.since).after(CLAIMED_MICROS).min(end))
+        claimed.map_or(end, |at| at.after(CLAIMED_MICROS).max(self.since).min(end))
     }
 
     fn is_claimed(&self, claimed: Option<Time>) -> bool {
@@ -127,10 +129,56 @@ impl<S: Store> Engine<S> {
             claim
         });
         claims.last = Some(now);
+        self.hasten_recovery(out);
+        let claims = &mut self.same_key.claims;
         if claims.may_tell(now) {
             out.now.push(Effect::Alarm(Box::new(Alarm::OtherProcess { told_by: from })));
         }
         self.send(from, &Message::Claim(claim), out);
+    }
+
+    /// Whether this process has claimed within the last minute to be the older one.
+    pub(super) fn is_older_one(&self) -> bool {
+        self.same_key.claims.last.is_some_and(|at| at.after(LASTS_MICROS) > self.now.time)
+    }
+
+    /// How long what peers hold of the own shard is waited for before it is fetched: all have to tell of it.
+    /// A process that has written may hear that another one has its key; then what it wrote itself goes on.
+    pub(super) fn settle_micros(&self, owner: &MemberId) -> u64 {
+        let waits = *owner == self.me && !self.own[owner].made.is_empty() && !self.is_older_one();
+        if waits { self.config.settle_micros.max(MEET_MICROS) } else { self.config.settle_micros }
+    }
+
+    /// This process is the older one: what it was to wait for has come.
+    fn hasten_recovery(&mut self, out: &mut Outbox) {
+        let soon = self.now.time.after(self.config.settle_micros);
+        let own = self.own.get_mut(&self.me).expect("the own shard");
+        let Confirmed::Recovering { until } = own.confirmed else { return };
+        own.confirmed = Confirmed::Recovering { until: until.min(soon) };
+        self.fetch_lost(out);
+    }
+
+    /// Begins to fetch what a peer holds of the own shard.
+    fn fetch_lost(&mut self, out: &mut Outbox) {
+        if let Some((peer, head)) = self.lost_head(&self.me) {
+            self.learn(peer, &head, self.now.time, out);
+        }
+    }
+
+    /// The older one of two processes keeps what it wrote itself before what the other one wrote, of which it
+    /// knows nothing.
+    pub(super) fn keeps_own(&self, owner: &MemberId) -> bool {
+        *owner == self.me && !self.own[owner].made.is_empty() && self.is_older_one()
+    }
+
+    /// Own writes go on from what is held here, above a head that the other process made.
+    pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool, out: &mut Outbox) {
+        out.now.push(Effect::Alarm(Box::new(Alarm::ContestOver { theirs: *theirs, claimed })));
+        self.forget(&theirs.owner);
+        self.note_own_head(theirs);
+        self.own.get_mut(&self.me).expect("the own shard").confirmed = Confirmed::Yes;
+        self.outranks = true;
+        self.more_to_do = true;
     }
 
     /// Whether this process has given way already, and is about to end.
@@ -196,25 +244,21 @@ impl<S: Store> Engine<S> {
         if contest.lives && !claimed {
             return self.stop_own_writes(&contest.theirs, out);
         }
-        out.now.push(Effect::Alarm(Box::new(Alarm::ContestOver { theirs: contest.theirs, claimed })));
         // Another name from now on: what was written under the old one may be on the other one's branch.
         self.runs.renew(&mut self.rng);
+        if contest.diverged {
+            // What was acknowledged here stays; peers keep what only the other one wrote, and tell of it.
+            return self.go_on_from_own(&contest.theirs, claimed, out);
+        }
+        out.now.push(Effect::Alarm(Box::new(Alarm::ContestOver { theirs: contest.theirs, claimed })));
         self.note_own_head(&contest.theirs);
         let (settled, held) =
             (self.now.time.after(self.config.settle_micros), self.owners[&self.me].timestamp());
         let own = self.own.get_mut(&self.me).expect("the own shard");
-        if contest.diverged {
-            // What was acknowledged here stays; peers keep what only the other one wrote, and tell of it.
-            own.confirmed = Confirmed::Yes;
-            self.outranks = true;
-        } else {
-            // It lacks what came after that, and no more.
-            own.before = own.before.max(held);
-            own.confirmed = Confirmed::Recovering { until: settled };
-            if let Some((peer, head)) = self.lost_head(&self.me) {
-                self.learn(peer, &head, self.now.time, out);
-            }
-        }
+        // It lacks what came after that, and no more.
+        own.before = own.before.max(held);
+        own.confirmed = Confirmed::Recovering { until: settled };
+        self.fetch_lost(out);
     }
 
     /// When it is time.
@@ -260,7 +304,8 @@ mod tests {
         };
         assert_eq!(ends(None), (second(130), false));
         assert_eq!(ends(Some(40)), (second(130), false), "a minute ago");
-        assert_eq!(ends(Some(41)), (second(103), true));
+        assert_eq!(ends(Some(41)), (second(100), true), "the newer one knows by now");
+        assert_eq!(ends(Some(99)), (second(102), true));
         assert_eq!(ends(Some(110)), (second(113), true));
         assert_eq!(ends(Some(129)), (second(130), true));
     }

@@ -79,10 +79,11 @@ pub enum Alarm {
         /// Ours.
         ours: Option<Head>,
     },
-    /// A state of an own shard that the visible one did not grow out of is kept aside, to be compared and taken back.
+    /// A state of a shard that the visible one did not grow out of is kept aside, for its owner to compare
+    /// and take back.
     #[error(
-        "a state of the own shard {} that ends at {} is kept aside: the present one did not grow out of it, both parted \
-         after {}",
+        "a state of the shard {} that ends at {} is kept aside: the present one did not grow out of it, both parted \
+         after {}; `datafan recovered` at its owner shows what it has",
         .head.owner.short(), .head.timestamp.0, .parted.0
     )]
     Parted {

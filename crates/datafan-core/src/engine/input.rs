@@ -51,8 +51,6 @@ pub enum Input {
         /// Why, for people.
         error: String,
     },
-    /// Peers put another process's links in the place of ours again and again.
-    TakenOver,
     /// A dial found somebody who is linked already; the new connection was closed.
     DialFound {
         /// Where.

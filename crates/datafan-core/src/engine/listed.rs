@@ -1,9 +1,10 @@
 //! Another process with this member's key that cannot be dialled, found by the links that others publish.
 //!
 //! A list names the run of each peer. A member that finds itself listed with a run that is not its own says
-//! in its own `_sys/links` that it has *seen* that run. Who reads that its own run was seen knows that
-//! another process with its key is alive: nobody else can sign it, and nobody knew the run before this
-//! process began. No clock is compared.
+//! in its own `_sys/links` that it has *seen* that run, and for how long it had run itself by then. Who reads
+//! that its own run was seen knows that another process with its key is alive: nobody else can sign it, and
+//! nobody knew the run before this process began. If that one had run for longer than this one has by now, it
+//! began first. No wall clock is compared.
 //!
 //! A process that began on an empty store reads it before it writes. While a reachable member lists another
 //! run of it, its writes wait, at most [`HOLD_MICROS`]: a list outlives the link by less, and an answer takes
@@ -42,8 +43,10 @@ pub(super) const SEEN_MAX: usize = 4;
 pub(super) struct Listed {
     by: BTreeMap<MemberId, RunId>,
     newcomer: Option<Newcomer>,
-    /// The own shard says that its writer has seen this run.
+    /// The own shard says that a process which began before this one has seen it.
     is_seen: bool,
+    /// For how long this process had run when it saw others first.
+    seen: BTreeMap<RunId, u64>,
     /// Who has begun to list another run.
     sought: BTreeSet<MemberId>,
 }
@@ -238,9 +241,14 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Some of the runs of other processes that have this member's key.
-    pub(super) fn seen_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        Ok(self.foreign_runs()?.into_iter().take(SEEN_MAX).collect())
+    /// Some of the runs of other processes that have this member's key, and for how long this one had run
+    /// when it saw each first.
+    pub(super) fn seen_runs(&mut self) -> Result<Vec<(RunId, u64)>, StoreError> {
+        let age = self.runs.age_micros(self.now.time);
+        let runs = self.foreign_runs()?.into_iter().take(SEEN_MAX);
+        let seen = runs.map(|run| (run, self.listed.seen.get(&run).copied().unwrap_or(age)));
+        self.listed.seen = seen.collect();
+        Ok(self.listed.seen.iter().map(|(run, age)| (*run, *age)).collect())
     }
 
     /// Runs under which members list this one and that are not of its past.
@@ -257,17 +265,11 @@ impl<S: Store> Engine<S> {
         Ok(runs)
     }
 
-    /// Peers put another process's links in the place of ours. A newcomer without any other link takes their
-    /// word for it.
-    pub(super) fn on_taken_over(&mut self, out: &mut Outbox) {
-        if self.listed.is_newcomer() && self.linked().is_empty() {
-            self.on_same_key(SameKeyPlace::TakesLinks, out);
-        }
-    }
-
-    /// The own shard says that its writer has seen these runs.
-    pub(super) fn on_seen(&mut self, runs: &[RunId]) {
-        self.listed.is_seen |= runs.contains(&self.runs.process);
+    /// The own shard says that its writer has seen these runs, each when it had run for so long. Whoever had
+    /// run for longer then than this process has by now began before it.
+    pub(super) fn on_seen(&mut self, runs: &[(RunId, u64)]) {
+        let age = self.runs.age_micros(self.now.time);
+        self.listed.is_seen |= runs.iter().any(|(run, older)| *run == self.runs.process && *older > age);
     }
 }
 

@@ -287,7 +287,6 @@ impl<S: Store> Engine<S> {
             Input::Command { ticket, command } => self.on_command(ticket, command, out),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
             Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
-            Input::TakenOver => self.on_taken_over(out),
             Input::Broken { peer } => self.lie(peer, "frame"),
             Input::DialFailed { address, expected, error } => {
                 self.on_dial_failed(&(expected, address), &error);

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 /// The key of a member's own links.
 pub const LINKS_KEY: &str = "_sys/links";
 
-const LINKS_VERSION: u8 = 2;
+const LINKS_VERSION: u8 = 3;
 /// How long a link has to be up before it is published.
 const LASTED_MICROS: u64 = 5 * SECOND;
 /// How long what was published stays at least.
@@ -36,8 +36,8 @@ pub struct PublishedLinks {
     /// The peers to which links were up, ascending, and which run of each it was.
     pub peers: Vec<(MemberId, RunId)>,
     /// Runs, ascending, under which others list the publisher and that are not its own: another process has
-    /// its key.
-    pub seen: Vec<RunId>,
+    /// its key. For how many microseconds the publisher's process had run when it saw each.
+    pub seen: Vec<(RunId, u64)>,
 }
 
 /// A link that is up.
@@ -75,7 +75,7 @@ impl OwnLinks {
 
     /// What is to be published now, if it is time and something else than before. `links` are those that are
     /// up, by id.
-    fn due(&mut self, now: Time, links: &[UpLink], seen: Vec<RunId>) -> Option<PublishedLinks> {
+    fn due(&mut self, now: Time, links: &[UpLink], seen: Vec<(RunId, u64)>) -> Option<PublishedLinks> {
         let lasted = |link: &UpLink| link.since.after(LASTED_MICROS);
         let peers = links.iter().filter(|link| lasted(link) <= now).map(|link| (link.peer, link.run));
         let links_now = PublishedLinks { peers: peers.collect(), seen };
@@ -112,8 +112,8 @@ impl PublishedLinks {
         out.byte(LINKS_VERSION).list(&self.peers, |out, (peer, run)| {
             out.id(peer).raw(&run.0);
         });
-        out.list(&self.seen, |out, run| {
-            out.raw(&run.0);
+        out.list(&self.seen, |out, (run, age_micros)| {
+            out.raw(&run.0).fixed(*age_micros);
         });
         out.finish()
     }
@@ -131,9 +131,9 @@ pub fn decode_links(bytes: &[u8]) -> Result<PublishedLinks, DecodeError> {
     }
     let run = |input: &mut Reader<'_>| Ok(RunId(input.array()?));
     let peers = input.list("links", LINKS_MAX, |input| Ok((input.id()?, run(input)?)))?;
-    let seen = input.list("runs", SEEN_MAX, run)?;
+    let seen = input.list("runs", SEEN_MAX, |input| Ok((run(input)?, input.fixed()?)))?;
     input.end()?;
-    let is_sorted = peers.is_sorted_by(|a, b| a.0 < b.0) && seen.is_sorted_by(|a, b| a < b);
+    let is_sorted = peers.is_sorted_by(|a, b| a.0 < b.0) && seen.is_sorted_by(|a, b| a.0 < b.0);
     match is_sorted {
         true => Ok(PublishedLinks { peers, seen }),
         false => Err(malformed("links")),
@@ -227,7 +227,7 @@ mod tests {
 
     fn listing(peers: &[u8], seen: &[u8]) -> PublishedLinks {
         let peers = peers.iter().map(|n| (id(*n), run(*n))).collect();
-        PublishedLinks { peers, seen: seen.iter().map(|n| run(*n)).collect() }
+        PublishedLinks { peers, seen: seen.iter().map(|n| (run(*n), 77)).collect() }
     }
 
     #[test]
@@ -255,8 +255,11 @@ mod tests {
         let links = [up(1, second(1))];
         own.on_published(listing(&[1], &[]));
         own.on_written(second(6));
-        assert_eq!((own.due(second(7), &links, alloc::vec![run(8)]), own.wakes_at()), (None, second(16)));
-        assert_eq!(own.due(second(16), &links, alloc::vec![run(8)]), Some(listing(&[1], &[8])));
+        assert_eq!(
+            (own.due(second(7), &links, alloc::vec![(run(8), 77)]), own.wakes_at()),
+            (None, second(16))
+        );
+        assert_eq!(own.due(second(16), &links, alloc::vec![(run(8), 77)]), Some(listing(&[1], &[8])));
         own.on_published(listing(&[1], &[8]));
         own.on_written(second(16));
         assert_eq!((own.due(second(26), &links, Vec::new()), own.wakes_at()), (None, second(46)));
@@ -265,7 +268,7 @@ mod tests {
     #[test]
     fn they_are_read_as_they_are_written_and_nothing_else() {
         let bytes = listing(&[1, 2], &[3]).encode();
-        assert_eq!(bytes[..3], [2, 2, 1]);
+        assert_eq!(bytes[..3], [3, 2, 1]);
         assert_eq!(decode_links(&bytes), Ok(listing(&[1, 2], &[3])));
         assert_eq!(listing(&[1, 2], &[]).run_of(&id(2)), Some(run(2)));
         assert_eq!(listing(&[1, 2], &[]).run_of(&id(3)), None);
@@ -274,7 +277,7 @@ mod tests {
             assert!(decode_links(&listing(peers, seen).encode()).is_err());
         }
         assert!(decode_links(&listing(&[1], &[1, 2, 3, 4, 5]).encode()).is_err(), "too many");
-        assert!(decode_links(&[]).is_err() && decode_links(&[1, 0, 0]).is_err());
+        assert!(decode_links(&[]).is_err() && decode_links(&[2, 0, 0]).is_err());
         assert!(decode_links(&[&bytes[..], &[0]].concat()).is_err());
     }
 }

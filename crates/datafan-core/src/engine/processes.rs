@@ -94,7 +94,8 @@ impl Processes {
         }
     }
 
-    /// The place for a claim that comes from the process that makes it, about one that was linked here lately.
+    /// The place for a claim that comes from the process that makes it, about one that was linked here
+    /// lately.
     fn place_of(&mut self, claim: &Claim, now: Time) -> Option<&mut Option<Claim>> {
         self.forget_old(now);
         let processes = self.0.get_mut(&claim.member)?;

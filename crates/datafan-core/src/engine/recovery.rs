@@ -132,7 +132,7 @@ impl<S: Store> Engine<S> {
             self.fetch_roster(peer, head, out);
             return Learned::Known;
         }
-        let until = self.now.time.after(self.config.settle_micros);
+        let until = self.now.time.after(self.settle_micros(&head.owner));
         let own = self.own.get_mut(&head.owner).expect("an own shard");
         if !matches!(own.confirmed, Confirmed::Recovering { .. }) {
             own.confirmed = Confirmed::Recovering { until };

@@ -30,8 +30,6 @@ pub enum SameKeyPlace {
     Answers(Address),
     /// It has signed that it knows of this process: it is or was linked with a member lately.
     Linked,
-    /// It takes our links at the peers, again and again, and we have no other.
-    TakesLinks,
 }
 
 impl fmt::Display for SameKeyPlace {
@@ -39,7 +37,6 @@ impl fmt::Display for SameKeyPlace {
         match self {
             Self::Answers(address) => write!(f, "answers at {address}"),
             Self::Linked => f.write_str("is linked with this mesh, and has signed that it knows of this one"),
-            Self::TakesLinks => f.write_str("takes the place of this one's links again and again"),
         }
     }
 }

@@ -101,8 +101,9 @@ fn key_in_use(found: &KeyInUse) -> Failure {
     }
     let text = format!(
         "another process with this member's key began before this one, and {place}. This one has stopped. \
-         Find out which of the two is the member (the other is a cloned machine, or a second start from a copy), and \
-         remove the other; if it is nobody of yours: revoke this member, its key is stolen"
+         Find out which of the two is the member (the other is a cloned machine, or a second start from a copy). If this \
+         one may have written, start it once in place of the other and look at `datafan recovered` before its directory \
+         is removed. If the other is nobody of yours: revoke this member, its key is stolen"
     );
     Failure::Said(Exit::SecondWriter, text)
 }

@@ -104,7 +104,7 @@ impl Rogue {
                 Event::LinkDown { .. } => {}
                 Event::DialFailed { error, .. } => panic!("{error}"),
                 Event::Received { .. } | Event::Room { .. } | Event::Broken { .. } => {}
-                Event::DialFound { .. } | Event::TakenOver => {}
+                Event::DialFound { .. } => {}
             }
         }
     }
@@ -181,7 +181,7 @@ impl Rogue {
                 }
             }
             Event::LinkDown { reason, .. } => self.downs.push(reason),
-            Event::LinkUp { .. } | Event::Room { .. } | Event::TakenOver => {}
+            Event::LinkUp { .. } | Event::Room { .. } => {}
             Event::Broken { .. } | Event::DialFailed { .. } | Event::DialFound { .. } => {}
         }
     }

@@ -292,7 +292,6 @@ impl<D: Disk> Member<D> {
             }
             Input::Command { .. }
             | Input::LinkUp { .. }
-            | Input::TakenOver
             | Input::Broken { .. }
             | Input::DialFailed { .. }
             | Input::DialFound { .. }

@@ -76,17 +76,17 @@ fn a28_a_peer_offers_the_receivers_own_shard_changed() {
         let key = Identity::from_secret(&world.config(0).member.secret());
         let foreign = push(&world, 1, 0, &key, ("k", "theirs"));
         world.inject(0, 1, foreign);
-        world.run_for(5 * SECOND);
+        world.run_for(8 * SECOND);
 
         assert_eq!(world.get(0, 0, "k").as_deref(), Some(&b"mine"[..]));
         let is_told = |alarm: &Alarm| matches!(alarm, Alarm::Contested { .. });
         assert_eq!(world.alarms(0).iter().filter(|alarm| is_told(alarm)).count(), 1, "{:?}", world.alarms(0));
-        // Nothing more is heard of it: after half a minute own writes go on from what it wrote, as a machine that
-        // was rolled back does.
+        // Nothing more is heard of it: after half a minute own writes go on from what it wrote, as a machine
+        // that was rolled back does.
         let ticket = world.ask_commit(0, vec![put("more", "v")]);
         world.run_for(20 * SECOND);
         assert_eq!(world.answer(0, ticket), None);
-        world.run_until("written", 10 * SECOND, |world| world.answer(0, ticket).is_some());
+        world.run_until("written", 15 * SECOND, |world| world.answer(0, ticket).is_some());
         world.run_until("equal", 10 * SECOND, |world| world.equal_with(2));
         assert!(world.all_read(0, "k", Some(b"theirs")) && world.all_read(0, "more", Some(b"v")));
         assert_eq!(world.status(0).aside, None);

@@ -95,8 +95,8 @@ impl Two {
         }
     }
 
-    /// What the one that goes on acknowledged is read by everybody; where the mesh was not whole, it may be
-    /// kept for its owner. Then the other one is started in its place, and nothing of both is lost.
+    /// What the one that goes on acknowledged is read by everybody; where the mesh was parted meanwhile, it
+    /// may be kept for its owner. Then the other one is started in its place, and nothing of both is lost.
     fn check(&mut self, [goes_on, other]: [usize; 2], was_whole: bool) {
         let written = std::mem::take(&mut self.written);
         let own: Vec<&String> =
@@ -368,6 +368,14 @@ impl Story {
         self.events.push(format!("twin older {twin_is_older}"));
         self.two.run(2 * SECOND, &[OWNER]);
         if !twin_is_older {
+            if !self.was_parted && lots.chance(1, 3) {
+                self.events.push("lost disk".into());
+                self.two.run(5 * SECOND, &[]);
+                self.two.world.crash(OWNER);
+                *self.two.world.disk(OWNER) = Mem::empty();
+                self.start(OWNER);
+                self.two.run(lots.below(6 * SECOND), &[]);
+            }
             self.two.start_twin();
             return [OWNER, twin];
         }

@@ -318,6 +318,10 @@ impl<S: Store> Engine<S> {
                 self.contest(&target, diverged || same_run, out);
                 Ok(Some(Going::Over))
             }
+            Replaced::Diverged(_) if self.keeps_own(&target.owner) => {
+                self.go_on_from_own(&target, true, out);
+                Ok(Some(Going::Over))
+            }
             Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {
                 self.refuse_head(&target, Reason::Divergent);
                 self.forget(&target.owner);
