@@ -102,7 +102,7 @@ fn the_delta_from_nothing_has_these_bytes() {
     assert_eq!(body, unhex(by_hand));
     stands_in_the_page(by_hand);
     let message = Message::Push(Delta::new(head, Timestamp::ZERO, &body)).encode();
-    let mut by_hand = vec![2, 4];
+    let mut by_hand = vec![3, 4];
     let mut out = Writer::new();
     head.encode(&mut out);
     by_hand.extend(out.finish());

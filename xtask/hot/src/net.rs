@@ -65,7 +65,7 @@ impl Net {
     /// Joins a member with a peer that says no more than what has to be said for a link to be up.
     pub fn greet(&mut self, member: usize, number: u32) -> Result<MemberId> {
         let peer = data::identity(number).id();
-        let hello = Message::Hello(Hello {
+        let hello = Message::Hello(Box::new(Hello {
             mesh: data::mesh(),
             name: format!("member-{number}").parse()?,
             roster: None,
@@ -75,7 +75,7 @@ impl Net {
             age_micros: 0,
             addresses: Vec::new(),
             below_minimum: true,
-        });
+        }));
         let up = Input::LinkUp { peer, address: None, direction: Direction::In };
         let said = [hello, Message::Welcome].map(|message| from(peer, message.frame().bytes));
         self.members[member].inbox.extend([up].into_iter().chain(said));

@@ -184,7 +184,7 @@ impl Stalled {
             addresses,
             below_minimum: true,
         };
-        for message in [Message::Hello(hello), Message::Welcome] {
+        for message in [Message::Hello(hello.into()), Message::Welcome] {
             let sent = connector.send(owner.id(), message.frame());
             anyhow::ensure!(sent.is_ok(), "{sent:?}");
         }

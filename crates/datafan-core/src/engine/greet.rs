@@ -54,7 +54,7 @@ impl<S: Store> Engine<S> {
             addresses: self.addresses.clone(),
             below_minimum: self.is_below_minimum(),
         };
-        self.send(peer, &Message::Hello(hello), out);
+        self.send(peer, &Message::Hello(hello.into()), out);
     }
 
     /// Whether there is room for a link. Those that nobody here knows share a few places, and have them for as long as others
@@ -156,7 +156,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_hello(
         &mut self,
         from: MemberId,
-        hello: Hello,
+        hello: Box<Hello>,
         out: &mut Outbox,
     ) -> Result<(), StoreError> {
         if hello.mesh != self.config.mesh {
@@ -175,7 +175,7 @@ impl<S: Store> Engine<S> {
         }
         let roster = hello.roster;
         link.is_spare |= link.direction == Direction::In && !hello.below_minimum;
-        link.hello = Some(Box::new(hello));
+        link.hello = Some(hello);
         link.greeted_at = self.now.time;
         if let Some(head) = roster {
             self.learn_roster(from, &head, out);

@@ -24,7 +24,7 @@ use crate::{
     limits::*,
     runs::RunId,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 /// The version byte of every message; another version is refused.
 pub const PROTOCOL_VERSION: u8 = 3;
@@ -32,8 +32,8 @@ pub const PROTOCOL_VERSION: u8 = 3;
 /// One message. Deltas are read in two steps: the head first, the data only where it is wanted.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Message<'a> {
-    /// The first message of each side.
-    Hello(Hello),
+    /// The first message of each side. Apart, as it is larger than all others and said once.
+    Hello(Box<Hello>),
     /// The answer to a Hello: the link is up.
     Welcome,
     /// The other answer to a Hello; the link is closed.
@@ -234,7 +234,7 @@ impl<'a> Message<'a> {
 
     fn decode_body(tag: u8, input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(match tag {
-            1 => Self::Hello(Hello::decode(input)?),
+            1 => Self::Hello(Hello::decode(input)?.into()),
             2 => Self::Welcome,
             3 => Self::Refuse(Refusal::decode(input)?),
             4 => Self::Push(Delta::decode(input)?),
@@ -255,6 +255,15 @@ impl<'a> Message<'a> {
             19 => Self::Graft(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
             20 => Self::Probe,
             21 => Self::Alive,
+            _ => Self::decode_rare(tag, input)?,
+        })
+    }
+
+    /// What is hardly ever said: it must cost the reading of all else nothing.
+    #[cold]
+    #[inline(never)]
+    fn decode_rare(tag: u8, input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(match tag {
             22 => Self::Diverged(input.list("heads", DIVERGENT_COPIES_MAX, Head::decode)?),
             23 => Self::OtherRun { run: RunId(input.array()?), age_micros: input.fixed()? },
             24 => Self::Claim(Claim::decode(input)?),

@@ -52,7 +52,7 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
     let other = ChildAnswer::Other { count: 3, bytes: 300, hash: Hash([5; 32]) };
     let request = || Request { id: 7, owner: MemberId([2; 32]), root: Hash([3; 32]), slots: asks() };
     vec![
-        Message::Hello(hello),
+        Message::Hello(hello.into()),
         Message::Welcome,
         Message::Refuse(Refusal::NotAdmitted),
         Message::Push(delta),
@@ -212,7 +212,7 @@ fn hello(adjust: impl FnOnce(&mut Hello)) -> Vec<u8> {
         below_minimum: false,
     };
     adjust(&mut hello);
-    Message::Hello(hello).encode()
+    Message::Hello(hello.into()).encode()
 }
 
 fn slots(n: usize) -> Vec<Ask> {

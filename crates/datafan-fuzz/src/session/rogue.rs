@@ -56,7 +56,7 @@ impl Rogue {
         let (run, addresses) = (RunId([7; 8]), vec!["host:1".into()]);
         let (yours, age_micros, below_minimum) = (vec![], 1, true);
         let hello = Hello { mesh, name, roster, yours, wall, run, age_micros, addresses, below_minimum };
-        [Message::Hello(hello).encode(), Message::Welcome.encode()]
+        [Message::Hello(hello.into()).encode(), Message::Welcome.encode()]
     }
 
     /// A new state, as sound as the script wants it, and the message that tells of it.

@@ -146,7 +146,7 @@ fn announced(facts: &Facts) -> Vec<u8> {
 fn greets(facts: &Facts, change: fn(&mut Hello, &Facts)) -> Vec<Frame> {
     let mut hello = facts.hello();
     change(&mut hello, facts);
-    vec![Message::Hello(hello).frame()]
+    vec![Message::Hello(hello.into()).frame()]
 }
 
 fn written(write: impl FnOnce(&mut Writer) -> &mut Writer) -> Frame {

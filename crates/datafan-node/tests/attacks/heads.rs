@@ -70,7 +70,7 @@ pub const ATTACKS: &[Attack] = &[
         does: "greets with a later head of the victim's own shard",
         act: Act::Greets(|facts| {
             let hello = Hello { yours: vec![of_victim(facts).head], ..facts.hello() };
-            vec![Message::Hello(hello).frame(), Message::Welcome.frame()]
+            vec![Message::Hello(hello.into()).frame(), Message::Welcome.frame()]
         }),
         fate: Fate::ClosedAndBackedOff,
         outcome: "not its owner's signature; the victim writes on",

@@ -51,7 +51,7 @@ impl Raw {
         let mut link = Self::links(&facts.key, victim).await;
         let mut hello = facts.hello();
         hello.roster = None;
-        for message in [Message::Hello(hello), Message::Welcome] {
+        for message in [Message::Hello(hello.into()), Message::Welcome] {
             link.says(&message).await;
         }
         link.hears(2).await;

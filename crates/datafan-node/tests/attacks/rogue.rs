@@ -255,7 +255,7 @@ impl Rogue {
 impl Facts {
     /// What a member says first.
     pub fn greeting(&self) -> Vec<Frame> {
-        vec![Message::Hello(self.hello()).frame(), Message::Welcome.frame()]
+        vec![Message::Hello(self.hello().into()).frame(), Message::Welcome.frame()]
     }
 
     pub fn hello(&self) -> Hello {

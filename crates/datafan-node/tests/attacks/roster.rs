@@ -171,7 +171,7 @@ pub const ATTACKS: &[Attack] = &[
         does: "greets in the name of another mesh",
         act: Act::Greets(|facts| {
             let hello = Hello { mesh: MeshId(facts.key.id()), ..facts.hello() };
-            vec![Message::Hello(hello).frame()]
+            vec![Message::Hello(hello.into()).frame()]
         }),
         counter: "other_mesh",
         fate: Fate::Closed,
@@ -199,7 +199,7 @@ async fn serves(scene: &mut Scene, roster: Shard) {
 
 fn greets(facts: &Facts, roster: Head) -> Vec<Frame> {
     let hello = Hello { roster: Some(roster), ..facts.hello() };
-    vec![Message::Hello(hello).frame(), Message::Welcome.frame()]
+    vec![Message::Hello(hello.into()).frame(), Message::Welcome.frame()]
 }
 
 fn asks(owner: MemberId) -> Frame {

@@ -79,7 +79,7 @@ pub const ATTACKS: &[Attack] = &[
         act: Act::Says(|facts| {
             let mut hello = facts.hello();
             hello.roster = None;
-            vec![Message::Hello(hello).frame()]
+            vec![Message::Hello(hello.into()).frame()]
         }),
         counter: "second_hello",
         outcome: "the first one stands",

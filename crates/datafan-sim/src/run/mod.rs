@@ -341,13 +341,11 @@ impl<'a> Run<'a> {
         let arrived = self.faults.1.after(self.scenario.faults.late_micros());
         let calm = CALM_ROUNDS * self.scenario.engine.round_ms * MILLI;
         self.run_to(self.world.time().max(arrived).after(calm));
+        self.links_are_told();
         self.check_all(|checker, scene| checker.on_rest(scene));
         let end = self.world.time().after(self.scenario.idle_rounds * self.scenario.engine.round_ms * MILLI);
         self.run_to(end);
-        if self.scenario.discovery.is_some() {
-            // A link that has come or gone meanwhile is published.
-            self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
-        }
+        self.links_are_told();
         self.check_all(|checker, scene| checker.at_end(scene));
         self.phase = "done";
     }

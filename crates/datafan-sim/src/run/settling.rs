@@ -31,4 +31,13 @@ impl Run<'_> {
         let linkings = self.counts.linkings;
         self.fail("one_component", format!("links do not settle: they came and went {linkings} times"));
     }
+
+    /// Where members find each other, a link that has come or gone meanwhile is published: that arrives, also
+    /// where it is known already.
+    pub(super) fn links_are_told(&mut self) {
+        if self.scenario.discovery.is_some() && !self.ledger.is_converged() {
+            self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
+            self.run_to(self.world.time().after(SECOND));
+        }
+    }
 }
