@@ -55,6 +55,11 @@ fn who_compared_after_a_late_answer_lacks_graves_too() {
 }
 
 #[test]
+fn a_link_that_went_just_before_the_rest_is_told_before_it() {
+    holds(&format!("{}/mutants/dying.toml", env!("CARGO_MANIFEST_DIR")), 627);
+}
+
+#[test]
 fn who_lost_all_peers_at_once_finds_others_in_time() {
     holds("a61_many_die_at_once", 32);
 }
