@@ -100,9 +100,8 @@ pub const ATTACKS: &[Attack] = &[
             let claim = Claim::signed(&facts.mesh, &facts.key, RunId([1; 8]), RunId([2; 8]));
             vec![Message::Claim(Claim { member: facts.victim, ..claim }).frame()]
         }),
-        counter: "signature",
-        fate: Fate::BackedOff,
-        outcome: "a lie; only what the victim's own key has signed about its very process stops it",
+        counter: "claim",
+        outcome: "no lie, as it is not about the victim's process: not verified; only what its own key has signed about that stops it",
         ..UNASKED
     },
     Attack {
