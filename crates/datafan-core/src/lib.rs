@@ -16,6 +16,7 @@
 //! | [`item`] | keys and items |
 //! | [`hash`], [`trie`] | BLAKE3 with domains; the canonical Merkle trie over timestamps |
 //! | [`head`] | what an owner signs after each commit |
+//! | [`claim`] | what the older one of two processes with one key signs |
 //! | [`grant`], [`roster`] | what the roster says of each member, and how that changes |
 //! | [`store`] | what the engine asks of a store, and its one atomic batch |
 //! | [`codec`], [`message`] | canonical bytes; what members say to each other |

@@ -96,7 +96,7 @@ fn hint(own: &OwnState) -> &'static str {
             ": the member began without data, and looks whether another process runs with its key"
         }
         OwnState::Contested { .. } => {
-            ": another process writes with the member's key, and it is not clear yet which of both began first"
+            ": another process writes with the member's key, and it is not clear yet which began first"
         }
         OwnState::Confirmed | OwnState::Foreign { .. } => "",
     }

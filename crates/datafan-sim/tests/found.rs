@@ -50,7 +50,7 @@ fn what_a_restored_member_wrote_alone_may_be_kept_aside() {
 }
 
 #[test]
-fn who_compared_after_a_late_answer_lacks_graves_too() {
+fn who_compared_after_a_late_answer_lacks_tombstones_too() {
     holds("lossy", 530);
 }
 

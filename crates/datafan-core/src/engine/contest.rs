@@ -97,10 +97,11 @@ impl Contest {
     /// When it is over, if nothing happens; `claimed` is when the last claim was made.
     fn ends_at(&self, claimed: Option<Time>) -> Time {
         let end = self.since.after(HOLD_MICROS);
-        let claimed = claimed.filter(|at| at.after(LASTS_MICROS) > self.since);
+        let claimed = claimed.filter(|_| self.is_claimed(claimed));
         claimed.map_or(end, |at| at.after(CLAIMED_MICROS).max(self.since).min(end))
     }
 
+    /// Whether the last claim was made lately enough to count.
     fn is_claimed(&self, claimed: Option<Time>) -> bool {
         claimed.is_some_and(|at| at.after(LASTS_MICROS) > self.since)
     }

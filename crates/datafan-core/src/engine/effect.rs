@@ -82,8 +82,8 @@ pub enum Alarm {
     /// A state of a shard that the visible one did not grow out of is kept aside, for its owner to compare
     /// and take back.
     #[error(
-        "a state of the shard {} that ends at {} is kept aside: the present one did not grow out of it, both parted \
-         after {}; `datafan recovered` at its owner shows what it has",
+        "a state of the shard {} that ends at {} is kept aside: the present one did not grow out of it, \
+         both parted after {}; `datafan recovered` at its owner shows what it has",
         .head.owner.short(), .head.timestamp.0, .parted.0
     )]
     Parted {
@@ -131,8 +131,9 @@ pub enum Alarm {
     /// A head of our own shard names the run of this process, which has not made it: another process with our
     /// key goes on from what this one wrote. Own writes wait until it is clear which of both began first.
     #[error(
-        "another process with our key goes on from what this one wrote: it has made a head of the shard {} at {} \
-         (ours: {}); own writes wait until it is clear which of the two began first, at most half a minute",
+        "another process with our key goes on from what this one wrote: it has made a head of the \
+         shard {} at {} (ours: {}); own writes wait until it is clear which of the two began first, \
+         at most half a minute",
         .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
     )]
     Contested {
@@ -145,7 +146,7 @@ pub enum Alarm {
     #[error(
         "own writes go on after a head at {} that another process has made: {}",
         .theirs.timestamp.0,
-        if *.claimed { "this one began first, and that one stops" } else { "nothing more was heard of that one" }
+        if *.claimed { "this one began first, and that one stops" } else { "no more was heard of that one" }
     )]
     ContestOver {
         /// The other process's last head.
@@ -155,8 +156,8 @@ pub enum Alarm {
     },
     /// A peer was linked with another process that has our key and that has not run for as long as this one.
     #[error(
-        "another process with our key was linked with {}, and began after this one: it is told to stop (a ticket \
-         used twice, a copied directory, a cloned machine)",
+        "another process with our key was linked with {}, and began after this one: it is told to \
+         stop (a ticket used twice, a copied directory, a cloned machine)",
         .told_by.short()
     )]
     OtherProcess {

@@ -151,8 +151,8 @@ pub const CLOCK_BEHIND: &str = "peers have a roster that is further ahead of thi
                                 the clock right";
 
 /// Why a member does not write that sees another process with its key.
-pub const CONTESTED: &str = "another process writes with this member's key; writes wait until it is clear which of both \
-                             began first, at most 30 s";
+pub const CONTESTED: &str = "another process writes with this member's key; writes wait until it is clear \
+                             which of both began first, at most 30 s";
 
 /// Whether the roster was refused for its timestamp: without one, no other head is judged.
 pub fn clock_is_behind(status: &Status) -> bool {

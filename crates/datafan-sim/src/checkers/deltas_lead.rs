@@ -5,12 +5,14 @@ use crate::ledger::Owner;
 use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, time::Time};
 use std::collections::BTreeSet;
 
-/// Nobody compares the index of a shard before somebody was told of a gap: graves were dropped, or too much has changed.
+/// Nobody compares the index of a shard before somebody was told of a gap: tombstones were dropped, or too
+/// much has changed.
 /// So what neighbours send leads to its head, whatever was overwritten, deleted or skipped meanwhile (A47). Whoever has once
-/// compared an index lacks graves of what came and went in between, so then others may have to compare, too.
+/// compared an index lacks tombstones of what came and went in between, so then others may have to compare,
+/// too.
 ///
 /// Who waited in vain for an answer takes the line for a slow one, and compares what is larger than a little, since it can ask
-/// for that in parts. That, too, leaves it without graves.
+/// for that in parts. That, too, leaves it without tombstones.
 ///
 /// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one, which may make
 /// that void.

@@ -101,7 +101,7 @@ impl<D: Disk> Member<D> {
         }
     }
 
-    /// Another process of a member that runs. What it draws by lot is something else.
+    /// Another process of a member that runs. Its random numbers are others.
     pub fn twin(config: Config, disk: D) -> Self {
         Self { runs: 1 << 32, ..Self::new(config, disk) }
     }

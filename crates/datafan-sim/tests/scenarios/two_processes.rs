@@ -297,15 +297,15 @@ fn hello_runs(world: &mut Mesh) -> RunId {
 #[test]
 fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one() {
     for seed in (1..24).chain(FOUND) {
-        let mut lots = Rng::new(seed);
-        let mut story = Story::begin(seed, &mut lots);
-        let [older, newer] = story.begin_both(&mut lots);
-        let writers: Vec<usize> = [older, newer].into_iter().filter(|_| lots.chance(4, 5)).collect();
-        for _ in 0..lots.below(4) {
-            story.two.run(lots.below(10 * SECOND), &writers);
-            story.trouble(&mut lots, &writers);
+        let mut rng = Rng::new(seed);
+        let mut scenario = Scenario::begin(seed, &mut rng);
+        let [older, newer] = scenario.begin_both(&mut rng);
+        let writers: Vec<usize> = [older, newer].into_iter().filter(|_| rng.chance(4, 5)).collect();
+        for _ in 0..rng.below(4) {
+            scenario.two.run(rng.below(10 * SECOND), &writers);
+            scenario.trouble(&mut rng, &writers);
         }
-        let Story { mut two, events, was_parted, .. } = story;
+        let Scenario { mut two, events, was_parted, .. } = scenario;
         two.world.unite_all();
         two.world.describe_links(|_, _| Terms::default());
         let healed = two.world.time();
@@ -323,65 +323,65 @@ fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one()
 }
 
 /// What goes wrong while two processes run.
-struct Story {
+struct Scenario {
     two: Two,
     n: usize,
     events: Vec<String>,
     was_parted: bool,
 }
 
-impl Story {
-    fn begin(seed: u64, lots: &mut Rng) -> Self {
-        let n = if lots.chance(1, 6) { 9 + lots.index(20) } else { 2 + lots.index(7) };
+impl Scenario {
+    fn begin(seed: u64, rng: &mut Rng) -> Self {
+        let n = if rng.chance(1, 6) { 9 + rng.index(20) } else { 2 + rng.index(7) };
         let (mut world, disk) = meshed(n, seed);
-        let is_stale = lots.chance(1, 2);
-        if lots.chance(1, 2) {
+        let is_stale = rng.chance(1, 2);
+        if rng.chance(1, 2) {
             world.notice_late(15 * SECOND, 5 * SECOND);
         }
         let two = Two::new(world, is_stale.then_some(disk));
         let events = vec![format!("{n} members, stale {is_stale}")];
-        let mut story = Self { two, n, events, was_parted: false };
-        if lots.chance(1, 2) {
-            let loss_ppm = lots.below(20_000) as u32;
-            story.events.push(format!("loss {loss_ppm} ppm"));
+        let mut scenario = Self { two, n, events, was_parted: false };
+        if rng.chance(1, 2) {
+            let loss_ppm = rng.below(20_000) as u32;
+            scenario.events.push(format!("loss {loss_ppm} ppm"));
             let terms = Terms { loss_ppm, late_ppm: loss_ppm, late_micros: 500_000, ..Terms::default() };
-            story.two.world.describe_links(move |_, _| terms);
+            scenario.two.world.describe_links(move |_, _| terms);
         }
-        for process in [OWNER, story.two.twin] {
-            if lots.chance(1, 2) {
-                story.two.world.set_clock(process, lots.below(120 * SECOND) as i64 - 60 * SECOND as i64);
+        for process in [OWNER, scenario.two.twin] {
+            if rng.chance(1, 2) {
+                scenario.two.world.set_clock(process, rng.below(120 * SECOND) as i64 - 60 * SECOND as i64);
             }
         }
-        story
+        scenario
     }
 
     /// Starts both, the older one first.
-    fn begin_both(&mut self, lots: &mut Rng) -> [usize; 2] {
+    fn begin_both(&mut self, rng: &mut Rng) -> [usize; 2] {
         let twin = self.two.twin;
-        if lots.chance(1, 3) {
+        if rng.chance(1, 3) {
             // They meet when both have run for a while.
-            let side = |member| u8::from(member == twin || member != OWNER && lots.chance(1, 2));
+            let side = |member| u8::from(member == twin || member != OWNER && rng.chance(1, 2));
             let groups: Vec<u8> = (0..=self.n).map(side).collect();
             self.part(&groups);
         }
-        let twin_is_older = lots.chance(1, 3);
+        let twin_is_older = rng.chance(1, 3);
         self.events.push(format!("twin older {twin_is_older}"));
         self.two.run(2 * SECOND, &[OWNER]);
         if !twin_is_older {
-            if !self.was_parted && lots.chance(1, 3) {
+            if !self.was_parted && rng.chance(1, 3) {
                 self.events.push("lost disk".into());
                 self.two.run(5 * SECOND, &[]);
                 self.two.world.crash(OWNER);
                 *self.two.world.disk(OWNER) = Mem::empty();
                 self.start(OWNER);
-                self.two.run(lots.below(6 * SECOND), &[]);
+                self.two.run(rng.below(6 * SECOND), &[]);
             }
             self.two.start_twin();
             return [OWNER, twin];
         }
         self.two.world.crash(OWNER);
         self.two.start_twin();
-        self.two.run(lots.below(40 * SECOND) + 3 * SECOND, &[twin]);
+        self.two.run(rng.below(40 * SECOND) + 3 * SECOND, &[twin]);
         self.start(OWNER);
         [twin, OWNER]
     }
@@ -400,25 +400,25 @@ impl Story {
         self.two.world.part(groups);
     }
 
-    fn trouble(&mut self, lots: &mut Rng, writers: &[usize]) {
-        match lots.below(3) {
+    fn trouble(&mut self, rng: &mut Rng, writers: &[usize]) {
+        match rng.below(3) {
             0 => {
-                let groups: Vec<u8> = (0..=self.n).map(|_| lots.below(2) as u8).collect();
+                let groups: Vec<u8> = (0..=self.n).map(|_| rng.below(2) as u8).collect();
                 self.part(&groups);
-                self.two.run(lots.below(90 * SECOND), writers);
+                self.two.run(rng.below(90 * SECOND), writers);
                 self.two.world.unite_all();
             }
             1 => {
                 let others: Vec<usize> = (0..self.n).filter(|member| *member != OWNER).collect();
-                let peer = *lots.pick(&others);
+                let peer = *rng.pick(&others);
                 self.events.push(format!("m{peer} crashes"));
                 self.two.world.crash(peer);
-                self.two.run(lots.below(20 * SECOND), writers);
+                self.two.run(rng.below(20 * SECOND), writers);
                 self.start(peer);
             }
             _ => {
-                let clock = lots.below(100 * SECOND) as i64 - 50 * SECOND as i64;
-                let process = *lots.pick(&[OWNER, self.two.twin]);
+                let clock = rng.below(100 * SECOND) as i64 - 50 * SECOND as i64;
+                let process = *rng.pick(&[OWNER, self.two.twin]);
                 self.events.push(format!("clock of {process} {clock}"));
                 self.two.world.set_clock(process, clock);
             }

@@ -79,8 +79,8 @@ pub(super) struct Network {
     running: Vec<bool>,
     /// When each was started last.
     started_at: Vec<Time>,
-    /// Pairs of processes with one key.
-    twins: Vec<(usize, usize)>,
+    /// Some processes have one key.
+    has_twins: bool,
     rng: Rng,
     trace: Trace,
     n_carried: u64,
@@ -109,7 +109,7 @@ impl Network {
             numbers: Ids::default(),
             running: Vec::new(),
             started_at: Vec::new(),
-            twins: Vec::new(),
+            has_twins: false,
             rng,
             trace: Trace::new(),
             n_carried: 0,
@@ -125,7 +125,7 @@ impl Network {
     pub fn add(&mut self, id: MemberId) {
         self.places.add(self.ids.len());
         match self.numbers.get(&id) {
-            Some(first) => self.twins.push((first, self.ids.len())),
+            Some(_) => self.has_twins = true,
             None => self.numbers.insert(id, self.ids.len()),
         }
         self.ids.push(id);
@@ -167,23 +167,20 @@ impl Network {
         let neighbours = &self.neighbours[member];
         let first = neighbours.iter().position(|neighbour| neighbour.id == id)?;
         let is_up = |neighbour: &&Neighbour| self.links[neighbour.link as usize].up;
-        let namesakes = neighbours[first + 1..].iter().filter(|neighbour| neighbour.id == id);
-        let up = if self.twins.is_empty() || is_up(&&neighbours[first]) {
-            None
-        } else {
-            namesakes.clone().find(is_up)
+        // Of two processes with one key at most one is linked.
+        let up = match self.has_twins {
+            true => neighbours[first..].iter().filter(|neighbour| neighbour.id == id).find(is_up),
+            false => None,
         };
         Some(*up.unwrap_or(&neighbours[first]))
     }
 
     /// Other processes with the key of `member`.
     fn namesakes(&self, member: usize) -> Vec<usize> {
-        let all = self.twins.iter().flat_map(|(a, b)| [*a, *b]);
-        let mut others: Vec<usize> =
-            all.filter(|n| *n != member && self.ids[*n] == self.ids[member]).collect();
-        others.sort_unstable();
-        others.dedup();
-        others
+        if !self.has_twins {
+            return Vec::new();
+        }
+        (0..self.ids.len()).filter(|other| *other != member && self.ids[*other] == self.ids[member]).collect()
     }
 
     /// Notes what happened, for whoever watches; what is not a message counts in the trace.
