@@ -1,8 +1,10 @@
 //! Plays a scenario with seeds one after another until a check fails, and prints one JSON object that says
-//! which.
+//! which. Its `digest` covers every message and event of every seed, and what was counted: a change that is
+//! not meant to alter behavior leaves it as it was.
 //!
 //! `cargo run --release -p datafan-sim --example seeds -- SCENARIO FIRST LAST [MEMBERS]`
 
+use datafan_core::hash::Hasher;
 use datafan_sim::{run::Unwatched, scenario::Scenario, simulate};
 use serde_json::json;
 use std::{env, error::Error, time::Instant};
@@ -21,9 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::panic::set_hook(Box::new(|_| ()));
     let began = Instant::now();
     let (mut failure, mut virtual_micros) = (None, 0);
+    let mut digest = Hasher::new(0xff);
     for seed in first..=last {
         let outcome = simulate(&loaded, seed, &mut Unwatched)?;
         virtual_micros += outcome.virtual_micros;
+        digest.bytes(&outcome.trace_digest.0).bytes(format!("{:?}", outcome.counts).as_bytes());
         if let Some(found) = outcome.failure {
             failure = Some(
                 json!({ "seed": seed, "checker": found.checker, "what": found.what, "at_micros": found.at }),
@@ -33,9 +37,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let seconds = began.elapsed().as_secs_f64();
     let days = virtual_micros as f64 / 86_400e6;
+    let digest: String = digest.finish().0[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     println!(
         "{}",
-        json!({ "scenario": scenario, "failure": failure, "seconds": seconds, "virtual_days": days })
+        json!({
+            "scenario": scenario, "failure": failure, "digest": digest,
+            "seconds": seconds, "virtual_days": days,
+        })
     );
     Ok(())
 }
