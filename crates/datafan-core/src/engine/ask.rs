@@ -1,7 +1,7 @@
 //! Asking for what is wanted, one transfer per owner at a time.
 
 use super::{
-    Engine, Outbox, Snapshot,
+    Engine, Snapshot,
     descent::Descent,
     link::Link,
     owners::{Owner, Transfer},
@@ -26,24 +26,24 @@ const PASSED_OVER_MAX: usize = 1_024;
 
 impl<S: Store> Engine<S> {
     /// Asks for what is wanted and due.
-    pub(super) fn ask(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn ask(&mut self) -> Result<(), StoreError> {
         if self.disk_full.is_some() {
             return Ok(());
         }
         for owner in self.wanted.compared() {
-            self.go_on(&owner, out)?;
+            self.go_on(&owner)?;
         }
-        while let Some(owner) = self.wanted.overdue(self.now.time) {
+        while let Some(owner) = self.wanted.overdue(self.cx.now.time) {
             self.give_up_pull(&owner);
         }
-        self.begin_known(out)
+        self.begin_known()
     }
 
     /// Begins the transfers of what is known and due, as many as the links take.
-    fn begin_known(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    fn begin_known(&mut self) -> Result<(), StoreError> {
         let mut pulls = Pulls::new();
         let (mut last, mut passed_over) = (None, 0);
-        while let Some((at, owner)) = self.wanted.known_after(last, self.now.time) {
+        while let Some((at, owner)) = self.wanted.known_after(last, self.cx.now.time) {
             last = Some((at, owner));
             let Some(known) = self.owners[&owner].busy().known else { unreachable!("listed as known") };
             if !self.is_wanted(&known) {
@@ -52,12 +52,12 @@ impl<S: Store> Engine<S> {
             }
             self.begin(&owner, &known, &mut pulls);
             match &self.owners[&owner].busy().transfer {
-                Some(Transfer::Descent(_)) => self.go_on(&owner, out)?,
+                Some(Transfer::Descent(_)) => self.go_on(&owner)?,
                 Some(Transfer::Pull { .. }) => {}
                 // Those that wait for their time are not in the way of anybody.
                 None => {
                     let busy = self.owners[&owner].busy();
-                    passed_over += usize::from(busy.known.is_some() && busy.fetch_at <= self.now.time);
+                    passed_over += usize::from(busy.known.is_some() && busy.fetch_at <= self.cx.now.time);
                 }
             }
             // All of them would be passed over, with every message that comes.
@@ -67,7 +67,7 @@ impl<S: Store> Engine<S> {
         }
         for (peer, wants) in pulls {
             for wants in wants.chunks(OWNERS_PER_MESSAGE_MAX) {
-                self.send(peer, &Message::Pull(wants.to_vec()), out);
+                self.cx.send(peer, &Message::Pull(wants.to_vec()));
             }
         }
         Ok(())
@@ -124,7 +124,7 @@ impl<S: Store> Engine<S> {
         link.pulls.insert(*owner, bytes);
         self.note_pulled(from, owner);
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
-        let deadline = self.now.time.after(self.config.request_micros);
+        let deadline = self.cx.now.time.after(self.cx.config.request_micros);
         if let Some(state) = self.owners.get_mut(owner) {
             state.busy_mut().transfer = Some(Transfer::Pull { from, since, deadline });
         }
@@ -134,7 +134,7 @@ impl<S: Store> Engine<S> {
     /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a member that lacks
     /// much gets it from all its neighbours at once; among equals the one that told of it, else one by lot.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
-        let roster = *owner == self.config.mesh.authority();
+        let roster = *owner == self.cx.config.mesh.authority();
         let busy = self.owners.get(owner).map(Owner::busy);
         let (told, doubted) = busy.map_or((None, None), |busy| (busy.fetch_from, busy.doubted));
         let has = |(peer, link): &(&MemberId, &Link<Snapshot<S>>)| {
@@ -148,7 +148,7 @@ impl<S: Store> Engine<S> {
         let best = self.links.iter().filter(has).map(rank).min()?;
         let best = self.links.iter().filter(has).filter(|link| rank(*link) == best).map(|(peer, _)| *peer);
         let best: Vec<MemberId> = best.collect();
-        let lot = if best.len() > 1 { self.rng.next() % best.len() as u64 } else { 0 };
+        let lot = if best.len() > 1 { self.cx.rng.next() % best.len() as u64 } else { 0 };
         Some(best[lot as usize])
     }
 
@@ -157,9 +157,9 @@ impl<S: Store> Engine<S> {
         let Some(Transfer::Pull { from, since, .. }) = self.owners[owner].busy().transfer else {
             unreachable!("listed as pulled")
         };
-        self.stats.refuse("late_answer");
+        self.cx.stats.refuse("late_answer");
         self.cancel_transfer(owner);
-        let now = self.now.time;
+        let now = self.cx.now.time;
         if let Some(link) = self.links.get_mut(&from) {
             link.note_late_pull(*owner, since, now);
         }
@@ -212,6 +212,6 @@ impl<S: Store> Engine<S> {
         let held = state.timestamp();
         state.busy_mut().transfer = Some(Transfer::Descent(Box::new(Descent::new(from, *target, held))));
         self.note_due(&target.owner);
-        self.stats.descents += 1;
+        self.cx.stats.descents += 1;
     }
 }

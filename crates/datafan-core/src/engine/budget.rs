@@ -46,39 +46,39 @@ impl<S: Store> Engine<S> {
     /// At the beginning of each call.
     pub(super) fn turn_budget(&mut self) {
         if self.has_budget() {
-            self.budget.turn(self.now.time, self.config.send_bytes_max);
+            self.cx.budget.turn(self.cx.now.time, self.cx.config.send_bytes_max);
         }
     }
 
     fn has_budget(&self) -> bool {
-        self.config.send_bytes_max < u64::MAX
+        self.cx.config.send_bytes_max < u64::MAX
     }
 
     /// Whether answers with data may be sent.
     pub(super) fn may_answer(&self) -> bool {
-        !self.has_budget() || self.budget.all <= bytes_in(BURST_MICROS, self.config.send_bytes_max)
+        !self.has_budget() || self.cx.budget.all <= bytes_in(BURST_MICROS, self.cx.config.send_bytes_max)
     }
 
     /// The largest delta that answers a pull: a second's worth. What is larger is asked for in parts.
     pub(super) fn answer_bytes_max(&self) -> usize {
-        let second = usize::try_from(self.config.send_bytes_max).unwrap_or(usize::MAX);
+        let second = usize::try_from(self.cx.config.send_bytes_max).unwrap_or(usize::MAX);
         second.clamp(PUSH_BYTES_MAX, DELTA_BYTES_MAX)
     }
 
     /// Whether pushes may be sent.
     pub(super) fn may_push(&self) -> bool {
         !self.has_budget()
-            || self.budget.pushes <= bytes_in(BURST_MICROS, for_pushes(self.config.send_bytes_max))
+            || self.cx.budget.pushes <= bytes_in(BURST_MICROS, for_pushes(self.cx.config.send_bytes_max))
     }
 
     /// When what waits for the budget goes on.
     pub(super) fn budget_wakes_at(&self) -> Time {
         let answers = (!self.may_answer() && self.links.values().any(|link| !link.owed.is_empty()))
-            .then(|| micros_for(self.budget.all, self.config.send_bytes_max));
+            .then(|| micros_for(self.cx.budget.all, self.cx.config.send_bytes_max));
         let pushes = (!self.may_push() && self.links.values().any(|link| link.catching_up))
-            .then(|| micros_for(self.budget.pushes, for_pushes(self.config.send_bytes_max)));
+            .then(|| micros_for(self.cx.budget.pushes, for_pushes(self.cx.config.send_bytes_max)));
         let first = answers.into_iter().chain(pushes).min();
-        first.map_or(Time::NEVER, |micros| self.budget.as_of.after(micros))
+        first.map_or(Time::NEVER, |micros| self.cx.budget.as_of.after(micros))
     }
 }
 

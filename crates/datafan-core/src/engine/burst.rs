@@ -1,7 +1,7 @@
 //! Pushes of one owner that wait together: taken in as the one delta that they are together, so that only the last head is
 //! verified and passed on. Where that leads nowhere, each of them is looked at for itself.
 
-use super::{Engine, Input, Outbox};
+use super::{Engine, Input};
 use crate::{
     id::MemberId,
     item::{Item, Key},
@@ -54,24 +54,19 @@ const PUSH: u8 = 4;
 
 impl<S: Store> Engine<S> {
     /// Takes in pushes of one owner by one peer.
-    pub(super) fn on_burst(
-        &mut self,
-        from: MemberId,
-        pushes: &[Arc<[u8]>],
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    pub(super) fn on_burst(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
         if let Some(link) = self.links.quietly(&from) {
             link.silence.break_off();
-            self.stats.messages_received += pushes.len() as u64;
-            self.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
+            self.cx.stats.messages_received += pushes.len() as u64;
+            self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
         }
         if let Some((bytes, owner, timestamp)) = combined(pushes) {
-            self.take_message(from, &bytes, out)?;
+            self.take_message(from, &bytes)?;
             if self.owners.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
                 return Ok(());
             }
         }
-        pushes.iter().try_for_each(|bytes| self.take_message(from, bytes, out))
+        pushes.iter().try_for_each(|bytes| self.take_message(from, bytes))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Own writes: checked when they come, committed in groups, answered when they are on disk.
 
 use super::{
-    Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
+    Answer, Command, CommandError, Committed, Effect, Engine, Ticket, Write,
     expired::Reclaimed,
     growth::Growth,
     membership::roster_changes,
@@ -41,11 +41,11 @@ impl Group {
 pub(super) type Refusable<T> = Result<T, CommandError>;
 
 impl<S: Store> Engine<S> {
-    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, out: &mut Outbox) {
+    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command) {
         let checked = match &command {
             // What waits already is not given up: a peer that refuses may have yet to hear of us.
             Command::Commit(writes) => {
-                self.is_taken_from_here(&self.me).and_then(|()| self.check_writes(writes))
+                self.is_taken_from_here(&self.cx.me).and_then(|()| self.check_writes(writes))
             }
             Command::Publish(addresses) => check_addresses(addresses),
             Command::Connect { address, expected } => self.check_connect(address, expected.as_ref()),
@@ -57,25 +57,25 @@ impl<S: Store> Engine<S> {
             Command::Apply(_) => unreachable!("taken in like a message"),
         };
         if let Err(error) = checked {
-            return refuse(ticket, error, out);
+            return self.refuse(ticket, error);
         }
         match command {
             Command::Publish(addresses) => {
                 self.addresses = addresses;
                 self.publish = true;
-                self.answer_unchanged(ticket, self.me, out);
+                self.answer_unchanged(ticket, self.cx.me);
             }
             Command::Connect { address, expected } => {
                 if self.dialer.add_user((expected, address)) {
-                    self.answer_unchanged(ticket, self.me, out);
+                    self.answer_unchanged(ticket, self.cx.me);
                 } else {
                     let (what, limit) = ("number of addresses to dial", USER_ADDRESSES_MAX);
                     let answer = Answer::Refused(CommandError::Limit { what, limit });
-                    out.now.push(Effect::Answer { ticket, answer });
+                    self.cx.emit(Effect::Answer { ticket, answer });
                 }
             }
-            Command::Forget { .. } if !self.holds_divergent(&self.me) => {
-                self.answer_unchanged(ticket, self.me, out);
+            Command::Forget { .. } if !self.holds_divergent(&self.cx.me) => {
+                self.answer_unchanged(ticket, self.cx.me);
             }
             Command::Commit(_)
             | Command::Forget { .. }
@@ -104,9 +104,9 @@ impl<S: Store> Engine<S> {
                 return Err(CommandError::ExpiryZero { key: key() });
             }
             if let Write::Put { value, .. } = write
-                && value.len() > self.config.value_bytes_max
+                && value.len() > self.cx.config.value_bytes_max
             {
-                let (len, limit) = (value.len(), self.config.value_bytes_max);
+                let (len, limit) = (value.len(), self.cx.config.value_bytes_max);
                 return Err(CommandError::ValueTooLong { key: key(), len, limit });
             }
         }
@@ -116,16 +116,16 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    pub(super) fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId, out: &mut Outbox) {
+    pub(super) fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId) {
         let timestamp = self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
         let answer = Answer::Committed(Committed { timestamp, changed: 0 });
-        out.now.push(Effect::Answer { ticket, answer });
+        self.cx.emit(Effect::Answer { ticket, answer });
     }
 
     /// Commits what waits, as far as the own shards are confirmed.
-    pub(super) fn commit_waiting(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn commit_waiting(&mut self) -> Result<(), StoreError> {
         if self.waiting.is_empty() {
-            return self.commit_system(out);
+            return self.commit_system();
         }
         let mut later = alloc::collections::VecDeque::new();
         while let Some((ticket, command)) = self.waiting.pop_front() {
@@ -133,25 +133,25 @@ impl<S: Store> Engine<S> {
                 Command::CloseForks { .. }
                 | Command::Admit { .. }
                 | Command::Revoke { .. }
-                | Command::Roster(_) => self.config.mesh.authority(),
+                | Command::Roster(_) => self.cx.config.mesh.authority(),
                 Command::Commit(_)
                 | Command::Publish(_)
                 | Command::Connect { .. }
                 | Command::Forget { .. }
                 | Command::Restamp
-                | Command::Apply(_) => self.me,
+                | Command::Apply(_) => self.cx.me,
             };
             let restamps = matches!(command, Command::Restamp);
             match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
                 Ok(true) if matches!(command, Command::Forget { .. }) => {
                     let Command::Forget { roots } = command else { continue };
-                    self.end_divergent(roots.as_deref(), out)?;
+                    self.end_divergent(roots.as_deref())?;
                     let timestamp = self.owners[&owner].timestamp();
                     let answer = Answer::Committed(Committed { timestamp, changed: 0 });
-                    out.after_sync.push(Effect::Answer { ticket, answer });
+                    self.cx.emit_after_sync(Effect::Answer { ticket, answer });
                 }
                 Ok(true) if restamps => {
-                    let changed = self.restamp(out)?;
+                    let changed = self.restamp()?;
                     let timestamp =
                         self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
                     let answer = match changed {
@@ -162,19 +162,18 @@ impl<S: Store> Engine<S> {
                         }
                         Err(error) => Answer::Refused(error),
                     };
-                    let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
-                    effects.push(Effect::Answer { ticket, answer });
+                    self.cx.emit_in_order(Effect::Answer { ticket, answer });
                 }
                 Ok(true) => {
                     self.waiting.push_front((ticket, command));
-                    self.commit_group(owner, out)?;
+                    self.commit_group(owner)?;
                 }
                 Ok(false) => later.push_back((ticket, command)),
-                Err(error) => refuse(ticket, error, out),
+                Err(error) => self.refuse(ticket, error),
             }
         }
         self.waiting = later;
-        self.commit_system(out)
+        self.commit_system()
     }
 
     /// Whether own commits may be made now; an error says why not for long.
@@ -202,7 +201,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
-    fn commit_group(&mut self, owner: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
+    fn commit_group(&mut self, owner: MemberId) -> Result<(), StoreError> {
         let mut group = Group::default();
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
@@ -212,7 +211,8 @@ impl<S: Store> Engine<S> {
         let named = last;
         let mut growth = Growth::of(record.root.as_ref());
         // Entries of the roster are judged by those before them, so each is a commit of its own.
-        let alone = owner == self.config.mesh.authority();
+        let alone = owner == self.cx.config.mesh.authority();
+        let mut refused = Vec::new();
         while let Some((ticket, command)) = waiting.pop_front() {
             if alone && !group.answers.is_empty() {
                 waiting.push_front((ticket, command));
@@ -225,7 +225,7 @@ impl<S: Store> Engine<S> {
                     break;
                 }
                 Err(error) => {
-                    refuse(ticket, error, out);
+                    refused.push((ticket, error));
                     continue;
                 }
             };
@@ -250,7 +250,7 @@ impl<S: Store> Engine<S> {
                 Err(error) => {
                     last = before;
                     match self.reclaim(&error, &owner, &mut group, &mut last, &mut edit)? {
-                        Reclaimed::Nothing => refuse(ticket, error, out),
+                        Reclaimed::Nothing => refused.push((ticket, error)),
                         Reclaimed::Room(freed) => {
                             growth = growth.plus(freed);
                             waiting.push_front((ticket, command));
@@ -268,18 +268,18 @@ impl<S: Store> Engine<S> {
         }
         let (root, change) = edit.finish(record.root)?;
         self.waiting = waiting;
-        self.commit_own(owner, shard, record, root, change, last, out)?;
-        self.answer_group(&owner, group, out);
+        refused.into_iter().for_each(|(ticket, error)| self.refuse(ticket, error));
+        self.commit_own(owner, shard, record, root, change, last)?;
+        self.answer_group(&owner, group);
         Ok(())
     }
 
-    fn answer_group(&self, owner: &MemberId, group: Group, out: &mut Outbox) {
+    fn answer_group(&mut self, owner: &MemberId, group: Group) {
         for (ticket, mut committed) in group.answers {
             if committed.changed == 0 {
                 committed.timestamp = self.owners[owner].timestamp();
             }
-            let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
-            effects.push(Effect::Answer { ticket, answer: Answer::Committed(committed) });
+            self.cx.emit_in_order(Effect::Answer { ticket, answer: Answer::Committed(committed) });
         }
     }
 
@@ -296,9 +296,9 @@ impl<S: Store> Engine<S> {
         command: &Command,
         owner: &MemberId,
     ) -> Result<Refusable<Option<Vec<Write>>>, StoreError> {
-        let authority = self.config.mesh.authority();
+        let authority = self.cx.config.mesh.authority();
         Ok(match command {
-            Command::Commit(writes) => Ok((*owner == self.me).then(|| last_writes(writes))),
+            Command::Commit(writes) => Ok((*owner == self.cx.me).then(|| last_writes(writes))),
             // Not to be grouped with writes.
             Command::Restamp | Command::Forget { .. } => Ok(None),
             Command::CloseForks { .. }
@@ -339,7 +339,7 @@ impl<S: Store> Engine<S> {
             let new = match write {
                 Write::Put { value, expiry, .. } => {
                     let same = |old: &Arc<Item>| old.value == *value && old.expiry == *expiry;
-                    if old.as_ref().is_some_and(|old| same(old) && old.is_live(self.now.wall)) {
+                    if old.as_ref().is_some_and(|old| same(old) && old.is_live(self.cx.now.wall)) {
                         continue;
                     }
                     Some((value, expiry))
@@ -350,7 +350,7 @@ impl<S: Store> Engine<S> {
             let timestamp = self.next_own(owner, *last);
             *last = timestamp;
             // What had expired was hidden already.
-            let is_shown = new.is_some() || old.as_ref().is_some_and(|old| old.is_live(self.now.wall));
+            let is_shown = new.is_some() || old.as_ref().is_some_and(|old| old.is_live(self.cx.now.wall));
             changed += u64::from(is_shown);
             if let Some(old) = &old {
                 growth = growth.plus(Growth { items: -1, bytes: -(old.bytes() as i64) });
@@ -385,7 +385,6 @@ impl<S: Store> Engine<S> {
         root: Option<Branch>,
         mut change: ShardChange,
         last: Timestamp,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let own = self.own.get_mut(&owner).expect("an own shard");
         if last == own.last {
@@ -394,10 +393,10 @@ impl<S: Store> Engine<S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        let first = own.last.next().map_or(last, |next| next.max(self.now.wall)).min(last);
+        let first = own.last.next().map_or(last, |next| next.max(self.cx.now.wall)).min(last);
         let remembers = own.runs.pauses.record(own.last, first);
         let moved = own.used(last);
-        record.head = Some(head.signed(&self.config.mesh, &own.identity));
+        record.head = Some(head.signed(&self.cx.config.mesh, &own.identity));
         record.root = root;
         own.made.note(record.head.as_ref().expect("just signed"));
         if remembers {
@@ -407,19 +406,19 @@ impl<S: Store> Engine<S> {
         if moved {
             self.write_bounds();
         }
-        self.own_unsynced = true;
-        self.stats.commits += 1;
-        self.adopt(shard, record, change, out);
-        self.flush(out)
+        self.cx.on_own_commit();
+        self.cx.stats.commits += 1;
+        self.adopt(shard, record, change);
+        self.flush()
     }
 
     /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
-    fn commit_system(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    fn commit_system(&mut self) -> Result<(), StoreError> {
         let due = self.publish || self.look_for_expired || self.outranks || self.is_links_look_due();
         if !due {
             return Ok(());
         }
-        let may = self.may_write(&self.me);
+        let may = self.may_write(&self.cx.me);
         if !matches!(may, Ok(true)) {
             self.put_off_links(may.is_ok());
             return Ok(());
@@ -434,36 +433,35 @@ impl<S: Store> Engine<S> {
         }
         self.links_writes(&mut writes)?;
         self.expired_writes(&mut writes)?;
-        if self.check_bound(&self.me, self.own[&self.me].last, writes.len() as u64 + 2).is_err() {
+        if self.check_bound(&self.cx.me, self.own[&self.cx.me].last, writes.len() as u64 + 2).is_err() {
             // For want of a few microseconds: the next round comes back to it.
             (self.look_for_expired, self.publish) = (true, publishes);
             return Ok(());
         }
-        self.commit_writes(self.me, &writes, out)?;
+        self.commit_writes(self.cx.me, &writes)?;
         if core::mem::take(&mut self.outranks) {
-            self.commit_outranking(out)?;
+            self.commit_outranking()?;
         }
         Ok(())
     }
 
     /// Makes a head that replaces what others hold of the own shard.
-    fn commit_outranking(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    fn commit_outranking(&mut self) -> Result<(), StoreError> {
         let abandoned = core::mem::take(&mut self.divergent.abandoned);
-        if abandoned > Timestamp::ZERO || !self.is_run_named(&self.me) {
-            return self.rewrite_runs(out, |history| history.abandon(abandoned));
+        if abandoned > Timestamp::ZERO || !self.is_run_named(&self.cx.me) {
+            return self.rewrite_runs(|history| history.abandon(abandoned));
         }
-        let (owner, (shard, record)) = (self.me, self.own_shard(&self.me.clone()));
+        let (owner, (shard, record)) = (self.cx.me, self.own_shard(&self.cx.me.clone()));
         let (root, last) = (record.root, self.next_own(&owner, self.own[&owner].last));
-        self.commit_own(owner, shard, record, root, ShardChange::default(), last, out)
+        self.commit_own(owner, shard, record, root, ShardChange::default(), last)
+    }
+
+    fn refuse(&mut self, ticket: Ticket, error: CommandError) {
+        self.cx.answer(ticket, Answer::Refused(error));
     }
 
     /// Commits writes of the system's own to an own shard; each key once.
-    pub(super) fn commit_writes(
-        &mut self,
-        owner: MemberId,
-        writes: &[Write],
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    pub(super) fn commit_writes(&mut self, owner: MemberId, writes: &[Write]) -> Result<(), StoreError> {
         if writes.is_empty() {
             return Ok(());
         }
@@ -477,12 +475,8 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let (root, change) = edit.finish(record.root)?;
-        self.commit_own(owner, shard, record, root, change, last, out)
+        self.commit_own(owner, shard, record, root, change, last)
     }
-}
-
-fn refuse(ticket: Ticket, error: CommandError, out: &mut Outbox) {
-    out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
 }
 
 /// The writes without those that a later one of the same key makes void.

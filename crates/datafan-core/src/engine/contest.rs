@@ -6,7 +6,7 @@
 //! stops when it gets that. Where nobody can compare them, who is held back stops after [`HOLD_MICROS`] if
 //! the other one was heard of meanwhile, and goes on if not.
 
-use super::{Alarm, Effect, Engine, Outbox, own::Confirmed, same_key::SameKeyPlace};
+use super::{Alarm, Engine, own::Confirmed, same_key::SameKeyPlace};
 use crate::{
     claim::Claim,
     connector::Lane,
@@ -18,7 +18,7 @@ use crate::{
     store::Store,
     time::{SECOND, Time, Timestamp},
 };
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::collections::VecDeque;
 
 /// How long own writes wait where nobody says which process began first.
 const HOLD_MICROS: u64 = 30 * SECOND;
@@ -109,10 +109,10 @@ impl Contest {
 
 impl<S: Store> Engine<S> {
     /// A peer says that another process with our key was linked with it, which has run for so long.
-    pub(super) fn on_other_run(&mut self, from: MemberId, run: RunId, age_micros: u64, out: &mut Outbox) {
-        let (own, now) = (self.runs.process, self.now.time);
+    pub(super) fn on_other_run(&mut self, from: MemberId, run: RunId, age_micros: u64) {
+        let (own, now) = (self.runs.process, self.cx.now.time);
         if run == own {
-            return self.stats.refuse("other_run");
+            return self.cx.stats.refuse("other_run");
         }
         if self.is_stopping() || (self.runs.age_micros(now), own) < (age_micros, run) {
             return;
@@ -122,105 +122,105 @@ impl<S: Store> Engine<S> {
         let is_full = self.links.get(&from).is_none_or(|link| link.is_full(Lane::Small));
         if is_full || known.is_none() && !claims.has_room_for(&from, now) {
             // It tells again when a link comes up.
-            return self.stats.refuse("other_run");
+            return self.cx.stats.refuse("other_run");
         }
         let claim = known.unwrap_or_else(|| {
-            let claim = Claim::signed(&self.config.mesh, &self.config.member, own, run);
+            let claim = Claim::signed(&self.cx.config.mesh, &self.cx.config.member, own, run);
             claims.made.push_back((claim, from, now));
             claim
         });
         claims.last = Some(now);
-        self.hasten_recovery(out);
+        self.hasten_recovery();
         let claims = &mut self.same_key.claims;
         if claims.may_tell(now) {
-            out.now.push(Effect::Alarm(Box::new(Alarm::OtherProcess { told_by: from })));
+            self.cx.alarm(Alarm::OtherProcess { told_by: from });
         }
-        self.send(from, &Message::Claim(claim), out);
+        self.cx.send(from, &Message::Claim(claim));
     }
 
     /// Whether this process has claimed within the last minute to be the older one.
     pub(super) fn is_older_one(&self) -> bool {
-        self.same_key.claims.last.is_some_and(|at| at.after(LASTS_MICROS) > self.now.time)
+        self.same_key.claims.last.is_some_and(|at| at.after(LASTS_MICROS) > self.cx.now.time)
     }
 
     /// How long what peers hold of the own shard is waited for before it is fetched: all have to tell of it.
     /// A process that has written may hear that another one has its key; then what it wrote itself goes on.
     pub(super) fn settle_micros(&self, owner: &MemberId) -> u64 {
-        let waits = *owner == self.me && !self.own[owner].made.is_empty() && !self.is_older_one();
-        if waits { self.config.settle_micros.max(MEET_MICROS) } else { self.config.settle_micros }
+        let waits = *owner == self.cx.me && !self.own[owner].made.is_empty() && !self.is_older_one();
+        if waits { self.cx.config.settle_micros.max(MEET_MICROS) } else { self.cx.config.settle_micros }
     }
 
     /// This process is the older one: what it was to wait for has come.
-    fn hasten_recovery(&mut self, out: &mut Outbox) {
-        let soon = self.now.time.after(self.config.settle_micros);
-        let own = self.own.get_mut(&self.me).expect("the own shard");
+    fn hasten_recovery(&mut self) {
+        let soon = self.cx.now.time.after(self.cx.config.settle_micros);
+        let own = self.own.get_mut(&self.cx.me).expect("the own shard");
         let Confirmed::Recovering { until } = own.confirmed else { return };
         own.confirmed = Confirmed::Recovering { until: until.min(soon) };
-        self.fetch_lost(out);
+        self.fetch_lost();
     }
 
     /// Begins to fetch what a peer holds of the own shard.
-    fn fetch_lost(&mut self, out: &mut Outbox) {
-        if let Some((peer, head)) = self.lost_head(&self.me) {
-            self.learn(peer, &head, self.now.time, out);
+    fn fetch_lost(&mut self) {
+        if let Some((peer, head)) = self.lost_head(&self.cx.me) {
+            self.learn(peer, &head, self.cx.now.time);
         }
     }
 
     /// The older one of two processes keeps what it wrote itself before what the other one wrote, of which it
     /// knows nothing.
     pub(super) fn keeps_own(&self, owner: &MemberId) -> bool {
-        *owner == self.me && !self.own[owner].made.is_empty() && self.is_older_one()
+        *owner == self.cx.me && !self.own[owner].made.is_empty() && self.is_older_one()
     }
 
     /// Own writes go on from what is held here, above a head that the other process made.
-    pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool, out: &mut Outbox) {
-        out.now.push(Effect::Alarm(Box::new(Alarm::ContestOver { theirs: *theirs, claimed })));
+    pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool) {
+        self.cx.alarm(Alarm::ContestOver { theirs: *theirs, claimed });
         self.forget(&theirs.owner);
         self.note_own_head(theirs);
-        self.own.get_mut(&self.me).expect("the own shard").confirmed = Confirmed::Yes;
+        self.own.get_mut(&self.cx.me).expect("the own shard").confirmed = Confirmed::Yes;
         self.outranks = true;
-        self.more_to_do = true;
+        self.cx.more_to_do = true;
     }
 
     /// Whether this process has given way already, and is about to end.
     fn is_stopping(&self) -> bool {
-        self.same_key.found().is_some() || matches!(self.own[&self.me].confirmed, Confirmed::Foreign(_))
+        self.same_key.found().is_some() || matches!(self.own[&self.cx.me].confirmed, Confirmed::Foreign(_))
     }
 
     /// Another process with our key has signed that it began before one of its own, which may be this one.
-    pub(super) fn on_claim_against_us(&mut self, claim: &Claim, out: &mut Outbox) {
+    pub(super) fn on_claim_against_us(&mut self, claim: &Claim) {
         let own = self.runs.process;
         // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
         // them stops.
         if self.same_key.claims.against(claim.older).is_none() || claim.older < own {
-            self.on_same_key(SameKeyPlace::Linked, out);
+            self.on_same_key(SameKeyPlace::Linked);
         }
     }
 
     /// A state of the own shard names this run, and was not written here.
-    pub(super) fn contest(&mut self, theirs: &Head, diverged: bool, out: &mut Outbox) {
-        let ours = self.owners[&self.me].head().copied();
+    pub(super) fn contest(&mut self, theirs: &Head, diverged: bool) {
+        let ours = self.owners[&self.cx.me].head().copied();
         // What is known of it was looked at: it is not asked for again.
-        self.forget(&self.me.clone());
-        let own = self.own.get_mut(&self.me).expect("the own shard");
+        self.forget(&self.cx.me.clone());
+        let own = self.own.get_mut(&self.cx.me).expect("the own shard");
         if matches!(own.confirmed, Confirmed::Foreign(_) | Confirmed::Contested(_)) {
             return;
         }
         let heard = [Some(*theirs), ours, own.lost.greatest()].into_iter().flatten().map(|head| head.order());
         let heard = heard.max().expect("theirs");
-        let contest = Contest { since: self.now.time, theirs: *theirs, heard, diverged, lives: false };
+        let contest = Contest { since: self.cx.now.time, theirs: *theirs, heard, diverged, lives: false };
         own.confirmed = Confirmed::Contested(contest);
-        self.stats.refuse("foreign_own_head");
-        out.now.push(Effect::Alarm(Box::new(Alarm::Contested { theirs: *theirs, ours })));
+        self.cx.stats.refuse("foreign_own_head");
+        self.cx.alarm(Alarm::Contested { theirs: *theirs, ours });
     }
 
     /// A peer holds a head of the own shard while own writes are held back.
     pub(super) fn see_contested(&mut self, peer: MemberId, head: &Head, mut contest: Contest) {
-        let own = &self.own[&self.me];
+        let own = &self.own[&self.cx.me];
         if head.order() < contest.theirs.order() && !own.lost.has(head) || own.made.has(head) {
             return;
         }
-        if !own.lost.has(head) && !self.check_signature(head) {
+        if !own.lost.has(head) && !self.cx.check_signature(head) {
             return self.lie(peer, "signature");
         }
         if head.order() > contest.theirs.order() {
@@ -228,38 +228,38 @@ impl<S: Store> Engine<S> {
         }
         if head.order() > contest.heard {
             contest.heard = head.order();
-            contest.lives |= contest.since.after(LATE_MICROS) <= self.now.time;
+            contest.lives |= contest.since.after(LATE_MICROS) <= self.cx.now.time;
         }
-        let own = self.own.get_mut(&self.me).expect("the own shard");
+        let own = self.own.get_mut(&self.cx.me).expect("the own shard");
         own.confirmed = Confirmed::Contested(contest);
         own.lost.tell(peer, head);
     }
 
     /// Ends what holds own writes back, if it is time.
-    pub(super) fn turn_contest(&mut self, out: &mut Outbox) {
+    pub(super) fn turn_contest(&mut self) {
         let Some(contest) = self.contested() else { return };
-        if contest.ends_at(self.same_key.claims.last) > self.now.time {
+        if contest.ends_at(self.same_key.claims.last) > self.cx.now.time {
             return;
         }
         let claimed = contest.is_claimed(self.same_key.claims.last);
         if contest.lives && !claimed {
-            return self.stop_own_writes(&contest.theirs, out);
+            return self.stop_own_writes(&contest.theirs);
         }
         // Another name from now on: what was written under the old one may be on the other one's branch.
-        self.runs.renew(&mut self.rng);
+        self.runs.renew(&mut self.cx.rng);
         if contest.diverged {
             // What was acknowledged here stays; peers keep what only the other one wrote, and tell of it.
-            return self.go_on_from_own(&contest.theirs, claimed, out);
+            return self.go_on_from_own(&contest.theirs, claimed);
         }
-        out.now.push(Effect::Alarm(Box::new(Alarm::ContestOver { theirs: contest.theirs, claimed })));
+        self.cx.alarm(Alarm::ContestOver { theirs: contest.theirs, claimed });
         self.note_own_head(&contest.theirs);
         let (settled, held) =
-            (self.now.time.after(self.config.settle_micros), self.owners[&self.me].timestamp());
-        let own = self.own.get_mut(&self.me).expect("the own shard");
+            (self.cx.now.time.after(self.cx.config.settle_micros), self.owners[&self.cx.me].timestamp());
+        let own = self.own.get_mut(&self.cx.me).expect("the own shard");
         // It lacks what came after that, and no more.
         own.before = own.before.max(held);
         own.confirmed = Confirmed::Recovering { until: settled };
-        self.fetch_lost(out);
+        self.fetch_lost();
     }
 
     /// When it is time.
@@ -269,7 +269,7 @@ impl<S: Store> Engine<S> {
 
     /// What holds own writes back.
     fn contested(&self) -> Option<Contest> {
-        match self.own[&self.me].confirmed {
+        match self.own[&self.cx.me].confirmed {
             Confirmed::Contested(contest) => Some(contest),
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! Finding each other: whom the dialler is to try, as far as shards, links and the roster say.
 
 use super::{
-    Effect, Engine, Outbox,
+    Effect, Engine,
     dialer::{Looking, Place, Pool, Target, Why, pause_micros},
     owners::Owner,
     publish::{ADDRESSES_KEY, decode_addresses},
@@ -23,26 +23,26 @@ const DIALS_MAX: usize = 8;
 
 impl<S: Store> Engine<S> {
     pub(super) fn on_dial_failed(&mut self, place: &Place, error: &str) {
-        if place.0 == Some(self.me) {
+        if place.0 == Some(self.cx.me) {
             return self.same_key.is_free(&place.1);
         }
-        self.dialer.on_failed(place, error, self.now.time, &mut self.rng);
+        self.dialer.on_failed(place, error, self.cx.now.time, &mut self.cx.rng);
     }
 
-    pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId, out: &mut Outbox) {
-        if peer == self.me {
-            return self.on_same_key(SameKeyPlace::Answers(place.1), out);
+    pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId) {
+        if peer == self.cx.me {
+            return self.on_same_key(SameKeyPlace::Answers(place.1));
         }
-        self.dialer.on_found(&place, peer, self.now.time);
+        self.dialer.on_found(&place, peer, self.cx.now.time);
     }
 
     /// Begins the dials that are due, and goes on with those under way.
-    pub(super) fn dial(&mut self, out: &mut Outbox) {
-        self.dial_same_key(out);
-        if self.now.time < self.dial_wakes_at() {
+    pub(super) fn dial(&mut self) {
+        self.dial_same_key();
+        if self.cx.now.time < self.dial_wakes_at() {
             return;
         }
-        self.step_dials(out);
+        self.step_dials();
         while let Some(target) = self.dialer.new_user() {
             self.begin_dial(target, Why::Minimum);
         }
@@ -51,26 +51,26 @@ impl<S: Store> Engine<S> {
             let due = self.due();
             due.into_iter().take(wanted).for_each(|target| self.begin_dial(target, Why::Minimum));
         }
-        if self.config.links_min > 0 {
+        if self.cx.config.links_min > 0 {
             self.dial_lost();
             self.dial_to_tell();
             self.dial_slowly();
         }
-        self.step_dials(out);
-        let (minimum, discovers) = (self.dials_wanted() > 0, self.config.links_min > 0);
-        self.dialer.settle_quiet(Looking { minimum, discovers }, self.now.time);
+        self.step_dials();
+        let (minimum, discovers) = (self.dials_wanted() > 0, self.cx.config.links_min > 0);
+        self.dialer.settle_quiet(Looking { minimum, discovers }, self.cx.now.time);
     }
 
     /// When there is something to dial, or to look at for that.
     pub(super) fn dial_wakes_at(&self) -> Time {
-        let look = if self.config.links_min > 0 { self.reach.wakes_at() } else { Time::NEVER };
-        let tell = if self.config.links_min > 0 { self.tell_wakes_at() } else { Time::NEVER };
+        let look = if self.cx.config.links_min > 0 { self.reach.wakes_at() } else { Time::NEVER };
+        let tell = if self.cx.config.links_min > 0 { self.tell_wakes_at() } else { Time::NEVER };
         self.dialer.quiet_until().min(look).min(tell)
     }
 
     /// Links that were lost are dialled again.
     fn dial_lost(&mut self) {
-        while let Some(member) = self.dialer.due_lost(self.now.time) {
+        while let Some(member) = self.dialer.due_lost(self.cx.now.time) {
             let is_linked = self.links.contains_key(&member);
             match is_linked || !self.is_member(&member) || self.is_left_alone(&member) {
                 true => self.dialer.forget(&member),
@@ -88,15 +88,15 @@ impl<S: Store> Engine<S> {
 
     /// One member at a time is dialled that may be out of reach, however many links there are.
     fn dial_slowly(&mut self) {
-        let now = self.now.time;
+        let now = self.cx.now.time;
         if self.reach.wakes_at() <= now {
             self.look_around();
             let pause = self.slow_pause();
-            self.dialer.hasten_slow(pause, now, &mut self.rng);
+            self.dialer.hasten_slow(pause, now, &mut self.cx.rng);
         }
         let Some(pool) = self.dialer.due_slow(now) else { return };
         let pause = self.slow_pause();
-        self.dialer.pause_slow(pause, now, &mut self.rng);
+        self.dialer.pause_slow(pause, now, &mut self.cx.rng);
         if let Some(target) = self.draw(pool) {
             self.begin_dial(target, Why::Slow);
         }
@@ -130,19 +130,19 @@ impl<S: Store> Engine<S> {
         }
         let targets = members.into_iter().map(Target::Member).chain(users);
         let mut targets: Vec<Target> =
-            targets.filter(|target| self.dialer.may_dial_slowly(target, self.now.time)).collect();
+            targets.filter(|target| self.dialer.may_dial_slowly(target, self.cx.now.time)).collect();
         if targets.is_empty() && pool == Pool::Latest {
             return self.draw(Pool::Unreachable);
         }
-        let random = self.rng.next() % targets.len().max(1) as u64;
+        let random = self.cx.rng.next() % targets.len().max(1) as u64;
         (!targets.is_empty()).then(|| targets.swap_remove(random as usize))
     }
 
     /// Sees who is reachable by now.
     pub(super) fn look_around(&mut self) {
         let linked = self.linked();
-        let mut reach = core::mem::replace(&mut self.reach, Reach::new(self.me, self.now.wall));
-        reach.look(self.now.time, self.now.wall, &linked, |id| self.kind_of(id));
+        let mut reach = core::mem::replace(&mut self.reach, Reach::new(self.cx.me, self.cx.now.wall));
+        reach.look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.kind_of(id));
         self.reach = reach;
     }
 
@@ -163,14 +163,17 @@ impl<S: Store> Engine<S> {
             self.pending.retain(|other| other.id != pending.id);
             if !self.links.contains_key(&pending.id) {
                 self.address_cache.told(&pending.id, pending.address.as_slice());
-                self.dialer.on_admitted(&pending.id, self.now.time);
+                self.dialer.on_admitted(&pending.id, self.cx.now.time);
             }
         }
     }
 
-    fn step_dials(&mut self, out: &mut Outbox) {
-        let dial = |(expected, address)| out.now.push(Effect::Dial { address, expected });
-        self.dialer.step(self.now.time, &mut self.rng, dial);
+    fn step_dials(&mut self) {
+        let mut dials = Vec::new();
+        self.dialer.step(self.cx.now.time, &mut self.cx.rng, |place| dials.push(place));
+        for (expected, address) in dials {
+            self.cx.emit(Effect::Dial { address, expected });
+        }
     }
 
     fn begin_dial(&mut self, target: Target, why: Why) {
@@ -178,8 +181,8 @@ impl<S: Store> Engine<S> {
             Target::User((_, address)) => alloc::vec![address.clone()],
             Target::Member(member) => self.addresses_of(member),
         };
-        self.stats.dials += 1;
-        self.dialer.begin(target, addresses, why, self.now.time, &mut self.rng);
+        self.cx.stats.dials += 1;
+        self.dialer.begin(target, addresses, why, self.cx.now.time, &mut self.cx.rng);
     }
 
     /// Where a member may be found: first where it was found last, then where its shard says that it is.
@@ -201,17 +204,17 @@ impl<S: Store> Engine<S> {
 
     /// Whether there are fewer links than there should be at least.
     pub(super) fn is_below_minimum(&self) -> bool {
-        self.links.len() < self.config.links_min
+        self.links.len() < self.cx.config.links_min
     }
 
     /// How many dials may begin because there are too few links.
     fn dials_wanted(&self) -> usize {
         let under_way = self.dialer.n_under_way();
-        if self.config.links_min == 0 {
+        if self.cx.config.links_min == 0 {
             return DIALS_MAX.saturating_sub(under_way);
         }
         let wanted = match self.is_below_minimum() {
-            true => self.config.links_wanted_max.max(self.config.links_min) - self.links.len(),
+            true => self.cx.config.links_wanted_max.max(self.cx.config.links_min) - self.links.len(),
             false => 0,
         };
         wanted.min(DIALS_MAX).saturating_sub(under_way)
@@ -220,18 +223,18 @@ impl<S: Store> Engine<S> {
     /// What may be dialled because there are too few links: the user's addresses first, then members in
     /// random order.
     fn due(&mut self) -> Vec<Target> {
-        let now = self.now.time;
+        let now = self.cx.now.time;
         // Where the peer that was found is linked, a dial would most likely find it once more.
         let users = self.dialer.users().filter(|(_, found)| {
             found.is_none_or(|found| !self.links.contains_key(&found) && !self.is_left_alone(&found))
         });
         let users = users.map(|(place, _)| Target::User(place.clone()));
         let mut due: Vec<Target> = users.filter(|target| self.dialer.is_due(target, now)).collect();
-        if self.config.links_min > 0 {
+        if self.cx.config.links_min > 0 {
             let members = self.dialable().map(Target::Member);
             let mut members: Vec<(u64, Target)> =
                 members.filter(|target| self.dialer.is_due(target, now)).map(|target| (0, target)).collect();
-            members.iter_mut().for_each(|(rank, _)| *rank = self.rng.next());
+            members.iter_mut().for_each(|(rank, _)| *rank = self.cx.rng.next());
             members.sort_unstable();
             due.extend(members.into_iter().map(|(_, target)| target));
         }
@@ -250,7 +253,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn may_be_dialled(&self, member: &MemberId) -> bool {
-        *member != self.me
+        *member != self.cx.me
             && !self.links.contains_key(member)
             && self.is_member(member)
             && !self.is_left_alone(member)

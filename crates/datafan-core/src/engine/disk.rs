@@ -42,9 +42,10 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// As when an engine is opened.
     pub fn reopen(mut self, now: Now) -> Result<Self, OpenError> {
-        let seed = self.rng.next();
+        let seed = self.cx.rng.next();
         // What the store shows is let go of before it is opened again.
-        let Self { config, store, verifier, runs, same_key, .. } = self;
+        let Self { cx, store, runs, same_key, .. } = self;
+        let (config, verifier) = cx.into_parts();
         let config = super::Config { new_mesh: false, ..config };
         let mut engine = Self::open(config, seed, verifier, store.reopen()?, now)?;
         // It is the same process, and as old as before.

@@ -2,7 +2,7 @@
 //! tells its owner; the owner fetches it, takes from it what it misses, and names it as ended, which frees it everywhere.
 
 use super::{
-    Alarm, Effect, Engine, Outbox, Snapshot, Write,
+    Alarm, Engine, Snapshot, Write,
     descent::Descent,
     heard_for::HeardFor,
     link::Link,
@@ -114,9 +114,9 @@ impl Divergent {
 
 impl<S: Store> Engine<S> {
     /// Does what is due with divergent copies.
-    pub(super) fn turn_divergent(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn turn_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(peer) = self.divergent.to_tell.pop_first() {
-            self.tell_divergent(peer, out)?;
+            self.tell_divergent(peer)?;
         }
         self.free_divergent()?;
         self.age_divergent();
@@ -125,16 +125,16 @@ impl<S: Store> Engine<S> {
 
     /// Frees copies whose owners could have heard of them, and fetched them, for long enough. Own ones stay.
     fn age_divergent(&mut self) {
-        if !self.divergent.heard.is_due(self.now.time) {
+        if !self.divergent.heard.is_due(self.cx.now.time) {
             return;
         }
-        let kept = self.divergent.held.keys().filter(|owner| **owner != self.me);
+        let kept = self.divergent.held.keys().filter(|owner| **owner != self.cx.me);
         let is_up = |owner: &MemberId| self.links.get(owner).is_some_and(Link::is_up);
         let kept: Vec<_> =
             kept.map(|owner| (*owner, is_up(owner) || self.reach.is_reachable(owner))).collect();
-        let over = self.divergent.heard.count(self.now.time, &kept);
+        let over = self.divergent.heard.count(self.cx.now.time, &kept);
         over.iter().for_each(|owner| self.drop_divergent(owner));
-        if let Some(bytes) = self.divergent.heard.due_bytes(self.now.time) {
+        if let Some(bytes) = self.divergent.heard.due_bytes(self.cx.now.time) {
             self.batch.meta.insert(Meta::HeardFor, Some(bytes));
         }
     }
@@ -150,12 +150,12 @@ impl<S: Store> Engine<S> {
         };
         // The roster only grows, which is judged elsewhere; and of a revoked owner it says what stays.
         let ended = self.terms(owner).is_some_and(|terms| !terms.is_active());
-        if *owner == self.config.mesh.authority() || ended {
+        if *owner == self.cx.config.mesh.authority() || ended {
             return Ok(Replaced::Continued);
         }
         let history = history_of(new)?;
         let held = self.held_state(owner);
-        if *owner == self.me && self.is_run_named(owner) && history.names(self.runs.current) {
+        if *owner == self.cx.me && self.is_run_named(owner) && history.names(self.runs.current) {
             let same_run = history.last().is_some_and(|last| last.id == self.runs.current);
             return Ok(Replaced::Taken { diverged: !history.continues(&held), same_run });
         }
@@ -174,7 +174,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether one more copy of `owner` fits. Of the own shard nothing is given up.
     pub(super) fn has_room_for_divergent(&self, owner: &MemberId) -> Result<bool, StoreError> {
-        if self.is_own(owner) {
+        if self.cx.is_own(owner) {
             return Ok(true);
         }
         let copies = self.divergent.of(owner);
@@ -182,7 +182,7 @@ impl<S: Store> Engine<S> {
             return Ok(false);
         }
         // One owner has a quarter of the room, so that it does not take that of all.
-        let max = bytes_max(self.config.divergent_bytes_max, || self.store.free_bytes());
+        let max = bytes_max(self.cx.config.divergent_bytes_max, || self.store.free_bytes());
         let mut bytes = self.owners[owner].head().map_or(0, |head| head.bytes);
         for shard in copies {
             bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
@@ -205,30 +205,24 @@ impl<S: Store> Engine<S> {
     }
 
     /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
-    pub(super) fn keep_divergent(
-        &mut self,
-        shard: ShardNumber,
-        record: &ShardRecord,
-        diverged: Timestamp,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn keep_divergent(&mut self, shard: ShardNumber, record: &ShardRecord, diverged: Timestamp) {
         let (owner, head) = (record.owner, record.head.expect("a state has a head"));
         let copy = ShardRecord { state: ShardState::Aside, graves_floor: diverged, ..record.clone() };
         self.write(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.load(owner, shard);
         self.divergent.knows.remove(&owner);
         self.divergent.heard.begin_again(&owner);
-        if self.divergent.may_alarm(&owner, self.now.time) {
-            out.now.push(Effect::Alarm(Box::new(Alarm::Parted { head, parted: diverged })));
+        if self.divergent.may_alarm(&owner, self.cx.now.time) {
+            self.cx.alarm(Alarm::Parted { head, parted: diverged });
         }
         if self.links.get(&owner).is_some_and(Link::is_up) {
-            self.send(owner, &Message::Diverged(alloc::vec![head]), out);
+            self.cx.send(owner, &Message::Diverged(alloc::vec![head]));
         }
     }
 
     /// Tells a peer what is kept of its shard.
-    pub(super) fn tell_divergent(&mut self, peer: MemberId, out: &mut Outbox) -> Result<(), StoreError> {
-        if peer == self.me {
+    pub(super) fn tell_divergent(&mut self, peer: MemberId) -> Result<(), StoreError> {
+        if peer == self.cx.me {
             return Ok(());
         }
         let mut heads = Vec::new();
@@ -236,18 +230,18 @@ impl<S: Store> Engine<S> {
             heads.extend(self.divergent_head(*shard)?);
         }
         if !heads.is_empty() {
-            self.divergent.knows.insert(peer, self.now.time.after(KNOWS_MICROS));
-            self.send(peer, &Message::Diverged(heads), out);
+            self.divergent.knows.insert(peer, self.cx.now.time.after(KNOWS_MICROS));
+            self.cx.send(peer, &Message::Diverged(heads));
         }
         Ok(())
     }
 
     /// Owners of whose shards copies are kept, and who are neither linked nor were told lately.
     fn owners_to_tell(&self) -> impl Iterator<Item = MemberId> {
-        let now = self.now.time;
+        let now = self.cx.now.time;
         let knows = move |owner: &MemberId| self.divergent.knows.get(owner).is_some_and(|until| *until > now);
         let owners = self.divergent.held.keys().copied();
-        owners.filter(move |owner| *owner != self.me && !self.links.contains_key(owner) && !knows(owner))
+        owners.filter(move |owner| *owner != self.cx.me && !self.links.contains_key(owner) && !knows(owner))
     }
 
     /// When the next owner is to be dialled, so that it hears of what is kept here.
@@ -257,29 +251,29 @@ impl<S: Store> Engine<S> {
 
     /// The owner that is dialled now, if it is time: each in its turn.
     pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
-        if self.divergent.next_dial > self.now.time {
+        if self.divergent.next_dial > self.cx.now.time {
             return None;
         }
         let last = self.divergent.dialled;
         let next = self.owners_to_tell().find(|owner| Some(*owner) > last);
         let next = next.or_else(|| self.owners_to_tell().next())?;
         self.divergent.dialled = Some(next);
-        self.divergent.next_dial = self.now.time.after(DIAL_MICROS);
+        self.divergent.next_dial = self.cx.now.time.after(DIAL_MICROS);
         Some(next)
     }
 
     /// A peer keeps states of our shard that the present one did not grow out of.
     pub(super) fn on_diverged(&mut self, from: MemberId, heads: &[Head]) -> Result<(), StoreError> {
         for head in heads {
-            if head.owner != self.me {
-                self.stats.refuse("foreign_divergent_copy");
+            if head.owner != self.cx.me {
+                self.cx.stats.refuse("foreign_divergent_copy");
                 continue;
             }
             let is_told = self.divergent.told.iter().any(|(peer, told)| (*peer, told) == (from, head));
             if is_told || self.divergent.told.len() >= DIVERGENT_TOLD_MAX || self.knows_divergent(head)? {
                 continue;
             }
-            if !self.check_signature(head) {
+            if !self.cx.check_signature(head) {
                 self.lie(from, "signature");
                 return Ok(());
             }
@@ -290,12 +284,12 @@ impl<S: Store> Engine<S> {
 
     /// Whether a divergent state of the own shard is held here, or was ended.
     fn knows_divergent(&self, head: &Head) -> Result<bool, StoreError> {
-        for shard in self.divergent.of(&self.me) {
+        for shard in self.divergent.of(&self.cx.me) {
             if self.divergent_head(*shard)?.is_some_and(|held| held.order() == head.order()) {
                 return Ok(true);
             }
         }
-        let Some((shard, record)) = self.owners[&self.me].whole() else { return Ok(false) };
+        let Some((shard, record)) = self.owners[&self.cx.me].whole() else { return Ok(false) };
         let present = record.head.is_some_and(|present| present.order() == head.order());
         let ends = |branch: &EndedBranch| (branch.timestamp, branch.root) == head.order();
         Ok(present || history_of(&self.view(shard))?.ended().iter().any(ends))
@@ -303,11 +297,11 @@ impl<S: Store> Engine<S> {
 
     /// Begins to fetch the next copy of the own shard that a peer has told of.
     pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
-        let confirmed = self.own[&self.me].confirmed == Confirmed::Yes;
-        if self.divergent.told.is_empty() || !confirmed || self.owners[&self.me].head().is_none() {
+        let confirmed = self.own[&self.cx.me].confirmed == Confirmed::Yes;
+        if self.divergent.told.is_empty() || !confirmed || self.owners[&self.cx.me].head().is_none() {
             return Ok(());
         }
-        if self.owners[&self.me].busy().transfer.is_some() {
+        if self.owners[&self.cx.me].busy().transfer.is_some() {
             return Ok(());
         }
         while let Some((peer, head)) = self.divergent.told.pop_front() {
@@ -325,8 +319,8 @@ impl<S: Store> Engine<S> {
         let transfer = Transfer::Descent(Box::new(Descent::aside(peer, *head)));
         self.owners.entry(&head.owner).busy_mut().transfer = Some(transfer);
         self.note_due(&head.owner);
-        self.stats.descents += 1;
-        self.more_to_do = true;
+        self.cx.stats.descents += 1;
+        self.cx.more_to_do = true;
     }
 
     /// A state of an own shard has come that a peer keeps.
@@ -335,32 +329,31 @@ impl<S: Store> Engine<S> {
         shard: ShardNumber,
         root: Option<Branch>,
         head: &Head,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
-        self.more_to_do = true;
-        if head.owner == self.config.mesh.authority() {
-            return self.take_back_roster(shard, out);
+        self.cx.more_to_do = true;
+        if head.owner == self.cx.config.mesh.authority() {
+            return self.take_back_roster(shard);
         }
         let theirs = history_of(&self.view(shard))?;
         let state = HeldState { run: theirs.last().map(|run| run.id), timestamp: head.timestamp };
         let ours = self.own_history()?;
-        if ours.has_all_of(&state, self.owners[&self.me].timestamp()) {
+        if ours.has_all_of(&state, self.owners[&self.cx.me].timestamp()) {
             self.bury_shard(head.owner, shard);
             return Ok(());
         }
-        if self.is_run_named(&self.me) && theirs.names(self.runs.current) {
-            self.contest(head, true, out);
+        if self.is_run_named(&self.cx.me) && theirs.names(self.runs.current) {
+            self.contest(head, true);
         }
         // On disk before it is shown: it may be taken and ended at once.
         self.write_bounds();
         let fetched =
             ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
-        self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs), out);
+        self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs));
         Ok(())
     }
 
     fn own_history(&self) -> Result<RunHistory, StoreError> {
-        match self.owners[&self.me].whole() {
+        match self.owners[&self.cx.me].whole() {
             Some((shard, _)) => history_of(&self.view(shard)),
             None => Ok(RunHistory::default()),
         }
@@ -372,13 +365,9 @@ impl<S: Store> Engine<S> {
 
     /// Names the branches of copies of the own shard that are held here as ended, all or those with these
     /// roots: everybody frees them. A copy that came since they were looked at stays.
-    pub(super) fn end_divergent(
-        &mut self,
-        roots: Option<&[Hash]>,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    pub(super) fn end_divergent(&mut self, roots: Option<&[Hash]>) -> Result<(), StoreError> {
         let mut ended = Vec::new();
-        for shard in self.divergent.of(&self.me) {
+        for shard in self.divergent.of(&self.cx.me) {
             let Some(head) = self.divergent_head(*shard)? else { continue };
             if roots.is_some_and(|roots| !roots.contains(&head.root)) {
                 continue;
@@ -387,22 +376,18 @@ impl<S: Store> Engine<S> {
             let diverged = self.own_history()?.diverged_at(&theirs);
             ended.extend(theirs.branches_since(diverged, head.timestamp, head.root));
         }
-        self.rewrite_runs(out, |history| ended.into_iter().for_each(|branch| history.end(branch)))
+        self.rewrite_runs(|history| ended.into_iter().for_each(|branch| history.end(branch)))
     }
 
     /// Commits the runs of the own shard anew, changed by `change`.
-    pub(super) fn rewrite_runs(
-        &mut self,
-        out: &mut Outbox,
-        change: impl FnOnce(&mut RunHistory),
-    ) -> Result<(), StoreError> {
+    pub(super) fn rewrite_runs(&mut self, change: impl FnOnce(&mut RunHistory)) -> Result<(), StoreError> {
         let mut history = self.own_history()?;
-        if !self.is_run_named(&self.me) {
-            history.begin(self.runs.current, self.owners[&self.me].timestamp());
+        if !self.is_run_named(&self.cx.me) {
+            history.begin(self.runs.current, self.owners[&self.cx.me].timestamp());
         }
         change(&mut history);
         let (key, value) = (Key::new(RUNS_KEY).expect("a key"), history.encode().into());
-        self.commit_writes(self.me, &[Write::Put { key, value, expiry: None }], out)
+        self.commit_writes(self.cx.me, &[Write::Put { key, value, expiry: None }])
     }
 
     /// Gives up copies of an owner that is to have no shard.
@@ -454,7 +439,7 @@ impl<S: Store> Engine<S> {
     /// Where the kept states of the member's own shard diverged from the visible one, and where the last of them ends.
     pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
         let mut span: Option<(Timestamp, Timestamp)> = None;
-        for shard in self.divergent.of(&self.me) {
+        for shard in self.divergent.of(&self.cx.me) {
             let record = self.snapshot.shard(*shard).ok().flatten()?;
             let (first, last) = (record.graves_floor, record.head?.timestamp);
             span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));

@@ -24,8 +24,8 @@ pub(super) enum Reclaimed {
 impl<S: Store> Engine<S> {
     /// Deletes of own items whose expiry is past by the drift bound, oldest first.
     pub(super) fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
-        let until = Timestamp(self.now.wall.0.saturating_sub(self.config.clock_ahead_micros));
-        let Some((shard, _)) = self.owners[&self.me].whole() else { return Ok(()) };
+        let until = Timestamp(self.cx.now.wall.0.saturating_sub(self.cx.config.clock_ahead_micros));
+        let Some((shard, _)) = self.owners[&self.cx.me].whole() else { return Ok(()) };
         let page = Page::rows(COMMIT_WRITES_MAX - 1);
         for (_, at) in self.snapshot.expiries(shard, until, page)? {
             if let Some(item) = self.snapshot.item(shard, at)? {
@@ -48,9 +48,9 @@ impl<S: Store> Engine<S> {
         let whole = self.owners[owner].whole().filter(|_| matches!(refused, CommandError::OverQuota { .. }));
         let Some((shard, _)) = whole else { return Ok(Reclaimed::Nothing) };
         let mut writes = Vec::new();
-        for (_, at) in self.snapshot.expiries(shard, self.now.wall, Page::rows(COMMIT_WRITES_MAX))? {
+        for (_, at) in self.snapshot.expiries(shard, self.cx.now.wall, Page::rows(COMMIT_WRITES_MAX))? {
             // Not what these writes have replaced or removed.
-            let Some(item) = edit.item(at)?.filter(|item| !item.is_live(self.now.wall)) else { continue };
+            let Some(item) = edit.item(at)?.filter(|item| !item.is_live(self.cx.now.wall)) else { continue };
             let bytes = group.bytes + item.key.as_str().len();
             if group.writes == COMMIT_WRITES_MAX || bytes > COMMIT_BYTES_MAX {
                 break;

@@ -1,7 +1,7 @@
 //! Hearing of heads, and taking in deltas.
 
 use super::{
-    Effect, Engine, Outbox,
+    Engine,
     divergent::Replaced,
     owners::{Owner, Reason, Refused, Transfer},
     roster::Verdict,
@@ -16,7 +16,7 @@ use crate::{
     time::{Time, Timestamp},
     trie::root_hash,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 /// How a delta came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub(super) enum Learned {
 
 impl<S: Store> Engine<S> {
     /// Hears of a head that `from` holds; fetched at `fetch_at` if nobody pushed it by then.
-    pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time, out: &mut Outbox) -> Learned {
-        let learned = self.judge_head(from, head, out);
+    pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time) -> Learned {
+        let learned = self.judge_head(from, head);
         if learned == Learned::Newer {
             self.note_known(from, head, fetch_at.max(self.fetch_at(&head.owner)));
         }
@@ -52,9 +52,9 @@ impl<S: Store> Engine<S> {
     }
 
     /// What hearing of a head that `from` holds comes to; one that is wanted is yet to be noted.
-    fn judge_head(&mut self, from: MemberId, head: &Head, out: &mut Outbox) -> Learned {
-        if self.is_own(&head.owner) {
-            return self.judge_own_head(from, head, out);
+    fn judge_head(&mut self, from: MemberId, head: &Head) -> Learned {
+        if self.cx.is_own(&head.owner) {
+            return self.judge_own_head(from, head);
         }
         if self.owners.holds_since_lately(head) {
             self.set_position(from, &head.owner, None);
@@ -67,7 +67,7 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         if let Some(held) = held.filter(|held| held.timestamp == head.timestamp).copied() {
-            self.compare_heads(&held, head, out);
+            self.compare_heads(&held, head);
         }
         let state = self.owners.get(&head.owner);
         let held = state.and_then(Owner::head);
@@ -75,7 +75,7 @@ impl<S: Store> Engine<S> {
             Verdict::Good => None,
             Verdict::Refused(reason) => Some(reason),
             Verdict::Unknown => {
-                self.stats.refuse("unknown_owner");
+                self.cx.stats.refuse("unknown_owner");
                 return Learned::Refused;
             }
         };
@@ -92,7 +92,7 @@ impl<S: Store> Engine<S> {
         if known.is_some_and(|known| known == *head) {
             return Learned::Newer;
         }
-        if !self.check_signature(head) {
+        if !self.cx.check_signature(head) {
             self.lie(from, "signature");
             return Learned::Refused;
         }
@@ -129,13 +129,8 @@ impl<S: Store> Engine<S> {
 
     /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
     pub(super) fn refuse_head(&mut self, head: &Head, reason: Reason) {
-        self.stats.refuse(reason.name());
+        self.cx.stats.refuse(reason.name());
         self.owners.entry(&head.owner).busy_mut().refused = Some(Refused { order: head.order(), reason });
-    }
-
-    pub(super) fn check_signature(&mut self, head: &Head) -> bool {
-        self.stats.verified += 1;
-        head.verify(&self.config.mesh, &*self.verifier)
     }
 
     /// Notes where a peer is with an owner; `None` for where we are.
@@ -147,7 +142,7 @@ impl<S: Store> Engine<S> {
         };
     }
 
-    pub(super) fn on_announce(&mut self, from: MemberId, heads: &[Head], out: &mut Outbox) {
+    pub(super) fn on_announce(&mut self, from: MemberId, heads: &[Head]) {
         for head in heads {
             if self.is_penalized(&from) {
                 return;
@@ -157,9 +152,9 @@ impl<S: Store> Engine<S> {
                 // More is wanted already: not worth a look at its signature.
                 self.set_position(from, &head.owner, Some(head.timestamp));
             } else if !self.hold_back(from, head) {
-                let learned = self.learn(from, head, self.now.time, out);
+                let learned = self.learn(from, head, self.cx.now.time);
                 if learned == Learned::Older {
-                    self.stats.refuse("stale_head");
+                    self.cx.stats.refuse("stale_head");
                 }
                 if matches!(learned, Learned::Older | Learned::Known) {
                     self.note_redundant(from, &head.owner, 0);
@@ -168,13 +163,13 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    pub(super) fn on_gap(&mut self, from: MemberId, head: &Head, out: &mut Outbox) {
+    pub(super) fn on_gap(&mut self, from: MemberId, head: &Head) {
         // An answer that comes late, after a push has brought the data, is no fault.
         if !self.end_pull(from, &head.owner) {
-            self.stats.refuse("unasked");
+            self.cx.stats.refuse("unasked");
             return;
         }
-        let learned = self.learn(from, head, self.now.time, out);
+        let learned = self.learn(from, head, self.cx.now.time);
         if learned == Learned::Newer {
             self.descend(from, head);
         }
@@ -182,10 +177,10 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
         if self.end_pull(from, owner) {
-            self.stats.refuse("moved");
+            self.cx.stats.refuse("moved");
             self.set_position(from, owner, None);
         } else {
-            self.stats.refuse("unasked");
+            self.cx.stats.refuse("unasked");
         }
     }
 
@@ -196,7 +191,7 @@ impl<S: Store> Engine<S> {
         let ours =
             matches!(&state.busy().transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
         if let (true, Some(Transfer::Pull { deadline, .. })) = (ours, &state.busy().transfer) {
-            let sent = Time(deadline.0.saturating_sub(self.config.request_micros));
+            let sent = Time(deadline.0.saturating_sub(self.cx.config.request_micros));
             state.busy_mut().transfer = None;
             self.note_answer(from, expected.unwrap_or(0), sent);
             self.note_due(owner);
@@ -207,7 +202,7 @@ impl<S: Store> Engine<S> {
     /// Notes how long an answer took that was expected to have so many bytes.
     pub(super) fn note_answer(&mut self, from: MemberId, bytes: u64, sent: Time) {
         if let Some(link) = self.links.get_mut(&from) {
-            link.credit.note_answer(bytes, sent, self.now.time);
+            link.credit.note_answer(bytes, sent, self.cx.now.time);
         }
     }
 
@@ -234,19 +229,18 @@ impl<S: Store> Engine<S> {
         from: MemberId,
         delta: &Delta<'_>,
         mut how: How<'_>,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let owner = delta.head.owner;
         if how == How::Pulled && (self.is_of_earlier_pull(from, delta) || !self.end_pull(from, &owner)) {
             if !self.is_late(from, delta) {
-                self.stats.refuse("unasked");
+                self.cx.stats.refuse("unasked");
                 return Ok(());
             }
             how = How::Late;
         }
         if self.disk_full.is_some() {
-            self.stats.refuse("disk_full");
-            self.learn(from, &delta.head, self.next_round, out);
+            self.cx.stats.refuse("disk_full");
+            self.learn(from, &delta.head, self.next_round);
             return Ok(());
         }
         let pushed = matches!(how, How::Pushed(_));
@@ -255,13 +249,13 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         if pushed && self.has_lost_push(&owner) {
-            self.learn(from, &delta.head, self.next_round, out);
+            self.learn(from, &delta.head, self.next_round);
             return Ok(());
         }
-        match self.judge_head(from, &delta.head, out) {
+        match self.judge_head(from, &delta.head) {
             Learned::Newer => {}
             Learned::Older if pushed => {
-                self.stats.refuse("stale_head");
+                self.cx.stats.refuse("stale_head");
                 self.note_redundant(from, &owner, bytes);
                 return Ok(());
             }
@@ -273,20 +267,20 @@ impl<S: Store> Engine<S> {
         }
         let position = self.owners.entry(&owner).timestamp();
         if delta.base > position {
-            self.note_known(from, &delta.head, self.now.time);
+            self.note_known(from, &delta.head, self.cx.now.time);
             // Whoever is asked for what came after our position answers from there.
             if how == How::Pulled {
                 self.lie(from, "wrong_answer");
             }
             return Ok(());
         }
-        if position < delta.head.timestamp && self.apply_delta(from, delta, how, out)? {
+        if position < delta.head.timestamp && self.apply_delta(from, delta, how)? {
             return Ok(());
         }
         let refused = self.owners[&owner].busy().refused;
         let refused = refused.is_some_and(|refused| refused.order == delta.head.order());
         if !refused {
-            self.note_known(from, &delta.head, self.now.time);
+            self.note_known(from, &delta.head, self.cx.now.time);
         }
         match how {
             // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
@@ -309,7 +303,6 @@ impl<S: Store> Engine<S> {
         from: MemberId,
         delta: &Delta<'_>,
         how: How<'_>,
-        out: &mut Outbox,
     ) -> Result<bool, StoreError> {
         let Ok((items, graves)) = delta.contents() else {
             self.lie(from, "malformed");
@@ -335,14 +328,14 @@ impl<S: Store> Engine<S> {
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         if root_hash(root.as_ref()) != delta.head.root {
-            self.stats.refuse("delta");
+            self.cx.stats.refuse("delta");
             return Ok(false);
         }
         if late || sums != (delta.head.items, delta.head.bytes) {
             self.refuse_void(&delta.head);
             return Ok(false);
         }
-        if let Some(done) = self.before_delta(&delta.head, shard, &change, out)? {
+        if let Some(done) = self.before_delta(&delta.head, shard, &change)? {
             return Ok(done);
         }
         if position == Timestamp::ZERO {
@@ -359,12 +352,12 @@ impl<S: Store> Engine<S> {
             How::Pushed(_) | How::Pulled | How::Late => None,
         };
         self.cancel_transfer(&owner);
-        self.stats.applied += 1;
+        self.cx.stats.applied += 1;
         let told = self.owners[&owner].busy().known == Some(delta.head);
         // A head that was heard of before was counted then.
         self.note_used(&owner, u64::from(!told), delta.bytes() as u64);
         self.note_own_head(&delta.head);
-        self.adopt(shard, record, change, out);
+        self.adopt(shard, record, change);
         self.note_brought(from, &owner);
         self.note_told(from, delta, message);
         Ok(true)
@@ -376,16 +369,15 @@ impl<S: Store> Engine<S> {
         head: &Head,
         shard: ShardNumber,
         change: &ShardChange,
-        out: &mut Outbox,
     ) -> Result<Option<bool>, StoreError> {
         let owner = head.owner;
-        let is_roster = owner == self.config.mesh.authority();
+        let is_roster = owner == self.cx.config.mesh.authority();
         if is_roster && !self.keeps_members(&self.view(shard), change)? {
-            self.refuse_roster(head, out);
+            self.refuse_roster(head);
             return Ok(Some(false));
         }
         // Whoever leaves the runs as they are goes on from what is held.
-        if owner != self.me && !change.keys.contains_key(RUNS_KEY) {
+        if owner != self.cx.me && !change.keys.contains_key(RUNS_KEY) {
             return Ok(None);
         }
         let layers = self.pending_change(shard).into_iter().chain([change]);
@@ -396,16 +388,16 @@ impl<S: Store> Engine<S> {
             Replaced::Diverged(_) => Some(false),
             // It is what is held and more, or it would not have become what its head says.
             Replaced::Taken { diverged, .. } => {
-                self.contest(head, diverged, out);
+                self.contest(head, diverged);
                 Some(true)
             }
         })
     }
 
-    pub(super) fn refuse_roster(&mut self, head: &Head, out: &mut Outbox) {
+    pub(super) fn refuse_roster(&mut self, head: &Head) {
         if let Some(held) = self.roster_head().copied() {
             let alarm = super::Alarm::RosterShrinks { refused: *head, held };
-            out.now.push(Effect::Alarm(Box::new(alarm)));
+            self.cx.alarm(alarm);
         }
         self.refuse_head(head, Reason::Roster);
         self.forget(&head.owner);

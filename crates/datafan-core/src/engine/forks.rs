@@ -2,8 +2,8 @@
 //! rounds only, until their forks are closed.
 
 use super::{
-    Alarm, CommandError, Effect, Engine, Outbox, Write, commit::Refusable, descent::Build, evidence::Kept,
-    owners::Owner, runs::history_of,
+    Alarm, CommandError, Engine, Write, commit::Refusable, descent::Build, evidence::Kept, owners::Owner,
+    runs::history_of,
 };
 use crate::{
     codec::DecodeError,
@@ -20,7 +20,6 @@ use crate::{
     time::Timestamp,
 };
 use alloc::{
-    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     string::String,
     vec::Vec,
@@ -70,23 +69,18 @@ impl Forks {
 
 impl<S: Store> Engine<S> {
     /// Two heads of one owner and one timestamp: the owner has forked, if it has signed the new one, too.
-    pub(super) fn compare_heads(&mut self, held: &Head, head: &Head, out: &mut Outbox) {
+    pub(super) fn compare_heads(&mut self, held: &Head, head: &Head) {
         let forked = held.timestamp == head.timestamp && held.root != head.root;
-        if forked && self.forks.wants(held, head) && self.check_signature(head) {
-            let (mesh, first, second) = (self.config.mesh, *held, *head);
+        if forked && self.forks.wants(held, head) && self.cx.check_signature(head) {
+            let (mesh, first, second) = (self.cx.config.mesh, *held, *head);
             let runs = ForkRuns { first: self.held_state(&held.owner).run, second: None };
-            self.note_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs }, out);
+            self.note_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs });
         }
     }
 
     /// A state that was put together is to follow the one that is held: has it an older item that this one
     /// lacks?
-    pub(super) fn compare_states(
-        &mut self,
-        build: &Build,
-        target: &Head,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    pub(super) fn compare_states(&mut self, build: &Build, target: &Head) -> Result<(), StoreError> {
         let Some((shard, record)) = self.owners.get(&target.owner).and_then(Owner::whole) else {
             return Ok(());
         };
@@ -103,23 +97,23 @@ impl<S: Store> Engine<S> {
         };
         let (absent, present) = (way(&before, root, at)?, way(&after, build.root(), at)?);
         let lost = Lost { item: (*item).clone(), absent, present };
-        let mesh = self.config.mesh;
+        let mesh = self.cx.config.mesh;
         let second = history_of(&after)?.last().map(|run| run.id);
         let runs = ForkRuns { first: self.held_state(&target.owner).run, second };
         let evidence = Evidence { mesh, first: held, second: *target, item: Some(lost) };
-        self.note_fork(KeptFork { evidence, runs }, out);
+        self.note_fork(KeptFork { evidence, runs });
         Ok(())
     }
 
-    fn note_fork(&mut self, fork: KeptFork, out: &mut Outbox) {
+    fn note_fork(&mut self, fork: KeptFork) {
         let (first, second) = (fork.evidence.first, fork.evidence.second);
-        self.stats.refuse("fork");
+        self.cx.stats.refuse("fork");
         // Where there are as many of the owner as may be, all of them are closed.
         self.forks.kept.insert(fork);
         // Judged again once the state that it came with is held.
         self.judge_forks(&first.owner);
         self.batch.meta.insert(Meta::Forks, Some(self.forks.kept.encode()));
-        out.now.push(Effect::Alarm(Box::new(Alarm::Fork { first, second })));
+        self.cx.alarm(Alarm::Fork { first, second });
     }
 
     /// Judges an owner's forks again: its shard names other runs by now, or the authority has closed some.
@@ -176,7 +170,7 @@ impl<S: Store> Engine<S> {
     fn learn_closing(&mut self, owner: &MemberId, value: &[u8]) {
         match Closing::decode(value) {
             Ok(closing) => drop(self.forks.closings.insert(*owner, closing)),
-            Err(_) => self.stats.refuse("closing"),
+            Err(_) => self.cx.stats.refuse("closing"),
         }
         self.judge_forks(owner);
     }
@@ -184,8 +178,10 @@ impl<S: Store> Engine<S> {
     /// Why the forks of an owner cannot be closed here.
     pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
         match self.terms(owner) {
-            _ if self.config.authority.is_none() => Err(CommandError::CannotClose),
-            None if *owner != self.config.mesh.authority() => Err(CommandError::UnknownMember { id: *owner }),
+            _ if self.cx.config.authority.is_none() => Err(CommandError::CannotClose),
+            None if *owner != self.cx.config.mesh.authority() => {
+                Err(CommandError::UnknownMember { id: *owner })
+            }
             _ if self.forks.kept.has(owner) => Ok(()),
             None => Err(CommandError::AuthorityId { id: *owner }),
             Some(_) => Err(CommandError::NoFork { id: *owner }),

@@ -1,6 +1,6 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
-use super::{Effect, Engine, Outbox, Pending, link::Link, tree::Place};
+use super::{Effect, Engine, Pending, link::Link, tree::Place};
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
@@ -21,20 +21,14 @@ const GREETING_MICROS: u64 = 15 * SECOND;
 const STRANGER_MICROS: u64 = SECOND;
 
 impl<S: Store> Engine<S> {
-    pub(super) fn on_link_up(
-        &mut self,
-        peer: MemberId,
-        address: Option<Address>,
-        direction: Direction,
-        out: &mut Outbox,
-    ) {
-        if !self.make_room(&peer, direction, out) {
-            self.refuse_link(peer, Refusal::Busy, out);
+    pub(super) fn on_link_up(&mut self, peer: MemberId, address: Option<Address>, direction: Direction) {
+        if !self.make_room(&peer, direction) {
+            self.refuse_link(peer, Refusal::Busy);
             return;
         }
         let dialled = address.as_ref().filter(|_| direction == Direction::Out);
-        self.dialer.on_up(&peer, dialled, self.now.time);
-        let (since, deadline) = (self.now.time, self.now.time.after(GREETING_MICROS));
+        self.dialer.on_up(&peer, dialled, self.cx.now.time);
+        let (since, deadline) = (self.cx.now.time, self.cx.now.time.after(GREETING_MICROS));
         if let Some(old) = self.links.remove(&peer) {
             self.clear_place(old.place);
         }
@@ -44,26 +38,26 @@ impl<S: Store> Engine<S> {
         self.links.insert(peer, link);
         let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
-            mesh: self.config.mesh,
+            mesh: self.cx.config.mesh,
             name: self.name(),
             roster: self.roster_head().copied(),
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
-            wall: self.now.wall,
+            wall: self.cx.now.wall,
             run: self.runs.process,
-            age_micros: self.runs.age_micros(self.now.time),
+            age_micros: self.runs.age_micros(self.cx.now.time),
             addresses: self.addresses.clone(),
             below_minimum: self.is_below_minimum(),
         };
-        self.send(peer, &Message::Hello(hello.into()), out);
+        self.cx.send(peer, &Message::Hello(hello.into()));
     }
 
     /// Whether there is room for a link. Those that nobody here knows share a few places, and have them for as long as others
     /// wait only if they greet at once; they never take up the places of members.
-    fn make_room(&mut self, peer: &MemberId, direction: Direction, out: &mut Outbox) -> bool {
+    fn make_room(&mut self, peer: &MemberId, direction: Direction) -> bool {
         if self.links.contains_key(peer) {
             return true;
         }
-        let links_max = self.config.links_max.min(LINKS_MAX);
+        let links_max = self.cx.config.links_max.min(LINKS_MAX);
         let known = !self.is_stranger(peer, direction);
         let strangers = self.links.iter().filter(|(peer, link)| self.is_stranger(peer, link.direction));
         let strangers: Vec<(Time, MemberId)> = strangers.map(|(peer, link)| (link.since, *peer)).collect();
@@ -72,17 +66,17 @@ impl<S: Store> Engine<S> {
             return true;
         }
         let Some((since, oldest)) = strangers.into_iter().min() else { return false };
-        if !known && since.after(STRANGER_MICROS) > self.now.time {
+        if !known && since.after(STRANGER_MICROS) > self.cx.now.time {
             return false;
         }
-        self.stats.refuse("crowded");
-        self.close_link(oldest, "others wait for its place".into(), out);
+        self.cx.stats.refuse("crowded");
+        self.close_link(oldest, "others wait for its place".into());
         true
     }
 
     /// Whether the place of a peer that dialled is one of those that are kept for peers below their minimum.
     fn is_kept_for_others(&self, peer: &MemberId) -> bool {
-        let links_max = self.config.links_max.min(LINKS_MAX);
+        let links_max = self.cx.config.links_max.min(LINKS_MAX);
         // Where there are few places anyway, none of them are kept.
         let kept = if links_max < 2 * NEEDY_PLACES { 0 } else { NEEDY_PLACES };
         let came_in = self.links.get(peer).is_some_and(|link| link.direction == Direction::In);
@@ -99,7 +93,7 @@ impl<S: Store> Engine<S> {
         let was_up = self.links.get(&peer).is_some_and(Link::is_up);
         self.on_link_down(peer, reason);
         if was_up {
-            self.listed.on_lost(self.now.time);
+            self.listed.on_lost(self.cx.now.time);
             self.seek_lost(&peer);
         }
     }
@@ -107,12 +101,12 @@ impl<S: Store> Engine<S> {
     /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
     pub(super) fn seek_lost(&mut self, peer: &MemberId) {
         if self.is_member(peer) {
-            self.dialer.on_lost(peer, self.now.time, &mut self.rng);
+            self.dialer.on_lost(peer, self.cx.now.time, &mut self.cx.rng);
         }
     }
 
     fn on_link_down(&mut self, peer: MemberId, reason: &str) {
-        let now = self.now.time;
+        let now = self.cx.now.time;
         self.own.values_mut().for_each(|own| own.lost.on_down(&peer, now));
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
@@ -125,18 +119,18 @@ impl<S: Store> Engine<S> {
         if self.is_member(&peer) {
             self.dialer.remember(&peer);
         }
-        let up_micros = was_up.then(|| self.now.time.0 - link.up_since.0);
-        self.dialer.on_down(&peer, up_micros, reason, self.now.time, &mut self.rng);
+        let up_micros = was_up.then(|| self.cx.now.time.0 - link.up_since.0);
+        self.dialer.on_down(&peer, up_micros, reason, self.cx.now.time, &mut self.cx.rng);
         self.release_transfers(&peer);
         if was_up {
             // What it had on its way may be lost: find out now what is missing.
-            self.next_round = self.now.time;
+            self.next_round = self.cx.now.time;
         }
     }
 
     /// Whether a message may come from a peer that we have not welcomed: greetings, and what concerns the roster.
     pub(super) fn is_before_welcome(&self, message: &Message<'_>) -> bool {
-        let authority = self.config.mesh.authority();
+        let authority = self.cx.config.mesh.authority();
         match message {
             Message::Hello(_) | Message::Welcome | Message::Refuse(_) => true,
             Message::Pull(wants) => wants.iter().all(|want| want.owner == authority),
@@ -153,53 +147,48 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    pub(super) fn on_hello(
-        &mut self,
-        from: MemberId,
-        hello: Box<Hello>,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        if hello.mesh != self.config.mesh {
-            self.say_refused(from, hello.name, Refusal::OtherMesh, out);
-            self.refuse_link(from, Refusal::OtherMesh, out);
+    pub(super) fn on_hello(&mut self, from: MemberId, hello: Box<Hello>) -> Result<(), StoreError> {
+        if hello.mesh != self.cx.config.mesh {
+            self.say_refused(from, hello.name, Refusal::OtherMesh);
+            self.refuse_link(from, Refusal::OtherMesh);
             return Ok(());
         }
         if !hello.below_minimum && self.is_kept_for_others(&from) {
-            self.refuse_link(from, Refusal::Busy, out);
+            self.refuse_link(from, Refusal::Busy);
             return Ok(());
         }
         let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
         if link.hello.is_some() {
-            self.stats.refuse("second_hello");
+            self.cx.stats.refuse("second_hello");
             return Ok(());
         }
         let roster = hello.roster;
         link.is_spare |= link.direction == Direction::In && !hello.below_minimum;
         link.hello = Some(hello);
-        link.greeted_at = self.now.time;
+        link.greeted_at = self.cx.now.time;
         if let Some(head) = roster {
-            self.learn_roster(from, &head, out);
+            self.learn_roster(from, &head);
         }
-        self.judge(from, out);
+        self.judge(from);
         Ok(())
     }
 
     /// A newer roster is fetched before the peer that told of it is judged.
-    fn learn_roster(&mut self, from: MemberId, head: &Head, out: &mut Outbox) {
-        if head.owner != self.config.mesh.authority() {
+    fn learn_roster(&mut self, from: MemberId, head: &Head) {
+        if head.owner != self.cx.config.mesh.authority() {
             self.lie(from, "malformed");
             return;
         }
-        let learned = self.learn(from, head, self.now.time, out);
+        let learned = self.learn(from, head, self.cx.now.time);
         if (learned == super::fetch::Learned::Newer || self.takes_back_roster())
             && let Some(link) = self.links.get_mut(&from)
         {
-            link.roster_until = Some(self.now.time.after(GREETING_MICROS / 3));
+            link.roster_until = Some(self.cx.now.time.after(GREETING_MICROS / 3));
         }
     }
 
     /// Welcomes or refuses a peer by the roster that is held; again after each change of it.
-    pub(super) fn judge(&mut self, peer: MemberId, out: &mut Outbox) {
+    pub(super) fn judge(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = &link.hello else { return };
         let newest = self.roster_head().map(|head| head.order());
@@ -207,38 +196,37 @@ impl<S: Store> Engine<S> {
             return;
         }
         let waits = hello.roster.is_some_and(|theirs| Some(theirs.order()) > newest);
-        if (waits || self.takes_back_roster()) && link.roster_until.is_some_and(|until| until > self.now.time)
+        if (waits || self.takes_back_roster())
+            && link.roster_until.is_some_and(|until| until > self.cx.now.time)
         {
             return;
         }
         match self.terms(&peer).map(|terms| terms.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.welcomed => {}
             Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
-                self.refuse_member(peer, Refusal::InvitationExpired, out);
+                self.refuse_member(peer, Refusal::InvitationExpired);
             }
-            Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer, out),
-            Some(GrantState::Keep { .. } | GrantState::Drop) => {
-                self.refuse_member(peer, Refusal::Revoked, out)
-            }
-            None if role_of(&self.config.mesh, &peer) == IdRole::Authority => {
+            Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer),
+            Some(GrantState::Keep { .. } | GrantState::Drop) => self.refuse_member(peer, Refusal::Revoked),
+            None if role_of(&self.cx.config.mesh, &peer) == IdRole::Authority => {
                 // Nobody shall be asked to admit it.
-                self.refuse_link(peer, Refusal::NotAdmitted, out);
+                self.refuse_link(peer, Refusal::NotAdmitted);
             }
             None => {
                 self.note_pending(peer);
-                self.refuse_member(peer, Refusal::NotAdmitted, out);
+                self.refuse_member(peer, Refusal::NotAdmitted);
             }
         }
     }
 
-    fn refuse_member(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
+    fn refuse_member(&mut self, peer: MemberId, refusal: Refusal) {
         let hello = self.links.get(&peer).and_then(|link| link.hello.as_ref());
         let name = hello.expect("judged by its Hello").name.clone();
-        self.say_refused(peer, name, refusal, out);
-        self.refuse_link(peer, refusal, out);
+        self.say_refused(peer, name, refusal);
+        self.refuse_link(peer, refusal);
     }
 
-    fn welcome(&mut self, peer: MemberId, out: &mut Outbox) {
+    fn welcome(&mut self, peer: MemberId) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.welcomed = true;
         link.roster_until = None;
@@ -249,28 +237,28 @@ impl<S: Store> Engine<S> {
             let told: Vec<Address> = hello.addresses.iter().chain(seen).cloned().collect();
             self.address_cache.told(&peer, &told);
         }
-        self.send(peer, &Message::Welcome, out);
-        self.compare_own(peer, &hello, out);
-        self.on_maybe_ready(peer, out);
+        self.cx.send(peer, &Message::Welcome);
+        self.compare_own(peer, &hello);
+        self.on_maybe_ready(peer);
     }
 
-    pub(super) fn on_welcome(&mut self, from: MemberId, out: &mut Outbox) {
+    pub(super) fn on_welcome(&mut self, from: MemberId) {
         let Some(link) = self.links.get_mut(&from) else { return };
         if link.welcome {
-            self.stats.refuse("second_welcome");
+            self.cx.stats.refuse("second_welcome");
             return;
         }
         link.welcome = true;
-        self.on_maybe_ready(from, out);
+        self.on_maybe_ready(from);
     }
 
-    fn on_maybe_ready(&mut self, peer: MemberId, out: &mut Outbox) {
+    fn on_maybe_ready(&mut self, peer: MemberId) {
         if !self.links.get(&peer).is_some_and(Link::is_up) {
             return;
         }
         self.refused_by = None;
         if let Some(link) = self.links.get_mut(&peer) {
-            link.up_since = self.now.time;
+            link.up_since = self.cx.now.time;
         }
         self.own_links.on_changed();
         self.reach.on_up(&peer);
@@ -286,52 +274,51 @@ impl<S: Store> Engine<S> {
             // On disk before this peer can hear of anything: from now on others may know our heads.
             self.past.told = true;
             self.note_past();
-            out.wants_sync = true;
+            self.cx.want_sync();
         }
-        out.now.push(Effect::Ready { peer });
-        self.ask_for_own(peer, out);
+        self.cx.emit(Effect::Ready { peer });
+        self.ask_for_own(peer);
         self.divergent.to_tell.insert(peer);
-        self.send_round(peer, out);
-        self.meet_process(peer, out);
+        self.send_round(peer);
+        self.meet_process(peer);
     }
 
-    pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal, out: &mut Outbox) {
-        self.stats.refuse("refused_by_peer");
+    pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal) {
+        self.cx.stats.refuse("refused_by_peer");
         self.refused_by = match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked | Refusal::InvitationExpired => {
-                self.say_refused_by(from, refusal, out);
+                self.say_refused_by(from, refusal);
                 Some(refusal)
             }
             Refusal::Busy | Refusal::Malformed | Refusal::Surplus => self.refused_by,
         };
-        self.close_link(from, refusal.advice().into(), out);
+        self.close_link(from, refusal.advice().into());
         if refusal == Refusal::Surplus && self.is_member(&from) {
             self.on_surplus_closed(&from);
         }
         if refusal == Refusal::NotAdmitted {
-            self.dialer.on_pending(&from, self.now.time, &mut self.rng);
+            self.dialer.on_pending(&from, self.cx.now.time, &mut self.cx.rng);
         }
     }
 
     /// Tells a peer why it gets no link, counts it, and closes.
-    pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
+    pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal) {
         // What was malformed was counted as the lie that it is.
         if refusal != Refusal::Malformed {
-            self.stats.refuse(refusal.name());
+            self.cx.stats.refuse(refusal.name());
         }
-        self.send(peer, &Message::Refuse(refusal), out);
-        self.close_link(peer, alloc::format!("refused here: {}", refusal.name()), out);
+        self.cx.send(peer, &Message::Refuse(refusal));
+        self.close_link(peer, alloc::format!("refused here: {}", refusal.name()));
     }
 
-    pub(super) fn close_link(&mut self, peer: MemberId, reason: String, out: &mut Outbox) {
+    pub(super) fn close_link(&mut self, peer: MemberId, reason: String) {
         self.on_link_down(peer, &reason);
-        let effects = if self.own_unsynced { &mut out.after_sync } else { &mut out.now };
-        effects.push(Effect::Close { peer, reason });
+        self.cx.emit_in_order(Effect::Close { peer, reason });
     }
 
     /// Closes greetings that take too long, and judges those whose newer roster did not come.
-    pub(super) fn on_greetings(&mut self, out: &mut Outbox) {
-        let now = self.now.time;
+    pub(super) fn on_greetings(&mut self) {
+        let now = self.cx.now.time;
         let late = |link: &Link<_>| !link.is_up() && link.deadline <= now;
         let waited = |link: &Link<_>| link.roster_until.is_some_and(|until| until <= now);
         let peers: Vec<(MemberId, bool)> = self
@@ -342,13 +329,13 @@ impl<S: Store> Engine<S> {
             .collect();
         for (peer, late) in peers {
             if late {
-                self.stats.refuse("late_hello");
-                self.close_link(peer, "hello was not answered in time".into(), out);
+                self.cx.stats.refuse("late_hello");
+                self.close_link(peer, "hello was not answered in time".into());
             } else {
                 if let Some(link) = self.links.get_mut(&peer) {
                     link.roster_until = None;
                 }
-                self.judge(peer, out);
+                self.judge(peer);
             }
         }
     }
@@ -357,7 +344,7 @@ impl<S: Store> Engine<S> {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = &link.hello else { return };
         let since = self.pending.iter().find(|pending| pending.id == peer).map(|pending| pending.since);
-        let since = since.unwrap_or(self.now.wall);
+        let since = since.unwrap_or(self.cx.now.wall);
         let pending = Pending { id: peer, name: hello.name.clone(), address: link.address.clone(), since };
         self.pending.retain(|pending| pending.id != peer);
         if self.pending.len() >= PENDING_MAX {
@@ -368,6 +355,6 @@ impl<S: Store> Engine<S> {
 
     /// The head of the roster that is held.
     pub(super) fn roster_head(&self) -> Option<&Head> {
-        self.owners.get(&self.config.mesh.authority()).and_then(|owner| owner.head())
+        self.owners.get(&self.cx.config.mesh.authority()).and_then(|owner| owner.head())
     }
 }

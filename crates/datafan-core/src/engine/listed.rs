@@ -10,9 +10,7 @@
 //! run of it, its writes wait, at most [`HOLD_MICROS`]: a list outlives the link by less, and an answer takes
 //! less.
 
-use super::{
-    Engine, Outbox, own::Confirmed, owners::Owner, reach::Kind, runs::history_of, same_key::SameKeyPlace,
-};
+use super::{Engine, own::Confirmed, owners::Owner, reach::Kind, runs::history_of, same_key::SameKeyPlace};
 use crate::{
     id::MemberId,
     runs::RunId,
@@ -151,10 +149,10 @@ impl<S: Store> Engine<S> {
     /// Whether this process begins as one that may be the second: it has nothing of its own, or took it from
     /// the mesh and was not cleared.
     pub(super) fn load_newcomer(&mut self, is_marked: bool) {
-        let is_empty = self.own[&self.me].before == Timestamp::ZERO;
-        let asks = self.config.publish_links && !self.config.new_mesh && !self.config.abandon;
+        let is_empty = self.own[&self.cx.me].before == Timestamp::ZERO;
+        let asks = self.cx.config.publish_links && !self.cx.config.new_mesh && !self.cx.config.abandon;
         if asks && (is_empty || is_marked) {
-            self.listed.begin_as_newcomer(self.now.time);
+            self.listed.begin_as_newcomer(self.cx.now.time);
             self.batch.meta.insert(Meta::Newcomer, Some(Vec::new()));
         } else if is_marked {
             self.end_newcomer();
@@ -169,20 +167,20 @@ impl<S: Store> Engine<S> {
     }
 
     /// Begins to hold own writes back, and lets them go.
-    pub(super) fn turn_newcomer(&mut self, out: &mut Outbox) {
+    pub(super) fn turn_newcomer(&mut self) {
         if !self.listed.is_newcomer() || self.same_key.found().is_some() {
             return;
         }
         if self.listed.is_seen {
-            return self.on_same_key(SameKeyPlace::Linked, out);
+            return self.on_same_key(SameKeyPlace::Linked);
         }
-        if !self.own[&self.me].made.is_empty() {
+        if !self.own[&self.cx.me].made.is_empty() {
             // Nobody held anything of it: its first write was free.
             return self.end_newcomer();
         }
-        let has_head = self.owners.get(&self.me).is_some_and(|owner| owner.head().is_some());
-        let now = self.now.time;
-        if has_head && self.own[&self.me].confirmed == Confirmed::Yes {
+        let has_head = self.owners.get(&self.cx.me).is_some_and(|owner| owner.head().is_some());
+        let now = self.cx.now.time;
+        if has_head && self.own[&self.cx.me].confirmed == Confirmed::Yes {
             self.listed.hold(now);
         }
         if self.listed.is_look_due(now) {
@@ -202,21 +200,21 @@ impl<S: Store> Engine<S> {
     fn lister_of_another(&self) -> Option<MemberId> {
         let lasted = |peer: &MemberId| {
             let link = self.links.get(peer).filter(|link| link.is_up());
-            link.is_some_and(|link| link.up_since.after(LASTED_MICROS) <= self.now.time)
+            link.is_some_and(|link| link.up_since.after(LASTED_MICROS) <= self.cx.now.time)
         };
         let others = self.listed.others(self.runs.process).map(|(lister, _)| *lister);
         let others: Vec<MemberId> = others.filter(|lister| !lasted(lister)).collect();
         if others.is_empty() {
             return None;
         }
-        let reached = self.reach.now(self.now.time, &self.linked(), |id| self.kind_of(id));
+        let reached = self.reach.now(self.cx.now.time, &self.linked(), |id| self.kind_of(id));
         others.into_iter().find(|lister| reached.binary_search(lister).is_ok())
     }
 
     /// Whether a member is better not dialled: a link to it may take the place of another process's. Without
     /// any link nobody can be spared.
     pub(super) fn is_left_alone(&self, member: &MemberId) -> bool {
-        self.links.len() > 0 && self.listed.is_left_alone(member, self.runs.process, self.now.time)
+        self.links.len() > 0 && self.listed.is_left_alone(member, self.runs.process, self.cx.now.time)
     }
 
     /// Takes over under which run `lister` publishes a link with this member.
@@ -224,7 +222,7 @@ impl<S: Store> Engine<S> {
         if self.listed.on_list(lister, run) && run.is_some_and(|run| run != self.runs.process) {
             self.own_links.on_changed();
             self.listed.sought.insert(*lister);
-            self.more_to_do = true;
+            self.cx.more_to_do = true;
         }
     }
 
@@ -244,7 +242,7 @@ impl<S: Store> Engine<S> {
     /// Some of the runs of other processes that have this member's key, and for how long this one had run
     /// when it saw each first.
     pub(super) fn seen_runs(&mut self) -> Result<Vec<(RunId, u64)>, StoreError> {
-        let age = self.runs.age_micros(self.now.time);
+        let age = self.runs.age_micros(self.cx.now.time);
         let runs = self.foreign_runs()?.into_iter().take(SEEN_MAX);
         let seen = runs.map(|run| (run, self.listed.seen.get(&run).copied().unwrap_or(age)));
         self.listed.seen = seen.collect();
@@ -256,7 +254,7 @@ impl<S: Store> Engine<S> {
         let belongs = |lister: &MemberId| self.kind_of(lister) != Kind::Stranger;
         let others = self.listed.others(self.runs.process).filter(|(lister, _)| belongs(lister));
         let mut runs: BTreeSet<RunId> = others.map(|(_, run)| run).collect();
-        if let Some((shard, _)) = self.owners.get(&self.me).and_then(Owner::whole)
+        if let Some((shard, _)) = self.owners.get(&self.cx.me).and_then(Owner::whole)
             && !runs.is_empty()
         {
             let history = history_of(&self.view(shard))?;
@@ -268,7 +266,7 @@ impl<S: Store> Engine<S> {
     /// The own shard says that its writer has seen these runs, each when it had run for so long. Whoever had
     /// run for longer then than this process has by now began before it.
     pub(super) fn on_seen(&mut self, runs: &[(RunId, u64)]) {
-        let age = self.runs.age_micros(self.now.time);
+        let age = self.runs.age_micros(self.cx.now.time);
         self.listed.is_seen |= runs.iter().any(|(run, older)| *run == self.runs.process && *older > age);
     }
 }

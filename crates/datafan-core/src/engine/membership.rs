@@ -2,7 +2,7 @@
 //! come in.
 
 use super::{
-    Answer, Command, CommandError, Committed, Effect, Engine, Outbox, Ticket, Write,
+    Answer, Command, CommandError, Committed, Effect, Engine, Ticket, Write,
     commit::Refusable,
     fetch::How,
     growth::Growth,
@@ -51,7 +51,7 @@ impl<S: Store> Entries for Held<'_, S> {
     type Error = StoreError;
 
     fn mesh(&self) -> MeshId {
-        self.0.config.mesh
+        self.0.cx.config.mesh
     }
 
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
@@ -75,8 +75,8 @@ impl<S: Store> Engine<S> {
         expected: Option<&MemberId>,
     ) -> Result<(), CommandError> {
         match expected {
-            Some(id) if *id == self.me => Err(CommandError::OwnId { id: *id }),
-            Some(id) if role_of(&self.config.mesh, id) == IdRole::Authority => {
+            Some(id) if *id == self.cx.me => Err(CommandError::OwnId { id: *id }),
+            Some(id) if role_of(&self.cx.config.mesh, id) == IdRole::Authority => {
                 Err(CommandError::AuthorityId { id: *id })
             }
             Some(_) | None => check_addresses(core::slice::from_ref(address)),
@@ -92,7 +92,7 @@ impl<S: Store> Engine<S> {
         match command {
             Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
             _ if changes > ROSTER_CHANGES_MAX => Err(CommandError::TooManyChanges { changes }),
-            _ if self.config.authority.is_none() => Err(CommandError::NoAuthority),
+            _ if self.cx.config.authority.is_none() => Err(CommandError::NoAuthority),
             _ => Ok(()),
         }
     }
@@ -103,11 +103,11 @@ impl<S: Store> Engine<S> {
         changes: &[RosterChange],
     ) -> Result<Refusable<Vec<Write>>, StoreError> {
         let itself =
-            |change: &RosterChange| matches!(change, RosterChange::Revoke { id, .. } if *id == self.me);
+            |change: &RosterChange| matches!(change, RosterChange::Revoke { id, .. } if *id == self.cx.me);
         if changes.iter().any(itself) {
-            return Ok(Err(CommandError::Oneself { id: self.me }));
+            return Ok(Err(CommandError::Oneself { id: self.cx.me }));
         }
-        let judged = changed(&Held(self), changes, self.now.wall)?;
+        let judged = changed(&Held(self), changes, self.cx.now.wall)?;
         if let Ok(grants) = &judged {
             let n_new = grants.iter().filter(|(id, _)| self.terms(id).is_none()).count();
             if self.roster.n_members + n_new > MEMBERS_MAX {
@@ -162,7 +162,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Everybody gives up the shard of who is a reader by now.
-    pub(super) fn drop_readers_shards(&mut self, out: &mut Outbox) {
+    pub(super) fn drop_readers_shards(&mut self) {
         let special = self.roster.special.iter();
         let readers: Vec<MemberId> = special
             .filter(|(member, terms)| {
@@ -172,32 +172,32 @@ impl<S: Store> Engine<S> {
             .map(|(member, _)| *member)
             .collect();
         for member in readers {
-            self.drop_shards(&member, out);
+            self.drop_shards(&member);
             // To be written again if we ever may.
-            self.publish |= member == self.me && !self.addresses.is_empty();
+            self.publish |= member == self.cx.me && !self.addresses.is_empty();
         }
     }
 
     /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard was let in
     /// by somebody.
     pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
-        self.now.wall > until && self.owners.get(peer).and_then(Owner::head).is_none()
+        self.cx.now.wall > until && self.owners.get(peer).and_then(Owner::head).is_none()
     }
 
     /// Somebody is there: if it was invited, its invitation was taken. Noted where the roster is written.
     pub(super) fn note_entered(&mut self, member: &MemberId) {
-        if self.config.authority.is_none() {
+        if self.cx.config.authority.is_none() {
             return;
         }
         if let Some(GrantState::Invited { .. }) = self.terms(member).map(|terms| terms.state) {
             self.roster.entered.insert(*member);
-            self.more_to_do = true;
+            self.cx.more_to_do = true;
         }
     }
 
     /// Writes who has come in: from then on it belongs, whatever the clock says.
-    pub(super) fn commit_entered(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let authority = self.config.mesh.authority();
+    pub(super) fn commit_entered(&mut self) -> Result<(), StoreError> {
+        let authority = self.cx.config.mesh.authority();
         if self.roster.entered.is_empty() || !matches!(self.may_write(&authority), Ok(true)) {
             return Ok(());
         }
@@ -212,33 +212,28 @@ impl<S: Store> Engine<S> {
                 writes.push(put_grant(&member, &Grant { state: GrantState::Active, ..grant }));
             }
             if writes.len() == ROSTER_CHANGES_MAX {
-                self.more_to_do = true;
+                self.cx.more_to_do = true;
                 break;
             }
         }
-        if writes.is_empty() { Ok(()) } else { self.commit_writes(authority, &writes, out) }
+        if writes.is_empty() { Ok(()) } else { self.commit_writes(authority, &writes) }
     }
 
     /// A roster that was signed elsewhere: taken in as if a peer had pushed it, and answered.
-    pub(super) fn on_apply(
-        &mut self,
-        ticket: Ticket,
-        bytes: &Arc<[u8]>,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        let authority = self.config.mesh.authority();
+    pub(super) fn on_apply(&mut self, ticket: Ticket, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
+        let authority = self.cx.config.mesh.authority();
         match self.judge_signed(bytes) {
             Ok(Some(delta)) => {
                 self.owners.entry(&authority);
-                let applied = self.apply_delta(self.me, &delta, How::Pulled, out)?;
+                let applied = self.apply_delta(self.cx.me, &delta, How::Pulled)?;
                 let answer = match applied {
                     true => Answer::Committed(Committed { timestamp: delta.head.timestamp, changed: 1 }),
                     false => Answer::Refused(self.why_not_applied(&delta)),
                 };
-                out.after_sync.push(Effect::Answer { ticket, answer });
+                self.cx.emit_after_sync(Effect::Answer { ticket, answer });
             }
-            Ok(None) => self.answer_unchanged(ticket, authority, out),
-            Err(error) => out.now.push(Effect::Answer { ticket, answer: Answer::Refused(error) }),
+            Ok(None) => self.answer_unchanged(ticket, authority),
+            Err(error) => self.cx.emit(Effect::Answer { ticket, answer: Answer::Refused(error) }),
         }
         Ok(())
     }
@@ -246,7 +241,7 @@ impl<S: Store> Engine<S> {
     /// The delta of a signed roster, if it is to be tried; `None` if it is held.
     fn judge_signed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Delta<'a>>, CommandError> {
         let refused = |what| Err(CommandError::SignedRoster { what });
-        let authority = self.config.mesh.authority();
+        let authority = self.cx.config.mesh.authority();
         let delta = match Message::decode(bytes) {
             Ok(Message::Push(delta)) if delta.head.owner == authority && delta.contents().is_ok() => delta,
             Ok(Message::Push(delta)) if delta.head.owner != authority => {
@@ -254,10 +249,10 @@ impl<S: Store> Engine<S> {
             }
             _ => return refused("is malformed: it was not copied whole"),
         };
-        if self.config.authority.is_some() {
+        if self.cx.config.authority.is_some() {
             return refused("cannot be taken where authority.key is: that key has one place, move it away");
         }
-        if !self.check_signature(&delta.head) {
+        if !self.cx.check_signature(&delta.head) {
             return refused("is not signed by this mesh's authority");
         }
         let held = self.roster_head().map_or((Timestamp::ZERO, Hash([0; 32])), |head| head.order());

@@ -14,6 +14,7 @@ mod commit;
 mod compaction;
 mod config;
 mod contest;
+mod context;
 mod credit;
 mod descent;
 mod dial;
@@ -84,23 +85,20 @@ pub use status::{
 };
 
 use crate::{
-    connector::{Address, Frame, Lane},
+    connector::{Address, Lane},
     id::MemberId,
-    identity::Verifier,
     message::Message,
-    rng::Rng,
     store::{Batch, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader},
     time::{Now, Time},
 };
 use addresses::AddressCache;
 use alloc::{
-    boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     string::String,
     sync::Arc,
     vec::Vec,
 };
-use budget::Budget;
+use context::Context;
 use dialer::Dialer;
 use divergent::Divergent;
 use links::Links;
@@ -116,7 +114,8 @@ type Snapshot<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
-    config: Config,
+    /// What every part has at hand.
+    cx: Context,
     store: S,
     reader: S::Reader,
     /// The store as of the last commit.
@@ -124,10 +123,6 @@ pub struct Engine<S: Store> {
     /// What this call of `handle` writes.
     batch: Batch,
     batch_bytes: usize,
-    verifier: Box<dyn Verifier>,
-    rng: Rng,
-    now: Now,
-    me: MemberId,
     past: Past,
     /// Spans of timestamps that their owners have made void.
     voids: restamp::Voids,
@@ -137,8 +132,6 @@ pub struct Engine<S: Store> {
     forks: forks::Forks,
     /// How fast owners are followed.
     pace: Pace,
-    /// How much was sent.
-    budget: Budget,
     /// What the mesh gave back last.
     recovered: Option<Recovered>,
     own: BTreeMap<MemberId, Own>,
@@ -191,15 +184,11 @@ pub struct Engine<S: Store> {
     served_last: Option<MemberId>,
     next_round: Time,
     next_erase: Time,
-    /// Own commits that are not on disk.
-    own_unsynced: bool,
     /// Since when, and how many bytes, others' data is not on disk.
     lazy_since: Option<Time>,
     lazy_bytes: usize,
     /// The batch moves the bound of own timestamps.
     bound_moves: bool,
-    more_to_do: bool,
-    stats: Stats,
 }
 
 /// A batch this large is written before the call ends.
@@ -213,46 +202,10 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<(), StoreError> {
-        if self.own_unsynced {
-            self.sync(out)?;
-        }
-        self.look_at_disk()?;
-        self.now = now;
-        self.runs.see(now, &mut self.rng);
-        self.turn_pace();
-        self.turn_budget();
-        self.more_to_do = false;
-        let mut inputs = inputs.into_iter().peekable();
-        while let Some(input) = inputs.next() {
-            let others = burst::following(&input, &mut inputs);
-            self.handle_input(input, others, out)?;
-            if self.batch_bytes > BATCH_BYTES_MAX {
-                self.flush(out)?;
-            }
-        }
-        self.on_time(out)?;
-        self.commit_waiting(out)?;
-        self.commit_entered(out)?;
-        self.turn_divergent(out)?;
-        self.flush(out)?;
-        self.push_changes(out)?;
-        if !self.wanted.is_empty() {
-            self.ask(out)?;
-            self.flush(out)?;
-            self.push_changes(out)?;
-        }
-        self.send_trees(out);
-        if self.links.need_a_look(now.time) {
-            self.catch_up(out)?;
-            self.serve(out)?;
-            self.links.rest();
-        }
-        self.dial(out);
-        let overdue = self.lazy_since.is_some_and(|since| since.after(self.config.sync_micros) <= now.time);
-        // A commit that moved a bound is on disk already; what an earlier one left still waits to be released.
-        out.wants_sync |=
-            !out.after_sync.is_empty() || self.own_unsynced || overdue || self.lazy_bytes > LAZY_BYTES_MAX;
-        Ok(())
+        self.cx.swap_outbox(out);
+        let done = self.take_in(now, inputs);
+        self.cx.swap_outbox(out);
+        done
     }
 
     /// Makes what was committed durable and moves the effects that waited for it to `out.now`.
@@ -260,44 +213,90 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
     pub fn sync(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+        self.cx.swap_outbox(out);
+        let done = self.sync_store();
+        self.cx.swap_outbox(out);
+        done
+    }
+
+    fn sync_store(&mut self) -> Result<(), StoreError> {
         self.store.sync()?;
         self.on_synced();
-        out.wants_sync = false;
-        out.now.append(&mut out.after_sync);
+        self.cx.release();
+        Ok(())
+    }
+
+    fn take_in(&mut self, now: Now, inputs: Vec<Input>) -> Result<(), StoreError> {
+        if self.cx.is_own_unsynced() {
+            self.sync_store()?;
+        }
+        self.look_at_disk()?;
+        self.cx.now = now;
+        self.runs.see(now, &mut self.cx.rng);
+        self.turn_pace();
+        self.turn_budget();
+        self.cx.more_to_do = false;
+        let mut inputs = inputs.into_iter().peekable();
+        while let Some(input) = inputs.next() {
+            let others = burst::following(&input, &mut inputs);
+            self.handle_input(input, others)?;
+            if self.batch_bytes > BATCH_BYTES_MAX {
+                self.flush()?;
+            }
+        }
+        self.on_time()?;
+        self.commit_waiting()?;
+        self.commit_entered()?;
+        self.turn_divergent()?;
+        self.flush()?;
+        self.push_changes()?;
+        if !self.wanted.is_empty() {
+            self.ask()?;
+            self.flush()?;
+            self.push_changes()?;
+        }
+        self.send_trees();
+        if self.links.need_a_look(self.cx.time()) {
+            self.catch_up()?;
+            self.serve()?;
+            self.links.rest();
+        }
+        self.dial();
+        let overdue =
+            self.lazy_since.is_some_and(|since| since.after(self.cx.config.sync_micros) <= now.time);
+        // A commit that moved a bound is on disk already; what an earlier one left still waits to be released.
+        if self.cx.waits_for_sync() || overdue || self.lazy_bytes > LAZY_BYTES_MAX {
+            self.cx.want_sync();
+        }
         Ok(())
     }
 
     /// Takes in one input; `others` are pushes that came with it.
-    fn handle_input(
-        &mut self,
-        input: Input,
-        others: Vec<Arc<[u8]>>,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    fn handle_input(&mut self, input: Input, others: Vec<Arc<[u8]>>) -> Result<(), StoreError> {
         if let Input::Command { ticket, command } = &input
             && let Err(error) = self.has_room_for(command)
         {
-            out.now.push(Effect::Answer { ticket: *ticket, answer: Answer::Refused(error) });
+            self.cx.emit(Effect::Answer { ticket: *ticket, answer: Answer::Refused(error) });
             return Ok(());
         }
         match input {
             Input::Command { ticket, command: Command::Apply(bytes) } => {
-                return self.on_apply(ticket, &bytes, out);
+                return self.on_apply(ticket, &bytes);
             }
-            Input::Command { ticket, command } => self.on_command(ticket, command, out),
-            Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction, out),
+            Input::Command { ticket, command } => self.on_command(ticket, command),
+            Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction),
             Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
             Input::Broken { peer } => self.lie(peer, "frame"),
             Input::DialFailed { address, expected, error } => {
                 self.on_dial_failed(&(expected, address), &error);
             }
             Input::DialFound { address, expected, peer } => {
-                self.on_dial_found((expected, address), peer, out);
+                self.on_dial_found((expected, address), peer);
             }
-            Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes, out),
+            Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes),
             Input::Message { from, bytes } => {
                 let pushes: Vec<_> = [bytes].into_iter().chain(others).collect();
-                return self.on_burst(from, &pushes, out);
+                return self.on_burst(from, &pushes);
             }
             Input::Full { peer, lane } => self.set_full(peer, lane, true),
             Input::Room { peer, lane } => {
@@ -311,46 +310,41 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>, out: &mut Outbox) -> Result<(), StoreError> {
+    fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         if let Some(link) = self.links.quietly(&from) {
             link.silence.break_off();
-            self.stats.messages_received += 1;
-            self.stats.bytes_received += bytes.len() as u64;
+            self.cx.stats.messages_received += 1;
+            self.cx.stats.bytes_received += bytes.len() as u64;
         }
-        self.take_message(from, bytes, out)
+        self.take_message(from, bytes)
     }
 
-    fn take_message(
-        &mut self,
-        from: MemberId,
-        bytes: &Arc<[u8]>,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    fn take_message(&mut self, from: MemberId, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         let Some(link) = self.links.get(&from) else { return Ok(()) };
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(_) => {
                 self.lie(from, "malformed");
-                self.refuse_link(from, crate::message::Refusal::Malformed, out);
+                self.refuse_link(from, crate::message::Refusal::Malformed);
                 return Ok(());
             }
         };
         let welcomed = link.welcomed;
         if !welcomed && !self.is_before_welcome(&message) {
-            self.stats.refuse("before_welcome");
+            self.cx.stats.refuse("before_welcome");
             return Ok(());
         }
         if self.is_penalized(&from) && (message.tells() || !welcomed) {
             // A liar may still ask over a link that it has; what it says is not worth checking for a while.
-            self.stats.refuse("penalized");
+            self.cx.stats.refuse("penalized");
             if !welcomed {
-                self.refuse_link(from, crate::message::Refusal::Malformed, out);
+                self.refuse_link(from, crate::message::Refusal::Malformed);
             }
             return Ok(());
         }
-        self.on_sound_message(from, message, bytes, out)?;
+        self.on_sound_message(from, message, bytes)?;
         if !welcomed && self.is_penalized(&from) {
-            self.refuse_link(from, crate::message::Refusal::Malformed, out);
+            self.refuse_link(from, crate::message::Refusal::Malformed);
         }
         Ok(())
     }
@@ -360,34 +354,33 @@ impl<S: Store> Engine<S> {
         from: MemberId,
         message: Message<'_>,
         bytes: &Arc<[u8]>,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
         match message {
-            Message::Hello(hello) => self.on_hello(from, hello, out)?,
-            Message::Welcome => self.on_welcome(from, out),
-            Message::Refuse(refusal) => self.on_refuse(from, refusal, out),
-            Message::Push(delta) => self.on_delta(from, &delta, fetch::How::Pushed(bytes), out)?,
-            Message::Delta(delta) => self.on_delta(from, &delta, fetch::How::Pulled, out)?,
-            Message::Announce(heads) => self.on_announce(from, &heads, out),
-            Message::Gap(head) => self.on_gap(from, &head, out),
+            Message::Hello(hello) => self.on_hello(from, hello)?,
+            Message::Welcome => self.on_welcome(from),
+            Message::Refuse(refusal) => self.on_refuse(from, refusal),
+            Message::Push(delta) => self.on_delta(from, &delta, fetch::How::Pushed(bytes))?,
+            Message::Delta(delta) => self.on_delta(from, &delta, fetch::How::Pulled)?,
+            Message::Announce(heads) => self.on_announce(from, &heads),
+            Message::Gap(head) => self.on_gap(from, &head),
             Message::Nothing(owner) => self.on_nothing(from, &owner),
-            Message::Round(root) => self.on_round(from, root, out),
+            Message::Round(root) => self.on_round(from, root),
             Message::AskHeads(asks) => self.owe(from, [link::Owed::Heads(asks)].into_iter()),
-            Message::Heads(answers) => self.on_heads(from, answers, out),
+            Message::Heads(answers) => self.on_heads(from, answers),
             Message::Pull(wants) => self.owe(from, wants.into_iter().map(link::Owed::Pull)),
             Message::AskNodes(request) => self.owe(from, [link::Owed::Nodes(request)].into_iter()),
             Message::AskRanges(request) => self.owe(from, [link::Owed::Ranges(request)].into_iter()),
             Message::Nodes(id, answers) => self.on_nodes(from, id, answers)?,
-            Message::Ranges(id, ranges) => self.on_ranges(from, id, ranges, out)?,
-            Message::Moved(id, head) => self.on_moved(from, id, head.as_ref(), out)?,
+            Message::Ranges(id, ranges) => self.on_ranges(from, id, ranges)?,
+            Message::Moved(id, head) => self.on_moved(from, id, head.as_ref())?,
             Message::Prune(owners) => self.on_prune(from, &owners),
             Message::Graft(owners) => self.on_graft(from, &owners),
-            Message::Probe => self.on_probe(from, out),
+            Message::Probe => self.on_probe(from),
             // That it came is all there is to it.
             Message::Alive => {}
             Message::Diverged(heads) => self.on_diverged(from, &heads)?,
-            Message::OtherRun { run, age_micros } => self.on_other_run(from, run, age_micros, out),
-            Message::Claim(claim) => self.on_claim(from, &claim, out),
+            Message::OtherRun { run, age_micros } => self.on_other_run(from, run, age_micros),
+            Message::Claim(claim) => self.on_claim(from, &claim),
         }
         Ok(())
     }
@@ -399,7 +392,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Makes `record`, which has a head, the visible state of its owner.
-    fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange, out: &mut Outbox) {
+    fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
         let head = record.head.expect("a visible shard has a head");
         assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
         let state = self.owners.entry(&head.owner);
@@ -410,12 +403,12 @@ impl<S: Store> Engine<S> {
         if let Some(building) = state.take_building().filter(|building| *building != shard) {
             self.bury_shard(head.owner, building);
         }
-        if head.owner == self.config.mesh.authority() {
+        if head.owner == self.cx.config.mesh.authority() {
             self.note_grants(&change);
         }
         self.note_system(&head.owner, &change);
-        if self.config.publish_links {
-            self.reach.on_moved(&head.owner, self.now.time);
+        if self.cx.config.publish_links {
+            self.reach.on_moved(&head.owner, self.cx.now.time);
         }
         let record = Arc::new(record);
         change.record = Some(record.clone());
@@ -424,26 +417,6 @@ impl<S: Store> Engine<S> {
         self.write(shard, change);
         self.note_moved(&head, before);
         self.note_entered(&head.owner);
-        out.now.push(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
-    }
-
-    /// Queues a message; behind the sync where it may tell of own data that is not on disk.
-    fn send(&mut self, to: MemberId, message: &Message<'_>, out: &mut Outbox) {
-        self.send_frame(to, message.frame(), true, out);
-    }
-
-    /// Queues a frame; at once where it tells of others' data only.
-    fn send_frame(&mut self, to: MemberId, frame: Frame, own: bool, out: &mut Outbox) {
-        let waits = own && self.own_unsynced;
-        let effects = if waits { &mut out.after_sync } else { &mut out.now };
-        self.stats.messages_sent += 1;
-        self.stats.bytes_sent += frame.bytes.len() as u64;
-        self.budget.note_sent(frame.bytes.len());
-        effects.push(Effect::Send { to, frame });
-    }
-
-    /// Whether a shard is ours: asked for every message, so the map is left alone.
-    fn is_own(&self, owner: &MemberId) -> bool {
-        *owner == self.me || self.config.authority.is_some() && *owner == self.config.mesh.authority()
+        self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Config, Engine, Snapshot,
     addresses::AddressCache,
-    budget::Budget,
+    context::Context,
     dialer::Dialer,
     divergent::Divergent,
     forks::Forks,
@@ -24,7 +24,6 @@ use super::{
     roster::Roster,
     runs::Runs,
     same_key::SameKey,
-    stats::Stats,
     surplus::Surplus,
     tree::Trees,
     wanted::Wanted,
@@ -129,15 +128,11 @@ impl<S: Store> Engine<S> {
             own_links: OwnLinks::default(),
             reach: Reach::new(config.member.id(), now.wall),
             surplus: Surplus::default(),
-            me: config.member.id(),
             reader,
             snapshot,
             store,
-            verifier,
-            rng,
-            now,
+            cx: Context::new(config, rng, verifier, now),
             next_round,
-            config,
             batch: Batch::default(),
             batch_bytes: 0,
             past: Past::default(),
@@ -156,7 +151,6 @@ impl<S: Store> Engine<S> {
             dirty: BTreeMap::new(),
             links: Links::new(),
             trees: Trees::default(),
-            budget: Budget::default(),
             penalties: Penalties::default(),
             pending: VecDeque::new(),
             refused_by: None,
@@ -173,12 +167,9 @@ impl<S: Store> Engine<S> {
             next_request: 0,
             served_last: None,
             next_erase: now.time,
-            own_unsynced: false,
             lazy_since: None,
             lazy_bytes: 0,
             bound_moves: false,
-            more_to_do: false,
-            stats: Stats::default(),
         }
     }
 
@@ -199,17 +190,17 @@ impl<S: Store> Engine<S> {
         if let Some(bytes) = self.snapshot.meta(Meta::RosterMin)? {
             let mut input = Reader::new(&bytes);
             let min = input.fixed().map_err(|error| damaged("roster bound", &error))?;
-            self.config.roster_min = self.config.roster_min.max(Timestamp(min));
+            self.cx.config.roster_min = self.cx.config.roster_min.max(Timestamp(min));
         }
         if let Some(bytes) = self.snapshot.meta(Meta::Addresses)? {
             self.address_cache =
                 AddressCache::decode(&bytes).map_err(|error| damaged("addresses", &error))?;
         }
         let mut out = Writer::new();
-        out.id(&self.config.mesh.0).id(&self.me);
-        self.past.proven |= self.config.new_mesh;
+        out.id(&self.cx.config.mesh.0).id(&self.cx.me);
+        self.past.proven |= self.cx.config.new_mesh;
         self.batch.meta.insert(Meta::Belongs, Some(out.finish()));
-        let min = self.config.roster_min.0.to_be_bytes();
+        let min = self.cx.config.roster_min.0.to_be_bytes();
         self.batch.meta.insert(Meta::RosterMin, Some(min.into()));
         self.note_past();
         Ok(())
@@ -234,7 +225,7 @@ impl<S: Store> Engine<S> {
                 (ShardState::Aside, _) => self.divergent.load(id, number),
             }
         }
-        let authority = self.config.mesh.authority();
+        let authority = self.cx.config.mesh.authority();
         if let Some((shard, _)) = self.owners.get(&authority).and_then(Owner::whole) {
             self.load_roster(shard)?;
             self.roster.judge_again();
@@ -258,12 +249,12 @@ impl<S: Store> Engine<S> {
             None => BTreeMap::new(),
         };
         self.confirm_at = match self.past {
-            _ if self.config.abandon => self.now.time,
-            Past { proven: true, told: false } => self.now.time,
-            Past { proven: true, told: true } => self.now.time.after(self.config.confirm_micros),
+            _ if self.cx.config.abandon => self.cx.now.time,
+            Past { proven: true, told: false } => self.cx.now.time,
+            Past { proven: true, told: true } => self.cx.now.time.after(self.cx.config.confirm_micros),
             Past { proven: false, .. } => Time::NEVER,
         };
-        let identities = [Some(self.config.member.clone()), self.config.authority.clone()];
+        let identities = [Some(self.cx.config.member.clone()), self.cx.config.authority.clone()];
         for identity in identities.into_iter().flatten() {
             let id = identity.id();
             let head = self.owners.entry(&id).timestamp();
@@ -291,8 +282,8 @@ impl<S: Store> Engine<S> {
     }
 
     /// Counters.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
+    pub fn stats(&self) -> &super::Stats {
+        &self.cx.stats
     }
 }
 

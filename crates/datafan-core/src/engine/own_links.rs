@@ -143,19 +143,19 @@ pub fn decode_links(bytes: &[u8]) -> Result<PublishedLinks, DecodeError> {
 impl<S: Store> Engine<S> {
     /// When this member's links may have to be published.
     pub(super) fn links_wake_at(&self) -> Time {
-        if self.config.publish_links { self.own_links.wakes_at() } else { Time::NEVER }
+        if self.cx.config.publish_links { self.own_links.wakes_at() } else { Time::NEVER }
     }
 
     /// Whether this member's links may have to be published.
     pub(super) fn is_links_look_due(&self) -> bool {
-        self.config.publish_links && self.own_links.wakes_at() <= self.now.time
+        self.cx.config.publish_links && self.own_links.wakes_at() <= self.cx.now.time
     }
 
     /// The own links cannot be written: once more a little later if they may be by then, else when they
     /// change.
     pub(super) fn put_off_links(&mut self, soon: bool) {
         if self.is_links_look_due() {
-            self.own_links.look_at = if soon { self.now.time.after(RETRY_MICROS) } else { Time::NEVER };
+            self.own_links.look_at = if soon { self.cx.now.time.after(RETRY_MICROS) } else { Time::NEVER };
         }
     }
 
@@ -172,8 +172,8 @@ impl<S: Store> Engine<S> {
                 UpLink { peer: *peer, run, since: link.up_since }
             })
             .collect();
-        if let Some(links) = self.own_links.due(self.now.time, &links, seen) {
-            self.own_links.on_written(self.now.time);
+        if let Some(links) = self.own_links.due(self.cx.now.time, &links, seen) {
+            self.own_links.on_written(self.cx.now.time);
             let key = Key::new(LINKS_KEY).expect("a key");
             writes.push(Write::Put { key, value: links.encode().into(), expiry: None });
         }
@@ -183,7 +183,7 @@ impl<S: Store> Engine<S> {
     /// Takes over what `owner` publishes.
     pub(super) fn learn_links(&mut self, owner: &MemberId, value: &[u8]) {
         let links = decode_links(value);
-        if *owner == self.me {
+        if *owner == self.cx.me {
             let links = links.unwrap_or_default();
             self.on_seen(&links.seen);
             self.own_links.on_published(links);
@@ -193,10 +193,10 @@ impl<S: Store> Engine<S> {
             Ok(links) => {
                 let peers: Vec<MemberId> = links.peers.iter().map(|(peer, _)| *peer).collect();
                 self.reach.list(owner, &peers);
-                self.learn_listed(owner, links.run_of(&self.me));
+                self.learn_listed(owner, links.run_of(&self.cx.me));
             }
             Err(_) => {
-                self.stats.refuse("links");
+                self.cx.stats.refuse("links");
                 self.reach.unlist(owner);
                 self.listed.forget(owner);
             }

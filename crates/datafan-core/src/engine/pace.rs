@@ -2,7 +2,7 @@
 //! came at once and was more is held against the intervals that follow. Who has signed what cannot be loses push, and is
 //! followed once per round.
 
-use super::{Engine, Outbox, fetch::Learned, owners::Owner};
+use super::{Engine, fetch::Learned, owners::Owner};
 use crate::{
     head::Head,
     id::MemberId,
@@ -88,15 +88,15 @@ impl Pace {
 impl<S: Store> Engine<S> {
     /// At the beginning of each call.
     pub(super) fn turn_pace(&mut self) {
-        if self.pace.ends <= self.now.time && !self.pace.used.is_empty() {
-            self.pace.turn(self.now.time, share(self.config.owner_bytes_max));
+        if self.pace.ends <= self.cx.now.time && !self.pace.used.is_empty() {
+            self.pace.turn(self.cx.now.time, share(self.cx.config.owner_bytes_max));
         }
     }
 
     /// Counts what was taken in of an owner: heads whose signature is good, bytes of its items.
     pub(super) fn note_used(&mut self, owner: &MemberId, heads: u64, bytes: u64) {
         if self.pace.used.is_empty() {
-            self.pace.ends = self.now.time.after(INTERVAL_MICROS);
+            self.pace.ends = self.cx.now.time.after(INTERVAL_MICROS);
         }
         let used = self.pace.used.entry(*owner).or_default();
         used.heads = used.heads.saturating_add(heads);
@@ -106,15 +106,15 @@ impl<S: Store> Engine<S> {
     /// The end of the interval, if the owner has used up what it may in it.
     pub(super) fn paused_until(&self, owner: &MemberId) -> Option<Time> {
         let used = self.pace.used.get(owner)?;
-        let heads = used.heads >= share(self.config.owner_heads_max);
-        let bytes = used.bytes >= share(self.config.owner_bytes_max);
+        let heads = used.heads >= share(self.cx.config.owner_heads_max);
+        let bytes = used.bytes >= share(self.cx.config.owner_bytes_max);
         (heads || bytes).then_some(self.pace.ends)
     }
 
     /// Whether so many bytes more are beyond what the owner may have in the interval.
     pub(super) fn would_exceed(&self, owner: &MemberId, bytes: u64) -> bool {
         let used = self.pace.used.get(owner).map_or(0, |used| used.bytes);
-        used.saturating_add(bytes) >= share(self.config.owner_bytes_max)
+        used.saturating_add(bytes) >= share(self.cx.config.owner_bytes_max)
     }
 
     /// As [`Engine::paused_until`], and the engine wakes then.
@@ -127,10 +127,10 @@ impl<S: Store> Engine<S> {
     /// Holds news of an owner back that came unasked and beyond its rate; of several the newest.
     pub(super) fn hold_back(&mut self, from: MemberId, head: &Head) -> bool {
         let held = self.owners.get(&head.owner).map_or(Default::default(), Owner::timestamp);
-        if head.timestamp <= held || self.is_own(&head.owner) || self.pause(&head.owner).is_none() {
+        if head.timestamp <= held || self.cx.is_own(&head.owner) || self.pause(&head.owner).is_none() {
             return false;
         }
-        self.stats.refuse("over_rate");
+        self.cx.stats.refuse("over_rate");
         let used = self.pace.used.entry(head.owner).or_default();
         if used.newest.as_ref().is_none_or(|newest| newest.0.order() < head.order()) {
             used.newest = Some(Box::new((*head, from)));
@@ -139,13 +139,13 @@ impl<S: Store> Engine<S> {
     }
 
     /// Learns of what was held back, once its interval is over.
-    pub(super) fn end_interval(&mut self, out: &mut Outbox) {
+    pub(super) fn end_interval(&mut self) {
         for (head, from) in core::mem::take(&mut self.pace.late) {
             if !self.links.contains_key(&from) || self.is_penalized(&from) {
                 continue;
             }
-            if self.learn(from, &head, self.now.time, out) == Learned::Older {
-                self.stats.refuse("stale_head");
+            if self.learn(from, &head, self.cx.now.time) == Learned::Older {
+                self.cx.stats.refuse("stale_head");
             }
         }
     }
@@ -157,7 +157,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether an owner's commits come with the rounds only. The roster's come at once, whoever signed it.
     pub(super) fn has_lost_push(&self, owner: &MemberId) -> bool {
-        self.forks.has(owner) || self.pace.invalid.has(owner) && *owner != self.config.mesh.authority()
+        self.forks.has(owner) || self.pace.invalid.has(owner) && *owner != self.cx.config.mesh.authority()
     }
 }
 

@@ -49,13 +49,13 @@ impl Penalties {
 impl<S: Store> Engine<S> {
     /// Counts a broken rule and backs the peer off.
     pub(super) fn lie(&mut self, peer: MemberId, name: &'static str) {
-        self.stats.refuse(name);
-        self.penalties.add(peer, self.now.time);
+        self.cx.stats.refuse(name);
+        self.penalties.add(peer, self.cx.now.time);
     }
 
     /// Whether a peer is backed off.
     pub(super) fn is_penalized(&self, peer: &MemberId) -> bool {
-        self.penalties.is_backed_off(peer, self.now.time)
+        self.penalties.is_backed_off(peer, self.cx.now.time)
     }
 }
 

@@ -8,7 +8,7 @@
 //! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for
 //! what is written now, and has to dial first: it does not wait for the third round.
 
-use super::{Engine, Outbox};
+use super::Engine;
 use crate::{
     connector::Lane,
     id::MemberId,
@@ -77,8 +77,8 @@ impl Silence {
 
 impl<S: Store> Engine<S> {
     /// Probes the peers that have been silent. Called at each round.
-    pub(super) fn probe_silent(&mut self, out: &mut Outbox) {
-        let now = self.now.time;
+    pub(super) fn probe_silent(&mut self) {
+        let now = self.cx.now.time;
         let (mut n_up, mut n_silent) = (0, 0);
         for (_, link) in self.links.all_quietly().filter(|(_, link)| link.is_up()) {
             link.silence.on_round();
@@ -95,34 +95,34 @@ impl<S: Store> Engine<S> {
         self.links.stir();
         let frame = Message::Probe.frame();
         for peer in silent {
-            self.stats.probes_sent += 1;
+            self.cx.stats.probes_sent += 1;
             // Where the lane is full the answer to what is in it will do.
             if !self.links[&peer].is_full(Lane::Small) {
-                self.send_frame(peer, frame.clone(), false, out);
+                self.cx.send_frame_at_once(peer, frame.clone());
             }
         }
     }
 
     /// Ends the links of peers that did not answer.
-    pub(super) fn end_silent(&mut self, out: &mut Outbox) {
-        let now = self.now.time;
+    pub(super) fn end_silent(&mut self) {
+        let now = self.cx.now.time;
         let silent = self.links.iter().filter(|(_, link)| link.silence.ends_at() <= now);
         for peer in silent.map(|(peer, _)| *peer).collect::<Vec<_>>() {
-            self.stats.refuse("no_answer");
-            self.close_link(peer, "a probe was not answered".into(), out);
+            self.cx.stats.refuse("no_answer");
+            self.close_link(peer, "a probe was not answered".into());
             // It may only be the line that is gone.
             self.seek_lost(&peer);
         }
     }
 
-    pub(super) fn on_probe(&mut self, from: MemberId, out: &mut Outbox) {
-        let now = self.now.time;
+    pub(super) fn on_probe(&mut self, from: MemberId) {
+        let now = self.cx.now.time;
         let answers = self
             .links
             .quietly(&from)
             .is_some_and(|link| !link.is_full(Lane::Small) && link.silence.on_probe(now));
         if answers {
-            self.send_frame(from, Message::Alive.frame(), false, out);
+            self.cx.send_frame_at_once(from, Message::Alive.frame());
         }
     }
 }

@@ -4,7 +4,7 @@
 //! This member compares how long they have run: it tells the older one of the newer one, and hands what the
 //! older one signs then, a [`Claim`], to the newer one, which stops. A peer's word alone stops nobody.
 
-use super::{Engine, Outbox};
+use super::Engine;
 use crate::{
     claim::Claim,
     id::MemberId,
@@ -121,37 +121,37 @@ fn unlink(processes: &mut [Process], now: Time) {
 
 impl<S: Store> Engine<S> {
     /// A link is up: the process behind it hears what is known of others with the same key.
-    pub(super) fn meet_process(&mut self, peer: MemberId, out: &mut Outbox) {
+    pub(super) fn meet_process(&mut self, peer: MemberId) {
         let link = &self.links[&peer];
         let Some(hello) = &link.hello else { return };
         let (run, age) = (hello.run, (hello.age_micros, link.greeted_at));
-        for message in self.processes.on_up(peer, run, age, self.now.time) {
-            self.send(peer, &message, out);
+        for message in self.processes.on_up(peer, run, age, self.cx.now.time) {
+            self.cx.send(peer, &message);
         }
     }
 
     /// The link to `peer` is gone.
     pub(super) fn part_process(&mut self, peer: &MemberId) {
-        self.processes.on_down(peer, self.now.time);
+        self.processes.on_down(peer, self.cx.now.time);
     }
 
     /// A claim came: of the peer about its own key, to be handed on, or about ours.
-    pub(super) fn on_claim(&mut self, from: MemberId, claim: &Claim, out: &mut Outbox) {
-        let now = self.now.time;
+    pub(super) fn on_claim(&mut self, from: MemberId, claim: &Claim) {
+        let now = self.cx.now.time;
         let place = self.processes.place_of(claim, now).filter(|_| claim.member == from);
-        let is_against_us = claim.member == self.me && claim.newer == self.runs.process;
+        let is_against_us = claim.member == self.cx.me && claim.newer == self.runs.process;
         // Nothing is verified that would not count, or is known.
         match &place {
             Some(kept) if **kept == Some(*claim) => return,
-            None if !is_against_us => return self.stats.refuse("claim"),
-            Some(_) | None => self.stats.verified += 1,
+            None if !is_against_us => return self.cx.stats.refuse("claim"),
+            Some(_) | None => self.cx.stats.verified += 1,
         }
-        if !claim.verify(&self.config.mesh, &*self.verifier) {
+        if !claim.verify(&self.cx.config.mesh, self.cx.verifier()) {
             return self.lie(from, "signature");
         }
         match place {
             Some(place) => *place = Some(*claim),
-            None => self.on_claim_against_us(claim, out),
+            None => self.on_claim_against_us(claim),
         }
     }
 }

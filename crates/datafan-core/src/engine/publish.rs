@@ -64,7 +64,7 @@ pub(super) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError>
 impl<S: Store> Engine<S> {
     /// Takes over what a change of `owner`'s shard wrote for the system.
     pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
-        if *owner == self.config.mesh.authority() {
+        if *owner == self.cx.config.mesh.authority() {
             self.note_closings(change);
         }
         if change.keys.get(RUNS_KEY) == Some(&None) {
@@ -81,7 +81,7 @@ impl<S: Store> Engine<S> {
 
     /// Reads what a stored shard has for the system.
     pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
-        if *owner == self.config.mesh.authority() {
+        if *owner == self.cx.config.mesh.authority() {
             self.load_closings(shard)?;
         }
         for key in LEARNED_KEYS {
@@ -107,14 +107,14 @@ impl<S: Store> Engine<S> {
                 self.learn_runs(owner, value);
                 self.judge_forks_by(owner, value);
             }
-            LINKS_KEY if self.config.publish_links => self.learn_links(owner, value),
+            LINKS_KEY if self.cx.config.publish_links => self.learn_links(owner, value),
             LINKS_KEY => {}
             _ => self.learn_addresses(owner, value),
         }
     }
 
     fn learn_addresses(&mut self, owner: &MemberId, value: &[u8]) {
-        if *owner == self.me || !self.is_member(owner) {
+        if *owner == self.cx.me || !self.is_member(owner) {
             return;
         }
         match decode_addresses(value) {
@@ -123,7 +123,7 @@ impl<S: Store> Engine<S> {
                 self.addressed.insert(*owner);
                 self.dialer.on_moved(owner);
             }
-            Err(_) => self.stats.refuse("addresses"),
+            Err(_) => self.cx.stats.refuse("addresses"),
         }
     }
 

@@ -3,7 +3,7 @@
 //! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
 //! when there is room.
 
-use super::{Engine, Outbox, Owner};
+use super::{Engine, Owner};
 use crate::{
     connector::{Frame, Lane},
     head::Head,
@@ -31,7 +31,7 @@ pub(super) struct Moved {
 
 impl<S: Store> Engine<S> {
     /// Sends what changed in this call to all who are not known to have it.
-    pub(super) fn push_changes(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn push_changes(&mut self) -> Result<(), StoreError> {
         if self.dirty.is_empty() {
             return Ok(());
         }
@@ -43,7 +43,7 @@ impl<S: Store> Engine<S> {
             }
             let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
-            let roster = owner == self.config.mesh.authority();
+            let roster = owner == self.cx.config.mesh.authority();
             let (tree, may_push) = (self.owners[&owner].tree(), roster || self.may_push());
             for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
@@ -62,7 +62,7 @@ impl<S: Store> Engine<S> {
             }
             let mut frames: Frames = moved.message.map(|frame| (moved.before, frame)).into_iter().collect();
             for (peer, base) in behind.drain(..) {
-                self.push_to(peer, &owner, base, &mut frames, out)?;
+                self.push_to(peer, &owner, base, &mut frames)?;
             }
             if !may_push {
                 self.links.stir();
@@ -98,7 +98,7 @@ impl<S: Store> Engine<S> {
 
     /// Sends what peers missed while their links were full: one delta per owner, however many commits there were,
     /// and not all at once.
-    pub(super) fn catch_up(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
         let peers: Vec<MemberId> = self
             .links
             .iter()
@@ -106,7 +106,7 @@ impl<S: Store> Engine<S> {
             .map(|(peer, _)| *peer)
             .collect();
         for peer in peers {
-            let before = self.stats.bytes_sent;
+            let before = self.cx.stats.bytes_sent;
             let place = self.links[&peer].place;
             let positions: Vec<(MemberId, Timestamp)> =
                 self.links[&peer].positions.iter().map(|(owner, position)| (*owner, *position)).collect();
@@ -117,13 +117,13 @@ impl<S: Store> Engine<S> {
             let mut behind = behind.collect::<Vec<_>>().into_iter();
             while let Some((owner, position)) = behind
                 .next()
-                .filter(|_| self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push())
+                .filter(|_| self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push())
             {
                 self.set_position(peer, &owner, None);
-                self.push_to(peer, &owner, position, &mut Frames::new(), out)?;
+                self.push_to(peer, &owner, position, &mut Frames::new())?;
             }
-            let all = self.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push();
-            self.more_to_do |= !all && self.may_push();
+            let all = self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push();
+            self.cx.more_to_do |= !all && self.may_push();
             if let Some(link) = self.links.get_mut(&peer) {
                 link.catching_up = !all;
             }
@@ -137,7 +137,6 @@ impl<S: Store> Engine<S> {
         owner: &MemberId,
         base: Timestamp,
         frames: &mut Frames,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let made = frames.iter().find(|(from, _)| *from == base).map(|(_, frame)| frame.clone());
         let frame = match made {
@@ -155,10 +154,12 @@ impl<S: Store> Engine<S> {
                 frame
             }
         };
-        self.stats.pushes_sent += 1;
-        self.budget.note_pushed(frame.bytes.len());
-        let own = self.is_own(owner);
-        self.send_frame(peer, frame, own, out);
+        self.cx.stats.pushes_sent += 1;
+        self.cx.budget.note_pushed(frame.bytes.len());
+        match self.cx.is_own(owner) {
+            true => self.cx.send_frame(peer, frame),
+            false => self.cx.send_frame_at_once(peer, frame),
+        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it.
 
 use super::{
-    Alarm, Effect, Engine, Outbox, Write,
+    Alarm, Engine, Write,
     fetch::Learned,
     link::Link,
     own::{Confirmed, Own, encode_bounds, encode_runs},
@@ -18,7 +18,7 @@ use crate::{
     time::{Time, Timestamp},
     trie::Place,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 /// What the mesh gave back of a member's own shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,31 +49,31 @@ impl Recovered {
 
 impl<S: Store> Engine<S> {
     /// Compares what the peer holds of our own shards: the condition of own commits.
-    pub(super) fn compare_own(&mut self, peer: MemberId, hello: &Hello, out: &mut Outbox) {
+    pub(super) fn compare_own(&mut self, peer: MemberId, hello: &Hello) {
         for (owner, own) in &mut self.own {
             let held = hello.yours.iter().chain(&hello.roster).find(|head| head.owner == *owner);
             own.lost.replace(&peer, held);
         }
         for head in hello.yours.iter().chain(&hello.roster) {
-            if self.is_own(&head.owner) {
-                self.learn(peer, head, self.now.time, out);
+            if self.cx.is_own(&head.owner) {
+                self.learn(peer, head, self.cx.now.time);
             }
         }
         // Who has lost its disk knows nothing: the peers that are just greeting may know more than this one.
         let others_greet = self.links.values().any(|link| !link.welcomed);
         if !self.past.proven && others_greet {
-            self.confirm_at = self.confirm_at.min(self.now.time.after(self.config.settle_micros));
+            self.confirm_at = self.confirm_at.min(self.cx.now.time.after(self.cx.config.settle_micros));
         } else {
             self.take_own_as_confirmed();
         }
     }
 
     /// A link is up: what its peer holds of our own shards can be asked for, before it hears of what we hold.
-    pub(super) fn ask_for_own(&mut self, peer: MemberId, out: &mut Outbox) {
+    pub(super) fn ask_for_own(&mut self, peer: MemberId) {
         let hello = self.links.get(&peer).and_then(|link| link.hello.clone());
         for head in hello.iter().flat_map(|hello| hello.yours.iter().chain(&hello.roster)) {
-            if self.is_own(&head.owner) {
-                self.learn(peer, head, self.now.time, out);
+            if self.cx.is_own(&head.owner) {
+                self.learn(peer, head, self.cx.now.time);
             }
         }
     }
@@ -97,7 +97,7 @@ impl<S: Store> Engine<S> {
 
     /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an older copy, or
     /// another process has our key; which of them, its content tells.
-    pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) -> Learned {
+    pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head) -> Learned {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
         if let Some(end) = self.voids.end(&head.owner, head.timestamp) {
@@ -113,30 +113,30 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
-        let roster = head.owner == self.config.mesh.authority();
+        let roster = head.owner == self.cx.config.mesh.authority();
         // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry is refused, so
         // what others hold of it has to be looked at here.
         let merges = roster && (!later || !own.made.is_empty());
         if merges && (own.made.has(head) || own.looked_at == Some(head.order())) || !later && !merges {
             return Learned::Known;
         }
-        if !own.lost.has(head) && !self.check_signature(head) {
+        if !own.lost.has(head) && !self.cx.check_signature(head) {
             self.lie(peer, "signature");
             return Learned::Refused;
         }
-        if self.config.abandon && head.owner == self.me {
+        if self.cx.config.abandon && head.owner == self.cx.me {
             self.outrank(head);
             return Learned::Known;
         }
         if merges {
-            self.fetch_roster(peer, head, out);
+            self.fetch_roster(peer, head);
             return Learned::Known;
         }
-        let until = self.now.time.after(self.settle_micros(&head.owner));
+        let until = self.cx.now.time.after(self.settle_micros(&head.owner));
         let own = self.own.get_mut(&head.owner).expect("an own shard");
         if !matches!(own.confirmed, Confirmed::Recovering { .. }) {
             own.confirmed = Confirmed::Recovering { until };
-            out.now.push(Effect::Alarm(Box::new(Alarm::Recovering { theirs: *head, ours })));
+            self.cx.alarm(Alarm::Recovering { theirs: *head, ours });
         }
         own.lost.tell(peer, head);
         Learned::Newer
@@ -153,19 +153,19 @@ impl<S: Store> Engine<S> {
     }
 
     /// Another process writes with our key: what it wrote says so.
-    pub(super) fn stop_own_writes(&mut self, theirs: &Head, out: &mut Outbox) {
+    pub(super) fn stop_own_writes(&mut self, theirs: &Head) {
         self.forget(&theirs.owner);
         let ours = self.owners.get(&theirs.owner).and_then(|owner| owner.head().copied());
         let own = self.own.get_mut(&theirs.owner).expect("an own shard");
         own.confirmed = Confirmed::Foreign(theirs.timestamp);
         // On disk at once: whoever hears of this ends the process.
         self.write_bounds();
-        self.stats.refuse("foreign_own_head");
-        out.now.push(Effect::Alarm(Box::new(Alarm::ForeignHead { theirs: *theirs, ours })));
+        self.cx.stats.refuse("foreign_own_head");
+        self.cx.alarm(Alarm::ForeignHead { theirs: *theirs, ours });
     }
 
     /// A peer holds a roster that we may have lost: it is looked through for entries that ours lacks.
-    fn fetch_roster(&mut self, peer: MemberId, head: &Head, out: &mut Outbox) {
+    fn fetch_roster(&mut self, peer: MemberId, head: &Head) {
         let owner = head.owner;
         let speaks = |link: &Link<_>| link.is_up() || link.hello.is_some();
         if !self.links.get(&peer).is_some_and(speaks) || self.owners.entry(&owner).busy().transfer.is_some() {
@@ -178,18 +178,14 @@ impl<S: Store> Engine<S> {
             // The answer is not waited for: the peer keeps this state for us from now on.
             let slots = alloc::vec![Ask { slot: Place::ALL, hash: head.root, hints: None }];
             let (id, root) = (self.new_request(), head.root);
-            self.send(peer, &Message::AskNodes(Request { id, owner, root, slots }), out);
+            self.cx.send(peer, &Message::AskNodes(Request { id, owner, root, slots }));
         }
         self.fetch_aside(peer, head);
     }
 
     /// Puts entries back into the roster that it had lost and others had learned of: it only grows.
-    pub(super) fn take_back_roster(
-        &mut self,
-        shard: ShardNumber,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        let owner = self.config.mesh.authority();
+    pub(super) fn take_back_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
+        let owner = self.cx.config.mesh.authority();
         let mut next = Some(Timestamp::ZERO);
         while let Some(first) = next {
             let (items, rest) = self.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
@@ -200,7 +196,7 @@ impl<S: Store> Engine<S> {
                     writes.push(Write::Put { key, value, expiry: None });
                 }
             }
-            self.commit_writes(owner, &writes, out)?;
+            self.commit_writes(owner, &writes)?;
             next = rest;
         }
         self.bury_shard(owner, shard);
@@ -209,14 +205,14 @@ impl<S: Store> Engine<S> {
 
     /// Whether a roster is being looked through for entries that ours lacks.
     pub(super) fn takes_back_roster(&self) -> bool {
-        let authority = self.config.mesh.authority();
+        let authority = self.cx.config.mesh.authority();
         let transfer = self.owners.get(&authority).and_then(|owner| owner.busy().transfer.as_ref());
         matches!(transfer, Some(Transfer::Descent(descent)) if descent.is_aside())
     }
 
     /// Whether a lost entry of the roster goes over the present one: a later one, or whoever was revoked.
     fn is_taken_back(&self, lost: &Item) -> Result<bool, StoreError> {
-        let Some((shard, _)) = self.owners[&self.config.mesh.authority()].whole() else { return Ok(true) };
+        let Some((shard, _)) = self.owners[&self.cx.config.mesh.authority()].whole() else { return Ok(true) };
         let view = self.view(shard);
         let Some(at) = view.timestamp_of(lost.key.as_str())? else { return Ok(true) };
         let revoked = |item: &Item| Grant::decode(&item.value).is_ok_and(|grant| !grant.is_active());
@@ -261,30 +257,30 @@ impl<S: Store> Engine<S> {
     }
 
     /// Ends the recoveries that have what was lost.
-    pub(super) fn end_recoveries(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let now = self.now.time;
+    pub(super) fn end_recoveries(&mut self) -> Result<(), StoreError> {
+        let now = self.cx.now.time;
         let ended: Vec<MemberId> =
             self.recovered_own().filter(|(_, until)| *until <= now).map(|(id, _)| id).collect();
         for owner in ended {
-            self.flush(out)?;
+            self.flush()?;
             self.list_expiries(&owner)?;
             self.seek_same_key()?;
             let to = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
             let own = self.own.get_mut(&owner).expect("an own shard");
             own.confirmed = Confirmed::Yes;
             let lost = core::mem::take(&mut own.lost).greatest();
-            let recovered = Recovered { from: own.before, to, at: self.now.wall };
+            let recovered = Recovered { from: own.before, to, at: self.cx.now.wall };
             if recovered.to > recovered.from {
-                if owner == self.me {
+                if owner == self.cx.me {
                     self.recovered = Some(recovered);
                     self.batch.meta.insert(Meta::Recovered, Some(recovered.encode()));
                 }
-                out.now.push(Effect::Alarm(Box::new(Alarm::Recovered { owner, recovered })));
+                self.cx.alarm(Alarm::Recovered { owner, recovered });
             }
             if let Some(theirs) = lost.filter(|lost| lost.timestamp > to) {
                 // Somebody may have it yet who is out of reach: what is written from now on is later.
                 self.note_own_head(&theirs);
-                out.now.push(Effect::Alarm(Box::new(Alarm::NotRecovered { theirs, to })));
+                self.cx.alarm(Alarm::NotRecovered { theirs, to });
             }
             self.note_proven();
         }
@@ -297,7 +293,7 @@ impl<S: Store> Engine<S> {
         let counts = |peer: &MemberId| self.terms(peer).is_none_or(|terms| terms.is_active());
         let own = &self.own[owner];
         // Without any data of its own it waits for who has more as long as that takes.
-        let now = if own.before == Timestamp::ZERO { Time(0) } else { self.now.time };
+        let now = if own.before == Timestamp::ZERO { Time(0) } else { self.cx.now.time };
         own.lost.held(now, counts)
     }
 
@@ -315,7 +311,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn recovery_ends_at(&self) -> Time {
         let ends = self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER);
         let waits = |own: &&Own| matches!(own.confirmed, Confirmed::Recovering { .. });
-        let waiting = self.own.values().filter(waits).map(|own| own.lost.wakes_at(self.now.time));
+        let waiting = self.own.values().filter(waits).map(|own| own.lost.wakes_at(self.cx.now.time));
         waiting.min().unwrap_or(Time::NEVER).min(ends)
     }
 

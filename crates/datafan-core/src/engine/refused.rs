@@ -1,6 +1,6 @@
 //! Links that came to nothing for want of a grant: said to people once of each peer, however often it tries.
 
-use super::{CommandError, Effect, Engine, Outbox, link::Link};
+use super::{CommandError, Effect, Engine, link::Link};
 use crate::{
     id::{MemberId, Name},
     limits::PENDING_MAX,
@@ -93,9 +93,9 @@ impl Said {
 
 impl<S: Store> Engine<S> {
     /// This member has refused a peer.
-    pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal, out: &mut Outbox) {
+    pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal) {
         let name = self.grant_of(&peer).ok().flatten().map_or(asked, |grant| grant.name);
-        self.say(Refused { who: peer, name, refusal, by: None }, out);
+        self.say(Refused { who: peer, name, refusal, by: None });
     }
 
     /// Whether anybody takes what is written here: an error while peers refuse this member and no link is
@@ -104,8 +104,8 @@ impl<S: Store> Engine<S> {
         if let Some(place) = self.same_key.found() {
             return Err(CommandError::KeyInUse { place: place.clone() });
         }
-        let is_authority = self.own.contains_key(&self.config.mesh.authority());
-        let Some(refusal) = self.refused_by.filter(|_| *owner == self.me && !is_authority) else {
+        let is_authority = self.own.contains_key(&self.cx.config.mesh.authority());
+        let Some(refusal) = self.refused_by.filter(|_| *owner == self.cx.me && !is_authority) else {
             return Ok(());
         };
         // The peer at a wrong address is no reason to stop a member that belongs.
@@ -117,13 +117,13 @@ impl<S: Store> Engine<S> {
     }
 
     /// A peer has refused this member.
-    pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal, out: &mut Outbox) {
-        self.say(Refused { who: self.me, name: self.name(), refusal, by: Some(peer) }, out);
+    pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal) {
+        self.say(Refused { who: self.cx.me, name: self.name(), refusal, by: Some(peer) });
     }
 
-    fn say(&mut self, refused: Refused, out: &mut Outbox) {
-        if self.said.is_new(&refused, self.now.time) {
-            out.now.push(Effect::Refused(Box::new(refused)));
+    fn say(&mut self, refused: Refused) {
+        if self.said.is_new(&refused, self.cx.now.time) {
+            self.cx.emit(Effect::Refused(Box::new(refused)));
         }
     }
 }

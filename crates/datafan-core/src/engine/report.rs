@@ -33,11 +33,11 @@ impl<S: Store> Engine<S> {
             aside: self.divergent_span(),
             clock_ahead: self
                 .wall_around()
-                .map(|wall| self.now.wall.0.cast_signed().wrapping_sub(wall.0.cast_signed())),
-            own: match self.own[&self.me].confirmed {
+                .map(|wall| self.cx.now.wall.0.cast_signed().wrapping_sub(wall.0.cast_signed())),
+            own: match self.own[&self.cx.me].confirmed {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {
-                    let lost = self.lost_head(&self.me);
+                    let lost = self.lost_head(&self.cx.me);
                     let timestamp = lost.map_or(Timestamp::ZERO, |(_, head)| head.timestamp);
                     OwnState::Recovering { timestamp, holder: lost.map(|(holder, _)| holder) }
                 }
@@ -51,7 +51,7 @@ impl<S: Store> Engine<S> {
             members,
             reach,
             pending: self.pending().cloned().collect(),
-            refusals: self.stats.refusals.clone(),
+            refusals: self.cx.stats.refusals.clone(),
         }
     }
 
@@ -63,14 +63,14 @@ impl<S: Store> Engine<S> {
 
     /// The member's name: from its grant, else the wished one.
     pub(super) fn name(&self) -> Name {
-        self.roster.name.as_ref().unwrap_or(&self.config.name).clone()
+        self.roster.name.as_ref().unwrap_or(&self.cx.config.name).clone()
     }
 
     fn standing(&self) -> Standing {
         // Anybody can refuse us. While somebody does not, that is the refuser's own affair.
         let linked = self.links.values().any(Link::is_up);
         let refused_by = self.refused_by.filter(|_| !linked);
-        match (self.terms(&self.me).map(|terms| terms.is_active()), refused_by) {
+        match (self.terms(&self.cx.me).map(|terms| terms.is_active()), refused_by) {
             (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
             (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
             (Some(true), None) => Standing::Up,
@@ -106,7 +106,7 @@ impl<S: Store> Engine<S> {
 
     /// The roster, from the store; empty where that fails: then the next write says so.
     fn members(&self) -> Vec<(MemberId, Grant)> {
-        let read = |snapshot| Snapshot::new(snapshot, self.config.mesh, self.now.wall).members();
+        let read = |snapshot| Snapshot::new(snapshot, self.cx.config.mesh, self.cx.now.wall).members();
         let mut members = self.reader.snapshot().and_then(read).unwrap_or_default();
         members.sort_unstable_by_key(|(id, _)| *id);
         members
@@ -114,15 +114,15 @@ impl<S: Store> Engine<S> {
 
     /// Who is reachable at this moment.
     fn reached_now(&self) -> Vec<MemberId> {
-        self.reach.now(self.now.time, &self.linked(), |id| self.kind_of(id))
+        self.reach.now(self.cx.now.time, &self.linked(), |id| self.kind_of(id))
     }
 
     fn member_reach(&self, id: &MemberId, reached: &[MemberId]) -> MemberReach {
         let reach = match () {
-            () if *id == self.me => Reachability::Itself,
+            () if *id == self.cx.me => Reachability::Itself,
             () if self.links.get(id).is_some_and(Link::is_up) => Reachability::Linked,
             () if reached.binary_search(id).is_ok() => Reachability::Reachable,
-            () => Reachability::Unreachable { since: self.reach.gone_since(id, self.now.wall) },
+            () => Reachability::Unreachable { since: self.reach.gone_since(id, self.cx.now.wall) },
         };
         let seen = !matches!(reach, Reachability::Unreachable { .. }) || self.reach.has_seen(id);
         MemberReach { reach, seen, dialling: self.dialer.is_dialling(id) }

@@ -5,7 +5,7 @@
 //! `_sys/restamped` names the spans of timestamps that are invalid. Everybody who holds the shard refuses
 //! heads from them, so nobody can play one back when its time has come.
 
-use super::{CommandError, Engine, Outbox, commit::Refusable, recovery::PAGE_ROWS};
+use super::{CommandError, Engine, commit::Refusable, recovery::PAGE_ROWS};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     head::Head,
@@ -123,14 +123,14 @@ impl<S: Store> Engine<S> {
     pub(super) fn learn_voids(&mut self, owner: &MemberId, value: &[u8]) {
         match decode(value) {
             Ok(spans) => self.voids.set(owner, spans),
-            Err(_) => self.stats.refuse("restamped"),
+            Err(_) => self.cx.stats.refuse("restamped"),
         }
     }
 
     /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible
     /// one may replace it, if it makes it void.
     pub(super) fn is_set_aside(&self, held: &Head) -> bool {
-        let bound = |wall: Timestamp| wall.0.saturating_add(self.config.clock_ahead_micros);
+        let bound = |wall: Timestamp| wall.0.saturating_add(self.cx.config.clock_ahead_micros);
         self.is_too_late(held.timestamp)
             && self.wall_around().is_some_and(|wall| held.timestamp.0 > bound(wall))
     }
@@ -138,24 +138,24 @@ impl<S: Store> Engine<S> {
     /// What the clocks of our peers show, by and large: the one in the middle. None without links.
     pub(super) fn wall_around(&self) -> Option<Timestamp> {
         let up = self.links.values().filter(|link| link.is_up());
-        let mut walls: Vec<Timestamp> = up.filter_map(|link| link.wall(self.now.time)).collect();
+        let mut walls: Vec<Timestamp> = up.filter_map(|link| link.wall(self.cx.now.time)).collect();
         walls.sort_unstable();
         walls.get(walls.len() / 2).copied()
     }
 
     /// Whether a timestamp is further ahead of our clock than others may be.
     pub(super) fn is_too_late(&self, at: Timestamp) -> bool {
-        at.0 > self.now.wall.0.saturating_add(self.config.clock_ahead_micros)
+        at.0 > self.cx.now.wall.0.saturating_add(self.cx.config.clock_ahead_micros)
     }
 
     /// The last timestamp that others accept by our clock.
     pub(super) fn bound(&self) -> Timestamp {
-        Timestamp(self.now.wall.0.saturating_add(self.config.clock_ahead_micros))
+        Timestamp(self.cx.now.wall.0.saturating_add(self.cx.config.clock_ahead_micros))
     }
 
     /// Why `n` more own writes after `last`, at least one, might not all lie within the bound.
     pub(super) fn check_bound(&self, owner: &MemberId, last: Timestamp, n: u64) -> Refusable<()> {
-        let before = Timestamp(self.now.wall.0.saturating_sub(1));
+        let before = Timestamp(self.cx.now.wall.0.saturating_sub(1));
         self.check_within(self.voids.reach(owner, last.max(before), n))
     }
 
@@ -164,17 +164,17 @@ impl<S: Store> Engine<S> {
         if at <= self.bound() {
             return Ok(());
         }
-        let ahead_seconds = at.0.saturating_sub(self.now.wall.0) / SECOND;
+        let ahead_seconds = at.0.saturating_sub(self.cx.now.wall.0) / SECOND;
         Err(CommandError::ClockBehind {
             ahead_seconds,
-            limit_seconds: self.config.clock_ahead_micros / SECOND,
+            limit_seconds: self.cx.config.clock_ahead_micros / SECOND,
         })
     }
 
     /// Gives the items of own shards that lie beyond the bound timestamps within it, and makes the heads of
     /// that time invalid. Returns how many items that were. All own shards are restamped, or none; `None`
     /// where the clock has to go on for a moment first.
-    pub(super) fn restamp(&mut self, out: &mut Outbox) -> Result<Refusable<Option<u64>>, StoreError> {
+    pub(super) fn restamp(&mut self) -> Result<Refusable<Option<u64>>, StoreError> {
         let far = Timestamp(self.bound().0.saturating_add(WAIT_MICROS));
         let ahead = self.own.iter().filter(|(_, own)| own.last > far);
         let ahead: Vec<MemberId> = ahead.map(|(owner, _)| *owner).collect();
@@ -187,7 +187,7 @@ impl<S: Store> Engine<S> {
         }
         let mut n_restamped = 0;
         for owner in ahead {
-            n_restamped += self.restamp_own(owner, out)?;
+            n_restamped += self.restamp_own(owner)?;
         }
         Ok(Ok(Some(n_restamped)))
     }
@@ -215,8 +215,8 @@ impl<S: Store> Engine<S> {
         Ok(self.check_bound(owner, before, n).is_ok())
     }
 
-    fn restamp_own(&mut self, owner: MemberId, out: &mut Outbox) -> Result<u64, StoreError> {
-        self.flush(out)?;
+    fn restamp_own(&mut self, owner: MemberId) -> Result<u64, StoreError> {
+        self.flush()?;
         let (before, first) = self.edge(&owner);
         let last = self.own[&owner].last;
         let old = self.owners[&owner].whole().map(|(shard, _)| shard);
@@ -233,7 +233,7 @@ impl<S: Store> Engine<S> {
                 kept.push(if is_kept { item } else { Arc::new(self.stamped(&mut fresh, &item)) });
             }
             self.build_fresh(owner, &mut fresh, &kept)?;
-            self.flush(out)?;
+            self.flush()?;
         }
         let key = Key::new(RESTAMPED_KEY).expect("a key");
         let named = Item { key, timestamp: Timestamp::ZERO, expiry: None, value: Arc::default() };
@@ -245,7 +245,7 @@ impl<S: Store> Engine<S> {
         named.value = encode(&spans).into();
         self.build_fresh(owner, &mut fresh, &[Arc::new(named)])?;
         self.voids.set(&owner, spans);
-        self.show_fresh(owner, &fresh, old, out)?;
+        self.show_fresh(owner, &fresh, old)?;
         Ok(n_restamped)
     }
 
@@ -263,7 +263,7 @@ impl<S: Store> Engine<S> {
     /// The last timestamp that most peers accept by their clocks.
     fn others_bound(&self) -> Timestamp {
         let wall = self.wall_around().unwrap_or(Timestamp::ZERO);
-        Timestamp(wall.0.saturating_add(self.config.clock_ahead_micros))
+        Timestamp(wall.0.saturating_add(self.cx.config.clock_ahead_micros))
     }
 
     /// How many items an own shard has.
@@ -284,10 +284,10 @@ impl<S: Store> Engine<S> {
     pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
         let ours = self.owners.get(&head.owner).and_then(|owner| owner.head());
         let later = ours.is_none_or(|ours| ours.order() < head.order());
-        if !later || head.owner != self.me || self.check_bound(&head.owner, end, 1).is_err() {
+        if !later || head.owner != self.cx.me || self.check_bound(&head.owner, end, 1).is_err() {
             return;
         }
-        if !self.check_signature(head) {
+        if !self.cx.check_signature(head) {
             return self.lie(peer, "signature");
         }
         let own = self.own.get_mut(&head.owner).expect("an own shard");
@@ -321,14 +321,13 @@ impl<S: Store> Engine<S> {
         owner: MemberId,
         fresh: &Fresh,
         old: Option<ShardNumber>,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let (root, timestamp) = (fresh.root, fresh.last);
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
         let own = self.own.get_mut(&owner).expect("an own shard");
-        let head = head.signed(&self.config.mesh, &own.identity);
+        let head = head.signed(&self.cx.config.mesh, &own.identity);
         own.begin_again(&head);
         if let Some((after, first)) = fresh.first {
             own.runs.pauses.record(after, first);
@@ -341,10 +340,10 @@ impl<S: Store> Engine<S> {
         let graves_floor = timestamp;
         let fresh_record = ShardRecord::new(owner, ShardState::Whole);
         let record = ShardRecord { head: Some(head), root, graves_floor, ..fresh_record };
-        self.own_unsynced = true;
-        self.stats.commits += 1;
-        self.adopt(fresh.shard, record, ShardChange::default(), out);
-        self.flush(out)?;
+        self.cx.on_own_commit();
+        self.cx.stats.commits += 1;
+        self.adopt(fresh.shard, record, ShardChange::default());
+        self.flush()?;
         self.list_expiries(&owner)
     }
 }

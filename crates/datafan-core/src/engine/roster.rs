@@ -1,7 +1,7 @@
 //! The roster in memory: who belongs, and what follows when that changes.
 
 use super::{
-    Engine, Outbox,
+    Engine,
     owners::{Owner, Reason, Standing},
 };
 use crate::{
@@ -95,10 +95,11 @@ impl<S: Store> Engine<S> {
 
     /// The whole entry of a member.
     pub(super) fn grant_of(&self, member: &MemberId) -> Result<Option<Grant>, StoreError> {
-        let Some((shard, _)) = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole) else {
+        let Some((shard, _)) = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole)
+        else {
             return Ok(None);
         };
-        if role_of(&self.config.mesh, member) == IdRole::Authority {
+        if role_of(&self.cx.config.mesh, member) == IdRole::Authority {
             return Ok(None);
         }
         let view = self.view(shard);
@@ -134,7 +135,7 @@ impl<S: Store> Engine<S> {
         let (Some(member), Ok(grant)) = (Grant::member_of(key.as_str()), Grant::decode(&item.value)) else {
             return;
         };
-        if role_of(&self.config.mesh, &member) == IdRole::Authority {
+        if role_of(&self.cx.config.mesh, &member) == IdRole::Authority {
             // An older build let the mesh's own id be admitted. To heed it would freeze the roster.
             return;
         }
@@ -154,11 +155,11 @@ impl<S: Store> Engine<S> {
             owner.standing = Standing::Special;
             self.roster.special.insert(member, Terms::of(&grant));
         }
-        if member == self.me {
+        if member == self.cx.me {
             self.roster.name = Some(grant.name.clone());
         }
         // A name is one active member's at a time; whoever had it before may come later when entries are loaded.
-        if self.config.authority.is_some() && grant.is_active() {
+        if self.cx.config.authority.is_some() && grant.is_active() {
             self.roster.names.insert(grant.name, member);
         }
         if is_held {
@@ -172,12 +173,12 @@ impl<S: Store> Engine<S> {
         if self.voids.end(&head.owner, head.timestamp).is_some() {
             return Verdict::Refused(Reason::Restamped);
         }
-        if self.config.authority.is_some() && head.owner == self.config.mesh.authority() {
+        if self.cx.config.authority.is_some() && head.owner == self.cx.config.mesh.authority() {
             // What the authority itself has signed.
             return Verdict::Good;
         }
-        if head.owner == self.config.mesh.authority() {
-            return match head.timestamp < self.config.roster_min {
+        if head.owner == self.cx.config.mesh.authority() {
+            return match head.timestamp < self.cx.config.roster_min {
                 true => Verdict::Refused(Reason::Roster),
                 false if too_late => Verdict::Refused(Reason::Clock),
                 false => Verdict::Good,
@@ -194,7 +195,9 @@ impl<S: Store> Engine<S> {
                 return Verdict::Refused(Reason::Reader);
             }
             // Whatever our clock or quota says by now: it is ours.
-            GrantState::Active | GrantState::Invited { .. } if head.owner == self.me => return Verdict::Good,
+            GrantState::Active | GrantState::Invited { .. } if head.owner == self.cx.me => {
+                return Verdict::Good;
+            }
             GrantState::Active | GrantState::Invited { .. } => {}
         }
         // A head from before the grant may exceed it, but not without bound: its owner chose its timestamp.
@@ -237,7 +240,7 @@ impl<S: Store> Engine<S> {
         view: &View<'_, super::Snapshot<S>>,
         change: &ShardChange,
     ) -> Result<bool, StoreError> {
-        let held = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole);
+        let held = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
         let Some((shard, _)) = held else { return Ok(true) };
         let held = self.view(shard);
         if view.shard == shard {
@@ -255,12 +258,12 @@ impl<S: Store> Engine<S> {
     }
 
     /// What follows once a changed roster is written: shards of revoked members go, links are judged again.
-    pub(super) fn on_roster_changed(&mut self, out: &mut Outbox) {
+    pub(super) fn on_roster_changed(&mut self) {
         if !core::mem::take(&mut self.roster.changed) {
             return;
         }
         if core::mem::take(&mut self.roster.stale) {
-            let whole = self.owners.get(&self.config.mesh.authority()).and_then(Owner::whole);
+            let whole = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
             if let Some((shard, _)) = whole {
                 // The shard was just put in place; failing to read it shows up with the next read.
                 let _ = self.load_roster(shard);
@@ -278,19 +281,19 @@ impl<S: Store> Engine<S> {
             .map(|(member, terms)| (*member, terms.state))
             .collect();
         for (member, state) in revoked {
-            self.on_revoked(member, state, out);
+            self.on_revoked(member, state);
         }
-        self.drop_readers_shards(out);
+        self.drop_readers_shards();
         self.seek_admitted();
         self.reach.on_roster();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
-            self.judge(peer, out);
+            self.judge(peer);
         }
-        self.more_to_do = true;
+        self.cx.more_to_do = true;
     }
 
-    fn on_revoked(&mut self, member: MemberId, state: GrantState, out: &mut Outbox) {
+    fn on_revoked(&mut self, member: MemberId, state: GrantState) {
         let kept: Option<(Timestamp, Hash)> = match state {
             GrantState::Keep { timestamp, root } => Some((timestamp, root)),
             GrantState::Active | GrantState::Invited { .. } | GrantState::Drop => None,
@@ -302,12 +305,12 @@ impl<S: Store> Engine<S> {
             self.forget(&member);
         }
         if kept.is_none() {
-            self.drop_shards(&member, out);
+            self.drop_shards(&member);
         }
     }
 
     /// Gives up the shards of an owner; their rows are erased by and by.
-    pub(super) fn drop_shards(&mut self, member: &MemberId, out: &mut Outbox) {
+    pub(super) fn drop_shards(&mut self, member: &MemberId) {
         self.cancel_transfer(member);
         self.forget(member);
         self.reach.unlist(member);
@@ -318,7 +321,7 @@ impl<S: Store> Engine<S> {
         if whole.is_some() {
             self.owners.hold(member, None);
             self.dirty.remove(member);
-            out.now.push(Effect::Applied { owner: *member, timestamp: Timestamp::ZERO });
+            self.cx.emit(Effect::Applied { owner: *member, timestamp: Timestamp::ZERO });
         }
         for shard in whole.into_iter().chain(building) {
             self.bury_shard(*member, shard);

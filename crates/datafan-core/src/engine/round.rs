@@ -1,7 +1,7 @@
 //! Rounds: comparing all heads with one hash, and finding those that differ.
 
 use super::{
-    Engine, Outbox,
+    Engine,
     link::{Comparing, Fruitless, Link},
 };
 use crate::{
@@ -29,13 +29,13 @@ const FRUITLESS_ROUNDS_MAX: u64 = 64;
 
 impl<S: Store> Engine<S> {
     /// Tells every peer our root.
-    pub(super) fn begin_round(&mut self, out: &mut Outbox) {
-        self.stats.rounds += 1;
+    pub(super) fn begin_round(&mut self) {
+        self.cx.stats.rounds += 1;
         let ready = self.links.iter().filter(|(_, link)| link.is_up() && !link.is_full(Lane::Small));
         let ready: Vec<MemberId> = ready.map(|(peer, _)| *peer).collect();
         let frame = Message::Round(self.owners.root()).frame();
         for peer in ready {
-            self.send_frame(peer, frame.clone(), true, out);
+            self.cx.send_frame(peer, frame.clone());
         }
     }
 
@@ -51,20 +51,20 @@ impl<S: Store> Engine<S> {
         (!is_awaited).then(|| Message::Round(root).frame())
     }
 
-    pub(super) fn send_round(&mut self, peer: MemberId, out: &mut Outbox) {
+    pub(super) fn send_round(&mut self, peer: MemberId) {
         let ready = self.links.get(&peer).is_some_and(|link| link.is_up() && !link.is_full(Lane::Small));
         if ready {
             let root = self.owners.root();
-            self.send(peer, &Message::Round(root), out);
+            self.cx.send(peer, &Message::Round(root));
         }
     }
 
-    pub(super) fn on_round(&mut self, from: MemberId, root: Hash, out: &mut Outbox) {
+    pub(super) fn on_round(&mut self, from: MemberId, root: Hash) {
         if self.is_penalized(&from) || !self.links.contains_key(&from) {
             return;
         }
         let ours = self.owners.root();
-        let now = self.now.time;
+        let now = self.cx.now.time;
         let Some(link) = self.links.quietly(&from) else { return };
         if root == ours {
             link.positions.clear();
@@ -82,14 +82,14 @@ impl<S: Store> Engine<S> {
             Some(last) if last.roots == (root, ours) => (last.rounds * 2).min(FRUITLESS_ROUNDS_MAX),
             _ => 2,
         };
-        let until = now.after(rounds * self.config.round_micros);
+        let until = now.after(rounds * self.cx.config.round_micros);
         link.fruitless = Some(Box::new(Fruitless { roots: (root, ours), until, rounds }));
         let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
-        self.ask_heads(from, alloc::vec![ask], Comparing::default(), out);
+        self.ask_heads(from, alloc::vec![ask], Comparing::default());
     }
 
     /// Asks for the last of the slots that are left and still differ. The others follow the answer.
-    fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing, out: &mut Outbox) {
+    fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing) {
         let Some(link) = self.links.quietly(&peer) else { return };
         let told = comparing.n_heads * HEAD_BYTES as u64;
         let ends = comparing.n_messages >= MESSAGES_MAX || told > link.credit.bytes() / CREDIT_SHARE;
@@ -105,17 +105,17 @@ impl<S: Store> Engine<S> {
             }
         }
         if !asks.is_empty() {
-            self.ask_heads(peer, asks, comparing, out);
+            self.ask_heads(peer, asks, comparing);
         }
     }
 
-    fn ask_heads(&mut self, peer: MemberId, asks: Vec<Ask>, mut comparing: Comparing, out: &mut Outbox) {
+    fn ask_heads(&mut self, peer: MemberId, asks: Vec<Ask>, mut comparing: Comparing) {
         let Some(link) = self.links.quietly(&peer) else { return };
         comparing.asked = asks.iter().map(|ask| ask.slot).collect();
         comparing.n_messages += 1;
-        comparing.until = self.now.time.after(self.config.request_micros);
+        comparing.until = self.cx.now.time.after(self.cx.config.request_micros);
         link.comparing = Some(Box::new(comparing));
-        self.send(peer, &Message::AskHeads(asks), out);
+        self.cx.send(peer, &Message::AskHeads(asks));
     }
 
     fn head_hints(&mut self, slot: Place) -> Option<Hints> {
@@ -123,9 +123,9 @@ impl<S: Store> Engine<S> {
         self.owners.node_of(&branch).as_ref().map(Hints::of)
     }
 
-    pub(super) fn serve_heads(&mut self, from: MemberId, asks: &[Ask], out: &mut Outbox) {
+    pub(super) fn serve_heads(&mut self, from: MemberId, asks: &[Ask]) {
         let answers = asks.iter().map(|ask| self.head_answer(ask)).collect();
-        self.send(from, &Message::Heads(answers), out);
+        self.cx.send(from, &Message::Heads(answers));
     }
 
     fn head_answer(&mut self, ask: &Ask) -> HeadAnswer {
@@ -150,14 +150,14 @@ impl<S: Store> Engine<S> {
     /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own rounds,
     /// so nobody tells what was not asked. An answer that lies outside what was asked for is dropped: it may be a late one, and
     /// asking on below it need not come to an end.
-    pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>, out: &mut Outbox) {
+    pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>) {
         let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparing.take()) else {
-            self.stats.refuse("unasked");
+            self.cx.stats.refuse("unasked");
             return;
         };
         let fits = answers.len() == comparing.asked.len();
         if !fits || !comparing.asked.iter().zip(&answers).all(|(slot, answer)| lies_in(slot, answer)) {
-            self.stats.refuse("other_heads");
+            self.cx.stats.refuse("other_heads");
             // The right one may still come.
             if let Some(link) = self.links.quietly(&from) {
                 link.comparing = Some(comparing);
@@ -171,11 +171,11 @@ impl<S: Store> Engine<S> {
             }
             match answer {
                 HeadAnswer::Empty => {}
-                HeadAnswer::Leaf(head) => self.learn_compared(from, &head, &mut comparing, out),
+                HeadAnswer::Leaf(head) => self.learn_compared(from, &head, &mut comparing),
                 HeadAnswer::Node { place, children } => {
                     for (digit, child) in children {
                         match child {
-                            HeadChild::Leaf(head) => self.learn_compared(from, &head, &mut comparing, out),
+                            HeadChild::Leaf(head) => self.learn_compared(from, &head, &mut comparing),
                             HeadChild::Node(hash) if place.level > 1 => {
                                 comparing.later.push((place.slot(digit), hash));
                             }
@@ -188,17 +188,17 @@ impl<S: Store> Engine<S> {
         let found = &mut comparing.later[n_later..];
         if found.len() > HEAD_SLOTS_MAX {
             // What others look at first is found there meanwhile.
-            let lot = self.rng.next() % found.len() as u64;
+            let lot = self.cx.rng.next() % found.len() as u64;
             found.rotate_left(lot as usize);
         }
         comparing.later.drain(..comparing.later.len().saturating_sub(LATER_MAX));
-        self.ask_on(from, *comparing, out);
+        self.ask_on(from, *comparing);
     }
 
-    fn learn_compared(&mut self, from: MemberId, head: &Head, comparing: &mut Comparing, out: &mut Outbox) {
+    fn learn_compared(&mut self, from: MemberId, head: &Head, comparing: &mut Comparing) {
         comparing.n_heads += 1;
-        let grace = self.now.time.after(self.config.grace_micros);
-        self.learn(from, head, grace, out);
+        let grace = self.cx.now.time.after(self.cx.config.grace_micros);
+        self.learn(from, head, grace);
     }
 }
 

@@ -87,7 +87,7 @@ impl<S: Store> Engine<S> {
         match RunHistory::decode(value).map(|history| history.last()) {
             Ok(Some(last)) => drop(self.runs.last.insert(*owner, last)),
             Ok(None) => drop(self.runs.last.remove(owner)),
-            Err(_) => self.stats.refuse("runs"),
+            Err(_) => self.cx.stats.refuse("runs"),
         }
     }
 
@@ -111,7 +111,7 @@ impl<S: Store> Engine<S> {
         edit: &mut Edit<'_, Snapshot<S>>,
         last: &mut Timestamp,
     ) -> Result<(), StoreError> {
-        if *owner != self.me || self.is_run_named(owner) {
+        if *owner != self.cx.me || self.is_run_named(owner) {
             return Ok(());
         }
         let old = edit.timestamp_of(RUNS_KEY)?;
@@ -128,7 +128,7 @@ impl<S: Store> Engine<S> {
     /// The timestamp of the next own write after `last`.
     pub(super) fn next_own(&self, owner: &MemberId, last: Timestamp) -> Timestamp {
         let next = last.next().expect("the clock is bounded, so time does not end");
-        self.voids.next(owner, next.max(self.now.wall))
+        self.voids.next(owner, next.max(self.cx.now.wall))
     }
 }
 

@@ -6,7 +6,7 @@
 //! Where nobody can be dialled, lists (`listed`) and peers (`processes`, `contest`) tell.
 
 use super::{
-    Alarm, Effect, Engine, Outbox,
+    Alarm, Effect, Engine,
     contest::Claims,
     own::Own,
     publish::{ADDRESSES_KEY, decode_addresses},
@@ -16,7 +16,7 @@ use crate::{
     store::{Store, StoreError},
     time::{SECOND, Time, Timestamp},
 };
-use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use alloc::{collections::BTreeSet, vec::Vec};
 use core::fmt;
 
 /// How long an answer may take. Own writes wait for it.
@@ -101,7 +101,7 @@ impl SameKey {
 impl<S: Store> Engine<S> {
     /// Notes where the own shard says that this member can be dialled, to be asked.
     pub(super) fn seek_same_key(&mut self) -> Result<(), StoreError> {
-        let item = self.system_item(&self.me.clone(), ADDRESSES_KEY)?;
+        let item = self.system_item(&self.cx.me.clone(), ADDRESSES_KEY)?;
         let addresses = item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default();
         self.same_key.ask(addresses);
         Ok(())
@@ -109,30 +109,30 @@ impl<S: Store> Engine<S> {
 
     /// Whether own writes wait until it is clear that no other process has our key.
     pub(super) fn looks_for_same_key(&self) -> bool {
-        self.same_key.waits(self.now.time) || self.listed.holds()
+        self.same_key.waits(self.cx.now.time) || self.listed.holds()
     }
 
     /// Asks there.
-    pub(super) fn dial_same_key(&mut self, out: &mut Outbox) {
-        for address in self.same_key.begin(self.now.time) {
-            out.now.push(Effect::Dial { address, expected: Some(self.me) });
+    pub(super) fn dial_same_key(&mut self) {
+        for address in self.same_key.begin(self.cx.now.time) {
+            self.cx.emit(Effect::Dial { address, expected: Some(self.cx.me) });
         }
     }
 
     /// A process that began before this one has our key.
-    pub(super) fn on_same_key(&mut self, place: SameKeyPlace, out: &mut Outbox) {
+    pub(super) fn on_same_key(&mut self, place: SameKeyPlace) {
         if let SameKeyPlace::Answers(address) = &place {
             self.same_key.is_free(address);
         }
         if self.same_key.found.is_some() {
             return;
         }
-        self.stats.refuse("key_in_use");
+        self.cx.stats.refuse("key_in_use");
         self.same_key.found = Some(place.clone());
         let is_empty = |own: &Own| own.before == Timestamp::ZERO && own.made.is_empty();
-        let empty = self.own.get(&self.me).is_none_or(is_empty);
+        let empty = self.own.get(&self.cx.me).is_none_or(is_empty);
         let empty = empty || self.listed.is_newcomer();
-        out.now.push(Effect::Alarm(Box::new(Alarm::KeyInUse { place, empty })));
+        self.cx.alarm(Alarm::KeyInUse { place, empty });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
-use super::{Engine, Outbox, Owner, link::Owed, pins::Term};
+use super::{Engine, Owner, link::Owed, pins::Term};
 use crate::{
     connector::Lane,
     head::Head,
@@ -26,19 +26,19 @@ impl<S: Store> Engine<S> {
     pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
         // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
         if !self.is_member(&from) {
-            self.stats.refuse("not_served");
+            self.cx.stats.refuse("not_served");
             return;
         }
         let Some(link) = self.links.get_mut(&from) else { return };
         for request in requests {
             if !link.owe(request) {
-                self.stats.refuse("too_many_requests");
+                self.cx.stats.refuse("too_many_requests");
             }
         }
     }
 
     /// Answers what is owed, link by link; begins behind the link that was served last.
-    pub(super) fn serve(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn serve(&mut self) -> Result<(), StoreError> {
         let mut peers: Vec<MemberId> =
             self.links.iter().filter(|(_, link)| !link.owed.is_empty()).map(|(peer, _)| *peer).collect();
         let turn = peers.partition_point(|peer| Some(*peer) <= self.served_last);
@@ -49,17 +49,17 @@ impl<S: Store> Engine<S> {
                 return Ok(());
             }
             if bytes >= SERVE_ALL_BYTES_MAX {
-                self.more_to_do = true;
+                self.cx.more_to_do = true;
                 return Ok(());
             }
-            bytes += self.serve_peer(peer, out)?;
+            bytes += self.serve_peer(peer)?;
             self.served_last = Some(peer);
         }
         Ok(())
     }
 
     /// Returns what the answers count.
-    fn serve_peer(&mut self, peer: MemberId, out: &mut Outbox) -> Result<usize, StoreError> {
+    fn serve_peer(&mut self, peer: MemberId) -> Result<usize, StoreError> {
         let mut bytes = 0;
         while self.may_answer()
             && let Some(link) = self.links.get_mut(&peer)
@@ -68,51 +68,51 @@ impl<S: Store> Engine<S> {
                 break;
             }
             if bytes >= SERVE_BYTES_MAX {
-                self.more_to_do |= !link.owed.is_empty();
+                self.cx.more_to_do |= !link.owed.is_empty();
                 break;
             }
             let Some(owed) = link.owed.pop_front() else { break };
-            let before = self.stats.bytes_sent;
+            let before = self.cx.stats.bytes_sent;
             match owed {
                 Owed::Heads(asks) => {
                     bytes += asks.len() * SLOT_BYTES;
-                    self.serve_heads(peer, &asks, out);
+                    self.serve_heads(peer, &asks);
                 }
-                Owed::Pull(want) => self.serve_pull(peer, &want, out)?,
+                Owed::Pull(want) => self.serve_pull(peer, &want)?,
                 Owed::Nodes(request) => {
                     bytes += request.slots.len() * SLOT_BYTES;
-                    self.serve_nodes(peer, &request, out)?;
+                    self.serve_nodes(peer, &request)?;
                 }
                 Owed::Ranges(request) => {
                     bytes += request.slots.len() * SLOT_BYTES;
-                    self.serve_ranges(peer, &request, out)?;
+                    self.serve_ranges(peer, &request)?;
                 }
             }
-            bytes += (self.stats.bytes_sent - before) as usize;
+            bytes += (self.cx.stats.bytes_sent - before) as usize;
         }
         Ok(bytes)
     }
 
-    fn serve_pull(&mut self, peer: MemberId, want: &Want, out: &mut Outbox) -> Result<(), StoreError> {
+    fn serve_pull(&mut self, peer: MemberId, want: &Want) -> Result<(), StoreError> {
         self.note_pulled(peer, &want.owner);
         let whole = self.owners.get(&want.owner).and_then(Owner::whole);
         let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
-            self.send(peer, &Message::Nothing(want.owner), out);
+            self.cx.send(peer, &Message::Nothing(want.owner));
             return Ok(());
         };
         let head = record.head.expect("a visible shard has a head");
         if head.timestamp <= want.since {
-            self.send(peer, &Message::Nothing(want.owner), out);
+            self.cx.send(peer, &Message::Nothing(want.owner));
             return Ok(());
         }
         match self.delta_body(shard, &record, want.since, self.answer_bytes_max())? {
             Some(body) => {
-                self.stats.deltas_sent += 1;
-                self.send(peer, &Message::Delta(Delta::new(head, want.since, &body)), out);
+                self.cx.stats.deltas_sent += 1;
+                self.cx.send(peer, &Message::Delta(Delta::new(head, want.since, &body)));
             }
             None => {
-                self.stats.gaps_sent += 1;
-                self.send(peer, &Message::Gap(head), out);
+                self.cx.stats.gaps_sent += 1;
+                self.cx.send(peer, &Message::Gap(head));
             }
         }
         self.note_at_head(peer, &head);
@@ -194,22 +194,22 @@ impl<S: Store> Engine<S> {
     }
 
     fn pin_term(&self) -> Term {
-        Term { now: self.now.time, micros: self.config.pin_micros, written: self.store.written_bytes() }
+        Term { now: self.cx.now.time, micros: self.cx.config.pin_micros, written: self.store.written_bytes() }
     }
 
-    fn send_moved(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) {
+    fn send_moved(&mut self, peer: MemberId, request: &Request) {
         let term = self.pin_term();
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
             link.pins.keep(request.owner, self.snapshot.share(), term);
         }
-        self.send(peer, &Message::Moved(request.id, head), out);
+        self.cx.send(peer, &Message::Moved(request.id, head));
     }
 
-    fn serve_nodes(&mut self, peer: MemberId, request: &Request, out: &mut Outbox) -> Result<(), StoreError> {
+    fn serve_nodes(&mut self, peer: MemberId, request: &Request) -> Result<(), StoreError> {
         let Some((snapshot, shard, record)) = self.wanted_state(peer, request)? else {
-            self.send_moved(peer, request, out);
+            self.send_moved(peer, request);
             return Ok(());
         };
         let view = View::new(&*snapshot, shard, None);
@@ -221,24 +221,19 @@ impl<S: Store> Engine<S> {
                 }
                 _ => {
                     // The root is the one that was named, so this hash was never told by us.
-                    self.stats.refuse("wrong_request");
-                    self.send_moved(peer, request, out);
+                    self.cx.stats.refuse("wrong_request");
+                    self.send_moved(peer, request);
                     return Ok(());
                 }
             }
         }
-        self.send(peer, &Message::Nodes(request.id, answers), out);
+        self.cx.send(peer, &Message::Nodes(request.id, answers));
         Ok(())
     }
 
-    fn serve_ranges(
-        &mut self,
-        peer: MemberId,
-        request: &Request,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    fn serve_ranges(&mut self, peer: MemberId, request: &Request) -> Result<(), StoreError> {
         let Some((snapshot, shard, record)) = self.wanted_state(peer, request)? else {
-            self.send_moved(peer, request, out);
+            self.send_moved(peer, request);
             return Ok(());
         };
         let view = View::new(&*snapshot, shard, None);
@@ -252,15 +247,15 @@ impl<S: Store> Engine<S> {
         }
         let sound = branches.iter().all(Option::is_some);
         if !sound || items > RANGE_ITEMS_MAX as u64 || bytes > RANGE_BYTES_MAX as u64 {
-            self.stats.refuse("wrong_request");
-            self.send_moved(peer, request, out);
+            self.cx.stats.refuse("wrong_request");
+            self.send_moved(peer, request);
             return Ok(());
         }
         let mut ranges = Vec::with_capacity(branches.len());
         for branch in branches.iter().flatten() {
             ranges.push(read_range(&*snapshot, shard, branch)?);
         }
-        self.send(peer, &Message::Ranges(request.id, ranges), out);
+        self.cx.send(peer, &Message::Ranges(request.id, ranges));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! member with the smaller id drops, one link in ten seconds, and judges by the published links alone, as if
 //! that link was not there: so two never drop the last ones between two parts at once.
 
-use super::{Engine, Outbox, link::Link};
+use super::{Engine, link::Link};
 use crate::{
     id::MemberId,
     message::Refusal,
@@ -34,38 +34,38 @@ pub(super) struct Surplus {
 impl<S: Store> Engine<S> {
     /// When a surplus link may be dropped.
     pub(super) fn surplus_at(&self) -> Time {
-        let is_beyond = self.config.links_min > 0 && self.links.len() > self.config.links_wanted_max;
+        let is_beyond = self.cx.config.links_min > 0 && self.links.len() > self.cx.config.links_wanted_max;
         if !is_beyond {
             return Time::NEVER;
         }
-        let settled = self.links.iter().filter(|(peer, link)| link.is_up() && self.me < **peer);
+        let settled = self.links.iter().filter(|(peer, link)| link.is_up() && self.cx.me < **peer);
         let settled = settled.map(|(_, link)| link.up_since.after(SETTLED_MICROS));
         settled.min().unwrap_or(Time::NEVER).max(self.surplus.next)
     }
 
     /// Drops a link that is not needed, if there is one and it is time.
-    pub(super) fn drop_surplus(&mut self, out: &mut Outbox) {
-        if self.surplus_at() > self.now.time {
+    pub(super) fn drop_surplus(&mut self) {
+        if self.surplus_at() > self.cx.now.time {
             return;
         }
-        self.surplus.next = self.now.time.after(DROP_MICROS);
+        self.surplus.next = self.cx.now.time.after(DROP_MICROS);
         let linked = self.linked();
         // One that was only dialled to look, and cannot be dropped here and now, makes no other one surplus.
         let stays = |peer: &&MemberId| self.links[*peer].is_spare && !self.may_drop(peer);
         let n_spare = linked.iter().filter(stays).count();
-        let n_surplus = linked.len().saturating_sub(self.config.links_wanted_max + n_spare);
+        let n_surplus = linked.len().saturating_sub(self.cx.config.links_wanted_max + n_spare);
         if n_surplus == 0 {
             return;
         }
         let mut candidates: Vec<MemberId> =
             linked.iter().filter(|peer| self.may_drop(peer)).copied().collect();
         while candidates.len() > JUDGED_MAX {
-            let random = self.rng.next() % candidates.len() as u64;
+            let random = self.cx.rng.next() % candidates.len() as u64;
             candidates.swap_remove(random as usize);
         }
         let mut uses = self.reach.uses(&linked, &candidates, |id| self.kind_of(id));
         // Of equal ones a random one: others judge at the same time.
-        let random = self.rng.next() % uses.len().max(1) as u64;
+        let random = self.cx.rng.next() % uses.len().max(1) as u64;
         uses.rotate_left(random as usize);
         // First the last one that was only dialled to look: so those that lasted stay.
         let spare = |peer: &MemberId| Some(&self.links[peer]).filter(|link| link.is_spare);
@@ -75,7 +75,7 @@ impl<S: Store> Engine<S> {
         if let Some((peer, used)) = least
             && (used.n_parted == 0 || n_surplus > JOINING_MAX)
         {
-            self.refuse_link(peer, Refusal::Surplus, out);
+            self.refuse_link(peer, Refusal::Surplus);
             self.on_surplus_closed(&peer);
         }
     }
@@ -83,18 +83,18 @@ impl<S: Store> Engine<S> {
     /// The link to `peer` was closed as one too many, by either end: both are well, and rest.
     pub(super) fn on_surplus_closed(&mut self, peer: &MemberId) {
         self.reach.on_surplus(peer);
-        self.dialer.rest(peer, self.now.time.after(REST_MICROS));
+        self.dialer.rest(peer, self.cx.now.time.after(REST_MICROS));
     }
 
     /// Whether this member may drop the link to `peer`: it is for the smaller id to do so, and the peer has
     /// others.
     fn may_drop(&self, peer: &MemberId) -> bool {
         let link = &self.links[peer];
-        self.me < *peer
+        self.cx.me < *peer
             && Link::is_up(link)
-            && link.up_since.after(SETTLED_MICROS) <= self.now.time
+            && link.up_since.after(SETTLED_MICROS) <= self.cx.now.time
             && match self.reach.n_listed(peer) {
-                Some(n_links) => n_links > self.config.links_min,
+                Some(n_links) => n_links > self.cx.config.links_min,
                 None => link.hello.as_ref().is_some_and(|hello| !hello.below_minimum),
             }
     }

@@ -17,11 +17,11 @@ impl<S: Store> Engine<S> {
         change: &mut ShardChange,
     ) -> Result<(), StoreError> {
         record.graves += change.graves.values().filter(|adds| **adds).count() as u64;
-        if record.graves <= self.config.graves_max {
+        if record.graves <= self.cx.config.graves_max {
             return Ok(());
         }
         // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
-        let n = record.graves - self.config.graves_max * 3 / 4;
+        let n = record.graves - self.cx.config.graves_max * 3 / 4;
         let page = Page { rows: usize::try_from(n).unwrap_or(usize::MAX), bytes: usize::MAX };
         let stored = self.snapshot.graves(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
         let mut oldest: Vec<(Timestamp, Key)> = stored;

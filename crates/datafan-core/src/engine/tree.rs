@@ -5,7 +5,7 @@
 //! with a link or a member is found by the rounds, and whoever had to pull it gets the next ones pushed. The rounds are what
 //! Plumtree's announcements are, for all owners at once.
 
-use super::{Engine, Outbox, owners::Owner};
+use super::{Engine, owners::Owner};
 use crate::{
     id::MemberId,
     limits::{LINKS_MAX, OWNERS_PER_MESSAGE_MAX},
@@ -117,7 +117,7 @@ impl From<SmallTree> for Tree {
 impl<S: Store> Engine<S> {
     /// `from` has brought the present state of `owner`: so will it the next ones.
     pub(super) fn note_brought(&mut self, from: MemberId, owner: &MemberId) {
-        if *owner == self.config.mesh.authority() {
+        if *owner == self.cx.config.mesh.authority() {
             return;
         }
         let Some(place) = self.links.get(&from).map(|link| link.place) else { return };
@@ -140,15 +140,15 @@ impl<S: Store> Engine<S> {
 
     /// `from` has pushed what is held already. Where another link that is up brought it, this one need not.
     pub(super) fn note_redundant(&mut self, from: MemberId, owner: &MemberId, bytes: usize) {
-        self.stats.redundant += 1;
-        self.stats.redundant_bytes += bytes as u64;
+        self.cx.stats.redundant += 1;
+        self.cx.stats.redundant_bytes += bytes as u64;
         // The roster goes over all links: it is small, rare, and not to be late anywhere.
-        if *owner == self.config.mesh.authority() {
+        if *owner == self.cx.config.mesh.authority() {
             return;
         }
         let Some(place) = self.links.get(&from).map(|link| link.place) else { return };
         let mut tree = self.owners.entry(owner).tree();
-        let own = *owner == self.me;
+        let own = *owner == self.cx.me;
         match tree.parent {
             None if !own => tree.parent = Some(place),
             Some(parent) if parent == place => {}
@@ -163,7 +163,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Tells peers what this call has found.
-    pub(super) fn send_trees(&mut self, out: &mut Outbox) {
+    pub(super) fn send_trees(&mut self) {
         for (asked, message) in [
             (core::mem::take(&mut self.trees.prunes), Message::Prune as fn(_) -> Message<'static>),
             (core::mem::take(&mut self.trees.grafts), Message::Graft),
@@ -172,7 +172,7 @@ impl<S: Store> Engine<S> {
                 owners.sort_unstable();
                 owners.dedup();
                 for owners in owners.chunks(OWNERS_PER_MESSAGE_MAX) {
-                    self.send(peer, &message(owners.to_vec()), out);
+                    self.cx.send(peer, &message(owners.to_vec()));
                 }
             }
         }
@@ -194,8 +194,8 @@ impl<S: Store> Engine<S> {
 
     fn on_asked(&mut self, from: MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
         if self.owners.get(owner).is_none() {
-            self.stats.refuse("unknown_owner");
-        } else if *owner != self.config.mesh.authority() {
+            self.cx.stats.refuse("unknown_owner");
+        } else if *owner != self.cx.config.mesh.authority() {
             self.change_tree(&from, owner, change);
         }
     }
@@ -217,10 +217,10 @@ impl<S: Store> Engine<S> {
     pub(super) fn begin_quietly(&mut self, peer: &MemberId) {
         let Some(link) = self.links.get(peer) else { return };
         let needs_all = link.hello.as_ref().is_none_or(|hello| hello.below_minimum);
-        if self.config.links_min == 0 || needs_all {
+        if self.cx.config.links_min == 0 || needs_all {
             return;
         }
-        let (place, me, roster) = (link.place, self.me, self.config.mesh.authority());
+        let (place, me, roster) = (link.place, self.cx.me, self.cx.config.mesh.authority());
         let (mut orphans, mut used) = (Vec::new(), false);
         self.owners.for_each_mut(|owner| {
             let mut tree = owner.tree();
@@ -252,7 +252,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.trees.used &= !place.bit();
-        let (mut orphans, busy) = (Vec::new(), self.now.wall.0.saturating_sub(BUSY_MICROS));
+        let (mut orphans, busy) = (Vec::new(), self.cx.now.wall.0.saturating_sub(BUSY_MICROS));
         self.owners.for_each_mut(|owner| {
             let mut tree = owner.tree();
             if tree.parent == Some(place) && owner.timestamp().0 >= busy {
@@ -271,7 +271,7 @@ impl<S: Store> Engine<S> {
                 .map(|(peer, link)| (*peer, link.place))
                 .collect();
             for _ in 0..GRAFTS_MAX.min(others.len()) {
-                let random = self.rng.next() % others.len() as u64;
+                let random = self.cx.rng.next() % others.len() as u64;
                 let (peer, place) = others.swap_remove(random as usize);
                 tree.graft(place);
                 self.trees.grafts.entry(peer).or_default().push(owner);
@@ -293,7 +293,7 @@ impl<S: Store> Engine<S> {
         let mut others: Vec<Place> =
             self.links.values().map(|link| link.place).filter(|place| *place != first).collect();
         for _ in 1..EAGER_MAX {
-            let lot = self.rng.next() % others.len() as u64;
+            let lot = self.cx.rng.next() % others.len() as u64;
             others.swap_remove(lot as usize);
         }
         others.into_iter().fold(0, |places, place| places | place.bit())

@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::{Engine, Outbox, owners::Transfer};
+use super::{Engine, owners::Transfer};
 use crate::{
     store::{Meta, Store, StoreError, StoreReader},
     time::{MILLI, SECOND, Time},
@@ -12,34 +12,34 @@ const ERASE_MICROS: u64 = 5 * MILLI;
 
 impl<S: Store> Engine<S> {
     /// Does what is due.
-    pub(super) fn on_time(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
-        let now = self.now.time;
+    pub(super) fn on_time(&mut self) -> Result<(), StoreError> {
+        let now = self.cx.now.time;
         if self.confirm_at <= now {
             self.take_own_as_confirmed();
         }
-        self.end_interval(out);
-        self.end_recoveries(out)?;
-        self.turn_newcomer(out);
-        self.turn_contest(out);
+        self.end_interval();
+        self.end_recoveries()?;
+        self.turn_newcomer();
+        self.turn_contest();
         self.seek_judges()?;
         if self.links.need_a_look(now) {
-            self.on_greetings(out);
-            self.end_silent(out);
+            self.on_greetings();
+            self.end_silent();
             for link in self.links.values_mut() {
                 link.pins.end(now);
             }
         }
         if self.next_round <= now {
-            self.next_round = now.after(self.rng.jitter(self.config.round_micros));
-            self.begin_round(out);
+            self.next_round = now.after(self.cx.rng.jitter(self.cx.config.round_micros));
+            self.begin_round();
             self.end_pins_of_grown_store();
-            self.probe_silent(out);
+            self.probe_silent();
             self.look_for_expired = true;
         }
         if let Some(addresses) = self.address_cache.take_changed(now) {
             self.batch.meta.insert(Meta::Addresses, Some(addresses));
         }
-        self.drop_surplus(out);
+        self.drop_surplus();
         self.erase()
     }
 
@@ -50,7 +50,8 @@ impl<S: Store> Engine<S> {
         }
         // A store that does not say how large it is fails at its next write, if it fails.
         let file_bytes = self.store.file_bytes().unwrap_or_default();
-        let (written, max) = (self.store.written_bytes(), (file_bytes / 4).max(self.config.pin_growth_bytes));
+        let (written, max) =
+            (self.store.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
         for (_, link) in self.links.all_quietly() {
             link.pins.end_written(written, max);
         }
@@ -60,11 +61,11 @@ impl<S: Store> Engine<S> {
     fn erase(&mut self) -> Result<(), StoreError> {
         let Some(&shard) = self.dead.first() else { return Ok(()) };
         // Its record says Dead on disk only once the batch that buried it is written.
-        if self.next_erase > self.now.time || self.batch.shards.contains_key(&shard) {
+        if self.next_erase > self.cx.now.time || self.batch.shards.contains_key(&shard) {
             return Ok(());
         }
         if self.disk_full.is_some() {
-            self.next_erase = self.now.time.after(SECOND);
+            self.next_erase = self.cx.now.time.after(SECOND);
             return Ok(());
         }
         // What is read goes on to the state without these rows: an older one would keep them until the next commit, and
@@ -75,18 +76,18 @@ impl<S: Store> Engine<S> {
         if gone {
             self.dead.remove(&shard);
         }
-        self.lazy_since.get_or_insert(self.now.time);
-        self.next_erase = self.now.time.after(ERASE_MICROS);
+        self.lazy_since.get_or_insert(self.cx.now.time);
+        self.next_erase = self.cx.now.time.after(ERASE_MICROS);
         Ok(())
     }
 
     /// When `handle` wants to be called with [`super::Input::Wake`] if nothing else happens.
     pub fn next_wake(&self) -> Time {
-        if self.more_to_do {
-            return self.now.time;
+        if self.cx.more_to_do {
+            return self.cx.now.time;
         }
         let erase = if self.dead.is_empty() { Time::NEVER } else { self.next_erase };
-        let sync = self.lazy_since.map_or(Time::NEVER, |since| since.after(self.config.sync_micros));
+        let sync = self.lazy_since.map_or(Time::NEVER, |since| since.after(self.cx.config.sync_micros));
         let descents =
             self.wanted.compared().into_iter().map(|owner| match &self.owners[&owner].busy().transfer {
                 Some(Transfer::Descent(descent)) => descent.deadline(),
@@ -97,7 +98,7 @@ impl<S: Store> Engine<S> {
             sync,
             self.confirm_at,
             self.recovery_ends_at(),
-            self.same_key.wakes_at(self.now.time),
+            self.same_key.wakes_at(self.cx.now.time),
             self.listed.wakes_at(),
             self.contest_ends_at(),
             self.links.wakes_at(),
@@ -108,7 +109,7 @@ impl<S: Store> Engine<S> {
             self.address_cache.wakes_at(),
             self.pace.wakes_at(),
             self.budget_wakes_at(),
-            self.wanted.next(self.now.time),
+            self.wanted.next(self.cx.now.time),
         ]
         .into_iter()
         .chain(descents)

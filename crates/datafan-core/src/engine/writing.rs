@@ -1,6 +1,6 @@
 //! What a call gathers and writes to the store: one batch, so all of it or nothing.
 
-use super::{Engine, Outbox, Snapshot};
+use super::{Engine, Snapshot};
 use crate::{
     shard::View,
     store::{Durability, ShardChange, ShardNumber, Store, StoreError, StoreReader, StoreSnapshot},
@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 
 impl<S: Store> Engine<S> {
     /// Writes what this call has gathered, and what follows from it: whatever was told is there to be read.
-    pub(super) fn flush(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         while !self.batch.is_empty() {
             self.write_batch()?;
-            self.on_roster_changed(out);
+            self.on_roster_changed();
         }
         Ok(())
     }
@@ -27,7 +27,7 @@ impl<S: Store> Engine<S> {
             self.store.commit(batch, Durability::Synced)?;
             self.on_synced();
         } else {
-            self.lazy_since.get_or_insert(self.now.time);
+            self.lazy_since.get_or_insert(self.cx.now.time);
             self.store.commit(batch, Durability::Lazy)?;
         }
         self.snapshot.replace(self.reader.snapshot()?);
@@ -43,7 +43,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn on_synced(&mut self) {
-        self.own_unsynced = false;
+        self.cx.on_synced();
         self.lazy_since = None;
         self.lazy_bytes = 0;
     }

@@ -1,7 +1,7 @@
 //! Answers to a descent: checked against the hash that the request named, then built in.
 
 use super::{
-    super::{Engine, Outbox, fetch::Learned},
+    super::{Engine, fetch::Learned},
     Descent, Expect, Going, Slot, What,
     build::ROW_BYTES,
 };
@@ -40,7 +40,7 @@ impl<S: Store> Engine<S> {
     fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
         let owner = self.links.get_mut(from)?.requests.remove(&id).map(|(owner, _)| owner);
         if owner.is_none() {
-            self.stats.refuse("unasked");
+            self.cx.stats.refuse("unasked");
         }
         owner
     }
@@ -153,7 +153,6 @@ impl<S: Store> Engine<S> {
         from: MemberId,
         id: u32,
         ranges: Vec<Vec<Item>>,
-        _out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         self.with_descent(&owner, |engine, descent| {
@@ -215,7 +214,7 @@ impl<S: Store> Engine<S> {
         }
         let (root, change) = edit.finish(build.root())?;
         descent.build = Some(build);
-        self.stats.range_items += put;
+        self.cx.stats.range_items += put;
         self.add_to_build(descent, root, change, grown + removed * ROW_BYTES)
     }
 
@@ -225,11 +224,10 @@ impl<S: Store> Engine<S> {
         from: MemberId,
         id: u32,
         head: Option<&Head>,
-        out: &mut Outbox,
     ) -> Result<(), StoreError> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         let good = head.filter(|head| head.owner == owner);
-        let learned = good.map(|head| self.learn(from, head, self.now.time, out));
+        let learned = good.map(|head| self.learn(from, head, self.cx.now.time));
         self.with_descent(&owner, |engine, descent| {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
             if descent.from != Some(from) {
@@ -246,7 +244,7 @@ impl<S: Store> Engine<S> {
                     descent.restart();
                 }
                 _ => {
-                    engine.stats.refuse("moved");
+                    engine.cx.stats.refuse("moved");
                     engine.leave_source(descent, &from);
                     descent.restart();
                 }

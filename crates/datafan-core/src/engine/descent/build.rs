@@ -146,7 +146,7 @@ impl<S: Store> Engine<S> {
                 let copy = Copy { from: shard, layer: change, next: Timestamp::ZERO };
                 descent.build = Some(self.begin_hidden(descent, Some(copy))?);
                 descent.restart();
-                self.more_to_do = true;
+                self.cx.more_to_do = true;
             }
             build => descent.build = build,
         }
@@ -178,7 +178,7 @@ impl<S: Store> Engine<S> {
         let build = descent.build.as_ref().expect("matched above");
         change.record = Some(hidden_record(descent, build).into());
         self.write(shard, change);
-        self.more_to_do = true;
+        self.cx.more_to_do = true;
         Ok(true)
     }
 

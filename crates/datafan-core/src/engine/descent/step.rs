@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Engine, Outbox,
+        Engine,
         divergent::Replaced,
         owners::Reason,
         restamp::{RESTAMPED_KEY, names},
@@ -24,11 +24,11 @@ type Slots = Vec<(Slot, Expect, Option<Node>)>;
 
 impl<S: Store> Engine<S> {
     /// Goes on with the descent of `owner` as far as it can without an answer.
-    pub(in crate::engine) fn go_on(&mut self, owner: &MemberId, out: &mut Outbox) -> Result<(), StoreError> {
-        self.with_descent(owner, |engine, descent| engine.step(descent, out))
+    pub(in crate::engine) fn go_on(&mut self, owner: &MemberId) -> Result<(), StoreError> {
+        self.with_descent(owner, |engine, descent| engine.step(descent))
     }
 
-    fn step(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
+    fn step(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
         let wanted = descent.is_aside() || self.is_wanted(&descent.target);
         if !wanted || !self.has_source(descent) {
             self.give_up_aside(descent);
@@ -41,18 +41,18 @@ impl<S: Store> Engine<S> {
             return Ok(Going::On);
         }
         if descent.target.items == 0 && self.clear_build(descent)? {
-            self.more_to_do = true;
+            self.cx.more_to_do = true;
             return Ok(Going::On);
         }
         if !descent.has_much_absent() {
-            self.request(descent, out)?;
+            self.request(descent)?;
         }
         if descent.flight.is_empty() && self.clear_absent(descent)? {
-            self.more_to_do = true;
+            self.cx.more_to_do = true;
             return Ok(Going::On);
         }
         if descent.work.is_empty() && descent.flight.is_empty() {
-            return self.conclude(descent, out);
+            return self.conclude(descent);
         }
         Ok(Going::On)
     }
@@ -66,9 +66,9 @@ impl<S: Store> Engine<S> {
 
     /// Whether there is somebody to ask; looks for another one where the present one is gone or silent.
     fn has_source(&mut self, descent: &mut Descent) -> bool {
-        let now = self.now.time;
+        let now = self.cx.now.time;
         for late in descent.late(now) {
-            self.stats.refuse("late_answer");
+            self.cx.stats.refuse("late_answer");
             if let Some(link) = self.links.get_mut(&late) {
                 link.credit.note_late(now);
             }
@@ -109,18 +109,18 @@ impl<S: Store> Engine<S> {
     }
 
     /// Sends requests while there is work and few are under way.
-    fn request(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<(), StoreError> {
+    fn request(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
         let Some(from) = descent.from else { return Ok(()) };
         let owner = descent.target.owner;
         for link in self.links.values_mut() {
             link.requests.retain(|id, (asked, _)| *asked != owner || descent.flight.contains_key(id));
         }
-        self.request_of(from, descent, out)?;
+        self.request_of(from, descent)?;
         for helper in self.helpers(descent) {
             if descent.work.is_empty() {
                 break;
             }
-            self.request_of(helper, descent, out)?;
+            self.request_of(helper, descent)?;
         }
         Ok(())
     }
@@ -138,12 +138,7 @@ impl<S: Store> Engine<S> {
         others.take(HELPERS_MAX).collect()
     }
 
-    fn request_of(
-        &mut self,
-        from: MemberId,
-        descent: &mut Descent,
-        out: &mut Outbox,
-    ) -> Result<(), StoreError> {
+    fn request_of(&mut self, from: MemberId, descent: &mut Descent) -> Result<(), StoreError> {
         let owner = descent.target.owner;
         while descent.n_asked(&from) < REQUESTS_IN_FLIGHT_MAX
             && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small) && link.has_request_room())
@@ -158,20 +153,13 @@ impl<S: Store> Engine<S> {
             if nodes.is_empty() && ranges.is_empty() {
                 return Ok(());
             }
-            self.send_request(from, descent, What::Nodes, nodes, out);
-            self.send_request(from, descent, What::Ranges, ranges, out);
+            self.send_request(from, descent, What::Nodes, nodes);
+            self.send_request(from, descent, What::Ranges, ranges);
         }
         Ok(())
     }
 
-    fn send_request(
-        &mut self,
-        from: MemberId,
-        descent: &mut Descent,
-        what: What,
-        slots: Slots,
-        out: &mut Outbox,
-    ) {
+    fn send_request(&mut self, from: MemberId, descent: &mut Descent, what: What, slots: Slots) {
         if slots.is_empty() {
             return;
         }
@@ -193,14 +181,14 @@ impl<S: Store> Engine<S> {
         };
         // What an owner says of a single item is checked when it comes.
         let bytes = bytes.min(DELTA_BYTES_MAX as u64);
-        let sent = self.now.time;
-        let mut deadline = sent.after(self.config.request_micros);
+        let sent = self.cx.now.time;
+        let mut deadline = sent.after(self.cx.config.request_micros);
         if let Some(link) = self.links.get_mut(&from) {
             deadline = deadline.after(link.credit.extra_micros(bytes));
             link.requests.insert(id, (owner, bytes));
         }
         descent.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
-        self.send(from, &message, out);
+        self.cx.send(from, &message);
     }
 
     /// A number for a new request.
@@ -258,22 +246,22 @@ impl<S: Store> Engine<S> {
     }
 
     /// All was compared: the target is reached, or it is compared again, or it is void.
-    fn conclude(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
+    fn conclude(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
         let build = descent.build.as_ref().expect("begun before");
         let root = build.root();
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let target = &descent.target;
         if root_hash(root.as_ref()) == target.root && sums == (target.items, target.bytes) {
-            return self.complete(descent, out);
+            return self.complete(descent);
         }
         descent.passes += 1;
         if descent.passes < PASSES_MAX {
             descent.restart();
-            self.more_to_do = true;
+            self.cx.more_to_do = true;
             return Ok(Going::On);
         }
         if descent.is_aside() {
-            self.stats.refuse("divergent_copy");
+            self.cx.stats.refuse("divergent_copy");
             self.give_up_aside(descent);
         } else {
             self.refuse_void(&descent.target);
@@ -309,17 +297,16 @@ impl<S: Store> Engine<S> {
         &mut self,
         descent: &mut Descent,
         replaced: Replaced,
-        out: &mut Outbox,
     ) -> Result<Option<Going>, StoreError> {
         let target = descent.target;
         match replaced {
             Replaced::Continued => Ok(None),
             Replaced::Taken { diverged, same_run } => {
-                self.contest(&target, diverged || same_run, out);
+                self.contest(&target, diverged || same_run);
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if self.keeps_own(&target.owner) => {
-                self.go_on_from_own(&target, true, out);
+                self.go_on_from_own(&target, true);
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {
@@ -332,9 +319,9 @@ impl<S: Store> Engine<S> {
                 Ok(Some(Going::On))
             }
             Replaced::Diverged(_) => {
-                if target.owner == self.me && self.is_run_named(&self.me) {
+                if target.owner == self.cx.me && self.is_run_named(&self.cx.me) {
                     // What was written under this name is on the branch that is kept.
-                    self.runs.renew(&mut self.rng);
+                    self.runs.renew(&mut self.cx.rng);
                 }
                 Ok(None)
             }
@@ -342,20 +329,22 @@ impl<S: Store> Engine<S> {
     }
 
     /// Makes the state under construction the visible one.
-    fn complete(&mut self, descent: &mut Descent, out: &mut Outbox) -> Result<Going, StoreError> {
+    fn complete(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
         let target = descent.target;
         let owner = target.owner;
         let build = descent.build.take().expect("begun before");
         if descent.is_aside() {
-            self.on_fetched_aside(build.shard(), build.root(), &target, out)?;
+            self.on_fetched_aside(build.shard(), build.root(), &target)?;
             return Ok(Going::Over);
         }
         let mut change = match &build {
             Build::Layer { change, .. } => change.clone(),
             Build::Hidden { .. } => ShardChange::default(),
         };
-        if owner == self.config.mesh.authority() && !self.keeps_members(&self.build_view(&build), &change)? {
-            self.refuse_roster(&target, out);
+        if owner == self.cx.config.mesh.authority()
+            && !self.keeps_members(&self.build_view(&build), &change)?
+        {
+            self.refuse_roster(&target);
             return Ok(Going::Over);
         }
         if !self.may_step_back(&build, &target)? {
@@ -365,11 +354,11 @@ impl<S: Store> Engine<S> {
         }
         let replaced = self.judge_replacement(&owner, &self.build_view(&build))?;
         descent.build = Some(build);
-        if let Some(going) = self.before_replacing(descent, replaced, out)? {
+        if let Some(going) = self.before_replacing(descent, replaced)? {
             return Ok(going);
         }
         let build = descent.build.take().expect("just put there");
-        self.compare_states(&build, &target, out)?;
+        self.compare_states(&build, &target)?;
         let whole = self.owners[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let fresh =
             || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
@@ -391,18 +380,18 @@ impl<S: Store> Engine<S> {
         self.trim_graves(build.shard(), &mut record, &mut change)?;
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
             match replaced {
-                Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged, out),
+                Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged),
                 Replaced::Continued | Replaced::Taken { .. } => self.bury_shard(owner, *old),
             }
         }
-        self.stats.applied += 1;
+        self.cx.stats.applied += 1;
         self.note_own_head(&target);
-        self.adopt(build.shard(), record, change, out);
+        self.adopt(build.shard(), record, change);
         if let Some(from) = descent.from {
             self.note_brought(from, &owner);
         }
         if build.is_hidden() {
-            self.flush(out)?;
+            self.flush()?;
             self.load_system(&owner, build.shard())?;
         }
         Ok(Going::Over)

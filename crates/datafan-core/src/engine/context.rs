@@ -1,0 +1,162 @@
+//! What every part of the engine has at hand in a call: settings, clocks, chance, counters, and the outbox.
+
+use super::{Alarm, Answer, Config, Effect, Outbox, Stats, Ticket, budget::Budget};
+use crate::{
+    connector::Frame,
+    head::Head,
+    id::MemberId,
+    identity::Verifier,
+    message::Message,
+    rng::Rng,
+    time::{Now, Time},
+};
+use alloc::boxed::Box;
+
+/// The surroundings of one call of the engine.
+pub(super) struct Context {
+    pub(super) config: Config,
+    pub(super) me: MemberId,
+    pub(super) now: Now,
+    pub(super) rng: Rng,
+    pub(super) stats: Stats,
+    /// `handle` shall be called again at once: something is left to be done.
+    pub(super) more_to_do: bool,
+    /// How much was sent, of how much may be.
+    pub(super) budget: Budget,
+    verifier: Box<dyn Verifier>,
+    out: Outbox,
+    /// Own commits are not on disk: what may tell of them waits for the sync.
+    own_unsynced: bool,
+}
+
+impl Context {
+    pub(super) fn new(config: Config, rng: Rng, verifier: Box<dyn Verifier>, now: Now) -> Self {
+        Self {
+            me: config.member.id(),
+            config,
+            now,
+            rng,
+            stats: Stats::default(),
+            more_to_do: false,
+            budget: Budget::default(),
+            verifier,
+            out: Outbox::new(),
+            own_unsynced: false,
+        }
+    }
+
+    /// What an engine is opened again with.
+    pub(super) fn into_parts(self) -> (Config, Box<dyn Verifier>) {
+        (self.config, self.verifier)
+    }
+
+    /// Monotonic time of this call.
+    pub(super) fn time(&self) -> Time {
+        self.now.time
+    }
+
+    /// Exchanges the outbox with the caller's: at the beginning and at the end of each call.
+    pub(super) fn swap_outbox(&mut self, out: &mut Outbox) {
+        core::mem::swap(&mut self.out, out);
+    }
+
+    /// Something that may be done at once, as it does not tell of own data.
+    pub(super) fn emit(&mut self, effect: Effect) {
+        self.out.now.push(effect);
+    }
+
+    /// Something that has to wait for the next sync.
+    pub(super) fn emit_after_sync(&mut self, effect: Effect) {
+        self.out.after_sync.push(effect);
+    }
+
+    /// Something that may tell of own data: behind the sync where that is not on disk.
+    pub(super) fn emit_in_order(&mut self, effect: Effect) {
+        let effects = if self.own_unsynced { &mut self.out.after_sync } else { &mut self.out.now };
+        effects.push(effect);
+    }
+
+    pub(super) fn alarm(&mut self, alarm: Alarm) {
+        self.emit(Effect::Alarm(Box::new(alarm)));
+    }
+
+    /// Answers a command that has changed nothing.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.emit(Effect::Answer { ticket, answer });
+    }
+
+    /// Queues a message; behind the sync where it may tell of own data that is not on disk.
+    pub(super) fn send(&mut self, to: MemberId, message: &Message<'_>) {
+        self.send_frame(to, message.frame());
+    }
+
+    /// As [`Context::send`], a frame.
+    pub(super) fn send_frame(&mut self, to: MemberId, frame: Frame) {
+        self.count_sent(&frame);
+        self.emit_in_order(Effect::Send { to, frame });
+    }
+
+    /// Queues a frame that tells of others' data only.
+    pub(super) fn send_frame_at_once(&mut self, to: MemberId, frame: Frame) {
+        self.count_sent(&frame);
+        self.emit(Effect::Send { to, frame });
+    }
+
+    fn count_sent(&mut self, frame: &Frame) {
+        self.stats.messages_sent += 1;
+        self.stats.bytes_sent += frame.bytes.len() as u64;
+        self.budget.note_sent(frame.bytes.len());
+    }
+
+    /// Whether a head is signed by its owner.
+    pub(super) fn check_signature(&mut self, head: &Head) -> bool {
+        self.stats.verified += 1;
+        head.verify(&self.config.mesh, &*self.verifier)
+    }
+
+    /// Who judges signatures.
+    pub(super) fn verifier(&self) -> &dyn Verifier {
+        &*self.verifier
+    }
+
+    /// Whether a shard is ours: asked for every message, so the own shards are left alone.
+    pub(super) fn is_own(&self, owner: &MemberId) -> bool {
+        *owner == self.me || self.config.authority.is_some() && self.is_authority(owner)
+    }
+
+    /// Whether a shard is the roster.
+    pub(super) fn is_authority(&self, owner: &MemberId) -> bool {
+        *owner == self.config.mesh.authority()
+    }
+
+    /// Own data was committed, and is not on disk yet.
+    pub(super) fn on_own_commit(&mut self) {
+        self.own_unsynced = true;
+    }
+
+    /// All that was committed is on disk.
+    pub(super) fn on_synced(&mut self) {
+        self.own_unsynced = false;
+    }
+
+    pub(super) fn is_own_unsynced(&self) -> bool {
+        self.own_unsynced
+    }
+
+    /// A sync is wanted.
+    pub(super) fn want_sync(&mut self) {
+        self.out.wants_sync = true;
+    }
+
+    /// Whether something waits for a sync.
+    pub(super) fn waits_for_sync(&self) -> bool {
+        self.own_unsynced || !self.out.after_sync.is_empty()
+    }
+
+    /// After a sync, everything may be done.
+    pub(super) fn release(&mut self) {
+        let out = &mut self.out;
+        out.wants_sync = false;
+        out.now.append(&mut out.after_sync);
+    }
+}
