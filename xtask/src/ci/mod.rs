@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: everything that must hold beyond the tests, one line per check.
 
+mod documents;
 mod lengths;
 pub(crate) mod process;
 mod seeds;
@@ -55,6 +56,11 @@ const CHECKS: &[Check] = &[
         name: "words",
         remedy: "the repository speaks of itself alone: say it without the name of a machine or a registry",
         run: words::check,
+    },
+    Check {
+        name: "documents",
+        remedy: "wrap prose at 100 columns; name what exists, or give it a line and a reason in documents/names.rs",
+        run: documents::check,
     },
     Check {
         name: "arrows",
