@@ -62,6 +62,8 @@
 #![no_std]
 #![deny(rustdoc::broken_intra_doc_links)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod backup;
 pub mod base32;

@@ -27,7 +27,7 @@ const PASSED_OVER_MAX: usize = 1_024;
 impl<S: Store> Engine<S> {
     /// Asks for what is wanted and due.
     pub(super) fn ask(&mut self) -> Result<(), StoreError> {
-        if self.disk_full.is_some() {
+        if self.disk.full().is_some() {
             return Ok(());
         }
         for owner in self.wanted.compared() {

@@ -13,7 +13,7 @@ use crate::{
     id::MemberId,
     item::{Item, Key},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, USER_ADDRESSES_MAX},
-    shard::{Edit, View},
+    shard::Edit,
     store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
     trie::{Branch, root_hash},
@@ -176,6 +176,19 @@ impl<S: Store> Engine<S> {
         self.commit_system()
     }
 
+    /// Whether there is room for what an own shard is to hold.
+    fn has_room(&self) -> Result<(), CommandError> {
+        self.disk.full().map_or(Ok(()), |why| Err(CommandError::DiskFull { why: why.into() }))
+    }
+
+    /// Whether a command can be carried out as far as the disk goes: those that write nothing always can.
+    pub(super) fn has_room_for(&self, command: &Command) -> Result<(), CommandError> {
+        match command {
+            Command::Publish(_) | Command::Connect { .. } => Ok(()),
+            _ => self.has_room(),
+        }
+    }
+
     /// Whether own commits may be made now; an error says why not for long.
     pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let confirmed = self.is_confirmed(owner)?;
@@ -206,7 +219,7 @@ impl<S: Store> Engine<S> {
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
         let mut waiting = core::mem::take(&mut self.waiting);
-        let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
+        let mut edit = Edit::new(self.disk.view(shard));
         self.name_run(&owner, &record, &mut edit, &mut last)?;
         let named = last;
         let mut growth = Growth::of(record.root.as_ref());
@@ -286,7 +299,7 @@ impl<S: Store> Engine<S> {
     fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
         match self.owners[owner].whole() {
             Some((shard, record)) => (shard, (**record).clone()),
-            None => (self.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
+            None => (self.disk.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
         }
     }
 
@@ -326,7 +339,7 @@ impl<S: Store> Engine<S> {
         owner: &MemberId,
         writes: &[Write],
         last: &mut Timestamp,
-        edit: &mut Edit<'_, super::Snapshot<S>>,
+        edit: &mut Edit<'_, super::disk::Snapshot<S>>,
     ) -> Result<(u64, Growth), StoreError> {
         let mut growth = Growth::default();
         let (mut changed, mut puts) = (0, Vec::new());
@@ -402,7 +415,7 @@ impl<S: Store> Engine<S> {
         if remembers {
             self.write_runs();
         }
-        self.trim_graves(shard, &mut record, &mut change)?;
+        self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
         if moved {
             self.write_bounds();
         }
@@ -467,7 +480,7 @@ impl<S: Store> Engine<S> {
         }
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last;
-        let mut edit = Edit::new(View::new(&*self.snapshot, shard, self.pending_change(shard)));
+        let mut edit = Edit::new(self.disk.view(shard));
         self.name_run(&owner, &record, &mut edit, &mut last)?;
         let named = last;
         self.apply_writes(&owner, writes, &mut last, &mut edit)?;

@@ -135,7 +135,7 @@ impl<S: Store> Engine<S> {
         let over = self.divergent.heard.count(self.cx.now.time, &kept);
         over.iter().for_each(|owner| self.drop_divergent(owner));
         if let Some(bytes) = self.divergent.heard.due_bytes(self.cx.now.time) {
-            self.batch.meta.insert(Meta::HeardFor, Some(bytes));
+            self.disk.set_meta(Meta::HeardFor, Some(bytes));
         }
     }
 
@@ -162,7 +162,7 @@ impl<S: Store> Engine<S> {
         if history.continues(&held) || self.is_voided(new, held.timestamp)? {
             return Ok(Replaced::Continued);
         }
-        Ok(Replaced::Diverged(history.diverged_at(&history_of(&self.view(shard))?)))
+        Ok(Replaced::Diverged(history.diverged_at(&history_of(&self.disk.view(shard))?)))
     }
 
     /// Whether a state names the span of void timestamps that `at` lies in.
@@ -182,7 +182,7 @@ impl<S: Store> Engine<S> {
             return Ok(false);
         }
         // One owner has a quarter of the room, so that it does not take that of all.
-        let max = bytes_max(self.cx.config.divergent_bytes_max, || self.store.free_bytes());
+        let max = bytes_max(self.cx.config.divergent_bytes_max, || self.disk.free_bytes());
         let mut bytes = self.owners[owner].head().map_or(0, |head| head.bytes);
         for shard in copies {
             bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
@@ -196,11 +196,7 @@ impl<S: Store> Engine<S> {
 
     /// The head of the state that a copy is.
     fn divergent_head(&self, shard: ShardNumber) -> Result<Option<Head>, StoreError> {
-        let pending = self.pending_change(shard).and_then(|change| change.record.clone());
-        let record = match pending {
-            Some(record) => Some(record),
-            None => self.snapshot.shard(shard)?,
-        };
+        let record = self.disk.record(shard)?;
         Ok(record.and_then(|record| record.head))
     }
 
@@ -208,7 +204,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn keep_divergent(&mut self, shard: ShardNumber, record: &ShardRecord, diverged: Timestamp) {
         let (owner, head) = (record.owner, record.head.expect("a state has a head"));
         let copy = ShardRecord { state: ShardState::Aside, graves_floor: diverged, ..record.clone() };
-        self.write(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
+        self.disk.stage(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.load(owner, shard);
         self.divergent.knows.remove(&owner);
         self.divergent.heard.begin_again(&owner);
@@ -292,7 +288,7 @@ impl<S: Store> Engine<S> {
         let Some((shard, record)) = self.owners[&self.cx.me].whole() else { return Ok(false) };
         let present = record.head.is_some_and(|present| present.order() == head.order());
         let ends = |branch: &EndedBranch| (branch.timestamp, branch.root) == head.order();
-        Ok(present || history_of(&self.view(shard))?.ended().iter().any(ends))
+        Ok(present || history_of(&self.disk.view(shard))?.ended().iter().any(ends))
     }
 
     /// Begins to fetch the next copy of the own shard that a peer has told of.
@@ -334,11 +330,11 @@ impl<S: Store> Engine<S> {
         if head.owner == self.cx.config.mesh.authority() {
             return self.take_back_roster(shard);
         }
-        let theirs = history_of(&self.view(shard))?;
+        let theirs = history_of(&self.disk.view(shard))?;
         let state = HeldState { run: theirs.last().map(|run| run.id), timestamp: head.timestamp };
         let ours = self.own_history()?;
         if ours.has_all_of(&state, self.owners[&self.cx.me].timestamp()) {
-            self.bury_shard(head.owner, shard);
+            self.disk.retire(head.owner, shard);
             return Ok(());
         }
         if self.is_run_named(&self.cx.me) && theirs.names(self.runs.current) {
@@ -354,7 +350,7 @@ impl<S: Store> Engine<S> {
 
     fn own_history(&self) -> Result<RunHistory, StoreError> {
         match self.owners[&self.cx.me].whole() {
-            Some((shard, _)) => history_of(&self.view(shard)),
+            Some((shard, _)) => history_of(&self.disk.view(shard)),
             None => Ok(RunHistory::default()),
         }
     }
@@ -372,7 +368,7 @@ impl<S: Store> Engine<S> {
             if roots.is_some_and(|roots| !roots.contains(&head.root)) {
                 continue;
             }
-            let theirs = history_of(&self.view(*shard))?;
+            let theirs = history_of(&self.disk.view(*shard))?;
             let diverged = self.own_history()?.diverged_at(&theirs);
             ended.extend(theirs.branches_since(diverged, head.timestamp, head.root));
         }
@@ -393,7 +389,7 @@ impl<S: Store> Engine<S> {
     /// Gives up copies of an owner that is to have no shard.
     pub(super) fn drop_divergent(&mut self, owner: &MemberId) {
         for shard in self.divergent.held.remove(owner).unwrap_or_default() {
-            self.bury_shard(*owner, shard);
+            self.disk.retire(*owner, shard);
         }
     }
 
@@ -401,14 +397,14 @@ impl<S: Store> Engine<S> {
     pub(super) fn free_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(owner) = self.divergent.ended.pop_first() {
             let Some((present, _)) = self.owners.get(&owner).and_then(Owner::whole) else { continue };
-            let (history, end) = (history_of(&self.view(present))?, self.owners[&owner].timestamp());
+            let (history, end) = (history_of(&self.disk.view(present))?, self.owners[&owner].timestamp());
             let mut kept = Vec::new();
             for shard in self.divergent.held.remove(&owner).unwrap_or_default() {
-                let run = history_of(&self.view(shard))?.last().map(|run| run.id);
+                let run = history_of(&self.disk.view(shard))?.last().map(|run| run.id);
                 let head = self.divergent_head(shard)?;
                 let state = head.map(|head| HeldState { run, timestamp: head.timestamp });
                 match state.is_none_or(|state| history.has_all_of(&state, end)) {
-                    true => self.bury_shard(owner, shard),
+                    true => self.disk.retire(owner, shard),
                     false => kept.push(shard),
                 }
             }
@@ -428,7 +424,7 @@ impl<S: Store> Engine<S> {
         root: &Hash,
     ) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         for shard in self.divergent.of(owner) {
-            let record = self.snapshot.shard(*shard)?;
+            let record = self.disk.current().shard(*shard)?;
             if let Some(record) = record.filter(|record| record.head.is_some_and(|head| head.root == *root)) {
                 return Ok(Some((*shard, record)));
             }
@@ -440,7 +436,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
         let mut span: Option<(Timestamp, Timestamp)> = None;
         for shard in self.divergent.of(&self.cx.me) {
-            let record = self.snapshot.shard(*shard).ok().flatten()?;
+            let record = self.disk.current().shard(*shard).ok().flatten()?;
             let (first, last) = (record.graves_floor, record.head?.timestamp);
             span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
         }

@@ -27,8 +27,8 @@ impl<S: Store> Engine<S> {
         let until = Timestamp(self.cx.now.wall.0.saturating_sub(self.cx.config.clock_ahead_micros));
         let Some((shard, _)) = self.owners[&self.cx.me].whole() else { return Ok(()) };
         let page = Page::rows(COMMIT_WRITES_MAX - 1);
-        for (_, at) in self.snapshot.expiries(shard, until, page)? {
-            if let Some(item) = self.snapshot.item(shard, at)? {
+        for (_, at) in self.disk.current().expiries(shard, until, page)? {
+            if let Some(item) = self.disk.current().item(shard, at)? {
                 writes.push(Write::Delete { key: item.key.clone() });
             }
         }
@@ -43,12 +43,12 @@ impl<S: Store> Engine<S> {
         owner: &MemberId,
         group: &mut Group,
         last: &mut Timestamp,
-        edit: &mut Edit<'_, super::Snapshot<S>>,
+        edit: &mut Edit<'_, super::disk::Snapshot<S>>,
     ) -> Result<Reclaimed, StoreError> {
         let whole = self.owners[owner].whole().filter(|_| matches!(refused, CommandError::OverQuota { .. }));
         let Some((shard, _)) = whole else { return Ok(Reclaimed::Nothing) };
         let mut writes = Vec::new();
-        for (_, at) in self.snapshot.expiries(shard, self.cx.now.wall, Page::rows(COMMIT_WRITES_MAX))? {
+        for (_, at) in self.disk.current().expiries(shard, self.cx.now.wall, Page::rows(COMMIT_WRITES_MAX))? {
             // Not what these writes have replaced or removed.
             let Some(item) = edit.item(at)?.filter(|item| !item.is_live(self.cx.now.wall)) else { continue };
             let bytes = group.bytes + item.key.as_str().len();

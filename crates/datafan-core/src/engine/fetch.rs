@@ -11,7 +11,7 @@ use crate::{
     id::MemberId,
     message::Delta,
     runs::RUNS_KEY,
-    shard::{Edit, View},
+    shard::Edit,
     store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::{Time, Timestamp},
     trie::root_hash,
@@ -238,7 +238,7 @@ impl<S: Store> Engine<S> {
             }
             how = How::Late;
         }
-        if self.disk_full.is_some() {
+        if self.disk.full().is_some() {
             self.cx.stats.refuse("disk_full");
             self.learn(from, &delta.head, self.next_round);
             return Ok(());
@@ -313,10 +313,10 @@ impl<S: Store> Engine<S> {
         let position = state.timestamp();
         let (shard, mut record) = match state.whole() {
             Some((shard, record)) => (shard, (**record).clone()),
-            None => (self.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
+            None => (self.disk.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
         };
         let n_items = items.len();
-        let view = View::new(&*self.snapshot, shard, self.pending_change(shard));
+        let view = self.disk.view(shard);
         let mut edit = Edit::new(view);
         for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
             edit.bury(*at, key)?;
@@ -344,7 +344,7 @@ impl<S: Store> Engine<S> {
         }
         record.head = Some(delta.head);
         record.root = root;
-        self.trim_graves(shard, &mut record, &mut change)?;
+        self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
         // Graves prove nothing, so a message with some does not go on as it is; nor one with more than was needed.
         let verified = graves.is_empty() && change.log.values().flatten().count() == n_items;
         let message = match how {
@@ -372,7 +372,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<Option<bool>, StoreError> {
         let owner = head.owner;
         let is_roster = owner == self.cx.config.mesh.authority();
-        if is_roster && !self.keeps_members(&self.view(shard), change)? {
+        if is_roster && !self.keeps_members(&self.disk.view(shard), change)? {
             self.refuse_roster(head);
             return Ok(Some(false));
         }
@@ -380,8 +380,7 @@ impl<S: Store> Engine<S> {
         if owner != self.cx.me && !change.keys.contains_key(RUNS_KEY) {
             return Ok(None);
         }
-        let layers = self.pending_change(shard).into_iter().chain([change]);
-        let new = View::new(&*self.snapshot, shard, layers);
+        let new = self.disk.view_with(shard, Some(change));
         Ok(match self.judge_replacement(&owner, &new)? {
             Replaced::Continued => None,
             // What is held has to be kept: the comparison builds the new state beside it.

@@ -88,7 +88,7 @@ impl<S: Store> Engine<S> {
         if held.timestamp >= target.timestamp || !self.forks.wants(&held, target) {
             return Ok(());
         }
-        let (before, after) = (self.view(shard), self.build_view(build));
+        let (before, after) = (self.disk.view(shard), self.build_view(build));
         let Some(at) = first_lost((&after, build.root()), (&before, root), held.timestamp)? else {
             return Ok(());
         };
@@ -112,7 +112,7 @@ impl<S: Store> Engine<S> {
         self.forks.kept.insert(fork);
         // Judged again once the state that it came with is held.
         self.judge_forks(&first.owner);
-        self.batch.meta.insert(Meta::Forks, Some(self.forks.kept.encode()));
+        self.disk.set_meta(Meta::Forks, Some(self.forks.kept.encode()));
         self.cx.alarm(Alarm::Fork { first, second });
     }
 
@@ -155,10 +155,11 @@ impl<S: Store> Engine<S> {
     pub(super) fn load_closings(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let mut from = Bound::Included(String::from(CLOSING_PREFIX));
         loop {
-            let rows = self.snapshot.keys(shard, from.as_ref().map(|key| key.as_str()), Page::rows(1_024))?;
+            let rows =
+                self.disk.current().keys(shard, from.as_ref().map(|key| key.as_str()), Page::rows(1_024))?;
             for (key, at) in &rows {
                 let Some(owner) = Closing::owner_of(key.as_str()) else { return Ok(()) };
-                if let Some(item) = self.snapshot.item(shard, *at)? {
+                if let Some(item) = self.disk.current().item(shard, *at)? {
                     self.learn_closing(&owner, &item.value);
                 }
             }

@@ -153,7 +153,7 @@ impl<S: Store> Engine<S> {
         let asks = self.cx.config.publish_links && !self.cx.config.new_mesh && !self.cx.config.abandon;
         if asks && (is_empty || is_marked) {
             self.listed.begin_as_newcomer(self.cx.now.time);
-            self.batch.meta.insert(Meta::Newcomer, Some(Vec::new()));
+            self.disk.set_meta(Meta::Newcomer, Some(Vec::new()));
         } else if is_marked {
             self.end_newcomer();
         }
@@ -162,7 +162,7 @@ impl<S: Store> Engine<S> {
     /// This process is taken as the only one.
     fn end_newcomer(&mut self) {
         self.listed.newcomer = None;
-        self.batch.meta.insert(Meta::Newcomer, None);
+        self.disk.set_meta(Meta::Newcomer, None);
         self.dialer.rouse();
     }
 
@@ -257,7 +257,7 @@ impl<S: Store> Engine<S> {
         if let Some((shard, _)) = self.owners.get(&self.cx.me).and_then(Owner::whole)
             && !runs.is_empty()
         {
-            let history = history_of(&self.view(shard))?;
+            let history = history_of(&self.disk.view(shard))?;
             runs.retain(|run| !history.names(*run));
         }
         Ok(runs)

@@ -6,12 +6,12 @@
 //! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
 //! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died), `dial`, `wake` (deadlines).
 
+mod access;
 mod addresses;
 mod ask;
 mod budget;
 mod burst;
 mod commit;
-mod compaction;
 mod config;
 mod contest;
 mod context;
@@ -43,7 +43,6 @@ mod pace;
 mod pauses;
 mod penalties;
 mod pins;
-mod present;
 mod probe;
 mod processes;
 mod publish;
@@ -61,11 +60,11 @@ mod serve;
 mod stats;
 mod status;
 mod surplus;
-mod tombstones;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod wake;
 mod wanted;
-mod writing;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
@@ -88,41 +87,32 @@ use crate::{
     connector::{Address, Lane},
     id::MemberId,
     message::Message,
-    store::{Batch, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader},
+    store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
     time::{Now, Time},
 };
 use addresses::AddressCache;
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    string::String,
     sync::Arc,
     vec::Vec,
 };
 use context::Context;
 use dialer::Dialer;
+use disk::{Disk, Snapshot};
 use divergent::Divergent;
 use links::Links;
 use own::Own;
 pub(crate) use own::Past;
 use owners::{Owner, Owners};
 use pace::Pace;
-use present::Present;
 use roster::Roster;
 use wanted::Wanted;
-
-type Snapshot<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
     /// What every part has at hand.
     cx: Context,
-    store: S,
-    reader: S::Reader,
-    /// The store as of the last commit.
-    snapshot: Present<Snapshot<S>>,
-    /// What this call of `handle` writes.
-    batch: Batch,
-    batch_bytes: usize,
+    disk: Disk<S>,
     past: Past,
     /// Spans of timestamps that their owners have made void.
     voids: restamp::Voids,
@@ -165,8 +155,6 @@ pub struct Engine<S: Store> {
     refused_by: Option<crate::message::Refusal>,
     /// Who was said to be refused.
     said: refused::Said,
-    /// Why there is no room on the disk.
-    disk_full: Option<String>,
     /// Commands that wait for their commit.
     waiting: VecDeque<(Ticket, Command)>,
     /// Where we can be dialled, and whether that has still to be written.
@@ -176,25 +164,12 @@ pub struct Engine<S: Store> {
     outranks: bool,
     /// Own items may have expired: a round has begun since they were looked for.
     look_for_expired: bool,
-    dead: BTreeSet<ShardNumber>,
     divergent: Divergent,
-    next_shard: u32,
     next_request: u32,
     /// Whose requests were answered last.
     served_last: Option<MemberId>,
     next_round: Time,
-    next_erase: Time,
-    /// Since when, and how many bytes, others' data is not on disk.
-    lazy_since: Option<Time>,
-    lazy_bytes: usize,
-    /// The batch moves the bound of own timestamps.
-    bound_moves: bool,
 }
-
-/// A batch this large is written before the call ends.
-const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Unsynced bytes of others' data beyond which a sync is asked for.
-const LAZY_BYTES_MAX: usize = 16 << 20;
 
 impl<S: Store> Engine<S> {
     /// Takes in what happened, commits what follows from it in one write, and leaves what it wants in `out`.
@@ -220,8 +195,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn sync_store(&mut self) -> Result<(), StoreError> {
-        self.store.sync()?;
-        self.on_synced();
+        self.disk.sync(&mut self.cx)?;
         self.cx.release();
         Ok(())
     }
@@ -230,7 +204,7 @@ impl<S: Store> Engine<S> {
         if self.cx.is_own_unsynced() {
             self.sync_store()?;
         }
-        self.look_at_disk()?;
+        self.look_for_room()?;
         self.cx.now = now;
         self.runs.see(now, &mut self.cx.rng);
         self.turn_pace();
@@ -240,7 +214,7 @@ impl<S: Store> Engine<S> {
         while let Some(input) = inputs.next() {
             let others = burst::following(&input, &mut inputs);
             self.handle_input(input, others)?;
-            if self.batch_bytes > BATCH_BYTES_MAX {
+            if self.disk.is_batch_large() {
                 self.flush()?;
             }
         }
@@ -262,11 +236,38 @@ impl<S: Store> Engine<S> {
             self.links.rest();
         }
         self.dial();
-        let overdue =
-            self.lazy_since.is_some_and(|since| since.after(self.cx.config.sync_micros) <= now.time);
         // A commit that moved a bound is on disk already; what an earlier one left still waits to be released.
-        if self.cx.waits_for_sync() || overdue || self.lazy_bytes > LAZY_BYTES_MAX {
+        let is_due = self.disk.is_sync_due(now.time, self.cx.config.sync_micros);
+        if self.cx.waits_for_sync() || is_due {
             self.cx.want_sync();
+        }
+        Ok(())
+    }
+
+    /// Writes what this call has staged, and what follows from it: whatever was told is there to be read.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        while self.disk.has_staged() {
+            let changed = self.disk.write(&mut self.cx)?;
+            self.end_pins_of_grown_store();
+            for shard in changed {
+                if let Some(record) = self.disk.current().shard(shard)?
+                    && let Some(owner) = self.owners.get_mut(&record.owner)
+                {
+                    owner.share(record);
+                }
+            }
+            self.on_roster_changed();
+        }
+        Ok(())
+    }
+
+    /// Looks whether there is room, before anything is taken in.
+    fn look_for_room(&mut self) -> Result<(), StoreError> {
+        if self.disk.look_for_room()? {
+            // Answers that come now are not waited for any more; what is known is fetched later.
+            for owner in self.wanted.under_way() {
+                self.cancel_transfer(&owner);
+            }
         }
         Ok(())
     }
@@ -401,7 +402,7 @@ impl<S: Store> Engine<S> {
             state.forget();
         }
         if let Some(building) = state.take_building().filter(|building| *building != shard) {
-            self.bury_shard(head.owner, building);
+            self.disk.retire(head.owner, building);
         }
         if head.owner == self.cx.config.mesh.authority() {
             self.note_grants(&change);
@@ -414,7 +415,7 @@ impl<S: Store> Engine<S> {
         change.record = Some(record.clone());
         self.owners.hold(&head.owner, Some((shard, record)));
         self.note_due(&head.owner);
-        self.write(shard, change);
+        self.disk.stage(shard, change);
         self.note_moved(&head, before);
         self.note_entered(&head.owner);
         self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });

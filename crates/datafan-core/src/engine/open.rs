@@ -1,10 +1,11 @@
 //! Opening an engine on a store, and closing it.
 
 use super::{
-    Config, Engine, Snapshot,
+    Config, Engine,
     addresses::AddressCache,
     context::Context,
     dialer::Dialer,
+    disk::Disk,
     divergent::Divergent,
     forks::Forks,
     heard_for::HeardFor,
@@ -15,7 +16,6 @@ use super::{
     owners::{Owner, Owners},
     pace::Pace,
     penalties::Penalties,
-    present::Present,
     processes::Processes,
     reach::Reach,
     recovery::Recovered,
@@ -34,9 +34,7 @@ use crate::{
     identity::Verifier,
     rng::Rng,
     roster::{IdRole, role_of},
-    store::{
-        Batch, Durability, Meta, ShardNumber, ShardState, Store, StoreError, StoreReader, StoreSnapshot,
-    },
+    store::{Meta, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
     time::{Now, Time, Timestamp},
 };
 use alloc::{
@@ -96,28 +94,20 @@ impl<S: Store> Engine<S> {
         if role_of(&config.mesh, &me) == IdRole::Authority {
             return Err(OpenError::AuthorityAsMember { mesh: config.mesh });
         }
-        let reader = store.reader();
-        let snapshot = Present::new(reader.snapshot()?);
-        belongs(&*snapshot, &config)?;
-        let mut engine = Self::new(config, seed, verifier, store, (reader, snapshot), now);
+        let disk = Disk::new(store, now.time)?;
+        belongs(disk.current(), &config)?;
+        let mut engine = Self::new(config, seed, verifier, disk, now);
         engine.load_meta()?;
         engine.load_shards()?;
         engine.load_own()?;
-        let is_marked = engine.snapshot.meta(Meta::Newcomer)?.is_some();
+        let is_marked = engine.disk.meta(Meta::Newcomer)?.is_some();
         engine.load_newcomer(is_marked);
         engine.seek_same_key()?;
         Ok(engine)
     }
 
     /// The engine before anything was loaded from the store.
-    fn new(
-        config: Config,
-        seed: u64,
-        verifier: Box<dyn Verifier>,
-        store: S,
-        (reader, snapshot): (S::Reader, Present<Snapshot<S>>),
-        now: Now,
-    ) -> Self {
+    fn new(config: Config, seed: u64, verifier: Box<dyn Verifier>, disk: Disk<S>, now: Now) -> Self {
         let mut rng = Rng::new(seed);
         let (runs, next_round) = (Runs::new(&mut rng, now), now.time.after(rng.jitter(config.round_micros)));
         Self {
@@ -128,13 +118,9 @@ impl<S: Store> Engine<S> {
             own_links: OwnLinks::default(),
             reach: Reach::new(config.member.id(), now.wall),
             surplus: Surplus::default(),
-            reader,
-            snapshot,
-            store,
+            disk,
             cx: Context::new(config, rng, verifier, now),
             next_round,
-            batch: Batch::default(),
-            batch_bytes: 0,
             past: Past::default(),
             recovered: None,
             forks: Forks::default(),
@@ -155,65 +141,56 @@ impl<S: Store> Engine<S> {
             pending: VecDeque::new(),
             refused_by: None,
             said: Said::default(),
-            disk_full: None,
             waiting: VecDeque::new(),
             addresses: Vec::new(),
             publish: false,
             outranks: false,
             look_for_expired: true,
-            dead: BTreeSet::new(),
             divergent: Divergent::default(),
-            next_shard: 0,
             next_request: 0,
             served_last: None,
-            next_erase: now.time,
-            lazy_since: None,
-            lazy_bytes: 0,
-            bound_moves: false,
         }
     }
 
     fn load_meta(&mut self) -> Result<(), StoreError> {
-        if let Some(bytes) = self.snapshot.meta(Meta::Past)? {
+        if let Some(bytes) = self.disk.meta(Meta::Past)? {
             self.past = Past::decode(&bytes).map_err(|error| damaged("past", &error))?;
         }
-        if let Some(bytes) = self.snapshot.meta(Meta::Forks)? {
+        if let Some(bytes) = self.disk.meta(Meta::Forks)? {
             self.forks = Forks::decode(&bytes).map_err(|error| damaged("evidence", &error))?;
         }
-        if let Some(bytes) = self.snapshot.meta(Meta::HeardFor)? {
+        if let Some(bytes) = self.disk.meta(Meta::HeardFor)? {
             let heard = HeardFor::decode(&bytes).map_err(|error| damaged("divergent copies", &error))?;
             self.divergent.load_heard(heard);
         }
-        if let Some(bytes) = self.snapshot.meta(Meta::Recovered)? {
+        if let Some(bytes) = self.disk.meta(Meta::Recovered)? {
             self.recovered = Some(Recovered::decode(&bytes).map_err(|error| damaged("recovery", &error))?);
         }
-        if let Some(bytes) = self.snapshot.meta(Meta::RosterMin)? {
+        if let Some(bytes) = self.disk.meta(Meta::RosterMin)? {
             let mut input = Reader::new(&bytes);
             let min = input.fixed().map_err(|error| damaged("roster bound", &error))?;
             self.cx.config.roster_min = self.cx.config.roster_min.max(Timestamp(min));
         }
-        if let Some(bytes) = self.snapshot.meta(Meta::Addresses)? {
+        if let Some(bytes) = self.disk.meta(Meta::Addresses)? {
             self.address_cache =
                 AddressCache::decode(&bytes).map_err(|error| damaged("addresses", &error))?;
         }
         let mut out = Writer::new();
         out.id(&self.cx.config.mesh.0).id(&self.cx.me);
         self.past.proven |= self.cx.config.new_mesh;
-        self.batch.meta.insert(Meta::Belongs, Some(out.finish()));
+        self.disk.set_meta(Meta::Belongs, Some(out.finish()));
         let min = self.cx.config.roster_min.0.to_be_bytes();
-        self.batch.meta.insert(Meta::RosterMin, Some(min.into()));
+        self.disk.set_meta(Meta::RosterMin, Some(min.into()));
         self.note_past();
         Ok(())
     }
 
     pub(super) fn note_past(&mut self) {
-        self.batch.meta.insert(Meta::Past, Some(self.past.encode()));
+        self.disk.set_meta(Meta::Past, Some(self.past.encode()));
     }
 
     fn load_shards(&mut self) -> Result<(), StoreError> {
-        let shards = self.snapshot.shards()?;
-        self.next_shard = shards.iter().map(|(number, _)| number.0 + 1).max().unwrap_or(0);
-        for (number, record) in shards {
+        for (number, record) in self.disk.load_shards()? {
             let id = record.owner;
             match (record.state, record.head) {
                 (ShardState::Whole, Some(_)) => self.owners.hold(&id, Some((number, record))),
@@ -221,7 +198,7 @@ impl<S: Store> Engine<S> {
                     return Err(StoreError::Damaged { what: format!("shard {} has no head", number.0) });
                 }
                 (ShardState::Building, _) => self.owners.entry(&id).busy_mut().building = Some(number),
-                (ShardState::Dead, _) => drop(self.dead.insert(number)),
+                (ShardState::Dead, _) => {}
                 (ShardState::Aside, _) => self.divergent.load(id, number),
             }
         }
@@ -240,11 +217,11 @@ impl<S: Store> Engine<S> {
     }
 
     fn load_own(&mut self) -> Result<(), StoreError> {
-        let bounds = match self.snapshot.meta(Meta::Bound)? {
+        let bounds = match self.disk.meta(Meta::Bound)? {
             Some(bytes) => decode_bounds(&bytes).map_err(|error| damaged("bounds", &error))?,
             None => BTreeMap::new(),
         };
-        let mut runs = match self.snapshot.meta(Meta::Runs)? {
+        let mut runs = match self.disk.meta(Meta::Runs)? {
             Some(bytes) => decode_runs(&bytes).map_err(|error| damaged("runs", &error))?,
             None => BTreeMap::new(),
         };
@@ -269,21 +246,9 @@ impl<S: Store> Engine<S> {
     ///
     /// # Errors
     /// If the store failed.
-    pub fn close(mut self) -> Result<(), StoreError> {
+    pub fn close(self) -> Result<(), StoreError> {
         let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.last)));
-        self.batch.meta.insert(Meta::Bound, Some(bounds));
-        self.store.commit(core::mem::take(&mut self.batch), Durability::Synced)?;
-        self.store.close()
-    }
-
-    /// A reader for any thread.
-    pub fn reader(&self) -> S::Reader {
-        self.reader.clone()
-    }
-
-    /// Counters.
-    pub fn stats(&self) -> &super::Stats {
-        &self.cx.stats
+        self.disk.close(bounds)
     }
 }
 

@@ -85,8 +85,8 @@ impl<S: Store> Engine<S> {
             self.load_closings(shard)?;
         }
         for key in LEARNED_KEYS {
-            let at = self.snapshot.timestamp_of(shard, key)?;
-            let item = at.map(|at| self.snapshot.item(shard, at)).transpose()?.flatten();
+            let at = self.disk.current().timestamp_of(shard, key)?;
+            let item = at.map(|at| self.disk.current().item(shard, at)).transpose()?.flatten();
             match item {
                 Some(item) => self.learn_system(owner, key, &item.value),
                 None if key == RUNS_KEY => self.runs.forget(owner),
@@ -139,7 +139,7 @@ impl<S: Store> Engine<S> {
     /// One of the system's items in the shard of `owner`.
     pub(super) fn system_item(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
         let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok(None) };
-        let view = self.view(shard);
+        let view = self.disk.view(shard);
         let at = view.timestamp_of(key)?;
         Ok(at.map(|at| view.item(at)).transpose()?.flatten())
     }

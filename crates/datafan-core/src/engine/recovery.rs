@@ -188,7 +188,7 @@ impl<S: Store> Engine<S> {
         let owner = self.cx.config.mesh.authority();
         let mut next = Some(Timestamp::ZERO);
         while let Some(first) = next {
-            let (items, rest) = self.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
+            let (items, rest) = self.disk.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
             let mut writes = Vec::new();
             for item in items.iter().filter(|item| Grant::member_of(item.key.as_str()).is_some()) {
                 if self.is_taken_back(item)? {
@@ -199,7 +199,7 @@ impl<S: Store> Engine<S> {
             self.commit_writes(owner, &writes)?;
             next = rest;
         }
-        self.bury_shard(owner, shard);
+        self.disk.retire(owner, shard);
         Ok(())
     }
 
@@ -213,7 +213,7 @@ impl<S: Store> Engine<S> {
     /// Whether a lost entry of the roster goes over the present one: a later one, or whoever was revoked.
     fn is_taken_back(&self, lost: &Item) -> Result<bool, StoreError> {
         let Some((shard, _)) = self.owners[&self.cx.config.mesh.authority()].whole() else { return Ok(true) };
-        let view = self.view(shard);
+        let view = self.disk.view(shard);
         let Some(at) = view.timestamp_of(lost.key.as_str())? else { return Ok(true) };
         let revoked = |item: &Item| Grant::decode(&item.value).is_ok_and(|grant| !grant.is_active());
         let Some(present) = view.item(at)? else { return Ok(true) };
@@ -226,7 +226,7 @@ impl<S: Store> Engine<S> {
     /// Writes down when runs began to write.
     pub(super) fn write_runs(&mut self) {
         let runs = encode_runs(self.own.iter().map(|(id, own)| (*id, &own.runs)));
-        self.batch.meta.insert(Meta::Runs, Some(runs));
+        self.disk.set_meta(Meta::Runs, Some(runs));
     }
 
     /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later one, that of an
@@ -252,8 +252,7 @@ impl<S: Store> Engine<S> {
     /// Writes the bounds of own timestamps: what is written in this call is on disk before it is visible.
     pub(super) fn write_bounds(&mut self) {
         let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.bound)));
-        self.batch.meta.insert(Meta::Bound, Some(bounds));
-        self.bound_moves = true;
+        self.disk.set_bounds(bounds);
     }
 
     /// Ends the recoveries that have what was lost.
@@ -273,7 +272,7 @@ impl<S: Store> Engine<S> {
             if recovered.to > recovered.from {
                 if owner == self.cx.me {
                     self.recovered = Some(recovered);
-                    self.batch.meta.insert(Meta::Recovered, Some(recovered.encode()));
+                    self.disk.set_meta(Meta::Recovered, Some(recovered.encode()));
                 }
                 self.cx.alarm(Alarm::Recovered { owner, recovered });
             }
@@ -320,18 +319,18 @@ impl<S: Store> Engine<S> {
         let Some((shard, _)) = self.owners[owner].whole() else { return Ok(()) };
         let mut change = ShardChange::default();
         let all = Page { rows: usize::MAX, bytes: usize::MAX };
-        for listed in self.snapshot.expiries(shard, Timestamp::MAX, all)? {
+        for listed in self.disk.current().expiries(shard, Timestamp::MAX, all)? {
             change.expiries.insert(listed, false);
         }
         let mut next = Some(Timestamp::ZERO);
         while let Some(first) = next {
-            let (items, rest) = self.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
+            let (items, rest) = self.disk.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
             let expiring = items.iter().filter_map(|item| Some((item.expiry?, item.timestamp)));
             change.expiries.extend(expiring.map(|listed| (listed, true)));
             next = rest;
         }
         if !change.expiries.is_empty() {
-            self.write(shard, change);
+            self.disk.stage(shard, change);
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl<S: Store> Engine<S> {
         Status {
             name: self.name(),
             standing: self.standing(),
-            disk_full: self.disk_full.clone(),
+            disk_full: self.disk.full().map(String::from),
             recovered: self.recovered,
             aside: self.divergent_span(),
             clock_ahead: self
@@ -107,7 +107,7 @@ impl<S: Store> Engine<S> {
     /// The roster, from the store; empty where that fails: then the next write says so.
     fn members(&self) -> Vec<(MemberId, Grant)> {
         let read = |snapshot| Snapshot::new(snapshot, self.cx.config.mesh, self.cx.now.wall).members();
-        let mut members = self.reader.snapshot().and_then(read).unwrap_or_default();
+        let mut members = self.disk.reader().snapshot().and_then(read).unwrap_or_default();
         members.sort_unstable_by_key(|(id, _)| *id);
         members
     }

@@ -12,7 +12,7 @@ use crate::{
     id::MemberId,
     item::{Item, Key},
     runs::RUNS_KEY,
-    shard::{Edit, View},
+    shard::Edit,
     store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::{SECOND, Timestamp},
     trie::{Branch, root_hash},
@@ -220,11 +220,11 @@ impl<S: Store> Engine<S> {
         let (before, first) = self.edge(&owner);
         let last = self.own[&owner].last;
         let old = self.owners[&owner].whole().map(|(shard, _)| shard);
-        let mut fresh = Fresh { owner, shard: self.new_shard(), root: None, first: None, last: before };
+        let mut fresh = Fresh { owner, shard: self.disk.new_shard(), root: None, first: None, last: before };
         let mut n_restamped = 0;
         let mut from = old.map(|_| Timestamp::ZERO);
         while let (Some(old), Some(at)) = (old, from) {
-            let (items, rest) = self.view(old).log(at..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
+            let (items, rest) = self.disk.view(old).log(at..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
             from = rest;
             let mut kept = Vec::with_capacity(items.len());
             for item in items.into_iter().filter(|item| item.key.as_str() != RESTAMPED_KEY) {
@@ -304,13 +304,12 @@ impl<S: Store> Engine<S> {
         fresh: &mut Fresh,
         items: &[Arc<Item>],
     ) -> Result<(), StoreError> {
-        let pending = self.pending_change(fresh.shard);
-        let mut edit = Edit::new(View::new(&*self.snapshot, fresh.shard, pending));
+        let mut edit = Edit::new(self.disk.view(fresh.shard));
         edit.put_all(items)?;
         let (root, mut change) = edit.finish(fresh.root)?;
         fresh.root = root;
         change.record = Some(ShardRecord { root, ..ShardRecord::new(owner, ShardState::Dead) }.into());
-        self.write(fresh.shard, change);
+        self.disk.stage(fresh.shard, change);
         Ok(())
     }
 
@@ -335,7 +334,7 @@ impl<S: Store> Engine<S> {
         self.write_runs();
         self.write_bounds();
         if let Some(old) = old {
-            self.bury_shard(owner, old);
+            self.disk.retire(owner, old);
         }
         let graves_floor = timestamp;
         let fresh_record = ShardRecord::new(owner, ShardState::Whole);

@@ -14,7 +14,7 @@ use crate::{
     limits::{MEMBERS_MAX, QUOTA_BYTES_DEFAULT, QUOTA_ITEMS_DEFAULT, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
     roster::{IdRole, may_become, role_of},
     shard::View,
-    store::{Page, ShardChange, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
+    store::{Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::{
@@ -102,7 +102,7 @@ impl<S: Store> Engine<S> {
         if role_of(&self.cx.config.mesh, member) == IdRole::Authority {
             return Ok(None);
         }
-        let view = self.view(shard);
+        let view = self.disk.view(shard);
         let at = view.timestamp_of(Grant::key(member).as_str())?;
         let item = at.map(|at| view.item(at)).transpose()?.flatten();
         Ok(item.and_then(|item| Grant::decode(&item.value).ok()))
@@ -122,7 +122,7 @@ impl<S: Store> Engine<S> {
 
     /// Takes over all entries of a shard.
     pub(super) fn load_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
-        let snapshot = self.snapshot.share();
+        let snapshot = self.disk.share_current();
         for_each_grant(&*snapshot, shard, |key, at| {
             if let Some(item) = snapshot.item(shard, at)? {
                 self.note_grant(key, &item);
@@ -237,20 +237,19 @@ impl<S: Store> Engine<S> {
     /// again whose membership ended.
     pub(super) fn keeps_members(
         &self,
-        view: &View<'_, super::Snapshot<S>>,
+        view: &View<'_, super::disk::Snapshot<S>>,
         change: &ShardChange,
     ) -> Result<bool, StoreError> {
         let held = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
         let Some((shard, _)) = held else { return Ok(true) };
-        let held = self.view(shard);
+        let held = self.disk.view(shard);
         if view.shard == shard {
             // A change on top of what is held: only the entries that it names can be older or gone.
-            let layers = self.pending_change(shard).into_iter().chain([change]);
-            return keeps(&held, change.keys.keys(), &View::new(&*self.snapshot, shard, layers));
+            return keeps(&held, change.keys.keys(), &self.disk.view_with(shard, Some(change)));
         }
-        let pending = self.pending_change(shard).into_iter().flat_map(|change| change.keys.keys());
+        let pending = self.disk.staged(shard).into_iter().flat_map(|change| change.keys.keys());
         let mut kept = keeps(&held, pending, view)?;
-        for_each_grant(&*self.snapshot, shard, |key, _| {
+        for_each_grant(self.disk.current(), shard, |key, _| {
             kept &= keeps(&held, [key].into_iter(), view)?;
             Ok(())
         })?;
@@ -324,18 +323,8 @@ impl<S: Store> Engine<S> {
             self.cx.emit(Effect::Applied { owner: *member, timestamp: Timestamp::ZERO });
         }
         for shard in whole.into_iter().chain(building) {
-            self.bury_shard(*member, shard);
+            self.disk.retire(*member, shard);
         }
-    }
-
-    /// Marks a shard's rows as left over.
-    pub(super) fn bury_shard(&mut self, owner: MemberId, shard: ShardNumber) {
-        let record = crate::store::ShardRecord::new(owner, ShardState::Dead);
-        // Whatever was gathered for it is not written any more.
-        self.batch
-            .shards
-            .insert(shard, ShardChange { record: Some(record.into()), ..ShardChange::default() });
-        self.dead.insert(shard);
     }
 }
 

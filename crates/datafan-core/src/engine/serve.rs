@@ -140,7 +140,7 @@ impl<S: Store> Engine<S> {
         if !from_nothing && since < record.graves_floor || head.timestamp <= since {
             return Ok(None);
         }
-        let view = View::new(&*self.snapshot, shard, None);
+        let view = self.disk.committed(shard);
         let (count, bytes) = sum_after(&view, record.root, since.0)?;
         let most = bytes.saturating_add(count.saturating_mul(ITEM_OVERHEAD_MAX as u64));
         if count > DELTA_ITEMS_MAX as u64 || most > bytes_max as u64 {
@@ -151,7 +151,7 @@ impl<S: Store> Engine<S> {
             true => Vec::new(),
             false => {
                 let page = Page { rows: DELTA_GRAVES_MAX + 1, bytes: bytes_max + 1 };
-                self.snapshot.graves(shard, first..=head.timestamp, page)?
+                self.disk.current().graves(shard, first..=head.timestamp, page)?
             }
         };
         let grave_bytes: usize = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum();
@@ -159,7 +159,7 @@ impl<S: Store> Engine<S> {
             return Ok(None);
         }
         let page = Page { rows: count as usize + 1, bytes: usize::MAX };
-        let items = self.snapshot.log(shard, first..=head.timestamp, page)?;
+        let items = self.disk.current().log(shard, first..=head.timestamp, page)?;
         if items.len() as u64 != count {
             let what = format!("shard {} has {} rows where its trie counts {count}", shard.0, items.len());
             return Err(StoreError::Damaged { what });
@@ -175,9 +175,9 @@ impl<S: Store> Engine<S> {
         &mut self,
         peer: MemberId,
         request: &Request,
-    ) -> Result<Option<(Arc<super::Snapshot<S>>, ShardNumber, Arc<ShardRecord>)>, StoreError> {
+    ) -> Result<Option<(Arc<super::disk::Snapshot<S>>, ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let term = self.pin_term();
-        let present = self.snapshot.share();
+        let present = self.disk.share_current();
         if let Some((shard, record)) = self.divergent_copy(&request.owner, &request.root)? {
             return Ok(Some((present, shard, record)));
         }
@@ -194,7 +194,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn pin_term(&self) -> Term {
-        Term { now: self.cx.now.time, micros: self.cx.config.pin_micros, written: self.store.written_bytes() }
+        Term { now: self.cx.now.time, micros: self.cx.config.pin_micros, written: self.disk.written_bytes() }
     }
 
     fn send_moved(&mut self, peer: MemberId, request: &Request) {
@@ -202,7 +202,7 @@ impl<S: Store> Engine<S> {
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
-            link.pins.keep(request.owner, self.snapshot.share(), term);
+            link.pins.keep(request.owner, self.disk.share_current(), term);
         }
         self.cx.send(peer, &Message::Moved(request.id, head));
     }

@@ -2,13 +2,9 @@
 
 use super::{Engine, owners::Transfer};
 use crate::{
-    store::{Meta, Store, StoreError, StoreReader},
-    time::{MILLI, SECOND, Time},
+    store::{Meta, Store, StoreError},
+    time::Time,
 };
-
-/// Rows of a left-over shard that are erased at once, and how long the next such step waits.
-const ERASE_ROWS: usize = 4_096;
-const ERASE_MICROS: u64 = 5 * MILLI;
 
 impl<S: Store> Engine<S> {
     /// Does what is due.
@@ -37,10 +33,10 @@ impl<S: Store> Engine<S> {
             self.look_for_expired = true;
         }
         if let Some(addresses) = self.address_cache.take_changed(now) {
-            self.batch.meta.insert(Meta::Addresses, Some(addresses));
+            self.disk.set_meta(Meta::Addresses, Some(addresses));
         }
         self.drop_surplus();
-        self.erase()
+        self.disk.erase(now)
     }
 
     /// Nobody's copy may make the store grow without bound.
@@ -49,36 +45,12 @@ impl<S: Store> Engine<S> {
             return;
         }
         // A store that does not say how large it is fails at its next write, if it fails.
-        let file_bytes = self.store.file_bytes().unwrap_or_default();
+        let file_bytes = self.disk.file_bytes().unwrap_or_default();
         let (written, max) =
-            (self.store.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
+            (self.disk.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
         for (_, link) in self.links.all_quietly() {
             link.pins.end_written(written, max);
         }
-    }
-
-    /// Erases a little of what is left over.
-    fn erase(&mut self) -> Result<(), StoreError> {
-        let Some(&shard) = self.dead.first() else { return Ok(()) };
-        // Its record says Dead on disk only once the batch that buried it is written.
-        if self.next_erase > self.cx.now.time || self.batch.shards.contains_key(&shard) {
-            return Ok(());
-        }
-        if self.disk_full.is_some() {
-            self.next_erase = self.cx.now.time.after(SECOND);
-            return Ok(());
-        }
-        // What is read goes on to the state without these rows: an older one would keep them until the next commit, and
-        // drop all that were erased meanwhile at once.
-        self.snapshot.release();
-        let gone = self.store.erase(shard, ERASE_ROWS)?;
-        self.snapshot.replace(self.reader.snapshot()?);
-        if gone {
-            self.dead.remove(&shard);
-        }
-        self.lazy_since.get_or_insert(self.cx.now.time);
-        self.next_erase = self.cx.now.time.after(ERASE_MICROS);
-        Ok(())
     }
 
     /// When `handle` wants to be called with [`super::Input::Wake`] if nothing else happens.
@@ -86,16 +58,13 @@ impl<S: Store> Engine<S> {
         if self.cx.more_to_do {
             return self.cx.now.time;
         }
-        let erase = if self.dead.is_empty() { Time::NEVER } else { self.next_erase };
-        let sync = self.lazy_since.map_or(Time::NEVER, |since| since.after(self.cx.config.sync_micros));
         let descents =
             self.wanted.compared().into_iter().map(|owner| match &self.owners[&owner].busy().transfer {
                 Some(Transfer::Descent(descent)) => descent.deadline(),
                 Some(Transfer::Pull { .. }) | None => unreachable!("listed as compared"),
             });
         [
-            erase,
-            sync,
+            self.disk.wakes_at(self.cx.config.sync_micros),
             self.confirm_at,
             self.recovery_ends_at(),
             self.same_key.wakes_at(self.cx.now.time),

@@ -4,7 +4,7 @@ use super::{Descent, Engine};
 use crate::{
     limits::RANGE_ITEMS_MAX,
     shard::{Edit, View},
-    store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
     trie::Branch,
 };
@@ -73,9 +73,8 @@ impl<S: Store> Engine<S> {
     pub(in crate::engine) fn build_view<'a>(
         &'a self,
         build: &'a Build,
-    ) -> View<'a, super::super::Snapshot<S>> {
-        let layers = self.pending_change(build.shard()).into_iter().chain(build.layer());
-        View::new(&*self.snapshot, build.shard(), layers)
+    ) -> View<'a, super::super::disk::Snapshot<S>> {
+        self.disk.view_with(build.shard(), build.layer())
     }
 
     /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing visible and
@@ -98,7 +97,7 @@ impl<S: Store> Engine<S> {
         if large || state.busy().building.is_some() {
             return self.begin_hidden(descent, None);
         }
-        let shard = self.new_shard();
+        let shard = self.disk.new_shard();
         Ok(Build::Layer { shard, change: ShardChange::default(), root: None, bytes: 0 })
     }
 
@@ -106,11 +105,7 @@ impl<S: Store> Engine<S> {
     fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
         let owner = descent.target.owner;
         if let Some(shard) = self.owners[&owner].busy().building.filter(|_| !descent.is_aside()) {
-            let record = match self.pending_change(shard).and_then(|change| change.record.clone()) {
-                Some(record) => Some(record),
-                None => self.snapshot.shard(shard)?,
-            };
-            if let Some(record) = record {
+            if let Some(record) = self.disk.record(shard)? {
                 let whole = self.owners[&owner].whole().map(|(shard, _)| shard);
                 let copied = record.graves_floor;
                 let copy = copied
@@ -119,12 +114,12 @@ impl<S: Store> Engine<S> {
                 return Ok(Build::Hidden { shard, root: record.root, copy });
             }
         }
-        let shard = self.new_shard();
+        let shard = self.disk.new_shard();
         if let Some(state) = self.owners.get_mut(&owner).filter(|_| !descent.is_aside()) {
             state.busy_mut().building = Some(shard);
         }
         let build = Build::Hidden { shard, root: None, copy };
-        self.write(
+        self.disk.stage(
             shard,
             ShardChange { record: Some(hidden_record(descent, &build).into()), ..ShardChange::default() },
         );
@@ -163,10 +158,9 @@ impl<S: Store> Engine<S> {
     pub(super) fn copy_page(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
         let Some(Build::Hidden { shard, root, copy }) = &mut descent.build else { return Ok(false) };
         let Some(Copy { from, layer, next }) = copy else { return Ok(false) };
-        let source =
-            View::new(&*self.snapshot, *from, self.pending_change(*from).into_iter().chain([&*layer]));
+        let source = self.disk.view_with(*from, Some(layer));
         let (items, rest) = source.log(*next..=Timestamp::MAX, Page::rows(RANGE_ITEMS_MAX))?;
-        let mut edit = Edit::new(View::new(&*self.snapshot, *shard, self.pending_change(*shard)));
+        let mut edit = Edit::new(self.disk.view(*shard));
         edit.put_all(&items)?;
         let (new_root, mut change) = edit.finish(*root)?;
         let shard = *shard;
@@ -177,7 +171,7 @@ impl<S: Store> Engine<S> {
         }
         let build = descent.build.as_ref().expect("matched above");
         change.record = Some(hidden_record(descent, build).into());
-        self.write(shard, change);
+        self.disk.stage(shard, change);
         self.cx.more_to_do = true;
         Ok(true)
     }
@@ -203,7 +197,7 @@ impl<S: Store> Engine<S> {
                 change.graves.clear();
                 let build = descent.build.as_ref().expect("matched above");
                 change.record = Some(hidden_record(descent, build).into());
-                self.write(shard, change);
+                self.disk.stage(shard, change);
             }
             None => {}
         }

@@ -60,7 +60,7 @@ impl<S: Store> Engine<S> {
     /// What has come of a state that was only looked at is of no use.
     fn give_up_aside(&mut self, descent: &mut Descent) {
         if let Some(build) = descent.build.take_if(|_| descent.aside) {
-            self.bury_shard(descent.target.owner, build.shard());
+            self.disk.retire(descent.target.owner, build.shard());
         }
     }
 
@@ -377,11 +377,11 @@ impl<S: Store> Engine<S> {
         change.graves = gone.into_iter().collect();
         record.head = Some(target);
         record.root = build.root();
-        self.trim_graves(build.shard(), &mut record, &mut change)?;
+        self.disk.trim_graves(build.shard(), &mut record, &mut change, self.cx.config.graves_max)?;
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
             match replaced {
                 Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged),
-                Replaced::Continued | Replaced::Taken { .. } => self.bury_shard(owner, *old),
+                Replaced::Continued | Replaced::Taken { .. } => self.disk.retire(owner, *old),
             }
         }
         self.cx.stats.applied += 1;

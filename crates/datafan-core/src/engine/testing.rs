@@ -1,0 +1,288 @@
+//! A small store in memory for the engine's own tests. It counts the snapshots that are held, and records what
+//! was committed.
+
+use crate::{
+    hash::Hash,
+    head::Head,
+    id::{MemberId, MeshId},
+    identity::{Identity, Strict},
+    item::{Item, Key},
+    rng::Rng,
+    store::{
+        Batch, Durability, Meta, Page, Room, ShardChange, ShardNumber, ShardRecord, ShardState, Store,
+        StoreError, StoreReader, StoreSnapshot,
+    },
+    time::{Now, Time, Timestamp},
+    trie::{Node, Place},
+};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+use core::ops::{Bound, RangeInclusive};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// The store; clones share what it holds.
+#[derive(Clone, Default)]
+pub(super) struct TestStore(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<Arc<State>>,
+    log: Mutex<Log>,
+    n_snapshots: AtomicUsize,
+}
+
+/// What was done to a store.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(super) struct Log {
+    pub(super) commits: Vec<Durability>,
+    pub(super) syncs: usize,
+    pub(super) erased: Vec<ShardNumber>,
+    pub(super) is_full: bool,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    meta: BTreeMap<Meta, Vec<u8>>,
+    records: BTreeMap<ShardNumber, Arc<ShardRecord>>,
+    shards: BTreeMap<ShardNumber, Rows>,
+}
+
+#[derive(Clone, Default)]
+struct Rows {
+    log: BTreeMap<Timestamp, Arc<Item>>,
+    keys: BTreeMap<Key, Timestamp>,
+    nodes: BTreeMap<Place, Node>,
+    tombstones: BTreeSet<(Timestamp, Key)>,
+    expiries: BTreeSet<(Timestamp, Timestamp)>,
+}
+
+/// A snapshot of a [`TestStore`].
+pub(super) struct TestSnapshot(Arc<State>, Arc<Shared>);
+
+impl TestStore {
+    /// How many snapshots are held.
+    pub(super) fn n_snapshots(&self) -> usize {
+        self.0.n_snapshots.load(Ordering::Relaxed)
+    }
+
+    /// What was done to it.
+    pub(super) fn log(&self) -> Log {
+        self.0.log.lock().unwrap().clone()
+    }
+
+    /// From now on it finds its disk full, or not any more.
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.0.log.lock().unwrap().is_full = is_full;
+    }
+}
+
+impl Drop for TestSnapshot {
+    fn drop(&mut self) {
+        self.1.n_snapshots.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl StoreReader for TestStore {
+    type Snapshot = TestSnapshot;
+
+    fn snapshot(&self) -> Result<TestSnapshot, StoreError> {
+        self.0.n_snapshots.fetch_add(1, Ordering::Relaxed);
+        Ok(TestSnapshot(self.0.state.lock().unwrap().clone(), self.0.clone()))
+    }
+}
+
+impl Store for TestStore {
+    type Reader = Self;
+
+    fn reader(&self) -> Self {
+        self.clone()
+    }
+
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        assert_eq!(self.n_snapshots(), 0, "the store writes while a snapshot is held");
+        self.0.log.lock().unwrap().commits.push(durability);
+        let mut state = self.0.state.lock().unwrap();
+        let state = Arc::make_mut(&mut state);
+        apply(&mut state.meta, batch.meta);
+        for (number, change) in batch.shards {
+            state.records.extend(change.record.clone().map(|record| (number, record)));
+            state.shards.entry(number).or_default().apply(change);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.0.log.lock().unwrap().syncs += 1;
+        Ok(())
+    }
+
+    fn erase(&mut self, shard: ShardNumber, _: usize) -> Result<bool, StoreError> {
+        assert_eq!(self.n_snapshots(), 0, "the store erases while a snapshot is held");
+        self.0.log.lock().unwrap().erased.push(shard);
+        let mut state = self.0.state.lock().unwrap();
+        let state = Arc::make_mut(&mut state);
+        state.records.remove(&shard);
+        state.shards.remove(&shard);
+        Ok(true)
+    }
+
+    fn room(&mut self) -> Result<Room, StoreError> {
+        Ok(match self.log().is_full {
+            true => Room::Short { why: "it is full".into() },
+            false => Room::Enough,
+        })
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn apply(&mut self, change: ShardChange) {
+        apply(&mut self.log, change.log);
+        apply(&mut self.keys, change.keys);
+        apply(&mut self.nodes, change.nodes);
+        toggle(&mut self.tombstones, change.graves);
+        toggle(&mut self.expiries, change.expiries);
+    }
+}
+
+fn apply<K: Ord, V>(rows: &mut BTreeMap<K, V>, changes: BTreeMap<K, Option<V>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => drop(rows.insert(key, value)),
+            None => drop(rows.remove(&key)),
+        }
+    }
+}
+
+fn toggle<K: Ord>(rows: &mut BTreeSet<K>, changes: BTreeMap<K, bool>) {
+    for (key, adds) in changes {
+        match adds {
+            true => rows.insert(key),
+            false => rows.remove(&key),
+        };
+    }
+}
+
+type Read<T> = Result<T, StoreError>;
+
+impl TestSnapshot {
+    fn rows(&self, shard: ShardNumber) -> Option<&Rows> {
+        self.0.shards.get(&shard)
+    }
+}
+
+impl StoreSnapshot for TestSnapshot {
+    fn meta(&self, key: Meta) -> Read<Option<Vec<u8>>> {
+        Ok(self.0.meta.get(&key).cloned())
+    }
+
+    fn shards(&self) -> Read<Vec<(ShardNumber, Arc<ShardRecord>)>> {
+        Ok(self.0.records.iter().map(|(number, record)| (*number, record.clone())).collect())
+    }
+
+    fn shard(&self, shard: ShardNumber) -> Read<Option<Arc<ShardRecord>>> {
+        Ok(self.0.records.get(&shard).cloned())
+    }
+
+    fn whole(&self, owner: &MemberId) -> Read<Option<(ShardNumber, Arc<ShardRecord>)>> {
+        let mut shards = self.0.records.iter();
+        let whole = shards.find(|(_, record)| record.owner == *owner && record.state == ShardState::Whole);
+        Ok(whole.map(|(number, record)| (*number, record.clone())))
+    }
+
+    fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Read<Option<Timestamp>> {
+        Ok(self.rows(shard).and_then(|rows| rows.keys.get(key).copied()))
+    }
+
+    fn item(&self, shard: ShardNumber, at: Timestamp) -> Read<Option<Arc<Item>>> {
+        Ok(self.rows(shard).and_then(|rows| rows.log.get(&at).cloned()))
+    }
+
+    fn log(&self, shard: ShardNumber, range: RangeInclusive<Timestamp>, page: Page) -> Read<Vec<Arc<Item>>> {
+        let items = self.rows(shard).into_iter().flat_map(|rows| rows.log.range(range.clone()));
+        Ok(items.take(page.rows).map(|(_, item)| item.clone()).collect())
+    }
+
+    fn keys(&self, shard: ShardNumber, from: Bound<&str>, page: Page) -> Read<Vec<(Key, Timestamp)>> {
+        let range = (from, Bound::Unbounded);
+        let keys = self.rows(shard).into_iter().flat_map(|rows| rows.keys.range::<str, _>(range));
+        Ok(keys.take(page.rows).map(|(key, at)| (key.clone(), *at)).collect())
+    }
+
+    fn node(&self, shard: ShardNumber, place: Place) -> Read<Option<Node>> {
+        Ok(self.rows(shard).and_then(|rows| rows.nodes.get(&place).cloned()))
+    }
+
+    fn graves(
+        &self,
+        shard: ShardNumber,
+        range: RangeInclusive<Timestamp>,
+        page: Page,
+    ) -> Read<Vec<(Timestamp, Key)>> {
+        let rows = self.rows(shard).into_iter().flat_map(|rows| &rows.tombstones);
+        Ok(rows.filter(|(at, _)| range.contains(at)).take(page.rows).cloned().collect())
+    }
+
+    fn expiries(
+        &self,
+        shard: ShardNumber,
+        until: Timestamp,
+        page: Page,
+    ) -> Read<Vec<(Timestamp, Timestamp)>> {
+        let rows = self.rows(shard).into_iter().flat_map(|rows| &rows.expiries);
+        Ok(rows.filter(|(expiry, _)| *expiry <= until).take(page.rows).copied().collect())
+    }
+}
+
+/// The surroundings of a member of a mesh, at the first second.
+pub(super) fn context() -> super::context::Context {
+    let config = super::Config::new(mesh(), identity(7), "member".parse().unwrap());
+    super::context::Context::new(config, Rng::new(1), Box::new(Strict), at(1))
+}
+
+pub(super) fn mesh() -> MeshId {
+    MeshId(identity(8).id())
+}
+
+pub(super) fn identity(n: u8) -> Identity {
+    Identity::from_secret(&[n; 32])
+}
+
+/// Both clocks at a second.
+pub(super) fn at(second: u64) -> Now {
+    let micros = second * crate::time::SECOND;
+    Now { time: Time(micros), wall: Timestamp(micros) }
+}
+
+/// An owner that nobody is.
+pub(super) fn owner(n: u8) -> MemberId {
+    MemberId([n; 32])
+}
+
+/// A head that is not signed.
+pub(super) fn head(owner: MemberId, timestamp: u64) -> Head {
+    Head {
+        owner,
+        timestamp: Timestamp(timestamp),
+        items: 0,
+        bytes: 0,
+        root: Hash::empty(),
+        signature: [0; 64],
+    }
+}
+
+/// An item with a short value.
+pub(super) fn item(key: &str, timestamp: u64) -> Arc<Item> {
+    let key = Key::new(key).unwrap();
+    Arc::new(Item { key, timestamp: Timestamp(timestamp), expiry: None, value: (*b"value").into() })
+}
