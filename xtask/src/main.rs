@@ -1,9 +1,10 @@
-//! The workspace's own commands: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask instructions`, `cargo xtask simulate`
-//! and `cargo xtask mutants`.
+//! The workspace's own commands: `cargo xtask ci`, `cargo xtask imports`, `cargo xtask bench`,
+//! `cargo xtask instructions`, `cargo xtask simulate` and `cargo xtask mutants`.
 
 mod bench;
 mod ci;
 mod deps;
+mod imports;
 mod instructions;
 mod mutants;
 mod simulate;
@@ -24,9 +25,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold beyond the tests: format, lints, arrows, features, docs, lengths, examples, demo,
-    /// a few hundred simulated worlds, instruction counts
+    /// Everything that must hold beyond the tests: format, lints, arrows, imports, features, docs, lengths,
+    /// examples, demo, a few hundred simulated worlds, instruction counts
     Ci(ci::Arguments),
+    /// Shows which modules of a package import each other in a circle
+    Imports(imports::Arguments),
     /// Measures speed, bytes and memory
     Bench(bench::Arguments),
     /// Counts the instructions of the core's hot functions, and compares them with the baseline
@@ -43,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
+        Command::Imports(arguments) => imports::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Instructions(arguments) => instructions::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),

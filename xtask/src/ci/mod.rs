@@ -7,7 +7,7 @@ mod seeds;
 mod supply;
 mod words;
 
-use crate::{deps, instructions, mutants};
+use crate::{deps, imports, instructions, mutants};
 use anyhow::{Result, bail, ensure};
 use process::{cargo, cargo_with, output};
 use std::{
@@ -66,6 +66,11 @@ const CHECKS: &[Check] = &[
         name: "arrows",
         remedy: "arrows point at core, never sideways; see docs/architecture.md",
         run: |_| deps::check(&output("cargo", "metadata --format-version 1 --no-deps")?),
+    },
+    Check {
+        name: "imports",
+        remedy: "move what both modules use into a file of its own; `cargo xtask imports PACKAGE` shows the cycles",
+        run: imports::check,
     },
     Check {
         name: "supply",
