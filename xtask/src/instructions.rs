@@ -6,7 +6,7 @@
 mod baseline;
 mod callgrind;
 
-use crate::ci::{process::output, root};
+use crate::{process::output, workspace};
 use anyhow::{Result, ensure};
 use baseline::{Baseline, Compared, Trend};
 use callgrind::{Hot, Subject};
@@ -49,7 +49,7 @@ struct Counted {
 /// # Errors
 /// If something cannot be counted, or a subject takes far more than the baseline's compiler made of it.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let path = root()?.join(BASELINE);
+    let path = workspace::enter()?.join(BASELINE);
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|part| name.contains(part));
     let mut counted = count(&path, wanted)?;
     show(arguments, &counted.rows);

@@ -1,20 +1,21 @@
 //! The workspace's own commands: `cargo xtask ci`, `cargo xtask imports`, `cargo xtask bench`,
 //! `cargo xtask instructions`, `cargo xtask simulate` and `cargo xtask mutants`.
+//!
+//! None of our crates is built into this program, so that it is there in seconds: what needs them is a program of its
+//! own, which cargo builds and runs when it is asked for (`programs`).
 
-mod bench;
 mod ci;
 mod deps;
 mod imports;
 mod instructions;
 mod mutants;
-mod simulate;
+mod process;
+mod programs;
+mod workspace;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
-
-/// What the binary `datafan` uses.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use std::{ffi::OsString, process::ExitCode};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The workspace's own checks, benchmarks and simulations")]
@@ -31,34 +32,68 @@ enum Command {
     /// Shows which modules of a package import each other in a circle
     Imports(imports::Arguments),
     /// Measures speed, bytes and memory
-    Bench(bench::Arguments),
+    #[command(disable_help_flag = true)]
+    Bench(programs::Arguments),
     /// Counts the instructions of the core's hot functions, and compares them with the baseline
     Instructions(instructions::Arguments),
     /// Simulates a mesh with faults, from one seed
-    Simulate(simulate::Arguments),
+    #[command(disable_help_flag = true)]
+    Simulate(programs::Arguments),
     /// Breaks the engine on purpose, one patch at a time, and sees whether the simulator notices
     Mutants(mutants::Arguments),
-    /// One measurement in a process of its own; `bench` calls it
-    #[command(hide = true)]
-    BenchChild(bench::child::Arguments),
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Ci(arguments) => ci::run(&arguments),
-        Command::Imports(arguments) => imports::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::Instructions(arguments) => instructions::run(&arguments),
-        Command::Simulate(arguments) => simulate::run(&arguments),
-        Command::Mutants(arguments) => mutants::run(&arguments),
-        Command::BenchChild(arguments) => bench::child::run(&arguments),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Arguments::parse_from(arguments(std::env::args_os())).command) {
+        Ok(code) => code,
         Err(error) => {
             // What a person reads: no backtrace, whatever the environment says.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Makes `bench --help` of `help bench`: only the program itself can tell what it takes.
+fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = given.collect();
+    if arguments.len() > 2 && arguments[1] == "help" {
+        arguments[1..3].rotate_left(1);
+        arguments[2] = "--help".into();
+    }
+    arguments
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Ci(arguments) => ci::run(&arguments)?,
+        Command::Imports(arguments) => imports::run(&arguments)?,
+        Command::Bench(arguments) => return programs::BENCH.run(&arguments),
+        Command::Instructions(arguments) => instructions::run(&arguments)?,
+        Command::Simulate(arguments) => return programs::SIMULATE.run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_of_a_program_is_its_own() {
+        let arguments = |text: &str| arguments(text.split(' ').map(OsString::from)).join(" ".as_ref());
+        assert_eq!(arguments("xtask help bench"), "xtask bench --help");
+        assert_eq!(arguments("xtask help"), "xtask help");
+        assert_eq!(arguments("xtask bench --only help"), "xtask bench --only help");
+    }
+
+    #[test]
+    fn a_program_gets_all_its_arguments() {
+        let parsed = Arguments::try_parse_from(["xtask", "bench", "--help", "--only", "x"]);
+        let Ok(Arguments { command: Command::Bench(programs::Arguments { arguments }) }) = parsed else {
+            panic!("these are arguments of bench");
+        };
+        assert_eq!(arguments, ["--help", "--only", "x"]);
     }
 }

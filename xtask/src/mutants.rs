@@ -7,9 +7,8 @@
 mod patch;
 mod tree;
 
-use crate::ci::root;
+use crate::{programs, workspace};
 use anyhow::{Context, Result, bail, ensure};
-use datafan_sim::checkers;
 use patch::Mutant;
 use serde_json::{Value, json};
 use std::{
@@ -34,6 +33,13 @@ const SEEDS: (u64, u64) = (1, 100);
 /// A scenario that takes longer caught nothing.
 const PLAY_SECONDS_MAX: Duration = Duration::from_secs(600);
 
+/// What there is.
+struct Known {
+    mutants: Vec<Mutant>,
+    /// Names of the simulator's checkers.
+    checkers: BTreeSet<String>,
+}
+
 /// A checker that noticed.
 struct Caught {
     checker: String,
@@ -56,20 +62,21 @@ enum Played {
 /// If a patch does not apply or build, the unchanged tree fails, a mutant is not caught, or, where all are tried, a checker
 /// caught none.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let root = root()?;
-    let mutants = chosen(&root, &arguments.names)?;
+    let root = workspace::enter()?;
+    let Known { mutants, checkers } = Known::read(&root)?;
+    let mutants = chosen(mutants, &arguments.names)?;
     let tree = Tree::new(&root)?;
     check_unchanged(arguments, &tree, &mutants)?;
     if !arguments.json {
         println!("{:<29} {:<19} {:<9} {:>4} {:>8}", "mutant", "caught by", "scenario", "seed", "seconds");
     }
-    let (mut survivors, mut idle) = (Vec::new(), checker_names());
+    let (mut survivors, mut idle) = (Vec::new(), checkers);
     for mutant in &mutants {
         let began = Instant::now();
         let caught = try_mutant(&tree, mutant).with_context(|| mutant.name.clone())?;
         show(arguments, mutant, caught.as_ref(), began.elapsed().as_secs_f64());
         match &caught {
-            Some(caught) => drop(idle.remove(caught.checker.as_str())),
+            Some(caught) => drop(idle.remove(&caught.checker)),
             None => survivors.push(mutant.name.as_str()),
         }
     }
@@ -91,14 +98,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// # Errors
 /// Names the first that does not.
 pub fn check(root: &Path) -> Result<()> {
-    for mutant in patch::all(root)? {
+    for mutant in Known::read(root)?.mutants {
         patch::check_applies(root, &mutant)?;
     }
     Ok(())
 }
 
-fn chosen(root: &Path, names: &[String]) -> Result<Vec<Mutant>> {
-    let mut mutants = patch::all(root)?;
+fn chosen(mut mutants: Vec<Mutant>, names: &[String]) -> Result<Vec<Mutant>> {
     for name in names {
         ensure!(
             mutants.iter().any(|mutant| mutant.name == *name),
@@ -110,8 +116,29 @@ fn chosen(root: &Path, names: &[String]) -> Result<Vec<Mutant>> {
     Ok(mutants)
 }
 
-fn checker_names() -> BTreeSet<&'static str> {
-    checkers::all().iter().map(|checker| checker.name()).collect()
+impl Known {
+    /// Reads all mutants; what they name has to exist.
+    fn read(root: &Path) -> Result<Self> {
+        let mutants = patch::all(root)?;
+        let checkers: BTreeSet<String> =
+            programs::SIMULATE.output(&["checkers"])?.lines().map(str::to_owned).collect();
+        for mutant in &mutants {
+            for checker in &mutant.checkers {
+                ensure!(
+                    checkers.contains(checker),
+                    "{}: there is no checker {checker}",
+                    mutant.path.display()
+                );
+            }
+        }
+        let scenarios: BTreeSet<String> =
+            mutants.iter().flat_map(|mutant| mutant.scenarios.clone()).collect();
+        let directory = root.join(patch::DIRECTORY);
+        let files = scenarios.iter().map(|scenario| directory.join(scenario).to_string_lossy().into_owned());
+        let arguments: Vec<String> = ["scenarios".into()].into_iter().chain(files).collect();
+        programs::SIMULATE.output(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(Self { mutants, checkers })
+    }
 }
 
 /// What is caught in a mutant must be the mutant's doing.

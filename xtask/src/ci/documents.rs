@@ -3,7 +3,7 @@
 mod names;
 mod prose;
 
-use super::process::output;
+use crate::process::output;
 use anyhow::{Context, Result, ensure};
 use names::Repository;
 use std::{fs, path::Path};

@@ -1,6 +1,6 @@
 //! Ratchets: how long files and functions may be. The allowances only ever shrink.
 
-use super::process::output;
+use crate::process::output;
 use anyhow::{Context, Result, bail, ensure};
 use std::{cmp::Ordering, fs, path::Path};
 

@@ -2,20 +2,16 @@
 
 mod documents;
 mod lengths;
-pub(crate) mod process;
-mod seeds;
 mod supply;
 mod words;
 
-use crate::{deps, imports, instructions, mutants};
-use anyhow::{Result, bail, ensure};
-use process::{cargo, cargo_with, output};
-use std::{
-    error::Error,
-    fmt,
-    path::{Path, PathBuf},
-    time::Instant,
+use crate::{
+    deps, imports, instructions, mutants,
+    process::{cargo, cargo_with, output},
+    programs, workspace,
 };
+use anyhow::{Result, ensure};
+use std::{error::Error, fmt, path::Path, time::Instant};
 
 /// Which checks to make.
 #[derive(clap::Args)]
@@ -111,14 +107,18 @@ const CHECKS: &[Check] = &[
     Check {
         name: "simulate",
         remedy: "replay it with the command above, and keep its seed as a test",
-        run: seeds::check,
+        run: |_| programs::SIMULATE.output(&["seeds"]).map(drop),
     },
     Check {
         name: "instructions",
         remedy: "make it faster again; or, if it is worth its price, `cargo xtask instructions --update` and say so in the commit",
         run: self::instructions,
     },
-    Check { name: "bench", remedy: "run `cargo xtask bench --quick`", run: |_| own("bench --quick") },
+    Check {
+        name: "bench",
+        remedy: "run `cargo xtask bench --quick`",
+        run: |_| programs::BENCH.output(&["--quick"]).map(drop),
+    },
 ];
 
 /// Makes the checks, all of them even if some fail.
@@ -126,7 +126,7 @@ const CHECKS: &[Check] = &[
 /// # Errors
 /// If any check failed.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let root = root()?;
+    let root = workspace::enter()?;
     let wanted = |check: &&Check| arguments.only.as_deref().is_none_or(|only| check.name.contains(only));
     let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
     ensure!(!checks.is_empty(), "there is no such check: {}", names());
@@ -154,21 +154,6 @@ fn passes(check: &Check, root: &Path) -> bool {
 
 fn names() -> String {
     CHECKS.iter().map(|check| check.name).collect::<Vec<_>>().join(", ")
-}
-
-/// The workspace's directory, which the commands run in.
-pub(crate) fn root() -> Result<PathBuf> {
-    let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else {
-        bail!("xtask lies in the workspace")
-    };
-    std::env::set_current_dir(root)?;
-    Ok(root.into())
-}
-
-/// Another command of ours.
-fn own(arguments: &str) -> Result<()> {
-    let program = std::env::current_exe()?;
-    output(&program.to_string_lossy(), arguments).map(drop)
 }
 
 /// The peers are a workspace of their own; here nothing of it is built.

@@ -1,7 +1,7 @@
 //! What comes from outside: licences, versions that are there twice, crates that must not come in, and where all of it is
 //! from. It needs the lock file, the crates that it names, and no network once they are fetched.
 
-use super::process::output;
+use crate::process::output;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::{

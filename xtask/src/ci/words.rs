@@ -1,6 +1,6 @@
 //! The repository speaks of itself alone: no paths of the machine it was made on, no hosts of package registries.
 
-use super::process::output;
+use crate::process::output;
 use anyhow::{Result, ensure};
 use std::{fs, path::Path};
 

@@ -11,7 +11,7 @@ mod lexer;
 mod paths;
 mod tree;
 
-use crate::ci::process::output;
+use crate::{process::output, workspace};
 use allowed::ALLOWED;
 use anyhow::{Context, Result, ensure};
 use graph::Graph;
@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for name in &arguments.packages {
         ensure!(packages.iter().any(|package| package.name == *name), "there is no package {name}");
     }
-    let root = crate::ci::root()?;
+    let root = workspace::enter()?;
     for package in packages {
         if arguments.packages.is_empty() || arguments.packages.contains(&package.name) {
             let graph = tree::read(&root, &package.directory)?;

@@ -1,6 +1,6 @@
 //! Building the program that has the subjects, and running it in callgrind.
 
-use crate::ci::process::{command, outcome, output};
+use crate::process::{command, outcome, output};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::{

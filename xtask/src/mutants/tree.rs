@@ -1,7 +1,7 @@
 //! The copy of the working tree that is broken.
 
 use super::patch::{DIRECTORY, Mutant};
-use crate::ci::process::{command, outcome, output};
+use crate::process::{command, outcome, output};
 use anyhow::{Context, Result, bail};
 use std::{
     collections::BTreeSet,

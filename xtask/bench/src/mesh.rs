@@ -1,0 +1,392 @@
+//! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the engines.
+
+use crate::{data, trace::Trace};
+use anyhow::{Result, bail, ensure};
+use datafan_core::{
+    connector::Direction,
+    engine::{Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket, Write},
+    id::{MemberId, Name},
+    identity::Strict,
+    limits::COMMIT_WRITES_MAX,
+    store::Store,
+    time::{Now, Time, Timestamp},
+};
+use datafan_store_mem::MemStore;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// Members of one mesh. Member 0 founds it.
+pub struct Mesh {
+    members: Vec<Member>,
+    numbers: BTreeMap<MemberId, usize>,
+    /// Members with something in their inbox, in the order in which it came.
+    ready: VecDeque<usize>,
+    /// Bytes of messages from one to another.
+    traffic: BTreeMap<(usize, usize), u64>,
+    clock: Clock,
+    /// What is looked at message by message, if anything is.
+    trace: Option<Trace>,
+}
+
+struct Member {
+    id: MemberId,
+    engine: Box<dyn Running>,
+    inbox: Vec<Input>,
+    outbox: Outbox,
+    answers: VecDeque<Answer>,
+    heads: BTreeMap<MemberId, Timestamp>,
+    n_ready: usize,
+    /// Time spent in the engine and its store.
+    busy: Duration,
+}
+
+/// What the engines' clocks show.
+enum Clock {
+    /// What the machine's show.
+    Real(Instant),
+    /// What is set.
+    Virtual(Now),
+}
+
+/// Owners and how far each is held.
+pub type Heads = Vec<(MemberId, Timestamp)>;
+
+/// An engine, whatever its store.
+trait Running {
+    fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<()>;
+    fn sync(&mut self, out: &mut Outbox) -> Result<()>;
+    fn next_wake(&self) -> Time;
+    fn n_rounds(&self) -> u64;
+}
+
+impl<S: Store> Running for Engine<S> {
+    fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<()> {
+        Ok(Engine::handle(self, now, inputs, out)?)
+    }
+
+    fn sync(&mut self, out: &mut Outbox) -> Result<()> {
+        Ok(Engine::sync(self, out)?)
+    }
+
+    fn next_wake(&self) -> Time {
+        Engine::next_wake(self)
+    }
+
+    fn n_rounds(&self) -> u64 {
+        self.stats().rounds
+    }
+}
+
+/// In place of an engine that is no longer there.
+struct Gone;
+
+impl Running for Gone {
+    fn handle(&mut self, _: Now, _: Vec<Input>, _: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self, _: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn next_wake(&self) -> Time {
+        Time::NEVER
+    }
+
+    fn n_rounds(&self) -> u64 {
+        0
+    }
+}
+
+impl Mesh {
+    /// Without members, on the machine's clocks.
+    pub fn new() -> Self {
+        Self::on(Clock::Real(Instant::now()))
+    }
+
+    /// Without members, on clocks that stand while anybody has something to do.
+    pub fn on_virtual_time() -> Self {
+        Self::on(Clock::Virtual(Now { time: Time(1), wall: Timestamp(data::wall_micros()) }))
+    }
+
+    /// Two linked members in memory, on virtual time, that hold `items` items of the first one.
+    ///
+    /// # Errors
+    /// If they do not come to hold them.
+    pub fn of_two_with(items: u64) -> Result<Self> {
+        let mut mesh = Self::on_virtual_time();
+        mesh.add(data::config(0)?, MemStore::new())?;
+        mesh.add(data::config(1)?, MemStore::new())?;
+        mesh.link(0, 1);
+        mesh.until("both know the roster", |mesh| mesh.n_ready(0) == 1 && mesh.n_ready(1) == 1)?;
+        for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
+            mesh.commit(0, commit)?;
+        }
+        mesh.until("both hold all", |mesh| mesh.holds(1, 0))?;
+        Ok(mesh)
+    }
+
+    fn on(clock: Clock) -> Self {
+        let (members, numbers, ready) = (Vec::new(), BTreeMap::new(), VecDeque::new());
+        Self { members, numbers, ready, traffic: BTreeMap::new(), clock, trace: None }
+    }
+
+    /// Starts another member, and admits it to the mesh.
+    pub fn add<S: Store>(&mut self, config: Config, store: S) -> Result<usize> {
+        let (id, name, number) = (config.member.id(), config.name.clone(), self.members.len());
+        let engine =
+            Box::new(Engine::open(config, number as u64, Box::new(Strict), store, self.clock.now())?);
+        let (inbox, outbox) = (Vec::new(), Outbox::new());
+        let (answers, heads, n_ready) = (VecDeque::new(), BTreeMap::new(), 0);
+        self.members.push(Member {
+            id,
+            engine,
+            inbox,
+            outbox,
+            answers,
+            heads,
+            n_ready,
+            busy: Duration::ZERO,
+        });
+        self.numbers.insert(id, number);
+        self.command(0, Command::Admit { id, name })?;
+        Ok(number)
+    }
+
+    /// Joins two members by a link; what they have to say to each other is said by [`Mesh::until`].
+    pub fn link(&mut self, one: usize, other: usize) {
+        for (to, peer, direction) in [(one, other, Direction::Out), (other, one, Direction::In)] {
+            self.give(to, Input::LinkUp { peer: self.members[peer].id, address: None, direction });
+        }
+    }
+
+    /// Cuts the link between two members.
+    pub fn unlink(&mut self, one: usize, other: usize) {
+        for (to, peer) in [(one, other), (other, one)] {
+            self.give(to, Input::LinkDown { peer: self.members[peer].id, reason: "cut".into() });
+        }
+    }
+
+    /// A member that is linked to `peer` only goes away for good.
+    pub fn retire(&mut self, member: usize, peer: usize) {
+        self.members[member].engine = Box::new(Gone);
+        self.give(peer, Input::LinkDown { peer: self.members[member].id, reason: "retired".into() });
+    }
+
+    /// A member commits; returns when it is on its disk.
+    pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Result<()> {
+        self.command(member, Command::Commit(writes))
+    }
+
+    fn command(&mut self, member: usize, command: Command) -> Result<()> {
+        self.give(member, Input::Command { ticket: Ticket(0), command });
+        self.until("a command is answered", |mesh| !mesh.members[member].answers.is_empty())?;
+        match self.members[member].answers.pop_front() {
+            Some(Answer::Committed(_)) => Ok(()),
+            Some(Answer::Refused(error)) => Err(error.into()),
+            None => bail!("it was just there"),
+        }
+    }
+
+    /// Brings messages until `done`, and wakes engines when they ask for it.
+    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !done(self) {
+            ensure!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            if !self.step()? {
+                self.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings messages until there are none.
+    pub fn settle(&mut self) -> Result<()> {
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// Lets virtual time pass, with all that happens meanwhile.
+    pub fn pass(&mut self, micros: u64) -> Result<()> {
+        let end = self.clock.now().time.after(micros);
+        while {
+            self.settle()?;
+            self.next_wake() <= end
+        } {
+            self.wake();
+        }
+        self.clock.set(end);
+        Ok(())
+    }
+
+    /// Whether `member` holds what `owner` last committed.
+    pub fn holds(&self, member: usize, owner: usize) -> bool {
+        self.equal(member, owner, owner)
+    }
+
+    /// Whether two members hold the same of `owner`, who has committed something.
+    pub fn equal(&self, one: usize, other: usize, owner: usize) -> bool {
+        let head = |at: usize| self.members[at].heads.get(&self.members[owner].id);
+        head(one).is_some() && head(one) == head(other)
+    }
+
+    /// One member hears a message as if the other had sent it, which knows nothing of it.
+    pub fn hears(&mut self, member: usize, from: usize, bytes: Vec<u8>) {
+        self.give(member, Input::Message { from: self.members[from].id, bytes: bytes.into() });
+    }
+
+    /// Admits somebody who is nowhere in this process.
+    pub fn admit(&mut self, id: MemberId, name: Name) -> Result<()> {
+        self.command(0, Command::Admit { id, name })
+    }
+
+    /// Up to when a member has somebody's data.
+    pub fn head(&self, member: usize, owner: &MemberId) -> Option<Timestamp> {
+        self.members[member].heads.get(owner).copied()
+    }
+
+    /// Whose data a member has, and up to when.
+    pub fn heads(&self, member: usize) -> Heads {
+        self.members[member].heads.iter().map(|(owner, timestamp)| (*owner, *timestamp)).collect()
+    }
+
+    /// Links of a member that are up.
+    pub fn n_ready(&self, member: usize) -> usize {
+        self.members[member].n_ready
+    }
+
+    /// Brings to a member's disk what it has.
+    pub fn sync(&mut self, member: usize) -> Result<()> {
+        let member = &mut self.members[member];
+        let began = Instant::now();
+        member.engine.sync(&mut member.outbox)?;
+        member.busy += began.elapsed();
+        Ok(())
+    }
+
+    /// Time that a member spent in its engine and store.
+    pub fn busy(&self, member: usize) -> Duration {
+        self.members[member].busy
+    }
+
+    /// Bytes of messages from one to the other so far.
+    pub fn bytes(&self, from: usize, to: usize) -> u64 {
+        self.traffic.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// Rounds that a member has begun.
+    pub fn n_rounds(&self, member: usize) -> u64 {
+        self.members[member].engine.n_rounds()
+    }
+
+    /// From now on inputs are handled one at a time, and `trace` sees them.
+    pub fn begin_trace(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    /// What the trace has seen; it ends.
+    pub fn end_trace(&mut self) -> Option<Trace> {
+        self.trace.take()
+    }
+
+    fn give(&mut self, member: usize, input: Input) {
+        if self.members[member].inbox.is_empty() {
+            self.ready.push_back(member);
+        }
+        self.members[member].inbox.push(input);
+    }
+
+    fn next_wake(&self) -> Time {
+        self.members.iter().map(|member| member.engine.next_wake()).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Wakes the engines whose time has come; virtual time goes on to where it has for one.
+    fn wake(&mut self) {
+        self.clock.set(self.next_wake());
+        let now = self.clock.now().time;
+        let due = |(_, member): &(usize, &Member)| member.engine.next_wake() <= now;
+        let due: Vec<usize> = self.members.iter().enumerate().filter(due).map(|(number, _)| number).collect();
+        due.into_iter().for_each(|number| self.give(number, Input::Wake));
+    }
+
+    /// One member takes in what waits for it; false if nothing waits for anybody.
+    fn step(&mut self) -> Result<bool> {
+        let Some(number) = self.ready.pop_front() else { return Ok(false) };
+        let now = self.clock.now();
+        let inputs = self.waiting(number);
+        let seen = self.trace.as_ref().map(|_| Trace::begin(&inputs));
+        let member = &mut self.members[number];
+        let began = Instant::now();
+        member.outbox.wants_sync = false;
+        member.engine.handle(now, inputs, &mut member.outbox)?;
+        if member.outbox.wants_sync {
+            member.engine.sync(&mut member.outbox)?;
+        }
+        member.busy += began.elapsed();
+        if let (Some(trace), Some(seen)) = (&mut self.trace, seen) {
+            trace.end(seen);
+        }
+        for effect in std::mem::take(&mut member.outbox.now) {
+            self.carry_out(number, effect)?;
+        }
+        Ok(true)
+    }
+
+    /// What a member takes in at once: all that waits for it, or the first of it under a trace.
+    fn waiting(&mut self, number: usize) -> Vec<Input> {
+        let inbox = &mut self.members[number].inbox;
+        let n = if self.trace.is_some() { inbox.len().min(1) } else { inbox.len() };
+        let inputs = inbox.drain(..n).collect();
+        if !inbox.is_empty() {
+            self.ready.push_back(number);
+        }
+        inputs
+    }
+
+    fn carry_out(&mut self, from: usize, effect: Effect) -> Result<()> {
+        let member = &mut self.members[from];
+        match effect {
+            Effect::Send { to, frame } => {
+                let (id, to) = (member.id, self.numbers[&to]);
+                let bytes = match &mut self.trace {
+                    Some(trace) => trace.carry(frame.bytes)?,
+                    None => frame.bytes,
+                };
+                *self.traffic.entry((from, to)).or_default() += bytes.len() as u64;
+                self.give(to, Input::Message { from: id, bytes });
+            }
+            Effect::Answer { answer, .. } => member.answers.push_back(answer),
+            Effect::Applied { owner, timestamp } => drop(member.heads.insert(owner, timestamp)),
+            Effect::Ready { .. } => member.n_ready += 1,
+            Effect::Dial { .. } => {}
+            Effect::Close { reason, .. } => bail!("a link was closed: {reason}"),
+            Effect::Refused(refused) => bail!("{refused}"),
+            Effect::Alarm(alarm) => bail!("an alarm: {alarm:?}"),
+        }
+        Ok(())
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Now {
+        match self {
+            Self::Real(began) => {
+                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                Now { time: Time(micros), wall: Timestamp(data::wall_micros()) }
+            }
+            Self::Virtual(now) => *now,
+        }
+    }
+
+    fn set(&mut self, time: Time) {
+        if let Self::Virtual(now) = self {
+            now.wall = Timestamp(now.wall.0 + time.0.saturating_sub(now.time.0));
+            now.time = time.max(now.time);
+        }
+    }
+}
+
+/// Longer than anything here takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(600);

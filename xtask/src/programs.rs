@@ -1,0 +1,54 @@
+//! Programs of the workspace that are built only when they are used.
+
+use crate::{process, workspace};
+use anyhow::{Context, Result};
+use std::{
+    ffi::OsString,
+    process::{Command, ExitCode},
+};
+
+/// The benchmarks.
+pub const BENCH: Program = Program("datafan-bench");
+/// The simulator.
+pub const SIMULATE: Program = Program("datafan-simulate");
+
+/// A program, by the name of its crate.
+#[derive(Clone, Copy)]
+pub struct Program(&'static str);
+
+/// What a program is started with; it reads them itself.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// `--help` tells which
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// Builds and runs it on this terminal and in this directory; what it ends with, we end with.
+    ///
+    /// # Errors
+    /// If cargo cannot be started.
+    pub fn run(self, arguments: &Arguments) -> Result<ExitCode> {
+        let mut cargo = self.cargo("");
+        let status =
+            cargo.args(&arguments.arguments).status().with_context(|| format!("starting {cargo:?}"))?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    }
+
+    /// Builds and runs it, and returns what it prints.
+    ///
+    /// # Errors
+    /// If it does not build, or fails; with what it said.
+    pub fn output(self, arguments: &[&str]) -> Result<String> {
+        let output = process::outcome(self.cargo("--quiet").args(arguments))?;
+        String::from_utf8(output.stdout).with_context(|| format!("{} printed no UTF-8", self.0))
+    }
+
+    fn cargo(self, option: &str) -> Command {
+        let mut cargo = process::command("cargo", &format!("run --release {option} -p {}", self.0));
+        cargo.arg("--manifest-path").arg(workspace::directory().join("Cargo.toml")).arg("--");
+        cargo
+    }
+}
