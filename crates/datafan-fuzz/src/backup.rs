@@ -1,7 +1,7 @@
 //! A backup, part by part: restored whole or not at all. The first byte says what of it is made right, so that what lies
 //! behind the checksum and the signature is reached.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     backup::{Frames, Origin, Restore, RestoreError, Summary, save},
     codec::{Reader, Writer},

@@ -1,7 +1,7 @@
 //! Evidence of a fork, from a file. The first byte says whether the rest is that file, or the story of an honest owner and
 //! what a liar makes of it: heads that the owner did sign, and whatever nodes and item the input says.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     codec::{Reader, Writer},
     fork::{EVIDENCE_BYTES_MAX, Evidence, Lost},

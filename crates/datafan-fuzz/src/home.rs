@@ -1,6 +1,6 @@
 //! The files of a member's directory: the first byte says which one has the rest as its content.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{base32, identity::Identity};
 use datafan_node::{Home, KeyKind};
 use std::{fs, path::Path};

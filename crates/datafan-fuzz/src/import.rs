@@ -1,6 +1,6 @@
 //! Files of JSON lines, plain or gzip, as `import` reads them.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::limits::VALUE_BYTES_MAX;
 use datafan_node::{

@@ -21,6 +21,7 @@
 //! | [`mutate`] | changed and mixed seeds, from a number |
 
 pub mod backup;
+mod corpus;
 pub mod evidence;
 pub mod home;
 pub mod import;
@@ -34,8 +35,7 @@ pub mod store_file;
 pub mod ticket;
 pub mod word;
 
-/// One input that a corpus begins with: its name and its bytes.
-pub type Seed = (String, Vec<u8>);
+pub use corpus::Seed;
 
 /// What is attacked.
 pub struct Target {

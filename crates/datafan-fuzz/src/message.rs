@@ -1,6 +1,6 @@
 //! Bytes of a peer, read as a message: there is one encoding of each, and none of them panics.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     limits::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX},
     message::{Delta, Message, encode_delta},

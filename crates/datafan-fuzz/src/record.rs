@@ -1,6 +1,6 @@
 //! What stores and messages hold, read from bytes: the first byte says what the rest is read as.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     codec::{Reader, Writer},
     grant::{Grant, GrantState, Quota, Role},

@@ -1,7 +1,7 @@
 //! Requests to an authority that is offline, and what it signs, as text. The first byte says whether the rest is the
 //! text, or what the checksum of a request or of a signed roster covers: no fuzzer finds a checksum.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     base32,
     engine::Outcome,

@@ -1,6 +1,6 @@
 //! The settings of a simulation: the first byte says whether the rest is a scenario's file or that of its topology.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_sim::scenario::{SHIPPED, Scenario, ScenarioError};
 use datafan_testkit::rng::Rng;
 use std::{collections::BTreeSet, fs};

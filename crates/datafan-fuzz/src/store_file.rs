@@ -3,7 +3,7 @@
 //! The input is a list of changes to a good file, six bytes each, the first byte before them says to which: one
 //! whose store was closed, or one after a hard stop.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::store::{Batch, Durability, Store, StoreError, StoreReader};
 use datafan_store_redb::{Faults, Options, RedbStore};
 use datafan_testkit::store::{Generator, Model, Places};

@@ -1,7 +1,7 @@
 //! Invitations as text. The first byte says whether the rest is the text, or what a ticket's checksum covers: no
 //! fuzzer finds a checksum.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     base32,
     hash::Hasher,

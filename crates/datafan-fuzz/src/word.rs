@@ -1,6 +1,6 @@
 //! Ids, names, keys and addresses as text: what the command line and the HTTP interface are given.
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     base32,
     grant::Grant,

@@ -1,9 +1,8 @@
 //! What must hold whatever is said to a member.
 
-use super::side::Side;
 use datafan_core::{
     connector::Lane,
-    engine::Effect,
+    engine::{Effect, Engine},
     hash::Hasher,
     item::Item,
     limits::{MESSAGE_BYTES_MAX, PENDING_MAX, SMALL_BYTES_MAX},
@@ -12,6 +11,7 @@ use datafan_core::{
     time::Timestamp,
     trie::{Branch, NewNodes, join, root_hash},
 };
+use datafan_store_mem::MemStore;
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 /// What one call sends at most: the bound on answers, one answer beyond it, and small messages.
@@ -44,9 +44,9 @@ pub fn is_for_strangers(message: &Message<'_>, authority: datafan_core::id::Memb
 }
 
 /// What a member holds agrees with itself: every visible shard has the items, keys and nodes that its head describes.
-pub fn is_sound(side: &Side) {
-    assert!(side.engine().status().pending.len() <= PENDING_MAX);
-    let snapshot = side.engine().reader().snapshot().expect("the store works");
+pub fn is_sound(engine: &Engine<MemStore>) {
+    assert!(engine.status().pending.len() <= PENDING_MAX);
+    let snapshot = engine.reader().snapshot().expect("the store works");
     let shards = snapshot.shards().expect("the store works");
     for (number, record) in shards.iter().filter(|(_, record)| record.state == ShardState::Whole) {
         shard_is_sound(&snapshot, *number, record);

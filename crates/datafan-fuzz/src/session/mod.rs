@@ -12,7 +12,7 @@ mod setting;
 mod side;
 mod world;
 
-use crate::Seed;
+use crate::corpus::Seed;
 use datafan_core::{
     message::{Message, Want},
     time::Timestamp,

@@ -152,7 +152,7 @@ impl World {
                 break;
             }
         }
-        self.sides.iter().for_each(check::is_sound);
+        self.sides.iter().for_each(|side| check::is_sound(side.engine()));
         if self.trust == Trust::Strict {
             assert!(self.is_equal(), "not equal {ROUNDS_MAX} rounds after all faults");
             assert_eq!(self.sides[VICTIM].engine().status().own, OwnState::Confirmed);
@@ -161,7 +161,7 @@ impl World {
         let now = [self.now(FOUNDER), self.now(VICTIM)];
         for (side, now) in self.sides.iter_mut().zip(now) {
             side.restart(now);
-            check::is_sound(side);
+            check::is_sound(side.engine());
         }
     }
 

@@ -1,8 +1,8 @@
 //! Stories of links: how they come up, that there is one per pair, how they end.
 
 use super::{
-    Site,
     member::{Member, exchange, link, linked},
+    site::Site,
 };
 use datafan_core::{
     connector::{Connector, Direction, Frame, Lane, SendError},

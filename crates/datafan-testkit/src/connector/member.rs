@@ -1,6 +1,6 @@
 //! A member of a story: a connector and all the events that it pushed.
 
-use super::{Site, Started};
+use super::site::{Site, Started};
 use datafan_core::{
     connector::{Address, Connector, Direction, Event, Frame, Inbox, Lane, Receipt, SendError},
     id::MemberId,

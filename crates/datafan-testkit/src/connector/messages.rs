@@ -1,8 +1,8 @@
 //! Stories of messages: order, sizes, and who waits for whom.
 
 use super::{
-    Site,
     member::{Member, exchange, linked},
+    site::Site,
 };
 use datafan_core::{
     connector::{Connector, Event, Frame, Lane, SendError},

@@ -1,7 +1,7 @@
 //! What a backup holds comes back, and nothing else ever does.
 
 use super::{
-    Medium,
+    medium::Medium,
     sound::{SHARD, Sound},
 };
 use datafan_core::{

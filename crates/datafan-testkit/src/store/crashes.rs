@@ -5,7 +5,9 @@
 //! and must hold one of the states since the last sync. That is a thousand times quicker than writing anew for each.
 
 use super::{
-    Generator, Medium, Model, Places,
+    generate::Generator,
+    medium::Medium,
+    model::{Model, Places},
     tape::{Recorded, cut, end},
 };
 use crate::rng::Rng;

@@ -1,7 +1,7 @@
 //! What a store holds is checked against itself, and each way of being wrong is found where it is.
 
 use super::{
-    Medium,
+    medium::Medium,
     sound::{SHARD, Sound},
 };
 use datafan_core::{

@@ -1,6 +1,10 @@
 //! Crashes and failing writes: a batch is there whole or not at all, and what was synced is there.
 
-use super::{Generator, Medium, Model, Places};
+use super::{
+    generate::Generator,
+    medium::Medium,
+    model::{Model, Places},
+};
 use datafan_core::store::{Batch, Durability, ShardNumber, Store, StoreError, StoreReader};
 
 /// The states that a store went through, and which of them may be found after a crash.

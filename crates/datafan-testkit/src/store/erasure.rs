@@ -1,6 +1,10 @@
 //! Dead shards go, by pages, and nothing else does.
 
-use super::{Generator, Medium, Model, ModelShard, Places};
+use super::{
+    generate::Generator,
+    medium::Medium,
+    model::{Model, ModelShard, Places},
+};
 use datafan_core::{
     id::MemberId,
     store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader},

@@ -1,6 +1,6 @@
 //! Batches that mean nothing but keep to the rules of the store's contract.
 
-use super::model::{METAS, Model};
+use super::model::{METAS, Model, ModelShard};
 use crate::rng::Rng;
 use datafan_core::{
     hash::{Hash, Hasher},
@@ -58,7 +58,7 @@ impl Generator {
             }
             change.record = Some(record.into());
         }
-        let empty = super::ModelShard::default();
+        let empty = ModelShard::default();
         let old = old.unwrap_or(&empty);
         for _ in 0..self.rng.below(30) {
             self.change_item(&mut change);

@@ -1,6 +1,6 @@
 //! Opening again, opening twice, opening what another build wrote.
 
-use super::{Generator, Medium, Model};
+use super::{generate::Generator, medium::Medium, model::Model};
 use datafan_core::store::{Durability, STORE_FORMAT, Store, StoreError, StoreReader};
 
 /// Lazy commits too are there after a close, again and again.

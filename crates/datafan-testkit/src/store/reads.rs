@@ -1,6 +1,10 @@
 //! Every read agrees with the model, on every snapshot, from every thread.
 
-use super::{Generator, Medium, Model, ModelShard, Places, generate::SHARDS};
+use super::{
+    generate::{Generator, SHARDS},
+    medium::Medium,
+    model::{Model, ModelShard, Places},
+};
 use datafan_core::{
     id::MemberId,
     item::Key,
