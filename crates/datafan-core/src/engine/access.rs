@@ -72,13 +72,12 @@ impl<S: Store> Engine<S> {
     pub fn reopen(mut self, now: Now) -> Result<Self, OpenError> {
         let seed = self.cx.rng.next();
         // What the store shows is released before it is opened again.
-        let Self { cx, disk, runs, same_key, .. } = self;
+        let Self { cx, disk, own, .. } = self;
         let (config, verifier) = cx.into_parts();
         let config = super::Config { new_mesh: false, ..config };
         let mut engine = Self::open(config, seed, verifier, disk.into_store().reopen()?, now)?;
         // It is the same process, and as old as before.
-        engine.runs.go_on(&runs);
-        engine.same_key.claims = same_key.claims;
+        engine.own.continue_process(own);
         Ok(engine)
     }
 }

@@ -18,7 +18,12 @@ use crate::{
     time::Timestamp,
     trie::{Branch, root_hash},
 };
-use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 
 /// Commands that are committed together, and what they amount to.
 #[derive(Default)]
@@ -61,8 +66,7 @@ impl<S: Store> Engine<S> {
         }
         match command {
             Command::Publish(addresses) => {
-                self.addresses = addresses;
-                self.publish = true;
+                self.own.publish(addresses);
                 self.answer_unchanged(ticket, self.cx.me);
             }
             Command::Connect { address, expected } => {
@@ -84,7 +88,7 @@ impl<S: Store> Engine<S> {
             | Command::Admit { .. }
             | Command::Revoke { .. }
             | Command::Roster(_) => {
-                self.waiting.push_back((ticket, command));
+                self.own.push_waiting(ticket, command);
             }
             Command::Apply(_) => unreachable!("taken in like a message"),
         }
@@ -124,11 +128,9 @@ impl<S: Store> Engine<S> {
 
     /// Commits what waits, as far as the own shards are confirmed.
     pub(super) fn commit_waiting(&mut self) -> Result<(), StoreError> {
-        if self.waiting.is_empty() {
-            return self.commit_system();
-        }
-        let mut later = alloc::collections::VecDeque::new();
-        while let Some((ticket, command)) = self.waiting.pop_front() {
+        let mut waiting = self.own.take_waiting();
+        let mut later = VecDeque::new();
+        while let Some((ticket, command)) = waiting.pop_front() {
             let owner = match command {
                 Command::CloseForks { .. }
                 | Command::Admit { .. }
@@ -165,14 +167,14 @@ impl<S: Store> Engine<S> {
                     self.cx.emit_in_order(Effect::Answer { ticket, answer });
                 }
                 Ok(true) => {
-                    self.waiting.push_front((ticket, command));
-                    self.commit_group(owner)?;
+                    waiting.push_front((ticket, command));
+                    self.commit_group(owner, &mut waiting)?;
                 }
                 Ok(false) => later.push_back((ticket, command)),
                 Err(error) => self.refuse(ticket, error),
             }
         }
-        self.waiting = later;
+        self.own.put_back_waiting(later);
         self.commit_system()
     }
 
@@ -193,7 +195,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let confirmed = self.is_confirmed(owner)?;
         if confirmed {
-            self.check_bound(owner, self.own[owner].last, 1)?;
+            self.check_bound(owner, self.own[owner].last(), 1)?;
         }
         Ok(confirmed)
     }
@@ -206,7 +208,7 @@ impl<S: Store> Engine<S> {
             return Err(CommandError::Revoked { id: *owner });
         }
         self.may_own(owner)?;
-        match own.confirmed {
+        match own.confirmed() {
             Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } | Confirmed::Contested(_) => Ok(false),
             Confirmed::Yes => self.is_taken_from_here(owner).map(|()| !self.looks_for_same_key()),
@@ -214,11 +216,14 @@ impl<S: Store> Engine<S> {
     }
 
     /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
-    fn commit_group(&mut self, owner: MemberId) -> Result<(), StoreError> {
+    fn commit_group(
+        &mut self,
+        owner: MemberId,
+        waiting: &mut VecDeque<(Ticket, Command)>,
+    ) -> Result<(), StoreError> {
         let mut group = Group::default();
         let (shard, record) = self.own_shard(&owner);
-        let mut last = self.own[&owner].last;
-        let mut waiting = core::mem::take(&mut self.waiting);
+        let mut last = self.own[&owner].last();
         let mut edit = Edit::new(self.disk.view(shard));
         self.name_run(&owner, &record, &mut edit, &mut last)?;
         let named = last;
@@ -277,10 +282,9 @@ impl<S: Store> Engine<S> {
             }
         }
         if last == named {
-            last = self.own[&owner].last;
+            last = self.own[&owner].last();
         }
         let (root, change) = edit.finish(record.root)?;
-        self.waiting = waiting;
         refused.into_iter().for_each(|(ticket, error)| self.refuse(ticket, error));
         self.commit_own(owner, shard, record, root, change, last)?;
         self.answer_group(&owner, group);
@@ -399,26 +403,15 @@ impl<S: Store> Engine<S> {
         mut change: ShardChange,
         last: Timestamp,
     ) -> Result<(), StoreError> {
-        let own = self.own.get_mut(&owner).expect("an own shard");
-        if last == own.last {
+        if last == self.own[&owner].last() {
             return Ok(());
         }
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        let first = own.last.next().map_or(last, |next| next.max(self.cx.now.wall)).min(last);
-        let remembers = own.runs.pauses.record(own.last, first);
-        let moved = own.used(last);
-        record.head = Some(head.signed(&self.cx.config.mesh, &own.identity));
+        record.head = Some(self.own.sign(head, &self.cx, &mut self.disk));
         record.root = root;
-        own.made.note(record.head.as_ref().expect("just signed"));
-        if remembers {
-            self.write_runs();
-        }
         self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
-        if moved {
-            self.write_bounds();
-        }
         self.cx.on_own_commit();
         self.cx.stats.commits += 1;
         self.adopt(shard, record, change);
@@ -427,7 +420,7 @@ impl<S: Store> Engine<S> {
 
     /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
     fn commit_system(&mut self) -> Result<(), StoreError> {
-        let due = self.publish || self.look_for_expired || self.outranks || self.is_links_look_due();
+        let due = self.own.is_system_due() || self.is_links_look_due();
         if !due {
             return Ok(());
         }
@@ -436,23 +429,22 @@ impl<S: Store> Engine<S> {
             self.put_off_links(may.is_ok());
             return Ok(());
         }
-        self.look_for_expired = false;
         let mut writes = Vec::new();
-        let publishes = core::mem::take(&mut self.publish);
+        let publishes = self.own.begin_system();
         if publishes {
-            let addresses = &self.addresses;
+            let addresses = self.own.addresses();
             let key = Key::new(ADDRESSES_KEY).expect("a key");
             writes.push(Write::Put { key, value: encode_addresses(addresses).into(), expiry: None });
         }
         self.links_writes(&mut writes)?;
         self.expired_writes(&mut writes)?;
-        if self.check_bound(&self.cx.me, self.own[&self.cx.me].last, writes.len() as u64 + 2).is_err() {
+        if self.check_bound(&self.cx.me, self.own[&self.cx.me].last(), writes.len() as u64 + 2).is_err() {
             // For want of a few microseconds: the next round comes back to it.
-            (self.look_for_expired, self.publish) = (true, publishes);
+            self.own.put_off_system(publishes);
             return Ok(());
         }
         self.commit_writes(self.cx.me, &writes)?;
-        if core::mem::take(&mut self.outranks) {
+        if self.own.take_outranks() {
             self.commit_outranking()?;
         }
         Ok(())
@@ -460,12 +452,12 @@ impl<S: Store> Engine<S> {
 
     /// Makes a head that replaces what others hold of the own shard.
     fn commit_outranking(&mut self) -> Result<(), StoreError> {
-        let abandoned = core::mem::take(&mut self.divergent.abandoned);
+        let abandoned = self.own.take_abandoned();
         if abandoned > Timestamp::ZERO || !self.is_run_named(&self.cx.me) {
             return self.rewrite_runs(|history| history.abandon(abandoned));
         }
         let (owner, (shard, record)) = (self.cx.me, self.own_shard(&self.cx.me.clone()));
-        let (root, last) = (record.root, self.next_own(&owner, self.own[&owner].last));
+        let (root, last) = (record.root, self.next_own(&owner, self.own[&owner].last()));
         self.commit_own(owner, shard, record, root, ShardChange::default(), last)
     }
 
@@ -479,7 +471,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let (shard, record) = self.own_shard(&owner);
-        let mut last = self.own[&owner].last;
+        let mut last = self.own[&owner].last();
         let mut edit = Edit::new(self.disk.view(shard));
         self.name_run(&owner, &record, &mut edit, &mut last)?;
         let named = last;

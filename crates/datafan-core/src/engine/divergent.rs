@@ -51,8 +51,6 @@ pub(super) struct Divergent {
     heard: HeardFor,
     /// Peers that were linked in this call: they hear of what is kept of their shards.
     pub(super) to_tell: BTreeSet<MemberId>,
-    /// States of the own shard up to this timestamp are given up.
-    pub(super) abandoned: Timestamp,
 }
 
 /// What becomes of a held state that is to be replaced.
@@ -155,8 +153,8 @@ impl<S: Store> Engine<S> {
         }
         let history = history_of(new)?;
         let held = self.held_state(owner);
-        if *owner == self.cx.me && self.is_run_named(owner) && history.names(self.runs.current) {
-            let same_run = history.last().is_some_and(|last| last.id == self.runs.current);
+        if *owner == self.cx.me && self.is_run_named(owner) && history.names(self.own.run.current()) {
+            let same_run = history.last().is_some_and(|last| last.id == self.own.run.current());
             return Ok(Replaced::Taken { diverged: !history.continues(&held), same_run });
         }
         if history.continues(&held) || self.is_voided(new, held.timestamp)? {
@@ -293,7 +291,7 @@ impl<S: Store> Engine<S> {
 
     /// Begins to fetch the next copy of the own shard that a peer has told of.
     pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
-        let confirmed = self.own[&self.cx.me].confirmed == Confirmed::Yes;
+        let confirmed = self.own[&self.cx.me].confirmed() == Confirmed::Yes;
         if self.divergent.told.is_empty() || !confirmed || self.owners[&self.cx.me].head().is_none() {
             return Ok(());
         }
@@ -337,11 +335,11 @@ impl<S: Store> Engine<S> {
             self.disk.retire(head.owner, shard);
             return Ok(());
         }
-        if self.is_run_named(&self.cx.me) && theirs.names(self.runs.current) {
+        if self.is_run_named(&self.cx.me) && theirs.names(self.own.run.current()) {
             self.contest(head, true);
         }
         // On disk before it is shown: it may be taken and ended at once.
-        self.write_bounds();
+        self.own.write_bounds(&mut self.disk);
         let fetched =
             ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
         self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs));
@@ -379,7 +377,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn rewrite_runs(&mut self, change: impl FnOnce(&mut RunHistory)) -> Result<(), StoreError> {
         let mut history = self.own_history()?;
         if !self.is_run_named(&self.cx.me) {
-            history.begin(self.runs.current, self.owners[&self.cx.me].timestamp());
+            history.begin(self.own.run.current(), self.owners[&self.cx.me].timestamp());
         }
         change(&mut history);
         let (key, value) = (Key::new(RUNS_KEY).expect("a key"), history.encode().into());

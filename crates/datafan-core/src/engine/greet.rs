@@ -43,9 +43,9 @@ impl<S: Store> Engine<S> {
             roster: self.roster_head().copied(),
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
             wall: self.cx.now.wall,
-            run: self.runs.process,
-            age_micros: self.runs.age_micros(self.cx.now.time),
-            addresses: self.addresses.clone(),
+            run: self.own.run.process(),
+            age_micros: self.own.run.age_micros(self.cx.now.time),
+            addresses: self.own.addresses().to_vec(),
             below_minimum: self.is_below_minimum(),
         };
         self.cx.send(peer, &Message::Hello(hello.into()));
@@ -107,7 +107,7 @@ impl<S: Store> Engine<S> {
 
     fn on_link_down(&mut self, peer: MemberId, reason: &str) {
         let now = self.cx.now.time;
-        self.own.values_mut().for_each(|own| own.lost.on_down(&peer, now));
+        self.own.on_link_down(&peer, now);
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
         if was_up {
@@ -270,10 +270,8 @@ impl<S: Store> Engine<S> {
         }
         self.note_entered(&peer);
         self.begin_quietly(&peer);
-        if !self.past.told {
-            // On disk before this peer can hear of anything: from now on others may know our heads.
-            self.past.told = true;
-            self.note_past();
+        if self.own.on_first_link(&mut self.disk) {
+            // On disk before this peer can hear of anything.
             self.cx.want_sync();
         }
         self.cx.emit(Effect::Ready { peer });

@@ -149,7 +149,7 @@ impl<S: Store> Engine<S> {
     /// Whether this process begins as one that may be the second: it has nothing of its own, or took it from
     /// the mesh and was not cleared.
     pub(super) fn load_newcomer(&mut self, is_marked: bool) {
-        let is_empty = self.own[&self.cx.me].before == Timestamp::ZERO;
+        let is_empty = self.own.member().before() == Timestamp::ZERO;
         let asks = self.cx.config.publish_links && !self.cx.config.new_mesh && !self.cx.config.abandon;
         if asks && (is_empty || is_marked) {
             self.listed.begin_as_newcomer(self.cx.now.time);
@@ -174,13 +174,13 @@ impl<S: Store> Engine<S> {
         if self.listed.is_seen {
             return self.on_same_key(SameKeyPlace::Linked);
         }
-        if !self.own[&self.cx.me].made.is_empty() {
+        if self.own[&self.cx.me].has_written() {
             // Nobody held anything of it: its first write was free.
             return self.end_newcomer();
         }
         let has_head = self.owners.get(&self.cx.me).is_some_and(|owner| owner.head().is_some());
         let now = self.cx.now.time;
-        if has_head && self.own[&self.cx.me].confirmed == Confirmed::Yes {
+        if has_head && self.own[&self.cx.me].confirmed() == Confirmed::Yes {
             self.listed.hold(now);
         }
         if self.listed.is_look_due(now) {
@@ -202,7 +202,7 @@ impl<S: Store> Engine<S> {
             let link = self.links.get(peer).filter(|link| link.is_up());
             link.is_some_and(|link| link.up_since.after(LASTED_MICROS) <= self.cx.now.time)
         };
-        let others = self.listed.others(self.runs.process).map(|(lister, _)| *lister);
+        let others = self.listed.others(self.own.run.process()).map(|(lister, _)| *lister);
         let others: Vec<MemberId> = others.filter(|lister| !lasted(lister)).collect();
         if others.is_empty() {
             return None;
@@ -214,12 +214,12 @@ impl<S: Store> Engine<S> {
     /// Whether a member is better not dialled: a link to it may take the place of another process's. Without
     /// any link nobody can be spared.
     pub(super) fn is_left_alone(&self, member: &MemberId) -> bool {
-        self.links.len() > 0 && self.listed.is_left_alone(member, self.runs.process, self.cx.now.time)
+        self.links.len() > 0 && self.listed.is_left_alone(member, self.own.run.process(), self.cx.now.time)
     }
 
     /// Takes over under which run `lister` publishes a link with this member.
     pub(super) fn learn_listed(&mut self, lister: &MemberId, run: Option<RunId>) {
-        if self.listed.on_list(lister, run) && run.is_some_and(|run| run != self.runs.process) {
+        if self.listed.on_list(lister, run) && run.is_some_and(|run| run != self.own.run.process()) {
             self.own_links.on_changed();
             self.listed.sought.insert(*lister);
             self.cx.more_to_do = true;
@@ -242,7 +242,7 @@ impl<S: Store> Engine<S> {
     /// Some of the runs of other processes that have this member's key, and for how long this one had run
     /// when it saw each first.
     pub(super) fn seen_runs(&mut self) -> Result<Vec<(RunId, u64)>, StoreError> {
-        let age = self.runs.age_micros(self.cx.now.time);
+        let age = self.own.run.age_micros(self.cx.now.time);
         let runs = self.foreign_runs()?.into_iter().take(SEEN_MAX);
         let seen = runs.map(|run| (run, self.listed.seen.get(&run).copied().unwrap_or(age)));
         self.listed.seen = seen.collect();
@@ -252,7 +252,7 @@ impl<S: Store> Engine<S> {
     /// Runs under which members list this one and that are not of its past.
     fn foreign_runs(&self) -> Result<BTreeSet<RunId>, StoreError> {
         let belongs = |lister: &MemberId| self.kind_of(lister) != Kind::Stranger;
-        let others = self.listed.others(self.runs.process).filter(|(lister, _)| belongs(lister));
+        let others = self.listed.others(self.own.run.process()).filter(|(lister, _)| belongs(lister));
         let mut runs: BTreeSet<RunId> = others.map(|(_, run)| run).collect();
         if let Some((shard, _)) = self.owners.get(&self.cx.me).and_then(Owner::whole)
             && !runs.is_empty()
@@ -266,8 +266,8 @@ impl<S: Store> Engine<S> {
     /// The own shard says that its writer has seen these runs, each when it had run for so long. Whoever had
     /// run for longer then than this process has by now began before it.
     pub(super) fn on_seen(&mut self, runs: &[(RunId, u64)]) {
-        let age = self.runs.age_micros(self.cx.now.time);
-        self.listed.is_seen |= runs.iter().any(|(run, older)| *run == self.runs.process && *older > age);
+        let age = self.own.run.age_micros(self.cx.now.time);
+        self.listed.is_seen |= runs.iter().any(|(run, older)| *run == self.own.run.process() && *older > age);
     }
 }
 

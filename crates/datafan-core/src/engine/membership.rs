@@ -174,7 +174,9 @@ impl<S: Store> Engine<S> {
         for member in readers {
             self.drop_shards(&member);
             // To be written again if we ever may.
-            self.publish |= member == self.cx.me && !self.addresses.is_empty();
+            if member == self.cx.me {
+                self.own.publish_again();
+            }
         }
     }
 
@@ -202,7 +204,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let n = self.roster.entered.len().min(ROSTER_CHANGES_MAX) as u64;
-        if self.check_bound(&authority, self.own[&authority].last, n).is_err() {
+        if self.check_bound(&authority, self.own[&authority].last(), n).is_err() {
             return Ok(());
         }
         let mut writes = Vec::new();

@@ -33,14 +33,12 @@ mod input;
 mod link;
 mod links;
 mod listed;
-mod lost_heads;
 mod membership;
 mod open;
 mod own;
 mod own_links;
 mod owners;
 mod pace;
-mod pauses;
 mod penalties;
 mod pins;
 mod probe;
@@ -71,9 +69,9 @@ pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket}
 pub(crate) use evidence::pieces;
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
+pub use own::Recovered;
 pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
 pub use publish::{ADDRESSES_KEY, decode_addresses};
-pub use recovery::Recovered;
 pub use refused::Refused;
 pub use restamp::RESTAMPED_KEY;
 pub use same_key::SameKeyPlace;
@@ -84,7 +82,7 @@ pub use status::{
 };
 
 use crate::{
-    connector::{Address, Lane},
+    connector::Lane,
     id::MemberId,
     message::Message,
     store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
@@ -101,7 +99,7 @@ use dialer::Dialer;
 use disk::{Disk, Snapshot};
 use divergent::Divergent;
 use links::Links;
-use own::Own;
+use own::OwnShards;
 pub(crate) use own::Past;
 use owners::{Owner, Owners};
 use pace::Pace;
@@ -113,21 +111,15 @@ pub struct Engine<S: Store> {
     /// What every part has at hand.
     cx: Context,
     disk: Disk<S>,
-    past: Past,
     /// Spans of timestamps that their owners have made void.
     voids: restamp::Voids,
-    /// Under which name own writes are made, and the last run of each held shard.
-    runs: runs::Runs,
+    /// The last run of each held shard.
+    runs: runs::LastRuns,
     /// What proves that owners have forked.
     forks: forks::Forks,
     /// How fast owners are followed.
     pace: Pace,
-    /// What the mesh gave back last.
-    recovered: Option<Recovered>,
-    own: BTreeMap<MemberId, Own>,
-    /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not at all where
-    /// the store is not proven.
-    confirm_at: Time,
+    own: OwnShards,
     same_key: same_key::SameKey,
     /// Processes of other members.
     processes: processes::Processes,
@@ -155,15 +147,6 @@ pub struct Engine<S: Store> {
     refused_by: Option<crate::message::Refusal>,
     /// Who was said to be refused.
     said: refused::Said,
-    /// Commands that wait for their commit.
-    waiting: VecDeque<(Ticket, Command)>,
-    /// Where we can be dialled, and whether that has still to be written.
-    addresses: Vec<Address>,
-    publish: bool,
-    /// A head has to be made that replaces what others hold of the own shard, though nothing changes in it.
-    outranks: bool,
-    /// Own items may have expired: a round has begun since they were looked for.
-    look_for_expired: bool,
     divergent: Divergent,
     next_request: u32,
     /// Whose requests were answered last.
@@ -206,7 +189,7 @@ impl<S: Store> Engine<S> {
         }
         self.look_for_room()?;
         self.cx.now = now;
-        self.runs.see(now, &mut self.cx.rng);
+        self.own.run.see(now, &mut self.cx.rng);
         self.turn_pace();
         self.turn_budget();
         self.cx.more_to_do = false;

@@ -11,31 +11,30 @@ use super::{
     heard_for::HeardFor,
     links::Links,
     listed::Listed,
-    own::{Own, Past, decode_bounds, decode_runs, encode_bounds},
+    own::{OwnRun, OwnShards},
     own_links::OwnLinks,
     owners::{Owner, Owners},
     pace::Pace,
     penalties::Penalties,
     processes::Processes,
     reach::Reach,
-    recovery::Recovered,
     refused::Said,
     restamp::Voids,
     roster::Roster,
-    runs::Runs,
+    runs::LastRuns,
     same_key::SameKey,
     surplus::Surplus,
     tree::Trees,
     wanted::Wanted,
 };
 use crate::{
-    codec::{DecodeError, Reader, Writer},
+    codec::{Reader, Writer},
     id::{MemberId, MeshId},
     identity::Verifier,
     rng::Rng,
     roster::{IdRole, role_of},
-    store::{Meta, ShardNumber, ShardState, Store, StoreError, StoreSnapshot},
-    time::{Now, Time, Timestamp},
+    store::{Meta, ShardNumber, ShardState, Store, StoreError},
+    time::{Now, Timestamp},
 };
 use alloc::{
     boxed::Box,
@@ -95,12 +94,13 @@ impl<S: Store> Engine<S> {
             return Err(OpenError::AuthorityAsMember { mesh: config.mesh });
         }
         let disk = Disk::new(store, now.time)?;
-        belongs(disk.current(), &config)?;
+        belongs(&disk, &config)?;
         let mut engine = Self::new(config, seed, verifier, disk, now);
         engine.load_meta()?;
         engine.load_shards()?;
-        engine.load_own()?;
-        let is_marked = engine.disk.meta(Meta::Newcomer)?.is_some();
+        let owners = &mut engine.owners;
+        engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.entry(own).timestamp())?;
+        let is_marked = engine.disk.meta(Meta::Newcomer, "newcomer", |_| Ok(()))?.is_some();
         engine.load_newcomer(is_marked);
         engine.seek_same_key()?;
         Ok(engine)
@@ -109,26 +109,24 @@ impl<S: Store> Engine<S> {
     /// The engine before anything was loaded from the store.
     fn new(config: Config, seed: u64, verifier: Box<dyn Verifier>, disk: Disk<S>, now: Now) -> Self {
         let mut rng = Rng::new(seed);
-        let (runs, next_round) = (Runs::new(&mut rng, now), now.time.after(rng.jitter(config.round_micros)));
+        let (run, next_round) = (OwnRun::new(&mut rng, now), now.time.after(rng.jitter(config.round_micros)));
+        let me = config.member.id();
         Self {
             owners: Owners::new(config.mesh),
             dialer: Dialer::default(),
             address_cache: AddressCache::default(),
             addressed: BTreeSet::new(),
             own_links: OwnLinks::default(),
-            reach: Reach::new(config.member.id(), now.wall),
+            reach: Reach::new(me, now.wall),
             surplus: Surplus::default(),
             disk,
             cx: Context::new(config, rng, verifier, now),
             next_round,
-            past: Past::default(),
-            recovered: None,
             forks: Forks::default(),
             pace: Pace::default(),
             voids: Voids::default(),
-            runs,
-            own: BTreeMap::new(),
-            confirm_at: Time::NEVER,
+            runs: LastRuns::default(),
+            own: OwnShards::new(me, run),
             same_key: SameKey::default(),
             processes: Processes::default(),
             listed: Listed::default(),
@@ -141,11 +139,6 @@ impl<S: Store> Engine<S> {
             pending: VecDeque::new(),
             refused_by: None,
             said: Said::default(),
-            waiting: VecDeque::new(),
-            addresses: Vec::new(),
-            publish: false,
-            outranks: false,
-            look_for_expired: true,
             divergent: Divergent::default(),
             next_request: 0,
             served_last: None,
@@ -153,40 +146,22 @@ impl<S: Store> Engine<S> {
     }
 
     fn load_meta(&mut self) -> Result<(), StoreError> {
-        if let Some(bytes) = self.disk.meta(Meta::Past)? {
-            self.past = Past::decode(&bytes).map_err(|error| damaged("past", &error))?;
-        }
-        if let Some(bytes) = self.disk.meta(Meta::Forks)? {
-            self.forks = Forks::decode(&bytes).map_err(|error| damaged("evidence", &error))?;
-        }
-        if let Some(bytes) = self.disk.meta(Meta::HeardFor)? {
-            let heard = HeardFor::decode(&bytes).map_err(|error| damaged("divergent copies", &error))?;
+        let disk = &mut self.disk;
+        self.own.load(&self.cx, disk)?;
+        self.forks = disk.meta(Meta::Forks, "evidence", Forks::decode)?.unwrap_or_default();
+        if let Some(heard) = disk.meta(Meta::HeardFor, "divergent copies", HeardFor::decode)? {
             self.divergent.load_heard(heard);
         }
-        if let Some(bytes) = self.disk.meta(Meta::Recovered)? {
-            self.recovered = Some(Recovered::decode(&bytes).map_err(|error| damaged("recovery", &error))?);
-        }
-        if let Some(bytes) = self.disk.meta(Meta::RosterMin)? {
-            let mut input = Reader::new(&bytes);
-            let min = input.fixed().map_err(|error| damaged("roster bound", &error))?;
-            self.cx.config.roster_min = self.cx.config.roster_min.max(Timestamp(min));
-        }
-        if let Some(bytes) = self.disk.meta(Meta::Addresses)? {
-            self.address_cache =
-                AddressCache::decode(&bytes).map_err(|error| damaged("addresses", &error))?;
-        }
+        let min = disk.meta(Meta::RosterMin, "roster bound", |bytes| Reader::new(bytes).fixed())?;
+        let config = &mut self.cx.config;
+        config.roster_min = config.roster_min.max(Timestamp(min.unwrap_or_default()));
+        let cache = disk.meta(Meta::Addresses, "addresses", AddressCache::decode)?;
+        self.address_cache = cache.unwrap_or_default();
         let mut out = Writer::new();
-        out.id(&self.cx.config.mesh.0).id(&self.cx.me);
-        self.past.proven |= self.cx.config.new_mesh;
-        self.disk.set_meta(Meta::Belongs, Some(out.finish()));
-        let min = self.cx.config.roster_min.0.to_be_bytes();
-        self.disk.set_meta(Meta::RosterMin, Some(min.into()));
-        self.note_past();
+        out.id(&config.mesh.0).id(&self.cx.me);
+        disk.set_meta(Meta::Belongs, Some(out.finish()));
+        disk.set_meta(Meta::RosterMin, Some(self.cx.config.roster_min.0.to_be_bytes().into()));
         Ok(())
-    }
-
-    pub(super) fn note_past(&mut self) {
-        self.disk.set_meta(Meta::Past, Some(self.past.encode()));
     }
 
     fn load_shards(&mut self) -> Result<(), StoreError> {
@@ -216,54 +191,24 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn load_own(&mut self) -> Result<(), StoreError> {
-        let bounds = match self.disk.meta(Meta::Bound)? {
-            Some(bytes) => decode_bounds(&bytes).map_err(|error| damaged("bounds", &error))?,
-            None => BTreeMap::new(),
-        };
-        let mut runs = match self.disk.meta(Meta::Runs)? {
-            Some(bytes) => decode_runs(&bytes).map_err(|error| damaged("runs", &error))?,
-            None => BTreeMap::new(),
-        };
-        self.confirm_at = match self.past {
-            _ if self.cx.config.abandon => self.cx.now.time,
-            Past { proven: true, told: false } => self.cx.now.time,
-            Past { proven: true, told: true } => self.cx.now.time.after(self.cx.config.confirm_micros),
-            Past { proven: false, .. } => Time::NEVER,
-        };
-        let identities = [Some(self.cx.config.member.clone()), self.cx.config.authority.clone()];
-        for identity in identities.into_iter().flatten() {
-            let id = identity.id();
-            let head = self.owners.entry(&id).timestamp();
-            let bound = bounds.get(&id).copied().unwrap_or_default();
-            let runs = runs.remove(&id).unwrap_or_default();
-            self.own.insert(id, Own::new(identity, head, bound, runs));
-        }
-        Ok(())
-    }
-
     /// Stops cleanly: notes which timestamps were used, syncs, closes the store. What waits is not carried out.
     ///
     /// # Errors
     /// If the store failed.
     pub fn close(self) -> Result<(), StoreError> {
-        let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.last)));
-        self.disk.close(bounds)
+        self.disk.close(self.own.encode_last())
     }
 }
 
-fn belongs<V: StoreSnapshot>(snapshot: &V, config: &Config) -> Result<(), OpenError> {
-    let Some(bytes) = snapshot.meta(Meta::Belongs)? else { return Ok(()) };
-    let mut input = Reader::new(&bytes);
-    let mut read = || Ok::<_, DecodeError>((MeshId(input.id()?), input.id()?));
-    let (mesh, member) = read().map_err(|error| damaged("owner", &error))?;
-    if (mesh, member) == (config.mesh, config.member.id()) {
-        Ok(())
-    } else {
-        Err(OpenError::Belongs { member, mesh })
+fn belongs<S: Store>(disk: &Disk<S>, config: &Config) -> Result<(), OpenError> {
+    let read = |bytes: &[u8]| {
+        let mut input = Reader::new(bytes);
+        Ok((MeshId(input.id()?), input.id()?))
+    };
+    match disk.meta(Meta::Belongs, "owner", read)? {
+        Some((mesh, member)) if (mesh, member) != (config.mesh, config.member.id()) => {
+            Err(OpenError::Belongs { member, mesh })
+        }
+        Some(_) | None => Ok(()),
     }
-}
-
-fn damaged(what: &str, error: &DecodeError) -> StoreError {
-    StoreError::Damaged { what: format!("{what}: {error}") }
 }

@@ -139,7 +139,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_claim(&mut self, from: MemberId, claim: &Claim) {
         let now = self.cx.now.time;
         let place = self.processes.place_of(claim, now).filter(|_| claim.member == from);
-        let is_against_us = claim.member == self.cx.me && claim.newer == self.runs.process;
+        let is_against_us = claim.member == self.cx.me && claim.newer == self.own.run.process();
         // Nothing is verified that would not count, or is known.
         match &place {
             Some(kept) if **kept == Some(*claim) => return,

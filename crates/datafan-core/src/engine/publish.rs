@@ -68,7 +68,7 @@ impl<S: Store> Engine<S> {
             self.note_closings(change);
         }
         if change.keys.get(RUNS_KEY) == Some(&None) {
-            self.runs.forget(owner);
+            self.runs.set(owner, None);
         }
         for key in LEARNED_KEYS {
             if let Some(Some(at)) = change.keys.get(key)
@@ -89,7 +89,7 @@ impl<S: Store> Engine<S> {
             let item = at.map(|at| self.disk.current().item(shard, at)).transpose()?.flatten();
             match item {
                 Some(item) => self.learn_system(owner, key, &item.value),
-                None if key == RUNS_KEY => self.runs.forget(owner),
+                None if key == RUNS_KEY => self.runs.set(owner, None),
                 None if key == LINKS_KEY => {
                     self.reach.unlist(owner);
                     self.listed.forget(owner);

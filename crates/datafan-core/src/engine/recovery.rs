@@ -4,56 +4,26 @@ use super::{
     Alarm, Engine, Write,
     fetch::Learned,
     link::Link,
-    own::{Confirmed, Own, encode_bounds, encode_runs},
+    own::{Confirmed, OwnShard, Recovered},
     owners::{Owner, Transfer},
 };
 use crate::{
-    codec::{DecodeError, Reader, Writer},
     grant::Grant,
     head::Head,
     id::MemberId,
     item::Item,
     message::{Ask, Hello, Message, Request},
-    store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
+    store::{Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::{Time, Timestamp},
     trie::Place,
 };
 use alloc::vec::Vec;
 
-/// What the mesh gave back of a member's own shard.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Recovered {
-    /// What the disk had: what came back has later timestamps.
-    pub from: Timestamp,
-    /// The head that came back.
-    pub to: Timestamp,
-    /// When: wall time.
-    pub at: Timestamp,
-}
-
-impl Recovered {
-    fn encode(self) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.fixed(self.from.0).fixed(self.to.0).fixed(self.at.0);
-        out.finish()
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader::new(bytes);
-        let mut timestamp = || Ok(Timestamp(input.fixed()?));
-        let recovered = Self { from: timestamp()?, to: timestamp()?, at: timestamp()? };
-        input.end()?;
-        Ok(recovered)
-    }
-}
-
 impl<S: Store> Engine<S> {
     /// Compares what the peer holds of our own shards: the condition of own commits.
     pub(super) fn compare_own(&mut self, peer: MemberId, hello: &Hello) {
-        for (owner, own) in &mut self.own {
-            let held = hello.yours.iter().chain(&hello.roster).find(|head| head.owner == *owner);
-            own.lost.replace(&peer, held);
-        }
+        let told = || hello.yours.iter().chain(&hello.roster);
+        self.own.on_hello(&peer, |owner| told().find(|head| head.owner == *owner));
         for head in hello.yours.iter().chain(&hello.roster) {
             if self.cx.is_own(&head.owner) {
                 self.learn(peer, head, self.cx.now.time);
@@ -61,10 +31,10 @@ impl<S: Store> Engine<S> {
         }
         // Who has lost its disk knows nothing: the peers that are just greeting may know more than this one.
         let others_greet = self.links.values().any(|link| !link.welcomed);
-        if !self.past.proven && others_greet {
-            self.confirm_at = self.confirm_at.min(self.cx.now.time.after(self.cx.config.settle_micros));
+        if !self.own.is_proven() && others_greet {
+            self.own.confirm_soon(self.cx.now.time.after(self.cx.config.settle_micros));
         } else {
-            self.take_own_as_confirmed();
+            self.own.confirm_all(&mut self.disk);
         }
     }
 
@@ -78,23 +48,6 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Own shards of which nothing else is known may be written from now on.
-    pub(super) fn take_own_as_confirmed(&mut self) {
-        self.confirm_at = Time::NEVER;
-        for own in self.own.values_mut().filter(|own| own.confirmed == Confirmed::Not) {
-            own.confirmed = Confirmed::Yes;
-        }
-        self.note_proven();
-    }
-
-    fn note_proven(&mut self) {
-        let all = self.own.values().all(|own| own.confirmed == Confirmed::Yes);
-        if all && !self.past.proven {
-            self.past.proven = true;
-            self.note_past();
-        }
-    }
-
     /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an older copy, or
     /// another process has our key; which of them, its content tells.
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head) -> Learned {
@@ -105,10 +58,10 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         let same = ours.is_some_and(|ours| ours.order() == head.order());
-        if same || matches!(own.confirmed, Confirmed::Foreign(_)) {
+        if same || matches!(own.confirmed(), Confirmed::Foreign(_)) {
             return Learned::Known;
         }
-        if let Confirmed::Contested(contest) = own.confirmed {
+        if let Confirmed::Contested(contest) = own.confirmed() {
             self.see_contested(peer, head, contest);
             return Learned::Known;
         }
@@ -116,11 +69,11 @@ impl<S: Store> Engine<S> {
         let roster = head.owner == self.cx.config.mesh.authority();
         // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry is refused, so
         // what others hold of it has to be looked at here.
-        let merges = roster && (!later || !own.made.is_empty());
-        if merges && (own.made.has(head) || own.looked_at == Some(head.order())) || !later && !merges {
+        let merges = roster && (!later || own.has_written());
+        if merges && (own.has_made(head) || own.has_looked_at(head)) || !later && !merges {
             return Learned::Known;
         }
-        if !own.lost.has(head) && !self.cx.check_signature(head) {
+        if !own.has_lost(head) && !self.cx.check_signature(head) {
             self.lie(peer, "signature");
             return Learned::Refused;
         }
@@ -133,12 +86,9 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         let until = self.cx.now.time.after(self.settle_micros(&head.owner));
-        let own = self.own.get_mut(&head.owner).expect("an own shard");
-        if !matches!(own.confirmed, Confirmed::Recovering { .. }) {
-            own.confirmed = Confirmed::Recovering { until };
+        if self.own.begin_recovery(peer, head, until) {
             self.cx.alarm(Alarm::Recovering { theirs: *head, ours });
         }
-        own.lost.tell(peer, head);
         Learned::Newer
     }
 
@@ -147,8 +97,7 @@ impl<S: Store> Engine<S> {
         self.note_own_head(head);
         let ours = self.owners[&head.owner].head();
         if ours.is_none_or(|ours| ours.order() < head.order()) {
-            self.divergent.abandoned = self.divergent.abandoned.max(head.timestamp);
-            self.outranks = true;
+            self.own.outrank(head.timestamp);
         }
     }
 
@@ -156,10 +105,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn stop_own_writes(&mut self, theirs: &Head) {
         self.forget(&theirs.owner);
         let ours = self.owners.get(&theirs.owner).and_then(|owner| owner.head().copied());
-        let own = self.own.get_mut(&theirs.owner).expect("an own shard");
-        own.confirmed = Confirmed::Foreign(theirs.timestamp);
-        // On disk at once: whoever hears of this ends the process.
-        self.write_bounds();
+        self.own.stop(theirs, &mut self.disk);
         self.cx.stats.refuse("foreign_own_head");
         self.cx.alarm(Alarm::ForeignHead { theirs: *theirs, ours });
     }
@@ -171,7 +117,7 @@ impl<S: Store> Engine<S> {
         if !self.links.get(&peer).is_some_and(speaks) || self.owners.entry(&owner).busy().transfer.is_some() {
             return;
         }
-        self.own.get_mut(&owner).expect("an own shard").looked_at = Some(head.order());
+        self.own.look_at(head);
         self.note_own_head(head);
         self.set_position(peer, &owner, Some(head.timestamp));
         if head.items > 1 {
@@ -223,19 +169,13 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Writes down when runs began to write.
-    pub(super) fn write_runs(&mut self) {
-        let runs = encode_runs(self.own.iter().map(|(id, own)| (*id, &own.runs)));
-        self.disk.set_meta(Meta::Runs, Some(runs));
-    }
-
     /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later one, that of an
     /// owner that has lost push not before the next round, nor one beyond its owner's rate before the next interval.
     pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
         if self.has_lost_push(owner) {
             return self.next_round;
         }
-        match self.own.get(owner).map(|own| own.confirmed) {
+        match self.own.get(owner).map(OwnShard::confirmed) {
             Some(Confirmed::Recovering { until }) => until,
             _ => self.paused_until(owner).unwrap_or(Time(0)),
         }
@@ -243,16 +183,7 @@ impl<S: Store> Engine<S> {
 
     /// An own head came back: its timestamps count as used.
     pub(super) fn note_own_head(&mut self, head: &Head) {
-        let Some(own) = self.own.get_mut(&head.owner) else { return };
-        if head.timestamp > own.last && own.used(head.timestamp) {
-            self.write_bounds();
-        }
-    }
-
-    /// Writes the bounds of own timestamps: what is written in this call is on disk before it is visible.
-    pub(super) fn write_bounds(&mut self) {
-        let bounds = encode_bounds(self.own.iter().map(|(id, own)| (*id, own.bound)));
-        self.disk.set_bounds(bounds);
+        self.own.use_up_to(&head.owner, head.timestamp, &mut self.disk);
     }
 
     /// Ends the recoveries that have what was lost.
@@ -265,14 +196,11 @@ impl<S: Store> Engine<S> {
             self.list_expiries(&owner)?;
             self.seek_same_key()?;
             let to = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
-            let own = self.own.get_mut(&owner).expect("an own shard");
-            own.confirmed = Confirmed::Yes;
-            let lost = core::mem::take(&mut own.lost).greatest();
-            let recovered = Recovered { from: own.before, to, at: self.cx.now.wall };
+            let recovered = Recovered { from: self.own[&owner].before(), to, at: self.cx.now.wall };
+            let lost = self.own.end_recovery(&owner);
             if recovered.to > recovered.from {
                 if owner == self.cx.me {
-                    self.recovered = Some(recovered);
-                    self.disk.set_meta(Meta::Recovered, Some(recovered.encode()));
+                    self.own.set_recovered(recovered, &mut self.disk);
                 }
                 self.cx.alarm(Alarm::Recovered { owner, recovered });
             }
@@ -281,7 +209,7 @@ impl<S: Store> Engine<S> {
                 self.note_own_head(&theirs);
                 self.cx.alarm(Alarm::NotRecovered { theirs, to });
             }
-            self.note_proven();
+            self.own.prove_recovered(&mut self.disk);
         }
         Ok(())
     }
@@ -290,16 +218,13 @@ impl<S: Store> Engine<S> {
     /// come back with it.
     pub(super) fn lost_head(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
         let counts = |peer: &MemberId| self.terms(peer).is_none_or(|terms| terms.is_active());
-        let own = &self.own[owner];
-        // Without any data of its own it waits for who has more as long as that takes.
-        let now = if own.before == Timestamp::ZERO { Time(0) } else { self.cx.now.time };
-        own.lost.held(now, counts)
+        self.own[owner].lost_head(self.cx.time(), counts)
     }
 
     /// Own shards that have what was lost, or that nobody has more of, and until when they wait for more.
     fn recovered_own(&self) -> impl Iterator<Item = (MemberId, Time)> {
         self.own.iter().filter_map(|(owner, own)| {
-            let Confirmed::Recovering { until } = own.confirmed else { return None };
+            let Confirmed::Recovering { until } = own.confirmed() else { return None };
             let held = self.owners.get(owner).and_then(|state| state.head());
             let lacks = |lost: Head| held.is_none_or(|held| held.order() < lost.order());
             (!self.lost_head(owner).is_some_and(|(_, lost)| lacks(lost))).then_some((*owner, until))
@@ -309,8 +234,9 @@ impl<S: Store> Engine<S> {
     /// When a recovery ends, or who has more is waited for no longer, if nothing happens.
     pub(super) fn recovery_ends_at(&self) -> Time {
         let ends = self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER);
-        let waits = |own: &&Own| matches!(own.confirmed, Confirmed::Recovering { .. });
-        let waiting = self.own.values().filter(waits).map(|own| own.lost.wakes_at(self.cx.now.time));
+        let waits = |own: &&OwnShard| matches!(own.confirmed(), Confirmed::Recovering { .. });
+        let waiting =
+            self.own.iter().map(|(_, own)| own).filter(waits).map(|own| own.lost_wakes_at(self.cx.now.time));
         waiting.min().unwrap_or(Time::NEVER).min(ends)
     }
 

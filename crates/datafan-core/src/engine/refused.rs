@@ -104,7 +104,7 @@ impl<S: Store> Engine<S> {
         if let Some(place) = self.same_key.found() {
             return Err(CommandError::KeyInUse { place: place.clone() });
         }
-        let is_authority = self.own.contains_key(&self.cx.config.mesh.authority());
+        let is_authority = self.own.has(&self.cx.config.mesh.authority());
         let Some(refusal) = self.refused_by.filter(|_| *owner == self.cx.me && !is_authority) else {
             return Ok(());
         };

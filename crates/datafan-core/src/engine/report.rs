@@ -29,12 +29,12 @@ impl<S: Store> Engine<S> {
             name: self.name(),
             standing: self.standing(),
             disk_full: self.disk.full().map(String::from),
-            recovered: self.recovered,
+            recovered: self.own.recovered(),
             aside: self.divergent_span(),
             clock_ahead: self
                 .wall_around()
                 .map(|wall| self.cx.now.wall.0.cast_signed().wrapping_sub(wall.0.cast_signed())),
-            own: match self.own[&self.cx.me].confirmed {
+            own: match self.own[&self.cx.me].confirmed() {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {
                     let lost = self.lost_head(&self.cx.me);
@@ -43,7 +43,9 @@ impl<S: Store> Engine<S> {
                 }
                 Confirmed::Yes if self.listed.holds() => OwnState::Checking { lister: self.listed.lister() },
                 Confirmed::Yes => OwnState::Confirmed,
-                Confirmed::Contested(contest) => OwnState::Contested { timestamp: contest.theirs.timestamp },
+                Confirmed::Contested(contest) => {
+                    OwnState::Contested { timestamp: contest.theirs().timestamp }
+                }
                 Confirmed::Foreign(timestamp) => OwnState::Foreign { timestamp },
             },
             links: self.link_statuses(),

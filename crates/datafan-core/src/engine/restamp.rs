@@ -176,7 +176,7 @@ impl<S: Store> Engine<S> {
     /// where the clock has to go on for a moment first.
     pub(super) fn restamp(&mut self) -> Result<Refusable<Option<u64>>, StoreError> {
         let far = Timestamp(self.bound().0.saturating_add(WAIT_MICROS));
-        let ahead = self.own.iter().filter(|(_, own)| own.last > far);
+        let ahead = self.own.iter().filter(|(_, own)| own.last() > far);
         let ahead: Vec<MemberId> = ahead.map(|(owner, _)| *owner).collect();
         for owner in &ahead {
             match self.check_restamp(owner) {
@@ -198,10 +198,10 @@ impl<S: Store> Engine<S> {
         let others_bound = self.others_bound();
         let behind_seconds = others_bound.0.saturating_sub(self.bound().0) / SECOND;
         let is_off = behind_seconds * SECOND > WAIT_MICROS;
-        if self.own[owner].last <= others_bound && is_off {
+        if self.own[owner].last() <= others_bound && is_off {
             return Err(CommandError::ClockOff { behind_seconds });
         }
-        if let Some((before, _)) = self.own[owner].runs.pauses.around(self.bound().max(others_bound)) {
+        if let Some((before, _)) = self.own[owner].pauses().around(self.bound().max(others_bound)) {
             return match self.check_bound(owner, before, n) {
                 Err(_) if is_off => Err(CommandError::ClockOff { behind_seconds }),
                 checked => checked.map(|()| true),
@@ -211,14 +211,14 @@ impl<S: Store> Engine<S> {
         // this was asked for may be taken; of what was not, others can get at most the last head by now, and
         // that lies further ahead.
         let bound = self.bound();
-        let before = *self.own.get_mut(owner).expect("an own shard").restamps_after.get_or_insert(bound);
+        let before = self.own.restamps_after(owner, bound);
         Ok(self.check_bound(owner, before, n).is_ok())
     }
 
     fn restamp_own(&mut self, owner: MemberId) -> Result<u64, StoreError> {
         self.flush()?;
         let (before, first) = self.edge(&owner);
-        let last = self.own[&owner].last;
+        let last = self.own[&owner].last();
         let old = self.owners[&owner].whole().map(|(shard, _)| shard);
         let mut fresh = Fresh { owner, shard: self.disk.new_shard(), root: None, first: None, last: before };
         let mut n_restamped = 0;
@@ -239,7 +239,7 @@ impl<S: Store> Engine<S> {
         let named = Item { key, timestamp: Timestamp::ZERO, expiry: None, value: Arc::default() };
         let mut named = self.stamped(&mut fresh, &named);
         let mut spans = self.voids.of(&owner).to_vec();
-        for span in self.own[&owner].runs.pauses.used(first, last) {
+        for span in self.own[&owner].pauses().used(first, last) {
             add_span(&mut spans, span, before);
         }
         named.value = encode(&spans).into();
@@ -253,8 +253,8 @@ impl<S: Store> Engine<S> {
     fn edge(&self, owner: &MemberId) -> (Timestamp, Timestamp) {
         let bound = self.bound().max(self.others_bound());
         let own = &self.own[owner];
-        own.runs.pauses.around(bound).unwrap_or_else(|| {
-            let before = own.restamps_after.unwrap_or(bound);
+        own.pauses().around(bound).unwrap_or_else(|| {
+            let before = own.restamps_after().unwrap_or(bound);
             // Between them is room for what is restamped, and for writes until the clock gets there.
             (before, Timestamp(before.0.saturating_add(WAIT_MICROS)))
         })
@@ -290,11 +290,8 @@ impl<S: Store> Engine<S> {
         if !self.cx.check_signature(head) {
             return self.lie(peer, "signature");
         }
-        let own = self.own.get_mut(&head.owner).expect("an own shard");
-        if own.used(end.max(own.last)) {
-            self.write_bounds();
-        }
-        self.outranks = true;
+        self.own.use_up_to(&head.owner, end, &mut self.disk);
+        self.own.outrank(Timestamp::ZERO);
     }
 
     /// Adds items to the shard that is built anew. It counts as left over until it is shown.
@@ -325,14 +322,7 @@ impl<S: Store> Engine<S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        let own = self.own.get_mut(&owner).expect("an own shard");
-        let head = head.signed(&self.cx.config.mesh, &own.identity);
-        own.begin_again(&head);
-        if let Some((after, first)) = fresh.first {
-            own.runs.pauses.record(after, first);
-        }
-        self.write_runs();
-        self.write_bounds();
+        let head = self.own.sign_earlier(head, fresh.first, &self.cx, &mut self.disk);
         if let Some(old) = old {
             self.disk.retire(owner, old);
         }

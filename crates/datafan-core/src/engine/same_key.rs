@@ -7,8 +7,7 @@
 
 use super::{
     Alarm, Effect, Engine,
-    contest::Claims,
-    own::Own,
+    own::OwnShard,
     publish::{ADDRESSES_KEY, decode_addresses},
 };
 use crate::{
@@ -54,8 +53,6 @@ pub(super) struct SameKey {
     until: Time,
     /// Where one is that began before this one.
     found: Option<SameKeyPlace>,
-    /// What this one has signed of itself.
-    pub(super) claims: Claims,
 }
 
 impl SameKey {
@@ -129,7 +126,7 @@ impl<S: Store> Engine<S> {
         }
         self.cx.stats.refuse("key_in_use");
         self.same_key.found = Some(place.clone());
-        let is_empty = |own: &Own| own.before == Timestamp::ZERO && own.made.is_empty();
+        let is_empty = |own: &OwnShard| own.before() == Timestamp::ZERO && !own.has_written();
         let empty = self.own.get(&self.cx.me).is_none_or(is_empty);
         let empty = empty || self.listed.is_newcomer();
         self.cx.alarm(Alarm::KeyInUse { place, empty });

@@ -10,8 +10,8 @@ impl<S: Store> Engine<S> {
     /// Does what is due.
     pub(super) fn on_time(&mut self) -> Result<(), StoreError> {
         let now = self.cx.now.time;
-        if self.confirm_at <= now {
-            self.take_own_as_confirmed();
+        if self.own.confirm_at() <= now {
+            self.own.confirm_all(&mut self.disk);
         }
         self.end_interval();
         self.end_recoveries()?;
@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             self.begin_round();
             self.end_pins_of_grown_store();
             self.probe_silent();
-            self.look_for_expired = true;
+            self.own.on_round();
         }
         if let Some(addresses) = self.address_cache.take_changed(now) {
             self.disk.set_meta(Meta::Addresses, Some(addresses));
@@ -65,11 +65,11 @@ impl<S: Store> Engine<S> {
             });
         [
             self.disk.wakes_at(self.cx.config.sync_micros),
-            self.confirm_at,
+            self.own.confirm_at(),
             self.recovery_ends_at(),
             self.same_key.wakes_at(self.cx.now.time),
             self.listed.wakes_at(),
-            self.contest_ends_at(),
+            self.own.contest_ends_at(),
             self.links.wakes_at(),
             self.next_round,
             self.dial_wakes_at(),

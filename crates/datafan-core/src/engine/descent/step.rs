@@ -321,7 +321,7 @@ impl<S: Store> Engine<S> {
             Replaced::Diverged(_) => {
                 if target.owner == self.cx.me && self.is_run_named(&self.cx.me) {
                     // What was written under this name is on the branch that is kept.
-                    self.runs.renew(&mut self.cx.rng);
+                    self.own.run.renew(&mut self.cx.rng);
                 }
                 Ok(None)
             }

@@ -9,6 +9,7 @@ mod tests;
 
 use super::context::Context;
 use crate::{
+    codec::DecodeError,
     id::MemberId,
     item::Key,
     shard::View,
@@ -18,7 +19,7 @@ use crate::{
     },
     time::{MILLI, SECOND, Time, Timestamp},
 };
-use alloc::{collections::BTreeSet, string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeSet, format, string::String, sync::Arc, vec::Vec};
 use current::CurrentSnapshot;
 
 /// What a store shows of itself.
@@ -106,8 +107,18 @@ impl<S: Store> Disk<S> {
     }
 
     /// A value of the member, as of the last commit.
-    pub(super) fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError> {
-        self.current.meta(key)
+    ///
+    /// # Errors
+    /// If the store fails, or `decode` does: then `what` is damaged.
+    pub(super) fn meta<T>(
+        &self,
+        key: Meta,
+        what: &str,
+        decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.current.meta(key)? else { return Ok(None) };
+        let damaged = |error| StoreError::Damaged { what: format!("{what}: {error}") };
+        decode(&bytes).map(Some).map_err(damaged)
     }
 
     /// A shard as it stands, with what this call has staged.

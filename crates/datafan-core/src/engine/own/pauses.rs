@@ -6,13 +6,14 @@
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
+    id::MemberId,
     time::{SECOND, Timestamp},
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Pauses of an own shard, ascending: in each size class the latest.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(super) struct Pauses(Vec<Pause>);
+pub(in crate::engine) struct Pauses(Vec<Pause>);
 
 /// Nothing has a timestamp after one and before the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,13 +45,13 @@ impl Pauses {
 
     /// The last timestamp up to `at` that may have been used, and the first one after it; `None` if `at`
     /// itself may have been used.
-    pub(super) fn around(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    pub(in crate::engine) fn around(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let around = |Pause(last, first): &Pause| *last <= at && at < *first;
         self.0.iter().rev().copied().find(around).map(|Pause(last, first)| (last, first))
     }
 
     /// The spans between `from` and `to` in which timestamps may have been used, both ends included.
-    pub(super) fn used(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+    pub(in crate::engine) fn used(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
         let (mut used, mut begins) = (Vec::new(), from);
         for Pause(last, first) in self.0.iter().filter(|Pause(last, first)| *last >= from && *first <= to) {
             used.push((begins, *last));
@@ -65,16 +66,35 @@ impl Pauses {
         self.0.retain(|Pause(_, first)| *first <= at);
     }
 
-    pub(super) fn encode(&self, out: &mut Writer) {
+    fn encode(&self, out: &mut Writer) {
         out.list(&self.0, |out, Pause(last, first)| {
             out.fixed(last.0).fixed(first.0);
         });
     }
 
-    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let pause = |input: &mut Reader<'_>| Ok(Pause(Timestamp(input.fixed()?), Timestamp(input.fixed()?)));
         Ok(Self(input.list("pauses", CLASSES_MAX * PER_CLASS_MAX, pause)?))
     }
+}
+
+/// The bytes of the pauses of own shards.
+pub(super) fn encode_all<'a>(shards: impl Iterator<Item = (MemberId, &'a Pauses)>) -> Vec<u8> {
+    let shards: Vec<_> = shards.collect();
+    let mut out = Writer::new();
+    out.list(&shards, |out, (owner, pauses)| {
+        out.id(owner);
+        pauses.encode(out);
+    });
+    out.finish()
+}
+
+/// Reads what [`encode_all`] gave.
+pub(super) fn decode_all(bytes: &[u8]) -> Result<BTreeMap<MemberId, Pauses>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let shards = input.list("own shards", 2, |input| Ok((input.id()?, Pauses::decode(input)?)))?;
+    input.end()?;
+    Ok(shards.into_iter().collect())
 }
 
 impl Pause {

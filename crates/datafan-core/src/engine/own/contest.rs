@@ -1,0 +1,283 @@
+//! Own writes that are held back, as another process goes on from what this one wrote, and what this process
+//! has signed against that one. `contest.rs` of the engine says how the two find out which began first.
+
+use super::{Confirmed, OwnShards};
+use crate::{
+    claim::Claim,
+    hash::Hash,
+    head::Head,
+    id::MemberId,
+    runs::RunId,
+    time::{SECOND, Time, Timestamp},
+};
+use alloc::collections::VecDeque;
+
+/// How long own writes wait where nobody says which process began first.
+const HOLD_MICROS: u64 = 30 * SECOND;
+/// How long the older one waits until the newer one has heard of its claim.
+const CLAIMED_MICROS: u64 = 3 * SECOND;
+/// A claim counts for so long.
+const LASTS_MICROS: u64 = 60 * SECOND;
+/// What is heard of the other one in this time may have been made before.
+const LATE_MICROS: u64 = 10 * SECOND;
+/// Claims that are remembered, and for how long at least. Whoever gets one in return for its own could else
+/// be stopped though the other one stops, too.
+const CLAIMS_MAX: usize = 64;
+const KEPT_MICROS: u64 = 3_600 * SECOND;
+/// Most new claims for one peer's word within [`LASTS_MICROS`]: as many processes as a peer remembers.
+const PEERS_MAX: usize = 4;
+/// People are told again of another process after this time.
+const TOLD_MICROS: u64 = 3_600 * SECOND;
+
+/// Another process goes on from what this one wrote: own writes wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) struct Contest {
+    /// Since when.
+    since: Time,
+    /// The last head of the other one that was seen.
+    theirs: Head,
+    /// Later than this is no head that was heard of before.
+    heard: (Timestamp, Hash),
+    /// What is held here is not all part of what the other one made.
+    diverged: bool,
+    /// The other one has made a head since, as what was heard later says.
+    lives: bool,
+}
+
+/// What becomes of what held own writes back. `claimed`: this process has claimed to be the older one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::engine) enum Verdict {
+    /// The other process goes on, and this one ends.
+    GiveWay(Head),
+    /// Writes go on from what was acknowledged here; what only the other one wrote is kept elsewhere.
+    KeepOwn { theirs: Head, claimed: bool },
+    /// What the other one wrote goes on from all of ours: it is taken back.
+    TakeBack { theirs: Head, claimed: bool },
+}
+
+/// What this process has claimed of itself.
+#[derive(Default)]
+pub(in crate::engine) struct Claims {
+    /// Oldest first; for whose word, and when.
+    made: VecDeque<(Claim, MemberId, Time)>,
+    last: Option<Time>,
+    /// When people are told next.
+    tell_at: Time,
+}
+
+impl Claims {
+    pub(in crate::engine) fn against(&self, newer: RunId) -> Option<Claim> {
+        self.made.iter().map(|(claim, ..)| claim).find(|claim| claim.newer == newer).copied()
+    }
+
+    /// Whether one more claim may be made for the word of `peer`.
+    pub(in crate::engine) fn has_room_for(&mut self, peer: &MemberId, now: Time) -> bool {
+        let fresh = self.made.iter().filter(|(_, by, at)| by == peer && at.after(LASTS_MICROS) > now);
+        if fresh.count() >= PEERS_MAX {
+            return false;
+        }
+        if self.made.len() >= CLAIMS_MAX
+            && self.made.front().is_some_and(|first| first.2.after(KEPT_MICROS) <= now)
+        {
+            self.made.pop_front();
+        }
+        self.made.len() < CLAIMS_MAX
+    }
+
+    /// A claim was signed for the word of `peer`.
+    pub(in crate::engine) fn add(&mut self, claim: Claim, peer: MemberId, now: Time) {
+        self.made.push_back((claim, peer, now));
+    }
+
+    /// A claim is sent, for the first time or again.
+    pub(in crate::engine) fn on_sent(&mut self, now: Time) {
+        self.last = Some(now);
+    }
+
+    /// Whether this process has claimed within the last minute to be the older one.
+    pub(in crate::engine) fn is_older_one(&self, now: Time) -> bool {
+        self.last.is_some_and(|at| at.after(LASTS_MICROS) > now)
+    }
+
+    /// Whether people are to be told of another process; then they are.
+    pub(in crate::engine) fn may_tell(&mut self, now: Time) -> bool {
+        let is_due = self.tell_at <= now;
+        if is_due {
+            self.tell_at = now.after(TOLD_MICROS);
+        }
+        is_due
+    }
+}
+
+impl Contest {
+    /// The last head of the other process that was seen.
+    pub(in crate::engine) fn theirs(&self) -> &Head {
+        &self.theirs
+    }
+
+    /// When it is over, if nothing happens; `claimed` is when the last claim was made.
+    pub(in crate::engine) fn ends_at(&self, claimed: Option<Time>) -> Time {
+        let end = self.since.after(HOLD_MICROS);
+        let claimed = claimed.filter(|_| self.is_claimed(claimed));
+        claimed.map_or(end, |at| at.after(CLAIMED_MICROS).max(self.since).min(end))
+    }
+
+    /// Whether the last claim was made lately enough to count.
+    fn is_claimed(&self, claimed: Option<Time>) -> bool {
+        claimed.is_some_and(|at| at.after(LASTS_MICROS) > self.since)
+    }
+}
+
+impl OwnShards {
+    /// What holds writes to the member's own shard back.
+    pub(in crate::engine) fn contested(&self) -> Option<Contest> {
+        match self.member().confirmed {
+            Confirmed::Contested(contest) => Some(contest),
+            _ => None,
+        }
+    }
+
+    /// When that is over, if nothing happens.
+    pub(in crate::engine) fn contest_ends_at(&self) -> Time {
+        self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
+    }
+
+    /// A state of the member's own shard names this run, and was not written here: writes are held back.
+    /// Whether that is new. `ours` is the head that is held.
+    pub(in crate::engine) fn begin_contest(
+        &mut self,
+        theirs: &Head,
+        ours: Option<Head>,
+        diverged: bool,
+        now: Time,
+    ) -> bool {
+        let own = self.shard_mut(&self.me.clone());
+        if matches!(own.confirmed, Confirmed::Foreign(_) | Confirmed::Contested(_)) {
+            return false;
+        }
+        let heard = [Some(*theirs), ours, own.lost.greatest()].into_iter().flatten().map(|head| head.order());
+        let heard = heard.max().expect("theirs");
+        let contest = Contest { since: now, theirs: *theirs, heard, diverged, lives: false };
+        own.confirmed = Confirmed::Contested(contest);
+        true
+    }
+
+    /// Whether a head of the own shard says anything while writes are held back.
+    pub(in crate::engine) fn is_contest_news(&self, head: &Head, contest: &Contest) -> bool {
+        let own = self.member();
+        (head.order() >= contest.theirs.order() || own.lost.has(head)) && !own.made.has(head)
+    }
+
+    /// A peer holds a head of the own shard while writes are held back.
+    pub(in crate::engine) fn see_contested(
+        &mut self,
+        peer: MemberId,
+        head: &Head,
+        mut contest: Contest,
+        now: Time,
+    ) {
+        if head.order() > contest.theirs.order() {
+            contest.theirs = *head;
+        }
+        if head.order() > contest.heard {
+            contest.heard = head.order();
+            contest.lives |= contest.since.after(LATE_MICROS) <= now;
+        }
+        let own = self.shard_mut(&self.me.clone());
+        own.confirmed = Confirmed::Contested(contest);
+        own.lost.tell(peer, head);
+    }
+
+    /// What becomes of what holds writes back, if it is time.
+    pub(in crate::engine) fn judge_contest(&self, now: Time) -> Option<Verdict> {
+        let contest = self.contested()?;
+        if contest.ends_at(self.claims.last) > now {
+            return None;
+        }
+        let (theirs, claimed) = (contest.theirs, contest.is_claimed(self.claims.last));
+        Some(match (contest.lives && !claimed, contest.diverged) {
+            (true, _) => Verdict::GiveWay(theirs),
+            (false, true) => Verdict::KeepOwn { theirs, claimed },
+            (false, false) => Verdict::TakeBack { theirs, claimed },
+        })
+    }
+
+    /// Writes to the member's own shard go on from what is held.
+    pub(in crate::engine) fn go_on(&mut self) {
+        self.shard_mut(&self.me.clone()).confirmed = Confirmed::Yes;
+        self.outranks = true;
+    }
+
+    /// What the other process wrote is taken back once it had until `until` to be told of. Nothing up to
+    /// `held` is missing.
+    pub(in crate::engine) fn take_back(&mut self, held: Timestamp, until: Time) {
+        let own = self.shard_mut(&self.me.clone());
+        own.before = own.before.max(held);
+        own.confirmed = Confirmed::Recovering { until };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    fn second(n: u64) -> Time {
+        Time(n * SECOND)
+    }
+
+    fn claim(n: u8) -> Claim {
+        Claim { member: MemberId([7; 32]), older: RunId([1; 8]), newer: RunId([n; 8]), signature: [n; 64] }
+    }
+
+    #[test]
+    fn it_is_over_soon_where_this_process_is_known_to_be_the_older_one() {
+        let theirs = Head {
+            owner: MemberId([7; 32]),
+            timestamp: Timestamp(9),
+            items: 1,
+            bytes: 1,
+            root: Hash([3; 32]),
+            signature: [0; 64],
+        };
+        let heard = theirs.order();
+        let contest = Contest { since: second(100), theirs, heard, diverged: false, lives: false };
+        let ends = |claimed: Option<u64>| {
+            let claimed = claimed.map(second);
+            (contest.ends_at(claimed), contest.is_claimed(claimed))
+        };
+        assert_eq!(ends(None), (second(130), false));
+        assert_eq!(ends(Some(40)), (second(130), false), "a minute ago");
+        assert_eq!(ends(Some(41)), (second(100), true), "the newer one knows by now");
+        assert_eq!(ends(Some(99)), (second(102), true));
+        assert_eq!(ends(Some(110)), (second(113), true));
+        assert_eq!(ends(Some(129)), (second(130), true));
+    }
+
+    #[test]
+    fn a_peer_gets_so_many_claims_a_minute_and_none_is_forgotten_for_an_hour() {
+        let (mut claims, begin, peer) = (Claims::default(), second(1), MemberId([9; 32]));
+        let mut now = begin;
+        let mut n = 0;
+        while claims.made.len() < CLAIMS_MAX {
+            for _ in 0..PEERS_MAX {
+                assert!(claims.has_room_for(&peer, now));
+                claims.made.push_back((claim(n), peer, now));
+                n += 1;
+            }
+            assert!(!claims.has_room_for(&peer, now));
+            assert!(claims.made.len() == CLAIMS_MAX || claims.has_room_for(&MemberId([8; 32]), now));
+            now = now.after(LASTS_MICROS);
+        }
+        assert_eq!((claims.against(RunId([0; 8])), claims.against(RunId([99; 8]))), (Some(claim(0)), None));
+        assert!(!claims.has_room_for(&peer, now) && claims.made.len() == CLAIMS_MAX);
+        assert!(
+            claims.has_room_for(&peer, begin.after(KEPT_MICROS)) && claims.against(RunId([0; 8])).is_none()
+        );
+    }
+
+    #[test]
+    fn people_are_told_once_an_hour() {
+        let (mut claims, now) = (Claims::default(), second(1));
+        assert!(claims.may_tell(now) && !claims.may_tell(now.after(TOLD_MICROS - 1)));
+        assert!(claims.may_tell(now.after(TOLD_MICROS)));
+    }
+}

@@ -1,0 +1,411 @@
+//! The shards that this member owns: which timestamps were used, whether they may be written, which process
+//! writes them, and what waits to be written.
+
+mod bounds;
+mod contest;
+mod history;
+mod lost_heads;
+mod pauses;
+mod recent_heads;
+mod recovered;
+mod run;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub(super) use contest::{Claims, Contest, Verdict};
+pub(crate) use history::Past;
+pub use recovered::Recovered;
+pub(super) use run::OwnRun;
+pub(super) use shard::{Confirmed, OwnShard};
+
+use super::{Command, Ticket, context::Context, disk::Disk};
+use crate::{
+    connector::Address,
+    head::Head,
+    id::MemberId,
+    store::{Meta, Store, StoreError},
+    time::{Time, Timestamp},
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+use core::ops::Index;
+
+/// The own shards: the member's, and the roster where this member holds the authority's key.
+pub(super) struct OwnShards {
+    me: MemberId,
+    shards: BTreeMap<MemberId, OwnShard>,
+    past: Past,
+    /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not
+    /// at all where the store is not proven.
+    confirm_at: Time,
+    /// Under which name own writes are made.
+    pub(super) run: OwnRun,
+    /// What this process has signed of itself.
+    pub(super) claims: Claims,
+    /// What the mesh gave back last.
+    recovered: Option<Recovered>,
+    /// A head has to be made that replaces what others hold of the own shard, though nothing changes in it.
+    outranks: bool,
+    /// States of the own shard up to this timestamp are given up.
+    abandoned: Timestamp,
+    /// Commands that wait for their commit.
+    waiting: VecDeque<(Ticket, Command)>,
+    /// Where we can be dialled, and whether that has still to be written.
+    addresses: Vec<Address>,
+    publishes: bool,
+    /// Own items may have expired: a round has begun since they were looked for.
+    looks_for_expired: bool,
+}
+
+impl OwnShards {
+    pub(super) fn new(me: MemberId, run: OwnRun) -> Self {
+        Self {
+            me,
+            shards: BTreeMap::new(),
+            past: Past::default(),
+            confirm_at: Time::NEVER,
+            run,
+            claims: Claims::default(),
+            recovered: None,
+            outranks: false,
+            abandoned: Timestamp::ZERO,
+            waiting: VecDeque::new(),
+            addresses: Vec::new(),
+            publishes: false,
+            looks_for_expired: true,
+        }
+    }
+
+    /// Reads what a store knows of its past, and of what came back.
+    pub(super) fn load<S: Store>(&mut self, cx: &Context, disk: &mut Disk<S>) -> Result<(), StoreError> {
+        self.past = disk.meta(Meta::Past, "past", Past::decode)?.unwrap_or_default();
+        self.recovered = disk.meta(Meta::Recovered, "recovery", Recovered::decode)?;
+        self.past.proven |= cx.config.new_mesh;
+        self.write_past(disk);
+        Ok(())
+    }
+
+    /// Reads which timestamps of own shards were used, whose heads are at `held`, and decides when they may be
+    /// written.
+    pub(super) fn load_shards<S: Store>(
+        &mut self,
+        cx: &Context,
+        disk: &Disk<S>,
+        mut held: impl FnMut(&MemberId) -> Timestamp,
+    ) -> Result<(), StoreError> {
+        let bounds = disk.meta(Meta::Bound, "bounds", bounds::decode)?.unwrap_or_default();
+        let mut paused = disk.meta(Meta::Runs, "runs", pauses::decode_all)?.unwrap_or_default();
+        self.confirm_at = match self.past {
+            _ if cx.config.abandon => cx.time(),
+            Past { proven: true, told: false } => cx.time(),
+            Past { proven: true, told: true } => cx.time().after(cx.config.confirm_micros),
+            Past { proven: false, .. } => Time::NEVER,
+        };
+        let identities = [Some(cx.config.member.clone()), cx.config.authority.clone()];
+        for identity in identities.into_iter().flatten() {
+            let id = identity.id();
+            let bound = bounds.get(&id).copied().unwrap_or_default();
+            let pauses = paused.remove(&id).unwrap_or_default();
+            self.shards.insert(id, OwnShard::new(identity, held(&id), bound, pauses));
+        }
+        Ok(())
+    }
+
+    /// The process is that of `before`, and has signed what that one has; what it writes is another run.
+    pub(super) fn continue_process(&mut self, before: Self) {
+        self.run.go_on(&before.run);
+        self.claims = before.claims;
+    }
+
+    /// An own shard.
+    pub(super) fn get(&self, owner: &MemberId) -> Option<&OwnShard> {
+        self.shards.get(owner)
+    }
+
+    /// The member's own shard, as opposed to the roster.
+    pub(super) fn member(&self) -> &OwnShard {
+        &self.shards[&self.me]
+    }
+
+    pub(super) fn has(&self, owner: &MemberId) -> bool {
+        self.shards.contains_key(owner)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&MemberId, &OwnShard)> {
+        self.shards.iter()
+    }
+
+    fn shard_mut(&mut self, owner: &MemberId) -> &mut OwnShard {
+        self.shards.get_mut(owner).expect("an own shard")
+    }
+
+    /// When own shards are taken as confirmed, if no peer says so before.
+    pub(super) fn confirm_at(&self) -> Time {
+        self.confirm_at
+    }
+
+    /// Whether the store has all that this member ever wrote, as far as is known: a founder's, or one that a
+    /// peer has confirmed once.
+    pub(super) fn is_proven(&self) -> bool {
+        self.past.proven
+    }
+
+    /// A peer was compared, and others may know more: they have until `at` to say so.
+    pub(super) fn confirm_soon(&mut self, at: Time) {
+        self.confirm_at = self.confirm_at.min(at);
+    }
+
+    /// Own shards of which nothing else is known may be written from now on.
+    pub(super) fn confirm_all<S: Store>(&mut self, disk: &mut Disk<S>) {
+        self.confirm_at = Time::NEVER;
+        for own in self.shards.values_mut().filter(|own| own.confirmed == Confirmed::Not) {
+            own.confirmed = Confirmed::Yes;
+        }
+        self.prove(disk);
+    }
+
+    fn prove<S: Store>(&mut self, disk: &mut Disk<S>) {
+        let all = self.shards.values().all(|own| own.confirmed == Confirmed::Yes);
+        if all && !self.past.proven {
+            self.past.proven = true;
+            self.write_past(disk);
+        }
+    }
+
+    /// A peer is linked: from now on others may know our heads. Whether that is new, and so has to be on disk
+    /// before that peer hears of anything.
+    pub(super) fn on_first_link<S: Store>(&mut self, disk: &mut Disk<S>) -> bool {
+        let is_first = !self.past.told;
+        if is_first {
+            self.past.told = true;
+            self.write_past(disk);
+        }
+        is_first
+    }
+
+    fn write_past<S: Store>(&self, disk: &mut Disk<S>) {
+        disk.set_meta(Meta::Past, Some(self.past.encode()));
+    }
+
+    /// Writes the bounds of own timestamps: what is written in this call is on disk before it is visible.
+    pub(super) fn write_bounds<S: Store>(&self, disk: &mut Disk<S>) {
+        disk.set_bounds(bounds::encode(self.shards.iter().map(|(id, own)| (*id, own.bound))));
+    }
+
+    /// The last own timestamps that were used: where nothing is written any more, those are the bounds.
+    pub(super) fn encode_last(&self) -> Vec<u8> {
+        bounds::encode(self.shards.iter().map(|(id, own)| (*id, own.last)))
+    }
+
+    fn write_pauses<S: Store>(&self, disk: &mut Disk<S>) {
+        let pauses = pauses::encode_all(self.shards.iter().map(|(id, own)| (*id, &own.pauses)));
+        disk.set_meta(Meta::Runs, Some(pauses));
+    }
+
+    /// Signs the head of a commit, whose timestamp counts as used from now on.
+    pub(super) fn sign<S: Store>(&mut self, head: Head, cx: &Context, disk: &mut Disk<S>) -> Head {
+        let own = self.shard_mut(&head.owner);
+        let last = head.timestamp;
+        let first = own.last.next().map_or(last, |next| next.max(cx.now.wall)).min(last);
+        let remembers = own.pauses.record(own.last, first);
+        let moved = own.used(last);
+        let signed = head.signed(&cx.config.mesh, &own.identity);
+        own.made.add(&signed);
+        if remembers {
+            self.write_pauses(disk);
+        }
+        if moved {
+            self.write_bounds(disk);
+        }
+        signed
+    }
+
+    /// Signs the head of a shard that goes on before what was used so far; nothing was used in the pause.
+    pub(super) fn sign_earlier<S: Store>(
+        &mut self,
+        head: Head,
+        pause: Option<(Timestamp, Timestamp)>,
+        cx: &Context,
+        disk: &mut Disk<S>,
+    ) -> Head {
+        let own = self.shard_mut(&head.owner);
+        let signed = head.signed(&cx.config.mesh, &own.identity);
+        own.begin_again(&signed);
+        if let Some((after, first)) = pause {
+            own.pauses.record(after, first);
+        }
+        self.write_pauses(disk);
+        self.write_bounds(disk);
+        signed
+    }
+
+    /// Own timestamps up to `last` count as used; nothing happens where `owner` is not ours.
+    pub(super) fn use_up_to<S: Store>(&mut self, owner: &MemberId, last: Timestamp, disk: &mut Disk<S>) {
+        let Some(own) = self.shards.get_mut(owner) else { return };
+        if last > own.last && own.used(last) {
+            self.write_bounds(disk);
+        }
+    }
+
+    /// From where on a restamp of `owner` goes on that waits for a moment; `bound` if it did not wait yet.
+    pub(super) fn restamps_after(&mut self, owner: &MemberId, bound: Timestamp) -> Timestamp {
+        *self.shard_mut(owner).restamps_after.get_or_insert(bound)
+    }
+
+    /// The roster of a peer is looked through for entries that ours lacks.
+    pub(super) fn look_at(&mut self, head: &Head) {
+        self.shard_mut(&head.owner).looked_at = Some(head.order());
+    }
+
+    /// `peer` is linked anew, and holds what `held` has of each own shard.
+    pub(super) fn on_hello<'a>(&mut self, peer: &MemberId, held: impl Fn(&MemberId) -> Option<&'a Head>) {
+        for (owner, own) in &mut self.shards {
+            own.lost.replace(peer, held(owner));
+        }
+    }
+
+    /// The link to `peer` went down.
+    pub(super) fn on_link_down(&mut self, peer: &MemberId, now: Time) {
+        self.shards.values_mut().for_each(|own| own.lost.on_down(peer, now));
+    }
+
+    /// A peer holds a later head than ours: it is waited for until `until` and pulled back. Whether that is
+    /// new.
+    pub(super) fn begin_recovery(&mut self, peer: MemberId, head: &Head, until: Time) -> bool {
+        let own = self.shard_mut(&head.owner);
+        let is_new = !matches!(own.confirmed, Confirmed::Recovering { .. });
+        if is_new {
+            own.confirmed = Confirmed::Recovering { until };
+        }
+        own.lost.tell(peer, head);
+        is_new
+    }
+
+    /// What was waited for has come: the recovery of the member's own shard ends no later than at `until`.
+    /// Whether there is one.
+    pub(super) fn hasten_recovery(&mut self, until: Time) -> bool {
+        let own = self.shard_mut(&self.me.clone());
+        let Confirmed::Recovering { until: before } = own.confirmed else { return false };
+        own.confirmed = Confirmed::Recovering { until: before.min(until) };
+        true
+    }
+
+    /// A shard is as the mesh knew it, and may be written. Returns the greatest head that anybody held of it.
+    pub(super) fn end_recovery(&mut self, owner: &MemberId) -> Option<Head> {
+        let own = self.shard_mut(owner);
+        own.confirmed = Confirmed::Yes;
+        core::mem::take(&mut own.lost).greatest()
+    }
+
+    /// What came back of the member's own shard.
+    pub(super) fn set_recovered<S: Store>(&mut self, recovered: Recovered, disk: &mut Disk<S>) {
+        self.recovered = Some(recovered);
+        disk.set_meta(Meta::Recovered, Some(recovered.encode()));
+    }
+
+    /// What came back of the member's own shard, the last time that something had to.
+    pub(super) fn recovered(&self) -> Option<Recovered> {
+        self.recovered
+    }
+
+    /// After recoveries have ended.
+    pub(super) fn prove_recovered<S: Store>(&mut self, disk: &mut Disk<S>) {
+        self.prove(disk);
+    }
+
+    /// Another process writes with our key: own writes are off for good.
+    pub(super) fn stop<S: Store>(&mut self, theirs: &Head, disk: &mut Disk<S>) {
+        self.shard_mut(&theirs.owner).confirmed = Confirmed::Foreign(theirs.timestamp);
+        // On disk at once: whoever hears of this ends the process.
+        self.write_bounds(disk);
+    }
+
+    /// Whether the member's shard gives way to another process.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.member().confirmed, Confirmed::Foreign(_))
+    }
+
+    /// What others hold up to `given_up` is replaced by the next head, which is made even if nothing changes.
+    pub(super) fn outrank(&mut self, given_up: Timestamp) {
+        self.abandoned = self.abandoned.max(given_up);
+        self.outranks = true;
+    }
+
+    /// Whether a head has to be made that replaces what others hold; then it is taken as made.
+    pub(super) fn take_outranks(&mut self) -> bool {
+        core::mem::take(&mut self.outranks)
+    }
+
+    /// Up to where states are given up, once.
+    pub(super) fn take_abandoned(&mut self) -> Timestamp {
+        core::mem::take(&mut self.abandoned)
+    }
+}
+
+/// What waits to be written.
+impl OwnShards {
+    /// A command waits for its commit.
+    pub(super) fn push_waiting(&mut self, ticket: Ticket, command: Command) {
+        self.waiting.push_back((ticket, command));
+    }
+
+    /// All commands that wait, in order.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<(Ticket, Command)> {
+        core::mem::take(&mut self.waiting)
+    }
+
+    /// These commands wait on, before any that came since.
+    pub(super) fn put_back_waiting(&mut self, mut waiting: VecDeque<(Ticket, Command)>) {
+        waiting.append(&mut self.waiting);
+        self.waiting = waiting;
+    }
+
+    /// Where this member says that it can be dialled.
+    pub(super) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// This member can be dialled there, which is to be written.
+    pub(super) fn publish(&mut self, addresses: Vec<Address>) {
+        self.addresses = addresses;
+        self.publishes = true;
+    }
+
+    /// The addresses are to be written once more, if there are any.
+    pub(super) fn publish_again(&mut self) {
+        self.publishes |= !self.addresses.is_empty();
+    }
+
+    /// A round has begun: own items may have expired.
+    pub(super) fn on_round(&mut self) {
+        self.looks_for_expired = true;
+    }
+
+    /// Whether the system may have something to write.
+    pub(super) fn is_system_due(&self) -> bool {
+        self.publishes || self.looks_for_expired || self.outranks
+    }
+
+    /// Expired items are looked for now. Whether the addresses are to be written; then they are taken as
+    /// written.
+    pub(super) fn begin_system(&mut self) -> bool {
+        self.looks_for_expired = false;
+        core::mem::take(&mut self.publishes)
+    }
+
+    /// What [`OwnShards::begin_system`] said could not be written: the next round comes back to it.
+    pub(super) fn put_off_system(&mut self, publishes: bool) {
+        (self.looks_for_expired, self.publishes) = (true, publishes);
+    }
+}
+
+impl Index<&MemberId> for OwnShards {
+    type Output = OwnShard;
+
+    fn index(&self, owner: &MemberId) -> &OwnShard {
+        self.get(owner).expect("an own shard")
+    }
+}
