@@ -135,7 +135,12 @@ impl Repository {
             return self.command(span);
         }
         if self.is_path(span) {
-            return (!self.has_path(span)).then(|| format!("there is no file {span}"));
+            return match self.n_files(span) {
+                _ if span.contains('/') && self.has_path(span) => None,
+                0 => Some(format!("there is no file {span}")),
+                1 => None,
+                n => Some(format!("{n} files are called {span}: name its directory, too")),
+            };
         }
         // What measurements are called is put together from parts; the changelog tells of names that went.
         let is_told_otherwise = document.ends_with("performance.md") || document.ends_with("CHANGELOG.md");
@@ -148,6 +153,11 @@ impl Repository {
         let is_ours = span.contains('/') && self.top.contains(first);
         let is_plain = span.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c));
         is_plain && (is_ours || ENDINGS.iter().any(|ending| span.ends_with(ending)))
+    }
+
+    fn n_files(&self, name: &str) -> usize {
+        let inside = format!("/{name}");
+        self.files.iter().filter(|file| *file == name || file.ends_with(&inside)).count()
     }
 
     /// Whether the last components of some path are these.
@@ -215,8 +225,13 @@ mod tests {
     use super::*;
 
     fn missing(text: &str) -> Vec<String> {
-        let mut repository =
-            Repository::of(&["docs/a.md", "README.md", "crates/core/src/engine/mod.rs", "x/tests/t.rs"]);
+        let mut repository = Repository::of(&[
+            "docs/a.md",
+            "README.md",
+            "crates/core/src/engine/mod.rs",
+            "crates/core/src/trie/mod.rs",
+            "x/tests/t.rs",
+        ]);
         repository.anchors.insert("docs/a.md".into(), vec!["one-two".into()]);
         repository.add_package("[package]\nname = \"core\"\n");
         repository.add_words("// Ghost\npub struct Engine { n_links: u8 }\nmod engine { fn run() {} }\n");
@@ -234,6 +249,8 @@ mod tests {
     #[test]
     fn what_does_not_exist_is_named() {
         assert_eq!(missing("`engine/gone.rs`"), ["there is no file engine/gone.rs"]);
+        assert_eq!(missing("`gone.rs`"), ["there is no file gone.rs"]);
+        assert_eq!(missing("`mod.rs`"), ["2 files are called mod.rs: name its directory, too"]);
         assert_eq!(missing("`crates/gone/`"), ["there is no file crates/gone/"]);
         assert_eq!(missing("`Ghost`"), ["nothing in the sources is called Ghost"]);
         assert_eq!(missing("`Engine::walk`"), ["nothing in the sources is called Engine::walk"]);
