@@ -28,7 +28,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "altered expiry",
-        does: "lets an item expire that its owner wrote for ever",
+        does: "adds an expiry to an item that never expires",
         act: Act::Lies(Lie::Delta(|delta| delta.items[0].expiry = Some(Timestamp(1)))),
         ..MISSED
     },
@@ -52,13 +52,13 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "omitted deletion",
-        does: "leaves a grave out, so that a deleted item would stay",
+        does: "leaves out a tombstone, so that a deleted item would stay",
         act: Act::Lies(Lie::Delta(|delta| delta.graves.clear())),
         ..MISSED
     },
     Attack {
         name: "invented deletion",
-        does: "adds a grave for a live item",
+        does: "adds a tombstone for a live item",
         act: Act::Lies(Lie::Delta(|delta| {
             delta.graves.push((delta.head.timestamp, Key::new("k31").unwrap()))
         })),
@@ -73,13 +73,13 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "altered push",
-        does: "changes a value in a commit that it passes on",
+        does: "changes a value in a commit that it relays",
         act: Act::Says(|facts| {
             let mut delta = facts.second.delta(facts.first.head.timestamp);
             delta.items[1].value = b"forged".as_slice().into();
             vec![delta.push()]
         }),
-        outcome: "nothing is read of it; others are asked for the data first",
+        outcome: "nothing of it is shown; others are asked for the data first",
         ..MISSED
     },
     Attack {
@@ -91,16 +91,16 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "item later than its head",
-        does: "puts an item behind the head's timestamp",
+        does: "gives an item a timestamp after the head's",
         act: Act::Lies(Lie::Delta(|delta| delta.items.last_mut().unwrap().timestamp.0 += 1)),
         ..MISSED
     },
     Attack {
-        name: "grave out of order",
-        does: "puts a grave before the base of its delta",
+        name: "tombstone out of order",
+        does: "sends a tombstone from before the base of its delta",
         act: Act::Says(early_grave),
         counter: "malformed",
-        outcome: "the head is known, its data comes from another member",
+        outcome: "the head is learned, its data comes from another member",
         ..CAUGHT
     },
     Attack {
@@ -125,7 +125,7 @@ const MISSED: Attack = Attack {
     act: Act::Lies(Lie::None),
     counter: "delta",
     fate: Fate::Heard,
-    outcome: "does not lead to the signed root, nothing is written; a descent brings the right items",
+    outcome: "does not lead to the signed root, so nothing is written; reconciliation brings the right items",
 };
 
 const CAUGHT: Attack = Attack { fate: Fate::BackedOff, outcome: "nothing is written", ..MISSED };

@@ -14,7 +14,7 @@ use datafan_core::{
 pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "unknown message",
-        does: "sends a message of a kind that there is not",
+        does: "sends a message with an unknown tag",
         act: Act::Says(|_| vec![raw([PROTOCOL_VERSION, 99])]),
         ..FORMAT
     },
@@ -26,7 +26,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "empty message",
-        does: "sends a frame without a byte",
+        does: "sends an empty frame",
         act: Act::Says(|_| vec![raw([])]),
         ..FORMAT
     },
@@ -69,7 +69,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "too many heads",
-        does: "tells of more heads at once than a message may have",
+        does: "announces more heads at once than a message may have",
         act: Act::Says(|facts| {
             vec![Message::Announce(vec![facts.second.head; OWNERS_PER_MESSAGE_MAX + 1]).frame()]
         }),
@@ -77,7 +77,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "too many slots",
-        does: "asks for more nodes at once than a request may have",
+        does: "requests more nodes at once than a request may have",
         act: Act::Says(|facts| vec![crate::load::asks(facts, SLOTS_MAX + 1)]),
         ..FORMAT
     },
@@ -136,7 +136,7 @@ const FORMAT: Attack = Attack {
     act: Act::Says(|_| Vec::new()),
     counter: "malformed",
     fate: Fate::ClosedAndBackedOff,
-    outcome: "refused before memory is spent on it",
+    outcome: "refused before memory is reserved for it",
 };
 
 fn announced(facts: &Facts) -> Vec<u8> {

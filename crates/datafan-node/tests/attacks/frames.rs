@@ -53,7 +53,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "third lane",
-        does: "ends a lane and opens one that there is not",
+        does: "ends a lane and opens one that does not exist",
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let mut link = Raw::meets(&scene.facts, &scene.victim).await;
@@ -70,7 +70,7 @@ pub const ATTACKS: &[Attack] = &[
         act: Act::Runs(|scene| Box::pin(drips(scene))),
         counter: "late_answer",
         fate: Fate::Heard,
-        outcome: "no lie, as lines may be slow: given up in time; only its own lane is held up",
+        outcome: "not a violation, as lines may be slow: given up in time; only its own lane is held up",
         ..FRAME
     },
     Attack {
@@ -84,7 +84,7 @@ pub const ATTACKS: &[Attack] = &[
         }),
         counter: "late_hello",
         fate: Fate::Heard,
-        outcome: "closed after 15 s; no lie, as a member that holds no roster yet waits as well",
+        outcome: "closed after 15 s; not a violation, as a member that holds no roster yet waits as well",
         ..FRAME
     },
 ];
@@ -97,7 +97,7 @@ const FRAME: Attack = Attack {
     act: Act::Says(|_| Vec::new()),
     counter: "frame",
     fate: Fate::ClosedAndBackedOff,
-    outcome: "refused before memory is spent on it",
+    outcome: "refused before memory is reserved for it",
 };
 
 async fn closes(link: &Raw, reason: &str) {

@@ -34,14 +34,14 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "head of other counts",
-        does: "changes the counts of a signed head that is news",
+        does: "changes the counts of a new signed head",
         stage: Stage::Behind,
         act: Act::Says(|facts| told(Head { items: 1, bytes: 1, ..facts.second.head })),
         ..SIGNATURE
     },
     Attack {
         name: "replay from another mesh",
-        does: "tells of a head that the owner signed for another mesh",
+        does: "announces a head that the owner signed for another mesh",
         act: Act::Says(|facts| {
             let mesh = MeshId(facts.key.id());
             told(later(facts.second.head).signed(&mesh, &facts.owner_key))
@@ -73,34 +73,34 @@ pub const ATTACKS: &[Attack] = &[
             vec![Message::Hello(hello.into()).frame(), Message::Welcome.frame()]
         }),
         fate: Fate::ClosedAndBackedOff,
-        outcome: "not its owner's signature; the victim writes on",
+        outcome: "the signature is not the owner's; the victim continues to write",
         ..SIGNATURE
     },
     Attack {
         name: "stale head",
-        does: "tells of a head that its owner has left behind",
+        does: "announces an outdated head",
         act: Act::Says(|facts| told(facts.first.head)),
         counter: "stale_head",
         fate: Fate::Heard,
-        outcome: "no lie: news may come late on the longer way; what is held stays",
+        outcome: "not a violation, as data may come late over a longer path; the held state stays",
         ..SIGNATURE
     },
     Attack {
         name: "stale push",
-        does: "pushes a commit once more that was overwritten since",
+        does: "pushes an outdated commit again",
         act: Act::Says(|facts| vec![facts.first.delta(Timestamp::ZERO).push()]),
         counter: "stale_head",
         fate: Fate::Heard,
-        outcome: "no lie: news may come late on the longer way; what is held stays",
+        outcome: "not a violation, as data may come late over a longer path; the held state stays",
         ..SIGNATURE
     },
     Attack {
         name: "sock puppet",
-        does: "tells of a shard whose owner nobody admitted",
+        does: "announces a shard whose owner nobody admitted",
         act: Act::Says(|facts| told(shard(&puppet(), facts, &["forged"]).head)),
         counter: "unknown_owner",
         fate: Fate::Heard,
-        outcome: "no lie: the roster may be on its way; nothing is fetched",
+        outcome: "not a violation, as the roster may be on its way; nothing is fetched",
         ..SIGNATURE
     },
     Attack {
@@ -134,12 +134,12 @@ pub const ATTACKS: &[Attack] = &[
             })
         }),
         counter: "void_head",
-        outcome: "void by its own signature: fetched once, remembered, never shown",
+        outcome: "invalid by its own signature: fetched once, remembered, never shown",
         ..OWN
     },
     Attack {
         name: "content of other counts",
-        does: "signs a head of its own shard that counts more than there is",
+        does: "signs a head of its own shard that counts more items than it has",
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let mut shard = shard(&scene.facts.key, &scene.facts, &["forged"]);
@@ -150,12 +150,12 @@ pub const ATTACKS: &[Attack] = &[
             })
         }),
         counter: "void_head",
-        outcome: "void by its own signature: fetched once, remembered, never shown",
+        outcome: "invalid by its own signature: fetched once, remembered, never shown",
         ..OWN
     },
     Attack {
-        name: "addresses without sense",
-        does: "publishes addresses that are none",
+        name: "meaningless addresses",
+        does: "publishes malformed addresses",
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let shard = shard(&scene.facts.key, &scene.facts, &["_sys/addresses"]);
@@ -164,7 +164,7 @@ pub const ATTACKS: &[Attack] = &[
             })
         }),
         counter: "addresses",
-        outcome: "its own item like any other; nobody dials",
+        outcome: "accepted as an item of the attacker's own; nobody dials",
         ..OWN
     },
 ];
@@ -177,7 +177,7 @@ const SIGNATURE: Attack = Attack {
     act: Act::Says(|_| Vec::new()),
     counter: "signature",
     fate: Fate::BackedOff,
-    outcome: "not its owner's signature of this, for this mesh; nothing is fetched",
+    outcome: "the signature is not the owner's for this content and mesh; nothing is fetched",
 };
 
 /// A fault of an owner, no matter who tells of it: relays are not to blame.

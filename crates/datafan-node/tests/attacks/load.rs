@@ -26,14 +26,14 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "asking without reading",
-        does: "asks on and on and takes no answer off the line",
+        does: "sends requests without end and reads no answer",
         act: Act::Runs(|scene| Box::pin(asks_on(scene))),
-        outcome: "what waits for it is bounded, then nothing more is looked up; other links are served in turn",
+        outcome: "the waiting answers are bounded, then nothing more is looked up; other links are served in turn",
         ..LOAD
     },
     Attack {
         name: "commits without end",
-        does: "signs 256 heads of its own shard within a moment, and tells of all",
+        does: "signs 256 heads of its own shard within a moment, and announces all of them",
         act: Act::Says(|facts| {
             let Head { timestamp, .. } = shard(&facts.key, facts, &["forged"]).head;
             let head = |n| {
@@ -46,27 +46,27 @@ pub const ATTACKS: &[Attack] = &[
             vec![Message::Announce((0..OWNERS_PER_MESSAGE_MAX as u64).map(head).collect()).frame()]
         }),
         counter: "over_rate",
-        outcome: "100 in a tenth of a second are looked at, of the others the newest alone, at its end",
+        outcome: "100 in a tenth of a second are checked, of the others only the newest, at its end",
         ..LOAD
     },
     Attack {
         name: "flood of strangers",
-        does: "links under ever new keys that nobody admitted, and never greets",
+        does: "links with ever new keys that nobody admitted, and never greets",
         act: Act::Runs(|scene| Box::pin(strangers_come(scene))),
         counter: "crowded",
-        outcome: "16 of them have a place, until another wants it; members find theirs meanwhile",
+        outcome: "16 of them have a place until another needs it; members get theirs meanwhile",
         ..LOAD
     },
     Attack {
         name: "invented request",
-        does: "asks for a node by a hash that nobody told",
+        does: "requests a node by a hash that nobody sent",
         act: Act::Says(|facts| {
             let slots = vec![Ask { slot: Place::ALL, hash: Hash([7; 32]), hints: None }];
             let root = facts.second.head.root;
             vec![Message::AskNodes(Request { id: 1, owner: facts.owner, root, slots }).frame()]
         }),
         counter: "wrong_request",
-        outcome: "is told the present head; counted, as no honest member asks so",
+        outcome: "is answered with the present head; counted, as no honest member sends such a request",
         ..LOAD
     },
 ];
@@ -79,7 +79,7 @@ const LOAD: Attack = Attack {
     act: Act::Says(|_| Vec::new()),
     counter: "too_many_requests",
     fate: Fate::Heard,
-    outcome: "64 wait at most, the rest is dropped; other links are served in turn",
+    outcome: "at most 64 wait, the rest is dropped; other links are served in turn",
 };
 
 /// Asks for hundreds of times more than may wait for it, and reads again when nothing more was looked up.

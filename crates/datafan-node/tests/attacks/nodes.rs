@@ -43,7 +43,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "foreign prefix",
-        does: "answers with a node outside the slot that was asked for",
+        does: "answers with a node outside the requested slot",
         act: Act::Lies(Lie::Nodes(|request, nodes| {
             for (ask, node) in request.slots.iter().zip(nodes).filter(|(ask, _)| ask.slot != Place::ALL) {
                 node.place = Place { prefix: ask.slot.prefix ^ 1, ..ask.slot };
@@ -76,14 +76,14 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "wrong number of nodes",
-        does: "answers with a node more than was asked for",
+        does: "answers with one node too many",
         act: Act::Lies(Lie::Nodes(|_, nodes| nodes.push(nodes[0].clone()))),
         counter: "wrong_answer",
         ..NODE
     },
     Attack {
         name: "wrong kind of answer",
-        does: "answers with ranges when nodes were asked for",
+        does: "answers with ranges to a request for nodes",
         act: Act::Lies(Lie::Instead(|shard, request| {
             Message::Ranges(request.id, vec![shard.items.clone(); request.slots.len()])
         })),
@@ -124,7 +124,7 @@ const NODE: Attack = Attack {
     act: Act::Lies(Lie::None),
     counter: "node",
     fate: Fate::BackedOff,
-    outcome: "is not the node of the hash that was asked for; the descent goes on with another member",
+    outcome: "does not have the requested hash; reconciliation goes on with another member",
 };
 
 /// Parts of a child that is sent.

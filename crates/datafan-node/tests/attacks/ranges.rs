@@ -64,7 +64,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "wrong number of ranges",
-        does: "answers with a range more than was asked for",
+        does: "answers with one range too many",
         act: Act::Lies(Lie::Ranges(|ranges| ranges.push(Vec::new()))),
         counter: "wrong_answer",
         ..RANGE
@@ -111,12 +111,12 @@ const RANGE: Attack = Attack {
     act: Act::Lies(Lie::None),
     counter: "range",
     fate: Fate::BackedOff,
-    outcome: "is not the range of the hash that was asked for; the descent goes on with another member",
+    outcome: "does not have the requested hash; reconciliation goes on with another member",
 };
 
 const BROKEN: Attack = Attack {
     counter: "malformed",
     fate: Fate::ClosedAndBackedOff,
-    outcome: "refused before memory is spent on it",
+    outcome: "refused before memory is reserved for it",
     ..RANGE
 };

@@ -66,7 +66,7 @@ pub const ATTACKS: &[Attack] = &[
         does: "pushes a roster that the authority signed before others were admitted",
         act: Act::Says(|facts| vec![young(facts).delta(Timestamp::ZERO).push()]),
         counter: "stale_head",
-        outcome: "no lie: news may come late on the longer way; the roster that is held stays",
+        outcome: "not a violation, as data may come late over a longer path; the held roster stays",
         ..ROSTER
     },
     Attack {
@@ -83,12 +83,12 @@ pub const ATTACKS: &[Attack] = &[
                 scene.meets().await;
             })
         }),
-        outcome: "refused; the member waits for one as late as its ticket",
+        outcome: "refused; the member waits for one at least as late as its ticket",
         ..ROSTER
     },
     Attack {
         name: "grant in another shard",
-        does: "grants membership to a sock puppet in its own shard, and tells of the puppet's",
+        does: "grants membership to a sock puppet in its own shard, and announces the puppet's shard",
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let facts = scene.facts.clone();
@@ -105,12 +105,12 @@ pub const ATTACKS: &[Attack] = &[
             })
         }),
         counter: "unknown_owner",
-        outcome: "no lie: keys of grants mean something in the authority's shard only",
+        outcome: "not a violation: keys of grants have a meaning only in the authority's shard",
         ..ROSTER
     },
     Attack {
         name: "shard of a former member",
-        does: "tells of the shard of a member that was revoked, its data to be dropped",
+        does: "announces the shard of a revoked member whose data was to be dropped",
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let former = puppet();
@@ -123,7 +123,7 @@ pub const ATTACKS: &[Attack] = &[
             })
         }),
         counter: "revoked_head",
-        outcome: "no lie: not everybody knows of it yet; nothing is fetched, and remembered",
+        outcome: "not a violation, as not everybody knows of the revocation yet; remembered, nothing is fetched",
         ..ROSTER
     },
     Attack {
@@ -138,12 +138,12 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "stranger asks for the roster",
-        does: "asks before it greets, without having been admitted",
+        does: "asks for the roster before it greets, without having been admitted",
         who: Who::Stranger,
         act: Act::Greets(|facts| [vec![asks(facts.mesh.authority())], facts.greeting()].concat()),
         counter: "not_served",
         fate: Fate::Closed,
-        outcome: "who belongs is told to those who belong",
+        outcome: "the roster is served to members only",
         ..ROSTER
     },
     Attack {
@@ -168,7 +168,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "member of another mesh",
-        does: "greets in the name of another mesh",
+        does: "greets as a member of another mesh",
         act: Act::Greets(|facts| {
             let hello = Hello { mesh: MeshId(facts.key.id()), ..facts.hello() };
             vec![Message::Hello(hello.into()).frame()]
@@ -188,7 +188,7 @@ const ROSTER: Attack = Attack {
     act: Act::Says(|_| Vec::new()),
     counter: "old_roster",
     fate: Fate::Heard,
-    outcome: "no lie of the relay: refused, remembered, an alarm; the roster that is held stays",
+    outcome: "not a violation by the relay: refused, remembered, with an alarm; the held roster stays",
 };
 
 /// Tells of a roster and serves it.

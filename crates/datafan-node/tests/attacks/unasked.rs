@@ -15,7 +15,7 @@ use datafan_testkit::shard::Answer;
 pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "unasked nodes",
-        does: "sends nodes that nobody asked for",
+        does: "sends nodes without a request",
         act: Act::Says(|facts| {
             let slots = vec![Ask { slot: Place::ALL, hash: facts.second.head.root, hints: None }];
             let request = Request { id: 77, owner: facts.owner, root: facts.second.head.root, slots };
@@ -26,39 +26,39 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "unasked ranges",
-        does: "sends items that nobody asked for",
+        does: "sends items without a request",
         act: Act::Says(|facts| vec![Message::Ranges(77, vec![facts.first.items.clone()]).frame()]),
         ..UNASKED
     },
     Attack {
         name: "unasked delta",
-        does: "sends a delta as the answer to a pull that there was not",
+        does: "sends a delta without a pull",
         stage: Stage::Behind,
         act: Act::Says(|facts| vec![facts.second.delta(facts.first.head.timestamp).answer()]),
         ..UNASKED
     },
     Attack {
         name: "unasked gap",
-        does: "answers with a gap where nothing was pulled",
+        does: "sends a gap without a pull",
         stage: Stage::Behind,
         act: Act::Says(|facts| vec![Message::Gap(facts.second.head).frame()]),
         ..UNASKED
     },
     Attack {
         name: "unasked nothing",
-        does: "says that there is nothing later where nothing was pulled",
+        does: "says that there is nothing later, without a pull",
         act: Act::Says(|facts| vec![Message::Nothing(facts.owner).frame()]),
         ..UNASKED
     },
     Attack {
         name: "unasked move",
-        does: "says that a state is gone that nobody asked for",
+        does: "says that a state is gone, without a request",
         act: Act::Says(|facts| vec![Message::Moved(77, Some(facts.second.head)).frame()]),
         ..UNASKED
     },
     Attack {
         name: "unasked heads",
-        does: "sends nodes of the trie of heads that nobody asked for",
+        does: "sends nodes of the trie of heads without a request",
         act: Act::Says(|facts| vec![Message::Heads(vec![HeadAnswer::Leaf(facts.first.head)]).frame()]),
         ..UNASKED
     },
@@ -70,7 +70,7 @@ pub const ATTACKS: &[Attack] = &[
             vec![Message::Prune(owners.clone()).frame(), Message::Graft(owners).frame()]
         }),
         counter: "unknown_owner",
-        outcome: "no lie: the roster may be on its way; nothing is remembered of them",
+        outcome: "not a violation, as the roster may be on its way; nothing is remembered of them",
         ..UNASKED
     },
     Attack {
@@ -101,12 +101,12 @@ pub const ATTACKS: &[Attack] = &[
             vec![Message::Claim(Claim { member: facts.victim, ..claim }).frame()]
         }),
         counter: "claim",
-        outcome: "no lie, as it is not about the victim's process: not verified; only what its own key has signed about that stops it",
+        outcome: "not a violation, as it is not about the victim's process: not verified; only a statement that its own key has signed about its process stops it",
         ..UNASKED
     },
     Attack {
         name: "claims about nobody",
-        does: "claims to have begun before processes that were never linked, and that the owner has",
+        does: "claims that it, and the owner, began before processes that were never linked",
         act: Act::Says(|facts| {
             let claims =
                 (0..100).map(|n| Claim::signed(&facts.mesh, &facts.key, RunId([7; 8]), RunId([100 + n; 8])));
@@ -114,11 +114,11 @@ pub const ATTACKS: &[Attack] = &[
             claims.chain([owners]).map(|claim| Message::Claim(claim).frame()).collect()
         }),
         counter: "claim",
-        outcome: "no lie: who made it may be forgotten; nothing is kept, and nothing is passed on",
+        outcome: "not a violation, as its maker may be forgotten here; nothing is kept or passed on",
         ..UNASKED
     },
     Attack {
-        name: "processes that are not there",
+        name: "nonexistent processes",
         does: "says a thousand times that another process with the victim's key was linked with it",
         act: Act::Says(|_| {
             let runs = (0..1_000u64).map(|n| RunId(n.to_be_bytes()));
@@ -126,18 +126,18 @@ pub const ATTACKS: &[Attack] = &[
             told.chain([Message::Claim(NOBODYS)]).map(|message| message.frame()).collect()
         }),
         counter: "claim",
-        outcome: "no lie: it signs that it is older, as it is; people are told once an hour",
+        outcome: "not a violation: the victim signs that it is older, which is true; the log says so once an hour",
         ..UNASKED
     },
     Attack {
         name: "message before the welcome",
-        does: "begins with a round and a push, and greets then",
+        does: "sends a round and a push before it greets",
         act: Act::Greets(|facts| {
             let round = Message::Round(Hash([7; 32])).frame();
             [vec![round, facts.first.delta(Timestamp::ZERO).push()], facts.greeting()].concat()
         }),
         counter: "before_welcome",
-        outcome: "dropped; only the roster is spoken of before the welcome",
+        outcome: "dropped; before the welcome only messages about the roster are accepted",
         ..UNASKED
     },
 ];
@@ -155,5 +155,5 @@ const UNASKED: Attack = Attack {
     act: Act::Says(|_| Vec::new()),
     counter: "unasked",
     fate: Fate::Heard,
-    outcome: "no lie: requests are given up in time, and their answers come late; dropped unread",
+    outcome: "not a violation, as answers to requests that were given up come late; dropped unread",
 };
