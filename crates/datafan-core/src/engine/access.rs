@@ -1,6 +1,6 @@
 //! What a driver can ask of an engine beside handing it inputs.
 
-use super::{Engine, OpenError, Stats, disk::Snapshot, pins::Pins};
+use super::{Engine, OpenError, Stats, disk::Snapshot};
 use crate::id::MemberId;
 use crate::{
     store::{Compacted, Store, StoreError},
@@ -58,7 +58,7 @@ impl<S: Store> Engine<S> {
     /// Only if the store failed: then the member stops.
     pub fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
         for link in self.links.values_mut() {
-            link.pins = Pins::new();
+            link.drop_pins();
         }
         self.disk.compact()
     }

@@ -3,7 +3,7 @@
 use super::{
     Engine, Snapshot,
     descent::Descent,
-    link::Link,
+    links::Link,
     owners::{Owner, Transfer},
     wanted::Stage,
 };
@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn has_pull_room(&self) -> bool {
-        self.links.values().any(|link| !link.is_full(Lane::Small) && link.has_pull_room(0))
+        self.links.values().any(|link| !link.is_full(Lane::Small) && link.requests.has_pull_room(0))
     }
 
     /// Lists an owner by what it waits for; after each change of what it is busy with.
@@ -106,7 +106,7 @@ impl<S: Store> Engine<S> {
             self.forget(owner);
             return;
         };
-        let slow = self.links[&from].credit.is_too_slow_for(known.bytes);
+        let slow = self.links[&from].requests.credit().is_too_slow_for(known.bytes);
         let state = &self.owners[owner];
         let since = state.timestamp();
         let back = since >= known.timestamp;
@@ -118,10 +118,10 @@ impl<S: Store> Engine<S> {
         }
         let bytes = known.bytes.min(DELTA_BYTES_MAX as u64);
         let link = self.links.get_mut(&from).expect("a source is linked");
-        if link.is_full(Lane::Small) || !link.has_pull_room(bytes) {
+        if link.is_full(Lane::Small) || !link.requests.has_pull_room(bytes) {
             return;
         }
-        link.pulls.insert(*owner, bytes);
+        link.requests.begin_pull(*owner, bytes);
         self.note_pulled(from, owner);
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
         let deadline = self.cx.now.time.after(self.cx.config.request_micros);
@@ -138,12 +138,12 @@ impl<S: Store> Engine<S> {
         let busy = self.owners.get(owner).map(Owner::busy);
         let (told, doubted) = busy.map_or((None, None), |busy| (busy.fetch_from, busy.doubted));
         let has = |(peer, link): &(&MemberId, &Link<Snapshot<S>>)| {
-            let speaks = link.is_up() || roster && link.hello.is_some();
-            let there = link.positions.get(owner).is_some_and(|position| *position >= head.timestamp);
-            speaks && there && !self.is_penalized(peer)
+            let speaks = link.is_up() || roster && link.hello().is_some();
+            let there = link.position(owner).is_some_and(|position| position >= head.timestamp);
+            speaks && there && !self.links.is_penalized(peer, self.cx.time())
         };
         let rank = |(peer, link): (&MemberId, &Link<Snapshot<S>>)| {
-            (doubted == Some(*peer), link.bytes_expected(), told != Some(*peer))
+            (doubted == Some(*peer), link.requests.bytes_expected(), told != Some(*peer))
         };
         let best = self.links.iter().filter(has).map(rank).min()?;
         let best = self.links.iter().filter(has).filter(|link| rank(*link) == best).map(|(peer, _)| *peer);
@@ -161,7 +161,7 @@ impl<S: Store> Engine<S> {
         self.cancel_transfer(owner);
         let now = self.cx.now.time;
         if let Some(link) = self.links.get_mut(&from) {
-            link.note_late_pull(*owner, since, now);
+            link.requests.give_up_pull(*owner, since, now);
         }
         // Whoever did not answer is asked again only when it tells of the head again.
         self.set_position(from, owner, None);
@@ -174,7 +174,7 @@ impl<S: Store> Engine<S> {
         };
         match state.busy_mut().transfer.take() {
             Some(Transfer::Pull { from, .. }) => {
-                self.links.get_mut(&from).map(|link| link.pulls.remove(owner));
+                self.links.get_mut(&from).map(|link| link.requests.end_pull(owner));
             }
             Some(Transfer::Descent(_)) => self.drop_requests(owner),
             None => {}
@@ -185,7 +185,7 @@ impl<S: Store> Engine<S> {
     /// Waits for no answer about an owner any more.
     pub(super) fn drop_requests(&mut self, owner: &MemberId) {
         for link in self.links.values_mut() {
-            link.requests.retain(|_, (asked, _)| asked != owner);
+            link.requests.drop_about(owner, |_| false);
         }
     }
 

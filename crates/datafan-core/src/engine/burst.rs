@@ -56,7 +56,7 @@ impl<S: Store> Engine<S> {
     /// Takes in pushes of one owner by one peer.
     pub(super) fn on_burst(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
         if let Some(link) = self.links.quietly(&from) {
-            link.silence.break_off();
+            link.hear();
             self.cx.stats.messages_received += pushes.len() as u64;
             self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
         }

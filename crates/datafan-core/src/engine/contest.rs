@@ -122,7 +122,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         if !self.own.member().has_lost(head) && !self.cx.check_signature(head) {
-            return self.lie(peer, "signature");
+            return self.links.penalize(&mut self.cx, peer, "signature");
         }
         self.own.see_contested(peer, head, contest, self.cx.time());
     }

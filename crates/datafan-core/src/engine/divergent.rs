@@ -5,7 +5,7 @@ use super::{
     Alarm, Engine, Snapshot, Write,
     descent::Descent,
     heard_for::HeardFor,
-    link::Link,
+    links::Link,
     own::Confirmed,
     owners::{Owner, Transfer},
     restamp::{RESTAMPED_KEY, names},
@@ -268,7 +268,7 @@ impl<S: Store> Engine<S> {
                 continue;
             }
             if !self.cx.check_signature(head) {
-                self.lie(from, "signature");
+                self.links.penalize(&mut self.cx, from, "signature");
                 return Ok(());
             }
             self.divergent.told.push_back((from, *head));

@@ -93,7 +93,7 @@ impl<S: Store> Engine<S> {
             return Learned::Newer;
         }
         if !self.cx.check_signature(head) {
-            self.lie(from, "signature");
+            self.links.penalize(&mut self.cx, from, "signature");
             return Learned::Refused;
         }
         if let Some(reason) = reason {
@@ -136,15 +136,12 @@ impl<S: Store> Engine<S> {
     /// Notes where a peer is with an owner; `None` for where we are.
     pub(super) fn set_position(&mut self, peer: MemberId, owner: &MemberId, position: Option<Timestamp>) {
         let Some(link) = self.links.quietly(&peer) else { return };
-        match position {
-            Some(position) => link.positions.insert(*owner, position),
-            None => link.positions.remove(owner),
-        };
+        link.set_position(owner, position);
     }
 
     pub(super) fn on_announce(&mut self, from: MemberId, heads: &[Head]) {
         for head in heads {
-            if self.is_penalized(&from) {
+            if self.links.is_penalized(&from, self.cx.time()) {
                 return;
             }
             let known = self.owners.get(&head.owner).and_then(|owner| owner.busy().known);
@@ -186,7 +183,7 @@ impl<S: Store> Engine<S> {
 
     /// Ends the pull of `owner` from `from`; false if there was none.
     fn end_pull(&mut self, from: MemberId, owner: &MemberId) -> bool {
-        let expected = self.links.get_mut(&from).and_then(|link| link.pulls.remove(owner));
+        let expected = self.links.get_mut(&from).and_then(|link| link.requests.end_pull(owner));
         let Some(state) = self.owners.get_mut(owner) else { return false };
         let ours =
             matches!(&state.busy().transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
@@ -202,7 +199,7 @@ impl<S: Store> Engine<S> {
     /// Notes how long an answer took that was expected to have so many bytes.
     pub(super) fn note_answer(&mut self, from: MemberId, bytes: u64, sent: Time) {
         if let Some(link) = self.links.get_mut(&from) {
-            link.credit.note_answer(bytes, sent, self.cx.now.time);
+            link.requests.on_answer(bytes, sent, self.cx.now.time);
         }
     }
 
@@ -211,9 +208,7 @@ impl<S: Store> Engine<S> {
         let owner = delta.head.owner;
         let held = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
         let Some(link) = self.links.get_mut(&from) else { return false };
-        let since =
-            link.late_pulls.get(&owner).copied().filter(|since| *since == delta.base && *since == held);
-        since.is_some() && link.late_pulls.remove(&owner).is_some()
+        delta.base == held && link.requests.end_late_pull(&owner, delta.base)
     }
 
     /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before that one,
@@ -270,7 +265,7 @@ impl<S: Store> Engine<S> {
             self.note_known(from, &delta.head, self.cx.now.time);
             // Whoever is asked for what came after our position answers from there.
             if how == How::Pulled {
-                self.lie(from, "wrong_answer");
+                self.links.penalize(&mut self.cx, from, "wrong_answer");
             }
             return Ok(());
         }
@@ -285,7 +280,9 @@ impl<S: Store> Engine<S> {
         match how {
             // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
             How::Pushed(_) if !refused => self.doubt(&owner, from),
-            How::Pulled if !refused && !self.is_penalized(&from) => self.descend(from, &delta.head),
+            How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
+                self.descend(from, &delta.head)
+            }
             How::Pushed(_) | How::Pulled | How::Late => {}
         }
         Ok(())
@@ -305,7 +302,7 @@ impl<S: Store> Engine<S> {
         how: How<'_>,
     ) -> Result<bool, StoreError> {
         let Ok((items, graves)) = delta.contents() else {
-            self.lie(from, "malformed");
+            self.links.penalize(&mut self.cx, from, "malformed");
             return Ok(false);
         };
         let owner = delta.head.owner;

@@ -1,6 +1,9 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
-use super::{Effect, Engine, Pending, link::Link, tree::Place};
+use super::{
+    Effect, Engine, Pending,
+    links::{Dialled, Link, Place},
+};
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
@@ -30,12 +33,12 @@ impl<S: Store> Engine<S> {
         self.dialer.on_up(&peer, dialled, self.cx.now.time);
         let (since, deadline) = (self.cx.now.time, self.cx.now.time.after(GREETING_MICROS));
         if let Some(old) = self.links.remove(&peer) {
-            self.clear_place(old.place);
+            self.clear_place(old.place());
         }
-        let place = Place::free(self.links.values().map(|link| link.place));
-        let mut link = Link::new(address, direction, place, since, deadline);
-        link.is_spare = direction == Direction::Out && !self.is_below_minimum();
-        self.links.insert(peer, link);
+        let place = Place::free(self.links.values().map(Link::place));
+        let is_spare = direction == Direction::Out && !self.is_below_minimum();
+        let dialled = Dialled { address, direction, is_spare };
+        self.links.insert(peer, Link::new(dialled, place, since, deadline));
         let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.cx.config.mesh,
@@ -59,8 +62,8 @@ impl<S: Store> Engine<S> {
         }
         let links_max = self.cx.config.links_max.min(LINKS_MAX);
         let known = !self.is_stranger(peer, direction);
-        let strangers = self.links.iter().filter(|(peer, link)| self.is_stranger(peer, link.direction));
-        let strangers: Vec<(Time, MemberId)> = strangers.map(|(peer, link)| (link.since, *peer)).collect();
+        let strangers = self.links.iter().filter(|(peer, link)| self.is_stranger(peer, link.direction()));
+        let strangers: Vec<(Time, MemberId)> = strangers.map(|(peer, link)| (link.since(), *peer)).collect();
         let crowded = self.links.len() >= links_max || !known && strangers.len() >= STRANGERS_MAX;
         if !crowded {
             return true;
@@ -79,7 +82,7 @@ impl<S: Store> Engine<S> {
         let links_max = self.cx.config.links_max.min(LINKS_MAX);
         // Where there are few places anyway, none of them are kept.
         let kept = if links_max < 2 * NEEDY_PLACES { 0 } else { NEEDY_PLACES };
-        let came_in = self.links.get(peer).is_some_and(|link| link.direction == Direction::In);
+        let came_in = self.links.get(peer).is_some_and(|link| link.direction() == Direction::In);
         came_in && self.links.len() > links_max - kept
     }
 
@@ -115,11 +118,11 @@ impl<S: Store> Engine<S> {
             self.reach.on_down(&peer);
             self.part_process(&peer);
         }
-        self.clear_place(link.place);
+        self.clear_place(link.place());
         if self.is_member(&peer) {
             self.dialer.remember(&peer);
         }
-        let up_micros = was_up.then(|| self.cx.now.time.0 - link.up_since.0);
+        let up_micros = was_up.then(|| self.cx.now.time.0 - link.up_since().0);
         self.dialer.on_down(&peer, up_micros, reason, self.cx.now.time, &mut self.cx.rng);
         self.release_transfers(&peer);
         if was_up {
@@ -158,14 +161,12 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
-        if link.hello.is_some() {
+        if link.hello().is_some() {
             self.cx.stats.refuse("second_hello");
             return Ok(());
         }
         let roster = hello.roster;
-        link.is_spare |= link.direction == Direction::In && !hello.below_minimum;
-        link.hello = Some(hello);
-        link.greeted_at = self.cx.now.time;
+        link.greet(hello, self.cx.now.time);
         if let Some(head) = roster {
             self.learn_roster(from, &head);
         }
@@ -176,33 +177,31 @@ impl<S: Store> Engine<S> {
     /// A newer roster is fetched before the peer that told of it is judged.
     fn learn_roster(&mut self, from: MemberId, head: &Head) {
         if head.owner != self.cx.config.mesh.authority() {
-            self.lie(from, "malformed");
+            self.links.penalize(&mut self.cx, from, "malformed");
             return;
         }
         let learned = self.learn(from, head, self.cx.now.time);
         if (learned == super::fetch::Learned::Newer || self.takes_back_roster())
             && let Some(link) = self.links.get_mut(&from)
         {
-            link.roster_until = Some(self.cx.now.time.after(GREETING_MICROS / 3));
+            link.wait_for_roster(self.cx.now.time.after(GREETING_MICROS / 3));
         }
     }
 
     /// Welcomes or refuses a peer by the roster that is held; again after each change of it.
     pub(super) fn judge(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
-        let Some(hello) = &link.hello else { return };
+        let Some(hello) = link.hello() else { return };
         let newest = self.roster_head().map(|head| head.order());
         if newest.is_none() {
             return;
         }
         let waits = hello.roster.is_some_and(|theirs| Some(theirs.order()) > newest);
-        if (waits || self.takes_back_roster())
-            && link.roster_until.is_some_and(|until| until > self.cx.now.time)
-        {
+        if (waits || self.takes_back_roster()) && link.waits_for_roster(self.cx.now.time) {
             return;
         }
         match self.terms(&peer).map(|terms| terms.state) {
-            Some(GrantState::Active | GrantState::Invited { .. }) if link.welcomed => {}
+            Some(GrantState::Active | GrantState::Invited { .. }) if link.peer_accepted() => {}
             Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
                 self.refuse_member(peer, Refusal::InvitationExpired);
             }
@@ -220,7 +219,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn refuse_member(&mut self, peer: MemberId, refusal: Refusal) {
-        let hello = self.links.get(&peer).and_then(|link| link.hello.as_ref());
+        let hello = self.links.get(&peer).and_then(Link::hello);
         let name = hello.expect("judged by its Hello").name.clone();
         self.say_refused(peer, name, refusal);
         self.refuse_link(peer, refusal);
@@ -228,12 +227,11 @@ impl<S: Store> Engine<S> {
 
     fn welcome(&mut self, peer: MemberId) {
         let Some(link) = self.links.get_mut(&peer) else { return };
-        link.welcomed = true;
-        link.roster_until = None;
-        let hello = link.hello.clone().expect("judged by its Hello");
+        link.accept_peer();
+        let hello = link.hello().cloned().expect("judged by its Hello");
         self.pending.retain(|pending| pending.id != peer);
         if !self.addressed.contains(&peer) {
-            let seen = self.links[&peer].address.iter();
+            let seen = self.links[&peer].address().into_iter();
             let told: Vec<Address> = hello.addresses.iter().chain(seen).cloned().collect();
             self.address_cache.told(&peer, &told);
         }
@@ -244,11 +242,10 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_welcome(&mut self, from: MemberId) {
         let Some(link) = self.links.get_mut(&from) else { return };
-        if link.welcome {
+        if !link.on_accepted() {
             self.cx.stats.refuse("second_welcome");
             return;
         }
-        link.welcome = true;
         self.on_maybe_ready(from);
     }
 
@@ -258,14 +255,14 @@ impl<S: Store> Engine<S> {
         }
         self.refused_by = None;
         if let Some(link) = self.links.get_mut(&peer) {
-            link.up_since = self.cx.now.time;
+            link.bring_up(self.cx.now.time);
         }
         self.own_links.on_changed();
         self.reach.on_up(&peer);
         self.said.forget(&peer);
         self.dialer.on_ready(&peer);
         let link = &self.links[&peer];
-        if let Some(address) = link.address.clone().filter(|_| link.direction == Direction::Out) {
+        if let Some(address) = link.address().cloned().filter(|_| link.direction() == Direction::Out) {
             self.address_cache.answered(&peer, &address);
         }
         self.note_entered(&peer);
@@ -317,8 +314,8 @@ impl<S: Store> Engine<S> {
     /// Closes greetings that take too long, and judges those whose newer roster did not come.
     pub(super) fn on_greetings(&mut self) {
         let now = self.cx.now.time;
-        let late = |link: &Link<_>| !link.is_up() && link.deadline <= now;
-        let waited = |link: &Link<_>| link.roster_until.is_some_and(|until| until <= now);
+        let late = |link: &Link<_>| link.is_greeting_late(now);
+        let waited = |link: &Link<_>| link.is_roster_late(now);
         let peers: Vec<(MemberId, bool)> = self
             .links
             .iter()
@@ -331,7 +328,7 @@ impl<S: Store> Engine<S> {
                 self.close_link(peer, "hello was not answered in time".into());
             } else {
                 if let Some(link) = self.links.get_mut(&peer) {
-                    link.roster_until = None;
+                    link.end_roster_wait();
                 }
                 self.judge(peer);
             }
@@ -340,10 +337,10 @@ impl<S: Store> Engine<S> {
 
     fn note_pending(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
-        let Some(hello) = &link.hello else { return };
+        let Some(hello) = link.hello() else { return };
         let since = self.pending.iter().find(|pending| pending.id == peer).map(|pending| pending.since);
         let since = since.unwrap_or(self.cx.now.wall);
-        let pending = Pending { id: peer, name: hello.name.clone(), address: link.address.clone(), since };
+        let pending = Pending { id: peer, name: hello.name.clone(), address: link.address().cloned(), since };
         self.pending.retain(|pending| pending.id != peer);
         if self.pending.len() >= PENDING_MAX {
             self.pending.pop_front();

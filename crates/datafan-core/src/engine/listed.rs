@@ -200,7 +200,7 @@ impl<S: Store> Engine<S> {
     fn lister_of_another(&self) -> Option<MemberId> {
         let lasted = |peer: &MemberId| {
             let link = self.links.get(peer).filter(|link| link.is_up());
-            link.is_some_and(|link| link.up_since.after(LASTED_MICROS) <= self.cx.now.time)
+            link.is_some_and(|link| link.up_since().after(LASTED_MICROS) <= self.cx.now.time)
         };
         let others = self.listed.others(self.own.run.process()).map(|(lister, _)| *lister);
         let others: Vec<MemberId> = others.filter(|lister| !lasted(lister)).collect();

@@ -15,7 +15,6 @@ mod commit;
 mod config;
 mod contest;
 mod context;
-mod credit;
 mod descent;
 mod dial;
 mod dialer;
@@ -30,7 +29,6 @@ mod greet;
 mod growth;
 mod heard_for;
 mod input;
-mod link;
 mod links;
 mod listed;
 mod membership;
@@ -39,8 +37,6 @@ mod own;
 mod own_links;
 mod owners;
 mod pace;
-mod penalties;
-mod pins;
 mod probe;
 mod processes;
 mod publish;
@@ -132,9 +128,6 @@ pub struct Engine<S: Store> {
     /// Owners whose visible shard changed in this call.
     dirty: BTreeMap<MemberId, push::Moved>,
     links: Links<Snapshot<S>>,
-    trees: tree::Trees,
-    /// Peers that lied: not asked until then, and how often it happened.
-    penalties: penalties::Penalties,
     dialer: Dialer,
     address_cache: AddressCache,
     /// Members that publish an address.
@@ -149,8 +142,6 @@ pub struct Engine<S: Store> {
     said: refused::Said,
     divergent: Divergent,
     next_request: u32,
-    /// Whose requests were answered last.
-    served_last: Option<MemberId>,
     next_round: Time,
 }
 
@@ -270,7 +261,7 @@ impl<S: Store> Engine<S> {
             Input::Command { ticket, command } => self.on_command(ticket, command),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction),
             Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
-            Input::Broken { peer } => self.lie(peer, "frame"),
+            Input::Broken { peer } => self.links.penalize(&mut self.cx, peer, "frame"),
             Input::DialFailed { address, expected, error } => {
                 self.on_dial_failed(&(expected, address), &error);
             }
@@ -286,7 +277,7 @@ impl<S: Store> Engine<S> {
             Input::Room { peer, lane } => {
                 self.set_full(peer, lane, false);
                 if let Some(link) = self.links.get_mut(&peer).filter(|_| lane == Lane::Small) {
-                    link.catching_up = true;
+                    link.begin_catching_up();
                 }
             }
             Input::Wake => {}
@@ -296,7 +287,7 @@ impl<S: Store> Engine<S> {
 
     fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         if let Some(link) = self.links.quietly(&from) {
-            link.silence.break_off();
+            link.hear();
             self.cx.stats.messages_received += 1;
             self.cx.stats.bytes_received += bytes.len() as u64;
         }
@@ -308,17 +299,17 @@ impl<S: Store> Engine<S> {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(_) => {
-                self.lie(from, "malformed");
+                self.links.penalize(&mut self.cx, from, "malformed");
                 self.refuse_link(from, crate::message::Refusal::Malformed);
                 return Ok(());
             }
         };
-        let welcomed = link.welcomed;
+        let welcomed = link.peer_accepted();
         if !welcomed && !self.is_before_welcome(&message) {
             self.cx.stats.refuse("before_welcome");
             return Ok(());
         }
-        if self.is_penalized(&from) && (message.tells() || !welcomed) {
+        if self.links.is_penalized(&from, self.cx.time()) && (message.tells() || !welcomed) {
             // A liar may still ask over a link that it has; what it says is not worth checking for a while.
             self.cx.stats.refuse("penalized");
             if !welcomed {
@@ -327,7 +318,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         self.on_sound_message(from, message, bytes)?;
-        if !welcomed && self.is_penalized(&from) {
+        if !welcomed && self.links.is_penalized(&from, self.cx.time()) {
             self.refuse_link(from, crate::message::Refusal::Malformed);
         }
         Ok(())
@@ -349,11 +340,11 @@ impl<S: Store> Engine<S> {
             Message::Gap(head) => self.on_gap(from, &head),
             Message::Nothing(owner) => self.on_nothing(from, &owner),
             Message::Round(root) => self.on_round(from, root),
-            Message::AskHeads(asks) => self.owe(from, [link::Owed::Heads(asks)].into_iter()),
+            Message::AskHeads(asks) => self.owe(from, [links::Owed::Heads(asks)].into_iter()),
             Message::Heads(answers) => self.on_heads(from, answers),
-            Message::Pull(wants) => self.owe(from, wants.into_iter().map(link::Owed::Pull)),
-            Message::AskNodes(request) => self.owe(from, [link::Owed::Nodes(request)].into_iter()),
-            Message::AskRanges(request) => self.owe(from, [link::Owed::Ranges(request)].into_iter()),
+            Message::Pull(wants) => self.owe(from, wants.into_iter().map(links::Owed::Pull)),
+            Message::AskNodes(request) => self.owe(from, [links::Owed::Nodes(request)].into_iter()),
+            Message::AskRanges(request) => self.owe(from, [links::Owed::Ranges(request)].into_iter()),
             Message::Nodes(id, answers) => self.on_nodes(from, id, answers)?,
             Message::Ranges(id, ranges) => self.on_ranges(from, id, ranges)?,
             Message::Moved(id, head) => self.on_moved(from, id, head.as_ref())?,

@@ -15,7 +15,6 @@ use super::{
     own_links::OwnLinks,
     owners::{Owner, Owners},
     pace::Pace,
-    penalties::Penalties,
     processes::Processes,
     reach::Reach,
     refused::Said,
@@ -24,7 +23,6 @@ use super::{
     runs::LastRuns,
     same_key::SameKey,
     surplus::Surplus,
-    tree::Trees,
     wanted::Wanted,
 };
 use crate::{
@@ -134,14 +132,11 @@ impl<S: Store> Engine<S> {
             wanted: Wanted::default(),
             dirty: BTreeMap::new(),
             links: Links::new(),
-            trees: Trees::default(),
-            penalties: Penalties::default(),
             pending: VecDeque::new(),
             refused_by: None,
             said: Said::default(),
             divergent: Divergent::default(),
             next_request: 0,
-            served_last: None,
         }
     }
 

@@ -5,7 +5,7 @@
 //! is up nothing is written, so the first write of a run comes after a peer has compared our shard with its
 //! own copy.
 
-use super::{Engine, Write, link::Link, listed::SEEN_MAX};
+use super::{Engine, Write, links::Link, listed::SEEN_MAX};
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
     id::MemberId,
@@ -168,8 +168,8 @@ impl<S: Store> Engine<S> {
         let links = self.links.iter().filter(|(_, link)| link.is_up());
         let links: Vec<UpLink> = links
             .map(|(peer, link)| {
-                let run = link.hello.as_ref().expect("a link that is up has greeted").run;
-                UpLink { peer: *peer, run, since: link.up_since }
+                let run = link.run();
+                UpLink { peer: *peer, run, since: link.up_since() }
             })
             .collect();
         if let Some(links) = self.own_links.due(self.cx.now.time, &links, seen) {

@@ -141,7 +141,7 @@ impl<S: Store> Engine<S> {
     /// Learns of what was held back, once its interval is over.
     pub(super) fn end_interval(&mut self) {
         for (head, from) in core::mem::take(&mut self.pace.late) {
-            if !self.links.contains_key(&from) || self.is_penalized(&from) {
+            if !self.links.contains_key(&from) || self.links.is_penalized(&from, self.cx.time()) {
                 continue;
             }
             if self.learn(from, &head, self.cx.now.time) == Learned::Older {

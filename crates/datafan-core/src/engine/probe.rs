@@ -9,90 +9,15 @@
 //! what is written now, and has to dial first: it does not wait for the third round.
 
 use super::Engine;
-use crate::{
-    connector::Lane,
-    id::MemberId,
-    message::Message,
-    store::Store,
-    time::{SECOND, Time},
-};
-use alloc::vec::Vec;
-
-/// Rounds of ours in which nothing came from the peer, after which it is probed.
-const SILENT_ROUNDS: u8 = 3;
-/// The same where all links but one at most are that silent, and at least two are.
-const ALL_SILENT_ROUNDS: u8 = 2;
-/// How long the answer to a probe may take.
-const ANSWER_MICROS: u64 = SECOND;
-
-/// After how many silent rounds a peer is probed, where of so many links so many have been silent for
-/// [`ALL_SILENT_ROUNDS`].
-fn rounds_until_probe(n_up: usize, n_silent: usize) -> u8 {
-    let nearly_all = n_silent >= 2 && n_silent + 1 >= n_up;
-    if nearly_all { ALL_SILENT_ROUNDS } else { SILENT_ROUNDS }
-}
-
-/// How long nothing has come over a link.
-#[derive(Default)]
-pub(super) struct Silence {
-    /// Our rounds since something came.
-    rounds: u8,
-    /// Until when a probe has to be answered, by whatever comes.
-    answer_by: Option<Time>,
-    /// When the peer's last probe was answered.
-    answered_at: Option<Time>,
-}
-
-impl Silence {
-    /// Something came.
-    pub(super) fn break_off(&mut self) {
-        self.rounds = 0;
-        self.answer_by = None;
-    }
-
-    /// One of our rounds begins.
-    fn on_round(&mut self) {
-        self.rounds = self.rounds.saturating_add(1);
-    }
-
-    /// Whether the peer is to be probed, as it has been silent for so many rounds.
-    fn probe(&mut self, now: Time, silent_rounds: u8) -> bool {
-        let probe = self.rounds >= silent_rounds && self.answer_by.is_none();
-        if probe {
-            self.answer_by = Some(now.after(ANSWER_MICROS));
-        }
-        probe
-    }
-
-    /// Until when the peer has to answer; never, where it was not probed.
-    pub(super) fn ends_at(&self) -> Time {
-        self.answer_by.unwrap_or(Time::NEVER)
-    }
-
-    /// A probe came. Whether it is to be answered: one answer at a time is enough.
-    fn on_probe(&mut self, now: Time) -> bool {
-        self.answered_at.replace(now) != Some(now)
-    }
-}
+use crate::{connector::Lane, id::MemberId, message::Message, store::Store};
 
 impl<S: Store> Engine<S> {
     /// Probes the peers that have been silent. Called at each round.
     pub(super) fn probe_silent(&mut self) {
-        let now = self.cx.now.time;
-        let (mut n_up, mut n_silent) = (0, 0);
-        for (_, link) in self.links.all_quietly().filter(|(_, link)| link.is_up()) {
-            link.silence.on_round();
-            n_up += 1;
-            n_silent += usize::from(link.silence.rounds >= ALL_SILENT_ROUNDS);
-        }
-        let rounds = rounds_until_probe(n_up, n_silent);
-        let up = self.links.all_quietly().filter(|(_, link)| link.is_up());
-        let silent = up.filter_map(|(peer, link)| link.silence.probe(now, rounds).then_some(*peer));
-        let silent: Vec<MemberId> = silent.collect();
+        let silent = self.links.probe(self.cx.time());
         if silent.is_empty() {
             return;
         }
-        self.links.stir();
         let frame = Message::Probe.frame();
         for peer in silent {
             self.cx.stats.probes_sent += 1;
@@ -105,9 +30,7 @@ impl<S: Store> Engine<S> {
 
     /// Ends the links of peers that did not answer.
     pub(super) fn end_silent(&mut self) {
-        let now = self.cx.now.time;
-        let silent = self.links.iter().filter(|(_, link)| link.silence.ends_at() <= now);
-        for peer in silent.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+        for peer in self.links.unanswered(self.cx.time()) {
             self.cx.stats.refuse("no_answer");
             self.close_link(peer, "a probe was not answered".into());
             // It may only be the line that is gone.
@@ -116,62 +39,8 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn on_probe(&mut self, from: MemberId) {
-        let now = self.cx.now.time;
-        let answers = self
-            .links
-            .quietly(&from)
-            .is_some_and(|link| !link.is_full(Lane::Small) && link.silence.on_probe(now));
-        if answers {
+        if self.links.on_probe(&from, self.cx.time()) {
             self.cx.send_frame_at_once(from, Message::Alive.frame());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_is_heard_is_not_probed() {
-        let mut silence = Silence::default();
-        for round in 0..100 {
-            silence.on_round();
-            assert!(!silence.probe(Time(round), ALL_SILENT_ROUNDS + 1));
-            assert_eq!(silence.ends_at(), Time::NEVER);
-            if round % 2 == 1 {
-                silence.break_off();
-            }
-        }
-    }
-
-    #[test]
-    fn after_three_silent_rounds_one_probe_has_to_be_answered_within_a_second() {
-        let mut silence = Silence::default();
-        let probe = |silence: &mut Silence, round| {
-            silence.on_round();
-            silence.probe(Time(round), SILENT_ROUNDS)
-        };
-        let probed: Vec<bool> = (0..6).map(|round| probe(&mut silence, round)).collect();
-        assert_eq!(probed, [false, false, true, false, false, false]);
-        assert_eq!(silence.ends_at(), Time(2 + ANSWER_MICROS), "later rounds do not put it off");
-        silence.break_off();
-        assert_eq!(silence.ends_at(), Time::NEVER);
-        let probed: Vec<bool> = (6..9).map(|round| probe(&mut silence, round)).collect();
-        assert_eq!(probed, [false, false, true], "and all begins anew");
-    }
-
-    #[test]
-    fn who_hears_nearly_nobody_probes_sooner() {
-        let sooner = |up, silent| rounds_until_probe(up, silent) == ALL_SILENT_ROUNDS;
-        assert!(sooner(4, 4) && sooner(4, 3) && sooner(3, 2) && sooner(2, 2));
-        assert!(!sooner(4, 2) && !sooner(6, 4), "others can be asked");
-        assert!(!sooner(2, 1) && !sooner(1, 1) && !sooner(0, 0), "one may be late by chance");
-    }
-
-    #[test]
-    fn probes_that_come_together_get_one_answer() {
-        let mut silence = Silence::default();
-        assert!(silence.on_probe(Time(5)) && !silence.on_probe(Time(5)));
-        assert!(silence.on_probe(Time(6)));
     }
 }

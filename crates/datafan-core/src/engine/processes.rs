@@ -123,8 +123,8 @@ impl<S: Store> Engine<S> {
     /// A link is up: the process behind it hears what is known of others with the same key.
     pub(super) fn meet_process(&mut self, peer: MemberId) {
         let link = &self.links[&peer];
-        let Some(hello) = &link.hello else { return };
-        let (run, age) = (hello.run, (hello.age_micros, link.greeted_at));
+        let Some(hello) = link.hello() else { return };
+        let (run, age) = (hello.run, (hello.age_micros, link.greeted_at()));
         for message in self.processes.on_up(peer, run, age, self.cx.now.time) {
             self.cx.send(peer, &message);
         }
@@ -147,7 +147,7 @@ impl<S: Store> Engine<S> {
             Some(_) | None => self.cx.stats.verified += 1,
         }
         if !claim.verify(&self.cx.config.mesh, self.cx.verifier()) {
-            return self.lie(from, "signature");
+            return self.links.penalize(&mut self.cx, from, "signature");
         }
         match place {
             Some(place) => *place = Some(*claim),

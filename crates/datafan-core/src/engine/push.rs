@@ -47,16 +47,18 @@ impl<S: Store> Engine<S> {
             let (tree, may_push) = (self.owners[&owner].tree(), roster || self.may_push());
             for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
-                let base = link.positions.get(&owner).copied().unwrap_or(moved.before);
-                let hears = link.is_up() || roster && link.welcomed;
-                if !hears || base >= now || !tree.is_eager(link.place) || moved.told.contains(peer) {
+                let base = link.position(&owner).unwrap_or(moved.before);
+                let hears = link.is_up() || roster && link.peer_accepted();
+                if !hears || base >= now || !tree.is_eager(link.place()) || moved.told.contains(peer) {
                     continue;
                 }
                 if link.is_full(Lane::Small) || !may_push {
-                    link.positions.insert(owner, base);
-                    link.catching_up |= !may_push;
+                    link.set_position(&owner, Some(base));
+                    if !may_push {
+                        link.begin_catching_up();
+                    }
                 } else {
-                    link.positions.remove(&owner);
+                    link.set_position(&owner, None);
                     behind.push((*peer, base));
                 }
             }
@@ -78,8 +80,8 @@ impl<S: Store> Engine<S> {
         moved.told.clear();
         moved.message = None;
         for (peer, link) in self.links.all_quietly() {
-            if link.positions.get(&head.owner) == Some(&head.timestamp) {
-                link.positions.remove(&head.owner);
+            if link.position(&head.owner) == Some(head.timestamp) {
+                link.set_position(&head.owner, None);
                 moved.told.push(*peer);
             }
         }
@@ -102,14 +104,13 @@ impl<S: Store> Engine<S> {
         let peers: Vec<MemberId> = self
             .links
             .iter()
-            .filter(|(_, link)| link.catching_up && link.is_up() && !link.is_full(Lane::Small))
+            .filter(|(_, link)| link.is_catching_up() && link.is_up() && !link.is_full(Lane::Small))
             .map(|(peer, _)| *peer)
             .collect();
         for peer in peers {
             let before = self.cx.stats.bytes_sent;
-            let place = self.links[&peer].place;
-            let positions: Vec<(MemberId, Timestamp)> =
-                self.links[&peer].positions.iter().map(|(owner, position)| (*owner, *position)).collect();
+            let place = self.links[&peer].place();
+            let positions: Vec<(MemberId, Timestamp)> = self.links[&peer].positions().collect();
             let behind = positions.into_iter().filter(|(owner, position)| {
                 let state = self.owners.get(owner);
                 state.is_some_and(|state| *position < state.timestamp() && state.tree().is_eager(place))
@@ -125,7 +126,10 @@ impl<S: Store> Engine<S> {
             let all = self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push();
             self.cx.more_to_do |= !all && self.may_push();
             if let Some(link) = self.links.get_mut(&peer) {
-                link.catching_up = !all;
+                match all {
+                    true => link.end_catching_up(),
+                    false => link.begin_catching_up(),
+                }
             }
         }
         Ok(())

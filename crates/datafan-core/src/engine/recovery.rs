@@ -3,7 +3,7 @@
 use super::{
     Alarm, Engine, Write,
     fetch::Learned,
-    link::Link,
+    links::Link,
     own::{Confirmed, OwnShard, Recovered},
     owners::{Owner, Transfer},
 };
@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             }
         }
         // Who has lost its disk knows nothing: the peers that are just greeting may know more than this one.
-        let others_greet = self.links.values().any(|link| !link.welcomed);
+        let others_greet = self.links.values().any(|link| !link.peer_accepted());
         if !self.own.is_proven() && others_greet {
             self.own.confirm_soon(self.cx.now.time.after(self.cx.config.settle_micros));
         } else {
@@ -40,7 +40,7 @@ impl<S: Store> Engine<S> {
 
     /// A link is up: what its peer holds of our own shards can be asked for, before it hears of what we hold.
     pub(super) fn ask_for_own(&mut self, peer: MemberId) {
-        let hello = self.links.get(&peer).and_then(|link| link.hello.clone());
+        let hello = self.links.get(&peer).and_then(|link| link.hello().cloned());
         for head in hello.iter().flat_map(|hello| hello.yours.iter().chain(&hello.roster)) {
             if self.cx.is_own(&head.owner) {
                 self.learn(peer, head, self.cx.now.time);
@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         if !own.has_lost(head) && !self.cx.check_signature(head) {
-            self.lie(peer, "signature");
+            self.links.penalize(&mut self.cx, peer, "signature");
             return Learned::Refused;
         }
         if self.cx.config.abandon && head.owner == self.cx.me {
@@ -113,7 +113,7 @@ impl<S: Store> Engine<S> {
     /// A peer holds a roster that we may have lost: it is looked through for entries that ours lacks.
     fn fetch_roster(&mut self, peer: MemberId, head: &Head) {
         let owner = head.owner;
-        let speaks = |link: &Link<_>| link.is_up() || link.hello.is_some();
+        let speaks = |link: &Link<_>| link.is_up() || link.hello().is_some();
         if !self.links.get(&peer).is_some_and(speaks) || self.owners.entry(&owner).busy().transfer.is_some() {
             return;
         }

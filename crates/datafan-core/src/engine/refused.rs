@@ -1,6 +1,6 @@
 //! Links that came to nothing for want of a grant: said to people once of each peer, however often it tries.
 
-use super::{CommandError, Effect, Engine, link::Link};
+use super::{CommandError, Effect, Engine, links::Link};
 use crate::{
     id::{MemberId, Name},
     limits::PENDING_MAX,

@@ -4,7 +4,7 @@ use super::{
     Engine, LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
     Standing, Status,
     dialer::Target,
-    link::Link,
+    links::Link,
     own::Confirmed,
     owners::{Owner, Transfer},
 };
@@ -83,8 +83,8 @@ impl<S: Store> Engine<S> {
     fn link_statuses(&self) -> Vec<LinkStatus> {
         let links = self.links.iter().map(|(peer, link)| LinkStatus {
             id: Some(*peer),
-            address: link.address.clone(),
-            direction: link.direction,
+            address: link.address().cloned(),
+            direction: link.direction(),
             state: if link.is_up() { LinkState::Up } else { LinkState::Greeting },
             error: None,
         });

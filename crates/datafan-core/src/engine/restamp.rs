@@ -288,7 +288,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         if !self.cx.check_signature(head) {
-            return self.lie(peer, "signature");
+            return self.links.penalize(&mut self.cx, peer, "signature");
         }
         self.own.use_up_to(&head.owner, end, &mut self.disk);
         self.own.outrank(Timestamp::ZERO);

@@ -2,7 +2,7 @@
 
 use super::{
     Engine,
-    link::{Comparing, Fruitless, Link},
+    links::{Comparing, Link},
 };
 use crate::{
     connector::{Frame, Lane},
@@ -24,8 +24,6 @@ const CREDIT_SHARE: u64 = 8;
 /// Slots that differ and wait to be asked for; of more, those that were found first are left to the next comparison.
 const LATER_MAX: usize = 1_024;
 const _: () = assert!(LATER_MAX >= 16 * HEAD_SLOTS_MAX, "what one answer names has room");
-/// Fruitless comparisons are repeated after 2, 4, 8 ... rounds, at most this many.
-const FRUITLESS_ROUNDS_MAX: u64 = 64;
 
 impl<S: Store> Engine<S> {
     /// Tells every peer our root.
@@ -44,9 +42,7 @@ impl<S: Store> Engine<S> {
     /// wake for it: it may be handed over with what comes next.
     pub fn calm(&self) -> Option<Frame> {
         let root = self.owners.known_root()?;
-        let waits = |link: &Link<_>| {
-            !link.positions.is_empty() || link.fruitless.is_some() || link.comparing.is_some()
-        };
+        let waits = |link: &Link<_>| link.has_positions() || !link.comparison.is_over();
         let is_awaited = self.links.values().any(waits);
         (!is_awaited).then(|| Message::Round(root).frame())
     }
@@ -60,30 +56,21 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn on_round(&mut self, from: MemberId, root: Hash) {
-        if self.is_penalized(&from) || !self.links.contains_key(&from) {
+        if self.links.is_penalized(&from, self.cx.time()) || !self.links.contains_key(&from) {
             return;
         }
         let ours = self.owners.root();
         let now = self.cx.now.time;
         let Some(link) = self.links.quietly(&from) else { return };
         if root == ours {
-            link.positions.clear();
-            link.fruitless = None;
-            link.comparing = None;
+            link.clear_positions();
+            link.comparison.end();
             return;
         }
-        let busy = link.comparing.as_ref().is_some_and(|comparing| comparing.until > now);
-        let fruitless =
-            link.fruitless.as_ref().is_some_and(|last| last.roots == (root, ours) && last.until > now);
-        if busy || fruitless || link.is_full(Lane::Small) {
+        if link.comparison.waits((root, ours), now) || link.is_full(Lane::Small) {
             return;
         }
-        let rounds = match &link.fruitless {
-            Some(last) if last.roots == (root, ours) => (last.rounds * 2).min(FRUITLESS_ROUNDS_MAX),
-            _ => 2,
-        };
-        let until = now.after(rounds * self.cx.config.round_micros);
-        link.fruitless = Some(Box::new(Fruitless { roots: (root, ours), until, rounds }));
+        link.comparison.begin((root, ours), now, self.cx.config.round_micros);
         let ask = Ask { slot: Place::ALL, hash: root, hints: self.head_hints(Place::ALL) };
         self.ask_heads(from, alloc::vec![ask], Comparing::default());
     }
@@ -92,7 +79,8 @@ impl<S: Store> Engine<S> {
     fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing) {
         let Some(link) = self.links.quietly(&peer) else { return };
         let told = comparing.n_heads * HEAD_BYTES as u64;
-        let ends = comparing.n_messages >= MESSAGES_MAX || told > link.credit.bytes() / CREDIT_SHARE;
+        let ends =
+            comparing.n_messages >= MESSAGES_MAX || told > link.requests.credit().bytes() / CREDIT_SHARE;
         if ends || link.is_full(Lane::Small) {
             return;
         }
@@ -114,7 +102,7 @@ impl<S: Store> Engine<S> {
         comparing.asked = asks.iter().map(|ask| ask.slot).collect();
         comparing.n_messages += 1;
         comparing.until = self.cx.now.time.after(self.cx.config.request_micros);
-        link.comparing = Some(Box::new(comparing));
+        link.comparison.wait_for(Box::new(comparing));
         self.cx.send(peer, &Message::AskHeads(asks));
     }
 
@@ -151,7 +139,7 @@ impl<S: Store> Engine<S> {
     /// so nobody tells what was not asked. An answer that lies outside what was asked for is dropped: it may be a late one, and
     /// asking on below it need not come to an end.
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>) {
-        let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparing.take()) else {
+        let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparison.take()) else {
             self.cx.stats.refuse("unasked");
             return;
         };
@@ -160,13 +148,13 @@ impl<S: Store> Engine<S> {
             self.cx.stats.refuse("other_heads");
             // The right one may still come.
             if let Some(link) = self.links.quietly(&from) {
-                link.comparing = Some(comparing);
+                link.comparison.wait_for(comparing);
             }
             return;
         }
         let n_later = comparing.later.len();
         for answer in answers {
-            if self.is_penalized(&from) {
+            if self.links.is_penalized(&from, self.cx.time()) {
                 return;
             }
             match answer {

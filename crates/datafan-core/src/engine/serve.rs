@@ -1,6 +1,9 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
-use super::{Engine, Owner, link::Owed, pins::Term};
+use super::{
+    Engine, Owner,
+    links::{Owed, Term},
+};
 use crate::{
     connector::Lane,
     head::Head,
@@ -39,12 +42,8 @@ impl<S: Store> Engine<S> {
 
     /// Answers what is owed, link by link; begins behind the link that was served last.
     pub(super) fn serve(&mut self) -> Result<(), StoreError> {
-        let mut peers: Vec<MemberId> =
-            self.links.iter().filter(|(_, link)| !link.owed.is_empty()).map(|(peer, _)| *peer).collect();
-        let turn = peers.partition_point(|peer| Some(*peer) <= self.served_last);
-        peers.rotate_left(turn);
         let mut bytes = 0;
-        for peer in peers {
+        for peer in self.links.owed() {
             if !self.may_answer() {
                 return Ok(());
             }
@@ -53,7 +52,7 @@ impl<S: Store> Engine<S> {
                 return Ok(());
             }
             bytes += self.serve_peer(peer)?;
-            self.served_last = Some(peer);
+            self.links.on_served(peer);
         }
         Ok(())
     }
@@ -68,10 +67,10 @@ impl<S: Store> Engine<S> {
                 break;
             }
             if bytes >= SERVE_BYTES_MAX {
-                self.cx.more_to_do |= !link.owed.is_empty();
+                self.cx.more_to_do |= link.has_owed();
                 break;
             }
-            let Some(owed) = link.owed.pop_front() else { break };
+            let Some(owed) = link.pop_owed() else { break };
             let before = self.cx.stats.bytes_sent;
             match owed {
                 Owed::Heads(asks) => {
@@ -182,11 +181,11 @@ impl<S: Store> Engine<S> {
             return Ok(Some((present, shard, record)));
         }
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
-        for snapshot in [present].into_iter().chain(link.pins.of(&request.owner)) {
+        for snapshot in [present].into_iter().chain(link.pinned(&request.owner)) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?
                 && record.head.is_some_and(|head| head.root == request.root)
             {
-                link.pins.keep(request.owner, snapshot.clone(), term);
+                link.pin(request.owner, snapshot.clone(), term);
                 return Ok(Some((snapshot, shard, record)));
             }
         }
@@ -202,7 +201,7 @@ impl<S: Store> Engine<S> {
         let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
-            link.pins.keep(request.owner, self.disk.share_current(), term);
+            link.pin(request.owner, self.disk.share_current(), term);
         }
         self.cx.send(peer, &Message::Moved(request.id, head));
     }

@@ -4,7 +4,7 @@
 //! member with the smaller id drops, one link in ten seconds, and judges by the published links alone, as if
 //! that link was not there: so two never drop the last ones between two parts at once.
 
-use super::{Engine, link::Link};
+use super::{Engine, links::Link};
 use crate::{
     id::MemberId,
     message::Refusal,
@@ -39,7 +39,7 @@ impl<S: Store> Engine<S> {
             return Time::NEVER;
         }
         let settled = self.links.iter().filter(|(peer, link)| link.is_up() && self.cx.me < **peer);
-        let settled = settled.map(|(_, link)| link.up_since.after(SETTLED_MICROS));
+        let settled = settled.map(|(_, link)| link.up_since().after(SETTLED_MICROS));
         settled.min().unwrap_or(Time::NEVER).max(self.surplus.next)
     }
 
@@ -51,7 +51,7 @@ impl<S: Store> Engine<S> {
         self.surplus.next = self.cx.now.time.after(DROP_MICROS);
         let linked = self.linked();
         // One that was only dialled to look, and cannot be dropped here and now, makes no other one surplus.
-        let stays = |peer: &&MemberId| self.links[*peer].is_spare && !self.may_drop(peer);
+        let stays = |peer: &&MemberId| self.links[*peer].is_spare() && !self.may_drop(peer);
         let n_spare = linked.iter().filter(stays).count();
         let n_surplus = linked.len().saturating_sub(self.cx.config.links_wanted_max + n_spare);
         if n_surplus == 0 {
@@ -68,10 +68,10 @@ impl<S: Store> Engine<S> {
         let random = self.cx.rng.next() % uses.len().max(1) as u64;
         uses.rotate_left(random as usize);
         // First the last one that was only dialled to look: so those that lasted stay.
-        let spare = |peer: &MemberId| Some(&self.links[peer]).filter(|link| link.is_spare);
+        let spare = |peer: &MemberId| Some(&self.links[peer]).filter(|link| link.is_spare());
         let least = uses
             .into_iter()
-            .min_by_key(|(peer, used)| (*used, Reverse(spare(peer).map(|link| link.up_since))));
+            .min_by_key(|(peer, used)| (*used, Reverse(spare(peer).map(|link| link.up_since()))));
         if let Some((peer, used)) = least
             && (used.n_parted == 0 || n_surplus > JOINING_MAX)
         {
@@ -92,10 +92,10 @@ impl<S: Store> Engine<S> {
         let link = &self.links[peer];
         self.cx.me < *peer
             && Link::is_up(link)
-            && link.up_since.after(SETTLED_MICROS) <= self.cx.now.time
+            && link.up_since().after(SETTLED_MICROS) <= self.cx.now.time
             && match self.reach.n_listed(peer) {
                 Some(n_links) => n_links > self.cx.config.links_min,
-                None => link.hello.as_ref().is_some_and(|hello| !hello.below_minimum),
+                None => !link.is_needed_by_peer(),
             }
     }
 }

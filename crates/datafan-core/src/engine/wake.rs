@@ -22,7 +22,7 @@ impl<S: Store> Engine<S> {
             self.on_greetings();
             self.end_silent();
             for link in self.links.values_mut() {
-                link.pins.end(now);
+                link.end_pins(now);
             }
         }
         if self.next_round <= now {
@@ -41,7 +41,7 @@ impl<S: Store> Engine<S> {
 
     /// Nobody's copy may make the store grow without bound.
     pub(super) fn end_pins_of_grown_store(&mut self) {
-        if self.links.values().all(|link| link.pins.is_empty()) {
+        if self.links.values().all(|link| !link.has_pins()) {
             return;
         }
         // A store that does not say how large it is fails at its next write, if it fails.
@@ -49,7 +49,7 @@ impl<S: Store> Engine<S> {
         let (written, max) =
             (self.disk.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
         for (_, link) in self.links.all_quietly() {
-            link.pins.end_written(written, max);
+            link.end_pins_written(written, max);
         }
     }
 

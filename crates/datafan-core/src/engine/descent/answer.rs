@@ -38,7 +38,7 @@ struct Remote {
 impl<S: Store> Engine<S> {
     /// Whose descent an answer belongs to; `None` for one that is not waited for any more.
     fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
-        let owner = self.links.get_mut(from)?.requests.remove(&id).map(|(owner, _)| owner);
+        let owner = self.links.get_mut(from)?.requests.end(id);
         if owner.is_none() {
             self.cx.stats.refuse("unasked");
         }
@@ -56,7 +56,7 @@ impl<S: Store> Engine<S> {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
             engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Nodes || flight.slots.len() != answers.len() {
-                engine.lie(from, "wrong_answer");
+                engine.links.penalize(&mut engine.cx, from, "wrong_answer");
                 engine.distrust_source(descent, &from);
                 return Ok(Going::On);
             }
@@ -72,7 +72,7 @@ impl<S: Store> Engine<S> {
                         descent.work.insert(slot, Expect { plain: true, ..expect });
                     }
                     Err(Wrong::Answer) => {
-                        engine.lie(from, "node");
+                        engine.links.penalize(&mut engine.cx, from, "node");
                         engine.distrust_source(descent, &from);
                         break;
                     }
@@ -159,7 +159,7 @@ impl<S: Store> Engine<S> {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
             engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
-                engine.lie(from, "wrong_answer");
+                engine.links.penalize(&mut engine.cx, from, "wrong_answer");
                 engine.distrust_source(descent, &from);
                 return Ok(Going::On);
             }
@@ -172,7 +172,7 @@ impl<S: Store> Engine<S> {
                         return Ok(Going::Over);
                     }
                     Err(Wrong::Answer) => {
-                        engine.lie(from, "range");
+                        engine.links.penalize(&mut engine.cx, from, "range");
                         engine.distrust_source(descent, &from);
                         break;
                     }

@@ -70,11 +70,11 @@ impl<S: Store> Engine<S> {
         for late in descent.late(now) {
             self.cx.stats.refuse("late_answer");
             if let Some(link) = self.links.get_mut(&late) {
-                link.credit.note_late(now);
+                link.requests.on_late(now);
             }
             self.leave_source(descent, &late);
         }
-        if let Some(from) = descent.from.filter(|from| self.is_penalized(from)) {
+        if let Some(from) = descent.from.filter(|from| self.links.is_penalized(from, self.cx.time())) {
             self.leave_source(descent, &from);
         }
         if descent.from.is_some() {
@@ -98,7 +98,7 @@ impl<S: Store> Engine<S> {
         descent.leave(peer);
         self.set_position(*peer, &owner, None);
         if let Some(link) = self.links.get_mut(peer) {
-            link.requests.retain(|_, (asked, _)| *asked != owner);
+            link.requests.drop_about(&owner, |_| false);
         }
     }
 
@@ -113,7 +113,7 @@ impl<S: Store> Engine<S> {
         let Some(from) = descent.from else { return Ok(()) };
         let owner = descent.target.owner;
         for link in self.links.values_mut() {
-            link.requests.retain(|id, (asked, _)| *asked != owner || descent.flight.contains_key(id));
+            link.requests.drop_about(&owner, |id| descent.flight.contains_key(&id));
         }
         self.request_of(from, descent)?;
         for helper in self.helpers(descent) {
@@ -132,7 +132,9 @@ impl<S: Store> Engine<S> {
         }
         let (owner, timestamp) = (descent.target.owner, descent.target.timestamp);
         let holds = self.links.iter().filter(|(peer, link)| {
-            link.is_up() && link.positions.get(&owner) == Some(&timestamp) && !self.is_penalized(peer)
+            link.is_up()
+                && link.position(&owner) == Some(timestamp)
+                && !self.links.is_penalized(peer, self.cx.time())
         });
         let others = holds.map(|(peer, _)| *peer).filter(|peer| descent.from != Some(*peer));
         others.take(HELPERS_MAX).collect()
@@ -141,11 +143,15 @@ impl<S: Store> Engine<S> {
     fn request_of(&mut self, from: MemberId, descent: &mut Descent) -> Result<(), StoreError> {
         let owner = descent.target.owner;
         while descent.n_asked(&from) < REQUESTS_IN_FLIGHT_MAX
-            && self.links.get(&from).is_some_and(|link| !link.is_full(Lane::Small) && link.has_request_room())
+            && self
+                .links
+                .get(&from)
+                .is_some_and(|link| !link.is_full(Lane::Small) && link.requests.has_room())
             && self.pause(&owner).is_none()
             && (descent.flight.is_empty() || !self.would_exceed(&owner, descent.bytes_asked()))
         {
-            let (credit, left) = (self.links[&from].credit.bytes(), self.links[&from].credit_left());
+            let (credit, left) =
+                (self.links[&from].requests.credit().bytes(), self.links[&from].requests.credit_left());
             if left == 0 && descent.n_asked(&from) > 0 {
                 return Ok(());
             }
@@ -184,8 +190,8 @@ impl<S: Store> Engine<S> {
         let sent = self.cx.now.time;
         let mut deadline = sent.after(self.cx.config.request_micros);
         if let Some(link) = self.links.get_mut(&from) {
-            deadline = deadline.after(link.credit.extra_micros(bytes));
-            link.requests.insert(id, (owner, bytes));
+            deadline = deadline.after(link.requests.credit().extra_micros(bytes));
+            link.requests.begin(id, owner, bytes);
         }
         descent.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
         self.cx.send(from, &message);

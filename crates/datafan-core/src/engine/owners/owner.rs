@@ -2,7 +2,7 @@
 
 use super::super::{
     descent::Descent,
-    tree::{SmallTree, Tree},
+    links::{SmallTree, Tree},
     wanted::Stage,
 };
 use crate::{

@@ -4,10 +4,28 @@
 //! greetings that are late, pins that end, requests that are owed - is looked for only where a link was touched since,
 //! or where its time has come.
 
-use super::link::Link;
+mod comparison;
+mod credit;
+mod link;
+mod penalties;
+mod pins;
+mod requests;
+mod silence;
+#[cfg(test)]
+mod tests;
+mod trees;
+
+pub(super) use comparison::Comparing;
+pub(super) use link::{Dialled, Link, Owed};
+pub(super) use pins::Term;
+pub(super) use trees::{Place, SmallTree, Tree, Trees};
+
+use super::context::Context;
 use crate::{id::MemberId, time::Time};
 use alloc::vec::Vec;
 use core::{cmp::Ordering, ops::Index, slice};
+use penalties::Penalties;
+use silence::rounds_until_probe;
 
 /// The links, by peer. There are few, and every message asks for one: so the names lie together.
 pub(super) struct Links<V> {
@@ -21,11 +39,26 @@ pub(super) struct Links<V> {
     stirred: bool,
     /// When the first of them needs a look if none is touched.
     wakes_at: Time,
+    /// Which of them carry pushes.
+    pub(super) trees: Trees,
+    /// Misbehaving peers.
+    penalties: Penalties,
+    /// Whose requests were answered last.
+    served_last: Option<MemberId>,
 }
 
 impl<V> Links<V> {
     pub(super) fn new() -> Self {
-        Self { tags: Vec::new(), peers: Vec::new(), links: Vec::new(), stirred: false, wakes_at: Time::NEVER }
+        Self {
+            tags: Vec::new(),
+            peers: Vec::new(),
+            links: Vec::new(),
+            stirred: false,
+            wakes_at: Time::NEVER,
+            trees: Trees::default(),
+            penalties: Penalties::default(),
+            served_last: None,
+        }
     }
 
     /// Whether something may be due or owed on a link.
@@ -35,7 +68,7 @@ impl<V> Links<V> {
 
     /// All were looked at, and what could be done for them is done.
     pub(super) fn rest(&mut self) {
-        self.stirred = self.values().any(|link| link.catching_up || !link.owed.is_empty());
+        self.stirred = self.values().any(|link| link.is_catching_up() || link.has_owed());
         self.wakes_at = self.values().map(Link::wakes_at).min().unwrap_or(Time::NEVER);
     }
 
@@ -114,6 +147,60 @@ impl<V> Links<V> {
 
     pub(super) fn len(&self) -> usize {
         self.peers.len()
+    }
+
+    /// Counts a broken rule, and backs the peer off: it is not asked, and what it tells is not looked at, for a
+    /// while.
+    pub(super) fn penalize(&mut self, cx: &mut Context, peer: MemberId, name: &'static str) {
+        cx.stats.refuse(name);
+        self.penalties.add(peer, cx.time());
+    }
+
+    /// Whether a peer is backed off.
+    pub(super) fn is_penalized(&self, peer: &MemberId, now: Time) -> bool {
+        self.penalties.is_backed_off(peer, now)
+    }
+
+    /// Peers that are owed an answer, those behind the one that was served last first.
+    pub(super) fn owed(&self) -> Vec<MemberId> {
+        let mut peers: Vec<MemberId> =
+            self.iter().filter(|(_, link)| link.has_owed()).map(|(peer, _)| *peer).collect();
+        let turn = peers.partition_point(|peer| Some(*peer) <= self.served_last);
+        peers.rotate_left(turn);
+        peers
+    }
+
+    /// A peer was served.
+    pub(super) fn on_served(&mut self, peer: MemberId) {
+        self.served_last = Some(peer);
+    }
+
+    /// One of our rounds begins: the peers that have been silent for too long, which are probed now.
+    pub(super) fn probe(&mut self, now: Time) -> Vec<MemberId> {
+        let (mut n_up, mut n_silent) = (0, 0);
+        for (_, link) in self.all_quietly().filter(|(_, link)| link.is_up()) {
+            link.silence.on_round();
+            n_up += 1;
+            n_silent += usize::from(link.silence.is_long());
+        }
+        let rounds = rounds_until_probe(n_up, n_silent);
+        let up = self.all_quietly().filter(|(_, link)| link.is_up());
+        let silent = up.filter_map(|(peer, link)| link.silence.probe(now, rounds).then_some(*peer));
+        let silent: Vec<MemberId> = silent.collect();
+        self.stirred |= !silent.is_empty();
+        silent
+    }
+
+    /// Peers that did not answer a probe in time.
+    pub(super) fn unanswered(&self, now: Time) -> Vec<MemberId> {
+        let silent = self.iter().filter(|(_, link)| link.silence.ends_at() <= now);
+        silent.map(|(peer, _)| *peer).collect()
+    }
+
+    /// Whether a probe of `peer` is to be answered.
+    pub(super) fn on_probe(&mut self, peer: &MemberId, now: Time) -> bool {
+        let link = self.quietly(peer);
+        link.is_some_and(|link| !link.is_full(crate::connector::Lane::Small) && link.silence.on_probe(now))
     }
 
     /// Where a link is; as an error where it would be.

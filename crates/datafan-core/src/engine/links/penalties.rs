@@ -1,10 +1,8 @@
 //! Peers that broke a rule: they are not asked, and not listened to, for a while.
 
-use super::Engine;
 use crate::{
     id::MemberId,
     limits::PENALTIES_MAX,
-    store::Store,
     time::{SECOND, Time},
 };
 use alloc::collections::BTreeMap;
@@ -23,7 +21,7 @@ struct Penalty {
 
 impl Penalties {
     /// Backs `peer` off: twice as long each time, up to ten minutes.
-    fn add(&mut self, peer: MemberId, now: Time) {
+    pub(super) fn add(&mut self, peer: MemberId, now: Time) {
         if !self.0.contains_key(&peer) && self.0.len() >= PENALTIES_MAX {
             self.make_room(now);
         }
@@ -41,21 +39,8 @@ impl Penalties {
         }
     }
 
-    fn is_backed_off(&self, peer: &MemberId, now: Time) -> bool {
+    pub(super) fn is_backed_off(&self, peer: &MemberId, now: Time) -> bool {
         self.0.get(peer).is_some_and(|penalty| penalty.until > now)
-    }
-}
-
-impl<S: Store> Engine<S> {
-    /// Counts a broken rule and backs the peer off.
-    pub(super) fn lie(&mut self, peer: MemberId, name: &'static str) {
-        self.cx.stats.refuse(name);
-        self.penalties.add(peer, self.cx.now.time);
-    }
-
-    /// Whether a peer is backed off.
-    pub(super) fn is_penalized(&self, peer: &MemberId) -> bool {
-        self.penalties.is_backed_off(peer, self.cx.now.time)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// The credit of one link.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Credit {
+pub(in crate::engine) struct Credit {
     bytes: u64,
     /// An answer did not come in time, and no better ones have followed.
     slow: bool,
@@ -27,12 +27,12 @@ impl Credit {
     }
 
     /// Bytes that may be on their way.
-    pub(super) fn bytes(self) -> u64 {
+    pub(in crate::engine) fn bytes(self) -> u64 {
         self.bytes
     }
 
     /// Whether so much is better compared than pulled: of a delta nobody knows how large it is before it comes.
-    pub(super) fn is_too_slow_for(self, bytes: u64) -> bool {
+    pub(in crate::engine) fn is_too_slow_for(self, bytes: u64) -> bool {
         self.slow && bytes > self.bytes
     }
 
@@ -59,7 +59,7 @@ impl Credit {
     }
 
     /// How much longer than others a request may take that asks for more than there is credit for: one large item.
-    pub(super) fn extra_micros(self, bytes: u64) -> u64 {
+    pub(in crate::engine) fn extra_micros(self, bytes: u64) -> u64 {
         // No item is larger, whatever its owner says.
         let bytes = bytes.min((KEY_BYTES_MAX + VALUE_BYTES_MAX) as u64);
         bytes.saturating_sub(self.bytes).saturating_mul(SECOND) / BYTES_MIN

@@ -24,11 +24,11 @@ struct Pin<V> {
 
 /// Since when and for how long a state is kept.
 #[derive(Clone, Copy)]
-pub(super) struct Term {
-    pub(super) now: Time,
-    pub(super) micros: u64,
+pub(in crate::engine) struct Term {
+    pub(in crate::engine) now: Time,
+    pub(in crate::engine) micros: u64,
     /// What the store has written so far.
-    pub(super) written: u64,
+    pub(in crate::engine) written: u64,
 }
 
 /// Most states kept for one peer.
