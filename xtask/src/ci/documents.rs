@@ -1,7 +1,8 @@
-//! Documents: prose wraps, and every path, link, command and name of ours in them exists.
+//! Documents: prose wraps and keeps to the terms; every path, link, command and name of ours in it exists.
 
 mod names;
 mod prose;
+mod terms;
 
 use crate::process::output;
 use anyhow::{Context, Result, ensure};
@@ -25,6 +26,8 @@ pub fn check(root: &Path) -> Result<()> {
             long.into_iter()
                 .map(|(line, n)| format!("{name}:{line}: {n} columns, limit {}", prose::COLUMNS_MAX)),
         );
+        let terms = terms::replaced(&text);
+        wrong.extend(terms.into_iter().map(|(line, what)| format!("{name}:{line}: {what}")));
         let found = repository.missing(name, &text);
         wrong.extend(found.missing.into_iter().map(|(line, what)| format!("{name}:{line}: {what}")));
         allowed.extend(found.allowed);

@@ -55,7 +55,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "documents",
-        remedy: "wrap prose at 100 columns; name what exists, or give it a line and a reason in documents/names.rs",
+        remedy: "wrap prose at 100 columns, keep to the terms, and name what exists or give a reason in documents/names.rs",
         run: documents::check,
     },
     Check {

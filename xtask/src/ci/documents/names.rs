@@ -240,9 +240,9 @@ mod tests {
 
     #[test]
     fn what_exists_is_found() {
-        let text = "`engine/mod.rs` `crates/core/src/engine/` `Engine::run` `n_links` `run()` [r](../README.md)
-            [b](#one-two) [c](a.md#one-two) [d](https://example.net) `member.json` `GET /v1/x` `/v1/status` `put`
-            `cargo test -p core --test t`";
+        let text = "`engine/mod.rs` `crates/core/src/engine/` `Engine::run` `n_links` `run()` `put`
+            `member.json` `GET /v1/x` `/v1/status` `cargo test -p core --test t`
+            [r](../README.md) [b](#one-two) [c](a.md#one-two) [d](https://example.net)";
         assert_eq!(missing(text), [""; 0]);
     }
 

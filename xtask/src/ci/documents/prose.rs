@@ -28,6 +28,23 @@ pub fn spans(text: &str) -> Vec<(usize, String)> {
     spans
 }
 
+/// The words outside code blocks and code spans, each with its line.
+pub fn words(text: &str) -> Vec<(usize, String)> {
+    let prose = prose(text);
+    let mut words = Vec::new();
+    for (line, block) in blocks(&prose) {
+        let mut at = line;
+        for (index, part) in block.split('`').enumerate() {
+            for (below, text) in part.split('\n').enumerate().filter(|_| index % 2 == 0) {
+                let found = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+                words.extend(found.map(|word| (at + below, word.to_owned())));
+            }
+            at += part.matches('\n').count();
+        }
+    }
+    words
+}
+
 /// The lines of code blocks, each with its number.
 pub fn code_lines(text: &str) -> Vec<(usize, &str)> {
     let mut inside = false;
