@@ -26,7 +26,7 @@ impl<S: Store> Engine<S> {
 
     /// The heads that are held, with their owners.
     pub fn heads(&self) -> Vec<(MemberId, Timestamp)> {
-        let heads = self.owners.iter().filter_map(|owner| owner.head());
+        let heads = self.replicas.iter().filter_map(|owner| owner.head());
         heads.map(|head| (head.owner, head.timestamp)).collect()
     }
 

@@ -4,8 +4,7 @@ use super::{
     Engine, Snapshot,
     descent::Descent,
     links::Link,
-    owners::{Owner, Transfer},
-    wanted::Stage,
+    replicas::{Owner, Transfer},
 };
 use crate::{
     connector::Lane,
@@ -30,10 +29,10 @@ impl<S: Store> Engine<S> {
         if self.disk.full().is_some() {
             return Ok(());
         }
-        for owner in self.wanted.compared() {
+        for owner in self.replicas.compared() {
             self.go_on(&owner)?;
         }
-        while let Some(owner) = self.wanted.overdue(self.cx.now.time) {
+        while let Some(owner) = self.replicas.overdue(self.cx.now.time) {
             self.give_up_pull(&owner);
         }
         self.begin_known()
@@ -43,21 +42,22 @@ impl<S: Store> Engine<S> {
     fn begin_known(&mut self) -> Result<(), StoreError> {
         let mut pulls = Pulls::new();
         let (mut last, mut passed_over) = (None, 0);
-        while let Some((at, owner)) = self.wanted.known_after(last, self.cx.now.time) {
+        while let Some((at, owner)) = self.replicas.known_after(last, self.cx.now.time) {
             last = Some((at, owner));
-            let Some(known) = self.owners[&owner].busy().known else { unreachable!("listed as known") };
+            let Some(known) = self.replicas[&owner].known() else { unreachable!("listed as known") };
             if !self.is_wanted(&known) {
-                self.forget(&owner);
+                self.replicas.forget(&owner);
                 continue;
             }
             self.begin(&owner, &known, &mut pulls);
-            match &self.owners[&owner].busy().transfer {
+            match self.replicas[&owner].transfer() {
                 Some(Transfer::Descent(_)) => self.go_on(&owner)?,
                 Some(Transfer::Pull { .. }) => {}
                 // Those that wait for their time are not in the way of anybody.
                 None => {
-                    let busy = self.owners[&owner].busy();
-                    passed_over += usize::from(busy.known.is_some() && busy.fetch_at <= self.cx.now.time);
+                    let state = &self.replicas[&owner];
+                    passed_over +=
+                        usize::from(state.known().is_some() && state.fetch_at() <= self.cx.now.time);
                 }
             }
             // All of them would be passed over, with every message that comes.
@@ -77,41 +77,23 @@ impl<S: Store> Engine<S> {
         self.links.values().any(|link| !link.is_full(Lane::Small) && link.requests.has_pull_room(0))
     }
 
-    /// Lists an owner by what it waits for; after each change of what it is busy with.
-    pub(super) fn note_due(&mut self, owner: &MemberId) {
-        let Some(state) = self.owners.get_mut(owner) else { return };
-        let (listed, due) = (state.busy().listed, Stage::of(state.busy()));
-        if listed != due {
-            self.wanted.list(owner, listed, due);
-            state.busy_mut().listed = due;
-        }
-        state.tidy();
-    }
-
-    /// Forgets what is known of an owner and not held.
-    pub(super) fn forget(&mut self, owner: &MemberId) {
-        self.owners.get_mut(owner).map(Owner::forget);
-        self.note_due(owner);
-    }
-
     /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
     fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut Pulls) {
-        if let Some(until) = self.pause(owner) {
-            self.owners.entry(owner).busy_mut().fetch_at = until;
-            self.note_due(owner);
+        if let Some(until) = self.replicas.pause(&self.cx, owner) {
+            self.replicas.put_off(owner, until);
             return;
         }
         let Some(from) = self.source(owner, known) else {
             // Nobody who is linked has it: the rounds will tell of it again.
-            self.forget(owner);
+            self.replicas.forget(owner);
             return;
         };
         let slow = self.links[&from].requests.credit().is_too_slow_for(known.bytes);
-        let state = &self.owners[owner];
+        let state = &self.replicas[owner];
         let since = state.timestamp();
         let back = since >= known.timestamp;
         let large = since == Timestamp::ZERO && known.bytes > DELTA_BYTES_MAX as u64;
-        let resumed = state.whole().is_none() && state.busy().building.is_some();
+        let resumed = state.whole().is_none() && state.building().is_some();
         if back || large || resumed || slow {
             self.descend(from, known);
             return;
@@ -125,18 +107,15 @@ impl<S: Store> Engine<S> {
         self.note_pulled(from, owner);
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
         let deadline = self.cx.now.time.after(self.cx.config.request_micros);
-        if let Some(state) = self.owners.get_mut(owner) {
-            state.busy_mut().transfer = Some(Transfer::Pull { from, since, deadline });
-        }
-        self.note_due(owner);
+        self.replicas.begin_transfer(owner, Transfer::Pull { from, since, deadline });
     }
 
     /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a member that lacks
     /// much gets it from all its neighbours at once; among equals the one that told of it, else one by lot.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
         let roster = *owner == self.cx.config.mesh.authority();
-        let busy = self.owners.get(owner).map(Owner::busy);
-        let (told, doubted) = busy.map_or((None, None), |busy| (busy.fetch_from, busy.doubted));
+        let state = self.replicas.get(owner);
+        let (told, doubted) = (state.and_then(Owner::fetch_from), state.and_then(Owner::doubted));
         let has = |(peer, link): &(&MemberId, &Link<Snapshot<S>>)| {
             let speaks = link.is_up() || roster && link.hello().is_some();
             let there = link.position(owner).is_some_and(|position| position >= head.timestamp);
@@ -154,7 +133,7 @@ impl<S: Store> Engine<S> {
 
     /// Gives up a pull whose deadline has passed.
     fn give_up_pull(&mut self, owner: &MemberId) {
-        let Some(Transfer::Pull { from, since, .. }) = self.owners[owner].busy().transfer else {
+        let Some(&Transfer::Pull { from, since, .. }) = self.replicas[owner].transfer() else {
             unreachable!("listed as pulled")
         };
         self.cx.stats.refuse("late_answer");
@@ -169,17 +148,13 @@ impl<S: Store> Engine<S> {
 
     /// Forgets the transfer of an owner; what a hidden copy has stays.
     pub(super) fn cancel_transfer(&mut self, owner: &MemberId) {
-        let Some(state) = self.owners.get_mut(owner).filter(|state| state.busy().transfer.is_some()) else {
-            return;
-        };
-        match state.busy_mut().transfer.take() {
+        match self.replicas.end_transfer(owner) {
             Some(Transfer::Pull { from, .. }) => {
                 self.links.get_mut(&from).map(|link| link.requests.end_pull(owner));
             }
             Some(Transfer::Descent(_)) => self.drop_requests(owner),
             None => {}
         }
-        self.note_due(owner);
     }
 
     /// Waits for no answer about an owner any more.
@@ -189,29 +164,14 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// What was under way with a peer that is gone is asked of others.
-    pub(super) fn release_transfers(&mut self, peer: &MemberId) {
-        for owner in self.wanted.under_way() {
-            let Some(state) = self.owners.get_mut(&owner) else { continue };
-            let transfer = &mut state.busy_mut().transfer;
-            match transfer {
-                Some(Transfer::Pull { from, .. }) if from == peer => *transfer = None,
-                Some(Transfer::Descent(descent)) => descent.leave(peer),
-                Some(Transfer::Pull { .. }) | None => {}
-            }
-            self.note_due(&owner);
-        }
-    }
-
     /// Begins to compare the index with `from`, which holds `target`.
     pub(super) fn descend(&mut self, from: MemberId, target: &Head) {
-        let Some(state) = self.owners.get_mut(&target.owner) else { return };
-        if matches!(state.busy().transfer, Some(Transfer::Descent(_))) {
+        let Some(state) = self.replicas.get(&target.owner) else { return };
+        if matches!(state.transfer(), Some(Transfer::Descent(_))) {
             return;
         }
-        let held = state.timestamp();
-        state.busy_mut().transfer = Some(Transfer::Descent(Box::new(Descent::new(from, *target, held))));
-        self.note_due(&target.owner);
+        let descent = Descent::new(from, *target, state.timestamp());
+        self.replicas.begin_transfer(&target.owner, Transfer::Descent(Box::new(descent)));
         self.cx.stats.descents += 1;
     }
 }

@@ -62,7 +62,7 @@ impl<S: Store> Engine<S> {
         }
         if let Some((bytes, owner, timestamp)) = combined(pushes) {
             self.take_message(from, &bytes)?;
-            if self.owners.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
+            if self.replicas.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
                 return Ok(());
             }
         }

@@ -121,7 +121,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId) {
-        let timestamp = self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
+        let timestamp = self.replicas.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
         let answer = Answer::Committed(Committed { timestamp, changed: 0 });
         self.cx.emit(Effect::Answer { ticket, answer });
     }
@@ -148,14 +148,14 @@ impl<S: Store> Engine<S> {
                 Ok(true) if matches!(command, Command::Forget { .. }) => {
                     let Command::Forget { roots } = command else { continue };
                     self.end_divergent(roots.as_deref())?;
-                    let timestamp = self.owners[&owner].timestamp();
+                    let timestamp = self.replicas[&owner].timestamp();
                     let answer = Answer::Committed(Committed { timestamp, changed: 0 });
                     self.cx.emit_after_sync(Effect::Answer { ticket, answer });
                 }
                 Ok(true) if restamps => {
                     let changed = self.restamp()?;
                     let timestamp =
-                        self.owners.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
+                        self.replicas.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
                     let answer = match changed {
                         Ok(Some(changed)) => Answer::Committed(Committed { timestamp, changed }),
                         Ok(None) => {
@@ -294,14 +294,14 @@ impl<S: Store> Engine<S> {
     fn answer_group(&mut self, owner: &MemberId, group: Group) {
         for (ticket, mut committed) in group.answers {
             if committed.changed == 0 {
-                committed.timestamp = self.owners[owner].timestamp();
+                committed.timestamp = self.replicas[owner].timestamp();
             }
             self.cx.emit_in_order(Effect::Answer { ticket, answer: Answer::Committed(committed) });
         }
     }
 
     fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
-        match self.owners[owner].whole() {
+        match self.replicas[owner].whole() {
             Some((shard, record)) => (shard, (**record).clone()),
             None => (self.disk.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
         }

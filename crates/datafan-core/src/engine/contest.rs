@@ -83,7 +83,7 @@ impl<S: Store> Engine<S> {
     /// Own writes go on from what is held here, above a head that the other process made.
     pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool) {
         self.cx.alarm(Alarm::ContestOver { theirs: *theirs, claimed });
-        self.forget(&theirs.owner);
+        self.replicas.forget(&theirs.owner);
         self.note_own_head(theirs);
         self.own.go_on();
         self.cx.more_to_do = true;
@@ -106,9 +106,9 @@ impl<S: Store> Engine<S> {
 
     /// A state of the own shard names this run, and was not written here.
     pub(super) fn contest(&mut self, theirs: &Head, diverged: bool) {
-        let ours = self.owners[&self.cx.me].head().copied();
+        let ours = self.replicas[&self.cx.me].head().copied();
         // What is known of it was looked at: it is not asked for again.
-        self.forget(&self.cx.me.clone());
+        self.replicas.forget(&self.cx.me.clone());
         if !self.own.begin_contest(theirs, ours, diverged, self.cx.time()) {
             return;
         }
@@ -143,7 +143,7 @@ impl<S: Store> Engine<S> {
         self.cx.alarm(Alarm::ContestOver { theirs, claimed });
         self.note_own_head(&theirs);
         // It lacks what came after that, and no more.
-        let held = self.owners[&self.cx.me].timestamp();
+        let held = self.replicas[&self.cx.me].timestamp();
         self.own.take_back(held, self.cx.time().after(self.cx.config.settle_micros));
         self.fetch_lost();
     }

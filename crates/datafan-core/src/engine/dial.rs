@@ -3,9 +3,9 @@
 use super::{
     Effect, Engine,
     dialer::{Looking, Place, Pool, Target, Why, pause_micros},
-    owners::Owner,
     publish::{ADDRESSES_KEY, decode_addresses},
     reach::{Kind, Reach},
+    replicas::Owner,
     same_key::SameKeyPlace,
 };
 use crate::{
@@ -117,7 +117,7 @@ impl<S: Store> Engine<S> {
         let mut users: Vec<Target> = Vec::new();
         match pool {
             Pool::Latest => {
-                let head = |member: &MemberId| self.owners.get(member).map(Owner::timestamp);
+                let head = |member: &MemberId| self.replicas.get(member).map(Owner::timestamp);
                 members.sort_by_cached_key(|member| core::cmp::Reverse(head(member)));
                 members.truncate(LATEST_MAX);
             }

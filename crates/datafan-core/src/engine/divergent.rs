@@ -7,8 +7,8 @@ use super::{
     heard_for::HeardFor,
     links::Link,
     own::Confirmed,
-    owners::{Owner, Transfer},
-    restamp::{RESTAMPED_KEY, names},
+    replicas::invalid_spans::{RESTAMPED_KEY, names},
+    replicas::{Owner, Transfer},
     runs::history_of,
 };
 use crate::{
@@ -143,7 +143,7 @@ impl<S: Store> Engine<S> {
         owner: &MemberId,
         new: &View<'_, Snapshot<S>>,
     ) -> Result<Replaced, StoreError> {
-        let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else {
+        let Some((shard, _)) = self.replicas.get(owner).and_then(Owner::whole) else {
             return Ok(Replaced::Continued);
         };
         // The roster only grows, which is judged elsewhere; and of a revoked owner it says what stays.
@@ -181,11 +181,11 @@ impl<S: Store> Engine<S> {
         }
         // One owner has a quarter of the room, so that it does not take that of all.
         let max = bytes_max(self.cx.config.divergent_bytes_max, || self.disk.free_bytes());
-        let mut bytes = self.owners[owner].head().map_or(0, |head| head.bytes);
+        let mut bytes = self.replicas[owner].head().map_or(0, |head| head.bytes);
         for shard in copies {
             bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
         }
-        let mut all = self.owners[owner].head().map_or(0, |head| head.bytes);
+        let mut all = self.replicas[owner].head().map_or(0, |head| head.bytes);
         for shard in self.divergent.held.values().flatten() {
             all = all.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
         }
@@ -283,7 +283,7 @@ impl<S: Store> Engine<S> {
                 return Ok(true);
             }
         }
-        let Some((shard, record)) = self.owners[&self.cx.me].whole() else { return Ok(false) };
+        let Some((shard, record)) = self.replicas[&self.cx.me].whole() else { return Ok(false) };
         let present = record.head.is_some_and(|present| present.order() == head.order());
         let ends = |branch: &EndedBranch| (branch.timestamp, branch.root) == head.order();
         Ok(present || history_of(&self.disk.view(shard))?.ended().iter().any(ends))
@@ -292,10 +292,10 @@ impl<S: Store> Engine<S> {
     /// Begins to fetch the next copy of the own shard that a peer has told of.
     pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
         let confirmed = self.own[&self.cx.me].confirmed() == Confirmed::Yes;
-        if self.divergent.told.is_empty() || !confirmed || self.owners[&self.cx.me].head().is_none() {
+        if self.divergent.told.is_empty() || !confirmed || self.replicas[&self.cx.me].head().is_none() {
             return Ok(());
         }
-        if self.owners[&self.cx.me].busy().transfer.is_some() {
+        if self.replicas[&self.cx.me].transfer().is_some() {
             return Ok(());
         }
         while let Some((peer, head)) = self.divergent.told.pop_front() {
@@ -311,8 +311,8 @@ impl<S: Store> Engine<S> {
     /// Begins to fetch a state of an own shard that is not to replace the visible one.
     pub(super) fn fetch_aside(&mut self, peer: MemberId, head: &Head) {
         let transfer = Transfer::Descent(Box::new(Descent::aside(peer, *head)));
-        self.owners.entry(&head.owner).busy_mut().transfer = Some(transfer);
-        self.note_due(&head.owner);
+        self.replicas.know_owner(&head.owner);
+        self.replicas.begin_transfer(&head.owner, transfer);
         self.cx.stats.descents += 1;
         self.cx.more_to_do = true;
     }
@@ -331,7 +331,7 @@ impl<S: Store> Engine<S> {
         let theirs = history_of(&self.disk.view(shard))?;
         let state = HeldState { run: theirs.last().map(|run| run.id), timestamp: head.timestamp };
         let ours = self.own_history()?;
-        if ours.has_all_of(&state, self.owners[&self.cx.me].timestamp()) {
+        if ours.has_all_of(&state, self.replicas[&self.cx.me].timestamp()) {
             self.disk.retire(head.owner, shard);
             return Ok(());
         }
@@ -347,7 +347,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn own_history(&self) -> Result<RunHistory, StoreError> {
-        match self.owners[&self.cx.me].whole() {
+        match self.replicas[&self.cx.me].whole() {
             Some((shard, _)) => history_of(&self.disk.view(shard)),
             None => Ok(RunHistory::default()),
         }
@@ -377,7 +377,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn rewrite_runs(&mut self, change: impl FnOnce(&mut RunHistory)) -> Result<(), StoreError> {
         let mut history = self.own_history()?;
         if !self.is_run_named(&self.cx.me) {
-            history.begin(self.own.run.current(), self.owners[&self.cx.me].timestamp());
+            history.begin(self.own.run.current(), self.replicas[&self.cx.me].timestamp());
         }
         change(&mut history);
         let (key, value) = (Key::new(RUNS_KEY).expect("a key"), history.encode().into());
@@ -394,8 +394,8 @@ impl<S: Store> Engine<S> {
     /// Frees the copies that their owners have taken in or given up.
     pub(super) fn free_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(owner) = self.divergent.ended.pop_first() {
-            let Some((present, _)) = self.owners.get(&owner).and_then(Owner::whole) else { continue };
-            let (history, end) = (history_of(&self.disk.view(present))?, self.owners[&owner].timestamp());
+            let Some((present, _)) = self.replicas.get(&owner).and_then(Owner::whole) else { continue };
+            let (history, end) = (history_of(&self.disk.view(present))?, self.replicas[&owner].timestamp());
             let mut kept = Vec::new();
             for shard in self.divergent.held.remove(&owner).unwrap_or_default() {
                 let run = history_of(&self.disk.view(shard))?.last().map(|run| run.id);

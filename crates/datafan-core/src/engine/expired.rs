@@ -25,7 +25,7 @@ impl<S: Store> Engine<S> {
     /// Deletes of own items whose expiry is past by the drift bound, oldest first.
     pub(super) fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
         let until = Timestamp(self.cx.now.wall.0.saturating_sub(self.cx.config.clock_ahead_micros));
-        let Some((shard, _)) = self.owners[&self.cx.me].whole() else { return Ok(()) };
+        let Some((shard, _)) = self.replicas[&self.cx.me].whole() else { return Ok(()) };
         let page = Page::rows(COMMIT_WRITES_MAX - 1);
         for (_, at) in self.disk.current().expiries(shard, until, page)? {
             if let Some(item) = self.disk.current().item(shard, at)? {
@@ -45,7 +45,8 @@ impl<S: Store> Engine<S> {
         last: &mut Timestamp,
         edit: &mut Edit<'_, super::disk::Snapshot<S>>,
     ) -> Result<Reclaimed, StoreError> {
-        let whole = self.owners[owner].whole().filter(|_| matches!(refused, CommandError::OverQuota { .. }));
+        let whole =
+            self.replicas[owner].whole().filter(|_| matches!(refused, CommandError::OverQuota { .. }));
         let Some((shard, _)) = whole else { return Ok(Reclaimed::Nothing) };
         let mut writes = Vec::new();
         for (_, at) in self.disk.current().expiries(shard, self.cx.now.wall, Page::rows(COMMIT_WRITES_MAX))? {

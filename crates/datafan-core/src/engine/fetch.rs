@@ -3,7 +3,7 @@
 use super::{
     Engine,
     divergent::Replaced,
-    owners::{Owner, Reason, Refused, Transfer},
+    replicas::{Owner, Reason, Refused, Transfer},
     roster::Verdict,
 };
 use crate::{
@@ -56,11 +56,11 @@ impl<S: Store> Engine<S> {
         if self.cx.is_own(&head.owner) {
             return self.judge_own_head(from, head);
         }
-        if self.owners.holds_since_lately(head) {
+        if self.replicas.holds_since_lately(head) {
             self.set_position(from, &head.owner, None);
             return Learned::Known;
         }
-        let state = self.owners.get(&head.owner);
+        let state = self.replicas.get(&head.owner);
         let held = state.and_then(Owner::head);
         if held.is_some_and(|held| held.order() == head.order()) {
             self.set_position(from, &head.owner, None);
@@ -69,7 +69,7 @@ impl<S: Store> Engine<S> {
         if let Some(held) = held.filter(|held| held.timestamp == head.timestamp).copied() {
             self.compare_heads(&held, head);
         }
-        let state = self.owners.get(&head.owner);
+        let state = self.replicas.get(&head.owner);
         let held = state.and_then(Owner::head);
         let reason = match self.verdict(head) {
             Verdict::Good => None,
@@ -79,7 +79,7 @@ impl<S: Store> Engine<S> {
                 return Learned::Refused;
             }
         };
-        let (known, refused) = state.map_or((None, None), |state| (state.busy().known, state.busy().refused));
+        let (known, refused) = state.map_or((None, None), |state| (state.known(), state.refused()));
         // A clock that was too far ahead may since have been reached; the other reasons stay as they are.
         let reached = |refused: Refused| refused.reason == Reason::Clock && reason.is_none();
         if refused.is_some_and(|refused| refused.order == head.order() && !reached(refused)) {
@@ -106,31 +106,21 @@ impl<S: Store> Engine<S> {
     /// Notes a wanted head that `from` holds.
     fn note_known(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
         self.set_position(from, &head.owner, Some(head.timestamp));
-        let known = self.owners.entry(&head.owner).busy().known;
+        let known = self.replicas.know_owner(&head.owner).known();
         if known.is_some_and(|known| known == *head) {
-            self.hurry(&head.owner, from, fetch_at);
+            self.replicas.hurry(&head.owner, from, fetch_at);
         } else if known.is_none_or(|known| self.is_newer(head, Some(&known))) {
-            self.note_used(&head.owner, 1, 0);
-            let busy = self.owners.entry(&head.owner).busy_mut();
-            busy.known = Some(*head);
-            busy.fetch_at = if known.is_some() { busy.fetch_at.min(fetch_at) } else { fetch_at };
-            busy.fetch_from = Some(from);
-        }
-        self.note_due(&head.owner);
-    }
-
-    fn hurry(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
-        let Some(state) = self.owners.get_mut(owner) else { return };
-        if fetch_at < state.busy().fetch_at {
-            let busy = state.busy_mut();
-            (busy.fetch_at, busy.fetch_from) = (fetch_at, Some(from));
+            self.replicas.count(&self.cx, &head.owner, 1, 0);
+            self.replicas.know(head, from, fetch_at);
+        } else {
+            self.replicas.relist(&head.owner);
         }
     }
 
     /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
     pub(super) fn refuse_head(&mut self, head: &Head, reason: Reason) {
         self.cx.stats.refuse(reason.name());
-        self.owners.entry(&head.owner).busy_mut().refused = Some(Refused { order: head.order(), reason });
+        self.replicas.refuse(head, reason);
     }
 
     /// Notes where a peer is with an owner; `None` for where we are.
@@ -144,11 +134,11 @@ impl<S: Store> Engine<S> {
             if self.links.is_penalized(&from, self.cx.time()) {
                 return;
             }
-            let known = self.owners.get(&head.owner).and_then(|owner| owner.busy().known);
+            let known = self.replicas.get(&head.owner).and_then(|owner| owner.known());
             if known.is_some_and(|known| known.order() > head.order()) {
                 // More is wanted already: not worth a look at its signature.
                 self.set_position(from, &head.owner, Some(head.timestamp));
-            } else if !self.hold_back(from, head) {
+            } else if !self.replicas.hold_back(&mut self.cx, head, from) {
                 let learned = self.learn(from, head, self.cx.now.time);
                 if learned == Learned::Older {
                     self.cx.stats.refuse("stale_head");
@@ -184,14 +174,16 @@ impl<S: Store> Engine<S> {
     /// Ends the pull of `owner` from `from`; false if there was none.
     fn end_pull(&mut self, from: MemberId, owner: &MemberId) -> bool {
         let expected = self.links.get_mut(&from).and_then(|link| link.requests.end_pull(owner));
-        let Some(state) = self.owners.get_mut(owner) else { return false };
-        let ours =
-            matches!(&state.busy().transfer, Some(Transfer::Pull { from: asked, .. }) if *asked == from);
-        if let (true, Some(Transfer::Pull { deadline, .. })) = (ours, &state.busy().transfer) {
-            let sent = Time(deadline.0.saturating_sub(self.cx.config.request_micros));
-            state.busy_mut().transfer = None;
+        let Some(Transfer::Pull { from: asked, deadline, .. }) =
+            self.replicas.get(owner).and_then(|state| state.transfer())
+        else {
+            return false;
+        };
+        let sent = Time(deadline.0.saturating_sub(self.cx.config.request_micros));
+        let ours = *asked == from;
+        if ours {
+            self.replicas.end_transfer(owner);
             self.note_answer(from, expected.unwrap_or(0), sent);
-            self.note_due(owner);
         }
         ours
     }
@@ -206,7 +198,7 @@ impl<S: Store> Engine<S> {
     /// Whether a delta answers a pull that was given up, and nothing has come in its place.
     fn is_late(&mut self, from: MemberId, delta: &Delta<'_>) -> bool {
         let owner = delta.head.owner;
-        let held = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
+        let held = self.replicas.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
         let Some(link) = self.links.get_mut(&from) else { return false };
         delta.base == held && link.requests.end_late_pull(&owner, delta.base)
     }
@@ -214,7 +206,7 @@ impl<S: Store> Engine<S> {
     /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before that one,
     /// and may lack the graves of what is held by now, as all that begin with nothing do.
     fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
-        let transfer = self.owners.get(&delta.head.owner).and_then(|state| state.busy().transfer.as_ref());
+        let transfer = self.replicas.get(&delta.head.owner).and_then(|state| state.transfer());
         matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)
     }
 
@@ -240,10 +232,10 @@ impl<S: Store> Engine<S> {
         }
         let pushed = matches!(how, How::Pushed(_));
         let bytes = if let How::Pushed(message) = how { message.len() } else { 0 };
-        if pushed && self.hold_back(from, &delta.head) {
+        if pushed && self.replicas.hold_back(&mut self.cx, &delta.head, from) {
             return Ok(());
         }
-        if pushed && self.has_lost_push(&owner) {
+        if pushed && self.replicas.has_lost_push(&owner) {
             self.learn(from, &delta.head, self.next_round);
             return Ok(());
         }
@@ -260,7 +252,7 @@ impl<S: Store> Engine<S> {
             }
             Learned::Known | Learned::Older | Learned::Refused => return Ok(()),
         }
-        let position = self.owners.entry(&owner).timestamp();
+        let position = self.replicas.know_owner(&owner).timestamp();
         if delta.base > position {
             self.note_known(from, &delta.head, self.cx.now.time);
             // Whoever is asked for what came after our position answers from there.
@@ -272,26 +264,20 @@ impl<S: Store> Engine<S> {
         if position < delta.head.timestamp && self.apply_delta(from, delta, how)? {
             return Ok(());
         }
-        let refused = self.owners[&owner].busy().refused;
+        let refused = self.replicas[&owner].refused();
         let refused = refused.is_some_and(|refused| refused.order == delta.head.order());
         if !refused {
             self.note_known(from, &delta.head, self.cx.now.time);
         }
         match how {
             // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
-            How::Pushed(_) if !refused => self.doubt(&owner, from),
+            How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
             How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
                 self.descend(from, &delta.head)
             }
             How::Pushed(_) | How::Pulled | How::Late => {}
         }
         Ok(())
-    }
-
-    fn doubt(&mut self, owner: &MemberId, peer: MemberId) {
-        if let Some(state) = self.owners.get_mut(owner) {
-            state.busy_mut().doubted = Some(peer);
-        }
     }
 
     /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.
@@ -306,7 +292,7 @@ impl<S: Store> Engine<S> {
             return Ok(false);
         };
         let owner = delta.head.owner;
-        let state = &self.owners[&owner];
+        let state = &self.replicas[&owner];
         let position = state.timestamp();
         let (shard, mut record) = match state.whole() {
             Some((shard, record)) => (shard, (**record).clone()),
@@ -350,9 +336,9 @@ impl<S: Store> Engine<S> {
         };
         self.cancel_transfer(&owner);
         self.cx.stats.applied += 1;
-        let told = self.owners[&owner].busy().known == Some(delta.head);
+        let told = self.replicas[&owner].known() == Some(delta.head);
         // A head that was heard of before was counted then.
-        self.note_used(&owner, u64::from(!told), delta.bytes() as u64);
+        self.replicas.count(&self.cx, &owner, u64::from(!told), delta.bytes() as u64);
         self.note_own_head(&delta.head);
         self.adopt(shard, record, change);
         self.note_brought(from, &owner);
@@ -391,17 +377,17 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn refuse_roster(&mut self, head: &Head) {
-        if let Some(held) = self.roster_head().copied() {
+        if let Some(held) = self.replicas.roster_head().copied() {
             let alarm = super::Alarm::RosterShrinks { refused: *head, held };
             self.cx.alarm(alarm);
         }
         self.refuse_head(head, Reason::Roster);
-        self.forget(&head.owner);
+        self.replicas.forget(&head.owner);
     }
 
     /// Whether a head is good and newer than what is held.
     pub(super) fn is_wanted(&self, head: &Head) -> bool {
-        let held = self.owners.get(&head.owner).and_then(|state| state.head());
+        let held = self.replicas.get(&head.owner).and_then(|state| state.head());
         matches!(self.verdict(head), Verdict::Good) && self.is_newer(head, held)
     }
 }

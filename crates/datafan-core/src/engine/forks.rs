@@ -2,11 +2,9 @@
 //! rounds only, until their forks are closed.
 
 use super::{
-    Alarm, CommandError, Engine, Write, commit::Refusable, descent::Build, evidence::Kept, owners::Owner,
-    runs::history_of,
+    Alarm, CommandError, Engine, Write, commit::Refusable, descent::Build, replicas::Owner, runs::history_of,
 };
 use crate::{
-    codec::DecodeError,
     fork::{
         CLOSING_PREFIX, Closing, EVIDENCE_VALUE_BYTES_MAX, Evidence, ForkRuns, KeptFork, Lost, first_lost,
         way,
@@ -14,64 +12,18 @@ use crate::{
     head::Head,
     id::MemberId,
     item::Key,
-    limits::EVIDENCE_PER_OWNER_MAX,
     runs::{RUNS_KEY, RunHistory},
     store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
+use alloc::{string::String, vec::Vec};
 use core::ops::Bound;
-
-/// What proves forks, and what the authority says of them.
-#[derive(Default)]
-pub(super) struct Forks {
-    kept: Kept,
-    /// Owners with a fork that nobody has closed.
-    open: BTreeSet<MemberId>,
-    closings: BTreeMap<MemberId, Closing>,
-}
-
-impl Forks {
-    /// Whether an owner has forked, and nobody has closed that.
-    pub(super) fn has(&self, owner: &MemberId) -> bool {
-        !self.open.is_empty() && self.open.contains(owner)
-    }
-
-    /// Judges an owner's forks again; `history` is what its shard names.
-    fn judge(&mut self, owner: &MemberId, history: &RunHistory) {
-        let closing = self.closings.get(owner).copied();
-        let is_open = |piece: &KeptFork| piece.closed_by(history, closing).is_none();
-        if self.kept.of(owner).any(is_open) {
-            self.open.insert(*owner);
-        } else {
-            self.open.remove(owner);
-        }
-    }
-
-    /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not
-    /// known.
-    fn wants(&self, first: &Head, second: &Head) -> bool {
-        let pair = |piece: &KeptFork| [piece.evidence.first.order(), piece.evidence.second.order()];
-        let order = [first.order(), second.order()];
-        let mut known = self.kept.of(&first.owner).map(pair);
-        (self.kept.of(&first.owner).count() < EVIDENCE_PER_OWNER_MAX || !self.has(&first.owner))
-            && !known.any(|[a, b]| [a, b] == order || [b, a] == order)
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { kept: Kept::decode(bytes)?, ..Self::default() })
-    }
-}
 
 impl<S: Store> Engine<S> {
     /// Two heads of one owner and one timestamp: the owner has forked, if it has signed the new one, too.
     pub(super) fn compare_heads(&mut self, held: &Head, head: &Head) {
         let forked = held.timestamp == head.timestamp && held.root != head.root;
-        if forked && self.forks.wants(held, head) && self.cx.check_signature(head) {
+        if forked && self.replicas.forks.wants(held, head) && self.cx.check_signature(head) {
             let (mesh, first, second) = (self.cx.config.mesh, *held, *head);
             let runs = ForkRuns { first: self.held_state(&held.owner).run, second: None };
             self.note_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs });
@@ -81,11 +33,11 @@ impl<S: Store> Engine<S> {
     /// A state that was put together is to follow the one that is held: has it an older item that this one
     /// lacks?
     pub(super) fn compare_states(&mut self, build: &Build, target: &Head) -> Result<(), StoreError> {
-        let Some((shard, record)) = self.owners.get(&target.owner).and_then(Owner::whole) else {
+        let Some((shard, record)) = self.replicas.get(&target.owner).and_then(Owner::whole) else {
             return Ok(());
         };
         let (Some(held), root) = (record.head, record.root) else { return Ok(()) };
-        if held.timestamp >= target.timestamp || !self.forks.wants(&held, target) {
+        if held.timestamp >= target.timestamp || !self.replicas.forks.wants(&held, target) {
             return Ok(());
         }
         let (before, after) = (self.disk.view(shard), self.build_view(build));
@@ -109,34 +61,34 @@ impl<S: Store> Engine<S> {
         let (first, second) = (fork.evidence.first, fork.evidence.second);
         self.cx.stats.refuse("fork");
         // Where there are as many of the owner as may be, all of them are closed.
-        self.forks.kept.insert(fork);
+        self.replicas.forks.add(fork);
         // Judged again once the state that it came with is held.
         self.judge_forks(&first.owner);
-        self.disk.set_meta(Meta::Forks, Some(self.forks.kept.encode()));
+        self.disk.set_meta(Meta::Forks, Some(self.replicas.forks.encode()));
         self.cx.alarm(Alarm::Fork { first, second });
     }
 
     /// Judges an owner's forks again: its shard names other runs by now, or the authority has closed some.
     pub(super) fn judge_forks(&mut self, owner: &MemberId) {
-        if !self.forks.kept.has(owner) {
+        if !self.replicas.forks.knows(owner) {
             return;
         }
         // Failing to read it shows up with the next read; until then the fork is as it was.
         let Ok(item) = self.system_item(owner, RUNS_KEY) else { return };
         let history = item.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
-        self.forks.judge(owner, &history);
+        self.replicas.forks.judge(owner, &history);
     }
 
     /// As [`Engine::judge_forks`], with what the shard is about to name.
     pub(super) fn judge_forks_by(&mut self, owner: &MemberId, runs: &[u8]) {
-        if self.forks.kept.has(owner) {
-            self.forks.judge(owner, &RunHistory::decode(runs).unwrap_or_default());
+        if self.replicas.forks.knows(owner) {
+            self.replicas.forks.judge(owner, &RunHistory::decode(runs).unwrap_or_default());
         }
     }
 
     /// After everything is loaded.
     pub(super) fn judge_all_forks(&mut self) {
-        let owners: Vec<MemberId> = self.forks.kept.owners().copied().collect();
+        let owners: Vec<MemberId> = self.replicas.forks.owners();
         owners.iter().for_each(|owner| self.judge_forks(owner));
     }
 
@@ -170,7 +122,7 @@ impl<S: Store> Engine<S> {
 
     fn learn_closing(&mut self, owner: &MemberId, value: &[u8]) {
         match Closing::decode(value) {
-            Ok(closing) => drop(self.forks.closings.insert(*owner, closing)),
+            Ok(closing) => self.replicas.forks.close(owner, closing),
             Err(_) => self.cx.stats.refuse("closing"),
         }
         self.judge_forks(owner);
@@ -183,7 +135,7 @@ impl<S: Store> Engine<S> {
             None if *owner != self.cx.config.mesh.authority() => {
                 Err(CommandError::UnknownMember { id: *owner })
             }
-            _ if self.forks.kept.has(owner) => Ok(()),
+            _ if self.replicas.forks.knows(owner) => Ok(()),
             None => Err(CommandError::AuthorityId { id: *owner }),
             Some(_) => Err(CommandError::NoFork { id: *owner }),
         }
@@ -191,10 +143,8 @@ impl<S: Store> Engine<S> {
 
     /// What the authority writes to close the forks of an owner that are known by now.
     pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
-        let held = self.owners.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
-        let last = |piece: &KeptFork| piece.evidence.first.timestamp.max(piece.evidence.second.timestamp);
-        let known = self.forks.kept.of(owner).map(last);
-        let until = known.max().unwrap_or_default().max(held);
+        let held = self.replicas.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
+        let until = self.replicas.forks.last(owner).unwrap_or_default().max(held);
         let key: Key = Closing::key(owner);
         Ok(alloc::vec![Write::Put { key, value: Closing { until }.encode().into(), expiry: None }])
     }

@@ -39,11 +39,11 @@ impl<S: Store> Engine<S> {
         let is_spare = direction == Direction::Out && !self.is_below_minimum();
         let dialled = Dialled { address, direction, is_spare };
         self.links.insert(peer, Link::new(dialled, place, since, deadline));
-        let yours = self.owners.get(&peer).and_then(|owner| owner.head().copied());
+        let yours = self.replicas.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.cx.config.mesh,
             name: self.name(),
-            roster: self.roster_head().copied(),
+            roster: self.replicas.roster_head().copied(),
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
             wall: self.cx.now.wall,
             run: self.own.run.process(),
@@ -124,7 +124,7 @@ impl<S: Store> Engine<S> {
         }
         let up_micros = was_up.then(|| self.cx.now.time.0 - link.up_since().0);
         self.dialer.on_down(&peer, up_micros, reason, self.cx.now.time, &mut self.cx.rng);
-        self.release_transfers(&peer);
+        self.replicas.release_peer(&peer);
         if was_up {
             // What it had on its way may be lost: find out now what is missing.
             self.next_round = self.cx.now.time;
@@ -192,7 +192,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn judge(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = link.hello() else { return };
-        let newest = self.roster_head().map(|head| head.order());
+        let newest = self.replicas.roster_head().map(|head| head.order());
         if newest.is_none() {
             return;
         }
@@ -346,10 +346,5 @@ impl<S: Store> Engine<S> {
             self.pending.pop_front();
         }
         self.pending.push_back(pending);
-    }
-
-    /// The head of the roster that is held.
-    pub(super) fn roster_head(&self) -> Option<&Head> {
-        self.owners.get(&self.cx.config.mesh.authority()).and_then(|owner| owner.head())
     }
 }

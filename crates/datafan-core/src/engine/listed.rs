@@ -10,7 +10,7 @@
 //! run of it, its writes wait, at most [`HOLD_MICROS`]: a list outlives the link by less, and an answer takes
 //! less.
 
-use super::{Engine, own::Confirmed, owners::Owner, reach::Kind, runs::history_of, same_key::SameKeyPlace};
+use super::{Engine, own::Confirmed, reach::Kind, replicas::Owner, runs::history_of, same_key::SameKeyPlace};
 use crate::{
     id::MemberId,
     runs::RunId,
@@ -178,7 +178,7 @@ impl<S: Store> Engine<S> {
             // Nobody held anything of it: its first write was free.
             return self.end_newcomer();
         }
-        let has_head = self.owners.get(&self.cx.me).is_some_and(|owner| owner.head().is_some());
+        let has_head = self.replicas.get(&self.cx.me).is_some_and(|owner| owner.head().is_some());
         let now = self.cx.now.time;
         if has_head && self.own[&self.cx.me].confirmed() == Confirmed::Yes {
             self.listed.hold(now);
@@ -193,7 +193,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether a shard is known of which nothing is held yet.
     fn is_any_first_copy_due(&self) -> bool {
-        self.owners.iter().any(|owner| owner.head().is_none() && owner.busy().known.is_some())
+        self.replicas.iter().any(|owner| owner.head().is_none() && owner.known().is_some())
     }
 
     /// A reachable member that lists another run of this member. A link that broke is listed for a while.
@@ -254,7 +254,7 @@ impl<S: Store> Engine<S> {
         let belongs = |lister: &MemberId| self.kind_of(lister) != Kind::Stranger;
         let others = self.listed.others(self.own.run.process()).filter(|(lister, _)| belongs(lister));
         let mut runs: BTreeSet<RunId> = others.map(|(_, run)| run).collect();
-        if let Some((shard, _)) = self.owners.get(&self.cx.me).and_then(Owner::whole)
+        if let Some((shard, _)) = self.replicas.get(&self.cx.me).and_then(Owner::whole)
             && !runs.is_empty()
         {
             let history = history_of(&self.disk.view(shard))?;

@@ -6,8 +6,8 @@ use super::{
     commit::Refusable,
     fetch::How,
     growth::Growth,
-    owners::{Owner, Reason},
     publish::{SYSTEM_KEYS, check_addresses},
+    replicas::{Owner, Reason},
     roster::{self, Verdict},
 };
 use crate::{
@@ -63,7 +63,7 @@ impl<S: Store> Entries for Held<'_, S> {
     }
 
     fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)> {
-        self.0.owners.get(id).and_then(Owner::head).map(|head| head.order())
+        self.0.replicas.get(id).and_then(Owner::head).map(|head| head.order())
     }
 }
 
@@ -166,8 +166,8 @@ impl<S: Store> Engine<S> {
         let special = self.roster.special.iter();
         let readers: Vec<MemberId> = special
             .filter(|(member, terms)| {
-                let holds = |owner: &Owner| owner.head().is_some() || owner.busy().building.is_some();
-                !terms.role.owns() && terms.is_active() && self.owners.get(member).is_some_and(holds)
+                let holds = |owner: &Owner| owner.head().is_some() || owner.building().is_some();
+                !terms.role.owns() && terms.is_active() && self.replicas.get(member).is_some_and(holds)
             })
             .map(|(member, _)| *member)
             .collect();
@@ -183,7 +183,7 @@ impl<S: Store> Engine<S> {
     /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard was let in
     /// by somebody.
     pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
-        self.cx.now.wall > until && self.owners.get(peer).and_then(Owner::head).is_none()
+        self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
     }
 
     /// Somebody is there: if it was invited, its invitation was taken. Noted where the roster is written.
@@ -226,7 +226,7 @@ impl<S: Store> Engine<S> {
         let authority = self.cx.config.mesh.authority();
         match self.judge_signed(bytes) {
             Ok(Some(delta)) => {
-                self.owners.entry(&authority);
+                self.replicas.know_owner(&authority);
                 let applied = self.apply_delta(self.cx.me, &delta, How::Pulled)?;
                 let answer = match applied {
                     true => Answer::Committed(Committed { timestamp: delta.head.timestamp, changed: 1 }),
@@ -257,7 +257,7 @@ impl<S: Store> Engine<S> {
         if !self.cx.check_signature(&delta.head) {
             return refused("is not signed by this mesh's authority");
         }
-        let held = self.roster_head().map_or((Timestamp::ZERO, Hash([0; 32])), |head| head.order());
+        let held = self.replicas.roster_head().map_or((Timestamp::ZERO, Hash([0; 32])), |head| head.order());
         if held == delta.head.order() {
             return Ok(None);
         }
@@ -278,7 +278,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn why_not_applied(&self, delta: &Delta<'_>) -> CommandError {
-        let refused = self.owners.get(&delta.head.owner).and_then(|owner| owner.busy().refused);
+        let refused = self.replicas.get(&delta.head.owner).and_then(|owner| owner.refused());
         let what = match refused.is_some_and(|refused| refused.order == delta.head.order()) {
             true => "forgets members that are known here: it was refused, and no other member takes it",
             false => "does not follow from the one held here: ask for a signature on the present one",

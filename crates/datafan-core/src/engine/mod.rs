@@ -21,7 +21,6 @@ mod dialer;
 mod disk;
 mod divergent;
 mod effect;
-mod evidence;
 mod expired;
 mod fetch;
 mod forks;
@@ -35,7 +34,6 @@ mod membership;
 mod open;
 mod own;
 mod own_links;
-mod owners;
 mod pace;
 mod probe;
 mod processes;
@@ -44,6 +42,7 @@ mod push;
 mod reach;
 mod recovery;
 mod refused;
+mod replicas;
 mod report;
 mod restamp;
 mod roster;
@@ -58,18 +57,17 @@ mod surplus;
 mod testing;
 mod tree;
 mod wake;
-mod wanted;
 
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
-pub(crate) use evidence::pieces;
 pub use input::{Command, Input, Outcome, Write};
 pub use open::OpenError;
 pub use own::Recovered;
 pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
 pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use refused::Refused;
-pub use restamp::RESTAMPED_KEY;
+pub use replicas::invalid_spans::RESTAMPED_KEY;
+pub(crate) use replicas::pieces;
 pub use same_key::SameKeyPlace;
 pub use stats::Stats;
 pub use status::{
@@ -86,7 +84,7 @@ use crate::{
 };
 use addresses::AddressCache;
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -97,24 +95,14 @@ use divergent::Divergent;
 use links::Links;
 use own::OwnShards;
 pub(crate) use own::Past;
-use owners::{Owner, Owners};
-use pace::Pace;
+use replicas::{Owner, Replicas};
 use roster::Roster;
-use wanted::Wanted;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
     /// What every part has at hand.
     cx: Context,
     disk: Disk<S>,
-    /// Spans of timestamps that their owners have made void.
-    voids: restamp::Voids,
-    /// The last run of each held shard.
-    runs: runs::LastRuns,
-    /// What proves that owners have forked.
-    forks: forks::Forks,
-    /// How fast owners are followed.
-    pace: Pace,
     own: OwnShards,
     same_key: same_key::SameKey,
     /// Processes of other members.
@@ -122,11 +110,7 @@ pub struct Engine<S: Store> {
     /// Under which runs others list this member.
     listed: listed::Listed,
     roster: Roster,
-    owners: Owners,
-    /// Owners with something known or under way.
-    wanted: Wanted,
-    /// Owners whose visible shard changed in this call.
-    dirty: BTreeMap<MemberId, push::Moved>,
+    replicas: Replicas,
     links: Links<Snapshot<S>>,
     dialer: Dialer,
     address_cache: AddressCache,
@@ -141,7 +125,6 @@ pub struct Engine<S: Store> {
     /// Who was said to be refused.
     said: refused::Said,
     divergent: Divergent,
-    next_request: u32,
     next_round: Time,
 }
 
@@ -181,7 +164,7 @@ impl<S: Store> Engine<S> {
         self.look_for_room()?;
         self.cx.now = now;
         self.own.run.see(now, &mut self.cx.rng);
-        self.turn_pace();
+        self.replicas.begin_call(&self.cx);
         self.turn_budget();
         self.cx.more_to_do = false;
         let mut inputs = inputs.into_iter().peekable();
@@ -198,7 +181,7 @@ impl<S: Store> Engine<S> {
         self.turn_divergent()?;
         self.flush()?;
         self.push_changes()?;
-        if !self.wanted.is_empty() {
+        if self.replicas.has_waiting() {
             self.ask()?;
             self.flush()?;
             self.push_changes()?;
@@ -224,10 +207,8 @@ impl<S: Store> Engine<S> {
             let changed = self.disk.write(&mut self.cx)?;
             self.end_pins_of_grown_store();
             for shard in changed {
-                if let Some(record) = self.disk.current().shard(shard)?
-                    && let Some(owner) = self.owners.get_mut(&record.owner)
-                {
-                    owner.share(record);
+                if let Some(record) = self.disk.current().shard(shard)? {
+                    self.replicas.share(record);
                 }
             }
             self.on_roster_changed();
@@ -239,7 +220,7 @@ impl<S: Store> Engine<S> {
     fn look_for_room(&mut self) -> Result<(), StoreError> {
         if self.disk.look_for_room()? {
             // Answers that come now are not waited for any more; what is known is fetched later.
-            for owner in self.wanted.under_way() {
+            for owner in self.replicas.under_way() {
                 self.cancel_transfer(&owner);
             }
         }
@@ -370,12 +351,10 @@ impl<S: Store> Engine<S> {
     fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
         let head = record.head.expect("a visible shard has a head");
         assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
-        let state = self.owners.entry(&head.owner);
-        let before = state.timestamp();
-        if state.busy().known.is_some_and(|known| known.order() <= head.order()) {
-            state.forget();
-        }
-        if let Some(building) = state.take_building().filter(|building| *building != shard) {
+        let before = self.replicas.know_owner(&head.owner).timestamp();
+        self.replicas.forget_up_to(&head);
+        if let Some(building) = self.replicas.take_building(&head.owner).filter(|building| *building != shard)
+        {
             self.disk.retire(head.owner, building);
         }
         if head.owner == self.cx.config.mesh.authority() {
@@ -387,8 +366,7 @@ impl<S: Store> Engine<S> {
         }
         let record = Arc::new(record);
         change.record = Some(record.clone());
-        self.owners.hold(&head.owner, Some((shard, record)));
-        self.note_due(&head.owner);
+        self.replicas.hold(&head.owner, Some((shard, record)));
         self.disk.stage(shard, change);
         self.note_moved(&head, before);
         self.note_entered(&head.owner);

@@ -7,23 +7,18 @@ use super::{
     dialer::Dialer,
     disk::Disk,
     divergent::Divergent,
-    forks::Forks,
     heard_for::HeardFor,
     links::Links,
     listed::Listed,
     own::{OwnRun, OwnShards},
     own_links::OwnLinks,
-    owners::{Owner, Owners},
-    pace::Pace,
     processes::Processes,
     reach::Reach,
     refused::Said,
-    restamp::Voids,
+    replicas::{Forks, Owner, Replicas},
     roster::Roster,
-    runs::LastRuns,
     same_key::SameKey,
     surplus::Surplus,
-    wanted::Wanted,
 };
 use crate::{
     codec::{Reader, Writer},
@@ -36,7 +31,7 @@ use crate::{
 };
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     format,
     vec::Vec,
 };
@@ -96,8 +91,8 @@ impl<S: Store> Engine<S> {
         let mut engine = Self::new(config, seed, verifier, disk, now);
         engine.load_meta()?;
         engine.load_shards()?;
-        let owners = &mut engine.owners;
-        engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.entry(own).timestamp())?;
+        let owners = &mut engine.replicas;
+        engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.know_owner(own).timestamp())?;
         let is_marked = engine.disk.meta(Meta::Newcomer, "newcomer", |_| Ok(()))?.is_some();
         engine.load_newcomer(is_marked);
         engine.seek_same_key()?;
@@ -110,7 +105,7 @@ impl<S: Store> Engine<S> {
         let (run, next_round) = (OwnRun::new(&mut rng, now), now.time.after(rng.jitter(config.round_micros)));
         let me = config.member.id();
         Self {
-            owners: Owners::new(config.mesh),
+            replicas: Replicas::new(config.mesh),
             dialer: Dialer::default(),
             address_cache: AddressCache::default(),
             addressed: BTreeSet::new(),
@@ -120,30 +115,23 @@ impl<S: Store> Engine<S> {
             disk,
             cx: Context::new(config, rng, verifier, now),
             next_round,
-            forks: Forks::default(),
-            pace: Pace::default(),
-            voids: Voids::default(),
-            runs: LastRuns::default(),
             own: OwnShards::new(me, run),
             same_key: SameKey::default(),
             processes: Processes::default(),
             listed: Listed::default(),
             roster: Roster::default(),
-            wanted: Wanted::default(),
-            dirty: BTreeMap::new(),
             links: Links::new(),
             pending: VecDeque::new(),
             refused_by: None,
             said: Said::default(),
             divergent: Divergent::default(),
-            next_request: 0,
         }
     }
 
     fn load_meta(&mut self) -> Result<(), StoreError> {
         let disk = &mut self.disk;
         self.own.load(&self.cx, disk)?;
-        self.forks = disk.meta(Meta::Forks, "evidence", Forks::decode)?.unwrap_or_default();
+        self.replicas.forks = disk.meta(Meta::Forks, "evidence", Forks::decode)?.unwrap_or_default();
         if let Some(heard) = disk.meta(Meta::HeardFor, "divergent copies", HeardFor::decode)? {
             self.divergent.load_heard(heard);
         }
@@ -163,22 +151,22 @@ impl<S: Store> Engine<S> {
         for (number, record) in self.disk.load_shards()? {
             let id = record.owner;
             match (record.state, record.head) {
-                (ShardState::Whole, Some(_)) => self.owners.hold(&id, Some((number, record))),
+                (ShardState::Whole, Some(_)) => self.replicas.hold(&id, Some((number, record))),
                 (ShardState::Whole, None) => {
                     return Err(StoreError::Damaged { what: format!("shard {} has no head", number.0) });
                 }
-                (ShardState::Building, _) => self.owners.entry(&id).busy_mut().building = Some(number),
+                (ShardState::Building, _) => self.replicas.set_building(&id, number),
                 (ShardState::Dead, _) => {}
                 (ShardState::Aside, _) => self.divergent.load(id, number),
             }
         }
         let authority = self.cx.config.mesh.authority();
-        if let Some((shard, _)) = self.owners.get(&authority).and_then(Owner::whole) {
+        if let Some((shard, _)) = self.replicas.get(&authority).and_then(Owner::whole) {
             self.load_roster(shard)?;
             self.roster.judge_again();
         }
         let wholes: Vec<(MemberId, ShardNumber)> =
-            self.owners.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();
+            self.replicas.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();
         for (owner, shard) in wholes {
             self.load_system(&owner, shard)?;
         }

@@ -1,7 +1,9 @@
 //! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
 //! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
-use super::{CommandError, Engine, own_links::LINKS_KEY, owners::Owner, restamp::RESTAMPED_KEY};
+use super::{
+    CommandError, Engine, own_links::LINKS_KEY, replicas::Owner, replicas::invalid_spans::RESTAMPED_KEY,
+};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
@@ -68,7 +70,7 @@ impl<S: Store> Engine<S> {
             self.note_closings(change);
         }
         if change.keys.get(RUNS_KEY) == Some(&None) {
-            self.runs.set(owner, None);
+            self.replicas.set_last_run(owner, None);
         }
         for key in LEARNED_KEYS {
             if let Some(Some(at)) = change.keys.get(key)
@@ -89,7 +91,7 @@ impl<S: Store> Engine<S> {
             let item = at.map(|at| self.disk.current().item(shard, at)).transpose()?.flatten();
             match item {
                 Some(item) => self.learn_system(owner, key, &item.value),
-                None if key == RUNS_KEY => self.runs.set(owner, None),
+                None if key == RUNS_KEY => self.replicas.set_last_run(owner, None),
                 None if key == LINKS_KEY => {
                     self.reach.unlist(owner);
                     self.listed.forget(owner);
@@ -138,7 +140,7 @@ impl<S: Store> Engine<S> {
 
     /// One of the system's items in the shard of `owner`.
     pub(super) fn system_item(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
-        let Some((shard, _)) = self.owners.get(owner).and_then(Owner::whole) else { return Ok(None) };
+        let Some((shard, _)) = self.replicas.get(owner).and_then(Owner::whole) else { return Ok(None) };
         let view = self.disk.view(shard);
         let at = view.timestamp_of(key)?;
         Ok(at.map(|at| view.item(at)).transpose()?.flatten())

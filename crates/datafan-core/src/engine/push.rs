@@ -18,33 +18,19 @@ use alloc::{sync::Arc, vec::Vec};
 /// The frames made for one owner in one call, by base: most links need the same.
 type Frames = Vec<(Timestamp, Frame)>;
 
-/// What push has to know of an owner whose visible shard moved in this call.
-#[derive(Default)]
-pub(super) struct Moved {
-    /// The timestamp before.
-    before: Timestamp,
-    /// Peers that already are where it has moved to.
-    told: Vec<MemberId>,
-    /// The message that brought it here from `before`, if one did: it goes on as it is.
-    message: Option<Frame>,
-}
-
 impl<S: Store> Engine<S> {
     /// Sends what changed in this call to all who are not known to have it.
     pub(super) fn push_changes(&mut self) -> Result<(), StoreError> {
-        if self.dirty.is_empty() {
-            return Ok(());
-        }
         let mut behind = Vec::new();
-        for (owner, moved) in core::mem::take(&mut self.dirty) {
+        for (owner, moved) in self.replicas.take_moved() {
             // Neighbours find it in their rounds.
-            if self.has_lost_push(&owner) {
+            if self.replicas.has_lost_push(&owner) {
                 continue;
             }
-            let Some(now) = self.owners.get(&owner).map(|state| state.timestamp()) else { continue };
+            let Some(now) = self.replicas.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.cx.config.mesh.authority();
-            let (tree, may_push) = (self.owners[&owner].tree(), roster || self.may_push());
+            let (tree, may_push) = (self.replicas[&owner].tree(), roster || self.may_push());
             for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
                 let base = link.position(&owner).unwrap_or(moved.before);
@@ -75,27 +61,23 @@ impl<S: Store> Engine<S> {
 
     /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
     pub(super) fn note_moved(&mut self, head: &Head, before: Timestamp) {
-        let moved = self.dirty.entry(head.owner).or_insert_with(|| Moved { before, ..Moved::default() });
-        // Whoever told of an earlier head in this call is not here yet.
-        moved.told.clear();
-        moved.message = None;
+        let mut told = Vec::new();
         for (peer, link) in self.links.all_quietly() {
             if link.position(&head.owner) == Some(head.timestamp) {
                 link.set_position(&head.owner, None);
-                moved.told.push(*peer);
+                told.push(*peer);
             }
         }
+        self.replicas.on_moved(head.owner, before, told);
     }
 
     /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
     pub(super) fn note_told(&mut self, peer: MemberId, delta: &Delta<'_>, message: Option<&Arc<[u8]>>) {
         let owner = delta.head.owner;
         self.set_position(peer, &owner, None);
-        if let Some(moved) = self.dirty.get_mut(&owner) {
-            moved.told.push(peer);
-            let message = message.filter(|bytes| moved.before == delta.base && bytes.len() <= PUSH_BYTES_MAX);
-            moved.message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
-        }
+        let message = message.filter(|bytes| bytes.len() <= PUSH_BYTES_MAX);
+        let message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
+        self.replicas.on_brought(&owner, peer, delta.base, message);
     }
 
     /// Sends what peers missed while their links were full: one delta per owner, however many commits there were,
@@ -112,7 +94,7 @@ impl<S: Store> Engine<S> {
             let place = self.links[&peer].place();
             let positions: Vec<(MemberId, Timestamp)> = self.links[&peer].positions().collect();
             let behind = positions.into_iter().filter(|(owner, position)| {
-                let state = self.owners.get(owner);
+                let state = self.replicas.get(owner);
                 state.is_some_and(|state| *position < state.timestamp() && state.tree().is_eager(place))
             });
             let mut behind = behind.collect::<Vec<_>>().into_iter();
@@ -146,7 +128,7 @@ impl<S: Store> Engine<S> {
         let frame = match made {
             Some(frame) => frame,
             None => {
-                let Some((shard, record)) = self.owners.get(owner).and_then(Owner::whole) else {
+                let Some((shard, record)) = self.replicas.get(owner).and_then(Owner::whole) else {
                     return Ok(());
                 };
                 let head = record.head.expect("a visible shard has a head");

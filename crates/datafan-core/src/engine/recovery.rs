@@ -5,7 +5,7 @@ use super::{
     fetch::Learned,
     links::Link,
     own::{Confirmed, OwnShard, Recovered},
-    owners::{Owner, Transfer},
+    replicas::{Owner, Transfer},
 };
 use crate::{
     grant::Grant,
@@ -51,9 +51,9 @@ impl<S: Store> Engine<S> {
     /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an older copy, or
     /// another process has our key; which of them, its content tells.
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head) -> Learned {
-        let ours = self.owners.get(&head.owner).and_then(|owner| owner.head().copied());
+        let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
-        if let Some(end) = self.voids.end(&head.owner, head.timestamp) {
+        if let Some(end) = self.replicas.invalid_spans().end(&head.owner, head.timestamp) {
             self.outrank_invalid(peer, head, end);
             return Learned::Known;
         }
@@ -95,7 +95,7 @@ impl<S: Store> Engine<S> {
     /// What others hold of the own shard is given up: own timestamps go on above it, and the next head replaces it.
     fn outrank(&mut self, head: &Head) {
         self.note_own_head(head);
-        let ours = self.owners[&head.owner].head();
+        let ours = self.replicas[&head.owner].head();
         if ours.is_none_or(|ours| ours.order() < head.order()) {
             self.own.outrank(head.timestamp);
         }
@@ -103,8 +103,8 @@ impl<S: Store> Engine<S> {
 
     /// Another process writes with our key: what it wrote says so.
     pub(super) fn stop_own_writes(&mut self, theirs: &Head) {
-        self.forget(&theirs.owner);
-        let ours = self.owners.get(&theirs.owner).and_then(|owner| owner.head().copied());
+        self.replicas.forget(&theirs.owner);
+        let ours = self.replicas.get(&theirs.owner).and_then(|owner| owner.head().copied());
         self.own.stop(theirs, &mut self.disk);
         self.cx.stats.refuse("foreign_own_head");
         self.cx.alarm(Alarm::ForeignHead { theirs: *theirs, ours });
@@ -114,7 +114,8 @@ impl<S: Store> Engine<S> {
     fn fetch_roster(&mut self, peer: MemberId, head: &Head) {
         let owner = head.owner;
         let speaks = |link: &Link<_>| link.is_up() || link.hello().is_some();
-        if !self.links.get(&peer).is_some_and(speaks) || self.owners.entry(&owner).busy().transfer.is_some() {
+        if !self.links.get(&peer).is_some_and(speaks) || self.replicas.know_owner(&owner).transfer().is_some()
+        {
             return;
         }
         self.own.look_at(head);
@@ -123,7 +124,7 @@ impl<S: Store> Engine<S> {
         if head.items > 1 {
             // The answer is not waited for: the peer keeps this state for us from now on.
             let slots = alloc::vec![Ask { slot: Place::ALL, hash: head.root, hints: None }];
-            let (id, root) = (self.new_request(), head.root);
+            let (id, root) = (self.replicas.new_request(), head.root);
             self.cx.send(peer, &Message::AskNodes(Request { id, owner, root, slots }));
         }
         self.fetch_aside(peer, head);
@@ -152,13 +153,15 @@ impl<S: Store> Engine<S> {
     /// Whether a roster is being looked through for entries that ours lacks.
     pub(super) fn takes_back_roster(&self) -> bool {
         let authority = self.cx.config.mesh.authority();
-        let transfer = self.owners.get(&authority).and_then(|owner| owner.busy().transfer.as_ref());
+        let transfer = self.replicas.get(&authority).and_then(|owner| owner.transfer());
         matches!(transfer, Some(Transfer::Descent(descent)) if descent.is_aside())
     }
 
     /// Whether a lost entry of the roster goes over the present one: a later one, or whoever was revoked.
     fn is_taken_back(&self, lost: &Item) -> Result<bool, StoreError> {
-        let Some((shard, _)) = self.owners[&self.cx.config.mesh.authority()].whole() else { return Ok(true) };
+        let Some((shard, _)) = self.replicas[&self.cx.config.mesh.authority()].whole() else {
+            return Ok(true);
+        };
         let view = self.disk.view(shard);
         let Some(at) = view.timestamp_of(lost.key.as_str())? else { return Ok(true) };
         let revoked = |item: &Item| Grant::decode(&item.value).is_ok_and(|grant| !grant.is_active());
@@ -172,12 +175,12 @@ impl<S: Store> Engine<S> {
     /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later one, that of an
     /// owner that has lost push not before the next round, nor one beyond its owner's rate before the next interval.
     pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
-        if self.has_lost_push(owner) {
+        if self.replicas.has_lost_push(owner) {
             return self.next_round;
         }
         match self.own.get(owner).map(OwnShard::confirmed) {
             Some(Confirmed::Recovering { until }) => until,
-            _ => self.paused_until(owner).unwrap_or(Time(0)),
+            _ => self.replicas.paused_until(&self.cx, owner).unwrap_or(Time(0)),
         }
     }
 
@@ -195,7 +198,7 @@ impl<S: Store> Engine<S> {
             self.flush()?;
             self.list_expiries(&owner)?;
             self.seek_same_key()?;
-            let to = self.owners.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
+            let to = self.replicas.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
             let recovered = Recovered { from: self.own[&owner].before(), to, at: self.cx.now.wall };
             let lost = self.own.end_recovery(&owner);
             if recovered.to > recovered.from {
@@ -225,7 +228,7 @@ impl<S: Store> Engine<S> {
     fn recovered_own(&self) -> impl Iterator<Item = (MemberId, Time)> {
         self.own.iter().filter_map(|(owner, own)| {
             let Confirmed::Recovering { until } = own.confirmed() else { return None };
-            let held = self.owners.get(owner).and_then(|state| state.head());
+            let held = self.replicas.get(owner).and_then(|state| state.head());
             let lacks = |lost: Head| held.is_none_or(|held| held.order() < lost.order());
             (!self.lost_head(owner).is_some_and(|(_, lost)| lacks(lost))).then_some((*owner, until))
         })
@@ -242,7 +245,7 @@ impl<S: Store> Engine<S> {
 
     /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
     pub(super) fn list_expiries(&mut self, owner: &MemberId) -> Result<(), StoreError> {
-        let Some((shard, _)) = self.owners[owner].whole() else { return Ok(()) };
+        let Some((shard, _)) = self.replicas[owner].whole() else { return Ok(()) };
         let mut change = ShardChange::default();
         let all = Page { rows: usize::MAX, bytes: usize::MAX };
         for listed in self.disk.current().expiries(shard, Timestamp::MAX, all)? {

@@ -6,7 +6,7 @@ use super::{
     dialer::Target,
     links::Link,
     own::Confirmed,
-    owners::{Owner, Transfer},
+    replicas::{Owner, Transfer},
 };
 use crate::{
     connector::Direction,
@@ -131,7 +131,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn shard_statuses(&self, reach: &BTreeMap<MemberId, MemberReach>) -> Vec<ShardStatus> {
-        let shards = self.owners.iter().filter_map(|owner| self.shard_status(owner));
+        let shards = self.replicas.iter().filter_map(|owner| self.shard_status(owner));
         let mut shards: Vec<ShardStatus> = shards
             .map(|shard| match reach.get(&shard.owner).map(|member| member.reach) {
                 Some(Reachability::Unreachable { since }) => {
@@ -146,8 +146,8 @@ impl<S: Store> Engine<S> {
 
     fn shard_status(&self, owner: &Owner) -> Option<ShardStatus> {
         let head = owner.head();
-        let copying = matches!(owner.busy().transfer, Some(Transfer::Descent(_)));
-        if head.is_none() && owner.busy().known.is_none() && !copying {
+        let copying = matches!(owner.transfer(), Some(Transfer::Descent(_)));
+        if head.is_none() && owner.known().is_none() && !copying {
             return None;
         }
         let revoked = self.terms(owner.id()).is_some_and(|terms| !terms.is_active());
@@ -160,7 +160,7 @@ impl<S: Store> Engine<S> {
             unreachable_since: None,
             state: match (revoked, copying || head.is_none()) {
                 (true, _) => ShardProgress::Revoked,
-                (false, false) if self.forks.has(owner.id()) => ShardProgress::Forked,
+                (false, false) if self.replicas.forks.has(owner.id()) => ShardProgress::Forked,
                 (false, true) => ShardProgress::Copying,
                 (false, false) => ShardProgress::Whole,
             },

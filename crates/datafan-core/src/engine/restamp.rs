@@ -5,9 +5,13 @@
 //! `_sys/restamped` names the spans of timestamps that are invalid. Everybody who holds the shard refuses
 //! heads from them, so nobody can play one back when its time has come.
 
-use super::{CommandError, Engine, commit::Refusable, recovery::PAGE_ROWS};
+use super::{
+    CommandError, Engine,
+    commit::Refusable,
+    recovery::PAGE_ROWS,
+    replicas::invalid_spans::{self, RESTAMPED_KEY, Span, add_span},
+};
 use crate::{
-    codec::{DecodeError, Reader, Writer},
     head::Head,
     id::MemberId,
     item::{Item, Key},
@@ -17,112 +21,17 @@ use crate::{
     time::{SECOND, Timestamp},
     trie::{Branch, root_hash},
 };
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
-/// The key of the void spans of an owner's timestamps.
-pub const RESTAMPED_KEY: &str = "_sys/restamped";
-
-const RESTAMPED_VERSION: u8 = 1;
-/// Most invalid spans of one owner. Beyond that those are forgotten that end before its head, which replaces
-/// whatever is from them; else the two with the least between them become one.
-const SPANS_MAX: usize = 16;
 /// What lies no further beyond the bound than this is waited for: others take it before they can hear of
 /// anything else.
 const WAIT_MICROS: u64 = 60 * SECOND;
 
-/// From one timestamp to another, both included.
-pub(super) type Span = (Timestamp, Timestamp);
-
-/// Void spans by owner; those of most members are none.
-#[derive(Default)]
-pub(super) struct Voids(BTreeMap<MemberId, Vec<Span>>);
-
-impl Voids {
-    fn set(&mut self, owner: &MemberId, spans: Vec<Span>) {
-        match spans.is_empty() {
-            true => self.0.remove(owner),
-            false => self.0.insert(*owner, spans),
-        };
-    }
-
-    fn of(&self, owner: &MemberId) -> &[Span] {
-        self.0.get(owner).map_or(&[], Vec::as_slice)
-    }
-
-    /// The end of the span that `at` lies in.
-    pub(super) fn end(&self, owner: &MemberId, at: Timestamp) -> Option<Timestamp> {
-        if self.0.is_empty() {
-            return None;
-        }
-        self.of(owner).iter().find(|(first, last)| *first <= at && at <= *last).map(|(_, last)| *last)
-    }
-
-    /// The first timestamp from `at` on that lies in no span.
-    pub(super) fn next(&self, owner: &MemberId, mut at: Timestamp) -> Timestamp {
-        while let Some(end) = self.end(owner, at) {
-            at = end.next().expect("the clock is bounded, so time does not end");
-        }
-        at
-    }
-
-    /// The last timestamp that `n` writes, at least one, after `last` can take, at most.
-    fn reach(&self, owner: &MemberId, last: Timestamp, n: u64) -> Timestamp {
-        let after = |at: Timestamp| Timestamp(at.0.saturating_add(n));
-        let mut reach = after(last);
-        let over = |reach, (from, to): &Span| *from <= reach && last < *to && after(*to) > reach;
-        while let Some((_, to)) = self.of(owner).iter().find(|span| over(reach, span)) {
-            reach = after(*to);
-        }
-        reach
-    }
-}
-
-/// Adds a span to those of an owner whose head will be at `head`.
-fn add_span(spans: &mut Vec<Span>, span: Span, head: Timestamp) {
-    spans.push(span);
-    spans.sort_unstable();
-    while spans.len() > SPANS_MAX {
-        if let Some(past) = spans.iter().position(|(_, last)| *last < head) {
-            spans.remove(past);
-            continue;
-        }
-        let between = |at: &usize| spans[at + 1].0.0.saturating_sub(spans[*at].1.0);
-        let at = (0..spans.len() - 1).min_by_key(between).expect("there are several");
-        let (_, last) = spans.remove(at + 1);
-        spans[at].1 = spans[at].1.max(last);
-    }
-}
-
-/// Whether a value of [`RESTAMPED_KEY`] makes `at` void.
-pub(super) fn names(value: &[u8], at: Timestamp) -> bool {
-    decode(value).is_ok_and(|spans| spans.iter().any(|(first, last)| *first <= at && at <= *last))
-}
-
-fn encode(spans: &[Span]) -> Vec<u8> {
-    let mut out = Writer::new();
-    out.byte(RESTAMPED_VERSION).list(spans, |out, (first, last)| {
-        out.fixed(first.0).fixed(last.0);
-    });
-    out.finish()
-}
-
-fn decode(bytes: &[u8]) -> Result<Vec<Span>, DecodeError> {
-    let mut input = Reader::new(bytes);
-    let found = input.byte()?;
-    if found != RESTAMPED_VERSION {
-        return Err(DecodeError::Version { found, known: RESTAMPED_VERSION });
-    }
-    let spans = input
-        .list("void spans", SPANS_MAX, |input| Ok((Timestamp(input.fixed()?), Timestamp(input.fixed()?))))?;
-    input.end()?;
-    Ok(spans)
-}
-
 impl<S: Store> Engine<S> {
     /// Takes over the void spans that an owner's shard names.
     pub(super) fn learn_voids(&mut self, owner: &MemberId, value: &[u8]) {
-        match decode(value) {
-            Ok(spans) => self.voids.set(owner, spans),
+        match invalid_spans::decode(value) {
+            Ok(spans) => self.replicas.set_invalid_spans(owner, spans),
             Err(_) => self.cx.stats.refuse("restamped"),
         }
     }
@@ -156,7 +65,7 @@ impl<S: Store> Engine<S> {
     /// Why `n` more own writes after `last`, at least one, might not all lie within the bound.
     pub(super) fn check_bound(&self, owner: &MemberId, last: Timestamp, n: u64) -> Refusable<()> {
         let before = Timestamp(self.cx.now.wall.0.saturating_sub(1));
-        self.check_within(self.voids.reach(owner, last.max(before), n))
+        self.check_within(self.replicas.invalid_spans().reach(owner, last.max(before), n))
     }
 
     /// Why a timestamp is not within the bound.
@@ -219,7 +128,7 @@ impl<S: Store> Engine<S> {
         self.flush()?;
         let (before, first) = self.edge(&owner);
         let last = self.own[&owner].last();
-        let old = self.owners[&owner].whole().map(|(shard, _)| shard);
+        let old = self.replicas[&owner].whole().map(|(shard, _)| shard);
         let mut fresh = Fresh { owner, shard: self.disk.new_shard(), root: None, first: None, last: before };
         let mut n_restamped = 0;
         let mut from = old.map(|_| Timestamp::ZERO);
@@ -238,13 +147,13 @@ impl<S: Store> Engine<S> {
         let key = Key::new(RESTAMPED_KEY).expect("a key");
         let named = Item { key, timestamp: Timestamp::ZERO, expiry: None, value: Arc::default() };
         let mut named = self.stamped(&mut fresh, &named);
-        let mut spans = self.voids.of(&owner).to_vec();
+        let mut spans = self.replicas.invalid_spans().of(&owner).to_vec();
         for span in self.own[&owner].pauses().used(first, last) {
             add_span(&mut spans, span, before);
         }
-        named.value = encode(&spans).into();
+        named.value = invalid_spans::encode(&spans).into();
         self.build_fresh(owner, &mut fresh, &[Arc::new(named)])?;
-        self.voids.set(&owner, spans);
+        self.replicas.set_invalid_spans(&owner, spans);
         self.show_fresh(owner, &fresh, old)?;
         Ok(n_restamped)
     }
@@ -268,7 +177,7 @@ impl<S: Store> Engine<S> {
 
     /// How many items an own shard has.
     fn own_items(&self, owner: &MemberId) -> u64 {
-        self.owners.get(owner).and_then(|owner| owner.head()).map_or(0, |head| head.items)
+        self.replicas.get(owner).and_then(|owner| owner.head()).map_or(0, |head| head.items)
     }
 
     /// An item with the next timestamp.
@@ -282,7 +191,7 @@ impl<S: Store> Engine<S> {
     /// A peer holds a head of ours that we have made invalid, as its clock let it take it. Once our clock
     /// lets us, we go on above it, so that the peer takes what we have.
     pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
-        let ours = self.owners.get(&head.owner).and_then(|owner| owner.head());
+        let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         let later = ours.is_none_or(|ours| ours.order() < head.order());
         if !later || head.owner != self.cx.me || self.check_bound(&head.owner, end, 1).is_err() {
             return;
@@ -346,41 +255,4 @@ struct Fresh {
     first: Option<Span>,
     /// The last timestamp that was given.
     last: Timestamp,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn span(first: u64, last: u64) -> Span {
-        (Timestamp(first), Timestamp(last))
-    }
-
-    #[test]
-    fn writes_step_over_what_is_invalid() {
-        let (owner, mut invalid) = (MemberId([1; 32]), Voids::default());
-        invalid.set(&owner, [span(100, 199), span(200, 299), span(1_000, 1_999)].into());
-        assert_eq!(invalid.next(&owner, Timestamp(99)), Timestamp(99));
-        assert_eq!(invalid.next(&owner, Timestamp(150)), Timestamp(300));
-        assert_eq!(invalid.next(&MemberId([2; 32]), Timestamp(150)), Timestamp(150));
-        let reach = |first, n| invalid.reach(&owner, Timestamp(first), n).0;
-        assert_eq!(reach(10, 50), 60);
-        assert_eq!(reach(60, 50), 349, "over both, and all of them behind");
-        assert_eq!(reach(99, 1), 300);
-        assert_eq!(reach(299, 50), 349, "what lies before does not matter");
-        assert_eq!(reach(60, 800), 2_799);
-    }
-
-    #[test]
-    fn there_are_few_spans_and_none_that_matters_is_forgotten() {
-        let mut spans: Vec<Span> = (0..16).map(|n| span(1_000 * n, 1_000 * n + 500)).collect();
-        add_span(&mut spans, span(90_000, 90_500), Timestamp(2_200));
-        assert_eq!(spans.len(), SPANS_MAX);
-        assert_eq!((spans[0], spans[15]), (span(1_000, 1_500), span(90_000, 90_500)));
-        add_span(&mut spans, span(7_550, 7_900), Timestamp(0));
-        assert_eq!(spans.len(), SPANS_MAX);
-        assert!(spans.contains(&span(7_000, 7_900)), "{spans:?}");
-        add_span(&mut spans, span(20_000, 20_500), Timestamp(0));
-        assert!(spans.iter().any(|(first, last)| first.0 <= 1_000 && last.0 >= 1_500), "{spans:?}");
-    }
 }

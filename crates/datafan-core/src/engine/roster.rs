@@ -2,7 +2,7 @@
 
 use super::{
     Engine,
-    owners::{Owner, Reason, Standing},
+    replicas::{Owner, Reason, Standing},
 };
 use crate::{
     engine::Effect,
@@ -77,7 +77,7 @@ pub(super) enum Verdict {
 impl<S: Store> Engine<S> {
     /// What the roster says of a member.
     pub(super) fn terms(&self, member: &MemberId) -> Option<Terms> {
-        match self.owners.get(member).map_or(Standing::Unknown, |owner| owner.standing) {
+        match self.replicas.get(member).map_or(Standing::Unknown, Owner::standing) {
             Standing::Unknown => None,
             // With the default quota, when it was granted makes no difference.
             Standing::Plain => {
@@ -95,7 +95,7 @@ impl<S: Store> Engine<S> {
 
     /// The whole entry of a member.
     pub(super) fn grant_of(&self, member: &MemberId) -> Result<Option<Grant>, StoreError> {
-        let Some((shard, _)) = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole)
+        let Some((shard, _)) = self.replicas.get(&self.cx.config.mesh.authority()).and_then(Owner::whole)
         else {
             return Ok(None);
         };
@@ -139,20 +139,20 @@ impl<S: Store> Engine<S> {
             // An older build let the mesh's own id be admitted. To heed it would freeze the roster.
             return;
         }
-        let owner = self.owners.entry(&member);
-        if owner.standing == Standing::Unknown {
+        let owner = self.replicas.know_owner(&member);
+        let is_held = owner.head().is_some();
+        if owner.standing() == Standing::Unknown {
             if self.roster.n_members >= MEMBERS_MAX {
                 return;
             }
             self.roster.n_members += 1;
         }
         let is_plain = (grant.state, grant.role) == (GrantState::Active, Role::Member);
-        let is_held = owner.head().is_some();
         if is_plain && grant.quota == Quota::default() {
-            owner.standing = Standing::Plain;
+            self.replicas.set_standing(&member, Standing::Plain);
             self.roster.special.remove(&member);
         } else {
-            owner.standing = Standing::Special;
+            self.replicas.set_standing(&member, Standing::Special);
             self.roster.special.insert(member, Terms::of(&grant));
         }
         if member == self.cx.me {
@@ -170,7 +170,7 @@ impl<S: Store> Engine<S> {
     /// Whether `head` may be held, as far as roster, quota and clock say.
     pub(super) fn verdict(&self, head: &Head) -> Verdict {
         let too_late = self.is_too_late(head.timestamp);
-        if self.voids.end(&head.owner, head.timestamp).is_some() {
+        if self.replicas.invalid_spans().end(&head.owner, head.timestamp).is_some() {
             return Verdict::Refused(Reason::Restamped);
         }
         if self.cx.config.authority.is_some() && head.owner == self.cx.config.mesh.authority() {
@@ -206,7 +206,7 @@ impl<S: Store> Engine<S> {
             (items, bytes) = (items.max(QUOTA_ITEMS_DEFAULT), bytes.max(QUOTA_BYTES_DEFAULT));
         }
         // A shard that is larger already may change as long as it does not grow.
-        let held = self.owners.get(&head.owner).and_then(Owner::head);
+        let held = self.replicas.get(&head.owner).and_then(Owner::head);
         let (held_items, held_bytes) = held.map_or((0, 0), |held| (held.items, held.bytes));
         if head.items > items.saturating_add(QUOTA_SYSTEM_ITEMS).max(held_items)
             || head.bytes > bytes.saturating_add(QUOTA_SYSTEM_BYTES).max(held_bytes)
@@ -240,7 +240,7 @@ impl<S: Store> Engine<S> {
         view: &View<'_, super::disk::Snapshot<S>>,
         change: &ShardChange,
     ) -> Result<bool, StoreError> {
-        let held = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
+        let held = self.replicas.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
         let Some((shard, _)) = held else { return Ok(true) };
         let held = self.disk.view(shard);
         if view.shard == shard {
@@ -262,18 +262,13 @@ impl<S: Store> Engine<S> {
             return;
         }
         if core::mem::take(&mut self.roster.stale) {
-            let whole = self.owners.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
+            let whole = self.replicas.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
             if let Some((shard, _)) = whole {
                 // The shard was just put in place; failing to read it shows up with the next read.
                 let _ = self.load_roster(shard);
             }
         }
-        self.owners.for_each_mut(|owner| {
-            if owner.busy().refused.is_some() {
-                owner.busy_mut().refused = None;
-                owner.tidy();
-            }
-        });
+        self.replicas.forget_refused();
         let special = self.roster.special.iter();
         let revoked: Vec<(MemberId, GrantState)> = special
             .filter(|(_, terms)| !terms.is_active())
@@ -298,10 +293,10 @@ impl<S: Store> Engine<S> {
             GrantState::Active | GrantState::Invited { .. } | GrantState::Drop => None,
         };
         self.forget_addresses(&member);
-        let Some(owner) = self.owners.get_mut(&member) else { return };
-        if owner.busy().known.is_some_and(|known| Some(known.order()) != kept) {
+        let Some(owner) = self.replicas.get(&member) else { return };
+        if owner.known().is_some_and(|known| Some(known.order()) != kept) {
             self.cancel_transfer(&member);
-            self.forget(&member);
+            self.replicas.forget(&member);
         }
         if kept.is_none() {
             self.drop_shards(&member);
@@ -311,15 +306,14 @@ impl<S: Store> Engine<S> {
     /// Gives up the shards of an owner; their rows are erased by and by.
     pub(super) fn drop_shards(&mut self, member: &MemberId) {
         self.cancel_transfer(member);
-        self.forget(member);
+        self.replicas.forget(member);
         self.reach.unlist(member);
         self.drop_divergent(member);
-        let Some(owner) = self.owners.get_mut(member) else { return };
-        let whole = owner.whole().map(|(shard, _)| shard);
-        let building = owner.take_building();
+        let whole = self.replicas.whole(member).map(|(shard, _)| shard);
+        let building = self.replicas.take_building(member);
         if whole.is_some() {
-            self.owners.hold(member, None);
-            self.dirty.remove(member);
+            self.replicas.hold(member, None);
+            self.replicas.forget_moved(member);
             self.cx.emit(Effect::Applied { owner: *member, timestamp: Timestamp::ZERO });
         }
         for shard in whole.into_iter().chain(building) {

@@ -31,7 +31,7 @@ impl<S: Store> Engine<S> {
         self.cx.stats.rounds += 1;
         let ready = self.links.iter().filter(|(_, link)| link.is_up() && !link.is_full(Lane::Small));
         let ready: Vec<MemberId> = ready.map(|(peer, _)| *peer).collect();
-        let frame = Message::Round(self.owners.root()).frame();
+        let frame = Message::Round(self.replicas.root()).frame();
         for peer in ready {
             self.cx.send_frame(peer, frame.clone());
         }
@@ -41,7 +41,7 @@ impl<S: Store> Engine<S> {
     /// `None` where it would change something, and until the next round after something has changed. A driver need not
     /// wake for it: it may be handed over with what comes next.
     pub fn calm(&self) -> Option<Frame> {
-        let root = self.owners.known_root()?;
+        let root = self.replicas.known_root()?;
         let waits = |link: &Link<_>| link.has_positions() || !link.comparison.is_over();
         let is_awaited = self.links.values().any(waits);
         (!is_awaited).then(|| Message::Round(root).frame())
@@ -50,7 +50,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn send_round(&mut self, peer: MemberId) {
         let ready = self.links.get(&peer).is_some_and(|link| link.is_up() && !link.is_full(Lane::Small));
         if ready {
-            let root = self.owners.root();
+            let root = self.replicas.root();
             self.cx.send(peer, &Message::Round(root));
         }
     }
@@ -59,7 +59,7 @@ impl<S: Store> Engine<S> {
         if self.links.is_penalized(&from, self.cx.time()) || !self.links.contains_key(&from) {
             return;
         }
-        let ours = self.owners.root();
+        let ours = self.replicas.root();
         let now = self.cx.now.time;
         let Some(link) = self.links.quietly(&from) else { return };
         if root == ours {
@@ -88,7 +88,7 @@ impl<S: Store> Engine<S> {
         while asks.len() < HEAD_SLOTS_MAX
             && let Some((slot, hash)) = comparing.later.pop()
         {
-            if self.owners.at_slot(slot).is_none_or(|branch| branch.hash != hash) {
+            if self.replicas.at_slot(slot).is_none_or(|branch| branch.hash != hash) {
                 asks.push(Ask { slot, hash, hints: self.head_hints(slot) });
             }
         }
@@ -107,8 +107,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn head_hints(&mut self, slot: Place) -> Option<Hints> {
-        let branch = self.owners.at_slot(slot)?;
-        self.owners.node_of(&branch).as_ref().map(Hints::of)
+        let branch = self.replicas.at_slot(slot)?;
+        self.replicas.node_of(&branch).as_ref().map(Hints::of)
     }
 
     pub(super) fn serve_heads(&mut self, from: MemberId, asks: &[Ask]) {
@@ -117,9 +117,9 @@ impl<S: Store> Engine<S> {
     }
 
     fn head_answer(&mut self, ask: &Ask) -> HeadAnswer {
-        let Some(branch) = self.owners.at_slot(ask.slot) else { return HeadAnswer::Empty };
-        let Some(node) = self.owners.node_of(&branch) else {
-            return self.owners.head_at(&branch).map_or(HeadAnswer::Empty, |head| HeadAnswer::Leaf(*head));
+        let Some(branch) = self.replicas.at_slot(ask.slot) else { return HeadAnswer::Empty };
+        let Some(node) = self.replicas.node_of(&branch) else {
+            return self.replicas.head_at(&branch).map_or(HeadAnswer::Empty, |head| HeadAnswer::Leaf(*head));
         };
         let hints = ask.hints.as_ref().filter(|hints| hints.place == node.place);
         let child = |child: &Branch| {
@@ -127,7 +127,7 @@ impl<S: Store> Engine<S> {
             if hints.is_some_and(|hints| hints.has(digit, &child.hash)) {
                 return (digit, HeadChild::Same);
             }
-            match self.owners.head_at(child) {
+            match self.replicas.head_at(child) {
                 Some(head) => (digit, HeadChild::Leaf(*head)),
                 None => (digit, HeadChild::Node(child.hash)),
             }

@@ -4,51 +4,32 @@ use super::{Engine, Snapshot};
 use crate::{
     id::MemberId,
     item::{Item, Key},
-    runs::{HeldState, RUNS_KEY, Run, RunHistory},
+    runs::{HeldState, RUNS_KEY, RunHistory},
     shard::{Edit, View},
     store::{ShardRecord, Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
-use alloc::{collections::BTreeMap, sync::Arc};
-
-/// The last run that each held shard names, by owner; those that name none are missing.
-#[derive(Default)]
-pub(super) struct LastRuns(BTreeMap<MemberId, Run>);
-
-impl LastRuns {
-    /// The last run that the held shard of `owner` names.
-    pub(super) fn of(&self, owner: &MemberId) -> Option<Run> {
-        self.0.get(owner).copied()
-    }
-
-    /// What the shard of `owner` names by now, as far as is known.
-    pub(super) fn set(&mut self, owner: &MemberId, last: Option<Run>) {
-        match last {
-            Some(last) => self.0.insert(*owner, last),
-            None => self.0.remove(owner),
-        };
-    }
-}
+use alloc::sync::Arc;
 
 impl<S: Store> Engine<S> {
     /// Takes over the runs that an owner's shard names.
     pub(super) fn learn_runs(&mut self, owner: &MemberId, value: &[u8]) {
         self.divergent.on_runs(owner);
         match RunHistory::decode(value).map(|history| history.last()) {
-            Ok(last) => self.runs.set(owner, last),
+            Ok(last) => self.replicas.set_last_run(owner, last),
             Err(_) => self.cx.stats.refuse("runs"),
         }
     }
 
     /// What is held of `owner`, as far as descent is concerned.
     pub(super) fn held_state(&self, owner: &MemberId) -> HeldState {
-        let timestamp = self.owners.get(owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
-        HeldState { run: self.runs.of(owner).map(|run| run.id), timestamp }
+        let timestamp = self.replicas.get(owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
+        HeldState { run: self.replicas.last_run(owner).map(|run| run.id), timestamp }
     }
 
     /// Whether the own shard that is held names the run of the writes that are made now.
     pub(super) fn is_run_named(&self, owner: &MemberId) -> bool {
-        self.runs.of(owner).is_some_and(|last| last.id == self.own.run.current())
+        self.replicas.last_run(owner).is_some_and(|last| last.id == self.own.run.current())
     }
 
     /// Names the present run in the member's own shard, before its first write; `record` is the shard as it was before. The
@@ -77,7 +58,7 @@ impl<S: Store> Engine<S> {
     /// The timestamp of the next own write after `last`.
     pub(super) fn next_own(&self, owner: &MemberId, last: Timestamp) -> Timestamp {
         let next = last.next().expect("the clock is bounded, so time does not end");
-        self.voids.next(owner, next.max(self.cx.now.wall))
+        self.replicas.invalid_spans().next(owner, next.max(self.cx.now.wall))
     }
 }
 

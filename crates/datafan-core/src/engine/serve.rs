@@ -94,7 +94,7 @@ impl<S: Store> Engine<S> {
 
     fn serve_pull(&mut self, peer: MemberId, want: &Want) -> Result<(), StoreError> {
         self.note_pulled(peer, &want.owner);
-        let whole = self.owners.get(&want.owner).and_then(Owner::whole);
+        let whole = self.replicas.get(&want.owner).and_then(Owner::whole);
         let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
             self.cx.send(peer, &Message::Nothing(want.owner));
             return Ok(());
@@ -120,7 +120,7 @@ impl<S: Store> Engine<S> {
 
     /// The peer will soon be where we are.
     fn note_at_head(&mut self, peer: MemberId, head: &Head) {
-        let held = self.owners.get(&head.owner).and_then(|owner| owner.head());
+        let held = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         if held.is_some_and(|held| held.order() == head.order()) {
             self.set_position(peer, &head.owner, None);
         }
@@ -198,7 +198,7 @@ impl<S: Store> Engine<S> {
 
     fn send_moved(&mut self, peer: MemberId, request: &Request) {
         let term = self.pin_term();
-        let head = self.owners.get(&request.owner).and_then(|owner| owner.head().copied());
+        let head = self.replicas.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
             link.pin(request.owner, self.disk.share_current(), term);

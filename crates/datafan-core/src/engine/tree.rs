@@ -8,9 +8,15 @@
 use super::{
     Engine,
     links::{Place, Tree},
-    owners::Owner,
+    replicas::Owner,
 };
-use crate::{id::MemberId, limits::OWNERS_PER_MESSAGE_MAX, message::Message, store::Store, time::SECOND};
+use crate::{
+    id::MemberId,
+    limits::OWNERS_PER_MESSAGE_MAX,
+    message::Message,
+    store::Store,
+    time::{SECOND, Timestamp},
+};
 use alloc::vec::Vec;
 
 /// Over so many links a new owner's pushes go on at most.
@@ -28,7 +34,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let Some(place) = self.links.get(&from).map(|link| link.place()) else { return };
-        let Some(tree) = self.owners.get(owner).map(Owner::tree) else { return };
+        let Some(tree) = self.replicas.get(owner).map(Owner::tree) else { return };
         let mut grown = tree;
         if tree == Tree::NEW && self.links.len() > EAGER_MAX {
             grown.set_lazy(self.all_but_some(place));
@@ -54,7 +60,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let Some(place) = self.links.get(&from).map(|link| link.place()) else { return };
-        let mut tree = self.owners.entry(owner).tree();
+        let mut tree = self.replicas.know_owner(owner).tree();
         let own = *owner == self.cx.me;
         match tree.parent() {
             None if !own => tree.set_parent(place),
@@ -96,7 +102,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn on_asked(&mut self, from: MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
-        if self.owners.get(owner).is_none() {
+        if self.replicas.get(owner).is_none() {
             self.cx.stats.refuse("unknown_owner");
         } else if *owner != self.cx.config.mesh.authority() {
             self.change_tree(&from, owner, change);
@@ -110,7 +116,7 @@ impl<S: Store> Engine<S> {
 
     fn change_tree(&mut self, peer: &MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
         let Some(place) = self.links.get(peer).map(|link| link.place()) else { return };
-        let Some(mut tree) = self.owners.get(owner).map(Owner::tree) else { return };
+        let Some(mut tree) = self.replicas.get(owner).map(Owner::tree) else { return };
         change(&mut tree, place);
         self.set_tree(owner, tree);
     }
@@ -124,21 +130,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let (place, me, roster) = (link.place(), self.cx.me, self.cx.config.mesh.authority());
-        let (mut orphans, mut used) = (Vec::new(), false);
-        self.owners.for_each_mut(|owner| {
-            let mut tree = owner.tree();
-            match tree.parent() {
-                // These begin eager on every link.
-                _ if [me, roster].contains(owner.id()) => {}
-                Some(_) => {
-                    tree.prune(place);
-                    owner.set_tree(tree);
-                    used = true;
-                }
-                None if tree.is_pruned() => orphans.push(*owner.id()),
-                None => {}
-            }
-        });
+        let (used, mut orphans) = self.replicas.prune_brought(place, &[me, roster]);
         if used {
             self.links.trees.mention(place);
         }
@@ -154,18 +146,11 @@ impl<S: Store> Engine<S> {
         if !self.links.trees.clear(place) {
             return;
         }
-        let (mut orphans, busy) = (Vec::new(), self.cx.now.wall.0.saturating_sub(BUSY_MICROS));
-        self.owners.for_each_mut(|owner| {
-            let mut tree = owner.tree();
-            if tree.parent() == Some(place) && owner.timestamp().0 >= busy {
-                orphans.push(*owner.id());
-            }
-            tree.forget(place);
-            owner.set_tree(tree);
-        });
+        let busy = Timestamp(self.cx.now.wall.0.saturating_sub(BUSY_MICROS));
+        let mut orphans = self.replicas.forget_place(place, busy);
         orphans.truncate(OWNERS_PER_MESSAGE_MAX);
         for owner in orphans {
-            let mut tree = self.owners[&owner].tree();
+            let mut tree = self.replicas[&owner].tree();
             let mut others: Vec<(MemberId, Place)> = self
                 .links
                 .iter()
@@ -183,9 +168,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn set_tree(&mut self, owner: &MemberId, tree: Tree) {
-        let Some(state) = self.owners.get_mut(owner) else { return };
-        if state.tree() != tree {
-            state.set_tree(tree);
+        if self.replicas.set_tree(owner, tree) {
             self.links.trees.on_changed(&tree);
         }
     }

@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::{Engine, owners::Transfer};
+use super::Engine;
 use crate::{
     store::{Meta, Store, StoreError},
     time::Time,
@@ -58,11 +58,6 @@ impl<S: Store> Engine<S> {
         if self.cx.more_to_do {
             return self.cx.now.time;
         }
-        let descents =
-            self.wanted.compared().into_iter().map(|owner| match &self.owners[&owner].busy().transfer {
-                Some(Transfer::Descent(descent)) => descent.deadline(),
-                Some(Transfer::Pull { .. }) | None => unreachable!("listed as compared"),
-            });
         [
             self.disk.wakes_at(self.cx.config.sync_micros),
             self.own.confirm_at(),
@@ -76,12 +71,10 @@ impl<S: Store> Engine<S> {
             self.surplus_at(),
             self.links_wake_at(),
             self.address_cache.wakes_at(),
-            self.pace.wakes_at(),
             self.budget_wakes_at(),
-            self.wanted.next(self.cx.now.time),
+            self.replicas.wakes_at(self.cx.now.time),
         ]
         .into_iter()
-        .chain(descents)
         .min()
         .unwrap_or(Time::NEVER)
     }

@@ -2,8 +2,9 @@
 
 use super::{
     super::{Engine, fetch::Learned},
-    Descent, Expect, Going, Slot, What,
-    build::ROW_BYTES,
+    Descent, Going,
+    building::ROW_BYTES,
+    state::{Expect, Slot, What},
 };
 use crate::{
     hash::{Hash, Hasher},
@@ -179,7 +180,7 @@ impl<S: Store> Engine<S> {
                 }
             }
             let bytes = good.iter().flat_map(|(_, _, items)| items).map(Item::bytes).sum();
-            engine.note_used(&owner, 0, bytes);
+            engine.replicas.count(&engine.cx, &owner, 0, bytes);
             engine.build_ranges(descent, good)?;
             Ok(Going::On)
         })

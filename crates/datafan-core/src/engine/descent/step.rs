@@ -4,10 +4,11 @@ use super::{
     super::{
         Engine,
         divergent::Replaced,
-        owners::Reason,
-        restamp::{RESTAMPED_KEY, names},
+        replicas::Reason,
+        replicas::invalid_spans::{RESTAMPED_KEY, names},
     },
-    Build, Descent, Expect, Flight, Going, PASSES_MAX, Slot, What,
+    Build, Descent, Going,
+    state::{Expect, Flight, PASSES_MAX, Slot, What},
 };
 use crate::{
     connector::Lane,
@@ -86,7 +87,7 @@ impl<S: Store> Engine<S> {
         if descent.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
             if !descent.is_aside() {
-                self.forget(&descent.target.owner);
+                self.replicas.forget(&descent.target.owner);
             }
         }
         descent.from.is_some()
@@ -147,8 +148,9 @@ impl<S: Store> Engine<S> {
                 .links
                 .get(&from)
                 .is_some_and(|link| !link.is_full(Lane::Small) && link.requests.has_room())
-            && self.pause(&owner).is_none()
-            && (descent.flight.is_empty() || !self.would_exceed(&owner, descent.bytes_asked()))
+            && self.replicas.pause(&self.cx, &owner).is_none()
+            && (descent.flight.is_empty()
+                || !self.replicas.would_exceed(&self.cx, &owner, descent.bytes_asked()))
         {
             let (credit, left) =
                 (self.links[&from].requests.credit().bytes(), self.links[&from].requests.credit_left());
@@ -169,7 +171,7 @@ impl<S: Store> Engine<S> {
         if slots.is_empty() {
             return;
         }
-        let id = self.new_request();
+        let id = self.replicas.new_request();
         let ask = |(slot, expect, node): &(Slot, Expect, Option<Node>)| Ask {
             slot: slot.place,
             hash: expect.hash,
@@ -195,13 +197,6 @@ impl<S: Store> Engine<S> {
         }
         descent.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
         self.cx.send(from, &message);
-    }
-
-    /// A number for a new request.
-    pub(in crate::engine) fn new_request(&mut self) -> u32 {
-        let id = self.next_request;
-        self.next_request = id.wrapping_add(1);
-        id
     }
 
     /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are dropped. What is
@@ -278,14 +273,14 @@ impl<S: Store> Engine<S> {
     /// A head's own verified content contradicts it: no relay is to blame.
     pub(in crate::engine) fn refuse_void(&mut self, head: &Head) {
         self.refuse_head(head, Reason::Void);
-        self.note_void(&head.owner);
-        self.forget(&head.owner);
+        self.replicas.distrust(&head.owner);
+        self.replicas.forget(&head.owner);
     }
 
     /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or it makes what is
     /// held void.
     fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
-        let Some(held) = self.owners[&target.owner].head().filter(|held| held.order() > target.order())
+        let Some(held) = self.replicas[&target.owner].head().filter(|held| held.order() > target.order())
         else {
             return Ok(true);
         };
@@ -317,7 +312,7 @@ impl<S: Store> Engine<S> {
             }
             Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {
                 self.refuse_head(&target, Reason::Divergent);
-                self.forget(&target.owner);
+                self.replicas.forget(&target.owner);
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if descent.build.as_ref().is_some_and(|build| !build.is_hidden()) => {
@@ -355,7 +350,7 @@ impl<S: Store> Engine<S> {
         }
         if !self.may_step_back(&build, &target)? {
             self.refuse_head(&target, Reason::StepBack);
-            self.forget(&owner);
+            self.replicas.forget(&owner);
             return Ok(Going::Over);
         }
         let replaced = self.judge_replacement(&owner, &self.build_view(&build))?;
@@ -365,7 +360,7 @@ impl<S: Store> Engine<S> {
         }
         let build = descent.build.take().expect("just put there");
         self.compare_states(&build, &target)?;
-        let whole = self.owners[&owner].whole().map(|(shard, record)| (shard, record.clone()));
+        let whole = self.replicas[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let fresh =
             || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
         let mut record = match &whole {

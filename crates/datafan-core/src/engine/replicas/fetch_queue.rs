@@ -1,14 +1,13 @@
 //! Owners with something known or under way, by what they wait for: so that a call looks at those only that it can
 //! do something for, however many there are.
 
-use super::owners::{Busy, Transfer};
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::ops::Bound;
 
 /// What an owner waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Stage {
+pub(in crate::engine) enum Stage {
     /// Its index is being compared.
     Compared,
     /// A delta was asked for.
@@ -19,21 +18,9 @@ pub(super) enum Stage {
 
 /// Owners that wait, by what for and until when.
 #[derive(Default)]
-pub(super) struct Wanted(BTreeSet<(Stage, Time, MemberId)>);
+pub(super) struct FetchQueue(BTreeSet<(Stage, Time, MemberId)>);
 
-impl Stage {
-    /// What an owner waits for and until when: answers to a descent, an answer to a pull, the time of a fetch.
-    pub(super) fn of(busy: &Busy) -> Option<(Self, Time)> {
-        match (&busy.transfer, &busy.known) {
-            (Some(Transfer::Descent(_)), _) => Some((Self::Compared, Time(0))),
-            (Some(Transfer::Pull { deadline, .. }), _) => Some((Self::Pulled, *deadline)),
-            (None, Some(_)) => Some((Self::Known, busy.fetch_at)),
-            (None, None) => None,
-        }
-    }
-}
-
-impl Wanted {
+impl FetchQueue {
     /// Moves an owner from where it is listed to where it should be.
     pub(super) fn list(&mut self, owner: &MemberId, from: Option<(Stage, Time)>, to: Option<(Stage, Time)>) {
         if let Some((stage, at)) = from {

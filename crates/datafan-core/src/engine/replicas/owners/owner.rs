@@ -1,11 +1,11 @@
 //! What the engine knows of one owner and its shard.
 
-use super::super::{
-    descent::Descent,
-    links::{SmallTree, Tree},
-    wanted::Stage,
-};
+use super::super::fetch_queue::Stage;
 use crate::{
+    engine::{
+        descent::Descent,
+        links::{SmallTree, Tree},
+    },
     hash::Hash,
     head::Head,
     id::MemberId,
@@ -24,7 +24,7 @@ pub(in crate::engine) struct Owner {
     shard: ShardNumber,
     /// Which links carry its pushes, unless `rest` has a tree that does not fit here.
     tree: SmallTree,
-    pub(in crate::engine) standing: Standing,
+    pub(in crate::engine::replicas) standing: Standing,
 }
 
 /// What the roster says of an owner, in short.
@@ -45,23 +45,23 @@ struct Rest {
 }
 
 /// What is known to exist of an owner and not held, and what is done about it.
-pub(in crate::engine) struct Busy {
+pub(in crate::engine::replicas) struct Busy {
     /// The hidden copy, from this run or an earlier one.
-    pub(in crate::engine) building: Option<ShardNumber>,
+    pub(in crate::engine::replicas) building: Option<ShardNumber>,
     /// The greatest acceptable head that was heard of and is not held; its signature is verified.
-    pub(in crate::engine) known: Option<Head>,
+    pub(in crate::engine::replicas) known: Option<Head>,
     /// When `known` is fetched: pushes get a grace to arrive by themselves.
-    pub(in crate::engine) fetch_at: Time,
+    pub(in crate::engine::replicas) fetch_at: Time,
     /// Who told of `known`.
-    pub(in crate::engine) fetch_from: Option<MemberId>,
+    pub(in crate::engine::replicas) fetch_from: Option<MemberId>,
     /// Whose push led nowhere last: asked only where nobody else has it.
-    pub(in crate::engine) doubted: Option<MemberId>,
+    pub(in crate::engine::replicas) doubted: Option<MemberId>,
     /// The one transfer under way.
-    pub(in crate::engine) transfer: Option<Transfer>,
+    pub(in crate::engine::replicas) transfer: Option<Transfer>,
     /// The greatest head that was refused, so that it is neither fetched nor judged again.
-    pub(in crate::engine) refused: Option<Refused>,
+    pub(in crate::engine::replicas) refused: Option<Refused>,
     /// Where it is listed among what is wanted.
-    pub(in crate::engine) listed: Option<(Stage, Time)>,
+    pub(in crate::engine::replicas) listed: Option<(Stage, Time)>,
 }
 
 /// A transfer under way.
@@ -165,7 +165,7 @@ impl Owner {
     }
 
     /// Takes the store's copy of the record that is held, which the store may share with others.
-    pub(in crate::engine) fn share(&mut self, stored: Arc<ShardRecord>) {
+    pub(in crate::engine::replicas) fn share(&mut self, stored: Arc<ShardRecord>) {
         if self.record.as_ref().is_some_and(|record| **record == *stored) {
             self.record = Some(stored);
         }
@@ -181,13 +181,53 @@ impl Owner {
         self.head().map_or(Timestamp::ZERO, |head| head.timestamp)
     }
 
+    /// What the roster says of it, in short.
+    pub(in crate::engine) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// The greatest acceptable head that was heard of and is not held.
+    pub(in crate::engine) fn known(&self) -> Option<Head> {
+        self.busy().known
+    }
+
+    /// When that is fetched.
+    pub(in crate::engine) fn fetch_at(&self) -> Time {
+        self.busy().fetch_at
+    }
+
+    /// Who told of it.
+    pub(in crate::engine) fn fetch_from(&self) -> Option<MemberId> {
+        self.busy().fetch_from
+    }
+
+    /// Whose push led nowhere last.
+    pub(in crate::engine) fn doubted(&self) -> Option<MemberId> {
+        self.busy().doubted
+    }
+
+    /// The one transfer under way.
+    pub(in crate::engine) fn transfer(&self) -> Option<&Transfer> {
+        self.busy().transfer.as_ref()
+    }
+
+    /// The greatest head that was refused.
+    pub(in crate::engine) fn refused(&self) -> Option<Refused> {
+        self.busy().refused
+    }
+
+    /// The hidden copy.
+    pub(in crate::engine) fn building(&self) -> Option<ShardNumber> {
+        self.busy().building
+    }
+
     /// What is going on.
-    pub(in crate::engine) fn busy(&self) -> &Busy {
+    pub(in crate::engine::replicas) fn busy(&self) -> &Busy {
         self.rest.as_ref().and_then(|rest| rest.busy.as_deref()).unwrap_or(&IDLE)
     }
 
     /// What is going on, to be changed. Takes memory until [`Owner::tidy`] finds it over.
-    pub(in crate::engine) fn busy_mut(&mut self) -> &mut Busy {
+    pub(in crate::engine::replicas) fn busy_mut(&mut self) -> &mut Busy {
         let id = *self.id();
         let rest = self.rest.get_or_insert_with(|| Box::new(Rest::new(id)));
         rest.busy.get_or_insert_with(|| Box::new(Busy::new()))
@@ -200,7 +240,7 @@ impl Owner {
     }
 
     /// Sets which links carry its pushes. Takes memory for as long as there are none over a link beyond the first sixteen.
-    pub(in crate::engine) fn set_tree(&mut self, tree: Tree) {
+    pub(in crate::engine::replicas) fn set_tree(&mut self, tree: Tree) {
         let large = match tree.to_small() {
             Some(small) => {
                 self.tree = small;
@@ -216,7 +256,7 @@ impl Owner {
     }
 
     /// Lets go of the memory of what is over.
-    pub(in crate::engine) fn tidy(&mut self) {
+    pub(in crate::engine::replicas) fn tidy(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.busy.take_if(|busy| busy.is_over());
             if rest.busy.is_none() && rest.tree.is_none() && self.record.is_some() {
@@ -226,7 +266,7 @@ impl Owner {
     }
 
     /// Gives up the hidden copy, if there is one.
-    pub(in crate::engine) fn take_building(&mut self) -> Option<ShardNumber> {
+    pub(in crate::engine::replicas) fn take_building(&mut self) -> Option<ShardNumber> {
         self.busy().building?;
         let building = self.busy_mut().building.take();
         self.tidy();
@@ -234,7 +274,7 @@ impl Owner {
     }
 
     /// Forgets what is known but not held.
-    pub(in crate::engine) fn forget(&mut self) {
+    pub(in crate::engine::replicas) fn forget(&mut self) {
         if self.busy().known.is_some() {
             let busy = self.busy_mut();
             (busy.known, busy.fetch_from) = (None, None);
@@ -260,6 +300,16 @@ impl Busy {
             transfer: None,
             refused: None,
             listed: None,
+        }
+    }
+
+    /// What the owner waits for and until when: answers to a descent, an answer to a pull, the time of a fetch.
+    pub(in crate::engine::replicas) fn due(&self) -> Option<(Stage, Time)> {
+        match (&self.transfer, &self.known) {
+            (Some(Transfer::Descent(_)), _) => Some((Stage::Compared, Time(0))),
+            (Some(Transfer::Pull { deadline, .. }), _) => Some((Stage::Pulled, *deadline)),
+            (None, Some(_)) => Some((Stage::Known, self.fetch_at)),
+            (None, None) => None,
         }
     }
 

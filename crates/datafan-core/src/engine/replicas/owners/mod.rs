@@ -8,7 +8,7 @@ mod owner;
 mod page;
 mod recent;
 
-pub(super) use owner::{Busy, Owner, Reason, Refused, Standing, Transfer};
+pub(in crate::engine) use owner::{Owner, Reason, Refused, Standing, Transfer};
 
 use crate::{
     hash::{Hash, Hasher},

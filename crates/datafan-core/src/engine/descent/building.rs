@@ -1,0 +1,171 @@
+//! Building what a descent has verified: a layer in memory, or a hidden copy on disk.
+
+use super::{
+    super::Engine,
+    build::{Build, Copy},
+    state::Descent,
+};
+use crate::{
+    limits::RANGE_ITEMS_MAX,
+    shard::{Edit, View},
+    store::{Page, ShardChange, ShardRecord, ShardState, Store, StoreError},
+    time::Timestamp,
+    trie::Branch,
+};
+
+/// Layers grow up to this size; above it a hidden copy is made.
+pub(super) const LAYER_BYTES_MAX: usize = crate::limits::DELTA_BYTES_MAX;
+/// All layers together, as long as none is below [`LAYER_BYTES_MIN`].
+const LAYERS_BYTES_MAX: usize = 64 << 20;
+const LAYER_BYTES_MIN: usize = 256 << 10;
+/// What a row takes in a layer beside its item.
+pub(super) const ROW_BYTES: usize = 256;
+
+impl<S: Store> Engine<S> {
+    /// The state under construction, as it stands.
+    pub(in crate::engine) fn build_view<'a>(
+        &'a self,
+        build: &'a Build,
+    ) -> View<'a, super::super::disk::Snapshot<S>> {
+        self.disk.view_with(build.shard(), build.layer())
+    }
+
+    /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing visible and
+    /// much to come.
+    pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {
+        let owner = descent.target.owner;
+        let state = &self.replicas[&owner];
+        // What is visible has to stay as it is.
+        if descent.is_aside() {
+            let from = state.whole().map(|(shard, _)| shard);
+            let copy = from.map(|from| Copy { from, layer: ShardChange::default(), next: Timestamp::ZERO });
+            return self.begin_hidden(descent, copy);
+        }
+        if let Some((shard, record)) = state.whole() {
+            let root = record.root;
+            return Ok(Build::Layer { shard, change: ShardChange::default(), root, bytes: 0 });
+        }
+        let rows = descent.target.items.saturating_mul(ROW_BYTES as u64);
+        let large = descent.target.bytes.saturating_add(rows) > LAYER_BYTES_MAX as u64;
+        if large || state.building().is_some() {
+            return self.begin_hidden(descent, None);
+        }
+        let shard = self.disk.new_shard();
+        Ok(Build::Layer { shard, change: ShardChange::default(), root: None, bytes: 0 })
+    }
+
+    /// A hidden copy: the one of an earlier run, or a new one of `copy`.
+    fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
+        let owner = descent.target.owner;
+        if let Some(shard) = self.replicas[&owner].building().filter(|_| !descent.is_aside()) {
+            if let Some(record) = self.disk.record(shard)? {
+                let whole = self.replicas[&owner].whole().map(|(shard, _)| shard);
+                let copied = record.graves_floor;
+                let copy = copied
+                    .next()
+                    .and_then(|next| Some(Copy { from: whole?, layer: ShardChange::default(), next }));
+                return Ok(Build::Hidden { shard, root: record.root, copy });
+            }
+        }
+        let shard = self.disk.new_shard();
+        if !descent.is_aside() {
+            self.replicas.set_building(&owner, shard);
+        }
+        let build = Build::Hidden { shard, root: None, copy };
+        self.disk.stage(
+            shard,
+            ShardChange { record: Some(hidden_record(descent, &build).into()), ..ShardChange::default() },
+        );
+        Ok(build)
+    }
+
+    /// Turns a layer that has grown too large into a hidden copy.
+    pub(super) fn outgrow(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
+        match &descent.build {
+            Some(Build::Layer { bytes, .. }) if *bytes > self.layer_bytes_max() => self.hide(descent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns a layer into a hidden copy: what is visible stays as it is.
+    pub(super) fn hide(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
+        match descent.build.take() {
+            Some(Build::Layer { shard, change, .. }) => {
+                let copy = Copy { from: shard, layer: change, next: Timestamp::ZERO };
+                descent.build = Some(self.begin_hidden(descent, Some(copy))?);
+                descent.restart();
+                self.cx.more_to_do = true;
+            }
+            build => descent.build = build,
+        }
+        Ok(())
+    }
+
+    /// How large a layer may be: all of them share what may lie in memory.
+    fn layer_bytes_max(&self) -> usize {
+        let share = LAYERS_BYTES_MAX / self.replicas.n_compared().max(1);
+        share.clamp(LAYER_BYTES_MIN, LAYER_BYTES_MAX)
+    }
+
+    /// Copies one page into the hidden copy; true while there is more.
+    pub(super) fn copy_page(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
+        let Some(Build::Hidden { shard, root, copy }) = &mut descent.build else { return Ok(false) };
+        let Some(Copy { from, layer, next }) = copy else { return Ok(false) };
+        let source = self.disk.view_with(*from, Some(layer));
+        let (items, rest) = source.log(*next..=Timestamp::MAX, Page::rows(RANGE_ITEMS_MAX))?;
+        let mut edit = Edit::new(self.disk.view(*shard));
+        edit.put_all(&items)?;
+        let (new_root, mut change) = edit.finish(*root)?;
+        let shard = *shard;
+        *root = new_root;
+        match rest {
+            Some(rest) => *next = rest,
+            None => *copy = None,
+        }
+        let build = descent.build.as_ref().expect("matched above");
+        change.record = Some(hidden_record(descent, build).into());
+        self.disk.stage(shard, change);
+        self.cx.more_to_do = true;
+        Ok(true)
+    }
+
+    /// Adds verified changes to the state under construction.
+    pub(super) fn add_to_build(
+        &mut self,
+        descent: &mut Descent,
+        root: Option<Branch>,
+        mut change: ShardChange,
+        grown: usize,
+    ) -> Result<(), StoreError> {
+        match &mut descent.build {
+            Some(Build::Layer { change: layer, root: layer_root, bytes, .. }) => {
+                layer.absorb(change);
+                *layer_root = root;
+                *bytes += grown;
+            }
+            Some(Build::Hidden { shard, root: hidden_root, .. }) => {
+                *hidden_root = root;
+                let shard = *shard;
+                // A hidden copy knows no graves: its floor will be its head.
+                change.graves.clear();
+                let build = descent.build.as_ref().expect("matched above");
+                change.record = Some(hidden_record(descent, build).into());
+                self.disk.stage(shard, change);
+            }
+            None => {}
+        }
+        self.outgrow(descent)
+    }
+}
+
+/// The record of a hidden copy. Its `graves_floor` says up to where the visible shard has been copied into it.
+fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
+    let copied = match build {
+        Build::Hidden { copy: Some(copy), .. } => Timestamp(copy.next.0.saturating_sub(1)),
+        Build::Hidden { copy: None, .. } | Build::Layer { .. } => Timestamp::MAX,
+    };
+    // A state that is only looked at is not gone on with after a restart.
+    let state = if descent.is_aside() { ShardState::Dead } else { ShardState::Building };
+    let record = ShardRecord::new(descent.target.owner, state);
+    ShardRecord { root: build.root(), graves_floor: copied, ..record }
+}
