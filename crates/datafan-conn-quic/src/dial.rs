@@ -1,13 +1,6 @@
 //! Dials `HOST:PORT`: names are resolved anew each time, and their addresses tried in turn.
 
-use crate::{
-    config::RESOLVED_MAX,
-    ending,
-    greeting::{self, Greeted},
-    link::Origin,
-    table::Table,
-    verifier,
-};
+use crate::{config::RESOLVED_MAX, ending, greeting, hello::Greeted, link::Origin, table::Table, verifier};
 use datafan_core::{
     connector::{Address, Direction},
     id::MemberId,

@@ -1,6 +1,5 @@
 //! Frames on a stream: a big-endian u32 length, then that many bytes.
 
-use crate::budget::Share;
 use datafan_core::connector::Lane;
 use quinn::{ReadError, ReadExactError, RecvStream};
 
@@ -30,32 +29,6 @@ pub(crate) async fn read_length(
         return Err(FrameError::Broken(format!("frame of {length} bytes, limit {bytes_max}")));
     }
     Ok(Some(length))
-}
-
-/// The frame behind its length. `share` grows as bytes arrive, to twice as much at most: a peer that promises much and sends
-/// little costs little.
-pub(crate) async fn read(
-    stream: &mut RecvStream,
-    length: usize,
-    share: &mut Option<Share>,
-) -> Result<Vec<u8>, FrameError> {
-    let (mut bytes, mut reserved) = (Vec::new(), 0);
-    while bytes.len() < length {
-        if bytes.len() == reserved {
-            // Twice as much each time, so that no byte is copied often.
-            let more = reserved.max(RESERVE_BYTES).min(length - reserved);
-            if let Some(share) = share {
-                share.grow(more).await?;
-            }
-            bytes.reserve_exact(more);
-            reserved += more;
-        }
-        let Some(chunk) = stream.read_chunk(reserved - bytes.len(), true).await? else {
-            return Err(FrameError::Broken("half a frame".into()));
-        };
-        bytes.extend_from_slice(&chunk.bytes);
-    }
-    Ok(bytes)
 }
 
 /// The lane that a stream's first byte names.
@@ -92,6 +65,3 @@ impl From<ReadError> for FrameError {
         }
     }
 }
-
-/// Reserved for a frame before any of its bytes arrive.
-const RESERVE_BYTES: usize = 64 << 10;

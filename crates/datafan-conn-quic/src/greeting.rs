@@ -6,33 +6,15 @@
 use crate::{
     certificate,
     ending::{self, Code},
-    link::{self, LinkId, Origin, Run},
-    same_key,
+    hello::{Greeted, Hello, LinkId},
+    link::Origin,
+    link_task, same_key,
     table::{Refusal, Table},
 };
 use datafan_core::{connector::Direction, id::MemberId};
 use quinn::{Connection, ConnectionError, ReadError, ReadExactError};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
-
-/// What both sides send first, the dialler on a stream that it opens.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Hello {
-    /// The sender's run.
-    pub(crate) run: Run,
-    /// The last link with the receiver that ended here; the one with the higher id says so, in order that the
-    /// other does not keep a link which only it still believes in.
-    pub(crate) ended: LinkId,
-}
-
-/// What became of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Greeted {
-    /// It is a link.
-    Link,
-    /// There is a link with this peer, which is kept.
-    Linked(MemberId),
-}
 
 /// Makes `connection` a link, or finds that there is one already. Bounded by the handshake timeout.
 pub(crate) async fn greet(
@@ -110,7 +92,7 @@ async fn make_link(
     };
     let link = decided.map_err(Failure::Refused)?;
     // Nothing may come between: a link that is up has somebody who sees its end.
-    tokio::spawn(link::run(table.clone(), link, (send, receive)));
+    tokio::spawn(link_task::run(table.clone(), link, (send, receive)));
     Ok(())
 }
 
@@ -139,42 +121,4 @@ impl From<ReadExactError> for Failure {
 fn peer(connection: &Connection) -> Option<MemberId> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     certificate::member(chain.first()?)
-}
-
-impl Hello {
-    pub(crate) const BYTES: usize = 1 + 16 + 16 + 8;
-    const VERSION: u8 = 1;
-
-    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [Self::VERSION; Self::BYTES];
-        bytes[1..17].copy_from_slice(&self.run);
-        bytes[17..33].copy_from_slice(&self.ended.run);
-        bytes[33..].copy_from_slice(&self.ended.number.to_be_bytes());
-        bytes
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Result<Self, String> {
-        if bytes[0] != Self::VERSION {
-            return Err(format!("greeting of version {}, this is version {}", bytes[0], Self::VERSION));
-        }
-        let run = |from: usize| std::array::from_fn(|i| bytes[from + i]);
-        let number = u64::from_be_bytes(std::array::from_fn(|i| bytes[33 + i]));
-        Ok(Self { run: run(1), ended: LinkId { run: run(17), number } })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hello_has_these_bytes() {
-        let hello = Hello { run: [1; 16], ended: LinkId { run: [2; 16], number: 0x0304 } };
-        let bytes = hello.to_bytes();
-        assert_eq!(bytes[..], [&[1][..], &[1; 16], &[2; 16], &[0, 0, 0, 0, 0, 0, 3, 4]].concat());
-        assert_eq!(Hello::from_bytes(&bytes), Ok(hello));
-        let mut newer = bytes;
-        newer[0] = 2;
-        assert!(Hello::from_bytes(&newer).unwrap_err().contains("version 2"));
-    }
 }

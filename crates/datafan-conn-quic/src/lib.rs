@@ -21,12 +21,16 @@ mod verifier;
 mod dial;
 mod greeting;
 mod half_open;
+mod hello;
 mod listen;
+mod replacements;
 mod same_key;
 mod table;
 
 mod framing;
+mod intake;
 mod link;
+mod link_task;
 mod outbox;
 mod reader;
 mod writer;

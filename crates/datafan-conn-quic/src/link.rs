@@ -1,35 +1,21 @@
 //! A link: one connection of a pair of members, the one that both agreed to keep.
 
 use crate::{
-    config::RECEIVE_WINDOW_BYTES,
     ending::{self, Code},
+    hello::{LinkId, Run},
+    intake::Intake,
     outbox::Outbox,
-    reader::{self, Intake},
-    table::Table,
-    writer,
 };
 use datafan_core::{
     connector::{Address, Direction},
     id::MemberId,
 };
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::Connection;
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
-
-/// Names a link: who decided for it, in which run, and a number that grows within the run.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct LinkId {
-    /// The run of the member with the lower id.
-    pub(crate) run: Run,
-    /// Counted from 1 by that run.
-    pub(crate) number: u64,
-}
-
-/// A random number that each run of a member draws, so that others tell a restart from a second dial.
-pub(crate) type Run = [u8; 16];
 
 /// How a connection came about.
 #[derive(Clone, Debug)]
@@ -117,31 +103,8 @@ impl Link {
         ending.get_or_insert_with(|| (code, reason.into()));
     }
 
-    fn own_reason(&self) -> Option<String> {
+    pub(crate) fn own_reason(&self) -> Option<String> {
         let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         ending.as_ref().map(|(_, reason)| reason.clone())
     }
-}
-
-/// Runs a link until its connection is gone. The greeting's stream is kept, because its end would let the peer open
-/// another.
-pub(crate) async fn run(table: Arc<Table>, link: Arc<Link>, (mut send, _receive): (SendStream, RecvStream)) {
-    link.connection.set_receive_window(RECEIVE_WINDOW_BYTES.into());
-    let reader = tokio::spawn(reader::read(table.clone(), link.clone()));
-    let write = async {
-        if link.id.run == table.run {
-            // The verdict, which the peer waits for. If this fails, the connection is gone.
-            let _ = send.write_all(&link.id.number.to_be_bytes()).await;
-        }
-        writer::write(&table, &link).await;
-    };
-    tokio::select! {
-        _ = link.connection.closed() => {}
-        () = write => {}
-    }
-    let error = link.connection.closed().await;
-    // All that arrived is handed over before the link is down.
-    let _ = reader.await;
-    let reason = ending::describe(&error, link.own_reason().as_deref());
-    table.down(&link, reason, ending::is_replaced(&error));
 }

@@ -2,19 +2,16 @@
 
 use crate::{
     budget::Share,
-    config::{frame_bytes_max, inbox_bytes_max},
+    config::frame_bytes_max,
     ending::Code,
     framing::{self, FrameError},
     link::Link,
     table::Table,
 };
-use datafan_core::connector::{Event, Lane, Receipt};
+use datafan_core::connector::{Event, Lane};
 use quinn::RecvStream;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
-};
-use tokio::{sync::Notify, task::JoinSet};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+use tokio::task::JoinSet;
 
 /// Reads both lanes until the connection is gone, and hands over all that had arrived by then.
 pub(crate) async fn read(table: Arc<Table>, link: Arc<Link>) {
@@ -41,57 +38,46 @@ async fn read_frames(table: &Table, link: &Arc<Link>, mut stream: RecvStream) ->
         return Err(FrameError::Broken(format!("a second stream of lane {lane:?}")));
     }
     loop {
-        intake.wait(link, lane).await;
+        intake.wait(&link.connection, lane).await;
         let length = framing::read_length(&mut stream, frame_bytes_max(lane)).await?;
         let Some(length) = length else { return Ok(()) };
         // Small messages wait for nobody; how many there can be of them follows from the number of links.
         let mut share = (lane == Lane::Bulk).then(|| table.budget.begin(link));
-        let bytes = framing::read(&mut stream, length, &mut share).await?;
+        let bytes = read_frame(&mut stream, length, &mut share).await?;
         table.count_received(bytes.len());
+        if let Some(share) = &mut share {
+            share.finish();
+        }
         let receipt = intake.take(bytes.len(), share);
         table.push(link, Event::Received { from: link.peer, bytes: bytes.into(), receipt });
     }
 }
 
-/// How much of a lane waits in the inbox.
-#[derive(Default)]
-pub(crate) struct Intake {
-    /// The peer has opened this lane; it may do so once.
-    is_open: AtomicBool,
-    waiting: Arc<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    bytes: AtomicUsize,
-    handled: Notify,
-}
-
-impl Intake {
-    /// Waits until more may be read. What had arrived before the connection was lost is bounded by its window, and
-    /// is read at once.
-    async fn wait(&self, link: &Link, lane: Lane) {
-        while self.waiting.bytes.load(SeqCst) >= inbox_bytes_max(lane) {
-            tokio::select! {
-                () = self.waiting.handled.notified() => {}
-                _ = link.connection.closed() => return,
+/// The frame behind its length. `share` grows as bytes arrive, to twice as much at most: a peer that promises much and sends
+/// little costs little.
+async fn read_frame(
+    stream: &mut RecvStream,
+    length: usize,
+    share: &mut Option<Share>,
+) -> Result<Vec<u8>, FrameError> {
+    let (mut bytes, mut reserved) = (Vec::new(), 0);
+    while bytes.len() < length {
+        if bytes.len() == reserved {
+            // Twice as much each time, so that no byte is copied often.
+            let more = reserved.max(RESERVE_BYTES).min(length - reserved);
+            if let Some(share) = share {
+                share.grow(more).await?;
             }
+            bytes.reserve_exact(more);
+            reserved += more;
         }
+        let Some(chunk) = stream.read_chunk(reserved - bytes.len(), true).await? else {
+            return Err(FrameError::Broken("half a frame".into()));
+        };
+        bytes.extend_from_slice(&chunk.bytes);
     }
-
-    /// Counts a message, which is complete, until its receipt is dropped; its share of the budget goes with it.
-    fn take(&self, n_bytes: usize, mut share: Option<Share>) -> Receipt {
-        if let Some(share) = &mut share {
-            share.finish();
-        }
-        // Empty messages take memory too.
-        let cost = n_bytes + 64;
-        let waiting = self.waiting.clone();
-        waiting.bytes.fetch_add(cost, SeqCst);
-        Receipt::new(move || {
-            waiting.bytes.fetch_sub(cost, SeqCst);
-            waiting.handled.notify_one();
-            drop(share);
-        })
-    }
+    Ok(bytes)
 }
+
+/// Reserved for a frame before any of its bytes arrive.
+const RESERVE_BYTES: usize = 64 << 10;

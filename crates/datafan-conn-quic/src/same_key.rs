@@ -5,18 +5,14 @@
 
 use crate::{
     ending::{self, Code},
-    greeting::{Greeted, Hello},
-    link::{LinkId, Origin, Run},
+    hello::{Greeted, Hello, LinkId, Run},
+    link::Origin,
     table::Table,
     verifier::OWN_ADDRESS,
 };
-use datafan_core::{connector::Direction, id::MemberId};
+use datafan_core::connector::Direction;
 use quinn::Connection;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 /// Meets a process with our own key. It is reported as found if it began before this one, and if we have dialled it.
 pub(crate) async fn meet(
@@ -60,109 +56,4 @@ pub(crate) async fn meet(
 
 fn close(connection: &Connection) {
     connection.close(Code::Duplicate.into(), b"the same key");
-}
-
-/// Which runs of a peer have replaced each other's links. A run that comes back after another one took its place shows
-/// that both are there.
-#[derive(Default)]
-pub(crate) struct Replacements {
-    peers: BTreeMap<MemberId, Replaced>,
-    /// When own links were taken over lately.
-    taken_over: VecDeque<Instant>,
-}
-
-#[derive(Clone, Copy)]
-struct Replaced {
-    run: Run,
-    warned: Option<Instant>,
-}
-
-impl Replacements {
-    /// The link of the run `old` of a peer gives way to one of the run `new`. Whether both are there at a time.
-    pub(crate) fn note(&mut self, peer: MemberId, old: Run, new: Run) -> bool {
-        if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
-            self.peers.pop_first();
-        }
-        let known = self.peers.entry(peer).or_insert(Replaced { run: old, warned: None });
-        let comes_back = known.run == new;
-        known.run = old;
-        comes_back
-    }
-
-    /// A peer put another connection in the place of ours, and we have made none. Whether that happens again and again: once
-    /// may be a race.
-    pub(crate) fn is_taken_over(&mut self, now: Instant) -> bool {
-        self.taken_over.retain(|at| now.duration_since(*at) < TAKEN_OVER_SPAN);
-        if self.taken_over.len() >= TAKEN_OVER_MIN {
-            self.taken_over.pop_front();
-        }
-        self.taken_over.push_back(now);
-        self.taken_over.len() >= TAKEN_OVER_MIN
-    }
-
-    /// Whether a warning about a peer is due; then it is given.
-    pub(crate) fn may_warn(&mut self, peer: MemberId, now: Instant) -> bool {
-        if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
-            self.peers.pop_first();
-        }
-        let known = self.peers.entry(peer).or_insert(Replaced { run: Run::default(), warned: None });
-        let due = known.warned.is_none_or(|at| now.duration_since(at) >= PAUSE);
-        if due {
-            known.warned = Some(now);
-        }
-        due
-    }
-}
-
-/// What a member is told whose links are taken over.
-pub(crate) const TAKEN_OVER: &str = "peers put another process's links in the place of ours again and again: a process with \
-     this member's key runs elsewhere; stop one of them (a ticket used twice, a copied directory, a cloned machine)";
-/// Links that were taken over in this time make it certain.
-const TAKEN_OVER_SPAN: Duration = Duration::from_secs(60);
-const TAKEN_OVER_MIN: usize = 3;
-/// Most peers of whom it is remembered.
-const PEERS_MAX: usize = 1_024;
-/// A warning about a peer is repeated at most this often.
-const PAUSE: Duration = Duration::from_secs(3_600);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PEER: MemberId = MemberId([7; 32]);
-
-    #[test]
-    fn runs_that_take_turns_are_there_at_a_time() {
-        let mut replacements = Replacements::default();
-        let run = |n: u8| [n; 16];
-        // Restarts.
-        assert!(!replacements.note(PEER, run(1), run(2)));
-        assert!(!replacements.note(PEER, run(2), run(3)));
-        assert!(!replacements.note(PEER, run(3), run(4)));
-        // Two processes.
-        assert!(replacements.note(PEER, run(4), run(3)));
-        assert!(replacements.note(PEER, run(3), run(4)));
-    }
-
-    #[test]
-    fn a_link_that_is_taken_over_once_or_twice_is_a_race() {
-        let (mut replacements, now) = (Replacements::default(), Instant::now());
-        assert!(!replacements.is_taken_over(now) && !replacements.is_taken_over(now));
-        assert!(replacements.is_taken_over(now) && replacements.is_taken_over(now));
-        assert!(!replacements.is_taken_over(now + TAKEN_OVER_SPAN));
-    }
-
-    #[test]
-    fn a_warning_is_repeated_only_after_a_pause_and_peers_are_bounded() {
-        let (mut replacements, now) = (Replacements::default(), Instant::now());
-        assert!(replacements.may_warn(PEER, now) && !replacements.may_warn(PEER, now));
-        replacements.note(PEER, [1; 16], [2; 16]);
-        assert!(!replacements.may_warn(PEER, now) && replacements.may_warn(PEER, now + PAUSE));
-        for n in 0..2 * PEERS_MAX as u32 {
-            let mut id = [0; 32];
-            id[..4].copy_from_slice(&n.to_be_bytes());
-            replacements.may_warn(MemberId(id), now);
-        }
-        assert_eq!(replacements.peers.len(), PEERS_MAX);
-    }
 }

@@ -4,10 +4,10 @@ use crate::{
     budget::Budget,
     config::{CONNECTIONS_MAX, Config, ENDED_MAX, LASTING, Stats},
     ending::Code,
-    greeting::{Greeted, Hello},
     half_open::{HalfOpen, Source},
-    link::{Link, LinkId, Origin, Run},
-    same_key::{Replacements, TAKEN_OVER},
+    hello::{Greeted, Hello, LinkId, Run},
+    link::{Link, Origin},
+    replacements::{Replacements, TAKEN_OVER},
 };
 use datafan_core::{
     connector::{Address, Event, Inbox},
