@@ -19,8 +19,4 @@ mod mailbox;
 mod switch;
 
 pub use connector::{ChanConnector, ChanMesh};
-
-/// Bytes of a link's small lane that may wait for the receiver before `send` answers `Full`.
-pub const SMALL_QUEUE_BYTES: usize = 1 << 20;
-/// The same for the bulk lane: two of the largest messages.
-pub const BULK_QUEUE_BYTES: usize = 17 << 20;
+pub use switch::{BULK_QUEUE_BYTES, SMALL_QUEUE_BYTES};

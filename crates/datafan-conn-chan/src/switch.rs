@@ -1,6 +1,6 @@
 //! Who is there and who is linked: the one table behind its one lock.
 
-use crate::{BULK_QUEUE_BYTES, SMALL_QUEUE_BYTES, mailbox::Mailbox};
+use crate::mailbox::Mailbox;
 use datafan_core::{
     connector::{Address, Direction, Event, Frame, Lane, SendError},
     id::MemberId,
@@ -10,6 +10,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// Bytes of a link's small lane that may wait for the receiver before `send` answers `Full`.
+pub const SMALL_QUEUE_BYTES: usize = 1 << 20;
+/// The same for the bulk lane: two of the largest messages.
+pub const BULK_QUEUE_BYTES: usize = 17 << 20;
 
 /// What the switch knows. Its methods only put events into mailboxes and note in `touched` whose have to be
 /// carried once the lock is released.

@@ -1,10 +1,10 @@
 //! A simulated disk: what a store leaves behind, and the faults of the medium.
 
-use crate::{snapshot::MemSnapshot, store::MemStore};
+use crate::snapshot::MemSnapshot;
 use datafan_core::store::{STORE_FORMAT, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What survives a [`MemStore`]: the state of its last sync. Clones are handles of one disk.
+/// What survives a [`MemStore`](crate::MemStore): the state of its last sync. Clones are handles of one disk.
 ///
 /// A crash is `drop(store)`; afterwards [`MemDisk::open`] gives the state of the last synced commit, `sync` or
 /// `close`, and every lazy commit since is lost.
@@ -23,22 +23,6 @@ impl MemDisk {
     /// An empty disk.
     pub fn new() -> Self {
         Self::with(STORE_FORMAT, MemSnapshot::default())
-    }
-
-    /// Opens the store on this disk, in the state of its last sync; a new disk has an empty one.
-    ///
-    /// Fails with [`StoreError::InUse`] while another store on this disk was not closed or dropped, and with
-    /// [`StoreError::Format`] as [`MemDisk::set_format`] says.
-    pub fn open(&self) -> Result<MemStore, StoreError> {
-        let mut content = self.content();
-        if content.in_use {
-            return Err(StoreError::InUse { path: "in memory".into() });
-        }
-        if content.format != STORE_FORMAT {
-            return Err(StoreError::Format { found: content.format });
-        }
-        content.in_use = true;
-        Ok(MemStore::on(self.clone(), content.synced.clone()))
     }
 
     /// A copy of what is on the disk now: a backup, or what a crash at this instant would leave. Without faults
@@ -62,6 +46,19 @@ impl MemDisk {
     /// Pretends that a build with another format wrote this disk.
     pub fn set_format(&self, format: u32) {
         self.content().format = format;
+    }
+
+    /// Takes the disk in use, and gives the state of the last sync.
+    pub(crate) fn take(&self) -> Result<MemSnapshot, StoreError> {
+        let mut content = self.content();
+        if content.in_use {
+            return Err(StoreError::InUse { path: "in memory".into() });
+        }
+        if content.format != STORE_FORMAT {
+            return Err(StoreError::Format { found: content.format });
+        }
+        content.in_use = true;
+        Ok(content.synced.clone())
     }
 
     pub(crate) fn write(&self) -> Result<(), StoreError> {

@@ -21,6 +21,17 @@ pub struct MemReader {
 /// The state that readers see; `None` while it changes and once the store refuses everything.
 type Shared = Arc<RwLock<Option<MemSnapshot>>>;
 
+impl MemDisk {
+    /// Opens the store on this disk, in the state of its last sync; a new disk has an empty one.
+    ///
+    /// Fails with [`StoreError::InUse`] while another store on this disk was not closed or dropped, and with
+    /// [`StoreError::Format`] as [`MemDisk::set_format`] says.
+    pub fn open(&self) -> Result<MemStore, StoreError> {
+        let state = self.take()?;
+        Ok(MemStore::on(self.clone(), state))
+    }
+}
+
 impl MemStore {
     /// An empty store, of which nothing is left when it is dropped. See [`MemDisk::open`] for one that can be opened
     /// again.
@@ -29,7 +40,7 @@ impl MemStore {
         disk.open().expect("a new disk opens")
     }
 
-    pub(crate) fn on(disk: MemDisk, state: MemSnapshot) -> Self {
+    fn on(disk: MemDisk, state: MemSnapshot) -> Self {
         let shared = Arc::new(RwLock::new(Some(state.clone())));
         Self { disk, state, shared }
     }

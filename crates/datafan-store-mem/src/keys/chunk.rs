@@ -23,6 +23,12 @@ const COUNTS: usize = 2 * size_of::<usize>();
 /// All is a multiple of this, as allocators would round it up.
 const ROOM: usize = 64;
 
+/// A chunk is done when it reaches this: what one change copies.
+pub const CHUNK_BYTES_MAX: usize = 480;
+/// A chunk below this takes its neighbour in when it is changed next.
+pub const CHUNK_BYTES_MIN: usize = 128;
+const _: () = assert!(CHUNK_BYTES_MAX + datafan_core::limits::KEY_BYTES_MAX + 12 < 1 << 15);
+
 impl Chunk {
     /// Of encoded rows, at least one.
     pub fn new(rows: &[u8]) -> Self {

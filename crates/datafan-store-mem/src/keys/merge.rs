@@ -1,9 +1,8 @@
 //! Chunks written anew, row by row: what any change can be done by.
 
 use super::{
-    chunk::Chunk,
-    page::Change,
-    row::{Row, Walk, put_row, shared_length},
+    chunk::{CHUNK_BYTES_MAX, Chunk},
+    row::{Change, Row, Walk, put_row, shared_length},
 };
 use datafan_core::time::Timestamp;
 use std::vec::Drain;
@@ -97,9 +96,3 @@ fn bytes_of(olds: &[Chunk], changes: &[Change<'_>]) -> usize {
     let added: usize = changes.iter().map(|(key, at)| at.map_or(0, |_| key.as_str().len() + 10)).sum();
     before + added
 }
-
-/// A chunk is done when it reaches this: what one change copies.
-pub const CHUNK_BYTES_MAX: usize = 480;
-/// A chunk below this takes its neighbour in when it is changed next.
-pub const CHUNK_BYTES_MIN: usize = 128;
-const _: () = assert!(CHUNK_BYTES_MAX + datafan_core::limits::KEY_BYTES_MAX + 12 < 1 << 15);

@@ -16,9 +16,9 @@ mod text;
 use datafan_core::{item::Key, time::Timestamp};
 use imbl::OrdMap;
 use merge::Growth;
-use page::{Change, PAGE_CHUNKS_MAX, PAGE_CHUNKS_MIN, Page, Workspace};
+use page::{PAGE_CHUNKS_MAX, PAGE_CHUNKS_MIN, Page, Workspace};
 use places::{TOGETHER, page_of};
-use row::{Walk, key_of};
+use row::{Change, Walk, key_of};
 use std::{ops::Bound, ptr, sync::Arc};
 use text::{Fence, Probe};
 
@@ -157,8 +157,8 @@ impl KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chunk::CHUNK_BYTES_MAX;
     use datafan_testkit::rng::Rng;
-    use merge::CHUNK_BYTES_MAX;
     use std::collections::{BTreeMap, BTreeSet};
 
     #[test]

@@ -1,16 +1,12 @@
 //! Some chunks side by side: what one lookup in the tree of pages leads to.
 
 use super::{
-    chunk::Chunk,
-    merge::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Growth, Merger},
+    chunk::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk},
+    merge::{Growth, Merger},
+    row::Change,
     splice::splice,
     text::Probe,
 };
-use datafan_core::{item::Key, time::Timestamp};
-
-/// A key and where its item is now; `None` if it has none any more.
-pub type Change<'a> = (&'a Key, Option<Timestamp>);
-
 /// Chunks in ascending order.
 #[derive(Clone, Default)]
 pub struct Page {

@@ -3,6 +3,9 @@
 use datafan_core::{item::Key, time::Timestamp};
 use std::cmp::Ordering;
 
+/// A key and where its item is now; `None` if it has none any more.
+pub type Change<'a> = (&'a Key, Option<Timestamp>);
+
 /// A row of a chunk: `shared length | length of the rest | the rest of the key | timestamp: 8`, where a key shares
 /// so many bytes with the one before, and the first of a chunk none.
 pub struct Row<'a> {
