@@ -4,7 +4,7 @@
 //! crash could take back. What readers hold is known here, as the store cannot reuse the room of what they see.
 
 use crate::{
-    lease::{Lease, Leased, Purpose, ended},
+    lease::{Lease, Purpose, ended},
     used::Used,
 };
 use datafan_core::store::{ReadEnd, StoreError, StoreSnapshot};
@@ -125,8 +125,8 @@ impl<V: StoreSnapshot> Current<V> {
         late.iter().for_each(|lease| lease.end(ended(reason)));
     }
 
-    /// What is shown now, for one reader.
-    pub fn lease(self: &Arc<Self>, purpose: Purpose) -> Result<Leased<V>, StoreError> {
+    /// What is shown now, for one reader; the number gives it back.
+    pub fn lease(&self, purpose: Purpose) -> Result<(u64, Arc<Lease<V>>), StoreError> {
         let mut state = self.state();
         let view = loop {
             match &state.shown {
@@ -142,7 +142,7 @@ impl<V: StoreSnapshot> Current<V> {
         state.next += 1;
         state.leases.insert(number, lease.clone());
         drop(state);
-        Ok(Leased { lease, number, current: self.clone() })
+        Ok((number, lease))
     }
 
     /// A reader is done.
@@ -240,6 +240,7 @@ impl<V> State<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leased::Leased;
     use datafan_core::store::{Store, StoreReader};
     use datafan_store_mem::{MemSnapshot, MemStore};
 
@@ -264,7 +265,7 @@ mod tests {
     fn a56_a_read_ends_when_the_store_grows_by_half_and_a_backup_when_it_takes_four_times_as_much() {
         let current = shown(100 * MIB);
         let old = read(&current);
-        let backup = current.lease(Purpose::Backup).unwrap();
+        let backup = Leased::new(&current, Purpose::Backup).unwrap();
         let later = Instant::now() + Duration::from_secs(10);
         check(&current, later, 150 * MIB - 1);
         assert_eq!(ended_as(&old), None);
@@ -328,7 +329,7 @@ mod tests {
             let reader = &current;
             let waits = scope.spawn(move || {
                 ready.recv().unwrap();
-                reader.lease(Purpose::Read).map(|read| read.shards())
+                Leased::new(reader, Purpose::Read).map(|read| read.shards())
             });
             scope.spawn(|| drop(brief));
             current.pause(Duration::from_secs(60), ReadEnd::Reopened);
@@ -364,7 +365,7 @@ mod tests {
     }
 
     fn read(current: &Arc<Current<MemSnapshot>>) -> Leased<MemSnapshot> {
-        current.lease(Purpose::Read).unwrap()
+        Leased::new(current, Purpose::Read).unwrap()
     }
 
     fn ended_as(read: &Leased<MemSnapshot>) -> Option<ReadEnd> {

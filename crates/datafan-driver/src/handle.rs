@@ -9,6 +9,7 @@ use crate::{
     current::Current,
     error::{CommitError, StopReason, TimedOut, WaitError, Written},
     queue::{Request, Waiting},
+    traffic::Traffic,
 };
 use datafan_core::{
     connector::Address,
@@ -51,15 +52,6 @@ pub(crate) struct Inner<R: StoreReader> {
     pub mesh: MeshId,
     /// Taken by the first `stop`.
     pub thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Bytes of messages on all links since the start, as the connector counts them.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Traffic {
-    /// Sent.
-    pub sent: u64,
-    /// Received.
-    pub received: u64,
 }
 
 impl<R: StoreReader> Handle<R> {

@@ -16,6 +16,7 @@ mod error;
 mod flapping;
 mod handle;
 mod lease;
+mod leased;
 mod member;
 mod outgoing;
 mod queue;
@@ -23,6 +24,7 @@ mod reads;
 mod start;
 mod timers;
 mod trace;
+mod traffic;
 mod used;
 mod wait;
 
@@ -35,8 +37,9 @@ pub use datafan_core::{
     read::{Entry, Items, KeyRange, Snapshot},
 };
 pub use error::{CommitError, ReadError, StartError, StopReason, TimedOut, WaitError, Written};
-pub use handle::{Handle, Traffic, WeakHandle};
-pub use lease::Leased;
+pub use handle::{Handle, WeakHandle};
+pub use leased::Leased;
 pub use reads::Usage;
 pub use start::start;
+pub use traffic::Traffic;
 pub use wait::Wait;

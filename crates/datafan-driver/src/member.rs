@@ -6,11 +6,11 @@ use crate::{
     compaction::{self, CompactError, Schedule, expected_bytes},
     current::Current,
     error::{CommitError, StopReason},
-    handle::Traffic,
     outgoing::Outgoing,
     queue::{Entry, Others, Request, Waiting},
     timers::Timers,
     trace,
+    traffic::Traffic,
 };
 use datafan_core::{
     connector::{Connector, Event, Receipt},
@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 mod reopen;
+mod told;
 
 /// A running member: all that the thread owns.
 pub struct Member<S: Store, C: Connector> {
@@ -51,7 +52,7 @@ pub struct Member<S: Store, C: Connector> {
     /// Peers that the connector has links with.
     linked: BTreeSet<MemberId>,
     /// What the engine is told again where it is opened again.
-    told: reopen::Told,
+    told: told::Told,
     /// There was no room on the disk at the last look, and when the next one is due.
     was_full: bool,
     /// What was asked for when the disk got full.
@@ -123,7 +124,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             n_tickets: 0,
             timers: Timers::default(),
             linked: BTreeSet::new(),
-            told: reopen::Told::default(),
+            told: told::Told::default(),
             was_full: false,
             kept: None,
             next_look: Instant::now(),

@@ -3,8 +3,8 @@
 use crate::{
     compaction,
     error::{CommitError, StopReason},
-    handle::Traffic,
     timers::Alarm,
+    traffic::Traffic,
 };
 use datafan_core::{
     connector::{Event, Inbox},

@@ -5,7 +5,8 @@ use crate::{
     codec::{Codec, Json},
     error::ReadError,
     handle::Handle,
-    lease::{Leased, Purpose},
+    lease::Purpose,
+    leased::Leased,
 };
 use datafan_core::{
     head::Head,
@@ -61,12 +62,12 @@ impl<R: StoreReader> Handle<R> {
     pub fn usage(&self) -> Result<Usage, StoreError> {
         let current = &self.inner.current;
         let oldest_read = current.oldest(Instant::now());
-        let used_bytes = current.used_bytes(|| current.lease(Purpose::Read)?.used_bytes())?;
+        let used_bytes = current.used_bytes(|| Leased::new(current, Purpose::Read)?.used_bytes())?;
         Ok(Usage { file_bytes: current.file_bytes(), used_bytes, oldest_read })
     }
 
     fn snapshot_for(&self, purpose: Purpose) -> Result<Snapshot<Leased<R::Snapshot>>, StoreError> {
-        Ok(Snapshot::new(self.inner.current.lease(purpose)?, self.inner.mesh, clock::wall()))
+        Ok(Snapshot::new(Leased::new(&self.inner.current, purpose)?, self.inner.mesh, clock::wall()))
     }
 
     /// An owner's item; one's own is at [`Handle::id`].

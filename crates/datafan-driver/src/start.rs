@@ -7,6 +7,7 @@ use crate::{
     error::{StartError, StopReason},
     handle::{Handle, Inner},
     lease::Purpose,
+    leased::Leased,
     member::{Member, SnapshotOf},
 };
 use datafan_core::{
@@ -52,7 +53,7 @@ where
     let span = info_span!("member", id = id.short(), name = %config.name);
     let engine = Engine::open(config, seed, Box::new(Strict), store, clock.now())?;
     let current = Arc::new(current(&engine, limits).map_err(OpenError::Store)?);
-    let snapshot = current.lease(Purpose::Read).map_err(OpenError::Store)?;
+    let snapshot = Leased::new(&current, Purpose::Read).map_err(OpenError::Store)?;
     let heads = Snapshot::new(snapshot, mesh, clock::wall()).heads().map_err(OpenError::Store)?;
     let shared = Arc::new(Shared::new(heads.into_iter().map(|head| (head.owner, head.timestamp))));
     let connector = match connect(shared.queue.clone()) {

@@ -6,9 +6,8 @@ use crate::{
     queue::Waiting,
 };
 use datafan_core::{
-    connector::{Address, Connector},
-    engine::{Command, Input, OpenError, Outbox},
-    id::MemberId,
+    connector::Connector,
+    engine::{Input, OpenError, Outbox},
     store::{ReadEnd, Store, StoreError},
 };
 use std::{
@@ -21,39 +20,6 @@ use tracing::{info, warn};
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the disk is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Most addresses to dial that are told again; an engine remembers no more.
-const DIALLED_MAX: usize = 1_024;
-
-/// What an engine was told that it does not keep in its store.
-#[derive(Default)]
-pub(super) struct Told {
-    published: Option<Vec<Address>>,
-    dialled: Vec<(Address, Option<MemberId>)>,
-}
-
-impl Told {
-    /// A command is about to be carried out.
-    pub(super) fn note(&mut self, command: &Command) {
-        match command {
-            Command::Publish(addresses) => self.published = Some(addresses.clone()),
-            Command::Connect { address, expected } => {
-                let dialled = (address.clone(), *expected);
-                if self.dialled.len() < DIALLED_MAX && !self.dialled.contains(&dialled) {
-                    self.dialled.push(dialled);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn again(&self) -> impl Iterator<Item = Input> {
-        let published = self.published.iter().map(|addresses| Command::Publish(addresses.clone()));
-        let dialled = self.dialled.iter();
-        let dialled = dialled
-            .map(|(address, expected)| Command::Connect { address: address.clone(), expected: *expected });
-        published.chain(dialled).map(|command| Input::Command { ticket: NOBODY, command })
-    }
-}
 
 impl<S: Store, C: Connector> Member<S, C> {
     /// Goes on with what is on disk; `what` is what the system said.
@@ -75,7 +41,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             self.current.replace(snapshot);
             board.reset(heads);
         });
-        let told = self.told.again();
+        let told = self.told.again().map(|command| Input::Command { ticket: NOBODY, command });
         match &mut self.kept {
             Some(kept) => kept.inputs.extend(told),
             None => self.told_next = told.collect(),

@@ -1,0 +1,38 @@
+//! What an engine was told that it does not keep in its store.
+
+use datafan_core::{connector::Address, engine::Command, id::MemberId};
+
+/// What an engine was told that it does not keep in its store.
+#[derive(Default)]
+pub(super) struct Told {
+    published: Option<Vec<Address>>,
+    dialled: Vec<(Address, Option<MemberId>)>,
+}
+
+impl Told {
+    /// A command is about to be carried out.
+    pub(super) fn note(&mut self, command: &Command) {
+        match command {
+            Command::Publish(addresses) => self.published = Some(addresses.clone()),
+            Command::Connect { address, expected } => {
+                let dialled = (address.clone(), *expected);
+                if self.dialled.len() < DIALLED_MAX && !self.dialled.contains(&dialled) {
+                    self.dialled.push(dialled);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The commands that tell it again.
+    pub(super) fn again(&self) -> impl Iterator<Item = Command> {
+        let published = self.published.iter().map(|addresses| Command::Publish(addresses.clone()));
+        let dialled = self.dialled.iter();
+        let dialled = dialled
+            .map(|(address, expected)| Command::Connect { address: address.clone(), expected: *expected });
+        published.chain(dialled)
+    }
+}
+
+/// Most addresses to dial that are told again; an engine remembers no more.
+const DIALLED_MAX: usize = 1_024;
