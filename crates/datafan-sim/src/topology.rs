@@ -1,7 +1,7 @@
 //! Who is linked to whom, by a name as short as a command line needs.
 
 use crate::{
-    scenario::{ScenarioError, shown},
+    scenario::error::{ScenarioError, shown},
     world::{circle, circle2, full, line, line2},
 };
 use datafan_core::limits::LINKS_MAX;

@@ -1,6 +1,6 @@
 //! No acknowledged own write is lost.
 
-use super::{Checked, Checker, Scene, must};
+use super::checker::{Checked, Checker, Scene, must};
 use crate::{ledger::Asked, store::State};
 use datafan_core::{store::ShardState, time::Time};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Memory, queues and messages are bounded.
 
-use super::{Applied, Checked, Checker, Scene, Sent, must};
-use crate::store::State;
+use super::checker::{Checked, Checker, Scene, Sent, must};
+use crate::{ledger::Applied, store::State};
 use datafan_core::{
     connector::Lane,
     limits::{LINKS_MAX, MESSAGE_BYTES_MAX, PENDING_MAX, SMALL_BYTES_MAX},

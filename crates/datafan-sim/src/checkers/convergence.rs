@@ -1,6 +1,6 @@
 //! After the faults all become equal, within the bound.
 
-use super::{Checked, Checker, Scene, Violation, must};
+use super::checker::{Checked, Checker, Scene, Violation, must};
 use crate::store::SharedSnapshot;
 use datafan_core::time::{SECOND, Time};
 

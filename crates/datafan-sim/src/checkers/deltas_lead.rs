@@ -1,6 +1,6 @@
 //! Deltas lead to the head that they come with, from wherever one is.
 
-use super::{Checked, Checker, Purpose, Scene, Sent, Violation};
+use super::checker::{Checked, Checker, Purpose, Scene, Sent, Violation};
 use crate::ledger::Owner;
 use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, time::Time};
 use std::collections::BTreeSet;

@@ -1,6 +1,7 @@
 //! Own data is on disk before anyone hears of it.
 
-use super::{Applied, Checked, Checker, Scene, Sent, must};
+use super::checker::{Checked, Checker, Scene, Sent, must};
+use crate::ledger::Applied;
 use datafan_core::engine::{Answer, Ticket};
 
 /// No member shows, sends or acknowledges a head that its owner could still lose in a crash.

@@ -1,6 +1,6 @@
 //! Nobody is blamed without a reason.
 
-use super::{Checked, Checker, Scene, must};
+use super::checker::{Checked, Checker, Scene, must};
 use datafan_core::time::Time;
 
 /// No member takes an honest neighbour for a liar, and none calls a head void that its owner signed for what it holds: relays

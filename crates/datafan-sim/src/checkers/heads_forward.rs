@@ -1,7 +1,7 @@
 //! A head moves only forward.
 
-use super::{Applied, Checked, Checker, Scene, must};
-use crate::ledger::Ending;
+use super::checker::{Checked, Checker, Scene, must};
+use crate::ledger::{Applied, Ending};
 
 /// Each visible head is greater than the one before, by timestamp and root. A revoked owner's may step back to where it
 /// stays, or go.

@@ -1,6 +1,7 @@
 //! An idle round costs the same, whatever is held.
 
-use super::{Applied, Checked, Checker, Purpose, Scene, Sent, must};
+use super::checker::{Checked, Checker, Purpose, Scene, Sent, must};
+use crate::ledger::Applied;
 use std::collections::BTreeSet;
 
 /// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender, independent

@@ -1,7 +1,7 @@
 //! What is written is soon at all members that run.
 
-use super::{Applied, Checked, Checker, Scene, must};
-use crate::ledger::{Owner, Position};
+use super::checker::{Checked, Checker, Scene, must};
+use crate::ledger::{Applied, Owner, Position};
 use datafan_core::time::{SECOND, Time};
 use std::collections::VecDeque;
 

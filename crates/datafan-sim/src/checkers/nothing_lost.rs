@@ -1,6 +1,6 @@
 //! What a restored owner had written, and others have, is shown or kept for it.
 
-use super::{Checked, Checker, Scene, must};
+use super::checker::{Checked, Checker, Scene, must};
 use crate::{
     ledger::{Applied, Owner, Position},
     store::SharedSnapshot,

@@ -1,6 +1,6 @@
 //! Links join all members that run, soon after the last thing that kept them apart.
 
-use super::{Checked, Checker, Scene, must};
+use super::checker::{Checked, Checker, Scene, must};
 use crate::ledger::{Ledger, Mesh};
 use datafan_core::{
     limits::LINKS_MAX,

@@ -1,6 +1,6 @@
 //! Pushes go along trees: what comes twice is a small part of what comes.
 
-use super::{Checked, Checker, Purpose, Scene, Sent, must};
+use super::checker::{Checked, Checker, Purpose, Scene, Sent, must};
 use datafan_core::time::Time;
 
 /// Until all are equal, pushes of what was held already are at most a twentieth of the deliveries, and as many as it takes to

@@ -1,6 +1,7 @@
 //! Only states that an owner signed are ever visible.
 
-use super::{Applied, Checked, Checker, Scene, Violation, must};
+use super::checker::{Checked, Checker, Scene, Violation, must};
+use crate::ledger::Applied;
 
 /// Every head that a member shows is, byte for byte, one that became visible at its owner first.
 #[derive(Default)]

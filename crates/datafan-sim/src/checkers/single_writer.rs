@@ -1,7 +1,10 @@
 //! Only the owner makes versions of its shard, and it uses no timestamp twice.
 
-use super::{Applied, Checked, Checker, Scene, Seen, Violation, must};
-use crate::{ledger::Owner, store::State};
+use super::checker::{Checked, Checker, Scene, Seen, Violation, must};
+use crate::{
+    ledger::{Applied, Owner},
+    store::State,
+};
 use datafan_core::{hash::Hash, time::Timestamp};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Readers see whole commits.
 
-use super::{Applied, Checked, Checker, Scene, Seen, must};
-use crate::store::State;
+use super::checker::{Checked, Checker, Scene, Seen, must};
+use crate::{ledger::Applied, store::State};
 use datafan_core::{
     hash::Hasher,
     trie::{Branch, NewNodes, join, root_hash},

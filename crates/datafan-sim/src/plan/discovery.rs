@@ -1,6 +1,9 @@
 //! What happens to members that find each other: islands, addresses that change, members that cannot be dialled.
 
-use super::{Action, Drawing, Vacancy};
+use super::{
+    action::{Action, Vacancy},
+    drawing::Drawing,
+};
 use crate::world::BRIDGES;
 use datafan_core::time::{MILLI, SECOND};
 

@@ -1,6 +1,6 @@
 //! Convergence over time and the topology, in one SVG.
 
-use super::{escaped, mesh, text::span};
+use super::{mesh, text::span, words::escaped};
 use crate::outcome::Outcome;
 use std::fmt::Write;
 

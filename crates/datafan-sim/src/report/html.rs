@@ -1,6 +1,6 @@
 //! One page with everything, complete in itself.
 
-use super::{escaped, svg, text::text};
+use super::{chart::svg, text::text, words::escaped};
 use crate::outcome::Outcome;
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
 //! The mesh as a drawing: few members on a circle, many on rings around the first, by their distance to it.
 
-use super::escaped;
+use super::words::escaped;
 use crate::outcome::Picture;
 use std::{collections::VecDeque, f64::consts::TAU, fmt::Write};
 

@@ -5,6 +5,7 @@ mod dot;
 mod html;
 mod mesh;
 mod text;
+mod words;
 
 pub use dot::dot;
 pub use html::html;
@@ -12,6 +13,7 @@ pub use text::{failure, progress, text};
 
 use crate::outcome::Outcome;
 use serde_json::{Value, json};
+use words::hex;
 
 /// One object for programs.
 pub fn json(outcome: &Outcome) -> Value {
@@ -68,13 +70,4 @@ pub fn svg(outcome: &Outcome) -> String {
 
 fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Text for XML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,6 +1,6 @@
 //! The result for people.
 
-use super::hex;
+use super::words::hex;
 use crate::{outcome::Outcome, run::Standing, scenario::Scenario};
 use std::fmt::Write;
 

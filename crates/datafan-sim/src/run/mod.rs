@@ -2,6 +2,7 @@
 //! become equal and stay at rest.
 
 mod acting;
+mod read;
 mod settling;
 mod watching;
 mod writing;
@@ -24,6 +25,7 @@ use datafan_core::{
     time::{MILLI, SECOND, Time},
 };
 use datafan_testkit::rng::Rng;
+use read::Read;
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -133,7 +135,7 @@ struct Run<'a> {
     /// Memory for what happened, used again and again.
     happenings: Vec<Noted>,
     /// The message that was read last.
-    read: Option<watching::Read>,
+    read: Option<Read>,
     failure: Option<Failure>,
 }
 

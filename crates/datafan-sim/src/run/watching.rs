@@ -1,6 +1,6 @@
 //! Taking in what happened: into the ledger, past the checkers, into the measures.
 
-use super::{EVENTS_MAX, Event, Run};
+use super::{EVENTS_MAX, Event, Run, read::Read};
 use crate::{
     checkers::{Checked, Checker, Purpose, Scene, Sent, Told, Violation},
     ledger::Ending,
@@ -206,15 +206,6 @@ impl Run<'_> {
         }
         self.events.push_back(event);
     }
-}
-
-/// A message that was read.
-pub(super) struct Read {
-    bytes: Arc<[u8]>,
-    heads: Vec<Told>,
-    purpose: Purpose,
-    /// It brings items.
-    has_data: bool,
 }
 
 impl Event {

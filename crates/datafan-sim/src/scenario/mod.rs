@@ -14,16 +14,17 @@
 
 mod check;
 mod discovery;
+pub(crate) mod error;
 mod network;
 mod shipped;
 
-pub use check::ScenarioError;
-pub(crate) use check::shown;
 pub use discovery::Discovery;
+pub use error::ScenarioError;
 pub use network::{Latency, Network, Region};
 pub use shipped::{SHIPPED, shipped};
 
 use crate::topology::Topology;
+use error::shown;
 use serde::Deserialize;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! A member's store and the disk below it.
 
 use super::{pool::Pool, snapshot::SharedSnapshot};
-use crate::world::Disk;
+use crate::world::disk::Disk;
 use datafan_core::{
     id::MemberId,
     store::{Batch, Durability, Room, STORE_FORMAT, ShardNumber, Store, StoreError, StoreReader},

@@ -10,10 +10,9 @@ mod pages;
 mod pool;
 mod snapshot;
 mod state;
-mod sum;
+pub(crate) mod sum;
 
 pub use disk::{SharedDisk, SharedReader, SharedStore};
 pub use pool::Pool;
 pub use snapshot::SharedSnapshot;
 pub use state::State;
-pub(crate) use sum::Mix;

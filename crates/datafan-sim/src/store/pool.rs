@@ -1,7 +1,7 @@
 //! All states of shards that the members of a world hold.
 
 use super::{state::State, sum::Sum};
-use crate::world::Ids;
+use crate::world::ids::Ids;
 use datafan_core::{id::MemberId, store::ShardChange};
 use std::{
     collections::HashMap,

@@ -1,6 +1,6 @@
 //! What will happen, in the order of time and then of its cause.
 
-use super::network::Dial;
+use super::dial::Dial;
 use datafan_core::{connector::Lane, time::Time};
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 

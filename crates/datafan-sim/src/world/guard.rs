@@ -1,6 +1,6 @@
 //! Rules that are checked after every step.
 
-use super::Content;
+use super::content::Content;
 use datafan_core::{hash::Hash, id::MemberId, item::Key, time::Timestamp};
 use std::collections::BTreeMap;
 

@@ -15,11 +15,13 @@
 //! The same seed gives the same story, byte for byte: [`World::digest`] covers every message that was carried.
 
 mod content;
+mod dial;
 mod discovery;
+pub(crate) mod disk;
 mod events;
 mod guard;
 mod happening;
-mod ids;
+pub(crate) mod ids;
 mod lines;
 mod link;
 mod member;
@@ -31,18 +33,19 @@ mod stops;
 mod topology;
 mod trace;
 mod wakes;
+mod write;
 mod writes;
 
 pub use content::Content;
+pub use disk::Disk;
 pub use guard::{heads_never_go_back, keeps_what_was_readable, uses_no_timestamp_twice};
 pub use happening::{Happening, Noted};
 pub use ids::Ids;
 pub use link::{Terms, Traffic};
-pub use member::Disk;
 pub use network::{BRIDGES, Fate, Passing};
 pub use signatures::Signatures;
 pub use topology::{circle, circle2, full, line, line2, random};
-pub use writes::{delete, put, put_until};
+pub use write::{delete, put, put_until};
 
 use datafan_core::{
     engine::{Answer, Command, Config, Input, Ticket},

@@ -1,6 +1,6 @@
 //! A digest of all that was carried.
 
-use crate::store::Mix;
+use crate::store::sum::Mix;
 use datafan_core::{
     hash::{Hash, Hasher},
     time::Time,

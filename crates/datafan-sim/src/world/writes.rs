@@ -1,31 +1,13 @@
 //! Writing at a member, in words as short as a story needs.
 
-use super::{Disk, World};
+use super::{
+    Disk, World,
+    write::{delete, put},
+};
 use datafan_core::{
     engine::{Answer, Command, CommandError, Committed, Ticket, Write},
-    item::Key,
     store::StoreSnapshot,
-    time::Timestamp,
 };
-
-/// A put without expiry.
-pub fn put(key: &str, value: impl AsRef<[u8]>) -> Write {
-    Write::Put { key: Key::new(key).expect("a sound key"), value: value.as_ref().into(), expiry: None }
-}
-
-/// A put that expires.
-pub fn put_until(key: &str, value: impl AsRef<[u8]>, expiry: Timestamp) -> Write {
-    Write::Put {
-        key: Key::new(key).expect("a sound key"),
-        value: value.as_ref().into(),
-        expiry: Some(expiry),
-    }
-}
-
-/// A deletion.
-pub fn delete(key: &str) -> Write {
-    Write::Delete { key: Key::new(key).expect("a sound key") }
-}
 
 impl<D: Disk> World<D> {
     /// A member commits `writes` and has them on disk.

@@ -1,23 +1,12 @@
 //! Dialling: an address leads to whoever lives there now, or nobody answers.
 
-use super::{Network, Rare, places::Places};
+use super::{Dial, Network, Rare, places::Places};
 use datafan_core::{
     connector::Address,
     engine::Input,
     id::MemberId,
     time::{SECOND, Time},
 };
-
-/// A dial under way.
-pub(in crate::world) struct Dial {
-    pub from: usize,
-    pub address: Address,
-    pub expected: Option<MemberId>,
-    /// When nobody has answered for too long.
-    until: Time,
-    /// How long it waits before it says again that it is there.
-    again_micros: u64,
-}
 
 impl Network {
     /// An engine dials.

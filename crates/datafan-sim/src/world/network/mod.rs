@@ -5,6 +5,7 @@ mod lines;
 mod places;
 
 use super::{
+    dial::Dial,
     events::{Event, Events, Rare},
     happening::{Happening, Noted},
     ids::Ids,
@@ -19,7 +20,6 @@ use datafan_core::{
     time::Time,
 };
 use datafan_testkit::rng::Rng;
-pub(super) use dials::Dial;
 pub use places::BRIDGES;
 use places::Places;
 use std::sync::Arc;
