@@ -1,7 +1,7 @@
 //! The addresses that a member tells the mesh where nobody said which. They follow the machine: an interface may come up
 //! after the start, and an address may change.
 
-use crate::node::WeakNodeHandle;
+use crate::handle::WeakNodeHandle;
 use datafan_core::{connector::Address, limits::ADDRESSES_MAX};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},

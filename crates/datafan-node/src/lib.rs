@@ -48,6 +48,8 @@ mod advertise;
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod builder;
 #[cfg(all(feature = "redb", feature = "quic"))]
+mod handle;
+#[cfg(all(feature = "redb", feature = "quic"))]
 mod litter;
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod node;
@@ -60,6 +62,8 @@ pub use advertise::Advertised;
 pub use beginning::{Beginning, BeginningError};
 #[cfg(all(feature = "redb", feature = "quic"))]
 pub use builder::{Builder, DEFAULT_PORT, NodeError};
+#[cfg(all(feature = "redb", feature = "quic"))]
+pub use handle::{NodeHandle, NodeSnapshot};
 pub use home::Home;
 pub use inventory::Inventory;
 pub use keys::{KeyFileError, KeyKind};
@@ -67,7 +71,7 @@ pub use keys::{KeyFileError, KeyKind};
 pub use litter::sweep_beside;
 pub use membership::{Membership, MembershipError};
 #[cfg(all(feature = "redb", feature = "quic"))]
-pub use node::{Node, NodeHandle, NodeSnapshot};
+pub use node::Node;
 
 pub use datafan_core as core;
 pub use datafan_driver as driver;

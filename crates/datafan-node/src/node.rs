@@ -2,21 +2,14 @@
 
 use crate::{
     advertise::{self, Advertised},
+    handle::NodeHandle,
     home::Home,
 };
 use datafan_conn_quic::QuicConnector;
-use datafan_core::read::Snapshot;
-use datafan_driver::{Handle, Leased, StopReason, WeakHandle};
-use datafan_store_redb::{RedbReader, RedbSnapshot};
+use datafan_driver::StopReason;
 use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
-/// The handle of a [`Node`]: all that does not concern its files and addresses.
-pub type NodeHandle = Handle<RedbReader>;
-pub(crate) type WeakNodeHandle = WeakHandle<RedbReader>;
-/// What a [`Node`]'s reads are made on.
-pub type NodeSnapshot = Snapshot<Leased<RedbSnapshot>>;
-
-/// A running member. It is its [`Handle`] too; clones are the same member.
+/// A running member. It is its [`Handle`](datafan_driver::Handle) too; clones are the same member.
 #[derive(Clone)]
 pub struct Node {
     handle: NodeHandle,
@@ -79,12 +72,12 @@ impl Node {
         });
     }
 
-    /// Bytes of UDP payload on its links: (sent, received). More than [`Handle::traffic`] by what QUIC adds.
+    /// Bytes of UDP payload on its links: (sent, received). More than [`NodeHandle::traffic`] by what QUIC adds.
     pub fn wire_traffic(&self) -> (u64, u64) {
         self.about.connector.wire_traffic()
     }
 
-    /// Stops the member as [`Handle::stop`] does, and waits until its ports are free.
+    /// Stops the member as [`NodeHandle::stop`] does, and waits until its ports are free.
     ///
     /// # Errors
     /// If the member did not stop cleanly.

@@ -1,6 +1,6 @@
 //! What is asked of an authority that is offline.
 
-use super::{GRANT_ITEM_BYTES_MAX, TextError, from_text, text_max, to_text};
+use super::text::{GRANT_ITEM_BYTES_MAX, TextError, from_text, text_max, to_text};
 use datafan_core::{
     codec::{DecodeError, Reader, Writer},
     engine::Outcome,

@@ -1,6 +1,6 @@
 //! Judging a request with nothing but the key and its record, and signing it.
 
-use super::{Record, Request};
+use super::{record::Record, request::Request};
 use datafan_core::{
     engine::CommandError,
     grant::Grant,

@@ -1,6 +1,6 @@
 //! Files of members to admit: one member per line, as `datafan id --json` prints it, or as id and name.
 
-use super::{Client, Failure};
+use super::{client::Client, failure::Failure};
 use datafan_core::{
     id::{MemberId, Name},
     identity::is_admissible,

@@ -1,6 +1,9 @@
 //! Where a member's HTTP interface is on TCP, and what it wants to be told there.
 
-use super::{Failure, failure::Exit, parse};
+use super::{
+    failure::{Exit, Failure},
+    parse,
+};
 use datafan_node::http::token::Token;
 use std::{env, net::SocketAddr, path::PathBuf};
 

@@ -1,11 +1,14 @@
 //! `authority`: the roster's key where no network is.
 
 use super::{
-    Client, Failure, Output, args,
+    args,
+    client::Client,
     confirm::{Question, confirm},
-    failure::Exit,
+    failure::{Exit, Failure},
     files::{read_text, write_new},
-    output::{Effect, count, note},
+    notes::note,
+    output::{Effect, Output},
+    text::count,
     words,
 };
 use datafan_core::{identity::Identity, time::Timestamp};

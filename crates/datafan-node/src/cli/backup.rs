@@ -1,13 +1,15 @@
 //! `backup`, `restore`: the store as one file.
 
 use super::{
-    Client, Failure, Output, args,
-    failure::Exit,
+    args,
+    client::Client,
+    failure::{Exit, Failure},
     files::refuse_special,
     init::of_member,
-    output::{count, note},
+    notes::note,
+    output::Output,
     repair::not_opened,
-    size,
+    text::{count, size},
     verify::refuse_unsound,
 };
 use datafan_core::{

@@ -2,8 +2,8 @@
 //! member.
 
 use super::{
-    Failure,
     args::Run,
+    failure::Failure,
     init::{from_ticket, read_ticket},
 };
 use datafan_core::id::Name;

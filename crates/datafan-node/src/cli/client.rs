@@ -1,6 +1,9 @@
 //! Asking the member that runs in a directory, by its socket or over TCP.
 
-use super::{Failure, api::Api, failure::Exit};
+use super::{
+    api::Api,
+    failure::{Exit, Failure},
+};
 use bytes::Bytes;
 use datafan_node::http::{TIMEOUT_HEADER, socket, told, wire::Refusal};
 use http_body_util::{BodyExt, Full};

@@ -1,11 +1,12 @@
 //! `compact`: making the store as small as what it holds.
 
 use super::{
-    Client, Failure, Output,
-    failure::Exit,
-    output::{Effect, note},
+    client::Client,
+    failure::{Exit, Failure},
+    notes::note,
+    output::{Effect, Output},
     repair::not_opened,
-    size,
+    text::size,
 };
 use datafan_core::store::{Compacted, Store};
 use datafan_node::{Home, http::wire::CompactAnswer};

@@ -1,6 +1,9 @@
 //! Asks before a change that cannot be undone, on a terminal; in a script `--yes` takes the place of the answer.
 
-use super::{Failure, failure::Exit, output::note};
+use super::{
+    failure::{Exit, Failure},
+    notes::note,
+};
 use std::io::{self, BufRead, IsTerminal, Write};
 
 /// What is asked.

@@ -1,11 +1,12 @@
 //! `put`, `get`, `del`, `ls`, `export`: the data.
 
 use super::{
-    Client, Failure, Output, args,
+    args,
     batch::Batch,
-    failure::Exit,
-    output::{Effect, count},
-    size,
+    client::Client,
+    failure::{Exit, Failure},
+    output::{Effect, Output},
+    text::{count, lossless, readable, size},
 };
 use datafan_core::{item::Key, limits::VALUE_BYTES_MAX};
 use datafan_node::http::wire::{CommitAnswer, CommitRequest, ItemLine, KeyLine, WriteRequest, Written};
@@ -68,7 +69,7 @@ pub fn get(mut client: Client, args: args::Get, out: &mut Output) -> Result<(), 
     }
     match args.raw {
         true => out.bytes(&value)?,
-        false => out.bytes(super::output::readable(&value).as_bytes())?,
+        false => out.bytes(readable(&value).as_bytes())?,
     }
     Ok(out.line("")?)
 }
@@ -98,7 +99,7 @@ fn show_item(out: &mut Output, text: &str, item: ItemLine) -> Result<(), Failure
     if out.json {
         return Ok(out.json_line(text)?);
     }
-    let value = super::output::lossless(&bytes_of(&item)?);
+    let value = lossless(&bytes_of(&item)?);
     let owner = item.owner_name.unwrap_or(item.owner);
     Ok(out.line(&format!("{owner}\t{value}"))?)
 }

@@ -1,6 +1,6 @@
 //! Which directory is meant.
 
-use super::Failure;
+use super::failure::Failure;
 use std::{env, path::PathBuf};
 
 /// The one named, else that of the environment, else the user's place for data.

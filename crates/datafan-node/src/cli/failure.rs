@@ -1,5 +1,6 @@
 //! How a command fails: one line for people and an exit code for scripts.
 
+use super::{notes::note, text::one_line};
 use datafan_node::http::wire::{Refusal, RefusalKind};
 use std::{fmt, io, process::ExitCode};
 
@@ -56,8 +57,8 @@ impl Failure {
             Self::Output(text) => (Exit::Failure, text),
             Self::Said(exit, text) => (exit, text),
         };
-        let error = super::output::one_line(&text);
-        super::output::note(&match json {
+        let error = one_line(&text);
+        note(&match json {
             true => serde_json::json!({ "error": error, "kind": exit.kind() }).to_string(),
             false => format!("error: {error}"),
         });

@@ -1,6 +1,6 @@
 //! Texts that are carried from one machine to another, in files that are their owner's alone.
 
-use super::Failure;
+use super::failure::Failure;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},

@@ -1,6 +1,12 @@
 //! `forks`, `verify-fork`: identities that were cloned, rewound or stolen, and what proves it.
 
-use super::{Client, Failure, Output, args, output::count, table};
+use super::{
+    args,
+    client::Client,
+    failure::Failure,
+    output::{Output, table},
+    text::count,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{
     fork::{EVIDENCE_BYTES_MAX, Evidence},

@@ -1,6 +1,14 @@
 //! `init` and `id`: making a member and saying who it is.
 
-use super::{Client, Failure, Output, args, directory, failure::Exit, files::check_private, output::note};
+use super::{
+    args,
+    client::Client,
+    directory,
+    failure::{Exit, Failure},
+    files::check_private,
+    notes::note,
+    output::Output,
+};
 use datafan_core::id::MemberId;
 use datafan_node::{
     Beginning, BeginningError, Home, Membership,

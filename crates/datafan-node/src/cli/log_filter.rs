@@ -1,6 +1,6 @@
 //! What is logged, as `DATAFAN_LOG` says it: a misspelt level is an error, not silence.
 
-use super::{Failure, failure::Exit};
+use super::failure::{Exit, Failure};
 use std::env::{self, VarError};
 use tracing_subscriber::EnvFilter;
 

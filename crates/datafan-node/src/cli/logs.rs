@@ -1,15 +1,11 @@
 //! Logs go to standard error, in colour on a terminal only.
 
-use super::{Failure, log_filter, sink::Sink};
+use super::{failure::Failure, log_filter, notes::SINK, sink::Sink};
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     panic,
-    sync::OnceLock,
 };
-
-/// Where a process that runs for long says what it has to say; the others write to standard error themselves.
-static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Begins to log what `DATAFAN_LOG` says, else what `default` says.
 ///
@@ -41,22 +37,6 @@ pub fn install_lossy(default: &str) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour());
     log.log_internal_errors(false).with_writer(|| ours.clone()).init();
     Ok(())
-}
-
-/// Says a line for people. Nobody may be there to read it.
-pub fn say(text: &str) {
-    let line = format!("{text}\n");
-    match SINK.get() {
-        Some(sink) => sink.line(line.as_bytes()),
-        None => drop(io::stderr().write_all(line.as_bytes())),
-    }
-}
-
-/// Waits until what was said is written, but not for a reader that takes nothing.
-pub fn drain() {
-    if let Some(sink) = SINK.get() {
-        sink.drain();
-    }
 }
 
 fn colour() -> bool {

@@ -4,7 +4,7 @@
 
 mod admissions;
 mod api;
-mod args;
+pub mod args;
 mod authority;
 mod backup;
 mod batch;
@@ -14,16 +14,18 @@ mod compact;
 mod confirm;
 mod data;
 mod directory;
-mod failure;
+pub mod failure;
 mod file_size;
 mod files;
 mod forks;
 mod import;
 mod init;
+mod inspect;
 mod limits;
 mod log_filter;
 mod logs;
-mod output;
+mod notes;
+pub mod output;
 mod parse;
 mod peers;
 mod ports;
@@ -34,17 +36,18 @@ mod roster;
 mod run;
 mod salvage;
 mod sink;
+pub mod text;
 mod usage;
 mod verify;
+mod version;
 mod words;
-
-pub use args::Demo as DemoArgs;
-pub use failure::Failure;
-pub use output::{Output, size, table};
 
 use args::{Authority, Cli, Command};
 use client::Client;
+use failure::Failure;
+use output::Output;
 use std::{process::ExitCode, time::Duration};
+use version::version;
 
 /// Reads the command line, does what it says, and tells the exit code.
 pub fn main() -> ExitCode {
@@ -59,7 +62,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     };
-    logs::drain();
+    notes::drain();
     code
 }
 
@@ -129,14 +132,4 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     };
     // What was written before a failure is shown before its line.
     out.finish(done)
-}
-
-/// `datafan version`
-fn version(out: &mut Output) -> Result<(), Failure> {
-    let version = env!("CARGO_PKG_VERSION");
-    match out.json {
-        true => out.object(&serde_json::json!({ "version": version }))?,
-        false => out.line(&format!("datafan {version}"))?,
-    }
-    Ok(())
 }

@@ -1,15 +1,33 @@
 //! Texts of the command line into values. Every error is one clear line.
 
-use super::args::{Expiry, Peer};
 use datafan_core::{
     connector::Address,
     grant::{Role, RoleError},
+    id::MemberId,
 };
 use datafan_node::{
     http::{TTL_MILLIS_MAX, WAIT_MILLIS_MAX},
     ticket::is_host_and_port,
 };
 use std::{net::SocketAddr, time::Duration};
+
+/// An address to dial, and who is expected there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Where.
+    pub address: Address,
+    /// Who.
+    pub expected: Option<MemberId>,
+}
+
+/// How long an invitation lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expiry {
+    /// For so long.
+    After(Duration),
+    /// For ever.
+    Never,
+}
 
 /// A time within which something is to happen: at most a day, as over HTTP.
 pub fn timeout(text: &str) -> Result<Duration, String> {

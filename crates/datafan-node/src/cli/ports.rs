@@ -1,6 +1,6 @@
 //! The ports file: where a running member can be reached, for scripts.
 
-use super::{Failure, files::refuse_special};
+use super::{failure::Failure, files::refuse_special};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},

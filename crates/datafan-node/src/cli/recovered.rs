@@ -1,10 +1,13 @@
 //! `recovered`, `restamp`: what the member lost and got back, what it can take back, and wrong timestamps.
 
 use super::{
-    Client, Failure, Output, args,
+    args,
+    client::Client,
     confirm::{GO_ON, confirm},
-    output::{Effect, count, note},
-    table,
+    failure::Failure,
+    notes::note,
+    output::{Effect, Output, table},
+    text::{count, size},
 };
 use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, StatusAnswer, TakenBack};
 
@@ -33,7 +36,7 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
             out.shown(&line.key),
             line.state.clone(),
             line.time.unwrap_or_default(),
-            if line.deleted { "deleted".to_owned() } else { super::size(line.bytes) },
+            if line.deleted { "deleted".to_owned() } else { size(line.bytes) },
         ]);
         Ok(())
     })?;

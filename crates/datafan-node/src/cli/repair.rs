@@ -2,15 +2,16 @@
 //! aside.
 
 use super::{
-    Failure, Output,
-    failure::Exit,
-    output::note,
-    verify::{ASIDE, Looked, ShardReport},
+    failure::{Exit, Failure},
+    inspect::{ASIDE, Looked, Report, ShardReport, show},
+    notes::note,
+    output::Output,
+    text::count,
 };
 use datafan_core::{
     item::Item,
     repair::{Repair, Whose},
-    store::{Page, ShardNumber, StoreError, StoreSnapshot},
+    store::{Page, ShardNumber, Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
 use datafan_node::Home;
@@ -72,6 +73,29 @@ pub fn unreadable(what: &str) -> Failure {
          nobody else has is in a backup, if anywhere"
     );
     Failure::Said(Exit::Degraded, text)
+}
+
+/// Keeps what can be read of the damaged shards.
+pub fn repaired(mut looked: Looked<'_>, mut report: Report, out: &mut Output) -> Result<(), Failure> {
+    repair(&mut looked, &mut report.shards)?;
+    if let Some(store) = looked.store {
+        store.close().map_err(Failure::new)?;
+    }
+    let n = report.shards.iter().filter(|shard| shard.kept.is_some()).count();
+    out.has_done(format!("{} repaired", count(n as u64, "shard")));
+    show(&report, out)?;
+    if report.shards.iter().any(|shard| shard.kept_aside) {
+        note(
+            "What is kept of its own shard is a divergent copy: once the member runs and the mesh has given the \
+             shard back, `datafan recovered` lists what that lacks, and `recovered --take` writes it. Where no \
+             member has the shard, `datafan run --abandon` begins it anew first.",
+        );
+    }
+    note(
+        "What is missing comes from the neighbours when the member runs; its own shard, too, before it \
+         writes.",
+    );
+    Ok(())
 }
 
 /// Repairs each damaged shard. A state that is kept aside stays as it is: no neighbour completes it.

@@ -1,6 +1,14 @@
 //! `status`, `members`, `wait`: what goes on.
 
-use super::{Client, Failure, Output, args, failure::Exit, output::note, peers, size, table};
+use super::{
+    args,
+    client::Client,
+    failure::{Exit, Failure},
+    notes::note,
+    output::{Output, table},
+    peers,
+    text::size,
+};
 use datafan_node::http::wire::{MemberLine, Members, ShardLine, StatusAnswer};
 use std::time::Duration;
 

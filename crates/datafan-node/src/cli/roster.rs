@@ -1,12 +1,16 @@
 //! `invite`, `admit`, `grant`, `revoke`, `rotate`, `adopt`: who belongs, and what it may.
 
 use super::{
-    Client, Failure, Output, admissions,
-    args::{self, Expiry, Offline},
+    admissions,
+    args::{self, Offline},
+    client::Client,
     confirm::{GO_ON, confirm},
-    failure::Exit,
+    failure::{Exit, Failure},
     files::{Fresh, write_new},
-    output::{Effect, count, note},
+    notes::note,
+    output::{Effect, Output},
+    parse::Expiry,
+    text::count,
 };
 use datafan_core::{
     connector::Address,

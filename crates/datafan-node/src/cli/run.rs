@@ -1,11 +1,10 @@
 //! `run`: the member itself, until a signal or a failure ends it.
 
 use super::{
-    Failure,
     api::Api,
     args,
     begin::beginning,
-    failure::Exit,
+    failure::{Exit, Failure},
     ports::{self, PortsFile},
 };
 use datafan_conn_quic::BindError;
@@ -66,7 +65,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginni
         closed = member.stop() => closed,
         name = signals.again() => {
             error!("stopped at once on {name}");
-            super::logs::drain();
+            super::notes::drain();
             process::exit(1)
         }
     };

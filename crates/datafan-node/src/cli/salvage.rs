@@ -2,9 +2,11 @@
 //! the row, and the rest stays.
 
 use super::{
-    Failure, Output, args,
-    repair::{free_name, set_aside, unreadable},
-    verify::{Looked, Pages, Report, repaired, show, unsound},
+    args,
+    failure::Failure,
+    inspect::{Looked, Pages, Report, show, unsound},
+    output::Output,
+    repair::{free_name, repaired, set_aside, unreadable},
 };
 use datafan_core::{id::MeshId, store::StoreError};
 use datafan_node::Home;

@@ -3,8 +3,10 @@
 use super::{
     args::{Cli, examples},
     failure::{Exit, Failure},
-    output::{Output, escape, note},
-    version,
+    notes::note,
+    output::Output,
+    text::escape,
+    version::version,
 };
 use clap::{
     CommandFactory, FromArgMatches,

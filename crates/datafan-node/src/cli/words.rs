@@ -1,6 +1,6 @@
 //! Changes of the roster in words: what an entry says after it, against what it said before.
 
-use super::output::{count, size};
+use super::text::{count, size};
 use datafan_core::{
     grant::{Grant, GrantState, Role},
     id::MemberId,

@@ -1,7 +1,7 @@
 //! Writes under way: gathered per member, committed in pieces.
 
 use super::{expected::Expected, line::Line};
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use datafan_core::engine::Write;
 use std::mem;
 

@@ -4,7 +4,7 @@ use super::{
     expected::{Expected, is_as_expected},
     line::Line,
 };
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use datafan_core::item::Item;
 use datafan_node::NodeSnapshot;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The rows that a demo reads: a file, or the sample.
 
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use datafan_core::{engine::Write, item::Key};
 use datafan_node::rows::{self, Rows};
 use std::{collections::BTreeMap, io::BufRead, path::Path};

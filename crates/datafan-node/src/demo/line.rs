@@ -1,6 +1,6 @@
 //! The members, each linked to the one before it.
 
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use datafan_core::{
     connector::Address,
     head::Head,

@@ -12,7 +12,12 @@ mod line;
 mod phases;
 mod sample;
 
-use crate::cli::{DemoArgs, Failure, Output, size, table};
+use crate::cli::{
+    args,
+    failure::Failure,
+    output::{Output, table},
+    text::size,
+};
 use expected::Expected;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use input::Input;
@@ -29,7 +34,7 @@ struct Report {
 }
 
 /// `datafan demo`
-pub fn demo(args: &DemoArgs, out: &mut Output) -> Result<(), Failure> {
+pub fn demo(args: &args::Demo, out: &mut Output) -> Result<(), Failure> {
     let data = Input::open(args.data.as_deref(), Some(sample::ROWS))?;
     // The sample's updates go with the sample's rows.
     let updates = Input::open(args.updates.as_deref(), args.data.is_none().then_some(sample::UPDATES))?;

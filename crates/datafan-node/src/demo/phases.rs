@@ -6,7 +6,7 @@ use super::{
     input::{Input, Owners},
     line::Line,
 };
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use datafan_core::{engine::Write, item::Key};
 use indicatif::ProgressBar;
 use serde::Serialize;

@@ -1,11 +1,13 @@
 //! Moving data to a new key: another owner's items become this member's own.
 
 use super::{
+    app::{AppState, read},
+    body::body,
     owner::resolve,
     patience,
     refuse::{Answered, json},
-    routes::{AppState, body, read, written},
     wire::{AdoptRequest, Adopted, Refusal},
+    written::written,
 };
 use axum::{body::Body, extract::State};
 use datafan_core::{

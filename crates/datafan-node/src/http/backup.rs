@@ -1,8 +1,9 @@
 //! The whole store: as one file, while the member goes on, and made smaller.
 
 use super::{
+    app::AppState,
+    body::no_body,
     refuse::{Answered, json},
-    routes::{AppState, no_body},
     stream::{Gone, stream},
     wire::{CompactAnswer, Refusal},
 };

@@ -1,6 +1,6 @@
 //! What the interface takes and gives at a time: no caller takes it from the others, and none fills the memory.
 
-use super::{refuse::Answered, wire::Refusal};
+use super::{refusal::Refusal, refuse::Answered};
 use axum::http::Request;
 use datafan_core::limits::{KEY_BYTES_MAX, NAME_BYTES_MAX};
 use std::{sync::Arc, time::Duration};

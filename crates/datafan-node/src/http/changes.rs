@@ -1,7 +1,7 @@
 //! The JSON of changes of the roster, and of moving data after one. What a request leaves out is as it was, or the
 //! default.
 
-use super::wire::Refusal;
+use super::refusal::Refusal;
 use datafan_core::{
     grant::{Grant, Role},
     limits::ROSTER_CHANGES_MAX,

@@ -1,16 +1,18 @@
 //! Items: reading one, many, all; and commits.
 
 use super::{
+    app::{App, AppState, read},
+    body::body,
     bounds,
     owner::resolve,
     query::{Asked, asked},
     refuse::{Answered, json},
-    routes::{App, AppState, body, read, written},
     stream::{Lines, lines},
     wire::{
         CommitAnswer, CommitRequest, ItemLine, KeyLine, ReadEndedLine, Refusal, WriteRequest, Written,
         rfc3339,
     },
+    written::written,
 };
 use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{

@@ -1,10 +1,12 @@
 //! What proves that owners have forked.
 
 use super::{
+    app::{AppState, read},
+    body::body,
     owner::resolve,
     refuse::{Answered, json},
-    routes::{AppState, body, read, written},
     wire::{CloseForks, ForkLine, Forks, ForksClosed, Refusal, rfc3339},
+    written::written,
 };
 use axum::{body::Body, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};

@@ -6,11 +6,13 @@
 //!
 //! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server`
 //! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `patience` (how
-//! long), `routes`, and below them `roster`, `adopt`,
-//! `data`, `report`, `owner`, `stream`.
+//! long), `routes`, and below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`; what these
+//! share is in `app`, `body` and `written`.
 
 mod adopt;
+mod app;
 mod backup;
+mod body;
 mod bounds;
 pub mod changes;
 mod data;
@@ -20,6 +22,7 @@ mod owner;
 mod patience;
 mod query;
 mod recovered;
+mod refusal;
 mod refuse;
 mod report;
 mod roster;
@@ -33,7 +36,9 @@ pub mod token;
 mod wait;
 pub mod wire;
 pub mod writes;
+mod written;
 
+pub use app::Facts;
 pub use bounds::{BODY_BYTES_MAX, TTL_MILLIS_MAX, WAIT_MILLIS_MAX};
 pub use patience::{TIMEOUT_HEADER, told};
-pub use server::{Facts, Server, Tcp};
+pub use server::{Server, Tcp};

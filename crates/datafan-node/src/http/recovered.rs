@@ -1,10 +1,12 @@
 //! Repairing the member's own shard: what it lost and got back, what it can take back, and wrong timestamps.
 
 use super::{
+    app::{AppState, read},
+    body::{body, no_body},
     refuse::{Answered, json},
-    routes::{AppState, body, no_body, read, written},
     stream::lines,
     wire::{DifferenceLine, Forget, Refusal, Restamped, TakenBack, rfc3339},
+    written::written,
 };
 use axum::{body::Body, extract::State};
 use datafan_core::{

@@ -1,6 +1,6 @@
 //! Errors as answers.
 
-use super::wire::{Refusal, RefusalKind};
+use super::refusal::{Refusal, RefusalKind};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},

@@ -1,8 +1,8 @@
 //! What a member says of itself and of its mesh.
 
 use super::{
+    app::{App, AppState, read},
     refuse::{Answered, json},
-    routes::{App, AppState, read, same_key},
     wire::{
         Addresses, LinkLine, MemberLine, Members, PendingLine, Refusal, ShardLine, Span, StatusAnswer,
         StoreLine, rfc3339,
@@ -282,4 +282,17 @@ fn shard_line<V: StoreSnapshot>(
         },
         unreachable_since: shard.unreachable_since.map(rfc3339),
     })
+}
+
+/// Why a member that began without data does not write yet.
+pub fn same_key(status: &Status, lister: Option<MemberId>) -> String {
+    let Some(lister) = lister else {
+        return "another process with this key might run; what others list is looked at first".to_owned();
+    };
+    let name = status.members.iter().find(|(id, _)| *id == lister).map(|(_, grant)| grant.name.to_string());
+    format!(
+        "another process with this key seems to run: listed by {}; writes wait until the listing has gone, \
+         at most 60 s",
+        name.unwrap_or_else(|| lister.short())
+    )
 }

@@ -1,14 +1,16 @@
 //! Who belongs: changes of the roster on the member that holds the authority's key, and requests to one that is offline.
 
 use super::{
+    app::{App, AppState, read},
+    body::body,
     changes::until,
     owner::resolve,
     refuse::{Answered, json},
-    routes::{App, AppState, body, read, written},
     wire::{
         AdmitAllRequest, AdmitRequest, ApplyRequest, EntryChange, GrantRequest, Named, Refusal, Requested,
         RevokeRequest, Rostered, RosteredAll, RotateRequest,
     },
+    written::written,
 };
 use crate::authority::{Request, signed_from_text};
 use axum::{body::Body, extract::State, response::Response};

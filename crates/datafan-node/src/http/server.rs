@@ -1,6 +1,7 @@
 //! Connections: few at a time, each with bounded waits, all of them over soon after a stop.
 
 use super::{
+    app::Facts,
     bounds::{
         BUSY_TIMEOUT, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT, HEADERS_MAX, STALLED_TIMEOUT,
         WAITING_MAX,
@@ -12,7 +13,6 @@ use super::{
     token::Token,
     wire::Refusal,
 };
-use crate::Advertised;
 use axum::{
     Router,
     http::{HeaderValue, header::CONNECTION},
@@ -27,7 +27,6 @@ use hyper_util::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::{
-    net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
     time::Duration,
@@ -38,19 +37,6 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
-
-/// What the interface knows of its member beside the handle.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// The name that the member would like, for while the engine cannot be asked.
-    pub name: String,
-    /// Where it listens for links.
-    pub listen: Vec<SocketAddr>,
-    /// Where it says that it can be dialled.
-    pub advertised: Advertised,
-    /// Where HTTP is served on TCP.
-    pub api: Option<SocketAddr>,
-}
 
 /// What the interface serves on TCP.
 #[derive(Debug)]
@@ -257,6 +243,7 @@ async fn hung_up(watched: Option<OwnedFd>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::body::body;
     use crate::http::bounds::{BODY_BYTES_MAX, BODY_TIMEOUT};
     use axum::{body::Body, routing::post};
     use tokio::{
@@ -275,7 +262,7 @@ mod tests {
 
     /// A connection to an endpoint that says how long the JSON text is that was sent to it.
     fn connect() -> DuplexStream {
-        let answer = async |sent: Body| match routes::body::<String>(sent).await {
+        let answer = async |sent: Body| match body::<String>(sent).await {
             Ok(text) => text.len().to_string().into_response(),
             Err(refusal) => refusal.into_response(),
         };

@@ -1,11 +1,11 @@
 //! Waiting for what is to come, so that scripts need no sleeps.
 
 use super::{
+    app::{App, AppState, read},
     bounds::WAIT_MILLIS_MAX,
     owner::resolve,
     query::{Asked, asked},
     refuse::{Answered, json},
-    routes::{App, AppState, read},
     stamp,
     wire::{Refusal, RefusalKind, Waited},
 };

@@ -1,10 +1,13 @@
 //! Commands of one member: its beginning, its run, its store, and what it says of itself.
 
-use super::super::{limits::Limits, parse};
+use super::super::{
+    limits::Limits,
+    parse::{self, Peer},
+};
 use clap::Args;
 use datafan_core::{
     connector::Address,
-    id::{MemberId, MeshId, Name},
+    id::{MeshId, Name},
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -51,15 +54,6 @@ pub struct Run {
     pub ports_file: Option<PathBuf>,
     #[command(flatten)]
     pub limits: Limits,
-}
-
-/// An address to dial, and who is expected there.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Peer {
-    /// Where.
-    pub address: Address,
-    /// Who.
-    pub expected: Option<MemberId>,
 }
 
 /// `verify`

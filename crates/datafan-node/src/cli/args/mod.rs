@@ -7,10 +7,10 @@ mod member;
 mod roster;
 
 pub use data::{After, Del, Export, Get, Import, Ls, Of, Put, Status};
-pub use member::{Backup, Demo, Forks, Init, Members, Peer, Recovered, Run, Save, Verify, Wait};
+pub use member::{Backup, Demo, Forks, Init, Members, Recovered, Run, Save, Verify, Wait};
 pub use roster::{
-    Admit, Adopt, Authority, AuthorityApply, AuthorityNew, AuthoritySign, Expiry, Grant, Invite, Offline,
-    Revoke, Rotate,
+    Admit, Adopt, Authority, AuthorityApply, AuthorityNew, AuthoritySign, Grant, Invite, Offline, Revoke,
+    Rotate,
 };
 
 use super::parse;

@@ -1,13 +1,13 @@
 //! Commands that change the roster.
 
-use super::super::parse;
+use super::super::parse::{self, Expiry};
 use clap::{Args, Subcommand};
 use datafan_core::{
     connector::Address,
     grant::Role,
     id::{MemberId, Name},
 };
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 /// `invite`
 #[derive(Args, Debug)]
@@ -29,15 +29,6 @@ pub struct Invite {
     /// Where the key is
     #[command(flatten)]
     pub offline: Offline,
-}
-
-/// How long an invitation lasts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expiry {
-    /// For so long.
-    After(Duration),
-    /// For ever.
-    Never,
 }
 
 /// What a member may.

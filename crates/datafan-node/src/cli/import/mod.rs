@@ -3,11 +3,14 @@
 mod owners;
 
 use super::{
-    Client, Failure, Output, args,
+    args,
     batch::Batch,
+    client::Client,
     data::show_written,
-    failure::Exit,
-    output::{count, note},
+    failure::{Exit, Failure},
+    notes::note,
+    output::Output,
+    text::count,
 };
 use datafan_node::{
     http::wire::{CommitAnswer, WriteRequest, Written},

@@ -1,6 +1,10 @@
 //! Whose rows are imported: an export of a whole mesh must not become one member's by an oversight.
 
-use super::super::{Client, Failure, args, failure::Exit};
+use super::super::{
+    args,
+    client::Client,
+    failure::{Exit, Failure},
+};
 use datafan_core::id::MemberId;
 use datafan_node::{http::wire::StatusAnswer, rows::Row};
 
