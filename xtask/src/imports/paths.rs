@@ -69,7 +69,8 @@ impl Reader<'_> {
                 self.depth += 1;
                 self.at += 2;
             }
-            "use" => {
+            // Not `impl Trait + use<'a>`.
+            "use" if self.text(1) != "<" => {
                 self.at += 1;
                 return self.use_tree(Vec::new());
             }
@@ -126,7 +127,7 @@ impl Reader<'_> {
                     self.at += 1;
                     while !matches!(self.text(0), "}" | "") {
                         self.use_tree(segments.clone());
-                        if self.text(0) == "," {
+                        if self.text(0) != "}" {
                             self.at += 1;
                         }
                     }
@@ -186,6 +187,13 @@ mod tests {
     fn every_branch_of_a_use_is_a_path() {
         let text = "pub(crate) use crate::{a::{self, B}, c::*, d as e}; use super::f;";
         assert_eq!(paths(text), ["crate::a", "crate::a::B", "crate::c", "crate::d", "super::f"]);
+    }
+
+    #[test]
+    fn what_is_captured_is_not_imported() {
+        let text = "fn f<'a>(&self) -> impl Iterator<Item = u8> + use<'a, S> { let x = crate::a::b(); x; }";
+        assert_eq!(paths(text), ["crate::a::b"]);
+        assert!(read("use a::{b; c};").paths.len() < 9);
     }
 
     #[test]
