@@ -23,8 +23,13 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 
-/// Links over QUIC. Dropping it stops it.
+/// Links over QUIC. Clones are the same connector; dropping the last one stops it.
+#[derive(Clone)]
 pub struct QuicConnector {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     table: Arc<Table>,
     runtime: Handle,
     /// Taken by the stop.
@@ -62,50 +67,47 @@ impl QuicConnector {
         let dialler = Dialler { table: table.clone(), endpoints, client: setup.client };
         let (runtime, closed) = (config.runtime.clone(), watch::Sender::new(false));
         let dialler = Mutex::new(Some(dialler));
-        Ok((Self { table, runtime, dialler, sockets, closed, failed }, bound))
+        let inner = Inner { table, runtime, dialler, sockets, closed, failed };
+        Ok((Self { inner: Arc::new(inner) }, bound))
     }
 
     /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
     /// returns. Peers notice when they hear nothing for the idle timeout, or at once when the member is back.
     pub fn vanish(&self) {
-        self.sockets.iter().for_each(|socket| socket.cut());
+        self.inner.sockets.iter().for_each(|socket| socket.cut());
         self.stop();
-        self.closed.send_replace(true);
+        self.inner.closed.send_replace(true);
     }
 
     /// Waits after a [`Connector::stop`] until peers were told and the ports are free; at most half a second.
     pub async fn stopped(&self) {
         // The sender lives as long as we do.
-        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+        let _ = self.inner.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Resolves when an address is not listened on any more though nobody has stopped this connector, and says why.
     pub async fn ended(&self) -> String {
-        let mut failed = self.failed.subscribe();
+        let mut failed = self.inner.failed.subscribe();
         let why = failed.wait_for(Option::is_some).await;
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// UDP payload bytes of the links that there were and are: (sent, received). Failed handshakes are not in it.
     pub fn wire_traffic(&self) -> (u64, u64) {
-        self.table.wire_traffic()
+        self.inner.table.wire_traffic()
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
-        let (unverified_bytes, links_crowded_out) = self.table.budget.stats();
-        let (handshakes_half_open, handshakes_evicted) = self.table.half_open.stats();
-        self.table.stats(|stats| Stats {
+        let (unverified_bytes, links_crowded_out) = self.inner.table.budget.stats();
+        let (handshakes_half_open, handshakes_evicted) = self.inner.table.half_open.stats();
+        self.inner.table.stats(|stats| Stats {
             unverified_bytes,
             links_crowded_out,
             handshakes_half_open,
             handshakes_evicted,
             ..*stats
         })
-    }
-
-    fn take_dialler(&self) -> Option<Dialler> {
-        self.dialler.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -114,31 +116,43 @@ impl Connector for QuicConnector {
     fn send(&self, to: MemberId, frame: Frame) -> Result<(), SendError> {
         let (bytes, bytes_max) = (frame.bytes.len(), frame_bytes_max(frame.lane));
         assert!(bytes <= bytes_max, "frame is {bytes} bytes, limit of its lane {bytes_max}");
-        self.table.link(to).ok_or(SendError::Down)?.outbox.push(frame)
+        self.inner.table.link(to).ok_or(SendError::Down)?.outbox.push(frame)
     }
 
     fn dial(&self, address: Address, expected: Option<MemberId>) {
-        let dialler = self.dialler.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let dialler = self.inner.dialler.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(dialler) = dialler
-            && self.table.dial_begins(&address, expected)
+            && self.inner.table.dial_begins(&address, expected)
         {
-            self.runtime.spawn(dialler.dial(address, expected));
+            self.inner.runtime.spawn(dialler.dial(address, expected));
         }
     }
 
     fn close(&self, peer: MemberId, reason: &str) {
-        if let Some(link) = self.table.link(peer) {
+        if let Some(link) = self.inner.table.link(peer) {
             link.close(reason);
             // The peer may not read its small lane; it has until then.
-            self.runtime.spawn(close_after(link, self.table.close_timeout));
+            self.inner.runtime.spawn(close_after(link, self.inner.table.close_timeout));
         }
     }
 
     fn stop(&self) {
+        self.inner.stop();
+    }
+
+    fn traffic(&self) -> (u64, u64) {
+        self.inner.table.traffic()
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
         for link in self.table.stop() {
             link.end(Code::Stopped, "member stopped");
         }
-        let Some(dialler) = self.take_dialler() else { return };
+        let Some(dialler) = self.dialler.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
         for (_, endpoint) in &dialler.endpoints {
             endpoint.close(Code::Stopped.into(), b"member stopped");
         }
@@ -154,13 +168,9 @@ impl Connector for QuicConnector {
             closed.send_replace(true);
         });
     }
-
-    fn traffic(&self) -> (u64, u64) {
-        self.table.traffic()
-    }
 }
 
-impl Drop for QuicConnector {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.stop();
     }
@@ -233,12 +243,12 @@ mod tests {
     async fn a_listener_that_ends_by_itself_says_so_and_one_that_is_stopped_does_not() {
         let failing = bound();
         // As it ends where its socket fails.
-        failing.dialler.lock().unwrap().as_ref().unwrap().endpoints[0].1.close(0u32.into(), b"");
+        failing.inner.dialler.lock().unwrap().as_ref().unwrap().endpoints[0].1.close(0u32.into(), b"");
         let why = tokio::time::timeout(Duration::from_secs(60), failing.ended()).await.unwrap();
         assert!(why.contains("127.0.0.1") && why.contains("its socket failed"), "{why}");
         let stopping = bound();
         stopping.stop();
         stopping.stopped().await;
-        assert!(stopping.failed.borrow().is_none());
+        assert!(stopping.inner.failed.borrow().is_none());
     }
 }

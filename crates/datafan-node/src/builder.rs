@@ -8,7 +8,6 @@ use crate::{
     keys::KeyFileError,
     membership::{Membership, MembershipError},
     node::Node,
-    shared::Shared,
 };
 use datafan_conn_quic::{BindError, QuicConnector};
 use datafan_core::{
@@ -255,9 +254,8 @@ impl Builder {
         let mut bound = None;
         let handle = datafan_driver::start(config, seed, store, |inbox| {
             let (connector, addresses) = bind(quic, inbox)?;
-            let connector = Arc::new(connector);
             bound = Some((connector.clone(), addresses));
-            Ok(Shared(connector))
+            Ok(connector)
         });
         let handle = handle.map_err(|error| match error {
             StartError::Connector(error) => NodeError::Bind(error),

@@ -53,8 +53,6 @@ mod handle;
 mod litter;
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod node;
-#[cfg(all(feature = "redb", feature = "quic"))]
-mod shared;
 
 #[cfg(all(feature = "redb", feature = "quic"))]
 pub use advertise::Advertised;

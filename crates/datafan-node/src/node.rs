@@ -17,7 +17,7 @@ pub struct Node {
 }
 
 struct About {
-    connector: Arc<QuicConnector>,
+    connector: QuicConnector,
     home: Home,
     bound: Vec<SocketAddr>,
     advertised: Advertised,
@@ -26,7 +26,7 @@ struct About {
 impl Node {
     pub(crate) fn new(
         handle: NodeHandle,
-        connector: Arc<QuicConnector>,
+        connector: QuicConnector,
         home: Home,
         bound: Vec<SocketAddr>,
         advertised: Advertised,
