@@ -2,7 +2,7 @@
 //! `cargo xtask instructions`, `cargo xtask simulate` and `cargo xtask mutants`.
 //!
 //! None of our crates is built into this program, so that it is there in seconds: what needs them is a program of its
-//! own, which cargo builds and runs when it is asked for (`programs`).
+//! own, which is built when it is asked for (`programs`).
 
 mod ci;
 mod deps;

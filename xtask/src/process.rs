@@ -1,7 +1,11 @@
 //! Running commands: silent when they succeed, all they said when they fail.
 
 use anyhow::{Context, Result, bail};
-use std::process::{Command, Output};
+use serde::Deserialize;
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
 
 /// Runs cargo with `arguments`, which are separated by blanks.
 ///
@@ -56,4 +60,31 @@ pub fn outcome(command: &mut Command) -> Result<Output> {
     let said =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     bail!("{said}{command:?} ended with {}", output.status)
+}
+
+/// Where cargo has put a program that it built with `--message-format json`.
+///
+/// # Errors
+/// If it told of no program.
+pub fn executable(said: &str) -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Artifact {
+        executable: Option<PathBuf>,
+    }
+    let made = |line: &str| serde_json::from_str::<Artifact>(line).ok()?.executable;
+    said.lines().filter_map(made).next_back().context("cargo told of no program")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found() {
+        let said = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
+                    {\"reason\":\"compiler-artifact\",\"executable\":\"target/release/x\"}\n\
+                    {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(executable(said).unwrap(), PathBuf::from("target/release/x"));
+        assert!(executable("").is_err());
+    }
 }

@@ -4,7 +4,8 @@ use crate::{process, workspace};
 use anyhow::{Context, Result};
 use std::{
     ffi::OsString,
-    process::{Command, ExitCode},
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
 };
 
 /// The benchmarks.
@@ -28,11 +29,11 @@ impl Program {
     /// Builds and runs it on this terminal and in this directory; what it ends with, we end with.
     ///
     /// # Errors
-    /// If cargo cannot be started.
+    /// If it does not build or cannot be started.
     pub fn run(self, arguments: &Arguments) -> Result<ExitCode> {
-        let mut cargo = self.cargo("");
+        let mut program = Command::new(self.build(Stdio::inherit())?);
         let status =
-            cargo.args(&arguments.arguments).status().with_context(|| format!("starting {cargo:?}"))?;
+            program.args(&arguments.arguments).status().with_context(|| format!("starting {program:?}"))?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }
@@ -42,13 +43,18 @@ impl Program {
     /// # Errors
     /// If it does not build, or fails; with what it said.
     pub fn output(self, arguments: &[&str]) -> Result<String> {
-        let output = process::outcome(self.cargo("--quiet").args(arguments))?;
+        let output = process::outcome(Command::new(self.build(Stdio::piped())?).args(arguments))?;
         String::from_utf8(output.stdout).with_context(|| format!("{} printed no UTF-8", self.0))
     }
 
-    fn cargo(self, option: &str) -> Command {
-        let mut cargo = process::command("cargo", &format!("run --release {option} -p {}", self.0));
-        cargo.arg("--manifest-path").arg(workspace::directory().join("Cargo.toml")).arg("--");
-        cargo
+    fn build(self, stderr: Stdio) -> Result<PathBuf> {
+        let mut cargo = process::command("cargo", "build --release --message-format json-render-diagnostics");
+        cargo.arg("--manifest-path").arg(workspace::directory().join("Cargo.toml"));
+        // With the features that any of them asks for: so what several use is built once, whichever comes first.
+        for Program(name) in [BENCH, SIMULATE] {
+            cargo.args(["-p", name]);
+        }
+        let built = process::outcome(cargo.args(["--bin", self.0]).stderr(stderr))?;
+        process::executable(&String::from_utf8_lossy(&built.stdout))
     }
 }

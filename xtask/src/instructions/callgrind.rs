@@ -1,8 +1,7 @@
 //! Building the program that has the subjects, and running it in callgrind.
 
-use crate::process::{command, outcome, output};
+use crate::process::{command, executable, outcome, output};
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -39,7 +38,7 @@ impl Hot {
             "there is no valgrind, which counts the instructions: install it, as with `apt-get install valgrind`"
         );
         let said = output("cargo", "build --profile profiling -p datafan-hot --message-format json")?;
-        program(&said).map(Self)
+        executable(&said).map(Self)
     }
 
     /// All that it can run.
@@ -104,16 +103,6 @@ impl Hot {
     }
 }
 
-/// Where cargo says that it has put the program.
-fn program(said: &str) -> Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Artifact {
-        executable: Option<PathBuf>,
-    }
-    let made = |line: &str| serde_json::from_str::<Artifact>(line).ok()?.executable;
-    said.lines().filter_map(made).next_back().context("cargo told of no program")
-}
-
 /// The instructions in a file of callgrind: the only event that it counts unless it is asked for more.
 fn total(text: &str) -> Result<u64> {
     let value = |name: &str| text.lines().rev().find_map(|line| line.strip_prefix(name)).map(str::trim);
@@ -136,14 +125,5 @@ mod tests {
         for bad in ["", "events: Ir\n", "events: Ir Dr\ntotals: 3 4\n", "events: Ir\ntotals: x\n"] {
             assert!(total(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn the_program_is_found() {
-        let said = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
-                    {\"reason\":\"compiler-artifact\",\"executable\":\"target/release/x\"}\n\
-                    {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(program(said).unwrap(), PathBuf::from("target/release/x"));
-        assert!(program("").is_err());
     }
 }
