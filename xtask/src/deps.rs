@@ -35,8 +35,8 @@ const NORMAL: &[(&str, &[&str])] = &[
         "datafan-examples",
         &["datafan-core", "datafan-driver", "datafan-store-mem", "datafan-conn-chan", "datafan-node"],
     ),
-    // What is counted: engines on stores in memory, and as little else as possible.
-    ("datafan-hot", &["datafan-core", "datafan-store-mem"]),
+    // What is counted: engines on stores in memory, and as little else as possible. The testkit hands them their inputs.
+    ("datafan-hot", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
     // Measures everything; it is no part of xtask, which is built before anything is checked.
     (
         "datafan-bench",
@@ -48,6 +48,7 @@ const NORMAL: &[(&str, &[&str])] = &[
             "datafan-conn-chan",
             "datafan-conn-quic",
             "datafan-sim",
+            "datafan-testkit",
         ],
     ),
     // Apart from the benchmarks: whoever simulates builds no connector and no store on disk.

@@ -1,10 +1,10 @@
 //! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the engines.
 
 use crate::{data, trace::Trace};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use datafan_core::{
     connector::Direction,
-    engine::{Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket, Write},
+    engine::{Answer, Command, Config, Effect, Engine, Input, Ticket, Write},
     id::{MemberId, Name},
     identity::Strict,
     limits::COMMIT_WRITES_MAX,
@@ -12,6 +12,7 @@ use datafan_core::{
     time::{Now, Time, Timestamp},
 };
 use datafan_store_mem::MemStore;
+use datafan_testkit::engines::{Engines, Running, trouble};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
@@ -19,10 +20,9 @@ use std::{
 
 /// Members of one mesh. Member 0 founds it.
 pub struct Mesh {
+    engines: Engines<Box<dyn Running>>,
+    /// What was seen of each.
     members: Vec<Member>,
-    numbers: BTreeMap<MemberId, usize>,
-    /// Members with something in their inbox, in the order in which it came.
-    ready: VecDeque<usize>,
     /// Bytes of messages from one to another.
     traffic: BTreeMap<(usize, usize), u64>,
     clock: Clock,
@@ -30,11 +30,8 @@ pub struct Mesh {
     trace: Option<Trace>,
 }
 
+#[derive(Default)]
 struct Member {
-    id: MemberId,
-    engine: Box<dyn Running>,
-    inbox: Vec<Input>,
-    outbox: Outbox,
     answers: VecDeque<Answer>,
     heads: BTreeMap<MemberId, Timestamp>,
     n_ready: usize,
@@ -52,53 +49,6 @@ enum Clock {
 
 /// Owners and how far each is held.
 pub type Heads = Vec<(MemberId, Timestamp)>;
-
-/// An engine, whatever its store.
-trait Running {
-    fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<()>;
-    fn sync(&mut self, out: &mut Outbox) -> Result<()>;
-    fn next_wake(&self) -> Time;
-    fn n_rounds(&self) -> u64;
-}
-
-impl<S: Store> Running for Engine<S> {
-    fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<()> {
-        Ok(Engine::handle(self, now, inputs, out)?)
-    }
-
-    fn sync(&mut self, out: &mut Outbox) -> Result<()> {
-        Ok(Engine::sync(self, out)?)
-    }
-
-    fn next_wake(&self) -> Time {
-        Engine::next_wake(self)
-    }
-
-    fn n_rounds(&self) -> u64 {
-        self.stats().rounds
-    }
-}
-
-/// In place of an engine that is no longer there.
-struct Gone;
-
-impl Running for Gone {
-    fn handle(&mut self, _: Now, _: Vec<Input>, _: &mut Outbox) -> Result<()> {
-        Ok(())
-    }
-
-    fn sync(&mut self, _: &mut Outbox) -> Result<()> {
-        Ok(())
-    }
-
-    fn next_wake(&self) -> Time {
-        Time::NEVER
-    }
-
-    fn n_rounds(&self) -> u64 {
-        0
-    }
-}
 
 impl Mesh {
     /// Without members, on the machine's clocks.
@@ -129,50 +79,35 @@ impl Mesh {
     }
 
     fn on(clock: Clock) -> Self {
-        let (members, numbers, ready) = (Vec::new(), BTreeMap::new(), VecDeque::new());
-        Self { members, numbers, ready, traffic: BTreeMap::new(), clock, trace: None }
+        Self { engines: Engines::new(), members: Vec::new(), traffic: BTreeMap::new(), clock, trace: None }
     }
 
     /// Starts another member, and admits it to the mesh.
     pub fn add<S: Store>(&mut self, config: Config, store: S) -> Result<usize> {
-        let (id, name, number) = (config.member.id(), config.name.clone(), self.members.len());
-        let engine =
-            Box::new(Engine::open(config, number as u64, Box::new(Strict), store, self.clock.now())?);
-        let (inbox, outbox) = (Vec::new(), Outbox::new());
-        let (answers, heads, n_ready) = (VecDeque::new(), BTreeMap::new(), 0);
-        self.members.push(Member {
-            id,
-            engine,
-            inbox,
-            outbox,
-            answers,
-            heads,
-            n_ready,
-            busy: Duration::ZERO,
-        });
-        self.numbers.insert(id, number);
+        let (id, name, seed) = (config.member.id(), config.name.clone(), self.members.len() as u64);
+        let engine = Engine::open(config, seed, Box::new(Strict), store, self.clock.now())?;
+        let number = self.engines.add(id, Box::new(engine));
+        self.members.push(Member::default());
         self.command(0, Command::Admit { id, name })?;
         Ok(number)
     }
 
     /// Joins two members by a link; what they have to say to each other is said by [`Mesh::until`].
     pub fn link(&mut self, one: usize, other: usize) {
-        for (to, peer, direction) in [(one, other, Direction::Out), (other, one, Direction::In)] {
-            self.give(to, Input::LinkUp { peer: self.members[peer].id, address: None, direction });
-        }
+        self.engines.link_up(one, other, Direction::Out);
+        self.engines.link_up(other, one, Direction::In);
     }
 
     /// Cuts the link between two members.
     pub fn unlink(&mut self, one: usize, other: usize) {
-        for (to, peer) in [(one, other), (other, one)] {
-            self.give(to, Input::LinkDown { peer: self.members[peer].id, reason: "cut".into() });
-        }
+        self.engines.link_down(one, other, "cut");
+        self.engines.link_down(other, one, "cut");
     }
 
     /// A member that is linked to `peer` only goes away for good.
     pub fn retire(&mut self, member: usize, peer: usize) {
-        self.members[member].engine = Box::new(Gone);
-        self.give(peer, Input::LinkDown { peer: self.members[member].id, reason: "retired".into() });
+        self.engines.stop(member);
+        self.engines.link_down(peer, member, "retired");
     }
 
     /// A member commits; returns when it is on its disk.
@@ -181,7 +116,7 @@ impl Mesh {
     }
 
     fn command(&mut self, member: usize, command: Command) -> Result<()> {
-        self.give(member, Input::Command { ticket: Ticket(0), command });
+        self.engines.give(member, Input::Command { ticket: Ticket(0), command });
         self.until("a command is answered", |mesh| !mesh.members[member].answers.is_empty())?;
         match self.members[member].answers.pop_front() {
             Some(Answer::Committed(_)) => Ok(()),
@@ -213,7 +148,7 @@ impl Mesh {
         let end = self.clock.now().time.after(micros);
         while {
             self.settle()?;
-            self.next_wake() <= end
+            self.engines.next_wake() <= end
         } {
             self.wake();
         }
@@ -228,13 +163,13 @@ impl Mesh {
 
     /// Whether two members hold the same of `owner`, who has committed something.
     pub fn equal(&self, one: usize, other: usize, owner: usize) -> bool {
-        let head = |at: usize| self.members[at].heads.get(&self.members[owner].id);
+        let head = |at: usize| self.members[at].heads.get(&self.engines.id(owner));
         head(one).is_some() && head(one) == head(other)
     }
 
     /// One member hears a message as if the other had sent it, which knows nothing of it.
     pub fn hears(&mut self, member: usize, from: usize, bytes: Vec<u8>) {
-        self.give(member, Input::Message { from: self.members[from].id, bytes: bytes.into() });
+        self.engines.deliver(from, member, bytes.into());
     }
 
     /// Admits somebody who is nowhere in this process.
@@ -259,10 +194,9 @@ impl Mesh {
 
     /// Brings to a member's disk what it has.
     pub fn sync(&mut self, member: usize) -> Result<()> {
-        let member = &mut self.members[member];
         let began = Instant::now();
-        member.engine.sync(&mut member.outbox)?;
-        member.busy += began.elapsed();
+        self.engines.sync(member)?;
+        self.members[member].busy += began.elapsed();
         Ok(())
     }
 
@@ -278,7 +212,7 @@ impl Mesh {
 
     /// Rounds that a member has begun.
     pub fn n_rounds(&self, member: usize) -> u64 {
-        self.members[member].engine.n_rounds()
+        self.engines.engine(member).stats().rounds
     }
 
     /// From now on inputs are handled one at a time, and `trace` sees them.
@@ -291,79 +225,49 @@ impl Mesh {
         self.trace.take()
     }
 
-    fn give(&mut self, member: usize, input: Input) {
-        if self.members[member].inbox.is_empty() {
-            self.ready.push_back(member);
-        }
-        self.members[member].inbox.push(input);
-    }
-
-    fn next_wake(&self) -> Time {
-        self.members.iter().map(|member| member.engine.next_wake()).min().unwrap_or(Time::NEVER)
-    }
-
     /// Wakes the engines whose time has come; virtual time goes on to where it has for one.
     fn wake(&mut self) {
-        self.clock.set(self.next_wake());
-        let now = self.clock.now().time;
-        let due = |(_, member): &(usize, &Member)| member.engine.next_wake() <= now;
-        let due: Vec<usize> = self.members.iter().enumerate().filter(due).map(|(number, _)| number).collect();
-        due.into_iter().for_each(|number| self.give(number, Input::Wake));
+        self.clock.set(self.engines.next_wake());
+        self.engines.wake(self.clock.now().time);
     }
 
-    /// One member takes in what waits for it; false if nothing waits for anybody.
+    /// One member takes in what waits for it, or the first of it under a trace; false if nothing waits for anybody.
     fn step(&mut self) -> Result<bool> {
-        let Some(number) = self.ready.pop_front() else { return Ok(false) };
+        let Some(number) = self.engines.waiting() else { return Ok(false) };
         let now = self.clock.now();
-        let inputs = self.waiting(number);
+        let inputs = match self.trace {
+            Some(_) => self.engines.take_input(number).into_iter().collect(),
+            None => self.engines.take_inputs(number),
+        };
         let seen = self.trace.as_ref().map(|_| Trace::begin(&inputs));
-        let member = &mut self.members[number];
         let began = Instant::now();
-        member.outbox.wants_sync = false;
-        member.engine.handle(now, inputs, &mut member.outbox)?;
-        if member.outbox.wants_sync {
-            member.engine.sync(&mut member.outbox)?;
-        }
-        member.busy += began.elapsed();
+        self.engines.handle(number, now, inputs)?;
+        self.members[number].busy += began.elapsed();
         if let (Some(trace), Some(seen)) = (&mut self.trace, seen) {
             trace.end(seen);
         }
-        for effect in std::mem::take(&mut member.outbox.now) {
+        for effect in self.engines.take_effects(number) {
             self.carry_out(number, effect)?;
         }
         Ok(true)
-    }
-
-    /// What a member takes in at once: all that waits for it, or the first of it under a trace.
-    fn waiting(&mut self, number: usize) -> Vec<Input> {
-        let inbox = &mut self.members[number].inbox;
-        let n = if self.trace.is_some() { inbox.len().min(1) } else { inbox.len() };
-        let inputs = inbox.drain(..n).collect();
-        if !inbox.is_empty() {
-            self.ready.push_back(number);
-        }
-        inputs
     }
 
     fn carry_out(&mut self, from: usize, effect: Effect) -> Result<()> {
         let member = &mut self.members[from];
         match effect {
             Effect::Send { to, frame } => {
-                let (id, to) = (member.id, self.numbers[&to]);
+                let to = self.engines.number(&to).context("a message to somebody who is not here")?;
                 let bytes = match &mut self.trace {
                     Some(trace) => trace.carry(frame.bytes)?,
                     None => frame.bytes,
                 };
                 *self.traffic.entry((from, to)).or_default() += bytes.len() as u64;
-                self.give(to, Input::Message { from: id, bytes });
+                self.engines.deliver(from, to, bytes);
             }
             Effect::Answer { answer, .. } => member.answers.push_back(answer),
             Effect::Applied { owner, timestamp } => drop(member.heads.insert(owner, timestamp)),
             Effect::Ready { .. } => member.n_ready += 1,
-            Effect::Dial { .. } => {}
-            Effect::Close { reason, .. } => bail!("a link was closed: {reason}"),
-            Effect::Refused(refused) => bail!("{refused}"),
-            Effect::Alarm(alarm) => bail!("an alarm: {alarm:?}"),
+            effect => trouble(&effect).map_or(Ok(()), |what| Err(Error::msg(what)))?,
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 //! gone.
 
 use crate::data;
-use anyhow::{Result, bail};
+use anyhow::{Error, Result};
 use datafan_core::{
     connector::Direction,
-    engine::{Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket, Write},
+    engine::{Answer, Command, Config, Effect, Engine, Input, Ticket, Write},
     id::MemberId,
     identity::Strict,
     limits::COMMIT_WRITES_MAX,
@@ -15,27 +15,20 @@ use datafan_core::{
     time::{Now, Time, Timestamp},
 };
 use datafan_store_mem::MemStore;
-use std::{collections::BTreeMap, sync::Arc};
+use datafan_testkit::engines::{Engines, trouble};
+use std::sync::Arc;
 
 /// Members by number; 0 has founded the mesh.
 pub struct Net {
-    members: Vec<Member>,
-    numbers: BTreeMap<MemberId, usize>,
+    engines: Engines<Engine<MemStore>>,
     now: Now,
-}
-
-struct Member {
-    id: MemberId,
-    engine: Engine<MemStore>,
-    outbox: Outbox,
-    inbox: Vec<Input>,
 }
 
 impl Net {
     /// A founder, and the `admitted` in its roster.
     pub fn founded(founder: Config, admitted: impl IntoIterator<Item = u32>) -> Result<Self> {
         let now = Now { time: Time(1), wall: data::WALL };
-        let mut net = Self { members: Vec::new(), numbers: BTreeMap::new(), now };
+        let mut net = Self { engines: Engines::new(), now };
         net.start(founder)?;
         let admit = |number: u32| {
             let (id, name) = (data::identity(number).id(), format!("member-{number}").parse()?);
@@ -50,14 +43,12 @@ impl Net {
     /// Starts another member, joins it with the founder, and waits until it has all that the founder has.
     pub fn join(&mut self, number: u32) -> Result<usize> {
         let member = self.start(data::config(number)?)?;
-        for (to, peer, direction) in [(0, member, Direction::Out), (member, 0, Direction::In)] {
-            let peer = self.members[peer].id;
-            self.members[to].inbox.push(Input::LinkUp { peer, address: None, direction });
-        }
+        self.engines.link_up(0, member, Direction::Out);
+        self.engines.link_up(member, 0, Direction::In);
         self.settle()?;
         // What is heard of in a round may yet be pushed: it is not pulled at once.
         self.pass(GRACE_MICROS);
-        self.members[member].inbox.push(Input::Wake);
+        self.engines.give(member, Input::Wake);
         self.settle()?;
         Ok(member)
     }
@@ -78,7 +69,7 @@ impl Net {
         }));
         let up = Input::LinkUp { peer, address: None, direction: Direction::In };
         let said = [hello, Message::Welcome].map(|message| from(peer, message.frame().bytes));
-        self.members[member].inbox.extend([up].into_iter().chain(said));
+        [up].into_iter().chain(said).for_each(|input| self.engines.give(member, input));
         self.settle()?;
         Ok(peer)
     }
@@ -96,50 +87,38 @@ impl Net {
     /// What a driver does once inputs wait: one call, and a sync if it is asked for. What the engine wants waits for
     /// [`Net::sent`] or [`Net::settle`].
     pub fn turn(&mut self, member: usize, inputs: Vec<Input>) {
-        let Member { engine, outbox, .. } = &mut self.members[member];
-        outbox.wants_sync = false;
-        engine.handle(self.now, inputs, outbox).expect("memory does not fail");
-        if outbox.wants_sync {
-            engine.sync(outbox).expect("memory does not fail");
-        }
+        self.engines.handle(member, self.now, inputs).expect("memory does not fail");
     }
 
     /// Carries out what engines want, and gives them what comes of it, until nothing does.
     pub fn settle(&mut self) -> Result<()> {
         loop {
-            for member in 0..self.members.len() {
+            for member in 0..self.engines.n_members() {
                 for (to, bytes) in self.sent(member)? {
                     self.give(member, to, bytes);
                 }
             }
-            let Some(member) = self.members.iter().position(|member| !member.inbox.is_empty()) else {
-                return Ok(());
-            };
-            let inputs = std::mem::take(&mut self.members[member].inbox);
+            let Some(member) = self.engines.waiting() else { return Ok(()) };
+            let inputs = self.engines.take_inputs(member);
             self.turn(member, inputs);
         }
     }
 
     /// Hands what a member has sent to whom it is for, if that is an engine.
     pub fn give(&mut self, member: usize, to: MemberId, bytes: Arc<[u8]>) {
-        if let Some(to) = self.numbers.get(&to) {
-            let from = from(self.members[member].id, bytes);
-            self.members[*to].inbox.push(from);
+        if let Some(to) = self.engines.number(&to) {
+            self.engines.deliver(member, to, bytes);
         }
     }
 
     /// Takes out what a member wants to send; nothing else that it wants is of interest, if all is well.
     pub fn sent(&mut self, member: usize) -> Result<Vec<(MemberId, Arc<[u8]>)>> {
         let mut sent = Vec::new();
-        for effect in std::mem::take(&mut self.members[member].outbox.now) {
+        for effect in self.engines.take_effects(member) {
             match effect {
                 Effect::Send { to, frame } => sent.push((to, frame.bytes)),
-                Effect::Answer { answer: Answer::Committed(_), .. } => {}
                 Effect::Answer { answer: Answer::Refused(error), .. } => return Err(error.into()),
-                Effect::Applied { .. } | Effect::Ready { .. } | Effect::Dial { .. } => {}
-                Effect::Close { reason, .. } => bail!("a link was closed: {reason}"),
-                Effect::Refused(refused) => bail!("{refused}"),
-                Effect::Alarm(alarm) => bail!("an alarm: {alarm:?}"),
+                effect => trouble(&effect).map_or(Ok(()), |what| Err(Error::msg(what)))?,
             }
         }
         Ok(sent)
@@ -153,20 +132,18 @@ impl Net {
 
     /// A member's engine.
     pub fn engine(&self, member: usize) -> &Engine<MemStore> {
-        &self.members[member].engine
+        self.engines.engine(member)
     }
 
     /// A member's id.
     pub fn id(&self, member: usize) -> MemberId {
-        self.members[member].id
+        self.engines.id(member)
     }
 
     fn start(&mut self, config: Config) -> Result<usize> {
-        let (id, number) = (config.member.id(), self.members.len());
-        let engine = Engine::open(config, number as u64, Box::new(Strict), MemStore::new(), self.now)?;
-        self.members.push(Member { id, engine, outbox: Outbox::new(), inbox: Vec::new() });
-        self.numbers.insert(id, number);
-        Ok(number)
+        let (id, seed) = (config.member.id(), self.engines.n_members() as u64);
+        let engine = Engine::open(config, seed, Box::new(Strict), MemStore::new(), self.now)?;
+        Ok(self.engines.add(id, engine))
     }
 }
 
