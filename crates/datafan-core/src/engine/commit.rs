@@ -204,7 +204,7 @@ impl<S: Store> Engine<S> {
     fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
         self.has_room()?;
         let own = &self.own[owner];
-        if self.terms(owner).is_some_and(|terms| !terms.is_active()) {
+        if self.members.of(&self.replicas, owner).is_some_and(|terms| !terms.is_active()) {
             return Err(CommandError::Revoked { id: *owner });
         }
         self.may_own(owner)?;

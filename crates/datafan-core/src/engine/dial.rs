@@ -72,7 +72,7 @@ impl<S: Store> Engine<S> {
     fn dial_lost(&mut self) {
         while let Some(member) = self.dialer.due_lost(self.cx.now.time) {
             let is_linked = self.links.contains_key(&member);
-            match is_linked || !self.is_member(&member) || self.is_left_alone(&member) {
+            match is_linked || !self.members.belongs(&self.replicas, &member) || self.is_left_alone(&member) {
                 true => self.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
@@ -148,7 +148,7 @@ impl<S: Store> Engine<S> {
 
     /// What the roster says of a member.
     pub(super) fn kind_of(&self, id: &MemberId) -> Kind {
-        match self.terms(id) {
+        match self.members.of(&self.replicas, id) {
             Some(terms) if !terms.is_active() => Kind::Stranger,
             Some(terms) if terms.role.owns() => Kind::Owner,
             Some(_) => Kind::Reader,
@@ -158,9 +158,7 @@ impl<S: Store> Engine<S> {
 
     /// Who knocked here and belongs by now is dialled: it need not wait until it asks again.
     pub(super) fn seek_admitted(&mut self) {
-        let admitted = self.pending.iter().filter(|pending| self.is_member(&pending.id)).cloned();
-        for pending in admitted.collect::<Vec<_>>() {
-            self.pending.retain(|other| other.id != pending.id);
+        for pending in self.members.take_admitted(&self.replicas) {
             if !self.links.contains_key(&pending.id) {
                 self.address_cache.told(&pending.id, pending.address.as_slice());
                 self.dialer.on_admitted(&pending.id, self.cx.now.time);
@@ -255,7 +253,7 @@ impl<S: Store> Engine<S> {
     fn may_be_dialled(&self, member: &MemberId) -> bool {
         *member != self.cx.me
             && !self.links.contains_key(member)
-            && self.is_member(member)
+            && self.members.belongs(&self.replicas, member)
             && !self.is_left_alone(member)
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Engine,
     divergent::Replaced,
     replicas::{Owner, Reason, Refused, Transfer},
-    roster::Verdict,
+    rules::Verdict,
 };
 use crate::{
     head::Head,

@@ -130,7 +130,7 @@ impl<S: Store> Engine<S> {
 
     /// Why the forks of an owner cannot be closed here.
     pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
-        match self.terms(owner) {
+        match self.members.of(&self.replicas, owner) {
             _ if self.cx.config.authority.is_none() => Err(CommandError::CannotClose),
             None if *owner != self.cx.config.mesh.authority() => {
                 Err(CommandError::UnknownMember { id: *owner })

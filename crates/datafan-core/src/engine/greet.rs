@@ -9,7 +9,7 @@ use crate::{
     grant::GrantState,
     head::Head,
     id::MemberId,
-    limits::{HELLO_HEADS_MAX, LINKS_MAX, NEEDY_PLACES, PENDING_MAX, STRANGERS_MAX},
+    limits::{HELLO_HEADS_MAX, LINKS_MAX, NEEDY_PLACES, STRANGERS_MAX},
     message::{Hello, Message, Refusal},
     roster::{IdRole, role_of},
     store::Store,
@@ -88,7 +88,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that we hold.
     fn is_stranger(&self, peer: &MemberId, direction: Direction) -> bool {
-        direction == Direction::In && !self.is_member(peer)
+        direction == Direction::In && !self.members.belongs(&self.replicas, peer)
     }
 
     /// A link broke that this member did not close: it is sought.
@@ -103,7 +103,7 @@ impl<S: Store> Engine<S> {
 
     /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
     pub(super) fn seek_lost(&mut self, peer: &MemberId) {
-        if self.is_member(peer) {
+        if self.members.belongs(&self.replicas, peer) {
             self.dialer.on_lost(peer, self.cx.now.time, &mut self.cx.rng);
         }
     }
@@ -119,7 +119,7 @@ impl<S: Store> Engine<S> {
             self.part_process(&peer);
         }
         self.clear_place(link.place());
-        if self.is_member(&peer) {
+        if self.members.belongs(&self.replicas, &peer) {
             self.dialer.remember(&peer);
         }
         let up_micros = was_up.then(|| self.cx.now.time.0 - link.up_since().0);
@@ -200,7 +200,7 @@ impl<S: Store> Engine<S> {
         if (waits || self.takes_back_roster()) && link.waits_for_roster(self.cx.now.time) {
             return;
         }
-        match self.terms(&peer).map(|terms| terms.state) {
+        match self.members.of(&self.replicas, &peer).map(|terms| terms.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.peer_accepted() => {}
             Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
                 self.refuse_member(peer, Refusal::InvitationExpired);
@@ -229,7 +229,7 @@ impl<S: Store> Engine<S> {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.accept_peer();
         let hello = link.hello().cloned().expect("judged by its Hello");
-        self.pending.retain(|pending| pending.id != peer);
+        self.members.forget_pending(&peer);
         if !self.addressed.contains(&peer) {
             let seen = self.links[&peer].address().into_iter();
             let told: Vec<Address> = hello.addresses.iter().chain(seen).cloned().collect();
@@ -253,19 +253,18 @@ impl<S: Store> Engine<S> {
         if !self.links.get(&peer).is_some_and(Link::is_up) {
             return;
         }
-        self.refused_by = None;
         if let Some(link) = self.links.get_mut(&peer) {
             link.bring_up(self.cx.now.time);
         }
         self.own_links.on_changed();
         self.reach.on_up(&peer);
-        self.said.forget(&peer);
+        self.members.on_link_up(&peer);
         self.dialer.on_ready(&peer);
         let link = &self.links[&peer];
         if let Some(address) = link.address().cloned().filter(|_| link.direction() == Direction::Out) {
             self.address_cache.answered(&peer, &address);
         }
-        self.note_entered(&peer);
+        self.members.on_seen(&mut self.cx, &self.replicas, &peer);
         self.begin_quietly(&peer);
         if self.own.on_first_link(&mut self.disk) {
             // On disk before this peer can hear of anything.
@@ -280,15 +279,15 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal) {
         self.cx.stats.refuse("refused_by_peer");
-        self.refused_by = match refusal {
+        match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked | Refusal::InvitationExpired => {
                 self.say_refused_by(from, refusal);
-                Some(refusal)
+                self.members.on_refused(refusal);
             }
-            Refusal::Busy | Refusal::Malformed | Refusal::Surplus => self.refused_by,
-        };
+            Refusal::Busy | Refusal::Malformed | Refusal::Surplus => {}
+        }
         self.close_link(from, refusal.advice().into());
-        if refusal == Refusal::Surplus && self.is_member(&from) {
+        if refusal == Refusal::Surplus && self.members.belongs(&self.replicas, &from) {
             self.on_surplus_closed(&from);
         }
         if refusal == Refusal::NotAdmitted {
@@ -338,13 +337,7 @@ impl<S: Store> Engine<S> {
     fn note_pending(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = link.hello() else { return };
-        let since = self.pending.iter().find(|pending| pending.id == peer).map(|pending| pending.since);
-        let since = since.unwrap_or(self.cx.now.wall);
-        let pending = Pending { id: peer, name: hello.name.clone(), address: link.address().cloned(), since };
-        self.pending.retain(|pending| pending.id != peer);
-        if self.pending.len() >= PENDING_MAX {
-            self.pending.pop_front();
-        }
-        self.pending.push_back(pending);
+        let (name, address) = (hello.name.clone(), link.address().cloned());
+        self.members.add_pending(Pending { id: peer, name, address, since: self.cx.now.wall });
     }
 }

@@ -6,9 +6,10 @@ use super::{
     commit::Refusable,
     fetch::How,
     growth::Growth,
+    members::Membership,
     publish::{SYSTEM_KEYS, check_addresses},
     replicas::{Owner, Reason},
-    roster::{self, Verdict},
+    rules::Verdict,
 };
 use crate::{
     connector::Address,
@@ -59,7 +60,7 @@ impl<S: Store> Entries for Held<'_, S> {
     }
 
     fn named(&self, name: &Name) -> Option<MemberId> {
-        self.0.roster.names.get(name).copied()
+        self.0.members.named(name)
     }
 
     fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)> {
@@ -109,8 +110,8 @@ impl<S: Store> Engine<S> {
         }
         let judged = changed(&Held(self), changes, self.cx.now.wall)?;
         if let Ok(grants) = &judged {
-            let n_new = grants.iter().filter(|(id, _)| self.terms(id).is_none()).count();
-            if self.roster.n_members + n_new > MEMBERS_MAX {
+            let n_new = grants.iter().filter(|(id, _)| self.members.of(&self.replicas, id).is_none()).count();
+            if self.members.n_members() + n_new > MEMBERS_MAX {
                 return Ok(Err(CommandError::TooManyMembers));
             }
         }
@@ -119,7 +120,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether the roster lets the owner of `owner` have a shard.
     pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
-        match self.terms(owner) {
+        match self.members.of(&self.replicas, owner) {
             Some(terms) if !terms.role.owns() => {
                 Err(CommandError::Reader { name: String::from(self.name().as_str()) })
             }
@@ -135,7 +136,9 @@ impl<S: Store> Engine<S> {
         after: Growth,
         grown: Growth,
     ) -> Result<Refusable<()>, StoreError> {
-        let Some(roster::Terms { quota, .. }) = self.terms(owner) else { return Ok(Ok(())) };
+        let Some(Membership { quota, .. }) = self.members.of(&self.replicas, owner) else {
+            return Ok(Ok(()));
+        };
         let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
         // What makes the shard smaller always passes.
         if items <= quota.items && bytes <= quota.bytes || grown.items <= 0 && grown.bytes <= 0 {
@@ -163,14 +166,9 @@ impl<S: Store> Engine<S> {
 
     /// Everybody gives up the shard of who is a reader by now.
     pub(super) fn drop_readers_shards(&mut self) {
-        let special = self.roster.special.iter();
-        let readers: Vec<MemberId> = special
-            .filter(|(member, terms)| {
-                let holds = |owner: &Owner| owner.head().is_some() || owner.building().is_some();
-                !terms.role.owns() && terms.is_active() && self.replicas.get(member).is_some_and(holds)
-            })
-            .map(|(member, _)| *member)
-            .collect();
+        let holds = |owner: &Owner| owner.head().is_some() || owner.building().is_some();
+        let readers = self.members.readers().filter(|member| self.replicas.get(member).is_some_and(holds));
+        let readers: Vec<MemberId> = readers.copied().collect();
         for member in readers {
             self.drop_shards(&member);
             // To be written again if we ever may.
@@ -186,29 +184,18 @@ impl<S: Store> Engine<S> {
         self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
     }
 
-    /// Somebody is there: if it was invited, its invitation was taken. Noted where the roster is written.
-    pub(super) fn note_entered(&mut self, member: &MemberId) {
-        if self.cx.config.authority.is_none() {
-            return;
-        }
-        if let Some(GrantState::Invited { .. }) = self.terms(member).map(|terms| terms.state) {
-            self.roster.entered.insert(*member);
-            self.cx.more_to_do = true;
-        }
-    }
-
     /// Writes who has come in: from then on it belongs, whatever the clock says.
     pub(super) fn commit_entered(&mut self) -> Result<(), StoreError> {
         let authority = self.cx.config.mesh.authority();
-        if self.roster.entered.is_empty() || !matches!(self.may_write(&authority), Ok(true)) {
+        if self.members.n_joined() == 0 || !matches!(self.may_write(&authority), Ok(true)) {
             return Ok(());
         }
-        let n = self.roster.entered.len().min(ROSTER_CHANGES_MAX) as u64;
+        let n = self.members.n_joined().min(ROSTER_CHANGES_MAX) as u64;
         if self.check_bound(&authority, self.own[&authority].last(), n).is_err() {
             return Ok(());
         }
         let mut writes = Vec::new();
-        while let Some(member) = self.roster.entered.pop_first() {
+        while let Some(member) = self.members.pop_joined() {
             let grant = self.grant_of(&member)?;
             if let Some(grant) = grant.filter(|grant| matches!(grant.state, GrantState::Invited { .. })) {
                 writes.push(put_grant(&member, &Grant { state: GrantState::Active, ..grant }));

@@ -30,6 +30,7 @@ mod heard_for;
 mod input;
 mod links;
 mod listed;
+mod members;
 mod membership;
 mod open;
 mod own;
@@ -41,12 +42,13 @@ mod publish;
 mod push;
 mod reach;
 mod recovery;
-mod refused;
+mod refusals;
 mod replicas;
 mod report;
 mod restamp;
 mod roster;
 mod round;
+mod rules;
 mod runs;
 mod same_key;
 mod serve;
@@ -61,11 +63,11 @@ mod wake;
 pub use config::Config;
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
 pub use input::{Command, Input, Outcome, Write};
+pub use members::Refused;
 pub use open::OpenError;
 pub use own::Recovered;
 pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
 pub use publish::{ADDRESSES_KEY, decode_addresses};
-pub use refused::Refused;
 pub use replicas::invalid_spans::RESTAMPED_KEY;
 pub(crate) use replicas::pieces;
 pub use same_key::SameKeyPlace;
@@ -83,20 +85,16 @@ use crate::{
     time::{Now, Time},
 };
 use addresses::AddressCache;
-use alloc::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use context::Context;
 use dialer::Dialer;
 use disk::{Disk, Snapshot};
 use divergent::Divergent;
 use links::Links;
+use members::Members;
 use own::OwnShards;
 pub(crate) use own::Past;
 use replicas::{Owner, Replicas};
-use roster::Roster;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
@@ -109,7 +107,7 @@ pub struct Engine<S: Store> {
     processes: processes::Processes,
     /// Under which runs others list this member.
     listed: listed::Listed,
-    roster: Roster,
+    members: Members,
     replicas: Replicas,
     links: Links<Snapshot<S>>,
     dialer: Dialer,
@@ -119,11 +117,6 @@ pub struct Engine<S: Store> {
     own_links: own_links::OwnLinks,
     reach: reach::Reach,
     surplus: surplus::Surplus,
-    /// Who knocked, in order.
-    pending: VecDeque<Pending>,
-    refused_by: Option<crate::message::Refusal>,
-    /// Who was said to be refused.
-    said: refused::Said,
     divergent: Divergent,
     next_round: Time,
 }
@@ -358,7 +351,7 @@ impl<S: Store> Engine<S> {
             self.disk.retire(head.owner, building);
         }
         if head.owner == self.cx.config.mesh.authority() {
-            self.note_grants(&change);
+            self.members.learn(&mut self.cx, &mut self.replicas, &change);
         }
         self.note_system(&head.owner, &change);
         if self.cx.config.publish_links {
@@ -369,7 +362,7 @@ impl<S: Store> Engine<S> {
         self.replicas.hold(&head.owner, Some((shard, record)));
         self.disk.stage(shard, change);
         self.note_moved(&head, before);
-        self.note_entered(&head.owner);
+        self.members.on_seen(&mut self.cx, &self.replicas, &head.owner);
         self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }
 }

@@ -10,13 +10,12 @@ use super::{
     heard_for::HeardFor,
     links::Links,
     listed::Listed,
+    members::Members,
     own::{OwnRun, OwnShards},
     own_links::OwnLinks,
     processes::Processes,
     reach::Reach,
-    refused::Said,
     replicas::{Forks, Owner, Replicas},
-    roster::Roster,
     same_key::SameKey,
     surplus::Surplus,
 };
@@ -29,12 +28,7 @@ use crate::{
     store::{Meta, ShardNumber, ShardState, Store, StoreError},
     time::{Now, Timestamp},
 };
-use alloc::{
-    boxed::Box,
-    collections::{BTreeSet, VecDeque},
-    format,
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::BTreeSet, format, vec::Vec};
 
 /// Why an engine does not open. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -119,11 +113,8 @@ impl<S: Store> Engine<S> {
             same_key: SameKey::default(),
             processes: Processes::default(),
             listed: Listed::default(),
-            roster: Roster::default(),
+            members: Members::default(),
             links: Links::new(),
-            pending: VecDeque::new(),
-            refused_by: None,
-            said: Said::default(),
             divergent: Divergent::default(),
         }
     }
@@ -163,7 +154,7 @@ impl<S: Store> Engine<S> {
         let authority = self.cx.config.mesh.authority();
         if let Some((shard, _)) = self.replicas.get(&authority).and_then(Owner::whole) {
             self.load_roster(shard)?;
-            self.roster.judge_again();
+            self.members.judge_again();
         }
         let wholes: Vec<(MemberId, ShardNumber)> =
             self.replicas.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();

@@ -116,7 +116,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn learn_addresses(&mut self, owner: &MemberId, value: &[u8]) {
-        if *owner == self.cx.me || !self.is_member(owner) {
+        if *owner == self.cx.me || !self.members.belongs(&self.replicas, owner) {
             return;
         }
         match decode_addresses(value) {

@@ -60,19 +60,19 @@ impl<S: Store> Engine<S> {
     /// Who knocked and is not admitted, in order; at most [`PENDING_MAX`](crate::limits::PENDING_MAX). Also in
     /// [`Engine::status`], which costs as much as there are members and shards.
     pub fn pending(&self) -> impl Iterator<Item = &Pending> {
-        self.pending.iter().filter(|pending| !self.is_member(&pending.id))
+        self.members.pending(&self.replicas)
     }
 
     /// The member's name: from its grant, else the wished one.
     pub(super) fn name(&self) -> Name {
-        self.roster.name.as_ref().unwrap_or(&self.cx.config.name).clone()
+        self.members.name().unwrap_or(&self.cx.config.name).clone()
     }
 
     fn standing(&self) -> Standing {
         // Anybody can refuse us. While somebody does not, that is the refuser's own affair.
         let linked = self.links.values().any(Link::is_up);
-        let refused_by = self.refused_by.filter(|_| !linked);
-        match (self.terms(&self.cx.me).map(|terms| terms.is_active()), refused_by) {
+        let refused_by = self.members.refused_by().filter(|_| !linked);
+        match (self.members.of(&self.replicas, &self.cx.me).map(|terms| terms.is_active()), refused_by) {
             (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
             (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
             (Some(true), None) => Standing::Up,
@@ -150,7 +150,7 @@ impl<S: Store> Engine<S> {
         if head.is_none() && owner.known().is_none() && !copying {
             return None;
         }
-        let revoked = self.terms(owner.id()).is_some_and(|terms| !terms.is_active());
+        let revoked = self.members.of(&self.replicas, owner.id()).is_some_and(|terms| !terms.is_active());
         Some(ShardStatus {
             owner: *owner.id(),
             timestamp: head.map_or(Timestamp::ZERO, |head| head.timestamp),

@@ -28,7 +28,7 @@ impl<S: Store> Engine<S> {
     /// Notes requests of a peer.
     pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
         // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
-        if !self.is_member(&from) {
+        if !self.members.belongs(&self.replicas, &from) {
             self.cx.stats.refuse("not_served");
             return;
         }

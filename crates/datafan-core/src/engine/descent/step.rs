@@ -284,7 +284,7 @@ impl<S: Store> Engine<S> {
         else {
             return Ok(true);
         };
-        if self.terms(&target.owner).is_some_and(|terms| !terms.is_active()) {
+        if self.members.of(&self.replicas, &target.owner).is_some_and(|terms| !terms.is_active()) {
             return Ok(true);
         }
         let view = self.build_view(build);

@@ -1,14 +1,12 @@
 //! Links that came to nothing for want of a grant: said to people once of each peer, however often it tries.
 
-use super::{CommandError, Effect, Engine, links::Link};
 use crate::{
     id::{MemberId, Name},
     limits::PENDING_MAX,
     message::Refusal,
-    store::Store,
     time::{SECOND, Time},
 };
-use alloc::{boxed::Box, collections::VecDeque, format, string::String};
+use alloc::{collections::VecDeque, format, string::String};
 use core::fmt;
 
 /// Somebody was let in nowhere; as text, a sentence that says what to do.
@@ -41,7 +39,7 @@ impl fmt::Display for Refused {
 }
 
 /// Why somebody is refused, and what lets it in.
-fn remedy(id: &MemberId, name: &Name, refusal: Refusal) -> String {
+pub(in crate::engine) fn remedy(id: &MemberId, name: &Name, refusal: Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => {
             format!(
@@ -69,7 +67,7 @@ const SAID_MICROS: u64 = 3_600 * SECOND;
 
 impl Said {
     /// Whether it is to be said; from then on it was.
-    fn is_new(&mut self, refused: &Refused, now: Time) -> bool {
+    pub(super) fn is_new(&mut self, refused: &Refused, now: Time) -> bool {
         // Of two that refuse each other each hears of it, sooner or later.
         let (peer, refusal) = (refused.by.unwrap_or(refused.who), refused.refusal);
         if self.0.iter().any(|(said, why, _)| (*said, *why) == (peer, refusal)) {
@@ -88,43 +86,6 @@ impl Said {
     /// A link with `peer` is up: what comes after is news.
     pub(super) fn forget(&mut self, peer: &MemberId) {
         self.0.retain(|(said, ..)| said != peer);
-    }
-}
-
-impl<S: Store> Engine<S> {
-    /// This member has refused a peer.
-    pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal) {
-        let name = self.grant_of(&peer).ok().flatten().map_or(asked, |grant| grant.name);
-        self.say(Refused { who: peer, name, refusal, by: None });
-    }
-
-    /// Whether anybody takes what is written here: an error while peers refuse this member and no link is
-    /// up. Whoever holds the authority's key decides who belongs, and is not refused by others' word.
-    pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
-        if let Some(place) = self.same_key.found() {
-            return Err(CommandError::KeyInUse { place: place.clone() });
-        }
-        let is_authority = self.own.has(&self.cx.config.mesh.authority());
-        let Some(refusal) = self.refused_by.filter(|_| *owner == self.cx.me && !is_authority) else {
-            return Ok(());
-        };
-        // The peer at a wrong address is no reason to stop a member that belongs.
-        let by_mesh = refusal != Refusal::OtherMesh || self.terms(owner).is_none();
-        if !by_mesh || self.links.values().any(Link::is_up) {
-            return Ok(());
-        }
-        Err(CommandError::Refused { what: remedy(owner, &self.name(), refusal) })
-    }
-
-    /// A peer has refused this member.
-    pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal) {
-        self.say(Refused { who: self.cx.me, name: self.name(), refusal, by: Some(peer) });
-    }
-
-    fn say(&mut self, refused: Refused) {
-        if self.said.is_new(&refused, self.cx.now.time) {
-            self.cx.emit(Effect::Refused(Box::new(refused)));
-        }
     }
 }
 

@@ -1,0 +1,107 @@
+use super::*;
+use crate::engine::testing::{context, head, identity, mesh, owner};
+use crate::store::{ShardNumber, ShardRecord, ShardState};
+use alloc::sync::Arc;
+
+fn grant(name: &str, role: Role, state: GrantState) -> Grant {
+    Grant { name: name.parse().unwrap(), role, quota: Quota::default(), state, granted: Timestamp(5) }
+}
+
+fn learn(members: &mut Members, cx: &mut Context, replicas: &mut Replicas, n: u8, grant: &Grant) {
+    let (key, value) = (Grant::key(&owner(n)), grant.encode().into());
+    let item = Item { key: key.clone(), timestamp: Timestamp(5), expiry: None, value };
+    members.learn_grant(cx, replicas, &key, &item);
+}
+
+fn setup() -> (Members, Context, Replicas) {
+    (Members::default(), context(), Replicas::new(mesh()))
+}
+
+#[test]
+fn what_the_roster_says_is_known_of_every_member() {
+    let (mut members, mut cx, mut replicas) = setup();
+    let active = GrantState::Active;
+    learn(&mut members, &mut cx, &mut replicas, 1, &grant("one", Role::Member, active));
+    learn(&mut members, &mut cx, &mut replicas, 2, &grant("two", Role::Reader, active));
+    learn(&mut members, &mut cx, &mut replicas, 3, &grant("three", Role::Member, GrantState::Drop));
+    let of = |n: u8| members.of(&replicas, &owner(n)).map(|found| (found.role, found.state));
+    assert_eq!([of(1), of(4)], [Some((Role::Member, active)), None]);
+    assert_eq!([of(2), of(3)], [Some((Role::Reader, active)), Some((Role::Member, GrantState::Drop))]);
+    assert_eq!([1, 2, 3, 4].map(|n| members.belongs(&replicas, &owner(n))), [true, true, false, false]);
+    assert_eq!(members.readers().collect::<Vec<_>>(), [&owner(2)]);
+    assert_eq!((members.revoked(), members.n_members()), (alloc::vec![(owner(3), GrantState::Drop)], 3));
+    learn(&mut members, &mut cx, &mut replicas, 2, &grant("two", Role::Member, active));
+    assert_eq!((members.readers().count(), members.n_members()), (0, 3), "it is plain by now");
+}
+
+#[test]
+fn the_mesh_itself_is_no_member_whatever_an_entry_says() {
+    let (mut members, mut cx, mut replicas) = setup();
+    let grant = grant("mesh", Role::Member, GrantState::Active);
+    let key = Grant::key(&mesh().authority());
+    let item = Item { key: key.clone(), timestamp: Timestamp(5), expiry: None, value: grant.encode().into() };
+    members.learn_grant(&mut cx, &mut replicas, &key, &item);
+    assert_eq!(members.n_members(), 0);
+}
+
+#[test]
+fn who_was_invited_has_joined_once_it_is_seen_and_only_who_writes_the_roster_says_so() {
+    let invited = grant("one", Role::Member, GrantState::Invited { until: Timestamp(99) });
+    let (mut members, mut cx, mut replicas) = setup();
+    learn(&mut members, &mut cx, &mut replicas, 1, &invited);
+    members.on_seen(&mut cx, &replicas, &owner(1));
+    assert_eq!(members.n_joined(), 0);
+    cx.config.authority = Some(identity(8));
+    members.on_seen(&mut cx, &replicas, &owner(2));
+    members.on_seen(&mut cx, &replicas, &owner(1));
+    assert!(cx.more_to_do && members.n_joined() == 1);
+    assert_eq!((members.pop_joined(), members.pop_joined()), (Some(owner(1)), None));
+    let held = ShardRecord { head: Some(head(owner(3), 9)), ..ShardRecord::new(owner(3), ShardState::Whole) };
+    replicas.hold(&owner(3), Some((ShardNumber(0), Arc::new(held))));
+    learn(&mut members, &mut cx, &mut replicas, 3, &invited);
+    assert_eq!(members.pop_joined(), Some(owner(3)), "its shard shows that it was there");
+    assert_eq!(members.named(&"one".parse().unwrap()), Some(owner(3)), "the last one");
+}
+
+#[test]
+fn a_change_is_followed_once_and_a_copy_put_in_place_is_read_again() {
+    let (mut members, mut cx, mut replicas) = setup();
+    assert!(!members.take_changed());
+    members.learn(&mut cx, &mut replicas, &ShardChange::default());
+    assert!(members.take_changed() && !members.take_changed());
+    assert!(members.take_stale() && !members.take_stale());
+    members.judge_again();
+    assert!(members.take_changed() && !members.take_stale());
+}
+
+#[test]
+fn who_knocks_is_pending_since_the_first_time_until_it_is_admitted() {
+    let (mut members, mut cx, mut replicas) = setup();
+    let knocked = |n: u8, since: u64| {
+        let (name, since) = ("edge".parse().unwrap(), Timestamp(since));
+        Pending { id: owner(n), name, address: None, since }
+    };
+    members.add_pending(knocked(1, 5));
+    members.add_pending(knocked(2, 6));
+    members.add_pending(knocked(1, 7));
+    let since = |members: &Members, replicas: &Replicas| {
+        members.pending(replicas).map(|pending| (pending.id.0[0], pending.since.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(since(&members, &replicas), [(2, 6), (1, 5)]);
+    learn(&mut members, &mut cx, &mut replicas, 1, &grant("edge", Role::Member, GrantState::Active));
+    assert_eq!(since(&members, &replicas), [(2, 6)]);
+    let admitted: Vec<MemberId> = members.take_admitted(&replicas).iter().map(|pending| pending.id).collect();
+    assert_eq!((admitted, members.take_admitted(&replicas).len()), (alloc::vec![owner(1)], 0));
+    (3..=u8::MAX).for_each(|n| members.add_pending(knocked(n, 9)));
+    assert_eq!(members.pending(&replicas).count(), PENDING_MAX);
+}
+
+#[test]
+fn a_refusal_counts_until_a_link_is_up() {
+    let (mut members, ..) = setup();
+    assert_eq!(members.refused_by(), None);
+    members.on_refused(Refusal::Revoked);
+    assert_eq!(members.refused_by(), Some(Refusal::Revoked));
+    members.on_link_up(&owner(1));
+    assert_eq!(members.refused_by(), None);
+}
