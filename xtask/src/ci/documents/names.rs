@@ -26,6 +26,8 @@ pub struct Repository {
     top: BTreeSet<String>,
     /// Every identifier in the sources, comments left out.
     words: BTreeSet<String>,
+    /// The same, file by file.
+    words_of: BTreeMap<String, BTreeSet<String>>,
     /// What the packages are called.
     packages: BTreeSet<String>,
     /// The anchors of each document.
@@ -48,7 +50,7 @@ impl Repository {
         let mut repository = Self::of(names);
         for name in names.iter().filter(|name| name.ends_with(".rs") || name.ends_with(".toml")) {
             let text = fs::read_to_string(root.join(name))?;
-            repository.add_words(&text);
+            repository.add_words(name, &text);
             if name.ends_with("Cargo.toml") {
                 repository.add_package(&text);
             }
@@ -70,16 +72,19 @@ impl Repository {
             files,
             directories,
             top,
+            words_of: BTreeMap::new(),
             packages: BTreeSet::new(),
             words: BTreeSet::new(),
             anchors: BTreeMap::new(),
         }
     }
 
-    fn add_words(&mut self, source: &str) {
+    fn add_words(&mut self, name: &str, source: &str) {
         let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
         let words = code.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
-        self.words.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
+        let words: BTreeSet<String> = words.filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        self.words.extend(words.iter().cloned());
+        self.words_of.insert(name.to_owned(), words);
     }
 
     /// A manifest names its package in the first line that gives a name.
@@ -102,6 +107,9 @@ impl Repository {
             } else if let Some(what) = self.span(name, &span) {
                 found.missing.push((line, what));
             }
+        }
+        for (line, file, item) in prose::pairs(text) {
+            found.missing.extend(self.item_of(&file, &item).map(|what| (line, what)));
         }
         for (line, code) in prose::code_lines(text) {
             found.missing.extend(self.command(code).map(|what| (line, what)));
@@ -164,6 +172,18 @@ impl Repository {
     fn has_path(&self, span: &str) -> bool {
         let (span, inside) = (span.trim_end_matches('/'), format!("/{}", span.trim_end_matches('/')));
         self.files.iter().chain(&self.directories).any(|name| name == span || name.ends_with(&inside))
+    }
+
+    /// What is wrong with an item that is named right after its file.
+    fn item_of(&self, file: &str, item: &str) -> Option<String> {
+        let is_item = item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !file.ends_with(".rs") || !is_item || !self.is_path(file) {
+            return None;
+        }
+        let inside = format!("/{file}");
+        let mut words = self.words_of.iter().filter(|(name, _)| *name == file || name.ends_with(&inside));
+        let found = words.any(|(_, words)| words.contains(item));
+        (!found).then(|| format!("there is no {item} in {file}"))
     }
 
     /// Whether the span is not the name of an item, or all parts of the name are in the sources.
@@ -234,13 +254,16 @@ mod tests {
         ]);
         repository.anchors.insert("docs/a.md".into(), vec!["one-two".into()]);
         repository.add_package("[package]\nname = \"core\"\n");
-        repository.add_words("// Ghost\npub struct Engine { n_links: u8 }\nmod engine { fn run() {} }\n");
+        repository.add_words(
+            "crates/core/src/engine/mod.rs",
+            "// Ghost\npub struct Engine { n_links: u8 }\nmod engine { fn run() {} }\n",
+        );
         repository.missing("docs/a.md", text).missing.into_iter().map(|(_, what)| what).collect()
     }
 
     #[test]
     fn what_exists_is_found() {
-        let text = "`engine/mod.rs` `crates/core/src/engine/` `Engine::run` `n_links` `run()` `put`
+        let text = "`engine/mod.rs` `run`, `crates/core/src/engine/` `Engine::run` `n_links` `run()` `put`
             `member.json` `GET /v1/x` `/v1/status` `cargo test -p core --test t`
             [r](../README.md) [b](#one-two) [c](a.md#one-two) [d](https://example.net)";
         assert_eq!(missing(text), [""; 0]);
@@ -255,6 +278,7 @@ mod tests {
         assert_eq!(missing("`Ghost`"), ["nothing in the sources is called Ghost"]);
         assert_eq!(missing("`Engine::walk`"), ["nothing in the sources is called Engine::walk"]);
         assert_eq!(missing("`n_gone`"), ["nothing in the sources is called n_gone"]);
+        assert_eq!(missing("`trie/mod.rs` `run`"), ["there is no run in trie/mod.rs"]);
         assert_eq!(missing("[a](gone.md)"), ["there is no gone.md"]);
         assert_eq!(missing("[a](#three)"), ["there is no heading #three"]);
         assert_eq!(missing("```sh\ncargo test -p core --test gone\n```"), ["cargo knows no --test gone"]);

@@ -28,6 +28,21 @@ pub fn spans(text: &str) -> Vec<(usize, String)> {
     spans
 }
 
+/// Code spans that follow each other with nothing but a space between, each pair with its line.
+pub fn pairs(text: &str) -> Vec<(usize, String, String)> {
+    let prose = prose(text);
+    let mut pairs = Vec::new();
+    for (line, block) in blocks(&prose) {
+        let parts: Vec<&str> = block.split('`').collect();
+        let spans = (1..parts.len()).step_by(2).filter(|at| parts.get(at + 1) == Some(&" "));
+        for (at, second) in spans.filter_map(|at| Some((at, parts.get(at + 2)?))) {
+            let lines = parts[..at].concat().matches('\n').count();
+            pairs.push((line + lines, parts[at].to_owned(), (*second).to_owned()));
+        }
+    }
+    pairs
+}
+
 /// The words outside code blocks and code spans, each with its line.
 pub fn words(text: &str) -> Vec<(usize, String)> {
     let prose = prose(text);
@@ -138,6 +153,10 @@ mod tests {
         assert_eq!(spans(text), [(1, "a.rs".into()), (2, "b c".into()), (7, "x".into())]);
         assert_eq!(links(text), [(3, "d.md#e-f".into()), (7, "z".into())]);
         assert_eq!(code_lines(text), [(5, "`no` [no](no)")]);
+        assert_eq!(
+            pairs("x\n`a.rs` `b`, `c` d `e` `f`"),
+            [(2, "a.rs".into(), "b".into()), (2, "e".into(), "f".into()),]
+        );
     }
 
     #[test]
