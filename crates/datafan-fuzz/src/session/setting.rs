@@ -1,6 +1,6 @@
 //! What every session begins with: made once, with disks to be copied.
 
-use super::side::{Side, Trust};
+use super::side::{Engines, Side, Trust, handle};
 use datafan_core::{
     connector::Direction,
     engine::{Command, Config, Effect, Input, Ticket, Write},
@@ -40,6 +40,10 @@ pub fn setting() -> &'static Setting {
     SETTING.get_or_init(make)
 }
 
+/// The numbers of the two engines.
+pub const FOUNDER: usize = 0;
+pub const VICTIM: usize = 1;
+
 /// Who is who; the founder holds the authority's key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Who {
@@ -76,9 +80,9 @@ pub fn put(key: &str, value: &[u8]) -> Write {
     Write::Put { key: Key::new(key).expect("a key"), value: value.into(), expiry: None }
 }
 
-/// The heads that `side` holds of the founder's two shards.
-pub fn signed(side: &Side) -> impl Iterator<Item = Signed> {
-    let snapshot = side.engine().reader().snapshot().expect("the store works");
+/// The heads that a member holds of the founder's two shards.
+pub fn signed(engines: &Engines, member: usize) -> impl Iterator<Item = Signed> + use<> {
+    let snapshot = engines.engine(member).reader().snapshot().expect("the store works");
     [Who::Authority, Who::Founder].into_iter().filter_map(move |who| {
         let (_, record) = snapshot.whole(&identity(who).id()).expect("the store works")?;
         record.head.map(|head| (head.owner, head.timestamp, head.root))
@@ -86,74 +90,81 @@ pub fn signed(side: &Side) -> impl Iterator<Item = Signed> {
 }
 
 fn make() -> Setting {
-    let mut making = Making { time: Time(SECOND), signed: BTreeSet::new(), n_tickets: 0 };
+    let engines = Engines::new();
+    let mut making = Making { engines, time: Time(SECOND), signed: BTreeSet::new(), n_tickets: 0 };
     let new = Config { new_mesh: true, ..config(Who::Founder) };
-    let mut founder = Side::open(new, MemDisk::new(), Trust::Strict, at(making.time));
+    let mut founder = Side::new(new, MemDisk::new(), Trust::Strict);
+    founder.join(&mut making.engines, at(making.time));
     for who in [Who::Founder, Who::Victim, Who::Rogue] {
         let name = config(who).name;
-        making.command(&mut founder, Command::Admit { id: identity(who).id(), name });
+        making.command(Command::Admit { id: identity(who).id(), name });
     }
     for n in 0..6 {
         let writes = (0..10).map(|k| put(&format!("k{}", n * 10 + k), &[b'v'; 150][..10 + n * 20]));
-        making.command(&mut founder, Command::Commit(writes.collect()));
+        making.command(Command::Commit(writes.collect()));
     }
-    let victim = Side::open(config(Who::Victim), MemDisk::new(), Trust::Strict, at(making.time));
-    let (mut founder, victim) = making.meet(founder, victim);
-    let early = victim.close();
+    let mut victim = Side::new(config(Who::Victim), MemDisk::new(), Trust::Strict);
+    victim.join(&mut making.engines, at(making.time));
+    making.meet();
+    let early = victim.close(&mut making.engines, VICTIM);
     for n in 0..12 {
         let delete = |k: usize| Write::Delete { key: Key::new(format!("k{k}")).expect("a key") };
         let mut writes: Vec<Write> = (0..25).map(|k| put(&format!("n{n}-{k}"), &[b'w'; 60])).collect();
         writes.extend([delete(n * 3), delete(n * 3 + 1)]);
-        making.command(&mut founder, Command::Commit(writes));
+        making.command(Command::Commit(writes));
     }
-    let late = Side::open(config(Who::Victim), early.copy(), Trust::Strict, at(making.time));
-    let (founder, late) = making.meet(founder, late);
-    let Making { time, signed, .. } = making;
-    let victims = [MemDisk::new(), early, late.close()];
-    Setting { mesh: mesh(), founder: founder.close(), victims, time, signed }
+    let mut late = Side::new(config(Who::Victim), early.copy(), Trust::Strict);
+    late.restart(&mut making.engines, VICTIM, at(making.time));
+    making.meet();
+    let Making { mut engines, time, signed, .. } = making;
+    let victims = [MemDisk::new(), early, late.close(&mut engines, VICTIM)];
+    Setting { mesh: mesh(), founder: founder.close(&mut engines, FOUNDER), victims, time, signed }
 }
 
 struct Making {
+    engines: Engines,
     time: Time,
     signed: BTreeSet<Signed>,
     n_tickets: u64,
 }
 
 impl Making {
-    fn command(&mut self, founder: &mut Side, command: Command) {
+    fn command(&mut self, command: Command) {
         self.n_tickets += 1;
         self.time = self.time.after(6 * SECOND);
         let ticket = Ticket(self.n_tickets);
-        let effects = founder.handle(at(self.time), vec![Input::Command { ticket, command }]);
+        let effects = self.handle(FOUNDER, Input::Command { ticket, command });
         assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer { .. })), "{effects:?}");
-        self.signed.extend(signed(founder));
+        self.signed.extend(signed(&self.engines, FOUNDER));
     }
 
     /// Links both until they are equal, and takes the link away.
-    fn meet(&mut self, founder: Side, victim: Side) -> (Side, Side) {
-        let mut sides = [founder, victim];
-        let ids = [sides[0].id(), sides[1].id()];
+    fn meet(&mut self) {
+        let both = [FOUNDER, VICTIM];
+        let ids = both.map(|member| self.engines.id(member));
         let up = |peer| Input::LinkUp { peer, address: None, direction: Direction::Out };
-        let mut under_way = VecDeque::from([(0, up(ids[1])), (1, up(ids[0]))]);
+        let mut under_way = VecDeque::from(both.map(|to| (to, up(ids[1 - to]))));
         for _ in 0..60 {
             while let Some((to, input)) = under_way.pop_front() {
-                for effect in sides[to].handle(at(self.time), vec![input]) {
+                for effect in self.handle(to, input) {
                     if let Effect::Send { frame, .. } = effect {
                         let from = ids[to];
                         under_way.push_back((1 - to, Input::Message { from, bytes: frame.bytes }));
                     }
                 }
                 // A link makes the founder publish it.
-                self.signed.extend(signed(&sides[0]));
+                self.signed.extend(signed(&self.engines, FOUNDER));
             }
             self.time = self.time.after(SECOND);
-            under_way.extend([(0, Input::Wake), (1, Input::Wake)]);
+            under_way.extend(both.map(|to| (to, Input::Wake)));
         }
-        assert!(signed(&sides[0]).eq(signed(&sides[1])), "they are equal");
-        for (to, side) in sides.iter_mut().enumerate() {
-            let down = Input::LinkDown { peer: ids[1 - to], reason: "over".into() };
-            side.handle(at(self.time), vec![down]);
+        assert!(signed(&self.engines, FOUNDER).eq(signed(&self.engines, VICTIM)), "they are equal");
+        for to in both {
+            self.handle(to, Input::LinkDown { peer: ids[1 - to], reason: "over".into() });
         }
-        sides.into()
+    }
+
+    fn handle(&mut self, member: usize, input: Input) -> Vec<Effect> {
+        handle(&mut self.engines, member, at(self.time), vec![input])
     }
 }

@@ -1,14 +1,18 @@
-//! One honest member: a disk, an engine and what a driver does with it.
+//! One honest member: its disk, how it starts on it, and what a driver does with it.
 
 use super::check;
 use datafan_core::{
-    engine::{Config, Effect, Engine, Input, Outbox},
+    engine::{Config, Effect, Engine, Input},
     id::MemberId,
     identity::{Strict, Verifier},
     time::Now,
 };
 use datafan_store_mem::{MemDisk, MemStore};
+use datafan_testkit::engines;
 use std::{cell::RefCell, collections::BTreeMap};
+
+/// The members that are engines.
+pub type Engines = engines::Engines<Engine<MemStore>>;
 
 /// How signatures are judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,61 +24,52 @@ pub enum Trust {
 }
 
 pub struct Side {
-    pub config: Config,
-    pub disk: MemDisk,
+    config: Config,
+    disk: MemDisk,
     trust: Trust,
-    /// `None` only while it starts again.
-    engine: Option<Engine<MemStore>>,
 }
 
 impl Side {
-    pub fn open(config: Config, disk: MemDisk, trust: Trust, now: Now) -> Self {
-        let mut side = Self { config, disk, trust, engine: None };
-        side.restart(now);
-        side
+    pub fn new(config: Config, disk: MemDisk, trust: Trust) -> Self {
+        Self { config, disk, trust }
     }
 
-    /// A hard stop, which loses what was not synced, and a start.
-    pub fn restart(&mut self, now: Now) {
-        self.engine = None;
+    /// Starts on the disk, which no engine has open.
+    pub fn open(&mut self, now: Now) -> Engine<MemStore> {
         let store = self.disk.open().expect("the disk works");
         let verifier: Box<dyn Verifier> = match self.trust {
             Trust::Strict => Box::new(Remembered),
             Trust::Any => Box::new(Any),
         };
         let engine = Engine::open(self.config.clone(), 7, verifier, store, now);
-        self.engine = Some(engine.expect("a member starts on what it wrote"));
         self.config.new_mesh = false;
+        engine.expect("a member starts on what it wrote")
     }
 
-    pub fn id(&self) -> MemberId {
-        self.config.member.id()
+    /// Adds it to the others.
+    pub fn join(&mut self, engines: &mut Engines, now: Now) -> usize {
+        engines.add(self.config.member.id(), self.open(now))
     }
 
-    pub fn engine(&self) -> &Engine<MemStore> {
-        self.engine.as_ref().expect("it runs")
+    /// A hard stop of the `member` that it is, which loses what was not synced, and a start.
+    pub fn restart(&mut self, engines: &mut Engines, member: usize, now: Now) {
+        drop(engines.stop(member));
+        engines.start(member, self.open(now));
     }
 
-    /// Hands over `inputs`; returns what is to be done, in order, syncs included.
-    pub fn handle(&mut self, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
-        let engine = self.engine.as_mut().expect("it runs");
-        let mut out = Outbox::new();
-        engine.handle(now, inputs, &mut out).expect("whatever a peer says is no failure of the store");
-        assert!(out.wants_sync || out.after_sync.is_empty(), "effects wait for no sync");
-        let mut effects = std::mem::take(&mut out.now);
-        if out.wants_sync {
-            engine.sync(&mut out).expect("the disk works");
-            effects.append(&mut out.now);
-        }
-        check::are_bounded(&effects);
-        effects
-    }
-
-    /// Stops cleanly.
-    pub fn close(mut self) -> MemDisk {
-        self.engine.take().expect("it runs").close().expect("the disk works");
+    /// Stops the `member` that it is cleanly, and returns its disk.
+    pub fn close(self, engines: &mut Engines, member: usize) -> MemDisk {
+        engines.stop(member).expect("it runs").close().expect("the disk works");
         self.disk
     }
+}
+
+/// Hands `inputs` over; returns what is to be done, in order, syncs included.
+pub fn handle(engines: &mut Engines, member: usize, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
+    engines.handle(member, now, inputs).expect("whatever a peer says is no failure of the store");
+    let effects = engines.take_effects(member);
+    check::are_bounded(&effects);
+    effects
 }
 
 /// As [`Strict`], which says of the same heads the same again in every session.

@@ -4,8 +4,8 @@ use super::{
     check,
     rogue::Rogue,
     script::{Op, Script},
-    setting::{self, BEGINNING, Signed, Who, put, setting},
-    side::{Side, Trust},
+    setting::{self, BEGINNING, FOUNDER, Signed, VICTIM, Who, put, setting},
+    side::{Engines, Side, Trust, handle},
 };
 use datafan_core::{
     connector::{Direction, Lane},
@@ -22,17 +22,13 @@ use std::{
     sync::Arc,
 };
 
-const FOUNDER: usize = 0;
-const VICTIM: usize = 1;
-
 pub struct World {
     trust: Trust,
     time: Time,
     /// What the victim's clock shows beyond the founder's, in seconds.
     clock_seconds: i64,
     sides: [Side; 2],
-    /// What waits to be handled.
-    inboxes: [Vec<Input>; 2],
+    engines: Engines,
     linked: bool,
     /// Who else is linked with the victim.
     others: BTreeSet<MemberId>,
@@ -61,14 +57,18 @@ impl World {
         let trust = if mode & 4 == 0 { Trust::Strict } else { Trust::Any };
         let now = setting::at(setting.time);
         let victim = setting.victims[usize::from(mode & 3) % 3].copy();
-        let sides = [(Who::Founder, setting.founder.copy()), (Who::Victim, victim)]
-            .map(|(who, disk)| Side::open(setting::config(who), disk, trust, now));
+        let mut engines = Engines::new();
+        let sides = [(Who::Founder, setting.founder.copy()), (Who::Victim, victim)].map(|(who, disk)| {
+            let mut side = Side::new(setting::config(who), disk, trust);
+            side.join(&mut engines, now);
+            side
+        });
         let mut world = Self {
             trust,
             time: setting.time,
             clock_seconds: 0,
             sides,
-            inboxes: [vec![], vec![]],
+            engines,
             linked: false,
             others: BTreeSet::new(),
             under_way: [VecDeque::new(), VecDeque::new()],
@@ -152,22 +152,21 @@ impl World {
                 break;
             }
         }
-        self.sides.iter().for_each(|side| check::is_sound(side.engine()));
+        [FOUNDER, VICTIM].iter().for_each(|side| check::is_sound(self.engines.engine(*side)));
         if self.trust == Trust::Strict {
             assert!(self.is_equal(), "not equal {ROUNDS_MAX} rounds after all faults");
-            assert_eq!(self.sides[VICTIM].engine().status().own, OwnState::Confirmed);
+            assert_eq!(self.engines.engine(VICTIM).status().own, OwnState::Confirmed);
             assert_eq!(self.victims_items(), self.own, "what was told to be on disk is there, and no more");
         }
-        let now = [self.now(FOUNDER), self.now(VICTIM)];
-        for (side, now) in self.sides.iter_mut().zip(now) {
-            side.restart(now);
-            check::is_sound(side.engine());
+        for side in [FOUNDER, VICTIM] {
+            self.restart(side);
+            check::is_sound(self.engines.engine(side));
         }
     }
 
     /// Whether the victim, which lost its store, looks whether another process has its key.
     fn victim_checks(&self) -> bool {
-        matches!(self.sides[VICTIM].engine().status().own, OwnState::Checking { .. })
+        matches!(self.engines.engine(VICTIM).status().own, OwnState::Checking { .. })
     }
 
     fn now(&self, side: usize) -> Now {
@@ -178,9 +177,9 @@ impl World {
 
     /// Handles what waits in the inboxes, until nothing does.
     fn handle_all(&mut self) {
-        while let Some(side) = self.inboxes.iter().position(|inbox| !inbox.is_empty()) {
-            let inputs = std::mem::take(&mut self.inboxes[side]);
-            let effects = self.sides[side].handle(self.now(side), inputs);
+        while let Some(side) = [FOUNDER, VICTIM].into_iter().find(|side| self.engines.has_input(*side)) {
+            let (now, inputs) = (self.now(side), self.engines.take_inputs(side));
+            let effects = handle(&mut self.engines, side, now, inputs);
             effects.into_iter().for_each(|effect| self.carry_out(side, effect));
         }
     }
@@ -188,11 +187,11 @@ impl World {
     fn carry_out(&mut self, side: usize, effect: Effect) {
         match effect {
             Effect::Send { to, frame } => self.send(side, to, frame.bytes),
-            Effect::Close { peer, .. } if peer == self.sides[1 - side].id() => self.unlink(),
+            Effect::Close { peer, .. } if peer == self.engines.id(1 - side) => self.unlink(),
             Effect::Close { peer, .. } => self.unlink_other(peer),
             Effect::Dial { address, expected } => {
                 let error = "nobody answers".into();
-                self.inboxes[side].push(Input::DialFailed { address, expected, error });
+                self.engines.give(side, Input::DialFailed { address, expected, error });
             }
             Effect::Answer { ticket, answer } => self.on_answer(side, ticket, &answer),
             Effect::Applied { .. } => self.on_applied(side),
@@ -214,18 +213,18 @@ impl World {
     /// Only what the founder signed is ever visible.
     fn on_applied(&mut self, side: usize) {
         match side {
-            FOUNDER => self.signed.extend(setting::signed(&self.sides[FOUNDER])),
+            FOUNDER => self.signed.extend(setting::signed(&self.engines, FOUNDER)),
             _ if self.trust == Trust::Any => {}
             _ => {
                 let unsigned =
-                    setting::signed(&self.sides[VICTIM]).find(|state| !self.signed.contains(state));
+                    setting::signed(&self.engines, VICTIM).find(|state| !self.signed.contains(state));
                 assert_eq!(unsigned, None, "nobody signed this");
             }
         }
     }
 
     fn send(&mut self, side: usize, to: MemberId, bytes: Arc<[u8]>) {
-        if to == self.sides[1 - side].id() {
+        if to == self.engines.id(1 - side) {
             if self.linked && self.under_way[1 - side].len() < UNDER_WAY_MAX {
                 self.seen.push_back((1 - side, bytes.clone()));
                 self.seen.drain(..self.seen.len().saturating_sub(SEEN_MAX));
@@ -242,8 +241,7 @@ impl World {
 
     fn arrive(&mut self, to: usize, bytes: Arc<[u8]>) {
         if self.linked {
-            let from = self.sides[1 - to].id();
-            self.inboxes[to].push(Input::Message { from, bytes });
+            self.engines.deliver(1 - to, to, bytes);
         }
     }
 
@@ -283,14 +281,15 @@ impl World {
     fn say(&mut self, who: Who, bytes: Vec<u8>) {
         let from = setting::identity(who).id();
         if self.others.contains(&from) {
-            self.inboxes[VICTIM].push(Input::Message { from, bytes: bytes.into() });
+            self.engines.give(VICTIM, Input::Message { from, bytes: bytes.into() });
         }
     }
 
     fn greet(&mut self, who: Who) {
         self.link_other(who);
-        let (_, record) = self.sides[FOUNDER]
-            .engine()
+        let (_, record) = self
+            .engines
+            .engine(FOUNDER)
             .reader()
             .snapshot()
             .and_then(|view| datafan_core::store::StoreSnapshot::whole(&view, &setting().mesh.authority()))
@@ -305,9 +304,9 @@ impl World {
     fn wait(&mut self, micros: u64) {
         self.time = self.time.after(micros);
         for _ in 0..WAKES_MAX {
-            self.inboxes.iter_mut().for_each(|inbox| inbox.push(Input::Wake));
+            [FOUNDER, VICTIM].into_iter().for_each(|side| self.engines.give(side, Input::Wake));
             self.handle_all();
-            if self.sides.iter().all(|side| side.engine().next_wake() > self.time) {
+            if self.engines.next_wake() > self.time {
                 return;
             }
         }
@@ -317,10 +316,8 @@ impl World {
         if std::mem::replace(&mut self.linked, true) {
             return;
         }
-        for (side, direction) in [(FOUNDER, Direction::In), (VICTIM, Direction::Out)] {
-            let peer = self.sides[1 - side].id();
-            self.inboxes[side].push(Input::LinkUp { peer, address: None, direction });
-        }
+        self.engines.link_up(FOUNDER, VICTIM, Direction::In);
+        self.engines.link_up(VICTIM, FOUNDER, Direction::Out);
     }
 
     fn unlink(&mut self) {
@@ -328,11 +325,11 @@ impl World {
             return;
         }
         for side in [FOUNDER, VICTIM] {
-            let peer = self.sides[1 - side].id();
+            let peer = self.engines.id(1 - side);
             self.under_way[side].clear();
             // A connector has nothing more of a link that is down.
-            self.inboxes[side].retain(|input| !matches!(input, Input::Message { from, .. } if *from == peer));
-            self.inboxes[side].push(Input::LinkDown { peer, reason: "down".into() });
+            self.engines.retain_inputs(side, |input| !is_from(input, peer));
+            self.engines.link_down(side, 1 - side, "down");
         }
     }
 
@@ -340,15 +337,14 @@ impl World {
         let peer = setting::identity(who).id();
         if self.others.insert(peer) {
             let up = Input::LinkUp { peer, address: Some("host:2".into()), direction: Direction::In };
-            self.inboxes[VICTIM].push(up);
+            self.engines.give(VICTIM, up);
         }
     }
 
     fn unlink_other(&mut self, peer: MemberId) {
         if self.others.remove(&peer) {
-            self.inboxes[VICTIM]
-                .retain(|input| !matches!(input, Input::Message { from, .. } if *from == peer));
-            self.inboxes[VICTIM].push(Input::LinkDown { peer, reason: "down".into() });
+            self.engines.retain_inputs(VICTIM, |input| !is_from(input, peer));
+            self.engines.give(VICTIM, Input::LinkDown { peer, reason: "down".into() });
         }
     }
 
@@ -363,10 +359,10 @@ impl World {
 
     fn change_room(&mut self, which: u8) {
         let (side, lane) = (usize::from(which & 1), if which & 2 == 0 { Lane::Small } else { Lane::Bulk });
-        let peer = self.sides[1 - side].id();
+        let peer = self.engines.id(1 - side);
         if self.linked {
             let full = Input::Full { peer, lane };
-            self.inboxes[side].push(if which & 4 == 0 { Input::Room { peer, lane } } else { full });
+            self.engines.give(side, if which & 4 == 0 { Input::Room { peer, lane } } else { full });
         }
     }
 
@@ -376,8 +372,12 @@ impl World {
             self.others.clear();
             self.asked.clear();
         }
-        self.inboxes[side].clear();
-        self.sides[side].restart(self.now(side));
+        self.restart(side);
+    }
+
+    fn restart(&mut self, side: usize) {
+        let now = self.now(side);
+        self.sides[side].restart(&mut self.engines, side, now);
     }
 
     fn write(&mut self, script: &mut Script<'_>) {
@@ -403,13 +403,13 @@ impl World {
 
     fn command(&mut self, side: usize, command: Command) {
         let ticket = Ticket(self.n_tickets);
-        self.inboxes[side].push(Input::Command { ticket, command });
+        self.engines.give(side, Input::Command { ticket, command });
     }
 
     /// Whether both hold the same of the founder's shards and of the victim's.
     fn is_equal(&self) -> bool {
         let heads = |side: usize| {
-            let view = self.sides[side].engine().reader().snapshot().expect("the store works");
+            let view = self.engines.engine(side).reader().snapshot().expect("the store works");
             let snapshot = Snapshot::new(view, setting().mesh, self.now(side).wall);
             [Who::Authority, Who::Founder, Who::Victim]
                 .map(|who| snapshot.head(&setting::identity(who).id()).expect("the store works"))
@@ -418,9 +418,9 @@ impl World {
     }
 
     fn victims_items(&self) -> BTreeMap<Key, Arc<[u8]>> {
-        let view = self.sides[VICTIM].engine().reader().snapshot().expect("the store works");
+        let view = self.engines.engine(VICTIM).reader().snapshot().expect("the store works");
         let snapshot = Snapshot::new(view, setting().mesh, self.now(VICTIM).wall);
-        let items = snapshot.owner(&self.sides[VICTIM].id());
+        let items = snapshot.owner(&self.engines.id(VICTIM));
         let items = items.map(|entry| entry.expect("the store works").item);
         items
             .filter(|item| !item.key.as_str().starts_with(SYSTEM_PREFIX))
@@ -431,6 +431,10 @@ impl World {
 
 fn other(script: &mut Script<'_>) -> Who {
     if script.byte().is_multiple_of(2) { Who::Rogue } else { Who::Stranger }
+}
+
+fn is_from(input: &Input, peer: MemberId) -> bool {
+    matches!(input, Input::Message { from, .. } if *from == peer)
 }
 
 fn alter(bytes: &mut [u8], at: usize, by: u8) {
