@@ -70,6 +70,8 @@ pub const SMALL_BYTES_MAX: usize = 128 << 10;
 /// What an encoded item takes beyond its key and value: timestamp, expiry and two lengths.
 pub const ITEM_OVERHEAD_MAX: usize = 24;
 
+/// Most runs of other processes with its key that a member says to have seen.
+pub const SEEN_RUNS_MAX: usize = 4;
 /// Most links that a member holds.
 pub const LINKS_MAX: usize = 64;
 /// Most links with peers that have dialled us and are not in the roster that we hold.

@@ -70,7 +70,7 @@ impl<S: Store> Engine<S> {
                 self.answer_unchanged(ticket, self.cx.me);
             }
             Command::Connect { address, expected } => {
-                if self.dialer.add_user((expected, address)) {
+                if self.discovery.dialer.add_user((expected, address)) {
                     self.answer_unchanged(ticket, self.cx.me);
                 } else {
                     let (what, limit) = ("number of addresses to dial", USER_ADDRESSES_MAX);

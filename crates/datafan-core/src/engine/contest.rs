@@ -8,8 +8,8 @@
 
 use super::{
     Alarm, Engine,
+    key_conflicts::SameKeyPlace,
     own::{Contest, Verdict},
-    same_key::SameKeyPlace,
 };
 use crate::{
     claim::Claim, connector::Lane, head::Head, id::MemberId, message::Message, runs::RunId, store::Store,
@@ -91,7 +91,7 @@ impl<S: Store> Engine<S> {
 
     /// Whether this process has given way already, and is about to end.
     fn is_stopping(&self) -> bool {
-        self.same_key.found().is_some() || self.own.is_stopped()
+        self.key_conflicts.same_key.found().is_some() || self.own.is_stopped()
     }
 
     /// Another process with our key has signed that it began before one of its own, which may be this one.

@@ -2,11 +2,10 @@
 
 use super::{
     Effect, Engine,
-    dialer::{Looking, Place, Pool, Target, Why, pause_micros},
+    discovery::{Kind, Looking, Place, Pool, Reach, Target, Why, pause_micros},
+    key_conflicts::SameKeyPlace,
     publish::{ADDRESSES_KEY, decode_addresses},
-    reach::{Kind, Reach},
     replicas::Owner,
-    same_key::SameKeyPlace,
 };
 use crate::{
     connector::Address,
@@ -24,16 +23,16 @@ const DIALS_MAX: usize = 8;
 impl<S: Store> Engine<S> {
     pub(super) fn on_dial_failed(&mut self, place: &Place, error: &str) {
         if place.0 == Some(self.cx.me) {
-            return self.same_key.is_free(&place.1);
+            return self.key_conflicts.same_key.is_free(&place.1);
         }
-        self.dialer.on_failed(place, error, self.cx.now.time, &mut self.cx.rng);
+        self.discovery.dialer.on_failed(place, error, self.cx.now.time, &mut self.cx.rng);
     }
 
     pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId) {
         if peer == self.cx.me {
             return self.on_same_key(SameKeyPlace::Answers(place.1));
         }
-        self.dialer.on_found(&place, peer, self.cx.now.time);
+        self.discovery.dialer.on_found(&place, peer, self.cx.now.time);
     }
 
     /// Begins the dials that are due, and goes on with those under way.
@@ -43,7 +42,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.step_dials();
-        while let Some(target) = self.dialer.new_user() {
+        while let Some(target) = self.discovery.dialer.new_user() {
             self.begin_dial(target, Why::Minimum);
         }
         let wanted = self.dials_wanted();
@@ -58,22 +57,22 @@ impl<S: Store> Engine<S> {
         }
         self.step_dials();
         let (minimum, discovers) = (self.dials_wanted() > 0, self.cx.config.links_min > 0);
-        self.dialer.settle_quiet(Looking { minimum, discovers }, self.cx.now.time);
+        self.discovery.dialer.settle_quiet(Looking { minimum, discovers }, self.cx.now.time);
     }
 
     /// When there is something to dial, or to look at for that.
     pub(super) fn dial_wakes_at(&self) -> Time {
-        let look = if self.cx.config.links_min > 0 { self.reach.wakes_at() } else { Time::NEVER };
+        let look = if self.cx.config.links_min > 0 { self.discovery.reach.wakes_at() } else { Time::NEVER };
         let tell = if self.cx.config.links_min > 0 { self.tell_wakes_at() } else { Time::NEVER };
-        self.dialer.quiet_until().min(look).min(tell)
+        self.discovery.dialer.quiet_until().min(look).min(tell)
     }
 
     /// Links that were lost are dialled again.
     fn dial_lost(&mut self) {
-        while let Some(member) = self.dialer.due_lost(self.cx.now.time) {
+        while let Some(member) = self.discovery.dialer.due_lost(self.cx.now.time) {
             let is_linked = self.links.contains_key(&member);
             match is_linked || !self.members.belongs(&self.replicas, &member) || self.is_left_alone(&member) {
-                true => self.dialer.forget(&member),
+                true => self.discovery.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
         }
@@ -89,14 +88,14 @@ impl<S: Store> Engine<S> {
     /// One member at a time is dialled that may be out of reach, however many links there are.
     fn dial_slowly(&mut self) {
         let now = self.cx.now.time;
-        if self.reach.wakes_at() <= now {
+        if self.discovery.reach.wakes_at() <= now {
             self.look_around();
             let pause = self.slow_pause();
-            self.dialer.hasten_slow(pause, now, &mut self.cx.rng);
+            self.discovery.dialer.hasten_slow(pause, now, &mut self.cx.rng);
         }
-        let Some(pool) = self.dialer.due_slow(now) else { return };
+        let Some(pool) = self.discovery.dialer.due_slow(now) else { return };
         let pause = self.slow_pause();
-        self.dialer.pause_slow(pause, now, &mut self.cx.rng);
+        self.discovery.dialer.pause_slow(pause, now, &mut self.cx.rng);
         if let Some(target) = self.draw(pool) {
             self.begin_dial(target, Why::Slow);
         }
@@ -104,14 +103,15 @@ impl<S: Store> Engine<S> {
 
     fn slow_pause(&self) -> u64 {
         // In a mesh that is well nearly all are reachable, so that is asked first.
-        let mut unreachable = self.found().filter(|member| !self.reach.is_reachable(member));
+        let mut unreachable = self.found().filter(|member| !self.discovery.reach.is_reachable(member));
         let n_unreachable = usize::from(unreachable.any(|member| self.may_be_dialled(&member)));
-        pause_micros(self.reach.n_reachable(), n_unreachable)
+        pause_micros(self.discovery.reach.n_reachable(), n_unreachable)
     }
 
     /// Somebody to be dialled slowly.
     fn draw(&mut self, pool: Pool) -> Option<Target> {
-        let seems_safe = |id: &MemberId| self.reach.is_reachable(id) && !self.reach.is_behind_one(id);
+        let seems_safe =
+            |id: &MemberId| self.discovery.reach.is_reachable(id) && !self.discovery.reach.is_behind_one(id);
         let members = self.dialable().filter(|member| pool == Pool::Unlinked || !seems_safe(member));
         let mut members: Vec<MemberId> = members.collect();
         let mut users: Vec<Target> = Vec::new();
@@ -123,14 +123,18 @@ impl<S: Store> Engine<S> {
             }
             Pool::Unreachable | Pool::Unlinked => {
                 let seems_safe = |found: Option<MemberId>| found.is_some_and(|found| seems_safe(&found));
-                let drawn =
-                    self.dialer.users().filter(|(_, found)| pool == Pool::Unlinked || !seems_safe(*found));
+                let drawn = self
+                    .discovery
+                    .dialer
+                    .users()
+                    .filter(|(_, found)| pool == Pool::Unlinked || !seems_safe(*found));
                 users.extend(drawn.map(|(place, _)| Target::User(place.clone())));
             }
         }
         let targets = members.into_iter().map(Target::Member).chain(users);
-        let mut targets: Vec<Target> =
-            targets.filter(|target| self.dialer.may_dial_slowly(target, self.cx.now.time)).collect();
+        let mut targets: Vec<Target> = targets
+            .filter(|target| self.discovery.dialer.may_dial_slowly(target, self.cx.now.time))
+            .collect();
         if targets.is_empty() && pool == Pool::Latest {
             return self.draw(Pool::Unreachable);
         }
@@ -141,9 +145,10 @@ impl<S: Store> Engine<S> {
     /// Sees who is reachable by now.
     pub(super) fn look_around(&mut self) {
         let linked = self.linked();
-        let mut reach = core::mem::replace(&mut self.reach, Reach::new(self.cx.me, self.cx.now.wall));
+        let mut reach =
+            core::mem::replace(&mut self.discovery.reach, Reach::new(self.cx.me, self.cx.now.wall));
         reach.look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.kind_of(id));
-        self.reach = reach;
+        self.discovery.reach = reach;
     }
 
     /// What the roster says of a member.
@@ -160,15 +165,15 @@ impl<S: Store> Engine<S> {
     pub(super) fn seek_admitted(&mut self) {
         for pending in self.members.take_admitted(&self.replicas) {
             if !self.links.contains_key(&pending.id) {
-                self.address_cache.told(&pending.id, pending.address.as_slice());
-                self.dialer.on_admitted(&pending.id, self.cx.now.time);
+                self.discovery.addresses.told(&pending.id, pending.address.as_slice());
+                self.discovery.dialer.on_admitted(&pending.id, self.cx.now.time);
             }
         }
     }
 
     fn step_dials(&mut self) {
         let mut dials = Vec::new();
-        self.dialer.step(self.cx.now.time, &mut self.cx.rng, |place| dials.push(place));
+        self.discovery.dialer.step(self.cx.now.time, &mut self.cx.rng, |place| dials.push(place));
         for (expected, address) in dials {
             self.cx.emit(Effect::Dial { address, expected });
         }
@@ -180,12 +185,12 @@ impl<S: Store> Engine<S> {
             Target::Member(member) => self.addresses_of(member),
         };
         self.cx.stats.dials += 1;
-        self.dialer.begin(target, addresses, why, self.cx.now.time, &mut self.cx.rng);
+        self.discovery.dialer.begin(target, addresses, why, self.cx.now.time, &mut self.cx.rng);
     }
 
     /// Where a member may be found: first where it was found last, then where its shard says that it is.
     fn addresses_of(&self, member: &MemberId) -> Vec<Address> {
-        let mut addresses = self.address_cache.of(member).to_vec();
+        let mut addresses = self.discovery.addresses.of(member).to_vec();
         // A store that fails says so with the next write.
         for address in self.published_addresses(member).unwrap_or_default() {
             if !addresses.contains(&address) {
@@ -207,7 +212,7 @@ impl<S: Store> Engine<S> {
 
     /// How many dials may begin because there are too few links.
     fn dials_wanted(&self) -> usize {
-        let under_way = self.dialer.n_under_way();
+        let under_way = self.discovery.dialer.n_under_way();
         if self.cx.config.links_min == 0 {
             return DIALS_MAX.saturating_sub(under_way);
         }
@@ -223,15 +228,17 @@ impl<S: Store> Engine<S> {
     fn due(&mut self) -> Vec<Target> {
         let now = self.cx.now.time;
         // Where the peer that was found is linked, a dial would most likely find it once more.
-        let users = self.dialer.users().filter(|(_, found)| {
+        let users = self.discovery.dialer.users().filter(|(_, found)| {
             found.is_none_or(|found| !self.links.contains_key(&found) && !self.is_left_alone(&found))
         });
         let users = users.map(|(place, _)| Target::User(place.clone()));
-        let mut due: Vec<Target> = users.filter(|target| self.dialer.is_due(target, now)).collect();
+        let mut due: Vec<Target> = users.filter(|target| self.discovery.dialer.is_due(target, now)).collect();
         if self.cx.config.links_min > 0 {
             let members = self.dialable().map(Target::Member);
-            let mut members: Vec<(u64, Target)> =
-                members.filter(|target| self.dialer.is_due(target, now)).map(|target| (0, target)).collect();
+            let mut members: Vec<(u64, Target)> = members
+                .filter(|target| self.discovery.dialer.is_due(target, now))
+                .map(|target| (0, target))
+                .collect();
             members.iter_mut().for_each(|(rank, _)| *rank = self.cx.rng.next());
             members.sort_unstable();
             due.extend(members.into_iter().map(|(_, target)| target));
@@ -246,8 +253,7 @@ impl<S: Store> Engine<S> {
 
     /// Of whom an address is known, whoever it is.
     fn found(&self) -> impl Iterator<Item = MemberId> {
-        let cached = self.address_cache.members().filter(|member| !self.addressed.contains(member));
-        self.addressed.iter().chain(cached).copied()
+        self.discovery.addresses.members()
     }
 
     fn may_be_dialled(&self, member: &MemberId) -> bool {

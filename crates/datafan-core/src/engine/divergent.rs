@@ -129,7 +129,7 @@ impl<S: Store> Engine<S> {
         let kept = self.divergent.held.keys().filter(|owner| **owner != self.cx.me);
         let is_up = |owner: &MemberId| self.links.get(owner).is_some_and(Link::is_up);
         let kept: Vec<_> =
-            kept.map(|owner| (*owner, is_up(owner) || self.reach.is_reachable(owner))).collect();
+            kept.map(|owner| (*owner, is_up(owner) || self.discovery.reach.is_reachable(owner))).collect();
         let over = self.divergent.heard.count(self.cx.now.time, &kept);
         over.iter().for_each(|owner| self.drop_divergent(owner));
         if let Some(bytes) = self.divergent.heard.due_bytes(self.cx.now.time) {

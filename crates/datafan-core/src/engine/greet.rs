@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let dialled = address.as_ref().filter(|_| direction == Direction::Out);
-        self.dialer.on_up(&peer, dialled, self.cx.now.time);
+        self.discovery.dialer.on_up(&peer, dialled, self.cx.now.time);
         let (since, deadline) = (self.cx.now.time, self.cx.now.time.after(GREETING_MICROS));
         if let Some(old) = self.links.remove(&peer) {
             self.clear_place(old.place());
@@ -96,7 +96,7 @@ impl<S: Store> Engine<S> {
         let was_up = self.links.get(&peer).is_some_and(Link::is_up);
         self.on_link_down(peer, reason);
         if was_up {
-            self.listed.on_lost(self.cx.now.time);
+            self.key_conflicts.listed.on_lost(self.cx.now.time);
             self.seek_lost(&peer);
         }
     }
@@ -104,7 +104,7 @@ impl<S: Store> Engine<S> {
     /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
     pub(super) fn seek_lost(&mut self, peer: &MemberId) {
         if self.members.belongs(&self.replicas, peer) {
-            self.dialer.on_lost(peer, self.cx.now.time, &mut self.cx.rng);
+            self.discovery.dialer.on_lost(peer, self.cx.now.time, &mut self.cx.rng);
         }
     }
 
@@ -114,16 +114,14 @@ impl<S: Store> Engine<S> {
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
         if was_up {
-            self.own_links.on_changed();
-            self.reach.on_down(&peer);
             self.part_process(&peer);
         }
         self.clear_place(link.place());
         if self.members.belongs(&self.replicas, &peer) {
-            self.dialer.remember(&peer);
+            self.discovery.dialer.remember(&peer);
         }
-        let up_micros = was_up.then(|| self.cx.now.time.0 - link.up_since().0);
-        self.dialer.on_down(&peer, up_micros, reason, self.cx.now.time, &mut self.cx.rng);
+        let up_micros = was_up.then(|| now.0 - link.up_since().0);
+        self.discovery.on_down(&peer, up_micros, reason, self.cx.now, &mut self.cx.rng);
         self.replicas.release_peer(&peer);
         if was_up {
             // What it had on its way may be lost: find out now what is missing.
@@ -230,10 +228,10 @@ impl<S: Store> Engine<S> {
         link.accept_peer();
         let hello = link.hello().cloned().expect("judged by its Hello");
         self.members.forget_pending(&peer);
-        if !self.addressed.contains(&peer) {
+        if !self.discovery.addresses.is_publisher(&peer) {
             let seen = self.links[&peer].address().into_iter();
             let told: Vec<Address> = hello.addresses.iter().chain(seen).cloned().collect();
-            self.address_cache.told(&peer, &told);
+            self.discovery.addresses.told(&peer, &told);
         }
         self.cx.send(peer, &Message::Welcome);
         self.compare_own(peer, &hello);
@@ -256,14 +254,10 @@ impl<S: Store> Engine<S> {
         if let Some(link) = self.links.get_mut(&peer) {
             link.bring_up(self.cx.now.time);
         }
-        self.own_links.on_changed();
-        self.reach.on_up(&peer);
         self.members.on_link_up(&peer);
-        self.dialer.on_ready(&peer);
         let link = &self.links[&peer];
-        if let Some(address) = link.address().cloned().filter(|_| link.direction() == Direction::Out) {
-            self.address_cache.answered(&peer, &address);
-        }
+        let dialled = link.address().filter(|_| link.direction() == Direction::Out);
+        self.discovery.on_ready(&peer, dialled);
         self.members.on_seen(&mut self.cx, &self.replicas, &peer);
         self.begin_quietly(&peer);
         if self.own.on_first_link(&mut self.disk) {
@@ -291,7 +285,7 @@ impl<S: Store> Engine<S> {
             self.on_surplus_closed(&from);
         }
         if refusal == Refusal::NotAdmitted {
-            self.dialer.on_pending(&from, self.cx.now.time, &mut self.cx.rng);
+            self.discovery.dialer.on_pending(&from, self.cx.now.time, &mut self.cx.rng);
         }
     }
 

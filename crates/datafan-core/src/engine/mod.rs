@@ -7,7 +7,6 @@
 //! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died), `dial`, `wake` (deadlines).
 
 mod access;
-mod addresses;
 mod ask;
 mod budget;
 mod burst;
@@ -17,7 +16,7 @@ mod contest;
 mod context;
 mod descent;
 mod dial;
-mod dialer;
+mod discovery;
 mod disk;
 mod divergent;
 mod effect;
@@ -28,6 +27,7 @@ mod greet;
 mod growth;
 mod heard_for;
 mod input;
+mod key_conflicts;
 mod links;
 mod listed;
 mod members;
@@ -40,7 +40,6 @@ mod probe;
 mod processes;
 mod publish;
 mod push;
-mod reach;
 mod recovery;
 mod refusals;
 mod replicas;
@@ -61,16 +60,16 @@ mod tree;
 mod wake;
 
 pub use config::Config;
+pub use discovery::{LINKS_KEY, PublishedLinks, decode_links};
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
 pub use input::{Command, Input, Outcome, Write};
+pub use key_conflicts::SameKeyPlace;
 pub use members::Refused;
 pub use open::OpenError;
 pub use own::Recovered;
-pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
 pub use publish::{ADDRESSES_KEY, decode_addresses};
 pub use replicas::invalid_spans::RESTAMPED_KEY;
 pub(crate) use replicas::pieces;
-pub use same_key::SameKeyPlace;
 pub use stats::Stats;
 pub use status::{
     LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
@@ -84,12 +83,12 @@ use crate::{
     store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
     time::{Now, Time},
 };
-use addresses::AddressCache;
-use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use context::Context;
-use dialer::Dialer;
+use discovery::Discovery;
 use disk::{Disk, Snapshot};
 use divergent::Divergent;
+use key_conflicts::KeyConflicts;
 use links::Links;
 use members::Members;
 use own::OwnShards;
@@ -102,21 +101,11 @@ pub struct Engine<S: Store> {
     cx: Context,
     disk: Disk<S>,
     own: OwnShards,
-    same_key: same_key::SameKey,
-    /// Processes of other members.
-    processes: processes::Processes,
-    /// Under which runs others list this member.
-    listed: listed::Listed,
+    key_conflicts: KeyConflicts,
     members: Members,
     replicas: Replicas,
     links: Links<Snapshot<S>>,
-    dialer: Dialer,
-    address_cache: AddressCache,
-    /// Members that publish an address.
-    addressed: BTreeSet<MemberId>,
-    own_links: own_links::OwnLinks,
-    reach: reach::Reach,
-    surplus: surplus::Surplus,
+    discovery: Discovery,
     divergent: Divergent,
     next_round: Time,
 }
@@ -355,7 +344,7 @@ impl<S: Store> Engine<S> {
         }
         self.note_system(&head.owner, &change);
         if self.cx.config.publish_links {
-            self.reach.on_moved(&head.owner, self.cx.now.time);
+            self.discovery.reach.on_moved(&head.owner, self.cx.now.time);
         }
         let record = Arc::new(record);
         change.record = Some(record.clone());

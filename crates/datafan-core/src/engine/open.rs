@@ -2,22 +2,16 @@
 
 use super::{
     Config, Engine,
-    addresses::AddressCache,
     context::Context,
-    dialer::Dialer,
+    discovery::{AddressBook, Discovery},
     disk::Disk,
     divergent::Divergent,
     heard_for::HeardFor,
+    key_conflicts::KeyConflicts,
     links::Links,
-    listed::Listed,
     members::Members,
     own::{OwnRun, OwnShards},
-    own_links::OwnLinks,
-    processes::Processes,
-    reach::Reach,
     replicas::{Forks, Owner, Replicas},
-    same_key::SameKey,
-    surplus::Surplus,
 };
 use crate::{
     codec::{Reader, Writer},
@@ -28,7 +22,7 @@ use crate::{
     store::{Meta, ShardNumber, ShardState, Store, StoreError},
     time::{Now, Timestamp},
 };
-use alloc::{boxed::Box, collections::BTreeSet, format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
 
 /// Why an engine does not open. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -100,19 +94,12 @@ impl<S: Store> Engine<S> {
         let me = config.member.id();
         Self {
             replicas: Replicas::new(config.mesh),
-            dialer: Dialer::default(),
-            address_cache: AddressCache::default(),
-            addressed: BTreeSet::new(),
-            own_links: OwnLinks::default(),
-            reach: Reach::new(me, now.wall),
-            surplus: Surplus::default(),
+            discovery: Discovery::new(me, now.wall),
             disk,
             cx: Context::new(config, rng, verifier, now),
             next_round,
             own: OwnShards::new(me, run),
-            same_key: SameKey::default(),
-            processes: Processes::default(),
-            listed: Listed::default(),
+            key_conflicts: KeyConflicts::default(),
             members: Members::default(),
             links: Links::new(),
             divergent: Divergent::default(),
@@ -129,8 +116,8 @@ impl<S: Store> Engine<S> {
         let min = disk.meta(Meta::RosterMin, "roster bound", |bytes| Reader::new(bytes).fixed())?;
         let config = &mut self.cx.config;
         config.roster_min = config.roster_min.max(Timestamp(min.unwrap_or_default()));
-        let cache = disk.meta(Meta::Addresses, "addresses", AddressCache::decode)?;
-        self.address_cache = cache.unwrap_or_default();
+        let cache = disk.meta(Meta::Addresses, "addresses", AddressBook::decode)?;
+        self.discovery.addresses = cache.unwrap_or_default();
         let mut out = Writer::new();
         out.id(&config.mesh.0).id(&self.cx.me);
         disk.set_meta(Meta::Belongs, Some(out.finish()));

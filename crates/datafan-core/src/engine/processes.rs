@@ -1,123 +1,7 @@
-//! The processes of other members that were linked here lately.
-//!
-//! Two processes with one key take each other's links, so at a peer that both know each comes in its turn.
-//! This member compares how long they have run: it tells the older one of the newer one, and hands what the
-//! older one signs then, a [`Claim`], to the newer one, which stops. A peer's word alone stops nobody.
+//! Peers that run twice: telling the older process of the newer one, and handing claims on.
 
 use super::Engine;
-use crate::{
-    claim::Claim,
-    id::MemberId,
-    message::Message,
-    runs::RunId,
-    store::Store,
-    time::{SECOND, Time},
-};
-use alloc::{collections::BTreeMap, vec::Vec};
-
-/// How long a process is remembered whose link is gone.
-const KNOWN_MICROS: u64 = 60 * SECOND;
-/// How long after that it is taken as alive.
-const ALIVE_MICROS: u64 = 10 * SECOND;
-/// Most processes of a member that are remembered.
-const RUNS_MAX: usize = 4;
-
-/// By member: those that were linked here lately, and those that are.
-#[derive(Default)]
-pub(super) struct Processes(BTreeMap<MemberId, Vec<Process>>);
-
-struct Process {
-    run: RunId,
-    /// How long it had run, and when it said so.
-    age_micros: u64,
-    at: Time,
-    is_linked: bool,
-    /// When its link came or went last.
-    seen: Time,
-    /// What an older one has signed against it.
-    claim: Option<Claim>,
-}
-
-impl Process {
-    /// How long it has run by now, if it still does.
-    fn age_now(&self, now: Time) -> u64 {
-        self.age_micros.saturating_add(now.0.saturating_sub(self.at.0))
-    }
-
-    fn is_alive(&self, now: Time) -> bool {
-        self.is_linked || self.seen.after(ALIVE_MICROS) > now
-    }
-
-    fn is_forgotten(&self, now: Time) -> bool {
-        !self.is_linked && self.seen.after(KNOWN_MICROS) <= now
-    }
-}
-
-impl Processes {
-    /// A link to a process of `peer` is up, which said at `at` that it had run for so long. What it is to be
-    /// told.
-    fn on_up(
-        &mut self,
-        peer: MemberId,
-        run: RunId,
-        (age_micros, at): (u64, Time),
-        now: Time,
-    ) -> Vec<Message<'static>> {
-        self.forget_old(now);
-        let processes = self.0.entry(peer).or_default();
-        unlink(processes, now);
-        let claim = match processes.iter().position(|process| process.run == run) {
-            Some(known) => processes.remove(known).claim,
-            None => None,
-        };
-        if processes.len() >= RUNS_MAX {
-            processes.remove(0);
-        }
-        // Whoever has signed it may have ended since.
-        let older_lives =
-            |claim: &Claim| processes.iter().any(|other| other.run == claim.older && other.is_alive(now));
-        let claim = claim.filter(older_lives);
-        let process = Process { run, age_micros, at, is_linked: true, seen: now, claim };
-        let is_newer = |other: &&Process| (other.age_now(now), other.run) < (process.age_now(now), run);
-        let newer = processes.iter().filter(is_newer);
-        let newer = newer.map(|other| Message::OtherRun { run: other.run, age_micros: other.age_now(now) });
-        let told = claim.into_iter().map(Message::Claim).chain(newer).collect();
-        // The one that was linked last is the last to be forgotten.
-        processes.push(process);
-        told
-    }
-
-    /// The link to `peer` is gone.
-    fn on_down(&mut self, peer: &MemberId, now: Time) {
-        if let Some(processes) = self.0.get_mut(peer) {
-            unlink(processes, now);
-        }
-    }
-
-    /// The place for a claim that comes from the process that makes it, about one that was linked here
-    /// lately.
-    fn place_of(&mut self, claim: &Claim, now: Time) -> Option<&mut Option<Claim>> {
-        self.forget_old(now);
-        let processes = self.0.get_mut(&claim.member)?;
-        let is_its_own = processes.iter().any(|process| process.is_linked && process.run == claim.older);
-        let newer = processes.iter_mut().find(|process| is_its_own && process.run == claim.newer)?;
-        Some(&mut newer.claim)
-    }
-
-    fn forget_old(&mut self, now: Time) {
-        self.0.retain(|_, processes| {
-            processes.retain(|process| !process.is_forgotten(now));
-            !processes.is_empty()
-        });
-    }
-}
-
-/// Nobody of them is linked any more.
-fn unlink(processes: &mut [Process], now: Time) {
-    for process in processes.iter_mut().filter(|process| process.is_linked) {
-        (process.is_linked, process.seen) = (false, now);
-    }
-}
+use crate::{claim::Claim, id::MemberId, store::Store};
 
 impl<S: Store> Engine<S> {
     /// A link is up: the process behind it hears what is known of others with the same key.
@@ -125,20 +9,20 @@ impl<S: Store> Engine<S> {
         let link = &self.links[&peer];
         let Some(hello) = link.hello() else { return };
         let (run, age) = (hello.run, (hello.age_micros, link.greeted_at()));
-        for message in self.processes.on_up(peer, run, age, self.cx.now.time) {
+        for message in self.key_conflicts.processes.on_up(peer, run, age, self.cx.now.time) {
             self.cx.send(peer, &message);
         }
     }
 
     /// The link to `peer` is gone.
     pub(super) fn part_process(&mut self, peer: &MemberId) {
-        self.processes.on_down(peer, self.cx.now.time);
+        self.key_conflicts.processes.on_down(peer, self.cx.now.time);
     }
 
     /// A claim came: of the peer about its own key, to be handed on, or about ours.
     pub(super) fn on_claim(&mut self, from: MemberId, claim: &Claim) {
         let now = self.cx.now.time;
-        let place = self.processes.place_of(claim, now).filter(|_| claim.member == from);
+        let place = self.key_conflicts.processes.place_of(claim, now).filter(|_| claim.member == from);
         let is_against_us = claim.member == self.cx.me && claim.newer == self.own.run.process();
         // Nothing is verified that would not count, or is known.
         match &place {
@@ -153,76 +37,5 @@ impl<S: Store> Engine<S> {
             Some(place) => *place = Some(*claim),
             None => self.on_claim_against_us(claim),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PEER: MemberId = MemberId([7; 32]);
-    const OLD: RunId = RunId([1; 8]);
-    const NEW: RunId = RunId([2; 8]);
-
-    fn second(n: u64) -> Time {
-        Time(n * SECOND)
-    }
-
-    fn claim() -> Claim {
-        Claim { member: PEER, older: OLD, newer: NEW, signature: [9; 64] }
-    }
-
-    /// Links a process that has run for so many seconds.
-    fn up(processes: &mut Processes, run: RunId, age: u64, now: u64) -> Vec<Message<'static>> {
-        processes.on_up(PEER, run, (age * SECOND, second(now)), second(now))
-    }
-
-    /// The linked process claims to be the older one; whether that counts.
-    fn claims(processes: &mut Processes, claim: Claim, now: u64) -> bool {
-        let place = processes.place_of(&claim, second(now));
-        place.is_some_and(|place| place.replace(claim).is_none_or(|before| before == claim))
-    }
-
-    #[test]
-    fn the_older_one_hears_of_the_newer_one_which_gets_what_that_signs() {
-        let mut processes = Processes::default();
-        assert!(up(&mut processes, OLD, 500, 10).is_empty());
-        processes.on_down(&PEER, second(20));
-        assert!(up(&mut processes, NEW, 1, 20).is_empty(), "it may have been started anew");
-        assert!(!claims(&mut processes, claim(), 20), "not from the one that makes it");
-        processes.on_down(&PEER, second(21));
-        let told = up(&mut processes, OLD, 511, 21);
-        assert_eq!(told, [Message::OtherRun { run: NEW, age_micros: 2 * SECOND }]);
-        assert!(!claims(&mut processes, Claim { newer: RunId([3; 8]), ..claim() }, 21), "nobody's");
-        assert!(claims(&mut processes, claim(), 21));
-        // Its link is replaced: nobody has said that it is down.
-        assert_eq!(up(&mut processes, NEW, 3, 22), [Message::Claim(claim())]);
-        assert_eq!(up(&mut processes, OLD, 512, 22).len(), 1);
-    }
-
-    #[test]
-    fn a_claim_counts_while_the_older_one_is_there_and_a_process_is_forgotten_after_a_minute() {
-        let mut processes = Processes::default();
-        up(&mut processes, NEW, 1, 0);
-        up(&mut processes, OLD, 500, 1);
-        assert!(claims(&mut processes, claim(), 60), "the newer one is remembered for a minute");
-        assert!(!claims(&mut processes, claim(), 61));
-        up(&mut processes, NEW, 62, 61);
-        up(&mut processes, OLD, 561, 62);
-        assert!(claims(&mut processes, claim(), 62));
-        processes.on_down(&PEER, second(70));
-        assert_eq!(up(&mut processes, NEW, 80, 79).len(), 1, "the older one was there");
-        processes.on_down(&PEER, second(80));
-        assert!(up(&mut processes, NEW, 81, 80).is_empty(), "it may be gone by now");
-    }
-
-    #[test]
-    fn so_many_processes_of_a_member_are_remembered() {
-        let mut processes = Processes::default();
-        for n in 0..3 * RUNS_MAX as u8 {
-            up(&mut processes, RunId([n; 8]), 0, 1);
-        }
-        assert_eq!(processes.0[&PEER].len(), RUNS_MAX);
-        assert_eq!(up(&mut processes, RunId([99; 8]), 9, 1).len(), RUNS_MAX - 1);
     }
 }

@@ -2,7 +2,7 @@
 //! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
 use super::{
-    CommandError, Engine, own_links::LINKS_KEY, replicas::Owner, replicas::invalid_spans::RESTAMPED_KEY,
+    CommandError, Engine, discovery::LINKS_KEY, replicas::Owner, replicas::invalid_spans::RESTAMPED_KEY,
 };
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -93,8 +93,8 @@ impl<S: Store> Engine<S> {
                 Some(item) => self.learn_system(owner, key, &item.value),
                 None if key == RUNS_KEY => self.replicas.set_last_run(owner, None),
                 None if key == LINKS_KEY => {
-                    self.reach.unlist(owner);
-                    self.listed.forget(owner);
+                    self.discovery.reach.unlist(owner);
+                    self.key_conflicts.listed.forget(owner);
                 }
                 None => {}
             }
@@ -120,22 +120,15 @@ impl<S: Store> Engine<S> {
             return;
         }
         match decode_addresses(value) {
-            Ok(addresses) if addresses.is_empty() => drop(self.addressed.remove(owner)),
-            Ok(_) => {
-                self.addressed.insert(*owner);
-                self.dialer.on_moved(owner);
-            }
+            Ok(addresses) => self.discovery.on_published(owner, !addresses.is_empty()),
             Err(_) => self.cx.stats.refuse("addresses"),
         }
     }
 
     /// A member does not belong any more: it is not dialled.
     pub(super) fn forget_addresses(&mut self, member: &MemberId) {
-        self.addressed.remove(member);
-        self.address_cache.forget(member);
-        self.dialer.forget(member);
-        self.reach.forget(member);
-        self.listed.forget(member);
+        self.discovery.forget(member);
+        self.key_conflicts.listed.forget(member);
     }
 
     /// One of the system's items in the shard of `owner`.

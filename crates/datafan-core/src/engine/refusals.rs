@@ -19,7 +19,7 @@ impl<S: Store> Engine<S> {
     /// Whether anybody takes what is written here: an error while peers refuse this member and no link is
     /// up. Whoever holds the authority's key decides who belongs, and is not refused by others' word.
     pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
-        if let Some(place) = self.same_key.found() {
+        if let Some(place) = self.key_conflicts.same_key.found() {
             return Err(CommandError::KeyInUse { place: place.clone() });
         }
         let is_authority = self.own.has(&self.cx.config.mesh.authority());

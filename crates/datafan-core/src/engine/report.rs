@@ -3,7 +3,7 @@
 use super::{
     Engine, LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
     Standing, Status,
-    dialer::Target,
+    discovery::Target,
     links::Link,
     own::Confirmed,
     replicas::{Owner, Transfer},
@@ -41,7 +41,9 @@ impl<S: Store> Engine<S> {
                     let timestamp = lost.map_or(Timestamp::ZERO, |(_, head)| head.timestamp);
                     OwnState::Recovering { timestamp, holder: lost.map(|(holder, _)| holder) }
                 }
-                Confirmed::Yes if self.listed.holds() => OwnState::Checking { lister: self.listed.lister() },
+                Confirmed::Yes if self.key_conflicts.listed.holds() => {
+                    OwnState::Checking { lister: self.key_conflicts.listed.lister() }
+                }
                 Confirmed::Yes => OwnState::Confirmed,
                 Confirmed::Contested(contest) => {
                     OwnState::Contested { timestamp: contest.theirs().timestamp }
@@ -88,7 +90,7 @@ impl<S: Store> Engine<S> {
             state: if link.is_up() { LinkState::Up } else { LinkState::Greeting },
             error: None,
         });
-        let shown = self.dialer.shown();
+        let shown = self.discovery.dialer.shown();
         let dials = shown.into_iter().filter_map(|shown| {
             let id = match shown.target {
                 Target::Member(member) => Some(member),
@@ -116,7 +118,7 @@ impl<S: Store> Engine<S> {
 
     /// Who is reachable at this moment.
     fn reached_now(&self) -> Vec<MemberId> {
-        self.reach.now(self.cx.now.time, &self.linked(), |id| self.kind_of(id))
+        self.discovery.reach.now(self.cx.now.time, &self.linked(), |id| self.kind_of(id))
     }
 
     fn member_reach(&self, id: &MemberId, reached: &[MemberId]) -> MemberReach {
@@ -124,10 +126,10 @@ impl<S: Store> Engine<S> {
             () if *id == self.cx.me => Reachability::Itself,
             () if self.links.get(id).is_some_and(Link::is_up) => Reachability::Linked,
             () if reached.binary_search(id).is_ok() => Reachability::Reachable,
-            () => Reachability::Unreachable { since: self.reach.gone_since(id, self.cx.now.wall) },
+            () => Reachability::Unreachable { since: self.discovery.reach.gone_since(id, self.cx.now.wall) },
         };
-        let seen = !matches!(reach, Reachability::Unreachable { .. }) || self.reach.has_seen(id);
-        MemberReach { reach, seen, dialling: self.dialer.is_dialling(id) }
+        let seen = !matches!(reach, Reachability::Unreachable { .. }) || self.discovery.reach.has_seen(id);
+        MemberReach { reach, seen, dialling: self.discovery.dialer.is_dialling(id) }
     }
 
     fn shard_statuses(&self, reach: &BTreeMap<MemberId, MemberReach>) -> Vec<ShardStatus> {

@@ -83,7 +83,7 @@ impl<S: Store> Engine<S> {
         }
         self.drop_readers_shards();
         self.seek_admitted();
-        self.reach.on_roster();
+        self.discovery.reach.on_roster();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
             self.judge(peer);
@@ -111,7 +111,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn drop_shards(&mut self, member: &MemberId) {
         self.cancel_transfer(member);
         self.replicas.forget(member);
-        self.reach.unlist(member);
+        self.discovery.reach.unlist(member);
         self.drop_divergent(member);
         let whole = self.replicas.whole(member).map(|(shard, _)| shard);
         let building = self.replicas.take_building(member);

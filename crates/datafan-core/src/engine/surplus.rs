@@ -25,12 +25,6 @@ const JUDGED_MAX: usize = 8;
 /// A peer whose link was dropped is not dialled for so long without need.
 const REST_MICROS: u64 = 600 * SECOND;
 
-/// When a link may be dropped next.
-#[derive(Default)]
-pub(super) struct Surplus {
-    next: Time,
-}
-
 impl<S: Store> Engine<S> {
     /// When a surplus link may be dropped.
     pub(super) fn surplus_at(&self) -> Time {
@@ -40,7 +34,7 @@ impl<S: Store> Engine<S> {
         }
         let settled = self.links.iter().filter(|(peer, link)| link.is_up() && self.cx.me < **peer);
         let settled = settled.map(|(_, link)| link.up_since().after(SETTLED_MICROS));
-        settled.min().unwrap_or(Time::NEVER).max(self.surplus.next)
+        settled.min().unwrap_or(Time::NEVER).max(self.discovery.next_surplus())
     }
 
     /// Drops a link that is not needed, if there is one and it is time.
@@ -48,7 +42,7 @@ impl<S: Store> Engine<S> {
         if self.surplus_at() > self.cx.now.time {
             return;
         }
-        self.surplus.next = self.cx.now.time.after(DROP_MICROS);
+        self.discovery.put_off_surplus(self.cx.now.time.after(DROP_MICROS));
         let linked = self.linked();
         // One that was only dialled to look, and cannot be dropped here and now, makes no other one surplus.
         let stays = |peer: &&MemberId| self.links[*peer].is_spare() && !self.may_drop(peer);
@@ -63,7 +57,7 @@ impl<S: Store> Engine<S> {
             let random = self.cx.rng.next() % candidates.len() as u64;
             candidates.swap_remove(random as usize);
         }
-        let mut uses = self.reach.uses(&linked, &candidates, |id| self.kind_of(id));
+        let mut uses = self.discovery.reach.uses(&linked, &candidates, |id| self.kind_of(id));
         // Of equal ones a random one: others judge at the same time.
         let random = self.cx.rng.next() % uses.len().max(1) as u64;
         uses.rotate_left(random as usize);
@@ -82,8 +76,7 @@ impl<S: Store> Engine<S> {
 
     /// The link to `peer` was closed as one too many, by either end: both are well, and rest.
     pub(super) fn on_surplus_closed(&mut self, peer: &MemberId) {
-        self.reach.on_surplus(peer);
-        self.dialer.rest(peer, self.cx.now.time.after(REST_MICROS));
+        self.discovery.on_surplus_closed(peer, self.cx.now.time.after(REST_MICROS));
     }
 
     /// Whether this member may drop the link to `peer`: it is for the smaller id to do so, and the peer has
@@ -93,7 +86,7 @@ impl<S: Store> Engine<S> {
         self.cx.me < *peer
             && Link::is_up(link)
             && link.up_since().after(SETTLED_MICROS) <= self.cx.now.time
-            && match self.reach.n_listed(peer) {
+            && match self.discovery.reach.n_listed(peer) {
                 Some(n_links) => n_links > self.cx.config.links_min,
                 None => !link.is_needed_by_peer(),
             }

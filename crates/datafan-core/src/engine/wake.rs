@@ -32,7 +32,7 @@ impl<S: Store> Engine<S> {
             self.probe_silent();
             self.own.on_round();
         }
-        if let Some(addresses) = self.address_cache.take_changed(now) {
+        if let Some(addresses) = self.discovery.addresses.take_changed(now) {
             self.disk.set_meta(Meta::Addresses, Some(addresses));
         }
         self.drop_surplus();
@@ -62,15 +62,15 @@ impl<S: Store> Engine<S> {
             self.disk.wakes_at(self.cx.config.sync_micros),
             self.own.confirm_at(),
             self.recovery_ends_at(),
-            self.same_key.wakes_at(self.cx.now.time),
-            self.listed.wakes_at(),
+            self.key_conflicts.same_key.wakes_at(self.cx.now.time),
+            self.key_conflicts.listed.wakes_at(),
             self.own.contest_ends_at(),
             self.links.wakes_at(),
             self.next_round,
             self.dial_wakes_at(),
             self.surplus_at(),
             self.links_wake_at(),
-            self.address_cache.wakes_at(),
+            self.discovery.addresses.wakes_at(),
             self.budget_wakes_at(),
             self.replicas.wakes_at(self.cx.now.time),
         ]

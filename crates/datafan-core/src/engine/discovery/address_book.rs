@@ -1,4 +1,4 @@
-//! The address cache: what came of dials, four addresses of each member.
+//! The address book: who publishes addresses, and what came of dials, four addresses of each member.
 //!
 //! Addresses are read from the shards (`_sys/addresses`). The cache remembers which of them answered, so that
 //! a dial begins there, and where members are that own no shard and so publish nothing.
@@ -10,11 +10,16 @@ use crate::{
     limits::{ADDRESS_BYTES_MAX, CACHED_ADDRESSES_MAX, CACHED_MEMBERS_MAX},
     time::{SECOND, Time},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 /// Addresses at which members were found or said that they are.
 #[derive(Default)]
-pub(super) struct AddressCache {
+pub(in crate::engine) struct AddressBook {
+    /// Members whose shard publishes an address.
+    publishers: BTreeSet<MemberId>,
     members: BTreeMap<MemberId, Known>,
     n_uses: u64,
     changed: bool,
@@ -32,14 +37,14 @@ struct Known {
 /// The whole cache is written at once, so it is written seldom. A crash loses hints only.
 const WRITE_MICROS: u64 = 5 * SECOND;
 
-impl AddressCache {
+impl AddressBook {
     /// What is known of a member, the best first.
-    pub(super) fn of(&self, member: &MemberId) -> &[Address] {
+    pub(in crate::engine) fn of(&self, member: &MemberId) -> &[Address] {
         self.members.get(member).map_or(&[], |known| &known.addresses)
     }
 
     /// A dial of `address` found `member` there.
-    pub(super) fn answered(&mut self, member: &MemberId, address: &Address) {
+    pub(in crate::engine) fn answered(&mut self, member: &MemberId, address: &Address) {
         if self.of(member).first() == Some(address) {
             return;
         }
@@ -50,7 +55,7 @@ impl AddressCache {
     }
 
     /// `member` said that it is at `told`, the best first; what answered last stays before them.
-    pub(super) fn told(&mut self, member: &MemberId, told: &[Address]) {
+    pub(in crate::engine) fn told(&mut self, member: &MemberId, told: &[Address]) {
         let before = self.of(member);
         let mut addresses: Vec<Address> = before.first().into_iter().chain(told).cloned().collect();
         addresses.extend(before.iter().skip(1).cloned());
@@ -66,13 +71,28 @@ impl AddressCache {
     }
 
     /// Forgets a member that does not belong any more.
-    pub(super) fn forget(&mut self, member: &MemberId) {
+    pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
+        self.publishers.remove(member);
         self.changed |= self.members.remove(member).is_some();
     }
 
-    /// Members of whom an address is known, by id.
-    pub(super) fn members(&self) -> impl Iterator<Item = &MemberId> {
-        self.members.keys()
+    /// The shard of `member` publishes addresses, or none.
+    pub(in crate::engine) fn set_publisher(&mut self, member: &MemberId, publishes: bool) {
+        match publishes {
+            true => self.publishers.insert(*member),
+            false => self.publishers.remove(member),
+        };
+    }
+
+    /// Whether the shard of `member` publishes addresses.
+    pub(in crate::engine) fn is_publisher(&self, member: &MemberId) -> bool {
+        self.publishers.contains(member)
+    }
+
+    /// Members of whom an address is known: publishers first, then the others, each by id.
+    pub(in crate::engine) fn members(&self) -> impl Iterator<Item = MemberId> {
+        let others = self.members.keys().filter(|member| !self.publishers.contains(member));
+        self.publishers.iter().chain(others).copied()
     }
 
     fn entry(&mut self, member: &MemberId) -> &mut Known {
@@ -88,7 +108,7 @@ impl AddressCache {
     }
 
     /// The bytes to keep, if they changed since the last call and that is long enough ago.
-    pub(super) fn take_changed(&mut self, now: Time) -> Option<Vec<u8>> {
+    pub(in crate::engine) fn take_changed(&mut self, now: Time) -> Option<Vec<u8>> {
         if !self.changed || now < self.next_write {
             return None;
         }
@@ -105,12 +125,12 @@ impl AddressCache {
     }
 
     /// When there is something to be written.
-    pub(super) fn wakes_at(&self) -> Time {
+    pub(in crate::engine) fn wakes_at(&self) -> Time {
         if self.changed { self.next_write } else { Time::NEVER }
     }
 
-    /// Reads what [`AddressCache::take_changed`] gave.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads what [`AddressBook::take_changed`] gave.
+    pub(in crate::engine) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let pairs = input.list("addresses", CACHED_MEMBERS_MAX * CACHED_ADDRESSES_MAX, |input| {
             Ok((input.id()?, Address::from(input.text("address", ADDRESS_BYTES_MAX)?)))
@@ -140,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_answered_last_comes_first_and_four_are_kept() {
-        let mut cache = AddressCache::default();
+        let mut cache = AddressBook::default();
         for name in ["a", "b", "c", "d", "e", "b"] {
             cache.answered(&M, &name.into());
         }
@@ -151,11 +171,11 @@ mod tests {
 
     #[test]
     fn it_is_written_seldom_and_read_back() {
-        let mut cache = AddressCache::default();
+        let mut cache = AddressBook::default();
         cache.answered(&M, &"a".into());
         cache.answered(&M, &"b".into());
         let bytes = cache.take_changed(Time(1)).expect("it changed");
-        assert_eq!(AddressCache::decode(&bytes).unwrap().of(&M), addresses(&["b", "a"]));
+        assert_eq!(AddressBook::decode(&bytes).unwrap().of(&M), addresses(&["b", "a"]));
         cache.answered(&M, &"b".into());
         assert_eq!((cache.wakes_at(), cache.take_changed(Time(2))), (Time::NEVER, None), "nothing new");
         cache.forget(&M);
@@ -165,7 +185,7 @@ mod tests {
 
     #[test]
     fn of_too_many_members_the_one_used_longest_ago_goes() {
-        let mut cache = AddressCache::default();
+        let mut cache = AddressBook::default();
         let member = |n: usize| MemberId(core::array::from_fn(|i| (n >> (8 * (i % 2))) as u8));
         for n in 0..CACHED_MEMBERS_MAX {
             cache.answered(&member(n), &"a".into());

@@ -15,8 +15,8 @@ fn wait_micros(failures: u32) -> u64 {
 #[cfg(test)]
 mod tests;
 
-pub(super) use attempt::Target;
-pub(super) use slow::{Pool, pause_micros};
+pub(in crate::engine) use attempt::Target;
+pub(in crate::engine) use slow::{Pool, pause_micros};
 
 use crate::{
     connector::Address,
@@ -35,11 +35,11 @@ use lost::LostLinks;
 use slow::Slow;
 
 /// A user's address: who is expected there, if anybody is, and where.
-pub(super) type Place = (Option<MemberId>, Address);
+pub(in crate::engine) type Place = (Option<MemberId>, Address);
 
 /// Why a dial was begun. Of the last two kinds there is one at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Why {
+pub(in crate::engine) enum Why {
     /// There are too few links.
     Minimum,
     /// A link to the member was lost, or it was just admitted.
@@ -50,7 +50,7 @@ pub(super) enum Why {
 
 /// What is to be dialled, and how that went.
 #[derive(Default)]
-pub(super) struct Dialer {
+pub(in crate::engine) struct Dialer {
     users: BTreeMap<Place, User>,
     members: BTreeMap<MemberId, Tried>,
     lost: LostLinks,
@@ -64,7 +64,7 @@ pub(super) struct Dialer {
 
 /// How dials of one target went.
 #[derive(Clone, Default)]
-pub(super) struct Tried {
+pub(in crate::engine) struct Tried {
     /// Not dialled before because there are too few links.
     next: Time,
     /// Not dialled slowly before.
@@ -90,11 +90,11 @@ impl Tried {
 
 /// What there is to be looked for.
 #[derive(Clone, Copy)]
-pub(super) struct Looking {
+pub(in crate::engine) struct Looking {
     /// There are too few links.
-    pub(super) minimum: bool,
+    pub(in crate::engine) minimum: bool,
     /// Members are dialled, not only the user's addresses.
-    pub(super) discovers: bool,
+    pub(in crate::engine) discovers: bool,
 }
 
 #[derive(Default)]
@@ -107,14 +107,14 @@ struct User {
 }
 
 /// A target that was dialled, for people.
-pub(super) struct Shown<'a> {
-    pub(super) target: Target,
+pub(in crate::engine) struct Shown<'a> {
+    pub(in crate::engine) target: Target,
     /// The address that was tried last, where one is known.
-    pub(super) address: Option<&'a Address>,
+    pub(in crate::engine) address: Option<&'a Address>,
     /// A dial is under way.
-    pub(super) dialling: bool,
+    pub(in crate::engine) dialling: bool,
     /// The last error.
-    pub(super) error: Option<&'a str>,
+    pub(in crate::engine) error: Option<&'a str>,
 }
 
 /// The first wait after a failed dial; it doubles up to [`WAIT_MICROS_MAX`].
@@ -130,17 +130,17 @@ const PENDING_LATER_MICROS: u64 = 10 * SECOND;
 
 impl Dialer {
     /// Nothing is to be done before, unless something changes.
-    pub(super) fn quiet_until(&self) -> Time {
+    pub(in crate::engine) fn quiet_until(&self) -> Time {
         self.quiet_until
     }
 
     /// Something changed: it is worth a look.
-    pub(super) fn rouse(&mut self) {
+    pub(in crate::engine) fn rouse(&mut self) {
         self.quiet_until = Time(0);
     }
 
     /// Notes an address that the user gave; dialled at once. False if there are too many.
-    pub(super) fn add_user(&mut self, place: Place) -> bool {
+    pub(in crate::engine) fn add_user(&mut self, place: Place) -> bool {
         if self.users.len() >= USER_ADDRESSES_MAX && !self.users.contains_key(&place) {
             return false;
         }
@@ -151,23 +151,23 @@ impl Dialer {
     }
 
     /// The addresses that the user gave, and who was found there last.
-    pub(super) fn users(&self) -> impl Iterator<Item = (&Place, Option<MemberId>)> {
+    pub(in crate::engine) fn users(&self) -> impl Iterator<Item = (&Place, Option<MemberId>)> {
         self.users.iter().map(|(place, user)| (place, user.found))
     }
 
     /// The first user address that was just named and is not being dialled.
-    pub(super) fn new_user(&self) -> Option<Target> {
+    pub(in crate::engine) fn new_user(&self) -> Option<Target> {
         let new = self.users.iter().find(|(_, user)| user.is_new);
         new.map(|(place, _)| Target::User(place.clone()))
     }
 
     /// Whether a target may be dialled because there are too few links.
-    pub(super) fn is_due(&self, target: &Target, now: Time) -> bool {
+    pub(in crate::engine) fn is_due(&self, target: &Target, now: Time) -> bool {
         self.tried(target).is_none_or(|tried| tried.next <= now) && self.may_dial(target)
     }
 
     /// Whether a target may be dialled slowly.
-    pub(super) fn may_dial_slowly(&self, target: &Target, now: Time) -> bool {
+    pub(in crate::engine) fn may_dial_slowly(&self, target: &Target, now: Time) -> bool {
         let member = match target {
             Target::Member(member) => Some(*member),
             // Who rests is not found at the user's address either.
@@ -183,12 +183,12 @@ impl Dialer {
     }
 
     /// Whether `member` is being dialled.
-    pub(super) fn is_dialling(&self, member: &MemberId) -> bool {
+    pub(in crate::engine) fn is_dialling(&self, member: &MemberId) -> bool {
         !self.may_dial(&Target::Member(*member))
     }
 
     /// `member` is not dialled slowly until then: its link was one too many.
-    pub(super) fn rest(&mut self, member: &MemberId, until: Time) {
+    pub(in crate::engine) fn rest(&mut self, member: &MemberId, until: Time) {
         self.members.entry(*member).or_default().rests_until = until;
     }
 
@@ -200,17 +200,17 @@ impl Dialer {
     }
 
     /// How many dials are under way.
-    pub(super) fn n_under_way(&self) -> usize {
+    pub(in crate::engine) fn n_under_way(&self) -> usize {
         self.attempts.len()
     }
 
     /// How many of them were begun for one reason.
-    pub(super) fn n_for(&self, why: Why) -> usize {
+    pub(in crate::engine) fn n_for(&self, why: Why) -> usize {
         self.attempts.iter().filter(|attempt| attempt.why() == why).count()
     }
 
     /// The lost link that is to be dialled next, if it is time and none is being dialled.
-    pub(super) fn due_lost(&self, now: Time) -> Option<MemberId> {
+    pub(in crate::engine) fn due_lost(&self, now: Time) -> Option<MemberId> {
         if self.n_for(Why::Lost) > 0 {
             return None;
         }
@@ -218,22 +218,22 @@ impl Dialer {
     }
 
     /// From whom a slow dial is to be drawn, if it is time and none is under way.
-    pub(super) fn due_slow(&self, now: Time) -> Option<Pool> {
+    pub(in crate::engine) fn due_slow(&self, now: Time) -> Option<Pool> {
         (self.slow.next() <= now && self.n_for(Why::Slow) == 0).then(|| self.slow.pool())
     }
 
     /// A slow dial was drawn; the next one comes after a pause.
-    pub(super) fn pause_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
+    pub(in crate::engine) fn pause_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
         self.slow.begin(now, pause_micros, rng);
     }
 
     /// The pause between slow dials became shorter, if it did.
-    pub(super) fn hasten_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
+    pub(in crate::engine) fn hasten_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
         self.slow.hasten(now, pause_micros, rng);
     }
 
     /// Begins to dial. `addresses` in the order in which they are tried.
-    pub(super) fn begin(
+    pub(in crate::engine) fn begin(
         &mut self,
         target: Target,
         addresses: Vec<Address>,
@@ -260,7 +260,7 @@ impl Dialer {
     }
 
     /// Gives `dial` the addresses whose turn it is, and gives up what took too long.
-    pub(super) fn step(&mut self, now: Time, rng: &mut Rng, mut dial: impl FnMut(Place)) {
+    pub(in crate::engine) fn step(&mut self, now: Time, rng: &mut Rng, mut dial: impl FnMut(Place)) {
         for attempt in &mut self.attempts {
             attempt.step(now, &mut dial);
         }
@@ -268,7 +268,7 @@ impl Dialer {
     }
 
     /// A dial of one address came to nothing.
-    pub(super) fn on_failed(&mut self, place: &Place, error: &str, now: Time, rng: &mut Rng) {
+    pub(in crate::engine) fn on_failed(&mut self, place: &Place, error: &str, now: Time, rng: &mut Rng) {
         self.rouse();
         for attempt in &mut self.attempts {
             attempt.on_failed(place, error, now);
@@ -277,7 +277,7 @@ impl Dialer {
     }
 
     /// A dial of one address found `peer`, which is linked.
-    pub(super) fn on_found(&mut self, place: &Place, peer: MemberId, now: Time) {
+    pub(in crate::engine) fn on_found(&mut self, place: &Place, peer: MemberId, now: Time) {
         self.rouse();
         self.attempts.retain(|attempt| !attempt.has_dialled(place));
         if let Some(user) = self.users.get_mut(place) {
@@ -287,7 +287,7 @@ impl Dialer {
     }
 
     /// A link to `peer` is up; `dialled` is the address that led there, if we dialled.
-    pub(super) fn on_up(&mut self, peer: &MemberId, dialled: Option<&Address>, now: Time) {
+    pub(in crate::engine) fn on_up(&mut self, peer: &MemberId, dialled: Option<&Address>, now: Time) {
         self.rouse();
         self.attempts.retain(|attempt| *attempt.target() != Target::Member(*peer));
         let places: Vec<Place> = dialled
@@ -300,7 +300,7 @@ impl Dialer {
     }
 
     /// The link to `peer` proved good: failures are forgotten.
-    pub(super) fn on_ready(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn on_ready(&mut self, peer: &MemberId) {
         self.rouse();
         self.pending_since = None;
         if let Some(tried) = self.members.get_mut(peer) {
@@ -311,13 +311,13 @@ impl Dialer {
     }
 
     /// `peer`, whose link is about to go down, is a member: it will be dialled again by its id.
-    pub(super) fn remember(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn remember(&mut self, peer: &MemberId) {
         self.members.entry(*peer).or_default();
     }
 
     /// The link to `peer` is gone: it is not dialled again at once. `up_micros` says for how long it was up,
     /// if it was.
-    pub(super) fn on_down(
+    pub(in crate::engine) fn on_down(
         &mut self,
         peer: &MemberId,
         up_micros: Option<u64>,
@@ -335,14 +335,14 @@ impl Dialer {
     }
 
     /// A link to `peer` that was up was lost.
-    pub(super) fn on_lost(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
+    pub(in crate::engine) fn on_lost(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
         self.rouse();
         let not_before = self.members.get(peer).map_or(now, |tried| tried.next);
         self.lost.lose(*peer, not_before, now, rng);
     }
 
     /// `peer`, who knocked here, was admitted.
-    pub(super) fn on_admitted(&mut self, peer: &MemberId, now: Time) {
+    pub(in crate::engine) fn on_admitted(&mut self, peer: &MemberId, now: Time) {
         self.rouse();
         self.members.remove(peer);
         self.lost.seek(*peer, now);
@@ -350,7 +350,7 @@ impl Dialer {
 
     /// `peer` refused us because we are not admitted yet: ask again soon, so that an admission takes effect
     /// at once.
-    pub(super) fn on_pending(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
+    pub(in crate::engine) fn on_pending(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
         self.rouse();
         let since = *self.pending_since.get_or_insert(now);
         let wait = if now < since.after(PENDING_SOON_MICROS) { PENDING_MICROS } else { PENDING_LATER_MICROS };
@@ -363,7 +363,7 @@ impl Dialer {
     }
 
     /// `peer` published other addresses: what failed at the old ones says nothing.
-    pub(super) fn on_moved(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn on_moved(&mut self, peer: &MemberId) {
         self.rouse();
         if let Some(tried) = self.members.get_mut(peer) {
             (tried.next, tried.failures) = (Time(0), 0);
@@ -371,7 +371,7 @@ impl Dialer {
     }
 
     /// A member does not belong any more.
-    pub(super) fn forget(&mut self, member: &MemberId) {
+    pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
         self.rouse();
         self.members.remove(member);
         self.lost.found(member);
@@ -379,7 +379,7 @@ impl Dialer {
 
     /// Notes when the next dial may begin or has to have an outcome. `minimum` says whether there are too few
     /// links, `discovers` whether others than the user's addresses are dialled.
-    pub(super) fn settle_quiet(&mut self, Looking { minimum, discovers }: Looking, now: Time) {
+    pub(in crate::engine) fn settle_quiet(&mut self, Looking { minimum, discovers }: Looking, now: Time) {
         let attempts = self.attempts.iter().map(Attempt::wakes_at);
         let lost = if self.n_for(Why::Lost) > 0 { Time::NEVER } else { self.lost.next(now) };
         let members = self.members.values();
@@ -391,7 +391,7 @@ impl Dialer {
     }
 
     /// What was dialled and came to nothing, or is being dialled.
-    pub(super) fn shown(&self) -> Vec<Shown<'_>> {
+    pub(in crate::engine) fn shown(&self) -> Vec<Shown<'_>> {
         let under_way = self.attempts.iter().map(|attempt| Shown {
             target: attempt.target().clone(),
             address: attempt.address(),

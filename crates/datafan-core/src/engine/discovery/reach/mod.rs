@@ -13,7 +13,7 @@ mod known;
 #[cfg(test)]
 mod tests;
 
-pub(super) use graph::Kind;
+pub(in crate::engine) use graph::Kind;
 
 use crate::{
     id::MemberId,
@@ -24,7 +24,7 @@ use graph::Graph;
 use known::Known;
 
 /// What members have published, and what follows from it.
-pub(super) struct Reach {
+pub(in crate::engine) struct Reach {
     known: Known,
     /// Something changed since the last look.
     changed: bool,
@@ -42,9 +42,9 @@ pub(super) struct Reach {
 
 /// How well a link joins what would be apart without it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Use {
+pub(in crate::engine) struct Use {
     /// Members that no path leads to without the link.
-    pub(super) n_parted: usize,
+    pub(in crate::engine) n_parted: usize,
 }
 
 /// A head that moved here proves for so long that its owner is reachable.
@@ -53,7 +53,7 @@ const MOVED_MICROS: u64 = 60 * SECOND;
 const LOOK_MICROS: u64 = 5 * SECOND;
 
 impl Reach {
-    pub(super) fn new(me: MemberId, began: Timestamp) -> Self {
+    pub(in crate::engine) fn new(me: MemberId, began: Timestamp) -> Self {
         Self {
             known: Known::new(me),
             changed: true,
@@ -66,63 +66,63 @@ impl Reach {
     }
 
     /// `lister` publishes these links.
-    pub(super) fn list(&mut self, lister: &MemberId, peers: &[MemberId]) {
+    pub(in crate::engine) fn list(&mut self, lister: &MemberId, peers: &[MemberId]) {
         self.changed |= self.known.list(lister, peers);
     }
 
     /// `lister` publishes no links.
-    pub(super) fn unlist(&mut self, lister: &MemberId) {
+    pub(in crate::engine) fn unlist(&mut self, lister: &MemberId) {
         self.changed |= self.known.unlist(lister);
     }
 
     /// How many links a member publishes.
-    pub(super) fn n_listed(&self, lister: &MemberId) -> Option<usize> {
+    pub(in crate::engine) fn n_listed(&self, lister: &MemberId) -> Option<usize> {
         self.known.n_listed(lister)
     }
 
     /// The head of `owner` moved here.
-    pub(super) fn on_moved(&mut self, owner: &MemberId, now: Time) {
+    pub(in crate::engine) fn on_moved(&mut self, owner: &MemberId, now: Time) {
         self.changed |= self.known.on_moved(owner, now.after(MOVED_MICROS));
     }
 
     /// A link came up.
-    pub(super) fn on_up(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn on_up(&mut self, peer: &MemberId) {
         self.known.believe(peer);
         self.changed = true;
     }
 
     /// A link that was up is gone.
-    pub(super) fn on_down(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn on_down(&mut self, peer: &MemberId) {
         self.known.doubt(peer);
         self.changed = true;
     }
 
     /// The link to `peer` ended as one too many, after [`Reach::on_down`]: nothing was lost, and what `peer`
     /// publishes still counts.
-    pub(super) fn on_surplus(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn on_surplus(&mut self, peer: &MemberId) {
         self.changed |= self.known.believe(peer);
     }
 
     /// The roster changed.
-    pub(super) fn on_roster(&mut self) {
+    pub(in crate::engine) fn on_roster(&mut self) {
         self.changed = true;
         self.known.on_roster();
     }
 
     /// A member does not belong any more.
-    pub(super) fn forget(&mut self, member: &MemberId) {
+    pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
         self.on_roster();
         self.known.forget(member);
         self.gone.remove(member);
     }
 
     /// When it is worth a look.
-    pub(super) fn wakes_at(&self) -> Time {
+    pub(in crate::engine) fn wakes_at(&self) -> Time {
         if self.changed { self.next_look.min(self.until) } else { self.until }
     }
 
     /// Sees who is reachable by now, if it is time.
-    pub(super) fn look(
+    pub(in crate::engine) fn look(
         &mut self,
         now: Time,
         wall: Timestamp,
@@ -147,7 +147,7 @@ impl Reach {
 
     /// Who is reachable at this moment, ascending, this member among them; without peers of whom nothing but
     /// the link is known.
-    pub(super) fn now(
+    pub(in crate::engine) fn now(
         &self,
         now: Time,
         links: &[MemberId],
@@ -164,27 +164,27 @@ impl Reach {
     }
 
     /// Whether a member was reachable by the last look.
-    pub(super) fn is_reachable(&self, member: &MemberId) -> bool {
+    pub(in crate::engine) fn is_reachable(&self, member: &MemberId) -> bool {
         self.known.is_reachable(member)
     }
 
     /// Whether, by the last look, the loss of one other member would part this one from us.
-    pub(super) fn is_behind_one(&self, member: &MemberId) -> bool {
+    pub(in crate::engine) fn is_behind_one(&self, member: &MemberId) -> bool {
         self.known.is_behind_one(member)
     }
 
     /// How many others were reachable by the last look.
-    pub(super) fn n_reachable(&self) -> usize {
+    pub(in crate::engine) fn n_reachable(&self) -> usize {
         self.n_reachable
     }
 
     /// Whether a member was reachable by any look of this run.
-    pub(super) fn has_seen(&self, member: &MemberId) -> bool {
+    pub(in crate::engine) fn has_seen(&self, member: &MemberId) -> bool {
         self.is_reachable(member) || self.gone.contains_key(member)
     }
 
     /// Since when a member that is not reachable is not: at the earliest since this run began.
-    pub(super) fn gone_since(&self, member: &MemberId, wall: Timestamp) -> Timestamp {
+    pub(in crate::engine) fn gone_since(&self, member: &MemberId, wall: Timestamp) -> Timestamp {
         match self.is_reachable(member) {
             true => wall,
             false => self.gone.get(member).copied().unwrap_or(self.began),
@@ -192,7 +192,7 @@ impl Reach {
     }
 
     /// What each of some own links joins, by the lists alone: heads that moved came over these very links.
-    pub(super) fn uses(
+    pub(in crate::engine) fn uses(
         &self,
         links: &[MemberId],
         candidates: &[MemberId],
