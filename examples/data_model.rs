@@ -1,6 +1,7 @@
 //! The data model in 40 lines, on one member that keeps its data in memory.
 //!
-//! Every member owns a *shard*: items that only it may change. What it writes here would travel to all others.
+//! Every member owns a *shard*: items that only it may change. What it writes here would travel to all
+//! others.
 
 use datafan_core::{engine::Write, item::Key};
 use datafan_driver::Wait;
@@ -11,8 +12,8 @@ pub fn main() -> anyhow::Result<()> {
     let member = datafan_examples::lonely_member()?;
     let me = member.id();
 
-    // An item is a key, a value and the timestamp of its last modification: microseconds since 1970, unique and
-    // growing per owner. The timestamp is the item's version and its place in the index.
+    // An item is a key, a value and the timestamp of its last modification: microseconds since 1970, unique
+    // and growing per owner. The timestamp is the item's version and its place in the index.
     let red = member.put("color", "red").wait()?;
     let blue = member.put("color", "blue").wait()?;
     let color = member.get(&me, "color")?.expect("it was just put");
@@ -32,14 +33,15 @@ pub fn main() -> anyhow::Result<()> {
     println!("a commit of {} writes left the keys {keys:?}", both.changed);
     assert!(both.changed == 2 && keys == [Ok("size".to_owned())]);
 
-    // An item may expire: then every member stops showing it by its own clock, and the owner removes it later.
+    // An item may expire: then every member stops showing it by its own clock, and the owner removes it
+    // later.
     let lifetime = Duration::from_millis(5);
     member.put_for("offer", "today only", lifetime).wait()?;
     thread::sleep(lifetime);
     assert!(member.get(&me, "offer")?.is_none());
 
-    // The head is the owner's signature under all of this: last timestamp, sums, and the root of the index, a hash
-    // that names every item. Whoever holds an equal root holds equal data.
+    // The head is the owner's signature under all of this: last timestamp, sums, and the root of the index, a
+    // hash that names every item. Whoever holds an equal root holds equal data.
     let head = member.head(&me)?.expect("there were commits");
     println!(
         "head: {} items, {} bytes, timestamp {}, root {}",

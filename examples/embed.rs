@@ -1,5 +1,6 @@
 //! Members with a disk and a network inside a program of your own: the library `datafan-node`, here with the
-//! features `redb` and `quic` and without HTTP and command line. Two members, as two programs would have them.
+//! features `redb` and `quic` and without HTTP and command line. Two members, as two programs would have
+//! them.
 
 use datafan_node::{Beginning, Node, driver::TimedOut};
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ struct Reading {
 pub async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
 
-    // The first start makes the directory a member's; later ones find the keys and the data there. Port 0 takes a
-    // free port; without `listen` it is the default one, on all addresses of the machine.
+    // The first start makes the directory a member's; later ones find the keys and the data there. Port 0
+    // takes a free port; without `listen` it is the default one, on all addresses of the machine.
     let sensor = Node::builder(directory.path().join("sensor"))
         .first(Beginning::NewMesh { name: "sensor".parse()? })
         .listen("127.0.0.1:0".parse()?)
@@ -43,7 +44,8 @@ pub async fn main() -> anyhow::Result<()> {
     println!("the display shows {seen:?}");
     assert_eq!(seen, Some(reading));
 
-    // Who wants to know of every change looks, waits, and looks again: no change is missed, however fast they come.
+    // Who wants to know of every change looks, waits, and looks again: no change is missed, however fast they
+    // come.
     let mut changes = display.changes_of(sensor.id());
     for celsius in [22.0, 22.5, 23.0] {
         sensor.put_json("reading", &Reading { celsius, place: "attic".into() }).await?;

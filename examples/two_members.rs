@@ -13,7 +13,8 @@ use std::{convert::Infallible, time::Duration};
 
 /// Runs the example.
 pub fn main() -> anyhow::Result<()> {
-    // A mesh is an authority's key; a member is a key of its own. Real keys come from the system's randomness.
+    // A mesh is an authority's key; a member is a key of its own. Real keys come from the system's
+    // randomness.
     let authority = Identity::from_secret(&[9; 32]);
     let (alpha, beta): (Name, Name) = ("alpha".parse()?, "beta".parse()?);
     let mesh = MeshId(authority.id());

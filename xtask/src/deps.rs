@@ -1,7 +1,8 @@
 //! Who may know whom: every edge between crates of the workspace.
 //!
-//! Arrows point at core, never sideways: a store knows no connector, nothing knows node but the examples and what
-//! fuzzers attack. `xtask` uses none of our crates. A new edge is a line here and a reason in its commit.
+//! Arrows point at core, never sideways: a store knows no connector, nothing knows node but the examples and
+//! what fuzzers attack. `xtask` uses none of our crates. A new edge is a line here and a reason in its
+//! commit.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -35,7 +36,8 @@ const NORMAL: &[(&str, &[&str])] = &[
         "datafan-examples",
         &["datafan-core", "datafan-driver", "datafan-store-mem", "datafan-conn-chan", "datafan-node"],
     ),
-    // What is counted: engines on stores in memory, and as little else as possible. The testkit hands them their inputs.
+    // What is counted: engines on stores in memory, and as little else as possible. The testkit hands them
+    // their inputs.
     ("datafan-hot", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
     // Measures everything; it is no part of xtask, which is built before anything is checked.
     (

@@ -1,7 +1,9 @@
-//! `cargo xtask instructions`: how many instructions the core's hot functions take, compared with a stored baseline.
+//! `cargo xtask instructions`: how many instructions the core's hot functions take, compared with a stored
+//! baseline.
 //!
-//! The subjects are in `datafan-hot`, each run once in callgrind, which counts what happens between entering and leaving one
-//! function. A count is nearly the same whatever else the machine does, so a few per cent more mean that there is more to do.
+//! The subjects are in `datafan-hot`, each run once in callgrind, which counts what happens between entering
+//! and leaving one function. A count is nearly the same whatever else the machine does, so a few per cent
+//! more mean that there is more to do.
 
 mod baseline;
 mod callgrind;
@@ -87,7 +89,10 @@ fn show(arguments: &Arguments, rows: &[Row]) {
             let (baseline, change) = (compared.baseline, compared.percent());
             println!(
                 "{}",
-                json!({ "name": name, "operation": operation, "instructions": instructions, "baseline": baseline, "change_percent": change })
+                json!({
+                    "name": name, "operation": operation, "instructions": instructions,
+                    "baseline": baseline, "change_percent": change,
+                })
             );
         }
         return;

@@ -1,8 +1,8 @@
 //! The workspace's own commands: `cargo xtask ci`, `cargo xtask imports`, `cargo xtask bench`,
 //! `cargo xtask instructions`, `cargo xtask simulate` and `cargo xtask mutants`.
 //!
-//! None of our crates is built into this program, so that it is there in seconds: what needs them is a program of its
-//! own, which is built when it is asked for (`programs`).
+//! None of our crates is built into this program, so that it is there in seconds: what needs them is a
+//! program of its own, which is built when it is asked for (`programs`).
 
 mod ci;
 mod deps;

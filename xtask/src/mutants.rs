@@ -1,8 +1,8 @@
-//! `cargo xtask mutants`: breaks the engine on purpose, one small patch at a time, and sees whether a checker of the
-//! simulator notices.
+//! `cargo xtask mutants`: breaks the engine on purpose, one small patch at a time, and sees whether a checker
+//! of the simulator notices.
 //!
-//! All happens in a copy of the working tree below `target/mutants`, with a target directory of its own, so that only
-//! what depends on the changed crate is built again.
+//! All happens in a copy of the working tree below `target/mutants`, with a target directory of its own, so
+//! that only what depends on the changed crate is built again.
 
 mod patch;
 mod tree;
@@ -59,8 +59,8 @@ enum Played {
 /// Makes sure that the unchanged tree passes, then tries each mutant.
 ///
 /// # Errors
-/// If a patch does not apply or build, the unchanged tree fails, a mutant is not caught, or, where all are tried, a checker
-/// caught none.
+/// If a patch does not apply or build, the unchanged tree fails, a mutant is not caught, or, where all are
+/// tried, a checker caught none.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::enter()?;
     let Known { mutants, checkers } = Known::read(&root)?;
@@ -85,7 +85,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let caught = mutants.len() - survivors.len();
         println!(
             "{}",
-            json!({ "mutants": mutants.len(), "caught": caught, "survivors": survivors, "checkers_idle": idle })
+            json!({
+                "mutants": mutants.len(), "caught": caught,
+                "survivors": survivors, "checkers_idle": idle,
+            })
         );
     }
     ensure!(survivors.is_empty(), "not caught: {}", survivors.join(", "));
@@ -159,7 +162,8 @@ fn check_unchanged(arguments: &Arguments, tree: &Tree, mutants: &[Mutant]) -> Re
     if !arguments.json {
         let (first, last) = SEEDS;
         println!(
-            "the unchanged tree passes {n_scenarios} scenarios with seeds {first} to {last}, built and played in {:.0} s\n",
+            "the unchanged tree passes {n_scenarios} scenarios with seeds {first} to {last}, \
+             built and played in {:.0} s\n",
             began.elapsed().as_secs_f64()
         );
     }

@@ -50,7 +50,8 @@ impl Program {
     fn build(self, stderr: Stdio) -> Result<PathBuf> {
         let mut cargo = process::command("cargo", "build --release --message-format json-render-diagnostics");
         cargo.arg("--manifest-path").arg(workspace::directory().join("Cargo.toml"));
-        // With the features that any of them asks for: so what several use is built once, whichever comes first.
+        // With the features that any of them asks for: so what several use is built once, whichever comes
+        // first.
         for Program(name) in [BENCH, SIMULATE] {
             cargo.args(["-p", name]);
         }

@@ -1,4 +1,5 @@
-//! Writes the seeds of every corpus: `cargo run -p datafan-fuzz --example corpora`, from the repository's root.
+//! Writes the seeds of every corpus: `cargo run -p datafan-fuzz --example corpora`, from the repository's
+//! root.
 
 use std::{fs, io, path::Path};
 

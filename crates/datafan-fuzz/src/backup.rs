@@ -1,5 +1,5 @@
-//! A backup, part by part: restored whole or not at all. The first byte says what of it is made right, so that what lies
-//! behind the checksum and the signature is reached.
+//! A backup, part by part: restored whole or not at all. The first byte says what of it is made right, so
+//! that what lies behind the checksum and the signature is reached.
 
 use crate::corpus::Seed;
 use datafan_core::{

@@ -1,5 +1,6 @@
-//! Evidence of a fork, from a file. The first byte says whether the rest is that file, or the story of an honest owner and
-//! what a liar makes of it: heads that the owner did sign, and whatever nodes and item the input says.
+//! Evidence of a fork, from a file. The first byte says whether the rest is that file, or the story of an
+//! honest owner and what a liar makes of it: heads that the owner did sign, and whatever nodes and item the
+//! input says.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -34,8 +35,8 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// An owner puts and deletes as the input says, each at a later time, and signs each state. Whatever is made of its heads,
-/// nodes and items proves no fork.
+/// An owner puts and deletes as the input says, each at a later time, and signs each state. Whatever is made
+/// of its heads, nodes and items proves no fork.
 fn accuse(bytes: &[u8]) {
     let mut input = Reader::new(bytes);
     let Ok(states) = story(&mut input) else { return };

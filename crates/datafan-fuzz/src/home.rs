@@ -61,7 +61,8 @@ pub fn seeds() -> Vec<Seed> {
     let identity = Identity::from_secret(&[5; 32]);
     let key = |kind| format!("datafan-secret-1 {kind} {} {}\n", base32::encode(&[5; 32]), identity.id());
     let membership = format!(
-        "{{\"format\": 1, \"mesh\": \"{}\", \"name\": \"alpha\", \"roster_min\": 7, \"connect\": [\"host:1\"]}}",
+        "{{\"format\": 1, \"mesh\": \"{}\", \"name\": \"alpha\", \
+         \"roster_min\": 7, \"connect\": [\"host:1\"]}}",
         identity.id()
     );
     let texts = [

@@ -10,7 +10,8 @@ use datafan_node::{
 use serde_json::json;
 use std::io::Cursor;
 
-/// Reads `bytes` to their end or to the first line that is no row. Errors are one line and name the right one.
+/// Reads `bytes` to their end or to the first line that is no row. Errors are one line and name the right
+/// one.
 pub fn attack(bytes: &[u8]) {
     let rows = rows::sniff(Cursor::new(bytes.to_vec()));
     let mut rows = rows.expect("bytes in memory can be read");

@@ -1,8 +1,9 @@
 //! What fuzzers attack: one function per target, bytes in, a panic where something is wrong.
 //!
-//! What this is: the bodies of the fuzz targets, the seeds of their corpora, and a mutator that attacks them for a few
-//! seconds in ordinary tests. What this is not: a fuzzer. The targets for libFuzzer are in `fuzz/`, a workspace of its
-//! own; each of them is one call of a function here. `docs/fuzzing.md` says how to run them and what they found.
+//! What this is: the bodies of the fuzz targets, the seeds of their corpora, and a mutator that attacks them
+//! for a few seconds in ordinary tests. What this is not: a fuzzer. The targets for libFuzzer are in `fuzz/`,
+//! a workspace of its own; each of them is one call of a function here. `docs/fuzzing.md` says how to run
+//! them and what they found.
 //!
 //! | module | what is attacked |
 //! | --- | --- |

@@ -1,5 +1,5 @@
-//! Requests to an authority that is offline, and what it signs, as text. The first byte says whether the rest is the
-//! text, or what the checksum of a request or of a signed roster covers: no fuzzer finds a checksum.
+//! Requests to an authority that is offline, and what it signs, as text. The first byte says whether the rest
+//! is the text, or what the checksum of a request or of a signed roster covers: no fuzzer finds a checksum.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -18,7 +18,8 @@ use datafan_node::authority::{
     signed_to_text,
 };
 
-/// Reads a request and signs what can be signed: what is read has exactly this text, and what is signed is a message.
+/// Reads a request and signs what can be signed: what is read has exactly this text, and what is signed is a
+/// message.
 pub fn attack(bytes: &[u8]) {
     let Some((form, bytes)) = bytes.split_first() else { return };
     match form % 3 {

@@ -1,4 +1,5 @@
-//! The settings of a simulation: the first byte says whether the rest is a scenario's file or that of its topology.
+//! The settings of a simulation: the first byte says whether the rest is a scenario's file or that of its
+//! topology.
 
 use crate::corpus::Seed;
 use datafan_sim::scenario::{SHIPPED, Scenario, ScenarioError};
@@ -68,5 +69,6 @@ pub fn seeds() -> Vec<Seed> {
     shipped.chain(others).map(seed).collect()
 }
 
-const LINE_OF_20: &str = "links = [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [5, 6], [6, 7], [7, 8], [8, 9], [9, 10], \
-                          [10, 11], [11, 12], [12, 13], [13, 14], [14, 15], [15, 16], [16, 17], [17, 18], [18, 19]]";
+const LINE_OF_20: &str = "links = [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [5, 6], [6, 7], [7, 8], [8, 9], \
+                          [9, 10], [10, 11], [11, 12], [12, 13], [13, 14], [14, 15], [15, 16], [16, 17], \
+                          [17, 18], [18, 19]]";

@@ -1,7 +1,7 @@
 //! A store's file whose bytes were changed: it is refused, or it holds the right data.
 //!
-//! The input is a list of changes to a good file, six bytes each, the first byte before them says to which: one
-//! whose store was closed, or one after a hard stop.
+//! The input is a list of changes to a good file, six bytes each, the first byte before them says to which:
+//! one whose store was closed, or one after a hard stop.
 
 use crate::corpus::Seed;
 use datafan_core::store::{Batch, Durability, Store, StoreError, StoreReader};

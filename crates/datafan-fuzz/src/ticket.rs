@@ -1,5 +1,5 @@
-//! Invitations as text. The first byte says whether the rest is the text, or what a ticket's checksum covers: no
-//! fuzzer finds a checksum.
+//! Invitations as text. The first byte says whether the rest is the text, or what a ticket's checksum covers:
+//! no fuzzer finds a checksum.
 
 use crate::corpus::Seed;
 use datafan_core::{

@@ -1,7 +1,7 @@
 //! Every corpus is replayed and attacked a little, on any toolchain: one test per target.
 //!
-//! `DATAFAN_FUZZ_TRIES` makes the attack longer, `DATAFAN_FUZZ_SEED` another one. A failure names the file that holds
-//! the input.
+//! `DATAFAN_FUZZ_TRIES` makes the attack longer, `DATAFAN_FUZZ_SEED` another one. A failure names the file
+//! that holds the input.
 
 // Panicking is how tests fail, in their helpers too.
 #![allow(clippy::unwrap_used)]

@@ -1,8 +1,9 @@
 //! Several engines in one thread, without drivers and connectors.
 //!
-//! [`Engines`] keeps for each engine what its driver would: an inbox, an outbox, and the calls in their order. Its user
-//! decides when who takes in what waits, what time it is then, and what becomes of each effect; messages arrive when they
-//! are [delivered](Engines::deliver), which may be at once, late, altered or never.
+//! [`Engines`] keeps for each engine what its driver would: an inbox, an outbox, and the calls in their
+//! order. Its user decides when who takes in what waits, what time it is then, and what becomes of each
+//! effect; messages arrive when they are [delivered](Engines::deliver), which may be at once, late, altered
+//! or never.
 
 use datafan_core::{
     connector::Direction,
@@ -58,8 +59,8 @@ impl<E: Running> Engines<E> {
         number
     }
 
-    /// Takes a member's engine out, with all that waits for it. Until it is started again it takes everything in and does
-    /// nothing.
+    /// Takes a member's engine out, with all that waits for it. Until it is started again it takes everything
+    /// in and does nothing.
     pub fn stop(&mut self, member: usize) -> Option<E> {
         let member = &mut self.members[member];
         member.inbox.clear();
@@ -148,7 +149,8 @@ impl<E: Running> Engines<E> {
         self.members[member].inbox.retain(keep);
     }
 
-    /// What a driver does once inputs wait: one call, and a sync if it is asked for. The effects wait in the outbox.
+    /// What a driver does once inputs wait: one call, and a sync if it is asked for. The effects wait in the
+    /// outbox.
     ///
     /// # Errors
     /// If the store fails.

@@ -1,5 +1,5 @@
-//! Suites for every datafan store and connector, engines in one thread, a relay for bad lines, shards without an engine,
-//! a source of lots.
+//! Suites for every datafan store and connector, engines in one thread, a relay for bad lines, shards without
+//! an engine, a source of lots.
 
 pub mod connector;
 pub mod engines;

@@ -1,5 +1,5 @@
-//! A shard without an engine: the real thing or one that its owner never had, and the honest answers that follow from it.
-//! Attackers change one thing in them.
+//! A shard without an engine: the real thing or one that its owner never had, and the honest answers that
+//! follow from it. Attackers change one thing in them.
 
 use datafan_core::{
     connector::Frame,

@@ -12,7 +12,8 @@ use std::{
 const LOG: TableDefinition<'_, &[u8; 12], &[u8]> = TableDefinition::new("log");
 const ITEMS: TableDefinition<'_, &[u8], &[u8; 8]> = TableDefinition::new("items");
 
-/// Inserts `items` items in transactions of one commit each, which are on disk at the end, as the receiver's are.
+/// Inserts `items` items in transactions of one commit each, which are on disk at the end, as the receiver's
+/// are.
 ///
 /// # Errors
 /// If redb fails.

@@ -27,7 +27,8 @@ const NAME: &str = "bare.datafan";
 /// As a member's connector has them.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Prints the addresses of those at the other ends, and their certificate, and stays until its standard input ends.
+/// Prints the addresses of those at the other ends, and their certificate, and stays until its standard input
+/// ends.
 ///
 /// # Errors
 /// If they do not start.
@@ -77,8 +78,8 @@ pub fn member(seconds: u32, certificate: &str, addresses: &[SocketAddr]) -> Resu
     })
 }
 
-/// One message over each link, all at once, and again after a time between 0.75 and 1.25 s: as rounds go. Those of different
-/// members do not come together.
+/// One message over each link, all at once, and again after a time between 0.75 and 1.25 s: as rounds go.
+/// Those of different members do not come together.
 async fn writes(links: Vec<Connection>, member: u64) -> Result<()> {
     let mut streams = Vec::new();
     for link in &links {

@@ -1,6 +1,6 @@
-//! Pushes beside bulk: two members over loopback QUIC, data in memory. One writes small values at a fixed pace; measured is
-//! the time from the call of `put` until the other can read it, while a first copy of somebody else's large shard goes over
-//! the same link in the same direction, and once more when it is there.
+//! Pushes beside bulk: two members over loopback QUIC, data in memory. One writes small values at a fixed
+//! pace; measured is the time from the call of `put` until the other can read it, while a first copy of
+//! somebody else's large shard goes over the same link in the same direction, and once more when it is there.
 
 use crate::{
     child, data,
@@ -113,8 +113,9 @@ async fn until_copied(to: &Member, (owner, timestamp): (MemberId, Timestamp)) {
     drop(to.wait_for(owner, timestamp).await);
 }
 
-/// Milliseconds of each put from its call until it can be read at `to`: one every [`PAUSE`], however long those before it
-/// take, until `end`. On a thread of its own, so that the links' work does not delay the clock.
+/// Milliseconds of each put from its call until it can be read at `to`: one every [`PAUSE`], however long
+/// those before it take, until `end`. On a thread of its own, so that the links' work does not delay the
+/// clock.
 fn paced(from: &Member, to: &Member, end: impl Future<Output = ()>) -> Result<Vec<f64>> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {

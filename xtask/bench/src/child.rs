@@ -1,5 +1,5 @@
-//! Measurements in a process of their own: each begins with the memory and the allocator of a new process, whatever was
-//! measured before it. So large and small ones compare, and datafan and its peers.
+//! Measurements in a process of their own: each begins with the memory and the allocator of a new process,
+//! whatever was measured before it. So large and small ones compare, and datafan and its peers.
 
 use crate::figures::Figures;
 use anyhow::{Context, Result, ensure};
@@ -54,6 +54,7 @@ const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 /// Has the allocator give back what was freed at once: resident is then what is held.
 const GIVE_BACK: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 
-/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host within seconds and
-/// pays to get it again, unless the run before has just done so: so what is measured finds it there, be it large or small.
+/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host
+/// within seconds and pays to get it again, unless the run before has just done so: so what is measured finds
+/// it there, be it large or small.
 const READY_MIB: &str = "2048";

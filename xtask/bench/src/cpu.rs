@@ -1,4 +1,5 @@
-//! Time that this thread, or this process, has spent working: what a measurement takes, whatever else the machine does.
+//! Time that this thread, or this process, has spent working: what a measurement takes, whatever else the
+//! machine does.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,8 @@ impl Stopwatch {
         Self { began: Instant::now(), whose, worked: whose.worked() }
     }
 
-    /// By the clock on the wall, with the time for which others had the processor and for which a disk was waited for.
+    /// By the clock on the wall, with the time for which others had the processor and for which a disk was
+    /// waited for.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
@@ -50,7 +52,8 @@ impl Whose {
     #[cfg(target_os = "linux")]
     fn worked(self) -> Option<Duration> {
         use rustix::time::{ClockId, clock_gettime};
-        // What lies in /proc is behind by up to a tick of the kernel, which is more than a small descent takes.
+        // What lies in /proc is behind by up to a tick of the kernel, which is more than a small descent
+        // takes.
         let told = clock_gettime(match self {
             Self::Thread => ClockId::ThreadCPUTime,
             Self::Process => ClockId::ProcessCPUTime,

@@ -41,8 +41,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// From the call of `put` at one of `members` members with six links each until all others can read it; and before that,
-/// bytes and processor time per member and second without writes.
+/// From the call of `put` at one of `members` members with six links each until all others can read it; and
+/// before that, bytes and processor time per member and second without writes.
 ///
 /// # Errors
 /// If a write does not arrive.

@@ -76,7 +76,8 @@ pub fn on_file(rate: u32, seconds: u32, directory: &Path) -> Result<Figures> {
     flood(rate, seconds, RedbStore::open(directory.join("store.redb"), Options::default())?)
 }
 
-/// The owner, one that follows it and one whose link stalls are all in this process; what grows is all of them.
+/// The owner, one that follows it and one whose link stalls are all in this process; what grows is all of
+/// them.
 fn flood<S: Store + 'static>(rate: u32, seconds: u32, store: S) -> Result<Figures> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (owner, address) = member(&runtime, data::config(0)?, store)?;

@@ -1,4 +1,5 @@
-//! What an idle member costs its processor, beside bare QUIC that exchanges the same messages over as many links.
+//! What an idle member costs its processor, beside bare QUIC that exchanges the same messages over as many
+//! links.
 //!
 //! The measured side is alone in its process; those at the other ends of its links are in another one.
 
@@ -87,7 +88,8 @@ impl Drop for Peers {
     }
 }
 
-/// Prints the addresses of [`LINKS`] members that hold `shards` shards, and stays until its standard input ends.
+/// Prints the addresses of [`LINKS`] members that hold `shards` shards, and stays until its standard input
+/// ends.
 ///
 /// # Errors
 /// If one of them fails.

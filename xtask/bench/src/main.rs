@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: what the README's table shows, as medians over runs.
 //!
-//! Every measurement makes what it needs anew for each run. Engines are driven directly, in one thread and without a
-//! driver, where the cost of the engine itself is asked for (`mesh`); in memory that is processor time, where a disk
-//! takes part the time on the wall. The rest goes through drivers, as users do.
+//! Every measurement makes what it needs anew for each run. Engines are driven directly, in one thread and
+//! without a driver, where the cost of the engine itself is asked for (`mesh`); in memory that is processor
+//! time, where a disk takes part the time on the wall. The rest goes through drivers, as users do.
 
 mod bare;
 mod bare_quic;
@@ -78,23 +78,27 @@ struct Bench {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "quick", "peers", "only"])]
     table: Option<PathBuf>,
     /// Measures nothing: draws the rows of FILE as pictures into DIR
-    #[arg(long, value_name = "DIR", requires = "rows", conflicts_with_all = ["json", "quick", "peers", "only", "table"])]
+    #[arg(long, value_name = "DIR", requires = "rows")]
+    #[arg(conflicts_with_all = ["json", "quick", "peers", "only", "table"])]
     plots: Option<PathBuf>,
     /// What to draw: rows that runs with --json have printed
     #[arg(long, value_name = "FILE", requires = "plots")]
     rows: Option<PathBuf>,
-    /// In place of all others the points of the growth curves: cost against items, owners, members, bytes of a value
+    /// In place of all others the points of the growth curves: cost against items, owners, members, bytes of
+    /// a value
     #[arg(long, conflicts_with = "peers")]
     growth: bool,
     /// Small and once, to see that it works; the figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Also the peers that the design's figures speak of, each beside datafan at the same work; builds them first
+    /// Also the peers that the design's figures speak of, each beside datafan at the same work; builds them
+    /// first
     #[arg(long)]
     peers: bool,
-    /// Only measurements with NAME in their name: ingest, copy, first-copy-million, reconcile, hops, beside-bulk, crowd,
-    /// join, idle, idle-cpu, memory, writers, reads, flood, simulator; with --peers peers-sets, peers-documents, peers-gossip, peers-live,
-    /// peers-memory; with --growth growth-items, growth-owners, growth-members, growth-values
+    /// Only measurements with NAME in their name: ingest, copy, first-copy-million, reconcile, hops,
+    /// beside-bulk, crowd, join, idle, idle-cpu, memory, writers, reads, flood, simulator; with --peers
+    /// peers-sets, peers-documents, peers-gossip, peers-live, peers-memory; with --growth growth-items,
+    /// growth-owners, growth-members, growth-values
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Runs of each measurement; the median counts

@@ -1,5 +1,5 @@
-//! Memory of an item in the store in memory, beyond its key and value: by the resident pages of a child process that
-//! holds nothing else.
+//! Memory of an item in the store in memory, beyond its key and value: by the resident pages of a child
+//! process that holds nothing else.
 
 use crate::{
     child, data,

@@ -1,4 +1,5 @@
-//! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the engines.
+//! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the
+//! engines.
 
 use crate::{data, trace::Trace};
 use anyhow::{Context, Error, Result, bail, ensure};
@@ -231,7 +232,8 @@ impl Mesh {
         self.engines.wake(self.clock.now().time);
     }
 
-    /// One member takes in what waits for it, or the first of it under a trace; false if nothing waits for anybody.
+    /// One member takes in what waits for it, or the first of it under a trace; false if nothing waits for
+    /// anybody.
     fn step(&mut self) -> Result<bool> {
         let Some(number) = self.engines.waiting() else { return Ok(false) };
         let now = self.clock.now();

@@ -1,5 +1,5 @@
-//! First copy of many items as users have it: from a member to a new one, both on redb, over loopback QUIC, with their
-//! drivers. Engines alone do the same in [`crate::copy`].
+//! First copy of many items as users have it: from a member to a new one, both on redb, over loopback QUIC,
+//! with their drivers. Engines alone do the same in [`crate::copy`].
 
 use crate::{
     child,

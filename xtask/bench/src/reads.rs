@@ -1,5 +1,5 @@
-//! Reads while others write: one key at a time from redb, alone and beside writers that wait for the disk all the time. A
-//! read that waited for a commit would take as long as its sync.
+//! Reads while others write: one key at a time from redb, alone and beside writers that wait for the disk all
+//! the time. A read that waited for a commit would take as long as its sync.
 
 use crate::{
     data,

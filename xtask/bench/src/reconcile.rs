@@ -1,5 +1,5 @@
-//! A member that was away while items were overwritten: what it takes to bring it to where the others are, by a delta,
-//! and by descent where there is none.
+//! A member that was away while items were overwritten: what it takes to bring it to where the others are, by
+//! a delta, and by descent where there is none.
 
 use crate::{
     child,
@@ -37,8 +37,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Both have `items` items; then one is away while the other overwrites `changed` of them. What was said once both are
-/// linked again, until they are equal.
+/// Both have `items` items; then one is away while the other overwrites `changed` of them. What was said once
+/// both are linked again, until they are equal.
 ///
 /// # Errors
 /// If they do not become equal, or in another way than was asked for.
@@ -90,7 +90,8 @@ fn descended(trace: &Trace, figures: &mut Figures) {
     let begun = trace.tally(Tag::Gap).worked;
     let descent: Duration = parts.iter().map(|tally| tally.worked).sum();
     figures.add("cpu_s", (begun + descent + ranges.worked).as_secs_f64());
-    // The last answer ends the descent, and all that it has found is written: known it is when that answer comes.
+    // The last answer ends the descent, and all that it has found is written: known it is when that answer
+    // comes.
     figures.add("descent_cpu_s", (begun + descent - trace.last(Tag::Nodes)).as_secs_f64());
     figures.add("round_trips", (parts[0].messages + parts[2].messages) as f64);
 }

@@ -9,7 +9,8 @@ pub struct Report {
     rows: Vec<Row>,
 }
 
-/// One figure; beside a peer's, if there is one that does the same, and beside the one to reach, if it was set.
+/// One figure; beside a peer's, if there is one that does the same, and beside the one to reach, if it was
+/// set.
 #[derive(Serialize)]
 pub struct Row {
     name: String,
@@ -127,8 +128,8 @@ impl Row {
         }
     }
 
-    /// The same as a peer does it. Each of `pairs` is one run of datafan and the peer's next to it: the ratio is the median
-    /// of theirs, because a shared machine changes its speed.
+    /// The same as a peer does it. Each of `pairs` is one run of datafan and the peer's next to it: the ratio
+    /// is the median of theirs, because a shared machine changes its speed.
     pub fn beside(
         name: impl Into<String>,
         unit: &'static str,

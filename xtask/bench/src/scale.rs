@@ -56,7 +56,8 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// What the document shows. The middle of each decade is only where decades are too far apart to see a bend.
+    /// What the document shows. The middle of each decade is only where decades are too far apart to see a
+    /// bend.
     pub const FULL: Self = Self {
         items: &[1_000, 10_000, 100_000, 1_000_000],
         owners: &[10, 100, 1_000, 10_000],

@@ -1,4 +1,5 @@
-//! Side by side: the same work by datafan and by a peer, each in a process of its own, one after the other, run by run.
+//! Side by side: the same work by datafan and by a peer, each in a process of its own, one after the other,
+//! run by run.
 
 use crate::{child, figures::Figures};
 use anyhow::{Context, Result, ensure};

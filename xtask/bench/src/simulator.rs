@@ -1,7 +1,7 @@
 //! How fast the simulator is, and what it counts: copies of data that arrive where they are already.
 //!
-//! Ten thousand members take half an hour and are left to `cargo xtask simulate --scenario ten_thousand`, which tells its
-//! memory.
+//! Ten thousand members take half an hour and are left to `cargo xtask simulate --scenario ten_thousand`,
+//! which tells its memory.
 
 use crate::{
     report::{Report, Row, Target},
@@ -32,12 +32,14 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Copies beyond the one that each delivery needs, once all know each other and have written; each has six links on average: what a longer run has more than a shorter one.
+/// Copies beyond the one that each delivery needs, once all know each other and have written; each has six
+/// links on average: what a longer run has more than a shorter one.
 fn redundant_percent(members: u32, seed: u64) -> Result<f64> {
     let counts = |seconds: u32| {
         let text = format!(
-            "name = \"steady\"\nabout = \"100 B values, no faults\"\nmembers = {members}\ntopology = \"random:3\"\n\
-             seconds = {seconds}\n\n[workload]\nupdates_per_minute = 1200\nvalue_bytes = [100, 100]\n\
+            "name = \"steady\"\nabout = \"100 B values, no faults\"\nmembers = {members}\n\
+             topology = \"random:3\"\nseconds = {seconds}\n\n[workload]\n\
+             updates_per_minute = 1200\nvalue_bytes = [100, 100]\n\
              deletes_per_mille = 0\nlarge_per_mille = 0\nexpiring_per_mille = 0\n"
         );
         Ok::<_, anyhow::Error>(outcome(&Scenario::parse(&text)?, seed)?.counts)

@@ -122,8 +122,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The figures of the second time, with those of the first, on memory that is new to the process, as `cold_cpu_s` and
-/// `cold_peak_bytes`.
+/// The figures of the second time, with those of the first, on memory that is new to the process, as
+/// `cold_cpu_s` and `cold_peak_bytes`.
 fn twice(measure: impl Fn() -> Result<Figures>) -> Result<Figures> {
     let cold = measure()?;
     let peak = resident("VmHWM")?;

@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn a_missed_target_shows() {
-        let row = serde_json::json!({"name": "a", "unit": "ms", "value": 5.0, "runs": 5, "peer": "b", "peer_value": 4.0,
-            "ratio": 0.8, "target": "ratio > 1", "target_met": false});
+        let row = serde_json::json!({"name": "a", "unit": "ms", "value": 5.0, "runs": 5,
+            "peer": "b", "peer_value": 4.0, "ratio": 0.8, "target": "ratio > 1", "target_met": false});
         assert_eq!(cells(&row), ["`a`", "5 ms", "b 4", "0.8 (worse)", "ratio > 1, **missed**", "5"]);
     }
 }

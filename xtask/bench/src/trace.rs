@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub enum Deltas {
     /// As they are sent.
     Carried,
-    /// In place of one comes what says that there is none: Announce for a Push, Gap for a Delta. So whoever lacks something
-    /// must find out by descent.
+    /// In place of one comes what says that there is none: Announce for a Push, Gap for a Delta. So whoever
+    /// lacks something must find out by descent.
     Withheld,
 }
 

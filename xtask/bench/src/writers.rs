@@ -1,4 +1,5 @@
-//! Durable small puts: many writers at once share commits and their syncs, one writer has a commit for each put.
+//! Durable small puts: many writers at once share commits and their syncs, one writer has a commit for each
+//! put.
 
 use crate::{
     data,

@@ -92,7 +92,8 @@ fn are_equal(net: &Net) -> Result<bool> {
     Ok(head(0)?.is_some() && head(0)? == head(1)?)
 }
 
-/// A different one of the items for each `n` below [`ITEMS`], in no order: 7,919 is prime and no divisor of it.
+/// A different one of the items for each `n` below [`ITEMS`], in no order: 7,919 is prime and no divisor of
+/// it.
 fn scattered(n: u64) -> u64 {
     n * 7_919 % ITEMS
 }

@@ -1,11 +1,13 @@
-//! The core's hot functions as users pay for them, one subject per run; `cargo xtask instructions` counts what they take.
+//! The core's hot functions as users pay for them, one subject per run; `cargo xtask instructions` counts
+//! what they take.
 //!
-//! Without arguments it lists the subjects, a name and what one operation is per line, separated by a tab. With a name it
-//! runs that subject and prints how many operations it made. Only what happens inside `measured` of `meter.rs` is to be counted.
+//! Without arguments it lists the subjects, a name and what one operation is per line, separated by a tab.
+//! With a name it runs that subject and prints how many operations it made. Only what happens inside
+//! `measured` of `meter.rs` is to be counted.
 //!
-//! Keys, values, secrets and clocks are fixed, and nothing is drawn by lot but from fixed seeds, so a count repeats. The
-//! allocator is the system's: the one that the binary `datafan` uses gives pages back as time passes, and time is not the
-//! same twice.
+//! Keys, values, secrets and clocks are fixed, and nothing is drawn by lot but from fixed seeds, so a count
+//! repeats. The allocator is the system's: the one that the binary `datafan` uses gives pages back as time
+//! passes, and time is not the same twice.
 
 mod data;
 mod deltas;

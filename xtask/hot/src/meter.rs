@@ -23,8 +23,8 @@ impl Meter {
     }
 }
 
-/// Counting is switched on where this is entered and off where it is left, so its name has to stay, and it may neither become
-/// part of its caller nor end with a jump.
+/// Counting is switched on where this is entered and off where it is left, so its name has to stay, and it
+/// may neither become part of its caller nor end with a jump.
 #[inline(never)]
 fn measured(operation: &mut dyn FnMut()) {
     black_box(operation)();

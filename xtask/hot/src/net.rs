@@ -1,5 +1,5 @@
-//! Engines in one thread, on clocks that are set. Beside them peers that are none: they greet, and what is sent to them is
-//! gone.
+//! Engines in one thread, on clocks that are set. Beside them peers that are none: they greet, and what is
+//! sent to them is gone.
 
 use crate::data;
 use anyhow::{Error, Result};
@@ -84,8 +84,8 @@ impl Net {
         Ok(())
     }
 
-    /// What a driver does once inputs wait: one call, and a sync if it is asked for. What the engine wants waits for
-    /// [`Net::sent`] or [`Net::settle`].
+    /// What a driver does once inputs wait: one call, and a sync if it is asked for. What the engine wants
+    /// waits for [`Net::sent`] or [`Net::settle`].
     pub fn turn(&mut self, member: usize, inputs: Vec<Input>) {
         self.engines.handle(member, self.now, inputs).expect("memory does not fail");
     }

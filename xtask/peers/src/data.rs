@@ -42,8 +42,8 @@ pub fn overwritten(items: u64, changed: u64, place: Place) -> Vec<u64> {
 /// An element of a set: when the item was written, and 32 bytes that stand for its content.
 pub type Element = (u64, [u8; 32]);
 
-/// What a member has that was away while `changed` items were overwritten, and what the others have. An item is where it
-/// was written last, so an overwritten one is at the end.
+/// What a member has that was away while `changed` items were overwritten, and what the others have. An item
+/// is where it was written last, so an overwritten one is at the end.
 pub fn sets(items: u64, changed: u64, place: Place) -> [Vec<Element>; 2] {
     let element = |n: u64, at: u64| (START + at, id(n, at));
     let old: Vec<Element> = (0..items).map(|n| element(n, n)).collect();

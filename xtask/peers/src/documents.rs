@@ -1,7 +1,8 @@
 //! iroh-docs: two replicas of one document sync by its protocol, in one thread and without a network.
 //!
-//! What it leaves out beside datafan: no values move, an entry names them by hash and length; there is no relay between
-//! the two. Messages are encoded and decoded as on its wire. Inserting what one side has is not counted.
+//! What it leaves out beside datafan: no values move, an entry names them by hash and length; there is no
+//! relay between the two. Messages are encoded and decoded as on its wire. Inserting what one side has is not
+//! counted.
 
 use crate::{
     data::{self, Place},

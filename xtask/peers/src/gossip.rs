@@ -1,7 +1,7 @@
 //! chitchat: nodes in one process, over the channels that it brings for that, with its compressed digests.
 //!
-//! What it leaves out beside datafan: nothing is signed or verified, nothing would survive a restart. Values are text there,
-//! so they are hexadecimal digits of the same length.
+//! What it leaves out beside datafan: nothing is signed or verified, nothing would survive a restart. Values
+//! are text there, so they are hexadecimal digits of the same length.
 
 use crate::{
     data,
@@ -31,7 +31,8 @@ pub struct Shape {
     interval_ms: u64,
 }
 
-/// From a write on one node until all others have it; and before that, what all of them take while nothing is written.
+/// From a write on one node until all others have it; and before that, what all of them take while nothing is
+/// written.
 ///
 /// # Errors
 /// If a write does not arrive.

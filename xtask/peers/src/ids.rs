@@ -1,8 +1,8 @@
-//! negentropy: two sets of (timestamp, 32 bytes), until the side that was away knows which ids it lacks and which the
-//! other lacks.
+//! negentropy: two sets of (timestamp, 32 bytes), until the side that was away knows which ids it lacks and
+//! which the other lacks.
 //!
-//! What it leaves out beside datafan: nothing is signed or verified, and no items come. The sets are sorted beforehand,
-//! which is not counted, as datafan's trie is there beforehand.
+//! What it leaves out beside datafan: nothing is signed or verified, and no items come. The sets are sorted
+//! beforehand, which is not counted, as datafan's trie is there beforehand.
 
 use crate::{
     data::{Place, sets},

@@ -1,8 +1,8 @@
-//! iroh-docs: two nodes of one document over loopback QUIC, live. No relay, no lookup of addresses: each is told where the
-//! other is. Data in memory.
+//! iroh-docs: two nodes of one document over loopback QUIC, live. No relay, no lookup of addresses: each is
+//! told where the other is. Data in memory.
 //!
-//! What it leaves out beside datafan: a value is fetched after its entry, so an entry is there before what it names; both are
-//! told.
+//! What it leaves out beside datafan: a value is fetched after its entry, so an entry is there before what it
+//! names; both are told.
 
 use crate::{data, figures::Figures};
 use anyhow::{Context, Result};

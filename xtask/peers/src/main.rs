@@ -1,7 +1,8 @@
-//! Measures other crates at the work that datafan's benchmarks do: one subject of one peer in a process of its own, as
-//! `cargo xtask bench --peers` calls it. It prints one JSON object: figures by name.
+//! Measures other crates at the work that datafan's benchmarks do: one subject of one peer in a process of
+//! its own, as `cargo xtask bench --peers` calls it. It prints one JSON object: figures by name.
 //!
-//! Every subject says what it leaves out beside datafan's. Where a choice must be made, it is made for the peer.
+//! Every subject says what it leaves out beside datafan's. Where a choice must be made, it is made for the
+//! peer.
 
 mod data;
 mod documents;

@@ -1,8 +1,10 @@
-//! riblt: two sets of 32 bytes each, until the side that was away knows which it lacks and which the other lacks.
+//! riblt: two sets of 32 bytes each, until the side that was away knows which it lacks and which the other
+//! lacks.
 //!
-//! What it leaves out beside datafan: nothing is signed or verified, no items come, the ids come without timestamps. It is
-//! taken to know how many coded symbols will do: those are found beforehand, and only the last try is counted. The count of
-//! a coded symbol is taken as one byte, as in the paper (Yang, Gilad, Alizadeh 2024), the crate's own form has eight.
+//! What it leaves out beside datafan: nothing is signed or verified, no items come, the ids come without
+//! timestamps. It is taken to know how many coded symbols will do: those are found beforehand, and only the
+//! last try is counted. The count of a coded symbol is taken as one byte, as in the paper (Yang, Gilad,
+//! Alizadeh 2024), the crate's own form has eight.
 
 use crate::{
     data::{Element, Place, sets},

@@ -21,15 +21,15 @@ use std::{
 /// What to simulate, and what to show of it.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand, ten_thousand,
-    /// deliveries, or the number of a story as in a15) or a file ending in .toml
+    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand,
+    /// ten_thousand, deliveries, or the number of a story as in a15) or a file ending in .toml
     #[arg(long, value_name = "NAME|FILE", default_value = "small")]
     scenario: String,
     /// Members, in place of the scenario's
     #[arg(long, value_name = "N")]
     members: Option<usize>,
-    /// line, line2, ring, ring2, grid, tree, random:K, random:A..B, full or a file ending in .toml, in place of the
-    /// scenario's
+    /// line, line2, ring, ring2, grid, tree, random:K, random:A..B, full or a file ending in .toml, in place
+    /// of the scenario's
     #[arg(long, value_name = "TOPOLOGY")]
     topology: Option<Topology>,
     /// The seed that everything follows from

@@ -43,8 +43,9 @@ pub fn check(root: &Path) -> Result<()> {
     }
 }
 
-/// The lines where functions begin that are too long, and their lengths. Relies on the form that rustfmt gives: a
-/// function ends at the first line that is indented as its `fn` and begins with `}`, or as a declaration with `;`.
+/// The lines where functions begin that are too long, and their lengths. Relies on the form that rustfmt
+/// gives: a function ends at the first line that is indented as its `fn` and begins with `}`, or as a
+/// declaration with `;`.
 fn long_functions(text: &str) -> Result<Vec<(usize, usize)>> {
     let lines: Vec<&str> = text.lines().collect();
     let mut long = Vec::new();

@@ -55,7 +55,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "documents",
-        remedy: "wrap prose at 100 columns, keep to the terms, and name what exists or give a reason in documents/names.rs",
+        remedy: "wrap prose at 100 columns, keep to the terms, and name what exists or \
+                 give a reason in documents/names.rs",
         run: documents::check,
     },
     Check {
@@ -65,7 +66,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "imports",
-        remedy: "move what both modules use into a file of its own; `cargo xtask imports PACKAGE` shows the cycles",
+        remedy: "move what both modules use into a file of its own; \
+                 `cargo xtask imports PACKAGE` shows the cycles",
         run: imports::check,
     },
     Check {
@@ -111,7 +113,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "instructions",
-        remedy: "make it faster again; or, if it is worth its price, `cargo xtask instructions --update` and say so in the commit",
+        remedy: "make it faster again; or, if it is worth its price, `cargo xtask instructions --update` \
+                 and say so in the commit",
         run: self::instructions,
     },
     Check {

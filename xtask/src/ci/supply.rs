@@ -1,5 +1,5 @@
-//! What comes from outside: licences, versions that are there twice, crates that must not come in, and where all of it is
-//! from. It needs the lock file, the crates that it names, and no network once they are fetched.
+//! What comes from outside: licences, versions that are there twice, crates that must not come in, and where
+//! all of it is from. It needs the lock file, the crates that it names, and no network once they are fetched.
 
 use crate::process::output;
 use anyhow::{Context, Result, bail};

@@ -1,4 +1,5 @@
-//! The repository speaks of itself alone: no paths of the machine it was made on, no hosts of package registries.
+//! The repository speaks of itself alone: no paths of the machine it was made on, no hosts of package
+//! registries.
 
 use crate::process::output;
 use anyhow::{Result, ensure};

@@ -2,8 +2,8 @@
 //!
 //! A file depends on every file of its crate that one of its paths leads to: by a `use`, or by `crate::`,
 //! `super::` or a module's name in the code. A path leads to the last module on it, so `use super::Item`
-//! depends on the parent, whether the parent defines `Item` or only re-exports it. `mod child;` alone is not a
-//! dependency, and neither is anything below `#[cfg(test)]`.
+//! depends on the parent, whether the parent defines `Item` or only re-exports it. `mod child;` alone is not
+//! a dependency, and neither is anything below `#[cfg(test)]`.
 
 mod allowed;
 mod graph;

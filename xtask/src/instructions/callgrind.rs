@@ -35,7 +35,8 @@ impl Hot {
     pub fn build() -> Result<Self> {
         ensure!(
             is_there(),
-            "there is no valgrind, which counts the instructions: install it, as with `apt-get install valgrind`"
+            "there is no valgrind, which counts the instructions: install it, \
+             as with `apt-get install valgrind`"
         );
         let said = output("cargo", "build --profile profiling -p datafan-hot --message-format json")?;
         executable(&said).map(Self)
@@ -55,7 +56,8 @@ impl Hot {
         said.lines().map(subject).collect()
     }
 
-    /// The instructions of one operation of each; as many at once as there are processors, which a count does not notice.
+    /// The instructions of one operation of each; as many at once as there are processors, which a count does
+    /// not notice.
     ///
     /// # Errors
     /// Names the first that could not be counted.
@@ -120,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_total_is_found() {
-        let file = "# callgrind format\nversion: 1\npositions: line\nevents: Ir\nsummary: 12\n\nfn=(1) x\n3 12\n\ntotals: 34\n";
+        let file = "# callgrind format\nversion: 1\npositions: line\nevents: Ir\nsummary: 12\n\n\
+                    fn=(1) x\n3 12\n\ntotals: 34\n";
         assert_eq!(total(file).unwrap(), 34);
         for bad in ["", "events: Ir\n", "events: Ir Dr\ntotals: 3 4\n", "events: Ir\ntotals: x\n"] {
             assert!(total(bad).is_err(), "{bad:?}");

@@ -43,7 +43,8 @@ pub fn is_for_strangers(message: &Message<'_>, authority: datafan_core::id::Memb
     }
 }
 
-/// What a member holds agrees with itself: every visible shard has the items, keys and nodes that its head describes.
+/// What a member holds agrees with itself: every visible shard has the items, keys and nodes that its head
+/// describes.
 pub fn is_sound(engine: &Engine<MemStore>) {
     assert!(engine.status().pending.len() <= PENDING_MAX);
     let snapshot = engine.reader().snapshot().expect("the store works");

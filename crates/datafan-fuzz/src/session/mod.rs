@@ -1,9 +1,9 @@
 //! An engine among liars.
 //!
-//! The founder of a mesh and another member, the victim, are honest engines with a relay between them that passes
-//! on, drops, alters, cuts, repeats, reorders and invents messages; besides, the victim is linked with an admitted
-//! member who makes things up under its own signature, and with a stranger who says anything. The input is the script
-//! of all that. What must hold, whatever the script says, is in `check`.
+//! The founder of a mesh and another member, the victim, are honest engines with a relay between them that
+//! passes on, drops, alters, cuts, repeats, reorders and invents messages; besides, the victim is linked with
+//! an admitted member who makes things up under its own signature, and with a stranger who says anything. The
+//! input is the script of all that. What must hold, whatever the script says, is in `check`.
 
 mod check;
 mod rogue;
@@ -21,7 +21,8 @@ use script::{Op, Script};
 use setting::Who;
 use world::World;
 
-/// Plays the script, then ends all faults: both members must be sound, and equal where signatures are checked.
+/// Plays the script, then ends all faults: both members must be sound, and equal where signatures are
+/// checked.
 pub fn attack(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let mut world = World::new(script.byte());

@@ -132,7 +132,8 @@ impl World {
         self.handle_all();
     }
 
-    /// Ends all faults. In the end both are sound, and where signatures count, equal, and hold what was signed.
+    /// Ends all faults. In the end both are sound, and where signatures count, equal, and hold what was
+    /// signed.
     pub fn heal(&mut self) {
         for who in [Who::Rogue, Who::Stranger] {
             self.unlink_other(setting::identity(who).id());

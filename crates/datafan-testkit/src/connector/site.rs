@@ -11,8 +11,8 @@ pub trait Site {
     /// What is checked.
     type Connector: Connector + Sync;
 
-    /// Starts the member number `n`. Each number has an identity of its own; a member that is started again keeps
-    /// its address.
+    /// Starts the member number `n`. Each number has an identity of its own; a member that is started again
+    /// keeps its address.
     fn start(&self, n: u8, inbox: Arc<dyn Inbox>) -> Started<Self::Connector>;
 
     /// Ends a member without a goodbye: its peers hear nothing. It can be started again when this returns.
@@ -21,7 +21,8 @@ pub trait Site {
     /// An address at which nobody is.
     fn nowhere(&self) -> Address;
 
-    /// Whether who is dialled sees where the dialler listens; not so if something between them translates addresses.
+    /// Whether who is dialled sees where the dialler listens; not so if something between them translates
+    /// addresses.
     fn shows_addresses(&self) -> bool {
         true
     }

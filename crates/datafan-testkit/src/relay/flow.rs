@@ -59,7 +59,8 @@ struct Flow {
 }
 
 impl Relay {
-    /// A relay on a free port, over a good line. Until [`Relay::lead_to`] names what lies behind, nothing arrives.
+    /// A relay on a free port, over a good line. Until [`Relay::lead_to`] names what lies behind, nothing
+    /// arrives.
     ///
     /// # Errors
     /// If the system gives no socket.
@@ -92,8 +93,8 @@ impl Relay {
         self.address
     }
 
-    /// Names what lies behind, or another one: a program that was started again may have another port. Sessions
-    /// end; what is under way arrives at the old one.
+    /// Names what lies behind, or another one: a program that was started again may have another port.
+    /// Sessions end; what is under way arrives at the old one.
     pub fn lead_to(&self, target: SocketAddr) {
         let mut state = self.shared.lock();
         state.target = Some(target);
@@ -115,8 +116,8 @@ impl Relay {
         }
     }
 
-    /// Cuts the line in both directions when `bytes` more have come in: in the midst of what is under way, however
-    /// fast that is.
+    /// Cuts the line in both directions when `bytes` more have come in: in the midst of what is under way,
+    /// however fast that is.
     pub fn cut_after(&self, bytes: u64) {
         self.shared.lock().bytes_left = Some(bytes);
     }

@@ -67,7 +67,8 @@ impl Line {
         lateness: Duration::from_millis(5),
         ..Self::GOOD
     };
-    /// One in ten is lost, one in ten comes late, one in fifty comes twice: QUIC itself slows down to a trickle.
+    /// One in ten is lost, one in ten comes late, one in fifty comes twice: QUIC itself slows down to a
+    /// trickle.
     pub const BAD: Self = Self {
         loss_percent: 10,
         repeats_percent: 2,
@@ -98,8 +99,8 @@ impl Lots {
         Self { rng, busy_until: None }
     }
 
-    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws the same lots, so that the fate
-    /// of the n-th does not depend on how the line changed before it.
+    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws the same lots, so that the
+    /// fate of the n-th does not depend on how the line changed before it.
     pub(super) fn draw(&mut self, line: &Line, now: Instant, bytes: usize) -> Fate {
         let [lost, repeated] = [(); 2].map(|()| self.rng.below(100));
         let latenesses = [(); 2].map(|()| self.lateness(line));

@@ -16,7 +16,8 @@ use datafan_core::{
     verify::verify,
 };
 
-/// Writes a shard and another one that is kept aside, saves them, and restores that: whole, altered and cut off.
+/// Writes a shard and another one that is kept aside, saves them, and restores that: whole, altered and cut
+/// off.
 pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let sound = Sound::new();
     let member = sound.owner.id();

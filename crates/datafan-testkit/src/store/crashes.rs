@@ -1,8 +1,9 @@
 //! Power cuts at every write, with any part of what was not synced lost or torn, compared with a model.
 //!
-//! A story is a few runs of a store, each on what a cut left of the run before. Everything that a run does to its file
-//! is on a tape, so that the file can be made as a cut at any instant would leave it; each of these files is opened
-//! and must hold one of the states since the last sync. That is a thousand times quicker than writing anew for each.
+//! A story is a few runs of a store, each on what a cut left of the run before. Everything that a run does to
+//! its file is on a tape, so that the file can be made as a cut at any instant would leave it; each of these
+//! files is opened and must hold one of the states since the last sync. That is a thousand times quicker than
+//! writing anew for each.
 
 use super::{
     generate::Generator,
@@ -238,7 +239,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} crash points of {} writes in {} runs, {} with a failing write; {} held more than was acknowledged",
+            "{} crash points of {} writes in {} runs, {} with a failing write; \
+             {} held more than was acknowledged",
             self.points, self.operations, self.runs, self.failed, self.newer
         )
     }

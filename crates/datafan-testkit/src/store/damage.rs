@@ -74,7 +74,8 @@ pub fn is_found_where_it_is<M: Medium>(medium: &M) {
 }
 
 impl Sound {
-    /// What is found in the sound shard with `change` on top. Afterwards the rows of `change` are gone or sound again.
+    /// What is found in the sound shard with `change` on top. Afterwards the rows of `change` are gone or
+    /// sound again.
     fn found<S: Store>(&self, store: &mut S, change: ShardChange) -> (Vec<Finding>, Verified) {
         let mut write = |change| {
             let batch = Batch { shards: [(SHARD, change)].into(), ..Batch::default() };

@@ -10,8 +10,8 @@ pub trait Medium {
     fn open(&self) -> Result<Self::Store, StoreError>;
     /// From now on `writes` more writes of the medium succeed and no later one, until [`Medium::heal`].
     fn fail_after(&self, writes: u64);
-    /// The power goes: what was not synced may be lost, in ways that `seed` chooses among, and an open store gets
-    /// nothing through any more.
+    /// The power goes: what was not synced may be lost, in ways that `seed` chooses among, and an open store
+    /// gets nothing through any more.
     fn cut(&self, seed: u64);
     /// Ends all faults; the store was dropped.
     fn heal(&self);

@@ -1,7 +1,7 @@
 //! One suite for every store.
 //!
-//! A store's test gives [`check_store`] a [`Medium`]: what the store lies on, with its faults. The suite compares
-//! the store with a naive [`Model`] and never looks at how it works.
+//! A store's test gives [`check_store`] a [`Medium`]: what the store lies on, with its faults. The suite
+//! compares the store with a naive [`Model`] and never looks at how it works.
 
 // Panicking is how a suite fails.
 #![allow(clippy::unwrap_used)]

@@ -7,8 +7,8 @@ use crate::rng::Rng;
 pub struct Recorded {
     /// What.
     pub operation: Operation,
-    /// Whether it failed. A failed write may have got through in part; after a failed sync what it should have made
-    /// durable may be lost though a later one succeeds, as on Linux.
+    /// Whether it failed. A failed write may have got through in part; after a failed sync what it should
+    /// have made durable may be lost though a later one succeeds, as on Linux.
     pub failed: bool,
 }
 
@@ -41,7 +41,8 @@ enum Loss {
     Some { lost: u64, torn: u64 },
 }
 
-/// A file as a power cut may leave it, that was `base` before `tape`. `rng` chooses among all the possible ones.
+/// A file as a power cut may leave it, that was `base` before `tape`. `rng` chooses among all the possible
+/// ones.
 pub fn cut(base: &[u8], tape: &[Recorded], rng: &mut Rng) -> Vec<u8> {
     let mut file = base.to_vec();
     let mut unsynced = 0;

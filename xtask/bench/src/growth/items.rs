@@ -59,8 +59,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Processor time of one commit of one put over an item at random, at an owner that tells a peer; and of the peer that is
-/// pushed the delta. Means over [`WRITES`].
+/// Processor time of one commit of one put over an item at random, at an owner that tells a peer; and of the
+/// peer that is pushed the delta. Means over [`WRITES`].
 ///
 /// # Errors
 /// If a push does not arrive.
@@ -86,8 +86,8 @@ pub fn writes(items: u64) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Seconds on the wall until an engine on a file that holds so many items is ready: after a crash, and after a clean stop.
-/// The file has just been written, so the system has it in memory.
+/// Seconds on the wall until an engine on a file that holds so many items is ready: after a crash, and after
+/// a clean stop. The file has just been written, so the system has it in memory.
 ///
 /// # Errors
 /// If the disk fails.

@@ -26,7 +26,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// All curves at one place; with `initial` items of each member at the beginning, the others' links for it are trees.
+/// All curves at one place; with `initial` items of each member at the beginning, the others' links for it
+/// are trees.
 fn point(scale: &Scale, report: &mut Report, members: u64, n_runs: u32, initial: u64) -> Result<()> {
     let [short, long] = if members > LONG_MAX { scale.growth.seconds_of_many } else { scale.growth.seconds };
     let mut curves: [Vec<f64>; CURVES.len()] = Default::default();
@@ -72,8 +73,8 @@ const CURVES: [(&str, &str); 9] = [
     ("memory", "KiB/member"),
 ];
 
-/// With more members fewer seconds are simulated: each takes many times what it takes with fewer. There is one seed of them,
-/// and it may take 16 GiB of memory.
+/// With more members fewer seconds are simulated: each takes many times what it takes with fewer. There is
+/// one seed of them, and it may take 16 GiB of memory.
 pub const LONG_MAX: u64 = 3_162;
 
 /// Most members that have all written something before.
@@ -85,9 +86,11 @@ const SETTLED_MAX: u64 = 1_000;
 /// If a promise does not hold.
 pub fn simulated(members: u32, seconds: u32, initial: u64, seed: u64) -> Result<Figures> {
     let text = format!(
-        "name = \"growth\"\nabout = \"100 B values, no faults\"\nmembers = {members}\ntopology = \"random:3\"\n\
-         start_ms = 1000\nseconds = {seconds}\nidle_rounds = 2\n\n[workload]\nupdates_per_minute = 600\n\
-         initial_items = [{initial}, {initial}]\nwrites = [1, 1]\nvalue_bytes = [100, 100]\ndeletes_per_mille = 0\n"
+        "name = \"growth\"\nabout = \"100 B values, no faults\"\nmembers = {members}\n\
+         topology = \"random:3\"\nstart_ms = 1000\nseconds = {seconds}\nidle_rounds = 2\n\n[workload]\n\
+         updates_per_minute = 600\n\
+         initial_items = [{initial}, {initial}]\nwrites = [1, 1]\nvalue_bytes = [100, 100]\n\
+         deletes_per_mille = 0\n"
     );
     let outcome = simulate(&Scenario::parse(&text)?, seed, &mut Unwatched)?;
     ensure!(outcome.holds(), "{members} members with seed {seed}: {:?}", outcome.failure);

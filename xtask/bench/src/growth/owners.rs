@@ -1,7 +1,7 @@
 //! Cost against owners, each with one item, at two members that are linked to each other.
 //!
-//! The owners themselves are in no process: what they would have pushed is signed here, and both members hear it. So ten
-//! thousand of them cost no copies of a roster of ten thousand.
+//! The owners themselves are in no process: what they would have pushed is signed here, and both members hear
+//! it. So ten thousand of them cost no copies of a roster of ten thousand.
 
 use super::{
     items::PAUSE,
@@ -165,7 +165,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// One member hears of an owner's new version, and takes it for known to the other: only a round can find it.
+    /// One member hears of an owner's new version, and takes it for known to the other: only a round can find
+    /// it.
     fn finds(&mut self, owners: u32, figures: &mut Figures) -> Result<()> {
         let n = owners.min(FINDS);
         let (mut bytes, mut messages) = (0, 0);

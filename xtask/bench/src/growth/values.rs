@@ -34,7 +34,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Commits of one put, one after the other: what each costs its owner; what delivering it costs both, with all that is said.
+/// Commits of one put, one after the other: what each costs its owner; what delivering it costs both, with
+/// all that is said.
 ///
 /// # Errors
 /// If a value does not arrive.

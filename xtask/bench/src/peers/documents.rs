@@ -1,8 +1,9 @@
-//! Beside iroh-docs, store to store: verified ingest, the first copy, and what a member that was away must catch up with.
+//! Beside iroh-docs, store to store: verified ingest, the first copy, and what a member that was away must
+//! catch up with.
 //!
-//! iroh-docs moves keys and hashes, datafan keys and values. datafan's ingest has a relay between the two, and what the
-//! owner does to write and sign counts; for iroh-docs only the sync of two replicas counts, one of which wrote all before.
-//! Each is the first thing that its process does.
+//! iroh-docs moves keys and hashes, datafan keys and values. datafan's ingest has a relay between the two,
+//! and what the owner does to write and sign counts; for iroh-docs only the sync of two replicas counts, one
+//! of which wrote all before. Each is the first thing that its process does.
 
 use crate::{
     child,

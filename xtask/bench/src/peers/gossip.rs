@@ -1,7 +1,9 @@
-//! Beside chitchat, in one process: one write until all have it, what idle members take, and what a new one takes to join.
+//! Beside chitchat, in one process: one write until all have it, what idle members take, and what a new one
+//! takes to join.
 //!
-//! chitchat signs nothing and keeps nothing, members know each other before; each node gossips with three others that it
-//! chooses anew each time, at its default interval of a second and at 50 ms. datafan's members have six links each.
+//! chitchat signs nothing and keeps nothing, members know each other before; each node gossips with three
+//! others that it chooses anew each time, at its default interval of a second and at 50 ms. datafan's members
+//! have six links each.
 
 use crate::{
     child,
@@ -45,8 +47,8 @@ fn spread(
     Ok(())
 }
 
-/// The peer has as many keys on a tenth of the nodes, because each node of it takes part with all that it holds, and a hundred
-/// of them would wait for this machine's processors.
+/// The peer has as many keys on a tenth of the nodes, because each node of it takes part with all that it
+/// holds, and a hundred of them would wait for this machine's processors.
 fn join(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     let (shards, keys) = (scale.shards.to_string(), scale.shard_keys.to_string());
     let (nodes, more) = ((scale.shards / 10).to_string(), (scale.shard_keys * 10).to_string());

@@ -1,7 +1,8 @@
-//! Beside iroh-docs over loopback QUIC: from the call that writes until a linked peer can read it; data in memory on both
-//! sides.
+//! Beside iroh-docs over loopback QUIC: from the call that writes until a linked peer can read it; data in
+//! memory on both sides.
 //!
-//! iroh-docs tells of an entry before it has fetched the value that it names. The figure to reach is that of the entry.
+//! iroh-docs tells of an entry before it has fetched the value that it names. The figure to reach is that of
+//! the entry.
 
 use crate::{
     report::{Better, Report, Row, Target},

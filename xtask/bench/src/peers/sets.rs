@@ -1,11 +1,13 @@
 //! What differs between two sets: datafan's descent beside negentropy and riblt.
 //!
-//! Both sides have the same items at the same places. For datafan everything counts that is said from the moment when the
-//! head is known until the other holds it, less values: so which items differ, each with its key, timestamp, expiry and
-//! lengths. An item that comes takes its key's place, so old ones need not be named: the peers know no keys.
+//! Both sides have the same items at the same places. For datafan everything counts that is said from the
+//! moment when the head is known until the other holds it, less values: so which items differ, each with its
+//! key, timestamp, expiry and lengths. An item that comes takes its key's place, so old ones need not be
+//! named: the peers know no keys.
 //!
-//! negentropy and riblt stop when the ids are known. Time is that of both sides on the processor: for datafan until the
-//! last answer has come, and once more with all items verified and stored, which the peers never do.
+//! negentropy and riblt stop when the ids are known. Time is that of both sides on the processor: for datafan
+//! until the last answer has come, and once more with all items verified and stored, which the peers never
+//! do.
 
 use crate::{
     report::{Better, Report, Row, Target},

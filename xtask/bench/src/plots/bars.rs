@@ -21,7 +21,8 @@ pub fn svg(rows: &[Row]) -> Option<String> {
     let bottom = TOP + BAR * bars.len() as f64;
     let height = bottom + 30.0;
     let mut out = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         width=\"{WIDTH}\" height=\"{height}\" role=\"img\">"
     );
     let title = "How many times better than a peer at the same work";
     let _ = writeln!(out, "\n<title>{title}</title>\n<style>{STYLE}</style>");

@@ -54,7 +54,8 @@ impl Figure {
             self.panels.chunks(2).map(|row| row.iter().map(Panel::height).fold(0.0, f64::max)).collect();
         let (width, height) = (2.0 * PANEL, TITLE + heights.iter().sum::<f64>() + 8.0);
         let mut out = format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">"#
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         width=\"{width}\" height=\"{height}\" role=\"img\">"
         );
         let _ = writeln!(out, "\n<title>{}</title>\n<style>{STYLE}</style>", escaped(&self.title));
         let _ = writeln!(out, r##"<rect width="{width}" height="{height}" fill="#fff"/>"##);

@@ -58,8 +58,10 @@ mod tests {
                 );
             }
         }
-        text += "{\"name\":\"a<b\",\"unit\":\"s\",\"value\":1.0,\"runs\":1,\"peer\":\"p&q\",\"peer_value\":3.0,\"ratio\":3.0}\n";
-        text += "{\"name\":\"c\",\"unit\":\"s\",\"value\":9.0,\"runs\":1,\"peer\":\"p\",\"peer_value\":3.0,\"ratio\":0.33}\n";
+        text += "{\"name\":\"a<b\",\"unit\":\"s\",\"value\":1.0,\"runs\":1,\
+                 \"peer\":\"p&q\",\"peer_value\":3.0,\"ratio\":3.0}\n";
+        text += "{\"name\":\"c\",\"unit\":\"s\",\"value\":9.0,\"runs\":1,\
+                 \"peer\":\"p\",\"peer_value\":3.0,\"ratio\":0.33}\n";
         read(&text).unwrap()
     }
 

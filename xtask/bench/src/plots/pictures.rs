@@ -22,7 +22,8 @@ struct Axis {
     marks: &'static [(f64, &'static str)],
 }
 
-/// One panel: its title, the rows of each curve by name with what they are called, what was promised of which of them.
+/// One panel: its title, the rows of each curve by name with what they are called, what was promised of which
+/// of them.
 type Curves =
     (&'static str, &'static [(&'static str, &'static str)], &'static [(&'static str, usize, Promise)]);
 
