@@ -1,5 +1,5 @@
 //! Suites for every datafan store and connector, engines in one thread, a relay for bad lines, shards without
-//! an engine, a source of lots.
+//! an engine, the members and items of measurements, a source of lots.
 
 pub mod connector;
 pub mod engines;
@@ -7,3 +7,4 @@ pub mod relay;
 pub mod rng;
 pub mod shard;
 pub mod store;
+pub mod workload;

@@ -10,9 +10,10 @@ use crate::{
     scale::Scale,
 };
 use anyhow::{Context, Result, ensure};
-use datafan_core::{engine::Write, id::MemberId, item::Key, time::Timestamp};
+use datafan_core::{engine::Write, id::MemberId, time::Timestamp};
 use datafan_driver::{Handle, Wait};
 use datafan_store_mem::{MemReader, MemStore};
+use datafan_testkit::workload;
 use std::time::{Duration, Instant};
 use tokio::{
     runtime::Builder,
@@ -102,7 +103,7 @@ fn filled(owner: &Member, items: u64) -> Result<(MemberId, Timestamp)> {
 }
 
 fn large_write(n: u64) -> Write {
-    let key = Key::new(data::key(n)).expect("16 characters are a key");
+    let key = workload::key(n);
     let value: Vec<u8> = data::value(n).into_iter().cycle().take(VALUE_BYTES as usize).collect();
     Write::Put { key, value: value.into(), expiry: None }
 }

@@ -20,12 +20,13 @@ use datafan_core::{
     head::Head,
     id::MeshId,
     identity::Identity,
-    item::{Item, Key},
+    item::Item,
     message::{Delta, Message, encode_delta},
     time::{SECOND, Timestamp},
     trie::{Branch, root_hash},
 };
 use datafan_store_mem::MemStore;
+use datafan_testkit::workload;
 
 /// All curves, point by point.
 ///
@@ -125,7 +126,7 @@ impl Crowd {
     /// What an owner pushes when it puts its item for the `n`th time.
     fn version(&self, owner: &Identity, n: u64) -> Vec<u8> {
         let timestamp = Timestamp(self.wall.0 + n);
-        let key = Key::new(data::key(0)).expect("16 characters are a key");
+        let key = workload::key(0);
         let item = Item { key, timestamp, expiry: None, value: data::value(n).into() };
         let root = root_hash(Some(&Branch::leaf(timestamp.0, item.leaf())));
         let (items, bytes, signature) = (1, item.bytes(), [0; 64]);

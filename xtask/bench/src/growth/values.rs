@@ -10,8 +10,9 @@ use crate::{
     trace::{Deltas, Tag, Trace},
 };
 use anyhow::Result;
-use datafan_core::{engine::Write, item::Key};
+use datafan_core::engine::Write;
 use datafan_store_mem::MemStore;
+use datafan_testkit::workload;
 
 /// All curves, point by point.
 ///
@@ -69,7 +70,7 @@ pub fn carried(bytes: u64) -> Result<Figures> {
 }
 
 fn write(n: u64, bytes: u64) -> Write {
-    let key = Key::new(data::key(n % KEYS)).expect("16 characters are a key");
+    let key = workload::key(n % KEYS);
     let value: Vec<u8> = data::value(n).into_iter().cycle().take(bytes as usize).collect();
     Write::Put { key, value: value.into(), expiry: None }
 }
