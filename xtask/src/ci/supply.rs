@@ -1,5 +1,9 @@
 //! What comes from outside: licences, versions that are there twice, crates that must not come in, and where
 //! all of it is from. It needs the lock file, the crates that it names, and no network once they are fetched.
+//!
+//! cargo-deny checks the same from a file of settings, also without a network (only advisories need one), and
+//! in about the same time. But a new checkout has to build it first: 141 crates and more than five minutes of
+//! a processor.
 
 use crate::process::output;
 use anyhow::{Context, Result, bail};
