@@ -6,6 +6,7 @@ use super::{
     links::Link,
     replicas::{Owner, Transfer},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     connector::Lane,
     head::Head,
@@ -136,7 +137,7 @@ impl<S: Store> Engine<S> {
         let Some(&Transfer::Pull { from, since, .. }) = self.replicas[owner].transfer() else {
             unreachable!("listed as pulled")
         };
-        self.cx.stats.refuse("late_answer");
+        self.cx.stats.reject(Rejection::LateAnswer);
         self.cancel_transfer(owner);
         let now = self.cx.now.time;
         if let Some(link) = self.links.get_mut(&from) {

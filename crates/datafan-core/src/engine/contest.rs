@@ -11,6 +11,7 @@ use super::{
     key_conflicts::SameKeyPlace,
     own::{Contest, Verdict},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     claim::Claim, connector::Lane, head::Head, id::MemberId, message::Message, runs::RunId, store::Store,
     time::SECOND,
@@ -24,7 +25,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_other_run(&mut self, from: MemberId, run: RunId, age_micros: u64) {
         let (own, now) = (self.own.run.process(), self.cx.now.time);
         if run == own {
-            return self.cx.stats.refuse("other_run");
+            return self.cx.stats.reject(Rejection::OtherRun);
         }
         if self.is_stopping() || (self.own.run.age_micros(now), own) < (age_micros, run) {
             return;
@@ -34,7 +35,7 @@ impl<S: Store> Engine<S> {
         let is_full = self.links.get(&from).is_none_or(|link| link.is_full(Lane::Small));
         if is_full || known.is_none() && !claims.has_room_for(&from, now) {
             // It tells again when a link comes up.
-            return self.cx.stats.refuse("other_run");
+            return self.cx.stats.reject(Rejection::OtherRun);
         }
         let claim = known.unwrap_or_else(|| {
             let claim = Claim::signed(&self.cx.config.mesh, &self.cx.config.member, own, run);
@@ -112,7 +113,7 @@ impl<S: Store> Engine<S> {
         if !self.own.begin_contest(theirs, ours, diverged, self.cx.time()) {
             return;
         }
-        self.cx.stats.refuse("foreign_own_head");
+        self.cx.stats.reject(Rejection::ForeignOwnHead);
         self.cx.alarm(Alarm::Contested { theirs: *theirs, ours });
     }
 
@@ -122,7 +123,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         if !self.own.member().has_lost(head) && !self.cx.check_signature(head) {
-            return self.links.penalize(&mut self.cx, peer, "signature");
+            return self.links.penalize(&mut self.cx, peer, Rejection::Signature);
         }
         self.own.see_contested(peer, head, contest, self.cx.time());
     }

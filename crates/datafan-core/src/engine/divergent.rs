@@ -11,6 +11,7 @@ use super::{
     replicas::{Owner, Transfer},
     runs::history_of,
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     hash::Hash,
     head::Head,
@@ -260,7 +261,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_diverged(&mut self, from: MemberId, heads: &[Head]) -> Result<(), StoreError> {
         for head in heads {
             if head.owner != self.cx.me {
-                self.cx.stats.refuse("foreign_divergent_copy");
+                self.cx.stats.reject(Rejection::ForeignDivergentCopy);
                 continue;
             }
             let is_told = self.divergent.told.iter().any(|(peer, told)| (*peer, told) == (from, head));
@@ -268,7 +269,7 @@ impl<S: Store> Engine<S> {
                 continue;
             }
             if !self.cx.check_signature(head) {
-                self.links.penalize(&mut self.cx, from, "signature");
+                self.links.penalize(&mut self.cx, from, Rejection::Signature);
                 return Ok(());
             }
             self.divergent.told.push_back((from, *head));

@@ -6,6 +6,7 @@ use super::{
     replicas::{Owner, Reason, Refused, Transfer},
     rules::Verdict,
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     head::Head,
     id::MemberId,
@@ -75,7 +76,7 @@ impl<S: Store> Engine<S> {
             Verdict::Good => None,
             Verdict::Refused(reason) => Some(reason),
             Verdict::Unknown => {
-                self.cx.stats.refuse("unknown_owner");
+                self.cx.stats.reject(Rejection::UnknownOwner);
                 return Learned::Refused;
             }
         };
@@ -93,7 +94,7 @@ impl<S: Store> Engine<S> {
             return Learned::Newer;
         }
         if !self.cx.check_signature(head) {
-            self.links.penalize(&mut self.cx, from, "signature");
+            self.links.penalize(&mut self.cx, from, Rejection::Signature);
             return Learned::Refused;
         }
         if let Some(reason) = reason {
@@ -119,7 +120,7 @@ impl<S: Store> Engine<S> {
 
     /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
     pub(super) fn refuse_head(&mut self, head: &Head, reason: Reason) {
-        self.cx.stats.refuse(reason.name());
+        self.cx.stats.reject(reason.into());
         self.replicas.refuse(head, reason);
     }
 
@@ -141,7 +142,7 @@ impl<S: Store> Engine<S> {
             } else if !self.replicas.hold_back(&mut self.cx, head, from) {
                 let learned = self.learn(from, head, self.cx.now.time);
                 if learned == Learned::Older {
-                    self.cx.stats.refuse("stale_head");
+                    self.cx.stats.reject(Rejection::StaleHead);
                 }
                 if matches!(learned, Learned::Older | Learned::Known) {
                     self.note_redundant(from, &head.owner, 0);
@@ -153,7 +154,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_gap(&mut self, from: MemberId, head: &Head) {
         // An answer that comes late, after a push has brought the data, is no fault.
         if !self.end_pull(from, &head.owner) {
-            self.cx.stats.refuse("unasked");
+            self.cx.stats.reject(Rejection::Unasked);
             return;
         }
         let learned = self.learn(from, head, self.cx.now.time);
@@ -164,10 +165,10 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
         if self.end_pull(from, owner) {
-            self.cx.stats.refuse("moved");
+            self.cx.stats.reject(Rejection::Moved);
             self.set_position(from, owner, None);
         } else {
-            self.cx.stats.refuse("unasked");
+            self.cx.stats.reject(Rejection::Unasked);
         }
     }
 
@@ -220,13 +221,13 @@ impl<S: Store> Engine<S> {
         let owner = delta.head.owner;
         if how == How::Pulled && (self.is_of_earlier_pull(from, delta) || !self.end_pull(from, &owner)) {
             if !self.is_late(from, delta) {
-                self.cx.stats.refuse("unasked");
+                self.cx.stats.reject(Rejection::Unasked);
                 return Ok(());
             }
             how = How::Late;
         }
         if self.disk.full().is_some() {
-            self.cx.stats.refuse("disk_full");
+            self.cx.stats.reject(Rejection::DiskFull);
             self.learn(from, &delta.head, self.next_round);
             return Ok(());
         }
@@ -242,7 +243,7 @@ impl<S: Store> Engine<S> {
         match self.judge_head(from, &delta.head) {
             Learned::Newer => {}
             Learned::Older if pushed => {
-                self.cx.stats.refuse("stale_head");
+                self.cx.stats.reject(Rejection::StaleHead);
                 self.note_redundant(from, &owner, bytes);
                 return Ok(());
             }
@@ -257,7 +258,7 @@ impl<S: Store> Engine<S> {
             self.note_known(from, &delta.head, self.cx.now.time);
             // Whoever is asked for what came after our position answers from there.
             if how == How::Pulled {
-                self.links.penalize(&mut self.cx, from, "wrong_answer");
+                self.links.penalize(&mut self.cx, from, Rejection::WrongAnswer);
             }
             return Ok(());
         }
@@ -288,7 +289,7 @@ impl<S: Store> Engine<S> {
         how: How<'_>,
     ) -> Result<bool, StoreError> {
         let Ok((items, graves)) = delta.contents() else {
-            self.links.penalize(&mut self.cx, from, "malformed");
+            self.links.penalize(&mut self.cx, from, Rejection::Malformed);
             return Ok(false);
         };
         let owner = delta.head.owner;
@@ -311,7 +312,7 @@ impl<S: Store> Engine<S> {
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         if root_hash(root.as_ref()) != delta.head.root {
-            self.cx.stats.refuse("delta");
+            self.cx.stats.reject(Rejection::Delta);
             return Ok(false);
         }
         if late || sums != (delta.head.items, delta.head.bytes) {

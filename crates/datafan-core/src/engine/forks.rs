@@ -4,6 +4,7 @@
 use super::{
     Alarm, CommandError, Engine, Write, commit::Refusable, descent::Build, replicas::Owner, runs::history_of,
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     fork::{
         CLOSING_PREFIX, Closing, EVIDENCE_VALUE_BYTES_MAX, Evidence, ForkRuns, KeptFork, Lost, first_lost,
@@ -59,7 +60,7 @@ impl<S: Store> Engine<S> {
 
     fn note_fork(&mut self, fork: KeptFork) {
         let (first, second) = (fork.evidence.first, fork.evidence.second);
-        self.cx.stats.refuse("fork");
+        self.cx.stats.reject(Rejection::Fork);
         // Where there are as many of the owner as may be, all of them are closed.
         self.replicas.forks.add(fork);
         // Judged again once the state that it came with is held.
@@ -123,7 +124,7 @@ impl<S: Store> Engine<S> {
     fn learn_closing(&mut self, owner: &MemberId, value: &[u8]) {
         match Closing::decode(value) {
             Ok(closing) => self.replicas.forks.close(owner, closing),
-            Err(_) => self.cx.stats.refuse("closing"),
+            Err(_) => self.cx.stats.reject(Rejection::Closing),
         }
         self.judge_forks(owner);
     }

@@ -4,6 +4,7 @@ use super::{
     Effect, Engine, Pending,
     links::{Dialled, Link, Place},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     connector::{Address, Direction},
     grant::GrantState,
@@ -72,7 +73,7 @@ impl<S: Store> Engine<S> {
         if !known && since.after(STRANGER_MICROS) > self.cx.now.time {
             return false;
         }
-        self.cx.stats.refuse("crowded");
+        self.cx.stats.reject(Rejection::Crowded);
         self.close_link(oldest, "others wait for its place".into());
         true
     }
@@ -160,7 +161,7 @@ impl<S: Store> Engine<S> {
         }
         let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
         if link.hello().is_some() {
-            self.cx.stats.refuse("second_hello");
+            self.cx.stats.reject(Rejection::SecondHello);
             return Ok(());
         }
         let roster = hello.roster;
@@ -175,7 +176,7 @@ impl<S: Store> Engine<S> {
     /// A newer roster is fetched before the peer that told of it is judged.
     fn learn_roster(&mut self, from: MemberId, head: &Head) {
         if head.owner != self.cx.config.mesh.authority() {
-            self.links.penalize(&mut self.cx, from, "malformed");
+            self.links.penalize(&mut self.cx, from, Rejection::Malformed);
             return;
         }
         let learned = self.learn(from, head, self.cx.now.time);
@@ -241,7 +242,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_welcome(&mut self, from: MemberId) {
         let Some(link) = self.links.get_mut(&from) else { return };
         if !link.on_accepted() {
-            self.cx.stats.refuse("second_welcome");
+            self.cx.stats.reject(Rejection::SecondWelcome);
             return;
         }
         self.on_maybe_ready(from);
@@ -272,7 +273,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal) {
-        self.cx.stats.refuse("refused_by_peer");
+        self.cx.stats.reject(Rejection::RefusedByPeer);
         match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked | Refusal::InvitationExpired => {
                 self.say_refused_by(from, refusal);
@@ -293,7 +294,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal) {
         // What was malformed was counted as the lie that it is.
         if refusal != Refusal::Malformed {
-            self.cx.stats.refuse(refusal.name());
+            self.cx.stats.reject(refusal.into());
         }
         self.cx.send(peer, &Message::Refuse(refusal));
         self.close_link(peer, alloc::format!("refused here: {}", refusal.name()));
@@ -317,7 +318,7 @@ impl<S: Store> Engine<S> {
             .collect();
         for (peer, late) in peers {
             if late {
-                self.cx.stats.refuse("late_hello");
+                self.cx.stats.reject(Rejection::LateHello);
                 self.close_link(peer, "hello was not answered in time".into());
             } else {
                 if let Some(link) = self.links.get_mut(&peer) {

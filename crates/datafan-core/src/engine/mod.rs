@@ -42,6 +42,7 @@ mod publish;
 mod push;
 mod recovery;
 mod refusals;
+mod rejection;
 mod replicas;
 mod report;
 mod restamp;
@@ -68,6 +69,7 @@ pub use members::Refused;
 pub use open::OpenError;
 pub use own::Recovered;
 pub use publish::{ADDRESSES_KEY, decode_addresses};
+pub use rejection::Rejection;
 pub use replicas::invalid_spans::RESTAMPED_KEY;
 pub(crate) use replicas::pieces;
 pub use stats::Stats;
@@ -224,7 +226,7 @@ impl<S: Store> Engine<S> {
             Input::Command { ticket, command } => self.on_command(ticket, command),
             Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction),
             Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
-            Input::Broken { peer } => self.links.penalize(&mut self.cx, peer, "frame"),
+            Input::Broken { peer } => self.links.penalize(&mut self.cx, peer, Rejection::Frame),
             Input::DialFailed { address, expected, error } => {
                 self.on_dial_failed(&(expected, address), &error);
             }
@@ -262,19 +264,19 @@ impl<S: Store> Engine<S> {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(_) => {
-                self.links.penalize(&mut self.cx, from, "malformed");
+                self.links.penalize(&mut self.cx, from, Rejection::Malformed);
                 self.refuse_link(from, crate::message::Refusal::Malformed);
                 return Ok(());
             }
         };
         let welcomed = link.peer_accepted();
         if !welcomed && !self.is_before_welcome(&message) {
-            self.cx.stats.refuse("before_welcome");
+            self.cx.stats.reject(Rejection::BeforeWelcome);
             return Ok(());
         }
         if self.links.is_penalized(&from, self.cx.time()) && (message.tells() || !welcomed) {
             // A liar may still ask over a link that it has; what it says is not worth checking for a while.
-            self.cx.stats.refuse("penalized");
+            self.cx.stats.reject(Rejection::Penalized);
             if !welcomed {
                 self.refuse_link(from, crate::message::Refusal::Malformed);
             }

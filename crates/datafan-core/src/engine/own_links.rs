@@ -5,6 +5,7 @@ use super::{
     discovery::{LINKS_KEY, UpLink, decode_links},
     links::Link,
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     id::MemberId,
     item::Key,
@@ -69,7 +70,7 @@ impl<S: Store> Engine<S> {
                 self.learn_listed(owner, links.run_of(&self.cx.me));
             }
             Err(_) => {
-                self.cx.stats.refuse("links");
+                self.cx.stats.reject(Rejection::Links);
                 self.discovery.reach.unlist(owner);
                 self.key_conflicts.listed.forget(owner);
             }

@@ -3,6 +3,7 @@
 //! followed once per round.
 
 use super::{Engine, fetch::Learned};
+use crate::engine::rejection::Rejection;
 use crate::store::Store;
 
 impl<S: Store> Engine<S> {
@@ -13,7 +14,7 @@ impl<S: Store> Engine<S> {
                 continue;
             }
             if self.learn(from, &head, self.cx.now.time) == Learned::Older {
-                self.cx.stats.refuse("stale_head");
+                self.cx.stats.reject(Rejection::StaleHead);
             }
         }
     }

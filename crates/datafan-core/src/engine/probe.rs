@@ -9,6 +9,7 @@
 //! what is written now, and has to dial first: it does not wait for the third round.
 
 use super::Engine;
+use crate::engine::rejection::Rejection;
 use crate::{connector::Lane, id::MemberId, message::Message, store::Store};
 
 impl<S: Store> Engine<S> {
@@ -31,7 +32,7 @@ impl<S: Store> Engine<S> {
     /// Ends the links of peers that did not answer.
     pub(super) fn end_silent(&mut self) {
         for peer in self.links.unanswered(self.cx.time()) {
-            self.cx.stats.refuse("no_answer");
+            self.cx.stats.reject(Rejection::NoAnswer);
             self.close_link(peer, "a probe was not answered".into());
             // It may only be the line that is gone.
             self.seek_lost(&peer);

@@ -1,6 +1,7 @@
 //! Peers that run twice: telling the older process of the newer one, and handing claims on.
 
 use super::Engine;
+use crate::engine::rejection::Rejection;
 use crate::{claim::Claim, id::MemberId, store::Store};
 
 impl<S: Store> Engine<S> {
@@ -27,11 +28,11 @@ impl<S: Store> Engine<S> {
         // Nothing is verified that would not count, or is known.
         match &place {
             Some(kept) if **kept == Some(*claim) => return,
-            None if !is_against_us => return self.cx.stats.refuse("claim"),
+            None if !is_against_us => return self.cx.stats.reject(Rejection::Claim),
             Some(_) | None => self.cx.stats.verified += 1,
         }
         if !claim.verify(&self.cx.config.mesh, self.cx.verifier()) {
-            return self.links.penalize(&mut self.cx, from, "signature");
+            return self.links.penalize(&mut self.cx, from, Rejection::Signature);
         }
         match place {
             Some(place) => *place = Some(*claim),

@@ -4,6 +4,7 @@
 use super::{
     CommandError, Engine, discovery::LINKS_KEY, replicas::Owner, replicas::invalid_spans::RESTAMPED_KEY,
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
@@ -121,7 +122,7 @@ impl<S: Store> Engine<S> {
         }
         match decode_addresses(value) {
             Ok(addresses) => self.discovery.on_published(owner, !addresses.is_empty()),
-            Err(_) => self.cx.stats.refuse("addresses"),
+            Err(_) => self.cx.stats.reject(Rejection::Addresses),
         }
     }
 

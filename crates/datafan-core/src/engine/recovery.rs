@@ -7,6 +7,7 @@ use super::{
     own::{Confirmed, OwnShard, Recovered},
     replicas::{Owner, Transfer},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     grant::Grant,
     head::Head,
@@ -74,7 +75,7 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         if !own.has_lost(head) && !self.cx.check_signature(head) {
-            self.links.penalize(&mut self.cx, peer, "signature");
+            self.links.penalize(&mut self.cx, peer, Rejection::Signature);
             return Learned::Refused;
         }
         if self.cx.config.abandon && head.owner == self.cx.me {
@@ -106,7 +107,7 @@ impl<S: Store> Engine<S> {
         self.replicas.forget(&theirs.owner);
         let ours = self.replicas.get(&theirs.owner).and_then(|owner| owner.head().copied());
         self.own.stop(theirs, &mut self.disk);
-        self.cx.stats.refuse("foreign_own_head");
+        self.cx.stats.reject(Rejection::ForeignOwnHead);
         self.cx.alarm(Alarm::ForeignHead { theirs: *theirs, ours });
     }
 

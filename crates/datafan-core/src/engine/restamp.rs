@@ -11,6 +11,7 @@ use super::{
     recovery::PAGE_ROWS,
     replicas::invalid_spans::{self, RESTAMPED_KEY, Span, add_span},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     head::Head,
     id::MemberId,
@@ -32,7 +33,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn learn_voids(&mut self, owner: &MemberId, value: &[u8]) {
         match invalid_spans::decode(value) {
             Ok(spans) => self.replicas.set_invalid_spans(owner, spans),
-            Err(_) => self.cx.stats.refuse("restamped"),
+            Err(_) => self.cx.stats.reject(Rejection::Restamped),
         }
     }
 
@@ -197,7 +198,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         if !self.cx.check_signature(head) {
-            return self.links.penalize(&mut self.cx, peer, "signature");
+            return self.links.penalize(&mut self.cx, peer, Rejection::Signature);
         }
         self.own.use_up_to(&head.owner, end, &mut self.disk);
         self.own.outrank(Timestamp::ZERO);

@@ -4,6 +4,7 @@ use super::{
     Engine,
     links::{Comparing, Link},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     connector::{Frame, Lane},
     hash::Hash,
@@ -140,12 +141,12 @@ impl<S: Store> Engine<S> {
     /// asking on below it need not come to an end.
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>) {
         let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparison.take()) else {
-            self.cx.stats.refuse("unasked");
+            self.cx.stats.reject(Rejection::Unasked);
             return;
         };
         let fits = answers.len() == comparing.asked.len();
         if !fits || !comparing.asked.iter().zip(&answers).all(|(slot, answer)| lies_in(slot, answer)) {
-            self.cx.stats.refuse("other_heads");
+            self.cx.stats.reject(Rejection::OtherHeads);
             // The right one may still come.
             if let Some(link) = self.links.quietly(&from) {
                 link.comparison.wait_for(comparing);

@@ -1,6 +1,7 @@
 //! The last run that each held shard names, and naming the own one; `crate::runs` says what follows from them.
 
 use super::{Engine, Snapshot};
+use crate::engine::rejection::Rejection;
 use crate::{
     id::MemberId,
     item::{Item, Key},
@@ -17,7 +18,7 @@ impl<S: Store> Engine<S> {
         self.divergent.on_runs(owner);
         match RunHistory::decode(value).map(|history| history.last()) {
             Ok(last) => self.replicas.set_last_run(owner, last),
-            Err(_) => self.cx.stats.refuse("runs"),
+            Err(_) => self.cx.stats.reject(Rejection::Runs),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{
     own::OwnShard,
     publish::{ADDRESSES_KEY, decode_addresses},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     store::{Store, StoreError},
     time::Timestamp,
@@ -36,7 +37,7 @@ impl<S: Store> Engine<S> {
         if !self.key_conflicts.same_key.find(place.clone()) {
             return;
         }
-        self.cx.stats.refuse("key_in_use");
+        self.cx.stats.reject(Rejection::KeyInUse);
         let is_empty = |own: &OwnShard| own.before() == Timestamp::ZERO && !own.has_written();
         let empty = self.own.get(&self.cx.me).is_none_or(is_empty);
         let empty = empty || self.key_conflicts.listed.is_newcomer();

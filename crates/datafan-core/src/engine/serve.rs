@@ -4,6 +4,7 @@ use super::{
     Engine, Owner,
     links::{Owed, Term},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     connector::Lane,
     head::Head,
@@ -29,13 +30,13 @@ impl<S: Store> Engine<S> {
     pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
         // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
         if !self.members.belongs(&self.replicas, &from) {
-            self.cx.stats.refuse("not_served");
+            self.cx.stats.reject(Rejection::NotServed);
             return;
         }
         let Some(link) = self.links.get_mut(&from) else { return };
         for request in requests {
             if !link.owe(request) {
-                self.cx.stats.refuse("too_many_requests");
+                self.cx.stats.reject(Rejection::TooManyRequests);
             }
         }
     }
@@ -220,7 +221,7 @@ impl<S: Store> Engine<S> {
                 }
                 _ => {
                     // The root is the one that was named, so this hash was never told by us.
-                    self.cx.stats.refuse("wrong_request");
+                    self.cx.stats.reject(Rejection::WrongRequest);
                     self.send_moved(peer, request);
                     return Ok(());
                 }
@@ -246,7 +247,7 @@ impl<S: Store> Engine<S> {
         }
         let sound = branches.iter().all(Option::is_some);
         if !sound || items > RANGE_ITEMS_MAX as u64 || bytes > RANGE_BYTES_MAX as u64 {
-            self.cx.stats.refuse("wrong_request");
+            self.cx.stats.reject(Rejection::WrongRequest);
             self.send_moved(peer, request);
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! What an engine counts.
 
+use super::rejection::Rejection;
 use alloc::collections::BTreeMap;
 
 /// Plain counters since the engine was opened; they only grow.
@@ -39,13 +40,13 @@ pub struct Stats {
     pub descents: u64,
     /// Items fetched by range.
     pub range_items: u64,
-    /// What was refused, by name.
-    pub refusals: BTreeMap<&'static str, u64>,
+    /// What was rejected.
+    pub refusals: BTreeMap<Rejection, u64>,
 }
 
 impl Stats {
-    /// Counts one refusal.
-    pub(crate) fn refuse(&mut self, name: &'static str) {
-        *self.refusals.entry(name).or_default() += 1;
+    /// Counts one rejection.
+    pub(crate) fn reject(&mut self, rejection: Rejection) {
+        *self.refusals.entry(rejection).or_default() += 1;
     }
 }

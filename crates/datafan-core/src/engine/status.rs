@@ -1,6 +1,6 @@
 //! What an engine can say about itself.
 
-use super::Recovered;
+use super::{Recovered, rejection::Rejection};
 use crate::{
     connector::{Address, Direction},
     grant::Grant,
@@ -38,8 +38,8 @@ pub struct Status {
     pub reach: BTreeMap<MemberId, MemberReach>,
     /// Who knocked and is not in the roster.
     pub pending: Vec<Pending>,
-    /// What was refused, by name.
-    pub refusals: BTreeMap<&'static str, u64>,
+    /// What was rejected.
+    pub refusals: BTreeMap<Rejection, u64>,
 }
 
 /// How a member stands to its mesh.

@@ -10,6 +10,7 @@ use super::{
     links::{Place, Tree},
     replicas::Owner,
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     id::MemberId,
     limits::OWNERS_PER_MESSAGE_MAX,
@@ -103,7 +104,7 @@ impl<S: Store> Engine<S> {
 
     fn on_asked(&mut self, from: MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
         if self.replicas.get(owner).is_none() {
-            self.cx.stats.refuse("unknown_owner");
+            self.cx.stats.reject(Rejection::UnknownOwner);
         } else if *owner != self.cx.config.mesh.authority() {
             self.change_tree(&from, owner, change);
         }

@@ -37,7 +37,7 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let own = status.members.iter().find(|(id, _)| *id == app.handle.id());
     let role = own.map(|(_, grant)| grant.role.to_string());
     let links = status.links.iter().map(|link| link_line(link, &names)).collect();
-    let refusals = status.refusals.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+    let refusals = status.refusals.iter().map(|(name, count)| (name.to_string(), *count)).collect();
     let (shards, authority) = (status.shards, app.handle.mesh().authority());
     let shards = read(&app, move |snapshot| {
         let snapshot = snapshot.with_system();

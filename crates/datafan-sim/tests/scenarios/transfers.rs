@@ -186,7 +186,7 @@ fn a44_first_copies_of_two_shards_that_never_rest() {
         world.run_until("equal", 30 * SECOND, |world| world.equal());
         // Nothing but answers that were on their way when the transfer went on to a later head.
         let refused = &world.stats(newcomer).refusals;
-        assert!(refused.keys().all(|name| *name == "unasked"), "{refused:?}");
+        assert!(refused.keys().all(|rejection| rejection.name() == "unasked"), "{refused:?}");
     }
 }
 

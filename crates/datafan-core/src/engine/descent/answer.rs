@@ -6,6 +6,7 @@ use super::{
     building::ROW_BYTES,
     state::{Expect, Slot, What},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     hash::{Hash, Hasher},
     head::Head,
@@ -41,7 +42,7 @@ impl<S: Store> Engine<S> {
     fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
         let owner = self.links.get_mut(from)?.requests.end(id);
         if owner.is_none() {
-            self.cx.stats.refuse("unasked");
+            self.cx.stats.reject(Rejection::Unasked);
         }
         owner
     }
@@ -57,7 +58,7 @@ impl<S: Store> Engine<S> {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
             engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Nodes || flight.slots.len() != answers.len() {
-                engine.links.penalize(&mut engine.cx, from, "wrong_answer");
+                engine.links.penalize(&mut engine.cx, from, Rejection::WrongAnswer);
                 engine.distrust_source(descent, &from);
                 return Ok(Going::On);
             }
@@ -73,7 +74,7 @@ impl<S: Store> Engine<S> {
                         descent.work.insert(slot, Expect { plain: true, ..expect });
                     }
                     Err(Wrong::Answer) => {
-                        engine.links.penalize(&mut engine.cx, from, "node");
+                        engine.links.penalize(&mut engine.cx, from, Rejection::Node);
                         engine.distrust_source(descent, &from);
                         break;
                     }
@@ -160,7 +161,7 @@ impl<S: Store> Engine<S> {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
             engine.note_answer(from, flight.bytes, flight.sent);
             if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
-                engine.links.penalize(&mut engine.cx, from, "wrong_answer");
+                engine.links.penalize(&mut engine.cx, from, Rejection::WrongAnswer);
                 engine.distrust_source(descent, &from);
                 return Ok(Going::On);
             }
@@ -173,7 +174,7 @@ impl<S: Store> Engine<S> {
                         return Ok(Going::Over);
                     }
                     Err(Wrong::Answer) => {
-                        engine.links.penalize(&mut engine.cx, from, "range");
+                        engine.links.penalize(&mut engine.cx, from, Rejection::Range);
                         engine.distrust_source(descent, &from);
                         break;
                     }
@@ -245,7 +246,7 @@ impl<S: Store> Engine<S> {
                     descent.restart();
                 }
                 _ => {
-                    engine.cx.stats.refuse("moved");
+                    engine.cx.stats.reject(Rejection::Moved);
                     engine.leave_source(descent, &from);
                     descent.restart();
                 }

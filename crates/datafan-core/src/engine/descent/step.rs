@@ -10,6 +10,7 @@ use super::{
     Build, Descent, Going,
     state::{Expect, Flight, PASSES_MAX, Slot, What},
 };
+use crate::engine::rejection::Rejection;
 use crate::{
     connector::Lane,
     head::Head,
@@ -69,7 +70,7 @@ impl<S: Store> Engine<S> {
     fn has_source(&mut self, descent: &mut Descent) -> bool {
         let now = self.cx.now.time;
         for late in descent.late(now) {
-            self.cx.stats.refuse("late_answer");
+            self.cx.stats.reject(Rejection::LateAnswer);
             if let Some(link) = self.links.get_mut(&late) {
                 link.requests.on_late(now);
             }
@@ -262,7 +263,7 @@ impl<S: Store> Engine<S> {
             return Ok(Going::On);
         }
         if descent.is_aside() {
-            self.cx.stats.refuse("divergent_copy");
+            self.cx.stats.reject(Rejection::DivergentCopy);
             self.give_up_aside(descent);
         } else {
             self.refuse_void(&descent.target);

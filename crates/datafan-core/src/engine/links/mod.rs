@@ -20,7 +20,7 @@ pub(super) use link::{Dialled, Link, Owed};
 pub(super) use pins::Term;
 pub(super) use trees::{Place, SmallTree, Tree, Trees};
 
-use super::context::Context;
+use super::{context::Context, rejection::Rejection};
 use crate::{id::MemberId, time::Time};
 use alloc::vec::Vec;
 use core::{cmp::Ordering, ops::Index, slice};
@@ -151,8 +151,8 @@ impl<V> Links<V> {
 
     /// Counts a broken rule, and backs the peer off: it is not asked, and what it tells is not looked at, for a
     /// while.
-    pub(super) fn penalize(&mut self, cx: &mut Context, peer: MemberId, name: &'static str) {
-        cx.stats.refuse(name);
+    pub(super) fn penalize(&mut self, cx: &mut Context, peer: MemberId, violation: Rejection) {
+        cx.stats.reject(violation);
         self.penalties.add(peer, cx.time());
     }
 

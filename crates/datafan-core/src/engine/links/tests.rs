@@ -78,7 +78,7 @@ fn a_silent_peer_is_probed_and_its_link_is_over_if_it_does_not_answer() {
 #[test]
 fn whoever_breaks_a_rule_is_counted_and_backed_off() {
     let (mut links, mut cx) = (links(&[1]), context());
-    links.penalize(&mut cx, owner(1), "node");
+    links.penalize(&mut cx, owner(1), Rejection::Node);
     assert_eq!(cx.stats.refusals.get("node"), Some(&1));
     assert!(links.is_penalized(&owner(1), cx.time()) && !links.is_penalized(&owner(2), cx.time()));
     assert!(!links.is_penalized(&owner(1), cx.time().after(5 * SECOND)));

@@ -9,7 +9,9 @@ pub(super) mod invalid_spans;
 mod last_runs;
 mod moved;
 mod owners;
+mod pushes;
 mod rate_limit;
+mod rates;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +19,8 @@ pub(crate) use evidence::pieces;
 pub(super) use forks::Forks;
 pub(super) use owners::{Owner, Reason, Refused, Standing, Transfer};
 
-use super::{
-    context::Context,
-    descent::Descent,
-    links::{Place, Tree},
-};
+use super::descent::Descent;
 use crate::{
-    connector::Frame,
     hash::Hash,
     head::Head,
     id::{MemberId, MeshId},
@@ -319,60 +316,6 @@ impl Replicas {
     }
 }
 
-/// How fast owners are followed.
-impl Replicas {
-    /// At the beginning of each call.
-    pub(super) fn begin_call(&mut self, cx: &Context) {
-        self.rates.begin_call(cx.time(), &cx.config);
-    }
-
-    /// Counts what was taken in of an owner: heads whose signature is good, bytes of its items.
-    pub(super) fn count(&mut self, cx: &Context, owner: &MemberId, heads: u64, bytes: u64) {
-        self.rates.count(owner, heads, bytes, cx.time());
-    }
-
-    /// Until when an owner has used up what it may have.
-    pub(super) fn paused_until(&self, cx: &Context, owner: &MemberId) -> Option<Time> {
-        self.rates.paused_until(owner, &cx.config)
-    }
-
-    /// As [`Replicas::paused_until`], and the engine wakes then.
-    pub(super) fn pause(&mut self, cx: &Context, owner: &MemberId) -> Option<Time> {
-        self.rates.pause(owner, &cx.config)
-    }
-
-    /// Whether so many bytes more are beyond what the owner may have by now.
-    pub(super) fn would_exceed(&self, cx: &Context, owner: &MemberId, bytes: u64) -> bool {
-        self.rates.would_exceed(owner, bytes, &cx.config)
-    }
-
-    /// Holds a head back that came unasked and beyond its owner's rate, if it is news.
-    pub(super) fn hold_back(&mut self, cx: &mut Context, head: &Head, from: MemberId) -> bool {
-        let is_old = head.timestamp <= self.timestamp(&head.owner);
-        if is_old || cx.is_own(&head.owner) || self.pause(cx, &head.owner).is_none() {
-            return false;
-        }
-        cx.stats.refuse("over_rate");
-        self.rates.hold_back(head, from);
-        true
-    }
-
-    /// Heads that were held back until now, and who told of them.
-    pub(super) fn take_held_back(&mut self) -> Vec<(Head, MemberId)> {
-        self.rates.take_late()
-    }
-
-    /// An owner has signed what cannot be.
-    pub(super) fn distrust(&mut self, owner: &MemberId) {
-        self.invalid_owners.insert(owner);
-    }
-
-    /// Whether an owner's commits come with the rounds only. The roster's come at once, whoever signed it.
-    pub(super) fn has_lost_push(&self, owner: &MemberId) -> bool {
-        self.forks.has(owner) || self.invalid_owners.has(owner) && *owner != self.roster
-    }
-}
-
 /// What owners' shards say of them.
 impl Replicas {
     /// Spans of timestamps that owners have made invalid.
@@ -421,89 +364,6 @@ impl Replicas {
     /// The head that a branch is.
     pub(super) fn head_at(&self, branch: &Branch) -> Option<&Head> {
         self.owners.head_at(branch)
-    }
-}
-
-/// Push trees.
-impl Replicas {
-    /// Sets over which links pushes of an owner go. Whether that is a change.
-    pub(super) fn set_tree(&mut self, owner: &MemberId, tree: Tree) -> bool {
-        let Some(state) = self.owners.get_mut(owner).filter(|state| state.tree() != tree) else {
-            return false;
-        };
-        state.set_tree(tree);
-        true
-    }
-
-    /// Of owners that another link brings, none is pushed over the one at `place`, but for `eager` ones.
-    /// Whether there are such, and who is brought by no link though some carry no pushes.
-    pub(super) fn prune_brought(&mut self, place: Place, eager: &[MemberId]) -> (bool, Vec<MemberId>) {
-        let (mut orphans, mut used) = (Vec::new(), false);
-        self.owners.for_each_mut(|owner| {
-            let mut tree = owner.tree();
-            match tree.parent() {
-                _ if eager.contains(owner.id()) => {}
-                Some(_) => {
-                    tree.prune(place);
-                    owner.set_tree(tree);
-                    used = true;
-                }
-                None if tree.is_pruned() => orphans.push(*owner.id()),
-                None => {}
-            }
-        });
-        (used, orphans)
-    }
-
-    /// The link at `place` is gone. Returns owners that it brought and that have written since `busy`.
-    pub(super) fn forget_place(&mut self, place: Place, busy: Timestamp) -> Vec<MemberId> {
-        let mut orphans = Vec::new();
-        self.owners.for_each_mut(|owner| {
-            let mut tree = owner.tree();
-            if tree.parent() == Some(place) && owner.timestamp() >= busy {
-                orphans.push(*owner.id());
-            }
-            tree.forget(place);
-            owner.set_tree(tree);
-        });
-        orphans
-    }
-}
-
-/// What is to be pushed.
-impl Replicas {
-    /// The visible shard of an owner has moved in this call, from `before` or on from where it was moved to;
-    /// `told` are already there.
-    pub(super) fn on_moved(&mut self, owner: MemberId, before: Timestamp, told: Vec<MemberId>) {
-        let moved = self.moved.entry(owner).or_insert_with(|| Moved { before, ..Moved::default() });
-        // Whoever told of an earlier head in this call is not there yet.
-        moved.told = told;
-        moved.message = None;
-    }
-
-    /// `peer` brought what an owner's shard has just moved to, with a message that begins at `base` and may go
-    /// on as it is.
-    pub(super) fn on_brought(
-        &mut self,
-        owner: &MemberId,
-        peer: MemberId,
-        base: Timestamp,
-        message: Option<Frame>,
-    ) {
-        if let Some(moved) = self.moved.get_mut(owner) {
-            moved.told.push(peer);
-            moved.message = message.filter(|_| moved.before == base);
-        }
-    }
-
-    /// There is nothing of an owner to be pushed any more.
-    pub(super) fn forget_moved(&mut self, owner: &MemberId) {
-        self.moved.remove(owner);
-    }
-
-    /// What has moved since the last time.
-    pub(super) fn take_moved(&mut self) -> BTreeMap<MemberId, Moved> {
-        core::mem::take(&mut self.moved)
     }
 }
 

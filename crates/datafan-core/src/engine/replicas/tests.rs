@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    engine::testing::{context, head, mesh, owner},
+    engine::{
+        links::{Place, Tree},
+        testing::{context, head, mesh, owner},
+    },
     store::ShardState,
     time::SECOND,
 };

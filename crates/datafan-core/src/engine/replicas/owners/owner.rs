@@ -5,6 +5,7 @@ use crate::{
     engine::{
         descent::Descent,
         links::{SmallTree, Tree},
+        rejection::Rejection,
     },
     hash::Hash,
     head::Head,
@@ -109,18 +110,18 @@ pub(in crate::engine) enum Reason {
     Divergent,
 }
 
-impl Reason {
-    pub(in crate::engine) fn name(self) -> &'static str {
-        match self {
-            Self::Clock => "clock_ahead",
-            Self::Quota => "over_quota",
-            Self::Void => "void_head",
-            Self::Roster => "old_roster",
-            Self::Restamped => "restamped_head",
-            Self::StepBack => "older_head",
-            Self::Revoked => "revoked_head",
-            Self::Reader => "reader_head",
-            Self::Divergent => "no_room_for_divergent_copy",
+impl From<Reason> for Rejection {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Clock => Rejection::ClockAhead,
+            Reason::Quota => Rejection::OverQuota,
+            Reason::Void => Rejection::VoidHead,
+            Reason::Roster => Rejection::OldRoster,
+            Reason::Restamped => Rejection::RestampedHead,
+            Reason::StepBack => Rejection::OlderHead,
+            Reason::Revoked => Rejection::RevokedHead,
+            Reason::Reader => Rejection::ReaderHead,
+            Reason::Divergent => Rejection::NoRoomForDivergentCopy,
         }
     }
 }
