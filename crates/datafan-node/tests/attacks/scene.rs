@@ -7,7 +7,7 @@ use crate::{
 };
 use datafan_core::{
     connector::Address,
-    engine::{Config, Outcome, OwnState, Standing, Status, Write},
+    engine::{Config, Outcome, OwnState, Rejection, Standing, Status, Write},
     hash::Hash,
     id::{MemberId, MeshId},
     identity::Identity,
@@ -36,7 +36,7 @@ pub struct Scene {
     truth: Arc<Truth>,
     guards: Vec<Guard>,
     /// What the victim had refused when the attack began.
-    before: BTreeMap<&'static str, u64>,
+    before: BTreeMap<Rejection, u64>,
     _directory: TempDir,
 }
 
@@ -141,7 +141,7 @@ impl Scene {
                 self.rogue.says(Message::Announce(Vec::new()).frame());
                 self.rogue.is_answered().await;
                 let refusals = self.status().await.refusals;
-                let blamed = LIES.iter().find(|lie| refusals.contains_key(*lie));
+                let blamed = LIES.iter().find(|lie| refusals.contains_key(**lie));
                 assert_eq!(blamed, None, "{refusals:?}");
             }
         }
