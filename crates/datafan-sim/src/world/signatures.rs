@@ -36,12 +36,6 @@ impl Signatures {
         self.memory().n_checked
     }
 
-    /// Answers that are remembered now.
-    pub fn n_remembered(&self) -> usize {
-        let memory = self.memory();
-        memory.newer.len() + memory.older.len()
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
