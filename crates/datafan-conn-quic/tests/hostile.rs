@@ -4,21 +4,14 @@
 use datafan_conn_quic::{Config, QuicConnector};
 use datafan_core::{
     connector::{Event, Lane},
-    id::MemberId,
     identity::Identity,
     limits::{MESSAGE_BYTES_MAX, SMALL_BYTES_MAX},
 };
-use datafan_testkit::connector::{Log, Member, exchange, link};
-use quinn::{
-    ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream,
-    crypto::rustls::QuicClientConfig,
+use datafan_testkit::{
+    connector::{Log, Member, exchange, link},
+    tls::{Credentials, client, elliptic, of_member},
 };
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
-};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use std::{
     net::{SocketAddr, UdpSocket},
     sync::Arc,
@@ -65,7 +58,7 @@ impl Scene {
     /// What closes a connection on which `attack` runs after an honest handshake.
     fn closed_after<F: Future<Output = Kept>>(&self, attack: impl FnOnce(Connection) -> F) -> (u32, String) {
         self.runtime.block_on(async {
-            let (certificate, key) = member_certificate(&attacker());
+            let (certificate, key) = of_member(&attacker());
             let connection = connect(&self.victim, Some((certificate, key)), b"datafan/1").await.unwrap();
             let _kept = attack(connection.clone()).await;
             let closed = timeout(Duration::from_secs(10), connection.closed()).await;
@@ -106,11 +99,10 @@ type Kept = Vec<(SendStream, Option<RecvStream>)>;
 #[test]
 fn who_shows_no_key_of_a_member_is_refused() {
     let scene = Scene::new();
-    let elliptic = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let elliptic = certificate(&elliptic);
+    let elliptic = elliptic();
     // A member's certificate, but another's key.
-    let (stolen, _) = member_certificate(&attacker());
-    let (_, own) = member_certificate(&Identity::from_secret(&[5; 32]));
+    let (stolen, _) = of_member(&attacker());
+    let (_, own) = of_member(&Identity::from_secret(&[5; 32]));
     scene.runtime.block_on(async {
         for credentials in [None, Some(elliptic), Some((stolen, own))] {
             // The dialler's side of the handshake ends before the victim has judged it.
@@ -119,7 +111,7 @@ fn who_shows_no_key_of_a_member_is_refused() {
                 assert!(matches!(closed, ConnectionError::ConnectionClosed(_)), "{closed}");
             }
         }
-        let (certificate, key) = member_certificate(&attacker());
+        let (certificate, key) = of_member(&attacker());
         assert!(connect(&scene.victim, Some((certificate, key)), b"datafan/2").await.is_err());
     });
     scene.is_unharmed();
@@ -168,7 +160,7 @@ fn a_frame_that_does_not_end_gives_way_when_others_have_no_room() {
     });
     let Scene { victim, runtime } = &scene;
     let slow = runtime.block_on(async {
-        let (certificate, key) = member_certificate(&attacker());
+        let (certificate, key) = of_member(&attacker());
         let connection = connect(victim, Some((certificate, key)), b"datafan/1").await.unwrap();
         let greeting = greet(&connection).await;
         let mut stream = connection.open_uni().await.unwrap();
@@ -237,8 +229,7 @@ fn a_stream_that_breaks_off_closes_the_link() {
 fn there_are_no_streams_beyond_the_two_lanes() {
     let scene = Scene::new();
     scene.runtime.block_on(async {
-        let connection =
-            connect(&scene.victim, Some(member_certificate(&attacker())), b"datafan/1").await.unwrap();
+        let connection = connect(&scene.victim, Some(of_member(&attacker())), b"datafan/1").await.unwrap();
         let _greeting = greet(&connection).await;
         let _lanes = (connection.open_uni().await.unwrap(), connection.open_uni().await.unwrap());
         // Whether there is credit is known here: the first poll tells.
@@ -275,7 +266,7 @@ fn noise_on_the_port_is_ignored() {
 /// Connects like a member would, with the credentials given, taking any server.
 async fn connect(
     victim: &Member<QuicConnector>,
-    credentials: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    credentials: Option<Credentials>,
     alpn: &[u8],
 ) -> Result<Connection, ConnectionError> {
     connect_to(victim.address.parse().unwrap(), credentials, alpn).await
@@ -283,29 +274,13 @@ async fn connect(
 
 async fn connect_to(
     address: SocketAddr,
-    credentials: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    credentials: Option<Credentials>,
     alpn: &[u8],
 ) -> Result<Connection, ConnectionError> {
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone));
-    let mut tls = match credentials {
-        Some((certificate, key)) => {
-            // Unlike `with_client_auth_cert` this takes a key that does not fit.
-            let key = ring::sign::any_supported_type(&key).unwrap();
-            let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![certificate], key));
-            builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
-        }
-        None => builder.with_no_client_auth(),
-    };
-    tls.alpn_protocols = vec![alpn.to_vec()];
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let runtime = Arc::new(quinn::TokioRuntime);
     let endpoint = Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime).unwrap();
-    endpoint.connect_with(config, address, "any.datafan").unwrap().await
+    endpoint.connect_with(client(credentials, alpn), address, "any.datafan").unwrap().await
 }
 
 /// Greets as the protocol says, and waits for the verdict: the attacker's id is the higher one.
@@ -323,57 +298,6 @@ fn attacker() -> Identity {
     let lowest = Identity::from_secret(&[VICTIM; 32]).id();
     let higher = (100..).map(|n| Identity::from_secret(&[n; 32])).find(|one: &Identity| one.id() > lowest);
     higher.unwrap()
-}
-
-fn member_certificate(identity: &Identity) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-    let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-    let pkcs8 = PrivatePkcs8KeyDer::from([&prefix[..], &identity.secret()[..]].concat());
-    let pair = rcgen::KeyPair::try_from(&pkcs8).unwrap();
-    assert_eq!(MemberId(pair.public_key_raw().try_into().unwrap()), identity.id());
-    certificate(&pair)
-}
-
-fn certificate(pair: &rcgen::KeyPair) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-    let certificate = rcgen::CertificateParams::default().self_signed(pair).unwrap();
-    (certificate.der().clone(), PrivatePkcs8KeyDer::from(pair.serialize_der()).into())
-}
-
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
 }
 
 /// The number of the member that is attacked.

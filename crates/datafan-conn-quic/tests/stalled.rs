@@ -6,14 +6,11 @@ use datafan_core::{
     connector::{Connector, Event},
     identity::Identity,
 };
-use datafan_testkit::connector::{Log, Member, exchange};
-use quinn::{ClientConfig, Endpoint, crypto::rustls::QuicClientConfig};
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, UnixTime},
+use datafan_testkit::{
+    connector::{Log, Member, exchange},
+    tls::client,
 };
+use quinn::Endpoint;
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     sync::Arc,
@@ -146,15 +143,10 @@ const RETRY: u8 = 0xf0;
 
 /// A client that takes any server, and has no certificate of its own: it never comes so far.
 fn endpoint() -> Endpoint {
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap().dangerous();
-    let mut tls = builder.with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth();
-    tls.alpn_protocols = vec![b"datafan/1".to_vec()];
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let runtime = Arc::new(quinn::TokioRuntime);
     let mut endpoint = Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime).unwrap();
-    endpoint.set_default_client_config(config);
+    endpoint.set_default_client_config(client(None, b"datafan/1"));
     endpoint
 }
 
@@ -173,41 +165,3 @@ fn member(runtime: &Runtime, n: u8, at: Ipv4Addr) -> Member<QuicConnector> {
 const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
-
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-}

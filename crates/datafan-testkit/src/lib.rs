@@ -7,4 +7,6 @@ pub mod relay;
 pub mod rng;
 pub mod shard;
 pub mod store;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod workload;

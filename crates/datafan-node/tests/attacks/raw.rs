@@ -3,14 +3,8 @@
 use crate::{attack::Facts, patience};
 use datafan_core::{id::MemberId, identity::Identity, message::Message};
 use datafan_node::Node;
-use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, crypto::rustls::QuicClientConfig};
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::ring,
-    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
-};
-use std::sync::Arc;
+use datafan_testkit::tls;
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
 
 /// A link that is up, with its two lanes.
 pub struct Raw {
@@ -31,8 +25,9 @@ impl Raw {
 
     /// As [`Raw::links`]; `None` where the victim closes it before its lanes are open.
     pub async fn comes(key: &Identity, victim: &Node) -> Option<Self> {
+        let client = tls::client(Some(tls::of_member(key)), b"datafan/1");
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
-        let connecting = endpoint.connect_with(client(key), victim.bound()[0], "any.datafan");
+        let connecting = endpoint.connect_with(client, victim.bound()[0], "any.datafan");
         let connection = patience("a connection", connecting.unwrap()).await.ok()?;
         let greeting = patience("a greeting", greet(&connection, key.id(), victim.id())).await?;
         let mut lanes = Vec::new();
@@ -121,59 +116,5 @@ async fn small_lane(connection: &Connection) -> Option<RecvStream> {
         if lane == [0] {
             return Some(stream);
         }
-    }
-}
-
-fn client(key: &Identity) -> ClientConfig {
-    let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-    let pkcs8 = PrivatePkcs8KeyDer::from([&prefix[..], &key.secret()[..]].concat());
-    let pair = rcgen::KeyPair::try_from(&pkcs8).unwrap();
-    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone));
-    let mut tls = builder.with_client_auth_cert(vec![certificate.der().clone()], pkcs8.into()).unwrap();
-    tls.alpn_protocols = vec![b"datafan/1".to_vec()];
-    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
-}
-
-/// An attacker does not mind whom it attacks.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
     }
 }
