@@ -29,7 +29,7 @@ pub async fn main() -> anyhow::Result<()> {
     let display = Node::builder(directory.path().join("display"))
         .first(Beginning::Join { mesh: sensor.mesh(), name: "display".parse()? })
         .listen("127.0.0.1:0".parse()?)
-        .connect(sensor.bound()[0].to_string(), Some(sensor.id()))
+        .connect(sensor.local_addrs()[0].to_string(), Some(sensor.id()))
         .start()
         .await?;
     sensor.admit(display.id(), "display".parse()?).await?;

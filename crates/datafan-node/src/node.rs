@@ -45,7 +45,7 @@ impl Node {
     }
 
     /// The addresses that it listens on, with their real ports.
-    pub fn bound(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.about.bound
     }
 

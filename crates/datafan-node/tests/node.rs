@@ -18,7 +18,7 @@ async fn two_members_meet_and_hold_each_others_data() {
     let mesh = one.mesh();
     let joins = Beginning::Join { mesh, name: "beta".parse().unwrap() };
     let other = on_loopback(directory.path().join("beta")).first(joins);
-    let other = other.connect(one.bound()[0].to_string(), Some(one.id())).start().await.unwrap();
+    let other = other.connect(one.local_addrs()[0].to_string(), Some(one.id())).start().await.unwrap();
     one.admit(other.id(), "beta".parse().unwrap()).await.unwrap();
     soon(&other, other.wait_links(1)).await;
     let done = soon(&one, one.put("color", "red")).await;
@@ -37,7 +37,7 @@ async fn a_member_comes_back_with_its_data_and_finds_its_peers() {
     let one = founder(&directory).start().await.unwrap();
     let joins = Beginning::Join { mesh: one.mesh(), name: "beta".parse().unwrap() };
     let other = on_loopback(directory.path().join("beta")).first(joins);
-    let other = other.connect(one.bound()[0].to_string(), None).start().await.unwrap();
+    let other = other.connect(one.local_addrs()[0].to_string(), None).start().await.unwrap();
     one.admit(other.id(), "beta".parse().unwrap()).await.unwrap();
     // It may have been refused before.
     soon(&other, other.wait_links(1)).await;

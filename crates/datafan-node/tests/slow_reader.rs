@@ -90,7 +90,7 @@ impl Served {
             .unwrap();
         let facts = Facts {
             name: "a".into(),
-            listen: node.bound().to_vec(),
+            listen: node.local_addrs().to_vec(),
             advertised: node.advertised().clone(),
             api: None,
         };

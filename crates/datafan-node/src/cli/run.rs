@@ -169,13 +169,13 @@ async fn attach(
     };
     let facts = Facts {
         name: name(dir)?,
-        listen: node.bound().to_vec(),
+        listen: node.local_addrs().to_vec(),
         advertised: node.advertised().clone(),
         api: bound,
     };
     let server = Server::start(node.handle().clone(), facts, socket, tcp);
     let written = ports_file.map(|file| {
-        let written = PortsFile::write(file, node.bound(), bound);
+        let written = PortsFile::write(file, node.local_addrs(), bound);
         written.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
     });
     let ports = match written.transpose() {
@@ -185,7 +185,7 @@ async fn attach(
             return Err(failure);
         }
     };
-    info!(id = %node.id(), listen = ?node.bound(), dir = %dir.display(), "running");
+    info!(id = %node.id(), listen = ?node.local_addrs(), dir = %dir.display(), "running");
     Ok((server, ports))
 }
 

@@ -54,7 +54,7 @@ impl Line {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let faults = Faults::new();
             let node = open(&dir, any, line.members.last(), faults.clone()).await?;
-            let (id, listen) = (node.id(), node.bound()[0]);
+            let (id, listen) = (node.id(), node.local_addrs()[0]);
             line.members.push(Place { dir, id, listen, node: Some(node), faults });
         }
         for (at, place) in line.members.iter().enumerate() {

@@ -27,7 +27,7 @@ impl Raw {
     pub async fn comes(key: &Identity, victim: &Node) -> Option<Self> {
         let client = tls::client(Some(tls::of_member(key)), b"datafan/1");
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
-        let connecting = endpoint.connect_with(client, victim.bound()[0], "any.datafan");
+        let connecting = endpoint.connect_with(client, victim.local_addrs()[0], "any.datafan");
         let connection = patience("a connection", connecting.unwrap()).await.ok()?;
         let greeting = patience("a greeting", greet(&connection, key.id(), victim.id())).await?;
         let mut lanes = Vec::new();

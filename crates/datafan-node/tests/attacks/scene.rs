@@ -271,7 +271,7 @@ pub fn fresh_key() -> Identity {
 }
 
 fn address(member: &Node) -> Address {
-    member.bound()[0].to_string().into()
+    member.local_addrs()[0].to_string().into()
 }
 
 pub fn put(key: &str, value: &str) -> Write {
