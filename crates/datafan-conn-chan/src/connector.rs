@@ -70,7 +70,7 @@ impl ChanMesh {
 
 impl ChanConnector {
     /// Ends without a goodbye: peers keep their links and hear nothing, until the member joins again.
-    pub fn vanish(&self) {
+    pub fn kill(&self) {
         drop(self.mailbox.close());
         self.mesh.with(|switch| switch.silence(self.id, self.number));
     }

@@ -20,8 +20,8 @@ impl Site for Mesh {
         Started { connector: self.0.connector(id, &address, inbox), id, address: address.into() }
     }
 
-    fn vanish(&self, connector: ChanConnector) {
-        connector.vanish();
+    fn kill(&self, connector: ChanConnector) {
+        connector.kill();
     }
 
     fn nowhere(&self) -> Address {

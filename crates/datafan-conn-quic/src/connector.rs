@@ -73,7 +73,7 @@ impl QuicConnector {
 
     /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
     /// returns. Peers notice when they hear nothing for the idle timeout, or at once when the member is back.
-    pub fn vanish(&self) {
+    pub fn kill(&self) {
         self.inner.sockets.iter().for_each(|socket| socket.cut());
         self.stop();
         self.inner.closed.send_replace(true);

@@ -106,7 +106,7 @@ fn silence_ends_a_link() {
     };
     let (a, b) = (member(quick(1)), member(quick(2)));
     link(&a, &b);
-    b.connector.vanish();
+    b.connector.kill();
     assert_eq!(a.sees_down(b.id), "the peer no longer answers");
     assert_eq!(b.log.len(), 0);
 }
@@ -121,7 +121,7 @@ fn a_restart_is_noticed_without_a_dial() {
     });
     let b = member(config(&runtime, 2, "127.0.0.1:0"));
     link(&a, &b);
-    b.connector.vanish();
+    b.connector.kill();
     let b = member(config(&runtime, 2, &b.address));
     // The new run answers the next probe with a reset that the old run's secret proves.
     assert_eq!(a.sees_down(b.id), "the peer restarted");
@@ -208,7 +208,7 @@ fn two_members_find_each_other_fast_after_a_hard_stop() {
     let (a, mut b) = (member(config(&runtime, 1, "127.0.0.1:0")), member(config(&runtime, 2, "127.0.0.1:0")));
     link(&a, &b);
     for _ in 0..5 {
-        b.connector.vanish();
+        b.connector.kill();
         let started = Instant::now();
         b = member(config(&runtime, 2, &b.address));
         b.dial(&a);

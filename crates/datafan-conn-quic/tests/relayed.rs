@@ -65,8 +65,8 @@ impl Site for Relayed {
         self.start_with(n, inbox, Duration::from_secs(15))
     }
 
-    fn vanish(&self, connector: QuicConnector) {
-        connector.vanish();
+    fn kill(&self, connector: QuicConnector) {
+        connector.kill();
     }
 
     fn nowhere(&self) -> Address {

@@ -43,8 +43,8 @@ impl Site for Loopback {
         Started { connector, id, address: bound[0].to_string().into() }
     }
 
-    fn vanish(&self, connector: QuicConnector) {
-        connector.vanish();
+    fn kill(&self, connector: QuicConnector) {
+        connector.kill();
     }
 
     fn nowhere(&self) -> Address {

@@ -89,8 +89,8 @@ impl Node {
 
     /// Goes silent as in a power cut: no goodbye, nothing is sent any more, the ports are free. The store is not
     /// told; see [`crate::Builder::faults`]. For tests and demos.
-    pub fn vanish(&self) {
-        self.about.connector.vanish();
+    pub fn kill(&self) {
+        self.about.connector.kill();
     }
 }
 

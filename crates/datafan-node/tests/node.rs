@@ -126,7 +126,7 @@ async fn a_disk_that_fails_stops_the_member_and_a_restart_has_what_was_acknowled
     let member = founder(&directory).faults(faults.clone()).start().await.unwrap();
     member.put("safe", "value").await.unwrap();
     faults.cut();
-    member.vanish();
+    member.kill();
     let error = member.put("lost", "value").await.unwrap_err();
     assert!(error.to_string().contains("stopped"), "{error}");
     assert!(matches!(member.life(), Life::Stopped(StopReason::Store(_))));

@@ -91,7 +91,7 @@ impl Line {
         let place = &mut self.members[at];
         place.faults.cut();
         let Some(node) = place.node.take() else { return };
-        node.vanish();
+        node.kill();
         self.sent_before += node.wire_traffic().0;
         // Its thread ends with the error that the disk gives; the file is free when the last handle is gone.
         let _ = node.stop().await;

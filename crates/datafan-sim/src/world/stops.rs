@@ -38,7 +38,7 @@ impl<D: Disk> World<D> {
     }
 
     /// Stops a member at once, and lets its peers find out by themselves: their connectors do after 15 s.
-    pub fn vanish(&mut self, member: usize) {
+    pub fn kill(&mut self, member: usize) {
         drop(self.members[member].forget());
         let told = self.network.vanished(self.time, member, IDLE_MICROS);
         self.tell(told);

@@ -115,7 +115,7 @@ fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
         });
         world.run_for(30 * SECOND);
         let (dead, alone) = hit(&world, DEAD, seed as usize);
-        dead.iter().for_each(|member| world.vanish(*member));
+        dead.iter().for_each(|member| world.kill(*member));
         let alive: Vec<usize> = (0..N).filter(|member| !dead.contains(member)).collect();
         for round in 0..8u64 {
             let writer = if round < 2 { alone[0] } else { alive[7 * round as usize % alive.len()] };

@@ -71,7 +71,7 @@ fn a52_lists_of_who_is_out_of_reach_lead_nowhere() {
         let (ours, theirs) = frozen_listers(&mut world);
         // The one on our side vanishes. What the other one lists, and nobody there can correct here, proves
         // nothing.
-        world.vanish(ours);
+        world.kill(ours);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
         assert_eq!(deceived(&world), None, "m{theirs} lists members of our half");

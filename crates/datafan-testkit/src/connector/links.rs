@@ -137,7 +137,7 @@ pub(super) fn a_restart_takes_the_old_link_down_first<S: Site>(site: &S) {
     for (one, other) in [(1, 2), (4, 3)] {
         let [a, b] = linked(site, one, other);
         let (id, address) = (b.id, b.address.clone());
-        site.vanish(b.connector);
+        site.kill(b.connector);
         let b = Member::start(site, other);
         assert_eq!((b.id, &b.address), (id, &address));
         b.dial(&a);

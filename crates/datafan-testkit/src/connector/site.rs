@@ -16,7 +16,7 @@ pub trait Site {
     fn start(&self, n: u8, inbox: Arc<dyn Inbox>) -> Started<Self::Connector>;
 
     /// Ends a member without a goodbye: its peers hear nothing. It can be started again when this returns.
-    fn vanish(&self, connector: Self::Connector);
+    fn kill(&self, connector: Self::Connector);
 
     /// An address at which nobody is.
     fn nowhere(&self) -> Address;
