@@ -2,7 +2,7 @@
 //! features `redb` and `quic` and without HTTP and command line. Two members, as two programs would have
 //! them.
 
-use datafan_node::{Beginning, Node, driver::TimedOut};
+use datafan_node::{Bootstrap, Node, driver::TimedOut};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub async fn main() -> anyhow::Result<()> {
     // The first start makes the directory a member's; later ones find the keys and the data there. Port 0
     // takes a free port; without `listen` it is the default one, on all addresses of the machine.
     let sensor = Node::builder(directory.path().join("sensor"))
-        .first(Beginning::NewMesh { name: "sensor".parse()? })
+        .bootstrap(Bootstrap::NewMesh { name: "sensor".parse()? })
         .listen("127.0.0.1:0".parse()?)
         .start()
         .await?;
 
     // The second member knows the mesh's id and one address. It waits at the door until it is admitted.
     let display = Node::builder(directory.path().join("display"))
-        .first(Beginning::Join { mesh: sensor.mesh(), name: "display".parse()? })
+        .bootstrap(Bootstrap::Join { mesh: sensor.mesh(), name: "display".parse()? })
         .listen("127.0.0.1:0".parse()?)
         .connect(sensor.local_addrs()[0].to_string(), Some(sensor.id()))
         .start()

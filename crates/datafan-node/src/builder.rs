@@ -2,7 +2,7 @@
 
 use crate::{
     advertise::{self, Advertised},
-    beginning::{Beginning, BeginningError},
+    bootstrap::{Bootstrap, BootstrapError},
     home::Home,
     inventory::Inventory,
     keys::KeyFileError,
@@ -33,7 +33,7 @@ pub const DEFAULT_PORT: u16 = 4815;
 /// A member to be started. Everything has a default but the directory.
 pub struct Builder {
     home: Home,
-    first: Option<Beginning>,
+    bootstrap: Option<Bootstrap>,
     listen: Vec<SocketAddr>,
     connect: Vec<(Address, Option<MemberId>)>,
     advertise: Vec<Address>,
@@ -51,7 +51,7 @@ type Change = Box<dyn FnOnce(&mut Config) + Send>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The directory is no member's, and no beginning was named.
+    /// The directory is no member's, and no bootstrap was named.
     #[error("{} holds no member yet", .path.display())]
     NotAMember {
         /// Which directory.
@@ -71,7 +71,7 @@ pub enum NodeError {
     },
     /// The directory could not be made a member's.
     #[error(transparent)]
-    Beginning(#[from] BeginningError),
+    Bootstrap(#[from] BootstrapError),
     /// A key file.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -100,7 +100,7 @@ impl Node {
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder {
             home: Home::new(path),
-            first: None,
+            bootstrap: None,
             listen: Vec::new(),
             connect: Vec::new(),
             advertise: Vec::new(),
@@ -116,8 +116,8 @@ impl Node {
 
 impl Builder {
     /// How to begin where the directory is no member's yet; of no effect where it is.
-    pub fn first(mut self, beginning: Beginning) -> Self {
-        self.first = Some(beginning);
+    pub fn bootstrap(mut self, bootstrap: Bootstrap) -> Self {
+        self.bootstrap = Some(bootstrap);
         self
     }
 
@@ -274,9 +274,9 @@ impl Builder {
 
     /// What the member knows of its mesh, and whether it has begun just now.
     fn membership(&self) -> Result<(Membership, bool), NodeError> {
-        match (self.home.membership()?, &self.first) {
+        match (self.home.membership()?, &self.bootstrap) {
             (Some(membership), _) => Ok((membership, false)),
-            (None, Some(first)) => Ok((self.home.begin(first.clone())?, true)),
+            (None, Some(bootstrap)) => Ok((self.home.bootstrap(bootstrap.clone())?, true)),
             (None, None) => Err(NodeError::NotAMember { path: self.home.path().into() }),
         }
     }

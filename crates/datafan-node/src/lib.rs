@@ -1,11 +1,11 @@
 //! A datafan member, ready to run or to embed: the driver with a redb store and QUIC links.
 //!
 //! ```no_run
-//! use datafan_node::{Beginning, Node};
+//! use datafan_node::{Bootstrap, Node};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let node = Node::builder("/var/lib/my-app/datafan")
-//!     .first(Beginning::NewMesh { name: "alpha".parse()? })
+//!     .bootstrap(Bootstrap::NewMesh { name: "alpha".parse()? })
 //!     .start()
 //!     .await?;
 //! let done = node.put("color", "red").await?;
@@ -41,7 +41,7 @@ pub mod rows;
 pub mod times;
 
 #[cfg(feature = "redb")]
-mod beginning;
+mod bootstrap;
 
 #[cfg(all(feature = "redb", feature = "quic"))]
 mod advertise;
@@ -57,7 +57,7 @@ mod node;
 #[cfg(all(feature = "redb", feature = "quic"))]
 pub use advertise::Advertised;
 #[cfg(feature = "redb")]
-pub use beginning::{Beginning, BeginningError};
+pub use bootstrap::{Bootstrap, BootstrapError};
 #[cfg(all(feature = "redb", feature = "quic"))]
 pub use builder::{Builder, DEFAULT_PORT, NodeError};
 #[cfg(all(feature = "redb", feature = "quic"))]

@@ -5,7 +5,7 @@
 
 use datafan_core::identity::Identity;
 use datafan_node::{
-    Beginning, BeginningError, Builder, Home, KeyFileError, Node, NodeError,
+    Bootstrap, BootstrapError, Builder, Home, KeyFileError, Node, NodeError,
     driver::{Life, StopReason, TimedOut},
 };
 use std::{fs, path::Path, time::Duration};
@@ -16,8 +16,8 @@ async fn two_members_meet_and_hold_each_others_data() {
     let directory = tempfile::tempdir().unwrap();
     let one = founder(&directory).start().await.unwrap();
     let mesh = one.mesh();
-    let joins = Beginning::Join { mesh, name: "beta".parse().unwrap() };
-    let other = on_loopback(directory.path().join("beta")).first(joins);
+    let joins = Bootstrap::Join { mesh, name: "beta".parse().unwrap() };
+    let other = on_loopback(directory.path().join("beta")).bootstrap(joins);
     let other = other.connect(one.local_addrs()[0].to_string(), Some(one.id())).start().await.unwrap();
     one.admit(other.id(), "beta".parse().unwrap()).await.unwrap();
     soon(&other, other.wait_links(1)).await;
@@ -35,8 +35,8 @@ async fn two_members_meet_and_hold_each_others_data() {
 async fn a_member_comes_back_with_its_data_and_finds_its_peers() {
     let directory = tempfile::tempdir().unwrap();
     let one = founder(&directory).start().await.unwrap();
-    let joins = Beginning::Join { mesh: one.mesh(), name: "beta".parse().unwrap() };
-    let other = on_loopback(directory.path().join("beta")).first(joins);
+    let joins = Bootstrap::Join { mesh: one.mesh(), name: "beta".parse().unwrap() };
+    let other = on_loopback(directory.path().join("beta")).bootstrap(joins);
     let other = other.connect(one.local_addrs()[0].to_string(), None).start().await.unwrap();
     one.admit(other.id(), "beta".parse().unwrap()).await.unwrap();
     // It may have been refused before.
@@ -70,8 +70,8 @@ async fn a_taken_port_is_named_and_leaves_the_store_closed() {
     let directory = tempfile::tempdir().unwrap();
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap();
-    let begins = Beginning::NewMesh { name: "alpha".parse().unwrap() };
-    let started = Node::builder(alpha(&directory)).first(begins).listen(port).start().await;
+    let begins = Bootstrap::NewMesh { name: "alpha".parse().unwrap() };
+    let started = Node::builder(alpha(&directory)).bootstrap(begins).listen(port).start().await;
     let error = started.unwrap_err().to_string();
     assert!(error.contains(&port.port().to_string()) && error.contains("taken"), "{error}");
     founder(&directory).start().await.unwrap();
@@ -83,7 +83,7 @@ async fn what_is_missing_or_wrong_in_a_directory_is_one_clear_line() {
     let error = on_loopback(alpha(&directory)).start().await.unwrap_err();
     assert!(matches!(error, NodeError::NotAMember { .. }), "{error}");
     let home = begun(&directory);
-    assert!(matches!(home.begin(new_mesh()), Err(BeginningError::Already { .. })));
+    assert!(matches!(home.bootstrap(new_mesh()), Err(BootstrapError::Already { .. })));
     let key = fs::read_to_string(home.member_key_path()).unwrap();
     fs::write(home.member_key_path(), key.replace("member", "authority")).unwrap();
     let error = on_loopback(home.path()).start().await.unwrap_err();
@@ -98,7 +98,7 @@ async fn a_key_of_another_member_does_not_open_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let home = begun(&directory);
     let other = Home::new(directory.path().join("other"));
-    other.begin(new_mesh()).unwrap();
+    other.bootstrap(new_mesh()).unwrap();
     fs::copy(other.member_key_path(), home.member_key_path()).unwrap();
     let error = on_loopback(home.path()).start().await.unwrap_err();
     assert!(error.to_string().contains("wrong key file or wrong directory"), "{error}");
@@ -113,7 +113,7 @@ fn an_interrupted_beginning_goes_on_with_its_keys() {
     let home = begun(&directory);
     let (member, authority) = (home.member_key().unwrap(), home.authority_key().unwrap());
     fs::remove_file(home.membership_path()).unwrap();
-    home.begin(new_mesh()).unwrap();
+    home.bootstrap(new_mesh()).unwrap();
     let id = |key: Option<Identity>| key.unwrap().id();
     assert_eq!(id(home.member_key().unwrap()), id(member));
     assert_eq!(id(home.authority_key().unwrap()), id(authority));
@@ -140,17 +140,17 @@ fn alpha(directory: &TempDir) -> std::path::PathBuf {
     directory.path().join("alpha")
 }
 
-fn new_mesh() -> Beginning {
-    Beginning::NewMesh { name: "alpha".parse().unwrap() }
+fn new_mesh() -> Bootstrap {
+    Bootstrap::NewMesh { name: "alpha".parse().unwrap() }
 }
 
 fn founder(directory: &TempDir) -> Builder {
-    on_loopback(alpha(directory)).first(new_mesh())
+    on_loopback(alpha(directory)).bootstrap(new_mesh())
 }
 
 fn begun(directory: &TempDir) -> Home {
     let home = Home::new(alpha(directory));
-    home.begin(new_mesh()).unwrap();
+    home.bootstrap(new_mesh()).unwrap();
     home
 }
 

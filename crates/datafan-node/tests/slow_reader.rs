@@ -9,7 +9,7 @@ mod common;
 use common::{PATIENCE, Place, prepared, text};
 use datafan_core::item::Key;
 use datafan_node::{
-    Beginning, Home, Node,
+    Bootstrap, Home, Node,
     driver::Write,
     http::{Facts, Server, socket},
 };
@@ -77,8 +77,8 @@ struct Served {
 
 impl Served {
     async fn new(dir: &Path) -> Self {
-        let begins = Beginning::NewMesh { name: "a".parse().unwrap() };
-        let builder = Node::builder(dir).first(begins).listen("127.0.0.1:0".parse().unwrap());
+        let begins = Bootstrap::NewMesh { name: "a".parse().unwrap() };
+        let builder = Node::builder(dir).bootstrap(begins).listen("127.0.0.1:0".parse().unwrap());
         let node = builder
             .configure(|config| {
                 config.read_growth_bytes = 1 << 20;

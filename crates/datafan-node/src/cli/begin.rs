@@ -7,21 +7,21 @@ use super::{
     init::{from_ticket, read_ticket},
 };
 use datafan_core::id::Name;
-use datafan_node::{Beginning, BeginningError, Home, Membership, ticket::Ticket};
+use datafan_node::{Bootstrap, BootstrapError, Home, Membership, ticket::Ticket};
 use std::{
     io::{self, IsTerminal},
     path::Path,
 };
 
 /// How to begin, where DIR has no member yet; `None` where it has the one that is named, or none is named.
-pub fn beginning(dir: &Path, args: &Run) -> Result<Option<Beginning>, Failure> {
+pub fn bootstrap(dir: &Path, args: &Run) -> Result<Option<Bootstrap>, Failure> {
     let home = Home::new(dir);
     let Some(member) = home.membership().map_err(Failure::new)? else {
         return match (&args.init, &args.ticket) {
-            (Some(name), _) => Ok(Some(Beginning::NewMesh { name: name.clone() })),
+            (Some(name), _) => Ok(Some(Bootstrap::NewMesh { name: name.clone() })),
             (None, Some(file)) => from_ticket(file).map(Some),
             (None, None) if home.store_path().exists() => {
-                Err(Failure::new(BeginningError::Occupied { path: dir.into() }))
+                Err(Failure::new(BootstrapError::Occupied { path: dir.into() }))
             }
             (None, None) => Err(Failure::new(format!(
                 "{} holds no member yet: name --init NAME for a new mesh, or --ticket FILE",

@@ -11,7 +11,7 @@ use super::{
 };
 use datafan_core::id::MemberId;
 use datafan_node::{
-    Beginning, BeginningError, Home, Membership,
+    Bootstrap, BootstrapError, Home, Membership,
     http::wire::{StatusAnswer, rfc3339},
     ticket::{TICKET_TEXT_MAX, Ticket},
 };
@@ -51,9 +51,9 @@ pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failur
         let text = format!("{} holds the member {} already", dir.display(), membership.name);
         return Err(Failure::new(text));
     }
-    let beginning = beginning(args)?;
-    let (joins, name) = (matches!(beginning, Beginning::Join { .. }), args_name(&beginning));
-    let membership = home.begin(beginning).map_err(Failure::new)?;
+    let bootstrap = bootstrap(args)?;
+    let (joins, name) = (matches!(bootstrap, Bootstrap::Join { .. }), args_name(&bootstrap));
+    let membership = home.bootstrap(bootstrap).map_err(Failure::new)?;
     let id = own_id(&home)?;
     let begun = Begun {
         who: identified(id, &membership),
@@ -84,10 +84,10 @@ fn show(who: &Identified, out: &mut Output) -> Result<(), Failure> {
     Ok(out.line(&format!("name  {}", who.name))?)
 }
 
-fn args_name(beginning: &Beginning) -> String {
-    match beginning {
-        Beginning::NewMesh { name } | Beginning::Join { name, .. } => name.to_string(),
-        Beginning::Invited(ticket) => ticket.name.to_string(),
+fn args_name(bootstrap: &Bootstrap) -> String {
+    match bootstrap {
+        Bootstrap::NewMesh { name } | Bootstrap::Join { name, .. } => name.to_string(),
+        Bootstrap::Invited(ticket) => ticket.name.to_string(),
     }
 }
 
@@ -115,20 +115,20 @@ fn quoted(path: &Path) -> String {
     }
 }
 
-fn beginning(args: args::Init) -> Result<Beginning, Failure> {
+fn bootstrap(args: args::Init) -> Result<Bootstrap, Failure> {
     match (args.ticket, args.mesh, args.name) {
         (Some(file), _, _) => from_ticket(&file),
-        (None, Some(mesh), Some(name)) => Ok(Beginning::Join { mesh, name }),
-        (None, None, Some(name)) => Ok(Beginning::NewMesh { name }),
+        (None, Some(mesh), Some(name)) => Ok(Bootstrap::Join { mesh, name }),
+        (None, None, Some(name)) => Ok(Bootstrap::NewMesh { name }),
         (None, _, None) => Err(Failure::Said(Exit::Usage, "init needs --name or --ticket".to_owned())),
     }
 }
 
-/// The beginning that a ticket in `file` (`-` for standard input) stands for.
-pub fn from_ticket(file: &Path) -> Result<Beginning, Failure> {
+/// The bootstrap that a ticket in `file` (`-` for standard input) stands for.
+pub fn from_ticket(file: &Path) -> Result<Bootstrap, Failure> {
     let ticket = read_ticket(file)?;
     is_over(&ticket)?;
-    Ok(Beginning::Invited(Box::new(ticket)))
+    Ok(Bootstrap::Invited(Box::new(ticket)))
 }
 
 /// Refuses a ticket whose time has passed.
@@ -182,7 +182,7 @@ pub fn of_member(home: &Home) -> Result<Membership, Failure> {
     let membership = home.membership().map_err(Failure::new)?;
     membership.ok_or_else(|| {
         if home.store_path().exists() {
-            return Failure::new(BeginningError::Occupied { path: home.path().into() });
+            return Failure::new(BootstrapError::Occupied { path: home.path().into() });
         }
         let dir = home.path().display();
         Failure::new(format!("{dir} holds no member yet: make one with `datafan init --name NAME`"))

@@ -3,7 +3,7 @@
 use super::{
     api::Api,
     args,
-    begin::beginning,
+    begin::bootstrap,
     failure::{Exit, Failure},
     ports::{self, PortsFile},
 };
@@ -11,7 +11,7 @@ use datafan_conn_quic::BindError;
 use datafan_core::{engine::OpenError, head::Head, store::StoreError};
 use datafan_driver::KeyInUse;
 use datafan_node::{
-    Beginning, Home, Inventory, Node, NodeError,
+    Bootstrap, Home, Inventory, Node, NodeError,
     http::{Facts, Server, Tcp, socket},
 };
 use std::{
@@ -30,10 +30,10 @@ use tracing::{error, info};
 /// `datafan run`
 pub fn run(dir: &Path, args: args::Run, api: &Api) -> Result<(), Failure> {
     // A ticket may come from standard input and take its time; until it is there a signal ends us as ever.
-    let beginning = beginning(dir, &args)?;
+    let bootstrap = bootstrap(dir, &args)?;
     args.ports_file.as_deref().map_or(Ok(()), ports::check)?;
     let runtime = Runtime::new().map_err(Failure::new)?;
-    let done = runtime.block_on(serve(dir, args, api, beginning));
+    let done = runtime.block_on(serve(dir, args, api, bootstrap));
     // A reader that stalls must not hold up the end.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done
@@ -43,10 +43,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Signals closer to the first one than this count as one.
 const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
-async fn serve(dir: &Path, args: args::Run, api: &Api, beginning: Option<Beginning>) -> Result<(), Failure> {
+async fn serve(dir: &Path, args: args::Run, api: &Api, bootstrap: Option<Bootstrap>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::new)?;
     let mut member = tokio::select! {
-        member = start(dir, args, api, beginning) => member?,
+        member = start(dir, args, api, bootstrap) => member?,
         // Whatever has been opened so far is closed as after a crash, which is safe.
         _ = signals.next() => return Ok(()),
     };
@@ -125,13 +125,13 @@ async fn start(
     dir: &Path,
     args: args::Run,
     api: &Api,
-    beginning: Option<Beginning>,
+    bootstrap: Option<Bootstrap>,
 ) -> Result<Running, Failure> {
     let listener = bind_tcp(api).await?;
-    let (begins, home) = (beginning.is_some(), Home::new(dir));
+    let (begins, home) = (bootstrap.is_some(), Home::new(dir));
     let before = Inventory::of(&home).and(api.token_file.as_deref());
     let mut builder = Node::builder(dir).round_period(args.sync_period).abandon(args.abandon);
-    builder = beginning.into_iter().fold(builder, |builder, beginning| builder.first(beginning));
+    builder = bootstrap.into_iter().fold(builder, |builder, bootstrap| builder.bootstrap(bootstrap));
     builder = args.listen.iter().fold(builder, |builder, address| builder.listen(*address));
     builder =
         args.connect.into_iter().fold(builder, |builder, peer| builder.connect(peer.address, peer.expected));

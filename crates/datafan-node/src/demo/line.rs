@@ -8,7 +8,7 @@ use datafan_core::{
     identity::Identity,
     time::Timestamp,
 };
-use datafan_node::{Beginning, Home, Node, ticket::Ticket};
+use datafan_node::{Bootstrap, Home, Node, ticket::Ticket};
 use datafan_store_redb::Faults;
 use std::{
     net::SocketAddr,
@@ -46,11 +46,11 @@ impl Line {
         let mut line = Self { members: Vec::new(), sent_before: 0 };
         for at in 0..members {
             let dir = dir.join(name(at)?.as_str());
-            let beginning = match line.members.first() {
-                None => Beginning::NewMesh { name: name(at)? },
-                Some(first) => Beginning::Invited(Box::new(invite(first.node(), name(at)?).await?)),
+            let bootstrap = match line.members.first() {
+                None => Bootstrap::NewMesh { name: name(at)? },
+                Some(first) => Bootstrap::Invited(Box::new(invite(first.node(), name(at)?).await?)),
             };
-            Home::new(&dir).begin(beginning).map_err(Failure::new)?;
+            Home::new(&dir).bootstrap(bootstrap).map_err(Failure::new)?;
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let faults = Faults::new();
             let node = open(&dir, any, line.members.last(), faults.clone()).await?;

@@ -17,7 +17,7 @@ use datafan_core::{
     store::StoreSnapshot,
     time::Timestamp,
 };
-use datafan_node::{Beginning, Builder, Node, NodeSnapshot};
+use datafan_node::{Bootstrap, Builder, Node, NodeSnapshot};
 use datafan_testkit::shard::Shard;
 use std::{
     collections::BTreeMap,
@@ -44,8 +44,8 @@ impl Scene {
     /// Everybody up to where the attack begins; the attacker has no link yet, unless its victim is behind.
     pub async fn new(attack: &Attack) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let begins = Beginning::NewMesh { name: "alpha".parse().unwrap() };
-        let owner = builder(&directory, "alpha").first(begins).start().await.unwrap();
+        let begins = Bootstrap::NewMesh { name: "alpha".parse().unwrap() };
+        let owner = builder(&directory, "alpha").bootstrap(begins).start().await.unwrap();
         let victim = joiner(&directory, "beta", owner.mesh()).start().await.unwrap();
         let at_victim = (address(&victim), Some(victim.id()));
         let witness = joiner(&directory, "gamma", owner.mesh()).connect(at_victim.0, at_victim.1);
@@ -250,10 +250,10 @@ fn builder(directory: &TempDir, name: &str) -> Builder {
 
 /// One who joins with a roster from now on, as a ticket says.
 fn joiner(directory: &TempDir, name: &str, mesh: MeshId) -> Builder {
-    let begins = Beginning::Join { mesh, name: name.parse().unwrap() };
+    let begins = Bootstrap::Join { mesh, name: name.parse().unwrap() };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = Timestamp(now.as_micros().try_into().unwrap());
-    builder(directory, name).first(begins).configure(move |config| config.roster_min = now)
+    builder(directory, name).bootstrap(begins).configure(move |config| config.roster_min = now)
 }
 
 /// Links are made by the test alone, and nobody waits long.

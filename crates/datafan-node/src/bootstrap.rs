@@ -1,6 +1,6 @@
 //! How a directory becomes a member's.
 //!
-//! `member.json` is written last. A beginning that was interrupted before is simply done again; it goes on with the
+//! `member.json` is written last. A bootstrap that was interrupted before is simply done again; it goes on with the
 //! keys that are there.
 
 use crate::{
@@ -30,7 +30,7 @@ use std::{
 
 /// How a member begins.
 #[derive(Clone, Debug)]
-pub enum Beginning {
+pub enum Bootstrap {
     /// As the first member of a new mesh, with its authority's key.
     NewMesh {
         /// The member's name.
@@ -50,7 +50,7 @@ pub enum Beginning {
 /// Why a member could not begin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BeginningError {
+pub enum BootstrapError {
     /// The directory is a member's already. Nothing was changed.
     #[error("{} holds a member already", .path.display())]
     Already {
@@ -112,19 +112,19 @@ impl Home {
     /// Makes this directory a member's.
     ///
     /// # Errors
-    /// See [`BeginningError`]. After any of them the same beginning can be tried again, and nothing that was
+    /// See [`BootstrapError`]. After any of them the same bootstrap can be tried again, and nothing that was
     /// made is left.
-    pub fn begin(&self, beginning: Beginning) -> Result<Membership, BeginningError> {
+    pub fn bootstrap(&self, bootstrap: Bootstrap) -> Result<Membership, BootstrapError> {
         if self.membership()?.is_some() {
-            return Err(BeginningError::Already { path: self.path().into() });
+            return Err(BootstrapError::Already { path: self.path().into() });
         }
-        if let Beginning::NewMesh { name } | Beginning::Join { name, .. } = &beginning
+        if let Bootstrap::NewMesh { name } | Bootstrap::Join { name, .. } = &bootstrap
             && name.is_id()
         {
-            return Err(BeginningError::NameIsId { name: name.clone() });
+            return Err(BootstrapError::NameIsId { name: name.clone() });
         }
         let (before, mut made) = (Inventory::of(self), Vec::new());
-        self.begin_noting(beginning, &mut made).inspect_err(|_| {
+        self.bootstrap_noting(bootstrap, &mut made).inspect_err(|_| {
             // Another process may have begun with the same keys meanwhile.
             if !self.membership_path().exists() {
                 before.only(&made).undo();
@@ -133,24 +133,24 @@ impl Home {
     }
 
     /// Notes the files that were made and that no other process can have begun with.
-    fn begin_noting(
+    fn bootstrap_noting(
         &self,
-        beginning: Beginning,
+        bootstrap: Bootstrap,
         made: &mut Vec<PathBuf>,
-    ) -> Result<Membership, BeginningError> {
+    ) -> Result<Membership, BootstrapError> {
         make_private_directory(self.path())
-            .map_err(|source| BeginningError::Io { path: self.path().into(), source })?;
-        let membership = match beginning {
-            Beginning::NewMesh { name } => self.begin_mesh(name, made)?,
-            Beginning::Join { mesh, name } => {
+            .map_err(|source| BootstrapError::Io { path: self.path().into(), source })?;
+        let membership = match bootstrap {
+            Bootstrap::NewMesh { name } => self.bootstrap_mesh(name, made)?,
+            Bootstrap::Join { mesh, name } => {
                 self.refuse_store()?;
                 let member = self.key(&self.member_key_path(), KeyKind::Member, made)?;
                 if role_of(&mesh, &member.id()) == IdRole::Authority {
-                    return Err(BeginningError::OwnId { mesh });
+                    return Err(BootstrapError::OwnId { mesh });
                 }
                 Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() }
             }
-            Beginning::Invited(ticket) => {
+            Bootstrap::Invited(ticket) => {
                 self.refuse_store()?;
                 self.take_key(&ticket.member, made)?;
                 let Ticket { mesh, name, roster, addresses, .. } = *ticket;
@@ -163,14 +163,14 @@ impl Home {
 
     /// The first store of a new mesh: made before anybody can know of it, so its member may write at once, and with
     /// the first grant in it.
-    fn begin_mesh(&self, name: Name, made: &mut Vec<PathBuf>) -> Result<Membership, BeginningError> {
+    fn bootstrap_mesh(&self, name: Name, made: &mut Vec<PathBuf>) -> Result<Membership, BootstrapError> {
         // The member's key is written first, so an authority's key without one is not ours: it is of an older mesh,
         // whose members would all refuse a roster that begins anew.
         let authority_key = self.authority_key_path();
         if authority_key.exists() && !self.member_key_path().exists() {
-            return Err(BeginningError::OldAuthority { path: authority_key });
+            return Err(BootstrapError::OldAuthority { path: authority_key });
         }
-        // With both keys, a store is that of a beginning that was interrupted.
+        // With both keys, a store is that of a bootstrap that was interrupted.
         if !authority_key.exists() || !self.member_key_path().exists() {
             self.refuse_store()?;
         }
@@ -180,7 +180,7 @@ impl Home {
         let mut config = Config::new(mesh, member, name.clone());
         config.authority = Some(authority);
         config.new_mesh = true;
-        let failed = |error: &dyn std::fmt::Display| BeginningError::Store(error.to_string());
+        let failed = |error: &dyn std::fmt::Display| BootstrapError::Store(error.to_string());
         let store = RedbStore::open(self.store_path(), Options::default()).map_err(|error| {
             // Another process begins with our keys.
             if matches!(error, StoreError::InUse { .. }) {
@@ -195,19 +195,19 @@ impl Home {
         Ok(Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() })
     }
 
-    /// The key at `path`: the one of an interrupted beginning, else a new one.
-    fn key(&self, path: &Path, kind: KeyKind, made: &mut Vec<PathBuf>) -> Result<Identity, BeginningError> {
+    /// The key at `path`: the one of an interrupted bootstrap, else a new one.
+    fn key(&self, path: &Path, kind: KeyKind, made: &mut Vec<PathBuf>) -> Result<Identity, BootstrapError> {
         if let Some(identity) = keys::read(path, kind)? {
             return Ok(identity);
         }
         let identity = keys::generate();
-        let identity = identity.map_err(|source| BeginningError::Io { path: path.into(), source })?;
+        let identity = identity.map_err(|source| BootstrapError::Io { path: path.into(), source })?;
         keys::write(path, kind, &identity)?;
         made.push(path.into());
         Ok(identity)
     }
 
-    fn take_key(&self, member: &Identity, made: &mut Vec<PathBuf>) -> Result<(), BeginningError> {
+    fn take_key(&self, member: &Identity, made: &mut Vec<PathBuf>) -> Result<(), BootstrapError> {
         match self.member_key()? {
             Some(there) if there.id() == member.id() => Ok(()),
             _ => {
@@ -218,9 +218,9 @@ impl Home {
         }
     }
 
-    fn refuse_store(&self) -> Result<(), BeginningError> {
+    fn refuse_store(&self) -> Result<(), BootstrapError> {
         match self.store_path().exists() {
-            true => Err(BeginningError::Occupied { path: self.path().into() }),
+            true => Err(BootstrapError::Occupied { path: self.path().into() }),
             false => Ok(()),
         }
     }
