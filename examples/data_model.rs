@@ -36,7 +36,7 @@ pub fn main() -> anyhow::Result<()> {
     // An item may expire: then every member stops showing it by its own clock, and the owner removes it
     // later.
     let lifetime = Duration::from_millis(5);
-    member.put_for("offer", "today only", lifetime).wait()?;
+    member.put_with_ttl("offer", "today only", lifetime).wait()?;
     thread::sleep(lifetime);
     assert!(member.get(&me, "offer")?.is_none());
 

@@ -77,7 +77,7 @@ impl<R: StoreReader> Handle<R> {
     ///
     /// # Errors
     /// As of [`Handle::put`].
-    pub async fn put_for(
+    pub async fn put_with_ttl(
         &self,
         key: impl AsRef<str>,
         value: impl AsRef<[u8]>,

@@ -26,7 +26,7 @@ async fn what_was_put_can_be_read_at_once() {
     member.put_json("point", &(1, 2)).await.unwrap();
     assert_eq!(member.get_json::<(u8, u8)>(&member.id(), "point").unwrap(), Some((1, 2)));
     assert!(member.get_json::<String>(&member.id(), "point").is_err());
-    member.put_for("brief", "x", Duration::from_secs(3_600)).await.unwrap();
+    member.put_with_ttl("brief", "x", Duration::from_secs(3_600)).await.unwrap();
     assert!(member.get(&member.id(), "brief").unwrap().unwrap().expiry.is_some());
     assert_eq!(member.delete("color").await.unwrap().changed, 1);
     assert!(member.get(&member.id(), "color").unwrap().is_none());
