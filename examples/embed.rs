@@ -76,5 +76,5 @@ async fn soon<T, E: From<TimedOut>>(
     member: &Node,
     future: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    member.within(Duration::from_secs(20), future).await
+    member.timeout(Duration::from_secs(20), future).await
 }

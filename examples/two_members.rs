@@ -71,5 +71,5 @@ fn within<T, E>(member: &Handle<MemReader>, future: impl Future<Output = Result<
 where
     E: From<datafan_driver::TimedOut> + std::error::Error + Send + Sync + 'static,
 {
-    Ok(member.within(Duration::from_secs(20), future).wait()?)
+    Ok(member.timeout(Duration::from_secs(20), future).wait()?)
 }

@@ -76,7 +76,7 @@ impl CommitError {
     }
 }
 
-/// The time that a caller gave with [`crate::Handle::within`] passed. What was asked for goes on.
+/// The time that a caller gave with [`crate::Handle::timeout`] passed. What was asked for goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not done within {within:?}{}", hint(.own))]
 pub struct TimedOut {

@@ -125,7 +125,7 @@ impl<R: StoreReader> Handle<R> {
     /// Applies writes as a whole: every reader everywhere sees all of them or none. Of several writes of one key
     /// the last one wins. Done when they are on this member's disk.
     ///
-    /// Waits while the queue is full, and while the member's own shard is not confirmed; [`Handle::within`] bounds
+    /// Waits while the queue is full, and while the member's own shard is not confirmed; [`Handle::timeout`] bounds
     /// both.
     ///
     /// # Errors
@@ -248,13 +248,13 @@ impl<R: StoreReader> Handle<R> {
         self.inner.shared.until(|board| board.links >= links).await
     }
 
-    /// Gives up on `future`, one of this handle's, when `limit` has passed: `handle.within(limit, handle.put(..))`.
+    /// Gives up on `future`, one of this handle's, when `limit` has passed: `handle.timeout(limit, handle.put(..))`.
     /// The error names what writes wait for. The driver's thread keeps the time, so it needs no runtime; what was
     /// asked for goes on.
     ///
     /// # Errors
     /// Those of `future`, and [`TimedOut`] as one of them.
-    pub async fn within<T, E: From<TimedOut>>(
+    pub async fn timeout<T, E: From<TimedOut>>(
         &self,
         limit: Duration,
         future: impl Future<Output = Result<T, E>>,

@@ -111,7 +111,7 @@ async fn commit(
 async fn follow(follower: &Handle<RedbReader>, owner: &Handle<RedbReader>) {
     let head = owner.head(&owner.id()).unwrap().unwrap();
     let waits = follower.wait_for(owner.id(), head.timestamp);
-    follower.within(Duration::from_secs(120), waits).await.unwrap();
+    follower.timeout(Duration::from_secs(120), waits).await.unwrap();
     // Behind an own commit all is on disk.
     follower.put("followed", head.timestamp.0.to_string()).await.unwrap();
 }

@@ -111,5 +111,5 @@ async fn soon_or<T, E>(member: &Member, future: impl Future<Output = Result<T, E
 where
     E: From<datafan_driver::TimedOut>,
 {
-    member.within(Duration::from_secs(60), future).await
+    member.timeout(Duration::from_secs(60), future).await
 }

@@ -136,12 +136,12 @@ async fn a_change_is_noticed_once_and_never_missed() {
 #[tokio::test]
 async fn a_limit_of_time_says_what_the_write_waits_for() {
     let lonely = Mesh::default().joiner(1);
-    let error = lonely.within(Duration::from_millis(20), lonely.put("a", "1")).await.unwrap_err();
+    let error = lonely.timeout(Duration::from_millis(20), lonely.put("a", "1")).await.unwrap_err();
     let CommitError::TimedOut(timed_out) = &error else { panic!("{error}") };
     assert_eq!(timed_out.own, OwnState::Waiting);
     assert!(error.to_string().contains("confirmation of its own shard"), "{error}");
     assert!(error.written() == Written::Maybe && error.is_retryable());
-    let waits = lonely.within(Duration::from_millis(1), lonely.wait_for(id(0), Timestamp(1)));
+    let waits = lonely.timeout(Duration::from_millis(1), lonely.wait_for(id(0), Timestamp(1)));
     assert!(matches!(waits.await, Err(WaitError::TimedOut(_))));
     // A clean stop knows that the write was never carried out.
     let mut waiting = pin!(lonely.put("b", "2"));

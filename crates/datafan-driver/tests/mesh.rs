@@ -56,7 +56,7 @@ async fn a_link_that_goes_down_is_no_longer_counted() {
         Ok::<_, datafan_driver::WaitError>(())
     };
     soon(&one, down).await;
-    let waits = one.within(Duration::from_millis(1), one.wait_links(1));
+    let waits = one.timeout(Duration::from_millis(1), one.wait_links(1));
     assert!(waits.await.is_err());
     assert!(common::poll_once(std::pin::pin!(changes.changed())).is_pending(), "no head moved");
 }
@@ -96,5 +96,5 @@ async fn soon<T, E>(member: &Member, future: impl Future<Output = Result<T, E>>)
 where
     E: From<datafan_driver::TimedOut> + std::fmt::Debug,
 {
-    member.within(Duration::from_secs(20), future).await.unwrap()
+    member.timeout(Duration::from_secs(20), future).await.unwrap()
 }

@@ -24,7 +24,7 @@ async fn spans_and_lines_name_what_happens_and_show_no_value() {
     other.connect(address(0), None).await.unwrap();
     let done = one.put("color", "ultramarine").await.unwrap();
     let limit = Duration::from_secs(20);
-    other.within(limit, other.wait_for(one.id(), done.timestamp)).await.unwrap();
+    other.timeout(limit, other.wait_for(one.id(), done.timestamp)).await.unwrap();
     other.stop().await.unwrap();
     one.stop().await.unwrap();
 

@@ -163,5 +163,5 @@ async fn soon<T, E>(member: &Node, future: impl Future<Output = Result<T, E>>) -
 where
     E: From<TimedOut> + std::fmt::Debug,
 {
-    member.within(Duration::from_secs(30), future).await.unwrap()
+    member.timeout(Duration::from_secs(30), future).await.unwrap()
 }

@@ -58,7 +58,7 @@ pub fn spread(members: u32, writes: u32) -> Result<Figures> {
         let began = Instant::now();
         let done = writer.put(format!("bench-{n}"), data::value(n)).wait()?;
         for member in &crowd {
-            member.within(PATIENCE, member.wait_for(writer.id(), done.timestamp)).wait()?;
+            member.timeout(PATIENCE, member.wait_for(writer.id(), done.timestamp)).wait()?;
         }
         times.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
@@ -96,13 +96,13 @@ fn crowd(members: u32) -> Result<Vec<Member>> {
         }
     }
     for member in &crowd {
-        member.within(PATIENCE, member.wait_links(2 * steps.len())).wait()?;
+        member.timeout(PATIENCE, member.wait_links(2 * steps.len())).wait()?;
     }
     // All have written once, and all know it.
     for member in &crowd {
         let done = member.put("ready", "yes").wait()?;
         for other in &crowd {
-            other.within(PATIENCE, other.wait_for(member.id(), done.timestamp)).wait()?;
+            other.timeout(PATIENCE, other.wait_for(member.id(), done.timestamp)).wait()?;
         }
     }
     Ok(crowd)

@@ -133,5 +133,5 @@ where
     R: StoreReader,
     E: From<TimedOut> + std::error::Error + Send + Sync + 'static,
 {
-    Ok(member.within(Duration::from_secs(60), future).wait()?)
+    Ok(member.timeout(Duration::from_secs(60), future).wait()?)
 }

@@ -59,7 +59,7 @@ impl Line {
         }
         for (at, place) in line.members.iter().enumerate() {
             let links = usize::from(at > 0) + usize::from(at + 1 < members);
-            let up = place.node().within(Duration::from_secs(30), place.node().wait_links(links));
+            let up = place.node().timeout(Duration::from_secs(30), place.node().wait_links(links));
             up.await.map_err(Failure::new)?;
         }
         Ok(line)

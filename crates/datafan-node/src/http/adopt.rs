@@ -52,7 +52,7 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     }
     let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
     let (arrives, limit) = (app.handle.wait_for(owner, kept.0), patience::present_or(ARRIVAL_TIMEOUT));
-    app.handle.within(limit, arrives).await.map_err(|error| match error {
+    app.handle.timeout(limit, arrives).await.map_err(|error| match error {
         WaitError::TimedOut(_) => Refusal::timeout(format!(
             "the shard of {owner} has not arrived here within {limit:?} as it was kept: adopt it once a member \
              that holds it is linked"

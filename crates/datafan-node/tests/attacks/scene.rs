@@ -284,7 +284,7 @@ fn delete(key: &str) -> Write {
 
 /// What must come, within a bound that a loaded machine does not reach.
 async fn soon<T>(member: &Node, future: impl Future<Output = Result<T, datafan_driver::WaitError>>) -> T {
-    member.within(crate::PATIENCE, future).await.unwrap()
+    member.timeout(crate::PATIENCE, future).await.unwrap()
 }
 
 /// Asks again and again until it is so; gives the last answer if it does not come to that in time.
