@@ -4,7 +4,7 @@
 //! others.
 
 use datafan_core::{engine::Write, item::Key};
-use datafan_driver::Wait;
+use datafan_driver::BlockOn;
 use std::{thread, time::Duration};
 
 /// Runs the example.
@@ -14,19 +14,19 @@ pub fn main() -> anyhow::Result<()> {
 
     // An item is a key, a value and the timestamp of its last modification: microseconds since 1970, unique
     // and growing per owner. The timestamp is the item's version and its place in the index.
-    let red = member.put("color", "red").wait()?;
-    let blue = member.put("color", "blue").wait()?;
+    let red = member.put("color", "red").block_on()?;
+    let blue = member.put("color", "blue").block_on()?;
     let color = member.get(&me, "color")?.expect("it was just put");
     println!("color is {:?} since {}", String::from_utf8_lossy(&color.value), color.timestamp);
     assert!(&*color.value == b"blue" && color.timestamp == blue.timestamp && blue.timestamp > red.timestamp);
 
     // What is there already changes nothing: putting it again costs the mesh nothing.
-    let again = member.put("color", "blue").wait()?;
+    let again = member.put("color", "blue").block_on()?;
     assert!(again.changed == 0 && again.timestamp == blue.timestamp);
 
     // A commit is applied as a whole, everywhere: no reader sees a half of it. Each write takes a timestamp.
     let size = Write::Put { key: Key::new("size")?, value: b"XL"[..].into(), expiry: None };
-    let both = member.commit(vec![size, Write::Delete { key: Key::new("color")? }]).wait()?;
+    let both = member.commit(vec![size, Write::Delete { key: Key::new("color")? }]).block_on()?;
     let snapshot = member.snapshot()?;
     let keys: Vec<_> =
         snapshot.owner(&me).map(|entry| entry.map(|entry| entry.item.key.to_string())).collect();
@@ -36,7 +36,7 @@ pub fn main() -> anyhow::Result<()> {
     // An item may expire: then every member stops showing it by its own clock, and the owner removes it
     // later.
     let lifetime = Duration::from_millis(5);
-    member.put_with_ttl("offer", "today only", lifetime).wait()?;
+    member.put_with_ttl("offer", "today only", lifetime).block_on()?;
     thread::sleep(lifetime);
     assert!(member.get(&me, "offer")?.is_none());
 
@@ -48,6 +48,6 @@ pub fn main() -> anyhow::Result<()> {
         head.items, head.bytes, head.timestamp, head.root
     );
     assert!(head.timestamp > both.timestamp);
-    member.stop().wait()?;
+    member.stop().block_on()?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use datafan_core::{
     id::{MeshId, Name},
     identity::Identity,
 };
-use datafan_driver::{Handle, Wait, start};
+use datafan_driver::{BlockOn, Handle, start};
 use datafan_store_mem::{MemReader, MemStore};
 use std::{convert::Infallible, time::Duration};
 
@@ -25,17 +25,17 @@ pub fn main() -> anyhow::Result<()> {
     config.authority = Some(authority);
     config.new_mesh = true;
     let one = member(config, "address of alpha", &switch)?;
-    one.admit(one.id(), alpha).wait()?;
+    one.admit(one.id(), alpha).block_on()?;
 
     // Beta knows the mesh, its own key and an address; all else it learns, and checks by signatures.
     let config = Config::new(mesh, Identity::from_secret(&[2; 32]), beta.clone());
     let other = member(config, "address of beta", &switch)?;
-    one.admit(other.id(), beta).wait()?;
-    other.connect("address of alpha", Some(one.id())).wait()?;
+    one.admit(other.id(), beta).block_on()?;
+    other.connect("address of alpha", Some(one.id())).block_on()?;
     within(&other, other.wait_links(1))?;
 
     // Each writes its own shard, and each reads both. A commit's timestamp is what to wait for elsewhere.
-    let red = one.put("color", "red").wait()?;
+    let red = one.put("color", "red").block_on()?;
     within(&other, other.wait_for(one.id(), red.timestamp))?;
     let blue = within(&other, other.put("color", "blue"))?;
     within(&one, one.wait_for(other.id(), blue.timestamp))?;
@@ -53,8 +53,8 @@ pub fn main() -> anyhow::Result<()> {
         assert_eq!(one.head(&owner)?, other.head(&owner)?);
     }
     println!("both hold the same heads");
-    other.stop().wait()?;
-    one.stop().wait()?;
+    other.stop().block_on()?;
+    one.stop().block_on()?;
     Ok(())
 }
 
@@ -71,5 +71,5 @@ fn within<T, E>(member: &Handle<MemReader>, future: impl Future<Output = Result<
 where
     E: From<datafan_driver::TimedOut> + std::error::Error + Send + Sync + 'static,
 {
-    Ok(member.timeout(Duration::from_secs(20), future).wait()?)
+    Ok(member.timeout(Duration::from_secs(20), future).block_on()?)
 }

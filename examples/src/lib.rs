@@ -8,7 +8,7 @@
 
 use datafan_conn_chan::ChanMesh;
 use datafan_core::{engine::Config, id::MeshId, identity::Identity};
-use datafan_driver::{Handle, Wait};
+use datafan_driver::{BlockOn, Handle};
 use datafan_store_mem::{MemReader, MemStore};
 use std::convert::Infallible;
 
@@ -23,6 +23,6 @@ pub fn lonely_member() -> anyhow::Result<Handle<MemReader>> {
     let handle = datafan_driver::start(config, 0, MemStore::new(), |inbox| {
         Ok::<_, Infallible>(ChanMesh::new().connector(id, "lonely", inbox))
     })?;
-    handle.admit(id, "lonely".parse()?).wait()?;
+    handle.admit(id, "lonely".parse()?).block_on()?;
     Ok(handle)
 }

@@ -12,7 +12,7 @@ use datafan_core::{
     item::Key,
     store::{Store, StoreReader},
 };
-use datafan_driver::{Handle, Wait, Write, start};
+use datafan_driver::{BlockOn, Handle, Write, start};
 use datafan_store_redb::{Options, RedbReader, RedbStore};
 use std::{convert::Infallible, error::Error, path::Path, time::Instant};
 
@@ -28,16 +28,16 @@ fn main() -> Done<()> {
     let rounds = std::env::args().nth(2).map_or(Ok(2), |text| text.parse())?;
     let (directory, switch) = (tempfile::tempdir()?, ChanMesh::default());
     let owner = member(&switch, 0, &directory.path().join("owner.redb"))?;
-    owner.admit(owner.id(), "member-0".parse()?).wait()?;
+    owner.admit(owner.id(), "member-0".parse()?).block_on()?;
     let copier = member(&switch, 1, &directory.path().join("copier.redb"))?;
-    owner.admit(copier.id(), "member-1".parse()?).wait()?;
+    owner.admit(copier.id(), "member-1".parse()?).block_on()?;
 
     let began = Instant::now();
     put(&owner, 0..items, 0)?;
     println!("{items} items, {} MB of keys and values", items * (KEY_BYTES + VALUE_BYTES) / 1_000_000);
     show("written", &owner, None, items, began)?;
     let began = Instant::now();
-    copier.connect("member-0", None).wait()?;
+    copier.connect("member-0", None).block_on()?;
     follow(&copier, &owner)?;
     show("copied", &owner, Some(&copier), items, began)?;
     for round in 1..=rounds {
@@ -46,16 +46,16 @@ fn main() -> Done<()> {
         follow(&copier, &owner)?;
         show("overwritten", &owner, Some(&copier), items, began)?;
     }
-    owner.stop().wait()?;
+    owner.stop().block_on()?;
     tables(&directory.path().join("owner.redb"), items)?;
     let owner = member(&switch, 0, &directory.path().join("owner.redb"))?;
-    copier.connect("member-0", None).wait()?;
+    copier.connect("member-0", None).block_on()?;
     let began = Instant::now();
     delete(&owner, (0..items).filter(|n| n % 2 == 0))?;
     follow(&copier, &owner)?;
     show("half deleted", &owner, Some(&copier), items / 2, began)?;
     let began = Instant::now();
-    let (one, other) = (owner.compact().wait(), copier.compact().wait());
+    let (one, other) = (owner.compact().block_on(), copier.compact().block_on());
     show("compacted", &owner, Some(&copier), items / 2, began)?;
     println!("  {one:?} {other:?}");
     let began = Instant::now();
@@ -63,11 +63,11 @@ fn main() -> Done<()> {
     follow(&copier, &owner)?;
     show("all deleted", &owner, Some(&copier), 0, began)?;
     let began = Instant::now();
-    let (one, other) = (owner.compact().wait(), copier.compact().wait());
+    let (one, other) = (owner.compact().block_on(), copier.compact().block_on());
     show("compacted", &owner, Some(&copier), 0, began)?;
     println!("  {one:?} {other:?}");
-    copier.stop().wait()?;
-    owner.stop().wait()?;
+    copier.stop().block_on()?;
+    owner.stop().block_on()?;
     println!("stopped: {} kB", std::fs::metadata(directory.path().join("owner.redb"))?.len() / 1_000);
     Ok(())
 }
@@ -97,7 +97,7 @@ fn put(member: &Member, range: std::ops::Range<usize>, round: u8) -> Done<()> {
             let value: Vec<u8> = (0..VALUE_BYTES).map(|at| (n >> (at % 8)) as u8 ^ round).collect();
             writes.push(Write::Put { key: key(*n)?, value: value.into(), expiry: None });
         }
-        member.commit(writes).wait()?;
+        member.commit(writes).block_on()?;
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ fn delete(member: &Member, numbers: impl Iterator<Item = usize>) -> Done<()> {
         for n in part {
             writes.push(Write::Delete { key: key(*n)? });
         }
-        member.commit(writes).wait()?;
+        member.commit(writes).block_on()?;
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ fn delete(member: &Member, numbers: impl Iterator<Item = usize>) -> Done<()> {
 /// Waits until `copier` has what `owner` wrote.
 fn follow(copier: &Member, owner: &Member) -> Done<()> {
     let head = owner.head(&owner.id())?.ok_or("nothing is written")?;
-    Ok(copier.wait_for(owner.id(), head.timestamp).wait()?)
+    Ok(copier.wait_for(owner.id(), head.timestamp).block_on()?)
 }
 
 fn show(step: &str, owner: &Member, copier: Option<&Member>, items: usize, began: Instant) -> Done<()> {

@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 
 /// A running member. Clones are the same member; any thread may use them.
 ///
-/// **Futures** work in every async runtime; [`crate::Wait`] blocks on them without one. Nothing happens before a
+/// **Futures** work in every async runtime; [`crate::BlockOn`] blocks on them without one. Nothing happens before a
 /// future is first polled. One that is dropped while it waits for room in the queue has written nothing; dropped
 /// later, the write goes on and its result is lost.
 ///

@@ -6,6 +6,7 @@
 //!
 //! What this is not: a member ready to run. `datafan-node` puts a disk and a network under it.
 
+mod block_on;
 mod board;
 mod changes;
 mod clock;
@@ -26,8 +27,8 @@ mod timers;
 mod trace;
 mod traffic;
 mod used;
-mod wait;
 
+pub use block_on::BlockOn;
 pub use board::{KeyInUse, Life};
 pub use changes::Changes;
 pub use codec::{Codec, CodecError, Json};
@@ -42,4 +43,3 @@ pub use leased::Leased;
 pub use reads::Usage;
 pub use start::start;
 pub use traffic::Traffic;
-pub use wait::Wait;

@@ -12,7 +12,7 @@ use datafan_core::{
     store::StoreError,
     time::Timestamp,
 };
-use datafan_driver::{CommitError, Life, StopReason, Wait, WaitError, Write, Written};
+use datafan_driver::{BlockOn, CommitError, Life, StopReason, WaitError, Write, Written};
 use datafan_store_mem::MemDisk;
 use std::{pin::pin, time::Duration};
 
@@ -34,10 +34,10 @@ async fn what_was_put_can_be_read_at_once() {
 
 #[test]
 fn no_runtime_is_needed() {
-    let (member, _) = Mesh::default().founder().wait();
-    let done = member.put("color", "red").wait().unwrap();
-    member.wait_for(member.id(), done.timestamp).wait().unwrap();
-    member.stop().wait().unwrap();
+    let (member, _) = Mesh::default().founder().block_on();
+    let done = member.put("color", "red").block_on().unwrap();
+    member.wait_for(member.id(), done.timestamp).block_on().unwrap();
+    member.stop().block_on().unwrap();
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use datafan_core::{
     store::{Store, StoreError},
     time::Timestamp,
 };
-use datafan_driver::{CommitError, StartError, StopReason, Wait};
+use datafan_driver::{BlockOn, CommitError, StartError, StopReason};
 use datafan_store_redb::{Options, RedbStore};
 use std::{
     convert::Infallible,
@@ -238,8 +238,8 @@ enum FirstError {
 
 fn admit_first<S: Store>(config: Config, store: S, id: MemberId, name: &Name) -> Result<(), FirstError> {
     let handle = datafan_driver::start(config, 0, store, |_| Ok::<_, Infallible>(Alone))?;
-    let admitted = handle.admit(id, name.clone()).wait();
-    handle.stop().wait()?;
+    let admitted = handle.admit(id, name.clone()).block_on();
+    handle.stop().block_on()?;
     admitted?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use datafan_core::{engine::Write, id::MemberId, time::Timestamp};
-use datafan_driver::{Handle, Wait};
+use datafan_driver::{BlockOn, Handle};
 use datafan_store_mem::{MemReader, MemStore};
 use datafan_testkit::workload;
 use std::time::{Duration, Instant};
@@ -58,17 +58,17 @@ pub fn pushes(items: u64, writes: u32) -> Result<Figures> {
     let (to, _) = hops::member(&runtime, data::config(1)?, MemStore::new())?;
     let (owner, _) = hops::member(&runtime, data::config(2)?, MemStore::new())?;
     for (number, member) in [&from, &to, &owner].into_iter().enumerate() {
-        from.admit(member.id(), format!("member-{number}").parse()?).wait()?;
+        from.admit(member.id(), format!("member-{number}").parse()?).block_on()?;
     }
-    owner.connect(address.as_str(), Some(from.id())).wait()?;
+    owner.connect(address.as_str(), Some(from.id())).block_on()?;
     hops::soon(&owner, owner.wait_links(1))?;
     let large = filled(&owner, items)?;
     hops::soon(&from, from.wait_for(large.0, large.1))?;
-    owner.stop().wait()?;
+    owner.stop().block_on()?;
     drop(owner);
-    let ready = from.put("ready", "yes").wait()?;
+    let ready = from.put("ready", "yes").block_on()?;
 
-    to.connect(address.as_str(), Some(from.id())).wait()?;
+    to.connect(address.as_str(), Some(from.id())).block_on()?;
     hops::soon(&to, to.wait_links(1))?;
     let began = Instant::now();
     hops::soon(&to, to.wait_for(from.id(), ready.timestamp))?;
@@ -87,8 +87,8 @@ pub fn pushes(items: u64, writes: u32) -> Result<Figures> {
     let megabytes = (items * (data::KEY_BYTES + VALUE_BYTES)) as f64 / 1e6;
     figures.add("copy_s", copied.as_secs_f64());
     figures.add("copy_mb_per_s", megabytes / copied.as_secs_f64());
-    to.stop().wait()?;
-    from.stop().wait()?;
+    to.stop().block_on()?;
+    from.stop().block_on()?;
     Ok(figures)
 }
 
@@ -97,7 +97,7 @@ fn filled(owner: &Member, items: u64) -> Result<(MemberId, Timestamp)> {
     let mut last = Timestamp::ZERO;
     for first in (0..items).step_by(data::COMMIT_WRITES as usize) {
         let writes = (first..items.min(first + data::COMMIT_WRITES)).map(large_write).collect();
-        last = owner.commit(writes).wait()?.timestamp;
+        last = owner.commit(writes).block_on()?.timestamp;
     }
     Ok((owner.id(), last))
 }

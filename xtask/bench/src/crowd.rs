@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use datafan_conn_chan::ChanMesh;
-use datafan_driver::{Handle, Wait, start};
+use datafan_driver::{BlockOn, Handle, start};
 use datafan_store_mem::{MemReader, MemStore};
 use std::{
     convert::Infallible,
@@ -56,20 +56,20 @@ pub fn spread(members: u32, writes: u32) -> Result<Figures> {
         thread::sleep(Duration::from_millis(n * 37 % 50));
         let writer = &crowd[n as usize % crowd.len()];
         let began = Instant::now();
-        let done = writer.put(format!("bench-{n}"), data::value(n)).wait()?;
+        let done = writer.put(format!("bench-{n}"), data::value(n)).block_on()?;
         for member in &crowd {
-            member.timeout(PATIENCE, member.wait_for(writer.id(), done.timestamp)).wait()?;
+            member.timeout(PATIENCE, member.wait_for(writer.id(), done.timestamp)).block_on()?;
         }
         times.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
     figures.add("p50_ms", percentile(&times, 50));
     figures.add("p99_ms", percentile(&times, 99));
-    crowd.iter().try_for_each(|member| member.stop().wait())?;
+    crowd.iter().try_for_each(|member| member.stop().block_on())?;
     Ok(figures)
 }
 
 fn idle(crowd: &[Member], figures: &mut Figures) -> Result<()> {
-    let sent = || -> Result<u64> { crowd.iter().map(|member| Ok(member.traffic().wait()?.sent)).sum() };
+    let sent = || -> Result<u64> { crowd.iter().map(|member| Ok(member.traffic().block_on()?.sent)).sum() };
     thread::sleep(REST);
     let (before, watch) = (sent()?, Stopwatch::start_process());
     thread::sleep(IDLE);
@@ -84,7 +84,7 @@ fn crowd(members: u32) -> Result<Vec<Member>> {
     let switch = ChanMesh::new();
     let crowd: Vec<Member> = (0..members).map(|number| member(&switch, number)).collect::<Result<_>>()?;
     for (number, member) in crowd.iter().enumerate() {
-        crowd[0].admit(member.id(), format!("member-{number}").parse()?).wait()?;
+        crowd[0].admit(member.id(), format!("member-{number}").parse()?).block_on()?;
     }
     let mut steps: Vec<usize> = [1, 7, 31].into_iter().filter(|step| 2 * step < crowd.len()).collect();
     steps.dedup();
@@ -92,17 +92,17 @@ fn crowd(members: u32) -> Result<Vec<Member>> {
     for (number, member) in crowd.iter().enumerate() {
         for step in &steps {
             let peer = (number + step) % crowd.len();
-            member.connect(address(peer), Some(crowd[peer].id())).wait()?;
+            member.connect(address(peer), Some(crowd[peer].id())).block_on()?;
         }
     }
     for member in &crowd {
-        member.timeout(PATIENCE, member.wait_links(2 * steps.len())).wait()?;
+        member.timeout(PATIENCE, member.wait_links(2 * steps.len())).block_on()?;
     }
     // All have written once, and all know it.
     for member in &crowd {
-        let done = member.put("ready", "yes").wait()?;
+        let done = member.put("ready", "yes").block_on()?;
         for other in &crowd {
-            other.timeout(PATIENCE, other.wait_for(member.id(), done.timestamp)).wait()?;
+            other.timeout(PATIENCE, other.wait_for(member.id(), done.timestamp)).block_on()?;
         }
     }
     Ok(crowd)

@@ -16,7 +16,7 @@ use datafan_core::{
     store::Store,
     time::Timestamp,
 };
-use datafan_driver::{CommitError, Handle, Wait};
+use datafan_driver::{BlockOn, CommitError, Handle};
 use datafan_store_mem::MemStore;
 use datafan_store_redb::{Options, RedbStore};
 use std::{
@@ -81,10 +81,10 @@ pub fn on_file(rate: u32, seconds: u32, directory: &Path) -> Result<Figures> {
 fn flood<S: Store + 'static>(rate: u32, seconds: u32, store: S) -> Result<Figures> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (owner, address) = member(&runtime, data::config(0)?, store)?;
-    owner.admit(owner.id(), "owner".parse()?).wait()?;
+    owner.admit(owner.id(), "owner".parse()?).block_on()?;
     let (follower, _) = member(&runtime, data::config(1)?, MemStore::new())?;
-    owner.admit(follower.id(), "follower".parse()?).wait()?;
-    follower.connect(address.as_str(), Some(owner.id())).wait()?;
+    owner.admit(follower.id(), "follower".parse()?).block_on()?;
+    follower.connect(address.as_str(), Some(owner.id())).block_on()?;
     soon(&owner, owner.wait_links(1))?;
     let stalled = Stalled::at(&runtime, &owner, &address)?;
     soon(&owner, owner.wait_links(2))?;
@@ -92,7 +92,7 @@ fn flood<S: Store + 'static>(rate: u32, seconds: u32, store: S) -> Result<Figure
     put_all(&owner, KEYS, u32::MAX)?;
     thread::sleep(SETTLES);
     let (before, began) = (memory("VmRSS")?, Instant::now());
-    let committed = owner.stats().wait()?.commits;
+    let committed = owner.stats().block_on()?.commits;
     let most = thread::scope(|scope| -> Result<u64> {
         let puts = scope.spawn(|| put_all(&owner, u64::from(rate) * u64::from(seconds), rate));
         let mut most = before;
@@ -105,10 +105,10 @@ fn flood<S: Store + 'static>(rate: u32, seconds: u32, store: S) -> Result<Figure
     })?;
     let taken = began.elapsed().as_secs_f64();
     let puts = f64::from(rate) * f64::from(seconds);
-    let committed = owner.stats().wait()?.commits - committed;
-    let head = owner.put("last", "word").wait()?;
+    let committed = owner.stats().block_on()?.commits - committed;
+    let head = owner.put("last", "word").block_on()?;
     soon(&follower, follower.wait_for(owner.id(), head.timestamp))?;
-    let links = owner.status().wait()?.links.len();
+    let links = owner.status().block_on()?.links.len();
     anyhow::ensure!(links == 2, "the stalled link is to stay: {links} links");
     drop(stalled);
     let mut figures = Figures::default();
@@ -125,7 +125,7 @@ fn put_all<R: datafan_core::store::StoreReader>(owner: &Handle<R>, puts: u64, ra
         for n in (writer..puts).step_by(WRITERS as usize) {
             let due = began + Duration::from_secs_f64(n as f64 / f64::from(rate));
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            owner.put(data::key(n % KEYS), data::value(n)).wait()?;
+            owner.put(data::key(n % KEYS), data::value(n)).block_on()?;
         }
         Ok(())
     };
@@ -164,7 +164,7 @@ impl Stalled {
         address: &str,
     ) -> Result<Self> {
         let config = data::config(2)?;
-        owner.admit(config.member.id(), "stalled".parse()?).wait()?;
+        owner.admit(config.member.id(), "stalled".parse()?).block_on()?;
         let (up, came) = mpsc::channel();
         let keeps = Arc::new(Keeps { kept: Mutex::default(), up });
         let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];

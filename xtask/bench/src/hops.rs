@@ -12,7 +12,7 @@ use datafan_core::{
     engine::{self, LinkState},
     store::{Store, StoreReader},
 };
-use datafan_driver::{Handle, TimedOut, Wait, start};
+use datafan_driver::{BlockOn, Handle, TimedOut, start};
 use datafan_store_mem::{MemReader, MemStore};
 use std::{
     net::Ipv4Addr,
@@ -62,7 +62,7 @@ fn runtime() -> Result<Runtime> {
 fn times(runtime: &Runtime, hops: u32, writes: u32) -> Result<Vec<f64>> {
     let line = line(runtime, hops + 1)?;
     let times = write_times(&line[0], &line[line.len() - 1], writes)?;
-    line.iter().try_for_each(|member| member.stop().wait())?;
+    line.iter().try_for_each(|member| member.stop().block_on())?;
     Ok(times)
 }
 
@@ -71,7 +71,7 @@ fn write_times(from: &Member, to: &Member, writes: u32) -> Result<Vec<f64>> {
     let mut times = Vec::new();
     for n in 0..u64::from(writes) {
         let began = Instant::now();
-        let done = from.put(data::key(n), data::value(n)).wait()?;
+        let done = from.put(data::key(n), data::value(n)).block_on()?;
         soon(to, to.wait_for(from.id(), done.timestamp))?;
         times.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
@@ -84,20 +84,21 @@ fn line(runtime: &Runtime, members: u32) -> Result<Vec<Member>> {
     for number in 0..members {
         let next = member(runtime, data::config(number)?, MemStore::new())?;
         let founder = line.first().map_or(&next.0, |(founder, _)| founder);
-        founder.admit(next.0.id(), format!("member-{number}").parse()?).wait()?;
+        founder.admit(next.0.id(), format!("member-{number}").parse()?).block_on()?;
         if let Some((before, address)) = line.last() {
-            next.0.connect(address.as_str(), Some(before.id())).wait()?;
+            next.0.connect(address.as_str(), Some(before.id())).block_on()?;
             soon(&next.0, next.0.wait_links(1))?;
         }
         line.push(next);
     }
     // The last one knows the first one's shard once it has a commit of it.
-    let done = line[0].0.put("ready", "yes").wait()?;
+    let done = line[0].0.put("ready", "yes").block_on()?;
     for (number, (member, _)) in line.iter().enumerate() {
         soon(member, member.wait_for(line[0].0.id(), done.timestamp))?;
         let ends = usize::from(number == 0) + usize::from(number + 1 == line.len());
         soon(member, member.wait_links(2 - ends))?;
-        let links = member.status().wait()?.links.iter().filter(|link| link.state == LinkState::Up).count();
+        let links =
+            member.status().block_on()?.links.iter().filter(|link| link.state == LinkState::Up).count();
         ensure!(links == 2 - ends, "member {number} of a line has {links} links");
     }
     Ok(line.into_iter().map(|(member, _)| member).collect())
@@ -133,5 +134,5 @@ where
     R: StoreReader,
     E: From<TimedOut> + std::error::Error + Send + Sync + 'static,
 {
-    Ok(member.timeout(Duration::from_secs(60), future).wait()?)
+    Ok(member.timeout(Duration::from_secs(60), future).block_on()?)
 }

@@ -14,7 +14,7 @@ use crate::{
     scale::Scale,
 };
 use anyhow::{Context, Result, ensure};
-use datafan_driver::{Handle, Wait};
+use datafan_driver::{BlockOn, Handle};
 use datafan_store_mem::{MemReader, MemStore};
 use datafan_store_redb::{Options, RedbStore};
 use std::{
@@ -104,7 +104,7 @@ pub fn peers(shards: u32, keys: u64, directory: &Path) -> Result<()> {
     let mut others: Vec<Handle<MemReader>> = Vec::new();
     for number in 1..LINKS {
         let (other, address) = member(&runtime, data::config(shards + number)?, MemStore::new())?;
-        other.connect(addresses[0].as_str(), Some(holder.id())).wait()?;
+        other.connect(addresses[0].as_str(), Some(holder.id())).block_on()?;
         addresses.push(address);
         others.push(other);
     }
@@ -124,14 +124,14 @@ pub fn idle(shards: u32, seconds: u32, addresses: &[String]) -> Result<Figures> 
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (member, _) = member(&runtime, data::config(shards)?, MemStore::new())?;
     for address in addresses {
-        member.connect(address.as_str(), None).wait()?;
+        member.connect(address.as_str(), None).block_on()?;
     }
     soon(&member, member.wait_links(addresses.len()))?;
     gets_all(&member, shards)?;
     thread::sleep(SETTLES);
-    let before = member.stats().wait()?;
+    let before = member.stats().block_on()?;
     let figures = measured(seconds)?;
-    let after = member.stats().wait()?;
+    let after = member.stats().block_on()?;
     ensure!(after.applied == before.applied, "it is not idle");
     let rounds = (after.rounds - before.rounds) as f64;
     let messages = (after.messages_sent - before.messages_sent) as f64;
@@ -160,7 +160,7 @@ pub(super) fn ends() {
 fn gets_all(member: &Handle<MemReader>, shards: u32) -> Result<()> {
     let end = std::time::Instant::now() + Duration::from_secs(60);
     // Beside the owners' there is the roster.
-    while member.status().wait()?.shards.len() <= shards as usize {
+    while member.status().block_on()?.shards.len() <= shards as usize {
         ensure!(std::time::Instant::now() < end, "a member did not get all shards");
         thread::sleep(Duration::from_millis(50));
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::Result;
 use datafan_core::store::Store;
-use datafan_driver::Wait;
+use datafan_driver::BlockOn;
 use datafan_store_mem::MemStore;
 use datafan_store_redb::{Options, RedbStore};
 use std::path::Path;
@@ -68,13 +68,13 @@ pub fn on_file(shards: u32, keys: u64, directory: &Path) -> Result<Figures> {
     let store = RedbStore::open(directory.join("new.redb"), Options::default())?;
     let (new, _) = hops::member(&runtime, data::config(shards)?, store)?;
     let watch = Stopwatch::start_process();
-    new.connect(address.as_str(), Some(old.id())).wait()?;
+    new.connect(address.as_str(), Some(old.id())).block_on()?;
     heads.iter().try_for_each(|(owner, timestamp)| hops::soon(&new, new.wait_for(*owner, *timestamp)))?;
     let mut figures = Figures::default();
     figures.add_times(&watch);
-    figures.add("bytes", new.traffic().wait()?.received as f64);
-    new.stop().wait()?;
-    old.stop().wait()?;
+    figures.add("bytes", new.traffic().block_on()?.received as f64);
+    new.stop().block_on()?;
+    old.stop().block_on()?;
     Ok(figures)
 }
 

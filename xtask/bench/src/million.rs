@@ -14,7 +14,7 @@ use crate::{
 };
 use anyhow::Result;
 use datafan_core::{limits::COMMIT_WRITES_MAX, time::Timestamp};
-use datafan_driver::Wait;
+use datafan_driver::BlockOn;
 use datafan_store_mem::MemStore;
 use datafan_store_redb::{Options, RedbStore};
 use std::path::Path;
@@ -79,15 +79,15 @@ pub fn copy(last: u64, directory: &Path) -> Result<Figures> {
     let store = RedbStore::open(directory.join("new.redb"), Options::default())?;
     let (new, _) = hops::member(&runtime, data::config(1)?, store)?;
     let watch = Stopwatch::start_process();
-    new.connect(address.as_str(), Some(old.id())).wait()?;
+    new.connect(address.as_str(), Some(old.id())).block_on()?;
     hops::soon(&new, new.wait_for(old.id(), Timestamp(last)))?;
     let mut figures = Figures::default();
     figures.add_times(&watch);
-    let traffic = new.traffic().wait()?;
+    let traffic = new.traffic().block_on()?;
     figures.add("bytes", (traffic.sent + traffic.received) as f64);
     figures.add("peak_bytes", memory("VmHWM")? as f64);
-    new.stop().wait()?;
-    old.stop().wait()?;
+    new.stop().block_on()?;
+    old.stop().block_on()?;
     Ok(figures)
 }
 

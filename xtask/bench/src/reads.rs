@@ -8,7 +8,7 @@ use crate::{
     writers::member,
 };
 use anyhow::{Context, Result};
-use datafan_driver::{CommitError, Handle, Wait};
+use datafan_driver::{BlockOn, CommitError, Handle};
 use datafan_store_redb::RedbReader;
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -29,7 +29,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
         let directory = tempfile::tempdir()?;
         let member = member(directory.path())?;
         for commit in data::commits(KEYS, data::COMMIT_WRITES) {
-            member.commit(commit).wait()?;
+            member.commit(commit).block_on()?;
         }
         let alone = reads(&member, scale.reads)?;
         let ends = AtomicBool::new(false);
@@ -43,7 +43,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
             let puts = puts.collect::<Result<Vec<_>, _>>()?;
             Ok((beside?, puts.concat()))
         })?;
-        member.stop().wait()?;
+        member.stop().block_on()?;
         let values = [(&alone, 50), (&alone, 99), (&beside, 50), (&beside, 99), (&puts, 50)];
         for (row, (times, percent)) in rows.iter_mut().zip(values) {
             row.push(percentile(times, percent));
@@ -80,7 +80,7 @@ fn writes(member: &Handle<RedbReader>, writer: u64, ends: &AtomicBool) -> Result
     while !ends.load(Relaxed) {
         let n = writer << 32 | times.len() as u64;
         let began = Instant::now();
-        member.put(format!("written/{}", data::key(n)), data::value(n)).wait()?;
+        member.put(format!("written/{}", data::key(n)), data::value(n)).block_on()?;
         times.push(began.elapsed().as_secs_f64() * 1e6);
     }
     Ok(times)

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use datafan_conn_chan::ChanMesh;
-use datafan_driver::{CommitError, Handle, Wait, start};
+use datafan_driver::{BlockOn, CommitError, Handle, start};
 use datafan_store_redb::{Options, RedbReader, RedbStore};
 use std::{convert::Infallible, path::Path, thread, time::Instant};
 
@@ -25,7 +25,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
         let member = member(directory.path())?;
         let alone = rate(&member, 1, scale.puts * 4)?;
         let together = rate(&member, WRITERS, scale.puts)?;
-        member.stop().wait()?;
+        member.stop().block_on()?;
         one.push(alone);
         many.push(together);
         ratio.push(together / alone);
@@ -43,7 +43,7 @@ fn rate(member: &Handle<RedbReader>, writers: u32, puts: u32) -> Result<f64> {
         for n in 0..puts {
             let n = u64::from(writer) << 32 | u64::from(n);
             // Another key for each number of writers: what is there already would not be written.
-            member.put(format!("{writers}/{}", data::key(n)), data::value(n)).wait()?;
+            member.put(format!("{writers}/{}", data::key(n)), data::value(n)).block_on()?;
         }
         Ok(())
     };
@@ -66,6 +66,6 @@ pub fn member(directory: &Path) -> Result<Handle<RedbReader>> {
     let store = RedbStore::open(directory.join("store.redb"), Options::default())?;
     let handle =
         start(config, 0, store, |inbox| Ok::<_, Infallible>(ChanMesh::new().connector(id, "alone", inbox)))?;
-    handle.admit(id, name).wait()?;
+    handle.admit(id, name).block_on()?;
     Ok(handle)
 }

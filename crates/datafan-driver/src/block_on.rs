@@ -7,12 +7,12 @@ use std::{
     thread::{self, Thread},
 };
 
-/// Blocks the calling thread until a future of a [`crate::Handle`] is done: `handle.put("k", "v").wait()`.
+/// Blocks the calling thread until a future of a [`crate::Handle`] is done: `handle.put("k", "v").block_on()`.
 ///
 /// Not for threads of an async runtime: they would do nothing else meanwhile.
-pub trait Wait: Future + Sized {
+pub trait BlockOn: Future + Sized {
     /// Blocks until the future is done.
-    fn wait(self) -> Self::Output {
+    fn block_on(self) -> Self::Output {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
         let mut future = pin!(self);
@@ -26,7 +26,7 @@ pub trait Wait: Future + Sized {
     }
 }
 
-impl<F: Future> Wait for F {}
+impl<F: Future> BlockOn for F {}
 
 struct Unpark(Thread);
 
