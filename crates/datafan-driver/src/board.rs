@@ -39,7 +39,7 @@ pub struct Board {
     /// Peers that count as up.
     pub links: usize,
     /// Another process writes with the member's key: its head, and ours.
-    pub second_writer: Option<(Head, Option<Head>)>,
+    pub key_conflict: Option<(Head, Option<Head>)>,
     /// Another process with the member's key runs that began before this one.
     pub key_in_use: Option<KeyInUse>,
     /// Whether the member works.
@@ -63,7 +63,7 @@ impl Shared {
             heads,
             n_changes: 0,
             links: 0,
-            second_writer: None,
+            key_conflict: None,
             key_in_use: None,
             life: Life::Running,
         };

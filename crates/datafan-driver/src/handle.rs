@@ -285,10 +285,10 @@ impl<R: StoreReader> Handle<R> {
     ///
     /// # Errors
     /// If the member stops.
-    pub async fn second_writer(&self) -> Result<(Head, Option<Head>), WaitError> {
+    pub async fn key_conflict(&self) -> Result<(Head, Option<Head>), WaitError> {
         let shared = &self.inner.shared;
-        shared.until(|board| board.second_writer.is_some()).await?;
-        let found = shared.board().second_writer;
+        shared.until(|board| board.key_conflict.is_some()).await?;
+        let found = shared.board().key_conflict;
         Ok(found.expect("it stays"))
     }
 

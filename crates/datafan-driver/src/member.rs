@@ -304,7 +304,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                 Effect::Refused(_) => {}
                 Effect::Alarm(alarm) => match *alarm {
                     Alarm::ForeignHead { theirs, ours } => {
-                        self.shared.change(|board| board.second_writer = Some((theirs, ours)));
+                        self.shared.change(|board| board.key_conflict = Some((theirs, ours)));
                     }
                     Alarm::KeyInUse { place, empty } => {
                         self.shared.change(|board| board.key_in_use = Some(KeyInUse { place, empty }));

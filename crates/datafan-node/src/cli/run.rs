@@ -53,7 +53,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, bootstrap: Option<Bootstr
     let stopped = tokio::select! {
         reason = member.node.stopped() => Err(Failure::new(format!("the member stopped: {reason}"))),
         what = member.server.ended() => Err(Failure::new(format!("the member stops: {what}"))),
-        Ok((theirs, ours)) = member.node.second_writer() => Err(second_writer(&theirs, ours.as_ref())),
+        Ok((theirs, ours)) = member.node.key_conflict() => Err(key_conflict(&theirs, ours.as_ref())),
         Ok(found) = member.node.key_in_use() => Err(key_in_use(&found)),
         name = signals.next() => {
             info!("stopping on {name}; a second signal stops at once");
@@ -78,7 +78,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, bootstrap: Option<Bootstr
 }
 
 /// Neither of the two may write on: whoever reads one of them would miss what the other wrote.
-fn second_writer(theirs: &Head, ours: Option<&Head>) -> Failure {
+fn key_conflict(theirs: &Head, ours: Option<&Head>) -> Failure {
     let text = format!(
         "another process writes with this member's key: it has made a head at {}, ours is at {}. This one has stopped. \
          Find and stop the other (a cloned machine, a second start from a backup; if nobody of yours: revoke this member, \
