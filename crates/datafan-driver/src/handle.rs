@@ -329,7 +329,7 @@ impl<R: StoreReader> Handle<R> {
     ///
     /// # Errors
     /// If the member stops.
-    pub async fn forget_aside(&self, roots: Vec<Hash>) -> Result<(), CommitError> {
+    pub async fn discard_divergent(&self, roots: Vec<Hash>) -> Result<(), CommitError> {
         self.command(Command::Forget { roots: Some(roots) }).await.map(drop)
     }
 

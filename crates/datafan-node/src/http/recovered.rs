@@ -83,7 +83,7 @@ pub async fn forget<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
         }
         next = rest;
     }
-    app.handle.forget_aside(kept).await?;
+    app.handle.discard_divergent(kept).await?;
     Ok(json(&TakenBack { written: n_written }))
 }
 
