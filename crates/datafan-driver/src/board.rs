@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// Whether a member works.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Life {
+pub enum RunState {
     /// It works.
     Running,
     /// Its thread has ended and its store is closed.
@@ -43,7 +43,7 @@ pub struct Board {
     /// Another process with the member's key runs that began before this one.
     pub key_in_use: Option<KeyInUse>,
     /// Whether the member works.
-    pub life: Life,
+    pub run_state: RunState,
 }
 
 /// Another process with a member's key, which began before this one and is alive.
@@ -65,7 +65,7 @@ impl Shared {
             links: 0,
             key_conflict: None,
             key_in_use: None,
-            life: Life::Running,
+            run_state: RunState::Running,
         };
         Self { queue: Arc::new(Queue::new()), board: Mutex::new(board), bell: watch::Sender::new(()) }
     }
@@ -91,7 +91,7 @@ impl Shared {
             if wanted(&self.board()) {
                 return Ok(());
             }
-            if let Life::Stopped(reason) = &self.board().life {
+            if let RunState::Stopped(reason) = &self.board().run_state {
                 return Err(WaitError::Stopped { reason: reason.clone() });
             }
             bell.changed().await.expect("the sender is ours");

@@ -1,7 +1,7 @@
 //! The handle: what everybody but the driver's thread uses of a member.
 
 use crate::{
-    board::{KeyInUse, Life, Shared},
+    board::{KeyInUse, RunState, Shared},
     changes::Changes,
     clock,
     codec::{Codec, Json},
@@ -339,8 +339,8 @@ impl<R: StoreReader> Handle<R> {
     }
 
     /// Whether the member works, and if not, why.
-    pub fn life(&self) -> Life {
-        self.inner.shared.board().life.clone()
+    pub fn run_state(&self) -> RunState {
+        self.inner.shared.board().run_state.clone()
     }
 
     /// Resolves when the member has stopped, for whatever reason.

@@ -29,7 +29,7 @@ mod traffic;
 mod used;
 
 pub use block_on::BlockOn;
-pub use board::{KeyInUse, Life};
+pub use board::{KeyInUse, RunState};
 pub use changes::Changes;
 pub use codec::{Codec, CodecError, Json};
 pub use compaction::CompactError;

@@ -1,7 +1,7 @@
 //! Starting a member.
 
 use crate::{
-    board::{Life, Shared},
+    board::{RunState, Shared},
     clock::{self, Clock},
     current::{Current, ReadLimits},
     error::{StartError, StopReason},
@@ -115,7 +115,7 @@ impl<V: StoreSnapshot> Drop for Ending<'_, V> {
         let unhandled = self.shared.queue.close();
         self.shared.change(|board| {
             board.links = 0;
-            board.life = Life::Stopped(self.reason.clone());
+            board.run_state = RunState::Stopped(self.reason.clone());
         });
         drop(unhandled);
     }

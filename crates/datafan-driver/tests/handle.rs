@@ -12,7 +12,7 @@ use datafan_core::{
     store::StoreError,
     time::Timestamp,
 };
-use datafan_driver::{BlockOn, CommitError, Life, StopReason, WaitError, Write, Written};
+use datafan_driver::{BlockOn, CommitError, RunState, StopReason, WaitError, Write, Written};
 use datafan_store_mem::MemDisk;
 use std::{pin::pin, time::Duration};
 
@@ -157,7 +157,7 @@ async fn stopping_twice_is_stopping_once() {
     let other = member.clone();
     assert_eq!(tokio::join!(member.stop(), other.stop()), (Ok(()), Ok(())));
     assert_eq!(other.stop().await, Ok(()));
-    assert_eq!(member.life(), Life::Stopped(StopReason::Asked));
+    assert_eq!(member.run_state(), RunState::Stopped(StopReason::Asked));
     let error = member.put("late", "value").await.unwrap_err();
     assert!(matches!(error, CommitError::Stopped { reason: StopReason::Asked, written: Written::No }));
     assert!(!error.is_retryable());
@@ -171,7 +171,7 @@ async fn dropping_the_last_handle_stops_the_member() {
     let (member, _) = Mesh::default().founder().await;
     let mut changes = member.changes();
     drop(member.clone());
-    assert_eq!(member.life(), Life::Running);
+    assert_eq!(member.run_state(), RunState::Running);
     drop(member);
     // Resolves with the end: nothing else moves the heads.
     assert!(matches!(changes.changed().await, Err(WaitError::Stopped { reason: StopReason::Asked })));
@@ -190,7 +190,7 @@ async fn a_store_that_fails_stops_the_member() {
         CommitError::Stopped { reason: StopReason::Store(StoreError::Failed { .. }), .. }
     ));
     assert_eq!(error.written(), Written::Maybe);
-    assert!(matches!(member.life(), Life::Stopped(StopReason::Store(_))));
+    assert!(matches!(member.run_state(), RunState::Stopped(StopReason::Store(_))));
     assert_eq!(member.put("late", "value").await.unwrap_err().written(), Written::No);
     assert!(member.stop().await.is_err());
     disk.heal();

@@ -6,7 +6,7 @@
 use datafan_core::identity::Identity;
 use datafan_node::{
     Bootstrap, BootstrapError, Builder, Home, KeyFileError, Node, NodeError,
-    driver::{Life, StopReason, TimedOut},
+    driver::{RunState, StopReason, TimedOut},
 };
 use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
@@ -129,7 +129,7 @@ async fn a_disk_that_fails_stops_the_member_and_a_restart_has_what_was_acknowled
     member.kill();
     let error = member.put("lost", "value").await.unwrap_err();
     assert!(error.to_string().contains("stopped"), "{error}");
-    assert!(matches!(member.life(), Life::Stopped(StopReason::Store(_))));
+    assert!(matches!(member.run_state(), RunState::Stopped(StopReason::Store(_))));
     assert!(member.stop().await.is_err());
     let again = on_loopback(alpha(&directory)).start().await.unwrap();
     assert!(again.get(&again.id(), "safe").unwrap().is_some());
