@@ -214,10 +214,10 @@ impl Run<'_> {
     pub(super) fn describe_links(&mut self, ppm: [u32; 3], late_micros: u64) {
         let network = self.scenario.network.clone();
         self.world.describe_links(move |a, b| {
-            let mut terms = network.terms(a, b);
-            [terms.loss_ppm, terms.twice_ppm, terms.late_ppm] = ppm;
-            terms.late_micros = late_micros;
-            terms
+            let mut profile = network.profile(a, b);
+            [profile.loss_ppm, profile.twice_ppm, profile.late_ppm] = ppm;
+            profile.late_micros = late_micros;
+            profile
         });
     }
 

@@ -1,6 +1,6 @@
 //! What links are like.
 
-use crate::world::Terms;
+use crate::world::LinkProfile;
 use serde::Deserialize;
 
 /// The links of a mesh.
@@ -93,13 +93,15 @@ impl Region {
 
 impl Network {
     /// What the link of two members is like; computed, not kept.
-    pub fn terms(&self, a: usize, b: usize) -> Terms {
-        let mut terms =
-            Terms { rate: (self.bytes_per_second > 0).then_some(self.bytes_per_second), ..Terms::default() };
+    pub fn profile(&self, a: usize, b: usize) -> LinkProfile {
+        let mut profile = LinkProfile {
+            rate: (self.bytes_per_second > 0).then_some(self.bytes_per_second),
+            ..LinkProfile::default()
+        };
         if self.queue_bytes > 0 {
-            terms.queue_bytes = self.queue_bytes as usize;
+            profile.queue_bytes = self.queue_bytes as usize;
         }
-        (terms.latency_micros, terms.jitter_micros) = match &self.latency {
+        (profile.latency_micros, profile.jitter_micros) = match &self.latency {
             Latency::Lan => (100, 300),
             Latency::Wan { regions } => {
                 let of = |member: usize| regions[member % regions.len()] as usize;
@@ -109,11 +111,11 @@ impl Network {
             Latency::Constant { micros } => (*micros, 0),
             Latency::Uniform { least_micros, most_micros } => (*least_micros, most_micros - least_micros),
             Latency::LongTail { micros, tail_per_mille } => {
-                (terms.tail_ppm, terms.tail_micros) = (tail_per_mille * 1_000, micros * 10);
+                (profile.tail_ppm, profile.tail_micros) = (tail_per_mille * 1_000, micros * 10);
                 (*micros, micros / 2)
             }
         };
-        terms
+        profile
     }
 }
 

@@ -1,6 +1,6 @@
 //! Members that find each other: where they live, who can be dialled, and what falls apart.
 
-use super::{Disk, Terms, World};
+use super::{Disk, LinkProfile, World};
 use datafan_core::{connector::Address, engine::Command};
 
 impl<D: Disk> World<D> {
@@ -10,7 +10,7 @@ impl<D: Disk> World<D> {
     }
 
     /// Says what all links are like, by their ends with the lower number first; those included that are made later.
-    pub fn describe_links(&mut self, describe: impl Fn(usize, usize) -> Terms + 'static) {
+    pub fn describe_links(&mut self, describe: impl Fn(usize, usize) -> LinkProfile + 'static) {
         self.network.describe(Box::new(describe));
     }
 

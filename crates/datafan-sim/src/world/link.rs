@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// What a link is like, the same in both directions.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct LinkProfile {
     /// Time that every message is on its way, in microseconds, at least 1; default 2 ms.
     pub latency_micros: u64,
     /// Up to this much is added by lot, in microseconds; default 500. Order within a lane is kept.
@@ -30,7 +30,7 @@ pub struct Terms {
     pub late_micros: u64,
 }
 
-impl Default for Terms {
+impl Default for LinkProfile {
     fn default() -> Self {
         Self {
             latency_micros: 2_000,
@@ -47,7 +47,7 @@ impl Default for Terms {
     }
 }
 
-impl Terms {
+impl LinkProfile {
     /// What one message takes beyond the latency, by lot.
     pub(super) fn delay(&self, rng: &mut Rng) -> u64 {
         let jitter = rng.next_u64() % (self.jitter_micros + 1);
@@ -111,7 +111,7 @@ pub(super) struct Way {
 pub(super) struct Link {
     /// The lower number and the higher.
     pub ends: (usize, usize),
-    pub terms: Terms,
+    pub profile: LinkProfile,
     /// Who dials again whenever the link is down; `None`: only when an engine dials.
     pub dialler: Option<usize>,
     /// Nothing gets through, dials fail.
@@ -130,14 +130,20 @@ pub(super) struct Link {
 
 impl Pipe {
     /// When a message of `bytes` handed over now would arrive, or when there will be room.
-    pub fn carry(&mut self, now: Time, terms: &Terms, delay: u64, bytes: usize) -> Result<Time, Time> {
-        if let Some(rate) = terms.rate {
+    pub fn carry(
+        &mut self,
+        now: Time,
+        profile: &LinkProfile,
+        delay: u64,
+        bytes: usize,
+    ) -> Result<Time, Time> {
+        if let Some(rate) = profile.rate {
             let Leaving(leaving) = &mut **self.leaving.get_or_insert_default();
             while leaving.front().is_some_and(|(at, _)| *at <= now) {
                 leaving.pop_front();
             }
             let waiting: usize = leaving.iter().map(|(_, bytes)| bytes).sum();
-            if waiting > 0 && waiting + bytes > terms.queue_bytes {
+            if waiting > 0 && waiting + bytes > profile.queue_bytes {
                 return Err(self.free_at);
             }
             let spent = (bytes as u64 * 1_000_000).div_ceil(rate);
@@ -146,7 +152,7 @@ impl Pipe {
         } else {
             self.free_at = self.free_at.max(now);
         }
-        self.arrived_at = self.arrived_at.max(self.free_at.after(terms.latency_micros.max(1) + delay));
+        self.arrived_at = self.arrived_at.max(self.free_at.after(profile.latency_micros.max(1) + delay));
         Ok(self.arrived_at)
     }
 

@@ -41,7 +41,7 @@ pub use disk::Disk;
 pub use guard::{heads_never_go_back, keeps_what_was_readable, uses_no_timestamp_twice};
 pub use happening::{Happening, Noted};
 pub use ids::Ids;
-pub use link::{Terms, Traffic};
+pub use link::{LinkProfile, Traffic};
 pub use network::{BRIDGES, Fate, Passing};
 pub use signatures::Signatures;
 pub use topology::{circle, circle2, full, line, line2, random};
@@ -295,13 +295,13 @@ impl<D: Disk> World<D> {
     }
 
     /// What the link of two members is like from now on.
-    pub fn terms(&mut self, a: usize, b: usize) -> &mut Terms {
-        &mut self.network.link(a, b).terms
+    pub fn link_profile(&mut self, a: usize, b: usize) -> &mut LinkProfile {
+        &mut self.network.link(a, b).profile
     }
 
     /// What links are like of which nothing else is said. For links that are not yet made.
-    pub fn default_terms(&mut self) -> &mut Terms {
-        &mut self.network.terms
+    pub fn default_link_profile(&mut self) -> &mut LinkProfile {
+        &mut self.network.profile
     }
 
     /// Shows every message that is about to be carried to `interceptor`, which decides about it.

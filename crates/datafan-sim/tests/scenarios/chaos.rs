@@ -6,7 +6,7 @@ use datafan_core::{
     engine::{Answer, Ticket},
     time::{MILLI, SECOND},
 };
-use datafan_sim::world::{Fate, Terms, delete, put, random, uses_no_timestamp_twice};
+use datafan_sim::world::{Fate, LinkProfile, delete, put, random, uses_no_timestamp_twice};
 use datafan_testkit::rng::Rng;
 use std::collections::BTreeMap;
 
@@ -37,11 +37,11 @@ fn world(seed: u64) -> Mesh {
     let mut world = Mesh::mesh_with(MEMBERS, seed, |_, config| config.graves_max = 5);
     if seed.is_multiple_of(2) {
         // Lanes that are full most of the time.
-        *world.default_terms() = Terms {
+        *world.default_link_profile() = LinkProfile {
             rate: Some(100_000),
             queue_bytes: 20_000,
             latency_micros: 20 * MILLI,
-            ..Terms::default()
+            ..LinkProfile::default()
         };
     }
     let links = random(MEMBERS, 3, &mut world.rng);

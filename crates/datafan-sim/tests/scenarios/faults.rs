@@ -5,7 +5,7 @@ use datafan_core::{
     connector::Lane,
     time::{MILLI, SECOND},
 };
-use datafan_sim::world::{Fate, Terms, full, heads_never_go_back, keeps_what_was_readable, put};
+use datafan_sim::world::{Fate, LinkProfile, full, heads_never_go_back, keeps_what_was_readable, put};
 
 #[test]
 fn a21_lost_reply_after_delete() {
@@ -99,7 +99,7 @@ fn a33_a_slow_peer_gets_one_combined_change() {
     const KEYS: u64 = 1_000;
     let mut world = Mesh::line(2, 1);
     world.run_for(3 * SECOND);
-    *world.terms(0, 1) = slow();
+    *world.link_profile(0, 1) = slow();
     let (before, applied) = (world.traffic(0, 1), world.stats(1).applied);
 
     // 10,000 commits within a second: 100 callers every 10 ms.
@@ -122,8 +122,8 @@ fn a33_a_slow_peer_gets_one_combined_change() {
 }
 
 /// 50 kB/s, and little patience.
-fn slow() -> Terms {
-    Terms { rate: Some(50_000), queue_bytes: 16 << 10, ..Terms::default() }
+fn slow() -> LinkProfile {
+    LinkProfile { rate: Some(50_000), queue_bytes: 16 << 10, ..LinkProfile::default() }
 }
 
 #[test]

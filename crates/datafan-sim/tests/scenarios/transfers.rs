@@ -6,7 +6,7 @@ use datafan_core::{
     message::Message,
     time::{MILLI, SECOND},
 };
-use datafan_sim::world::{Fate, Terms, delete, heads_never_go_back, line, put};
+use datafan_sim::world::{Fate, LinkProfile, delete, heads_never_go_back, line, put};
 
 const ITEM_BYTES: usize = 4_000;
 const LARGE_BYTES: u64 = 3_000 * ITEM_BYTES as u64;
@@ -137,7 +137,7 @@ fn a_newcomer_finds_all_owners_at_once() {
 fn a44_a_first_copy_of_a_shard_that_never_rests() {
     for seed in SEEDS {
         let (mut world, newcomer) = with_a_large_shard(seed);
-        *world.terms(newcomer, 1) = far();
+        *world.link_profile(newcomer, 1) = far();
         world.link(newcomer, 1);
 
         let (mut n, mut complete) = (0u32, false);
@@ -170,7 +170,7 @@ fn a44_first_copies_of_two_shards_that_never_rest() {
         let newcomer = world.add(|_| ());
         world.admit(newcomer);
         world.start(newcomer);
-        *world.terms(newcomer, 2) = far();
+        *world.link_profile(newcomer, 2) = far();
         world.link(newcomer, 2);
 
         let (mut n, mut complete) = (0u32, false);
@@ -191,8 +191,8 @@ fn a44_first_copies_of_two_shards_that_never_rest() {
 }
 
 /// 80 ms of round trip, 4 MB/s.
-fn far() -> Terms {
-    Terms { latency_micros: 40 * MILLI, rate: Some(4_000_000), ..Terms::default() }
+fn far() -> LinkProfile {
+    LinkProfile { latency_micros: 40 * MILLI, rate: Some(4_000_000), ..LinkProfile::default() }
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn with_a_large_shard(seed: u64) -> (Mesh, usize) {
         world.commit(0, writes);
     }
     world.run_until("12 MB", 20 * SECOND, |world| world.equal_with(3_000));
-    world.default_terms().rate = Some(2_000_000);
+    world.default_link_profile().rate = Some(2_000_000);
     let newcomer = world.add(|_| ());
     world.admit(newcomer);
     world.start(newcomer);
@@ -294,7 +294,7 @@ fn a_slow_line_is_asked_for_what_it_can_carry() {
         for n in 0..size * 100 {
             world.put(0, &format!("k{n}"), vec![n as u8; 10_000]);
         }
-        world.terms(1, 0).rate = Some(rate * 1_000);
+        world.link_profile(1, 0).rate = Some(rate * 1_000);
         world.link(1, 0);
         let ideal = size * 1_000 / rate;
         // A fifth of it for requests and what had to be asked for twice.
@@ -308,7 +308,7 @@ fn a_slow_line_is_asked_for_what_it_can_carry() {
 #[test]
 fn an_item_that_takes_longer_than_a_request_may_arrives() {
     let mut world = Mesh::mesh(2, 1);
-    world.terms(1, 0).rate = Some(40_000);
+    world.link_profile(1, 0).rate = Some(40_000);
     world.put(0, "large", vec![7; 1 << 20]);
     world.link(1, 0);
     world.run_until("copied", 60 * SECOND, |world| world.equal_with(1));
@@ -341,7 +341,7 @@ fn copy_twenty_shards(seed: u64, n_lines: usize) -> (u64, Vec<u64>) {
         (1..n_owners).all(|owner| world.heads(owner) == world.heads(0))
     });
     for neighbour in 0..n_lines {
-        world.terms(n_owners, neighbour).rate = Some(200_000);
+        world.link_profile(n_owners, neighbour).rate = Some(200_000);
         world.link(n_owners, neighbour);
     }
     world.start(n_owners);
@@ -378,7 +378,7 @@ fn copy_a_large_shard(seed: u64, n_lines: usize, happens: impl FnOnce(&mut Mesh)
         (1..newcomer).all(|member| world.heads(member) == world.heads(0))
     });
     for neighbour in 1..=n_lines {
-        world.terms(newcomer, neighbour).rate = Some(500_000);
+        world.link_profile(newcomer, neighbour).rate = Some(500_000);
         world.link(newcomer, neighbour);
     }
     world.start(newcomer);

@@ -15,7 +15,7 @@ use datafan_core::{
     store::{Page, ShardState, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
-use datafan_sim::world::{Disk, Happening, Terms, put};
+use datafan_sim::world::{Disk, Happening, LinkProfile, put};
 use datafan_testkit::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -307,7 +307,7 @@ fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one()
         }
         let Scenario { mut two, events, was_parted, .. } = scenario;
         two.world.unite_all();
-        two.world.describe_links(|_, _| Terms::default());
+        two.world.describe_links(|_, _| LinkProfile::default());
         let healed = two.world.time();
         while two.stopped.is_empty() {
             two.run(SECOND, &[older, newer]);
@@ -344,8 +344,9 @@ impl Scenario {
         if rng.chance(1, 2) {
             let loss_ppm = rng.below(20_000) as u32;
             scenario.events.push(format!("loss {loss_ppm} ppm"));
-            let terms = Terms { loss_ppm, late_ppm: loss_ppm, late_micros: 500_000, ..Terms::default() };
-            scenario.two.world.describe_links(move |_, _| terms);
+            let profile =
+                LinkProfile { loss_ppm, late_ppm: loss_ppm, late_micros: 500_000, ..LinkProfile::default() };
+            scenario.two.world.describe_links(move |_, _| profile);
         }
         for process in [OWNER, scenario.two.twin] {
             if rng.chance(1, 2) {

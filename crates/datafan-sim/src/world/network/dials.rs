@@ -12,8 +12,8 @@ impl Network {
     /// An engine dials.
     pub fn dial(&mut self, now: Time, from: usize, address: Address, expected: Option<MemberId>) {
         let takes = match self.places.resident(&address) {
-            Some(to) if to != from => self.terms_between(from, to).latency_micros.max(1),
-            Some(_) | None => self.terms.latency_micros.max(1),
+            Some(to) if to != from => self.profile_between(from, to).latency_micros.max(1),
+            Some(_) | None => self.profile.latency_micros.max(1),
         };
         let until = now.after(self.dial_micros);
         let dial = Dial { from, address, expected, until, again_micros: SECOND };

@@ -9,7 +9,7 @@ use super::{
     events::{Event, Events, Rare},
     happening::{Happening, Noted},
     ids::Ids,
-    link::{Link, Terms, Traffic, hits, lane_index},
+    link::{Link, LinkProfile, Traffic, hits, lane_index},
     trace::Trace,
 };
 use datafan_core::{
@@ -66,7 +66,7 @@ struct Neighbour {
 type Interceptor = Box<dyn FnMut(&Passing<'_>) -> Fate>;
 
 /// What the link of two members is like.
-type Describe = Box<dyn Fn(usize, usize) -> Terms>;
+type Describe = Box<dyn Fn(usize, usize) -> LinkProfile>;
 
 pub(super) struct Network {
     links: Vec<Link>,
@@ -85,7 +85,7 @@ pub(super) struct Network {
     trace: Trace,
     n_carried: u64,
     /// What links are like that nobody has described.
-    pub terms: Terms,
+    pub profile: LinkProfile,
     /// What links are like that are made later.
     describe: Option<Describe>,
     /// Where members live, and who is parted from whom.
@@ -113,7 +113,7 @@ impl Network {
             rng,
             trace: Trace::new(),
             n_carried: 0,
-            terms: Terms::default(),
+            profile: LinkProfile::default(),
             describe: None,
             places: Places::default(),
             idle_micros: 0,
@@ -218,7 +218,7 @@ impl Network {
 
     fn make(&mut self, a: usize, b: usize) -> usize {
         let at = self.links.len();
-        self.links.push(Link { terms: self.terms_between(a, b), ends: (a, b), ..Link::default() });
+        self.links.push(Link { profile: self.profile_between(a, b), ends: (a, b), ..Link::default() });
         for (member, peer) in [(a, b as u32), (b, a as u32)] {
             let neighbour = Neighbour { peer, link: at as u32, id: leading(&self.ids[peer as usize]) };
             let neighbours = &mut self.neighbours[member];
@@ -231,14 +231,14 @@ impl Network {
     /// Says what all links are like, those included that are made later.
     pub fn describe(&mut self, describe: Describe) {
         for link in &mut self.links {
-            link.terms = describe(link.ends.0, link.ends.1);
+            link.profile = describe(link.ends.0, link.ends.1);
         }
         self.describe = Some(describe);
     }
 
     /// What the link of two members is like when it is made.
-    fn terms_between(&self, a: usize, b: usize) -> Terms {
-        self.describe.as_ref().map_or(self.terms, |describe| describe(a.min(b), a.max(b)))
+    fn profile_between(&self, a: usize, b: usize) -> LinkProfile {
+        self.describe.as_ref().map_or(self.profile, |describe| describe(a.min(b), a.max(b)))
     }
 
     /// Links of a member, up or not, by the number of the peer.
@@ -286,11 +286,11 @@ impl Network {
         if !link.up {
             return Err(SendError::Down);
         }
-        let (life, terms, direction) = (link.life, link.terms, usize::from(from > to));
-        let delay = terms.delay(&mut self.rng);
+        let (life, profile, direction) = (link.life, link.profile, usize::from(from > to));
+        let delay = profile.delay(&mut self.rng);
         let way = &mut link.ways[direction];
         let pipe = &mut way.pipes[lane_index(frame.lane)];
-        let arrival = match pipe.carry(now, &terms, delay, frame.bytes.len()) {
+        let arrival = match pipe.carry(now, &profile, delay, frame.bytes.len()) {
             Ok(arrival) => arrival,
             Err(room) => {
                 if !std::mem::replace(&mut pipe.full, true) {
@@ -316,12 +316,12 @@ impl Network {
                 network.events.at(time, Event::Arrive { link, direction, life, bytes });
             }
         };
-        let may_happen = terms.loss_ppm | terms.late_ppm | terms.twice_ppm > 0;
+        let may_happen = profile.loss_ppm | profile.late_ppm | profile.twice_ppm > 0;
         if !may_happen && self.interceptors.is_empty() {
             carry(self, arrival, frame.bytes);
             return Ok(());
         }
-        for (time, bytes) in self.fate(now, (from, to), frame, &terms, arrival) {
+        for (time, bytes) in self.fate(now, (from, to), frame, &profile, arrival) {
             carry(self, time, bytes);
         }
         Ok(())
@@ -333,17 +333,17 @@ impl Network {
         now: Time,
         (from, to): (usize, usize),
         frame: Frame,
-        terms: &Terms,
+        profile: &LinkProfile,
         arrival: Time,
     ) -> Vec<(Time, Arc<[u8]>)> {
         let Frame { lane, mut bytes } = frame;
         let rng = &mut self.rng;
-        if hits(terms.loss_ppm, rng) {
+        if hits(profile.loss_ppm, rng) {
             return Vec::new();
         }
-        let late = if hits(terms.late_ppm, rng) { rng.below(terms.late_micros + 1) } else { 0 };
+        let late = if hits(profile.late_ppm, rng) { rng.below(profile.late_micros + 1) } else { 0 };
         let mut arrivals = vec![arrival.after(late)];
-        if hits(terms.twice_ppm, rng) {
+        if hits(profile.twice_ppm, rng) {
             arrivals.push(arrival.after(1));
         }
         let mut more = Vec::new();
