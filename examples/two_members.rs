@@ -62,7 +62,7 @@ pub fn main() -> anyhow::Result<()> {
 fn member(config: Config, address: &str, switch: &ChanMesh) -> anyhow::Result<Handle<MemReader>> {
     let id = config.member.id();
     let connect = |inbox| Ok::<_, Infallible>(switch.connector(id, address, inbox));
-    // The number decides only what is drawn by lot, as the pauses between rounds.
+    // The number decides only what is random, as the pauses between rounds.
     Ok(start(config, 1, MemStore::new(), connect)?)
 }
 

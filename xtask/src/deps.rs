@@ -18,7 +18,7 @@ const NORMAL: &[(&str, &[&str])] = &[
     ("datafan-driver", &["datafan-core"]),
     ("datafan-node", &["datafan-core", "datafan-driver", "datafan-store-redb", "datafan-conn-quic"]),
     ("datafan-testkit", &["datafan-core"]),
-    // The simulator is a second driver; it draws its lots from the testkit.
+    // The simulator is a second driver; its random numbers come from the testkit.
     ("datafan-sim", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
     // For tests only: what fuzzers attack is everywhere.
     (

@@ -28,7 +28,7 @@ use tracing::{Span, error, info, info_span};
 
 /// Opens the engine of `config` on `store`, asks `connect` for the connector, and starts the member's thread.
 ///
-/// `seed` decides what the engine draws by lot (jitter); take it from the system's randomness. `connect` gets the
+/// `seed` decides what the engine draws at random (jitter); take it from the system's randomness. `connect` gets the
 /// inbox that the connector pushes into; it runs on the calling thread.
 ///
 /// # Errors

@@ -150,7 +150,7 @@ fn random(members: usize, (least, most): (usize, usize), rng: &mut Rng) -> Vec<(
     for i in 1..members {
         let mut peers = BTreeSet::new();
         let mut tries = 0;
-        // Where there is nothing to draw, no lot is spent.
+        // Where there is nothing to choose, nothing is drawn.
         let k = if least == most { most } else { least + rng.index(most - least + 1) };
         while peers.len() < k.min(i) && tries < 1_000 {
             let peer = rng.index(i);

@@ -1,5 +1,5 @@
-//! The scenarios that come along, each with several seeds: the stories of owned shards that lots can tell, by their
-//! numbers, and the larger ones on fewer members. `tests/scenarios` tells the others, step by step.
+//! The scenarios that come along, each with several seeds: the scenarios of owned shards that chance can play, by their
+//! numbers, and the larger ones on fewer members. `tests/scenarios` has the others, step by step.
 
 use datafan_sim::{Scenario, report, run::Unwatched, simulate};
 

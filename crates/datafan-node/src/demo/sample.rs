@@ -67,7 +67,7 @@ mod tests {
         writeln!(out, r#"{{"owner":"{owner}","key":"{key}",{what}}}"#).unwrap();
     }
 
-    /// Numbers by lot, the same in every run: splitmix64 (G. Steele et al., 2014).
+    /// Random numbers, the same in every run: splitmix64 (G. Steele et al., 2014).
     struct Draw(u64);
 
     impl Draw {

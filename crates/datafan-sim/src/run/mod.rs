@@ -98,7 +98,7 @@ struct Run<'a> {
     checkers: Vec<Box<dyn Checker>>,
     links: Vec<(usize, usize)>,
     plan: Plan,
-    /// Lots for what is written.
+    /// Random numbers for what is written.
     rng: Rng,
     observer: &'a mut dyn Observer,
     phase: &'static str,

@@ -104,7 +104,7 @@ pub struct Workload {
     pub expiring_per_mille: u32,
 }
 
-/// What goes wrong, and how often: each thing happens to members and links drawn by lot, at moments drawn by lot.
+/// What goes wrong, and how often: each thing happens to random members and links, at random moments.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Faults {

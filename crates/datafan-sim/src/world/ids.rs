@@ -22,7 +22,7 @@ impl Ids {
     }
 }
 
-/// Ids are public keys, and as good as drawn by lot: their first bytes are a hash.
+/// Ids are public keys, and as good as random: their first bytes are a hash.
 #[derive(Default)]
 pub struct Leading(u64);
 

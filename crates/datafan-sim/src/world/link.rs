@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 pub struct LinkProfile {
     /// Time that every message is on its way, in microseconds, at least 1; default 2 ms.
     pub latency_micros: u64,
-    /// Up to this much is added by lot, in microseconds; default 500. Order within a lane is kept.
+    /// Up to this much is added at random, in microseconds; default 500. Order within a lane is kept.
     pub jitter_micros: u64,
     /// Of a million messages so many take longer still; default none. Order within a lane is kept.
     pub tail_ppm: u32,
@@ -48,7 +48,7 @@ impl Default for LinkProfile {
 }
 
 impl LinkProfile {
-    /// What one message takes beyond the latency, by lot.
+    /// What one message takes beyond the latency, at random.
     pub(super) fn delay(&self, rng: &mut Rng) -> u64 {
         let jitter = rng.next_u64() % (self.jitter_micros + 1);
         if !hits(self.tail_ppm, rng) {
@@ -64,7 +64,7 @@ impl LinkProfile {
     }
 }
 
-/// Whether one of so many in a million is meant. Draws no lot where none can be.
+/// Whether one of so many in a million is meant. Draws nothing where none can be.
 pub(super) fn hits(ppm: u32, rng: &mut Rng) -> bool {
     ppm > 0 && rng.below(1_000_000) < u64::from(ppm)
 }

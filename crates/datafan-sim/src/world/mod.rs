@@ -66,7 +66,7 @@ type Guard = Box<dyn FnMut(usize, &Content)>;
 pub struct World<D: Disk> {
     /// What the story follows from; every failure names it.
     pub seed: u64,
-    /// Lots for the test itself.
+    /// Random numbers for the test itself.
     pub rng: Rng,
     members: Vec<Member<D>>,
     network: Network,

@@ -1,7 +1,7 @@
 //! The relay itself: sockets, sessions, threads.
 
 use super::{
-    line::{Counts, Fate, Line, Lots, Way},
+    line::{Counts, Fate, Faults, Line, Way},
     schedule::{Datagram, Schedule},
 };
 use crate::rng::Rng;
@@ -55,7 +55,7 @@ struct Session {
 struct Flow {
     id: u64,
     n_datagrams: u64,
-    lots: Lots,
+    faults: Faults,
 }
 
 impl Relay {
@@ -188,7 +188,7 @@ impl Shared {
         socket.connect(target).ok()?;
         let [there, back] = [(); 2].map(|()| {
             state.n_flows += 1;
-            Flow { id: state.n_flows, n_datagrams: 0, lots: Lots::new(state.rng.fork()) }
+            Flow { id: state.n_flows, n_datagrams: 0, faults: Faults::new(state.rng.fork()) }
         });
         // It ends soon after the session is forgotten, or the relay.
         let (shared, answers) = (Arc::downgrade(self), Arc::downgrade(&socket));
@@ -207,7 +207,7 @@ impl Shared {
         Some(Session { socket, there })
     }
 
-    /// Lets the lots decide about a datagram.
+    /// Draws what becomes of a datagram.
     fn pass(
         &self,
         line: &Line,
@@ -217,7 +217,7 @@ impl Shared {
         to: Option<SocketAddr>,
     ) {
         flow.n_datagrams += 1;
-        let fate = flow.lots.draw(line, Instant::now(), bytes.len());
+        let fate = flow.faults.draw(line, Instant::now(), bytes.len());
         self.schedule.count(|counts| {
             counts.arrived += 1;
             match fate {

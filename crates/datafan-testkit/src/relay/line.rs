@@ -1,4 +1,4 @@
-//! What a line does to datagrams: lots drawn from a seed, and the line's rate.
+//! What a line does to datagrams: random faults from a seed, and the line's rate.
 
 use crate::rng::Rng;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub enum Way {
 pub struct Counts {
     /// Datagrams that came in.
     pub arrived: u64,
-    /// Lost by lot.
+    /// Lost at random.
     pub lost: u64,
     /// Lost because the queue of the line was full.
     pub overflowed: u64,
@@ -79,9 +79,9 @@ impl Line {
     };
 }
 
-/// One direction of one session: its lots, and until when its line is busy.
+/// One direction of one session: its random numbers, and until when its line is busy.
 #[derive(Debug)]
-pub(super) struct Lots {
+pub(super) struct Faults {
     rng: Rng,
     busy_until: Option<Instant>,
 }
@@ -94,12 +94,12 @@ pub(super) enum Fate {
     Sent { at: Instant, repeat_at: Option<Instant> },
 }
 
-impl Lots {
+impl Faults {
     pub(super) fn new(rng: Rng) -> Self {
         Self { rng, busy_until: None }
     }
 
-    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws the same lots, so that the
+    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws as many random numbers, so that the
     /// fate of the n-th does not depend on how the line changed before it.
     pub(super) fn draw(&mut self, line: &Line, now: Instant, bytes: usize) -> Fate {
         let [lost, repeated] = [(); 2].map(|()| self.rng.below(100));
@@ -142,12 +142,12 @@ mod tests {
 
     fn fates(line: Line, seed: u64, n: usize) -> Vec<Fate> {
         let now = Instant::now();
-        let mut lots = Lots::new(Rng::new(seed));
-        (0..n).map(|_| lots.draw(&line, now, 1_000)).collect()
+        let mut faults = Faults::new(Rng::new(seed));
+        (0..n).map(|_| faults.draw(&line, now, 1_000)).collect()
     }
 
     #[test]
-    fn lots_keep_to_their_shares() {
+    fn faults_keep_to_their_shares() {
         let fates = fates(Line { repeats_percent: 20, ..Line::BAD }, 1, 10_000);
         let lost = fates.iter().filter(|fate| matches!(fate, Fate::Lost)).count();
         let twice = |fate: &&Fate| matches!(fate, Fate::Sent { repeat_at: Some(_), .. });
@@ -156,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn the_lots_of_a_seed_are_the_same_whatever_the_line_did_before() {
-        let (now, mut one, mut other) = (Instant::now(), Lots::new(Rng::new(3)), Lots::new(Rng::new(3)));
+    fn the_faults_of_a_seed_are_the_same_whatever_the_line_did_before() {
+        let (now, mut one, mut other) = (Instant::now(), Faults::new(Rng::new(3)), Faults::new(Rng::new(3)));
         for n in 0..1_000 {
             let before = if n % 2 == 0 { Line::CUT } else { Line::GOOD };
             one.draw(&before, now, 100);

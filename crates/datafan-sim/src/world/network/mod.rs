@@ -59,7 +59,7 @@ pub enum Fate {
 struct Neighbour {
     peer: u32,
     link: u32,
-    /// The first bytes of its id. Ids are as good as drawn by lot: that tells neighbours apart.
+    /// The first bytes of its id. Ids are as good as random: that tells neighbours apart.
     id: u64,
 }
 
