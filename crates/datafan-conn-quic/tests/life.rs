@@ -1,4 +1,4 @@
-//! Stories that only a network has: ports, names, silence, restarts, runtimes.
+//! Scenarios that only a network has: ports, names, silence, restarts, runtimes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{BindError, Config, QuicConnector};

@@ -1,11 +1,11 @@
-//! A small deterministic source of numbers: one seed, one story.
+//! A small deterministic source of numbers: one seed, one sequence.
 
 /// splitmix64 (G. Steele, D. Lea, C. Flood, 2014): every seed is as good as any other.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The story of `seed`.
+    /// The sequence of `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -50,7 +50,7 @@ impl Rng {
         std::array::from_fn(|_| self.next_u64() as u8)
     }
 
-    /// A story of its own, that changes with this one and not with how long it goes on.
+    /// A sequence of its own, that changes with this one and not with how long it goes on.
     pub fn fork(&mut self) -> Self {
         Self(self.next_u64())
     }

@@ -56,11 +56,11 @@ pub enum Act {
     Says(fn(&Facts) -> Vec<Frame>),
     /// Says this in place of its greeting.
     Greets(fn(&Facts) -> Vec<Frame>),
-    /// As a story of its own.
-    Runs(Story),
+    /// As a scenario of its own.
+    Runs(Scenario),
 }
 
-pub type Story = for<'s> fn(&'s mut Scene) -> Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+pub type Scenario = for<'s> fn(&'s mut Scene) -> Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// What is changed in an otherwise honest answer about the owner's shard. All but deltas are answers to a descent, to
 /// which a gap leads.

@@ -96,7 +96,7 @@ async fn run(attack: &'static Attack) {
             scene.rogue.links().await;
             greet(&scene.facts).into_iter().for_each(|frame| scene.rogue.says(frame));
         }
-        Act::Runs(story) => story(&mut scene).await,
+        Act::Runs(scenario) => scenario(&mut scene).await,
     }
     scene.counts(attack.counter).await;
     scene.treats(attack.fate).await;

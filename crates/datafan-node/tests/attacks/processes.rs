@@ -200,7 +200,7 @@ pub fn shards(owner: &Away) -> (Shard, Shard) {
     (of(home.member_key().unwrap().unwrap().id()), of(mesh.authority()))
 }
 
-/// An attacker on a thread of its own: it goes on while a story waits for processes.
+/// An attacker on a thread of its own: it goes on while a scenario waits for processes.
 pub struct Attacker {
     acts: Option<UnboundedSender<Deed>>,
     thread: Option<JoinHandle<()>>,

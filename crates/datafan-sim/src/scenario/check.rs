@@ -172,4 +172,4 @@ fn within((field, found, least, most, remedy): Bound) -> Result<(), ScenarioErro
 const LEAST_FIRST: &str = "the least comes first";
 const PER_MILLE: &str = "it counts in a thousand";
 const VALUES: &str = "a value begins with 16 bytes that name its commit";
-const CLOCKS: &str = "a clock further off stops its member from writing, which is a story of its own";
+const CLOCKS: &str = "a clock further off stops its member from writing, which needs a scenario of its own";

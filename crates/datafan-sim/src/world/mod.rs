@@ -12,7 +12,7 @@
 //! world.run_until("all equal", 10 * SECOND, |world| world.equal());
 //! ```
 //!
-//! The same seed gives the same story, byte for byte: [`World::digest`] covers every message that was carried.
+//! The same seed replays the same run, byte for byte: [`World::digest`] covers every message that was carried.
 
 mod content;
 mod dial;
@@ -64,7 +64,7 @@ type Guard = Box<dyn FnMut(usize, &Content)>;
 
 /// Members on virtual time. Members are numbers from 0; member 0 founds the mesh and holds the authority's key.
 pub struct World<D: Disk> {
-    /// What the story follows from; every failure names it.
+    /// What the run follows from; every failure names it.
     pub seed: u64,
     /// Random numbers for the test itself.
     pub rng: Rng,

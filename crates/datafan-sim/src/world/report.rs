@@ -1,4 +1,4 @@
-//! What a failed story leaves behind.
+//! What a failed run leaves behind.
 
 use super::{Disk, World};
 use std::fmt::Write;

@@ -7,7 +7,7 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// Mixes what happens, in its order. Nobody attacks it: it only has to tell two stories apart.
+/// Mixes what happens, in its order. Nobody attacks it: it only has to tell two runs apart.
 pub(super) struct Trace {
     mix: Mix,
     /// The bytes that came last, and their sum: most messages go to many.

@@ -1,4 +1,4 @@
-//! Writing at a member, in words as short as a story needs.
+//! Writing at a member, in words as short as a scenario needs.
 
 use super::{
     Disk, World,

@@ -1,4 +1,4 @@
-//! Stories of links: how they come up, that there is one per pair, how they end.
+//! Scenarios of links: how they come up, that there is one per pair, how they end.
 
 use super::{
     member::{Member, exchange, link, linked},

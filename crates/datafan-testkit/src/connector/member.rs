@@ -1,4 +1,4 @@
-//! A member of a story: a connector and all the events that it pushed.
+//! A member of a scenario: a connector and all the events that it pushed.
 
 use super::site::{Site, Started};
 use datafan_core::{
@@ -35,11 +35,11 @@ pub struct Log {
 impl Inbox for Log {
     fn push(&self, event: Event) {
         if let Event::DialFound { peer, .. } = event {
-            self.found.lock().expect("no story panics in here").push(peer);
+            self.found.lock().expect("no scenario panics in here").push(peer);
             self.arrived.notify_all();
             return;
         }
-        self.events.lock().expect("no story panics in here").push_back(event);
+        self.events.lock().expect("no scenario panics in here").push_back(event);
         self.arrived.notify_all();
     }
 }
@@ -48,10 +48,10 @@ impl Log {
     /// The next event, if one comes within `patience`.
     pub fn next_within(&self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now() + patience;
-        let mut events = self.events.lock().expect("no story panics in here");
+        let mut events = self.events.lock().expect("no scenario panics in here");
         while events.is_empty() {
             let rest = deadline.checked_duration_since(Instant::now())?;
-            events = self.arrived.wait_timeout(events, rest).expect("no story panics in here").0;
+            events = self.arrived.wait_timeout(events, rest).expect("no scenario panics in here").0;
         }
         events.pop_front()
     }
@@ -59,13 +59,13 @@ impl Log {
     /// Waits until a dial has found `peer`, which is linked.
     pub fn finds(&self, peer: MemberId) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.found.lock().expect("no story panics in here").contains(&peer) {
+        while !self.found.lock().expect("no scenario panics in here").contains(&peer) {
             let rest = deadline.checked_duration_since(Instant::now()).expect("the dial has an outcome");
-            let events = self.events.lock().expect("no story panics in here");
+            let events = self.events.lock().expect("no scenario panics in here");
             let rest = rest.min(Duration::from_millis(100));
-            drop(self.arrived.wait_timeout(events, rest).expect("no story panics in here"));
+            drop(self.arrived.wait_timeout(events, rest).expect("no scenario panics in here"));
         }
-        self.found.lock().expect("no story panics in here").retain(|found| *found != peer);
+        self.found.lock().expect("no scenario panics in here").retain(|found| *found != peer);
     }
 
     /// The next event; it must come.
@@ -76,7 +76,7 @@ impl Log {
     /// How many events are not taken yet.
     #[allow(clippy::len_without_is_empty, reason = "a count, not a collection")]
     pub fn len(&self) -> usize {
-        self.events.lock().expect("no story panics in here").len()
+        self.events.lock().expect("no scenario panics in here").len()
     }
 }
 

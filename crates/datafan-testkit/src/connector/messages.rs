@@ -1,4 +1,4 @@
-//! Stories of messages: order, sizes, and who waits for whom.
+//! Scenarios of messages: order, sizes, and who waits for whom.
 
 use super::{
     member::{Member, exchange, linked},

@@ -1,7 +1,7 @@
 //! One suite for every connector.
 //!
-//! A connector's own tests implement [`Site`] and call [`check_connector`]; the stories are in `links` and
-//! `messages`. No story sleeps: each waits for events, within a bound.
+//! A connector's own tests implement [`Site`] and call [`check_connector`]; the scenarios are in `links` and
+//! `messages`. No scenario sleeps: each waits for events, within a bound.
 
 mod links;
 mod member;
@@ -11,17 +11,17 @@ mod site;
 pub use member::{Log, Member, exchange, link};
 pub use site::{Site, Started};
 
-/// Runs every story, each at a site of its own. A failure names its story on standard error.
+/// Runs every scenario, each at a site of its own. A failure names its scenario on standard error.
 pub fn check_connector<S: Site>(make: impl Fn() -> S) {
-    for (name, story) in stories() {
-        eprintln!("story: {name}");
-        story(&make());
+    for (name, scenario) in scenarios() {
+        eprintln!("scenario: {name}");
+        scenario(&make());
     }
 }
 
-type Story<S> = (&'static str, fn(&S));
+type Scenario<S> = (&'static str, fn(&S));
 
-fn stories<S: Site>() -> [Story<S>; 16] {
+fn scenarios<S: Site>() -> [Scenario<S>; 16] {
     [
         ("a dial links both sides with proven ids", links::a_dial_links_both_sides),
         ("a dial of a linked peer makes no second link", links::a_dial_of_a_linked_peer_makes_no_second_link),

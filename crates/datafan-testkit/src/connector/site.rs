@@ -1,4 +1,4 @@
-//! Where the members of a story live.
+//! Where the members of a scenario live.
 
 use datafan_core::{
     connector::{Address, Connector, Inbox},
@@ -6,7 +6,7 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// Where members of one story live: how to start and end them.
+/// Where members of one scenario live: how to start and end them.
 pub trait Site {
     /// What is checked.
     type Connector: Connector + Sync;

@@ -1,6 +1,6 @@
 //! Power cuts at every write, with any part of what was not synced lost or torn, compared with a model.
 //!
-//! A story is a few runs of a store, each on what a cut left of the run before. Everything that a run does to
+//! A scenario is a few runs of a store, each on what a cut left of the run before. Everything that a run does to
 //! its file is on a tape, so that the file can be made as a cut at any instant would leave it; each of these
 //! files is opened and must hold one of the states since the last sync. That is a thousand times quicker than
 //! writing anew for each.
@@ -53,25 +53,25 @@ pub struct Tally {
     pub operations: u64,
 }
 
-/// Tells stories, from the one of `seed` on, until so many points were tried.
+/// Plays scenarios, from the one of `seed` on, until so many points were tried.
 pub fn check_crashes<M: Taped>(fresh: impl Fn() -> M, seed: u64, points: u64) -> Tally {
     let mut tally = Tally::default();
-    for story in seed.. {
+    for scenario in seed.. {
         if tally.points >= points {
             break;
         }
-        let told =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(&fresh(), story, &mut tally)));
-        if let Err(panic) = told {
-            eprintln!("the story of seed {story} failed, after {tally}");
+        let played =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(&fresh(), scenario, &mut tally)));
+        if let Err(panic) = played {
+            eprintln!("the scenario of seed {scenario} failed, after {tally}");
             std::panic::resume_unwind(panic);
         }
     }
     tally
 }
 
-/// One story: three runs.
-fn tell<M: Taped>(medium: &M, seed: u64, tally: &mut Tally) {
+/// One scenario: three runs.
+fn play<M: Taped>(medium: &M, seed: u64, tally: &mut Tally) {
     let mut rng = Rng::new(seed);
     let mut base = None;
     let (mut model, mut places) = (Model::default(), Places::new());
