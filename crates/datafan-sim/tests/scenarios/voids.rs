@@ -95,7 +95,10 @@ fn is_void(change: fn(&mut Vec<Item>), says: fn(&mut Head)) {
             let lies = ["malformed", "signature", "node", "range", "wrong_answer", "penalized"];
             for member in 0..4 {
                 let refusals = &world.stats(member).refusals;
-                assert!(lies.iter().all(|lie| !refusals.contains_key(*lie)), "m{member} blames: {refusals:?}");
+                assert!(
+                    lies.iter().all(|lie| !refusals.contains_key(*lie)),
+                    "m{member} blames: {refusals:?}"
+                );
             }
 
             // It is told of again and again, and nobody asks for it.
