@@ -31,8 +31,8 @@ fn every_check_scenario_and_field_of_a_result_is_told() {
         assert!(PAGE.contains(&format!("| `{}` |", checker.name())), "{}", checker.name());
     }
     for (name, _) in SHIPPED.iter().filter(|(name, _)| !name.starts_with("a0")) {
-        let story = name.strip_prefix('a').is_some_and(|number| number.parse::<u64>().is_ok());
-        assert!(story || PAGE.contains(&format!("`{name}`")), "{name}");
+        let is_numbered = name.strip_prefix('a').is_some_and(|number| number.parse::<u64>().is_ok());
+        assert!(is_numbered || PAGE.contains(&format!("`{name}`")), "{name}");
     }
     let scenario = Scenario::parse("members = 2\ntopology = 'line'\nseconds = 1").expect("it is sound");
     let outcome = simulate(&scenario, 1, &mut Unwatched).expect("it is sound");

@@ -17,7 +17,7 @@ const SCENARIO: &str = "members = 6\nseconds = 5\nfaults = { crashes = 3, cuts =
 fn one_seed_tells_one_story() {
     let (one, again, other) = (told(1), told(1), told(2));
     assert_eq!(one, again, "event by event");
-    assert_ne!(one, other, "another seed, another story");
+    assert_ne!(one, other, "another seed, another run");
     assert!(one.len() > 1_000, "{} events", one.len());
 
     let mut values = [1, 1].map(|seed| report::json(&played(seed)));

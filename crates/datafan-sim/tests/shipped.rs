@@ -3,7 +3,7 @@
 
 use datafan_sim::{Scenario, report, run::Unwatched, simulate};
 
-/// Seeds of each story. An optimised build has time for more.
+/// Seeds of each scenario. An optimised build has time for more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 3 } else { 20 };
 /// Seeds where members find each other: these take minutes of virtual time.
 const DISCOVERY_SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 10 };
@@ -11,7 +11,7 @@ const DISCOVERY_SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 10 };
 const HOUR: u64 = 3_600;
 
 /// One test per scenario.
-macro_rules! stories {
+macro_rules! scenarios {
     ($($test:ident: $name:literal $(, $members:literal)?;)+) => {
         $(#[test]
         fn $test() {
@@ -28,7 +28,7 @@ macro_rules! stories {
     };
 }
 
-stories! {
+scenarios! {
     a01_line: "a01";
     a02_line2: "a02";
     a03_circle: "a03";

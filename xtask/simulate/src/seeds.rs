@@ -29,7 +29,7 @@ const SMALLER: &[(&str, usize, u64)] = &[
     ("ten_thousand", 200, 3),
     ("deliveries", 20, 5),
 ];
-/// Seeds of each of the others: those that tell one story each.
+/// Seeds of each of the others: those that play one scenario each.
 const SEEDS: u64 = 5;
 
 /// One seed of a scenario.

@@ -22,7 +22,7 @@ use std::{
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand,
-    /// ten_thousand, deliveries, or the number of a story as in a15) or a file ending in .toml
+    /// ten_thousand, deliveries, or the number of a scenario as in a15) or a file ending in .toml
     #[arg(long, value_name = "NAME|FILE", default_value = "small")]
     scenario: String,
     /// Members, in place of the scenario's

@@ -1,4 +1,4 @@
-//! What the stories share.
+//! What the scenarios share.
 
 use datafan_core::{
     hash::{Hash, Hasher},
@@ -17,7 +17,7 @@ use datafan_store_mem::{MemDisk, MemStore};
 /// A world on stores in memory.
 pub type Mesh = World<Mem>;
 
-/// The seeds that most stories are told with.
+/// The seeds that most scenarios are run with.
 pub const SEEDS: std::ops::Range<u64> = 1..4;
 
 /// A disk in memory.

@@ -1,4 +1,4 @@
-//! One seed, one story.
+//! One seed, one run.
 
 use crate::common::Mesh;
 use datafan_core::{hash::Hash, time::SECOND};
@@ -6,15 +6,15 @@ use datafan_sim::world::{Fate, put, random};
 
 #[test]
 fn one_seed_tells_one_story() {
-    let stories: Vec<(Hash, Hash)> = (0..5).map(|seed| (story(seed), story(seed))).collect();
-    for (seed, (first, second)) in stories.iter().enumerate() {
+    let runs: Vec<(Hash, Hash)> = (0..5).map(|seed| (run(seed), run(seed))).collect();
+    for (seed, (first, second)) in runs.iter().enumerate() {
         assert_eq!(first, second, "seed {seed} twice");
     }
-    assert!(stories.windows(2).all(|pair| pair[0] != pair[1]), "other seeds tell other stories");
+    assert!(runs.windows(2).all(|pair| pair[0] != pair[1]), "other seeds give other runs");
 }
 
 /// Writes, cuts, a crash and a loss; returns the digest of every message.
-fn story(seed: u64) -> Hash {
+fn run(seed: u64) -> Hash {
     let mut world = Mesh::mesh_with(6, seed, |_, config| config.graves_max = 4);
     let links = random(6, 3, &mut world.rng);
     world.link_all(&links);

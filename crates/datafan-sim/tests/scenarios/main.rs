@@ -1,4 +1,4 @@
-//! The scenarios of owned shards, as stories on the simulated world: one file per topic, one test per
+//! The scenarios of owned shards, on the simulated world: one file per topic, one test per
 //! scenario, named by its number.
 
 mod budget;
