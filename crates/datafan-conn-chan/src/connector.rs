@@ -38,8 +38,8 @@ impl ChanMesh {
         Self::default()
     }
 
-    /// Joins the member `id` at `address`. An earlier connector of the same member or address is stopped first, as
-    /// by a restart: its peers get `LinkDown`.
+    /// Joins the member `id` at `address`. An earlier connector of the same member or address is stopped
+    /// first, as by a restart: its peers get `LinkDown`.
     pub fn connector(&self, id: MemberId, address: &str, inbox: Arc<dyn Inbox>) -> ChanConnector {
         let mailbox = Arc::new(Mailbox::new(inbox));
         let number = self.with(|switch| switch.join(id, address.into(), mailbox.clone()));

@@ -1,5 +1,6 @@
-//! What all links together may hold of frames that nobody has looked at yet. It is taken as bytes arrive. Where it is used
-//! up because frames begin and do not end, whoever holds most of it with one that has taken too long loses its link.
+//! What all links together may hold of frames that nobody has looked at yet. It is taken as bytes arrive.
+//! Where it is used up because frames begin and do not end, whoever holds most of it with one that has taken
+//! too long loses its link.
 
 use crate::{ending::Code, framing::FrameError, link::Link};
 use std::{
@@ -81,7 +82,8 @@ impl Budget {
         }
         let now = Instant::now();
         let not_yet = Taken::Not { until: now + PATIENCE };
-        // What is being given back may be enough; and where most of it is complete, room comes as fast as the engine is.
+        // What is being given back may be enough; and where most of it is complete, room comes as fast as the
+        // engine is.
         let comes_back = held.bytes - held.ending_bytes + n_bytes <= self.bytes_max;
         if comes_back || held.unfinished_bytes < self.bytes_max / 2 {
             return not_yet;

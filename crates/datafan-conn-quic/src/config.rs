@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 pub struct Config {
     /// Whose links these are.
     pub identity: Identity,
-    /// UDP addresses to listen on, at least one. A dial leaves from one of its target's family, so that the peer
-    /// sees an address that can be dialled back. An IPv6 address takes no IPv4.
+    /// UDP addresses to listen on, at least one. A dial leaves from one of its target's family, so that the
+    /// peer sees an address that can be dialled back. An IPv6 address takes no IPv4.
     pub listen: Vec<SocketAddr>,
     /// Where the tasks run; a current-thread runtime will do.
     pub runtime: Handle,
@@ -25,11 +25,11 @@ pub struct Config {
     pub keep_alive_interval: Duration,
     /// After how long without any answer a link is down. Default 15 s: three probes.
     pub idle_timeout: Duration,
-    /// Bytes of the bulk lanes of all links together that nobody has looked at yet; default 64 MiB, at least one frame. Where
-    /// they are used up, whoever has been sending one frame for longest loses its link.
+    /// Bytes of the bulk lanes of all links together that nobody has looked at yet; default 64 MiB, at least
+    /// one frame. Where they are used up, whoever has been sending one frame for longest loses its link.
     pub unverified_bytes_max: usize,
-    /// Incoming handshakes under way from one address, at most; default 16, and twice as many from where members are. Of
-    /// IPv6 all addresses of a /64 count as one. Beyond, the oldest of them gives way.
+    /// Incoming handshakes under way from one address, at most; default 16, and twice as many from where
+    /// members are. Of IPv6 all addresses of a /64 count as one. Beyond, the oldest of them gives way.
     pub half_open_source_max: usize,
     /// How long a closed link may take to send what is queued in its small lane. Default 2 s.
     pub close_timeout: Duration,
@@ -87,8 +87,8 @@ pub enum BindError {
 pub struct Stats {
     /// Handshakes refused because too many were half open, or links too many.
     pub handshakes_refused: u64,
-    /// Incoming handshakes that came to nothing: a bad certificate, a bad greeting, no answer in time, and those that gave
-    /// way.
+    /// Incoming handshakes that came to nothing: a bad certificate, a bad greeting, no answer in time, and
+    /// those that gave way.
     pub handshakes_failed: u64,
     /// Connections closed because another one of the same pair was kept.
     pub duplicates: u64,
@@ -104,15 +104,15 @@ pub struct Stats {
     pub handshakes_evicted: u64,
 }
 
-/// Most incoming handshakes under way; beyond half of it senders must prove their address first. A quarter is for the
-/// addresses of members.
+/// Most incoming handshakes under way; beyond half of it senders must prove their address first. A quarter is
+/// for the addresses of members.
 pub(crate) const HALF_OPEN_MAX: usize = 64;
 /// Most addresses of which it is remembered that members are there.
 pub(crate) const KNOWN_SOURCES_MAX: usize = 1_024;
 /// A link that has lasted so long is one with a member: the engine ends those with strangers sooner.
 pub(crate) const LASTING: Duration = Duration::from_secs(30);
-/// Most connections that are links and are not being closed: the engine's, and as many more as it may want to refuse or to
-/// put in the place of others.
+/// Most connections that are links and are not being closed: the engine's, and as many more as it may want to
+/// refuse or to put in the place of others.
 pub(crate) const CONNECTIONS_MAX: usize = LINKS_MAX + STRANGERS_MAX;
 /// Most addresses tried of those that a name resolves to.
 pub(crate) const RESOLVED_MAX: usize = 4;
@@ -121,14 +121,15 @@ pub(crate) const REASON_BYTES_MAX: usize = 200;
 /// Most peers of whom it is remembered which link ended last.
 pub(crate) const ENDED_MAX: usize = 1_024;
 
-/// Bytes in flight and not yet acknowledged, all lanes of a link together. Moderate, because what the bulk lane has
-/// put here is ahead of a small message.
+/// Bytes in flight and not yet acknowledged, all lanes of a link together. Moderate, because what the bulk
+/// lane has put here is ahead of a small message.
 pub(crate) const SEND_WINDOW_BYTES: u64 = 2 << 20;
 /// Bytes of one lane that a peer may send beyond what was read.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// Bytes that a peer may send before its connection is a link.
 pub(crate) const GREETING_WINDOW_BYTES: u32 = 16 << 10;
-/// Bytes of all lanes of a link that a peer may send beyond what was read: a full bulk lane leaves room for the small one.
+/// Bytes of all lanes of a link that a peer may send beyond what was read: a full bulk lane leaves room for
+/// the small one.
 pub(crate) const RECEIVE_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES + (64 << 10);
 /// The socket's buffers, if the system grants them: a window's worth, so that bursts are not dropped.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 2 << 20;
@@ -149,7 +150,8 @@ pub(crate) fn queue_bytes_max(lane: Lane) -> usize {
     }
 }
 
-/// Bytes of `lane` that wait in the inbox before its stream is no longer read; one more frame may be under way.
+/// Bytes of `lane` that wait in the inbox before its stream is no longer read; one more frame may be under
+/// way.
 pub(crate) fn inbox_bytes_max(lane: Lane) -> usize {
     match lane {
         Lane::Small => 1 << 20,

@@ -42,8 +42,8 @@ struct Inner {
 }
 
 impl QuicConnector {
-    /// Binds all addresses of `config` and takes connections from then on; gives the addresses as bound, in the
-    /// same order. Events go to `inbox`, which must neither block nor call the connector.
+    /// Binds all addresses of `config` and takes connections from then on; gives the addresses as bound, in
+    /// the same order. Events go to `inbox`, which must neither block nor call the connector.
     pub fn bind(config: Config, inbox: Arc<dyn Inbox>) -> Result<(Self, Vec<SocketAddr>), BindError> {
         if config.listen.is_empty() {
             return Err(BindError::NoAddress);
@@ -85,14 +85,16 @@ impl QuicConnector {
         let _ = self.inner.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Resolves when an address is not listened on any more though nobody has stopped this connector, and says why.
+    /// Resolves when an address is not listened on any more though nobody has stopped this connector, and
+    /// says why.
     pub async fn ended(&self) -> String {
         let mut failed = self.inner.failed.subscribe();
         let why = failed.wait_for(Option::is_some).await;
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
-    /// UDP payload bytes of the links that there were and are: (sent, received). Failed handshakes are not in it.
+    /// UDP payload bytes of the links that there were and are: (sent, received). Failed handshakes are not in
+    /// it.
     pub fn wire_traffic(&self) -> (u64, u64) {
         self.inner.table.wire_traffic()
     }

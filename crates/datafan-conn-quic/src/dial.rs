@@ -53,7 +53,8 @@ impl Dialler {
         }
     }
 
-    /// The endpoint that reaches `target`: of its family, and bound to loopback only if `target` is there too.
+    /// The endpoint that reaches `target`: of its family, and bound to loopback only if `target` is there
+    /// too.
     fn endpoint(&self, target: SocketAddr) -> Option<&(SocketAddr, Endpoint)> {
         let family = || self.endpoints.iter().filter(|(bound, _)| bound.is_ipv4() == target.is_ipv4());
         let fits = |bound: &SocketAddr| bound.ip().is_loopback() == target.ip().is_loopback();

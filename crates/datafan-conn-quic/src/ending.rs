@@ -33,7 +33,8 @@ pub(crate) fn is_duplicate(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == Code::Duplicate.into())
 }
 
-/// Whether the peer has put a newer connection of ours, or of another process with our key, in the place of this one.
+/// Whether the peer has put a newer connection of ours, or of another process with our key, in the place of
+/// this one.
 pub(crate) fn is_replaced(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == Code::Replaced.into())
 }

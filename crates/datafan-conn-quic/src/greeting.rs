@@ -1,5 +1,5 @@
-//! What two members say to each other before a connection is a link: which of their runs this is, and, by the one
-//! with the lower id, that this connection is the one to keep.
+//! What two members say to each other before a connection is a link: which of their runs this is, and, by the
+//! one with the lower id, that this connection is the one to keep.
 //!
 //! One side decides, so the two cannot disagree, whoever dialled and however often.
 

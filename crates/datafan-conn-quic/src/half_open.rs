@@ -1,5 +1,5 @@
-//! Places for incoming handshakes. Whoever begins handshakes and does not end them takes up those of its own address, then
-//! the oldest give way: so one that can be answered gets through, whatever else arrives.
+//! Places for incoming handshakes. Whoever begins handshakes and does not end them takes up those of its own
+//! address, then the oldest give way: so one that can be answered gets through, whatever else arrives.
 
 use crate::config::{HALF_OPEN_MAX, KNOWN_SOURCES_MAX};
 use std::{
@@ -10,8 +10,8 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Where handshakes come from, as far as it is one and the same: an IPv4 address, or the /64 of an IPv6 address, in which
-/// a single host has as many addresses as it likes.
+/// Where handshakes come from, as far as it is one and the same: an IPv4 address, or the /64 of an IPv6
+/// address, in which a single host has as many addresses as it likes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Source([u8; 8]);
 
@@ -179,7 +179,8 @@ impl Drop for Place {
 
 /// Most places for sources where no member is known to be; the rest is for those of members.
 const UNKNOWN_MAX: usize = HALF_OPEN_MAX - HALF_OPEN_MAX / 4;
-/// A handshake has its place for so long in any case: it bounds how many are begun per second, and what they cost.
+/// A handshake has its place for so long in any case: it bounds how many are begun per second, and what they
+/// cost.
 const AGE_MIN: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ struct Waiting {
 }
 
 impl Intake {
-    /// Waits until more may be read. What had arrived before the connection was lost is bounded by its window, and
-    /// is read at once.
+    /// Waits until more may be read. What had arrived before the connection was lost is bounded by its
+    /// window, and is read at once.
     pub(crate) async fn wait(&self, connection: &Connection, lane: Lane) {
         while self.waiting.bytes.load(SeqCst) >= inbox_bytes_max(lane) {
             tokio::select! {

@@ -4,8 +4,8 @@ use crate::{config::RECEIVE_WINDOW_BYTES, ending, link::Link, reader, table::Tab
 use quinn::{RecvStream, SendStream};
 use std::sync::Arc;
 
-/// Runs a link until its connection is gone. The greeting's stream is kept, because its end would let the peer open
-/// another.
+/// Runs a link until its connection is gone. The greeting's stream is kept, because its end would let the
+/// peer open another.
 pub(crate) async fn run(table: Arc<Table>, link: Arc<Link>, (mut send, _receive): (SendStream, RecvStream)) {
     link.connection.set_receive_window(RECEIVE_WINDOW_BYTES.into());
     let reader = tokio::spawn(reader::read(table.clone(), link.clone()));

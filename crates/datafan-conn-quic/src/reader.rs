@@ -53,8 +53,8 @@ async fn read_frames(table: &Table, link: &Arc<Link>, mut stream: RecvStream) ->
     }
 }
 
-/// The frame behind its length. `share` grows as bytes arrive, to twice as much at most: a peer that promises much and sends
-/// little costs little.
+/// The frame behind its length. `share` grows as bytes arrive, to twice as much at most: a peer that promises
+/// much and sends little costs little.
 async fn read_frame(
     stream: &mut RecvStream,
     length: usize,

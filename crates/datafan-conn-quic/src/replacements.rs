@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Which runs of a peer have replaced each other's links. A run that comes back after another one took its place shows
-/// that both are there.
+/// Which runs of a peer have replaced each other's links. A run that comes back after another one took its
+/// place shows that both are there.
 #[derive(Default)]
 pub(crate) struct Replacements {
     peers: BTreeMap<MemberId, Replaced>,
@@ -23,7 +23,8 @@ struct Replaced {
 }
 
 impl Replacements {
-    /// The link of the run `old` of a peer gives way to one of the run `new`. Whether both are there at a time.
+    /// The link of the run `old` of a peer gives way to one of the run `new`. Whether both are there at a
+    /// time.
     pub(crate) fn note(&mut self, peer: MemberId, old: Run, new: Run) -> bool {
         if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
             self.peers.pop_first();
@@ -34,8 +35,8 @@ impl Replacements {
         comes_back
     }
 
-    /// A peer put another connection in the place of ours, and we have made none. Whether that happens again and again: once
-    /// may be a race.
+    /// A peer put another connection in the place of ours, and we have made none. Whether that happens again
+    /// and again: once may be a race.
     pub(crate) fn is_taken_over(&mut self, now: Instant) -> bool {
         self.taken_over.retain(|at| now.duration_since(*at) < TAKEN_OVER_SPAN);
         if self.taken_over.len() >= TAKEN_OVER_MIN {

@@ -1,7 +1,7 @@
 //! Two processes with one member's key meet: they say how long each has run, and make no link.
 //!
-//! Whoever holds the key can answer so, and nobody else. The greeting is that of a link; where both sides have one id, the
-//! number in it is for how many microseconds the sender has run.
+//! Whoever holds the key can answer so, and nobody else. The greeting is that of a link; where both sides
+//! have one id, the number in it is for how many microseconds the sender has run.
 
 use crate::{
     ending::{self, Code},
@@ -14,7 +14,8 @@ use datafan_core::connector::Direction;
 use quinn::Connection;
 use std::sync::Arc;
 
-/// Meets a process with our own key. It is reported as found if it began before this one, and if we have dialled it.
+/// Meets a process with our own key. It is reported as found if it began before this one, and if we have
+/// dialled it.
 pub(crate) async fn meet(
     table: &Arc<Table>,
     connection: &Connection,

@@ -88,8 +88,8 @@ fn transport(config: &Config, n_bidi_streams: u32) -> Result<TransportConfig, St
     Ok(transport)
 }
 
-/// Reset key and connection ids come from the member's secret: so a restarted member recognises packets of its
-/// previous run, and answers them with a reset that the peer believes at once.
+/// Reset key and connection ids come from the member's secret: so a restarted member recognises packets of
+/// its previous run, and answers them with a reset that the peer believes at once.
 fn endpoint(identity: &Identity) -> EndpointConfig {
     let secret = identity.secret();
     let id_key = blake3::derive_key("datafan/1 connection ids", &secret[..]);

@@ -15,8 +15,8 @@ use std::{
 
 use crate::config::SOCKET_BUFFER_BYTES;
 
-/// Without the cut, a simulated hard stop would say goodbye, and a stop would hold its port until QUIC has forgotten
-/// the connections.
+/// Without the cut, a simulated hard stop would say goodbye, and a stop would hold its port until QUIC has
+/// forgotten the connections.
 #[derive(Debug)]
 pub(crate) struct CutSocket {
     /// `None` once cut. Calls hold it for reading, so when `cut` returns the socket is closed.

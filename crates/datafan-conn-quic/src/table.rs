@@ -65,7 +65,8 @@ struct State {
 }
 
 impl State {
-    /// Whether there is no place for another link. Those that are being closed have none, but for so many at a time.
+    /// Whether there is no place for another link. Those that are being closed have none, but for so many at
+    /// a time.
     fn is_full(&self) -> bool {
         let n_closing = self.links.values().filter(|link| link.is_closing()).count();
         self.links.len() - n_closing >= CONNECTIONS_MAX || n_closing >= CONNECTIONS_MAX
@@ -102,8 +103,8 @@ impl Table {
         }
     }
 
-    /// The lower id's decision about a new connection: the link it has stays, unless the peer restarted since, or
-    /// says that it ended.
+    /// The lower id's decision about a new connection: the link it has stays, unless the peer restarted
+    /// since, or says that it ended.
     pub(crate) fn decide(
         &self,
         peer: MemberId,
@@ -266,8 +267,8 @@ impl Table {
         self.lock().replacements.may_warn(peer, Instant::now())
     }
 
-    /// Notes that a dial begins; not if it is under way, or if who is expected is linked. An address without a name
-    /// may lead to somebody else than last time.
+    /// Notes that a dial begins; not if it is under way, or if who is expected is linked. An address without
+    /// a name may lead to somebody else than last time.
     pub(crate) fn dial_begins(&self, address: &Address, expected: Option<MemberId>) -> bool {
         let mut state = self.lock();
         let is_linked = expected.is_some_and(|peer| state.links.contains_key(&peer));

@@ -12,8 +12,9 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// Takes whoever proves to hold the Ed25519 key in the certificate; of a dialled peer also that it is the one in the server
-/// name. Our own key is taken where it is expected, and from who dials: another process has it. Validity dates, names and chains are ignored: expiry belongs to the roster.
+/// Takes whoever proves to hold the Ed25519 key in the certificate; of a dialled peer also that it is the one
+/// in the server name. Our own key is taken where it is expected, and from who dials: another process has it.
+/// Validity dates, names and chains are ignored: expiry belongs to the roster.
 #[derive(Debug)]
 pub(crate) struct MemberVerifier {
     pub(crate) me: MemberId,

@@ -1,4 +1,5 @@
-//! Handshakes that begin well and then fall silent (A62): they take up places, and whoever can be answered gets in.
+//! Handshakes that begin well and then fall silent (A62): they take up places, and whoever can be answered
+//! gets in.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{Config, QuicConnector, Stats};

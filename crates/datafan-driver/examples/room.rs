@@ -1,4 +1,5 @@
-//! What a store on disk takes, step by step: `cargo run --release -p datafan-driver --example room -- 1000000`.
+//! What a store on disk takes, step by step: `cargo run --release -p datafan-driver --example room --
+//! 1000000`.
 //!
 //! One member writes items of 16 B keys and 100 B values, another copies them. Each step prints what both
 //! files take on disk, what the present state needs of that, and both as multiples of the keys and values

@@ -7,7 +7,8 @@ use std::{
     thread::{self, Thread},
 };
 
-/// Blocks the calling thread until a future of a [`crate::Handle`] is done: `handle.put("k", "v").block_on()`.
+/// Blocks the calling thread until a future of a [`crate::Handle`] is done: `handle.put("k",
+/// "v").block_on()`.
 ///
 /// Not for threads of an async runtime: they would do nothing else meanwhile.
 pub trait BlockOn: Future + Sized {

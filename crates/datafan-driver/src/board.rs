@@ -25,8 +25,8 @@ pub struct Shared {
     /// The way to the thread.
     pub queue: Arc<Queue>,
     board: Mutex<Board>,
-    /// Rings after each change of the board. Waiting callers look at the board, so that nothing depends on how
-    /// often they were woken.
+    /// Rings after each change of the board. Waiting callers look at the board, so that nothing depends on
+    /// how often they were woken.
     bell: watch::Sender<()>,
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 /// A look at the heads that are visible here, of all owners or of one. Each clone goes on from where it is.
 ///
-/// Level-triggered: [`Changes::changed`] compares what is now with what was at the last look. However many commits
-/// came between, it resolves once, and never not. What changed is read from a snapshot taken afterwards. It does
-/// not keep the member running.
+/// Level-triggered: [`Changes::changed`] compares what is now with what was at the last look. However many
+/// commits came between, it resolves once, and never not. What changed is read from a snapshot taken
+/// afterwards. It does not keep the member running.
 #[derive(Clone)]
 pub struct Changes {
     shared: Arc<Shared>,

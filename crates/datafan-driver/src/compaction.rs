@@ -76,8 +76,8 @@ impl Schedule {
     }
 }
 
-/// About what a file takes that holds what `snapshot` shows: rows, indexes, pages that are not full, and room for the next
-/// commits.
+/// About what a file takes that holds what `snapshot` shows: rows, indexes, pages that are not full, and room
+/// for the next commits.
 pub(crate) fn expected_bytes<V: StoreSnapshot>(snapshot: &V) -> u64 {
     // A store that cannot be read fails elsewhere.
     let shards = snapshot.shards().unwrap_or_default();

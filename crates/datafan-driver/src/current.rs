@@ -1,7 +1,8 @@
 //! The snapshot that readers get: the one that the member's thread published last.
 //!
-//! The thread publishes at the end of a turn, behind its sync if there is one, so nobody reads an own commit that a
-//! crash could take back. What readers hold is known here, as the store cannot reuse the room of what they see.
+//! The thread publishes at the end of a turn, behind its sync if there is one, so nobody reads an own commit
+//! that a crash could take back. What readers hold is known here, as the store cannot reuse the room of what
+//! they see.
 
 use crate::{
     lease::{Lease, Purpose, ended},
@@ -51,7 +52,8 @@ enum Shown<V> {
     Closed,
 }
 
-/// What growth is measured from while one old read follows another: many of them in turn must not do what one may not.
+/// What growth is measured from while one old read follows another: many of them in turn must not do what one
+/// may not.
 struct Base {
     file_bytes: u64,
     /// When there was an old read last.
@@ -113,7 +115,8 @@ impl<V: StoreSnapshot> Current<V> {
         self.changed.notify_all();
     }
 
-    /// Shows nothing until [`Current::replace`], so readers wait; gives those that read up to `limit` to finish.
+    /// Shows nothing until [`Current::replace`], so readers wait; gives those that read up to `limit` to
+    /// finish.
     pub fn pause(&self, limit: Duration, reason: ReadEnd) {
         let mut state = self.state();
         state.shown = Shown::Withheld;
@@ -176,8 +179,9 @@ impl<V: StoreSnapshot> Current<V> {
         self.limits.age.min(Duration::from_secs(1))
     }
 
-    /// Takes back what was held too long, or while the store grew too much; it takes `file_bytes` now. `expected` is what it
-    /// would take by what it holds, without readers: to grow so far is no reader's fault.
+    /// Takes back what was held too long, or while the store grew too much; it takes `file_bytes` now.
+    /// `expected` is what it would take by what it holds, without readers: to grow so far is no reader's
+    /// fault.
     pub fn check(&self, now: Instant, file_bytes: u64, expected: impl FnOnce() -> u64) {
         let (idle, grown) = {
             let mut state = self.state();

@@ -13,8 +13,8 @@ use std::time::Duration;
 pub enum Written {
     /// Nothing was written and nothing will be.
     No,
-    /// It may have been written, or may be written yet. Putting the same again is harmless: what is already there
-    /// is not written twice.
+    /// It may have been written, or may be written yet. Putting the same again is harmless: what is already
+    /// there is not written twice.
     Maybe,
 }
 
@@ -34,8 +34,8 @@ pub enum CommitError {
     /// The time the caller gave passed. The write may be carried out later.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The disk became full while the write was under way, and the store was opened again as it was on disk. Whether the
-    /// write is there can be read.
+    /// The disk became full while the write was under way, and the store was opened again as it was on disk.
+    /// Whether the write is there can be read.
     #[error("the disk became full ({what}): the write may have been made")]
     DiskFull {
         /// What the system said.

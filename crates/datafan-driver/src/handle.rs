@@ -35,12 +35,12 @@ use tokio::sync::oneshot;
 
 /// A running member. Clones are the same member; any thread may use them.
 ///
-/// **Futures** work in every async runtime; [`crate::BlockOn`] blocks on them without one. Nothing happens before a
-/// future is first polled. One that is dropped while it waits for room in the queue has written nothing; dropped
-/// later, the write goes on and its result is lost.
+/// **Futures** work in every async runtime; [`crate::BlockOn`] blocks on them without one. Nothing happens
+/// before a future is first polled. One that is dropped while it waits for room in the queue has written
+/// nothing; dropped later, the write goes on and its result is lost.
 ///
-/// **The end**: [`Handle::stop`] stops the member and waits until its store is closed. Dropping the last handle
-/// asks for the same and waits for nothing.
+/// **The end**: [`Handle::stop`] stops the member and waits until its store is closed. Dropping the last
+/// handle asks for the same and waits for nothing.
 pub struct Handle<R: StoreReader> {
     pub(crate) inner: Arc<Inner<R>>,
 }
@@ -108,7 +108,8 @@ impl<R: StoreReader> Handle<R> {
         C: Codec,
         T: Serialize + ?Sized,
     {
-        // Encoded before anything waits: the future then holds no reference to a value that may not be `Sync`.
+        // Encoded before anything waits: the future then holds no reference to a value that may not be
+        // `Sync`.
         let write = C::encode(value).map_err(CommitError::from);
         let write = write.and_then(|bytes| put(key.as_ref(), &bytes, None));
         self.commit(vec![write?]).await
@@ -122,11 +123,11 @@ impl<R: StoreReader> Handle<R> {
         self.commit(vec![Write::Delete { key: Key::new(key)? }]).await
     }
 
-    /// Applies writes as a whole: every reader everywhere sees all of them or none. Of several writes of one key
-    /// the last one wins. Done when they are on this member's disk.
+    /// Applies writes as a whole: every reader everywhere sees all of them or none. Of several writes of one
+    /// key the last one wins. Done when they are on this member's disk.
     ///
-    /// Waits while the queue is full, and while the member's own shard is not confirmed; [`Handle::timeout`] bounds
-    /// both.
+    /// Waits while the queue is full, and while the member's own shard is not confirmed; [`Handle::timeout`]
+    /// bounds both.
     ///
     /// # Errors
     /// As of [`Handle::put`].
@@ -158,8 +159,8 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Roster(changes)).await
     }
 
-    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays. Needs the
-    /// authority's key.
+    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays.
+    /// Needs the authority's key.
     ///
     /// # Errors
     /// As of [`Handle::put`].
@@ -176,8 +177,8 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Apply(signed)).await
     }
 
-    /// Dials `address` now and remembers it for later. Done when it is remembered; [`Handle::wait_links`] waits for
-    /// links, [`Handle::status`] shows each dial's last error.
+    /// Dials `address` now and remembers it for later. Done when it is remembered; [`Handle::wait_links`]
+    /// waits for links, [`Handle::status`] shows each dial's last error.
     ///
     /// # Errors
     /// As of [`Handle::put`]; addresses count as written.
@@ -189,7 +190,8 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Connect { address: address.into(), expected }).await.map(drop)
     }
 
-    /// Tells the mesh where this member can be dialled. Written only when it differs from what is told already.
+    /// Tells the mesh where this member can be dialled. Written only when it differs from what is told
+    /// already.
     ///
     /// # Errors
     /// As of [`Handle::put`].
@@ -231,8 +233,8 @@ impl<R: StoreReader> Handle<R> {
         Changes::new(self.inner.shared.clone(), Some(owner))
     }
 
-    /// Resolves when the visible head of `owner` is at or past `timestamp`: a commit with that timestamp, made
-    /// anywhere, can then be read here.
+    /// Resolves when the visible head of `owner` is at or past `timestamp`: a commit with that timestamp,
+    /// made anywhere, can then be read here.
     ///
     /// # Errors
     /// When the member stopped.
@@ -248,9 +250,9 @@ impl<R: StoreReader> Handle<R> {
         self.inner.shared.until(|board| board.links >= links).await
     }
 
-    /// Gives up on `future`, one of this handle's, when `limit` has passed: `handle.timeout(limit, handle.put(..))`.
-    /// The error names what writes wait for. The driver's thread keeps the time, so it needs no runtime; what was
-    /// asked for goes on.
+    /// Gives up on `future`, one of this handle's, when `limit` has passed: `handle.timeout(limit,
+    /// handle.put(..))`. The error names what writes wait for. The driver's thread keeps the time, so it
+    /// needs no runtime; what was asked for goes on.
     ///
     /// # Errors
     /// Those of `future`, and [`TimedOut`] as one of them.
@@ -280,8 +282,8 @@ impl<R: StoreReader> Handle<R> {
         .await
     }
 
-    /// Resolves when another process is found to write with this member's key: a head that it made, and the present one
-    /// here. Own writes are off from then on; reads go on.
+    /// Resolves when another process is found to write with this member's key: a head that it made, and the
+    /// present one here. Own writes are off from then on; reads go on.
     ///
     /// # Errors
     /// If the member stops.
@@ -292,8 +294,8 @@ impl<R: StoreReader> Handle<R> {
         Ok(found.expect("it stays"))
     }
 
-    /// Resolves when another process with this member's key is found that began before this one. Own writes are off
-    /// from then on; reads go on.
+    /// Resolves when another process with this member's key is found that began before this one. Own writes
+    /// are off from then on; reads go on.
     ///
     /// # Errors
     /// If the member stops.
@@ -304,8 +306,8 @@ impl<R: StoreReader> Handle<R> {
         Ok(found.expect("it stays"))
     }
 
-    /// Gives what this member wrote while its clock was far ahead timestamps of the present; returns how many items.
-    /// Nothing happens where the last write is not ahead of the clock.
+    /// Gives what this member wrote while its clock was far ahead timestamps of the present; returns how many
+    /// items. Nothing happens where the last write is not ahead of the clock.
     ///
     /// # Errors
     /// If own writes are off, or the member stops.
@@ -313,8 +315,8 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Restamp).await
     }
 
-    /// Makes the store as small as what it holds. Reads lose their snapshots ([`Leased`](crate::Leased)); writes and new
-    /// reads wait meanwhile, up to some seconds.
+    /// Makes the store as small as what it holds. Reads lose their snapshots ([`Leased`](crate::Leased));
+    /// writes and new reads wait meanwhile, up to some seconds.
     ///
     /// # Errors
     /// See [`CompactError`].
@@ -348,8 +350,8 @@ impl<R: StoreReader> Handle<R> {
         self.inner.shared.stopped().await
     }
 
-    /// Stops the member: what was asked before is done, links and store are closed, the thread has ended when this
-    /// resolves. Stopping again gives the same answer.
+    /// Stops the member: what was asked before is done, links and store are closed, the thread has ended when
+    /// this resolves. Stopping again gives the same answer.
     ///
     /// # Errors
     /// If the member did not stop cleanly.
@@ -358,7 +360,8 @@ impl<R: StoreReader> Handle<R> {
         drop(self.inner.shared.queue.request(Request::Stop(StopReason::Asked)));
         let reason = self.stopped().await;
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The stop was the last thing that the thread said: joining waits for nothing. It catches its own panics.
+        // The stop was the last thing that the thread said: joining waits for nothing. It catches its own
+        // panics.
         drop(thread.map(JoinHandle::join));
         match reason {
             StopReason::Asked => Ok(()),
@@ -366,8 +369,8 @@ impl<R: StoreReader> Handle<R> {
         }
     }
 
-    /// Asks the member to stop because something that it cannot do without has ended: [`Handle::stopped`] then gives
-    /// `reason`. The first reason counts. Waits for nothing.
+    /// Asks the member to stop because something that it cannot do without has ended: [`Handle::stopped`]
+    /// then gives `reason`. The first reason counts. Waits for nothing.
     pub fn fail(&self, reason: StopReason) {
         // A closed queue means that it is stopping already.
         drop(self.inner.shared.queue.request(Request::Stop(reason)));

@@ -18,10 +18,10 @@ use std::{
 
 /// A state of the store that a reader of a [`Handle`](crate::Handle) holds.
 ///
-/// A store cannot reuse the room of what a snapshot still shows, so the member takes it back when nothing was read for
-/// [`READ_IDLE_MICROS`](datafan_core::limits::READ_IDLE_MICROS), when the store grew too much meanwhile, and when it is
-/// compacted: every read then fails with [`StoreError::ReadEnded`]. After the member has stopped every read fails with
-/// [`StoreError::Stopped`].
+/// A store cannot reuse the room of what a snapshot still shows, so the member takes it back when nothing was
+/// read for [`READ_IDLE_MICROS`](datafan_core::limits::READ_IDLE_MICROS), when the store grew too much
+/// meanwhile, and when it is compacted: every read then fails with [`StoreError::ReadEnded`]. After the
+/// member has stopped every read fails with [`StoreError::Stopped`].
 pub struct Leased<V: StoreSnapshot> {
     pub(crate) lease: Arc<Lease<V>>,
     /// In `current`.

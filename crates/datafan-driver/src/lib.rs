@@ -1,8 +1,8 @@
 //! The driver: one thread that owns a datafan engine, and the handle that everybody else talks to it through.
 //!
 //! Any store, any connector, any async runtime or none. [`start`] opens the engine, lets the caller make the
-//! connector, starts the thread and gives a [`Handle`]. What waits together is handled and committed together, so
-//! many writers at once cost one commit (*group commit*).
+//! connector, starts the thread and gives a [`Handle`]. What waits together is handled and committed
+//! together, so many writers at once cost one commit (*group commit*).
 //!
 //! What this is not: a member ready to run. `datafan-node` puts a disk and a network under it.
 

@@ -138,7 +138,8 @@ impl<S: Store, C: Connector> Member<S, C> {
     /// Works until it is asked to stop, then closes the store cleanly.
     ///
     /// # Errors
-    /// If it ends for another reason: after a failure of the store nothing that was not acknowledged may be relied on.
+    /// If it ends for another reason: after a failure of the store nothing that was not acknowledged may be
+    /// relied on.
     pub fn run(mut self) -> Result<(), StopReason> {
         let worked = loop {
             match self.work() {
@@ -260,8 +261,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         Input::Command { ticket, command }
     }
 
-    /// Hands `inputs` to the engine as one, and carries out what it wants: what may go at once first, then, when
-    /// all is on disk, what had to wait for it.
+    /// Hands `inputs` to the engine as one, and carries out what it wants: what may go at once first, then,
+    /// when all is on disk, what had to wait for it.
     fn tell(&mut self, mut inputs: Vec<Input>) -> Result<(), StoreError> {
         let now = self.clock.now();
         if self.engine.next_wake() <= now.time || self.was_full {
@@ -315,7 +316,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Shows what the turn wrote, others' data too: snapshot and board change together. Own data is on disk by now.
+    /// Shows what the turn wrote, others' data too: snapshot and board change together. Own data is on disk
+    /// by now.
     fn publish(&mut self) {
         let Turn { applied, answers } = mem::take(&mut self.turn);
         let snapshot = self.engine.snapshot();

@@ -1,4 +1,5 @@
-//! What waits for the driver's thread: events of the connector and requests of callers, in the order they came.
+//! What waits for the driver's thread: events of the connector and requests of callers, in the order they
+//! came.
 
 use crate::{
     compaction,
@@ -18,7 +19,8 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// The queue. Requests take permits before they enter, events are bounded by their connector through receipts.
+/// The queue. Requests take permits before they enter, events are bounded by their connector through
+/// receipts.
 pub struct Queue {
     content: Mutex<Content>,
     /// Signalled when something enters.
@@ -38,8 +40,8 @@ struct Content {
     closed: bool,
 }
 
-/// Callers who have just been answered together: those who write on will soon be back, and share a sync again if the first of
-/// them waits for the others (as `commit_delay` does in PostgreSQL).
+/// Callers who have just been answered together: those who write on will soon be back, and share a sync again
+/// if the first of them waits for the others (as `commit_delay` does in PostgreSQL).
 #[derive(Clone, Copy, Default)]
 pub struct Others {
     /// How many.
@@ -108,9 +110,9 @@ impl Queue {
     }
 
     /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
-    /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than `others` say and
-    /// all of it are commands, it waits a little for the rest. A few messages like `calm` are nothing to wake up for: to wake
-    /// a thread costs more than all that an idle member has to do.
+    /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than
+    /// `others` say and all of it are commands, it waits a little for the rest. A few messages like `calm`
+    /// are nothing to wake up for: to wake a thread costs more than all that an idle member has to do.
     pub fn gather(&self, until: Option<Instant>, others: Others, calm: Option<Arc<[u8]>>) -> Vec<Entry> {
         let mut content = self.content();
         content.calm = calm;
@@ -182,8 +184,9 @@ impl Content {
         !self.waiting.is_empty() && self.waiting.iter().all(is_command)
     }
 
-    /// What comes of a gathering is seen when all of it is handled. So a push that waits with megabytes of answers, which take
-    /// long to verify, is not handled with them, and passes those that came before it: lanes keep no order among each other.
+    /// What comes of a gathering is seen when all of it is handled. So a push that waits with megabytes of
+    /// answers, which take long to verify, is not handled with them, and passes those that came before it:
+    /// lanes keep no order among each other.
     fn take(&mut self) -> Vec<Entry> {
         if !self.heavy_is_next || !self.heavy_may_go() {
             let light = self.take_light();
@@ -270,8 +273,8 @@ const GATHER_BYTES_MAX: usize = 16 << 20;
 const GATHER_ENTRIES_MAX: usize = 4_096;
 /// Most messages that wait without waking anybody.
 const CALM_MAX: usize = 64;
-/// The bound on commands that wait or are under way, in KiB: two full gatherings, so that one fills while the other
-/// is written.
+/// The bound on commands that wait or are under way, in KiB: two full gatherings, so that one fills while the
+/// other is written.
 const ROOM_PERMITS: u32 = 2 * (GATHER_BYTES_MAX >> 10) as u32;
 /// What a small command takes: as many of them fit as two gatherings hold.
 const COMMAND_PERMITS_MIN: u32 = ROOM_PERMITS / (2 * GATHER_ENTRIES_MAX as u32);

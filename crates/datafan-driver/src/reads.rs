@@ -34,11 +34,11 @@ pub struct Usage {
 }
 
 impl<R: StoreReader> Handle<R> {
-    /// All that this member holds, as of now. Of its own shard it shows only what is on disk: a crash takes nothing back
-    /// that was read.
+    /// All that this member holds, as of now. Of its own shard it shows only what is on disk: a crash takes
+    /// nothing back that was read.
     ///
-    /// Reads never wait for the writer, nor for a peer. They may touch the disk. See [`Leased`] for how long a snapshot may
-    /// be kept.
+    /// Reads never wait for the writer, nor for a peer. They may touch the disk. See [`Leased`] for how long
+    /// a snapshot may be kept.
     ///
     /// # Errors
     /// If the store failed, or is closed because the member stopped.
@@ -46,7 +46,8 @@ impl<R: StoreReader> Handle<R> {
         self.snapshot_for(Purpose::Read)
     }
 
-    /// As [`Handle::snapshot`], for a copy of everything: it is kept until the store takes four times as much.
+    /// As [`Handle::snapshot`], for a copy of everything: it is kept until the store takes four times as
+    /// much.
     ///
     /// # Errors
     /// As of [`Handle::snapshot`].

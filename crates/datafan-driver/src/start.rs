@@ -28,8 +28,8 @@ use tracing::{Span, error, info, info_span};
 
 /// Opens the engine of `config` on `store`, asks `connect` for the connector, and starts the member's thread.
 ///
-/// `seed` decides what the engine draws at random (jitter); take it from the system's randomness. `connect` gets the
-/// inbox that the connector pushes into; it runs on the calling thread.
+/// `seed` decides what the engine draws at random (jitter); take it from the system's randomness. `connect`
+/// gets the inbox that the connector pushes into; it runs on the calling thread.
 ///
 /// # Errors
 /// See [`StartError`]; nothing runs then.
@@ -101,7 +101,8 @@ fn run<S: Store, C: Connector>(
     }
 }
 
-/// Tells everybody that the thread has ended and why, when it is dropped: also where the last line of the log panics.
+/// Tells everybody that the thread has ended and why, when it is dropped: also where the last line of the log
+/// panics.
 struct Ending<'a, V: StoreSnapshot> {
     shared: &'a Shared,
     current: &'a Current<V>,

@@ -20,8 +20,8 @@ pub struct Timers {
 impl Timers {
     /// Rings `alarm` at `at`.
     pub fn add(&mut self, at: Instant, alarm: Alarm) {
-        // Most callers get their answer long before their time is over. Removing what they left whenever the number
-        // doubles costs each a constant share.
+        // Most callers get their answer long before their time is over. Removing what they left whenever the
+        // number doubles costs each a constant share.
         if self.alarms.len() >= 2 * self.n_kept.max(N_KEPT_MIN) {
             self.alarms.retain(|_, alarm| !alarm.is_closed());
             self.n_kept = self.alarms.len();

@@ -1,4 +1,5 @@
-//! However the driver's thread ends, everybody hears of it. One test, because a subscriber is the whole process's.
+//! However the driver's thread ends, everybody hears of it. One test, because a subscriber is the whole
+//! process's.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 

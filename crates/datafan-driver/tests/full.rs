@@ -1,4 +1,5 @@
-//! A disk without room, and one that gets full: reads go on, writes say why, and all goes on when there is room.
+//! A disk without room, and one that gets full: reads go on, writes say why, and all goes on when there is
+//! room.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 

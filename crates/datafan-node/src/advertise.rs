@@ -1,5 +1,5 @@
-//! The addresses that a member tells the mesh where nobody said which. They follow the machine: an interface may come up
-//! after the start, and an address may change.
+//! The addresses that a member tells the mesh where nobody said which. They follow the machine: an interface
+//! may come up after the start, and an address may change.
 
 use crate::handle::WeakNodeHandle;
 use datafan_core::{connector::Address, limits::ADDRESSES_MAX};
@@ -34,8 +34,8 @@ impl Advertised {
     }
 }
 
-/// Concrete addresses as they are; for wildcards the address from which this machine would send to the world, else
-/// those of its interfaces, else loopback, which is right for members of one machine.
+/// Concrete addresses as they are; for wildcards the address from which this machine would send to the world,
+/// else those of its interfaces, else loopback, which is right for members of one machine.
 pub fn addresses(bound: &[SocketAddr]) -> Vec<Address> {
     let mut found = reachable(bound);
     if found.is_empty() {
@@ -113,8 +113,8 @@ fn concrete(address: &SocketAddr) -> Option<SocketAddr> {
     Some(*address)
 }
 
-/// The system's choice of a source address. Connecting a UDP socket sends nothing; the targets are of the ranges
-/// for documentation, RFC 5737 and RFC 3849.
+/// The system's choice of a source address. Connecting a UDP socket sends nothing; the targets are of the
+/// ranges for documentation, RFC 5737 and RFC 3849.
 fn outward(address: &SocketAddr) -> Option<IpAddr> {
     let target: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),

@@ -1,7 +1,7 @@
 //! How a directory becomes a member's.
 //!
-//! `member.json` is written last. A bootstrap that was interrupted before is simply done again; it goes on with the
-//! keys that are there.
+//! `member.json` is written last. A bootstrap that was interrupted before is simply done again; it goes on
+//! with the keys that are there.
 
 use crate::{
     files::make_private_directory,
@@ -161,11 +161,11 @@ impl Home {
         Ok(membership)
     }
 
-    /// The first store of a new mesh: made before anybody can know of it, so its member may write at once, and with
-    /// the first grant in it.
+    /// The first store of a new mesh: made before anybody can know of it, so its member may write at once,
+    /// and with the first grant in it.
     fn bootstrap_mesh(&self, name: Name, made: &mut Vec<PathBuf>) -> Result<Membership, BootstrapError> {
-        // The member's key is written first, so an authority's key without one is not ours: it is of an older mesh,
-        // whose members would all refuse a roster that begins anew.
+        // The member's key is written first, so an authority's key without one is not ours: it is of an older
+        // mesh, whose members would all refuse a roster that begins anew.
         let authority_key = self.authority_key_path();
         if authority_key.exists() && !self.member_key_path().exists() {
             return Err(BootstrapError::OldAuthority { path: authority_key });

@@ -121,8 +121,8 @@ impl Builder {
         self
     }
 
-    /// Listens on `address`, once more with each call. Port 0 takes a free one. Default: every address of this
-    /// machine, UDP port [`DEFAULT_PORT`].
+    /// Listens on `address`, once more with each call. Port 0 takes a free one. Default: every address of
+    /// this machine, UDP port [`DEFAULT_PORT`].
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen.push(address);
         self
@@ -134,8 +134,9 @@ impl Builder {
         self
     }
 
-    /// Tells the mesh that the member is at `address`, once more with each call. Default: what it listens on, with
-    /// an address of this machine in place of a wildcard; when that changes, the mesh is told within half a minute.
+    /// Tells the mesh that the member is at `address`, once more with each call. Default: what it listens on,
+    /// with an address of this machine in place of a wildcard; when that changes, the mesh is told within
+    /// half a minute.
     pub fn advertise(mut self, address: impl Into<Address>) -> Self {
         self.advertise.push(address.into());
         self
@@ -176,15 +177,16 @@ impl Builder {
         self
     }
 
-    /// Incoming handshakes under way from one address (IPv6: a /64), from 1 to 64. Default 16, and twice as many from where
-    /// members are; beyond, the oldest gives way.
+    /// Incoming handshakes under way from one address (IPv6: a /64), from 1 to 64. Default 16, and twice as
+    /// many from where members are; beyond, the oldest gives way.
     pub fn half_open_source_max(mut self, handshakes: usize) -> Self {
         self.half_open_source_max = Some(handshakes);
         self
     }
 
-    /// Bytes of the file system that stay free: with less, the member reads and serves what it has, and writes nothing until
-    /// there is room. Default: a twentieth of the file system, and at most 256 MiB; 0 for none.
+    /// Bytes of the file system that stay free: with less, the member reads and serves what it has, and
+    /// writes nothing until there is room. Default: a twentieth of the file system, and at most 256 MiB; 0
+    /// for none.
     pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
         self.disk_reserve_bytes = Some(bytes);
         self
@@ -196,8 +198,8 @@ impl Builder {
         self
     }
 
-    /// Starts the member, on the tokio runtime that runs this future. Opening a store that was not closed cleanly
-    /// may take a while; it does not block the runtime.
+    /// Starts the member, on the tokio runtime that runs this future. Opening a store that was not closed
+    /// cleanly may take a while; it does not block the runtime.
     ///
     /// # Errors
     /// See [`NodeError`].

@@ -8,8 +8,8 @@ use std::{
     process,
 };
 
-/// Writes `bytes` to `path` with mode 0600, durably: a stop in the middle leaves no file. One that is there already
-/// stays, and the error is `AlreadyExists`.
+/// Writes `bytes` to `path` with mode 0600, durably: a stop in the middle leaves no file. One that is there
+/// already stays, and the error is `AlreadyExists`.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     // A rename would replace a file that another process has just put there.

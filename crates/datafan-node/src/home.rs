@@ -7,7 +7,8 @@ use crate::{
 use datafan_core::identity::Identity;
 use std::path::{Path, PathBuf};
 
-/// The directory of a member: `member.json`, `member.key`, `store.redb`, and `authority.key` where the mesh began.
+/// The directory of a member: `member.json`, `member.key`, `store.redb`, and `authority.key` where the mesh
+/// began.
 ///
 /// To be backed up: the two keys. Everything else comes back from the mesh, as far as anybody there has it.
 #[derive(Clone, PartialEq, Eq, Debug)]

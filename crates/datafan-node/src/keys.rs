@@ -1,7 +1,7 @@
 //! Key files: one line of text, readable by its owner alone.
 //!
-//! `datafan-secret-1 KIND SECRET ID`: the kind is `member` or `authority`, secret (the 32 bytes of RFC 8032's seed)
-//! and id are base32. The id follows from the secret; it is there so that a damaged file is noticed.
+//! `datafan-secret-1 KIND SECRET ID`: the kind is `member` or `authority`, secret (the 32 bytes of RFC 8032's
+//! seed) and id are base32. The id follows from the secret; it is there so that a damaged file is noticed.
 
 use crate::files::{mode_for_others, write_private};
 use datafan_core::{base32, identity::Identity};

@@ -15,10 +15,12 @@
 //! # }
 //! ```
 //!
-//! Besides [`Node`]: [`ticket`] (invitations on one line), [`authority`] (a roster's key that is never online).
+//! Besides [`Node`]: [`ticket`] (invitations on one line), [`authority`] (a roster's key that is never
+//! online).
 //!
-//! Features, all on by default: `redb` and `quic` (with both there is `Node`), `http` (the interface of a running
-//! member), `rows` (files of JSON lines), `cli` (the binary `datafan`). The library installs no `tracing` subscriber.
+//! Features, all on by default: `redb` and `quic` (with both there is `Node`), `http` (the interface of a
+//! running member), `rows` (files of JSON lines), `cli` (the binary `datafan`). The library installs no
+//! `tracing` subscriber.
 
 #![cfg_attr(not(feature = "redb"), allow(dead_code, reason = "a directory's beginning writes a store"))]
 

@@ -1,10 +1,11 @@
-//! What commands that were killed have left in a member's directory: files that were to be put in place of others.
+//! What commands that were killed have left in a member's directory: files that were to be put in place of
+//! others.
 
 use datafan_store_redb::probe_path;
 use std::{fs, path::Path};
 
-/// Removes it. Only for who holds the directory's lock; what a process that still runs is about to put in place stays.
-/// What cannot be removed is of no harm.
+/// Removes it. Only for who holds the directory's lock; what a process that still runs is about to put in
+/// place stays. What cannot be removed is of no harm.
 pub fn sweep(dir: &Path, store: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let probe = probe_path(store);
@@ -41,7 +42,8 @@ pub fn sweep_beside(file: &Path) {
     }
 }
 
-/// The process that made a file of this name, if it is one of those that are made to be put in place of others.
+/// The process that made a file of this name, if it is one of those that are made to be put in place of
+/// others.
 fn process_of(name: &str) -> Option<u32> {
     if let Some(rest) = name.strip_prefix(".api-") {
         return number(rest);

@@ -3,7 +3,8 @@
 mod cli;
 mod demo;
 
-/// Items are many small allocations, and they stay: the C library's allocator takes twice the time for a million.
+/// Items are many small allocations, and they stay: the C library's allocator takes twice the time for a
+/// million.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

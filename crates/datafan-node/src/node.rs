@@ -49,8 +49,8 @@ impl Node {
         &self.about.bound
     }
 
-    /// The addresses that it tells the mesh: where none were named they follow those of this machine, within half a
-    /// minute; none within a minute of the loss of the last one.
+    /// The addresses that it tells the mesh: where none were named they follow those of this machine, within
+    /// half a minute; none within a minute of the loss of the last one.
     pub fn advertised(&self) -> &Advertised {
         &self.about.advertised
     }
@@ -61,7 +61,8 @@ impl Node {
         tokio::spawn(advertise::follow(self.handle.downgrade(), bound.clone(), advertised.clone()));
     }
 
-    /// Stops the member when an address is not listened on any more: it would take part in nothing, and say nothing.
+    /// Stops the member when an address is not listened on any more: it would take part in nothing, and say
+    /// nothing.
     pub(crate) fn watch_over_links(&self) {
         let (member, connector) = (self.handle.downgrade(), self.about.connector.clone());
         tokio::spawn(async move {
@@ -72,7 +73,8 @@ impl Node {
         });
     }
 
-    /// Bytes of UDP payload on its links: (sent, received). More than [`NodeHandle::traffic`] by what QUIC adds.
+    /// Bytes of UDP payload on its links: (sent, received). More than [`NodeHandle::traffic`] by what QUIC
+    /// adds.
     pub fn wire_traffic(&self) -> (u64, u64) {
         self.about.connector.wire_traffic()
     }
@@ -87,8 +89,8 @@ impl Node {
         stopped
     }
 
-    /// Goes silent as in a power cut: no goodbye, nothing is sent any more, the ports are free. The store is not
-    /// told; see [`crate::Builder::faults`]. For tests and demos.
+    /// Goes silent as in a power cut: no goodbye, nothing is sent any more, the ports are free. The store is
+    /// not told; see [`crate::Builder::faults`]. For tests and demos.
     pub fn kill(&self) {
         self.about.connector.kill();
     }

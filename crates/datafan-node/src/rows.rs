@@ -13,7 +13,8 @@ use std::{
     path::Path,
 };
 
-/// Longest line, in bytes. The longest value of control characters, written as JSON, and a good deal beside it.
+/// Longest line, in bytes. The longest value of control characters, written as JSON, and a good deal beside
+/// it.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// One row.

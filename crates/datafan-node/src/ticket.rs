@@ -1,9 +1,9 @@
 //! Tickets: a whole invitation on one line, for one machine.
 //!
-//! The text is `datafan1` and the base32 of: mesh (32 bytes), secret key (32), roster timestamp (8, big-endian),
-//! expiry (8, 0 for none), name (length and bytes), addresses (count, then length and bytes each), and the first
-//! [`CHECKSUM_BYTES`] bytes of the hash of all that. There is one text per ticket. Who has the text can be the
-//! member, so it is kept like a key.
+//! The text is `datafan1` and the base32 of: mesh (32 bytes), secret key (32), roster timestamp (8,
+//! big-endian), expiry (8, 0 for none), name (length and bytes), addresses (count, then length and bytes
+//! each), and the first [`CHECKSUM_BYTES`] bytes of the hash of all that. There is one text per ticket. Who
+//! has the text can be the member, so it is kept like a key.
 
 use datafan_core::{
     base32,

@@ -1,5 +1,5 @@
-//! The HTTP interface of a running member: who is let in, and that each limit holds at its edge and refuses one beyond it
-//! without harm to others.
+//! The HTTP interface of a running member: who is let in, and that each limit holds at its edge and refuses
+//! one beyond it without harm to others.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

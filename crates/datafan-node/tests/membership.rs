@@ -1,5 +1,5 @@
-//! Who belongs, on real processes: roles and quotas, invitations that end, keys that are replaced, an authority without a
-//! network, and links that close.
+//! Who belongs, on real processes: roles and quotas, invitations that end, keys that are replaced, an
+//! authority without a network, and links that close.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -356,7 +356,8 @@ fn joining(place: &Place, at: &Member, name: &str) -> (std::path::PathBuf, Strin
     (dir, string(&init["id"]))
 }
 
-/// Asks again until a member's roster says something of another; each answer takes a process, so this is no busy loop.
+/// Asks again until a member's roster says something of another; each answer takes a process, so this is no
+/// busy loop.
 fn waits_member(at: &Member, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let until = Instant::now() + PATIENCE;
     loop {

@@ -1,5 +1,5 @@
-//! A55, on real processes: an id has one role and is refused in every other one, in every command, HTTP request and
-//! offline request; and what cannot be undone is asked for twice.
+//! A55, on real processes: an id has one role and is refused in every other one, in every command, HTTP
+//! request and offline request; and what cannot be undone is asked for twice.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

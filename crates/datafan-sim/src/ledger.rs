@@ -1,5 +1,5 @@
-//! What is known of a simulated mesh from outside: every head that an owner made, who holds which, and what was
-//! asked for and acknowledged.
+//! What is known of a simulated mesh from outside: every head that an owner made, who holds which, and what
+//! was asked for and acknowledged.
 //!
 //! Checkers and measures read it; it is kept up with every happening, at a cost that follows the change.
 
@@ -239,8 +239,9 @@ impl Ledger {
         self.restored.contains(&member)
     }
 
-    /// All faults are over: what a restored member wrote last, and nobody had heard of, is gone with its disk; what a member
-    /// wrote that does not run any more, with the member. All end at the greatest head that anybody holds.
+    /// All faults are over: what a restored member wrote last, and nobody had heard of, is gone with its
+    /// disk; what a member wrote that does not run any more, with the member. All end at the greatest head
+    /// that anybody holds.
     pub fn aim_at_what_is_left(&mut self) {
         let gone = (0..self.n_members).filter(|member| !self.runs(*member) || self.was_restored(*member));
         for owner in gone.collect::<Vec<_>>() {
@@ -319,7 +320,8 @@ impl Ledger {
                 None => return Err(format!("{head:?}")),
             },
         };
-        // Who was restored may go on from its older copy before it hears of its later heads: the greatest wins.
+        // Who was restored may go on from its older copy before it hears of its later heads: the greatest
+        // wins.
         let greater = head.map(|head| head.order())
             > self.made(owner, self.target(owner)).map(|made| made.head.order());
         if own && position > 0 && self.ending(owner).is_none() && (greater || !self.was_restored(member)) {

@@ -16,8 +16,8 @@ use datafan_core::{
 };
 use datafan_testkit::rng::Rng;
 
-/// Alters messages: flips, drops, truncates, delays, replays and invents, also such that only a check against a
-/// signature or a hash can tell.
+/// Alters messages: flips, drops, truncates, delays, replays and invents, also such that only a check against
+/// a signature or a hash can tell.
 pub struct Liar {
     rng: Rng,
     mesh: MeshId,

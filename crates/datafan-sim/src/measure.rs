@@ -113,8 +113,8 @@ impl Converged {
     }
 }
 
-/// The most memory that this process had so far, in bytes, where the system says so. It is the machine's, not the
-/// seed's: two runs of one seed may differ.
+/// The most memory that this process had so far, in bytes, where the system says so. It is the machine's, not
+/// the seed's: two runs of one seed may differ.
 pub fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

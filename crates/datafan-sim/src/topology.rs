@@ -108,8 +108,8 @@ impl Topology {
     }
 }
 
-/// Longest and mean shortest path between two members in links, the mean in thousandths. In a large mesh from a few
-/// members to all others.
+/// Longest and mean shortest path between two members in links, the mean in thousandths. In a large mesh from
+/// a few members to all others.
 pub fn hops(members: usize, links: &[(usize, usize)]) -> (u64, u64) {
     let mut neighbours = vec![Vec::new(); members];
     for (a, b) in links {

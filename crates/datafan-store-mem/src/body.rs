@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 /// All of an item but its timestamp.
 ///
-/// Unpacked, an item takes three allocations and about 110 B beyond key and value; packed, about 30 B. Where the value is
-/// so large that this makes no difference, it is not copied: neither when it is written nor when it is read.
+/// Unpacked, an item takes three allocations and about 110 B beyond key and value; packed, about 30 B. Where
+/// the value is so large that this makes no difference, it is not copied: neither when it is written nor when
+/// it is read.
 #[derive(Clone)]
 pub struct Body(Form);
 

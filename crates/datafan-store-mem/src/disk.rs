@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What survives a [`MemStore`](crate::MemStore): the state of its last sync. Clones are handles of one disk.
 ///
-/// A crash is `drop(store)`; afterwards [`MemDisk::open`] gives the state of the last synced commit, `sync` or
-/// `close`, and every lazy commit since is lost.
+/// A crash is `drop(store)`; afterwards [`MemDisk::open`] gives the state of the last synced commit, `sync`
+/// or `close`, and every lazy commit since is lost.
 #[derive(Clone)]
 pub struct MemDisk(Arc<Mutex<Content>>);
 
@@ -25,8 +25,8 @@ impl MemDisk {
         Self::with(STORE_FORMAT, MemSnapshot::default())
     }
 
-    /// A copy of what is on the disk now: a backup, or what a crash at this instant would leave. Without faults
-    /// and not in use.
+    /// A copy of what is on the disk now: a backup, or what a crash at this instant would leave. Without
+    /// faults and not in use.
     pub fn copy(&self) -> Self {
         let content = self.content();
         Self::with(content.format, content.synced.clone())

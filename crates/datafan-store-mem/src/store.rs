@@ -33,8 +33,8 @@ impl MemDisk {
 }
 
 impl MemStore {
-    /// An empty store, of which nothing is left when it is dropped. See [`MemDisk::open`] for one that can be opened
-    /// again.
+    /// An empty store, of which nothing is left when it is dropped. See [`MemDisk::open`] for one that can be
+    /// opened again.
     pub fn new() -> Self {
         let disk = MemDisk::new();
         disk.open().expect("a new disk opens")

@@ -1,8 +1,8 @@
 //! Writing rows that ascend, whole pages at a time.
 //!
-//! redb leaves a page half empty when a row is inserted into the middle of a table and the page is full. A shard's log
-//! grows at its end, which is the middle of the table, so each of its pages would stay half empty for ever. A cursor packs
-//! the rows of a run instead.
+//! redb leaves a page half empty when a row is inserted into the middle of a table and the page is full. A
+//! shard's log grows at its end, which is the middle of the table, so each of its pages would stay half empty
+//! for ever. A cursor packs the rows of a run instead.
 
 use crate::edge::Fault;
 use redb::{CursorError, Key, Table, Value};
@@ -11,7 +11,8 @@ use std::{borrow::Borrow, ops::Bound};
 /// Fewer rows than this are inserted one by one: a cursor would not save a page.
 const RUN_ROWS_MIN: usize = 4;
 
-/// Inserts `rows`, which ascend. Where one lies among or on rows that are there, the run ends, and another begins.
+/// Inserts `rows`, which ascend. Where one lies among or on rows that are there, the run ends, and another
+/// begins.
 pub fn insert_ascending<'a, K, V>(
     table: &mut Table<'_, K, V>,
     rows: &'a [(impl Borrow<K::SelfType<'a>>, impl Borrow<V::SelfType<'a>>)],

@@ -1,5 +1,6 @@
-//! The file under redb: as it is, with faults, or only looked at. When the disk is full, all further writes stay in memory,
-//! so that redb goes on for its readers: the file is then as a crash before the first of them would leave it.
+//! The file under redb: as it is, with faults, or only looked at. When the disk is full, all further writes
+//! stay in memory, so that redb goes on for its readers: the file is then as a crash before the first of them
+//! would leave it.
 
 use crate::{
     faults::{Cut, Faults, Operation},
@@ -33,11 +34,13 @@ pub struct Backend {
     file: FileBackend,
     writes: Writes,
     full: Full,
-    /// `None` with [`Writes::Through`] until the disk is full, and after a hard stop, when everything is refused.
+    /// `None` with [`Writes::Through`] until the disk is full, and after a hard stop, when everything is
+    /// refused.
     overlay: Mutex<Option<Overlay>>,
 }
 
-/// Whether the disk of a file was found full, and what the system said: from then on nothing reaches the file.
+/// Whether the disk of a file was found full, and what the system said: from then on nothing reaches the
+/// file.
 #[derive(Clone, Default, Debug)]
 pub struct Full(Arc<OnceLock<String>>, Deadline, Written);
 
@@ -141,7 +144,8 @@ impl Backend {
         matches!(self.writes, Writes::Forgotten) || self.full.what().is_some()
     }
 
-    /// Does a change of the file. Where there is no room for it, it is done in memory, as all that follow are.
+    /// Does a change of the file. Where there is no room for it, it is done in memory, as all that follow
+    /// are.
     fn change(
         &self,
         on_file: impl FnOnce() -> io::Result<()>,

@@ -27,7 +27,8 @@ impl RedbStore {
         if !done? {
             return Ok(None);
         }
-        // Without it a crash would be repaired slowly: redb compacts without the table that a quick repair needs.
+        // Without it a crash would be repaired slowly: redb compacts without the table that a quick repair
+        // needs.
         self.make_durable()?;
         Ok(Some(Compacted { before, after: self.file_bytes()?, gave_up: false }))
     }

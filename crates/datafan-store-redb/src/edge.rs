@@ -1,5 +1,5 @@
-//! The edge between redb and the store's callers: errors are translated, panics caught, and after the first of
-//! either everything is refused.
+//! The edge between redb and the store's callers: errors are translated, panics caught, and after the first
+//! of either everything is refused.
 
 use datafan_core::{codec::DecodeError, store::StoreError};
 use redb::{

@@ -1,5 +1,5 @@
-//! Faults on purpose: hard stops that lose what was not synced, writes that fail, and a tape of all writes, from which
-//! tests make what any power cut would leave.
+//! Faults on purpose: hard stops that lose what was not synced, writes that fail, and a tape of all writes,
+//! from which tests make what any power cut would leave.
 
 use std::{
     io,
@@ -89,8 +89,8 @@ impl Faults {
         self.set(|state| state.failing = Failing::After(writes));
     }
 
-    /// Lets `writes` of them succeed, the next one fail, and all later ones succeed: as on a disk that is full for
-    /// a moment.
+    /// Lets `writes` of them succeed, the next one fail, and all later ones succeed: as on a disk that is
+    /// full for a moment.
     pub fn fail_once_after(&self, writes: u64) {
         self.set(|state| state.failing = Failing::OnceAfter(writes));
     }
@@ -105,8 +105,8 @@ impl Faults {
         matches!(self.state().failing, Failing::FullAfter(0))
     }
 
-    /// From now on keeps every write, change of length and sync. Not together with hard stops: what those refuse
-    /// is on the tape too.
+    /// From now on keeps every write, change of length and sync. Not together with hard stops: what those
+    /// refuse is on the tape too.
     pub fn record(&self) {
         self.set(|state| state.tape = Some(Vec::new()));
     }
@@ -121,8 +121,8 @@ impl Faults {
         self.state().tape.take().unwrap_or_default()
     }
 
-    /// Ends all faults and the recording: a store that is opened from now on finds a sound file. One that is open
-    /// stays refused.
+    /// Ends all faults and the recording: a store that is opened from now on finds a sound file. One that is
+    /// open stays refused.
     pub fn heal(&self) {
         self.set(|state| *state = State::default());
     }

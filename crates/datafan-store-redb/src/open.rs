@@ -23,8 +23,8 @@ pub struct Options {
     /// Bytes of memory for pages. 64 MiB by default: enough to keep the inner pages of a few million items;
     /// redb's own default of 1 GiB is more than all the rest of a member takes.
     pub cache_bytes: usize,
-    /// Bytes of the file system that stay free: with less, the store has no room for more. By default a twentieth of it,
-    /// and at most 256 MiB; 0 for none.
+    /// Bytes of the file system that stay free: with less, the store has no room for more. By default a
+    /// twentieth of it, and at most 256 MiB; 0 for none.
     pub reserve_bytes: Option<u64>,
     /// After how long a compaction is given up, and nothing has changed but the file's length; never by
     /// default. The file is then opened again, as after a crash, which takes its time too.
@@ -56,7 +56,8 @@ pub fn open(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     opened.map_err(|error| named(path, error))
 }
 
-/// The database at `path`, as [`open`] would find it; the file is not changed and need not be one that can be.
+/// The database at `path`, as [`open`] would find it; the file is not changed and need not be one that can
+/// be.
 pub fn open_read_only(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let opened = inspect(path, options).and_then(|()| database(path, options, Writes::Forgotten));
     opened.map_err(|error| named(path, error))

@@ -1,5 +1,5 @@
-//! Whether there is room for more: looked at before the file grows, so that a store meets no full disk. And whether the
-//! file is still where it was opened.
+//! Whether there is room for more: looked at before the file grows, so that a store meets no full disk. And
+//! whether the file is still where it was opened.
 
 use crate::{faults::Faults, open::Options};
 use datafan_core::store::{Room, StoreError};
@@ -139,7 +139,8 @@ impl Watch {
         }
     }
 
-    /// Writes a little behind the end of the file, in a file of its own: a quota and a limit of sizes show nowhere else.
+    /// Writes a little behind the end of the file, in a file of its own: a quota and a limit of sizes show
+    /// nowhere else.
     pub fn probe(&self) -> io::Result<()> {
         if self.faults.as_ref().is_some_and(Faults::is_full) {
             return Err(io::ErrorKind::StorageFull.into());

@@ -20,15 +20,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A store in one redb file. Dropping it without [`Store::close`] counts as a crash: lazy commits may be lost.
+/// A store in one redb file. Dropping it without [`Store::close`] counts as a crash: lazy commits may be
+/// lost.
 pub struct RedbStore {
     path: PathBuf,
     options: Options,
     shared: Shared,
     lazy: Lazy,
     watch: Watch,
-    /// The disk was full when the store was opened, or it was opened to be read: what is committed stays in memory and is
-    /// forgotten.
+    /// The disk was full when the store was opened, or it was opened to be read: what is committed stays in
+    /// memory and is forgotten.
     forgets: bool,
 }
 
@@ -44,8 +45,8 @@ pub const LAZY_BYTES_MAX: u64 = 64 << 20;
 /// After so many lazy commits the next one is synced.
 pub const LAZY_COMMITS_MAX: u64 = 1_024;
 
-/// A lazy commit after which the file takes an eighth more on disk than at the last sync, and at least this much, is
-/// followed by a sync: a change of a few rows may cost as many pages.
+/// A lazy commit after which the file takes an eighth more on disk than at the last sync, and at least this
+/// much, is followed by a sync: a change of a few rows may cost as many pages.
 pub const LAZY_GROWTH_BYTES: u64 = 16 << 20;
 
 /// What was committed since the last sync.
@@ -85,8 +86,8 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Opens the store in the file `path` to be read: the file is not changed and need not be one that can be. What is
-    /// committed is forgotten.
+    /// Opens the store in the file `path` to be read: the file is not changed and need not be one that can
+    /// be. What is committed is forgotten.
     ///
     /// Fails as [`RedbStore::open`] does, and if there is no file.
     pub fn open_read_only(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
@@ -126,7 +127,8 @@ impl RedbStore {
         Ok(Self { path: path.to_owned(), options, shared, lazy: Lazy::default(), watch, forgets })
     }
 
-    /// Opens the file again. Where there is no room for more, as `tried` says, it is only read until there is.
+    /// Opens the file again. Where there is no room for more, as `tried` says, it is only read until there
+    /// is.
     pub(crate) fn open_again(&mut self, tried: io::Result<()>) -> Result<(), StoreError> {
         self.forgets = self.shared.reopen(&self.path, &self.options, tried)?;
         match self.forgets {
@@ -213,7 +215,8 @@ impl RedbStore {
         Ok(())
     }
 
-    /// One transaction that does `work` and wrote so many bytes; synced if too much would hang on the next sync.
+    /// One transaction that does `work` and wrote so many bytes; synced if too much would hang on the next
+    /// sync.
     fn lazily<T>(
         &mut self,
         bytes: u64,
@@ -357,7 +360,8 @@ impl Shared {
         opened.as_ref().and_then(|opened| opened.full.what()).map(str::to_owned)
     }
 
-    /// Opens the file again as a crash would have left it. True if there is still no room: nothing is written to it then.
+    /// Opens the file again as a crash would have left it. True if there is still no room: nothing is written
+    /// to it then.
     fn reopen(&self, path: &Path, options: &Options, tried: io::Result<()>) -> Result<bool, StoreError> {
         self.replace(|| {
             Ok(Opened::new(match tried {

@@ -106,7 +106,8 @@ fn a_row_that_contradicts_itself_stops_the_store() {
     assert_eq!(store.reader().snapshot().err(), Some(StoreError::Stopped));
 }
 
-/// Copies of the file, each with one to four bits flipped: half of them in the first pages, where the roots are.
+/// Copies of the file, each with one to four bits flipped: half of them in the first pages, where the roots
+/// are.
 fn flip_bits(written: &Written, copies: u64) {
     let whole = fs::read(written.medium.path()).unwrap();
     let mut outcomes = (0, 0);

@@ -1,5 +1,5 @@
-//! A disk that gets full at any write: nobody who reads notices, nothing that was synced is lost, and the store goes on
-//! where it is.
+//! A disk that gets full at any write: nobody who reads notices, nothing that was synced is lost, and the
+//! store goes on where it is.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 

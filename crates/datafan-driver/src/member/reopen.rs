@@ -1,4 +1,5 @@
-//! A disk that was full: the member goes on with what is on it. Its readers wait for that moment, and its peers link anew.
+//! A disk that was full: the member goes on with what is on it. Its readers wait for that moment, and its
+//! peers link anew.
 
 use super::{Member, NOBODY, Turn};
 use crate::{
@@ -66,7 +67,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Says when there is no room on the disk any more, and when there is again; opens the store again where that needs it.
+    /// Says when there is no room on the disk any more, and when there is again; opens the store again where
+    /// that needs it.
     pub(super) fn look_at_disk(&mut self) -> Result<(), StoreError> {
         match (self.engine.disk_full(), self.was_full) {
             (Some(why), false) => warn!(why, "the disk is full: nothing is written until there is room"),
@@ -85,7 +87,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// When the disk is looked at though nothing happens: seldom, as a member wakes for its rounds, but while it is full.
+    /// When the disk is looked at though nothing happens: seldom, as a member wakes for its rounds, but while
+    /// it is full.
     pub(super) fn disk_wake(&self) -> Instant {
         self.next_look + if self.was_full { Duration::ZERO } else { 2 * LOOK_INTERVAL }
     }

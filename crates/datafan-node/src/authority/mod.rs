@@ -1,10 +1,10 @@
-//! An authority whose key is never on a machine with a network: requests go to it in a file, rosters that it signed
-//! come back in another.
+//! An authority whose key is never on a machine with a network: requests go to it in a file, rosters that it
+//! signed come back in another.
 //!
-//! A [`Request`] holds the whole present roster, as it was signed, and the changes that are wanted. [`Signing`] checks
-//! all of it with nothing but the key, and refuses what would forget members. What it signs is a head of the roster with
-//! its delta, which any member takes as it takes one from a peer. Both files are one line of text each: a prefix and
-//! the base32 of their bytes with a checksum.
+//! A [`Request`] holds the whole present roster, as it was signed, and the changes that are wanted.
+//! [`Signing`] checks all of it with nothing but the key, and refuses what would forget members. What it
+//! signs is a head of the roster with its delta, which any member takes as it takes one from a peer. Both
+//! files are one line of text each: a prefix and the base32 of their bytes with a checksum.
 
 mod record;
 mod request;
@@ -34,8 +34,8 @@ pub fn signed_to_text(message: &[u8]) -> String {
     to_text(SIGNED_PREFIX, message)
 }
 
-/// What [`signed_to_text`] was given; white space around it is ignored. Whether it is a roster is judged by whoever
-/// applies it.
+/// What [`signed_to_text`] was given; white space around it is ignored. Whether it is a roster is judged by
+/// whoever applies it.
 ///
 /// # Errors
 /// If it is none.

@@ -88,9 +88,9 @@ pub enum Force {
 }
 
 impl Signing {
-    /// Checks a request: the roster's signature and every entry of it, that it is not older than what `record` says
-    /// was signed, and each change. `now` is the signer's clock, which may be wrong: timestamps follow it no further
-    /// than the asking member's clock went.
+    /// Checks a request: the roster's signature and every entry of it, that it is not older than what
+    /// `record` says was signed, and each change. `now` is the signer's clock, which may be wrong: timestamps
+    /// follow it no further than the asking member's clock went.
     ///
     /// # Errors
     /// See [`SignError`].

@@ -1,4 +1,5 @@
-//! Asks before a change that cannot be undone, on a terminal; in a script `--yes` takes the place of the answer.
+//! Asks before a change that cannot be undone, on a terminal; in a script `--yes` takes the place of the
+//! answer.
 
 use super::{
     failure::{Exit, Failure},
@@ -18,8 +19,8 @@ pub struct Question {
 pub const GO_ON: Question =
     Question { ask: "This cannot be undone. Go on?", declined: "nothing was changed" };
 
-/// Returns if `yes` was said on the command line or is the answer. `explain` tells what would happen; it is called
-/// only where somebody is asked.
+/// Returns if `yes` was said on the command line or is the answer. `explain` tells what would happen; it is
+/// called only where somebody is asked.
 ///
 /// # Errors
 /// If the answer is no, or nobody can be asked.

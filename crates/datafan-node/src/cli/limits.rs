@@ -18,7 +18,8 @@ pub struct Limits {
     /// Bytes per second taken of one owner; the rest comes later
     #[arg(long, value_name = "SIZE", value_parser = parse::bytes, default_value = "256MiB")]
     pub owner_bytes: u64,
-    /// Bytes of messages per second sent to all peers together; beyond, pushes are combined and copies wait [default: no limit]
+    /// Bytes of messages per second sent to all peers together; beyond, pushes are combined and copies wait
+    /// [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = sent)]
     pub send_bytes: Option<u64>,
     /// Bytes of all links together that wait to be verified
@@ -27,7 +28,8 @@ pub struct Limits {
     /// Incoming handshakes under way from one address (IPv6: a /64); beyond, the oldest gives way
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), default_value_t = 16)]
     pub half_open_per_address: u8,
-    /// Bytes of the file system that stay free; with less, nothing is written until there is room [default: a twentieth, at most 256MiB]
+    /// Bytes of the file system that stay free; with less, nothing is written until there is room [default: a
+    /// twentieth, at most 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = reserve)]
     pub disk_reserve: Option<u64>,
 }

@@ -19,8 +19,8 @@ pub fn install(default: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As [`install`], for a process that runs for long: nobody ever waits for whoever reads the log, and what cannot be
-/// written is dropped and counted.
+/// As [`install`], for a process that runs for long: nobody ever waits for whoever reads the log, and what
+/// cannot be written is dropped and counted.
 ///
 /// # Errors
 /// If `DATAFAN_LOG` is malformed, or the system gives no thread.

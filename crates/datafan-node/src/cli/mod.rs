@@ -1,6 +1,6 @@
-//! The command line: one file per group of commands, all of them thin. What a running member does is asked of it
-//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo` open files of
-//! their own.
+//! The command line: one file per group of commands, all of them thin. What a running member does is asked of
+//! it over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo`
+//! open files of their own.
 
 mod admissions;
 mod api;

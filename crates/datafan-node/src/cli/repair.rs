@@ -142,7 +142,8 @@ fn readable(
             return Ok((items, next));
         }
     }
-    // The row that is next cannot be read, and nobody knows its timestamp: the first from which reading works is sought.
+    // The row that is next cannot be read, and nobody knows its timestamp: the first from which reading works
+    // is sought.
     let (mut fails, mut works) = (from.0, u64::MAX);
     while works - fails > 1 {
         let middle = fails + (works - fails) / 2;

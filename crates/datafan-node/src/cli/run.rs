@@ -114,7 +114,8 @@ struct Running {
 }
 
 impl Running {
-    /// First the interface: with the member gone it could only refuse. The socket goes while the lock is held.
+    /// First the interface: with the member gone it could only refuse. The socket goes while the lock is
+    /// held.
     async fn stop(self) -> Result<(), Failure> {
         self.server.stop().await;
         self.node.stop().await.map_err(Failure::new)
@@ -247,7 +248,8 @@ impl Signals {
         }
     }
 
-    /// The next signal that somebody meant: a wrapper that signals its child and its group sends two at a time.
+    /// The next signal that somebody meant: a wrapper that signals its child and its group sends two at a
+    /// time.
     async fn again(&mut self) -> &'static str {
         let first = Instant::now();
         loop {

@@ -1,5 +1,5 @@
-//! A place for diagnostics that may be slow, full or gone: whoever has something to say never waits, and what cannot be
-//! written is dropped and counted.
+//! A place for diagnostics that may be slow, full or gone: whoever has something to say never waits, and what
+//! cannot be written is dropped and counted.
 
 use std::{
     collections::VecDeque,

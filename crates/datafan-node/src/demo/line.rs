@@ -86,7 +86,8 @@ impl Line {
         self.sent_before + running.map(|node| node.wire_traffic().0).sum::<u64>()
     }
 
-    /// Pulls the plug: from this instant the disk takes nothing, what was not synced is lost, and nothing is sent.
+    /// Pulls the plug: from this instant the disk takes nothing, what was not synced is lost, and nothing is
+    /// sent.
     pub async fn cut(&mut self, at: usize) {
         let place = &mut self.members[at];
         place.faults.cut();

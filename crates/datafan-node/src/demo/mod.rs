@@ -1,8 +1,8 @@
-//! `demo`: a whole mesh in this process, each member with a store and an endpoint of its own, joined in a line so
-//! that what reaches the far end was relayed.
+//! `demo`: a whole mesh in this process, each member with a store and an endpoint of its own, joined in a
+//! line so that what reaches the far end was relayed.
 //!
-//! It loads rows, changes and deletes some of them, pulls the plug on a member and brings it back; in the end every
-//! item of every member is compared with all the others' copies and with what the input says.
+//! It loads rows, changes and deletes some of them, pulls the plug on a member and brings it back; in the end
+//! every item of every member is compared with all the others' copies and with what the input says.
 
 mod changes;
 mod compare;

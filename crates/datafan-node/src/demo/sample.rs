@@ -1,4 +1,5 @@
-//! The rows of a demo for which no file is named: stations that do not exist, with what they measure and store.
+//! The rows of a demo for which no file is named: stations that do not exist, with what they measure and
+//! store.
 
 /// Rows: 20 owners, 1,200 keys.
 pub const ROWS: &str = include_str!("../../assets/sample.jsonl");

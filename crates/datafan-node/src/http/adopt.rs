@@ -35,7 +35,8 @@ struct Part {
     last: Option<String>,
 }
 
-/// `POST /v1/adopt`: puts what this member has not yet, commit by commit. Doing it again goes on where it stopped.
+/// `POST /v1/adopt`: puts what this member has not yet, commit by commit. Doing it again goes on where it
+/// stopped.
 pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdoptRequest = body(sent).await?;
     let (own, authority) = (app.handle.id(), app.handle.mesh().authority());

@@ -1,4 +1,5 @@
-//! What the interface takes and gives at a time: no caller takes it from the others, and none fills the memory.
+//! What the interface takes and gives at a time: no caller takes it from the others, and none fills the
+//! memory.
 
 use super::{refusal::Refusal, refuse::Answered};
 use axum::http::Request;

@@ -1,5 +1,5 @@
-//! The JSON of changes of the roster, and of moving data after one. What a request leaves out is as it was, or the
-//! default.
+//! The JSON of changes of the roster, and of moving data after one. What a request leaves out is as it was,
+//! or the default.
 
 use super::refusal::Refusal;
 use datafan_core::{
@@ -165,7 +165,8 @@ impl EntryChange {
 pub struct RosteredAll {
     /// Who, in the order of the request.
     pub members: Vec<Named>,
-    /// Of the roster with the change; of the one that the request follows where `offline` was asked for, 0 for none.
+    /// Of the roster with the change; of the one that the request follows where `offline` was asked for, 0
+    /// for none.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
     /// What the authority is to sign, where `offline` was asked for.
@@ -214,7 +215,8 @@ pub struct ApplyRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdoptRequest {
-    /// Exact name, full id, or a unique beginning of the id; none for the revoked member with this member's name.
+    /// Exact name, full id, or a unique beginning of the id; none for the revoked member with this member's
+    /// name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }

@@ -200,8 +200,8 @@ async fn rows<R: StoreReader>(app: &App<R>, asked: ItemsAsked) -> Answered<Rows>
     .await
 }
 
-/// One line per item, sorted by the text of the owner's id and by key. A read that loses its snapshot ends with a line that
-/// says after which key to go on.
+/// One line per item, sorted by the text of the owner's id and by key. A read that loses its snapshot ends
+/// with a line that says after which key to go on.
 async fn stream<R: StoreReader, L: Serialize + 'static>(
     app: &Arc<App<R>>,
     rows: Rows,

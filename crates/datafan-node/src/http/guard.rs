@@ -1,4 +1,5 @@
-//! Who is let in on TCP, where everybody on this machine can knock, and every page in a browser can make it knock.
+//! Who is let in on TCP, where everybody on this machine can knock, and every page in a browser can make it
+//! knock.
 
 use super::{refuse::json, token::Token, wire::Refusal};
 use axum::{

@@ -1,8 +1,8 @@
 //! The HTTP interface of a running member, over a socket in its directory and, if asked for, TCP on loopback.
 //!
-//! `docs/http.md` lists the endpoints. Everybody who may open the socket may do all that the member may; it is
-//! made for its owner alone. On TCP a token is asked for, if there is one. What this is not: an interface for other
-//! machines.
+//! `docs/http.md` lists the endpoints. Everybody who may open the socket may do all that the member may; it
+//! is made for its owner alone. On TCP a token is asked for, if there is one. What this is not: an interface
+//! for other machines.
 //!
 //! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server`
 //! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `patience` (how

@@ -1,4 +1,5 @@
-//! Who belongs: changes of the roster on the member that holds the authority's key, and requests to one that is offline.
+//! Who belongs: changes of the roster on the member that holds the authority's key, and requests to one that
+//! is offline.
 
 use super::{
     app::{App, AppState, read},

@@ -43,7 +43,8 @@ use tokio::{
 pub struct Tcp {
     /// Where; of a loopback address.
     pub listener: TcpListener,
-    /// What every request has to name; without one, every user of this machine may do all that the member may.
+    /// What every request has to name; without one, every user of this machine may do all that the member
+    /// may.
     pub token: Option<Token>,
 }
 
@@ -79,8 +80,8 @@ impl Server {
         Self { tasks, stop }
     }
 
-    /// Resolves when a task that takes connections has ended though nobody stopped it, and says so: the member cannot be
-    /// asked any more.
+    /// Resolves when a task that takes connections has ended though nobody stopped it, and says so: the
+    /// member cannot be asked any more.
     pub async fn ended(&mut self) -> String {
         match self.tasks.join_next().await {
             Some(Err(error)) if error.is_panic() => {

@@ -135,8 +135,8 @@ async fn refuse_in_the_way(dir: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::AddrInUse, text))
 }
 
-/// Listens on the socket of `dir`, for its owner alone. A socket that nobody answers on is replaced; call this only
-/// while holding the directory's lock, so that nobody else is about to do the same.
+/// Listens on the socket of `dir`, for its owner alone. A socket that nobody answers on is replaced; call
+/// this only while holding the directory's lock, so that nobody else is about to do the same.
 ///
 /// # Errors
 /// If somebody answers there, something else is in its place, or the system refuses. What is there stays.

@@ -1,4 +1,5 @@
-//! Answers of any length, made as they are read, never more than a few chunks in memory: JSON lines, or bytes.
+//! Answers of any length, made as they are read, never more than a few chunks in memory: JSON lines, or
+//! bytes.
 
 use super::{
     bounds::{Place, STALLED_TIMEOUT},
@@ -74,8 +75,8 @@ impl Lines {
     }
 }
 
-/// An answer that `work` writes on a thread of its own. An error breaks the connection off, so that the reader does
-/// not take what it got for all.
+/// An answer that `work` writes on a thread of its own. An error breaks the connection off, so that the
+/// reader does not take what it got for all.
 pub fn lines(
     place: Place,
     work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
@@ -119,7 +120,8 @@ fn chunks(
 
 struct Chunks {
     chunks: mpsc::Receiver<Chunk>,
-    /// Whether the end of the channel is that of the answer, too, and not that of a writer that gave up or panicked.
+    /// Whether the end of the channel is that of the answer, too, and not that of a writer that gave up or
+    /// panicked.
     whole: Arc<AtomicBool>,
     /// An error that breaks the connection off once what came before it is sent.
     failed: Option<io::Error>,

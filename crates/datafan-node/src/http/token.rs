@@ -1,7 +1,8 @@
 //! The token of the interface on TCP: a secret in a file, which every request there has to name.
 //!
-//! The file holds one line: the letters, digits and `-._~+/=` that RFC 6750 allows, [`TOKEN_CHARS_MIN`] at least. Only
-//! its owner may read it; one that others may read is refused, as whoever could read it may have done so.
+//! The file holds one line: the letters, digits and `-._~+/=` that RFC 6750 allows, [`TOKEN_CHARS_MIN`] at
+//! least. Only its owner may read it; one that others may read is refused, as whoever could read it may have
+//! done so.
 
 use crate::files::write_private;
 use datafan_core::base32;
@@ -95,7 +96,8 @@ impl Token {
         Self::parse(&text).map_err(|what| TokenError::Malformed { path: path.into(), what })
     }
 
-    /// As [`Token::read`]; where there is no file, one is made first: 32 random bytes in base32, with mode 0600.
+    /// As [`Token::read`]; where there is no file, one is made first: 32 random bytes in base32, with mode
+    /// 0600.
     ///
     /// # Errors
     /// If it cannot be made, or what is there cannot be used.

@@ -18,7 +18,8 @@ use datafan_core::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The last line of a stream whose read was ended: the answer is not whole, and the connection breaks off after it.
+/// The last line of a stream whose read was ended: the answer is not whole, and the connection breaks off
+/// after it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadEndedLine {
     /// One line for people.
@@ -150,8 +151,8 @@ pub struct KeyLine {
 pub struct DifferenceLine {
     /// The key.
     pub key: String,
-    /// `back` (it came back from the mesh), `lacking` (it is kept aside and not here) or `newer` (it is kept aside, and was
-    /// written here since).
+    /// `back` (it came back from the mesh), `lacking` (it is kept aside and not here) or `newer` (it is kept
+    /// aside, and was written here since).
     pub state: String,
     /// It is a deletion that came back, or is kept aside.
     pub deleted: bool,

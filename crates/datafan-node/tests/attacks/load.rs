@@ -124,6 +124,6 @@ pub fn asks(facts: &Facts, n_slots: usize) -> Frame {
     Message::AskNodes(Request { id: 1, owner: facts.owner, root, slots: vec![ask; n_slots] }).frame()
 }
 
-/// What two connectors keep for a link, with what one call of an engine answers: 17, 8 and 8 MiB, and some more on the
-/// line. 6,000 MiB are asked for.
+/// What two connectors keep for a link, with what one call of an engine answers: 17, 8 and 8 MiB, and some
+/// more on the line. 6,000 MiB are asked for.
 const WAITING_BYTES_MAX: u64 = 48 << 20;

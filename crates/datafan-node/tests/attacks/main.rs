@@ -1,7 +1,8 @@
-//! A member that lies, over real QUIC: each attack alters one thing, is counted under its name, and harms nobody.
+//! A member that lies, over real QUIC: each attack alters one thing, is counted under its name, and harms
+//! nobody.
 //!
-//! The honest mesh is an owner, the victim and a witness that knows the victim only. After each attack all that any of
-//! them let its readers see was right, and all end equal. `DATAFAN_ATTACK=NAME` runs one of them.
+//! The honest mesh is an owner, the victim and a witness that knows the victim only. After each attack all
+//! that any of them let its readers see was right, and all end equal. `DATAFAN_ATTACK=NAME` runs one of them.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

@@ -67,8 +67,8 @@ fn a28_what_a_peer_makes_up_is_refused_counted_and_named() {
     assert_eq!(witness.get("a", "k00"), "changed");
 }
 
-/// Of the table: an item of another owner altered on its way, under a head of its own, a head alone, and the victim's own
-/// shard.
+/// Of the table: an item of another owner altered on its way, under a head of its own, a head alone, and the
+/// victim's own shard.
 const MADE_UP: [&str; 4] = ["altered item of a range", "forged push", "forged owner", "own shard injected"];
 
 #[test]
@@ -130,8 +130,8 @@ fn later(facts: &Facts, owner: &Identity, millis: u64, keys: &[&str], says: fn(&
     state
 }
 
-/// A founder, a member to be attacked and one more, none of which runs, and keys that were admitted. What the founder
-/// wrote last the others have not seen.
+/// A founder, a member to be attacked and one more, none of which runs, and keys that were admitted. What the
+/// founder wrote last the others have not seen.
 struct Mesh {
     owner: Away,
     victim: Away,
@@ -244,7 +244,8 @@ impl Attacker {
         self.does(|rogue| rogue.tells_of(shard));
     }
 
-    /// Tells of a head several times over, and gives the tags of what it heard until the last time was looked at.
+    /// Tells of a head several times over, and gives the tags of what it heard until the last time was looked
+    /// at.
     fn tells_again(&self, head: Head) -> Vec<u8> {
         self.does(move |rogue| {
             rogue.heard.clear();

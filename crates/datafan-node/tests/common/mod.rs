@@ -59,7 +59,8 @@ impl Done {
 }
 
 impl Done {
-    /// It has failed with `code`, and its last line is an error that contains `text`; before it, it may have explained.
+    /// It has failed with `code`, and its last line is an error that contains `text`; before it, it may have
+    /// explained.
     pub fn has_failed(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
         let last = error(self.err.lines().next_back().unwrap_or_default());
@@ -240,7 +241,8 @@ impl Member {
         assert_eq!(done.code, 0, "{}", done.err);
     }
 
-    /// Asks until its status is as wanted, and gives it; each answer takes a process, so this is no busy loop.
+    /// Asks until its status is as wanted, and gives it; each answer takes a process, so this is no busy
+    /// loop.
     pub fn waits(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {

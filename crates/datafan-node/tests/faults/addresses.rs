@@ -89,7 +89,8 @@ fn in_shard(dir: &Path, owner: &MemberId) -> Vec<String> {
     })
 }
 
-/// Two machines with a cable between them; the interface of the first is down. An error says what this machine lacks.
+/// Two machines with a cable between them; the interface of the first is down. An error says what this
+/// machine lacks.
 pub fn joined() -> Result<(Machine, Machine), String> {
     let (one, other) = (Machine::new("one")?, Machine::new("other")?);
     let cable = ["link", "add", "net0", "netns", &one.0, "type", "veth", "peer", "name", "net0"];

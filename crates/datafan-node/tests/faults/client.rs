@@ -14,8 +14,8 @@ pub struct Client {
     name: String,
     /// The number of the last write that it tried.
     tried: u64,
-    /// Of each pair of keys what may be there: the last value that was acknowledged or read, then what was tried
-    /// since without an answer. 0 stands for nothing.
+    /// Of each pair of keys what may be there: the last value that was acknowledged or read, then what was
+    /// tried since without an answer. 0 stands for nothing.
     may_be: BTreeMap<u64, Vec<u64>>,
     value_bytes: usize,
     /// The timestamp of the last acknowledged write.

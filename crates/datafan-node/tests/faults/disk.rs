@@ -1,5 +1,5 @@
-//! Disks that are full: the member reads and serves on, says why it does not write, and goes on when there is space.
-//! Files that are taken away while they are in use.
+//! Disks that are full: the member reads and serves on, says why it does not write, and goes on when there is
+//! space. Files that are taken away while they are in use.
 
 use super::{
     client::{Client, own},

@@ -54,8 +54,8 @@ fn a32_killed_again_and_again_a_member_loses_no_acknowledged_write() {
     writers[1].check(&own(&c.dir));
 }
 
-/// Kills the member at `kills` instants while its clients write, checks what it holds after each start, and gives the
-/// last one that runs.
+/// Kills the member at `kills` instants while its clients write, checks what it holds after each start, and
+/// gives the last one that runs.
 fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, mut rng: Rng) -> Member {
     let (dir, address) = (victim.dir.clone(), victim.address());
     let (mut early, mut slowest) = (0, Duration::ZERO);
@@ -87,7 +87,8 @@ fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, 
     victim
 }
 
-/// Lets the clients write, and kills the member soon after a few writes were acknowledged. Gives what was read last.
+/// Lets the clients write, and kills the member soon after a few writes were acknowledged. Gives what was
+/// read last.
 fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) -> BTreeMap<String, u64> {
     let dir = victim.dir.clone();
     let (acknowledge, acknowledged) = mpsc::channel();
@@ -116,8 +117,8 @@ fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) -> BTre
     })
 }
 
-/// All come to hold the same, item by item and by their roots. A killed member may have kept a write that it did not
-/// acknowledge: nobody can name its timestamp to be waited for.
+/// All come to hold the same, item by item and by their roots. A killed member may have kept a write that it
+/// did not acknowledge: nobody can name its timestamp to be waited for.
 pub fn all_equal(members: &[&Member]) {
     let all_roots = || members.iter().map(|member| member.roots()).collect::<Vec<_>>();
     let export = |dir: &Path| Api::open(dir).unwrap().get("/v1/export?all=true").unwrap().body;

@@ -79,8 +79,8 @@ fn waits_until_alone(member: &Member) {
     }
 }
 
-/// Three namespaces, each joined with each other by a pair of virtual interfaces. Nothing is done to the namespace that
-/// the test runs in. Gone when dropped.
+/// Three namespaces, each joined with each other by a pair of virtual interfaces. Nothing is done to the
+/// namespace that the test runs in. Gone when dropped.
 struct Network(Vec<String>);
 
 impl Network {

@@ -1,4 +1,5 @@
-//! Processes on two machines, which are parted for a while: each side has links enough, and they come together again.
+//! Processes on two machines, which are parted for a while: each side has links enough, and they come
+//! together again.
 
 use super::{
     addresses::{Machine, joined},

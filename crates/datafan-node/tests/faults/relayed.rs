@@ -46,7 +46,8 @@ fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
     let place = Place::new();
     let mesh = mesh(&place);
     let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
-    // A line carries a third of it. What the others have then is not even one commit, or a part that nobody sees.
+    // A line carries a third of it. What the others have then is not even one commit, or a part that nobody
+    // sees.
     mesh.iter().for_each(|relayed| relayed.relay.cut_after(4 << 20));
     a.ask(&["import", &place.file("rows.jsonl", rows(12_000)), "--json"]);
     let deadline = Instant::now() + PATIENCE;

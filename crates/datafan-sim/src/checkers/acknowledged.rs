@@ -5,10 +5,10 @@ use crate::{ledger::Asked, store::State};
 use datafan_core::{store::ShardState, time::Time};
 use std::sync::Arc;
 
-/// Under each key an owner holds what its last acknowledged write said, or one that was asked for later. Looked at
-/// whenever a member starts, and at the end. Of a member that was restored from an older copy, what was acknowledged since
-/// counts; before, its keys may have what the mesh gave back. What it wrote alone may be kept aside for it:
-/// its present state is then the mesh's, which ends later.
+/// Under each key an owner holds what its last acknowledged write said, or one that was asked for later.
+/// Looked at whenever a member starts, and at the end. Of a member that was restored from an older copy, what
+/// was acknowledged since counts; before, its keys may have what the mesh gave back. What it wrote alone may
+/// be kept aside for it: its present state is then the mesh's, which ends later.
 #[derive(Default)]
 pub struct Acknowledged;
 

@@ -9,9 +9,9 @@ use datafan_core::{
     time::Time,
 };
 
-/// No message is longer than its lane's limit; no member keeps more for a full lane than it may answer in one call; no
-/// shard has more graves, and no member more links or knocking strangers, than the limits say. At rest nobody has anything left
-/// of copies that were given up or of shards that are gone.
+/// No message is longer than its lane's limit; no member keeps more for a full lane than it may answer in one
+/// call; no shard has more graves, and no member more links or knocking strangers, than the limits say. At
+/// rest nobody has anything left of copies that were given up or of shards that are gone.
 #[derive(Default)]
 pub struct Bounds {
     /// Whose turn it is.
@@ -20,8 +20,8 @@ pub struct Bounds {
 
 /// Bytes that wait for room on the bulk lane of a link: what one call of the engine may answer.
 const BULK_BYTES_MAX: usize = 48 << 20;
-/// The same on the small lane, beside what two calls push: one that has not heard yet that the lane is full, and what an
-/// earlier one left to be sent after a sync.
+/// The same on the small lane, beside what two calls push: one that has not heard yet that the lane is full,
+/// and what an earlier one left to be sent after a sync.
 const SMALL_REST_MAX: usize = 2 << 20;
 
 impl Checker for Bounds {

@@ -55,7 +55,8 @@ pub enum Purpose {
 pub struct Told {
     /// The head.
     pub head: Head,
-    /// Whose it is and its number among those that its owner made, if its owner made one with this timestamp and root.
+    /// Whose it is and its number among those that its owner made, if its owner made one with this timestamp
+    /// and root.
     pub made: Option<(Owner, Position)>,
 }
 
@@ -137,8 +138,8 @@ pub(super) fn must(holds: bool, what: impl FnOnce() -> String) -> Checked {
 pub(super) struct Seen(pub(super) BTreeSet<u64>);
 
 impl Seen {
-    /// Whether `state` is worth a look: it is new, and of large ones a share that keeps the cost of a change in
-    /// proportion to the change.
+    /// Whether `state` is worth a look: it is new, and of large ones a share that keeps the cost of a change
+    /// in proportion to the change.
     pub(super) fn is_due(&mut self, state: &State) -> bool {
         let stride = (state.len() as u64 / FULL_LOOK_ITEMS).max(1);
         state.serial().is_multiple_of(stride) && self.0.insert(state.serial())

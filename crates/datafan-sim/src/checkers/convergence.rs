@@ -4,8 +4,8 @@ use super::checker::{Checked, Checker, Scene, Violation, must};
 use crate::store::SharedSnapshot;
 use datafan_core::time::{SECOND, Time};
 
-/// When the faults have ended, all running members hold the same heads within the scenario's bound, and then the same
-/// items: owner, key, timestamp, value and expiry, compared in full.
+/// When the faults have ended, all running members hold the same heads within the scenario's bound, and then
+/// the same items: owner, key, timestamp, value and expiry, compared in full.
 #[derive(Default)]
 pub struct Convergence;
 

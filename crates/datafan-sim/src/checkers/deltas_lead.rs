@@ -6,24 +6,25 @@ use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, time::Time};
 use std::collections::BTreeSet;
 
 /// Nobody compares the index of a shard before somebody was told of a gap: tombstones were dropped, or too
-/// much has changed.
-/// So what neighbours send leads to its head, whatever was overwritten, deleted or skipped meanwhile (A47). Whoever has once
-/// compared an index lacks tombstones of what came and went in between, so then others may have to compare,
-/// too.
+/// much has changed. So what neighbours send leads to its head, whatever was overwritten, deleted or skipped
+/// meanwhile (A47). Whoever has once compared an index lacks tombstones of what came and went in between, so
+/// then others may have to compare, too.
 ///
-/// Who waited in vain for an answer takes the line for a slow one, and compares what is larger than a little, since it can ask
-/// for that in parts. That, too, leaves it without tombstones.
+/// Who waited in vain for an answer takes the line for a slow one, and compares what is larger than a little,
+/// since it can ask for that in parts. That, too, leaves it without tombstones.
 ///
-/// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one, which may make
-/// that void.
+/// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one,
+/// which may make that void.
 ///
-/// Whoever writes the roster looks through rosters of others that it did not write in this run: its disk may lack entries.
+/// Whoever writes the roster looks through rosters of others that it did not write in this run: its disk may
+/// lack entries.
 ///
-/// Where members lie, heads may step back, or shards are too large for a delta, there are other reasons to compare.
+/// Where members lie, heads may step back, or shards are too large for a delta, there are other reasons to
+/// compare.
 #[derive(Default)]
 pub struct DeltasLead {
-    /// Owners of shards that somebody was told of a gap in, that are too large for a delta, or that somebody compared for a
-    /// head of the future.
+    /// Owners of shards that somebody was told of a gap in, that are too large for a delta, or that somebody
+    /// compared for a head of the future.
     excused: BTreeSet<MemberId>,
     /// Owners of shards that are larger than a little.
     large: BTreeSet<MemberId>,

@@ -3,8 +3,8 @@
 use super::checker::{Checked, Checker, Scene, must};
 use datafan_core::time::Time;
 
-/// No member takes an honest neighbour for a liar, and none calls a head void that its owner signed for what it holds: relays
-/// lie, owners do not, so a void head means that a lie was built in.
+/// No member takes an honest neighbour for a liar, and none calls a head void that its owner signed for what
+/// it holds: relays lie, owners do not, so a void head means that a lie was built in.
 #[derive(Default)]
 pub struct FairBlame {
     /// Whose turn it is.

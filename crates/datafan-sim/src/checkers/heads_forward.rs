@@ -3,8 +3,8 @@
 use super::checker::{Checked, Checker, Scene, must};
 use crate::ledger::{Applied, Ending};
 
-/// Each visible head is greater than the one before, by timestamp and root. A revoked owner's may step back to where it
-/// stays, or go.
+/// Each visible head is greater than the one before, by timestamp and root. A revoked owner's may step back
+/// to where it stays, or go.
 #[derive(Default)]
 pub struct HeadsForward;
 

@@ -4,9 +4,9 @@ use super::checker::{Checked, Checker, Purpose, Scene, Sent, must};
 use crate::ledger::Applied;
 use std::collections::BTreeSet;
 
-/// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender, independent
-/// of owners, items and members. Links that came up anew are excused, and a mesh in which liars go on: these have something
-/// to say.
+/// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender,
+/// independent of owners, items and members. Links that came up anew are excused, and a mesh in which liars
+/// go on: these have something to say.
 #[derive(Default)]
 pub struct IdleTraffic {
     /// Per direction of each link that was up: sender, receiver, bytes and the sender's rounds.

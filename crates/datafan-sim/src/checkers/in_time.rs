@@ -5,8 +5,8 @@ use crate::ledger::{Applied, Owner, Position};
 use datafan_core::time::{SECOND, Time};
 use std::collections::VecDeque;
 
-/// Where a scenario says so: a commit that was made since something was last done to lines or members is at all members that run
-/// within `delivered_seconds`.
+/// Where a scenario says so: a commit that was made since something was last done to lines or members is at
+/// all members that run within `delivered_seconds`.
 #[derive(Default)]
 pub struct InTime {
     /// Commits that may be on their way, the oldest first.

@@ -1,7 +1,7 @@
 //! What must always be true, one file each, checked while a simulation goes on.
 //!
-//! A checker sees every commit that becomes visible, every message that an engine sends and every answer, and pays for
-//! what changed; at the end it may look at everything.
+//! A checker sees every commit that becomes visible, every message that an engine sends and every answer, and
+//! pays for what changed; at the end it may look at everything.
 
 mod acknowledged;
 mod bounds;

@@ -2,8 +2,8 @@
 
 use super::checker::{Checked, Checker, Scene, Sent, Told, must};
 
-/// Every head that an engine sends was signed by its owner, byte for byte, and is held by the sender with its data. What
-/// liars make of it on the way is not the engine's.
+/// Every head that an engine sends was signed by its owner, byte for byte, and is held by the sender with its
+/// data. What liars make of it on the way is not the engine's.
 #[derive(Default)]
 pub struct NothingUnverified;
 

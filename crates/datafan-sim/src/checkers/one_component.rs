@@ -7,9 +7,10 @@ use datafan_core::{
     time::{SECOND, Time},
 };
 
-/// Where members find each other: within the scenario's bound after the last thing that was done to lines or members, while
-/// all lines work, links on which both ends have greeted each other join all members that run, and they stay joined.
-/// Nobody is ever at its limit of links. That links come to rest afterwards is looked at when all are equal.
+/// Where members find each other: within the scenario's bound after the last thing that was done to lines or
+/// members, while all lines work, links on which both ends have greeted each other join all members that run,
+/// and they stay joined. Nobody is ever at its limit of links. That links come to rest afterwards is looked
+/// at when all are equal.
 #[derive(Default)]
 pub struct OneComponent {
     /// From when on all must be joined; `None` while a line is down.

@@ -3,9 +3,10 @@
 use super::checker::{Checked, Checker, Purpose, Scene, Sent, must};
 use datafan_core::time::Time;
 
-/// Until all are equal, pushes of what was held already are at most a twentieth of the deliveries, and as many as it takes to
-/// find a tree: [`PER_GREETING`] of each owner for each greeting of a link. Not looked at where members lie, or single messages are
-/// lost, late or doubled: what such a link brings is redundant through nobody's fault.
+/// Until all are equal, pushes of what was held already are at most a twentieth of the deliveries, and as
+/// many as it takes to find a tree: [`PER_GREETING`] of each owner for each greeting of a link. Not looked at
+/// where members lie, or single messages are lost, late or doubled: what such a link brings is redundant
+/// through nobody's fault.
 #[derive(Default)]
 pub struct Redundancy {
     /// Greetings that were sent, one in each direction of a link that came up.

@@ -7,7 +7,8 @@ use datafan_core::{
     trie::{Branch, NewNodes, join, root_hash},
 };
 
-/// What lies under a head is exactly what the head describes: counted, summed and hashed anew, by key and by timestamp.
+/// What lies under a head is exactly what the head describes: counted, summed and hashed anew, by key and by
+/// timestamp.
 #[derive(Default)]
 pub struct WholeCommits {
     seen: Seen,

@@ -1,4 +1,5 @@
-//! What happens to members that find each other: islands, addresses that change, members that cannot be dialled.
+//! What happens to members that find each other: islands, addresses that change, members that cannot be
+//! dialled.
 
 use super::{
     action::{Action, Vacancy},

@@ -59,8 +59,8 @@ impl Drawing<'_> {
         (0..n).map(|_| others.swap_remove(self.rng.index(others.len()))).collect()
     }
 
-    /// Takes members without whom, and without those that are `gone`, the rest still hangs together; fewer than `n` if
-    /// there are no more.
+    /// Takes members without whom, and without those that are `gone`, the rest still hangs together; fewer
+    /// than `n` if there are no more.
     pub(super) fn take_spare(
         &mut self,
         n: u64,

@@ -3,8 +3,8 @@
 use crate::outcome::Picture;
 use std::fmt::Write;
 
-/// Every member once with its name and item count, every link once, in the order of members; a link that is down is
-/// dashed. `dot` and its relatives read it.
+/// Every member once with its name and item count, every link once, in the order of members; a link that is
+/// down is dashed. `dot` and its relatives read it.
 pub fn dot(picture: &Picture) -> String {
     let mut out = String::from("graph mesh {\n    node [shape=box, style=rounded];\n");
     for (member, (name, items)) in picture.members.iter().enumerate() {

@@ -92,8 +92,8 @@ impl Run<'_> {
         self.check_all(|checker, scene| checker.on_disturbed(scene));
     }
 
-    /// Does something to a link of the topology. Where members find each other it may not be there: then to another link of the
-    /// same member, and the end of it to the same one.
+    /// Does something to a link of the topology. Where members find each other it may not be there: then to
+    /// another link of the same member, and the end of it to the same one.
     fn on_link(&mut self, a: usize, b: usize, act: impl Fn(&mut Mesh, usize, usize)) {
         let (a, b) = match self.scenario.discovery.is_some() {
             true => (a, self.stand_in(a, b)),

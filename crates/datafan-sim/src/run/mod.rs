@@ -1,5 +1,5 @@
-//! Running a scenario: first the members start and write, then faults happen, then all heals, and then everything must
-//! become equal and stay at rest.
+//! Running a scenario: first the members start and write, then faults happen, then all heals, and then
+//! everything must become equal and stay at rest.
 
 mod acting;
 mod read;
@@ -66,7 +66,8 @@ pub struct Standing {
     pub deliveries: u64,
 }
 
-/// Simulates `scenario` with `seed`. The same two always come to the same outcome, but for memory and real time.
+/// Simulates `scenario` with `seed`. The same two always come to the same outcome, but for memory and real
+/// time.
 ///
 /// # Errors
 /// If the scenario breaks a limit; nothing was simulated.
@@ -223,7 +224,8 @@ impl<'a> Run<'a> {
             });
             self.world.slow_handling(member, engine.handling_micros);
             self.world.slow_sync(member, engine.sync_micros);
-            // The first one runs already: what it has at the very beginning is taken in before it does anything.
+            // The first one runs already: what it has at the very beginning is taken in before it does
+            // anything.
             self.watch();
         }
         for member in 0..self.scenario.members {
@@ -328,8 +330,8 @@ impl<'a> Run<'a> {
         self.scenario.discovery.is_none() || checkers::joined(&self.world, &self.ledger).len() <= 1
     }
 
-    /// The first command that must still be answered. Nobody has to let a liar in that goes on lying, so its own commands
-    /// may wait for ever.
+    /// The first command that must still be answered. Nobody has to let a liar in that goes on lying, so its
+    /// own commands may wait for ever.
     fn unanswered(&self) -> Option<(Ticket, usize)> {
         let mut open = self.open.iter().map(|(ticket, member)| (*ticket, *member));
         open.find(|(_, member)| self.ledger.counts(*member))

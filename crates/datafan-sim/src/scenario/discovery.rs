@@ -10,18 +10,20 @@ pub struct Discovery {
     pub links_min: usize,
     /// Links that it dials up to, at least `links_min`, at most 48; default 6.
     pub links_wanted: usize,
-    /// Addresses that a member is given at each start, as by its user: those of so many of the members that the topology
-    /// lets it dial, where they lived first; default 0: of all of them.
+    /// Addresses that a member is given at each start, as by its user: those of so many of the members that
+    /// the topology lets it dial, where they lived first; default 0: of all of them.
     pub seeds: usize,
-    /// Of a thousand members so many can dial and cannot be dialled; never the first of the mesh or of an island; default 0.
+    /// Of a thousand members so many can dial and cannot be dialled; never the first of the mesh or of an
+    /// island; default 0.
     pub dial_only_per_mille: u32,
     /// How long a dial waits for an answer, in milliseconds; default 5,000.
     pub dial_ms: u64,
-    /// How long nothing has come until a member gives a link up, in milliseconds; default 15,000. Also for members that lost
-    /// their power. 0: everybody notices at once.
+    /// How long nothing has come until a member gives a link up, in milliseconds; default 15,000. Also for
+    /// members that lost their power. 0: everybody notices at once.
     pub idle_ms: u64,
-    /// Within how many seconds links must join all members that run, whenever all lines work and nothing has happened to lines
-    /// and members meanwhile; default 0: two minutes, or five seconds per member if that is more.
+    /// Within how many seconds links must join all members that run, whenever all lines work and nothing has
+    /// happened to lines and members meanwhile; default 0: two minutes, or five seconds per member if that is
+    /// more.
     pub joined_seconds: u64,
     /// How many links members may have on average after the mesh was watched at rest, where `idle_rounds`
     /// leave the time to drop what is too many; default 0: not looked at. A single member may have more: it

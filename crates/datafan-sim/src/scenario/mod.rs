@@ -38,8 +38,8 @@ pub struct Scenario {
     pub about: String,
     /// Members of the mesh, those included that join later; 2 to 65,536; default 10.
     pub members: usize,
-    /// Who is linked to whom: `line`, `line2`, `ring`, `ring2`, `grid`, `tree`, `random:K`, `random:A..B`, `full` or a
-    /// file; see [`Topology`]; default `random:3`.
+    /// Who is linked to whom: `line`, `line2`, `ring`, `ring2`, `grid`, `tree`, `random:K`, `random:A..B`,
+    /// `full` or a file; see [`Topology`]; default `random:3`.
     pub topology: Topology,
     /// Over how long the members start, one after another, in milliseconds; default 0: all at once.
     pub start_ms: u64,
@@ -47,13 +47,14 @@ pub struct Scenario {
     pub seconds: u64,
     /// How long it may take from the end of the faults until all are equal, in seconds; default 120.
     pub bound_seconds: u64,
-    /// Within how many seconds each commit must be at all members that run, if it was made after faults had begun and nothing was
-    /// done to lines and members since; default 0: not looked at.
+    /// Within how many seconds each commit must be at all members that run, if it was made after faults had
+    /// begun and nothing was done to lines and members since; default 0: not looked at.
     pub delivered_seconds: u64,
     /// How many rounds the equal mesh is then watched at rest; default 20.
     pub idle_rounds: u64,
-    /// How members find each other; by default they do not: the topology's links are kept for them. With discovery the
-    /// topology says whose addresses a member is given: those of the members that it would dial.
+    /// How members find each other; by default they do not: the topology's links are kept for them. With
+    /// discovery the topology says whose addresses a member is given: those of the members that it would
+    /// dial.
     #[serde(deserialize_with = "discovery::read")]
     pub discovery: Option<Discovery>,
     /// The links.
@@ -74,7 +75,8 @@ pub struct Engine {
     pub round_ms: u64,
     /// Graves that are kept per shard; default 65,536.
     pub graves_max: u64,
-    /// How long one call of the engine takes, in microseconds: what comes meanwhile is handled together; default 200.
+    /// How long one call of the engine takes, in microseconds: what comes meanwhile is handled together;
+    /// default 200.
     pub handling_micros: u64,
     /// How long a sync takes, in microseconds; default 0.
     pub sync_micros: u64,
@@ -120,15 +122,17 @@ pub struct Faults {
     pub one_way_cuts: u64,
     /// Times that the mesh falls into two to four groups.
     pub partitions: u64,
-    /// Whom a partition separates: so many members each, by their numbers; whoever is left reaches all of them. By default
-    /// the groups are drawn. With islands the partitions lie in the middle of the time of faults.
+    /// Whom a partition separates: so many members each, by their numbers; whoever is left reaches all of
+    /// them. By default the groups are drawn. With islands the partitions lie in the middle of the time of
+    /// faults.
     pub islands: Vec<u64>,
-    /// Members whose address changes, half of them while they run; while the mesh is parted, where there are islands. Each
-    /// third one of them takes an address that another one had. Needs discovery.
+    /// Members whose address changes, half of them while they run; while the mesh is parted, where there are
+    /// islands. Each third one of them takes an address that another one had. Needs discovery.
     pub moves: u64,
     /// Members that lose their power for good, all at once and beside the first, when the faults begin.
     pub deaths: u64,
-    /// For how long cuts and partitions last, least and most, in milliseconds; `[0, 0]` stands for 500 and 10,000.
+    /// For how long cuts and partitions last, least and most, in milliseconds; `[0, 0]` stands for 500 and
+    /// 10,000.
     pub cut_ms: [u64; 2],
     /// Links that break once and come back after a second.
     pub flaps: u64,
@@ -165,7 +169,8 @@ pub struct Faults {
     pub lies_per_mille: u32,
     /// What they lie about; `"anything"` by default.
     pub lies_about: LiesAbout,
-    /// Whether liars go on lying when all other faults are over: the members that do not lie must still become equal.
+    /// Whether liars go on lying when all other faults are over: the members that do not lie must still
+    /// become equal.
     pub liars_go_on: bool,
 }
 
@@ -239,7 +244,8 @@ impl Scenario {
         toml::from_str(text).map_err(|error| ScenarioError::Format { what: shown(&error.to_string()) })
     }
 
-    /// The scenario of a name that is shipped, or in a file; the file of its topology is looked for beside it.
+    /// The scenario of a name that is shipped, or in a file; the file of its topology is looked for beside
+    /// it.
     ///
     /// # Errors
     /// If there is none, it cannot be read, or breaks a limit.
@@ -268,8 +274,8 @@ impl Scenario {
         self.bound_seconds.max(joined)
     }
 
-    /// The scenario with another number of members. Of fewer, as large a part as before join, leave, lie, are restored or
-    /// have drifting clocks; at least one, while there is one beside the first.
+    /// The scenario with another number of members. Of fewer, as large a part as before join, leave, lie, are
+    /// restored or have drifting clocks; at least one, while there is one beside the first.
     #[must_use]
     pub fn with_members(mut self, members: usize) -> Self {
         let (before, now) = (self.members.saturating_sub(1) as u64, members.saturating_sub(1) as u64);

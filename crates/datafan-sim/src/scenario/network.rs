@@ -22,7 +22,8 @@ pub enum Latency {
     /// 100 to 400 microseconds.
     #[default]
     Lan,
-    /// Members spread over regions, in turns; between two regions half their round trip and up to a tenth more.
+    /// Members spread over regions, in turns; between two regions half their round trip and up to a tenth
+    /// more.
     Wan {
         /// Which regions; all of them by default.
         #[serde(default = "Region::all")]

@@ -90,7 +90,8 @@ impl SharedDisk {
         Self::with(content.format, content.synced.clone())
     }
 
-    /// Lets `writes` commits and syncs succeed and every later one fail with `what`, until [`SharedDisk::heal`].
+    /// Lets `writes` commits and syncs succeed and every later one fail with `what`, until
+    /// [`SharedDisk::heal`].
     pub fn fail_after(&self, writes: u64, what: &'static str) {
         self.content().fault = Some((writes, what));
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-/// Values by number: a tree over the bits of the numbers, as high as the greatest of them asks for. Numbers are mostly given
-/// out from 0 on, so a look takes a step or three; places without any value take no memory.
+/// Values by number: a tree over the bits of the numbers, as high as the greatest of them asks for. Numbers
+/// are mostly given out from 0 on, so a look takes a step or three; places without any value take no memory.
 #[derive(Clone)]
 pub struct Pages<T> {
     root: Option<Arc<Node<T>>>,

@@ -10,8 +10,8 @@ use datafan_core::{
 };
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-/// A member's visible content at one moment. Two are equal exactly if the same items (owner, key, timestamp, value,
-/// expiry) under the same heads are there.
+/// A member's visible content at one moment. Two are equal exactly if the same items (owner, key, timestamp,
+/// value, expiry) under the same heads are there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Content {
     /// Timestamp and root of each owner's head.
@@ -21,8 +21,8 @@ pub struct Content {
 }
 
 impl Content {
-    /// Reads everything. Panics unless each shard is exactly what its head describes: so each reading checks that
-    /// readers see whole commits only.
+    /// Reads everything. Panics unless each shard is exactly what its head describes: so each reading checks
+    /// that readers see whole commits only.
     pub fn read(snapshot: &impl StoreSnapshot, wall: Timestamp) -> Self {
         let mut content = Self { heads: BTreeMap::new(), items: BTreeMap::new() };
         for (number, record) in snapshot.shards().expect("the store works") {

@@ -4,12 +4,14 @@ use super::{Disk, LinkProfile, World};
 use datafan_core::{connector::Address, engine::Command};
 
 impl<D: Disk> World<D> {
-    /// Lines that are down are noticed after `idle_micros` only, and dials that nobody answers fail after `dial_micros`.
+    /// Lines that are down are noticed after `idle_micros` only, and dials that nobody answers fail after
+    /// `dial_micros`.
     pub fn notice_late(&mut self, idle_micros: u64, dial_micros: u64) {
         (self.network.idle_micros, self.network.dial_micros) = (idle_micros, dial_micros);
     }
 
-    /// Says what all links are like, by their ends with the lower number first; those included that are made later.
+    /// Says what all links are like, by their ends with the lower number first; those included that are made
+    /// later.
     pub fn describe_links(&mut self, describe: impl Fn(usize, usize) -> LinkProfile + 'static) {
         self.network.describe(Box::new(describe));
     }
@@ -29,8 +31,8 @@ impl<D: Disk> World<D> {
         self.network.places.is_dial_only(member)
     }
 
-    /// A running member publishes where it can be dialled. Of those that cannot be, every second one publishes nothing,
-    /// and the others an address where nobody answers.
+    /// A running member publishes where it can be dialled. Of those that cannot be, every second one
+    /// publishes nothing, and the others an address where nobody answers.
     pub fn publish(&mut self, member: usize) {
         let address = self.address(member);
         let nowhere = self.is_dial_only(member) && member.is_multiple_of(2);
@@ -43,13 +45,15 @@ impl<D: Disk> World<D> {
         self.ask(member, Command::Connect { address, expected: None });
     }
 
-    /// A member lives at `address` from now on. Its links carry nothing any more, and their ends notice after the idle time.
+    /// A member lives at `address` from now on. Its links carry nothing any more, and their ends notice after
+    /// the idle time.
     pub fn move_to(&mut self, member: usize, address: Address) {
         let told = self.network.moved(self.time, member, address);
         self.tell(told);
     }
 
-    /// The mesh falls into groups; whose group each member is in. Members of [`super::BRIDGES`] reach everybody.
+    /// The mesh falls into groups; whose group each member is in. Members of [`super::BRIDGES`] reach
+    /// everybody.
     pub fn part(&mut self, groups: &[u8]) {
         self.network.places.part(groups.to_vec());
         self.regroup();

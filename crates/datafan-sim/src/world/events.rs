@@ -43,8 +43,8 @@ pub(super) enum Rare {
     },
 }
 
-/// A queue of events. Most are due within milliseconds: these lie in a ring with a slot for each microsecond, where
-/// queueing and taking cost the same however many there are; the others lie in a heap.
+/// A queue of events. Most are due within milliseconds: these lie in a ring with a slot for each microsecond,
+/// where queueing and taking cost the same however many there are; the others lie in a heap.
 pub(super) struct Events {
     /// The ring covers the time from here on: nothing earlier is queued.
     begin: Time,
@@ -130,7 +130,8 @@ impl Events {
         }
         let first = (self.begin.0 % RING) as usize;
         let n = self.taken.len();
-        // The word of the first slot is looked at twice: its later part first, its earlier part, which is later, last.
+        // The word of the first slot is looked at twice: its later part first, its earlier part, which is
+        // later, last.
         let words = (0..=n).map(|i| ((first / 64 + i) % n, i));
         for (word, i) in words {
             let from = !0 << (first % 64);

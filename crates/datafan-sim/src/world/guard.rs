@@ -31,8 +31,8 @@ pub fn heads_never_go_back() -> impl FnMut(usize, &Content) {
     }
 }
 
-/// Fails the test if anybody, the owner included, at any two moments reads two different items under one timestamp of
-/// one owner.
+/// Fails the test if anybody, the owner included, at any two moments reads two different items under one
+/// timestamp of one owner.
 pub fn uses_no_timestamp_twice() -> impl FnMut(usize, &Content) {
     let mut seen: BTreeMap<(MemberId, Timestamp), (Key, Hash)> = BTreeMap::new();
     move |member, content| {

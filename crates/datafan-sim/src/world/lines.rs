@@ -18,8 +18,8 @@ impl<D: Disk> World<D> {
         self.network.heal(self.time.after(SECOND), a, b);
     }
 
-    /// Loses everything that one member sends to another from now on. Nobody is told; where there is an idle time, both
-    /// notice after it.
+    /// Loses everything that one member sends to another from now on. Nobody is told; where there is an idle
+    /// time, both notice after it.
     pub fn deafen(&mut self, from: usize, to: usize) {
         self.network.link(from, to).ways[usize::from(from > to)].deaf = true;
         self.look_at_line(from, to);

@@ -13,8 +13,8 @@ pub struct LinkProfile {
     pub jitter_micros: u64,
     /// Of a million messages so many take longer still; default none. Order within a lane is kept.
     pub tail_ppm: u32,
-    /// What such a message takes longer at least, in microseconds; one in ten of them ten times as long, one in a
-    /// hundred a hundred times.
+    /// What such a message takes longer at least, in microseconds; one in ten of them ten times as long, one
+    /// in a hundred a hundred times.
     pub tail_micros: u64,
     /// Bytes per second of each lane; default without bound.
     pub rate: Option<u64>,

@@ -134,8 +134,8 @@ impl<D: Disk> Member<D> {
         self.engine.take()
     }
 
-    /// Takes an input; true if it is the first one for which there is something to do. As the driver does, it sleeps on for
-    /// messages that change nothing.
+    /// Takes an input; true if it is the first one for which there is something to do. As the driver does, it
+    /// sleeps on for messages that change nothing.
     pub fn put(&mut self, input: Input) -> bool {
         let only_calm = self.inbox.len() == self.n_calm;
         let is_calm = only_calm && self.is_calm(&input);
@@ -161,7 +161,8 @@ impl<D: Disk> Member<D> {
         idle_at
     }
 
-    /// Does what is due: first the end of a sync, then everything that waits, in one go. False if there was nothing.
+    /// Does what is due: first the end of a sync, then everything that waits, in one go. False if there was
+    /// nothing.
     ///
     /// # Errors
     /// If the disk failed: then the member must be stopped.

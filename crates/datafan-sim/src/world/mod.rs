@@ -1,8 +1,8 @@
 //! A simulated world: many engines in one thread, on virtual time, from one seed.
 //!
-//! What this is: a second driver of the same engine. A [`World`] has members with a store, a wall clock and an engine
-//! each, and links with latency, rate, queues and faults between them. What this is not: a source of faults. Whoever
-//! holds the world, a test or a scenario, says what goes wrong, and when.
+//! What this is: a second driver of the same engine. A [`World`] has members with a store, a wall clock and
+//! an engine each, and links with latency, rate, queues and faults between them. What this is not: a source
+//! of faults. Whoever holds the world, a test or a scenario, says what goes wrong, and when.
 //!
 //! ```text
 //! let mut world = World::<Mem>::mesh(3, seed);     // three admitted members, no links yet
@@ -12,7 +12,8 @@
 //! world.run_until("all equal", 10 * SECOND, |world| world.equal());
 //! ```
 //!
-//! The same seed replays the same run, byte for byte: [`World::digest`] covers every message that was carried.
+//! The same seed replays the same run, byte for byte: [`World::digest`] covers every message that was
+//! carried.
 
 mod content;
 mod dial;
@@ -62,7 +63,8 @@ use wakes::Wakes;
 /// A checker that runs after every step of a member.
 type Guard = Box<dyn FnMut(usize, &Content)>;
 
-/// Members on virtual time. Members are numbers from 0; member 0 founds the mesh and holds the authority's key.
+/// Members on virtual time. Members are numbers from 0; member 0 founds the mesh and holds the authority's
+/// key.
 pub struct World<D: Disk> {
     /// What the run follows from; every failure names it.
     pub seed: u64,
@@ -99,7 +101,8 @@ impl<D: Disk> World<D> {
         Self::mesh(1, seed)
     }
 
-    /// A mesh of `n` members that are admitted and run, without links; nobody dials. Each has its own sync period.
+    /// A mesh of `n` members that are admitted and run, without links; nobody dials. Each has its own sync
+    /// period.
     pub fn mesh(n: usize, seed: u64) -> Self {
         Self::mesh_with(n, seed, |_, _| ())
     }
@@ -240,7 +243,8 @@ impl<D: Disk> World<D> {
         self.members[member].clock_offset_micros = offset_micros;
     }
 
-    /// Lets a member's wall clock go faster than the world's from now on, by `ppm` millionths; slower if negative.
+    /// Lets a member's wall clock go faster than the world's from now on, by `ppm` millionths; slower if
+    /// negative.
     pub fn set_drift(&mut self, member: usize, ppm: i64) {
         let shown = self.wall(member).0 as i64;
         self.members[member].clock_drift = (ppm, self.time);
@@ -383,8 +387,8 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Lets time pass until `done`; fails the test after `limit_micros`. `done` is asked every 10 ms. Returns how
-    /// long it took, in microseconds.
+    /// Lets time pass until `done`; fails the test after `limit_micros`. `done` is asked every 10 ms. Returns
+    /// how long it took, in microseconds.
     pub fn run_until(&mut self, what: &str, limit_micros: u64, mut done: impl FnMut(&Self) -> bool) -> u64 {
         let begin = self.time;
         while !done(self) {
@@ -416,7 +420,8 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Lets the next thing happen, if there is one: time moves to it, then each member with something to do does it.
+    /// Lets the next thing happen, if there is one: time moves to it, then each member with something to do
+    /// does it.
     pub fn step(&mut self) {
         let next = self.next();
         if next == Time::NEVER {

@@ -30,8 +30,8 @@ impl<D: Disk> World<D> {
         self.network.traffic(from, to)
     }
 
-    /// All links that ever were, in the order of their making: their ends, the lower number first, and whether they
-    /// are up.
+    /// All links that ever were, in the order of their making: their ends, the lower number first, and
+    /// whether they are up.
     pub fn links(&self) -> impl Iterator<Item = ((usize, usize), bool)> {
         self.network.all()
     }

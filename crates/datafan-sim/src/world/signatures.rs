@@ -12,9 +12,9 @@ use std::{
 
 /// A [`Verifier`] that answers as [`Strict`] does and remembers. Clones share one memory.
 ///
-/// An answer belongs to the whole triple of key, message and signature, compared byte by byte: a forgery that differs
-/// in one bit is checked anew. What is remembered is bounded: of two generations the older one is dropped when the
-/// newer one is full.
+/// An answer belongs to the whole triple of key, message and signature, compared byte by byte: a forgery that
+/// differs in one bit is checked anew. What is remembered is bounded: of two generations the older one is
+/// dropped when the newer one is full.
 #[derive(Clone, Default)]
 pub struct Signatures(Arc<Mutex<Memory>>);
 
@@ -61,7 +61,8 @@ impl Verifier for Signatures {
     }
 }
 
-/// Hashes a triple by eight bytes of its signature. A forger may choose these and make lookups slow, not wrong.
+/// Hashes a triple by eight bytes of its signature. A forger may choose these and make lookups slow, not
+/// wrong.
 #[derive(Default)]
 struct Middle(u64);
 

@@ -28,8 +28,8 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Stops a member at once: what was not synced is lost, what was sent is on its way. Its peers notice when nothing has
-    /// come from it for the idle time.
+    /// Stops a member at once: what was not synced is lost, what was sent is on its way. Its peers notice
+    /// when nothing has come from it for the idle time.
     pub fn crash(&mut self, member: usize) {
         let idle = self.network.idle_micros;
         drop(self.members[member].forget());

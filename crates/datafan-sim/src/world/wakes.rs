@@ -2,9 +2,11 @@
 
 use datafan_core::time::Time;
 
-/// A time for each member, and the earliest of them: a tree in which each place has the earlier of the two times below.
+/// A time for each member, and the earliest of them: a tree in which each place has the earlier of the two
+/// times below.
 pub(super) struct Wakes {
-    /// The root at 1, the two below `i` at `2 * i` and after it, members at the end. Its length is a power of two.
+    /// The root at 1, the two below `i` at `2 * i` and after it, members at the end. Its length is a power of
+    /// two.
     times: Vec<Time>,
 }
 

@@ -75,8 +75,8 @@ impl Chunk {
         row::search(self.rows(), key.as_bytes())
     }
 
-    /// Reads a bit of each line of the cache that the rows lie in. A search reads one after the other, and waits for
-    /// each; these reads do not depend on one another and are waited for together.
+    /// Reads a bit of each line of the cache that the rows lie in. A search reads one after the other, and
+    /// waits for each; these reads do not depend on one another and are waited for together.
     pub fn touch(&self) {
         black_box(self.bytes.iter().step_by(64).fold(0, |all, byte| all ^ byte));
     }

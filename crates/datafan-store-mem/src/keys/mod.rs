@@ -1,9 +1,10 @@
 //! The keys of a shard: a persistent ordered map from key to timestamp, in packed chunks.
 //!
-//! The chunks are front-coded (each key without what it shares with the one before), which costs no more memory
-//! than a pointer to the item would. Above all a chunk holds no pointers: random keys touch a chunk each, and
-//! copying one that counts references to its items would touch the memory of all of them. Chunks lie side by side in
-//! pages, and the pages in a persistent tree, so that what is gone through for each key stays in the caches.
+//! The chunks are front-coded (each key without what it shares with the one before), which costs no more
+//! memory than a pointer to the item would. Above all a chunk holds no pointers: random keys touch a chunk
+//! each, and copying one that counts references to its items would touch the memory of all of them. Chunks
+//! lie side by side in pages, and the pages in a persistent tree, so that what is gone through for each key
+//! stays in the caches.
 
 mod chunk;
 mod merge;
@@ -25,8 +26,8 @@ use text::{Fence, Probe};
 /// Timestamps by key; a clone shares everything.
 #[derive(Clone, Default)]
 pub struct KeyTable {
-    /// Pages by a text that is not greater than their keys and greater than those of the page before; what is before
-    /// all has its place in the first. No page is empty.
+    /// Pages by a text that is not greater than their keys and greater than those of the page before; what is
+    /// before all has its place in the first. No page is empty.
     pages: OrdMap<Fence, Arc<Page>>,
 }
 

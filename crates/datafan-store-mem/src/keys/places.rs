@@ -1,7 +1,7 @@
 //! Where keys have their place, found for several at once.
 //!
-//! In a large table each key is a few misses of the cache, and a search waits for one after the other. What is found
-//! for several keys step by step waits for the misses of all of them together.
+//! In a large table each key is a few misses of the cache, and a search waits for one after the other. What
+//! is found for several keys step by step waits for the misses of all of them together.
 
 use super::{
     chunk::Chunk,
@@ -37,8 +37,8 @@ impl Place<'_> {
     }
 }
 
-/// The places of `keys`, which ascend and are at most [`TOGETHER`]; none if there is no page. The chunks are brought
-/// to the processor.
+/// The places of `keys`, which ascend and are at most [`TOGETHER`]; none if there is no page. The chunks are
+/// brought to the processor.
 pub fn find<'a, 'k>(
     pages: &'a OrdMap<Fence, Arc<Page>>,
     keys: impl Iterator<Item = &'k Key>,

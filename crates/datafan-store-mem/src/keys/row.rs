@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 /// A key and where its item is now; `None` if it has none any more.
 pub type Change<'a> = (&'a Key, Option<Timestamp>);
 
-/// A row of a chunk: `shared length | length of the rest | the rest of the key | timestamp: 8`, where a key shares
-/// so many bytes with the one before, and the first of a chunk none.
+/// A row of a chunk: `shared length | length of the rest | the rest of the key | timestamp: 8`, where a key
+/// shares so many bytes with the one before, and the first of a chunk none.
 pub struct Row<'a> {
     pub shared: usize,
     pub rest: &'a [u8],
@@ -51,7 +51,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The timestamp of `key` in a chunk. Compares each byte of `key` once, as rows say themselves what they share.
+/// The timestamp of `key` in a chunk. Compares each byte of `key` once, as rows say themselves what they
+/// share.
 pub fn search(chunk: &[u8], key: &[u8]) -> Option<Timestamp> {
     // How much the last row that is known to lie before `key` shares with it.
     let mut matched = 0;

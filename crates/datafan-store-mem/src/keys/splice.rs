@@ -6,9 +6,9 @@ use std::cmp::Ordering;
 
 /// Writes to `out` the rows of `chunk` with `puts`, whose keys ascend.
 ///
-/// Rows say what they share with the one before, so each byte of a put key is compared once and no key is ever
-/// put together: a row that shares more with its predecessor than the wanted key does lies on the same side of it,
-/// one that shares less lies behind.
+/// Rows say what they share with the one before, so each byte of a put key is compared once and no key is
+/// ever put together: a row that shares more with its predecessor than the wanted key does lies on the same
+/// side of it, one that shares less lies behind.
 pub fn splice<'a>(chunk: &[u8], puts: impl Iterator<Item = (&'a Key, Timestamp)>, out: &mut Vec<u8>) {
     let (mut last, mut rest): (&[u8], _) = (&[], Rest::new(chunk));
     for (key, at) in puts {

@@ -1,5 +1,5 @@
-//! Texts that keep their beginning at hand: most comparisons need not follow a pointer, which is a miss of the cache
-//! each time where there is much.
+//! Texts that keep their beginning at hand: most comparisons need not follow a pointer, which is a miss of
+//! the cache each time where there is much.
 
 use equivalent::{Comparable, Equivalent};
 use std::{cmp::Ordering, sync::Arc};

@@ -59,7 +59,8 @@ pub struct Run {
 /// `verify`
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Keep what can be read of damaged shards, and let the member copy the rest from its neighbours when it runs
+    /// Keep what can be read of damaged shards, and let the member copy the rest from its neighbours when it
+    /// runs
     #[arg(long)]
     pub repair: bool,
 }

@@ -1,5 +1,5 @@
-//! The command line, as clap reads it: one file per group of commands. What it means is told by the module of each
-//! command.
+//! The command line, as clap reads it: one file per group of commands. What it means is told by the module of
+//! each command.
 
 mod data;
 pub mod examples;
@@ -21,13 +21,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 #[derive(Parser, Debug)]
 #[command(name = "datafan", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The member's directory [env: DATAFAN_DATA_DIR] [default: $XDG_DATA_HOME/datafan or ~/.local/share/datafan]
+    /// The member's directory [env: DATAFAN_DATA_DIR] [default: $XDG_DATA_HOME/datafan or
+    /// ~/.local/share/datafan]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The HTTP interface on TCP, loopback only: `run` serves it there too, other commands ask there in place of DIR/api.sock [env: DATAFAN_API]
+    /// The HTTP interface on TCP, loopback only: `run` serves it there too, other commands ask there in place
+    /// of DIR/api.sock [env: DATAFAN_API]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "IP:PORT", value_parser = parse::loopback)]
     pub api: Option<SocketAddr>,
-    /// The file of the token that the interface on TCP wants; `run` makes it where it is not there [env: DATAFAN_API_TOKEN_FILE]
+    /// The file of the token that the interface on TCP wants; `run` makes it where it is not there [env:
+    /// DATAFAN_API_TOKEN_FILE]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub api_token_file: Option<PathBuf>,
     /// Print JSON: one object on one line

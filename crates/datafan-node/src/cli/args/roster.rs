@@ -151,7 +151,8 @@ pub struct Rotate {
 /// `adopt`
 #[derive(Args, Debug)]
 pub struct Adopt {
-    /// Whose items: full id, exact name, or a unique beginning of the id [default: the revoked member with our name]
+    /// Whose items: full id, exact name, or a unique beginning of the id [default: the revoked member with
+    /// our name]
     #[arg(value_name = "ID|NAME")]
     pub owner: Option<String>,
 }

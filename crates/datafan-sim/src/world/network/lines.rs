@@ -22,7 +22,8 @@ impl Network {
         self.rare(now, Rare::Redial { from: dialler, to: dialled });
     }
 
-    /// Takes the link down at once, for ever if nobody dials or heals: what is on its way is lost. Both ends learn it.
+    /// Takes the link down at once, for ever if nobody dials or heals: what is on its way is lost. Both ends
+    /// learn it.
     pub fn break_link(&mut self, now: Time, a: usize, b: usize, reason: &str) -> Told {
         self.put_out(now, a, b);
         let ends = self.link(a, b).ends;
@@ -165,8 +166,8 @@ impl Network {
         self.rare(last.max(now).after(1), Rare::Down { from, to, life, reason: reason.into() });
     }
 
-    /// A link that an engine has closed goes down. On a line that does not work the other end notices when nothing has
-    /// come for the idle time.
+    /// A link that an engine has closed goes down. On a line that does not work the other end notices when
+    /// nothing has come for the idle time.
     pub(super) fn closed(&mut self, now: Time, from: usize, to: usize, life: u32, reason: &str) -> Told {
         let link = self.link(from, to);
         if link.life != life {
@@ -204,7 +205,8 @@ impl Network {
         Vec::new()
     }
 
-    /// A link comes up, where there is none. Who still believes in an earlier one learns first that it is gone.
+    /// A link comes up, where there is none. Who still believes in an earlier one learns first that it is
+    /// gone.
     pub(super) fn bring_up(&mut self, now: Time, dialler: usize, dialled: usize) -> Told {
         if self.link(dialler, dialled).up {
             return Vec::new();

@@ -70,7 +70,8 @@ type Describe = Box<dyn Fn(usize, usize) -> LinkProfile>;
 
 pub(super) struct Network {
     links: Vec<Link>,
-    /// Of each member its possible peers, ascending, and the link to them. Only who was linked once has an entry.
+    /// Of each member its possible peers, ascending, and the link to them. Only who was linked once has an
+    /// entry.
     neighbours: Vec<Vec<Neighbour>>,
     events: Events,
     interceptors: Vec<Interceptor>,
