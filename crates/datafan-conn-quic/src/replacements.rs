@@ -25,7 +25,7 @@ struct Replaced {
 impl Replacements {
     /// The link of the run `old` of a peer gives way to one of the run `new`. Whether both are there at a
     /// time.
-    pub(crate) fn note(&mut self, peer: MemberId, old: Run, new: Run) -> bool {
+    pub(crate) fn record(&mut self, peer: MemberId, old: Run, new: Run) -> bool {
         if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
             self.peers.pop_first();
         }
@@ -82,12 +82,12 @@ mod tests {
         let mut replacements = Replacements::default();
         let run = |n: u8| [n; 16];
         // Restarts.
-        assert!(!replacements.note(PEER, run(1), run(2)));
-        assert!(!replacements.note(PEER, run(2), run(3)));
-        assert!(!replacements.note(PEER, run(3), run(4)));
+        assert!(!replacements.record(PEER, run(1), run(2)));
+        assert!(!replacements.record(PEER, run(2), run(3)));
+        assert!(!replacements.record(PEER, run(3), run(4)));
         // Two processes.
-        assert!(replacements.note(PEER, run(4), run(3)));
-        assert!(replacements.note(PEER, run(3), run(4)));
+        assert!(replacements.record(PEER, run(4), run(3)));
+        assert!(replacements.record(PEER, run(3), run(4)));
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
     fn a_warning_is_repeated_only_after_a_pause_and_peers_are_bounded() {
         let (mut replacements, now) = (Replacements::default(), Instant::now());
         assert!(replacements.may_warn(PEER, now) && !replacements.may_warn(PEER, now));
-        replacements.note(PEER, [1; 16], [2; 16]);
+        replacements.record(PEER, [1; 16], [2; 16]);
         assert!(!replacements.may_warn(PEER, now) && replacements.may_warn(PEER, now + PAUSE));
         for n in 0..2 * PEERS_MAX as u32 {
             let mut id = [0; 32];

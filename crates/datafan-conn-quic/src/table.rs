@@ -156,7 +156,7 @@ impl Table {
         let old = state.links.insert(peer, link.clone());
         if let Some(old) = &old {
             let restarted = old.peer_run != link.peer_run;
-            let both = restarted && state.replacements.note(peer, old.peer_run, link.peer_run);
+            let both = restarted && state.replacements.record(peer, old.peer_run, link.peer_run);
             if both && state.replacements.may_warn(peer, Instant::now()) {
                 let (one, other) = (old.address(), link.address());
                 tracing::warn!(

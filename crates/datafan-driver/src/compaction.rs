@@ -50,12 +50,12 @@ impl Schedule {
     }
 
     /// Something was written.
-    pub fn note_written(&mut self, now: Instant) {
+    pub fn set_written_at(&mut self, now: Instant) {
         self.written = now;
     }
 
     /// The store was compacted to so many bytes.
-    pub fn note_compacted(&mut self, bytes: u64) {
+    pub fn set_compacted_bytes(&mut self, bytes: u64) {
         self.after = bytes;
     }
 
@@ -114,7 +114,7 @@ mod tests {
         assert!(!schedule.pays(215 * MIB, 100 * MIB) && !schedule.pays(15 * MIB, 0));
         assert!(!schedule.pays(u64::MAX, COMPACT_BYTES_MAX_BY_ITSELF + 1), "it would take too long");
         // What the last one left is not free.
-        schedule.note_compacted(300 * MIB);
+        schedule.set_compacted_bytes(300 * MIB);
         assert!(!schedule.pays(350 * MIB, 0) && schedule.pays(616 * MIB, 0));
     }
 
@@ -123,7 +123,7 @@ mod tests {
         let begin = Instant::now();
         let mut schedule = Schedule::new(begin);
         assert!(!schedule.is_due(begin + INTERVAL - Duration::from_secs(1)));
-        schedule.note_written(begin + INTERVAL);
+        schedule.set_written_at(begin + INTERVAL);
         assert!(!schedule.is_due(begin + INTERVAL + IDLE / 2));
         assert!(schedule.is_due(begin + INTERVAL + IDLE));
         assert!(!schedule.is_due(begin + INTERVAL + 2 * IDLE), "once an hour");

@@ -254,7 +254,7 @@ impl<S: Store, C: Connector> Member<S, C> {
     }
 
     fn command(&mut self, waiting: Waiting, command: Command) -> Input {
-        self.told.note(&command);
+        self.told.remember(&command);
         self.n_tickets += 1;
         let ticket = Ticket(self.n_tickets);
         self.tickets.insert(ticket, waiting);
@@ -322,7 +322,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         let Turn { applied, answers } = mem::take(&mut self.turn);
         let snapshot = self.engine.snapshot();
         if !self.current.shows(&snapshot) {
-            self.compaction.note_written(Instant::now());
+            self.compaction.set_written_at(Instant::now());
         }
         if !applied.is_empty() {
             self.shared.change(|board| {
@@ -389,7 +389,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         let done = compaction::compact(&mut self.engine, &self.current)?;
         if let Some(Compacted { before, after, gave_up }) = done {
             info!(before, after, gave_up, "store compacted");
-            self.compaction.note_compacted(after);
+            self.compaction.set_compacted_bytes(after);
         }
         Ok(done)
     }

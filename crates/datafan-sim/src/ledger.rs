@@ -229,7 +229,7 @@ impl Ledger {
     }
 
     /// A member's disk was replaced by an older copy: nothing is promised of what it wrote before.
-    pub fn note_restored(&mut self, member: usize) {
+    pub fn forget_promises(&mut self, member: usize) {
         self.restored.insert(member);
         self.owned[member].asked.clear();
     }

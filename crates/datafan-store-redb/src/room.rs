@@ -62,12 +62,12 @@ impl Watch {
     }
 
     /// About so many bytes were written.
-    pub fn note_written(&mut self, bytes: u64) {
+    pub fn add_written(&mut self, bytes: u64) {
         self.written = self.written.saturating_add(bytes);
     }
 
     /// The disk was found full.
-    pub fn note_full(&mut self) {
+    pub fn postpone_retry(&mut self) {
         let now = Instant::now();
         if let Some(since) = self.roomy_since.take() {
             // Soon after it was thought to have room again: that was wrong.
@@ -79,7 +79,7 @@ impl Watch {
     }
 
     /// The file is written to again.
-    pub fn note_room(&mut self) {
+    pub fn set_roomy(&mut self) {
         (self.found, self.roomy_since) = (None, Some(Instant::now()));
     }
 
@@ -275,14 +275,14 @@ mod tests {
     #[test]
     fn a59_a_disk_that_was_full_is_tried_before_it_is_used_again() {
         let (directory, mut watch) = watch(0);
-        watch.note_full();
+        watch.postpone_retry();
         let Ok(Room::Short { why }) = watch.look(Some("no space")) else { panic!("too early") };
         assert!(why.ends_with("no space"), "{why}");
         (watch.retry_at, watch.found) = (Instant::now(), None);
         assert_eq!(watch.look(Some("no space")), Ok(Room::Again));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
-        watch.note_room();
-        watch.note_full();
+        watch.set_roomy();
+        watch.postpone_retry();
         assert_eq!(watch.retry, 2 * RETRY_MIN, "it was wrong");
     }
 }

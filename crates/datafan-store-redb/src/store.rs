@@ -121,7 +121,7 @@ impl RedbStore {
         let mut watch = Watch::new(path, &options).map_err(failed)?;
         let forgets = opened.1.what().is_some();
         if forgets {
-            watch.note_full();
+            watch.postpone_retry();
         }
         let shared = Shared(Arc::new(RwLock::new(Some(Opened::new(opened)))));
         Ok(Self { path: path.to_owned(), options, shared, lazy: Lazy::default(), watch, forgets })
@@ -132,8 +132,8 @@ impl RedbStore {
     pub(crate) fn open_again(&mut self, tried: io::Result<()>) -> Result<(), StoreError> {
         self.forgets = self.shared.reopen(&self.path, &self.options, tried)?;
         match self.forgets {
-            true => self.watch.note_full(),
-            false => self.watch.note_room(),
+            true => self.watch.postpone_retry(),
+            false => self.watch.set_roomy(),
         }
         self.lazy = Lazy::default();
         Ok(())
@@ -150,7 +150,7 @@ impl RedbStore {
     fn unless_full(&mut self) -> Result<(), StoreError> {
         match self.shared.full() {
             Some(what) if !self.forgets => {
-                self.watch.note_full();
+                self.watch.postpone_retry();
                 Err(StoreError::Full { what })
             }
             _ => Ok(()),
@@ -241,7 +241,7 @@ impl RedbStore {
             Ok(done)
         })?;
         self.unless_full()?;
-        self.watch.note_written(bytes - self.lazy.bytes);
+        self.watch.add_written(bytes - self.lazy.bytes);
         self.lazy = if is_full { Lazy::default() } else { Lazy { commits, bytes, file_bytes } };
         Ok(done)
     }

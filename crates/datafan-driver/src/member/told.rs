@@ -11,7 +11,7 @@ pub(super) struct Told {
 
 impl Told {
     /// A command is about to be carried out.
-    pub(super) fn note(&mut self, command: &Command) {
+    pub(super) fn remember(&mut self, command: &Command) {
         match command {
             Command::Publish(addresses) => self.published = Some(addresses.clone()),
             Command::Connect { address, expected } => {

@@ -45,7 +45,7 @@ impl Run<'_> {
     /// Does one thing of the plan, where it still makes sense.
     pub(super) fn act(&mut self, action: Action) {
         self.counts.actions += 1;
-        self.note_done(format!("{action:?}"));
+        self.report_action(format!("{action:?}"));
         match action {
             Action::Crash(member) if self.world.runs(member) => self.world.crash(member),
             Action::Stop(member) if self.world.runs(member) => self.world.stop(member),
@@ -154,7 +154,7 @@ impl Run<'_> {
             self.world.crash(member);
             self.watch();
         }
-        self.ledger.note_restored(member);
+        self.ledger.forget_promises(member);
         *self.world.disk(member) = copy;
     }
 
@@ -226,7 +226,7 @@ impl Run<'_> {
         if self.failure.is_some() {
             return;
         }
-        self.note_done("all heals".into());
+        self.report_action("all heals".into());
         self.lying.set(self.scenario.faults.liars_go_on);
         self.describe_links([0; 3], 0);
         let made: Vec<(usize, usize)> = self.world.links().map(|(ends, _)| ends).collect();

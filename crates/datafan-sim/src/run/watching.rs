@@ -194,7 +194,7 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn note_done(&mut self, what: String) {
+    pub(super) fn report_action(&mut self, what: String) {
         let time = self.world.time();
         self.observer.on_event(time, &what);
         self.push_event(Event::Done(time, what));

@@ -99,7 +99,7 @@ impl<D: Disk> Member<D> {
     }
 
     /// Remembers what has to be said again to an engine that opens its store again.
-    pub fn note_told(&mut self, command: &Command) {
+    pub fn remember_command(&mut self, command: &Command) {
         match command {
             Command::Publish(_) => self.told.retain(|told| !matches!(told, Command::Publish(_))),
             Command::Connect { address, .. } => self
@@ -215,7 +215,7 @@ impl<D: Disk> Member<D> {
         let n_syncs = self.disk.n_syncs();
         engine.handle(now, inputs, &mut self.outbox)?;
         if self.disk.n_syncs() > n_syncs {
-            self.note_synced(index, now.time, network);
+            self.report_synced(index, now.time, network);
         }
         self.carry_out(index, now.time, network);
         let waits = !self.outbox.after_sync.is_empty();
@@ -231,13 +231,13 @@ impl<D: Disk> Member<D> {
     fn sync(&mut self, index: usize, now: Time, network: &mut Network) -> Result<(), StoreError> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
         engine.sync(&mut self.outbox)?;
-        self.note_synced(index, now, network);
+        self.report_synced(index, now, network);
         assert!(self.outbox.after_sync.is_empty(), "effects still wait for the sync that is done");
         self.carry_out(index, now, network);
         Ok(())
     }
 
-    fn note_synced(&self, index: usize, now: Time, network: &mut Network) {
+    fn report_synced(&self, index: usize, now: Time, network: &mut Network) {
         if network.happenings.is_some() {
             let owned = [self.config.member.id(), self.config.mesh.authority()];
             let [own, roster] = owned.map(|owner| self.disk.synced(&owner).unwrap_or_default());

@@ -337,7 +337,7 @@ impl<D: Disk> World<D> {
 
     /// Hands a command to a member; its answer comes when time passes.
     pub fn ask(&mut self, member: usize, command: Command) -> Ticket {
-        self.members[member].note_told(&command);
+        self.members[member].remember_command(&command);
         assert!(self.runs(member), "m{member} does not run");
         self.n_tickets += 1;
         let ticket = Ticket(self.n_tickets);
