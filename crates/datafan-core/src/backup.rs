@@ -6,12 +6,12 @@
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
-    engine::Past,
     hash::{Hash, Hasher},
     id::{MemberId, MeshId},
     identity::Verifier,
     item::Item,
-    limits::{RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
+    limits::{EVIDENCE_TOTAL_BYTES_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
+    past::Past,
     shard::{Edit, View},
     store::{
         Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
@@ -28,6 +28,7 @@ use alloc::{
 
 /// Longest frame, in bytes; checked before memory is spent on one.
 pub const FRAME_BYTES_MAX: usize = RANGE_BYTES_MAX + RANGE_ITEMS_MAX * 32 + (1 << 20);
+const _: () = assert!(EVIDENCE_TOTAL_BYTES_MAX + 64 < FRAME_BYTES_MAX, "what a store keeps fits a frame");
 
 const MAGIC: &[u8] = b"datafan backup";
 const VERSION: u8 = 2;

@@ -6,9 +6,8 @@
 use crate::{
     hash::Hash,
     id::{MemberId, Name},
-    item::{Item, Key},
-    limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX},
-    time::Timestamp,
+    key::Key,
+    limits::NAME_BYTES_MAX,
 };
 use alloc::vec::Vec;
 
@@ -277,23 +276,6 @@ impl<'a> Reader<'a> {
             values.push(read(self)?);
         }
         Ok(values)
-    }
-}
-
-impl Item {
-    /// The body of an item, all but its timestamp: expiry (0 for none), key, value. Rows of the log and items
-    /// in messages have this form.
-    pub fn encode_body(&self, out: &mut Writer) {
-        out.varint(self.expiry.unwrap_or_default().0);
-        out.prefixed(self.key.as_str().as_bytes()).prefixed(&self.value);
-    }
-
-    /// Reads what [`Item::encode_body`] wrote.
-    pub fn decode_body(timestamp: Timestamp, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let expiry = Some(Timestamp(input.varint()?)).filter(|expiry| *expiry != Timestamp::ZERO);
-        let key = input.key()?;
-        let value = input.prefixed("value", VALUE_BYTES_MAX)?.into();
-        Ok(Self { key, timestamp, expiry, value })
     }
 }
 

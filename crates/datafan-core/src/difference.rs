@@ -5,10 +5,10 @@
 //! what it misses.
 
 use crate::{
-    engine::Recovered,
     hash::Hash,
     id::MemberId,
     item::{Item, Key},
+    recovered::Recovered,
     store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
     time::Timestamp,
 };

@@ -5,6 +5,7 @@ use crate::{
     hash::Hash,
     id::{MemberId, MeshId},
     identity::{Identity, Verifier},
+    limits::{HEAD_SLOTS_MAX, OWNERS_PER_MESSAGE_MAX, SMALL_BYTES_MAX},
     time::Timestamp,
 };
 use core::fmt;
@@ -13,6 +14,8 @@ use core::fmt;
 pub const HEAD_VERSION: u8 = 1;
 /// Bytes of an encoded head.
 pub const HEAD_BYTES: usize = 153;
+const _: () = assert!(HEAD_SLOTS_MAX * 16 * (HEAD_BYTES + 16) < SMALL_BYTES_MAX);
+const _: () = assert!(OWNERS_PER_MESSAGE_MAX * HEAD_BYTES < SMALL_BYTES_MAX);
 
 const DOMAIN: &[u8] = b"datafan head\0";
 

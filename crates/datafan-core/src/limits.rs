@@ -59,6 +59,10 @@ pub const PENALTIES_MAX: usize = 1_024;
 pub const INVALID_OWNERS_MAX: usize = MEMBERS_MAX;
 /// Most pieces of evidence of forks that are kept of one owner.
 pub const EVIDENCE_PER_OWNER_MAX: usize = 4;
+/// Longest value of an item in evidence, in bytes: longer ones prove as much, and are not kept.
+pub const EVIDENCE_VALUE_BYTES_MAX: usize = 64 << 10;
+/// Longest evidence, in bytes: checked before memory is spent on it.
+pub const EVIDENCE_BYTES_MAX: usize = EVIDENCE_VALUE_BYTES_MAX + (64 << 10);
 /// Most bytes of evidence that are kept in all, encoded.
 pub const EVIDENCE_TOTAL_BYTES_MAX: usize = 4 << 20;
 
@@ -109,12 +113,9 @@ pub const QUOTA_SYSTEM_ITEMS: u64 = 64;
 pub const QUOTA_SYSTEM_BYTES: u64 = 1 << 20;
 
 const _: () = assert!(COMMIT_WRITES_MAX * ITEM_OVERHEAD_MAX + COMMIT_BYTES_MAX <= DELTA_BYTES_MAX);
-const _: () = assert!(EVIDENCE_TOTAL_BYTES_MAX + 64 < crate::backup::FRAME_BYTES_MAX);
-const _: () = assert!(crate::fork::EVIDENCE_BYTES_MAX < EVIDENCE_TOTAL_BYTES_MAX);
+const _: () = assert!(EVIDENCE_BYTES_MAX < EVIDENCE_TOTAL_BYTES_MAX);
 const _: () = assert!(ROSTER_CHANGES_MAX <= COMMIT_WRITES_MAX);
 const _: () = assert!(RANGE_ITEMS_MAX * ITEM_OVERHEAD_MAX + RANGE_BYTES_MAX <= DELTA_BYTES_MAX);
-const _: () = assert!(HEAD_SLOTS_MAX * 16 * (crate::head::HEAD_BYTES + 16) < SMALL_BYTES_MAX);
-const _: () = assert!(OWNERS_PER_MESSAGE_MAX * crate::head::HEAD_BYTES < SMALL_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX <= RANGE_BYTES_MAX);
 const _: () = assert!(STRANGERS_MAX < LINKS_MAX && NEEDY_PLACES < LINKS_MAX);
 const _: () = assert!(DELTA_BYTES_MAX < MESSAGE_BYTES_MAX && PUSH_BYTES_MAX < SMALL_BYTES_MAX);

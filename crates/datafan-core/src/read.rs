@@ -6,7 +6,7 @@
 use crate::{
     backup,
     difference::{self, Cursor, Difference},
-    engine::pieces,
+    fork::pieces,
     fork::{ClosedBy, Closing, KeptFork},
     grant::{GRANT_PREFIX, Grant},
     hash::Hash,

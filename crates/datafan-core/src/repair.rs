@@ -8,11 +8,11 @@
 //! divergent copy: the mesh gives back what it has, and the owner sees what it lacks.
 
 use crate::{
-    engine::Past,
     head::Head,
     id::{MemberId, MeshId},
     identity::Identity,
     item::Item,
+    past::Past,
     shard::{Edit, View},
     store::{
         Batch, Durability, Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,

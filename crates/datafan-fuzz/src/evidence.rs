@@ -5,12 +5,13 @@
 use crate::corpus::Seed;
 use datafan_core::{
     codec::{Reader, Writer},
-    fork::{EVIDENCE_BYTES_MAX, Evidence, Lost},
+    fork::{Evidence, Lost},
     hash::Hasher,
     head::Head,
     id::MeshId,
     identity::{Identity, Strict},
     item::{Item, Key},
+    limits::EVIDENCE_BYTES_MAX,
     time::Timestamp,
     trie::{Branch, NewNodes, Node, Place, join, root_hash},
 };

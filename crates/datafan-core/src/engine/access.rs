@@ -1,6 +1,6 @@
 //! What a driver can ask of an engine beside handing it inputs.
 
-use super::{Engine, OpenError, Stats, disk::Snapshot};
+use super::{Engine, disk::Snapshot, open_error::OpenError, stats::Stats};
 use crate::id::MemberId;
 use crate::{
     store::{Compacted, Store, StoreError},

@@ -1,8 +1,9 @@
 //! Asking for what is wanted, one transfer per owner at a time.
 
 use super::{
-    Engine, Snapshot,
+    Engine,
     descent::Descent,
+    disk::Snapshot,
     links::Link,
     replicas::{Owner, Transfer},
 };

@@ -73,9 +73,9 @@ impl<S: Store> Engine<S> {
 
     /// When what waits for the budget goes on.
     pub(super) fn budget_wakes_at(&self) -> Time {
-        let answers = (!self.may_answer() && self.links.values().any(|link| link.has_owed()))
+        let answers = (!self.cx.may_answer() && self.links.values().any(|link| link.has_owed()))
             .then(|| micros_for(self.cx.budget.all, self.cx.config.send_bytes_max));
-        let pushes = (!self.may_push() && self.links.values().any(|link| link.is_catching_up()))
+        let pushes = (!self.cx.may_push() && self.links.values().any(|link| link.is_catching_up()))
             .then(|| micros_for(self.cx.budget.pushes, for_pushes(self.cx.config.send_bytes_max)));
         let first = answers.into_iter().chain(pushes).min();
         first.map_or(Time::NEVER, |micros| self.cx.budget.as_of.after(micros))

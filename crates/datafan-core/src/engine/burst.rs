@@ -1,13 +1,12 @@
 //! Pushes of one owner that wait together: taken in as the one delta that they are together, so that only the last head is
 //! verified and passed on. Where that leads nowhere, each of them is looked at for itself.
 
-use super::{Engine, Input};
+use super::input::Input;
 use crate::{
     id::MemberId,
     item::{Item, Key},
     limits::PUSH_BYTES_MAX,
     message::{Delta, Message, encode_delta},
-    store::{Store, StoreError},
     time::Timestamp,
 };
 use alloc::{
@@ -52,26 +51,8 @@ fn is_push_of_same(one: &[u8], other: &[u8]) -> bool {
 /// The tag of a push.
 const PUSH: u8 = 4;
 
-impl<S: Store> Engine<S> {
-    /// Takes in pushes of one owner by one peer.
-    pub(super) fn on_burst(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
-        if let Some(link) = self.links.quietly(&from) {
-            link.hear();
-            self.cx.stats.messages_received += pushes.len() as u64;
-            self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
-        }
-        if let Some((bytes, owner, timestamp)) = combined(pushes) {
-            self.take_message(from, &bytes)?;
-            if self.replicas.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
-                return Ok(());
-            }
-        }
-        pushes.iter().try_for_each(|bytes| self.take_message(from, bytes))
-    }
-}
-
 /// The push that these are together, and to where it leads; `None` unless each begins where the one before ends.
-fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Timestamp)> {
+pub(super) fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Timestamp)> {
     let mut whole = Whole::default();
     let (mut base, mut last) = (None, None);
     for bytes in pushes {

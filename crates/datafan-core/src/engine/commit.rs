@@ -1,12 +1,20 @@
 //! Own writes: checked when they come, committed in groups, answered when they are on disk.
 
 use super::{
-    Answer, Command, CommandError, Committed, Effect, Engine, Ticket, Write,
+    Engine,
+    discovery::{ADDRESSES_KEY, check_addresses, encode_addresses},
+    effect::Answer,
+    effect::CommandError,
+    effect::Committed,
+    effect::Effect,
+    effect::Ticket,
     expired::Reclaimed,
+    group::{Group, Refusable},
     growth::Growth,
+    input::Command,
+    input::Write,
     membership::roster_changes,
     own::Confirmed,
-    publish::{ADDRESSES_KEY, check_addresses, encode_addresses},
 };
 use crate::{
     head::Head,
@@ -24,26 +32,6 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-
-/// Commands that are committed together, and what they amount to.
-#[derive(Default)]
-pub(super) struct Group {
-    answers: Vec<(Ticket, Committed)>,
-    pub(super) writes: usize,
-    pub(super) bytes: usize,
-    /// Expired items that were removed for it.
-    pub(super) reclaimed: usize,
-}
-
-impl Group {
-    /// Whether so many writes more fit one commit.
-    fn has_room(&self, writes: usize, bytes: usize) -> bool {
-        self.writes + writes <= COMMIT_WRITES_MAX && self.bytes + bytes <= COMMIT_BYTES_MAX
-    }
-}
-
-/// What comes of a command, or why it is refused.
-pub(super) type Refusable<T> = Result<T, CommandError>;
 
 impl<S: Store> Engine<S> {
     pub(super) fn on_command(&mut self, ticket: Ticket, command: Command) {

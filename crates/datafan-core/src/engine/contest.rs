@@ -7,7 +7,8 @@
 //! the other one was heard of meanwhile, and goes on if not.
 
 use super::{
-    Alarm, Engine,
+    Engine,
+    effect::Alarm,
     key_conflicts::SameKeyPlace,
     own::{Contest, Verdict},
 };

@@ -1,6 +1,9 @@
 //! What every part of the engine has at hand in a call: settings, clocks, chance, counters, and the outbox.
 
-use super::{Alarm, Answer, Config, Effect, Outbox, Stats, Ticket, budget::Budget};
+use super::{
+    config::Config, effect::Alarm, effect::Answer, effect::Effect, effect::Outbox, effect::Ticket,
+    send_budget::SendBudget, stats::Stats,
+};
 use crate::{
     connector::Frame,
     head::Head,
@@ -22,7 +25,7 @@ pub(super) struct Context {
     /// `handle` shall be called again at once: something is left to be done.
     pub(super) more_to_do: bool,
     /// How much was sent, of how much may be.
-    pub(super) budget: Budget,
+    budget: SendBudget,
     verifier: Box<dyn Verifier>,
     out: Outbox,
     /// Own commits are not on disk: what may tell of them waits for the sync.
@@ -38,7 +41,7 @@ impl Context {
             rng,
             stats: Stats::default(),
             more_to_do: false,
-            budget: Budget::default(),
+            budget: SendBudget::default(),
             verifier,
             out: Outbox::new(),
             own_unsynced: false,
@@ -106,6 +109,39 @@ impl Context {
         self.stats.messages_sent += 1;
         self.stats.bytes_sent += frame.bytes.len() as u64;
         self.budget.note_sent(frame.bytes.len());
+    }
+
+    /// A push was sent.
+    pub(super) fn count_pushed(&mut self, bytes: usize) {
+        self.stats.pushes_sent += 1;
+        self.budget.note_pushed(bytes);
+    }
+
+    /// A call begins.
+    pub(super) fn begin_call(&mut self, now: Now) {
+        self.now = now;
+        self.more_to_do = false;
+        self.budget.begin_call(now.time, &self.config);
+    }
+
+    /// Whether answers with data may be sent.
+    pub(super) fn may_answer(&self) -> bool {
+        self.budget.may_answer(&self.config)
+    }
+
+    /// Whether pushes may be sent.
+    pub(super) fn may_push(&self) -> bool {
+        self.budget.may_push(&self.config)
+    }
+
+    /// When answers that wait for the budget go on.
+    pub(super) fn answers_at(&self) -> Time {
+        self.budget.answers_at(&self.config)
+    }
+
+    /// When pushes that wait for the budget go on.
+    pub(super) fn pushes_at(&self) -> Time {
+        self.budget.pushes_at(&self.config)
     }
 
     /// Whether a head is signed by its owner.

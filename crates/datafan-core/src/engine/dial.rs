@@ -1,10 +1,11 @@
 //! Finding each other: whom the dialler is to try, as far as shards, links and the roster say.
 
 use super::{
-    Effect, Engine,
+    Engine,
+    discovery::{ADDRESSES_KEY, decode_addresses},
     discovery::{Kind, Looking, Place, Pool, Reach, Target, Why, pause_micros},
+    effect::Effect,
     key_conflicts::SameKeyPlace,
-    publish::{ADDRESSES_KEY, decode_addresses},
     replicas::Owner,
 };
 use crate::{

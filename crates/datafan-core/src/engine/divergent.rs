@@ -2,11 +2,14 @@
 //! tells its owner; the owner fetches it, takes from it what it misses, and names it as ended, which frees it everywhere.
 
 use super::{
-    Alarm, Engine, Snapshot, Write,
+    Engine,
     descent::Descent,
-    heard_for::HeardFor,
+    disk::Snapshot,
+    effect::Alarm,
+    input::Write,
     links::Link,
     own::Confirmed,
+    replaced::Replaced,
     replicas::invalid_spans::{RESTAMPED_KEY, names},
     replicas::{Owner, Transfer},
     runs::history_of,
@@ -17,104 +20,25 @@ use crate::{
     head::Head,
     id::MemberId,
     item::Key,
-    limits::{DIVERGENT_COPIES_MAX, DIVERGENT_TOLD_MAX},
+    limits::DIVERGENT_COPIES_MAX,
     message::Message,
     runs::{EndedBranch, HeldState, RUNS_KEY, RunHistory},
     shard::View,
     store::{Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
-    time::{SECOND, Time, Timestamp},
+    time::{Time, Timestamp},
     trie::Branch,
 };
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-/// The divergent copies that this member holds, and those it was told of.
-#[derive(Default)]
-pub(super) struct Divergent {
-    /// By owner, oldest first.
-    held: BTreeMap<MemberId, Vec<ShardNumber>>,
-    /// Copies of the own shard at peers, to be fetched.
-    told: VecDeque<(MemberId, Head)>,
-    /// Owners that may have ended what is held of them.
-    ended: BTreeSet<MemberId>,
-    /// When the next alarm about an owner may be raised.
-    quiet: BTreeMap<MemberId, Time>,
-    /// Until when an owner that was told need not be dialled.
-    knows: BTreeMap<MemberId, Time>,
-    /// The owner that was dialled last to be told, and when the next one is.
-    dialled: Option<MemberId>,
-    next_dial: Time,
-    /// How long owners could have heard of what is kept.
-    heard: HeardFor,
-    /// Peers that were linked in this call: they hear of what is kept of their shards.
-    pub(super) to_tell: BTreeSet<MemberId>,
-}
-
-/// What becomes of a held state that is to be replaced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Replaced {
-    /// Nothing: the new state grew out of it, or has ended it.
-    Continued,
-    /// It is kept: both share their past up to this timestamp only.
-    Diverged(Timestamp),
-    /// The new state names the run that is running here: another process goes on from what we wrote.
-    Taken {
-        /// Not from all of it.
-        diverged: bool,
-        /// Nobody took anything over: it is another end of that very run.
-        same_run: bool,
-    },
-}
-
-/// An owner's copies are told of by an alarm once in this time.
-const ALARM_MICROS: u64 = 24 * 3_600 * SECOND;
 /// Copies of all owners take at most this part of what is free on the disk, or so many bytes where that is
 /// not known.
 const DIVERGENT_SHARE: u64 = 10;
 const DIVERGENT_BYTES: u64 = 1 << 30;
-/// An owner is dialled to be told this often, and not again for the longer time once it was told.
-const DIAL_MICROS: u64 = 10 * SECOND;
-const KNOWS_MICROS: u64 = 3_600 * SECOND;
-
-impl Divergent {
-    pub(super) fn load(&mut self, owner: MemberId, shard: ShardNumber) {
-        self.held.entry(owner).or_default().push(shard);
-    }
-
-    pub(super) fn load_heard(&mut self, heard: HeardFor) {
-        self.heard = heard;
-    }
-
-    fn of(&self, owner: &MemberId) -> &[ShardNumber] {
-        self.held.get(owner).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether an alarm is due about a copy of `owner`'s shard; then it is raised.
-    fn may_alarm(&mut self, owner: &MemberId, now: Time) -> bool {
-        self.quiet.retain(|_, until| *until > now);
-        let is_due = !self.quiet.contains_key(owner);
-        if is_due {
-            self.quiet.insert(*owner, now.after(ALARM_MICROS));
-        }
-        is_due
-    }
-
-    /// The owner's shard names its runs anew.
-    pub(super) fn on_runs(&mut self, owner: &MemberId) {
-        if self.held.contains_key(owner) {
-            self.ended.insert(*owner);
-        }
-    }
-}
 
 impl<S: Store> Engine<S> {
     /// Does what is due with divergent copies.
     pub(super) fn turn_divergent(&mut self) -> Result<(), StoreError> {
-        while let Some(peer) = self.divergent.to_tell.pop_first() {
+        while let Some(peer) = self.divergent.pop_linked() {
             self.tell_divergent(peer)?;
         }
         self.free_divergent()?;
@@ -124,16 +48,16 @@ impl<S: Store> Engine<S> {
 
     /// Frees copies whose owners could have heard of them, and fetched them, for long enough. Own ones stay.
     fn age_divergent(&mut self) {
-        if !self.divergent.heard.is_due(self.cx.now.time) {
+        if !self.divergent.heard_mut().is_due(self.cx.now.time) {
             return;
         }
-        let kept = self.divergent.held.keys().filter(|owner| **owner != self.cx.me);
+        let kept = self.divergent.owners().filter(|owner| **owner != self.cx.me);
         let is_up = |owner: &MemberId| self.links.get(owner).is_some_and(Link::is_up);
         let kept: Vec<_> =
             kept.map(|owner| (*owner, is_up(owner) || self.discovery.reach.is_reachable(owner))).collect();
-        let over = self.divergent.heard.count(self.cx.now.time, &kept);
+        let over = self.divergent.heard_mut().count(self.cx.now.time, &kept);
         over.iter().for_each(|owner| self.drop_divergent(owner));
-        if let Some(bytes) = self.divergent.heard.due_bytes(self.cx.now.time) {
+        if let Some(bytes) = self.divergent.heard_mut().due_bytes(self.cx.now.time) {
             self.disk.set_meta(Meta::HeardFor, Some(bytes));
         }
     }
@@ -187,7 +111,7 @@ impl<S: Store> Engine<S> {
             bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
         }
         let mut all = self.replicas[owner].head().map_or(0, |head| head.bytes);
-        for shard in self.divergent.held.values().flatten() {
+        for shard in self.divergent.all() {
             all = all.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
         }
         Ok(bytes <= max / 4 && all <= max)
@@ -204,9 +128,7 @@ impl<S: Store> Engine<S> {
         let (owner, head) = (record.owner, record.head.expect("a state has a head"));
         let copy = ShardRecord { state: ShardState::Aside, graves_floor: diverged, ..record.clone() };
         self.disk.stage(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
-        self.divergent.load(owner, shard);
-        self.divergent.knows.remove(&owner);
-        self.divergent.heard.begin_again(&owner);
+        self.divergent.add(owner, shard);
         if self.divergent.may_alarm(&owner, self.cx.now.time) {
             self.cx.alarm(Alarm::Parted { head, parted: diverged });
         }
@@ -225,36 +147,34 @@ impl<S: Store> Engine<S> {
             heads.extend(self.divergent_head(*shard)?);
         }
         if !heads.is_empty() {
-            self.divergent.knows.insert(peer, self.cx.now.time.after(KNOWS_MICROS));
+            self.divergent.on_told(peer, self.cx.now.time);
             self.cx.send(peer, &Message::Diverged(heads));
         }
         Ok(())
     }
 
-    /// Owners of whose shards copies are kept, and who are neither linked nor were told lately.
-    fn owners_to_tell(&self) -> impl Iterator<Item = MemberId> {
-        let now = self.cx.now.time;
-        let knows = move |owner: &MemberId| self.divergent.knows.get(owner).is_some_and(|until| *until > now);
-        let owners = self.divergent.held.keys().copied();
-        owners.filter(move |owner| *owner != self.cx.me && !self.links.contains_key(owner) && !knows(owner))
+    /// Whether an owner of whom copies are kept is neither linked nor was told lately.
+    fn is_to_be_told(&self, owner: &MemberId) -> bool {
+        *owner != self.cx.me
+            && !self.links.contains_key(owner)
+            && !self.divergent.knows(owner, self.cx.now.time)
     }
 
     /// When the next owner is to be dialled, so that it hears of what is kept here.
     pub(super) fn tell_wakes_at(&self) -> Time {
-        if self.owners_to_tell().next().is_some() { self.divergent.next_dial } else { Time::NEVER }
+        let is_any = self.divergent.owners().any(|owner| self.is_to_be_told(owner));
+        if is_any { self.divergent.next_dial() } else { Time::NEVER }
     }
 
     /// The owner that is dialled now, if it is time: each in its turn.
     pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
-        if self.divergent.next_dial > self.cx.now.time {
+        let now = self.cx.now.time;
+        if self.divergent.next_dial() > now {
             return None;
         }
-        let last = self.divergent.dialled;
-        let next = self.owners_to_tell().find(|owner| Some(*owner) > last);
-        let next = next.or_else(|| self.owners_to_tell().next())?;
-        self.divergent.dialled = Some(next);
-        self.divergent.next_dial = self.cx.now.time.after(DIAL_MICROS);
-        Some(next)
+        let owners = self.divergent.owners().filter(|owner| self.is_to_be_told(owner));
+        let owners: Vec<MemberId> = owners.copied().collect();
+        self.divergent.dial_next(owners.into_iter(), now)
     }
 
     /// A peer keeps states of our shard that the present one did not grow out of.
@@ -264,15 +184,14 @@ impl<S: Store> Engine<S> {
                 self.cx.stats.reject(Rejection::ForeignDivergentCopy);
                 continue;
             }
-            let is_told = self.divergent.told.iter().any(|(peer, told)| (*peer, told) == (from, head));
-            if is_told || self.divergent.told.len() >= DIVERGENT_TOLD_MAX || self.knows_divergent(head)? {
+            if self.divergent.has_heard_of(from, head) || self.knows_divergent(head)? {
                 continue;
             }
             if !self.cx.check_signature(head) {
                 self.links.penalize(&mut self.cx, from, Rejection::Signature);
                 return Ok(());
             }
-            self.divergent.told.push_back((from, *head));
+            self.divergent.hear_of(from, head);
         }
         Ok(())
     }
@@ -293,13 +212,13 @@ impl<S: Store> Engine<S> {
     /// Begins to fetch the next copy of the own shard that a peer has told of.
     pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
         let confirmed = self.own[&self.cx.me].confirmed() == Confirmed::Yes;
-        if self.divergent.told.is_empty() || !confirmed || self.replicas[&self.cx.me].head().is_none() {
+        if !self.divergent.has_told() || !confirmed || self.replicas[&self.cx.me].head().is_none() {
             return Ok(());
         }
         if self.replicas[&self.cx.me].transfer().is_some() {
             return Ok(());
         }
-        while let Some((peer, head)) = self.divergent.told.pop_front() {
+        while let Some((peer, head)) = self.divergent.pop_told() {
             let is_up = self.links.get(&peer).is_some_and(Link::is_up);
             if is_up && !self.knows_divergent(&head)? {
                 self.fetch_aside(peer, &head);
@@ -355,7 +274,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(super) fn holds_divergent(&self, owner: &MemberId) -> bool {
-        self.divergent.held.contains_key(owner)
+        self.divergent.has(owner)
     }
 
     /// Names the branches of copies of the own shard that are held here as ended, all or those with these
@@ -387,18 +306,18 @@ impl<S: Store> Engine<S> {
 
     /// Gives up copies of an owner that is to have no shard.
     pub(super) fn drop_divergent(&mut self, owner: &MemberId) {
-        for shard in self.divergent.held.remove(owner).unwrap_or_default() {
+        for shard in self.divergent.take(owner) {
             self.disk.retire(*owner, shard);
         }
     }
 
     /// Frees the copies that their owners have taken in or given up.
     pub(super) fn free_divergent(&mut self) -> Result<(), StoreError> {
-        while let Some(owner) = self.divergent.ended.pop_first() {
+        while let Some(owner) = self.divergent.pop_ended() {
             let Some((present, _)) = self.replicas.get(&owner).and_then(Owner::whole) else { continue };
             let (history, end) = (history_of(&self.disk.view(present))?, self.replicas[&owner].timestamp());
             let mut kept = Vec::new();
-            for shard in self.divergent.held.remove(&owner).unwrap_or_default() {
+            for shard in self.divergent.take(&owner) {
                 let run = history_of(&self.disk.view(shard))?.last().map(|run| run.id);
                 let head = self.divergent_head(shard)?;
                 let state = head.map(|head| HeldState { run, timestamp: head.timestamp });
@@ -407,11 +326,7 @@ impl<S: Store> Engine<S> {
                     false => kept.push(shard),
                 }
             }
-            if kept.is_empty() {
-                self.divergent.knows.remove(&owner);
-            } else {
-                self.divergent.held.insert(owner, kept);
-            }
+            self.divergent.put_back(owner, kept);
         }
         Ok(())
     }
@@ -451,16 +366,6 @@ fn bytes_max(setting: Option<u64>, free: impl FnOnce() -> Option<u64>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_alarm_tells_of_an_owners_copies_once_a_day() {
-        let (mut divergent, [one, other]) = (Divergent::default(), [1, 2].map(|n| MemberId([n; 32])));
-        let now = Time(7);
-        assert!(divergent.may_alarm(&one, now) && divergent.may_alarm(&other, now));
-        assert!(!divergent.may_alarm(&one, now.after(ALARM_MICROS - 1)));
-        assert!(divergent.may_alarm(&one, now.after(ALARM_MICROS)));
-        assert_eq!(divergent.quiet.len(), 1, "what is over is forgotten");
-    }
 
     #[test]
     fn copies_take_a_tenth_of_the_free_disk_or_what_was_set() {

@@ -1,11 +1,12 @@
 //! All that an engine can want, as plain data in an outbox.
 
-use super::{Recovered, Refused, SameKeyPlace};
+use super::{key_conflicts::same_key::SameKeyPlace, members::refused::Refused};
 use crate::{
     connector::{Address, Frame},
     head::Head,
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, MEMBERS_MAX, ROSTER_CHANGES_MAX},
+    recovered::Recovered,
     time::Timestamp,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};

@@ -1,7 +1,7 @@
 //! Own items that have expired: every reader hides them at once, and their owner removes them: some time
 //! later, when no clock shows them any more, or by its own clock when its quota would refuse a write.
 
-use super::{CommandError, Engine, Write, commit::Group, growth::Growth};
+use super::{Engine, effect::CommandError, group::Group, growth::Growth, input::Write};
 use crate::{
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},

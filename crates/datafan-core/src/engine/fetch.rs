@@ -2,9 +2,10 @@
 
 use super::{
     Engine,
-    divergent::Replaced,
+    learned::{How, Learned},
+    replaced::Replaced,
     replicas::{Owner, Reason, Refused, Transfer},
-    rules::Verdict,
+    verdict::Verdict,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -18,29 +19,6 @@ use crate::{
     trie::root_hash,
 };
 use alloc::{sync::Arc, vec::Vec};
-
-/// How a delta came.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How<'a> {
-    /// Unasked, in this message.
-    Pushed(&'a Arc<[u8]>),
-    Pulled,
-    /// It was pulled, and did not come in time.
-    Late,
-}
-
-/// What hearing of a head came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Learned {
-    /// It is wanted.
-    Newer,
-    /// It is held, or known already.
-    Known,
-    /// A later one is held.
-    Older,
-    /// It is not wanted.
-    Refused,
-}
 
 impl<S: Store> Engine<S> {
     /// Hears of a head that `from` holds; fetched at `fetch_at` if nobody pushed it by then.

@@ -2,17 +2,16 @@
 //! rounds only, until their forks are closed.
 
 use super::{
-    Alarm, CommandError, Engine, Write, commit::Refusable, descent::Build, replicas::Owner, runs::history_of,
+    Engine, descent::Build, effect::Alarm, effect::CommandError, group::Refusable, input::Write,
+    replicas::Owner, runs::history_of,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
-    fork::{
-        CLOSING_PREFIX, Closing, EVIDENCE_VALUE_BYTES_MAX, Evidence, ForkRuns, KeptFork, Lost, first_lost,
-        way,
-    },
+    fork::{CLOSING_PREFIX, Closing, Evidence, ForkRuns, KeptFork, Lost, first_lost, way},
     head::Head,
     id::MemberId,
     item::Key,
+    limits::EVIDENCE_VALUE_BYTES_MAX,
     runs::{RUNS_KEY, RunHistory},
     store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::Timestamp,

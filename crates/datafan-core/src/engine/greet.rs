@@ -1,8 +1,10 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
 use super::{
-    Effect, Engine, Pending,
+    Engine,
+    effect::Effect,
     links::{Dialled, Link, Place},
+    status::Pending,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -180,7 +182,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let learned = self.learn(from, head, self.cx.now.time);
-        if (learned == super::fetch::Learned::Newer || self.takes_back_roster())
+        if (learned == super::learned::Learned::Newer || self.takes_back_roster())
             && let Some(link) = self.links.get_mut(&from)
         {
             link.wait_for_roster(self.cx.now.time.after(GREETING_MICROS / 3));
@@ -267,7 +269,7 @@ impl<S: Store> Engine<S> {
         }
         self.cx.emit(Effect::Ready { peer });
         self.ask_for_own(peer);
-        self.divergent.to_tell.insert(peer);
+        self.divergent.on_linked(peer);
         self.send_round(peer);
         self.meet_process(peer);
     }

@@ -6,7 +6,7 @@ use crate::{
     hash::Hash,
     id::{MemberId, Name},
     item::Key,
-    roster::RosterChange,
+    roster::{Outcome, RosterChange},
     time::Timestamp,
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -133,15 +133,6 @@ pub enum Command {
     /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged like one.
     /// Answered when it is on disk.
     Apply(Arc<[u8]>),
-}
-
-/// What becomes of the shard of a revoked member.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It stays at the head that the revoking member holds.
-    Keep,
-    /// Everybody deletes it.
-    Drop,
 }
 
 /// One write to the own shard.

@@ -1,6 +1,8 @@
 //! What follows from the runs under which others list this member.
 
-use super::{Engine, SameKeyPlace, discovery::Kind, own::Confirmed, replicas::Owner, runs::history_of};
+use super::{
+    Engine, discovery::Kind, key_conflicts::SameKeyPlace, own::Confirmed, replicas::Owner, runs::history_of,
+};
 use crate::{
     id::MemberId,
     limits::SEEN_RUNS_MAX,

@@ -2,14 +2,22 @@
 //! come in.
 
 use super::{
-    Answer, Command, CommandError, Committed, Effect, Engine, Ticket, Write,
-    commit::Refusable,
-    fetch::How,
+    Engine,
+    discovery::check_addresses,
+    effect::Answer,
+    effect::CommandError,
+    effect::Committed,
+    effect::Effect,
+    effect::Ticket,
+    group::Refusable,
     growth::Growth,
+    input::Command,
+    input::Write,
+    learned::How,
     members::Membership,
-    publish::{SYSTEM_KEYS, check_addresses},
+    publish::SYSTEM_KEYS,
     replicas::{Owner, Reason},
-    rules::Verdict,
+    verdict::Verdict,
 };
 use crate::{
     connector::Address,

@@ -8,7 +8,6 @@
 
 mod access;
 mod ask;
-mod budget;
 mod burst;
 mod commit;
 mod config;
@@ -19,20 +18,24 @@ mod dial;
 mod discovery;
 mod disk;
 mod divergent;
-mod effect;
+mod divergent_copies;
+pub(crate) mod effect;
 mod expired;
 mod fetch;
 mod forks;
 mod greet;
+mod group;
 mod growth;
 mod heard_for;
 mod input;
 mod key_conflicts;
+mod learned;
 mod links;
 mod listed;
 mod members;
 mod membership;
 mod open;
+mod open_error;
 mod own;
 mod own_links;
 mod pace;
@@ -43,6 +46,7 @@ mod push;
 mod recovery;
 mod refusals;
 mod rejection;
+mod replaced;
 mod replicas;
 mod report;
 mod restamp;
@@ -51,6 +55,7 @@ mod round;
 mod rules;
 mod runs;
 mod same_key;
+mod send_budget;
 mod serve;
 mod stats;
 mod status;
@@ -58,20 +63,20 @@ mod surplus;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod verdict;
 mod wake;
 
+pub use crate::recovered::Recovered;
+pub use crate::roster::Outcome;
 pub use config::Config;
-pub use discovery::{LINKS_KEY, PublishedLinks, decode_links};
+pub use discovery::{ADDRESSES_KEY, LINKS_KEY, PublishedLinks, decode_addresses, decode_links};
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
-pub use input::{Command, Input, Outcome, Write};
+pub use input::{Command, Input, Write};
 pub use key_conflicts::SameKeyPlace;
 pub use members::Refused;
-pub use open::OpenError;
-pub use own::Recovered;
-pub use publish::{ADDRESSES_KEY, decode_addresses};
+pub use open_error::OpenError;
 pub use rejection::Rejection;
 pub use replicas::invalid_spans::RESTAMPED_KEY;
-pub(crate) use replicas::pieces;
 pub use stats::Stats;
 pub use status::{
     LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
@@ -89,13 +94,12 @@ use alloc::{sync::Arc, vec::Vec};
 use context::Context;
 use discovery::Discovery;
 use disk::{Disk, Snapshot};
-use divergent::Divergent;
+use divergent_copies::DivergentCopies;
 use key_conflicts::KeyConflicts;
 use links::Links;
 use members::Members;
 use own::OwnShards;
-pub(crate) use own::Past;
-use replicas::{Owner, Replicas};
+use replicas::Replicas;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
@@ -108,7 +112,7 @@ pub struct Engine<S: Store> {
     replicas: Replicas,
     links: Links<Snapshot<S>>,
     discovery: Discovery,
-    divergent: Divergent,
+    divergent: DivergentCopies,
     next_round: Time,
 }
 
@@ -146,11 +150,9 @@ impl<S: Store> Engine<S> {
             self.sync_store()?;
         }
         self.look_for_room()?;
-        self.cx.now = now;
+        self.cx.begin_call(now);
         self.own.run.see(now, &mut self.cx.rng);
         self.replicas.begin_call(&self.cx);
-        self.turn_budget();
-        self.cx.more_to_do = false;
         let mut inputs = inputs.into_iter().peekable();
         while let Some(input) = inputs.next() {
             let others = burst::following(&input, &mut inputs);
@@ -259,6 +261,22 @@ impl<S: Store> Engine<S> {
         self.take_message(from, bytes)
     }
 
+    /// Takes in pushes of one owner by one peer.
+    fn on_burst(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
+        if let Some(link) = self.links.quietly(&from) {
+            link.hear();
+            self.cx.stats.messages_received += pushes.len() as u64;
+            self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
+        }
+        if let Some((bytes, owner, timestamp)) = burst::combined(pushes) {
+            self.take_message(from, &bytes)?;
+            if self.replicas.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
+                return Ok(());
+            }
+        }
+        pushes.iter().try_for_each(|bytes| self.take_message(from, bytes))
+    }
+
     fn take_message(&mut self, from: MemberId, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         let Some(link) = self.links.get(&from) else { return Ok(()) };
         let message = match Message::decode(bytes) {
@@ -299,8 +317,8 @@ impl<S: Store> Engine<S> {
             Message::Hello(hello) => self.on_hello(from, hello)?,
             Message::Welcome => self.on_welcome(from),
             Message::Refuse(refusal) => self.on_refuse(from, refusal),
-            Message::Push(delta) => self.on_delta(from, &delta, fetch::How::Pushed(bytes))?,
-            Message::Delta(delta) => self.on_delta(from, &delta, fetch::How::Pulled)?,
+            Message::Push(delta) => self.on_delta(from, &delta, learned::How::Pushed(bytes))?,
+            Message::Delta(delta) => self.on_delta(from, &delta, learned::How::Pulled)?,
             Message::Announce(heads) => self.on_announce(from, &heads),
             Message::Gap(head) => self.on_gap(from, &head),
             Message::Nothing(owner) => self.on_nothing(from, &owner),

@@ -1,15 +1,17 @@
 //! Opening an engine on a store, and closing it.
 
 use super::{
-    Config, Engine,
+    Engine,
+    config::Config,
     context::Context,
     discovery::{AddressBook, Discovery},
     disk::Disk,
-    divergent::Divergent,
+    divergent_copies::DivergentCopies,
     heard_for::HeardFor,
     key_conflicts::KeyConflicts,
     links::Links,
     members::Members,
+    open_error::OpenError,
     own::{OwnRun, OwnShards},
     replicas::{Forks, Owner, Replicas},
 };
@@ -23,37 +25,6 @@ use crate::{
     time::{Now, Timestamp},
 };
 use alloc::{boxed::Box, format, vec::Vec};
-
-/// Why an engine does not open. Nothing was changed.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store belongs to another mesh or member.
-    #[error("the store belongs to member {member} of mesh {mesh}: wrong key file or wrong directory")]
-    Belongs {
-        /// The store's member.
-        member: MemberId,
-        /// The store's mesh.
-        mesh: MeshId,
-    },
-    /// The authority's key is not the mesh's.
-    #[error("the authority key is {found}, the mesh is {mesh}")]
-    WrongAuthority {
-        /// The key's id.
-        found: MemberId,
-        /// The mesh.
-        mesh: MeshId,
-    },
-    /// The member's key is the authority's. Each needs a key of its own.
-    #[error("the member's key is the key of the mesh {mesh} itself: a member needs a key of its own")]
-    AuthorityAsMember {
-        /// The mesh.
-        mesh: MeshId,
-    },
-}
 
 impl<S: Store> Engine<S> {
     /// Opens the engine of `config.member` on `store`. `seed` decides all that is drawn by lot (jitter).
@@ -102,7 +73,7 @@ impl<S: Store> Engine<S> {
             key_conflicts: KeyConflicts::default(),
             members: Members::default(),
             links: Links::new(),
-            divergent: Divergent::default(),
+            divergent: DivergentCopies::default(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Publishing this member's links, and learning what others publish.
 
 use super::{
-    Engine, Write,
+    Engine,
     discovery::{LINKS_KEY, UpLink, decode_links},
+    input::Write,
     links::Link,
 };
 use crate::engine::rejection::Rejection;

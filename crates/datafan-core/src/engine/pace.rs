@@ -2,7 +2,7 @@
 //! came at once and was more is held against the intervals that follow. Who has signed what cannot be loses push, and is
 //! followed once per round.
 
-use super::{Engine, fetch::Learned};
+use super::{Engine, learned::Learned};
 use crate::engine::rejection::Rejection;
 use crate::store::Store;
 

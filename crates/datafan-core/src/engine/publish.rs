@@ -2,23 +2,20 @@
 //! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
 use super::{
-    CommandError, Engine, discovery::LINKS_KEY, replicas::Owner, replicas::invalid_spans::RESTAMPED_KEY,
+    Engine,
+    discovery::LINKS_KEY,
+    discovery::{ADDRESSES_KEY, decode_addresses},
+    replicas::Owner,
+    replicas::invalid_spans::RESTAMPED_KEY,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
-    codec::{DecodeError, Reader, Writer},
-    connector::Address,
     id::MemberId,
     item::Item,
-    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX},
-    message,
     runs::RUNS_KEY,
     store::{ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
 };
-use alloc::{sync::Arc, vec::Vec};
-
-/// The key of a member's own addresses.
-pub const ADDRESSES_KEY: &str = "_sys/addresses";
+use alloc::sync::Arc;
 
 /// What members write for the system beside their quota.
 pub(super) const SYSTEM_KEYS: [&str; 6] =
@@ -26,43 +23,6 @@ pub(super) const SYSTEM_KEYS: [&str; 6] =
 
 /// Those of them that mean something to others.
 const LEARNED_KEYS: [&str; 4] = [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY];
-
-const ADDRESSES_VERSION: u8 = 1;
-
-/// The value of the key.
-pub(super) fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
-    let mut out = Writer::new();
-    out.byte(ADDRESSES_VERSION).list(addresses, |out, address| {
-        out.prefixed(address.as_bytes());
-    });
-    out.finish()
-}
-
-/// Reads the value of [`ADDRESSES_KEY`].
-///
-/// # Errors
-/// If it is malformed or over a limit.
-pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
-    let mut input = Reader::new(bytes);
-    let found = input.byte()?;
-    if found != ADDRESSES_VERSION {
-        return Err(DecodeError::Version { found, known: ADDRESSES_VERSION });
-    }
-    let addresses = message::decode_addresses(&mut input)?;
-    input.end()?;
-    Ok(addresses)
-}
-
-/// Why addresses are not published.
-pub(super) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
-    if addresses.len() > ADDRESSES_MAX {
-        return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
-    }
-    if addresses.iter().any(|address| address.is_empty() || address.len() > ADDRESS_BYTES_MAX) {
-        return Err(CommandError::Limit { what: "address length in bytes", limit: ADDRESS_BYTES_MAX });
-    }
-    Ok(())
-}
 
 impl<S: Store> Engine<S> {
     /// Takes over what a change of `owner`'s shard wrote for the system.

@@ -3,7 +3,7 @@
 //! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
 //! when there is room.
 
-use super::{Engine, Owner};
+use super::{Engine, replicas::Owner};
 use crate::{
     connector::{Frame, Lane},
     head::Head,
@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             let Some(now) = self.replicas.get(&owner).map(|state| state.timestamp()) else { continue };
             // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
             let roster = owner == self.cx.config.mesh.authority();
-            let (tree, may_push) = (self.replicas[&owner].tree(), roster || self.may_push());
+            let (tree, may_push) = (self.replicas[&owner].tree(), roster || self.cx.may_push());
             for (peer, link) in self.links.all_quietly() {
                 // Whoever is where we are now has no position any more; it told us of this head.
                 let base = link.position(&owner).unwrap_or(moved.before);
@@ -100,13 +100,13 @@ impl<S: Store> Engine<S> {
             let mut behind = behind.collect::<Vec<_>>().into_iter();
             while let Some((owner, position)) = behind
                 .next()
-                .filter(|_| self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push())
+                .filter(|_| self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.cx.may_push())
             {
                 self.set_position(peer, &owner, None);
                 self.push_to(peer, &owner, position, &mut Frames::new())?;
             }
-            let all = self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.may_push();
-            self.cx.more_to_do |= !all && self.may_push();
+            let all = self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.cx.may_push();
+            self.cx.more_to_do |= !all && self.cx.may_push();
             if let Some(link) = self.links.get_mut(&peer) {
                 match all {
                     true => link.end_catching_up(),
@@ -140,8 +140,7 @@ impl<S: Store> Engine<S> {
                 frame
             }
         };
-        self.cx.stats.pushes_sent += 1;
-        self.cx.budget.note_pushed(frame.bytes.len());
+        self.cx.count_pushed(frame.bytes.len());
         match self.cx.is_own(owner) {
             true => self.cx.send_frame(peer, frame),
             false => self.cx.send_frame_at_once(peer, frame),

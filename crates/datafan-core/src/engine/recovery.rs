@@ -1,10 +1,12 @@
 //! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it.
 
 use super::{
-    Alarm, Engine, Write,
-    fetch::Learned,
+    Engine,
+    effect::Alarm,
+    input::Write,
+    learned::Learned,
     links::Link,
-    own::{Confirmed, OwnShard, Recovered},
+    own::{Confirmed, OwnShard},
     replicas::{Owner, Transfer},
 };
 use crate::engine::rejection::Rejection;
@@ -14,6 +16,7 @@ use crate::{
     id::MemberId,
     item::Item,
     message::{Ask, Hello, Message, Request},
+    recovered::Recovered,
     store::{Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::{Time, Timestamp},
     trie::Place,

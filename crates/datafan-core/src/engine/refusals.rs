@@ -1,7 +1,7 @@
 //! Links that came to nothing for want of a grant: people hear of them, and writes are refused that nobody would
 //! get.
 
-use super::{CommandError, Effect, Engine, Refused, links::Link, members::remedy};
+use super::{Engine, effect::CommandError, effect::Effect, links::Link, members::Refused, members::remedy};
 use crate::{
     id::{MemberId, Name},
     message::Refusal,

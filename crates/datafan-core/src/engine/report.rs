@@ -1,12 +1,21 @@
 //! What the engine says about itself.
 
 use super::{
-    Engine, LinkState, LinkStatus, MemberReach, OwnState, Pending, Reachability, ShardProgress, ShardStatus,
-    Standing, Status,
+    Engine,
     discovery::Target,
     links::Link,
     own::Confirmed,
     replicas::{Owner, Transfer},
+    status::LinkState,
+    status::LinkStatus,
+    status::MemberReach,
+    status::OwnState,
+    status::Pending,
+    status::Reachability,
+    status::ShardProgress,
+    status::ShardStatus,
+    status::Standing,
+    status::Status,
 };
 use crate::{
     connector::Direction,

@@ -6,8 +6,9 @@
 //! heads from them, so nobody can play one back when its time has come.
 
 use super::{
-    CommandError, Engine,
-    commit::Refusable,
+    Engine,
+    effect::CommandError,
+    group::Refusable,
     recovery::PAGE_ROWS,
     replicas::invalid_spans::{self, RESTAMPED_KEY, Span, add_span},
 };

@@ -3,6 +3,7 @@
 use super::{
     Engine,
     replicas::{Owner, Reason},
+    verdict::Verdict,
 };
 use crate::{
     grant::GrantState,
@@ -10,14 +11,6 @@ use crate::{
     limits::{QUOTA_BYTES_DEFAULT, QUOTA_ITEMS_DEFAULT, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
     store::Store,
 };
-
-/// Whether a head may be held.
-pub(super) enum Verdict {
-    Good,
-    /// Nobody has granted its owner anything.
-    Unknown,
-    Refused(Reason),
-}
 
 impl<S: Store> Engine<S> {
     /// Whether `head` may be held, as far as roster, quota and clock say.

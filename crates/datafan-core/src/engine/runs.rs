@@ -1,6 +1,6 @@
 //! The last run that each held shard names, and naming the own one; `crate::runs` says what follows from them.
 
-use super::{Engine, Snapshot};
+use super::{Engine, disk::Snapshot};
 use crate::engine::rejection::Rejection;
 use crate::{
     id::MemberId,

@@ -1,9 +1,12 @@
 //! Looking for another process with this member's key where its shard says that it can be dialled.
 
 use super::{
-    Alarm, Effect, Engine, SameKeyPlace,
+    Engine,
+    discovery::{ADDRESSES_KEY, decode_addresses},
+    effect::Alarm,
+    effect::Effect,
+    key_conflicts::SameKeyPlace,
     own::OwnShard,
-    publish::{ADDRESSES_KEY, decode_addresses},
 };
 use crate::engine::rejection::Rejection;
 use crate::{

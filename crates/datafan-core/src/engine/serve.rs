@@ -1,8 +1,10 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
 use super::{
-    Engine, Owner,
+    Engine,
     links::{Owed, Term},
+    replicas::Owner,
+    send_budget::answer_bytes_max,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -45,7 +47,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn serve(&mut self) -> Result<(), StoreError> {
         let mut bytes = 0;
         for peer in self.links.owed() {
-            if !self.may_answer() {
+            if !self.cx.may_answer() {
                 return Ok(());
             }
             if bytes >= SERVE_ALL_BYTES_MAX {
@@ -61,7 +63,7 @@ impl<S: Store> Engine<S> {
     /// Returns what the answers count.
     fn serve_peer(&mut self, peer: MemberId) -> Result<usize, StoreError> {
         let mut bytes = 0;
-        while self.may_answer()
+        while self.cx.may_answer()
             && let Some(link) = self.links.get_mut(&peer)
         {
             if link.is_full(Lane::Bulk) || link.is_full(Lane::Small) {
@@ -105,7 +107,7 @@ impl<S: Store> Engine<S> {
             self.cx.send(peer, &Message::Nothing(want.owner));
             return Ok(());
         }
-        match self.delta_body(shard, &record, want.since, self.answer_bytes_max())? {
+        match self.delta_body(shard, &record, want.since, answer_bytes_max(&self.cx.config))? {
             Some(body) => {
                 self.cx.stats.deltas_sent += 1;
                 self.cx.send(peer, &Message::Delta(Delta::new(head, want.since, &body)));

@@ -1,11 +1,12 @@
 //! What an engine can say about itself.
 
-use super::{Recovered, rejection::Rejection};
+use super::rejection::Rejection;
 use crate::{
     connector::{Address, Direction},
     grant::Grant,
     hash::Hash,
     id::{MemberId, Name},
+    recovered::Recovered,
     time::Timestamp,
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};

@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::Engine;
+use super::{Engine, links::Link};
 use crate::{
     store::{Meta, Store, StoreError},
     time::Time,
@@ -77,5 +77,14 @@ impl<S: Store> Engine<S> {
         .into_iter()
         .min()
         .unwrap_or(Time::NEVER)
+    }
+
+    /// When what waits for the send budget goes on.
+    fn budget_wakes_at(&self) -> Time {
+        let answers = !self.cx.may_answer() && self.links.values().any(Link::has_owed);
+        let pushes = !self.cx.may_push() && self.links.values().any(Link::is_catching_up);
+        let answers = answers.then(|| self.cx.answers_at());
+        let pushes = pushes.then(|| self.cx.pushes_at());
+        answers.into_iter().chain(pushes).min().unwrap_or(Time::NEVER)
     }
 }

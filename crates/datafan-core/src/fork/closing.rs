@@ -1,12 +1,13 @@
 //! Forks that are closed: their owner has signed that it goes on from both states, or the authority says that
 //! it does not matter any more. The evidence stays, and a later fork is open again.
 
-use super::{EVIDENCE_BYTES_MAX, Evidence};
+use super::evidence::Evidence;
 use crate::{
     codec::{DecodeError, Reader, Writer},
     head::Head,
     id::MemberId,
     item::Key,
+    limits::{EVIDENCE_BYTES_MAX, EVIDENCE_PER_OWNER_MAX, MEMBERS_MAX},
     runs::{HeldState, RunHistory, RunId},
     time::Timestamp,
 };
@@ -153,6 +154,14 @@ impl Side {
             Some(_) | None => Self::MayBeAncestor,
         }
     }
+}
+
+/// Reads the pieces of evidence that a store keeps.
+pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<KeptFork>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let pieces = input.list("evidence", EVIDENCE_PER_OWNER_MAX * MEMBERS_MAX, KeptFork::decode)?;
+    input.end()?;
+    Ok(pieces)
 }
 
 #[cfg(test)]

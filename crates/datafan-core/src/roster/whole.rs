@@ -1,8 +1,11 @@
 //! A whole roster away from any store: what a machine that does nothing but sign is shown, and what it signs.
 
-use super::{Entries, IdRole, RosterChange, changed, role_of};
+use super::{
+    changes::{Entries, RosterChange, changed},
+    role::{IdRole, role_of},
+};
 use crate::{
-    engine::CommandError,
+    engine::effect::CommandError,
     grant::{GRANT_PREFIX, Grant},
     hash::{Hash, Hasher},
     head::Head,
@@ -194,7 +197,10 @@ fn sums(items: &[Item]) -> (u64, u64, Hash) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{engine::Outcome, identity::Strict, roster::Terms};
+    use crate::{
+        identity::Strict,
+        roster::{Outcome, Terms},
+    };
 
     fn authority() -> Identity {
         Identity::from_secret(&[1; 32])

@@ -1,6 +1,6 @@
 //! Gathering writes to a shard.
 
-use super::{View, put_over};
+use super::{change::put_over, view::View};
 use crate::{
     hash::Hasher,
     item::{Item, Key},

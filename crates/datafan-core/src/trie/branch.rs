@@ -1,6 +1,5 @@
 //! Places, branches and nodes, their bytes and hashes.
 
-use super::LEVELS;
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
     hash::{Hash, Hasher},
@@ -227,4 +226,20 @@ pub fn node_hash(domain: u8, place: Place, children: impl Iterator<Item = (u8, u
 
 fn low_digits(n: u8) -> u64 {
     1u64.checked_shl(4 * u32::from(n)).map_or(u64::MAX, |n| n - 1)
+}
+
+/// Levels of the trie: 16 digits of 4 bits.
+pub const LEVELS: u8 = 16;
+
+/// Where nodes are read from: a store's snapshot, a layer of changes, a map.
+pub trait Nodes {
+    /// What can go wrong when reading.
+    type Error;
+    /// The node at `place`, which exists.
+    fn node(&self, place: Place) -> Result<Node, Self::Error>;
+}
+
+/// The hash that stands for the whole set.
+pub fn root_hash(root: Option<&Branch>) -> Hash {
+    root.map_or_else(Hash::empty, |branch| branch.hash)
 }

@@ -1,6 +1,6 @@
 //! Changing the trie: many leaves at once, touching only what lies above them.
 
-use super::{Branch, Leaf, Node, Nodes, Place};
+use super::branch::{Branch, Leaf, Node, Nodes, Place};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Leaves to put (or replace) and, with `None`, to remove, by position.

@@ -14,24 +14,6 @@ mod branch;
 mod edit;
 mod walk;
 
-pub use branch::{Branch, Leaf, Node, Place, node_hash};
+pub use branch::{Branch, LEVELS, Leaf, Node, Nodes, Place, node_hash, root_hash};
 pub use edit::{Changes, NewNodes, join, top, update};
 pub use walk::{at_slot, sum_after};
-
-use crate::hash::Hash;
-
-/// Levels of the trie: 16 digits of 4 bits.
-pub const LEVELS: u8 = 16;
-
-/// Where nodes are read from: a store's snapshot, a layer of changes, a map.
-pub trait Nodes {
-    /// What can go wrong when reading.
-    type Error;
-    /// The node at `place`, which exists.
-    fn node(&self, place: Place) -> Result<Node, Self::Error>;
-}
-
-/// The hash that stands for the whole set.
-pub fn root_hash(root: Option<&Branch>) -> Hash {
-    root.map_or_else(Hash::empty, |branch| branch.hash)
-}

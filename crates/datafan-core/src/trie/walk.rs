@@ -1,6 +1,6 @@
 //! Reading the trie: what lies in a slot, how much lies right of a position.
 
-use super::{Branch, Nodes, Place};
+use super::branch::{Branch, Nodes, Place};
 
 /// The topmost branch at or below `slot`; `None` where the slot is empty.
 pub fn at_slot<N: Nodes>(nodes: &N, root: Option<Branch>, slot: Place) -> Result<Option<Branch>, N::Error> {

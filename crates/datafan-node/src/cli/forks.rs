@@ -8,11 +8,7 @@ use super::{
     text::count,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use datafan_core::{
-    fork::{EVIDENCE_BYTES_MAX, Evidence},
-    identity::Strict,
-    time::Timestamp,
-};
+use datafan_core::{fork::Evidence, identity::Strict, limits::EVIDENCE_BYTES_MAX, time::Timestamp};
 use datafan_node::http::wire::{CloseForks, Forks, ForksClosed, rfc3339};
 use serde::Serialize;
 use std::{

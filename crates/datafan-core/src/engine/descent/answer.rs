@@ -1,9 +1,10 @@
 //! Answers to a descent: checked against the hash that the request named, then built in.
 
 use super::{
-    super::{Engine, fetch::Learned},
-    Descent, Going,
+    super::{Engine, learned::Learned},
+    Descent,
     building::ROW_BYTES,
+    lending::Going,
     state::{Expect, Slot, What},
 };
 use crate::engine::rejection::Rejection;

@@ -3,11 +3,12 @@
 use super::{
     super::{
         Engine,
-        divergent::Replaced,
+        replaced::Replaced,
         replicas::Reason,
         replicas::invalid_spans::{RESTAMPED_KEY, names},
     },
-    Build, Descent, Going,
+    Build, Descent,
+    lending::Going,
     state::{Expect, Flight, PASSES_MAX, Slot, What},
 };
 use crate::engine::rejection::Rejection;

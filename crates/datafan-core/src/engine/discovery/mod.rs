@@ -2,11 +2,14 @@
 //! members publish.
 
 mod address_book;
+mod addresses;
 mod dialer;
 mod own_links;
 mod reach;
 
 pub(super) use address_book::AddressBook;
+pub use addresses::{ADDRESSES_KEY, decode_addresses};
+pub(super) use addresses::{check_addresses, encode_addresses};
 pub(super) use dialer::{Looking, Place, Pool, Target, Why, pause_micros};
 pub(super) use own_links::UpLink;
 pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};

@@ -2,7 +2,7 @@
 
 mod listed;
 mod processes;
-mod same_key;
+pub(super) mod same_key;
 
 pub use same_key::SameKeyPlace;
 

@@ -1,6 +1,6 @@
 //! Who belongs, as far as it is kept in memory beside the roster's shard; who knocked, and who refuses us.
 
-mod refused;
+pub(super) mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -8,9 +8,9 @@ pub use refused::Refused;
 pub(super) use refused::remedy;
 
 use super::{
-    Pending,
     context::Context,
     replicas::{Owner, Replicas, Standing},
+    status::Pending,
 };
 use crate::{
     grant::{GRANT_PREFIX, Grant, GrantState, Quota, Role},

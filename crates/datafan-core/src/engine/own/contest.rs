@@ -1,7 +1,6 @@
 //! Own writes that are held back, as another process goes on from what this one wrote, and what this process
 //! has signed against that one. `contest.rs` of the engine says how the two find out which began first.
 
-use super::{Confirmed, OwnShards};
 use crate::{
     claim::Claim,
     hash::Hash,
@@ -19,7 +18,7 @@ const CLAIMED_MICROS: u64 = 3 * SECOND;
 /// A claim counts for so long.
 const LASTS_MICROS: u64 = 60 * SECOND;
 /// What is heard of the other one in this time may have been made before.
-const LATE_MICROS: u64 = 10 * SECOND;
+pub(super) const LATE_MICROS: u64 = 10 * SECOND;
 /// Claims that are remembered, and for how long at least. Whoever gets one in return for its own could else
 /// be stopped though the other one stops, too.
 const CLAIMS_MAX: usize = 64;
@@ -33,15 +32,15 @@ const TOLD_MICROS: u64 = 3_600 * SECOND;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) struct Contest {
     /// Since when.
-    since: Time,
+    pub(super) since: Time,
     /// The last head of the other one that was seen.
-    theirs: Head,
+    pub(super) theirs: Head,
     /// Later than this is no head that was heard of before.
-    heard: (Timestamp, Hash),
+    pub(super) heard: (Timestamp, Hash),
     /// What is held here is not all part of what the other one made.
-    diverged: bool,
+    pub(super) diverged: bool,
     /// The other one has made a head since, as what was heard later says.
-    lives: bool,
+    pub(super) lives: bool,
 }
 
 /// What becomes of what held own writes back. `claimed`: this process has claimed to be the older one.
@@ -60,7 +59,7 @@ pub(in crate::engine) enum Verdict {
 pub(in crate::engine) struct Claims {
     /// Oldest first; for whose word, and when.
     made: VecDeque<(Claim, MemberId, Time)>,
-    last: Option<Time>,
+    pub(super) last: Option<Time>,
     /// When people are told next.
     tell_at: Time,
 }
@@ -123,97 +122,8 @@ impl Contest {
     }
 
     /// Whether the last claim was made lately enough to count.
-    fn is_claimed(&self, claimed: Option<Time>) -> bool {
+    pub(super) fn is_claimed(&self, claimed: Option<Time>) -> bool {
         claimed.is_some_and(|at| at.after(LASTS_MICROS) > self.since)
-    }
-}
-
-impl OwnShards {
-    /// What holds writes to the member's own shard back.
-    pub(in crate::engine) fn contested(&self) -> Option<Contest> {
-        match self.member().confirmed {
-            Confirmed::Contested(contest) => Some(contest),
-            _ => None,
-        }
-    }
-
-    /// When that is over, if nothing happens.
-    pub(in crate::engine) fn contest_ends_at(&self) -> Time {
-        self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
-    }
-
-    /// A state of the member's own shard names this run, and was not written here: writes are held back.
-    /// Whether that is new. `ours` is the head that is held.
-    pub(in crate::engine) fn begin_contest(
-        &mut self,
-        theirs: &Head,
-        ours: Option<Head>,
-        diverged: bool,
-        now: Time,
-    ) -> bool {
-        let own = self.shard_mut(&self.me.clone());
-        if matches!(own.confirmed, Confirmed::Foreign(_) | Confirmed::Contested(_)) {
-            return false;
-        }
-        let heard = [Some(*theirs), ours, own.lost.greatest()].into_iter().flatten().map(|head| head.order());
-        let heard = heard.max().expect("theirs");
-        let contest = Contest { since: now, theirs: *theirs, heard, diverged, lives: false };
-        own.confirmed = Confirmed::Contested(contest);
-        true
-    }
-
-    /// Whether a head of the own shard says anything while writes are held back.
-    pub(in crate::engine) fn is_contest_news(&self, head: &Head, contest: &Contest) -> bool {
-        let own = self.member();
-        (head.order() >= contest.theirs.order() || own.lost.has(head)) && !own.made.has(head)
-    }
-
-    /// A peer holds a head of the own shard while writes are held back.
-    pub(in crate::engine) fn see_contested(
-        &mut self,
-        peer: MemberId,
-        head: &Head,
-        mut contest: Contest,
-        now: Time,
-    ) {
-        if head.order() > contest.theirs.order() {
-            contest.theirs = *head;
-        }
-        if head.order() > contest.heard {
-            contest.heard = head.order();
-            contest.lives |= contest.since.after(LATE_MICROS) <= now;
-        }
-        let own = self.shard_mut(&self.me.clone());
-        own.confirmed = Confirmed::Contested(contest);
-        own.lost.tell(peer, head);
-    }
-
-    /// What becomes of what holds writes back, if it is time.
-    pub(in crate::engine) fn judge_contest(&self, now: Time) -> Option<Verdict> {
-        let contest = self.contested()?;
-        if contest.ends_at(self.claims.last) > now {
-            return None;
-        }
-        let (theirs, claimed) = (contest.theirs, contest.is_claimed(self.claims.last));
-        Some(match (contest.lives && !claimed, contest.diverged) {
-            (true, _) => Verdict::GiveWay(theirs),
-            (false, true) => Verdict::KeepOwn { theirs, claimed },
-            (false, false) => Verdict::TakeBack { theirs, claimed },
-        })
-    }
-
-    /// Writes to the member's own shard go on from what is held.
-    pub(in crate::engine) fn go_on(&mut self) {
-        self.shard_mut(&self.me.clone()).confirmed = Confirmed::Yes;
-        self.outranks = true;
-    }
-
-    /// What the other process wrote is taken back once it had until `until` to be told of. Nothing up to
-    /// `held` is missing.
-    pub(in crate::engine) fn take_back(&mut self, held: Timestamp, until: Time) {
-        let own = self.shard_mut(&self.me.clone());
-        own.before = own.before.max(held);
-        own.confirmed = Confirmed::Recovering { until };
     }
 }
 

@@ -3,27 +3,26 @@
 
 mod bounds;
 mod contest;
-mod history;
+mod contested;
 mod lost_heads;
 mod pauses;
 mod recent_heads;
-mod recovered;
 mod run;
 mod shard;
 #[cfg(test)]
 mod tests;
 
 pub(super) use contest::{Claims, Contest, Verdict};
-pub(crate) use history::Past;
-pub use recovered::Recovered;
 pub(super) use run::OwnRun;
 pub(super) use shard::{Confirmed, OwnShard};
 
-use super::{Command, Ticket, context::Context, disk::Disk};
+use super::{context::Context, disk::Disk, effect::Ticket, input::Command};
 use crate::{
     connector::Address,
     head::Head,
     id::MemberId,
+    past::Past,
+    recovered::Recovered,
     store::{Meta, Store, StoreError},
     time::{Time, Timestamp},
 };

@@ -1,10 +1,10 @@
 //! The pieces of evidence that are kept, within limits.
 
 use crate::{
-    codec::{DecodeError, Reader, Writer},
-    fork::KeptFork,
+    codec::{DecodeError, Writer},
+    fork::{KeptFork, pieces},
     id::MemberId,
-    limits::{EVIDENCE_PER_OWNER_MAX, EVIDENCE_TOTAL_BYTES_MAX, MEMBERS_MAX},
+    limits::{EVIDENCE_PER_OWNER_MAX, EVIDENCE_TOTAL_BYTES_MAX},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -85,14 +85,6 @@ fn size_of(fork: &KeptFork) -> usize {
     let mut out = Writer::new();
     fork.encode(&mut out);
     out.finish().len()
-}
-
-/// Reads the pieces of evidence that a store keeps.
-pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<KeptFork>, DecodeError> {
-    let mut input = Reader::new(bytes);
-    let pieces = input.list("evidence", EVIDENCE_PER_OWNER_MAX * MEMBERS_MAX, KeptFork::decode)?;
-    input.end()?;
-    Ok(pieces)
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ mod rates;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use evidence::pieces;
 pub(super) use forks::Forks;
 pub(super) use owners::{Owner, Reason, Refused, Standing, Transfer};
 

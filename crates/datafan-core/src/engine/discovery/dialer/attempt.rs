@@ -1,6 +1,6 @@
 //! One dial: all addresses of one target, the best first, five seconds together.
 
-use super::{Place, Why};
+use super::target::{Place, Target, Why};
 use crate::{
     connector::Address,
     id::MemberId,
@@ -12,15 +12,6 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-
-/// What is dialled.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(in crate::engine) enum Target {
-    /// An address that the user gave, whoever is there.
-    User(Place),
-    /// A member, wherever it is.
-    Member(MemberId),
-}
 
 /// A dial under way.
 pub(super) struct Attempt {

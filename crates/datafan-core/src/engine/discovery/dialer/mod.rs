@@ -7,16 +7,12 @@
 mod attempt;
 mod lost;
 mod slow;
-/// The pause after so many failures and another one.
-fn wait_micros(failures: u32) -> u64 {
-    (WAIT_MICROS_MIN << failures.min(7)).min(WAIT_MICROS_MAX)
-}
-
+mod target;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::engine) use attempt::Target;
 pub(in crate::engine) use slow::{Pool, pause_micros};
+pub(in crate::engine) use target::{Place, Target, Why};
 
 use crate::{
     connector::Address,
@@ -33,20 +29,6 @@ use alloc::{
 use attempt::{Attempt, Ended};
 use lost::LostLinks;
 use slow::Slow;
-
-/// A user's address: who is expected there, if anybody is, and where.
-pub(in crate::engine) type Place = (Option<MemberId>, Address);
-
-/// Why a dial was begun. Of the last two kinds there is one at a time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::engine) enum Why {
-    /// There are too few links.
-    Minimum,
-    /// A link to the member was lost, or it was just admitted.
-    Lost,
-    /// Nobody knows that it is reachable.
-    Slow,
-}
 
 /// What is to be dialled, and how that went.
 #[derive(Default)]
@@ -449,4 +431,9 @@ impl Dialer {
         tried.failures = tried.failures.saturating_add(1);
         tried.error = Some(error);
     }
+}
+
+/// The pause after so many failures and another one.
+fn wait_micros(failures: u32) -> u64 {
+    (WAIT_MICROS_MIN << failures.min(7)).min(WAIT_MICROS_MAX)
 }

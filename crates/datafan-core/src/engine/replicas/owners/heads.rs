@@ -4,7 +4,12 @@
 //! root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves. Its nodes are not kept but
 //! made when they are asked for, from the hashes that the table remembers; what changes is hashed again only then.
 
-use super::{Fork, Owners, Page, Tree, digit};
+use super::{
+    Owners,
+    digits::digit,
+    page::Page,
+    tree::{Fork, Tree},
+};
 use crate::{
     hash::{Hash, Hasher},
     head::Head,

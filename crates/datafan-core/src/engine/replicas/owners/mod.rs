@@ -3,10 +3,12 @@
 //! One table is both: owners are found by their place in the trie, and its hashes are kept beside them. So an owner
 //! that rests costs little more than its own 32 bytes.
 
+mod digits;
 mod heads;
 mod owner;
 mod page;
 mod recent;
+mod tree;
 
 pub(in crate::engine) use owner::{Owner, Reason, Refused, Standing, Transfer};
 
@@ -15,12 +17,14 @@ use crate::{
     head::Head,
     id::{MemberId, MeshId},
     store::{ShardNumber, ShardRecord},
-    trie::{Branch, LEVELS},
+    trie::LEVELS,
 };
-use alloc::{boxed::Box, sync::Arc};
+use alloc::sync::Arc;
 use core::{cell::Cell, ops::Index};
+use digits::digit;
 use page::Page;
 use recent::Recent;
+use tree::Tree;
 
 /// The owners, by place.
 pub(super) struct Owners {
@@ -31,25 +35,6 @@ pub(super) struct Owners {
     root_hash: Option<Hash>,
     /// The place that was computed last: most of what happens at once is about one owner.
     last: Cell<(MemberId, u64)>,
-}
-
-/// The owners below one place of the trie.
-enum Tree {
-    Page(Page),
-    Fork(Box<Fork>),
-}
-
-/// Sixteen bits, by digit: which of the hashes beside it are valid.
-#[derive(Clone, Copy, Default)]
-struct Fresh(u16);
-
-/// Many owners, by the next digit of their place.
-struct Fork {
-    trees: [Tree; 16],
-    /// Which slots are valid: a bit per digit.
-    fresh: Fresh,
-    /// The topmost branch in each slot, or that there is none.
-    slots: [Option<Branch>; 16],
 }
 
 impl Owners {
@@ -202,48 +187,6 @@ fn hash_place(mesh: &MeshId, owner: &MemberId) -> u64 {
     let hash = Hasher::new(Hasher::HEAD_PLACE).bytes(&mesh.0.0).bytes(&owner.0).finish();
     let [a, b, c, d, e, f, g, h, ..] = hash.0;
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// The digit of `place` at `level`, from 0 for the last one.
-fn digit(place: u64, level: u8) -> usize {
-    (place >> (4 * u32::from(level))) as usize & 15
-}
-
-impl Tree {
-    /// Inserts an owner into a tree at `level`.
-    fn insert(&mut self, place: u64, owner: Owner, mut level: u8) {
-        let mut tree = self;
-        loop {
-            // All places of a page at the last level differ, so it is never split.
-            if let Tree::Page(page) = tree
-                && page.is_full()
-                && level > 1
-            {
-                *tree = Tree::Fork(Box::new(core::mem::take(page).split(level)));
-            }
-            match tree {
-                Tree::Page(page) => return page.insert(place, owner, level),
-                Tree::Fork(fork) => {
-                    level -= 1;
-                    tree = &mut fork.trees[digit(place, level)];
-                }
-            }
-        }
-    }
-}
-
-impl Fresh {
-    fn has(self, digit: usize) -> bool {
-        self.0 & (1 << digit) != 0
-    }
-
-    fn note(&mut self, digit: usize) {
-        self.0 |= 1 << digit;
-    }
-
-    fn forget(&mut self, digit: usize) {
-        self.0 &= !(1 << digit);
-    }
 }
 
 #[cfg(test)]

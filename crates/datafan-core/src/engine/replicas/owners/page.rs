@@ -1,6 +1,9 @@
 //! A few owners that lie together.
 
-use super::{Fork, Fresh, Owner, Tree, digit};
+use super::{
+    digits::{Fresh, digit},
+    owner::Owner,
+};
 use crate::{
     hash::Hash,
     store::{ShardNumber, ShardRecord},
@@ -40,7 +43,7 @@ const OWNERS_STEP: usize = 4;
 
 impl Page {
     pub(super) const EMPTY: Self =
-        Self { places: Vec::new(), owners: Vec::new(), fresh: Fresh(0), slots: None };
+        Self { places: Vec::new(), owners: Vec::new(), fresh: Fresh::NONE, slots: None };
 
     pub(super) fn is_full(&self) -> bool {
         self.owners.len() >= OWNERS_MAX
@@ -90,13 +93,9 @@ impl Page {
         all.take_while(move |(place, _)| *place <= slot.last())
     }
 
-    /// The owners of a page at `level`, by their digit.
-    pub(super) fn split(self, level: u8) -> Fork {
-        let mut trees = [const { Tree::Page(Self::EMPTY) }; 16];
-        for (place, owner) in self.places.into_iter().zip(self.owners) {
-            trees[digit(place, level - 1)].insert(place, owner, level - 1);
-        }
-        Fork { trees, fresh: Fresh::default(), slots: [None; 16] }
+    /// The owners, with their places.
+    pub(super) fn into_owners(self) -> impl Iterator<Item = (u64, Owner)> {
+        self.places.into_iter().zip(self.owners)
     }
 
     /// Where `place` is; as an error where it would be.

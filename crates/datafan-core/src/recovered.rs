@@ -18,7 +18,7 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    pub(super) fn encode(self) -> Vec<u8> {
+    pub(crate) fn encode(self) -> Vec<u8> {
         let mut out = Writer::new();
         out.fixed(self.from.0).fixed(self.to.0).fixed(self.at.0);
         out.finish()

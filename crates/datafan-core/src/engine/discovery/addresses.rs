@@ -1,0 +1,50 @@
+//! `_sys/addresses`: where a member says that it can be dialled.
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    connector::Address,
+    engine::effect::CommandError,
+    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX},
+    message,
+};
+use alloc::vec::Vec;
+
+/// The key of a member's own addresses.
+pub const ADDRESSES_KEY: &str = "_sys/addresses";
+
+const ADDRESSES_VERSION: u8 = 1;
+
+/// The value of the key.
+pub(in crate::engine) fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.byte(ADDRESSES_VERSION).list(addresses, |out, address| {
+        out.prefixed(address.as_bytes());
+    });
+    out.finish()
+}
+
+/// Reads the value of [`ADDRESSES_KEY`].
+///
+/// # Errors
+/// If it is malformed or over a limit.
+pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let found = input.byte()?;
+    if found != ADDRESSES_VERSION {
+        return Err(DecodeError::Version { found, known: ADDRESSES_VERSION });
+    }
+    let addresses = message::decode_addresses(&mut input)?;
+    input.end()?;
+    Ok(addresses)
+}
+
+/// Why addresses are not published.
+pub(in crate::engine) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
+    if addresses.len() > ADDRESSES_MAX {
+        return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
+    }
+    if addresses.iter().any(|address| address.is_empty() || address.len() > ADDRESS_BYTES_MAX) {
+        return Err(CommandError::Limit { what: "address length in bytes", limit: ADDRESS_BYTES_MAX });
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Commands that are committed together.
+
+use super::effect::{CommandError, Committed, Ticket};
+use crate::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
+use alloc::vec::Vec;
+
+/// Commands that are committed together, and what they amount to.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) answers: Vec<(Ticket, Committed)>,
+    pub(super) writes: usize,
+    pub(super) bytes: usize,
+    /// Expired items that were removed for it.
+    pub(super) reclaimed: usize,
+}
+
+impl Group {
+    /// Whether so many writes more fit one commit.
+    pub(super) fn has_room(&self, writes: usize, bytes: usize) -> bool {
+        self.writes + writes <= COMMIT_WRITES_MAX && self.bytes + bytes <= COMMIT_BYTES_MAX
+    }
+}
+
+/// What comes of a command, or why it is refused.
+pub(super) type Refusable<T> = Result<T, CommandError>;

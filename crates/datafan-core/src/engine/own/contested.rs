@@ -1,0 +1,101 @@
+//! Holding writes to the own shard back while another process goes on from it.
+
+use super::{
+    OwnShards,
+    contest::{Contest, LATE_MICROS, Verdict},
+    shard::Confirmed,
+};
+use crate::{
+    head::Head,
+    id::MemberId,
+    time::{Time, Timestamp},
+};
+
+impl OwnShards {
+    /// What holds writes to the member's own shard back.
+    pub(in crate::engine) fn contested(&self) -> Option<Contest> {
+        match self.member().confirmed {
+            Confirmed::Contested(contest) => Some(contest),
+            _ => None,
+        }
+    }
+
+    /// When that is over, if nothing happens.
+    pub(in crate::engine) fn contest_ends_at(&self) -> Time {
+        self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
+    }
+
+    /// A state of the member's own shard names this run, and was not written here: writes are held back.
+    /// Whether that is new. `ours` is the head that is held.
+    pub(in crate::engine) fn begin_contest(
+        &mut self,
+        theirs: &Head,
+        ours: Option<Head>,
+        diverged: bool,
+        now: Time,
+    ) -> bool {
+        let own = self.shard_mut(&self.me.clone());
+        if matches!(own.confirmed, Confirmed::Foreign(_) | Confirmed::Contested(_)) {
+            return false;
+        }
+        let heard = [Some(*theirs), ours, own.lost.greatest()].into_iter().flatten().map(|head| head.order());
+        let heard = heard.max().expect("theirs");
+        let contest = Contest { since: now, theirs: *theirs, heard, diverged, lives: false };
+        own.confirmed = Confirmed::Contested(contest);
+        true
+    }
+
+    /// Whether a head of the own shard says anything while writes are held back.
+    pub(in crate::engine) fn is_contest_news(&self, head: &Head, contest: &Contest) -> bool {
+        let own = self.member();
+        (head.order() >= contest.theirs.order() || own.lost.has(head)) && !own.made.has(head)
+    }
+
+    /// A peer holds a head of the own shard while writes are held back.
+    pub(in crate::engine) fn see_contested(
+        &mut self,
+        peer: MemberId,
+        head: &Head,
+        mut contest: Contest,
+        now: Time,
+    ) {
+        if head.order() > contest.theirs.order() {
+            contest.theirs = *head;
+        }
+        if head.order() > contest.heard {
+            contest.heard = head.order();
+            contest.lives |= contest.since.after(LATE_MICROS) <= now;
+        }
+        let own = self.shard_mut(&self.me.clone());
+        own.confirmed = Confirmed::Contested(contest);
+        own.lost.tell(peer, head);
+    }
+
+    /// What becomes of what holds writes back, if it is time.
+    pub(in crate::engine) fn judge_contest(&self, now: Time) -> Option<Verdict> {
+        let contest = self.contested()?;
+        if contest.ends_at(self.claims.last) > now {
+            return None;
+        }
+        let (theirs, claimed) = (contest.theirs, contest.is_claimed(self.claims.last));
+        Some(match (contest.lives && !claimed, contest.diverged) {
+            (true, _) => Verdict::GiveWay(theirs),
+            (false, true) => Verdict::KeepOwn { theirs, claimed },
+            (false, false) => Verdict::TakeBack { theirs, claimed },
+        })
+    }
+
+    /// Writes to the member's own shard go on from what is held.
+    pub(in crate::engine) fn go_on(&mut self) {
+        self.shard_mut(&self.me.clone()).confirmed = Confirmed::Yes;
+        self.outranks = true;
+    }
+
+    /// What the other process wrote is taken back once it had until `until` to be told of. Nothing up to
+    /// `held` is missing.
+    pub(in crate::engine) fn take_back(&mut self, held: Timestamp, until: Time) {
+        let own = self.shard_mut(&self.me.clone());
+        own.before = own.before.max(held);
+        own.confirmed = Confirmed::Recovering { until };
+    }
+}

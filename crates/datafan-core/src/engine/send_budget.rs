@@ -1,0 +1,123 @@
+//! How much may be sent over all links together: a leaky bucket (J. Turner, New directions in communications, 1986).
+//!
+//! What keeps the mesh together - greetings, rounds, requests - always goes, and counts. Pushes go while they keep to three
+//! quarters of the budget; what does not fit is no queue, but one delta from where the peer is once it does. Answers with data
+//! go while all that was sent keeps to the budget, so a quarter is left for them at least.
+
+use super::config::Config;
+use crate::{
+    limits::{DELTA_BYTES_MAX, PUSH_BYTES_MAX},
+    time::{MILLI, SECOND, Time},
+};
+
+/// What was sent beyond what the rate has allowed since.
+#[derive(Default)]
+pub(super) struct SendBudget {
+    as_of: Time,
+    /// Of everything, in bytes.
+    all: u64,
+    /// Of pushes.
+    pushes: u64,
+}
+
+/// So much time's worth may be sent at once.
+const BURST_MICROS: u64 = 100 * MILLI;
+
+impl SendBudget {
+    /// At the beginning of each call: time has passed, so something was allowed.
+    pub(super) fn begin_call(&mut self, now: Time, config: &Config) {
+        if is_limited(config) {
+            self.turn(now, config.send_bytes_max);
+        }
+    }
+
+    /// Whether answers with data may be sent.
+    pub(super) fn may_answer(&self, config: &Config) -> bool {
+        !is_limited(config) || self.all <= bytes_in(BURST_MICROS, config.send_bytes_max)
+    }
+
+    /// Whether pushes may be sent.
+    pub(super) fn may_push(&self, config: &Config) -> bool {
+        !is_limited(config) || self.pushes <= bytes_in(BURST_MICROS, for_pushes(config.send_bytes_max))
+    }
+
+    /// When answers may be sent.
+    pub(super) fn answers_at(&self, config: &Config) -> Time {
+        self.as_of.after(micros_for(self.all, config.send_bytes_max))
+    }
+
+    /// When pushes may be sent.
+    pub(super) fn pushes_at(&self, config: &Config) -> Time {
+        self.as_of.after(micros_for(self.pushes, for_pushes(config.send_bytes_max)))
+    }
+
+    fn turn(&mut self, now: Time, per_second: u64) {
+        let micros = now.0.saturating_sub(self.as_of.0);
+        self.as_of = now;
+        self.all = self.all.saturating_sub(bytes_in(micros, per_second));
+        self.pushes = self.pushes.saturating_sub(bytes_in(micros, for_pushes(per_second)));
+    }
+
+    pub(super) fn note_sent(&mut self, bytes: usize) {
+        self.all = self.all.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn note_pushed(&mut self, bytes: usize) {
+        self.pushes = self.pushes.saturating_add(bytes as u64);
+    }
+}
+
+/// The largest delta that answers a pull: a second's worth. What is larger is asked for in parts.
+pub(super) fn answer_bytes_max(config: &Config) -> usize {
+    let second = usize::try_from(config.send_bytes_max).unwrap_or(usize::MAX);
+    second.clamp(PUSH_BYTES_MAX, DELTA_BYTES_MAX)
+}
+
+fn is_limited(config: &Config) -> bool {
+    config.send_bytes_max < u64::MAX
+}
+
+/// Until so much was allowed that a burst fits again.
+fn micros_for(bytes: u64, per_second: u64) -> u64 {
+    let over = bytes.saturating_sub(bytes_in(BURST_MICROS, per_second));
+    let micros = u128::from(over) * u128::from(SECOND) / u128::from(per_second.max(1));
+    u64::try_from(micros).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+fn bytes_in(micros: u64, per_second: u64) -> u64 {
+    let bytes = u128::from(micros) * u128::from(per_second) / u128::from(SECOND);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+fn for_pushes(per_second: u64) -> u64 {
+    (per_second / 4).saturating_mul(3).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::context;
+
+    #[test]
+    fn pushes_wait_first_and_everything_goes_on_at_the_rate() {
+        let mut config = context().config;
+        config.send_bytes_max = 1_000;
+        let (mut budget, now) = (SendBudget::default(), Time(SECOND));
+        budget.begin_call(now, &config);
+        budget.note_sent(90);
+        budget.note_pushed(90);
+        assert!(
+            budget.may_answer(&config) && !budget.may_push(&config),
+            "75 bytes of a burst are for pushes"
+        );
+        assert_eq!(budget.pushes_at(&config), now.after(SECOND * 15 / 750 + 1));
+        budget.note_sent(60);
+        assert!(!budget.may_answer(&config));
+        assert_eq!(budget.answers_at(&config), now.after(SECOND * 50 / 1_000 + 1));
+        budget.begin_call(budget.answers_at(&config), &config);
+        assert!(budget.may_answer(&config) && budget.may_push(&config));
+        config.send_bytes_max = u64::MAX;
+        budget.note_sent(usize::MAX);
+        assert!(budget.may_answer(&config), "there is no limit");
+    }
+}

@@ -1,0 +1,369 @@
+//! Changes of the roster, judged by the entries that are held.
+
+use super::role::{IdRole, role_of};
+use crate::{
+    engine::effect::CommandError,
+    grant::{Grant, GrantState, Quota, Role},
+    hash::Hash,
+    id::{MemberId, MeshId, Name},
+    identity::is_admissible,
+    time::Timestamp,
+};
+use alloc::collections::BTreeMap;
+
+/// What becomes of the shard of a revoked member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It stays at the head that the revoking member holds.
+    Keep,
+    /// Everybody deletes it.
+    Drop,
+}
+
+/// One change of the roster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RosterChange {
+    /// Grants membership. Of who belongs already the name changes, and the terms that are named.
+    Admit {
+        /// Whom.
+        id: MemberId,
+        /// Under which name.
+        name: Name,
+        /// What it may; what is not named is as it was, or the default.
+        terms: Terms,
+    },
+    /// Changes what a member may.
+    Change {
+        /// Whose.
+        id: MemberId,
+        /// Its new name.
+        name: Option<Name>,
+        /// What it may; what is not named stays.
+        terms: Terms,
+    },
+    /// Ends a membership.
+    Revoke {
+        /// Whose.
+        id: MemberId,
+        /// What becomes of its shard.
+        outcome: Outcome,
+        /// The head to keep, where it is not the one that is held where the change is made.
+        at: Option<(Timestamp, Hash)>,
+    },
+}
+
+/// What a grant says beside the name, as far as it is named.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Terms {
+    /// What the member is there for.
+    pub role: Option<Role>,
+    /// Live items that it may hold.
+    pub items: Option<u64>,
+    /// Bytes of their keys and values.
+    pub bytes: Option<u64>,
+    /// Until when it may come in for the first time: microseconds since 1970; [`Timestamp::MAX`] for no end. Of who is
+    /// in, no end can be named.
+    pub until: Option<Timestamp>,
+}
+
+impl RosterChange {
+    /// Whose entry it is.
+    pub fn id(&self) -> &MemberId {
+        match self {
+            Self::Admit { id, .. } | Self::Change { id, .. } | Self::Revoke { id, .. } => id,
+        }
+    }
+}
+
+/// The entries that changes are judged by.
+pub trait Entries {
+    /// What can go wrong when reading them.
+    type Error;
+    /// The mesh whose roster it is.
+    fn mesh(&self) -> MeshId;
+    /// The entry of a member.
+    fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Self::Error>;
+    /// Which active member was granted a name last; it may have another one by now, or be revoked.
+    fn named(&self, name: &Name) -> Option<MemberId>;
+    /// The head of a member's shard that `keep` means where none is named.
+    fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)>;
+}
+
+/// The entries that `changes` lead to, each judged by those before it. All of them are sound, or none is made.
+///
+/// # Errors
+/// If reading fails; within, if a change is refused.
+pub fn changed<E: Entries>(
+    entries: &E,
+    changes: &[RosterChange],
+    now: Timestamp,
+) -> Result<Result<BTreeMap<MemberId, Grant>, CommandError>, E::Error> {
+    let mut judged = Judged { entries, now, new: BTreeMap::new() };
+    for change in changes {
+        match judged.grant_after(change)? {
+            Ok(grant) => drop(judged.new.insert(*change.id(), grant)),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(judged.new))
+}
+
+struct Judged<'a, E> {
+    entries: &'a E,
+    now: Timestamp,
+    new: BTreeMap<MemberId, Grant>,
+}
+
+impl<E: Entries> Judged<'_, E> {
+    fn grant(&self, id: &MemberId) -> Result<Option<Grant>, E::Error> {
+        match self.new.get(id) {
+            Some(grant) => Ok(Some(grant.clone())),
+            None => self.entries.grant(id),
+        }
+    }
+
+    fn grant_after(&self, change: &RosterChange) -> Result<Result<Grant, CommandError>, E::Error> {
+        if role_of(&self.entries.mesh(), change.id()) == IdRole::Authority {
+            return Ok(Err(CommandError::AuthorityId { id: *change.id() }));
+        }
+        let (id, held) = (change.id(), self.grant(change.id())?);
+        let (name, terms) = match change {
+            RosterChange::Revoke { outcome, at, .. } => return Ok(self.revoked(id, held, *outcome, *at)),
+            RosterChange::Admit { name, terms, .. } => (Some(name), terms),
+            RosterChange::Change { name, terms, .. } => (name.as_ref(), terms),
+        };
+        let is_new = held.is_none() && matches!(change, RosterChange::Admit { .. });
+        let held = match (held, name) {
+            (Some(held), _) if held.is_active() => held,
+            (Some(_), _) => return Ok(Err(CommandError::Revoked { id: *id })),
+            (None, Some(name)) if is_new && is_admissible(id) => self.first(name),
+            (None, _) if is_new => return Ok(Err(CommandError::UnsoundKey { id: *id })),
+            (None, _) => return Ok(Err(CommandError::UnknownMember { id: *id })),
+        };
+        if let Some(name) = name.filter(|name| name.is_id()) {
+            return Ok(Err(CommandError::NameIsId { name: name.as_str().into() }));
+        }
+        if let Some(name) = name
+            && let Some(other) = self.other_named(name, id)?
+        {
+            return Ok(Err(CommandError::NameTaken { name: name.as_str().into(), id: other }));
+        }
+        let is_in = !is_new && held.state == GrantState::Active;
+        if is_in && terms.until.is_some_and(|until| until != Timestamp::MAX) {
+            return Ok(Err(CommandError::HasComeIn { name: held.name.as_str().into() }));
+        }
+        Ok(Ok(self.with_terms(held, name, terms)))
+    }
+
+    fn first(&self, name: &Name) -> Grant {
+        let (role, quota, state) = (Role::Member, Quota::default(), GrantState::Active);
+        Grant { name: name.clone(), role, quota, state, granted: self.now }
+    }
+
+    fn with_terms(&self, held: Grant, name: Option<&Name>, terms: &Terms) -> Grant {
+        let items = terms.items.unwrap_or(held.quota.items);
+        let quota = Quota { items, bytes: terms.bytes.unwrap_or(held.quota.bytes) };
+        Grant {
+            name: name.unwrap_or(&held.name).clone(),
+            role: terms.role.unwrap_or(held.role),
+            state: match terms.until {
+                None => held.state,
+                Some(Timestamp::MAX) => GrantState::Active,
+                Some(until) => GrantState::Invited { until },
+            },
+            // Heads from before a new quota were made under the old one.
+            granted: if quota == held.quota { held.granted } else { self.now },
+            quota,
+        }
+    }
+
+    /// The active member other than `id` that has a name.
+    fn other_named(&self, name: &Name, id: &MemberId) -> Result<Option<MemberId>, E::Error> {
+        let renamed = self.new.iter().find(|(_, grant)| grant.is_active() && grant.name == *name);
+        let other = renamed.map(|(other, _)| *other).or_else(|| self.entries.named(name));
+        let Some(other) = other.filter(|other| other != id) else { return Ok(None) };
+        // Whoever had the name last may have another one by now, or be revoked.
+        let grant = self.grant(&other)?;
+        Ok(grant.is_some_and(|grant| grant.is_active() && grant.name == *name).then_some(other))
+    }
+
+    fn revoked(
+        &self,
+        id: &MemberId,
+        held: Option<Grant>,
+        outcome: Outcome,
+        at: Option<(Timestamp, Hash)>,
+    ) -> Result<Grant, CommandError> {
+        let Some(held) = held else { return Err(CommandError::UnknownMember { id: *id }) };
+        let state = match (outcome, at.or_else(|| self.entries.head(id))) {
+            (Outcome::Keep, Some((timestamp, root))) => GrantState::Keep { timestamp, root },
+            // Nothing is held, so nothing can be kept.
+            (Outcome::Keep, None) | (Outcome::Drop, _) => GrantState::Drop,
+        };
+        match (held.state, state) {
+            (GrantState::Active | GrantState::Invited { .. }, _)
+            | (GrantState::Keep { .. }, GrantState::Drop) => Ok(Grant { state, ..held }),
+            _ => Err(CommandError::Revoked { id: *id }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+    use core::convert::Infallible;
+
+    #[derive(Default)]
+    struct Held(BTreeMap<MemberId, Grant>);
+
+    impl Entries for Held {
+        type Error = Infallible;
+
+        fn mesh(&self) -> MeshId {
+            MeshId(id(MESH))
+        }
+
+        fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Infallible> {
+            Ok(self.0.get(id).cloned())
+        }
+
+        fn named(&self, name: &Name) -> Option<MemberId> {
+            self.0.iter().find(|(_, grant)| grant.name == *name).map(|(id, _)| *id)
+        }
+
+        fn head(&self, _: &MemberId) -> Option<(Timestamp, Hash)> {
+            Some((Timestamp(77), Hash([7; 32])))
+        }
+    }
+
+    const MESH: u8 = 99;
+
+    fn id(n: u8) -> MemberId {
+        Identity::from_secret(&[n; 32]).id()
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn admit(n: u8, text: &str) -> RosterChange {
+        RosterChange::Admit { id: id(n), name: name(text), terms: Terms::default() }
+    }
+
+    fn change(n: u8, terms: Terms) -> RosterChange {
+        RosterChange::Change { id: id(n), name: None, terms }
+    }
+
+    fn revoke(n: u8, outcome: Outcome) -> RosterChange {
+        RosterChange::Revoke { id: id(n), outcome, at: None }
+    }
+
+    impl Held {
+        fn after(mut self, changes: &[RosterChange]) -> Self {
+            self.0.extend(self.judge(changes, 10).unwrap());
+            self
+        }
+
+        fn judge(
+            &self,
+            changes: &[RosterChange],
+            now: u64,
+        ) -> Result<BTreeMap<MemberId, Grant>, CommandError> {
+            let Ok(judged) = changed(self, changes, Timestamp(now));
+            judged
+        }
+    }
+
+    #[test]
+    fn a_key_is_replaced_under_its_name_in_one_go() {
+        let held = Held::default().after(&[admit(1, "edge")]);
+        let new = held.judge(&[revoke(1, Outcome::Keep), admit(2, "edge")], 20).unwrap();
+        assert_eq!(new[&id(1)].state, GrantState::Keep { timestamp: Timestamp(77), root: Hash([7; 32]) });
+        assert_eq!((new[&id(2)].name.clone(), new[&id(2)].state), (name("edge"), GrantState::Active));
+        // The other way round the name is taken, and nothing is made.
+        let error = held.judge(&[admit(2, "edge"), revoke(1, Outcome::Keep)], 20).unwrap_err();
+        assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(1)));
+        let error = held.judge(&[admit(2, "two"), admit(3, "two")], 20).unwrap_err();
+        assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(2)));
+    }
+
+    #[test]
+    fn nobody_is_named_by_an_id() {
+        use alloc::string::ToString;
+        let (held, two) = (Held::default().after(&[admit(1, "edge")]), id(2).to_string());
+        let rename = RosterChange::Change { id: id(1), name: Some(name(&two)), terms: Terms::default() };
+        for change in [admit(3, &two), admit(2, &two), admit(1, &two), rename] {
+            let error = held.judge(&[change], 20).unwrap_err();
+            assert!(matches!(error, CommandError::NameIsId { name } if name == two));
+        }
+        // Whoever has such a name keeps it until it is renamed: the rest of the entry can change.
+        let mut old = held;
+        old.0.get_mut(&id(1)).unwrap().name = name(&two);
+        let terms = Terms { items: Some(9), ..Terms::default() };
+        assert_eq!(old.judge(&[change(1, terms)], 20).unwrap()[&id(1)].name, name(&two));
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let terms = Terms { role: Some(Role::Reader), bytes: Some(5), ..Terms::default() };
+        let held = Held::default().after(&[admit(1, "edge"), change(1, terms)]);
+        let items = Terms { items: Some(9), ..Terms::default() };
+        let grant = &held.judge(&[change(1, items)], 30).unwrap()[&id(1)];
+        assert_eq!((grant.role, grant.quota), (Role::Reader, Quota { items: 9, bytes: 5 }));
+        assert_eq!(grant.granted, Timestamp(30), "heads from before are judged by the quota of then");
+        let again = &held.judge(&[admit(1, "other")], 30).unwrap()[&id(1)];
+        assert_eq!((again.name.as_str(), again.role, again.granted), ("other", Role::Reader, Timestamp(10)));
+    }
+
+    #[test]
+    fn an_invitation_has_an_end_until_it_was_taken() {
+        let until = |until| Terms { until: Some(Timestamp(until)), ..Terms::default() };
+        let invite = RosterChange::Admit { id: id(1), name: name("edge"), terms: until(50) };
+        let held = Held::default().after(&[invite]);
+        assert_eq!(held.0[&id(1)].state, GrantState::Invited { until: Timestamp(50) });
+        let longer = held.judge(&[change(1, until(90))], 20).unwrap();
+        assert_eq!(longer[&id(1)].state, GrantState::Invited { until: Timestamp(90) });
+        assert_eq!(held.judge(&[change(1, until(u64::MAX))], 20).unwrap()[&id(1)].state, GrantState::Active);
+        let held = Held::default().after(&[admit(1, "edge")]);
+        assert!(matches!(held.judge(&[change(1, until(90))], 20), Err(CommandError::HasComeIn { .. })));
+    }
+
+    #[test]
+    fn a55_the_meshs_own_id_is_no_members_in_any_change() {
+        // Whatever is held: a roster that an older build signed may have an entry for it.
+        let mut damaged = Held::default().after(&[admit(1, "edge")]);
+        damaged.0.insert(id(MESH), damaged.0[&id(1)].clone());
+        for held in [Held::default().after(&[admit(1, "edge")]), damaged] {
+            let items = Terms { items: Some(1), ..Terms::default() };
+            let changes = [
+                admit(MESH, "c"),
+                change(MESH, items),
+                revoke(MESH, Outcome::Keep),
+                revoke(MESH, Outcome::Drop),
+            ];
+            for wrong in changes {
+                let refused = Err(CommandError::AuthorityId { id: id(MESH) });
+                assert_eq!(held.judge(core::slice::from_ref(&wrong), 20), refused, "{wrong:?}");
+                // Nothing is made of what comes with it, such as the other half of a rotation.
+                assert_eq!(held.judge(&[revoke(1, Outcome::Keep), wrong], 20), refused);
+            }
+        }
+    }
+
+    #[test]
+    fn what_ended_stays_ended() {
+        let held = Held::default().after(&[admit(1, "a"), revoke(1, Outcome::Keep)]);
+        for change in [admit(1, "b"), change(1, Terms::default()), revoke(1, Outcome::Keep)] {
+            assert_eq!(held.judge(&[change], 20), Err(CommandError::Revoked { id: id(1) }));
+        }
+        let held = held.after(&[revoke(1, Outcome::Drop)]);
+        assert_eq!(held.0[&id(1)].state, GrantState::Drop);
+        assert_eq!(held.judge(&[revoke(1, Outcome::Keep)], 20), Err(CommandError::Revoked { id: id(1) }));
+        let unknown = held.judge(&[change(2, Terms::default())], 20);
+        assert_eq!(unknown, Err(CommandError::UnknownMember { id: id(2) }));
+        let unsound =
+            RosterChange::Admit { id: MemberId([0xff; 32]), name: name("x"), terms: Terms::default() };
+        assert!(matches!(held.judge(&[unsound], 20), Err(CommandError::UnsoundKey { .. })));
+    }
+}
