@@ -381,7 +381,6 @@ impl<S: Store> Engine<S> {
     }
 
     /// Signs and writes what an edit led to; nothing happens where it changes nothing.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one commit, each used once")]
     fn commit_own(
         &mut self,
         owner: MemberId,

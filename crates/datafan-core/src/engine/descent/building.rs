@@ -57,15 +57,15 @@ impl<S: Store> Engine<S> {
     /// A hidden copy: the one of an earlier run, or a new one of `copy`.
     fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
         let owner = descent.target.owner;
-        if let Some(shard) = self.replicas[&owner].building().filter(|_| !descent.is_aside()) {
-            if let Some(record) = self.disk.record(shard)? {
-                let whole = self.replicas[&owner].whole().map(|(shard, _)| shard);
-                let copied = record.graves_floor;
-                let copy = copied
-                    .next()
-                    .and_then(|next| Some(Copy { from: whole?, layer: ShardChange::default(), next }));
-                return Ok(Build::Hidden { shard, root: record.root, copy });
-            }
+        if let Some(shard) = self.replicas[&owner].building().filter(|_| !descent.is_aside())
+            && let Some(record) = self.disk.record(shard)?
+        {
+            let whole = self.replicas.whole(&owner).map(|(shard, _)| shard);
+            let copied = record.graves_floor;
+            let copy = copied
+                .next()
+                .and_then(|next| Some(Copy { from: whole?, layer: ShardChange::default(), next }));
+            return Ok(Build::Hidden { shard, root: record.root, copy });
         }
         let shard = self.disk.new_shard();
         if !descent.is_aside() {
