@@ -33,6 +33,9 @@ use alloc::{
     vec::Vec,
 };
 
+/// Commands that wait, in order.
+type Waiting = VecDeque<(Ticket, Command)>;
+
 impl<S: Store> Engine<S> {
     pub(super) fn on_command(&mut self, ticket: Ticket, command: Command) {
         let checked = match &command {
@@ -204,11 +207,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
-    fn commit_group(
-        &mut self,
-        owner: MemberId,
-        waiting: &mut VecDeque<(Ticket, Command)>,
-    ) -> Result<(), StoreError> {
+    fn commit_group(&mut self, owner: MemberId, waiting: &mut Waiting) -> Result<(), StoreError> {
         let mut group = Group::default();
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last();
@@ -218,7 +217,6 @@ impl<S: Store> Engine<S> {
         let mut growth = Growth::of(record.root.as_ref());
         // Entries of the roster are judged by those before them, so each is a commit of its own.
         let alone = owner == self.cx.config.mesh.authority();
-        let mut refused = Vec::new();
         while let Some((ticket, command)) = waiting.pop_front() {
             if alone && !group.answers.is_empty() {
                 waiting.push_front((ticket, command));
@@ -231,7 +229,7 @@ impl<S: Store> Engine<S> {
                     break;
                 }
                 Err(error) => {
-                    refused.push((ticket, error));
+                    group.refused.push((ticket, error));
                     continue;
                 }
             };
@@ -249,14 +247,12 @@ impl<S: Store> Engine<S> {
                     let parts = nested.into_parts();
                     edit.absorb(parts);
                     growth = growth.plus(grown);
-                    group.writes += writes.len();
-                    group.bytes += bytes;
-                    group.answers.push((ticket, Committed { timestamp: last, changed }));
+                    group.add(ticket, Committed { timestamp: last, changed }, writes.len(), bytes);
                 }
                 Err(error) => {
                     last = before;
                     match self.reclaim(&error, &owner, &mut group, &mut last, &mut edit)? {
-                        Reclaimed::Nothing => refused.push((ticket, error)),
+                        Reclaimed::Nothing => group.refused.push((ticket, error)),
                         Reclaimed::Room(freed) => {
                             growth = growth.plus(freed);
                             waiting.push_front((ticket, command));
@@ -273,6 +269,7 @@ impl<S: Store> Engine<S> {
             last = self.own[&owner].last();
         }
         let (root, change) = edit.finish(record.root)?;
+        let refused = core::mem::take(&mut group.refused);
         refused.into_iter().for_each(|(ticket, error)| self.refuse(ticket, error));
         self.commit_own(owner, shard, record, root, change, last)?;
         self.answer_group(&owner, group);

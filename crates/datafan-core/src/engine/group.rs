@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) answers: Vec<(Ticket, Committed)>,
+    /// Commands that are refused.
+    pub(super) refused: Vec<(Ticket, CommandError)>,
     pub(super) writes: usize,
     pub(super) bytes: usize,
     /// Expired items that were removed for it.
@@ -15,6 +17,13 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// A command is part of it, with so many writes of so many bytes.
+    pub(super) fn add(&mut self, ticket: Ticket, committed: Committed, writes: usize, bytes: usize) {
+        self.writes += writes;
+        self.bytes += bytes;
+        self.answers.push((ticket, committed));
+    }
+
     /// Whether so many writes more fit one commit.
     pub(super) fn has_room(&self, writes: usize, bytes: usize) -> bool {
         self.writes + writes <= COMMIT_WRITES_MAX && self.bytes + bytes <= COMMIT_BYTES_MAX
