@@ -119,6 +119,9 @@ impl<S: Store> Engine<S> {
 
     /// Commits what waits, as far as the own shards are confirmed.
     pub(super) fn commit_waiting(&mut self) -> Result<(), StoreError> {
+        if !self.own.has_waiting() {
+            return self.commit_system();
+        }
         let mut waiting = self.own.take_waiting();
         let mut later = VecDeque::new();
         while let Some((ticket, command)) = waiting.pop_front() {

@@ -21,6 +21,9 @@ type Frames = Vec<(Timestamp, Frame)>;
 impl<S: Store> Engine<S> {
     /// Sends what changed in this call to all who are not known to have it.
     pub(super) fn push_changes(&mut self) -> Result<(), StoreError> {
+        if !self.replicas.has_moved() {
+            return Ok(());
+        }
         let mut behind = Vec::new();
         for (owner, moved) in self.replicas.take_moved() {
             // Neighbours find it in their rounds.

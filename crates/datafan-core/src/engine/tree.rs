@@ -7,7 +7,7 @@
 
 use super::{
     Engine,
-    links::{Place, Tree},
+    links::{Asked, Place, Tree},
     replicas::Owner,
 };
 use crate::engine::rejection::Rejection;
@@ -78,12 +78,18 @@ impl<S: Store> Engine<S> {
 
     /// Tells peers what this call has found.
     pub(super) fn send_trees(&mut self) {
-        let messages = [Message::Prune as fn(_) -> Message<'static>, Message::Graft];
-        for (asked, message) in self.links.trees.take_asked().into_iter().zip(messages) {
-            for (peer, owners) in asked {
-                for owners in owners.chunks(OWNERS_PER_MESSAGE_MAX) {
-                    self.cx.send(peer, &message(owners.to_vec()));
-                }
+        if let Some(asked) = self.links.trees.take_prunes() {
+            self.send_asked(asked, Message::Prune);
+        }
+        if let Some(asked) = self.links.trees.take_grafts() {
+            self.send_asked(asked, Message::Graft);
+        }
+    }
+
+    fn send_asked(&mut self, asked: Asked, message: fn(Vec<MemberId>) -> Message<'static>) {
+        for (peer, owners) in asked {
+            for owners in owners.chunks(OWNERS_PER_MESSAGE_MAX) {
+                self.cx.send(peer, &message(owners.to_vec()));
             }
         }
     }

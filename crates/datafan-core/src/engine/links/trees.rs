@@ -149,15 +149,27 @@ impl Trees {
         self.grafts.entry(peer).or_default().extend(owners);
     }
 
-    /// What peers are to be told: whom to prune, then whom to graft, each owner once.
-    pub(in crate::engine) fn take_asked(&mut self) -> [Asked; 2] {
-        let mut asked = [core::mem::take(&mut self.prunes), core::mem::take(&mut self.grafts)];
-        for owners in asked.iter_mut().flat_map(BTreeMap::values_mut) {
-            owners.sort_unstable();
-            owners.dedup();
-        }
-        asked
+    /// What peers are to push no more, each owner once; `None` for nothing.
+    pub(in crate::engine) fn take_prunes(&mut self) -> Option<Asked> {
+        take_each_once(&mut self.prunes)
     }
+
+    /// What peers are to push again, each owner once; `None` for nothing.
+    pub(in crate::engine) fn take_grafts(&mut self) -> Option<Asked> {
+        take_each_once(&mut self.grafts)
+    }
+}
+
+fn take_each_once(asked: &mut Asked) -> Option<Asked> {
+    if asked.is_empty() {
+        return None;
+    }
+    let mut asked = core::mem::take(asked);
+    for owners in asked.values_mut() {
+        owners.sort_unstable();
+        owners.dedup();
+    }
+    Some(asked)
 }
 
 #[cfg(test)]

@@ -351,6 +351,11 @@ impl OwnShards {
         self.waiting.push_back((ticket, command));
     }
 
+    /// Whether commands wait for their commit.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// All commands that wait, in order.
     pub(super) fn take_waiting(&mut self) -> VecDeque<(Ticket, Command)> {
         core::mem::take(&mut self.waiting)

@@ -90,6 +90,11 @@ impl Replicas {
         self.moved.remove(owner);
     }
 
+    /// Whether something has moved since the last time.
+    pub(in crate::engine) fn has_moved(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
     /// What has moved since the last time.
     pub(in crate::engine) fn take_moved(&mut self) -> BTreeMap<MemberId, Moved> {
         core::mem::take(&mut self.moved)
