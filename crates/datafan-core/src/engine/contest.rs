@@ -3,7 +3,7 @@
 //! Whoever sees a state of its own shard that names its own run, and that it did not write, holds its writes
 //! back: another process goes on from what it wrote. The one that began first goes on. Peers that both are
 //! linked with compare how long each has run (`processes`), the older one signs a claim, and the newer one
-//! stops when it gets that. Where nobody can compare them, who is held back stops after [`HOLD_MICROS`] if
+//! stops when it gets that. Where nobody can compare them, who is held back stops after half a minute if
 //! the other one was heard of meanwhile, and goes on if not.
 
 use super::{
