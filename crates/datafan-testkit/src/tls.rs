@@ -1,8 +1,5 @@
 //! TLS as somebody speaks it who attacks a member below its connector.
 
-// Panicking is how a test fails.
-#![allow(clippy::unwrap_used)]
-
 use datafan_core::{id::MemberId, identity::Identity};
 use quinn::{ClientConfig, crypto::rustls::QuicClientConfig};
 use rustls::{
@@ -20,38 +17,38 @@ pub type Credentials = (CertificateDer<'static>, PrivateKeyDer<'static>);
 pub fn client(credentials: Option<Credentials>, alpn: &[u8]) -> ClientConfig {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
+        .expect("ring speaks TLS 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anyone));
     let mut tls = match credentials {
         Some((certificate, key)) => {
             // Unlike `with_client_auth_cert` this takes a key that does not fit.
-            let key = ring::sign::any_supported_type(&key).unwrap();
+            let key = ring::sign::any_supported_type(&key).expect("a key that ring can sign with");
             let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![certificate], key));
             builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
         }
         None => builder.with_no_client_auth(),
     };
     tls.alpn_protocols = vec![alpn.to_vec()];
-    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("TLS 1.3 has what QUIC needs")))
 }
 
 /// The credentials of a member.
 pub fn of_member(identity: &Identity) -> Credentials {
     let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
     let pkcs8 = PrivatePkcs8KeyDer::from([&prefix[..], &identity.secret()[..]].concat());
-    let pair = rcgen::KeyPair::try_from(&pkcs8).unwrap();
-    assert_eq!(MemberId(pair.public_key_raw().try_into().unwrap()), identity.id());
+    let pair = rcgen::KeyPair::try_from(&pkcs8).expect("an Ed25519 key");
+    assert_eq!(MemberId(pair.public_key_raw().try_into().expect("32 bytes")), identity.id());
     of_pair(&pair)
 }
 
 /// Credentials of another kind than members have: on a curve of NIST.
 pub fn elliptic() -> Credentials {
-    of_pair(&rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap())
+    of_pair(&rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("ring makes such keys"))
 }
 
 fn of_pair(pair: &rcgen::KeyPair) -> Credentials {
-    let certificate = rcgen::CertificateParams::default().self_signed(pair).unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(pair).expect("it signs itself");
     (certificate.der().clone(), PrivatePkcs8KeyDer::from(pair.serialize_der()).into())
 }
 

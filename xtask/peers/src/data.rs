@@ -1,4 +1,4 @@
-//! The items that datafan's own benchmarks use, made the same way: `xtask/src/bench/data.rs`.
+//! The items that datafan's own benchmarks use, made the same way: `xtask/bench/src/data.rs`.
 
 /// Bytes of a key.
 pub const KEY_BYTES: u64 = 16;
