@@ -1,8 +1,8 @@
 //! A member's store as a stream of frames, taken from one snapshot, and a store made of such frames again.
 //!
-//! Nothing that is restored is believed: every shard is built anew from its items, must come to the root in its head, and
-//! the head must bear its owner's signature. Graves and nodes are left out, since both follow from the rest or are hints;
-//! so are copies under way.
+//! Nothing that is restored is believed: every shard is built anew from its items, must come to the root in
+//! its head, and the head must bear its owner's signature. Graves and nodes are left out, since both follow
+//! from the rest or are hints; so are copies under way.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -75,7 +75,8 @@ pub struct Origin {
     pub at: Timestamp,
 }
 
-/// Hands all that `snapshot` holds to `write`, frame by frame. Costs a read of everything, in memory no more than a frame.
+/// Hands all that `snapshot` holds to `write`, frame by frame. Costs a read of everything, in memory no more
+/// than a frame.
 ///
 /// # Errors
 /// If the store fails, or `write` does.

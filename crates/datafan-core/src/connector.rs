@@ -1,7 +1,7 @@
 //! What a driver asks of a connector: links between members whose identity the connector proves.
 //!
-//! There is at most one link per pair of members, however often and from whichever side it is dialled. Messages
-//! of a lane arrive in order while the link is up, and bulk never delays the small lane.
+//! There is at most one link per pair of members, however often and from whichever side it is dialled.
+//! Messages of a lane arrive in order while the link is up, and bulk never delays the small lane.
 
 use crate::id::MemberId;
 use alloc::{boxed::Box, string::String, sync::Arc};
@@ -53,8 +53,8 @@ pub enum SendError {
 }
 
 /// Runs when the driver has handled what it belongs to: so a connector knows how much waits in the inbox, and
-/// stops reading from a peer whose bytes are not yet taken. A driver may hold some small ones until its next round, so a
-/// connector must not wait for each before it goes on.
+/// stops reading from a peer whose bytes are not yet taken. A driver may hold some small ones until its next
+/// round, so a connector must not wait for each before it goes on.
 #[derive(Default)]
 pub struct Receipt(Option<Box<dyn FnOnce() + Send>>);
 
@@ -86,8 +86,8 @@ pub enum Event {
     LinkUp {
         /// Who.
         peer: MemberId,
-        /// Where the peer was seen; for both directions an address that can be dialled where the connector knows
-        /// one.
+        /// Where the peer was seen; for both directions an address that can be dialled where the connector
+        /// knows one.
         address: Option<Address>,
         /// The address on our side that the peer sees, where the connector knows it.
         local: Option<Address>,
@@ -155,7 +155,8 @@ pub trait Connector: Send + 'static {
     /// Starts to dial; the outcome is an event. Where nobody is expected, the address is resolved and dialled
     /// whoever was found there before. Dialling oneself fails.
     fn dial(&self, address: Address, expected: Option<MemberId>);
-    /// Closes the link to `peer` after what was queued in the small lane was sent; `LinkDown` follows on both sides.
+    /// Closes the link to `peer` after what was queued in the small lane was sent; `LinkDown` follows on both
+    /// sides.
     fn close(&self, peer: MemberId, reason: &str);
     /// Closes everything and waits for no one; no event comes after it returns. Idempotent.
     fn stop(&self);

@@ -1,8 +1,8 @@
 //! What a member's own shard lost and got back, or lacks beside a state that is kept aside: item by item.
 //!
-//! Two things are told. What came back: the visible items, and deletions, since the state that the disk had. And how each
-//! divergent copy differs from the visible state since both diverged, in both directions, so that its owner can take back
-//! what it misses.
+//! Two things are told. What came back: the visible items, and deletions, since the state that the disk had.
+//! And how each divergent copy differs from the visible state since both diverged, in both directions, so
+//! that its owner can take back what it misses.
 
 use crate::{
     hash::Hash,
@@ -73,7 +73,8 @@ pub fn divergent_roots<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Resu
     Ok(copies(snapshot, owner)?.into_iter().map(|copy| copy.root).collect())
 }
 
-/// The next differences of `owner`'s shard, a member's own, and where to go on; `None` at the end. A page may be empty.
+/// The next differences of `owner`'s shard, a member's own, and where to go on; `None` at the end. A page may
+/// be empty.
 ///
 /// # Errors
 /// If the store fails, or what it holds is damaged.
@@ -134,7 +135,8 @@ fn back_deleted<V: StoreSnapshot>(
     at: Timestamp,
 ) -> Result<Found, StoreError> {
     let Some((shard, span)) = given_back(snapshot, shard, at)? else { return Ok((Vec::new(), None)) };
-    // One commit may leave as many graves at one timestamp as a descent removes items: all of them are one page.
+    // One commit may leave as many graves at one timestamp as a descent removes items: all of them are one
+    // page.
     let graves = snapshot.graves(shard, span, Page { rows: usize::MAX, bytes: usize::MAX })?;
     let users = graves.into_iter().filter(|(_, key)| !key.is_system());
     let found = users.map(|(timestamp, key)| Difference { key, state: State::Back, item: None, timestamp });

@@ -27,8 +27,8 @@ pub enum Role {
     Member,
     /// Holds and relays all shards and has none of its own: everybody refuses its heads.
     Reader,
-    /// One of a newer build, by its byte (2 or more). Treated as [`Role::Member`]: who does not know what a role
-    /// forbids leaves that to those who do, and stays a link that data goes through.
+    /// One of a newer build, by its byte (2 or more). Treated as [`Role::Member`]: who does not know what a
+    /// role forbids leaves that to those who do, and stays a link that data goes through.
     Other(u8),
 }
 

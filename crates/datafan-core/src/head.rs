@@ -21,8 +21,8 @@ const DOMAIN: &[u8] = b"datafan head\0";
 
 /// An owner's signed statement about its whole shard after a commit.
 ///
-/// Encoded as version, owner, timestamp, items, bytes, root, signature: [`HEAD_BYTES`] bytes. The mesh is part
-/// of what is signed but not of what is sent: a link and a store belong to one mesh.
+/// Encoded as version, owner, timestamp, items, bytes, root, signature: [`HEAD_BYTES`] bytes. The mesh is
+/// part of what is signed but not of what is sent: a link and a store belong to one mesh.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// Whose shard.

@@ -1,10 +1,11 @@
 //! datafan's core: every member of a mesh holds a verified copy of what all the others publish.
 //!
-//! What this is: the replication engine as a synchronous state machine. A driver feeds it [`engine::Input`]s and
-//! carries out its [`engine::Effect`]s; same inputs, same outputs, byte for byte. What this is not: it has no clock,
-//! no I/O, no thread, no async, no logging, no random-order map and no `std`, and it names no store and no connector:
-//! [`store`] and [`connector`] say what it asks of them. `datafan-driver` runs it in a thread, `datafan-node` puts a
-//! disk and a network under it. `docs/architecture.md` is the bird's eye view, `docs/protocol.md` has the bytes.
+//! What this is: the replication engine as a synchronous state machine. A driver feeds it [`engine::Input`]s
+//! and carries out its [`engine::Effect`]s; same inputs, same outputs, byte for byte. What this is not: it
+//! has no clock, no I/O, no thread, no async, no logging, no random-order map and no `std`, and it names no
+//! store and no connector: [`store`] and [`connector`] say what it asks of them. `datafan-driver` runs it in
+//! a thread, `datafan-node` puts a disk and a network under it. `docs/architecture.md` is the bird's eye
+//! view, `docs/protocol.md` has the bytes.
 //!
 //! Modules, in reading order:
 //!

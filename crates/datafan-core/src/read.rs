@@ -1,7 +1,7 @@
 //! Reads: plain functions on a [`Snapshot`], which shows every shard at one commit.
 //!
-//! Reads never go through the engine. They page through the store, so a long walk holds one page in memory and
-//! delays no writer.
+//! Reads never go through the engine. They page through the store, so a long walk holds one page in memory
+//! and delays no writer.
 
 use crate::{
     backup,
@@ -141,8 +141,8 @@ impl<V: StoreSnapshot> Snapshot<V> {
         Ok(self.shards_by_owner()?.into_iter().map(|(owner, _)| owner).collect())
     }
 
-    /// Everybody whom the roster names, revoked members included, ascending by id. Entries that this build does not
-    /// understand are left out.
+    /// Everybody whom the roster names, revoked members included, ascending by id. Entries that this build
+    /// does not understand are left out.
     pub fn members(&self) -> Result<Vec<(MemberId, Grant)>, StoreError> {
         let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(Vec::new()) };
         let roster = Ok(vec![(self.mesh.authority(), shard)]);
@@ -204,8 +204,8 @@ impl<V: StoreSnapshot> Snapshot<V> {
         backup::save(&self.view, &backup::Origin { mesh: self.mesh, member, at: self.wall }, write)
     }
 
-    /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a state that is kept aside; a page of it
-    /// from `from` on.
+    /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a state that is kept aside;
+    /// a page of it from `from` on.
     ///
     /// # Errors
     /// If the store fails, or what it holds is damaged.

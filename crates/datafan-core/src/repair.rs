@@ -1,8 +1,8 @@
-//! Repairing a damaged shard: what can be read of it becomes a copy under construction, which the member completes from its
-//! neighbours when it runs.
+//! Repairing a damaged shard: what can be read of it becomes a copy under construction, which the member
+//! completes from its neighbours when it runs.
 //!
-//! Nothing that is read is believed: the copy has a trie of its own, and a comparison with a neighbour replaces whatever
-//! the owner has not signed and fetches what is missing, and nothing else.
+//! Nothing that is read is believed: the copy has a trie of its own, and a comparison with a neighbour
+//! replaces whatever the owner has not signed and fetches what is missing, and nothing else.
 //!
 //! Of the member's own shard nobody else may have the latest items. What can be read of it becomes a
 //! divergent copy: the mesh gives back what it has, and the owner sees what it lacks.

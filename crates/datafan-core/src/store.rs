@@ -1,8 +1,8 @@
 //! What the engine asks of a store, and the one atomic batch that it writes.
 //!
-//! A store keeps, per shard: a record (owner, head, root), the log (items by timestamp), the keys (timestamps by
-//! key), the nodes of the trie, graves, and the expiries of owned items. Besides, a few values under [`Meta`].
-//! Shards have local numbers, so that a hidden copy can be built beside the visible one.
+//! A store keeps, per shard: a record (owner, head, root), the log (items by timestamp), the keys (timestamps
+//! by key), the nodes of the trie, graves, and the expiries of owned items. Besides, a few values under
+//! [`Meta`]. Shards have local numbers, so that a hidden copy can be built beside the visible one.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -46,8 +46,8 @@ pub struct ShardRecord {
     pub head: Option<Head>,
     /// The top of the trie; `None` for no items.
     pub root: Option<Branch>,
-    /// Graves are complete for bases at or above this timestamp. Of a shard that is `Aside`: up to there it shares its
-    /// past with the visible one.
+    /// Graves are complete for bases at or above this timestamp. Of a shard that is `Aside`: up to there it
+    /// shares its past with the visible one.
     pub graves_floor: Timestamp,
     /// Rows in the graves table.
     pub graves: u64,
@@ -136,8 +136,8 @@ impl Batch {
 pub enum Durability {
     /// Before `commit` returns, with every earlier commit.
     Synced,
-    /// With the next synced commit or `sync`; after a crash it is there whole or not at all, and never without
-    /// the commits before it.
+    /// With the next synced commit or `sync`; after a crash it is there whole or not at all, and never
+    /// without the commits before it.
     Lazy,
 }
 
@@ -174,8 +174,8 @@ pub enum StoreError {
         /// What the system said.
         what: String,
     },
-    /// There is no room for more on the disk. The batch was not written; what was not synced before it may be lost, as in a
-    /// crash. The store refuses commits until [`Store::reopen`]; snapshots can still be read.
+    /// There is no room for more on the disk. The batch was not written; what was not synced before it may be
+    /// lost, as in a crash. The store refuses commits until [`Store::reopen`]; snapshots can still be read.
     #[error("the disk is full: {what}")]
     Full {
         /// What the system said.
@@ -232,7 +232,8 @@ pub trait StoreSnapshot: Send + Sync {
     }
     /// A value of the member.
     fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError>;
-    /// All shards of every state, by number. Records are shared: a reader that keeps one may hold a pointer only.
+    /// All shards of every state, by number. Records are shared: a reader that keeps one may hold a pointer
+    /// only.
     fn shards(&self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError>;
     /// One shard's record.
     fn shard(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError>;
@@ -278,8 +279,8 @@ pub trait StoreSnapshot: Send + Sync {
     ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError>;
 }
 
-/// Takes snapshots, from any thread, without waiting for the writer. What it shows may not be on disk yet, and may be lost
-/// in a crash.
+/// Takes snapshots, from any thread, without waiting for the writer. What it shows may not be on disk yet,
+/// and may be lost in a crash.
 pub trait StoreReader: Clone + Send + Sync + 'static {
     /// What it takes.
     type Snapshot: StoreSnapshot + 'static;
@@ -308,7 +309,8 @@ pub trait Store: Send + 'static {
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
     /// Makes every commit so far durable.
     fn sync(&mut self) -> Result<(), StoreError>;
-    /// Erases at most `rows` rows of a `Dead` shard, lazily; with the last ones its record. True when all is gone.
+    /// Erases at most `rows` rows of a `Dead` shard, lazily; with the last ones its record. True when all is
+    /// gone.
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError>;
     /// Whether there is room for more; asked before each commit, so it has to be cheap.
     ///
@@ -321,11 +323,13 @@ pub trait Store: Send + 'static {
     fn free_bytes(&self) -> Option<u64> {
         None
     }
-    /// Opens a store again, where it is, that found its disk full: with what was on disk then. Its readers wait meanwhile.
-    /// If there is still no room, commits are forgotten at the next `reopen`: they may hold nothing of worth.
+    /// Opens a store again, where it is, that found its disk full: with what was on disk then. Its readers
+    /// wait meanwhile. If there is still no room, commits are forgotten at the next `reopen`: they may hold
+    /// nothing of worth.
     ///
     /// # Errors
-    /// As when a store is opened; it is closed then. [`StoreError::Stopped`] for a store that never finds its disk full.
+    /// As when a store is opened; it is closed then. [`StoreError::Stopped`] for a store that never finds its
+    /// disk full.
     fn reopen(self) -> Result<Self, StoreError>
     where
         Self: Sized,
@@ -341,8 +345,8 @@ pub trait Store: Send + 'static {
     fn written_bytes(&self) -> u64 {
         0
     }
-    /// Makes what it takes on disk as small as what it holds; all commits so far are durable then. It may take long. `None`,
-    /// and nothing done, while a snapshot is held.
+    /// Makes what it takes on disk as small as what it holds; all commits so far are durable then. It may
+    /// take long. `None`, and nothing done, while a snapshot is held.
     fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
         Ok(Some(Compacted::default()))
     }

@@ -1,7 +1,9 @@
-//! Checking what a store holds against itself: from the signed head of each shard down to every node, item and key.
+//! Checking what a store holds against itself: from the signed head of each shard down to every node, item
+//! and key.
 //!
-//! The walk follows the trie from its root, as a descent does between two members, and the log beside it. What a parent's
-//! hash contradicts is reported as the range of timestamps that it covers, and nothing below it is believed.
+//! The walk follows the trie from its root, as a descent does between two members, and the log beside it.
+//! What a parent's hash contradicts is reported as the range of timestamps that it covers, and nothing below
+//! it is believed.
 
 use crate::{
     hash::Hasher,
@@ -60,14 +62,15 @@ pub enum Damage {
     Unreadable(String),
 }
 
-/// Checks one shard, visible or kept aside; copies under way and what is left over hold nothing that anybody relies on.
+/// Checks one shard, visible or kept aside; copies under way and what is left over hold nothing that anybody
+/// relies on.
 ///
-/// Costs a read of everything in the shard, in memory no more than a page of items. `found` gets what is wrong, by and
-/// large in ascending order.
+/// Costs a read of everything in the shard, in memory no more than a page of items. `found` gets what is
+/// wrong, by and large in ascending order.
 ///
 /// # Errors
-/// If the store fails in another way than by being damaged. After [`Damage::Unreadable`] the store may refuse everything
-/// until it is opened again.
+/// If the store fails in another way than by being damaged. After [`Damage::Unreadable`] the store may refuse
+/// everything until it is opened again.
 pub fn verify<V: StoreSnapshot>(
     snapshot: &V,
     shard: ShardNumber,

@@ -119,7 +119,8 @@ proptest! {
         prop_assert_eq!(Node::decode(node.place, &bytes), Ok(node.clone()));
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        // Refused, or another node; the places of grandchildren are not hashed, but then the node itself differs.
+        // Refused, or another node; the places of grandchildren are not hashed, but then the node itself
+        // differs.
         if let Ok(other) = Node::decode(node.place, &bytes) {
             prop_assert_ne!(&other, node);
             let moved_only = other.children.len() == node.children.len()

@@ -1,7 +1,7 @@
 //! The worked example of `docs/protocol.md`: a shard of three items, from bytes to the signed head.
 //!
-//! Every hash is computed twice, from bytes put together by hand and by the crate, and has to stand in the page. So
-//! the page stays true, and whoever writes another implementation has numbers to compare with.
+//! Every hash is computed twice, from bytes put together by hand and by the crate, and has to stand in the
+//! page. So the page stays true, and whoever writes another implementation has numbers to compare with.
 
 use datafan_core::{
     codec::Writer,

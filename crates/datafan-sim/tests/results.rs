@@ -1,4 +1,5 @@
-//! What a simulation tells: the same on every run and in every process, complete for programs, and as pictures.
+//! What a simulation tells: the same on every run and in every process, complete for programs, and as
+//! pictures.
 
 use datafan_core::time::Time;
 use datafan_sim::{
@@ -76,7 +77,8 @@ fn programs_get_one_object_with_all_that_was_promised() {
 
 #[test]
 fn a_failure_says_how_to_see_it_again() {
-    // No mesh becomes equal within a second while three of its four parts are still to be admitted and copied.
+    // No mesh becomes equal within a second while three of its four parts are still to be admitted and
+    // copied.
     let text = "members = 40\ntopology = 'line'\nseconds = 0\nbound_seconds = 1\nworkload.initial_ms = 0";
     let mut scenario = Scenario::parse(text).expect("it is sound");
     scenario.network.latency = datafan_sim::scenario::Latency::Constant { micros: 200_000 };

@@ -1,5 +1,6 @@
-//! The scenarios that come along, each with several seeds: the scenarios of owned shards that chance can play, by their
-//! numbers, and the larger ones on fewer members. `tests/scenarios` has the others, step by step.
+//! The scenarios that come along, each with several seeds: the scenarios of owned shards that chance can
+//! play, by their numbers, and the larger ones on fewer members. `tests/scenarios` has the others, step by
+//! step.
 
 use datafan_sim::{Scenario, report, run::Unwatched, simulate};
 
@@ -100,7 +101,8 @@ fn holds(name: &str, members: Option<usize>) {
     let members = members.unwrap_or(scenario.members);
     let mut scenario = scenario.with_members(members);
     if cfg!(debug_assertions) && scenario.seconds > HOUR {
-        // A day takes an unoptimised build too long: what counts is that it is longer than lost links are dialled.
+        // A day takes an unoptimised build too long: what counts is that it is longer than lost links are
+        // dialled.
         (scenario.seconds, scenario.faults.cut_ms) = (HOUR, [3_300_000, 3_300_000]);
     }
     let last = if scenario.discovery.is_some() { DISCOVERY_SEEDS } else { SEEDS };

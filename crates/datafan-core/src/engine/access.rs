@@ -51,8 +51,8 @@ impl<S: Store> Engine<S> {
         self.disk.has_room_again()
     }
 
-    /// Compacts the store, which keeps everything else waiting. All snapshots of the engine are released, those
-    /// kept for peers included; `None`, and nothing done, where somebody else holds one.
+    /// Compacts the store, which keeps everything else waiting. All snapshots of the engine are released,
+    /// those kept for peers included; `None`, and nothing done, where somebody else holds one.
     ///
     /// # Errors
     /// Only if the store failed: then the member stops.
@@ -63,9 +63,9 @@ impl<S: Store> Engine<S> {
         self.disk.compact()
     }
 
-    /// Opens the engine again on its own store, which found its disk full, with what was on disk then: as after
-    /// a crash, but that nobody else could take the store meanwhile. Links and commands that were under way are
-    /// forgotten.
+    /// Opens the engine again on its own store, which found its disk full, with what was on disk then: as
+    /// after a crash, but that nobody else could take the store meanwhile. Links and commands that were under
+    /// way are forgotten.
     ///
     /// # Errors
     /// As when an engine is opened.

@@ -112,8 +112,9 @@ impl<S: Store> Engine<S> {
         self.replicas.begin_transfer(owner, Transfer::Pull { from, since, deadline });
     }
 
-    /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a member that lacks
-    /// much gets it from all its neighbours at once; among equals the one that told of it, else one by lot.
+    /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a
+    /// member that lacks much gets it from all its neighbours at once; among equals the one that told of it,
+    /// else one by lot.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
         let roster = *owner == self.cx.config.mesh.authority();
         let state = self.replicas.get(owner);

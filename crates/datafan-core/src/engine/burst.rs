@@ -1,5 +1,5 @@
-//! Pushes of one owner that wait together: taken in as the one delta that they are together, so that only the last head is
-//! verified and passed on. Where that leads nowhere, each of them is looked at for itself.
+//! Pushes of one owner that wait together: taken in as the one delta that they are together, so that only the
+//! last head is verified and passed on. Where that leads nowhere, each of them is looked at for itself.
 
 use super::input::Input;
 use crate::{
@@ -21,7 +21,8 @@ const OWNER_AT: usize = 3;
 /// A message of that length says whose push it is.
 const OWNER_ENDS: usize = OWNER_AT + 32;
 
-/// What follows `first` among the inputs and is a push of the same owner by the same peer, together no more than one push may be.
+/// What follows `first` among the inputs and is a push of the same owner by the same peer, together no more
+/// than one push may be.
 pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item = Input>>) -> Vec<Arc<[u8]>> {
     let Input::Message { from, bytes } = first else { return Vec::new() };
     if !is_push(bytes) {
@@ -51,7 +52,8 @@ fn is_push_of_same(one: &[u8], other: &[u8]) -> bool {
 /// The tag of a push.
 const PUSH: u8 = 4;
 
-/// The push that these are together, and to where it leads; `None` unless each begins where the one before ends.
+/// The push that these are together, and to where it leads; `None` unless each begins where the one before
+/// ends.
 pub(super) fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Timestamp)> {
     let mut whole = Whole::default();
     let (mut base, mut last) = (None, None);

@@ -324,8 +324,8 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Tries writes, of each key one, one after another; each that changes something takes the next timestamp. Returns how
-    /// many readers notice, and how the shard grows.
+    /// Tries writes, of each key one, one after another; each that changes something takes the next
+    /// timestamp. Returns how many readers notice, and how the shard grows.
     pub(super) fn apply_writes(
         &self,
         owner: &MemberId,

@@ -1,5 +1,6 @@
-//! Divergent copies: states of shards that the present ones did not grow out of. Whoever would replace one keeps it, and
-//! tells its owner; the owner fetches it, takes from it what it misses, and names it as ended, which frees it everywhere.
+//! Divergent copies: states of shards that the present ones did not grow out of. Whoever would replace one
+//! keeps it, and tells its owner; the owner fetches it, takes from it what it misses, and names it as ended,
+//! which frees it everywhere.
 
 use super::{
     Engine,
@@ -346,7 +347,8 @@ impl<S: Store> Engine<S> {
         Ok(None)
     }
 
-    /// Where the kept states of the member's own shard diverged from the visible one, and where the last of them ends.
+    /// Where the kept states of the member's own shard diverged from the visible one, and where the last of
+    /// them ends.
     pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
         let mut span: Option<(Timestamp, Timestamp)> = None;
         for shard in self.divergent.of(&self.cx.me) {

@@ -68,7 +68,8 @@ pub enum Effect {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Alarm {
-    /// Peers hold a later head of an own shard than our disk: it is pulled back, and own writes wait for that.
+    /// Peers hold a later head of an own shard than our disk: it is pulled back, and own writes wait for
+    /// that.
     #[error(
         "peers hold more of the shard {} than this disk (up to {} there, {} here): it is an older copy, or was lost; what \
          they hold is taken back before anything is written",
@@ -116,8 +117,8 @@ pub enum Alarm {
         /// The head that is held, as far as it came back.
         to: Timestamp,
     },
-    /// A peer holds a later head of our own shard than any that we made in this run: another process writes with our
-    /// key. Own writes have stopped.
+    /// A peer holds a later head of our own shard than any that we made in this run: another process writes
+    /// with our key. Own writes have stopped.
     #[error(
         "another process writes with our key: it has made a head of the shard {} at {}, and this one has not (ours: {}); \
          own writes are off",
@@ -173,8 +174,8 @@ pub enum Alarm {
         /// This process began without any data of its own.
         empty: bool,
     },
-    /// An owner has signed two states of which neither grew out of the other: its identity runs twice, was rewound, or is
-    /// stolen. The evidence is kept.
+    /// An owner has signed two states of which neither grew out of the other: its identity runs twice, was
+    /// rewound, or is stolen. The evidence is kept.
     #[error(
         "the owner {} has forked: it has signed two states, at {} and {}, of which neither grew out of the other",
         .first.owner.short(), .first.timestamp.0, .second.timestamp.0
@@ -211,8 +212,8 @@ pub enum Answer {
 /// What a commit did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Committed {
-    /// Of the last effective write; the shard's present head where nothing changed. A member whose copy has reached
-    /// this timestamp sees the commit.
+    /// Of the last effective write; the shard's present head where nothing changed. A member whose copy has
+    /// reached this timestamp sees the commit.
     pub timestamp: Timestamp,
     /// Writes that changed something.
     pub changed: u64,
@@ -268,7 +269,8 @@ pub enum CommandError {
         /// Bytes allowed.
         bytes_max: u64,
     },
-    /// A peer holds a later head of this shard than any that we made in this run. Writing stays off until a restart.
+    /// A peer holds a later head of this shard than any that we made in this run. Writing stays off until a
+    /// restart.
     #[error(
         "a peer holds a head of our own shard that this process did not make (timestamp {timestamp}): \
              another process uses the same key; writing is off"
@@ -283,7 +285,8 @@ pub enum CommandError {
         /// Where.
         place: SameKeyPlace,
     },
-    /// What would be written would have a timestamp that lies beyond the bound of our clock, which nobody accepts.
+    /// What would be written would have a timestamp that lies beyond the bound of our clock, which nobody
+    /// accepts.
     #[error(
         "our last write is {ahead_seconds} s ahead of our clock, limit {limit_seconds} s: set the clock right; if it \
          is right, wait until it is within the limit, or restamp what was written while it was wrong"
@@ -438,15 +441,16 @@ pub enum CommandError {
     Stopped,
 }
 
-/// Where an engine leaves what it wants. The driver empties `now` after each call of `handle`, and `after_sync`
-/// once `sync` has moved it to `now`.
+/// Where an engine leaves what it wants. The driver empties `now` after each call of `handle`, and
+/// `after_sync` once `sync` has moved it to `now`.
 #[derive(Default, Debug)]
 pub struct Outbox {
     /// To be done at once, in this order.
     pub now: Vec<Effect>,
     /// To be done once what was committed is on disk.
     pub after_sync: Vec<Effect>,
-    /// Whether the engine asks for `sync` now, because effects wait for it or others' data has waited long enough.
+    /// Whether the engine asks for `sync` now, because effects wait for it or others' data has waited long
+    /// enough.
     pub wants_sync: bool,
 }
 

@@ -182,8 +182,8 @@ impl<S: Store> Engine<S> {
         delta.base == held && link.requests.end_late_pull(&owner, delta.base)
     }
 
-    /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before that one,
-    /// and may lack the graves of what is held by now, as all that begin with nothing do.
+    /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before
+    /// that one, and may lack the graves of what is held by now, as all that begin with nothing do.
     fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
         let transfer = self.replicas.get(&delta.head.owner).and_then(|state| state.transfer());
         matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)
@@ -249,7 +249,8 @@ impl<S: Store> Engine<S> {
             self.note_known(from, &delta.head, self.cx.now.time);
         }
         match how {
-            // What was pushed may lack graves, or be made up: others are asked first, and their pushes still count.
+            // What was pushed may lack graves, or be made up: others are asked first, and their pushes still
+            // count.
             How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
             How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
                 self.descend(from, &delta.head)
@@ -307,7 +308,8 @@ impl<S: Store> Engine<S> {
         record.head = Some(delta.head);
         record.root = root;
         self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
-        // Graves prove nothing, so a message with some does not go on as it is; nor one with more than was needed.
+        // Graves prove nothing, so a message with some does not go on as it is; nor one with more than was
+        // needed.
         let verified = graves.is_empty() && change.log.values().flatten().count() == n_items;
         let message = match how {
             How::Pushed(message) if verified && delta.base == position => Some(message),

@@ -57,8 +57,8 @@ impl<S: Store> Engine<S> {
         self.cx.send(peer, &Message::Hello(hello.into()));
     }
 
-    /// Whether there is room for a link. Those that nobody here knows share a few places, and have them for as long as others
-    /// wait only if they greet at once; they never take up the places of members.
+    /// Whether there is room for a link. Those that nobody here knows share a few places, and have them for
+    /// as long as others wait only if they greet at once; they never take up the places of members.
     fn make_room(&mut self, peer: &MemberId, direction: Direction) -> bool {
         if self.links.contains_key(peer) {
             return true;
@@ -89,7 +89,8 @@ impl<S: Store> Engine<S> {
         came_in && self.links.len() > links_max - kept
     }
 
-    /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that we hold.
+    /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that
+    /// we hold.
     fn is_stranger(&self, peer: &MemberId, direction: Direction) -> bool {
         direction == Direction::In && !self.members.belongs(&self.replicas, peer)
     }
@@ -132,7 +133,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether a message may come from a peer that we have not welcomed: greetings, and what concerns the roster.
+    /// Whether a message may come from a peer that we have not welcomed: greetings, and what concerns the
+    /// roster.
     pub(super) fn is_before_welcome(&self, message: &Message<'_>) -> bool {
         let authority = self.cx.config.mesh.authority();
         match message {

@@ -37,7 +37,8 @@ pub enum Input {
         /// Why, for people.
         reason: String,
     },
-    /// The peer broke the format of the link, below messages: a lie as one in a message is. The connector closes it.
+    /// The peer broke the format of the link, below messages: a lie as one in a message is. The connector
+    /// closes it.
     Broken {
         /// Who.
         peer: MemberId,
@@ -67,7 +68,8 @@ pub enum Input {
         /// Its bytes, as they came.
         bytes: Arc<[u8]>,
     },
-    /// The connector took no more on this lane; the driver keeps what it has and hands nothing over until `Room`.
+    /// The connector took no more on this lane; the driver keeps what it has and hands nothing over until
+    /// `Room`.
     Full {
         /// Whose link.
         peer: MemberId,
@@ -90,7 +92,8 @@ pub enum Input {
 pub enum Command {
     /// Applies writes to the member's own shard, as a whole. Answered when they are on disk.
     Commit(Vec<Write>),
-    /// Publishes where this member can be dialled; written to its shard only when it differs. Answered at once.
+    /// Publishes where this member can be dialled; written to its shard only when it differs. Answered at
+    /// once.
     Publish(Vec<Address>),
     /// Remembers an address to begin with; dialled at once and kept for later. Answered at once.
     Connect {
@@ -99,9 +102,9 @@ pub enum Command {
         /// Who is expected there.
         expected: Option<MemberId>,
     },
-    /// Gives the items that the member's own shards got while its clock was far ahead timestamps of the present, so that
-    /// writes work again; what it signed in that time is void for ever. Nothing happens where the last write is not ahead.
-    /// Answered when it is on disk; `changed` counts the items.
+    /// Gives the items that the member's own shards got while its clock was far ahead timestamps of the
+    /// present, so that writes work again; what it signed in that time is void for ever. Nothing happens
+    /// where the last write is not ahead. Answered when it is on disk; `changed` counts the items.
     Restamp,
     /// Gives up divergent copies of the member's own shard, if there are any. Answered when it is on disk.
     Forget {
@@ -122,16 +125,17 @@ pub enum Command {
         /// What becomes of its shard.
         outcome: Outcome,
     },
-    /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on disk.
+    /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on
+    /// disk.
     Roster(Vec<RosterChange>),
-    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays, and a later fork
-    /// is open. Needs the authority's key. Answered when it is on disk.
+    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays,
+    /// and a later fork is open. Needs the authority's key. Answered when it is on disk.
     CloseForks {
         /// Whose.
         owner: MemberId,
     },
-    /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged like one.
-    /// Answered when it is on disk.
+    /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged
+    /// like one. Answered when it is on disk.
     Apply(Arc<[u8]>),
 }
 

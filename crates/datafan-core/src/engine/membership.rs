@@ -1,5 +1,5 @@
-//! Changes of who belongs: made here by the authority's key, or signed elsewhere and taken in; who was invited and has
-//! come in.
+//! Changes of who belongs: made here by the authority's key, or signed elsewhere and taken in; who was
+//! invited and has come in.
 
 use super::{
     Engine,
@@ -136,8 +136,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether an own shard may grow to `after`. The system's items are not counted: here they are known, while others
-    /// allow for [`QUOTA_SYSTEM_ITEMS`](crate::limits::QUOTA_SYSTEM_ITEMS) of them.
+    /// Whether an own shard may grow to `after`. The system's items are not counted: here they are known,
+    /// while others allow for [`QUOTA_SYSTEM_ITEMS`](crate::limits::QUOTA_SYSTEM_ITEMS) of them.
     pub(super) fn check_quota(
         &self,
         owner: &MemberId,
@@ -186,8 +186,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard was let in
-    /// by somebody.
+    /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard
+    /// was let in by somebody.
     pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
         self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
     }

@@ -1,10 +1,13 @@
 //! The engine: a synchronous state machine that owns its store.
 //!
-//! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes everything that
-//! waits, changes the store in one write, and leaves two lists: what may be done at once, and what has to wait for
-//! [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet` (links and Hello), `commit` (own
-//! writes), `push`, `tree` (over which links), `round` (anti-entropy), `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once), `budget` (how much to all), `descent` (asking), `serve` (answering),
-//! `roster`, `membership`, `recovery` (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died), `dial`, `wake` (deadlines).
+//! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes
+//! everything that waits, changes the store in one write, and leaves two lists: what may be done at once, and
+//! what has to wait for [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet`
+//! (links and Hello), `commit` (own writes), `push`, `tree` (over which links), `round` (anti-entropy),
+//! `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once),
+//! `budget` (how much to all), `descent` (asking), `serve` (answering), `roster`, `membership`, `recovery`
+//! (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died),
+//! `dial`, `wake` (deadlines).
 
 mod access;
 mod ask;
@@ -179,7 +182,8 @@ impl<S: Store> Engine<S> {
             self.links.rest();
         }
         self.dial();
-        // A commit that moved a bound is on disk already; what an earlier one left still waits to be released.
+        // A commit that moved a bound is on disk already; what an earlier one left still waits to be
+        // released.
         let is_due = self.disk.is_sync_due(now.time, self.cx.config.sync_micros);
         if self.cx.waits_for_sync() || is_due {
             self.cx.want_sync();

@@ -123,7 +123,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Stops cleanly: notes which timestamps were used, syncs, closes the store. What waits is not carried out.
+    /// Stops cleanly: notes which timestamps were used, syncs, closes the store. What waits is not carried
+    /// out.
     ///
     /// # Errors
     /// If the store failed.

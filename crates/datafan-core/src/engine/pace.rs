@@ -1,6 +1,6 @@
-//! How fast an owner is followed: so much in each interval, and beyond it only its newest head, at the interval's end. What
-//! came at once and was more is held against the intervals that follow. Who has signed what cannot be loses push, and is
-//! followed once per round.
+//! How fast an owner is followed: so much in each interval, and beyond it only its newest head, at the
+//! interval's end. What came at once and was more is held against the intervals that follow. Who has signed
+//! what cannot be loses push, and is followed once per round.
 
 use super::{Engine, learned::Learned};
 use crate::engine::rejection::Rejection;

@@ -1,9 +1,9 @@
-//! Whether peers are still there. A peer that dies says nothing, and a connector notices that late: so a link on which
-//! nothing came for three rounds of ours is probed, and ends if the probe is not answered.
+//! Whether peers are still there. A peer that dies says nothing, and a connector notices that late: so a link
+//! on which nothing came for three rounds of ours is probed, and ends if the probe is not answered.
 //!
-//! A link in use costs nothing here, and a healthy idle one neither: the peer's rounds are heard. They are counted
-//! against our own rounds, so a member that did not run for a while blames nobody. A peer with longer rounds answers
-//! probes in between, of two bytes each.
+//! A link in use costs nothing here, and a healthy idle one neither: the peer's rounds are heard. They are
+//! counted against our own rounds, so a member that did not run for a while blames nobody. A peer with longer
+//! rounds answers probes in between, of two bytes each.
 //!
 //! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for
 //! what is written now, and has to dial first: it does not wait for the third round.

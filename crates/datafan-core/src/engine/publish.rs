@@ -1,5 +1,5 @@
-//! What members write for the system: `_sys/addresses`, where each says that it can be dialled; `_sys/restamped` is
-//! `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
+//! What members write for the system: `_sys/addresses`, where each says that it can be dialled;
+//! `_sys/restamped` is `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
 use super::{
     Engine,

@@ -1,7 +1,7 @@
 //! Push: every commit goes on at once, as a delta where it is small, else as a head.
 //!
-//! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta follows
-//! when there is room.
+//! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta
+//! follows when there is room.
 
 use super::{Engine, replicas::Owner};
 use crate::{
@@ -31,7 +31,8 @@ impl<S: Store> Engine<S> {
                 continue;
             }
             let Some(now) = self.replicas.get(&owner).map(|state| state.timestamp()) else { continue };
-            // A peer that joined through us gets the roster as soon as we have it: without it, it cannot judge us.
+            // A peer that joined through us gets the roster as soon as we have it: without it, it cannot
+            // judge us.
             let roster = owner == self.cx.config.mesh.authority();
             let (tree, may_push) = (self.replicas[&owner].tree(), roster || self.cx.may_push());
             for (peer, link) in self.links.all_quietly() {
@@ -83,8 +84,8 @@ impl<S: Store> Engine<S> {
         self.replicas.on_brought(&owner, peer, delta.base, message);
     }
 
-    /// Sends what peers missed while their links were full: one delta per owner, however many commits there were,
-    /// and not all at once.
+    /// Sends what peers missed while their links were full: one delta per owner, however many commits there
+    /// were, and not all at once.
     pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
         let peers: Vec<MemberId> = self
             .links

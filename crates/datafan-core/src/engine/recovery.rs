@@ -52,8 +52,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an older copy, or
-    /// another process has our key; which of them, its content tells.
+    /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an
+    /// older copy, or another process has our key; which of them, its content tells.
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head) -> Learned {
         let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
@@ -71,8 +71,8 @@ impl<S: Store> Engine<S> {
         }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
         let roster = head.owner == self.cx.config.mesh.authority();
-        // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry is refused, so
-        // what others hold of it has to be looked at here.
+        // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry
+        // is refused, so what others hold of it has to be looked at here.
         let merges = roster && (!later || own.has_written());
         if merges && (own.has_made(head) || own.has_looked_at(head)) || !later && !merges {
             return Learned::Known;
@@ -96,7 +96,8 @@ impl<S: Store> Engine<S> {
         Learned::Newer
     }
 
-    /// What others hold of the own shard is given up: own timestamps go on above it, and the next head replaces it.
+    /// What others hold of the own shard is given up: own timestamps go on above it, and the next head
+    /// replaces it.
     fn outrank(&mut self, head: &Head) {
         self.note_own_head(head);
         let ours = self.replicas[&head.owner].head();
@@ -176,8 +177,9 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later one, that of an
-    /// owner that has lost push not before the next round, nor one beyond its owner's rate before the next interval.
+    /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later
+    /// one, that of an owner that has lost push not before the next round, nor one beyond its owner's rate
+    /// before the next interval.
     pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
         if self.replicas.has_lost_push(owner) {
             return self.next_round;

@@ -1,5 +1,5 @@
-//! Links that came to nothing for want of a grant: people hear of them, and writes are refused that nobody would
-//! get.
+//! Links that came to nothing for want of a grant: people hear of them, and writes are refused that nobody
+//! would get.
 
 use super::{Engine, effect::CommandError, effect::Effect, links::Link, members::Refused, members::remedy};
 use crate::{

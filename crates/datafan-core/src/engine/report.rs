@@ -68,8 +68,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Who knocked and is not admitted, in order; at most [`PENDING_MAX`](crate::limits::PENDING_MAX). Also in
-    /// [`Engine::status`], which costs as much as there are members and shards.
+    /// Who knocked and is not admitted, in order; at most [`PENDING_MAX`](crate::limits::PENDING_MAX). Also
+    /// in [`Engine::status`], which costs as much as there are members and shards.
     pub fn pending(&self) -> impl Iterator<Item = &Pending> {
         self.members.pending(&self.replicas)
     }

@@ -42,8 +42,8 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Whether a roster that follows from `view` and `change` has every known member, none of them older, and none active
-    /// again whose membership ended.
+    /// Whether a roster that follows from `view` and `change` has every known member, none of them older, and
+    /// none active again whose membership ended.
     pub(super) fn keeps_members(
         &self,
         view: &View<'_, super::disk::Snapshot<S>>,

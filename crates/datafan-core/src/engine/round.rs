@@ -17,12 +17,14 @@ use crate::{
 };
 use alloc::{boxed::Box, vec::Vec};
 
-/// Messages of one comparison: so it ends, whatever a peer answers. What it has not come to is found in the next.
+/// Messages of one comparison: so it ends, whatever a peer answers. What it has not come to is found in the
+/// next.
 const MESSAGES_MAX: u32 = 256;
-/// Heads of one comparison take at most this part of what may be on its way over the link. Those that are learned are told
-/// again until they are held, and a thin line has to carry what they describe as well.
+/// Heads of one comparison take at most this part of what may be on its way over the link. Those that are
+/// learned are told again until they are held, and a thin line has to carry what they describe as well.
 const CREDIT_SHARE: u64 = 8;
-/// Slots that differ and wait to be asked for; of more, those that were found first are left to the next comparison.
+/// Slots that differ and wait to be asked for; of more, those that were found first are left to the next
+/// comparison.
 const LATER_MAX: usize = 1_024;
 const _: () = assert!(LATER_MAX >= 16 * HEAD_SLOTS_MAX, "what one answer names has room");
 
@@ -38,9 +40,9 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// The message that changes nothing while all stays as it is, whoever of the peers sends it: a Round with our own root.
-    /// `None` where it would change something, and until the next round after something has changed. A driver need not
-    /// wake for it: it may be handed over with what comes next.
+    /// The message that changes nothing while all stays as it is, whoever of the peers sends it: a Round with
+    /// our own root. `None` where it would change something, and until the next round after something has
+    /// changed. A driver need not wake for it: it may be handed over with what comes next.
     pub fn calm(&self) -> Option<Frame> {
         let root = self.replicas.known_root()?;
         let waits = |link: &Link<_>| link.has_positions() || !link.comparison.is_over();
@@ -136,9 +138,9 @@ impl<S: Store> Engine<S> {
         HeadAnswer::Node { place: node.place, children: node.children.iter().map(child).collect() }
     }
 
-    /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own rounds,
-    /// so nobody tells what was not asked. An answer that lies outside what was asked for is dropped: it may be a late one, and
-    /// asking on below it need not come to an end.
+    /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own
+    /// rounds, so nobody tells what was not asked. An answer that lies outside what was asked for is dropped:
+    /// it may be a late one, and asking on below it need not come to an end.
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>) {
         let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparison.take()) else {
             self.cx.stats.reject(Rejection::Unasked);
@@ -191,7 +193,8 @@ impl<S: Store> Engine<S> {
     }
 }
 
-/// Whether the node of an answer lies in the slot that was asked for: so what is asked for below it comes to an end.
+/// Whether the node of an answer lies in the slot that was asked for: so what is asked for below it comes to
+/// an end.
 fn lies_in(slot: &Place, answer: &HeadAnswer) -> bool {
     match answer {
         HeadAnswer::Node { place, .. } => slot.contains(place),

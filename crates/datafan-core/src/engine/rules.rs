@@ -62,8 +62,8 @@ impl<S: Store> Engine<S> {
         if too_late { Verdict::Refused(Reason::Clock) } else { Verdict::Good }
     }
 
-    /// Whether `head`, which is good, should replace what is held. The head at which a revoked owner's shard stays
-    /// replaces every other, the one permitted step back.
+    /// Whether `head`, which is good, should replace what is held. The head at which a revoked owner's shard
+    /// stays replaces every other, the one permitted step back.
     pub(super) fn is_newer(&self, head: &Head, than: Option<&Head>) -> bool {
         let Some(than) = than else { return true };
         let kept = match self.members.of(&self.replicas, &head.owner).map(|terms| terms.state) {

@@ -1,4 +1,5 @@
-//! The last run that each held shard names, and naming the own one; `crate::runs` says what follows from them.
+//! The last run that each held shard names, and naming the own one; `crate::runs` says what follows from
+//! them.
 
 use super::{Engine, disk::Snapshot};
 use crate::engine::rejection::Rejection;
@@ -33,8 +34,9 @@ impl<S: Store> Engine<S> {
         self.replicas.last_run(owner).is_some_and(|last| last.id == self.own.run.current())
     }
 
-    /// Names the present run in the member's own shard, before its first write; `record` is the shard as it was before. The
-    /// roster names none: it only grows, so no state of it replaces one that it did not grow out of.
+    /// Names the present run in the member's own shard, before its first write; `record` is the shard as it
+    /// was before. The roster names none: it only grows, so no state of it replaces one that it did not grow
+    /// out of.
     pub(super) fn name_run(
         &self,
         owner: &MemberId,

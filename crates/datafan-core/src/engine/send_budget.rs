@@ -1,8 +1,10 @@
-//! How much may be sent over all links together: a leaky bucket (J. Turner, New directions in communications, 1986).
+//! How much may be sent over all links together: a leaky bucket (J. Turner, New directions in communications,
+//! 1986).
 //!
-//! What keeps the mesh together - greetings, rounds, requests - always goes, and counts. Pushes go while they keep to three
-//! quarters of the budget; what does not fit is no queue, but one delta from where the peer is once it does. Answers with data
-//! go while all that was sent keeps to the budget, so a quarter is left for them at least.
+//! What keeps the mesh together - greetings, rounds, requests - always goes, and counts. Pushes go while they
+//! keep to three quarters of the budget; what does not fit is no queue, but one delta from where the peer is
+//! once it does. Answers with data go while all that was sent keeps to the budget, so a quarter is left for
+//! them at least.
 
 use super::config::Config;
 use crate::{

@@ -20,8 +20,8 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec::Vec};
 
-/// Bytes of answers per link and call, and of all links together; the rest follows in the next one, so that a push that comes
-/// meanwhile need not wait for all of it.
+/// Bytes of answers per link and call, and of all links together; the rest follows in the next one, so that a
+/// push that comes meanwhile need not wait for all of it.
 const SERVE_BYTES_MAX: usize = 1 << 20;
 const SERVE_ALL_BYTES_MAX: usize = 4 << 20;
 /// What looking up one slot counts, however short its answer is.
@@ -170,8 +170,8 @@ impl<S: Store> Engine<S> {
         Ok(Some(encode_delta(since, &items, &graves)))
     }
 
-    /// The state that a request names, which is kept for the peer then: the present one, or one that is kept already. The
-    /// present one first, since it keeps no old pages.
+    /// The state that a request names, which is kept for the peer then: the present one, or one that is kept
+    /// already. The present one first, since it keeps no old pages.
     #[expect(clippy::type_complexity, reason = "a snapshot and a shard in it")]
     fn wanted_state(
         &mut self,

@@ -26,8 +26,8 @@ pub struct Status {
     pub recovered: Option<Recovered>,
     /// A state of it that is kept aside: where it had parted from the visible one, and where it ends.
     pub aside: Option<(Timestamp, Timestamp)>,
-    /// How far our wall clock is ahead of those of most peers, in microseconds; negative if it is behind. `None` without
-    /// links.
+    /// How far our wall clock is ahead of those of most peers, in microseconds; negative if it is behind.
+    /// `None` without links.
     pub clock_ahead: Option<i64>,
     /// Links and dials.
     pub links: Vec<LinkStatus>,
@@ -158,7 +158,8 @@ pub struct ShardStatus {
     pub root: Hash,
     /// What is going on.
     pub state: ShardProgress,
-    /// Since when its owner is not reachable: what is held may be old since then. `None` while it is, and for the roster.
+    /// Since when its owner is not reachable: what is held may be old since then. `None` while it is, and for
+    /// the roster.
     pub unreachable_since: Option<Timestamp>,
 }
 

@@ -1,5 +1,5 @@
-//! A small store in memory for the engine's own tests. It counts the snapshots that are held, and records what
-//! was committed.
+//! A small store in memory for the engine's own tests. It counts the snapshots that are held, and records
+//! what was committed.
 
 use crate::{
     hash::Hash,

@@ -1,9 +1,9 @@
 //! Push trees: which links carry the pushes of an owner.
 //!
-//! As in Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007): pushes go over all links at first, and over a
-//! link no more that brought what another had brought already, so that those which are left form a tree. What a tree loses
-//! with a link or a member is found by the rounds, and whoever had to pull it gets the next ones pushed. The rounds are what
-//! Plumtree's announcements are, for all owners at once.
+//! As in Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007): pushes go over all links at
+//! first, and over a link no more that brought what another had brought already, so that those which are left
+//! form a tree. What a tree loses with a link or a member is found by the rounds, and whoever had to pull it
+//! gets the next ones pushed. The rounds are what Plumtree's announcements are, for all owners at once.
 
 use super::{
     Engine,
@@ -116,7 +116,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// What `owner` wrote has to be pulled over this link, by one side or the other: from now on it is pushed.
+    /// What `owner` wrote has to be pulled over this link, by one side or the other: from now on it is
+    /// pushed.
     pub(super) fn note_pulled(&mut self, peer: MemberId, owner: &MemberId) {
         self.change_tree(&peer, owner, Tree::graft);
     }
@@ -147,8 +148,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// The link at `place` is no more. Who brought nothing over other links is asked to do so, for owners that are busy and
-    /// have lost their parent.
+    /// The link at `place` is no more. Who brought nothing over other links is asked to do so, for owners
+    /// that are busy and have lost their parent.
     pub(super) fn clear_place(&mut self, place: Place) {
         if !self.links.trees.clear(place) {
             return;

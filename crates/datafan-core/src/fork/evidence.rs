@@ -137,8 +137,8 @@ fn path(input: &mut Reader<'_>) -> Result<Vec<Node>, DecodeError> {
 /// Sixteen children of at most 64 bytes, and their count.
 const NODE_BYTES_MAX: usize = 16 * 64 + 1;
 
-/// The leaf that lies at `at` in a head's trie, by the nodes of `path`; `None` inside for nothing, outside if they do not
-/// lead there.
+/// The leaf that lies at `at` in a head's trie, by the nodes of `path`; `None` inside for nothing, outside if
+/// they do not lead there.
 #[expect(clippy::option_option, reason = "nothing there, and nothing known, are two things")]
 fn leaf_at(head: &Head, path: &[Node], at: Timestamp) -> Option<Option<Hash>> {
     let mut expected = head.root;
@@ -178,7 +178,8 @@ pub(crate) fn way<N: Nodes>(nodes: &N, root: Option<Branch>, at: Timestamp) -> R
     Ok(way)
 }
 
-/// The first leaf up to `until` that one trie has and another lacks; reads what differs between them, each node once.
+/// The first leaf up to `until` that one trie has and another lacks; reads what differs between them, each
+/// node once.
 pub(crate) fn first_lost<N: Nodes, M: Nodes<Error = N::Error>>(
     (has, root): (&N, Option<Branch>),
     (lacks, other): (&M, Option<Branch>),

@@ -68,8 +68,8 @@ impl<'a> Delta<'a> {
         Ok(Self { head, base, body })
     }
 
-    /// Reads items and graves: ascending and later than the base. An item may be later than the head, which is void then;
-    /// no grave is.
+    /// Reads items and graves: ascending and later than the base. An item may be later than the head, which
+    /// is void then; no grave is.
     pub fn contents(&self) -> Result<(Items, Graves), DecodeError> {
         let mut input = Reader::new(self.body);
         let mut at = self.base;
@@ -101,7 +101,8 @@ fn later(before: Timestamp, ahead: u64) -> Result<Timestamp, DecodeError> {
     if ahead == 0 { Err(malformed("timestamp")) } else { Ok(at) }
 }
 
-/// The body of a delta: items, each with the distance from the one before (from the base), then graves likewise.
+/// The body of a delta: items, each with the distance from the one before (from the base), then graves
+/// likewise.
 pub fn encode_delta<I: Borrow<Item>>(base: Timestamp, items: &[I], graves: &[(Timestamp, Key)]) -> Vec<u8> {
     let mut out = Writer::new();
     let bytes = items.iter().map(|item| item.borrow().bytes() as usize + ITEM_OVERHEAD_MAX).sum::<usize>();

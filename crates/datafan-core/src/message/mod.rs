@@ -74,7 +74,8 @@ pub enum Message<'a> {
     Probe,
     /// The answer: it is.
     Alive,
-    /// Heads of states of the receiver's shard that its present one did not grow out of, and that the sender keeps.
+    /// Heads of states of the receiver's shard that its present one did not grow out of, and that the sender
+    /// keeps.
     Diverged(Vec<Head>),
     /// Another process with the receiver's key is or was linked with the sender lately.
     OtherRun {

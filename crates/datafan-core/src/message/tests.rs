@@ -1,4 +1,5 @@
-//! Every message survives its bytes, no byte more or less is accepted, and the bytes are what they always were.
+//! Every message survives its bytes, no byte more or less is accepted, and the bytes are what they always
+//! were.
 
 use super::*;
 use crate::{

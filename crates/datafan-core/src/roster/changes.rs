@@ -61,8 +61,8 @@ pub struct Terms {
     pub items: Option<u64>,
     /// Bytes of their keys and values.
     pub bytes: Option<u64>,
-    /// Until when it may come in for the first time: microseconds since 1970; [`Timestamp::MAX`] for no end. Of who is
-    /// in, no end can be named.
+    /// Until when it may come in for the first time: microseconds since 1970; [`Timestamp::MAX`] for no end.
+    /// Of who is in, no end can be named.
     pub until: Option<Timestamp>,
 }
 
@@ -89,7 +89,8 @@ pub trait Entries {
     fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)>;
 }
 
-/// The entries that `changes` lead to, each judged by those before it. All of them are sound, or none is made.
+/// The entries that `changes` lead to, each judged by those before it. All of them are sound, or none is
+/// made.
 ///
 /// # Errors
 /// If reading fails; within, if a change is refused.

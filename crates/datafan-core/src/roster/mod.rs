@@ -1,6 +1,7 @@
 //! Changes of the roster, and what becomes of its entries by them.
 //!
-//! A member that holds the authority's key and a machine that does nothing but sign judge changes by the same code: this.
+//! A member that holds the authority's key and a machine that does nothing but sign judge changes by the same
+//! code: this.
 
 mod changes;
 mod role;

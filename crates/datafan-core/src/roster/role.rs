@@ -14,13 +14,14 @@ pub enum IdRole {
     Member,
 }
 
-/// The role of `id` in `mesh`. An entry of the roster for any other role than [`IdRole::Member`] counts for nothing.
+/// The role of `id` in `mesh`. An entry of the roster for any other role than [`IdRole::Member`] counts for
+/// nothing.
 pub fn role_of(mesh: &MeshId, id: &MemberId) -> IdRole {
     if *id == mesh.authority() { IdRole::Authority } else { IdRole::Member }
 }
 
-/// Whether an entry of a roster may become another one: a membership that ended stays ended, at most the kept shard
-/// is dropped later.
+/// Whether an entry of a roster may become another one: a membership that ended stays ended, at most the kept
+/// shard is dropped later.
 pub(crate) fn may_become(held: &Grant, new: &Grant) -> bool {
     match (held.state, new.state) {
         (GrantState::Active | GrantState::Invited { .. }, _) => true,

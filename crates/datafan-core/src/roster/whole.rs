@@ -23,7 +23,8 @@ use alloc::{
 };
 use core::convert::Infallible;
 
-/// Every entry of a roster under the head that the authority signed; or the roster of a mesh that has none yet.
+/// Every entry of a roster under the head that the authority signed; or the roster of a mesh that has none
+/// yet.
 #[derive(Clone, Debug)]
 pub struct WholeRoster {
     mesh: MeshId,
@@ -132,8 +133,8 @@ impl WholeRoster {
         Ok(new)
     }
 
-    /// Signs the roster that `new` leads to, with timestamps above `after` and the present head's, from `now` on if
-    /// that is later.
+    /// Signs the roster that `new` leads to, with timestamps above `after` and the present head's, from `now`
+    /// on if that is later.
     ///
     /// # Panics
     /// If `authority` is not the mesh's, or nothing is new.

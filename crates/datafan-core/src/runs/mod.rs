@@ -1,8 +1,9 @@
 //! The runs of a shard, and whether one state of it descends from another.
 //!
-//! A run is what one process writes between two starts, from one head on. A shard names its runs under [`RUNS_KEY`], so
-//! the owner's signature covers them. With the names alone, whoever holds a state can tell whether a new one grew out of
-//! it, or out of an older copy: no clock is compared, and nothing else has to be known of the past.
+//! A run is what one process writes between two starts, from one head on. A shard names its runs under
+//! [`RUNS_KEY`], so the owner's signature covers them. With the names alone, whoever holds a state can tell
+//! whether a new one grew out of it, or out of an older copy: no clock is compared, and nothing else has to
+//! be known of the past.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -29,7 +30,8 @@ pub struct RunId(pub [u8; 8]);
 pub struct Run {
     /// Its name.
     pub id: RunId,
-    /// The timestamp of the head that it found on disk, or recovered, before its first write; 0 if there was none.
+    /// The timestamp of the head that it found on disk, or recovered, before its first write; 0 if there was
+    /// none.
     pub began: Timestamp,
 }
 
@@ -85,8 +87,8 @@ impl RunHistory {
         self.index(run).is_some()
     }
 
-    /// Whether a state is an ancestor of the one that has this history, or was ended by it: nothing is lost where the new
-    /// one replaces it.
+    /// Whether a state is an ancestor of the one that has this history, or was ended by it: nothing is lost
+    /// where the new one replaces it.
     pub fn continues(&self, held: &HeldState) -> bool {
         let next_began = |at: usize| self.runs.get(at + 1).map_or(Timestamp::MAX, |next| next.began);
         let ancestor = match held.run {
@@ -114,8 +116,8 @@ impl RunHistory {
             || self.ended.iter().any(ends)
     }
 
-    /// Up to which timestamp a state that is no ancestor shares its past with the one that has this history: 0 if no run
-    /// is common.
+    /// Up to which timestamp a state that is no ancestor shares its past with the one that has this history:
+    /// 0 if no run is common.
     pub fn diverged_at(&self, held: &Self) -> Timestamp {
         let common = held.runs.iter().enumerate().rev().find_map(|(theirs, run)| {
             let ours = self.index(run.id)?;
@@ -126,8 +128,8 @@ impl RunHistory {
         began(&self.runs, ours).min(began(&held.runs, theirs))
     }
 
-    /// The branch that `held`, a state with this history, is the end of, and those that lead to it since `diverged`: what
-    /// its owner names when it takes it in or gives it up.
+    /// The branch that `held`, a state with this history, is the end of, and those that lead to it since
+    /// `diverged`: what its owner names when it takes it in or gives it up.
     pub fn branches_since(&self, diverged: Timestamp, end: Timestamp, root: Hash) -> Vec<EndedBranch> {
         let next = self.runs.iter().skip(1).map(|next| next.began).chain([end]);
         let spans =

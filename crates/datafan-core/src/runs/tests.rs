@@ -106,8 +106,8 @@ struct State {
     history: RunHistory,
 }
 
-/// Writes, restarts and restored copies in random order: descent is told from the histories alone exactly as the tree of
-/// states has it.
+/// Writes, restarts and restored copies in random order: descent is told from the histories alone exactly as
+/// the tree of states has it.
 #[test]
 fn descent_is_what_a_tree_of_states_says() {
     for seed in 0..300 {

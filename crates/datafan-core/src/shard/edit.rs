@@ -38,9 +38,9 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         }
     }
 
-    /// The timestamps of `keys`' items, one for each, these writes included. They are looked up in ascending order,
-    /// together: keys that come in the order of their writing lie anywhere in a large shard, and each would be a way
-    /// through the whole store.
+    /// The timestamps of `keys`' items, one for each, these writes included. They are looked up in ascending
+    /// order, together: keys that come in the order of their writing lie anywhere in a large shard, and each
+    /// would be a way through the whole store.
     pub(crate) fn timestamps_of(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         if keys.len() < TOGETHER_MIN {
             return keys.iter().map(|key| self.timestamp_of(key.as_str())).collect();
@@ -130,8 +130,8 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok(())
     }
 
-    /// Removes the items of `place` but those that `stay` names, at most `max` or a page more, leaving graves at
-    /// `graves` where given. Returns how many went, and whether that was all.
+    /// Removes the items of `place` but those that `stay` names, at most `max` or a page more, leaving graves
+    /// at `graves` where given. Returns how many went, and whether that was all.
     pub(crate) fn remove_all(
         &mut self,
         place: Place,

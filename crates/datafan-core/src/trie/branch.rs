@@ -201,8 +201,8 @@ impl Node {
         if node.is_well_formed() { Ok(node) } else { Err(malformed("node")) }
     }
 
-    /// Whether the children are two or more, ascending, each in a slot of its own inside the node, leaves exactly
-    /// where the count is 1.
+    /// Whether the children are two or more, ascending, each in a slot of its own inside the node, leaves
+    /// exactly where the count is 1.
     pub fn is_well_formed(&self) -> bool {
         let inside =
             |child: &Branch| child.place.level < self.place.level && self.place.contains(&child.place);

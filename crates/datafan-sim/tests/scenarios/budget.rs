@@ -5,8 +5,8 @@ use datafan_core::time::{MILLI, SECOND};
 use datafan_sim::world::put;
 
 const BYTES_PER_SECOND: u64 = 100_000;
-/// What may go at once, beside what the rate allows: a tenth of a second's worth, and one answer, of which nobody asks for more
-/// at first.
+/// What may go at once, beside what the rate allows: a tenth of a second's worth, and one answer, of which
+/// nobody asks for more at first.
 const BURST: u64 = BYTES_PER_SECOND / 10 + (1 << 20);
 
 #[test]

@@ -1,5 +1,5 @@
-//! Everything at once: links that come and go, messages that are lost or late, crashes, clocks that jump, few graves.
-//! In the end all are equal, and each member's shard is what its acknowledged writes say.
+//! Everything at once: links that come and go, messages that are lost or late, crashes, clocks that jump, few
+//! graves. In the end all are equal, and each member's shard is what its acknowledged writes say.
 
 use crate::common::Mesh;
 use datafan_core::{

@@ -220,7 +220,8 @@ fn a_good_head_is_taken_although_a_later_one_was_refused() {
     world.put(0, "good", "v");
     world.run_until("good at member 1", 5 * SECOND, |world| world.get(1, 0, "good").is_some());
 
-    // The owner's clock goes two hours ahead for one commit. Member 2 hears of that one first, and only of it.
+    // The owner's clock goes two hours ahead for one commit. Member 2 hears of that one first, and only of
+    // it.
     world.set_clock(0, 2 * HOUR);
     world.put(0, "late", "v");
     world.link(2, 0);

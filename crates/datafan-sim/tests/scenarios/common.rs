@@ -66,8 +66,8 @@ pub fn refusals(world: &Mesh, member: usize) -> u64 {
     world.stats(member).refusals.values().sum()
 }
 
-/// Lets `micros` pass and returns the most bytes per round that went over a link in one direction. Both ends begin
-/// rounds; the one that began more of them counts.
+/// Lets `micros` pass and returns the most bytes per round that went over a link in one direction. Both ends
+/// begin rounds; the one that began more of them counts.
 pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
     let count = |world: &Mesh| -> Vec<(u64, u64)> {
         let n = world.n_members();
@@ -83,8 +83,8 @@ pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
     spent.map(|(bytes, rounds)| bytes.div_ceil(rounds.max(1))).max().expect("there are links")
 }
 
-/// A push of one item of `owner`, later than everything, signed by `key`; in place of the users' items that member `at`
-/// holds, and with the runs that it holds.
+/// A push of one item of `owner`, later than everything, signed by `key`; in place of the users' items that
+/// member `at` holds, and with the runs that it holds.
 pub fn push(world: &Mesh, at: usize, owner: usize, key: &Identity, put: (&str, &str)) -> Vec<u8> {
     push_of(world, at, owner, key, put, None)
 }

@@ -14,7 +14,8 @@ fn a50_no_timestamp_is_used_twice() {
         world.guard(uses_no_timestamp_twice());
         let mut asked = Vec::new();
         for n in 0..15 {
-            // Several commits, some of which are told and some of which are not yet on disk when the member dies.
+            // Several commits, some of which are told and some of which are not yet on disk when the member
+            // dies.
             world.slow_sync(1, 3 * MILLI);
             for k in 0..4 {
                 asked.push(world.ask_commit(1, vec![put(&format!("k{k}"), format!("{n}"))]));

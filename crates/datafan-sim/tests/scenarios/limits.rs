@@ -1,5 +1,6 @@
-//! What a peer can use up has a limit: up to it everything works, one beyond is refused by name, and others do not notice.
-//! Counts within one message are looked at in `datafan-core`, frames and connections in `datafan-conn-quic`.
+//! What a peer can use up has a limit: up to it everything works, one beyond is refused by name, and others
+//! do not notice. Counts within one message are looked at in `datafan-core`, frames and connections in
+//! `datafan-conn-quic`.
 
 use crate::common::{Mesh, SEEDS, push};
 use datafan_core::{

@@ -97,7 +97,8 @@ fn a_member_that_came_back_elsewhere_is_found_by_what_it_publishes() {
     assert!(published.is_empty(), "and users see none of them");
 }
 
-/// Nobody hears of their end: without a probe those that had links with nobody else wait for their connectors.
+/// Nobody hears of their end: without a probe those that had links with nobody else wait for their
+/// connectors.
 #[test]
 fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
     const N: usize = 50;
@@ -131,7 +132,8 @@ fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
         assert!(links.clone().all(|peer| alive.contains(&peer)), "no link with the dead is left");
     }
 
-    /// Whom it hits: all peers of some, so that these know nobody who lives, and others until there are so many.
+    /// Whom it hits: all peers of some, so that these know nobody who lives, and others until there are so
+    /// many.
     fn hit(world: &Mesh, n: usize, first: usize) -> (BTreeSet<usize>, Vec<usize>) {
         let (mut dead, mut alone) = (BTreeSet::new(), Vec::<usize>::new());
         let order = (0..N).map(|member| (member + 11 * first) % N);

@@ -114,8 +114,8 @@ fn the_roster_refuses_what_would_confuse_it() {
     assert!(matches!(refused(0, revoke), CommandError::UnknownMember { .. }));
 }
 
-/// Five members, the middle one of which writes and writes; a link beside keeps the others connected without it.
-/// Returns the four others as well.
+/// Five members, the middle one of which writes and writes; a link beside keeps the others connected without
+/// it. Returns the four others as well.
 fn about_to_be_revoked(seed: u64) -> (Mesh, [usize; 4]) {
     let mut world = Mesh::mesh(5, seed);
     world.link_all(&line(5));
@@ -171,7 +171,8 @@ fn what_is_told_is_there_to_be_read() {
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         world.stop(2);
         world.done(0, Command::Revoke { id: world.id(1), outcome: Outcome::Drop });
-        // Member 3 copies the roster after that, so it has no graves: from it member 2 gets the roster by descent.
+        // Member 3 copies the roster after that, so it has no graves: from it member 2 gets the roster by
+        // descent.
         let late = world.add(|_| ());
         world.admit(late);
         world.start(late);

@@ -115,7 +115,8 @@ fn everybody_sees_who_is_reachable() {
     world.run_until("all are seen again", 120 * SECOND, back);
 }
 
-/// A mesh whose members look for links by themselves, publish where they are, and know member 0 to begin with.
+/// A mesh whose members look for links by themselves, publish where they are, and know member 0 to begin
+/// with.
 pub fn discovering(n: usize, seed: u64) -> Mesh {
     let mut world = Mesh::mesh_with(n, seed, |_, config| {
         (config.links_min, config.links_wanted_max) = (3, 6);

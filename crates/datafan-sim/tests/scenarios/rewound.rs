@@ -1,5 +1,6 @@
-//! A53: a member that is restored from an older copy, or rolled back while it runs, whatever its clock does meanwhile. What
-//! the mesh had acknowledged is still there or is listed for its owner, and nobody is called a thief.
+//! A53: a member that is restored from an older copy, or rolled back while it runs, whatever its clock does
+//! meanwhile. What the mesh had acknowledged is still there or is listed for its owner, and nobody is called
+//! a thief.
 
 use crate::common::{Mem, Mesh, SEEDS};
 use datafan_core::{
@@ -170,7 +171,8 @@ fn a53_copies_five_hops_away_are_told_to_their_owner() {
         world.run_until("equal", 60 * SECOND, |world| world.equal_with(1));
         let backups: Vec<Mem> = (0..6).map(|member| world.disk(member).backup()).collect();
         lose(&mut world, 1, 20 * MINUTES);
-        // All disks but the one at the far end are put back, and that member is away: nobody else has what was lost.
+        // All disks but the one at the far end are put back, and that member is away: nobody else has what
+        // was lost.
         (0..7).for_each(|member| world.stop(member));
         for (member, backup) in backups.into_iter().enumerate() {
             *world.disk(member) = backup;

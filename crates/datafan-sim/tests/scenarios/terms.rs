@@ -1,5 +1,5 @@
-//! A39, A42, A46: what a grant says beside a name - quota, role, the end of an invitation -, keys that are replaced,
-//! and rosters that are signed elsewhere.
+//! A39, A42, A46: what a grant says beside a name - quota, role, the end of an invitation -, keys that are
+//! replaced, and rosters that are signed elsewhere.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{

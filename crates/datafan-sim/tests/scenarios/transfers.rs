@@ -113,8 +113,8 @@ fn copy_half(world: &mut Mesh, newcomer: usize) {
     });
 }
 
-/// More differ than one question names: the answers must not wait for rounds, of which there is none here but those of a link
-/// that comes up.
+/// More differ than one question names: the answers must not wait for rounds, of which there is none here but
+/// those of a link that comes up.
 #[test]
 fn a_newcomer_finds_all_owners_at_once() {
     const OWNERS: usize = 200;
@@ -240,8 +240,8 @@ fn very_many_deletions_are_found_by_descent() {
     assert!(world.stats(1).descents > 0);
 }
 
-/// Six members in a line with a bypass; the first overwrites and deletes ten keys many times while links come and go
-/// and relays miss messages.
+/// Six members in a line with a bypass; the first overwrites and deletes ten keys many times while links come
+/// and go and relays miss messages.
 fn overwritten_and_deleted(seed: u64, graves_max: u64) -> Mesh {
     let mut world = Mesh::mesh_with(6, seed, |_, config| config.graves_max = graves_max);
     world.link_all(&line(6));
@@ -269,8 +269,8 @@ fn overwritten_and_deleted(seed: u64, graves_max: u64) -> Mesh {
     world
 }
 
-/// Members 0 and 1 hold 12 MB of member 0, more than one delta takes; member 2 is admitted and runs, not yet linked.
-/// Every link carries 2 MB/s.
+/// Members 0 and 1 hold 12 MB of member 0, more than one delta takes; member 2 is admitted and runs, not yet
+/// linked. Every link carries 2 MB/s.
 fn with_a_large_shard(seed: u64) -> (Mesh, usize) {
     let mut world = Mesh::line(2, seed);
     for from in (0..3_000).step_by(1_000) {
@@ -328,7 +328,8 @@ fn a_newcomer_copies_from_all_its_neighbours_at_once() {
     }
 }
 
-/// How long a newcomer takes that copies 4 MB over so many lines of 200 kB per second, and what came over each.
+/// How long a newcomer takes that copies 4 MB over so many lines of 200 kB per second, and what came over
+/// each.
 fn copy_twenty_shards(seed: u64, n_lines: usize) -> (u64, Vec<u64>) {
     let (n_owners, mut world) = (20, Mesh::mesh(21, seed));
     let star: Vec<_> = (1..n_owners).map(|owner| (owner, 0)).collect();
@@ -363,8 +364,8 @@ fn one_large_shard_comes_from_several_neighbours_at_once() {
     }
 }
 
-/// How long a newcomer takes to copy 12 MB over so many lines of 500 kB per second, and what came over each; something happens
-/// when a third of it is there.
+/// How long a newcomer takes to copy 12 MB over so many lines of 500 kB per second, and what came over each;
+/// something happens when a third of it is there.
 fn copy_a_large_shard(seed: u64, n_lines: usize, happens: impl FnOnce(&mut Mesh)) -> (u64, Vec<u64>) {
     let mut world = Mesh::mesh(5, seed);
     let newcomer = 4;

@@ -101,7 +101,8 @@ fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
                 world.start(1);
             }
 
-            // What the one that was away has beyond that is still news. Nobody else tells it of what is there by now.
+            // What the one that was away has beyond that is still news. Nobody else tells it of what is there
+            // by now.
             world.cut(3, 2);
             world.start(3);
             world.link(3, 1);

@@ -1,5 +1,5 @@
-//! A48: owners whose signed content breaks a rule. Everybody keeps the last good head, and nobody who passes it on is
-//! blamed.
+//! A48: owners whose signed content breaks a rule. Everybody keeps the last good head, and nobody who passes
+//! it on is blamed.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -75,8 +75,8 @@ fn who_signs_void_heads_again_and_again_is_heard_once_per_round() {
     }
 }
 
-/// Member 0 signs such a state, and its neighbour, member 1, serves it to member 2 as honestly as a relay can that looks
-/// at nothing: by deltas, or by nodes and ranges.
+/// Member 0 signs such a state, and its neighbour, member 1, serves it to member 2 as honestly as a relay can
+/// that looks at nothing: by deltas, or by nodes and ranges.
 fn is_void(change: fn(&mut Vec<Item>), says: fn(&mut Head)) {
     for seed in SEEDS {
         for serves in [Serves::Deltas, Serves::Gaps] {
@@ -140,7 +140,8 @@ fn signed(world: &mut Mesh, change: fn(&mut Vec<Item>), says: fn(&mut Head)) -> 
     void
 }
 
-/// From now on member 1 tells member 2 of `void`, as it is by then, in each round, and answers whatever member 2 asks of it. Counts that.
+/// From now on member 1 tells member 2 of `void`, as it is by then, in each round, and answers whatever
+/// member 2 asks of it. Counts that.
 fn relays(world: &mut Mesh, void: Rc<RefCell<Shard>>, serves: Serves) -> Rc<Cell<u64>> {
     let (mut requests, n_asked) = (BTreeMap::new(), Rc::new(Cell::new(0)));
     let (count, mut since) = (n_asked.clone(), Timestamp::ZERO);

@@ -99,8 +99,8 @@ impl Faults {
         Self { rng, busy_until: None }
     }
 
-    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws as many random numbers, so that the
-    /// fate of the n-th does not depend on how the line changed before it.
+    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws as many random numbers, so
+    /// that the fate of the n-th does not depend on how the line changed before it.
     pub(super) fn draw(&mut self, line: &Line, now: Instant, bytes: usize) -> Fate {
         let [lost, repeated] = [(); 2].map(|()| self.rng.below(100));
         let latenesses = [(); 2].map(|()| self.lateness(line));

@@ -1,9 +1,9 @@
 //! Power cuts at every write, with any part of what was not synced lost or torn, compared with a model.
 //!
-//! A scenario is a few runs of a store, each on what a cut left of the run before. Everything that a run does to
-//! its file is on a tape, so that the file can be made as a cut at any instant would leave it; each of these
-//! files is opened and must hold one of the states since the last sync. That is a thousand times quicker than
-//! writing anew for each.
+//! A scenario is a few runs of a store, each on what a cut left of the run before. Everything that a run does
+//! to its file is on a tape, so that the file can be made as a cut at any instant would leave it; each of
+//! these files is opened and must hold one of the states since the last sync. That is a thousand times
+//! quicker than writing anew for each.
 
 use super::{
     generate::Generator,

@@ -86,8 +86,8 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Empties the state under construction: the target has no items, and nobody need be asked. True while there is
-    /// more to remove.
+    /// Empties the state under construction: the target has no items, and nobody need be asked. True while
+    /// there is more to remove.
     pub(super) fn clear_build(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
         descent.work.clear();
         let Some(build) = descent.build.take() else { return Ok(false) };
@@ -100,7 +100,8 @@ impl<S: Store> Engine<S> {
         Ok(!done)
     }
 
-    /// Notes where the nodes prove that the target has nothing and there is something, and their children as work.
+    /// Notes where the nodes prove that the target has nothing and there is something, and their children as
+    /// work.
     fn note_nodes(
         &mut self,
         descent: &mut Descent,
@@ -129,7 +130,8 @@ impl<S: Store> Engine<S> {
 
     /// Removes what is where the target has nothing. True while there is more to remove.
     ///
-    /// Late, because most of it is gone by then: an item that came has taken the place of its key's older one.
+    /// Late, because most of it is gone by then: an item that came has taken the place of its key's older
+    /// one.
     pub(super) fn clear_absent(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
         if descent.absent.is_empty() {
             return Ok(false);

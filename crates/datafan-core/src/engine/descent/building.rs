@@ -30,8 +30,8 @@ impl<S: Store> Engine<S> {
         self.disk.view_with(build.shard(), build.layer())
     }
 
-    /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing visible and
-    /// much to come.
+    /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing
+    /// visible and much to come.
     pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {
         let owner = descent.target.owner;
         let state = &self.replicas[&owner];
@@ -158,7 +158,8 @@ impl<S: Store> Engine<S> {
     }
 }
 
-/// The record of a hidden copy. Its `graves_floor` says up to where the visible shard has been copied into it.
+/// The record of a hidden copy. Its `graves_floor` says up to where the visible shard has been copied into
+/// it.
 fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
     let copied = match build {
         Build::Hidden { copy: Some(copy), .. } => Timestamp(copy.next.0.saturating_sub(1)),

@@ -12,8 +12,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 /// One comparison under way.
 pub(in crate::engine) struct Descent {
-    /// Who is asked first, and tells where the target has moved to; `None` while somebody has to be found. Others that
-    /// hold the same are asked too, while there is more to ask for than one may owe.
+    /// Who is asked first, and tells where the target has moved to; `None` while somebody has to be found.
+    /// Others that hold the same are asked too, while there is more to ask for than one may owe.
     pub(super) from: Option<MemberId>,
     /// What it has to lead to.
     pub(super) target: Head,

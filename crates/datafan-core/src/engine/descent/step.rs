@@ -87,7 +87,8 @@ impl<S: Store> Engine<S> {
             descent.from = self.source(&descent.target.owner, &descent.target);
         }
         if descent.from.is_none() {
-            // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for that.
+            // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for
+            // that.
             if !descent.is_aside() {
                 self.replicas.forget(&descent.target.owner);
             }
@@ -105,7 +106,8 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Asks a peer no more that has answered what cannot be; all is compared again, and what is equal by now is skipped.
+    /// Asks a peer no more that has answered what cannot be; all is compared again, and what is equal by now
+    /// is skipped.
     pub(super) fn distrust_source(&mut self, descent: &mut Descent, peer: &MemberId) {
         self.leave_source(descent, peer);
         descent.restart();
@@ -201,8 +203,9 @@ impl<S: Store> Engine<S> {
         self.cx.send(from, &message);
     }
 
-    /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are dropped. What is
-    /// more than `credit` is asked for by its parts, and no more than is `left` of that at once, but for one slot.
+    /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are
+    /// dropped. What is more than `credit` is asked for by its parts, and no more than is `left` of that at
+    /// once, but for one slot.
     fn next_slots(
         &self,
         descent: &mut Descent,
@@ -279,8 +282,8 @@ impl<S: Store> Engine<S> {
         self.replicas.forget(&head.owner);
     }
 
-    /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or it makes what is
-    /// held void.
+    /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or
+    /// it makes what is held void.
     fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
         let Some(held) = self.replicas[&target.owner].head().filter(|held| held.order() > target.order())
         else {
@@ -295,7 +298,8 @@ impl<S: Store> Engine<S> {
         Ok(item.is_some_and(|item| names(&item.value, held.timestamp)))
     }
 
-    /// What has to be done before a state replaces another one; where that is all for now, whether the descent goes on.
+    /// What has to be done before a state replaces another one; where that is all for now, whether the
+    /// descent goes on.
     fn before_replacing(
         &mut self,
         descent: &mut Descent,
@@ -403,9 +407,9 @@ impl<S: Store> Engine<S> {
 
 /// Others that are asked beside the first.
 const HELPERS_MAX: usize = 3;
-/// Most bytes of items that one request asks for over a fast line, but for those of one item. All of an answer is read, and
-/// later verified, in one call of an engine, and a push that comes meanwhile waits for that. A slow line is better asked for
-/// much at once: what waits behind another answer comes too late.
+/// Most bytes of items that one request asks for over a fast line, but for those of one item. All of an
+/// answer is read, and later verified, in one call of an engine, and a push that comes meanwhile waits for
+/// that. A slow line is better asked for much at once: what waits behind another answer comes too late.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
 const FAST_CREDIT: u64 = 8 * REQUEST_BYTES_MAX;
 const _: () = assert!(REQUEST_BYTES_MAX <= RANGE_BYTES_MAX as u64);

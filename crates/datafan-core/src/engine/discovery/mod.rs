@@ -1,5 +1,5 @@
-//! Finding other members and staying joined with them: addresses, dials, and who is reachable by the links that
-//! members publish.
+//! Finding other members and staying joined with them: addresses, dials, and who is reachable by the links
+//! that members publish.
 
 mod address_book;
 mod addresses;

@@ -258,8 +258,8 @@ impl<S: Store> Disk<S> {
             self.next_erase = now.after(SECOND);
             return Ok(());
         }
-        // Readers go on to the state without these rows: an older one would keep them until the next commit, and
-        // drop all that were erased meanwhile at once.
+        // Readers go on to the state without these rows: an older one would keep them until the next commit,
+        // and drop all that were erased meanwhile at once.
         self.current.release();
         let is_done = self.store.erase(shard, ERASE_ROWS)?;
         self.current.replace(self.reader.snapshot()?);
@@ -335,8 +335,8 @@ impl<S: Store> Disk<S> {
         Ok(done)
     }
 
-    /// Drops the oldest tombstones of a shard where `change` makes them more than `max`: they only make deltas
-    /// cheap.
+    /// Drops the oldest tombstones of a shard where `change` makes them more than `max`: they only make
+    /// deltas cheap.
     ///
     /// # Errors
     /// If the store fails.

@@ -1,9 +1,10 @@
 //! Another process with this member's key: a ticket used twice, a copied directory, a cloned machine.
 //!
-//! Two that run at a time are told from one that took the other's place by liveness alone, never by heads or clocks. So a
-//! member looks, before it writes, whether somebody answers with its own key where its own shard says that it can be
-//! dialled. Only who holds the key can answer so. The connector compares which of both began first; the later one stops.
-//! Where nobody can be dialled, lists (`listed`) and peers (`processes`, `contest`) tell.
+//! Two that run at a time are told from one that took the other's place by liveness alone, never by heads or
+//! clocks. So a member looks, before it writes, whether somebody answers with its own key where its own shard
+//! says that it can be dialled. Only who holds the key can answer so. The connector compares which of both
+//! began first; the later one stops. Where nobody can be dialled, lists (`listed`) and peers (`processes`,
+//! `contest`) tell.
 
 use crate::{
     connector::Address,

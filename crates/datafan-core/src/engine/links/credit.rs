@@ -1,8 +1,10 @@
-//! How much is asked for over a link at once: as much as it has shown to bring in time. A line of a few kilobytes per second
-//! must not be asked for megabytes, which come when nobody waits for them any more and hold up what does.
+//! How much is asked for over a link at once: as much as it has shown to bring in time. A line of a few
+//! kilobytes per second must not be asked for megabytes, which come when nobody waits for them any more and
+//! hold up what does.
 //!
-//! More after each answer that came fast, less after one that came slowly, much less after one that did not come in time
-//! (additive increase would take too long here: R. Jain, K. K. Ramakrishnan, D.-M. Chiu, 1988, have the theory).
+//! More after each answer that came fast, less after one that came slowly, much less after one that did not
+//! come in time (additive increase would take too long here: R. Jain, K. K. Ramakrishnan, D.-M. Chiu, 1988,
+//! have the theory).
 
 use crate::{
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
@@ -31,7 +33,8 @@ impl Credit {
         self.bytes
     }
 
-    /// Whether so much is better compared than pulled: of a delta nobody knows how large it is before it comes.
+    /// Whether so much is better compared than pulled: of a delta nobody knows how large it is before it
+    /// comes.
     pub(in crate::engine) fn is_too_slow_for(self, bytes: u64) -> bool {
         self.slow && bytes > self.bytes
     }
@@ -58,7 +61,8 @@ impl Credit {
         }
     }
 
-    /// How much longer than others a request may take that asks for more than there is credit for: one large item.
+    /// How much longer than others a request may take that asks for more than there is credit for: one large
+    /// item.
     pub(in crate::engine) fn extra_micros(self, bytes: u64) -> u64 {
         // No item is larger, whatever its owner says.
         let bytes = bytes.min((KEY_BYTES_MAX + VALUE_BYTES_MAX) as u64);

@@ -1,8 +1,8 @@
 //! All links, and whether any of them needs a look.
 //!
-//! Most calls concern one link and leave the others as they were. So what every call has to look for on all of them -
-//! greetings that are late, pins that end, requests that are owed - is looked for only where a link was touched since,
-//! or where its time has come.
+//! Most calls concern one link and leave the others as they were. So what every call has to look for on all
+//! of them - greetings that are late, pins that end, requests that are owed - is looked for only where a link
+//! was touched since, or where its time has come.
 
 mod comparison;
 mod credit;
@@ -149,8 +149,8 @@ impl<V> Links<V> {
         self.peers.len()
     }
 
-    /// Counts a broken rule, and backs the peer off: it is not asked, and what it tells is not looked at, for a
-    /// while.
+    /// Counts a broken rule, and backs the peer off: it is not asked, and what it tells is not looked at, for
+    /// a while.
     pub(super) fn penalize(&mut self, cx: &mut Context, peer: MemberId, violation: Rejection) {
         cx.stats.reject(violation);
         self.penalties.add(peer, cx.time());

@@ -1,8 +1,8 @@
 //! States that are kept for a peer which copies them, so that a busy owner does not starve it.
 //!
-//! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer asks for it,
-//! and earlier when the peer asks no more or the store has written much since. The peer then goes on in a
-//! later state; what it has verified stays good.
+//! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer
+//! asks for it, and earlier when the peer asks no more or the store has written much since. The peer then
+//! goes on in a later state; what it has verified stays good.
 //!
 //! What was written counts, not how much the file grew: a state that follows others may then keep no more in
 //! use than the first, and one in a file that has room may keep as much.
@@ -44,8 +44,8 @@ impl<V> Pins<V> {
         self.0.get(owner).map(|pin| pin.snapshot.clone())
     }
 
-    /// Keeps a state of `owner`: for `term` in all, and for a third of it since it was asked for last. Of too many, the one
-    /// that would go first goes.
+    /// Keeps a state of `owner`: for `term` in all, and for a third of it since it was asked for last. Of too
+    /// many, the one that would go first goes.
     pub(super) fn keep(&mut self, owner: MemberId, snapshot: Arc<V>, term: Term) {
         let rests_until = term.now.after(term.micros / 3);
         if let Some(pin) = self.0.get_mut(&owner).filter(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot)) {

@@ -16,7 +16,8 @@ pub(in crate::engine) struct Tree {
     parent: Option<Place>,
 }
 
-/// A tree without pushes over some of the first sixteen links at most, as nearly all are: there is one for each owner.
+/// A tree without pushes over some of the first sixteen links at most, as nearly all are: there is one for
+/// each owner.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct SmallTree {
     lazy: [u8; 2],

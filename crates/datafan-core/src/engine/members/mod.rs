@@ -160,7 +160,8 @@ impl Members {
         if member == cx.me {
             self.name = Some(grant.name.clone());
         }
-        // A name is one active member's at a time; whoever had it before may come later when entries are loaded.
+        // A name is one active member's at a time; whoever had it before may come later when entries are
+        // loaded.
         if cx.config.authority.is_some() && grant.is_active() {
             self.names.insert(grant.name, member);
         }

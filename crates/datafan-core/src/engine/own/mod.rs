@@ -87,8 +87,8 @@ impl OwnShards {
         Ok(())
     }
 
-    /// Reads which timestamps of own shards were used, whose heads are at `held`, and decides when they may be
-    /// written.
+    /// Reads which timestamps of own shards were used, whose heads are at `held`, and decides when they may
+    /// be written.
     pub(super) fn load_shards<S: Store>(
         &mut self,
         cx: &Context,

@@ -7,7 +7,8 @@ use crate::{
     time::{Now, SECOND, Time},
 };
 
-/// A jump of the wall clock against the monotonic one by more than this may be a machine that was rolled back.
+/// A jump of the wall clock against the monotonic one by more than this may be a machine that was rolled
+/// back.
 const JUMP_MICROS: u64 = 60 * SECOND;
 /// A jump begins a new run at most this often.
 const JUMP_PAUSE_MICROS: u64 = 600 * SECOND;
@@ -51,12 +52,14 @@ impl OwnRun {
         now.0.saturating_sub(self.began.0)
     }
 
-    /// Own writes go on under another name: what was written under the old one was replaced, or may have been.
+    /// Own writes go on under another name: what was written under the old one was replaced, or may have
+    /// been.
     pub(in crate::engine) fn renew(&mut self, rng: &mut Rng) {
         self.current = draw(rng);
     }
 
-    /// Compares the clocks with those of the last call: after a jump the memory of this process may be an old one.
+    /// Compares the clocks with those of the last call: after a jump the memory of this process may be an old
+    /// one.
     pub(in crate::engine) fn see(&mut self, now: Now, rng: &mut Rng) {
         let time = now.time.0.saturating_sub(self.seen.time.0);
         let jump = now.wall.0.abs_diff(self.seen.wall.0.saturating_add(time));

@@ -36,7 +36,8 @@ pub(in crate::engine) struct OwnShard {
 pub(in crate::engine) enum Confirmed {
     /// Not before a peer's Hello was compared, or the time for that is over.
     Not,
-    /// Others hold a later head, which is pulled back. Not over before this time: it has to be the greatest of them.
+    /// Others hold a later head, which is pulled back. Not over before this time: it has to be the greatest
+    /// of them.
     Recovering {
         /// The end of the wait.
         until: Time,

@@ -1,5 +1,5 @@
-//! Owners with something known or under way, by what they wait for: so that a call looks at those only that it can
-//! do something for, however many there are.
+//! Owners with something known or under way, by what they wait for: so that a call looks at those only that
+//! it can do something for, however many there are.
 
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeSet, vec::Vec};
@@ -71,7 +71,8 @@ impl FetchQueue {
         (*at <= now).then_some((*at, *owner))
     }
 
-    /// When the next pull is overdue or the next fetch due. What is due but waits for room on a link waits for that.
+    /// When the next pull is overdue or the next fetch due. What is due but waits for room on a link waits
+    /// for that.
     pub(super) fn next(&self, now: Time) -> Time {
         let pulled = self.0.range(first_of(Stage::Pulled)..first_of(Stage::Known)).next();
         let due = (Stage::Known, now.after(1), MemberId([0; 32]));

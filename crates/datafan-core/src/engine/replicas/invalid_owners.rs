@@ -3,7 +3,8 @@
 use crate::{id::MemberId, limits::INVALID_OWNERS_MAX};
 use alloc::collections::BTreeSet;
 
-/// Owners that have signed a head whose content breaks a rule, at most [`INVALID_OWNERS_MAX`]: those beyond are treated as if they had signed nothing wrong.
+/// Owners that have signed a head whose content breaks a rule, at most [`INVALID_OWNERS_MAX`]: those beyond
+/// are treated as if they had signed nothing wrong.
 #[derive(Default)]
 pub(super) struct InvalidOwners(BTreeSet<MemberId>);
 

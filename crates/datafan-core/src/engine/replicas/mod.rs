@@ -1,5 +1,5 @@
-//! The shards of all owners: what is held of each, what is known to exist beyond that, and what is under way to
-//! get it.
+//! The shards of all owners: what is held of each, what is known to exist beyond that, and what is under way
+//! to get it.
 
 mod evidence;
 mod fetch_queue;

@@ -70,8 +70,8 @@ impl Replicas {
         moved.message = None;
     }
 
-    /// `peer` brought what an owner's shard has just moved to, with a message that begins at `base` and may go
-    /// on as it is.
+    /// `peer` brought what an owner's shard has just moved to, with a message that begins at `base` and may
+    /// go on as it is.
     pub(in crate::engine) fn on_brought(
         &mut self,
         owner: &MemberId,

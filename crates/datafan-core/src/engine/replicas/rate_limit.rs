@@ -1,5 +1,5 @@
-//! How fast an owner is followed: so much in each interval, and beyond it only its newest head, at the interval's
-//! end. What came at once and was more is held against the intervals that follow.
+//! How fast an owner is followed: so much in each interval, and beyond it only its newest head, at the
+//! interval's end. What came at once and was more is held against the intervals that follow.
 
 use crate::{
     engine::config::Config,
@@ -33,7 +33,8 @@ struct Used {
 }
 
 impl RateLimits {
-    /// Begins another interval if the last one is over. Who used more bytes than `share` of one has the rest to come.
+    /// Begins another interval if the last one is over. Who used more bytes than `share` of one has the rest
+    /// to come.
     fn turn(&mut self, now: Time, share: u64) {
         if self.ends > now {
             return;

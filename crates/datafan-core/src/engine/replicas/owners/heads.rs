@@ -1,8 +1,9 @@
 //! The trie of heads: one hash for all that a member holds.
 //!
-//! The same trie as a shard's, indexed by a keyed hash of the owner's id; a leaf is the hash of owner, timestamp and
-//! root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves. Its nodes are not kept but
-//! made when they are asked for, from the hashes that the table remembers; what changes is hashed again only then.
+//! The same trie as a shard's, indexed by a keyed hash of the owner's id; a leaf is the hash of owner,
+//! timestamp and root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves.
+//! Its nodes are not kept but made when they are asked for, from the hashes that the table remembers; what
+//! changes is hashed again only then.
 
 use super::{
     Owners,

@@ -1,7 +1,7 @@
 //! All owners that the engine knows, in the order of the trie of heads.
 //!
-//! One table is both: owners are found by their place in the trie, and its hashes are kept beside them. So an owner
-//! that rests costs little more than its own 32 bytes.
+//! One table is both: owners are found by their place in the trie, and its hashes are kept beside them. So an
+//! owner that rests costs little more than its own 32 bytes.
 
 mod digits;
 mod heads;
@@ -44,7 +44,8 @@ impl Owners {
         Self { mesh, root: Tree::Page(Page::default()), recent: Recent::new(), root_hash: None, last }
     }
 
-    /// Whether it is clear at a glance that `head` is held, by timestamp and root. If it is not, it may still be.
+    /// Whether it is clear at a glance that `head` is held, by timestamp and root. If it is not, it may still
+    /// be.
     pub(super) fn holds_since_lately(&self, head: &Head) -> bool {
         self.recent.has(head)
     }

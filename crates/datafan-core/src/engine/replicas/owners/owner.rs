@@ -15,8 +15,8 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc};
 
-/// One owner. A member of a large mesh holds very many, of which nearly all rest: so what rests takes 24 bytes
-/// beside its place, and a record that the store may share.
+/// One owner. A member of a large mesh holds very many, of which nearly all rest: so what rests takes 24
+/// bytes beside its place, and a record that the store may share.
 pub(in crate::engine) struct Owner {
     /// The record of the visible shard; it always has a head.
     record: Option<Arc<ShardRecord>>,
@@ -240,7 +240,8 @@ impl Owner {
         large.unwrap_or(self.tree.into())
     }
 
-    /// Sets which links carry its pushes. Takes memory for as long as there are none over a link beyond the first sixteen.
+    /// Sets which links carry its pushes. Takes memory for as long as there are none over a link beyond the
+    /// first sixteen.
     pub(in crate::engine::replicas) fn set_tree(&mut self, tree: Tree) {
         let large = match tree.to_small() {
             Some(small) => {
@@ -304,7 +305,8 @@ impl Busy {
         }
     }
 
-    /// What the owner waits for and until when: answers to a descent, an answer to a pull, the time of a fetch.
+    /// What the owner waits for and until when: answers to a descent, an answer to a pull, the time of a
+    /// fetch.
     pub(in crate::engine::replicas) fn due(&self) -> Option<(Stage, Time)> {
         match (&self.transfer, &self.known) {
             (Some(Transfer::Descent(_)), _) => Some((Stage::Compared, Time(0))),

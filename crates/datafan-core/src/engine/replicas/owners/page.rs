@@ -11,8 +11,8 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-/// A few owners, ascending by place. Their places lie apart from the rest, so that a search stays within a line of
-/// the cache or two.
+/// A few owners, ascending by place. Their places lie apart from the rest, so that a search stays within a
+/// line of the cache or two.
 #[derive(Default)]
 pub(super) struct Page {
     places: Vec<u64>,
@@ -24,8 +24,8 @@ pub(super) struct Page {
     pub(super) slots: Option<Box<Slots>>,
 }
 
-/// What is remembered of the sixteen slots of a page. Their branches would take twice the memory, and there are many
-/// pages.
+/// What is remembered of the sixteen slots of a page. Their branches would take twice the memory, and there
+/// are many pages.
 #[derive(Default)]
 pub(super) struct Slots {
     /// How many heads there are.
@@ -100,7 +100,8 @@ impl Page {
 
     /// Where `place` is; as an error where it would be.
     fn index(&self, place: u64, level: u8) -> Result<usize, usize> {
-        // Places are hashes: how far through the page's share of them this one lies says nearly where it is listed.
+        // Places are hashes: how far through the page's share of them this one lies says nearly where it is
+        // listed.
         let share = place << (64 - 4 * u32::from(level));
         let mut at = ((u128::from(share) * self.places.len() as u128) >> 64) as usize;
         while at > 0 && self.places[at - 1] >= place {

@@ -3,9 +3,9 @@
 use crate::{hash::Hash, head::Head, id::MemberId, time::Timestamp};
 use alloc::boxed::Box;
 
-/// The last few heads that became held and still are. What tells them apart lies together, so that a look at all of them
-/// costs next to nothing: of each head two bytes of its root and two of its owner. Whoever makes these collide makes the
-/// look slower, not wrong.
+/// The last few heads that became held and still are. What tells them apart lies together, so that a look at
+/// all of them costs next to nothing: of each head two bytes of its root and two of its owner. Whoever makes
+/// these collide makes the look slower, not wrong.
 pub(super) struct Recent {
     roots: [u16; N],
     owners: [u16; N],
