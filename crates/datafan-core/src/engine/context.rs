@@ -9,11 +9,24 @@ use crate::{
     head::Head,
     id::MemberId,
     identity::Verifier,
+    item::Item,
     message::Message,
     rng::Rng,
     time::{Now, Time},
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+/// What a change of a member's shard means to the parts that find members and join them.
+pub(super) enum News {
+    /// The shard has moved on.
+    Moved { owner: MemberId },
+    /// It has this value at [`ADDRESSES_KEY`](super::ADDRESSES_KEY).
+    Addresses { owner: MemberId, item: Arc<Item> },
+    /// It has this value at [`LINKS_KEY`](super::LINKS_KEY).
+    Links { owner: MemberId, item: Arc<Item> },
+    /// It was put in place as a whole, and names no links.
+    NoLinks { owner: MemberId },
+}
 
 /// The surroundings of one call of the engine.
 pub(super) struct Context {
@@ -24,6 +37,10 @@ pub(super) struct Context {
     pub(super) stats: Stats,
     /// `handle` shall be called again at once: something is left to be done.
     pub(super) more_to_do: bool,
+    /// When the next anti-entropy round begins.
+    pub(super) next_round: Time,
+    /// What this call has learned of members' shards, and other parts have yet to hear.
+    news: Vec<News>,
     /// How much was sent, of how much may be.
     budget: SendBudget,
     verifier: Box<dyn Verifier>,
@@ -33,9 +50,11 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(config: Config, rng: Rng, verifier: Box<dyn Verifier>, now: Now) -> Self {
+    pub(super) fn new(config: Config, mut rng: Rng, verifier: Box<dyn Verifier>, now: Now) -> Self {
         Self {
             me: config.member.id(),
+            next_round: now.time.after(rng.jitter(config.round_micros)),
+            news: Vec::new(),
             config,
             now,
             rng,
@@ -77,6 +96,16 @@ impl Context {
     pub(super) fn emit_in_order(&mut self, effect: Effect) {
         let effects = if self.own_unsynced { &mut self.out.after_sync } else { &mut self.out.now };
         effects.push(effect);
+    }
+
+    /// Something that other parts have to hear.
+    pub(super) fn tell(&mut self, news: News) {
+        self.news.push(news);
+    }
+
+    /// What other parts have yet to hear, in order.
+    pub(super) fn take_news(&mut self) -> Vec<News> {
+        core::mem::take(&mut self.news)
     }
 
     pub(super) fn alarm(&mut self, alarm: Alarm) {

@@ -206,7 +206,7 @@ impl<S: Store> Engine<S> {
         }
         if self.disk.full().is_some() {
             self.cx.stats.reject(Rejection::DiskFull);
-            self.learn(from, &delta.head, self.next_round);
+            self.learn(from, &delta.head, self.cx.next_round);
             return Ok(());
         }
         let pushed = matches!(how, How::Pushed(_));
@@ -215,7 +215,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         if pushed && self.replicas.has_lost_push(&owner) {
-            self.learn(from, &delta.head, self.next_round);
+            self.learn(from, &delta.head, self.cx.next_round);
             return Ok(());
         }
         match self.judge_head(from, &delta.head) {

@@ -129,7 +129,7 @@ impl<S: Store> Engine<S> {
         self.replicas.release_peer(&peer);
         if was_up {
             // What it had on its way may be lost: find out now what is missing.
-            self.next_round = self.cx.now.time;
+            self.cx.next_round = self.cx.now.time;
         }
     }
 

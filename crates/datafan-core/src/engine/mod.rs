@@ -91,10 +91,10 @@ use crate::{
     id::MemberId,
     message::Message,
     store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
-    time::{Now, Time},
+    time::Now,
 };
 use alloc::{sync::Arc, vec::Vec};
-use context::Context;
+use context::{Context, News};
 use discovery::Discovery;
 use disk::{Disk, Snapshot};
 use divergent_copies::DivergentCopies;
@@ -116,7 +116,6 @@ pub struct Engine<S: Store> {
     links: Links<Snapshot<S>>,
     discovery: Discovery,
     divergent: DivergentCopies,
-    next_round: Time,
 }
 
 impl<S: Store> Engine<S> {
@@ -160,19 +159,24 @@ impl<S: Store> Engine<S> {
         while let Some(input) = inputs.next() {
             let others = burst::following(&input, &mut inputs);
             self.handle_input(input, others)?;
+            self.follow_up();
             if self.disk.is_batch_large() {
-                self.flush()?;
+                self.settle()?;
             }
         }
         self.on_time()?;
+        self.follow_up();
         self.commit_waiting()?;
+        self.follow_up();
         self.commit_entered()?;
+        self.follow_up();
         self.turn_divergent()?;
-        self.flush()?;
+        self.settle()?;
         self.push_changes()?;
         if self.replicas.has_waiting() {
             self.ask()?;
-            self.flush()?;
+            self.follow_up();
+            self.settle()?;
             self.push_changes()?;
         }
         self.send_trees();
@@ -191,9 +195,18 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Writes what this call has staged, and what follows from it: whatever was told is there to be read.
-    fn flush(&mut self) -> Result<(), StoreError> {
+    /// Writes what this call has staged, and does what follows from it.
+    fn settle(&mut self) -> Result<(), StoreError> {
         while self.disk.has_staged() {
+            self.flush()?;
+            self.follow_up();
+        }
+        Ok(())
+    }
+
+    /// Writes what this call has staged: whatever was told is there to be read.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.disk.has_staged() {
             let changed = self.disk.write(&mut self.cx)?;
             self.end_pins_of_grown_store();
             for shard in changed {
@@ -201,9 +214,16 @@ impl<S: Store> Engine<S> {
                     self.replicas.share(record);
                 }
             }
-            self.on_roster_changed();
         }
         Ok(())
+    }
+
+    /// What follows once changed shards are written.
+    fn follow_up(&mut self) {
+        self.hear_news();
+        if !self.disk.has_staged() {
+            self.on_roster_changed();
+        }
     }
 
     /// Looks whether there is room, before anything is taken in.
@@ -368,7 +388,7 @@ impl<S: Store> Engine<S> {
         }
         self.note_system(&head.owner, &change);
         if self.cx.config.publish_links {
-            self.discovery.reach.on_moved(&head.owner, self.cx.now.time);
+            self.cx.tell(News::Moved { owner: head.owner });
         }
         let record = Arc::new(record);
         change.record = Some(record.clone());

@@ -61,14 +61,13 @@ impl<S: Store> Engine<S> {
     /// The engine before anything was loaded from the store.
     fn new(config: Config, seed: u64, verifier: Box<dyn Verifier>, disk: Disk<S>, now: Now) -> Self {
         let mut rng = Rng::new(seed);
-        let (run, next_round) = (OwnRun::new(&mut rng, now), now.time.after(rng.jitter(config.round_micros)));
+        let run = OwnRun::new(&mut rng, now);
         let me = config.member.id();
         Self {
             replicas: Replicas::new(config.mesh),
             discovery: Discovery::new(me, now.wall),
             disk,
             cx: Context::new(config, rng, verifier, now),
-            next_round,
             own: OwnShards::new(me, run),
             key_conflicts: KeyConflicts::default(),
             members: Members::default(),
@@ -119,6 +118,7 @@ impl<S: Store> Engine<S> {
         for (owner, shard) in wholes {
             self.load_system(&owner, shard)?;
         }
+        self.hear_news();
         self.judge_all_forks();
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::{
     Engine,
+    context::News,
     discovery::LINKS_KEY,
     discovery::{ADDRESSES_KEY, decode_addresses},
     replicas::Owner,
@@ -37,7 +38,7 @@ impl<S: Store> Engine<S> {
             if let Some(Some(at)) = change.keys.get(key)
                 && let Some(Some(item)) = change.log.get(at)
             {
-                self.learn_system(owner, key, &item.value.clone());
+                self.learn_system(owner, key, item);
             }
         }
     }
@@ -51,28 +52,42 @@ impl<S: Store> Engine<S> {
             let at = self.disk.current().timestamp_of(shard, key)?;
             let item = at.map(|at| self.disk.current().item(shard, at)).transpose()?.flatten();
             match item {
-                Some(item) => self.learn_system(owner, key, &item.value),
+                Some(item) => self.learn_system(owner, key, &item),
                 None if key == RUNS_KEY => self.replicas.set_last_run(owner, None),
-                None if key == LINKS_KEY => {
-                    self.discovery.reach.unlist(owner);
-                    self.key_conflicts.listed.forget(owner);
-                }
+                None if key == LINKS_KEY => self.cx.tell(News::NoLinks { owner: *owner }),
                 None => {}
             }
         }
         Ok(())
     }
 
-    fn learn_system(&mut self, owner: &MemberId, key: &str, value: &[u8]) {
+    fn learn_system(&mut self, owner: &MemberId, key: &str, item: &Arc<Item>) {
         match key {
-            RESTAMPED_KEY => self.learn_voids(owner, value),
+            RESTAMPED_KEY => self.learn_voids(owner, &item.value),
             RUNS_KEY => {
-                self.learn_runs(owner, value);
-                self.judge_forks_by(owner, value);
+                self.learn_runs(owner, &item.value);
+                self.judge_forks_by(owner, &item.value);
             }
-            LINKS_KEY if self.cx.config.publish_links => self.learn_links(owner, value),
+            LINKS_KEY if self.cx.config.publish_links => {
+                self.cx.tell(News::Links { owner: *owner, item: item.clone() });
+            }
             LINKS_KEY => {}
-            _ => self.learn_addresses(owner, value),
+            _ => self.cx.tell(News::Addresses { owner: *owner, item: item.clone() }),
+        }
+    }
+
+    /// Hands what this call has learned of members' shards to the parts that find members and join them.
+    pub(super) fn hear_news(&mut self) {
+        for news in self.cx.take_news() {
+            match news {
+                News::Moved { owner } => self.discovery.reach.on_moved(&owner, self.cx.now.time),
+                News::Addresses { owner, item } => self.learn_addresses(&owner, &item.value),
+                News::Links { owner, item } => self.learn_links(&owner, &item.value),
+                News::NoLinks { owner } => {
+                    self.discovery.reach.unlist(&owner);
+                    self.key_conflicts.listed.forget(&owner);
+                }
+            }
         }
     }
 

@@ -182,7 +182,7 @@ impl<S: Store> Engine<S> {
     /// before the next interval.
     pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
         if self.replicas.has_lost_push(owner) {
-            return self.next_round;
+            return self.cx.next_round;
         }
         match self.own.get(owner).map(OwnShard::confirmed) {
             Some(Confirmed::Recovering { until }) => until,

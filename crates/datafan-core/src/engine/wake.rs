@@ -25,8 +25,8 @@ impl<S: Store> Engine<S> {
                 link.end_pins(now);
             }
         }
-        if self.next_round <= now {
-            self.next_round = now.after(self.cx.rng.jitter(self.cx.config.round_micros));
+        if self.cx.next_round <= now {
+            self.cx.next_round = now.after(self.cx.rng.jitter(self.cx.config.round_micros));
             self.begin_round();
             self.end_pins_of_grown_store();
             self.probe_silent();
@@ -66,7 +66,7 @@ impl<S: Store> Engine<S> {
             self.key_conflicts.listed.wakes_at(),
             self.own.contest_ends_at(),
             self.links.wakes_at(),
-            self.next_round,
+            self.cx.next_round,
             self.dial_wakes_at(),
             self.surplus_at(),
             self.links_wake_at(),
