@@ -146,7 +146,7 @@ impl<S: Store> Engine<S> {
             link.requests.give_up_pull(*owner, since, now);
         }
         // Whoever did not answer is asked again only when it tells of the head again.
-        self.set_position(from, owner, None);
+        self.links.set_position(&from, owner, None);
     }
 
     /// Forgets the transfer of an owner; what a hidden copy has stays.
@@ -155,15 +155,8 @@ impl<S: Store> Engine<S> {
             Some(Transfer::Pull { from, .. }) => {
                 self.links.get_mut(&from).map(|link| link.requests.end_pull(owner));
             }
-            Some(Transfer::Descent(_)) => self.drop_requests(owner),
+            Some(Transfer::Descent(_)) => self.links.drop_requests(owner),
             None => {}
-        }
-    }
-
-    /// Waits for no answer about an owner any more.
-    pub(super) fn drop_requests(&mut self, owner: &MemberId) {
-        for link in self.links.values_mut() {
-            link.requests.drop_about(owner, |_| false);
         }
     }
 

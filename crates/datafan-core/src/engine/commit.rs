@@ -53,24 +53,24 @@ impl<S: Store> Engine<S> {
             Command::Apply(_) => unreachable!("taken in like a message"),
         };
         if let Err(error) = checked {
-            return self.refuse(ticket, error);
+            return self.cx.refuse(ticket, error);
         }
         match command {
             Command::Publish(addresses) => {
                 self.own.publish(addresses);
-                self.answer_unchanged(ticket, self.cx.me);
+                self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
             }
             Command::Connect { address, expected } => {
                 if self.discovery.dialer.add_user((expected, address)) {
-                    self.answer_unchanged(ticket, self.cx.me);
+                    self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
                 } else {
                     let (what, limit) = ("number of addresses to dial", USER_ADDRESSES_MAX);
                     let answer = Answer::Refused(CommandError::Limit { what, limit });
                     self.cx.emit(Effect::Answer { ticket, answer });
                 }
             }
-            Command::Forget { .. } if !self.holds_divergent(&self.cx.me) => {
-                self.answer_unchanged(ticket, self.cx.me);
+            Command::Forget { .. } if !self.divergent.has(&self.cx.me) => {
+                self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
             }
             Command::Commit(_)
             | Command::Forget { .. }
@@ -109,12 +109,6 @@ impl<S: Store> Engine<S> {
             return Err(CommandError::CommitTooLarge { bytes });
         }
         Ok(())
-    }
-
-    pub(super) fn answer_unchanged(&mut self, ticket: Ticket, owner: MemberId) {
-        let timestamp = self.replicas.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
-        let answer = Answer::Committed(Committed { timestamp, changed: 0 });
-        self.cx.emit(Effect::Answer { ticket, answer });
     }
 
     /// Commits what waits, as far as the own shards are confirmed.
@@ -165,7 +159,7 @@ impl<S: Store> Engine<S> {
                     self.commit_group(owner, &mut waiting)?;
                 }
                 Ok(false) => later.push_back((ticket, command)),
-                Err(error) => self.refuse(ticket, error),
+                Err(error) => self.cx.refuse(ticket, error),
             }
         }
         self.own.put_back_waiting(later);
@@ -189,7 +183,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let confirmed = self.is_confirmed(owner)?;
         if confirmed {
-            self.check_bound(owner, self.own[owner].last(), 1)?;
+            self.replicas.check_bound(&self.cx, owner, self.own[owner].last(), 1)?;
         }
         Ok(confirmed)
     }
@@ -244,7 +238,7 @@ impl<S: Store> Engine<S> {
             let mut nested = edit.nested();
             let before = last;
             let (changed, grown) = self.apply_writes(&owner, &writes, &mut last, &mut nested)?;
-            let within = if last == before { Ok(()) } else { self.check_within(last) };
+            let within = if last == before { Ok(()) } else { self.cx.check_within(last) };
             match within.and(self.check_quota(&owner, growth.plus(grown), grown)?) {
                 Ok(()) => {
                     let parts = nested.into_parts();
@@ -273,7 +267,7 @@ impl<S: Store> Engine<S> {
         }
         let (root, change) = edit.finish(record.root)?;
         let refused = core::mem::take(&mut group.refused);
-        refused.into_iter().for_each(|(ticket, error)| self.refuse(ticket, error));
+        refused.into_iter().for_each(|(ticket, error)| self.cx.refuse(ticket, error));
         self.commit_own(owner, shard, record, root, change, last)?;
         self.answer_group(&owner, group);
         Ok(())
@@ -352,7 +346,7 @@ impl<S: Store> Engine<S> {
                 Write::Delete { .. } if old.is_none() => continue,
                 Write::Delete { .. } => None,
             };
-            let timestamp = self.next_own(owner, *last);
+            let timestamp = self.replicas.next_own(&self.cx, owner, *last);
             *last = timestamp;
             // What had expired was hidden already.
             let is_shown = new.is_some() || old.as_ref().is_some_and(|old| old.is_live(self.cx.now.wall));
@@ -425,7 +419,11 @@ impl<S: Store> Engine<S> {
         }
         self.links_writes(&mut writes)?;
         self.expired_writes(&mut writes)?;
-        if self.check_bound(&self.cx.me, self.own[&self.cx.me].last(), writes.len() as u64 + 2).is_err() {
+        if self
+            .replicas
+            .check_bound(&self.cx, &self.cx.me, self.own[&self.cx.me].last(), writes.len() as u64 + 2)
+            .is_err()
+        {
             // For want of a few microseconds: the next round comes back to it.
             self.own.put_off_system(publishes);
             return Ok(());
@@ -440,16 +438,12 @@ impl<S: Store> Engine<S> {
     /// Makes a head that replaces what others hold of the own shard.
     fn commit_outranking(&mut self) -> Result<(), StoreError> {
         let abandoned = self.own.take_abandoned();
-        if abandoned > Timestamp::ZERO || !self.is_run_named(&self.cx.me) {
+        if abandoned > Timestamp::ZERO || !self.own.is_run_named(&self.replicas, &self.cx.me) {
             return self.rewrite_runs(|history| history.abandon(abandoned));
         }
         let (owner, (shard, record)) = (self.cx.me, self.own_shard(&self.cx.me.clone()));
-        let (root, last) = (record.root, self.next_own(&owner, self.own[&owner].last()));
+        let (root, last) = (record.root, self.replicas.next_own(&self.cx, &owner, self.own[&owner].last()));
         self.commit_own(owner, shard, record, root, ShardChange::default(), last)
-    }
-
-    fn refuse(&mut self, ticket: Ticket, error: CommandError) {
-        self.cx.answer(ticket, Answer::Refused(error));
     }
 
     /// Commits writes of the system's own to an own shard; each key once.

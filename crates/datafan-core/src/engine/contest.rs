@@ -86,7 +86,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool) {
         self.cx.alarm(Alarm::ContestOver { theirs: *theirs, claimed });
         self.replicas.forget(&theirs.owner);
-        self.note_own_head(theirs);
+        self.own.on_own_head(theirs, &mut self.disk);
         self.own.go_on();
         self.cx.more_to_do = true;
     }
@@ -143,7 +143,7 @@ impl<S: Store> Engine<S> {
             return self.go_on_from_own(&theirs, claimed);
         }
         self.cx.alarm(Alarm::ContestOver { theirs, claimed });
-        self.note_own_head(&theirs);
+        self.own.on_own_head(&theirs, &mut self.disk);
         // It lacks what came after that, and no more.
         let held = self.replicas[&self.cx.me].timestamp();
         self.own.take_back(held, self.cx.time().after(self.cx.config.settle_micros));

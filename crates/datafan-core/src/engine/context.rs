@@ -1,8 +1,8 @@
 //! What every part of the engine has at hand in a call: settings, clocks, chance, counters, and the outbox.
 
 use super::{
-    config::Config, effect::Alarm, effect::Answer, effect::Effect, effect::Outbox, effect::Ticket,
-    send_budget::SendBudget, stats::Stats,
+    config::Config, effect::Alarm, effect::Answer, effect::CommandError, effect::Committed, effect::Effect,
+    effect::Outbox, effect::Ticket, group::Refusable, send_budget::SendBudget, stats::Stats,
 };
 use crate::{
     connector::Frame,
@@ -12,7 +12,7 @@ use crate::{
     item::Item,
     message::Message,
     rng::Rng,
-    time::{Now, Time},
+    time::{Now, SECOND, Time, Timestamp},
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
@@ -117,6 +117,16 @@ impl Context {
         self.emit(Effect::Answer { ticket, answer });
     }
 
+    /// Answers a command that there was nothing to do for; `timestamp` is the shard's.
+    pub(super) fn answer_unchanged(&mut self, ticket: Ticket, timestamp: Timestamp) {
+        self.answer(ticket, Answer::Committed(Committed { timestamp, changed: 0 }));
+    }
+
+    /// Answers a command that is not carried out.
+    pub(super) fn refuse(&mut self, ticket: Ticket, error: CommandError) {
+        self.answer(ticket, Answer::Refused(error));
+    }
+
     /// Queues a message; behind the sync where it may tell of own data that is not on disk.
     pub(super) fn send(&mut self, to: MemberId, message: &Message<'_>) {
         self.send_frame(to, message.frame());
@@ -177,6 +187,26 @@ impl Context {
     pub(super) fn check_signature(&mut self, head: &Head) -> bool {
         self.stats.verified += 1;
         head.verify(&self.config.mesh, &*self.verifier)
+    }
+
+    /// The last timestamp that others accept by our clock.
+    pub(super) fn clock_bound(&self) -> Timestamp {
+        Timestamp(self.now.wall.0.saturating_add(self.config.clock_ahead_micros))
+    }
+
+    /// Whether a timestamp is further ahead of our clock than others may be.
+    pub(super) fn is_too_late(&self, at: Timestamp) -> bool {
+        at > self.clock_bound()
+    }
+
+    /// Why a timestamp is not within the clock's bound.
+    pub(super) fn check_within(&self, at: Timestamp) -> Refusable<()> {
+        if at <= self.clock_bound() {
+            return Ok(());
+        }
+        let ahead_seconds = at.0.saturating_sub(self.now.wall.0) / SECOND;
+        let limit_seconds = self.config.clock_ahead_micros / SECOND;
+        Err(CommandError::ClockBehind { ahead_seconds, limit_seconds })
     }
 
     /// Who judges signatures.

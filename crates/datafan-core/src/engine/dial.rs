@@ -3,9 +3,10 @@
 use super::{
     Engine,
     discovery::{ADDRESSES_KEY, decode_addresses},
-    discovery::{Kind, Looking, Place, Pool, Reach, Target, Why, pause_micros},
+    discovery::{Looking, Place, Pool, Reach, Target, Why, pause_micros},
     effect::Effect,
     key_conflicts::SameKeyPlace,
+    publish::system_item,
     replicas::Owner,
 };
 use crate::{
@@ -145,21 +146,12 @@ impl<S: Store> Engine<S> {
 
     /// Sees who is reachable by now.
     pub(super) fn look_around(&mut self) {
-        let linked = self.linked();
+        let linked = self.links.up();
         let mut reach =
             core::mem::replace(&mut self.discovery.reach, Reach::new(self.cx.me, self.cx.now.wall));
-        reach.look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.kind_of(id));
+        reach
+            .look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.members.kind_of(&self.replicas, id));
         self.discovery.reach = reach;
-    }
-
-    /// What the roster says of a member.
-    pub(super) fn kind_of(&self, id: &MemberId) -> Kind {
-        match self.members.of(&self.replicas, id) {
-            Some(terms) if !terms.is_active() => Kind::Stranger,
-            Some(terms) if terms.role.owns() => Kind::Owner,
-            Some(_) => Kind::Reader,
-            None => Kind::Stranger,
-        }
     }
 
     /// Who knocked here and belongs by now is dialled: it need not wait until it asks again.
@@ -202,13 +194,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn published_addresses(&self, member: &MemberId) -> Result<Vec<Address>, StoreError> {
-        let item = self.system_item(member, ADDRESSES_KEY)?;
+        let item = system_item(&self.disk, &self.replicas, member, ADDRESSES_KEY)?;
         Ok(item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default())
-    }
-
-    /// Whether there are fewer links than there should be at least.
-    pub(super) fn is_below_minimum(&self) -> bool {
-        self.links.len() < self.cx.config.links_min
     }
 
     /// How many dials may begin because there are too few links.
@@ -217,7 +204,7 @@ impl<S: Store> Engine<S> {
         if self.cx.config.links_min == 0 {
             return DIALS_MAX.saturating_sub(under_way);
         }
-        let wanted = match self.is_below_minimum() {
+        let wanted = match self.links.are_too_few(&self.cx) {
             true => self.cx.config.links_wanted_max.max(self.cx.config.links_min) - self.links.len(),
             false => 0,
         };

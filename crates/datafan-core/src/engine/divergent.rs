@@ -78,22 +78,18 @@ impl<S: Store> Engine<S> {
             return Ok(Replaced::Continued);
         }
         let history = history_of(new)?;
-        let held = self.held_state(owner);
-        if *owner == self.cx.me && self.is_run_named(owner) && history.names(self.own.run.current()) {
+        let held = self.replicas.held_state(owner);
+        if *owner == self.cx.me
+            && self.own.is_run_named(&self.replicas, owner)
+            && history.names(self.own.run.current())
+        {
             let same_run = history.last().is_some_and(|last| last.id == self.own.run.current());
             return Ok(Replaced::Taken { diverged: !history.continues(&held), same_run });
         }
-        if history.continues(&held) || self.is_voided(new, held.timestamp)? {
+        if history.continues(&held) || is_voided(new, held.timestamp)? {
             return Ok(Replaced::Continued);
         }
         Ok(Replaced::Diverged(history.diverged_at(&history_of(&self.disk.view(shard))?)))
-    }
-
-    /// Whether a state names the span of void timestamps that `at` lies in.
-    fn is_voided(&self, state: &View<'_, Snapshot<S>>, at: Timestamp) -> Result<bool, StoreError> {
-        let key = state.timestamp_of(RESTAMPED_KEY)?;
-        let item = key.map(|key| state.item(key)).transpose()?.flatten();
-        Ok(item.is_some_and(|item| names(&item.value, at)))
     }
 
     /// Whether one more copy of `owner` fits. Of the own shard nothing is given up.
@@ -109,19 +105,13 @@ impl<S: Store> Engine<S> {
         let max = bytes_max(self.cx.config.divergent_bytes_max, || self.disk.free_bytes());
         let mut bytes = self.replicas[owner].head().map_or(0, |head| head.bytes);
         for shard in copies {
-            bytes = bytes.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
+            bytes = bytes.saturating_add(self.disk.head_of(*shard)?.map_or(0, |head| head.bytes));
         }
         let mut all = self.replicas[owner].head().map_or(0, |head| head.bytes);
         for shard in self.divergent.all() {
-            all = all.saturating_add(self.divergent_head(*shard)?.map_or(0, |head| head.bytes));
+            all = all.saturating_add(self.disk.head_of(*shard)?.map_or(0, |head| head.bytes));
         }
         Ok(bytes <= max / 4 && all <= max)
-    }
-
-    /// The head of the state that a copy is.
-    fn divergent_head(&self, shard: ShardNumber) -> Result<Option<Head>, StoreError> {
-        let record = self.disk.record(shard)?;
-        Ok(record.and_then(|record| record.head))
     }
 
     /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
@@ -145,7 +135,7 @@ impl<S: Store> Engine<S> {
         }
         let mut heads = Vec::new();
         for shard in self.divergent.of(&peer) {
-            heads.extend(self.divergent_head(*shard)?);
+            heads.extend(self.disk.head_of(*shard)?);
         }
         if !heads.is_empty() {
             self.divergent.on_told(peer, self.cx.now.time);
@@ -200,7 +190,7 @@ impl<S: Store> Engine<S> {
     /// Whether a divergent state of the own shard is held here, or was ended.
     fn knows_divergent(&self, head: &Head) -> Result<bool, StoreError> {
         for shard in self.divergent.of(&self.cx.me) {
-            if self.divergent_head(*shard)?.is_some_and(|held| held.order() == head.order()) {
+            if self.disk.head_of(*shard)?.is_some_and(|held| held.order() == head.order()) {
                 return Ok(true);
             }
         }
@@ -256,7 +246,7 @@ impl<S: Store> Engine<S> {
             self.disk.retire(head.owner, shard);
             return Ok(());
         }
-        if self.is_run_named(&self.cx.me) && theirs.names(self.own.run.current()) {
+        if self.own.is_run_named(&self.replicas, &self.cx.me) && theirs.names(self.own.run.current()) {
             self.contest(head, true);
         }
         // On disk before it is shown: it may be taken and ended at once.
@@ -274,16 +264,12 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    pub(super) fn holds_divergent(&self, owner: &MemberId) -> bool {
-        self.divergent.has(owner)
-    }
-
     /// Names the branches of copies of the own shard that are held here as ended, all or those with these
     /// roots: everybody frees them. A copy that came since they were looked at stays.
     pub(super) fn end_divergent(&mut self, roots: Option<&[Hash]>) -> Result<(), StoreError> {
         let mut ended = Vec::new();
         for shard in self.divergent.of(&self.cx.me) {
-            let Some(head) = self.divergent_head(*shard)? else { continue };
+            let Some(head) = self.disk.head_of(*shard)? else { continue };
             if roots.is_some_and(|roots| !roots.contains(&head.root)) {
                 continue;
             }
@@ -297,7 +283,7 @@ impl<S: Store> Engine<S> {
     /// Commits the runs of the own shard anew, changed by `change`.
     pub(super) fn rewrite_runs(&mut self, change: impl FnOnce(&mut RunHistory)) -> Result<(), StoreError> {
         let mut history = self.own_history()?;
-        if !self.is_run_named(&self.cx.me) {
+        if !self.own.is_run_named(&self.replicas, &self.cx.me) {
             history.begin(self.own.run.current(), self.replicas[&self.cx.me].timestamp());
         }
         change(&mut history);
@@ -320,7 +306,7 @@ impl<S: Store> Engine<S> {
             let mut kept = Vec::new();
             for shard in self.divergent.take(&owner) {
                 let run = history_of(&self.disk.view(shard))?.last().map(|run| run.id);
-                let head = self.divergent_head(shard)?;
+                let head = self.disk.head_of(shard)?;
                 let state = head.map(|head| HeldState { run, timestamp: head.timestamp });
                 match state.is_none_or(|state| history.has_all_of(&state, end)) {
                     true => self.disk.retire(owner, shard),
@@ -358,6 +344,13 @@ impl<S: Store> Engine<S> {
         }
         span
     }
+}
+
+/// Whether a state names the span of invalid timestamps that `at` lies in.
+fn is_voided<V: StoreSnapshot>(state: &View<'_, V>, at: Timestamp) -> Result<bool, StoreError> {
+    let key = state.timestamp_of(RESTAMPED_KEY)?;
+    let item = key.map(|key| state.item(key)).transpose()?.flatten();
+    Ok(item.is_some_and(|item| names(&item.value, at)))
 }
 
 /// Bytes of copies that are kept for all owners together.

@@ -59,7 +59,9 @@ impl<S: Store> Engine<S> {
             (group.writes, group.bytes) = (group.writes + 1, bytes);
             writes.push(Write::Delete { key: item.key.clone() });
         }
-        if writes.is_empty() || self.check_bound(owner, *last, writes.len() as u64).is_err() {
+        if writes.is_empty()
+            || self.replicas.check_bound(&self.cx, owner, *last, writes.len() as u64).is_err()
+        {
             return Ok(if group.reclaimed > 0 { Reclaimed::Later } else { Reclaimed::Nothing });
         }
         group.reclaimed += writes.len();

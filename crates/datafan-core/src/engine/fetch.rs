@@ -1,5 +1,6 @@
 //! Hearing of heads, and taking in deltas.
 
+use super::roster::keeps_members;
 use super::{
     Engine,
     learned::{How, Learned},
@@ -36,13 +37,13 @@ impl<S: Store> Engine<S> {
             return self.judge_own_head(from, head);
         }
         if self.replicas.holds_since_lately(head) {
-            self.set_position(from, &head.owner, None);
+            self.links.set_position(&from, &head.owner, None);
             return Learned::Known;
         }
         let state = self.replicas.get(&head.owner);
         let held = state.and_then(Owner::head);
         if held.is_some_and(|held| held.order() == head.order()) {
-            self.set_position(from, &head.owner, None);
+            self.links.set_position(&from, &head.owner, None);
             return Learned::Known;
         }
         if let Some(held) = held.filter(|held| held.timestamp == head.timestamp).copied() {
@@ -65,7 +66,7 @@ impl<S: Store> Engine<S> {
             return Learned::Refused;
         }
         if !self.is_newer(head, held) {
-            self.set_position(from, &head.owner, Some(head.timestamp));
+            self.links.set_position(&from, &head.owner, Some(head.timestamp));
             return Learned::Older;
         }
         if known.is_some_and(|known| known == *head) {
@@ -76,7 +77,7 @@ impl<S: Store> Engine<S> {
             return Learned::Refused;
         }
         if let Some(reason) = reason {
-            self.refuse_head(head, reason);
+            self.replicas.refuse(&mut self.cx, head, reason);
             return Learned::Refused;
         }
         Learned::Newer
@@ -84,7 +85,7 @@ impl<S: Store> Engine<S> {
 
     /// Notes a wanted head that `from` holds.
     fn note_known(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
-        self.set_position(from, &head.owner, Some(head.timestamp));
+        self.links.set_position(&from, &head.owner, Some(head.timestamp));
         let known = self.replicas.know_owner(&head.owner).known();
         if known.is_some_and(|known| known == *head) {
             self.replicas.hurry(&head.owner, from, fetch_at);
@@ -96,18 +97,6 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
-    pub(super) fn refuse_head(&mut self, head: &Head, reason: Reason) {
-        self.cx.stats.reject(reason.into());
-        self.replicas.refuse(head, reason);
-    }
-
-    /// Notes where a peer is with an owner; `None` for where we are.
-    pub(super) fn set_position(&mut self, peer: MemberId, owner: &MemberId, position: Option<Timestamp>) {
-        let Some(link) = self.links.quietly(&peer) else { return };
-        link.set_position(owner, position);
-    }
-
     pub(super) fn on_announce(&mut self, from: MemberId, heads: &[Head]) {
         for head in heads {
             if self.links.is_penalized(&from, self.cx.time()) {
@@ -116,7 +105,7 @@ impl<S: Store> Engine<S> {
             let known = self.replicas.get(&head.owner).and_then(|owner| owner.known());
             if known.is_some_and(|known| known.order() > head.order()) {
                 // More is wanted already: not worth a look at its signature.
-                self.set_position(from, &head.owner, Some(head.timestamp));
+                self.links.set_position(&from, &head.owner, Some(head.timestamp));
             } else if !self.replicas.hold_back(&mut self.cx, head, from) {
                 let learned = self.learn(from, head, self.cx.now.time);
                 if learned == Learned::Older {
@@ -144,7 +133,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
         if self.end_pull(from, owner) {
             self.cx.stats.reject(Rejection::Moved);
-            self.set_position(from, owner, None);
+            self.links.set_position(&from, owner, None);
         } else {
             self.cx.stats.reject(Rejection::Unasked);
         }
@@ -162,16 +151,9 @@ impl<S: Store> Engine<S> {
         let ours = *asked == from;
         if ours {
             self.replicas.end_transfer(owner);
-            self.note_answer(from, expected.unwrap_or(0), sent);
+            self.links.on_answer(&from, expected.unwrap_or(0), sent, self.cx.now.time);
         }
         ours
-    }
-
-    /// Notes how long an answer took that was expected to have so many bytes.
-    pub(super) fn note_answer(&mut self, from: MemberId, bytes: u64, sent: Time) {
-        if let Some(link) = self.links.get_mut(&from) {
-            link.requests.on_answer(bytes, sent, self.cx.now.time);
-        }
     }
 
     /// Whether a delta answers a pull that was given up, and nothing has come in its place.
@@ -320,7 +302,7 @@ impl<S: Store> Engine<S> {
         let told = self.replicas[&owner].known() == Some(delta.head);
         // A head that was heard of before was counted then.
         self.replicas.count(&self.cx, &owner, u64::from(!told), delta.bytes() as u64);
-        self.note_own_head(&delta.head);
+        self.own.on_own_head(&delta.head, &mut self.disk);
         self.adopt(shard, record, change);
         self.note_brought(from, &owner);
         self.note_told(from, delta, message);
@@ -336,7 +318,8 @@ impl<S: Store> Engine<S> {
     ) -> Result<Option<bool>, StoreError> {
         let owner = head.owner;
         let is_roster = owner == self.cx.config.mesh.authority();
-        if is_roster && !self.keeps_members(&self.disk.view(shard), change)? {
+        if is_roster && !keeps_members(&self.cx, &self.disk, &self.replicas, &self.disk.view(shard), change)?
+        {
             self.refuse_roster(head);
             return Ok(Some(false));
         }
@@ -362,7 +345,7 @@ impl<S: Store> Engine<S> {
             let alarm = super::Alarm::RosterShrinks { refused: *head, held };
             self.cx.alarm(alarm);
         }
-        self.refuse_head(head, Reason::Roster);
+        self.replicas.refuse(&mut self.cx, head, Reason::Roster);
         self.replicas.forget(&head.owner);
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Engine, descent::Build, effect::Alarm, effect::CommandError, group::Refusable, input::Write,
-    replicas::Owner, runs::history_of,
+    publish::system_item, replicas::Owner, runs::history_of,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -25,7 +25,7 @@ impl<S: Store> Engine<S> {
         let forked = held.timestamp == head.timestamp && held.root != head.root;
         if forked && self.replicas.forks.wants(held, head) && self.cx.check_signature(head) {
             let (mesh, first, second) = (self.cx.config.mesh, *held, *head);
-            let runs = ForkRuns { first: self.held_state(&held.owner).run, second: None };
+            let runs = ForkRuns { first: self.replicas.held_state(&held.owner).run, second: None };
             self.note_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs });
         }
     }
@@ -40,7 +40,7 @@ impl<S: Store> Engine<S> {
         if held.timestamp >= target.timestamp || !self.replicas.forks.wants(&held, target) {
             return Ok(());
         }
-        let (before, after) = (self.disk.view(shard), self.build_view(build));
+        let (before, after) = (self.disk.view(shard), build.view(&self.disk));
         let Some(at) = first_lost((&after, build.root()), (&before, root), held.timestamp)? else {
             return Ok(());
         };
@@ -51,7 +51,7 @@ impl<S: Store> Engine<S> {
         let lost = Lost { item: (*item).clone(), absent, present };
         let mesh = self.cx.config.mesh;
         let second = history_of(&after)?.last().map(|run| run.id);
-        let runs = ForkRuns { first: self.held_state(&target.owner).run, second };
+        let runs = ForkRuns { first: self.replicas.held_state(&target.owner).run, second };
         let evidence = Evidence { mesh, first: held, second: *target, item: Some(lost) };
         self.note_fork(KeptFork { evidence, runs });
         Ok(())
@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         // Failing to read it shows up with the next read; until then the fork is as it was.
-        let Ok(item) = self.system_item(owner, RUNS_KEY) else { return };
+        let Ok(item) = system_item(&self.disk, &self.replicas, owner, RUNS_KEY) else { return };
         let history = item.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
         self.replicas.forks.judge(owner, &history);
     }

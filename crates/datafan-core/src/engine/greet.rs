@@ -39,20 +39,20 @@ impl<S: Store> Engine<S> {
             self.clear_place(old.place());
         }
         let place = Place::free(self.links.values().map(Link::place));
-        let is_spare = direction == Direction::Out && !self.is_below_minimum();
+        let is_spare = direction == Direction::Out && !self.links.are_too_few(&self.cx);
         let dialled = Dialled { address, direction, is_spare };
         self.links.insert(peer, Link::new(dialled, place, since, deadline));
         let yours = self.replicas.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.cx.config.mesh,
-            name: self.name(),
+            name: self.members.own_name(&self.cx),
             roster: self.replicas.roster_head().copied(),
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
             wall: self.cx.now.wall,
             run: self.own.run.process(),
             age_micros: self.own.run.age_micros(self.cx.now.time),
             addresses: self.own.addresses().to_vec(),
-            below_minimum: self.is_below_minimum(),
+            below_minimum: self.links.are_too_few(&self.cx),
         };
         self.cx.send(peer, &Message::Hello(hello.into()));
     }
@@ -101,14 +101,7 @@ impl<S: Store> Engine<S> {
         self.on_link_down(peer, reason);
         if was_up {
             self.key_conflicts.listed.on_lost(self.cx.now.time);
-            self.seek_lost(&peer);
-        }
-    }
-
-    /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
-    pub(super) fn seek_lost(&mut self, peer: &MemberId) {
-        if self.members.belongs(&self.replicas, peer) {
-            self.discovery.dialer.on_lost(peer, self.cx.now.time, &mut self.cx.rng);
+            self.discovery.seek_lost(&mut self.cx, &self.members, &self.replicas, &peer);
         }
     }
 
@@ -184,7 +177,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let learned = self.learn(from, head, self.cx.now.time);
-        if (learned == super::learned::Learned::Newer || self.takes_back_roster())
+        if (learned == super::learned::Learned::Newer || self.replicas.looks_through_roster())
             && let Some(link) = self.links.get_mut(&from)
         {
             link.wait_for_roster(self.cx.now.time.after(GREETING_MICROS / 3));
@@ -200,7 +193,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let waits = hello.roster.is_some_and(|theirs| Some(theirs.order()) > newest);
-        if (waits || self.takes_back_roster()) && link.waits_for_roster(self.cx.now.time) {
+        if (waits || self.replicas.looks_through_roster()) && link.waits_for_roster(self.cx.now.time) {
             return;
         }
         match self.members.of(&self.replicas, &peer).map(|terms| terms.state) {

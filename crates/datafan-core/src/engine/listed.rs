@@ -1,7 +1,7 @@
 //! What follows from the runs under which others list this member.
 
 use super::{
-    Engine, discovery::Kind, key_conflicts::SameKeyPlace, own::Confirmed, replicas::Owner, runs::history_of,
+    Engine, key_conflicts::SameKeyPlace, members::Kind, own::Confirmed, replicas::Owner, runs::history_of,
 };
 use crate::{
     id::MemberId,
@@ -78,7 +78,10 @@ impl<S: Store> Engine<S> {
         if others.is_empty() {
             return None;
         }
-        let reached = self.discovery.reach.now(self.cx.now.time, &self.linked(), |id| self.kind_of(id));
+        let reached = self
+            .discovery
+            .reach
+            .now(self.cx.now.time, &self.links.up(), |id| self.members.kind_of(&self.replicas, id));
         others.into_iter().find(|lister| reached.binary_search(lister).is_ok())
     }
 
@@ -107,7 +110,7 @@ impl<S: Store> Engine<S> {
             let seen = self.foreign_runs()?;
             let is_one = run.is_some_and(|run| seen.contains(&run));
             if is_one && !self.links.contains_key(&lister) && !self.is_left_alone(&lister) {
-                self.seek_lost(&lister);
+                self.discovery.seek_lost(&mut self.cx, &self.members, &self.replicas, &lister);
             }
         }
         Ok(())
@@ -123,7 +126,7 @@ impl<S: Store> Engine<S> {
 
     /// Runs under which members list this one and that are not of its past.
     fn foreign_runs(&self) -> Result<BTreeSet<RunId>, StoreError> {
-        let belongs = |lister: &MemberId| self.kind_of(lister) != Kind::Stranger;
+        let belongs = |lister: &MemberId| self.members.kind_of(&self.replicas, lister) != Kind::Stranger;
         let others =
             self.key_conflicts.listed.others(self.own.run.process()).filter(|(lister, _)| belongs(lister));
         let mut runs: BTreeSet<RunId> = others.map(|(_, run)| run).collect();

@@ -1,6 +1,7 @@
 //! Changes of who belongs: made here by the authority's key, or signed elsewhere and taken in; who was
 //! invited and has come in.
 
+use super::roster::grant_of;
 use super::{
     Engine,
     discovery::check_addresses,
@@ -16,6 +17,7 @@ use super::{
     learned::How,
     members::Membership,
     publish::SYSTEM_KEYS,
+    publish::system_item,
     replicas::{Owner, Reason},
     verdict::Verdict,
 };
@@ -64,7 +66,7 @@ impl<S: Store> Entries for Held<'_, S> {
     }
 
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
-        self.0.grant_of(id)
+        grant_of(&self.0.cx, &self.0.disk, &self.0.replicas, id)
     }
 
     fn named(&self, name: &Name) -> Option<MemberId> {
@@ -130,7 +132,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
         match self.members.of(&self.replicas, owner) {
             Some(terms) if !terms.role.owns() => {
-                Err(CommandError::Reader { name: String::from(self.name().as_str()) })
+                Err(CommandError::Reader { name: String::from(self.members.own_name(&self.cx).as_str()) })
             }
             Some(_) | None => Ok(()),
         }
@@ -165,7 +167,7 @@ impl<S: Store> Engine<S> {
     fn system_share(&self, owner: &MemberId) -> Result<(u64, u64), StoreError> {
         let (mut items, mut bytes) = (0, 0);
         for key in SYSTEM_KEYS {
-            if let Some(item) = self.system_item(owner, key)? {
+            if let Some(item) = system_item(&self.disk, &self.replicas, owner, key)? {
                 (items, bytes) = (items + 1, bytes + item.bytes());
             }
         }
@@ -199,12 +201,12 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         let n = self.members.n_joined().min(ROSTER_CHANGES_MAX) as u64;
-        if self.check_bound(&authority, self.own[&authority].last(), n).is_err() {
+        if self.replicas.check_bound(&self.cx, &authority, self.own[&authority].last(), n).is_err() {
             return Ok(());
         }
         let mut writes = Vec::new();
         while let Some(member) = self.members.pop_joined() {
-            let grant = self.grant_of(&member)?;
+            let grant = grant_of(&self.cx, &self.disk, &self.replicas, &member)?;
             if let Some(grant) = grant.filter(|grant| matches!(grant.state, GrantState::Invited { .. })) {
                 writes.push(put_grant(&member, &Grant { state: GrantState::Active, ..grant }));
             }
@@ -229,7 +231,7 @@ impl<S: Store> Engine<S> {
                 };
                 self.cx.emit_after_sync(Effect::Answer { ticket, answer });
             }
-            Ok(None) => self.answer_unchanged(ticket, authority),
+            Ok(None) => self.cx.answer_unchanged(ticket, self.replicas.timestamp(&authority)),
             Err(error) => self.cx.emit(Effect::Answer { ticket, answer: Answer::Refused(error) }),
         }
         Ok(())

@@ -264,9 +264,9 @@ impl<S: Store> Engine<S> {
                 let pushes: Vec<_> = [bytes].into_iter().chain(others).collect();
                 return self.on_burst(from, &pushes);
             }
-            Input::Full { peer, lane } => self.set_full(peer, lane, true),
+            Input::Full { peer, lane } => self.links.set_full(&peer, lane, true),
             Input::Room { peer, lane } => {
-                self.set_full(peer, lane, false);
+                self.links.set_full(&peer, lane, false);
                 if let Some(link) = self.links.get_mut(&peer).filter(|_| lane == Lane::Small) {
                     link.begin_catching_up();
                 }
@@ -365,12 +365,6 @@ impl<S: Store> Engine<S> {
             Message::Claim(claim) => self.on_claim(from, &claim),
         }
         Ok(())
-    }
-
-    fn set_full(&mut self, peer: MemberId, lane: Lane, full: bool) {
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.set_full(lane, full);
-        }
     }
 
     /// Makes `record`, which has a head, the visible state of its owner.

@@ -4,7 +4,6 @@ use super::{
     Engine,
     discovery::{LINKS_KEY, UpLink, decode_links},
     input::Write,
-    links::Link,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -76,10 +75,5 @@ impl<S: Store> Engine<S> {
                 self.key_conflicts.listed.forget(owner);
             }
         }
-    }
-
-    /// The peers to which links are up, by id.
-    pub(super) fn linked(&self) -> Vec<MemberId> {
-        self.links.iter().filter(|(_, link)| Link::is_up(link)).map(|(peer, _)| *peer).collect()
     }
 }

@@ -35,7 +35,7 @@ impl<S: Store> Engine<S> {
             self.cx.stats.reject(Rejection::NoAnswer);
             self.close_link(peer, "a probe was not answered".into());
             // It may only be the line that is gone.
-            self.seek_lost(&peer);
+            self.discovery.seek_lost(&mut self.cx, &self.members, &self.replicas, &peer);
         }
     }
 

@@ -6,8 +6,9 @@ use super::{
     context::News,
     discovery::LINKS_KEY,
     discovery::{ADDRESSES_KEY, decode_addresses},
-    replicas::Owner,
+    disk::Disk,
     replicas::invalid_spans::RESTAMPED_KEY,
+    replicas::{Owner, Replicas},
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -106,12 +107,17 @@ impl<S: Store> Engine<S> {
         self.discovery.forget(member);
         self.key_conflicts.listed.forget(member);
     }
+}
 
-    /// One of the system's items in the shard of `owner`.
-    pub(super) fn system_item(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
-        let Some((shard, _)) = self.replicas.get(owner).and_then(Owner::whole) else { return Ok(None) };
-        let view = self.disk.view(shard);
-        let at = view.timestamp_of(key)?;
-        Ok(at.map(|at| view.item(at)).transpose()?.flatten())
-    }
+/// One of the system's items in the shard of `owner`.
+pub(super) fn system_item<S: Store>(
+    disk: &Disk<S>,
+    replicas: &Replicas,
+    owner: &MemberId,
+    key: &str,
+) -> Result<Option<Arc<Item>>, StoreError> {
+    let Some((shard, _)) = replicas.get(owner).and_then(Owner::whole) else { return Ok(None) };
+    let view = disk.view(shard);
+    let at = view.timestamp_of(key)?;
+    Ok(at.map(|at| view.item(at)).transpose()?.flatten())
 }

@@ -78,7 +78,7 @@ impl<S: Store> Engine<S> {
     /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
     pub(super) fn note_told(&mut self, peer: MemberId, delta: &Delta<'_>, message: Option<&Arc<[u8]>>) {
         let owner = delta.head.owner;
-        self.set_position(peer, &owner, None);
+        self.links.set_position(&peer, &owner, None);
         let message = message.filter(|bytes| bytes.len() <= PUSH_BYTES_MAX);
         let message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
         self.replicas.on_brought(&owner, peer, delta.base, message);
@@ -106,7 +106,7 @@ impl<S: Store> Engine<S> {
                 .next()
                 .filter(|_| self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.cx.may_push())
             {
-                self.set_position(peer, &owner, None);
+                self.links.set_position(&peer, &owner, None);
                 self.push_to(peer, &owner, position, &mut Frames::new())?;
             }
             let all = self.cx.stats.bytes_sent - before < CATCH_UP_BYTES_MAX && self.cx.may_push();

@@ -7,7 +7,7 @@ use super::{
     learned::Learned,
     links::Link,
     own::{Confirmed, OwnShard},
-    replicas::{Owner, Transfer},
+    replicas::Owner,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -99,7 +99,7 @@ impl<S: Store> Engine<S> {
     /// What others hold of the own shard is given up: own timestamps go on above it, and the next head
     /// replaces it.
     fn outrank(&mut self, head: &Head) {
-        self.note_own_head(head);
+        self.own.on_own_head(head, &mut self.disk);
         let ours = self.replicas[&head.owner].head();
         if ours.is_none_or(|ours| ours.order() < head.order()) {
             self.own.outrank(head.timestamp);
@@ -124,8 +124,8 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.own.look_at(head);
-        self.note_own_head(head);
-        self.set_position(peer, &owner, Some(head.timestamp));
+        self.own.on_own_head(head, &mut self.disk);
+        self.links.set_position(&peer, &owner, Some(head.timestamp));
         if head.items > 1 {
             // The answer is not waited for: the peer keeps this state for us from now on.
             let slots = alloc::vec![Ask { slot: Place::ALL, hash: head.root, hints: None }];
@@ -153,13 +153,6 @@ impl<S: Store> Engine<S> {
         }
         self.disk.retire(owner, shard);
         Ok(())
-    }
-
-    /// Whether a roster is being looked through for entries that ours lacks.
-    pub(super) fn takes_back_roster(&self) -> bool {
-        let authority = self.cx.config.mesh.authority();
-        let transfer = self.replicas.get(&authority).and_then(|owner| owner.transfer());
-        matches!(transfer, Some(Transfer::Descent(descent)) if descent.is_aside())
     }
 
     /// Whether a lost entry of the roster goes over the present one: a later one, or whoever was revoked.
@@ -190,11 +183,6 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// An own head came back: its timestamps count as used.
-    pub(super) fn note_own_head(&mut self, head: &Head) {
-        self.own.use_up_to(&head.owner, head.timestamp, &mut self.disk);
-    }
-
     /// Ends the recoveries that have what was lost.
     pub(super) fn end_recoveries(&mut self) -> Result<(), StoreError> {
         let now = self.cx.now.time;
@@ -215,7 +203,7 @@ impl<S: Store> Engine<S> {
             }
             if let Some(theirs) = lost.filter(|lost| lost.timestamp > to) {
                 // Somebody may have it yet who is out of reach: what is written from now on is later.
-                self.note_own_head(&theirs);
+                self.own.on_own_head(&theirs, &mut self.disk);
                 self.cx.alarm(Alarm::NotRecovered { theirs, to });
             }
             self.own.prove_recovered(&mut self.disk);

@@ -1,6 +1,7 @@
 //! Links that came to nothing for want of a grant: people hear of them, and writes are refused that nobody
 //! would get.
 
+use super::roster::grant_of;
 use super::{Engine, effect::CommandError, effect::Effect, links::Link, members::Refused, members::remedy};
 use crate::{
     id::{MemberId, Name},
@@ -12,7 +13,10 @@ use alloc::boxed::Box;
 impl<S: Store> Engine<S> {
     /// This member has refused a peer.
     pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal) {
-        let name = self.grant_of(&peer).ok().flatten().map_or(asked, |grant| grant.name);
+        let name = grant_of(&self.cx, &self.disk, &self.replicas, &peer)
+            .ok()
+            .flatten()
+            .map_or(asked, |grant| grant.name);
         self.say(Refused { who: peer, name, refusal, by: None });
     }
 
@@ -32,12 +36,12 @@ impl<S: Store> Engine<S> {
         if !by_mesh || self.links.values().any(Link::is_up) {
             return Ok(());
         }
-        Err(CommandError::Refused { what: remedy(owner, &self.name(), refusal) })
+        Err(CommandError::Refused { what: remedy(owner, &self.members.own_name(&self.cx), refusal) })
     }
 
     /// A peer has refused this member.
     pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal) {
-        self.say(Refused { who: self.cx.me, name: self.name(), refusal, by: Some(peer) });
+        self.say(Refused { who: self.cx.me, name: self.members.own_name(&self.cx), refusal, by: Some(peer) });
     }
 
     fn say(&mut self, refused: Refused) {

@@ -21,7 +21,7 @@ use crate::{
     connector::Direction,
     grant::Grant,
     hash::Hash,
-    id::{MemberId, Name},
+    id::MemberId,
     read::Snapshot,
     store::{Store, StoreReader},
     time::Timestamp,
@@ -35,13 +35,14 @@ impl<S: Store> Engine<S> {
         let reach = members.iter().filter(|(_, grant)| grant.is_active());
         let reach = reach.map(|(id, _)| (*id, self.member_reach(id, &reached))).collect();
         Status {
-            name: self.name(),
+            name: self.members.own_name(&self.cx),
             standing: self.standing(),
             disk_full: self.disk.full().map(String::from),
             recovered: self.own.recovered(),
             aside: self.divergent_span(),
             clock_ahead: self
-                .wall_around()
+                .links
+                .median_wall(self.cx.now.time)
                 .map(|wall| self.cx.now.wall.0.cast_signed().wrapping_sub(wall.0.cast_signed())),
             own: match self.own[&self.cx.me].confirmed() {
                 Confirmed::Not => OwnState::Waiting,
@@ -72,11 +73,6 @@ impl<S: Store> Engine<S> {
     /// in [`Engine::status`], which costs as much as there are members and shards.
     pub fn pending(&self) -> impl Iterator<Item = &Pending> {
         self.members.pending(&self.replicas)
-    }
-
-    /// The member's name: from its grant, else the wished one.
-    pub(super) fn name(&self) -> Name {
-        self.members.name().unwrap_or(&self.cx.config.name).clone()
     }
 
     fn standing(&self) -> Standing {
@@ -127,7 +123,9 @@ impl<S: Store> Engine<S> {
 
     /// Who is reachable at this moment.
     fn reached_now(&self) -> Vec<MemberId> {
-        self.discovery.reach.now(self.cx.now.time, &self.linked(), |id| self.kind_of(id))
+        self.discovery
+            .reach
+            .now(self.cx.now.time, &self.links.up(), |id| self.members.kind_of(&self.replicas, id))
     }
 
     fn member_reach(&self, id: &MemberId, reached: &[MemberId]) -> MemberReach {

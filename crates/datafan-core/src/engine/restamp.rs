@@ -42,51 +42,15 @@ impl<S: Store> Engine<S> {
     /// one may replace it, if it makes it void.
     pub(super) fn is_set_aside(&self, held: &Head) -> bool {
         let bound = |wall: Timestamp| wall.0.saturating_add(self.cx.config.clock_ahead_micros);
-        self.is_too_late(held.timestamp)
-            && self.wall_around().is_some_and(|wall| held.timestamp.0 > bound(wall))
-    }
-
-    /// What the clocks of our peers show, by and large: the one in the middle. None without links.
-    pub(super) fn wall_around(&self) -> Option<Timestamp> {
-        let up = self.links.values().filter(|link| link.is_up());
-        let mut walls: Vec<Timestamp> = up.filter_map(|link| link.wall(self.cx.now.time)).collect();
-        walls.sort_unstable();
-        walls.get(walls.len() / 2).copied()
-    }
-
-    /// Whether a timestamp is further ahead of our clock than others may be.
-    pub(super) fn is_too_late(&self, at: Timestamp) -> bool {
-        at.0 > self.cx.now.wall.0.saturating_add(self.cx.config.clock_ahead_micros)
-    }
-
-    /// The last timestamp that others accept by our clock.
-    pub(super) fn bound(&self) -> Timestamp {
-        Timestamp(self.cx.now.wall.0.saturating_add(self.cx.config.clock_ahead_micros))
-    }
-
-    /// Why `n` more own writes after `last`, at least one, might not all lie within the bound.
-    pub(super) fn check_bound(&self, owner: &MemberId, last: Timestamp, n: u64) -> Refusable<()> {
-        let before = Timestamp(self.cx.now.wall.0.saturating_sub(1));
-        self.check_within(self.replicas.invalid_spans().reach(owner, last.max(before), n))
-    }
-
-    /// Why a timestamp is not within the bound.
-    pub(super) fn check_within(&self, at: Timestamp) -> Refusable<()> {
-        if at <= self.bound() {
-            return Ok(());
-        }
-        let ahead_seconds = at.0.saturating_sub(self.cx.now.wall.0) / SECOND;
-        Err(CommandError::ClockBehind {
-            ahead_seconds,
-            limit_seconds: self.cx.config.clock_ahead_micros / SECOND,
-        })
+        self.cx.is_too_late(held.timestamp)
+            && self.links.median_wall(self.cx.now.time).is_some_and(|wall| held.timestamp.0 > bound(wall))
     }
 
     /// Gives the items of own shards that lie beyond the bound timestamps within it, and makes the heads of
     /// that time invalid. Returns how many items that were. All own shards are restamped, or none; `None`
     /// where the clock has to go on for a moment first.
     pub(super) fn restamp(&mut self) -> Result<Refusable<Option<u64>>, StoreError> {
-        let far = Timestamp(self.bound().0.saturating_add(WAIT_MICROS));
+        let far = Timestamp(self.cx.clock_bound().0.saturating_add(WAIT_MICROS));
         let ahead = self.own.iter().filter(|(_, own)| own.last() > far);
         let ahead: Vec<MemberId> = ahead.map(|(owner, _)| *owner).collect();
         for owner in &ahead {
@@ -107,13 +71,13 @@ impl<S: Store> Engine<S> {
     fn check_restamp(&mut self, owner: &MemberId) -> Refusable<bool> {
         let n = self.own_items(owner) + 1;
         let others_bound = self.others_bound();
-        let behind_seconds = others_bound.0.saturating_sub(self.bound().0) / SECOND;
+        let behind_seconds = others_bound.0.saturating_sub(self.cx.clock_bound().0) / SECOND;
         let is_off = behind_seconds * SECOND > WAIT_MICROS;
         if self.own[owner].last() <= others_bound && is_off {
             return Err(CommandError::ClockOff { behind_seconds });
         }
-        if let Some((before, _)) = self.own[owner].pauses().around(self.bound().max(others_bound)) {
-            return match self.check_bound(owner, before, n) {
+        if let Some((before, _)) = self.own[owner].pauses().around(self.cx.clock_bound().max(others_bound)) {
+            return match self.replicas.check_bound(&self.cx, owner, before, n) {
                 Err(_) if is_off => Err(CommandError::ClockOff { behind_seconds }),
                 checked => checked.map(|()| true),
             };
@@ -121,9 +85,9 @@ impl<S: Store> Engine<S> {
         // The writes went on across the bound, or nothing is known of them. What was within the bound when
         // this was asked for may be taken; of what was not, others can get at most the last head by now, and
         // that lies further ahead.
-        let bound = self.bound();
+        let bound = self.cx.clock_bound();
         let before = self.own.restamps_after(owner, bound);
-        Ok(self.check_bound(owner, before, n).is_ok())
+        Ok(self.replicas.check_bound(&self.cx, owner, before, n).is_ok())
     }
 
     fn restamp_own(&mut self, owner: MemberId) -> Result<u64, StoreError> {
@@ -162,7 +126,7 @@ impl<S: Store> Engine<S> {
 
     /// The last own timestamp that others may have taken, and where those begin that are made invalid.
     fn edge(&self, owner: &MemberId) -> (Timestamp, Timestamp) {
-        let bound = self.bound().max(self.others_bound());
+        let bound = self.cx.clock_bound().max(self.others_bound());
         let own = &self.own[owner];
         own.pauses().around(bound).unwrap_or_else(|| {
             let before = own.restamps_after().unwrap_or(bound);
@@ -173,7 +137,7 @@ impl<S: Store> Engine<S> {
 
     /// The last timestamp that most peers accept by their clocks.
     fn others_bound(&self) -> Timestamp {
-        let wall = self.wall_around().unwrap_or(Timestamp::ZERO);
+        let wall = self.links.median_wall(self.cx.now.time).unwrap_or(Timestamp::ZERO);
         Timestamp(wall.0.saturating_add(self.cx.config.clock_ahead_micros))
     }
 
@@ -185,7 +149,7 @@ impl<S: Store> Engine<S> {
     /// An item with the next timestamp.
     fn stamped(&self, fresh: &mut Fresh, item: &Item) -> Item {
         let before = fresh.last;
-        fresh.last = self.next_own(&fresh.owner, before);
+        fresh.last = self.replicas.next_own(&self.cx, &fresh.owner, before);
         fresh.first.get_or_insert((before, fresh.last));
         Item { timestamp: fresh.last, ..item.clone() }
     }
@@ -195,7 +159,10 @@ impl<S: Store> Engine<S> {
     pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
         let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         let later = ours.is_none_or(|ours| ours.order() < head.order());
-        if !later || head.owner != self.cx.me || self.check_bound(&head.owner, end, 1).is_err() {
+        if !later
+            || head.owner != self.cx.me
+            || self.replicas.check_bound(&self.cx, &head.owner, end, 1).is_err()
+        {
             return;
         }
         if !self.cx.check_signature(head) {

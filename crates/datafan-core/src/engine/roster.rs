@@ -1,6 +1,11 @@
 //! The roster: reading its entries, and what follows when they change.
 
-use super::{Engine, replicas::Owner};
+use super::{
+    Engine,
+    context::Context,
+    disk::{Disk, Snapshot},
+    replicas::{Owner, Replicas},
+};
 use crate::{
     engine::Effect,
     grant::{GRANT_PREFIX, Grant, GrantState},
@@ -16,21 +21,6 @@ use alloc::{string::String, vec::Vec};
 use core::ops::Bound;
 
 impl<S: Store> Engine<S> {
-    /// The whole entry of a member.
-    pub(super) fn grant_of(&self, member: &MemberId) -> Result<Option<Grant>, StoreError> {
-        let Some((shard, _)) = self.replicas.get(&self.cx.config.mesh.authority()).and_then(Owner::whole)
-        else {
-            return Ok(None);
-        };
-        if role_of(&self.cx.config.mesh, member) == IdRole::Authority {
-            return Ok(None);
-        }
-        let view = self.disk.view(shard);
-        let at = view.timestamp_of(Grant::key(member).as_str())?;
-        let item = at.map(|at| view.item(at)).transpose()?.flatten();
-        Ok(item.and_then(|item| Grant::decode(&item.value).ok()))
-    }
-
     /// Takes over all entries of a shard.
     pub(super) fn load_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let snapshot = self.disk.share_current();
@@ -40,29 +30,6 @@ impl<S: Store> Engine<S> {
             }
             Ok(())
         })
-    }
-
-    /// Whether a roster that follows from `view` and `change` has every known member, none of them older, and
-    /// none active again whose membership ended.
-    pub(super) fn keeps_members(
-        &self,
-        view: &View<'_, super::disk::Snapshot<S>>,
-        change: &ShardChange,
-    ) -> Result<bool, StoreError> {
-        let held = self.replicas.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
-        let Some((shard, _)) = held else { return Ok(true) };
-        let held = self.disk.view(shard);
-        if view.shard == shard {
-            // A change on top of what is held: only the entries that it names can be older or gone.
-            return keeps(&held, change.keys.keys(), &self.disk.view_with(shard, Some(change)));
-        }
-        let pending = self.disk.staged(shard).into_iter().flat_map(|change| change.keys.keys());
-        let mut kept = keeps(&held, pending, view)?;
-        for_each_grant(self.disk.current(), shard, |key, _| {
-            kept &= keeps(&held, [key].into_iter(), view)?;
-            Ok(())
-        })?;
-        Ok(kept)
     }
 
     /// What follows once a changed roster is written: shards of revoked members go, links are judged again.
@@ -124,6 +91,50 @@ impl<S: Store> Engine<S> {
             self.disk.retire(*member, shard);
         }
     }
+}
+
+/// The whole entry of a member.
+pub(super) fn grant_of<S: Store>(
+    cx: &Context,
+    disk: &Disk<S>,
+    replicas: &Replicas,
+    member: &MemberId,
+) -> Result<Option<Grant>, StoreError> {
+    let Some((shard, _)) = replicas.get(&cx.config.mesh.authority()).and_then(Owner::whole) else {
+        return Ok(None);
+    };
+    if role_of(&cx.config.mesh, member) == IdRole::Authority {
+        return Ok(None);
+    }
+    let view = disk.view(shard);
+    let at = view.timestamp_of(Grant::key(member).as_str())?;
+    let item = at.map(|at| view.item(at)).transpose()?.flatten();
+    Ok(item.and_then(|item| Grant::decode(&item.value).ok()))
+}
+
+/// Whether a roster that follows from `view` and `change` has every known member, none of them older, and
+/// none active again whose membership ended.
+pub(super) fn keeps_members<S: Store>(
+    cx: &Context,
+    disk: &Disk<S>,
+    replicas: &Replicas,
+    view: &View<'_, Snapshot<S>>,
+    change: &ShardChange,
+) -> Result<bool, StoreError> {
+    let held = replicas.get(&cx.config.mesh.authority()).and_then(Owner::whole);
+    let Some((shard, _)) = held else { return Ok(true) };
+    let held = disk.view(shard);
+    if view.shard == shard {
+        // A change on top of what is held: only the entries that it names can be older or gone.
+        return keeps(&held, change.keys.keys(), &disk.view_with(shard, Some(change)));
+    }
+    let pending = disk.staged(shard).into_iter().flat_map(|change| change.keys.keys());
+    let mut kept = keeps(&held, pending, view)?;
+    for_each_grant(disk.current(), shard, |key, _| {
+        kept &= keeps(&held, [key].into_iter(), view)?;
+        Ok(())
+    })?;
+    Ok(kept)
 }
 
 /// Calls `each` with the key and timestamp of every entry of a roster.

@@ -15,7 +15,7 @@ use crate::{
 impl<S: Store> Engine<S> {
     /// Whether `head` may be held, as far as roster, quota and clock say.
     pub(super) fn verdict(&self, head: &Head) -> Verdict {
-        let too_late = self.is_too_late(head.timestamp);
+        let too_late = self.cx.is_too_late(head.timestamp);
         if self.replicas.invalid_spans().end(&head.owner, head.timestamp).is_some() {
             return Verdict::Refused(Reason::Restamped);
         }
@@ -72,7 +72,7 @@ impl<S: Store> Engine<S> {
         };
         match kept {
             Some(kept) if kept == head.order() => than.order() != kept,
-            None if self.is_set_aside(than) && !self.is_too_late(head.timestamp) => {
+            None if self.is_set_aside(than) && !self.cx.is_too_late(head.timestamp) => {
                 than.order() != head.order()
             }
             _ => head.order() > than.order(),

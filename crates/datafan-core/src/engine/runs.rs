@@ -6,7 +6,7 @@ use crate::engine::rejection::Rejection;
 use crate::{
     id::MemberId,
     item::{Item, Key},
-    runs::{HeldState, RUNS_KEY, RunHistory},
+    runs::{RUNS_KEY, RunHistory},
     shard::{Edit, View},
     store::{ShardRecord, Store, StoreError, StoreSnapshot},
     time::Timestamp,
@@ -23,17 +23,6 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// What is held of `owner`, as far as descent is concerned.
-    pub(super) fn held_state(&self, owner: &MemberId) -> HeldState {
-        let timestamp = self.replicas.get(owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
-        HeldState { run: self.replicas.last_run(owner).map(|run| run.id), timestamp }
-    }
-
-    /// Whether the own shard that is held names the run of the writes that are made now.
-    pub(super) fn is_run_named(&self, owner: &MemberId) -> bool {
-        self.replicas.last_run(owner).is_some_and(|last| last.id == self.own.run.current())
-    }
-
     /// Names the present run in the member's own shard, before its first write; `record` is the shard as it
     /// was before. The roster names none: it only grows, so no state of it replaces one that it did not grow
     /// out of.
@@ -44,7 +33,7 @@ impl<S: Store> Engine<S> {
         edit: &mut Edit<'_, Snapshot<S>>,
         last: &mut Timestamp,
     ) -> Result<(), StoreError> {
-        if *owner != self.cx.me || self.is_run_named(owner) {
+        if *owner != self.cx.me || self.own.is_run_named(&self.replicas, owner) {
             return Ok(());
         }
         let old = edit.timestamp_of(RUNS_KEY)?;
@@ -52,16 +41,10 @@ impl<S: Store> Engine<S> {
         let history = old.and_then(|item| RunHistory::decode(&item.value).ok());
         let mut history = history.unwrap_or_default();
         history.begin(self.own.run.current(), record.head.map_or(Timestamp::ZERO, |head| head.timestamp));
-        *last = self.next_own(owner, *last);
+        *last = self.replicas.next_own(&self.cx, owner, *last);
         let key = Key::new(RUNS_KEY).expect("a key");
         let item = Item { key, timestamp: *last, expiry: None, value: history.encode().into() };
         edit.put_all(&[Arc::new(item)])
-    }
-
-    /// The timestamp of the next own write after `last`.
-    pub(super) fn next_own(&self, owner: &MemberId, last: Timestamp) -> Timestamp {
-        let next = last.next().expect("the clock is bounded, so time does not end");
-        self.replicas.invalid_spans().next(owner, next.max(self.cx.now.wall))
     }
 }
 

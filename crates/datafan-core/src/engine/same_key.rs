@@ -7,6 +7,7 @@ use super::{
     effect::Effect,
     key_conflicts::SameKeyPlace,
     own::OwnShard,
+    publish::system_item,
 };
 use crate::engine::rejection::Rejection;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 impl<S: Store> Engine<S> {
     /// Notes where the own shard says that this member can be dialled, to be asked.
     pub(super) fn seek_same_key(&mut self) -> Result<(), StoreError> {
-        let item = self.system_item(&self.cx.me.clone(), ADDRESSES_KEY)?;
+        let item = system_item(&self.disk, &self.replicas, &self.cx.me.clone(), ADDRESSES_KEY)?;
         let addresses = item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default();
         self.key_conflicts.same_key.ask(addresses);
         Ok(())

@@ -125,7 +125,7 @@ impl<S: Store> Engine<S> {
     fn note_at_head(&mut self, peer: MemberId, head: &Head) {
         let held = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         if held.is_some_and(|held| held.order() == head.order()) {
-            self.set_position(peer, &head.owner, None);
+            self.links.set_position(&peer, &head.owner, None);
         }
     }
 

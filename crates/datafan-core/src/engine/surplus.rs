@@ -43,7 +43,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.discovery.put_off_surplus(self.cx.now.time.after(DROP_MICROS));
-        let linked = self.linked();
+        let linked = self.links.up();
         // One that was only dialled to look, and cannot be dropped here and now, makes no other one surplus.
         let stays = |peer: &&MemberId| self.links[*peer].is_spare() && !self.may_drop(peer);
         let n_spare = linked.iter().filter(stays).count();
@@ -57,7 +57,8 @@ impl<S: Store> Engine<S> {
             let random = self.cx.rng.next() % candidates.len() as u64;
             candidates.swap_remove(random as usize);
         }
-        let mut uses = self.discovery.reach.uses(&linked, &candidates, |id| self.kind_of(id));
+        let mut uses =
+            self.discovery.reach.uses(&linked, &candidates, |id| self.members.kind_of(&self.replicas, id));
         // Of equal ones a random one: others judge at the same time.
         let random = self.cx.rng.next() % uses.len().max(1) as u64;
         uses.rotate_left(random as usize);

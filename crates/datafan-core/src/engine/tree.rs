@@ -99,7 +99,7 @@ impl<S: Store> Engine<S> {
         for owner in owners {
             self.on_asked(from, owner, Tree::prune);
             // It is where we are, or hears of it from elsewhere.
-            self.set_position(from, owner, None);
+            self.links.set_position(&from, owner, None);
         }
     }
 

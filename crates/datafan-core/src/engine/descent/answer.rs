@@ -57,7 +57,7 @@ impl<S: Store> Engine<S> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         self.with_descent(&owner, |engine, descent| {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
-            engine.note_answer(from, flight.bytes, flight.sent);
+            engine.links.on_answer(&from, flight.bytes, flight.sent, engine.cx.now.time);
             if flight.what != What::Nodes || flight.slots.len() != answers.len() {
                 engine.links.penalize(&mut engine.cx, from, Rejection::WrongAnswer);
                 engine.distrust_source(descent, &from);
@@ -91,7 +91,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn clear_build(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
         descent.work.clear();
         let Some(build) = descent.build.take() else { return Ok(false) };
-        let mut edit = Edit::new(self.build_view(&build));
+        let mut edit = Edit::new(build.view(&self.disk));
         let (n, done) =
             edit.remove_all(Place::ALL, Some(descent.target.timestamp), REMOVED_MAX, |_| false)?;
         let (root, change) = edit.finish(build.root())?;
@@ -108,7 +108,7 @@ impl<S: Store> Engine<S> {
         remotes: Vec<(Slot, Expect, Remote)>,
     ) -> Result<(), StoreError> {
         let Some(build) = &descent.build else { return Ok(()) };
-        let (view, root) = (self.build_view(build), build.root());
+        let (view, root) = (build.view(&self.disk), build.root());
         let mut work = Vec::new();
         for (slot, expect, remote) in remotes {
             if descent.has_much_absent() {
@@ -138,7 +138,7 @@ impl<S: Store> Engine<S> {
         }
         let Some(build) = descent.build.take() else { return Ok(false) };
         let graves = Some(descent.target.timestamp);
-        let mut edit = Edit::new(self.build_view(&build));
+        let mut edit = Edit::new(build.view(&self.disk));
         let mut removed = 0;
         while let Some(place) = descent.absent.last().filter(|_| removed < REMOVED_MAX) {
             let (n, done) = edit.remove_all(*place, graves, REMOVED_MAX - removed, |_| false)?;
@@ -162,7 +162,7 @@ impl<S: Store> Engine<S> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         self.with_descent(&owner, |engine, descent| {
             let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
-            engine.note_answer(from, flight.bytes, flight.sent);
+            engine.links.on_answer(&from, flight.bytes, flight.sent, engine.cx.now.time);
             if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
                 engine.links.penalize(&mut engine.cx, from, Rejection::WrongAnswer);
                 engine.distrust_source(descent, &from);
@@ -198,7 +198,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<(), StoreError> {
         let Some(build) = descent.build.take() else { return Ok(()) };
         let graves = Some(descent.target.timestamp);
-        let mut edit = Edit::new(self.build_view(&build));
+        let mut edit = Edit::new(build.view(&self.disk));
         let (mut removed, mut grown, mut put) = (0, 0, 0);
         for (slot, expect, items) in ranges {
             let same = |old: &Item| {

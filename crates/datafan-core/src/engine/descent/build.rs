@@ -1,7 +1,9 @@
 //! Where a descent puts what it has verified.
 
+use super::super::disk::{Disk, Snapshot};
 use crate::{
-    store::{ShardChange, ShardNumber},
+    shard::View,
+    store::{ShardChange, ShardNumber, Store},
     time::Timestamp,
     trie::Branch,
 };
@@ -54,5 +56,10 @@ impl Build {
             Self::Layer { change, .. } => Some(change),
             Self::Hidden { .. } => None,
         }
+    }
+
+    /// The state, as it stands.
+    pub(in crate::engine) fn view<'a, S: Store>(&'a self, disk: &'a Disk<S>) -> View<'a, Snapshot<S>> {
+        disk.view_with(self.shard(), self.layer())
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     limits::RANGE_ITEMS_MAX,
-    shard::{Edit, View},
+    shard::Edit,
     store::{Page, ShardChange, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
     trie::Branch,
@@ -22,14 +22,6 @@ const LAYER_BYTES_MIN: usize = 256 << 10;
 pub(super) const ROW_BYTES: usize = 256;
 
 impl<S: Store> Engine<S> {
-    /// The state under construction, as it stands.
-    pub(in crate::engine) fn build_view<'a>(
-        &'a self,
-        build: &'a Build,
-    ) -> View<'a, super::super::disk::Snapshot<S>> {
-        self.disk.view_with(build.shard(), build.layer())
-    }
-
     /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing
     /// visible and much to come.
     pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {

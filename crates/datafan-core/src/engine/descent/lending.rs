@@ -13,7 +13,7 @@ impl<S: Store> Engine<S> {
         let Some(mut descent) = self.replicas.lend_descent(owner) else { return Ok(()) };
         let goes_on = act(self, &mut descent)? == Going::On;
         if !goes_on || !self.replicas.return_descent(owner, descent) {
-            self.drop_requests(owner);
+            self.links.drop_requests(owner);
         }
         self.replicas.relist(owner);
         Ok(())

@@ -1,5 +1,6 @@
 //! Going on with a descent: whom to ask, what next, and the end.
 
+use super::super::roster::keeps_members;
 use super::{
     super::{
         Engine,
@@ -100,7 +101,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn leave_source(&mut self, descent: &mut Descent, peer: &MemberId) {
         let owner = descent.target.owner;
         descent.leave(peer);
-        self.set_position(*peer, &owner, None);
+        self.links.set_position(peer, &owner, None);
         if let Some(link) = self.links.get_mut(peer) {
             link.requests.drop_about(&owner, |_| false);
         }
@@ -215,7 +216,7 @@ impl<S: Store> Engine<S> {
         let request = if credit < FAST_CREDIT { RANGE_BYTES_MAX as u64 } else { REQUEST_BYTES_MAX };
         let (range_bytes_max, left) = (credit.min(request), left.min(request));
         let build = descent.build.take().expect("begun before");
-        let view = self.build_view(&build);
+        let view = build.view(&self.disk);
         let (mut nodes, mut ranges) = (Slots::new(), Slots::new());
         let (mut items, mut bytes) = (0, 0_u64);
         let mut right_first =
@@ -277,7 +278,7 @@ impl<S: Store> Engine<S> {
 
     /// A head's own verified content contradicts it: no relay is to blame.
     pub(in crate::engine) fn refuse_void(&mut self, head: &Head) {
-        self.refuse_head(head, Reason::Void);
+        self.replicas.refuse(&mut self.cx, head, Reason::Void);
         self.replicas.distrust(&head.owner);
         self.replicas.forget(&head.owner);
     }
@@ -292,7 +293,7 @@ impl<S: Store> Engine<S> {
         if self.members.of(&self.replicas, &target.owner).is_some_and(|terms| !terms.is_active()) {
             return Ok(true);
         }
-        let view = self.build_view(build);
+        let view = build.view(&self.disk);
         let at = view.timestamp_of(RESTAMPED_KEY)?;
         let item = at.map(|at| view.item(at)).transpose()?.flatten();
         Ok(item.is_some_and(|item| names(&item.value, held.timestamp)))
@@ -317,7 +318,7 @@ impl<S: Store> Engine<S> {
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {
-                self.refuse_head(&target, Reason::Divergent);
+                self.replicas.refuse(&mut self.cx, &target, Reason::Divergent);
                 self.replicas.forget(&target.owner);
                 Ok(Some(Going::Over))
             }
@@ -326,7 +327,7 @@ impl<S: Store> Engine<S> {
                 Ok(Some(Going::On))
             }
             Replaced::Diverged(_) => {
-                if target.owner == self.cx.me && self.is_run_named(&self.cx.me) {
+                if target.owner == self.cx.me && self.own.is_run_named(&self.replicas, &self.cx.me) {
                     // What was written under this name is on the branch that is kept.
                     self.own.run.renew(&mut self.cx.rng);
                 }
@@ -349,17 +350,17 @@ impl<S: Store> Engine<S> {
             Build::Hidden { .. } => ShardChange::default(),
         };
         if owner == self.cx.config.mesh.authority()
-            && !self.keeps_members(&self.build_view(&build), &change)?
+            && !keeps_members(&self.cx, &self.disk, &self.replicas, &build.view(&self.disk), &change)?
         {
             self.refuse_roster(&target);
             return Ok(Going::Over);
         }
         if !self.may_step_back(&build, &target)? {
-            self.refuse_head(&target, Reason::StepBack);
+            self.replicas.refuse(&mut self.cx, &target, Reason::StepBack);
             self.replicas.forget(&owner);
             return Ok(Going::Over);
         }
-        let replaced = self.judge_replacement(&owner, &self.build_view(&build))?;
+        let replaced = self.judge_replacement(&owner, &build.view(&self.disk))?;
         descent.build = Some(build);
         if let Some(going) = self.before_replacing(descent, replaced)? {
             return Ok(going);
@@ -374,7 +375,7 @@ impl<S: Store> Engine<S> {
             _ => fresh(),
         };
         // A key that moved has no grave: only what is gone for good leaves one.
-        let view = self.build_view(&build);
+        let view = build.view(&self.disk);
         let mut gone = Vec::new();
         for (at, key) in core::mem::take(&mut change.graves).into_keys() {
             if view.timestamp_of(key.as_str())?.is_none() {
@@ -392,7 +393,7 @@ impl<S: Store> Engine<S> {
             }
         }
         self.cx.stats.applied += 1;
-        self.note_own_head(&target);
+        self.own.on_own_head(&target, &mut self.disk);
         self.adopt(build.shard(), record, change);
         if let Some(from) = descent.from {
             self.note_brought(from, &owner);

@@ -13,8 +13,9 @@ pub(super) use addresses::{check_addresses, encode_addresses};
 pub(super) use dialer::{Looking, Place, Pool, Target, Why, pause_micros};
 pub(super) use own_links::UpLink;
 pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
-pub(super) use reach::{Kind, Reach};
+pub(super) use reach::Reach;
 
+use super::{context::Context, members::Members, replicas::Replicas};
 use crate::{
     connector::Address,
     id::MemberId,
@@ -76,6 +77,19 @@ impl Discovery {
         self.addresses.set_publisher(owner, publishes);
         if publishes {
             self.dialer.on_moved(owner);
+        }
+    }
+
+    /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
+    pub(super) fn seek_lost(
+        &mut self,
+        cx: &mut Context,
+        members: &Members,
+        replicas: &Replicas,
+        peer: &MemberId,
+    ) {
+        if members.belongs(replicas, peer) {
+            self.dialer.on_lost(peer, cx.now.time, &mut cx.rng);
         }
     }
 

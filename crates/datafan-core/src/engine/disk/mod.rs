@@ -10,6 +10,7 @@ mod tests;
 use super::context::Context;
 use crate::{
     codec::DecodeError,
+    head::Head,
     id::MemberId,
     item::Key,
     shard::View,
@@ -146,6 +147,11 @@ impl<S: Store> Disk<S> {
             Some(record) => Ok(Some(record)),
             None => self.current.shard(shard),
         }
+    }
+
+    /// The head of the state that a shard is.
+    pub(super) fn head_of(&self, shard: ShardNumber) -> Result<Option<Head>, StoreError> {
+        Ok(self.record(shard)?.and_then(|record| record.head))
     }
 
     /// The change of a shard that this call has staged so far.

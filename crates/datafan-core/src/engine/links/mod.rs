@@ -21,7 +21,11 @@ pub(super) use pins::Term;
 pub(super) use trees::{Asked, Place, SmallTree, Tree, Trees};
 
 use super::{context::Context, rejection::Rejection};
-use crate::{id::MemberId, time::Time};
+use crate::{
+    connector::Lane,
+    id::MemberId,
+    time::{Time, Timestamp},
+};
 use alloc::vec::Vec;
 use core::{cmp::Ordering, ops::Index, slice};
 use penalties::Penalties;
@@ -149,6 +153,52 @@ impl<V> Links<V> {
         self.peers.len()
     }
 
+    /// The peers to which links are up, by id.
+    pub(super) fn up(&self) -> Vec<MemberId> {
+        self.iter().filter(|(_, link)| link.is_up()).map(|(peer, _)| *peer).collect()
+    }
+
+    /// Whether there are fewer than there should be at least.
+    pub(super) fn are_too_few(&self, cx: &Context) -> bool {
+        self.len() < cx.config.links_min
+    }
+
+    /// What the clocks of our peers show, by and large: the one in the middle. `None` without links.
+    pub(super) fn median_wall(&self, now: Time) -> Option<Timestamp> {
+        let up = self.values().filter(|link| link.is_up());
+        let mut walls: Vec<Timestamp> = up.filter_map(|link| link.wall(now)).collect();
+        walls.sort_unstable();
+        walls.get(walls.len() / 2).copied()
+    }
+
+    /// Notes where a peer is with an owner; `None` for where we are.
+    pub(super) fn set_position(&mut self, peer: &MemberId, owner: &MemberId, position: Option<Timestamp>) {
+        if let Some(link) = self.quietly(peer) {
+            link.set_position(owner, position);
+        }
+    }
+
+    /// A lane of a link takes no more until there is room, or has room again.
+    pub(super) fn set_full(&mut self, peer: &MemberId, lane: Lane, full: bool) {
+        if let Some(link) = self.get_mut(peer) {
+            link.set_full(lane, full);
+        }
+    }
+
+    /// An answer came, for which so many bytes were expected.
+    pub(super) fn on_answer(&mut self, peer: &MemberId, bytes: u64, sent: Time, now: Time) {
+        if let Some(link) = self.get_mut(peer) {
+            link.requests.on_answer(bytes, sent, now);
+        }
+    }
+
+    /// No answer about an owner is waited for any more.
+    pub(super) fn drop_requests(&mut self, owner: &MemberId) {
+        for link in self.values_mut() {
+            link.requests.drop_about(owner, |_| false);
+        }
+    }
+
     /// Counts a broken rule, and backs the peer off: it is not asked, and what it tells is not looked at, for
     /// a while.
     pub(super) fn penalize(&mut self, cx: &mut Context, peer: MemberId, violation: Rejection) {
@@ -200,7 +250,7 @@ impl<V> Links<V> {
     /// Whether a probe of `peer` is to be answered.
     pub(super) fn on_probe(&mut self, peer: &MemberId, now: Time) -> bool {
         let link = self.quietly(peer);
-        link.is_some_and(|link| !link.is_full(crate::connector::Lane::Small) && link.silence.on_probe(now))
+        link.is_some_and(|link| !link.is_full(Lane::Small) && link.silence.on_probe(now))
     }
 
     /// Where a link is; as an error where it would be.

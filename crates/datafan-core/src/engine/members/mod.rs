@@ -1,9 +1,11 @@
 //! Who belongs, as far as it is kept in memory beside the roster's shard; who knocked, and who refuses us.
 
+mod kind;
 pub(super) mod refused;
 #[cfg(test)]
 mod tests;
 
+pub(super) use kind::Kind;
 pub use refused::Refused;
 pub(super) use refused::remedy;
 
@@ -96,6 +98,21 @@ impl Members {
     /// Our own name, once it was granted.
     pub(super) fn name(&self) -> Option<&Name> {
         self.name.as_ref()
+    }
+
+    /// Our own name: from our grant, else the wished one.
+    pub(super) fn own_name(&self, cx: &Context) -> Name {
+        self.name().unwrap_or(&cx.config.name).clone()
+    }
+
+    /// What a member is to those who look for others.
+    pub(super) fn kind_of(&self, replicas: &Replicas, member: &MemberId) -> Kind {
+        match self.of(replicas, member) {
+            Some(membership) if !membership.is_active() => Kind::Stranger,
+            Some(membership) if membership.role.owns() => Kind::Owner,
+            Some(_) => Kind::Reader,
+            None => Kind::Stranger,
+        }
     }
 
     /// Which active member was granted a name last; only where we write the roster.

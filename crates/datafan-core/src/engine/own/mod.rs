@@ -16,6 +16,7 @@ pub(super) use contest::{Claims, Contest, Verdict};
 pub(super) use run::OwnRun;
 pub(super) use shard::{Confirmed, OwnShard};
 
+use super::replicas::Replicas;
 use super::{context::Context, disk::Disk, effect::Ticket, input::Command};
 use crate::{
     connector::Address,
@@ -239,6 +240,16 @@ impl OwnShards {
         self.write_pauses(disk);
         self.write_bounds(disk);
         signed
+    }
+
+    /// An own head came back: its timestamps count as used.
+    pub(super) fn on_own_head<S: Store>(&mut self, head: &Head, disk: &mut Disk<S>) {
+        self.use_up_to(&head.owner, head.timestamp, disk);
+    }
+
+    /// Whether the own shard that is held names the run of the writes that are made now.
+    pub(super) fn is_run_named(&self, replicas: &Replicas, owner: &MemberId) -> bool {
+        replicas.last_run(owner).is_some_and(|last| last.id == self.run.current())
     }
 
     /// Own timestamps up to `last` count as used; nothing happens where `owner` is not ours.

@@ -19,6 +19,8 @@ pub(super) use forks::Forks;
 pub(super) use owners::{Owner, Reason, Refused, Standing, Transfer};
 
 use super::descent::Descent;
+use super::{context::Context, group::Refusable};
+use crate::runs::HeldState;
 use crate::{
     hash::Hash,
     head::Head,
@@ -173,8 +175,9 @@ impl Replicas {
         }
     }
 
-    /// Remembers that a head is not wanted, with its reason: not fetched, not judged again.
-    pub(super) fn refuse(&mut self, head: &Head, reason: Reason) {
+    /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
+    pub(super) fn refuse(&mut self, cx: &mut Context, head: &Head, reason: Reason) {
+        cx.stats.reject(reason.into());
         let refused = Refused { order: head.order(), reason };
         self.owners.entry(&head.owner).busy_mut().refused = Some(refused);
     }
@@ -325,6 +328,35 @@ impl Replicas {
     /// Which spans an owner has made invalid.
     pub(super) fn set_invalid_spans(&mut self, owner: &MemberId, spans: Vec<Span>) {
         self.invalid_spans.set(owner, spans);
+    }
+
+    /// What is held of `owner`, as far as its runs are concerned.
+    pub(super) fn held_state(&self, owner: &MemberId) -> HeldState {
+        HeldState { run: self.last_run(owner).map(|run| run.id), timestamp: self.timestamp(owner) }
+    }
+
+    /// The timestamp of the next own write after `last`.
+    pub(super) fn next_own(&self, cx: &Context, owner: &MemberId, last: Timestamp) -> Timestamp {
+        let next = last.next().expect("the clock is bounded, so time does not end");
+        self.invalid_spans().next(owner, next.max(cx.now.wall))
+    }
+
+    /// Why `n` more own writes after `last`, at least one, might not all lie within the clock's bound.
+    pub(super) fn check_bound(
+        &self,
+        cx: &Context,
+        owner: &MemberId,
+        last: Timestamp,
+        n: u64,
+    ) -> Refusable<()> {
+        let before = Timestamp(cx.now.wall.0.saturating_sub(1));
+        cx.check_within(self.invalid_spans().reach(owner, last.max(before), n))
+    }
+
+    /// Whether a roster is being looked through for entries that ours lacks.
+    pub(super) fn looks_through_roster(&self) -> bool {
+        let transfer = self.get(&self.roster).and_then(|owner| owner.transfer());
+        matches!(transfer, Some(Transfer::Descent(descent)) if descent.is_aside())
     }
 
     /// The last run that the held shard of an owner names.

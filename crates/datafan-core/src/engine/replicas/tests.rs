@@ -79,7 +79,7 @@ fn a_lent_comparison_stays_listed_until_it_is_given_back_or_over() {
 #[test]
 fn what_was_refused_is_judged_again_once_the_roster_has_changed() {
     let mut replicas = replicas();
-    replicas.refuse(&head(owner(1), 5), Reason::Quota);
+    replicas.refuse(&mut context(), &head(owner(1), 5), Reason::Quota);
     let refused = replicas[&owner(1)].refused().expect("just refused");
     assert_eq!((refused.order, refused.reason), (head(owner(1), 5).order(), Reason::Quota));
     replicas.forget_refused();

@@ -2,17 +2,6 @@
 
 use alloc::vec::Vec;
 
-/// What the roster says of a member.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::engine) enum Kind {
-    /// It does not belong.
-    Stranger,
-    /// It belongs, and owns no shard in which it could publish its links.
-    Reader,
-    /// It belongs and owns a shard.
-    Owner,
-}
-
 /// A member by its number.
 pub(super) type Number = u32;
 

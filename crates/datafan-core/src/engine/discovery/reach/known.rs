@@ -1,7 +1,8 @@
 //! What is known of each member's links, by number: so the graph of a large mesh is made without comparing
 //! ids.
 
-use super::graph::{Graph, Kind, Number};
+use super::graph::{Graph, Number};
+use crate::engine::members::Kind;
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, vec::Vec};
 

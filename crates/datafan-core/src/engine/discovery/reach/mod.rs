@@ -13,9 +13,8 @@ mod known;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::engine) use graph::Kind;
-
 use crate::{
+    engine::members::Kind,
     id::MemberId,
     time::{SECOND, Time, Timestamp},
 };
