@@ -1,8 +1,17 @@
 //! What a driver can ask of an engine beside handing it inputs.
 
-use super::{Engine, disk::Snapshot, open_error::OpenError, stats::Stats};
-use crate::id::MemberId;
+use super::{
+    Engine,
+    disk::Snapshot,
+    links::Link,
+    open_error::OpenError,
+    stats::Stats,
+    status::{Pending, Status},
+};
 use crate::{
+    connector::Frame,
+    id::MemberId,
+    message::Message,
     store::{Compacted, Store, StoreError},
     time::{Now, Timestamp},
 };
@@ -49,6 +58,27 @@ impl<S: Store> Engine<S> {
     /// If the store's file is not there any more.
     pub fn has_room_again(&mut self) -> Result<bool, StoreError> {
         self.disk.has_room_again()
+    }
+
+    /// The member at this moment.
+    pub fn status(&self) -> Status {
+        self.report().status()
+    }
+
+    /// Who knocked and is not admitted, in order; at most [`PENDING_MAX`](crate::limits::PENDING_MAX). Also
+    /// in [`Engine::status`], which costs as much as there are members and shards.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.members.pending(&self.replicas)
+    }
+
+    /// The message that changes nothing while all stays as it is, whoever of the peers sends it: a Round with
+    /// our own root. `None` where it would change something, and until the next round after something has
+    /// changed. A driver need not wake for it: it may be handed over with what comes next.
+    pub fn calm(&self) -> Option<Frame> {
+        let root = self.replicas.known_root()?;
+        let waits = |link: &Link<_>| link.has_positions() || !link.comparison.is_over();
+        let is_awaited = self.links.values().any(waits);
+        (!is_awaited).then(|| Message::Round(root).frame())
     }
 
     /// Compacts the store, which keeps everything else waiting. All snapshots of the engine are released,

@@ -1,21 +1,20 @@
 //! Asking for what is wanted, one transfer per owner at a time.
 
 use super::{
-    Engine,
     descent::Descent,
-    disk::Snapshot,
+    handlers::{Exchange, Replication},
     links::Link,
     replicas::{Owner, Transfer},
 };
-use crate::engine::rejection::Rejection;
 use crate::{
     connector::Lane,
+    engine::rejection::Rejection,
     head::Head,
     id::MemberId,
     limits::{DELTA_BYTES_MAX, OWNERS_PER_MESSAGE_MAX},
-    message::{Message, Want},
+    message::{Delta, Message, Want},
     store::{Store, StoreError},
-    time::Timestamp,
+    time::{Time, Timestamp},
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
@@ -25,7 +24,7 @@ type Pulls = BTreeMap<MemberId, Vec<Want>>;
 /// So many owners whose links take no more pulls are passed over to find one whose link does.
 const PASSED_OVER_MAX: usize = 1_024;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Replication<'_, S> {
     /// Asks for what is wanted and due.
     pub(super) fn ask(&mut self) -> Result<(), StoreError> {
         if self.disk.full().is_some() {
@@ -35,7 +34,7 @@ impl<S: Store> Engine<S> {
             self.go_on(&owner)?;
         }
         while let Some(owner) = self.replicas.overdue(self.cx.now.time) {
-            self.give_up_pull(&owner);
+            self.exchange().give_up_pull(&owner);
         }
         self.begin_known()
     }
@@ -47,11 +46,11 @@ impl<S: Store> Engine<S> {
         while let Some((at, owner)) = self.replicas.known_after(last, self.cx.now.time) {
             last = Some((at, owner));
             let Some(known) = self.replicas[&owner].known() else { unreachable!("listed as known") };
-            if !self.is_wanted(&known) {
+            if !self.rules().is_wanted(&known) {
                 self.replicas.forget(&owner);
                 continue;
             }
-            self.begin(&owner, &known, &mut pulls);
+            self.exchange().begin(&owner, &known, &mut pulls);
             match self.replicas[&owner].transfer() {
                 Some(Transfer::Descent(_)) => self.go_on(&owner)?,
                 Some(Transfer::Pull { .. }) => {}
@@ -63,7 +62,7 @@ impl<S: Store> Engine<S> {
                 }
             }
             // All of them would be passed over, with every message that comes.
-            if passed_over == PASSED_OVER_MAX || passed_over > 0 && !self.has_pull_room() {
+            if passed_over == PASSED_OVER_MAX || passed_over > 0 && !self.exchange().has_pull_room() {
                 break;
             }
         }
@@ -74,14 +73,16 @@ impl<S: Store> Engine<S> {
         }
         Ok(())
     }
+}
 
+impl<V> Exchange<'_, V> {
     fn has_pull_room(&self) -> bool {
         self.links.values().any(|link| !link.is_full(Lane::Small) && link.requests.has_pull_room(0))
     }
 
     /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
     fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut Pulls) {
-        if let Some(until) = self.replicas.pause(&self.cx, owner) {
+        if let Some(until) = self.replicas.pause(self.cx, owner) {
             self.replicas.put_off(owner, until);
             return;
         }
@@ -119,12 +120,12 @@ impl<S: Store> Engine<S> {
         let roster = *owner == self.cx.config.mesh.authority();
         let state = self.replicas.get(owner);
         let (told, doubted) = (state.and_then(Owner::fetch_from), state.and_then(Owner::doubted));
-        let has = |(peer, link): &(&MemberId, &Link<Snapshot<S>>)| {
+        let has = |(peer, link): &(&MemberId, &Link<V>)| {
             let speaks = link.is_up() || roster && link.hello().is_some();
             let there = link.position(owner).is_some_and(|position| position >= head.timestamp);
             speaks && there && !self.links.is_penalized(peer, self.cx.time())
         };
-        let rank = |(peer, link): (&MemberId, &Link<Snapshot<S>>)| {
+        let rank = |(peer, link): (&MemberId, &Link<V>)| {
             (doubted == Some(*peer), link.requests.bytes_expected(), told != Some(*peer))
         };
         let best = self.links.iter().filter(has).map(rank).min()?;
@@ -169,5 +170,55 @@ impl<S: Store> Engine<S> {
         let descent = Descent::new(from, *target, state.timestamp());
         self.replicas.begin_transfer(&target.owner, Transfer::Descent(Box::new(descent)));
         self.cx.stats.descents += 1;
+    }
+
+    pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
+        if self.end_pull(from, owner) {
+            self.cx.stats.reject(Rejection::Moved);
+            self.links.set_position(&from, owner, None);
+        } else {
+            self.cx.stats.reject(Rejection::Unasked);
+        }
+    }
+
+    /// Ends the pull of `owner` from `from`; false if there was none.
+    pub(super) fn end_pull(&mut self, from: MemberId, owner: &MemberId) -> bool {
+        let expected = self.links.get_mut(&from).and_then(|link| link.requests.end_pull(owner));
+        let Some(Transfer::Pull { from: asked, deadline, .. }) =
+            self.replicas.get(owner).and_then(|state| state.transfer())
+        else {
+            return false;
+        };
+        let sent = Time(deadline.0.saturating_sub(self.cx.config.request_micros));
+        let ours = *asked == from;
+        if ours {
+            self.replicas.end_transfer(owner);
+            self.links.on_answer(&from, expected.unwrap_or(0), sent, self.cx.now.time);
+        }
+        ours
+    }
+
+    /// Whether a delta answers a pull that was given up, and nothing has come in its place.
+    pub(super) fn is_late(&mut self, from: MemberId, delta: &Delta<'_>) -> bool {
+        let owner = delta.head.owner;
+        let held = self.replicas.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
+        let Some(link) = self.links.get_mut(&from) else { return false };
+        delta.base == held && link.requests.end_late_pull(&owner, delta.base)
+    }
+
+    /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before
+    /// that one, and may lack the graves of what is held by now, as all that begin with nothing do.
+    pub(super) fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
+        let transfer = self.replicas.get(&delta.head.owner).and_then(|state| state.transfer());
+        matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)
+    }
+
+    /// Begins to fetch a state of an own shard that is not to replace the visible one.
+    pub(super) fn fetch_aside(&mut self, peer: MemberId, head: &Head) {
+        let transfer = Transfer::Descent(Box::new(Descent::aside(peer, *head)));
+        self.replicas.know_owner(&head.owner);
+        self.replicas.begin_transfer(&head.owner, transfer);
+        self.cx.stats.descents += 1;
+        self.cx.more_to_do = true;
     }
 }

@@ -1,26 +1,19 @@
 //! Own writes: checked when they come, committed in groups, answered when they are on disk.
 
 use super::{
-    Engine,
-    discovery::{ADDRESSES_KEY, check_addresses, encode_addresses},
-    effect::Answer,
-    effect::CommandError,
-    effect::Committed,
-    effect::Effect,
-    effect::Ticket,
+    effect::{Answer, CommandError, Committed, Effect, Ticket},
     expired::Reclaimed,
     group::{Group, Refusable},
     growth::Growth,
-    input::Command,
-    input::Write,
+    handlers::Replication,
+    input::{Command, Write},
     membership::roster_changes,
-    own::Confirmed,
 };
 use crate::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
-    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, USER_ADDRESSES_MAX},
+    limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
     shard::Edit,
     store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
     time::Timestamp,
@@ -36,56 +29,8 @@ use alloc::{
 /// Commands that wait, in order.
 type Waiting = VecDeque<(Ticket, Command)>;
 
-impl<S: Store> Engine<S> {
-    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command) {
-        let checked = match &command {
-            // What waits already is not given up: a peer that refuses may have yet to hear of us.
-            Command::Commit(writes) => {
-                self.is_taken_from_here(&self.cx.me).and_then(|()| self.check_writes(writes))
-            }
-            Command::Publish(addresses) => check_addresses(addresses),
-            Command::Connect { address, expected } => self.check_connect(address, expected.as_ref()),
-            Command::Forget { .. } | Command::Restamp => Ok(()),
-            Command::CloseForks { owner } => self.check_closing(owner),
-            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
-                self.check_roster(&command)
-            }
-            Command::Apply(_) => unreachable!("taken in like a message"),
-        };
-        if let Err(error) = checked {
-            return self.cx.refuse(ticket, error);
-        }
-        match command {
-            Command::Publish(addresses) => {
-                self.own.publish(addresses);
-                self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
-            }
-            Command::Connect { address, expected } => {
-                if self.discovery.dialer.add_user((expected, address)) {
-                    self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
-                } else {
-                    let (what, limit) = ("number of addresses to dial", USER_ADDRESSES_MAX);
-                    let answer = Answer::Refused(CommandError::Limit { what, limit });
-                    self.cx.emit(Effect::Answer { ticket, answer });
-                }
-            }
-            Command::Forget { .. } if !self.divergent.has(&self.cx.me) => {
-                self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
-            }
-            Command::Commit(_)
-            | Command::Forget { .. }
-            | Command::Restamp
-            | Command::CloseForks { .. }
-            | Command::Admit { .. }
-            | Command::Revoke { .. }
-            | Command::Roster(_) => {
-                self.own.push_waiting(ticket, command);
-            }
-            Command::Apply(_) => unreachable!("taken in like a message"),
-        }
-    }
-
-    fn check_writes(&self, writes: &[Write]) -> Result<(), CommandError> {
+impl<S: Store> Replication<'_, S> {
+    pub(super) fn check_writes(&self, writes: &[Write]) -> Result<(), CommandError> {
         let (n, bytes) = (writes.len(), writes.iter().map(Write::bytes).sum::<usize>());
         if n > COMMIT_WRITES_MAX {
             return Err(CommandError::TooManyWrites { writes: n });
@@ -111,100 +56,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Commits what waits, as far as the own shards are confirmed.
-    pub(super) fn commit_waiting(&mut self) -> Result<(), StoreError> {
-        if !self.own.has_waiting() {
-            return self.commit_system();
-        }
-        let mut waiting = self.own.take_waiting();
-        let mut later = VecDeque::new();
-        while let Some((ticket, command)) = waiting.pop_front() {
-            let owner = match command {
-                Command::CloseForks { .. }
-                | Command::Admit { .. }
-                | Command::Revoke { .. }
-                | Command::Roster(_) => self.cx.config.mesh.authority(),
-                Command::Commit(_)
-                | Command::Publish(_)
-                | Command::Connect { .. }
-                | Command::Forget { .. }
-                | Command::Restamp
-                | Command::Apply(_) => self.cx.me,
-            };
-            let restamps = matches!(command, Command::Restamp);
-            match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
-                Ok(true) if matches!(command, Command::Forget { .. }) => {
-                    let Command::Forget { roots } = command else { continue };
-                    self.end_divergent(roots.as_deref())?;
-                    let timestamp = self.replicas[&owner].timestamp();
-                    let answer = Answer::Committed(Committed { timestamp, changed: 0 });
-                    self.cx.emit_after_sync(Effect::Answer { ticket, answer });
-                }
-                Ok(true) if restamps => {
-                    let changed = self.restamp()?;
-                    let timestamp =
-                        self.replicas.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
-                    let answer = match changed {
-                        Ok(Some(changed)) => Answer::Committed(Committed { timestamp, changed }),
-                        Ok(None) => {
-                            later.push_back((ticket, command));
-                            continue;
-                        }
-                        Err(error) => Answer::Refused(error),
-                    };
-                    self.cx.emit_in_order(Effect::Answer { ticket, answer });
-                }
-                Ok(true) => {
-                    waiting.push_front((ticket, command));
-                    self.commit_group(owner, &mut waiting)?;
-                }
-                Ok(false) => later.push_back((ticket, command)),
-                Err(error) => self.cx.refuse(ticket, error),
-            }
-        }
-        self.own.put_back_waiting(later);
-        self.commit_system()
-    }
-
-    /// Whether there is room for what an own shard is to hold.
-    fn has_room(&self) -> Result<(), CommandError> {
-        self.disk.full().map_or(Ok(()), |why| Err(CommandError::DiskFull { why: why.into() }))
-    }
-
-    /// Whether a command can be carried out as far as the disk goes: those that write nothing always can.
-    pub(super) fn has_room_for(&self, command: &Command) -> Result<(), CommandError> {
-        match command {
-            Command::Publish(_) | Command::Connect { .. } => Ok(()),
-            _ => self.has_room(),
-        }
-    }
-
-    /// Whether own commits may be made now; an error says why not for long.
-    pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
-        let confirmed = self.is_confirmed(owner)?;
-        if confirmed {
-            self.replicas.check_bound(&self.cx, owner, self.own[owner].last(), 1)?;
-        }
-        Ok(confirmed)
-    }
-
-    /// Whether an own shard is as the mesh knows it.
-    fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
-        self.has_room()?;
-        let own = &self.own[owner];
-        if self.members.of(&self.replicas, owner).is_some_and(|terms| !terms.is_active()) {
-            return Err(CommandError::Revoked { id: *owner });
-        }
-        self.may_own(owner)?;
-        match own.confirmed() {
-            Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
-            Confirmed::Not | Confirmed::Recovering { .. } | Confirmed::Contested(_) => Ok(false),
-            Confirmed::Yes => self.is_taken_from_here(owner).map(|()| !self.looks_for_same_key()),
-        }
-    }
-
     /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
-    fn commit_group(&mut self, owner: MemberId, waiting: &mut Waiting) -> Result<(), StoreError> {
+    pub(super) fn commit_group(&mut self, owner: MemberId, waiting: &mut Waiting) -> Result<(), StoreError> {
         let mut group = Group::default();
         let (shard, record) = self.own_shard(&owner);
         let mut last = self.own[&owner].last();
@@ -346,7 +199,7 @@ impl<S: Store> Engine<S> {
                 Write::Delete { .. } if old.is_none() => continue,
                 Write::Delete { .. } => None,
             };
-            let timestamp = self.replicas.next_own(&self.cx, owner, *last);
+            let timestamp = self.replicas.next_own(self.cx, owner, *last);
             *last = timestamp;
             // What had expired was hidden already.
             let is_shown = new.is_some() || old.as_ref().is_some_and(|old| old.is_live(self.cx.now.wall));
@@ -390,7 +243,7 @@ impl<S: Store> Engine<S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        record.head = Some(self.own.sign(head, &self.cx, &mut self.disk));
+        record.head = Some(self.own.sign(head, self.cx, self.disk));
         record.root = root;
         self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
         self.cx.on_own_commit();
@@ -399,50 +252,14 @@ impl<S: Store> Engine<S> {
         self.flush()
     }
 
-    /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
-    fn commit_system(&mut self) -> Result<(), StoreError> {
-        let due = self.own.is_system_due() || self.is_links_look_due();
-        if !due {
-            return Ok(());
-        }
-        let may = self.may_write(&self.cx.me);
-        if !matches!(may, Ok(true)) {
-            self.put_off_links(may.is_ok());
-            return Ok(());
-        }
-        let mut writes = Vec::new();
-        let publishes = self.own.begin_system();
-        if publishes {
-            let addresses = self.own.addresses();
-            let key = Key::new(ADDRESSES_KEY).expect("a key");
-            writes.push(Write::Put { key, value: encode_addresses(addresses).into(), expiry: None });
-        }
-        self.links_writes(&mut writes)?;
-        self.expired_writes(&mut writes)?;
-        if self
-            .replicas
-            .check_bound(&self.cx, &self.cx.me, self.own[&self.cx.me].last(), writes.len() as u64 + 2)
-            .is_err()
-        {
-            // For want of a few microseconds: the next round comes back to it.
-            self.own.put_off_system(publishes);
-            return Ok(());
-        }
-        self.commit_writes(self.cx.me, &writes)?;
-        if self.own.take_outranks() {
-            self.commit_outranking()?;
-        }
-        Ok(())
-    }
-
     /// Makes a head that replaces what others hold of the own shard.
-    fn commit_outranking(&mut self) -> Result<(), StoreError> {
+    pub(super) fn commit_outranking(&mut self) -> Result<(), StoreError> {
         let abandoned = self.own.take_abandoned();
-        if abandoned > Timestamp::ZERO || !self.own.is_run_named(&self.replicas, &self.cx.me) {
+        if abandoned > Timestamp::ZERO || !self.own.is_run_named(self.replicas, &self.cx.me) {
             return self.rewrite_runs(|history| history.abandon(abandoned));
         }
         let (owner, (shard, record)) = (self.cx.me, self.own_shard(&self.cx.me.clone()));
-        let (root, last) = (record.root, self.replicas.next_own(&self.cx, &owner, self.own[&owner].last()));
+        let (root, last) = (record.root, self.replicas.next_own(self.cx, &owner, self.own[&owner].last()));
         self.commit_own(owner, shard, record, root, ShardChange::default(), last)
     }
 

@@ -7,21 +7,20 @@
 //! the other one was heard of meanwhile, and goes on if not.
 
 use super::{
-    Engine,
     effect::Alarm,
+    handlers::{Conflicts, Gossip},
     key_conflicts::SameKeyPlace,
     own::{Contest, Verdict},
 };
-use crate::engine::rejection::Rejection;
 use crate::{
-    claim::Claim, connector::Lane, head::Head, id::MemberId, message::Message, runs::RunId, store::Store,
-    time::SECOND,
+    claim::Claim, connector::Lane, engine::rejection::Rejection, head::Head, id::MemberId, message::Message,
+    runs::RunId, store::Store, time::SECOND,
 };
 
 /// How long a process that has written waits for peers that know another one with its key.
 const MEET_MICROS: u64 = 4 * SECOND;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Conflicts<'_, S> {
     /// A peer says that another process with our key was linked with it, which has run for so long.
     pub(super) fn on_other_run(&mut self, from: MemberId, run: RunId, age_micros: u64) {
         let (own, now) = (self.own.run.process(), self.cx.now.time);
@@ -44,7 +43,7 @@ impl<S: Store> Engine<S> {
             claim
         });
         claims.on_sent(now);
-        self.hasten_recovery();
+        self.gossip().hasten_recovery();
         let claims = &mut self.own.claims;
         if claims.may_tell(now) {
             self.cx.alarm(Alarm::OtherProcess { told_by: from });
@@ -52,6 +51,23 @@ impl<S: Store> Engine<S> {
         self.cx.send(from, &Message::Claim(claim));
     }
 
+    /// Whether this process has given way already, and is about to end.
+    fn is_stopping(&self) -> bool {
+        self.key_conflicts.same_key.found().is_some() || self.own.is_stopped()
+    }
+
+    /// Another process with our key has signed that it began before one of its own, which may be this one.
+    pub(super) fn on_claim_against_us(&mut self, claim: &Claim) {
+        let own = self.own.run.process();
+        // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
+        // them stops.
+        if self.own.claims.against(claim.older).is_none() || claim.older < own {
+            self.on_same_key(SameKeyPlace::Linked);
+        }
+    }
+}
+
+impl<S: Store> Gossip<'_, S> {
     /// How long what peers hold of the own shard is waited for before it is fetched: all have to tell of it.
     /// A process that has written may hear that another one has its key; then what it wrote itself goes on.
     pub(super) fn settle_micros(&self, owner: &MemberId) -> u64 {
@@ -71,7 +87,7 @@ impl<S: Store> Engine<S> {
 
     /// Begins to fetch what a peer holds of the own shard.
     fn fetch_lost(&mut self) {
-        if let Some((peer, head)) = self.lost_head(&self.cx.me) {
+        if let Some((peer, head)) = self.recoveries().lost_head(&self.cx.me) {
             self.learn(peer, &head, self.cx.now.time);
         }
     }
@@ -86,24 +102,9 @@ impl<S: Store> Engine<S> {
     pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool) {
         self.cx.alarm(Alarm::ContestOver { theirs: *theirs, claimed });
         self.replicas.forget(&theirs.owner);
-        self.own.on_own_head(theirs, &mut self.disk);
+        self.own.on_own_head(theirs, self.disk);
         self.own.go_on();
         self.cx.more_to_do = true;
-    }
-
-    /// Whether this process has given way already, and is about to end.
-    fn is_stopping(&self) -> bool {
-        self.key_conflicts.same_key.found().is_some() || self.own.is_stopped()
-    }
-
-    /// Another process with our key has signed that it began before one of its own, which may be this one.
-    pub(super) fn on_claim_against_us(&mut self, claim: &Claim) {
-        let own = self.own.run.process();
-        // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
-        // them stops.
-        if self.own.claims.against(claim.older).is_none() || claim.older < own {
-            self.on_same_key(SameKeyPlace::Linked);
-        }
     }
 
     /// A state of the own shard names this run, and was not written here.
@@ -124,7 +125,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         if !self.own.member().has_lost(head) && !self.cx.check_signature(head) {
-            return self.links.penalize(&mut self.cx, peer, Rejection::Signature);
+            return self.links.penalize(self.cx, peer, Rejection::Signature);
         }
         self.own.see_contested(peer, head, contest, self.cx.time());
     }
@@ -143,7 +144,7 @@ impl<S: Store> Engine<S> {
             return self.go_on_from_own(&theirs, claimed);
         }
         self.cx.alarm(Alarm::ContestOver { theirs, claimed });
-        self.own.on_own_head(&theirs, &mut self.disk);
+        self.own.on_own_head(&theirs, self.disk);
         // It lacks what came after that, and no more.
         let held = self.replicas[&self.cx.me].timestamp();
         self.own.take_back(held, self.cx.time().after(self.cx.config.settle_micros));

@@ -1,18 +1,22 @@
 //! Finding each other: whom the dialler is to try, as far as shards, links and the roster say.
 
 use super::{
-    Engine,
-    discovery::{ADDRESSES_KEY, decode_addresses},
-    discovery::{Looking, Place, Pool, Reach, Target, Why, pause_micros},
+    context::Context,
+    discovery::{
+        ADDRESSES_KEY, Discovery, Looking, Place, Pool, Reach, Target, Why, decode_addresses, pause_micros,
+    },
+    divergent_copies::DivergentCopies,
     effect::Effect,
+    handlers::Dialling,
     key_conflicts::SameKeyPlace,
+    links::{Link, Links},
     publish::system_item,
     replicas::Owner,
 };
 use crate::{
     connector::Address,
     id::MemberId,
-    store::{Store, StoreError},
+    store::{Meta, Store, StoreError},
     time::Time,
 };
 use alloc::vec::Vec;
@@ -22,7 +26,7 @@ const LATEST_MAX: usize = 16;
 /// Most dials under way at once because there are too few links.
 const DIALS_MAX: usize = 8;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Dialling<'_, S> {
     pub(super) fn on_dial_failed(&mut self, place: &Place, error: &str) {
         if place.0 == Some(self.cx.me) {
             return self.key_conflicts.same_key.is_free(&place.1);
@@ -32,15 +36,15 @@ impl<S: Store> Engine<S> {
 
     pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId) {
         if peer == self.cx.me {
-            return self.on_same_key(SameKeyPlace::Answers(place.1));
+            return self.conflicts().on_same_key(SameKeyPlace::Answers(place.1));
         }
         self.discovery.dialer.on_found(&place, peer, self.cx.now.time);
     }
 
     /// Begins the dials that are due, and goes on with those under way.
     pub(super) fn dial(&mut self) {
-        self.dial_same_key();
-        if self.cx.now.time < self.dial_wakes_at() {
+        self.conflicts().dial_same_key();
+        if self.cx.now.time < wakes_at(self.cx, self.links, self.discovery, self.divergent) {
             return;
         }
         self.step_dials();
@@ -62,18 +66,11 @@ impl<S: Store> Engine<S> {
         self.discovery.dialer.settle_quiet(Looking { minimum, discovers }, self.cx.now.time);
     }
 
-    /// When there is something to dial, or to look at for that.
-    pub(super) fn dial_wakes_at(&self) -> Time {
-        let look = if self.cx.config.links_min > 0 { self.discovery.reach.wakes_at() } else { Time::NEVER };
-        let tell = if self.cx.config.links_min > 0 { self.tell_wakes_at() } else { Time::NEVER };
-        self.discovery.dialer.quiet_until().min(look).min(tell)
-    }
-
     /// Links that were lost are dialled again.
     fn dial_lost(&mut self) {
         while let Some(member) = self.discovery.dialer.due_lost(self.cx.now.time) {
             let is_linked = self.links.contains_key(&member);
-            match is_linked || !self.members.belongs(&self.replicas, &member) || self.is_left_alone(&member) {
+            match is_linked || !self.members.belongs(self.replicas, &member) || self.is_left_alone(&member) {
                 true => self.discovery.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
@@ -149,14 +146,13 @@ impl<S: Store> Engine<S> {
         let linked = self.links.up();
         let mut reach =
             core::mem::replace(&mut self.discovery.reach, Reach::new(self.cx.me, self.cx.now.wall));
-        reach
-            .look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.members.kind_of(&self.replicas, id));
+        reach.look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.members.kind_of(self.replicas, id));
         self.discovery.reach = reach;
     }
 
     /// Who knocked here and belongs by now is dialled: it need not wait until it asks again.
     pub(super) fn seek_admitted(&mut self) {
-        for pending in self.members.take_admitted(&self.replicas) {
+        for pending in self.members.take_admitted(self.replicas) {
             if !self.links.contains_key(&pending.id) {
                 self.discovery.addresses.told(&pending.id, pending.address.as_slice());
                 self.discovery.dialer.on_admitted(&pending.id, self.cx.now.time);
@@ -194,7 +190,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn published_addresses(&self, member: &MemberId) -> Result<Vec<Address>, StoreError> {
-        let item = system_item(&self.disk, &self.replicas, member, ADDRESSES_KEY)?;
+        let item = system_item(self.disk, self.replicas, member, ADDRESSES_KEY)?;
         Ok(item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default())
     }
 
@@ -204,7 +200,7 @@ impl<S: Store> Engine<S> {
         if self.cx.config.links_min == 0 {
             return DIALS_MAX.saturating_sub(under_way);
         }
-        let wanted = match self.links.are_too_few(&self.cx) {
+        let wanted = match self.links.are_too_few(self.cx) {
             true => self.cx.config.links_wanted_max.max(self.cx.config.links_min) - self.links.len(),
             false => 0,
         };
@@ -244,10 +240,64 @@ impl<S: Store> Engine<S> {
         self.discovery.addresses.members()
     }
 
+    fn is_left_alone(&self, member: &MemberId) -> bool {
+        self.key_conflicts.leave_alone(member, self.links, self.own.run.process(), self.cx.now.time)
+    }
+
     fn may_be_dialled(&self, member: &MemberId) -> bool {
         *member != self.cx.me
             && !self.links.contains_key(member)
-            && self.members.belongs(&self.replicas, member)
+            && self.members.belongs(self.replicas, member)
             && !self.is_left_alone(member)
     }
+
+    /// Frees copies whose owners could have heard of them, and fetched them, for long enough. Own ones stay.
+    pub(super) fn age_divergent(&mut self) {
+        if !self.divergent.heard_mut().is_due(self.cx.now.time) {
+            return;
+        }
+        let kept = self.divergent.owners().filter(|owner| **owner != self.cx.me);
+        let is_up = |owner: &MemberId| self.links.get(owner).is_some_and(Link::is_up);
+        let kept: Vec<_> =
+            kept.map(|owner| (*owner, is_up(owner) || self.discovery.reach.is_reachable(owner))).collect();
+        let over = self.divergent.heard_mut().count(self.cx.now.time, &kept);
+        over.iter().for_each(|owner| self.divergent.retire(owner, self.disk));
+        if let Some(bytes) = self.divergent.heard_mut().due_bytes(self.cx.now.time) {
+            self.disk.set_meta(Meta::HeardFor, Some(bytes));
+        }
+    }
+
+    /// The owner that is dialled now, if it is time: each in its turn.
+    pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
+        let now = self.cx.now.time;
+        if self.divergent.next_dial() > now {
+            return None;
+        }
+        let owners =
+            self.divergent.owners().filter(|owner| is_to_be_told(owner, self.cx, self.links, self.divergent));
+        let owners: Vec<MemberId> = owners.copied().collect();
+        self.divergent.dial_next(owners.into_iter(), now)
+    }
+}
+
+/// When there is something to dial, or to look at for that.
+pub(super) fn wakes_at<V>(
+    cx: &Context,
+    links: &Links<V>,
+    discovery: &Discovery,
+    divergent: &DivergentCopies,
+) -> Time {
+    let quiet_until = discovery.dialer.quiet_until();
+    if cx.config.links_min == 0 {
+        return quiet_until;
+    }
+    // When the next owner is to be dialled, so that it hears of what is kept here.
+    let is_any = divergent.owners().any(|owner| is_to_be_told(owner, cx, links, divergent));
+    let tell = if is_any { divergent.next_dial() } else { Time::NEVER };
+    quiet_until.min(discovery.reach.wakes_at()).min(tell)
+}
+
+/// Whether an owner of whom copies are kept is neither linked nor was told lately.
+fn is_to_be_told<V>(owner: &MemberId, cx: &Context, links: &Links<V>, divergent: &DivergentCopies) -> bool {
+    *owner != cx.me && !links.contains_key(owner) && !divergent.knows(owner, cx.now.time)
 }

@@ -3,20 +3,21 @@
 //! which frees it everywhere.
 
 use super::{
-    Engine,
-    descent::Descent,
     disk::Snapshot,
     effect::Alarm,
+    handlers::Replication,
     input::Write,
     links::Link,
     own::Confirmed,
     replaced::Replaced,
-    replicas::invalid_spans::{RESTAMPED_KEY, names},
-    replicas::{Owner, Transfer},
+    replicas::{
+        Owner,
+        invalid_spans::{RESTAMPED_KEY, names},
+    },
     runs::history_of,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     hash::Hash,
     head::Head,
     id::MemberId,
@@ -25,42 +26,24 @@ use crate::{
     message::Message,
     runs::{EndedBranch, HeldState, RUNS_KEY, RunHistory},
     shard::View,
-    store::{Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
-    time::{Time, Timestamp},
+    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    time::Timestamp,
     trie::Branch,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
 /// Copies of all owners take at most this part of what is free on the disk, or so many bytes where that is
 /// not known.
 const DIVERGENT_SHARE: u64 = 10;
 const DIVERGENT_BYTES: u64 = 1 << 30;
 
-impl<S: Store> Engine<S> {
-    /// Does what is due with divergent copies.
-    pub(super) fn turn_divergent(&mut self) -> Result<(), StoreError> {
+impl<S: Store> Replication<'_, S> {
+    /// Tells peers of what is kept of their shards, and frees what their owners have taken in or given up.
+    pub(super) fn tell_and_free_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(peer) = self.divergent.pop_linked() {
             self.tell_divergent(peer)?;
         }
-        self.free_divergent()?;
-        self.age_divergent();
-        self.fetch_divergent()
-    }
-
-    /// Frees copies whose owners could have heard of them, and fetched them, for long enough. Own ones stay.
-    fn age_divergent(&mut self) {
-        if !self.divergent.heard_mut().is_due(self.cx.now.time) {
-            return;
-        }
-        let kept = self.divergent.owners().filter(|owner| **owner != self.cx.me);
-        let is_up = |owner: &MemberId| self.links.get(owner).is_some_and(Link::is_up);
-        let kept: Vec<_> =
-            kept.map(|owner| (*owner, is_up(owner) || self.discovery.reach.is_reachable(owner))).collect();
-        let over = self.divergent.heard_mut().count(self.cx.now.time, &kept);
-        over.iter().for_each(|owner| self.drop_divergent(owner));
-        if let Some(bytes) = self.divergent.heard_mut().due_bytes(self.cx.now.time) {
-            self.disk.set_meta(Meta::HeardFor, Some(bytes));
-        }
+        self.free_divergent()
     }
 
     /// What becomes of the held state of `owner` where the state `new` replaces it.
@@ -73,14 +56,14 @@ impl<S: Store> Engine<S> {
             return Ok(Replaced::Continued);
         };
         // The roster only grows, which is judged elsewhere; and of a revoked owner it says what stays.
-        let ended = self.members.of(&self.replicas, owner).is_some_and(|terms| !terms.is_active());
+        let ended = self.members.of(self.replicas, owner).is_some_and(|terms| !terms.is_active());
         if *owner == self.cx.config.mesh.authority() || ended {
             return Ok(Replaced::Continued);
         }
         let history = history_of(new)?;
         let held = self.replicas.held_state(owner);
         if *owner == self.cx.me
-            && self.own.is_run_named(&self.replicas, owner)
+            && self.own.is_run_named(self.replicas, owner)
             && history.names(self.own.run.current())
         {
             let same_run = history.last().is_some_and(|last| last.id == self.own.run.current());
@@ -144,30 +127,6 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Whether an owner of whom copies are kept is neither linked nor was told lately.
-    fn is_to_be_told(&self, owner: &MemberId) -> bool {
-        *owner != self.cx.me
-            && !self.links.contains_key(owner)
-            && !self.divergent.knows(owner, self.cx.now.time)
-    }
-
-    /// When the next owner is to be dialled, so that it hears of what is kept here.
-    pub(super) fn tell_wakes_at(&self) -> Time {
-        let is_any = self.divergent.owners().any(|owner| self.is_to_be_told(owner));
-        if is_any { self.divergent.next_dial() } else { Time::NEVER }
-    }
-
-    /// The owner that is dialled now, if it is time: each in its turn.
-    pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
-        let now = self.cx.now.time;
-        if self.divergent.next_dial() > now {
-            return None;
-        }
-        let owners = self.divergent.owners().filter(|owner| self.is_to_be_told(owner));
-        let owners: Vec<MemberId> = owners.copied().collect();
-        self.divergent.dial_next(owners.into_iter(), now)
-    }
-
     /// A peer keeps states of our shard that the present one did not grow out of.
     pub(super) fn on_diverged(&mut self, from: MemberId, heads: &[Head]) -> Result<(), StoreError> {
         for head in heads {
@@ -179,7 +138,7 @@ impl<S: Store> Engine<S> {
                 continue;
             }
             if !self.cx.check_signature(head) {
-                self.links.penalize(&mut self.cx, from, Rejection::Signature);
+                self.links.penalize(self.cx, from, Rejection::Signature);
                 return Ok(());
             }
             self.divergent.hear_of(from, head);
@@ -212,20 +171,11 @@ impl<S: Store> Engine<S> {
         while let Some((peer, head)) = self.divergent.pop_told() {
             let is_up = self.links.get(&peer).is_some_and(Link::is_up);
             if is_up && !self.knows_divergent(&head)? {
-                self.fetch_aside(peer, &head);
+                self.exchange().fetch_aside(peer, &head);
                 break;
             }
         }
         Ok(())
-    }
-
-    /// Begins to fetch a state of an own shard that is not to replace the visible one.
-    pub(super) fn fetch_aside(&mut self, peer: MemberId, head: &Head) {
-        let transfer = Transfer::Descent(Box::new(Descent::aside(peer, *head)));
-        self.replicas.know_owner(&head.owner);
-        self.replicas.begin_transfer(&head.owner, transfer);
-        self.cx.stats.descents += 1;
-        self.cx.more_to_do = true;
     }
 
     /// A state of an own shard has come that a peer keeps.
@@ -246,11 +196,11 @@ impl<S: Store> Engine<S> {
             self.disk.retire(head.owner, shard);
             return Ok(());
         }
-        if self.own.is_run_named(&self.replicas, &self.cx.me) && theirs.names(self.own.run.current()) {
-            self.contest(head, true);
+        if self.own.is_run_named(self.replicas, &self.cx.me) && theirs.names(self.own.run.current()) {
+            self.gossip().contest(head, true);
         }
         // On disk before it is shown: it may be taken and ended at once.
-        self.own.write_bounds(&mut self.disk);
+        self.own.write_bounds(self.disk);
         let fetched =
             ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
         self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs));
@@ -283,19 +233,12 @@ impl<S: Store> Engine<S> {
     /// Commits the runs of the own shard anew, changed by `change`.
     pub(super) fn rewrite_runs(&mut self, change: impl FnOnce(&mut RunHistory)) -> Result<(), StoreError> {
         let mut history = self.own_history()?;
-        if !self.own.is_run_named(&self.replicas, &self.cx.me) {
+        if !self.own.is_run_named(self.replicas, &self.cx.me) {
             history.begin(self.own.run.current(), self.replicas[&self.cx.me].timestamp());
         }
         change(&mut history);
         let (key, value) = (Key::new(RUNS_KEY).expect("a key"), history.encode().into());
         self.commit_writes(self.cx.me, &[Write::Put { key, value, expiry: None }])
-    }
-
-    /// Gives up copies of an owner that is to have no shard.
-    pub(super) fn drop_divergent(&mut self, owner: &MemberId) {
-        for shard in self.divergent.take(owner) {
-            self.disk.retire(*owner, shard);
-        }
     }
 
     /// Frees the copies that their owners have taken in or given up.
@@ -316,33 +259,6 @@ impl<S: Store> Engine<S> {
             self.divergent.put_back(owner, kept);
         }
         Ok(())
-    }
-
-    /// The copy of `owner`'s shard with this root.
-    pub(super) fn divergent_copy(
-        &self,
-        owner: &MemberId,
-        root: &Hash,
-    ) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
-        for shard in self.divergent.of(owner) {
-            let record = self.disk.current().shard(*shard)?;
-            if let Some(record) = record.filter(|record| record.head.is_some_and(|head| head.root == *root)) {
-                return Ok(Some((*shard, record)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where the kept states of the member's own shard diverged from the visible one, and where the last of
-    /// them ends.
-    pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
-        let mut span: Option<(Timestamp, Timestamp)> = None;
-        for shard in self.divergent.of(&self.cx.me) {
-            let record = self.disk.current().shard(*shard).ok().flatten()?;
-            let (first, last) = (record.graves_floor, record.head?.timestamp);
-            span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
-        }
-        span
     }
 }
 

@@ -1,11 +1,11 @@
 //! Which divergent copies are held, who has to hear of them, and which are to be fetched.
 
-use super::heard_for::HeardFor;
+use super::{disk::Disk, heard_for::HeardFor};
 use crate::{
     head::Head,
     id::MemberId,
     limits::DIVERGENT_TOLD_MAX,
-    store::ShardNumber,
+    store::{ShardNumber, Store},
     time::{SECOND, Time},
 };
 use alloc::{
@@ -92,6 +92,13 @@ impl DivergentCopies {
         self.load(owner, shard);
         self.knows.remove(&owner);
         self.heard.begin_again(&owner);
+    }
+
+    /// Gives up the copies of an owner; their rows are erased by and by.
+    pub(super) fn retire<S: Store>(&mut self, owner: &MemberId, disk: &mut Disk<S>) {
+        for shard in self.take(owner) {
+            disk.retire(*owner, shard);
+        }
     }
 
     /// Gives up all copies of the shard of `owner`.

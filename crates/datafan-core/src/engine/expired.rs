@@ -1,7 +1,7 @@
 //! Own items that have expired: every reader hides them at once, and their owner removes them: some time
 //! later, when no clock shows them any more, or by its own clock when its quota would refuse a write.
 
-use super::{Engine, effect::CommandError, group::Group, growth::Growth, input::Write};
+use super::{effect::CommandError, group::Group, growth::Growth, handlers::Replication, input::Write};
 use crate::{
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
@@ -21,7 +21,7 @@ pub(super) enum Reclaimed {
     Later,
 }
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Replication<'_, S> {
     /// Deletes of own items whose expiry is past by the drift bound, oldest first.
     pub(super) fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
         let until = Timestamp(self.cx.now.wall.0.saturating_sub(self.cx.config.clock_ahead_micros));
@@ -59,8 +59,7 @@ impl<S: Store> Engine<S> {
             (group.writes, group.bytes) = (group.writes + 1, bytes);
             writes.push(Write::Delete { key: item.key.clone() });
         }
-        if writes.is_empty()
-            || self.replicas.check_bound(&self.cx, owner, *last, writes.len() as u64).is_err()
+        if writes.is_empty() || self.replicas.check_bound(self.cx, owner, *last, writes.len() as u64).is_err()
         {
             return Ok(if group.reclaimed > 0 { Reclaimed::Later } else { Reclaimed::Nothing });
         }

@@ -2,11 +2,17 @@
 //! rounds only, until their forks are closed.
 
 use super::{
-    Engine, descent::Build, effect::Alarm, effect::CommandError, group::Refusable, input::Write,
-    publish::system_item, replicas::Owner, runs::history_of,
+    descent::Build,
+    effect::{Alarm, CommandError},
+    group::Refusable,
+    handlers::{Commits, ForkJudge, Replication},
+    input::Write,
+    publish::system_item,
+    replicas::Owner,
+    runs::history_of,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     fork::{CLOSING_PREFIX, Closing, Evidence, ForkRuns, KeptFork, Lost, first_lost, way},
     head::Head,
     id::MemberId,
@@ -19,7 +25,7 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use core::ops::Bound;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> ForkJudge<'_, S> {
     /// Two heads of one owner and one timestamp: the owner has forked, if it has signed the new one, too.
     pub(super) fn compare_heads(&mut self, held: &Head, head: &Head) {
         let forked = held.timestamp == head.timestamp && held.root != head.root;
@@ -40,7 +46,7 @@ impl<S: Store> Engine<S> {
         if held.timestamp >= target.timestamp || !self.replicas.forks.wants(&held, target) {
             return Ok(());
         }
-        let (before, after) = (self.disk.view(shard), build.view(&self.disk));
+        let (before, after) = (self.disk.view(shard), build.view(self.disk));
         let Some(at) = first_lost((&after, build.root()), (&before, root), held.timestamp)? else {
             return Ok(());
         };
@@ -74,7 +80,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         // Failing to read it shows up with the next read; until then the fork is as it was.
-        let Ok(item) = system_item(&self.disk, &self.replicas, owner, RUNS_KEY) else { return };
+        let Ok(item) = system_item(self.disk, self.replicas, owner, RUNS_KEY) else { return };
         let history = item.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
         self.replicas.forks.judge(owner, &history);
     }
@@ -127,10 +133,12 @@ impl<S: Store> Engine<S> {
         }
         self.judge_forks(owner);
     }
+}
 
+impl<S: Store> Commits<'_, S> {
     /// Why the forks of an owner cannot be closed here.
     pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
-        match self.members.of(&self.replicas, owner) {
+        match self.members.of(self.replicas, owner) {
             _ if self.cx.config.authority.is_none() => Err(CommandError::CannotClose),
             None if *owner != self.cx.config.mesh.authority() => {
                 Err(CommandError::UnknownMember { id: *owner })
@@ -140,7 +148,9 @@ impl<S: Store> Engine<S> {
             Some(_) => Err(CommandError::NoFork { id: *owner }),
         }
     }
+}
 
+impl<S: Store> Replication<'_, S> {
     /// What the authority writes to close the forks of an owner that are known by now.
     pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
         let held = self.replicas.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);

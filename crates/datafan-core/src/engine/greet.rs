@@ -1,23 +1,23 @@
 //! Links come and go: Hello, judging the peer, Welcome or refusal.
 
 use super::{
-    Engine,
     effect::Effect,
+    handlers::{Gossip, Greeting},
     links::{Dialled, Link, Place},
+    replicas::Owner,
     status::Pending,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
     connector::{Address, Direction},
+    engine::rejection::Rejection,
     grant::GrantState,
     head::Head,
     id::MemberId,
     limits::{HELLO_HEADS_MAX, LINKS_MAX, NEEDY_PLACES, STRANGERS_MAX},
     message::{Hello, Message, Refusal},
     roster::{IdRole, role_of},
-    store::Store,
-    store::StoreError,
-    time::{SECOND, Time},
+    store::{Store, StoreError},
+    time::{SECOND, Time, Timestamp},
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -26,7 +26,13 @@ const GREETING_MICROS: u64 = 15 * SECOND;
 /// How long a stranger has its place for certain: long enough for its Hello to come, which decides.
 const STRANGER_MICROS: u64 = SECOND;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Greeting<'_, S> {
+    /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard
+    /// was let in by somebody.
+    pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
+        self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
+    }
+
     pub(super) fn on_link_up(&mut self, peer: MemberId, address: Option<Address>, direction: Direction) {
         if !self.make_room(&peer, direction) {
             self.refuse_link(peer, Refusal::Busy);
@@ -36,23 +42,23 @@ impl<S: Store> Engine<S> {
         self.discovery.dialer.on_up(&peer, dialled, self.cx.now.time);
         let (since, deadline) = (self.cx.now.time, self.cx.now.time.after(GREETING_MICROS));
         if let Some(old) = self.links.remove(&peer) {
-            self.clear_place(old.place());
+            self.exchange().clear_place(old.place());
         }
         let place = Place::free(self.links.values().map(Link::place));
-        let is_spare = direction == Direction::Out && !self.links.are_too_few(&self.cx);
+        let is_spare = direction == Direction::Out && !self.links.are_too_few(self.cx);
         let dialled = Dialled { address, direction, is_spare };
         self.links.insert(peer, Link::new(dialled, place, since, deadline));
         let yours = self.replicas.get(&peer).and_then(|owner| owner.head().copied());
         let hello = Hello {
             mesh: self.cx.config.mesh,
-            name: self.members.own_name(&self.cx),
+            name: self.members.own_name(self.cx),
             roster: self.replicas.roster_head().copied(),
             yours: yours.into_iter().take(HELLO_HEADS_MAX).collect(),
             wall: self.cx.now.wall,
             run: self.own.run.process(),
             age_micros: self.own.run.age_micros(self.cx.now.time),
             addresses: self.own.addresses().to_vec(),
-            below_minimum: self.links.are_too_few(&self.cx),
+            below_minimum: self.links.are_too_few(self.cx),
         };
         self.cx.send(peer, &Message::Hello(hello.into()));
     }
@@ -92,7 +98,7 @@ impl<S: Store> Engine<S> {
     /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that
     /// we hold.
     fn is_stranger(&self, peer: &MemberId, direction: Direction) -> bool {
-        direction == Direction::In && !self.members.belongs(&self.replicas, peer)
+        direction == Direction::In && !self.members.belongs(self.replicas, peer)
     }
 
     /// A link broke that this member did not close: it is sought.
@@ -101,7 +107,7 @@ impl<S: Store> Engine<S> {
         self.on_link_down(peer, reason);
         if was_up {
             self.key_conflicts.listed.on_lost(self.cx.now.time);
-            self.discovery.seek_lost(&mut self.cx, &self.members, &self.replicas, &peer);
+            self.discovery.seek_lost(self.cx, self.members, self.replicas, &peer);
         }
     }
 
@@ -111,10 +117,10 @@ impl<S: Store> Engine<S> {
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
         if was_up {
-            self.part_process(&peer);
+            self.conflicts().part_process(&peer);
         }
-        self.clear_place(link.place());
-        if self.members.belongs(&self.replicas, &peer) {
+        self.exchange().clear_place(link.place());
+        if self.members.belongs(self.replicas, &peer) {
             self.discovery.dialer.remember(&peer);
         }
         let up_micros = was_up.then(|| now.0 - link.up_since().0);
@@ -164,24 +170,10 @@ impl<S: Store> Engine<S> {
         let roster = hello.roster;
         link.greet(hello, self.cx.now.time);
         if let Some(head) = roster {
-            self.learn_roster(from, &head);
+            self.gossip().learn_roster(from, &head);
         }
         self.judge(from);
         Ok(())
-    }
-
-    /// A newer roster is fetched before the peer that told of it is judged.
-    fn learn_roster(&mut self, from: MemberId, head: &Head) {
-        if head.owner != self.cx.config.mesh.authority() {
-            self.links.penalize(&mut self.cx, from, Rejection::Malformed);
-            return;
-        }
-        let learned = self.learn(from, head, self.cx.now.time);
-        if (learned == super::learned::Learned::Newer || self.replicas.looks_through_roster())
-            && let Some(link) = self.links.get_mut(&from)
-        {
-            link.wait_for_roster(self.cx.now.time.after(GREETING_MICROS / 3));
-        }
     }
 
     /// Welcomes or refuses a peer by the roster that is held; again after each change of it.
@@ -196,7 +188,7 @@ impl<S: Store> Engine<S> {
         if (waits || self.replicas.looks_through_roster()) && link.waits_for_roster(self.cx.now.time) {
             return;
         }
-        match self.members.of(&self.replicas, &peer).map(|terms| terms.state) {
+        match self.members.of(self.replicas, &peer).map(|terms| terms.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.peer_accepted() => {}
             Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
                 self.refuse_member(peer, Refusal::InvitationExpired);
@@ -232,7 +224,7 @@ impl<S: Store> Engine<S> {
             self.discovery.addresses.told(&peer, &told);
         }
         self.cx.send(peer, &Message::Welcome);
-        self.compare_own(peer, &hello);
+        self.gossip().compare_own(peer, &hello);
         self.on_maybe_ready(peer);
     }
 
@@ -256,17 +248,17 @@ impl<S: Store> Engine<S> {
         let link = &self.links[&peer];
         let dialled = link.address().filter(|_| link.direction() == Direction::Out);
         self.discovery.on_ready(&peer, dialled);
-        self.members.on_seen(&mut self.cx, &self.replicas, &peer);
-        self.begin_quietly(&peer);
-        if self.own.on_first_link(&mut self.disk) {
+        self.members.on_seen(self.cx, self.replicas, &peer);
+        self.exchange().begin_quietly(&peer);
+        if self.own.on_first_link(self.disk) {
             // On disk before this peer can hear of anything.
             self.cx.want_sync();
         }
         self.cx.emit(Effect::Ready { peer });
-        self.ask_for_own(peer);
+        self.gossip().ask_for_own(peer);
         self.divergent.on_linked(peer);
-        self.send_round(peer);
-        self.meet_process(peer);
+        self.exchange().send_round(peer);
+        self.conflicts().meet_process(peer);
     }
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal) {
@@ -279,7 +271,7 @@ impl<S: Store> Engine<S> {
             Refusal::Busy | Refusal::Malformed | Refusal::Surplus => {}
         }
         self.close_link(from, refusal.advice().into());
-        if refusal == Refusal::Surplus && self.members.belongs(&self.replicas, &from) {
+        if refusal == Refusal::Surplus && self.members.belongs(self.replicas, &from) {
             self.on_surplus_closed(&from);
         }
         if refusal == Refusal::NotAdmitted {
@@ -331,5 +323,21 @@ impl<S: Store> Engine<S> {
         let Some(hello) = link.hello() else { return };
         let (name, address) = (hello.name.clone(), link.address().cloned());
         self.members.add_pending(Pending { id: peer, name, address, since: self.cx.now.wall });
+    }
+}
+
+impl<S: Store> Gossip<'_, S> {
+    /// A newer roster is fetched before the peer that told of it is judged.
+    fn learn_roster(&mut self, from: MemberId, head: &Head) {
+        if head.owner != self.cx.config.mesh.authority() {
+            self.links.penalize(self.cx, from, Rejection::Malformed);
+            return;
+        }
+        let learned = self.learn(from, head, self.cx.now.time);
+        if (learned == super::learned::Learned::Newer || self.replicas.looks_through_roster())
+            && let Some(link) = self.links.get_mut(&from)
+        {
+            link.wait_for_roster(self.cx.now.time.after(GREETING_MICROS / 3));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What follows from the runs under which others list this member.
 
 use super::{
-    Engine, key_conflicts::SameKeyPlace, members::Kind, own::Confirmed, replicas::Owner, runs::history_of,
+    handlers::Conflicts, key_conflicts::SameKeyPlace, members::Kind, own::Confirmed, replicas::Owner,
+    runs::history_of,
 };
 use crate::{
     id::MemberId,
@@ -16,7 +17,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 /// it has lasted so long.
 const LASTED_MICROS: u64 = 10 * SECOND;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Conflicts<'_, S> {
     /// Whether this process begins as one that may be the second: it has nothing of its own, or took it from
     /// the mesh and was not cleared.
     pub(super) fn load_newcomer(&mut self, is_marked: bool) {
@@ -81,15 +82,8 @@ impl<S: Store> Engine<S> {
         let reached = self
             .discovery
             .reach
-            .now(self.cx.now.time, &self.links.up(), |id| self.members.kind_of(&self.replicas, id));
+            .now(self.cx.now.time, &self.links.up(), |id| self.members.kind_of(self.replicas, id));
         others.into_iter().find(|lister| reached.binary_search(lister).is_ok())
-    }
-
-    /// Whether a member is better not dialled: a link to it may take the place of another process's. Without
-    /// any link nobody can be spared.
-    pub(super) fn is_left_alone(&self, member: &MemberId) -> bool {
-        self.links.len() > 0
-            && self.key_conflicts.listed.is_left_alone(member, self.own.run.process(), self.cx.now.time)
     }
 
     /// Takes over under which run `lister` publishes a link with this member.
@@ -109,8 +103,16 @@ impl<S: Store> Engine<S> {
         while let Some((lister, run)) = self.key_conflicts.listed.pop_sought() {
             let seen = self.foreign_runs()?;
             let is_one = run.is_some_and(|run| seen.contains(&run));
-            if is_one && !self.links.contains_key(&lister) && !self.is_left_alone(&lister) {
-                self.discovery.seek_lost(&mut self.cx, &self.members, &self.replicas, &lister);
+            if is_one
+                && !self.links.contains_key(&lister)
+                && !self.key_conflicts.leave_alone(
+                    &lister,
+                    self.links,
+                    self.own.run.process(),
+                    self.cx.now.time,
+                )
+            {
+                self.discovery.seek_lost(self.cx, self.members, self.replicas, &lister);
             }
         }
         Ok(())
@@ -126,7 +128,7 @@ impl<S: Store> Engine<S> {
 
     /// Runs under which members list this one and that are not of its past.
     fn foreign_runs(&self) -> Result<BTreeSet<RunId>, StoreError> {
-        let belongs = |lister: &MemberId| self.members.kind_of(&self.replicas, lister) != Kind::Stranger;
+        let belongs = |lister: &MemberId| self.members.kind_of(self.replicas, lister) != Kind::Stranger;
         let others =
             self.key_conflicts.listed.others(self.own.run.process()).filter(|(lister, _)| belongs(lister));
         let mut runs: BTreeSet<RunId> = others.map(|(_, run)| run).collect();

@@ -1,24 +1,20 @@
 //! Changes of who belongs: made here by the authority's key, or signed elsewhere and taken in; who was
 //! invited and has come in.
 
-use super::roster::grant_of;
 use super::{
-    Engine,
+    context::Context,
     discovery::check_addresses,
-    effect::Answer,
-    effect::CommandError,
-    effect::Committed,
-    effect::Effect,
-    effect::Ticket,
+    disk::Disk,
+    effect::{Answer, CommandError, Committed, Effect, Ticket},
     group::Refusable,
     growth::Growth,
-    input::Command,
-    input::Write,
+    handlers::{Commits, Replication},
+    input::{Command, Write},
     learned::How,
-    members::Membership,
-    publish::SYSTEM_KEYS,
-    publish::system_item,
-    replicas::{Owner, Reason},
+    members::{Members, Membership},
+    publish::{SYSTEM_KEYS, system_item},
+    replicas::{Owner, Reason, Replicas},
+    roster::grant_of,
     verdict::Verdict,
 };
 use crate::{
@@ -56,29 +52,34 @@ pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
 }
 
 /// The roster of the engine that writes it.
-struct Held<'a, S: Store>(&'a Engine<S>);
+struct Held<'a, S: Store> {
+    cx: &'a Context,
+    disk: &'a Disk<S>,
+    members: &'a Members,
+    replicas: &'a Replicas,
+}
 
 impl<S: Store> Entries for Held<'_, S> {
     type Error = StoreError;
 
     fn mesh(&self) -> MeshId {
-        self.0.cx.config.mesh
+        self.cx.config.mesh
     }
 
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
-        grant_of(&self.0.cx, &self.0.disk, &self.0.replicas, id)
+        grant_of(self.cx, self.disk, self.replicas, id)
     }
 
     fn named(&self, name: &Name) -> Option<MemberId> {
-        self.0.members.named(name)
+        self.members.named(name)
     }
 
     fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)> {
-        self.0.replicas.get(id).and_then(Owner::head).map(|head| head.order())
+        self.replicas.get(id).and_then(Owner::head).map(|head| head.order())
     }
 }
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Replication<'_, S> {
     /// Whether an address may be dialled, and whoever is expected there.
     pub(super) fn check_connect(
         &self,
@@ -118,24 +119,16 @@ impl<S: Store> Engine<S> {
         if changes.iter().any(itself) {
             return Ok(Err(CommandError::Oneself { id: self.cx.me }));
         }
-        let judged = changed(&Held(self), changes, self.cx.now.wall)?;
+        let (cx, disk) = (&*self.cx, &*self.disk);
+        let held = Held { cx, disk, members: self.members, replicas: self.replicas };
+        let judged = changed(&held, changes, self.cx.now.wall)?;
         if let Ok(grants) = &judged {
-            let n_new = grants.iter().filter(|(id, _)| self.members.of(&self.replicas, id).is_none()).count();
+            let n_new = grants.iter().filter(|(id, _)| self.members.of(self.replicas, id).is_none()).count();
             if self.members.n_members() + n_new > MEMBERS_MAX {
                 return Ok(Err(CommandError::TooManyMembers));
             }
         }
         Ok(judged.map(|grants| grants.iter().map(|(id, grant)| put_grant(id, grant)).collect()))
-    }
-
-    /// Whether the roster lets the owner of `owner` have a shard.
-    pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
-        match self.members.of(&self.replicas, owner) {
-            Some(terms) if !terms.role.owns() => {
-                Err(CommandError::Reader { name: String::from(self.members.own_name(&self.cx).as_str()) })
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     /// Whether an own shard may grow to `after`. The system's items are not counted: here they are known,
@@ -146,7 +139,7 @@ impl<S: Store> Engine<S> {
         after: Growth,
         grown: Growth,
     ) -> Result<Refusable<()>, StoreError> {
-        let Some(Membership { quota, .. }) = self.members.of(&self.replicas, owner) else {
+        let Some(Membership { quota, .. }) = self.members.of(self.replicas, owner) else {
             return Ok(Ok(()));
         };
         let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
@@ -167,55 +160,11 @@ impl<S: Store> Engine<S> {
     fn system_share(&self, owner: &MemberId) -> Result<(u64, u64), StoreError> {
         let (mut items, mut bytes) = (0, 0);
         for key in SYSTEM_KEYS {
-            if let Some(item) = system_item(&self.disk, &self.replicas, owner, key)? {
+            if let Some(item) = system_item(self.disk, self.replicas, owner, key)? {
                 (items, bytes) = (items + 1, bytes + item.bytes());
             }
         }
         Ok((items, bytes))
-    }
-
-    /// Everybody gives up the shard of who is a reader by now.
-    pub(super) fn drop_readers_shards(&mut self) {
-        let holds = |owner: &Owner| owner.head().is_some() || owner.building().is_some();
-        let readers = self.members.readers().filter(|member| self.replicas.get(member).is_some_and(holds));
-        let readers: Vec<MemberId> = readers.copied().collect();
-        for member in readers {
-            self.drop_shards(&member);
-            // To be written again if we ever may.
-            if member == self.cx.me {
-                self.own.publish_again();
-            }
-        }
-    }
-
-    /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard
-    /// was let in by somebody.
-    pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
-        self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
-    }
-
-    /// Writes who has come in: from then on it belongs, whatever the clock says.
-    pub(super) fn commit_entered(&mut self) -> Result<(), StoreError> {
-        let authority = self.cx.config.mesh.authority();
-        if self.members.n_joined() == 0 || !matches!(self.may_write(&authority), Ok(true)) {
-            return Ok(());
-        }
-        let n = self.members.n_joined().min(ROSTER_CHANGES_MAX) as u64;
-        if self.replicas.check_bound(&self.cx, &authority, self.own[&authority].last(), n).is_err() {
-            return Ok(());
-        }
-        let mut writes = Vec::new();
-        while let Some(member) = self.members.pop_joined() {
-            let grant = grant_of(&self.cx, &self.disk, &self.replicas, &member)?;
-            if let Some(grant) = grant.filter(|grant| matches!(grant.state, GrantState::Invited { .. })) {
-                writes.push(put_grant(&member, &Grant { state: GrantState::Active, ..grant }));
-            }
-            if writes.len() == ROSTER_CHANGES_MAX {
-                self.cx.more_to_do = true;
-                break;
-            }
-        }
-        if writes.is_empty() { Ok(()) } else { self.commit_writes(authority, &writes) }
     }
 
     /// A roster that was signed elsewhere: taken in as if a peer had pushed it, and answered.
@@ -261,7 +210,7 @@ impl<S: Store> Engine<S> {
         if held > delta.head.order() {
             return refused("is older than the one held here: ask for a signature on the present one");
         }
-        match self.verdict(&delta.head) {
+        match self.rules().verdict(&delta.head) {
             Verdict::Refused(Reason::Clock) => {
                 return refused("is of the future: set the clock right, here or there");
             }
@@ -281,6 +230,42 @@ impl<S: Store> Engine<S> {
             false => "does not follow from the one held here: ask for a signature on the present one",
         };
         CommandError::SignedRoster { what }
+    }
+}
+
+impl<S: Store> Commits<'_, S> {
+    /// Whether the roster lets the owner of `owner` have a shard.
+    pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
+        match self.members.of(self.replicas, owner) {
+            Some(terms) if !terms.role.owns() => {
+                Err(CommandError::Reader { name: String::from(self.members.own_name(self.cx).as_str()) })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Writes who has come in: from then on it belongs, whatever the clock says.
+    pub(super) fn commit_entered(&mut self) -> Result<(), StoreError> {
+        let authority = self.cx.config.mesh.authority();
+        if self.members.n_joined() == 0 || !matches!(self.may_write(&authority), Ok(true)) {
+            return Ok(());
+        }
+        let n = self.members.n_joined().min(ROSTER_CHANGES_MAX) as u64;
+        if self.replicas.check_bound(self.cx, &authority, self.own[&authority].last(), n).is_err() {
+            return Ok(());
+        }
+        let mut writes = Vec::new();
+        while let Some(member) = self.members.pop_joined() {
+            let grant = grant_of(self.cx, self.disk, self.replicas, &member)?;
+            if let Some(grant) = grant.filter(|grant| matches!(grant.state, GrantState::Invited { .. })) {
+                writes.push(put_grant(&member, &Grant { state: GrantState::Active, ..grant }));
+            }
+            if writes.len() == ROSTER_CHANGES_MAX {
+                self.cx.more_to_do = true;
+                break;
+            }
+        }
+        if writes.is_empty() { Ok(()) } else { self.replication().commit_writes(authority, &writes) }
     }
 }
 

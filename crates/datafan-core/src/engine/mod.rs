@@ -10,12 +10,15 @@
 //! `dial`, `wake` (deadlines).
 
 mod access;
+mod adopt;
 mod ask;
 mod burst;
+mod commands;
 mod commit;
 mod config;
 mod contest;
 mod context;
+mod delta;
 mod descent;
 mod dial;
 mod discovery;
@@ -29,6 +32,7 @@ mod forks;
 mod greet;
 mod group;
 mod growth;
+mod handlers;
 mod heard_for;
 mod input;
 mod key_conflicts;
@@ -166,26 +170,28 @@ impl<S: Store> Engine<S> {
         }
         self.on_time()?;
         self.follow_up();
-        self.commit_waiting()?;
+        self.commits().commit_waiting()?;
         self.follow_up();
-        self.commit_entered()?;
+        self.commits().commit_entered()?;
         self.follow_up();
-        self.turn_divergent()?;
+        self.replication().tell_and_free_divergent()?;
+        self.dialling().age_divergent();
+        self.replication().fetch_divergent()?;
         self.settle()?;
-        self.push_changes()?;
+        self.pusher().push_changes()?;
         if self.replicas.has_waiting() {
-            self.ask()?;
+            self.replication().ask()?;
             self.follow_up();
             self.settle()?;
-            self.push_changes()?;
+            self.pusher().push_changes()?;
         }
-        self.send_trees();
+        self.exchange().send_trees();
         if self.links.need_a_look(self.cx.time()) {
-            self.catch_up()?;
-            self.serve()?;
+            self.pusher().catch_up()?;
+            self.server().serve()?;
             self.links.rest();
         }
-        self.dial();
+        self.dialling().dial();
         // A commit that moved a bound is on disk already; what an earlier one left still waits to be
         // released.
         let is_due = self.disk.is_sync_due(now.time, self.cx.config.sync_micros);
@@ -198,31 +204,17 @@ impl<S: Store> Engine<S> {
     /// Writes what this call has staged, and does what follows from it.
     fn settle(&mut self) -> Result<(), StoreError> {
         while self.disk.has_staged() {
-            self.flush()?;
+            self.replication().flush()?;
             self.follow_up();
-        }
-        Ok(())
-    }
-
-    /// Writes what this call has staged: whatever was told is there to be read.
-    fn flush(&mut self) -> Result<(), StoreError> {
-        if self.disk.has_staged() {
-            let changed = self.disk.write(&mut self.cx)?;
-            self.end_pins_of_grown_store();
-            for shard in changed {
-                if let Some(record) = self.disk.current().shard(shard)? {
-                    self.replicas.share(record);
-                }
-            }
         }
         Ok(())
     }
 
     /// What follows once changed shards are written.
     fn follow_up(&mut self) {
-        self.hear_news();
+        self.dialling().hear_news();
         if !self.disk.has_staged() {
-            self.on_roster_changed();
+            self.greeting().on_roster_changed();
         }
     }
 
@@ -231,7 +223,7 @@ impl<S: Store> Engine<S> {
         if self.disk.look_for_room()? {
             // Answers that come now are not waited for any more; what is known is fetched later.
             for owner in self.replicas.under_way() {
-                self.cancel_transfer(&owner);
+                self.exchange().cancel_transfer(&owner);
             }
         }
         Ok(())
@@ -240,24 +232,26 @@ impl<S: Store> Engine<S> {
     /// Takes in one input; `others` are pushes that came with it.
     fn handle_input(&mut self, input: Input, others: Vec<Arc<[u8]>>) -> Result<(), StoreError> {
         if let Input::Command { ticket, command } = &input
-            && let Err(error) = self.has_room_for(command)
+            && let Err(error) = self.commits().has_room_for(command)
         {
             self.cx.emit(Effect::Answer { ticket: *ticket, answer: Answer::Refused(error) });
             return Ok(());
         }
         match input {
             Input::Command { ticket, command: Command::Apply(bytes) } => {
-                return self.on_apply(ticket, &bytes);
+                return self.replication().on_apply(ticket, &bytes);
             }
-            Input::Command { ticket, command } => self.on_command(ticket, command),
-            Input::LinkUp { peer, address, direction } => self.on_link_up(peer, address, direction),
-            Input::LinkDown { peer, reason } => self.on_link_lost(peer, &reason),
+            Input::Command { ticket, command } => self.commits().on_command(ticket, command),
+            Input::LinkUp { peer, address, direction } => {
+                self.greeting().on_link_up(peer, address, direction)
+            }
+            Input::LinkDown { peer, reason } => self.greeting().on_link_lost(peer, &reason),
             Input::Broken { peer } => self.links.penalize(&mut self.cx, peer, Rejection::Frame),
             Input::DialFailed { address, expected, error } => {
-                self.on_dial_failed(&(expected, address), &error);
+                self.dialling().on_dial_failed(&(expected, address), &error);
             }
             Input::DialFound { address, expected, peer } => {
-                self.on_dial_found((expected, address), peer);
+                self.dialling().on_dial_found((expected, address), peer);
             }
             Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes),
             Input::Message { from, bytes } => {
@@ -307,12 +301,12 @@ impl<S: Store> Engine<S> {
             Ok(message) => message,
             Err(_) => {
                 self.links.penalize(&mut self.cx, from, Rejection::Malformed);
-                self.refuse_link(from, crate::message::Refusal::Malformed);
+                self.greeting().refuse_link(from, crate::message::Refusal::Malformed);
                 return Ok(());
             }
         };
         let welcomed = link.peer_accepted();
-        if !welcomed && !self.is_before_welcome(&message) {
+        if !welcomed && !self.greeting().is_before_welcome(&message) {
             self.cx.stats.reject(Rejection::BeforeWelcome);
             return Ok(());
         }
@@ -320,13 +314,13 @@ impl<S: Store> Engine<S> {
             // A liar may still ask over a link that it has; what it says is not worth checking for a while.
             self.cx.stats.reject(Rejection::Penalized);
             if !welcomed {
-                self.refuse_link(from, crate::message::Refusal::Malformed);
+                self.greeting().refuse_link(from, crate::message::Refusal::Malformed);
             }
             return Ok(());
         }
         self.on_sound_message(from, message, bytes)?;
         if !welcomed && self.links.is_penalized(&from, self.cx.time()) {
-            self.refuse_link(from, crate::message::Refusal::Malformed);
+            self.greeting().refuse_link(from, crate::message::Refusal::Malformed);
         }
         Ok(())
     }
@@ -338,58 +332,34 @@ impl<S: Store> Engine<S> {
         bytes: &Arc<[u8]>,
     ) -> Result<(), StoreError> {
         match message {
-            Message::Hello(hello) => self.on_hello(from, hello)?,
-            Message::Welcome => self.on_welcome(from),
-            Message::Refuse(refusal) => self.on_refuse(from, refusal),
-            Message::Push(delta) => self.on_delta(from, &delta, learned::How::Pushed(bytes))?,
-            Message::Delta(delta) => self.on_delta(from, &delta, learned::How::Pulled)?,
-            Message::Announce(heads) => self.on_announce(from, &heads),
-            Message::Gap(head) => self.on_gap(from, &head),
-            Message::Nothing(owner) => self.on_nothing(from, &owner),
-            Message::Round(root) => self.on_round(from, root),
-            Message::AskHeads(asks) => self.owe(from, [links::Owed::Heads(asks)].into_iter()),
-            Message::Heads(answers) => self.on_heads(from, answers),
-            Message::Pull(wants) => self.owe(from, wants.into_iter().map(links::Owed::Pull)),
-            Message::AskNodes(request) => self.owe(from, [links::Owed::Nodes(request)].into_iter()),
-            Message::AskRanges(request) => self.owe(from, [links::Owed::Ranges(request)].into_iter()),
-            Message::Nodes(id, answers) => self.on_nodes(from, id, answers)?,
-            Message::Ranges(id, ranges) => self.on_ranges(from, id, ranges)?,
-            Message::Moved(id, head) => self.on_moved(from, id, head.as_ref())?,
-            Message::Prune(owners) => self.on_prune(from, &owners),
-            Message::Graft(owners) => self.on_graft(from, &owners),
-            Message::Probe => self.on_probe(from),
+            Message::Hello(hello) => self.greeting().on_hello(from, hello)?,
+            Message::Welcome => self.greeting().on_welcome(from),
+            Message::Refuse(refusal) => self.greeting().on_refuse(from, refusal),
+            Message::Push(delta) => self.replication().on_delta(from, &delta, learned::How::Pushed(bytes))?,
+            Message::Delta(delta) => self.replication().on_delta(from, &delta, learned::How::Pulled)?,
+            Message::Announce(heads) => self.gossip().on_announce(from, &heads),
+            Message::Gap(head) => self.gossip().on_gap(from, &head),
+            Message::Nothing(owner) => self.exchange().on_nothing(from, &owner),
+            Message::Round(root) => self.exchange().on_round(from, root),
+            Message::AskHeads(asks) => self.server().owe(from, [links::Owed::Heads(asks)].into_iter()),
+            Message::Heads(answers) => self.gossip().on_heads(from, answers),
+            Message::Pull(wants) => self.server().owe(from, wants.into_iter().map(links::Owed::Pull)),
+            Message::AskNodes(request) => self.server().owe(from, [links::Owed::Nodes(request)].into_iter()),
+            Message::AskRanges(request) => {
+                self.server().owe(from, [links::Owed::Ranges(request)].into_iter())
+            }
+            Message::Nodes(id, answers) => self.reconciler().on_nodes(from, id, answers)?,
+            Message::Ranges(id, ranges) => self.reconciler().on_ranges(from, id, ranges)?,
+            Message::Moved(id, head) => self.gossip().on_moved(from, id, head.as_ref()),
+            Message::Prune(owners) => self.exchange().on_prune(from, &owners),
+            Message::Graft(owners) => self.exchange().on_graft(from, &owners),
+            Message::Probe => self.exchange().on_probe(from),
             // That it came is all there is to it.
             Message::Alive => {}
-            Message::Diverged(heads) => self.on_diverged(from, &heads)?,
-            Message::OtherRun { run, age_micros } => self.on_other_run(from, run, age_micros),
-            Message::Claim(claim) => self.on_claim(from, &claim),
+            Message::Diverged(heads) => self.replication().on_diverged(from, &heads)?,
+            Message::OtherRun { run, age_micros } => self.conflicts().on_other_run(from, run, age_micros),
+            Message::Claim(claim) => self.conflicts().on_claim(from, &claim),
         }
         Ok(())
-    }
-
-    /// Makes `record`, which has a head, the visible state of its owner.
-    fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
-        let head = record.head.expect("a visible shard has a head");
-        assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
-        let before = self.replicas.know_owner(&head.owner).timestamp();
-        self.replicas.forget_up_to(&head);
-        if let Some(building) = self.replicas.take_building(&head.owner).filter(|building| *building != shard)
-        {
-            self.disk.retire(head.owner, building);
-        }
-        if head.owner == self.cx.config.mesh.authority() {
-            self.members.learn(&mut self.cx, &mut self.replicas, &change);
-        }
-        self.note_system(&head.owner, &change);
-        if self.cx.config.publish_links {
-            self.cx.tell(News::Moved { owner: head.owner });
-        }
-        let record = Arc::new(record);
-        change.record = Some(record.clone());
-        self.replicas.hold(&head.owner, Some((shard, record)));
-        self.disk.stage(shard, change);
-        self.note_moved(&head, before);
-        self.members.on_seen(&mut self.cx, &self.replicas, &head.owner);
-        self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }
 }

@@ -53,8 +53,8 @@ impl<S: Store> Engine<S> {
         let owners = &mut engine.replicas;
         engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.know_owner(own).timestamp())?;
         let is_marked = engine.disk.meta(Meta::Newcomer, "newcomer", |_| Ok(()))?.is_some();
-        engine.load_newcomer(is_marked);
-        engine.seek_same_key()?;
+        engine.conflicts().load_newcomer(is_marked);
+        engine.conflicts().seek_same_key()?;
         Ok(engine)
     }
 
@@ -110,16 +110,16 @@ impl<S: Store> Engine<S> {
         }
         let authority = self.cx.config.mesh.authority();
         if let Some((shard, _)) = self.replicas.get(&authority).and_then(Owner::whole) {
-            self.load_roster(shard)?;
+            self.greeting().load_roster(shard)?;
             self.members.judge_again();
         }
         let wholes: Vec<(MemberId, ShardNumber)> =
             self.replicas.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();
         for (owner, shard) in wholes {
-            self.load_system(&owner, shard)?;
+            self.system_items().load_system(&owner, shard)?;
         }
-        self.hear_news();
-        self.judge_all_forks();
+        self.dialling().hear_news();
+        self.fork_judge().judge_all_forks();
         Ok(())
     }
 

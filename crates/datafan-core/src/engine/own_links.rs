@@ -1,25 +1,19 @@
 //! Publishing this member's links, and learning what others publish.
 
 use super::{
-    Engine,
     discovery::{LINKS_KEY, UpLink, decode_links},
+    handlers::{Commits, Conflicts},
     input::Write,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     id::MemberId,
     item::Key,
     store::{Store, StoreError},
-    time::Time,
 };
 use alloc::vec::Vec;
 
-impl<S: Store> Engine<S> {
-    /// When this member's links may have to be published.
-    pub(super) fn links_wake_at(&self) -> Time {
-        if self.cx.config.publish_links { self.discovery.own_links.wakes_at() } else { Time::NEVER }
-    }
-
+impl<S: Store> Commits<'_, S> {
     /// Whether this member's links may have to be published.
     pub(super) fn is_links_look_due(&self) -> bool {
         self.cx.config.publish_links && self.discovery.own_links.wakes_at() <= self.cx.now.time
@@ -38,7 +32,7 @@ impl<S: Store> Engine<S> {
         if !self.is_links_look_due() {
             return Ok(());
         }
-        let seen = self.seen_runs()?;
+        let seen = self.conflicts().seen_runs()?;
         let links = self.links.iter().filter(|(_, link)| link.is_up());
         let links: Vec<UpLink> = links
             .map(|(peer, link)| {
@@ -53,7 +47,9 @@ impl<S: Store> Engine<S> {
         }
         Ok(())
     }
+}
 
+impl<S: Store> Conflicts<'_, S> {
     /// Takes over what `owner` publishes.
     pub(super) fn learn_links(&mut self, owner: &MemberId, value: &[u8]) {
         let links = decode_links(value);

@@ -2,11 +2,10 @@
 //! interval's end. What came at once and was more is held against the intervals that follow. Who has signed
 //! what cannot be loses push, and is followed once per round.
 
-use super::{Engine, learned::Learned};
-use crate::engine::rejection::Rejection;
-use crate::store::Store;
+use super::{handlers::Gossip, learned::Learned};
+use crate::{engine::rejection::Rejection, store::Store};
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Gossip<'_, S> {
     /// Learns of what was held back, once its interval is over.
     pub(super) fn end_interval(&mut self) {
         for (head, from) in self.replicas.take_held_back() {

@@ -8,11 +8,10 @@
 //! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for
 //! what is written now, and has to dial first: it does not wait for the third round.
 
-use super::Engine;
-use crate::engine::rejection::Rejection;
-use crate::{connector::Lane, id::MemberId, message::Message, store::Store};
+use super::handlers::{Exchange, Greeting};
+use crate::{connector::Lane, engine::rejection::Rejection, id::MemberId, message::Message, store::Store};
 
-impl<S: Store> Engine<S> {
+impl<V> Exchange<'_, V> {
     /// Probes the peers that have been silent. Called at each round.
     pub(super) fn probe_silent(&mut self) {
         let silent = self.links.probe(self.cx.time());
@@ -29,19 +28,21 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    pub(super) fn on_probe(&mut self, from: MemberId) {
+        if self.links.on_probe(&from, self.cx.time()) {
+            self.cx.send_frame_at_once(from, Message::Alive.frame());
+        }
+    }
+}
+
+impl<S: Store> Greeting<'_, S> {
     /// Ends the links of peers that did not answer.
     pub(super) fn end_silent(&mut self) {
         for peer in self.links.unanswered(self.cx.time()) {
             self.cx.stats.reject(Rejection::NoAnswer);
             self.close_link(peer, "a probe was not answered".into());
             // It may only be the line that is gone.
-            self.discovery.seek_lost(&mut self.cx, &self.members, &self.replicas, &peer);
-        }
-    }
-
-    pub(super) fn on_probe(&mut self, from: MemberId) {
-        if self.links.on_probe(&from, self.cx.time()) {
-            self.cx.send_frame_at_once(from, Message::Alive.frame());
+            self.discovery.seek_lost(self.cx, self.members, self.replicas, &peer);
         }
     }
 }

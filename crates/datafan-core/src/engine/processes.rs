@@ -1,10 +1,9 @@
 //! Peers that run twice: telling the older process of the newer one, and handing claims on.
 
-use super::Engine;
-use crate::engine::rejection::Rejection;
-use crate::{claim::Claim, id::MemberId, store::Store};
+use super::handlers::Conflicts;
+use crate::{claim::Claim, engine::rejection::Rejection, id::MemberId, store::Store};
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Conflicts<'_, S> {
     /// A link is up: the process behind it hears what is known of others with the same key.
     pub(super) fn meet_process(&mut self, peer: MemberId) {
         let link = &self.links[&peer];
@@ -32,7 +31,7 @@ impl<S: Store> Engine<S> {
             Some(_) | None => self.cx.stats.verified += 1,
         }
         if !claim.verify(&self.cx.config.mesh, self.cx.verifier()) {
-            return self.links.penalize(&mut self.cx, from, Rejection::Signature);
+            return self.links.penalize(self.cx, from, Rejection::Signature);
         }
         match place {
             Some(place) => *place = Some(*claim),

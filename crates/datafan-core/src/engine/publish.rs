@@ -2,19 +2,20 @@
 //! `_sys/restamped` is `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
 
 use super::{
-    Engine,
     context::News,
-    discovery::LINKS_KEY,
-    discovery::{ADDRESSES_KEY, decode_addresses},
+    discovery::{ADDRESSES_KEY, LINKS_KEY, decode_addresses},
     disk::Disk,
-    replicas::invalid_spans::RESTAMPED_KEY,
-    replicas::{Owner, Replicas},
+    handlers::{Dialling, SystemItems},
+    replicas::{
+        Owner, Replicas,
+        invalid_spans::{self, RESTAMPED_KEY},
+    },
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     id::MemberId,
     item::Item,
-    runs::RUNS_KEY,
+    runs::{RUNS_KEY, RunHistory},
     store::{ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
 };
 use alloc::sync::Arc;
@@ -26,11 +27,19 @@ pub(super) const SYSTEM_KEYS: [&str; 6] =
 /// Those of them that mean something to others.
 const LEARNED_KEYS: [&str; 4] = [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY];
 
-impl<S: Store> Engine<S> {
+impl<S: Store> SystemItems<'_, S> {
+    /// Takes over the void spans that an owner's shard names.
+    pub(super) fn learn_voids(&mut self, owner: &MemberId, value: &[u8]) {
+        match invalid_spans::decode(value) {
+            Ok(spans) => self.replicas.set_invalid_spans(owner, spans),
+            Err(_) => self.cx.stats.reject(Rejection::Restamped),
+        }
+    }
+
     /// Takes over what a change of `owner`'s shard wrote for the system.
     pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
         if *owner == self.cx.config.mesh.authority() {
-            self.note_closings(change);
+            self.fork_judge().note_closings(change);
         }
         if change.keys.get(RUNS_KEY) == Some(&None) {
             self.replicas.set_last_run(owner, None);
@@ -47,7 +56,7 @@ impl<S: Store> Engine<S> {
     /// Reads what a stored shard has for the system.
     pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
         if *owner == self.cx.config.mesh.authority() {
-            self.load_closings(shard)?;
+            self.fork_judge().load_closings(shard)?;
         }
         for key in LEARNED_KEYS {
             let at = self.disk.current().timestamp_of(shard, key)?;
@@ -67,7 +76,7 @@ impl<S: Store> Engine<S> {
             RESTAMPED_KEY => self.learn_voids(owner, &item.value),
             RUNS_KEY => {
                 self.learn_runs(owner, &item.value);
-                self.judge_forks_by(owner, &item.value);
+                self.fork_judge().judge_forks_by(owner, &item.value);
             }
             LINKS_KEY if self.cx.config.publish_links => {
                 self.cx.tell(News::Links { owner: *owner, item: item.clone() });
@@ -77,13 +86,24 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    /// Takes over the runs that an owner's shard names.
+    pub(super) fn learn_runs(&mut self, owner: &MemberId, value: &[u8]) {
+        self.divergent.on_runs(owner);
+        match RunHistory::decode(value).map(|history| history.last()) {
+            Ok(last) => self.replicas.set_last_run(owner, last),
+            Err(_) => self.cx.stats.reject(Rejection::Runs),
+        }
+    }
+}
+
+impl<S: Store> Dialling<'_, S> {
     /// Hands what this call has learned of members' shards to the parts that find members and join them.
     pub(super) fn hear_news(&mut self) {
         for news in self.cx.take_news() {
             match news {
                 News::Moved { owner } => self.discovery.reach.on_moved(&owner, self.cx.now.time),
                 News::Addresses { owner, item } => self.learn_addresses(&owner, &item.value),
-                News::Links { owner, item } => self.learn_links(&owner, &item.value),
+                News::Links { owner, item } => self.conflicts().learn_links(&owner, &item.value),
                 News::NoLinks { owner } => {
                     self.discovery.reach.unlist(&owner);
                     self.key_conflicts.listed.forget(&owner);
@@ -93,19 +113,13 @@ impl<S: Store> Engine<S> {
     }
 
     fn learn_addresses(&mut self, owner: &MemberId, value: &[u8]) {
-        if *owner == self.cx.me || !self.members.belongs(&self.replicas, owner) {
+        if *owner == self.cx.me || !self.members.belongs(self.replicas, owner) {
             return;
         }
         match decode_addresses(value) {
             Ok(addresses) => self.discovery.on_published(owner, !addresses.is_empty()),
             Err(_) => self.cx.stats.reject(Rejection::Addresses),
         }
-    }
-
-    /// A member does not belong any more: it is not dialled.
-    pub(super) fn forget_addresses(&mut self, member: &MemberId) {
-        self.discovery.forget(member);
-        self.key_conflicts.listed.forget(member);
     }
 }
 

@@ -3,7 +3,11 @@
 //! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta
 //! follows when there is room.
 
-use super::{Engine, replicas::Owner};
+use super::{
+    handlers::{Exchange, Pusher},
+    replicas::Owner,
+    serve::delta_body,
+};
 use crate::{
     connector::{Frame, Lane},
     head::Head,
@@ -18,7 +22,7 @@ use alloc::{sync::Arc, vec::Vec};
 /// The frames made for one owner in one call, by base: most links need the same.
 type Frames = Vec<(Timestamp, Frame)>;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Pusher<'_, S> {
     /// Sends what changed in this call to all who are not known to have it.
     pub(super) fn push_changes(&mut self) -> Result<(), StoreError> {
         if !self.replicas.has_moved() {
@@ -61,27 +65,6 @@ impl<S: Store> Engine<S> {
             }
         }
         Ok(())
-    }
-
-    /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
-    pub(super) fn note_moved(&mut self, head: &Head, before: Timestamp) {
-        let mut told = Vec::new();
-        for (peer, link) in self.links.all_quietly() {
-            if link.position(&head.owner) == Some(head.timestamp) {
-                link.set_position(&head.owner, None);
-                told.push(*peer);
-            }
-        }
-        self.replicas.on_moved(head.owner, before, told);
-    }
-
-    /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
-    pub(super) fn note_told(&mut self, peer: MemberId, delta: &Delta<'_>, message: Option<&Arc<[u8]>>) {
-        let owner = delta.head.owner;
-        self.links.set_position(&peer, &owner, None);
-        let message = message.filter(|bytes| bytes.len() <= PUSH_BYTES_MAX);
-        let message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
-        self.replicas.on_brought(&owner, peer, delta.base, message);
     }
 
     /// Sends what peers missed while their links were full: one delta per owner, however many commits there
@@ -136,7 +119,7 @@ impl<S: Store> Engine<S> {
                     return Ok(());
                 };
                 let head = record.head.expect("a visible shard has a head");
-                let frame = match self.delta_body(shard, record, base, PUSH_BYTES_MAX)? {
+                let frame = match delta_body(self.disk, shard, record, base, PUSH_BYTES_MAX)? {
                     Some(body) => Message::Push(Delta::new(head, base, &body)).frame(),
                     None => Message::Announce(alloc::vec![head]).frame(),
                 };
@@ -150,6 +133,29 @@ impl<S: Store> Engine<S> {
             false => self.cx.send_frame_at_once(peer, frame),
         }
         Ok(())
+    }
+}
+
+impl<V> Exchange<'_, V> {
+    /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
+    pub(super) fn note_moved(&mut self, head: &Head, before: Timestamp) {
+        let mut told = Vec::new();
+        for (peer, link) in self.links.all_quietly() {
+            if link.position(&head.owner) == Some(head.timestamp) {
+                link.set_position(&head.owner, None);
+                told.push(*peer);
+            }
+        }
+        self.replicas.on_moved(head.owner, before, told);
+    }
+
+    /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
+    pub(super) fn note_told(&mut self, peer: MemberId, delta: &Delta<'_>, message: Option<&Arc<[u8]>>) {
+        let owner = delta.head.owner;
+        self.links.set_position(&peer, &owner, None);
+        let message = message.filter(|bytes| bytes.len() <= PUSH_BYTES_MAX);
+        let message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
+        self.replicas.on_brought(&owner, peer, delta.base, message);
     }
 }
 

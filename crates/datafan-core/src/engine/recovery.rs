@@ -1,16 +1,16 @@
 //! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it.
 
 use super::{
-    Engine,
     effect::Alarm,
+    handlers::{Commits, Gossip, Recoveries, Replication},
     input::Write,
     learned::Learned,
     links::Link,
     own::{Confirmed, OwnShard},
     replicas::Owner,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     grant::Grant,
     head::Head,
     id::MemberId,
@@ -23,7 +23,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Gossip<'_, S> {
     /// Compares what the peer holds of our own shards: the condition of own commits.
     pub(super) fn compare_own(&mut self, peer: MemberId, hello: &Hello) {
         let told = || hello.yours.iter().chain(&hello.roster);
@@ -38,7 +38,7 @@ impl<S: Store> Engine<S> {
         if !self.own.is_proven() && others_greet {
             self.own.confirm_soon(self.cx.now.time.after(self.cx.config.settle_micros));
         } else {
-            self.own.confirm_all(&mut self.disk);
+            self.own.confirm_all(self.disk);
         }
     }
 
@@ -78,7 +78,7 @@ impl<S: Store> Engine<S> {
             return Learned::Known;
         }
         if !own.has_lost(head) && !self.cx.check_signature(head) {
-            self.links.penalize(&mut self.cx, peer, Rejection::Signature);
+            self.links.penalize(self.cx, peer, Rejection::Signature);
             return Learned::Refused;
         }
         if self.cx.config.abandon && head.owner == self.cx.me {
@@ -99,7 +99,7 @@ impl<S: Store> Engine<S> {
     /// What others hold of the own shard is given up: own timestamps go on above it, and the next head
     /// replaces it.
     fn outrank(&mut self, head: &Head) {
-        self.own.on_own_head(head, &mut self.disk);
+        self.own.on_own_head(head, self.disk);
         let ours = self.replicas[&head.owner].head();
         if ours.is_none_or(|ours| ours.order() < head.order()) {
             self.own.outrank(head.timestamp);
@@ -110,7 +110,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn stop_own_writes(&mut self, theirs: &Head) {
         self.replicas.forget(&theirs.owner);
         let ours = self.replicas.get(&theirs.owner).and_then(|owner| owner.head().copied());
-        self.own.stop(theirs, &mut self.disk);
+        self.own.stop(theirs, self.disk);
         self.cx.stats.reject(Rejection::ForeignOwnHead);
         self.cx.alarm(Alarm::ForeignHead { theirs: *theirs, ours });
     }
@@ -124,7 +124,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.own.look_at(head);
-        self.own.on_own_head(head, &mut self.disk);
+        self.own.on_own_head(head, self.disk);
         self.links.set_position(&peer, &owner, Some(head.timestamp));
         if head.items > 1 {
             // The answer is not waited for: the peer keeps this state for us from now on.
@@ -132,9 +132,24 @@ impl<S: Store> Engine<S> {
             let (id, root) = (self.replicas.new_request(), head.root);
             self.cx.send(peer, &Message::AskNodes(Request { id, owner, root, slots }));
         }
-        self.fetch_aside(peer, head);
+        self.exchange().fetch_aside(peer, head);
     }
 
+    /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later
+    /// one, that of an owner that has lost push not before the next round, nor one beyond its owner's rate
+    /// before the next interval.
+    pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
+        if self.replicas.has_lost_push(owner) {
+            return self.cx.next_round;
+        }
+        match self.own.get(owner).map(OwnShard::confirmed) {
+            Some(Confirmed::Recovering { until }) => until,
+            _ => self.replicas.paused_until(self.cx, owner).unwrap_or(Time(0)),
+        }
+    }
+}
+
+impl<S: Store> Replication<'_, S> {
     /// Puts entries back into the roster that it had lost and others had learned of: it only grows.
     pub(super) fn take_back_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let owner = self.cx.config.mesh.authority();
@@ -170,52 +185,64 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later
-    /// one, that of an owner that has lost push not before the next round, nor one beyond its owner's rate
-    /// before the next interval.
-    pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
-        if self.replicas.has_lost_push(owner) {
-            return self.cx.next_round;
+    /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
+    pub(super) fn list_expiries(&mut self, owner: &MemberId) -> Result<(), StoreError> {
+        let Some((shard, _)) = self.replicas[owner].whole() else { return Ok(()) };
+        let mut change = ShardChange::default();
+        let all = Page { rows: usize::MAX, bytes: usize::MAX };
+        for listed in self.disk.current().expiries(shard, Timestamp::MAX, all)? {
+            change.expiries.insert(listed, false);
         }
-        match self.own.get(owner).map(OwnShard::confirmed) {
-            Some(Confirmed::Recovering { until }) => until,
-            _ => self.replicas.paused_until(&self.cx, owner).unwrap_or(Time(0)),
+        let mut next = Some(Timestamp::ZERO);
+        while let Some(first) = next {
+            let (items, rest) = self.disk.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
+            let expiring = items.iter().filter_map(|item| Some((item.expiry?, item.timestamp)));
+            change.expiries.extend(expiring.map(|listed| (listed, true)));
+            next = rest;
         }
+        if !change.expiries.is_empty() {
+            self.disk.stage(shard, change);
+        }
+        Ok(())
     }
+}
 
+impl<S: Store> Commits<'_, S> {
     /// Ends the recoveries that have what was lost.
     pub(super) fn end_recoveries(&mut self) -> Result<(), StoreError> {
         let now = self.cx.now.time;
         let ended: Vec<MemberId> =
-            self.recovered_own().filter(|(_, until)| *until <= now).map(|(id, _)| id).collect();
+            self.recoveries().recovered_own().filter(|(_, until)| *until <= now).map(|(id, _)| id).collect();
         for owner in ended {
-            self.flush()?;
-            self.list_expiries(&owner)?;
-            self.seek_same_key()?;
+            self.replication().flush()?;
+            self.replication().list_expiries(&owner)?;
+            self.conflicts().seek_same_key()?;
             let to = self.replicas.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
             let recovered = Recovered { from: self.own[&owner].before(), to, at: self.cx.now.wall };
             let lost = self.own.end_recovery(&owner);
             if recovered.to > recovered.from {
                 if owner == self.cx.me {
-                    self.own.set_recovered(recovered, &mut self.disk);
+                    self.own.set_recovered(recovered, self.disk);
                 }
                 self.cx.alarm(Alarm::Recovered { owner, recovered });
             }
             if let Some(theirs) = lost.filter(|lost| lost.timestamp > to) {
                 // Somebody may have it yet who is out of reach: what is written from now on is later.
-                self.own.on_own_head(&theirs, &mut self.disk);
+                self.own.on_own_head(&theirs, self.disk);
                 self.cx.alarm(Alarm::NotRecovered { theirs, to });
             }
-            self.own.prove_recovered(&mut self.disk);
+            self.own.prove_recovered(self.disk);
         }
         Ok(())
     }
+}
 
+impl Recoveries<'_> {
     /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not
     /// come back with it.
     pub(super) fn lost_head(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
         let counts =
-            |peer: &MemberId| self.members.of(&self.replicas, peer).is_none_or(|terms| terms.is_active());
+            |peer: &MemberId| self.members.of(self.replicas, peer).is_none_or(|terms| terms.is_active());
         self.own[owner].lost_head(self.cx.time(), counts)
     }
 
@@ -236,27 +263,6 @@ impl<S: Store> Engine<S> {
         let waiting =
             self.own.iter().map(|(_, own)| own).filter(waits).map(|own| own.lost_wakes_at(self.cx.now.time));
         waiting.min().unwrap_or(Time::NEVER).min(ends)
-    }
-
-    /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
-    pub(super) fn list_expiries(&mut self, owner: &MemberId) -> Result<(), StoreError> {
-        let Some((shard, _)) = self.replicas[owner].whole() else { return Ok(()) };
-        let mut change = ShardChange::default();
-        let all = Page { rows: usize::MAX, bytes: usize::MAX };
-        for listed in self.disk.current().expiries(shard, Timestamp::MAX, all)? {
-            change.expiries.insert(listed, false);
-        }
-        let mut next = Some(Timestamp::ZERO);
-        while let Some(first) = next {
-            let (items, rest) = self.disk.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
-            let expiring = items.iter().filter_map(|item| Some((item.expiry?, item.timestamp)));
-            change.expiries.extend(expiring.map(|listed| (listed, true)));
-            next = rest;
-        }
-        if !change.expiries.is_empty() {
-            self.disk.stage(shard, change);
-        }
-        Ok(())
     }
 }
 

@@ -1,21 +1,15 @@
 //! What the engine says about itself.
 
 use super::{
-    Engine,
     discovery::Target,
+    handlers::Report,
     links::Link,
     own::Confirmed,
     replicas::{Owner, Transfer},
-    status::LinkState,
-    status::LinkStatus,
-    status::MemberReach,
-    status::OwnState,
-    status::Pending,
-    status::Reachability,
-    status::ShardProgress,
-    status::ShardStatus,
-    status::Standing,
-    status::Status,
+    status::{
+        LinkState, LinkStatus, MemberReach, OwnState, Reachability, ShardProgress, ShardStatus, Standing,
+        Status,
+    },
 };
 use crate::{
     connector::Direction,
@@ -23,19 +17,19 @@ use crate::{
     hash::Hash,
     id::MemberId,
     read::Snapshot,
-    store::{Store, StoreReader},
+    store::{Store, StoreReader, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Report<'_, S> {
     /// The member at this moment.
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         let (members, reached) = (self.members(), self.reached_now());
         let reach = members.iter().filter(|(_, grant)| grant.is_active());
         let reach = reach.map(|(id, _)| (*id, self.member_reach(id, &reached))).collect();
         Status {
-            name: self.members.own_name(&self.cx),
+            name: self.members.own_name(self.cx),
             standing: self.standing(),
             disk_full: self.disk.full().map(String::from),
             recovered: self.own.recovered(),
@@ -47,7 +41,7 @@ impl<S: Store> Engine<S> {
             own: match self.own[&self.cx.me].confirmed() {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {
-                    let lost = self.lost_head(&self.cx.me);
+                    let lost = self.recoveries().lost_head(&self.cx.me);
                     let timestamp = lost.map_or(Timestamp::ZERO, |(_, head)| head.timestamp);
                     OwnState::Recovering { timestamp, holder: lost.map(|(holder, _)| holder) }
                 }
@@ -64,22 +58,16 @@ impl<S: Store> Engine<S> {
             shards: self.shard_statuses(&reach),
             members,
             reach,
-            pending: self.pending().cloned().collect(),
+            pending: self.members.pending(self.replicas).cloned().collect(),
             refusals: self.cx.stats.refusals.clone(),
         }
-    }
-
-    /// Who knocked and is not admitted, in order; at most [`PENDING_MAX`](crate::limits::PENDING_MAX). Also
-    /// in [`Engine::status`], which costs as much as there are members and shards.
-    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
-        self.members.pending(&self.replicas)
     }
 
     fn standing(&self) -> Standing {
         // Anybody can refuse us. While somebody does not, that is the refuser's own affair.
         let linked = self.links.values().any(Link::is_up);
         let refused_by = self.members.refused_by().filter(|_| !linked);
-        match (self.members.of(&self.replicas, &self.cx.me).map(|terms| terms.is_active()), refused_by) {
+        match (self.members.of(self.replicas, &self.cx.me).map(|terms| terms.is_active()), refused_by) {
             (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
             (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
             (Some(true), None) => Standing::Up,
@@ -125,7 +113,7 @@ impl<S: Store> Engine<S> {
     fn reached_now(&self) -> Vec<MemberId> {
         self.discovery
             .reach
-            .now(self.cx.now.time, &self.links.up(), |id| self.members.kind_of(&self.replicas, id))
+            .now(self.cx.now.time, &self.links.up(), |id| self.members.kind_of(self.replicas, id))
     }
 
     fn member_reach(&self, id: &MemberId, reached: &[MemberId]) -> MemberReach {
@@ -159,7 +147,7 @@ impl<S: Store> Engine<S> {
         if head.is_none() && owner.known().is_none() && !copying {
             return None;
         }
-        let revoked = self.members.of(&self.replicas, owner.id()).is_some_and(|terms| !terms.is_active());
+        let revoked = self.members.of(self.replicas, owner.id()).is_some_and(|terms| !terms.is_active());
         Some(ShardStatus {
             owner: *owner.id(),
             timestamp: head.map_or(Timestamp::ZERO, |head| head.timestamp),
@@ -174,5 +162,17 @@ impl<S: Store> Engine<S> {
                 (false, false) => ShardProgress::Whole,
             },
         })
+    }
+
+    /// Where the kept states of the member's own shard diverged from the visible one, and where the last of
+    /// them ends.
+    pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
+        let mut span: Option<(Timestamp, Timestamp)> = None;
+        for shard in self.divergent.of(&self.cx.me) {
+            let record = self.disk.current().shard(*shard).ok().flatten()?;
+            let (first, last) = (record.graves_floor, record.head?.timestamp);
+            span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
+        }
+        span
     }
 }

@@ -6,14 +6,14 @@
 //! heads from them, so nobody can play one back when its time has come.
 
 use super::{
-    Engine,
     effect::CommandError,
     group::Refusable,
+    handlers::{Gossip, Replication},
     recovery::PAGE_ROWS,
     replicas::invalid_spans::{self, RESTAMPED_KEY, Span, add_span},
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     head::Head,
     id::MemberId,
     item::{Item, Key},
@@ -29,23 +29,7 @@ use alloc::{sync::Arc, vec::Vec};
 /// anything else.
 const WAIT_MICROS: u64 = 60 * SECOND;
 
-impl<S: Store> Engine<S> {
-    /// Takes over the void spans that an owner's shard names.
-    pub(super) fn learn_voids(&mut self, owner: &MemberId, value: &[u8]) {
-        match invalid_spans::decode(value) {
-            Ok(spans) => self.replicas.set_invalid_spans(owner, spans),
-            Err(_) => self.cx.stats.reject(Rejection::Restamped),
-        }
-    }
-
-    /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible
-    /// one may replace it, if it makes it void.
-    pub(super) fn is_set_aside(&self, held: &Head) -> bool {
-        let bound = |wall: Timestamp| wall.0.saturating_add(self.cx.config.clock_ahead_micros);
-        self.cx.is_too_late(held.timestamp)
-            && self.links.median_wall(self.cx.now.time).is_some_and(|wall| held.timestamp.0 > bound(wall))
-    }
-
+impl<S: Store> Replication<'_, S> {
     /// Gives the items of own shards that lie beyond the bound timestamps within it, and makes the heads of
     /// that time invalid. Returns how many items that were. All own shards are restamped, or none; `None`
     /// where the clock has to go on for a moment first.
@@ -77,7 +61,7 @@ impl<S: Store> Engine<S> {
             return Err(CommandError::ClockOff { behind_seconds });
         }
         if let Some((before, _)) = self.own[owner].pauses().around(self.cx.clock_bound().max(others_bound)) {
-            return match self.replicas.check_bound(&self.cx, owner, before, n) {
+            return match self.replicas.check_bound(self.cx, owner, before, n) {
                 Err(_) if is_off => Err(CommandError::ClockOff { behind_seconds }),
                 checked => checked.map(|()| true),
             };
@@ -87,7 +71,7 @@ impl<S: Store> Engine<S> {
         // that lies further ahead.
         let bound = self.cx.clock_bound();
         let before = self.own.restamps_after(owner, bound);
-        Ok(self.replicas.check_bound(&self.cx, owner, before, n).is_ok())
+        Ok(self.replicas.check_bound(self.cx, owner, before, n).is_ok())
     }
 
     fn restamp_own(&mut self, owner: MemberId) -> Result<u64, StoreError> {
@@ -149,27 +133,9 @@ impl<S: Store> Engine<S> {
     /// An item with the next timestamp.
     fn stamped(&self, fresh: &mut Fresh, item: &Item) -> Item {
         let before = fresh.last;
-        fresh.last = self.replicas.next_own(&self.cx, &fresh.owner, before);
+        fresh.last = self.replicas.next_own(self.cx, &fresh.owner, before);
         fresh.first.get_or_insert((before, fresh.last));
         Item { timestamp: fresh.last, ..item.clone() }
-    }
-
-    /// A peer holds a head of ours that we have made invalid, as its clock let it take it. Once our clock
-    /// lets us, we go on above it, so that the peer takes what we have.
-    pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
-        let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head());
-        let later = ours.is_none_or(|ours| ours.order() < head.order());
-        if !later
-            || head.owner != self.cx.me
-            || self.replicas.check_bound(&self.cx, &head.owner, end, 1).is_err()
-        {
-            return;
-        }
-        if !self.cx.check_signature(head) {
-            return self.links.penalize(&mut self.cx, peer, Rejection::Signature);
-        }
-        self.own.use_up_to(&head.owner, end, &mut self.disk);
-        self.own.outrank(Timestamp::ZERO);
     }
 
     /// Adds items to the shard that is built anew. It counts as left over until it is shown.
@@ -200,7 +166,7 @@ impl<S: Store> Engine<S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        let head = self.own.sign_earlier(head, fresh.first, &self.cx, &mut self.disk);
+        let head = self.own.sign_earlier(head, fresh.first, self.cx, self.disk);
         if let Some(old) = old {
             self.disk.retire(owner, old);
         }
@@ -212,6 +178,26 @@ impl<S: Store> Engine<S> {
         self.adopt(fresh.shard, record, ShardChange::default());
         self.flush()?;
         self.list_expiries(&owner)
+    }
+}
+
+impl<S: Store> Gossip<'_, S> {
+    /// A peer holds a head of ours that we have made invalid, as its clock let it take it. Once our clock
+    /// lets us, we go on above it, so that the peer takes what we have.
+    pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
+        let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head());
+        let later = ours.is_none_or(|ours| ours.order() < head.order());
+        if !later
+            || head.owner != self.cx.me
+            || self.replicas.check_bound(self.cx, &head.owner, end, 1).is_err()
+        {
+            return;
+        }
+        if !self.cx.check_signature(head) {
+            return self.links.penalize(self.cx, peer, Rejection::Signature);
+        }
+        self.own.use_up_to(&head.owner, end, self.disk);
+        self.own.outrank(Timestamp::ZERO);
     }
 }
 

@@ -1,9 +1,9 @@
 //! The roster: reading its entries, and what follows when they change.
 
 use super::{
-    Engine,
     context::Context,
     disk::{Disk, Snapshot},
+    handlers::Greeting,
     replicas::{Owner, Replicas},
 };
 use crate::{
@@ -20,13 +20,13 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use core::ops::Bound;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Greeting<'_, S> {
     /// Takes over all entries of a shard.
     pub(super) fn load_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let snapshot = self.disk.share_current();
         for_each_grant(&*snapshot, shard, |key, at| {
             if let Some(item) = snapshot.item(shard, at)? {
-                self.members.learn_grant(&mut self.cx, &mut self.replicas, key, &item);
+                self.members.learn_grant(self.cx, self.replicas, key, &item);
             }
             Ok(())
         })
@@ -49,7 +49,7 @@ impl<S: Store> Engine<S> {
             self.on_revoked(member, state);
         }
         self.drop_readers_shards();
-        self.seek_admitted();
+        self.dialling().seek_admitted();
         self.discovery.reach.on_roster();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
@@ -66,7 +66,7 @@ impl<S: Store> Engine<S> {
         self.forget_addresses(&member);
         let Some(owner) = self.replicas.get(&member) else { return };
         if owner.known().is_some_and(|known| Some(known.order()) != kept) {
-            self.cancel_transfer(&member);
+            self.exchange().cancel_transfer(&member);
             self.replicas.forget(&member);
         }
         if kept.is_none() {
@@ -76,10 +76,10 @@ impl<S: Store> Engine<S> {
 
     /// Gives up the shards of an owner; their rows are erased by and by.
     pub(super) fn drop_shards(&mut self, member: &MemberId) {
-        self.cancel_transfer(member);
+        self.exchange().cancel_transfer(member);
         self.replicas.forget(member);
         self.discovery.reach.unlist(member);
-        self.drop_divergent(member);
+        self.divergent.retire(member, self.disk);
         let whole = self.replicas.whole(member).map(|(shard, _)| shard);
         let building = self.replicas.take_building(member);
         if whole.is_some() {
@@ -89,6 +89,26 @@ impl<S: Store> Engine<S> {
         }
         for shard in whole.into_iter().chain(building) {
             self.disk.retire(*member, shard);
+        }
+    }
+
+    /// A member does not belong any more: it is not dialled.
+    pub(super) fn forget_addresses(&mut self, member: &MemberId) {
+        self.discovery.forget(member);
+        self.key_conflicts.listed.forget(member);
+    }
+
+    /// Everybody gives up the shard of who is a reader by now.
+    pub(super) fn drop_readers_shards(&mut self) {
+        let holds = |owner: &Owner| owner.head().is_some() || owner.building().is_some();
+        let readers = self.members.readers().filter(|member| self.replicas.get(member).is_some_and(holds));
+        let readers: Vec<MemberId> = readers.copied().collect();
+        for member in readers {
+            self.drop_shards(&member);
+            // To be written again if we ever may.
+            if member == self.cx.me {
+                self.own.publish_again();
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Rounds: comparing all heads with one hash, and finding those that differ.
 
 use super::{
-    Engine,
-    links::{Comparing, Link},
+    handlers::{Exchange, Gossip, Server},
+    links::Comparing,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
-    connector::{Frame, Lane},
+    connector::Lane,
+    engine::rejection::Rejection,
     hash::Hash,
     head::{HEAD_BYTES, Head},
     id::MemberId,
@@ -28,7 +28,7 @@ const CREDIT_SHARE: u64 = 8;
 const LATER_MAX: usize = 1_024;
 const _: () = assert!(LATER_MAX >= 16 * HEAD_SLOTS_MAX, "what one answer names has room");
 
-impl<S: Store> Engine<S> {
+impl<V> Exchange<'_, V> {
     /// Tells every peer our root.
     pub(super) fn begin_round(&mut self) {
         self.cx.stats.rounds += 1;
@@ -38,16 +38,6 @@ impl<S: Store> Engine<S> {
         for peer in ready {
             self.cx.send_frame(peer, frame.clone());
         }
-    }
-
-    /// The message that changes nothing while all stays as it is, whoever of the peers sends it: a Round with
-    /// our own root. `None` where it would change something, and until the next round after something has
-    /// changed. A driver need not wake for it: it may be handed over with what comes next.
-    pub fn calm(&self) -> Option<Frame> {
-        let root = self.replicas.known_root()?;
-        let waits = |link: &Link<_>| link.has_positions() || !link.comparison.is_over();
-        let is_awaited = self.links.values().any(waits);
-        (!is_awaited).then(|| Message::Round(root).frame())
     }
 
     pub(super) fn send_round(&mut self, peer: MemberId) {
@@ -113,7 +103,9 @@ impl<S: Store> Engine<S> {
         let branch = self.replicas.at_slot(slot)?;
         self.replicas.node_of(&branch).as_ref().map(Hints::of)
     }
+}
 
+impl<S: Store> Server<'_, S> {
     pub(super) fn serve_heads(&mut self, from: MemberId, asks: &[Ask]) {
         let answers = asks.iter().map(|ask| self.head_answer(ask)).collect();
         self.cx.send(from, &Message::Heads(answers));
@@ -137,7 +129,9 @@ impl<S: Store> Engine<S> {
         };
         HeadAnswer::Node { place: node.place, children: node.children.iter().map(child).collect() }
     }
+}
 
+impl<S: Store> Gossip<'_, S> {
     /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own
     /// rounds, so nobody tells what was not asked. An answer that lies outside what was asked for is dropped:
     /// it may be a late one, and asking on below it need not come to an end.
@@ -183,7 +177,7 @@ impl<S: Store> Engine<S> {
             found.rotate_left(lot as usize);
         }
         comparing.later.drain(..comparing.later.len().saturating_sub(LATER_MAX));
-        self.ask_on(from, *comparing);
+        self.exchange().ask_on(from, *comparing);
     }
 
     fn learn_compared(&mut self, from: MemberId, head: &Head, comparing: &mut Comparing) {

@@ -1,7 +1,7 @@
 //! Which heads may be held, and which replaces which: by roster, quota and clock.
 
 use super::{
-    Engine,
+    handlers::Rules,
     replicas::{Owner, Reason},
     verdict::Verdict,
 };
@@ -9,10 +9,24 @@ use crate::{
     grant::GrantState,
     head::Head,
     limits::{QUOTA_BYTES_DEFAULT, QUOTA_ITEMS_DEFAULT, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS},
-    store::Store,
+    time::Timestamp,
 };
 
-impl<S: Store> Engine<S> {
+impl<V> Rules<'_, V> {
+    /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible
+    /// one may replace it, if it makes it void.
+    pub(super) fn is_set_aside(&self, held: &Head) -> bool {
+        let bound = |wall: Timestamp| wall.0.saturating_add(self.cx.config.clock_ahead_micros);
+        self.cx.is_too_late(held.timestamp)
+            && self.links.median_wall(self.cx.now.time).is_some_and(|wall| held.timestamp.0 > bound(wall))
+    }
+
+    /// Whether a head is good and newer than what is held.
+    pub(super) fn is_wanted(&self, head: &Head) -> bool {
+        let held = self.replicas.get(&head.owner).and_then(|state| state.head());
+        matches!(self.verdict(head), Verdict::Good) && self.is_newer(head, held)
+    }
+
     /// Whether `head` may be held, as far as roster, quota and clock say.
     pub(super) fn verdict(&self, head: &Head) -> Verdict {
         let too_late = self.cx.is_too_late(head.timestamp);
@@ -30,7 +44,7 @@ impl<S: Store> Engine<S> {
                 false => Verdict::Good,
             };
         }
-        let Some(grant) = self.members.of(&self.replicas, &head.owner) else { return Verdict::Unknown };
+        let Some(grant) = self.members.of(self.replicas, &head.owner) else { return Verdict::Unknown };
         match grant.state {
             GrantState::Drop => return Verdict::Refused(Reason::Revoked),
             GrantState::Keep { timestamp, root } if (timestamp, root) != head.order() => {
@@ -66,7 +80,7 @@ impl<S: Store> Engine<S> {
     /// stays replaces every other, the one permitted step back.
     pub(super) fn is_newer(&self, head: &Head, than: Option<&Head>) -> bool {
         let Some(than) = than else { return true };
-        let kept = match self.members.of(&self.replicas, &head.owner).map(|terms| terms.state) {
+        let kept = match self.members.of(self.replicas, &head.owner).map(|terms| terms.state) {
             Some(GrantState::Keep { timestamp, root }) => Some((timestamp, root)),
             _ => None,
         };

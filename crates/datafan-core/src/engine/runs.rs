@@ -1,8 +1,7 @@
 //! The last run that each held shard names, and naming the own one; `crate::runs` says what follows from
 //! them.
 
-use super::{Engine, disk::Snapshot};
-use crate::engine::rejection::Rejection;
+use super::{disk::Snapshot, handlers::Replication};
 use crate::{
     id::MemberId,
     item::{Item, Key},
@@ -13,16 +12,7 @@ use crate::{
 };
 use alloc::sync::Arc;
 
-impl<S: Store> Engine<S> {
-    /// Takes over the runs that an owner's shard names.
-    pub(super) fn learn_runs(&mut self, owner: &MemberId, value: &[u8]) {
-        self.divergent.on_runs(owner);
-        match RunHistory::decode(value).map(|history| history.last()) {
-            Ok(last) => self.replicas.set_last_run(owner, last),
-            Err(_) => self.cx.stats.reject(Rejection::Runs),
-        }
-    }
-
+impl<S: Store> Replication<'_, S> {
     /// Names the present run in the member's own shard, before its first write; `record` is the shard as it
     /// was before. The roster names none: it only grows, so no state of it replaces one that it did not grow
     /// out of.
@@ -33,7 +23,7 @@ impl<S: Store> Engine<S> {
         edit: &mut Edit<'_, Snapshot<S>>,
         last: &mut Timestamp,
     ) -> Result<(), StoreError> {
-        if *owner != self.cx.me || self.own.is_run_named(&self.replicas, owner) {
+        if *owner != self.cx.me || self.own.is_run_named(self.replicas, owner) {
             return Ok(());
         }
         let old = edit.timestamp_of(RUNS_KEY)?;
@@ -41,7 +31,7 @@ impl<S: Store> Engine<S> {
         let history = old.and_then(|item| RunHistory::decode(&item.value).ok());
         let mut history = history.unwrap_or_default();
         history.begin(self.own.run.current(), record.head.map_or(Timestamp::ZERO, |head| head.timestamp));
-        *last = self.replicas.next_own(&self.cx, owner, *last);
+        *last = self.replicas.next_own(self.cx, owner, *last);
         let key = Key::new(RUNS_KEY).expect("a key");
         let item = Item { key, timestamp: *last, expiry: None, value: history.encode().into() };
         edit.put_all(&[Arc::new(item)])

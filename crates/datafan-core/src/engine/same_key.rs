@@ -1,32 +1,26 @@
 //! Looking for another process with this member's key where its shard says that it can be dialled.
 
 use super::{
-    Engine,
     discovery::{ADDRESSES_KEY, decode_addresses},
-    effect::Alarm,
-    effect::Effect,
+    effect::{Alarm, Effect},
+    handlers::Conflicts,
     key_conflicts::SameKeyPlace,
     own::OwnShard,
     publish::system_item,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     store::{Store, StoreError},
     time::Timestamp,
 };
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Conflicts<'_, S> {
     /// Notes where the own shard says that this member can be dialled, to be asked.
     pub(super) fn seek_same_key(&mut self) -> Result<(), StoreError> {
-        let item = system_item(&self.disk, &self.replicas, &self.cx.me.clone(), ADDRESSES_KEY)?;
+        let item = system_item(self.disk, self.replicas, &self.cx.me.clone(), ADDRESSES_KEY)?;
         let addresses = item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default();
         self.key_conflicts.same_key.ask(addresses);
         Ok(())
-    }
-
-    /// Whether own writes wait until it is clear that no other process has our key.
-    pub(super) fn looks_for_same_key(&self) -> bool {
-        self.key_conflicts.same_key.waits(self.cx.now.time) || self.key_conflicts.listed.holds()
     }
 
     /// Asks there.

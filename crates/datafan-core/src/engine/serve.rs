@@ -1,14 +1,16 @@
 //! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
 
 use super::{
-    Engine,
+    disk::Disk,
+    handlers::Server,
     links::{Owed, Term},
     replicas::Owner,
     send_budget::answer_bytes_max,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
     connector::Lane,
+    engine::rejection::Rejection,
+    hash::Hash,
     head::Head,
     id::MemberId,
     limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
@@ -27,11 +29,11 @@ const SERVE_ALL_BYTES_MAX: usize = 4 << 20;
 /// What looking up one slot counts, however short its answer is.
 const SLOT_BYTES: usize = 4_096;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Server<'_, S> {
     /// Notes requests of a peer.
     pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
         // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
-        if !self.members.belongs(&self.replicas, &from) {
+        if !self.members.belongs(self.replicas, &from) {
             self.cx.stats.reject(Rejection::NotServed);
             return;
         }
@@ -96,7 +98,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn serve_pull(&mut self, peer: MemberId, want: &Want) -> Result<(), StoreError> {
-        self.note_pulled(peer, &want.owner);
+        self.exchange().note_pulled(peer, &want.owner);
         let whole = self.replicas.get(&want.owner).and_then(Owner::whole);
         let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
             self.cx.send(peer, &Message::Nothing(want.owner));
@@ -107,7 +109,7 @@ impl<S: Store> Engine<S> {
             self.cx.send(peer, &Message::Nothing(want.owner));
             return Ok(());
         }
-        match self.delta_body(shard, &record, want.since, answer_bytes_max(&self.cx.config))? {
+        match delta_body(self.disk, shard, &record, want.since, answer_bytes_max(&self.cx.config))? {
             Some(body) => {
                 self.cx.stats.deltas_sent += 1;
                 self.cx.send(peer, &Message::Delta(Delta::new(head, want.since, &body)));
@@ -127,47 +129,6 @@ impl<S: Store> Engine<S> {
         if held.is_some_and(|held| held.order() == head.order()) {
             self.links.set_position(&peer, &head.owner, None);
         }
-    }
-
-    /// The encoded changes after `since`; `None` where they are more than `bytes_max` or graves are missing.
-    pub(super) fn delta_body(
-        &self,
-        shard: ShardNumber,
-        record: &ShardRecord,
-        since: Timestamp,
-        bytes_max: usize,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let head = record.head.expect("a visible shard has a head");
-        let from_nothing = since == Timestamp::ZERO;
-        if !from_nothing && since < record.graves_floor || head.timestamp <= since {
-            return Ok(None);
-        }
-        let view = self.disk.committed(shard);
-        let (count, bytes) = sum_after(&view, record.root, since.0)?;
-        let most = bytes.saturating_add(count.saturating_mul(ITEM_OVERHEAD_MAX as u64));
-        if count > DELTA_ITEMS_MAX as u64 || most > bytes_max as u64 {
-            return Ok(None);
-        }
-        let first = since.next().expect("before a head");
-        let graves = match from_nothing {
-            true => Vec::new(),
-            false => {
-                let page = Page { rows: DELTA_GRAVES_MAX + 1, bytes: bytes_max + 1 };
-                self.disk.current().graves(shard, first..=head.timestamp, page)?
-            }
-        };
-        let grave_bytes: usize = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum();
-        if graves.len() > DELTA_GRAVES_MAX || most as usize + grave_bytes > bytes_max {
-            return Ok(None);
-        }
-        let page = Page { rows: count as usize + 1, bytes: usize::MAX };
-        let items = self.disk.current().log(shard, first..=head.timestamp, page)?;
-        if items.len() as u64 != count {
-            let what = format!("shard {} has {} rows where its trie counts {count}", shard.0, items.len());
-            return Err(StoreError::Damaged { what });
-        }
-        let items: Vec<&crate::item::Item> = items.iter().map(|item| &**item).collect();
-        Ok(Some(encode_delta(since, &items, &graves)))
     }
 
     /// The state that a request names, which is kept for the peer then: the present one, or one that is kept
@@ -260,6 +221,62 @@ impl<S: Store> Engine<S> {
         self.cx.send(peer, &Message::Ranges(request.id, ranges));
         Ok(())
     }
+
+    /// The copy of `owner`'s shard with this root.
+    pub(super) fn divergent_copy(
+        &self,
+        owner: &MemberId,
+        root: &Hash,
+    ) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
+        for shard in self.divergent.of(owner) {
+            let record = self.disk.current().shard(*shard)?;
+            if let Some(record) = record.filter(|record| record.head.is_some_and(|head| head.root == *root)) {
+                return Ok(Some((*shard, record)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The encoded changes after `since`; `None` where they are more than `bytes_max` or graves are missing.
+pub(super) fn delta_body<S: Store>(
+    disk: &Disk<S>,
+    shard: ShardNumber,
+    record: &ShardRecord,
+    since: Timestamp,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let head = record.head.expect("a visible shard has a head");
+    let from_nothing = since == Timestamp::ZERO;
+    if !from_nothing && since < record.graves_floor || head.timestamp <= since {
+        return Ok(None);
+    }
+    let view = disk.committed(shard);
+    let (count, bytes) = sum_after(&view, record.root, since.0)?;
+    let most = bytes.saturating_add(count.saturating_mul(ITEM_OVERHEAD_MAX as u64));
+    if count > DELTA_ITEMS_MAX as u64 || most > bytes_max as u64 {
+        return Ok(None);
+    }
+    let first = since.next().expect("before a head");
+    let graves = match from_nothing {
+        true => Vec::new(),
+        false => {
+            let page = Page { rows: DELTA_GRAVES_MAX + 1, bytes: bytes_max + 1 };
+            disk.current().graves(shard, first..=head.timestamp, page)?
+        }
+    };
+    let grave_bytes: usize = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum();
+    if graves.len() > DELTA_GRAVES_MAX || most as usize + grave_bytes > bytes_max {
+        return Ok(None);
+    }
+    let page = Page { rows: count as usize + 1, bytes: usize::MAX };
+    let items = disk.current().log(shard, first..=head.timestamp, page)?;
+    if items.len() as u64 != count {
+        let what = format!("shard {} has {} rows where its trie counts {count}", shard.0, items.len());
+        return Err(StoreError::Damaged { what });
+    }
+    let items: Vec<&crate::item::Item> = items.iter().map(|item| &**item).collect();
+    Ok(Some(encode_delta(since, &items, &graves)))
 }
 
 fn read_range<V: StoreSnapshot>(

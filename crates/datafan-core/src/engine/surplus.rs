@@ -4,7 +4,12 @@
 //! member with the smaller id drops, one link in ten seconds, and judges by the published links alone, as if
 //! that link was not there: so two never drop the last ones between two parts at once.
 
-use super::{Engine, links::Link};
+use super::{
+    context::Context,
+    discovery::Discovery,
+    handlers::Greeting,
+    links::{Link, Links},
+};
 use crate::{
     id::MemberId,
     message::Refusal,
@@ -25,21 +30,10 @@ const JUDGED_MAX: usize = 8;
 /// A peer whose link was dropped is not dialled for so long without need.
 const REST_MICROS: u64 = 600 * SECOND;
 
-impl<S: Store> Engine<S> {
-    /// When a surplus link may be dropped.
-    pub(super) fn surplus_at(&self) -> Time {
-        let is_beyond = self.cx.config.links_min > 0 && self.links.len() > self.cx.config.links_wanted_max;
-        if !is_beyond {
-            return Time::NEVER;
-        }
-        let settled = self.links.iter().filter(|(peer, link)| link.is_up() && self.cx.me < **peer);
-        let settled = settled.map(|(_, link)| link.up_since().after(SETTLED_MICROS));
-        settled.min().unwrap_or(Time::NEVER).max(self.discovery.next_surplus())
-    }
-
+impl<S: Store> Greeting<'_, S> {
     /// Drops a link that is not needed, if there is one and it is time.
     pub(super) fn drop_surplus(&mut self) {
-        if self.surplus_at() > self.cx.now.time {
+        if wakes_at(self.cx, self.links, self.discovery) > self.cx.now.time {
             return;
         }
         self.discovery.put_off_surplus(self.cx.now.time.after(DROP_MICROS));
@@ -58,7 +52,7 @@ impl<S: Store> Engine<S> {
             candidates.swap_remove(random as usize);
         }
         let mut uses =
-            self.discovery.reach.uses(&linked, &candidates, |id| self.members.kind_of(&self.replicas, id));
+            self.discovery.reach.uses(&linked, &candidates, |id| self.members.kind_of(self.replicas, id));
         // Of equal ones a random one: others judge at the same time.
         let random = self.cx.rng.next() % uses.len().max(1) as u64;
         uses.rotate_left(random as usize);
@@ -92,4 +86,15 @@ impl<S: Store> Engine<S> {
                 None => !link.is_needed_by_peer(),
             }
     }
+}
+
+/// When a surplus link may be dropped.
+pub(super) fn wakes_at<V>(cx: &Context, links: &Links<V>, discovery: &Discovery) -> Time {
+    let is_beyond = cx.config.links_min > 0 && links.len() > cx.config.links_wanted_max;
+    if !is_beyond {
+        return Time::NEVER;
+    }
+    let settled = links.iter().filter(|(peer, link)| link.is_up() && cx.me < **peer);
+    let settled = settled.map(|(_, link)| link.up_since().after(SETTLED_MICROS));
+    settled.min().unwrap_or(Time::NEVER).max(discovery.next_surplus())
 }

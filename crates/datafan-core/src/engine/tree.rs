@@ -6,16 +6,15 @@
 //! gets the next ones pushed. The rounds are what Plumtree's announcements are, for all owners at once.
 
 use super::{
-    Engine,
+    handlers::Exchange,
     links::{Asked, Place, Tree},
     replicas::Owner,
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     id::MemberId,
     limits::OWNERS_PER_MESSAGE_MAX,
     message::Message,
-    store::Store,
     time::{SECOND, Timestamp},
 };
 use alloc::vec::Vec;
@@ -28,7 +27,7 @@ const GRAFTS_MAX: usize = 2;
 /// Whoever wrote within this time is likely to write again soon: its tree is mended before it does.
 const BUSY_MICROS: u64 = 60 * SECOND;
 
-impl<S: Store> Engine<S> {
+impl<V> Exchange<'_, V> {
     /// `from` has brought the present state of `owner`: so will it the next ones.
     pub(super) fn note_brought(&mut self, from: MemberId, owner: &MemberId) {
         if *owner == self.cx.config.mesh.authority() {
@@ -182,7 +181,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// The places of all links but `first` and some by lot, together [`EAGER_MAX`].
-    fn all_but_some(&mut self, first: Place) -> impl Iterator<Item = Place> + use<S> {
+    fn all_but_some(&mut self, first: Place) -> impl Iterator<Item = Place> + use<V> {
         let mut others: Vec<Place> =
             self.links.values().map(|link| link.place()).filter(|place| *place != first).collect();
         for _ in 1..EAGER_MAX {

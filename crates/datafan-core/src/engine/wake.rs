@@ -1,6 +1,6 @@
 //! Deadlines: what happens because time has passed, and when it happens next.
 
-use super::{Engine, links::Link};
+use super::{Engine, dial, links::Link, surplus};
 use crate::{
     store::{Meta, Store, StoreError},
     time::Time,
@@ -13,44 +13,30 @@ impl<S: Store> Engine<S> {
         if self.own.confirm_at() <= now {
             self.own.confirm_all(&mut self.disk);
         }
-        self.end_interval();
-        self.end_recoveries()?;
-        self.turn_newcomer();
-        self.turn_contest();
-        self.seek_judges()?;
+        self.gossip().end_interval();
+        self.commits().end_recoveries()?;
+        self.conflicts().turn_newcomer();
+        self.gossip().turn_contest();
+        self.conflicts().seek_judges()?;
         if self.links.need_a_look(now) {
-            self.on_greetings();
-            self.end_silent();
+            self.greeting().on_greetings();
+            self.greeting().end_silent();
             for link in self.links.values_mut() {
                 link.end_pins(now);
             }
         }
         if self.cx.next_round <= now {
             self.cx.next_round = now.after(self.cx.rng.jitter(self.cx.config.round_micros));
-            self.begin_round();
-            self.end_pins_of_grown_store();
-            self.probe_silent();
+            self.exchange().begin_round();
+            self.replication().end_pins_of_grown_store();
+            self.exchange().probe_silent();
             self.own.on_round();
         }
         if let Some(addresses) = self.discovery.addresses.take_changed(now) {
             self.disk.set_meta(Meta::Addresses, Some(addresses));
         }
-        self.drop_surplus();
+        self.greeting().drop_surplus();
         self.disk.erase(now)
-    }
-
-    /// Nobody's copy may make the store grow without bound.
-    pub(super) fn end_pins_of_grown_store(&mut self) {
-        if self.links.values().all(|link| !link.has_pins()) {
-            return;
-        }
-        // A store that does not say how large it is fails at its next write, if it fails.
-        let file_bytes = self.disk.file_bytes().unwrap_or_default();
-        let (written, max) =
-            (self.disk.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
-        for (_, link) in self.links.all_quietly() {
-            link.end_pins_written(written, max);
-        }
     }
 
     /// When `handle` wants to be called with [`super::Input::Wake`] if nothing else happens.
@@ -61,15 +47,15 @@ impl<S: Store> Engine<S> {
         [
             self.disk.wakes_at(self.cx.config.sync_micros),
             self.own.confirm_at(),
-            self.recovery_ends_at(),
+            self.recoveries().recovery_ends_at(),
             self.key_conflicts.same_key.wakes_at(self.cx.now.time),
             self.key_conflicts.listed.wakes_at(),
             self.own.contest_ends_at(),
             self.links.wakes_at(),
             self.cx.next_round,
-            self.dial_wakes_at(),
-            self.surplus_at(),
-            self.links_wake_at(),
+            dial::wakes_at(&self.cx, &self.links, &self.discovery, &self.divergent),
+            surplus::wakes_at(&self.cx, &self.links, &self.discovery),
+            self.discovery.links_wake_at(&self.cx),
             self.discovery.addresses.wakes_at(),
             self.budget_wakes_at(),
             self.replicas.wakes_at(self.cx.now.time),

@@ -1,14 +1,17 @@
 //! Answers to a descent: checked against the hash that the request named, then built in.
 
 use super::{
-    super::{Engine, learned::Learned},
+    super::{
+        handlers::{Gossip, Reconciler},
+        learned::Learned,
+    },
     Descent,
     building::ROW_BYTES,
-    lending::Going,
+    lending::{Going, give_back},
     state::{Expect, Slot, What},
 };
-use crate::engine::rejection::Rejection;
 use crate::{
+    engine::rejection::Rejection,
     hash::{Hash, Hasher},
     head::Head,
     id::MemberId,
@@ -38,9 +41,9 @@ struct Remote {
     children: Vec<(u8, Expect, bool)>,
 }
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Reconciler<'_, S> {
     /// Whose descent an answer belongs to; `None` for one that is not waited for any more.
-    fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
+    pub(super) fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
         let owner = self.links.get_mut(from)?.requests.end(id);
         if owner.is_none() {
             self.cx.stats.reject(Rejection::Unasked);
@@ -55,35 +58,47 @@ impl<S: Store> Engine<S> {
         answers: Vec<NodeAnswer>,
     ) -> Result<(), StoreError> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
-        self.with_descent(&owner, |engine, descent| {
-            let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
-            engine.links.on_answer(&from, flight.bytes, flight.sent, engine.cx.now.time);
-            if flight.what != What::Nodes || flight.slots.len() != answers.len() {
-                engine.links.penalize(&mut engine.cx, from, Rejection::WrongAnswer);
-                engine.distrust_source(descent, &from);
-                return Ok(Going::On);
-            }
-            let mut remotes = Vec::new();
-            for ((slot, expect, hinted), answer) in flight.slots.into_iter().zip(answers) {
-                match verify_node(&slot, &expect, hinted.as_ref(), &answer) {
-                    Ok(remote) => remotes.push((slot, expect, remote)),
-                    Err(Wrong::Content) => {
-                        engine.refuse_void(&descent.target);
-                        return Ok(Going::Over);
-                    }
-                    Err(Wrong::Answer) if hinted.is_some() => {
-                        descent.work.insert(slot, Expect { plain: true, ..expect });
-                    }
-                    Err(Wrong::Answer) => {
-                        engine.links.penalize(&mut engine.cx, from, Rejection::Node);
-                        engine.distrust_source(descent, &from);
-                        break;
-                    }
+        let Some(mut descent) = self.replicas.lend_descent(&owner) else { return Ok(()) };
+        let going = self.take_nodes(from, id, answers, &mut descent)?;
+        give_back(self.replicas, self.links, &owner, descent, going);
+        Ok(())
+    }
+
+    /// Takes in nodes; whether the reconciliation goes on.
+    fn take_nodes(
+        &mut self,
+        from: MemberId,
+        id: u32,
+        answers: Vec<NodeAnswer>,
+        descent: &mut Descent,
+    ) -> Result<Going, StoreError> {
+        let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+        self.links.on_answer(&from, flight.bytes, flight.sent, self.cx.now.time);
+        if flight.what != What::Nodes || flight.slots.len() != answers.len() {
+            self.links.penalize(self.cx, from, Rejection::WrongAnswer);
+            self.distrust_source(descent, &from);
+            return Ok(Going::On);
+        }
+        let mut remotes = Vec::new();
+        for ((slot, expect, hinted), answer) in flight.slots.into_iter().zip(answers) {
+            match verify_node(&slot, &expect, hinted.as_ref(), &answer) {
+                Ok(remote) => remotes.push((slot, expect, remote)),
+                Err(Wrong::Content) => {
+                    self.replicas.refuse_void(self.cx, &descent.target);
+                    return Ok(Going::Over);
+                }
+                Err(Wrong::Answer) if hinted.is_some() => {
+                    descent.work.insert(slot, Expect { plain: true, ..expect });
+                }
+                Err(Wrong::Answer) => {
+                    self.links.penalize(self.cx, from, Rejection::Node);
+                    self.distrust_source(descent, &from);
+                    break;
                 }
             }
-            engine.note_nodes(descent, remotes)?;
-            Ok(Going::On)
-        })
+        }
+        self.note_nodes(descent, remotes)?;
+        Ok(Going::On)
     }
 
     /// Empties the state under construction: the target has no items, and nobody need be asked. True while
@@ -91,7 +106,7 @@ impl<S: Store> Engine<S> {
     pub(super) fn clear_build(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
         descent.work.clear();
         let Some(build) = descent.build.take() else { return Ok(false) };
-        let mut edit = Edit::new(build.view(&self.disk));
+        let mut edit = Edit::new(build.view(self.disk));
         let (n, done) =
             edit.remove_all(Place::ALL, Some(descent.target.timestamp), REMOVED_MAX, |_| false)?;
         let (root, change) = edit.finish(build.root())?;
@@ -108,7 +123,7 @@ impl<S: Store> Engine<S> {
         remotes: Vec<(Slot, Expect, Remote)>,
     ) -> Result<(), StoreError> {
         let Some(build) = &descent.build else { return Ok(()) };
-        let (view, root) = (build.view(&self.disk), build.root());
+        let (view, root) = (build.view(self.disk), build.root());
         let mut work = Vec::new();
         for (slot, expect, remote) in remotes {
             if descent.has_much_absent() {
@@ -138,7 +153,7 @@ impl<S: Store> Engine<S> {
         }
         let Some(build) = descent.build.take() else { return Ok(false) };
         let graves = Some(descent.target.timestamp);
-        let mut edit = Edit::new(build.view(&self.disk));
+        let mut edit = Edit::new(build.view(self.disk));
         let mut removed = 0;
         while let Some(place) = descent.absent.last().filter(|_| removed < REMOVED_MAX) {
             let (n, done) = edit.remove_all(*place, graves, REMOVED_MAX - removed, |_| false)?;
@@ -160,34 +175,47 @@ impl<S: Store> Engine<S> {
         ranges: Vec<Vec<Item>>,
     ) -> Result<(), StoreError> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
-        self.with_descent(&owner, |engine, descent| {
-            let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
-            engine.links.on_answer(&from, flight.bytes, flight.sent, engine.cx.now.time);
-            if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
-                engine.links.penalize(&mut engine.cx, from, Rejection::WrongAnswer);
-                engine.distrust_source(descent, &from);
-                return Ok(Going::On);
-            }
-            let mut good = Vec::new();
-            for ((slot, expect, _), items) in flight.slots.into_iter().zip(ranges) {
-                match verify_range(slot.place, &expect, &items, descent.target.timestamp) {
-                    Ok(()) => good.push((slot, expect, items)),
-                    Err(Wrong::Content) => {
-                        engine.refuse_void(&descent.target);
-                        return Ok(Going::Over);
-                    }
-                    Err(Wrong::Answer) => {
-                        engine.links.penalize(&mut engine.cx, from, Rejection::Range);
-                        engine.distrust_source(descent, &from);
-                        break;
-                    }
+        let Some(mut descent) = self.replicas.lend_descent(&owner) else { return Ok(()) };
+        let going = self.take_ranges(from, id, ranges, &mut descent)?;
+        give_back(self.replicas, self.links, &owner, descent, going);
+        Ok(())
+    }
+
+    /// Takes in ranges; whether the reconciliation goes on.
+    fn take_ranges(
+        &mut self,
+        from: MemberId,
+        id: u32,
+        ranges: Vec<Vec<Item>>,
+        descent: &mut Descent,
+    ) -> Result<Going, StoreError> {
+        let owner = descent.target.owner;
+        let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+        self.links.on_answer(&from, flight.bytes, flight.sent, self.cx.now.time);
+        if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
+            self.links.penalize(self.cx, from, Rejection::WrongAnswer);
+            self.distrust_source(descent, &from);
+            return Ok(Going::On);
+        }
+        let mut good = Vec::new();
+        for ((slot, expect, _), items) in flight.slots.into_iter().zip(ranges) {
+            match verify_range(slot.place, &expect, &items, descent.target.timestamp) {
+                Ok(()) => good.push((slot, expect, items)),
+                Err(Wrong::Content) => {
+                    self.replicas.refuse_void(self.cx, &descent.target);
+                    return Ok(Going::Over);
+                }
+                Err(Wrong::Answer) => {
+                    self.links.penalize(self.cx, from, Rejection::Range);
+                    self.distrust_source(descent, &from);
+                    break;
                 }
             }
-            let bytes = good.iter().flat_map(|(_, _, items)| items).map(Item::bytes).sum();
-            engine.replicas.count(&engine.cx, &owner, 0, bytes);
-            engine.build_ranges(descent, good)?;
-            Ok(Going::On)
-        })
+        }
+        let bytes = good.iter().flat_map(|(_, _, items)| items).map(Item::bytes).sum();
+        self.replicas.count(self.cx, &owner, 0, bytes);
+        self.build_ranges(descent, good)?;
+        Ok(Going::On)
     }
 
     /// Puts whole ranges in place of what was there.
@@ -198,7 +226,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<(), StoreError> {
         let Some(build) = descent.build.take() else { return Ok(()) };
         let graves = Some(descent.target.timestamp);
-        let mut edit = Edit::new(build.view(&self.disk));
+        let mut edit = Edit::new(build.view(self.disk));
         let (mut removed, mut grown, mut put) = (0, 0, 0);
         for (slot, expect, items) in ranges {
             let same = |old: &Item| {
@@ -222,40 +250,35 @@ impl<S: Store> Engine<S> {
         self.cx.stats.range_items += put;
         self.add_to_build(descent, root, change, grown + removed * ROW_BYTES)
     }
+}
 
+impl<S: Store> Gossip<'_, S> {
     /// The peer is elsewhere by now: its present head becomes the target if it is good, and the rest is kept.
-    pub(in crate::engine) fn on_moved(
-        &mut self,
-        from: MemberId,
-        id: u32,
-        head: Option<&Head>,
-    ) -> Result<(), StoreError> {
-        let Some(owner) = self.asked(&from, id) else { return Ok(()) };
+    pub(in crate::engine) fn on_moved(&mut self, from: MemberId, id: u32, head: Option<&Head>) {
+        let Some(owner) = self.reconciler().asked(&from, id) else { return };
         let good = head.filter(|head| head.owner == owner);
         let learned = good.map(|head| self.learn(from, head, self.cx.now.time));
-        self.with_descent(&owner, |engine, descent| {
-            let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+        let Some(mut descent) = self.replicas.lend_descent(&owner) else { return };
+        if let Some(flight) = descent.flight.remove(&id) {
             if descent.from != Some(from) {
                 descent.work.extend(flight.slots.into_iter().map(|(slot, expect, _)| (slot, expect)));
-                engine.leave_source(descent, &from);
-                return Ok(Going::On);
-            }
-            match good {
-                Some(head)
-                    if learned == Some(Learned::Newer) && engine.is_newer(head, Some(&descent.target)) =>
-                {
-                    descent.target = *head;
-                    descent.passes = 0;
-                    descent.restart();
+                self.reconciler().leave_source(&mut descent, &from);
+            } else {
+                let newer = good.filter(|_| learned == Some(Learned::Newer));
+                match newer.filter(|head| self.rules().is_newer(head, Some(&descent.target))) {
+                    Some(head) => {
+                        descent.target = *head;
+                        descent.passes = 0;
+                    }
+                    None => {
+                        self.cx.stats.reject(Rejection::Moved);
+                        self.reconciler().leave_source(&mut descent, &from);
+                    }
                 }
-                _ => {
-                    engine.cx.stats.reject(Rejection::Moved);
-                    engine.leave_source(descent, &from);
-                    descent.restart();
-                }
+                descent.restart();
             }
-            Ok(Going::On)
-        })
+        }
+        give_back(self.replicas, self.links, &owner, descent, Going::On);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Building what a descent has verified: a layer in memory, or a hidden copy on disk.
 
 use super::{
-    super::Engine,
+    super::handlers::Reconciler,
     build::{Build, Copy},
     state::Descent,
 };
@@ -21,7 +21,7 @@ const LAYER_BYTES_MIN: usize = 256 << 10;
 /// What a row takes in a layer beside its item.
 pub(super) const ROW_BYTES: usize = 256;
 
-impl<S: Store> Engine<S> {
+impl<S: Store> Reconciler<'_, S> {
     /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing
     /// visible and much to come.
     pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {

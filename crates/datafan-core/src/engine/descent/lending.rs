@@ -1,28 +1,30 @@
-//! Working on the comparison of an owner while the engine lends it.
+//! Lending the reconciliation of an owner to who works on it.
 
-use super::{super::Engine, state::Descent};
-use crate::{id::MemberId, store::Store};
+use super::{
+    super::{links::Links, replicas::Replicas},
+    state::Descent,
+};
+use crate::id::MemberId;
+use alloc::boxed::Box;
 
-impl<S: Store> Engine<S> {
-    /// Runs `act` on the descent of `owner`, if there is one; it stays unless `act` says that it is over.
-    pub(super) fn with_descent<E>(
-        &mut self,
-        owner: &MemberId,
-        act: impl FnOnce(&mut Self, &mut Descent) -> Result<Going, E>,
-    ) -> Result<(), E> {
-        let Some(mut descent) = self.replicas.lend_descent(owner) else { return Ok(()) };
-        let goes_on = act(self, &mut descent)? == Going::On;
-        if !goes_on || !self.replicas.return_descent(owner, descent) {
-            self.links.drop_requests(owner);
-        }
-        self.replicas.relist(owner);
-        Ok(())
-    }
-}
-
-/// Whether a descent goes on.
+/// Whether a reconciliation goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Going {
     On,
     Over,
+}
+
+/// Puts back what [`Replicas::lend_descent`] gave, unless it is over or has been replaced meanwhile: then no
+/// answer to it is waited for any more.
+pub(super) fn give_back<V>(
+    replicas: &mut Replicas,
+    links: &mut Links<V>,
+    owner: &MemberId,
+    descent: Box<Descent>,
+    going: Going,
+) {
+    if going == Going::Over || !replicas.return_descent(owner, descent) {
+        links.drop_requests(owner);
+    }
+    replicas.relist(owner);
 }

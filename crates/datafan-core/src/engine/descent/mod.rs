@@ -7,6 +7,7 @@
 mod answer;
 mod build;
 mod building;
+mod complete;
 mod lending;
 mod state;
 mod step;

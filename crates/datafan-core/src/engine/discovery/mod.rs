@@ -100,6 +100,11 @@ impl Discovery {
         self.reach.forget(member);
     }
 
+    /// When this member's links may have to be published.
+    pub(super) fn links_wake_at(&self, cx: &Context) -> Time {
+        if cx.config.publish_links { self.own_links.wakes_at() } else { Time::NEVER }
+    }
+
     /// When a link beyond the wanted number may be dropped next.
     pub(super) fn next_surplus(&self) -> Time {
         self.next_surplus

@@ -1,6 +1,8 @@
 use super::*;
-use crate::engine::testing::{context, head, identity, mesh, owner};
-use crate::store::{ShardNumber, ShardRecord, ShardState};
+use crate::{
+    engine::testing::{context, head, identity, mesh, owner},
+    store::{ShardNumber, ShardRecord, ShardState},
+};
 use alloc::sync::Arc;
 
 fn grant(name: &str, role: Role, state: GrantState) -> Grant {

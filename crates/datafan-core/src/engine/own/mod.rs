@@ -16,8 +16,7 @@ pub(super) use contest::{Claims, Contest, Verdict};
 pub(super) use run::OwnRun;
 pub(super) use shard::{Confirmed, OwnShard};
 
-use super::replicas::Replicas;
-use super::{context::Context, disk::Disk, effect::Ticket, input::Command};
+use super::{context::Context, disk::Disk, effect::Ticket, input::Command, replicas::Replicas};
 use crate::{
     connector::Address,
     head::Head,

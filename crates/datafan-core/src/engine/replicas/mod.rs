@@ -18,14 +18,12 @@ mod tests;
 pub(super) use forks::Forks;
 pub(super) use owners::{Owner, Reason, Refused, Standing, Transfer};
 
-use super::descent::Descent;
-use super::{context::Context, group::Refusable};
-use crate::runs::HeldState;
+use super::{context::Context, descent::Descent, group::Refusable};
 use crate::{
     hash::Hash,
     head::Head,
     id::{MemberId, MeshId},
-    runs::Run,
+    runs::{HeldState, Run},
     store::{ShardNumber, ShardRecord},
     time::{Time, Timestamp},
     trie::{self, Branch, Node},
@@ -180,6 +178,13 @@ impl Replicas {
         cx.stats.reject(reason.into());
         let refused = Refused { order: head.order(), reason };
         self.owners.entry(&head.owner).busy_mut().refused = Some(refused);
+    }
+
+    /// A head's own verified content contradicts it: no relay is to blame.
+    pub(super) fn refuse_void(&mut self, cx: &mut Context, head: &Head) {
+        self.refuse(cx, head, Reason::Void);
+        self.distrust(&head.owner);
+        self.forget(&head.owner);
     }
 
     /// All that was refused is judged again.

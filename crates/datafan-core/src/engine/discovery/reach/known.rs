@@ -2,8 +2,7 @@
 //! ids.
 
 use super::graph::{Graph, Number};
-use crate::engine::members::Kind;
-use crate::{id::MemberId, time::Time};
+use crate::{engine::members::Kind, id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Members that publish links, that are published, or of which something came.

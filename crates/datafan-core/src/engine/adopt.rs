@@ -1,0 +1,59 @@
+//! Making a state visible, and writing what a call has staged.
+
+use super::{handlers::Replication, *};
+
+impl<S: Store> Replication<'_, S> {
+    /// Writes what this call has staged: whatever was told is there to be read.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        if self.disk.has_staged() {
+            let changed = self.disk.write(self.cx)?;
+            self.end_pins_of_grown_store();
+            for shard in changed {
+                if let Some(record) = self.disk.current().shard(shard)? {
+                    self.replicas.share(record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `record`, which has a head, the visible state of its owner.
+    pub(super) fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
+        let head = record.head.expect("a visible shard has a head");
+        assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
+        let before = self.replicas.know_owner(&head.owner).timestamp();
+        self.replicas.forget_up_to(&head);
+        if let Some(building) = self.replicas.take_building(&head.owner).filter(|building| *building != shard)
+        {
+            self.disk.retire(head.owner, building);
+        }
+        if head.owner == self.cx.config.mesh.authority() {
+            self.members.learn(self.cx, self.replicas, &change);
+        }
+        self.system_items().note_system(&head.owner, &change);
+        if self.cx.config.publish_links {
+            self.cx.tell(News::Moved { owner: head.owner });
+        }
+        let record = Arc::new(record);
+        change.record = Some(record.clone());
+        self.replicas.hold(&head.owner, Some((shard, record)));
+        self.disk.stage(shard, change);
+        self.exchange().note_moved(&head, before);
+        self.members.on_seen(self.cx, self.replicas, &head.owner);
+        self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
+    }
+
+    /// Nobody's copy may make the store grow without bound.
+    pub(super) fn end_pins_of_grown_store(&mut self) {
+        if self.links.values().all(|link| !link.has_pins()) {
+            return;
+        }
+        // A store that does not say how large it is fails at its next write, if it fails.
+        let file_bytes = self.disk.file_bytes().unwrap_or_default();
+        let (written, max) =
+            (self.disk.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
+        for (_, link) in self.links.all_quietly() {
+            link.end_pins_written(written, max);
+        }
+    }
+}

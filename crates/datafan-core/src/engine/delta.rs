@@ -1,0 +1,203 @@
+//! Taking in deltas.
+
+use super::{
+    handlers::Replication,
+    learned::{How, Learned},
+    replaced::Replaced,
+    replicas::Reason,
+    roster::keeps_members,
+};
+use crate::{
+    engine::rejection::Rejection,
+    head::Head,
+    id::MemberId,
+    message::Delta,
+    runs::RUNS_KEY,
+    shard::Edit,
+    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
+    time::Timestamp,
+    trie::root_hash,
+};
+use alloc::{sync::Arc, vec::Vec};
+
+impl<S: Store> Replication<'_, S> {
+    /// A delta: applied if it leads from where we are to its head.
+    pub(super) fn on_delta(
+        &mut self,
+        from: MemberId,
+        delta: &Delta<'_>,
+        mut how: How<'_>,
+    ) -> Result<(), StoreError> {
+        let owner = delta.head.owner;
+        let (now, next_round) = (self.cx.now.time, self.cx.next_round);
+        if how == How::Pulled
+            && (self.exchange().is_of_earlier_pull(from, delta) || !self.exchange().end_pull(from, &owner))
+        {
+            if !self.exchange().is_late(from, delta) {
+                self.cx.stats.reject(Rejection::Unasked);
+                return Ok(());
+            }
+            how = How::Late;
+        }
+        if self.disk.full().is_some() {
+            self.cx.stats.reject(Rejection::DiskFull);
+            self.gossip().learn(from, &delta.head, next_round);
+            return Ok(());
+        }
+        let pushed = matches!(how, How::Pushed(_));
+        let bytes = if let How::Pushed(message) = how { message.len() } else { 0 };
+        if pushed && self.replicas.hold_back(self.cx, &delta.head, from) {
+            return Ok(());
+        }
+        if pushed && self.replicas.has_lost_push(&owner) {
+            self.gossip().learn(from, &delta.head, next_round);
+            return Ok(());
+        }
+        match self.gossip().judge_head(from, &delta.head) {
+            Learned::Newer => {}
+            Learned::Older if pushed => {
+                self.cx.stats.reject(Rejection::StaleHead);
+                self.exchange().note_redundant(from, &owner, bytes);
+                return Ok(());
+            }
+            Learned::Known if pushed => {
+                self.exchange().note_redundant(from, &owner, bytes);
+                return Ok(());
+            }
+            Learned::Known | Learned::Older | Learned::Refused => return Ok(()),
+        }
+        let position = self.replicas.know_owner(&owner).timestamp();
+        if delta.base > position {
+            self.gossip().note_known(from, &delta.head, now);
+            // Whoever is asked for what came after our position answers from there.
+            if how == How::Pulled {
+                self.links.penalize(self.cx, from, Rejection::WrongAnswer);
+            }
+            return Ok(());
+        }
+        if position < delta.head.timestamp && self.apply_delta(from, delta, how)? {
+            return Ok(());
+        }
+        let refused = self.replicas[&owner].refused();
+        let refused = refused.is_some_and(|refused| refused.order == delta.head.order());
+        if !refused {
+            self.gossip().note_known(from, &delta.head, now);
+        }
+        match how {
+            // What was pushed may lack graves, or be made up: others are asked first, and their pushes still
+            // count.
+            How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
+            How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
+                self.exchange().descend(from, &delta.head)
+            }
+            How::Pushed(_) | How::Pulled | How::Late => {}
+        }
+        Ok(())
+    }
+
+    /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.
+    pub(super) fn apply_delta(
+        &mut self,
+        from: MemberId,
+        delta: &Delta<'_>,
+        how: How<'_>,
+    ) -> Result<bool, StoreError> {
+        let Ok((items, graves)) = delta.contents() else {
+            self.links.penalize(self.cx, from, Rejection::Malformed);
+            return Ok(false);
+        };
+        let owner = delta.head.owner;
+        let state = &self.replicas[&owner];
+        let position = state.timestamp();
+        let (shard, mut record) = match state.whole() {
+            Some((shard, record)) => (shard, (**record).clone()),
+            None => (self.disk.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
+        };
+        let n_items = items.len();
+        let view = self.disk.view(shard);
+        let mut edit = Edit::new(view);
+        for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
+            edit.bury(*at, key)?;
+        }
+        let late = items.last().is_some_and(|item| item.timestamp > delta.head.timestamp);
+        let news: Vec<_> = items.into_iter().filter(|item| item.timestamp > position).map(Arc::new).collect();
+        edit.put_all(&news)?;
+        edit.forget_graves_of_live_keys()?;
+        let (root, mut change) = edit.finish(record.root)?;
+        let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
+        if root_hash(root.as_ref()) != delta.head.root {
+            self.cx.stats.reject(Rejection::Delta);
+            return Ok(false);
+        }
+        if late || sums != (delta.head.items, delta.head.bytes) {
+            self.replicas.refuse_void(self.cx, &delta.head);
+            return Ok(false);
+        }
+        if let Some(done) = self.before_delta(&delta.head, shard, &change)? {
+            return Ok(done);
+        }
+        if position == Timestamp::ZERO {
+            // A delta from nothing brings no graves.
+            record.graves_floor = delta.head.timestamp;
+        }
+        record.head = Some(delta.head);
+        record.root = root;
+        self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
+        // Graves prove nothing, so a message with some does not go on as it is; nor one with more than was
+        // needed.
+        let verified = graves.is_empty() && change.log.values().flatten().count() == n_items;
+        let message = match how {
+            How::Pushed(message) if verified && delta.base == position => Some(message),
+            How::Pushed(_) | How::Pulled | How::Late => None,
+        };
+        self.exchange().cancel_transfer(&owner);
+        self.cx.stats.applied += 1;
+        let told = self.replicas[&owner].known() == Some(delta.head);
+        // A head that was heard of before was counted then.
+        self.replicas.count(self.cx, &owner, u64::from(!told), delta.bytes() as u64);
+        self.own.on_own_head(&delta.head, self.disk);
+        self.adopt(shard, record, change);
+        self.exchange().note_brought(from, &owner);
+        self.exchange().note_told(from, delta, message);
+        Ok(true)
+    }
+
+    /// What a verified change comes to where it is not to be applied: whether that is all there is to do.
+    pub(super) fn before_delta(
+        &mut self,
+        head: &Head,
+        shard: ShardNumber,
+        change: &ShardChange,
+    ) -> Result<Option<bool>, StoreError> {
+        let owner = head.owner;
+        let is_roster = owner == self.cx.config.mesh.authority();
+        if is_roster && !keeps_members(self.cx, self.disk, self.replicas, &self.disk.view(shard), change)? {
+            self.refuse_roster(head);
+            return Ok(Some(false));
+        }
+        // Whoever leaves the runs as they are goes on from what is held.
+        if owner != self.cx.me && !change.keys.contains_key(RUNS_KEY) {
+            return Ok(None);
+        }
+        let new = self.disk.view_with(shard, Some(change));
+        Ok(match self.judge_replacement(&owner, &new)? {
+            Replaced::Continued => None,
+            // What is held has to be kept: the comparison builds the new state beside it.
+            Replaced::Diverged(_) => Some(false),
+            // It is what is held and more, or it would not have become what its head says.
+            Replaced::Taken { diverged, .. } => {
+                self.gossip().contest(head, diverged);
+                Some(true)
+            }
+        })
+    }
+
+    pub(super) fn refuse_roster(&mut self, head: &Head) {
+        if let Some(held) = self.replicas.roster_head().copied() {
+            let alarm = super::Alarm::RosterShrinks { refused: *head, held };
+            self.cx.alarm(alarm);
+        }
+        self.replicas.refuse(self.cx, head, Reason::Roster);
+        self.replicas.forget(&head.owner);
+    }
+}

@@ -1,0 +1,209 @@
+//! Going on with a reconciliation, and making what it has built visible.
+
+use super::{
+    super::{
+        handlers::Replication,
+        replaced::Replaced,
+        replicas::{
+            Reason,
+            invalid_spans::{RESTAMPED_KEY, names},
+        },
+        roster::keeps_members,
+    },
+    Build, Descent,
+    lending::{Going, give_back},
+    state::PASSES_MAX,
+};
+use crate::{
+    engine::rejection::Rejection,
+    head::Head,
+    id::MemberId,
+    store::{ShardChange, ShardRecord, ShardState, Store, StoreError},
+    trie::root_hash,
+};
+use alloc::vec::Vec;
+
+impl<S: Store> Replication<'_, S> {
+    /// Goes on with the descent of `owner` as far as it can without an answer.
+    pub(in crate::engine) fn go_on(&mut self, owner: &MemberId) -> Result<(), StoreError> {
+        let Some(mut descent) = self.replicas.lend_descent(owner) else { return Ok(()) };
+        let going = self.step(&mut descent)?;
+        give_back(self.replicas, self.links, owner, descent, going);
+        Ok(())
+    }
+
+    pub(super) fn step(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
+        let wanted = descent.is_aside() || self.rules().is_wanted(&descent.target);
+        if !wanted || !self.reconciler().has_source(descent) {
+            self.reconciler().give_up_aside(descent);
+            return Ok(Going::Over);
+        }
+        if descent.build.is_none() {
+            descent.build = Some(self.reconciler().begin_build(descent)?);
+        }
+        if self.reconciler().copy_page(descent)? {
+            return Ok(Going::On);
+        }
+        if descent.target.items == 0 && self.reconciler().clear_build(descent)? {
+            self.cx.more_to_do = true;
+            return Ok(Going::On);
+        }
+        if !descent.has_much_absent() {
+            self.reconciler().request(descent)?;
+        }
+        if descent.flight.is_empty() && self.reconciler().clear_absent(descent)? {
+            self.cx.more_to_do = true;
+            return Ok(Going::On);
+        }
+        if descent.work.is_empty() && descent.flight.is_empty() {
+            return self.conclude(descent);
+        }
+        Ok(Going::On)
+    }
+
+    /// All was compared: the target is reached, or it is compared again, or it is void.
+    pub(super) fn conclude(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
+        let build = descent.build.as_ref().expect("begun before");
+        let root = build.root();
+        let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
+        let target = &descent.target;
+        if root_hash(root.as_ref()) == target.root && sums == (target.items, target.bytes) {
+            return self.complete(descent);
+        }
+        descent.passes += 1;
+        if descent.passes < PASSES_MAX {
+            descent.restart();
+            self.cx.more_to_do = true;
+            return Ok(Going::On);
+        }
+        if descent.is_aside() {
+            self.cx.stats.reject(Rejection::DivergentCopy);
+            self.reconciler().give_up_aside(descent);
+        } else {
+            self.replicas.refuse_void(self.cx, &descent.target);
+        }
+        Ok(Going::Over)
+    }
+
+    /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or
+    /// it makes what is held void.
+    pub(super) fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
+        let Some(held) = self.replicas[&target.owner].head().filter(|held| held.order() > target.order())
+        else {
+            return Ok(true);
+        };
+        if self.members.of(self.replicas, &target.owner).is_some_and(|terms| !terms.is_active()) {
+            return Ok(true);
+        }
+        let view = build.view(self.disk);
+        let at = view.timestamp_of(RESTAMPED_KEY)?;
+        let item = at.map(|at| view.item(at)).transpose()?.flatten();
+        Ok(item.is_some_and(|item| names(&item.value, held.timestamp)))
+    }
+
+    /// What has to be done before a state replaces another one; where that is all for now, whether the
+    /// descent goes on.
+    pub(super) fn before_replacing(
+        &mut self,
+        descent: &mut Descent,
+        replaced: Replaced,
+    ) -> Result<Option<Going>, StoreError> {
+        let target = descent.target;
+        match replaced {
+            Replaced::Continued => Ok(None),
+            Replaced::Taken { diverged, same_run } => {
+                self.gossip().contest(&target, diverged || same_run);
+                Ok(Some(Going::Over))
+            }
+            Replaced::Diverged(_) if self.gossip().keeps_own(&target.owner) => {
+                self.gossip().go_on_from_own(&target, true);
+                Ok(Some(Going::Over))
+            }
+            Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {
+                self.replicas.refuse(self.cx, &target, Reason::Divergent);
+                self.replicas.forget(&target.owner);
+                Ok(Some(Going::Over))
+            }
+            Replaced::Diverged(_) if descent.build.as_ref().is_some_and(|build| !build.is_hidden()) => {
+                self.reconciler().hide(descent)?;
+                Ok(Some(Going::On))
+            }
+            Replaced::Diverged(_) => {
+                if target.owner == self.cx.me && self.own.is_run_named(self.replicas, &self.cx.me) {
+                    // What was written under this name is on the branch that is kept.
+                    self.own.run.renew(&mut self.cx.rng);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes the state under construction the visible one.
+    pub(super) fn complete(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
+        let target = descent.target;
+        let owner = target.owner;
+        let build = descent.build.take().expect("begun before");
+        if descent.is_aside() {
+            self.on_fetched_aside(build.shard(), build.root(), &target)?;
+            return Ok(Going::Over);
+        }
+        let mut change = match &build {
+            Build::Layer { change, .. } => change.clone(),
+            Build::Hidden { .. } => ShardChange::default(),
+        };
+        if owner == self.cx.config.mesh.authority()
+            && !keeps_members(self.cx, self.disk, self.replicas, &build.view(self.disk), &change)?
+        {
+            self.refuse_roster(&target);
+            return Ok(Going::Over);
+        }
+        if !self.may_step_back(&build, &target)? {
+            self.replicas.refuse(self.cx, &target, Reason::StepBack);
+            self.replicas.forget(&owner);
+            return Ok(Going::Over);
+        }
+        let replaced = self.judge_replacement(&owner, &build.view(self.disk))?;
+        descent.build = Some(build);
+        if let Some(going) = self.before_replacing(descent, replaced)? {
+            return Ok(going);
+        }
+        let build = descent.build.take().expect("just put there");
+        self.fork_judge().compare_states(&build, &target)?;
+        let whole = self.replicas[&owner].whole().map(|(shard, record)| (shard, record.clone()));
+        let fresh =
+            || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
+        let mut record = match &whole {
+            Some((_, record)) if !build.is_hidden() => (**record).clone(),
+            _ => fresh(),
+        };
+        // A key that moved has no grave: only what is gone for good leaves one.
+        let view = build.view(self.disk);
+        let mut gone = Vec::new();
+        for (at, key) in core::mem::take(&mut change.graves).into_keys() {
+            if view.timestamp_of(key.as_str())?.is_none() {
+                gone.push(((at, key), true));
+            }
+        }
+        change.graves = gone.into_iter().collect();
+        record.head = Some(target);
+        record.root = build.root();
+        self.disk.trim_graves(build.shard(), &mut record, &mut change, self.cx.config.graves_max)?;
+        if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
+            match replaced {
+                Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged),
+                Replaced::Continued | Replaced::Taken { .. } => self.disk.retire(owner, *old),
+            }
+        }
+        self.cx.stats.applied += 1;
+        self.own.on_own_head(&target, self.disk);
+        self.adopt(build.shard(), record, change);
+        if let Some(from) = descent.from {
+            self.exchange().note_brought(from, &owner);
+        }
+        if build.is_hidden() {
+            self.flush()?;
+            self.system_items().load_system(&owner, build.shard())?;
+        }
+        Ok(Going::Over)
+    }
+}

@@ -1,0 +1,45 @@
+//! Finding members, and whom to dial.
+
+use super::{
+    super::{
+        context::Context,
+        discovery::Discovery,
+        disk::{Disk, Snapshot},
+        divergent_copies::DivergentCopies,
+        key_conflicts::KeyConflicts,
+        links::Links,
+        members::Members,
+        own::OwnShards,
+        replicas::Replicas,
+    },
+    Conflicts,
+};
+use crate::store::Store;
+
+/// Finding members, and whom to dial.
+pub(in crate::engine) struct Dialling<'a, S: Store> {
+    pub(in crate::engine) cx: &'a mut Context,
+    pub(in crate::engine) disk: &'a mut Disk<S>,
+    pub(in crate::engine) own: &'a mut OwnShards,
+    pub(in crate::engine) key_conflicts: &'a mut KeyConflicts,
+    pub(in crate::engine) members: &'a mut Members,
+    pub(in crate::engine) replicas: &'a mut Replicas,
+    pub(in crate::engine) links: &'a mut Links<Snapshot<S>>,
+    pub(in crate::engine) discovery: &'a mut Discovery,
+    pub(in crate::engine) divergent: &'a mut DivergentCopies,
+}
+
+impl<S: Store> Dialling<'_, S> {
+    pub(in crate::engine) fn conflicts(&mut self) -> Conflicts<'_, S> {
+        Conflicts {
+            cx: self.cx,
+            disk: self.disk,
+            own: self.own,
+            key_conflicts: self.key_conflicts,
+            members: self.members,
+            replicas: self.replicas,
+            links: self.links,
+            discovery: self.discovery,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What members exchange without looking into the store: rounds, push trees, pulls, probes.
+
+use super::super::{context::Context, links::Links, replicas::Replicas};
+
+/// What members exchange without looking into the store: rounds, push trees, pulls, probes.
+pub(in crate::engine) struct Exchange<'a, V> {
+    pub(in crate::engine) cx: &'a mut Context,
+    pub(in crate::engine) replicas: &'a mut Replicas,
+    pub(in crate::engine) links: &'a mut Links<V>,
+}

@@ -1,0 +1,11 @@
+//! Own shards that are being recovered, and what is known of what was lost.
+
+use super::super::{context::Context, members::Members, own::OwnShards, replicas::Replicas};
+
+/// Own shards that are being recovered, and what is known of what was lost.
+pub(in crate::engine) struct Recoveries<'a> {
+    pub(in crate::engine) cx: &'a Context,
+    pub(in crate::engine) own: &'a OwnShards,
+    pub(in crate::engine) members: &'a Members,
+    pub(in crate::engine) replicas: &'a Replicas,
+}

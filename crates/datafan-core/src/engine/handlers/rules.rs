@@ -1,0 +1,11 @@
+//! Which heads may be held, and which replaces which.
+
+use super::super::{context::Context, links::Links, members::Members, replicas::Replicas};
+
+/// Which heads may be held, and which replaces which.
+pub(in crate::engine) struct Rules<'a, V> {
+    pub(in crate::engine) cx: &'a Context,
+    pub(in crate::engine) members: &'a Members,
+    pub(in crate::engine) replicas: &'a Replicas,
+    pub(in crate::engine) links: &'a Links<V>,
+}
