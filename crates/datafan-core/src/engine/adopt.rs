@@ -1,6 +1,11 @@
 //! Making a state visible, and writing what a call has staged.
 
-use super::{handlers::Replication, *};
+use super::{context::News, effect::Effect, handlers::Replication};
+use crate::{
+    store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
+    trie::root_hash,
+};
+use alloc::sync::Arc;
 
 impl<S: Store> Replication<'_, S> {
     /// Writes what this call has staged: whatever was told is there to be read.
@@ -20,7 +25,7 @@ impl<S: Store> Replication<'_, S> {
     /// Makes `record`, which has a head, the visible state of its owner.
     pub(super) fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
         let head = record.head.expect("a visible shard has a head");
-        assert_eq!(crate::trie::root_hash(record.root.as_ref()), head.root, "a head is held with its data");
+        assert_eq!(root_hash(record.root.as_ref()), head.root, "a head is held with its data");
         let before = self.replicas.know_owner(&head.owner).timestamp();
         self.replicas.forget_up_to(&head);
         if let Some(building) = self.replicas.take_building(&head.owner).filter(|building| *building != shard)

@@ -163,6 +163,11 @@ impl Context {
         self.budget.begin_call(now.time, &self.config);
     }
 
+    /// A round begins: the next one is that far away, and a bit more or less.
+    pub(super) fn begin_round(&mut self) {
+        self.next_round = self.now.time.after(self.rng.jitter(self.config.round_micros));
+    }
+
     /// Whether answers with data may be sent.
     pub(super) fn may_answer(&self) -> bool {
         self.budget.may_answer(&self.config)

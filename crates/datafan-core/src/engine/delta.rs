@@ -29,44 +29,18 @@ impl<S: Store> Replication<'_, S> {
         mut how: How<'_>,
     ) -> Result<(), StoreError> {
         let owner = delta.head.owner;
-        let (now, next_round) = (self.cx.now.time, self.cx.next_round);
-        if how == How::Pulled
-            && (self.exchange().is_of_earlier_pull(from, delta) || !self.exchange().end_pull(from, &owner))
-        {
-            if !self.exchange().is_late(from, delta) {
+        let mut pulls = self.exchange();
+        if how == How::Pulled && (pulls.is_of_earlier_pull(from, delta) || !pulls.end_pull(from, &owner)) {
+            if !pulls.is_late(from, delta) {
                 self.cx.stats.reject(Rejection::Unasked);
                 return Ok(());
             }
             how = How::Late;
         }
-        if self.disk.full().is_some() {
-            self.cx.stats.reject(Rejection::DiskFull);
-            self.gossip().learn(from, &delta.head, next_round);
+        if self.is_put_off(from, &delta.head, how) || !self.is_news(from, &delta.head, how) {
             return Ok(());
         }
-        let pushed = matches!(how, How::Pushed(_));
-        let bytes = if let How::Pushed(message) = how { message.len() } else { 0 };
-        if pushed && self.replicas.hold_back(self.cx, &delta.head, from) {
-            return Ok(());
-        }
-        if pushed && self.replicas.has_lost_push(&owner) {
-            self.gossip().learn(from, &delta.head, next_round);
-            return Ok(());
-        }
-        match self.gossip().judge_head(from, &delta.head) {
-            Learned::Newer => {}
-            Learned::Older if pushed => {
-                self.cx.stats.reject(Rejection::StaleHead);
-                self.exchange().note_redundant(from, &owner, bytes);
-                return Ok(());
-            }
-            Learned::Known if pushed => {
-                self.exchange().note_redundant(from, &owner, bytes);
-                return Ok(());
-            }
-            Learned::Known | Learned::Older | Learned::Refused => return Ok(()),
-        }
-        let position = self.replicas.know_owner(&owner).timestamp();
+        let (position, now) = (self.replicas.know_owner(&owner).timestamp(), self.cx.now.time);
         if delta.base > position {
             self.gossip().note_known(from, &delta.head, now);
             // Whoever is asked for what came after our position answers from there.
@@ -93,6 +67,38 @@ impl<S: Store> Replication<'_, S> {
             How::Pushed(_) | How::Pulled | How::Late => {}
         }
         Ok(())
+    }
+
+    /// Whether a delta is not looked at now: the disk has no room, or its owner is not followed that fast.
+    /// Then its head is remembered.
+    fn is_put_off(&mut self, from: MemberId, head: &Head, how: How<'_>) -> bool {
+        let pushed = matches!(how, How::Pushed(_));
+        let is_full = self.disk.full().is_some();
+        if is_full {
+            self.cx.stats.reject(Rejection::DiskFull);
+        } else if pushed && self.replicas.hold_back(self.cx, head, from) {
+            return true;
+        }
+        let is_put_off = is_full || pushed && self.replicas.has_lost_push(&head.owner);
+        if is_put_off {
+            let next_round = self.cx.next_round;
+            self.gossip().learn(from, head, next_round);
+        }
+        is_put_off
+    }
+
+    /// Whether the head of a delta is wanted; a push that was not needed is counted.
+    fn is_news(&mut self, from: MemberId, head: &Head, how: How<'_>) -> bool {
+        let learned = self.gossip().judge_head(from, head);
+        if let How::Pushed(message) = how
+            && matches!(learned, Learned::Known | Learned::Older)
+        {
+            if learned == Learned::Older {
+                self.cx.stats.reject(Rejection::StaleHead);
+            }
+            self.exchange().note_redundant(from, &head.owner, message.len());
+        }
+        learned == Learned::Newer
     }
 
     /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.

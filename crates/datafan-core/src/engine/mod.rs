@@ -94,11 +94,11 @@ use crate::{
     connector::Lane,
     id::MemberId,
     message::Message,
-    store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
+    store::{Store, StoreError},
     time::Now,
 };
 use alloc::{sync::Arc, vec::Vec};
-use context::{Context, News};
+use context::Context;
 use discovery::Discovery;
 use disk::{Disk, Snapshot};
 use divergent_copies::DivergentCopies;

@@ -12,7 +12,9 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Conflicts, Recoveries, Replication,
+    conflicts::Conflicts,
+    recoveries::Recoveries,
+    replication::Replication,
 };
 use crate::store::Store;
 

@@ -11,7 +11,7 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Gossip,
+    gossip::Gossip,
 };
 use crate::store::Store;
 

@@ -12,7 +12,7 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Conflicts,
+    conflicts::Conflicts,
 };
 use crate::store::Store;
 

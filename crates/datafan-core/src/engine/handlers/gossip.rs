@@ -9,7 +9,11 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Exchange, ForkJudge, Reconciler, Recoveries, Rules,
+    exchange::Exchange,
+    fork_judge::ForkJudge,
+    reconciler::Reconciler,
+    recoveries::Recoveries,
+    rules::Rules,
 };
 use crate::store::Store;
 

@@ -12,7 +12,10 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Conflicts, Dialling, Exchange, Gossip,
+    conflicts::Conflicts,
+    dialling::Dialling,
+    exchange::Exchange,
+    gossip::Gossip,
 };
 use crate::store::Store;
 

@@ -7,7 +7,7 @@ use super::{
         links::Links,
         replicas::Replicas,
     },
-    Exchange,
+    exchange::Exchange,
 };
 use crate::store::Store;
 

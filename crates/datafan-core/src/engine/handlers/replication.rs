@@ -10,7 +10,12 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Exchange, ForkJudge, Gossip, Reconciler, Rules, SystemItems,
+    exchange::Exchange,
+    fork_judge::ForkJudge,
+    gossip::Gossip,
+    reconciler::Reconciler,
+    rules::Rules,
+    system_items::SystemItems,
 };
 use crate::store::Store;
 

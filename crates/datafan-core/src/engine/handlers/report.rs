@@ -12,7 +12,7 @@ use super::{
         own::OwnShards,
         replicas::Replicas,
     },
-    Recoveries,
+    recoveries::Recoveries,
 };
 use crate::store::Store;
 

@@ -9,7 +9,7 @@ use super::{
         members::Members,
         replicas::Replicas,
     },
-    Exchange,
+    exchange::Exchange,
 };
 use crate::store::Store;
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{context::Context, disk::Disk, divergent_copies::DivergentCopies, replicas::Replicas},
-    ForkJudge,
+    fork_judge::ForkJudge,
 };
 use crate::store::Store;
 
