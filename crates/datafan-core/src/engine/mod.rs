@@ -163,17 +163,17 @@ impl<S: Store> Engine<S> {
         while let Some(input) = inputs.next() {
             let others = burst::following(&input, &mut inputs);
             self.handle_input(input, others)?;
-            self.follow_up();
+            self.follow_up()?;
             if self.disk.is_batch_large() {
                 self.settle()?;
             }
         }
         self.on_time()?;
-        self.follow_up();
+        self.follow_up()?;
         self.commits().commit_waiting()?;
-        self.follow_up();
+        self.follow_up()?;
         self.commits().commit_entered()?;
-        self.follow_up();
+        self.follow_up()?;
         self.replication().tell_and_free_divergent()?;
         self.dialling().age_divergent();
         self.replication().fetch_divergent()?;
@@ -181,7 +181,7 @@ impl<S: Store> Engine<S> {
         self.pusher().push_changes()?;
         if self.replicas.has_waiting() {
             self.replication().ask()?;
-            self.follow_up();
+            self.follow_up()?;
             self.settle()?;
             self.pusher().push_changes()?;
         }
@@ -205,17 +205,15 @@ impl<S: Store> Engine<S> {
     fn settle(&mut self) -> Result<(), StoreError> {
         while self.disk.has_staged() {
             self.replication().flush()?;
-            self.follow_up();
+            self.follow_up()?;
         }
         Ok(())
     }
 
     /// What follows once changed shards are written.
-    fn follow_up(&mut self) {
+    fn follow_up(&mut self) -> Result<(), StoreError> {
         self.dialling().hear_news();
-        if !self.disk.has_staged() {
-            self.greeting().on_roster_changed();
-        }
+        if self.disk.has_staged() { Ok(()) } else { self.greeting().on_roster_changed() }
     }
 
     /// Looks whether there is room, before anything is taken in.

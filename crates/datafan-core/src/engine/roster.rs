@@ -33,15 +33,14 @@ impl<S: Store> Greeting<'_, S> {
     }
 
     /// What follows once a changed roster is written: shards of revoked members go, links are judged again.
-    pub(super) fn on_roster_changed(&mut self) {
+    pub(super) fn on_roster_changed(&mut self) -> Result<(), StoreError> {
         if !self.members.take_changed() {
-            return;
+            return Ok(());
         }
         if self.members.take_stale() {
             let whole = self.replicas.get(&self.cx.config.mesh.authority()).and_then(Owner::whole);
             if let Some((shard, _)) = whole {
-                // The shard was just put in place; failing to read it shows up with the next read.
-                let _ = self.load_roster(shard);
+                self.load_roster(shard)?;
             }
         }
         self.replicas.forget_refused();
@@ -56,6 +55,7 @@ impl<S: Store> Greeting<'_, S> {
             self.judge(peer);
         }
         self.cx.more_to_do = true;
+        Ok(())
     }
 
     fn on_revoked(&mut self, member: MemberId, state: GrantState) {
@@ -201,4 +201,38 @@ fn keeps<'a, V: StoreSnapshot>(
 
 fn grant_at<V: StoreSnapshot>(view: &View<'_, V>, at: Timestamp) -> Result<Option<Grant>, StoreError> {
     Ok(view.item(at)?.and_then(|item| Grant::decode(&item.value).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            Config, Engine,
+            testing::{TestStore, at, head, identity, mesh},
+        },
+        identity::Strict,
+        store::{ShardRecord, ShardState},
+    };
+    use alloc::boxed::Box;
+
+    /// A roster that was put in place as a whole has to be read; where that fails, the member would judge by
+    /// what it knew before, so the engine stops like with every other read.
+    #[test]
+    fn a_roster_that_cannot_be_read_stops_the_engine() {
+        let store = TestStore::default();
+        let config = Config::new(mesh(), identity(7), "member".parse().unwrap());
+        let mut engine = Engine::open(config, 1, Box::new(Strict), store.clone(), at(1)).unwrap();
+        let authority = mesh().authority();
+        let record =
+            ShardRecord { head: Some(head(authority, 5)), ..ShardRecord::new(authority, ShardState::Whole) };
+        engine.replicas.hold(&authority, Some((ShardNumber(0), record.into())));
+        // A change without items is a copy put in place.
+        let change = ShardChange::default();
+        engine.members.learn(&mut engine.cx, &mut engine.replicas, &change);
+        assert_eq!(engine.greeting().on_roster_changed(), Ok(()));
+        engine.members.learn(&mut engine.cx, &mut engine.replicas, &change);
+        store.set_failing(true);
+        assert!(matches!(engine.greeting().on_roster_changed(), Err(StoreError::Failed { .. })));
+    }
 }

@@ -45,6 +45,7 @@ pub(super) struct Log {
     pub(super) syncs: usize,
     pub(super) erased: Vec<ShardNumber>,
     pub(super) is_full: bool,
+    pub(super) is_failing: bool,
 }
 
 #[derive(Clone, Default)]
@@ -75,6 +76,11 @@ impl TestStore {
     /// What was done to it.
     pub(super) fn log(&self) -> Log {
         self.0.log.lock().unwrap().clone()
+    }
+
+    /// From now on reading keys fails, or not any more.
+    pub(super) fn set_failing(&self, is_failing: bool) {
+        self.0.log.lock().unwrap().is_failing = is_failing;
     }
 
     /// From now on it finds its disk full, or not any more.
@@ -214,6 +220,9 @@ impl StoreSnapshot for TestSnapshot {
     }
 
     fn keys(&self, shard: ShardNumber, from: Bound<&str>, page: Page) -> Read<Vec<(Key, Timestamp)>> {
+        if self.1.log.lock().unwrap().is_failing {
+            return Err(StoreError::Failed { what: "the device is gone".into() });
+        }
         let range = (from, Bound::Unbounded);
         let keys = self.rows(shard).into_iter().flat_map(|rows| rows.keys.range::<str, _>(range));
         Ok(keys.take(page.rows).map(|(key, at)| (key.clone(), *at)).collect())
