@@ -1,7 +1,7 @@
 //! A member's store as a stream of frames, taken from one snapshot, and a store made of such frames again.
 //!
 //! Nothing that is restored is believed: every shard is built anew from its items, must come to the root in
-//! its head, and the head must bear its owner's signature. Graves and nodes are left out, since both follow
+//! its head, and the head must bear its owner's signature. Tombstones and nodes are left out, since both follow
 //! from the rest or are hints; so are copies under way.
 
 use crate::{
@@ -362,12 +362,12 @@ impl<'a, S: Store> Restore<'a, S> {
         if !same || !head.verify(&self.whose.0, self.verifier) {
             return Err(RestoreError::Unsigned { owner });
         }
-        // Graves were left behind: deltas begin at the head, whatever the record says.
-        let graves_floor = match record.state {
-            ShardState::Aside => record.graves_floor,
+        // Tombstones were left behind: deltas begin at the head, whatever the record says.
+        let tombstones_since = match record.state {
+            ShardState::Aside => record.tombstones_since,
             _ => head.timestamp,
         };
-        let record = ShardRecord { root, graves_floor, graves: 0, ..record };
+        let record = ShardRecord { root, tombstones_since, tombstones: 0, ..record };
         let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
         self.sum.shards += 1;
         let batch = Batch { shards: [(number, change)].into(), ..Batch::default() };

@@ -135,10 +135,10 @@ fn back_deleted<V: StoreSnapshot>(
     at: Timestamp,
 ) -> Result<Found, StoreError> {
     let Some((shard, span)) = given_back(snapshot, shard, at)? else { return Ok((Vec::new(), None)) };
-    // One commit may leave as many graves at one timestamp as a descent removes items: all of them are one
+    // One commit may leave as many tombstones at one timestamp as a descent removes items: all of them are one
     // page.
-    let graves = snapshot.graves(shard, span, Page { rows: usize::MAX, bytes: usize::MAX })?;
-    let users = graves.into_iter().filter(|(_, key)| !key.is_system());
+    let tombstones = snapshot.tombstones(shard, span, Page { rows: usize::MAX, bytes: usize::MAX })?;
+    let users = tombstones.into_iter().filter(|(_, key)| !key.is_system());
     let found = users.map(|(timestamp, key)| Difference { key, state: State::Back, item: None, timestamp });
     Ok((found.collect(), None))
 }
@@ -162,7 +162,7 @@ fn copies<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Copied
     found.sort_by_key(|(_, record)| core::cmp::Reverse(record.head.map(|head| head.timestamp)));
     let copy = |(shard, record): (ShardNumber, Arc<ShardRecord>)| Copied {
         shard,
-        diverged: record.graves_floor,
+        diverged: record.tombstones_since,
         root: record.head.map_or(Hash::empty(), |head| head.root),
     };
     Ok(found.into_iter().map(copy).collect())

@@ -53,7 +53,7 @@
 //! // A receiver that holds nothing: the signature proves the head, the head proves the items.
 //! let Message::Push(delta) = Message::decode(&sent)? else { unreachable!() };
 //! assert!(delta.head.verify(&mesh, &Strict));
-//! let (items, _graves) = delta.contents()?;
+//! let (items, _tombstones) = delta.contents()?;
 //! let leaves: Vec<Branch> = items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
 //! let top = join(Hasher::NODE, &leaves, &mut NewNodes::new());
 //! assert_eq!(top.map_or_else(Hash::empty, |top| top.hash), delta.head.root);

@@ -21,13 +21,13 @@ pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// Most changes of the roster in one commit.
 pub const ROSTER_CHANGES_MAX: usize = 1_024;
 
-/// Most encoded bytes of items and graves in one delta.
+/// Most encoded bytes of items and tombstones in one delta.
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
 /// Most items in one delta.
 pub const DELTA_ITEMS_MAX: usize = 65_536;
-/// Most graves in one delta: those of sixteen full commits, as an owner that goes on deleting is some commits
+/// Most tombstones in one delta: those of sixteen full commits, as an owner that goes on deleting is some commits
 /// ahead of whoever follows it.
-pub const DELTA_GRAVES_MAX: usize = 16 * COMMIT_WRITES_MAX;
+pub const DELTA_TOMBSTONES_MAX: usize = 16 * COMMIT_WRITES_MAX;
 /// Most bytes of a delta that is pushed unasked; of a larger one only the head is told.
 pub const PUSH_BYTES_MAX: usize = 64 << 10;
 
@@ -95,8 +95,8 @@ pub const USER_ADDRESSES_MAX: usize = 64;
 /// Places for links that are kept for peers that are below their minimum, of [`LINKS_MAX`].
 pub const NEEDY_PLACES: usize = 16;
 
-/// Most graves that a shard keeps before the oldest are dropped.
-pub const GRAVES_MAX: u64 = 65_536;
+/// Most tombstones that a shard keeps before the oldest are dropped.
+pub const TOMBSTONES_MAX: u64 = 65_536;
 
 /// Microseconds after which a read that was not gone on with loses its snapshot.
 pub const READ_IDLE_MICROS: u64 = 600 * crate::time::SECOND;

@@ -99,7 +99,7 @@ impl Repair {
             Whose::Other | Whose::Roster => {
                 let blank = ShardRecord::new(self.owner, ShardState::Building);
                 // Up to there it has been copied: to the end.
-                Some(ShardRecord { root: self.root, graves_floor: Timestamp::MAX, ..blank })
+                Some(ShardRecord { root: self.root, tombstones_since: Timestamp::MAX, ..blank })
             }
         };
         let damaged = ShardRecord::new(self.owner, ShardState::Dead);

@@ -1,7 +1,7 @@
 //! What the engine asks of a store, and the one atomic batch that it writes.
 //!
 //! A store keeps, per shard: a record (owner, head, root), the log (items by timestamp), the keys (timestamps
-//! by key), the nodes of the trie, graves, and the expiries of owned items. Besides, a few values under
+//! by key), the nodes of the trie, tombstones, and the expiries of owned items. Besides, a few values under
 //! [`Meta`]. Shards have local numbers, so that a hidden copy can be built beside the visible one.
 
 use crate::{
@@ -46,11 +46,11 @@ pub struct ShardRecord {
     pub head: Option<Head>,
     /// The top of the trie; `None` for no items.
     pub root: Option<Branch>,
-    /// Graves are complete for bases at or above this timestamp. Of a shard that is `Aside`: up to there it
+    /// Tombstones are complete for bases at or above this timestamp. Of a shard that is `Aside`: up to there it
     /// shares its past with the visible one.
-    pub graves_floor: Timestamp,
-    /// Rows in the graves table.
-    pub graves: u64,
+    pub tombstones_since: Timestamp,
+    /// Rows in the tombstones table.
+    pub tombstones: u64,
 }
 
 /// Values of the member itself, beside all shards.
@@ -109,8 +109,8 @@ pub struct ShardChange {
     pub keys: BTreeMap<Key, Option<Timestamp>>,
     /// Nodes by place.
     pub nodes: BTreeMap<Place, Option<Node>>,
-    /// Graves: true adds, false drops.
-    pub graves: BTreeMap<(Timestamp, Key), bool>,
+    /// Tombstones: true adds, false drops.
+    pub tombstones: BTreeMap<(Timestamp, Key), bool>,
     /// Expiries of owned items, (expiry, timestamp of the item): true adds, false drops.
     pub expiries: BTreeMap<(Timestamp, Timestamp), bool>,
 }
@@ -263,8 +263,8 @@ pub trait StoreSnapshot: Send + Sync {
     ) -> Result<Vec<(Key, Timestamp)>, StoreError>;
     /// The node at a place.
     fn node(&self, shard: ShardNumber, place: Place) -> Result<Option<Node>, StoreError>;
-    /// Graves with timestamps in `range`, ascending by (timestamp, key), from its beginning.
-    fn graves(
+    /// Tombstones with timestamps in `range`, ascending by (timestamp, key), from its beginning.
+    fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
@@ -357,7 +357,7 @@ pub trait Store: Send + 'static {
 impl ShardRecord {
     /// The record of a shard that begins without items.
     pub fn new(owner: MemberId, state: ShardState) -> Self {
-        Self { owner, state, head: None, root: None, graves_floor: Timestamp::ZERO, graves: 0 }
+        Self { owner, state, head: None, root: None, tombstones_since: Timestamp::ZERO, tombstones: 0 }
     }
 
     /// The bytes that stores keep.
@@ -372,7 +372,7 @@ impl ShardRecord {
         out.id(&self.owner).byte(state);
         out.option(self.head.as_ref(), |out, head| head.encode(out));
         out.option(self.root.as_ref(), |out, branch| branch.encode(out));
-        out.varint(self.graves_floor.0).varint(self.graves);
+        out.varint(self.tombstones_since.0).varint(self.tombstones);
         out.finish()
     }
 
@@ -392,8 +392,8 @@ impl ShardRecord {
             state,
             head: input.option(Head::decode)?,
             root: input.option(Branch::decode)?,
-            graves_floor: Timestamp(input.varint()?),
-            graves: input.varint()?,
+            tombstones_since: Timestamp(input.varint()?),
+            tombstones: input.varint()?,
         };
         input.end()?;
         Ok(record)

@@ -98,13 +98,13 @@ impl<V: StoreSnapshot> StoreSnapshot for Leased<V> {
         self.lease.read(|view| view.node(shard, place))
     }
 
-    fn graves(
+    fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
         page: Page,
     ) -> Result<Vec<(Timestamp, Key)>, StoreError> {
-        self.lease.read(|view| view.graves(shard, range, page))
+        self.lease.read(|view| view.tombstones(shard, range, page))
     }
 
     fn expiries(

@@ -238,13 +238,13 @@ mod broken {
         fn node(&self, shard: ShardNumber, place: Place) -> Result<Option<Node>, StoreError> {
             self.0.node(shard, place)
         }
-        fn graves(
+        fn tombstones(
             &self,
             shard: ShardNumber,
             range: RangeInclusive<Timestamp>,
             page: Page,
         ) -> Result<Vec<(Timestamp, Key)>, StoreError> {
-            self.0.graves(shard, range, page)
+            self.0.tombstones(shard, range, page)
         }
         fn expiries(
             &self,

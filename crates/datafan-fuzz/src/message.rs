@@ -17,13 +17,13 @@ pub fn attack(bytes: &[u8]) {
 }
 
 fn read_contents(delta: &Delta<'_>) {
-    let Ok((items, graves)) = delta.contents() else { return };
-    let body = encode_delta(delta.base, &items, &graves);
+    let Ok((items, tombstones)) = delta.contents() else { return };
+    let body = encode_delta(delta.base, &items, &tombstones);
     assert_eq!(Delta::new(delta.head, delta.base, &body), *delta, "a delta has one encoding");
     for item in &items {
         assert!(delta.base < item.timestamp, "{item:?}");
     }
-    assert!(items.is_sorted_by_key(|item| item.timestamp) && graves.is_sorted());
+    assert!(items.is_sorted_by_key(|item| item.timestamp) && tombstones.is_sorted());
 }
 
 /// The golden messages of the protocol.

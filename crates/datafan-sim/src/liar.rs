@@ -130,12 +130,12 @@ impl Liar {
 
     /// Another delta under the same head, or the same delta under another.
     fn delta(&mut self, delta: &Delta<'_>, encode: impl Fn(Delta<'_>) -> Vec<u8>) -> Option<Vec<u8>> {
-        let (mut items, mut graves) = delta.contents().ok()?;
+        let (mut items, mut tombstones) = delta.contents().ok()?;
         let (mut head, mut base) = (delta.head, delta.base);
         match self.rng.below(6) {
             0 => items.iter_mut().for_each(|item| item.value = b"invented by a relay".as_slice().into()),
             1 => drop(items.pop()),
-            2 => graves.clear(),
+            2 => tombstones.clear(),
             3 => head = self.head(head),
             4 => base = Timestamp(base.0.saturating_sub(self.rng.below(1_000_000))),
             _ => {
@@ -145,7 +145,7 @@ impl Liar {
                 items.push(datafan_core::item::Item { timestamp: at, expiry: Some(Timestamp(1)), ..last });
             }
         }
-        let body = encode_delta(base, &items, &graves);
+        let body = encode_delta(base, &items, &tombstones);
         Some(encode(Delta::new(head, base, &body)))
     }
 

@@ -73,7 +73,7 @@ fn a_liar_whom_nobody_lets_in_may_wait_for_ever() {
         seconds = 30
         bound_seconds = 600
         workload = { updates_per_minute = 900, initial_items = [1, 1], keys = 3, deletes_per_mille = 300 }
-        engine = { graves_max = 1 }
+        engine = { tombstones_max = 1 }
         faults = { liars = 1, lies_per_mille = 900, liars_go_on = true, cuts = 20 }
     "#;
     played(&Scenario::parse(text).expect("it is sound"), 49);

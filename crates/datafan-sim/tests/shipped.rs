@@ -54,7 +54,7 @@ scenarios! {
     a26_late_answers: "a26";
     a27_many_writes_within_one_tick: "a27";
     a28_a_relay_that_lies: "a28";
-    a30_back_after_all_graves_were_dropped: "a30";
+    a30_back_after_all_tombstones_were_dropped: "a30";
     a31_large_commits: "a31";
     a32_crashes_at_any_instant: "a32";
     a33_links_too_slow_for_what_is_written: "a33";

@@ -24,8 +24,8 @@ pub struct NodeRow {
     bytes: Arc<[u8]>,
 }
 
-/// A grave by timestamp and key.
-pub type GraveRow = (Timestamp, Key);
+/// A tombstone by timestamp and key.
+pub type TombstoneRow = (Timestamp, Key);
 /// An expiry and the timestamp of its item.
 pub type ExpiryRow = (Timestamp, Timestamp);
 
@@ -87,7 +87,7 @@ macro_rules! ordered_by {
 ordered_by!(LogRow, Timestamp, |row| &row.timestamp);
 ordered_by!(NodeRow, Place, |row| &row.place);
 
-impl Row for GraveRow {
+impl Row for TombstoneRow {
     type Key = Self;
 }
 

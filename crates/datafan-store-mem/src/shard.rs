@@ -2,7 +2,7 @@
 
 use crate::{
     keys::KeyTable,
-    rows::{ExpiryRow, GraveRow, LogRow, NodeRow},
+    rows::{ExpiryRow, LogRow, NodeRow, TombstoneRow},
     table::Table,
 };
 use datafan_core::store::{ShardChange, ShardRecord};
@@ -19,8 +19,8 @@ pub struct Shard {
     pub keys: KeyTable,
     /// Nodes by place.
     pub nodes: Table<NodeRow>,
-    /// Graves.
-    pub graves: Table<GraveRow>,
+    /// Tombstones.
+    pub tombstones: Table<TombstoneRow>,
     /// Expiries.
     pub expiries: Table<ExpiryRow>,
 }
@@ -34,7 +34,7 @@ impl Shard {
         self.log.apply(change.log.iter().map(|(at, item)| (at, item.as_ref().map(LogRow::new))));
         self.keys.apply(change.keys.iter().map(|(key, at)| (key, *at)));
         self.nodes.apply(change.nodes.iter().map(|(place, node)| (place, node.as_ref().map(NodeRow::new))));
-        self.graves.apply(change.graves.iter().map(|(row, added)| (row, added.then(|| row.clone()))));
+        self.tombstones.apply(change.tombstones.iter().map(|(row, added)| (row, added.then(|| row.clone()))));
         self.expiries.apply(change.expiries.iter().map(|(row, added)| (row, added.then_some(*row))));
     }
 
@@ -44,13 +44,13 @@ impl Shard {
         left -= self.log.remove_first(left);
         left -= self.keys.remove_first(left);
         left -= self.nodes.remove_first(left);
-        left -= self.graves.remove_first(left);
+        left -= self.tombstones.remove_first(left);
         self.expiries.remove_first(left);
         self.is_empty()
     }
 
     fn is_empty(&self) -> bool {
         let lists = [self.log.is_empty(), self.keys.is_empty(), self.nodes.is_empty()];
-        lists == [true; 3] && self.graves.is_empty() && self.expiries.is_empty()
+        lists == [true; 3] && self.tombstones.is_empty() && self.expiries.is_empty()
     }
 }

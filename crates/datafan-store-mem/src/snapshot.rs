@@ -130,7 +130,7 @@ impl StoreSnapshot for MemSnapshot {
         Ok(self.of(shard).and_then(|shard| shard.nodes.get(&place)).map(|row| row.node()))
     }
 
-    fn graves(
+    fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
@@ -138,7 +138,7 @@ impl StoreSnapshot for MemSnapshot {
     ) -> Result<Vec<(Timestamp, Key)>, StoreError> {
         let Some(shard) = self.of(shard) else { return Ok(Vec::new()) };
         let from = (*range.start(), Key::new("\0").expect("the least key"));
-        let rows = shard.graves.from(Bound::Included(&from)).take_while(|row| row.0 <= *range.end());
+        let rows = shard.tombstones.from(Bound::Included(&from)).take_while(|row| row.0 <= *range.end());
         Ok(paged(rows, page, |row| row.1.as_str().len()).cloned().collect())
     }
 

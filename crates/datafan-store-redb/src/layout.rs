@@ -23,7 +23,7 @@ pub const KEYS: TableDefinition<'_, &[u8], &[u8; 8]> = TableDefinition::new("key
 /// Shard, level, prefix -> `Node::encode`.
 pub const NODES: TableDefinition<'_, &[u8; 13], &[u8]> = TableDefinition::new("nodes");
 /// Shard, timestamp, key.
-pub const GRAVES: TableDefinition<'_, &[u8], ()> = TableDefinition::new("graves");
+pub const TOMBSTONES: TableDefinition<'_, &[u8], ()> = TableDefinition::new("graves");
 /// Shard, expiry, timestamp.
 pub const EXPIRIES: TableDefinition<'_, &[u8; 20], ()> = TableDefinition::new("expiries");
 
@@ -74,13 +74,13 @@ pub fn node_key(shard: ShardNumber, place: Place) -> [u8; 13] {
     joined(&[&shard_key(shard), &[place.level], &place.prefix.to_be_bytes()])
 }
 
-/// A row of the graves; with `""` what lies before all of this timestamp.
-pub fn grave_key(shard: ShardNumber, at: Timestamp, key: &str) -> Vec<u8> {
+/// A row of the tombstones; with `""` what lies before all of this timestamp.
+pub fn tombstone_key(shard: ShardNumber, at: Timestamp, key: &str) -> Vec<u8> {
     [&shard_key(shard)[..], &at.0.to_be_bytes(), key.as_bytes()].concat()
 }
 
-/// The grave of a row of the graves.
-pub fn grave_of(bytes: &[u8]) -> Result<(Timestamp, Key), DecodeError> {
+/// The tombstone of a row of the tombstones.
+pub fn tombstone_of(bytes: &[u8]) -> Result<(Timestamp, Key), DecodeError> {
     let (front, key) = bytes.split_at_checked(12).ok_or(DecodeError::Short)?;
     Ok((timestamp(&front[4..]), text_key(key)?))
 }
@@ -100,8 +100,8 @@ pub fn behind(shard: ShardNumber) -> Vec<u8> {
     [&shard_key(shard)[..], &[255; 9]].concat()
 }
 
-/// What lies behind all graves of `shard` at `at`.
-pub fn behind_graves(shard: ShardNumber, at: Timestamp) -> Vec<u8> {
+/// What lies behind all tombstones of `shard` at `at`.
+pub fn behind_tombstones(shard: ShardNumber, at: Timestamp) -> Vec<u8> {
     [&shard_key(shard)[..], &at.0.to_be_bytes(), &[255]].concat()
 }
 

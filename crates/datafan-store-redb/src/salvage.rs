@@ -4,7 +4,7 @@
 use crate::{
     backend::Writes,
     edge::{Fault, caught, damaged},
-    layout::{EXPIRIES, GRAVES, KEYS, LOG, META, NODES, OWNERS, SHARDS},
+    layout::{EXPIRIES, KEYS, LOG, META, NODES, OWNERS, SHARDS, TOMBSTONES},
     open::{Found, Opened, Options, database, found, synced, writes},
 };
 use datafan_core::store::StoreError;
@@ -62,7 +62,7 @@ fn copy_all(source: &Database, target: &Database) -> Result<(), Fault> {
     copy(&from, &to, LOG)?;
     copy(&from, &to, KEYS)?;
     copy(&from, &to, NODES)?;
-    copy(&from, &to, GRAVES)?;
+    copy(&from, &to, TOMBSTONES)?;
     copy(&from, &to, EXPIRIES)?;
     Ok(to.commit()?)
 }

@@ -3,9 +3,9 @@
 use crate::{
     edge::{Caught, Edge, Fault},
     layout::{
-        EXPIRIES, GRAVES, KEYS, LOG, META, NODES, OWNERS, SHARDS, behind, behind_graves, expiry_key,
-        expiry_of, grave_key, grave_of, key_key, key_of, log_key, log_timestamp, meta_number, node_key,
-        shard_key, shard_of,
+        EXPIRIES, KEYS, LOG, META, NODES, OWNERS, SHARDS, TOMBSTONES, behind, behind_tombstones, expiry_key,
+        expiry_of, key_key, key_of, log_key, log_timestamp, meta_number, node_key, shard_key, shard_of,
+        tombstone_key, tombstone_of,
     },
 };
 use datafan_core::{
@@ -36,7 +36,7 @@ struct Tables {
     log: Opened<&'static [u8; 12], &'static [u8]>,
     keys: Opened<&'static [u8], &'static [u8; 8]>,
     nodes: Opened<&'static [u8; 13], &'static [u8]>,
-    graves: Opened<&'static [u8], ()>,
+    tombstones: Opened<&'static [u8], ()>,
     expiries: Opened<&'static [u8; 20], ()>,
     transaction: ReadTransaction,
 }
@@ -92,7 +92,7 @@ impl RedbSnapshot {
             log: OnceLock::new(),
             keys: OnceLock::new(),
             nodes: OnceLock::new(),
-            graves: OnceLock::new(),
+            tombstones: OnceLock::new(),
             expiries: OnceLock::new(),
             transaction,
         };
@@ -255,7 +255,7 @@ impl StoreSnapshot for RedbSnapshot {
         )
     }
 
-    fn graves(
+    fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
@@ -264,13 +264,14 @@ impl StoreSnapshot for RedbSnapshot {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let (first, last) = (grave_key(shard, *range.start(), ""), behind_graves(shard, *range.end()));
+        let (first, last) =
+            (tombstone_key(shard, *range.start(), ""), behind_tombstones(shard, *range.end()));
         self.read(
-            |tables| &tables.graves,
-            GRAVES,
+            |tables| &tables.tombstones,
+            TOMBSTONES,
             |table| {
                 let rows = table.range::<&[u8]>(first.as_slice()..=last.as_slice())?;
-                paged(rows.map(|row| Ok(grave_of(row?.0.value())?)), page, |(_, key)| key.as_str().len())
+                paged(rows.map(|row| Ok(tombstone_of(row?.0.value())?)), page, |(_, key)| key.as_str().len())
             },
         )
     }

@@ -5,8 +5,8 @@ use crate::{
     ascending::insert_ascending,
     edge::Fault,
     layout::{
-        EXPIRIES, GRAVES, KEYS, LOG, META, NODES, OWNERS, SHARDS, behind, expiry_key, grave_key, key_key,
-        log_key, meta_number, node_key, shard_key,
+        EXPIRIES, KEYS, LOG, META, NODES, OWNERS, SHARDS, TOMBSTONES, behind, expiry_key, key_key, log_key,
+        meta_number, node_key, shard_key, tombstone_key,
     },
 };
 use datafan_core::{
@@ -33,7 +33,7 @@ pub fn apply(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault>
     apply_log(transaction, batch)?;
     apply_keys(transaction, batch)?;
     apply_nodes(transaction, batch)?;
-    apply_graves(transaction, batch)?;
+    apply_tombstones(transaction, batch)?;
     apply_expiries(transaction, batch)
 }
 
@@ -41,7 +41,7 @@ pub fn apply(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault>
 pub fn bytes_of(batch: &Batch) -> u64 {
     let shard = |change: &ShardChange| {
         let items = change.log.values().flatten().map(|item| item.bytes() + 64).sum::<u64>();
-        let rows = change.keys.len() + change.nodes.len() + change.graves.len() + change.expiries.len();
+        let rows = change.keys.len() + change.nodes.len() + change.tombstones.len() + change.expiries.len();
         items + 256 * rows as u64
     };
     batch.shards.values().map(shard).sum()
@@ -66,7 +66,7 @@ pub fn erase(transaction: &WriteTransaction, shard: ShardNumber, rows: usize) ->
     let gone = erase_range(transaction, LOG, log.start()..=log.end(), &mut left)?
         && erase_range(transaction, KEYS, texts.start().as_slice()..=texts.end(), &mut left)?
         && erase_range(transaction, NODES, nodes.start()..=nodes.end(), &mut left)?
-        && erase_range(transaction, GRAVES, texts.start().as_slice()..=texts.end(), &mut left)?
+        && erase_range(transaction, TOMBSTONES, texts.start().as_slice()..=texts.end(), &mut left)?
         && erase_range(transaction, EXPIRIES, expiries.start()..=expiries.end(), &mut left)?;
     if gone {
         shards.remove(&shard_key(shard))?;
@@ -188,15 +188,15 @@ fn apply_nodes(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Faul
     )
 }
 
-fn apply_graves(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault> {
+fn apply_tombstones(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault> {
     for_each(
         transaction,
         batch,
-        GRAVES,
-        |change| !change.graves.is_empty(),
+        TOMBSTONES,
+        |change| !change.tombstones.is_empty(),
         |table, shard, change| {
-            for ((at, key), added) in &change.graves {
-                put(table, grave_key(shard, *at, key.as_str()).as_slice(), added.then_some(()))?;
+            for ((at, key), added) in &change.tombstones {
+                put(table, tombstone_key(shard, *at, key.as_str()).as_slice(), added.then_some(()))?;
             }
             Ok(())
         },

@@ -67,7 +67,7 @@ fn rows_have_the_bytes_of_the_format() {
     let head = format!("01{owner}0102030405060708{sums}{}{}", "22".repeat(32), "33".repeat(64));
     let root = &found[0][2 * (4 + 32 + 1 + 1 + 153) + 2..];
     assert_eq!(found[0][..found[0].len() - root.len()], format!("00000102: {owner}0001{head}"));
-    // Present; level 2, prefix 0x10, count 2, bytes 308, hash; graves floor 9, one grave.
+    // Present; level 2, prefix 0x10, count 2, bytes 308, hash; tombstones floor 9, one tombstone.
     let hash = node_hash().0.map(|byte| format!("{byte:02x}")).concat();
     assert_eq!(root, format!("01021002b402{hash}0901"));
 }
@@ -81,8 +81,8 @@ fn batch() -> Batch {
     let record = ShardRecord {
         head: Some(head),
         root: Some(top),
-        graves_floor: Timestamp(9),
-        graves: 1,
+        tombstones_since: Timestamp(9),
+        tombstones: 1,
         ..ShardRecord::new(owner, ShardState::Whole)
     };
     let key = Key::new("key").unwrap();
@@ -93,7 +93,7 @@ fn batch() -> Batch {
         log: [(AT, Some(Arc::new(item)))].into(),
         keys: [(key, Some(AT))].into(),
         nodes,
-        graves: [((Timestamp(9), Key::new("g").unwrap()), true)].into(),
+        tombstones: [((Timestamp(9), Key::new("g").unwrap()), true)].into(),
         expiries: [((EXPIRY, AT), true)].into(),
     };
     Batch {

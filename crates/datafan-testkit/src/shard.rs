@@ -22,7 +22,7 @@ pub struct Shard {
     /// Ascending by timestamp.
     pub items: Vec<Item>,
     /// What its owner has deleted; none unless [`Shard::with`] says so.
-    pub graves: Vec<(Timestamp, Key)>,
+    pub tombstones: Vec<(Timestamp, Key)>,
     root: Option<Branch>,
     nodes: NewNodes,
 }
@@ -37,7 +37,7 @@ pub struct Parts {
     /// Ascending by timestamp.
     pub items: Vec<Item>,
     /// Ascending.
-    pub graves: Vec<(Timestamp, Key)>,
+    pub tombstones: Vec<(Timestamp, Key)>,
 }
 
 /// An answer in parts, to be changed before it is sent.
@@ -67,19 +67,19 @@ impl Shard {
             items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
         let mut nodes = NewNodes::new();
         let root = join(Hasher::NODE, &leaves, &mut nodes);
-        Self { head, items, graves: Vec::new(), root, nodes }
+        Self { head, items, tombstones: Vec::new(), root, nodes }
     }
 
-    /// With the graves that its owner left.
-    pub fn with(self, graves: Vec<(Timestamp, Key)>) -> Self {
-        Self { graves, ..self }
+    /// With the tombstones that its owner left.
+    pub fn with(self, tombstones: Vec<(Timestamp, Key)>) -> Self {
+        Self { tombstones, ..self }
     }
 
     /// What leads from `since` to this state.
     pub fn delta(&self, since: Timestamp) -> Parts {
         let items = self.items.iter().filter(|item| item.timestamp > since).cloned().collect();
-        let graves = self.graves.iter().filter(|(at, _)| *at > since && since > Timestamp::ZERO);
-        Parts { head: self.head, base: since, items, graves: graves.cloned().collect() }
+        let tombstones = self.tombstones.iter().filter(|(at, _)| *at > since && since > Timestamp::ZERO);
+        Parts { head: self.head, base: since, items, tombstones: tombstones.cloned().collect() }
     }
 
     /// The answer to a request; none if what it asks for is not here, or it is no request.
@@ -135,7 +135,7 @@ impl Parts {
     }
 
     fn body(&self) -> Vec<u8> {
-        encode_delta(self.base, &self.items, &self.graves)
+        encode_delta(self.base, &self.items, &self.tombstones)
     }
 }
 

@@ -55,15 +55,15 @@ pub fn pull(meter: &mut Meter, side: Side) -> Result<()> {
 /// Both sides of descents.
 pub fn descent(meter: &mut Meter) -> Result<()> {
     let mut founder = data::config(0)?;
-    // Graves are forgotten at once, so there is no delta.
-    founder.graves_max = GRAVES;
+    // Tombstones are forgotten at once, so there is no delta.
+    founder.tombstones_max = TOMBSTONES;
     let mut net = Net::founded(founder, [1])?;
     net.load(ITEMS)?;
     net.join(1)?;
     for n in 0..DESCENTS {
         net.pass(COMMIT_MICROS);
         let numbers: Vec<u64> = (n * CHANGES..(n + 1) * CHANGES).map(scattered).collect();
-        let (deleted, replaced) = numbers.split_at(2 * GRAVES as usize);
+        let (deleted, replaced) = numbers.split_at(2 * TOMBSTONES as usize);
         let deleted = deleted.iter().map(|n| Write::Delete { key: data::key(*n) });
         let replaced = replaced.iter().map(|n| data::put(*n, ITEMS + n));
         let writes = deleted.chain(replaced).collect();
@@ -101,6 +101,6 @@ fn scattered(n: u64) -> u64 {
 /// Operations; few, since each of them is long.
 const PULLS: u64 = 2;
 const DESCENTS: u64 = 4;
-/// Items that are changed at once; some of them are deleted, twice as many as there are graves kept.
+/// Items that are changed at once; some of them are deleted, twice as many as there are tombstones kept.
 const CHANGES: u64 = 100;
-const GRAVES: u64 = 8;
+const TOMBSTONES: u64 = 8;

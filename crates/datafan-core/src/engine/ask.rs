@@ -207,7 +207,7 @@ impl<V> Exchange<'_, V> {
     }
 
     /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before
-    /// that one, and may lack the graves of what is held by now, as all that begin with nothing do.
+    /// that one, and may lack the tombstones of what is held by now, as all that begin with nothing do.
     pub(super) fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
         let transfer = self.replicas.get(&delta.head.owner).and_then(|state| state.transfer());
         matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)

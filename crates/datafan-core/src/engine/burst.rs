@@ -67,8 +67,8 @@ pub(super) fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Tim
         whole.add(&delta)?;
     }
     let (base, head) = (base?, last?);
-    let (items, graves) = whole.into_parts();
-    let body = encode_delta(base, &items, &graves);
+    let (items, tombstones) = whole.into_parts();
+    let body = encode_delta(base, &items, &tombstones);
     let bytes = Message::Push(Delta::new(head, base, &body)).encode();
     Some((bytes.into(), head.owner, head.timestamp))
 }
@@ -77,22 +77,22 @@ pub(super) fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Tim
 #[derive(Default)]
 struct Whole {
     items: BTreeMap<Key, Item>,
-    graves: BTreeSet<(Timestamp, Key)>,
+    tombstones: BTreeSet<(Timestamp, Key)>,
 }
 
 impl Whole {
     fn add(&mut self, delta: &Delta<'_>) -> Option<()> {
-        let (items, graves) = delta.contents().ok()?;
+        let (items, tombstones) = delta.contents().ok()?;
         // What follows begins at the head.
         let late = items.last().is_some_and(|item| item.timestamp > delta.head.timestamp);
         if late || delta.head.timestamp <= delta.base {
             return None;
         }
-        for (at, key) in graves {
+        for (at, key) in tombstones {
             if self.items.get(&key).is_some_and(|item| item.timestamp < at) {
                 self.items.remove(&key);
             }
-            self.graves.insert((at, key));
+            self.tombstones.insert((at, key));
         }
         for item in items {
             self.items.insert(item.key.clone(), item);
@@ -100,12 +100,13 @@ impl Whole {
         Some(())
     }
 
-    /// Items and graves in the order of a delta. A grave of a key that lives again is none.
+    /// Items and tombstones in the order of a delta. A tombstone of a key that lives again is none.
     fn into_parts(self) -> (Vec<Item>, Vec<(Timestamp, Key)>) {
-        let graves = self.graves.into_iter().filter(|(_, key)| !self.items.contains_key(key)).collect();
+        let tombstones =
+            self.tombstones.into_iter().filter(|(_, key)| !self.items.contains_key(key)).collect();
         let mut items: Vec<Item> = self.items.into_values().collect();
         items.sort_unstable_by_key(|item| item.timestamp);
-        (items, graves)
+        (items, tombstones)
     }
 }
 
@@ -124,33 +125,33 @@ mod tests {
             let mut now = 10;
             for _ in 0..1 + rng.next() % 5 {
                 let base = now;
-                let (mut items, mut graves) = (BTreeMap::new(), BTreeMap::new());
+                let (mut items, mut tombstones) = (BTreeMap::new(), BTreeMap::new());
                 for _ in 0..1 + rng.next() % 6 {
                     now += 1;
                     let key = Key::new(format!("k{}", rng.next() % 4)).unwrap();
                     items.remove(&key);
-                    graves.remove(&key);
+                    tombstones.remove(&key);
                     if rng.next().is_multiple_of(2) {
                         items.insert(key.clone(), item(&key, now));
                         plain.insert(key.clone(), now);
                         dead.remove(&key);
                     } else {
-                        graves.insert(key.clone(), Timestamp(now));
+                        tombstones.insert(key.clone(), Timestamp(now));
                         plain.remove(&key);
                         dead.insert(key);
                     }
                 }
                 let mut items: Vec<Item> = items.into_values().collect();
                 items.sort_by_key(|item| item.timestamp);
-                let mut graves: Vec<_> = graves.into_iter().map(|(key, at)| (at, key)).collect();
-                graves.sort();
-                let body = encode_delta(Timestamp(base), &items, &graves);
+                let mut tombstones: Vec<_> = tombstones.into_iter().map(|(key, at)| (at, key)).collect();
+                tombstones.sort();
+                let body = encode_delta(Timestamp(base), &items, &tombstones);
                 whole.add(&Delta::new(head(now), Timestamp(base), &body)).unwrap();
             }
-            let (items, graves) = whole.into_parts();
+            let (items, tombstones) = whole.into_parts();
             let found: BTreeMap<_, _> = items.into_iter().map(|item| (item.key, item.timestamp.0)).collect();
             assert_eq!(found, plain);
-            assert_eq!(graves.into_iter().map(|(_, key)| key).collect::<BTreeSet<_>>(), dead);
+            assert_eq!(tombstones.into_iter().map(|(_, key)| key).collect::<BTreeSet<_>>(), dead);
         }
     }
 

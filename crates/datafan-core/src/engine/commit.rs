@@ -220,7 +220,7 @@ impl<S: Store> Replication<'_, S> {
                     }
                     puts.push((Arc::new(item), old.map(|old| old.timestamp)));
                 }
-                None => edit.bury(timestamp, key)?,
+                None => edit.delete(timestamp, key)?,
             }
         }
         edit.put_new(puts);
@@ -245,7 +245,7 @@ impl<S: Store> Replication<'_, S> {
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
         record.head = Some(self.own.sign(head, self.cx, self.disk));
         record.root = root;
-        self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
+        self.disk.trim_tombstones(shard, &mut record, &mut change, self.cx.config.tombstones_max)?;
         self.cx.on_own_commit();
         self.cx.stats.commits += 1;
         self.adopt(shard, record, change);

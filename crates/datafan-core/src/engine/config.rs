@@ -50,9 +50,9 @@ pub struct Config {
     pub send_bytes_max: u64,
     /// Longest value that this member writes, in bytes; at most and by default [`VALUE_BYTES_MAX`].
     pub value_bytes_max: usize,
-    /// Graves that are kept per shard; default [`crate::limits::GRAVES_MAX`]. Fewer cost descents, never
+    /// Tombstones that are kept per shard; default [`crate::limits::TOMBSTONES_MAX`]. Fewer cost descents, never
     /// safety.
-    pub graves_max: u64,
+    pub tombstones_max: u64,
     /// Bytes of divergent copies that are kept for all owners together, counted by keys and values. By
     /// default (`None`) a tenth of what is free on the disk when one more is to be kept; 1 GiB where the
     /// store does not know that. One owner has a quarter of it. A state that would have to be kept and does
@@ -109,7 +109,7 @@ impl Config {
             owner_bytes_max: 256 << 20,
             send_bytes_max: u64::MAX,
             value_bytes_max: VALUE_BYTES_MAX,
-            graves_max: crate::limits::GRAVES_MAX,
+            tombstones_max: crate::limits::TOMBSTONES_MAX,
             divergent_bytes_max: None,
             clock_ahead_micros: 3_600 * SECOND,
             confirm_micros: 5 * SECOND,

@@ -58,7 +58,7 @@ impl<S: Store> Replication<'_, S> {
             self.gossip().note_known(from, &delta.head, now);
         }
         match how {
-            // What was pushed may lack graves, or be made up: others are asked first, and their pushes still
+            // What was pushed may lack tombstones, or be made up: others are asked first, and their pushes still
             // count.
             How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
             How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
@@ -108,7 +108,7 @@ impl<S: Store> Replication<'_, S> {
         delta: &Delta<'_>,
         how: How<'_>,
     ) -> Result<bool, StoreError> {
-        let Ok((items, graves)) = delta.contents() else {
+        let Ok((items, tombstones)) = delta.contents() else {
             self.links.penalize(self.cx, from, Rejection::Malformed);
             return Ok(false);
         };
@@ -122,13 +122,13 @@ impl<S: Store> Replication<'_, S> {
         let n_items = items.len();
         let view = self.disk.view(shard);
         let mut edit = Edit::new(view);
-        for (at, key) in graves.iter().filter(|(at, _)| *at > position) {
-            edit.bury(*at, key)?;
+        for (at, key) in tombstones.iter().filter(|(at, _)| *at > position) {
+            edit.delete(*at, key)?;
         }
         let late = items.last().is_some_and(|item| item.timestamp > delta.head.timestamp);
         let news: Vec<_> = items.into_iter().filter(|item| item.timestamp > position).map(Arc::new).collect();
         edit.put_all(&news)?;
-        edit.forget_graves_of_live_keys()?;
+        edit.forget_tombstones_of_live_keys()?;
         let (root, mut change) = edit.finish(record.root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         if root_hash(root.as_ref()) != delta.head.root {
@@ -143,15 +143,15 @@ impl<S: Store> Replication<'_, S> {
             return Ok(done);
         }
         if position == Timestamp::ZERO {
-            // A delta from nothing brings no graves.
-            record.graves_floor = delta.head.timestamp;
+            // A delta from nothing brings no tombstones.
+            record.tombstones_since = delta.head.timestamp;
         }
         record.head = Some(delta.head);
         record.root = root;
-        self.disk.trim_graves(shard, &mut record, &mut change, self.cx.config.graves_max)?;
-        // Graves prove nothing, so a message with some does not go on as it is; nor one with more than was
+        self.disk.trim_tombstones(shard, &mut record, &mut change, self.cx.config.tombstones_max)?;
+        // Tombstones prove nothing, so a message with some does not go on as it is; nor one with more than was
         // needed.
-        let verified = graves.is_empty() && change.log.values().flatten().count() == n_items;
+        let verified = tombstones.is_empty() && change.log.values().flatten().count() == n_items;
         let message = match how {
             How::Pushed(message) if verified && delta.base == position => Some(message),
             How::Pushed(_) | How::Pulled | How::Late => None,

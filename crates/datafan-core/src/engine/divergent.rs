@@ -100,7 +100,7 @@ impl<S: Store> Replication<'_, S> {
     /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
     pub(super) fn keep_divergent(&mut self, shard: ShardNumber, record: &ShardRecord, diverged: Timestamp) {
         let (owner, head) = (record.owner, record.head.expect("a state has a head"));
-        let copy = ShardRecord { state: ShardState::Aside, graves_floor: diverged, ..record.clone() };
+        let copy = ShardRecord { state: ShardState::Aside, tombstones_since: diverged, ..record.clone() };
         self.disk.stage(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.add(owner, shard);
         if self.divergent.may_alarm(&owner, self.cx.now.time) {

@@ -170,7 +170,7 @@ impl<S: Store> Report<'_, S> {
         let mut span: Option<(Timestamp, Timestamp)> = None;
         for shard in self.divergent.of(&self.cx.me) {
             let record = self.disk.current().shard(*shard).ok().flatten()?;
-            let (first, last) = (record.graves_floor, record.head?.timestamp);
+            let (first, last) = (record.tombstones_since, record.head?.timestamp);
             span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
         }
         span

@@ -170,9 +170,9 @@ impl<S: Store> Replication<'_, S> {
         if let Some(old) = old {
             self.disk.retire(owner, old);
         }
-        let graves_floor = timestamp;
+        let tombstones_since = timestamp;
         let fresh_record = ShardRecord::new(owner, ShardState::Whole);
-        let record = ShardRecord { head: Some(head), root, graves_floor, ..fresh_record };
+        let record = ShardRecord { head: Some(head), root, tombstones_since, ..fresh_record };
         self.cx.on_own_commit();
         self.cx.stats.commits += 1;
         self.adopt(fresh.shard, record, ShardChange::default());

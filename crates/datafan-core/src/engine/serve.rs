@@ -13,7 +13,7 @@ use crate::{
     hash::Hash,
     head::Head,
     id::MemberId,
-    limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
+    limits::{DELTA_ITEMS_MAX, DELTA_TOMBSTONES_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
     message::{Ask, ChildAnswer, Delta, Message, NodeAnswer, Request, Want, encode_delta},
     shard::View,
     store::{Page, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
@@ -238,7 +238,7 @@ impl<S: Store> Server<'_, S> {
     }
 }
 
-/// The encoded changes after `since`; `None` where they are more than `bytes_max` or graves are missing.
+/// The encoded changes after `since`; `None` where they are more than `bytes_max` or tombstones are missing.
 pub(super) fn delta_body<S: Store>(
     disk: &Disk<S>,
     shard: ShardNumber,
@@ -248,7 +248,7 @@ pub(super) fn delta_body<S: Store>(
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let head = record.head.expect("a visible shard has a head");
     let from_nothing = since == Timestamp::ZERO;
-    if !from_nothing && since < record.graves_floor || head.timestamp <= since {
+    if !from_nothing && since < record.tombstones_since || head.timestamp <= since {
         return Ok(None);
     }
     let view = disk.committed(shard);
@@ -258,15 +258,16 @@ pub(super) fn delta_body<S: Store>(
         return Ok(None);
     }
     let first = since.next().expect("before a head");
-    let graves = match from_nothing {
+    let tombstones = match from_nothing {
         true => Vec::new(),
         false => {
-            let page = Page { rows: DELTA_GRAVES_MAX + 1, bytes: bytes_max + 1 };
-            disk.current().graves(shard, first..=head.timestamp, page)?
+            let page = Page { rows: DELTA_TOMBSTONES_MAX + 1, bytes: bytes_max + 1 };
+            disk.current().tombstones(shard, first..=head.timestamp, page)?
         }
     };
-    let grave_bytes: usize = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum();
-    if graves.len() > DELTA_GRAVES_MAX || most as usize + grave_bytes > bytes_max {
+    let tombstone_bytes: usize =
+        tombstones.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum();
+    if tombstones.len() > DELTA_TOMBSTONES_MAX || most as usize + tombstone_bytes > bytes_max {
         return Ok(None);
     }
     let page = Page { rows: count as usize + 1, bytes: usize::MAX };
@@ -276,7 +277,7 @@ pub(super) fn delta_body<S: Store>(
         return Err(StoreError::Damaged { what });
     }
     let items: Vec<&crate::item::Item> = items.iter().map(|item| &**item).collect();
-    Ok(Some(encode_delta(since, &items, &graves)))
+    Ok(Some(encode_delta(since, &items, &tombstones)))
 }
 
 fn read_range<V: StoreSnapshot>(

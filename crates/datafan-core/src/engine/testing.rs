@@ -156,7 +156,7 @@ impl Rows {
         apply(&mut self.log, change.log);
         apply(&mut self.keys, change.keys);
         apply(&mut self.nodes, change.nodes);
-        toggle(&mut self.tombstones, change.graves);
+        toggle(&mut self.tombstones, change.tombstones);
         toggle(&mut self.expiries, change.expiries);
     }
 }
@@ -232,7 +232,7 @@ impl StoreSnapshot for TestSnapshot {
         Ok(self.rows(shard).and_then(|rows| rows.nodes.get(&place).cloned()))
     }
 
-    fn graves(
+    fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,

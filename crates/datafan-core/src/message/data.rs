@@ -5,7 +5,7 @@ use crate::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
-    limits::{DELTA_GRAVES_MAX, DELTA_ITEMS_MAX, ITEM_OVERHEAD_MAX, RANGE_ITEMS_MAX, SLOTS_MAX},
+    limits::{DELTA_ITEMS_MAX, DELTA_TOMBSTONES_MAX, ITEM_OVERHEAD_MAX, RANGE_ITEMS_MAX, SLOTS_MAX},
     time::Timestamp,
 };
 use alloc::{borrow::Borrow, vec::Vec};
@@ -29,7 +29,7 @@ impl Want {
     }
 }
 
-/// All that leads from any state at or after `base` to the head: live items and graves with timestamps in
+/// All that leads from any state at or after `base` to the head: live items and tombstones with timestamps in
 /// (base, head]. The rest is read by [`Delta::contents`] where it is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delta<'a> {
@@ -42,8 +42,8 @@ pub struct Delta<'a> {
 
 /// Items of a delta, ascending by timestamp.
 pub type Items = Vec<Item>;
-/// Graves of a delta, ascending by timestamp and key.
-pub type Graves = Vec<(Timestamp, Key)>;
+/// Tombstones of a delta, ascending by timestamp and key.
+pub type Tombstones = Vec<(Timestamp, Key)>;
 
 impl<'a> Delta<'a> {
     /// A delta whose body was made by [`encode_delta`].
@@ -51,7 +51,7 @@ impl<'a> Delta<'a> {
         Self { head, base, body }
     }
 
-    /// Encoded bytes of items and graves.
+    /// Encoded bytes of items and tombstones.
     pub fn bytes(&self) -> usize {
         self.body.len()
     }
@@ -68,9 +68,9 @@ impl<'a> Delta<'a> {
         Ok(Self { head, base, body })
     }
 
-    /// Reads items and graves: ascending and later than the base. An item may be later than the head, which
-    /// is void then; no grave is.
-    pub fn contents(&self) -> Result<(Items, Graves), DecodeError> {
+    /// Reads items and tombstones: ascending and later than the base. An item may be later than the head, which
+    /// is void then; no tombstone is.
+    pub fn contents(&self) -> Result<(Items, Tombstones), DecodeError> {
         let mut input = Reader::new(self.body);
         let mut at = self.base;
         let items = input.list("items", DELTA_ITEMS_MAX, |input| {
@@ -78,20 +78,20 @@ impl<'a> Delta<'a> {
             Item::decode_body(at, input)
         })?;
         let mut last: Option<(Timestamp, Key)> = None;
-        let graves = input.list("graves", DELTA_GRAVES_MAX, |input| {
+        let tombstones = input.list("tombstones", DELTA_TOMBSTONES_MAX, |input| {
             let ahead = input.varint()?;
-            let before = last.as_ref().map_or(self.base, |grave| grave.0);
+            let before = last.as_ref().map_or(self.base, |tombstone| tombstone.0);
             let timestamp = before.0.checked_add(ahead).map(Timestamp).ok_or(malformed("timestamp"))?;
-            let grave = (timestamp, input.key()?);
-            let in_order = last.as_ref().is_none_or(|last| *last < grave);
+            let tombstone = (timestamp, input.key()?);
+            let in_order = last.as_ref().is_none_or(|last| *last < tombstone);
             if timestamp <= self.base || timestamp > self.head.timestamp || !in_order {
-                return Err(malformed("grave"));
+                return Err(malformed("tombstone"));
             }
-            last = Some(grave.clone());
-            Ok(grave)
+            last = Some(tombstone.clone());
+            Ok(tombstone)
         })?;
         input.end()?;
-        Ok((items, graves))
+        Ok((items, tombstones))
     }
 }
 
@@ -101,13 +101,18 @@ fn later(before: Timestamp, ahead: u64) -> Result<Timestamp, DecodeError> {
     if ahead == 0 { Err(malformed("timestamp")) } else { Ok(at) }
 }
 
-/// The body of a delta: items, each with the distance from the one before (from the base), then graves
+/// The body of a delta: items, each with the distance from the one before (from the base), then tombstones
 /// likewise.
-pub fn encode_delta<I: Borrow<Item>>(base: Timestamp, items: &[I], graves: &[(Timestamp, Key)]) -> Vec<u8> {
+pub fn encode_delta<I: Borrow<Item>>(
+    base: Timestamp,
+    items: &[I],
+    tombstones: &[(Timestamp, Key)],
+) -> Vec<u8> {
     let mut out = Writer::new();
     let bytes = items.iter().map(|item| item.borrow().bytes() as usize + ITEM_OVERHEAD_MAX).sum::<usize>();
-    let grave_bytes = graves.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum::<usize>();
-    out.reserve(bytes + grave_bytes + ITEM_OVERHEAD_MAX);
+    let tombstone_bytes =
+        tombstones.iter().map(|(_, key)| key.as_str().len() + ITEM_OVERHEAD_MAX).sum::<usize>();
+    out.reserve(bytes + tombstone_bytes + ITEM_OVERHEAD_MAX);
     let mut before = base;
     out.list(items, |out, item| {
         let item: &Item = item.borrow();
@@ -116,7 +121,7 @@ pub fn encode_delta<I: Borrow<Item>>(base: Timestamp, items: &[I], graves: &[(Ti
         item.encode_body(out);
     });
     let mut before = base;
-    out.list(graves, |out, (timestamp, key)| {
+    out.list(tombstones, |out, (timestamp, key)| {
         out.varint(timestamp.0 - before.0).prefixed(key.as_str().as_bytes());
         before = *timestamp;
     });

@@ -8,7 +8,7 @@ mod data;
 mod hello;
 mod nodes;
 
-pub use data::{Delta, Graves, Items, Want, encode_delta, encode_range};
+pub use data::{Delta, Items, Tombstones, Want, encode_delta, encode_range};
 pub(crate) use hello::decode_addresses;
 pub use hello::{Hello, Refusal};
 pub use nodes::{Ask, ChildAnswer, HeadAnswer, HeadChild, Hints, NodeAnswer};
@@ -52,7 +52,7 @@ pub enum Message<'a> {
     Pull(Vec<Want>),
     /// The answer with the data.
     Delta(Delta<'a>),
-    /// The answer without: too large, or graves are missing. Descend.
+    /// The answer without: too large, or tombstones are missing. Descend.
     Gap(Head),
     /// The answer that there is nothing newer here.
     Nothing(MemberId),

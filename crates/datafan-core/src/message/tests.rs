@@ -196,8 +196,8 @@ fn deltas_are_taken_up_to_their_limits_and_no_further() {
     let distinct =
         |n: usize| (0..n as u64).map(|at| (Timestamp(901 + at), Key::new("k").unwrap())).collect::<Vec<_>>();
     let body = |n| encode_delta::<Item>(Timestamp(900), &[], &distinct(n));
-    assert_eq!(contents(&body(DELTA_GRAVES_MAX)), Ok((0, DELTA_GRAVES_MAX)));
-    assert!(contents(&body(DELTA_GRAVES_MAX + 1)).is_err());
+    assert_eq!(contents(&body(DELTA_TOMBSTONES_MAX)), Ok((0, DELTA_TOMBSTONES_MAX)));
+    assert!(contents(&body(DELTA_TOMBSTONES_MAX + 1)).is_err());
 }
 
 fn hello(adjust: impl FnOnce(&mut Hello)) -> Vec<u8> {

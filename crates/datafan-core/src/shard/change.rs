@@ -10,7 +10,7 @@ impl ShardChange {
         put_over(&mut self.log, later.log);
         put_over(&mut self.keys, later.keys);
         put_over(&mut self.nodes, later.nodes);
-        put_over(&mut self.graves, later.graves);
+        put_over(&mut self.tombstones, later.tombstones);
         put_over(&mut self.expiries, later.expiries);
     }
 }

@@ -121,21 +121,21 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         self.change.log.insert(at, None);
     }
 
-    /// Deletes what `key` had before `at`, and leaves a grave there.
-    pub(crate) fn bury(&mut self, at: Timestamp, key: &Key) -> Result<(), StoreError> {
+    /// Deletes what `key` had before `at`, and leaves a tombstone there.
+    pub(crate) fn delete(&mut self, at: Timestamp, key: &Key) -> Result<(), StoreError> {
         if let Some(old) = self.timestamp_of(key.as_str())?.filter(|old| *old < at) {
             self.remove(key, old)?;
         }
-        self.change.graves.insert((at, key.clone()), true);
+        self.change.tombstones.insert((at, key.clone()), true);
         Ok(())
     }
 
-    /// Removes the items of `place` but those that `stay` names, at most `max` or a page more, leaving graves
-    /// at `graves` where given. Returns how many went, and whether that was all.
+    /// Removes the items of `place` but those that `stay` names, at most `max` or a page more, leaving tombstones
+    /// at `tombstones` where given. Returns how many went, and whether that was all.
     pub(crate) fn remove_all(
         &mut self,
         place: Place,
-        graves: Option<Timestamp>,
+        tombstones: Option<Timestamp>,
         max: usize,
         stay: impl Fn(&Item) -> bool,
     ) -> Result<(usize, bool), StoreError> {
@@ -150,8 +150,8 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
                 }
                 self.remove(&item.key, item.timestamp)?;
                 removed += 1;
-                if let Some(at) = graves {
-                    self.change.graves.insert((at, item.key.clone()), true);
+                if let Some(at) = tombstones {
+                    self.change.tombstones.insert((at, item.key.clone()), true);
                 }
             }
             from = next;
@@ -159,11 +159,11 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok((removed, from.is_none()))
     }
 
-    /// Drops the graves of keys that are there: the items say as much.
-    pub(crate) fn forget_graves_of_live_keys(&mut self) -> Result<(), StoreError> {
-        for (grave, adds) in core::mem::take(&mut self.change.graves) {
-            if self.timestamp_of(grave.1.as_str())?.is_none() {
-                self.change.graves.insert(grave, adds);
+    /// Drops the tombstones of keys that are there: the items say as much.
+    pub(crate) fn forget_tombstones_of_live_keys(&mut self) -> Result<(), StoreError> {
+        for (tombstone, adds) in core::mem::take(&mut self.change.tombstones) {
+            if self.timestamp_of(tombstone.1.as_str())?.is_none() {
+                self.change.tombstones.insert(tombstone, adds);
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ pub type Signed = (MemberId, Timestamp, Hash);
 
 pub struct Setting {
     pub mesh: MeshId,
-    /// The founder's disk, some time after the victim saw it last: more changes than the graves reach back.
+    /// The founder's disk, some time after the victim saw it last: more changes than the tombstones reach back.
     pub founder: MemDisk,
     /// The victim's disk: with nothing on it, as of the last meeting, equal to the founder's.
     pub victims: [MemDisk; 3],
@@ -65,7 +65,7 @@ pub fn mesh() -> MeshId {
 pub fn config(who: Who) -> Config {
     let name = Name::new(&format!("{who:?}").to_ascii_lowercase()).expect("a name");
     let mut config = Config::new(mesh(), identity(who), name);
-    config.graves_max = 8;
+    config.tombstones_max = 8;
     if who == Who::Founder {
         config.authority = Some(identity(Who::Authority));
     }

@@ -65,8 +65,8 @@ impl Request {
         let roster = input.option(|input| {
             let head = Head::decode(input)?;
             let body = input.prefixed("roster", ROSTER_BYTES_MAX)?;
-            let (items, graves) = Delta::new(head, Timestamp::ZERO, body).contents()?;
-            if graves.is_empty() { Ok((head, items)) } else { Err(malformed("roster")) }
+            let (items, tombstones) = Delta::new(head, Timestamp::ZERO, body).contents()?;
+            if tombstones.is_empty() { Ok((head, items)) } else { Err(malformed("roster")) }
         })?;
         let changes = input.list("changes", ROSTER_CHANGES_MAX, read_change)?;
         input.end()?;

@@ -53,14 +53,14 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "omitted deletion",
         does: "leaves out a tombstone, so that a deleted item would stay",
-        act: Act::Lies(Lie::Delta(|delta| delta.graves.clear())),
+        act: Act::Lies(Lie::Delta(|delta| delta.tombstones.clear())),
         ..MISSED
     },
     Attack {
         name: "invented deletion",
         does: "adds a tombstone for a live item",
         act: Act::Lies(Lie::Delta(|delta| {
-            delta.graves.push((delta.head.timestamp, Key::new("k31").unwrap()))
+            delta.tombstones.push((delta.head.timestamp, Key::new("k31").unwrap()))
         })),
         ..MISSED
     },
@@ -98,7 +98,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "tombstone out of order",
         does: "sends a tombstone from before the base of its delta",
-        act: Act::Says(early_grave),
+        act: Act::Says(early_tombstone),
         counter: "malformed",
         outcome: "the head is learned, its data comes from another member",
         ..CAUGHT
@@ -109,14 +109,14 @@ pub const ATTACKS: &[Attack] = &[
         act: Act::Lies(Lie::Delta(|delta| {
             let first = delta.items.remove(0);
             delta.base = first.timestamp;
-            delta.graves.clear();
+            delta.tombstones.clear();
         })),
         counter: "wrong_answer",
         ..CAUGHT
     },
 ];
 
-/// No lie: a relay whose graves are gone sends such deltas in good faith.
+/// No lie: a relay whose tombstones are gone sends such deltas in good faith.
 const MISSED: Attack = Attack {
     name: "",
     does: "",
@@ -152,12 +152,12 @@ fn resurrect(delta: &mut Parts) {
     delta.items.insert(at, item);
 }
 
-/// The distance of a grave is from the base, and no number reaches back: one that wraps around.
-fn early_grave(facts: &Facts) -> Vec<Frame> {
+/// The distance of a tombstone is from the base, and no number reaches back: one that wraps around.
+fn early_tombstone(facts: &Facts) -> Vec<Frame> {
     let mut delta = facts.second.delta(facts.first.head.timestamp);
-    delta.graves.clear();
+    delta.tombstones.clear();
     let mut bytes = delta.push().bytes.to_vec();
-    // In place of no graves: one, 2^64 - 1 after the base, of the key `k`.
+    // In place of no tombstones: one, 2^64 - 1 after the base, of the key `k`.
     assert_eq!(bytes.pop(), Some(0));
     bytes.push(1);
     bytes.extend([[0xff; 9].as_slice(), &[1, 1, b'k']].concat());

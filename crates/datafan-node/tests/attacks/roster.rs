@@ -43,8 +43,8 @@ pub const ATTACKS: &[Attack] = &[
         act: Act::Runs(|scene| {
             let roster = altered(&scene.facts, |items| Some(items.remove(1)));
             let gone = scene.facts.roster.items[1].key.clone();
-            let grave = (roster.head.timestamp, gone);
-            Box::pin(serves(scene, roster.with(vec![grave])))
+            let tombstone = (roster.head.timestamp, gone);
+            Box::pin(serves(scene, roster.with(vec![tombstone])))
         }),
         ..ROSTER
     },

@@ -187,13 +187,13 @@ async fn facts(owner: &Node, victim: &Node, key: Identity, truth: &Truth) -> Fac
     let mut writes: Vec<Write> = (0..40).map(|n| put(&format!("k{n:02}"), &format!("value {n}"))).collect();
     writes.push(put("dead", "not any more"));
     truth.writes(writes).await;
-    let graves = vec![(truth.writes(vec![delete("dead")]).await, Key::new("dead").unwrap())];
-    let first = shard_of(&snapshot(owner), &owner.id()).with(graves.clone());
+    let tombstones = vec![(truth.writes(vec![delete("dead")]).await, Key::new("dead").unwrap())];
+    let first = shard_of(&snapshot(owner), &owner.id()).with(tombstones.clone());
     let gone = (truth.writes(vec![delete("k01")]).await, Key::new("k01").unwrap());
     // So many that nodes of all sizes differ.
     truth.writes((0..40).step_by(2).map(|n| put(&format!("k{n:02}"), "changed")).collect()).await;
     truth.writes((0..5).map(|n| put(&format!("n{n}"), "new")).collect()).await;
-    let second = shard_of(&snapshot(owner), &owner.id()).with([graves, vec![gone]].concat());
+    let second = shard_of(&snapshot(owner), &owner.id()).with([tombstones, vec![gone]].concat());
     let (mesh, home) = (owner.mesh(), owner.home());
     Facts {
         mesh,

@@ -1,7 +1,7 @@
 //! A30, A43, A44: copies that come late, or slowly.
 
 use crate::common::{Member, Place, api::Api, relayed::Relayed};
-use datafan_core::limits::{COMMIT_WRITES_MAX, GRAVES_MAX};
+use datafan_core::limits::{COMMIT_WRITES_MAX, TOMBSTONES_MAX};
 use datafan_testkit::relay::Line;
 use serde_json::Value;
 use std::{
@@ -13,7 +13,7 @@ use std::{
 };
 
 #[test]
-fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_graves() {
+fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_tombstones() {
     let place = Place::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
@@ -22,11 +22,11 @@ fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_grave
     c.waits_for("a", old["timestamp"].as_u64().unwrap());
     let c = c.leaves();
 
-    // More deletions than anybody keeps graves of.
+    // More deletions than anybody keeps tombstones of.
     for (name, rows, written) in [
         ("deleted", deletions("old", 1_000), 1_000),
-        ("short", rows("short", N_GRAVES, "0"), N_GRAVES),
-        ("gone", deletions("short", N_GRAVES), N_GRAVES),
+        ("short", rows("short", N_TOMBSTONES, "0"), N_TOMBSTONES),
+        ("gone", deletions("short", N_TOMBSTONES), N_TOMBSTONES),
     ] {
         let imported = a.ask(&["import", &place.file(&format!("{name}.jsonl"), rows), "--json"]).json();
         assert_eq!(imported["written"], written);
@@ -44,7 +44,7 @@ fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_grave
 }
 
 /// More than a shard keeps, so that the first of them are dropped.
-const N_GRAVES: usize = GRAVES_MAX as usize + COMMIT_WRITES_MAX;
+const N_TOMBSTONES: usize = TOMBSTONES_MAX as usize + COMMIT_WRITES_MAX;
 
 /// Rows to import.
 fn rows(prefix: &str, n: usize, value: &str) -> String {

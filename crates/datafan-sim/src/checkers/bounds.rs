@@ -10,7 +10,7 @@ use datafan_core::{
 };
 
 /// No message is longer than its lane's limit; no member keeps more for a full lane than it may answer in one
-/// call; no shard has more graves, and no member more links or knocking strangers, than the limits say. At
+/// call; no shard has more tombstones, and no member more links or knocking strangers, than the limits say. At
 /// rest nobody has anything left of copies that were given up or of shards that are gone.
 #[derive(Default)]
 pub struct Bounds {
@@ -41,9 +41,10 @@ impl Checker for Bounds {
 
     fn on_applied(&mut self, scene: &Scene<'_>, applied: &Applied<'_>) -> Checked {
         let record = applied.state.and_then(|state| state.record());
-        let (graves, limit) = (record.map_or(0, |record| record.graves), scene.scenario.engine.graves_max);
-        must(graves <= limit, || {
-            format!("m{} keeps {graves} graves of a shard, limit {limit}", applied.member)
+        let (tombstones, limit) =
+            (record.map_or(0, |record| record.tombstones), scene.scenario.engine.tombstones_max);
+        must(tombstones <= limit, || {
+            format!("m{} keeps {tombstones} tombstones of a shard, limit {limit}", applied.member)
         })
     }
 

@@ -50,7 +50,7 @@ fn same(scene: &Scene<'_>, (first, model): (usize, &SharedSnapshot), member: usi
         let equal = match (ours, theirs) {
             // The same state of one pool.
             (Some(ours), Some(theirs)) if ours.serial() == theirs.serial() => true,
-            // Graves may differ; they are hints.
+            // Tombstones may differ; they are hints.
             (Some(ours), Some(theirs)) => {
                 let head = |state: &crate::store::State| state.record().and_then(|record| record.head);
                 head(ours) == head(theirs) && ours.items().eq(theirs.items())

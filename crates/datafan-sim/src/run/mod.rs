@@ -212,14 +212,14 @@ impl<'a> Run<'a> {
     /// Makes the members, admits them, and links them as the topology says.
     fn found(&mut self) {
         let engine = &self.scenario.engine;
-        let graves = engine.graves_max;
+        let tombstones = engine.tombstones_max;
         self.world.record();
         for member in 0..self.scenario.members {
             let round = engine.round_ms * MILLI;
             let round = round * 6 / 10 + self.rng.below(round * 8 / 10);
             let links = self.scenario.discovery.as_ref().map(|found| (found.links_min, found.links_wanted));
             self.world.add(|config| {
-                (config.round_micros, config.graves_max) = (round, graves);
+                (config.round_micros, config.tombstones_max) = (round, tombstones);
                 (config.links_min, config.links_wanted_max) = links.unwrap_or((0, 0));
             });
             self.world.slow_handling(member, engine.handling_micros);

@@ -73,8 +73,8 @@ pub struct Scenario {
 pub struct Engine {
     /// Mean time between rounds, in milliseconds; each member's own is up to 40 % off; default 1,000.
     pub round_ms: u64,
-    /// Graves that are kept per shard; default 65,536.
-    pub graves_max: u64,
+    /// Tombstones that are kept per shard; default 65,536.
+    pub tombstones_max: u64,
     /// How long one call of the engine takes, in microseconds: what comes meanwhile is handled together;
     /// default 200.
     pub handling_micros: u64,
@@ -208,8 +208,8 @@ impl Default for Scenario {
 
 impl Default for Engine {
     fn default() -> Self {
-        let graves_max = datafan_core::limits::GRAVES_MAX;
-        Self { round_ms: 1_000, graves_max, handling_micros: 200, sync_micros: 0 }
+        let tombstones_max = datafan_core::limits::TOMBSTONES_MAX;
+        Self { round_ms: 1_000, tombstones_max, handling_micros: 200, sync_micros: 0 }
     }
 }
 

@@ -152,7 +152,7 @@ impl StoreSnapshot for SharedSnapshot {
         Ok(self.state(shard).and_then(|state| state.nodes.get(&place)).cloned())
     }
 
-    fn graves(
+    fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
@@ -160,7 +160,7 @@ impl StoreSnapshot for SharedSnapshot {
     ) -> Result<Vec<(Timestamp, Key)>, StoreError> {
         let Some(state) = self.state(shard) else { return Ok(Vec::new()) };
         let from = (*range.start(), Key::new("\0").expect("the least key"));
-        let rows = state.graves.range(from..).take_while(|row| row.0 <= *range.end()).cloned();
+        let rows = state.tombstones.range(from..).take_while(|row| row.0 <= *range.end()).cloned();
         Ok(paged(rows, page, |row| row.1.as_str().len()))
     }
 

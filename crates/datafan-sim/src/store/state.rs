@@ -18,7 +18,7 @@ pub struct State {
     pub(super) log: OrdMap<Timestamp, Arc<Item>>,
     pub(super) keys: OrdMap<Key, Timestamp>,
     pub(super) nodes: OrdMap<Place, Node>,
-    pub(super) graves: OrdSet<(Timestamp, Key)>,
+    pub(super) tombstones: OrdSet<(Timestamp, Key)>,
     pub(super) expiries: OrdSet<(Timestamp, Timestamp)>,
     pub(super) sum: Sum,
 }
@@ -83,9 +83,9 @@ impl State {
         for (place, node) in &change.nodes {
             swap(self.nodes.get(place).map(Sum::of_node), node.as_ref().map(Sum::of_node), &mut sum);
         }
-        for (row, added) in &change.graves {
-            let of = |there: bool| there.then(|| Sum::of_grave(row.0, &row.1));
-            swap(of(self.graves.contains(row)), of(*added), &mut sum);
+        for (row, added) in &change.tombstones {
+            let of = |there: bool| there.then(|| Sum::of_tombstone(row.0, &row.1));
+            swap(of(self.tombstones.contains(row)), of(*added), &mut sum);
         }
         for (row, added) in &change.expiries {
             let of = |there: bool| there.then(|| Sum::of_expiry(row.0, row.1));
@@ -117,10 +117,10 @@ impl State {
                 None => self.nodes.remove(place),
             };
         }
-        for (row, added) in &change.graves {
+        for (row, added) in &change.tombstones {
             match added {
-                true => self.graves.insert(row.clone()),
-                false => self.graves.remove(row),
+                true => self.tombstones.insert(row.clone()),
+                false => self.tombstones.remove(row),
             };
         }
         for (row, added) in &change.expiries {
@@ -144,9 +144,9 @@ impl State {
             } else if let Some((place, node)) = self.nodes.get_min().cloned() {
                 self.nodes.remove(&place);
                 self.sum.take(Sum::of_node(&node));
-            } else if let Some(row) = self.graves.get_min().cloned() {
-                self.sum.take(Sum::of_grave(row.0, &row.1));
-                self.graves.remove(&row);
+            } else if let Some(row) = self.tombstones.get_min().cloned() {
+                self.sum.take(Sum::of_tombstone(row.0, &row.1));
+                self.tombstones.remove(&row);
             } else if let Some(row) = self.expiries.get_min().copied() {
                 self.sum.take(Sum::of_expiry(row.0, row.1));
                 self.expiries.remove(&row);
@@ -158,7 +158,7 @@ impl State {
         self.log.is_empty()
             && self.keys.is_empty()
             && self.nodes.is_empty()
-            && self.graves.is_empty()
+            && self.tombstones.is_empty()
             && self.expiries.is_empty()
     }
 }

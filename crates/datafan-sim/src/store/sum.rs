@@ -60,8 +60,8 @@ impl Sum {
         mix.finish()
     }
 
-    /// A grave.
-    pub fn of_grave(at: Timestamp, key: &Key) -> Self {
+    /// A tombstone.
+    pub fn of_tombstone(at: Timestamp, key: &Key) -> Self {
         Mix::new(4).word(at.0).bytes(key.as_str().as_bytes()).finish()
     }
 
@@ -72,9 +72,9 @@ impl Sum {
 
     /// A record.
     pub fn of_record(record: &ShardRecord) -> Self {
-        let ShardRecord { owner, state, head, root, graves_floor, graves } = record;
+        let ShardRecord { owner, state, head, root, tombstones_since, tombstones } = record;
         let mut mix = Mix::new(6);
-        mix.bytes(&owner.0).word(*state as u64).word(graves_floor.0).word(*graves);
+        mix.bytes(&owner.0).word(*state as u64).word(tombstones_since.0).word(*tombstones);
         if let Some(Head { owner: _, timestamp, items, bytes, root, signature }) = head {
             mix.word(timestamp.0).word(*items).word(*bytes).bytes(&root.0).bytes(signature);
         }

@@ -1,5 +1,5 @@
 //! Everything at once: links that come and go, messages that are lost or late, crashes, clocks that jump, few
-//! graves. In the end all are equal, and each member's shard is what its acknowledged writes say.
+//! tombstones. In the end all are equal, and each member's shard is what its acknowledged writes say.
 
 use crate::common::Mesh;
 use datafan_core::{
@@ -34,7 +34,7 @@ fn after_faults_all_are_equal_and_nothing_acknowledged_is_lost() {
 }
 
 fn world(seed: u64) -> Mesh {
-    let mut world = Mesh::mesh_with(MEMBERS, seed, |_, config| config.graves_max = 5);
+    let mut world = Mesh::mesh_with(MEMBERS, seed, |_, config| config.tombstones_max = 5);
     if seed.is_multiple_of(2) {
         // Lanes that are full most of the time.
         *world.default_link_profile() = LinkProfile {

@@ -45,11 +45,11 @@ pub fn is_delta(bytes: &[u8]) -> bool {
     matches!(Message::decode(bytes), Ok(Message::Push(_) | Message::Delta(_)))
 }
 
-/// Whether a message carries an item or a grave of `key`.
+/// Whether a message carries an item or a tombstone of `key`.
 pub fn carries(bytes: &[u8], key: &str) -> bool {
     let Ok(Message::Push(delta) | Message::Delta(delta)) = Message::decode(bytes) else { return false };
-    let (items, graves) = delta.contents().expect("engines send sound deltas");
-    let keys = items.iter().map(|item| &item.key).chain(graves.iter().map(|(_, key)| key));
+    let (items, tombstones) = delta.contents().expect("engines send sound deltas");
+    let keys = items.iter().map(|item| &item.key).chain(tombstones.iter().map(|(_, key)| key));
     keys.into_iter().any(|found| found.as_str() == key)
 }
 

@@ -15,7 +15,7 @@ fn one_seed_tells_one_story() {
 
 /// Writes, cuts, a crash and a loss; returns the digest of every message.
 fn run(seed: u64) -> Hash {
-    let mut world = Mesh::mesh_with(6, seed, |_, config| config.graves_max = 4);
+    let mut world = Mesh::mesh_with(6, seed, |_, config| config.tombstones_max = 4);
     let links = random(6, 3, &mut world.rng);
     world.link_all(&links);
     let mut n_messages = 0u64;

@@ -12,9 +12,9 @@ const ITEM_BYTES: usize = 4_000;
 const LARGE_BYTES: u64 = 3_000 * ITEM_BYTES as u64;
 
 #[test]
-fn a30_back_after_all_graves_were_dropped() {
+fn a30_back_after_all_tombstones_were_dropped() {
     for seed in SEEDS {
-        let mut world = Mesh::mesh_with(3, seed, |_, config| config.graves_max = 2);
+        let mut world = Mesh::mesh_with(3, seed, |_, config| config.tombstones_max = 2);
         world.link_all(&line(3));
         let writes = (0..60).map(|n| put(&format!("k{n}"), n.to_string())).collect();
         world.commit(0, writes);
@@ -30,16 +30,16 @@ fn a30_back_after_all_graves_were_dropped() {
         world.start(2);
 
         world.run_until("35 items", 20 * SECOND, |world| world.equal_with(35));
-        assert!(world.stats(2).descents > 0, "deltas cannot lead there without graves");
+        assert!(world.stats(2).descents > 0, "deltas cannot lead there without tombstones");
         world.run_for(30 * SECOND);
         assert!(world.equal_with(35), "nothing is resurrected");
     }
 }
 
 #[test]
-fn a30_back_after_everything_was_deleted_and_no_grave_is_left() {
+fn a30_back_after_everything_was_deleted_and_no_tombstone_is_left() {
     for seed in SEEDS {
-        let mut world = Mesh::mesh_with(2, seed, |_, config| config.graves_max = 1);
+        let mut world = Mesh::mesh_with(2, seed, |_, config| config.tombstones_max = 1);
         world.link(1, 0);
         world.commit(0, (0..5).map(|n| put(&format!("k{n}"), "v")).collect());
         world.run_until("5 items", 20 * SECOND, |world| world.equal_with(5));
@@ -208,21 +208,21 @@ fn a47_deltas_lead_to_the_root_from_every_position() {
 }
 
 #[test]
-fn a47_with_few_graves_descents_lead_there() {
+fn a47_with_few_tombstones_descents_lead_there() {
     let mut n_descents = 0;
     for seed in 1..8 {
         let mut world = overwritten_and_deleted(seed, 1);
         world.run_until("equal", 60 * SECOND, |world| world.equal());
         n_descents += (0..6).map(|member| world.stats(member).descents).sum::<u64>();
     }
-    assert!(n_descents > 0, "the graves were needed");
+    assert!(n_descents > 0, "the tombstones were needed");
 }
 
 /// More than are removed in one go.
 #[test]
 fn very_many_deletions_are_found_by_descent() {
     const ITEMS: u32 = 20_000;
-    let mut world = Mesh::mesh_with(2, 1, |_, config| config.graves_max = 1);
+    let mut world = Mesh::mesh_with(2, 1, |_, config| config.tombstones_max = 1);
     world.link(0, 1);
     let all: Vec<u32> = (0..ITEMS).collect();
     for some in all.chunks(4_096) {
@@ -242,8 +242,8 @@ fn very_many_deletions_are_found_by_descent() {
 
 /// Six members in a line with a bypass; the first overwrites and deletes ten keys many times while links come
 /// and go and relays miss messages.
-fn overwritten_and_deleted(seed: u64, graves_max: u64) -> Mesh {
-    let mut world = Mesh::mesh_with(6, seed, |_, config| config.graves_max = graves_max);
+fn overwritten_and_deleted(seed: u64, tombstones_max: u64) -> Mesh {
+    let mut world = Mesh::mesh_with(6, seed, |_, config| config.tombstones_max = tombstones_max);
     world.link_all(&line(6));
     world.link(5, 2);
     world.guard(heads_never_go_back());

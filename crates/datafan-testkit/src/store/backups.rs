@@ -24,7 +24,7 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let origin = Origin { mesh: sound.mesh, member, at: Timestamp(7) };
     let medium = fresh();
     let mut store = medium.open().unwrap();
-    let aside = ShardRecord { state: ShardState::Aside, graves_floor: Timestamp(5), ..sound.record() };
+    let aside = ShardRecord { state: ShardState::Aside, tombstones_since: Timestamp(5), ..sound.record() };
     let aside = ShardChange { record: Some(aside.into()), ..sound.rows() };
     let batch = Batch {
         meta: [(Meta::Past, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
@@ -51,12 +51,12 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let all = Page { rows: 1_000, bytes: usize::MAX };
     assert_eq!(snapshot.log(whole, Timestamp::ZERO..=Timestamp::MAX, all).unwrap(), sound.items);
     assert_eq!((record.head, record.root), (Some(sound.head()), Some(sound.root)));
-    assert_eq!(record.graves_floor, sound.head().timestamp, "graves are not saved");
+    assert_eq!(record.tombstones_since, sound.head().timestamp, "tombstones are not saved");
     let found = verify(&snapshot, whole, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
     let shards = snapshot.shards().unwrap();
     let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside).unwrap();
-    assert_eq!(aside.1.graves_floor, Timestamp(5));
+    assert_eq!(aside.1.tombstones_since, Timestamp(5));
     let found = verify(&snapshot, aside.0, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
     assert_eq!(snapshot.meta(Meta::Past).unwrap(), Some(vec![1, 1]), "it listens before it writes");

@@ -64,7 +64,7 @@ impl Generator {
             self.change_item(&mut change);
         }
         for _ in 0..self.rng.below(6) {
-            change.graves.insert((self.timestamp(), self.key()), self.rng.chance(3, 4));
+            change.tombstones.insert((self.timestamp(), self.key()), self.rng.chance(3, 4));
             change.expiries.insert((self.timestamp(), self.timestamp()), self.rng.chance(3, 4));
         }
         for (place, node) in self.nodes() {
@@ -132,8 +132,8 @@ impl Generator {
             state,
             head: (state == ShardState::Whole).then_some(head),
             root: self.rng.chance(3, 4).then(|| Branch::leaf(self.rng.next_u64(), leaf)),
-            graves_floor: self.timestamp(),
-            graves: self.rng.below(100),
+            tombstones_since: self.timestamp(),
+            tombstones: self.rng.below(100),
         }
     }
 

@@ -32,8 +32,8 @@ pub struct ModelShard {
     pub keys: BTreeMap<Key, Timestamp>,
     /// Nodes by place.
     pub nodes: BTreeMap<Place, Node>,
-    /// Graves.
-    pub graves: BTreeSet<(Timestamp, Key)>,
+    /// Tombstones.
+    pub tombstones: BTreeSet<(Timestamp, Key)>,
     /// Expiries.
     pub expiries: BTreeSet<(Timestamp, Timestamp)>,
 }
@@ -100,7 +100,7 @@ impl Model {
 impl ModelShard {
     /// Rows in all tables.
     pub fn rows(&self) -> usize {
-        self.log.len() + self.keys.len() + self.nodes.len() + self.graves.len() + self.expiries.len()
+        self.log.len() + self.keys.len() + self.nodes.len() + self.tombstones.len() + self.expiries.len()
     }
 
     fn apply(&mut self, change: &ShardChange) {
@@ -108,7 +108,7 @@ impl ModelShard {
         set(&mut self.log, &change.log);
         set(&mut self.keys, &change.keys);
         set(&mut self.nodes, &change.nodes);
-        mark(&mut self.graves, &change.graves);
+        mark(&mut self.tombstones, &change.tombstones);
         mark(&mut self.expiries, &change.expiries);
     }
 
@@ -130,9 +130,9 @@ impl ModelShard {
             last = Some(key.clone());
             shard.keys.extend(keys);
         }
-        // Several graves may share a timestamp, so pages of them do not join: all at once.
+        // Several tombstones may share a timestamp, so pages of them do not join: all at once.
         let all = Page::rows(usize::MAX);
-        shard.graves.extend(snapshot.graves(number, Timestamp::ZERO..=Timestamp::MAX, all)?);
+        shard.tombstones.extend(snapshot.tombstones(number, Timestamp::ZERO..=Timestamp::MAX, all)?);
         shard.expiries.extend(snapshot.expiries(number, Timestamp::MAX, all)?);
         Ok(shard)
     }

@@ -96,9 +96,9 @@ fn compare_ranges(
         let log = snapshot.log(number, first..=last, page).unwrap();
         assert_eq!(log, paged(items, page, |item| item.bytes() as usize));
 
-        let graves = shard.graves.iter().filter(|(at, _)| (first..=last).contains(at)).cloned();
-        let found = snapshot.graves(number, first..=last, page).unwrap();
-        assert_eq!(found, paged(graves, page, |(_, key)| key.as_str().len()));
+        let tombstones = shard.tombstones.iter().filter(|(at, _)| (first..=last).contains(at)).cloned();
+        let found = snapshot.tombstones(number, first..=last, page).unwrap();
+        assert_eq!(found, paged(tombstones, page, |(_, key)| key.as_str().len()));
 
         let expiries = shard.expiries.iter().filter(|(expiry, _)| *expiry <= last).copied();
         assert_eq!(snapshot.expiries(number, last, page).unwrap(), paged(expiries, page, |_| 0));

@@ -152,11 +152,11 @@ impl<S: Store> Reconciler<'_, S> {
             return Ok(false);
         }
         let Some(build) = descent.build.take() else { return Ok(false) };
-        let graves = Some(descent.target.timestamp);
+        let tombstones = Some(descent.target.timestamp);
         let mut edit = Edit::new(build.view(self.disk));
         let mut removed = 0;
         while let Some(place) = descent.absent.last().filter(|_| removed < REMOVED_MAX) {
-            let (n, done) = edit.remove_all(*place, graves, REMOVED_MAX - removed, |_| false)?;
+            let (n, done) = edit.remove_all(*place, tombstones, REMOVED_MAX - removed, |_| false)?;
             removed += n;
             if done {
                 descent.absent.pop();
@@ -225,7 +225,7 @@ impl<S: Store> Reconciler<'_, S> {
         ranges: Vec<(Slot, Expect, Vec<Item>)>,
     ) -> Result<(), StoreError> {
         let Some(build) = descent.build.take() else { return Ok(()) };
-        let graves = Some(descent.target.timestamp);
+        let tombstones = Some(descent.target.timestamp);
         let mut edit = Edit::new(build.view(self.disk));
         let (mut removed, mut grown, mut put) = (0, 0, 0);
         for (slot, expect, items) in ranges {
@@ -234,7 +234,7 @@ impl<S: Store> Reconciler<'_, S> {
                     .binary_search_by_key(&old.timestamp, |item| item.timestamp)
                     .is_ok_and(|at| items[at] == *old)
             };
-            let (n, done) = edit.remove_all(slot.place, graves, REMOVED_MAX - removed, same)?;
+            let (n, done) = edit.remove_all(slot.place, tombstones, REMOVED_MAX - removed, same)?;
             removed = (removed + n).min(REMOVED_MAX);
             if !done {
                 descent.work.insert(slot, expect);

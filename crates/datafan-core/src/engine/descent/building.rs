@@ -53,7 +53,7 @@ impl<S: Store> Reconciler<'_, S> {
             && let Some(record) = self.disk.record(shard)?
         {
             let whole = self.replicas.whole(&owner).map(|(shard, _)| shard);
-            let copied = record.graves_floor;
+            let copied = record.tombstones_since;
             let copy = copied
                 .next()
                 .and_then(|next| Some(Copy { from: whole?, layer: ShardChange::default(), next }));
@@ -138,8 +138,8 @@ impl<S: Store> Reconciler<'_, S> {
             Some(Build::Hidden { shard, root: hidden_root, .. }) => {
                 *hidden_root = root;
                 let shard = *shard;
-                // A hidden copy knows no graves: its floor will be its head.
-                change.graves.clear();
+                // A hidden copy knows no tombstones: its floor will be its head.
+                change.tombstones.clear();
                 let build = descent.build.as_ref().expect("matched above");
                 change.record = Some(hidden_record(descent, build).into());
                 self.disk.stage(shard, change);
@@ -150,7 +150,7 @@ impl<S: Store> Reconciler<'_, S> {
     }
 }
 
-/// The record of a hidden copy. Its `graves_floor` says up to where the visible shard has been copied into
+/// The record of a hidden copy. Its `tombstones_since` says up to where the visible shard has been copied into
 /// it.
 fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
     let copied = match build {
@@ -160,5 +160,5 @@ fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
     // A state that is only looked at is not gone on with after a restart.
     let state = if descent.is_aside() { ShardState::Dead } else { ShardState::Building };
     let record = ShardRecord::new(descent.target.owner, state);
-    ShardRecord { root: build.root(), graves_floor: copied, ..record }
+    ShardRecord { root: build.root(), tombstones_since: copied, ..record }
 }

@@ -170,24 +170,26 @@ impl<S: Store> Replication<'_, S> {
         let build = descent.build.take().expect("just put there");
         self.fork_judge().compare_states(&build, &target)?;
         let whole = self.replicas[&owner].whole().map(|(shard, record)| (shard, record.clone()));
-        let fresh =
-            || ShardRecord { graves_floor: target.timestamp, ..ShardRecord::new(owner, ShardState::Whole) };
+        let fresh = || ShardRecord {
+            tombstones_since: target.timestamp,
+            ..ShardRecord::new(owner, ShardState::Whole)
+        };
         let mut record = match &whole {
             Some((_, record)) if !build.is_hidden() => (**record).clone(),
             _ => fresh(),
         };
-        // A key that moved has no grave: only what is gone for good leaves one.
+        // A key that moved has no tombstone: only what is gone for good leaves one.
         let view = build.view(self.disk);
         let mut gone = Vec::new();
-        for (at, key) in core::mem::take(&mut change.graves).into_keys() {
+        for (at, key) in core::mem::take(&mut change.tombstones).into_keys() {
             if view.timestamp_of(key.as_str())?.is_none() {
                 gone.push(((at, key), true));
             }
         }
-        change.graves = gone.into_iter().collect();
+        change.tombstones = gone.into_iter().collect();
         record.head = Some(target);
         record.root = build.root();
-        self.disk.trim_graves(build.shard(), &mut record, &mut change, self.cx.config.graves_max)?;
+        self.disk.trim_tombstones(build.shard(), &mut record, &mut change, self.cx.config.tombstones_max)?;
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
             match replaced {
                 Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged),

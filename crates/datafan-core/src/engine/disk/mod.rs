@@ -346,30 +346,31 @@ impl<S: Store> Disk<S> {
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) fn trim_graves(
+    pub(super) fn trim_tombstones(
         &self,
         shard: ShardNumber,
         record: &mut ShardRecord,
         change: &mut ShardChange,
         max: u64,
     ) -> Result<(), StoreError> {
-        record.graves += change.graves.values().filter(|adds| **adds).count() as u64;
-        if record.graves <= max {
+        record.tombstones += change.tombstones.values().filter(|adds| **adds).count() as u64;
+        if record.tombstones <= max {
             return Ok(());
         }
         // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
-        let n = record.graves - max * 3 / 4;
+        let n = record.tombstones - max * 3 / 4;
         let page = Page { rows: usize::try_from(n).unwrap_or(usize::MAX), bytes: usize::MAX };
         let mut oldest: Vec<(Timestamp, Key)> =
-            self.current.graves(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
-        let added = change.graves.iter().filter(|(_, adds)| **adds).map(|(grave, _)| grave.clone());
+            self.current.tombstones(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
+        let added =
+            change.tombstones.iter().filter(|(_, adds)| **adds).map(|(tombstone, _)| tombstone.clone());
         oldest.extend(added.collect::<Vec<_>>());
         oldest.sort();
         oldest.truncate(page.rows);
-        for grave in oldest {
-            record.graves_floor = record.graves_floor.max(grave.0);
-            change.graves.insert(grave, false);
-            record.graves = record.graves.saturating_sub(1);
+        for tombstone in oldest {
+            record.tombstones_since = record.tombstones_since.max(tombstone.0);
+            change.tombstones.insert(tombstone, false);
+            record.tombstones = record.tombstones.saturating_sub(1);
         }
         Ok(())
     }

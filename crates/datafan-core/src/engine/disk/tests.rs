@@ -112,20 +112,20 @@ fn new_shards_get_numbers_that_none_has_and_dead_ones_are_left_out() {
 #[test]
 fn of_too_many_tombstones_the_oldest_quarter_goes() {
     let (mut disk, _, mut cx) = disk();
-    let grave = |at: u64| (Timestamp(at), Key::new("k").unwrap());
+    let tombstone = |at: u64| (Timestamp(at), Key::new("k").unwrap());
     let mut record = ShardRecord::new(owner(1), ShardState::Whole);
     let change = |record: &mut ShardRecord, disk: &Disk<TestStore>, ats: core::ops::Range<u64>| {
-        let graves = ats.map(|at| (grave(at), true)).collect();
-        let mut change = ShardChange { graves, ..ShardChange::default() };
-        disk.trim_graves(SHARD, record, &mut change, 8).unwrap();
+        let tombstones = ats.map(|at| (tombstone(at), true)).collect();
+        let mut change = ShardChange { tombstones, ..ShardChange::default() };
+        disk.trim_tombstones(SHARD, record, &mut change, 8).unwrap();
         change
     };
     disk.stage(SHARD, change(&mut record, &disk, 1..9));
     disk.write(&mut cx).unwrap();
-    assert_eq!((record.graves, record.graves_floor), (8, Timestamp::ZERO));
+    assert_eq!((record.tombstones, record.tombstones_since), (8, Timestamp::ZERO));
     let change = change(&mut record, &disk, 9..10);
-    assert_eq!((record.graves, record.graves_floor), (6, Timestamp(3)));
+    assert_eq!((record.tombstones, record.tombstones_since), (6, Timestamp(3)));
     let dropped: Vec<u64> =
-        change.graves.iter().filter(|(_, adds)| !**adds).map(|((at, _), _)| at.0).collect();
+        change.tombstones.iter().filter(|(_, adds)| !**adds).map(|((at, _), _)| at.0).collect();
     assert_eq!(dropped, [1, 2, 3]);
 }
