@@ -135,7 +135,7 @@ fn back_deleted<V: StoreSnapshot>(
     at: Timestamp,
 ) -> Result<Found, StoreError> {
     let Some((shard, span)) = given_back(snapshot, shard, at)? else { return Ok((Vec::new(), None)) };
-    // One commit may leave as many tombstones at one timestamp as a descent removes items: all of them are one
+    // One commit may leave as many tombstones at one timestamp as a reconciliation removes items: all of them are one
     // page.
     let tombstones = snapshot.tombstones(shard, span, Page { rows: usize::MAX, bytes: usize::MAX })?;
     let users = tombstones.into_iter().filter(|(_, key)| !key.is_system());

@@ -1,7 +1,7 @@
 //! Checking what a store holds against itself: from the signed head of each shard down to every node, item
 //! and key.
 //!
-//! The walk follows the trie from its root, as a descent does between two members, and the log beside it.
+//! The walk follows the trie from its root, as a reconciliation does between two members, and the log beside it.
 //! What a parent's hash contradicts is reported as the range of timestamps that it covers, and nothing below
 //! it is believed.
 

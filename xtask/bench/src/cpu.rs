@@ -52,7 +52,7 @@ impl Whose {
     #[cfg(target_os = "linux")]
     fn worked(self) -> Option<Duration> {
         use rustix::time::{ClockId, clock_gettime};
-        // What lies in /proc is behind by up to a tick of the kernel, which is more than a small descent
+        // What lies in /proc is behind by up to a tick of the kernel, which is more than a small reconciliation
         // takes.
         let told = clock_gettime(match self {
             Self::Thread => ClockId::ThreadCPUTime,

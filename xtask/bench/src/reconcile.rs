@@ -1,5 +1,5 @@
 //! A member that was away while items were overwritten: what it takes to bring it to where the others are, by
-//! a delta, and by descent where there is none.
+//! a delta, and by reconciliation where there is none.
 
 use crate::{
     child,
@@ -59,20 +59,23 @@ pub fn reconcile(items: u64, changed: u64, place: Place, deltas: Deltas) -> Resu
     let mut figures = Figures::default();
     match deltas {
         Deltas::Carried => {
-            ensure!(trace.tally(Tag::Nodes).messages == 0, "there was a descent");
+            ensure!(trace.tally(Tag::Nodes).messages == 0, "there was a reconciliation");
             add(&mut figures, &[pull, delta], changed * (data::KEY_BYTES + data::VALUE_BYTES));
             // What was pushed was not asked for.
             figures.add("round_trips", pull.messages as f64);
         }
         Deltas::Withheld => {
-            ensure!(trace.tally(Tag::Nodes).messages > 0 && delta.messages == 0, "there was no descent");
-            descended(&trace, &mut figures);
+            ensure!(
+                trace.tally(Tag::Nodes).messages > 0 && delta.messages == 0,
+                "there was no reconciliation"
+            );
+            reconciled(&trace, &mut figures);
         }
     }
     Ok(figures)
 }
 
-fn descended(trace: &Trace, figures: &mut Figures) {
+fn reconciled(trace: &Trace, figures: &mut Figures) {
     let ranges = trace.tally(Tag::Ranges);
     let parts = [Tag::AskNodes, Tag::Nodes, Tag::AskRanges].map(|tag| trace.tally(tag));
     add(figures, &[&parts[..], &[ranges]].concat(), ranges.key_bytes + ranges.value_bytes);
@@ -88,11 +91,11 @@ fn descended(trace: &Trace, figures: &mut Figures) {
         figures.add(name, trace.tally(tag).worked.as_secs_f64());
     }
     let begun = trace.tally(Tag::Gap).worked;
-    let descent: Duration = parts.iter().map(|tally| tally.worked).sum();
-    figures.add("cpu_s", (begun + descent + ranges.worked).as_secs_f64());
-    // The last answer ends the descent, and all that it has found is written: known it is when that answer
+    let reconciliation: Duration = parts.iter().map(|tally| tally.worked).sum();
+    figures.add("cpu_s", (begun + reconciliation + ranges.worked).as_secs_f64());
+    // The last answer ends the reconciliation, and all that it has found is written: known it is when that answer
     // comes.
-    figures.add("descent_cpu_s", (begun + descent - trace.last(Tag::Nodes)).as_secs_f64());
+    figures.add("reconciliation_cpu_s", (begun + reconciliation - trace.last(Tag::Nodes)).as_secs_f64());
     figures.add("round_trips", (parts[0].messages + parts[2].messages) as f64);
 }
 

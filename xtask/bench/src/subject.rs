@@ -46,8 +46,8 @@ enum Subject {
     Memory { items: u64 },
     /// See [`reconcile::reconcile`]: by a delta
     Delta { items: u64, changed: u64, place: Place },
-    /// See [`reconcile::reconcile`]: by descent
-    Descent { items: u64, changed: u64, place: Place },
+    /// See [`reconcile::reconcile`]: by reconciliation
+    Reconciliation { items: u64, changed: u64, place: Place },
     /// See [`idle_cpu::peers`]
     IdlePeers { shards: u32, keys: u64, directory: PathBuf },
     /// See [`idle_cpu::idle`]
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Subject::Delta { items, changed, place } => {
             reconcile::reconcile(*items, *changed, *place, Deltas::Carried)?
         }
-        Subject::Descent { items, changed, place } => {
+        Subject::Reconciliation { items, changed, place } => {
             reconcile::reconcile(*items, *changed, *place, Deltas::Withheld)?
         }
         // These print what they have to say themselves, and stay.

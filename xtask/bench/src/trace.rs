@@ -11,7 +11,7 @@ pub enum Deltas {
     /// As they are sent.
     Carried,
     /// In place of one comes what says that there is none: Announce for a Push, Gap for a Delta. So whoever
-    /// lacks something must find out by descent.
+    /// lacks something must find out by reconciliation.
     Withheld,
 }
 
@@ -29,7 +29,7 @@ pub enum Tag {
     Command,
     /// Asking for a delta.
     Pull,
-    /// That there is none: the descent begins.
+    /// That there is none: the reconciliation begins.
     Gap,
     /// A delta.
     Delta,

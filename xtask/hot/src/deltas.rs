@@ -52,15 +52,15 @@ pub fn pull(meter: &mut Meter, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// Both sides of descents.
-pub fn descent(meter: &mut Meter) -> Result<()> {
+/// Both sides of reconciliations.
+pub fn reconciliation(meter: &mut Meter) -> Result<()> {
     let mut founder = data::config(0)?;
     // Tombstones are forgotten at once, so there is no delta.
     founder.tombstones_max = TOMBSTONES;
     let mut net = Net::founded(founder, [1])?;
     net.load(ITEMS)?;
     net.join(1)?;
-    for n in 0..DESCENTS {
+    for n in 0..RECONCILIATIONS {
         net.pass(COMMIT_MICROS);
         let numbers: Vec<u64> = (n * CHANGES..(n + 1) * CHANGES).map(scattered).collect();
         let (deleted, replaced) = numbers.split_at(2 * TOMBSTONES as usize);
@@ -100,7 +100,7 @@ fn scattered(n: u64) -> u64 {
 
 /// Operations; few, since each of them is long.
 const PULLS: u64 = 2;
-const DESCENTS: u64 = 4;
+const RECONCILIATIONS: u64 = 4;
 /// Items that are changed at once; some of them are deleted, twice as many as there are tombstones kept.
 const CHANGES: u64 = 100;
 const TOMBSTONES: u64 = 8;

@@ -75,9 +75,9 @@ const SUBJECTS: &[Subject] = &[
         run: |meter| deltas::pull(meter, deltas::Side::Answerer),
     },
     Subject {
-        name: "descent",
+        name: "reconciliation",
         operation: "find and copy 100 changes among 10,000 items by nodes and ranges, both sides",
-        run: deltas::descent,
+        run: deltas::reconciliation,
     },
     Subject { name: "read_key", operation: "read one of 10,000 keys from a snapshot", run: reads::key },
     Subject { name: "read_all", operation: "read 10,000 items from a snapshot, by key", run: reads::all },

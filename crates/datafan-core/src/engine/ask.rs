@@ -1,9 +1,9 @@
 //! Asking for what is wanted, one transfer per owner at a time.
 
 use super::{
-    descent::Descent,
     handlers::{Exchange, Replication},
     links::Link,
+    reconcile::Reconciliation,
     replicas::{Owner, Transfer},
 };
 use crate::{
@@ -52,7 +52,7 @@ impl<S: Store> Replication<'_, S> {
             }
             self.exchange().begin(&owner, &known, &mut pulls);
             match self.replicas[&owner].transfer() {
-                Some(Transfer::Descent(_)) => self.go_on(&owner)?,
+                Some(Transfer::Reconciliation(_)) => self.go_on(&owner)?,
                 Some(Transfer::Pull { .. }) => {}
                 // Those that wait for their time are not in the way of anybody.
                 None => {
@@ -80,7 +80,7 @@ impl<V> Exchange<'_, V> {
         self.links.values().any(|link| !link.is_full(Lane::Small) && link.requests.has_pull_room(0))
     }
 
-    /// Begins the transfer of `known`: a pull where a delta may do, else a descent.
+    /// Begins the transfer of `known`: a pull where a delta may do, else a reconciliation.
     fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut Pulls) {
         if let Some(until) = self.replicas.pause(self.cx, owner) {
             self.replicas.put_off(owner, until);
@@ -98,7 +98,7 @@ impl<V> Exchange<'_, V> {
         let large = since == Timestamp::ZERO && known.bytes > DELTA_BYTES_MAX as u64;
         let resumed = state.whole().is_none() && state.building().is_some();
         if back || large || resumed || slow {
-            self.descend(from, known);
+            self.reconcile(from, known);
             return;
         }
         let bytes = known.bytes.min(DELTA_BYTES_MAX as u64);
@@ -156,20 +156,20 @@ impl<V> Exchange<'_, V> {
             Some(Transfer::Pull { from, .. }) => {
                 self.links.get_mut(&from).map(|link| link.requests.end_pull(owner));
             }
-            Some(Transfer::Descent(_)) => self.links.drop_requests(owner),
+            Some(Transfer::Reconciliation(_)) => self.links.drop_requests(owner),
             None => {}
         }
     }
 
     /// Begins to compare the index with `from`, which holds `target`.
-    pub(super) fn descend(&mut self, from: MemberId, target: &Head) {
+    pub(super) fn reconcile(&mut self, from: MemberId, target: &Head) {
         let Some(state) = self.replicas.get(&target.owner) else { return };
-        if matches!(state.transfer(), Some(Transfer::Descent(_))) {
+        if matches!(state.transfer(), Some(Transfer::Reconciliation(_))) {
             return;
         }
-        let descent = Descent::new(from, *target, state.timestamp());
-        self.replicas.begin_transfer(&target.owner, Transfer::Descent(Box::new(descent)));
-        self.cx.stats.descents += 1;
+        let reconciliation = Reconciliation::new(from, *target, state.timestamp());
+        self.replicas.begin_transfer(&target.owner, Transfer::Reconciliation(Box::new(reconciliation)));
+        self.cx.stats.reconciliations += 1;
     }
 
     pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
@@ -215,10 +215,10 @@ impl<V> Exchange<'_, V> {
 
     /// Begins to fetch a state of an own shard that is not to replace the visible one.
     pub(super) fn fetch_aside(&mut self, peer: MemberId, head: &Head) {
-        let transfer = Transfer::Descent(Box::new(Descent::aside(peer, *head)));
+        let transfer = Transfer::Reconciliation(Box::new(Reconciliation::aside(peer, *head)));
         self.replicas.know_owner(&head.owner);
         self.replicas.begin_transfer(&head.owner, transfer);
-        self.cx.stats.descents += 1;
+        self.cx.stats.reconciliations += 1;
         self.cx.more_to_do = true;
     }
 }

@@ -50,7 +50,7 @@ pub struct Config {
     pub send_bytes_max: u64,
     /// Longest value that this member writes, in bytes; at most and by default [`VALUE_BYTES_MAX`].
     pub value_bytes_max: usize,
-    /// Tombstones that are kept per shard; default [`crate::limits::TOMBSTONES_MAX`]. Fewer cost descents, never
+    /// Tombstones that are kept per shard; default [`crate::limits::TOMBSTONES_MAX`]. Fewer cost reconciliations, never
     /// safety.
     pub tombstones_max: u64,
     /// Bytes of divergent copies that are kept for all owners together, counted by keys and values. By

@@ -62,7 +62,7 @@ impl<S: Store> Replication<'_, S> {
             // count.
             How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
             How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
-                self.exchange().descend(from, &delta.head)
+                self.exchange().reconcile(from, &delta.head)
             }
             How::Pushed(_) | How::Pulled | How::Late => {}
         }

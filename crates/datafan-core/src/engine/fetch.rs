@@ -113,7 +113,7 @@ impl<S: Store> Gossip<'_, S> {
         }
         let learned = self.learn(from, head, self.cx.now.time);
         if learned == Learned::Newer {
-            self.exchange().descend(from, head);
+            self.exchange().reconcile(from, head);
         }
     }
 }

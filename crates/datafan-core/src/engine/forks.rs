@@ -2,12 +2,12 @@
 //! rounds only, until their forks are closed.
 
 use super::{
-    descent::Build,
     effect::{Alarm, CommandError},
     group::Refusable,
     handlers::{Commits, ForkJudge, Replication},
     input::Write,
     publish::system_item,
+    reconcile::Build,
     replicas::Owner,
     runs::history_of,
 };

@@ -5,7 +5,7 @@
 //! what has to wait for [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet`
 //! (links and Hello), `commit` (own writes), `push`, `tree` (over which links), `round` (anti-entropy),
 //! `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once),
-//! `budget` (how much to all), `descent` (asking), `serve` (answering), `roster`, `membership`, `recovery`
+//! `budget` (how much to all), `reconciliation` (asking), `serve` (answering), `roster`, `membership`, `recovery`
 //! (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died),
 //! `dial`, `wake` (deadlines).
 
@@ -19,7 +19,6 @@ mod config;
 mod contest;
 mod context;
 mod delta;
-mod descent;
 mod dial;
 mod discovery;
 mod disk;
@@ -50,6 +49,7 @@ mod probe;
 mod processes;
 mod publish;
 mod push;
+mod reconcile;
 mod recovery;
 mod refusals;
 mod rejection;

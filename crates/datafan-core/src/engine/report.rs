@@ -143,7 +143,7 @@ impl<S: Store> Report<'_, S> {
 
     fn shard_status(&self, owner: &Owner) -> Option<ShardStatus> {
         let head = owner.head();
-        let copying = matches!(owner.transfer(), Some(Transfer::Descent(_)));
+        let copying = matches!(owner.transfer(), Some(Transfer::Reconciliation(_)));
         if head.is_none() && owner.known().is_none() && !copying {
             return None;
         }

@@ -36,8 +36,8 @@ pub struct Stats {
     pub deltas_sent: u64,
     /// Gaps answered with.
     pub gaps_sent: u64,
-    /// Descents begun.
-    pub descents: u64,
+    /// Reconciliations begun.
+    pub reconciliations: u64,
     /// Items fetched by range.
     pub range_items: u64,
     /// What was rejected.

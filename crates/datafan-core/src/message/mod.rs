@@ -52,7 +52,7 @@ pub enum Message<'a> {
     Pull(Vec<Want>),
     /// The answer with the data.
     Delta(Delta<'a>),
-    /// The answer without: too large, or tombstones are missing. Descend.
+    /// The answer without: too large, or tombstones are missing. Reconcile.
     Gap(Head),
     /// The answer that there is nothing newer here.
     Nothing(MemberId),

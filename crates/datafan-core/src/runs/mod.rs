@@ -1,4 +1,4 @@
-//! The runs of a shard, and whether one state of it descends from another.
+//! The runs of a shard, and whether one state of it reconciles from another.
 //!
 //! A run is what one process writes between two starts, from one head on. A shard names its runs under
 //! [`RUNS_KEY`], so the owner's signature covers them. With the names alone, whoever holds a state can tell
@@ -46,7 +46,7 @@ pub struct EndedBranch {
     pub root: Hash,
 }
 
-/// A state of a shard, as far as descent is concerned.
+/// A state of a shard, as far as reconciliation is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeldState {
     /// The last run that it names; `None` if it names none.

@@ -106,10 +106,10 @@ struct State {
     history: RunHistory,
 }
 
-/// Writes, restarts and restored copies in random order: descent is told from the histories alone exactly as
+/// Writes, restarts and restored copies in random order: reconciliation is told from the histories alone exactly as
 /// the tree of states has it.
 #[test]
-fn descent_is_what_a_tree_of_states_says() {
+fn reconciliation_is_what_a_tree_of_states_says() {
     for seed in 0..300 {
         let mut rng = Rng::new(seed);
         let mut states = vec![State { parent: None, timestamp: 0, history: RunHistory::default() }];

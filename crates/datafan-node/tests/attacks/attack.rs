@@ -63,7 +63,7 @@ pub enum Act {
 pub type Scenario = for<'s> fn(&'s mut Scene) -> Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// What is changed in an otherwise honest answer about the owner's shard. All but deltas are answers to a
-/// descent, to which a gap leads.
+/// reconciliation, to which a gap leads.
 #[derive(Clone, Copy)]
 pub enum Lie {
     None,

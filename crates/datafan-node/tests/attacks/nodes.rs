@@ -1,4 +1,4 @@
-//! Nodes of a shard's trie with one thing altered, in answer to a descent.
+//! Nodes of a shard's trie with one thing altered, in answer to a reconciliation.
 
 use crate::attack::{Act, Attack, Fate, Lie, Stage, Who};
 use datafan_core::{

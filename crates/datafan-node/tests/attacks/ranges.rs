@@ -1,4 +1,4 @@
-//! Ranges with one thing altered, in answer to a descent.
+//! Ranges with one thing altered, in answer to a reconciliation.
 
 use crate::attack::{Act, Attack, Fate, Lie, Stage, Who};
 use datafan_core::{

@@ -172,7 +172,7 @@ fn what_is_told_is_there_to_be_read() {
         world.stop(2);
         world.done(0, Command::Revoke { id: world.id(1), outcome: Outcome::Drop });
         // Member 3 copies the roster after that, so it has no tombstones: from it member 2 gets the roster by
-        // descent.
+        // reconciliation.
         let late = world.add(|_| ());
         world.admit(late);
         world.start(late);

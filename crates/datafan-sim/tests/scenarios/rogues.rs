@@ -254,9 +254,13 @@ fn two_states_of_one_time_are_proven_and_everybody_ends_at_the_greater() {
         world.run_until("equal again", 60 * SECOND, |world| world.equal());
         let status = world.status(member);
         assert!(status.shards.iter().any(|shard| shard.state == ShardProgress::Forked));
-        let descents = world.stats(member).descents;
+        let reconciliations = world.stats(member).reconciliations;
         world.run_for(60 * SECOND);
-        assert_eq!((world.stats(member).descents, world.alarms(member).len()), (descents, 1), "told once");
+        assert_eq!(
+            (world.stats(member).reconciliations, world.alarms(member).len()),
+            (reconciliations, 1),
+            "told once"
+        );
     }
 }
 

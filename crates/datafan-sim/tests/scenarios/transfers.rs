@@ -30,7 +30,7 @@ fn a30_back_after_all_tombstones_were_dropped() {
         world.start(2);
 
         world.run_until("35 items", 20 * SECOND, |world| world.equal_with(35));
-        assert!(world.stats(2).descents > 0, "deltas cannot lead there without tombstones");
+        assert!(world.stats(2).reconciliations > 0, "deltas cannot lead there without tombstones");
         world.run_for(30 * SECOND);
         assert!(world.equal_with(35), "nothing is resurrected");
     }
@@ -202,25 +202,25 @@ fn a47_deltas_lead_to_the_root_from_every_position() {
         world.run_until("equal", 60 * SECOND, |world| world.equal());
         for member in 0..6 {
             let stats = world.stats(member);
-            assert_eq!((stats.descents, stats.gaps_sent), (0, 0), "m{member} of seed {seed}");
+            assert_eq!((stats.reconciliations, stats.gaps_sent), (0, 0), "m{member} of seed {seed}");
         }
     }
 }
 
 #[test]
-fn a47_with_few_tombstones_descents_lead_there() {
-    let mut n_descents = 0;
+fn a47_with_few_tombstones_reconciliations_lead_there() {
+    let mut n_reconciliations = 0;
     for seed in 1..8 {
         let mut world = overwritten_and_deleted(seed, 1);
         world.run_until("equal", 60 * SECOND, |world| world.equal());
-        n_descents += (0..6).map(|member| world.stats(member).descents).sum::<u64>();
+        n_reconciliations += (0..6).map(|member| world.stats(member).reconciliations).sum::<u64>();
     }
-    assert!(n_descents > 0, "the tombstones were needed");
+    assert!(n_reconciliations > 0, "the tombstones were needed");
 }
 
 /// More than are removed in one go.
 #[test]
-fn very_many_deletions_are_found_by_descent() {
+fn very_many_deletions_are_found_by_reconciliation() {
     const ITEMS: u32 = 20_000;
     let mut world = Mesh::mesh_with(2, 1, |_, config| config.tombstones_max = 1);
     world.link(0, 1);
@@ -237,7 +237,7 @@ fn very_many_deletions_are_found_by_descent() {
     world.heal(0, 1);
     world.run_until("equal again", 60 * SECOND, |world| world.equal_with(1_001));
     assert_eq!(refusals(&world, 1), 0, "{:?}", world.stats(1).refusals);
-    assert!(world.stats(1).descents > 0);
+    assert!(world.stats(1).reconciliations > 0);
 }
 
 /// Six members in a line with a bypass; the first overwrites and deletes ten keys many times while links come

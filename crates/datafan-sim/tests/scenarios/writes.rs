@@ -146,7 +146,7 @@ fn who_is_slow_takes_in_many_commits_at_once() {
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         let verified = world.stats(1).verified - verified;
         assert!(verified < 60, "{verified} heads of 400 commits were verified");
-        assert_eq!(world.stats(1).descents + world.stats(2).descents, 0);
+        assert_eq!(world.stats(1).reconciliations + world.stats(2).reconciliations, 0);
         assert_eq!((refusals(&world, 1), refusals(&world, 2)), (0, 0), "{:?}", world.stats(1).refusals);
     }
 }

@@ -45,9 +45,21 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
             &copy,
             ("bytes", 1.0 / items as f64),
         )?;
-        let descent = runs(scale.runs.min(3), &["descent", &n, "1", "random"])?;
-        point(report, ("items_descent_1_changed", "bytes"), items, &descent, ("bytes_beyond_values", 1.0))?;
-        point(report, ("items_descent_1_changed_cpu", "us"), items, &descent, ("cpu_s", MICROS))?;
+        let reconciliation = runs(scale.runs.min(3), &["reconciliation", &n, "1", "random"])?;
+        point(
+            report,
+            ("items_reconciliation_1_changed", "bytes"),
+            items,
+            &reconciliation,
+            ("bytes_beyond_values", 1.0),
+        )?;
+        point(
+            report,
+            ("items_reconciliation_1_changed_cpu", "us"),
+            items,
+            &reconciliation,
+            ("cpu_s", MICROS),
+        )?;
         let memory = runs(scale.runs.min(3), &["memory", &n])?;
         point(report, ("items_memory_beyond_data", "bytes/item"), items, &memory, ("bytes_per_item", 1.0))?;
         let directory = tempfile::tempdir()?;

@@ -29,7 +29,7 @@ pub fn measure(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> 
 struct Turn {
     ingest: Figures,
     copy: Figures,
-    descents: Vec<Figures>,
+    reconciliations: Vec<Figures>,
     documents: Figures,
 }
 
@@ -39,12 +39,12 @@ fn in_memory(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     let mut turns = Vec::new();
     for run in 0..scale.runs {
         report.progress(&format!("documents in memory, run {run}"));
-        let descent = |changed: &String| child::own(&["descent", &items, changed, "random"]);
+        let reconciliation = |changed: &String| child::own(&["reconciliation", &items, changed, "random"]);
         let [one, few, many] = &changed;
         turns.push(Turn {
             ingest: child::own(&["ingest", &items])?,
             copy: child::own(&["copy", &items])?,
-            descents: changed.iter().map(descent).collect::<Result<_>>()?,
+            reconciliations: changed.iter().map(reconciliation).collect::<Result<_>>()?,
             documents: peers.measured(&["documents", &items, one, few, many])?,
         });
     }
@@ -71,15 +71,15 @@ fn in_memory(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Descent and items for datafan; for iroh-docs its reconciliation, which brings entries as it finds them.
+/// Reconciliation and items for datafan; for iroh-docs its reconciliation, which brings entries as it finds them.
 fn catch_up(turns: &[Turn], index: usize, changed: &str, report: &mut Report) -> Result<()> {
     let theirs = |turn: &Turn, what: &str| turn.documents.get(&format!("reconcile_{changed}_{what}"));
     let cpu = pairs(turns, |turn| {
-        Ok((turn.descents[index].get("cpu_s")? * 1_000.0, theirs(turn, "cpu_s")? * 1_000.0))
+        Ok((turn.reconciliations[index].get("cpu_s")? * 1_000.0, theirs(turn, "cpu_s")? * 1_000.0))
     })?;
     let row = Row::beside(format!("catch_up_{changed}_cpu"), "ms", PEER, Better::Less, &cpu);
     report.add(row.target(Target::ratio(50.0)));
-    let bytes = pairs(turns, |turn| Ok((turn.descents[index].get("bytes")?, theirs(turn, "bytes")?)))?;
+    let bytes = pairs(turns, |turn| Ok((turn.reconciliations[index].get("bytes")?, theirs(turn, "bytes")?)))?;
     report.add(Row::beside(format!("catch_up_{changed}_messages"), "bytes", PEER, Better::Less, &bytes));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What differs between two sets: datafan's descent beside negentropy and riblt.
+//! What differs between two sets: datafan's reconciliation beside negentropy and riblt.
 //!
 //! Both sides have the same items at the same places. For datafan everything counts that is said from the
 //! moment when the head is known until the other holds it, less values: so which items differ, each with its
@@ -41,14 +41,14 @@ fn sets(
 ) -> Result<()> {
     report.progress(&format!("{changed} of {} items differ, {place}, beside {peer}", scale.items));
     let (items, n) = (scale.items.to_string(), changed.to_string());
-    let own = ["descent", &items, &n, place];
+    let own = ["reconciliation", &items, &n, place];
     let pairs = peers.beside(scale.runs, &own, &[peer, &items, &n, place])?;
-    let name = |what: &str| format!("descent_{changed}_{place}_{what}");
+    let name = |what: &str| format!("reconciliation_{changed}_{place}_{what}");
     // The figures to reach are negentropy's.
     let aim = |row: Row| if peer == "negentropy" { row.target(Target::better()) } else { row };
     let bytes = values(&pairs, "bytes_beyond_values", "bytes")?;
     report.add(aim(Row::beside(name("bytes"), "bytes", peer, Better::Less, &bytes)));
-    let cpu = in_ms(values(&pairs, "descent_cpu_s", "cpu_s")?);
+    let cpu = in_ms(values(&pairs, "reconciliation_cpu_s", "cpu_s")?);
     report.add(aim(Row::beside(name("cpu"), "ms", peer, Better::Less, &cpu)));
     let all = in_ms(values(&pairs, "cpu_s", "cpu_s")?);
     report.add(Row::beside(name("cpu_with_items"), "ms", peer, Better::Less, &all));

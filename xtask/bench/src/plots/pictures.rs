@@ -50,10 +50,13 @@ pub const ALL: &[Picture] = &[
             (
                 "bytes of messages",
                 &[
-                    ("growth_items_descent_1_changed", "descent to one changed item, without its value"),
+                    (
+                        "growth_items_reconciliation_1_changed",
+                        "reconciliation to one changed item, without its value",
+                    ),
                     ("growth_items_first_copy_messages", "first copy, per item"),
                 ],
-                &[("descent, in proportion to the logarithm of the items", 0, logarithm)],
+                &[("reconciliation, in proportion to the logarithm of the items", 0, logarithm)],
             ),
             (
                 "bytes per item",

@@ -18,7 +18,7 @@ mod tests;
 pub(super) use forks::Forks;
 pub(super) use owners::{Owner, Reason, Refused, Standing, Transfer};
 
-use super::{context::Context, descent::Descent, group::Refusable};
+use super::{context::Context, group::Refusable, reconcile::Reconciliation};
 use crate::{
     hash::Hash,
     head::Head,
@@ -231,21 +231,25 @@ impl Replicas {
     }
 
     /// Lends the comparison of an owner, which stays listed until it is given back.
-    pub(super) fn lend_descent(&mut self, owner: &MemberId) -> Option<Box<Descent>> {
+    pub(super) fn lend_reconciliation(&mut self, owner: &MemberId) -> Option<Box<Reconciliation>> {
         let state = self.owners.get_mut(owner)?;
-        if !matches!(state.busy().transfer, Some(Transfer::Descent(_))) {
+        if !matches!(state.busy().transfer, Some(Transfer::Reconciliation(_))) {
             return None;
         }
         match state.busy_mut().transfer.take() {
-            Some(Transfer::Descent(descent)) => Some(descent),
+            Some(Transfer::Reconciliation(reconciliation)) => Some(reconciliation),
             Some(Transfer::Pull { .. }) | None => None,
         }
     }
 
     /// Takes back a comparison that goes on. Whether its owner is still known.
-    pub(super) fn return_descent(&mut self, owner: &MemberId, descent: Box<Descent>) -> bool {
+    pub(super) fn return_reconciliation(
+        &mut self,
+        owner: &MemberId,
+        reconciliation: Box<Reconciliation>,
+    ) -> bool {
         let Some(state) = self.owners.get_mut(owner) else { return false };
-        state.busy_mut().transfer = Some(Transfer::Descent(descent));
+        state.busy_mut().transfer = Some(Transfer::Reconciliation(reconciliation));
         self.relist(owner);
         true
     }
@@ -257,7 +261,7 @@ impl Replicas {
             let transfer = &mut state.busy_mut().transfer;
             match transfer {
                 Some(Transfer::Pull { from, .. }) if from == peer => *transfer = None,
-                Some(Transfer::Descent(descent)) => descent.leave(peer),
+                Some(Transfer::Reconciliation(reconciliation)) => reconciliation.leave(peer),
                 Some(Transfer::Pull { .. }) | None => {}
             }
             self.relist(&owner);
@@ -308,7 +312,7 @@ impl Replicas {
     /// When something is due.
     pub(super) fn wakes_at(&self, now: Time) -> Time {
         let deadline = |owner: &MemberId| match self.owners[owner].transfer() {
-            Some(Transfer::Descent(descent)) => descent.deadline(),
+            Some(Transfer::Reconciliation(reconciliation)) => reconciliation.deadline(),
             Some(Transfer::Pull { .. }) | None => unreachable!("listed as compared"),
         };
         let compared = self.queue.compared().iter().map(deadline).min().unwrap_or(Time::NEVER);
@@ -361,7 +365,7 @@ impl Replicas {
     /// Whether a roster is being looked through for entries that ours lacks.
     pub(super) fn looks_through_roster(&self) -> bool {
         let transfer = self.get(&self.roster).and_then(|owner| owner.transfer());
-        matches!(transfer, Some(Transfer::Descent(descent)) if descent.is_aside())
+        matches!(transfer, Some(Transfer::Reconciliation(reconciliation)) if reconciliation.is_aside())
     }
 
     /// The last run that the held shard of an owner names.

@@ -65,13 +65,13 @@ fn a_lent_comparison_stays_listed_until_it_is_given_back_or_over() {
     let mut replicas = replicas();
     let target = head(owner(1), 5);
     replicas.know(&target, owner(8), Time(1));
-    let descent = Descent::new(owner(8), target, Timestamp(0));
-    replicas.begin_transfer(&owner(1), Transfer::Descent(Box::new(descent)));
+    let reconciliation = Reconciliation::new(owner(8), target, Timestamp(0));
+    replicas.begin_transfer(&owner(1), Transfer::Reconciliation(Box::new(reconciliation)));
     assert_eq!((replicas.n_compared(), replicas.wakes_at(Time(1))), (1, Time::NEVER), "nothing was asked");
-    let lent = replicas.lend_descent(&owner(1)).expect("it is under way");
-    assert!(replicas.lend_descent(&owner(1)).is_none() && replicas.n_compared() == 1);
-    assert!(replicas.return_descent(&owner(1), lent) && replicas.compared() == [owner(1)]);
-    drop(replicas.lend_descent(&owner(1)));
+    let lent = replicas.lend_reconciliation(&owner(1)).expect("it is under way");
+    assert!(replicas.lend_reconciliation(&owner(1)).is_none() && replicas.n_compared() == 1);
+    assert!(replicas.return_reconciliation(&owner(1), lent) && replicas.compared() == [owner(1)]);
+    drop(replicas.lend_reconciliation(&owner(1)));
     replicas.relist(&owner(1));
     assert_eq!((replicas.n_compared(), replicas.known_after(None, Time(1)).is_some()), (0, true));
 }

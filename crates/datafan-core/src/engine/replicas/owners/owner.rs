@@ -3,8 +3,8 @@
 use super::super::fetch_queue::Stage;
 use crate::{
     engine::{
-        descent::Descent,
         links::{SmallTree, Tree},
+        reconcile::Reconciliation,
         rejection::Rejection,
     },
     hash::Hash,
@@ -77,7 +77,7 @@ pub(in crate::engine) enum Transfer {
         deadline: Time,
     },
     /// The index is being compared.
-    Descent(Box<Descent>),
+    Reconciliation(Box<Reconciliation>),
 }
 
 /// A head that is not wanted, and why.
@@ -305,11 +305,11 @@ impl Busy {
         }
     }
 
-    /// What the owner waits for and until when: answers to a descent, an answer to a pull, the time of a
+    /// What the owner waits for and until when: answers to a reconciliation, an answer to a pull, the time of a
     /// fetch.
     pub(in crate::engine::replicas) fn due(&self) -> Option<(Stage, Time)> {
         match (&self.transfer, &self.known) {
-            (Some(Transfer::Descent(_)), _) => Some((Stage::Compared, Time(0))),
+            (Some(Transfer::Reconciliation(_)), _) => Some((Stage::Compared, Time(0))),
             (Some(Transfer::Pull { deadline, .. }), _) => Some((Stage::Pulled, *deadline)),
             (None, Some(_)) => Some((Stage::Known, self.fetch_at)),
             (None, None) => None,

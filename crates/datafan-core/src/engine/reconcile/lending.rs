@@ -2,7 +2,7 @@
 
 use super::{
     super::{links::Links, replicas::Replicas},
-    state::Descent,
+    state::Reconciliation,
 };
 use crate::id::MemberId;
 use alloc::boxed::Box;
@@ -14,16 +14,16 @@ pub(super) enum Going {
     Over,
 }
 
-/// Puts back what [`Replicas::lend_descent`] gave, unless it is over or has been replaced meanwhile: then no
+/// Puts back what [`Replicas::lend_reconciliation`] gave, unless it is over or has been replaced meanwhile: then no
 /// answer to it is waited for any more.
 pub(super) fn give_back<V>(
     replicas: &mut Replicas,
     links: &mut Links<V>,
     owner: &MemberId,
-    descent: Box<Descent>,
+    reconciliation: Box<Reconciliation>,
     going: Going,
 ) {
-    if going == Going::Over || !replicas.return_descent(owner, descent) {
+    if going == Going::Over || !replicas.return_reconciliation(owner, reconciliation) {
         links.drop_requests(owner);
     }
     replicas.relist(owner);

@@ -11,7 +11,7 @@ use crate::{
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// One comparison under way.
-pub(in crate::engine) struct Descent {
+pub(in crate::engine) struct Reconciliation {
     /// Who is asked first, and tells where the target has moved to; `None` while somebody has to be found.
     /// Others that hold the same are asked too, while there is more to ask for than one may owe.
     pub(super) from: Option<MemberId>,
@@ -70,9 +70,9 @@ pub(super) const PASSES_MAX: u32 = 3;
 /// With so many places to be emptied nothing more is compared before they are.
 pub(super) const ABSENT_MAX: usize = 65_536;
 
-impl Descent {
+impl Reconciliation {
     pub(in crate::engine) fn new(from: MemberId, target: Head, position: Timestamp) -> Self {
-        let mut descent = Self {
+        let mut reconciliation = Self {
             from: Some(from),
             target,
             position,
@@ -83,8 +83,8 @@ impl Descent {
             passes: 0,
             aside: false,
         };
-        descent.restart();
-        descent
+        reconciliation.restart();
+        reconciliation
     }
 
     /// For a state of an own shard that is not to replace the visible one.

@@ -10,7 +10,7 @@ use super::{
         },
         roster::keeps_members,
     },
-    Build, Descent,
+    Build, Reconciliation,
     lending::{Going, give_back},
     state::PASSES_MAX,
 };
@@ -24,63 +24,63 @@ use crate::{
 use alloc::vec::Vec;
 
 impl<S: Store> Replication<'_, S> {
-    /// Goes on with the descent of `owner` as far as it can without an answer.
+    /// Goes on with the reconciliation of `owner` as far as it can without an answer.
     pub(in crate::engine) fn go_on(&mut self, owner: &MemberId) -> Result<(), StoreError> {
-        let Some(mut descent) = self.replicas.lend_descent(owner) else { return Ok(()) };
-        let going = self.step(&mut descent)?;
-        give_back(self.replicas, self.links, owner, descent, going);
+        let Some(mut reconciliation) = self.replicas.lend_reconciliation(owner) else { return Ok(()) };
+        let going = self.step(&mut reconciliation)?;
+        give_back(self.replicas, self.links, owner, reconciliation, going);
         Ok(())
     }
 
-    pub(super) fn step(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
-        let wanted = descent.is_aside() || self.rules().is_wanted(&descent.target);
-        if !wanted || !self.reconciler().has_source(descent) {
-            self.reconciler().give_up_aside(descent);
+    pub(super) fn step(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
+        let wanted = reconciliation.is_aside() || self.rules().is_wanted(&reconciliation.target);
+        if !wanted || !self.reconciler().has_source(reconciliation) {
+            self.reconciler().give_up_aside(reconciliation);
             return Ok(Going::Over);
         }
-        if descent.build.is_none() {
-            descent.build = Some(self.reconciler().begin_build(descent)?);
+        if reconciliation.build.is_none() {
+            reconciliation.build = Some(self.reconciler().begin_build(reconciliation)?);
         }
-        if self.reconciler().copy_page(descent)? {
+        if self.reconciler().copy_page(reconciliation)? {
             return Ok(Going::On);
         }
-        if descent.target.items == 0 && self.reconciler().clear_build(descent)? {
+        if reconciliation.target.items == 0 && self.reconciler().clear_build(reconciliation)? {
             self.cx.more_to_do = true;
             return Ok(Going::On);
         }
-        if !descent.has_much_absent() {
-            self.reconciler().request(descent)?;
+        if !reconciliation.has_much_absent() {
+            self.reconciler().request(reconciliation)?;
         }
-        if descent.flight.is_empty() && self.reconciler().clear_absent(descent)? {
+        if reconciliation.flight.is_empty() && self.reconciler().clear_absent(reconciliation)? {
             self.cx.more_to_do = true;
             return Ok(Going::On);
         }
-        if descent.work.is_empty() && descent.flight.is_empty() {
-            return self.conclude(descent);
+        if reconciliation.work.is_empty() && reconciliation.flight.is_empty() {
+            return self.conclude(reconciliation);
         }
         Ok(Going::On)
     }
 
     /// All was compared: the target is reached, or it is compared again, or it is void.
-    pub(super) fn conclude(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
-        let build = descent.build.as_ref().expect("begun before");
+    pub(super) fn conclude(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
+        let build = reconciliation.build.as_ref().expect("begun before");
         let root = build.root();
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
-        let target = &descent.target;
+        let target = &reconciliation.target;
         if root_hash(root.as_ref()) == target.root && sums == (target.items, target.bytes) {
-            return self.complete(descent);
+            return self.complete(reconciliation);
         }
-        descent.passes += 1;
-        if descent.passes < PASSES_MAX {
-            descent.restart();
+        reconciliation.passes += 1;
+        if reconciliation.passes < PASSES_MAX {
+            reconciliation.restart();
             self.cx.more_to_do = true;
             return Ok(Going::On);
         }
-        if descent.is_aside() {
+        if reconciliation.is_aside() {
             self.cx.stats.reject(Rejection::DivergentCopy);
-            self.reconciler().give_up_aside(descent);
+            self.reconciler().give_up_aside(reconciliation);
         } else {
-            self.replicas.refuse_void(self.cx, &descent.target);
+            self.replicas.refuse_void(self.cx, &reconciliation.target);
         }
         Ok(Going::Over)
     }
@@ -102,13 +102,13 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// What has to be done before a state replaces another one; where that is all for now, whether the
-    /// descent goes on.
+    /// reconciliation goes on.
     pub(super) fn before_replacing(
         &mut self,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
         replaced: Replaced,
     ) -> Result<Option<Going>, StoreError> {
-        let target = descent.target;
+        let target = reconciliation.target;
         match replaced {
             Replaced::Continued => Ok(None),
             Replaced::Taken { diverged, same_run } => {
@@ -124,8 +124,10 @@ impl<S: Store> Replication<'_, S> {
                 self.replicas.forget(&target.owner);
                 Ok(Some(Going::Over))
             }
-            Replaced::Diverged(_) if descent.build.as_ref().is_some_and(|build| !build.is_hidden()) => {
-                self.reconciler().hide(descent)?;
+            Replaced::Diverged(_)
+                if reconciliation.build.as_ref().is_some_and(|build| !build.is_hidden()) =>
+            {
+                self.reconciler().hide(reconciliation)?;
                 Ok(Some(Going::On))
             }
             Replaced::Diverged(_) => {
@@ -139,11 +141,11 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// Makes the state under construction the visible one.
-    pub(super) fn complete(&mut self, descent: &mut Descent) -> Result<Going, StoreError> {
-        let target = descent.target;
+    pub(super) fn complete(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
+        let target = reconciliation.target;
         let owner = target.owner;
-        let build = descent.build.take().expect("begun before");
-        if descent.is_aside() {
+        let build = reconciliation.build.take().expect("begun before");
+        if reconciliation.is_aside() {
             self.on_fetched_aside(build.shard(), build.root(), &target)?;
             return Ok(Going::Over);
         }
@@ -163,11 +165,11 @@ impl<S: Store> Replication<'_, S> {
             return Ok(Going::Over);
         }
         let replaced = self.judge_replacement(&owner, &build.view(self.disk))?;
-        descent.build = Some(build);
-        if let Some(going) = self.before_replacing(descent, replaced)? {
+        reconciliation.build = Some(build);
+        if let Some(going) = self.before_replacing(reconciliation, replaced)? {
             return Ok(going);
         }
-        let build = descent.build.take().expect("just put there");
+        let build = reconciliation.build.take().expect("just put there");
         self.fork_judge().compare_states(&build, &target)?;
         let whole = self.replicas[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let fresh = || ShardRecord {
@@ -199,7 +201,7 @@ impl<S: Store> Replication<'_, S> {
         self.cx.stats.applied += 1;
         self.own.on_own_head(&target, self.disk);
         self.adopt(build.shard(), record, change);
-        if let Some(from) = descent.from {
+        if let Some(from) = reconciliation.from {
             self.exchange().note_brought(from, &owner);
         }
         if build.is_hidden() {

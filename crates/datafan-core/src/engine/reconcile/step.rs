@@ -1,8 +1,8 @@
-//! Going on with a descent: whom to ask, what next, and the end.
+//! Going on with a reconciliation: whom to ask, what next, and the end.
 
 use super::{
     super::handlers::Reconciler,
-    Descent,
+    Reconciliation,
     state::{Expect, Flight, Slot, What},
 };
 use crate::{
@@ -20,45 +20,46 @@ type Slots = Vec<(Slot, Expect, Option<Node>)>;
 
 impl<S: Store> Reconciler<'_, S> {
     /// What has come of a state that was only looked at is of no use.
-    pub(super) fn give_up_aside(&mut self, descent: &mut Descent) {
-        if let Some(build) = descent.build.take_if(|_| descent.aside) {
-            self.disk.retire(descent.target.owner, build.shard());
+    pub(super) fn give_up_aside(&mut self, reconciliation: &mut Reconciliation) {
+        if let Some(build) = reconciliation.build.take_if(|_| reconciliation.aside) {
+            self.disk.retire(reconciliation.target.owner, build.shard());
         }
     }
 
     /// Whether there is somebody to ask; looks for another one where the present one is gone or silent.
-    pub(super) fn has_source(&mut self, descent: &mut Descent) -> bool {
+    pub(super) fn has_source(&mut self, reconciliation: &mut Reconciliation) -> bool {
         let now = self.cx.now.time;
-        for late in descent.late(now) {
+        for late in reconciliation.late(now) {
             self.cx.stats.reject(Rejection::LateAnswer);
             if let Some(link) = self.links.get_mut(&late) {
                 link.requests.on_late(now);
             }
-            self.leave_source(descent, &late);
+            self.leave_source(reconciliation, &late);
         }
-        if let Some(from) = descent.from.filter(|from| self.links.is_penalized(from, self.cx.time())) {
-            self.leave_source(descent, &from);
+        if let Some(from) = reconciliation.from.filter(|from| self.links.is_penalized(from, self.cx.time())) {
+            self.leave_source(reconciliation, &from);
         }
-        if descent.from.is_some() {
+        if reconciliation.from.is_some() {
             return true;
         }
-        if !descent.is_aside() {
-            descent.from = self.exchange().source(&descent.target.owner, &descent.target);
+        if !reconciliation.is_aside() {
+            reconciliation.from =
+                self.exchange().source(&reconciliation.target.owner, &reconciliation.target);
         }
-        if descent.from.is_none() {
+        if reconciliation.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for
             // that.
-            if !descent.is_aside() {
-                self.replicas.forget(&descent.target.owner);
+            if !reconciliation.is_aside() {
+                self.replicas.forget(&reconciliation.target.owner);
             }
         }
-        descent.from.is_some()
+        reconciliation.from.is_some()
     }
 
     /// Asks a peer no more, and waits for no answer of it; where it is with the owner is not known any more.
-    pub(super) fn leave_source(&mut self, descent: &mut Descent, peer: &MemberId) {
-        let owner = descent.target.owner;
-        descent.leave(peer);
+    pub(super) fn leave_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
+        let owner = reconciliation.target.owner;
+        reconciliation.leave(peer);
         self.links.set_position(peer, &owner, None);
         if let Some(link) = self.links.get_mut(peer) {
             link.requests.drop_about(&owner, |_| false);
@@ -67,70 +68,76 @@ impl<S: Store> Reconciler<'_, S> {
 
     /// Asks a peer no more that has answered what cannot be; all is compared again, and what is equal by now
     /// is skipped.
-    pub(super) fn distrust_source(&mut self, descent: &mut Descent, peer: &MemberId) {
-        self.leave_source(descent, peer);
-        descent.restart();
+    pub(super) fn distrust_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
+        self.leave_source(reconciliation, peer);
+        reconciliation.restart();
     }
 
     /// Sends requests while there is work and few are under way.
-    pub(super) fn request(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
-        let Some(from) = descent.from else { return Ok(()) };
-        let owner = descent.target.owner;
+    pub(super) fn request(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
+        let Some(from) = reconciliation.from else { return Ok(()) };
+        let owner = reconciliation.target.owner;
         for link in self.links.values_mut() {
-            link.requests.drop_about(&owner, |id| descent.flight.contains_key(&id));
+            link.requests.drop_about(&owner, |id| reconciliation.flight.contains_key(&id));
         }
-        self.request_of(from, descent)?;
-        for helper in self.helpers(descent) {
-            if descent.work.is_empty() {
+        self.request_of(from, reconciliation)?;
+        for helper in self.helpers(reconciliation) {
+            if reconciliation.work.is_empty() {
                 break;
             }
-            self.request_of(helper, descent)?;
+            self.request_of(helper, reconciliation)?;
         }
         Ok(())
     }
 
     /// Others that hold the very target, and may be asked too.
-    fn helpers(&self, descent: &Descent) -> Vec<MemberId> {
-        if descent.work.is_empty() || descent.is_aside() {
+    fn helpers(&self, reconciliation: &Reconciliation) -> Vec<MemberId> {
+        if reconciliation.work.is_empty() || reconciliation.is_aside() {
             return Vec::new();
         }
-        let (owner, timestamp) = (descent.target.owner, descent.target.timestamp);
+        let (owner, timestamp) = (reconciliation.target.owner, reconciliation.target.timestamp);
         let holds = self.links.iter().filter(|(peer, link)| {
             link.is_up()
                 && link.position(&owner) == Some(timestamp)
                 && !self.links.is_penalized(peer, self.cx.time())
         });
-        let others = holds.map(|(peer, _)| *peer).filter(|peer| descent.from != Some(*peer));
+        let others = holds.map(|(peer, _)| *peer).filter(|peer| reconciliation.from != Some(*peer));
         others.take(HELPERS_MAX).collect()
     }
 
-    fn request_of(&mut self, from: MemberId, descent: &mut Descent) -> Result<(), StoreError> {
-        let owner = descent.target.owner;
-        while descent.n_asked(&from) < REQUESTS_IN_FLIGHT_MAX
+    fn request_of(&mut self, from: MemberId, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
+        let owner = reconciliation.target.owner;
+        while reconciliation.n_asked(&from) < REQUESTS_IN_FLIGHT_MAX
             && self
                 .links
                 .get(&from)
                 .is_some_and(|link| !link.is_full(Lane::Small) && link.requests.has_room())
             && self.replicas.pause(self.cx, &owner).is_none()
-            && (descent.flight.is_empty()
-                || !self.replicas.would_exceed(self.cx, &owner, descent.bytes_asked()))
+            && (reconciliation.flight.is_empty()
+                || !self.replicas.would_exceed(self.cx, &owner, reconciliation.bytes_asked()))
         {
             let (credit, left) =
                 (self.links[&from].requests.credit().bytes(), self.links[&from].requests.credit_left());
-            if left == 0 && descent.n_asked(&from) > 0 {
+            if left == 0 && reconciliation.n_asked(&from) > 0 {
                 return Ok(());
             }
-            let (nodes, ranges) = self.next_slots(descent, credit, left)?;
+            let (nodes, ranges) = self.next_slots(reconciliation, credit, left)?;
             if nodes.is_empty() && ranges.is_empty() {
                 return Ok(());
             }
-            self.send_request(from, descent, What::Nodes, nodes);
-            self.send_request(from, descent, What::Ranges, ranges);
+            self.send_request(from, reconciliation, What::Nodes, nodes);
+            self.send_request(from, reconciliation, What::Ranges, ranges);
         }
         Ok(())
     }
 
-    fn send_request(&mut self, from: MemberId, descent: &mut Descent, what: What, slots: Slots) {
+    fn send_request(
+        &mut self,
+        from: MemberId,
+        reconciliation: &mut Reconciliation,
+        what: What,
+        slots: Slots,
+    ) {
         if slots.is_empty() {
             return;
         }
@@ -140,7 +147,7 @@ impl<S: Store> Reconciler<'_, S> {
             hash: expect.hash,
             hints: node.as_ref().map(Hints::of),
         };
-        let (owner, root) = (descent.target.owner, descent.target.root);
+        let (owner, root) = (reconciliation.target.owner, reconciliation.target.root);
         let request = Request { id, owner, root, slots: slots.iter().map(ask).collect() };
         let message = match what {
             What::Nodes => Message::AskNodes(request),
@@ -158,7 +165,7 @@ impl<S: Store> Reconciler<'_, S> {
             deadline = deadline.after(link.requests.credit().extra_micros(bytes));
             link.requests.begin(id, owner, bytes);
         }
-        descent.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
+        reconciliation.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
         self.cx.send(from, &message);
     }
 
@@ -167,19 +174,19 @@ impl<S: Store> Reconciler<'_, S> {
     /// once, but for one slot.
     fn next_slots(
         &self,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
         credit: u64,
         left: u64,
     ) -> Result<(Slots, Slots), StoreError> {
         let request = if credit < FAST_CREDIT { RANGE_BYTES_MAX as u64 } else { REQUEST_BYTES_MAX };
         let (range_bytes_max, left) = (credit.min(request), left.min(request));
-        let build = descent.build.take().expect("begun before");
+        let build = reconciliation.build.take().expect("begun before");
         let view = build.view(self.disk);
         let (mut nodes, mut ranges) = (Slots::new(), Slots::new());
         let (mut items, mut bytes) = (0, 0_u64);
         let mut right_first =
-            descent.flight.values().flat_map(|flight| &flight.slots).any(|(slot, ..)| !slot.left);
-        while let Some((&slot, &expect)) = descent.work.first_key_value() {
+            reconciliation.flight.values().flat_map(|flight| &flight.slots).any(|(slot, ..)| !slot.left);
+        while let Some((&slot, &expect)) = reconciliation.work.first_key_value() {
             let enough = bytes.saturating_add(NODE_BYTES * nodes.len() as u64) > left
                 && !(nodes.is_empty() && ranges.is_empty());
             if slot.left && right_first || nodes.len() == SLOTS_MAX || ranges.len() == SLOTS_MAX || enough {
@@ -187,7 +194,7 @@ impl<S: Store> Reconciler<'_, S> {
             }
             let local = at_slot(&view, build.root(), slot.place)?;
             if is_equal(local.as_ref(), &expect) {
-                descent.work.pop_first();
+                reconciliation.work.pop_first();
                 continue;
             }
             let fits = expect.count <= RANGE_ITEMS_MAX as u64 && expect.bytes <= range_bytes_max;
@@ -203,10 +210,10 @@ impl<S: Store> Reconciler<'_, S> {
                 nodes.push((slot, expect, node));
             }
             right_first |= !slot.left;
-            descent.work.pop_first();
+            reconciliation.work.pop_first();
         }
         drop(view);
-        descent.build = Some(build);
+        reconciliation.build = Some(build);
         Ok((nodes, ranges))
     }
 }

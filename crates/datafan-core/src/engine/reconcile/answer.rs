@@ -1,11 +1,11 @@
-//! Answers to a descent: checked against the hash that the request named, then built in.
+//! Answers to a reconciliation: checked against the hash that the request named, then built in.
 
 use super::{
     super::{
         handlers::{Gossip, Reconciler},
         learned::Learned,
     },
-    Descent,
+    Reconciliation,
     building::ROW_BYTES,
     lending::{Going, give_back},
     state::{Expect, Slot, What},
@@ -42,7 +42,7 @@ struct Remote {
 }
 
 impl<S: Store> Reconciler<'_, S> {
-    /// Whose descent an answer belongs to; `None` for one that is not waited for any more.
+    /// Whose reconciliation an answer belongs to; `None` for one that is not waited for any more.
     pub(super) fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
         let owner = self.links.get_mut(from)?.requests.end(id);
         if owner.is_none() {
@@ -58,9 +58,9 @@ impl<S: Store> Reconciler<'_, S> {
         answers: Vec<NodeAnswer>,
     ) -> Result<(), StoreError> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
-        let Some(mut descent) = self.replicas.lend_descent(&owner) else { return Ok(()) };
-        let going = self.take_nodes(from, id, answers, &mut descent)?;
-        give_back(self.replicas, self.links, &owner, descent, going);
+        let Some(mut reconciliation) = self.replicas.lend_reconciliation(&owner) else { return Ok(()) };
+        let going = self.take_nodes(from, id, answers, &mut reconciliation)?;
+        give_back(self.replicas, self.links, &owner, reconciliation, going);
         Ok(())
     }
 
@@ -70,13 +70,13 @@ impl<S: Store> Reconciler<'_, S> {
         from: MemberId,
         id: u32,
         answers: Vec<NodeAnswer>,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
     ) -> Result<Going, StoreError> {
-        let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+        let Some(flight) = reconciliation.flight.remove(&id) else { return Ok(Going::On) };
         self.links.on_answer(&from, flight.bytes, flight.sent, self.cx.now.time);
         if flight.what != What::Nodes || flight.slots.len() != answers.len() {
             self.links.penalize(self.cx, from, Rejection::WrongAnswer);
-            self.distrust_source(descent, &from);
+            self.distrust_source(reconciliation, &from);
             return Ok(Going::On);
         }
         let mut remotes = Vec::new();
@@ -84,34 +84,34 @@ impl<S: Store> Reconciler<'_, S> {
             match verify_node(&slot, &expect, hinted.as_ref(), &answer) {
                 Ok(remote) => remotes.push((slot, expect, remote)),
                 Err(Wrong::Content) => {
-                    self.replicas.refuse_void(self.cx, &descent.target);
+                    self.replicas.refuse_void(self.cx, &reconciliation.target);
                     return Ok(Going::Over);
                 }
                 Err(Wrong::Answer) if hinted.is_some() => {
-                    descent.work.insert(slot, Expect { plain: true, ..expect });
+                    reconciliation.work.insert(slot, Expect { plain: true, ..expect });
                 }
                 Err(Wrong::Answer) => {
                     self.links.penalize(self.cx, from, Rejection::Node);
-                    self.distrust_source(descent, &from);
+                    self.distrust_source(reconciliation, &from);
                     break;
                 }
             }
         }
-        self.note_nodes(descent, remotes)?;
+        self.note_nodes(reconciliation, remotes)?;
         Ok(Going::On)
     }
 
     /// Empties the state under construction: the target has no items, and nobody need be asked. True while
     /// there is more to remove.
-    pub(super) fn clear_build(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
-        descent.work.clear();
-        let Some(build) = descent.build.take() else { return Ok(false) };
+    pub(super) fn clear_build(&mut self, reconciliation: &mut Reconciliation) -> Result<bool, StoreError> {
+        reconciliation.work.clear();
+        let Some(build) = reconciliation.build.take() else { return Ok(false) };
         let mut edit = Edit::new(build.view(self.disk));
         let (n, done) =
-            edit.remove_all(Place::ALL, Some(descent.target.timestamp), REMOVED_MAX, |_| false)?;
+            edit.remove_all(Place::ALL, Some(reconciliation.target.timestamp), REMOVED_MAX, |_| false)?;
         let (root, change) = edit.finish(build.root())?;
-        descent.build = Some(build);
-        self.add_to_build(descent, root, change, n * ROW_BYTES)?;
+        reconciliation.build = Some(build);
+        self.add_to_build(reconciliation, root, change, n * ROW_BYTES)?;
         Ok(!done)
     }
 
@@ -119,27 +119,29 @@ impl<S: Store> Reconciler<'_, S> {
     /// work.
     fn note_nodes(
         &mut self,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
         remotes: Vec<(Slot, Expect, Remote)>,
     ) -> Result<(), StoreError> {
-        let Some(build) = &descent.build else { return Ok(()) };
+        let Some(build) = &reconciliation.build else { return Ok(()) };
         let (view, root) = (build.view(self.disk), build.root());
         let mut work = Vec::new();
         for (slot, expect, remote) in remotes {
-            if descent.has_much_absent() {
+            if reconciliation.has_much_absent() {
                 work.push((slot, expect));
                 continue;
             }
             for place in absent(slot.place, &remote) {
                 if at_slot(&view, root, place)?.is_some() {
-                    descent.absent.push(place);
+                    reconciliation.absent.push(place);
                 }
             }
             let children = remote.children.into_iter().filter(|(_, _, hinted)| !hinted);
-            work.extend(children.map(|(digit, expect, _)| (descent.slot(remote.place.slot(digit)), expect)));
+            work.extend(
+                children.map(|(digit, expect, _)| (reconciliation.slot(remote.place.slot(digit)), expect)),
+            );
         }
         drop(view);
-        descent.work.extend(work);
+        reconciliation.work.extend(work);
         Ok(())
     }
 
@@ -147,25 +149,25 @@ impl<S: Store> Reconciler<'_, S> {
     ///
     /// Late, because most of it is gone by then: an item that came has taken the place of its key's older
     /// one.
-    pub(super) fn clear_absent(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
-        if descent.absent.is_empty() {
+    pub(super) fn clear_absent(&mut self, reconciliation: &mut Reconciliation) -> Result<bool, StoreError> {
+        if reconciliation.absent.is_empty() {
             return Ok(false);
         }
-        let Some(build) = descent.build.take() else { return Ok(false) };
-        let tombstones = Some(descent.target.timestamp);
+        let Some(build) = reconciliation.build.take() else { return Ok(false) };
+        let tombstones = Some(reconciliation.target.timestamp);
         let mut edit = Edit::new(build.view(self.disk));
         let mut removed = 0;
-        while let Some(place) = descent.absent.last().filter(|_| removed < REMOVED_MAX) {
+        while let Some(place) = reconciliation.absent.last().filter(|_| removed < REMOVED_MAX) {
             let (n, done) = edit.remove_all(*place, tombstones, REMOVED_MAX - removed, |_| false)?;
             removed += n;
             if done {
-                descent.absent.pop();
+                reconciliation.absent.pop();
             }
         }
         let (root, change) = edit.finish(build.root())?;
-        descent.build = Some(build);
-        self.add_to_build(descent, root, change, removed * ROW_BYTES)?;
-        Ok(!descent.absent.is_empty())
+        reconciliation.build = Some(build);
+        self.add_to_build(reconciliation, root, change, removed * ROW_BYTES)?;
+        Ok(!reconciliation.absent.is_empty())
     }
 
     pub(in crate::engine) fn on_ranges(
@@ -175,9 +177,9 @@ impl<S: Store> Reconciler<'_, S> {
         ranges: Vec<Vec<Item>>,
     ) -> Result<(), StoreError> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
-        let Some(mut descent) = self.replicas.lend_descent(&owner) else { return Ok(()) };
-        let going = self.take_ranges(from, id, ranges, &mut descent)?;
-        give_back(self.replicas, self.links, &owner, descent, going);
+        let Some(mut reconciliation) = self.replicas.lend_reconciliation(&owner) else { return Ok(()) };
+        let going = self.take_ranges(from, id, ranges, &mut reconciliation)?;
+        give_back(self.replicas, self.links, &owner, reconciliation, going);
         Ok(())
     }
 
@@ -187,45 +189,45 @@ impl<S: Store> Reconciler<'_, S> {
         from: MemberId,
         id: u32,
         ranges: Vec<Vec<Item>>,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
     ) -> Result<Going, StoreError> {
-        let owner = descent.target.owner;
-        let Some(flight) = descent.flight.remove(&id) else { return Ok(Going::On) };
+        let owner = reconciliation.target.owner;
+        let Some(flight) = reconciliation.flight.remove(&id) else { return Ok(Going::On) };
         self.links.on_answer(&from, flight.bytes, flight.sent, self.cx.now.time);
         if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
             self.links.penalize(self.cx, from, Rejection::WrongAnswer);
-            self.distrust_source(descent, &from);
+            self.distrust_source(reconciliation, &from);
             return Ok(Going::On);
         }
         let mut good = Vec::new();
         for ((slot, expect, _), items) in flight.slots.into_iter().zip(ranges) {
-            match verify_range(slot.place, &expect, &items, descent.target.timestamp) {
+            match verify_range(slot.place, &expect, &items, reconciliation.target.timestamp) {
                 Ok(()) => good.push((slot, expect, items)),
                 Err(Wrong::Content) => {
-                    self.replicas.refuse_void(self.cx, &descent.target);
+                    self.replicas.refuse_void(self.cx, &reconciliation.target);
                     return Ok(Going::Over);
                 }
                 Err(Wrong::Answer) => {
                     self.links.penalize(self.cx, from, Rejection::Range);
-                    self.distrust_source(descent, &from);
+                    self.distrust_source(reconciliation, &from);
                     break;
                 }
             }
         }
         let bytes = good.iter().flat_map(|(_, _, items)| items).map(Item::bytes).sum();
         self.replicas.count(self.cx, &owner, 0, bytes);
-        self.build_ranges(descent, good)?;
+        self.build_ranges(reconciliation, good)?;
         Ok(Going::On)
     }
 
     /// Puts whole ranges in place of what was there.
     fn build_ranges(
         &mut self,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
         ranges: Vec<(Slot, Expect, Vec<Item>)>,
     ) -> Result<(), StoreError> {
-        let Some(build) = descent.build.take() else { return Ok(()) };
-        let tombstones = Some(descent.target.timestamp);
+        let Some(build) = reconciliation.build.take() else { return Ok(()) };
+        let tombstones = Some(reconciliation.target.timestamp);
         let mut edit = Edit::new(build.view(self.disk));
         let (mut removed, mut grown, mut put) = (0, 0, 0);
         for (slot, expect, items) in ranges {
@@ -237,7 +239,7 @@ impl<S: Store> Reconciler<'_, S> {
             let (n, done) = edit.remove_all(slot.place, tombstones, REMOVED_MAX - removed, same)?;
             removed = (removed + n).min(REMOVED_MAX);
             if !done {
-                descent.work.insert(slot, expect);
+                reconciliation.work.insert(slot, expect);
                 continue;
             }
             grown += items.iter().map(|item| item.bytes() as usize + ROW_BYTES).sum::<usize>();
@@ -246,9 +248,9 @@ impl<S: Store> Reconciler<'_, S> {
             edit.put_all(&items)?;
         }
         let (root, change) = edit.finish(build.root())?;
-        descent.build = Some(build);
+        reconciliation.build = Some(build);
         self.cx.stats.range_items += put;
-        self.add_to_build(descent, root, change, grown + removed * ROW_BYTES)
+        self.add_to_build(reconciliation, root, change, grown + removed * ROW_BYTES)
     }
 }
 
@@ -258,27 +260,27 @@ impl<S: Store> Gossip<'_, S> {
         let Some(owner) = self.reconciler().asked(&from, id) else { return };
         let good = head.filter(|head| head.owner == owner);
         let learned = good.map(|head| self.learn(from, head, self.cx.now.time));
-        let Some(mut descent) = self.replicas.lend_descent(&owner) else { return };
-        if let Some(flight) = descent.flight.remove(&id) {
-            if descent.from != Some(from) {
-                descent.work.extend(flight.slots.into_iter().map(|(slot, expect, _)| (slot, expect)));
-                self.reconciler().leave_source(&mut descent, &from);
+        let Some(mut reconciliation) = self.replicas.lend_reconciliation(&owner) else { return };
+        if let Some(flight) = reconciliation.flight.remove(&id) {
+            if reconciliation.from != Some(from) {
+                reconciliation.work.extend(flight.slots.into_iter().map(|(slot, expect, _)| (slot, expect)));
+                self.reconciler().leave_source(&mut reconciliation, &from);
             } else {
                 let newer = good.filter(|_| learned == Some(Learned::Newer));
-                match newer.filter(|head| self.rules().is_newer(head, Some(&descent.target))) {
+                match newer.filter(|head| self.rules().is_newer(head, Some(&reconciliation.target))) {
                     Some(head) => {
-                        descent.target = *head;
-                        descent.passes = 0;
+                        reconciliation.target = *head;
+                        reconciliation.passes = 0;
                     }
                     None => {
                         self.cx.stats.reject(Rejection::Moved);
-                        self.reconciler().leave_source(&mut descent, &from);
+                        self.reconciler().leave_source(&mut reconciliation, &from);
                     }
                 }
-                descent.restart();
+                reconciliation.restart();
             }
         }
-        give_back(self.replicas, self.links, &owner, descent, Going::On);
+        give_back(self.replicas, self.links, &owner, reconciliation, Going::On);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a descent puts what it has verified.
+//! Where a reconciliation puts what it has verified.
 
 use super::super::disk::{Disk, Snapshot};
 use crate::{

@@ -1,4 +1,4 @@
-//! Descent: comparing the index from the root down, and fetching what differs.
+//! Reconciliation: comparing the index from the root down, and fetching what differs.
 //!
 //! The answers are tried on a [`Build`]: a layer over the visible shard while little differs, a hidden copy
 //! of it above that. Nothing is visible before the root is the one that the owner signed; what was verified
@@ -13,4 +13,4 @@ mod state;
 mod step;
 
 pub(super) use build::Build;
-pub(super) use state::Descent;
+pub(super) use state::Reconciliation;

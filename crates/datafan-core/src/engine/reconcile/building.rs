@@ -1,9 +1,9 @@
-//! Building what a descent has verified: a layer in memory, or a hidden copy on disk.
+//! Building what a reconciliation has verified: a layer in memory, or a hidden copy on disk.
 
 use super::{
     super::handlers::Reconciler,
     build::{Build, Copy},
-    state::Descent,
+    state::Reconciliation,
 };
 use crate::{
     limits::RANGE_ITEMS_MAX,
@@ -24,32 +24,36 @@ pub(super) const ROW_BYTES: usize = 256;
 impl<S: Store> Reconciler<'_, S> {
     /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing
     /// visible and much to come.
-    pub(super) fn begin_build(&mut self, descent: &Descent) -> Result<Build, StoreError> {
-        let owner = descent.target.owner;
+    pub(super) fn begin_build(&mut self, reconciliation: &Reconciliation) -> Result<Build, StoreError> {
+        let owner = reconciliation.target.owner;
         let state = &self.replicas[&owner];
         // What is visible has to stay as it is.
-        if descent.is_aside() {
+        if reconciliation.is_aside() {
             let from = state.whole().map(|(shard, _)| shard);
             let copy = from.map(|from| Copy { from, layer: ShardChange::default(), next: Timestamp::ZERO });
-            return self.begin_hidden(descent, copy);
+            return self.begin_hidden(reconciliation, copy);
         }
         if let Some((shard, record)) = state.whole() {
             let root = record.root;
             return Ok(Build::Layer { shard, change: ShardChange::default(), root, bytes: 0 });
         }
-        let rows = descent.target.items.saturating_mul(ROW_BYTES as u64);
-        let large = descent.target.bytes.saturating_add(rows) > LAYER_BYTES_MAX as u64;
+        let rows = reconciliation.target.items.saturating_mul(ROW_BYTES as u64);
+        let large = reconciliation.target.bytes.saturating_add(rows) > LAYER_BYTES_MAX as u64;
         if large || state.building().is_some() {
-            return self.begin_hidden(descent, None);
+            return self.begin_hidden(reconciliation, None);
         }
         let shard = self.disk.new_shard();
         Ok(Build::Layer { shard, change: ShardChange::default(), root: None, bytes: 0 })
     }
 
     /// A hidden copy: the one of an earlier run, or a new one of `copy`.
-    fn begin_hidden(&mut self, descent: &Descent, copy: Option<Copy>) -> Result<Build, StoreError> {
-        let owner = descent.target.owner;
-        if let Some(shard) = self.replicas[&owner].building().filter(|_| !descent.is_aside())
+    fn begin_hidden(
+        &mut self,
+        reconciliation: &Reconciliation,
+        copy: Option<Copy>,
+    ) -> Result<Build, StoreError> {
+        let owner = reconciliation.target.owner;
+        if let Some(shard) = self.replicas[&owner].building().filter(|_| !reconciliation.is_aside())
             && let Some(record) = self.disk.record(shard)?
         {
             let whole = self.replicas.whole(&owner).map(|(shard, _)| shard);
@@ -60,35 +64,38 @@ impl<S: Store> Reconciler<'_, S> {
             return Ok(Build::Hidden { shard, root: record.root, copy });
         }
         let shard = self.disk.new_shard();
-        if !descent.is_aside() {
+        if !reconciliation.is_aside() {
             self.replicas.set_building(&owner, shard);
         }
         let build = Build::Hidden { shard, root: None, copy };
         self.disk.stage(
             shard,
-            ShardChange { record: Some(hidden_record(descent, &build).into()), ..ShardChange::default() },
+            ShardChange {
+                record: Some(hidden_record(reconciliation, &build).into()),
+                ..ShardChange::default()
+            },
         );
         Ok(build)
     }
 
     /// Turns a layer that has grown too large into a hidden copy.
-    pub(super) fn outgrow(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
-        match &descent.build {
-            Some(Build::Layer { bytes, .. }) if *bytes > self.layer_bytes_max() => self.hide(descent),
+    pub(super) fn outgrow(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
+        match &reconciliation.build {
+            Some(Build::Layer { bytes, .. }) if *bytes > self.layer_bytes_max() => self.hide(reconciliation),
             _ => Ok(()),
         }
     }
 
     /// Turns a layer into a hidden copy: what is visible stays as it is.
-    pub(super) fn hide(&mut self, descent: &mut Descent) -> Result<(), StoreError> {
-        match descent.build.take() {
+    pub(super) fn hide(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
+        match reconciliation.build.take() {
             Some(Build::Layer { shard, change, .. }) => {
                 let copy = Copy { from: shard, layer: change, next: Timestamp::ZERO };
-                descent.build = Some(self.begin_hidden(descent, Some(copy))?);
-                descent.restart();
+                reconciliation.build = Some(self.begin_hidden(reconciliation, Some(copy))?);
+                reconciliation.restart();
                 self.cx.more_to_do = true;
             }
-            build => descent.build = build,
+            build => reconciliation.build = build,
         }
         Ok(())
     }
@@ -100,8 +107,8 @@ impl<S: Store> Reconciler<'_, S> {
     }
 
     /// Copies one page into the hidden copy; true while there is more.
-    pub(super) fn copy_page(&mut self, descent: &mut Descent) -> Result<bool, StoreError> {
-        let Some(Build::Hidden { shard, root, copy }) = &mut descent.build else { return Ok(false) };
+    pub(super) fn copy_page(&mut self, reconciliation: &mut Reconciliation) -> Result<bool, StoreError> {
+        let Some(Build::Hidden { shard, root, copy }) = &mut reconciliation.build else { return Ok(false) };
         let Some(Copy { from, layer, next }) = copy else { return Ok(false) };
         let source = self.disk.view_with(*from, Some(layer));
         let (items, rest) = source.log(*next..=Timestamp::MAX, Page::rows(RANGE_ITEMS_MAX))?;
@@ -114,8 +121,8 @@ impl<S: Store> Reconciler<'_, S> {
             Some(rest) => *next = rest,
             None => *copy = None,
         }
-        let build = descent.build.as_ref().expect("matched above");
-        change.record = Some(hidden_record(descent, build).into());
+        let build = reconciliation.build.as_ref().expect("matched above");
+        change.record = Some(hidden_record(reconciliation, build).into());
         self.disk.stage(shard, change);
         self.cx.more_to_do = true;
         Ok(true)
@@ -124,12 +131,12 @@ impl<S: Store> Reconciler<'_, S> {
     /// Adds verified changes to the state under construction.
     pub(super) fn add_to_build(
         &mut self,
-        descent: &mut Descent,
+        reconciliation: &mut Reconciliation,
         root: Option<Branch>,
         mut change: ShardChange,
         grown: usize,
     ) -> Result<(), StoreError> {
-        match &mut descent.build {
+        match &mut reconciliation.build {
             Some(Build::Layer { change: layer, root: layer_root, bytes, .. }) => {
                 layer.absorb(change);
                 *layer_root = root;
@@ -140,25 +147,25 @@ impl<S: Store> Reconciler<'_, S> {
                 let shard = *shard;
                 // A hidden copy knows no tombstones: its floor will be its head.
                 change.tombstones.clear();
-                let build = descent.build.as_ref().expect("matched above");
-                change.record = Some(hidden_record(descent, build).into());
+                let build = reconciliation.build.as_ref().expect("matched above");
+                change.record = Some(hidden_record(reconciliation, build).into());
                 self.disk.stage(shard, change);
             }
             None => {}
         }
-        self.outgrow(descent)
+        self.outgrow(reconciliation)
     }
 }
 
 /// The record of a hidden copy. Its `tombstones_since` says up to where the visible shard has been copied into
 /// it.
-fn hidden_record(descent: &Descent, build: &Build) -> ShardRecord {
+fn hidden_record(reconciliation: &Reconciliation, build: &Build) -> ShardRecord {
     let copied = match build {
         Build::Hidden { copy: Some(copy), .. } => Timestamp(copy.next.0.saturating_sub(1)),
         Build::Hidden { copy: None, .. } | Build::Layer { .. } => Timestamp::MAX,
     };
     // A state that is only looked at is not gone on with after a restart.
-    let state = if descent.is_aside() { ShardState::Dead } else { ShardState::Building };
-    let record = ShardRecord::new(descent.target.owner, state);
+    let state = if reconciliation.is_aside() { ShardState::Dead } else { ShardState::Building };
+    let record = ShardRecord::new(reconciliation.target.owner, state);
     ShardRecord { root: build.root(), tombstones_since: copied, ..record }
 }
