@@ -282,7 +282,7 @@ impl<S: Store> Replication<'_, S> {
     }
 }
 
-/// The writes without those that a later one of the same key makes void.
+/// The writes without those that a later one of the same key makes invalid.
 fn last_writes(writes: &[Write]) -> Vec<Write> {
     let last: BTreeMap<&Key, usize> =
         writes.iter().enumerate().map(|(at, write)| (write.key(), at)).collect();

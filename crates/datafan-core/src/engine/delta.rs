@@ -136,7 +136,7 @@ impl<S: Store> Replication<'_, S> {
             return Ok(false);
         }
         if late || sums != (delta.head.items, delta.head.bytes) {
-            self.replicas.refuse_void(self.cx, &delta.head);
+            self.replicas.refuse_invalid(self.cx, &delta.head);
             return Ok(false);
         }
         if let Some(done) = self.before_delta(&delta.head, shard, &change)? {

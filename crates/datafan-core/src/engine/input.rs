@@ -103,7 +103,7 @@ pub enum Command {
         expected: Option<MemberId>,
     },
     /// Gives the items that the member's own shards got while its clock was far ahead timestamps of the
-    /// present, so that writes work again; what it signed in that time is void for ever. Nothing happens
+    /// present, so that writes work again; what it signed in that time is invalid for ever. Nothing happens
     /// where the last write is not ahead. Answered when it is on disk; `changed` counts the items.
     Restamp,
     /// Gives up divergent copies of the member's own shard, if there are any. Answered when it is on disk.

@@ -28,8 +28,8 @@ pub(super) const SYSTEM_KEYS: [&str; 6] =
 const LEARNED_KEYS: [&str; 4] = [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY];
 
 impl<S: Store> SystemItems<'_, S> {
-    /// Takes over the void spans that an owner's shard names.
-    pub(super) fn learn_voids(&mut self, owner: &MemberId, value: &[u8]) {
+    /// Takes over the invalid spans that an owner's shard names.
+    pub(super) fn learn_invalid_spans(&mut self, owner: &MemberId, value: &[u8]) {
         match invalid_spans::decode(value) {
             Ok(spans) => self.replicas.set_invalid_spans(owner, spans),
             Err(_) => self.cx.stats.reject(Rejection::Restamped),
@@ -73,7 +73,7 @@ impl<S: Store> SystemItems<'_, S> {
 
     fn learn_system(&mut self, owner: &MemberId, key: &str, item: &Arc<Item>) {
         match key {
-            RESTAMPED_KEY => self.learn_voids(owner, &item.value),
+            RESTAMPED_KEY => self.learn_invalid_spans(owner, &item.value),
             RUNS_KEY => {
                 self.learn_runs(owner, &item.value);
                 self.fork_judge().judge_forks_by(owner, &item.value);

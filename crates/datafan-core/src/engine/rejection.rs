@@ -67,7 +67,7 @@ rejections! {
     /// A head over its owner's quota.
     OverQuota = "over_quota",
     /// A signed head whose content contradicts it.
-    VoidHead = "void_head",
+    InvalidHead = "invalid_head",
     /// A roster older than our ticket's, or one that forgets members.
     OldRoster = "old_roster",
     /// A head from a time that its owner has restamped.
@@ -183,7 +183,7 @@ mod tests {
     fn each_has_a_name_of_its_own_by_which_it_is_found() {
         let all: BTreeSet<Rejection> = Rejection::ALL.iter().copied().collect();
         assert_eq!(all.len(), Rejection::ALL.len());
-        assert!(all.contains("void_head") && !all.contains("no such name"));
+        assert!(all.contains("invalid_head") && !all.contains("no such name"));
         assert!(all.iter().map(|rejection| rejection.name()).is_sorted());
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 impl<V> Rules<'_, V> {
     /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible
-    /// one may replace it, if it makes it void.
+    /// one may replace it, if it makes it invalid.
     pub(super) fn is_set_aside(&self, held: &Head) -> bool {
         let bound = |wall: Timestamp| wall.0.saturating_add(self.cx.config.clock_ahead_micros);
         self.cx.is_too_late(held.timestamp)

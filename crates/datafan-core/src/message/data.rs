@@ -69,7 +69,7 @@ impl<'a> Delta<'a> {
     }
 
     /// Reads items and tombstones: ascending and later than the base. An item may be later than the head, which
-    /// is void then; no tombstone is.
+    /// is invalid then; no tombstone is.
     pub fn contents(&self) -> Result<(Items, Tombstones), DecodeError> {
         let mut input = Reader::new(self.body);
         let mut at = self.base;

@@ -133,7 +133,7 @@ pub const ATTACKS: &[Attack] = &[
                 scene.rogue.tells_of(twice);
             })
         }),
-        counter: "void_head",
+        counter: "invalid_head",
         outcome: "invalid by its own signature: fetched once, remembered, never shown",
         ..OWN
     },
@@ -149,7 +149,7 @@ pub const ATTACKS: &[Attack] = &[
                 scene.rogue.tells_of(shard);
             })
         }),
-        counter: "void_head",
+        counter: "invalid_head",
         outcome: "invalid by its own signature: fetched once, remembered, never shown",
         ..OWN
     },

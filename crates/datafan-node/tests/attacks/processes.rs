@@ -98,7 +98,7 @@ fn a48_a49_what_an_owner_may_not_sign_is_refused_once_and_no_relay_is_blamed() {
         }
         LIES.iter().for_each(|lie| assert_eq!(victim.refused(lie), 0, "{lie}"));
     }
-    assert_eq!(witness.refused("void_head") + witness.refused("over_quota"), 0, "nobody passes it on");
+    assert_eq!(witness.refused("invalid_head") + witness.refused("over_quota"), 0, "nobody passes it on");
 
     let good = later(&facts, owner, 9, &["good again"], |_| {});
     relay.tells_of(&good);
@@ -109,10 +109,10 @@ fn a48_a49_what_an_owner_may_not_sign_is_refused_once_and_no_relay_is_blamed() {
 type Fault = (&'static str, &'static [&'static str], fn(&mut Head));
 
 const FAULTS: [Fault; 5] = [
-    ("void_head", &["twice", "twice"], |_| {}),
-    ("void_head", &["early", "late"], |head| head.timestamp.0 -= 1),
-    ("void_head", &["one", "two"], |head| head.items += 1),
-    ("void_head", &["one", "two"], |head| head.bytes -= 1),
+    ("invalid_head", &["twice", "twice"], |_| {}),
+    ("invalid_head", &["early", "late"], |head| head.timestamp.0 -= 1),
+    ("invalid_head", &["one", "two"], |head| head.items += 1),
+    ("invalid_head", &["one", "two"], |head| head.bytes -= 1),
     ("over_quota", &["one", "two"], |head| head.items = u64::MAX),
 ];
 

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// since it can ask for that in parts. That, too, leaves it without tombstones.
 ///
 /// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one,
-/// which may make that void.
+/// which may make that invalid.
 ///
 /// Whoever writes the roster looks through rosters of others that it did not write in this run: its disk may
 /// lack entries.

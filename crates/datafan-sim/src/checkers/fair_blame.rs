@@ -3,8 +3,8 @@
 use super::checker::{Checked, Checker, Scene, must};
 use datafan_core::time::Time;
 
-/// No member takes an honest neighbour for a liar, and none calls a head void that its owner signed for what
-/// it holds: relays lie, owners do not, so a void head means that a lie was built in.
+/// No member takes an honest neighbour for a liar, and none calls a head invalid that its owner signed for what
+/// it holds: relays lie, owners do not, so a invalid head means that a lie was built in.
 #[derive(Default)]
 pub struct FairBlame {
     /// Whose turn it is.
@@ -34,8 +34,8 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
         return Ok(());
     }
     let refusals = &scene.world.stats(member).refusals;
-    let void = refusals.get("void_head").copied().unwrap_or(0);
-    must(void == 0, || format!("m{member} called {void} heads void that are not"))?;
+    let invalid = refusals.get("invalid_head").copied().unwrap_or(0);
+    must(invalid == 0, || format!("m{member} called {invalid} heads invalid that are not"))?;
     let lies = LIES.into_iter().filter(|_| scene.liars.is_empty());
     let blamed: Vec<_> = lies.filter_map(|lie| refusals.get_key_value(lie)).collect();
     must(blamed.is_empty(), || format!("m{member} blames honest neighbours: {blamed:?}"))

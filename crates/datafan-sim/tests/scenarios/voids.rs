@@ -43,7 +43,7 @@ fn a48_fewer_bytes_than_there_are() {
 }
 
 #[test]
-fn who_signs_void_heads_again_and_again_is_heard_once_per_round() {
+fn who_signs_invalid_heads_again_and_again_is_heard_once_per_round() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
         world.put(0, "k", "v");
@@ -53,8 +53,8 @@ fn who_signs_void_heads_again_and_again_is_heard_once_per_round() {
             let twice = Item { timestamp: Timestamp(last(items).0 + 1), ..items[0].clone() };
             items.push(twice);
         };
-        let (key, void) = (world.config(0).member.clone(), signed(&mut world, twice, |_| {}));
-        let told = Rc::new(RefCell::new(void));
+        let (key, invalid) = (world.config(0).member.clone(), signed(&mut world, twice, |_| {}));
+        let told = Rc::new(RefCell::new(invalid));
         let _asked = relays(&mut world, told.clone(), Serves::Deltas);
         let rounds = world.stats(2).rounds;
         for _ in 0..200 {
@@ -65,7 +65,7 @@ fn who_signs_void_heads_again_and_again_is_heard_once_per_round() {
             world.inject(1, 2, told);
             world.run_for(50 * MILLI);
         }
-        let (rounds, n_void) = (world.stats(2).rounds - rounds, world.stats(2).refusals["void_head"]);
+        let (rounds, n_void) = (world.stats(2).rounds - rounds, world.stats(2).refusals["invalid_head"]);
         assert!((3..=rounds + 1).contains(&n_void), "{n_void} of 200 looked at in {rounds} rounds");
 
         // What is good of it comes with the rounds, too.
@@ -84,14 +84,19 @@ fn is_void(change: fn(&mut Vec<Item>), says: fn(&mut Head)) {
             (0..40).for_each(|n| _ = world.put(0, &format!("k{n:02}"), format!("value {n}")));
             world.run_until("equal", 20 * SECOND, |world| world.equal_with(40));
             let good = world.content(3);
-            let void = signed(&mut world, change, says);
-            let asked = relays(&mut world, Rc::new(RefCell::new(void)), serves);
+            let invalid = signed(&mut world, change, says);
+            let asked = relays(&mut world, Rc::new(RefCell::new(invalid)), serves);
             world.run_for(60 * SECOND);
             for member in 1..4 {
                 assert_eq!(world.content(member), good, "m{member} keeps the last good head");
             }
-            assert_eq!(world.stats(2).refusals.get("void_head"), Some(&1), "{:?}", world.stats(2).refusals);
-            assert!(!world.stats(3).refusals.contains_key("void_head"), "nobody passes it on");
+            assert_eq!(
+                world.stats(2).refusals.get("invalid_head"),
+                Some(&1),
+                "{:?}",
+                world.stats(2).refusals
+            );
+            assert!(!world.stats(3).refusals.contains_key("invalid_head"), "nobody passes it on");
             let lies = ["malformed", "signature", "node", "range", "wrong_answer", "penalized"];
             for member in 0..4 {
                 let refusals = &world.stats(member).refusals;
@@ -134,20 +139,20 @@ fn signed(world: &mut Mesh, change: fn(&mut Vec<Item>), says: fn(&mut Head)) -> 
         .collect();
     items.sort_by_key(|item| item.timestamp);
     change(&mut items);
-    let mut void = Shard::made(&key, &mesh, last(&items), items);
-    says(&mut void.head);
-    void.head = void.head.signed(&mesh, &key);
-    void
+    let mut invalid = Shard::made(&key, &mesh, last(&items), items);
+    says(&mut invalid.head);
+    invalid.head = invalid.head.signed(&mesh, &key);
+    invalid
 }
 
-/// From now on member 1 tells member 2 of `void`, as it is by then, in each round, and answers whatever
+/// From now on member 1 tells member 2 of `invalid`, as it is by then, in each round, and answers whatever
 /// member 2 asks of it. Counts that.
-fn relays(world: &mut Mesh, void: Rc<RefCell<Shard>>, serves: Serves) -> Rc<Cell<u64>> {
+fn relays(world: &mut Mesh, invalid: Rc<RefCell<Shard>>, serves: Serves) -> Rc<Cell<u64>> {
     let (mut requests, n_asked) = (BTreeMap::new(), Rc::new(Cell::new(0)));
     let (count, mut since) = (n_asked.clone(), Timestamp::ZERO);
     world.intercept(move |passing| {
         let Ok(message) = Message::decode(passing.bytes) else { return Fate::Pass };
-        let void = void.borrow();
+        let invalid = invalid.borrow();
         match (passing.from, passing.to, message) {
             (2, 1, Message::AskNodes(request) | Message::AskRanges(request)) => {
                 count.set(count.get() + 1);
@@ -158,17 +163,17 @@ fn relays(world: &mut Mesh, void: Rc<RefCell<Shard>>, serves: Serves) -> Rc<Cell
                 since = wants[0].since;
             }
             (1, 2, Message::Round(_)) => {
-                return Fate::Followed(vec![Message::Announce(vec![void.head]).encode()]);
+                return Fate::Followed(vec![Message::Announce(vec![invalid.head]).encode()]);
             }
             // What its engine knows nothing of.
-            (1, 2, Message::Nothing(owner)) if owner == void.head.owner => {
-                let delta = || void.delta(since).answer().bytes.to_vec();
-                let gap = || Message::Gap(void.head).encode();
+            (1, 2, Message::Nothing(owner)) if owner == invalid.head.owner => {
+                let delta = || invalid.delta(since).answer().bytes.to_vec();
+                let gap = || Message::Gap(invalid.head).encode();
                 return Fate::Become(if serves == Serves::Deltas { delta() } else { gap() });
             }
             (1, 2, Message::Moved(id, _)) => {
                 let asked = requests.remove(&id).unwrap_or_default();
-                let answer = Message::decode(&asked).ok().and_then(|asked| void.answer(&asked));
+                let answer = Message::decode(&asked).ok().and_then(|asked| invalid.answer(&asked));
                 return answer.map_or(Fate::Pass, |answer| Fate::Become(answer.frame().bytes.to_vec()));
             }
             _ => {}
@@ -183,7 +188,7 @@ fn item(key: &str, timestamp: Timestamp) -> Item {
         key: Key::new(key).expect("a sound key"),
         timestamp,
         expiry: None,
-        value: b"void".as_slice().into(),
+        value: b"invalid".as_slice().into(),
     }
 }
 

@@ -84,7 +84,7 @@ impl<S: Store> Reconciler<'_, S> {
             match verify_node(&slot, &expect, hinted.as_ref(), &answer) {
                 Ok(remote) => remotes.push((slot, expect, remote)),
                 Err(Wrong::Content) => {
-                    self.replicas.refuse_void(self.cx, &reconciliation.target);
+                    self.replicas.refuse_invalid(self.cx, &reconciliation.target);
                     return Ok(Going::Over);
                 }
                 Err(Wrong::Answer) if hinted.is_some() => {
@@ -204,7 +204,7 @@ impl<S: Store> Reconciler<'_, S> {
             match verify_range(slot.place, &expect, &items, reconciliation.target.timestamp) {
                 Ok(()) => good.push((slot, expect, items)),
                 Err(Wrong::Content) => {
-                    self.replicas.refuse_void(self.cx, &reconciliation.target);
+                    self.replicas.refuse_invalid(self.cx, &reconciliation.target);
                     return Ok(Going::Over);
                 }
                 Err(Wrong::Answer) => {

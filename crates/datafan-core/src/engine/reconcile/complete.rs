@@ -61,7 +61,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(Going::On)
     }
 
-    /// All was compared: the target is reached, or it is compared again, or it is void.
+    /// All was compared: the target is reached, or it is compared again, or it is invalid.
     pub(super) fn conclude(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
         let build = reconciliation.build.as_ref().expect("begun before");
         let root = build.root();
@@ -80,13 +80,13 @@ impl<S: Store> Replication<'_, S> {
             self.cx.stats.reject(Rejection::DivergentCopy);
             self.reconciler().give_up_aside(reconciliation);
         } else {
-            self.replicas.refuse_void(self.cx, &reconciliation.target);
+            self.replicas.refuse_invalid(self.cx, &reconciliation.target);
         }
         Ok(Going::Over)
     }
 
     /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or
-    /// it makes what is held void.
+    /// it makes what is held invalid.
     pub(super) fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
         let Some(held) = self.replicas[&target.owner].head().filter(|held| held.order() > target.order())
         else {

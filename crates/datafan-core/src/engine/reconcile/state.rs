@@ -65,7 +65,7 @@ pub(super) enum What {
     Ranges,
 }
 
-/// All of it is compared at most this often before the target is void.
+/// All of it is compared at most this often before the target is invalid.
 pub(super) const PASSES_MAX: u32 = 3;
 /// With so many places to be emptied nothing more is compared before they are.
 pub(super) const ABSENT_MAX: usize = 65_536;

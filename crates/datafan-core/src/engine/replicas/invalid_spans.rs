@@ -99,8 +99,9 @@ pub(in crate::engine) fn decode(bytes: &[u8]) -> Result<Vec<Span>, DecodeError> 
     if found != RESTAMPED_VERSION {
         return Err(DecodeError::Version { found, known: RESTAMPED_VERSION });
     }
-    let spans = input
-        .list("void spans", SPANS_MAX, |input| Ok((Timestamp(input.fixed()?), Timestamp(input.fixed()?))))?;
+    let spans = input.list("invalid spans", SPANS_MAX, |input| {
+        Ok((Timestamp(input.fixed()?), Timestamp(input.fixed()?)))
+    })?;
     input.end()?;
     Ok(spans)
 }

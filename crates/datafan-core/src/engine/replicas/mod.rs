@@ -181,8 +181,8 @@ impl Replicas {
     }
 
     /// A head's own verified content contradicts it: no relay is to blame.
-    pub(super) fn refuse_void(&mut self, cx: &mut Context, head: &Head) {
-        self.refuse(cx, head, Reason::Void);
+    pub(super) fn refuse_invalid(&mut self, cx: &mut Context, head: &Head) {
+        self.refuse(cx, head, Reason::Invalid);
         self.distrust(&head.owner);
         self.forget(&head.owner);
     }

@@ -95,12 +95,12 @@ pub(in crate::engine) enum Reason {
     /// Over the owner's quota.
     Quota,
     /// The verified content is not what the head says, or breaks a rule.
-    Void,
+    Invalid,
     /// A roster older than the ticket, or one that forgets members.
     Roster,
     /// Its owner has restamped what it wrote then.
     Restamped,
-    /// Earlier than what is held, which it does not make void.
+    /// Earlier than what is held, which it does not make invalid.
     StepBack,
     /// Not the head at which a revoked owner's shard stays.
     Revoked,
@@ -115,7 +115,7 @@ impl From<Reason> for Rejection {
         match reason {
             Reason::Clock => Rejection::ClockAhead,
             Reason::Quota => Rejection::OverQuota,
-            Reason::Void => Rejection::VoidHead,
+            Reason::Invalid => Rejection::InvalidHead,
             Reason::Roster => Rejection::OldRoster,
             Reason::Restamped => Rejection::RestampedHead,
             Reason::StepBack => Rejection::OlderHead,
