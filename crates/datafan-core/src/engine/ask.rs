@@ -91,7 +91,7 @@ impl<V> Exchange<'_, V> {
             self.replicas.forget(owner);
             return;
         };
-        let slow = self.links[&from].requests.credit().is_too_slow_for(known.bytes);
+        let slow = self.links[&from].requests.window().is_too_slow_for(known.bytes);
         let state = &self.replicas[owner];
         let since = state.timestamp();
         let back = since >= known.timestamp;

@@ -4,7 +4,7 @@
 //! everything that waits, changes the store in one write, and leaves two lists: what may be done at once, and
 //! what has to wait for [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet`
 //! (links and Hello), `commit` (own writes), `push`, `tree` (over which links), `round` (anti-entropy),
-//! `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `credit` (how much at once),
+//! `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `window` (how much at once),
 //! `budget` (how much to all), `reconciliation` (asking), `serve` (answering), `roster`, `membership`, `recovery`
 //! (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died),
 //! `dial`, `wake` (deadlines).
@@ -12,7 +12,7 @@
 mod access;
 mod adopt;
 mod ask;
-mod burst;
+mod coalesce;
 mod commands;
 mod commit;
 mod config;
@@ -161,7 +161,7 @@ impl<S: Store> Engine<S> {
         self.replicas.begin_call(&self.cx);
         let mut inputs = inputs.into_iter().peekable();
         while let Some(input) = inputs.next() {
-            let others = burst::following(&input, &mut inputs);
+            let others = coalesce::following(&input, &mut inputs);
             self.handle_input(input, others)?;
             self.follow_up()?;
             if self.disk.is_batch_large() {
@@ -254,7 +254,7 @@ impl<S: Store> Engine<S> {
             Input::Message { from, bytes } if others.is_empty() => return self.on_message(from, &bytes),
             Input::Message { from, bytes } => {
                 let pushes: Vec<_> = [bytes].into_iter().chain(others).collect();
-                return self.on_burst(from, &pushes);
+                return self.on_coalesced(from, &pushes);
             }
             Input::Full { peer, lane } => self.links.set_full(&peer, lane, true),
             Input::Room { peer, lane } => {
@@ -278,13 +278,13 @@ impl<S: Store> Engine<S> {
     }
 
     /// Takes in pushes of one owner by one peer.
-    fn on_burst(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
+    fn on_coalesced(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
         if let Some(link) = self.links.quietly(&from) {
             link.hear();
             self.cx.stats.messages_received += pushes.len() as u64;
             self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
         }
-        if let Some((bytes, owner, timestamp)) = burst::combined(pushes) {
+        if let Some((bytes, owner, timestamp)) = coalesce::combined(pushes) {
             self.take_message(from, &bytes)?;
             if self.replicas.get(&owner).is_some_and(|state| state.timestamp() >= timestamp) {
                 return Ok(());

@@ -22,7 +22,7 @@ use alloc::{boxed::Box, vec::Vec};
 const MESSAGES_MAX: u32 = 256;
 /// Heads of one comparison take at most this part of what may be on its way over the link. Those that are
 /// learned are told again until they are held, and a thin line has to carry what they describe as well.
-const CREDIT_SHARE: u64 = 8;
+const WINDOW_SHARE: u64 = 8;
 /// Slots that differ and wait to be asked for; of more, those that were found first are left to the next
 /// comparison.
 const LATER_MAX: usize = 1_024;
@@ -73,7 +73,7 @@ impl<V> Exchange<'_, V> {
         let Some(link) = self.links.quietly(&peer) else { return };
         let told = comparing.n_heads * HEAD_BYTES as u64;
         let ends =
-            comparing.n_messages >= MESSAGES_MAX || told > link.requests.credit().bytes() / CREDIT_SHARE;
+            comparing.n_messages >= MESSAGES_MAX || told > link.requests.window().bytes() / WINDOW_SHARE;
         if ends || link.is_full(Lane::Small) {
             return;
         }

@@ -5,7 +5,7 @@
 //! was touched since, or where its time has come.
 
 mod comparison;
-mod credit;
+mod fetch_window;
 mod link;
 mod penalties;
 mod pins;

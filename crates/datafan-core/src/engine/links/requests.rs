@@ -1,6 +1,6 @@
 //! What a peer was asked for and has not sent yet.
 
-use super::credit::Credit;
+use super::fetch_window::FetchWindow;
 use crate::{
     id::MemberId,
     limits::REQUESTS_OWED_MAX,
@@ -15,7 +15,7 @@ pub(in crate::engine) struct Requests {
     /// Requests of comparisons: whose shard they are about, and expected bytes.
     slots: BTreeMap<u32, (MemberId, u64)>,
     /// How much may be on its way.
-    credit: Credit,
+    window: FetchWindow,
     /// Pulls that were given up, and after which timestamp they asked: what answers them is still good.
     late_pulls: BTreeMap<MemberId, Timestamp>,
 }
@@ -28,17 +28,17 @@ const _: () = assert!(PULLS_MAX < REQUESTS_OWED_MAX);
 impl Requests {
     pub(super) fn new() -> Self {
         let (pulls, slots, late_pulls) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { pulls, slots, credit: Credit::new(), late_pulls }
+        Self { pulls, slots, window: FetchWindow::new(), late_pulls }
     }
 
     /// How much may be on its way, and what is known of the line.
-    pub(in crate::engine) fn credit(&self) -> Credit {
-        self.credit
+    pub(in crate::engine) fn window(&self) -> FetchWindow {
+        self.window
     }
 
     /// How much more may be asked for; all there is where nothing is on its way.
-    pub(in crate::engine) fn credit_left(&self) -> u64 {
-        self.credit.bytes().saturating_sub(self.bytes_expected())
+    pub(in crate::engine) fn window_left(&self) -> u64 {
+        self.window.bytes().saturating_sub(self.bytes_expected())
     }
 
     /// Bytes that the peer was asked for and has not sent yet.
@@ -55,7 +55,7 @@ impl Requests {
     /// Whether another pull of `bytes` fits beside those under way.
     pub(in crate::engine) fn has_pull_room(&self, bytes: u64) -> bool {
         self.pulls.is_empty()
-            || self.pulls.len() < PULLS_MAX && self.has_room() && bytes <= self.credit_left()
+            || self.pulls.len() < PULLS_MAX && self.has_room() && bytes <= self.window_left()
     }
 
     /// A pull is under way.
@@ -70,7 +70,7 @@ impl Requests {
 
     /// A pull is given up. What answers it is taken all the same, if it fits by then.
     pub(in crate::engine) fn give_up_pull(&mut self, owner: MemberId, since: Timestamp, now: Time) {
-        self.credit.note_late(now);
+        self.window.note_late(now);
         self.late_pulls.insert(owner, since);
         if self.late_pulls.len() > PULLS_MAX {
             // Any of them: most are answered by something else by now.
@@ -101,12 +101,12 @@ impl Requests {
 
     /// An answer came, for which so many bytes were expected.
     pub(in crate::engine) fn on_answer(&mut self, bytes: u64, sent: Time, now: Time) {
-        self.credit.note_answer(bytes, sent, now);
+        self.window.note_answer(bytes, sent, now);
     }
 
     /// An answer did not come in time.
     pub(in crate::engine) fn on_late(&mut self, now: Time) {
-        self.credit.note_late(now);
+        self.window.note_late(now);
     }
 }
 
@@ -118,12 +118,12 @@ mod tests {
     #[test]
     fn one_pull_always_fits_and_others_within_what_the_line_brings() {
         let mut requests = Requests::new();
-        let all = requests.credit_left();
+        let all = requests.window_left();
         assert!(requests.has_pull_room(u64::MAX));
         requests.begin_pull(owner(1), all - 10);
         assert!(requests.has_pull_room(10) && !requests.has_pull_room(11));
         requests.begin(7, owner(2), 4);
-        assert_eq!((requests.bytes_expected(), requests.credit_left()), (all - 6, 6));
+        assert_eq!((requests.bytes_expected(), requests.window_left()), (all - 6, 6));
         assert_eq!((requests.end_pull(&owner(1)), requests.end_pull(&owner(1))), (Some(all - 10), None));
         assert_eq!((requests.end(7), requests.end(7)), (Some(owner(2)), None));
         (0..PULLS_MAX as u8).for_each(|n| requests.begin_pull(owner(n), 0));

@@ -116,12 +116,12 @@ impl<S: Store> Reconciler<'_, S> {
             && (reconciliation.flight.is_empty()
                 || !self.replicas.would_exceed(self.cx, &owner, reconciliation.bytes_asked()))
         {
-            let (credit, left) =
-                (self.links[&from].requests.credit().bytes(), self.links[&from].requests.credit_left());
+            let (window, left) =
+                (self.links[&from].requests.window().bytes(), self.links[&from].requests.window_left());
             if left == 0 && reconciliation.n_asked(&from) > 0 {
                 return Ok(());
             }
-            let (nodes, ranges) = self.next_slots(reconciliation, credit, left)?;
+            let (nodes, ranges) = self.next_slots(reconciliation, window, left)?;
             if nodes.is_empty() && ranges.is_empty() {
                 return Ok(());
             }
@@ -162,7 +162,7 @@ impl<S: Store> Reconciler<'_, S> {
         let sent = self.cx.now.time;
         let mut deadline = sent.after(self.cx.config.request_micros);
         if let Some(link) = self.links.get_mut(&from) {
-            deadline = deadline.after(link.requests.credit().extra_micros(bytes));
+            deadline = deadline.after(link.requests.window().extra_micros(bytes));
             link.requests.begin(id, owner, bytes);
         }
         reconciliation.flight.insert(id, Flight { from, what, slots, bytes, sent, deadline });
@@ -170,16 +170,16 @@ impl<S: Store> Reconciler<'_, S> {
     }
 
     /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are
-    /// dropped. What is more than `credit` is asked for by its parts, and no more than is `left` of that at
+    /// dropped. What is more than `window` is asked for by its parts, and no more than is `left` of that at
     /// once, but for one slot.
     fn next_slots(
         &self,
         reconciliation: &mut Reconciliation,
-        credit: u64,
+        window: u64,
         left: u64,
     ) -> Result<(Slots, Slots), StoreError> {
-        let request = if credit < FAST_CREDIT { RANGE_BYTES_MAX as u64 } else { REQUEST_BYTES_MAX };
-        let (range_bytes_max, left) = (credit.min(request), left.min(request));
+        let request = if window < FAST_WINDOW { RANGE_BYTES_MAX as u64 } else { REQUEST_BYTES_MAX };
+        let (range_bytes_max, left) = (window.min(request), left.min(request));
         let build = reconciliation.build.take().expect("begun before");
         let view = build.view(self.disk);
         let (mut nodes, mut ranges) = (Slots::new(), Slots::new());
@@ -224,7 +224,7 @@ const HELPERS_MAX: usize = 3;
 /// answer is read, and later verified, in one call of an engine, and a push that comes meanwhile waits for
 /// that. A slow line is better asked for much at once: what waits behind another answer comes too late.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
-const FAST_CREDIT: u64 = 8 * REQUEST_BYTES_MAX;
+const FAST_WINDOW: u64 = 8 * REQUEST_BYTES_MAX;
 const _: () = assert!(REQUEST_BYTES_MAX <= RANGE_BYTES_MAX as u64);
 /// What the answer to a slot's node takes, or nearly.
 const NODE_BYTES: u64 = 512;

@@ -11,9 +11,9 @@ use crate::{
     time::{SECOND, Time},
 };
 
-/// The credit of one link.
+/// The window of one link.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct Credit {
+pub(in crate::engine) struct FetchWindow {
     bytes: u64,
     /// An answer did not come in time, and no better ones have followed.
     slow: bool,
@@ -23,7 +23,7 @@ pub(in crate::engine) struct Credit {
     late_at: Time,
 }
 
-impl Credit {
+impl FetchWindow {
     pub(super) fn new() -> Self {
         Self { bytes: FIRST_BYTES, slow: false, n_fast: 0, late_at: Time(0) }
     }
@@ -61,7 +61,7 @@ impl Credit {
         }
     }
 
-    /// How much longer than others a request may take that asks for more than there is credit for: one large
+    /// How much longer than others a request may take that asks for more than there is window for: one large
     /// item.
     pub(in crate::engine) fn extra_micros(self, bytes: u64) -> u64 {
         // No item is larger, whatever its owner says.
@@ -84,20 +84,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credit_follows_what_a_line_carries() {
+    fn window_follows_what_a_line_carries() {
         for rate in [10 << 10, 100 << 10, 1 << 20, 100 << 20] {
-            let (mut credit, mut now) = (Credit::new(), Time(0));
+            let (mut window, mut now) = (FetchWindow::new(), Time(0));
             for _ in 0..30 {
-                let (sent, micros) = (now, credit.bytes() * SECOND / rate);
+                let (sent, micros) = (now, window.bytes() * SECOND / rate);
                 now = now.after(micros);
                 match micros > 10 * SECOND {
-                    true => credit.note_late(now),
-                    false => credit.note_answer(credit.bytes(), sent, now),
+                    true => window.note_late(now),
+                    false => window.note_answer(window.bytes(), sent, now),
                 }
             }
-            let seconds = credit.bytes() as f64 / rate as f64;
-            assert!(seconds < 4.0, "{rate} bytes per second: {credit:?}");
-            assert!(credit.bytes() == BYTES_MAX || seconds > 0.5, "{rate} bytes per second: {credit:?}");
+            let seconds = window.bytes() as f64 / rate as f64;
+            assert!(seconds < 4.0, "{rate} bytes per second: {window:?}");
+            assert!(window.bytes() == BYTES_MAX || seconds > 0.5, "{rate} bytes per second: {window:?}");
         }
     }
 }
