@@ -189,8 +189,8 @@ impl<S: Store, C: Connector> Member<S, C> {
 
     /// Waits for something to do and sorts what came.
     fn gather(&mut self) -> Gathered {
-        let calm = self.engine.calm().map(|frame| frame.bytes);
-        let entries = self.shared.queue.gather(self.next_wake(), mem::take(&mut self.others), calm);
+        let noop = self.engine.noop_round().map(|frame| frame.bytes);
+        let entries = self.shared.queue.gather(self.next_wake(), mem::take(&mut self.others), noop);
         let mut gathered = Gathered { inputs: mem::take(&mut self.told_next), ..Gathered::default() };
         for entry in entries {
             match entry {

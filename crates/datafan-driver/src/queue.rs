@@ -33,9 +33,9 @@ struct Content {
     /// What was gathered last left a heavy message behind.
     heavy_is_next: bool,
     /// A message for which the thread that sleeps is not woken.
-    calm: Option<Arc<[u8]>>,
+    noop: Option<Arc<[u8]>>,
     /// How many of those wait.
-    n_calm: usize,
+    n_noop: usize,
     /// Nothing enters any more.
     closed: bool,
 }
@@ -89,7 +89,7 @@ impl Queue {
     /// An empty queue.
     pub fn new() -> Self {
         let content =
-            Content { waiting: VecDeque::new(), heavy_is_next: false, calm: None, n_calm: 0, closed: false };
+            Content { waiting: VecDeque::new(), heavy_is_next: false, noop: None, n_noop: 0, closed: false };
         let room = Arc::new(Semaphore::new(ROOM_PERMITS as usize));
         Self { content: Mutex::new(content), entered: Condvar::new(), room }
     }
@@ -111,12 +111,12 @@ impl Queue {
 
     /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
     /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than
-    /// `others` say and all of it are commands, it waits a little for the rest. A few messages like `calm`
+    /// `others` say and all of it are commands, it waits a little for the rest. A few messages like `noop`
     /// are nothing to wake up for: to wake a thread costs more than all that an idle member has to do.
-    pub fn gather(&self, until: Option<Instant>, others: Others, calm: Option<Arc<[u8]>>) -> Vec<Entry> {
+    pub fn gather(&self, until: Option<Instant>, others: Others, noop: Option<Arc<[u8]>>) -> Vec<Entry> {
         let mut content = self.content();
-        content.calm = calm;
-        while content.waiting.len() == content.n_calm {
+        content.noop = noop;
+        while content.waiting.len() == content.n_noop {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 None => {
                     content = self.entered.wait(content).unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +128,7 @@ impl Queue {
                 }
             }
         }
-        (content.calm, content.n_calm) = (None, 0);
+        (content.noop, content.n_noop) = (None, 0);
         let end = Instant::now() + others.wait;
         while content.waiting.len() < others.callers && content.holds_commands_only() {
             let left = end.saturating_duration_since(Instant::now());
@@ -146,7 +146,7 @@ impl Queue {
         self.room.close();
         let mut content = self.content();
         content.closed = true;
-        content.n_calm = 0;
+        content.n_noop = 0;
         std::mem::take(&mut content.waiting)
     }
 
@@ -155,10 +155,10 @@ impl Queue {
         if content.closed {
             return Err(entry);
         }
-        let is_calm = content.is_calm(&entry);
+        let is_noop = content.is_noop(&entry);
         content.waiting.push_back(entry);
-        if is_calm {
-            content.n_calm += 1;
+        if is_noop {
+            content.n_noop += 1;
         } else {
             self.entered.notify_one();
         }
@@ -172,11 +172,11 @@ impl Queue {
 }
 
 impl Content {
-    fn is_calm(&self, entry: &Entry) -> bool {
-        let (Some(calm), Entry::Event(Event::Received { bytes, .. })) = (&self.calm, entry) else {
+    fn is_noop(&self, entry: &Entry) -> bool {
+        let (Some(noop), Entry::Event(Event::Received { bytes, .. })) = (&self.noop, entry) else {
             return false;
         };
-        self.n_calm < CALM_MAX && bytes == calm
+        self.n_noop < NOOP_MAX && bytes == noop
     }
 
     fn holds_commands_only(&self) -> bool {
@@ -272,7 +272,7 @@ const GATHER_BYTES_MAX: usize = 16 << 20;
 /// Most commands, messages and events that are handled together.
 const GATHER_ENTRIES_MAX: usize = 4_096;
 /// Most messages that wait without waking anybody.
-const CALM_MAX: usize = 64;
+const NOOP_MAX: usize = 64;
 /// The bound on commands that wait or are under way, in KiB: two full gatherings, so that one fills while the
 /// other is written.
 const ROOM_PERMITS: u32 = 2 * (GATHER_BYTES_MAX >> 10) as u32;
@@ -329,16 +329,16 @@ mod tests {
     #[test]
     fn who_sleeps_is_not_woken_for_what_changes_nothing() {
         let queue = Queue::new();
-        let calm = || Some(vec![0; 34].into());
+        let noop = || Some(vec![0; 34].into());
         let gathered = thread::scope(|scope| {
-            let sleeper = scope.spawn(|| queue.gather(None, Others::default(), calm()));
-            while queue.content().calm.is_none() {
+            let sleeper = scope.spawn(|| queue.gather(None, Others::default(), noop()));
+            while queue.content().noop.is_none() {
                 thread::yield_now();
             }
             for _ in 0..3 {
                 enter(&queue, message(34));
             }
-            assert_eq!(queue.content().n_calm, 3, "they were taken, and nobody is awake");
+            assert_eq!(queue.content().n_noop, 3, "they were taken, and nobody is awake");
             enter(&queue, message(35));
             sleeper.join().expect("it does not panic")
         });
@@ -348,14 +348,14 @@ mod tests {
         enter(&queue, message(34));
         assert_eq!(sizes(&queue), [34], "nothing waits when it came before the sleep");
         let gathered = thread::scope(|scope| {
-            let sleeper = scope.spawn(|| queue.gather(None, Others::default(), calm()));
-            while queue.content().calm.is_none() {
+            let sleeper = scope.spawn(|| queue.gather(None, Others::default(), noop()));
+            while queue.content().noop.is_none() {
                 thread::yield_now();
             }
-            (0..=CALM_MAX).for_each(|_| enter(&queue, message(34)));
+            (0..=NOOP_MAX).for_each(|_| enter(&queue, message(34)));
             sleeper.join().expect("it does not panic")
         });
-        assert_eq!(gathered.len(), CALM_MAX + 1, "too many wake");
+        assert_eq!(gathered.len(), NOOP_MAX + 1, "too many wake");
     }
 
     #[test]

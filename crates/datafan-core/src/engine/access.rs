@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
     /// The message that changes nothing while all stays as it is, whoever of the peers sends it: a Round with
     /// our own root. `None` where it would change something, and until the next round after something has
     /// changed. A driver need not wake for it: it may be handed over with what comes next.
-    pub fn calm(&self) -> Option<Frame> {
+    pub fn noop_round(&self) -> Option<Frame> {
         let root = self.replicas.known_root()?;
         let waits = |link: &Link<_>| link.has_positions() || !link.comparison.is_over();
         let is_awaited = self.links.values().any(waits);

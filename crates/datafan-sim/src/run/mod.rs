@@ -147,7 +147,7 @@ enum Event {
 }
 
 /// Rounds after which an equal mesh is at rest.
-const CALM_ROUNDS: u64 = 5;
+const SETTLE_ROUNDS: u64 = 5;
 /// Events that a failure shows.
 const EVENTS_MAX: usize = 30;
 /// How often it is looked whether all are equal, and a checker gets a tick.
@@ -343,8 +343,8 @@ impl<'a> Run<'a> {
         self.links_settle();
         // What was on its way when all became equal still arrives, and rounds that found a difference end.
         let arrived = self.faults.1.after(self.scenario.faults.late_micros());
-        let calm = CALM_ROUNDS * self.scenario.engine.round_ms * MILLI;
-        self.run_to(self.world.time().max(arrived).after(calm));
+        let settle = SETTLE_ROUNDS * self.scenario.engine.round_ms * MILLI;
+        self.run_to(self.world.time().max(arrived).after(settle));
         self.links_are_told();
         self.check_all(|checker, scene| checker.on_rest(scene));
         let end = self.world.time().after(self.scenario.idle_rounds * self.scenario.engine.round_ms * MILLI);

@@ -1,6 +1,6 @@
 //! Whether links come to rest once all are equal.
 
-use super::{CALM_ROUNDS, Run};
+use super::{Run, SETTLE_ROUNDS};
 use datafan_core::time::SECOND;
 
 /// How long links may take to settle, and for how long hardly any may have come or gone then.
@@ -25,7 +25,7 @@ impl Run<'_> {
             let before = self.counts.linkings;
             self.run_to(self.world.time().after(QUIET_MICROS));
             if self.counts.linkings - before <= max {
-                return self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
+                return self.run_until(SETTLE_ROUNDS * SECOND, |run| run.ledger.is_converged());
             }
         }
         let linkings = self.counts.linkings;
@@ -36,7 +36,7 @@ impl Run<'_> {
     /// where it is known already.
     pub(super) fn links_are_told(&mut self) {
         if self.scenario.discovery.is_some() && !self.ledger.is_converged() {
-            self.run_until(CALM_ROUNDS * SECOND, |run| run.ledger.is_converged());
+            self.run_until(SETTLE_ROUNDS * SECOND, |run| run.ledger.is_converged());
             self.run_to(self.world.time().after(SECOND));
         }
     }

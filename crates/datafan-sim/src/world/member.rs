@@ -23,7 +23,7 @@ pub(super) struct Member<D: Disk> {
     /// Where it lives and whom its user knows, since it was started.
     told: Vec<Command>,
     /// How many of them there is nothing to do for.
-    n_calm: usize,
+    n_noop: usize,
     /// What its wall clock shows beyond the world's.
     pub clock_offset_micros: i64,
     /// How much faster than the world's it goes, in millionths, and since when.
@@ -55,7 +55,7 @@ impl<D: Disk> Member<D> {
             disk,
             engine: None,
             inbox: Vec::new(),
-            n_calm: 0,
+            n_noop: 0,
             clock_offset_micros: 0,
             clock_drift: (0, Time(0)),
             handling_takes_micros: 0,
@@ -126,7 +126,7 @@ impl<D: Disk> Member<D> {
     /// The engine is gone at once, and what it had not handed over.
     pub fn forget(&mut self) -> Option<Engine<D::Store>> {
         self.inbox.clear();
-        self.n_calm = 0;
+        self.n_noop = 0;
         self.outbox = Outbox::new();
         self.syncing_until = None;
         self.kept.clear();
@@ -137,23 +137,23 @@ impl<D: Disk> Member<D> {
     /// Takes an input; true if it is the first one for which there is something to do. As the driver does, it
     /// sleeps on for messages that change nothing.
     pub fn put(&mut self, input: Input) -> bool {
-        let only_calm = self.inbox.len() == self.n_calm;
-        let is_calm = only_calm && self.is_calm(&input);
+        let only_noop = self.inbox.len() == self.n_noop;
+        let is_noop = only_noop && self.is_noop(&input);
         self.inbox.push(input);
-        self.n_calm += usize::from(is_calm);
-        only_calm && !is_calm
+        self.n_noop += usize::from(is_noop);
+        only_noop && !is_noop
     }
 
-    fn is_calm(&self, input: &Input) -> bool {
+    fn is_noop(&self, input: &Input) -> bool {
         let (Some(engine), Input::Message { bytes, .. }) = (&self.engine, input) else { return false };
-        engine.calm().is_some_and(|calm| calm.bytes == *bytes)
+        engine.noop_round().is_some_and(|noop| noop.bytes == *bytes)
     }
 
     /// When it has something to do; `now` at the earliest.
     pub fn due(&self, now: Time) -> Time {
         let Some(engine) = &self.engine else { return Time::NEVER };
         let idle_at = self.syncing_until.unwrap_or(now).max(self.busy_until);
-        if self.inbox.len() == self.n_calm && self.syncing_until.is_none() {
+        if self.inbox.len() == self.n_noop && self.syncing_until.is_none() {
             // A full disk is looked at though nothing happens.
             let look_at = engine.disk_full().map_or(Time::NEVER, |_| self.looked_at.after(LOOK_MICROS));
             return engine.next_wake().min(look_at).max(idle_at);
@@ -175,7 +175,7 @@ impl<D: Disk> Member<D> {
         }
         self.look_at_disk(now.time)?;
         let mut inputs = std::mem::take(&mut self.inbox);
-        self.n_calm = 0;
+        self.n_noop = 0;
         if inputs.iter().any(|input| matches!(input, Input::Room { .. } | Input::LinkDown { .. })) {
             let learned = inputs.into_iter().filter_map(|input| self.learn(index, input, now.time, network));
             inputs = learned.collect();

@@ -77,9 +77,9 @@ impl<D: Disk> World<D> {
     }
 
     /// The message for which a running member's driver would not wake.
-    pub fn calm(&self, member: usize) -> Option<Vec<u8>> {
-        let calm = self.members[member].engine.as_ref().expect("it runs").calm();
-        calm.map(|frame| frame.bytes.to_vec())
+    pub fn noop_round(&self, member: usize) -> Option<Vec<u8>> {
+        let noop = self.members[member].engine.as_ref().expect("it runs").noop_round();
+        noop.map(|frame| frame.bytes.to_vec())
     }
 
     /// Strangers that a running member remembers.

@@ -27,7 +27,7 @@ fn after_faults_all_are_equal_and_nothing_acknowledged_is_lost() {
             let pause = world.rng.below(100 * MILLI);
             world.run_for(pause);
         }
-        calm(&mut world);
+        settle(&mut world);
         world.run_until("equal", 300 * SECOND, |world| world.equal());
         check(&world, &asked);
     }
@@ -94,7 +94,7 @@ fn disturb(world: &mut Mesh) {
     }
 }
 
-fn calm(world: &mut Mesh) {
+fn settle(world: &mut Mesh) {
     for member in 0..MEMBERS {
         (0..member).for_each(|other| world.heal(member, other));
         world.set_clock(member, 0);

@@ -64,29 +64,29 @@ fn putting_what_is_there_costs_nothing() {
 fn what_nobody_wakes_for_changes_nothing() {
     let mut world = Mesh::line(3, 1);
     world.put(0, "k", "v");
-    assert_eq!(world.calm(0), None, "who has just written listens");
+    assert_eq!(world.noop_round(0), None, "who has just written listens");
     world.run_until("all know that they are equal", 10 * SECOND, |world| {
-        world.equal_with(1) && (0..3).all(|member| world.calm(member).is_some())
+        world.equal_with(1) && (0..3).all(|member| world.noop_round(member).is_some())
     });
-    let calm = world.calm(1).expect("it is calm");
-    assert_eq!(Message::decode(&calm).map(|message| message.frame().bytes), Ok(calm.as_slice().into()));
+    let noop = world.noop_round(1).expect("nothing is left to do");
+    assert_eq!(Message::decode(&noop).map(|message| message.frame().bytes), Ok(noop.as_slice().into()));
     let before = world.stats(1).clone();
-    world.inject(0, 1, calm.clone());
+    world.inject(0, 1, noop.clone());
     world.run_until("it has come", SECOND, |world| {
         world.stats(1).messages_received > before.messages_received
     });
     let after = world.stats(1);
     assert_eq!((after.messages_sent, after.rounds), (before.messages_sent, before.rounds));
-    assert_eq!(world.calm(1), Some(calm));
+    assert_eq!(world.noop_round(1), Some(noop));
 
     // Member 2 hears nothing, so what comes of it is listened to.
     world.deafen(1, 2);
     world.put(1, "k", "w");
     // Shorter than what ends a silent link.
     world.run_for(2 * SECOND);
-    assert_eq!(world.calm(1), None);
+    assert_eq!(world.noop_round(1), None);
     world.undeafen(1, 2);
-    world.run_until("all are calm again", 20 * SECOND, |world| {
-        world.equal_with(2) && (0..3).all(|member| world.calm(member).is_some())
+    world.run_until("nothing is left to do again", 20 * SECOND, |world| {
+        world.equal_with(2) && (0..3).all(|member| world.noop_round(member).is_some())
     });
 }

@@ -26,14 +26,14 @@ pub(in crate::engine) enum Pool {
 
 const PAUSE_MICROS_MIN: u64 = 10 * SECOND;
 const PAUSE_MICROS_MAX: u64 = 300 * SECOND;
-const PAUSE_MICROS_CALM: u64 = 600 * SECOND;
+const PAUSE_MICROS_STABLE: u64 = 600 * SECOND;
 /// For each member that is reachable: all of them together dial about as often, however many they are.
 const PAUSE_MICROS_EACH: u64 = SECOND * 5 / 4;
 
 /// The mean pause between slow dials.
 pub(in crate::engine) fn pause_micros(n_reachable: usize, n_unreachable: usize) -> u64 {
     match n_unreachable {
-        0 => PAUSE_MICROS_CALM,
+        0 => PAUSE_MICROS_STABLE,
         _ => (PAUSE_MICROS_EACH * n_reachable as u64).clamp(PAUSE_MICROS_MIN, PAUSE_MICROS_MAX),
     }
 }
@@ -90,7 +90,7 @@ mod tests {
         }
         let turn = [Pool::Latest, Pool::Unreachable, Pool::Latest, Pool::Unlinked];
         assert_eq!(pools, [turn, turn].concat());
-        slow.begin(now, PAUSE_MICROS_CALM, &mut rng);
+        slow.begin(now, PAUSE_MICROS_STABLE, &mut rng);
         slow.hasten(now, PAUSE_MICROS_MIN, &mut rng);
         assert!(slow.next() <= now.after(13 * SECOND), "somebody went out of reach");
     }
