@@ -57,7 +57,7 @@ impl<S: Store> Replication<'_, S> {
         let file_bytes = self.disk.file_bytes().unwrap_or_default();
         let (written, max) =
             (self.disk.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));
-        for (_, link) in self.links.all_quietly() {
+        for (_, link) in self.links.iter_mut_untracked() {
             link.end_pins_written(written, max);
         }
     }

@@ -186,10 +186,10 @@ impl<S: Store> Engine<S> {
             self.pusher().push_changes()?;
         }
         self.exchange().send_trees();
-        if self.links.need_a_look(self.cx.time()) {
+        if self.links.have_work(self.cx.time()) {
             self.pusher().catch_up()?;
             self.server().serve()?;
-            self.links.rest();
+            self.links.settle();
         }
         self.dialling().dial();
         // A commit that moved a bound is on disk already; what an earlier one left still waits to be
@@ -269,7 +269,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
-        if let Some(link) = self.links.quietly(&from) {
+        if let Some(link) = self.links.get_mut_untracked(&from) {
             link.hear();
             self.cx.stats.messages_received += 1;
             self.cx.stats.bytes_received += bytes.len() as u64;
@@ -279,7 +279,7 @@ impl<S: Store> Engine<S> {
 
     /// Takes in pushes of one owner by one peer.
     fn on_coalesced(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
-        if let Some(link) = self.links.quietly(&from) {
+        if let Some(link) = self.links.get_mut_untracked(&from) {
             link.hear();
             self.cx.stats.messages_received += pushes.len() as u64;
             self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();

@@ -39,7 +39,7 @@ impl<S: Store> Pusher<'_, S> {
             // judge us.
             let roster = owner == self.cx.config.mesh.authority();
             let (tree, may_push) = (self.replicas[&owner].tree(), roster || self.cx.may_push());
-            for (peer, link) in self.links.all_quietly() {
+            for (peer, link) in self.links.iter_mut_untracked() {
                 // Whoever is where we are now has no position any more; it told us of this head.
                 let base = link.position(&owner).unwrap_or(moved.before);
                 let hears = link.is_up() || roster && link.peer_accepted();
@@ -61,7 +61,7 @@ impl<S: Store> Pusher<'_, S> {
                 self.push_to(peer, &owner, base, &mut frames)?;
             }
             if !may_push {
-                self.links.stir();
+                self.links.mark_dirty();
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl<V> Exchange<'_, V> {
     /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
     pub(super) fn note_moved(&mut self, head: &Head, before: Timestamp) {
         let mut told = Vec::new();
-        for (peer, link) in self.links.all_quietly() {
+        for (peer, link) in self.links.iter_mut_untracked() {
             if link.position(&head.owner) == Some(head.timestamp) {
                 link.set_position(&head.owner, None);
                 told.push(*peer);

@@ -54,7 +54,7 @@ impl<V> Exchange<'_, V> {
         }
         let ours = self.replicas.root();
         let now = self.cx.now.time;
-        let Some(link) = self.links.quietly(&from) else { return };
+        let Some(link) = self.links.get_mut_untracked(&from) else { return };
         if root == ours {
             link.clear_positions();
             link.comparison.end();
@@ -70,7 +70,7 @@ impl<V> Exchange<'_, V> {
 
     /// Asks for the last of the slots that are left and still differ. The others follow the answer.
     fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing) {
-        let Some(link) = self.links.quietly(&peer) else { return };
+        let Some(link) = self.links.get_mut_untracked(&peer) else { return };
         let told = comparing.n_heads * HEAD_BYTES as u64;
         let ends =
             comparing.n_messages >= MESSAGES_MAX || told > link.requests.window().bytes() / WINDOW_SHARE;
@@ -91,7 +91,7 @@ impl<V> Exchange<'_, V> {
     }
 
     fn ask_heads(&mut self, peer: MemberId, asks: Vec<Ask>, mut comparing: Comparing) {
-        let Some(link) = self.links.quietly(&peer) else { return };
+        let Some(link) = self.links.get_mut_untracked(&peer) else { return };
         comparing.asked = asks.iter().map(|ask| ask.slot).collect();
         comparing.n_messages += 1;
         comparing.until = self.cx.now.time.after(self.cx.config.request_micros);
@@ -144,7 +144,7 @@ impl<S: Store> Gossip<'_, S> {
         if !fits || !comparing.asked.iter().zip(&answers).all(|(slot, answer)| lies_in(slot, answer)) {
             self.cx.stats.reject(Rejection::OtherHeads);
             // The right one may still come.
-            if let Some(link) = self.links.quietly(&from) {
+            if let Some(link) = self.links.get_mut_untracked(&from) {
                 link.comparison.wait_for(comparing);
             }
             return;

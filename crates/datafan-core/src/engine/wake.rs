@@ -107,7 +107,7 @@ impl<S: Store> Engine<S> {
                 self.gossip().turn_contest();
                 self.conflicts().seek_judges()?;
             }
-            Timer::Links if self.links.need_a_look(now) => {
+            Timer::Links if self.links.have_work(now) => {
                 self.greeting().on_greetings();
                 self.greeting().end_silent();
                 self.links.values_mut().for_each(|link| link.end_pins(now));

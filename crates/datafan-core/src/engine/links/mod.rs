@@ -39,8 +39,8 @@ pub(super) struct Links<V> {
     peers: Vec<MemberId>,
     /// To each of them.
     links: Vec<Link<V>>,
-    /// A link may have changed since [`Links::rest`], or something is left to be done for one.
-    stirred: bool,
+    /// A link may have changed since [`Links::settle`], or something is left to be done for one.
+    dirty: bool,
     /// When the first of them needs a look if none is touched.
     wakes_at: Time,
     /// Which of them carry pushes.
@@ -57,7 +57,7 @@ impl<V> Links<V> {
             tags: Vec::new(),
             peers: Vec::new(),
             links: Vec::new(),
-            stirred: false,
+            dirty: false,
             wakes_at: Time::NEVER,
             trees: Trees::default(),
             penalties: Penalties::default(),
@@ -66,28 +66,28 @@ impl<V> Links<V> {
     }
 
     /// Whether something may be due or owed on a link.
-    pub(super) fn need_a_look(&self, now: Time) -> bool {
-        self.stirred || self.wakes_at <= now
+    pub(super) fn have_work(&self, now: Time) -> bool {
+        self.dirty || self.wakes_at <= now
     }
 
     /// All were looked at, and what could be done for them is done.
-    pub(super) fn rest(&mut self) {
-        self.stirred = self.values().any(|link| link.is_catching_up() || link.has_owed());
+    pub(super) fn settle(&mut self) {
+        self.dirty = self.values().any(|link| link.is_catching_up() || link.has_owed());
         self.wakes_at = self.values().map(Link::wakes_at).min().unwrap_or(Time::NEVER);
     }
 
     /// Something is left to be done for one of them.
-    pub(super) fn stir(&mut self) {
-        self.stirred = true;
+    pub(super) fn mark_dirty(&mut self) {
+        self.dirty = true;
     }
 
-    /// When the first of them needs a look, by what [`Links::rest`] saw.
+    /// When the first of them needs a look, by what [`Links::settle`] saw.
     pub(super) fn wakes_at(&self) -> Time {
         self.wakes_at
     }
 
     pub(super) fn insert(&mut self, peer: MemberId, link: Link<V>) {
-        self.stirred = true;
+        self.dirty = true;
         match self.find(&peer) {
             Ok(at) => self.links[at] = link,
             Err(at) => {
@@ -99,7 +99,7 @@ impl<V> Links<V> {
     }
 
     pub(super) fn remove(&mut self, peer: &MemberId) -> Option<Link<V>> {
-        self.stirred = true;
+        self.dirty = true;
         let at = self.find(peer).ok()?;
         self.tags.remove(at);
         self.peers.remove(at);
@@ -108,24 +108,24 @@ impl<V> Links<V> {
 
     /// A link, to be changed in any way.
     pub(super) fn get_mut(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
-        self.stirred = true;
-        self.quietly(peer)
+        self.dirty = true;
+        self.get_mut_untracked(peer)
     }
 
     /// All links, to be changed in any way.
     pub(super) fn values_mut(&mut self) -> slice::IterMut<'_, Link<V>> {
-        self.stirred = true;
+        self.dirty = true;
         self.links.iter_mut()
     }
 
     /// A link whose positions or comparison may be changed, and nothing else: no call looks for these.
-    pub(super) fn quietly(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
+    pub(super) fn get_mut_untracked(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
         let at = self.find(peer).ok()?;
         Some(&mut self.links[at])
     }
 
-    /// As [`Links::quietly`], all of them.
-    pub(super) fn all_quietly(&mut self) -> impl Iterator<Item = (&MemberId, &mut Link<V>)> {
+    /// As [`Links::get_mut_untracked`], all of them.
+    pub(super) fn iter_mut_untracked(&mut self) -> impl Iterator<Item = (&MemberId, &mut Link<V>)> {
         self.peers.iter().zip(&mut self.links)
     }
 
@@ -173,7 +173,7 @@ impl<V> Links<V> {
 
     /// Notes where a peer is with an owner; `None` for where we are.
     pub(super) fn set_position(&mut self, peer: &MemberId, owner: &MemberId, position: Option<Timestamp>) {
-        if let Some(link) = self.quietly(peer) {
+        if let Some(link) = self.get_mut_untracked(peer) {
             link.set_position(owner, position);
         }
     }
@@ -228,16 +228,16 @@ impl<V> Links<V> {
     /// One of our rounds begins: the peers that have been silent for too long, which are probed now.
     pub(super) fn probe(&mut self, now: Time) -> Vec<MemberId> {
         let (mut n_up, mut n_silent) = (0, 0);
-        for (_, link) in self.all_quietly().filter(|(_, link)| link.is_up()) {
+        for (_, link) in self.iter_mut_untracked().filter(|(_, link)| link.is_up()) {
             link.silence.on_round();
             n_up += 1;
             n_silent += usize::from(link.silence.is_long());
         }
         let rounds = rounds_until_probe(n_up, n_silent);
-        let up = self.all_quietly().filter(|(_, link)| link.is_up());
+        let up = self.iter_mut_untracked().filter(|(_, link)| link.is_up());
         let silent = up.filter_map(|(peer, link)| link.silence.probe(now, rounds).then_some(*peer));
         let silent: Vec<MemberId> = silent.collect();
-        self.stirred |= !silent.is_empty();
+        self.dirty |= !silent.is_empty();
         silent
     }
 
@@ -249,7 +249,7 @@ impl<V> Links<V> {
 
     /// Whether a probe of `peer` is to be answered.
     pub(super) fn on_probe(&mut self, peer: &MemberId, now: Time) -> bool {
-        let link = self.quietly(peer);
+        let link = self.get_mut_untracked(peer);
         link.is_some_and(|link| !link.is_full(Lane::Small) && link.silence.on_probe(now))
     }
 
