@@ -27,7 +27,7 @@ const LISTS_MICROS: u64 = 3 * SECOND;
 /// How often the lists are looked at meanwhile.
 const LOOK_MICROS: u64 = SECOND;
 /// How long no link must have been lost: another process may have taken it, and then nobody lists that one.
-const NOOP_MICROS: u64 = 15 * SECOND;
+const STEADY_MICROS: u64 = 15 * SECOND;
 
 /// Under which runs others list this member, and what follows.
 #[derive(Default)]
@@ -137,8 +137,8 @@ impl Listed {
         let Some(newcomer) = &mut self.newcomer else { return true };
         (newcomer.lister, newcomer.next_look) = (lister, now.after(LOOK_MICROS));
         let passed = |micros| newcomer.since.after(micros) <= now;
-        let noop = newcomer.lost.is_none_or(|at| at.after(NOOP_MICROS) <= now);
-        let clear = lister.is_none() && all_arrived && noop && passed(LISTS_MICROS);
+        let steady = newcomer.lost.is_none_or(|at| at.after(STEADY_MICROS) <= now);
+        let clear = lister.is_none() && all_arrived && steady && passed(LISTS_MICROS);
         clear || passed(HOLD_MICROS)
     }
 
