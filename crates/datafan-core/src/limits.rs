@@ -44,7 +44,7 @@ pub const HELLO_HEADS_MAX: usize = 8;
 /// Most owners that one pull names, and most heads in one message.
 pub const OWNERS_PER_MESSAGE_MAX: usize = 256;
 /// Most requests of one peer that wait for their answer here; more are dropped and counted.
-pub const REQUESTS_OWED_MAX: usize = 64;
+pub const REQUESTS_PENDING_MAX: usize = 64;
 /// Most requests of one transfer that are under way at once.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 8;
 

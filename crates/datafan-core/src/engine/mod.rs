@@ -339,12 +339,18 @@ impl<S: Store> Engine<S> {
             Message::Gap(head) => self.gossip().on_gap(from, &head),
             Message::Nothing(owner) => self.exchange().on_nothing(from, &owner),
             Message::Round(root) => self.exchange().on_round(from, root),
-            Message::AskHeads(asks) => self.server().owe(from, [links::Owed::Heads(asks)].into_iter()),
+            Message::AskHeads(asks) => {
+                self.server().queue(from, [links::PendingRequest::Heads(asks)].into_iter())
+            }
             Message::Heads(answers) => self.gossip().on_heads(from, answers),
-            Message::Pull(wants) => self.server().owe(from, wants.into_iter().map(links::Owed::Pull)),
-            Message::AskNodes(request) => self.server().owe(from, [links::Owed::Nodes(request)].into_iter()),
+            Message::Pull(wants) => {
+                self.server().queue(from, wants.into_iter().map(links::PendingRequest::Pull))
+            }
+            Message::AskNodes(request) => {
+                self.server().queue(from, [links::PendingRequest::Nodes(request)].into_iter())
+            }
             Message::AskRanges(request) => {
-                self.server().owe(from, [links::Owed::Ranges(request)].into_iter())
+                self.server().queue(from, [links::PendingRequest::Ranges(request)].into_iter())
             }
             Message::Nodes(id, answers) => self.reconciler().on_nodes(from, id, answers)?,
             Message::Ranges(id, ranges) => self.reconciler().on_ranges(from, id, ranges)?,

@@ -3,7 +3,7 @@
 use super::{
     disk::Disk,
     handlers::Server,
-    links::{Owed, Term},
+    links::{PendingRequest, Term},
     replicas::Owner,
     send_budget::answer_bytes_max,
 };
@@ -31,7 +31,7 @@ const SLOT_BYTES: usize = 4_096;
 
 impl<S: Store> Server<'_, S> {
     /// Notes requests of a peer.
-    pub(super) fn owe(&mut self, from: MemberId, requests: impl Iterator<Item = Owed>) {
+    pub(super) fn queue(&mut self, from: MemberId, requests: impl Iterator<Item = PendingRequest>) {
         // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
         if !self.members.belongs(self.replicas, &from) {
             self.cx.stats.reject(Rejection::NotServed);
@@ -39,16 +39,16 @@ impl<S: Store> Server<'_, S> {
         }
         let Some(link) = self.links.get_mut(&from) else { return };
         for request in requests {
-            if !link.owe(request) {
+            if !link.queue(request) {
                 self.cx.stats.reject(Rejection::TooManyRequests);
             }
         }
     }
 
-    /// Answers what is owed, link by link; begins behind the link that was served last.
+    /// Answers what is pending, link by link; begins behind the link that was served last.
     pub(super) fn serve(&mut self) -> Result<(), StoreError> {
         let mut bytes = 0;
-        for peer in self.links.owed() {
+        for peer in self.links.with_pending() {
             if !self.cx.may_answer() {
                 return Ok(());
             }
@@ -72,22 +72,22 @@ impl<S: Store> Server<'_, S> {
                 break;
             }
             if bytes >= SERVE_BYTES_MAX {
-                self.cx.more_to_do |= link.has_owed();
+                self.cx.more_to_do |= link.has_pending();
                 break;
             }
-            let Some(owed) = link.pop_owed() else { break };
+            let Some(pending) = link.pop_pending() else { break };
             let before = self.cx.stats.bytes_sent;
-            match owed {
-                Owed::Heads(asks) => {
+            match pending {
+                PendingRequest::Heads(asks) => {
                     bytes += asks.len() * SLOT_BYTES;
                     self.serve_heads(peer, &asks);
                 }
-                Owed::Pull(want) => self.serve_pull(peer, &want)?,
-                Owed::Nodes(request) => {
+                PendingRequest::Pull(want) => self.serve_pull(peer, &want)?,
+                PendingRequest::Nodes(request) => {
                     bytes += request.slots.len() * SLOT_BYTES;
                     self.serve_nodes(peer, &request)?;
                 }
-                Owed::Ranges(request) => {
+                PendingRequest::Ranges(request) => {
                     bytes += request.slots.len() * SLOT_BYTES;
                     self.serve_ranges(peer, &request)?;
                 }

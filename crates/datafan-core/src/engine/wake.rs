@@ -136,7 +136,7 @@ impl<S: Store> Engine<S> {
 
     /// When what waits for the send budget goes on.
     fn budget_wakes_at(&self) -> Time {
-        let answers = !self.cx.may_answer() && self.links.values().any(Link::has_owed);
+        let answers = !self.cx.may_answer() && self.links.values().any(Link::has_pending);
         let pushes = !self.cx.may_push() && self.links.values().any(Link::is_catching_up);
         let answers = answers.then(|| self.cx.answers_at());
         let pushes = pushes.then(|| self.cx.pushes_at());

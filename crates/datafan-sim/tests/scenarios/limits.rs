@@ -10,7 +10,7 @@ use datafan_core::{
     id::Name,
     identity::Identity,
     limits::{
-        MEMBERS_MAX, PENDING_MAX, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS, REQUESTS_OWED_MAX,
+        MEMBERS_MAX, PENDING_MAX, QUOTA_SYSTEM_BYTES, QUOTA_SYSTEM_ITEMS, REQUESTS_PENDING_MAX,
         ROSTER_CHANGES_MAX, STRANGERS_MAX,
     },
     message::{Ask, Message, Request, Want},
@@ -181,7 +181,7 @@ fn a_head_may_be_an_hour_ahead_and_no_more() {
 
 #[test]
 fn as_many_requests_wait_as_may_and_no_more() {
-    for (n, n_refused) in [(REQUESTS_OWED_MAX, 0), (REQUESTS_OWED_MAX + 1, 1)] {
+    for (n, n_refused) in [(REQUESTS_PENDING_MAX, 0), (REQUESTS_PENDING_MAX + 1, 1)] {
         let mut world = Mesh::line(2, 1);
         world.put(0, "k", "v");
         world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
@@ -190,7 +190,11 @@ fn as_many_requests_wait_as_may_and_no_more() {
         world.inject(1, 0, Message::Pull(vec![want; n]).encode());
         world.run_for(SECOND);
         assert_eq!(refused(&world, 0, "too_many_requests"), n_refused);
-        assert_eq!(world.stats(0).deltas_sent - before, REQUESTS_OWED_MAX as u64, "the others are answered");
+        assert_eq!(
+            world.stats(0).deltas_sent - before,
+            REQUESTS_PENDING_MAX as u64,
+            "the others are answered"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     connector::{Address, Direction, Lane},
     id::MemberId,
-    limits::REQUESTS_OWED_MAX,
+    limits::REQUESTS_PENDING_MAX,
     message::{Ask, Hello, Request, Want},
     runs::RunId,
     time::{Time, Timestamp},
@@ -38,7 +38,7 @@ pub(in crate::engine) struct Link<V> {
     /// Lanes that take no more until `Room`.
     full: [bool; 2],
     /// Requests to be answered when the lane has room.
-    owed: VecDeque<Owed>,
+    pending: VecDeque<PendingRequest>,
     /// The states that the peer is copying, by owner.
     pins: Pins<V>,
     /// What the peer was asked for.
@@ -66,7 +66,7 @@ pub(in crate::engine) struct Link<V> {
 }
 
 /// A request that waits for its answer.
-pub(in crate::engine) enum Owed {
+pub(in crate::engine) enum PendingRequest {
     Heads(Vec<Ask>),
     Pull(Want),
     Nodes(Request),
@@ -102,7 +102,7 @@ impl<V> Link<V> {
             positions: BTreeMap::new(),
             catching_up: false,
             full: [false; 2],
-            owed: VecDeque::new(),
+            pending: VecDeque::new(),
             pins: Pins::new(),
             requests: Requests::new(),
             comparison: Comparison::default(),
@@ -294,22 +294,22 @@ impl<V> Link<V> {
     }
 
     /// Adds a request of the peer; false where too many wait.
-    pub(in crate::engine) fn owe(&mut self, request: Owed) -> bool {
-        let fits = self.owed.len() < REQUESTS_OWED_MAX;
+    pub(in crate::engine) fn queue(&mut self, request: PendingRequest) -> bool {
+        let fits = self.pending.len() < REQUESTS_PENDING_MAX;
         if fits {
-            self.owed.push_back(request);
+            self.pending.push_back(request);
         }
         fits
     }
 
     /// Whether a request waits for its answer.
-    pub(in crate::engine) fn has_owed(&self) -> bool {
-        !self.owed.is_empty()
+    pub(in crate::engine) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// The request that is answered next.
-    pub(in crate::engine) fn pop_owed(&mut self) -> Option<Owed> {
-        self.owed.pop_front()
+    pub(in crate::engine) fn pop_pending(&mut self) -> Option<PendingRequest> {
+        self.pending.pop_front()
     }
 
     /// The state of `owner` that is kept for the peer.

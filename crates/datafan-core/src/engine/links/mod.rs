@@ -1,7 +1,7 @@
 //! All links, and whether any of them needs a look.
 //!
 //! Most calls concern one link and leave the others as they were. So what every call has to look for on all
-//! of them - greetings that are late, pins that end, requests that are owed - is looked for only where a link
+//! of them - greetings that are late, pins that end, requests that are pending - is looked for only where a link
 //! was touched since, or where its time has come.
 
 mod comparison;
@@ -16,7 +16,7 @@ mod tests;
 mod trees;
 
 pub(super) use comparison::Comparing;
-pub(super) use link::{Dialled, Link, Owed};
+pub(super) use link::{Dialled, Link, PendingRequest};
 pub(super) use pins::Term;
 pub(super) use trees::{Asked, Place, SmallTree, Tree, Trees};
 
@@ -65,14 +65,14 @@ impl<V> Links<V> {
         }
     }
 
-    /// Whether something may be due or owed on a link.
+    /// Whether something may be due or pending on a link.
     pub(super) fn have_work(&self, now: Time) -> bool {
         self.dirty || self.wakes_at <= now
     }
 
     /// All were looked at, and what could be done for them is done.
     pub(super) fn settle(&mut self) {
-        self.dirty = self.values().any(|link| link.is_catching_up() || link.has_owed());
+        self.dirty = self.values().any(|link| link.is_catching_up() || link.has_pending());
         self.wakes_at = self.values().map(Link::wakes_at).min().unwrap_or(Time::NEVER);
     }
 
@@ -211,10 +211,10 @@ impl<V> Links<V> {
         self.penalties.is_backed_off(peer, now)
     }
 
-    /// Peers that are owed an answer, those behind the one that was served last first.
-    pub(super) fn owed(&self) -> Vec<MemberId> {
+    /// Peers that are pending an answer, those behind the one that was served last first.
+    pub(super) fn with_pending(&self) -> Vec<MemberId> {
         let mut peers: Vec<MemberId> =
-            self.iter().filter(|(_, link)| link.has_owed()).map(|(peer, _)| *peer).collect();
+            self.iter().filter(|(_, link)| link.has_pending()).map(|(peer, _)| *peer).collect();
         let turn = peers.partition_point(|peer| Some(*peer) <= self.served_last);
         peers.rotate_left(turn);
         peers

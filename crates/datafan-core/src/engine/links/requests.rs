@@ -3,7 +3,7 @@
 use super::fetch_window::FetchWindow;
 use crate::{
     id::MemberId,
-    limits::REQUESTS_OWED_MAX,
+    limits::REQUESTS_PENDING_MAX,
     time::{Time, Timestamp},
 };
 use alloc::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(in crate::engine) struct Requests {
 /// Most owners pulled over one link at once. Fewer than a peer may owe.
 const PULLS_MAX: usize = 48;
 
-const _: () = assert!(PULLS_MAX < REQUESTS_OWED_MAX);
+const _: () = assert!(PULLS_MAX < REQUESTS_PENDING_MAX);
 
 impl Requests {
     pub(super) fn new() -> Self {
@@ -49,7 +49,7 @@ impl Requests {
 
     /// Whether two more requests fit into what the peer may owe us.
     pub(in crate::engine) fn has_room(&self) -> bool {
-        self.slots.len() + self.pulls.len() + 2 <= REQUESTS_OWED_MAX
+        self.slots.len() + self.pulls.len() + 2 <= REQUESTS_PENDING_MAX
     }
 
     /// Whether another pull of `bytes` fits beside those under way.

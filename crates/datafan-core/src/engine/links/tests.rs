@@ -18,9 +18,9 @@ fn links(peers: &[u8]) -> TestLinks {
     links
 }
 
-fn owe(links: &mut TestLinks, peer: u8) -> bool {
+fn queue(links: &mut TestLinks, peer: u8) -> bool {
     let want = Want { owner: owner(9), since: Timestamp(0) };
-    links.get_mut(&owner(peer)).is_some_and(|link| link.owe(Owed::Pull(want)))
+    links.get_mut(&owner(peer)).is_some_and(|link| link.queue(PendingRequest::Pull(want)))
 }
 
 #[test]
@@ -31,10 +31,10 @@ fn they_have_work_when_one_was_touched_or_its_time_has_come() {
     assert!(!links.have_work(Time(99)) && links.have_work(Time(100)), "a greeting is late");
     links.get_mut_untracked(&owner(1)).unwrap().set_position(&owner(9), Some(Timestamp(5)));
     assert!(!links.have_work(Time(2)));
-    assert!(owe(&mut links, 1) && links.have_work(Time(2)));
+    assert!(queue(&mut links, 1) && links.have_work(Time(2)));
     links.settle();
-    assert!(links.have_work(Time(2)), "an answer is owed");
-    links.get_mut(&owner(1)).unwrap().pop_owed();
+    assert!(links.have_work(Time(2)), "an answer is pending");
+    links.get_mut(&owner(1)).unwrap().pop_pending();
     links.settle();
     assert!(!links.have_work(Time(2)));
 }
@@ -42,18 +42,18 @@ fn they_have_work_when_one_was_touched_or_its_time_has_come() {
 #[test]
 fn who_was_served_last_waits_for_all_others() {
     let mut links = links(&[1, 2, 3]);
-    assert!(owe(&mut links, 1) && owe(&mut links, 3));
-    let owed = |links: &TestLinks| links.owed().iter().map(|peer| peer.0[0]).collect::<Vec<_>>();
-    assert_eq!(owed(&links), [1, 3]);
+    assert!(queue(&mut links, 1) && queue(&mut links, 3));
+    let pending = |links: &TestLinks| links.with_pending().iter().map(|peer| peer.0[0]).collect::<Vec<_>>();
+    assert_eq!(pending(&links), [1, 3]);
     links.on_served(owner(1));
-    assert_eq!(owed(&links), [3, 1]);
+    assert_eq!(pending(&links), [3, 1]);
     links.on_served(owner(3));
-    assert_eq!(owed(&links), [1, 3]);
-    let mut n_owed = 1;
-    while owe(&mut links, 1) {
-        n_owed += 1;
+    assert_eq!(pending(&links), [1, 3]);
+    let mut n_pending = 1;
+    while queue(&mut links, 1) {
+        n_pending += 1;
     }
-    assert_eq!(n_owed, crate::limits::REQUESTS_OWED_MAX);
+    assert_eq!(n_pending, crate::limits::REQUESTS_PENDING_MAX);
 }
 
 #[test]
