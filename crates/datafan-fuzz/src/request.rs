@@ -10,7 +10,7 @@ use datafan_core::{
     id::{MeshId, Name},
     identity::Identity,
     message::Message,
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
     time::Timestamp,
 };
 use datafan_node::authority::{
@@ -77,9 +77,9 @@ pub fn seeds() -> Vec<Seed> {
     let (key, made) = (authority(), Timestamp(1_600_000_000_000_000));
     let id = |n: u8| Identity::from_secret(&[n; 32]).id();
     let name = |text: &str| Name::new(text).expect("a name");
-    let terms = Terms { role: Some(Role::Reader), items: Some(5), bytes: None, until: Some(made) };
+    let terms = GrantChange { role: Some(Role::Reader), items: Some(5), bytes: None, until: Some(made) };
     let changes = vec![
-        RosterChange::Admit { id: id(2), name: name("a"), terms: Terms::default() },
+        RosterChange::Admit { id: id(2), name: name("a"), terms: GrantChange::default() },
         RosterChange::Admit { id: id(3), name: name("edge-1"), terms },
     ];
     let first = Request { mesh: MeshId(key.id()), roster: None, changes, made };

@@ -9,7 +9,7 @@ mod common;
 use common::{Member, Place, api::Api, copy, datafan, string, text};
 use datafan_core::{
     engine::Outcome,
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
 };
 use datafan_node::authority::Request;
 use serde_json::{Value, json};
@@ -68,8 +68,12 @@ fn a55_no_request_makes_the_key_sign_an_entry_for_its_own_id() {
     let key = text(&place.path("authority.key"));
     let mesh = string(&datafan(&["authority", "new", "--key", &key, "--json"]).json()["mesh"]);
     let id = mesh.parse().unwrap();
-    let admit = RosterChange::Admit { id, name: "c".parse().unwrap(), terms: Terms::default() };
-    let change = RosterChange::Change { id, name: None, terms: Terms { items: Some(1), ..Terms::default() } };
+    let admit = RosterChange::Admit { id, name: "c".parse().unwrap(), terms: GrantChange::default() };
+    let change = RosterChange::Change {
+        id,
+        name: None,
+        terms: GrantChange { items: Some(1), ..GrantChange::default() },
+    };
     for change in [admit, change, RosterChange::Revoke { id, outcome: Outcome::Drop, at: None }] {
         let made = datafan_core::time::Timestamp(1_000);
         let request = Request { mesh: mesh.parse().unwrap(), roster: None, changes: vec![change], made };

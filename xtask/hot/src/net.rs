@@ -10,7 +10,7 @@ use datafan_core::{
     identity::Strict,
     limits::COMMIT_WRITES_MAX,
     message::{Hello, Message},
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
     runs::RunId,
     time::{Now, Time, Timestamp},
 };
@@ -32,7 +32,7 @@ impl Net {
         net.start(founder)?;
         let admit = |number: u32| {
             let (id, name) = (data::identity(number).id(), format!("member-{number}").parse()?);
-            Ok(RosterChange::Admit { id, name, terms: Terms::default() })
+            Ok(RosterChange::Admit { id, name, terms: GrantChange::default() })
         };
         let admitted = [0].into_iter().chain(admitted).map(admit).collect::<Result<_>>()?;
         net.turn(0, vec![command(Command::Roster(admitted))]);

@@ -148,7 +148,7 @@ impl<S: Store> Commits<'_, S> {
     pub(super) fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
         self.has_room()?;
         let own = &self.own[owner];
-        if self.members.of(self.replicas, owner).is_some_and(|terms| !terms.is_active()) {
+        if self.members.of(self.replicas, owner).is_some_and(|membership| !membership.is_active()) {
             return Err(CommandError::Revoked { id: *owner });
         }
         self.may_own(owner)?;

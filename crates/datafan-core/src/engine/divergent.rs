@@ -56,7 +56,7 @@ impl<S: Store> Replication<'_, S> {
             return Ok(Replaced::Continued);
         };
         // The roster only grows, which is judged elsewhere; and of a revoked owner it says what stays.
-        let ended = self.members.of(self.replicas, owner).is_some_and(|terms| !terms.is_active());
+        let ended = self.members.of(self.replicas, owner).is_some_and(|membership| !membership.is_active());
         if *owner == self.cx.config.mesh.authority() || ended {
             return Ok(Replaced::Continued);
         }

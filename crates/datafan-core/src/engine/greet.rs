@@ -188,7 +188,7 @@ impl<S: Store> Greeting<'_, S> {
         if (waits || self.replicas.looks_through_roster()) && link.waits_for_roster(self.cx.now.time) {
             return;
         }
-        match self.members.of(self.replicas, &peer).map(|terms| terms.state) {
+        match self.members.of(self.replicas, &peer).map(|membership| membership.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.peer_accepted() => {}
             Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
                 self.refuse_member(peer, Refusal::InvitationExpired);

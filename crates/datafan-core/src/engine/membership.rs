@@ -25,7 +25,7 @@ use crate::{
     identity::is_admissible,
     limits::{MEMBERS_MAX, ROSTER_CHANGES_MAX},
     message::{Delta, Message},
-    roster::{Entries, IdRole, RosterChange, Terms, changed, role_of},
+    roster::{Entries, GrantChange, IdRole, RosterChange, changed, role_of},
     store::{Store, StoreError},
     time::Timestamp,
 };
@@ -35,7 +35,7 @@ use alloc::{string::String, sync::Arc, vec, vec::Vec};
 pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
     match command {
         Command::Admit { id, name } => {
-            vec![RosterChange::Admit { id: *id, name: name.clone(), terms: Terms::default() }]
+            vec![RosterChange::Admit { id: *id, name: name.clone(), terms: GrantChange::default() }]
         }
         Command::Revoke { id, outcome } => {
             vec![RosterChange::Revoke { id: *id, outcome: *outcome, at: None }]
@@ -237,7 +237,7 @@ impl<S: Store> Commits<'_, S> {
     /// Whether the roster lets the owner of `owner` have a shard.
     pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
         match self.members.of(self.replicas, owner) {
-            Some(terms) if !terms.role.owns() => {
+            Some(membership) if !membership.role.owns() => {
                 Err(CommandError::Reader { name: String::from(self.members.own_name(self.cx).as_str()) })
             }
             Some(_) | None => Ok(()),

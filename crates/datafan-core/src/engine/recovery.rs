@@ -241,8 +241,9 @@ impl Recoveries<'_> {
     /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not
     /// come back with it.
     pub(super) fn lost_head(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
-        let counts =
-            |peer: &MemberId| self.members.of(self.replicas, peer).is_none_or(|terms| terms.is_active());
+        let counts = |peer: &MemberId| {
+            self.members.of(self.replicas, peer).is_none_or(|membership| membership.is_active())
+        };
         self.own[owner].lost_head(self.cx.time(), counts)
     }
 

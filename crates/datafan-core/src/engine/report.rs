@@ -67,7 +67,10 @@ impl<S: Store> Report<'_, S> {
         // Anybody can refuse us. While somebody does not, that is the refuser's own affair.
         let linked = self.links.values().any(Link::is_up);
         let refused_by = self.members.refused_by().filter(|_| !linked);
-        match (self.members.of(self.replicas, &self.cx.me).map(|terms| terms.is_active()), refused_by) {
+        match (
+            self.members.of(self.replicas, &self.cx.me).map(|membership| membership.is_active()),
+            refused_by,
+        ) {
             (Some(false), _) => Standing::Refused(String::from("this member was revoked")),
             (_, Some(refusal)) => Standing::Refused(refusal.advice().into()),
             (Some(true), None) => Standing::Up,
@@ -147,7 +150,8 @@ impl<S: Store> Report<'_, S> {
         if head.is_none() && owner.known().is_none() && !copying {
             return None;
         }
-        let revoked = self.members.of(self.replicas, owner.id()).is_some_and(|terms| !terms.is_active());
+        let revoked =
+            self.members.of(self.replicas, owner.id()).is_some_and(|membership| !membership.is_active());
         Some(ShardStatus {
             owner: *owner.id(),
             timestamp: head.map_or(Timestamp::ZERO, |head| head.timestamp),

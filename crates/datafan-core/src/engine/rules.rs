@@ -80,7 +80,7 @@ impl<V> Rules<'_, V> {
     /// stays replaces every other, the one permitted step back.
     pub(super) fn is_newer(&self, head: &Head, than: Option<&Head>) -> bool {
         let Some(than) = than else { return true };
-        let kept = match self.members.of(self.replicas, &head.owner).map(|terms| terms.state) {
+        let kept = match self.members.of(self.replicas, &head.owner).map(|membership| membership.state) {
             Some(GrantState::Keep { timestamp, root }) => Some((timestamp, root)),
             _ => None,
         };

@@ -30,7 +30,7 @@ pub enum RosterChange {
         /// Under which name.
         name: Name,
         /// What it may; what is not named is as it was, or the default.
-        terms: Terms,
+        terms: GrantChange,
     },
     /// Changes what a member may.
     Change {
@@ -39,7 +39,7 @@ pub enum RosterChange {
         /// Its new name.
         name: Option<Name>,
         /// What it may; what is not named stays.
-        terms: Terms,
+        terms: GrantChange,
     },
     /// Ends a membership.
     Revoke {
@@ -54,7 +54,7 @@ pub enum RosterChange {
 
 /// What a grant says beside the name, as far as it is named.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Terms {
+pub struct GrantChange {
     /// What the member is there for.
     pub role: Option<Role>,
     /// Live items that it may hold.
@@ -153,7 +153,7 @@ impl<E: Entries> Judged<'_, E> {
         if is_in && terms.until.is_some_and(|until| until != Timestamp::MAX) {
             return Ok(Err(CommandError::HasComeIn { name: held.name.as_str().into() }));
         }
-        Ok(Ok(self.with_terms(held, name, terms)))
+        Ok(Ok(self.changed_by(held, name, terms)))
     }
 
     fn first(&self, name: &Name) -> Grant {
@@ -161,7 +161,7 @@ impl<E: Entries> Judged<'_, E> {
         Grant { name: name.clone(), role, quota, state, granted: self.now }
     }
 
-    fn with_terms(&self, held: Grant, name: Option<&Name>, terms: &Terms) -> Grant {
+    fn changed_by(&self, held: Grant, name: Option<&Name>, terms: &GrantChange) -> Grant {
         let items = terms.items.unwrap_or(held.quota.items);
         let quota = Quota { items, bytes: terms.bytes.unwrap_or(held.quota.bytes) };
         Grant {
@@ -249,10 +249,10 @@ mod tests {
     }
 
     fn admit(n: u8, text: &str) -> RosterChange {
-        RosterChange::Admit { id: id(n), name: name(text), terms: Terms::default() }
+        RosterChange::Admit { id: id(n), name: name(text), terms: GrantChange::default() }
     }
 
-    fn change(n: u8, terms: Terms) -> RosterChange {
+    fn change(n: u8, terms: GrantChange) -> RosterChange {
         RosterChange::Change { id: id(n), name: None, terms }
     }
 
@@ -293,7 +293,8 @@ mod tests {
     fn nobody_is_named_by_an_id() {
         use alloc::string::ToString;
         let (held, two) = (Held::default().after(&[admit(1, "edge")]), id(2).to_string());
-        let rename = RosterChange::Change { id: id(1), name: Some(name(&two)), terms: Terms::default() };
+        let rename =
+            RosterChange::Change { id: id(1), name: Some(name(&two)), terms: GrantChange::default() };
         for change in [admit(3, &two), admit(2, &two), admit(1, &two), rename] {
             let error = held.judge(&[change], 20).unwrap_err();
             assert!(matches!(error, CommandError::NameIsId { name } if name == two));
@@ -301,15 +302,15 @@ mod tests {
         // Whoever has such a name keeps it until it is renamed: the rest of the entry can change.
         let mut old = held;
         old.0.get_mut(&id(1)).unwrap().name = name(&two);
-        let terms = Terms { items: Some(9), ..Terms::default() };
+        let terms = GrantChange { items: Some(9), ..GrantChange::default() };
         assert_eq!(old.judge(&[change(1, terms)], 20).unwrap()[&id(1)].name, name(&two));
     }
 
     #[test]
     fn what_is_not_named_stays() {
-        let terms = Terms { role: Some(Role::Reader), bytes: Some(5), ..Terms::default() };
+        let terms = GrantChange { role: Some(Role::Reader), bytes: Some(5), ..GrantChange::default() };
         let held = Held::default().after(&[admit(1, "edge"), change(1, terms)]);
-        let items = Terms { items: Some(9), ..Terms::default() };
+        let items = GrantChange { items: Some(9), ..GrantChange::default() };
         let grant = &held.judge(&[change(1, items)], 30).unwrap()[&id(1)];
         assert_eq!((grant.role, grant.quota), (Role::Reader, Quota { items: 9, bytes: 5 }));
         assert_eq!(grant.granted, Timestamp(30), "heads from before are judged by the quota of then");
@@ -319,7 +320,7 @@ mod tests {
 
     #[test]
     fn an_invitation_has_an_end_until_it_was_taken() {
-        let until = |until| Terms { until: Some(Timestamp(until)), ..Terms::default() };
+        let until = |until| GrantChange { until: Some(Timestamp(until)), ..GrantChange::default() };
         let invite = RosterChange::Admit { id: id(1), name: name("edge"), terms: until(50) };
         let held = Held::default().after(&[invite]);
         assert_eq!(held.0[&id(1)].state, GrantState::Invited { until: Timestamp(50) });
@@ -336,7 +337,7 @@ mod tests {
         let mut damaged = Held::default().after(&[admit(1, "edge")]);
         damaged.0.insert(id(MESH), damaged.0[&id(1)].clone());
         for held in [Held::default().after(&[admit(1, "edge")]), damaged] {
-            let items = Terms { items: Some(1), ..Terms::default() };
+            let items = GrantChange { items: Some(1), ..GrantChange::default() };
             let changes = [
                 admit(MESH, "c"),
                 change(MESH, items),
@@ -355,16 +356,16 @@ mod tests {
     #[test]
     fn what_ended_stays_ended() {
         let held = Held::default().after(&[admit(1, "a"), revoke(1, Outcome::Keep)]);
-        for change in [admit(1, "b"), change(1, Terms::default()), revoke(1, Outcome::Keep)] {
+        for change in [admit(1, "b"), change(1, GrantChange::default()), revoke(1, Outcome::Keep)] {
             assert_eq!(held.judge(&[change], 20), Err(CommandError::Revoked { id: id(1) }));
         }
         let held = held.after(&[revoke(1, Outcome::Drop)]);
         assert_eq!(held.0[&id(1)].state, GrantState::Drop);
         assert_eq!(held.judge(&[revoke(1, Outcome::Keep)], 20), Err(CommandError::Revoked { id: id(1) }));
-        let unknown = held.judge(&[change(2, Terms::default())], 20);
+        let unknown = held.judge(&[change(2, GrantChange::default())], 20);
         assert_eq!(unknown, Err(CommandError::UnknownMember { id: id(2) }));
         let unsound =
-            RosterChange::Admit { id: MemberId([0xff; 32]), name: name("x"), terms: Terms::default() };
+            RosterChange::Admit { id: MemberId([0xff; 32]), name: name("x"), terms: GrantChange::default() };
         assert!(matches!(held.judge(&[unsound], 20), Err(CommandError::UnsoundKey { .. })));
     }
 }

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::Strict,
-        roster::{Outcome, Terms},
+        roster::{GrantChange, Outcome},
     };
 
     fn authority() -> Identity {
@@ -213,7 +213,7 @@ mod tests {
 
     fn admit(n: u8) -> RosterChange {
         let name = Name::new(&alloc::format!("m{n}")).unwrap();
-        RosterChange::Admit { id: id(n), name, terms: Terms::default() }
+        RosterChange::Admit { id: id(n), name, terms: GrantChange::default() }
     }
 
     fn empty() -> WholeRoster {

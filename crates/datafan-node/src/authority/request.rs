@@ -10,7 +10,7 @@ use datafan_core::{
     item::Item,
     limits::{ROSTER_CHANGES_MAX, ROSTER_ITEMS_MAX},
     message::{Delta, encode_delta},
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
     time::Timestamp,
 };
 
@@ -78,13 +78,13 @@ fn write_change(out: &mut Writer, change: &RosterChange) {
     match change {
         RosterChange::Admit { id, name, terms } => {
             out.byte(0).id(id).prefixed(name.as_str().as_bytes());
-            write_terms(out, terms);
+            write_grant_change(out, terms);
         }
         RosterChange::Change { id, name, terms } => {
             out.byte(1).id(id).option(name.as_ref(), |out, name| {
                 out.prefixed(name.as_str().as_bytes());
             });
-            write_terms(out, terms);
+            write_grant_change(out, terms);
         }
         RosterChange::Revoke { id, outcome, at } => {
             let kept = at.filter(|_| *outcome == Outcome::Keep);
@@ -99,8 +99,8 @@ fn read_change(input: &mut Reader<'_>) -> Result<RosterChange, DecodeError> {
     let tag = input.byte()?;
     let id = input.id()?;
     Ok(match tag {
-        0 => RosterChange::Admit { id, name: input.name()?, terms: read_terms(input)? },
-        1 => RosterChange::Change { id, name: input.option(Reader::name)?, terms: read_terms(input)? },
+        0 => RosterChange::Admit { id, name: input.name()?, terms: read_grant_change(input)? },
+        1 => RosterChange::Change { id, name: input.option(Reader::name)?, terms: read_grant_change(input)? },
         2 => {
             let at = input.option(|input| Ok((Timestamp(input.fixed()?), input.hash()?)))?;
             let outcome = if at.is_some() { Outcome::Keep } else { Outcome::Drop };
@@ -110,7 +110,7 @@ fn read_change(input: &mut Reader<'_>) -> Result<RosterChange, DecodeError> {
     })
 }
 
-fn write_terms(out: &mut Writer, terms: &Terms) {
+fn write_grant_change(out: &mut Writer, terms: &GrantChange) {
     out.option(terms.role.as_ref(), |out, role| {
         out.byte(u8::from(*role == Role::Reader));
     });
@@ -121,10 +121,10 @@ fn write_terms(out: &mut Writer, terms: &Terms) {
     }
 }
 
-fn read_terms(input: &mut Reader<'_>) -> Result<Terms, DecodeError> {
+fn read_grant_change(input: &mut Reader<'_>) -> Result<GrantChange, DecodeError> {
     let role = input.option(Reader::flag)?;
     let role = role.map(|reader| if reader { Role::Reader } else { Role::Member });
-    Ok(Terms {
+    Ok(GrantChange {
         role,
         items: input.option(Reader::varint)?,
         bytes: input.option(Reader::varint)?,
@@ -145,15 +145,23 @@ mod tests {
     fn a_request_survives_its_text() {
         let id = Identity::from_secret(&[2; 32]).id();
         let name = Name::new("edge-1").unwrap();
-        let all =
-            Terms { role: Some(Role::Reader), items: Some(7), bytes: Some(300), until: Some(Timestamp::MAX) };
+        let all = GrantChange {
+            role: Some(Role::Reader),
+            items: Some(7),
+            bytes: Some(300),
+            until: Some(Timestamp::MAX),
+        };
         let request = Request {
             mesh: MeshId(Identity::from_secret(&[1; 32]).id()),
             roster: None,
             changes: vec![
-                RosterChange::Admit { id, name: name.clone(), terms: Terms::default() },
+                RosterChange::Admit { id, name: name.clone(), terms: GrantChange::default() },
                 RosterChange::Change { id, name: Some(name), terms: all },
-                RosterChange::Change { id, name: None, terms: Terms { role: Some(Role::Member), ..all } },
+                RosterChange::Change {
+                    id,
+                    name: None,
+                    terms: GrantChange { role: Some(Role::Member), ..all },
+                },
                 RosterChange::Revoke { id, outcome: Outcome::Drop, at: None },
                 RosterChange::Revoke { id, outcome: Outcome::Keep, at: Some((Timestamp(9), Hash([3; 32]))) },
             ],

@@ -170,7 +170,7 @@ mod tests {
         id::Name,
         item::Item,
         message::Message,
-        roster::{RosterChange, Terms},
+        roster::{GrantChange, RosterChange},
     };
 
     fn key() -> Identity {
@@ -180,7 +180,7 @@ mod tests {
     fn request(roster: Option<(datafan_core::head::Head, Vec<Item>)>, member: u8) -> Request {
         let (id, name) =
             (Identity::from_secret(&[member; 32]).id(), Name::new(&format!("m{member}")).unwrap());
-        let changes = vec![RosterChange::Admit { id, name, terms: Terms::default() }];
+        let changes = vec![RosterChange::Admit { id, name, terms: GrantChange::default() }];
         Request { mesh: MeshId(key().id()), roster, changes, made: Timestamp(1_000) }
     }
 

@@ -257,7 +257,7 @@ fn new_identity() -> Result<Identity, Failure> {
 /// `datafan admit`
 pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<(), Failure> {
     let end = args.expires.map(until).transpose()?;
-    let with_terms = |request: AdmitRequest| AdmitRequest {
+    let changed_by = |request: AdmitRequest| AdmitRequest {
         role: args.terms.role.map(|role| role.to_string()),
         items: args.terms.items,
         bytes: args.terms.bytes,
@@ -267,12 +267,12 @@ pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<
     match (args.id, args.name, args.file) {
         (Some(id), Some(name), None) => {
             let (id, name, offline) = (id.to_string(), name.to_string(), args.offline.is_asked());
-            let request = with_terms(AdmitRequest { id, name, offline, ..AdmitRequest::default() });
+            let request = changed_by(AdmitRequest { id, name, offline, ..AdmitRequest::default() });
             let admitted = ask(&mut client, "/v1/admit", &request, &args.offline)?;
             show(out, &admitted, &args.offline, words)
         }
         (None, None, Some(file)) => {
-            let members = admissions::read(&mut client, &file)?.into_iter().map(with_terms).collect();
+            let members = admissions::read(&mut client, &file)?.into_iter().map(changed_by).collect();
             admit_all(client, &file, members, &args.offline, out)
         }
         _ => Err(Failure::Said(Exit::Usage, "admit needs ID --name NAME, or --file FILE".to_owned())),

@@ -5,7 +5,7 @@ use super::refusal::Refusal;
 use datafan_core::{
     grant::{Grant, Role},
     limits::ROSTER_CHANGES_MAX,
-    roster::Terms,
+    roster::GrantChange,
     time::Timestamp,
 };
 use serde::{
@@ -240,7 +240,7 @@ impl AdmitRequest {
     ///
     /// # Errors
     /// If the role is none.
-    pub fn terms(&self) -> Result<Terms, Refusal> {
+    pub fn terms(&self) -> Result<GrantChange, Refusal> {
         terms(self.role.as_deref(), self.items, self.bytes, self.until)
     }
 }
@@ -250,7 +250,7 @@ impl GrantRequest {
     ///
     /// # Errors
     /// If the role is none.
-    pub fn terms(&self) -> Result<Terms, Refusal> {
+    pub fn terms(&self) -> Result<GrantChange, Refusal> {
         terms(self.role.as_deref(), self.items, self.bytes, self.until)
     }
 }
@@ -260,9 +260,9 @@ fn terms(
     items: Option<u64>,
     bytes: Option<u64>,
     end: Option<u64>,
-) -> Result<Terms, Refusal> {
+) -> Result<GrantChange, Refusal> {
     let role = role.map(str::parse::<Role>).transpose().map_err(Refusal::usage)?;
-    Ok(Terms { role, items, bytes, until: end.map(until) })
+    Ok(GrantChange { role, items, bytes, until: end.map(until) })
 }
 
 /// The end of an invitation, where 0 stands for none.

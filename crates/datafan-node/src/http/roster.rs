@@ -21,7 +21,7 @@ use datafan_core::{
     id::{MemberId, MeshId, Name},
     identity::Strict,
     read::Snapshot,
-    roster::{IdRole, RosterChange, Terms, WholeRoster, role_of},
+    roster::{GrantChange, IdRole, RosterChange, WholeRoster, role_of},
     store::{StoreReader, StoreSnapshot},
     time::Timestamp,
 };
@@ -65,7 +65,7 @@ pub async fn admit_all<R: StoreReader>(State(app): AppState<R>, sent: Body) -> A
     Ok(json(&RosteredAll { members, timestamp: timestamp.0, request: None }))
 }
 
-fn admitted(request: &AdmitRequest) -> Answered<(MemberId, Name, Terms)> {
+fn admitted(request: &AdmitRequest) -> Answered<(MemberId, Name, GrantChange)> {
     let id: MemberId = request.id.parse().map_err(Refusal::usage)?;
     Ok((id, Name::new(&request.name).map_err(Refusal::usage)?, request.terms()?))
 }
@@ -75,7 +75,7 @@ pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     let request: GrantRequest = body(sent).await?;
     let terms = request.terms()?;
     let name = request.name.as_deref().map(Name::new).transpose().map_err(Refusal::usage)?;
-    if name.is_none() && terms == Terms::default() {
+    if name.is_none() && terms == GrantChange::default() {
         return Err(Refusal::usage("grant what? name, role, items, bytes, or the end of the invitation"));
     }
     let (offline, mesh) = (request.offline, app.handle.mesh());
@@ -118,7 +118,7 @@ pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
             return Err(Refusal::failure(format!("{fresh} is in the roster already: a new key is needed")));
         }
         let quota = grant.quota;
-        let terms = Terms {
+        let terms = GrantChange {
             role: Some(grant.role),
             items: Some(quota.items),
             bytes: Some(quota.bytes),

@@ -5,7 +5,7 @@ use crate::common::{Mesh, SEEDS};
 use datafan_core::{
     engine::{Command, CommandError},
     limits::COMMIT_WRITES_MAX,
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
     time::{SECOND, Timestamp},
 };
 use datafan_sim::world::{delete, put, put_until};
@@ -136,7 +136,7 @@ fn a58_what_is_still_seen_is_not_removed_and_a_delete_of_what_is_not_changes_not
 }
 
 fn set_quota(world: &mut Mesh, member: usize, items: u64) {
-    let (id, terms) = (world.id(member), Terms { items: Some(items), ..Terms::default() });
+    let (id, terms) = (world.id(member), GrantChange { items: Some(items), ..GrantChange::default() });
     world.must(0, Command::Roster(vec![RosterChange::Change { id, name: None, terms }]));
     world.run_for(SECOND);
 }

@@ -15,7 +15,7 @@ use datafan_core::{
     },
     message::{Ask, Message, Request, Want},
     read::Snapshot,
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
     time::{MILLI, SECOND, Timestamp},
     trie::Place,
 };
@@ -152,7 +152,7 @@ fn a_first_copy_keeps_to_the_rate_too() {
 #[test]
 fn a_head_is_taken_up_to_its_quota_and_no_further() {
     let mut world = Mesh::line(2, 1);
-    let terms = Terms { items: Some(10), bytes: Some(1_000), ..Terms::default() };
+    let terms = GrantChange { items: Some(10), bytes: Some(1_000), ..GrantChange::default() };
     let id = world.id(0);
     world.must(0, Command::Roster(vec![RosterChange::Change { id, name: None, terms }]));
     world.run_for(SECOND);
@@ -281,7 +281,7 @@ fn as_many_members_as_there_may_be_and_one_more() {
         secret[..8].copy_from_slice(&n.to_be_bytes());
         Identity::from_secret(&secret).id()
     };
-    let admit = |n: usize| RosterChange::Admit { id: id(n), name: name(n), terms: Terms::default() };
+    let admit = |n: usize| RosterChange::Admit { id: id(n), name: name(n), terms: GrantChange::default() };
     // The founder is one of them.
     let all: Vec<usize> = (1..MEMBERS_MAX).collect();
     for part in all.chunks(ROSTER_CHANGES_MAX) {

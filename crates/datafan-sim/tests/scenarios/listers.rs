@@ -9,7 +9,7 @@ use datafan_core::{
     grant::Role,
     id::Name,
     limits::LINKS_MAX,
-    roster::{RosterChange, Terms},
+    roster::{GrantChange, RosterChange},
     time::SECOND,
 };
 
@@ -136,7 +136,7 @@ fn with_readers(n_owners: usize, n_readers: usize, seed: u64) -> Mesh {
     for _ in 0..n_readers {
         let reader = world.add(|config| (config.links_min, config.links_wanted_max) = (3, 6));
         let name = Name::new(&format!("m{reader}")).expect("a sound name");
-        let terms = Terms { role: Some(Role::Reader), ..Terms::default() };
+        let terms = GrantChange { role: Some(Role::Reader), ..GrantChange::default() };
         let id = world.id(reader);
         world.must(0, Command::Roster(vec![RosterChange::Admit { id, name, terms }]));
         world.start(reader);

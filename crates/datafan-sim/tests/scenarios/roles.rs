@@ -7,7 +7,7 @@ use datafan_core::{
     hash::Hash,
     id::{MemberId, Name},
     identity::{Identity, Strict},
-    roster::{RosterChange, Terms, WholeRoster},
+    roster::{GrantChange, RosterChange, WholeRoster},
     store::StoreSnapshot,
     time::{SECOND, Timestamp},
 };
@@ -19,8 +19,8 @@ fn a55_the_meshs_own_id_is_no_members_in_any_command() {
     world.run_until("equal", 20 * SECOND, |world| world.equal());
     let mesh = world.authority().id();
     let name = || Name::new("c").expect("a name");
-    let admit = RosterChange::Admit { id: mesh, name: name(), terms: Terms::default() };
-    let items = Terms { items: Some(1), ..Terms::default() };
+    let admit = RosterChange::Admit { id: mesh, name: name(), terms: GrantChange::default() };
+    let items = GrantChange { items: Some(1), ..GrantChange::default() };
     let change = RosterChange::Change { id: mesh, name: None, terms: items };
     let revoke = |id, outcome| RosterChange::Revoke { id, outcome, at: None };
     let rotated = vec![revoke(world.id(2), Outcome::Keep), admit.clone()];

@@ -10,7 +10,7 @@ use datafan_core::{
     identity::{Identity, Strict},
     item::{Item, Key},
     message::{Delta, Message, encode_delta},
-    roster::{RosterChange, SignedRoster, Terms, WholeRoster},
+    roster::{GrantChange, RosterChange, SignedRoster, WholeRoster},
     store::StoreSnapshot,
     time::{SECOND, Timestamp},
     trie::Branch,
@@ -22,7 +22,7 @@ fn a_quota_binds_the_owner_and_can_be_changed() {
     for seed in SEEDS {
         let mut world = Mesh::mesh(2, seed);
         world.link(1, 0);
-        change(&mut world, 1, Terms { items: Some(3), ..Terms::default() });
+        change(&mut world, 1, GrantChange { items: Some(3), ..GrantChange::default() });
         world.run_until("told", 10 * SECOND, |world| grant(world, 1, 1).quota.items == 3);
         for n in 0..3 {
             world.put(1, &format!("k{n}"), "v");
@@ -33,7 +33,7 @@ fn a_quota_binds_the_owner_and_can_be_changed() {
             CommandError::OverQuota { items: 4, bytes: 12, items_max: 3, bytes_max: Quota::default().bytes }
         );
         world.put(1, "k2", "w");
-        change(&mut world, 1, Terms { items: Some(4), ..Terms::default() });
+        change(&mut world, 1, GrantChange { items: Some(4), ..GrantChange::default() });
         world.run_until("told", 10 * SECOND, |world| grant(world, 1, 1).quota.items == 4);
         world.put(1, "k3", "v");
         world.run_until("equal", 10 * SECOND, |world| world.equal());
@@ -47,7 +47,7 @@ fn what_is_larger_than_a_new_quota_may_change_everywhere_but_not_grow() {
         world.link_all(&line(3));
         world.commit(2, (0..300).map(|n| put(&format!("k{n}"), "v")).collect());
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(300));
-        change(&mut world, 2, Terms { items: Some(10), ..Terms::default() });
+        change(&mut world, 2, GrantChange { items: Some(10), ..GrantChange::default() });
         world.run_until("told", 10 * SECOND, |world| grant(world, 2, 2).quota.items == 10);
         world.run_for(SECOND);
 
@@ -109,7 +109,7 @@ fn who_becomes_a_reader_loses_its_shard_everywhere_and_may_begin_again() {
         world.run_until("gone", 20 * SECOND, |world| {
             (0..3).all(|member| !world.heads(member).contains_key(&owner)) && world.equal()
         });
-        change(&mut world, 2, Terms { role: Some(Role::Member), ..Terms::default() });
+        change(&mut world, 2, GrantChange { role: Some(Role::Member), ..GrantChange::default() });
         world.run_until("told", 10 * SECOND, |world| grant(world, 2, 2).role == Role::Member);
         world.put(2, "k2", "new");
         world.run_until("equal", 10 * SECOND, |world| world.equal() && publishes(world, 2));
@@ -120,7 +120,7 @@ fn who_becomes_a_reader_loses_its_shard_everywhere_and_may_begin_again() {
 #[test]
 fn a_role_of_a_newer_build_keeps_its_membership() {
     let mut world = Mesh::line(3, 1);
-    change(&mut world, 1, Terms { role: Some(Role::Other(200)), ..Terms::default() });
+    change(&mut world, 1, GrantChange { role: Some(Role::Other(200)), ..GrantChange::default() });
     world.run_until("told", 10 * SECOND, |world| grant(world, 2, 1).role == Role::Other(200));
     world.put(1, "k", "v");
     world.put(0, "k", "v");
@@ -134,7 +134,7 @@ fn a39_an_expired_invitation_lets_nobody_in() {
         let mut world = Mesh::line(2, seed);
         let late = world.add(|_| ());
         let until = Timestamp(world.wall(0).0 + 60 * SECOND);
-        admit(&mut world, late, Terms { until: Some(until), ..Terms::default() });
+        admit(&mut world, late, GrantChange { until: Some(until), ..GrantChange::default() });
         world.run_for(90 * SECOND);
         world.start(late);
         world.link(late, 1);
@@ -147,7 +147,7 @@ fn a39_an_expired_invitation_lets_nobody_in() {
 
         // A later end lets it in, and then there is none.
         let until = Timestamp(world.wall(0).0 + 600 * SECOND);
-        change(&mut world, late, Terms { until: Some(until), ..Terms::default() });
+        change(&mut world, late, GrantChange { until: Some(until), ..GrantChange::default() });
         world.run_until("in", 60 * SECOND, |world| world.equal_with(0));
         world.put(late, "k", "v");
         world.run_until("noted", 20 * SECOND, |world| {
@@ -162,7 +162,7 @@ fn who_came_in_before_the_end_stays() {
         let mut world = Mesh::line(3, seed);
         let invited = world.add(|_| ());
         let until = Timestamp(world.wall(0).0 + 60 * SECOND);
-        admit(&mut world, invited, Terms { until: Some(until), ..Terms::default() });
+        admit(&mut world, invited, GrantChange { until: Some(until), ..GrantChange::default() });
         world.run_until("told", 10 * SECOND, |world| world.status(2).members.len() == 4);
         // The authority is away until long after the end.
         world.stop(0);
@@ -182,7 +182,7 @@ fn who_came_in_before_the_end_stays() {
             (0..4).all(|at| grant(world, at, invited).state == GrantState::Active) && world.equal()
         });
         // There is no end to set any more.
-        let terms = Terms { until: Some(Timestamp(1)), ..Terms::default() };
+        let terms = GrantChange { until: Some(Timestamp(1)), ..GrantChange::default() };
         let again = RosterChange::Change { id: world.id(invited), name: None, terms };
         let answer = world.done(0, Command::Roster(vec![again]));
         assert!(matches!(&answer, Answer::Refused(CommandError::HasComeIn { .. })), "{answer:?}");
@@ -194,7 +194,7 @@ fn who_came_in_is_noted_where_the_key_is_brought() {
     let mut world = Mesh::line(3, 1);
     let invited = world.add(|_| ());
     let until = Timestamp(world.wall(0).0 + 60 * SECOND);
-    admit(&mut world, invited, Terms { until: Some(until), ..Terms::default() });
+    admit(&mut world, invited, GrantChange { until: Some(until), ..GrantChange::default() });
     world.run_until("told", 10 * SECOND, |world| world.status(2).members.len() == 4);
     world.stop(0);
     world.start(invited);
@@ -212,7 +212,7 @@ fn an_invited_reader_has_come_in_when_the_authority_meets_it() {
     let mut world = Mesh::line(2, 1);
     let invited = world.add(|_| ());
     let until = Timestamp(world.wall(0).0 + 60 * SECOND);
-    admit(&mut world, invited, Terms { until: Some(until), ..reader() });
+    admit(&mut world, invited, GrantChange { until: Some(until), ..reader() });
     world.start(invited);
     world.link(invited, 0);
     world.run_until("noted", 10 * SECOND, |world| grant(world, 1, invited).state == GrantState::Active);
@@ -234,7 +234,7 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
         let name = Name::new("m2").unwrap();
         let changes = vec![
             RosterChange::Revoke { id: old, outcome: Outcome::Keep, at: None },
-            RosterChange::Admit { id: world.id(fresh), name: name.clone(), terms: Terms::default() },
+            RosterChange::Admit { id: world.id(fresh), name: name.clone(), terms: GrantChange::default() },
         ];
         assert!(
             matches!(world.done(0, Command::Roster(changes)), Answer::Committed(done) if done.changed == 2)
@@ -333,7 +333,7 @@ fn a_roster_that_is_signed_elsewhere_is_taken_anywhere() {
         let mut world = offline_authority(3, seed);
         let (newcomer, gone) = (world.add(|_| ()), world.id(1));
         let (timestamp, root) = world.heads(2)[&gone];
-        let terms = Terms::default();
+        let terms = GrantChange::default();
         let changes = [
             RosterChange::Admit { id: world.id(newcomer), name: Name::new("new").unwrap(), terms },
             RosterChange::Revoke { id: gone, outcome: Outcome::Keep, at: Some((timestamp, root)) },
@@ -430,21 +430,21 @@ fn publishes(world: &Mesh, member: usize) -> bool {
 /// Admits somebody who never shows up.
 fn named(secret: u8) -> RosterChange {
     let name = Name::new(&format!("named-{secret}")).expect("a sound one");
-    RosterChange::Admit { id: Identity::from_secret(&[secret; 32]).id(), name, terms: Terms::default() }
+    RosterChange::Admit { id: Identity::from_secret(&[secret; 32]).id(), name, terms: GrantChange::default() }
 }
 
-fn reader() -> Terms {
-    Terms { role: Some(Role::Reader), ..Terms::default() }
+fn reader() -> GrantChange {
+    GrantChange { role: Some(Role::Reader), ..GrantChange::default() }
 }
 
-fn admit(world: &mut Mesh, member: usize, terms: Terms) {
+fn admit(world: &mut Mesh, member: usize, terms: GrantChange) {
     let name = world.config(member).name.clone();
     let admitted =
         world.done(0, Command::Roster(vec![RosterChange::Admit { id: world.id(member), name, terms }]));
     assert!(matches!(admitted, Answer::Committed(_)), "{admitted:?}");
 }
 
-fn change(world: &mut Mesh, member: usize, terms: Terms) {
+fn change(world: &mut Mesh, member: usize, terms: GrantChange) {
     let change = RosterChange::Change { id: world.id(member), name: None, terms };
     let changed = world.done(0, Command::Roster(vec![change]));
     assert!(matches!(changed, Answer::Committed(done) if done.changed == 1), "{changed:?}");

@@ -65,7 +65,7 @@ impl<V> Links<V> {
         }
     }
 
-    /// Whether something may be due or pending on a link.
+    /// Whether something may be due on a link, or wait for an answer.
     pub(super) fn have_work(&self, now: Time) -> bool {
         self.dirty || self.wakes_at <= now
     }
@@ -211,7 +211,7 @@ impl<V> Links<V> {
         self.penalties.is_backed_off(peer, now)
     }
 
-    /// Peers that are pending an answer, those behind the one that was served last first.
+    /// Peers whose requests are pending, those behind the one that was served last first.
     pub(super) fn with_pending(&self) -> Vec<MemberId> {
         let mut peers: Vec<MemberId> =
             self.iter().filter(|(_, link)| link.has_pending()).map(|(peer, _)| *peer).collect();

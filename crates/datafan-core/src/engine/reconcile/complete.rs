@@ -92,7 +92,7 @@ impl<S: Store> Replication<'_, S> {
         else {
             return Ok(true);
         };
-        if self.members.of(self.replicas, &target.owner).is_some_and(|terms| !terms.is_active()) {
+        if self.members.of(self.replicas, &target.owner).is_some_and(|membership| !membership.is_active()) {
             return Ok(true);
         }
         let view = build.view(self.disk);

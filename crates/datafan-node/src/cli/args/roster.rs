@@ -25,7 +25,7 @@ pub struct Invite {
     pub out: Option<PathBuf>,
     /// What it may
     #[command(flatten)]
-    pub terms: Terms,
+    pub terms: GrantOptions,
     /// Where the key is
     #[command(flatten)]
     pub offline: Offline,
@@ -33,7 +33,7 @@ pub struct Invite {
 
 /// What a member may.
 #[derive(Args, Clone, Copy, Debug)]
-pub struct Terms {
+pub struct GrantOptions {
     /// member: has a shard of its own; reader: holds and relays everything, and writes nothing
     #[arg(long, value_name = "ROLE", value_parser = parse::role)]
     pub role: Option<Role>,
@@ -70,7 +70,7 @@ pub struct Admit {
     pub expires: Option<Expiry>,
     /// What it may
     #[command(flatten)]
-    pub terms: Terms,
+    pub terms: GrantOptions,
     /// Where the key is
     #[command(flatten)]
     pub offline: Offline,
@@ -90,7 +90,7 @@ pub struct Grant {
     pub expires: Option<Expiry>,
     /// What it may
     #[command(flatten)]
-    pub terms: Terms,
+    pub terms: GrantOptions,
     /// Of who becomes a reader, everybody deletes the items
     #[arg(long)]
     pub drop: bool,
