@@ -21,11 +21,12 @@ use std::{
 struct Line {
     id: String,
     name: String,
-    /// As `datafan id --json` prints it: the one that the member is to be admitted to.
+    /// The mesh that the member is to join, as `datafan id --json` prints it.
     mesh: Option<String>,
 }
 
-/// All members that `file` names, `-` for standard input. All lines are checked before the first is admitted.
+/// All members that `file` (`-` for standard input) names. Every line is checked before the first member is
+/// admitted.
 pub fn read(client: &mut Client, file: &Path) -> Result<Vec<AdmitRequest>, Failure> {
     let text = text(file)?;
     let mut mesh = None;
@@ -39,7 +40,7 @@ pub fn read(client: &mut Client, file: &Path) -> Result<Vec<AdmitRequest>, Failu
                 none => none.insert(client.get::<StatusAnswer>("/v1/status", &[])?.mesh),
             };
             if named != *ours {
-                return Err(said(format!("mesh {named:?} is another one: this member is of mesh {ours}")));
+                return Err(said(format!("mesh {named:?} is not the mesh of this member, which is {ours}")));
             }
         }
         requests.push(checked(&id, &name).map_err(said)?);
@@ -56,9 +57,7 @@ fn text(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     input.take(BODY_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(|error| said(&error))?;
     if text.len() > BODY_BYTES_MAX {
-        return Err(said(&format!(
-            "longer than {BODY_BYTES_MAX} bytes, as much as a request may be: split it"
-        )));
+        return Err(said(&format!("longer than {BODY_BYTES_MAX} bytes, the limit of a request: split it")));
     }
     Ok(text)
 }
@@ -77,7 +76,7 @@ fn line_of(line: &str) -> Result<Line, String> {
 fn checked(id: &str, name: &str) -> Result<AdmitRequest, String> {
     let member: MemberId = id.parse().map_err(|error| format!("{error}"))?;
     if !is_admissible(&member) {
-        return Err(format!("{id} is not a sound Ed25519 public key"));
+        return Err(format!("{id} is not a valid Ed25519 public key"));
     }
     let name: Name = name.parse().map_err(|error| format!("{error}"))?;
     Ok(AdmitRequest { id: id.to_owned(), name: name.to_string(), ..AdmitRequest::default() })

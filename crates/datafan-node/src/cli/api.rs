@@ -1,4 +1,4 @@
-//! Where a member's HTTP interface is on TCP, and what it wants to be told there.
+//! Where the HTTP API listens on TCP, and the token it asks for.
 
 use super::{
     failure::{Exit, Failure},
@@ -7,16 +7,16 @@ use super::{
 use datafan_node::http::token::Token;
 use std::{env, net::SocketAddr, path::PathBuf};
 
-/// What options and environment say of the interface on TCP.
+/// Address and token file of the HTTP API on TCP, from options and environment.
 #[derive(Clone, Default, Debug)]
 pub struct Api {
-    /// Where it is.
+    /// Its address.
     pub address: Option<SocketAddr>,
-    /// Where its token is.
+    /// The file with its token.
     pub token_file: Option<PathBuf>,
 }
 
-/// What is named, else what the environment says.
+/// The options, or else the environment.
 pub fn resolve(address: Option<SocketAddr>, token_file: Option<PathBuf>) -> Result<Api, Failure> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     let address = match (address, set("DATAFAN_API")) {
@@ -27,19 +27,19 @@ pub fn resolve(address: Option<SocketAddr>, token_file: Option<PathBuf>) -> Resu
         (address, _) => address,
     };
     if address.is_none() && token_file.is_some() {
-        let text = "--api-token-file is of no use without --api IP:PORT: the socket needs no token";
+        let text = "--api-token-file needs --api IP:PORT: only the API on TCP takes a token";
         return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
     Ok(Api { address, token_file: token_file.or_else(|| set("DATAFAN_API_TOKEN_FILE").map(PathBuf::from)) })
 }
 
 impl Api {
-    /// The token to ask with, if there is one.
+    /// The token to send with requests, if there is one.
     pub fn token(&self) -> Result<Option<Token>, Failure> {
         self.token_file.as_deref().map(Token::read).transpose().map_err(Failure::new)
     }
 
-    /// The token to ask for, made where it is not there yet.
+    /// The token that the server demands; created if the file does not exist.
     pub fn token_or_new(&self) -> Result<Option<Token>, Failure> {
         self.token_file.as_deref().map(Token::read_or_make).transpose().map_err(Failure::new)
     }

@@ -1,4 +1,4 @@
-//! `authority`: the roster's key where no network is.
+//! `authority`: signing the roster with an offline key.
 
 use super::{
     args,
@@ -41,13 +41,13 @@ pub fn new(dir: Result<PathBuf, Failure>, args: args::AuthorityNew, out: &mut Ou
     let key = key_path(dir, args.key)?;
     let authority = new_key(&key).map_err(Failure::new)?;
     let made = Made { mesh: authority.id().to_string(), key: key.display().to_string() };
-    out.has_done(format!("made {}, the key of mesh {}", made.key, made.mesh));
+    out.has_done(format!("created {}, the key of mesh {}", made.key, made.mesh));
     if out.json {
         return Ok(out.object(&made)?);
     }
     out.line(&format!("mesh  {}", made.mesh))?;
-    out.line(&format!("\nBack up {}: it decides who belongs", made.key))?;
-    out.line(&format!("    and {}: what it has signed last", record_path(&key).display()))?;
+    out.line(&format!("\nBack up {}: it controls membership", made.key))?;
+    out.line(&format!("    and {}: the record of what it signed", record_path(&key).display()))?;
     Ok(out.line(&format!("\nNext, on each member: datafan init --mesh {} --name NAME", made.mesh))?)
 }
 
@@ -71,7 +71,7 @@ pub fn sign(
     let key = key_path(dir, args.key)?;
     let to = args.out.unwrap_or_else(|| with_more(&args.file, ".signed"));
     if to.exists() {
-        return Err(Failure::new(format!("{} is there already", to.display())));
+        return Err(Failure::new(format!("{} already exists", to.display())));
     }
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", args.file.display()));
     let request =
@@ -91,7 +91,7 @@ pub fn sign(
     explain(&signing, &changes, made, now, record.is_none(), args.force);
     confirm(args.yes, &SIGN, || Ok(String::new()))?;
     let (record, signed) = signing.sign(&authority);
-    // First: a roster that nobody knows to be signed could be forgotten by the next one.
+    // The record is written first: a signature without a record could be forgotten by the next one.
     record.write(&key).map_err(|error| Failure::new(format!("{}: {error}", record_path(&key).display())))?;
     write_new(&to, &format!("{}\n", signed_to_text(&signed.message)))?;
     let file = to.display().to_string();
@@ -108,7 +108,7 @@ pub fn sign(
         })?);
     }
     out.line(&format!("wrote {file}"))?;
-    Ok(out.line(&format!("\nNext, at any running member: datafan authority apply {file}"))?)
+    Ok(out.line(&format!("\nNext, on any running member: datafan authority apply {file}"))?)
 }
 
 /// `datafan authority apply`
@@ -117,13 +117,13 @@ pub fn apply(mut client: Client, args: args::AuthorityApply, out: &mut Output) -
     let done: Written = client.post("/v1/apply", &ApplyRequest { signed })?;
     let at = rfc3339(Timestamp(done.timestamp));
     let said = match done.written {
-        0 => format!("the roster of {at} is here already"),
-        _ => format!("applied: the roster is of {at} now, and spreads by itself"),
+        0 => format!("the roster of {at} is already here"),
+        _ => format!("applied: the roster is now of {at} and spreads to the other members"),
     };
     Ok(out.answer(Effect::of(done.written), &done, &said)?)
 }
 
-/// What is signed is told in full, also where nobody is asked.
+/// Prints everything that will be signed, even when nobody is asked.
 fn explain(
     signing: &Signing,
     changes: &[String],
@@ -138,19 +138,19 @@ fn explain(
         Some(head) => {
             let n_active = roster.grants().values().filter(|grant| grant.is_active()).count();
             let members = count(n_active as u64, "member");
-            note(&format!("roster  of {}, {members}, as it was signed", rfc3339(head.timestamp)));
+            note(&format!("roster  of {}, {members}, as last signed", rfc3339(head.timestamp)));
         }
-        None => note("roster  none yet: this begins the mesh"),
+        None => note("roster  none yet: this creates the mesh"),
     }
-    note(&format!("asked   {}", rfc3339(made)));
+    note(&format!("made    {}", rfc3339(made)));
     changes.iter().for_each(|change| note(&format!("will    {change}")));
     if forced {
-        note("careful: --force leaves out the comparison with what this key has signed before");
+        note("warning: --force skips the comparison with what this key signed before");
     } else if unrecorded {
-        note("careful: there is no record of what this key has signed; from now on there is one");
+        note("warning: there is no record of what this key signed; one is started now");
     }
     if made.0.abs_diff(now.0) > HOUR_MICROS {
-        note(&format!("careful: by the clock here it is {}", rfc3339(now)));
+        note(&format!("warning: the clock of this machine says {}", rfc3339(now)));
     }
 }
 
@@ -158,7 +158,7 @@ const HOUR_MICROS: u64 = 3_600_000_000;
 
 const SIGN: Question = Question { ask: "Sign this?", declined: "not signed" };
 
-/// Refuses the key of a member that runs: it would find a roster that it has not made, and stop.
+/// Refuses the key of a running member: that member would find a roster that it did not make, and stop.
 fn refuse_running(key: &Path) -> Result<(), Failure> {
     let dir = key.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let home = Home::new(dir);
@@ -168,14 +168,19 @@ fn refuse_running(key: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "{}: a member runs there and signs with this key itself: ask it without --offline, or stop it before its key \
-         signs elsewhere. The key of an authority that is offline is named with --key FILE",
+        "{}: a member runs there and signs with this key itself: run the command without --offline, or stop \
+         the member first. Name an offline key with --key FILE",
         dir.display()
     )))
 }
 
 fn authority(key: &Path) -> Result<Identity, Failure> {
-    let missing = || Failure::Said(Exit::NotFound, format!("{}: there is no such key", key.display()));
+    let missing = || {
+        Failure::Said(
+            Exit::NotFound,
+            format!("{} does not exist: name the key with --key FILE", key.display()),
+        )
+    };
     read_key(key).map_err(Failure::new)?.ok_or_else(missing)
 }
 

@@ -40,7 +40,7 @@ struct Report {
     bytes: u64,
 }
 
-/// `datafan backup`: written beside, looked through, and put in place.
+/// `datafan backup`: written to a temporary file, verified, and renamed into place.
 pub fn backup(dir: &Path, mut client: Client, args: &args::Save, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     if client.is_of_directory() {
@@ -61,29 +61,35 @@ pub fn backup(dir: &Path, mut client: Client, args: &args::Save, out: &mut Outpu
     let (origin, summary) = done.inspect_err(|_| drop(fs::remove_file(&fresh)))?;
     show(out, "saved", &origin, &summary)?;
     if !out.json {
-        note("The keys are not in it: member.key, and authority.key where it is, are to be kept elsewhere.");
+        note(
+            "The backup does not contain the keys: keep copies of member.key, and of authority.key if it is \
+             here.",
+        );
     }
     Ok(())
 }
 
-/// A backup that is there may be the only good one.
+/// An existing backup may be the only good one.
 fn refuse_existing(args: &args::Save) -> Result<(), Failure> {
     refuse_special(&args.file)?;
     if args.force || args.file.symlink_metadata().is_err() {
         return Ok(());
     }
-    Err(Failure::new(format!("{} already exists: --force replaces it", args.file.display())))
+    Err(Failure::new(format!("{} already exists: replace it with --force", args.file.display())))
 }
 
-/// To standard output, checked as it goes; the report goes beside it.
+/// To standard output, verified while it is written; the report goes to standard error.
 fn stream(home: &Home, client: &mut Client, out: &mut Output) -> Result<(), Failure> {
     if out.terminal {
-        return Err(Failure::Said(Exit::Usage, "a backup is not for a terminal: name a file".to_owned()));
+        return Err(Failure::Said(
+            Exit::Usage,
+            "refusing to write a backup to a terminal: name a file".to_owned(),
+        ));
     }
     let mut checked = Checked { to: out, frames: Frames::default(), rest: Vec::new() };
-    // Its reader has never enough of it: a part of a backup is none.
+    // A closed pipe is an error here: part of a backup is not a backup.
     let said = |error: io::Error| match error.kind() {
-        ErrorKind::BrokenPipe => Failure::new("standard output was closed: the backup is cut off"),
+        ErrorKind::BrokenPipe => Failure::new("standard output was closed: the backup is incomplete"),
         _ => Failure::from(error),
     };
     save(home, client, &mut checked, said)?;
@@ -93,7 +99,7 @@ fn stream(home: &Home, client: &mut Client, out: &mut Output) -> Result<(), Fail
     Ok(())
 }
 
-/// What is written on, and looked through on the way.
+/// Passes the backup on, and verifies it on the way.
 struct Checked<'a> {
     to: &'a mut Output,
     frames: Frames,
@@ -103,7 +109,7 @@ struct Checked<'a> {
 impl Checked<'_> {
     fn finish(self) -> Result<(Origin, Summary), Failure> {
         if !self.rest.is_empty() {
-            return Err(Failure::new("the backup is cut off"));
+            return Err(Failure::new("the backup is incomplete"));
         }
         self.frames.finish().map_err(Failure::new)
     }
@@ -138,7 +144,7 @@ impl Write for Checked<'_> {
 /// Into a new file.
 fn write(home: &Home, client: &mut Client, fresh: &Path) -> Result<(), Failure> {
     let said = |error: io::Error| at(fresh, &error);
-    // What members hold is for nobody else's eyes.
+    // Only the owner of the file may read what members hold.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh).map_err(said)?;
     let mut file = BufWriter::new(file);
     save(home, client, &mut file, said)?;
@@ -146,7 +152,7 @@ fn write(home: &Home, client: &mut Client, fresh: &Path) -> Result<(), Failure> 
     file.sync_all().map_err(said)
 }
 
-/// From the running member; from the store itself where none runs.
+/// From the running member, or from the store itself if none runs.
 fn save(
     home: &Home,
     client: &mut Client,
@@ -169,7 +175,7 @@ fn save(
 }
 
 enum Offline {
-    /// A file of the member's directory is there and cannot be used.
+    /// A file of the member's directory exists but cannot be used.
     Unusable(String),
     Store(StoreError),
     File(io::Error),
@@ -190,7 +196,7 @@ fn write_offline(home: &Home, file: &mut impl Write) -> Result<(), Offline> {
         let what = format!("{} or member.key is missing", path.display());
         return Err(StoreError::Failed { what }.into());
     };
-    // The file system may be one that nobody can write to.
+    // The file system may be read-only.
     let store = RedbStore::open_read_only(&path, Options::default())?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let wall = Timestamp(u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
@@ -203,7 +209,7 @@ fn write_offline(home: &Home, file: &mut impl Write) -> Result<(), Offline> {
     Ok(store.close()?)
 }
 
-/// Reads what was written once more: that all of it is there.
+/// Reads the file again, to be sure that all of it is there.
 fn check(file: &Path) -> Result<(Origin, Summary), Failure> {
     let mut frames = Frames::default();
     each_frame(file, |bytes| frames.take(bytes))?;
@@ -216,14 +222,16 @@ pub fn restore(dir: &Path, args: &args::Backup, out: &mut Output) -> Result<(), 
     let membership = of_member(&home)?;
     let key = home.member_key().map_err(Failure::new)?.ok_or_else(|| {
         Failure::new(format!(
-            "{} is missing: put the member's key there first",
+            "{} is missing: copy the member's key there first",
             home.member_key_path().display()
         ))
     })?;
     let (path, fresh) = (home.store_path(), beside(&home.store_path()));
     if path.exists() {
-        let text =
-            format!("{} is there: move it away first, a backup never replaces a store", path.display());
+        let text = format!(
+            "{} already exists: move it away first, since a backup never replaces a store",
+            path.display()
+        );
         return Err(Failure::new(text));
     }
     let done = read_into(&args.file, &fresh, (membership.mesh, key.id())).and_then(|done| {
@@ -233,12 +241,14 @@ pub fn restore(dir: &Path, args: &args::Backup, out: &mut Output) -> Result<(), 
     let (origin, summary) = done.inspect_err(|_| drop(fs::remove_file(&fresh)))?;
     show(out, "restored", &origin, &summary)?;
     if !out.json {
-        note("What the mesh has beyond this comes back when the member runs: see `datafan recovered`.");
+        note(
+            "When the member runs, it fetches what the mesh has beyond this backup: see `datafan recovered`.",
+        );
     }
     Ok(())
 }
 
-/// Makes a store of a backup.
+/// Builds a store from a backup.
 fn read_into(file: &Path, store: &Path, whose: (MeshId, MemberId)) -> Result<(Origin, Summary), Failure> {
     let opened = RedbStore::open(store, Options::default()).map_err(Failure::new)?;
     let mut restore = Restore::new(opened, whose, &Strict);
@@ -254,7 +264,7 @@ fn each_frame(file: &Path, mut take: impl FnMut(&[u8]) -> Result<(), RestoreErro
     let mut input = BufReader::new(input);
     let mut bytes = Vec::new();
     let failed = |error: io::Error| match error.kind() {
-        ErrorKind::UnexpectedEof => Failure::new(format!("{}: the backup is cut off", file.display())),
+        ErrorKind::UnexpectedEof => Failure::new(format!("{}: the backup is incomplete", file.display())),
         _ => at(file, &error),
     };
     while next(&mut input, &mut bytes).map_err(failed)? {
@@ -280,7 +290,7 @@ fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
     input.read_exact(&mut length[1..])?;
     let length = u32::from_be_bytes(length) as usize;
     if length > FRAME_BYTES_MAX {
-        let text = format!("this is no backup of datafan: a part of {length} bytes, limit {FRAME_BYTES_MAX}");
+        let text = format!("not a datafan backup: a frame of {length} bytes, limit {FRAME_BYTES_MAX}");
         return Err(io::Error::new(ErrorKind::InvalidData, text));
     }
     bytes.resize(length, 0);

@@ -1,5 +1,4 @@
-//! How `run` begins: where a directory holds a member already, what the command line names must be that
-//! member.
+//! How `run` starts: if the directory already holds a member, the command line must name that member.
 
 use super::{
     args::Run,
@@ -13,7 +12,7 @@ use std::{
     path::Path,
 };
 
-/// How to begin, where DIR has no member yet; `None` where it has the one that is named, or none is named.
+/// The bootstrap to use if DIR holds no member yet; `None` if it holds the named member, or none is named.
 pub fn bootstrap(dir: &Path, args: &Run) -> Result<Option<Bootstrap>, Failure> {
     let home = Home::new(dir);
     let Some(member) = home.membership().map_err(Failure::new)? else {
@@ -24,7 +23,7 @@ pub fn bootstrap(dir: &Path, args: &Run) -> Result<Option<Bootstrap>, Failure> {
                 Err(Failure::new(BootstrapError::Occupied { path: dir.into() }))
             }
             (None, None) => Err(Failure::new(format!(
-                "{} holds no member yet: name --init NAME for a new mesh, or --ticket FILE",
+                "{} holds no member yet: use --init NAME for a new mesh, or --ticket FILE to join one",
                 dir.display()
             ))),
         };
@@ -39,7 +38,7 @@ pub fn bootstrap(dir: &Path, args: &Run) -> Result<Option<Bootstrap>, Failure> {
 }
 
 fn is_founder(dir: &Path, member: &Membership, name: &Name) -> Result<(), Failure> {
-    // Who was invited knows which roster it was admitted in; a founder accepts any.
+    // An invited member knows the roster that admitted it; a founder accepts any.
     let invited = member.roster_min.0 > 0;
     if member.name == *name && !invited {
         return Ok(());
@@ -47,12 +46,12 @@ fn is_founder(dir: &Path, member: &Membership, name: &Name) -> Result<(), Failur
     let how = if invited { ", which was invited" } else { "" };
     let (dir, there, mesh) = (dir.display(), &member.name, member.mesh);
     Err(Failure::new(format!(
-        "--init {name} would begin a new mesh, but {dir} holds the member {there} of mesh {mesh}{how}: choose \
-         another directory, or leave --init out to run {there}"
+        "--init {name} would create a new mesh, but {dir} holds the member {there} of mesh {mesh}{how}: \
+         choose another directory, or leave out --init to run {there}"
     )))
 }
 
-/// The ticket, as far as it is still there: once it was used it may be deleted.
+/// The ticket, if the file still exists: a used ticket may be deleted.
 fn ticket_again(file: &Path) -> Result<Option<Ticket>, Failure> {
     let is_stdin = file == Path::new("-");
     if is_stdin && io::stdin().is_terminal() || !is_stdin && !file.exists() {
@@ -60,7 +59,7 @@ fn ticket_again(file: &Path) -> Result<Option<Ticket>, Failure> {
     }
     match read_ticket(file) {
         Ok(ticket) => Ok(Some(ticket)),
-        // A unit that hands over a ticket at each start has perhaps nothing more to hand over.
+        // A service unit that passes the ticket at every start may have an empty file by now.
         Err(_) if is_stdin => Ok(None),
         Err(failure) => Err(failure),
     }
@@ -71,8 +70,8 @@ fn is_invited(home: &Home, member: &Membership, ticket: &Ticket) -> Result<(), F
     let (there, theirs) = (&member.name, &ticket.name);
     if member.mesh != ticket.mesh {
         return Err(Failure::new(format!(
-            "the ticket is for mesh {}, but {dir} holds the member {there} of mesh {}: choose another directory, \
-             or leave --ticket out to run {there}",
+            "the ticket is for mesh {}, but {dir} holds the member {there} of mesh {}: choose another \
+             directory, or leave out --ticket to run {there}",
             ticket.mesh, member.mesh
         )));
     }
@@ -82,8 +81,8 @@ fn is_invited(home: &Home, member: &Membership, ticket: &Ticket) -> Result<(), F
     }
     let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
     Err(Failure::new(format!(
-        "the ticket is for the member {theirs} ({}), but {dir} holds {there}{id}: choose another directory, or \
-         leave --ticket out to run {there}",
+        "the ticket is for the member {theirs} ({}), but {dir} holds {there}{id}: choose another directory, \
+         or leave out --ticket to run {there}",
         ticket.member.id()
     )))
 }

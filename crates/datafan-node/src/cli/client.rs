@@ -1,4 +1,4 @@
-//! Asking the member that runs in a directory, by its socket or over TCP.
+//! Asks the running member of a directory, through its socket or over TCP.
 
 use super::{
     api::Api,
@@ -30,86 +30,85 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-/// A connection to the running member, made when it is first needed.
+/// A connection to the running member, opened at the first request.
 pub struct Client {
     dir: PathBuf,
     api: Api,
-    /// How long an answer may take, as the command line says.
+    /// The timeout from the command line.
     timeout: Option<Duration>,
-    /// The same where it does not say.
+    /// The timeout if the command line names none.
     patience: Duration,
-    /// How much later than that an answer may come that the member itself gives at the end of that time.
+    /// Extra time for an answer that the member itself gives at the end of the timeout.
     delay: Duration,
     runtime: Option<Runtime>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
-    /// For the member of `dir`, or for whichever serves TCP where `api` says. An answer may take `timeout`,
-    /// by default half a minute.
+    /// For the member of `dir`, or for the one at `api` if TCP is named. The default timeout is 30 s.
     pub fn new(dir: &Path, api: Api, timeout: Option<Duration>) -> Self {
         let (patience, delay) = (TIMEOUT, Duration::ZERO);
         Self { dir: dir.to_owned(), api, timeout, patience, delay, runtime: None, sender: None }
     }
 
-    /// For the member of `dir` and no other.
+    /// For the member of `dir` only, never over TCP.
     pub fn of(dir: &Path, timeout: Option<Duration>) -> Self {
         Self::new(dir, Api::default(), timeout)
     }
 
-    /// An answer may take this long where the command line does not say how long.
+    /// Sets the timeout for when the command line names none.
     #[must_use]
     pub fn patient(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// How long an answer may take.
+    /// The timeout of an answer.
     pub fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(self.patience)
     }
 
-    /// The member answers when the time is over, not before: its answer may come later by `delay`.
+    /// For requests that the member answers when the timeout ends: the answer may arrive later by `delay`.
     #[must_use]
     pub fn with_delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// When whoever asks gives up, counted from the question.
+    /// When the caller gives up, counted from the request.
     fn limit(&self) -> Duration {
         self.timeout().saturating_add(self.delay)
     }
 
-    /// Whether the member that is asked is that of the directory, without a doubt.
+    /// Whether the member asked is certainly the one of the directory.
     pub fn is_of_directory(&self) -> bool {
         self.api.address.is_none()
     }
 
-    /// Asks for one object.
+    /// Requests one object.
     pub fn get<T: DeserializeOwned>(&mut self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
         let text = self.ask(Method::GET, &with_query(path, query), Vec::new())?;
         read(&text)
     }
 
-    /// Asks for one object that is printed as it is.
+    /// Requests one object, to be printed unchanged.
     pub fn get_text(&mut self, path: &str, query: &[(&str, &str)]) -> Result<String, Failure> {
         self.ask(Method::GET, &with_query(path, query), Vec::new())
     }
 
-    /// Sends one object and gets one back.
+    /// Sends one object and receives one.
     pub fn post<T: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         let body = serde_json::to_vec(body).map_err(Failure::new)?;
         self.post_bytes(path, body)
     }
 
-    /// Sends an object that is JSON already and gets one back.
+    /// Sends an object that is already JSON and receives one.
     pub fn post_bytes<T: DeserializeOwned>(&mut self, path: &str, body: Vec<u8>) -> Result<T, Failure> {
         let text = self.ask(Method::POST, path, body)?;
         read(&text)
     }
 
-    /// Asks for lines and hands each over as it comes.
+    /// Requests lines and hands over each as it arrives.
     pub fn lines(
         &mut self,
         path: &str,
@@ -138,7 +137,7 @@ impl Client {
         })
     }
 
-    /// Asks for bytes and hands them over as they come.
+    /// Requests bytes and hands them over as they arrive.
     pub fn bytes(
         &mut self,
         path: &str,
@@ -169,7 +168,7 @@ impl Client {
         })
     }
 
-    /// The answer to a question, up to its first bytes; what follows may take as long as it takes.
+    /// The answer up to its first bytes; the rest has no timeout.
     async fn begin(&mut self, path: &str) -> Result<(Incoming, Option<NextFrame>), Failure> {
         let limit = self.limit();
         let first = async {
@@ -183,17 +182,17 @@ impl Client {
         }
     }
 
-    /// Nobody has answered in time.
+    /// The error if no answer arrived in time.
     fn late(&self, writes: bool) -> Failure {
         let limit = self.timeout();
         let who = match self.api.address {
             Some(address) => format!("the member on TCP {address}"),
             None => format!("the member in {}", self.dir.display()),
         };
-        let unsure = if writes { "; what was asked for may still be done" } else { "" };
+        let unsure = if writes { "; the request may still take effect" } else { "" };
         let text = format!(
-            "{who} did not answer within {limit:?}: is its process stopped, or its disk slow? --timeout TIME \
-             waits longer{unsure}"
+            "{who} did not answer within {limit:?}: its process may be stopped, or its disk slow; wait \
+             longer with --timeout TIME{unsure}"
         );
         Failure::Said(Exit::Timeout, text)
     }
@@ -213,7 +212,7 @@ impl Client {
         done
     }
 
-    /// Sends a request; a refusal is a failure already.
+    /// Sends a request; a refusal becomes a failure.
     async fn send(
         &mut self,
         method: Method,
@@ -224,7 +223,7 @@ impl Client {
         let host = self.api.address.map_or("datafan".to_owned(), |address| address.to_string());
         let mut request = Request::builder().method(method).uri(path).header(HOST, host);
         if let Some(timeout) = self.timeout {
-            // So that what it waits for comes back in time.
+            // Lets the member answer before the client gives up.
             request = request.header(TIMEOUT_HEADER, told(timeout).as_millis().to_string());
         }
         if let Some(authorization) = self.authorization()? {
@@ -244,7 +243,7 @@ impl Client {
         }
     }
 
-    /// The present connection, or a new one: the member closes one that was silent for long.
+    /// The open connection, or a new one: the member closes idle connections.
     async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
         if let Some(mut sender) = self.sender.take()
             && sender.ready().await.is_ok()
@@ -259,7 +258,7 @@ impl Client {
         }
     }
 
-    /// The token, over TCP; the socket needs none.
+    /// The token, if the request goes over TCP; the socket needs none.
     fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
         let token = if self.is_of_directory() { None } else { self.api.token()? };
         let Some(token) = token else { return Ok(None) };
@@ -270,12 +269,12 @@ impl Client {
     }
 }
 
-/// How a line begins that says why no more will come.
+/// Start of a line that says why a stream ended early.
 const ERROR_LINE: &str = "{\"error\":";
 
 type NextFrame = Result<Frame<Bytes>, hyper::Error>;
 
-/// How long an answer may take where nothing is said.
+/// Timeout of an answer, by default.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn shake(
@@ -295,11 +294,11 @@ fn with_query(path: &str, query: &[(&str, &str)]) -> String {
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text)
-        .map_err(|error| Failure::new(format!("the member's answer makes no sense: {error}")))
+        .map_err(|error| Failure::new(format!("cannot parse the answer of the member: {error}")))
 }
 
 fn broken_off() -> Failure {
-    Failure::new("the member broke the connection off: see its log")
+    Failure::new("the member closed the connection: see its log")
 }
 
 fn nobody_at(address: SocketAddr, error: &io::Error) -> Failure {
@@ -307,7 +306,7 @@ fn nobody_at(address: SocketAddr, error: &io::Error) -> Failure {
         io::ErrorKind::ConnectionRefused => {
             format!("no member answers on TCP {address}: start one with `datafan run --api {address}`")
         }
-        _ => format!("no member can be reached on TCP {address}: {error}"),
+        _ => format!("cannot reach a member on TCP {address}: {error}"),
     };
     Failure::Said(Exit::NoMember, text)
 }
@@ -318,8 +317,7 @@ fn nobody(dir: &Path, error: &io::Error) -> Failure {
         && !found.is_socket()
     {
         let (what, socket) = (socket::kind_of(found), socket.display());
-        let text =
-            format!("{what} is at {socket}: a member that runs there makes its socket once that is removed");
+        let text = format!("{what} is at {socket}: remove it, and a running member creates its socket there");
         return Failure::Said(Exit::NoMember, text);
     }
     let dir = dir.display();
@@ -330,6 +328,6 @@ fn nobody(dir: &Path, error: &io::Error) -> Failure {
                 format!("no member is running in {dir}: start one with `datafan run`"),
             )
         }
-        _ => Failure::Said(Exit::NoMember, format!("the member in {dir} cannot be reached: {error}")),
+        _ => Failure::Said(Exit::NoMember, format!("cannot reach the member in {dir}: {error}")),
     }
 }

@@ -1,5 +1,4 @@
-//! Asks before a change that cannot be undone, on a terminal; in a script `--yes` takes the place of the
-//! answer.
+//! Asks on a terminal before a change that cannot be undone; in a script, `--yes` confirms it.
 
 use super::{
     failure::{Exit, Failure},
@@ -7,23 +6,23 @@ use super::{
 };
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// What is asked.
+/// A question.
 pub struct Question {
-    /// Ends with a question mark.
+    /// The question, with its question mark.
     pub ask: &'static str,
-    /// The error if the answer is anything but yes.
+    /// The error if the answer is not yes.
     pub declined: &'static str,
 }
 
-/// Before a change of the roster or of what is kept.
+/// For changes of the roster and of divergent copies.
 pub const GO_ON: Question =
-    Question { ask: "This cannot be undone. Go on?", declined: "nothing was changed" };
+    Question { ask: "This cannot be undone. Continue?", declined: "nothing was changed" };
 
-/// Returns if `yes` was said on the command line or is the answer. `explain` tells what would happen; it is
-/// called only where somebody is asked.
+/// Returns if `yes` was given on the command line or is the answer. `explain` says what will happen; it is
+/// called only if somebody is asked.
 ///
 /// # Errors
-/// If the answer is no, or nobody can be asked.
+/// If the answer is no, or there is no terminal to ask on.
 pub fn confirm(
     yes: bool,
     question: &Question,
@@ -40,13 +39,12 @@ pub fn confirm(
     answered(question, &mut stdin.lock(), &mut io::stderr())
 }
 
-const NOBODY: &str =
-    "this cannot be undone, and standard input is not a terminal to ask on: confirm it with --yes";
+const NOBODY: &str = "this cannot be undone, and standard input is not a terminal: confirm it with --yes";
 
 fn answered(question: &Question, input: &mut impl BufRead, output: &mut impl Write) -> Result<(), Failure> {
     write!(output, "{} [y/N] ", question.ask).and_then(|()| output.flush()).map_err(Failure::new)?;
     let mut answer = String::new();
-    // Longer than any answer: what follows is not read.
+    // Longer than any answer; the rest of the line is not read.
     io::Read::take(input, 64).read_line(&mut answer).map_err(Failure::new)?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
@@ -66,7 +64,7 @@ mod tests {
             let mut asked = Vec::new();
             let answer = answered(&GO_ON, &mut input.as_bytes(), &mut asked);
             assert_eq!(answer.is_ok(), yes, "{input:?}");
-            assert_eq!(asked, b"This cannot be undone. Go on? [y/N] ");
+            assert_eq!(asked, b"This cannot be undone. Continue? [y/N] ");
         }
     }
 }

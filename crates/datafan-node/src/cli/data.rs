@@ -1,4 +1,4 @@
-//! `put`, `get`, `del`, `ls`, `export`: the data.
+//! `put`, `get`, `del`, `ls`, `export`: reading and writing items.
 
 use super::{
     args,
@@ -20,7 +20,7 @@ use std::{
 /// `datafan put`
 pub fn put(mut client: Client, args: args::Put, out: &mut Output) -> Result<(), Failure> {
     if args.owner.is_some() {
-        let text = "put takes no --owner: only the owner writes its shard, so put it on that member";
+        let text = "put takes no --owner: only the owner writes its shard, so run put on that member";
         return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
     check_key(&args.key)?;
@@ -28,10 +28,12 @@ pub fn put(mut client: Client, args: args::Put, out: &mut Output) -> Result<(), 
         (_, Some(file)) => read_value(file)?,
         (Some("-"), None) => read_value(Path::new("-"))?,
         (Some(text), None) => text.as_bytes().to_vec(),
-        (None, None) => return Err(Failure::Said(Exit::Usage, "put needs VALUE, - or --file".to_owned())),
+        (None, None) => {
+            return Err(Failure::Said(Exit::Usage, "put needs VALUE, -, or --file FILE".to_owned()));
+        }
     };
     if value.len() > VALUE_BYTES_MAX {
-        return Err(Failure::new(format!("value is over the limit of {VALUE_BYTES_MAX} bytes")));
+        return Err(Failure::new(format!("the value is longer than {VALUE_BYTES_MAX} bytes, the limit")));
     }
     let mut write = WriteRequest::put(&args.key, &value);
     write.ttl_ms = args.ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
@@ -39,7 +41,7 @@ pub fn put(mut client: Client, args: args::Put, out: &mut Output) -> Result<(), 
     show_written(out, &answer.written)
 }
 
-/// A file, or standard input for `-`, up to one byte over the limit of a value.
+/// Reads a file, or standard input for `-`, up to one byte more than a value may have.
 fn read_value(file: &Path) -> Result<Vec<u8>, Failure> {
     let said = |error: io::Error| Failure::new(format!("{}: {error}", file.display()));
     let input: Box<dyn Read> = match file == Path::new("-") {
@@ -87,14 +89,14 @@ fn get_all(mut client: Client, args: &args::Get, out: &mut Output) -> Result<(),
         show_item(out, line, item)
     })?;
     if shown == 0 && hidden > 0 {
-        let text = format!("only revoked members have a key {:?}: --revoked shows it", args.key);
+        let text = format!("only revoked members have the key {:?}: show it with --revoked", args.key);
         return Err(Failure::Said(Exit::NotFound, text));
     }
     Ok(())
 }
 
-/// One line of `get --all`: for people the owner and the value, escaped so that it stays one line and loses
-/// nothing.
+/// One line of `get --all`: for people, the owner and the value, escaped without loss so that it fits on one
+/// line.
 fn show_item(out: &mut Output, text: &str, item: ItemLine) -> Result<(), Failure> {
     if out.json {
         return Ok(out.json_line(text)?);
@@ -112,7 +114,7 @@ fn bytes_of(item: &ItemLine) -> Result<Vec<u8>, Failure> {
     item.bytes().ok_or_else(|| Failure::new("the member's answer has no value"))
 }
 
-/// `datafan del`: one commit; keys that are not there are named, the others are gone.
+/// `datafan del`: one commit; missing keys are reported, the others are removed.
 pub fn del(mut client: Client, args: args::Del, out: &mut Output) -> Result<(), Failure> {
     if let Some(prefix) = &args.prefix {
         return del_prefix(client, prefix, args.ignore_missing, out);
@@ -129,7 +131,7 @@ pub fn del(mut client: Client, args: args::Del, out: &mut Output) -> Result<(), 
     Err(Failure::Said(Exit::NotFound, format!("no such key: {}", missing.join(", "))))
 }
 
-/// All keys that begin with `prefix`, as they are listed now.
+/// All keys that begin with `prefix` now.
 fn del_prefix(
     mut client: Client,
     prefix: &str,
@@ -137,7 +139,7 @@ fn del_prefix(
     out: &mut Output,
 ) -> Result<(), Failure> {
     if prefix.is_empty() {
-        let text = "an empty prefix would remove every key: name the keys' beginnings one after another";
+        let text = "an empty prefix would remove every key: name the prefixes one by one";
         return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
     check_key(prefix)?;
@@ -155,7 +157,7 @@ fn del_prefix(
         let answer = client.post_bytes::<CommitAnswer>("/v1/commit", body);
         let answer = answer.map_err(|failure| match done.written {
             0 => failure,
-            n => failure.and(format!("{} removed before", count(n, "key"))),
+            n => failure.and(format!("{} removed before that", count(n, "key"))),
         })?;
         done.timestamp = answer.written.timestamp;
         done.written += answer.written.written;
@@ -169,7 +171,7 @@ fn del_prefix(
         }
         batch.add(&text, key.len());
     }
-    // Also without any, so that the answer names the present head.
+    // Sent even without any key, so that the answer names the current head.
     commit(&mut batch)?;
     show_written(out, &done)
 }
@@ -177,7 +179,7 @@ fn del_prefix(
 /// `datafan ls`
 pub fn ls(mut client: Client, args: args::Ls, out: &mut Output) -> Result<(), Failure> {
     if args.keys && out.json {
-        let text = "--keys and --json exclude each other: with --json each line has its key";
+        let text = "--keys and --json cannot be used together: with --json each line has its key";
         return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
     let prefix = args.beginning.as_deref().or(args.prefix.as_deref()).unwrap_or_default();
@@ -235,12 +237,12 @@ fn of(of: &args::Of) -> Vec<(&'static str, &str)> {
     }
 }
 
-/// The limits of keys, before anybody is asked.
+/// Checks the limits of keys before the member is asked.
 fn check_key(key: &str) -> Result<(), Failure> {
     Key::new(key).map(drop).map_err(Failure::new)
 }
 
-/// What a commit did.
+/// Reports what a commit did.
 pub fn show_written(out: &mut Output, written: &Written) -> Result<(), Failure> {
     let Written { timestamp, written: changed, unchanged } = written;
     let text = format!("{changed} written, {unchanged} unchanged, at {timestamp}");

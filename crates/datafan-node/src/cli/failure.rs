@@ -1,46 +1,46 @@
-//! How a command fails: one line for people and an exit code for scripts.
+//! How a command fails: a line for people and an exit code for scripts.
 
 use super::{notes::note, text::one_line};
 use datafan_node::http::wire::{Refusal, RefusalKind};
 use std::{fmt, io, process::ExitCode};
 
-/// What the exit code says.
+/// The exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// It did not work.
+    /// The command failed.
     Failure = 1,
-    /// The command line is wrong, or names somebody ambiguously.
+    /// The command line is wrong, or a name in it is ambiguous.
     Usage = 2,
-    /// Nobody answers in DIR.
+    /// No member runs in DIR.
     NoMember = 3,
-    /// There is no such key, owner or member.
+    /// The key, owner or member does not exist.
     NotFound = 4,
-    /// It works, and something is not as it should be.
+    /// The member works, but something is wrong.
     Degraded = 5,
-    /// Time ran out.
+    /// The timeout passed.
     Timeout = 6,
     /// Another process writes with this member's key.
     SecondWriter = 7,
 }
 
-/// Why a command ends without success.
+/// Why a command fails.
 #[derive(Debug)]
 pub enum Failure {
-    /// Something to say and something to return.
+    /// A message and an exit code.
     Said(Exit, String),
-    /// Standard output cannot be written, and why.
+    /// Standard output cannot be written; the reason.
     Output(String),
-    /// Standard output was closed by its reader, who has had enough: not a failure at all.
+    /// The reader closed standard output. A closed pipe is not an error.
     OutputClosed,
 }
 
 impl Failure {
-    /// A plain failure.
+    /// A failure with exit code 1.
     pub fn new(text: impl fmt::Display) -> Self {
         Self::Said(Exit::Failure, text.to_string())
     }
 
-    /// The same with more to say.
+    /// The same failure with `more` appended.
     #[must_use]
     pub fn and(self, more: impl fmt::Display) -> Self {
         match self {
@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// Says what there is to say, as JSON if that was asked for, and returns the exit code.
+    /// Prints the message, as JSON if requested, and returns the exit code.
     pub fn report(self, json: bool) -> ExitCode {
         let (exit, text) = match self {
             Self::OutputClosed => return ExitCode::SUCCESS,
@@ -67,7 +67,7 @@ impl Failure {
 }
 
 impl Exit {
-    /// Its name for scripts: that of a refusal over HTTP where there is one.
+    /// Its name for scripts: the same as over HTTP where the API has one.
     fn kind(self) -> &'static str {
         match self {
             Self::Failure => "failure",
@@ -93,7 +93,7 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// Of writing to standard output; other errors are given their file's name where they happen.
+/// Errors of standard output; other I/O errors get the name of their file where they occur.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

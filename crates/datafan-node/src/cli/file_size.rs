@@ -1,4 +1,4 @@
-//! Files that may not get longer (`ulimit -f`): the system ends a process that tries, unless it handles the
+//! Limits of the file size (`ulimit -f`): the system kills a process that exceeds one, unless it handles the
 //! signal.
 
 use std::io;
@@ -7,12 +7,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// Makes such writes fail, as those to a full disk do. The handler stays until the process ends.
+/// Makes such writes fail like writes to a full disk. The handler stays until the process ends.
 pub fn fail_beyond() -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
 }
 
-/// The same number on all systems but Linux on MIPS.
+/// The same number on every system except Linux on MIPS.
 const SIGXFSZ: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };

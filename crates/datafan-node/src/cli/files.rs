@@ -1,4 +1,4 @@
-//! Texts that are carried from one machine to another, in files that are their owner's alone.
+//! Texts that move between machines, in files that only their owner may read.
 
 use super::failure::Failure;
 use std::{
@@ -8,13 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Writes `text` to `file`, where none may be yet, for its owner alone.
+/// Writes `text` to the new file `file`, with mode 0600.
 pub fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
     Fresh::create(file)?.write(text)
 }
 
-/// A file made for its owner alone, before there is anything to write into it. Removed when dropped
-/// unwritten.
+/// A file with mode 0600, created before its content is known. Removed if it is dropped unwritten.
 pub struct Fresh {
     file: File,
     path: PathBuf,
@@ -22,7 +21,7 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// Makes the file, where none may be yet.
+    /// Creates the file; it must not exist.
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let file = opened.map_err(|error| match error.kind() {
@@ -32,7 +31,7 @@ impl Fresh {
         Ok(Self { file, path: path.to_owned(), written: false })
     }
 
-    /// Writes all of it, durably.
+    /// Writes the text, durably.
     pub fn write(mut self, text: &str) -> Result<(), Failure> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
         self.written = written.is_ok();
@@ -48,9 +47,9 @@ impl Drop for Fresh {
     }
 }
 
-/// Refuses a file with a secret that others than its owner may have read.
+/// Refuses a file with a secret that other users may have read.
 pub fn check_private(file: &Path, what: &str) -> Result<(), Failure> {
-    // Of a pipe, or of what is not there, reading says what there is to say.
+    // Reading reports the error of a pipe or a missing file.
     let Some(found) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else { return Ok(()) };
     let mode = found.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
@@ -58,22 +57,23 @@ pub fn check_private(file: &Path, what: &str) -> Result<(), Failure> {
     }
     let file = file.display();
     Err(Failure::new(format!(
-        "{what} {file} may be read by others (mode {mode:04o}): chmod 600 {file} if nobody has read it, else \
-         ask for another one"
+        "{what} {file} may be read by other users (mode {mode:04o}): run chmod 600 {file} if nobody has read \
+         it, or else ask for a new one"
     )))
 }
 
-/// Refuses what must not be replaced by a regular file: a device, a pipe, a symbolic link.
+/// Refuses to replace a device, a pipe or a symbolic link by a regular file.
 pub fn refuse_special(file: &Path) -> Result<(), Failure> {
     match file.symlink_metadata() {
-        Ok(found) if !found.is_file() => {
-            Err(Failure::new(format!("{} is there and not a regular file: name another one", file.display())))
-        }
+        Ok(found) if !found.is_file() => Err(Failure::new(format!(
+            "{} exists and is not a regular file: name another one",
+            file.display()
+        ))),
         _ => Ok(()),
     }
 }
 
-/// Reads a text of at most `max` bytes, give or take white space; `-` for standard input.
+/// Reads a text of at most `max` bytes, not counting white space; `-` is standard input.
 pub fn read_text(file: &Path, max: usize) -> Result<String, Failure> {
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", file.display()));
     let input: Box<dyn Read> = match file == Path::new("-") {
@@ -81,7 +81,7 @@ pub fn read_text(file: &Path, max: usize) -> Result<String, Failure> {
         false => Box::new(File::open(file).map_err(|error| said(&error))?),
     };
     let mut text = String::new();
-    // A little more, so that a longer text is seen to be too long.
+    // Reads a little more, to notice that a text is too long.
     input.take(max as u64 + 4_096).read_to_string(&mut text).map_err(|error| said(&error))?;
     Ok(text)
 }

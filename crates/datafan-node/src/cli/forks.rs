@@ -1,4 +1,4 @@
-//! `forks`, `verify-fork`: identities that were cloned, rewound or stolen, and what proves it.
+//! `forks`, `verify-fork`: identities that were cloned, rewound or stolen, and the evidence.
 
 use super::{
     args,
@@ -23,7 +23,7 @@ pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result
         let done: ForksClosed = client.post("/v1/forks/close", &CloseForks { owner: owner.clone() })?;
         let time = &done.time;
         let text =
-            format!("closed at {time}: writes of {owner} are pushed again; a later fork is open again");
+            format!("closed at {time}: writes of {owner} are pushed again; a later fork will be open again");
         return Ok(out.change(&done, &text)?);
     }
     let text = client.get_text("/v1/forks", &[])?;
@@ -38,7 +38,7 @@ pub fn forks(mut client: Client, args: &args::Forks, out: &mut Output) -> Result
         return Ok(out.json_line(&text)?);
     }
     if found.forks.is_empty() {
-        return Ok(out.line("no owner has forked, as far as this member has seen")?);
+        return Ok(out.line("this member knows of no fork")?);
     }
     let rows = found.forks.iter().map(|fork| {
         let owner = fork.owner_name.clone().unwrap_or_else(|| fork.owner.chars().take(8).collect());
@@ -80,11 +80,13 @@ pub fn verify(args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     file.take(EVIDENCE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
     if bytes.len() > EVIDENCE_BYTES_MAX {
-        return Err(said(&format!("evidence has at most {EVIDENCE_BYTES_MAX} bytes")));
+        return Err(said(&format!("longer than {EVIDENCE_BYTES_MAX} bytes, the limit of evidence")));
     }
     let evidence =
-        Evidence::decode(&bytes).map_err(|error| said(&format!("no evidence of a fork: {error}")))?;
-    evidence.verify(&Strict).map_err(|error| said(&format!("this proves no fork: {error}")))?;
+        Evidence::decode(&bytes).map_err(|error| said(&format!("not evidence of a fork: {error}")))?;
+    evidence
+        .verify(&Strict)
+        .map_err(|error| said(&format!("the evidence does not prove a fork: {error}")))?;
     let Evidence { mesh, first, second, item } = evidence;
     let proven = Proven {
         mesh: mesh.to_string(),
@@ -98,10 +100,7 @@ pub fn verify(args: &args::Backup, out: &mut Output) -> Result<(), Failure> {
     if out.json {
         return Ok(out.object(&proven)?);
     }
-    out.line(&format!(
-        "proven: {} of mesh {} has signed two states of which neither grew out of the other",
-        proven.owner, proven.mesh
-    ))?;
+    out.line(&format!("proven: {} of mesh {} has signed two conflicting states", proven.owner, proven.mesh))?;
     let states = format!("one at {}, one at {}", rfc3339(first.timestamp), rfc3339(second.timestamp));
     Ok(match item {
         Some(lost) => out.line(&format!(

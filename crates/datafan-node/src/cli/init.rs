@@ -1,4 +1,4 @@
-//! `init` and `id`: making a member and saying who it is.
+//! `init` and `id`: creating a member, and printing who it is.
 
 use super::{
     args,
@@ -31,16 +31,16 @@ struct Identified {
     name: String,
 }
 
-/// What was made, and what is to be done with it.
+/// What was created, and what to do with it.
 #[derive(Serialize)]
 struct Begun {
     #[serde(flatten)]
     who: Identified,
     data_dir: String,
     member_key: String,
-    /// Where the mesh began here.
+    /// Set if the mesh was created here.
     authority_key: Option<String>,
-    /// What to run next, in this order.
+    /// The commands to run next, in this order.
     next: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ struct Begun {
 pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failure> {
     let home = Home::new(dir);
     if let Some(membership) = home.membership().map_err(Failure::new)? {
-        let text = format!("{} holds the member {} already", dir.display(), membership.name);
+        let text = format!("{} already holds the member {}", dir.display(), membership.name);
         return Err(Failure::new(text));
     }
     let bootstrap = bootstrap(args)?;
@@ -72,7 +72,7 @@ pub fn init(dir: &Path, args: args::Init, out: &mut Output) -> Result<(), Failur
     out.flush()?;
     note(&format!("\nBack up {}", begun.member_key));
     if let Some(key) = &begun.authority_key {
-        note(&format!("    and {key}, which decides who belongs"));
+        note(&format!("    and {key}, which controls membership"));
     }
     note(&format!("\nNext: {}", begun.next.join("\n      ")));
     Ok(())
@@ -91,7 +91,7 @@ fn args_name(bootstrap: &Bootstrap) -> String {
     }
 }
 
-/// Commands as they are to be typed: with the directory, where it is not the one that is meant anyway.
+/// Commands as they are typed, with `--data-dir` unless it is the default.
 fn next_steps(dir: &Path, id: MemberId, joins: bool, name: &str) -> Vec<String> {
     let is_default = directory::resolve(None).is_ok_and(|default| default == dir);
     let named = if is_default { String::new() } else { format!(" --data-dir {}", quoted(dir)) };
@@ -104,7 +104,7 @@ fn next_steps(dir: &Path, id: MemberId, joins: bool, name: &str) -> Vec<String> 
     }
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
@@ -124,24 +124,24 @@ fn bootstrap(args: args::Init) -> Result<Bootstrap, Failure> {
     }
 }
 
-/// The bootstrap that a ticket in `file` (`-` for standard input) stands for.
+/// The bootstrap for the ticket in `file` (`-` for standard input).
 pub fn from_ticket(file: &Path) -> Result<Bootstrap, Failure> {
     let ticket = read_ticket(file)?;
     is_over(&ticket)?;
     Ok(Bootstrap::Invited(Box::new(ticket)))
 }
 
-/// Refuses a ticket whose time has passed.
+/// Refuses an expired ticket.
 fn is_over(ticket: &Ticket) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros());
     if let Some(expiry) = ticket.expiry.filter(|expiry| u128::from(expiry.0) <= now) {
         let at = rfc3339(expiry);
-        return Err(Failure::new(format!("the ticket ended at {at}: ask for a new one (datafan invite)")));
+        return Err(Failure::new(format!("the ticket expired at {at}: ask for a new one (datafan invite)")));
     }
     Ok(())
 }
 
-/// The ticket in `file`, `-` for standard input.
+/// The ticket in `file`, or `-` for standard input.
 pub fn read_ticket(file: &Path) -> Result<Ticket, Failure> {
     let said = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", file.display()));
     let input: Box<dyn Read> = match file == Path::new("-") {
@@ -152,13 +152,13 @@ pub fn read_ticket(file: &Path) -> Result<Ticket, Failure> {
         }
     };
     let mut text = Zeroizing::new(String::with_capacity(2 * TICKET_TEXT_MAX));
-    // A little more than the longest ticket, so that a longer text is seen to be none.
+    // Reads a little more than the longest ticket, to notice that a text is too long to be one.
     let bound = 2 * TICKET_TEXT_MAX as u64;
     input.take(bound).read_to_string(&mut text).map_err(|error| said(&error))?;
     text.parse().map_err(|error| said(&error))
 }
 
-/// The directory says nearly all of it: a member that does not answer holds up nobody for long.
+/// The directory holds almost all of the answer, so a member that does not answer delays it only briefly.
 const NAME_PATIENCE: Duration = Duration::from_secs(3);
 
 /// `datafan id`
@@ -166,7 +166,7 @@ pub fn id(dir: &Path, timeout: Option<Duration>, out: &mut Output) -> Result<(),
     let home = Home::new(dir);
     let membership = of_member(&home)?;
     let mut identified = identified(own_id(&home)?, &membership);
-    // The name in the grant wins, and a running member knows it.
+    // The name in the grant takes precedence, and a running member knows it.
     if let Ok(status) = Client::of(dir, timeout).patient(NAME_PATIENCE).get::<StatusAnswer>("/v1/status", &[])
     {
         identified.name = status.name;
@@ -177,7 +177,7 @@ pub fn id(dir: &Path, timeout: Option<Duration>, out: &mut Output) -> Result<(),
     show(&identified, out)
 }
 
-/// What a directory says of its member.
+/// The identity of the member in a directory.
 pub fn of_member(home: &Home) -> Result<Membership, Failure> {
     let membership = home.membership().map_err(Failure::new)?;
     membership.ok_or_else(|| {
@@ -185,7 +185,7 @@ pub fn of_member(home: &Home) -> Result<Membership, Failure> {
             return Failure::new(BootstrapError::Occupied { path: home.path().into() });
         }
         let dir = home.path().display();
-        Failure::new(format!("{dir} holds no member yet: make one with `datafan init --name NAME`"))
+        Failure::new(format!("{dir} holds no member yet: create one with `datafan init --name NAME`"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! What looking through a store finds.
+//! The results of checking a store.
 
 use super::{
     failure::{Exit, Failure},
@@ -24,7 +24,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 pub struct Report {
     pub sound: bool,
     pub shards: Vec<ShardReport>,
-    /// Where the file is in whose place a new one was put.
+    /// Where the damaged file is kept after a new one replaced it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
 }
@@ -35,10 +35,10 @@ pub struct ShardReport {
     pub number: ShardNumber,
     #[serde(skip)]
     pub id: MemberId,
-    /// Items of a damaged shard that are kept, if it was repaired.
+    /// Number of items kept, if the damaged shard was repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<u64>,
-    /// They are kept as a divergent copy, as the shard is the member's own.
+    /// Whether they are kept as a divergent copy, because the shard is the member's own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kept_aside: bool,
     owner: String,
@@ -63,7 +63,7 @@ pub struct Found {
 }
 
 impl ShardReport {
-    /// Whether the item at `at` is not what the index says.
+    /// Whether the damage is an item that differs from the index.
     pub fn is_wrong(&self, at: Timestamp) -> bool {
         let mut items = self.findings.iter().filter(|found| found.what == ITEM);
         items.any(|found| (found.from..=found.to).contains(&at.0))
@@ -71,35 +71,36 @@ impl ShardReport {
 }
 
 impl Report {
-    /// Whether all rows were looked at.
+    /// Whether all rows were checked.
     pub fn is_readable(&self) -> bool {
         let mut findings = self.shards.iter().flat_map(|shard| &shard.findings);
         findings.all(|found| found.error.is_none())
     }
 }
 
-/// What a command says of a store of which it has read all rows.
+/// The error for a store whose rows can all be read, but are wrong.
 pub fn unsound() -> Failure {
-    let text = "the store is damaged: `datafan verify --repair` keeps what can be read, and the rest is copied from the mesh";
+    let text = "the store is damaged: run `datafan verify --repair` to keep what can be read and copy the \
+        rest from the mesh";
     Failure::Said(Exit::Degraded, text.to_owned())
 }
 
-/// A store, opened again after each damage at which it refuses to go on.
+/// A store that is opened again after each damage that stops it.
 pub struct Looked<'a> {
     pub home: &'a Home,
     pub mesh: MeshId,
     pub store: Option<RedbStore>,
     pages: Pages,
-    /// Else the file is only looked at, and its file system may be one that nobody can write to.
+    /// Otherwise the file is only read, even on a read-only file system.
     repairs: bool,
 }
 
-/// What is asked of the pages of a store.
+/// How to check the pages of a store.
 #[derive(Clone, Copy)]
 pub enum Pages {
-    /// They are what redb wrote, as far as it checks them.
+    /// Let redb check the pages as far as it can.
     Checked,
-    /// Nothing: the rows are compared with what the heads say. The file is only looked at.
+    /// Do not check pages: compare rows with the heads. The file is only read.
     Unchecked,
 }
 
@@ -109,7 +110,7 @@ impl<'a> Looked<'a> {
         Self { home, mesh, store: None, pages, repairs }
     }
 
-    /// Whether the file can be read at all: it opens and says which shards it has.
+    /// Whether the file can be read at all: it opens and lists its shards.
     pub fn catalogue(&mut self) -> Result<(), StoreError> {
         let path = self.home.store_path();
         if path.exists() {
@@ -128,7 +129,7 @@ impl<'a> Looked<'a> {
         }
     }
 
-    /// Compares everything with what the heads say.
+    /// Compares all rows with the heads.
     pub fn at_all(&mut self) -> Result<Report, Failure> {
         let snapshot = self.snapshot()?;
         let mut visible = snapshot.shards().map_err(Failure::new)?;
@@ -177,7 +178,7 @@ impl<'a> Looked<'a> {
         sums.map_err(Failure::new)
     }
 
-    /// A snapshot of the store, which is opened where it is not, or refuses to go on.
+    /// A snapshot of the store; opens the store if it is closed or has stopped.
     pub fn snapshot(&mut self) -> Result<<<RedbStore as Store>::Reader as StoreReader>::Snapshot, Failure> {
         if let Some(store) = &self.store {
             match store.reader().snapshot() {
@@ -192,7 +193,7 @@ impl<'a> Looked<'a> {
         let store = self.open(&path).map_err(|error| match error {
             StoreError::InUse { .. } => {
                 let dir = self.home.path().display();
-                Failure::new(format!("{dir} is in use by another process: stop the member first"))
+                Failure::new(format!("another process uses {dir}: stop the member first"))
             }
             error => Failure::new(error),
         })?;
@@ -202,7 +203,7 @@ impl<'a> Looked<'a> {
     }
 }
 
-/// The name that the roster gives an owner; none where it cannot be read.
+/// The name of an owner in the roster; `None` if the roster cannot be read.
 fn named(snapshot: &impl StoreSnapshot, roster: ShardNumber, owner: &MemberId) -> Option<String> {
     let at = snapshot.timestamp_of(roster, Grant::key(owner).as_str()).ok()??;
     let item = snapshot.item(roster, at).ok()??;
@@ -214,12 +215,12 @@ impl Found {
         let (what, words) = match finding.what {
             Damage::Head => ("head", "the head does not describe the shard"),
             Damage::Signature => ("signature", "the head's signature is not its owner's"),
-            Damage::Node => ("node", "a node of the index is missing or not what its parent says"),
-            Damage::Item => (ITEM, "an item is missing or not what the index says"),
-            Damage::Stray => ("stray", "an item that the index does not have"),
-            Damage::Key => ("key", "a key and its item do not lead to each other"),
+            Damage::Node => ("node", "a node of the index is missing or differs from its parent"),
+            Damage::Item => (ITEM, "an item is missing or differs from the index"),
+            Damage::Stray => ("stray", "an item is not in the index"),
+            Damage::Key => ("key", "a key and its item do not refer to each other"),
             Damage::Unreadable(_) => {
-                ("unreadable", "rows cannot be read, and the rest of the shard was not looked at")
+                ("unreadable", "rows cannot be read, and the rest of the shard was not checked")
             }
         };
         let error = match finding.what {
@@ -230,7 +231,7 @@ impl Found {
     }
 }
 
-/// The table, and each place that is damaged.
+/// The table, and every damage.
 pub fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
     if out.json {
         return Ok(out.object(report)?);
@@ -264,13 +265,13 @@ pub fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
             out.line(&format!("{}  {at}: {}{error}", name(shard), found.words))?;
         }
         if shard.findings.len() > FINDINGS_SHOWN {
-            note(&format!("{}: more of them with --json", name(shard)));
+            note(&format!("{}: list all of them with --json", name(shard)));
         }
     }
     Ok(())
 }
 
-/// On a terminal only: items of the shards that are done.
+/// On a terminal only: the items of the shards that are done.
 fn progress(shards: &[(ShardNumber, Arc<ShardRecord>)]) -> ProgressBar {
     let items = shards.iter().filter_map(|(_, record)| record.root.as_ref()).map(|root| root.count).sum();
     let bar = ProgressBar::with_draw_target(Some(items), ProgressDrawTarget::stderr());
@@ -280,11 +281,11 @@ fn progress(shards: &[(ShardNumber, Arc<ShardRecord>)]) -> ProgressBar {
     bar
 }
 
-/// What is found of an item.
+/// The kind of damage to an item.
 const ITEM: &str = "item";
-/// A state of an own shard that is kept aside.
+/// The kind of a divergent copy of the member's own shard.
 pub const ASIDE: &str = "aside";
-/// Of one shard; scripts get them all.
+/// Findings printed per shard; JSON has them all.
 const FINDINGS_SHOWN: usize = 20;
 
 fn name(shard: &ShardReport) -> String {

@@ -1,13 +1,13 @@
-//! What is logged, as `DATAFAN_LOG` says it: a misspelt level is an error, not silence.
+//! What `DATAFAN_LOG` selects. A misspelt level is an error; it does not silence the log.
 
 use super::failure::{Exit, Failure};
 use std::env::{self, VarError};
 use tracing_subscriber::EnvFilter;
 
-/// What stands alone in `DATAFAN_LOG` without naming a target.
+/// The words of `DATAFAN_LOG` that may stand without a target.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What `DATAFAN_LOG` says, else what `default` says.
+/// The filter from `DATAFAN_LOG`, or else from `default`.
 pub fn from_environment(default: &str) -> Result<EnvFilter, Failure> {
     let said = |what: String| Failure::Said(Exit::Usage, format!("DATAFAN_LOG: {what}"));
     match env::var("DATAFAN_LOG") {
@@ -19,7 +19,7 @@ pub fn from_environment(default: &str) -> Result<EnvFilter, Failure> {
 
 fn parse(text: &str) -> Result<EnvFilter, String> {
     for word in text.split(',').map(str::trim) {
-        // tracing takes any word for the name of a target.
+        // tracing accepts any word as the name of a target.
         let is_target = word.starts_with("datafan") || word.contains(['=', '[', ':']);
         if !is_target && !LEVELS.contains(&word.to_ascii_lowercase().as_str()) {
             return Err(format!(

@@ -1,4 +1,4 @@
-//! Logs go to standard error, in colour on a terminal only.
+//! Logs go to standard error, in colour only on a terminal.
 
 use super::{failure::Failure, log_filter, notes::SINK, sink::Sink};
 use std::{
@@ -7,23 +7,23 @@ use std::{
     panic,
 };
 
-/// Begins to log what `DATAFAN_LOG` says, else what `default` says.
+/// Starts logging with the filter from `DATAFAN_LOG`, or else `default`.
 ///
 /// # Errors
 /// If `DATAFAN_LOG` is malformed.
 pub fn install(default: &str) -> Result<(), Failure> {
     let filter = log_filter::from_environment(default)?;
-    // A log that cannot be written is no reason to fail: nor must it be said where that fails as well.
+    // Failing to write the log must not fail the command, nor be reported where that fails too.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour());
     log.log_internal_errors(false).with_writer(io::stderr).init();
     Ok(())
 }
 
-/// As [`install`], for a process that runs for long: nobody ever waits for whoever reads the log, and what
-/// cannot be written is dropped and counted.
+/// Like [`install`], for a long-running process: logging never waits for a reader; lines that cannot be
+/// written are dropped and counted.
 ///
 /// # Errors
-/// If `DATAFAN_LOG` is malformed, or the system gives no thread.
+/// If `DATAFAN_LOG` is malformed, or no thread can be started.
 pub fn install_lossy(default: &str) -> Result<(), Failure> {
     let filter = log_filter::from_environment(default)?;
     let sink = Sink::start(io::stderr()).map_err(Failure::new)?;

@@ -1,6 +1,6 @@
-//! The command line: one file per group of commands, all of them thin. What a running member does is asked of
-//! it over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo`
-//! open files of their own.
+//! The command line: one file per group of commands, all of them thin. Most commands ask the running member
+//! over HTTP; only `init`, `run`, `id`, `verify`, `backup`, `restore`, `compact`, `authority` and `demo` open
+//! files themselves.
 
 mod admissions;
 mod api;
@@ -49,14 +49,14 @@ use output::Output;
 use std::{process::ExitCode, time::Duration};
 use version::version;
 
-/// Reads the command line, does what it says, and tells the exit code.
+/// Parses the command line, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match usage::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     let json = cli.json;
-    // Without it there is no more than the signal's name to be seen, and what was begun is left behind.
+    // Without it, only the name of the signal would be seen, and unfinished files would be left behind.
     let _ = file_size::fail_beyond();
     let code = match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// What goes through a whole shard may take longer than other answers.
+/// Timeout of commands that read a whole shard.
 const LONG: Duration = Duration::from_secs(600);
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
@@ -76,15 +76,15 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let timeout = cli.timeout;
     let done = match cli.command {
         Command::Demo(args) => {
-            // The crash on purpose would be reported as one.
+            // This command crashes on purpose; that must not be logged as a crash.
             logs::install("off")?;
             crate::demo::demo(&args, &mut out)
         }
-        // Anywhere: these need no member.
+        // These commands need no directory.
         Command::Version => version(&mut out),
         Command::VerifyFork(args) => forks::verify(&args, &mut out),
         Command::Run(args) => {
-            // The driver says of a link what the connector says: once is enough.
+            // The driver logs the same link events as the connector: once is enough.
             logs::install_lossy("warn,datafan=info,datafan_conn_quic=warn")?;
             run::run(&dir?, args, &api)
         }
@@ -130,6 +130,6 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             }
         }
     };
-    // What was written before a failure is shown before its line.
+    // What was written before a failure appears before its line.
     out.finish(done)
 }

@@ -1,4 +1,4 @@
-//! Lines for people on standard error, beside the data.
+//! Lines for people on standard error, beside the data on standard output.
 
 use super::sink::Sink;
 use std::{
@@ -6,10 +6,10 @@ use std::{
     sync::OnceLock,
 };
 
-/// Where a process that runs for long says what it has to say; the others write to standard error themselves.
+/// Set in a long-running process; other processes write to standard error directly.
 pub static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Says a line. Nobody may be there to read it.
+/// Prints a line. It does not matter whether anybody reads it.
 pub fn note(text: &str) {
     let line = format!("{text}\n");
     match SINK.get() {
@@ -18,7 +18,7 @@ pub fn note(text: &str) {
     }
 }
 
-/// Waits until what was said is written, but not for a reader that takes nothing.
+/// Waits until all lines are written, but not for a stalled reader.
 pub fn drain() {
     if let Some(sink) = SINK.get() {
         sink.drain();

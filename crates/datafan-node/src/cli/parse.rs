@@ -1,4 +1,4 @@
-//! Texts of the command line into values. Every error is one clear line.
+//! Parses texts of the command line. Every error is one clear line.
 
 use datafan_core::{
     connector::Address,
@@ -11,44 +11,46 @@ use datafan_node::{
 };
 use std::{net::SocketAddr, time::Duration};
 
-/// An address to dial, and who is expected there.
+/// An address to dial, and the member expected there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Peer {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Who.
+    /// The expected member, if named.
     pub expected: Option<MemberId>,
 }
 
-/// How long an invitation lasts.
+/// How long an invitation is valid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Expiry {
-    /// For so long.
+    /// For this time.
     After(Duration),
-    /// For ever.
+    /// Without end.
     Never,
 }
 
-/// A time within which something is to happen: at most a day, as over HTTP.
+/// A timeout: at most a day, as over HTTP.
 pub fn timeout(text: &str) -> Result<Duration, String> {
     duration(text, Most { millis: WAIT_MILLIS_MAX, shown: "1d" })
 }
 
-/// How long something lasts: at most a thousand years, as over HTTP.
+/// A lifetime: at most a thousand years, as over HTTP.
 pub fn lifetime(text: &str) -> Result<Duration, String> {
     duration(text, Most { millis: TTL_MILLIS_MAX, shown: "365250d (a thousand years)" })
 }
 
-/// The longest time that an option takes.
+/// The upper limit of an option.
 struct Most {
     millis: u64,
     shown: &'static str,
 }
 
-/// `500ms`, `10s`, `10m`, `1d`, `1h30m`: whole numbers and their units, the largest first, above 0 in all.
+/// `500ms`, `10s`, `10m`, `1d`, `1h30m`: whole numbers with units, largest unit first, more than 0 in total.
 fn duration(text: &str, most: Most) -> Result<Duration, String> {
-    let wrong =
-        || "a time is whole numbers with d, h, m, s or ms, above 0 in all, such as 10m or 1h30m".to_owned();
+    let wrong = || {
+        "a time consists of whole numbers with d, h, m, s or ms and is more than 0, such as 10m or 1h30m"
+            .to_owned()
+    };
     let (mut rest, mut total, mut last) = (text, 0_u64, u64::MAX);
     while !rest.is_empty() {
         let split = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
@@ -66,7 +68,7 @@ fn duration(text: &str, most: Most) -> Result<Duration, String> {
         if number.is_empty() || millis >= last {
             return Err(wrong());
         }
-        // Digits alone: what does not fit is over every limit.
+        // All digits: a number that does not fit exceeds every limit.
         let number: u64 = number.parse().unwrap_or(u64::MAX);
         (total, last, rest) = (total.saturating_add(number.saturating_mul(millis)), millis, more);
     }
@@ -82,7 +84,7 @@ pub fn expiry(text: &str) -> Result<Expiry, String> {
     if text == "never" {
         return Ok(Expiry::Never);
     }
-    lifetime(text).map(Expiry::After).map_err(|error| format!("{error}, or never"))
+    lifetime(text).map(Expiry::After).map_err(|error| format!("{error}; or use never"))
 }
 
 /// `1048576`, `512KiB`, `10MiB`, `2GiB`, `1TiB`.
@@ -130,7 +132,8 @@ pub fn loopback(text: &str) -> Result<SocketAddr, String> {
     if address.ip().is_loopback() {
         Ok(address)
     } else {
-        Err("the HTTP interface is served on loopback only, such as 127.0.0.1:7480: to others, by a proxy before it"
+        Err("the HTTP API is served on loopback only, such as 127.0.0.1:7480; use a proxy to serve it to \
+            others"
             .into())
     }
 }
@@ -148,7 +151,7 @@ mod tests {
         assert_eq!(lifetime("1d2h3m4s5ms"), Ok(Duration::from_millis(93_784_005)));
         for bad in ["30m1h", "1h1h", "1h30", "0h0m", "", "10", "s", "0s", "-1s", "1.5h", "1 h", "1w"] {
             let error = lifetime(bad).unwrap_err();
-            assert!(error.contains("above 0 in all") && !error.contains("limit"), "{bad}: {error}");
+            assert!(error.contains("more than 0") && !error.contains("limit"), "{bad}: {error}");
         }
     }
 
@@ -158,7 +161,7 @@ mod tests {
         for long in ["365250d1ms", "1000000000d", "99999999999999999999s", "18446744073709551615d1h"] {
             let said = "too long, limit 365250d (a thousand years)";
             assert_eq!(lifetime(long).unwrap_err(), said, "{long}");
-            assert_eq!(expiry(long), Err(format!("{said}, or never")), "{long}");
+            assert_eq!(expiry(long), Err(format!("{said}; or use never")), "{long}");
             assert_eq!(timeout(long).unwrap_err(), "too long, limit 1d", "{long}");
         }
         assert_eq!(timeout("1d1ms").unwrap_err(), "too long, limit 1d");

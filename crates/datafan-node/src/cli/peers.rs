@@ -1,10 +1,10 @@
-//! Links as people read them: one row per peer, however many addresses of it were tried.
+//! Links for people: one row per peer, however many of its addresses were dialled.
 
 use datafan_node::http::wire::LinkLine;
 use std::collections::BTreeMap;
 
-/// Of each peer the link that is furthest; of addresses without a known peer each. Sorted by name, then by
-/// id and address.
+/// For each peer, the link that has progressed furthest; one for each address without a known peer. Sorted by
+/// name, then by id and address.
 pub fn one_each(links: &[LinkLine]) -> Vec<&LinkLine> {
     let mut best: BTreeMap<(&str, &str), &LinkLine> = BTreeMap::new();
     for link in links {
@@ -25,7 +25,7 @@ pub fn one_each(links: &[LinkLine]) -> Vec<&LinkLine> {
     links
 }
 
-/// How far a link is: of several dials the one that has something to say.
+/// How far a link is; of several dials, one with an error comes first.
 fn progress(link: &LinkLine) -> (u8, bool) {
     let state = match link.state.as_str() {
         "up" => 2,

@@ -1,4 +1,4 @@
-//! The ports file: where a running member can be reached, for scripts.
+//! The ports file: the addresses of a running member, for scripts.
 
 use super::{failure::Failure, files::refuse_special};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct PortsFile {
     text: String,
 }
 
-/// Refuses a path where something is that no member wrote.
+/// Refuses a path that holds anything but a ports file.
 pub fn check(path: &Path) -> Result<(), Failure> {
     refuse_special(path)?;
     let text = match read(path) {
@@ -36,13 +36,13 @@ pub fn check(path: &Path) -> Result<(), Failure> {
     match text.is_empty() || is_object && serde_json::from_slice::<Ports>(&text).is_ok() {
         true => Ok(()),
         false => Err(Failure::new(format!(
-            "{} is there and not a ports file, and would be replaced: name another file, or remove it",
+            "{} exists and is not a ports file: name another file, or remove it",
             path.display()
         ))),
     }
 }
 
-/// Longest ports file that is read, in bytes: far more than one has.
+/// Longest ports file that is read, in bytes; far more than one needs.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -52,7 +52,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 impl PortsFile {
-    /// Written beside and renamed: who finds the file finds all of it, and everything bound.
+    /// Written to a temporary file and renamed: whoever sees the file sees all of it, when everything is
+    /// bound.
     pub fn write(path: &Path, listen: &[SocketAddr], api: Option<SocketAddr>) -> io::Result<Self> {
         let listen = listen.iter().map(ToString::to_string).collect();
         let text = serde_json::to_string(&Ports { listen, api: api.map(|api| api.to_string()) })? + "\n";
@@ -66,9 +67,9 @@ impl PortsFile {
         Ok(Self { path: path.to_owned(), text })
     }
 
-    /// Removes the file, unless another member has written its own since.
+    /// Removes the file, unless another member has replaced it since.
     pub fn remove(self) {
-        // Two members never listen on the same ports at one time, so that the text says whose it is.
+        // Two members never listen on the same ports at the same time, so the text identifies the writer.
         if read(&self.path).is_ok_and(|found| found == self.text.as_bytes()) {
             let _ = fs::remove_file(&self.path);
         }
@@ -83,17 +84,17 @@ mod tests {
     fn only_a_file_of_a_member_is_replaced_and_only_the_own_one_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ports");
-        assert!(check(&path).is_ok(), "nothing is there");
+        assert!(check(&path).is_ok(), "no file");
         let at = |port| [SocketAddr::from(([127, 0, 0, 1], port))];
         let one = PortsFile::write(&path, &at(1), None).unwrap();
-        assert!(check(&path).is_ok(), "of a member that was killed");
+        assert!(check(&path).is_ok(), "left by a killed member");
         let two = PortsFile::write(&path, &at(2), Some(at(3)[0])).unwrap();
         one.remove();
         assert_eq!(fs::read_to_string(&path).unwrap(), two.text);
         two.remove();
         assert!(!path.exists());
         fs::write(&path, "").unwrap();
-        assert!(check(&path).is_ok(), "made to be filled");
+        assert!(check(&path).is_ok(), "created empty");
         for other in ["notes", "{}", r#"[["a"],null]"#, "\n", r#"{"listen":["a"],"more":1}"#] {
             fs::write(&path, other).unwrap();
             assert!(check(&path).is_err(), "{other:?}");

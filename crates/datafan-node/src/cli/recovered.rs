@@ -1,4 +1,4 @@
-//! `recovered`, `restamp`: what the member lost and got back, what it can take back, and wrong timestamps.
+//! `recovered`, `restamp`: what the member lost, got back and can take back; and wrong timestamps.
 
 use super::{
     args,
@@ -17,12 +17,14 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
         let status: StatusAnswer = client.get("/v1/status", &[])?;
         let aside = status.aside.is_some();
         if args.forget && aside {
-            confirm(args.yes, &GO_ON, || Ok("the state that is kept aside will be deleted here".to_owned()))?;
+            confirm(args.yes, &GO_ON, || {
+                Ok("the divergent copy of this member's shard will be deleted".to_owned())
+            })?;
         }
         let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
         let (effect, text) = match aside {
-            true => (Effect::Changed, format!("{} written, the rest is given up", taken.written)),
-            false => (Effect::None, "nothing is kept aside".to_owned()),
+            true => (Effect::Changed, format!("{} written, the rest is discarded", taken.written)),
+            false => (Effect::None, "there is no divergent copy".to_owned()),
         };
         return Ok(out.answer(effect, &taken, &text)?);
     }
@@ -44,12 +46,12 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
         return Ok(());
     }
     if rows.is_empty() {
-        return Ok(out.line("nothing came back, and nothing is kept aside")?);
+        return Ok(out.line("nothing was recovered, and there is no divergent copy")?);
     }
     let aside = rows.iter().any(|row| row[1] != "back");
     out.line(&table(&["KEY", "STATE", "WRITTEN", "SIZE"], rows))?;
     if aside {
-        note("`datafan recovered --take` writes what is lacking; --forget gives it up");
+        note("`datafan recovered --take` writes the missing items; --forget discards them");
     }
     Ok(())
 }
@@ -58,7 +60,7 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
 pub fn restamp(mut client: Client, out: &mut Output) -> Result<(), Failure> {
     let done: Restamped = client.post("/v1/restamp", &serde_json::json!({}))?;
     let text = match done.restamped {
-        0 => "nothing is ahead of the clock".to_owned(),
+        0 => "no timestamp is ahead of the clock".to_owned(),
         n => format!("{} restamped, at {}", count(n, "item"), done.timestamp),
     };
     Ok(out.answer(Effect::of(done.restamped), &done, &text)?)

@@ -1,5 +1,5 @@
-//! `verify --repair`: what can be read of damaged shards is kept; a file that cannot be read at all is moved
-//! aside.
+//! `verify --repair`: keeps what can be read of damaged shards; a file that cannot be read at all is moved
+//! away.
 
 use super::{
     failure::{Exit, Failure},
@@ -29,7 +29,7 @@ struct SetAside {
     moved_to: String,
 }
 
-/// Moves a file away that does not open, or of which not every row can be read.
+/// Moves a file away that cannot be opened or has unreadable rows.
 pub fn set_aside(home: &Home, what: &str, out: &mut Output) -> Result<(), Failure> {
     let path = home.store_path();
     let to = free_name(&path);
@@ -41,9 +41,9 @@ pub fn set_aside(home: &Home, what: &str, out: &mut Output) -> Result<(), Failur
         return Ok(());
     }
     note(
-        "What the neighbours have comes back when the member runs, its own shard before it writes. Own \
-         writes that none of them had are lost, but for what a backup has: `datafan restore` brings that back \
-         before the next `run`.",
+        "When the member runs, it copies back what its peers have, its own shard before it writes. Own \
+         writes that no peer has are lost unless a backup has them: run `datafan restore` before the next \
+         `datafan run`.",
     );
     Ok(())
 }
@@ -57,7 +57,7 @@ pub fn free_name(store: &Path) -> PathBuf {
     free.find(|path| path.symlink_metadata().is_err()).expect("one of many names is free")
 }
 
-/// What a command says of a store that it cannot open.
+/// The error for a store that cannot be opened.
 pub fn not_opened(error: StoreError) -> Failure {
     match error {
         StoreError::Damaged { what } => unreadable(&what),
@@ -65,12 +65,12 @@ pub fn not_opened(error: StoreError) -> Failure {
     }
 }
 
-/// Of a store of which nobody has looked whether its rows can be read.
+/// The error for a store whose rows were not checked yet.
 pub fn unreadable(what: &str) -> Failure {
     let text = format!(
-        "the store cannot be read ({what}): `datafan verify --repair` keeps its rows if all of them can \
-         be read, else moves it aside, and what the neighbours have comes back when the member runs; what \
-         nobody else has is in a backup, if anywhere"
+        "the store cannot be read ({what}): run `datafan verify --repair`, which keeps the rows if all can \
+         be read, or else moves the file away so that the member copies from its peers; only a backup has \
+         what no peer has"
     );
     Failure::Said(Exit::Degraded, text)
 }
@@ -86,19 +86,16 @@ pub fn repaired(mut looked: Looked<'_>, mut report: Report, out: &mut Output) ->
     show(&report, out)?;
     if report.shards.iter().any(|shard| shard.kept_aside) {
         note(
-            "What is kept of its own shard is a divergent copy: once the member runs and the mesh has given the \
-             shard back, `datafan recovered` lists what that lacks, and `recovered --take` writes it. Where no \
-             member has the shard, `datafan run --abandon` begins it anew first.",
+            "What was kept of its own shard is now a divergent copy. When the member runs and has got its \
+             shard back from the mesh, `datafan recovered` lists what that lacks and `recovered --take` \
+             writes it. If no member has the shard, run `datafan run --abandon` first.",
         );
     }
-    note(
-        "What is missing comes from the neighbours when the member runs; its own shard, too, before it \
-         writes.",
-    );
+    note("When the member runs, it copies what is missing from its peers, its own shard before it writes.");
     Ok(())
 }
 
-/// Repairs each damaged shard. A state that is kept aside stays as it is: no neighbour completes it.
+/// Repairs each damaged shard, except divergent copies: no peer can complete those.
 pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(), Failure> {
     let member = looked.home.member_key().map_err(Failure::new)?;
     let authority = looked.home.authority_key().map_err(Failure::new)?.map(|key| key.id());
@@ -115,7 +112,7 @@ pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(),
             let (mut items, rest) = readable(looked, shard.number, from)?;
             next = rest;
             if let Whose::Own { .. } = whose {
-                // No neighbour replaces what is wrong in it.
+                // No peer can replace what is wrong in it.
                 items.retain(|item| !shard.is_wrong(item.timestamp));
             }
             let store = looked.store.as_mut().expect("open, since a snapshot was taken");
@@ -130,7 +127,7 @@ pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(),
     Ok(())
 }
 
-/// The next items that can be read, from `from` on, and where to go on.
+/// The next items that can be read, starting at `from`, and where to continue.
 fn readable(
     looked: &mut Looked<'_>,
     shard: ShardNumber,
@@ -142,8 +139,8 @@ fn readable(
             return Ok((items, next));
         }
     }
-    // The row that is next cannot be read, and nobody knows its timestamp: the first from which reading works
-    // is sought.
+    // The next row cannot be read and its timestamp is unknown: search for the first one from which reading
+    // works.
     let (mut fails, mut works) = (from.0, u64::MAX);
     while works - fails > 1 {
         let middle = fails + (works - fails) / 2;
@@ -155,7 +152,7 @@ fn readable(
     Ok((Vec::new(), Some(Timestamp(works)).filter(|works| *works < Timestamp::MAX)))
 }
 
-/// A page; `None` where its rows cannot be read.
+/// A page; `None` if its rows cannot be read.
 fn page(
     looked: &mut Looked<'_>,
     shard: ShardNumber,
@@ -169,5 +166,5 @@ fn page(
     }
 }
 
-/// Rows that are read at once.
+/// Rows read at once.
 const PAGE_ROWS: usize = 1_024;

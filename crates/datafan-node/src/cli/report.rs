@@ -1,4 +1,4 @@
-//! `status`, `members`, `wait`: what goes on.
+//! `status`, `members`, `wait`: the state of the member and its mesh.
 
 use super::{
     args,
@@ -49,15 +49,17 @@ fn show_status(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     if let Some(ahead) = status.clock_ahead.filter(|ahead| ahead.unsigned_abs() > CLOCK_SHOWN_MICROS) {
         let side = if ahead > 0 { "ahead of" } else { "behind" };
         out.line(&format!(
-            "clock   {} s {side} those of most peers: set it right",
+            "clock   {} s {side} those of most peers: correct it",
             ahead.unsigned_abs() / 1_000_000
         ))?;
     }
     if status.aside.is_some() {
-        out.line("aside   a state of this member's shard is kept: see `datafan recovered`")?;
+        out.line("aside   there is a divergent copy of this member's shard: see `datafan recovered`")?;
     }
     if status.recovered.is_some() {
-        out.line("taken   items of this member that its store lacked came back: see `datafan recovered`")?;
+        out.line(
+            "taken   items missing from this member's store came back from the mesh: see `datafan recovered`",
+        )?;
     }
     show_links(status, out)?;
     show_shards(status, out)?;
@@ -67,9 +69,9 @@ fn show_status(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads that began later are not worth a word.
+/// Reads younger than this are not shown.
 const READ_SHOWN_MILLIS: u64 = 10_000;
-/// Clocks that are nearer to each other than this are not worth a line.
+/// Smaller differences between clocks are not shown.
 const CLOCK_SHOWN_MICROS: u64 = 60_000_000;
 
 fn show_links(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
@@ -109,17 +111,17 @@ fn show_shards(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
     Ok(out.line(&format!("\n{text}"))?)
 }
 
-/// What people count: their own items, or the roster's entries.
+/// The items that people count: a member's own, or the entries of the roster.
 fn user_items(shard: &ShardLine) -> u64 {
     if shard.kind == "roster" { shard.items } else { shard.items.saturating_sub(shard.system_items) }
 }
 
-/// The bytes of these.
+/// The bytes of these items.
 fn user_bytes(shard: &ShardLine) -> u64 {
     if shard.kind == "roster" { shard.bytes } else { shard.bytes.saturating_sub(shard.system_bytes) }
 }
 
-/// Rows in the order of their first column.
+/// The rows, sorted by their first column.
 fn by_name(rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort();
@@ -155,7 +157,7 @@ pub fn members(mut client: Client, args: args::Members, out: &mut Output) -> Res
             1 => "1 more waits".to_owned(),
             n => format!("{n} more wait"),
         };
-        note(&format!("{more} to be admitted: see datafan members --pending"));
+        note(&format!("{more} to be admitted: see `datafan members --pending`"));
     }
     Ok(())
 }
@@ -170,17 +172,17 @@ fn reach(member: &MemberLine) -> String {
     if member.dialling { format!("{reach}, dialling") } else { reach }
 }
 
-/// How much later than the time to wait its end may be told: a member that runs needs far less, and one that
-/// does not is not waited for.
+/// Extra time for the answer after the time to wait: a running member needs far less, and the command does
+/// not wait longer for one that hangs.
 const LATE_ANSWER: Duration = Duration::from_secs(1);
 
 /// `datafan wait`
 pub fn wait(client: Client, args: args::Wait, out: &mut Output) -> Result<(), Failure> {
     if args.timestamp.is_none() && args.links.is_none() {
-        let text = "wait for what? name --timestamp T (with --owner O), --links N, or both";
+        let text = "nothing to wait for: name --timestamp T (with --owner O), --links N, or both";
         return Err(Failure::Said(Exit::Usage, text.to_owned()));
     }
-    // The member says that it is late itself, with what it holds by then.
+    // The member itself reports the timeout, with what it holds by then.
     let limit = client.timeout();
     let mut client = client.with_delay(LATE_ANSWER);
     let texts = [
@@ -195,7 +197,7 @@ pub fn wait(client: Client, args: args::Wait, out: &mut Output) -> Result<(), Fa
     if out.json { Ok(out.json_line(&text)?) } else { Ok(()) }
 }
 
-/// The beginning of an id or a root, for people.
+/// The first characters of an id or a root, for people.
 fn short(text: &str) -> String {
     text.chars().take(8).collect()
 }

@@ -1,4 +1,4 @@
-//! `invite`, `admit`, `grant`, `revoke`, `rotate`, `adopt`: who belongs, and what it may.
+//! `invite`, `admit`, `grant`, `revoke`, `rotate`, `adopt`: changes of the roster.
 
 use super::{
     admissions,
@@ -49,18 +49,18 @@ struct Invited<'a> {
     request: Option<String>,
 }
 
-/// A ready key that is to be handed over in a ticket.
+/// A new key, to be handed over in a ticket.
 struct Ready {
     mesh: MeshId,
     member: Identity,
     addresses: Vec<Address>,
-    /// Microseconds since 1970, 0 for no end.
+    /// Microseconds since 1970, or 0 for no end.
     until: u64,
-    /// Where the ticket goes, if not to standard output: made before anybody is admitted.
+    /// The ticket file, if one was named; created before the member is admitted.
     out: Option<(PathBuf, Fresh)>,
 }
 
-/// `datafan invite`: the secret never leaves this process but in the ticket.
+/// `datafan invite`: the secret leaves this process only in the ticket.
 pub fn invite(mut client: Client, args: args::Invite, out: &mut Output) -> Result<(), Failure> {
     let ready = Ready::new(&mut client, args.addr, args.expires, args.out)?;
     let request = AdmitRequest {
@@ -76,7 +76,7 @@ pub fn invite(mut client: Client, args: args::Invite, out: &mut Output) -> Resul
     ready.hand_over(&changed, &args.offline, out)
 }
 
-/// `datafan rotate`: with a new key that is there, or with a ready one in a ticket.
+/// `datafan rotate`: with a given new key, or with one that is created here and put in a ticket.
 pub fn rotate(mut client: Client, args: args::Rotate, out: &mut Output) -> Result<(), Failure> {
     let Some(id) = args.id else {
         let ready = Ready::new(&mut client, args.addr, args.expires.unwrap_or(Expiry::WEEK), args.out)?;
@@ -108,15 +108,15 @@ fn confirm_rotation(client: &mut Client, yes: bool, request: &RotateRequest) -> 
         let asked = RotateRequest { offline: true, ..request.clone() };
         let Requested { name, .. } = client.post("/v1/rotate", &asked)?;
         Ok(format!(
-            "{name} will get another key; its present key never comes back, and {}",
+            "{name} will get another key; its current key cannot be used again, and {}",
             fate(request.drop)
         ))
     })
 }
 
-/// What becomes of the items of a key that ends.
+/// What happens to the items of a revoked key.
 fn fate(drop: bool) -> &'static str {
-    if drop { "everybody deletes what it wrote" } else { "what it wrote stays as it is" }
+    if drop { "what it wrote is deleted everywhere" } else { "what it wrote is kept" }
 }
 
 impl Ready {
@@ -148,10 +148,10 @@ impl Ready {
         };
         let text = ticket.to_text();
         let mut file = None;
-        // The ticket is nowhere else.
+        // Nothing else holds the ticket.
         let lost = match &offline.offline {
-            None => format!("{name} was admitted, and its key is lost: datafan revoke {id}"),
-            Some(file) => format!("the key that {} asks for is lost: do not sign it", file.display()),
+            None => format!("{name} was admitted but its key is lost: run `datafan revoke {id}`"),
+            Some(file) => format!("the key in {} is lost: do not sign the request", file.display()),
         };
         let is_lost = |error: Failure| match error {
             Failure::OutputClosed => Failure::new(format!("standard output was closed; {lost}")),
@@ -176,19 +176,19 @@ impl Ready {
             }
         }
         let file = file.as_deref().unwrap_or("FILE");
-        note(&format!("The ticket is for one machine and holds its key. There: datafan run --ticket {file}"));
+        note(&format!("The ticket holds the key of one machine. Run there: datafan run --ticket {file}"));
         if let Some(file) = &offline.offline {
-            note(&format!("It works once {} was signed and applied.", file.display()));
+            note(&format!("It works after {} has been signed and applied.", file.display()));
         }
         Ok(())
     }
 }
 
-/// What a change of the roster came to.
+/// The result of a roster change.
 enum Changed {
-    /// It is made.
+    /// The change was made.
     Done(Rostered),
-    /// It is to be signed; the request is written.
+    /// The change must be signed; the request is written.
     Asked(Requested),
 }
 
@@ -209,11 +209,11 @@ impl Offline {
 }
 
 impl Expiry {
-    /// Long enough for a machine that is still in the post, short enough for a mail that is read years later.
+    /// Long enough for a machine to be delivered, short enough that an old message with a ticket is harmless.
     pub const WEEK: Self = Self::After(std::time::Duration::from_secs(7 * 86_400));
 }
 
-/// Asks for a change, or for what is to be signed for it.
+/// Makes a change, or requests what must be signed for it.
 fn ask(
     client: &mut Client,
     path: &str,
@@ -226,7 +226,7 @@ fn ask(
     Ok(Changed::Asked(asked))
 }
 
-/// The end of an invitation that begins now: microseconds since 1970, 0 for none.
+/// The end of an invitation issued now: microseconds since 1970, or 0 for none.
 fn until(expires: Expiry) -> Result<u64, Failure> {
     let Expiry::After(time) = expires else { return Ok(0) };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(Failure::new)?;
@@ -240,7 +240,7 @@ fn addresses(client: &mut Client, named: Vec<Address>) -> Result<Vec<Address>, F
         addresses = published.addresses.into_iter().map(Address::from).collect();
     }
     match addresses.len() {
-        0 => Err(Failure::new("this member publishes no address: name one with --addr HOST:PORT")),
+        0 => Err(Failure::new("this member publishes no address: add one with --addr HOST:PORT")),
         n if n > ADDRESSES_MAX => {
             Err(Failure::Said(Exit::Usage, format!("a ticket has at most {ADDRESSES_MAX} addresses")))
         }
@@ -279,7 +279,7 @@ pub fn admit(mut client: Client, args: args::Admit, out: &mut Output) -> Result<
     }
 }
 
-/// Many at a time: as many as one change of the roster takes, or all of them in one request.
+/// Admits many members: in as many roster changes as needed, or all in one request.
 fn admit_all(
     mut client: Client,
     file: &Path,
@@ -297,14 +297,14 @@ fn admit_all(
             let part = AdmitAllRequest { members, offline: false };
             let done = client.post::<RosteredAll>("/v1/admit-all", &part).map_err(|failure| match n {
                 0 => failure,
-                n => failure.and(format!("{n} of the {all} were admitted before")),
+                n => failure.and(format!("{n} of the {all} were admitted before that")),
             })?;
             n += done.members.len();
             changes |= done.members.iter().any(|member| member.change != Some(EntryChange::Unchanged));
             if changes {
                 out.has_done(format!("admitted {n} of the {all} members of {}", file.display()));
             }
-            // Whoever reads no further wants all of them in.
+            // Even if nobody reads the output, all of them are admitted.
             shown = shown.and_then(|()| show_each(out, done));
             members = rest;
         }
@@ -314,8 +314,8 @@ fn admit_all(
         0..=ROSTER_CHANGES_MAX => {}
         n => {
             return Err(Failure::new(format!(
-                "{} names {n} members, and a request has at most {ROSTER_CHANGES_MAX}: split it, and ask for the next \
-                 part when the first was applied",
+                "{} names {n} members, but a request has at most {ROSTER_CHANGES_MAX}: split the file, and \
+                 apply each request before making the next",
                 file.display()
             )));
         }
@@ -355,7 +355,7 @@ pub fn grant(mut client: Client, args: args::Grant, out: &mut Output) -> Result<
         confirm(args.yes || request.offline, &GO_ON, || {
             let asked = GrantRequest { offline: true, ..request.clone() };
             let Requested { id, name, .. } = client.post("/v1/grant", &asked)?;
-            Ok(format!("{name} ({id}) will be a reader, and everybody deletes its items"))
+            Ok(format!("{name} ({id}) will be a reader, and its items are deleted everywhere"))
         })?;
     }
     let granted = ask(&mut client, "/v1/grant", &request, &args.offline)?;
@@ -369,7 +369,7 @@ pub fn revoke(mut client: Client, args: args::Revoke, out: &mut Output) -> Resul
     confirm(args.yes || offline, &GO_ON, || {
         let asked = RevokeRequest { offline: true, ..request.clone() };
         let Requested { id, name, .. } = client.post("/v1/revoke", &asked)?;
-        Ok(format!("{name} ({id}) will be revoked; its key never comes back, and {}", fate(request.drop)))
+        Ok(format!("{name} ({id}) will be revoked; its key cannot be used again, and {}", fate(request.drop)))
     })?;
     let revoked = ask(&mut client, "/v1/revoke", &request, &args.offline)?;
     show(out, &revoked, &args.offline, words)
@@ -385,11 +385,11 @@ pub fn adopt(mut client: Client, args: args::Adopt, out: &mut Output) -> Result<
     if out.json {
         return Ok(());
     }
-    note(&format!("When all is well, where authority.key is: datafan revoke {owner} --drop"));
+    note(&format!("When everything works, run where authority.key is: datafan revoke {owner} --drop"));
     Ok(())
 }
 
-/// What becomes of a request.
+/// Prints where a request was written.
 fn next(out: &mut Output, file: &Path) -> Result<(), Failure> {
     out.has_done(wrote(file));
     let file = file.display();
@@ -401,7 +401,7 @@ fn wrote(file: &Path) -> String {
     format!("wrote {}", file.display())
 }
 
-/// What was done, in the words of `said`, or what is to be signed.
+/// Prints what was done, in the words of `said`, or what must be signed.
 fn show(
     out: &mut Output,
     changed: &Changed,
@@ -437,7 +437,7 @@ fn show(
     Ok(())
 }
 
-/// What has become of an entry.
+/// The change of an entry, in words.
 fn words(Rostered { id, name, change, was, .. }: &Rostered) -> String {
     match (change, was) {
         (EntryChange::Admitted, _) => format!("admitted {name} ({id})"),
@@ -445,6 +445,6 @@ fn words(Rostered { id, name, change, was, .. }: &Rostered) -> String {
         (EntryChange::Renamed, None) => format!("renamed to {name} ({id})"),
         (EntryChange::Changed, _) => format!("changed {name} ({id})"),
         (EntryChange::Revoked, _) => format!("revoked {name} ({id})"),
-        (EntryChange::Unchanged, _) => format!("unchanged {name} ({id}): the roster says so already"),
+        (EntryChange::Unchanged, _) => format!("unchanged {name} ({id}): the roster already says so"),
     }
 }

@@ -29,12 +29,12 @@ use tracing::{error, info};
 
 /// `datafan run`
 pub fn run(dir: &Path, args: args::Run, api: &Api) -> Result<(), Failure> {
-    // A ticket may come from standard input and take its time; until it is there a signal ends us as ever.
+    // Reading a ticket from standard input may take time; until then, signals end the process as usual.
     let bootstrap = bootstrap(dir, &args)?;
     args.ports_file.as_deref().map_or(Ok(()), ports::check)?;
     let runtime = Runtime::new().map_err(Failure::new)?;
     let done = runtime.block_on(serve(dir, args, api, bootstrap));
-    // A reader that stalls must not hold up the end.
+    // A stalled reader must not delay the end.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done
 }
@@ -47,7 +47,7 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, bootstrap: Option<Bootstr
     let mut signals = Signals::new().map_err(Failure::new)?;
     let mut member = tokio::select! {
         member = start(dir, args, api, bootstrap) => member?,
-        // Whatever has been opened so far is closed as after a crash, which is safe.
+        // Open files are left as after a crash, which is safe.
         _ = signals.next() => return Ok(()),
     };
     let stopped = tokio::select! {
@@ -70,39 +70,41 @@ async fn serve(dir: &Path, args: args::Run, api: &Api, bootstrap: Option<Bootstr
         }
     };
     stopped.and(closed)?;
-    // Nobody is there any more.
+    // The reader is gone.
     if let Some(ports) = ports {
         ports.remove();
     }
     Ok(())
 }
 
-/// Neither of the two may write on: whoever reads one of them would miss what the other wrote.
+/// Neither process may continue: readers of one would miss what the other wrote.
 fn key_conflict(theirs: &Head, ours: Option<&Head>) -> Failure {
     let text = format!(
-        "another process writes with this member's key: it has made a head at {}, ours is at {}. This one has stopped. \
-         Find and stop the other (a cloned machine, a second start from a backup; if nobody of yours: revoke this member, \
-         its key is stolen), then start again: what only one of them wrote is kept, see `datafan recovered`",
+        "another process writes with this member's key: its head is at {}, ours at {}. This process has \
+         stopped. Find and stop the other one (a cloned machine, or a backup that was started twice), then \
+         start this one again; what only one of them wrote is kept, see `datafan recovered`. If the other \
+         process is not yours, the key is stolen: revoke this member",
         theirs.timestamp.0,
         ours.map_or(0, |ours| ours.timestamp.0),
     );
     Failure::Said(Exit::SecondWriter, text)
 }
 
-/// The one that began later stops; without data it has not even begun.
+/// The process that began later stops; without data it never started.
 fn key_in_use(found: &KeyInUse) -> Failure {
     let KeyInUse { place, empty } = found;
     if *empty {
         return Failure::new(format!(
-            "already running: another process with this member's key {place}. A ticket is for one machine, \
-             and a member has one directory: use that one, or stop it first"
+            "already running: another process with this member's key {place}. A ticket is for one machine \
+             and a member has one directory: use that one, or stop the other process first"
         ));
     }
     let text = format!(
-        "another process with this member's key began before this one, and {place}. This one has stopped. \
-         Find out which of the two is the member (the other is a cloned machine, or a second start from a copy). If this \
-         one may have written, start it once in place of the other and look at `datafan recovered` before its directory \
-         is removed. If the other is nobody of yours: revoke this member, its key is stolen"
+        "another process with this member's key began before this one, and {place}. This process has \
+         stopped. Find out which of the two is the member (the other is a cloned machine or a second start \
+         from a copy). If this one may have written, stop the other, start this one and read `datafan \
+         recovered` before you remove its directory. If the other process is not yours, the key is stolen: \
+         revoke this member"
     );
     Failure::Said(Exit::SecondWriter, text)
 }
@@ -114,8 +116,8 @@ struct Running {
 }
 
 impl Running {
-    /// First the interface: with the member gone it could only refuse. The socket goes while the lock is
-    /// held.
+    /// The API stops first: without the member it could only refuse. The socket is removed while the lock is
+    /// still held.
     async fn stop(self) -> Result<(), Failure> {
         self.server.stop().await;
         self.node.stop().await.map_err(Failure::new)
@@ -141,7 +143,7 @@ async fn start(
     match attach(dir, &node, args.ports_file.as_deref(), api, listener).await {
         Ok((server, ports)) => Ok(Running { node, server, ports }),
         Err(failure) => {
-            // As if it had not been tried: nobody has heard of a member that has begun just now.
+            // Undoes the attempt: nobody knows of a member that was created just now.
             if begins && node.stop().await.is_ok() {
                 before.undo();
             }
@@ -150,7 +152,7 @@ async fn start(
     }
 }
 
-/// The interface of a member that runs, and the file that says where it is.
+/// The HTTP API of a running member, and its ports file.
 async fn attach(
     dir: &Path,
     node: &Node,
@@ -158,7 +160,7 @@ async fn attach(
     api: &Api,
     listener: Option<TcpListener>,
 ) -> Result<(Server, Option<PortsFile>), Failure> {
-    // The store's lock is held from here on, so a socket that nobody answers on is stale.
+    // The store is locked from here on, so a socket that nobody answers on is stale.
     let socket = socket::bind(dir).await.map_err(|error| {
         let remedy = if error.kind() == io::ErrorKind::AlreadyExists { ": move it away" } else { "" };
         Failure::new(format!("{}: {error}{remedy}", Home::new(dir).socket_path().display()))
@@ -190,14 +192,14 @@ async fn attach(
     Ok((server, ports))
 }
 
-/// A second member on one machine meets the first one's port.
+/// A second member on one machine finds its port taken by the first.
 fn not_started(error: &NodeError) -> Failure {
     match error {
         NodeError::Bind(BindError::Taken { .. }) => {
-            Failure::new(format!("{error}: name another one with --listen IP:PORT"))
+            Failure::new(format!("{error}: choose another address with --listen IP:PORT"))
         }
         NodeError::Open(OpenError::Store(StoreError::Damaged { .. })) => Failure::new(format!(
-            "{error}: `datafan verify` says how much can be read, `verify --repair` keeps it"
+            "{error}: run `datafan verify` to see what can be read, and `datafan verify --repair` to keep it"
         )),
         _ => Failure::new(error),
     }
@@ -208,13 +210,13 @@ fn name(dir: &Path) -> Result<String, Failure> {
     Ok(membership.map(|membership| membership.name.to_string()).unwrap_or_default())
 }
 
-/// Where the interface listens on TCP. A token that is there is looked at before anything is begun.
+/// Where the API listens on TCP. An existing token is checked before anything is started.
 async fn bind_tcp(api: &Api) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = api.address else { return Ok(None) };
     match &api.token_file {
         None => {
             info!(
-                "every user of this machine may use {address}: --api-token-file FILE makes it ask for a token"
+                "every user of this machine can use {address}; set --api-token-file FILE to require a token"
             );
         }
         Some(file) if file.exists() => drop(api.token()?),
@@ -240,7 +242,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// The name of the next one.
+    /// The name of the next signal.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -248,8 +250,8 @@ impl Signals {
         }
     }
 
-    /// The next signal that somebody meant: a wrapper that signals its child and its group sends two at a
-    /// time.
+    /// The next intentional signal: a wrapper that signals both its child and its process group sends two at
+    /// once.
     async fn again(&mut self) -> &'static str {
         let first = Instant::now();
         loop {

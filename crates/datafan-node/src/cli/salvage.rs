@@ -1,5 +1,5 @@
-//! A store file of which redb refuses a page, though each of its rows can be read: what is wrong is known to
-//! the row, and the rest stays.
+//! Store files in which redb rejects a page although every row can be read: damage is located to the row, and
+//! the rest is kept.
 
 use super::{
     args,
@@ -16,8 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Says which rows are wrong, or with `--repair` puts a file of the rows in the place of the damaged one and
-/// repairs that; a file whose rows cannot all be read is moved aside.
+/// Reports the wrong rows, or with `--repair` replaces the damaged file by a new one with its rows and
+/// repairs that. A file with unreadable rows is moved away.
 pub fn salvage(
     home: &Home,
     mesh: MeshId,
@@ -37,7 +37,7 @@ pub fn salvage(
     repaired(looked, Report { sound: false, moved_to: Some(kept.display().to_string()), ..report }, out)
 }
 
-/// What is wrong with the rows, if all of them can be read.
+/// The wrong rows, if all rows can be read.
 fn readable(home: &Home, mesh: MeshId) -> Option<Report> {
     let mut looked = Looked::new(home, mesh, Pages::Unchecked, false);
     looked.catalogue().ok()?;
@@ -45,11 +45,11 @@ fn readable(home: &Home, mesh: MeshId) -> Option<Report> {
     Some(Report { sound: false, ..report })
 }
 
-/// Makes a new file of the rows at `store`; gives where the old one is now. `None` if a row cannot be read,
-/// or something is wrong for which no head vouches; then all is as it was.
+/// Copies the rows to a new file at `store`, and returns where the old one is kept. `None` if a row cannot be
+/// read or a row outside all shards is wrong; then nothing changed.
 fn rewritten(store: &Path) -> Result<Option<PathBuf>, Failure> {
     let fresh = store.with_extension(format!("redb.{}.tmp", std::process::id()));
-    // Of a killed command whose number this one has got.
+    // Left by a killed command with the same process id.
     let _ = fs::remove_file(&fresh);
     match RedbStore::rewrite(store, &fresh, &Options::default()) {
         Ok(()) => {}
@@ -61,7 +61,7 @@ fn rewritten(store: &Path) -> Result<Option<PathBuf>, Failure> {
         let _ = fs::remove_file(&fresh);
         Failure::new(format!("{}: {error}", path.display()))
     };
-    // A copy: at no moment there is no store.
+    // A copy, so that a store exists at every moment.
     fs::copy(store, &kept).map_err(|error| {
         let _ = fs::remove_file(&kept);
         said(&kept, error)

@@ -1,5 +1,5 @@
-//! A place for diagnostics that may be slow, full or gone: whoever has something to say never waits, and what
-//! cannot be written is dropped and counted.
+//! An output for diagnostics that may be slow, full or closed: callers never wait, and lines that cannot be
+//! written are dropped and counted.
 
 use std::{
     collections::VecDeque,
@@ -10,41 +10,41 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines on their way to a writer that has a thread of its own.
+/// Lines on their way to a writer, which has its own thread.
 #[derive(Clone)]
 pub struct Sink(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Signalled when something enters and when something was written.
+    /// Signalled when a line is added or written.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Vec<u8>>,
-    /// Bytes of all that wait.
+    /// Bytes of all waiting lines.
     bytes: usize,
-    /// Lines that were dropped since the last one that was written.
+    /// Lines dropped since the last one that was written.
     n_dropped: u64,
-    /// The thread has lines in its hands.
+    /// Whether the thread is writing lines.
     writing: bool,
-    /// Counts what the thread has got rid of, so that one who waits sees it move.
+    /// Counts written lines, so that a caller that waits sees progress.
     n_done: u64,
 }
 
-/// Most bytes that wait: some ten thousand lines, as a pipe's reader may be held up for a moment.
+/// Maximum bytes that wait: about ten thousand lines, as a reader of a pipe may pause for a moment.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// How long the end waits for a writer that takes nothing.
+/// How long the end waits for a stalled writer.
 const STALLED: Duration = Duration::from_millis(500);
 /// How long the end waits at most.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Sink {
-    /// Begins to write to `writer`, on a thread of its own.
+    /// Starts to write to `writer`, on a new thread.
     ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If no thread can be started.
     pub fn start(writer: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let theirs = shared.clone();
@@ -52,7 +52,7 @@ impl Sink {
         Ok(Self(shared))
     }
 
-    /// Hands over one line, its end included; without room for it, it is dropped and counted.
+    /// Queues one line, including its line feed; drops and counts it if there is no room.
     pub fn line(&self, line: &[u8]) {
         let mut state = self.0.state();
         if state.bytes + line.len() > WAITING_BYTES_MAX {
@@ -64,7 +64,7 @@ impl Sink {
         self.0.changed.notify_all();
     }
 
-    /// Waits until all is written, but not for a writer that takes nothing.
+    /// Waits until all lines are written, but not for a stalled writer.
     pub fn drain(&self) {
         let (mut state, end) = (self.0.state(), Instant::now() + DRAIN_TIMEOUT);
         let (mut seen, mut stalled_at) = (state.n_done, Instant::now() + STALLED);
@@ -92,7 +92,7 @@ impl Shared {
                 self.state().n_done += 1;
                 self.changed.notify_all();
             }
-            // Behind what was written before them, and not while nothing can be written.
+            // After the lines written before them, and only when writing works again.
             let told = n_lost > 0 && goes_on && writer.write_all(lost(n_lost).as_bytes()).is_ok();
             let mut state = self.state();
             state.n_dropped += if told { 0 } else { n_lost };
@@ -101,7 +101,7 @@ impl Shared {
         }
     }
 
-    /// Waits for lines, and takes all that wait with the number of those that found no room behind them.
+    /// Waits for lines, then takes all of them with the number of lines dropped after them.
     fn take(&self) -> (VecDeque<Vec<u8>>, u64) {
         let waits = |state: &mut State| state.waiting.is_empty();
         let state = self.changed.wait_while(self.state(), waits);
@@ -111,16 +111,16 @@ impl Shared {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No change of it can be left half done.
+        // A panic cannot leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn lost(lines: u64) -> String {
-    format!("{lines} lines of the log were lost here: their reader was slower, or refused them\n")
+    format!("{lines} log lines were lost here: their reader was too slow or refused them\n")
 }
 
-/// As a writer of one line at a time, for `tracing`.
+/// Writes one line at a time, for `tracing`.
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.line(bytes);
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{self, Receiver, Sender};
 
-    /// A writer that takes a line only when it is allowed to, and refuses those that it is told to refuse.
+    /// A writer that accepts lines only when allowed to, and refuses those it is told to.
     struct Held {
         allowed: Receiver<io::Result<()>>,
         taken: Sender<String>,
@@ -178,8 +178,8 @@ mod tests {
         let n_long = said.iter().filter(|line| line.len() == long.len()).count();
         assert!(n_long >= WAITING_BYTES_MAX / long.len() - 1, "{n_long}");
         assert_eq!(said.concat().lines().next(), Some("first"));
-        // Twice, where the thread took its first lines only after some had been dropped.
-        let told = said.iter().filter(|line| line.contains(" lines of the log were lost here"));
+        // Twice if the thread took its first lines only after some were dropped.
+        let told = said.iter().filter(|line| line.contains(" log lines were lost here"));
         let n_lost: usize = told.map(|line| line.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
         assert_eq!(n_lost, 10_000 - n_long);
     }

@@ -1,26 +1,24 @@
-//! Foreign text, sizes and counts as people see them.
+//! Foreign text, sizes and counts, for people.
 
-/// Control characters, and those that reorder text, as `\u{..}`.
+/// Writes control characters, and characters that reorder text, as `\u{..}`.
 pub fn escape(text: &str) -> String {
     text.chars().map(|c| if takes_effect(c) { c.escape_unicode().to_string() } else { c.into() }).collect()
 }
 
-/// Several lines as one, escaped: an error is one line, whatever it quotes.
+/// Joins lines and escapes them: an error is one line, whatever it quotes.
 pub fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     escape(&words.join(" "))
 }
 
-/// A value as people should see it on a terminal: lines stay lines, everything else that takes effect is
-/// escaped.
+/// A value for a terminal: line breaks stay, other control characters are escaped.
 pub fn readable(value: &[u8]) -> String {
     spelled(value, |c| {
         if takes_effect(c) && !matches!(c, '\n' | '\t') { c.escape_unicode().to_string() } else { c.into() }
     })
 }
 
-/// A value on one line, from which its bytes can be told: `\\` for a backslash, `\xff` for a byte that is
-/// not UTF-8.
+/// A value on one line, without loss: `\\` for a backslash, `\xff` for a byte that is not UTF-8.
 pub fn lossless(value: &[u8]) -> String {
     spelled(value, |c| match c {
         '\\' => r"\\".to_owned(),
@@ -38,7 +36,7 @@ fn spelled(value: &[u8], spell: impl Fn(char) -> String) -> String {
     text
 }
 
-/// Bytes as people read them.
+/// A size for people.
 pub fn size(bytes: u64) -> String {
     let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.iter().find(|(unit, _)| bytes >= *unit) {
@@ -47,19 +45,19 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// So many things: `1 row`, `2 rows`.
+/// A count with its noun: `1 row`, `2 rows`.
 pub fn count(n: u64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 
-/// Whether a terminal would do something in place of showing it.
+/// Whether a terminal would act on the character instead of showing it.
 pub fn takes_effect(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A character as JSON escapes it.
+/// A character, escaped for JSON.
 pub fn utf16_escape(c: char) -> String {
-    // All of them lie below U+10000.
+    // All of them are below U+10000.
     format!("\\u{:04x}", c as u32)
 }
 

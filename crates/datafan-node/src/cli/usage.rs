@@ -1,4 +1,4 @@
-//! Reading the command line; what is wrong with it is one clear line, and each tip one more.
+//! Parses the command line. An error is one clear line, and each tip is another.
 
 use super::{
     args::{Cli, examples},
@@ -19,7 +19,7 @@ use std::{
     process::ExitCode,
 };
 
-/// The command line, or the exit code after help or a complaint was printed.
+/// The command line, or the exit code after printing help or an error.
 pub fn parse() -> Result<Cli, ExitCode> {
     let words: Vec<OsString> = env::args_os().collect();
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
@@ -34,7 +34,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
             shown(out.finish(printed), json)
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // On standard error: nobody is left to hear that it could not be printed.
+            // This goes to standard error; there is nowhere else to report that it cannot be printed.
             let _ = error.print();
             ExitCode::from(Exit::Usage as u8)
         }
@@ -49,14 +49,14 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// The exit code after something was printed that needs no command.
+/// The exit code after printing what needs no command.
 fn shown(printed: Result<(), Failure>, json: bool) -> ExitCode {
     printed.map_or_else(|failure| failure.report(json), |()| ExitCode::SUCCESS)
 }
 
 fn read(words: &[OsString]) -> Result<Cli, clap::Error> {
     parsed(words).or_else(|error| match error.get(ContextKind::InvalidSubcommand) {
-        // `help` takes nothing but commands, and whoever adds `--help` or another option wants the same.
+        // `help` takes only commands; with `--help` or another option the user wants the same.
         Some(ContextValue::String(word)) if word.starts_with('-') => parsed(&without_options_of_help(words)),
         _ => Err(error),
     })
@@ -80,7 +80,7 @@ struct Complaint {
     tips: Vec<String>,
 }
 
-/// Commands that no misspelt word leads to: what they change does not come back by itself.
+/// Commands that are never suggested for a misspelt word, because their changes cannot be undone easily.
 const NOT_SUGGESTED: &[&str] = &[
     "del",
     "delete",
@@ -96,14 +96,14 @@ const NOT_SUGGESTED: &[&str] = &[
     "adopt",
 ];
 
-/// Options that no misspelt one leads to, for the same reason.
+/// Options that are never suggested, for the same reason.
 const OPTIONS_NOT_SUGGESTED: &[&str] =
     &["--abandon", "--forget", "--drop", "--take", "--force", "--yes", "--repair", "--close"];
 
 impl Complaint {
     fn of(error: &clap::Error) -> Self {
         if error.kind() == ErrorKind::MissingSubcommand {
-            let text = "options, but no command: see datafan --help".to_owned();
+            let text = "no command given: see datafan --help".to_owned();
             return Self { text, tips: Vec::new() };
         }
         match error.get(ContextKind::InvalidSubcommand) {
@@ -120,13 +120,13 @@ impl Complaint {
         };
         let similar: Vec<String> =
             similar.into_iter().filter(|name| !NOT_SUGGESTED.contains(&name.as_str())).collect();
-        let text = format!("there is no command {:?}: see datafan --help", escape(word));
+        let text = format!("unknown command {:?}: see datafan --help", escape(word));
         let tips =
             if similar.is_empty() { Vec::new() } else { vec![format!("similar: {}", similar.join(", "))] };
         Self { text, tips }
     }
 
-    /// clap says what is wrong in several lines, then gives tips, then says how the command is used.
+    /// clap prints the error on several lines, then tips, then the usage.
     fn from_text(text: &str) -> Self {
         let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
@@ -177,7 +177,7 @@ mod tests {
         }
         assert!(complaint(&["init"]).text.contains("--name"));
         let tips = complaint(&["get", "--ownr", "b", "k"]).tips;
-        assert!(tips.iter().any(|tip| tip.contains("--owner")), "a tip is no part of the line: {tips:?}");
+        assert!(tips.iter().any(|tip| tip.contains("--owner")), "a tip is not part of the line: {tips:?}");
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn options_without_a_command_are_told_as_such() {
-        assert_eq!(complaint(&["--data-dir", "a"]).text, "options, but no command: see datafan --help");
+        assert_eq!(complaint(&["--data-dir", "a"]).text, "no command given: see datafan --help");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `verify`: whether the store of a member that does not run holds what its owners signed.
+//! `verify`: checks the store of a stopped member against the signatures of its owners.
 
 use super::{
     args,
@@ -26,7 +26,7 @@ pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), F
     if args.repair && !report.sound {
         return repaired(looked, report, out);
     }
-    // Closing says that the store is fine. A damaged one is left as a crash leaves it.
+    // A clean close marks the store as good, so a damaged one is left as after a crash.
     if let Some(store) = looked.store.filter(|_| report.sound) {
         store.close().map_err(Failure::new)?;
     }
@@ -34,7 +34,7 @@ pub fn verify(dir: &Path, args: &args::Verify, out: &mut Output) -> Result<(), F
     if report.sound { Ok(()) } else { Err(unsound()) }
 }
 
-/// Refuses a store that is not what its owners signed, before anything is made of it.
+/// Refuses a store that differs from what its owners signed, before it is used.
 pub fn refuse_unsound(home: &Home) -> Result<(), Failure> {
     let mesh = of_member(home)?.mesh;
     let mut looked = Looked::new(home, mesh, Pages::Checked, false);

@@ -1,4 +1,4 @@
-//! Changes of the roster in words: what an entry says after it, against what it said before.
+//! Roster changes in words: an entry after the change, compared with the entry before.
 
 use super::text::{count, size};
 use datafan_core::{
@@ -7,14 +7,14 @@ use datafan_core::{
 };
 use datafan_node::http::wire::rfc3339;
 
-/// One change, in one line.
+/// One change on one line.
 pub fn of(id: &MemberId, before: Option<&Grant>, after: &Grant) -> String {
     let who = format!("{} ({id})", after.name);
     match (before, after.state) {
-        (_, GrantState::Drop) => format!("revoke {who}: everybody deletes its shard"),
+        (_, GrantState::Drop) => format!("revoke {who}: its shard is deleted everywhere"),
         (_, GrantState::Keep { timestamp, root }) => {
             let root: String = root.to_string().chars().take(8).collect();
-            format!("revoke {who}: its shard stays as of {} (root {root})", rfc3339(timestamp))
+            format!("revoke {who}: its shard is frozen as of {} (root {root})", rfc3339(timestamp))
         }
         (None, state) => {
             let (items, bytes) = (count(after.quota.items, "item"), size(after.quota.bytes));
@@ -27,10 +27,10 @@ pub fn of(id: &MemberId, before: Option<&Grant>, after: &Grant) -> String {
 fn differences(before: &Grant, after: &Grant, state: GrantState) -> Vec<String> {
     let mut said = Vec::new();
     if before.name != after.name {
-        said.push(format!("it was named {}", before.name));
+        said.push(format!("renamed from {}", before.name));
     }
     if before.role != after.role {
-        let drops = if after.role == Role::Reader { ", and everybody deletes its shard" } else { "" };
+        let drops = if after.role == Role::Reader { ", and its shard is deleted everywhere" } else { "" };
         said.push(format!("{} instead of {}{drops}", after.role, before.role));
     }
     if before.quota != after.quota {
@@ -44,8 +44,8 @@ fn differences(before: &Grant, after: &Grant, state: GrantState) -> Vec<String> 
     }
     if before.state != state {
         said.push(match state {
-            GrantState::Invited { .. } => format!("its invitation{}", end(state)),
-            _ => "its invitation has no end".to_owned(),
+            GrantState::Invited { .. } => format!("invitation{}", end(state)),
+            _ => "invitation does not expire".to_owned(),
         });
     }
     said
@@ -53,7 +53,7 @@ fn differences(before: &Grant, after: &Grant, state: GrantState) -> Vec<String> 
 
 fn end(state: GrantState) -> String {
     match state {
-        GrantState::Invited { until } => format!(", to come in until {}", rfc3339(until)),
+        GrantState::Invited { until } => format!(", expires {}", rfc3339(until)),
         GrantState::Active | GrantState::Keep { .. } | GrantState::Drop => String::new(),
     }
 }
@@ -73,22 +73,20 @@ mod tests {
             |before: Option<&Grant>, after: Grant| of(&id, before, &after).replace(&id.to_string(), "ID");
         assert_eq!(said(None, grant.clone()), "admit edge (ID) as member, at most 5 items and 2.0 KiB");
         let invited = Grant { state: GrantState::Invited { until: Timestamp(0) }, ..grant.clone() };
-        assert!(
-            said(None, invited.clone()).ends_with("2.0 KiB, to come in until 1970-01-01T00:00:00.000000Z")
-        );
-        assert_eq!(said(Some(&invited), grant.clone()), "change edge (ID): its invitation has no end");
+        assert!(said(None, invited.clone()).ends_with("2.0 KiB, expires 1970-01-01T00:00:00.000000Z"));
+        assert_eq!(said(Some(&invited), grant.clone()), "change edge (ID): invitation does not expire");
         let reader = Grant { role: Role::Reader, quota: Quota { items: 6, bytes: 7 }, ..grant.clone() };
         assert_eq!(
             said(Some(&grant), reader),
-            "change edge (ID): reader instead of member, and everybody deletes its shard, \
-             at most 6 items and 7 B instead of 5 and 2.0 KiB"
+            "change edge (ID): reader instead of member, and its shard is deleted everywhere, at most 6 \
+             items and 7 B instead of 5 and 2.0 KiB"
         );
         let drop = Grant { state: GrantState::Drop, ..grant.clone() };
-        assert_eq!(said(Some(&grant), drop), "revoke edge (ID): everybody deletes its shard");
+        assert_eq!(said(Some(&grant), drop), "revoke edge (ID): its shard is deleted everywhere");
         let keep = GrantState::Keep { timestamp: Timestamp(0), root: Hash([0; 32]) };
         assert_eq!(
             said(Some(&grant), Grant { state: keep, ..grant.clone() }),
-            "revoke edge (ID): its shard stays as of 1970-01-01T00:00:00.000000Z (root aaaaaaaa)"
+            "revoke edge (ID): its shard is frozen as of 1970-01-01T00:00:00.000000Z (root aaaaaaaa)"
         );
     }
 }

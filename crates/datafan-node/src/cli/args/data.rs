@@ -9,16 +9,16 @@ use std::{path::PathBuf, time::Duration};
 pub struct Put {
     /// The key
     pub key: String,
-    /// The value, or - for standard input
+    /// The value, or - to read it from standard input
     #[arg(required_unless_present = "file", conflicts_with = "file", allow_negative_numbers = true)]
     pub value: Option<String>,
-    /// Take the value from this file
+    /// Read the value from this file
     #[arg(long, value_name = "F")]
     pub file: Option<PathBuf>,
-    /// Hide the item after this time: 500ms, 10s, 10m, 2h, 1d; at most 365250d, a thousand years
+    /// Expire the item after this time: 500ms, 10s, 10m, 2h, 1d; at most 365250d (a thousand years)
     #[arg(long, value_name = "TIME", value_parser = parse::lifetime)]
     pub ttl: Option<Duration>,
-    /// Taken only to be refused in words of its own.
+    /// Parsed only so that the error can explain why it is refused.
     #[arg(long, hide = true)]
     pub owner: Option<String>,
 }
@@ -28,24 +28,24 @@ pub struct Put {
 pub struct Get {
     /// The key
     pub key: String,
-    /// Of whom
+    /// Owner to read
     #[command(flatten)]
     pub of: Of,
-    /// With --all: items of revoked members, too
+    /// With --all, also show items of revoked members
     #[arg(long, requires = "all")]
     pub revoked: bool,
-    /// Print the bytes of the value as they are, on a terminal, too
+    /// Print the raw bytes of the value, even to a terminal
     #[arg(long, conflicts_with = "all")]
     pub raw: bool,
 }
 
-/// Whose shard is meant; one's own where nothing is said.
+/// The owner to read from; by default this member.
 #[derive(Args, Debug)]
 pub struct Of {
-    /// Of this member: exact name, full id, or a unique beginning of the id
+    /// Read from this member: exact name, full id or unique prefix of the id
     #[arg(long, value_name = "O", conflicts_with = "all")]
     pub owner: Option<String>,
-    /// Of every owner
+    /// Read from every owner
     #[arg(long)]
     pub all: bool,
 }
@@ -53,13 +53,13 @@ pub struct Of {
 /// `del`
 #[derive(Args, Debug)]
 pub struct Del {
-    /// The keys, all in one commit
+    /// The keys, removed in one commit
     #[arg(required_unless_present = "prefix", value_name = "KEY")]
     pub keys: Vec<String>,
-    /// Remove all keys that begin with this, in commits of up to 4,096
+    /// Remove every key with this prefix, in commits of up to 4,096 keys
     #[arg(long, value_name = "P", conflicts_with = "keys")]
     pub prefix: Option<String>,
-    /// Keys that are not there are no error
+    /// Do not fail if a key does not exist
     #[arg(long)]
     pub ignore_missing: bool,
 }
@@ -67,36 +67,36 @@ pub struct Del {
 /// `ls`
 #[derive(Args, Debug)]
 pub struct Ls {
-    /// Of whom
+    /// Owner to read
     #[command(flatten)]
     pub of: Of,
-    /// Only keys that begin with this
+    /// Only list keys with this prefix
     #[arg(value_name = "PREFIX")]
     pub beginning: Option<String>,
-    /// The same
+    /// Same as PREFIX
     #[arg(long, value_name = "P", conflicts_with = "beginning")]
     pub prefix: Option<String>,
-    /// With --all: keys of revoked members, too
+    /// With --all, also list keys of revoked members
     #[arg(long, requires = "all")]
     pub revoked: bool,
-    /// Print the keys alone
+    /// Print only the keys
     #[arg(long)]
     pub keys: bool,
-    /// End each key with a zero byte in place of a line feed
+    /// End each key with a zero byte instead of a line feed
     #[arg(short = '0', long, requires = "keys")]
     pub null: bool,
-    /// Where to go on
+    /// Where to continue
     #[command(flatten)]
     pub after: After,
 }
 
-/// Where a list goes on that was broken off.
+/// Where an interrupted listing continues.
 #[derive(Args, Debug)]
 pub struct After {
-    /// Only keys after this one; a list that was broken off goes on in a later state
+    /// Only list keys after this one, to continue an interrupted listing; the data may have changed since
     #[arg(long, value_name = "KEY")]
     pub after: Option<String>,
-    /// With --all --after: whose key that is; go on with this owner and later ones
+    /// With --all and --after, the owner of that key; continue with this owner and later ones
     #[arg(long, value_name = "O", requires_all = ["all", "after"])]
     pub after_owner: Option<String>,
 }
@@ -114,10 +114,11 @@ pub struct Status {
 pub struct Import {
     /// The file, or - for standard input
     pub file: PathBuf,
-    /// Take the rows of this owner only: its name, full id, or a unique beginning of the id
+    /// Only import the rows of this owner: its name, full id or unique prefix of the id
     #[arg(long, value_name = "O", conflicts_with = "merge_owners")]
     pub owner: Option<String>,
-    /// Take the rows of all owners as this member's own; of a key at several owners the last row wins
+    /// Import the rows of all owners into this member's shard; if several owners have a key, the last row
+    /// wins
     #[arg(long)]
     pub merge_owners: bool,
 }
@@ -125,13 +126,13 @@ pub struct Import {
 /// `export`
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Of whom; items of revoked members are marked
+    /// Owner to read; items of revoked members are marked
     #[command(flatten)]
     pub of: Of,
-    /// Only keys that begin with this
+    /// Only export keys with this prefix
     #[arg(long, value_name = "P")]
     pub prefix: Option<String>,
-    /// Where to go on
+    /// Where to continue
     #[command(flatten)]
     pub after: After,
 }

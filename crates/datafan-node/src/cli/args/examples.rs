@@ -1,8 +1,8 @@
-//! An example of each command, at the end of its help.
+//! An example for each command, at the end of its help.
 
 use clap::Command;
 
-/// Command and example; of a nested one the whole path.
+/// Path of a command, and its example.
 const EXAMPLES: &[(&str, &str)] = &[
     ("init", "datafan --data-dir alpha init --name alpha"),
     ("run", "datafan --data-dir beta run --ticket beta.ticket --listen 127.0.0.1:4816"),
@@ -49,9 +49,9 @@ pub fn shown(mut command: Command) -> Command {
             }),
         };
     }
-    // Only building it adds this one.
+    // clap adds the `help` command only when the command line is built.
     command.build();
-    let help = "Print the list of commands, or the help of one";
+    let help = "Print the list of commands, or the help of one command";
     command.mut_subcommand("help", |command| {
         command.about(help).after_help(format!("Example:\n  {HELP_EXAMPLE}"))
     })
@@ -81,7 +81,7 @@ mod tests {
             if path == "help" {
                 assert!(help.contains(HELP_EXAMPLE), "{help}");
             }
-            // Nobody asks for the help of the help of a command.
+            // The help of `help` itself needs no example.
             if path.split(' ').any(|name| name == "help") {
                 return;
             }

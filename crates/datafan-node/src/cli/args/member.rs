@@ -1,4 +1,4 @@
-//! Commands of one member: its beginning, its run, its store, and what it says of itself.
+//! Commands about one member: creating it, running it, its store and its state.
 
 use super::super::{
     limits::Limits,
@@ -17,10 +17,10 @@ pub struct Init {
     /// The member's name: 1 to 63 of a-z, 0-9 and -
     #[arg(long, required_unless_present = "ticket")]
     pub name: Option<Name>,
-    /// A ticket from `datafan invite`: a file, or - for standard input
+    /// The ticket from `datafan invite`: a file, or - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "mesh"])]
     pub ticket: Option<PathBuf>,
-    /// The mesh to join; the member has to be admitted there
+    /// The mesh to join; a member of that mesh must then admit this one
     #[arg(long, value_name = "MESH_ID", requires = "name")]
     pub mesh: Option<MeshId>,
 }
@@ -28,28 +28,28 @@ pub struct Init {
 /// `run`
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Begin a new mesh where DIR has no member yet
+    /// Create a new mesh if DIR holds no member yet
     #[arg(long, value_name = "NAME", conflicts_with = "ticket")]
     pub init: Option<Name>,
-    /// Begin with a ticket where DIR has no member yet: a file, or - for standard input
+    /// Join with this ticket if DIR holds no member yet: a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub ticket: Option<PathBuf>,
-    /// Listen here for links (UDP); port 0 takes a free one
+    /// Listen for links on this UDP address; port 0 picks a free port
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
     /// Dial this member first
     #[arg(long, value_name = "[ID@]HOST:PORT", value_parser = parse::peer)]
     pub connect: Vec<Peer>,
-    /// Publish this address as the member's own, in place of what is found
+    /// Publish this address instead of the detected ones
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
     pub advertise: Vec<Address>,
-    /// Mean time between two rounds, at most 1d
+    /// Mean time between two anti-entropy rounds, at most 1d
     #[arg(long, value_name = "TIME", value_parser = parse::timeout, default_value = "1s")]
     pub sync_period: Duration,
-    /// Begin this member's shard anew where the store has lost it, whatever the mesh still has of it
+    /// Start an empty shard if the store has lost it, discarding any copy that peers hold
     #[arg(long)]
     pub abandon: bool,
-    /// Write the bound addresses to this file, as JSON
+    /// Write the bound addresses to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
     #[command(flatten)]
@@ -59,8 +59,7 @@ pub struct Run {
 /// `verify`
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Keep what can be read of damaged shards, and let the member copy the rest from its neighbours when it
-    /// runs
+    /// Keep the readable rows of damaged shards; the member copies the rest from its peers when it runs
     #[arg(long)]
     pub repair: bool,
 }
@@ -71,8 +70,8 @@ pub struct Forks {
     /// Write each piece of evidence to a file in this directory
     #[arg(long, value_name = "DIR")]
     pub export: Option<PathBuf>,
-    /// Close the forks of this owner (name or id) that are known so far: its writes are pushed again.
-    /// Asks the running member that holds authority.key
+    /// Close the forks known so far of this owner (name or id), so that its writes are pushed again. Needs
+    /// the running member that holds authority.key
     #[arg(long, value_name = "OWNER", conflicts_with = "export")]
     pub close: Option<String>,
 }
@@ -90,20 +89,20 @@ pub struct Save {
 /// `restore`, `verify-fork`
 #[derive(Args, Debug)]
 pub struct Backup {
-    /// The file; of a backup also - for standard input
+    /// The file; for a backup, - reads standard input
     pub file: PathBuf,
 }
 
 /// `recovered`
 #[derive(Args, Debug)]
 pub struct Recovered {
-    /// Write all that is kept aside and lacking here, as new commits, and give up the rest
+    /// Write every divergent item that is missing here as new commits, and discard the rest
     #[arg(long, conflicts_with = "forget")]
     pub take: bool,
-    /// Give up what is kept aside
+    /// Discard the divergent copy
     #[arg(long)]
     pub forget: bool,
-    /// Do not ask before what cannot be undone
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
 }
@@ -111,13 +110,13 @@ pub struct Recovered {
 /// `wait`
 #[derive(Args, Debug)]
 pub struct Wait {
-    /// Whose state [default: this member's own]
+    /// Owner whose state to wait for [default: this member]
     #[arg(long, value_name = "O", requires = "timestamp")]
     pub owner: Option<String>,
-    /// The state: a timestamp, as put and import print it
+    /// Wait for this timestamp, as printed by put and import
     #[arg(long, value_name = "T")]
     pub timestamp: Option<u64>,
-    /// How many links are up at least
+    /// Wait for at least this many links
     #[arg(long, value_name = "N")]
     pub links: Option<usize>,
 }
@@ -125,7 +124,7 @@ pub struct Wait {
 /// `members`
 #[derive(Args, Debug)]
 pub struct Members {
-    /// Show who knocked and waits to be admitted
+    /// Show who tried to connect and is not admitted yet
     #[arg(long)]
     pub pending: bool,
 }
@@ -133,16 +132,16 @@ pub struct Members {
 /// `demo`
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// How many members, 2 to 16
+    /// Number of members, 2 to 16
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
     pub members: u8,
-    /// Rows {"owner","key","value"}, plain or gzip [default: a sample that is compiled in]
+    /// Rows {"owner","key","value"}, plain or gzip [default: a built-in sample]
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
-    /// Rows that are applied as live changes [default: the sample's, or none with --data]
+    /// Rows to apply as live changes [default: those of the sample, or none with --data]
     #[arg(long, value_name = "FILE")]
     pub updates: Option<PathBuf>,
-    /// Keep the members' stores here [default: a directory that is removed at the end]
+    /// Keep the stores of the members here [default: a temporary directory]
     #[arg(long)]
     pub dir: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! The command line, as clap reads it: one file per group of commands. What it means is told by the module of
-//! each command.
+//! The command line as clap parses it: one file per group of commands. The module of each command says what
+//! it does.
 
 mod data;
 pub mod examples;
@@ -17,7 +17,7 @@ use super::parse;
 use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-/// Every member of a mesh holds a verified copy of what all the others publish.
+/// Replicates the data of every member of a mesh to all others, signed and verified.
 #[derive(Parser, Debug)]
 #[command(name = "datafan", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -25,69 +25,73 @@ pub struct Cli {
     /// ~/.local/share/datafan]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The HTTP interface on TCP, loopback only: `run` serves it there too, other commands ask there in place
-    /// of DIR/api.sock [env: DATAFAN_API]
+    /// Address of the HTTP API on TCP, loopback only: `run` also serves it there, other commands connect
+    /// there instead of DIR/api.sock [env: DATAFAN_API]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "IP:PORT", value_parser = parse::loopback)]
     pub api: Option<SocketAddr>,
-    /// The file of the token that the interface on TCP wants; `run` makes it where it is not there [env:
+    /// File with the token of the HTTP API on TCP; `run` creates it if it does not exist [env:
     /// DATAFAN_API_TOKEN_FILE]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub api_token_file: Option<PathBuf>,
-    /// Print JSON: one object on one line
+    /// Print JSON, one object per line
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// How long an answer may take, such as 500ms or 1h30m, at most 1d; of one in many lines, its first byte
+    /// How long to wait for an answer, or for the first byte of a streamed one: 500ms, 1h30m, at most 1d
     /// [default: 30s; 10m for adopt, compact, restamp, recovered]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "TIME", value_parser = parse::timeout)]
     pub timeout: Option<Duration>,
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Options that every command takes.
+/// Heading of the options that every command takes.
 const GLOBAL: &str = "Global options";
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 no member is running, 4 not found, 5 degraded, 6 timeout, 7 second process with this member's key\nLogs go to stderr; DATAFAN_LOG sets what is logged (error, warn, info, debug, trace).";
+const EXIT_CODES: &str = concat!(
+    "Exit codes: 0 ok, 1 failure, 2 usage, 3 no member is running, 4 not found, 5 degraded, 6 timeout, ",
+    "7 second process with this member's key\n",
+    "Logs go to stderr; DATAFAN_LOG sets what is logged (error, warn, info, debug, trace)."
+);
 
-/// Everything that the binary does.
+/// All commands of the binary.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Make a member: of a new mesh, from a ticket, or one that has to be admitted
+    /// Create a member: of a new mesh, from a ticket, or to be admitted later
     Init(Init),
     /// Run the member until SIGTERM or SIGINT
     Run(Run),
     /// Print the member's id, mesh and name
     Id,
-    /// Check that the store holds what its owners signed, while the member does not run
+    /// Check the store against the signatures of its owners; the member must be stopped
     Verify(Verify),
-    /// Write all that this member holds to one file, while it runs or not
+    /// Write everything that this member holds to one file
     Backup(Save),
-    /// Make the store file as small as what it holds, while the member runs or not
+    /// Shrink the store file to the size of its content
     Compact,
-    /// Make the store of this member from a backup
+    /// Restore the store of this member from a backup
     Restore(Backup),
-    /// Show owners that have signed states of which neither grew out of the other, and export what proves it
+    /// Show forks (owners that signed two conflicting states) and export the evidence
     Forks(Forks),
-    /// Check evidence of a fork, without a member
+    /// Check exported evidence of a fork; needs no member
     VerifyFork(Backup),
-    /// Make a ready identity, admit it, and print it as a one-line ticket
+    /// Create and admit an identity, and print it as a one-line ticket
     Invite(Invite),
-    /// Show what this member lost and got back from the mesh, and take back what is kept aside
+    /// Show what this member lost and got back from the mesh; take back or discard divergent items
     Recovered(Recovered),
-    /// Repair the timestamps of what was written while the clock was far ahead, so that writes work again
+    /// Repair timestamps written while the clock was far ahead, so that writes work again
     Restamp,
-    /// Let a member in
+    /// Admit a member
     Admit(Admit),
-    /// Change what a member may: name, role, quota, the end of its invitation
+    /// Change the name, role, quota or invitation of a member
     Grant(Grant),
-    /// End a membership; the shard stays as it is, or is dropped everywhere
+    /// Revoke a member; its shard is frozen, or dropped everywhere
     Revoke(Revoke),
-    /// Replace a member's key under its name; without --id make the new one and print it as a ticket
+    /// Replace a member's key and keep its name; without --id, create the new key and print it as a ticket
     Rotate(Rotate),
-    /// Copy another owner's items into this member's shard, after its key was replaced
+    /// Copy the items of another owner into this member's shard, for example after a key was replaced
     Adopt(Adopt),
-    /// Sign changes of the roster where no network is, and bring them back
+    /// Sign roster changes offline, and apply them
     #[command(subcommand)]
     Authority(Authority),
     /// Set the value of a key of this member
@@ -95,23 +99,23 @@ pub enum Command {
     Put(Put),
     /// Print the value of a key
     Get(Get),
-    /// Remove keys of this member, all in one commit
+    /// Remove keys of this member in one commit
     #[command(visible_aliases = ["rm", "delete"])]
     Del(Del),
     /// List keys
     #[command(visible_alias = "list")]
     Ls(Ls),
-    /// Put rows of a file: JSON lines {"key", "value" | "value_base64"}, plain or gzip
+    /// Import rows from a file: JSON lines {"key", "value" | "value_base64"}, plain or gzip
     Import(Import),
     /// Print items as JSON lines, sorted by owner id and key
     Export(Export),
-    /// Wait until this member holds a state of an owner, or has a number of links
+    /// Wait until this member holds a state of an owner, or has enough links
     Wait(Wait),
     /// Show the member, its links and its shards
     Status(Status),
-    /// Show the members of the mesh, and who knocked
+    /// Show the members of the mesh, and who waits to be admitted
     Members(Members),
-    /// Show a whole mesh at work, in this process and on loopback
+    /// Run a whole mesh in this process, on loopback
     Demo(Demo),
     /// Print the version
     Version,

@@ -14,41 +14,41 @@ use std::path::PathBuf;
 pub struct Invite {
     /// The new member's name
     pub name: Name,
-    /// An address that the new member dials [default: what this member publishes]
+    /// An address for the new member to dial [default: the addresses that this member publishes]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
     pub addr: Vec<Address>,
-    /// How long the member may take to come in for the first time, such as 24h; or never
+    /// How long the invitation is valid, such as 24h; or never (it does not expire)
     #[arg(long, value_name = "TIME", value_parser = parse::expiry, default_value = "7d")]
     pub expires: Expiry,
-    /// Write the ticket to this new file, for its owner alone (mode 0600), in place of printing it
+    /// Write the ticket to this new file (mode 0600) instead of printing it
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// What it may
+    /// Role and quota
     #[command(flatten)]
     pub terms: GrantOptions,
-    /// Where the key is
+    /// Where the authority key is
     #[command(flatten)]
     pub offline: Offline,
 }
 
-/// What a member may.
+/// Role and quota of a member.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct GrantOptions {
-    /// member: has a shard of its own; reader: holds and relays everything, and writes nothing
+    /// member: writes its own shard; reader: holds and relays all shards but writes none
     #[arg(long, value_name = "ROLE", value_parser = parse::role)]
     pub role: Option<Role>,
-    /// How many items it may hold
+    /// Quota: number of items
     #[arg(long, value_name = "N")]
     pub items: Option<u64>,
-    /// How many bytes of keys and values it may hold: a number, or one with KiB, MiB, GiB or TiB
+    /// Quota: bytes of keys and values, a number with an optional KiB, MiB, GiB or TiB
     #[arg(long, value_name = "N", value_parser = parse::bytes)]
     pub bytes: Option<u64>,
 }
 
-/// What becomes of a change where the authority's key is offline.
+/// What to do if the authority key is offline.
 #[derive(Args, Debug)]
 pub struct Offline {
-    /// Change nothing: write a request to FILE, for `datafan authority sign` where the key is
+    /// Change nothing; write a request to FILE, to be signed with `datafan authority sign`
     #[arg(long, value_name = "FILE")]
     pub offline: Option<PathBuf>,
 }
@@ -59,19 +59,19 @@ pub struct Admit {
     /// The member's full id
     #[arg(required_unless_present = "file", requires = "name", conflicts_with = "file")]
     pub id: Option<MemberId>,
-    /// The name that it gets
+    /// The member's name
     #[arg(long, requires = "id")]
     pub name: Option<Name>,
-    /// Admit all that this file names: JSON lines {"id","name"} or lines ID NAME; - for standard input
+    /// Admit all members in this file: JSON lines {"id","name"} or lines ID NAME; - for standard input
     #[arg(long)]
     pub file: Option<PathBuf>,
-    /// How long it may take to come in for the first time, such as 24h [default: for ever]
+    /// How long the invitation is valid, such as 24h [default: it does not expire]
     #[arg(long, value_name = "TIME", value_parser = parse::expiry)]
     pub expires: Option<Expiry>,
-    /// What it may
+    /// Role and quota
     #[command(flatten)]
     pub terms: GrantOptions,
-    /// Where the key is
+    /// Where the authority key is
     #[command(flatten)]
     pub offline: Offline,
 }
@@ -79,25 +79,25 @@ pub struct Admit {
 /// `grant`
 #[derive(Args, Debug)]
 pub struct Grant {
-    /// The member: full id, exact name, or a unique beginning of the id
+    /// The member: full id, exact name or unique prefix of the id
     #[arg(value_name = "ID|NAME")]
     pub member: String,
-    /// Its new name
+    /// The new name
     #[arg(long)]
     pub name: Option<Name>,
-    /// How long from now on it may take to come in for the first time, such as 24h; or never
+    /// How long from now the invitation is valid, such as 24h; or never (it does not expire)
     #[arg(long, value_name = "TIME", value_parser = parse::expiry)]
     pub expires: Option<Expiry>,
-    /// What it may
+    /// Role and quota
     #[command(flatten)]
     pub terms: GrantOptions,
-    /// Of who becomes a reader, everybody deletes the items
+    /// Delete the items everywhere; only with --role reader
     #[arg(long)]
     pub drop: bool,
-    /// Do not ask before what cannot be undone
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Where the key is
+    /// Where the authority key is
     #[command(flatten)]
     pub offline: Offline,
 }
@@ -105,16 +105,16 @@ pub struct Grant {
 /// `revoke`
 #[derive(Args, Debug)]
 pub struct Revoke {
-    /// The member: full id, exact name, or a unique beginning of the id
+    /// The member: full id, exact name or unique prefix of the id
     #[arg(value_name = "ID|NAME")]
     pub member: String,
-    /// Everybody deletes its shard, too
+    /// Also delete its shard everywhere
     #[arg(long)]
     pub drop: bool,
-    /// Do not ask before what cannot be undone
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Where the key is
+    /// Where the authority key is
     #[command(flatten)]
     pub offline: Offline,
 }
@@ -122,28 +122,28 @@ pub struct Revoke {
 /// `rotate`
 #[derive(Args, Debug)]
 pub struct Rotate {
-    /// The member: full id, exact name, or a unique beginning of the id
+    /// The member: full id, exact name or unique prefix of the id
     #[arg(value_name = "ID|NAME")]
     pub member: String,
-    /// The full id of the new key, as `datafan id` prints it there
+    /// The full id of the new key, as printed by `datafan id` on its machine
     #[arg(long, value_name = "NEW_ID")]
     pub id: Option<MemberId>,
-    /// Everybody deletes what the old key wrote; else it stays to be adopted
+    /// Delete everywhere what the old key wrote, instead of keeping it for `adopt`
     #[arg(long)]
     pub drop: bool,
-    /// An address that the bearer of the ticket dials [default: what this member publishes]
+    /// An address for the holder of the ticket to dial [default: the addresses that this member publishes]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, conflicts_with = "id")]
     pub addr: Vec<Address>,
-    /// Write the ticket to this new file, for its owner alone (mode 0600), in place of printing it
+    /// Write the ticket to this new file (mode 0600) instead of printing it
     #[arg(long, value_name = "FILE", conflicts_with = "id")]
     pub out: Option<PathBuf>,
-    /// How long the new key may take to come in for the first time [default: 7d; with --id for ever]
+    /// How long the ticket is valid [default: 7d; with --id it does not expire]
     #[arg(long, value_name = "TIME", value_parser = parse::expiry)]
     pub expires: Option<Expiry>,
-    /// Do not ask before what cannot be undone
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Where the key is
+    /// Where the authority key is
     #[command(flatten)]
     pub offline: Offline,
 }
@@ -151,8 +151,8 @@ pub struct Rotate {
 /// `adopt`
 #[derive(Args, Debug)]
 pub struct Adopt {
-    /// Whose items: full id, exact name, or a unique beginning of the id [default: the revoked member with
-    /// our name]
+    /// The owner of the items: full id, exact name or unique prefix of the id [default: the revoked member
+    /// with this member's name]
     #[arg(value_name = "ID|NAME")]
     pub owner: Option<String>,
 }
@@ -160,18 +160,18 @@ pub struct Adopt {
 /// `authority`
 #[derive(Subcommand, Debug)]
 pub enum Authority {
-    /// Make the key of a new mesh, to be kept where no network is
+    /// Create the authority key of a new mesh, to be kept offline
     New(AuthorityNew),
-    /// Show what a request asks for, and sign it; needs the key and no network
+    /// Show what a request changes, and sign it; needs the authority key and no network
     Sign(AuthoritySign),
-    /// Give a signed roster to the running member, which passes it on
+    /// Give a signed roster to the running member, which spreads it
     Apply(AuthorityApply),
 }
 
 /// `authority new`
 #[derive(Args, Debug)]
 pub struct AuthorityNew {
-    /// Where the key goes [default: DIR/authority.key]
+    /// Write the key to this file [default: DIR/authority.key]
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
 }
@@ -179,18 +179,18 @@ pub struct AuthorityNew {
 /// `authority sign`
 #[derive(Args, Debug)]
 pub struct AuthoritySign {
-    /// The request, from --offline
+    /// The request, written with --offline
     pub file: PathBuf,
-    /// The authority's key [default: DIR/authority.key]
+    /// The authority key [default: DIR/authority.key]
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// Where the signed roster goes [default: FILE.signed]
+    /// Write the signed roster to this file [default: FILE.signed]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Sign even though the key has signed a later roster, or nobody knows whether it has
+    /// Sign even if the key has signed a later roster, or if its record is missing
     #[arg(long)]
     pub force: bool,
 }
@@ -198,6 +198,6 @@ pub struct AuthoritySign {
 /// `authority apply`
 #[derive(Args, Debug)]
 pub struct AuthorityApply {
-    /// The signed roster, from `datafan authority sign`; - for standard input
+    /// The signed roster from `datafan authority sign`; - for standard input
     pub file: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `import`: rows of a file, in commits within the limits.
+//! `import`: writes the rows of a file, in commits within the limits.
 
 mod owners;
 
@@ -39,19 +39,19 @@ pub fn import(client: Client, args: args::Import, out: &mut Output) -> Result<()
             },
             Err(wrong) => wrong,
         };
-        // What stands before the line is imported, all of it, so that one knows where to go on.
+        // Every row before the bad line is imported, so that the user knows where to continue.
         import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
         let (RowError { line, what }, before) = (wrong, before(import.rows()));
         return Err(said(&format!("line {line}: {what}; {before}")));
     }
     let others = owners.finish()?;
-    // Also where there was no row: the answer names the shard's present head.
+    // Sent even without any row, so that the answer names the current head.
     if import.batch.n > 0 || import.rows() == 0 {
         import.commit().map_err(|failure| import.stopped(&args.file, failure))?;
     }
     import.progress.finish_and_clear();
     if others > 0 {
-        note(&format!("{} of other owners left out", count(others, "row")));
+        note(&format!("skipped {} of other owners", count(others, "row")));
     }
     show_written(out, &import.done)
 }
@@ -59,8 +59,8 @@ pub fn import(client: Client, args: args::Import, out: &mut Output) -> Result<()
 fn before(rows: u64) -> String {
     match rows {
         0 => "nothing was imported".to_owned(),
-        1 => "the row before it was imported".to_owned(),
-        rows => format!("the {rows} rows before it were imported"),
+        1 => "the row before was imported".to_owned(),
+        rows => format!("the {rows} rows before were imported"),
     }
 }
 
@@ -96,7 +96,7 @@ impl Import {
         Ok(())
     }
 
-    /// Rows that are imported.
+    /// Number of rows imported.
     fn rows(&self) -> u64 {
         self.done.written + self.done.unchanged
     }
@@ -107,12 +107,12 @@ impl Import {
         if exit == Exit::NoMember && self.rows() == 0 {
             return Failure::Said(exit, text);
         }
-        let text = format!("{}: {text}; {} imported before", file.display(), count(self.rows(), "row"));
+        let text = format!("{}: {text}; {} imported before that", file.display(), count(self.rows(), "row"));
         Failure::Said(exit, text)
     }
 }
 
-/// On a terminal only; a row count, because the length of a zipped file says little.
+/// On a terminal only; a count of rows, because the length of a compressed file says little.
 fn progress() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{spinner} {human_pos} rows, {per_sec}, {elapsed}");

@@ -1,4 +1,4 @@
-//! Whose rows are imported: an export of a whole mesh must not become one member's by an oversight.
+//! Whose rows are imported: the export of a whole mesh must not be imported into one member by mistake.
 
 use super::super::{
     args,
@@ -8,33 +8,33 @@ use super::super::{
 use datafan_core::id::MemberId;
 use datafan_node::{http::wire::StatusAnswer, rows::Row};
 
-/// Which rows are taken.
+/// Which rows to import.
 pub enum Owners {
-    /// Those of the importing member, and those that name nobody.
+    /// Rows of the importing member, and rows without an owner.
     Own {
-        /// Its id and name, once a row named an owner.
+        /// Its id and name, fetched when the first row names an owner.
         me: Option<(String, String)>,
     },
-    /// Those of one owner.
+    /// Rows of one owner.
     One {
-        /// As the command line names it.
+        /// The owner as named on the command line.
         wanted: String,
-        /// The id, as the first row of it has it.
+        /// Its id, from its first row.
         found: Option<String>,
-        /// How many rows were of it.
+        /// Number of rows of it.
         taken: u64,
-        /// How many rows were not of it.
+        /// Number of rows of others.
         others: u64,
     },
-    /// All.
+    /// All rows.
     Merged,
 }
 
-/// Fewest characters of an id that stand for it.
+/// Minimum length of a prefix of an id.
 const PREFIX_CHARS_MIN: usize = 4;
 
 impl Owners {
-    /// As the command line says.
+    /// The selection that the command line makes.
     pub fn of(args: &args::Import) -> Self {
         match (&args.owner, args.merge_owners) {
             (Some(owner), _) => Self::One { wanted: owner.clone(), found: None, taken: 0, others: 0 },
@@ -43,9 +43,9 @@ impl Owners {
         }
     }
 
-    /// Whether a row is taken; an error if it is unclear whether it should be.
+    /// Whether to import a row; an error if that is unclear.
     pub fn takes(&mut self, row: &Row, client: &mut Client) -> Result<bool, Failure> {
-        // A name alone says whose a row is as well as an id does.
+        // A name alone identifies the owner of a row as well as an id.
         match (self, row.owner.as_ref().or(row.owner_name.as_ref())) {
             (Self::Merged, _) | (Self::Own { .. }, None) => Ok(true),
             (Self::Own { me }, Some(owner)) => {
@@ -61,8 +61,8 @@ impl Owners {
                 }
                 let other = row.owner_name.as_ref().unwrap_or(owner);
                 let text = format!(
-                    "row of owner {other}, but this member is {name}: `--owner {other}` takes the rows of \
-                     that owner only, `--merge-owners` takes all rows as this member's own"
+                    "row of owner {other}, but this member is {name}: use `--owner {other}` to import only \
+                     the rows of that owner, or `--merge-owners` to import all rows into this member's shard"
                 );
                 Err(Failure::new(text))
             }
@@ -71,7 +71,7 @@ impl Owners {
                 Ok(false)
             }
             (Self::One { wanted, found, taken, others }, Some(owner)) => {
-                // A full id means that owner, whatever others are named.
+                // A full id selects that owner, whoever else is named.
                 let has_id = row.owner.is_some();
                 let begins = has_id && wanted.len() >= PREFIX_CHARS_MIN && owner.starts_with(wanted.as_str());
                 let is_named = row.owner_name.as_ref() == Some(wanted) && !is_id(wanted);
@@ -93,11 +93,11 @@ impl Owners {
         }
     }
 
-    /// How many rows were left out, once all were read; an error if that was all of them.
+    /// Number of rows skipped; an error if all of them were.
     pub fn finish(&self) -> Result<u64, Failure> {
         match self {
             Self::One { wanted, taken: 0, .. } => {
-                Err(Failure::Said(Exit::NotFound, format!("no row is of owner {wanted:?}")))
+                Err(Failure::Said(Exit::NotFound, format!("no row belongs to owner {wanted:?}")))
             }
             Self::One { others, .. } => Ok(*others),
             Self::Own { .. } | Self::Merged => Ok(0),
