@@ -1,4 +1,4 @@
-//! Moving data to a new key: another owner's items become this member's own.
+//! Moves data to a new key: copies the items of another owner into this member's shard.
 
 use super::{
     app::{AppState, read},
@@ -23,20 +23,20 @@ use datafan_core::{
 use datafan_driver::WaitError;
 use std::{ops::Bound, time::Duration};
 
-/// How long the shard that was kept may take to arrive, where the request does not say.
+/// How long to wait for the kept shard to arrive, if the request does not say.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What one commit takes over.
+/// What one commit copies.
 #[derive(Default)]
 struct Part {
     writes: Vec<Write>,
     unchanged: u64,
-    /// The last key that was looked at; `None` at the end.
+    /// The last key that was examined; `None` at the end.
     last: Option<String>,
 }
 
-/// `POST /v1/adopt`: puts what this member has not yet, commit by commit. Doing it again goes on where it
-/// stopped.
+/// `POST /v1/adopt`: puts what this member lacks, commit by commit. A repeated request continues where the
+/// last one stopped.
 pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdoptRequest = body(sent).await?;
     let (own, authority) = (app.handle.id(), app.handle.mesh().authority());
@@ -55,8 +55,8 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     let (arrives, limit) = (app.handle.wait_for(owner, kept.0), patience::present_or(ARRIVAL_TIMEOUT));
     app.handle.timeout(limit, arrives).await.map_err(|error| match error {
         WaitError::TimedOut(_) => Refusal::timeout(format!(
-            "the shard of {owner} has not arrived here within {limit:?} as it was kept: adopt it once a member \
-             that holds it is linked"
+            "the kept shard of {owner} did not arrive here within {limit:?}: try again when a member that \
+             holds it is linked"
         )),
         error => error.into(),
     })?;
@@ -87,29 +87,29 @@ fn predecessor<V: StoreSnapshot>(snapshot: &Snapshot<V>, own: &MemberId) -> Answ
         id != own && grant.name == name && matches!(grant.state, GrantState::Keep { .. })
     });
     match kept.map(|(id, _)| id).collect::<Vec<_>>().as_slice() {
-        [] => Err(Refusal::not_found(format!("no revoked member {name} has a shard that was kept"))),
+        [] => Err(Refusal::not_found(format!("there is no revoked member {name} whose shard was kept"))),
         [one] => Ok(*one),
         [first, second, ..] => Err(Refusal::usage(format!(
-            "several revoked members were {name}: name one, {first} and {second} among others"
+            "several revoked members were named {name}, among them {first} and {second}: choose one by its id"
         ))),
     }
 }
 
-/// The head at which a revoked member's shard stays: of any other some of the items may be missing.
+/// The head at which the shard of a revoked member is frozen. Any other head may lack items.
 fn kept<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: &MemberId) -> Answered<(Timestamp, Hash)> {
     match snapshot.grant_of(owner)?.map(|grant| grant.state) {
         Some(GrantState::Keep { timestamp, root }) => Ok((timestamp, root)),
         Some(GrantState::Drop) => {
             Err(Refusal::not_found(format!("the shard of {owner} was dropped everywhere")))
         }
-        Some(GrantState::Active | GrantState::Invited { .. }) => {
-            Err(Refusal::failure(format!("{owner} belongs to the mesh: its key was not replaced")))
-        }
+        Some(GrantState::Active | GrantState::Invited { .. }) => Err(Refusal::failure(format!(
+            "{owner} is an active member: only the items of a revoked one can be adopted"
+        ))),
         None => Err(Refusal::not_found(format!("{owner} is not in the roster"))),
     }
 }
 
-/// The next items after the key `from` of which this member has nothing under that key.
+/// The next items after the key `from` whose keys this member does not have.
 fn part<V: StoreSnapshot>(
     snapshot: &Snapshot<V>,
     owner: &MemberId,
@@ -119,7 +119,7 @@ fn part<V: StoreSnapshot>(
 ) -> Answered<Part> {
     if snapshot.head(owner)?.map(|head| head.order()) != Some(kept) {
         return Err(Refusal::failure(format!(
-            "the shard of {owner} has not reached the head that was kept: ask again"
+            "the shard of {owner} has not reached the kept head: try again later"
         )));
     }
     let after = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);

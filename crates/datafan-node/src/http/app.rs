@@ -1,4 +1,4 @@
-//! What the handlers of requests work with.
+//! The state that request handlers share.
 
 use super::{bounds::Bounds, refuse::Answered, wire::Refusal};
 use crate::Advertised;
@@ -9,7 +9,7 @@ use datafan_core::{
 use datafan_driver::{Handle, Leased};
 use std::{net::SocketAddr, sync::Arc};
 
-/// What handlers work with.
+/// The state of the handlers.
 pub struct App<R: StoreReader> {
     pub handle: Handle<R>,
     pub facts: Facts,
@@ -19,20 +19,20 @@ pub struct App<R: StoreReader> {
 /// Shorthand for the state of handlers.
 pub type AppState<R> = axum::extract::State<Arc<App<R>>>;
 
-/// What the interface knows of its member beside the handle.
+/// What the API knows about its member beside the handle.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The name that the member would like, for while the engine cannot be asked.
+    /// The name that the member asks for, used while the engine cannot be asked.
     pub name: String,
     /// Where it listens for links.
     pub listen: Vec<SocketAddr>,
-    /// Where it says that it can be dialled.
+    /// The addresses that it publishes.
     pub advertised: Advertised,
     /// Where HTTP is served on TCP.
     pub api: Option<SocketAddr>,
 }
 
-/// Reads a snapshot away from the async threads: reads touch the disk.
+/// Reads a snapshot outside the async threads, because reads touch the disk.
 pub async fn read<R: StoreReader, T: Send + 'static>(
     app: &App<R>,
     work: impl FnOnce(Snapshot<Leased<R::Snapshot>>) -> Answered<T> + Send + 'static,

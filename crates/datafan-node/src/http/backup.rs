@@ -1,4 +1,4 @@
-//! The whole store: as one file, while the member goes on, and made smaller.
+//! The store as one file, while the member runs, and its compaction.
 
 use super::{
     app::AppState,
@@ -10,7 +10,7 @@ use super::{
 use axum::{body::Body, extract::State};
 use datafan_core::store::{Compacted, StoreError, StoreReader};
 
-/// `GET /v1/backup`: frames, each behind its length as four bytes, big-endian.
+/// `GET /v1/backup`: frames, each preceded by its length as four bytes, big-endian.
 pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let (app, place) = (app.clone(), app.bounds.stream().await?);
     Ok(stream("application/octet-stream", place, move |out| {
@@ -26,14 +26,14 @@ pub async fn save<R: StoreReader>(State(app): AppState<R>) -> Answered {
     }))
 }
 
-/// `POST /v1/compact`: makes the store as small as what it holds.
+/// `POST /v1/compact`: shrinks the store to the size of its content.
 pub async fn compact<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     no_body(sent).await?;
     let Compacted { before, after, .. } = app.handle.compact().await.map_err(Refusal::failure)?;
     Ok(json(&CompactAnswer { before, after }))
 }
 
-/// Why it ends early.
+/// Why the backup ends early.
 enum Ended {
     Gone,
     Failed(StoreError),

@@ -1,4 +1,4 @@
-//! The bodies of requests, bounded in size and time.
+//! Request bodies, bounded in size and time.
 
 use super::{
     bounds::{BODY_BYTES_MAX, BODY_TIMEOUT},
@@ -14,12 +14,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 pub async fn body<T: DeserializeOwned>(body: Body) -> Answered<T> {
     let bytes = collected(body).await?;
     if bytes.is_empty() {
-        return Err(Refusal::usage("the body is empty, a JSON object is expected"));
+        return Err(Refusal::usage("the body is empty: send a JSON object"));
     }
     json::from_slice(&bytes).map_err(|error| Refusal::usage(format!("the body is malformed: {error}")))
 }
 
-/// The body of a route that takes nothing: empty, or an object without fields.
+/// The body of an endpoint without parameters: empty, or an object without fields.
 pub async fn no_body(body: Body) -> Answered<()> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -30,7 +30,7 @@ pub async fn no_body(body: Body) -> Answered<()> {
         return Ok(());
     }
     let read = json::from_slice(&bytes).map(|Nothing {}| ());
-    read.map_err(|error| Refusal::usage(format!("the body is not empty and not {{}}: {error}")))
+    read.map_err(|error| Refusal::usage(format!("the body must be empty or {{}}: {error}")))
 }
 
 async fn collected(body: Body) -> Answered<Bytes> {
@@ -39,12 +39,12 @@ async fn collected(body: Body) -> Answered<Bytes> {
         .map_err(|_| Refusal::timeout(format!("the body did not arrive within {BODY_TIMEOUT:?}")))?;
     let bytes = collected.map_err(|error| match error.is::<LengthLimitError>() {
         true => too_large(),
-        false => Refusal::usage("the body is cut off"),
+        false => Refusal::usage("the body is incomplete"),
     });
     Ok(bytes?.to_bytes())
 }
 
-/// The body is longer than any.
+/// The body is longer than the limit.
 pub fn too_large() -> Refusal {
-    Refusal::too_large(format!("the body is longer than {BODY_BYTES_MAX} bytes"))
+    Refusal::too_large(format!("the body is longer than {BODY_BYTES_MAX} bytes, the limit"))
 }

@@ -1,5 +1,4 @@
-//! What the interface takes and gives at a time: no caller takes it from the others, and none fills the
-//! memory.
+//! What the API accepts and sends at a time: no caller starves the others, and none fills the memory.
 
 use super::{refusal::Refusal, refuse::Answered};
 use axum::http::Request;
@@ -7,53 +6,53 @@ use datafan_core::limits::{KEY_BYTES_MAX, NAME_BYTES_MAX};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most connections at a time, of the socket and of TCP each.
+/// Maximum number of connections, of the socket and of TCP each.
 pub const CONNECTIONS_MAX: usize = 64;
-/// Most connections beyond these that wait for one of them to end; more wait in the system's queue.
+/// Maximum number of further connections that wait for one of them to end; more wait in the system's queue.
 pub const WAITING_MAX: usize = 64;
-/// Most answers at a time that are made as they are read: each keeps a snapshot and a thread.
+/// Maximum number of streamed answers at a time: each keeps a snapshot and a thread.
 pub const STREAMS_MAX: usize = 16;
-/// Most requests at a time that wait for something to come.
+/// Maximum number of requests that wait for a condition at a time.
 pub const WAITS_MAX: usize = 32;
-/// Most bodies at a time that are longer than [`SMALL_BODY_BYTES_MAX`].
+/// Maximum number of bodies longer than [`SMALL_BODY_BYTES_MAX`] at a time.
 pub const BODIES_MAX: usize = 8;
-/// Longest body that needs none of the few places for bodies.
+/// Longest body that does not need one of these places, in bytes.
 pub const SMALL_BODY_BYTES_MAX: usize = 64 << 10;
-/// Longest body of a request, in bytes: a commit of the largest size in base64, and room for its keys.
+/// Longest body of a request, in bytes: the largest commit in base64, and its keys.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// Longest request line and headers together, in bytes.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
-/// Most headers of a request.
+/// Maximum number of headers of a request.
 pub const HEADERS_MAX: usize = 64;
-/// Longest name or id of an owner, in characters: an id has 52.
+/// Longest name or id of an owner, in characters; an id has 52.
 const OWNER_CHARS_MAX: usize = NAME_BYTES_MAX;
 
-/// Longest time until a request's header is there, also between two requests of a connection.
+/// Timeout of a request's header, also between two requests on a connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time that a body may take to arrive.
+/// Timeout of a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a reader may take nothing before it is given up.
+/// How long a reader may take no data before its connection is closed.
 pub const STALLED_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a request waits for its place where all are taken.
+/// How long a request waits for a place when all are taken.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time that a request may wait for something to come: a day.
+/// Longest time that a request may wait for a condition: a day.
 pub const WAIT_MILLIS_MAX: u64 = 86_400_000;
-/// Longest time after which readers stop to see an item: a thousand years.
+/// Longest lifetime of an item: a thousand years.
 pub const TTL_MILLIS_MAX: u64 = 365_250 * 86_400_000;
 
-// However many wait and read, there is a connection for who only asks.
+// However many requests wait and read, some connections remain for plain requests.
 const _: () = assert!(STREAMS_MAX + WAITS_MAX < CONNECTIONS_MAX);
-// A key of which each byte takes three, and room for what comes with it.
+// A key of which each byte takes three characters, and some room for the rest.
 const _: () = assert!(3 * KEY_BYTES_MAX < HEADER_BYTES_MAX / 2);
 
-/// The places of one member's interface.
+/// The places of one member's API.
 pub struct Bounds {
     streams: Arc<Semaphore>,
     waits: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
 }
 
-/// Taken until it is dropped.
+/// Occupied until it is dropped.
 pub type Place = OwnedSemaphorePermit;
 
 impl Default for Bounds {
@@ -64,26 +63,26 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// For an answer that is made as it is read.
+    /// A place for a streamed answer.
     pub async fn stream(&self) -> Answered<Place> {
-        place(&self.streams, STREAMS_MAX, "answers of many lines are being read").await
+        place(&self.streams, STREAMS_MAX, "streamed answers are in progress").await
     }
 
-    /// For a request that waits.
+    /// A place for a request that waits for a condition.
     pub async fn wait(&self) -> Answered<Place> {
-        place(&self.waits, WAITS_MAX, "requests wait for something").await
+        place(&self.waits, WAITS_MAX, "requests are waiting for a condition").await
     }
 
-    /// For a long body.
+    /// A place for a long body.
     pub async fn body(&self) -> Answered<Place> {
-        place(&self.bodies, BODIES_MAX, "long bodies are on their way").await
+        place(&self.bodies, BODIES_MAX, "long bodies are being received").await
     }
 }
 
 async fn place(places: &Arc<Semaphore>, most: usize, taken: &str) -> Answered<Place> {
     match tokio::time::timeout(BUSY_TIMEOUT, places.clone().acquire_owned()).await {
         Ok(place) => Ok(place.expect("never closed")),
-        Err(_) => Err(Refusal::busy(format!("{most} {taken}, and more cannot: ask again later"))),
+        Err(_) => Err(Refusal::busy(format!("{most} {taken}, the limit: try again later"))),
     }
 }
 
@@ -94,7 +93,7 @@ pub fn head_bytes<B>(request: &Request<B>) -> usize {
     line + headers.sum::<usize>()
 }
 
-/// A key, or the beginning of one.
+/// Checks a key or a prefix of one.
 pub fn key(text: &str) -> Answered<()> {
     match text.len() {
         ..=KEY_BYTES_MAX => Ok(()),
@@ -102,11 +101,11 @@ pub fn key(text: &str) -> Answered<()> {
     }
 }
 
-/// What names an owner.
+/// Checks the name or id of an owner.
 pub fn owner(text: &str) -> Answered<()> {
     match text.chars().count() {
         ..=OWNER_CHARS_MAX => Ok(()),
-        n => Err(Refusal::usage(format!("an owner is named by {n} characters, limit {OWNER_CHARS_MAX}"))),
+        n => Err(Refusal::usage(format!("owner is {n} characters, limit {OWNER_CHARS_MAX}"))),
     }
 }
 
@@ -124,13 +123,13 @@ mod tests {
         }
         let refused = bounds.wait().await.unwrap_err();
         assert_eq!(refused.kind, RefusalKind::Busy);
-        assert!(refused.error.contains("32 requests wait"), "{}", refused.error);
+        assert!(refused.error.contains("32 requests are waiting"), "{}", refused.error);
         assert!(bounds.stream().await.is_ok() && bounds.body().await.is_ok(), "others have their own");
         let (place, ()) = tokio::join!(bounds.wait(), async {
             tokio::time::sleep(BUSY_TIMEOUT / 2).await;
             places.pop();
         });
-        assert!(place.is_ok(), "it got the one that came free");
+        assert!(place.is_ok(), "it got the freed place");
     }
 
     #[test]

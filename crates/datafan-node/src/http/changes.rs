@@ -1,5 +1,4 @@
-//! The JSON of changes of the roster, and of moving data after one. What a request leaves out is as it was,
-//! or the default.
+//! The JSON of roster changes, and of adopting data. Omitted fields keep their value or take the default.
 
 use super::refusal::Refusal;
 use datafan_core::{
@@ -20,134 +19,134 @@ use std::{fmt, marker::PhantomData};
 pub struct AdmitRequest {
     /// Its full id.
     pub id: String,
-    /// The name that it gets.
+    /// Its name.
     pub name: String,
     /// `member` or `reader`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Live items that it may hold.
+    /// Quota: number of live items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// Bytes of their keys and values.
+    /// Quota: bytes of their keys and values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
+    /// When the invitation expires: microseconds since 1970, 0 for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// Ask for a signature in place of changing anything.
+    /// Return a request to be signed, and change nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offline: bool,
 }
 
-/// Admits members, all of them or none.
+/// Admits several members, all or none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdmitAllRequest {
-    /// Whom, and as what; `offline` is not of each.
+    /// The members; `offline` must not be set in them.
     #[serde(deserialize_with = "up_to::<_, _, ROSTER_CHANGES_MAX>")]
     pub members: Vec<AdmitRequest>,
-    /// Ask for a signature in place of changing anything.
+    /// Return a request to be signed, and change nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offline: bool,
 }
 
-/// Changes what a member may.
+/// Changes the grant of a member.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
-    /// Exact name, full id, or a unique beginning of the id.
+    /// Exact name, full id, or unique prefix of the id.
     pub member: String,
-    /// Its new name.
+    /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `member` or `reader`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Live items that it may hold.
+    /// Quota: number of live items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// Bytes of their keys and values.
+    /// Quota: bytes of their keys and values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
+    /// When the invitation expires: microseconds since 1970, 0 for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// Who becomes a reader loses its items everywhere.
+    /// Delete the items of a member that becomes a reader, everywhere.
     #[serde(default, skip_serializing_if = "is_false")]
     pub drop: bool,
-    /// Ask for a signature in place of changing anything.
+    /// Return a request to be signed, and change nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offline: bool,
 }
 
-/// Ends a membership.
+/// Revokes a member.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
-    /// Exact name, full id, or a unique beginning of the id.
+    /// Exact name, full id, or unique prefix of the id.
     pub member: String,
-    /// Everybody deletes its shard, too.
+    /// Also delete its shard everywhere.
     #[serde(default)]
     pub drop: bool,
-    /// Ask for a signature in place of changing anything.
+    /// Return a request to be signed, and change nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offline: bool,
 }
 
-/// Replaces a member's key: the old one is revoked, the new one admitted under its name, in one commit.
+/// Replaces a member's key: revokes the old one and admits the new one under the same name, in one commit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateRequest {
-    /// Exact name, full id, or a unique beginning of the id.
+    /// Exact name, full id, or unique prefix of the id.
     pub member: String,
     /// The full id of the new key.
     pub id: String,
-    /// Until when it may come in for the first time: microseconds since 1970, 0 for no end.
+    /// When the invitation of the new key expires: microseconds since 1970, 0 for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// Everybody deletes what the old key wrote.
+    /// Delete everywhere what the old key wrote.
     #[serde(default, skip_serializing_if = "is_false")]
     pub drop: bool,
-    /// Ask for a signature in place of changing anything.
+    /// Return a request to be signed, and change nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offline: bool,
 }
 
-/// The roster has changed: the answer of `admit`, `grant`, `revoke` and `rotate`.
+/// The roster was changed: the answer of `admit`, `grant`, `revoke` and `rotate`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rostered {
-    /// Whose entry; of a rotation the new one.
+    /// The id of the changed entry; for a rotation, of the new one.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What has become of the entry.
+    /// How the entry changed.
     pub change: EntryChange,
-    /// Its name before, where it was another one.
+    /// Its old name, if it was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<String>,
-    /// Of the roster with the change.
+    /// Timestamp of the changed roster.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
 }
 
-/// What has become of an entry of the roster.
+/// How an entry of the roster changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryChange {
-    /// There was none.
+    /// It is new.
     Admitted,
-    /// It has another name; the rest may have changed as well.
+    /// It was renamed; other fields may have changed too.
     Renamed,
-    /// It says something else of the same name.
+    /// Fields other than the name changed.
     Changed,
-    /// The member does not belong any more.
+    /// The member was revoked.
     Revoked,
-    /// It said so already.
+    /// Nothing changed.
     Unchanged,
 }
 
 impl EntryChange {
-    /// From one entry to the next.
+    /// The change from one entry to the next.
     #[must_use]
     pub fn between(before: Option<&Grant>, after: Option<&Grant>) -> Self {
         match (before, after) {
@@ -160,62 +159,62 @@ impl EntryChange {
     }
 }
 
-/// Many members were admitted, or are to be: the answer of `admit-all`.
+/// The answer of `admit-all`: members were admitted, or will be once the request is signed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RosteredAll {
-    /// Who, in the order of the request.
+    /// The members, in the order of the request.
     pub members: Vec<Named>,
-    /// Of the roster with the change; of the one that the request follows where `offline` was asked for, 0
-    /// for none.
+    /// Timestamp of the changed roster; with `offline`, of the roster that the request is based on, 0 for
+    /// none.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
-    /// What the authority is to sign, where `offline` was asked for.
+    /// With `offline`, the request for the authority to sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
 }
 
-/// A member of several, its name, and what has become of its entry.
+/// One of several members, with the change of its entry.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Named {
     /// Its full id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What has become of its entry; absent where `offline` was asked for.
+    /// How its entry changed; absent with `offline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<EntryChange>,
-    /// Its name before, where it was another one.
+    /// Its old name, if it was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<String>,
 }
 
-/// The answer of the same where `offline` was asked for: nothing has changed.
+/// The answer with `offline`: nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Requested {
-    /// Whose entry is to change; of a rotation the new one.
+    /// The id of the entry to change; for a rotation, of the new one.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Of the roster that the request follows; 0 for none.
+    /// Timestamp of the roster that the request is based on; 0 for none.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
-    /// What the authority is to sign.
+    /// The request for the authority to sign.
     pub request: String,
 }
 
-/// Hands a signed roster to a member.
+/// Gives a signed roster to a member.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApplyRequest {
-    /// What `datafan authority sign` wrote.
+    /// The output of `datafan authority sign`.
     pub signed: String,
 }
 
-/// Copies another owner's items into this member's shard.
+/// Copies the items of another owner into this member's shard.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdoptRequest {
-    /// Exact name, full id, or a unique beginning of the id; none for the revoked member with this member's
+    /// Exact name, full id, or unique prefix of the id; by default the revoked member with this member's
     /// name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -224,32 +223,33 @@ pub struct AdoptRequest {
 /// What was copied.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Adopted {
-    /// Whose items: the full id.
+    /// Full id of the owner of the items.
     pub owner: String,
-    /// How many were put.
+    /// Number of items put.
     pub written: u64,
-    /// How many keys this member had already, which stay as they are.
+    /// Number of keys that this member already had; they are unchanged.
     pub unchanged: u64,
-    /// Of the last write; the shard's present head where nothing changed, 0 where nothing was to be done.
+    /// Timestamp of the last write; if nothing changed, of the shard's current head; 0 if there was nothing
+    /// to do.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
 }
 
 impl AdmitRequest {
-    /// What the member may.
+    /// The grant that this asks for.
     ///
     /// # Errors
-    /// If the role is none.
+    /// If the role is unknown.
     pub fn terms(&self) -> Result<GrantChange, Refusal> {
         terms(self.role.as_deref(), self.items, self.bytes, self.until)
     }
 }
 
 impl GrantRequest {
-    /// What the member may.
+    /// The change of a grant that this asks for.
     ///
     /// # Errors
-    /// If the role is none.
+    /// If the role is unknown.
     pub fn terms(&self) -> Result<GrantChange, Refusal> {
         terms(self.role.as_deref(), self.items, self.bytes, self.until)
     }
@@ -265,12 +265,12 @@ fn terms(
     Ok(GrantChange { role, items, bytes, until: end.map(until) })
 }
 
-/// The end of an invitation, where 0 stands for none.
+/// The end of an invitation; 0 means none.
 pub fn until(micros: u64) -> Timestamp {
     if micros == 0 { Timestamp::MAX } else { Timestamp(micros) }
 }
 
-/// A list of at most `MAX` elements: more are refused before they take memory.
+/// A list of at most `MAX` elements: longer ones are refused before they take memory.
 pub(super) fn up_to<'de, D, T, const MAX: usize>(input: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,4 +1,4 @@
-//! Items: reading one, many, all; and commits.
+//! Items: reading one, several or all; and commits.
 
 use super::{
     app::{App, AppState, read},
@@ -26,7 +26,7 @@ use datafan_core::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Which item.
+/// Selects an item.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemAsked {
@@ -34,7 +34,7 @@ pub struct ItemAsked {
     owner: Option<String>,
 }
 
-/// Which items.
+/// Selects items.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemsAsked {
@@ -45,19 +45,19 @@ pub struct ItemsAsked {
     prefix: String,
     /// Only keys after this one.
     after: Option<String>,
-    /// With `all`: whose key that is; only it and later owners.
+    /// With `all`: the owner of that key; only it and later owners.
     after_owner: Option<String>,
 }
 
-/// Which rows a stream has.
+/// The rows of a stream.
 struct Rows {
-    /// `None` for all.
+    /// `None` for all owners.
     owner: Option<MemberId>,
     keys: KeyRange,
     after: After,
 }
 
-/// Where a stream goes on.
+/// Where a stream continues.
 #[derive(Default)]
 struct After {
     owner: Option<MemberId>,
@@ -83,18 +83,20 @@ pub async fn item<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAske
     Ok(json(&line.await?))
 }
 
-/// `GET /v1/items`: the items of one key, at every owner that has it.
+/// `GET /v1/items`: the items of one key, of every owner that has it.
 pub async fn items<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAsked>) -> Answered {
     let asked = asked(query)?;
     if asked.owner.is_some() {
-        return Err(Refusal::usage("items are of every owner"));
+        return Err(Refusal::usage(
+            "this endpoint returns the items of every owner: leave out owner and all",
+        ));
     }
     bounds::key(&asked.key)?;
     let key = asked.key.clone();
     let anywhere =
         read(&app, move |snapshot| Ok(snapshot.at_every_owner(&key).next().transpose()?.is_some()));
     if !anywhere.await? {
-        return Err(Refusal::not_found(format!("no owner has a key {:?}", asked.key)));
+        return Err(Refusal::not_found(format!("no owner has the key {:?}", asked.key)));
     }
     let exactly = KeyRange::new(asked.key.as_str()..=asked.key.as_str());
     stream(&app, Rows { owner: None, keys: exactly, after: After::default() }, item_line).await
@@ -112,7 +114,7 @@ pub async fn export<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemsA
     stream(&app, rows(&app, asked).await?, item_line).await
 }
 
-/// `POST /v1/commit`: writes, all of them or none.
+/// `POST /v1/commit`: applies writes, all or none.
 pub async fn commit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: CommitRequest = body(sent).await?;
     let (own, wished) = (app.handle.id(), app.facts.name.clone());
@@ -127,19 +129,19 @@ pub async fn commit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
     .await?;
     let n_writes = writes.len() as u64;
     let done = written(&app, app.handle.commit(writes)).await?;
-    // Of several writes of one key only the last one counts.
+    // Of several writes of one key, only the last one counts.
     let unchanged = n_writes.saturating_sub(done.changed);
     let written = Written { timestamp: done.timestamp.0, written: done.changed, unchanged };
     Ok(json(&CommitAnswer { written, missing }))
 }
 
-/// As `import` does: an export of a whole mesh must not become one member's by an oversight.
+/// The same check as in `import`: the export of a whole mesh must not be written to one member by mistake.
 fn refuse_others(writes: &[WriteRequest], id: &str, name: &str) -> Answered<()> {
     let others = writes.iter().find_map(|write| Some((write, write.other_owner(id, name)?)));
     let Some((write, other)) = others else { return Ok(()) };
     Err(Refusal::usage(format!(
-        "write of key {:?}: it is of owner {other:?}, but this member is {name}: leave owner and owner_name out \
-         to write it as this member's own",
+        "write of key {:?}: it belongs to owner {other:?}, but this member is {name}: leave out owner and \
+         owner_name to write it as this member's own",
         write.key
     )))
 }
@@ -151,7 +153,7 @@ fn checked(write: &WriteRequest, wall: Timestamp) -> Answered<Write> {
     Ok(Write::Put { key, value: value.into(), expiry })
 }
 
-/// Keys of deletes that are not there before the commit.
+/// Deleted keys that did not exist before the commit.
 fn missing<V: StoreSnapshot>(
     snapshot: &Snapshot<V>,
     own: &MemberId,
@@ -172,20 +174,20 @@ fn whose<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: Option<&str>, own: Mem
     owner.map_or(Ok(own), |text| resolve(snapshot, text))
 }
 
-/// Which rows are meant.
+/// The selected rows.
 async fn rows<R: StoreReader>(app: &App<R>, asked: ItemsAsked) -> Answered<Rows> {
     bounds::key(&asked.prefix)?;
     if let Some(key) = &asked.after {
         bounds::key(key)?;
     }
     if asked.all && asked.owner.is_some() {
-        return Err(Refusal::usage("owner and all exclude each other"));
+        return Err(Refusal::usage("owner and all cannot be used together"));
     }
     if asked.after_owner.is_some() && !(asked.all && asked.after.is_some()) {
         return Err(Refusal::usage("after_owner needs all and after"));
     }
     if asked.all && asked.after.is_some() && asked.after_owner.is_none() {
-        return Err(Refusal::usage("after needs after_owner where all owners are asked for"));
+        return Err(Refusal::usage("with all, after needs after_owner"));
     }
     let own = app.handle.id();
     read(app, move |snapshot| {
@@ -201,7 +203,7 @@ async fn rows<R: StoreReader>(app: &App<R>, asked: ItemsAsked) -> Answered<Rows>
 }
 
 /// One line per item, sorted by the text of the owner's id and by key. A read that loses its snapshot ends
-/// with a line that says after which key to go on.
+/// with a line that names the last key, from which to continue.
 async fn stream<R: StoreReader, L: Serialize + 'static>(
     app: &Arc<App<R>>,
     rows: Rows,
@@ -218,7 +220,7 @@ async fn stream<R: StoreReader, L: Serialize + 'static>(
     }))
 }
 
-/// Writes rows; `last` is the one that was written last.
+/// Writes rows; `last` is the last one written.
 fn write_rows<V: StoreSnapshot, L: Serialize>(
     snapshot: &Snapshot<V>,
     rows: &Rows,
@@ -248,7 +250,7 @@ fn write_rows<V: StoreSnapshot, L: Serialize>(
     Ok(())
 }
 
-/// An owner as lines name it.
+/// An owner as lines show it.
 struct Owner {
     id: MemberId,
     name: Option<Name>,
@@ -283,8 +285,8 @@ fn key_line(owner: &Owner, item: &Item) -> KeyLine {
     }
 }
 
-/// Which members have the key that the own one lacks: some of them, as a hint. Revoked ones are named where
-/// nobody else has it.
+/// A hint at some members that have the key that this member lacks. Revoked members are named only if nobody
+/// else has it.
 fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<String> {
     let (mut names, mut revoked) = (Vec::new(), Vec::new());
     for entry in snapshot.at_every_owner(key) {
@@ -306,7 +308,7 @@ fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<
     }
 }
 
-/// The same of revoked members: another member may have the name by now, so that only the id leads to its
+/// The same for revoked members: another member may have the name by now, so only the id identifies the
 /// shard.
 fn revoked_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, revoked: &[Owner]) -> Answered<String> {
     let is_named = |owner: &Owner| resolve(snapshot, &owner.shown()) == Ok(owner.id);
@@ -332,5 +334,5 @@ fn revoked_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, revoked: &[Owner]) -> 
     })
 }
 
-/// Owners that a hint names.
+/// Maximum number of owners in a hint.
 const HINTS_MAX: usize = 3;

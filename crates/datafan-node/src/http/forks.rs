@@ -1,4 +1,4 @@
-//! What proves that owners have forked.
+//! Evidence of forks.
 
 use super::{
     app::{AppState, read},
@@ -13,7 +13,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datafan_core::{engine::CommandError, fork::ClosedBy, id::Name, store::StoreReader};
 use datafan_driver::CommitError;
 
-/// `GET /v1/forks`: all pieces of evidence, few and bounded.
+/// `GET /v1/forks`: all evidence; its amount is bounded.
 pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let forks = read(&app, |snapshot| {
         let mut forks = Vec::new();
@@ -61,7 +61,7 @@ pub async fn close<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     Ok(json(&ForksClosed { owner: owner.to_string(), timestamp: done.timestamp.0, time }))
 }
 
-/// What the engine says of an id, said of the member's name.
+/// Replaces the id in an error of the engine by the member's name.
 fn none_of(name: &str) -> Refusal {
-    Refusal::failure(format!("no fork of {name} is held here: `datafan forks` lists those that are"))
+    Refusal::failure(format!("this member knows of no fork of {name}: `datafan forks` lists the known ones"))
 }

@@ -1,5 +1,4 @@
-//! Who is let in on TCP, where everybody on this machine can knock, and every page in a browser can make it
-//! knock.
+//! Access control on TCP, where every user of this machine, and every web page in a browser, can connect.
 
 use super::{refuse::json, token::Token, wire::Refusal};
 use axum::{
@@ -13,18 +12,18 @@ use axum::{
 };
 use std::{net::SocketAddr, sync::Arc};
 
-/// What a request on TCP has to fit.
+/// What a request on TCP is checked against.
 pub struct Guard {
-    /// Where it is listened.
+    /// The address on which the API listens.
     pub api: SocketAddr,
-    /// What has to be named, if anything.
+    /// The token to send, if one is required.
     pub token: Option<Token>,
 }
 
-/// Lets through what comes from this machine and names the token.
+/// Accepts requests that come from this machine and carry the token.
 pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     if !is_local(request.headers(), guard.api) {
-        let refusal = Refusal::failure("Host or Origin is not this machine's loopback address");
+        let refusal = Refusal::failure("Host or Origin is not the loopback address of this API");
         return refused(StatusCode::FORBIDDEN, &refusal);
     }
     if let Some(what) = cross_site(request.headers(), guard.api) {
@@ -37,8 +36,8 @@ pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next
     }
 }
 
-/// What shows that a page of another origin caused a request. A browser names no Origin where a page embeds
-/// an image or a script, or is left by a link; what it says instead depends on its age.
+/// The header showing that a page of another origin caused a request. A browser sends no Origin if the page
+/// embeds an image or a script or is left through a link; what it sends instead depends on its age.
 fn cross_site(headers: &HeaderMap, api: SocketAddr) -> Option<&'static str> {
     let site = values(headers, &SEC_FETCH_SITE);
     if site.iter().any(|site| !["same-origin", "none"].contains(site)) {
@@ -51,7 +50,7 @@ fn cross_site(headers: &HeaderMap, api: SocketAddr) -> Option<&'static str> {
     values(headers, &REFERER).iter().any(|referer| !own(referer)).then_some("Referer")
 }
 
-/// No page of another origin may embed an answer, whatever it takes it for.
+/// No page of another origin may embed an answer, as whatever type.
 fn same_origin_only(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
@@ -62,12 +61,12 @@ fn same_origin_only(mut response: Response) -> Response {
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The names under which the interface is asked.
+/// The names under which clients reach the API.
 fn hosts(api: SocketAddr) -> [String; 2] {
     [api.to_string(), format!("localhost:{}", api.port())]
 }
 
-/// It must name us by a loopback address, and come from nowhere else.
+/// The request must name a loopback address of ours as host and come from no other origin.
 fn is_local(headers: &HeaderMap, api: SocketAddr) -> bool {
     let hosts = hosts(api);
     let host_fits = matches!(values(headers, &HOST)[..], [host] if hosts.iter().any(|known| known.eq_ignore_ascii_case(host)));
@@ -77,7 +76,7 @@ fn is_local(headers: &HeaderMap, api: SocketAddr) -> bool {
     host_fits && origin_fits
 }
 
-/// All of a header's values; one that is no text is none that we know.
+/// All values of a header; a value that is not text matches nothing.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect()
 }
@@ -86,26 +85,22 @@ fn judged(token: &Token, headers: &HeaderMap) -> Result<(), &'static str> {
     let named = values(headers, &AUTHORIZATION);
     let [named] = named[..] else {
         return Err(match named.is_empty() {
-            true => "this address wants a token",
+            true => "this address requires a token",
             false => "there is more than one Authorization header",
         });
     };
     match named.split_once(' ') {
         Some((scheme, named)) if scheme.eq_ignore_ascii_case("bearer") => {
-            if token.is(named.trim().as_bytes()) {
-                Ok(())
-            } else {
-                Err("this is not the token of this member")
-            }
+            if token.is(named.trim().as_bytes()) { Ok(()) } else { Err("wrong token") }
         }
-        _ => Err("this address wants a token"),
+        _ => Err("this address requires a token"),
     }
 }
 
 fn unauthorized(what: &str) -> Response {
     let refusal = Refusal::failure(format!(
-        "{what}: name the file that `datafan run` has for it with --api-token-file or DATAFAN_API_TOKEN_FILE, or send \
-         `Authorization: Bearer TOKEN`"
+        "{what}: use --api-token-file or DATAFAN_API_TOKEN_FILE with the token file of `datafan run`, or \
+         send `Authorization: Bearer TOKEN`"
     ));
     let mut response = refused(StatusCode::UNAUTHORIZED, &refusal);
     let scheme = HeaderValue::from_static("Bearer realm=\"datafan\"");
@@ -150,7 +145,7 @@ mod tests {
     fn what_a_page_of_another_site_causes_is_refused() {
         let api: SocketAddr = "127.0.0.1:7480".parse().unwrap();
         let check = |pairs: &[(HeaderName, &str)]| cross_site(&headers(pairs), api).is_none();
-        assert!(check(&[]), "who asks without a browser says nothing");
+        assert!(check(&[]), "a client that is not a browser sends none of them");
         for site in ["same-origin", "none"] {
             assert!(check(&[(SEC_FETCH_SITE, site)]), "{site}");
         }

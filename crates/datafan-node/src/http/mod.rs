@@ -1,13 +1,13 @@
-//! The HTTP interface of a running member, over a socket in its directory and, if asked for, TCP on loopback.
+//! The HTTP API of a running member, on a socket in its directory and, optionally, on TCP on loopback.
 //!
-//! `docs/http.md` lists the endpoints. Everybody who may open the socket may do all that the member may; it
-//! is made for its owner alone. On TCP a token is asked for, if there is one. What this is not: an interface
-//! for other machines.
+//! `docs/http.md` lists the endpoints. Whoever can open the socket can do everything that the member can;
+//! only the owner of the directory can open it. On TCP, a token can be required. The API is not meant for
+//! other machines.
 //!
-//! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (where), `server`
-//! (connections), `guard` and [`token`] (who), `bounds` (how much), `query` (parameters), `patience` (how
-//! long), `routes`, and below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`; what these
-//! share is in `app`, `body` and `written`.
+//! Modules in reading order: [`wire`], [`writes`] and [`changes`] (the JSON), [`socket`] (the socket),
+//! `server` (connections), `guard` and [`token`] (access), `bounds` (limits), `query` (parameters),
+//! `patience` (timeouts), `routes`, and below them `roster`, `adopt`, `data`, `report`, `owner`, `stream`;
+//! `app`, `body` and `written` hold what these share.
 
 mod adopt;
 mod app;

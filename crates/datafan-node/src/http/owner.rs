@@ -1,18 +1,18 @@
-//! Who is meant: an exact name, a full id, or the unique beginning of an id.
+//! Finds an owner by exact name, full id or unique prefix of the id.
 
 use super::{bounds, refuse::Answered, wire::Refusal};
 use datafan_core::{grant::Grant, id::MemberId, read::Snapshot, store::StoreSnapshot};
 use std::collections::BTreeSet;
 
-/// Fewest characters of an id that stand for it.
+/// Shortest accepted prefix of an id, in characters.
 const PREFIX_CHARS_MIN: usize = 4;
 
-/// Most members that an ambiguous text is said to name.
+/// Maximum number of members listed for an ambiguous text.
 const LISTED_MAX: usize = 8;
 
-/// The member or owner that `text` names. A full id means that one, whatever names there are. Else the name
-/// of an active member, before those of revoked ones, and the beginning of an id: what fits several is an
-/// error.
+/// The member or owner that `text` names. A full id takes precedence over all names. Otherwise the candidates
+/// are the active member with that name (or else the revoked ones), and all ids with that prefix; several
+/// candidates are an error.
 pub fn resolve<V: StoreSnapshot>(snapshot: &Snapshot<V>, text: &str) -> Answered<MemberId> {
     bounds::owner(text)?;
     let members = snapshot.members()?;
@@ -53,15 +53,12 @@ fn only(text: &str, members: &[(MemberId, Grant)], found: BTreeSet<MemberId>) ->
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    Err(Refusal::usage(format!(
-        "{text:?} is ambiguous: {}{more}; name one by its full id",
-        listed.join(", ")
-    )))
+    Err(Refusal::usage(format!("{text:?} is ambiguous: {}{more}; use a full id", listed.join(", "))))
 }
 
 fn unknown(text: &str) -> Refusal {
     Refusal::not_found(format!(
-        "no member or owner {text:?} is known: expected a name, an id, or 4 or more of its first characters"
+        "no member or owner {text:?} is known: expected a name, an id, or at least its first 4 characters"
     ))
 }
 
@@ -92,7 +89,7 @@ mod tests {
         let (one, two, stranger) = (MemberId([1; 32]), MemberId([2; 32]), MemberId([77; 32]));
         let (full, short) = (two.to_string(), two.short());
         let of = |name: &str| [member(1, name, GrantState::Active), member(2, "b", GrantState::Active)];
-        // As an older build let it in.
+        // A name that an older version admitted.
         assert_eq!(found(&full, &of(&full)), Ok(two));
         assert_eq!(found(&stranger.to_string(), &of(&stranger.to_string())), Ok(stranger));
         assert_eq!(found(&short, &of("a")), Ok(two));
@@ -101,10 +98,10 @@ mod tests {
         for listed in [&format!("{one} (named {short})"), &format!("{two} (named b)")] {
             assert!(ambiguous.error.contains(listed), "{}", ambiguous.error);
         }
-        // Its own id's beginning is no second member.
+        // The prefix of its own id is not a second member.
         let own = [member(2, &short, GrantState::Active)];
         assert_eq!(found(&short, &own), Ok(two));
-        // The names of revoked members count where no active one has it; beginnings of ids always.
+        // Names of revoked members count only if no active member has the name; prefixes of ids always count.
         let one_active = [member(1, "a", GrantState::Drop), member(2, "a", GrantState::Active)];
         assert_eq!(found("a", &one_active), Ok(two));
         let revoked = [member(1, &short, GrantState::Drop), member(2, "b", GrantState::Active)];

@@ -1,21 +1,21 @@
-//! How long who asks waits for an answer: with it the reason for a delay comes back in time.
+//! How long the client of a request waits: the reason for a delay must reach it in time.
 
 use super::{bounds::WAIT_MILLIS_MAX, refuse::Answered, wire::Refusal};
 use axum::http::HeaderMap;
 use std::time::Duration;
 
-/// The header of a request that says for how many milliseconds a write may wait.
+/// Header of a request: for how many milliseconds a write may wait.
 pub const TIMEOUT_HEADER: &str = "datafan-timeout-ms";
 
-/// How long a write waits for the confirmation of its own shard where the request does not say: longer than a
-/// proven store does (5 s).
+/// How long a write waits for the confirmation of the own shard, by default: longer than a proven store needs
+/// (5 s).
 const DEFAULT: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     static PATIENCE: Option<Duration>;
 }
 
-/// What the headers say; `None` where they say nothing.
+/// The value of the header; `None` if it is absent.
 ///
 /// # Errors
 /// If it is not a number of milliseconds up to a day.
@@ -27,17 +27,17 @@ pub fn of_headers(headers: &HeaderMap) -> Answered<Option<Duration>> {
     match millis {
         Some(millis @ 0..=WAIT_MILLIS_MAX) => Ok(Some(Duration::from_millis(millis))),
         _ => Err(Refusal::usage(format!(
-            "{TIMEOUT_HEADER} is not one number of milliseconds from 0 to {WAIT_MILLIS_MAX}, a day"
+            "{TIMEOUT_HEADER} must be one number of milliseconds from 0 to {WAIT_MILLIS_MAX} (a day)"
         ))),
     }
 }
 
-/// Does the work of a request with its patience.
+/// Runs the work of a request with its patience.
 pub async fn within<T>(patience: Option<Duration>, work: impl Future<Output = T>) -> T {
     PATIENCE.scope(patience, work).await
 }
 
-/// That of the request that is being answered.
+/// The patience of the current request.
 pub fn present() -> Duration {
     present_or(DEFAULT)
 }
@@ -47,7 +47,7 @@ pub fn present_or(default: Duration) -> Duration {
     PATIENCE.try_with(|patience| *patience).ok().flatten().unwrap_or(default)
 }
 
-/// What a member is told that is to answer within `timeout`: a little less, for the way back.
+/// The timeout to send to a member that is to answer within `timeout`: a little less, for the way back.
 pub fn told(timeout: Duration) -> Duration {
     timeout.saturating_sub(MARGIN.min(timeout / 4)).min(Duration::from_millis(WAIT_MILLIS_MAX))
 }

@@ -1,5 +1,4 @@
-//! The parameters after the question mark: only those that a route has, and no text that could stand for
-//! another one.
+//! Query parameters: an endpoint accepts only its own, and no text that could be read in two ways.
 
 use super::{refuse::Answered, wire::Refusal};
 use axum::{
@@ -10,10 +9,10 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-/// The parameters of a request, once [`asked`].
+/// The parameters of a request, as parsed by [`asked`].
 pub struct Asked<T>(Answered<T>);
 
-/// The parameters.
+/// Parses the parameters.
 ///
 /// # Errors
 /// If one is unknown, missing or malformed.
@@ -30,22 +29,24 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// For routes that have none.
+/// For endpoints without parameters.
 pub async fn without_parameters(request: Request, next: Next) -> Response {
     match request.uri().query() {
         None | Some("") => next.run(request).await,
-        Some(_) => Refusal::usage(format!("{} has no parameters", request.uri().path())).into_response(),
+        Some(_) => Refusal::usage(format!("{} takes no parameters", request.uri().path())).into_response(),
     }
 }
 
-/// Refuses what is not percent-encoded UTF-8.
+/// Refuses anything that is not percent-encoded UTF-8.
 ///
 /// # Errors
-/// If a `%` is not followed by two hexadecimal digits, or what they stand for is not UTF-8.
+/// If a `%` is not followed by two hexadecimal digits, or the decoded bytes are not UTF-8.
 pub fn well_encoded(uri: &Uri) -> Answered<()> {
     for (what, text) in [("the path", uri.path()), ("a parameter", uri.query().unwrap_or_default())] {
         let bytes = decoded(text.as_bytes()).ok_or_else(|| {
-            Refusal::usage(format!("{what} has a % without two hexadecimal digits after it: %25 is a %"))
+            Refusal::usage(format!(
+                "{what} has a % that two hexadecimal digits do not follow: write %25 for a %"
+            ))
         });
         if String::from_utf8(bytes?).is_err() {
             return Err(Refusal::usage(format!("{what} is not UTF-8")));
@@ -54,7 +55,7 @@ pub fn well_encoded(uri: &Uri) -> Answered<()> {
     Ok(())
 }
 
-/// `None` where it is malformed.
+/// `None` if the text is malformed.
 fn decoded(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(rest.len());
     while let [first, after @ ..] = rest {
@@ -72,7 +73,7 @@ fn decoded(mut rest: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Words of serde, and plain ones for them.
+/// Phrases of serde, and clearer ones.
 fn plain(text: &str) -> String {
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     PLAIN.iter().fold(text.to_owned(), |text, (ours, plain)| text.replace(ours, plain))
@@ -84,7 +85,7 @@ const PLAIN: [(&str, &str); 7] = [
     ("duplicate field", "repeated parameter"),
     ("invalid digit found in string", "not a whole number"),
     ("cannot parse integer from empty string", "not a whole number"),
-    ("number too large to fit in target type", "too large a number"),
+    ("number too large to fit in target type", "number is too large"),
     ("provided string was not `true` or `false`", "neither `true` nor `false`"),
 ];
 
@@ -124,7 +125,7 @@ mod tests {
     fn what_is_wrong_with_a_parameter_is_said_plainly() {
         assert_eq!(error::<WaitAsked>("links=x"), "links: not a whole number");
         assert_eq!(error::<WaitAsked>("links="), "links: not a whole number");
-        assert_eq!(error::<WaitAsked>(&format!("links={}0", u64::MAX)), "links: too large a number");
+        assert_eq!(error::<WaitAsked>(&format!("links={}0", u64::MAX)), "links: number is too large");
         assert_eq!(error::<ItemsAsked>("all=yes"), "all: neither `true` nor `false`");
         let unknown = error::<WaitAsked>("link=1");
         assert!(unknown.contains("unknown parameter `link`, expected one of"), "{unknown}");

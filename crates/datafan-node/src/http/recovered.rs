@@ -1,4 +1,4 @@
-//! Repairing the member's own shard: what it lost and got back, what it can take back, and wrong timestamps.
+//! Repairs of the member's own shard: what it lost, got back and can take back; and wrong timestamps.
 
 use super::{
     app::{AppState, read},
@@ -16,7 +16,7 @@ use datafan_core::{
     store::{StoreError, StoreReader},
 };
 
-/// `GET /v1/recovered`: a line per key.
+/// `GET /v1/recovered`: one line per key.
 pub async fn list<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let (app, place) = (app.clone(), app.bounds.stream().await?);
     Ok(lines(place, move |out| {
@@ -50,29 +50,29 @@ fn line(difference: &Difference) -> DifferenceLine {
     }
 }
 
-/// `POST /v1/restamp`: what was written while the clock was far ahead gets timestamps of the present.
+/// `POST /v1/restamp`: gives current timestamps to what was written while the clock was far ahead.
 pub async fn restamp<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     no_body(sent).await?;
     let done = written(&app, app.handle.restamp()).await?;
     Ok(json(&Restamped { timestamp: done.timestamp.0, restamped: done.changed }))
 }
 
-/// `POST /v1/recovered`: writes what is lacking, if wanted, and gives up what is kept aside.
+/// `POST /v1/recovered`: writes missing items if requested, then discards the divergent copies.
 pub async fn forget<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: Forget = body(sent).await?;
     let (own, mut n_written) = (app.handle.id(), 0);
     let mut kept = read(&app, move |snapshot| Ok(snapshot.divergent_roots(&own)?)).await?;
     let (mut next, mut n_begun) = (request.take.then_some(Cursor::START), 1);
-    // Taken by one page after another: what is written in between is newer than what is kept, and wins.
+    // Taken page by page: a write in between is newer than the divergent copy, and wins.
     while let Some(from) = next {
         let page = read(&app, move |snapshot| {
             Ok((snapshot.divergent_roots(&own)?, snapshot.differences(&own, from)?))
         });
         let (roots, (found, rest)) = page.await?;
         if roots != kept {
-            // Another copy has come, and pages are counted by copies.
+            // Another copy has arrived, and pages are counted over all copies.
             if n_begun == TRIES_MAX {
-                return Err(Refusal::busy("divergent copies keep coming: try again later"));
+                return Err(Refusal::busy("new divergent copies keep arriving: try again later"));
             }
             (kept, next, n_begun) = (roots, Some(Cursor::START), n_begun + 1);
             continue;
@@ -87,7 +87,7 @@ pub async fn forget<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
     Ok(json(&TakenBack { written: n_written }))
 }
 
-/// How often copies are looked through from the beginning.
+/// How often the copies are read from the beginning.
 const TRIES_MAX: usize = 20;
 
 fn write(lacking: Difference) -> Write {
@@ -97,7 +97,7 @@ fn write(lacking: Difference) -> Write {
     }
 }
 
-/// Commits within the limits.
+/// Splits the writes into commits within the limits.
 fn commits(writes: impl Iterator<Item = Write>) -> Vec<Vec<Write>> {
     let mut commits: Vec<Vec<Write>> = Vec::new();
     let mut bytes = 0;

@@ -1,29 +1,29 @@
-//! Why a request was not carried out, as JSON.
+//! Why a request was refused, as JSON.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request was not carried out.
+/// Why a request was refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refusal {
     /// One line for people.
     pub error: String,
-    /// What kind of thing went wrong.
+    /// The kind of error.
     pub kind: RefusalKind,
 }
 
-/// What kind of thing went wrong; each has its HTTP status and its exit code.
+/// The kind of error; each has its HTTP status and its exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
-    /// The member refused or could not: 409, exit code 1.
+    /// The member refused or failed: 409, exit code 1.
     Failure,
-    /// The request is wrong, or names somebody ambiguously: 400, exit code 2.
+    /// The request is wrong, or a name in it is ambiguous: 400, exit code 2.
     Usage,
-    /// No such key, owner, member or endpoint: 404, exit code 4.
+    /// The key, owner, member or endpoint does not exist: 404, exit code 4.
     NotFound,
-    /// Time ran out: 504, exit code 6.
+    /// The timeout passed: 504, exit code 6.
     Timeout,
-    /// More was asked for at a time than there is room for: 503, exit code 1.
+    /// Too many requests at a time: 503, exit code 1.
     Busy,
     /// The body is too long: 413, exit code 1.
     TooLarge,

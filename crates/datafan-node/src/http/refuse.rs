@@ -10,7 +10,7 @@ use datafan_core::store::StoreError;
 use datafan_driver::{CommitError, WaitError};
 use serde::Serialize;
 
-/// Shorthand for what handlers return.
+/// The result of a handler.
 pub type Answered<T = Response> = Result<T, Refusal>;
 
 impl Refusal {
@@ -19,17 +19,17 @@ impl Refusal {
         Self { error: error.to_string(), kind: RefusalKind::Usage }
     }
 
-    /// There is no such thing.
+    /// The object does not exist.
     pub fn not_found(error: impl ToString) -> Self {
         Self { error: error.to_string(), kind: RefusalKind::NotFound }
     }
 
-    /// It did not work.
+    /// The request failed.
     pub fn failure(error: impl ToString) -> Self {
         Self { error: error.to_string(), kind: RefusalKind::Failure }
     }
 
-    /// More is asked for at a time than there is room for.
+    /// Too many requests at a time.
     pub fn busy(error: impl ToString) -> Self {
         Self { error: error.to_string(), kind: RefusalKind::Busy }
     }
@@ -39,7 +39,7 @@ impl Refusal {
         Self { error: error.to_string(), kind: RefusalKind::TooLarge }
     }
 
-    /// Time ran out.
+    /// The timeout passed.
     pub fn timeout(error: impl ToString) -> Self {
         Self { error: error.to_string(), kind: RefusalKind::Timeout }
     }
@@ -91,14 +91,14 @@ impl From<WaitError> for Refusal {
     }
 }
 
-/// One JSON object, with a line end for those who look at it with curl.
+/// One JSON object and a line feed, for the sake of curl.
 pub fn json(value: &impl Serialize) -> Response {
     let mut text = serde_json::to_vec(value).expect("plain data with text keys is JSON");
     text.push(b'\n');
     typed("application/json", Body::from(text))
 }
 
-/// An answer of a content type.
+/// An answer with a content type.
 pub fn typed(content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,4 +1,4 @@
-//! What a member says of itself and of its mesh.
+//! Reports about the member and its mesh.
 
 use super::{
     app::{App, AppState, read},
@@ -59,7 +59,7 @@ pub async fn status<R: StoreReader>(State(app): AppState<R>) -> Answered {
     }))
 }
 
-/// `GET /v1/members`: the roster, and who knocked.
+/// `GET /v1/members`: the roster, and members that wait to be admitted.
 pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
     let status = app.handle.status().await?;
     let held: BTreeSet<MemberId> = status
@@ -105,7 +105,7 @@ pub async fn members<R: StoreReader>(State(app): AppState<R>) -> Answered {
     Ok(json(&Members { members: members.collect(), pending: pending.collect() }))
 }
 
-/// `GET /v1/addresses`: what this member publishes.
+/// `GET /v1/addresses`: the addresses that this member publishes.
 pub async fn addresses<R: StoreReader>(State(app): AppState<R>) -> Answered {
     Ok(json(&Addresses {
         addresses: app.facts.advertised.now().iter().map(|address| address.to_string()).collect(),
@@ -146,15 +146,15 @@ async fn store_line<R: StoreReader>(app: &App<R>) -> Answered<StoreLine> {
     })
 }
 
-/// What keeps a member out whose clock is far behind.
-pub const CLOCK_BEHIND: &str = "peers have a roster that is further ahead of this machine's clock than is accepted: set \
-                                the clock right";
+/// Why a member whose clock is far behind cannot join.
+pub const CLOCK_BEHIND: &str =
+    "the roster of the peers is further ahead of this machine's clock than is accepted: correct the clock";
 
-/// Why a member does not write that sees another process with its key.
+/// Why a member that sees another process with its key does not write.
 pub const CONTESTED: &str = "another process writes with this member's key; writes wait until it is clear \
-                             which of both began first, at most 30 s";
+    which of the two began first, at most 30 s";
 
-/// Whether the roster was refused for its timestamp: without one, no other head is judged.
+/// Whether the roster was refused for its timestamp: without a roster, no other head is judged.
 pub fn clock_is_behind(status: &Status) -> bool {
     status.members.is_empty() && status.refusals.contains_key("clock_ahead")
 }
@@ -163,40 +163,42 @@ fn standing(status: &Status) -> (&'static str, Option<String>) {
     match (&status.own, &status.standing) {
         (OwnState::Foreign { timestamp }, _) => {
             let reason = format!(
-                "a peer holds a head of our own shard that this process did not make (timestamp {timestamp}): another \
-                 process uses the same key; writing is off"
+                "a peer holds a head of our own shard that this process did not make (timestamp \
+                 {timestamp}): another process uses the same key; this member has stopped writing"
             );
             ("stopped", Some(reason))
         }
         (_, Standing::Refused(reason)) => ("refused", Some(reason.clone())),
         _ if status.disk_full.is_some() => ("degraded", status.disk_full.as_deref().map(disk_full)),
         (_, Standing::Joining) if clock_is_behind(status) => ("joining", Some(CLOCK_BEHIND.to_owned())),
-        (_, Standing::Joining) => {
-            ("joining", Some("no roster that names this member is held yet".to_owned()))
-        }
+        (_, Standing::Joining) => ("joining", Some("no roster with this member has arrived yet".to_owned())),
         (OwnState::Waiting, Standing::Up) => {
-            ("up", Some("writes wait until a peer has confirmed our own shard".to_owned()))
+            ("up", Some("writes wait until a peer confirms our own shard".to_owned()))
         }
-        (OwnState::Recovering { timestamp, holder }, Standing::Up) => {
-            ("up", Some(format!("writes wait for our own shard: {}", held_by(status, *timestamp, *holder))))
-        }
+        (OwnState::Recovering { timestamp, holder }, Standing::Up) => (
+            "up",
+            Some(format!(
+                "writes wait until our own shard is complete: {}",
+                held_by(status, *timestamp, *holder)
+            )),
+        ),
         (OwnState::Contested { .. }, Standing::Up) => ("up", Some(CONTESTED.to_owned())),
         (OwnState::Checking { lister }, Standing::Up) => ("up", Some(same_key(status, *lister))),
         (OwnState::Confirmed, Standing::Up) => ("up", None),
     }
 }
 
-/// Who holds more of the own shard, up to `timestamp`, and what becomes of that.
+/// Who holds more of the own shard, up to `timestamp`, and what happens with it.
 pub fn held_by(status: &Status, timestamp: Timestamp, holder: Option<MemberId>) -> String {
-    let Some(holder) = holder else { return "what peers held is back".to_owned() };
+    let Some(holder) = holder else { return "everything that peers held was fetched".to_owned() };
     let named = status.members.iter().find(|(id, _)| *id == holder);
     let name = named.map_or_else(|| holder.short().to_string(), |(_, grant)| grant.name.to_string());
     let linked = status.links.iter().any(|link| link.id == Some(holder) && link.state == LinkState::Up);
     let then = match linked {
-        true => "it is taken back",
-        false => "it is not linked; `datafan run --abandon` gives up what it has",
+        true => "fetching it",
+        false => "it is not linked; `datafan run --abandon` discards what it holds",
     };
-    format!("{name} holds more than this disk, up to timestamp {timestamp}: {then}")
+    format!("{name} holds a newer state, up to timestamp {timestamp}: {then}")
 }
 
 fn reach_name(reach: Reachability) -> &'static str {
@@ -215,8 +217,8 @@ fn unreachable_since(reach: Reachability) -> Option<Timestamp> {
     }
 }
 
-/// Whether nothing of a member ever came here. Of a reader nothing is kept: it may have been here before
-/// this run.
+/// Whether nothing of a member has ever arrived here. Nothing of a reader is stored, so it may have been here
+/// before this run.
 fn is_never_seen(member: &MemberReach, grant: &Grant, is_held: bool) -> bool {
     let Reachability::Unreachable { since } = member.reach else { return false };
     !member.seen && !is_held && (grant.role.owns() || grant.granted >= since)
@@ -224,7 +226,8 @@ fn is_never_seen(member: &MemberReach, grant: &Grant, is_held: bool) -> bool {
 
 fn disk_full(why: &str) -> String {
     format!(
-        "the disk is full ({why}): reads work, own writes are refused and nothing of others is taken, until there is room"
+        "the disk is full ({why}): reads work; own writes are refused and data of others is not taken until \
+         there is room"
     )
 }
 
@@ -254,7 +257,7 @@ fn shard_line<V: StoreSnapshot>(
     names: &BTreeMap<MemberId, Name>,
 ) -> Answered<ShardLine> {
     let is_roster = shard.owner == authority;
-    // All of the roster is the system's; counting it one by one could take long.
+    // All items of the roster are system items; counting them one by one could take long.
     let (mut system_items, mut system_bytes) = (0, 0);
     if is_roster {
         (system_items, system_bytes) = (shard.items, shard.bytes);
@@ -287,12 +290,14 @@ fn shard_line<V: StoreSnapshot>(
 /// Why a member that began without data does not write yet.
 pub fn same_key(status: &Status, lister: Option<MemberId>) -> String {
     let Some(lister) = lister else {
-        return "another process with this key might run; what others list is looked at first".to_owned();
+        return "checking the lists of other members first, because another process with this key might be \
+            running"
+            .to_owned();
     };
     let name = status.members.iter().find(|(id, _)| *id == lister).map(|(_, grant)| grant.name.to_string());
     format!(
-        "another process with this key seems to run: listed by {}; writes wait until the listing has gone, \
-         at most 60 s",
+        "another process with this key seems to run, because {} lists it; writes wait until it is no longer \
+         listed, at most 60 s",
         name.unwrap_or_else(|| lister.short())
     )
 }

@@ -1,5 +1,5 @@
-//! Who belongs: changes of the roster on the member that holds the authority's key, and requests to one that
-//! is offline.
+//! Roster changes: made by the member that holds the authority key, or written as requests if the key is
+//! offline.
 
 use super::{
     app::{App, AppState, read},
@@ -26,14 +26,14 @@ use datafan_core::{
     time::Timestamp,
 };
 
-/// What a request comes to: whose entry changes, and how.
+/// Which entry a request changes, and how.
 struct Wanted {
     id: MemberId,
     name: Name,
     changes: Vec<RosterChange>,
 }
 
-/// `POST /v1/admit`: lets a member in.
+/// `POST /v1/admit`: admits a member.
 pub async fn admit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdmitRequest = body(sent).await?;
     let (id, name, terms) = admitted(&request)?;
@@ -41,13 +41,13 @@ pub async fn admit<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     change(&app, Wanted { id, name, changes }, request.offline).await
 }
 
-/// `POST /v1/admit-all`: lets many members in, in one commit of the roster.
+/// `POST /v1/admit-all`: admits several members in one commit of the roster.
 pub async fn admit_all<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: AdmitAllRequest = body(sent).await?;
     let (mut members, mut changes, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     for member in &request.members {
         if member.offline {
-            return Err(Refusal::usage("offline is said once, of all"));
+            return Err(Refusal::usage("set offline once, not for each member"));
         }
         let (id, name, terms) = admitted(member)?;
         members.push(Named { id: id.to_string(), name: name.to_string(), change: None, was: None });
@@ -70,13 +70,15 @@ fn admitted(request: &AdmitRequest) -> Answered<(MemberId, Name, GrantChange)> {
     Ok((id, Name::new(&request.name).map_err(Refusal::usage)?, request.terms()?))
 }
 
-/// `POST /v1/grant`: changes what a member may.
+/// `POST /v1/grant`: changes a grant.
 pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: GrantRequest = body(sent).await?;
     let terms = request.terms()?;
     let name = request.name.as_deref().map(Name::new).transpose().map_err(Refusal::usage)?;
     if name.is_none() && terms == GrantChange::default() {
-        return Err(Refusal::usage("grant what? name, role, items, bytes, or the end of the invitation"));
+        return Err(Refusal::usage(
+            "nothing to change: give a name, a role, items, bytes, or the end of the invitation",
+        ));
     }
     let (offline, mesh) = (request.offline, app.handle.mesh());
     let wanted = read(&app, move |snapshot| {
@@ -85,7 +87,7 @@ pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
         if terms.role == Some(Role::Reader) && items > 0 && !request.drop {
             let items = if items == 1 { "1 item".to_owned() } else { format!("{items} items") };
             return Err(Refusal::failure(format!(
-                "{} has {items}, and a reader has none: everybody would delete them (--drop)",
+                "{} has {items}, and a reader has none: use --drop to delete them everywhere",
                 grant.name
             )));
         }
@@ -95,7 +97,7 @@ pub async fn grant<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     change(&app, wanted.await?, offline).await
 }
 
-/// `POST /v1/revoke`: ends a membership.
+/// `POST /v1/revoke`: revokes a member.
 pub async fn revoke<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: RevokeRequest = body(sent).await?;
     let (offline, mesh) = (request.offline, app.handle.mesh());
@@ -107,7 +109,7 @@ pub async fn revoke<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
     change(&app, wanted.await?, offline).await
 }
 
-/// `POST /v1/rotate`: another key under the same name.
+/// `POST /v1/rotate`: replaces a key under the same name.
 pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: RotateRequest = body(sent).await?;
     let (offline, mesh) = (request.offline, app.handle.mesh());
@@ -115,7 +117,7 @@ pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
     let wanted = read(&app, move |snapshot| {
         let (id, grant) = member(&snapshot, mesh, &request.member)?;
         if snapshot.grant_of(&fresh)?.is_some() {
-            return Err(Refusal::failure(format!("{fresh} is in the roster already: a new key is needed")));
+            return Err(Refusal::failure(format!("{fresh} is already in the roster: use a new key")));
         }
         let quota = grant.quota;
         let terms = GrantChange {
@@ -131,11 +133,11 @@ pub async fn rotate<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answ
     change(&app, wanted.await?, offline).await
 }
 
-/// `POST /v1/apply`: takes in a roster that was signed elsewhere.
+/// `POST /v1/apply`: takes a roster that was signed elsewhere.
 pub async fn apply<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answered {
     let request: ApplyRequest = body(sent).await?;
     let signed = signed_from_text(&request.signed)
-        .map_err(|error| Refusal::failure(format!("the signed roster: {error}")))?;
+        .map_err(|error| Refusal::failure(format!("cannot apply the signed roster: {error}")))?;
     let done = written(&app, app.handle.apply_roster(signed.into())).await?;
     Ok(json(&super::wire::Written {
         timestamp: done.timestamp.0,
@@ -156,8 +158,8 @@ async fn change<R: StoreReader>(app: &App<R>, wanted: Wanted, offline: bool) -> 
     Ok(json(&Rostered { id, name, change, was, timestamp: timestamp.0 }))
 }
 
-/// Makes changes; gives the roster's timestamp, and of each of these members what has become of its entry,
-/// and its name before where that was another one. A change that came in between is told as this one's.
+/// Makes changes; returns the roster's timestamp, and for each of these members how its entry changed and its
+/// old name if it was renamed. A concurrent change is reported as part of this one.
 async fn made<R: StoreReader>(
     app: &App<R>,
     ids: Vec<MemberId>,
@@ -178,7 +180,7 @@ async fn entries<R: StoreReader>(app: &App<R>, ids: Vec<MemberId>) -> Answered<V
     read(app, move |snapshot| Ok(ids.iter().map(|id| snapshot.grant_of(id)).collect::<Result<_, _>>()?)).await
 }
 
-/// The timestamp of the roster that is held, 0 for none, and the text of a request that follows it.
+/// The timestamp of the current roster, 0 for none, and the text of a request that is based on it.
 async fn requested<R: StoreReader>(
     app: &App<R>,
     changes: Vec<RosterChange>,
@@ -189,7 +191,7 @@ async fn requested<R: StoreReader>(
     Ok((follows, request.to_text()))
 }
 
-/// A request to the authority; one that it would refuse is refused here.
+/// A request to the authority. What the authority would refuse is refused here.
 fn asked<V: StoreSnapshot>(
     snapshot: &Snapshot<V>,
     mesh: MeshId,
@@ -201,10 +203,10 @@ fn asked<V: StoreSnapshot>(
     let mut items = all.collect::<Result<Vec<_>, _>>()?;
     items.sort_unstable_by_key(|item| item.timestamp);
     let roster = WholeRoster::new(mesh, head, items.clone(), &Strict)
-        .map_err(|error| Refusal::failure(format!("the roster held here: {error}")))?;
+        .map_err(|error| Refusal::failure(format!("cannot read the roster of this member: {error}")))?;
     let new = roster.changed(&changes, made).map_err(Refusal::failure)?;
     if new.is_empty() {
-        return Err(Refusal::failure("the roster says so already"));
+        return Err(Refusal::failure("the roster already says so"));
     }
     Ok(Request { mesh, roster: head.map(|head| (head, items)), changes, made })
 }
@@ -218,13 +220,13 @@ fn revocation<V: StoreSnapshot>(
     let held = snapshot.head(&id)?.map(|head| head.order());
     Ok(match (drop, offline, held) {
         (true, _, _) | (false, true, None) => RosterChange::Revoke { id, outcome: Outcome::Drop, at: None },
-        // The head that is held when the change is made, which may be a later one.
+        // The current head when the change is made, which may be a later one.
         (false, false, _) => RosterChange::Revoke { id, outcome: Outcome::Keep, at: None },
         (false, true, at) => RosterChange::Revoke { id, outcome: Outcome::Keep, at },
     })
 }
 
-/// The member that `text` names, which is in the roster.
+/// The member that `text` names; it must be in the roster.
 fn member<V: StoreSnapshot>(snapshot: &Snapshot<V>, mesh: MeshId, text: &str) -> Answered<(MemberId, Grant)> {
     let id = resolve(snapshot, text)?;
     if role_of(&mesh, &id) == IdRole::Authority {
@@ -234,7 +236,7 @@ fn member<V: StoreSnapshot>(snapshot: &Snapshot<V>, mesh: MeshId, text: &str) ->
     Ok((id, grant.ok_or_else(|| Refusal::not_found(format!("{id} is not in the roster")))?))
 }
 
-/// How many items an owner has, but for the system's.
+/// Number of items of an owner, without system items.
 fn items_of<V: StoreSnapshot>(snapshot: &Snapshot<V>, id: &MemberId) -> Answered<u64> {
     let all = snapshot.head(id)?.map_or(0, |head| head.items);
     let system = snapshot.system(id).map(|entry| entry.map(|_| 1)).sum::<Result<u64, _>>()?;

@@ -1,4 +1,4 @@
-//! Which endpoint is which function.
+//! The endpoints and their handlers.
 
 use super::{
     adopt,
@@ -24,12 +24,15 @@ use datafan_core::store::StoreReader;
 use datafan_driver::Handle;
 use std::sync::Arc;
 
-/// Every endpoint.
+/// All endpoints.
 pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
     let gone =
         || async { refused(StatusCode::NOT_FOUND, Refusal::not_found("no such endpoint: see docs/http.md")) };
     let wrong = || async {
-        refused(StatusCode::METHOD_NOT_ALLOWED, Refusal::usage("wrong method: see docs/http.md"))
+        refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::usage("wrong method for this endpoint: see docs/http.md"),
+        )
     };
     let bounds = Arc::new(Bounds::default());
     let routes = Router::new()
@@ -51,7 +54,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
         .route("/v1/apply", post(roster::apply::<R>))
         .route("/v1/adopt", post(adopt::adopt::<R>))
         .route_layer(middleware::from_fn(without_parameters))
-        // Those that have parameters look at them.
+        // Endpoints with parameters check them themselves.
         .route("/v1/item", get(data::item::<R>))
         .route("/v1/items", get(data::items::<R>))
         .route("/v1/list", get(data::list::<R>))
@@ -63,7 +66,7 @@ pub fn router<R: StoreReader>(handle: Handle<R>, facts: Facts) -> Router {
     bounded(routes, bounds)
 }
 
-/// The routes, with room for few long bodies at a time.
+/// The endpoints, with places for few long bodies at a time.
 pub fn bounded(routes: Router, bounds: Arc<Bounds>) -> Router {
     routes.layer(middleware::from_fn_with_state(bounds, with_room))
 }
@@ -74,11 +77,11 @@ fn refused(status: StatusCode, refusal: Refusal) -> Response {
     response
 }
 
-/// Of long bodies there is room for few at a time; one that says that it is too long is not read at all.
+/// Few long bodies are received at a time; a body that declares to be too long is not read at all.
 async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
-    // hyper looks at its limit before it reads on, so that a header may be twice as long when it is whole.
+    // hyper checks its limit before each read, so a complete header may be twice as long.
     if bounds::head_bytes(&request) > HEADER_BYTES_MAX {
-        let text = format!("request line and headers are longer than {HEADER_BYTES_MAX} bytes");
+        let text = format!("request line and headers are longer than {HEADER_BYTES_MAX} bytes, the limit");
         return refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Refusal::too_large(text));
     }
     if let Err(refusal) = well_encoded(request.uri()) {
@@ -89,7 +92,7 @@ async fn with_room(State(bounds): State<Arc<Bounds>>, request: Request, next: Ne
         return too_large().into_response();
     }
     let is_small = length.upper().is_some_and(|upper| upper <= SMALL_BODY_BYTES_MAX as u64);
-    // Kept until all that was made of the body is done.
+    // Held until everything that was made from the body is done.
     let _place = match is_small {
         true => None,
         false => match bounds.body().await {

@@ -1,4 +1,4 @@
-//! Connections: few at a time, each with bounded waits, all of them over soon after a stop.
+//! Connections: a limited number, with bounded waits, all closed soon after a stop.
 
 use super::{
     app::Facts,
@@ -38,29 +38,29 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What the interface serves on TCP.
+/// What the API serves on TCP.
 #[derive(Debug)]
 pub struct Tcp {
-    /// Where; of a loopback address.
+    /// A listener on a loopback address.
     pub listener: TcpListener,
-    /// What every request has to name; without one, every user of this machine may do all that the member
-    /// may.
+    /// The token that every request must carry; without one, every user of this machine can do everything
+    /// that the member can.
     pub token: Option<Token>,
 }
 
-/// The interface of a running member.
+/// The HTTP API of a running member.
 pub struct Server {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
-/// Longest time that connections get to finish after a stop.
+/// How long connections may take to finish after a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often it is looked whether who asked is still there.
+/// How often to check whether the client is still connected.
 const HANG_UP_PERIOD: Duration = Duration::from_secs(1);
-/// How often it is looked whether the socket's file is.
+/// How often to check whether the socket file still exists.
 const SOCKET_PERIOD: Duration = Duration::from_secs(2);
-/// How long accepting pauses when the system has no more handles.
+/// How long accepting pauses when the system is out of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Server {
@@ -80,18 +80,18 @@ impl Server {
         Self { tasks, stop }
     }
 
-    /// Resolves when a task that takes connections has ended though nobody stopped it, and says so: the
-    /// member cannot be asked any more.
+    /// Resolves with the reason when a task that accepts connections has ended although nobody stopped it:
+    /// the member cannot be asked any more.
     pub async fn ended(&mut self) -> String {
         match self.tasks.join_next().await {
             Some(Err(error)) if error.is_panic() => {
-                format!("the HTTP interface has ended, which is a bug: {error}")
+                format!("the HTTP API has ended, which is a bug: {error}")
             }
-            _ => "the HTTP interface has ended".to_owned(),
+            _ => "the HTTP API has ended".to_owned(),
         }
     }
 
-    /// Takes no more connections, removes the socket, and gives what is under way a moment to finish.
+    /// Accepts no more connections, removes the socket, and gives running requests a moment to finish.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         let finish = async { while self.tasks.join_next().await.is_some() {} };
@@ -105,7 +105,7 @@ enum Listener {
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
-    /// What tells whether the other side is gone, where anything does.
+    /// Detects whether the client is gone, where that is possible.
     fn watched(&self) -> Option<OwnedFd> {
         None
     }
@@ -117,7 +117,7 @@ impl Stream for tokio::net::UnixStream {
     }
 }
 
-/// Of one that has only finished sending TCP tells nothing else than of one that is gone.
+/// On TCP, a client that has only finished sending looks the same as one that is gone.
 impl Stream for tokio::net::TcpStream {}
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ impl Listener {
         })
     }
 
-    /// Resolves when the socket's file is gone or dead, with one that was made anew; never for TCP.
+    /// Resolves when the socket file was gone or dead, with its replacement; never for TCP.
     async fn renewed(&self) -> Self {
         let Self::Unix(_, removal) = self else { return std::future::pending().await };
         loop {
@@ -143,14 +143,14 @@ impl Listener {
                     return Self::Unix(listener, removal);
                 }
                 Renewal::Blocked(what) => {
-                    tracing::warn!("the socket of the HTTP interface cannot be made anew: {what}: remove it");
+                    tracing::warn!("cannot create the socket of the HTTP API again: {what}: remove it");
                 }
             }
         }
     }
 }
 
-/// Serves one listener. What others do on the other one takes none of its connections.
+/// Serves one listener. The other one has its own limit of connections.
 async fn accept(mut listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let doors = Arc::new(Semaphore::new(CONNECTIONS_MAX + WAITING_MAX));
@@ -164,7 +164,7 @@ async fn accept(mut listener: Listener, router: Router, mut stop: watch::Receive
         let accepted = tokio::select! {
             accepted = next => accepted,
             renewed = listener.renewed() => {
-                tracing::warn!("the socket of the HTTP interface was gone or dead: it is made anew");
+                tracing::warn!("the socket of the HTTP API was gone or dead: created it again");
                 listener = renewed;
                 continue;
             }
@@ -178,7 +178,7 @@ async fn accept(mut listener: Listener, router: Router, mut stop: watch::Receive
                     drop(door);
                 });
             }
-            // Out of file handles, most likely: those under way will give some back.
+            // Most likely out of file handles: open connections will return some.
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
@@ -186,7 +186,7 @@ async fn accept(mut listener: Listener, router: Router, mut stop: watch::Receive
     while connections.join_next().await.is_some() {}
 }
 
-/// Serves a connection if it finds a place in time, else tells it so.
+/// Serves a connection if it gets a place in time, or else tells it so.
 async fn admit(stream: Box<dyn Stream>, router: Router, slots: Arc<Semaphore>, stop: watch::Receiver<bool>) {
     match tokio::time::timeout(BUSY_TIMEOUT, slots.acquire()).await {
         Ok(_slot) => serve(stream, router, HEADER_TIMEOUT, stop).await,
@@ -194,10 +194,10 @@ async fn admit(stream: Box<dyn Stream>, router: Router, slots: Arc<Semaphore>, s
     }
 }
 
-/// Refuses whatever is asked for, once.
+/// Refuses one request, whatever it is.
 fn busy() -> Router {
     Router::new().fallback(|| async {
-        let text = format!("{CONNECTIONS_MAX} connections are open, and more cannot: ask again later");
+        let text = format!("{CONNECTIONS_MAX} connections are open, the limit: try again later");
         let mut response = Refusal::busy(text).into_response();
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
@@ -212,7 +212,7 @@ async fn serve(
 ) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    // Who has sent all that there is to send still waits for the answer.
+    // A client that has sent everything still waits for the answer.
     http.half_close(true);
     http.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
     let hung_up = hung_up(stream.watched());
@@ -220,7 +220,7 @@ async fn serve(
     let connection = http.serve_connection(stream, TowerToHyperService::new(router));
     tokio::pin!(connection);
     tokio::select! {
-        // A peer that breaks off is its own business.
+        // It does not matter here if a client disconnects.
         _ = connection.as_mut() => return,
         () = hung_up => return,
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
@@ -228,7 +228,7 @@ async fn serve(
     let _ = connection.await;
 }
 
-/// Resolves when the other side has closed both directions: nobody waits for an answer any more.
+/// Resolves when the client has closed both directions: nobody waits for an answer any more.
 async fn hung_up(watched: Option<OwnedFd>) {
     let Some(watched) = watched else { return std::future::pending().await };
     loop {
@@ -258,10 +258,10 @@ mod tests {
         tasks.spawn(async { panic!("a bug on purpose") });
         let mut server = Server { tasks, stop: watch::Sender::new(false) };
         let what = server.ended().await;
-        assert!(what.contains("the HTTP interface has ended, which is a bug"), "{what}");
+        assert!(what.contains("the HTTP API has ended, which is a bug"), "{what}");
     }
 
-    /// A connection to an endpoint that says how long the JSON text is that was sent to it.
+    /// A connection to an endpoint that returns the length of the JSON text sent to it.
     fn connect() -> DuplexStream {
         let answer = async |sent: Body| match body::<String>(sent).await {
             Ok(text) => text.len().to_string().into_response(),
@@ -283,12 +283,12 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// What is answered to a request of this header and body.
+    /// The answer to a request with this header and body.
     async fn asked(header: &str, body: &[u8]) -> String {
         let (reads, mut writes) = tokio::io::split(connect());
         let text = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{header}\r\n");
         let body = body.to_vec();
-        // A refusal may come before all was sent.
+        // A refusal may arrive before everything was sent.
         let sending = tokio::spawn(async move {
             let _ = writes.write_all(&[text.into_bytes(), body].concat()).await;
             writes
@@ -313,7 +313,7 @@ mod tests {
             (began.elapsed().as_secs(), lines),
             (HEADER_TIMEOUT.as_secs() + 1, HEADER_TIMEOUT.as_secs() + 1)
         );
-        // The same for who says nothing at all, and between two requests.
+        // The same for a client that sends nothing, and between two requests.
         for first in [&b""[..], b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\"a\""] {
             let (began, mut stream) = (Instant::now(), connect());
             stream.write_all(first).await.unwrap();
@@ -356,7 +356,7 @@ mod tests {
         );
         let text = asked(&format!("Content-Length: {}\r\n", BODY_BYTES_MAX + 1), b"").await;
         assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("8388608 bytes"), "{text}");
-        // Nor does it help not to say how long it is.
+        // Omitting the length does not help.
         let chunked = format!("{:x}\r\n{body} \r\n0\r\n\r\n", BODY_BYTES_MAX + 1);
         let text = asked("Transfer-Encoding: chunked\r\n", chunked.as_bytes()).await;
         assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
@@ -371,7 +371,7 @@ mod tests {
         assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
         let text = good(long(HEADER_BYTES_MAX)).await;
         assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
-        // Three are there already.
+        // The request already has three.
         let text = good("A: b\r\n".repeat(HEADERS_MAX - 3)).await;
         assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
         let text = good("A: b\r\n".repeat(HEADERS_MAX - 2)).await;

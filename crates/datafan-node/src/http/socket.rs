@@ -18,11 +18,11 @@ use tokio::net::{UnixListener, UnixStream};
 /// The name of the socket in its directory.
 pub const SOCKET_NAME: &str = "api.sock";
 
-/// Longest path that is handed to the system as it is: the address of a socket has 108 bytes on Linux and 104
-/// elsewhere, and the place where it is bound has a longer name than the place where it ends up.
+/// Longest path that is passed to the system directly: a socket address has 108 bytes on Linux and 104
+/// elsewhere, and the socket is bound under a longer name than its final one.
 const PLAIN_PATH_BYTES_MAX: usize = 80;
 
-/// A directory under a name that is short enough for the address of a socket.
+/// A directory under a name that is short enough for a socket address.
 struct ShortPath {
     path: PathBuf,
     /// Keeps the short name valid.
@@ -40,40 +40,40 @@ impl ShortPath {
     }
 }
 
-/// A socket that is listened on; dropping it removes its file.
+/// A listening socket; dropping it removes its file.
 pub struct Bound {
     listener: UnixListener,
     removal: Removal,
 }
 
 impl Bound {
-    /// What takes connections, and what removes the file when it is dropped.
+    /// The listener, and the guard that removes the file when it is dropped.
     pub(super) fn split(self) -> (UnixListener, Removal) {
         (self.listener, self.removal)
     }
 }
 
-/// Removes the socket's file when it is dropped, if it is still the one that was made.
+/// Removes the socket file when it is dropped, if it is still the one that was created.
 pub(super) struct Removal {
     dir: PathBuf,
-    /// Its device and number.
+    /// Its device and inode number.
     made: (u64, u64),
-    /// What is in its place, as it was said last.
+    /// What blocks its place, as last reported.
     said: Mutex<Option<String>>,
 }
 
-/// What became of the socket's file.
+/// The state of the socket file.
 pub(super) enum Renewal {
-    /// It is there.
+    /// It exists.
     Same,
-    /// It was gone, or a socket that nobody answers on was in its place: another one was made.
+    /// It was gone, or a dead socket was in its place: a new one was created.
     Made(Bound),
-    /// Something else is in its place, which was not said yet.
+    /// Something else is in its place, and was not reported yet.
     Blocked(String),
 }
 
 impl Removal {
-    /// Makes the socket anew where its file is gone or dead, and leaves alone what may be somebody's.
+    /// Creates the socket again if its file is gone or dead; leaves everything else alone.
     pub(super) async fn renew(&self) -> Renewal {
         let path = self.dir.join(SOCKET_NAME);
         if identity(&path).is_ok_and(|found| found == self.made) {
@@ -97,7 +97,7 @@ impl Removal {
     }
 }
 
-/// What a file is that is not a socket.
+/// The kind of a file that is not a socket.
 pub fn kind_of(found: FileType) -> &'static str {
     if found.is_dir() {
         "a directory"
@@ -114,7 +114,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Refuses what is in the socket's place and must not be replaced: all but a socket that nobody answers on.
+/// Refuses to replace anything but a dead socket.
 async fn refuse_in_the_way(dir: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(dir.join(SOCKET_NAME)) {
         Ok(found) => found.file_type(),
@@ -122,28 +122,29 @@ async fn refuse_in_the_way(dir: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !found.is_socket() {
-        let text = format!("{} is in its place", kind_of(found));
+        let text = format!("{} exists at this path", kind_of(found));
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let text = match connect(dir).await {
-        Ok(_) => "another process answers on a socket in its place".to_owned(),
+        Ok(_) => "another process answers on a socket at this path".to_owned(),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
-        // Gone since.
+        // It has disappeared since.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => format!("a socket is in its place, and whether it is alive is unknown ({error})"),
+        Err(error) => format!("a socket exists at this path, and cannot be checked ({error})"),
     };
     Err(io::Error::new(io::ErrorKind::AddrInUse, text))
 }
 
-/// Listens on the socket of `dir`, for its owner alone. A socket that nobody answers on is replaced; call
-/// this only while holding the directory's lock, so that nobody else is about to do the same.
+/// Listens on the socket of `dir`, with access for its owner only. A dead socket is replaced; call this only
+/// while holding the directory's lock, so that no other process does the same.
 ///
 /// # Errors
-/// If somebody answers there, something else is in its place, or the system refuses. What is there stays.
+/// If a process answers there, something else is in its place, or the system refuses. Nothing is replaced
+/// then.
 pub async fn bind(dir: &Path) -> io::Result<Bound> {
     refuse_in_the_way(dir).await?;
-    // Made in a directory of our own and moved: so it is never open to others, not even for a moment, and the
-    // stale one is replaced at once.
+    // Created in a private directory and moved: it is never open to others, not even briefly, and replaces a
+    // stale one atomically.
     let short = ShortPath::of(dir)?;
     let nursery = format!(".api-{}", std::process::id());
     let fresh = short.path.join(&nursery);
@@ -165,10 +166,10 @@ fn bind_in(fresh: &Path, target: &Path) -> io::Result<(UnixListener, (u64, u64))
     Ok((listener, made))
 }
 
-/// Connects to the member that runs in `dir`.
+/// Connects to the running member of `dir`.
 ///
 /// # Errors
-/// If nobody answers there.
+/// If no member answers there.
 pub async fn connect(dir: &Path) -> io::Result<UnixStream> {
     let short = ShortPath::of(dir)?;
     UnixStream::connect(short.path.join(SOCKET_NAME)).await
@@ -176,8 +177,9 @@ pub async fn connect(dir: &Path) -> io::Result<UnixStream> {
 
 impl Drop for Removal {
     fn drop(&mut self) {
-        // Left behind after a crash anyway; the next start replaces it.
-        // Another one there is another process's: the directory was moved away, and a new one took its place.
+        // A crash leaves the file too; the next start replaces it.
+        // A different file belongs to another process: the directory was moved away and a new one took its
+        // place.
         let path = self.dir.join(SOCKET_NAME);
         if identity(&path).is_ok_and(|found| found == self.made) {
             let _ = fs::remove_file(&path);
@@ -245,12 +247,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(SOCKET_NAME);
         let bound = bind(dir.path()).await.unwrap();
-        assert!(matches!(bound.removal.renew().await, Renewal::Same), "it is there");
+        assert!(matches!(bound.removal.renew().await, Renewal::Same), "it exists");
         fs::remove_file(&path).unwrap();
         let Renewal::Made(renewed) = bound.removal.renew().await else { panic!("it was gone") };
         assert!(connect(dir.path()).await.is_ok());
         drop(bound);
-        assert!(connect(dir.path()).await.is_ok(), "that of the old one is another one");
+        assert!(connect(dir.path()).await.is_ok(), "the old one's file is another one");
         drop(renewed);
         assert!(!path.exists());
     }
@@ -263,7 +265,7 @@ mod tests {
         let blocked = async |what: &str| {
             let Renewal::Blocked(said) = removal.renew().await else { panic!("{what} is not named") };
             assert!(said.starts_with(path.to_str().unwrap()) && said.contains(what), "{said}");
-            assert!(matches!(removal.renew().await, Renewal::Same), "it is said once");
+            assert!(matches!(removal.renew().await, Renewal::Same), "it is reported once");
         };
         fs::remove_file(&path).unwrap();
         fs::write(&path, "notes").unwrap();

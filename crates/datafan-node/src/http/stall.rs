@@ -1,4 +1,4 @@
-//! A connection that is given up when the other side takes nothing off it for long.
+//! A connection that is closed when the other side reads nothing for too long.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A stream whose writes fail when nothing could be written for a time; reads are the matter of others.
+/// A stream whose writes fail if nothing could be written for a time. Reads have no timeout here.
 pub struct Unstalled<S> {
     stream: S,
     limit: Duration,
@@ -20,7 +20,7 @@ pub struct Unstalled<S> {
 }
 
 impl<S> Unstalled<S> {
-    /// Gives writes this much time each.
+    /// Sets the timeout of each write.
     pub fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, waits: None }
     }

@@ -1,5 +1,5 @@
-//! A timestamp in an answer, with the same as RFC 3339 beside it: `"timestamp"` and `"time"`. Of 0, which
-//! stands for none, the time is null. To be named as `#[serde(flatten, with = "stamp")]`.
+//! A timestamp in an answer, together with its RFC 3339 form: `"timestamp"` and `"time"`. For 0, which means
+//! none, the time is null. Use as `#[serde(flatten, with = "stamp")]`.
 
 use crate::times::rfc3339;
 use datafan_core::time::Timestamp;
@@ -16,12 +16,12 @@ struct Heard {
     timestamp: u64,
 }
 
-/// The time of a timestamp in microseconds; none of 0.
+/// The time of a timestamp in microseconds; `None` for 0.
 pub fn time(timestamp: u64) -> Option<String> {
     (timestamp > 0).then(|| rfc3339(Timestamp(timestamp)))
 }
 
-/// Both fields.
+/// Writes both fields.
 ///
 /// # Errors
 /// Those of the serializer.
@@ -29,7 +29,7 @@ pub fn serialize<S: Serializer>(timestamp: &u64, out: S) -> Result<S::Ok, S::Err
     Told { timestamp: *timestamp, time: time(*timestamp) }.serialize(out)
 }
 
-/// The timestamp alone counts.
+/// Reads the timestamp; the time is ignored.
 ///
 /// # Errors
 /// Those of the deserializer.

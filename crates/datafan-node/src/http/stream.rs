@@ -1,4 +1,4 @@
-//! Answers of any length, made as they are read, never more than a few chunks in memory: JSON lines, or
+//! Answers of any length, produced while they are read, with only a few chunks in memory: JSON lines or
 //! bytes.
 
 use super::{
@@ -22,42 +22,42 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::mpsc};
 
-/// Bytes after which a chunk is handed over.
+/// Bytes after which a chunk is sent.
 const CHUNK_BYTES: usize = 64 << 10;
-/// Chunks that wait for the reader.
+/// Maximum number of chunks that wait for the reader.
 const CHUNKS_WAITING_MAX: usize = 4;
 
 type Chunk = Result<Bytes, io::Error>;
 
-/// Where lines go.
+/// The writing end of an answer.
 pub struct Lines {
     chunk: Vec<u8>,
     to: mpsc::Sender<Chunk>,
     runtime: Handle,
-    /// How long a reader may take nothing: it keeps a snapshot alive, and with it old pages.
+    /// How long a reader may read nothing: meanwhile it keeps a snapshot alive, and with it old pages.
     patience: Duration,
-    /// Something was not handed over, so nothing more may be, and the end may not look like one.
+    /// A chunk was not sent: nothing more may follow, and the answer must not end normally.
     given_up: bool,
 }
 
-/// Nobody reads any more.
+/// The reader is gone.
 pub struct Gone;
 
 impl Lines {
-    /// One object on one line; waits for the reader where it is slower.
+    /// Writes one object on one line; waits for a slow reader.
     pub fn line(&mut self, value: &impl Serialize) -> Result<(), Gone> {
         serde_json::to_writer(&mut self.chunk, value).expect("plain data with text keys is JSON");
         self.chunk.push(b'\n');
         if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over() }
     }
 
-    /// Bytes as they are; waits for the reader where it is slower.
+    /// Writes raw bytes; waits for a slow reader.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Gone> {
         self.chunk.extend_from_slice(bytes);
         if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over() }
     }
 
-    /// Hands over what there is, before an error breaks the answer off.
+    /// Sends what is buffered, before an error breaks the answer off.
     pub fn flush(&mut self) -> Result<(), Gone> {
         self.hand_over()
     }
@@ -75,8 +75,8 @@ impl Lines {
     }
 }
 
-/// An answer that `work` writes on a thread of its own. An error breaks the connection off, so that the
-/// reader does not take what it got for all.
+/// An answer that `work` writes on its own thread. An error breaks the connection off, so that the reader
+/// does not take a part for the whole.
 pub fn lines(
     place: Place,
     work: impl FnOnce(&mut Lines) -> Result<(), StoreError> + Send + 'static,
@@ -84,7 +84,7 @@ pub fn lines(
     stream("application/x-ndjson", place, work)
 }
 
-/// As [`lines`], of any content.
+/// Like [`lines`], for any content type.
 pub fn stream(
     content_type: &'static str,
     place: Place,
@@ -111,7 +111,7 @@ fn chunks(
                 false
             }
         };
-        // Before the channel is closed: whoever sees its end sees this as well.
+        // Set before the channel is closed: whoever sees the end of the channel sees this too.
         is_whole.store(handed_over, Ordering::Release);
         drop((lines, place));
     });
@@ -120,10 +120,10 @@ fn chunks(
 
 struct Chunks {
     chunks: mpsc::Receiver<Chunk>,
-    /// Whether the end of the channel is that of the answer, too, and not that of a writer that gave up or
+    /// Whether the end of the channel is also the end of the answer; it is not if the writer gave up or
     /// panicked.
     whole: Arc<AtomicBool>,
-    /// An error that breaks the connection off once what came before it is sent.
+    /// An error that closes the connection after everything before it was sent.
     failed: Option<io::Error>,
 }
 
@@ -140,7 +140,7 @@ impl Stream for Chunks {
             Some(Err(error)) => error,
             Some(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
         };
-        // Whoever sends has not flushed yet, and an error would discard what waits.
+        // hyper has not flushed yet, and an error would discard what it has buffered.
         self.failed = Some(error);
         context.waker().wake_by_ref();
         Poll::Pending
@@ -183,7 +183,7 @@ mod tests {
         })
         .await;
         assert_eq!(read(&mut chunks).await.unwrap().unwrap(), b"the last line"[..]);
-        // Whoever sends flushes when there is nothing for a moment.
+        // hyper flushes when there is nothing to send for a moment.
         let first = poll_fn(|context| Poll::Ready(Pin::new(&mut chunks).poll_next(context))).await;
         assert!(first.is_pending());
         assert!(read(&mut chunks).await.unwrap().is_err());
@@ -193,7 +193,7 @@ mod tests {
     async fn a_reader_that_comes_back_too_late_sees_that_something_is_missing() {
         let (done, given_up) = tokio::sync::oneshot::channel();
         let mut late = chunks_of(Duration::from_millis(1), |out| {
-            // As the endpoints do it: nobody reads, so nothing is left to do.
+            // Like in the endpoints: the reader is gone, so there is nothing left to do.
             while out.bytes(&[0; CHUNK_BYTES]).is_ok() {}
             let _ = done.send(());
             Ok(())
@@ -203,7 +203,7 @@ mod tests {
         for _ in 0..CHUNKS_WAITING_MAX {
             assert_eq!(read(&mut late).await.unwrap().unwrap().len(), CHUNK_BYTES);
         }
-        assert!(read(&mut late).await.unwrap().is_err(), "no end that looks like one");
+        assert!(read(&mut late).await.unwrap().is_err(), "the answer must not end normally");
     }
 
     fn failed() -> StoreError {

@@ -1,8 +1,8 @@
-//! The token of the interface on TCP: a secret in a file, which every request there has to name.
+//! The token of the API on TCP: a secret in a file, which every request must carry.
 //!
-//! The file holds one line: the letters, digits and `-._~+/=` that RFC 6750 allows, [`TOKEN_CHARS_MIN`] at
-//! least. Only its owner may read it; one that others may read is refused, as whoever could read it may have
-//! done so.
+//! The file holds one line: the letters, digits and `-._~+/=` that RFC 6750 allows, at least
+//! [`TOKEN_CHARS_MIN`]. Only its owner may have read access: a file that others can read is refused, because
+//! somebody may have read it already.
 
 use crate::files::write_private;
 use datafan_core::base32;
@@ -16,12 +16,12 @@ use std::{
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Fewest characters of a token: 128 bits, if they are random hexadecimal digits.
+/// Shortest token, in characters: 128 bits of random hexadecimal digits.
 pub const TOKEN_CHARS_MIN: usize = 32;
-/// Most characters of a token.
+/// Longest token, in characters.
 pub const TOKEN_CHARS_MAX: usize = 512;
 
-/// What a request on TCP has to name, as `Authorization: Bearer TOKEN`.
+/// The secret that a request on TCP must carry, as `Authorization: Bearer TOKEN`.
 pub struct Token(Zeroizing<String>);
 
 impl fmt::Debug for Token {
@@ -30,42 +30,49 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a token's file cannot be used. Nothing was changed.
+/// Why a token file cannot be used. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is none.
-    #[error("there is no token file {}: `datafan run --api IP:PORT --api-token-file FILE` makes one", .path.display())]
+    /// The file does not exist.
+    #[error(
+        "token file {} does not exist: `datafan run --api IP:PORT --api-token-file FILE` creates it",
+        .path.display()
+    )]
     Missing {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// The system refuses.
+    /// The system refuses access.
     #[error("token file {}: {source}", .path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// It is a directory, a pipe or the like.
-    #[error("token file {} is no regular file", .path.display())]
+    #[error("token file {} is not a regular file", .path.display())]
     NoFile {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// Its mode lets others in.
-    #[error("token file {0} may be read by others (mode {mode:04o}): put another token into it, then chmod 600 {0}", .path.display())]
+    /// Its mode gives others access.
+    #[error(
+        "token file {0} may be read by other users (mode {mode:04o}): write a new token to it, then run \
+         chmod 600 {0}",
+        .path.display()
+    )]
     ReadableByOthers {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
-    /// What is in it is no token.
+    /// Its content is not a token.
     #[error("token file {} {what}", .path.display())]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         what: &'static str,
@@ -76,13 +83,13 @@ impl Token {
     /// Reads the token in the file at `path`.
     ///
     /// # Errors
-    /// If there is no file, others may read it, or it holds no token.
+    /// If there is no file, others may read it, or it holds no valid token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let io = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => TokenError::Missing { path: path.into() },
             _ => TokenError::Io { path: path.into(), source },
         };
-        // Looked at before it is opened: opening a pipe waits for who writes into it.
+        // Checked before it is opened: opening a pipe waits for its writer.
         if !fs::metadata(path).map_err(io)?.is_file() {
             return Err(TokenError::NoFile { path: path.into() });
         }
@@ -96,11 +103,10 @@ impl Token {
         Self::parse(&text).map_err(|what| TokenError::Malformed { path: path.into(), what })
     }
 
-    /// As [`Token::read`]; where there is no file, one is made first: 32 random bytes in base32, with mode
-    /// 0600.
+    /// Like [`Token::read`], but creates a missing file first: 32 random bytes in base32, with mode 0600.
     ///
     /// # Errors
-    /// If it cannot be made, or what is there cannot be used.
+    /// If it cannot be created, or the existing file cannot be used.
     pub fn read_or_make(path: &Path) -> Result<Self, TokenError> {
         if let Err(TokenError::Missing { .. }) = Self::read(path) {
             make(path).map_err(|source| TokenError::Io { path: path.into(), source })?;
@@ -108,30 +114,30 @@ impl Token {
         Self::read(path)
     }
 
-    /// The text, to be named in a request.
+    /// The text to send in a request.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Whether `named` is this token; how long that takes says nothing but whether the lengths are equal.
+    /// Whether `named` is this token. The time this takes reveals only whether the lengths are equal.
     pub fn is(&self, named: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(named).into()
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
-        let text = str::from_utf8(bytes).map_err(|_| "is no text")?.trim();
+        let text = str::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?.trim();
         if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
-            return Err("is to hold one word of letters, digits and -._~+/=");
+            return Err("must hold one word of letters, digits and -._~+/=");
         }
         match text.len() {
-            ..TOKEN_CHARS_MIN => Err("has less than 32 characters: take random ones"),
+            ..TOKEN_CHARS_MIN => Err("has fewer than 32 characters: use more, at random"),
             TOKEN_CHARS_MIN..=TOKEN_CHARS_MAX => Ok(Self(Zeroizing::new(text.to_owned()))),
-            _ => Err("has more than 512 characters"),
+            _ => Err("has more than 512 characters, the limit"),
         }
     }
 }
 
-/// The longest token with white space around it, and a byte more to see that there is more.
+/// The longest token with white space around it, and one byte more to notice a longer text.
 const FILE_BYTES_MAX: u64 = 2 * TOKEN_CHARS_MAX as u64;
 
 fn make(path: &Path) -> io::Result<()> {
@@ -139,7 +145,7 @@ fn make(path: &Path) -> io::Result<()> {
     getrandom::fill(&mut *secret).map_err(io::Error::other)?;
     let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(base32::encode(&*secret))));
     match write_private(path, text.as_bytes()) {
-        // Somebody else has just made one.
+        // Another process has just created it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
@@ -163,7 +169,7 @@ mod tests {
         for mode in [0o640, 0o604, 0o660] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = Token::read_or_make(&path).unwrap_err().to_string();
-            assert!(error.contains("may be read by others") && error.contains("chmod 600"), "{error}");
+            assert!(error.contains("may be read by other users") && error.contains("chmod 600"), "{error}");
         }
     }
 

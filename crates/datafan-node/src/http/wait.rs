@@ -1,4 +1,4 @@
-//! Waiting for what is to come, so that scripts need no sleeps.
+//! Waits for a condition, so that scripts need no sleeps.
 
 use super::{
     app::{App, AppState, read},
@@ -14,7 +14,7 @@ use datafan_core::{engine::LinkState, id::MemberId, store::StoreReader, time::Ti
 use serde::Deserialize;
 use std::time::Duration;
 
-/// What to wait for.
+/// The condition to wait for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WaitAsked {
@@ -26,11 +26,11 @@ pub struct WaitAsked {
 
 const TIMEOUT_DEFAULT_MS: u64 = 30_000;
 
-/// `GET /v1/wait`: answers when all that was named is so.
+/// `GET /v1/wait`: answers when everything asked for is true.
 pub async fn wait<R: StoreReader>(State(app): AppState<R>, query: Asked<WaitAsked>) -> Answered {
     let asked = asked(query)?;
     if asked.owner.is_some() && asked.timestamp.is_none() {
-        return Err(Refusal::usage("owner needs a timestamp"));
+        return Err(Refusal::usage("owner needs timestamp"));
     }
     let limit = asked.timeout_ms.unwrap_or(TIMEOUT_DEFAULT_MS);
     if limit > WAIT_MILLIS_MAX {
@@ -57,7 +57,7 @@ async fn reached<R: StoreReader>(app: &App<R>, asked: &WaitAsked) -> Answered<()
     Ok(())
 }
 
-/// The owner, once the roster that names it has come: a member that has just been started knows nobody.
+/// The owner, as soon as a roster that names it has arrived: a member that has just started knows nobody.
 async fn known<R: StoreReader>(app: &App<R>, asked: &WaitAsked) -> Answered<MemberId> {
     let mut changes = app.handle.changes();
     loop {
@@ -73,17 +73,17 @@ async fn whose<R: StoreReader>(app: &App<R>, asked: &WaitAsked) -> Answered<Memb
     read(app, move |snapshot| resolve(&snapshot, &text)).await
 }
 
-/// Who is not known by now is not found; everything else is late.
+/// An owner that is still unknown is not found; everything else is late.
 async fn not_reached<R: StoreReader>(app: &App<R>, asked: &WaitAsked, limit: Duration) -> Refusal {
     if let Err(refusal) = whose(app, asked).await {
         return refusal;
     }
     match now(app, asked).await {
         Ok(Waited { timestamp: Some(held), links, .. }) => Refusal::timeout(format!(
-            "not reached within {limit:?}: the shard is at {held}, links that are up: {links}"
+            "not reached within {limit:?}: the shard is at {held}, {links} links are up"
         )),
         Ok(Waited { timestamp: None, links, .. }) => {
-            Refusal::timeout(format!("not reached within {limit:?}: links that are up: {links}"))
+            Refusal::timeout(format!("not reached within {limit:?}: {links} links are up"))
         }
         Err(refusal) => refusal,
     }

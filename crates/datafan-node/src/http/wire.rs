@@ -1,4 +1,4 @@
-//! The JSON of the HTTP interface: what `docs/http.md` shows, and what `datafan --json` prints as it is.
+//! The JSON of the HTTP API, which `docs/http.md` documents and `datafan --json` prints unchanged.
 
 pub use super::changes::{
     AdmitAllRequest, AdmitRequest, AdoptRequest, Adopted, ApplyRequest, EntryChange, GrantRequest, Named,
@@ -18,25 +18,25 @@ use datafan_core::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The last line of a stream whose read was ended: the answer is not whole, and the connection breaks off
+/// The last line of a stream whose read was ended: the answer is incomplete, and the connection is closed
 /// after it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadEndedLine {
     /// One line for people.
     pub error: String,
-    /// `failure`.
+    /// Always `failure`.
     pub kind: RefusalKind,
     /// The full id of the owner of the last row; null before the first one.
     pub owner: Option<String>,
-    /// The key of the last row: `after=KEY` goes on, in a later state.
+    /// The key of the last row: `after=KEY` continues after it, with the data of that time.
     pub after: Option<String>,
 }
 
 impl ReadEndedLine {
-    /// Of a read that came to `last`.
+    /// The line for a read that got as far as `last`.
     pub fn new(error: &StoreError, last: Option<&(MemberId, String)>) -> Self {
         let way_on = match last {
-            Some((owner, key)) => format!("the last key was {key:?} of {owner}: go on after it"),
+            Some((owner, key)) => format!("the last key was {key:?} of {owner}: continue after it"),
             None => "no row was read".to_owned(),
         };
         Self {
@@ -51,22 +51,22 @@ impl ReadEndedLine {
 /// What a commit did: the answer of `put`, `del` and `import`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Written {
-    /// Of the last effective write, or the shard's present head where nothing changed.
+    /// Timestamp of the last effective write; if nothing changed, of the shard's current head.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
-    /// Writes that changed something.
+    /// Number of writes that changed something.
     pub written: u64,
-    /// Writes that changed nothing.
+    /// Number of writes that changed nothing.
     pub unchanged: u64,
 }
 
-/// The answer of a commit: [`Written`], and the deletes that found nothing.
+/// The answer of a commit: [`Written`], and the deletes of missing keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct CommitAnswer {
-    /// What was done.
+    /// What the commit did.
     #[serde(flatten)]
     pub written: Written,
-    /// Keys of deletes that were not there before the commit.
+    /// Deleted keys that did not exist before the commit.
     pub missing: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ pub struct ItemLine {
     pub key: String,
     /// Microseconds since 1970.
     pub timestamp: u64,
-    /// The same as RFC 3339, UTC.
+    /// The same in RFC 3339, UTC.
     pub time: String,
     /// The value, if its bytes are UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,16 +89,16 @@ pub struct ItemLine {
     /// The value in base64, if they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_base64: Option<String>,
-    /// When readers stop to see it, as RFC 3339, UTC.
+    /// When it expires, in RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// Its owner was revoked.
+    /// Whether its owner was revoked.
     #[serde(default, skip_serializing_if = "is_false")]
     pub revoked: bool,
 }
 
 impl ItemLine {
-    /// The line of an owner's item.
+    /// The line of an item.
     pub fn new(owner: &MemberId, name: Option<&Name>, item: &Item) -> Self {
         let value = str::from_utf8(&item.value).ok().map(str::to_owned);
         let value_base64 = value.is_none().then(|| BASE64_STANDARD.encode(&item.value));
@@ -136,125 +136,125 @@ pub struct KeyLine {
     pub key: String,
     /// Microseconds since 1970.
     pub timestamp: u64,
-    /// The same as RFC 3339, UTC.
+    /// The same in RFC 3339, UTC.
     #[serde(default)]
     pub time: String,
     /// Bytes of key and value.
     pub bytes: u64,
-    /// Its owner was revoked.
+    /// Whether its owner was revoked.
     #[serde(default, skip_serializing_if = "is_false")]
     pub revoked: bool,
 }
 
-/// What became of a key of a member's own shard: the lines of `recovered`.
+/// What happened to a key of the member's own shard: the lines of `recovered`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DifferenceLine {
     /// The key.
     pub key: String,
-    /// `back` (it came back from the mesh), `lacking` (it is kept aside and not here) or `newer` (it is kept
-    /// aside, and was written here since).
+    /// `back` (it came back from the mesh), `lacking` (only the divergent copy has it) or `newer` (the
+    /// divergent copy has it, and it was written here since).
     pub state: String,
-    /// It is a deletion that came back, or is kept aside.
+    /// Whether it is a deletion.
     pub deleted: bool,
-    /// When that was written: microseconds since 1970; 0 where nobody knows.
+    /// When it was written: microseconds since 1970; 0 if unknown.
     pub timestamp: u64,
-    /// The same as RFC 3339, UTC.
+    /// The same in RFC 3339, UTC.
     pub time: Option<String>,
     /// Bytes of key and value; 0 for a deletion.
     pub bytes: u64,
 }
 
-/// Owners that have forked.
+/// Known forks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Forks {
-    /// A piece of evidence each.
+    /// The evidence, one piece per fork.
     pub forks: Vec<ForkLine>,
 }
 
-/// Two states that one owner signed, of which neither grew out of the other.
+/// Two conflicting states that one owner signed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ForkLine {
     /// The owner's full id.
     pub owner: String,
     /// Its name in the roster.
     pub owner_name: Option<String>,
-    /// The timestamp of one head.
+    /// Timestamp of one head.
     pub first: u64,
-    /// The same as RFC 3339, UTC.
+    /// The same in RFC 3339, UTC.
     #[serde(default)]
     pub first_time: String,
-    /// The timestamp of the other.
+    /// Timestamp of the other head.
     pub second: u64,
-    /// The same as RFC 3339, UTC.
+    /// The same in RFC 3339, UTC.
     #[serde(default)]
     pub second_time: String,
-    /// What proves it, in base64: the bytes that `verify-fork` checks.
+    /// The evidence in base64: the bytes that `verify-fork` checks.
     pub evidence: String,
-    /// Who has closed it: `owner` or `authority`; null while it is open.
+    /// Who closed it: `owner` or `authority`; null while it is open.
     pub closed_by: Option<String>,
 }
 
-/// Closes forks of an owner.
+/// Closes the forks of an owner.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloseForks {
-    /// Its name, id, or the beginning of its id.
+    /// Its name, its id, or a unique prefix of the id.
     pub owner: String,
 }
 
-/// Forks are closed: where they still open anew, later ones.
+/// Forks were closed; later forks of the owner will be open.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ForksClosed {
     /// The owner's full id.
     pub owner: String,
-    /// The timestamp of the roster that says so.
+    /// Timestamp of the roster that closes them.
     pub timestamp: u64,
-    /// The same as text.
+    /// The same in RFC 3339, UTC.
     pub time: String,
 }
 
-/// Gives up what is kept aside.
+/// Discards the divergent copies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forget {
-    /// What is lacking is written before.
+    /// Write the missing items first.
     #[serde(default)]
     pub take: bool,
 }
 
-/// What is kept aside is given up: the answer of `recovered` with `--take` or `--forget`.
+/// The divergent copies were discarded: the answer of `recovered` with `--take` or `--forget`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TakenBack {
-    /// Writes that changed something.
+    /// Number of writes that changed something.
     pub written: u64,
 }
 
-/// Timestamps are of the present again: the answer of `restamp`.
+/// Timestamps were repaired: the answer of `restamp`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Restamped {
-    /// Of the shard's head.
+    /// Timestamp of the shard's head.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
-    /// How many items got a new timestamp, those of the roster included where this member writes it.
+    /// Number of items with a new timestamp, including those of the roster if this member writes it.
     pub restamped: u64,
 }
 
 /// A condition was met: the answer of `wait`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waited {
-    /// Of the shard waited for; `None` where none was asked.
+    /// Timestamp of the shard waited for; `None` if none was asked for.
     pub timestamp: Option<u64>,
-    /// The same as RFC 3339, UTC.
+    /// The same in RFC 3339, UTC.
     #[serde(default)]
     pub time: Option<String>,
-    /// Links that are up.
+    /// Number of links that are up.
     pub links: usize,
 }
 
-/// Where this member can be dialled.
+/// The addresses of this member.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Addresses {
-    /// What it publishes.
+    /// The published addresses.
     pub addresses: Vec<String>,
 }
 
@@ -263,7 +263,7 @@ pub struct Addresses {
 pub struct Members {
     /// The roster, by id.
     pub members: Vec<MemberLine>,
-    /// Who knocked.
+    /// Members that tried to connect and are not admitted yet.
     pub pending: Vec<PendingLine>,
 }
 
@@ -274,44 +274,44 @@ pub struct MemberLine {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `member` or `reader`; `role-N` for one of a newer build.
+    /// `member` or `reader`; `role-N` for a role of a newer version.
     pub role: String,
-    /// `active`, `invited` (it may come in, and has not yet), `expired` (it may no more) or `revoked`.
+    /// `active`, `invited` (has not joined yet), `expired` (can no longer join) or `revoked`.
     pub state: String,
-    /// Until when it may come in for the first time, as RFC 3339, UTC; only while it is invited or expired.
+    /// When its invitation expires, in RFC 3339, UTC; only while it is invited or expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Live items that it may hold.
+    /// Quota: number of live items.
     pub items: u64,
-    /// Bytes of their keys and values.
+    /// Quota: bytes of their keys and values.
     pub bytes: u64,
-    /// When it was admitted, or its quota last changed, as RFC 3339, UTC.
+    /// When it was admitted, or its quota last changed, in RFC 3339, UTC.
     pub granted: String,
-    /// `itself`, `linked`, `reachable` or `unreachable`; none once it is revoked.
+    /// `itself`, `linked`, `reachable` or `unreachable`; none after it was revoked.
     #[serde(default)]
     pub reach: Option<String>,
-    /// Since when nothing shows that it can be reached, as RFC 3339, UTC; only while it is unreachable, and
-    /// not if it was never seen.
+    /// Since when it is considered unreachable, in RFC 3339, UTC; only while it is unreachable, and not if it
+    /// was never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,
-    /// It is unreachable, and nothing of it ever came here.
+    /// Whether it is unreachable and nothing of it has ever arrived here.
     #[serde(default, skip_serializing_if = "is_false")]
     pub never_seen: bool,
-    /// A dial is under way.
+    /// Whether a dial is in progress.
     #[serde(default)]
     pub dialling: bool,
 }
 
-/// Somebody who knocked and is not in the roster.
+/// A member that tried to connect and is not in the roster.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PendingLine {
-    /// Its full id; proven.
+    /// Its full id; verified.
     pub id: String,
-    /// The name that it would like; unproven.
+    /// The name that it asks for; not verified.
     pub name: String,
-    /// Where it was seen.
+    /// The address from which it connected.
     pub address: Option<String>,
-    /// When it first knocked, as RFC 3339, UTC.
+    /// When it first connected, in RFC 3339, UTC.
     pub since: String,
 }
 
@@ -320,20 +320,20 @@ pub struct PendingLine {
 pub struct StatusAnswer {
     /// Its full id.
     pub id: String,
-    /// Its name: from its grant, else the wished one.
+    /// Its name: from its grant, or else the one it asks for.
     pub name: String,
     /// Its mesh.
     pub mesh: String,
-    /// `member` or `reader`, by its grant; none without one.
+    /// `member` or `reader`, from its grant; none without one.
     pub role: Option<String>,
     /// `up`, `degraded`, `joining`, `refused` or `stopped`.
     pub state: String,
-    /// Why, if it is not simply up.
+    /// The reason, unless it is simply up.
     pub reason: Option<String>,
-    /// What the mesh gave back of its shard last: timestamps, the first exclusive.
+    /// What the mesh last restored of its shard: timestamps, the first exclusive.
     #[serde(default)]
     pub recovered: Option<Span>,
-    /// A state of its shard that is kept aside: where it had parted, and where it ends.
+    /// The divergent copy of its shard: where it diverged, and where it ends.
     #[serde(default)]
     pub aside: Option<Span>,
     /// How far its wall clock is ahead of those of most peers, in microseconds; null without links.
@@ -343,34 +343,34 @@ pub struct StatusAnswer {
     pub listen: Vec<String>,
     /// Where it serves HTTP on TCP.
     pub api: Option<String>,
-    /// Links, and dials that have led to none.
+    /// Links, and dials that did not lead to one.
     pub links: Vec<LinkLine>,
     /// Every shard, by owner.
     pub shards: Vec<ShardLine>,
-    /// What was refused, by name.
+    /// Number of refusals, by name.
     pub refusals: BTreeMap<String, u64>,
-    /// The room that its store takes; null when it is stopped.
+    /// The disk space of its store; null when it has stopped.
     #[serde(default)]
     pub store: Option<StoreLine>,
 }
 
-/// The room that a store takes.
+/// The disk space of a store.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StoreLine {
-    /// Bytes of disk that the file takes.
+    /// Bytes of the file on disk.
     pub file_bytes: u64,
-    /// Bytes of it that the present state does not need: free, or shown by older snapshots.
+    /// Bytes of it that the current state does not need: free, or used by older snapshots.
     pub free_bytes: u64,
-    /// For how long the oldest read that goes on has held its snapshot; null without one.
+    /// How long the oldest running read has held its snapshot; null without one.
     pub oldest_read_ms: Option<u64>,
 }
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CompactAnswer {
-    /// Bytes of disk that the store took before.
+    /// Bytes of the file before.
     pub before: u64,
-    /// And afterwards.
+    /// Bytes of the file afterwards.
     pub after: u64,
 }
 
@@ -384,7 +384,7 @@ pub struct Span {
     pub until: u64,
 }
 
-/// A span as it is told: with times.
+/// A span with times, as it is serialized.
 #[derive(Serialize)]
 struct SpanTold {
     after: u64,
@@ -402,21 +402,21 @@ impl From<Span> for SpanTold {
 /// A link.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LinkLine {
-    /// The peer's full id, where known.
+    /// The peer's full id, if known.
     pub id: Option<String>,
     /// Its name in the roster.
     pub name: Option<String>,
-    /// Its address, where known.
+    /// Its address, if known.
     pub address: Option<String>,
     /// `out` if we dialled, `in` if the peer did.
     pub direction: String,
-    /// `up`, `greeting`, `dialling` while a dial is under way, or `waiting` after one that came to nothing.
+    /// `up`, `greeting`, `dialling` while a dial is in progress, or `waiting` after one that failed.
     pub state: String,
     /// The last error of the dial.
     pub error: Option<String>,
 }
 
-/// A shard. Two members are equal exactly if all roots are.
+/// A shard. Two members are in sync exactly if all roots are equal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ShardLine {
     /// The owner's full id.
@@ -425,23 +425,23 @@ pub struct ShardLine {
     pub owner_name: Option<String>,
     /// `member` or `roster`.
     pub kind: String,
-    /// Of the head held; 0 for none.
+    /// Timestamp of the current head; 0 for none.
     #[serde(flatten, with = "super::stamp")]
     pub timestamp: u64,
-    /// Live items, the system's among them.
+    /// Number of live items, including system items.
     pub items: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// How many of the items are the system's.
+    /// Number of system items.
     pub system_items: u64,
-    /// Bytes of their keys and values; of the roster all.
+    /// Bytes of their keys and values; for the roster, all bytes.
     #[serde(default)]
     pub system_bytes: u64,
-    /// The root held.
+    /// The current root.
     pub root: String,
     /// `whole`, `copying`, `revoked` or `forked`.
     pub state: String,
-    /// Since when its owner is unreachable, as RFC 3339, UTC: what is held may be old since then.
+    /// Since when its owner is unreachable, in RFC 3339, UTC; the data may be out of date since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The JSON of a commit: what each write says it does, and nothing that it might have meant.
+//! The JSON of a commit. A write must say exactly what it does.
 
 use super::{bounds::TTL_MILLIS_MAX, changes::up_to};
 use crate::times::{from_rfc3339, rfc3339};
@@ -10,18 +10,18 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// What to say where neither a value nor a deletion is named: both ways, in `import` and in a commit alike.
+/// The error if a write has neither value nor deletion; the same in `import` and in a commit.
 pub const NEITHER: &str =
-    "it has no value: \"delete\": true deletes the key, \"value\" or \"value_base64\" sets it";
-/// What to say of a `null`, which could mean either.
+    "it has no value: use \"delete\": true to delete the key, or \"value\" or \"value_base64\" to set it";
+/// The error for a `null`, which could mean either.
 pub const NULL: &str =
-    "value is null: \"delete\": true deletes the key, \"value\": \"null\" stores the text null";
+    "value is null: use \"delete\": true to delete the key, or \"value\": \"null\" to store the text null";
 
-/// A commit: all of it is made, or nothing.
+/// A commit, applied as a whole or not at all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitRequest {
-    /// In this order; the last one of a key wins.
+    /// The writes in order; the last one of a key wins.
     #[serde(deserialize_with = "up_to::<_, _, COMMIT_WRITES_MAX>")]
     pub writes: Vec<WriteRequest>,
 }
@@ -30,10 +30,10 @@ pub struct CommitRequest {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WriteRequest {
-    /// Which key.
+    /// The key.
     pub key: String,
-    /// The value's bytes as UTF-8. In JSON a string stands for its text, any other value for its own text as
-    /// it stands.
+    /// The value's bytes as UTF-8. A JSON string stands for its text, any other JSON value for its literal
+    /// text.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub value: Option<String>,
     /// The value's bytes in base64.
@@ -42,16 +42,16 @@ pub struct WriteRequest {
     /// Removes the key.
     #[serde(default, skip_serializing_if = "is_false")]
     pub delete: bool,
-    /// After how many milliseconds readers stop to see it, 1 to [`TTL_MILLIS_MAX`].
+    /// Milliseconds after which the item expires, 1 to [`TTL_MILLIS_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<u64>,
-    /// When readers stop to see it, as RFC 3339.
+    /// When the item expires, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// Whose it is, id or name: of a line of an export. Another than the member's own is refused.
+    /// The owner, by id or name, as in a line of an export. Any owner but this member is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The owner's name, as an export has it beside the id; counts where there is no id.
+    /// The owner's name, as in a line of an export; used only without an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_name: Option<String>,
     #[serde(default, skip_serializing, rename = "timestamp")]
@@ -62,7 +62,7 @@ pub struct WriteRequest {
     _revoked: Unused,
 }
 
-/// Whatever stands there.
+/// Any value, ignored.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(from = "IgnoredAny")]
 struct Unused;
@@ -74,9 +74,9 @@ impl From<IgnoredAny> for Unused {
 }
 
 impl WriteRequest {
-    /// Sets `key` to `value`; text travels as text.
+    /// Sets `key` to `value`, sent as text if possible.
     pub fn put(key: &str, value: &[u8]) -> Self {
-        // A control character takes six bytes as JSON, base64 a third more for every byte.
+        // A control character takes six bytes in JSON; base64 adds a third to every byte.
         let text = str::from_utf8(value).ok().filter(|text| !text.bytes().any(|b| b < 0x20));
         let value_base64 = text.is_none().then(|| BASE64_STANDARD.encode(value));
         Self { key: key.to_owned(), value: text.map(str::to_owned), value_base64, ..Self::default() }
@@ -87,13 +87,13 @@ impl WriteRequest {
         Self { key: key.to_owned(), delete: true, ..Self::default() }
     }
 
-    /// The same, seen by readers until `expiry`.
+    /// The same, with an expiry.
     #[must_use]
     pub fn until(self, expiry: Option<Timestamp>) -> Self {
         Self { expires: expiry.map(rfc3339), ..self }
     }
 
-    /// Whom it names that is not the member of this id and name.
+    /// The owner it names, if that is not the member with this id and name.
     pub fn other_owner(&self, id: &str, name: &str) -> Option<&str> {
         let named = self.owner.as_deref().or(self.owner_name.as_deref())?;
         (named != id && named != name).then_some(named)
@@ -102,17 +102,16 @@ impl WriteRequest {
     /// The value's bytes; `None` for a removal.
     ///
     /// # Errors
-    /// If it says not exactly one of these, or the base64 is malformed. The text says which key's write it
-    /// is.
+    /// If it has none or several of these, or the base64 is malformed. The error names the key.
     pub fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
         let said = |what: &str| format!("write of key {:?}: {what}", self.key);
         match (&self.value, &self.value_base64, self.delete) {
             (Some(text), None, false) => Ok(Some(text.as_bytes().to_vec())),
             (None, Some(text), false) => {
-                BASE64_STANDARD.decode(text).map(Some).map_err(|_| said("value_base64 is not base64"))
+                BASE64_STANDARD.decode(text).map(Some).map_err(|_| said("value_base64 is not valid base64"))
             }
             (None, None, true) if self.ttl_ms.is_some() || self.expires.is_some() => {
-                Err(said("what is deleted cannot expire: leave ttl_ms and expires out"))
+                Err(said("a deletion cannot expire: leave out ttl_ms and expires"))
             }
             (None, None, true) => Ok(None),
             (None, None, false) => Err(said(NEITHER)),
@@ -120,30 +119,29 @@ impl WriteRequest {
         }
     }
 
-    /// When readers stop to see it, if ever; `wall` is the present.
+    /// When the item expires, if ever; `wall` is the current time.
     ///
     /// # Errors
-    /// If both forms are given, or the time is malformed or beyond its limits.
+    /// If both forms are given, or the time is malformed or out of range.
     pub fn expiry(&self, wall: Timestamp) -> Result<Option<Timestamp>, String> {
         let said = |what: &str| format!("write of key {:?}: {what}", self.key);
         match (self.ttl_ms, &self.expires) {
             (Some(_), Some(_)) => Err(said("it has both ttl_ms and expires")),
             (Some(ttl @ 1..=TTL_MILLIS_MAX), None) => Ok(Some(Timestamp(wall.0.saturating_add(ttl * 1_000)))),
             (Some(ttl), None) => Err(said(&format!(
-                "ttl_ms is {ttl}, it must be from 1 to {TTL_MILLIS_MAX} (a thousand years)"
+                "ttl_ms is {ttl}, but must be from 1 to {TTL_MILLIS_MAX} (a thousand years)"
             ))),
             (None, Some(text)) => {
                 let at = from_rfc3339(text);
-                at.map(Some).ok_or_else(|| {
-                    said("expires is not a time such as 2026-01-31T23:59:59Z, from 1970 to 9999")
-                })
+                at.map(Some)
+                    .ok_or_else(|| said("expires is not a time like 2026-01-31T23:59:59Z, from 1970 to 9999"))
             }
             (None, None) => Ok(None),
         }
     }
 }
 
-/// A string's text, or that of any other JSON value as it stands.
+/// The text of a string, or the literal text of any other JSON value.
 fn text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     let raw = Box::<RawValue>::deserialize(input)?;
     let raw = raw.get();
@@ -205,7 +203,7 @@ mod tests {
         ] {
             assert!(error(text).contains("more than one"), "{text}");
         }
-        assert!(error(r#"{"key":"k","value_base64":"?"}"#).contains("not base64"));
+        assert!(error(r#"{"key":"k","value_base64":"?"}"#).contains("not valid base64"));
         assert!(error(r#"{"key":"k","delete":true,"ttl_ms":1}"#).contains("cannot expire"));
     }
 

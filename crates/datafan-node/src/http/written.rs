@@ -1,4 +1,4 @@
-//! Waiting for a write, and saying what it waits for.
+//! Waits for a write, and says what the write waits for.
 
 use super::{
     app::App,
@@ -15,7 +15,7 @@ use datafan_core::{
 use datafan_driver::CommitError;
 use std::{pin::pin, time::Duration};
 
-/// Waits for a write, but no longer than the request's patience if what it waits for is a peer.
+/// Waits for a write, but for a peer no longer than the request's patience.
 pub async fn written<R: StoreReader, T>(
     app: &App<R>,
     write: impl Future<Output = Result<T, CommitError>>,
@@ -26,7 +26,7 @@ pub async fn written<R: StoreReader, T>(
     }
     if let Some(waits) = waits_for(&app.handle.status().await?, app.handle.id()) {
         return Err(Refusal::timeout(format!(
-            "not written within {patience:?}: the write waits {waits}; it is made when that comes"
+            "not written within {patience:?}: the write waits {waits}; it will be made when that arrives"
         )));
     }
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {
@@ -37,11 +37,11 @@ pub async fn written<R: StoreReader, T>(
     }
 }
 
-/// What a write of the member waits for, if for a peer, and what to do about it.
+/// What a write of the member waits for, if it waits for a peer, and what to do about it.
 fn waits_for(status: &Status, id: MemberId) -> Option<String> {
     let links = status.links.iter().filter(|link| link.state == LinkState::Up).count();
     let linked = match links {
-        0 => "no link is up (`datafan status` shows what came of dials)".to_owned(),
+        0 => "no link is up (`datafan status` shows the results of dials)".to_owned(),
         1 => "1 link is up".to_owned(),
         n => format!("{n} links are up"),
     };
@@ -50,24 +50,26 @@ fn waits_for(status: &Status, id: MemberId) -> Option<String> {
             Some(format!("for the mesh's roster; {}", report::CLOCK_BEHIND))
         }
         (OwnState::Waiting, Standing::Joining) => Some(format!(
-            "for the roster that names this member, {name} ({id}), and the confirmation of its own shard by a \
-             peer; {linked}; where authority.key is, if it was not done yet: datafan admit {id} --name {name}",
+            "for a roster with this member, {name} ({id}), and for a peer to confirm its own shard; \
+             {linked}; if it is not admitted yet, run where authority.key is: datafan admit {id} --name \
+             {name}",
             name = status.name
         )),
-        (OwnState::Waiting, _) => Some(format!("for the confirmation of its own shard by a peer; {linked}")),
-        (OwnState::Recovering { timestamp, holder }, _) => {
-            Some(format!("for its own shard: {}; {linked}", report::held_by(status, timestamp, holder)))
-        }
+        (OwnState::Waiting, _) => Some(format!("for a peer to confirm its own shard; {linked}")),
+        (OwnState::Recovering { timestamp, holder }, _) => Some(format!(
+            "until its own shard is complete: {}; {linked}",
+            report::held_by(status, timestamp, holder)
+        )),
         (OwnState::Checking { lister }, _) => Some(format!(
-            "until it is clear that no other process has this key: {}",
+            "until it is certain that no other process has this key: {}",
             same_key(status, lister)
         )),
         (OwnState::Contested { .. }, _) => {
-            Some(format!("until it is clear which process goes on: {}", report::CONTESTED))
+            Some(format!("until it is clear which process continues: {}", report::CONTESTED))
         }
         (OwnState::Confirmed | OwnState::Foreign { .. }, _) => None,
     }
 }
 
-/// How long a write may take otherwise: a disk that is slower than this is as good as gone.
+/// How long any other write may take: a disk that is slower than this counts as failed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
