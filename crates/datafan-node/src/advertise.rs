@@ -1,5 +1,5 @@
-//! The addresses that a member tells the mesh where nobody said which. They follow the machine: an interface
-//! may come up after the start, and an address may change.
+//! The addresses that a member publishes by default. They follow the machine: an interface may come up after
+//! the start, and an address may change.
 
 use crate::handle::WeakNodeHandle;
 use datafan_core::{connector::Address, limits::ADDRESSES_MAX};
@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-/// How often the machine is asked for its addresses: others learn of a change soon after.
+/// How often to ask the machine for its addresses; other members learn of a change soon after.
 const PERIOD: Duration = Duration::from_secs(10);
-/// How often in a row it has to be without an address before the last one is taken back: a network that is
-/// soon there again is worth no commit.
+/// How many checks in a row must find no address before the last one is withdrawn: a short loss of the
+/// network is not worth a commit.
 const LOOKS_WITHOUT_MIN: u32 = 3;
 
-/// The addresses that a member tells the mesh now. Clones show the same.
+/// The addresses that a member publishes now. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Advertised(Arc<Mutex<Vec<Address>>>);
 
@@ -24,7 +24,7 @@ impl Advertised {
         Self(Arc::new(Mutex::new(addresses)))
     }
 
-    /// What they are at this moment.
+    /// The current addresses.
     pub fn now(&self) -> Vec<Address> {
         self.state().clone()
     }
@@ -34,8 +34,9 @@ impl Advertised {
     }
 }
 
-/// Concrete addresses as they are; for wildcards the address from which this machine would send to the world,
-/// else those of its interfaces, else loopback, which is right for members of one machine.
+/// Concrete addresses unchanged; for a wildcard, the address from which this machine would send to the
+/// internet, or else those of its interfaces, or else loopback, which suffices between members on one
+/// machine.
 pub fn addresses(bound: &[SocketAddr]) -> Vec<Address> {
     let mut found = reachable(bound);
     if found.is_empty() {
@@ -44,7 +45,7 @@ pub fn addresses(bound: &[SocketAddr]) -> Vec<Address> {
     texts(found)
 }
 
-/// Publishes other addresses whenever the machine has other ones, as long as the member runs.
+/// Publishes the addresses again whenever they change, as long as the member runs.
 pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: Advertised) {
     if bound.iter().all(|address| !address.ip().is_unspecified()) {
         return;
@@ -57,20 +58,20 @@ pub async fn follow(member: WeakNodeHandle, bound: Vec<SocketAddr>, advertised: 
         without = if found.is_empty() { without + 1 } else { 0 };
         let Some(addresses) = changed(&advertised.now(), found, without) else { continue };
         match addresses.is_empty() {
-            true => tracing::info!("this machine has no address left: none is published"),
-            false => tracing::info!(?addresses, "this machine has other addresses"),
+            true => tracing::info!("no address left on this machine, so none is published"),
+            false => tracing::info!(?addresses, "addresses of this machine changed"),
         }
         advertised.state().clone_from(&addresses);
         if member.publish(addresses).await.is_err() {
-            // It has stopped.
+            // The member has stopped.
             return;
         }
     }
 }
 
-/// What to tell in place of `told`, where so many looks in a row have found nothing. The last address is
-/// taken back after some; loopback, which was told for want of any other, still leads from one member of
-/// this machine to another.
+/// The addresses to publish instead of `told`, after this many checks in a row found none. The last address
+/// is withdrawn after some checks; loopback, which is published if there is no other address, stays, since it
+/// still connects members on one machine.
 fn changed(told: &[Address], reachable: Vec<SocketAddr>, without: u32) -> Option<Vec<Address>> {
     let found = texts(reachable);
     let is_loopback =
@@ -84,13 +85,13 @@ fn texts(mut found: Vec<SocketAddr>) -> Vec<Address> {
     found.into_iter().take(ADDRESSES_MAX).map(|address| address.to_string().into()).collect()
 }
 
-/// The addresses at which others may reach what is bound; none without a network.
+/// The addresses at which others may reach the bound ones; none without a network.
 fn reachable(bound: &[SocketAddr]) -> Vec<SocketAddr> {
     let found: Vec<SocketAddr> = bound.iter().filter_map(concrete).collect();
     if !found.is_empty() {
         return found;
     }
-    // No way to the world: members of one network still reach each other.
+    // No route to the internet: members on one network still reach each other.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let interfaces =
         interfaces.iter().filter(|interface| !interface.is_loopback() && !interface.is_link_local());
@@ -99,7 +100,7 @@ fn reachable(bound: &[SocketAddr]) -> Vec<SocketAddr> {
     found
 }
 
-/// An interface's address with the ports that are bound of its kind.
+/// The address of an interface with each bound port of its kind.
 fn on(ip: IpAddr, bound: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
     let same = bound.iter().filter(move |address| address.is_ipv4() == ip.is_ipv4());
     same.map(move |address| SocketAddr::new(ip, address.port()))
@@ -113,8 +114,8 @@ fn concrete(address: &SocketAddr) -> Option<SocketAddr> {
     Some(*address)
 }
 
-/// The system's choice of a source address. Connecting a UDP socket sends nothing; the targets are of the
-/// ranges for documentation, RFC 5737 and RFC 3849.
+/// The system's choice of a source address. Connecting a UDP socket sends nothing; the targets are addresses
+/// for documentation, RFC 5737 and RFC 3849.
 fn outward(address: &SocketAddr) -> Option<IpAddr> {
     let target: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),

@@ -1,7 +1,7 @@
-//! How a directory becomes a member's.
+//! Turns a directory into that of a member.
 //!
-//! `member.json` is written last. A bootstrap that was interrupted before is simply done again; it goes on
-//! with the keys that are there.
+//! `member.json` is written last. A bootstrap that was interrupted before that can be repeated; it continues
+//! with the existing keys.
 
 use crate::{
     files::make_private_directory,
@@ -28,73 +28,78 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How a member begins.
+/// How a new member starts.
 #[derive(Clone, Debug)]
 pub enum Bootstrap {
-    /// As the first member of a new mesh, with its authority's key.
+    /// As the first member of a new mesh, with its authority key.
     NewMesh {
         /// The member's name.
         name: Name,
     },
-    /// As one that has to be admitted.
+    /// As a member that must still be admitted.
     Join {
         /// The mesh.
         mesh: MeshId,
-        /// The name that it would like; the one in its grant wins.
+        /// The name that the member asks for; the name in its grant takes precedence.
         name: Name,
     },
-    /// As one that was invited: admitted already, with a ready key.
+    /// As an invited member: already admitted, with its key.
     Invited(Box<Ticket>),
 }
 
-/// Why a member could not begin.
+/// Why a member could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootstrapError {
-    /// The directory is a member's already. Nothing was changed.
-    #[error("{} holds a member already", .path.display())]
+    /// The directory already belongs to a member. Nothing was changed.
+    #[error("{} already holds a member", .path.display())]
     Already {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
     },
-    /// The directory has a store but no `member.json`: it is the rest of something else. Nothing was changed.
+    /// The directory has a store but no `member.json`: parts of it are missing. Nothing was changed.
     #[error(
-        "{} holds a store but no member.json: bring it back from a copy, or move store.redb away, make it \
-         again with `datafan init --mesh MESH --name NAME` (MESH as `datafan id` prints it at another member), \
-         and move the store back; a new member takes an empty directory",
+        "{} holds a store but no member.json: restore that file from a copy, or move store.redb away, run \
+         `datafan init --mesh MESH --name NAME` (`datafan id` prints MESH on another member) and move the \
+         store back; for a new member, use an empty directory",
         .path.display()
     )]
     Occupied {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
     },
-    /// The directory has the authority's key of an older mesh. Nothing was changed.
+    /// The directory has the authority key of an existing mesh. Nothing was changed.
     #[error(
-        "{} belongs to a mesh that exists: a new one makes its own key; move it away, or bring back the whole directory",
+        "{} belongs to an existing mesh, but a new mesh creates its own key: move the file away, or restore \
+         the whole directory",
         .path.display()
     )]
     OldAuthority {
         /// The key file.
         path: PathBuf,
     },
-    /// The mesh that is to be joined is named by this member's own key. Nothing was changed.
-    #[error("{mesh} is this member's own id: name the mesh, as `datafan id` prints it at one of its members")]
+    /// The mesh to join has the id of this member. Nothing was changed.
+    #[error(
+        "{mesh} is this member's own id: use the id of the mesh, as `datafan id` prints it on one of its \
+         members"
+    )]
     OwnId {
         /// The id.
         mesh: MeshId,
     },
-    /// The name reads as a full id, which always means the member with that id. Nothing was changed.
+    /// The name looks like a full id, and a full id always means the member with that id. Nothing was
+    /// changed.
     #[error("the name {name} reads as a full id: choose another name")]
     NameIsId {
         /// The name.
         name: Name,
     },
-    /// The system refuses.
+    /// An I/O error.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// A key file.
@@ -103,17 +108,17 @@ pub enum BootstrapError {
     /// `member.json`.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    /// The new mesh's first store. What was begun can be begun again.
-    #[error("cannot begin the mesh: {0}")]
+    /// The first store of the new mesh. The bootstrap can be repeated.
+    #[error("cannot create the mesh: {0}")]
     Store(String),
 }
 
 impl Home {
-    /// Makes this directory a member's.
+    /// Turns this directory into that of a member.
     ///
     /// # Errors
-    /// See [`BootstrapError`]. After any of them the same bootstrap can be tried again, and nothing that was
-    /// made is left.
+    /// See [`BootstrapError`]. After any error the same bootstrap can be tried again, and no created file is
+    /// left.
     pub fn bootstrap(&self, bootstrap: Bootstrap) -> Result<Membership, BootstrapError> {
         if self.membership()?.is_some() {
             return Err(BootstrapError::Already { path: self.path().into() });
@@ -125,14 +130,14 @@ impl Home {
         }
         let (before, mut made) = (Inventory::of(self), Vec::new());
         self.bootstrap_noting(bootstrap, &mut made).inspect_err(|_| {
-            // Another process may have begun with the same keys meanwhile.
+            // Another process may have started with the same keys meanwhile.
             if !self.membership_path().exists() {
                 before.only(&made).undo();
             }
         })
     }
 
-    /// Notes the files that were made and that no other process can have begun with.
+    /// Lists the files that were created here and that no other process can have started with.
     fn bootstrap_noting(
         &self,
         bootstrap: Bootstrap,
@@ -161,16 +166,16 @@ impl Home {
         Ok(membership)
     }
 
-    /// The first store of a new mesh: made before anybody can know of it, so its member may write at once,
-    /// and with the first grant in it.
+    /// The first store of a new mesh. It is created before anybody can know the member, so the member may
+    /// write at once; the first grant is in it.
     fn bootstrap_mesh(&self, name: Name, made: &mut Vec<PathBuf>) -> Result<Membership, BootstrapError> {
-        // The member's key is written first, so an authority's key without one is not ours: it is of an older
-        // mesh, whose members would all refuse a roster that begins anew.
+        // The member key is written first, so an authority key without one is not ours: it belongs to an
+        // existing mesh, whose members would refuse a roster that starts again.
         let authority_key = self.authority_key_path();
         if authority_key.exists() && !self.member_key_path().exists() {
             return Err(BootstrapError::OldAuthority { path: authority_key });
         }
-        // With both keys, a store is that of a bootstrap that was interrupted.
+        // If both keys exist, the store is that of an interrupted bootstrap.
         if !authority_key.exists() || !self.member_key_path().exists() {
             self.refuse_store()?;
         }
@@ -195,7 +200,7 @@ impl Home {
         Ok(Membership { mesh, name, roster_min: Timestamp::ZERO, connect: Vec::new() })
     }
 
-    /// The key at `path`: the one of an interrupted bootstrap, else a new one.
+    /// The key at `path`: that of an interrupted bootstrap, or else a new one.
     fn key(&self, path: &Path, kind: KeyKind, made: &mut Vec<PathBuf>) -> Result<Identity, BootstrapError> {
         if let Some(identity) = keys::read(path, kind)? {
             return Ok(identity);

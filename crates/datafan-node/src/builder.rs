@@ -1,4 +1,4 @@
-//! Putting a member together.
+//! Builds and starts a member.
 
 use crate::{
     advertise::{self, Advertised},
@@ -27,10 +27,10 @@ use std::{
 };
 use tokio::runtime::Handle as Runtime;
 
-/// The UDP port that members listen on where none is named.
+/// The default UDP port of members.
 pub const DEFAULT_PORT: u16 = 4815;
 
-/// A member to be started. Everything has a default but the directory.
+/// A member to be started. Everything except the directory has a default.
 pub struct Builder {
     home: Home,
     bootstrap: Option<Bootstrap>,
@@ -47,29 +47,29 @@ pub struct Builder {
 
 type Change = Box<dyn FnOnce(&mut Config) + Send>;
 
-/// Why a member did not start. Nothing runs then.
+/// Why a member did not start. Nothing is running then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The directory is no member's, and no bootstrap was named.
+    /// The directory is not initialised, and no bootstrap was given.
     #[error("{} holds no member yet", .path.display())]
     NotAMember {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
     },
     /// Another process runs a member of this directory.
     #[error("{} is in use by another process", .path.display())]
     InUse {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
     },
-    /// `member.json` is there, the key is not.
+    /// `member.json` exists, but the key does not.
     #[error("{} is missing: restore it from a backup", .path.display())]
     NoKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// The directory could not be made a member's.
+    /// The bootstrap failed.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     /// A key file.
@@ -78,25 +78,25 @@ pub enum NodeError {
     /// `member.json`.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    /// The store, or what is in it.
+    /// The store, or its content.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A listen address.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The first addresses could not be noted, or the member stopped at once.
+    /// The first addresses could not be published, or the member stopped at once.
     #[error(transparent)]
     First(#[from] CommitError),
-    /// No tokio runtime is running here.
+    /// There is no tokio runtime.
     #[error("a member's links need a tokio runtime")]
     NoRuntime,
-    /// The system has no thread or no randomness for us.
-    #[error("the system refuses: {0}")]
+    /// The system provides no thread or no random bytes.
+    #[error("cannot start the member: {0}")]
     System(#[source] io::Error),
 }
 
 impl Node {
-    /// A member whose files are in the directory `path`.
+    /// A member with its files in the directory `path`.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder {
             home: Home::new(path),
@@ -115,28 +115,27 @@ impl Node {
 }
 
 impl Builder {
-    /// How to begin where the directory is no member's yet; of no effect where it is.
+    /// How to create the member if the directory holds none; ignored otherwise.
     pub fn bootstrap(mut self, bootstrap: Bootstrap) -> Self {
         self.bootstrap = Some(bootstrap);
         self
     }
 
-    /// Listens on `address`, once more with each call. Port 0 takes a free one. Default: every address of
-    /// this machine, UDP port [`DEFAULT_PORT`].
+    /// Listens on `address`; each call adds one. Port 0 picks a free port. Default: every address of this
+    /// machine, UDP port [`DEFAULT_PORT`].
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen.push(address);
         self
     }
 
-    /// Dials `address` first, once more with each call, in place of those that the member began with.
+    /// Dials `address` first; each call adds one. They replace the addresses of the bootstrap.
     pub fn connect(mut self, address: impl Into<Address>, expected: Option<MemberId>) -> Self {
         self.connect.push((address.into(), expected));
         self
     }
 
-    /// Tells the mesh that the member is at `address`, once more with each call. Default: what it listens on,
-    /// with an address of this machine in place of a wildcard; when that changes, the mesh is told within
-    /// half a minute.
+    /// Publishes `address` as the member's own; each call adds one. Default: the listen addresses, with
+    /// addresses of this machine in place of wildcards; a change is published within 30 s.
     pub fn advertise(mut self, address: impl Into<Address>) -> Self {
         self.advertise.push(address.into());
         self
@@ -148,18 +147,18 @@ impl Builder {
         self.configure(move |config| config.round_micros = micros)
     }
 
-    /// Begins the member's own shard anew where its store has lost it, whatever the mesh still has of it.
+    /// Starts an empty shard if the store has lost the member's own one, discarding any copy that peers hold.
     pub fn abandon(self, abandon: bool) -> Self {
         self.configure(move |config| config.abandon = abandon)
     }
 
-    /// Longest value that this member writes, in bytes. Default and most:
+    /// Longest value that this member writes, in bytes. Default and maximum:
     /// [`datafan_core::limits::VALUE_BYTES_MAX`].
     pub fn value_bytes_max(self, bytes: usize) -> Self {
         self.configure(move |config| config.value_bytes_max = bytes)
     }
 
-    /// Changes any other setting of the engine, after those that the directory gives.
+    /// Changes any other setting of the engine, after the settings from the directory were applied.
     pub fn configure(mut self, change: impl FnOnce(&mut Config) + Send + 'static) -> Self {
         self.configure.push(Box::new(change));
         self
@@ -171,35 +170,34 @@ impl Builder {
         self
     }
 
-    /// Bytes of all links together that wait to be verified. Default 64 MiB; at least one message fits.
+    /// Bytes not yet verified, of all links together. Default 64 MiB; the minimum is one message.
     pub fn unverified_bytes_max(mut self, bytes: usize) -> Self {
         self.unverified_bytes_max = Some(bytes);
         self
     }
 
-    /// Incoming handshakes under way from one address (IPv6: a /64), from 1 to 64. Default 16, and twice as
-    /// many from where members are; beyond, the oldest gives way.
+    /// Incoming handshakes in progress from one address (IPv6: a /64), from 1 to 64. Default 16, and twice as
+    /// many from addresses of members; beyond that, the oldest is dropped.
     pub fn half_open_source_max(mut self, handshakes: usize) -> Self {
         self.half_open_source_max = Some(handshakes);
         self
     }
 
-    /// Bytes of the file system that stay free: with less, the member reads and serves what it has, and
-    /// writes nothing until there is room. Default: a twentieth of the file system, and at most 256 MiB; 0
-    /// for none.
+    /// Bytes to keep free in the file system. Below that, the member reads and serves what it has, but writes
+    /// nothing until there is room. Default: 5 % of the file system, at most 256 MiB; 0 for none.
     pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
         self.disk_reserve_bytes = Some(bytes);
         self
     }
 
-    /// Faults of the disk on purpose, for tests and demos.
+    /// Injects disk faults, for tests and demos.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
         self
     }
 
-    /// Starts the member, on the tokio runtime that runs this future. Opening a store that was not closed
-    /// cleanly may take a while; it does not block the runtime.
+    /// Starts the member on the current tokio runtime. Opening a store that was not closed cleanly may take a
+    /// while, but does not block the runtime.
     ///
     /// # Errors
     /// See [`NodeError`].
@@ -218,12 +216,12 @@ impl Builder {
         Ok(node)
     }
 
-    /// A member that begins here and does not come up leaves nothing behind.
+    /// A member that is created here but does not start leaves nothing behind.
     fn open(self, runtime: &Runtime) -> Result<Opened, NodeError> {
         let before = Inventory::of(&self.home);
         let (membership, begun) = self.membership()?;
         self.open_as(membership, runtime).inspect_err(|_| {
-            // All that was missing is of our making then: of two that begin at a time only one gets so far.
+            // Then all missing files were created here: of two concurrent bootstraps, only one gets this far.
             if begun {
                 before.undo();
             }
@@ -274,7 +272,7 @@ impl Builder {
         Ok(Opened { node, connect, follows })
     }
 
-    /// What the member knows of its mesh, and whether it has begun just now.
+    /// What the member knows of its mesh, and whether it was created just now.
     fn membership(&self) -> Result<(Membership, bool), NodeError> {
         match (self.home.membership()?, &self.bootstrap) {
             (Some(membership), _) => Ok((membership, false)),
@@ -301,19 +299,20 @@ impl Builder {
     }
 }
 
-/// How long a running member compacts. Nothing is written meanwhile, nor while the store is opened again if
-/// that did not suffice, for which 3 s are left of the ten that all may take: a file of 1.8 GB takes 2.9 s.
+/// How long a running member compacts. Nothing is written during that time, nor while the store is opened
+/// again if that was not enough; this leaves 3 s of the ten that everything may take: a file of 1.8 GB takes
+/// 2.9 s.
 const COMPACT_MAX: Duration = Duration::from_secs(7);
 
-/// A member that works, and whom it is to dial first.
+/// A running member, and the addresses to dial first.
 struct Opened {
     node: Node,
     connect: Vec<(Address, Option<MemberId>)>,
-    /// Nobody named its addresses, so they follow those of the machine.
+    /// No addresses were named, so they follow those of the machine.
     follows: bool,
 }
 
-/// Binds what was named, or else every address; a machine without IPv6 then does with IPv4.
+/// Binds the named addresses, or else every address; on a machine without IPv6, IPv4 suffices.
 fn bind(
     mut config: datafan_conn_quic::Config,
     inbox: Arc<dyn Inbox>,

@@ -1,4 +1,4 @@
-//! Files that only their owner may read, written whole or not at all.
+//! Files that only their owner may read, written completely or not at all.
 
 use std::{
     ffi::OsString,
@@ -8,22 +8,22 @@ use std::{
     process,
 };
 
-/// Writes `bytes` to `path` with mode 0600, durably: a stop in the middle leaves no file. One that is there
-/// already stays, and the error is `AlreadyExists`.
+/// Writes `bytes` to `path` with mode 0600, durably: an interruption leaves no file. An existing file stays,
+/// and the error is `AlreadyExists`.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path);
-    // A rename would replace a file that another process has just put there.
+    // A rename would replace a file that another process has just created there.
     let linked = write_new(&beside, bytes).and_then(|()| place_new(&beside, path));
-    // The error to report is the first one; what stays behind is of no harm.
+    // Report the first error; a leftover file does no harm.
     drop(fs::remove_file(&beside));
     linked?;
     sync_directory_of(path)
 }
 
-/// Gives what is `beside` the name `path`, which nothing has yet.
+/// Renames `beside` to `path`, which must not exist.
 fn place_new(beside: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(beside, path) {
-        // A file system without hard links: whoever is as quick as we are is not noticed there.
+        // On a file system without hard links, a concurrent writer goes unnoticed.
         Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
             if path.symlink_metadata().is_ok() {
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -40,7 +40,7 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// As [`write_private`], in place of what is at `path`: a stop in the middle leaves that.
+/// Like [`write_private`], but replaces the file at `path`: an interruption leaves the old file.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     write_new(&beside, bytes)?;
@@ -48,7 +48,7 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory_of(path)
 }
 
-/// Makes `path` and what is missing above it, for its owner alone.
+/// Creates `path` and its missing parents, for their owner only.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -56,8 +56,8 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-/// The mode of a regular file that lets others than its owner read or write it; `None` where it does not,
-/// and for pipes and the like, which have no content to protect.
+/// The mode of a regular file that gives others than its owner access; `None` if it does not, and for pipes
+/// and the like, which have no content to protect.
 #[cfg(unix)]
 pub fn mode_for_others(path: &Path) -> Option<u32> {
     let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
@@ -65,7 +65,7 @@ pub fn mode_for_others(path: &Path) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
-/// Elsewhere there is no such mode.
+/// Other systems have no such mode.
 #[cfg(not(unix))]
 pub fn mode_for_others(_: &Path) -> Option<u32> {
     None
@@ -76,7 +76,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = match options.write(true).create_new(true).open(path) {
-        // The rest of a write that was stopped, of a process that had our number before us.
+        // Left by an interrupted write of an earlier process with our id.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(path)?;
             options.open(path)?

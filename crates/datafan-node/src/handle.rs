@@ -1,14 +1,14 @@
-//! What a member over redb and QUIC is used through.
+//! The handle type of a member over redb and QUIC.
 
 use datafan_core::read::Snapshot;
 use datafan_driver::{Handle, Leased, WeakHandle};
 use datafan_store_redb::{RedbReader, RedbSnapshot};
 
-/// The handle of a [`Node`](crate::Node): all that does not concern its files and addresses.
+/// The handle of a [`Node`](crate::Node): everything that does not concern its files and addresses.
 pub type NodeHandle = Handle<RedbReader>;
 
-/// One that does not keep the member running.
+/// A handle that does not keep the member running.
 pub(crate) type WeakNodeHandle = WeakHandle<RedbReader>;
 
-/// What a [`Node`](crate::Node)'s reads are made on.
+/// The snapshots that a [`Node`](crate::Node) reads from.
 pub type NodeSnapshot = Snapshot<Leased<RedbSnapshot>>;

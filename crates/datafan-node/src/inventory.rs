@@ -1,5 +1,5 @@
-//! What a directory lacked before a member began in it, so that a beginning that failed leaves nothing
-//! behind.
+//! The files that a directory lacked before a member was created in it, so that a failed bootstrap leaves
+//! nothing behind.
 
 use crate::home::Home;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files of a member, and the directories above them, that were missing at one moment.
+/// The files of a member, and the parent directories, that were missing at one moment.
 #[derive(Clone, Debug)]
 pub struct Inventory {
     files: Vec<PathBuf>,
@@ -16,7 +16,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Looks at the directory of `home` as it is now.
+    /// Inspects the directory of `home` as it is now.
     pub fn of(home: &Home) -> Self {
         let files = [
             home.membership_path(),
@@ -32,22 +32,22 @@ impl Inventory {
         }
     }
 
-    /// And this file, if it is missing.
+    /// Adds this file, if it is missing.
     #[must_use]
     pub fn and(mut self, file: Option<&Path>) -> Self {
         self.files.extend(file.filter(|path| is_missing(path)).map(Path::to_path_buf));
         self
     }
 
-    /// Of the files only those among `made`.
+    /// Restricts the files to those among `made`.
     #[must_use]
     pub fn only(mut self, made: &[PathBuf]) -> Self {
         self.files.retain(|file| made.contains(file));
         self
     }
 
-    /// Removes what was missing then and is there now. Only for who has made all of it: keys are among it.
-    /// What cannot be removed stays, as does a directory with anything else in it.
+    /// Removes what was missing then and exists now. Only for the process that created all of it, since keys
+    /// are among it. What cannot be removed stays, and so does a directory with other files.
     pub fn undo(&self) {
         for file in &self.files {
             let _ = fs::remove_file(file);

@@ -1,5 +1,5 @@
-//! JSON from outside: an object is written as one. Derived code of serde also takes an array in place of a
-//! struct, field by field; here that is refused at any depth, and an error names the field.
+//! JSON from outside: a struct must be written as an object. Derived serde code also accepts an array of the
+//! fields; here that is refused at any depth, and an error names the field.
 
 use serde::{
     Deserialize, Deserializer,
@@ -9,10 +9,10 @@ use serde::{
 use serde_json::error::Category;
 use std::{cell::RefCell, fmt};
 
-/// Reads the whole of `text`.
+/// Parses the whole of `text`.
 ///
 /// # Errors
-/// If it is not JSON, or not of the shape of `T`.
+/// If it is not JSON, or does not fit `T`.
 pub fn from_slice<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, JsonError> {
     let path = Path::default();
     let mut input = serde_json::Deserializer::from_slice(text);
@@ -20,7 +20,7 @@ pub fn from_slice<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, JsonEr
     read.and_then(|value| input.end().map(|()| value)).map_err(|error| JsonError::new(path, &error))
 }
 
-/// Why a text was not read, in one line.
+/// Why a text could not be parsed, on one line.
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);
@@ -31,16 +31,16 @@ impl JsonError {
         for (ours, plain) in PLAIN {
             text = text.replace(ours, plain);
         }
-        // Where the syntax is wrong, line and column say more than the field before it.
+        // For a syntax error, line and column say more than the field before it.
         if error.classify() == Category::Data {
             text = format!("{path}{text}");
         }
-        // The text may quote the input, and an error is one line that no terminal misreads.
+        // The text may quote the input, and an error must be one line without control characters.
         Self(text.replace(char::is_control, "\u{fffd}"))
     }
 }
 
-/// Words of serde, and those of JSON for them.
+/// Phrases of serde, and the JSON terms for them.
 const PLAIN: [(&str, &str); 7] = [
     ("invalid type: sequence", "invalid type: array"),
     ("invalid type: map", "invalid type: object"),
@@ -48,10 +48,10 @@ const PLAIN: [(&str, &str); 7] = [
     ("expected u32", "expected a whole number, 0 or more"),
     ("expected usize", "expected a whole number, 0 or more"),
     ("expected a boolean", "expected true or false"),
-    ("EOF while parsing", "the end comes before that of"),
+    ("EOF while parsing", "unexpected end of"),
 ];
 
-/// The fields and elements that lead to what is being read; after an error those that led to it.
+/// The path of fields and elements to what is being read; after an error, to where it occurred.
 #[derive(Default)]
 struct Path(RefCell<Vec<String>>);
 
@@ -72,7 +72,7 @@ impl fmt::Display for Path {
     }
 }
 
-/// A deserializer, seed or visitor that is given on in the same wrapping.
+/// A deserializer, seed or visitor that is passed on in the same wrapper.
 struct Strict<'p, T> {
     inner: T,
     path: &'p Path,
@@ -122,13 +122,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, D> {
 
 /// What is expected.
 enum Shape {
-    /// As the visitor says.
+    /// What the visitor says.
     Any,
     /// A struct.
     Object,
 }
 
-/// A visitor that is shown what it expects, in the same wrapping.
+/// Passes a visitor on with what it expects, in the same wrapper.
 struct Shaped<'p, V> {
     inner: V,
     path: &'p Path,

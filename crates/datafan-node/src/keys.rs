@@ -1,7 +1,7 @@
-//! Key files: one line of text, readable by its owner alone.
+//! Key files: one line of text, readable by its owner only.
 //!
-//! `datafan-secret-1 KIND SECRET ID`: the kind is `member` or `authority`, secret (the 32 bytes of RFC 8032's
-//! seed) and id are base32. The id follows from the secret; it is there so that a damaged file is noticed.
+//! `datafan-secret-1 KIND SECRET ID`: KIND is `member` or `authority`; SECRET (the 32 bytes of an RFC 8032
+//! seed) and ID are base32. The id follows from the secret; it serves to detect a damaged file.
 
 use crate::files::{mode_for_others, write_private};
 use datafan_core::{base32, identity::Identity};
@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 /// What a key is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyKind {
-    /// `member.key`: the right to change a member's own shard.
+    /// `member.key`: whoever holds it can change a member's shard.
     Member,
-    /// `authority.key`: the right to change the roster.
+    /// `authority.key`: whoever holds it can change the roster.
     Authority,
 }
 
@@ -33,38 +33,38 @@ impl fmt::Display for KeyKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// The system refuses.
+    /// An I/O error.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// There is such a key already; keys are never replaced.
-    #[error("{} is there already: move it away if it is not needed", .path.display())]
+    /// The key already exists; keys are never replaced.
+    #[error("{} already exists: move it away if it is not needed", .path.display())]
     Exists {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// Its mode lets others in, who may have read it.
+    /// Its mode gives others access, so they may have read it.
     #[error(
-        "{0} may be read by others (mode {mode:04o}), and whoever read it can act as this {kind}: chmod 600 \
-         {0}; if somebody may have read it, replace the key",
+        "{0} may be read by other users (mode {mode:04o}), and whoever reads it can act as this {kind}: run \
+         chmod 600 {0}; if somebody may have read it, replace the key",
         .path.display()
     )]
     ReadableByOthers {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
-        /// What it is the key of.
+        /// The kind of the key.
         kind: KeyKind,
     },
-    /// The content is no key, or not this one.
+    /// The content is not a key, or not the expected one.
     #[error("{} {what}: restore it from a backup", .path.display())]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         what: &'static str,
@@ -72,29 +72,29 @@ pub enum KeyFileError {
     /// The key is of the other kind.
     #[error("{} holds the {found} key, not the {wanted} key", .path.display())]
     OtherKind {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its kind.
+        /// The kind of the key in it.
         found: KeyKind,
-        /// What was looked for.
+        /// The expected kind.
         wanted: KeyKind,
     },
 }
 
-/// A new key from the system's randomness.
+/// A new key, from random bytes of the system.
 pub(crate) fn generate() -> Result<Identity, io::Error> {
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *secret).map_err(io::Error::other)?;
     Ok(Identity::from_secret(&secret))
 }
 
-/// Reads the key at `path`; `None` where there is no file.
+/// Reads the key at `path`; `None` if there is no file.
 pub(crate) fn read(path: &Path, kind: KeyKind) -> Result<Option<Identity>, KeyFileError> {
     let text = match fs::read_to_string(path).map(Zeroizing::new) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(damaged(path, "is no text"));
+            return Err(damaged(path, "is not UTF-8 text"));
         }
         Err(source) => return Err(KeyFileError::Io { path: path.into(), source }),
     };
@@ -104,7 +104,7 @@ pub(crate) fn read(path: &Path, kind: KeyKind) -> Result<Option<Identity>, KeyFi
     parse(path, &text, kind).map(Some)
 }
 
-/// Writes `identity` to `path`, where no file may be yet.
+/// Writes `identity` to `path`, which must not exist.
 pub(crate) fn write(path: &Path, kind: KeyKind, identity: &Identity) -> Result<(), KeyFileError> {
     let secret = Zeroizing::new(base32::encode(&*identity.secret()));
     let text = Zeroizing::new(format!("{FORMAT} {kind} {} {}\n", *secret, identity.id()));
@@ -116,11 +116,11 @@ pub(crate) fn write(path: &Path, kind: KeyKind, identity: &Identity) -> Result<(
 
 fn parse(path: &Path, text: &str, wanted: KeyKind) -> Result<Identity, KeyFileError> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let [format, kind, secret, id] = words[..] else { return Err(damaged(path, "is no key file")) };
+    let [format, kind, secret, id] = words[..] else { return Err(damaged(path, "is not a key file")) };
     match format.strip_prefix(FORMAT_PREFIX) {
-        None => return Err(damaged(path, "is no key file")),
+        None => return Err(damaged(path, "is not a key file")),
         Some(FORMAT_NUMBER) => {}
-        Some(_) => return Err(damaged(path, "has a format that this build does not know")),
+        Some(_) => return Err(damaged(path, "has a format that this version does not know")),
     }
     let found = match kind {
         "member" => KeyKind::Member,

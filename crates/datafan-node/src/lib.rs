@@ -15,14 +15,14 @@
 //! # }
 //! ```
 //!
-//! Besides [`Node`]: [`ticket`] (invitations on one line), [`authority`] (a roster's key that is never
-//! online).
+//! Besides [`Node`]: [`ticket`] (invitations on one line), [`authority`] (an authority key that is kept
+//! offline).
 //!
-//! Features, all on by default: `redb` and `quic` (with both there is `Node`), `http` (the interface of a
+//! Features, all on by default: `redb` and `quic` (both together provide `Node`), `http` (the HTTP API of a
 //! running member), `rows` (files of JSON lines), `cli` (the binary `datafan`). The library installs no
 //! `tracing` subscriber.
 
-#![cfg_attr(not(feature = "redb"), allow(dead_code, reason = "a directory's beginning writes a store"))]
+#![cfg_attr(not(feature = "redb"), allow(dead_code, reason = "a bootstrap writes a store"))]
 
 pub mod authority;
 mod files;

@@ -1,11 +1,10 @@
-//! What commands that were killed have left in a member's directory: files that were to be put in place of
-//! others.
+//! Files that killed commands have left in a member's directory: temporary files that were to replace others.
 
 use datafan_store_redb::probe_path;
 use std::{fs, path::Path};
 
-/// Removes it. Only for who holds the directory's lock; what a process that still runs is about to put in
-/// place stays. What cannot be removed is of no harm.
+/// Removes them. Only for the process that holds the directory's lock. Temporary files of running processes
+/// stay. What cannot be removed does no harm.
 pub fn sweep(dir: &Path, store: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let probe = probe_path(store);
@@ -14,7 +13,7 @@ pub fn sweep(dir: &Path, store: &Path) {
         let is_left = path == probe || process_of(&name).is_some_and(|process| !runs(process));
         match (is_left, path.is_dir()) {
             (false, _) => {}
-            // Where the socket was made; there is nothing else in it.
+            // Where a socket was created; it contains nothing else.
             (true, true) => {
                 drop(fs::remove_file(path.join("api.sock")));
                 drop(fs::remove_dir(&path));
@@ -24,8 +23,8 @@ pub fn sweep(dir: &Path, store: &Path) {
     }
 }
 
-/// Removes what processes that no longer run have left of a file that they were to put in place of `file`,
-/// in whatever directory it is. What cannot be removed stays.
+/// Removes the temporary files that ended processes left beside `file`, in whatever directory it is. What
+/// cannot be removed stays.
 pub fn sweep_beside(file: &Path) {
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
     let (Ok(entries), Some(name)) = (fs::read_dir(directory.unwrap_or(Path::new("."))), file.file_name())
@@ -42,8 +41,7 @@ pub fn sweep_beside(file: &Path) {
     }
 }
 
-/// The process that made a file of this name, if it is one of those that are made to be put in place of
-/// others.
+/// The process that created the temporary file of this name, if it is one.
 fn process_of(name: &str) -> Option<u32> {
     if let Some(rest) = name.strip_prefix(".api-") {
         return number(rest);
@@ -59,10 +57,10 @@ fn number(text: &str) -> Option<u32> {
     (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Whether a process runs. Where that cannot be told, it may.
+/// Whether a process runs. If that cannot be determined, it is assumed to.
 fn runs(process: u32) -> bool {
     let this = std::process::id();
-    // Of an earlier process that had our number: we have made nothing yet.
+    // Left by an earlier process with our id: this one has created nothing yet.
     process != this && (!Path::new("/proc/self").exists() || Path::new(&format!("/proc/{process}")).exists())
 }
 

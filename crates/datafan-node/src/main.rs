@@ -3,7 +3,7 @@
 mod cli;
 mod demo;
 
-/// Items are many small allocations, and they stay: the C library's allocator takes twice the time for a
+/// Items are many small, long-lived allocations: the C library's allocator takes twice the time for a
 /// million.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

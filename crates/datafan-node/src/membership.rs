@@ -12,16 +12,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// To which mesh a member belongs, and how it begins there.
+/// The mesh of a member, and how it joins.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Membership {
     /// The mesh.
     pub mesh: MeshId,
-    /// The name that the member would like; the one in its grant wins.
+    /// The name that the member asks for; the name in its grant takes precedence.
     pub name: Name,
     /// The oldest roster to accept; 0 for any.
     pub roster_min: Timestamp,
-    /// The addresses to begin with; the mesh tells of more.
+    /// The first addresses to dial; the mesh provides more.
     pub connect: Vec<Address>,
 }
 
@@ -29,26 +29,26 @@ pub struct Membership {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MembershipError {
-    /// The system refuses.
+    /// An I/O error.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The content makes no sense.
+    /// The content is malformed.
     #[error("{} is damaged ({what}): restore it from a backup", .path.display())]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         what: String,
     },
-    /// Written by a newer build.
-    #[error("{} has format {found}, this build knows format {FORMAT}: use a newer build", .path.display())]
+    /// A newer version wrote it.
+    #[error("{} has format {found}, but this version knows only format {FORMAT}: use a newer version", .path.display())]
     Format {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The format found.
         found: u32,
@@ -56,7 +56,7 @@ pub enum MembershipError {
 }
 
 impl Membership {
-    /// Reads the file at `path`; `None` where there is none.
+    /// Reads the file at `path`; `None` if there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, MembershipError> {
         let text = match fs::read(path) {
             Ok(text) => text,
@@ -64,7 +64,7 @@ impl Membership {
             Err(source) => return Err(MembershipError::Io { path: path.into(), source }),
         };
         let damaged = |what: String| MembershipError::Damaged { path: path.into(), what };
-        // The format first: what else a newer build wrote must not be taken for damage.
+        // Checks the format first: the fields of a newer version must not be taken for damage.
         let Format { format } = from_slice(&text).map_err(|error| damaged(error.to_string()))?;
         if format != FORMAT {
             return Err(MembershipError::Format { path: path.into(), found: format });
@@ -78,7 +78,7 @@ impl Membership {
         }))
     }
 
-    /// Writes the file at `path`, where none may be yet: it is what makes a directory a member's.
+    /// Writes the file at `path`, which must not exist. With it, the directory belongs to the member.
     pub(crate) fn write(&self, path: &Path) -> Result<(), MembershipError> {
         let file = File {
             format: FORMAT,
@@ -109,7 +109,7 @@ struct File {
     connect: Vec<String>,
 }
 
-/// The format that this build writes and the only one that it reads.
+/// The format that this version writes, and the only one that it reads.
 const FORMAT: u32 = 1;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use datafan_conn_quic::QuicConnector;
 use datafan_driver::StopReason;
 use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
-/// A running member. It is its [`Handle`](datafan_driver::Handle) too; clones are the same member.
+/// A running member. It dereferences to its [`Handle`](datafan_driver::Handle); clones are the same member.
 #[derive(Clone)]
 pub struct Node {
     handle: NodeHandle,
@@ -49,20 +49,19 @@ impl Node {
         &self.about.bound
     }
 
-    /// The addresses that it tells the mesh: where none were named they follow those of this machine, within
-    /// half a minute; none within a minute of the loss of the last one.
+    /// The addresses that it publishes. If none were configured, they follow those of this machine within 30
+    /// s; none within a minute after the last one was lost.
     pub fn advertised(&self) -> &Advertised {
         &self.about.advertised
     }
 
-    /// Keeps to the addresses of this machine.
+    /// Publishes the addresses of this machine.
     pub(crate) fn follow_addresses(&self) {
         let About { bound, advertised, .. } = &*self.about;
         tokio::spawn(advertise::follow(self.handle.downgrade(), bound.clone(), advertised.clone()));
     }
 
-    /// Stops the member when an address is not listened on any more: it would take part in nothing, and say
-    /// nothing.
+    /// Stops the member when a listener fails: it would take part in nothing and report nothing.
     pub(crate) fn watch_over_links(&self) {
         let (member, connector) = (self.handle.downgrade(), self.about.connector.clone());
         tokio::spawn(async move {
@@ -79,7 +78,7 @@ impl Node {
         self.about.connector.wire_traffic()
     }
 
-    /// Stops the member as [`NodeHandle::stop`] does, and waits until its ports are free.
+    /// Stops the member like [`NodeHandle::stop`], and waits until its ports are free.
     ///
     /// # Errors
     /// If the member did not stop cleanly.
@@ -89,8 +88,8 @@ impl Node {
         stopped
     }
 
-    /// Goes silent as in a power cut: no goodbye, nothing is sent any more, the ports are free. The store is
-    /// not told; see [`crate::Builder::faults`]. For tests and demos.
+    /// Goes silent like in a power cut: no goodbye, nothing more is sent, the ports are free. The store is
+    /// not affected; see [`crate::Builder::faults`]. For tests and demos.
     pub fn kill(&self) {
         self.about.connector.kill();
     }

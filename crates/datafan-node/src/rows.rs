@@ -13,22 +13,21 @@ use std::{
     path::Path,
 };
 
-/// Longest line, in bytes. The longest value of control characters, written as JSON, and a good deal beside
-/// it.
+/// Longest line, in bytes: the longest value of control characters as JSON, and ample room for the rest.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// One row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
-    /// Whose it is: an id, as `export` writes it, or a name.
+    /// Its owner: an id, as `export` writes it, or a name.
     pub owner: Option<String>,
     /// The owner's name, as `export` writes it beside the id.
     pub owner_name: Option<String>,
-    /// Its key, within the limit and none of the system's.
+    /// Its key, within the limit and not a system key.
     pub key: Key,
     /// Its value, within the limit; `None` deletes the key.
     pub value: Option<Vec<u8>>,
-    /// When readers stop to see it, if ever.
+    /// When it expires, if ever.
     pub expiry: Option<Timestamp>,
 }
 
@@ -39,17 +38,17 @@ pub struct Rows<R> {
     number: u64,
 }
 
-/// A line that is no row.
+/// A line that is not a row.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct RowError {
-    /// Which, from 1.
+    /// Its number, from 1.
     pub line: u64,
     /// What is wrong with it.
     pub what: String,
 }
 
-/// Opens `path`, or standard input for `-`; gzip is known by its first bytes and by the name.
+/// Opens `path`, or standard input for `-`; gzip is detected by the first bytes or the file name.
 ///
 /// # Errors
 /// If the file cannot be opened or read.
@@ -63,12 +62,12 @@ pub fn open(path: &Path) -> io::Result<Rows<Box<dyn BufRead>>> {
     if zipped { Ok(Rows::new(unzip(input))) } else { sniff(input) }
 }
 
-/// The rows of `input`; gzip is known by its first bytes.
+/// The rows of `input`; gzip is detected by the first bytes.
 ///
 /// # Errors
 /// If the first bytes cannot be read.
 pub fn sniff<R: BufRead + 'static>(mut input: R) -> io::Result<Rows<Box<dyn BufRead>>> {
-    // A pipe may hand over one byte at a time.
+    // A pipe may deliver one byte at a time.
     let mut first = Vec::new();
     (&mut input).take(GZIP_MAGIC.len() as u64).read_to_end(&mut first)?;
     let zipped = first == GZIP_MAGIC;
@@ -89,12 +88,12 @@ impl<R: BufRead> Rows<R> {
         Self { input, line: Vec::new(), number: 0 }
     }
 
-    /// The number of the line that was read last, from 1.
+    /// The number of the last line read, from 1.
     pub fn line(&self) -> u64 {
         self.number
     }
 
-    /// The next line into `self.line`; false at the end.
+    /// Reads the next line into `self.line`; false at the end.
     fn read_line(&mut self) -> Result<bool, String> {
         self.line.clear();
         self.number += 1;
@@ -102,7 +101,7 @@ impl<R: BufRead> Rows<R> {
         let n =
             bounded.read_until(b'\n', &mut self.line).map_err(|error| format!("cannot be read: {error}"))?;
         if self.line.len() > LINE_BYTES_MAX {
-            return Err(format!("is longer than {LINE_BYTES_MAX} bytes"));
+            return Err(format!("is longer than {LINE_BYTES_MAX} bytes, the limit"));
         }
         Ok(n > 0)
     }
@@ -111,7 +110,7 @@ impl<R: BufRead> Rows<R> {
 impl<R: BufRead> Iterator for Rows<R> {
     type Item = Result<Row, RowError>;
 
-    /// The next row; lines of white space are skipped. After an error nothing more should be asked.
+    /// The next row; blank lines are skipped. Do not call this again after an error.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let row = match self.read_line() {
@@ -125,8 +124,8 @@ impl<R: BufRead> Iterator for Rows<R> {
     }
 }
 
-/// What a row may have. What `export` writes and a write does not need is known, too, so that a misspelt
-/// field is not taken for one of those.
+/// The fields of a row. Fields that `export` writes and a write does not need are known too, so that a
+/// misspelt field is an error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line<'a> {
@@ -152,20 +151,20 @@ struct Line<'a> {
     _revoked: IgnoredAny,
 }
 
-// Without this, serde takes `null` for a value that is not there.
+// Without this, serde treats `null` like a missing field.
 fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(input).map(Some)
 }
 
 fn parse(line: &[u8]) -> Result<Row, String> {
     if line.trim_ascii_start().first() != Some(&b'{') {
-        return Err("is no JSON object".to_owned());
+        return Err("is not a JSON object".to_owned());
     }
     let line: Line<'_> = serde_json::from_slice(line).map_err(|error| describe(&error))?;
     let value = match (line.value, line.value_base64, line.delete) {
         (Some(raw), None, false) => Some(bytes_of(raw)?),
         (None, Some(text), false) => {
-            Some(BASE64_STANDARD.decode(&*text).map_err(|_| "value_base64 is not base64".to_owned())?)
+            Some(BASE64_STANDARD.decode(&*text).map_err(|_| "value_base64 is not valid base64".to_owned())?)
         }
         (None, None, true) if line.expires.is_some() => {
             return Err("has both delete and expires".to_owned());
@@ -178,12 +177,12 @@ fn parse(line: &[u8]) -> Result<Row, String> {
     };
     let expires = |text: Cow<'_, str>| {
         let at = from_rfc3339(&text);
-        at.ok_or_else(|| "expires is not a time such as 2026-01-31T23:59:59Z, from 1970 to 9999".to_owned())
+        at.ok_or_else(|| "expires is not a time like 2026-01-31T23:59:59Z, from 1970 to 9999".to_owned())
     };
     let expiry = line.expires.map(expires).transpose()?;
     let key = Key::new(&line.key).map_err(|error| error.to_string())?;
     if key.is_system() {
-        return Err(format!("key {key:?} is the system's: keys under _sys/ cannot be written"));
+        return Err(format!("key {key:?} is a system key: keys under _sys/ cannot be written"));
     }
     match value.as_ref().map(Vec::len) {
         Some(len) if len > VALUE_BYTES_MAX => Err(format!("value is {len} bytes, limit {VALUE_BYTES_MAX}")),
@@ -194,11 +193,12 @@ fn parse(line: &[u8]) -> Result<Row, String> {
     }
 }
 
-const NEITHER: &str = "has no value: \"delete\": true deletes the key, \"value\" or \"value_base64\" sets it";
-const NULL: &str =
-    "has the value null: \"delete\": true deletes the key, \"value\": \"null\" stores the text null";
+const NEITHER: &str =
+    "has no value: use \"delete\": true to delete the key, or \"value\" or \"value_base64\" to set it";
+const NULL: &str = "has the value null: use \"delete\": true to delete the key, or \"value\": \"null\" to \
+    store the text null";
 
-/// A string stands for its bytes, every other value for its text as it stands; `null` could mean two things.
+/// A string stands for its bytes, any other value for its literal text; `null` could mean two things.
 fn bytes_of(raw: &RawValue) -> Result<Vec<u8>, String> {
     let text = raw.get();
     if text == "null" {
@@ -211,9 +211,9 @@ fn bytes_of(raw: &RawValue) -> Result<Vec<u8>, String> {
     Ok(text.as_bytes().to_vec())
 }
 
-/// serde_json counts lines within what it was given, which is always one.
+/// serde_json counts lines within its input, which is always one line.
 fn describe(error: &serde_json::Error) -> String {
-    // The text may quote the line, and an error is one line that no terminal misreads.
+    // The text may quote the line, and an error must be one line without control characters.
     let text = error.to_string().replace(char::is_control, "\u{fffd}");
     match text.rfind(" at line ") {
         Some(end) => format!("{} at column {}", &text[..end], error.column()),
@@ -263,11 +263,11 @@ mod tests {
         assert!(error(br#"{"value":1}"#).starts_with("line 1: missing field `key`"));
         assert!(error(br#"{"key":"a","value":1,"value_base64":"aGk="}"#).contains("more than one"));
         assert!(error(br#"{"key":"a","value":1,"delete":true}"#).contains("more than one"));
-        assert!(error(br#"{"key":"a","value_base64":"?"}"#).contains("not base64"));
+        assert!(error(br#"{"key":"a","value_base64":"?"}"#).contains("not valid base64"));
         assert!(error(br#"{"key":"a","value":"\ud800"}"#).contains("line 1: "));
         assert!(error(b"{\"key\":\"\xff\"}").contains("line 1: "));
         assert!(error(b"{\"key\":\"a\"} x").contains("trailing"));
-        assert_eq!(error(br#"["owner","key"]"#), "line 1: is no JSON object");
+        assert_eq!(error(br#"["owner","key"]"#), "line 1: is not a JSON object");
         assert!(error(br#"{"key":"","delete":true}"#).contains("key is empty"));
         assert!(error(br#"{"key":"_sys/addresses","delete":true}"#).contains("system"));
     }
@@ -318,7 +318,7 @@ mod tests {
         let path = dir.path().join("rows");
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(open(&path).unwrap().filter(Result::is_ok).count(), 50);
-        // However they come in.
+        // However they are delivered.
         let slow = BufReader::with_capacity(1, Cursor::new(bytes.clone()));
         assert_eq!(sniff(slow).unwrap().filter(Result::is_ok).count(), 50);
         assert_eq!(sniff(&b"{"[..]).unwrap().filter(Result::is_err).count(), 1);

@@ -1,9 +1,9 @@
-//! Tickets: a whole invitation on one line, for one machine.
+//! Tickets: a complete invitation on one line, for one machine.
 //!
 //! The text is `datafan1` and the base32 of: mesh (32 bytes), secret key (32), roster timestamp (8,
 //! big-endian), expiry (8, 0 for none), name (length and bytes), addresses (count, then length and bytes
-//! each), and the first [`CHECKSUM_BYTES`] bytes of the hash of all that. There is one text per ticket. Who
-//! has the text can be the member, so it is kept like a key.
+//! each), and the first [`CHECKSUM_BYTES`] bytes of the hash of all that. Each ticket has exactly one text.
+//! Whoever has the text can act as the member, so keep it like a key.
 
 use datafan_core::{
     base32,
@@ -19,9 +19,9 @@ use datafan_core::{
 use std::{fmt, str::FromStr};
 use zeroize::Zeroizing;
 
-/// What every ticket begins with; the digit is the version of the format.
+/// The prefix of every ticket; the digit is the version of the format.
 pub const TICKET_PREFIX: &str = "datafan1";
-/// Bytes of the checksum at the end: a ticket that was not copied whole passes once in 2^40 times.
+/// Bytes of the checksum at the end: an incomplete copy passes with probability 2^-40.
 pub const CHECKSUM_BYTES: usize = 5;
 /// Longest text of a ticket.
 pub const TICKET_TEXT_MAX: usize = TICKET_PREFIX.len() + TICKET_BYTES_MAX.div_ceil(5) * 8;
@@ -29,16 +29,16 @@ pub const TICKET_TEXT_MAX: usize = TICKET_PREFIX.len() + TICKET_BYTES_MAX.div_ce
 const TICKET_BYTES_MAX: usize =
     32 + 32 + 8 + 8 + 2 + NAME_BYTES_MAX + 2 + ADDRESSES_MAX * (2 + ADDRESS_BYTES_MAX) + CHECKSUM_BYTES;
 
-/// An invitation: everything that a new member needs. The secret is not shown by `Debug`.
+/// An invitation: everything that a new member needs. `Debug` does not show the secret.
 #[derive(Clone)]
 pub struct Ticket {
-    /// The mesh that it leads to.
+    /// The mesh to join.
     pub mesh: MeshId,
-    /// The member's ready key, admitted already.
+    /// The member's key, already admitted.
     pub member: Identity,
     /// The oldest roster to accept: the one in which the member was admitted.
     pub roster: Timestamp,
-    /// Until when the ticket can be used; `None` for ever.
+    /// Until when the ticket can be used; `None` means forever.
     pub expiry: Option<Timestamp>,
     /// The member's name.
     pub name: Name,
@@ -46,12 +46,12 @@ pub struct Ticket {
     pub addresses: Vec<Address>,
 }
 
-/// Why a text is no ticket.
+/// Why a text is not a ticket.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TicketError {
-    /// It does not begin like one.
-    #[error("a ticket begins with {TICKET_PREFIX}")]
+    /// It does not start with the prefix.
+    #[error("not a ticket: a ticket starts with {TICKET_PREFIX}")]
     Prefix,
     /// It is longer than any ticket.
     #[error("the ticket is {len} characters, limit {TICKET_TEXT_MAX}")]
@@ -59,28 +59,28 @@ pub enum TicketError {
         /// Its length in bytes.
         len: usize,
     },
-    /// A character is foreign to base32, or the last one has stray bits.
-    #[error("the ticket has characters that no ticket has: it was not copied exactly")]
+    /// It has a character that is not base32, or its last one has stray bits.
+    #[error("the ticket has invalid characters: copy it again")]
     Characters,
     /// The checksum does not match.
-    #[error("the ticket's checksum does not match: it was not copied whole")]
+    #[error("the ticket's checksum does not match: copy it again")]
     Checksum,
-    /// The checksum matches, the content makes no sense.
+    /// The checksum matches, but the content is malformed.
     #[error("the ticket is malformed: {0}")]
     Content(#[from] DecodeError),
     /// Its member has the mesh's own key.
-    #[error("the ticket's key is the key of the mesh itself: a member needs a key of its own")]
+    #[error("the ticket has the key of the mesh itself, but a member needs its own key")]
     AuthorityKey,
-    /// An address is no `HOST:PORT`.
-    #[error("the ticket's address {0:?} is no HOST:PORT")]
+    /// An address is not of the form `HOST:PORT`.
+    #[error("the ticket's address {0:?} is not HOST:PORT")]
     Address(String),
 }
 
 impl Ticket {
-    /// The one line that is handed over. Wiped from memory when dropped.
+    /// The text of the ticket. Wiped from memory when dropped.
     ///
     /// # Panics
-    /// If there are more than [`ADDRESSES_MAX`] addresses or a longer one than [`ADDRESS_BYTES_MAX`].
+    /// If there are more than [`ADDRESSES_MAX`] addresses, or one is longer than [`ADDRESS_BYTES_MAX`].
     pub fn to_text(&self) -> Zeroizing<String> {
         assert!(self.addresses.len() <= ADDRESSES_MAX, "a ticket has at most {ADDRESSES_MAX} addresses");
         assert!(self.addresses.iter().all(|address| address.len() <= ADDRESS_BYTES_MAX), "address too long");
@@ -102,7 +102,7 @@ impl Ticket {
 impl FromStr for Ticket {
     type Err = TicketError;
 
-    /// Reads a ticket; white space around it is ignored.
+    /// Parses a ticket; white space around it is ignored.
     fn from_str(text: &str) -> Result<Self, TicketError> {
         let text = text.trim();
         let body = text.strip_prefix(TICKET_PREFIX).ok_or(TicketError::Prefix)?;

@@ -1,10 +1,10 @@
-//! Timestamps as RFC 3339, both ways.
+//! Timestamps in RFC 3339, both ways.
 
 use datafan_core::time::Timestamp;
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-/// RFC 3339 in UTC with microseconds, such as `2026-01-31T23:59:59.000001Z`. Past the year 9999 it is that
-/// year's last microsecond.
+/// RFC 3339 in UTC with microseconds, such as `2026-01-31T23:59:59.000001Z`. Times after the year 9999 become
+/// that year's last microsecond.
 pub fn rfc3339(at: Timestamp) -> String {
     let nanos = i128::from(at.0.min(YEAR_9999_END)) * 1_000;
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a year from 1970 to 9999");
@@ -18,7 +18,7 @@ pub fn rfc3339(at: Timestamp) -> String {
     )
 }
 
-/// Reads RFC 3339 with any offset, rounded down to microseconds; `None` for any other text, and
+/// Parses RFC 3339 with any offset, rounded down to microseconds; `None` for any other text, and for times
 /// before 1970 or after 9999 in UTC.
 pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;

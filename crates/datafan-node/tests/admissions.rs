@@ -98,7 +98,7 @@ fn a_file_of_members_becomes_one_request_to_an_authority_that_is_offline() {
         |file: &str| a.ask(&["admit", "--file", file, "--role", "reader", "--offline", &request, "--json"]);
     admit(&place.file("none", "\n")).fails(1, "names no member");
     admit(&place.file("more", lines(0..MANY + 1)))
-        .fails(1, "names 1025 members, and a request has at most 1024");
+        .fails(1, "names 1025 members, but a request has at most 1024");
     assert!(!place.path("many.request").exists());
     let asked = admit(&place.file("many", lines(0..MANY)));
     assert_eq!(fields(&asked.out), ["members", "request", "time", "timestamp"]);

@@ -46,12 +46,12 @@ fn tcp_asks_for_the_token_that_the_file_holds() {
         assert!(answer.starts_with("HTTP/1.1 401 "), "{path}: {answer}");
         assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
         assert!(
-            answer.contains("this address wants a token") && answer.contains("--api-token-file"),
+            answer.contains("this address requires a token") && answer.contains("--api-token-file"),
             "{answer}"
         );
     }
     let wrong = "a".repeat(token.len());
-    assert!(ask("/v1/status", &format!("Authorization: Bearer {wrong}\r\n")).contains("is not the token"));
+    assert!(ask("/v1/status", &format!("Authorization: Bearer {wrong}\r\n")).contains("wrong token"));
     assert!(ask("/v1/status", &format!("Authorization: Basic {token}\r\n")).starts_with("HTTP/1.1 401 "));
     let right = format!("Authorization: Bearer {token}\r\n");
     assert!(ask("/v1/status", &right).starts_with("HTTP/1.1 200 "));
@@ -90,14 +90,14 @@ fn commands_ask_over_tcp_and_name_the_token() {
             .unwrap();
     assert_eq!(environment.stdout, b"v");
 
-    datafan(&[&at[..], &["get", "k"]].concat()).fails(1, "this address wants a token: name the file");
+    datafan(&[&at[..], &["get", "k"]].concat())
+        .fails(1, "this address requires a token: use --api-token-file");
     let other = place.file("other", "b".repeat(52));
     fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
-    datafan(&[&at[..], &["--api-token-file", &other, "get", "k"]].concat())
-        .fails(1, "is not the token of this member");
+    datafan(&[&at[..], &["--api-token-file", &other, "get", "k"]].concat()).fails(1, "wrong token");
     datafan(&[&at[..], &["--api-token-file", "/nowhere", "get", "k"]].concat())
-        .fails(1, "there is no token file");
-    datafan(&["--api-token-file", &file, "get", "k"]).fails(2, "of no use without --api");
+        .fails(1, "does not exist: `datafan run");
+    datafan(&["--api-token-file", &file, "get", "k"]).fails(2, "needs --api IP:PORT");
     drop(member);
     datafan(&[&with_token, &["get", "k"][..]].concat()).fails(3, "no member answers on TCP");
     datafan(&[&with_token, &["backup", &saved, "--force"][..]].concat()).fails(3, "no member answers on TCP");
@@ -124,13 +124,13 @@ fn a_token_that_others_know_or_guess_is_refused_at_the_start() {
     let file = place.file("token", "a".repeat(52));
     for mode in [0o644, 0o640, 0o602] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        run(&file).fails(1, "may be read by others");
+        run(&file).fails(1, "may be read by other users");
     }
     let file = place.file("short", "a".repeat(31));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    run(&file).fails(1, "less than 32 characters");
+    run(&file).fails(1, "fewer than 32 characters");
     run(&text(&place.path("no/such/directory"))).fails(1, "No such file");
-    run(&text(place.0.path())).fails(1, "no regular file");
+    run(&text(place.0.path())).fails(1, "not a regular file");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn the_socket_is_private_whatever_was_there_and_whatever_the_umask_is() {
     let target = place.file("precious", "content");
     symlink(&target, &socket).unwrap();
     let run = datafan(&["run", "--data-dir", &text(&dir), "--listen", "127.0.0.1:0"]);
-    run.fails(1, "api.sock: a symbolic link is in its place: move it away");
+    run.fails(1, "api.sock: a symbolic link exists at this path: move it away");
     assert_eq!(fs::read_link(&socket).unwrap(), Path::new(&target), "neither followed nor replaced");
     fs::remove_file(&socket).unwrap();
     // A killed member's socket, open to all.
@@ -195,8 +195,8 @@ fn readers_that_stall_take_no_more_than_their_places() {
     let mut stalled: Vec<_> = (0..STREAMS_MAX).map(|_| first_line(export())).collect();
     assert!(stalled.iter().all(|(line, _)| line.contains("200 OK")));
     let late = end(export());
-    assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("16 answers of many lines"), "{late}");
-    member.ask(&["ls"]).fails(1, "ask again later");
+    assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("16 streamed answers"), "{late}");
+    member.ask(&["ls"]).fails(1, "try again later");
     member.put("others", "go on");
     drop(stalled.pop());
     assert_eq!(member.ask(&["ls", "--json"]).lines().len(), 9, "a place is free again");
@@ -217,7 +217,7 @@ fn those_who_wait_take_no_more_than_their_places_and_no_longer_than_a_day() {
     member.ask(&["wait", "--links", "9", "--timeout", "2d"]).fails(2, "limit 1d");
     let waiting: Vec<_> = (0..WAITS_MAX).map(|_| never(WAIT_MILLIS_MAX)).collect();
     let late = busy(|| end(never(1)));
-    assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("32 requests wait"), "{late}");
+    assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("32 requests are waiting"), "{late}");
     member.put("others", "go on");
     drop(waiting);
     member.ask(&["wait", "--links", "9", "--timeout", "1ms"]).fails(6, "not reached within 1ms");
@@ -284,7 +284,8 @@ fn who_has_sent_all_that_there_is_to_send_gets_the_answer() {
     let member = founder_on_tcp(&place, &[]);
     let body = json!({ "writes": [{ "key": "k", "value": "v" }] }).to_string();
     let asked = format!(
-        "POST /v1/commit HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "POST /v1/commit HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: \
+         {}\r\nConnection: close\r\n\r\n{body}",
         string(&member.ports["api"]),
         body.len()
     );

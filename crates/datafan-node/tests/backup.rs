@@ -96,9 +96,9 @@ fn a_member_that_does_not_run_is_saved_too_and_no_other_takes_it() {
     let mut altered = bytes.clone();
     *altered.last_mut().unwrap() ^= 1;
     for (bytes, what) in [
-        (&bytes[..bytes.len() - 9], "the backup is cut off"),
+        (&bytes[..bytes.len() - 9], "the backup is incomplete"),
         (&altered, "what came is not what was written"),
-        (&b"no backup at all, but long enough"[..], "this is no backup of datafan"),
+        (&b"no backup at all, but long enough"[..], "not a datafan backup"),
         (&b""[..], "the end is missing"),
     ] {
         let file = place.file("spoilt", bytes);

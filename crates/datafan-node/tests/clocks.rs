@@ -14,7 +14,7 @@ fn a45_what_was_written_two_years_ahead_is_restamped() {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "right"));
-    b.ask(&["restamp"]).is("nothing is ahead of the clock");
+    b.ask(&["restamp"]).is("no timestamp is ahead of the clock");
     let dir = b.dir.clone();
     assert_eq!(b.terminate(), 0);
 
@@ -50,8 +50,8 @@ fn a_newcomer_whose_clock_is_behind_is_told_so() {
     let b = clock.run(&dir, -7_200, &["--ticket", &ticket]);
     let status = b.waits(|status| status["refusals"]["clock_ahead"].as_u64() > Some(0));
     assert_eq!(status["state"], "joining", "{status}");
-    assert!(status["reason"].as_str().unwrap().contains("set the clock right"), "{status}");
-    b.ask(&["put", "k", "v", "--timeout", "3s"]).fails(6, "set the clock right");
+    assert!(status["reason"].as_str().unwrap().contains("correct the clock"), "{status}");
+    b.ask(&["put", "k", "v", "--timeout", "3s"]).fails(6, "correct the clock");
     assert_eq!(b.terminate(), 0);
 
     // Nothing was spoilt.

@@ -37,11 +37,11 @@ fn evidence_is_checked_without_a_member() {
     let mut unsigned = bytes.clone();
     unsigned[100] ^= 1;
     for (bytes, what) in [
-        (&altered[..], "no evidence of a fork"),
+        (&altered[..], "not evidence of a fork"),
         (&same, "may have grown out of"),
         (&unsigned, "not signed by its owner"),
-        (b"datafan fork", "no evidence of a fork"),
-        (&vec![0; 1 << 20], "at most"),
+        (b"datafan fork", "not evidence of a fork"),
+        (&vec![0; 1 << 20], "the limit"),
     ] {
         datafan(&["verify-fork", &place.file("bad.fork", bytes)]).fails(1, what);
     }
@@ -51,13 +51,13 @@ fn evidence_is_checked_without_a_member() {
 fn a_member_that_has_seen_no_fork_says_so() {
     let place = Place::new();
     let a = place.founder("a");
-    a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    a.ask(&["forks"]).is("this member knows of no fork");
     assert_eq!(a.ask(&["forks", "--json"]).json(), json!({"forks": []}));
     // Nor is there one to close, and the roster stays as it is.
     let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
     let roster = || a.roots().into_iter().find(|(owner, _)| *owner == mesh).unwrap();
     let before = roster();
-    a.ask(&["forks", "--close", "a"]).fails(1, "no fork of a is held here");
+    a.ask(&["forks", "--close", "a"]).fails(1, "this member knows of no fork of a");
     a.ask(&["forks", "--close", &mesh]).fails(1, "is the mesh's own id");
     assert_eq!(roster(), before);
 }
@@ -80,7 +80,7 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let first = b.put("here", "original");
     here.waits_for("b", first);
     b.leaves();
-    here.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    here.ask(&["forks"]).is("this member knows of no fork");
     let a = here.leaves();
     let away = Member::run(&twin, &[]);
     let second = away.put("late", "twin");
@@ -108,7 +108,7 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let elsewhere = away.ask(&["forks", "--close", "b"]);
     assert!(!elsewhere.err.contains("--offline"), "{}", elsewhere.err);
     elsewhere.fails(1, "authority.key");
-    a.ask(&["forks", "--close", "a"]).fails(1, "no fork of a is held here");
+    a.ask(&["forks", "--close", "a"]).fails(1, "this member knows of no fork of a");
     a.ask(&["forks", "--close", "nobody"]).fails(4, "nobody");
     let closed = a.ask(&["forks", "--close", "b", "--json"]).json();
     assert_eq!(closed["owner"], fork["owner"]);

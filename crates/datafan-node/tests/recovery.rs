@@ -30,7 +30,7 @@ fn a25_a_member_without_its_store_gets_its_shard_back_before_it_writes() {
     assert!(told.code == 0 && told.out.contains("size") && told.out.contains("back"), "{}", told.out);
     assert_eq!(b.ask(&["status", "--json"]).json()["aside"], Value::Null);
     let status = b.ask(&["status"]).out;
-    assert!(status.contains("came back: see `datafan recovered`"), "{status}");
+    assert!(status.contains("came back from the mesh: see `datafan recovered`"), "{status}");
 }
 
 #[test]

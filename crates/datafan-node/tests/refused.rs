@@ -61,7 +61,7 @@ fn the_authority_of_an_older_mesh() {
     let dir = place.path("b");
     fs::create_dir(&dir).unwrap();
     fs::copy(place.path("a").join("authority.key"), dir.join("authority.key")).unwrap();
-    datafan(&["init", "--name", "b", "--data-dir", &text(&dir)]).fails(1, "belongs to a mesh that exists");
+    datafan(&["init", "--name", "b", "--data-dir", &text(&dir)]).fails(1, "belongs to an existing mesh");
     assert!(!dir.join("member.key").exists(), "nothing was changed");
 }
 
@@ -100,7 +100,7 @@ fn a38_a_newer_members_file() {
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     fs::write(dir.join("member.json"), r#"{"format":99}"#).unwrap();
-    run(&text(&dir), &[]).fails(1, "format 99, this build knows format 1");
+    run(&text(&dir), &[]).fails(1, "format 99, but this version knows only format 1");
 }
 
 #[test]
@@ -123,13 +123,13 @@ fn a_socket_of_somebody_else_is_replaced_only_when_nobody_answers() {
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let other = UnixListener::bind(dir.join("api.sock")).unwrap();
-    run(&text(&dir), &[]).fails(1, "another process answers on a socket in its place");
+    run(&text(&dir), &[]).fails(1, "another process answers on a socket at this path");
     drop(other);
     // What is no socket may be anything, and stays.
     let (socket, away) = (dir.join("api.sock"), place.path("away"));
     fs::rename(&socket, &away).unwrap();
     fs::write(&socket, "notes").unwrap();
-    run(&text(&dir), &[]).fails(1, "api.sock: a regular file is in its place: move it away");
+    run(&text(&dir), &[]).fails(1, "api.sock: a regular file exists at this path: move it away");
     assert_eq!(fs::read(&socket).unwrap(), b"notes");
     fs::rename(&away, &socket).unwrap();
     let member = Member::run(&dir, &[]);

@@ -26,7 +26,7 @@ fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
     }
     a.waits_for("b", b.put("k", "w"));
     assert_eq!(a.get("b", "k"), "w");
-    a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    a.ask(&["forks"]).is("this member knows of no fork");
     let state = b.ask(&["status", "--json"]).json();
     assert_eq!(state["state"], "up", "{state}");
 }
@@ -48,7 +48,7 @@ fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
     }
     let state = b.ask(&["status", "--json"]).json();
     assert_eq!(state["state"], "up", "{state}");
-    a.ask(&["forks"]).is("no owner has forked, as far as this member has seen");
+    a.ask(&["forks"]).is("this member knows of no fork");
 }
 
 #[test]
@@ -61,10 +61,10 @@ fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_i
     let b = Member::run(&place.path("anew"), &[&["--ticket", &ticket], UNDIALABLE].concat());
     let status = b.waits(|status| {
         let reason = status["reason"].as_str().unwrap_or_default();
-        reason.contains("another process with this key seems to run: listed by ")
+        reason.contains("another process with this key seems to run, because ")
     });
     assert_eq!(status["state"], "up", "{status}");
-    b.ask(&["put", "held", "w"]).has_failed(6, "another process with this key seems to run: listed by ");
+    b.ask(&["put", "held", "w"]).has_failed(6, "another process with this key seems to run, because ");
     b.waits(|status| status["reason"].is_null());
     // It takes its shard back first, which a busy machine does not do at once.
     assert!(began.elapsed() < Duration::from_secs(75), "{:?}", began.elapsed());

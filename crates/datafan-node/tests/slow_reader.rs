@@ -57,7 +57,7 @@ async fn a56_an_export_that_is_read_at_a_trickle_does_not_make_the_file_grow() {
     // What it got is one state, as far as it goes, and it is told where to go on.
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("the store grew") && error.contains("go on after it"), "{error}");
+    assert!(error.contains("the store grew") && error.contains("continue after it"), "{error}");
     let rows: Vec<serde_json::Value> =
         taken.all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(!rows.is_empty() && rows.len() < KEYS, "{} rows", rows.len());

@@ -51,7 +51,7 @@ fn a_file_that_is_no_store_never_replaces_a_backup() {
     // What does not come back is said, and what is said is true.
     let moved = datafan(&["verify", "--repair", "--data-dir", &home]);
     assert!(moved.code == 0 && moved.out.contains("moved to ") && moved.out.contains("store.redb.damaged"));
-    assert!(moved.err.contains("Own writes that none of them had are lost"), "{}", moved.err);
+    assert!(moved.err.contains("Own writes that no peer has are lost"), "{}", moved.err);
     assert!(moved.err.contains("datafan restore"), "{}", moved.err);
     assert_eq!(fs::read(dir.join("store.redb.damaged")).unwrap(), without_tables);
     assert_eq!(datafan(&["restore", &backup, "--data-dir", &home]).code, 0);
@@ -72,7 +72,7 @@ fn a_backup_whose_reader_goes_away_has_failed() {
         drop(reader);
         Done::from(child.wait_with_output().unwrap())
     };
-    cut_off().fails(1, "the backup is cut off");
+    cut_off().fails(1, "the backup is incomplete");
     // Another reader may stop when it has seen enough.
     let head = |command: &str| {
         let script = format!("{{ \"$0\" {command} --data-dir \"$1\"; echo $? >&2; }} | head -n 1 >&-");
@@ -81,7 +81,7 @@ fn a_backup_whose_reader_goes_away_has_failed() {
     };
     assert_eq!(head("export").lines().find(|line| line.parse::<u8>().is_ok()), Some("0"));
     assert_eq!(a.terminate(), 0);
-    cut_off().fails(1, "the backup is cut off");
+    cut_off().fails(1, "the backup is incomplete");
 }
 
 #[test]

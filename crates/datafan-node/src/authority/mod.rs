@@ -1,10 +1,10 @@
-//! An authority whose key is never on a machine with a network: requests go to it in a file, rosters that it
-//! signed come back in another.
+//! An offline authority, whose key is never on a machine with a network: requests travel to it in a file, and
+//! signed rosters travel back in another.
 //!
-//! A [`Request`] holds the whole present roster, as it was signed, and the changes that are wanted.
-//! [`Signing`] checks all of it with nothing but the key, and refuses what would forget members. What it
-//! signs is a head of the roster with its delta, which any member takes as it takes one from a peer. Both
-//! files are one line of text each: a prefix and the base32 of their bytes with a checksum.
+//! A [`Request`] holds the whole current roster, as last signed, and the requested changes. [`Signing`]
+//! checks all of it with only the key, and refuses to lose members. The result is a signed head of the roster
+//! with its delta, which any member takes as if a peer had sent it. Both files are one line of text: a prefix
+//! and the base32 of their bytes with a checksum.
 
 mod record;
 mod request;
@@ -21,7 +21,7 @@ use datafan_core::{identity::Identity, limits::ROSTER_CHANGES_MAX};
 use std::{io, path::Path};
 use text::{GRANT_ITEM_BYTES_MAX, from_text, text_max, to_text};
 
-/// What every signed roster begins with.
+/// The prefix of every signed roster.
 pub const SIGNED_PREFIX: &str = "datafan-roster1";
 /// Longest text of a signed roster.
 pub const SIGNED_TEXT_MAX: usize = text_max(SIGNED_PREFIX, SIGNED_BYTES_MAX);
@@ -29,32 +29,32 @@ pub const SIGNED_TEXT_MAX: usize = text_max(SIGNED_PREFIX, SIGNED_BYTES_MAX);
 /// A head, and each change with its key, name and lengths.
 const SIGNED_BYTES_MAX: usize = 256 + ROSTER_CHANGES_MAX * GRANT_ITEM_BYTES_MAX;
 
-/// The text of a roster that was signed: `message` is a `Message::Push`.
+/// The text of a signed roster: `message` is a `Message::Push`.
 pub fn signed_to_text(message: &[u8]) -> String {
     to_text(SIGNED_PREFIX, message)
 }
 
-/// What [`signed_to_text`] was given; white space around it is ignored. Whether it is a roster is judged by
-/// whoever applies it.
+/// The message passed to [`signed_to_text`]; white space around the text is ignored. Applying it checks
+/// whether it is a roster.
 ///
 /// # Errors
-/// If it is none.
+/// If the text is malformed.
 pub fn signed_from_text(text: &str) -> Result<Vec<u8>, TextError> {
     from_text(SIGNED_PREFIX, SIGNED_TEXT_MAX, text)
 }
 
-/// The authority's key in a file of its own; `None` where there is no file.
+/// The authority key in a file of its own; `None` if there is no file.
 ///
 /// # Errors
-/// If the file is there and cannot be used.
+/// If the file exists but cannot be used.
 pub fn read_key(path: &Path) -> Result<Option<Identity>, KeyFileError> {
     keys::read(path, KeyKind::Authority)
 }
 
-/// Makes the authority's key of a new mesh, with a record that it has signed nothing yet.
+/// Creates the authority key of a new mesh, with a record that it has signed nothing yet.
 ///
 /// # Errors
-/// If there is a file, which then stays, or it cannot be written.
+/// If the file exists, which then stays, or cannot be written.
 pub fn new_key(path: &Path) -> Result<Identity, KeyFileError> {
     let failed = |source: io::Error| KeyFileError::Io { path: path.into(), source };
     let identity = keys::generate().map_err(failed)?;

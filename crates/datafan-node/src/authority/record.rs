@@ -1,6 +1,7 @@
-//! What an authority's key has signed last, in a file beside it: so that it can refuse an older roster.
+//! The last roster that an authority key has signed, in a file beside the key, so that an older one is
+//! refused.
 //!
-//! `datafan-signed-1 MESH TIMESTAMP ROOT`; timestamp 0 stands for nothing yet.
+//! `datafan-signed-1 MESH TIMESTAMP ROOT`; timestamp 0 means none yet.
 
 use crate::files::replace_private;
 use datafan_core::{
@@ -17,7 +18,7 @@ use std::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Record {
     mesh: MeshId,
-    /// Its timestamp and root; `None` for nothing yet.
+    /// Its timestamp and root; `None` if there is none yet.
     pub signed: Option<(Timestamp, Hash)>,
 }
 
@@ -25,42 +26,45 @@ pub struct Record {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The system refuses.
+    /// An I/O error.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file is no record, or that of another key.
-    #[error("{} is no record of this key: restore it from a backup, or move it away and name --force", .path.display())]
+    /// The file is not a record, or that of another key.
+    #[error(
+        "{} is not a record of this key: restore it from a backup, or move it away and use --force",
+        .path.display()
+    )]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// Where the record of the key at `key` is.
+/// The path of the record of the key at `key`.
 pub fn record_path(key: &Path) -> PathBuf {
     key.with_extension("signed")
 }
 
 impl Record {
-    /// Of a key that has signed nothing.
+    /// The record of a key that has signed nothing.
     pub fn new(mesh: MeshId) -> Self {
         Self { mesh, signed: None }
     }
 
-    /// Of a key that has signed this head last.
+    /// The record of a key that has signed this head last.
     pub fn of(mesh: MeshId, timestamp: Timestamp, root: Hash) -> Self {
         Self { mesh, signed: Some((timestamp, root)) }
     }
 
-    /// The record of the mesh's key at `key`; `None` where there is no file.
+    /// The record of the mesh's key at `key`; `None` if there is no file.
     ///
     /// # Errors
-    /// If the file is there and cannot be used.
+    /// If the file exists but cannot be used.
     pub fn read(key: &Path, mesh: MeshId) -> Result<Option<Self>, RecordError> {
         let path = record_path(key);
         let text = match fs::read_to_string(&path) {
@@ -72,10 +76,10 @@ impl Record {
         record.map(Some).ok_or(RecordError::Damaged { path })
     }
 
-    /// Writes it beside the key at `key`, durably, in place of the one before.
+    /// Writes it beside the key at `key`, durably, replacing the previous one.
     ///
     /// # Errors
-    /// If the system refuses; the one before is still there then.
+    /// If the system refuses; the previous record is still there then.
     pub fn write(&self, key: &Path) -> io::Result<()> {
         let (timestamp, root) = self.signed.unwrap_or((Timestamp::ZERO, Hash::empty()));
         let text = format!("{FORMAT} {} {} {root}\n", self.mesh, timestamp.0);
@@ -86,7 +90,7 @@ impl Record {
 fn parse(text: &str) -> Option<Record> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let [FORMAT, mesh, timestamp, root] = words[..] else { return None };
-    // A hash is written as an id is.
+    // A hash is written like an id.
     let (mesh, root): (MeshId, MemberId) = (mesh.parse().ok()?, root.parse().ok()?);
     let timestamp = Timestamp(timestamp.parse().ok()?);
     let signed = (timestamp != Timestamp::ZERO).then_some((timestamp, Hash(root.0)));

@@ -1,4 +1,4 @@
-//! What is asked of an authority that is offline.
+//! Requests to an offline authority.
 
 use super::text::{GRANT_ITEM_BYTES_MAX, TextError, from_text, text_max, to_text};
 use datafan_core::{
@@ -14,30 +14,30 @@ use datafan_core::{
     time::Timestamp,
 };
 
-/// What every request begins with.
+/// The prefix of every request.
 pub const REQUEST_PREFIX: &str = "datafan-request1";
-/// Longest text of a request: that of the largest mesh.
+/// Longest text of a request, for the largest mesh.
 pub const REQUEST_TEXT_MAX: usize = text_max(REQUEST_PREFIX, REQUEST_BYTES_MAX);
 
 /// A roster, and changes that take no more room than their entries.
 const ROSTER_BYTES_MAX: usize = 16 + ROSTER_ITEMS_MAX * GRANT_ITEM_BYTES_MAX;
 const REQUEST_BYTES_MAX: usize = 256 + ROSTER_BYTES_MAX + ROSTER_CHANGES_MAX * GRANT_ITEM_BYTES_MAX;
 
-/// Changes of the roster that are to be signed, and the roster that they are of.
+/// Roster changes to be signed, and the roster that they apply to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     /// The mesh.
     pub mesh: MeshId,
-    /// The roster as the asking member holds it, its entries ascending by timestamp; `None` for a new mesh.
+    /// The roster that the requesting member holds, entries ascending by timestamp; `None` for a new mesh.
     pub roster: Option<(Head, Vec<Item>)>,
-    /// What is wanted, in this order.
+    /// The requested changes, in order.
     pub changes: Vec<RosterChange>,
-    /// When it was asked for, by the asking member's clock.
+    /// When it was made, by the clock of the requesting member.
     pub made: Timestamp,
 }
 
 impl Request {
-    /// The one line that is carried to the key.
+    /// The text of the request.
     ///
     /// # Panics
     /// If there are more changes than [`ROSTER_CHANGES_MAX`].
@@ -53,10 +53,10 @@ impl Request {
         to_text(REQUEST_PREFIX, &out.finish())
     }
 
-    /// Reads a request; white space around it is ignored. Nothing in it is believed yet.
+    /// Parses a request; white space around it is ignored. Nothing in it is trusted yet.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the text is malformed.
     pub fn from_text(text: &str) -> Result<Self, TextError> {
         let bytes = from_text(REQUEST_PREFIX, REQUEST_TEXT_MAX, text)?;
         let mut input = Reader::new(&bytes);

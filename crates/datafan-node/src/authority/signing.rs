@@ -1,4 +1,4 @@
-//! Judging a request with nothing but the key and its record, and signing it.
+//! Checks a request with only the key and its record, and signs it.
 
 use super::{record::Record, request::Request};
 use datafan_core::{
@@ -25,72 +25,76 @@ pub struct Signing {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
-    /// The request is another mesh's.
-    #[error("the request is of mesh {asked}, this key is the authority of mesh {ours}")]
+    /// The request belongs to another mesh.
+    #[error("the request is for mesh {asked}, but this key is the authority of mesh {ours}")]
     OtherMesh {
-        /// The request's.
+        /// The mesh of the request.
         asked: MeshId,
-        /// The key's.
+        /// The mesh of the key.
         ours: MeshId,
     },
-    /// The roster in the request is not what this key has signed.
-    #[error("do not trust where this request was made: its roster is not what this key has signed: {0}")]
+    /// The roster in the request is not one that this key has signed.
+    #[error(
+        "the roster in the request was not signed with this key, so do not trust the machine that made it: \
+         {0}"
+    )]
     Roster(#[from] WholeRosterError),
     /// A change is refused.
     #[error(transparent)]
     Change(#[from] CommandError),
-    /// There is nothing to sign.
-    #[error("the roster says already what the request asks for")]
+    /// The request changes nothing.
+    #[error("the roster already says what the request asks for")]
     Nothing,
-    /// The roster in the request is older than what this key has signed.
+    /// The roster in the request is older than the last one that this key has signed.
     #[error(
-        "the request follows a roster of {base}, and this key has signed a later one, of {signed}, which would be \
-         forgotten: apply that one and ask anew. If it was lost before anybody applied it: --force"
+        "the request is based on the roster of {base}, but this key has signed a later one, of {signed}, \
+         which would be lost: apply that one and make the request again; if nobody has it, use --force"
     )]
     Older {
-        /// The request's.
+        /// The timestamp of the request's roster.
         base: Timestamp,
-        /// The last one.
+        /// The timestamp of the last signed roster.
         signed: Timestamp,
     },
-    /// Another roster with the same timestamp.
+    /// A different roster with the same timestamp.
     #[error(
-        "the request follows a roster of {base} that is not the one which this key has signed then: the key was \
-         used in two places. Find the other copy; --force goes on from the request's"
+        "the request is based on a roster of {base} that differs from the one this key signed then, so the \
+         key was used in two places: find the other copy, or continue from the request with --force"
     )]
     Fork {
         /// The timestamp of both.
         base: Timestamp,
     },
-    /// The roster, or what the key has signed last, is so far in the future that nothing can follow.
+    /// The roster, or the last signed one, is so far in the future that nothing can follow.
     #[error(
-        "the last roster is of {at}, a time that no clock will show: the key was misused, found a new mesh"
+        "the last roster is of {at}, a time that no clock will ever show, so the key was misused: create a \
+         new mesh"
     )]
     NoTimeLeft {
-        /// The later of both.
+        /// The later timestamp of the two.
         at: Timestamp,
     },
-    /// The request begins a mesh, and nobody knows whether it was begun before.
+    /// The request creates a mesh, but there is no record that it does not exist yet.
     #[error(
-        "the request begins a new roster, and there is no record that this key has signed none: a mesh that exists \
-         would lose all its members. --force if there is none"
+        "the request starts a new roster, but this key has no record that it signed none; an existing mesh \
+         would lose all its members. Use --force if there is no such mesh"
     )]
     Beginning,
 }
 
-/// What a signer may do in spite of a record.
+/// Whether the record binds the signer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Force {
-    /// Nothing.
+    /// Refuse what the record forbids.
     No,
-    /// Go on from whatever the request says.
+    /// Continue from the roster in the request, whatever it is.
     Yes,
 }
 
 impl Signing {
-    /// Checks a request: the roster's signature and every entry of it, that it is not older than what
-    /// `record` says was signed, and each change. `now` is the signer's clock, which may be wrong: timestamps
-    /// follow it no further than the asking member's clock went.
+    /// Checks a request: the roster's signature and all its entries, that it is not older than the signed one
+    /// in `record`, and each change. `now` is the signer's clock, which may be wrong: timestamps do not
+    /// exceed what the clock of the requesting member allows.
     ///
     /// # Errors
     /// See [`SignError`].
@@ -124,20 +128,20 @@ impl Signing {
         Ok(Self { roster, new, after, now })
     }
 
-    /// The roster that the request follows.
+    /// The roster that the request is based on.
     pub fn roster(&self) -> &WholeRoster {
         &self.roster
     }
 
-    /// The entries that will be new, and what they replace.
+    /// The new entries, and those that they replace.
     pub fn changes(&self) -> impl Iterator<Item = (&MemberId, Option<&Grant>, &Grant)> {
         self.new.iter().map(|(id, grant)| (id, self.roster.grants().get(id), grant))
     }
 
-    /// Signs. The record that goes with it is to be written before the roster is handed on.
+    /// Signs the roster. Write the returned record before you pass the roster on.
     ///
     /// # Panics
-    /// If `authority` is not the key that the request was judged with.
+    /// If `authority` is not the key that the request was checked with.
     pub fn sign(&self, authority: &Identity) -> (Record, SignedRoster) {
         let signed = self.roster.signed(authority, &self.new, self.after, self.now);
         (Record::of(self.roster.mesh(), signed.head.timestamp, signed.head.root), signed)
@@ -210,7 +214,7 @@ mod tests {
         let grants =
             signing(&request(second.clone(), 4), Some(last), Force::No).unwrap().roster.grants().len();
         assert_eq!(grants, 2);
-        // By a clock that is ahead, no timestamp is later than the asking member's clock allows.
+        // Even if the clock is ahead, no timestamp exceeds what the requesting member's clock allows.
         assert_eq!(second.unwrap().0.timestamp, Timestamp(1_001));
     }
 
@@ -233,7 +237,7 @@ mod tests {
         let error = signing(&request(None, 4), Some(never), Force::Yes).unwrap_err();
         assert_eq!(error, SignError::NoTimeLeft { at: Timestamp::MAX });
         assert_eq!(signing(&request(None, 4), None, Force::No).unwrap_err(), SignError::Beginning);
-        // A roster that was signed elsewhere, later than the record, is as good as the signature.
+        // A roster that was signed elsewhere, later than the record, is trusted for its signature.
         assert!(signing(&request(second.clone(), 4), Some(record), Force::No).is_ok());
         let (head, _) = second.clone().unwrap();
         let fork = Record::of(MeshId(key().id()), head.timestamp, datafan_core::hash::Hash([9; 32]));

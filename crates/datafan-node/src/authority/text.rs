@@ -1,34 +1,34 @@
-//! Bytes as one line of text that is noticed where it was cut or changed.
+//! Bytes as one line of text, with a checksum that detects cuts and changes.
 
 use datafan_core::{base32, codec::DecodeError, hash::Hasher};
 
-/// Why a text is no request, or no signed roster.
+/// Why a text is not a request, or not a signed roster.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// It does not begin like one.
-    #[error("it does not begin with {prefix}")]
+    /// It does not start with the prefix.
+    #[error("it does not start with {prefix}")]
     Prefix {
-        /// How it should begin.
+        /// The expected prefix.
         prefix: &'static str,
     },
-    /// It is longer than any.
+    /// It is too long.
     #[error("it has {len} characters, limit {max}")]
     TooLong {
         /// Its length in bytes.
         len: usize,
-        /// How long it may be.
+        /// The maximum length.
         max: usize,
     },
-    /// It is cut, or a character was changed.
-    #[error("its checksum does not match: it was not copied whole")]
+    /// It is incomplete, or a character was changed.
+    #[error("its checksum does not match: copy it again")]
     Checksum,
-    /// The checksum matches, the content makes no sense.
+    /// The checksum matches, but the content is malformed.
     #[error("it is malformed: {0}")]
     Content(#[from] DecodeError),
 }
 
-/// An entry of a roster among others: distance, expiry, key, and a value with the longest name.
+/// Size of a roster entry among others: distance, expiry, key, and a value with the longest name.
 pub(super) const GRANT_ITEM_BYTES_MAX: usize = 10 + 1 + 2 + 64 + 2 + 160;
 
 const CHECKSUM_BYTES: usize = 5;
@@ -57,7 +57,7 @@ pub(super) fn from_text(prefix: &'static str, max: usize, text: &str) -> Result<
     Ok(bytes)
 }
 
-/// Of the prefix and the content: in the domain of tickets, none of which begins like that.
+/// The checksum of prefix and content, in the domain of tickets, whose prefix differs from all of these.
 fn checksum(prefix: &str, content: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let hash = Hasher::new(Hasher::TICKET).bytes(prefix.as_bytes()).bytes(content).finish();
     std::array::from_fn(|at| hash.0[at])

@@ -1,41 +1,41 @@
-//! Writes under way: gathered per member, committed in pieces.
+//! Pending writes, collected per member and committed in pieces.
 
 use super::{expected::Expected, line::Line};
 use crate::cli::failure::Failure;
 use datafan_core::engine::Write;
 use std::mem;
 
-/// How large one commit may become before it is made.
+/// The size at which a commit is made.
 #[derive(Clone, Copy)]
 pub struct Piece {
-    /// Writes.
+    /// Number of writes.
     pub writes: usize,
     /// Bytes of keys and values.
     pub bytes: usize,
 }
 
-/// For loading: large, but far from the limits, so that every member has some of them in memory at a time.
+/// For loading: large, but well below the limits, so that each member holds some of them in memory at a time.
 pub const BULK: Piece = Piece { writes: 1_000, bytes: 1 << 20 };
-/// For live changes: as many small ones as people and programs make.
+/// For live changes: small, like those of people and programs.
 pub const LIVE: Piece = Piece { writes: 8, bytes: 64 << 10 };
 
-/// Gathers writes, commits them, and counts what was asked.
+/// Collects writes, commits them, and counts them.
 pub struct Changes {
     piece: Piece,
     waiting: Vec<(Vec<Write>, usize)>,
-    /// Writes so far.
+    /// Number of writes so far.
     pub items: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
 }
 
 impl Changes {
-    /// In pieces of at most `piece` for each of `members` members.
+    /// For `members` members, in pieces of at most `piece` for each.
     pub fn new(members: usize, piece: Piece) -> Self {
         Self { piece, waiting: vec![(Vec::new(), 0); members], items: 0, bytes: 0 }
     }
 
-    /// Takes one more write; commits what has become large enough.
+    /// Adds a write, and commits a piece that is large enough.
     pub async fn add(
         &mut self,
         mesh: &Line,
@@ -57,7 +57,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Commits all that waits.
+    /// Commits all pending writes.
     pub async fn finish(&mut self, mesh: &Line) -> Result<(), Failure> {
         for member in 0..self.waiting.len() {
             self.commit(mesh, member).await?;

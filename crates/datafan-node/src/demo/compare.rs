@@ -1,4 +1,4 @@
-//! The full comparison: every item of every owner, on all members at once, and against what was asked.
+//! The full comparison: every item of every owner, on all members and against the input.
 
 use super::{
     expected::{Expected, is_as_expected},
@@ -9,7 +9,7 @@ use datafan_core::item::Item;
 use datafan_node::NodeSnapshot;
 use std::sync::Arc;
 
-/// Walks all members side by side; gives the number of items that each of them holds.
+/// Reads all members side by side; returns the number of items of each.
 ///
 /// # Errors
 /// At the first difference, with its place.
@@ -27,13 +27,13 @@ pub fn compare(mesh: &Line, expected: &Expected) -> Result<u64, Failure> {
     Ok(items)
 }
 
-/// Nobody holds a shard beside those of the members and the roster.
+/// Checks that nobody holds a shard other than those of the members and the roster.
 fn no_strangers(mesh: &Line, snapshot: &NodeSnapshot) -> Result<(), Failure> {
     let authority = mesh.node(0).mesh().authority();
     let known = |id| id == authority || (0..mesh.len()).any(|at| mesh.id(at) == id);
     match snapshot.owners().map_err(Failure::new)?.into_iter().find(|id| !known(*id)) {
         Some(stranger) => {
-            Err(Failure::new(format!("a member holds a shard of {stranger}, who is none of them")))
+            Err(Failure::new(format!("a member holds a shard of {stranger}, which is not a member")))
         }
         None => Ok(()),
     }

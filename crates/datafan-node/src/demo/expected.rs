@@ -1,4 +1,4 @@
-//! What the members must hold in the end, by what was asked of them: keys, and hashes of their values.
+//! The expected final state of the members: keys, and hashes of their values.
 
 use datafan_core::{
     engine::Write,
@@ -7,18 +7,18 @@ use datafan_core::{
 };
 use std::collections::BTreeMap;
 
-/// Per member, its keys. A hash in place of each value: the input is not kept in memory.
+/// The keys of each member. Hashes stand for the values, so that the input is not kept in memory.
 pub struct Expected {
     members: Vec<BTreeMap<Key, Hash>>,
 }
 
 impl Expected {
-    /// Nothing yet.
+    /// An empty expectation.
     pub fn new(members: usize) -> Self {
         Self { members: vec![BTreeMap::new(); members] }
     }
 
-    /// Notes a write of a member.
+    /// Records a write of a member.
     pub fn note(&mut self, member: usize, write: &Write) {
         match write {
             Write::Put { key, value, .. } => self.members[member].insert(key.clone(), hash(value)),
@@ -26,23 +26,23 @@ impl Expected {
         };
     }
 
-    /// A member's keys, ascending by their bytes.
+    /// The keys of a member, ascending by their bytes.
     pub fn keys(&self, member: usize) -> impl Iterator<Item = &Key> {
         self.members[member].keys()
     }
 
-    /// How many items all members own together.
+    /// Number of items of all members together.
     pub fn items(&self) -> usize {
         self.members.iter().map(BTreeMap::len).sum()
     }
 
-    /// A member's keys and hashes, ascending by the keys' bytes.
+    /// The keys and hashes of a member, ascending by the bytes of the keys.
     pub fn of(&self, member: usize) -> impl Iterator<Item = (&Key, &Hash)> {
         self.members[member].iter()
     }
 }
 
-/// Whether an item is what was asked for.
+/// Whether an item is the expected one.
 pub fn is_as_expected(item: &Item, key: &Key, value: &Hash) -> bool {
     item.key == *key && item.expiry.is_none() && hash(&item.value) == *value
 }

@@ -1,24 +1,24 @@
-//! The rows that a demo reads: a file, or the sample.
+//! The rows that a demo reads: a file or the sample.
 
 use crate::cli::failure::Failure;
 use datafan_core::{engine::Write, item::Key};
 use datafan_node::rows::{self, Rows};
 use std::{collections::BTreeMap, io::BufRead, path::Path};
 
-/// Rows, and where they are from.
+/// Rows, and their source.
 pub struct Input {
     name: String,
     rows: Option<Rows<Box<dyn BufRead>>>,
 }
 
-/// Which member each owner of the input belongs to: the i-th distinct owner to member i modulo their number.
+/// Assigns owners of the input to members: the i-th distinct owner to member i modulo their number.
 pub struct Owners {
     members: usize,
     known: BTreeMap<String, usize>,
 }
 
 impl Input {
-    /// A named file, else the rows that are compiled in, else nothing.
+    /// A named file, or else the built-in rows, or else none.
     pub fn open(file: Option<&Path>, sample: Option<&'static str>) -> Result<Self, Failure> {
         let Some(file) = file else {
             let rows = sample.map(|text| Rows::new(Box::new(text.as_bytes()) as Box<dyn BufRead>));
@@ -29,7 +29,7 @@ impl Input {
         Ok(Self { name, rows: Some(rows) })
     }
 
-    /// The next write and the member that it belongs to.
+    /// The next write, and the member that makes it.
     pub fn next(&mut self, owners: &mut Owners) -> Result<Option<(usize, Write)>, Failure> {
         let Some(rows) = &mut self.rows else { return Ok(None) };
         let Some(row) = rows.next() else { return Ok(None) };
@@ -39,7 +39,7 @@ impl Input {
         let owner = row.owner.ok_or_else(|| said(&"missing field `owner`"))?;
         let key = Key::new(format!("{owner}/{}", row.key)).map_err(|error| said(&error))?;
         if key.is_system() {
-            return Err(said(&format!("key {key:?} is the system's")));
+            return Err(said(&format!("key {key:?} is a system key")));
         }
         let write = match row.value {
             Some(value) => Write::Put { key, value: value.into(), expiry: row.expiry },
@@ -50,7 +50,7 @@ impl Input {
 }
 
 impl Owners {
-    /// Of so many members.
+    /// For this many members.
     pub fn new(members: usize) -> Self {
         Self { members, known: BTreeMap::new() }
     }

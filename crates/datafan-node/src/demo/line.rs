@@ -1,4 +1,4 @@
-//! The members, each linked to the one before it.
+//! The members, each linked to the previous one.
 
 use crate::cli::failure::Failure;
 use datafan_core::{
@@ -17,21 +17,21 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// Memory for the pages of one member's store: there may be 16 of them.
+/// Memory for the store pages of one member; there may be 16 members.
 const CACHE_BYTES: usize = 24 << 20;
-/// Longest time until all are equal; what takes longer is broken.
+/// Timeout until all members are equal.
 const EQUAL_TIMEOUT: Duration = Duration::from_secs(1_200);
-/// How often it is looked again whether the heads still move.
+/// How often to check whether the heads still change.
 const LOOKS_MAX: usize = 100;
 
 /// A mesh whose members are linked in a line.
 pub struct Line {
     members: Vec<Place>,
-    /// Bytes sent by endpoints that are gone.
+    /// Bytes sent by endpoints that no longer exist.
     sent_before: u64,
 }
 
-/// A member and what it takes to bring it back.
+/// A member, and what is needed to restart it.
 struct Place {
     dir: PathBuf,
     id: MemberId,
@@ -41,7 +41,7 @@ struct Place {
 }
 
 impl Line {
-    /// Makes and starts `members` members below `dir`; done when all of the links are up.
+    /// Creates and starts `members` members below `dir`; returns when all links are up.
     pub async fn start(dir: &Path, members: usize) -> Result<Self, Failure> {
         let mut line = Self { members: Vec::new(), sent_before: 0 };
         for at in 0..members {
@@ -65,17 +65,17 @@ impl Line {
         Ok(line)
     }
 
-    /// How many members there are.
+    /// Number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// A member that runs.
+    /// A running member.
     pub fn node(&self, at: usize) -> &Node {
         self.members[at].node()
     }
 
-    /// Whose shard a member's is.
+    /// The id of a member.
     pub fn id(&self, at: usize) -> MemberId {
         self.members[at].id
     }
@@ -86,7 +86,7 @@ impl Line {
         self.sent_before + running.map(|node| node.wire_traffic().0).sum::<u64>()
     }
 
-    /// Pulls the plug: from this instant the disk takes nothing, what was not synced is lost, and nothing is
+    /// Simulates a power cut: from now on the disk accepts nothing, unsynced data is lost, and nothing is
     /// sent.
     pub async fn cut(&mut self, at: usize) {
         let place = &mut self.members[at];
@@ -94,11 +94,11 @@ impl Line {
         let Some(node) = place.node.take() else { return };
         node.kill();
         self.sent_before += node.wire_traffic().0;
-        // Its thread ends with the error that the disk gives; the file is free when the last handle is gone.
+        // Its thread ends with the error of the disk; the file is free once the last handle is dropped.
         let _ = node.stop().await;
     }
 
-    /// Starts a member again on what its disk has.
+    /// Restarts a member from the content of its disk.
     pub async fn reopen(&mut self, at: usize) -> Result<(), Failure> {
         let (before, rest) = self.members.split_at_mut(at);
         let place = &mut rest[0];
@@ -112,7 +112,7 @@ impl Line {
         Ok(())
     }
 
-    /// Waits until every member holds what every owner has.
+    /// Waits until every member holds the data of every owner.
     pub async fn equal(&self) -> Result<(), Failure> {
         let limit = format!("not equal within {} s", EQUAL_TIMEOUT.as_secs());
         tokio::time::timeout(EQUAL_TIMEOUT, self.heads_equal()).await.map_err(|_| Failure::new(limit))?
@@ -133,12 +133,12 @@ impl Line {
                     place.node().wait_for(*owner, *timestamp).await.map_err(Failure::new)?;
                 }
             }
-            // An owner may have written meanwhile (its addresses): then it is looked again.
+            // An owner may have written meanwhile (its addresses), so check again.
             if self.same_heads()? {
                 return Ok(());
             }
         }
-        Err(Failure::new("the members' heads do not come to rest"))
+        Err(Failure::new("the heads of the members keep changing"))
     }
 
     fn same_heads(&self) -> Result<bool, Failure> {
@@ -155,7 +155,7 @@ impl Line {
     pub async fn stop(self) {
         for place in self.members {
             if let Some(node) = place.node {
-                // All was compared before; there is nothing left to lose.
+                // Everything was compared before, so nothing can be lost.
                 let _ = node.stop().await;
             }
         }
@@ -191,7 +191,7 @@ async fn invite(first: &Node, name: Name) -> Result<Ticket, Failure> {
     })
 }
 
-/// Starts a member that dials the one before it and nobody else.
+/// Starts a member that dials only the previous one.
 async fn open(
     dir: &Path,
     listen: SocketAddr,

@@ -1,8 +1,8 @@
-//! `demo`: a whole mesh in this process, each member with a store and an endpoint of its own, joined in a
-//! line so that what reaches the far end was relayed.
+//! `demo`: a whole mesh in this process, each member with its own store and endpoint, linked in a line so
+//! that everything that reaches the far end was relayed.
 //!
-//! It loads rows, changes and deletes some of them, pulls the plug on a member and brings it back; in the end
-//! every item of every member is compared with all the others' copies and with what the input says.
+//! It loads rows, changes and deletes some of them, and cuts the power of a member and restarts it. At the
+//! end it compares every item of every member with all other copies and with the input.
 
 mod changes;
 mod compare;
@@ -36,7 +36,7 @@ struct Report {
 /// `datafan demo`
 pub fn demo(args: &args::Demo, out: &mut Output) -> Result<(), Failure> {
     let data = Input::open(args.data.as_deref(), Some(sample::ROWS))?;
-    // The sample's updates go with the sample's rows.
+    // The updates of the sample belong to the rows of the sample.
     let updates = Input::open(args.updates.as_deref(), args.data.is_none().then_some(sample::UPDATES))?;
     let place = Place::new(args.dir.clone())?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::new)?;
@@ -55,7 +55,7 @@ pub fn demo(args: &args::Demo, out: &mut Output) -> Result<(), Failure> {
     let (phases, compared) = runtime.block_on(async {
         tokio::select! {
             done = work => done,
-            // The members' directory is removed on the way out.
+            // The directory of the members is removed when it is dropped.
             _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")),
         }
     })?;
@@ -63,7 +63,7 @@ pub fn demo(args: &args::Demo, out: &mut Output) -> Result<(), Failure> {
     show(&report, out)?;
     let items = compared?;
     if !out.json {
-        out.line(&format!("\n{members} members are equal: {items} items each, all of them compared"))?;
+        out.line(&format!("\n{members} members are equal: {items} items each, all compared"))?;
     }
     Ok(())
 }
@@ -85,10 +85,10 @@ fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
     Ok(out.line(&table(&header, rows.collect::<Vec<_>>()))?)
 }
 
-/// Where the members' directories are.
+/// The parent directory of the members.
 struct Place {
     path: PathBuf,
-    /// Removed with all that is in it when the demo ends.
+    /// A temporary directory, removed with its content when the demo ends.
     _temporary: Option<tempfile::TempDir>,
 }
 

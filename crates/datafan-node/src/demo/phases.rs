@@ -1,4 +1,4 @@
-//! What the demo does, one phase after the other, each until all members are equal.
+//! The phases of the demo; each ends when all members are equal.
 
 use super::{
     changes::{BULK, Changes, LIVE, Piece},
@@ -12,27 +12,27 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use std::time::Instant;
 
-/// A phase that is over.
+/// A finished phase.
 #[derive(Serialize)]
 pub struct Phase {
-    /// What was done.
+    /// Its name.
     pub name: &'static str,
-    /// Writes.
+    /// Number of writes.
     pub items: u64,
     /// Bytes of their keys and values.
     pub data_bytes: u64,
-    /// Bytes of UDP payload that all members together sent meanwhile.
+    /// Bytes of UDP payload that all members together sent during the phase.
     pub link_bytes: u64,
-    /// From the first write until all members were equal.
+    /// Time from the first write until all members were equal.
     pub seconds: f64,
 }
 
-/// Each so-many-th key is deleted.
+/// One in this many keys is deleted.
 const DELETED_EVERY: usize = 100;
-/// Each so-many-th key is overwritten while a member is down.
+/// One in this many keys is overwritten while a member is down.
 const OVERWRITTEN_EVERY: usize = 50;
 
-/// All phases.
+/// Runs all phases.
 pub async fn run(
     mesh: &mut Line,
     expected: &mut Expected,
@@ -48,7 +48,7 @@ pub async fn run(
     Ok(phases)
 }
 
-/// A phase under way.
+/// A running phase.
 struct Timer {
     name: &'static str,
     since: Instant,
@@ -60,7 +60,7 @@ impl Timer {
         Self { name, since: Instant::now(), sent: mesh.sent() }
     }
 
-    /// Waits until all are equal.
+    /// Waits until all members are equal.
     async fn equal(self, mesh: &Line, changes: &Changes, progress: &ProgressBar) -> Result<Phase, Failure> {
         progress.set_message(format!("{}: {} items, waiting until all are equal", self.name, changes.items));
         mesh.equal().await?;
@@ -74,7 +74,7 @@ impl Timer {
     }
 }
 
-/// Writes what the rows of an input say.
+/// Writes the rows of an input.
 async fn rows(
     name: &'static str,
     mesh: &Line,
@@ -110,20 +110,20 @@ async fn delete(mesh: &Line, expected: &mut Expected, progress: &ProgressBar) ->
     timer.equal(mesh, &changes, progress).await
 }
 
-/// Pulls the plug of an inner member in the middle of changes, goes on with them, and brings it back.
+/// Cuts the power of an inner member in the middle of changes, continues them, and restarts it.
 async fn crash(mesh: &mut Line, expected: &mut Expected, progress: &ProgressBar) -> Result<Phase, Failure> {
     let inner = mesh.len() / 2;
     let timer = Timer::start("crash", mesh);
     let mut changes = Changes::new(mesh.len(), LIVE);
     overwrite(mesh, expected, &mut changes, inner, "before the crash").await?;
-    progress.set_message(format!("crash: m{inner} is cut off"));
+    progress.set_message(format!("crash: m{inner} loses power"));
     mesh.cut(inner).await;
     overwrite(mesh, expected, &mut changes, inner, "after the crash").await?;
     mesh.reopen(inner).await?;
     timer.equal(mesh, &changes, progress).await
 }
 
-/// Overwrites every 50th key of all members but one, and gives each of them a new one.
+/// Overwrites every 50th key of all members but one, and adds a new one to each of them.
 async fn overwrite(
     mesh: &Line,
     expected: &mut Expected,

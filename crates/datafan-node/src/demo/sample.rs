@@ -1,9 +1,8 @@
-//! The rows of a demo for which no file is named: stations that do not exist, with what they measure and
-//! store.
+//! The rows of a demo without a file: invented stations with their sensors and stock.
 
 /// Rows: 20 owners, 1,200 keys.
 pub const ROWS: &str = include_str!("../../assets/sample.jsonl");
-/// Changes of them: other values, new keys, and rows that delete.
+/// Changes of them: new values, new keys and deletions.
 pub const UPDATES: &str = include_str!("../../assets/sample-updates.jsonl");
 
 #[cfg(test)]
@@ -12,8 +11,8 @@ mod tests {
     use serde_json::json;
     use std::fmt::Write;
 
-    /// Makes both files. They are compared with what is compiled in; with `DATAFAN_WRITE_SAMPLE` set they are
-    /// written instead.
+    /// Generates both files and compares them with the built-in ones; with `DATAFAN_WRITE_SAMPLE` set, they
+    /// are written instead.
     #[test]
     fn the_sample_is_what_the_generator_makes() {
         let (rows, updates) = generate();
@@ -89,7 +88,7 @@ mod tests {
         "alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ironwood", "juniper",
         "kapok", "larch", "maple", "nutmeg", "oak", "pine", "quince", "rowan", "spruce", "tamarind",
     ];
-    /// Kind, unit, least reading, span.
+    /// Kind, unit, lowest reading, span.
     const KINDS: [(&str, &str, f64, u64); 6] = [
         ("temperature", "C", -20.0, 60),
         ("humidity", "%", 0.0, 100),

@@ -46,7 +46,7 @@ pub const ATTACKS: &[Attack] = &[
                 let mut link = Raw::meets(&scene.facts, &scene.victim).await;
                 link.bulk.write_all(&[&header(9)[..], &[1]].concat()).await.unwrap();
                 link.bulk.finish().unwrap();
-                closes(&link, "half a frame").await;
+                closes(&link, "incomplete frame").await;
             })
         }),
         ..FRAME

@@ -64,14 +64,14 @@ fn a_backup_replaces_a_file_only_by_force() {
     let a = place.founder("a");
     a.put("k", "v");
     let file = place.file("saved", "the only good copy");
-    a.ask(&["backup", &file]).fails(1, "--force replaces it");
+    a.ask(&["backup", &file]).fails(1, "replace it with --force");
     assert_eq!(fs::read_to_string(&file).unwrap(), "the only good copy");
     assert_eq!(fs::read_dir(place.0.path()).unwrap().filter(is_rest).count(), 0);
     assert_eq!(a.ask(&["backup", &file, "--force"]).code, 0);
     assert!(fs::read(&file).unwrap().len() > 100);
     let a = a.leaves();
     let at = text(&a.dir);
-    datafan(&["backup", &file, "--data-dir", &at]).fails(1, "--force replaces it");
+    datafan(&["backup", &file, "--data-dir", &at]).fails(1, "replace it with --force");
     assert_eq!(datafan(&["backup", &file, "--force", "--data-dir", &at]).code, 0);
 }
 

@@ -15,7 +15,7 @@ fn init_prints_who_it_is_and_never_overwrites() {
     let id = datafan(&["id", "--json", "--data-dir", &dir]);
     assert_eq!(fields(&id.out), ["id", "mesh", "name"]);
     assert!(["id", "mesh", "name"].iter().all(|field| id.json()[field] == init.json()[field]));
-    datafan(&["init", "--name", "b", "--data-dir", &dir]).fails(1, "holds the member a already");
+    datafan(&["init", "--name", "b", "--data-dir", &dir]).fails(1, "already holds the member a");
     assert_eq!(datafan(&["id", "--json", "--data-dir", &dir]).json(), id.json());
     for key in ["authority.key", "member.key"] {
         let mode = std::os::unix::fs::PermissionsExt::mode(
@@ -104,7 +104,7 @@ fn a_new_meshs_first_member_writes_and_reads_at_once() {
     assert_eq!((&got["value"], &got["owner_name"]), (&json!("grün"), &json!("a")));
     assert_eq!((string(&got["owner"]), got["time"].as_str().unwrap().len()), (member.id(), 27));
     member.ask(&["get", "nothing"]).fails(4, "a has no key \"nothing\"");
-    member.ask(&["get", "nothing", "--all"]).fails(4, "no owner has a key");
+    member.ask(&["get", "nothing", "--all"]).fails(4, "no owner has the key");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn limits_are_named_and_nothing_is_stored() {
     let long = "k".repeat(1_025);
     member.ask(&["put", &long, "v"]).fails(1, "key is 1025 bytes, limit 1024");
     let file = place.file("value", vec![7; (1 << 20) + 1]);
-    member.ask(&["put", "k", "--file", &file]).fails(1, "limit of 1048576 bytes");
+    member.ask(&["put", "k", "--file", &file]).fails(1, "1048576 bytes, the limit");
     member.ask(&["put", "_sys/addresses", "v"]).fails(1, "the system's");
     assert_eq!(member.ask(&["ls", "--json"]).out, "");
     let file = place.file("value", vec![7; 1 << 20]);
@@ -300,8 +300,8 @@ fn tickets_that_are_none_are_refused() {
     let init = |ticket: &str| {
         datafan_with(&["init", "--ticket", "-", "--data-dir", &dir, "--json"], ticket.as_bytes())
     };
-    init("hello").fails(1, "a ticket begins with datafan1");
-    init(&ticket[..ticket.len() - 1]).fails(1, "not copied");
+    init("hello").fails(1, "a ticket starts with datafan1");
+    init(&ticket[..ticket.len() - 1]).fails(1, "copy it again");
     datafan(&["init", "--ticket", "/nowhere", "--data-dir", &dir]).fails(1, "/nowhere");
     let member = init(&format!("{ticket}\n")).json();
     assert_eq!((&member["id"], &member["name"]), (&invited.json()["id"], &json!("b")));

@@ -102,13 +102,13 @@ fn secrets_that_others_can_read_are_refused() {
     let run = |dir: &str, more: &[&str]| datafan(&[&["run", "--data-dir", dir], &LISTEN[..], more].concat());
     for mode in [0o644, 0o640, 0o602] {
         fs::set_permissions(&ticket, fs::Permissions::from_mode(mode)).unwrap();
-        run(&b, &["--ticket", &ticket]).fails(1, "may be read by others");
+        run(&b, &["--ticket", &ticket]).fails(1, "may be read by other users");
         datafan(&["init", "--data-dir", &b, "--ticket", &ticket]).fails(1, "chmod 600");
         assert!(!Path::new(&b).exists());
         for key in ["member.key", "authority.key"] {
             let key = text(&Path::new(&dir).join(key));
             fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-            run(&dir, &[]).fails(1, "may be read by others");
+            run(&dir, &[]).fails(1, "may be read by other users");
             fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         }
     }

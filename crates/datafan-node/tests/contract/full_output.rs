@@ -35,7 +35,7 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
         let told = onto(&full, &a, args);
         let last = told.err.lines().next_back().unwrap_or_default();
         assert_eq!((told.code, last.contains("standard output: ")), (1, true), "{args:?}: {}", told.err);
-        assert!(last.contains(&format!("; done all the same: {done}")), "{args:?}: {}", told.err);
+        assert!(last.contains(&format!("; the change was made: {done}")), "{args:?}: {}", told.err);
     }
     let keys: Vec<_> = a.ask(&["ls", "--json"]).lines().iter().map(|line| string(&line["key"])).collect();
     assert_eq!(keys, ["k"]);
@@ -46,12 +46,12 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
     a.put("one", "1");
     let told = onto(&full, &a, &["del", "one", "none"]);
     assert!(told.code == 4 && told.err.contains("no such key: \"none\""), "{}", told.err);
-    assert!(told.err.contains("; done all the same: 1 written, 1 unchanged, at "), "{}", told.err);
+    assert!(told.err.contains("; the change was made: 1 written, 1 unchanged, at "), "{}", told.err);
 
     // Who only asks has done nothing.
     for args in [&["get", "k"][..], &["ls"], &["status"], &["members"], &["backup", "-"]] {
         let told = onto(&full, &a, args);
-        assert!(told.code == 1 && !told.err.contains("done all the same"), "{args:?}: {}", told.err);
+        assert!(told.code == 1 && !told.err.contains("the change was made"), "{args:?}: {}", told.err);
         assert_eq!(told.err.matches("standard output").count(), 1, "{args:?}: {}", told.err);
     }
 }
@@ -85,11 +85,11 @@ fn nothing_is_told_as_done_where_nothing_has_changed() {
             let told = onto(&full, &a, &[args, json].concat());
             assert_eq!(told.code, 1, "{args:?} {json:?}: {}", told.err);
             assert_eq!(told.err.matches("standard output: ").count(), 1, "{args:?} {json:?}: {}", told.err);
-            assert!(!told.err.contains("done all the same"), "{args:?} {json:?}: {}", told.err);
+            assert!(!told.err.contains("the change was made"), "{args:?} {json:?}: {}", told.err);
         }
     }
     // What is there is printed as ever.
-    assert_eq!(a.ask(&["restamp"]).out, "nothing is ahead of the clock\n");
+    assert_eq!(a.ask(&["restamp"]).out, "no timestamp is ahead of the clock\n");
     assert!(a.ask(&["put", "k", "v"]).out.starts_with("0 written, 1 unchanged, at "));
 }
 
@@ -135,11 +135,11 @@ fn a_beginning_stands_where_standard_output_is_full() {
     let args = ["init", "--name", "a", "--data-dir", &dir];
     let told = run(&full, &args);
     assert!(
-        told.code == 1 && told.err.contains(&format!("; done all the same: {dir} holds")),
+        told.code == 1 && told.err.contains(&format!("; the change was made: {dir} holds")),
         "{}",
         told.err
     );
-    datafan(&args).fails(1, "holds the member a already");
+    datafan(&args).fails(1, "already holds the member a");
 }
 
 fn full() -> Option<File> {

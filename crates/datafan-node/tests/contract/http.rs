@@ -168,13 +168,13 @@ fn a_socket_that_was_replaced_is_made_anew_or_what_is_in_its_place_is_named() {
     };
     fs::remove_file(&socket).unwrap();
     fs::write(&socket, "notes").unwrap();
-    let said = a.logs("cannot be made anew");
-    assert!(said.contains(&text(&socket)) && said.contains("a regular file is in its place"), "{said}");
+    let said = a.logs("cannot create the socket");
+    assert!(said.contains(&text(&socket)) && said.contains("a regular file exists at this path"), "{said}");
     a.ask(&["status"]).fails(3, "a regular file is at");
     fs::remove_file(&socket).unwrap();
     fs::create_dir(&socket).unwrap();
-    let said = a.logs("cannot be made anew");
-    assert!(said.contains("a directory is in its place"), "{said}");
+    let said = a.logs("cannot create the socket");
+    assert!(said.contains("a directory exists at this path"), "{said}");
     fs::remove_dir(&socket).unwrap();
     answers_again(&a);
     // One whose process has gone is in nobody's way.

@@ -52,7 +52,7 @@ fn a_malformed_line_is_named_and_what_was_imported_before_it() {
     for (name, bad, what) in [
         ("cut", "{\"key\":\"c\",\"val", "EOF while parsing a string"),
         ("no-key", "{\"value\":1}", "missing field `key`"),
-        ("system", "{\"key\":\"_sys/x\",\"value\":1}", "key \"_sys/x\" is the system's"),
+        ("system", "{\"key\":\"_sys/x\",\"value\":1}", "key \"_sys/x\" is a system key"),
         (
             "both",
             "{\"key\":\"c\",\"value\":1,\"value_base64\":\"AA==\"}",
@@ -65,7 +65,7 @@ fn a_malformed_line_is_named_and_what_was_imported_before_it() {
         let file = place.file(&format!("{name}.jsonl"), rows);
         let done = member.ask(&["import", &file]);
         done.fails(1, &format!("{name}.jsonl: line 3: {what}"));
-        done.fails(1, "the 2 rows before it were imported");
+        done.fails(1, "the 2 rows before were imported");
         assert_eq!(member.ask(&["ls", "--json", "--prefix", &format!("{name}/")]).lines().len(), 2);
     }
     member.ask(&["import", "/nowhere/rows.jsonl"]).fails(1, "/nowhere/rows.jsonl");
@@ -182,7 +182,7 @@ fn a_name_alone_says_whose_a_row_is_in_import_and_a_commit_too() {
         a.ask_with(&["import", "-"], foreign.as_bytes()).fails(1, "row of owner");
         let answer = commit(foreign);
         assert_eq!(answer.status, 400, "{foreign}: {}", answer.body);
-        assert!(string(&answer.json()["error"]).contains("of owner \"b\""), "{}", answer.body);
+        assert!(string(&answer.json()["error"]).contains("to owner \"b\""), "{}", answer.body);
     }
     a.ask(&["get", "k"]).fails(4, "k");
     let named =

@@ -60,12 +60,12 @@ fn a_write_that_waits_says_for_what() {
     let alone = Member::run(&dir, &[]);
     assert_eq!(alone.ask(&["status", "--json"]).json()["state"], json!("joining"));
     let late = alone.ask(&["put", "k", "v"]);
-    late.fails(6, "confirmation of its own shard");
+    late.fails(6, "for a peer to confirm its own shard");
     late.fails(6, &format!("datafan admit {} --name b", alone.id()));
     late.fails(6, "no link is up");
     // With less time the reason comes in time, with more the write waits for longer.
     let hurried = alone.ask(&["put", "k", "v", "--timeout", "3s"]);
-    hurried.fails(6, "not written within 2.5s: the write waits for the roster that names this member");
+    hurried.fails(6, "not written within 2.5s: the write waits for a roster with this member");
     let began = Instant::now();
     alone.ask(&["put", "k", "v", "--timeout", "12s"]).fails(6, "not written within 11.5s: the write waits");
     assert!(began.elapsed() > Duration::from_secs(11));

@@ -17,7 +17,7 @@ fn keys_are_listed_for_scripts() {
     assert_eq!(a.ask(&["ls", "--prefix", "b/", "--keys"]).out, "b/1\nb/2\n");
     a.ask(&["ls", "b/", "--prefix", "b/"]).fails(2, "cannot be used with");
     a.ask(&["ls", "-0"]).fails(2, "--keys");
-    a.ask(&["ls", "--keys", "--json"]).fails(2, "exclude each other");
+    a.ask(&["ls", "--keys", "--json"]).fails(2, "cannot be used together");
     let exported = a.ask(&["export", "--prefix", "b/"]).lines();
     assert_eq!(exported.iter().map(|line| string(&line["key"])).collect::<Vec<_>>(), ["b/1", "b/2"]);
 }

@@ -11,10 +11,10 @@ fn a_change_of_the_roster_says_what_has_become_of_the_entry() {
     let a = place.founder("a");
     let id = Identity::from_secret(&[7; 32]).id().to_string();
     a.ask(&["admit", &id, "--name", "c"]).is(&format!("admitted c ({id})"));
-    a.ask(&["admit", &id, "--name", "c"]).is(&format!("unchanged c ({id}): the roster says so already"));
+    a.ask(&["admit", &id, "--name", "c"]).is(&format!("unchanged c ({id}): the roster already says so"));
     a.ask(&["admit", &id, "--name", "d"]).is(&format!("renamed c to d ({id})"));
     a.ask(&["admit", &id, "--name", "d", "--items", "5"]).is(&format!("changed d ({id})"));
-    a.ask(&["grant", "d", "--items", "5"]).is(&format!("unchanged d ({id}): the roster says so already"));
+    a.ask(&["grant", "d", "--items", "5"]).is(&format!("unchanged d ({id}): the roster already says so"));
     a.ask(&["grant", "d", "--name", "e", "--items", "6"]).is(&format!("renamed d to e ({id})"));
 
     let renamed = a.ask(&["admit", &a.id(), "--name", "x", "--json"]).json();
@@ -49,7 +49,7 @@ fn adopt_waits_for_the_shard_as_long_as_it_is_told() {
     let c = c.returns();
     assert_eq!(c.ask(&["authority", "apply", &format!("{request}.signed")]).code, 0);
     let began = Instant::now();
-    c.ask(&["adopt", "b", "--timeout", "2s"]).fails(6, "has not arrived here within 1.5s as it was kept");
+    c.ask(&["adopt", "b", "--timeout", "2s"]).fails(6, "did not arrive here within 1.5s");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     let _a = a.returns();
     assert_eq!(c.ask(&["adopt", "b", "--json"]).json()["written"], 1);

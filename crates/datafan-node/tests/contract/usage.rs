@@ -56,11 +56,11 @@ fn help_has_help_and_takes_any_option_for_it() {
     }
     let own = datafan(&["help", "help"]);
     assert_eq!((own.code, own.err.as_str()), (0, ""));
-    assert!(own.out.starts_with("Print the list of commands, or the help of one\n"), "{}", own.out);
+    assert!(own.out.starts_with("Print the list of commands, or the help of one command\n"), "{}", own.out);
     assert!(own.out.contains("Usage: datafan help [COMMAND]"), "{}", own.out);
     assert!(own.out.contains("\nExample:\n  datafan help "), "{}", own.out);
     assert_eq!(datafan(&["help", "put", "--help"]).out, datafan(&["put", "--help"]).out);
-    datafan(&["help", "nonsense"]).fails(2, "there is no command \"nonsense\"");
+    datafan(&["help", "nonsense"]).fails(2, "unknown command \"nonsense\"");
     // Elsewhere the word is a word.
     let place = Place::new();
     let a = place.founder("a");
@@ -90,10 +90,7 @@ fn commands_have_the_names_that_people_try() {
 #[test]
 fn a_misspelt_word_leads_to_nothing_that_destroys() {
     let near = datafan(&["statsu"]);
-    assert_eq!(
-        near.err,
-        "error: there is no command \"statsu\": see datafan --help\n  tip: similar: status\n"
-    );
+    assert_eq!(near.err, "error: unknown command \"statsu\": see datafan --help\n  tip: similar: status\n");
     for word in ["dele", "deletee", "remove", "revok", "rotat", "rmm", "restor"] {
         let said = datafan(&[word, "a"]);
         assert_eq!(said.code, 2);
@@ -133,9 +130,9 @@ fn a_time_may_have_several_units_and_one_row_is_one_row() {
     let a = place.founder("a");
     assert_eq!(a.ask(&["put", "k", "v", "--ttl", "1h30m"]).code, 0);
     a.ask(&["put", "k", "v", "--ttl", "30m1h"]).fails(2, "such as 10m or 1h30m");
-    a.ask(&["put", "k", "v", "--ttl", "0s"]).fails(2, "above 0");
+    a.ask(&["put", "k", "v", "--ttl", "0s"]).fails(2, "more than 0");
     let rows = "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\"}\n";
-    a.ask_with(&["import", "-"], rows.as_bytes()).fails(1, "the row before it was imported");
+    a.ask_with(&["import", "-"], rows.as_bytes()).fails(1, "the row before was imported");
     let saved = a.ask(&["backup", &text(&place.path("saved"))]).out;
     assert!(!saved.contains("1 items") && !saved.contains("1 shards"), "{saved}");
 }
