@@ -10,7 +10,7 @@ use std::{
 /// Blocks the calling thread until a future of a [`crate::Handle`] is done: `handle.put("k",
 /// "v").block_on()`.
 ///
-/// Not for threads of an async runtime: they would do nothing else meanwhile.
+/// Do not call this on a thread of an async runtime: it would block the other tasks there.
 pub trait BlockOn: Future + Sized {
     /// Blocks until the future is done.
     fn block_on(self) -> Self::Output {
@@ -20,7 +20,7 @@ pub trait BlockOn: Future + Sized {
         loop {
             match future.as_mut().poll(&mut context) {
                 Poll::Ready(output) => return output,
-                // Returns at once where the wake-up came first; waking for nothing only polls again.
+                // Returns at once if the wake-up came first; a spurious wake-up only polls again.
                 Poll::Pending => thread::park(),
             }
         }

@@ -1,4 +1,4 @@
-//! What the driver's thread shows to everybody, and the bell that rings when it changes.
+//! The state that the driver's thread shows to everybody, and the bell that rings when it changes.
 
 use crate::{
     error::{StopReason, WaitError},
@@ -11,52 +11,52 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Whether a member works.
+/// Whether a member is running.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RunState {
-    /// It works.
+    /// It is running.
     Running,
     /// Its thread has ended and its store is closed.
     Stopped(StopReason),
 }
 
-/// What the thread and the handles share.
+/// The state that the thread and the handles share.
 pub struct Shared {
-    /// The way to the thread.
+    /// The queue to the thread.
     pub queue: Arc<Queue>,
     board: Mutex<Board>,
-    /// Rings after each change of the board. Waiting callers look at the board, so that nothing depends on
+    /// Rings after each change of the board. Waiting callers check the board itself, so nothing depends on
     /// how often they were woken.
     bell: watch::Sender<()>,
 }
 
-/// What is shown.
+/// The shown state.
 pub struct Board {
-    /// Timestamps of the visible heads; written after the store, so who sees one here can read its data.
+    /// Timestamps of the visible heads; written after the store, so whoever sees one here can read its data.
     heads: HashMap<MemberId, Timestamp>,
     /// Counts changes of `heads`.
     n_changes: u64,
-    /// Peers that count as up.
+    /// Number of peers that are up.
     pub links: usize,
-    /// Another process writes with the member's key: its head, and ours.
+    /// Set if another process writes with the member's key: its head, and ours.
     pub key_conflict: Option<(Head, Option<Head>)>,
-    /// Another process with the member's key runs that began before this one.
+    /// Set if another process with the member's key, which began before this one, is running.
     pub key_in_use: Option<KeyInUse>,
-    /// Whether the member works.
+    /// Whether the member is running.
     pub run_state: RunState,
 }
 
-/// Another process with a member's key, which began before this one and is alive.
+/// Another process with a member's key, which began before this one and is running.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyInUse {
-    /// Where.
+    /// Where it was found.
     pub place: SameKeyPlace,
-    /// This process began without any data of its own.
+    /// Whether this process began without any data of its own.
     pub empty: bool,
 }
 
 impl Shared {
-    /// Begins with the heads that a store holds.
+    /// Starts with the heads that a store holds.
     pub fn new(heads: impl IntoIterator<Item = (MemberId, Timestamp)>) -> Self {
         let heads = heads.into_iter().collect();
         let board = Board {
@@ -70,9 +70,9 @@ impl Shared {
         Self { queue: Arc::new(Queue::new()), board: Mutex::new(board), bell: watch::Sender::new(()) }
     }
 
-    /// The board; locked for a look or a small change.
+    /// The board; lock it only briefly.
     pub fn board(&self) -> MutexGuard<'_, Board> {
-        // No change of it can be left half done.
+        // A panic cannot leave it half changed.
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -82,11 +82,11 @@ impl Shared {
         self.bell.send_modify(|()| {});
     }
 
-    /// Waits until the board is as wanted. Whatever happened before the call counts; nothing is missed.
+    /// Waits until the board is as wanted. Changes before the call count, so nothing is missed.
     pub async fn until(&self, wanted: impl Fn(&Board) -> bool) -> Result<(), WaitError> {
         let mut bell = self.bell.subscribe();
         loop {
-            // Heard before looking: what changes after the look rings again.
+            // Subscribed before the check: a change after it rings again.
             bell.borrow_and_update();
             if wanted(&self.board()) {
                 return Ok(());
@@ -98,7 +98,7 @@ impl Shared {
         }
     }
 
-    /// Waits until the member has stopped, and says why it did.
+    /// Waits until the member has stopped, and returns the reason.
     pub async fn stopped(&self) -> StopReason {
         match self.until(|_| false).await {
             Err(WaitError::Stopped { reason }) => reason,
@@ -108,13 +108,13 @@ impl Shared {
 }
 
 impl Board {
-    /// Notes heads that moved; 0 for a shard that was dropped.
+    /// Records heads that moved; 0 for a shard that was dropped.
     pub fn moved(&mut self, heads: impl IntoIterator<Item = (MemberId, Timestamp)>) {
         self.heads.extend(heads);
         self.n_changes += 1;
     }
 
-    /// Shows these heads and no others: the store was opened again.
+    /// Replaces all heads: the store was opened again.
     pub fn reset(&mut self, heads: impl IntoIterator<Item = (MemberId, Timestamp)>) {
         self.heads = heads.into_iter().collect();
         self.n_changes += 1;
@@ -125,7 +125,7 @@ impl Board {
         self.heads.get(owner).copied().unwrap_or_default()
     }
 
-    /// Changes of heads so far.
+    /// Number of changes of heads so far.
     pub fn n_changes(&self) -> u64 {
         self.n_changes
     }

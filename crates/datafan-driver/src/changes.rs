@@ -1,14 +1,15 @@
-//! Noticing that data changed.
+//! Notifications that data changed.
 
 use crate::{board::Board, board::Shared, error::WaitError};
 use datafan_core::id::MemberId;
 use std::sync::Arc;
 
-/// A look at the heads that are visible here, of all owners or of one. Each clone goes on from where it is.
+/// Watches the heads that are visible here, of all owners or of one. Each clone continues from its own
+/// position.
 ///
-/// Level-triggered: [`Changes::changed`] compares what is now with what was at the last look. However many
-/// commits came between, it resolves once, and never not. What changed is read from a snapshot taken
-/// afterwards. It does not keep the member running.
+/// Level-triggered: [`Changes::changed`] compares the current heads with those of the last call. It resolves
+/// exactly once, however many commits came in between. Read what changed from a snapshot taken afterwards. A
+/// watch does not keep the member running.
 #[derive(Clone)]
 pub struct Changes {
     shared: Arc<Shared>,
@@ -22,12 +23,12 @@ impl Changes {
         Self { shared, of, seen }
     }
 
-    /// Resolves when a head moved since the last look; the first look was when this was made.
+    /// Resolves when a head has moved since the last call, or since the watch was created.
     ///
     /// Dropping the future loses nothing: the next one resolves for the same change.
     ///
     /// # Errors
-    /// When the member stopped and nothing moved since the last look.
+    /// If the member stopped and no head moved since the last call.
     pub async fn changed(&mut self) -> Result<(), WaitError> {
         let (of, seen) = (self.of, self.seen);
         self.shared.until(|board| look(of, board) != seen).await?;
@@ -36,7 +37,7 @@ impl Changes {
     }
 }
 
-/// A number that is another one after a head in question moved.
+/// Changes whenever a watched head moves.
 fn look(of: Option<MemberId>, board: &Board) -> u64 {
     match of {
         None => board.n_changes(),

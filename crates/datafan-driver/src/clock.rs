@@ -1,4 +1,4 @@
-//! The driver's clocks: the only ones that an engine ever sees.
+//! The driver's clocks, the only ones that an engine ever sees.
 
 use datafan_core::time::{Now, Time, Timestamp};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,24 +10,24 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Its monotonic time is 0 now.
+    /// A clock whose monotonic time is 0 now.
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }
 
-    /// Both clocks at this moment.
+    /// Both clocks now.
     pub fn now(&self) -> Now {
         let time = Time(micros(self.start.elapsed()));
         Now { time, wall: wall() }
     }
 
-    /// The moment of `time`; `None` for never.
+    /// The instant of `time`; `None` if it is never reached.
     pub fn instant(&self, time: Time) -> Option<Instant> {
         self.start.checked_add(Duration::from_micros(time.0)).filter(|_| time != Time::NEVER)
     }
 }
 
-/// The wall clock; 0 where it stands before 1970.
+/// The wall clock; 0 if it stands before 1970.
 pub fn wall() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros))
 }

@@ -3,22 +3,23 @@
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
-/// How typed values become bytes and come back. [`Json`] is ours; others are an `impl` of two functions.
+/// Converts typed values to bytes and back. [`Json`] is built in; another format is an `impl` of two
+/// functions.
 pub trait Codec {
-    /// The bytes of `value`.
+    /// Encodes `value`.
     ///
     /// # Errors
     /// If the format cannot express it.
     fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError>;
 
-    /// The value of `bytes`.
+    /// Decodes `bytes`.
     ///
     /// # Errors
-    /// If they are no `T`. The bytes may come from any member, so anything is possible.
+    /// If they are not a `T`. The bytes may come from any member, so they may be anything.
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>;
 }
 
-/// A value and its bytes do not go together. Nothing was written.
+/// A value could not be encoded, or bytes could not be decoded. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct CodecError {
@@ -26,7 +27,7 @@ pub struct CodecError {
 }
 
 impl CodecError {
-    /// With what the format's library said.
+    /// An error with the message of the format's library.
     pub fn new(error: impl std::fmt::Display) -> Self {
         Self { what: error.to_string().into() }
     }

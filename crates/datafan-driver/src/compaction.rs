@@ -1,4 +1,4 @@
-//! Compacting the store of a running member: when it pays, and what happens to readers.
+//! Compaction of the store of a running member: when it pays off, and what happens to readers.
 
 use crate::current::Current;
 use datafan_core::{
@@ -8,12 +8,12 @@ use datafan_core::{
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Why a store was not compacted. What it holds was not changed.
+/// Why a store was not compacted. Its content was not changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
-    /// It would take longer than the store gives it: everything waits meanwhile.
-    #[error("compacting takes too long while the member runs: stop the member, and compact then")]
+    /// It would take longer than the member can pause for it.
+    #[error("compaction takes too long while the member runs: stop the member and compact again")]
     TooSlow,
     /// A snapshot is still held.
     #[error("a read is still using the store: try again")]
@@ -23,24 +23,25 @@ pub enum CompactError {
     Stopped,
 }
 
-/// Where the answer goes.
+/// Where the result goes.
 pub(crate) type Reply = oneshot::Sender<Result<Compacted, CompactError>>;
 
-/// Most that a member compacts when it stops, or of itself: a stop should take no longer than 2 s for it.
+/// Most bytes that a member compacts when it stops, or on its own: this should not delay a stop by more than
+/// 2 s.
 const COMPACT_BYTES_MAX_BY_ITSELF: u64 = 128 << 20;
-/// Less than this is not worth it.
+/// Minimum of free bytes that makes compaction worthwhile.
 const FREE_BYTES_MIN: u64 = 16 << 20;
-/// How long nothing may have been written before a member compacts by itself.
+/// How long nothing must have been written before a member compacts on its own.
 const IDLE: Duration = Duration::from_secs(60);
-/// How often it looks.
+/// How often it checks.
 const INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// When a member compacts by itself.
+/// When a member compacts on its own.
 pub(crate) struct Schedule {
     next: Instant,
-    /// When something was written last.
+    /// Time of the last write.
     written: Instant,
-    /// What the store took after the last compaction: what did not help then is not done again.
+    /// Size of the store after the last compaction: if that did not help, it is not repeated.
     after: u64,
 }
 
@@ -49,17 +50,17 @@ impl Schedule {
         Self { next: now + INTERVAL, written: now, after: 0 }
     }
 
-    /// Something was written.
+    /// Records a write.
     pub fn set_written_at(&mut self, now: Instant) {
         self.written = now;
     }
 
-    /// The store was compacted to so many bytes.
+    /// Records that the store was compacted to this many bytes.
     pub fn set_compacted_bytes(&mut self, bytes: u64) {
         self.after = bytes;
     }
 
-    /// Whether to compact now, in an idle hour.
+    /// Whether to compact now, while the member is idle.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let due = self.next <= now && self.written + IDLE <= now;
         if due {
@@ -68,7 +69,7 @@ impl Schedule {
         due
     }
 
-    /// Whether it pays: more than half of `file_bytes` is free, by what the store holds.
+    /// Whether it pays off: more than half of `file_bytes` is free, judging by the content of the store.
     pub fn pays(&self, file_bytes: u64, expected: u64) -> bool {
         let needed = expected.max(self.after);
         expected <= COMPACT_BYTES_MAX_BY_ITSELF
@@ -76,8 +77,8 @@ impl Schedule {
     }
 }
 
-/// About what a file takes that holds what `snapshot` shows: rows, indexes, pages that are not full, and room
-/// for the next commits.
+/// Approximate size of a file with the content of `snapshot`: rows, indexes, pages that are not full, and
+/// room for the next commits.
 pub(crate) fn expected_bytes<V: StoreSnapshot>(snapshot: &V) -> u64 {
     // A store that cannot be read fails elsewhere.
     let shards = snapshot.shards().unwrap_or_default();
@@ -113,7 +114,7 @@ mod tests {
         assert!(schedule.pays(350 * MIB, 0) && schedule.pays(216 * MIB, 100 * MIB));
         assert!(!schedule.pays(215 * MIB, 100 * MIB) && !schedule.pays(15 * MIB, 0));
         assert!(!schedule.pays(u64::MAX, COMPACT_BYTES_MAX_BY_ITSELF + 1), "it would take too long");
-        // What the last one left is not free.
+        // What the last compaction left is not free.
         schedule.set_compacted_bytes(300 * MIB);
         assert!(!schedule.pays(350 * MIB, 0) && schedule.pays(616 * MIB, 0));
     }

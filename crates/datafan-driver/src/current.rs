@@ -1,8 +1,8 @@
-//! The snapshot that readers get: the one that the member's thread published last.
+//! The snapshot that readers get: the last one that the member's thread published.
 //!
-//! The thread publishes at the end of a turn, behind its sync if there is one, so nobody reads an own commit
-//! that a crash could take back. What readers hold is known here, as the store cannot reuse the room of what
-//! they see.
+//! The thread publishes at the end of a turn, after its sync if there is one, so nobody reads an own commit
+//! that a crash could undo. Snapshots held by readers are tracked here, because the store cannot reuse the
+//! space of what they show.
 
 use crate::{
     lease::{Lease, Purpose, ended},
@@ -20,19 +20,19 @@ use std::{
 pub(crate) struct ReadLimits {
     /// After this long without a read.
     pub idle: Duration,
-    /// When the store takes half as much again as before, but at least so many bytes more.
+    /// When the store grows by half, but at least by this many bytes.
     pub growth_bytes: u64,
-    /// Younger reads are left alone, however much the store grows.
+    /// Younger reads are never ended, however much the store grows.
     pub age: Duration,
 }
 
-/// The published snapshot and who reads it or an earlier one.
+/// The published snapshot, and the readers of it and of earlier ones.
 pub(crate) struct Current<V> {
     state: Mutex<State<V>>,
-    /// Signalled when there is a snapshot again, or none will ever be, and when a reader is done.
+    /// Signalled when there is a snapshot again, or never will be, and when a reader is done.
     changed: Condvar,
     limits: ReadLimits,
-    /// How much is used of the store.
+    /// How much of the store is used.
     used: Mutex<Used>,
 }
 
@@ -40,38 +40,38 @@ struct State<V> {
     shown: Shown<V>,
     leases: BTreeMap<u64, Arc<Lease<V>>>,
     next: u64,
-    /// What the store took on disk at the last check.
+    /// Bytes of the store on disk at the last check.
     file_bytes: u64,
     base: Option<Base>,
 }
 
 enum Shown<V> {
     Snapshot(Arc<V>),
-    /// The store is being compacted or opened again: readers wait.
+    /// Set while the store is compacted or opened again: readers wait.
     Withheld,
     Closed,
 }
 
-/// What growth is measured from while one old read follows another: many of them in turn must not do what one
-/// may not.
+/// The size from which growth is measured while one old read follows another: several in turn must not cause
+/// the growth that a single one may not.
 struct Base {
     file_bytes: u64,
-    /// When there was an old read last.
+    /// When there last was an old read.
     at: Instant,
 }
 
-/// After this long without an old read, growth is measured anew.
+/// After this long without an old read, growth is measured from the current size.
 const BASE_KEPT: Duration = Duration::from_secs(60);
 
 impl<V: StoreSnapshot> Current<V> {
-    /// Shows `snapshot`.
+    /// Publishes `snapshot` as the first one.
     pub fn new(snapshot: Arc<V>, file_bytes: u64, limits: ReadLimits) -> Self {
         let shown = Shown::Snapshot(snapshot);
         let state = State { shown, leases: BTreeMap::new(), next: 0, file_bytes, base: None };
         Self { state: Mutex::new(state), changed: Condvar::new(), limits, used: Mutex::default() }
     }
 
-    /// Shows `snapshot` from now on.
+    /// Publishes `snapshot`.
     pub fn replace(&self, snapshot: Arc<V>) {
         let before = {
             let mut state = self.state();
@@ -80,12 +80,12 @@ impl<V: StoreSnapshot> Current<V> {
             }
             std::mem::replace(&mut state.shown, Shown::Snapshot(snapshot))
         };
-        // Dropped when nobody waits for it: the store may have work with it.
+        // Dropped outside the lock: dropping may cost the store some work.
         drop(before);
         self.changed.notify_all();
     }
 
-    /// Shows nothing until [`Current::replace`], and takes back what readers hold.
+    /// Shows nothing until [`Current::replace`], and ends all reads.
     pub fn withhold(&self) {
         let (before, leases) = {
             let mut state = self.state();
@@ -99,7 +99,7 @@ impl<V: StoreSnapshot> Current<V> {
         leases.values().for_each(|lease| lease.end(ended(ReadEnd::Compaction)));
     }
 
-    /// Whether `snapshot` is what is shown.
+    /// Whether `snapshot` is the published one.
     pub fn shows(&self, snapshot: &Arc<V>) -> bool {
         matches!(&self.state().shown, Shown::Snapshot(shown) if Arc::ptr_eq(shown, snapshot))
     }
@@ -115,7 +115,7 @@ impl<V: StoreSnapshot> Current<V> {
         self.changed.notify_all();
     }
 
-    /// Shows nothing until [`Current::replace`], so readers wait; gives those that read up to `limit` to
+    /// Shows nothing until [`Current::replace`], so readers wait; running reads may take up to `limit` to
     /// finish.
     pub fn pause(&self, limit: Duration, reason: ReadEnd) {
         let mut state = self.state();
@@ -128,7 +128,7 @@ impl<V: StoreSnapshot> Current<V> {
         late.iter().for_each(|lease| lease.end(ended(reason)));
     }
 
-    /// What is shown now, for one reader; the number gives it back.
+    /// The published snapshot for one reader, with the number to return it.
     pub fn lease(&self, purpose: Purpose) -> Result<(u64, Arc<Lease<V>>), StoreError> {
         let mut state = self.state();
         let view = loop {
@@ -148,40 +148,39 @@ impl<V: StoreSnapshot> Current<V> {
         Ok((number, lease))
     }
 
-    /// A reader is done.
+    /// Records that a reader is done.
     pub fn give_back(&self, number: u64) {
         let lease = self.state().leases.remove(&number);
         self.changed.notify_all();
         drop(lease);
     }
 
-    /// How old the oldest snapshot is that a reader holds.
+    /// Age of the oldest snapshot that a reader holds.
     pub fn oldest(&self, now: Instant) -> Option<Duration> {
         let state = self.state();
         let held = state.leases.values().filter(|lease| lease.is_held());
         held.map(|lease| now.saturating_duration_since(lease.began)).max()
     }
 
-    /// What the store takes on disk, as of the last check.
+    /// Bytes of the store on disk, as of the last check.
     pub fn file_bytes(&self) -> u64 {
         self.state().file_bytes
     }
 
-    /// What the shown state needs of that; `count` finds out, and may read all of the file.
+    /// How many of those bytes the published state needs; `count` computes it, and may read the whole file.
     pub fn used_bytes(&self, count: impl FnOnce() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         used.bytes(now, self.file_bytes(), || count().map(|bytes| (bytes, now.elapsed())))
     }
 
-    /// How often [`Current::check`] is wanted. A member wakes about once a second by itself.
+    /// How often to call [`Current::check`]. A member wakes up about once a second anyway.
     pub fn check_interval(&self) -> Duration {
         self.limits.age.min(Duration::from_secs(1))
     }
 
-    /// Takes back what was held too long, or while the store grew too much; it takes `file_bytes` now.
-    /// `expected` is what it would take by what it holds, without readers: to grow so far is no reader's
-    /// fault.
+    /// Ends reads that are too old, or during which the store grew too much; it has `file_bytes` now.
+    /// `expected` is the size of its content without readers: growth up to there is not caused by readers.
     pub fn check(&self, now: Instant, file_bytes: u64, expected: impl FnOnce() -> u64) {
         let (idle, grown) = {
             let mut state = self.state();
@@ -216,13 +215,13 @@ impl<V: StoreSnapshot> Current<V> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<V>> {
-        // No change of it can be left half done.
+        // A panic cannot leave it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<V> State<V> {
-    /// What growth is measured from; `old` are the old reads.
+    /// The size from which growth is measured; `old` are the old reads.
     fn base(&mut self, old: &[Arc<Lease<V>>], now: Instant) -> u64 {
         let smallest = old.iter().map(|lease| lease.file_bytes).min();
         if self.base.as_ref().is_some_and(|base| smallest.is_none() && base.at + BASE_KEPT <= now) {
@@ -259,7 +258,7 @@ mod tests {
         let now = Instant::now();
         check(&current, now + Duration::from_secs(599), MIB);
         assert_eq!((ended_as(&idle), ended_as(&used)), (None, None));
-        // As if all of the time but the last minute had passed when it was read last.
+        // Pretends that it was last read one minute before the end of the time.
         used.lease.set_used(Duration::from_secs(540));
         check(&current, now + Duration::from_secs(601), MIB);
         assert_eq!((ended_as(&idle), ended_as(&used)), (Some(ReadEnd::Idle), None));
@@ -298,12 +297,12 @@ mod tests {
         let first = read(&current);
         let now = Instant::now() + Duration::from_secs(10);
         check(&current, now, 140 * MIB);
-        // The second begins when the store has grown already.
+        // The second read begins when the store has grown already.
         let second = read(&current);
         drop(first);
         check(&current, now + Duration::from_secs(10), 150 * MIB);
         assert_eq!(ended_as(&second), Some(ReadEnd::Grown));
-        // Once nobody has read for long, what is there is there.
+        // After a long time without reads, the current size is the new base.
         check(&current, now + Duration::from_secs(80), 150 * MIB);
         let third = read(&current);
         check(&current, now + Duration::from_secs(90), 150 * MIB);

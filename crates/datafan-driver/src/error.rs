@@ -1,4 +1,4 @@
-//! What can go wrong, per operation.
+//! The errors, one type per operation.
 
 use crate::codec::CodecError;
 use datafan_core::{
@@ -8,13 +8,13 @@ use datafan_core::{
 };
 use std::time::Duration;
 
-/// What is known of a write that returned an error.
+/// Whether a write that returned an error took effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Written {
-    /// Nothing was written and nothing will be.
+    /// Nothing was written, and nothing will be.
     No,
-    /// It may have been written, or may be written yet. Putting the same again is harmless: what is already
-    /// there is not written twice.
+    /// It may have been written, or may still be. It is safe to put the same again: an unchanged value is not
+    /// written twice.
     Maybe,
 }
 
@@ -22,31 +22,31 @@ pub enum Written {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The key is no key. Nothing was written.
+    /// The key is invalid. Nothing was written.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The typed value could not be turned into bytes. Nothing was written.
+    /// The typed value could not be encoded. Nothing was written.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// The engine refused. Nothing was written.
+    /// The engine refused the write. Nothing was written.
     #[error(transparent)]
     Refused(#[from] CommandError),
-    /// The time the caller gave passed. The write may be carried out later.
+    /// The caller's timeout passed. The write may still be carried out.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The disk became full while the write was under way, and the store was opened again as it was on disk.
-    /// Whether the write is there can be read.
+    /// The disk became full during the write, and the store was opened again from disk. Read the key to see
+    /// whether the write was made.
     #[error("the disk became full ({what}): the write may have been made")]
     DiskFull {
-        /// What the system said.
+        /// The error of the system.
         what: String,
     },
     /// The member stopped.
     #[error("the member stopped: {reason}")]
     Stopped {
-        /// Why.
+        /// Why it stopped.
         reason: StopReason,
-        /// Whether the write may have been under way.
+        /// Whether the write may have been in progress.
         written: Written,
     },
 }
@@ -61,7 +61,7 @@ impl CommitError {
         }
     }
 
-    /// Whether the same call on the same handle may succeed later, with nothing changed by the caller.
+    /// Whether the same call may succeed later without any change by the caller.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::TimedOut(_)
@@ -76,27 +76,28 @@ impl CommitError {
     }
 }
 
-/// The time that a caller gave with [`crate::Handle::timeout`] passed. What was asked for goes on.
+/// The timeout that the caller gave to [`crate::Handle::timeout`] passed. The operation continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not done within {within:?}{}", hint(.own))]
 pub struct TimedOut {
-    /// The time given.
+    /// The timeout.
     pub within: Duration,
-    /// How the member stands to its own shard: while it is `Waiting`, that is what writes wait for.
+    /// The state of the member's own shard; while it is `Waiting`, writes wait for it.
     pub own: OwnState,
 }
 
 fn hint(own: &OwnState) -> &'static str {
     match own {
-        OwnState::Waiting => ": the member waits for the confirmation of its own shard by a peer",
+        OwnState::Waiting => ": the member waits for a peer to confirm its own shard",
         OwnState::Recovering { .. } => {
-            ": the member takes back its own shard, of which peers hold more than its disk"
+            ": peers hold a newer state of the member's own shard, which it restores before it writes"
         }
         OwnState::Checking { .. } => {
-            ": the member began without data, and looks whether another process runs with its key"
+            ": the member began without data and checks whether another process runs with its key"
         }
         OwnState::Contested { .. } => {
-            ": another process writes with the member's key, and it is not clear yet which began first"
+            ": another process writes with the member's key, and it is not yet clear which of the two began \
+             first"
         }
         OwnState::Confirmed | OwnState::Foreign { .. } => "",
     }
@@ -109,28 +110,28 @@ pub enum ReadError {
     /// The store failed, or is closed because the member stopped.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The bytes are not a value of the type that was asked for.
+    /// The bytes are not a value of the requested type.
     #[error(transparent)]
     Codec(#[from] CodecError),
 }
 
-/// Why waiting ended without what was waited for. Waiting changes nothing.
+/// Why waiting ended early. Waiting changes nothing.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The time the caller gave passed. Waiting again is fine.
+    /// The caller's timeout passed. You can wait again.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The member stopped: it will not come.
+    /// The member stopped, so the condition cannot be met.
     #[error("the member stopped: {reason}")]
     Stopped {
-        /// Why.
+        /// Why it stopped.
         reason: StopReason,
     },
 }
 
 impl WaitError {
-    /// Whether the same call on the same handle may succeed later.
+    /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::TimedOut(_))
     }
@@ -140,19 +141,19 @@ impl WaitError {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// Somebody asked it to, or the last handle was dropped. Its store was closed cleanly.
-    #[error("it was asked to")]
+    /// A caller stopped it, or the last handle was dropped. Its store was closed cleanly.
+    #[error("it was told to stop")]
     Asked,
-    /// Its store failed. A restart is the way on.
+    /// Its store failed. Restart it to recover.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A bug in datafan: its thread panicked. A restart is the way on.
+    /// A bug in datafan: its thread panicked. Restart it to recover.
     #[error("its thread panicked, which is a bug: {what}")]
     Panicked {
-        /// What the panic said.
+        /// The message of the panic.
         what: String,
     },
-    /// Something that the member cannot do without has ended. Its store was closed cleanly.
+    /// Something that the member needs has ended. Its store was closed cleanly.
     #[error("{what}")]
     Worker {
         /// What ended, and why if that is known.
@@ -160,17 +161,17 @@ pub enum StopReason {
     },
 }
 
-/// Why a member did not start. `E` is the error of whoever makes the connector.
+/// Why a member did not start. `E` is the error of the connector's constructor.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError<E> {
-    /// The engine did not open.
+    /// The engine could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The connector could not be made. The store was closed cleanly.
     #[error(transparent)]
     Connector(E),
-    /// The system gave no thread. The store was closed cleanly.
+    /// The system provided no thread. The store was closed cleanly.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }

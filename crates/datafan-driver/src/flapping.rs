@@ -1,4 +1,4 @@
-//! Links that go up and down again and again fill no log.
+//! Keeps links that go up and down repeatedly from filling the log.
 
 use datafan_core::id::MemberId;
 use std::{
@@ -6,23 +6,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How the end of a link is to be said.
+/// How to log the end of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loudness {
-    /// As any.
+    /// Normally.
     Plain,
-    /// As any, and that the following ones are said quietly.
+    /// Normally, with the remark that later ones are logged at level debug.
     Last,
-    /// Only to who looks for it.
+    /// At level debug.
     Quiet,
 }
 
-/// When links ended lately, by peer.
+/// When links ended recently, by peer.
 #[derive(Default)]
 pub struct Flapping(BTreeMap<MemberId, VecDeque<Instant>>);
 
 impl Flapping {
-    /// A link that was up ended.
+    /// Records that a link that was up has ended.
     pub fn on_end(&mut self, peer: MemberId, now: Instant) -> Loudness {
         self.0.retain(|_, ends| ends.back().is_some_and(|last| now.duration_since(*last) < SPAN));
         if !self.0.contains_key(&peer) && self.0.len() >= PEERS_MAX {
@@ -40,16 +40,16 @@ impl Flapping {
         }
     }
 
-    /// Whether what happens with a peer's links is said quietly.
+    /// Whether the link events of a peer are logged at level debug.
     pub fn is_quiet(&self, peer: &MemberId) -> bool {
         self.0.get(peer).is_some_and(|ends| ends.len() >= ENDS_MAX)
     }
 }
 
-/// Ends of one peer's links in this time that are said.
+/// Number of ends of one peer's links logged within this time.
 const ENDS_MAX: usize = 4;
 const SPAN: Duration = Duration::from_secs(60);
-/// Most peers that are followed; there are no more links.
+/// Maximum number of peers tracked; there are never more links.
 const PEERS_MAX: usize = 1_024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The handle: what everybody but the driver's thread uses of a member.
+//! The handle: how everybody except the driver's thread uses a member.
 
 use crate::{
     board::{KeyInUse, RunState, Shared},
@@ -33,14 +33,14 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// A running member. Clones are the same member; any thread may use them.
+/// A running member. Clones are the same member, and any thread may use them.
 ///
 /// **Futures** work in every async runtime; [`crate::BlockOn`] blocks on them without one. Nothing happens
-/// before a future is first polled. One that is dropped while it waits for room in the queue has written
-/// nothing; dropped later, the write goes on and its result is lost.
+/// before a future is first polled. A future that is dropped while it waits for room in the queue has written
+/// nothing; if it is dropped later, the write continues and its result is lost.
 ///
-/// **The end**: [`Handle::stop`] stops the member and waits until its store is closed. Dropping the last
-/// handle asks for the same and waits for nothing.
+/// **Stopping**: [`Handle::stop`] stops the member and waits until its store is closed. Dropping the last
+/// handle also stops it, without waiting.
 pub struct Handle<R: StoreReader> {
     pub(crate) inner: Arc<Inner<R>>,
 }
@@ -55,17 +55,17 @@ pub(crate) struct Inner<R: StoreReader> {
 }
 
 impl<R: StoreReader> Handle<R> {
-    /// Who this member is.
+    /// The id of this member.
     pub fn id(&self) -> MemberId {
         self.inner.id
     }
 
-    /// The mesh that it belongs to.
+    /// The mesh of this member.
     pub fn mesh(&self) -> MeshId {
         self.inner.mesh
     }
 
-    /// Sets the value of a key. Done when it is on this member's disk.
+    /// Sets the value of a key. Resolves when it is on this member's disk.
     ///
     /// # Errors
     /// [`CommitError`] says whether anything was written and whether to try again.
@@ -73,10 +73,10 @@ impl<R: StoreReader> Handle<R> {
         self.commit(vec![put(key.as_ref(), value.as_ref(), None)?]).await
     }
 
-    /// As [`Handle::put`], for an item that ends to be visible everywhere when `lifetime` has passed.
+    /// Like [`Handle::put`], for an item that expires after `lifetime`.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn put_with_ttl(
         &self,
         key: impl AsRef<str>,
@@ -88,10 +88,10 @@ impl<R: StoreReader> Handle<R> {
         self.commit(vec![put(key.as_ref(), value.as_ref(), Some(expiry))?]).await
     }
 
-    /// As [`Handle::put`], for a typed value, as JSON.
+    /// Like [`Handle::put`], for a typed value, as JSON.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn put_json<T>(&self, key: impl AsRef<str>, value: &T) -> Result<Committed, CommitError>
     where
         T: Serialize + ?Sized,
@@ -99,89 +99,89 @@ impl<R: StoreReader> Handle<R> {
         self.put_as::<Json, T>(key, value).await
     }
 
-    /// As [`Handle::put`], for a typed value in a format of one's own.
+    /// Like [`Handle::put`], for a typed value in any format.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn put_as<C, T>(&self, key: impl AsRef<str>, value: &T) -> Result<Committed, CommitError>
     where
         C: Codec,
         T: Serialize + ?Sized,
     {
-        // Encoded before anything waits: the future then holds no reference to a value that may not be
+        // Encoded before anything waits, so that the future holds no reference to a value that may not be
         // `Sync`.
         let write = C::encode(value).map_err(CommitError::from);
         let write = write.and_then(|bytes| put(key.as_ref(), &bytes, None));
         self.commit(vec![write?]).await
     }
 
-    /// Removes a key. A key that is not there changes nothing: then `changed` is 0.
+    /// Removes a key. If the key does not exist, nothing changes and `changed` is 0.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn delete(&self, key: impl AsRef<str>) -> Result<Committed, CommitError> {
         self.commit(vec![Write::Delete { key: Key::new(key)? }]).await
     }
 
     /// Applies writes as a whole: every reader everywhere sees all of them or none. Of several writes of one
-    /// key the last one wins. Done when they are on this member's disk.
+    /// key the last one wins. Resolves when they are on this member's disk.
     ///
     /// Waits while the queue is full, and while the member's own shard is not confirmed; [`Handle::timeout`]
     /// bounds both.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
         self.command(Command::Commit(writes)).await
     }
 
-    /// Lets a member into the mesh. Needs the authority's key.
+    /// Admits a member to the mesh. Needs the authority key.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn admit(&self, id: MemberId, name: Name) -> Result<Committed, CommitError> {
         self.command(Command::Admit { id, name }).await
     }
 
-    /// Ends a membership, for ever. Needs the authority's key.
+    /// Revokes a member permanently. Needs the authority key.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn revoke(&self, id: MemberId, outcome: Outcome) -> Result<Committed, CommitError> {
         self.command(Command::Revoke { id, outcome }).await
     }
 
-    /// Changes the roster: all of it in one commit, or nothing. Needs the authority's key.
+    /// Changes the roster in one commit, completely or not at all. Needs the authority key.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn change_roster(&self, changes: Vec<RosterChange>) -> Result<Committed, CommitError> {
         self.command(Command::Roster(changes)).await
     }
 
-    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays.
-    /// Needs the authority's key.
+    /// Closes the forks of an owner that are known here: its commits are pushed again, and the evidence
+    /// stays. Needs the authority key.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn close_forks(&self, owner: MemberId) -> Result<Committed, CommitError> {
         self.command(Command::CloseForks { owner }).await
     }
 
-    /// Takes in a roster that was signed where the authority's key is: the bytes of a
-    /// [`Message::Push`](datafan_core::message::Message::Push). One that is held changes nothing.
+    /// Applies a roster that was signed on another machine: the bytes of a
+    /// [`Message::Push`](datafan_core::message::Message::Push). The current roster changes nothing.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn apply_roster(&self, signed: Arc<[u8]>) -> Result<Committed, CommitError> {
         self.command(Command::Apply(signed)).await
     }
 
-    /// Dials `address` now and remembers it for later. Done when it is remembered; [`Handle::wait_links`]
-    /// waits for links, [`Handle::status`] shows each dial's last error.
+    /// Dials `address` now and remembers it. Resolves when it is remembered; [`Handle::wait_links`] waits for
+    /// links, [`Handle::status`] shows the last error of each dial.
     ///
     /// # Errors
-    /// As of [`Handle::put`]; addresses count as written.
+    /// Those of [`Handle::put`]; addresses count as written.
     pub async fn connect(
         &self,
         address: impl Into<Address>,
@@ -190,27 +190,27 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Connect { address: address.into(), expected }).await.map(drop)
     }
 
-    /// Tells the mesh where this member can be dialled. Written only when it differs from what is told
-    /// already.
+    /// Publishes the addresses at which this member can be dialled. Written only if they differ from the
+    /// published ones.
     ///
     /// # Errors
-    /// As of [`Handle::put`].
+    /// Those of [`Handle::put`].
     pub async fn publish(&self, addresses: Vec<Address>) -> Result<(), CommitError> {
         self.command(Command::Publish(addresses)).await.map(drop)
     }
 
-    /// The member at this moment, after all that this handle asked for before.
+    /// The state of the member, after everything that was requested through this handle before.
     ///
     /// # Errors
-    /// When the member stopped.
+    /// If the member stopped.
     pub async fn status(&self) -> Result<Status, WaitError> {
         self.ask(Request::Status).await
     }
 
-    /// The engine's counters.
+    /// The counters of the engine.
     ///
     /// # Errors
-    /// When the member stopped.
+    /// If the member stopped.
     pub async fn stats(&self) -> Result<Stats, WaitError> {
         self.ask(Request::Stats).await.map(|(stats, _)| stats)
     }
@@ -218,26 +218,26 @@ impl<R: StoreReader> Handle<R> {
     /// Bytes of messages on all links.
     ///
     /// # Errors
-    /// When the member stopped.
+    /// If the member stopped.
     pub async fn traffic(&self) -> Result<Traffic, WaitError> {
         self.ask(Request::Stats).await.map(|(_, traffic)| traffic)
     }
 
-    /// Notices when a head of any owner moves, from now on.
+    /// Watches the heads of all owners from now on.
     pub fn changes(&self) -> Changes {
         Changes::new(self.inner.shared.clone(), None)
     }
 
-    /// Notices when the head of `owner` moves, from now on.
+    /// Watches the head of `owner` from now on.
     pub fn changes_of(&self, owner: MemberId) -> Changes {
         Changes::new(self.inner.shared.clone(), Some(owner))
     }
 
-    /// Resolves when the visible head of `owner` is at or past `timestamp`: a commit with that timestamp,
-    /// made anywhere, can then be read here.
+    /// Resolves when the visible head of `owner` has reached `timestamp`: a commit with that timestamp, made
+    /// anywhere, can then be read here.
     ///
     /// # Errors
-    /// When the member stopped.
+    /// If the member stopped.
     pub async fn wait_for(&self, owner: MemberId, timestamp: Timestamp) -> Result<(), WaitError> {
         self.inner.shared.until(|board| board.head(&owner) >= timestamp).await
     }
@@ -245,14 +245,14 @@ impl<R: StoreReader> Handle<R> {
     /// Resolves when at least `links` links are up.
     ///
     /// # Errors
-    /// When the member stopped.
+    /// If the member stopped.
     pub async fn wait_links(&self, links: usize) -> Result<(), WaitError> {
         self.inner.shared.until(|board| board.links >= links).await
     }
 
-    /// Gives up on `future`, one of this handle's, when `limit` has passed: `handle.timeout(limit,
-    /// handle.put(..))`. The error names what writes wait for. The driver's thread keeps the time, so it
-    /// needs no runtime; what was asked for goes on.
+    /// Waits for `future`, one of this handle's, at most for `limit`: `handle.timeout(limit,
+    /// handle.put(..))`. The error says what writes wait for. The driver's thread keeps the time, so no
+    /// runtime is needed; the operation continues.
     ///
     /// # Errors
     /// Those of `future`, and [`TimedOut`] as one of them.
@@ -262,7 +262,7 @@ impl<R: StoreReader> Handle<R> {
         future: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let (alarm, mut rings) = oneshot::channel();
-        // A time beyond the end of the clock never comes; a stopped member ends `future` itself.
+        // A deadline beyond the range of the clock never passes; a stopped member ends `future` itself.
         if let Some(at) = Instant::now().checked_add(limit) {
             drop(self.inner.shared.queue.request(Request::Timer(at, alarm)));
         }
@@ -282,8 +282,8 @@ impl<R: StoreReader> Handle<R> {
         .await
     }
 
-    /// Resolves when another process is found to write with this member's key: a head that it made, and the
-    /// present one here. Own writes are off from then on; reads go on.
+    /// Resolves when another process writes with this member's key, with its head and the current head here.
+    /// Own writes are refused from then on; reads continue.
     ///
     /// # Errors
     /// If the member stops.
@@ -295,7 +295,7 @@ impl<R: StoreReader> Handle<R> {
     }
 
     /// Resolves when another process with this member's key is found that began before this one. Own writes
-    /// are off from then on; reads go on.
+    /// are refused from then on; reads continue.
     ///
     /// # Errors
     /// If the member stops.
@@ -306,17 +306,17 @@ impl<R: StoreReader> Handle<R> {
         Ok(found.expect("it stays"))
     }
 
-    /// Gives what this member wrote while its clock was far ahead timestamps of the present; returns how many
-    /// items. Nothing happens where the last write is not ahead of the clock.
+    /// Gives current timestamps to what this member wrote while its clock was far ahead; returns the number
+    /// of items. Does nothing if the last write is not ahead of the clock.
     ///
     /// # Errors
-    /// If own writes are off, or the member stops.
+    /// If own writes are refused, or the member stops.
     pub async fn restamp(&self) -> Result<Committed, CommitError> {
         self.command(Command::Restamp).await
     }
 
-    /// Makes the store as small as what it holds. Reads lose their snapshots ([`Leased`](crate::Leased));
-    /// writes and new reads wait meanwhile, up to some seconds.
+    /// Shrinks the store to the size of its content. Reads lose their snapshots ([`Leased`](crate::Leased));
+    /// writes and new reads wait, up to a few seconds.
     ///
     /// # Errors
     /// See [`CompactError`].
@@ -326,8 +326,9 @@ impl<R: StoreReader> Handle<R> {
         answer.await.unwrap_or(Err(CompactError::Stopped))
     }
 
-    /// Gives up the divergent copies of the member's own shard that have these roots; others, which came
-    /// since, stay. [`Snapshot::divergent_roots`](datafan_core::read::Snapshot::divergent_roots) has them.
+    /// Discards the divergent copies of the member's own shard that have these roots, which
+    /// [`Snapshot::divergent_roots`](datafan_core::read::Snapshot::divergent_roots) returns; copies that
+    /// arrived since stay.
     ///
     /// # Errors
     /// If the member stops.
@@ -335,12 +336,12 @@ impl<R: StoreReader> Handle<R> {
         self.command(Command::Forget { roots: Some(roots) }).await.map(drop)
     }
 
-    /// The same member, for whoever serves it and must not keep it running.
+    /// The same member, for code that serves it but must not keep it running.
     pub fn downgrade(&self) -> WeakHandle<R> {
         WeakHandle { inner: Arc::downgrade(&self.inner) }
     }
 
-    /// Whether the member works, and if not, why.
+    /// Whether the member is running, and if not, why.
     pub fn run_state(&self) -> RunState {
         self.inner.shared.board().run_state.clone()
     }
@@ -350,18 +351,17 @@ impl<R: StoreReader> Handle<R> {
         self.inner.shared.stopped().await
     }
 
-    /// Stops the member: what was asked before is done, links and store are closed, the thread has ended when
-    /// this resolves. Stopping again gives the same answer.
+    /// Stops the member: earlier requests are completed, links and store are closed, and the thread has ended
+    /// when this resolves. Further calls return the same result.
     ///
     /// # Errors
     /// If the member did not stop cleanly.
     pub async fn stop(&self) -> Result<(), StopReason> {
-        // A closed queue means that it is stopping already.
+        // If the queue is closed, it is stopping already.
         drop(self.inner.shared.queue.request(Request::Stop(StopReason::Asked)));
         let reason = self.stopped().await;
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The stop was the last thing that the thread said: joining waits for nothing. It catches its own
-        // panics.
+        // The thread reports the stop last, so joining does not wait. It catches its own panics.
         drop(thread.map(JoinHandle::join));
         match reason {
             StopReason::Asked => Ok(()),
@@ -369,10 +369,10 @@ impl<R: StoreReader> Handle<R> {
         }
     }
 
-    /// Asks the member to stop because something that it cannot do without has ended: [`Handle::stopped`]
-    /// then gives `reason`. The first reason counts. Waits for nothing.
+    /// Stops the member because something that it needs has ended: [`Handle::stopped`] then returns `reason`.
+    /// The first reason counts. Does not wait.
     pub fn fail(&self, reason: StopReason) {
-        // A closed queue means that it is stopping already.
+        // If the queue is closed, it is stopping already.
         drop(self.inner.shared.queue.request(Request::Stop(reason)));
     }
 
@@ -395,7 +395,7 @@ impl<R: StoreReader> Handle<R> {
 
     async fn never_answered(&self) -> CommitError {
         let reason = self.stopped().await;
-        // A clean stop answers every command that was carried out; after a failure nobody knows.
+        // A clean stop answers every command that was carried out; after a failure it is unknown.
         let written = if reason == StopReason::Asked { Written::No } else { Written::Maybe };
         CommitError::Stopped { reason, written }
     }
@@ -416,7 +416,7 @@ pub struct WeakHandle<R: StoreReader> {
 }
 
 impl<R: StoreReader> WeakHandle<R> {
-    /// The handle, as long as somebody has one.
+    /// The handle, as long as another one exists.
     pub fn upgrade(&self) -> Option<Handle<R>> {
         self.inner.upgrade().map(|inner| Handle { inner })
     }

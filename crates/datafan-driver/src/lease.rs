@@ -1,4 +1,4 @@
-//! What a member knows of one read.
+//! The state of one read.
 
 use datafan_core::store::{ReadEnd, StoreError};
 use std::{
@@ -9,20 +9,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a snapshot is read for, which decides how much the store may grow meanwhile.
+/// The purpose of a snapshot, which decides how much the store may grow meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
-    /// Anything that can go on in a later state.
+    /// A read that can continue with a later state.
     Read,
-    /// A copy of everything, which is of no use unless it is whole.
+    /// A copy of everything, which is useless unless it is complete.
     Backup,
 }
 
-/// What reader and member share of one read.
+/// The state of one read, shared by reader and member.
 pub(crate) struct Lease<V> {
     pub purpose: Purpose,
     pub began: Instant,
-    /// What the store took on disk then.
+    /// Bytes of the store on disk when it began.
     pub file_bytes: u64,
     /// When it was last used, in milliseconds since `began`.
     used: AtomicU64,
@@ -45,7 +45,7 @@ impl<V> Lease<V> {
         self.used.store(u64::try_from(used.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    /// Takes the snapshot back, once a read that is under way is done.
+    /// Ends the read, after a call that is in progress.
     pub fn end(&self, why: StoreError) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if view.is_ok() {

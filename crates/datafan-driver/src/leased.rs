@@ -1,4 +1,4 @@
-//! A snapshot as its reader has it: it can be taken back.
+//! A snapshot as a reader holds it; the member can end the read.
 
 use crate::{
     current::Current,
@@ -18,19 +18,19 @@ use std::{
 
 /// A state of the store that a reader of a [`Handle`](crate::Handle) holds.
 ///
-/// A store cannot reuse the room of what a snapshot still shows, so the member takes it back when nothing was
-/// read for [`READ_IDLE_MICROS`](datafan_core::limits::READ_IDLE_MICROS), when the store grew too much
-/// meanwhile, and when it is compacted: every read then fails with [`StoreError::ReadEnded`]. After the
-/// member has stopped every read fails with [`StoreError::Stopped`].
+/// A store cannot reuse the space of what a snapshot shows, so the member ends a read when nothing was read
+/// for [`READ_IDLE_MICROS`](datafan_core::limits::READ_IDLE_MICROS), when the store grew too much, and when
+/// it is compacted: every further call then fails with [`StoreError::ReadEnded`]. After the member has
+/// stopped, every call fails with [`StoreError::Stopped`].
 pub struct Leased<V: StoreSnapshot> {
     pub(crate) lease: Arc<Lease<V>>,
-    /// In `current`.
+    /// Its number in `current`.
     number: u64,
     current: Arc<Current<V>>,
 }
 
 impl<V: StoreSnapshot> Leased<V> {
-    /// What is shown now, for one reader.
+    /// The published snapshot, for one reader.
     pub(crate) fn new(current: &Arc<Current<V>>, purpose: Purpose) -> Result<Self, StoreError> {
         let (number, lease) = current.lease(purpose)?;
         Ok(Self { lease, number, current: current.clone() })

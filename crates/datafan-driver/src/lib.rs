@@ -1,10 +1,10 @@
-//! The driver: one thread that owns a datafan engine, and the handle that everybody else talks to it through.
+//! The driver: one thread that owns a datafan engine, and the handle through which everybody else uses it.
 //!
-//! Any store, any connector, any async runtime or none. [`start`] opens the engine, lets the caller make the
-//! connector, starts the thread and gives a [`Handle`]. What waits together is handled and committed
-//! together, so many writers at once cost one commit (*group commit*).
+//! It works with any store, any connector, and any async runtime or none. [`start`] opens the engine, lets
+//! the caller make the connector, starts the thread and returns a [`Handle`]. Waiting requests are handled
+//! and committed together, so many concurrent writers cost one commit (*group commit*).
 //!
-//! What this is not: a member ready to run. `datafan-node` puts a disk and a network under it.
+//! For a complete member with a disk and a network, see `datafan-node`.
 
 mod block_on;
 mod board;

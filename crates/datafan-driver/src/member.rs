@@ -1,4 +1,4 @@
-//! The thread's body: gather what waits, hand it to the engine at once, carry out what it wants.
+//! The body of the thread: collects inputs, passes them to the engine, and carries out its effects.
 
 use crate::{
     board::{KeyInUse, Shared},
@@ -31,55 +31,56 @@ use tracing::info;
 mod reopen;
 mod told;
 
-/// A running member: all that the thread owns.
+/// A running member: everything that the thread owns.
 pub struct Member<S: Store, C: Connector> {
     engine: Engine<S>,
     outgoing: Outgoing<C>,
     shared: Arc<Shared>,
-    /// What readers see.
+    /// The snapshot that readers see.
     current: Arc<Current<SnapshotOf<S>>>,
-    /// When readers are looked after next.
+    /// When to check readers next.
     next_check: Instant,
     clock: Clock,
     out: Outbox,
     compaction: Schedule,
-    /// What happens when the turn's commits are on disk and visible.
+    /// What to do when the commits of the turn are on disk and visible.
     turn: Turn,
     /// Callers whose commands the engine holds.
     tickets: BTreeMap<Ticket, Waiting>,
     n_tickets: u64,
     timers: Timers,
-    /// Peers that the connector has links with.
+    /// Peers that are linked according to the connector.
     linked: BTreeSet<MemberId>,
-    /// What the engine is told again where it is opened again.
+    /// What to tell the engine again when it is opened again.
     told: told::Told,
-    /// There was no room on the disk at the last look, and when the next one is due.
+    /// Whether the disk was full at the last check, and when the next one is due.
     was_full: bool,
-    /// What was asked for when the disk got full.
+    /// What was requested when the disk became full.
     kept: Option<Gathered>,
     next_look: Instant,
-    /// Peers that count as up.
+    /// Number of peers that are up.
     ready: BTreeSet<MemberId>,
-    /// What the engine must be told next: lanes that became full while its effects were carried out.
+    /// Inputs for the next call of the engine: lanes that became full while its effects were carried out.
     told_next: Vec<Input>,
-    /// Who was answered after the last sync.
+    /// Callers that were answered after the last sync.
     others: Others,
     links: trace::Links,
 }
 
-/// What one gathering brought.
+/// The entries that were collected for one turn.
 #[derive(Default)]
 struct Gathered {
     inputs: Vec<Input>,
-    /// Dropped when the engine has taken the inputs in: peers may then send more.
+    /// Dropped when the engine has handled the inputs: peers may then send more.
     receipts: Vec<Receipt>,
-    /// Answered when the engine has taken the inputs in, so that a caller sees what it did before it asked.
+    /// Answered when the engine has handled the inputs, so that callers see the effect of their earlier
+    /// requests.
     questions: Vec<Question>,
-    /// Why it is to stop.
+    /// Why the member is to stop.
     stop: Option<StopReason>,
 }
 
-/// What a turn shows and says at its end.
+/// What a turn publishes and answers at its end.
 #[derive(Default)]
 struct Turn {
     /// Heads that moved.
@@ -87,12 +88,12 @@ struct Turn {
     answers: Vec<(Ticket, Answer)>,
 }
 
-/// What a store's readers read.
+/// The snapshots of a store.
 pub type SnapshotOf<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
-/// The ticket of what the member itself asks for.
+/// The ticket of the member's own requests.
 const NOBODY: Ticket = Ticket(0);
-/// Commands wait for others for this part of the time that a sync took.
+/// Commands wait for others for this fraction of the duration of a sync.
 const WAIT_SHARE: u32 = 8;
 
 enum Question {
@@ -102,7 +103,7 @@ enum Question {
 }
 
 impl<S: Store, C: Connector> Member<S, C> {
-    /// A member that begins to work when it is run.
+    /// A member that starts to work when it is run.
     pub fn new(
         engine: Engine<S>,
         connector: C,
@@ -135,11 +136,10 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Works until it is asked to stop, then closes the store cleanly.
+    /// Works until it is told to stop, then closes the store cleanly.
     ///
     /// # Errors
-    /// If it ends for another reason: after a failure of the store nothing that was not acknowledged may be
-    /// relied on.
+    /// If it ends for another reason: after a failure of the store, unacknowledged writes may be lost.
     pub fn run(mut self) -> Result<(), StopReason> {
         let worked = loop {
             match self.work() {
@@ -147,21 +147,21 @@ impl<S: Store, C: Connector> Member<S, C> {
                 done => break done,
             }
         };
-        // First the peers: with the store gone nobody would answer them.
+        // Peers first: without the store nobody would answer them.
         self.outgoing.connector().stop();
         // A snapshot that outlives its store keeps the file in use.
         self.current.close();
         let reason = worked?;
         let closed = self.compact_if_it_pays().and_then(|()| self.engine.close());
         match closed {
-            // What could not be written was not told to anybody either.
+            // Nobody was told of what could not be written.
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         if reason == StopReason::Asked { Ok(()) } else { Err(reason) }
     }
 
-    /// Gives the reason that it was asked to stop for.
+    /// Returns the reason for which it was told to stop.
     fn work(&mut self) -> Result<StopReason, StoreError> {
         loop {
             let mut gathered = self.kept.take().unwrap_or_else(|| self.gather());
@@ -171,7 +171,7 @@ impl<S: Store, C: Connector> Member<S, C> {
             };
             drop(mem::take(&mut gathered.receipts));
             if let Some(what) = full {
-                // The engine that failed answers nobody.
+                // An engine that failed answers nobody.
                 self.kept = Some(gathered);
                 return Err(StoreError::Full { what });
             }
@@ -187,7 +187,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Waits for something to do and sorts what came.
+    /// Waits for entries and sorts them.
     fn gather(&mut self) -> Gathered {
         let noop = self.engine.noop_round().map(|frame| frame.bytes);
         let entries = self.shared.queue.gather(self.next_wake(), mem::take(&mut self.others), noop);
@@ -198,7 +198,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                 Entry::Request(request) => self.on_request(request, &mut gathered),
             }
             if gathered.stop.is_some() {
-                // What came later is told so when the queue closes.
+                // Later entries are answered when the queue closes.
                 break;
             }
         }
@@ -261,8 +261,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         Input::Command { ticket, command }
     }
 
-    /// Hands `inputs` to the engine as one, and carries out what it wants: what may go at once first, then,
-    /// when all is on disk, what had to wait for it.
+    /// Passes `inputs` to the engine in one call, and carries out its effects: first those that need no sync,
+    /// then, when everything is on disk, those that do.
     fn tell(&mut self, mut inputs: Vec<Input>) -> Result<(), StoreError> {
         let now = self.clock.now();
         if self.engine.next_wake() <= now.time || self.was_full {
@@ -301,7 +301,7 @@ impl<S: Store, C: Connector> Member<S, C> {
                     self.ready.insert(peer);
                     self.shared.change(|board| board.links = self.ready.len());
                 }
-                // Said by the trace above; the engine's status and counters keep it.
+                // The trace above logs it; the engine's status and counters keep it.
                 Effect::Refused(_) => {}
                 Effect::Alarm(alarm) => match *alarm {
                     Alarm::ForeignHead { theirs, ours } => {
@@ -316,8 +316,8 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Shows what the turn wrote, others' data too: snapshot and board change together. Own data is on disk
-    /// by now.
+    /// Publishes what the turn wrote, including data of others: snapshot and board change together. Own data
+    /// is on disk by now.
     fn publish(&mut self) {
         let Turn { applied, answers } = mem::take(&mut self.turn);
         let snapshot = self.engine.snapshot();
@@ -332,13 +332,13 @@ impl<S: Store, C: Connector> Member<S, C> {
         } else if !self.current.shows(&snapshot) {
             self.current.replace(snapshot);
         }
-        // Last, so that who has an answer can read its commit.
+        // Last, so that whoever has an answer can read its commit.
         for (ticket, answer) in answers {
             if ticket == NOBODY {
                 continue;
             }
             let Waiting { reply, permit } = self.tickets.remove(&ticket).expect("one answer per ticket");
-            // The caller may be gone: the write went on without it.
+            // The caller may be gone: the write was made anyway.
             let _ = reply.send(match answer {
                 Answer::Committed(committed) => Ok(committed),
                 Answer::Refused(error) => Err(CommitError::Refused(error)),
@@ -347,14 +347,14 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Takes snapshots back from readers that held them too long, and compacts in an idle hour.
+    /// Ends reads that took too long, and compacts while the member is idle.
     fn look_after_store(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if self.next_check > now {
             return Ok(());
         }
         self.next_check = now + self.current.check_interval();
-        // A store that does not say how large it is fails at its next write, if it fails.
+        // If the store cannot report its size, its next write may fail.
         if let Ok(file_bytes) = self.engine.file_bytes() {
             self.current.check(now, file_bytes, || expected_bytes(&*self.engine.snapshot()));
         }
@@ -364,7 +364,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         Ok(())
     }
 
-    /// Answers a question; whoever asked may be gone.
+    /// Answers a question; the caller may be gone.
     fn answer(&mut self, question: Question) -> Result<(), StoreError> {
         match question {
             Question::Status(reply) => drop(reply.send(self.engine.status())),
@@ -394,7 +394,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         Ok(done)
     }
 
-    /// Compacts where more than half is free: at a clean stop, when nothing waits for it.
+    /// Compacts if more than half is free: at a clean stop, when nobody waits for it.
     fn compact_if_it_pays(&mut self) -> Result<(), StoreError> {
         let expected = expected_bytes(&*self.engine.snapshot());
         let file_bytes = self.engine.file_bytes().unwrap_or_default();
@@ -404,7 +404,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         Ok(())
     }
 
-    /// Tells callers whose time is over what their writes wait for.
+    /// Tells callers whose timeout passed what their writes wait for.
     fn ring(&mut self) {
         let due = self.timers.due(Instant::now());
         if !due.is_empty() {

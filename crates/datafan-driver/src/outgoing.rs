@@ -1,4 +1,4 @@
-//! Frames on their way to the connector, and those that it had no room for.
+//! Frames on their way to the connector, and those that wait for room.
 
 use datafan_core::{
     connector::{Connector, Frame, Lane, SendError},
@@ -7,9 +7,9 @@ use datafan_core::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// A connector, and per link and lane the frames that wait for room.
+/// A connector, and for each link and lane the frames that wait for room.
 ///
-/// What waits is bounded by the engine: told of a full lane, it hands nothing over until it is told of room.
+/// The engine bounds what waits: once told of a full lane, it sends nothing until it is told of room.
 pub struct Outgoing<C: Connector> {
     connector: C,
     /// Lanes that answered `Full` and have had no room since.
@@ -17,7 +17,7 @@ pub struct Outgoing<C: Connector> {
 }
 
 impl<C: Connector> Outgoing<C> {
-    /// With nothing that waits.
+    /// Starts with nothing waiting.
     pub fn new(connector: C) -> Self {
         Self { connector, kept: BTreeMap::new() }
     }
@@ -27,8 +27,8 @@ impl<C: Connector> Outgoing<C> {
         &self.connector
     }
 
-    /// Sends `frame`, or keeps it behind what waits. Gives what the engine must be told if the lane has just
-    /// become full.
+    /// Sends `frame`, or queues it behind the waiting ones. Returns the input for the engine if the lane has
+    /// just become full.
     pub fn send(&mut self, to: MemberId, frame: Frame) -> Option<Input> {
         let lane = frame.lane;
         if let Some(kept) = self.kept.get_mut(&(to, lane)) {
@@ -36,7 +36,7 @@ impl<C: Connector> Outgoing<C> {
             return None;
         }
         match self.connector.send(to, frame) {
-            // The link is gone; its `LinkDown` is on the way and tells the engine.
+            // The link is gone; its `LinkDown` will tell the engine.
             Ok(()) | Err(SendError::Down) => None,
             Err(SendError::Full(frame)) => {
                 self.kept.insert((to, lane), VecDeque::from([frame]));
@@ -45,7 +45,8 @@ impl<C: Connector> Outgoing<C> {
         }
     }
 
-    /// There is room: sends what waits. Gives what the engine must be told unless the lane is full again.
+    /// There is room: sends the waiting frames. Returns the input for the engine unless the lane is full
+    /// again.
     pub fn flush(&mut self, peer: MemberId, lane: Lane) -> Option<Input> {
         let kept = self.kept.get_mut(&(peer, lane))?;
         while let Some(frame) = kept.pop_front() {
@@ -58,14 +59,14 @@ impl<C: Connector> Outgoing<C> {
         Some(Input::Room { peer, lane })
     }
 
-    /// The link is down: what waited for it is lost.
+    /// The link is down: its waiting frames are lost.
     pub fn forget(&mut self, peer: MemberId) {
         self.kept.remove(&(peer, Lane::Small));
         self.kept.remove(&(peer, Lane::Bulk));
     }
 }
 
-/// Also where the thread panics: peers must not take the member for one that listens.
+/// Also after a panic of the thread: peers must not believe that the member still listens.
 impl<C: Connector> Drop for Outgoing<C> {
     fn drop(&mut self) {
         self.connector.stop();

@@ -1,5 +1,4 @@
-//! What waits for the driver's thread: events of the connector and requests of callers, in the order they
-//! came.
+//! The queue of the driver's thread: events of the connector and requests of callers, in order of arrival.
 
 use crate::{
     compaction,
@@ -19,7 +18,7 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// The queue. Requests take permits before they enter, events are bounded by their connector through
+/// The queue. Requests take permits before they enter; events are bounded by their connector through
 /// receipts.
 pub struct Queue {
     content: Mutex<Content>,
@@ -30,27 +29,27 @@ pub struct Queue {
 
 struct Content {
     waiting: VecDeque<Entry>,
-    /// What was gathered last left a heavy message behind.
+    /// The last collection left a heavy message behind.
     heavy_is_next: bool,
-    /// A message for which the thread that sleeps is not woken.
+    /// A message for which the sleeping thread is not woken.
     noop: Option<Arc<[u8]>>,
-    /// How many of those wait.
+    /// Number of such messages that wait.
     n_noop: usize,
-    /// Nothing enters any more.
+    /// Closed: nothing enters any more.
     closed: bool,
 }
 
-/// Callers who have just been answered together: those who write on will soon be back, and share a sync again
-/// if the first of them waits for the others (as `commit_delay` does in PostgreSQL).
+/// Callers that have just been answered together: those that continue to write will return soon, and share a
+/// sync again if the first of them waits for the others (like `commit_delay` in PostgreSQL).
 #[derive(Clone, Copy, Default)]
 pub struct Others {
-    /// How many.
+    /// Number of callers.
     pub callers: usize,
-    /// How long they are worth waiting for.
+    /// How long to wait for them.
     pub wait: Duration,
 }
 
-/// One thing that waits.
+/// An entry of the queue.
 pub enum Entry {
     /// From the connector.
     Event(Event),
@@ -58,31 +57,31 @@ pub enum Entry {
     Request(Request),
 }
 
-/// What a caller asks of the driver's thread.
+/// A request to the driver's thread.
 pub enum Request {
-    /// For the engine.
+    /// A command for the engine.
     Command(Waiting, Command),
     /// The engine's status.
     Status(oneshot::Sender<Status>),
-    /// The engine's counters and the connector's.
+    /// The counters of the engine and the connector.
     Stats(oneshot::Sender<(Stats, Traffic)>),
-    /// To be told when a time is over.
+    /// Sets a timer.
     Timer(Instant, Alarm),
-    /// To compact the store.
+    /// Compacts the store.
     Compact(compaction::Reply),
-    /// To stop after all that came before, for this reason.
+    /// Stops after everything before it, for this reason.
     Stop(StopReason),
 }
 
-/// A caller whose command is under way.
+/// A caller whose command is in progress.
 pub struct Waiting {
     /// Where the answer goes. The caller may be gone.
     pub reply: oneshot::Sender<Result<Committed, CommitError>>,
-    /// Its place in the bound on commands; given back when the command is answered, however late.
+    /// Its share of the bound on commands; returned when the command is answered, however late.
     pub permit: Permit,
 }
 
-/// A place in the queue's bound.
+/// A share of the queue's bound.
 pub struct Permit(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 impl Queue {
@@ -94,13 +93,13 @@ impl Queue {
         Self { content: Mutex::new(content), entered: Condvar::new(), room }
     }
 
-    /// Waits until `command` fits into the bound; `None` when the queue is closed.
+    /// Waits until `command` fits into the bound; `None` if the queue is closed.
     pub async fn permit(&self, command: &Command) -> Option<Permit> {
         let permit = self.room.clone().acquire_many_owned(permits(command)).await;
         permit.ok().map(Permit)
     }
 
-    /// Lets `request` in; it comes back when the queue is closed.
+    /// Adds `request`; returned if the queue is closed.
     pub fn request(&self, request: Request) -> Result<(), Request> {
         match self.enter(Entry::Request(request)) {
             Ok(()) => Ok(()),
@@ -109,10 +108,10 @@ impl Queue {
         }
     }
 
-    /// Waits until something is there or `until` has come, and takes what waits together, within one commit's
-    /// bounds; a heavy message is taken by itself, in turns with all that is light. Where that is less than
-    /// `others` say and all of it are commands, it waits a little for the rest. A few messages like `noop`
-    /// are nothing to wake up for: to wake a thread costs more than all that an idle member has to do.
+    /// Waits until something is there or `until` is reached, and takes what waits, within the bounds of one
+    /// commit; a heavy message is taken alone, alternating with all the light ones. If there are fewer
+    /// entries than `others` says, and all are commands, it waits briefly for the rest. A few messages like
+    /// `calm` do not wake the thread: waking it costs more than everything that an idle member has to do.
     pub fn gather(&self, until: Option<Instant>, others: Others, noop: Option<Arc<[u8]>>) -> Vec<Entry> {
         let mut content = self.content();
         content.noop = noop;
@@ -141,7 +140,7 @@ impl Queue {
         content.take()
     }
 
-    /// Lets nothing in any more, wakes whoever waits for room, and gives what was not handled.
+    /// Closes the queue, wakes callers that wait for room, and returns the unhandled entries.
     pub fn close(&self) -> VecDeque<Entry> {
         self.room.close();
         let mut content = self.content();
@@ -184,9 +183,9 @@ impl Content {
         !self.waiting.is_empty() && self.waiting.iter().all(is_command)
     }
 
-    /// What comes of a gathering is seen when all of it is handled. So a push that waits with megabytes of
-    /// answers, which take long to verify, is not handled with them, and passes those that came before it:
-    /// lanes keep no order among each other.
+    /// The results of a collection become visible when all of it is handled. So a push does not wait together
+    /// with megabytes of answers, which take long to verify: it overtakes those that came before it, as lanes
+    /// keep no order among each other.
     fn take(&mut self) -> Vec<Entry> {
         if !self.heavy_is_next || !self.heavy_may_go() {
             let light = self.take_light();
@@ -200,12 +199,12 @@ impl Content {
         heavy.and_then(|at| self.waiting.remove(at)).into_iter().collect()
     }
 
-    /// Whether a heavy message waits, and no link's beginning or end before it.
+    /// Whether a heavy message waits, with no start or end of a link before it.
     fn heavy_may_go(&self) -> bool {
         self.waiting.iter().find(|entry| is_heavy(entry) || is_of_link(entry)).is_some_and(is_heavy)
     }
 
-    /// All that is light, within the bounds, up to where it would pass a link's beginning or end.
+    /// All light entries, within the bounds, up to where they would overtake the start or end of a link.
     fn take_light(&mut self) -> Vec<Entry> {
         let (mut taken, mut bytes, mut passed) = (Vec::new(), 0, 0);
         while let Some(entry) = self.waiting.get(passed) {
@@ -224,7 +223,7 @@ impl Content {
     }
 }
 
-/// Whether a message takes so long that others should not wait for it: none that is pushed does.
+/// Whether a message takes so long that others should not wait for it; a push never does.
 fn is_heavy(entry: &Entry) -> bool {
     matches!(entry, Entry::Event(Event::Received { bytes, .. }) if bytes.len() > SMALL_BYTES_MAX)
 }
@@ -248,10 +247,10 @@ fn command_bytes(command: &Command) -> usize {
     }
 }
 
-/// How much of the bound a command takes.
+/// The share of the bound that a command takes.
 fn permits(command: &Command) -> u32 {
     match command {
-        // Clamped, so that a commit over the limits gets through to the engine, which refuses it by name.
+        // Clamped, so that a commit over the limits reaches the engine, which refuses it with the reason.
         Command::Commit(_) => {
             let kibibytes = u32::try_from(command_bytes(command) >> 10).unwrap_or(u32::MAX);
             kibibytes.clamp(COMMAND_PERMITS_MIN, ROOM_PERMITS)
@@ -262,30 +261,30 @@ fn permits(command: &Command) -> u32 {
         | Command::Apply(_)
         | Command::CloseForks { .. }
         | Command::Restamp => COMMAND_PERMITS_MIN,
-        // Answered at once. A writer may wait for the very link that this dials.
+        // Answered at once. A writer may wait for the link that this dials.
         Command::Publish(_) | Command::Connect { .. } | Command::Forget { .. } => 0,
     }
 }
 
-/// Most bytes of commands and messages that are handled together, but for the last one.
+/// Maximum bytes of commands and messages that are handled together, without the last one.
 const GATHER_BYTES_MAX: usize = 16 << 20;
-/// Most commands, messages and events that are handled together.
+/// Maximum number of commands, messages and events that are handled together.
 const GATHER_ENTRIES_MAX: usize = 4_096;
-/// Most messages that wait without waking anybody.
+/// Maximum number of messages that wait without waking the thread.
 const NOOP_MAX: usize = 64;
-/// The bound on commands that wait or are under way, in KiB: two full gatherings, so that one fills while the
-/// other is written.
+/// The bound on commands that wait or are in progress, in KiB: two full collections, so that one fills while
+/// the other is written.
 const ROOM_PERMITS: u32 = 2 * (GATHER_BYTES_MAX >> 10) as u32;
-/// What a small command takes: as many of them fit as two gatherings hold.
+/// The share of a small command: as many fit as two collections hold.
 const COMMAND_PERMITS_MIN: u32 = ROOM_PERMITS / (2 * GATHER_ENTRIES_MAX as u32);
-/// What a write takes in memory beyond its key and value.
+/// Memory of a write beyond its key and value.
 const WRITE_OVERHEAD_BYTES: usize = size_of::<Write>() + 32;
 
 const _: () = assert!(COMMAND_PERMITS_MIN > 0);
 
 impl Inbox for Queue {
     fn push(&self, event: Event) {
-        // After the end nobody looks: dropping an event runs its receipt.
+        // Nobody reads after the end: dropping an event runs its receipt.
         drop(self.enter(Entry::Event(event)));
     }
 }
@@ -399,7 +398,7 @@ mod tests {
         Entry::Event(Event::LinkDown { peer: MemberId([1; 32]), reason: String::new() })
     }
 
-    /// What is gathered, by bytes.
+    /// The collected entries, by bytes.
     fn sizes(queue: &Queue) -> Vec<usize> {
         let gathered = queue.gather(None, Others::default(), None);
         gathered.iter().map(entry_bytes).collect()

@@ -1,4 +1,4 @@
-//! Reading through a handle: plain functions on the snapshot that the member published last.
+//! Reads through a handle: plain functions on the last snapshot that the member published.
 
 use crate::{
     clock,
@@ -21,21 +21,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much room a member's store takes.
+/// The disk space of a member's store.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Usage {
-    /// Bytes of disk, a second old at most; 0 for a store without a file.
+    /// Bytes on disk, at most a second old; 0 for a store without a file.
     pub file_bytes: u64,
-    /// Bytes of it that the present state needs: counted at most a minute ago, with all by which the file has
-    /// grown since. The rest is free, or shown by older snapshots.
+    /// Bytes of it that the current state needs: counted at most a minute ago, plus the growth of the file
+    /// since. The rest is free, or used by older snapshots.
     pub used_bytes: u64,
-    /// For how long the oldest snapshot of a reader has been held.
+    /// How long the oldest snapshot of a reader has been held.
     pub oldest_read: Option<Duration>,
 }
 
 impl<R: StoreReader> Handle<R> {
-    /// All that this member holds, as of now. Of its own shard it shows only what is on disk: a crash takes
-    /// nothing back that was read.
+    /// Everything that this member holds now. Of its own shard it shows only what is on disk, so a crash
+    /// never undoes what was read.
     ///
     /// Reads never wait for the writer, nor for a peer. They may touch the disk. See [`Leased`] for how long
     /// a snapshot may be kept.
@@ -46,20 +46,20 @@ impl<R: StoreReader> Handle<R> {
         self.snapshot_for(Purpose::Read)
     }
 
-    /// As [`Handle::snapshot`], for a copy of everything: it is kept until the store takes four times as
-    /// much.
+    /// Like [`Handle::snapshot`], for a copy of everything: the read is ended only when the store has grown
+    /// to four times its size.
     ///
     /// # Errors
-    /// As of [`Handle::snapshot`].
+    /// Those of [`Handle::snapshot`].
     pub fn backup_snapshot(&self) -> Result<Snapshot<Leased<R::Snapshot>>, StoreError> {
         self.snapshot_for(Purpose::Backup)
     }
 
-    /// How much room the member's store takes. To count what is used may read all of the file, so it is
-    /// counted the less often the longer it takes, but once a minute where it is asked for.
+    /// The disk space of the member's store. Counting may read the whole file, so it is done less often the
+    /// longer it takes, but at least once a minute when requested.
     ///
     /// # Errors
-    /// As of [`Handle::snapshot`].
+    /// Those of [`Handle::snapshot`].
     pub fn usage(&self) -> Result<Usage, StoreError> {
         let current = &self.inner.current;
         let oldest_read = current.oldest(Instant::now());
@@ -71,26 +71,26 @@ impl<R: StoreReader> Handle<R> {
         Ok(Snapshot::new(Leased::new(&self.inner.current, purpose)?, self.inner.mesh, clock::wall()))
     }
 
-    /// An owner's item; one's own is at [`Handle::id`].
+    /// An item of an owner; this member is [`Handle::id`].
     ///
     /// # Errors
-    /// As of [`Handle::snapshot`].
+    /// Those of [`Handle::snapshot`].
     pub fn get(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
         self.snapshot()?.get(owner, key)
     }
 
-    /// An owner's typed value that was put as JSON.
+    /// A typed value of an owner that was put as JSON.
     ///
     /// # Errors
-    /// If the store failed, or if the value is no `T`.
+    /// If the store failed, or the value is not a `T`.
     pub fn get_json<T: DeserializeOwned>(&self, owner: &MemberId, key: &str) -> Result<Option<T>, ReadError> {
         self.get_as::<Json, T>(owner, key)
     }
 
-    /// An owner's typed value in a format of one's own.
+    /// A typed value of an owner in any format.
     ///
     /// # Errors
-    /// If the store failed, or if the value is no `T`.
+    /// If the store failed, or the value is not a `T`.
     pub fn get_as<C, T>(&self, owner: &MemberId, key: &str) -> Result<Option<T>, ReadError>
     where
         C: Codec,
@@ -100,10 +100,10 @@ impl<R: StoreReader> Handle<R> {
         Ok(Some(C::decode(&item.value)?))
     }
 
-    /// The head of an owner's shard as it is held here.
+    /// The head of an owner's shard that is held here.
     ///
     /// # Errors
-    /// As of [`Handle::snapshot`].
+    /// Those of [`Handle::snapshot`].
     pub fn head(&self, owner: &MemberId) -> Result<Option<Head>, StoreError> {
         self.snapshot()?.head(owner)
     }

@@ -26,13 +26,14 @@ use std::{
 };
 use tracing::{Span, error, info, info_span};
 
-/// Opens the engine of `config` on `store`, asks `connect` for the connector, and starts the member's thread.
+/// Opens the engine of `config` on `store`, calls `connect` for the connector, and starts the member's
+/// thread.
 ///
-/// `seed` decides what the engine draws at random (jitter); take it from the system's randomness. `connect`
-/// gets the inbox that the connector pushes into; it runs on the calling thread.
+/// `seed` determines the engine's random choices (jitter); take it from the system's random source. `connect`
+/// gets the inbox to which the connector pushes events; it runs on the calling thread.
 ///
 /// # Errors
-/// See [`StartError`]; nothing runs then.
+/// See [`StartError`]; nothing is running then.
 pub fn start<S, C, E>(
     config: Config,
     seed: u64,
@@ -59,7 +60,7 @@ where
     let connector = match connect(shared.queue.clone()) {
         Ok(connector) => connector,
         Err(error) => {
-            // The caller's error is the one to report; a store that fails too says so when it is opened next.
+            // Report the caller's error; a store that fails too will report it when it is opened next.
             drop(engine.close());
             return Err(StartError::Connector(error));
         }
@@ -75,7 +76,7 @@ fn current<S: Store>(engine: &Engine<S>, limits: ReadLimits) -> Result<Current<S
     Ok(Current::new(engine.snapshot(), engine.file_bytes()?, limits))
 }
 
-/// The thread: the member, and the news of its end.
+/// The thread: runs the member, and reports its end.
 fn run<S: Store, C: Connector>(
     member: Member<S, C>,
     shared: &Shared,
@@ -85,7 +86,7 @@ fn run<S: Store, C: Connector>(
     let reason = StopReason::Panicked { what: "its thread ended early".into() };
     let mut ending = Ending { shared, current, reason };
     let _entered = span.enter();
-    // Whatever the member owned is gone after a panic; what is left was made to be seen at any moment.
+    // Whatever the member owned is gone after a panic; the rest is safe to observe at any moment.
     let ended = catch_unwind(AssertUnwindSafe(|| {
         info!("member started");
         member.run()
@@ -101,8 +102,7 @@ fn run<S: Store, C: Connector>(
     }
 }
 
-/// Tells everybody that the thread has ended and why, when it is dropped: also where the last line of the log
-/// panics.
+/// Reports that the thread has ended, and why, when it is dropped: even if the last log line panics.
 struct Ending<'a, V: StoreSnapshot> {
     shared: &'a Shared,
     current: &'a Current<V>,
@@ -112,7 +112,7 @@ struct Ending<'a, V: StoreSnapshot> {
 impl<V: StoreSnapshot> Drop for Ending<'_, V> {
     fn drop(&mut self) {
         self.current.close();
-        // Nothing enters any more; whoever still waits is told when the entries go.
+        // Nothing enters any more; callers that still wait are told when the entries are dropped.
         let unhandled = self.shared.queue.close();
         self.shared.change(|board| {
             board.links = 0;

@@ -1,27 +1,27 @@
-//! Time limits of callers, kept by the driver's thread so that they work in every runtime and without one.
+//! Timeouts of callers, kept by the driver's thread so that they work in every runtime and without one.
 
 use datafan_core::engine::OwnState;
 use std::{collections::BTreeMap, time::Instant};
 use tokio::sync::oneshot;
 
-/// What a caller is told when its time is over.
+/// What a caller is told when its timeout passes.
 pub type Alarm = oneshot::Sender<OwnState>;
 
-/// Time limits that have not passed.
+/// Timers that have not expired.
 #[derive(Default)]
 pub struct Timers {
-    /// By time; the number makes them distinct.
+    /// Ordered by time; the number makes them distinct.
     alarms: BTreeMap<(Instant, u64), Alarm>,
     n_added: u64,
-    /// How many were left when those of callers who are gone were last removed.
+    /// How many were left when those of callers that are gone were last removed.
     n_kept: usize,
 }
 
 impl Timers {
     /// Rings `alarm` at `at`.
     pub fn add(&mut self, at: Instant, alarm: Alarm) {
-        // Most callers get their answer long before their time is over. Removing what they left whenever the
-        // number doubles costs each a constant share.
+        // Most callers get their answer long before the timeout. Removing their timers whenever the number
+        // doubles costs each a constant share.
         if self.alarms.len() >= 2 * self.n_kept.max(N_KEPT_MIN) {
             self.alarms.retain(|_, alarm| !alarm.is_closed());
             self.n_kept = self.alarms.len();
@@ -30,12 +30,12 @@ impl Timers {
         self.alarms.insert((at, self.n_added), alarm);
     }
 
-    /// When the next one rings.
+    /// When the next timer expires.
     pub fn next(&self) -> Option<Instant> {
         self.alarms.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes those whose time has come by `now` and whose callers still wait.
+    /// Takes the timers that have expired by `now` and whose callers still wait.
     pub fn due(&mut self, now: Instant) -> Vec<Alarm> {
         let later = self.alarms.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut self.alarms, later);

@@ -1,4 +1,4 @@
-//! What the driver says to `tracing`: one line per input and per effect. Short ids, sizes, never a value.
+//! What the driver logs to `tracing`: one line per input and per effect. Short ids, sizes, never a value.
 
 use crate::flapping::{Flapping, Loudness};
 use datafan_core::{
@@ -8,7 +8,7 @@ use datafan_core::{
 use std::{collections::BTreeMap, time::Instant};
 use tracing::{Span, debug, debug_span, error, info, trace, warn};
 
-/// One span per link, from up to down: what comes and goes over it is said inside.
+/// One span per link, from up to down: its messages are logged inside.
 #[derive(Default)]
 pub struct Links {
     links: BTreeMap<MemberId, Link>,
@@ -17,12 +17,12 @@ pub struct Links {
 
 struct Link {
     span: Span,
-    /// What never was up is of no interest when it is down.
+    /// The end of a link that never was up is not interesting.
     was_up: bool,
 }
 
 impl Links {
-    /// Says what came in.
+    /// Logs an input.
     pub fn input(&mut self, input: &Input) {
         if let Input::LinkUp { peer, direction, .. } = input {
             let span = debug_span!("link", peer = peer.short(), ?direction);
@@ -40,7 +40,7 @@ impl Links {
         }
     }
 
-    /// Says what is carried out.
+    /// Logs an effect.
     pub fn effect(&mut self, effect: &Effect) {
         if let Effect::Ready { peer } = effect
             && let Some(link) = self.links.get_mut(peer)
@@ -70,7 +70,7 @@ impl Links {
         match loudness {
             Loudness::Plain => info!(peer, reason, "link down"),
             Loudness::Last => {
-                info!(peer, reason, "link down, as often before: from now on said at level debug")
+                info!(peer, reason, "link down again; from now on logged at level debug")
             }
             Loudness::Quiet => debug!(peer, reason, "link down"),
         }
@@ -84,7 +84,7 @@ impl Links {
     }
 }
 
-/// The span of a call of the engine: `commit` where callers wait for it, `apply` where messages came.
+/// The span of a call of the engine: `commit` if callers wait for it, `apply` if messages came.
 pub fn span(inputs: &[Input]) -> Span {
     let n_commands = inputs.iter().filter(|input| matches!(input, Input::Command { .. })).count();
     let n_messages = inputs.iter().filter(|input| matches!(input, Input::Message { .. })).count();
@@ -114,14 +114,14 @@ fn say_input(input: &Input) {
         Input::LinkUp { peer, address, direction } => {
             debug!(peer = peer.short(), ?address, ?direction, "link connected");
         }
-        // Said when it is known whether it was up.
+        // Logged when it is known whether it was up.
         Input::LinkDown { .. } => {}
-        Input::Broken { peer } => debug!(peer = peer.short(), "the peer broke the format of the link"),
+        Input::Broken { peer } => debug!(peer = peer.short(), "peer violated the format of the link"),
         Input::DialFailed { address, expected, error } => {
             debug!(%address, expected = expected.map(|id| id.short()), error, "dial failed");
         }
         Input::DialFound { address, peer, .. } => {
-            debug!(%address, peer = peer.short(), "dial found a peer that is linked");
+            debug!(%address, peer = peer.short(), "dial found a peer that is already linked");
         }
         Input::Message { from, bytes } => trace!(from = from.short(), bytes = bytes.len(), "message"),
         Input::Full { peer, lane } => trace!(peer = peer.short(), ?lane, "full"),

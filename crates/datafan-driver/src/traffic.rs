@@ -1,6 +1,6 @@
-//! How much passed on the links.
+//! Bytes on the links.
 
-/// Bytes of messages on all links since the start, as the connector counts them.
+/// Bytes of messages on all links since the start, counted by the connector.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Traffic {
     /// Sent.

@@ -1,5 +1,5 @@
-//! What is used of a store's file: counted seldom where counting takes long, and never less than what has
-//! been added since.
+//! The used part of a store's file: counted rarely if counting takes long, and never less than what was added
+//! since.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ struct Counted {
     /// How long counting took.
     took: Duration,
     bytes: u64,
-    /// What the file took then.
+    /// Size of the file then.
     file_bytes: u64,
 }
 
-/// A count is kept for so many times as long as it took: counting takes a fiftieth of the time at most,
-/// however often it is asked for.
+/// A count is kept for this many times its duration: counting takes at most a fiftieth of the time, however
+/// often it is requested.
 const KEPT_TIMES: u32 = 50;
-/// No longer than this, however long it took.
+/// At most this long, however long it took.
 const KEPT_MAX: Duration = Duration::from_secs(60);
 
 impl Used {
-    /// How much of `file_bytes` is used. `count` finds out and says how long it took.
+    /// How much of `file_bytes` is used. `count` computes it and returns how long that took.
     pub fn bytes<E>(
         &mut self,
         now: Instant,
@@ -33,7 +33,7 @@ impl Used {
         if let Some(counted) = &self.0
             && now.saturating_duration_since(counted.at) < (counted.took * KEPT_TIMES).min(KEPT_MAX)
         {
-            // By what it has grown it is full, until it is counted: of what was written, most is there.
+            // Growth counts as used until the next count, since most of what was written stays.
             let grown = file_bytes.saturating_sub(counted.file_bytes);
             return Ok((counted.bytes + grown).min(file_bytes));
         }
@@ -63,7 +63,7 @@ mod tests {
         let (mut used, now) = (Used::default(), Instant::now());
         assert_eq!(ask(&mut used, now, 1_000, (900, 10 * SECOND)), (900, true));
         assert_eq!(ask(&mut used, now + 11 * SECOND, 20_000, (0, SECOND)), (19_900, false));
-        // Made smaller since: no more is used than there is.
+        // The file has shrunk since: no more is used than there is.
         assert_eq!(ask(&mut used, now + 12 * SECOND, 500, (0, SECOND)), (500, false));
     }
 

@@ -1,5 +1,5 @@
-//! A disk that was full: the member goes on with what is on it. Its readers wait for that moment, and its
-//! peers link anew.
+//! Recovery from a full disk: the member continues with what is on the disk. Its readers wait for that, and
+//! its peers link again.
 
 use super::{Member, NOBODY, Turn};
 use crate::{
@@ -17,18 +17,18 @@ use std::{
 };
 use tracing::{info, warn};
 
-/// How long reads that are under way get to finish.
+/// How long running reads may take to finish.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the disk is looked at.
+/// How often to check the disk.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<S: Store, C: Connector> Member<S, C> {
-    /// Goes on with what is on disk; `what` is what the system said.
+    /// Continues with what is on disk; `what` is the error of the system.
     ///
     /// # Errors
     /// If the store cannot be opened again.
     pub(super) fn reopened(mut self, what: &str) -> Result<Self, StopReason> {
-        warn!(what, "the disk is full, or was: the store is opened again as it is there");
+        warn!(what, "the disk is or was full, so the store is opened again from disk");
         self.current.pause(FINISH_TIMEOUT, ReadEnd::Reopened);
         self.forget(what);
         let clock = self.clock;
@@ -50,7 +50,7 @@ impl<S: Store, C: Connector> Member<S, C> {
         Ok(self)
     }
 
-    /// Gives up what was under way: nothing of it is told to anybody.
+    /// Drops everything in progress: none of it was reported to anybody.
     fn forget(&mut self, what: &str) {
         (self.out, self.turn) = (Outbox::new(), Turn::default());
         for peer in mem::take(&mut self.linked) {
@@ -67,12 +67,11 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
     }
 
-    /// Says when there is no room on the disk any more, and when there is again; opens the store again where
-    /// that needs it.
+    /// Logs when the disk is full and when there is room again; opens the store again if that is needed.
     pub(super) fn look_at_disk(&mut self) -> Result<(), StoreError> {
         match (self.engine.disk_full(), self.was_full) {
-            (Some(why), false) => warn!(why, "the disk is full: nothing is written until there is room"),
-            (None, true) => info!("there is room on the disk again"),
+            (Some(why), false) => warn!(why, "the disk is full, so nothing is written until there is room"),
+            (None, true) => info!("the disk has room again"),
             _ => {}
         }
         self.was_full = self.engine.disk_full().is_some();
@@ -82,13 +81,13 @@ impl<S: Store, C: Connector> Member<S, C> {
         }
         self.next_look = now + LOOK_INTERVAL;
         match self.engine.has_room_again()? {
-            true => Err(StoreError::Full { what: "there is room again".to_owned() }),
+            true => Err(StoreError::Full { what: "the disk has room again".to_owned() }),
             false => Ok(()),
         }
     }
 
-    /// When the disk is looked at though nothing happens: seldom, as a member wakes for its rounds, but while
-    /// it is full.
+    /// When to check an idle member's disk: rarely, since a member wakes up for its rounds anyway, except
+    /// while it is full.
     pub(super) fn disk_wake(&self) -> Instant {
         self.next_look + if self.was_full { Duration::ZERO } else { 2 * LOOK_INTERVAL }
     }

@@ -1,8 +1,8 @@
-//! What an engine was told that it does not keep in its store.
+//! What an engine was told and does not keep in its store.
 
 use datafan_core::{connector::Address, engine::Command, id::MemberId};
 
-/// What an engine was told that it does not keep in its store.
+/// What an engine was told and does not keep in its store.
 #[derive(Default)]
 pub(super) struct Told {
     published: Option<Vec<Address>>,
@@ -10,7 +10,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// A command is about to be carried out.
+    /// Records a command that is about to be carried out.
     pub(super) fn remember(&mut self, command: &Command) {
         match command {
             Command::Publish(addresses) => self.published = Some(addresses.clone()),
@@ -24,7 +24,7 @@ impl Told {
         }
     }
 
-    /// The commands that tell it again.
+    /// The commands that repeat it.
     pub(super) fn again(&self) -> impl Iterator<Item = Command> {
         let published = self.published.iter().map(|addresses| Command::Publish(addresses.clone()));
         let dialled = self.dialled.iter();
@@ -34,5 +34,5 @@ impl Told {
     }
 }
 
-/// Most addresses to dial that are told again; an engine remembers no more.
+/// Maximum number of dialled addresses that are repeated; an engine remembers no more.
 const DIALLED_MAX: usize = 1_024;
