@@ -1,4 +1,4 @@
-//! The mesh that members join and the connector that each gets from it.
+//! The switch that members join, and the connector of each.
 
 use crate::{
     mailbox::Mailbox,
@@ -17,13 +17,13 @@ use std::{
     },
 };
 
-/// A switch that joins members of one process. Clones are the same switch.
+/// A switch that connects members of one process. Clones are the same switch.
 #[derive(Clone, Default)]
 pub struct ChanMesh {
     switch: Arc<Mutex<Switch>>,
 }
 
-/// One member's links in a [`ChanMesh`].
+/// The links of one member in a [`ChanMesh`].
 pub struct ChanConnector {
     mesh: ChanMesh,
     id: MemberId,
@@ -46,17 +46,17 @@ impl ChanMesh {
         ChanConnector { mesh: self.clone(), id, number, mailbox, sent_bytes: AtomicU64::new(0) }
     }
 
-    /// Cuts the way between two members: a link goes down on both sides, dials fail until [`Self::mend`].
+    /// Cuts two members apart: their link goes down on both sides, and dials fail until [`Self::mend`].
     pub fn cut(&self, one: MemberId, other: MemberId) {
         self.with(|switch| switch.cut(one, other));
     }
 
-    /// Lets dials between the two members through again; nobody dials by itself.
+    /// Allows dials between the two members again; nothing is dialled automatically.
     pub fn mend(&self, one: MemberId, other: MemberId) {
         self.with(|switch| switch.mend(one, other));
     }
 
-    /// Runs `change` under the lock, then carries the events that it caused.
+    /// Runs `change` under the lock, then delivers the events that it caused.
     fn with<T>(&self, change: impl FnOnce(&mut Switch) -> T) -> T {
         let mut switch = self.switch.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut switch);
@@ -69,13 +69,13 @@ impl ChanMesh {
 }
 
 impl ChanConnector {
-    /// Ends without a goodbye: peers keep their links and hear nothing, until the member joins again.
+    /// Ends without a goodbye: peers keep their links and receive nothing, until the member joins again.
     pub fn kill(&self) {
         drop(self.mailbox.close());
         self.mesh.with(|switch| switch.silence(self.id, self.number));
     }
 
-    /// What is done when the receiver dropped the receipt of `parcel`.
+    /// Handles that the receiver dropped the receipt of `parcel`.
     fn receipt(&self, parcel: Parcel) -> Receipt {
         let switch: Weak<_> = Arc::downgrade(&self.mesh.switch);
         Receipt::new(move || {
@@ -87,7 +87,7 @@ impl ChanConnector {
 }
 
 impl Connector for ChanConnector {
-    /// Panics if the frame is longer than its lane allows: that is the caller's bug.
+    /// Panics if the frame is longer than its lane allows, which is a bug of the caller.
     fn send(&self, to: MemberId, frame: Frame) -> Result<(), SendError> {
         let bytes_max = match frame.lane {
             Lane::Small => SMALL_BYTES_MAX,

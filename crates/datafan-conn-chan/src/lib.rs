@@ -1,7 +1,7 @@
-//! datafan's connector inside one process: a switch that hands frames from one member's inbox to another's.
+//! datafan's connector inside one process: a switch that passes frames from one member's inbox to another's.
 //!
-//! For tests, simulations of topology and members that share a process. It has no clock and no thread:
-//! whoever calls it carries the events to the inboxes. Addresses are plain strings, registered in the switch.
+//! For tests, simulations of topology and members that share a process. It has no clock and no thread: the
+//! caller delivers the events to the inboxes. Addresses are plain strings, registered in the switch.
 //!
 //! ```
 //! # use std::sync::Arc;

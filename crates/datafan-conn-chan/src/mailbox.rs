@@ -1,4 +1,5 @@
-//! The events of one member on their way to its inbox: in order, one at a time, pushed by whoever is there.
+//! The events of one member on their way to its inbox: in order, one at a time, pushed by whichever thread is
+//! there.
 
 use datafan_core::connector::{Event, Inbox};
 use std::{
@@ -10,14 +11,14 @@ use std::{
     thread::{self, ThreadId},
 };
 
-/// Events are put here under the switch's lock, which fixes their order, and pushed without it: an inbox that
-/// drops an event at once may so run a receipt, which takes that lock.
+/// Events are queued here under the switch's lock, which fixes their order, and pushed without it: an inbox
+/// that drops an event at once may run a receipt, which takes that lock.
 pub(crate) struct Mailbox {
     state: Mutex<State>,
-    /// Told when a carrier has pushed all there was.
+    /// Signalled when a thread has pushed all events.
     idle: Condvar,
     inbox: Arc<dyn Inbox>,
-    /// Of messages put here so far.
+    /// Bytes of messages queued here so far.
     received_bytes: AtomicU64,
 }
 
@@ -34,7 +35,7 @@ impl Mailbox {
         Self { state: Mutex::default(), idle: Condvar::new(), inbox, received_bytes: AtomicU64::new(0) }
     }
 
-    /// Appends `event`; a closed mailbox gives it back, to be dropped when no lock is held.
+    /// Appends `event`; a closed mailbox returns it, to be dropped when no lock is held.
     pub(crate) fn put(&self, event: Event) -> Result<(), Event> {
         let mut state = self.lock();
         if state.closed {
@@ -47,7 +48,7 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Pushes what waits, unless another thread, or this one further up its stack, is doing so.
+    /// Pushes the queued events, unless another thread, or this one further up its stack, is doing so.
     pub(crate) fn carry(&self) {
         let mut state = self.lock();
         if state.carrier.is_some() {
@@ -63,19 +64,20 @@ impl Mailbox {
         self.idle.notify_all();
     }
 
-    /// No event is pushed after this returned. What waited comes back, to be dropped when no lock is held.
+    /// After this returns, no event is pushed. The queued ones are returned, to be dropped when no lock is
+    /// held.
     pub(crate) fn close(&self) -> VecDeque<Event> {
         let mut state = self.lock();
         state.closed = true;
         let waiting = std::mem::take(&mut state.waiting);
-        // An inbox that closes its own member while it is pushed to must not wait for itself.
+        // An inbox that closes its own member during a push must not wait for itself.
         while state.carrier.is_some_and(|carrier| carrier != thread::current().id()) {
             state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         waiting
     }
 
-    /// Bytes of messages that were put here so far.
+    /// Bytes of messages queued here so far.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Who is there and who is linked: the one table behind its one lock.
+//! Members and links: one table behind one lock.
 
 use crate::mailbox::Mailbox;
 use datafan_core::{
@@ -16,31 +16,32 @@ pub const SMALL_QUEUE_BYTES: usize = 1 << 20;
 /// The same for the bulk lane: two of the largest messages.
 pub const BULK_QUEUE_BYTES: usize = 17 << 20;
 
-/// What the switch knows. Its methods only put events into mailboxes and note in `touched` whose have to be
-/// carried once the lock is released.
+/// The state of the switch. Its methods only queue events in mailboxes, and record in `touched` which of them
+/// to deliver once the lock is released.
 #[derive(Default)]
 pub(crate) struct Switch {
     members: BTreeMap<MemberId, Member>,
     links: BTreeMap<Pair, Link>,
-    /// Pairs between which nothing passes.
+    /// Pairs that are cut apart.
     cuts: BTreeSet<Pair>,
-    /// Numbers links and connectors, so that what belongs to an earlier one is told apart.
+    /// Numbers links and connectors, to tell them from earlier ones.
     last_number: u64,
     pub(crate) touched: Vec<Arc<Mailbox>>,
-    /// Events that nobody takes any more; dropped after the lock, because their receipts take it.
+    /// Events that nobody receives any more; dropped after the lock is released, because their receipts take
+    /// it.
     pub(crate) refused: Vec<Event>,
 }
 
 struct Member {
     address: Address,
     mailbox: Arc<Mailbox>,
-    /// The connector's, to tell a stopped one from its successor.
+    /// The number of the connector, to tell a stopped one from its successor.
     number: u64,
-    /// It went without a goodbye: its links stay, nothing passes.
+    /// It ended without a goodbye: its links stay, but nothing passes.
     silent: bool,
 }
 
-/// A link; the queues are those of the frames to the lower and to the higher member.
+/// A link; the queues hold the frames to the lower and to the higher member.
 struct Link {
     number: u64,
     to_lower: [Queue; 2],
@@ -51,7 +52,7 @@ struct Link {
 struct Queue {
     /// Bytes pushed whose receipts are not yet dropped.
     bytes: usize,
-    /// `Full` was answered and `Room` is owed.
+    /// `Full` was answered, and `Room` must follow.
     owes_room: bool,
 }
 
@@ -70,7 +71,7 @@ pub(crate) struct Parcel {
 }
 
 impl Switch {
-    /// Registers a member, in place of an earlier connector of the same member or address. Gives its number.
+    /// Registers a member, replacing an earlier connector of the same member or address. Returns its number.
     pub(crate) fn join(&mut self, id: MemberId, address: Address, mailbox: Arc<Mailbox>) -> u64 {
         let same = |(other, member): (&MemberId, &Member)| {
             (*other == id || member.address == address).then_some(*other)
@@ -84,14 +85,14 @@ impl Switch {
         number
     }
 
-    /// Takes the member out, if its connector still is `number`; its peers get `LinkDown`.
+    /// Removes the member, if its connector still is `number`; its peers get `LinkDown`.
     pub(crate) fn leave(&mut self, id: MemberId, number: u64, reason: &str) {
         if self.is_current(id, number) {
             self.remove(id, reason);
         }
     }
 
-    /// Leaves the member and its links in the table, but as if it were gone.
+    /// Keeps the member and its links in the table, but silences it.
     pub(crate) fn silence(&mut self, id: MemberId, number: u64) {
         if self.is_current(id, number)
             && let Some(member) = self.members.get_mut(&id)
@@ -107,12 +108,12 @@ impl Switch {
         self.members.remove(&id);
     }
 
-    /// Whether the connector `number` is the one of `id` and has not fallen silent.
+    /// Whether the connector `number` is that of `id` and was not silenced.
     pub(crate) fn is_current(&self, id: MemberId, number: u64) -> bool {
         self.members.get(&id).is_some_and(|member| member.number == number && !member.silent)
     }
 
-    /// Links `id` to whoever is at `address`.
+    /// Links `id` with the member at `address`.
     pub(crate) fn dial(&mut self, id: MemberId, address: &Address, expected: Option<MemberId>) {
         if let Err(error) = self.try_dial(id, address, expected) {
             self.tell(id, Event::DialFailed { address: address.clone(), expected, error });
@@ -121,7 +122,7 @@ impl Switch {
 
     fn try_dial(&mut self, id: MemberId, at: &Address, expected: Option<MemberId>) -> Result<(), String> {
         let Some((&peer, member)) = self.members.iter().find(|(_, member)| member.address == *at) else {
-            return Err(format!("no answer: nobody is at {at}"));
+            return Err(format!("no answer: no member is at {at}"));
         };
         let (there, silent) = (member.address.clone(), member.silent);
         let here = self.members.get(&id).map(|own| own.address.clone());
@@ -151,7 +152,7 @@ impl Switch {
         Ok(())
     }
 
-    /// Counts `frame` against its queue. The parcel is what its receipt gives back.
+    /// Counts `frame` in its queue. The parcel is what its receipt returns.
     pub(crate) fn take(&mut self, from: MemberId, to: MemberId, frame: &Frame) -> Result<Parcel, SendError> {
         let Some(link) = self.links.get_mut(&Pair::new(from, to)) else { return Err(SendError::Down) };
         let queue = link.queue(from, to, frame.lane);
@@ -168,7 +169,7 @@ impl Switch {
         Ok(Parcel { from, to, lane: frame.lane, link: link.number, bytes })
     }
 
-    /// The receiver has handled `parcel`: its bytes are free again, and `Room` is told below half.
+    /// The receiver has handled `parcel`: its bytes are free again, and `Room` is reported below half.
     pub(crate) fn handled(&mut self, parcel: Parcel) {
         let Parcel { from, to, lane, .. } = parcel;
         let Some(link) = self.links.get_mut(&Pair::new(from, to)) else { return };
@@ -206,7 +207,7 @@ impl Switch {
         self.cuts.remove(&Pair::new(one, other));
     }
 
-    /// Puts `event` into the mailbox of `to`.
+    /// Queues `event` in the mailbox of `to`.
     pub(crate) fn tell(&mut self, to: MemberId, event: Event) {
         let Some(member) = self.members.get(&to) else { return self.refused.push(event) };
         match member.mailbox.put(event) {
@@ -246,5 +247,5 @@ impl Pair {
     }
 }
 
-/// What a frame counts beyond its bytes, so that empty ones are bounded too.
+/// Overhead counted for each frame, so that empty ones are bounded too.
 const FRAME_OVERHEAD: usize = 64;

@@ -1,6 +1,5 @@
-//! What all links together may hold of frames that nobody has looked at yet. It is taken as bytes arrive.
-//! Where it is used up because frames begin and do not end, whoever holds most of it with one that has taken
-//! too long loses its link.
+//! Bounds the bytes of frames that the engine has not handled yet, over all links. Memory is charged as bytes
+//! arrive. If unfinished frames use up the budget, the link whose overdue frame holds most of it is closed.
 
 use crate::{ending::Code, framing::FrameError, link::Link};
 use std::{
@@ -20,11 +19,11 @@ pub(crate) struct Budget {
 #[derive(Default)]
 struct Held {
     bytes: usize,
-    /// Frames that have begun and not ended, in the order in which they began.
+    /// Unfinished frames, in the order in which they began.
     unfinished: BTreeMap<u64, Unfinished>,
-    /// What these hold.
+    /// Bytes charged to these.
     unfinished_bytes: usize,
-    /// What those held whose links were ended for it, until it is given back.
+    /// Bytes charged to frames whose links were closed for it, until they are returned.
     ending_bytes: usize,
     last_number: u64,
     n_crowded_out: u64,
@@ -36,10 +35,10 @@ struct Unfinished {
     bytes: usize,
 }
 
-/// What came of asking for more.
+/// The answer to a request for more.
 enum Taken {
     Yes,
-    /// Not now; worth another try then, if nothing is given back before.
+    /// Not now; try again at this time, unless bytes are returned before.
     Not {
         until: Instant,
     },
@@ -50,7 +49,7 @@ impl Budget {
         Arc::new(Self { bytes_max, held: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A frame begins to arrive on `link`.
+    /// Records that a frame begins to arrive on `link`.
     pub(crate) fn begin(self: &Arc<Self>, link: &Arc<Link>) -> Share {
         let mut held = self.lock();
         held.last_number += 1;
@@ -60,7 +59,7 @@ impl Budget {
         Share { budget: self.clone(), link: link.clone(), number, bytes: 0, finished: false }
     }
 
-    /// Bytes held, and links that were ended for want of room.
+    /// Bytes charged, and the number of links that were closed for lack of room.
     pub(crate) fn stats(&self) -> (u64, u64) {
         let held = self.lock();
         (held.bytes as u64, held.n_crowded_out)
@@ -75,15 +74,15 @@ impl Budget {
                     unfinished.bytes += n_bytes;
                     held.unfinished_bytes += n_bytes;
                 }
-                // Its link was ended, which its reader has not seen yet.
+                // Its link was closed, but its reader has not noticed yet.
                 None => held.ending_bytes += n_bytes,
             }
             return Taken::Yes;
         }
         let now = Instant::now();
         let not_yet = Taken::Not { until: now + PATIENCE };
-        // What is being given back may be enough; and where most of it is complete, room comes as fast as the
-        // engine is.
+        // The bytes about to be returned may suffice; and if most bytes belong to complete frames, room
+        // appears as fast as the engine works.
         let comes_back = held.bytes - held.ending_bytes + n_bytes <= self.bytes_max;
         if comes_back || held.unfinished_bytes < self.bytes_max / 2 {
             return not_yet;
@@ -94,7 +93,7 @@ impl Budget {
         if let Some(other) = largest.filter(|(_, frame)| frame.bytes > 0).map(|(other, _)| *other)
             && let Some(unfinished) = held.end(other)
         {
-            // Given back when its reader has seen the end.
+            // Returned when its reader has noticed the end.
             held.ending_bytes += unfinished.bytes;
             held.n_crowded_out += 1;
             unfinished.link.end(Code::Full, "its frame took too long while others waited");
@@ -103,13 +102,13 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        // Sums and entries are changed whole.
+        // A panic cannot leave sums and entries half changed.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Held {
-    /// The frame is not among the unfinished ones any more.
+    /// Removes a frame from the unfinished ones.
     fn end(&mut self, number: u64) -> Option<Unfinished> {
         let ended = self.unfinished.remove(&number)?;
         self.unfinished_bytes -= ended.bytes;
@@ -117,7 +116,7 @@ impl Held {
     }
 }
 
-/// What one frame has of the budget, until it is dropped.
+/// The part of the budget that one frame holds until this is dropped.
 pub(crate) struct Share {
     budget: Arc<Budget>,
     link: Arc<Link>,
@@ -127,12 +126,12 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Takes more, and waits until it is there; not any longer than there is a connection.
+    /// Charges more bytes, waiting until there is room or the connection is gone.
     pub(crate) async fn grow(&mut self, n_bytes: usize) -> Result<(), FrameError> {
         loop {
             let freed = self.budget.freed.notified();
             tokio::pin!(freed);
-            // From now on no return is missed.
+            // Registered before the check, so that no returned bytes are missed.
             freed.as_mut().enable();
             match self.budget.take(n_bytes, self.number) {
                 Taken::Yes => {
@@ -148,7 +147,7 @@ impl Share {
         }
     }
 
-    /// The frame is complete: it waits to be looked at, and nobody's patience is at stake.
+    /// The frame is complete: it waits for the engine, and no timeout applies any more.
     pub(crate) fn finish(&mut self) {
         self.finished = self.budget.lock().end(self.number).is_some();
     }

@@ -1,10 +1,10 @@
-//! Certificates as envelopes of members' keys: nothing in them counts but the public key.
+//! Certificates that carry members' keys: only the public key in them matters.
 
 use datafan_core::{id::MemberId, identity::Identity};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
-/// A self-signed certificate of `identity` and its private key.
+/// A self-signed certificate of `identity`, and its private key.
 pub(crate) fn issue(
     identity: &Identity,
 ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), String> {
@@ -16,7 +16,7 @@ pub(crate) fn issue(
     Ok((certificate.der().clone(), key.into()))
 }
 
-/// The member whose key `certificate` holds; `None` if it is malformed or holds no Ed25519 key.
+/// The member whose key `certificate` holds; `None` if it is malformed or has no Ed25519 key.
 pub(crate) fn member(certificate: &CertificateDer<'_>) -> Option<MemberId> {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
     let info = parsed.subject_public_key_info();

@@ -1,4 +1,4 @@
-//! What a connector is told, what it counts, and its limits.
+//! The configuration, counters and limits of a connector.
 
 use datafan_core::{
     connector::Lane,
@@ -8,30 +8,32 @@ use datafan_core::{
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::runtime::Handle;
 
-/// How to bind a connector.
+/// The configuration of a connector.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whose links these are.
+    /// The identity of the member.
     pub identity: Identity,
-    /// UDP addresses to listen on, at least one. A dial leaves from one of its target's family, so that the
-    /// peer sees an address that can be dialled back. An IPv6 address takes no IPv4.
+    /// UDP addresses to listen on, at least one. A dial uses the socket of the target's address family, so
+    /// that the peer sees an address that it can dial back. An IPv6 address accepts no IPv4.
     pub listen: Vec<SocketAddr>,
-    /// Where the tasks run; a current-thread runtime will do.
+    /// The runtime of the tasks; a current-thread runtime suffices.
     pub runtime: Handle,
-    /// How long a dial may take to get an answer, and a connection to become a link. Default 5 s: three lost
+    /// Timeout of a dial's answer, and of the step from a connection to a link. Default 5 s: three lost
     /// packets on a slow line.
     pub handshake_timeout: Duration,
-    /// How often a silent link is probed. Default 5 s: keeps the address translation of home routers alive.
+    /// How often a silent link is probed. Default 5 s, which keeps the address translation of home routers
+    /// alive.
     pub keep_alive_interval: Duration,
-    /// After how long without any answer a link is down. Default 15 s: three probes.
+    /// Time without an answer after which a link is down. Default 15 s: three probes.
     pub idle_timeout: Duration,
-    /// Bytes of the bulk lanes of all links together that nobody has looked at yet; default 64 MiB, at least
-    /// one frame. Where they are used up, whoever has been sending one frame for longest loses its link.
+    /// Bytes of the bulk lanes of all links together that the engine has not handled yet; default 64 MiB, at
+    /// least one frame. When they are used up, the link that has been sending one frame for longest is
+    /// closed.
     pub unverified_bytes_max: usize,
-    /// Incoming handshakes under way from one address, at most; default 16, and twice as many from where
-    /// members are. Of IPv6 all addresses of a /64 count as one. Beyond, the oldest of them gives way.
+    /// Maximum number of incoming handshakes in progress from one address; default 16, and twice as many from
+    /// addresses of members. All IPv6 addresses of a /64 count as one. Beyond that, the oldest is dropped.
     pub half_open_source_max: usize,
-    /// How long a closed link may take to send what is queued in its small lane. Default 2 s.
+    /// How long a closed link may take to send its queued small messages. Default 2 s.
     pub close_timeout: Duration,
 }
 
@@ -56,82 +58,82 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// There is nothing to listen on.
-    #[error("no address to listen on")]
+    /// There is no address to listen on.
+    #[error("no address to listen on: name at least one")]
     NoAddress,
-    /// Another program listens there.
+    /// Another program uses the port.
     #[error("UDP port {} of {} is taken", .address.port(), .address.ip())]
     Taken {
-        /// Where.
+        /// The address.
         address: SocketAddr,
     },
     /// The system refuses the address.
     #[error("cannot listen on {address}: {source}")]
     Refused {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The member's key makes no certificate.
-    #[error("cannot make a certificate of the member's key: {reason}")]
+    /// No certificate can be made from the member's key.
+    #[error("cannot create a certificate for the member's key: {reason}")]
     Certificate {
-        /// What the library says.
+        /// The error of the library.
         reason: String,
     },
 }
 
-/// What the connector has counted since it was bound.
+/// The counters of a connector since it was bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Handshakes refused because too many were half open, or links too many.
+    /// Handshakes refused because too many were in progress, or there were too many links.
     pub handshakes_refused: u64,
-    /// Incoming handshakes that came to nothing: a bad certificate, a bad greeting, no answer in time, and
-    /// those that gave way.
+    /// Incoming handshakes that failed: a bad certificate, a bad greeting, a timeout, or dropped for a later
+    /// one.
     pub handshakes_failed: u64,
-    /// Connections closed because another one of the same pair was kept.
+    /// Connections closed because another one of the same two members was kept.
     pub duplicates: u64,
-    /// Links closed because the peer broke the format: a frame too long, an unknown or a broken stream.
+    /// Links closed because the peer broke the format: a frame too long, an unknown or a malformed stream.
     pub protocol_errors: u64,
-    /// Links closed because a frame did not end while others had no room.
+    /// Links closed because an unfinished frame left others no room.
     pub links_crowded_out: u64,
-    /// Bytes of bulk lanes that nobody has looked at yet: what there is now, not a count.
+    /// Bytes of bulk lanes that the engine has not handled yet: the current value, not a total.
     pub unverified_bytes: u64,
-    /// Incoming handshakes under way, now.
+    /// Incoming handshakes in progress now.
     pub handshakes_half_open: u64,
-    /// Incoming handshakes that gave way to later ones, for there were too many at a time.
+    /// Incoming handshakes dropped for later ones, because there were too many at a time.
     pub handshakes_evicted: u64,
 }
 
-/// Most incoming handshakes under way; beyond half of it senders must prove their address first. A quarter is
-/// for the addresses of members.
+/// Maximum number of incoming handshakes in progress; beyond half of it, senders must prove their address
+/// first. A quarter is reserved for addresses of members.
 pub(crate) const HALF_OPEN_MAX: usize = 64;
-/// Most addresses of which it is remembered that members are there.
+/// Maximum number of addresses remembered as those of members.
 pub(crate) const KNOWN_SOURCES_MAX: usize = 1_024;
-/// A link that has lasted so long is one with a member: the engine ends those with strangers sooner.
+/// A link that has lasted this long is one with a member: the engine closes links with strangers sooner.
 pub(crate) const LASTING: Duration = Duration::from_secs(30);
-/// Most connections that are links and are not being closed: the engine's, and as many more as it may want to
-/// refuse or to put in the place of others.
+/// Maximum number of open links: those of the engine, and as many more for it to refuse or to replace others
+/// with.
 pub(crate) const CONNECTIONS_MAX: usize = LINKS_MAX + STRANGERS_MAX;
-/// Most addresses tried of those that a name resolves to.
+/// Maximum number of addresses tried of those that a name resolves to.
 pub(crate) const RESOLVED_MAX: usize = 4;
-/// Most bytes of the reason of a close.
+/// Maximum bytes of the reason in a close.
 pub(crate) const REASON_BYTES_MAX: usize = 200;
-/// Most peers of whom it is remembered which link ended last.
+/// Maximum number of peers of which the last ended link is remembered.
 pub(crate) const ENDED_MAX: usize = 1_024;
 
-/// Bytes in flight and not yet acknowledged, all lanes of a link together. Moderate, because what the bulk
-/// lane has put here is ahead of a small message.
+/// Bytes in flight and not yet acknowledged, over all lanes of a link. Moderate, because bulk bytes in flight
+/// delay a small message.
 pub(crate) const SEND_WINDOW_BYTES: u64 = 2 << 20;
-/// Bytes of one lane that a peer may send beyond what was read.
+/// Bytes of one lane that a peer may send ahead of what was read.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// Bytes that a peer may send before its connection is a link.
 pub(crate) const GREETING_WINDOW_BYTES: u32 = 16 << 10;
-/// Bytes of all lanes of a link that a peer may send beyond what was read: a full bulk lane leaves room for
+/// Bytes of all lanes of a link that a peer may send ahead of what was read: a full bulk lane leaves room for
 /// the small one.
 pub(crate) const RECEIVE_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES + (64 << 10);
-/// The socket's buffers, if the system grants them: a window's worth, so that bursts are not dropped.
+/// Size of the socket's buffers, if the system grants it: one window, so that bursts are not dropped.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 2 << 20;
 
 /// Longest frame of `lane`.
@@ -150,8 +152,8 @@ pub(crate) fn queue_bytes_max(lane: Lane) -> usize {
     }
 }
 
-/// Bytes of `lane` that wait in the inbox before its stream is no longer read; one more frame may be under
-/// way.
+/// Bytes of `lane` that wait in the inbox before its stream is no longer read; one more frame may be in
+/// progress.
 pub(crate) fn inbox_bytes_max(lane: Lane) -> usize {
     match lane {
         Lane::Small => 1 << 20,

@@ -1,4 +1,4 @@
-//! The connector that drivers hold.
+//! The connector that the driver uses.
 
 use crate::{
     config::{BindError, Config, Stats, frame_bytes_max},
@@ -32,18 +32,18 @@ pub struct QuicConnector {
 struct Inner {
     table: Arc<Table>,
     runtime: Handle,
-    /// Taken by the stop.
+    /// Taken by `stop`.
     dialler: Mutex<Option<Dialler>>,
     sockets: Vec<Arc<CutSocket>>,
     /// Whether the sockets are closed.
     closed: watch::Sender<bool>,
-    /// Why an address is not listened on any more.
+    /// Why a listener has failed.
     failed: watch::Sender<Option<String>>,
 }
 
 impl QuicConnector {
-    /// Binds all addresses of `config` and takes connections from then on; gives the addresses as bound, in
-    /// the same order. Events go to `inbox`, which must neither block nor call the connector.
+    /// Binds all addresses of `config` and starts to accept connections; returns the bound addresses in the
+    /// same order. Events go to `inbox`, which must neither block nor call the connector.
     pub fn bind(config: Config, inbox: Arc<dyn Inbox>) -> Result<(Self, Vec<SocketAddr>), BindError> {
         if config.listen.is_empty() {
             return Err(BindError::NoAddress);
@@ -71,35 +71,33 @@ impl QuicConnector {
         Ok((Self { inner: Arc::new(inner) }, bound))
     }
 
-    /// Stops without a goodbye, as a power cut would: nothing is sent any more, the ports are free when this
-    /// returns. Peers notice when they hear nothing for the idle timeout, or at once when the member is back.
+    /// Stops without a goodbye, like a power cut: nothing more is sent, and the ports are free when this
+    /// returns. Peers notice after the idle timeout, or at once when the member is back.
     pub fn kill(&self) {
         self.inner.sockets.iter().for_each(|socket| socket.cut());
         self.stop();
         self.inner.closed.send_replace(true);
     }
 
-    /// Waits after a [`Connector::stop`] until peers were told and the ports are free; at most half a second.
+    /// Waits after [`Connector::stop`] until peers were told and the ports are free; at most half a second.
     pub async fn stopped(&self) {
-        // The sender lives as long as we do.
+        // The sender lives as long as this connector.
         let _ = self.inner.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Resolves when an address is not listened on any more though nobody has stopped this connector, and
-    /// says why.
+    /// Resolves with the reason when a listener has failed although nobody stopped this connector.
     pub async fn ended(&self) -> String {
         let mut failed = self.inner.failed.subscribe();
         let why = failed.wait_for(Option::is_some).await;
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
-    /// UDP payload bytes of the links that there were and are: (sent, received). Failed handshakes are not in
-    /// it.
+    /// UDP payload bytes of all past and present links: (sent, received). Failed handshakes are not counted.
     pub fn wire_traffic(&self) -> (u64, u64) {
         self.inner.table.wire_traffic()
     }
 
-    /// What was counted so far.
+    /// The counters so far.
     pub fn stats(&self) -> Stats {
         let (unverified_bytes, links_crowded_out) = self.inner.table.budget.stats();
         let (handshakes_half_open, handshakes_evicted) = self.inner.table.half_open.stats();
@@ -114,7 +112,7 @@ impl QuicConnector {
 }
 
 impl Connector for QuicConnector {
-    /// Panics if the frame is longer than its lane allows: that is the caller's bug.
+    /// Panics if the frame is longer than its lane allows, which is a bug of the caller.
     fn send(&self, to: MemberId, frame: Frame) -> Result<(), SendError> {
         let (bytes, bytes_max) = (frame.bytes.len(), frame_bytes_max(frame.lane));
         assert!(bytes <= bytes_max, "frame is {bytes} bytes, limit of its lane {bytes_max}");
@@ -133,7 +131,7 @@ impl Connector for QuicConnector {
     fn close(&self, peer: MemberId, reason: &str) {
         if let Some(link) = self.inner.table.link(peer) {
             link.close(reason);
-            // The peer may not read its small lane; it has until then.
+            // The peer may not be reading its small lane; it has this much time.
             self.inner.runtime.spawn(close_after(link, self.inner.table.close_timeout));
         }
     }
@@ -178,7 +176,7 @@ impl Drop for Inner {
     }
 }
 
-/// One socket with its endpoint. Must run within the context of a runtime.
+/// A socket with its endpoint. Must run within the context of a runtime.
 fn bind_one(address: SocketAddr, setup: &Setup) -> Result<(Arc<CutSocket>, SocketAddr, Endpoint), BindError> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::Taken { address },
@@ -199,7 +197,7 @@ fn fresh_run() -> Result<[u8; 16], String> {
     Ok(run)
 }
 
-/// Says when a listener has ended though nobody stopped it: its socket or the task itself failed.
+/// Reports a listener that has ended although nobody stopped it: its socket or its task failed.
 async fn watch_over(
     table: Arc<Table>,
     listener: JoinHandle<()>,
@@ -244,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn a_listener_that_ends_by_itself_says_so_and_one_that_is_stopped_does_not() {
         let failing = bound();
-        // As it ends where its socket fails.
+        // The same end as after a failure of the socket.
         failing.inner.dialler.lock().unwrap().as_ref().unwrap().endpoints[0].1.close(0u32.into(), b"");
         let why = tokio::time::timeout(Duration::from_secs(60), failing.ended()).await.unwrap();
         assert!(why.contains("127.0.0.1") && why.contains("its socket failed"), "{why}");

@@ -1,4 +1,4 @@
-//! Dials `HOST:PORT`: names are resolved anew each time, and their addresses tried in turn.
+//! Dials `HOST:PORT`: names are resolved for every dial, and their addresses tried in turn.
 
 use crate::{config::RESOLVED_MAX, ending, greeting, hello::Greeted, link::Origin, table::Table, verifier};
 use datafan_core::{
@@ -10,7 +10,7 @@ use quinn::{ClientConfig, ConnectionError, Endpoint};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// What dials leave from.
+/// What a dial needs.
 #[derive(Clone)]
 pub(crate) struct Dialler {
     pub(crate) table: Arc<Table>,
@@ -19,16 +19,16 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
-    /// Dials `address`; the outcome is an event.
+    /// Dials `address`; the result is an event.
     pub(crate) async fn dial(self, address: Address, expected: Option<MemberId>) {
         let result = self.try_dial(&address, expected).await;
         self.table.dial_ends(address, expected, result);
     }
 
     async fn try_dial(&self, address: &Address, expected: Option<MemberId>) -> Result<Greeted, String> {
-        let mut last = Err(format!("{address} has no address of a family that we listen on"));
+        let mut last = Err(format!("{address} has no address of an IP version that we listen on"));
         let targets = self.resolve(address).await?;
-        // Together they take no longer than one would.
+        // All addresses together share one timeout.
         let limit = self.table.handshake_timeout / targets.len().max(1) as u32;
         for target in targets {
             let Some((bound, endpoint)) = self.endpoint(target) else { continue };
@@ -53,8 +53,8 @@ impl Dialler {
         }
     }
 
-    /// The endpoint that reaches `target`: of its family, and bound to loopback only if `target` is there
-    /// too.
+    /// The endpoint that reaches `target`: of its address family, and bound to loopback only if `target` is
+    /// on loopback too.
     fn endpoint(&self, target: SocketAddr) -> Option<&(SocketAddr, Endpoint)> {
         let family = || self.endpoints.iter().filter(|(bound, _)| bound.is_ipv4() == target.is_ipv4());
         let fits = |bound: &SocketAddr| bound.ip().is_loopback() == target.ip().is_loopback();
@@ -70,7 +70,7 @@ impl Dialler {
         origin: Origin,
         limit: Duration,
     ) -> Result<Greeted, String> {
-        let no_answer = || format!("no answer: is UDP port {} open?", target.port());
+        let no_answer = || format!("no answer: check that UDP port {} is open", target.port());
         let connecting = endpoint
             .connect_with(self.client.clone(), target, &verifier::server_name(expected))
             .map_err(|error| error.to_string())?;

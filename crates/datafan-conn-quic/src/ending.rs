@@ -1,24 +1,24 @@
-//! How connections end, and what people are told about it.
+//! How connections end, and how this is reported.
 
 use crate::config::REASON_BYTES_MAX;
 use quinn::{ConnectionError, TransportErrorCode, VarInt};
 
-/// The application's error code in a close.
+/// The application error code of a close.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Code {
-    /// The engine closed the link; the text says why.
+    /// The engine closed the link; the reason is in the text.
     Closed = 0,
     /// The member stopped.
     Stopped = 1,
-    /// Another connection of the same two members is kept.
+    /// Another connection of the same two members was kept.
     Duplicate = 2,
-    /// A newer connection of the same two members took its place.
+    /// A newer connection of the same two members replaced it.
     Replaced = 3,
     /// The peer broke the format.
     Protocol = 4,
     /// There are too many links.
     Full = 5,
-    /// The greeting took too long.
+    /// The greeting timed out.
     Timeout = 6,
 }
 
@@ -28,18 +28,17 @@ impl From<Code> for VarInt {
     }
 }
 
-/// Whether `error` is the peer's verdict that another connection is kept.
+/// Whether `error` says that the peer kept another connection.
 pub(crate) fn is_duplicate(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == Code::Duplicate.into())
 }
 
-/// Whether the peer has put a newer connection of ours, or of another process with our key, in the place of
-/// this one.
+/// Whether the peer replaced this connection by a newer one, of ours or of another process with our key.
 pub(crate) fn is_replaced(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == Code::Replaced.into())
 }
 
-/// `error` for people; `own` is why we closed, if we did.
+/// The text of `error`; `own` is the reason if we closed the connection.
 pub(crate) fn describe(error: &ConnectionError, own: Option<&str>) -> String {
     match error {
         ConnectionError::ApplicationClosed(close) => {
@@ -58,14 +57,14 @@ pub(crate) fn describe(error: &ConnectionError, own: Option<&str>) -> String {
         ConnectionError::Reset => "the peer restarted".into(),
         ConnectionError::TransportError(error) => {
             let reason = printable(error.reason.as_bytes());
-            // What our verifier says comes in an envelope.
+            // rustls wraps what our verifier says.
             reason.strip_prefix("other error: ").unwrap_or(&reason).into()
         }
         ConnectionError::VersionMismatch | ConnectionError::CidsExhausted => error.to_string(),
     }
 }
 
-/// The bytes of a reason that go into a close: at most [`REASON_BYTES_MAX`], whole characters.
+/// The reason as sent in a close: whole characters, at most [`REASON_BYTES_MAX`].
 pub(crate) fn truncate(reason: &str) -> &str {
     let end =
         reason.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= REASON_BYTES_MAX);

@@ -1,14 +1,14 @@
-//! Frames on a stream: a big-endian u32 length, then that many bytes.
+//! Frames on a stream: a big-endian u32 length and that many bytes.
 
 use datafan_core::connector::Lane;
 use quinn::{ReadError, ReadExactError, RecvStream};
 
-/// Why no frame came of a stream.
+/// Why a stream yields no frame.
 #[derive(Debug)]
 pub(crate) enum FrameError {
     /// The connection is gone.
     Lost,
-    /// The peer breaks the format.
+    /// The peer violated the format.
     Broken(String),
 }
 
@@ -21,7 +21,7 @@ pub(crate) async fn read_length(
     match stream.read_exact(&mut length).await {
         Ok(()) => {}
         Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
-        Err(ReadExactError::FinishedEarly(_)) => return Err(FrameError::Broken("half a length".into())),
+        Err(ReadExactError::FinishedEarly(_)) => return Err(FrameError::Broken("incomplete length".into())),
         Err(ReadExactError::ReadError(error)) => return Err(error.into()),
     }
     let length = u32::from_be_bytes(length) as usize;
@@ -31,7 +31,7 @@ pub(crate) async fn read_length(
     Ok(Some(length))
 }
 
-/// The lane that a stream's first byte names.
+/// The lane in a stream's first byte.
 pub(crate) async fn read_lane(stream: &mut RecvStream) -> Result<Lane, FrameError> {
     let mut tag = [0];
     match stream.read_exact(&mut tag).await {
@@ -41,7 +41,7 @@ pub(crate) async fn read_lane(stream: &mut RecvStream) -> Result<Lane, FrameErro
     }
 }
 
-/// The byte that a stream of `lane` begins with.
+/// The first byte of a stream of `lane`.
 pub(crate) fn tag(lane: Lane) -> u8 {
     match lane {
         Lane::Small => 0,

@@ -1,7 +1,7 @@
-//! What two members say to each other before a connection is a link: which of their runs this is, and, by the
-//! one with the lower id, that this connection is the one to keep.
+//! What two members exchange before a connection is a link: their run ids, and the decision of the member
+//! with the lower id to keep this connection.
 //!
-//! One side decides, so the two cannot disagree, whoever dialled and however often.
+//! One side decides, so the two always agree, whoever dialled and however often.
 
 use crate::{
     certificate,
@@ -16,7 +16,7 @@ use quinn::{Connection, ConnectionError, ReadError, ReadExactError};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
-/// Makes `connection` a link, or finds that there is one already. Bounded by the handshake timeout.
+/// Makes `connection` a link, unless another link is kept. Bounded by the handshake timeout.
 pub(crate) async fn greet(
     table: &Arc<Table>,
     connection: Connection,
@@ -24,12 +24,12 @@ pub(crate) async fn greet(
 ) -> Result<Greeted, String> {
     match tokio::time::timeout(table.handshake_timeout, try_greet(table, &connection, origin)).await {
         Ok(result) => result,
-        Err(_) => Err(close(&connection, Code::Timeout, "no greeting in time")),
+        Err(_) => Err(close(&connection, Code::Timeout, "greeting timed out")),
     }
 }
 
 async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) -> Result<Greeted, String> {
-    let peer = peer(connection).ok_or("the peer shows no certificate")?;
+    let peer = peer(connection).ok_or("the peer has no certificate")?;
     if peer == table.me {
         return same_key::meet(table, connection, &origin).await;
     }
@@ -38,28 +38,28 @@ async fn try_greet(table: &Arc<Table>, connection: &Connection, origin: Origin) 
     let told_duplicate = connection.close_reason().is_some_and(|error| ending::is_duplicate(&error));
     match failure {
         Failure::Refused(Refusal::Duplicate) => {
-            close(connection, Code::Duplicate, "another connection is kept")
+            close(connection, Code::Duplicate, "another connection was kept")
         }
         Failure::Refused(Refusal::Full) => return Err(close(connection, Code::Full, "too many links")),
         Failure::Refused(Refusal::Stopped) => return Err(close(connection, Code::Stopped, "member stopped")),
         Failure::Broken(text) if !told_duplicate => return Err(close(connection, Code::Protocol, &text)),
         Failure::Lost(error) if !told_duplicate => return Err(ending::describe(&error, None)),
-        // The peer decided that another connection is kept.
+        // The peer decided to keep another connection.
         Failure::Broken(_) | Failure::Lost(_) => String::new(),
     };
     table.stats(|stats| stats.duplicates += 1);
-    // Who dialled is told of a link: the one that is kept may be a moment behind this connection.
+    // Wait for that link: it may come up a moment after this connection ends.
     if direction == Direction::Out {
         table.linked(peer).await;
     }
     Ok(Greeted::Linked(peer))
 }
 
-/// Why a greeting makes no link.
+/// Why a greeting does not lead to a link.
 enum Failure {
-    /// We do not want it.
+    /// We refuse it.
     Refused(Refusal),
-    /// The peer does not follow the protocol.
+    /// The peer violated the protocol.
     Broken(String),
     /// The connection is gone.
     Lost(ConnectionError),
@@ -76,7 +76,7 @@ async fn make_link(
         Direction::In => connection.accept_bi().await?,
     };
     let own = Hello { run: table.run, ended: table.ended(peer) };
-    // A failure to write shows again as a failure to read, with its cause.
+    // A failed write shows up as a failed read too, with its cause.
     let _ = send.write_all(&own.to_bytes()).await;
     let mut bytes = [0; Hello::BYTES];
     receive.read_exact(&mut bytes).await?;
@@ -91,12 +91,12 @@ async fn make_link(
         table.follow(peer, id, origin, connection)
     };
     let link = decided.map_err(Failure::Refused)?;
-    // Nothing may come between: a link that is up has somebody who sees its end.
+    // No await from here on: a link that is up must have a task that notices its end.
     tokio::spawn(link_task::run(table.clone(), link, (send, receive)));
     Ok(())
 }
 
-/// Closes `connection`, and gives the reason back.
+/// Closes `connection`, and returns the reason.
 fn close(connection: &Connection, code: Code, text: &str) -> String {
     connection.close(code.into(), ending::truncate(text).as_bytes());
     text.into()
@@ -112,12 +112,12 @@ impl From<ReadExactError> for Failure {
     fn from(error: ReadExactError) -> Self {
         match error {
             ReadExactError::ReadError(ReadError::ConnectionLost(error)) => Self::Lost(error),
-            error => Self::Broken(format!("greeting broken off: {error}")),
+            error => Self::Broken(format!("greeting interrupted: {error}")),
         }
     }
 }
 
-/// Whose certificate the other side showed and proved to own.
+/// The member whose certificate the other side proved to own.
 fn peer(connection: &Connection) -> Option<MemberId> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     certificate::member(chain.first()?)

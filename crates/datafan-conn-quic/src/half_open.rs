@@ -1,5 +1,6 @@
-//! Places for incoming handshakes. Whoever begins handshakes and does not end them takes up those of its own
-//! address, then the oldest give way: so one that can be answered gets through, whatever else arrives.
+//! Places for incoming handshakes. A source that starts handshakes and does not finish them uses up its own
+//! places first, and then the oldest handshakes are dropped; so an honest handshake gets through, whatever
+//! else arrives.
 
 use crate::config::{HALF_OPEN_MAX, KNOWN_SOURCES_MAX};
 use std::{
@@ -10,8 +11,8 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Where handshakes come from, as far as it is one and the same: an IPv4 address, or the /64 of an IPv6
-/// address, in which a single host has as many addresses as it likes.
+/// The source of a handshake: an IPv4 address, or the /64 of an IPv6 address, in which a single host can have
+/// any number of addresses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Source([u8; 8]);
 
@@ -35,11 +36,11 @@ impl Source {
     }
 }
 
-/// What comes of an incoming handshake.
+/// The answer to an incoming handshake.
 pub(crate) enum Admission {
-    /// It may begin.
+    /// It may start.
     Granted(Place),
-    /// The sender has to prove its address first.
+    /// The sender must prove its address first.
     Prove,
     /// There is no place.
     Refused,
@@ -47,7 +48,7 @@ pub(crate) enum Admission {
 
 /// The places of a connector.
 pub(crate) struct HalfOpen {
-    /// For one source; twice as many for a known one.
+    /// Per source; twice as many for a known one.
     source_max: usize,
     places: Mutex<Places>,
 }
@@ -57,7 +58,7 @@ struct Places {
     /// In the order in which they were taken.
     taken: BTreeMap<u64, Taken>,
     last_number: u64,
-    /// Sources of members, and when each was last seen to be one.
+    /// Sources of members, and when each was last confirmed.
     known: BTreeMap<Source, u64>,
     last_known: u64,
     n_evicted: u64,
@@ -71,13 +72,13 @@ struct Taken {
 }
 
 impl HalfOpen {
-    /// At most `source_max` places for one source.
+    /// At most `source_max` places per source.
     pub(crate) fn new(source_max: usize) -> Arc<Self> {
         let source_max = source_max.clamp(1, HALF_OPEN_MAX);
         Arc::new(Self { source_max, places: Mutex::default() })
     }
 
-    /// Members are at `address`: it was dialled, or a link with it lasted.
+    /// Records that members are at `address`: it was dialled, or a link with it lasted.
     pub(crate) fn knows(&self, address: IpAddr) {
         let mut places = self.lock();
         places.last_known += 1;
@@ -89,7 +90,8 @@ impl HalfOpen {
         }
     }
 
-    /// A handshake from `address` asks for a place; `proven` says that the sender is there for certain.
+    /// Requests a place for a handshake from `address`; `proven` says that the sender has proved this
+    /// address.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, proven: bool, now: Instant) -> Admission {
         let mut places = self.lock();
         let source = Source::of(address);
@@ -98,7 +100,7 @@ impl HalfOpen {
         let n_of_source = places.taken.values().filter(|taken| taken.source == source).count();
         let crowded = places.taken.len() >= HALF_OPEN_MAX / 2 || n_of_source > source_max / 2;
         if crowded && !proven {
-            // Whoever invents sender addresses gets no further, and takes nobody's places.
+            // A sender with forged addresses gets no further, and takes nobody's place.
             return Admission::Prove;
         }
         let n_unknown = places.taken.values().filter(|taken| !taken.known).count();
@@ -118,12 +120,12 @@ impl HalfOpen {
                 places.n_evicted += 1;
                 Admission::Granted(self.take(&mut places, source, known, now))
             }
-            // Those that are there had no time to end: more handshakes than this are not begun.
+            // Those in progress had no time to finish: the rate of handshakes is limited.
             Some(_) | None => Admission::Refused,
         }
     }
 
-    /// Handshakes under way, and those that gave way to others.
+    /// Number of handshakes in progress, and of those dropped for others.
     pub(crate) fn stats(&self) -> (u64, u64) {
         let places = self.lock();
         (places.taken.len() as u64, places.n_evicted)
@@ -137,7 +139,7 @@ impl HalfOpen {
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
-        // Entries are changed whole.
+        // A panic cannot leave an entry half changed.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -147,7 +149,7 @@ impl Places {
         self.taken.iter().find(|(_, taken)| which(taken)).map(|(number, taken)| (*number, taken.since))
     }
 
-    /// The source without members that has most places.
+    /// The source with most places among those without members.
     fn largest_unknown(&self) -> Option<Source> {
         let mut counts = BTreeMap::<Source, usize>::new();
         for taken in self.taken.values().filter(|taken| !taken.known) {
@@ -157,7 +159,7 @@ impl Places {
     }
 }
 
-/// A place, until it is dropped.
+/// A place, held until this is dropped.
 pub(crate) struct Place {
     half_open: Arc<HalfOpen>,
     number: u64,
@@ -165,7 +167,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Waits until the handshake has to give way.
+    /// Waits until the handshake must be dropped.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -177,9 +179,9 @@ impl Drop for Place {
     }
 }
 
-/// Most places for sources where no member is known to be; the rest is for those of members.
+/// Maximum number of places for sources where no member is known to be; the rest is reserved for members.
 const UNKNOWN_MAX: usize = HALF_OPEN_MAX - HALF_OPEN_MAX / 4;
-/// A handshake has its place for so long in any case: it bounds how many are begun per second, and what they
+/// A handshake keeps its place at least this long: that bounds how many are started per second, and their
 /// cost.
 const AGE_MIN: Duration = Duration::from_millis(50);
 
@@ -280,7 +282,7 @@ mod tests {
             places.extend(granted(half_open.admit(ip(n), true, now)));
         }
         assert!(!is_evicted(&half_open, &kept));
-        // Members that come together push aside who is unknown, not each other.
+        // Members that connect at the same time displace unknown sources, not each other.
         let mut members = vec![kept];
         for n in 0..HALF_OPEN_MAX as u16 - 1 {
             half_open.knows(ip(6_000 + n));

@@ -1,18 +1,18 @@
-//! What both sides of a connection say first, and the names of runs and links in it.
+//! The first message of both sides of a connection, and the names of runs and links in it.
 
 use datafan_core::id::MemberId;
 
-/// What both sides send first, the dialler on a stream that it opens.
+/// The first message of both sides; the dialler sends it on a stream that it opens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Hello {
     /// The sender's run.
     pub(crate) run: Run,
-    /// The last link with the receiver that ended here; the one with the higher id says so, in order that the
-    /// other does not keep a link which only it still believes in.
+    /// The last link with the receiver that ended here. The member with the higher id sends it, so that the
+    /// other does not keep a link that only it still believes in.
     pub(crate) ended: LinkId,
 }
 
-/// Names a link: who decided for it, in which run, and a number that grows within the run.
+/// The name of a link: who decided for it, in which run, and a number that grows within the run.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct LinkId {
     /// The run of the member with the lower id.
@@ -21,15 +21,15 @@ pub(crate) struct LinkId {
     pub(crate) number: u64,
 }
 
-/// A random number that each run of a member draws, so that others tell a restart from a second dial.
+/// A random number of each run of a member, so that others can tell a restart from a second dial.
 pub(crate) type Run = [u8; 16];
 
-/// What became of a connection.
+/// The decision about a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Greeted {
-    /// It is a link.
+    /// It becomes a link.
     Link,
-    /// There is a link with this peer, which is kept.
+    /// There already is a link with this peer, which is kept.
     Linked(MemberId),
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 /// How much of a lane waits in the inbox.
 #[derive(Default)]
 pub(crate) struct Intake {
-    /// The peer has opened this lane; it may do so once.
+    /// Records that the peer opened this lane; it may do so once.
     pub(crate) is_open: AtomicBool,
     waiting: Arc<Waiting>,
 }
@@ -24,8 +24,8 @@ struct Waiting {
 }
 
 impl Intake {
-    /// Waits until more may be read. What had arrived before the connection was lost is bounded by its
-    /// window, and is read at once.
+    /// Waits until more may be read. Data that arrived before the connection was lost is bounded by its
+    /// window and is read at once.
     pub(crate) async fn wait(&self, connection: &Connection, lane: Lane) {
         while self.waiting.bytes.load(SeqCst) >= inbox_bytes_max(lane) {
             tokio::select! {
@@ -35,7 +35,7 @@ impl Intake {
         }
     }
 
-    /// Counts a message until its receipt is dropped; its `share` of the budget goes with it.
+    /// Counts a message until its receipt is dropped; its `share` of the budget is released with it.
     pub(crate) fn take(&self, n_bytes: usize, share: impl Send + 'static) -> Receipt {
         // Empty messages take memory too.
         let cost = n_bytes + 64;

@@ -1,10 +1,10 @@
 //! datafan's connector over QUIC: TLS 1.3 with mutual authentication by the members' own keys.
 //!
-//! The bytes are laid down in `docs/protocol-links.md`. What this crate is not: it does not know who belongs
-//! to a mesh. It proves who a peer is; whether the peer may stay is the engine's judgement.
+//! `docs/protocol-links.md` specifies the bytes. This crate does not know who belongs to a mesh: it proves
+//! who a peer is, and the engine decides whether the peer may stay.
 //!
-//! Everything async runs as tasks on the runtime whose handle is given; the [`Connector`] methods never
-//! block. An [`Inbox`] is pushed to under the connector's lock, so it must not call the connector back.
+//! Everything async runs as tasks on the given runtime; the [`Connector`] methods never block. Events are
+//! pushed to an [`Inbox`] under the connector's lock, so it must not call the connector.
 //!
 //! [`Connector`]: datafan_core::connector::Connector
 //! [`Inbox`]: datafan_core::connector::Inbox

@@ -1,4 +1,4 @@
-//! A link: one connection of a pair of members, the one that both agreed to keep.
+//! A link: the one connection that two members agreed to keep.
 
 use crate::{
     ending::{self, Code},
@@ -17,13 +17,13 @@ use std::{
     time::Instant,
 };
 
-/// How a connection came about.
+/// The origin of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) direction: Direction,
-    /// What was dialled, if we did.
+    /// The dialled address, if we dialled.
     pub(crate) dialled: Option<Address>,
-    /// Where our endpoint is bound.
+    /// The address of our endpoint.
     pub(crate) bound: SocketAddr,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Link {
     pub(crate) outbox: Outbox,
     /// By lane.
     pub(crate) intakes: [Intake; 2],
-    /// Why we end it; the first reason stays.
+    /// Why we close it; the first reason wins.
     ending: Mutex<Option<(Code, String)>>,
 }
 
@@ -54,7 +54,7 @@ impl Link {
         Self { peer, id, peer_run, origin, connection, since: Instant::now(), outbox, intakes, ending }
     }
 
-    /// Whether it is ended, or will be when its small lane is sent.
+    /// Whether it is closed, or will be once its small lane is sent.
     pub(crate) fn is_closing(&self) -> bool {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
@@ -65,13 +65,13 @@ impl Link {
         self.close_now();
     }
 
-    /// Closes the connection when the small lane is sent.
+    /// Closes the connection once the small lane is sent.
     pub(crate) fn close(&self, reason: &str) {
         self.set_ending(Code::Closed, reason);
         self.outbox.close();
     }
 
-    /// Closes the connection for the reason that was set.
+    /// Closes the connection with the recorded reason.
     pub(crate) fn close_now(&self) {
         // A second close would hide why the connection is gone.
         if self.connection.close_reason().is_some() {
@@ -90,7 +90,7 @@ impl Link {
         }
     }
 
-    /// Our own address as the peer sees it, where the system tells.
+    /// Our own address as the peer sees it, if the system reports it.
     pub(crate) fn local(&self) -> Option<Address> {
         let bound = self.origin.bound;
         let ip =

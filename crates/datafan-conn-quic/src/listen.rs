@@ -1,4 +1,4 @@
-//! Takes incoming connections, within limits that hold before any cryptography is spent.
+//! Accepts incoming connections, within limits that apply before any cryptography.
 
 use crate::{
     ending, greeting,
@@ -10,13 +10,13 @@ use datafan_core::connector::Direction;
 use quinn::{Endpoint, Incoming};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-/// Takes connections until the endpoint is closed.
+/// Accepts connections until the endpoint is closed.
 pub(crate) async fn listen(table: Arc<Table>, endpoint: Endpoint, bound: SocketAddr) {
     while let Some(incoming) = endpoint.accept().await {
         let place = match admit(&table, &incoming) {
             Admission::Granted(place) => place,
             Admission::Prove => {
-                // Cannot fail for an address that was not proven.
+                // Cannot fail for an address that is not validated.
                 let _ = incoming.retry();
                 continue;
             }
@@ -48,7 +48,7 @@ fn admit(table: &Table, incoming: &Incoming) -> Admission {
     table.half_open.admit(remote.ip(), incoming.remote_address_validated(), Instant::now())
 }
 
-/// The handshake, until it ends or has to give way.
+/// Runs the handshake until it ends or is dropped for another.
 async fn in_place(
     table: &Arc<Table>,
     incoming: Incoming,
@@ -56,10 +56,10 @@ async fn in_place(
     place: Place,
 ) -> Result<(), String> {
     tokio::select! {
-        // What has just ended well is not thrown away.
+        // A handshake that has just succeeded is not thrown away.
         biased;
         done = handshake(table, incoming, bound) => done,
-        () = place.evicted() => Err("gave way to a later one".into()),
+        () = place.evicted() => Err("dropped for a later one".into()),
     }
 }
 
@@ -67,7 +67,7 @@ async fn handshake(table: &Arc<Table>, incoming: Incoming, bound: SocketAddr) ->
     let connecting = incoming.accept().map_err(|error| ending::describe(&error, None))?;
     let connection = tokio::time::timeout(table.handshake_timeout, connecting)
         .await
-        .map_err(|_| "no end of the handshake in time")?
+        .map_err(|_| "handshake timed out")?
         .map_err(|error| ending::describe(&error, None))?;
     let origin = Origin { direction: Direction::In, dialled: None, bound };
     greeting::greet(table, connection, origin).await.map(drop)

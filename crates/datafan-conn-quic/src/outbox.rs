@@ -1,4 +1,4 @@
-//! What waits to be sent on a link, by lane, within bounds.
+//! Bounded queues of the frames to send on a link, one per lane.
 
 use crate::config::queue_bytes_max;
 use datafan_core::connector::{Frame, Lane, SendError};
@@ -12,23 +12,23 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Told when there is something new for the writer.
+    /// Signalled when the writer has something to do.
     pub(crate) news: Notify,
 }
 
 #[derive(Default)]
 struct State {
     lanes: [Queue; 2],
-    /// No more is taken; the small lane is still sent.
+    /// Nothing more is accepted; the small lane is still sent.
     closing: bool,
 }
 
 #[derive(Default)]
 struct Queue {
     frames: VecDeque<Arc<[u8]>>,
-    /// Of the frames, and of the one that the writer is at.
+    /// Bytes of the queued frames and of the one being written.
     bytes: usize,
-    /// `Full` was answered and `Room` is owed.
+    /// `Full` was answered, and `Room` must follow.
     owes_room: bool,
 }
 
@@ -57,7 +57,7 @@ impl Outbox {
         self.lock().lanes[lane as usize].frames.pop_front()
     }
 
-    /// A frame of `n_bytes` has left; whether `Room` must be told.
+    /// Records that a frame of `n_bytes` was sent; returns whether to report `Room`.
     pub(crate) fn sent(&self, lane: Lane, n_bytes: usize) -> bool {
         let mut state = self.lock();
         let queue = &mut state.lanes[lane as usize];
@@ -67,7 +67,7 @@ impl Outbox {
         has_room
     }
 
-    /// Takes no more, and lets the writer finish the small lane.
+    /// Accepts nothing more, and lets the writer finish the small lane.
     pub(crate) fn close(&self) {
         self.lock().closing = true;
         self.news.notify_one();
@@ -82,7 +82,7 @@ impl Outbox {
     }
 }
 
-/// What a frame counts: more than its bytes, so that empty ones are bounded too.
+/// The size of a frame with overhead, so that empty ones are bounded too.
 fn cost(n_bytes: usize) -> usize {
     n_bytes + 64
 }

@@ -1,4 +1,4 @@
-//! Receives what a peer sends on a link, no faster than it is handled.
+//! Receives what a peer sends on a link, no faster than the engine handles it.
 
 use crate::{
     budget::Share,
@@ -13,7 +13,7 @@ use quinn::RecvStream;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tokio::task::JoinSet;
 
-/// Reads both lanes until the connection is gone, and hands over all that had arrived by then.
+/// Reads both lanes until the connection is gone, and hands over everything that arrived before.
 pub(crate) async fn read(table: Arc<Table>, link: Arc<Link>) {
     let mut readers = JoinSet::new();
     while let Ok(stream) = link.connection.accept_uni().await {
@@ -41,7 +41,7 @@ async fn read_frames(table: &Table, link: &Arc<Link>, mut stream: RecvStream) ->
         intake.wait(&link.connection, lane).await;
         let length = framing::read_length(&mut stream, frame_bytes_max(lane)).await?;
         let Some(length) = length else { return Ok(()) };
-        // Small messages wait for nobody; how many there can be of them follows from the number of links.
+        // Small messages never wait; the number of links bounds how many there can be.
         let mut share = (lane == Lane::Bulk).then(|| table.budget.begin(link));
         let bytes = read_frame(&mut stream, length, &mut share).await?;
         table.count_received(bytes.len());
@@ -53,8 +53,8 @@ async fn read_frames(table: &Table, link: &Arc<Link>, mut stream: RecvStream) ->
     }
 }
 
-/// The frame behind its length. `share` grows as bytes arrive, to twice as much at most: a peer that promises
-/// much and sends little costs little.
+/// Reads a frame of known length. `share` grows as bytes arrive, at most to twice as much: a peer that
+/// announces a long frame and sends little of it costs little.
 async fn read_frame(
     stream: &mut RecvStream,
     length: usize,
@@ -63,7 +63,7 @@ async fn read_frame(
     let (mut bytes, mut reserved) = (Vec::new(), 0);
     while bytes.len() < length {
         if bytes.len() == reserved {
-            // Twice as much each time, so that no byte is copied often.
+            // Doubled each time, so that bytes are rarely copied.
             let more = reserved.max(RESERVE_BYTES).min(length - reserved);
             if let Some(share) = share {
                 share.grow(more).await?;
@@ -72,7 +72,7 @@ async fn read_frame(
             reserved += more;
         }
         let Some(chunk) = stream.read_chunk(reserved - bytes.len(), true).await? else {
-            return Err(FrameError::Broken("half a frame".into()));
+            return Err(FrameError::Broken("incomplete frame".into()));
         };
         bytes.extend_from_slice(&chunk.bytes);
     }

@@ -1,4 +1,4 @@
-//! Which peers run twice, as their links show.
+//! Detects from links that two processes run with one peer's key.
 
 use crate::hello::Run;
 use datafan_core::id::MemberId;
@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Which runs of a peer have replaced each other's links. A run that comes back after another one took its
-/// place shows that both are there.
+/// Which runs of a peer have replaced each other's links. If a run returns after another replaced it, both
+/// are running.
 #[derive(Default)]
 pub(crate) struct Replacements {
     peers: BTreeMap<MemberId, Replaced>,
-    /// When own links were taken over lately.
+    /// When our own links were replaced recently.
     taken_over: VecDeque<Instant>,
 }
 
@@ -23,8 +23,7 @@ struct Replaced {
 }
 
 impl Replacements {
-    /// The link of the run `old` of a peer gives way to one of the run `new`. Whether both are there at a
-    /// time.
+    /// Records that run `new` of a peer replaces the link of run `old`. Returns whether both are running.
     pub(crate) fn record(&mut self, peer: MemberId, old: Run, new: Run) -> bool {
         if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
             self.peers.pop_first();
@@ -35,8 +34,8 @@ impl Replacements {
         comes_back
     }
 
-    /// A peer put another connection in the place of ours, and we have made none. Whether that happens again
-    /// and again: once may be a race.
+    /// Records that a peer replaced our connection although we made no new one. Returns whether this repeats:
+    /// once may be a race.
     pub(crate) fn is_taken_over(&mut self, now: Instant) -> bool {
         self.taken_over.retain(|at| now.duration_since(*at) < TAKEN_OVER_SPAN);
         if self.taken_over.len() >= TAKEN_OVER_MIN {
@@ -46,7 +45,7 @@ impl Replacements {
         self.taken_over.len() >= TAKEN_OVER_MIN
     }
 
-    /// Whether a warning about a peer is due; then it is given.
+    /// Whether a warning about a peer is due; it counts as given then.
     pub(crate) fn may_warn(&mut self, peer: MemberId, now: Instant) -> bool {
         if !self.peers.contains_key(&peer) && self.peers.len() >= PEERS_MAX {
             self.peers.pop_first();
@@ -60,15 +59,15 @@ impl Replacements {
     }
 }
 
-/// What a member is told whose links are taken over.
-pub(crate) const TAKEN_OVER: &str = "peers put another process's links in the place of ours again and again: a process with \
-     this member's key runs elsewhere; stop one of them (a ticket used twice, a copied directory, a cloned machine)";
-/// Links that were taken over in this time make it certain.
+/// The warning for a member whose links are replaced.
+pub(crate) const TAKEN_OVER: &str = "peers keep replacing our links by those of another process with this \
+    member's key: stop one of the two (a ticket used twice, a copied directory, a cloned machine)";
+/// This many replaced links within this time make it certain.
 const TAKEN_OVER_SPAN: Duration = Duration::from_secs(60);
 const TAKEN_OVER_MIN: usize = 3;
-/// Most peers of whom it is remembered.
+/// Maximum number of peers remembered.
 const PEERS_MAX: usize = 1_024;
-/// A warning about a peer is repeated at most this often.
+/// Minimum time between two warnings about a peer.
 const PAUSE: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Two processes with one member's key meet: they say how long each has run, and make no link.
+//! The meeting of two processes with one member's key: they exchange how long each has run, and make no link.
 //!
-//! Whoever holds the key can answer so, and nobody else. The greeting is that of a link; where both sides
-//! have one id, the number in it is for how many microseconds the sender has run.
+//! Only a holder of the key can answer. The greeting is that of a link; if both sides have the same id, the
+//! number in it is the time that the sender has run, in microseconds.
 
 use crate::{
     ending::{self, Code},
@@ -14,14 +14,13 @@ use datafan_core::connector::Direction;
 use quinn::Connection;
 use std::sync::Arc;
 
-/// Meets a process with our own key. It is reported as found if it began before this one, and if we have
-/// dialled it.
+/// Meets a process with our own key. It is reported as found if it began before this one and we dialled it.
 pub(crate) async fn meet(
     table: &Arc<Table>,
     connection: &Connection,
     origin: &Origin,
 ) -> Result<Greeted, String> {
-    let lost = |error: &dyn std::fmt::Display| format!("greeting broken off: {error}");
+    let lost = |error: &dyn std::fmt::Display| format!("greeting interrupted: {error}");
     let streams = match origin.direction {
         Direction::Out => connection.open_bi().await,
         Direction::In => connection.accept_bi().await,
@@ -36,7 +35,7 @@ pub(crate) async fn meet(
     let hello = Hello::from_bytes(&bytes)?;
     match origin.direction {
         Direction::Out => close(connection),
-        // The dialler closes when it has read our greeting.
+        // The dialler closes after reading our greeting.
         Direction::In => drop(connection.closed().await),
     }
     if hello.run == table.run {
@@ -50,7 +49,7 @@ pub(crate) async fn meet(
     match origin.direction {
         Direction::Out if earlier => Ok(Greeted::Linked(table.me)),
         Direction::Out | Direction::In => {
-            Err("another process with our own key, which the other one notices".into())
+            Err("another process with our own key; it notices this itself".into())
         }
     }
 }

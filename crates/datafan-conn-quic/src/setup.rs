@@ -1,4 +1,4 @@
-//! Settings of TLS and QUIC: everything that the libraries leave open or wide is closed or bounded here.
+//! Settings of TLS and QUIC: everything that the libraries leave open or unbounded is closed or bounded here.
 
 use crate::{
     certificate,
@@ -17,7 +17,7 @@ use quinn_proto::{HashedConnectionIdGenerator, crypto::CryptoError};
 use rustls::{client::Resumption, crypto::ring, server::NoServerSessionStorage, version::TLS13};
 use std::sync::Arc;
 
-/// What endpoints are made of.
+/// The settings of the endpoints.
 pub(crate) struct Setup {
     pub(crate) endpoint: EndpointConfig,
     pub(crate) server: ServerConfig,
@@ -28,7 +28,7 @@ pub(crate) struct Setup {
 pub(crate) fn setup(config: &Config) -> Result<Setup, String> {
     let tls = tls(&config.identity)?;
     let mut server = ServerConfig::with_crypto(Arc::new(tls.server));
-    // One stream, for the greeting; it stays open, so there is never a second.
+    // One stream, for the greeting; it stays open, so there is never a second one.
     server.transport_config(Arc::new(transport(config, 1)?));
     server.max_incoming(2 * HALF_OPEN_MAX).incoming_buffer_size(64 << 10);
     server.incoming_buffer_size_total(4 << 20);
@@ -42,7 +42,7 @@ struct Tls {
     client: QuicClientConfig,
 }
 
-/// TLS 1.3 only, both sides show a certificate, no resumption: it would skip the check of who the peer is.
+/// TLS 1.3 only, certificates on both sides, no resumption: it would skip the check of the peer's identity.
 fn tls(identity: &Identity) -> Result<Tls, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(MemberVerifier { me: identity.id() });
@@ -88,8 +88,8 @@ fn transport(config: &Config, n_bidi_streams: u32) -> Result<TransportConfig, St
     Ok(transport)
 }
 
-/// Reset key and connection ids come from the member's secret: so a restarted member recognises packets of
-/// its previous run, and answers them with a reset that the peer believes at once.
+/// Reset key and connection ids are derived from the member's secret: a restarted member recognises packets
+/// of its previous run, and answers them with a reset that the peer trusts at once.
 fn endpoint(identity: &Identity) -> EndpointConfig {
     let secret = identity.secret();
     let id_key = blake3::derive_key("datafan/1 connection ids", &secret[..]);

@@ -1,4 +1,4 @@
-//! A UDP socket that can be cut: from then on it sends and hears nothing, and its port is free.
+//! A UDP socket that can be cut: from then on it sends and receives nothing, and its port is free.
 
 use quinn::{
     AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller,
@@ -15,13 +15,13 @@ use std::{
 
 use crate::config::SOCKET_BUFFER_BYTES;
 
-/// Without the cut, a simulated hard stop would say goodbye, and a stop would hold its port until QUIC has
+/// Without it, a simulated power cut would still say goodbye, and a stop would hold the port until QUIC has
 /// forgotten the connections.
 #[derive(Debug)]
 pub(crate) struct CutSocket {
-    /// `None` once cut. Calls hold it for reading, so when `cut` returns the socket is closed.
+    /// `None` once cut. Calls hold a read lock, so the socket is closed when `cut` returns.
     socket: RwLock<Option<Arc<dyn AsyncUdpSocket>>>,
-    /// Pollers that wait for the socket hold it; `cut` empties them.
+    /// Held by pollers that wait for the socket; `cut` empties them.
     pollers: Mutex<Vec<Weak<PollerSlot>>>,
     address: SocketAddr,
     n_transmit_segments: usize,
@@ -38,7 +38,7 @@ impl CutSocket {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        // The system may grant less; that costs speed only.
+        // The system may grant less, which costs only speed.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
         socket.bind(&address.into())?;
@@ -53,7 +53,7 @@ impl CutSocket {
         }))
     }
 
-    /// Falls silent and frees the port. Idempotent.
+    /// Goes silent and frees the port. Idempotent.
     pub(crate) fn cut(&self) {
         *self.socket.write().unwrap_or_else(PoisonError::into_inner) = None;
         for poller in self.pollers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -108,7 +108,7 @@ impl AsyncUdpSocket for CutSocket {
     }
 }
 
-/// Waits until the socket can be written, holding it only while it waits.
+/// Waits until the socket is writable, holding it only while it waits.
 #[derive(Debug)]
 struct CutPoller {
     socket: Arc<CutSocket>,

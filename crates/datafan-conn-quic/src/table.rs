@@ -1,4 +1,4 @@
-//! Which links there are, and the one lock that orders their events.
+//! The table of links, and the one lock that orders their events.
 
 use crate::{
     budget::Budget,
@@ -26,20 +26,20 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// What all tasks of a connector share.
+/// The state that all tasks of a connector share.
 pub(crate) struct Table {
     pub(crate) me: MemberId,
-    /// This run of ours.
+    /// The id of this run.
     pub(crate) run: Run,
     /// When it began.
     pub(crate) began: Instant,
     pub(crate) handshake_timeout: Duration,
     pub(crate) close_timeout: Duration,
     state: Mutex<State>,
-    /// Told when a link came up.
+    /// Signalled when a link comes up.
     link_came: Notify,
     inbox: Arc<dyn Inbox>,
-    /// What may wait in all bulk lanes together.
+    /// The budget of all bulk lanes together.
     pub(crate) budget: Arc<Budget>,
     /// Places for incoming handshakes.
     pub(crate) half_open: Arc<HalfOpen>,
@@ -52,21 +52,20 @@ struct State {
     links: BTreeMap<MemberId, Arc<Link>>,
     /// For peers with a lower id: the last link that ended here.
     ended: BTreeMap<MemberId, LinkId>,
-    /// Of the links that we decided for.
+    /// Number of links that we decided for.
     last_number: u64,
-    /// Dials under way.
+    /// Dials in progress.
     dialling: BTreeSet<(Address, Option<MemberId>)>,
     /// Peers whose runs replace each other's links.
     replacements: Replacements,
     stopped: bool,
     stats: Stats,
-    /// UDP bytes of connections that are gone: sent, received.
+    /// UDP bytes of closed connections: sent, received.
     wire_of_past: (u64, u64),
 }
 
 impl State {
-    /// Whether there is no place for another link. Those that are being closed have none, but for so many at
-    /// a time.
+    /// Whether there is no place for another link. Links that are being closed take no place, up to a limit.
     fn is_full(&self) -> bool {
         let n_closing = self.links.values().filter(|link| link.is_closing()).count();
         self.links.len() - n_closing >= CONNECTIONS_MAX || n_closing >= CONNECTIONS_MAX
@@ -76,11 +75,11 @@ impl State {
 /// Why a connection does not become a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// Another one is kept.
+    /// Another one was kept.
     Duplicate,
-    /// There are as many links as there may be.
+    /// There are too many links.
     Full,
-    /// The connector is stopped.
+    /// The connector has stopped.
     Stopped,
 }
 
@@ -95,7 +94,7 @@ impl Table {
             state: Mutex::default(),
             link_came: Notify::new(),
             inbox,
-            // One frame fits in any case.
+            // One frame always fits.
             budget: Budget::new(config.unverified_bytes_max.max(MESSAGE_BYTES_MAX)),
             half_open: HalfOpen::new(config.half_open_source_max),
             sent_bytes: AtomicU64::new(0),
@@ -103,8 +102,8 @@ impl Table {
         }
     }
 
-    /// The lower id's decision about a new connection: the link it has stays, unless the peer restarted
-    /// since, or says that it ended.
+    /// The lower id's decision about a new connection: the existing link stays, unless the peer restarted
+    /// since or says that the link ended.
     pub(crate) fn decide(
         &self,
         peer: MemberId,
@@ -124,7 +123,7 @@ impl Table {
         self.up(state, Link::new(peer, id, hello.run, origin, connection.clone()))
     }
 
-    /// The higher id's part: does as the peer decided, unless it decided anew since.
+    /// The higher id's part: follows the peer's decision, unless there is a newer one.
     pub(crate) fn follow(
         &self,
         peer: MemberId,
@@ -140,7 +139,7 @@ impl Table {
         self.up(state, Link::new(peer, id, id.run, origin, connection.clone()))
     }
 
-    /// Puts `link` in place of an older one.
+    /// Replaces an older link by `link`.
     fn up(&self, mut state: MutexGuard<'_, State>, link: Link) -> Result<Arc<Link>, Refusal> {
         let peer = link.peer;
         if state.stopped {
@@ -150,7 +149,7 @@ impl Table {
             state.stats.handshakes_refused += 1;
             return Err(Refusal::Full);
         }
-        // Who dialled may do so again as soon as it hears of the link, which may end before its dial returns.
+        // The dialler may dial again as soon as it learns of the link, which may end before its dial returns.
         state.dialling.retain(|(address, _)| Some(address) != link.origin.dialled.as_ref());
         let link = Arc::new(link);
         let old = state.links.insert(peer, link.clone());
@@ -161,8 +160,8 @@ impl Table {
                 let (one, other) = (old.address(), link.address());
                 tracing::warn!(
                     ?peer, %one, %other,
-                    "two processes run with the key of this peer and replace each other's links: stop one of them (a \
-                     ticket used twice, a copied directory, a cloned machine)"
+                    "two processes run with the key of this peer and replace each other's links: stop one of \
+                     them (a ticket used twice, a copied directory, a cloned machine)"
                 );
             }
             let reason =
@@ -185,7 +184,7 @@ impl Table {
         Ok(link)
     }
 
-    /// The connection of `link` is gone; `replaced` if the peer put another one in its place.
+    /// The connection of `link` is gone; `replaced` if the peer replaced it by another one.
     pub(crate) fn down(&self, link: &Arc<Link>, reason: String, replaced: bool) {
         let peer = link.peer;
         let mut state = self.lock();
@@ -202,7 +201,7 @@ impl Table {
             state.ended.insert(peer, link.id);
         }
         if !state.stopped {
-            // This process has no other link with the peer, so the one that is there is another process's.
+            // This process has no other link with the peer, so the new one belongs to another process.
             let taken_over = replaced && state.replacements.is_taken_over(Instant::now());
             if taken_over {
                 if state.replacements.may_warn(self.me, Instant::now()) {
@@ -247,14 +246,14 @@ impl Table {
         if state.stopped { None } else { state.links.get(&peer).cloned() }
     }
 
-    /// Whether a handshake from `remote` would be for nothing: all links are taken, and none is with somebody
-    /// there who may have restarted.
+    /// Whether a handshake from `remote` would be useless: all links are taken, and none is with a peer there
+    /// that may have restarted.
     pub(crate) fn is_full_for(&self, remote: SocketAddr) -> bool {
         let state = self.lock();
         state.is_full() && state.links.values().all(|link| link.connection.remote_address() != remote)
     }
 
-    /// Whether a link with somebody at `address` has lasted: a member, then.
+    /// Whether a link with a peer at `address` has lasted, so that it is a member.
     pub(crate) fn has_lasting_link_from(&self, address: IpAddr) -> bool {
         let source = Source::of(address);
         let lasts = |link: &Arc<Link>| link.since.elapsed() >= LASTING;
@@ -262,20 +261,20 @@ impl Table {
         self.lock().links.values().any(|link| lasts(link) && at(link))
     }
 
-    /// Whether a warning that a key is used twice is due.
+    /// Whether a warning about a key that is used twice is due.
     pub(crate) fn may_warn_of(&self, peer: MemberId) -> bool {
         self.lock().replacements.may_warn(peer, Instant::now())
     }
 
-    /// Notes that a dial begins; not if it is under way, or if who is expected is linked. An address without
-    /// a name may lead to somebody else than last time.
+    /// Records that a dial starts; refused if one is in progress, or if the expected peer is linked. An
+    /// address without an expected peer may lead to a different one than last time.
     pub(crate) fn dial_begins(&self, address: &Address, expected: Option<MemberId>) -> bool {
         let mut state = self.lock();
         let is_linked = expected.is_some_and(|peer| state.links.contains_key(&peer));
         !state.stopped && !is_linked && state.dialling.insert((address.clone(), expected))
     }
 
-    /// Notes that a dial has ended.
+    /// Records that a dial has ended.
     pub(crate) fn dial_ends(
         &self,
         address: Address,
@@ -295,12 +294,12 @@ impl Table {
         }
     }
 
-    /// Whether it is stopped.
+    /// Whether it has stopped.
     pub(crate) fn is_stopped(&self) -> bool {
         self.lock().stopped
     }
 
-    /// No event comes after this returned. Gives the links that were up.
+    /// Stops: no event follows after this returned. Returns the links that were up.
     pub(crate) fn stop(&self) -> Vec<Arc<Link>> {
         let mut state = self.lock();
         state.stopped = true;

@@ -1,4 +1,4 @@
-//! Who the other side of a TLS handshake is.
+//! Verifies who the other side of a TLS handshake is.
 
 use crate::certificate;
 use datafan_core::id::MemberId;
@@ -12,15 +12,15 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// Takes whoever proves to hold the Ed25519 key in the certificate; of a dialled peer also that it is the one
-/// in the server name. Our own key is taken where it is expected, and from who dials: another process has it.
-/// Validity dates, names and chains are ignored: expiry belongs to the roster.
+/// Accepts any peer that proves to hold the Ed25519 key in its certificate; for a dialled peer, the key must
+/// also be the one in the server name. Our own key is accepted if it is expected, and from diallers: another
+/// process has it. Validity dates, names and chains are ignored, because expiry belongs to the roster.
 #[derive(Debug)]
 pub(crate) struct MemberVerifier {
     pub(crate) me: MemberId,
 }
 
-/// The server name of a dial: a DNS label holds an id in base32. It is compared here and never sent.
+/// The server name of a dial: a DNS label with an id in base32. It is compared here and never sent.
 pub(crate) fn server_name(expected: Option<MemberId>) -> String {
     match expected {
         Some(id) => format!("{id}{SUFFIX}"),
@@ -91,7 +91,7 @@ impl ClientCertVerifier for MemberVerifier {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        // Any key will do: who may stay is judged later.
+        // Any key will do: the engine decides who may stay.
         certificate::member(end_entity).ok_or(CertificateError::BadEncoding)?;
         Ok(ClientCertVerified::assertion())
     }
@@ -123,7 +123,7 @@ fn refused(reason: String) -> Error {
     Error::Other(OtherError(Arc::from(Box::from(reason))))
 }
 
-/// What a dial to oneself is answered.
+/// The error of a dial to oneself.
 pub(crate) const OWN_ADDRESS: &str = "this is our own address";
 const SUFFIX: &str = ".datafan";
 const ED25519_ONLY: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {

@@ -1,15 +1,16 @@
-//! Sends what waits on a link: one task for both lanes, so that bulk steps aside for small messages.
+//! Sends the queued frames of a link: one task for both lanes, so that bulk frames make way for small
+//! messages.
 
 use crate::{ending::Code, framing, link::Link, table::Table};
 use datafan_core::connector::{Event, Lane};
 use quinn::{SendStream, WriteError};
 use std::sync::Arc;
 
-/// Sends until the link is closed: by its owner, then the small lane is sent first, or by anything else.
+/// Sends until the link is closed: by us, after the small lane is sent, or otherwise at once.
 pub(crate) async fn write(table: &Table, link: &Arc<Link>) {
     match write_lanes(table, link).await {
         Ok(mut lanes) => {
-            // A connection that closes drops what was not acknowledged.
+            // A connection that closes drops unacknowledged data.
             let _ = lanes.small.finish();
             let _ = tokio::time::timeout(table.close_timeout, lanes.small.stopped()).await;
             link.close_now();
@@ -19,13 +20,13 @@ pub(crate) async fn write(table: &Table, link: &Arc<Link>) {
     }
 }
 
-/// The two streams. They end with the connection: one that is dropped earlier would end within a frame.
+/// The two streams. They end with the connection: a stream dropped earlier would end within a frame.
 struct Lanes {
     small: SendStream,
     bulk: SendStream,
 }
 
-/// Gives the lanes back when all of the small one is written and the link is to be closed.
+/// Returns the lanes when the small one is fully written and the link is to be closed.
 async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<Lanes, WriteError> {
     let mut lanes = Lanes { small: open(link, Lane::Small).await?, bulk: open(link, Lane::Bulk).await? };
     let mut current: Option<Progress> = None;
@@ -61,10 +62,10 @@ async fn write_lanes(table: &Table, link: &Arc<Link>) -> Result<Lanes, WriteErro
     }
 }
 
-/// Opens the stream of `lane` and says which it is.
+/// Opens the stream of `lane` and sends its lane byte.
 async fn open(link: &Link, lane: Lane) -> Result<SendStream, WriteError> {
     let mut stream = link.connection.open_uni().await?;
-    // Fails only on a stream that is closed.
+    // Fails only on a closed stream.
     let _ = stream.set_priority(if lane == Lane::Small { 1 } else { 0 });
     stream.write_all(&[framing::tag(lane)]).await?;
     Ok(stream)
@@ -80,7 +81,7 @@ fn sent(table: &Table, link: &Arc<Link>, lane: Lane, n_bytes: usize) {
 struct Progress {
     bytes: Arc<[u8]>,
     header: [u8; 4],
-    /// Of header and bytes.
+    /// Bytes of header and content sent.
     offset: usize,
 }
 
@@ -89,7 +90,7 @@ impl Progress {
         Self { header: header(&bytes), bytes, offset: 0 }
     }
 
-    /// The next bytes to send; empty when all are.
+    /// The next bytes to send; empty at the end.
     fn rest(&self) -> &[u8] {
         match self.header.get(self.offset..) {
             Some(rest) if !rest.is_empty() => rest,
@@ -106,5 +107,5 @@ fn header(bytes: &[u8]) -> [u8; 4] {
     length.to_be_bytes()
 }
 
-/// How much of a bulk frame is handed to the connection at once.
+/// How much of a bulk frame is passed to the connection at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -126,7 +126,7 @@ fn who_says_nothing_is_dropped() {
         send.write_all(&[1; 20]).await.unwrap();
         vec![(send, Some(receive))]
     });
-    assert_eq!((code, &*reason), (6, "no greeting in time"));
+    assert_eq!((code, &*reason), (6, "greeting timed out"));
     assert_eq!(scene.victim.connector.stats().handshakes_failed, 2);
     scene.is_unharmed();
 }
@@ -210,8 +210,8 @@ fn a_second_stream_of_a_lane_closes_the_link() {
 fn a_stream_that_breaks_off_closes_the_link() {
     for (bytes, expected) in [
         (&[][..], "stream without a lane"),
-        (&[0, 0], "half a length"),
-        (&[1, 0, 0, 0, 9, 1], "half a frame"),
+        (&[0, 0], "incomplete length"),
+        (&[1, 0, 0, 0, 9, 1], "incomplete frame"),
     ] {
         let scene = Scene::new();
         let (code, reason) = scene.closed_after(|connection| async move {

@@ -93,7 +93,7 @@ fn a_dial_without_answer_names_the_port() {
     let address = silent.local_addr().unwrap();
     a.connector.dial(address.to_string().into(), None);
     let error = a.sees_failure(&address.to_string().into());
-    assert_eq!(error, format!("no answer: is UDP port {} open?", address.port()));
+    assert_eq!(error, format!("no answer: check that UDP port {} is open", address.port()));
 }
 
 #[test]
