@@ -26,7 +26,7 @@ impl Dialler {
     }
 
     async fn try_dial(&self, address: &Address, expected: Option<MemberId>) -> Result<Greeted, String> {
-        let mut last = Err(format!("{address} has no address of an IP version that we listen on"));
+        let mut last = Err(format!("{address} resolves to no address of a family that we listen on"));
         let targets = self.resolve(address).await?;
         // All addresses together share one timeout.
         let limit = self.table.handshake_timeout / targets.len().max(1) as u32;

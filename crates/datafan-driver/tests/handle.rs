@@ -139,7 +139,7 @@ async fn a_limit_of_time_says_what_the_write_waits_for() {
     let error = lonely.timeout(Duration::from_millis(20), lonely.put("a", "1")).await.unwrap_err();
     let CommitError::TimedOut(timed_out) = &error else { panic!("{error}") };
     assert_eq!(timed_out.own, OwnState::Waiting);
-    assert!(error.to_string().contains("confirmation of its own shard"), "{error}");
+    assert!(error.to_string().contains("a peer to confirm its own shard"), "{error}");
     assert!(error.written() == Written::Maybe && error.is_retryable());
     let waits = lonely.timeout(Duration::from_millis(1), lonely.wait_for(id(0), Timestamp(1)));
     assert!(matches!(waits.await, Err(WaitError::TimedOut(_))));

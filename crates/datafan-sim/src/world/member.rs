@@ -198,7 +198,7 @@ impl<D: Disk> Member<D> {
         }
         self.looked_at = now;
         match engine.has_room_again()? {
-            true => Err(StoreError::Full { what: "the disk has room again".into() }),
+            true => Err(StoreError::Full { what: "there is room again".into() }),
             false => Ok(()),
         }
     }

@@ -36,7 +36,7 @@ impl Network {
                     let (address, expected, peer) = (address.clone(), *expected, self.ids[to]);
                     return vec![(*from, Input::DialFound { address, expected, peer })];
                 }
-                self.failed(&dial, "another process with our own key; it notices this itself")
+                self.failed(&dial, "another process with our own key, which the other one notices")
             }
             Some(to) if self.reaches(*from, to) => match expected {
                 Some(expected) if *expected != self.ids[to] => {
