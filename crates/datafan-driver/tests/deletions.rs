@@ -40,14 +40,14 @@ async fn a56_half_of_the_data_is_deleted_and_no_file_doubles() {
 async fn who_is_eight_full_commits_of_deletions_behind_needs_no_reconciliation() {
     let items = 8 * COMMIT_WRITES_MAX;
     let pair = Pair::new(items).await;
-    let gaps = pair.owner.stats().await.unwrap().gaps_sent;
+    let gaps = pair.owner.stats().await.unwrap().deltas_unavailable;
     pair.follower.stop().await.unwrap();
     commit(&pair.owner, 0..items, |key| Write::Delete { key }).await;
     let follower = pair.member(1, joiner_config(1));
     follower.connect(address(0), None).await.unwrap();
     follow(&follower, &pair.owner).await;
     assert_eq!(follower.snapshot().unwrap().owner(&pair.owner.id()).count(), 0);
-    assert_eq!(pair.owner.stats().await.unwrap().gaps_sent, gaps);
+    assert_eq!(pair.owner.stats().await.unwrap().deltas_unavailable, gaps);
 }
 
 /// An owner, and a follower that has copied its items, each with a file.

@@ -85,8 +85,10 @@ impl Liar {
             Message::Diverged(heads) => {
                 Message::Diverged(heads.iter().map(|head| self.head(*head)).collect()).encode()
             }
-            Message::Gap(head) => Message::Gap(self.head(*head)).encode(),
-            Message::Moved(id, head) => Message::Moved(*id, head.map(|head| self.head(head))).encode(),
+            Message::DeltaUnavailable(head) => Message::DeltaUnavailable(self.head(*head)).encode(),
+            Message::StateChanged(id, head) => {
+                Message::StateChanged(*id, head.map(|head| self.head(head))).encode()
+            }
             Message::Round(_) => Message::Round(Hash(self.rng.array())).encode(),
             Message::Heads(answers) => {
                 Message::Heads(answers.iter().map(|answer| self.head_answer(answer)).collect()).encode()
@@ -112,7 +114,7 @@ impl Liar {
                 let want = |want: &Want| Want { owner: want.owner, since };
                 Message::Pull(wants.iter().map(want).collect()).encode()
             }
-            Message::Nothing(_) => Message::Nothing(MemberId(self.rng.array())).encode(),
+            Message::UpToDate(_) => Message::UpToDate(MemberId(self.rng.array())).encode(),
             Message::Prune(owners) => Message::Graft(owners.clone()).encode(),
             Message::Graft(owners) => Message::Prune(owners.clone()).encode(),
             Message::Hello(_) | Message::Welcome | Message::Refuse(_) => return None,

@@ -82,7 +82,7 @@ fn reconciled(trace: &Trace, figures: &mut Figures) {
     // Keys count: an item that comes takes its key's place, so the old one need not be named.
     figures.add("bytes_beyond_values", figures_bytes(&parts) + (ranges.bytes - ranges.value_bytes) as f64);
     for (name, tag) in [
-        ("gap_cpu_s", Tag::Gap),
+        ("delta_unavailable_cpu_s", Tag::DeltaUnavailable),
         ("ask_nodes_cpu_s", Tag::AskNodes),
         ("nodes_cpu_s", Tag::Nodes),
         ("ask_ranges_cpu_s", Tag::AskRanges),
@@ -90,7 +90,7 @@ fn reconciled(trace: &Trace, figures: &mut Figures) {
     ] {
         figures.add(name, trace.tally(tag).worked.as_secs_f64());
     }
-    let begun = trace.tally(Tag::Gap).worked;
+    let begun = trace.tally(Tag::DeltaUnavailable).worked;
     let reconciliation: Duration = parts.iter().map(|tally| tally.worked).sum();
     figures.add("cpu_s", (begun + reconciliation + ranges.worked).as_secs_f64());
     // The last answer ends the reconciliation, and all that it has found is written: known it is when that answer

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub enum Deltas {
     /// As they are sent.
     Carried,
-    /// In place of one comes what says that there is none: Announce for a Push, Gap for a Delta. So whoever
+    /// In place of one comes what says that there is none: Announce for a Push, DeltaUnavailable for a Delta. So whoever
     /// lacks something must find out by reconciliation.
     Withheld,
 }
@@ -30,7 +30,7 @@ pub enum Tag {
     /// Asking for a delta.
     Pull,
     /// That there is none: the reconciliation begins.
-    Gap,
+    DeltaUnavailable,
     /// A delta.
     Delta,
     /// Asking for nodes.
@@ -115,7 +115,7 @@ impl Trace {
         let message = Message::decode(&bytes).map_err(|error| anyhow!("{error}"))?;
         let other = match (self.deltas, &message) {
             (Deltas::Withheld, Message::Push(delta)) => Some(Message::Announce(vec![delta.head]).encode()),
-            (Deltas::Withheld, Message::Delta(delta)) => Some(Message::Gap(delta.head).encode()),
+            (Deltas::Withheld, Message::Delta(delta)) => Some(Message::DeltaUnavailable(delta.head).encode()),
             _ => None,
         };
         let (mut key_bytes, mut value_bytes) = (0, 0);
@@ -140,7 +140,7 @@ impl Tag {
     fn of(bytes: &[u8]) -> Self {
         match bytes.get(1) {
             Some(9 | 12) => Self::Pull,
-            Some(11) => Self::Gap,
+            Some(11) => Self::DeltaUnavailable,
             Some(4 | 10) => Self::Delta,
             Some(13) => Self::AskNodes,
             Some(14) => Self::Nodes,

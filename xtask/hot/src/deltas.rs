@@ -68,9 +68,9 @@ pub fn reconciliation(meter: &mut Meter) -> Result<()> {
         let replaced = replaced.iter().map(|n| data::put(*n, ITEMS + n));
         let writes = deleted.chain(replaced).collect();
         net.turn(0, vec![net::commit(writes)]);
-        let gaps = net.engine(0).stats().gaps_sent;
+        let gaps = net.engine(0).stats().deltas_unavailable;
         meter.measure(|| net.settle())?;
-        ensure!(net.engine(0).stats().gaps_sent == gaps + 1, "there is no delta");
+        ensure!(net.engine(0).stats().deltas_unavailable == gaps + 1, "there is no delta");
         ensure!(are_equal(&net)?, "all changes are found");
     }
     Ok(())

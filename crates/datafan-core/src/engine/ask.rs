@@ -172,9 +172,9 @@ impl<V> Exchange<'_, V> {
         self.cx.stats.reconciliations += 1;
     }
 
-    pub(super) fn on_nothing(&mut self, from: MemberId, owner: &MemberId) {
+    pub(super) fn on_up_to_date(&mut self, from: MemberId, owner: &MemberId) {
         if self.end_pull(from, owner) {
-            self.cx.stats.reject(Rejection::Moved);
+            self.cx.stats.reject(Rejection::StateChanged);
             self.links.set_position(&from, owner, None);
         } else {
             self.cx.stats.reject(Rejection::Unasked);

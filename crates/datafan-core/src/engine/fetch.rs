@@ -105,7 +105,7 @@ impl<S: Store> Gossip<'_, S> {
         }
     }
 
-    pub(super) fn on_gap(&mut self, from: MemberId, head: &Head) {
+    pub(super) fn on_delta_unavailable(&mut self, from: MemberId, head: &Head) {
         // An answer that comes late, after a push has brought the data, is no fault.
         if !self.exchange().end_pull(from, &head.owner) {
             self.cx.stats.reject(Rejection::Unasked);

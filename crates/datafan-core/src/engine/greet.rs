@@ -142,10 +142,10 @@ impl<S: Store> Greeting<'_, S> {
             Message::AskNodes(request) | Message::AskRanges(request) => request.owner == authority,
             Message::Push(delta) | Message::Delta(delta) => delta.head.owner == authority,
             Message::Announce(heads) => heads.iter().all(|head| head.owner == authority),
-            Message::Gap(head) => head.owner == authority,
-            Message::Nothing(owner) => *owner == authority,
+            Message::DeltaUnavailable(head) => head.owner == authority,
+            Message::UpToDate(owner) => *owner == authority,
             // Matched with a request of ours, or refused.
-            Message::Nodes(..) | Message::Ranges(..) | Message::Moved(..) => true,
+            Message::Nodes(..) | Message::Ranges(..) | Message::StateChanged(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
             Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => false,
             Message::Probe | Message::Alive | Message::OtherRun { .. } | Message::Claim(_) => false,

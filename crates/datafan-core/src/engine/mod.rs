@@ -336,8 +336,8 @@ impl<S: Store> Engine<S> {
             Message::Push(delta) => self.replication().on_delta(from, &delta, learned::How::Pushed(bytes))?,
             Message::Delta(delta) => self.replication().on_delta(from, &delta, learned::How::Pulled)?,
             Message::Announce(heads) => self.gossip().on_announce(from, &heads),
-            Message::Gap(head) => self.gossip().on_gap(from, &head),
-            Message::Nothing(owner) => self.exchange().on_nothing(from, &owner),
+            Message::DeltaUnavailable(head) => self.gossip().on_delta_unavailable(from, &head),
+            Message::UpToDate(owner) => self.exchange().on_up_to_date(from, &owner),
             Message::Round(root) => self.exchange().on_round(from, root),
             Message::AskHeads(asks) => {
                 self.server().queue(from, [links::PendingRequest::Heads(asks)].into_iter())
@@ -354,7 +354,7 @@ impl<S: Store> Engine<S> {
             }
             Message::Nodes(id, answers) => self.reconciler().on_nodes(from, id, answers)?,
             Message::Ranges(id, ranges) => self.reconciler().on_ranges(from, id, ranges)?,
-            Message::Moved(id, head) => self.gossip().on_moved(from, id, head.as_ref()),
+            Message::StateChanged(id, head) => self.gossip().on_state_changed(from, id, head.as_ref()),
             Message::Prune(owners) => self.exchange().on_prune(from, &owners),
             Message::Graft(owners) => self.exchange().on_graft(from, &owners),
             Message::Probe => self.exchange().on_probe(from),

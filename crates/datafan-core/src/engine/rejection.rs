@@ -101,7 +101,7 @@ rejections! {
     /// An answer about heads that does not fit the request.
     OtherHeads = "other_heads",
     /// A peer does not have the state that it announced.
-    Moved = "moved",
+    StateChanged = "state_changed",
     /// A delta that does not lead to its head.
     Delta = "delta",
     /// An announced or pushed head that is older than the held one.

@@ -101,12 +101,12 @@ impl<S: Store> Server<'_, S> {
         self.exchange().note_pulled(peer, &want.owner);
         let whole = self.replicas.get(&want.owner).and_then(Owner::whole);
         let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
-            self.cx.send(peer, &Message::Nothing(want.owner));
+            self.cx.send(peer, &Message::UpToDate(want.owner));
             return Ok(());
         };
         let head = record.head.expect("a visible shard has a head");
         if head.timestamp <= want.since {
-            self.cx.send(peer, &Message::Nothing(want.owner));
+            self.cx.send(peer, &Message::UpToDate(want.owner));
             return Ok(());
         }
         match delta_body(self.disk, shard, &record, want.since, answer_bytes_max(&self.cx.config))? {
@@ -115,8 +115,8 @@ impl<S: Store> Server<'_, S> {
                 self.cx.send(peer, &Message::Delta(Delta::new(head, want.since, &body)));
             }
             None => {
-                self.cx.stats.gaps_sent += 1;
-                self.cx.send(peer, &Message::Gap(head));
+                self.cx.stats.deltas_unavailable += 1;
+                self.cx.send(peer, &Message::DeltaUnavailable(head));
             }
         }
         self.note_at_head(peer, &head);
@@ -160,19 +160,19 @@ impl<S: Store> Server<'_, S> {
         Term { now: self.cx.now.time, micros: self.cx.config.pin_micros, written: self.disk.written_bytes() }
     }
 
-    fn send_moved(&mut self, peer: MemberId, request: &Request) {
+    fn send_state_changed(&mut self, peer: MemberId, request: &Request) {
         let term = self.pin_term();
         let head = self.replicas.get(&request.owner).and_then(|owner| owner.head().copied());
         // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
             link.pin(request.owner, self.disk.share_current(), term);
         }
-        self.cx.send(peer, &Message::Moved(request.id, head));
+        self.cx.send(peer, &Message::StateChanged(request.id, head));
     }
 
     fn serve_nodes(&mut self, peer: MemberId, request: &Request) -> Result<(), StoreError> {
         let Some((snapshot, shard, record)) = self.wanted_state(peer, request)? else {
-            self.send_moved(peer, request);
+            self.send_state_changed(peer, request);
             return Ok(());
         };
         let view = View::new(&*snapshot, shard, None);
@@ -185,7 +185,7 @@ impl<S: Store> Server<'_, S> {
                 _ => {
                     // The root is the one that was named, so this hash was never told by us.
                     self.cx.stats.reject(Rejection::WrongRequest);
-                    self.send_moved(peer, request);
+                    self.send_state_changed(peer, request);
                     return Ok(());
                 }
             }
@@ -196,7 +196,7 @@ impl<S: Store> Server<'_, S> {
 
     fn serve_ranges(&mut self, peer: MemberId, request: &Request) -> Result<(), StoreError> {
         let Some((snapshot, shard, record)) = self.wanted_state(peer, request)? else {
-            self.send_moved(peer, request);
+            self.send_state_changed(peer, request);
             return Ok(());
         };
         let view = View::new(&*snapshot, shard, None);
@@ -211,7 +211,7 @@ impl<S: Store> Server<'_, S> {
         let sound = branches.iter().all(Option::is_some);
         if !sound || items > RANGE_ITEMS_MAX as u64 || bytes > RANGE_BYTES_MAX as u64 {
             self.cx.stats.reject(Rejection::WrongRequest);
-            self.send_moved(peer, request);
+            self.send_state_changed(peer, request);
             return Ok(());
         }
         let mut ranges = Vec::with_capacity(branches.len());

@@ -34,8 +34,8 @@ pub struct Stats {
     pub redundant_bytes: u64,
     /// Deltas answered with.
     pub deltas_sent: u64,
-    /// Gaps answered with.
-    pub gaps_sent: u64,
+    /// Pulls answered without a delta, as none can be given.
+    pub deltas_unavailable: u64,
     /// Reconciliations begun.
     pub reconciliations: u64,
     /// Items fetched by range.

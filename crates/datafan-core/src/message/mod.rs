@@ -53,9 +53,9 @@ pub enum Message<'a> {
     /// The answer with the data.
     Delta(Delta<'a>),
     /// The answer without: too large, or tombstones are missing. Reconcile.
-    Gap(Head),
+    DeltaUnavailable(Head),
     /// The answer that there is nothing newer here.
-    Nothing(MemberId),
+    UpToDate(MemberId),
     /// Asks for nodes of a shard's trie.
     AskNodes(Request),
     /// The answer, slot by slot.
@@ -65,7 +65,7 @@ pub enum Message<'a> {
     /// The answer, slot by slot.
     Ranges(u32, Vec<Vec<Item>>),
     /// The answer that the wanted state is not here (any more), and which head is.
-    Moved(u32, Option<Head>),
+    StateChanged(u32, Option<Head>),
     /// Owners whose pushes the sender gets from others.
     Prune(Vec<MemberId>),
     /// Owners whose pushes the sender wants.
@@ -107,13 +107,15 @@ impl Message<'_> {
     pub fn frame(&self) -> Frame {
         let lane = match self {
             Self::Delta(_) | Self::Nodes(..) | Self::Ranges(..) => Lane::Bulk,
-            Self::AskNodes(_) | Self::AskRanges(_) | Self::Pull(_) | Self::Moved(..) => Lane::Small,
+            Self::AskNodes(_) | Self::AskRanges(_) | Self::Pull(_) | Self::StateChanged(..) => Lane::Small,
             Self::Hello(_) | Self::Welcome | Self::Refuse(_) | Self::Push(_) | Self::Announce(_) => {
                 Lane::Small
             }
-            Self::Round(_) | Self::AskHeads(_) | Self::Heads(_) | Self::Gap(_) | Self::Nothing(_) => {
-                Lane::Small
-            }
+            Self::Round(_)
+            | Self::AskHeads(_)
+            | Self::Heads(_)
+            | Self::DeltaUnavailable(_)
+            | Self::UpToDate(_) => Lane::Small,
             Self::Prune(_) | Self::Graft(_) | Self::Diverged(_) | Self::Probe | Self::Alive => Lane::Small,
             Self::OtherRun { .. } | Self::Claim(_) => Lane::Small,
         };
@@ -152,8 +154,8 @@ impl Message<'_> {
             Self::Pull(wants) => {
                 out.list(wants, |out, want| want.encode(out));
             }
-            Self::Gap(head) => head.encode(&mut out),
-            Self::Nothing(owner) => {
+            Self::DeltaUnavailable(head) => head.encode(&mut out),
+            Self::UpToDate(owner) => {
                 out.id(owner);
             }
             Self::AskNodes(request) | Self::AskRanges(request) => request.encode(&mut out),
@@ -163,7 +165,7 @@ impl Message<'_> {
             Self::Ranges(id, ranges) => {
                 out.varint(u64::from(*id)).list(ranges, |out, items| encode_range(items, out));
             }
-            Self::Moved(id, head) => {
+            Self::StateChanged(id, head) => {
                 out.varint(u64::from(*id)).option(head.as_ref(), |out, head| head.encode(out));
             }
             Self::Prune(owners) | Self::Graft(owners) => {
@@ -191,13 +193,13 @@ impl Message<'_> {
             Self::Heads(_) => 8,
             Self::Pull(_) => 9,
             Self::Delta(_) => 10,
-            Self::Gap(_) => 11,
-            Self::Nothing(_) => 12,
+            Self::DeltaUnavailable(_) => 11,
+            Self::UpToDate(_) => 12,
             Self::AskNodes(_) => 13,
             Self::Nodes(..) => 14,
             Self::AskRanges(_) => 15,
             Self::Ranges(..) => 16,
-            Self::Moved(..) => 17,
+            Self::StateChanged(..) => 17,
             Self::Prune(_) => 18,
             Self::Graft(_) => 19,
             Self::Probe => 20,
@@ -245,13 +247,13 @@ impl<'a> Message<'a> {
             8 => Self::Heads(input.list("slots", HEAD_SLOTS_MAX, HeadAnswer::decode)?),
             9 => Self::Pull(input.list("wants", OWNERS_PER_MESSAGE_MAX, Want::decode)?),
             10 => Self::Delta(Delta::decode(input)?),
-            11 => Self::Gap(Head::decode(input)?),
-            12 => Self::Nothing(input.id()?),
+            11 => Self::DeltaUnavailable(Head::decode(input)?),
+            12 => Self::UpToDate(input.id()?),
             13 => Self::AskNodes(Request::decode(input)?),
             14 => Self::Nodes(request_id(input)?, input.list("slots", SLOTS_MAX, NodeAnswer::decode)?),
             15 => Self::AskRanges(Request::decode(input)?),
             16 => Self::Ranges(request_id(input)?, data::decode_ranges(input)?),
-            17 => Self::Moved(request_id(input)?, input.option(Head::decode)?),
+            17 => Self::StateChanged(request_id(input)?, input.option(Head::decode)?),
             18 => Self::Prune(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
             19 => Self::Graft(input.list("owners", OWNERS_PER_MESSAGE_MAX, Reader::id)?),
             20 => Self::Probe,

@@ -123,14 +123,16 @@ impl Rogue {
                 let body = encode_delta(since, &items, &[]);
                 return Some(match choice % 4 {
                     0 | 1 => Message::Delta(Delta::new(head, since, &body)).encode(),
-                    2 => Message::Gap(head).encode(),
-                    _ => Message::Nothing(want.owner).encode(),
+                    2 => Message::DeltaUnavailable(head).encode(),
+                    _ => Message::UpToDate(want.owner).encode(),
                 });
             }
             Message::AskHeads(_) => Message::Heads(vec![HeadAnswer::Leaf(head)]),
             Message::AskNodes(request) => {
                 let answers = request.slots.iter().map(|ask| trie.answer(ask.slot)).collect::<Option<_>>();
-                answers.map_or(Message::Moved(request.id, Some(head)), |all| Message::Nodes(request.id, all))
+                answers.map_or(Message::StateChanged(request.id, Some(head)), |all| {
+                    Message::Nodes(request.id, all)
+                })
             }
             Message::AskRanges(request) => {
                 let inside = |slot: Place| {

@@ -189,11 +189,11 @@ impl Rogue {
     fn answers(&mut self, message: &Message<'_>) -> Vec<Frame> {
         match message {
             Message::Welcome => self.welcomed = true,
-            Message::Moved(_, head) => self.moved = *head,
+            Message::StateChanged(_, head) => self.moved = *head,
             Message::Pull(wants) => return wants.iter().filter_map(|want| self.delta(want)).collect(),
             Message::AskNodes(request) | Message::AskRanges(request) => {
                 let Some(copy) = self.shards.get(&request.owner) else { return Vec::new() };
-                let moved = || Message::Moved(request.id, Some(copy.head)).frame();
+                let moved = || Message::StateChanged(request.id, Some(copy.head)).frame();
                 return match (self.lie, copy.answer(message)) {
                     (_, None) => vec![moved()],
                     (_, Some(answer)) if !self.lies_about(&request.owner) => vec![answer.frame()],
@@ -212,7 +212,7 @@ impl Rogue {
 
     fn delta(&self, want: &Want) -> Option<Frame> {
         let Some(copy) = self.shards.get(&want.owner).filter(|copy| copy.head.timestamp > want.since) else {
-            return Some(Message::Nothing(want.owner).frame());
+            return Some(Message::UpToDate(want.owner).frame());
         };
         let mut parts = copy.delta(want.since);
         if !self.lies_about(&want.owner) {
@@ -227,7 +227,7 @@ impl Rogue {
             Lie::InsteadOfDelta(say) => Some(say(copy).frame()),
             Lie::Silence => None,
             Lie::Nodes(_) | Lie::Ranges(_) | Lie::Bytes(_) | Lie::Instead(_) => {
-                Some(Message::Gap(copy.head).frame())
+                Some(Message::DeltaUnavailable(copy.head).frame())
             }
         }
     }

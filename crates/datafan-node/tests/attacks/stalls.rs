@@ -13,7 +13,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "nothing after all",
         does: "announces the owner's present head and has nothing when it is asked",
-        act: Act::Lies(Lie::InsteadOfDelta(|shard| Message::Nothing(shard.head.owner))),
+        act: Act::Lies(Lie::InsteadOfDelta(|shard| Message::UpToDate(shard.head.owner))),
         counter: "moved",
         outcome: "not a violation, as a state can go: the attacker is asked again only when it announces the head again",
         ..STALL
@@ -21,7 +21,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "moved for ever",
         does: "answers each reconciliation request with the head that it announced before",
-        act: Act::Lies(Lie::Instead(|shard, request| Message::Moved(request.id, Some(shard.head)))),
+        act: Act::Lies(Lie::Instead(|shard, request| Message::StateChanged(request.id, Some(shard.head)))),
         counter: "moved",
         outcome: "not a violation, as owners may be busy: reconciliation goes on with another member",
         ..STALL
@@ -29,7 +29,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "moved to nowhere",
         does: "answers each reconciliation request with no head at all",
-        act: Act::Lies(Lie::Instead(|_, request| Message::Moved(request.id, None))),
+        act: Act::Lies(Lie::Instead(|_, request| Message::StateChanged(request.id, None))),
         counter: "moved",
         outcome: "not a violation, as owners may be busy: reconciliation goes on with another member",
         ..STALL
@@ -39,7 +39,7 @@ pub const ATTACKS: &[Attack] = &[
         does: "answers each reconciliation request with an outdated head",
         act: Act::Lies(Lie::Instead(|shard, request| {
             let timestamp = Timestamp(shard.items[0].timestamp.0);
-            Message::Moved(request.id, Some(Head { timestamp, ..shard.head }))
+            Message::StateChanged(request.id, Some(Head { timestamp, ..shard.head }))
         })),
         counter: "moved",
         outcome: "not a violation, as owners may be busy: nothing steps back, reconciliation goes on with another member",
@@ -48,7 +48,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "gap for ever",
         does: "answers each pull with a gap, and then no request",
-        act: Act::Lies(Lie::InsteadOfDelta(|shard| Message::Gap(shard.head))),
+        act: Act::Lies(Lie::InsteadOfDelta(|shard| Message::DeltaUnavailable(shard.head))),
         ..STALL
     },
 ];

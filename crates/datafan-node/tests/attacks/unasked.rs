@@ -41,19 +41,19 @@ pub const ATTACKS: &[Attack] = &[
         name: "unasked gap",
         does: "sends a gap without a pull",
         stage: Stage::Behind,
-        act: Act::Says(|facts| vec![Message::Gap(facts.second.head).frame()]),
+        act: Act::Says(|facts| vec![Message::DeltaUnavailable(facts.second.head).frame()]),
         ..UNASKED
     },
     Attack {
         name: "unasked nothing",
         does: "says that there is nothing later, without a pull",
-        act: Act::Says(|facts| vec![Message::Nothing(facts.owner).frame()]),
+        act: Act::Says(|facts| vec![Message::UpToDate(facts.owner).frame()]),
         ..UNASKED
     },
     Attack {
         name: "unasked move",
         does: "says that a state is gone, without a request",
-        act: Act::Says(|facts| vec![Message::Moved(77, Some(facts.second.head)).frame()]),
+        act: Act::Says(|facts| vec![Message::StateChanged(77, Some(facts.second.head)).frame()]),
         ..UNASKED
     },
     Attack {

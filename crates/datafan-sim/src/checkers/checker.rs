@@ -44,7 +44,7 @@ pub enum Purpose {
     /// It greets.
     Greet,
     /// It says that there is no delta.
-    Gap,
+    DeltaUnavailable,
     /// It asks for a part of the index, or for items by their place in it, of this owner.
     Compare(MemberId),
     /// Anything else.

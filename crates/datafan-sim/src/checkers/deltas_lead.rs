@@ -38,7 +38,7 @@ impl Checker for DeltasLead {
     }
 
     fn on_sent(&mut self, scene: &Scene<'_>, sent: &Sent<'_>) -> Checked {
-        let is_gap = sent.purpose == Purpose::Gap;
+        let is_gap = sent.purpose == Purpose::DeltaUnavailable;
         let excused = sent.heads.iter().map(|told| &told.head);
         let excused = excused.filter(|head| is_gap || head.bytes > DELTA_BYTES_MAX as u64);
         self.excused.extend(excused.map(|head| head.owner));

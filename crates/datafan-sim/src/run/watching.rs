@@ -252,13 +252,13 @@ fn kind(message: &Message<'_>) -> &'static str {
         Message::Heads(_) => "heads",
         Message::Pull(_) => "pull",
         Message::Delta(_) => "delta",
-        Message::Gap(_) => "gap",
-        Message::Nothing(_) => "nothing",
+        Message::DeltaUnavailable(_) => "gap",
+        Message::UpToDate(_) => "nothing",
         Message::AskNodes(_) => "ask nodes",
         Message::Nodes(..) => "nodes",
         Message::AskRanges(_) => "ask ranges",
         Message::Ranges(..) => "ranges",
-        Message::Moved(..) => "moved",
+        Message::StateChanged(..) => "moved",
         Message::Prune(_) => "prune",
         Message::Graft(_) => "graft",
         Message::Probe => "probe",
@@ -272,12 +272,14 @@ fn kind(message: &Message<'_>) -> &'static str {
 fn purpose(message: &Message<'_>) -> Purpose {
     match message {
         Message::Hello(_) => Purpose::Greet,
-        Message::Gap(_) => Purpose::Gap,
+        Message::DeltaUnavailable(_) => Purpose::DeltaUnavailable,
         Message::AskNodes(request) | Message::AskRanges(request) => Purpose::Compare(request.owner),
         Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Purpose::Other,
         Message::Heads(_) | Message::Push(_) | Message::Announce(_) | Message::Pull(_) => Purpose::Other,
-        Message::Delta(_) | Message::Nothing(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
-        Message::Moved(..) | Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => Purpose::Other,
+        Message::Delta(_) | Message::UpToDate(_) | Message::Nodes(..) | Message::Ranges(..) => Purpose::Other,
+        Message::StateChanged(..) | Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => {
+            Purpose::Other
+        }
         Message::Probe | Message::Alive | Message::OtherRun { .. } | Message::Claim(_) => Purpose::Other,
     }
 }
@@ -287,11 +289,11 @@ fn heads_in(message: &Message<'_>) -> Vec<Head> {
         Message::Hello(hello) => hello.yours.iter().chain(&hello.roster).copied().collect(),
         Message::Push(delta) | Message::Delta(delta) => vec![delta.head],
         Message::Announce(heads) => heads.clone(),
-        Message::Gap(head) => vec![*head],
-        Message::Moved(_, head) => head.iter().copied().collect(),
+        Message::DeltaUnavailable(head) => vec![*head],
+        Message::StateChanged(_, head) => head.iter().copied().collect(),
         Message::Heads(answers) => answers.iter().flat_map(heads_of).collect(),
         Message::Welcome | Message::Refuse(_) | Message::Round(_) | Message::AskHeads(_) => Vec::new(),
-        Message::Pull(_) | Message::Nothing(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
+        Message::Pull(_) | Message::UpToDate(_) | Message::AskNodes(_) | Message::Nodes(..) => Vec::new(),
         Message::AskRanges(_) | Message::Ranges(..) => Vec::new(),
         Message::Prune(_) | Message::Graft(_) | Message::Probe | Message::Alive => Vec::new(),
         Message::OtherRun { .. } | Message::Claim(_) => Vec::new(),

@@ -345,7 +345,7 @@ fn answers_to(world: &mut Mesh) -> Rc<RefCell<Vec<bool>>> {
     world.intercept(move |passing| {
         match Message::decode(passing.bytes) {
             Ok(Message::Nodes(..)) if passing.to == 1 => noted.borrow_mut().push(true),
-            Ok(Message::Moved(..)) if passing.to == 1 => noted.borrow_mut().push(false),
+            Ok(Message::StateChanged(..)) if passing.to == 1 => noted.borrow_mut().push(false),
             _ => {}
         }
         Fate::Pass

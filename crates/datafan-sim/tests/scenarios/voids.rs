@@ -166,12 +166,12 @@ fn relays(world: &mut Mesh, invalid: Rc<RefCell<Shard>>, serves: Serves) -> Rc<C
                 return Fate::Followed(vec![Message::Announce(vec![invalid.head]).encode()]);
             }
             // What its engine knows nothing of.
-            (1, 2, Message::Nothing(owner)) if owner == invalid.head.owner => {
+            (1, 2, Message::UpToDate(owner)) if owner == invalid.head.owner => {
                 let delta = || invalid.delta(since).answer().bytes.to_vec();
-                let gap = || Message::Gap(invalid.head).encode();
+                let gap = || Message::DeltaUnavailable(invalid.head).encode();
                 return Fate::Become(if serves == Serves::Deltas { delta() } else { gap() });
             }
-            (1, 2, Message::Moved(id, _)) => {
+            (1, 2, Message::StateChanged(id, _)) => {
                 let asked = requests.remove(&id).unwrap_or_default();
                 let answer = Message::decode(&asked).ok().and_then(|asked| invalid.answer(&asked));
                 return answer.map_or(Fate::Pass, |answer| Fate::Become(answer.frame().bytes.to_vec()));

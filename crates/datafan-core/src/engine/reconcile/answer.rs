@@ -256,7 +256,7 @@ impl<S: Store> Reconciler<'_, S> {
 
 impl<S: Store> Gossip<'_, S> {
     /// The peer is elsewhere by now: its present head becomes the target if it is good, and the rest is kept.
-    pub(in crate::engine) fn on_moved(&mut self, from: MemberId, id: u32, head: Option<&Head>) {
+    pub(in crate::engine) fn on_state_changed(&mut self, from: MemberId, id: u32, head: Option<&Head>) {
         let Some(owner) = self.reconciler().asked(&from, id) else { return };
         let good = head.filter(|head| head.owner == owner);
         let learned = good.map(|head| self.learn(from, head, self.cx.now.time));
@@ -273,7 +273,7 @@ impl<S: Store> Gossip<'_, S> {
                         reconciliation.passes = 0;
                     }
                     None => {
-                        self.cx.stats.reject(Rejection::Moved);
+                        self.cx.stats.reject(Rejection::StateChanged);
                         self.reconciler().leave_source(&mut reconciliation, &from);
                     }
                 }
