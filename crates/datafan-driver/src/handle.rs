@@ -13,7 +13,7 @@ use crate::{
 };
 use datafan_core::{
     connector::Address,
-    engine::{Command, Committed, Outcome, Stats, Status, Write},
+    engine::{Command, Committed, Disposition, Stats, Status, Write},
     hash::Hash,
     head::Head,
     id::{MemberId, MeshId, Name},
@@ -147,8 +147,8 @@ impl<R: StoreReader> Handle<R> {
     ///
     /// # Errors
     /// Those of [`Handle::put`].
-    pub async fn revoke(&self, id: MemberId, outcome: Outcome) -> Result<Committed, CommitError> {
-        self.command(Command::Revoke { id, outcome }).await
+    pub async fn revoke(&self, id: MemberId, disposition: Disposition) -> Result<Committed, CommitError> {
+        self.command(Command::Revoke { id, disposition }).await
     }
 
     /// Changes the roster in one commit, completely or not at all. Needs the authority key.

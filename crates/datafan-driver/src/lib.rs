@@ -34,7 +34,7 @@ pub use changes::Changes;
 pub use codec::{Codec, CodecError, Json};
 pub use compaction::CompactError;
 pub use datafan_core::{
-    engine::{Committed, Config, Outcome, Stats, Status, Write},
+    engine::{Committed, Config, Disposition, Stats, Status, Write},
     read::{Entry, Items, KeyRange, Snapshot},
 };
 pub use error::{CommitError, ReadError, StartError, StopReason, TimedOut, WaitError, Written};

@@ -146,7 +146,9 @@ fn say_command(ticket: u64, command: &Command) {
         Command::Admit { id, name } => trace!(ticket, id = id.short(), %name, "command: admit"),
         Command::Roster(changes) => trace!(ticket, changes = changes.len(), "command: roster"),
         Command::Apply(bytes) => trace!(ticket, bytes = bytes.len(), "command: apply"),
-        Command::Revoke { id, outcome } => trace!(ticket, id = id.short(), ?outcome, "command: revoke"),
+        Command::Revoke { id, disposition } => {
+            trace!(ticket, id = id.short(), ?disposition, "command: revoke")
+        }
     }
 }
 

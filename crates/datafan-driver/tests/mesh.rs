@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Member, Mesh, address, id};
-use datafan_core::engine::{Outcome, Standing};
+use datafan_core::engine::{Disposition, Standing};
 use std::time::Duration;
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_dropped_shard_moves_its_head_to_nothing() {
     let done = other.put("color", "blue").await.unwrap();
     soon(&one, one.wait_for(other.id(), done.timestamp)).await;
     let mut changes = one.changes_of(other.id());
-    one.revoke(other.id(), Outcome::Drop).await.unwrap();
+    one.revoke(other.id(), Disposition::Drop).await.unwrap();
     soon(&one, changes.changed()).await;
     assert!(one.get(&other.id(), "color").unwrap().is_none());
 }

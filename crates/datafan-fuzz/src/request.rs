@@ -4,7 +4,7 @@
 use crate::corpus::Seed;
 use datafan_core::{
     base32,
-    engine::Outcome,
+    engine::Disposition,
     grant::Role,
     hash::{Hash, Hasher},
     id::{MeshId, Name},
@@ -89,8 +89,8 @@ pub fn seeds() -> Vec<Seed> {
     let items = delta.contents().expect("a sound delta").0;
     let changes = vec![
         RosterChange::Change { id: id(3), name: Some(name("b")), terms },
-        RosterChange::Revoke { id: id(2), outcome: Outcome::Keep, at: Some((made, Hash([7; 32]))) },
-        RosterChange::Revoke { id: id(2), outcome: Outcome::Drop, at: None },
+        RosterChange::Revoke { id: id(2), disposition: Disposition::Keep, at: Some((made, Hash([7; 32]))) },
+        RosterChange::Revoke { id: id(2), disposition: Disposition::Drop, at: None },
     ];
     let second = Request { roster: Some((signed.head, items)), changes, ..first.clone() };
     let texts = [

@@ -8,7 +8,7 @@ mod common;
 
 use common::{Member, Place, api::Api, copy, datafan, string, text};
 use datafan_core::{
-    engine::Outcome,
+    engine::Disposition,
     roster::{GrantChange, RosterChange},
 };
 use datafan_node::authority::Request;
@@ -74,7 +74,7 @@ fn a55_no_request_makes_the_key_sign_an_entry_for_its_own_id() {
         name: None,
         terms: GrantChange { items: Some(1), ..GrantChange::default() },
     };
-    for change in [admit, change, RosterChange::Revoke { id, outcome: Outcome::Drop, at: None }] {
+    for change in [admit, change, RosterChange::Revoke { id, disposition: Disposition::Drop, at: None }] {
         let made = datafan_core::time::Timestamp(1_000);
         let request = Request { mesh: mesh.parse().unwrap(), roster: None, changes: vec![change], made };
         let file = place.file("request", request.to_text());

@@ -6,7 +6,7 @@ use crate::{
     hash::Hash,
     id::{MemberId, Name},
     item::Key,
-    roster::{Outcome, RosterChange},
+    roster::{Disposition, RosterChange},
     time::Timestamp,
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -123,7 +123,7 @@ pub enum Command {
         /// Whose.
         id: MemberId,
         /// What becomes of its shard.
-        outcome: Outcome,
+        disposition: Disposition,
     },
     /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on
     /// disk.

@@ -37,8 +37,8 @@ pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
         Command::Admit { id, name } => {
             vec![RosterChange::Admit { id: *id, name: name.clone(), terms: GrantChange::default() }]
         }
-        Command::Revoke { id, outcome } => {
-            vec![RosterChange::Revoke { id: *id, outcome: *outcome, at: None }]
+        Command::Revoke { id, disposition } => {
+            vec![RosterChange::Revoke { id: *id, disposition: *disposition, at: None }]
         }
         Command::Roster(changes) => changes.clone(),
         Command::Commit(_)

@@ -74,7 +74,7 @@ mod verdict;
 mod wake;
 
 pub use crate::recovered::Recovered;
-pub use crate::roster::Outcome;
+pub use crate::roster::Disposition;
 pub use config::Config;
 pub use discovery::{ADDRESSES_KEY, LINKS_KEY, PublishedLinks, decode_addresses, decode_links};
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};

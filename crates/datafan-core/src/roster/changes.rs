@@ -13,7 +13,7 @@ use alloc::collections::BTreeMap;
 
 /// What becomes of the shard of a revoked member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum Disposition {
     /// It stays at the head that the revoking member holds.
     Keep,
     /// Everybody deletes it.
@@ -46,7 +46,7 @@ pub enum RosterChange {
         /// Whose.
         id: MemberId,
         /// What becomes of its shard.
-        outcome: Outcome,
+        disposition: Disposition,
         /// The head to keep, where it is not the one that is held where the change is made.
         at: Option<(Timestamp, Hash)>,
     },
@@ -129,7 +129,9 @@ impl<E: Entries> Judged<'_, E> {
         }
         let (id, held) = (change.id(), self.grant(change.id())?);
         let (name, terms) = match change {
-            RosterChange::Revoke { outcome, at, .. } => return Ok(self.revoked(id, held, *outcome, *at)),
+            RosterChange::Revoke { disposition, at, .. } => {
+                return Ok(self.revoked(id, held, *disposition, *at));
+            }
             RosterChange::Admit { name, terms, .. } => (Some(name), terms),
             RosterChange::Change { name, terms, .. } => (name.as_ref(), terms),
         };
@@ -192,14 +194,14 @@ impl<E: Entries> Judged<'_, E> {
         &self,
         id: &MemberId,
         held: Option<Grant>,
-        outcome: Outcome,
+        disposition: Disposition,
         at: Option<(Timestamp, Hash)>,
     ) -> Result<Grant, CommandError> {
         let Some(held) = held else { return Err(CommandError::UnknownMember { id: *id }) };
-        let state = match (outcome, at.or_else(|| self.entries.head(id))) {
-            (Outcome::Keep, Some((timestamp, root))) => GrantState::Keep { timestamp, root },
+        let state = match (disposition, at.or_else(|| self.entries.head(id))) {
+            (Disposition::Keep, Some((timestamp, root))) => GrantState::Keep { timestamp, root },
             // Nothing is held, so nothing can be kept.
-            (Outcome::Keep, None) | (Outcome::Drop, _) => GrantState::Drop,
+            (Disposition::Keep, None) | (Disposition::Drop, _) => GrantState::Drop,
         };
         match (held.state, state) {
             (GrantState::Active | GrantState::Invited { .. }, _)
@@ -256,8 +258,8 @@ mod tests {
         RosterChange::Change { id: id(n), name: None, terms }
     }
 
-    fn revoke(n: u8, outcome: Outcome) -> RosterChange {
-        RosterChange::Revoke { id: id(n), outcome, at: None }
+    fn revoke(n: u8, disposition: Disposition) -> RosterChange {
+        RosterChange::Revoke { id: id(n), disposition, at: None }
     }
 
     impl Held {
@@ -279,11 +281,11 @@ mod tests {
     #[test]
     fn a_key_is_replaced_under_its_name_in_one_go() {
         let held = Held::default().after(&[admit(1, "edge")]);
-        let new = held.judge(&[revoke(1, Outcome::Keep), admit(2, "edge")], 20).unwrap();
+        let new = held.judge(&[revoke(1, Disposition::Keep), admit(2, "edge")], 20).unwrap();
         assert_eq!(new[&id(1)].state, GrantState::Keep { timestamp: Timestamp(77), root: Hash([7; 32]) });
         assert_eq!((new[&id(2)].name.clone(), new[&id(2)].state), (name("edge"), GrantState::Active));
         // The other way round the name is taken, and nothing is made.
-        let error = held.judge(&[admit(2, "edge"), revoke(1, Outcome::Keep)], 20).unwrap_err();
+        let error = held.judge(&[admit(2, "edge"), revoke(1, Disposition::Keep)], 20).unwrap_err();
         assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(1)));
         let error = held.judge(&[admit(2, "two"), admit(3, "two")], 20).unwrap_err();
         assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(2)));
@@ -341,27 +343,27 @@ mod tests {
             let changes = [
                 admit(MESH, "c"),
                 change(MESH, items),
-                revoke(MESH, Outcome::Keep),
-                revoke(MESH, Outcome::Drop),
+                revoke(MESH, Disposition::Keep),
+                revoke(MESH, Disposition::Drop),
             ];
             for wrong in changes {
                 let refused = Err(CommandError::AuthorityId { id: id(MESH) });
                 assert_eq!(held.judge(core::slice::from_ref(&wrong), 20), refused, "{wrong:?}");
                 // Nothing is made of what comes with it, such as the other half of a rotation.
-                assert_eq!(held.judge(&[revoke(1, Outcome::Keep), wrong], 20), refused);
+                assert_eq!(held.judge(&[revoke(1, Disposition::Keep), wrong], 20), refused);
             }
         }
     }
 
     #[test]
     fn what_ended_stays_ended() {
-        let held = Held::default().after(&[admit(1, "a"), revoke(1, Outcome::Keep)]);
-        for change in [admit(1, "b"), change(1, GrantChange::default()), revoke(1, Outcome::Keep)] {
+        let held = Held::default().after(&[admit(1, "a"), revoke(1, Disposition::Keep)]);
+        for change in [admit(1, "b"), change(1, GrantChange::default()), revoke(1, Disposition::Keep)] {
             assert_eq!(held.judge(&[change], 20), Err(CommandError::Revoked { id: id(1) }));
         }
-        let held = held.after(&[revoke(1, Outcome::Drop)]);
+        let held = held.after(&[revoke(1, Disposition::Drop)]);
         assert_eq!(held.0[&id(1)].state, GrantState::Drop);
-        assert_eq!(held.judge(&[revoke(1, Outcome::Keep)], 20), Err(CommandError::Revoked { id: id(1) }));
+        assert_eq!(held.judge(&[revoke(1, Disposition::Keep)], 20), Err(CommandError::Revoked { id: id(1) }));
         let unknown = held.judge(&[change(2, GrantChange::default())], 20);
         assert_eq!(unknown, Err(CommandError::UnknownMember { id: id(2) }));
         let unsound =

@@ -7,7 +7,7 @@ mod changes;
 mod role;
 mod whole;
 
-pub use changes::{Entries, GrantChange, Outcome, RosterChange, changed};
+pub use changes::{Disposition, Entries, GrantChange, RosterChange, changed};
 pub(crate) use role::may_become;
 pub use role::{IdRole, role_of};
 pub use whole::{SignedRoster, WholeRoster, WholeRosterError};

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::Strict,
-        roster::{GrantChange, Outcome},
+        roster::{Disposition, GrantChange},
     };
 
     fn authority() -> Identity {
@@ -242,7 +242,7 @@ mod tests {
     fn what_is_signed_describes_what_it_leads_to() {
         let one = sign(&empty(), &[admit(2), admit(3)], 100);
         assert_eq!((one.grants.len(), one.head.unwrap().timestamp), (2, Timestamp(101)));
-        let drop = RosterChange::Revoke { id: id(2), outcome: Outcome::Drop, at: None };
+        let drop = RosterChange::Revoke { id: id(2), disposition: Disposition::Drop, at: None };
         // A clock that went back does not matter.
         let two = sign(&one, &[drop, admit(4)], 50);
         assert_eq!((two.grants.len(), two.head.unwrap().timestamp), (3, Timestamp(103)));

@@ -3,7 +3,7 @@
 use super::text::{GRANT_ITEM_BYTES_MAX, TextError, from_text, text_max, to_text};
 use datafan_core::{
     codec::{DecodeError, Reader, Writer},
-    engine::Outcome,
+    engine::Disposition,
     grant::Role,
     head::Head,
     id::MeshId,
@@ -86,8 +86,8 @@ fn write_change(out: &mut Writer, change: &RosterChange) {
             });
             write_grant_change(out, terms);
         }
-        RosterChange::Revoke { id, outcome, at } => {
-            let kept = at.filter(|_| *outcome == Outcome::Keep);
+        RosterChange::Revoke { id, disposition, at } => {
+            let kept = at.filter(|_| *disposition == Disposition::Keep);
             out.byte(2).id(id).option(kept.as_ref(), |out, (timestamp, root)| {
                 out.fixed(timestamp.0).hash(root);
             });
@@ -103,8 +103,8 @@ fn read_change(input: &mut Reader<'_>) -> Result<RosterChange, DecodeError> {
         1 => RosterChange::Change { id, name: input.option(Reader::name)?, terms: read_grant_change(input)? },
         2 => {
             let at = input.option(|input| Ok((Timestamp(input.fixed()?), input.hash()?)))?;
-            let outcome = if at.is_some() { Outcome::Keep } else { Outcome::Drop };
-            RosterChange::Revoke { id, outcome, at }
+            let disposition = if at.is_some() { Disposition::Keep } else { Disposition::Drop };
+            RosterChange::Revoke { id, disposition, at }
         }
         _ => return Err(malformed("change")),
     })
@@ -162,8 +162,12 @@ mod tests {
                     name: None,
                     terms: GrantChange { role: Some(Role::Member), ..all },
                 },
-                RosterChange::Revoke { id, outcome: Outcome::Drop, at: None },
-                RosterChange::Revoke { id, outcome: Outcome::Keep, at: Some((Timestamp(9), Hash([3; 32]))) },
+                RosterChange::Revoke { id, disposition: Disposition::Drop, at: None },
+                RosterChange::Revoke {
+                    id,
+                    disposition: Disposition::Keep,
+                    at: Some((Timestamp(9), Hash([3; 32]))),
+                },
             ],
             made: Timestamp(5),
         };

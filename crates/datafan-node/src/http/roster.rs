@@ -16,7 +16,7 @@ use super::{
 use crate::authority::{Request, signed_from_text};
 use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{
-    engine::{CommandError, Outcome},
+    engine::{CommandError, Disposition},
     grant::{Grant, Role},
     id::{MemberId, MeshId, Name},
     identity::Strict,
@@ -219,10 +219,12 @@ fn revocation<V: StoreSnapshot>(
 ) -> Answered<RosterChange> {
     let held = snapshot.head(&id)?.map(|head| head.order());
     Ok(match (drop, offline, held) {
-        (true, _, _) | (false, true, None) => RosterChange::Revoke { id, outcome: Outcome::Drop, at: None },
+        (true, _, _) | (false, true, None) => {
+            RosterChange::Revoke { id, disposition: Disposition::Drop, at: None }
+        }
         // The current head when the change is made, which may be a later one.
-        (false, false, _) => RosterChange::Revoke { id, outcome: Outcome::Keep, at: None },
-        (false, true, at) => RosterChange::Revoke { id, outcome: Outcome::Keep, at },
+        (false, false, _) => RosterChange::Revoke { id, disposition: Disposition::Keep, at: None },
+        (false, true, at) => RosterChange::Revoke { id, disposition: Disposition::Keep, at },
     })
 }
 

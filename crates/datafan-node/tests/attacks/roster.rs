@@ -7,7 +7,7 @@ use crate::{
 };
 use datafan_core::{
     connector::Frame,
-    engine::Outcome,
+    engine::Disposition,
     grant::{Grant, GrantState, Quota, Role},
     head::Head,
     id::{MemberId, MeshId},
@@ -115,7 +115,7 @@ pub const ATTACKS: &[Attack] = &[
             Box::pin(async {
                 let former = puppet();
                 scene.owner.admit(former.id(), "former".parse().unwrap()).await.unwrap();
-                let revoked = scene.owner.revoke(former.id(), Outcome::Drop).await.unwrap();
+                let revoked = scene.owner.revoke(former.id(), Disposition::Drop).await.unwrap();
                 scene.holds(scene.facts.mesh.authority(), revoked.timestamp).await;
                 let shard = shard(&former, &scene.facts, &["forged"]);
                 scene.rogue.meets().await;

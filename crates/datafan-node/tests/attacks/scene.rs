@@ -7,7 +7,7 @@ use crate::{
 };
 use datafan_core::{
     connector::Address,
-    engine::{Config, Outcome, OwnState, Rejection, Standing, Status, Write},
+    engine::{Config, Disposition, OwnState, Rejection, Standing, Status, Write},
     hash::Hash,
     id::{MemberId, MeshId},
     identity::Identity,
@@ -227,7 +227,7 @@ async fn admit(owner: &Node, key: &Identity, members: &[&Node], who: Who) {
         owner.admit(id, name.parse().unwrap()).await.unwrap();
     }
     if who == Who::Revoked {
-        owner.revoke(key.id(), Outcome::Drop).await.unwrap();
+        owner.revoke(key.id(), Disposition::Drop).await.unwrap();
     }
 }
 

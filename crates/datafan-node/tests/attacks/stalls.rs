@@ -14,7 +14,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "nothing after all",
         does: "announces the owner's present head and has nothing when it is asked",
         act: Act::Lies(Lie::InsteadOfDelta(|shard| Message::UpToDate(shard.head.owner))),
-        counter: "moved",
+        counter: "state_changed",
         outcome: "not a violation, as a state can go: the attacker is asked again only when it announces the head again",
         ..STALL
     },
@@ -22,7 +22,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "moved for ever",
         does: "answers each reconciliation request with the head that it announced before",
         act: Act::Lies(Lie::Instead(|shard, request| Message::StateChanged(request.id, Some(shard.head)))),
-        counter: "moved",
+        counter: "state_changed",
         outcome: "not a violation, as owners may be busy: reconciliation goes on with another member",
         ..STALL
     },
@@ -30,7 +30,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "moved to nowhere",
         does: "answers each reconciliation request with no head at all",
         act: Act::Lies(Lie::Instead(|_, request| Message::StateChanged(request.id, None))),
-        counter: "moved",
+        counter: "state_changed",
         outcome: "not a violation, as owners may be busy: reconciliation goes on with another member",
         ..STALL
     },
@@ -41,7 +41,7 @@ pub const ATTACKS: &[Attack] = &[
             let timestamp = Timestamp(shard.items[0].timestamp.0);
             Message::StateChanged(request.id, Some(Head { timestamp, ..shard.head }))
         })),
-        counter: "moved",
+        counter: "state_changed",
         outcome: "not a violation, as owners may be busy: nothing steps back, reconciliation goes on with another member",
         ..STALL
     },

@@ -1,6 +1,6 @@
 //! What is done to a mesh, and when.
 
-use datafan_core::engine::Outcome as Revocation;
+use datafan_core::engine::Disposition as Revocation;
 use std::collections::BTreeSet;
 
 /// One thing that is done to the mesh.

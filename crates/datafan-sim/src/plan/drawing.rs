@@ -3,7 +3,7 @@
 use super::action::{Action, Plan};
 use crate::scenario::{Faults, Scenario};
 use datafan_core::{
-    engine::Outcome as Revocation,
+    engine::Disposition as Revocation,
     time::{MILLI, SECOND},
 };
 use datafan_testkit::rng::Rng;

@@ -166,9 +166,9 @@ impl Run<'_> {
         self.write_first(member);
     }
 
-    fn revoke(&mut self, member: usize, outcome: datafan_core::engine::Outcome) {
+    fn revoke(&mut self, member: usize, disposition: datafan_core::engine::Disposition) {
         self.leavers.insert(member);
-        self.change_roster(&Command::Revoke { id: self.world.id(member), outcome }, Some(member));
+        self.change_roster(&Command::Revoke { id: self.world.id(member), disposition }, Some(member));
         // It is told, and goes.
         self.run_to(self.world.time().after(500 * MILLI));
         if self.world.runs(member) {

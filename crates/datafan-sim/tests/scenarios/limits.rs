@@ -4,7 +4,7 @@
 
 use crate::common::{Mesh, SEEDS, push};
 use datafan_core::{
-    engine::{Alarm, Answer, Command, CommandError, Config, Outcome},
+    engine::{Alarm, Answer, Command, CommandError, Config, Disposition},
     hash::Hash,
     head::Head,
     id::Name,
@@ -292,7 +292,7 @@ fn as_many_members_as_there_may_be_and_one_more() {
     let answer = world.answer(0, ticket).expect("answered");
     assert!(matches!(answer, Answer::Refused(CommandError::TooManyMembers)), "{answer:?}");
     // Whoever is in can still be revoked.
-    let change = RosterChange::Revoke { id: id(7), outcome: Outcome::Drop, at: None };
+    let change = RosterChange::Revoke { id: id(7), disposition: Disposition::Drop, at: None };
     world.must(0, Command::Roster(vec![change]));
 }
 

@@ -5,7 +5,7 @@ use crate::{
     parting::{across, discovering, find_each_other, is_gone, is_one, part, reach, unite},
 };
 use datafan_core::{
-    engine::{Command, LINKS_KEY, Outcome, Standing, decode_links},
+    engine::{Command, Disposition, LINKS_KEY, Standing, decode_links},
     grant::Role,
     id::Name,
     limits::LINKS_MAX,
@@ -109,7 +109,7 @@ fn a52_a_revoked_member_goes_on_running() {
         world.run_for(400 * SECOND);
         let Some(deceived) = deceived(&world) else { continue };
         n_told += 1;
-        world.done(0, Command::Revoke { id: world.id(revoked), outcome: Outcome::Keep });
+        world.done(0, Command::Revoke { id: world.id(revoked), disposition: Disposition::Keep });
         let gone = |world: &Mesh| n_gone(world, deceived) == HALF;
         world.run_until("what it lists proves nothing", 2 * MINUTE, gone);
         unite(&mut world, HALF);

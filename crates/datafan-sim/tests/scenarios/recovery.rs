@@ -337,8 +337,8 @@ fn a42_an_authority_that_wrote_on_from_a_backup_takes_back_whom_it_had_forgotten
         let (late, gone) = (world.add(|_| {}), world.add(|_| {}));
         world.admit(late);
         world.admit(gone);
-        let outcome = datafan_core::engine::Outcome::Drop;
-        world.must(0, datafan_core::engine::Command::Revoke { id: world.id(gone), outcome });
+        let disposition = datafan_core::engine::Disposition::Drop;
+        world.must(0, datafan_core::engine::Command::Revoke { id: world.id(gone), disposition });
         world.start(late);
         world.link(late, 2);
         world.run_until("equal", 20 * SECOND, |world| world.equal());

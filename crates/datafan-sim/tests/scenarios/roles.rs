@@ -2,7 +2,7 @@
 
 use crate::common::Mesh;
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Outcome},
+    engine::{Answer, Command, CommandError, Disposition},
     grant::{Grant, GrantState, Quota, Role},
     hash::Hash,
     id::{MemberId, Name},
@@ -22,15 +22,15 @@ fn a55_the_meshs_own_id_is_no_members_in_any_command() {
     let admit = RosterChange::Admit { id: mesh, name: name(), terms: GrantChange::default() };
     let items = GrantChange { items: Some(1), ..GrantChange::default() };
     let change = RosterChange::Change { id: mesh, name: None, terms: items };
-    let revoke = |id, outcome| RosterChange::Revoke { id, outcome, at: None };
-    let rotated = vec![revoke(world.id(2), Outcome::Keep), admit.clone()];
+    let revoke = |id, disposition| RosterChange::Revoke { id, disposition, at: None };
+    let rotated = vec![revoke(world.id(2), Disposition::Keep), admit.clone()];
     let commands = [
         Command::Admit { id: mesh, name: name() },
-        Command::Revoke { id: mesh, outcome: Outcome::Keep },
-        Command::Revoke { id: mesh, outcome: Outcome::Drop },
+        Command::Revoke { id: mesh, disposition: Disposition::Keep },
+        Command::Revoke { id: mesh, disposition: Disposition::Drop },
         Command::Roster(vec![admit]),
         Command::Roster(vec![change]),
-        Command::Roster(vec![revoke(mesh, Outcome::Drop)]),
+        Command::Roster(vec![revoke(mesh, Disposition::Drop)]),
         Command::Roster(rotated),
         Command::Connect { address: "m1".into(), expected: Some(mesh) },
     ];
@@ -87,12 +87,12 @@ fn a55_an_entry_for_the_meshs_own_id_in_a_signed_roster_counts_for_nothing() {
 
 #[test]
 fn a55_a_signed_roster_lets_no_revoked_id_in_again() {
-    for outcome in [Outcome::Keep, Outcome::Drop] {
+    for disposition in [Disposition::Keep, Disposition::Drop] {
         let mut world = Mesh::line(3, 1);
         world.put(2, "k", "v");
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         let was = world.status(1).members.into_iter().find(|(id, _)| *id == world.id(2)).expect("a member").1;
-        world.done(0, Command::Revoke { id: world.id(2), outcome });
+        world.done(0, Command::Revoke { id: world.id(2), disposition });
         world.run_until("known", 20 * SECOND, |world| world.equal_among(&[0, 1]));
         offline(&mut world, 0);
         let signed = sign(&world, 1, BTreeMap::from([(world.id(2), was)]));

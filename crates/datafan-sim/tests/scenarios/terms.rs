@@ -3,7 +3,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{ADDRESSES_KEY, Alarm, Answer, Command, CommandError, Outcome, Standing},
+    engine::{ADDRESSES_KEY, Alarm, Answer, Command, CommandError, Disposition, Standing},
     grant::{Grant, GrantState, Quota, Role},
     head::Head,
     id::Name,
@@ -233,7 +233,7 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
         let before = world.heads(0)[&world.mesh_id().authority()].0;
         let name = Name::new("m2").unwrap();
         let changes = vec![
-            RosterChange::Revoke { id: old, outcome: Outcome::Keep, at: None },
+            RosterChange::Revoke { id: old, disposition: Disposition::Keep, at: None },
             RosterChange::Admit { id: world.id(fresh), name: name.clone(), terms: GrantChange::default() },
         ];
         assert!(
@@ -267,7 +267,9 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
 
 #[test]
 fn a46_links_of_a_revoked_member_close_everywhere_within_seconds() {
-    for (seed, outcome) in [(1, Outcome::Keep), (2, Outcome::Drop), (3, Outcome::Keep), (4, Outcome::Drop)] {
+    for (seed, disposition) in
+        [(1, Disposition::Keep), (2, Disposition::Drop), (3, Disposition::Keep), (4, Disposition::Drop)]
+    {
         let mut world = Mesh::mesh(5, seed);
         world.link_all(&line(5));
         // Member 4 is linked with all others, and member 3 is away.
@@ -276,7 +278,7 @@ fn a46_links_of_a_revoked_member_close_everywhere_within_seconds() {
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         world.stop(3);
         let revoked = world.id(4);
-        world.done(0, Command::Revoke { id: revoked, outcome });
+        world.done(0, Command::Revoke { id: revoked, disposition });
         world.run_until("closed", 3 * SECOND, |world| world.peers(4).is_empty());
 
         world.cut(3, 2);
@@ -286,7 +288,7 @@ fn a46_links_of_a_revoked_member_close_everywhere_within_seconds() {
         world.heal(3, 2);
         world.run_until("closed there, too", 5 * SECOND, |world| !world.linked(3, 4));
         world.run_until("equal", 20 * SECOND, |world| world.equal_among(&[0, 1, 2, 3]));
-        assert_eq!(world.heads(3).contains_key(&revoked), outcome == Outcome::Keep);
+        assert_eq!(world.heads(3).contains_key(&revoked), disposition == Disposition::Keep);
     }
 }
 
@@ -336,7 +338,7 @@ fn a_roster_that_is_signed_elsewhere_is_taken_anywhere() {
         let terms = GrantChange::default();
         let changes = [
             RosterChange::Admit { id: world.id(newcomer), name: Name::new("new").unwrap(), terms },
-            RosterChange::Revoke { id: gone, outcome: Outcome::Keep, at: Some((timestamp, root)) },
+            RosterChange::Revoke { id: gone, disposition: Disposition::Keep, at: Some((timestamp, root)) },
         ];
         let signed = sign(&world, 2, &changes, Timestamp::ZERO);
         let answer = world.done(2, Command::Apply(signed.message.clone().into()));
