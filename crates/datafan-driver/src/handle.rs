@@ -156,7 +156,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn change_roster(&self, changes: Vec<RosterChange>) -> Result<Committed, CommitError> {
-        self.command(Command::Roster(changes)).await
+        self.command(Command::ChangeRoster(changes)).await
     }
 
     /// Closes the forks of an owner that are known here: its commits are pushed again, and the evidence
@@ -174,7 +174,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn apply_roster(&self, signed: Arc<[u8]>) -> Result<Committed, CommitError> {
-        self.command(Command::Apply(signed)).await
+        self.command(Command::ApplySignedRoster(signed)).await
     }
 
     /// Dials `address` now and remembers it. Resolves when it is remembered; [`Handle::wait_links`] waits for
@@ -333,7 +333,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// If the member stops.
     pub async fn discard_divergent(&self, roots: Vec<Hash>) -> Result<(), CommitError> {
-        self.command(Command::Forget { roots: Some(roots) }).await.map(drop)
+        self.command(Command::DiscardDivergent { roots: Some(roots) }).await.map(drop)
     }
 
     /// The same member, for code that serves it but must not keep it running.

@@ -257,12 +257,12 @@ fn permits(command: &Command) -> u32 {
         }
         Command::Admit { .. }
         | Command::Revoke { .. }
-        | Command::Roster(_)
-        | Command::Apply(_)
+        | Command::ChangeRoster(_)
+        | Command::ApplySignedRoster(_)
         | Command::CloseForks { .. }
         | Command::Restamp => COMMAND_PERMITS_MIN,
         // Answered at once. A writer may wait for the link that this dials.
-        Command::Publish(_) | Command::Connect { .. } | Command::Forget { .. } => 0,
+        Command::Publish(_) | Command::Connect { .. } | Command::DiscardDivergent { .. } => 0,
     }
 }
 

@@ -138,14 +138,14 @@ fn say_command(ticket: u64, command: &Command) {
         }
         Command::Restamp => trace!(ticket, "command: restamp"),
         Command::CloseForks { owner } => trace!(ticket, owner = owner.short(), "command: close forks"),
-        Command::Forget { .. } => trace!(ticket, "command: forget"),
+        Command::DiscardDivergent { .. } => trace!(ticket, "command: forget"),
         Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
         Command::Connect { address, expected } => {
             trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");
         }
         Command::Admit { id, name } => trace!(ticket, id = id.short(), %name, "command: admit"),
-        Command::Roster(changes) => trace!(ticket, changes = changes.len(), "command: roster"),
-        Command::Apply(bytes) => trace!(ticket, bytes = bytes.len(), "command: apply"),
+        Command::ChangeRoster(changes) => trace!(ticket, changes = changes.len(), "command: roster"),
+        Command::ApplySignedRoster(bytes) => trace!(ticket, bytes = bytes.len(), "command: apply"),
         Command::Revoke { id, disposition } => {
             trace!(ticket, id = id.short(), ?disposition, "command: revoke")
         }

@@ -35,7 +35,7 @@ impl Net {
             Ok(RosterChange::Admit { id, name, terms: GrantChange::default() })
         };
         let admitted = [0].into_iter().chain(admitted).map(admit).collect::<Result<_>>()?;
-        net.turn(0, vec![command(Command::Roster(admitted))]);
+        net.turn(0, vec![command(Command::ChangeRoster(admitted))]);
         net.settle()?;
         Ok(net)
     }

@@ -27,12 +27,12 @@ impl<S: Store> Commits<'_, S> {
             Command::Connect { address, expected } => {
                 self.replication().check_connect(address, expected.as_ref())
             }
-            Command::Forget { .. } | Command::Restamp => Ok(()),
+            Command::DiscardDivergent { .. } | Command::Restamp => Ok(()),
             Command::CloseForks { owner } => self.check_closing(owner),
-            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
+            Command::Admit { .. } | Command::Revoke { .. } | Command::ChangeRoster(_) => {
                 self.replication().check_roster(&command)
             }
-            Command::Apply(_) => unreachable!("taken in like a message"),
+            Command::ApplySignedRoster(_) => unreachable!("taken in like a message"),
         };
         if let Err(error) = checked {
             return self.cx.refuse(ticket, error);
@@ -51,19 +51,19 @@ impl<S: Store> Commits<'_, S> {
                     self.cx.emit(Effect::Answer { ticket, answer });
                 }
             }
-            Command::Forget { .. } if !self.divergent.has(&self.cx.me) => {
+            Command::DiscardDivergent { .. } if !self.divergent.has(&self.cx.me) => {
                 self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
             }
             Command::Commit(_)
-            | Command::Forget { .. }
+            | Command::DiscardDivergent { .. }
             | Command::Restamp
             | Command::CloseForks { .. }
             | Command::Admit { .. }
             | Command::Revoke { .. }
-            | Command::Roster(_) => {
+            | Command::ChangeRoster(_) => {
                 self.own.push_waiting(ticket, command);
             }
-            Command::Apply(_) => unreachable!("taken in like a message"),
+            Command::ApplySignedRoster(_) => unreachable!("taken in like a message"),
         }
     }
 
@@ -79,18 +79,18 @@ impl<S: Store> Commits<'_, S> {
                 Command::CloseForks { .. }
                 | Command::Admit { .. }
                 | Command::Revoke { .. }
-                | Command::Roster(_) => self.cx.config.mesh.authority(),
+                | Command::ChangeRoster(_) => self.cx.config.mesh.authority(),
                 Command::Commit(_)
                 | Command::Publish(_)
                 | Command::Connect { .. }
-                | Command::Forget { .. }
+                | Command::DiscardDivergent { .. }
                 | Command::Restamp
-                | Command::Apply(_) => self.cx.me,
+                | Command::ApplySignedRoster(_) => self.cx.me,
             };
             let restamps = matches!(command, Command::Restamp);
             match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
-                Ok(true) if matches!(command, Command::Forget { .. }) => {
-                    let Command::Forget { roots } = command else { continue };
+                Ok(true) if matches!(command, Command::DiscardDivergent { .. }) => {
+                    let Command::DiscardDivergent { roots } = command else { continue };
                     self.replication().end_divergent(roots.as_deref())?;
                     let timestamp = self.replicas[&owner].timestamp();
                     let answer = Answer::Committed(Committed { timestamp, changed: 0 });

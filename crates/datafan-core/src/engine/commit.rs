@@ -152,20 +152,20 @@ impl<S: Store> Replication<'_, S> {
         Ok(match command {
             Command::Commit(writes) => Ok((*owner == self.cx.me).then(|| last_writes(writes))),
             // Not to be grouped with writes.
-            Command::Restamp | Command::Forget { .. } => Ok(None),
+            Command::Restamp | Command::DiscardDivergent { .. } => Ok(None),
             Command::CloseForks { .. }
             | Command::Admit { .. }
             | Command::Revoke { .. }
-            | Command::Roster(_)
+            | Command::ChangeRoster(_)
                 if *owner != authority =>
             {
                 Ok(None)
             }
             Command::CloseForks { owner } => self.closing_writes(owner).map(Some),
-            Command::Admit { .. } | Command::Revoke { .. } | Command::Roster(_) => {
+            Command::Admit { .. } | Command::Revoke { .. } | Command::ChangeRoster(_) => {
                 self.roster_writes(&roster_changes(command))?.map(Some)
             }
-            Command::Publish(_) | Command::Connect { .. } | Command::Apply(_) => {
+            Command::Publish(_) | Command::Connect { .. } | Command::ApplySignedRoster(_) => {
                 unreachable!("answered when they came")
             }
         })

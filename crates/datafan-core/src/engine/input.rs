@@ -107,7 +107,7 @@ pub enum Command {
     /// where the last write is not ahead. Answered when it is on disk; `changed` counts the items.
     Restamp,
     /// Gives up divergent copies of the member's own shard, if there are any. Answered when it is on disk.
-    Forget {
+    DiscardDivergent {
         /// The roots of the copies that were looked at; `None` for whatever is kept. Others stay.
         roots: Option<Vec<Hash>>,
     },
@@ -127,7 +127,7 @@ pub enum Command {
     },
     /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on
     /// disk.
-    Roster(Vec<RosterChange>),
+    ChangeRoster(Vec<RosterChange>),
     /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays,
     /// and a later fork is open. Needs the authority's key. Answered when it is on disk.
     CloseForks {
@@ -136,7 +136,7 @@ pub enum Command {
     },
     /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged
     /// like one. Answered when it is on disk.
-    Apply(Arc<[u8]>),
+    ApplySignedRoster(Arc<[u8]>),
 }
 
 /// One write to the own shard.

@@ -40,14 +40,14 @@ pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
         Command::Revoke { id, disposition } => {
             vec![RosterChange::Revoke { id: *id, disposition: *disposition, at: None }]
         }
-        Command::Roster(changes) => changes.clone(),
+        Command::ChangeRoster(changes) => changes.clone(),
         Command::Commit(_)
         | Command::Publish(_)
         | Command::Connect { .. }
-        | Command::Forget { .. }
+        | Command::DiscardDivergent { .. }
         | Command::Restamp
         | Command::CloseForks { .. }
-        | Command::Apply(_) => Vec::new(),
+        | Command::ApplySignedRoster(_) => Vec::new(),
     }
 }
 
@@ -98,7 +98,7 @@ impl<S: Store> Replication<'_, S> {
     /// What can be said of a change of the roster when it comes.
     pub(super) fn check_roster(&self, command: &Command) -> Result<(), CommandError> {
         let changes = match command {
-            Command::Roster(changes) => changes.len(),
+            Command::ChangeRoster(changes) => changes.len(),
             _ => 1,
         };
         match command {

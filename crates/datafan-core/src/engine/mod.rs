@@ -236,7 +236,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         match input {
-            Input::Command { ticket, command: Command::Apply(bytes) } => {
+            Input::Command { ticket, command: Command::ApplySignedRoster(bytes) } => {
                 return self.replication().on_apply(ticket, &bytes);
             }
             Input::Command { ticket, command } => self.commits().on_command(ticket, command),

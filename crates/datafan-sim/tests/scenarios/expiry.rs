@@ -137,6 +137,6 @@ fn a58_what_is_still_seen_is_not_removed_and_a_delete_of_what_is_not_changes_not
 
 fn set_quota(world: &mut Mesh, member: usize, items: u64) {
     let (id, terms) = (world.id(member), GrantChange { items: Some(items), ..GrantChange::default() });
-    world.must(0, Command::Roster(vec![RosterChange::Change { id, name: None, terms }]));
+    world.must(0, Command::ChangeRoster(vec![RosterChange::Change { id, name: None, terms }]));
     world.run_for(SECOND);
 }

@@ -138,7 +138,7 @@ fn with_readers(n_owners: usize, n_readers: usize, seed: u64) -> Mesh {
         let name = Name::new(&format!("m{reader}")).expect("a sound name");
         let terms = GrantChange { role: Some(Role::Reader), ..GrantChange::default() };
         let id = world.id(reader);
-        world.must(0, Command::Roster(vec![RosterChange::Admit { id, name, terms }]));
+        world.must(0, Command::ChangeRoster(vec![RosterChange::Admit { id, name, terms }]));
         world.start(reader);
     }
     find_each_other(&mut world);

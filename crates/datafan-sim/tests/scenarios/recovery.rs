@@ -306,7 +306,7 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
         world.crash(1);
         world.start(1);
         assert_eq!(world.status(1).aside, Some((yesterday, today)));
-        world.done(1, datafan_core::engine::Command::Forget { roots: None });
+        world.done(1, datafan_core::engine::Command::DiscardDivergent { roots: None });
         world.run_for(SECOND);
         assert_eq!(world.status(1).aside, None);
         assert!(kept_aside(&world, 1, yesterday).is_empty());

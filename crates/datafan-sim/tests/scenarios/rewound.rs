@@ -122,7 +122,7 @@ fn a53_a_copy_that_was_not_looked_at_is_not_given_up() {
     world.put(1, "other", "v");
     meet(&mut world, 1);
     world.run_until("both come", 60 * SECOND, |world| roots(world, 1).len() == 2);
-    world.done(1, Command::Forget { roots: Some(looked_at.clone()) });
+    world.done(1, Command::DiscardDivergent { roots: Some(looked_at.clone()) });
     world.run_until("one is freed", 60 * SECOND, |world| {
         world.equal() && (0..3).all(|at| n_copies(world, at) == 1)
     });
@@ -429,7 +429,7 @@ fn take_back(world: &mut Mesh, member: usize) {
             None => world.commit(member, vec![Write::Delete { key }]),
         };
     }
-    world.done(member, Command::Forget { roots: None });
+    world.done(member, Command::DiscardDivergent { roots: None });
     world.run_until("freed everywhere", 60 * SECOND, |world| {
         world.equal() && (0..world.n_members()).all(|at| n_copies(world, at) == 0)
     });

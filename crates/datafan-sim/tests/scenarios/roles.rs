@@ -28,10 +28,10 @@ fn a55_the_meshs_own_id_is_no_members_in_any_command() {
         Command::Admit { id: mesh, name: name() },
         Command::Revoke { id: mesh, disposition: Disposition::Keep },
         Command::Revoke { id: mesh, disposition: Disposition::Drop },
-        Command::Roster(vec![admit]),
-        Command::Roster(vec![change]),
-        Command::Roster(vec![revoke(mesh, Disposition::Drop)]),
-        Command::Roster(rotated),
+        Command::ChangeRoster(vec![admit]),
+        Command::ChangeRoster(vec![change]),
+        Command::ChangeRoster(vec![revoke(mesh, Disposition::Drop)]),
+        Command::ChangeRoster(rotated),
         Command::Connect { address: "m1".into(), expected: Some(mesh) },
     ];
     for command in commands {
@@ -64,7 +64,7 @@ fn a55_an_entry_for_the_meshs_own_id_in_a_signed_roster_counts_for_nothing() {
             // As an older build signed it, at the member that holds the key too: from its own store.
             offline(&mut world, 0);
             let signed = sign(&world, 1, BTreeMap::from([(mesh, grant)]));
-            let answer = world.done(1, Command::Apply(signed.into()));
+            let answer = world.done(1, Command::ApplySignedRoster(signed.into()));
             assert!(matches!(answer, Answer::Committed(_)), "{answer:?}");
             world.run_until("everywhere", 20 * SECOND, |world| world.equal());
             world.stop(0);
@@ -96,7 +96,7 @@ fn a55_a_signed_roster_lets_no_revoked_id_in_again() {
         world.run_until("known", 20 * SECOND, |world| world.equal_among(&[0, 1]));
         offline(&mut world, 0);
         let signed = sign(&world, 1, BTreeMap::from([(world.id(2), was)]));
-        let answer = world.done(1, Command::Apply(signed.into()));
+        let answer = world.done(1, Command::ApplySignedRoster(signed.into()));
         assert!(matches!(answer, Answer::Refused(CommandError::SignedRoster { .. })), "{answer:?}");
         let revoked = |world: &Mesh, id: MemberId| {
             let members = world.status(1).members;

@@ -184,7 +184,7 @@ fn who_came_in_before_the_end_stays() {
         // There is no end to set any more.
         let terms = GrantChange { until: Some(Timestamp(1)), ..GrantChange::default() };
         let again = RosterChange::Change { id: world.id(invited), name: None, terms };
-        let answer = world.done(0, Command::Roster(vec![again]));
+        let answer = world.done(0, Command::ChangeRoster(vec![again]));
         assert!(matches!(&answer, Answer::Refused(CommandError::HasComeIn { .. })), "{answer:?}");
     }
 }
@@ -237,7 +237,7 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
             RosterChange::Admit { id: world.id(fresh), name: name.clone(), terms: GrantChange::default() },
         ];
         assert!(
-            matches!(world.done(0, Command::Roster(changes)), Answer::Committed(done) if done.changed == 2)
+            matches!(world.done(0, Command::ChangeRoster(changes)), Answer::Committed(done) if done.changed == 2)
         );
         world.start(fresh);
         world.link(fresh, 1);
@@ -303,10 +303,13 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
         world.config(3).authority = Some(world.authority().clone());
         world.start(3);
         let known = sign(&world, 1, &[named(8)], Timestamp::ZERO);
-        assert!(matches!(world.done(1, Command::Apply(known.message.into())), Answer::Committed(_)));
+        assert!(matches!(
+            world.done(1, Command::ApplySignedRoster(known.message.into())),
+            Answer::Committed(_)
+        ));
         world.run_for(10 * SECOND);
         let held = world.content(1);
-        let Answer::Committed(forgetful) = world.done(3, Command::Roster(vec![named(9)])) else {
+        let Answer::Committed(forgetful) = world.done(3, Command::ChangeRoster(vec![named(9)])) else {
             panic!("a copy of the key can sign")
         };
         // The copy goes before it can hear of the mesh; what it has signed stays.
@@ -323,7 +326,10 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
         }
         // What the copy has done is done again on the roster of the others, and that passes everywhere.
         let next = sign(&world, 1, &[named(9)], forgetful.timestamp);
-        assert!(matches!(world.done(1, Command::Apply(next.message.into())), Answer::Committed(_)));
+        assert!(matches!(
+            world.done(1, Command::ApplySignedRoster(next.message.into())),
+            Answer::Committed(_)
+        ));
         world.run_until("taken", 60 * SECOND, |world| world.equal());
         assert!((0..4).all(|at| world.status(at).members.len() == 6));
     }
@@ -341,7 +347,7 @@ fn a_roster_that_is_signed_elsewhere_is_taken_anywhere() {
             RosterChange::Revoke { id: gone, disposition: Disposition::Keep, at: Some((timestamp, root)) },
         ];
         let signed = sign(&world, 2, &changes, Timestamp::ZERO);
-        let answer = world.done(2, Command::Apply(signed.message.clone().into()));
+        let answer = world.done(2, Command::ApplySignedRoster(signed.message.clone().into()));
         assert!(
             matches!(answer, Answer::Committed(done) if done.timestamp == signed.head.timestamp),
             "{answer:?}"
@@ -352,7 +358,7 @@ fn a_roster_that_is_signed_elsewhere_is_taken_anywhere() {
         world.run_until("in", 20 * SECOND, |world| world.equal_among(&[0, 2, newcomer]));
         world.run_until("out", 5 * SECOND, |world| world.peers(1).is_empty());
 
-        let again = world.done(0, Command::Apply(signed.message.into()));
+        let again = world.done(0, Command::ApplySignedRoster(signed.message.into()));
         assert!(matches!(again, Answer::Committed(done) if done.changed == 0), "{again:?}");
     }
 }
@@ -371,11 +377,14 @@ fn a_signed_roster_that_does_not_fit_is_refused_with_its_reason() {
 
     // The second one follows the first.
     world.cut(0, 1);
-    assert!(matches!(world.done(0, Command::Apply(first.message.clone().into())), Answer::Committed(_)));
+    assert!(matches!(
+        world.done(0, Command::ApplySignedRoster(first.message.clone().into())),
+        Answer::Committed(_)
+    ));
     let second = sign(&world, 0, &[named(9)], Timestamp::ZERO);
     refuses(&mut world, second.message.clone(), "apply the earlier one first");
     for signed in [&first, &second] {
-        let answer = world.done(1, Command::Apply(signed.message.clone().into()));
+        let answer = world.done(1, Command::ApplySignedRoster(signed.message.clone().into()));
         assert!(matches!(answer, Answer::Committed(_)), "{answer:?}");
     }
     refuses(&mut world, first.message, "older than the one held");
@@ -400,7 +409,7 @@ fn offline_authority(n: usize, seed: u64) -> Mesh {
     world.config(0).authority = None;
     world.start(0);
     world.run_until("linked", 20 * SECOND, |world| world.linked(0, 1) && world.equal());
-    let refused = world.done(0, Command::Roster(vec![named(7)]));
+    let refused = world.done(0, Command::ChangeRoster(vec![named(7)]));
     assert!(matches!(refused, Answer::Refused(CommandError::NoAuthority)), "{refused:?}");
     world
 }
@@ -417,7 +426,7 @@ fn sign(world: &Mesh, at: usize, changes: &[RosterChange], after: Timestamp) -> 
 }
 
 fn refuses(world: &mut Mesh, signed: Vec<u8>, why: &str) {
-    match world.done(1, Command::Apply(signed.into())) {
+    match world.done(1, Command::ApplySignedRoster(signed.into())) {
         Answer::Refused(error) => assert!(error.to_string().contains(why), "{why:?} in {error}"),
         Answer::Committed(committed) => panic!("{why}: {committed:?}"),
     }
@@ -442,13 +451,13 @@ fn reader() -> GrantChange {
 fn admit(world: &mut Mesh, member: usize, terms: GrantChange) {
     let name = world.config(member).name.clone();
     let admitted =
-        world.done(0, Command::Roster(vec![RosterChange::Admit { id: world.id(member), name, terms }]));
+        world.done(0, Command::ChangeRoster(vec![RosterChange::Admit { id: world.id(member), name, terms }]));
     assert!(matches!(admitted, Answer::Committed(_)), "{admitted:?}");
 }
 
 fn change(world: &mut Mesh, member: usize, terms: GrantChange) {
     let change = RosterChange::Change { id: world.id(member), name: None, terms };
-    let changed = world.done(0, Command::Roster(vec![change]));
+    let changed = world.done(0, Command::ChangeRoster(vec![change]));
     assert!(matches!(changed, Answer::Committed(done) if done.changed == 1), "{changed:?}");
 }
 

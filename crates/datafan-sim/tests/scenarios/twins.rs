@@ -95,7 +95,7 @@ fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
             world.put(1, "k", "alone");
             join_again(&mut world);
             world.run_until("aside", 60 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
-            world.done(1, Command::Forget { roots: None });
+            world.done(1, Command::DiscardDivergent { roots: None });
             if seed == 1 {
                 world.crash(1);
                 world.start(1);
