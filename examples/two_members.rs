@@ -40,7 +40,7 @@ pub fn main() -> anyhow::Result<()> {
     let blue = within(&other, other.put("color", "blue"))?;
     within(&one, one.wait_for(other.id(), blue.timestamp))?;
     let snapshot = one.snapshot()?;
-    for entry in snapshot.at_every_owner("color") {
+    for entry in snapshot.get_all("color") {
         let entry = entry?;
         let name = snapshot.name_of(&entry.owner)?.expect("both are in the roster");
         println!("alpha reads: color at {name} is {}", String::from_utf8_lossy(&entry.item.value));

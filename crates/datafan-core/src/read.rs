@@ -119,7 +119,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
     }
 
     /// The item of `key` at every owner that has it, by owner.
-    pub fn at_every_owner(&self, key: &str) -> Items<'_, V> {
+    pub fn get_all(&self, key: &str) -> Items<'_, V> {
         let range = (Bound::Included(key), Bound::Included(key));
         self.all_items(KeyRange::new(range))
     }

@@ -18,7 +18,7 @@ async fn two_members_hold_each_others_data() {
     let done = other.put("color", "blue").await.unwrap();
     soon(&one, one.wait_for(other.id(), done.timestamp)).await;
     let snapshot = one.snapshot().unwrap();
-    let both: Vec<_> = snapshot.at_every_owner("color").map(|entry| entry.unwrap().owner).collect();
+    let both: Vec<_> = snapshot.get_all("color").map(|entry| entry.unwrap().owner).collect();
     assert_eq!(both.len(), 2);
     assert_eq!(snapshot.name_of(&other.id()).unwrap().unwrap().as_str(), "member-1");
     let done = one.delete("color").await.unwrap();

@@ -46,7 +46,7 @@ fn all_owners_are_read_by_owner_and_key() {
     mesh.shard(MemberId([3; 32]), ShardState::Dead, &["gone"]);
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(keys(snapshot.all()), ["both", "y", "both", "x"]);
-    let both: Vec<_> = snapshot.at_every_owner("both").map(|entry| entry.unwrap().owner).collect();
+    let both: Vec<_> = snapshot.get_all("both").map(|entry| entry.unwrap().owner).collect();
     assert_eq!(both, [BOB, ANN]);
     assert_eq!(keys(snapshot.all_items(KeyRange::prefix("x"))), ["x"]);
     assert_eq!(snapshot.owners().unwrap(), [BOB, ANN]);
@@ -88,7 +88,7 @@ fn an_item_is_hidden_from_its_expiry_on() {
     let later = mesh.snapshot(Timestamp(500));
     assert_eq!(keys(later.owner(&ANN)), ["long"]);
     assert!(later.get(&ANN, "brief").unwrap().is_none());
-    assert_eq!(keys(later.at_every_owner("brief")), [""; 0]);
+    assert_eq!(keys(later.get_all("brief")), [""; 0]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ async fn two_members_meet_and_hold_each_others_data() {
     assert_eq!(&*other.get(&one.id(), "color").unwrap().unwrap().value, b"red");
     let done = soon(&other, other.put("color", "blue")).await;
     soon(&one, one.wait_for(other.id(), done.timestamp)).await;
-    assert_eq!(one.snapshot().unwrap().at_every_owner("color").count(), 2);
+    assert_eq!(one.snapshot().unwrap().get_all("color").count(), 2);
     other.stop().await.unwrap();
     one.stop().await.unwrap();
 }

@@ -93,8 +93,7 @@ pub async fn items<R: StoreReader>(State(app): AppState<R>, query: Asked<ItemAsk
     }
     bounds::key(&asked.key)?;
     let key = asked.key.clone();
-    let anywhere =
-        read(&app, move |snapshot| Ok(snapshot.at_every_owner(&key).next().transpose()?.is_some()));
+    let anywhere = read(&app, move |snapshot| Ok(snapshot.get_all(&key).next().transpose()?.is_some()));
     if !anywhere.await? {
         return Err(Refusal::not_found(format!("no owner has the key {:?}", asked.key)));
     }
@@ -289,7 +288,7 @@ fn key_line(owner: &Owner, item: &Item) -> KeyLine {
 /// else has it.
 fn others_with<V: StoreSnapshot>(snapshot: &Snapshot<V>, key: &str) -> Answered<String> {
     let (mut names, mut revoked) = (Vec::new(), Vec::new());
-    for entry in snapshot.at_every_owner(key) {
+    for entry in snapshot.get_all(key) {
         let owner = Owner::of(snapshot, entry?.owner)?;
         match owner.revoked {
             true if revoked.len() < HINTS_MAX => revoked.push(owner),
