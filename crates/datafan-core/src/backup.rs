@@ -7,11 +7,11 @@
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
     hash::{Hash, Hasher},
+    history::History,
     id::{MemberId, MeshId},
     identity::Verifier,
     item::Item,
     limits::{EVIDENCE_TOTAL_BYTES_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
-    past::Past,
     shard::{Edit, View},
     store::{
         Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
@@ -35,7 +35,7 @@ const VERSION: u8 = 2;
 /// Values of the member that are kept, with their numbers in the frames.
 const METAS: [(u8, Meta); 7] = [
     (2, Meta::Bound),
-    (3, Meta::Past),
+    (3, Meta::History),
     (4, Meta::RosterMin),
     (5, Meta::Addresses),
     (6, Meta::Recovered),
@@ -298,9 +298,9 @@ impl<'a, S: Store> Restore<'a, S> {
         let found = METAS.iter().find(|(known, _)| *known == number);
         let Some((_, meta)) = found else { return Err(malformed("number of a value").into()) };
         let mut value = input.take(input.left())?.to_vec();
-        if *meta == Meta::Past {
+        if *meta == Meta::History {
             // Whoever runs from a backup does not know what it told after that: it listens before it writes.
-            value = Past::decode(&value)?.of_a_backup().encode();
+            value = History::decode(&value)?.of_a_backup().encode();
         }
         self.metas.insert(*meta, Some(value));
         Ok(())

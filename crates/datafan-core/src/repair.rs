@@ -9,10 +9,10 @@
 
 use crate::{
     head::Head,
+    history::History,
     id::{MemberId, MeshId},
     identity::Identity,
     item::Item,
-    past::Past,
     shard::{Edit, View},
     store::{
         Batch, Durability, Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
@@ -105,9 +105,9 @@ impl Repair {
         let damaged = ShardRecord::new(self.owner, ShardState::Dead);
         let copy = copy.map(|copy| (self.copy, record(copy)));
         let shards = copy.into_iter().chain([(self.damaged, record(damaged))]).collect();
-        let past: Vec<u8> = Past { proven: false, told: true }.encode();
+        let history: Vec<u8> = History { confirmed: false, announced: true }.encode();
         let own = !matches!(whose, Whose::Other);
-        let meta = own.then_some((Meta::Past, Some(past))).into_iter().collect();
+        let meta = own.then_some((Meta::History, Some(history))).into_iter().collect();
         store.commit(Batch { meta, shards }, Durability::Synced)
     }
 

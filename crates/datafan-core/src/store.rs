@@ -62,7 +62,7 @@ pub enum Meta {
     /// Per own shard the bound up to which timestamps may have been used.
     Bound = 2,
     /// What is known of one's own past: whether a peer ever confirmed it, whether anybody was ever told.
-    Past = 3,
+    History = 3,
     /// The oldest roster that is accepted.
     RosterMin = 4,
     /// Addresses of peers.

@@ -148,7 +148,7 @@ pub fn seeds() -> Vec<Seed> {
     ];
     for (number, (owner, state, keys)) in (0..).zip(shards) {
         let batch = Batch {
-            meta: [(Meta::Past, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
+            meta: [(Meta::History, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
             shards: [(ShardNumber(number), shard(owner, state, keys))].into(),
         };
         store.commit(batch, Durability::Synced).expect("memory does not fail");

@@ -10,12 +10,12 @@
 //!
 //! let disk = MemDisk::new();
 //! let mut store = disk.open()?;
-//! let value = |byte| Batch { meta: [(Meta::Past, Some(vec![byte]))].into(), ..Batch::default() };
+//! let value = |byte| Batch { meta: [(Meta::History, Some(vec![byte]))].into(), ..Batch::default() };
 //! store.commit(value(1), Durability::Synced)?;
 //! store.commit(value(2), Durability::Lazy)?;
 //! drop(store); // a crash: what was not synced is lost
 //! let store = disk.open()?;
-//! assert_eq!(store.reader().snapshot()?.meta(Meta::Past)?, Some(vec![1]));
+//! assert_eq!(store.reader().snapshot()?.meta(Meta::History)?, Some(vec![1]));
 //! store.close()?; // a clean stop loses nothing
 //! # Ok::<(), datafan_core::store::StoreError>(())
 //! ```

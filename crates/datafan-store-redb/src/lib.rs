@@ -12,11 +12,11 @@
 //! # let directory = tempfile::tempdir().unwrap();
 //! let path = directory.path().join("store.redb");
 //! let mut store = RedbStore::open(&path, Options::default())?;
-//! let batch = Batch { meta: [(Meta::Past, Some(vec![1]))].into(), ..Batch::default() };
+//! let batch = Batch { meta: [(Meta::History, Some(vec![1]))].into(), ..Batch::default() };
 //! store.commit(batch, Durability::Synced)?;
 //! store.close()?;
 //! let store = RedbStore::open(&path, Options::default())?;
-//! assert_eq!(store.reader().snapshot()?.meta(Meta::Past)?, Some(vec![1]));
+//! assert_eq!(store.reader().snapshot()?.meta(Meta::History)?, Some(vec![1]));
 //! # Ok::<(), datafan_core::store::StoreError>(())
 //! ```
 

@@ -124,11 +124,11 @@ fn open(path: &Path, faults: &Faults) -> RedbStore {
 
 /// Something to write, of more than a page.
 fn batch(n: u8) -> Batch {
-    Batch { meta: [(Meta::Past, Some(vec![n; 10_000]))].into(), ..Batch::default() }
+    Batch { meta: [(Meta::History, Some(vec![n; 10_000]))].into(), ..Batch::default() }
 }
 
 fn number(snapshot: &impl StoreSnapshot) -> Option<u8> {
-    snapshot.meta(Meta::Past).unwrap().map(|bytes| bytes[0])
+    snapshot.meta(Meta::History).unwrap().map(|bytes| bytes[0])
 }
 
 fn waits_for_room(store: &mut RedbStore) {

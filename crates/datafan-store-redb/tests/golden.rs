@@ -97,7 +97,7 @@ fn batch() -> Batch {
         expiries: [((EXPIRY, AT), true)].into(),
     };
     Batch {
-        meta: [(Meta::Past, Some(vec![0xab, 0xcd]))].into(),
+        meta: [(Meta::History, Some(vec![0xab, 0xcd]))].into(),
         shards: [(ShardNumber(0x0102), change)].into(),
     }
 }

@@ -26,7 +26,7 @@ fn rows_that_heads_vouch_for_are_kept_as_they_can_be_read() {
     assert_eq!(fs::read(&from).unwrap(), before);
     let store = RedbStore::open(&to, Options::default()).unwrap();
     let snapshot = store.reader().snapshot().unwrap();
-    assert_eq!(snapshot.meta(Meta::Past).unwrap().as_deref(), Some(&b"value-of-the-member"[..]));
+    assert_eq!(snapshot.meta(Meta::History).unwrap().as_deref(), Some(&b"value-of-the-member"[..]));
     let log = snapshot.log(SHARD, Timestamp::ZERO..=Timestamp::MAX, Page::rows(9)).unwrap();
     let values: Vec<_> = log.iter().map(|item| item.value.to_vec()).collect();
     assert_eq!(values, [b"??????of-an-item".to_vec(), b"another-value".to_vec()]);
@@ -66,7 +66,7 @@ fn made(path: &Path) {
     let log = [item(5, "a", b"value-of-an-item"), item(6, "b", b"another-value")].into();
     let record = Some(ShardRecord::new(owner, ShardState::Building).into());
     let shards = [(SHARD, ShardChange { record, log, ..ShardChange::default() })].into();
-    let meta = [(Meta::Past, Some(b"value-of-the-member".to_vec()))].into();
+    let meta = [(Meta::History, Some(b"value-of-the-member".to_vec()))].into();
     store.commit(Batch { meta, shards }, Durability::Synced).unwrap();
     store.close().unwrap();
 }

@@ -35,7 +35,7 @@ impl<S: Store> Gossip<'_, S> {
         }
         // Who has lost its disk knows nothing: the peers that are just greeting may know more than this one.
         let others_greet = self.links.values().any(|link| !link.peer_accepted());
-        if !self.own.is_proven() && others_greet {
+        if !self.own.is_confirmed() && others_greet {
             self.own.confirm_soon(self.cx.now.time.after(self.cx.config.settle_micros));
         } else {
             self.own.confirm_all(self.disk);
@@ -231,7 +231,7 @@ impl<S: Store> Commits<'_, S> {
                 self.own.on_own_head(&theirs, self.disk);
                 self.cx.alarm(Alarm::NotRecovered { theirs, to });
             }
-            self.own.prove_recovered(self.disk);
+            self.own.confirm_recovered(self.disk);
         }
         Ok(())
     }

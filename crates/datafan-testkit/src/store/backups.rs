@@ -27,7 +27,7 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let aside = ShardRecord { state: ShardState::Aside, tombstones_since: Timestamp(5), ..sound.record() };
     let aside = ShardChange { record: Some(aside.into()), ..sound.rows() };
     let batch = Batch {
-        meta: [(Meta::Past, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
+        meta: [(Meta::History, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
         shards: [(SHARD, sound.rows()), (datafan_core::store::ShardNumber(9), aside)].into(),
     };
     store.commit(batch, Durability::Synced).unwrap();
@@ -59,7 +59,7 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     assert_eq!(aside.1.tombstones_since, Timestamp(5));
     let found = verify(&snapshot, aside.0, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
-    assert_eq!(snapshot.meta(Meta::Past).unwrap(), Some(vec![1, 1]), "it listens before it writes");
+    assert_eq!(snapshot.meta(Meta::History).unwrap(), Some(vec![1, 1]), "it listens before it writes");
     assert_eq!(snapshot.meta(Meta::Addresses).unwrap(), Some(vec![9; 40]));
     drop(snapshot);
     store.close().unwrap();

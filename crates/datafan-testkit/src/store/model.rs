@@ -45,7 +45,7 @@ pub type Places = BTreeSet<(ShardNumber, Place)>;
 pub const METAS: [Meta; 10] = [
     Meta::Belongs,
     Meta::Bound,
-    Meta::Past,
+    Meta::History,
     Meta::RosterMin,
     Meta::Addresses,
     Meta::Recovered,

@@ -163,7 +163,7 @@ pub fn snapshots_see_whole_commits_from_any_thread<M: Medium>(medium: &M) {
     let (reader, done) = (store.reader(), Arc::new(AtomicBool::new(false)));
     let pair = |n: u32| {
         let value = Some(n.to_be_bytes().to_vec());
-        Batch { meta: [(Meta::Past, value.clone()), (Meta::RosterMin, value)].into(), ..Batch::default() }
+        Batch { meta: [(Meta::History, value.clone()), (Meta::RosterMin, value)].into(), ..Batch::default() }
     };
     store.commit(pair(0), Durability::Lazy).unwrap();
     let watching = thread::spawn({
@@ -173,7 +173,7 @@ pub fn snapshots_see_whole_commits_from_any_thread<M: Medium>(medium: &M) {
             loop {
                 let is_last = done.load(Ordering::Acquire);
                 let snapshot = reader.snapshot().unwrap();
-                let value = snapshot.meta(Meta::Past).unwrap();
+                let value = snapshot.meta(Meta::History).unwrap();
                 assert_eq!(value, snapshot.meta(Meta::RosterMin).unwrap());
                 assert!(value >= last, "a later snapshot is of a later commit");
                 (last, seen) = (value, seen + 1);

@@ -20,8 +20,8 @@ use super::{context::Context, disk::Disk, effect::Ticket, input::Command, replic
 use crate::{
     connector::Address,
     head::Head,
+    history::History,
     id::MemberId,
-    past::Past,
     recovered::Recovered,
     store::{Meta, Store, StoreError},
     time::{Time, Timestamp},
@@ -36,7 +36,7 @@ use core::ops::Index;
 pub(super) struct OwnShards {
     me: MemberId,
     shards: BTreeMap<MemberId, OwnShard>,
-    past: Past,
+    history: History,
     /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not
     /// at all where the store is not proven.
     confirm_at: Time,
@@ -64,7 +64,7 @@ impl OwnShards {
         Self {
             me,
             shards: BTreeMap::new(),
-            past: Past::default(),
+            history: History::default(),
             confirm_at: Time::NEVER,
             run,
             claims: Claims::default(),
@@ -80,10 +80,10 @@ impl OwnShards {
 
     /// Reads what a store knows of its past, and of what came back.
     pub(super) fn load<S: Store>(&mut self, cx: &Context, disk: &mut Disk<S>) -> Result<(), StoreError> {
-        self.past = disk.meta(Meta::Past, "past", Past::decode)?.unwrap_or_default();
+        self.history = disk.meta(Meta::History, "history", History::decode)?.unwrap_or_default();
         self.recovered = disk.meta(Meta::Recovered, "recovery", Recovered::decode)?;
-        self.past.proven |= cx.config.new_mesh;
-        self.write_past(disk);
+        self.history.confirmed |= cx.config.new_mesh;
+        self.write_history(disk);
         Ok(())
     }
 
@@ -97,11 +97,11 @@ impl OwnShards {
     ) -> Result<(), StoreError> {
         let bounds = disk.meta(Meta::Bound, "bounds", bounds::decode)?.unwrap_or_default();
         let mut paused = disk.meta(Meta::Runs, "runs", pauses::decode_all)?.unwrap_or_default();
-        self.confirm_at = match self.past {
+        self.confirm_at = match self.history {
             _ if cx.config.abandon => cx.time(),
-            Past { proven: true, told: false } => cx.time(),
-            Past { proven: true, told: true } => cx.time().after(cx.config.confirm_micros),
-            Past { proven: false, .. } => Time::NEVER,
+            History { confirmed: true, announced: false } => cx.time(),
+            History { confirmed: true, announced: true } => cx.time().after(cx.config.confirm_micros),
+            History { confirmed: false, .. } => Time::NEVER,
         };
         let identities = [Some(cx.config.member.clone()), cx.config.authority.clone()];
         for identity in identities.into_iter().flatten() {
@@ -148,8 +148,8 @@ impl OwnShards {
 
     /// Whether the store has all that this member ever wrote, as far as is known: a founder's, or one that a
     /// peer has confirmed once.
-    pub(super) fn is_proven(&self) -> bool {
-        self.past.proven
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.history.confirmed
     }
 
     /// A peer was compared, and others may know more: they have until `at` to say so.
@@ -163,30 +163,30 @@ impl OwnShards {
         for own in self.shards.values_mut().filter(|own| own.confirmed == Confirmed::Not) {
             own.confirmed = Confirmed::Yes;
         }
-        self.prove(disk);
+        self.confirm(disk);
     }
 
-    fn prove<S: Store>(&mut self, disk: &mut Disk<S>) {
+    fn confirm<S: Store>(&mut self, disk: &mut Disk<S>) {
         let all = self.shards.values().all(|own| own.confirmed == Confirmed::Yes);
-        if all && !self.past.proven {
-            self.past.proven = true;
-            self.write_past(disk);
+        if all && !self.history.confirmed {
+            self.history.confirmed = true;
+            self.write_history(disk);
         }
     }
 
     /// A peer is linked: from now on others may know our heads. Whether that is new, and so has to be on disk
     /// before that peer hears of anything.
     pub(super) fn on_first_link<S: Store>(&mut self, disk: &mut Disk<S>) -> bool {
-        let is_first = !self.past.told;
+        let is_first = !self.history.announced;
         if is_first {
-            self.past.told = true;
-            self.write_past(disk);
+            self.history.announced = true;
+            self.write_history(disk);
         }
         is_first
     }
 
-    fn write_past<S: Store>(&self, disk: &mut Disk<S>) {
-        disk.set_meta(Meta::Past, Some(self.past.encode()));
+    fn write_history<S: Store>(&self, disk: &mut Disk<S>) {
+        disk.set_meta(Meta::History, Some(self.history.encode()));
     }
 
     /// Writes the bounds of own timestamps: what is written in this call is on disk before it is visible.
@@ -321,8 +321,8 @@ impl OwnShards {
     }
 
     /// After recoveries have ended.
-    pub(super) fn prove_recovered<S: Store>(&mut self, disk: &mut Disk<S>) {
-        self.prove(disk);
+    pub(super) fn confirm_recovered<S: Store>(&mut self, disk: &mut Disk<S>) {
+        self.confirm(disk);
     }
 
     /// Another process writes with our key: own writes are off for good.

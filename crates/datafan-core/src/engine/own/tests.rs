@@ -28,19 +28,19 @@ fn again(cx: &mut Context, disk: &mut Disk<TestStore>, held: Timestamp) -> OwnSh
 fn only_a_founder_writes_at_once_and_only_a_proven_store_without_a_peer() {
     let mut cx = context();
     let (mut fresh, mut disk) = own(&cx, 0);
-    assert_eq!((fresh.confirm_at(), fresh.is_proven()), (Time::NEVER, false));
+    assert_eq!((fresh.confirm_at(), fresh.is_confirmed()), (Time::NEVER, false));
     assert!(fresh.on_first_link(&mut disk) && !fresh.on_first_link(&mut disk));
     fresh.confirm_soon(cx.time().after(5));
     assert_eq!(fresh.confirm_at(), cx.time().after(5));
     fresh.confirm_all(&mut disk);
-    assert!(fresh.is_proven() && fresh.member().confirmed() == Confirmed::Yes);
+    assert!(fresh.is_confirmed() && fresh.member().confirmed() == Confirmed::Yes);
     assert_eq!(fresh.confirm_at(), Time::NEVER);
     let restarted = again(&mut cx, &mut disk, Timestamp(0));
     assert_eq!(restarted.confirm_at(), cx.time().after(cx.config.confirm_micros), "others may know more");
     assert_eq!(restarted.member().confirmed(), Confirmed::Not);
     cx.config.new_mesh = true;
     let (founder, _) = own(&cx, 0);
-    assert_eq!((founder.confirm_at(), founder.is_proven()), (cx.time(), true));
+    assert_eq!((founder.confirm_at(), founder.is_confirmed()), (cx.time(), true));
 }
 
 #[test]
