@@ -29,7 +29,7 @@ pub fn main() -> anyhow::Result<()> {
     let both = member.commit(vec![size, Write::Delete { key: Key::new("color")? }]).block_on()?;
     let snapshot = member.snapshot()?;
     let keys: Vec<_> =
-        snapshot.owner(&me).map(|entry| entry.map(|entry| entry.item.key.to_string())).collect();
+        snapshot.items_of(&me).map(|entry| entry.map(|entry| entry.item.key.to_string())).collect();
     println!("a commit of {} writes left the keys {keys:?}", both.changed);
     assert!(both.changed == 2 && keys == [Ok("size".to_owned())]);
 

@@ -81,7 +81,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
     }
 
     /// An owner's items by key.
-    pub fn owner(&self, owner: &MemberId) -> Items<'_, V> {
+    pub fn items_of(&self, owner: &MemberId) -> Items<'_, V> {
         self.items(owner, KeyRange::all())
     }
 

@@ -30,7 +30,7 @@ async fn a56_half_of_the_data_is_deleted_and_no_file_doubles() {
     follow(&pair.follower, &pair.owner).await;
     let after = pair.bytes_on_disk();
     println!("before {before:?}, after {after:?} bytes");
-    assert_eq!(pair.follower.snapshot().unwrap().owner(&pair.owner.id()).count(), ITEMS / 2);
+    assert_eq!(pair.follower.snapshot().unwrap().items_of(&pair.owner.id()).count(), ITEMS / 2);
     for (before, after) in before.into_iter().zip(after) {
         assert!(4 * after < 7 * before, "{before} bytes before, {after} after");
     }
@@ -46,7 +46,7 @@ async fn who_is_eight_full_commits_of_deletions_behind_needs_no_reconciliation()
     let follower = pair.member(1, joiner_config(1));
     follower.connect(address(0), None).await.unwrap();
     follow(&follower, &pair.owner).await;
-    assert_eq!(follower.snapshot().unwrap().owner(&pair.owner.id()).count(), 0);
+    assert_eq!(follower.snapshot().unwrap().items_of(&pair.owner.id()).count(), 0);
     assert_eq!(pair.owner.stats().await.unwrap().deltas_unavailable, gaps);
 }
 

@@ -54,7 +54,7 @@ async fn many_writers_share_commits() {
     // The first may have gone alone; the others waited together.
     let commits = gate.n_commits() - before;
     assert!(commits <= 4, "{commits} commits of the store for 64 writers");
-    assert_eq!(member.snapshot().unwrap().owner(&member.id()).count(), 64);
+    assert_eq!(member.snapshot().unwrap().items_of(&member.id()).count(), 64);
 }
 
 #[tokio::test]

@@ -29,12 +29,12 @@ fn an_owner_is_read_by_key_prefix_and_range() {
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(&*snapshot.get(&ANN, "b/1").unwrap().unwrap().value, b"b/1");
     assert!(snapshot.get(&ANN, "b").unwrap().is_none() && snapshot.get(&BOB, "a").unwrap().is_none());
-    assert_eq!(keys(snapshot.owner(&ANN)), ["a", "b/1", "b/2", "c"]);
+    assert_eq!(keys(snapshot.items_of(&ANN)), ["a", "b/1", "b/2", "c"]);
     assert_eq!(keys(snapshot.prefix(&ANN, "b/")), ["b/1", "b/2"]);
     assert_eq!(keys(snapshot.range(&ANN, "b".."c")), ["b/1", "b/2"]);
     assert_eq!(keys(snapshot.range(&ANN, "b/2"..)), ["b/2", "c"]);
     assert_eq!(keys(snapshot.range(&ANN, "c".."b")), [""; 0]);
-    assert_eq!(keys(snapshot.owner(&BOB)), [""; 0]);
+    assert_eq!(keys(snapshot.items_of(&BOB)), [""; 0]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn many_pages_are_one_walk() {
     let names: Vec<String> = (0..1_000).map(|n| format!("k{n:04}")).collect();
     mesh.shard(ANN, ShardState::Whole, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let snapshot = mesh.snapshot(NOW);
-    assert_eq!(keys(snapshot.owner(&ANN)), names);
+    assert_eq!(keys(snapshot.items_of(&ANN)), names);
     assert_eq!(snapshot.range(&ANN, "k0100"..="k0899").count(), 800);
 }
 
@@ -72,11 +72,11 @@ fn keys_of_the_system_are_shown_only_when_asked_for() {
     names.extend(system.iter().map(String::as_str));
     mesh.shard(ANN, ShardState::Whole, &names);
     let snapshot = mesh.snapshot(NOW);
-    assert_eq!(keys(snapshot.owner(&ANN)), ["Z", "_sys", "_sysx", "a"]);
+    assert_eq!(keys(snapshot.items_of(&ANN)), ["Z", "_sys", "_sysx", "a"]);
     assert_eq!(keys(snapshot.prefix(&ANN, "_sys/")), [""; 0]);
     assert!(snapshot.get(&ANN, "_sys/addresses").unwrap().is_none());
     let snapshot = snapshot.with_system();
-    assert_eq!(snapshot.owner(&ANN).count(), 605);
+    assert_eq!(snapshot.items_of(&ANN).count(), 605);
     assert!(snapshot.get(&ANN, "_sys/addresses").unwrap().is_some());
 }
 
@@ -84,9 +84,9 @@ fn keys_of_the_system_are_shown_only_when_asked_for() {
 fn an_item_is_hidden_from_its_expiry_on() {
     let mut mesh = Written::new();
     mesh.items(ANN, ShardState::Whole, vec![item("brief", Some(Timestamp(500))), item("long", None)]);
-    assert_eq!(keys(mesh.snapshot(Timestamp(499)).owner(&ANN)), ["brief", "long"]);
+    assert_eq!(keys(mesh.snapshot(Timestamp(499)).items_of(&ANN)), ["brief", "long"]);
     let later = mesh.snapshot(Timestamp(500));
-    assert_eq!(keys(later.owner(&ANN)), ["long"]);
+    assert_eq!(keys(later.items_of(&ANN)), ["long"]);
     assert!(later.get(&ANN, "brief").unwrap().is_none());
     assert_eq!(keys(later.get_all("brief")), [""; 0]);
 }
@@ -114,7 +114,7 @@ fn members_are_read_from_the_roster() {
     assert_eq!(snapshot.members().unwrap(), [(BOB, bob), (ANN, ann)]);
     assert_eq!(snapshot.name_of(&BOB).unwrap().unwrap().as_str(), "bob");
     assert_eq!(snapshot.name_of(&AUTHORITY).unwrap(), None);
-    assert_eq!(keys(snapshot.owner(&AUTHORITY)), [""; 0]);
+    assert_eq!(keys(snapshot.items_of(&AUTHORITY)), [""; 0]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_walk_reports_an_error_once_and_ends() {
     let mut mesh = Written::new();
     mesh.shard(ANN, ShardState::Whole, &["a", "b"]);
     let snapshot = Snapshot::new(Broken(mesh.store.reader().snapshot().unwrap()), MESH, NOW);
-    let walked: Vec<_> = snapshot.owner(&ANN).map(|entry| entry.map(|_| ())).collect();
+    let walked: Vec<_> = snapshot.items_of(&ANN).map(|entry| entry.map(|_| ())).collect();
     assert_eq!(walked, [Err(StoreError::Stopped)]);
     assert_eq!(snapshot.all().count(), 1);
 }

@@ -82,7 +82,7 @@ async fn a_compacted_store_is_small_and_holds_what_it_held() {
     let store = RedbStore::open(room.path(), Options::default()).unwrap();
     let held = Snapshot::new(store.reader().snapshot().unwrap(), room.member.mesh(), Timestamp(1));
     assert_eq!(
-        held.owner(&me).map(|entry| entry.unwrap().item.key.to_string()).collect::<Vec<_>>(),
+        held.items_of(&me).map(|entry| entry.unwrap().item.key.to_string()).collect::<Vec<_>>(),
         [key(0), "later".into()]
     );
 }

@@ -30,7 +30,7 @@ pub fn all(meter: &mut Meter) -> Result<()> {
     for _ in 0..3 {
         let bytes = meter.measure(|| {
             let mut bytes = 0;
-            for entry in snapshot.owner(black_box(&owner)) {
+            for entry in snapshot.items_of(black_box(&owner)) {
                 bytes += entry?.item.value.len();
             }
             anyhow::Ok(bytes)

@@ -421,7 +421,7 @@ impl World {
     fn victims_items(&self) -> BTreeMap<Key, Arc<[u8]>> {
         let view = self.engines.engine(VICTIM).reader().snapshot().expect("the store works");
         let snapshot = Snapshot::new(view, setting().mesh, self.now(VICTIM).wall);
-        let items = snapshot.owner(&self.engines.id(VICTIM));
+        let items = snapshot.items_of(&self.engines.id(VICTIM));
         let items = items.map(|entry| entry.expect("the store works").item);
         items
             .filter(|item| !item.key.as_str().starts_with(SYSTEM_PREFIX))

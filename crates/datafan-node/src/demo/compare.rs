@@ -46,7 +46,7 @@ fn compare_owner(
     expected: &Expected,
 ) -> Result<u64, Failure> {
     let id = mesh.id(owner);
-    let mut walks: Vec<_> = snapshots.iter().map(|snapshot| snapshot.owner(&id)).collect();
+    let mut walks: Vec<_> = snapshots.iter().map(|snapshot| snapshot.items_of(&id)).collect();
     let mut wanted = expected.of(owner);
     let mut n_items = 0;
     loop {

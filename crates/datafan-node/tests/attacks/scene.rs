@@ -215,7 +215,7 @@ fn snapshot(member: &Node) -> NodeSnapshot {
 /// The shard of `owner`, from a snapshot that shows all of it.
 pub fn shard_of<V: StoreSnapshot>(snapshot: &Snapshot<V>, owner: &MemberId) -> Shard {
     let head = snapshot.head(owner).unwrap().unwrap();
-    Shard::new(head, snapshot.owner(owner).map(|entry| (*entry.unwrap().item).clone()).collect())
+    Shard::new(head, snapshot.items_of(owner).map(|entry| (*entry.unwrap().item).clone()).collect())
 }
 
 async fn admit(owner: &Node, key: &Identity, members: &[&Node], who: Who) {
