@@ -5,7 +5,7 @@
 //! With a name it runs that subject and prints how many operations it made. Only what happens inside
 //! `measured` of `meter.rs` is to be counted.
 //!
-//! Keys, values, secrets and clocks are fixed, and nothing is drawn by lot but from fixed seeds, so a count
+//! Keys, values, secrets and clocks are fixed, and nothing is random but from fixed seeds, so a count
 //! repeats. The allocator is the system's: the one that the binary `datafan` uses gives pages back as time
 //! passes, and time is not the same twice.
 

@@ -115,7 +115,7 @@ impl<V> Exchange<'_, V> {
 
     /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a
     /// member that lacks much gets it from all its neighbours at once; among equals the one that told of it,
-    /// else one by lot.
+    /// else a random one.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
         let roster = *owner == self.cx.config.mesh.authority();
         let state = self.replicas.get(owner);
@@ -131,8 +131,8 @@ impl<V> Exchange<'_, V> {
         let best = self.links.iter().filter(has).map(rank).min()?;
         let best = self.links.iter().filter(has).filter(|link| rank(*link) == best).map(|(peer, _)| *peer);
         let best: Vec<MemberId> = best.collect();
-        let lot = if best.len() > 1 { self.cx.rng.next() % best.len() as u64 } else { 0 };
-        Some(best[lot as usize])
+        let random = if best.len() > 1 { self.cx.rng.next() % best.len() as u64 } else { 0 };
+        Some(best[random as usize])
     }
 
     /// Gives up a pull whose deadline has passed.

@@ -27,7 +27,7 @@ use crate::{
 use alloc::{boxed::Box, format, vec::Vec};
 
 impl<S: Store> Engine<S> {
-    /// Opens the engine of `config.member` on `store`. `seed` decides all that is drawn by lot (jitter).
+    /// Opens the engine of `config.member` on `store`. `seed` decides all that is random (jitter).
     ///
     /// # Errors
     /// If the store fails or is another's; nothing was changed.

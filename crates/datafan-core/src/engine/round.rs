@@ -173,8 +173,8 @@ impl<S: Store> Gossip<'_, S> {
         let found = &mut comparing.later[n_later..];
         if found.len() > HEAD_SLOTS_MAX {
             // What others look at first is found there meanwhile.
-            let lot = self.cx.rng.next() % found.len() as u64;
-            found.rotate_left(lot as usize);
+            let random = self.cx.rng.next() % found.len() as u64;
+            found.rotate_left(random as usize);
         }
         comparing.later.drain(..comparing.later.len().saturating_sub(LATER_MAX));
         self.exchange().ask_on(from, *comparing);

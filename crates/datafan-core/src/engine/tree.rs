@@ -180,13 +180,13 @@ impl<V> Exchange<'_, V> {
         }
     }
 
-    /// The places of all links but `first` and some by lot, together [`EAGER_MAX`].
+    /// The places of all links but `first` and some random ones, together [`EAGER_MAX`].
     fn all_but_some(&mut self, first: Place) -> impl Iterator<Item = Place> + use<V> {
         let mut others: Vec<Place> =
             self.links.values().map(|link| link.place()).filter(|place| *place != first).collect();
         for _ in 1..EAGER_MAX {
-            let lot = self.cx.rng.next() % others.len() as u64;
-            others.swap_remove(lot as usize);
+            let random = self.cx.rng.next() % others.len() as u64;
+            others.swap_remove(random as usize);
         }
         others.into_iter()
     }
