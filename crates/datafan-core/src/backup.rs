@@ -102,7 +102,7 @@ pub fn save<V: StoreSnapshot, E: From<StoreError>>(
     }
     let mut sum = Summary::default();
     for (number, record) in snapshot.shards()? {
-        if !matches!(record.state, ShardState::Whole | ShardState::Aside) {
+        if !matches!(record.state, ShardState::Whole | ShardState::Divergent) {
             continue;
         }
         let mut out = frame(Kind::Shard);
@@ -308,7 +308,7 @@ impl<'a, S: Store> Restore<'a, S> {
 
     fn begin_shard(&mut self, mut input: Reader<'_>) -> Result<(), RestoreError> {
         let record = ShardRecord::decode(input.take(input.left())?)?;
-        let kept = matches!(record.state, ShardState::Whole | ShardState::Aside);
+        let kept = matches!(record.state, ShardState::Whole | ShardState::Divergent);
         if !kept || record.head.is_none_or(|head| head.owner != record.owner) {
             return Err(malformed("shard").into());
         }
@@ -364,7 +364,7 @@ impl<'a, S: Store> Restore<'a, S> {
         }
         // Tombstones were left behind: deltas begin at the head, whatever the record says.
         let tombstones_since = match record.state {
-            ShardState::Aside => record.tombstones_since,
+            ShardState::Divergent => record.tombstones_since,
             _ => head.timestamp,
         };
         let record = ShardRecord { root, tombstones_since, tombstones: 0, ..record };

@@ -1,4 +1,4 @@
-//! What a member's own shard lost and got back, or lacks beside a state that is kept aside: item by item.
+//! What a member's own shard lost and got back, or lacks beside a divergent copy: item by item.
 //!
 //! Two things are told. What came back: the visible items, and deletions, since the state that the disk had.
 //! And how each divergent copy differs from the visible state since both diverged, in both directions, so
@@ -22,9 +22,9 @@ pub struct Difference {
     pub key: Key,
     /// What became of it.
     pub state: State,
-    /// What came back, or what is kept aside; `None` for a deletion.
+    /// What came back, or what a divergent copy has; `None` for a deletion.
     pub item: Option<Arc<Item>>,
-    /// When that was written; of a deletion that is kept aside nothing is known, so 0.
+    /// When that was written; of a deletion in a divergent copy nothing is known, so 0.
     pub timestamp: Timestamp,
 }
 
@@ -33,9 +33,9 @@ pub struct Difference {
 pub enum State {
     /// It came back from the mesh, or its deletion did.
     Back,
-    /// It is kept aside, and the visible shard has nothing of this key, or what it had when both parted.
+    /// A divergent copy has it, and the visible shard has nothing of this key, or what it had when both diverged.
     Lacking,
-    /// It is kept aside, and the visible shard has another state of it, written since.
+    /// A divergent copy has it, and the visible shard has another state of it, written since.
     Newer,
 }
 
@@ -156,7 +156,7 @@ fn given_back<V: StoreSnapshot>(
 
 /// The divergent copies of `owner`, those that end last first: so what was written last is taken back first.
 fn copies<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Copied>, StoreError> {
-    let is_copy = |record: &ShardRecord| record.state == ShardState::Aside && record.owner == *owner;
+    let is_copy = |record: &ShardRecord| record.state == ShardState::Divergent && record.owner == *owner;
     let mut found: Vec<_> = snapshot.shards()?;
     found.retain(|(_, record)| is_copy(record));
     found.sort_by_key(|(_, record)| core::cmp::Reverse(record.head.map(|head| head.timestamp)));

@@ -204,7 +204,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
         backup::save(&self.view, &backup::Origin { mesh: self.mesh, member, at: self.wall }, write)
     }
 
-    /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a state that is kept aside;
+    /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a divergent copy;
     /// a page of it from `from` on.
     ///
     /// # Errors

@@ -123,7 +123,7 @@ impl Repair {
             root: root_hash(Some(&root)),
             signature: [0; 64],
         };
-        let blank = ShardRecord::new(self.owner, ShardState::Aside);
+        let blank = ShardRecord::new(self.owner, ShardState::Divergent);
         Some(ShardRecord { head: Some(head.signed(mesh, identity)), root: Some(root), ..blank })
     }
 }

@@ -32,7 +32,7 @@ pub enum ShardState {
     /// Left over: its rows are being erased.
     Dead,
     /// A divergent copy: a state that the visible one did not grow out of, kept for its owner.
-    Aside,
+    Divergent,
 }
 
 /// The record of a shard.
@@ -42,11 +42,11 @@ pub struct ShardRecord {
     pub owner: MemberId,
     /// What the rows are good for.
     pub state: ShardState,
-    /// The head that the rows are described by; `None` unless `Whole` or `Aside`.
+    /// The head that the rows are described by; `None` unless `Whole` or `Divergent`.
     pub head: Option<Head>,
     /// The top of the trie; `None` for no items.
     pub root: Option<Branch>,
-    /// Tombstones are complete for bases at or above this timestamp. Of a shard that is `Aside`: up to there it
+    /// Tombstones are complete for bases at or above this timestamp. Of a shard that is `Divergent`: up to there it
     /// shares its past with the visible one.
     pub tombstones_since: Timestamp,
     /// Rows in the tombstones table.
@@ -367,7 +367,7 @@ impl ShardRecord {
             ShardState::Whole => 0,
             ShardState::Building => 1,
             ShardState::Dead => 2,
-            ShardState::Aside => 3,
+            ShardState::Divergent => 3,
         };
         out.id(&self.owner).byte(state);
         out.option(self.head.as_ref(), |out, head| head.encode(out));
@@ -384,7 +384,7 @@ impl ShardRecord {
             0 => ShardState::Whole,
             1 => ShardState::Building,
             2 => ShardState::Dead,
-            3 => ShardState::Aside,
+            3 => ShardState::Divergent,
             _ => return Err(malformed("shard state")),
         };
         let record = Self {

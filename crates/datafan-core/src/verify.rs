@@ -62,7 +62,7 @@ pub enum Damage {
     Unreadable(String),
 }
 
-/// Checks one shard, visible or kept aside; copies under way and what is left over hold nothing that anybody
+/// Checks one shard, visible or divergent; copies under way and what is left over hold nothing that anybody
 /// relies on.
 ///
 /// Costs a read of everything in the shard, in memory no more than a page of items. `found` gets what is
@@ -78,7 +78,7 @@ pub fn verify<V: StoreSnapshot>(
     verifier: &dyn Verifier,
     found: &mut dyn FnMut(Finding),
 ) -> Result<Verified, StoreError> {
-    let kept = |record: &Arc<ShardRecord>| matches!(record.state, ShardState::Whole | ShardState::Aside);
+    let kept = |record: &Arc<ShardRecord>| matches!(record.state, ShardState::Whole | ShardState::Divergent);
     let Some(record) = snapshot.shard(shard)?.filter(kept) else {
         return Ok(Verified::default());
     };

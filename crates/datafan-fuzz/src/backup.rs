@@ -137,13 +137,13 @@ fn items(frame: &[u8]) -> Vec<Item> {
     Reader::new(bytes).list("items", 4_096, read).unwrap_or_default()
 }
 
-/// A backup of two shards and of one kept aside, as it is and with each thing left to be made right.
+/// A backup of two shards and of one kept as a divergent copy, as it is and with each thing left to be made right.
 pub fn seeds() -> Vec<Seed> {
     let (mesh, member) = whose();
     let mut store = open(&MemDisk::new());
     let shards = [
         (member, ShardState::Whole, &["color", "size", "taste"][..]),
-        (member, ShardState::Aside, &["color", "smell"]),
+        (member, ShardState::Divergent, &["color", "smell"]),
         (mesh.authority(), ShardState::Whole, &[]),
     ];
     for (number, (owner, state, keys)) in (0..).zip(shards) {

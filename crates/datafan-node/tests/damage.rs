@@ -94,7 +94,7 @@ fn of_its_own_shard_what_can_be_read_is_listed_and_taken_back() {
     assert_eq!(b.ask(&["recovered", "--take", "--json"]).json()["written"], 1);
     a.waits_for("b", b.put("last", "of b"));
     assert_eq!((a.get("b", "alone").as_str(), b.get("b", "alone").as_str()), ("kept", "kept"));
-    assert!(b.ask(&["status", "--json"]).json()["aside"].is_null());
+    assert!(b.ask(&["status", "--json"]).json()["divergent"].is_null());
     assert_eq!(a.roots(), b.roots());
 }
 
@@ -115,7 +115,7 @@ fn who_is_alone_begins_its_damaged_shard_anew_and_takes_back_what_can_be_read() 
     a.ask(&["get", "bad"]).fails(4, "bad");
 }
 
-/// Keys that only what is kept aside has.
+/// Keys that only what is kept as a divergent copy has.
 fn lacking(member: &Member) -> Vec<String> {
     let rows = member.ask(&["recovered", "--json"]).lines();
     let rows = rows.iter().filter(|row| row["state"] == "lacking");

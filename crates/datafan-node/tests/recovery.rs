@@ -28,7 +28,7 @@ fn a25_a_member_without_its_store_gets_its_shard_back_before_it_writes() {
     assert_eq!(rows, ["size back"], "the other one was written since");
     let told = b.ask(&["recovered"]);
     assert!(told.code == 0 && told.out.contains("size") && told.out.contains("back"), "{}", told.out);
-    assert_eq!(b.ask(&["status", "--json"]).json()["aside"], Value::Null);
+    assert_eq!(b.ask(&["status", "--json"]).json()["divergent"], Value::Null);
     let status = b.ask(&["status"]).out;
     assert!(status.contains("came back from the mesh: see `datafan recovered`"), "{status}");
 }

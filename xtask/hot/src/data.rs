@@ -11,6 +11,6 @@ pub const ITEMS: u64 = 10_000;
 pub const WALL: Timestamp = Timestamp(1_750_000_000_000_000);
 
 /// One of `0..below` for each `n`, without pattern.
-pub fn lot(n: u64, below: u64) -> u64 {
+pub fn random(n: u64, below: u64) -> u64 {
     scattered(n) % below
 }

@@ -17,7 +17,7 @@ pub fn commit(meter: &mut Meter) -> Result<()> {
     }
     for n in 0..OPERATIONS {
         net.pass(COMMIT_MICROS);
-        let inputs = vec![net::commit(vec![data::put(data::lot(n, ITEMS), ITEMS + n)])];
+        let inputs = vec![net::commit(vec![data::put(data::random(n, ITEMS), ITEMS + n)])];
         meter.measure(|| net.turn(0, inputs));
         let sent = net.sent(0)?;
         let pushes = sent.iter().filter(|(_, bytes)| is_push(bytes)).count();

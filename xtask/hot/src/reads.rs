@@ -15,7 +15,7 @@ pub fn key(meter: &mut Meter) -> Result<()> {
     let snapshot = Snapshot::new(net.engine(0).reader().snapshot()?, data::mesh(), data::WALL);
     let owner = net.id(0);
     for n in 0..1_000 {
-        let key = data::key(data::lot(n, ITEMS));
+        let key = data::key(data::random(n, ITEMS));
         let read = meter.measure(|| snapshot.get(black_box(&owner), key.as_str()))?;
         ensure!(read.is_some_and(|item| item.value.len() == 100), "a key that is there");
     }

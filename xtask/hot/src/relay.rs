@@ -61,7 +61,7 @@ impl Line {
     /// The owner replaces an item; what it pushes.
     fn commit(&mut self, n: u64) -> Result<Arc<[u8]>> {
         self.net.pass(COMMIT_MICROS);
-        self.net.turn(0, vec![net::commit(vec![data::put(data::lot(n, ITEMS), ITEMS + n)])]);
+        self.net.turn(0, vec![net::commit(vec![data::put(data::random(n, ITEMS), ITEMS + n)])]);
         let sent = self.net.sent(0)?;
         sent.into_iter().map(|(_, bytes)| bytes).find(|bytes| is_push(bytes)).context("nothing was pushed")
     }

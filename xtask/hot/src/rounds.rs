@@ -27,7 +27,7 @@ pub fn equal(meter: &mut Meter) -> Result<()> {
 pub fn begun(meter: &mut Meter) -> Result<()> {
     let mut many = Many::new()?;
     for n in 0..OPERATIONS {
-        let at = data::lot(n, OWNERS.into()) as usize;
+        let at = data::random(n, OWNERS.into()) as usize;
         many.owners[at].commit();
         many.tell(at)?;
         // Who is silent for some rounds is probed, and has to answer.

@@ -214,8 +214,8 @@ impl<V> Exchange<'_, V> {
     }
 
     /// Begins to fetch a state of an own shard that is not to replace the visible one.
-    pub(super) fn fetch_aside(&mut self, peer: MemberId, head: &Head) {
-        let transfer = Transfer::Reconciliation(Box::new(Reconciliation::aside(peer, *head)));
+    pub(super) fn begin_divergent(&mut self, peer: MemberId, head: &Head) {
+        let transfer = Transfer::Reconciliation(Box::new(Reconciliation::of_divergent(peer, *head)));
         self.replicas.know_owner(&head.owner);
         self.replicas.begin_transfer(&head.owner, transfer);
         self.cx.stats.reconciliations += 1;

@@ -100,11 +100,11 @@ impl<S: Store> Replication<'_, S> {
     /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
     pub(super) fn keep_divergent(&mut self, shard: ShardNumber, record: &ShardRecord, diverged: Timestamp) {
         let (owner, head) = (record.owner, record.head.expect("a state has a head"));
-        let copy = ShardRecord { state: ShardState::Aside, tombstones_since: diverged, ..record.clone() };
+        let copy = ShardRecord { state: ShardState::Divergent, tombstones_since: diverged, ..record.clone() };
         self.disk.stage(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.add(owner, shard);
         if self.divergent.may_alarm(&owner, self.cx.now.time) {
-            self.cx.alarm(Alarm::Parted { head, parted: diverged });
+            self.cx.alarm(Alarm::Diverged { head, at: diverged });
         }
         if self.links.get(&owner).is_some_and(Link::is_up) {
             self.cx.send(owner, &Message::Diverged(alloc::vec![head]));
@@ -171,7 +171,7 @@ impl<S: Store> Replication<'_, S> {
         while let Some((peer, head)) = self.divergent.pop_told() {
             let is_up = self.links.get(&peer).is_some_and(Link::is_up);
             if is_up && !self.knows_divergent(&head)? {
-                self.exchange().fetch_aside(peer, &head);
+                self.exchange().begin_divergent(peer, &head);
                 break;
             }
         }
@@ -179,7 +179,7 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// A state of an own shard has come that a peer keeps.
-    pub(super) fn on_fetched_aside(
+    pub(super) fn on_divergent_fetched(
         &mut self,
         shard: ShardNumber,
         root: Option<Branch>,
@@ -202,7 +202,7 @@ impl<S: Store> Replication<'_, S> {
         // On disk before it is shown: it may be taken and ended at once.
         self.own.write_bounds(self.disk);
         let fetched =
-            ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Aside) };
+            ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Divergent) };
         self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs));
         Ok(())
     }

@@ -81,18 +81,18 @@ pub enum Alarm {
         /// Ours.
         ours: Option<Head>,
     },
-    /// A state of a shard that the visible one did not grow out of is kept aside, for its owner to compare
-    /// and take back.
+    /// A divergent copy is kept: a state of a shard that the visible one did not grow out of, for its owner to
+    /// compare and take back.
     #[error(
-        "a state of the shard {} that ends at {} is kept aside: the present one did not grow out of it, \
-         both parted after {}; `datafan recovered` at its owner shows what it has",
-        .head.owner.short(), .head.timestamp.0, .parted.0
+        "a state of the shard {} that ends at {} is kept as a divergent copy: the present one did not grow out of it, \
+         both diverged after {}; `datafan recovered` at its owner shows what it has",
+        .head.owner.short(), .head.timestamp.0, .at.0
     )]
-    Parted {
+    Diverged {
         /// Its head.
         head: Head,
         /// What both had in common ends here.
-        parted: Timestamp,
+        at: Timestamp,
     },
     /// An own shard is as the mesh knew it.
     #[error(

@@ -105,7 +105,7 @@ impl<S: Store> Engine<S> {
                 }
                 (ShardState::Building, _) => self.replicas.set_building(&id, number),
                 (ShardState::Dead, _) => {}
-                (ShardState::Aside, _) => self.divergent.load(id, number),
+                (ShardState::Divergent, _) => self.divergent.load(id, number),
             }
         }
         let authority = self.cx.config.mesh.authority();

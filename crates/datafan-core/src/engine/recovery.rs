@@ -132,7 +132,7 @@ impl<S: Store> Gossip<'_, S> {
             let (id, root) = (self.replicas.new_request(), head.root);
             self.cx.send(peer, &Message::AskNodes(Request { id, owner, root, slots }));
         }
-        self.exchange().fetch_aside(peer, head);
+        self.exchange().begin_divergent(peer, head);
     }
 
     /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later

@@ -33,7 +33,7 @@ impl<S: Store> Report<'_, S> {
             standing: self.standing(),
             disk_full: self.disk.full().map(String::from),
             recovered: self.own.recovered(),
-            aside: self.divergent_span(),
+            divergent: self.divergent_span(),
             clock_ahead: self
                 .links
                 .median_wall(self.cx.now.time)

@@ -24,8 +24,8 @@ pub struct Status {
     pub disk_full: Option<String>,
     /// What the mesh gave back of it, the last time that it had to.
     pub recovered: Option<Recovered>,
-    /// A state of it that is kept aside: where it had parted from the visible one, and where it ends.
-    pub aside: Option<(Timestamp, Timestamp)>,
+    /// A divergent copy of it: where it had diverged from the visible one, and where it ends.
+    pub divergent: Option<(Timestamp, Timestamp)>,
     /// How far our wall clock is ahead of those of most peers, in microseconds; negative if it is behind.
     /// `None` without links.
     pub clock_ahead: Option<i64>,

@@ -133,7 +133,7 @@ impl<'a> Looked<'a> {
     pub fn at_all(&mut self) -> Result<Report, Failure> {
         let snapshot = self.snapshot()?;
         let mut visible = snapshot.shards().map_err(Failure::new)?;
-        visible.retain(|(_, record)| matches!(record.state, ShardState::Whole | ShardState::Aside));
+        visible.retain(|(_, record)| matches!(record.state, ShardState::Whole | ShardState::Divergent));
         let authority = self.mesh.authority();
         let is_roster = |record: &ShardRecord| record.state == ShardState::Whole && record.owner == authority;
         let roster = visible.iter().find(|(_, record)| is_roster(record));
@@ -156,7 +156,7 @@ impl<'a> Looked<'a> {
                 owner: record.owner.to_string(),
                 owner_name: names.get(&record.owner).cloned(),
                 kind: match record.state {
-                    ShardState::Aside => ASIDE,
+                    ShardState::Divergent => DIVERGENT,
                     _ if is_roster(&record) => "roster",
                     _ => "member",
                 },
@@ -284,13 +284,13 @@ fn progress(shards: &[(ShardNumber, Arc<ShardRecord>)]) -> ProgressBar {
 /// The kind of damage to an item.
 const ITEM: &str = "item";
 /// The kind of a divergent copy of the member's own shard.
-pub const ASIDE: &str = "aside";
+pub const DIVERGENT: &str = "divergent";
 /// Findings printed per shard; JSON has them all.
 const FINDINGS_SHOWN: usize = 20;
 
 fn name(shard: &ShardReport) -> String {
     match (&shard.owner_name, shard.kind) {
-        (Some(name), ASIDE) => format!("{name}, aside"),
+        (Some(name), DIVERGENT) => format!("{name}, divergent"),
         (Some(name), _) => name.clone(),
         (None, "roster") => "roster".to_owned(),
         (None, _) => shard.owner.chars().take(8).collect(),

@@ -15,14 +15,14 @@ use datafan_node::http::wire::{DifferenceLine, Forget, Restamped, StatusAnswer, 
 pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -> Result<(), Failure> {
     if args.take || args.forget {
         let status: StatusAnswer = client.get("/v1/status", &[])?;
-        let aside = status.aside.is_some();
-        if args.forget && aside {
+        let divergent = status.divergent.is_some();
+        if args.forget && divergent {
             confirm(args.yes, &GO_ON, || {
                 Ok("the divergent copy of this member's shard will be deleted".to_owned())
             })?;
         }
         let taken: TakenBack = client.post("/v1/recovered", &Forget { take: args.take })?;
-        let (effect, text) = match aside {
+        let (effect, text) = match divergent {
             true => (Effect::Changed, format!("{} written, the rest is discarded", taken.written)),
             false => (Effect::None, "there is no divergent copy".to_owned()),
         };
@@ -48,9 +48,9 @@ pub fn recovered(mut client: Client, args: &args::Recovered, out: &mut Output) -
     if rows.is_empty() {
         return Ok(out.line("nothing was recovered, and there is no divergent copy")?);
     }
-    let aside = rows.iter().any(|row| row[1] != "back");
+    let divergent = rows.iter().any(|row| row[1] != "back");
     out.line(&table(&["KEY", "STATE", "WRITTEN", "SIZE"], rows))?;
-    if aside {
+    if divergent {
         note("`datafan recovered --take` writes the missing items; --forget discards them");
     }
     Ok(())

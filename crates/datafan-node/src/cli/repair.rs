@@ -3,7 +3,7 @@
 
 use super::{
     failure::{Exit, Failure},
-    inspect::{ASIDE, Looked, Report, ShardReport, show},
+    inspect::{DIVERGENT, Looked, Report, ShardReport, show},
     notes::note,
     output::Output,
     text::count,
@@ -100,7 +100,7 @@ pub fn repair(looked: &mut Looked<'_>, shards: &mut [ShardReport]) -> Result<(),
     let member = looked.home.member_key().map_err(Failure::new)?;
     let authority = looked.home.authority_key().map_err(Failure::new)?.map(|key| key.id());
     let mesh = looked.mesh;
-    for shard in shards.iter_mut().filter(|shard| !shard.findings.is_empty() && shard.kind != ASIDE) {
+    for shard in shards.iter_mut().filter(|shard| !shard.findings.is_empty() && shard.kind != DIVERGENT) {
         let whose = match member.as_ref().filter(|key| key.id() == shard.id) {
             Some(identity) => Whose::Own { identity, mesh: &mesh },
             None if Some(shard.id) == authority => Whose::Roster,

@@ -53,8 +53,8 @@ fn show_status(status: &StatusAnswer, out: &mut Output) -> Result<(), Failure> {
             ahead.unsigned_abs() / 1_000_000
         ))?;
     }
-    if status.aside.is_some() {
-        out.line("aside   there is a divergent copy of this member's shard: see `datafan recovered`")?;
+    if status.divergent.is_some() {
+        out.line("copy    there is a divergent copy of this member's shard: see `datafan recovered`")?;
     }
     if status.recovered.is_some() {
         out.line(

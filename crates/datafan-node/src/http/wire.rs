@@ -335,7 +335,7 @@ pub struct StatusAnswer {
     pub recovered: Option<Span>,
     /// The divergent copy of its shard: where it diverged, and where it ends.
     #[serde(default)]
-    pub aside: Option<Span>,
+    pub divergent: Option<Span>,
     /// How far its wall clock is ahead of those of most peers, in microseconds; null without links.
     #[serde(default)]
     pub clock_ahead: Option<i64>,

@@ -234,7 +234,7 @@ fn status_and_members_have_their_shapes() {
     let status = a.ask(&["status", "--json"]);
     let all = [
         "api",
-        "aside",
+        "divergent",
         "clock_ahead",
         "id",
         "links",

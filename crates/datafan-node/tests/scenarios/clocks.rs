@@ -111,7 +111,7 @@ fn a53_what_the_mesh_acknowledged_is_listed_though_a_restored_member_has_passed_
 
     let a = a.returns();
     a.waits_for("b", last);
-    b.waits(|status| !status["aside"].is_null());
+    b.waits(|status| !status["divergent"].is_null());
     let listed: BTreeSet<String> = b.ask(&["recovered", "--json"]).lines().iter().map(row).collect();
     assert!(listed.contains("k newer") && listed.contains("after lacking"), "{listed:?}");
     assert_eq!(b.ask(&["recovered", "--take", "--json"]).json()["written"], 1);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Under each key an owner holds what its last acknowledged write said, or one that was asked for later.
 /// Looked at whenever a member starts, and at the end. Of a member that was restored from an older copy, what
 /// was acknowledged since counts; before, its keys may have what the mesh gave back. What it wrote alone may
-/// be kept aside for it: its present state is then the mesh's, which ends later.
+/// be kept as a divergent copy: its present state is then the mesh's, which ends later.
 #[derive(Default)]
 pub struct Acknowledged;
 
@@ -34,10 +34,10 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
     let snapshot = scene.world.snapshot(member);
     let id = scene.world.id(member);
     let state = snapshot.state_of(&id);
-    let aside = snapshot.states().filter(|state| {
-        state.record().is_some_and(|record| (record.owner, record.state) == (id, ShardState::Aside))
+    let divergent = snapshot.states().filter(|state| {
+        state.record().is_some_and(|record| (record.owner, record.state) == (id, ShardState::Divergent))
     });
-    let aside: Vec<_> = aside.collect();
+    let divergent: Vec<_> = divergent.collect();
     let restored = scene.ledger.was_restored(member);
     let counts = |asked: &&Vec<Asked>| !restored || asked.first().is_some_and(|first| first.acknowledged);
     for (key, asked) in scene.ledger.asked(member).iter().filter(|(_, asked)| counts(asked)) {
@@ -45,7 +45,7 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
             state.item(key.as_str()).and_then(|item| item.value.first_chunk::<16>().copied())
         };
         let held = state.and_then(tag);
-        let is_kept = restored && aside.iter().any(|state| may_hold(asked, tag(state)));
+        let is_kept = restored && divergent.iter().any(|state| may_hold(asked, tag(state)));
         must(may_hold(asked, held) || is_kept, || {
             let asked: Vec<_> = asked.iter().map(|asked| (asked.ticket, asked.acknowledged)).collect();
             let held = held.map(|tag| String::from_utf8_lossy(&tag).into_owned());

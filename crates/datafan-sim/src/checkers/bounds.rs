@@ -72,7 +72,7 @@ impl Checker for Bounds {
 /// Whether nobody can read a shard. One that was kept for its owner can be.
 fn is_left_over(state: &State) -> bool {
     state.record().is_none_or(|record| match record.state {
-        ShardState::Whole | ShardState::Aside => false,
+        ShardState::Whole | ShardState::Divergent => false,
         ShardState::Building | ShardState::Dead => true,
     })
 }

@@ -141,7 +141,7 @@ impl Lineage {
         let id = scene.ledger.id(scene.world, owner);
         let records = snapshot.states().filter_map(|state| state.record());
         let held = records.filter(|record| {
-            record.owner == id && matches!(record.state, ShardState::Whole | ShardState::Aside)
+            record.owner == id && matches!(record.state, ShardState::Whole | ShardState::Divergent)
         });
         held.filter_map(|record| scene.ledger.find(owner, &record.head?.order()))
             .any(|held| self.is_ancestor(at, held))

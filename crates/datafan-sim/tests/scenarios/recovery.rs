@@ -183,7 +183,7 @@ fn an_owner_goes_on_where_nobody_has_what_it_lost() {
             assert_eq!(told, !matches!(holder, Holder::Back), "{alarms:?}");
             // What comes too late is listed for the owner.
             world.run_for(5 * SECOND);
-            assert_eq!(world.status(1).aside.is_some(), matches!(holder, Holder::Late));
+            assert_eq!(world.status(1).divergent.is_some(), matches!(holder, Holder::Late));
         }
     }
 }
@@ -291,35 +291,35 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
         [0, 2].into_iter().for_each(|peer| world.heal(1, peer));
         let goes_on = world.put(1, "later", "v").timestamp;
         world.run_until("equal", 60 * SECOND, |world| {
-            world.equal() && world.status(1).aside.is_some() && world.all_read(1, "later", Some(b"v"))
+            world.equal() && world.status(1).divergent.is_some() && world.all_read(1, "later", Some(b"v"))
         });
         assert!(world.all_read(1, "k", Some(b"alone")) && world.all_read(1, "new", None));
         assert!(goes_on > today);
-        assert_eq!(world.status(1).aside, Some((yesterday, today)));
+        assert_eq!(world.status(1).divergent, Some((yesterday, today)));
         let kept = kept_aside(&world, 1, yesterday);
         let kept: Vec<_> = kept.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(kept, [("k", "today"), ("new", "today")]);
         let alarms = world.alarms(1);
-        assert!(matches!(alarms[..], [Alarm::Parted { .. }]), "{alarms:?}");
+        assert!(matches!(alarms[..], [Alarm::Diverged { .. }]), "{alarms:?}");
 
         // It is there after a crash, until it is given up.
         world.crash(1);
         world.start(1);
-        assert_eq!(world.status(1).aside, Some((yesterday, today)));
+        assert_eq!(world.status(1).divergent, Some((yesterday, today)));
         world.done(1, datafan_core::engine::Command::DiscardDivergent { roots: None });
         world.run_for(SECOND);
-        assert_eq!(world.status(1).aside, None);
+        assert_eq!(world.status(1).divergent, None);
         assert!(kept_aside(&world, 1, yesterday).is_empty());
         world.run_until("equal", 60 * SECOND, |world| world.equal());
     }
 }
 
-/// Keys and values of the state that a member keeps aside, from where it had parted on.
+/// Keys and values of the state that a member keeps divergent, from where it had parted on.
 fn kept_aside(world: &Mesh, member: usize, parted: Timestamp) -> Vec<(String, String)> {
     let snapshot = world.snapshot(member);
     let shards = snapshot.shards().expect("the store works");
-    let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside);
-    let Some((shard, _)) = aside else { return Vec::new() };
+    let divergent = shards.iter().find(|(_, record)| record.state == ShardState::Divergent);
+    let Some((shard, _)) = divergent else { return Vec::new() };
     let items = snapshot
         .log(*shard, parted.next().expect("time goes on")..=Timestamp::MAX, Page::rows(100))
         .expect("the store works");
@@ -357,7 +357,7 @@ fn a42_an_authority_that_wrote_on_from_a_backup_takes_back_whom_it_had_forgotten
         });
         let revoked = world.status(1).members.iter().filter(|(_, grant)| !grant.is_active()).count();
         assert_eq!(revoked, 1, "who was revoked stays so");
-        assert!(world.status(0).aside.is_none());
+        assert!(world.status(0).divergent.is_none());
     }
 }
 
@@ -462,14 +462,14 @@ fn what_came_back_and_what_is_aside_is_told_item_by_item() {
     world.commit(1, vec![delete("after")]);
     world.run_until("equal", 10 * SECOND, |world| world.equal());
 
-    // Alone: it writes on, and what the mesh had is kept aside.
+    // Alone: it writes on, and what the mesh had is kept divergent.
     world.stop(1);
     [0, 2].into_iter().for_each(|peer| world.cut(1, peer));
     *world.disk(1) = backup;
     world.start(1);
     world.put(1, "changes", "here");
     [0, 2].into_iter().for_each(|peer| world.heal(1, peer));
-    world.run_until("equal", 20 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
+    world.run_until("equal", 20 * SECOND, |world| world.equal() && world.status(1).divergent.is_some());
     assert_eq!(told(&world, 1), ["changes=new Newer", "comes=v Lacking", "goes deleted Lacking"]);
 }
 

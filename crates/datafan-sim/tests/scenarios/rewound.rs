@@ -188,7 +188,7 @@ fn a53_copies_five_hops_away_are_told_to_their_owner() {
         world.start(6);
         world.ask(6, Command::Publish(vec!["m6".into()]));
         world.ask(6, Command::Connect { address: "m5".into(), expected: None });
-        world.run_until("told", 300 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
+        world.run_until("told", 300 * SECOND, |world| world.equal() && world.status(1).divergent.is_some());
         is_listed(&world, 1);
         take_back(&mut world, 1);
     }
@@ -251,7 +251,7 @@ fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
         }
     }
     let n_told = |world: &Mesh, at: usize| {
-        world.alarms(at).iter().filter(|alarm| matches!(alarm, Alarm::Parted { .. })).count()
+        world.alarms(at).iter().filter(|alarm| matches!(alarm, Alarm::Diverged { .. })).count()
     };
     // The owner has fetched each copy in each of its runs.
     let (told, n_runs) = (n_told(&world, 1), DIVERGENT_COPIES_MAX + 4);
@@ -275,7 +275,7 @@ fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
     world.run_for(MINUTE);
     world.put(2, "alone", "v");
     [0, 3].into_iter().for_each(|other| world.heal(2, other));
-    world.run_until("told", 120 * SECOND, |world| world.status(2).aside.is_some());
+    world.run_until("told", 120 * SECOND, |world| world.status(2).divergent.is_some());
     let listed = listed(&world, 2);
     assert!(listed.iter().any(|found| found.key.as_str() == "honest"), "{listed:?}");
 }
@@ -387,7 +387,7 @@ fn others(world: &Mesh, member: usize) -> Vec<usize> {
 fn meet(world: &mut Mesh, member: usize) {
     others(world, member).into_iter().for_each(|other| world.heal(member, other));
     world.run_until("equal, and told", 120 * SECOND, |world| {
-        world.equal() && world.status(member).aside.is_some()
+        world.equal() && world.status(member).divergent.is_some()
     });
     for at in 0..world.n_members() {
         let stolen = world.alarms(at).iter().any(|alarm| matches!(alarm, Alarm::ForeignHead { .. }));
@@ -433,10 +433,10 @@ fn take_back(world: &mut Mesh, member: usize) {
     world.run_until("freed everywhere", 60 * SECOND, |world| {
         world.equal() && (0..world.n_members()).all(|at| n_copies(world, at) == 0)
     });
-    assert!(world.status(member).aside.is_none());
+    assert!(world.status(member).divergent.is_none());
 }
 
 fn n_copies(world: &Mesh, member: usize) -> usize {
     let shards = world.snapshot(member).shards().expect("the store works");
-    shards.iter().filter(|(_, record)| record.state == ShardState::Aside).count()
+    shards.iter().filter(|(_, record)| record.state == ShardState::Divergent).count()
 }

@@ -89,7 +89,7 @@ fn a28_a_peer_offers_the_receivers_own_shard_changed() {
         world.run_until("written", 15 * SECOND, |world| world.answer(0, ticket).is_some());
         world.run_until("equal", 10 * SECOND, |world| world.equal_with(2));
         assert!(world.all_read(0, "k", Some(b"theirs")) && world.all_read(0, "more", Some(b"v")));
-        assert_eq!(world.status(0).aside, None);
+        assert_eq!(world.status(0).divergent, None);
     }
 }
 

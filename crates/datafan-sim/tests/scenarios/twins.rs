@@ -94,7 +94,9 @@ fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
             world.start(1);
             world.put(1, "k", "alone");
             join_again(&mut world);
-            world.run_until("aside", 60 * SECOND, |world| world.equal() && world.status(1).aside.is_some());
+            world.run_until("aside", 60 * SECOND, |world| {
+                world.equal() && world.status(1).divergent.is_some()
+            });
             world.done(1, Command::DiscardDivergent { roots: None });
             if seed == 1 {
                 world.crash(1);
@@ -109,11 +111,11 @@ fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
             world.run_until("linked", 20 * SECOND, |world| world.linked(3, 1));
             world.run_until("equal", 60 * SECOND, |world| world.equal());
             if away_knows_more {
-                world.run_until("told", 60 * SECOND, |world| world.status(1).aside.is_some());
-                assert!(world.status(1).aside.is_some_and(|(_, end)| end > today));
+                world.run_until("told", 60 * SECOND, |world| world.status(1).divergent.is_some());
+                assert!(world.status(1).divergent.is_some_and(|(_, end)| end > today));
             } else {
                 world.run_for(20 * SECOND);
-                assert_eq!(world.status(1).aside, None);
+                assert_eq!(world.status(1).divergent, None);
             }
         }
     }
@@ -146,8 +148,8 @@ fn a36_what_was_written_alone_before_a_crash_is_kept_where_a_copy_has_written_on
             world.put(1, "on", "v");
             world.run_until("equal", 30 * SECOND, |world| world.equal());
             assert!(world.all_read(1, "k", Some(b"theirs")) && world.all_read(1, "alone/0", None));
-            let aside = world.status(1).aside;
-            assert_eq!(aside.map(|(after, _)| after), Some(before), "what nobody had heard of is kept");
+            let divergent = world.status(1).divergent;
+            assert_eq!(divergent.map(|(after, _)| after), Some(before), "what nobody had heard of is kept");
         }
     }
 }
@@ -172,7 +174,7 @@ fn a25_what_was_written_alone_and_told_later_is_not_kept_for_ever() {
         world.start(1);
         world.put(1, "on", "v");
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
-        assert_eq!(world.status(1).aside, None);
+        assert_eq!(world.status(1).divergent, None);
     }
 }
 
@@ -213,10 +215,10 @@ fn a36_what_was_written_alone_is_kept_while_the_copy_goes_on_writing() {
             world.run_for(10 * MILLI);
         }
         world.run_until("equal", 30 * SECOND, |world| world.equal());
-        assert!(world.status(1).aside.is_some());
+        assert!(world.status(1).divergent.is_some());
         let snapshot = world.snapshot(1);
         let shards = snapshot.shards().expect("the store works").into_iter();
-        let kept = shards.filter(|(_, record)| record.state == ShardState::Aside).any(|(number, _)| {
+        let kept = shards.filter(|(_, record)| record.state == ShardState::Divergent).any(|(number, _)| {
             let items = snapshot.log(number, Timestamp::ZERO..=Timestamp::MAX, Page::rows(100));
             items.expect("the store works").iter().any(|item| item.key.as_str() == "alone")
         });

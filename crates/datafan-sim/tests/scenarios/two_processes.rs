@@ -137,8 +137,9 @@ impl Two {
 fn kept_aside(world: &Mesh, member: usize) -> BTreeSet<String> {
     let (snapshot, owner) = (world.snapshot(member), world.id(member));
     let shards = snapshot.shards().expect("the store works").into_iter();
-    let aside = shards.filter(|(_, record)| record.state == ShardState::Aside && record.owner == owner);
-    let items = aside.flat_map(|(number, _)| {
+    let divergent =
+        shards.filter(|(_, record)| record.state == ShardState::Divergent && record.owner == owner);
+    let items = divergent.flat_map(|(number, _)| {
         snapshot.log(number, Timestamp::ZERO..=Timestamp::MAX, Page::rows(100_000)).expect("the store works")
     });
     items.map(|item| item.key.as_str().to_owned()).collect()
@@ -222,7 +223,7 @@ fn a36_who_is_held_back_and_hears_more_of_the_other_one_stops() {
                 // It goes on from all that both wrote.
                 world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
                 assert!(world.all_read(OWNER, "k", Some(b"theirs")));
-                assert_eq!(world.status(OWNER).aside, None);
+                assert_eq!(world.status(OWNER).divergent, None);
             }
         }
     }

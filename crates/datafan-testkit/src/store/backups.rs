@@ -16,7 +16,7 @@ use datafan_core::{
     verify::verify,
 };
 
-/// Writes a shard and another one that is kept aside, saves them, and restores that: whole, altered and cut
+/// Writes a shard and another one that is kept divergent, saves them, and restores that: whole, altered and cut
 /// off.
 pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let sound = Sound::new();
@@ -24,11 +24,12 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let origin = Origin { mesh: sound.mesh, member, at: Timestamp(7) };
     let medium = fresh();
     let mut store = medium.open().unwrap();
-    let aside = ShardRecord { state: ShardState::Aside, tombstones_since: Timestamp(5), ..sound.record() };
-    let aside = ShardChange { record: Some(aside.into()), ..sound.rows() };
+    let divergent =
+        ShardRecord { state: ShardState::Divergent, tombstones_since: Timestamp(5), ..sound.record() };
+    let divergent = ShardChange { record: Some(divergent.into()), ..sound.rows() };
     let batch = Batch {
         meta: [(Meta::History, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
-        shards: [(SHARD, sound.rows()), (datafan_core::store::ShardNumber(9), aside)].into(),
+        shards: [(SHARD, sound.rows()), (datafan_core::store::ShardNumber(9), divergent)].into(),
     };
     store.commit(batch, Durability::Synced).unwrap();
     let mut frames = Vec::new();
@@ -55,9 +56,9 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let found = verify(&snapshot, whole, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
     let shards = snapshot.shards().unwrap();
-    let aside = shards.iter().find(|(_, record)| record.state == ShardState::Aside).unwrap();
-    assert_eq!(aside.1.tombstones_since, Timestamp(5));
-    let found = verify(&snapshot, aside.0, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
+    let divergent = shards.iter().find(|(_, record)| record.state == ShardState::Divergent).unwrap();
+    assert_eq!(divergent.1.tombstones_since, Timestamp(5));
+    let found = verify(&snapshot, divergent.0, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
     assert_eq!(snapshot.meta(Meta::History).unwrap(), Some(vec![1, 1]), "it listens before it writes");
     assert_eq!(snapshot.meta(Meta::Addresses).unwrap(), Some(vec![9; 40]));

@@ -115,7 +115,7 @@ impl Generator {
             ShardState::Whole,
             ShardState::Whole,
             ShardState::Building,
-            ShardState::Aside,
+            ShardState::Divergent,
             ShardState::Dead,
         ]);
         let head = Head {

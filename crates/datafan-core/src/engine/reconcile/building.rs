@@ -28,7 +28,7 @@ impl<S: Store> Reconciler<'_, S> {
         let owner = reconciliation.target.owner;
         let state = &self.replicas[&owner];
         // What is visible has to stay as it is.
-        if reconciliation.is_aside() {
+        if reconciliation.is_of_divergent() {
             let from = state.whole().map(|(shard, _)| shard);
             let copy = from.map(|from| Copy { from, layer: ShardChange::default(), next: Timestamp::ZERO });
             return self.begin_hidden(reconciliation, copy);
@@ -53,7 +53,7 @@ impl<S: Store> Reconciler<'_, S> {
         copy: Option<Copy>,
     ) -> Result<Build, StoreError> {
         let owner = reconciliation.target.owner;
-        if let Some(shard) = self.replicas[&owner].building().filter(|_| !reconciliation.is_aside())
+        if let Some(shard) = self.replicas[&owner].building().filter(|_| !reconciliation.is_of_divergent())
             && let Some(record) = self.disk.record(shard)?
         {
             let whole = self.replicas.whole(&owner).map(|(shard, _)| shard);
@@ -64,7 +64,7 @@ impl<S: Store> Reconciler<'_, S> {
             return Ok(Build::Hidden { shard, root: record.root, copy });
         }
         let shard = self.disk.new_shard();
-        if !reconciliation.is_aside() {
+        if !reconciliation.is_of_divergent() {
             self.replicas.set_building(&owner, shard);
         }
         let build = Build::Hidden { shard, root: None, copy };
@@ -165,7 +165,7 @@ fn hidden_record(reconciliation: &Reconciliation, build: &Build) -> ShardRecord 
         Build::Hidden { copy: None, .. } | Build::Layer { .. } => Timestamp::MAX,
     };
     // A state that is only looked at is not gone on with after a restart.
-    let state = if reconciliation.is_aside() { ShardState::Dead } else { ShardState::Building };
+    let state = if reconciliation.is_of_divergent() { ShardState::Dead } else { ShardState::Building };
     let record = ShardRecord::new(reconciliation.target.owner, state);
     ShardRecord { root: build.root(), tombstones_since: copied, ..record }
 }

@@ -33,9 +33,9 @@ impl<S: Store> Replication<'_, S> {
     }
 
     pub(super) fn step(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
-        let wanted = reconciliation.is_aside() || self.rules().is_wanted(&reconciliation.target);
+        let wanted = reconciliation.is_of_divergent() || self.rules().is_wanted(&reconciliation.target);
         if !wanted || !self.reconciler().has_source(reconciliation) {
-            self.reconciler().give_up_aside(reconciliation);
+            self.reconciler().give_up_divergent(reconciliation);
             return Ok(Going::Over);
         }
         if reconciliation.build.is_none() {
@@ -76,9 +76,9 @@ impl<S: Store> Replication<'_, S> {
             self.cx.more_to_do = true;
             return Ok(Going::On);
         }
-        if reconciliation.is_aside() {
+        if reconciliation.is_of_divergent() {
             self.cx.stats.reject(Rejection::DivergentCopy);
-            self.reconciler().give_up_aside(reconciliation);
+            self.reconciler().give_up_divergent(reconciliation);
         } else {
             self.replicas.refuse_invalid(self.cx, &reconciliation.target);
         }
@@ -145,8 +145,8 @@ impl<S: Store> Replication<'_, S> {
         let target = reconciliation.target;
         let owner = target.owner;
         let build = reconciliation.build.take().expect("begun before");
-        if reconciliation.is_aside() {
-            self.on_fetched_aside(build.shard(), build.root(), &target)?;
+        if reconciliation.is_of_divergent() {
+            self.on_divergent_fetched(build.shard(), build.root(), &target)?;
             return Ok(Going::Over);
         }
         let mut change = match &build {

@@ -28,7 +28,7 @@ pub(in crate::engine) struct Reconciliation {
     /// How often all of it was compared.
     pub(super) passes: u32,
     /// The state is not to become visible: it is looked at, or kept as a divergent copy.
-    pub(super) aside: bool,
+    pub(super) divergent: bool,
 }
 
 /// A slot; those left of the own position come last.
@@ -81,19 +81,19 @@ impl Reconciliation {
             flight: BTreeMap::new(),
             absent: Vec::new(),
             passes: 0,
-            aside: false,
+            divergent: false,
         };
         reconciliation.restart();
         reconciliation
     }
 
     /// For a state of an own shard that is not to replace the visible one.
-    pub(in crate::engine) fn aside(from: MemberId, target: Head) -> Self {
-        Self { aside: true, ..Self::new(from, target, Timestamp::ZERO) }
+    pub(in crate::engine) fn of_divergent(from: MemberId, target: Head) -> Self {
+        Self { divergent: true, ..Self::new(from, target, Timestamp::ZERO) }
     }
 
-    pub(in crate::engine) fn is_aside(&self) -> bool {
-        self.aside
+    pub(in crate::engine) fn is_of_divergent(&self) -> bool {
+        self.divergent
     }
 
     /// Begins again at the root; what is equal by now is skipped.

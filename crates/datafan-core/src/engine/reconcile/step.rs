@@ -20,8 +20,8 @@ type Slots = Vec<(Slot, Expect, Option<Node>)>;
 
 impl<S: Store> Reconciler<'_, S> {
     /// What has come of a state that was only looked at is of no use.
-    pub(super) fn give_up_aside(&mut self, reconciliation: &mut Reconciliation) {
-        if let Some(build) = reconciliation.build.take_if(|_| reconciliation.aside) {
+    pub(super) fn give_up_divergent(&mut self, reconciliation: &mut Reconciliation) {
+        if let Some(build) = reconciliation.build.take_if(|_| reconciliation.divergent) {
             self.disk.retire(reconciliation.target.owner, build.shard());
         }
     }
@@ -42,14 +42,14 @@ impl<S: Store> Reconciler<'_, S> {
         if reconciliation.from.is_some() {
             return true;
         }
-        if !reconciliation.is_aside() {
+        if !reconciliation.is_of_divergent() {
             reconciliation.from =
                 self.exchange().source(&reconciliation.target.owner, &reconciliation.target);
         }
         if reconciliation.from.is_none() {
             // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for
             // that.
-            if !reconciliation.is_aside() {
+            if !reconciliation.is_of_divergent() {
                 self.replicas.forget(&reconciliation.target.owner);
             }
         }
@@ -92,7 +92,7 @@ impl<S: Store> Reconciler<'_, S> {
 
     /// Others that hold the very target, and may be asked too.
     fn helpers(&self, reconciliation: &Reconciliation) -> Vec<MemberId> {
-        if reconciliation.work.is_empty() || reconciliation.is_aside() {
+        if reconciliation.work.is_empty() || reconciliation.is_of_divergent() {
             return Vec::new();
         }
         let (owner, timestamp) = (reconciliation.target.owner, reconciliation.target.timestamp);

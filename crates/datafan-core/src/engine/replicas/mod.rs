@@ -365,7 +365,7 @@ impl Replicas {
     /// Whether a roster is being looked through for entries that ours lacks.
     pub(super) fn looks_through_roster(&self) -> bool {
         let transfer = self.get(&self.roster).and_then(|owner| owner.transfer());
-        matches!(transfer, Some(Transfer::Reconciliation(reconciliation)) if reconciliation.is_aside())
+        matches!(transfer, Some(Transfer::Reconciliation(reconciliation)) if reconciliation.is_of_divergent())
     }
 
     /// The last run that the held shard of an owner names.
