@@ -35,7 +35,7 @@ impl<S: Store> Replication<'_, S> {
         if head.owner == self.cx.config.mesh.authority() {
             self.members.learn(self.cx, self.replicas, &change);
         }
-        self.system_items().note_system(&head.owner, &change);
+        self.system_items().learn_change(&head.owner, &change);
         if self.cx.config.publish_links {
             self.cx.tell(News::Moved { owner: head.owner });
         }
@@ -43,7 +43,7 @@ impl<S: Store> Replication<'_, S> {
         change.record = Some(record.clone());
         self.replicas.hold(&head.owner, Some((shard, record)));
         self.disk.stage(shard, change);
-        self.exchange().note_moved(&head, before);
+        self.exchange().on_shard_moved(&head, before);
         self.members.on_seen(self.cx, self.replicas, &head.owner);
         self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }

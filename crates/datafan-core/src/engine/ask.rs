@@ -107,7 +107,7 @@ impl<V> Exchange<'_, V> {
             return;
         }
         link.requests.begin_pull(*owner, bytes);
-        self.note_pulled(from, owner);
+        self.graft_pulled(from, owner);
         pulls.entry(from).or_default().push(Want { owner: *owner, since });
         let deadline = self.cx.now.time.after(self.cx.config.request_micros);
         self.replicas.begin_transfer(owner, Transfer::Pull { from, since, deadline });

@@ -147,13 +147,13 @@ impl Context {
     fn count_sent(&mut self, frame: &Frame) {
         self.stats.messages_sent += 1;
         self.stats.bytes_sent += frame.bytes.len() as u64;
-        self.budget.note_sent(frame.bytes.len());
+        self.budget.count_sent(frame.bytes.len());
     }
 
     /// A push was sent.
     pub(super) fn count_pushed(&mut self, bytes: usize) {
         self.stats.pushes_sent += 1;
-        self.budget.note_pushed(bytes);
+        self.budget.count_pushed(bytes);
     }
 
     /// A call begins.

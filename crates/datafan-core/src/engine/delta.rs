@@ -42,7 +42,7 @@ impl<S: Store> Replication<'_, S> {
         }
         let (position, now) = (self.replicas.know_owner(&owner).timestamp(), self.cx.now.time);
         if delta.base > position {
-            self.gossip().note_known(from, &delta.head, now);
+            self.gossip().want_head(from, &delta.head, now);
             // Whoever is asked for what came after our position answers from there.
             if how == How::Pulled {
                 self.links.penalize(self.cx, from, Rejection::WrongAnswer);
@@ -55,7 +55,7 @@ impl<S: Store> Replication<'_, S> {
         let refused = self.replicas[&owner].refused();
         let refused = refused.is_some_and(|refused| refused.order == delta.head.order());
         if !refused {
-            self.gossip().note_known(from, &delta.head, now);
+            self.gossip().want_head(from, &delta.head, now);
         }
         match how {
             // What was pushed may lack tombstones, or be made up: others are asked first, and their pushes still
@@ -96,7 +96,7 @@ impl<S: Store> Replication<'_, S> {
             if learned == Learned::Older {
                 self.cx.stats.reject(Rejection::StaleHead);
             }
-            self.exchange().note_redundant(from, &head.owner, message.len());
+            self.exchange().prune_redundant(from, &head.owner, message.len());
         }
         learned == Learned::Newer
     }
@@ -163,8 +163,8 @@ impl<S: Store> Replication<'_, S> {
         self.replicas.count(self.cx, &owner, u64::from(!told), delta.bytes() as u64);
         self.own.on_own_head(&delta.head, self.disk);
         self.adopt(shard, record, change);
-        self.exchange().note_brought(from, &owner);
-        self.exchange().note_told(from, delta, message);
+        self.exchange().graft_bringer(from, &owner);
+        self.exchange().on_delta_brought(from, delta, message);
         Ok(true)
     }
 

@@ -13,7 +13,7 @@ impl<S: Store> Gossip<'_, S> {
     pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time) -> Learned {
         let learned = self.judge_head(from, head);
         if learned == Learned::Newer {
-            self.note_known(from, head, fetch_at.max(self.fetch_at(&head.owner)));
+            self.want_head(from, head, fetch_at.max(self.fetch_at(&head.owner)));
         }
         learned
     }
@@ -71,7 +71,7 @@ impl<S: Store> Gossip<'_, S> {
     }
 
     /// Notes a wanted head that `from` holds.
-    pub(super) fn note_known(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
+    pub(super) fn want_head(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
         self.links.set_position(&from, &head.owner, Some(head.timestamp));
         let known = self.replicas.know_owner(&head.owner).known();
         if known.is_some_and(|known| known == *head) {
@@ -99,7 +99,7 @@ impl<S: Store> Gossip<'_, S> {
                     self.cx.stats.reject(Rejection::StaleHead);
                 }
                 if matches!(learned, Learned::Older | Learned::Known) {
-                    self.exchange().note_redundant(from, &head.owner, 0);
+                    self.exchange().prune_redundant(from, &head.owner, 0);
                 }
             }
         }

@@ -32,7 +32,7 @@ impl<S: Store> ForkJudge<'_, S> {
         if forked && self.replicas.forks.wants(held, head) && self.cx.check_signature(head) {
             let (mesh, first, second) = (self.cx.config.mesh, *held, *head);
             let runs = ForkRuns { first: self.replicas.held_state(&held.owner).run, second: None };
-            self.note_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs });
+            self.keep_fork(KeptFork { evidence: Evidence { mesh, first, second, item: None }, runs });
         }
     }
 
@@ -59,11 +59,11 @@ impl<S: Store> ForkJudge<'_, S> {
         let second = history_of(&after)?.last().map(|run| run.id);
         let runs = ForkRuns { first: self.replicas.held_state(&target.owner).run, second };
         let evidence = Evidence { mesh, first: held, second: *target, item: Some(lost) };
-        self.note_fork(KeptFork { evidence, runs });
+        self.keep_fork(KeptFork { evidence, runs });
         Ok(())
     }
 
-    fn note_fork(&mut self, fork: KeptFork) {
+    fn keep_fork(&mut self, fork: KeptFork) {
         let (first, second) = (fork.evidence.first, fork.evidence.second);
         self.cx.stats.reject(Rejection::Fork);
         // Where there are as many of the owner as may be, all of them are closed.
@@ -99,7 +99,7 @@ impl<S: Store> ForkJudge<'_, S> {
     }
 
     /// Takes over which forks a change of the authority's shard closes.
-    pub(super) fn note_closings(&mut self, change: &ShardChange) {
+    pub(super) fn learn_closings(&mut self, change: &ShardChange) {
         let from = (Bound::Included(CLOSING_PREFIX), Bound::Unbounded);
         for (key, at) in change.keys.range::<str, _>(from) {
             let Some(owner) = Closing::owner_of(key.as_str()) else { return };

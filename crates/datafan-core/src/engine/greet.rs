@@ -200,7 +200,7 @@ impl<S: Store> Greeting<'_, S> {
                 self.refuse_link(peer, Refusal::NotAdmitted);
             }
             None => {
-                self.note_pending(peer);
+                self.add_pending(peer);
                 self.refuse_member(peer, Refusal::NotAdmitted);
             }
         }
@@ -249,7 +249,7 @@ impl<S: Store> Greeting<'_, S> {
         let dialled = link.address().filter(|_| link.direction() == Direction::Out);
         self.discovery.on_ready(&peer, dialled);
         self.members.on_seen(self.cx, self.replicas, &peer);
-        self.exchange().begin_quietly(&peer);
+        self.exchange().prune_new_link(&peer);
         if self.own.on_first_link(self.disk) {
             // On disk before this peer can hear of anything.
             self.cx.want_sync();
@@ -318,7 +318,7 @@ impl<S: Store> Greeting<'_, S> {
         }
     }
 
-    fn note_pending(&mut self, peer: MemberId) {
+    fn add_pending(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = link.hello() else { return };
         let (name, address) = (hello.name.clone(), link.address().cloned());

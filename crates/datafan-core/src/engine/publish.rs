@@ -37,9 +37,9 @@ impl<S: Store> SystemItems<'_, S> {
     }
 
     /// Takes over what a change of `owner`'s shard wrote for the system.
-    pub(super) fn note_system(&mut self, owner: &MemberId, change: &ShardChange) {
+    pub(super) fn learn_change(&mut self, owner: &MemberId, change: &ShardChange) {
         if *owner == self.cx.config.mesh.authority() {
-            self.fork_judge().note_closings(change);
+            self.fork_judge().learn_closings(change);
         }
         if change.keys.get(RUNS_KEY) == Some(&None) {
             self.replicas.set_last_run(owner, None);

@@ -138,7 +138,7 @@ impl<S: Store> Pusher<'_, S> {
 
 impl<V> Exchange<'_, V> {
     /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
-    pub(super) fn note_moved(&mut self, head: &Head, before: Timestamp) {
+    pub(super) fn on_shard_moved(&mut self, head: &Head, before: Timestamp) {
         let mut told = Vec::new();
         for (peer, link) in self.links.iter_mut_untracked() {
             if link.position(&head.owner) == Some(head.timestamp) {
@@ -150,7 +150,12 @@ impl<V> Exchange<'_, V> {
     }
 
     /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
-    pub(super) fn note_told(&mut self, peer: MemberId, delta: &Delta<'_>, message: Option<&Arc<[u8]>>) {
+    pub(super) fn on_delta_brought(
+        &mut self,
+        peer: MemberId,
+        delta: &Delta<'_>,
+        message: Option<&Arc<[u8]>>,
+    ) {
         let owner = delta.head.owner;
         self.links.set_position(&peer, &owner, None);
         let message = message.filter(|bytes| bytes.len() <= PUSH_BYTES_MAX);

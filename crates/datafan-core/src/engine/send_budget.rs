@@ -60,11 +60,11 @@ impl SendBudget {
         self.pushes = self.pushes.saturating_sub(bytes_in(micros, for_pushes(per_second)));
     }
 
-    pub(super) fn note_sent(&mut self, bytes: usize) {
+    pub(super) fn count_sent(&mut self, bytes: usize) {
         self.all = self.all.saturating_add(bytes as u64);
     }
 
-    pub(super) fn note_pushed(&mut self, bytes: usize) {
+    pub(super) fn count_pushed(&mut self, bytes: usize) {
         self.pushes = self.pushes.saturating_add(bytes as u64);
     }
 }
@@ -106,20 +106,20 @@ mod tests {
         config.send_bytes_max = 1_000;
         let (mut budget, now) = (SendBudget::default(), Time(SECOND));
         budget.begin_call(now, &config);
-        budget.note_sent(90);
-        budget.note_pushed(90);
+        budget.count_sent(90);
+        budget.count_pushed(90);
         assert!(
             budget.may_answer(&config) && !budget.may_push(&config),
             "75 bytes of a burst are for pushes"
         );
         assert_eq!(budget.pushes_at(&config), now.after(SECOND * 15 / 750 + 1));
-        budget.note_sent(60);
+        budget.count_sent(60);
         assert!(!budget.may_answer(&config));
         assert_eq!(budget.answers_at(&config), now.after(SECOND * 50 / 1_000 + 1));
         budget.begin_call(budget.answers_at(&config), &config);
         assert!(budget.may_answer(&config) && budget.may_push(&config));
         config.send_bytes_max = u64::MAX;
-        budget.note_sent(usize::MAX);
+        budget.count_sent(usize::MAX);
         assert!(budget.may_answer(&config), "there is no limit");
     }
 }

@@ -98,7 +98,7 @@ impl<S: Store> Server<'_, S> {
     }
 
     fn serve_pull(&mut self, peer: MemberId, want: &Want) -> Result<(), StoreError> {
-        self.exchange().note_pulled(peer, &want.owner);
+        self.exchange().graft_pulled(peer, &want.owner);
         let whole = self.replicas.get(&want.owner).and_then(Owner::whole);
         let Some((shard, record)) = whole.map(|(shard, record)| (shard, record.clone())) else {
             self.cx.send(peer, &Message::UpToDate(want.owner));
@@ -119,12 +119,12 @@ impl<S: Store> Server<'_, S> {
                 self.cx.send(peer, &Message::DeltaUnavailable(head));
             }
         }
-        self.note_at_head(peer, &head);
+        self.mark_current(peer, &head);
         Ok(())
     }
 
     /// The peer will soon be where we are.
-    fn note_at_head(&mut self, peer: MemberId, head: &Head) {
+    fn mark_current(&mut self, peer: MemberId, head: &Head) {
         let held = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         if held.is_some_and(|held| held.order() == head.order()) {
             self.links.set_position(&peer, &head.owner, None);

@@ -29,7 +29,7 @@ const BUSY_MICROS: u64 = 60 * SECOND;
 
 impl<V> Exchange<'_, V> {
     /// `from` has brought the present state of `owner`: so will it the next ones.
-    pub(super) fn note_brought(&mut self, from: MemberId, owner: &MemberId) {
+    pub(super) fn graft_bringer(&mut self, from: MemberId, owner: &MemberId) {
         if *owner == self.cx.config.mesh.authority() {
             return;
         }
@@ -52,7 +52,7 @@ impl<V> Exchange<'_, V> {
     }
 
     /// `from` has pushed what is held already. Where another link that is up brought it, this one need not.
-    pub(super) fn note_redundant(&mut self, from: MemberId, owner: &MemberId, bytes: usize) {
+    pub(super) fn prune_redundant(&mut self, from: MemberId, owner: &MemberId, bytes: usize) {
         self.cx.stats.redundant += 1;
         self.cx.stats.redundant_bytes += bytes as u64;
         // The roster goes over all links: it is small, rare, and not to be late anywhere.
@@ -117,7 +117,7 @@ impl<V> Exchange<'_, V> {
 
     /// What `owner` wrote has to be pulled over this link, by one side or the other: from now on it is
     /// pushed.
-    pub(super) fn note_pulled(&mut self, peer: MemberId, owner: &MemberId) {
+    pub(super) fn graft_pulled(&mut self, peer: MemberId, owner: &MemberId) {
         self.change_tree(&peer, owner, Tree::graft);
     }
 
@@ -130,7 +130,7 @@ impl<V> Exchange<'_, V> {
 
     /// A link has come up. Of owners that another link brings, neither side needs a second copy: pushes
     /// begin once one side had to pull. Where the peer has few links, it needs them all.
-    pub(super) fn begin_quietly(&mut self, peer: &MemberId) {
+    pub(super) fn prune_new_link(&mut self, peer: &MemberId) {
         let Some(link) = self.links.get(peer) else { return };
         let needs_all = link.is_needed_by_peer();
         if self.cx.config.links_min == 0 || needs_all {

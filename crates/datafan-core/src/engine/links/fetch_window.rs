@@ -40,7 +40,7 @@ impl FetchWindow {
     }
 
     /// An answer came, for which so many bytes were expected.
-    pub(super) fn note_answer(&mut self, bytes: u64, sent: Time, now: Time) {
+    pub(super) fn on_answer(&mut self, bytes: u64, sent: Time, now: Time) {
         let micros = now.0.saturating_sub(sent.0);
         if micros > SLOW_MICROS {
             self.bytes = (self.bytes / 2).max(BYTES_MIN);
@@ -54,7 +54,7 @@ impl FetchWindow {
     }
 
     /// An answer did not come in time.
-    pub(super) fn note_late(&mut self, now: Time) {
+    pub(super) fn on_late(&mut self, now: Time) {
         if self.late_at < now {
             self.bytes = (self.bytes / 4).max(BYTES_MIN);
             (self.slow, self.n_fast, self.late_at) = (true, 0, now);
@@ -91,8 +91,8 @@ mod tests {
                 let (sent, micros) = (now, window.bytes() * SECOND / rate);
                 now = now.after(micros);
                 match micros > 10 * SECOND {
-                    true => window.note_late(now),
-                    false => window.note_answer(window.bytes(), sent, now),
+                    true => window.on_late(now),
+                    false => window.on_answer(window.bytes(), sent, now),
                 }
             }
             let seconds = window.bytes() as f64 / rate as f64;

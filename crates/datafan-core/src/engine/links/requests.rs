@@ -70,7 +70,7 @@ impl Requests {
 
     /// A pull is given up. What answers it is taken all the same, if it fits by then.
     pub(in crate::engine) fn give_up_pull(&mut self, owner: MemberId, since: Timestamp, now: Time) {
-        self.window.note_late(now);
+        self.window.on_late(now);
         self.late_pulls.insert(owner, since);
         if self.late_pulls.len() > PULLS_MAX {
             // Any of them: most are answered by something else by now.
@@ -101,12 +101,12 @@ impl Requests {
 
     /// An answer came, for which so many bytes were expected.
     pub(in crate::engine) fn on_answer(&mut self, bytes: u64, sent: Time, now: Time) {
-        self.window.note_answer(bytes, sent, now);
+        self.window.on_answer(bytes, sent, now);
     }
 
     /// An answer did not come in time.
     pub(in crate::engine) fn on_late(&mut self, now: Time) {
-        self.window.note_late(now);
+        self.window.on_late(now);
     }
 }
 

@@ -97,7 +97,7 @@ impl<S: Store> Reconciler<'_, S> {
                 }
             }
         }
-        self.note_nodes(reconciliation, remotes)?;
+        self.queue_children(reconciliation, remotes)?;
         Ok(Going::On)
     }
 
@@ -117,7 +117,7 @@ impl<S: Store> Reconciler<'_, S> {
 
     /// Notes where the nodes prove that the target has nothing and there is something, and their children as
     /// work.
-    fn note_nodes(
+    fn queue_children(
         &mut self,
         reconciliation: &mut Reconciliation,
         remotes: Vec<(Slot, Expect, Remote)>,

@@ -202,7 +202,7 @@ impl<S: Store> Replication<'_, S> {
         self.own.on_own_head(&target, self.disk);
         self.adopt(build.shard(), record, change);
         if let Some(from) = reconciliation.from {
-            self.exchange().note_brought(from, &owner);
+            self.exchange().graft_bringer(from, &owner);
         }
         if build.is_hidden() {
             self.flush()?;
