@@ -1,5 +1,5 @@
 //! Evidence of a fork, from a file. The first byte says whether the rest is that file, or the story of an
-//! honest owner and what a liar makes of it: heads that the owner did sign, and whatever nodes and item the
+//! honest owner and what a misbehaving member makes of it: heads that the owner did sign, and whatever nodes and item the
 //! input says.
 
 use crate::corpus::Seed;

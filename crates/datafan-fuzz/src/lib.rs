@@ -8,7 +8,7 @@
 //! | module | what is attacked |
 //! | --- | --- |
 //! | [`message`] | bytes of a peer: every message |
-//! | [`session`] | an engine, by two members and a stranger who lie in every way the input says |
+//! | [`session`] | an engine, by two members and a stranger who misbehave in every way the input says |
 //! | [`record`] | heads, grants, records, nodes, items: what stores and messages hold |
 //! | [`store_file`] | a store's file whose bytes were changed |
 //! | [`ticket`] | invitations as text |

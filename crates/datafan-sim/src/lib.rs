@@ -19,8 +19,8 @@
 
 pub mod checkers;
 pub mod ledger;
-mod liar;
 pub mod measure;
+mod misbehaving;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -74,7 +74,7 @@ fn a_liar_whom_nobody_lets_in_may_wait_for_ever() {
         bound_seconds = 600
         workload = { updates_per_minute = 900, initial_items = [1, 1], keys = 3, deletes_per_mille = 300 }
         engine = { tombstones_max = 1 }
-        faults = { liars = 1, lies_per_mille = 900, liars_go_on = true, cuts = 20 }
+        faults = { misbehaving = 1, violations_per_mille = 900, misbehaving_forever = true, cuts = 20 }
     "#;
     played(&Scenario::parse(text).expect("it is sound"), 49);
 }

@@ -281,7 +281,7 @@ impl<S: Store> Greeting<'_, S> {
 
     /// Tells a peer why it gets no link, counts it, and closes.
     pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal) {
-        // What was malformed was counted as the lie that it is.
+        // What was malformed was counted as the violation that it is.
         if refusal != Refusal::Malformed {
             self.cx.stats.reject(refusal.into());
         }

@@ -37,7 +37,7 @@ pub enum Input {
         /// Why, for people.
         reason: String,
     },
-    /// The peer broke the format of the link, below messages: a lie as one in a message is. The connector
+    /// The peer broke the format of the link, below messages: a violation. The connector
     /// closes it.
     Broken {
         /// Who.

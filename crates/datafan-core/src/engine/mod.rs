@@ -309,7 +309,7 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         if self.links.is_penalized(&from, self.cx.time()) && (message.tells() || !welcomed) {
-            // A liar may still ask over a link that it has; what it says is not worth checking for a while.
+            // A misbehaving peer may still ask over a link that it has; what it says is not worth checking for a while.
             self.cx.stats.reject(Rejection::Penalized);
             if !welcomed {
                 self.greeting().refuse_link(from, crate::message::Refusal::Malformed);

@@ -1,4 +1,4 @@
-//! An engine among liars.
+//! An engine among misbehaving peers.
 //!
 //! The founder of a mesh and another member, the victim, are honest engines with a relay between them that
 //! passes on, drops, alters, cuts, repeats, reorders and invents messages; besides, the victim is linked with
@@ -6,10 +6,10 @@
 //! input is the script of all that. What must hold, whatever the script says, is in `check`.
 
 mod check;
-mod rogue;
 mod script;
 mod setting;
 mod side;
+mod violator;
 mod world;
 
 use crate::corpus::Seed;
@@ -54,7 +54,7 @@ pub fn seeds() -> Vec<Seed> {
     let greeted = [Op::Greet as u8, 0, Op::Greet as u8, 1];
     let crafted = |flags: u8| -> Vec<u8> {
         let craft = [Op::Craft as u8, 5, 1, 9, 10, 2, 200, 20, 3, 7, 0, 4, 90, 5, 5, 31, 33, flags, 2, 17];
-        let answers = [Op::Rogue as u8, 0, 0].repeat(6);
+        let answers = [Op::Violator as u8, 0, 0].repeat(6);
         [&[1][..], &greeted, &pass(6), &craft, &[Op::Time as u8, 2], &answers, &pass(4), &craft, &answers]
             .concat()
     };
@@ -78,10 +78,10 @@ pub fn seeds() -> Vec<Seed> {
         ("repeated", tampered(Op::Repeat, 20)),
         ("replayed", tampered(Op::Replay, 30)),
         ("late", tampered(Op::Late, 20)),
-        ("rogue", crafted(0)),
-        ("rogue-twice-a-key", crafted(1)),
-        ("rogue-counts", crafted(4 | 8)),
-        ("rogue-told", crafted(64)),
+        ("violator", crafted(0)),
+        ("violator-twice-a-key", crafted(1)),
+        ("violator-counts", crafted(4 | 8)),
+        ("violator-told", crafted(64)),
         (
             "crashes",
             [

@@ -20,14 +20,14 @@ pub enum Op {
     Late,
     /// Invents a message of the relay.
     Invent,
-    /// Sends any bytes as the rogue or the stranger.
+    /// Sends any bytes as the violator or the stranger.
     Raw,
-    /// The rogue or the stranger says Hello and Welcome.
+    /// The violator or the stranger says Hello and Welcome.
     Greet,
-    /// The rogue signs a state and tells of it.
+    /// The violator signs a state and tells of it.
     Craft,
-    /// The rogue answers the oldest request.
-    Rogue,
+    /// The violator answers the oldest request.
+    Violator,
     /// Time passes.
     Time,
     /// The victim's clock jumps.
@@ -58,7 +58,7 @@ const OPS: [Op; 20] = [
     Op::Raw,
     Op::Greet,
     Op::Craft,
-    Op::Rogue,
+    Op::Violator,
     Op::Time,
     Op::Clock,
     Op::Link,

@@ -50,7 +50,7 @@ pub enum Who {
     Authority = 1,
     Founder,
     Victim,
-    Rogue,
+    Violator,
     Stranger,
 }
 
@@ -95,7 +95,7 @@ fn make() -> Setting {
     let new = Config { new_mesh: true, ..config(Who::Founder) };
     let mut founder = Side::new(new, MemDisk::new(), Trust::Strict);
     founder.join(&mut making.engines, at(making.time));
-    for who in [Who::Founder, Who::Victim, Who::Rogue] {
+    for who in [Who::Founder, Who::Victim, Who::Violator] {
         let name = config(who).name;
         making.command(Command::Admit { id: identity(who).id(), name });
     }

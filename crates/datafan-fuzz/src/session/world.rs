@@ -2,10 +2,10 @@
 
 use super::{
     check,
-    rogue::Rogue,
     script::{Op, Script},
     setting::{self, BEGINNING, FOUNDER, Signed, VICTIM, Who, put, setting},
     side::{Engines, Side, Trust, handle},
+    violator::Violator,
 };
 use datafan_core::{
     connector::{Direction, Lane},
@@ -36,7 +36,7 @@ pub struct World {
     under_way: [VecDeque<Arc<[u8]>>; 2],
     /// What was under way, for replays.
     seen: VecDeque<(usize, Arc<[u8]>)>,
-    rogue: Rogue,
+    violator: Violator,
     /// States that the founder signed.
     signed: BTreeSet<Signed>,
     /// Writes of the victim, by the number of their ticket.
@@ -73,14 +73,14 @@ impl World {
             others: BTreeSet::new(),
             under_way: [VecDeque::new(), VecDeque::new()],
             seen: VecDeque::new(),
-            rogue: Rogue::new(),
+            violator: Violator::new(),
             signed: setting.signed.clone(),
             asked: BTreeMap::new(),
             own: BTreeMap::new(),
             n_tickets: 0,
         };
         world.link();
-        world.link_other(Who::Rogue);
+        world.link_other(Who::Violator);
         world.link_other(Who::Stranger);
         world.handle_all();
         world
@@ -109,15 +109,15 @@ impl World {
             }
             Op::Greet => self.greet(other(script)),
             Op::Craft => {
-                let bytes = self.rogue.craft(script, self.now(VICTIM).wall);
-                self.say(Who::Rogue, bytes);
+                let bytes = self.violator.craft(script, self.now(VICTIM).wall);
+                self.say(Who::Violator, bytes);
             }
-            Op::Rogue => {
-                let answer = self.rogue.answer(script);
+            Op::Violator => {
+                let answer = self.violator.answer(script);
                 let altered = script.byte();
                 if let Some(mut bytes) = answer {
                     alter(&mut bytes, usize::from(altered) * 3, altered & 0x0f);
-                    self.say(Who::Rogue, bytes);
+                    self.say(Who::Violator, bytes);
                 }
             }
             Op::Time => self.wait(WAITS[usize::from(script.byte()) % WAITS.len()]),
@@ -135,13 +135,13 @@ impl World {
     /// Ends all faults. In the end both are sound, and where signatures count, equal, and hold what was
     /// signed.
     pub fn heal(&mut self) {
-        for who in [Who::Rogue, Who::Stranger] {
+        for who in [Who::Violator, Who::Stranger] {
             self.unlink_other(setting::identity(who).id());
         }
         self.clock_seconds = 0;
         self.unlink();
         self.handle_all();
-        // Liars are backed off from for ten minutes at most.
+        // Misbehaving peers are backed off from for ten minutes at most.
         self.wait(601 * SECOND);
         self.handle_all();
         self.link();
@@ -231,8 +231,8 @@ impl World {
                 self.seen.drain(..self.seen.len().saturating_sub(SEEN_MAX));
                 self.under_way[1 - side].push_back(bytes);
             }
-        } else if to == setting::identity(Who::Rogue).id() {
-            self.rogue.hear(bytes);
+        } else if to == setting::identity(Who::Violator).id() {
+            self.violator.hear(bytes);
         } else if self.trust == Trust::Strict {
             let message = Message::decode(&bytes).expect("checked before");
             let fine = check::is_for_strangers(&message, setting().mesh.authority());
@@ -296,7 +296,7 @@ impl World {
             .and_then(|view| datafan_core::store::StoreSnapshot::whole(&view, &setting().mesh.authority()))
             .expect("the store works")
             .expect("the founder has the roster");
-        for bytes in Rogue::greeting(who, record.head, self.now(VICTIM).wall) {
+        for bytes in Violator::greeting(who, record.head, self.now(VICTIM).wall) {
             self.say(who, bytes);
         }
     }
@@ -353,8 +353,8 @@ impl World {
         match which % 5 {
             0 | 1 => self.link(),
             2 => self.unlink(),
-            3 => self.link_other(Who::Rogue),
-            _ => self.unlink_other(setting::identity(Who::Rogue).id()),
+            3 => self.link_other(Who::Violator),
+            _ => self.unlink_other(setting::identity(Who::Violator).id()),
         }
     }
 
@@ -431,7 +431,7 @@ impl World {
 }
 
 fn other(script: &mut Script<'_>) -> Who {
-    if script.byte().is_multiple_of(2) { Who::Rogue } else { Who::Stranger }
+    if script.byte().is_multiple_of(2) { Who::Violator } else { Who::Stranger }
 }
 
 fn is_from(input: &Input, peer: MemberId) -> bool {

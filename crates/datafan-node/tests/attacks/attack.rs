@@ -50,8 +50,8 @@ pub enum Stage {
 
 /// How it is carried out.
 pub enum Act {
-    /// Tells of the owner's present state, and lies when it is asked for it.
-    Lies(Lie),
+    /// Tells of the owner's present state, and alters it when it is asked for it.
+    Violates(Violation),
     /// Says this once the link is up.
     Says(fn(&Facts) -> Vec<Frame>),
     /// Says this in place of its greeting.
@@ -65,7 +65,7 @@ pub type Scenario = for<'s> fn(&'s mut Scene) -> Pin<Box<dyn Future<Output = ()>
 /// What is changed in an otherwise honest answer about the owner's shard. All but deltas are answers to a
 /// reconciliation, to which a gap leads.
 #[derive(Clone, Copy)]
-pub enum Lie {
+pub enum Violation {
     None,
     Delta(fn(&mut Parts)),
     Nodes(fn(&Request, &mut Vec<NodeAnswer>)),
@@ -89,7 +89,7 @@ pub enum Fate {
     ClosedAndBackedOff,
     /// The link is closed.
     Closed,
-    /// It was no lie: the link goes on.
+    /// It was no violation: the link goes on.
     Heard,
 }
 

@@ -1,8 +1,8 @@
 //! Deltas with one thing altered: asked for or pushed.
 
 use crate::{
-    attack::{Act, Attack, Facts, Fate, Lie, Stage, Who},
-    rogue::raw,
+    attack::{Act, Attack, Facts, Fate, Stage, Violation, Who},
+    violator::raw,
 };
 use datafan_core::{connector::Frame, item::Key, message::Message, time::Timestamp};
 use datafan_testkit::shard::Parts;
@@ -11,55 +11,55 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "altered value",
         does: "changes a value in a delta",
-        act: Act::Lies(Lie::Delta(|delta| delta.items[1].value = b"forged".as_slice().into())),
+        act: Act::Violates(Violation::Delta(|delta| delta.items[1].value = b"forged".as_slice().into())),
         ..MISSED
     },
     Attack {
         name: "altered key",
         does: "gives a value another key",
-        act: Act::Lies(Lie::Delta(|delta| delta.items[1].key = Key::new("forged").unwrap())),
+        act: Act::Violates(Violation::Delta(|delta| delta.items[1].key = Key::new("forged").unwrap())),
         ..MISSED
     },
     Attack {
         name: "altered timestamp",
         does: "makes an item a microsecond older",
-        act: Act::Lies(Lie::Delta(|delta| delta.items[0].timestamp.0 -= 1)),
+        act: Act::Violates(Violation::Delta(|delta| delta.items[0].timestamp.0 -= 1)),
         ..MISSED
     },
     Attack {
         name: "altered expiry",
         does: "adds an expiry to an item that never expires",
-        act: Act::Lies(Lie::Delta(|delta| delta.items[0].expiry = Some(Timestamp(1)))),
+        act: Act::Violates(Violation::Delta(|delta| delta.items[0].expiry = Some(Timestamp(1)))),
         ..MISSED
     },
     Attack {
         name: "altered order",
         does: "exchanges the timestamps of two items",
-        act: Act::Lies(Lie::Delta(exchange)),
+        act: Act::Violates(Violation::Delta(exchange)),
         ..MISSED
     },
     Attack {
         name: "omitted item",
         does: "leaves an item out of a delta",
-        act: Act::Lies(Lie::Delta(|delta| drop(delta.items.remove(1)))),
+        act: Act::Violates(Violation::Delta(|delta| drop(delta.items.remove(1)))),
         ..MISSED
     },
     Attack {
         name: "invented item",
         does: "adds an item to a delta",
-        act: Act::Lies(Lie::Delta(invent)),
+        act: Act::Violates(Violation::Delta(invent)),
         ..MISSED
     },
     Attack {
         name: "omitted deletion",
         does: "leaves out a tombstone, so that a deleted item would stay",
-        act: Act::Lies(Lie::Delta(|delta| delta.tombstones.clear())),
+        act: Act::Violates(Violation::Delta(|delta| delta.tombstones.clear())),
         ..MISSED
     },
     Attack {
         name: "invented deletion",
         does: "adds a tombstone for a live item",
-        act: Act::Lies(Lie::Delta(|delta| {
+        act: Act::Violates(Violation::Delta(|delta| {
             delta.tombstones.push((delta.head.timestamp, Key::new("k31").unwrap()))
         })),
         ..MISSED
@@ -68,7 +68,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "resurrected item",
         does: "puts a deleted item, which its owner did sign once, into a first copy",
         stage: Stage::New,
-        act: Act::Lies(Lie::Delta(resurrect)),
+        act: Act::Violates(Violation::Delta(resurrect)),
         ..MISSED
     },
     Attack {
@@ -85,14 +85,14 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "repeated timestamp",
         does: "gives two items of a delta one timestamp",
-        act: Act::Lies(Lie::Delta(|delta| delta.items[1].timestamp = delta.items[0].timestamp)),
+        act: Act::Violates(Violation::Delta(|delta| delta.items[1].timestamp = delta.items[0].timestamp)),
         counter: "malformed",
         ..CAUGHT
     },
     Attack {
         name: "item later than its head",
         does: "gives an item a timestamp after the head's",
-        act: Act::Lies(Lie::Delta(|delta| delta.items.last_mut().unwrap().timestamp.0 += 1)),
+        act: Act::Violates(Violation::Delta(|delta| delta.items.last_mut().unwrap().timestamp.0 += 1)),
         ..MISSED
     },
     Attack {
@@ -106,7 +106,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "late base",
         does: "answers with a delta that begins after what was asked for",
-        act: Act::Lies(Lie::Delta(|delta| {
+        act: Act::Violates(Violation::Delta(|delta| {
             let first = delta.items.remove(0);
             delta.base = first.timestamp;
             delta.tombstones.clear();
@@ -116,13 +116,13 @@ pub const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// No lie: a relay whose tombstones are gone sends such deltas in good faith.
+/// No violation: a relay whose tombstones are gone sends such deltas in good faith.
 const MISSED: Attack = Attack {
     name: "",
     does: "",
     who: Who::Member,
     stage: Stage::Behind,
-    act: Act::Lies(Lie::None),
+    act: Act::Violates(Violation::None),
     counter: "delta",
     fate: Fate::Heard,
     outcome: "does not lead to the signed root, so nothing is written; reconciliation brings the right items",

@@ -2,7 +2,7 @@
 
 use crate::{
     attack::{Act, Attack, Facts, Fate, Stage, Who},
-    rogue::raw,
+    violator::raw,
 };
 use datafan_core::{
     codec::Writer,

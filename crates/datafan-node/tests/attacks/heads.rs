@@ -129,8 +129,8 @@ pub const ATTACKS: &[Attack] = &[
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let twice = shard(&scene.facts.key, &scene.facts, &["forged", "forged"]);
-                scene.rogue.meets().await;
-                scene.rogue.tells_of(twice);
+                scene.violator.meets().await;
+                scene.violator.tells_of(twice);
             })
         }),
         counter: "invalid_head",
@@ -145,8 +145,8 @@ pub const ATTACKS: &[Attack] = &[
                 let mut shard = shard(&scene.facts.key, &scene.facts, &["forged"]);
                 shard.head.items += 1;
                 shard.head = shard.head.signed(&scene.facts.mesh, &scene.facts.key);
-                scene.rogue.meets().await;
-                scene.rogue.tells_of(shard);
+                scene.violator.meets().await;
+                scene.violator.tells_of(shard);
             })
         }),
         counter: "invalid_head",
@@ -159,8 +159,8 @@ pub const ATTACKS: &[Attack] = &[
         act: Act::Runs(|scene| {
             Box::pin(async {
                 let shard = shard(&scene.facts.key, &scene.facts, &["_sys/addresses"]);
-                scene.rogue.meets().await;
-                scene.rogue.tells_of(shard);
+                scene.violator.meets().await;
+                scene.violator.tells_of(shard);
             })
         }),
         counter: "addresses",

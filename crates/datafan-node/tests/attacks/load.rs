@@ -85,16 +85,16 @@ const LOAD: Attack = Attack {
 /// Asks for hundreds of times more than may wait for it, and reads again when nothing more was looked up.
 async fn asks_on(scene: &mut Scene) {
     scene.owner_writes(vec![put("large", &"v".repeat(1 << 20))]).await;
-    scene.rogue.meets().await;
-    scene.rogue.reads = false;
+    scene.violator.meets().await;
+    scene.violator.reads = false;
     for _ in 0..100 {
-        scene.rogue.says(pulls(&scene.facts, 60));
+        scene.violator.says(pulls(&scene.facts, 60));
     }
     scene.counts("too_many_requests").await;
     scene.owner_writes(vec![put("meanwhile", "others are served")]).await;
     let sent = scene.victim.stats().await.unwrap().bytes_sent;
     assert!(sent < WAITING_BYTES_MAX, "{sent} bytes wait or are on the line");
-    scene.rogue.reads_on();
+    scene.violator.reads_on();
 }
 
 /// Takes what places there are, and others too, and comes as a member then.

@@ -1,4 +1,4 @@
-//! A member that lies, over real QUIC: each attack alters one thing, is counted under its name, and harms
+//! A member that misbehaves, over real QUIC: each attack alters one thing, is counted under its name, and harms
 //! nobody.
 //!
 //! The honest mesh is an owner, the victim and a witness that knows the victim only. After each attack all
@@ -21,12 +21,12 @@ mod pins;
 mod processes;
 mod ranges;
 mod raw;
-mod rogue;
 mod roster;
 mod scene;
 mod stalls;
 mod truth;
 mod unasked;
+mod violator;
 
 use attack::{Act, Attack, Stage};
 use scene::Scene;
@@ -80,22 +80,22 @@ fn every_attack_has_a_name_of_its_own() {
 async fn run(attack: &'static Attack) {
     let mut scene = Scene::new(attack).await;
     match attack.act {
-        Act::Lies(lie) => {
+        Act::Violates(violation) => {
             if attack.stage != Stage::Behind {
                 scene.meets().await;
             }
-            scene.rogue.lie = lie;
-            scene.rogue.tells_of(scene.facts.second.clone());
+            scene.violator.violation = violation;
+            scene.violator.tells_of(scene.facts.second.clone());
         }
         Act::Says(say) => {
             if attack.stage != Stage::Behind {
                 scene.meets().await;
             }
-            say(&scene.facts).into_iter().for_each(|frame| scene.rogue.says(frame));
+            say(&scene.facts).into_iter().for_each(|frame| scene.violator.says(frame));
         }
         Act::Greets(greet) => {
-            scene.rogue.links().await;
-            greet(&scene.facts).into_iter().for_each(|frame| scene.rogue.says(frame));
+            scene.violator.links().await;
+            greet(&scene.facts).into_iter().for_each(|frame| scene.violator.says(frame));
         }
         Act::Runs(scenario) => scenario(&mut scene).await,
     }

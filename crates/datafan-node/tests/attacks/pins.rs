@@ -56,11 +56,11 @@ fn a56_who_asks_for_an_old_state_again_and_again_does_not_make_the_file_grow() {
     let mut states = vec![facts.first.head.root];
     let with = overwrite(&owner, || {
         // As long as it is served, the same state; then the one that it is told of.
-        states.extend(attacker.does(|rogue| rogue.moved.take()).map(|head| head.root));
+        states.extend(attacker.does(|violator| violator.moved.take()).map(|head| head.root));
         let root = *states.last().unwrap();
         attacker.says(vec![asks(&facts, root)]);
     });
-    let served = attacker.does(|rogue| rogue.heard.iter().filter(|tag| **tag == NODES).count());
+    let served = attacker.does(|violator| violator.heard.iter().filter(|tag| **tag == NODES).count());
     println!("without {without}, with {with} bytes; {served} answers, {} states", states.len());
     assert!(with <= without * 3 / 2, "{with} bytes with the attacker, {without} without");
     assert!(served > states.len() && states.len() > 1, "{served} answers of {} states", states.len());

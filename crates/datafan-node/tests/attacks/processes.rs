@@ -5,8 +5,8 @@ use crate::{
     attacks,
     common::{Away, Member, Place},
     heads::shard,
-    rogue::Rogue,
-    scene::{LIES, fresh_key, shard_of},
+    scene::{VIOLATIONS, fresh_key, shard_of},
+    violator::Violator,
 };
 use datafan_core::{
     connector::Frame,
@@ -41,15 +41,15 @@ fn a28_what_a_peer_makes_up_is_refused_counted_and_named() {
         let facts = mesh.facts(key, &victim);
         let attacker = Attacker::meets(&facts, &victim);
         match attack.act {
-            Act::Lies(lie) => attacker.does(move |rogue| {
-                rogue.lie = lie;
-                rogue.tells_of(rogue.facts.second.clone());
+            Act::Violates(violation) => attacker.does(move |violator| {
+                violator.violation = violation;
+                violator.tells_of(violator.facts.second.clone());
             }),
             Act::Says(say) => attacker.says(say(&facts)),
             Act::Greets(_) | Act::Runs(_) => unreachable!("{name} is of another kind"),
         }
         victim.waits(|status| status["refusals"][attack.counter].as_u64() > Some(before));
-        assert!(attack.fate == Fate::BackedOff, "{name} is a lie");
+        assert!(attack.fate == Fate::BackedOff, "{name} is a violation");
         for member in [&victim, &witness] {
             assert_eq!(
                 (member.get("a", "k00"), member.get("b", "mine")),
@@ -96,7 +96,7 @@ fn a48_a49_what_an_owner_may_not_sign_is_refused_once_and_no_relay_is_blamed() {
         for member in [&victim, &witness] {
             assert_eq!(member.get(&id, "good"), "forged 0", "the last good one stays");
         }
-        LIES.iter().for_each(|lie| assert_eq!(victim.refused(lie), 0, "{lie}"));
+        VIOLATIONS.iter().for_each(|violation| assert_eq!(victim.refused(violation), 0, "{violation}"));
     }
     assert_eq!(witness.refused("invalid_head") + witness.refused("over_quota"), 0, "nobody passes it on");
 
@@ -206,7 +206,7 @@ pub struct Attacker {
     thread: Option<JoinHandle<()>>,
 }
 
-type Deed = Box<dyn FnOnce(&mut Rogue) + Send>;
+type Deed = Box<dyn FnOnce(&mut Violator) + Send>;
 
 impl Attacker {
     /// Links and is welcome.
@@ -216,10 +216,10 @@ impl Attacker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let thread = thread::spawn(move || {
             runtime.block_on(async {
-                let mut rogue = Rogue::new(facts, address);
-                rogue.meets().await;
-                while let Some(act) = rogue.until(acts.recv()).await {
-                    act(&mut rogue);
+                let mut violator = Violator::new(facts, address);
+                violator.meets().await;
+                while let Some(act) = violator.until(acts.recv()).await {
+                    act(&mut violator);
                 }
             });
         });
@@ -228,33 +228,33 @@ impl Attacker {
         attacker
     }
 
-    pub fn does<T: Send + 'static>(&self, act: impl FnOnce(&mut Rogue) -> T + Send + 'static) -> T {
+    pub fn does<T: Send + 'static>(&self, act: impl FnOnce(&mut Violator) -> T + Send + 'static) -> T {
         let (sender, done) = mpsc::channel();
-        let act: Deed = Box::new(move |rogue| sender.send(act(rogue)).unwrap());
+        let act: Deed = Box::new(move |violator| sender.send(act(violator)).unwrap());
         assert!(self.acts.as_ref().unwrap().send(act).is_ok(), "the attacker has failed");
         done.recv().expect("it goes on")
     }
 
     pub fn says(&self, frames: Vec<Frame>) {
-        self.does(|rogue| frames.into_iter().for_each(|frame| rogue.says(frame)));
+        self.does(|violator| frames.into_iter().for_each(|frame| violator.says(frame)));
     }
 
     fn tells_of(&self, shard: &Shard) {
         let shard = shard.clone();
-        self.does(|rogue| rogue.tells_of(shard));
+        self.does(|violator| violator.tells_of(shard));
     }
 
     /// Tells of a head several times over, and gives the tags of what it heard until the last time was looked
     /// at.
     fn tells_again(&self, head: Head) -> Vec<u8> {
-        self.does(move |rogue| {
-            rogue.heard.clear();
-            (0..5).for_each(|_| rogue.says(Message::Announce(vec![head]).frame()));
-            rogue.says(Message::AskHeads(Vec::new()).frame());
+        self.does(move |violator| {
+            violator.heard.clear();
+            (0..5).for_each(|_| violator.says(Message::Announce(vec![head]).frame()));
+            violator.says(Message::AskHeads(Vec::new()).frame());
         });
         let until = Instant::now() + crate::PATIENCE;
         loop {
-            let heard = self.does(|rogue| rogue.heard.clone());
+            let heard = self.does(|violator| violator.heard.clone());
             if heard.contains(&8) {
                 return heard;
             }

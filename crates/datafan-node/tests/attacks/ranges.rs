@@ -1,6 +1,6 @@
 //! Ranges with one thing altered, in answer to a reconciliation.
 
-use crate::attack::{Act, Attack, Fate, Lie, Stage, Who};
+use crate::attack::{Act, Attack, Fate, Stage, Violation, Who};
 use datafan_core::{
     codec::Writer,
     item::{Item, Key},
@@ -11,31 +11,31 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "altered item of a range",
         does: "changes a value in a range",
-        act: Act::Lies(Lie::Ranges(|ranges| ranges[0][3].value = b"forged".as_slice().into())),
+        act: Act::Violates(Violation::Ranges(|ranges| ranges[0][3].value = b"forged".as_slice().into())),
         ..RANGE
     },
     Attack {
         name: "moved item of a range",
         does: "makes an item of a range a microsecond later",
-        act: Act::Lies(Lie::Ranges(|ranges| ranges[0].last_mut().unwrap().timestamp.0 += 1)),
+        act: Act::Violates(Violation::Ranges(|ranges| ranges[0].last_mut().unwrap().timestamp.0 += 1)),
         ..RANGE
     },
     Attack {
         name: "omitted item of a range",
         does: "leaves an item out of a range",
-        act: Act::Lies(Lie::Ranges(|ranges| drop(ranges[0].remove(3)))),
+        act: Act::Violates(Violation::Ranges(|ranges| drop(ranges[0].remove(3)))),
         ..RANGE
     },
     Attack {
         name: "empty range",
         does: "answers as if there were no items",
-        act: Act::Lies(Lie::Ranges(|ranges| ranges[0].clear())),
+        act: Act::Violates(Violation::Ranges(|ranges| ranges[0].clear())),
         ..RANGE
     },
     Attack {
         name: "extra item of a range",
         does: "adds an item to a range",
-        act: Act::Lies(Lie::Ranges(|ranges| {
+        act: Act::Violates(Violation::Ranges(|ranges| {
             let mut item = ranges[0].last().unwrap().clone();
             item.timestamp.0 += 1;
             item.key = Key::new("forged").unwrap();
@@ -46,7 +46,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "exchanged items of a range",
         does: "exchanges two items of a range",
-        act: Act::Lies(Lie::Ranges(|ranges| {
+        act: Act::Violates(Violation::Ranges(|ranges| {
             let (one, other) = (ranges[0][3].timestamp, ranges[0][4].timestamp);
             ranges[0].swap(3, 4);
             (ranges[0][3].timestamp, ranges[0][4].timestamp) = (one, other);
@@ -57,7 +57,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "range outside its slot",
         does: "answers with the items of another slot",
         stage: Stage::Behind,
-        act: Act::Lies(Lie::Ranges(|ranges| {
+        act: Act::Violates(Violation::Ranges(|ranges| {
             ranges.iter_mut().flatten().for_each(|item| item.timestamp.0 ^= 1 << 40);
         })),
         ..RANGE
@@ -65,14 +65,14 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "wrong number of ranges",
         does: "answers with one range too many",
-        act: Act::Lies(Lie::Ranges(|ranges| ranges.push(Vec::new()))),
+        act: Act::Violates(Violation::Ranges(|ranges| ranges.push(Vec::new()))),
         counter: "wrong_answer",
         ..RANGE
     },
     Attack {
         name: "repeated item of a range",
         does: "sends an item of a range twice",
-        act: Act::Lies(Lie::Ranges(|ranges| {
+        act: Act::Violates(Violation::Ranges(|ranges| {
             let item = ranges[0][3].clone();
             ranges[0].insert(3, item);
         })),
@@ -81,7 +81,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "endless range",
         does: "sends more items than any range may have",
-        act: Act::Lies(Lie::Ranges(|ranges| {
+        act: Act::Violates(Violation::Ranges(|ranges| {
             let last = ranges[0].last().unwrap().clone();
             let item = |ahead| Item {
                 timestamp: datafan_core::time::Timestamp(last.timestamp.0 + ahead),
@@ -94,7 +94,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "counted range",
         does: "says that 2^60 items follow, and sends none",
-        act: Act::Lies(Lie::Bytes(|bytes| {
+        act: Act::Violates(Violation::Bytes(|bytes| {
             let mut out = Writer::new();
             out.raw(&bytes[..3]).varint(1).varint(1 << 60);
             *bytes = out.finish();
@@ -108,7 +108,7 @@ const RANGE: Attack = Attack {
     does: "",
     who: Who::Member,
     stage: Stage::New,
-    act: Act::Lies(Lie::None),
+    act: Act::Violates(Violation::None),
     counter: "range",
     fate: Fate::BackedOff,
     outcome: "does not have the requested hash; reconciliation goes on with another member",

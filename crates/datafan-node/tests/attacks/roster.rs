@@ -75,11 +75,11 @@ pub const ATTACKS: &[Attack] = &[
         stage: Stage::New,
         act: Act::Runs(|scene| {
             Box::pin(async {
-                scene.rogue.links().await;
+                scene.violator.links().await;
                 let hello = greets(&scene.facts, young(&scene.facts).head);
-                hello.into_iter().for_each(|frame| scene.rogue.says(frame));
+                hello.into_iter().for_each(|frame| scene.violator.says(frame));
                 scene.counts("old_roster").await;
-                scene.rogue.leaves().await;
+                scene.violator.leaves().await;
                 scene.meets().await;
             })
         }),
@@ -97,11 +97,11 @@ pub const ATTACKS: &[Attack] = &[
                 shard.items[0].value = grant("puppet").encode().into();
                 let own = Shard::made(&facts.key, &facts.mesh, shard.head.timestamp, shard.items);
                 let timestamp = own.head.timestamp;
-                scene.rogue.meets().await;
-                scene.rogue.tells_of(own);
+                scene.violator.meets().await;
+                scene.violator.tells_of(own);
                 scene.holds(facts.key.id(), timestamp).await;
                 let puppets = crate::heads::shard(&puppet(), &facts, &["forged"]);
-                scene.rogue.tells_of(puppets);
+                scene.violator.tells_of(puppets);
             })
         }),
         counter: "unknown_owner",
@@ -118,8 +118,8 @@ pub const ATTACKS: &[Attack] = &[
                 let revoked = scene.owner.revoke(former.id(), Disposition::Drop).await.unwrap();
                 scene.holds(scene.facts.mesh.authority(), revoked.timestamp).await;
                 let shard = shard(&former, &scene.facts, &["forged"]);
-                scene.rogue.meets().await;
-                scene.rogue.tells_of(shard);
+                scene.violator.meets().await;
+                scene.violator.tells_of(shard);
             })
         }),
         counter: "revoked_head",
@@ -193,8 +193,8 @@ const ROSTER: Attack = Attack {
 
 /// Tells of a roster and serves it.
 async fn serves(scene: &mut Scene, roster: Shard) {
-    scene.rogue.meets().await;
-    scene.rogue.tells_of(roster);
+    scene.violator.meets().await;
+    scene.violator.tells_of(roster);
 }
 
 fn greets(facts: &Facts, roster: Head) -> Vec<Frame> {

@@ -2,8 +2,8 @@
 
 use crate::{
     attack::{Attack, Facts, Fate, Stage, Who},
-    rogue::Rogue,
     truth::{Guard, Truth},
+    violator::Violator,
 };
 use datafan_core::{
     connector::Address,
@@ -31,7 +31,7 @@ pub struct Scene {
     pub owner: Node,
     pub victim: Node,
     pub witness: Node,
-    pub rogue: Rogue,
+    pub violator: Violator,
     pub facts: Arc<Facts>,
     truth: Arc<Truth>,
     guards: Vec<Guard>,
@@ -56,9 +56,9 @@ impl Scene {
         admit(&owner, &key, &[&victim, &witness], attack.who).await;
         let facts = Arc::new(facts(&owner, &victim, key, &truth).await);
         let guards = [&victim, &witness].map(|member| Guard::new(member.clone(), truth.clone())).into();
-        let rogue = Rogue::new(facts.clone(), address(&victim));
+        let violator = Violator::new(facts.clone(), address(&victim));
         let (before, _directory) = (BTreeMap::new(), directory);
-        let mut scene = Self { owner, victim, witness, rogue, facts, truth, guards, before, _directory };
+        let mut scene = Self { owner, victim, witness, violator, facts, truth, guards, before, _directory };
         scene.sets(attack.stage).await;
         scene.before = scene.status().await.refusals;
         scene
@@ -76,7 +76,7 @@ impl Scene {
             Stage::New => {}
             Stage::Behind => {
                 self.meets().await;
-                self.rogue.tells_of(self.facts.first.clone());
+                self.violator.tells_of(self.facts.first.clone());
                 self.holds(self.facts.owner, first).await;
             }
             Stage::Linked => {
@@ -88,15 +88,15 @@ impl Scene {
 
     /// The attacker is welcome at the victim, and the witness too.
     pub async fn meets(&mut self) {
-        self.rogue.meets().await;
+        self.violator.meets().await;
         let witness = self.witness.clone();
-        self.rogue.until(soon(&self.witness, async move { witness.wait_links(1).await })).await;
+        self.violator.until(soon(&self.witness, async move { witness.wait_links(1).await })).await;
     }
 
     /// Victim and witness hold the shard of `owner` as of `timestamp`.
     pub async fn holds(&mut self, owner: MemberId, timestamp: Timestamp) {
         for member in [self.victim.clone(), self.witness.clone()] {
-            self.rogue.until(soon(&member, member.wait_for(owner, timestamp))).await;
+            self.violator.until(soon(&member, member.wait_for(owner, timestamp))).await;
         }
     }
 
@@ -117,7 +117,7 @@ impl Scene {
             let counted = refusals.get(name).copied().unwrap_or(0) > before;
             if counted { Ok(()) } else { Err(format!("{refusals:?}")) }
         });
-        self.rogue.until(counted).await;
+        self.violator.until(counted).await;
     }
 
     /// What has to become of the attacker does.
@@ -125,23 +125,23 @@ impl Scene {
         match fate {
             Fate::BackedOff => self.ignores().await,
             Fate::ClosedAndBackedOff => {
-                if self.rogue.met {
-                    self.rogue.sees_down().await;
+                if self.violator.met {
+                    self.violator.sees_down().await;
                 }
-                self.rogue.links().await;
-                self.rogue.greets();
+                self.violator.links().await;
+                self.violator.greets();
                 self.counts("penalized").await;
-                self.rogue.sees_down().await;
+                self.violator.sees_down().await;
             }
-            Fate::Closed => drop(self.rogue.sees_down().await),
+            Fate::Closed => drop(self.violator.sees_down().await),
             Fate::Heard => {
-                if !self.rogue.met {
-                    self.rogue.meets().await;
+                if !self.violator.met {
+                    self.violator.meets().await;
                 }
-                self.rogue.says(Message::Announce(Vec::new()).frame());
-                self.rogue.is_answered().await;
+                self.violator.says(Message::Announce(Vec::new()).frame());
+                self.violator.is_answered().await;
                 let refusals = self.status().await.refusals;
-                let blamed = LIES.iter().find(|lie| refusals.contains_key(**lie));
+                let blamed = VIOLATIONS.iter().find(|violation| refusals.contains_key(**violation));
                 assert_eq!(blamed, None, "{refusals:?}");
             }
         }
@@ -149,7 +149,7 @@ impl Scene {
 
     /// What the attacker tells is not looked at.
     async fn ignores(&mut self) {
-        self.rogue.says(Message::Announce(Vec::new()).frame());
+        self.violator.says(Message::Announce(Vec::new()).frame());
         self.counts("penalized").await;
     }
 
@@ -166,7 +166,7 @@ impl Scene {
             let equal = states.iter().all(|state| *state == states[0]);
             if equal { Ok(()) } else { Err(format!("{states:#?}")) }
         });
-        self.rogue.until(equal).await;
+        self.violator.until(equal).await;
         for member in [&self.victim, &self.witness] {
             let Status { standing, own, .. } = member.status().await.unwrap();
             assert_eq!((standing, own), (Standing::Up, OwnState::Confirmed), "it belongs and can write");
@@ -297,4 +297,5 @@ async fn eventually<F: Future<Output = Result<(), String>>>(what: &str, mut ask:
 }
 
 /// Refusals for which their teller is backed off.
-pub const LIES: [&str; 7] = ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];
+pub const VIOLATIONS: [&str; 7] =
+    ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];

@@ -146,7 +146,7 @@ pub const ATTACKS: &[Attack] = &[
 const NOBODYS: Claim =
     Claim { member: MemberId([1; 32]), older: RunId([1; 8]), newer: RunId([2; 8]), signature: [0; 64] };
 
-/// No lie: a request may have been given up when its answer comes.
+/// No violation: a request may have been given up when its answer comes.
 const UNASKED: Attack = Attack {
     name: "",
     does: "",

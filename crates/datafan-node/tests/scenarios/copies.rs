@@ -120,12 +120,13 @@ fn a44_a_first_copy_of_a_shard_that_always_changes_completes_over_a_long_line() 
     a.member.waits(|_| a.member.roots() == b.roots());
     assert_eq!(b.n_items("a"), a.member.n_items("a"));
     for member in [&a.member, &b] {
-        LIES.iter().for_each(|lie| assert_eq!(member.refused(lie), 0, "{lie}"));
+        VIOLATIONS.iter().for_each(|violation| assert_eq!(member.refused(violation), 0, "{violation}"));
     }
 }
 
 /// Refusals for which their teller is backed off.
-const LIES: [&str; 7] = ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];
+const VIOLATIONS: [&str; 7] =
+    ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];
 /// Too much for a delta.
 const ROWS: usize = 20_000;
 

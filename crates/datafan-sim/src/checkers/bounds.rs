@@ -59,8 +59,8 @@ impl Checker for Bounds {
 
     fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
         let counts = |member: &usize| scene.world.runs(*member) && scene.ledger.counts(*member);
-        // Where liars go on, somebody may still be trying what they offer.
-        let at_rest = !scene.scenario.faults.liars_go_on;
+        // Where members go on misbehaving, somebody may still be trying what they offer.
+        let at_rest = !scene.scenario.faults.misbehaving_forever;
         (0..scene.world.n_members()).filter(counts).filter(|_| at_rest).try_for_each(|member| {
             let snapshot = scene.world.snapshot(member);
             let left_over = snapshot.states().filter(|state| is_left_over(state)).count();

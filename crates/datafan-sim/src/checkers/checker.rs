@@ -19,7 +19,7 @@ pub struct Scene<'a> {
     /// What is simulated.
     pub scenario: &'a Scenario,
     /// Members whose messages may be altered.
-    pub liars: &'a BTreeSet<usize>,
+    pub misbehaving: &'a BTreeSet<usize>,
 }
 
 /// A message that an engine sent.

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 /// Whoever writes the roster looks through rosters of others that it did not write in this run: its disk may
 /// lack entries.
 ///
-/// Where members lie, heads may step back, or shards are too large for a delta, there are other reasons to
+/// Where members misbehave, heads may step back, or shards are too large for a delta, there are other reasons to
 /// compare.
 #[derive(Default)]
 pub struct DeltasLead {
@@ -54,7 +54,7 @@ impl Checker for DeltasLead {
             self.excused.insert(owner);
         }
         let faults = &scene.scenario.faults;
-        let other_reasons = faults.liars > 0 || faults.leaves > 0 || faults.restores > 0;
+        let other_reasons = faults.misbehaving > 0 || faults.leaves > 0 || faults.restores > 0;
         // Member 0 writes the roster.
         let own_roster = sent.from == 0 && number == Some(scene.ledger.roster());
         let excused = own_roster || self.excused.contains(&owner);

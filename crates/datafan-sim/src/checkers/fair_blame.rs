@@ -3,16 +3,16 @@
 use super::checker::{Checked, Checker, Scene, must};
 use datafan_core::time::Time;
 
-/// No member takes an honest neighbour for a liar, and none calls a head invalid that its owner signed for what
-/// it holds: relays lie, owners do not, so a invalid head means that a lie was built in.
+/// No member penalizes an honest neighbour, and none calls a head invalid that its owner signed for what
+/// it holds: relays misbehave, owners do not, so an invalid head means that altered data was built in.
 #[derive(Default)]
 pub struct FairBlame {
     /// Whose turn it is.
     next: usize,
 }
 
-/// What only liars are blamed for.
-const LIES: [&str; 5] = ["malformed", "signature", "wrong_answer", "node", "range"];
+/// What only misbehaving members are blamed for.
+const VIOLATIONS: [&str; 5] = ["malformed", "signature", "wrong_answer", "node", "range"];
 
 impl Checker for FairBlame {
     fn name(&self) -> &'static str {
@@ -36,7 +36,7 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
     let refusals = &scene.world.stats(member).refusals;
     let invalid = refusals.get("invalid_head").copied().unwrap_or(0);
     must(invalid == 0, || format!("m{member} called {invalid} heads invalid that are not"))?;
-    let lies = LIES.into_iter().filter(|_| scene.liars.is_empty());
-    let blamed: Vec<_> = lies.filter_map(|lie| refusals.get_key_value(lie)).collect();
+    let violations = VIOLATIONS.into_iter().filter(|_| scene.misbehaving.is_empty());
+    let blamed: Vec<_> = violations.filter_map(|violation| refusals.get_key_value(violation)).collect();
     must(blamed.is_empty(), || format!("m{member} blames honest neighbours: {blamed:?}"))
 }

@@ -40,7 +40,7 @@ impl Checker for IdleTraffic {
     }
 
     fn on_rest(&mut self, scene: &Scene<'_>) -> Checked {
-        if scene.scenario.faults.liars_go_on {
+        if scene.scenario.faults.misbehaving_forever {
             return Ok(());
         }
         self.greeted.clear();

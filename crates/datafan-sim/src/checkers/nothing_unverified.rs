@@ -3,7 +3,7 @@
 use super::checker::{Checked, Checker, Scene, Sent, Told, must};
 
 /// Every head that an engine sends was signed by its owner, byte for byte, and is held by the sender with its
-/// data. What liars make of it on the way is not the engine's.
+/// data. What misbehaving members make of it on the way is not the engine's.
 #[derive(Default)]
 pub struct NothingUnverified;
 

@@ -5,7 +5,7 @@ use datafan_core::time::Time;
 
 /// Until all are equal, pushes of what was held already are at most a twentieth of the deliveries, and as
 /// many as it takes to find a tree: [`PER_GREETING`] of each owner for each greeting of a link. Not looked at
-/// where members lie, or single messages are lost, late or doubled: what such a link brings is redundant
+/// where members misbehave, or single messages are lost, late or doubled: what such a link brings is redundant
 /// through nobody's fault.
 #[derive(Default)]
 pub struct Redundancy {
@@ -29,7 +29,7 @@ impl Checker for Redundancy {
     fn on_settled(&mut self, scene: &Scene<'_>, _: Time) -> Checked {
         let faults = &scene.scenario.faults;
         let n_altered = faults.loss_per_mille + faults.twice_per_mille + faults.late_per_mille;
-        if !scene.liars.is_empty() || n_altered > 0 {
+        if !scene.misbehaving.is_empty() || n_altered > 0 {
             return Ok(());
         }
         let members = 0..scene.world.n_members();

@@ -69,7 +69,7 @@ pub struct Plan {
     /// Ascending.
     pub actions: Vec<(u64, Action)>,
     /// Members whose messages are altered.
-    pub liars: BTreeSet<usize>,
+    pub misbehaving: BTreeSet<usize>,
     /// Members that are admitted by an action only.
     pub joiners: BTreeSet<usize>,
     /// Members that can dial and cannot be dialled.

@@ -24,14 +24,14 @@ impl Drawing<'_> {
         // A joiner is linked to earlier members only if it is late; the last ones are.
         let n_joiners = faults.joins as usize;
         self.plan.joiners = others.split_off(others.len() - n_joiners).into_iter().collect();
-        // Whoever leaves, and whoever lies for ever, must not be the only way between others.
+        // Whoever leaves, and whoever misbehaves for ever, must not be the only way between others.
         let mut gone = BTreeSet::new();
         let leavers = self.take_spare(faults.leaves, &mut others, &mut gone);
-        let liars = match faults.liars_go_on {
-            true => self.take_spare(faults.liars, &mut others, &mut gone),
-            false => self.take(faults.liars, &mut others),
+        let misbehaving = match faults.misbehaving_forever {
+            true => self.take_spare(faults.misbehaving, &mut others, &mut gone),
+            false => self.take(faults.misbehaving, &mut others),
         };
-        self.plan.liars = liars.into_iter().collect();
+        self.plan.misbehaving = misbehaving.into_iter().collect();
         let restored = self.take(faults.restores, &mut others);
         if faults.deaths > 0 {
             let dead = self.take_dead(faults.deaths, &mut others);

@@ -227,7 +227,7 @@ impl Run<'_> {
             return;
         }
         self.report_action("all heals".into());
-        self.lying.set(self.scenario.faults.liars_go_on);
+        self.misbehaves.set(self.scenario.faults.misbehaving_forever);
         self.describe_links([0; 3], 0);
         let made: Vec<(usize, usize)> = self.world.links().map(|(ends, _)| ends).collect();
         for (a, b) in made.into_iter().chain(self.links.clone()) {

@@ -10,8 +10,8 @@ mod writing;
 use crate::{
     checkers::{self, Checker},
     ledger::{Ledger, Mesh},
-    liar::Liar,
     measure::{Converged, Histogram, Progress, computed, memory},
+    misbehaving::MisbehavingRelay,
     outcome::{Counts, Failure, Outcome, Picture},
     plan::{self, Plan},
     scenario::{Scenario, ScenarioError},
@@ -103,8 +103,8 @@ struct Run<'a> {
     rng: Rng,
     observer: &'a mut dyn Observer,
     phase: &'static str,
-    /// Whether liars lie.
-    lying: Rc<Cell<bool>>,
+    /// Whether misbehaving members do so.
+    misbehaves: Rc<Cell<bool>>,
     /// Copies of disks that were put aside.
     backups: BTreeMap<usize, SharedDisk>,
     /// Disks that were told to fail.
@@ -162,7 +162,8 @@ impl<'a> Run<'a> {
         mut rng: Rng,
         observer: &'a mut dyn Observer,
     ) -> Self {
-        let excused = if scenario.faults.liars_go_on { plan.liars.clone() } else { BTreeSet::new() };
+        let excused =
+            if scenario.faults.misbehaving_forever { plan.misbehaving.clone() } else { BTreeSet::new() };
         let world = Mesh::empty(SharedDisk::new(Pool::default()), rng.next_u64());
         Self {
             scenario,
@@ -175,7 +176,7 @@ impl<'a> Run<'a> {
             rng,
             observer,
             phase: "start",
-            lying: Rc::new(Cell::new(true)),
+            misbehaves: Rc::new(Cell::new(true)),
             backups: BTreeMap::new(),
             failing: BTreeSet::new(),
             stand_ins: BTreeMap::new(),
@@ -330,7 +331,7 @@ impl<'a> Run<'a> {
         self.scenario.discovery.is_none() || checkers::joined(&self.world, &self.ledger).len() <= 1
     }
 
-    /// The first command that must still be answered. Nobody has to let a liar in that goes on lying, so its
+    /// The first command that must still be answered. Nobody has to let in a member that goes on misbehaving, so its
     /// own commands may wait for ever.
     fn unanswered(&self) -> Option<(Ticket, usize)> {
         let mut open = self.open.iter().map(|(ticket, member)| (*ticket, *member));
@@ -388,21 +389,25 @@ impl<'a> Run<'a> {
         self.check_all(|checker, scene| checker.on_tick(scene));
     }
 
-    /// Lets liars alter what they send.
+    /// Lets misbehaving members alter what they send.
     fn set_lies(&mut self) {
-        if self.plan.liars.is_empty() {
+        if self.plan.misbehaving.is_empty() {
             return;
         }
         let mesh = self.world.mesh_id();
-        let mut liars = BTreeMap::new();
-        for member in self.plan.liars.clone() {
+        let mut misbehaving = BTreeMap::new();
+        for member in self.plan.misbehaving.clone() {
             let key = self.world.config(member).member.clone();
-            liars.insert(member, Liar::new(self.rng.fork(), mesh, key, self.scenario.faults.lies_about));
+            misbehaving.insert(
+                member,
+                MisbehavingRelay::new(self.rng.fork(), mesh, key, self.scenario.faults.violations_about),
+            );
         }
-        let (lying, per_mille) = (self.lying.clone(), u64::from(self.scenario.faults.lies_per_mille));
+        let (misbehaves, per_mille) =
+            (self.misbehaves.clone(), u64::from(self.scenario.faults.violations_per_mille));
         let mut rng = self.rng.fork();
-        self.world.intercept(move |passing| match liars.get_mut(&passing.from) {
-            Some(liar) if lying.get() && rng.chance(per_mille, 1_000) => liar.lie(passing),
+        self.world.intercept(move |passing| match misbehaving.get_mut(&passing.from) {
+            Some(relay) if misbehaves.get() && rng.chance(per_mille, 1_000) => relay.violate(passing),
             Some(_) | None => Fate::Pass,
         });
     }

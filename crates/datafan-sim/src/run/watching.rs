@@ -180,7 +180,7 @@ impl Run<'_> {
             world: &self.world,
             ledger: &self.ledger,
             scenario: self.scenario,
-            liars: &self.plan.liars,
+            misbehaving: &self.plan.misbehaving,
         };
         let mut found = None;
         for checker in &mut self.checkers {

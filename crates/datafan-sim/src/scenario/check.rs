@@ -47,7 +47,7 @@ impl Scenario {
             ("faults.loss_per_mille", u64::from(faults.loss_per_mille), 0, 500, "leave half of them"),
             ("faults.twice_per_mille", u64::from(faults.twice_per_mille), 0, 500, PER_MILLE),
             ("faults.late_per_mille", u64::from(faults.late_per_mille), 0, 500, PER_MILLE),
-            ("faults.lies_per_mille", u64::from(faults.lies_per_mille), 0, 1_000, PER_MILLE),
+            ("faults.violations_per_mille", u64::from(faults.violations_per_mille), 0, 1_000, PER_MILLE),
             ("faults.late_ms", faults.late_ms, 0, 600_000, "take at most ten minutes"),
             ("faults.down_ms", faults.down_ms[0], 0, faults.down_ms[1], LEAST_FIRST),
             ("faults.cut_ms", faults.cut_ms[0], 0, faults.cut_ms[1], LEAST_FIRST),
@@ -85,15 +85,15 @@ impl Scenario {
             ("faults.restores", faults.restores),
             ("faults.joins", faults.joins),
             ("faults.leaves", faults.leaves),
-            ("faults.liars", faults.liars),
+            ("faults.misbehaving", faults.misbehaving),
             ("faults.deaths", faults.deaths),
         ];
         for (field, n) in parts {
             within((field, n, 0, others, "there are no more members beside the first"))?;
         }
-        let special = faults.restores + faults.joins + faults.leaves + faults.liars + faults.deaths;
+        let special = faults.restores + faults.joins + faults.leaves + faults.misbehaving + faults.deaths;
         within((
-            "faults: restores, joins, leaves, liars and deaths",
+            "faults: restores, joins, leaves, misbehaving and deaths",
             special,
             0,
             others,

@@ -163,21 +163,21 @@ pub struct Faults {
     pub joins: u64,
     /// Members that are revoked, with *keep* and *drop* in turns.
     pub leaves: u64,
-    /// Members whose messages are altered on the way out: lying relays.
-    pub liars: u64,
-    /// Of a thousand messages of a liar so many are lies.
-    pub lies_per_mille: u32,
-    /// What they lie about; `"anything"` by default.
-    pub lies_about: LiesAbout,
-    /// Whether liars go on lying when all other faults are over: the members that do not lie must still
+    /// Members whose messages are altered on the way out: misbehaving relays.
+    pub misbehaving: u64,
+    /// Of a thousand messages of a misbehaving member so many are violations.
+    pub violations_per_mille: u32,
+    /// What they alter; `"anything"` by default.
+    pub violations_about: ViolationsAbout,
+    /// Whether they go on when all other faults are over: the other members must still
     /// become equal.
-    pub liars_go_on: bool,
+    pub misbehaving_forever: bool,
 }
 
-/// What a liar alters. Who is honest in all else is believed longer.
+/// What a misbehaving member alters. Who is honest in all else is believed longer.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LiesAbout {
+pub enum ViolationsAbout {
     /// Every kind of message.
     #[default]
     Anything,
@@ -274,7 +274,7 @@ impl Scenario {
         self.bound_seconds.max(joined)
     }
 
-    /// The scenario with another number of members. Of fewer, as large a part as before join, leave, lie, are
+    /// The scenario with another number of members. Of fewer, as large a part as before join, leave, misbehave, are
     /// restored or have drifting clocks; at least one, while there is one beside the first.
     #[must_use]
     pub fn with_members(mut self, members: usize) -> Self {
@@ -287,7 +287,7 @@ impl Scenario {
             // These are different members.
             let mut room = now;
             for n in [
-                &mut faults.liars,
+                &mut faults.misbehaving,
                 &mut faults.restores,
                 &mut faults.joins,
                 &mut faults.leaves,

@@ -101,6 +101,10 @@ mod tests {
             }
         }
         let few = Scenario::load("byzantine").expect("it is shipped").with_members(2);
-        assert_eq!((few.faults.liars, few.faults.joins), (1, 0), "what a scenario is about remains, no more");
+        assert_eq!(
+            (few.faults.misbehaving, few.faults.joins),
+            (1, 0),
+            "what a scenario is about remains, no more"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Sums over rows: two shards with one sum and one record are taken to be the same.
 //!
 //! A row counts as 128 bits, mixed from its bytes; a set of rows as the sum of these, so that a change costs
-//! what it changes. Nobody attacks it: what is compared lies in one process, and whoever lies in a simulation
+//! what it changes. Nobody attacks it: what is compared lies in one process, and whoever misbehaves in a simulation
 //! does not know it.
 
 use datafan_core::{

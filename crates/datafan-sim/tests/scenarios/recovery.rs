@@ -314,7 +314,7 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
     }
 }
 
-/// Keys and values of the state that a member keeps divergent, from where it had parted on.
+/// Keys and values of the state in the divergent copy that a member keeps, from where it diverged on.
 fn kept_aside(world: &Mesh, member: usize, parted: Timestamp) -> Vec<(String, String)> {
     let snapshot = world.snapshot(member);
     let shards = snapshot.shards().expect("the store works");
@@ -462,7 +462,7 @@ fn what_came_back_and_what_is_aside_is_told_item_by_item() {
     world.commit(1, vec![delete("after")]);
     world.run_until("equal", 10 * SECOND, |world| world.equal());
 
-    // Alone: it writes on, and what the mesh had is kept divergent.
+    // Alone: it writes on, and what the mesh had is kept as a divergent copy.
     world.stop(1);
     [0, 2].into_iter().for_each(|peer| world.cut(1, peer));
     *world.disk(1) = backup;

@@ -79,7 +79,7 @@ fn a_reader_relays_all_and_writes_nothing() {
         assert!(matches!(&error, CommandError::Reader { name } if name == "m1"), "{error}");
         assert!(error.to_string().contains("datafan grant m1 --role member"), "{error}");
 
-        // A head that it signs in spite of that is refused by name, and costs nobody a lie.
+        // A head that it signs in spite of that is refused by name, and is nobody.s violation.
         let key = Identity::from_secret(&world.config(1).member.secret());
         let forged = push(&world, &key);
         world.inject(1, 0, forged.clone());

@@ -97,11 +97,11 @@ fn is_void(change: fn(&mut Vec<Item>), says: fn(&mut Head)) {
                 world.stats(2).refusals
             );
             assert!(!world.stats(3).refusals.contains_key("invalid_head"), "nobody passes it on");
-            let lies = ["malformed", "signature", "node", "range", "wrong_answer", "penalized"];
+            let violations = ["malformed", "signature", "node", "range", "wrong_answer", "penalized"];
             for member in 0..4 {
                 let refusals = &world.stats(member).refusals;
                 assert!(
-                    lies.iter().all(|lie| !refusals.contains_key(*lie)),
+                    violations.iter().all(|violation| !refusals.contains_key(*violation)),
                     "m{member} blames: {refusals:?}"
                 );
             }

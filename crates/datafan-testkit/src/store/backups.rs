@@ -16,7 +16,7 @@ use datafan_core::{
     verify::verify,
 };
 
-/// Writes a shard and another one that is kept divergent, saves them, and restores that: whole, altered and cut
+/// Writes a shard and a divergent copy, saves them, and restores that: whole, altered and cut
 /// off.
 pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let sound = Sound::new();

@@ -1,7 +1,7 @@
 //! The attacker: a member's own connector, and messages in place of an engine.
 
 use crate::{
-    attack::{Facts, Lie},
+    attack::{Facts, Violation},
     patience,
 };
 use datafan_conn_quic::{Config, QuicConnector};
@@ -24,14 +24,14 @@ use tokio::{
 };
 
 /// An attacker with a link to its victim.
-pub struct Rogue {
+pub struct Violator {
     pub facts: Arc<Facts>,
     connector: QuicConnector,
     events: UnboundedReceiver<Event>,
     address: Address,
     /// The shards that it tells of.
     pub shards: BTreeMap<MemberId, Shard>,
-    pub lie: Lie,
+    pub violation: Violation,
     /// It had a link.
     pub met: bool,
     /// Handles what comes; else its connector reads no further after a while.
@@ -54,7 +54,7 @@ impl Inbox for Ears {
     }
 }
 
-impl Rogue {
+impl Violator {
     pub fn new(facts: Arc<Facts>, address: Address) -> Self {
         let (sender, events) = unbounded_channel();
         let listen = vec![([127, 0, 0, 1], 0).into()];
@@ -62,14 +62,14 @@ impl Rogue {
         let (connector, _) = QuicConnector::bind(config, Arc::new(Ears(sender))).unwrap();
         let shards = BTreeMap::from([(facts.mesh.authority(), facts.roster.clone())]);
         let (unread, downs, heard, moved) = <_>::default();
-        let (lie, met, reads, welcomed) = (Lie::None, false, true, false);
+        let (violation, met, reads, welcomed) = (Violation::None, false, true, false);
         Self {
             facts,
             connector,
             events,
             address,
             shards,
-            lie,
+            violation,
             met,
             reads,
             unread,
@@ -120,7 +120,7 @@ impl Rogue {
         self.shards.insert(shard.head.owner, shard);
     }
 
-    /// Goes on, as honest as its lie leaves it, until `future` is done.
+    /// Goes on, as honest as its violation leaves it, until `future` is done.
     pub async fn until<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         loop {
@@ -194,11 +194,11 @@ impl Rogue {
             Message::AskNodes(request) | Message::AskRanges(request) => {
                 let Some(copy) = self.shards.get(&request.owner) else { return Vec::new() };
                 let moved = || Message::StateChanged(request.id, Some(copy.head)).frame();
-                return match (self.lie, copy.answer(message)) {
+                return match (self.violation, copy.answer(message)) {
                     (_, None) => vec![moved()],
-                    (_, Some(answer)) if !self.lies_about(&request.owner) => vec![answer.frame()],
-                    (Lie::Silence | Lie::InsteadOfDelta(_), _) => Vec::new(),
-                    (Lie::Instead(say), _) => vec![say(copy, request).frame()],
+                    (_, Some(answer)) if !self.violations_about(&request.owner) => vec![answer.frame()],
+                    (Violation::Silence | Violation::InsteadOfDelta(_), _) => Vec::new(),
+                    (Violation::Instead(say), _) => vec![say(copy, request).frame()],
                     (_, Some(answer)) => vec![self.altered(answer)],
                 };
             }
@@ -215,28 +215,28 @@ impl Rogue {
             return Some(Message::UpToDate(want.owner).frame());
         };
         let mut parts = copy.delta(want.since);
-        if !self.lies_about(&want.owner) {
+        if !self.violations_about(&want.owner) {
             return Some(parts.answer());
         }
-        match self.lie {
-            Lie::None => Some(parts.answer()),
-            Lie::Delta(alter) => {
+        match self.violation {
+            Violation::None => Some(parts.answer()),
+            Violation::Delta(alter) => {
                 alter(&mut parts);
                 Some(parts.answer())
             }
-            Lie::InsteadOfDelta(say) => Some(say(copy).frame()),
-            Lie::Silence => None,
-            Lie::Nodes(_) | Lie::Ranges(_) | Lie::Bytes(_) | Lie::Instead(_) => {
+            Violation::InsteadOfDelta(say) => Some(say(copy).frame()),
+            Violation::Silence => None,
+            Violation::Nodes(_) | Violation::Ranges(_) | Violation::Bytes(_) | Violation::Instead(_) => {
                 Some(Message::DeltaUnavailable(copy.head).frame())
             }
         }
     }
 
     fn altered(&self, mut answer: Answer) -> Frame {
-        match (self.lie, &mut answer) {
-            (Lie::Nodes(alter), Answer::Nodes(request, nodes)) => alter(request, nodes),
-            (Lie::Ranges(alter), Answer::Ranges(_, ranges)) => alter(ranges),
-            (Lie::Bytes(alter), answer) => {
+        match (self.violation, &mut answer) {
+            (Violation::Nodes(alter), Answer::Nodes(request, nodes)) => alter(request, nodes),
+            (Violation::Ranges(alter), Answer::Ranges(_, ranges)) => alter(ranges),
+            (Violation::Bytes(alter), answer) => {
                 let Frame { lane, bytes } = answer.frame();
                 let mut bytes = bytes.to_vec();
                 alter(&mut bytes);
@@ -247,7 +247,7 @@ impl Rogue {
         answer.frame()
     }
 
-    fn lies_about(&self, owner: &MemberId) -> bool {
+    fn violations_about(&self, owner: &MemberId) -> bool {
         *owner == self.facts.owner || *owner == self.facts.key.id()
     }
 }

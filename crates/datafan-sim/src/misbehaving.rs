@@ -1,7 +1,7 @@
-//! A lying relay: what it does to the messages that its engine, which is honest, sends.
+//! A misbehaving relay: what it does to the messages that its engine, which is honest, sends.
 
 use crate::{
-    scenario::LiesAbout,
+    scenario::ViolationsAbout,
     world::{Fate, Passing},
 };
 use datafan_core::{
@@ -18,28 +18,28 @@ use datafan_testkit::rng::Rng;
 
 /// Alters messages: flips, drops, truncates, delays, replays and invents, also such that only a check against
 /// a signature or a hash can tell.
-pub struct Liar {
+pub struct MisbehavingRelay {
     rng: Rng,
     mesh: MeshId,
     key: Identity,
-    about: LiesAbout,
+    about: ViolationsAbout,
     /// Messages of the past, to be said again.
     heard: Vec<Vec<u8>>,
 }
 
-/// Messages that a liar remembers.
+/// Messages that a misbehaving relay remembers.
 const HEARD_MAX: usize = 64;
 
-impl Liar {
-    /// A liar with a member's own key.
-    pub fn new(rng: Rng, mesh: MeshId, key: Identity, about: LiesAbout) -> Self {
+impl MisbehavingRelay {
+    /// A misbehaving relay with a member's own key.
+    pub fn new(rng: Rng, mesh: MeshId, key: Identity, about: ViolationsAbout) -> Self {
         Self { rng, mesh, key, about, heard: Vec::new() }
     }
 
-    /// What becomes of a message that is a lie.
-    pub fn lie(&mut self, passing: &Passing<'_>) -> Fate {
+    /// What becomes of a message that is altered.
+    pub fn violate(&mut self, passing: &Passing<'_>) -> Fate {
         let bytes = passing.bytes;
-        if self.about == LiesAbout::Ranges {
+        if self.about == ViolationsAbout::Ranges {
             return match Message::decode(bytes) {
                 Ok(message @ Message::Ranges(..)) => self.invent(&message).map_or(Fate::Pass, Fate::Become),
                 Ok(_) | Err(_) => Fate::Pass,
@@ -151,7 +151,7 @@ impl Liar {
         Some(encode(Delta::new(head, base, &body)))
     }
 
-    /// Another head: with another field, of another time, or signed by the liar itself.
+    /// Another head: with another field, of another time, or signed by the relay itself.
     fn head(&mut self, head: Head) -> Head {
         let mut head = head;
         match self.rng.below(6) {
@@ -159,7 +159,7 @@ impl Liar {
             1 => head.items += 1,
             2 => head.root = Hash(self.rng.array()),
             4 => head.owner = self.key.id(),
-            // What it signs under its own name is no lie of a relay but a version of its shard.
+            // What it signs under its own name is no violation of a relay but a version of its shard.
             5 if head.owner != self.key.id() => {
                 head.timestamp = Timestamp(head.timestamp.0 + 1);
                 let mine = Head { owner: self.key.id(), ..head }.signed(&self.mesh, &self.key);

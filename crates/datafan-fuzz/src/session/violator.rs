@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-pub struct Rogue {
+pub struct Violator {
     identity: Identity,
     /// By timestamp: nothing keeps a key from being there twice.
     items: BTreeMap<Timestamp, Item>,
@@ -27,16 +27,16 @@ pub struct Rogue {
     requests: VecDeque<Arc<[u8]>>,
 }
 
-/// The rogue's own trie.
+/// The violator's own trie.
 struct Trie {
     nodes: NewNodes,
     root: Option<Branch>,
 }
 
-impl Rogue {
+impl Violator {
     pub fn new() -> Self {
         Self {
-            identity: setting::identity(Who::Rogue),
+            identity: setting::identity(Who::Violator),
             items: BTreeMap::new(),
             head: None,
             requests: VecDeque::new(),
