@@ -1,6 +1,6 @@
-//! Plays a scenario with seeds one after another until a check fails, and prints one JSON object that says
-//! which. Its `digest` covers every message and event of every seed, and what was counted: a change that is
-//! not meant to alter behavior leaves it as it was.
+//! Runs a scenario with one seed after another until a check fails, and prints one JSON object with the
+//! result. Its `digest` covers every message, event and counter of every seed: a change that is not meant to
+//! alter behavior leaves it unchanged.
 //!
 //! `cargo run --release -p datafan-sim --example seeds -- SCENARIO FIRST LAST [MEMBERS]`
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(members) => loaded.with_members(members.parse()?),
         None => loaded,
     };
-    // An engine that panics is a finding, told below.
+    // An engine that panics is a finding, reported below.
     std::panic::set_hook(Box::new(|_| ()));
     let began = Instant::now();
     let (mut failure, mut virtual_micros) = (None, 0);

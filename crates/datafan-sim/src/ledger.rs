@@ -1,7 +1,7 @@
-//! What is known of a simulated mesh from outside: every head that an owner made, who holds which, and what
-//! was asked for and acknowledged.
+//! The record of a simulated mesh, seen from outside: every head that an owner made, who holds which, and
+//! what was written and acknowledged.
 //!
-//! Checkers and measures read it; it is kept up with every happening, at a cost that follows the change.
+//! Checkers and measures read it; it is updated with every event, at a cost that follows the change.
 
 use crate::{
     store::{SharedDisk, SharedSnapshot, State},
@@ -16,13 +16,13 @@ use std::{
     sync::Arc,
 };
 
-/// A world whose members share what they hold alike.
+/// A world whose members share equal data.
 pub type Mesh = World<SharedDisk>;
 
-/// The number of an owner: that of its member; the roster's is one beyond the last member's.
+/// The number of an owner: that of its member; the roster's is one more than the last member's.
 pub type Owner = usize;
 
-/// A head by its number among those that its owner made, from 1 on; 0 for none.
+/// A head by its number among those that its owner made, from 1; 0 for none.
 pub type Position = u32;
 
 /// A head that an owner made.
@@ -34,22 +34,22 @@ pub struct Made {
     pub at: Time,
 }
 
-/// What is known of one owner.
+/// The record of one owner.
 #[derive(Default)]
 pub struct Owned {
     made: Vec<Made>,
     by_order: BTreeMap<(Timestamp, Hash), Position>,
     /// Heads up to this timestamp are on the owner's disk.
     synced: Timestamp,
-    /// The head at which all must end.
+    /// The head at which all members must end.
     target: Position,
-    /// Running members that count and are there.
+    /// Running members that count and have reached it.
     n_there: usize,
-    /// What was asked for under each key, from the last acknowledged write on.
+    /// The writes under each key, from the last acknowledged one on.
     asked: BTreeMap<Key, Vec<Asked>>,
 }
 
-/// One write that was asked for: which command, and what the value begins with; `None` for a deletion.
+/// A requested write: its command, and the first bytes of the value; `None` for a deletion.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The command.
@@ -60,26 +60,26 @@ pub struct Asked {
     pub acknowledged: bool,
 }
 
-/// How a revoked owner ends.
+/// How the shard of a revoked owner ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// At this head.
+    /// Frozen at this head.
     Keep(Position),
-    /// Nowhere.
+    /// Dropped.
     Drop,
 }
 
-/// What is known of a mesh.
+/// The record of a mesh.
 pub struct Ledger {
     n_members: usize,
     owned: Vec<Owned>,
-    /// Per member and owner the head that is visible there; empty while the member does not run.
+    /// Per member and owner the visible head; empty while the member does not run.
     positions: Vec<Vec<Position>>,
     /// Members that run and count.
     n_running: usize,
-    /// Members of whom nothing is promised: what they hold, and who holds their shards, does not count.
+    /// Excused members: what they hold, and who holds their shards, does not count.
     excused: BTreeSet<usize>,
-    /// Members that were restored from an older copy: what they wrote last, and nobody has heard of, is gone.
+    /// Members that were restored from an older copy: their last writes that nobody else received are lost.
     restored: BTreeSet<usize>,
     /// Owners that were revoked.
     endings: BTreeMap<Owner, Ending>,
@@ -89,22 +89,22 @@ pub struct Ledger {
 
 /// A commit that became visible at a member.
 pub struct Applied<'a> {
-    /// Where.
+    /// The member.
     pub member: usize,
-    /// Whose.
+    /// The owner.
     pub owner: Owner,
-    /// The head that was visible there before.
+    /// The previously visible head.
     pub before: Position,
-    /// The head that is; 0 if the shard is gone.
+    /// The visible head; 0 if the shard is gone.
     pub now: Position,
-    /// The state that is visible; `None` if the shard is gone.
+    /// The visible state; `None` if the shard is gone.
     pub state: Option<&'a Arc<State>>,
     /// When the head was made.
     pub made_at: Time,
 }
 
 impl Ledger {
-    /// Of a mesh of `n_members` that does not run yet. Of `excused` members nothing is promised.
+    /// The record of a mesh of `n_members` that does not run yet. `excused` members do not count.
     pub fn new(n_members: usize, excused: BTreeSet<usize>) -> Self {
         Self {
             n_members,
@@ -143,7 +143,7 @@ impl Ledger {
         if owner == self.roster() { world.mesh_id().authority() } else { world.id(owner) }
     }
 
-    /// What an owner is called in messages.
+    /// The name of an owner in messages.
     pub fn name(&self, owner: Owner) -> String {
         if owner == self.roster() { "the roster".into() } else { format!("m{owner}") }
     }
@@ -168,12 +168,12 @@ impl Ledger {
         self.owned[owner].synced
     }
 
-    /// Whether a head is on its owner's disk. No head at all is.
+    /// Whether a head is on its owner's disk. The absence of a head is.
     pub fn is_synced(&self, owner: Owner, position: Position) -> bool {
         self.made(owner, position).is_none_or(|made| made.head.timestamp <= self.synced(owner))
     }
 
-    /// The head at which all must end.
+    /// The head at which all members must end.
     pub fn target(&self, owner: Owner) -> Position {
         self.owned[owner].target
     }
@@ -183,27 +183,27 @@ impl Ledger {
         self.positions[member].get(owner).copied().unwrap_or(0)
     }
 
-    /// What an owner may hold under its keys.
+    /// The values that an owner may hold under its keys.
     pub fn asked(&self, owner: Owner) -> &BTreeMap<Key, Vec<Asked>> {
         &self.owned[owner].asked
     }
 
-    /// Notes what a member is asked to write.
+    /// Records what a member is told to write.
     pub fn ask(&mut self, member: usize, key: Key, asked: Asked) {
         let writes = self.owned[member].asked.entry(key).or_default();
-        // Of several writes of one key in one commit the last one counts.
+        // Of several writes of one key in one commit, the last one counts.
         writes.retain(|before| before.ticket != asked.ticket);
         writes.push(asked);
     }
 
-    /// A command was refused: nothing of it was written.
+    /// Records that a command was refused: none of it was written.
     pub fn refused(&mut self, member: usize, ticket: Ticket) {
         for asked in self.owned[member].asked.values_mut() {
             asked.retain(|asked| asked.ticket != ticket);
         }
     }
 
-    /// A command was acknowledged: what came before it under its keys is gone for good.
+    /// Records that a command was acknowledged: earlier values under its keys are gone for good.
     pub fn acknowledged(&mut self, member: usize, ticket: Ticket) {
         for asked in self.owned[member].asked.values_mut() {
             if let Some(last) = asked.iter().rposition(|asked| asked.ticket == ticket) {
@@ -218,7 +218,7 @@ impl Ledger {
         !self.positions[member].is_empty()
     }
 
-    /// How many members there are, running or not.
+    /// Number of members, running or not.
     pub fn n_members(&self) -> usize {
         self.n_members
     }
@@ -228,7 +228,7 @@ impl Ledger {
         self.n_deliveries
     }
 
-    /// A member's disk was replaced by an older copy: nothing is promised of what it wrote before.
+    /// Records that a member's disk was replaced by an older copy: its earlier writes do not count any more.
     pub fn forget_promises(&mut self, member: usize) {
         self.restored.insert(member);
         self.owned[member].asked.clear();
@@ -239,9 +239,8 @@ impl Ledger {
         self.restored.contains(&member)
     }
 
-    /// All faults are over: what a restored member wrote last, and nobody had heard of, is gone with its
-    /// disk; what a member wrote that does not run any more, with the member. All end at the greatest head
-    /// that anybody holds.
+    /// Ends the faults. Last writes that only a restored disk or a dead member had are lost. All must end at
+    /// the greatest head that any member holds.
     pub fn aim_at_what_is_left(&mut self) {
         let gone = (0..self.n_members).filter(|member| !self.runs(*member) || self.was_restored(*member));
         for owner in gone.collect::<Vec<_>>() {
@@ -253,7 +252,7 @@ impl Ledger {
         }
     }
 
-    /// An owner was revoked.
+    /// Records that an owner was revoked.
     pub fn end(&mut self, owner: Owner, ending: Ending) {
         self.endings.insert(owner, ending);
         let target = match ending {
@@ -268,12 +267,12 @@ impl Ledger {
         self.endings.get(&owner).copied()
     }
 
-    /// Whether something is promised of a member.
+    /// Whether a member counts.
     pub fn counts(&self, member: usize) -> bool {
         !self.excused.contains(&member)
     }
 
-    /// Pairs of running members and owners that count, and how many of them are where they must end.
+    /// Pairs of running members and owners that count, and how many of them have reached their final head.
     pub fn pairs(&self) -> (u64, u64) {
         let owners = || self.owners().filter(|owner| self.counts(*owner));
         let pairs: usize = owners().map(|_| self.n_running).sum();
@@ -281,13 +280,13 @@ impl Ledger {
         (pairs as u64, there as u64)
     }
 
-    /// Whether every running member holds what it must end with.
+    /// Whether every running member holds its final heads.
     pub fn is_converged(&self) -> bool {
         let (pairs, there) = self.pairs();
         pairs == there
     }
 
-    /// The first pair that is not where it must end: member, owner, the head there and the wanted one.
+    /// The first pair that has not reached its final head: member, owner, the current head and the final one.
     pub fn first_behind(&self) -> Option<(usize, Owner, Position, Position)> {
         let members = (0..self.n_members).filter(|member| self.runs(*member) && self.counts(*member));
         let owners = || self.owners().filter(|owner| self.counts(*owner));
@@ -298,10 +297,10 @@ impl Ledger {
         })
     }
 
-    /// Takes in a commit that became visible at a member, with the state that is visible there now.
+    /// Records a commit that became visible at a member, with the state that is visible there now.
     ///
     /// # Errors
-    /// What is visible, if its owner never made it.
+    /// The visible state, if its owner never made it.
     pub fn applied<'a>(
         &mut self,
         now: Time,
@@ -320,8 +319,8 @@ impl Ledger {
                 None => return Err(format!("{head:?}")),
             },
         };
-        // Who was restored may go on from its older copy before it hears of its later heads: the greatest
-        // wins.
+        // A restored member may continue from its older copy before it learns of its later heads: the
+        // greatest wins.
         let greater = head.map(|head| head.order())
             > self.made(owner, self.target(owner)).map(|made| made.head.order());
         if own && position > 0 && self.ending(owner).is_none() && (greater || !self.was_restored(member)) {
@@ -335,7 +334,7 @@ impl Ledger {
         Ok(Applied { member, owner, before, now: position, state, made_at })
     }
 
-    /// A member's disk has its own head, and the roster's, of these timestamps.
+    /// Records that a member's disk has its own head, and the roster's, of these timestamps.
     pub fn synced_by(&mut self, member: usize, own: Timestamp, roster: Timestamp) {
         let written = [Some((member, own)), (member == 0).then_some((self.roster(), roster))];
         for (owner, at) in written.into_iter().flatten() {
@@ -344,14 +343,15 @@ impl Ledger {
         }
     }
 
-    /// A member runs, with what its disk has. What its owner never made is in the answer.
+    /// Records that a member started with the content of its disk. Returns states that their owner never
+    /// made.
     pub fn started(&mut self, world: &Mesh, member: usize, snapshot: &SharedSnapshot) -> Vec<String> {
         let counts = self.counts(member);
         self.n_running += usize::from(counts);
         self.positions[member] = vec![0; self.n_members + 1];
         let mut unknown = Vec::new();
         for owner in self.owners().filter(|_| counts) {
-            // Who holds nothing of an owner that all must hold nothing of is there already.
+            // A member that holds nothing of a dropped owner has reached the end already.
             self.owned[owner].n_there += usize::from(self.owned[owner].target == 0);
         }
         for state in snapshot.states() {
@@ -364,17 +364,17 @@ impl Ledger {
                 Some((owner, position)) if record.state == ShardState::Whole => {
                     self.move_to(member, owner, position);
                 }
-                // Kept for its owner, beside the visible one: nobody shows it.
+                // A divergent copy beside the visible state: no reader sees it.
                 Some(_) => {}
                 None => unknown.push(format!("{head:?}")),
             }
         }
         for owner in [Some(member), (member == 0).then_some(self.roster())].into_iter().flatten() {
-            // What it starts with is on its disk, also what a clean stop wrote there last.
+            // What it starts with is on its disk, including what a clean stop wrote last.
             let on_disk = self.made(owner, self.position(member, owner)).map(|made| made.head.timestamp);
             let synced = &mut self.owned[owner].synced;
             *synced = on_disk.unwrap_or_default().max(*synced);
-            // What was not on its disk is gone, and nobody else may have it.
+            // What was not on its disk is gone, and possibly nobody else has it.
             if self.ending(owner).is_none() && !self.was_restored(member) {
                 self.aim(owner, self.position(member, owner));
             }
@@ -382,7 +382,7 @@ impl Ledger {
         unknown
     }
 
-    /// A member does not run any more.
+    /// Records that a member stopped.
     pub fn stopped(&mut self, member: usize) {
         let positions = std::mem::take(&mut self.positions[member]);
         if positions.is_empty() {
@@ -416,7 +416,7 @@ impl Ledger {
         owned.n_there += usize::from(position == owned.target);
     }
 
-    /// Sets the head at which all must end.
+    /// Sets the head at which all members must end.
     fn aim(&mut self, owner: Owner, target: Position) {
         if self.owned[owner].target == target {
             return;
@@ -424,7 +424,7 @@ impl Ledger {
         let fresh = target as usize == self.owned[owner].made.len() && target > 0;
         let counted = self.positions.iter().enumerate().filter(|(member, _)| self.counts(*member));
         let there = counted.filter_map(|(_, held)| held.get(owner));
-        // Nobody can be at a head that was made just now.
+        // No member can have a head that was made just now.
         let n_there = if fresh && self.owned[owner].target + 1 == target {
             0
         } else {

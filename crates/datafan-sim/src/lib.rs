@@ -1,10 +1,9 @@
 //! The simulator: many engines in one thread, on virtual time, from one seed.
 //!
-//! What this is: a second driver of the very same engine, store trait and messages that members run, with no
-//! hooks in them. [`simulate`] plays a [`Scenario`]: members start and write, faults happen that the seed
-//! draws, all heals, and then everything must become equal; [`checkers`] look at every commit and every
-//! message meanwhile. What this is not: a model. There is no second implementation of anything that it
-//! checks.
+//! It is a second driver of the same engine, store trait and messages that members run, without hooks in
+//! them. [`simulate`] runs a [`Scenario`]: members start and write, the seed draws faults that happen, then
+//! everything heals and must become equal; meanwhile the [`checkers`] examine every commit and every message.
+//! It is not a model: nothing that it checks is implemented a second time.
 //!
 //! ```
 //! use datafan_sim::{run::Unwatched, scenario::Scenario, simulate};

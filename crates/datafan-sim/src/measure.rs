@@ -1,8 +1,8 @@
-//! What is measured while a simulation goes on.
+//! Measurements during a simulation.
 
 use datafan_core::time::Time;
 
-/// How long something took, many times: counts by size, each size known to a sixteenth.
+/// A histogram of durations, with a resolution of one sixteenth of the value.
 #[derive(Clone)]
 pub struct Histogram {
     counts: Vec<u64>,
@@ -17,24 +17,24 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Adds a value.
     pub fn add(&mut self, value: u64) {
         self.counts[bucket(value)] += 1;
         self.n += 1;
         self.most = self.most.max(value);
     }
 
-    /// How many were counted.
+    /// Number of values.
     pub fn n(&self) -> u64 {
         self.n
     }
 
-    /// The greatest.
+    /// The greatest value.
     pub fn most(&self) -> u64 {
         self.most
     }
 
-    /// The value that so many of a thousand do not exceed, rounded up to a sixteenth.
+    /// The value that this many of a thousand do not exceed, rounded up to a sixteenth.
     pub fn per_mille(&self, per_mille: u64) -> u64 {
         let wanted = (self.n * per_mille).div_ceil(1_000).max(1);
         let mut n = 0;
@@ -64,15 +64,16 @@ fn end(bucket: usize) -> u64 {
     ((16 + part + 1) << (level - 4)) - 1
 }
 
-/// How much of the mesh was where it must end, over time.
+/// The share of the mesh that has converged, over time.
 #[derive(Clone, Default)]
 pub struct Progress {
-    /// Time in microseconds since the beginning, pairs of members and owners, and how many of them are there.
+    /// Time in microseconds since the start, pairs of members and owners, and how many of them have
+    /// converged.
     pub samples: Vec<(u64, u64, u64)>,
 }
 
 impl Progress {
-    /// Notes a sample; of too many, every second one goes.
+    /// Adds a sample; if there are too many, every second one is removed.
     pub fn note(&mut self, time: Time, (pairs, there): (u64, u64)) {
         self.samples.push((time.0, pairs, there));
         if self.samples.len() > SAMPLES_MAX {
@@ -85,10 +86,10 @@ impl Progress {
     }
 }
 
-/// Samples that are kept: as many as a picture shows.
+/// Maximum number of samples: as many as a chart shows.
 const SAMPLES_MAX: usize = 1_200;
 
-/// When, after some moment, a half, 99 % and all pairs were where they must end, in microseconds since it.
+/// When, after a given moment, half, 99 % and all of the pairs had converged, in microseconds since then.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Converged {
     /// Half of them.
@@ -100,7 +101,7 @@ pub struct Converged {
 }
 
 impl Converged {
-    /// Takes in how it stands `micros` after that moment. Shares that are lost again count anew.
+    /// Records the state `micros` after that moment. A share that is lost again counts anew.
     pub fn note(&mut self, micros: u64, (pairs, there): (u64, u64), all: bool) {
         let set = |slot: &mut Option<u64>, reached: bool| match (reached, *slot) {
             (true, None) => *slot = Some(micros),
@@ -113,15 +114,15 @@ impl Converged {
     }
 }
 
-/// The most memory that this process had so far, in bytes, where the system says so. It is the machine's, not
-/// the seed's: two runs of one seed may differ.
+/// Peak memory of this process so far, in bytes, if the system reports it. It belongs to the machine, not the
+/// seed: two runs of one seed may differ.
 pub fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1_024)
 }
 
-/// How long this thread has computed so far, in microseconds, where the system says so.
+/// Processor time of this thread so far, in microseconds, if the system reports it.
 pub fn computed() -> Option<u64> {
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(schedule.split(' ').next()?.parse::<u64>().ok()? / 1_000)

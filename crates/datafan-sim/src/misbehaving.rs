@@ -1,4 +1,4 @@
-//! A misbehaving relay: what it does to the messages that its engine, which is honest, sends.
+//! A misbehaving relay: how it alters the messages of its honest engine.
 
 use crate::{
     scenario::ViolationsAbout,
@@ -16,27 +16,27 @@ use datafan_core::{
 };
 use datafan_testkit::rng::Rng;
 
-/// Alters messages: flips, drops, truncates, delays, replays and invents, also such that only a check against
-/// a signature or a hash can tell.
+/// Alters messages: flips, drops, truncates, delays, replays and invents, also so that only a check against a
+/// signature or a hash can tell.
 pub struct MisbehavingRelay {
     rng: Rng,
     mesh: MeshId,
     key: Identity,
     about: ViolationsAbout,
-    /// Messages of the past, to be said again.
+    /// Old messages, to be replayed.
     heard: Vec<Vec<u8>>,
 }
 
-/// Messages that a misbehaving relay remembers.
+/// Number of messages kept for replay.
 const HEARD_MAX: usize = 64;
 
 impl MisbehavingRelay {
-    /// A misbehaving relay with a member's own key.
+    /// A relay with a member's own key.
     pub fn new(rng: Rng, mesh: MeshId, key: Identity, about: ViolationsAbout) -> Self {
         Self { rng, mesh, key, about, heard: Vec::new() }
     }
 
-    /// What becomes of a message that is altered.
+    /// What happens to an altered message.
     pub fn violate(&mut self, passing: &Passing<'_>) -> Fate {
         let bytes = passing.bytes;
         if self.about == ViolationsAbout::Ranges {
@@ -74,7 +74,7 @@ impl MisbehavingRelay {
         bytes
     }
 
-    /// A message of the same kind with another content, in a sound encoding.
+    /// A message of the same kind with different content, correctly encoded.
     fn invent(&mut self, message: &Message<'_>) -> Option<Vec<u8>> {
         Some(match message {
             Message::Push(delta) => self.delta(delta, |delta| Message::Push(delta).encode())?,
@@ -130,7 +130,7 @@ impl MisbehavingRelay {
         })
     }
 
-    /// Another delta under the same head, or the same delta under another.
+    /// Another delta under the same head, or the same delta under another head.
     fn delta(&mut self, delta: &Delta<'_>, encode: impl Fn(Delta<'_>) -> Vec<u8>) -> Option<Vec<u8>> {
         let (mut items, mut tombstones) = delta.contents().ok()?;
         let (mut head, mut base) = (delta.head, delta.base);
@@ -141,7 +141,7 @@ impl MisbehavingRelay {
             3 => head = self.head(head),
             4 => base = Timestamp(base.0.saturating_sub(self.rng.below(1_000_000))),
             _ => {
-                // Items move within the delta, in a sound order.
+                // Items move within the delta, in a valid order.
                 let at = Timestamp(head.timestamp.0);
                 let last = items.pop()?;
                 items.push(datafan_core::item::Item { timestamp: at, expiry: Some(Timestamp(1)), ..last });
@@ -151,7 +151,7 @@ impl MisbehavingRelay {
         Some(encode(Delta::new(head, base, &body)))
     }
 
-    /// Another head: with another field, of another time, or signed by the relay itself.
+    /// Another head: with a different field, an old one, or one signed by the relay itself.
     fn head(&mut self, head: Head) -> Head {
         let mut head = head;
         match self.rng.below(6) {
@@ -159,7 +159,7 @@ impl MisbehavingRelay {
             1 => head.items += 1,
             2 => head.root = Hash(self.rng.array()),
             4 => head.owner = self.key.id(),
-            // What it signs under its own name is no violation of a relay but a version of its shard.
+            // What it signs under its own name is not a false message but a version of its shard.
             5 if head.owner != self.key.id() => {
                 head.timestamp = Timestamp(head.timestamp.0 + 1);
                 let mine = Head { owner: self.key.id(), ..head }.signed(&self.mesh, &self.key);

@@ -1,10 +1,10 @@
-//! What a simulation came to.
+//! The outcome of a simulation.
 
 use crate::measure::{Converged, Histogram, Progress};
 use datafan_core::hash::Hash;
 use std::collections::BTreeMap;
 
-/// What a simulation came to. All of it but the memory and the real time follows from scenario and seed.
+/// The outcome of a simulation. Everything except memory and real time follows from scenario and seed.
 pub struct Outcome {
     /// The scenario's name.
     pub scenario: String,
@@ -14,39 +14,39 @@ pub struct Outcome {
     pub members: usize,
     /// The topology's name.
     pub topology: String,
-    /// Whether all ended equal, compared in full.
+    /// Whether all members ended equal, compared in full.
     pub equal: bool,
     /// A digest of every message and event.
     pub trace_digest: Hash,
-    /// How long it lasted, in virtual microseconds.
+    /// Its duration in virtual microseconds.
     pub virtual_micros: u64,
-    /// Of that, how long it took to simulate, in real microseconds.
+    /// The real time that this took to simulate, in microseconds.
     pub real_micros: u64,
-    /// How long its one thread computed, in microseconds, where the system says so.
+    /// The processor time of its one thread, in microseconds, if the system reports it.
     pub computed_micros: Option<u64>,
     /// Mean time between rounds, in microseconds.
     pub round_micros: u64,
-    /// What was written, carried and applied.
+    /// Counters of what was written, sent and applied.
     pub counts: Counts,
-    /// From a commit to its becoming visible at another member.
+    /// From a commit until it becomes visible at another member.
     pub deliveries: Histogram,
-    /// From the end of the faults, or from the beginning if there were none.
+    /// Convergence after the end of the faults, or after the start if there were none.
     pub converged: Converged,
-    /// How it became equal.
+    /// Convergence over time.
     pub progress: Progress,
     /// When the faults began and ended, in microseconds.
     pub faults: (u64, u64),
-    /// The most memory of this process so far, in bytes.
+    /// Peak memory of this process so far, in bytes.
     pub memory: Option<u64>,
-    /// Per checker what it found; `None` is good.
+    /// The finding of each checker; `None` is good.
     pub checks: BTreeMap<&'static str, Option<String>>,
-    /// The first thing that was wrong.
+    /// The first failure.
     pub failure: Option<Failure>,
-    /// The mesh as it was at the end.
+    /// The mesh at the end.
     pub picture: Picture,
 }
 
-/// What was counted.
+/// Counters.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counts {
     /// Commits that were acknowledged.
@@ -57,19 +57,19 @@ pub struct Counts {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Of these, messages with data.
+    /// Messages with data among these.
     pub data_messages: u64,
     /// Their bytes.
     pub data_bytes: u64,
-    /// Real signature checks.
+    /// Number of signature checks that were computed.
     pub signatures: u64,
     /// Links that were ever made.
     pub links: u64,
     /// How often a link came up or went down.
     pub linkings: u64,
-    /// Things that were done to the mesh.
+    /// Number of faults injected.
     pub actions: u64,
-    /// What members refused, all reasons together.
+    /// Refusals of all members, for all reasons.
     pub refusals: u64,
     /// Alarms.
     pub alarms: u64,
@@ -77,23 +77,23 @@ pub struct Counts {
     pub hops: (u64, u64),
 }
 
-/// Something was wrong.
+/// A failure.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// Which checker found it.
+    /// The checker that found it.
     pub checker: String,
-    /// What.
+    /// What it found.
     pub what: String,
     /// When, in virtual microseconds.
     pub at: u64,
-    /// What happened last before it.
+    /// The last events before it.
     pub events: Vec<String>,
 }
 
-/// A mesh, to be drawn: the picture of scenario A19.
+/// A mesh to draw: the picture of scenario A19.
 #[derive(Clone, Default, Debug)]
 pub struct Picture {
-    /// Name and number of items that each member owns, in the order of members.
+    /// Name and number of own items of each member, in the order of members.
     pub members: Vec<(String, u64)>,
     /// Each link once, the lower number first, ascending; and whether it is up.
     pub links: Vec<((usize, usize), bool)>,
@@ -105,18 +105,18 @@ impl Outcome {
         self.failure.is_none()
     }
 
-    /// Data messages that were sent beyond the one that each delivery needs, per thousand deliveries.
+    /// Data messages sent beyond the one that each delivery needs, per thousand deliveries.
     pub fn redundancy_per_mille(&self) -> u64 {
         let extra = self.counts.data_messages.saturating_sub(self.counts.deliveries);
         (extra * 1_000).checked_div(self.counts.deliveries).unwrap_or(0)
     }
 
-    /// How long one processor was busy, in microseconds; at least 1.
+    /// Processor time of one core, in microseconds; at least 1.
     pub fn busy_micros(&self) -> u64 {
         self.computed_micros.unwrap_or(self.real_micros).max(1)
     }
 
-    /// Deliveries per second of one processor.
+    /// Deliveries per second of processor time.
     pub fn deliveries_per_second(&self) -> u64 {
         (u128::from(self.counts.deliveries) * 1_000_000 / u128::from(self.busy_micros())) as u64
     }

@@ -1,4 +1,4 @@
-//! What will go wrong, drawn wholly from the seed before anything happens.
+//! The plan of faults, drawn completely from the seed before the simulation starts.
 
 mod action;
 mod discovery;

@@ -1,4 +1,4 @@
-//! Who is linked to whom, by a name as short as a command line needs.
+//! Topologies: which members are linked, by a name short enough for a command line.
 
 use crate::{
     scenario::error::{ScenarioError, shown},
@@ -14,17 +14,17 @@ use std::{
     str::FromStr,
 };
 
-/// A topology; its text is what a scenario and a command line say.
+/// A topology, parsed from the text in a scenario or on a command line.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Topology {
-    /// `line`: each member linked to the one before.
+    /// `line`: each member linked to the previous one.
     Line,
-    /// `line2`: each member linked to the two before.
+    /// `line2`: each member linked to the previous two.
     Line2,
     /// `ring`: a closed line.
     Ring,
-    /// `ring2`: each member linked to the two before, closed; the first two are not linked to each other.
+    /// `ring2`: each member linked to the previous two, closed; the first two are not linked to each other.
     Ring2,
     /// `grid`: rows of a square, each member linked to its left and upper neighbour.
     Grid,
@@ -32,41 +32,41 @@ pub enum Topology {
     Tree,
     /// `random:K`: each member linked to K random earlier ones; `random:A..B`: to A to B of them.
     Random(usize, usize),
-    /// `full`: everybody linked to everybody.
+    /// `full`: all members linked to each other.
     Full,
     /// A file ending in `.toml` with `links = [[0, 1], [1, 2]]`.
     File(String),
 }
 
-/// What is in a topology's file.
+/// The content of a topology's file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Links {
     links: Vec<(usize, usize)>,
 }
 
-/// Most links of one member in a topology: some stay free.
+/// Maximum number of links of one member in a topology; some stay free.
 const DEGREE_MAX: usize = LINKS_MAX - 4;
 
 impl Topology {
-    /// Checks that a mesh of `members` fits.
+    /// Checks that it suits a mesh of `members` members.
     ///
     /// # Errors
-    /// If a member would have too many links, or a file has wrong ones.
+    /// If a member would have too many links, or a file has invalid ones.
     pub fn check(&self, members: usize) -> Result<(), ScenarioError> {
         let wrong = |what: String| Err(ScenarioError::Contradiction { field: "topology", what });
         match self {
-            Self::Random(0, _) => wrong("random:0 links nobody: take at least random:1".into()),
-            Self::Random(least, most) if least > most => wrong(format!(
-                "random:{least}..{most} has no member's number of links: the least comes first"
-            )),
-            // The first members get most links; those that are full are passed over.
-            Self::Random(_, most) if *most > DEGREE_MAX / 4 => {
-                wrong(format!("{self} has too many links, limit random:{}: take fewer", DEGREE_MAX / 4))
+            Self::Random(0, _) => wrong("random:0 has no links: use at least random:1".into()),
+            Self::Random(least, most) if least > most => {
+                wrong(format!("random:{least}..{most} is an empty range: put the smaller number first"))
             }
-            Self::Ring2 if members < 5 => wrong(format!("ring2 needs 5 members, not {members}: take ring")),
+            // The first members get most links; full ones are skipped.
+            Self::Random(_, most) if *most > DEGREE_MAX / 4 => {
+                wrong(format!("{self} has too many links, limit random:{}: use fewer", DEGREE_MAX / 4))
+            }
+            Self::Ring2 if members < 5 => wrong(format!("ring2 needs 5 members, not {members}: use ring")),
             Self::Full if members > DEGREE_MAX + 1 => wrong(format!(
-                "full has {} links per member, limit {DEGREE_MAX}: take fewer members or random:K",
+                "full has {} links per member, limit {DEGREE_MAX}: use fewer members, or random:K",
                 members - 1
             )),
             Self::File(name) => {
@@ -77,7 +77,7 @@ impl Topology {
         }
     }
 
-    /// The same, the name of a file being meant from where `file` is.
+    /// The same, with the name of a file relative to `file`.
     #[must_use]
     pub fn beside(self, file: &Path) -> Self {
         match (self, file.parent()) {
@@ -88,10 +88,10 @@ impl Topology {
         }
     }
 
-    /// The links: (dialler, dialled), each pair once. The topology was checked.
+    /// The links (dialler, dialled), each pair once. The topology must have been checked.
     ///
     /// # Errors
-    /// If its file cannot be read any more.
+    /// If its file can no longer be read.
     pub fn links(&self, members: usize, rng: &mut Rng) -> Result<Vec<(usize, usize)>, ScenarioError> {
         Ok(match self {
             Self::Line => line(members),
@@ -108,8 +108,8 @@ impl Topology {
     }
 }
 
-/// Longest and mean shortest path between two members in links, the mean in thousandths. In a large mesh from
-/// a few members to all others.
+/// Longest and mean shortest path between two members in links, the mean in thousandths. In a large mesh,
+/// measured from a few members to all others.
 pub fn hops(members: usize, links: &[(usize, usize)]) -> (u64, u64) {
     let mut neighbours = vec![Vec::new(); members];
     for (a, b) in links {
@@ -134,7 +134,7 @@ pub fn hops(members: usize, links: &[(usize, usize)]) -> (u64, u64) {
     (most, (sum * 1_000).checked_div(n).unwrap_or(0))
 }
 
-/// Members from which paths are measured.
+/// Maximum number of members from which paths are measured.
 const STARTS_MAX: usize = 50;
 
 fn grid(members: usize) -> Vec<(usize, usize)> {
@@ -150,7 +150,7 @@ fn random(members: usize, (least, most): (usize, usize), rng: &mut Rng) -> Vec<(
     for i in 1..members {
         let mut peers = BTreeSet::new();
         let mut tries = 0;
-        // Where there is nothing to choose, nothing is drawn.
+        // If there is no choice, no random number is drawn.
         let k = if least == most { most } else { least + rng.index(most - least + 1) };
         while peers.len() < k.min(i) && tries < 1_000 {
             let peer = rng.index(i);
@@ -179,23 +179,25 @@ fn check_links(links: &[(usize, usize)], members: usize) -> Result<(), String> {
     let mut degrees = vec![0; members];
     for (a, b) in links.iter().copied() {
         if a >= members || b >= members {
-            return Err(format!("link [{a}, {b}] names a member beyond {}: raise members", members - 1));
+            return Err(format!("link [{a}, {b}] has a member above {}: increase members", members - 1));
         }
         if a == b {
-            return Err(format!("link [{a}, {b}] leads to itself: drop it"));
+            return Err(format!("link [{a}, {b}] connects a member with itself: remove it"));
         }
         if !seen.insert((a.min(b), a.max(b))) {
-            return Err(format!("link [{a}, {b}] is there twice: drop one"));
+            return Err(format!("link [{a}, {b}] is listed twice: remove one"));
         }
         (degrees[a], degrees[b]) = (degrees[a] + 1, degrees[b] + 1);
     }
     match degrees.iter().position(|degree| *degree > DEGREE_MAX) {
-        Some(member) => Err(format!("member {member} has {} links, limit {DEGREE_MAX}", degrees[member])),
+        Some(member) => {
+            Err(format!("member {member} has {} links, limit {DEGREE_MAX}: remove some", degrees[member]))
+        }
         None => Ok(()),
     }
 }
 
-/// What a topology may be called, besides the name of a file.
+/// The names of topologies, besides those of files.
 const NAMES: &str = "line, line2, ring, ring2, grid, tree, random:K, random:A..B, full";
 
 fn between(text: &str) -> Option<(usize, usize)> {
@@ -220,7 +222,7 @@ impl FromStr for Topology {
                 let (least, most) = text
                     .strip_prefix("random:")
                     .and_then(between)
-                    .ok_or_else(|| format!("no topology {text:?}: take {NAMES} or a file.toml"))?;
+                    .ok_or_else(|| format!("unknown topology {text:?}: use {NAMES} or a file.toml"))?;
                 Self::Random(least, most)
             }
         })
@@ -280,9 +282,11 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_do() {
         let error = Topology::Full.check(1_000).unwrap_err().to_string();
-        assert_eq!(error, "topology full has 999 links per member, limit 60: take fewer members or random:K");
-        assert!("circle".parse::<Topology>().unwrap_err().contains("take line, line2, ring"));
-        assert!(Topology::Random(3, 1).check(9).unwrap_err().to_string().contains("the least comes first"));
+        assert_eq!(error, "topology full has 999 links per member, limit 60: use fewer members, or random:K");
+        assert!("circle".parse::<Topology>().unwrap_err().contains("use line, line2, ring"));
+        assert!(
+            Topology::Random(3, 1).check(9).unwrap_err().to_string().contains("put the smaller number first")
+        );
         assert!(check_links(&[(0, 1), (1, 0)], 2).unwrap_err().contains("twice"));
     }
 }

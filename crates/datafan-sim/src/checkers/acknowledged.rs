@@ -5,10 +5,10 @@ use crate::{ledger::Asked, store::State};
 use datafan_core::{store::ShardState, time::Time};
 use std::sync::Arc;
 
-/// Under each key an owner holds what its last acknowledged write said, or one that was asked for later.
-/// Looked at whenever a member starts, and at the end. Of a member that was restored from an older copy, what
-/// was acknowledged since counts; before, its keys may have what the mesh gave back. What it wrote alone may
-/// be kept as a divergent copy: its present state is then the mesh's, which ends later.
+/// Under each key an owner holds the value of its last acknowledged write, or of a later one. Checked
+/// whenever a member starts, and at the end. For a member restored from an older copy, only writes
+/// acknowledged since count; before that, its keys may hold what the mesh gave back. What it wrote alone may
+/// be in a divergent copy: its visible state is then that of the mesh, which has a later end.
 #[derive(Default)]
 pub struct Acknowledged;
 

@@ -10,18 +10,18 @@ use datafan_core::{
 };
 
 /// No message is longer than its lane's limit; no member keeps more for a full lane than it may answer in one
-/// call; no shard has more tombstones, and no member more links or knocking strangers, than the limits say. At
-/// rest nobody has anything left of copies that were given up or of shards that are gone.
+/// call; no shard has more tombstones, and no member more links or pending strangers, than the limits allow.
+/// At rest nothing is left of abandoned copies or deleted shards.
 #[derive(Default)]
 pub struct Bounds {
-    /// Whose turn it is.
+    /// The member to check next.
     next: usize,
 }
 
 /// Bytes that wait for room on the bulk lane of a link: what one call of the engine may answer.
 const BULK_BYTES_MAX: usize = 48 << 20;
-/// The same on the small lane, beside what two calls push: one that has not heard yet that the lane is full,
-/// and what an earlier one left to be sent after a sync.
+/// The same on the small lane, plus the pushes of two calls: one that does not know yet that the lane is
+/// full, and an earlier one that left its pushes for after the sync.
 const SMALL_REST_MAX: usize = 2 << 20;
 
 impl Checker for Bounds {
@@ -59,7 +59,7 @@ impl Checker for Bounds {
 
     fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
         let counts = |member: &usize| scene.world.runs(*member) && scene.ledger.counts(*member);
-        // Where members go on misbehaving, somebody may still be trying what they offer.
+        // Where misbehaving members continue, a member may still be trying what they offer.
         let at_rest = !scene.scenario.faults.misbehaving_forever;
         (0..scene.world.n_members()).filter(counts).filter(|_| at_rest).try_for_each(|member| {
             let snapshot = scene.world.snapshot(member);
@@ -69,7 +69,7 @@ impl Checker for Bounds {
     }
 }
 
-/// Whether nobody can read a shard. One that was kept for its owner can be.
+/// Whether nobody can read a shard. A divergent copy can be read.
 fn is_left_over(state: &State) -> bool {
     state.record().is_none_or(|record| match record.state {
         ShardState::Whole | ShardState::Divergent => false,
@@ -89,5 +89,7 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
     let links = scene.world.peers(member).len();
     must(links <= LINKS_MAX, || format!("m{member} has {links} links, limit {LINKS_MAX}"))?;
     let pending = scene.world.n_pending(member);
-    must(pending <= PENDING_MAX, || format!("m{member} remembers {pending} strangers, limit {PENDING_MAX}"))
+    must(pending <= PENDING_MAX, || {
+        format!("m{member} remembers {pending} pending strangers, limit {PENDING_MAX}")
+    })
 }

@@ -1,4 +1,4 @@
-//! What a checker is, what it sees and what it says.
+//! The checker trait, what checkers see, and what they report.
 
 use crate::{
     ledger::{Applied, Ledger, Mesh, Owner, Position},
@@ -10,13 +10,13 @@ use datafan_core::{
 };
 use std::collections::BTreeSet;
 
-/// What a checker may look at.
+/// The state that a checker sees.
 pub struct Scene<'a> {
     /// The members and links.
     pub world: &'a Mesh,
-    /// What is known of them.
+    /// The record of heads, writes and acknowledgements.
     pub ledger: &'a Ledger,
-    /// What is simulated.
+    /// The scenario.
     pub scenario: &'a Scenario,
     /// Members whose messages may be altered.
     pub misbehaving: &'a BTreeSet<usize>,
@@ -32,20 +32,20 @@ pub struct Sent<'a> {
     pub lane: Lane,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// What it is for.
+    /// The kind of message.
     pub purpose: Purpose,
     /// All heads in it.
     pub heads: &'a [Told],
 }
 
-/// What a message is for, as far as checkers ask.
+/// The kinds of messages that checkers distinguish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// It greets.
+    /// A greeting.
     Greet,
     /// It says that there is no delta.
     DeltaUnavailable,
-    /// It asks for a part of the index, or for items by their place in it, of this owner.
+    /// It asks for a part of the index of this owner, or for items by their place in it.
     Compare(MemberId),
     /// Anything else.
     Other,
@@ -55,19 +55,19 @@ pub enum Purpose {
 pub struct Told {
     /// The head.
     pub head: Head,
-    /// Whose it is and its number among those that its owner made, if its owner made one with this timestamp
-    /// and root.
+    /// Its owner, and its number among the heads that the owner made; `None` if the owner made no head with
+    /// this timestamp and root.
     pub made: Option<(Owner, Position)>,
 }
 
-/// A broken promise.
+/// A violated property.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation(pub String);
 
-/// What looking at something came to.
+/// The result of a check.
 pub type Checked = Result<(), Violation>;
 
-/// Something that must always be true.
+/// A property that must always hold.
 pub trait Checker {
     /// Its name in results.
     fn name(&self) -> &'static str;
@@ -97,12 +97,12 @@ pub trait Checker {
         Ok(())
     }
 
-    /// A member runs, with what its disk has.
+    /// A member started, with the content of its disk.
     fn on_started(&mut self, _: &Scene<'_>, _member: usize) -> Checked {
         Ok(())
     }
 
-    /// Something was done to lines or members, or one of them started or stopped.
+    /// A fault was injected into lines or members, or a member started or stopped.
     fn on_disturbed(&mut self, _: &Scene<'_>) -> Checked {
         Ok(())
     }
@@ -112,39 +112,39 @@ pub trait Checker {
         Ok(())
     }
 
-    /// The faults are over, and all are equal or the bound has passed.
+    /// The faults are over, and all members are equal or the bound has passed.
     fn on_settled(&mut self, _: &Scene<'_>, _healed_at: Time) -> Checked {
         Ok(())
     }
 
-    /// All are equal, and what was on its way has arrived.
+    /// All members are equal, and messages in flight have arrived.
     fn on_rest(&mut self, _: &Scene<'_>) -> Checked {
         Ok(())
     }
 
-    /// The mesh was watched at rest since `on_rest`.
+    /// The mesh has been at rest since `on_rest`.
     fn at_end(&mut self, _: &Scene<'_>) -> Checked {
         Ok(())
     }
 }
 
-/// Fails with what `what` says unless `holds`.
+/// Fails with the text of `what` unless `holds`.
 pub(super) fn must(holds: bool, what: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(Violation(what())) }
 }
 
-/// Which states were looked at: each is checked once, whoever holds it.
+/// The states that were checked: each is checked once, whoever holds it.
 #[derive(Default)]
 pub(super) struct Seen(pub(super) BTreeSet<u64>);
 
 impl Seen {
-    /// Whether `state` is worth a look: it is new, and of large ones a share that keeps the cost of a change
-    /// in proportion to the change.
+    /// Whether to check `state`: it is new, and of large states only a share is checked, so that the cost
+    /// stays in proportion to the change.
     pub(super) fn is_due(&mut self, state: &State) -> bool {
         let stride = (state.len() as u64 / FULL_LOOK_ITEMS).max(1);
         state.serial().is_multiple_of(stride) && self.0.insert(state.serial())
     }
 }
 
-/// A shard with fewer items is looked at in full after each change.
+/// A shard with fewer items is checked completely after each change.
 const FULL_LOOK_ITEMS: u64 = 64;

@@ -1,4 +1,4 @@
-//! After the faults all become equal, within the bound.
+//! After the faults all members become equal, within the bound.
 
 use super::checker::{Checked, Checker, Scene, Violation, must};
 use crate::store::SharedSnapshot;
@@ -20,8 +20,8 @@ impl Checker for Convergence {
             let (pairs, there) = ledger.pairs();
             let seconds = (scene.world.time().0 - healed_at.0) / SECOND;
             return Err(Violation(format!(
-                "not equal {seconds} s after the faults: {} of {pairs} pairs are missing, the first: m{member} holds commit \
-                 {found} of {}, wanted {wanted}\n{}",
+                "not equal {seconds} s after the faults: {} of {pairs} pairs are missing, the first: \
+                 m{member} holds commit {found} of {}, wanted {wanted}\n{}",
                 pairs - there,
                 ledger.name(owner),
                 scene.world.report_of(member).unwrap_or_default(),
@@ -35,7 +35,7 @@ impl Checker for Convergence {
     }
 
     fn at_end(&mut self, scene: &Scene<'_>) -> Checked {
-        // What was equal stays so at rest.
+        // Equal members stay equal at rest.
         must(scene.ledger.is_converged(), || {
             format!("no longer equal at rest: {:?}", scene.ledger.first_behind())
         })
@@ -48,7 +48,7 @@ fn same(scene: &Scene<'_>, (first, model): (usize, &SharedSnapshot), member: usi
         let id = scene.ledger.id(scene.world, owner);
         let (ours, theirs) = (model.state_of(&id), snapshot.state_of(&id));
         let equal = match (ours, theirs) {
-            // The same state of one pool.
+            // The same state, shared in one pool.
             (Some(ours), Some(theirs)) if ours.serial() == theirs.serial() => true,
             // Tombstones may differ; they are hints.
             (Some(ours), Some(theirs)) => {

@@ -1,34 +1,35 @@
-//! Deltas lead to the head that they come with, from wherever one is.
+//! Deltas lead to the head that they come with, whatever state the receiver has.
 
 use super::checker::{Checked, Checker, Purpose, Scene, Sent, Violation};
 use crate::ledger::Owner;
 use datafan_core::{id::MemberId, limits::DELTA_BYTES_MAX, time::Time};
 use std::collections::BTreeSet;
 
-/// Nobody compares the index of a shard before somebody was told of a gap: tombstones were dropped, or too
-/// much has changed. So what neighbours send leads to its head, whatever was overwritten, deleted or skipped
-/// meanwhile (A47). Whoever has once compared an index lacks tombstones of what came and went in between, so
-/// then others may have to compare, too.
+/// No member compares the index of a shard unless a member was told that a delta is unavailable: tombstones
+/// were dropped, or too much has changed. So what neighbours send leads to its head, whatever was
+/// overwritten, deleted or skipped in between (A47). A member that has compared an index lacks tombstones of
+/// items that came and went in between, so then other members may have to compare too.
 ///
-/// Who waited in vain for an answer takes the line for a slow one, and compares what is larger than a little,
-/// since it can ask for that in parts. That, too, leaves it without tombstones.
+/// A member whose request timed out assumes a slow line and compares larger shards, because it can do that in
+/// parts. That also leaves it without tombstones.
 ///
-/// Whose clock is so far behind that the head it holds could be one of the future compares an earlier one,
-/// which may make that invalid.
+/// A member whose clock is so far behind that its head could lie in the future compares an earlier head,
+/// which may make the future one invalid.
 ///
-/// Whoever writes the roster looks through rosters of others that it did not write in this run: its disk may
+/// The writer of the roster examines rosters of others that it did not write in this run, since its disk may
 /// lack entries.
 ///
-/// Where members misbehave, heads may step back, or shards are too large for a delta, there are other reasons to
+/// If members misbehave, heads may step back, or shards are too large for a delta, there are other reasons to
 /// compare.
 #[derive(Default)]
 pub struct DeltasLead {
-    /// Owners of shards that somebody was told of a gap in, that are too large for a delta, or that somebody
-    /// compared for a head of the future.
+    /// Owners of shards for which a member was told that a delta is unavailable, that are too large for a
+    /// delta, or that a member compared for a head of the future.
     excused: BTreeSet<MemberId>,
-    /// Owners of shards that are larger than a little.
+    /// Owners of shards above the minimum that is compared in parts.
     large: BTreeSet<MemberId>,
-    /// The first that did without a reason. Told when all is over: it costs, but what led to it may be worse.
+    /// The first member that compared without a reason. Reported at the end: its cause may violate a property
+    /// that matters more.
     found: Option<Violation>,
 }
 
@@ -61,7 +62,8 @@ impl Checker for DeltasLead {
         if !other_reasons && !excused && self.found.is_none() {
             let (member, name) = (sent.from, number.map(|number| scene.ledger.name(number)));
             let name = name.unwrap_or_default();
-            let what = format!("m{member} compared the index of {name}, for a delta led nowhere");
+            let what =
+                format!("m{member} compared the index of {name} because a delta did not lead to its head");
             self.found = Some(Violation(what));
         }
         Ok(())
@@ -72,11 +74,11 @@ impl Checker for DeltasLead {
     }
 }
 
-/// Whether the head that a member holds lies further ahead of its clock than heads may.
+/// Whether the head that a member holds lies further ahead of its clock than allowed.
 fn holds_of_future(scene: &Scene<'_>, member: usize, owner: Owner) -> bool {
     let held = scene.ledger.made(owner, scene.ledger.position(member, owner));
     held.is_some_and(|held| scene.world.is_too_late(member, held.head.timestamp))
 }
 
-/// The least that is asked for at once, however slow a line is.
+/// The least that is requested at once, however slow a line is.
 const LITTLE_BYTES: u64 = 32 << 10;

@@ -1,4 +1,4 @@
-//! Own data is on disk before anyone hears of it.
+//! Own data is on disk before any other member learns of it.
 
 use super::checker::{Checked, Checker, Scene, Sent, must};
 use crate::ledger::Applied;
@@ -19,7 +19,7 @@ impl Checker for DurableFirst {
             return Ok(());
         }
         must(ledger.is_synced(owner, applied.now), || {
-            format!("m{} shows a commit that {} has not on disk", applied.member, ledger.name(owner))
+            format!("m{} shows a commit that {} does not have on disk", applied.member, ledger.name(owner))
         })
     }
 
@@ -27,7 +27,7 @@ impl Checker for DurableFirst {
         let ledger = scene.ledger;
         for (owner, position) in sent.heads.iter().filter_map(|told| told.made) {
             must(ledger.is_synced(owner, position), || {
-                format!("m{} tells of a commit that {} has not on disk", sent.from, ledger.name(owner))
+                format!("m{} sends a commit that {} does not have on disk", sent.from, ledger.name(owner))
             })?;
         }
         Ok(())

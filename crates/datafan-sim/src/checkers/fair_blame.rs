@@ -1,17 +1,17 @@
-//! Nobody is blamed without a reason.
+//! No member is blamed without a reason.
 
 use super::checker::{Checked, Checker, Scene, must};
 use datafan_core::time::Time;
 
-/// No member penalizes an honest neighbour, and none calls a head invalid that its owner signed for what
-/// it holds: relays misbehave, owners do not, so an invalid head means that altered data was built in.
+/// No member penalizes an honest neighbour, and none calls an honest owner's head invalid: here only relays
+/// misbehave, so an invalid head means that a false message was accepted.
 #[derive(Default)]
 pub struct FairBlame {
-    /// Whose turn it is.
+    /// The member to check next.
     next: usize,
 }
 
-/// What only misbehaving members are blamed for.
+/// The violations that only misbehaving members cause.
 const VIOLATIONS: [&str; 5] = ["malformed", "signature", "wrong_answer", "node", "range"];
 
 impl Checker for FairBlame {

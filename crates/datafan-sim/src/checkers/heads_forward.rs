@@ -3,8 +3,8 @@
 use super::checker::{Checked, Checker, Scene, must};
 use crate::ledger::{Applied, Ending};
 
-/// Each visible head is greater than the one before, by timestamp and root. A revoked owner's may step back
-/// to where it stays, or go.
+/// Each visible head is greater than the previous one, by timestamp and root. That of a revoked owner may
+/// step back to where it is frozen, or disappear.
 #[derive(Default)]
 pub struct HeadsForward;
 
@@ -23,7 +23,7 @@ impl Checker for HeadsForward {
             None => false,
         };
         let forward = order(applied.now) > order(applied.before);
-        // Several commits in one call are noted one by one and looked at once.
+        // Several commits of one call are recorded one by one and checked once.
         let same = applied.now == applied.before;
         must(forward || same || ended, || {
             let (member, name) = (applied.member, ledger.name(owner));

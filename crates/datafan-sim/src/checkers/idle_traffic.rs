@@ -1,24 +1,24 @@
-//! An idle round costs the same, whatever is held.
+//! An idle round has the same cost, however much is held.
 
 use super::checker::{Checked, Checker, Purpose, Scene, Sent, must};
 use crate::ledger::Applied;
 use std::collections::BTreeSet;
 
-/// Once all are equal, each direction of each link carries at most 64 B of messages per round of its sender,
-/// independent of owners, items and members. Links that came up anew are excused, and a mesh in which liars
-/// go on: these have something to say.
+/// Once all members are equal, each direction of each link carries at most 64 B of messages per round of its
+/// sender, independent of owners, items and members. New links are excepted, and so is a mesh in which
+/// misbehaving members continue, since those have something to send.
 #[derive(Default)]
 pub struct IdleTraffic {
     /// Per direction of each link that was up: sender, receiver, bytes and the sender's rounds.
     began: Vec<(usize, usize, u64, u64)>,
-    /// Who greeted whom since.
+    /// Greetings since then, by sender and receiver.
     greeted: BTreeSet<(usize, usize)>,
-    /// Commits that were made since.
+    /// Commits made since then.
     n_made: u64,
 }
 
 const ROUND_BYTES_MAX: u64 = 64;
-/// What it takes to tell a peer of one commit of the system's: that a link has come or gone.
+/// Bytes to tell a peer of one system commit: that a link has come up or gone down.
 const COMMIT_BYTES_MAX: u64 = 2_048;
 
 impl Checker for IdleTraffic {

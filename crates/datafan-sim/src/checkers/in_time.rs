@@ -1,15 +1,15 @@
-//! What is written is soon at all members that run.
+//! A write soon reaches all running members.
 
 use super::checker::{Checked, Checker, Scene, must};
 use crate::ledger::{Applied, Owner, Position};
 use datafan_core::time::{SECOND, Time};
 use std::collections::VecDeque;
 
-/// Where a scenario says so: a commit that was made since something was last done to lines or members is at
-/// all members that run within `delivered_seconds`.
+/// If the scenario asks for it: a commit that was made after the last fault in lines or members reaches all
+/// running members within `delivered_seconds`.
 #[derive(Default)]
 pub struct InTime {
-    /// Commits that may be on their way, the oldest first.
+    /// Commits that may be in flight, the oldest first.
     made: VecDeque<(Time, Owner, Position)>,
 }
 
@@ -43,7 +43,8 @@ impl Checker for InTime {
             let first = behind.next();
             must(first.is_none(), || {
                 format!(
-                    "m{} and {} others do not have commit {position} of {} within {} s, peers of the first: {:?}",
+                    "m{} and {} others do not have commit {position} of {} within {} s, peers of the first: \
+                     {:?}",
                     first.unwrap_or_default(),
                     behind.count(),
                     scene.ledger.name(owner),

@@ -1,7 +1,7 @@
-//! What must always be true, one file each, checked while a simulation goes on.
+//! Properties that must always hold, one file each, checked during a simulation.
 //!
-//! A checker sees every commit that becomes visible, every message that an engine sends and every answer, and
-//! pays for what changed; at the end it may look at everything.
+//! A checker sees every commit that becomes visible, every message that an engine sends and every answer. Its
+//! cost must follow the change; at the end it may examine everything.
 
 mod acknowledged;
 mod bounds;
@@ -24,7 +24,7 @@ mod whole_commits;
 pub use checker::{Checked, Checker, Purpose, Scene, Sent, Told, Violation};
 pub(crate) use one_component::joined;
 
-/// All of them.
+/// All checkers.
 pub fn all() -> Vec<Box<dyn Checker>> {
     vec![
         Box::<single_writer::SingleWriter>::default(),

@@ -1,4 +1,4 @@
-//! What a restored owner had written, and others have, is shown or kept for it.
+//! What a restored owner had written, and others have, is visible or kept for it.
 
 use super::checker::{Checked, Checker, Scene, must};
 use crate::{
@@ -12,10 +12,10 @@ use datafan_core::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A state that some member showed, and that was replaced by one that did not grow out of it, is at the end a
-/// part of what running members show of its owner, or of a copy that they keep for it. Which state grew out
-/// of which is seen where the owner writes. Nobody's copy counts that was not on disk when its holder crashed
-/// or was itself restored.
+/// A state that a member showed, and that was replaced by one that does not descend from it, is at the end
+/// part of the owner's state as running members show it, or of a divergent copy that they keep. Descent is
+/// observed where the owner writes. A copy does not count if it was not on disk when its holder crashed, or
+/// if its holder was itself restored.
 #[derive(Default)]
 pub struct NothingLost {
     owners: BTreeMap<Owner, Lineage>,
@@ -74,15 +74,17 @@ impl NothingLost {
             let lineage = &self.owners[owner];
             let is_kept = snapshots.iter().any(|snapshot| lineage.is_part_of(scene, snapshot, *owner, *at));
             must(is_kept, || {
-                format!("m{holder} held commit {at} of m{owner}; nobody shows it or keeps it for its owner")
+                format!(
+                    "m{holder} held commit {at} of m{owner}, but no member shows it or keeps it for its owner"
+                )
             })?;
         }
         Ok(())
     }
 }
 
-/// Which state of an owner grew out of which. A branch is a line of states; it begins where a copy of the
-/// disk was put back.
+/// The descent of an owner's states. A branch is a line of states; it starts where an older copy of the disk
+/// was restored.
 #[derive(Default)]
 struct Lineage {
     branch_of: BTreeMap<Position, usize>,
@@ -90,7 +92,7 @@ struct Lineage {
 }
 
 struct Branch {
-    /// The state of another branch that its first one grew out of; 0 for none.
+    /// The state of another branch from which its first state descends; 0 for none.
     from: Position,
     last: Position,
 }
@@ -100,8 +102,8 @@ impl Lineage {
         self.branch_of.contains_key(&at)
     }
 
-    /// What the owner wrote on top of where that was not what it showed before: it may have taken a state
-    /// back and written in one step. Its run says where it began.
+    /// Records a write of the owner on a state other than the visible one: it may have taken a state back and
+    /// written in one step. Its run says where it began.
     fn parent(&self, scene: &Scene<'_>, applied: &Applied<'_>) -> Option<Position> {
         let is_tip = |branch: &Branch| branch.last == applied.before;
         if self.branches.iter().any(is_tip) {
@@ -113,7 +115,7 @@ impl Lineage {
         self.branch_of.keys().rev().copied().find(|known| at(known) == Some(began))
     }
 
-    /// The owner wrote `now` on top of `before`.
+    /// Records that the owner wrote `now` on top of `before`.
     fn grow(&mut self, before: Position, now: Position) {
         let same = self.branch_of.get(&before).copied();
         let branch = same.filter(|branch| self.branches[*branch].last == before).unwrap_or_else(|| {
@@ -124,7 +126,7 @@ impl Lineage {
         self.branch_of.insert(now, branch);
     }
 
-    /// Whether `old` is `new` or lies on the way to it.
+    /// Whether `old` is `new` or one of its ancestors.
     fn is_ancestor(&self, old: Position, new: Position) -> bool {
         let mut new = new;
         while let (Some(theirs), Some(ours)) = (self.branch_of.get(&old), self.branch_of.get(&new)) {
@@ -136,7 +138,7 @@ impl Lineage {
         false
     }
 
-    /// Whether a store has a state, visible or kept, that `at` lies on the way to.
+    /// Whether a store has, visible or divergent, `at` or a descendant of it.
     fn is_part_of(&self, scene: &Scene<'_>, snapshot: &SharedSnapshot, owner: Owner, at: Position) -> bool {
         let id = scene.ledger.id(scene.world, owner);
         let records = snapshot.states().filter_map(|state| state.record());

@@ -1,9 +1,9 @@
-//! Nothing is forwarded that is not verified.
+//! Nothing is forwarded unverified.
 
 use super::checker::{Checked, Checker, Scene, Sent, Told, must};
 
-/// Every head that an engine sends was signed by its owner, byte for byte, and is held by the sender with its
-/// data. What misbehaving members make of it on the way is not the engine's.
+/// Every head that an engine sends was signed by its owner, byte for byte, and the sender holds it with its
+/// data. Messages altered after they were sent do not count.
 #[derive(Default)]
 pub struct NothingUnverified;
 
@@ -22,7 +22,7 @@ impl Checker for NothingUnverified {
             };
             let held = ledger.position(sent.from, owner);
             must(position <= held || ledger.ending(owner).is_some(), || {
-                format!("m{} tells of {head:?}, whose data it does not hold", sent.from)
+                format!("m{} sends {head:?} without holding its data", sent.from)
             })?;
         }
         Ok(())

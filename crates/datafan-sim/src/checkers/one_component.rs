@@ -1,4 +1,4 @@
-//! Links join all members that run, soon after the last thing that kept them apart.
+//! Links connect all running members, soon after the last fault that separated them.
 
 use super::checker::{Checked, Checker, Scene, must};
 use crate::ledger::{Ledger, Mesh};
@@ -7,16 +7,16 @@ use datafan_core::{
     time::{SECOND, Time},
 };
 
-/// Where members find each other: within the scenario's bound after the last thing that was done to lines or
-/// members, while all lines work, links on which both ends have greeted each other join all members that run,
-/// and they stay joined. Nobody is ever at its limit of links. That links come to rest afterwards is looked
-/// at when all are equal.
+/// With discovery: within the scenario's bound after the last fault in lines or members, while all lines
+/// work, links on which both ends have greeted each other connect all running members, and they stay
+/// connected. No member ever reaches its limit of links. Whether links settle afterwards is checked when all
+/// members are equal.
 #[derive(Default)]
 pub struct OneComponent {
-    /// From when on all must be joined; `None` while a line is down.
+    /// From when on all must be connected; `None` while a line is down.
     due: Option<Time>,
     disturbed: bool,
-    /// Whose number of links is looked at next.
+    /// The member whose number of links is checked next.
     next: usize,
 }
 
@@ -26,7 +26,7 @@ impl Checker for OneComponent {
     }
 
     fn on_disturbed(&mut self, _: &Scene<'_>) -> Checked {
-        // Looked at with the next tick: many things may be done at once.
+        // Checked at the next tick, because several faults may be injected at once.
         self.disturbed = true;
         Ok(())
     }
@@ -66,14 +66,14 @@ fn check(scene: &Scene<'_>) -> Checked {
         let smallest = components.iter().min_by_key(|component| component.len()).and_then(|at| at.first());
         let report = smallest.and_then(|member| scene.world.report_of(*member));
         format!(
-            "links join {} groups of members, not one: {shown:?}\n{}",
+            "links leave {} separate groups of members: {shown:?}\n{}",
             components.len(),
             report.unwrap_or_default()
         )
     })
 }
 
-/// The groups into which links join the members that run and of whom something is promised.
+/// The groups of members that links connect, among the running members that count.
 pub(crate) fn joined(world: &Mesh, ledger: &Ledger) -> Vec<Vec<usize>> {
     let counts =
         |member: &usize| world.runs(*member) && ledger.counts(*member) && ledger.ending(*member).is_none();

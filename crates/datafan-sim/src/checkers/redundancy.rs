@@ -1,15 +1,15 @@
-//! Pushes go along trees: what comes twice is a small part of what comes.
+//! Pushes follow trees: only a small part of them is redundant.
 
 use super::checker::{Checked, Checker, Purpose, Scene, Sent, must};
 use datafan_core::time::Time;
 
-/// Until all are equal, pushes of what was held already are at most a twentieth of the deliveries, and as
-/// many as it takes to find a tree: [`PER_GREETING`] of each owner for each greeting of a link. Not looked at
-/// where members misbehave, or single messages are lost, late or doubled: what such a link brings is redundant
-/// through nobody's fault.
+/// Until all members are equal, redundant pushes are at most a twentieth of the deliveries, plus what it
+/// takes to find a tree: [`PER_GREETING`] for each owner and each greeting of a link. Not checked if members
+/// misbehave, or messages are lost, delayed or duplicated: what such a link carries is redundant without
+/// anybody's fault.
 #[derive(Default)]
 pub struct Redundancy {
-    /// Greetings that were sent, one in each direction of a link that came up.
+    /// Greetings sent, one in each direction of a link that came up.
     n_greetings: u64,
 }
 
@@ -40,6 +40,6 @@ impl Checker for Redundancy {
         let n_writers = scene.ledger.owners().filter(|owner| scene.ledger.made(*owner, 1).is_some()).count();
         let limit =
             scene.ledger.n_deliveries() / PER_DELIVERY + PER_GREETING * self.n_greetings * n_writers as u64;
-        must(redundant <= limit, || format!("{redundant} pushes brought what was held, limit {limit}"))
+        must(redundant <= limit, || format!("{redundant} pushes were redundant, limit {limit}"))
     }
 }

@@ -8,8 +8,7 @@ use crate::{
 use datafan_core::{hash::Hash, time::Timestamp};
 use std::collections::BTreeMap;
 
-/// Every item that is visible anywhere is one that became visible at its owner first; no two of them ever
-/// shared a timestamp.
+/// Every visible item became visible at its owner first; no two of them ever shared a timestamp.
 #[derive(Default)]
 pub struct SingleWriter {
     /// Leaf hashes of what owners wrote.

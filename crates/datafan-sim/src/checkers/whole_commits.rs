@@ -7,7 +7,7 @@ use datafan_core::{
     trie::{Branch, NewNodes, join, root_hash},
 };
 
-/// What lies under a head is exactly what the head describes: counted, summed and hashed anew, by key and by
+/// The data under a head is exactly what the head describes: counted, summed and hashed again, by key and by
 /// timestamp.
 #[derive(Default)]
 pub struct WholeCommits {
@@ -57,6 +57,6 @@ fn check(member: usize, state: &State) -> Checked {
         state.item(key.as_str()).is_some_and(|item| item.key == **key && item.timestamp == **at)
     });
     must(by_key.count() == leaves.len() && state.keys().count() == leaves.len(), || {
-        format!("m{member} finds other items of {:?} by key than by timestamp", head.owner)
+        format!("m{member} has different items of {:?} by key and by timestamp", head.owner)
     })
 }

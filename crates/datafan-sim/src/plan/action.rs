@@ -1,52 +1,52 @@
-//! What is done to a mesh, and when.
+//! The faults that are injected into a mesh, and when.
 
 use datafan_core::engine::Disposition as Revocation;
 use std::collections::BTreeSet;
 
-/// One thing that is done to the mesh.
+/// A fault, or another change of the mesh.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// A member loses its power.
     Crash(usize),
     /// A member stops cleanly.
     Stop(usize),
-    /// A member starts, on a disk that works again.
+    /// A member starts, with a repaired disk.
     Start(usize),
     /// A link is cut.
     Cut(usize, usize),
-    /// A cut ends.
+    /// A cut link is restored.
     Heal(usize, usize),
-    /// One member's messages to another are lost.
+    /// Messages from one member to another are lost.
     Deafen(usize, usize),
     /// They arrive again.
     Undeafen(usize, usize),
     /// A link breaks once.
     Flap(usize, usize),
-    /// The mesh falls into groups; whose group each member is in.
+    /// The mesh is partitioned; the group of each member.
     Part(Vec<u8>),
-    /// These groups find each other again.
+    /// The partition ends.
     Unite(Vec<u8>),
-    /// A disk fails after so many more writes, saying this.
+    /// A disk fails after this many more writes, with this error.
     FailDisk(usize, u64, &'static str),
-    /// There is room for so many writes.
+    /// The disk has room for this many more writes.
     FillDisk(usize, u64),
-    /// There is room again.
+    /// The disk has room again.
     FreeDisk(usize),
     /// Syncs take this long.
     SlowDisk(usize, u64),
-    /// A wall clock shows this much more, in microseconds.
+    /// A wall clock jumps forward by this many microseconds.
     JumpClock(usize, i64),
-    /// A wall clock goes faster by so many millionths.
+    /// A wall clock runs faster by this many millionths.
     Drift(usize, i64),
-    /// A member lives somewhere else from now on: where another one lived, or where nobody did.
+    /// The address of a member changes: to that of another member, or to a new one.
     Move(usize, Vacancy),
-    /// A member publishes where it lives.
+    /// A member publishes its address.
     Publish(usize),
     /// Members lose their power, and never start again.
     Die(Vec<usize>),
-    /// A copy of a disk is put aside.
+    /// A disk is copied.
     Backup(usize),
-    /// A member loses its power, and its disk becomes the copy.
+    /// A member loses its power, and its disk is replaced by the copy.
     Restore(usize),
     /// A member is admitted, and starts.
     Admit(usize),
@@ -54,16 +54,16 @@ pub enum Action {
     Revoke(usize, Revocation),
 }
 
-/// Where a member moves.
+/// The new address of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Vacancy {
-    /// Where nobody lived before.
+    /// An unused address.
     New,
-    /// Where a member lived that has moved away, if there is one.
+    /// The old address of a member that has moved away, if there is one.
     Used,
 }
 
-/// A plan: actions by time since the faults begin, in microseconds.
+/// A plan: actions by time since the start of the faults, in microseconds.
 #[derive(Default, Debug)]
 pub struct Plan {
     /// Ascending.
@@ -72,6 +72,6 @@ pub struct Plan {
     pub misbehaving: BTreeSet<usize>,
     /// Members that are admitted by an action only.
     pub joiners: BTreeSet<usize>,
-    /// Members that can dial and cannot be dialled.
+    /// Members that can dial but cannot be dialled.
     pub dial_only: BTreeSet<usize>,
 }

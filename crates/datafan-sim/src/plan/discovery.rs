@@ -1,5 +1,4 @@
-//! What happens to members that find each other: islands, addresses that change, members that cannot be
-//! dialled.
+//! Faults of members that find each other: islands, address changes, members that cannot be dialled.
 
 use super::{
     action::{Action, Vacancy},
@@ -8,17 +7,17 @@ use super::{
 use crate::world::BRIDGES;
 use datafan_core::time::{MILLI, SECOND};
 
-/// How long after its address changed a running member publishes the new one, at most, in microseconds.
+/// Maximum time until a running member publishes its changed address, in microseconds.
 const PUBLISHED_MICROS: u64 = 60 * SECOND;
 
-/// Draws it.
+/// Draws these faults.
 pub(super) fn draw(drawing: &mut Drawing<'_>) {
     dial_only(drawing);
     let n_moves = drawing.scenario.faults.moves as usize;
     let mut order: Vec<usize> = Vec::new();
     for n in 0..n_moves {
         if n % drawing.scenario.members == 0 {
-            // Each moves once before one moves again.
+            // Every member moves once before one moves again.
             let mut all: Vec<usize> = (0..drawing.scenario.members).collect();
             order = drawing.take(all.len() as u64, &mut all);
         }
@@ -36,7 +35,7 @@ pub(super) fn draw(drawing: &mut Drawing<'_>) {
     }
 }
 
-/// Of those that cannot be dialled none is the first of the mesh or of an island: else nobody might find it.
+/// Members that cannot be dialled are never the first of the mesh or of an island: nobody might find it then.
 fn dial_only(drawing: &mut Drawing<'_>) {
     let Some(discovery) = &drawing.scenario.discovery else { return };
     let members = drawing.scenario.members;
@@ -53,7 +52,7 @@ fn dial_only(drawing: &mut Drawing<'_>) {
 }
 
 impl Drawing<'_> {
-    /// Takes members that die: those of no island first.
+    /// Draws members that die: first those outside islands.
     pub(super) fn take_dead(&mut self, n: u64, others: &mut Vec<usize>) -> Vec<usize> {
         let islands: u64 = self.scenario.faults.islands.iter().sum();
         let mut outside = Vec::new();
@@ -67,7 +66,7 @@ impl Drawing<'_> {
         dead
     }
 
-    /// When a partition begins, how long it lasts, and the group of each member.
+    /// When a partition starts, how long it lasts, and the group of each member.
     pub(super) fn partition(&mut self) -> (u64, u64, Vec<u8>) {
         let faults = self.faults();
         let lasts = self.between(faults.cut_micros());
@@ -83,14 +82,14 @@ impl Drawing<'_> {
         (self.apart().0, lasts, groups)
     }
 
-    /// From when until when islands are parted: the longest partition, in the middle of the time of faults.
+    /// When islands are separated: the longest partition, in the middle of the faults.
     fn apart(&self) -> (u64, u64) {
         let span = self.scenario.seconds * SECOND;
         let lasts = self.scenario.faults.cut_micros()[1].min(span);
         ((span - lasts) / 2, lasts)
     }
 
-    /// A moment while the mesh is parted, where there are islands; any moment elsewhere.
+    /// A moment during the partition if there are islands, or else any moment.
     pub(super) fn moment_apart(&mut self) -> u64 {
         if self.scenario.faults.islands.is_empty() || self.scenario.faults.partitions == 0 {
             return self.moment();

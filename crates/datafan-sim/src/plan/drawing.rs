@@ -17,14 +17,14 @@ pub(super) struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// Who plays which special part: different members, none of them the first.
+    /// The members with special roles: all different, and none of them the first.
     pub(super) fn parts(&mut self) {
         let faults = self.faults();
         let mut others: Vec<usize> = (1..self.scenario.members).collect();
-        // A joiner is linked to earlier members only if it is late; the last ones are.
+        // A joining member is linked to earlier members only, so it must be late; the last members are.
         let n_joiners = faults.joins as usize;
         self.plan.joiners = others.split_off(others.len() - n_joiners).into_iter().collect();
-        // Whoever leaves, and whoever misbehaves for ever, must not be the only way between others.
+        // A member that leaves or misbehaves to the end must not be the only path between others.
         let mut gone = BTreeSet::new();
         let leavers = self.take_spare(faults.leaves, &mut others, &mut gone);
         let misbehaving = match faults.misbehaving_forever {
@@ -59,8 +59,8 @@ impl Drawing<'_> {
         (0..n).map(|_| others.swap_remove(self.rng.index(others.len()))).collect()
     }
 
-    /// Takes members without whom, and without those that are `gone`, the rest still hangs together; fewer
-    /// than `n` if there are no more.
+    /// Draws members without which, and without those that are `gone`, the rest stays connected; fewer than
+    /// `n` if there are no more.
     pub(super) fn take_spare(
         &mut self,
         n: u64,
@@ -182,7 +182,7 @@ impl Drawing<'_> {
     }
 }
 
-/// Whether all members but those that are `gone` are linked through each other.
+/// Whether all members except those that are `gone` are connected by links.
 fn is_connected(members: usize, links: &[(usize, usize)], gone: &BTreeSet<usize>) -> bool {
     let mut neighbours = vec![Vec::new(); members];
     for (a, b) in links.iter().filter(|(a, b)| !gone.contains(a) && !gone.contains(b)) {

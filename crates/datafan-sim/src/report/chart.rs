@@ -15,7 +15,7 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#333}.title{font-s
 .link{stroke:#9ab;stroke-width:.8}.down{stroke:#c33;stroke-dasharray:3 3}.member{fill:#0a7}\
 .name{font-size:10px;text-anchor:middle}.end{text-anchor:end}";
 
-/// The picture, complete in itself.
+/// The complete picture.
 pub fn svg(outcome: &Outcome) -> String {
     let height = TOP + CHART + 90.0 + MESH;
     let mut out = format!(
@@ -39,7 +39,7 @@ pub fn svg(outcome: &Outcome) -> String {
     out
 }
 
-/// The share of pairs in place, over time; the time of faults is shaded.
+/// The share of converged pairs over time; the time of faults is shaded.
 fn curve(outcome: &Outcome) -> String {
     let end = outcome.virtual_micros.max(1) as f64;
     let x = |micros: u64| LEFT + (WIDTH - LEFT - 30.0) * micros as f64 / end;
@@ -70,7 +70,7 @@ fn curve(outcome: &Outcome) -> String {
     let middle = WIDTH / 2.0;
     let _ = writeln!(
         out,
-        r#"<text text-anchor="middle" x="{middle}" y="{below}">pairs of member and owner in place; faults shaded</text>"#
+        r#"<text text-anchor="middle" x="{middle}" y="{below}">converged pairs of member and owner; faults shaded</text>"#
     );
     out
 }

@@ -3,8 +3,8 @@
 use crate::outcome::Picture;
 use std::fmt::Write;
 
-/// Every member once with its name and item count, every link once, in the order of members; a link that is
-/// down is dashed. `dot` and its relatives read it.
+/// Every member with its name and item count, and every link, in the order of members; a link that is down is
+/// dashed. `dot` and similar tools read it.
 pub fn dot(picture: &Picture) -> String {
     let mut out = String::from("graph mesh {\n    node [shape=box, style=rounded];\n");
     for (member, (name, items)) in picture.members.iter().enumerate() {
@@ -19,7 +19,7 @@ pub fn dot(picture: &Picture) -> String {
     out
 }
 
-/// Text within quotes: backslashes and quotes are what `dot` would read.
+/// Escapes text within quotes for `dot`.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,4 +1,4 @@
-//! One page with everything, complete in itself.
+//! The complete report as one page.
 
 use super::{chart::svg, text::text, words::escaped};
 use crate::outcome::Outcome;
@@ -8,7 +8,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:960px;mar
 table{border-collapse:collapse}td{padding:.15em 1em .15em 0;vertical-align:top}td:first-child{color:#777}\
 .bad{color:#b00}pre{background:#f6f6f6;padding:1em;overflow:auto}";
 
-/// The page. `command` shows the same again.
+/// The page. `command` reproduces the run.
 pub fn html(outcome: &Outcome, command: &str) -> String {
     let title = escaped(&format!("{}, seed {}", outcome.scenario, outcome.seed));
     let mut out =
@@ -25,6 +25,6 @@ pub fn html(outcome: &Outcome, command: &str) -> String {
         let _ =
             writeln!(out, "<pre>{}\n\n{}</pre>", escaped(&failure.what), escaped(&failure.events.join("\n")));
     }
-    let _ = writeln!(out, "<p>To see it again: <code>{}</code>\n{}", escaped(command), svg(outcome));
+    let _ = writeln!(out, "<p>To reproduce it: <code>{}</code>\n{}", escaped(command), svg(outcome));
     out
 }

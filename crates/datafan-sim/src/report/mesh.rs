@@ -1,14 +1,14 @@
-//! The mesh as a drawing: few members on a circle, many on rings around the first, by their distance to it.
+//! A drawing of the mesh: few members on a circle, many on rings around the first, by their distance to it.
 
 use super::words::escaped;
 use crate::outcome::Picture;
 use std::{collections::VecDeque, f64::consts::TAU, fmt::Write};
 
-/// Members beyond which only these are drawn: more is a blot.
+/// Maximum number of members in the drawing; with more, nothing can be recognised.
 const DRAWN_MAX: usize = 1_500;
-/// Up to so many are drawn on one circle: no link passes behind a member there.
+/// Up to this many members are drawn on one circle, where no link passes behind a member.
 const CIRCLE_MAX: usize = 40;
-/// Up to so many have their names beside them.
+/// Up to this many members have their names beside them.
 const NAMED_MAX: usize = 60;
 
 /// The drawing, as SVG elements within `size` by `size` at the origin.
@@ -42,7 +42,7 @@ pub fn drawing(picture: &Picture, size: f64) -> String {
     out
 }
 
-/// All on one circle, the first at the top.
+/// All members on one circle, the first at the top.
 fn circle(n: usize, size: f64) -> Vec<(f64, f64)> {
     let on_circle = |member: usize| {
         let angle = TAU * (member as f64 / n.max(1) as f64 - 0.25);
@@ -60,7 +60,7 @@ fn rings(picture: &Picture, n: usize, size: f64) -> Vec<(f64, f64)> {
     }
     let mut ring = vec![usize::MAX; n];
     let mut rings: Vec<Vec<usize>> = Vec::new();
-    // Whoever cannot be reached begins a new middle.
+    // A member that cannot be reached starts a new centre.
     for start in 0..n {
         if ring[start] != usize::MAX {
             continue;

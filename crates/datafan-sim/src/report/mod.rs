@@ -1,4 +1,4 @@
-//! Telling what a simulation came to: for people, for programs, as pictures.
+//! Reports of an outcome: for people, for programs, as pictures.
 
 mod chart;
 mod dot;
@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use serde_json::{Value, json};
 use words::hex;
 
-/// One object for programs.
+/// One JSON object, for programs.
 pub fn json(outcome: &Outcome) -> Value {
     let found = |found: &Option<String>| match found {
         None => Value::Bool(true),
@@ -63,7 +63,7 @@ pub fn json(outcome: &Outcome) -> Value {
     })
 }
 
-/// A picture of convergence over time and one of the topology, in one SVG.
+/// A picture of convergence over time and of the topology, in one SVG.
 pub fn svg(outcome: &Outcome) -> String {
     chart::svg(outcome)
 }

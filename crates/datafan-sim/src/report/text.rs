@@ -1,14 +1,14 @@
-//! The result for people.
+//! The outcome for people.
 
 use super::words::hex;
 use crate::{outcome::Outcome, run::Standing, scenario::Scenario};
 use std::fmt::Write;
 
-/// One line while it goes on.
+/// One progress line.
 pub fn progress(standing: &Standing) -> String {
     let percent = (standing.there * 1_000).checked_div(standing.pairs).unwrap_or(0);
     format!(
-        "{:<7} {:>9} virtual, {:>3}.{} % in place, {} deliveries",
+        "{:<7} {:>9} virtual, {:>3}.{} % converged, {} deliveries",
         standing.phase,
         span(standing.time.0),
         percent / 10,
@@ -17,7 +17,7 @@ pub fn progress(standing: &Standing) -> String {
     )
 }
 
-/// The whole result.
+/// The whole outcome.
 pub fn text(outcome: &Outcome) -> String {
     let mut out = String::new();
     let holds = if outcome.holds() { "equal, all checks hold" } else { "FAILED" };
@@ -28,7 +28,7 @@ pub fn text(outcome: &Outcome) -> String {
         &mut out,
         "time",
         &format!(
-            "{} virtual ({} rounds) in {} real, {} of one processor: {speed:.1} times as fast as life",
+            "{} virtual ({} rounds) in {} real, {} of one processor: {speed:.1} times real time",
             span(outcome.virtual_micros),
             outcome.rounds(),
             span(outcome.real_micros),
@@ -75,7 +75,7 @@ pub fn text(outcome: &Outcome) -> String {
             &format!("{} at most, {} per member and owner", bytes(memory), bytes(memory / pairs)),
         );
     }
-    line(&mut out, "refused", &format!("{} things, {} alarms", grouped(counts.refusals), counts.alarms));
+    line(&mut out, "refused", &format!("{} refusals, {} alarms", grouped(counts.refusals), counts.alarms));
     let checks: Vec<String> = outcome
         .checks
         .iter()
@@ -106,7 +106,8 @@ fn traffic(out: &mut String, outcome: &Outcome) {
         out,
         "spread",
         &format!(
-            "{}.{:02} redundant copies per delivery; shortest paths {}.{} links on average, at most {longest}",
+            "{}.{:02} redundant copies per delivery; shortest paths {}.{} links on average, at most \
+             {longest}",
             redundancy / 1_000,
             redundancy % 1_000 / 10,
             mean / 1_000,
@@ -115,7 +116,7 @@ fn traffic(out: &mut String, outcome: &Outcome) {
     );
 }
 
-/// What went wrong, and the one command that shows it again.
+/// The failure, and the command that reproduces it.
 pub fn failure(outcome: &Outcome, scenario: &Scenario, source: &str, revision: &str) -> Option<String> {
     let failure = outcome.failure.as_ref()?;
     let mut out = String::new();
@@ -126,7 +127,7 @@ pub fn failure(outcome: &Outcome, scenario: &Scenario, source: &str, revision: &
     for event in &failure.events {
         let _ = writeln!(out, "  {event}");
     }
-    let _ = writeln!(out, "to see it again:");
+    let _ = writeln!(out, "to reproduce it:");
     let _ = writeln!(
         out,
         "  cargo xtask simulate --scenario {source} --members {} --topology {} --seed {}",
@@ -139,7 +140,7 @@ fn line(out: &mut String, name: &str, what: &str) {
     let _ = writeln!(out, "{name:<9} {what}");
 }
 
-/// A time for people.
+/// A duration for people.
 pub(super) fn span(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} us"),
@@ -149,7 +150,7 @@ pub(super) fn span(micros: u64) -> String {
     }
 }
 
-/// Bytes for people.
+/// A size for people.
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
@@ -159,7 +160,7 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A number with a comma at every third digit.
+/// A number with thousands separators.
 pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();

@@ -1,4 +1,4 @@
-//! Doing to the mesh what the plan says, and undoing all of it.
+//! Executes the actions of the plan, and undoes all of them at the end.
 
 use super::Run;
 use crate::{
@@ -10,7 +10,7 @@ use datafan_core::{
     time::{MILLI, SECOND},
 };
 
-/// How often the authority is asked for one thing.
+/// How often the authority is asked to do something.
 const TRIES_MAX: usize = 100;
 
 impl Run<'_> {
@@ -26,7 +26,7 @@ impl Run<'_> {
         }
     }
 
-    /// A member that has started says where it lives, and is given the addresses that its user knows.
+    /// A started member publishes its address and is given the addresses that its user knows.
     pub(super) fn introduce(&mut self, member: usize) {
         let Some(discovery) = self.scenario.discovery.as_ref().filter(|_| self.world.runs(member)) else {
             return;
@@ -38,11 +38,11 @@ impl Run<'_> {
         if seeds.is_empty() && member > 0 {
             seeds.push(0);
         }
-        // As its user wrote it down once, whoever lives there now.
+        // The addresses as its user once wrote them down, whoever has them now.
         seeds.into_iter().for_each(|to| self.world.connect(member, format!("m{to}").into()));
     }
 
-    /// Does one thing of the plan, where it still makes sense.
+    /// Executes one action of the plan, if it still makes sense.
     pub(super) fn act(&mut self, action: Action) {
         self.counts.actions += 1;
         self.report_action(format!("{action:?}"));
@@ -50,7 +50,7 @@ impl Run<'_> {
             Action::Crash(member) if self.world.runs(member) => self.world.crash(member),
             Action::Stop(member) if self.world.runs(member) => self.world.stop(member),
             Action::Crash(_) | Action::Stop(_) => {}
-            // Who joins later does not start before.
+            // A member that joins later does not start before that.
             Action::Start(member) if self.plan.joiners.contains(&member) => {}
             Action::Start(member) => self.start(member),
             Action::Cut(a, b) => self.on_link(a, b, |world, a, b| world.cut(a, b)),
@@ -87,13 +87,13 @@ impl Run<'_> {
         self.disturbed();
     }
 
-    /// Something was done to lines or members.
+    /// Records that something was done to lines or members.
     pub(super) fn disturbed(&mut self) {
         self.check_all(|checker, scene| checker.on_disturbed(scene));
     }
 
-    /// Does something to a link of the topology. Where members find each other it may not be there: then to
-    /// another link of the same member, and the end of it to the same one.
+    /// Applies an action to a link of the topology. With discovery it may not exist: then to another link of
+    /// the same member, and the end of the action to the same one.
     fn on_link(&mut self, a: usize, b: usize, act: impl Fn(&mut Mesh, usize, usize)) {
         let (a, b) = match self.scenario.discovery.is_some() {
             true => (a, self.stand_in(a, b)),
@@ -113,7 +113,7 @@ impl Run<'_> {
     }
 
     fn relocate(&mut self, member: usize, vacancy: Vacancy) {
-        // Behind somebody who translates, nobody sees it.
+        // Behind address translation nobody sees the change.
         if self.plan.dial_only.contains(&member) {
             return;
         }
@@ -169,14 +169,14 @@ impl Run<'_> {
     fn revoke(&mut self, member: usize, disposition: datafan_core::engine::Disposition) {
         self.leavers.insert(member);
         self.change_roster(&Command::Revoke { id: self.world.id(member), disposition }, Some(member));
-        // It is told, and goes.
+        // It learns of the revocation and leaves.
         self.run_to(self.world.time().after(500 * MILLI));
         if self.world.runs(member) {
             self.world.stop(member);
         }
     }
 
-    /// Asks the authority until it is done: it may go down before.
+    /// Asks the authority until the command is done: the authority may go down before that.
     fn change_roster(&mut self, command: &Command, revoked: Option<usize>) {
         for _ in 0..TRIES_MAX {
             if self.failure.is_some() {
@@ -193,24 +193,24 @@ impl Run<'_> {
                 return;
             }
         }
-        self.fail("convergence", format!("the authority does not carry out {command:?}"));
+        self.fail("convergence", format!("the authority did not carry out {command:?}"));
     }
 
-    /// Only a member with the authority's key changes the roster.
+    /// Only a member with the authority key changes the roster.
     fn need_authority(&mut self) {
         if !self.world.runs(0) {
             self.start(0);
         }
     }
 
-    /// Losses of all links, as the scenario has them while faults happen.
+    /// Sets the losses of all links to those of the scenario during faults.
     pub(super) fn set_losses(&mut self) {
         let faults = &self.scenario.faults;
         let ppm = [faults.loss_per_mille, faults.twice_per_mille, faults.late_per_mille].map(|n| n * 1_000);
         self.describe_links(ppm, faults.late_micros());
     }
 
-    /// What links are like from now on, with such losses.
+    /// Sets the properties of links from now on, with these losses.
     pub(super) fn describe_links(&mut self, ppm: [u32; 3], late_micros: u64) {
         let network = self.scenario.network.clone();
         self.world.describe_links(move |a, b| {
@@ -221,7 +221,7 @@ impl Run<'_> {
         });
     }
 
-    /// Ends all faults: links, disks and clocks work, and everybody runs who belongs.
+    /// Ends all faults: links, disks and clocks work, and all members that belong to the mesh run.
     pub(super) fn heal(&mut self) {
         if self.failure.is_some() {
             return;

@@ -1,5 +1,5 @@
-//! Running a scenario: first the members start and write, then faults happen, then all heals, and then
-//! everything must become equal and stay at rest.
+//! Runs a scenario: members start and write, faults happen, everything heals, and then all members must
+//! become equal and stay at rest.
 
 mod acting;
 mod read;
@@ -34,43 +34,43 @@ use std::{
     time::Instant,
 };
 
-/// Who watches a simulation.
+/// Observes a simulation.
 pub trait Observer {
     /// Some virtual time has passed.
     fn on_progress(&mut self, _: &Standing) {}
-    /// Something happened. Only asked for if [`Observer::wants_events`].
+    /// An event happened. Only called if [`Observer::wants_events`].
     fn on_event(&mut self, _time: Time, _text: &str) {}
-    /// Whether it wants to hear of everything that happens, in words.
+    /// Whether to describe every event in words.
     fn wants_events(&self) -> bool {
         false
     }
 }
 
-/// Nobody watches.
+/// An observer that ignores everything.
 pub struct Unwatched;
 
 impl Observer for Unwatched {}
 
-/// How a simulation stands.
+/// The progress of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
-    /// What is going on.
+    /// The current phase.
     pub phase: &'static str,
     /// Virtual time.
     pub time: Time,
     /// Pairs of running members and owners.
     pub pairs: u64,
-    /// Of these, those that are where they must end.
+    /// The pairs that have converged.
     pub there: u64,
     /// Commits that became visible at members that did not make them.
     pub deliveries: u64,
 }
 
-/// Simulates `scenario` with `seed`. The same two always come to the same outcome, but for memory and real
+/// Simulates `scenario` with `seed`. The same two always have the same outcome, except for memory and real
 /// time.
 ///
 /// # Errors
-/// If the scenario breaks a limit; nothing was simulated.
+/// If the scenario violates a limit; nothing was simulated.
 pub fn simulate(
     scenario: &Scenario,
     seed: u64,
@@ -90,7 +90,7 @@ pub fn simulate(
     Ok(run.outcome(began))
 }
 
-/// A simulation under way.
+/// A running simulation.
 struct Run<'a> {
     scenario: &'a Scenario,
     seed: u64,
@@ -103,44 +103,44 @@ struct Run<'a> {
     rng: Rng,
     observer: &'a mut dyn Observer,
     phase: &'static str,
-    /// Whether misbehaving members do so.
+    /// Whether misbehaving members misbehave.
     misbehaves: Rc<Cell<bool>>,
-    /// Copies of disks that were put aside.
+    /// Copies of disks.
     backups: BTreeMap<usize, SharedDisk>,
-    /// Disks that were told to fail.
+    /// Disks that were made to fail.
     failing: BTreeSet<usize>,
-    /// Links that stand in for links of the topology that are not there, while something is done to them.
+    /// Links that stand in for missing links of the topology, while an action applies to them.
     stand_ins: BTreeMap<(usize, usize), usize>,
-    /// Addresses whose members have moved away, and how many addresses were made for such.
+    /// Addresses whose members have moved away, and the number of new addresses.
     vacant: Vec<Address>,
     n_moved: u64,
-    /// Members that are gone for good.
+    /// Members that are dead for good.
     dead: BTreeSet<usize>,
     /// Members that were revoked.
     leavers: BTreeSet<usize>,
-    /// Revocations that are not acknowledged, by their command.
+    /// Unacknowledged revocations, by their command.
     revoking: BTreeMap<Ticket, usize>,
-    /// Commands that are not answered.
+    /// Unanswered commands.
     open: BTreeMap<Ticket, usize>,
     n_values: u64,
-    /// What happened last, for people.
+    /// The last events, for people.
     events: VecDeque<Event>,
     counts: Counts,
     deliveries: Histogram,
     progress: Progress,
     converged: Converged,
-    /// From when on convergence counts.
+    /// From when on convergence is measured.
     goal: Option<Time>,
     faults: (Time, Time),
     next_tick: Time,
-    /// Memory for what happened, used again and again.
+    /// A buffer for events, reused.
     happenings: Vec<Noted>,
-    /// The message that was read last.
+    /// The last message that was decoded.
     read: Option<Read>,
     failure: Option<Failure>,
 }
 
-/// Something that happened, kept until people want to read it.
+/// An event, kept until it is turned into text.
 enum Event {
     Noted(Noted),
     Done(Time, String),
@@ -148,9 +148,9 @@ enum Event {
 
 /// Rounds after which an equal mesh is at rest.
 const SETTLE_ROUNDS: u64 = 5;
-/// Events that a failure shows.
+/// Number of events that a failure shows.
 const EVENTS_MAX: usize = 30;
-/// How often it is looked whether all are equal, and a checker gets a tick.
+/// How often to check whether all members are equal and to tick the checkers.
 const TICK_MICROS: u64 = 50 * MILLI;
 
 impl<'a> Run<'a> {
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
         self.rest();
     }
 
-    /// Makes the members, admits them, and links them as the topology says.
+    /// Creates the members, admits them, and links them as the topology says.
     fn found(&mut self) {
         let engine = &self.scenario.engine;
         let tombstones = engine.tombstones_max;
@@ -225,8 +225,7 @@ impl<'a> Run<'a> {
             });
             self.world.slow_handling(member, engine.handling_micros);
             self.world.slow_sync(member, engine.sync_micros);
-            // The first one runs already: what it has at the very beginning is taken in before it does
-            // anything.
+            // The first one is running already: record its initial content before it does anything.
             self.watch();
         }
         for member in 0..self.scenario.members {
@@ -248,7 +247,7 @@ impl<'a> Run<'a> {
         self.set_lies();
     }
 
-    /// Starts the members and has each write its first items.
+    /// Starts the members; each writes its first items.
     fn begin(&mut self) {
         let began = self.world.time();
         if self.scenario.seconds == 0 {
@@ -298,7 +297,7 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        // Who was to join or leave at the very end still does.
+        // Members that were to join or leave at the very end still do.
         for (_, action) in actions {
             if matches!(action, plan::Action::Admit(_) | plan::Action::Revoke(..)) {
                 self.act(action);
@@ -306,7 +305,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Everything works again, and then all must become equal.
+    /// Repairs everything; then all members must become equal.
     fn settle(&mut self) {
         self.phase = "settle";
         let healed_at = self.world.time();
@@ -326,13 +325,13 @@ impl<'a> Run<'a> {
         self.check_all(|checker, scene| checker.on_settled(scene, healed_at));
     }
 
-    /// Whether links join all members of whom something is promised, where they find each other.
+    /// Whether links connect all members that count, with discovery.
     fn is_joined(&self) -> bool {
         self.scenario.discovery.is_none() || checkers::joined(&self.world, &self.ledger).len() <= 1
     }
 
-    /// The first command that must still be answered. Nobody has to let in a member that goes on misbehaving, so its
-    /// own commands may wait for ever.
+    /// The first command that must still be answered. Nobody has to admit a misbehaving member, so its own
+    /// commands may wait forever.
     fn unanswered(&self) -> Option<(Ticket, usize)> {
         let mut open = self.open.iter().map(|(ticket, member)| (*ticket, *member));
         open.find(|(_, member)| self.ledger.counts(*member))
@@ -342,7 +341,7 @@ impl<'a> Run<'a> {
     fn rest(&mut self) {
         self.phase = "rest";
         self.links_settle();
-        // What was on its way when all became equal still arrives, and rounds that found a difference end.
+        // Messages in flight still arrive, and rounds that found a difference end.
         let arrived = self.faults.1.after(self.scenario.faults.late_micros());
         let settle = SETTLE_ROUNDS * self.scenario.engine.round_ms * MILLI;
         self.run_to(self.world.time().max(arrived).after(settle));
@@ -355,7 +354,7 @@ impl<'a> Run<'a> {
         self.phase = "done";
     }
 
-    /// Lets virtual time pass until `end`.
+    /// Advances virtual time to `end`.
     fn run_to(&mut self, end: Time) {
         while self.failure.is_none() && self.world.next() <= end {
             if self.world.next() >= self.next_tick {
@@ -367,7 +366,7 @@ impl<'a> Run<'a> {
         self.world.wait_until(end);
     }
 
-    /// Lets virtual time pass until `done`, which is asked at every tick, at most `micros`.
+    /// Advances virtual time until `done`, which is checked at every tick, at most by `micros`.
     fn run_until(&mut self, micros: u64, done: impl Fn(&Self) -> bool) {
         let end = self.world.time().after(micros);
         while self.failure.is_none() && self.world.time() < end && !done(self) {
@@ -479,5 +478,5 @@ impl<'a> Run<'a> {
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").into()
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without text").into()
 }

@@ -1,19 +1,19 @@
-//! Whether links come to rest once all are equal.
+//! Whether links settle once all members are equal.
 
 use super::{Run, SETTLE_ROUNDS};
 use datafan_core::time::SECOND;
 
-/// How long links may take to settle, and for how long hardly any may have come or gone then.
+/// How long links may take to settle, and how long hardly any may then come or go.
 const SETTLING_MICROS: u64 = 600 * SECOND;
 const QUIET_MICROS: u64 = 60 * SECOND;
-/// Links that come and go in that time only because members look whether others are as well as is believed.
-/// While somebody is out of reach all members together begin a slow dial every 1.25 s, every fourth to
-/// whomever is not linked.
+/// Links that come and go in that time only because members verify that others are reachable. While a member
+/// is unreachable, all members together start a slow dial every 1.25 s, every fourth to any member that is
+/// not linked.
 const LOOKS_MAX: u64 = 2 * QUIET_MICROS / (4 * SECOND * 5 / 4);
 
 impl Run<'_> {
-    /// Lets links settle, where members find each other: what joined them in a hurry may be more than they
-    /// keep. Such changes are published, and these must have arrived everywhere.
+    /// With discovery, lets links settle: members may have made more in a hurry than they keep. Such changes
+    /// are published, and must have arrived everywhere.
     pub(super) fn links_settle(&mut self) {
         if self.scenario.discovery.is_none() {
             return;
@@ -32,8 +32,8 @@ impl Run<'_> {
         self.fail("one_component", format!("links do not settle: they came and went {linkings} times"));
     }
 
-    /// Where members find each other, a link that has come or gone meanwhile is published: that arrives, also
-    /// where it is known already.
+    /// With discovery, a link that has come up or gone down is published: that arrives, even where it is
+    /// known already.
     pub(super) fn links_are_told(&mut self) {
         if self.scenario.discovery.is_some() && !self.ledger.is_converged() {
             self.run_until(SETTLE_ROUNDS * SECOND, |run| run.ledger.is_converged());

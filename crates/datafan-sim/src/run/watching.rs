@@ -1,4 +1,4 @@
-//! Taking in what happened: into the ledger, past the checkers, into the measures.
+//! Records what happened: in the ledger, the checkers and the measures.
 
 use super::{EVENTS_MAX, Event, Run, read::Read};
 use crate::{
@@ -19,9 +19,9 @@ use datafan_core::{
 use std::sync::Arc;
 
 impl Run<'_> {
-    /// Takes in all that happened since the last time.
+    /// Records everything that happened since the last call.
     pub(super) fn watch(&mut self) {
-        // Of one step one snapshot per member is enough: nobody could have read what came between.
+        // One snapshot per member and step suffices: nobody could have read a state in between.
         let mut read: Option<(usize, SharedSnapshot)> = None;
         let mut happenings = std::mem::take(&mut self.happenings);
         self.world.happenings_to(&mut happenings);
@@ -34,7 +34,7 @@ impl Run<'_> {
                 self.observer.on_event(noted.time, &event.text());
             }
             self.take_in(&noted, &mut read);
-            // Kept for the words of a failure.
+            // Kept for the text of a failure.
             match &mut self.failure {
                 Some(failure) => return failure.events.push(Event::Noted(noted).text()),
                 None if matches!(noted.what, Happening::Synced { .. }) => {}
@@ -79,7 +79,7 @@ impl Run<'_> {
     fn on_applied(&mut self, now: Time, member: usize, owner: &MemberId, snapshot: &SharedSnapshot) {
         let Some(number) = self.ledger.owner(&self.world, owner) else { return };
         if number == self.ledger.roster() && member == 0 {
-            // Members drop what a revoked owner had as soon as they see the roster that says so.
+            // Members drop the data of a revoked owner as soon as they see the roster that says so.
             for leaver in self.revoking.values().copied().collect::<Vec<_>>() {
                 self.on_revoked(leaver);
             }
@@ -100,13 +100,13 @@ impl Run<'_> {
     fn on_sent(&mut self, from: usize, to: usize, lane: Lane, bytes: &Arc<[u8]>) {
         self.counts.messages += 1;
         self.counts.bytes += bytes.len() as u64;
-        // Most messages go to many: they are read once.
+        // Most messages go to many members: they are decoded once.
         let read = match self.read.take().filter(|read| Arc::ptr_eq(&read.bytes, bytes)) {
             Some(read) => read,
             None => match Message::decode(bytes) {
                 Ok(message) => self.read(bytes.clone(), &message),
                 Err(error) => {
-                    return self.fail("bounds", format!("m{from} sends what nobody can read: {error}"));
+                    return self.fail("bounds", format!("m{from} sends a malformed message: {error}"));
                 }
             },
         };
@@ -122,7 +122,7 @@ impl Run<'_> {
     fn read(&self, bytes: Arc<[u8]>, message: &Message<'_>) -> Read {
         let told = |head: Head| {
             let owner = self.ledger.owner(&self.world, &head.owner);
-            // Never forgotten, so this stays true for all who are sent these bytes.
+            // Never forgotten, so it stays true for all receivers of these bytes.
             let made = owner.and_then(|owner| Some((owner, self.ledger.find(owner, &head.order())?)));
             Told { head, made }
         };
@@ -147,7 +147,7 @@ impl Run<'_> {
         self.check_all(|checker, scene| checker.on_answer(scene, member, ticket, answer));
     }
 
-    /// How the shard of a revoked member ends is said by the roster.
+    /// The roster says how the shard of a revoked member ends.
     fn on_revoked(&mut self, leaver: usize) {
         let id = self.world.id(leaver);
         let grants = self.world.status(0).members;
@@ -171,7 +171,7 @@ impl Run<'_> {
         self.check_all(|checker, scene| checker.on_started(scene, member));
     }
 
-    /// Shows something to all checkers; the first that finds it wrong ends the simulation.
+    /// Passes an event to all checkers; the first that fails ends the simulation.
     pub(super) fn check_all(&mut self, mut check: impl FnMut(&mut dyn Checker, &Scene<'_>) -> Checked) {
         if self.failure.is_some() {
             return;
@@ -209,7 +209,7 @@ impl Run<'_> {
 }
 
 impl Event {
-    /// One line.
+    /// The event on one line.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Done(time, what) => format!("{:>12} {what}", time.0),

@@ -12,7 +12,7 @@ use datafan_core::{
 };
 
 impl Run<'_> {
-    /// Asks a running member for something and remembers that it has to answer.
+    /// Sends a command to a running member and records that it must answer.
     pub(super) fn ask(&mut self, member: usize, command: Command) -> Ticket {
         let ticket = self.world.ask(member, command);
         self.open.insert(ticket, member);
@@ -27,7 +27,7 @@ impl Run<'_> {
         }
     }
 
-    /// A member writes its first items, if it is up already.
+    /// A member writes its first items, if it is already up.
     pub(super) fn write_first(&mut self, member: usize) {
         let [least, most] = self.scenario.workload.initial_items;
         let n = least + if most > least { self.rng.below(most - least + 1) } else { 0 };
@@ -37,10 +37,10 @@ impl Run<'_> {
         }
     }
 
-    /// Some member commits something.
+    /// A random member commits something.
     pub(super) fn write(&mut self) {
         let member = self.rng.index(self.scenario.members);
-        // Who was revoked is not to write any more.
+        // A revoked member no longer writes.
         if !self.world.runs(member) || self.leavers.contains(&member) {
             return;
         }
@@ -59,7 +59,7 @@ impl Run<'_> {
         self.commit(member, writes);
     }
 
-    /// A put of a value that there was never before, which begins with its tag.
+    /// A put of a value that never existed before, which starts with its tag.
     fn a_put(&mut self, key: String) -> (Option<[u8; 16]>, Write) {
         let workload = &self.scenario.workload;
         let tag: [u8; 16] = format!("{:016x}", self.n_values).as_bytes().try_into().expect("16 digits");

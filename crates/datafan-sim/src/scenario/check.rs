@@ -3,7 +3,7 @@
 use super::{Scenario, error::ScenarioError, network::Latency};
 use datafan_core::limits::{MEMBERS_MAX, PUSH_BYTES_MAX, VALUE_BYTES_MAX};
 
-/// A field, what it says, its least and its most, and what to do beyond.
+/// A field, its value, its minimum and maximum, and the remedy.
 type Bound = (&'static str, u64, u64, u64, &'static str);
 
 const DAY: u64 = 86_400;
@@ -12,15 +12,21 @@ impl Scenario {
     /// Checks every limit.
     ///
     /// # Errors
-    /// Names the first field that breaks one, the limit, and what to do.
+    /// Names the first field that violates a limit, the limit, and the remedy.
     pub fn check(&self) -> Result<(), ScenarioError> {
         let Self { workload, faults, engine, .. } = self;
-        let few = "say how many there are";
+        let few = "set the number of members";
         let bounds: Vec<Bound> = vec![
             ("members", self.members as u64, 2, MEMBERS_MAX as u64, few),
-            ("start_ms", self.start_ms, 0, DAY * 1_000, "start them within a day"),
+            ("start_ms", self.start_ms, 0, DAY * 1_000, "start all members within a day"),
             ("seconds", self.seconds, 0, DAY, "simulate a day at most, with several seeds for more"),
-            ("bound_seconds", self.bound_seconds, 1, DAY, "give it a time to become equal"),
+            (
+                "bound_seconds",
+                self.bound_seconds,
+                1,
+                DAY,
+                "set a time within which the mesh must become equal",
+            ),
             ("delivered_seconds", self.delivered_seconds, 0, DAY, "take at most a day"),
             ("idle_rounds", self.idle_rounds, 0, 100_000, "watch it for a shorter time"),
             ("engine.round_ms", engine.round_ms, 10, 3_600_000, "take 10 ms to an hour"),
@@ -78,7 +84,7 @@ impl Scenario {
         for (field, n) in happenings {
             within((field, n, 0, 1_000_000, "take a longer time or several seeds for more"))?;
         }
-        // Member 0 holds the authority's key and stays what it is.
+        // Member 0 holds the authority key and keeps its role.
         let others = self.members as u64 - 1;
         let parts = [
             ("faults.drifting_clocks", faults.drifting_clocks),
@@ -89,7 +95,7 @@ impl Scenario {
             ("faults.deaths", faults.deaths),
         ];
         for (field, n) in parts {
-            within((field, n, 0, others, "there are no more members beside the first"))?;
+            within((field, n, 0, others, "only members other than the first count"))?;
         }
         let special = faults.restores + faults.joins + faults.leaves + faults.misbehaving + faults.deaths;
         within((
@@ -97,16 +103,22 @@ impl Scenario {
             special,
             0,
             others,
-            "these are different members",
+            "each needs a member of its own",
         ))
     }
 
     fn check_discovery(&self) -> Result<(), ScenarioError> {
         let islands = self.faults.islands.iter().sum();
-        within(("faults.islands: members", islands, 0, self.members as u64, "there are no more members"))?;
+        within((
+            "faults.islands: members",
+            islands,
+            0,
+            self.members as u64,
+            "the mesh has only this many members",
+        ))?;
         within(("faults.islands", self.faults.islands.len() as u64, 0, 8, "take fewer islands"))?;
         let Some(discovery) = &self.discovery else {
-            let remedy = "only members that find each other move: say discovery = true";
+            let remedy = "moves need discovery = true";
             return within(("faults.moves", self.faults.moves, 0, 0, remedy));
         };
         let least = discovery.links_min as u64;
@@ -149,10 +161,10 @@ impl Scenario {
     fn check_rates(&self) -> Result<(), ScenarioError> {
         let (rate, least) = (self.network.bytes_per_second, 1_000);
         if rate > 0 {
-            within(("network.bytes_per_second", rate, least, u64::MAX, "take 0 for a link without bound"))?;
+            within(("network.bytes_per_second", rate, least, u64::MAX, "use 0 for a link without a limit"))?;
         }
         if self.workload.large_per_mille > 0 {
-            // A large value is up to twice what is pushed.
+            // A large value is up to twice the size that is pushed.
             const { assert!(2 * PUSH_BYTES_MAX < VALUE_BYTES_MAX) };
         }
         Ok(())
@@ -169,7 +181,7 @@ fn within((field, found, least, most, remedy): Bound) -> Result<(), ScenarioErro
     Ok(())
 }
 
-const LEAST_FIRST: &str = "the least comes first";
-const PER_MILLE: &str = "it counts in a thousand";
-const VALUES: &str = "a value begins with 16 bytes that name its commit";
-const CLOCKS: &str = "a clock further off stops its member from writing, which needs a scenario of its own";
+const LEAST_FIRST: &str = "put the smaller number first";
+const PER_MILLE: &str = "it is a number per thousand";
+const VALUES: &str = "a value starts with 16 bytes that identify its commit";
+const CLOCKS: &str = "a larger offset stops the member from writing, which needs a scenario of its own";

@@ -1,33 +1,32 @@
-//! Members that find each other by the address book alone.
+//! Discovery: members that find each other through the address book alone.
 
 use serde::{Deserialize, Deserializer};
 
-/// How members look for each other. In a scenario, `discovery = true` stands for the defaults.
+/// How members find each other. In a scenario, `discovery = true` selects the defaults.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Discovery {
-    /// Links below which a member dials whoever it knows, 1 to 32; default 3.
+    /// A member with fewer links than this dials every member it knows, 1 to 32; default 3.
     pub links_min: usize,
-    /// Links that it dials up to, at least `links_min`, at most 48; default 6.
+    /// Number of links up to which it dials, at least `links_min`, at most 48; default 6.
     pub links_wanted: usize,
-    /// Addresses that a member is given at each start, as by its user: those of so many of the members that
-    /// the topology lets it dial, where they lived first; default 0: of all of them.
+    /// Number of addresses that a member is given at each start, as by its user: the first addresses of this
+    /// many members that the topology lets it dial; default 0: all of them.
     pub seeds: usize,
-    /// Of a thousand members so many can dial and cannot be dialled; never the first of the mesh or of an
+    /// How many of a thousand members can dial but cannot be dialled; never the first of the mesh or of an
     /// island; default 0.
     pub dial_only_per_mille: u32,
     /// How long a dial waits for an answer, in milliseconds; default 5,000.
     pub dial_ms: u64,
-    /// How long nothing has come until a member gives a link up, in milliseconds; default 15,000. Also for
-    /// members that lost their power. 0: everybody notices at once.
+    /// Time without any data after which a member considers a link down, in milliseconds; default 15,000.
+    /// Also applies to members that lost their power. 0: everybody notices at once.
     pub idle_ms: u64,
-    /// Within how many seconds links must join all members that run, whenever all lines work and nothing has
-    /// happened to lines and members meanwhile; default 0: two minutes, or five seconds per member if that is
-    /// more.
+    /// Within how many seconds links must connect all running members while all lines work and no fault
+    /// happens; default 0: two minutes, or five seconds per member if that is more.
     pub joined_seconds: u64,
-    /// How many links members may have on average after the mesh was watched at rest, where `idle_rounds`
-    /// leave the time to drop what is too many; default 0: not looked at. A single member may have more: it
-    /// is for the smaller id to drop a link.
+    /// Maximum mean number of links per member after the mesh was at rest, if `idle_rounds` leave enough time
+    /// to drop superfluous ones; default 0: not checked. A single member may have more, since only the
+    /// smaller id drops a link.
     pub links_at_rest: usize,
 }
 
@@ -47,7 +46,7 @@ impl Default for Discovery {
 }
 
 impl Discovery {
-    /// Within how long links must join all of so many members, in seconds.
+    /// Within how many seconds links must connect this many members.
     pub fn bound_seconds(&self, members: usize) -> u64 {
         if self.joined_seconds > 0 { self.joined_seconds } else { 120.max(5 * members as u64) }
     }
@@ -61,10 +60,10 @@ enum Said {
     How(Discovery),
 }
 
-/// Reads the field of a scenario.
+/// Parses the field of a scenario.
 ///
 /// # Errors
-/// If it is neither a truth value nor a table of these fields.
+/// If it is neither a boolean nor a table of these fields.
 pub(super) fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Discovery>, D::Error> {
     Ok(match Said::deserialize(input)? {
         Said::Whether(false) => None,

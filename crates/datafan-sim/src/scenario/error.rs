@@ -6,14 +6,14 @@ use super::shipped::names;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// The text is no TOML, has an unknown field, or a value of another type.
+    /// The text is not TOML, has an unknown field, or a value of the wrong type.
     #[error("{what}")]
     Format {
-        /// What the parser said.
+        /// The error of the parser.
         what: String,
     },
-    /// No scenario of that name is shipped, and it names no file.
-    #[error("there is no scenario {name:?}: take one of {}, or a file that ends in .toml", names())]
+    /// No such scenario is shipped, and the name is not a file.
+    #[error("unknown scenario {name:?}: use one of {}, or a file that ends in .toml", names())]
     Unknown {
         /// The name.
         name: String,
@@ -21,46 +21,46 @@ pub enum ScenarioError {
     /// A file cannot be read.
     #[error("{name}: {what}")]
     File {
-        /// Which.
+        /// The file.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         what: String,
     },
-    /// Less than a limit.
-    #[error("{field} is {found}, least {least}: {remedy}")]
+    /// A value below the minimum.
+    #[error("{field} is {found}, minimum {least}: {remedy}")]
     Least {
-        /// Which field.
+        /// The field.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         found: u64,
-        /// What it may say.
+        /// The minimum.
         least: u64,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// More than a limit.
+    /// A value above the limit.
     #[error("{field} is {found}, limit {most}: {remedy}")]
     Most {
-        /// Which field.
+        /// The field.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         found: u64,
-        /// What it may say.
+        /// The limit.
         most: u64,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// Two fields contradict each other.
     #[error("{field} {what}")]
     Contradiction {
-        /// Which field.
+        /// The field.
         field: &'static str,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with it, and the remedy.
         what: String,
     },
 }
 
-/// Text of a file, as it may be shown on a terminal: lines stay, other control characters are escaped.
+/// Text of a file for a terminal: line breaks stay, other control characters are escaped.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,6 +1,6 @@
-//! Scenarios: what a simulated mesh is like, what its members write, and what goes wrong, as plain data.
+//! Scenarios: the properties of a simulated mesh, what its members write, and its faults, as plain data.
 //!
-//! A scenario is a TOML file; every field has a default, so a short file says only what matters:
+//! A scenario is a TOML file. Every field has a default, so a file names only what differs:
 //!
 //! ```
 //! use datafan_sim::scenario::Scenario;
@@ -8,7 +8,7 @@
 //! let scenario = Scenario::parse("members = 20\ntopology = 'ring'\nfaults.crashes = 10")?;
 //! assert_eq!((scenario.members, scenario.faults.crashes), (20, 10));
 //! let error = Scenario::parse("members = 0").unwrap_err().to_string();
-//! assert_eq!(error, "members is 0, least 2: say how many there are");
+//! assert_eq!(error, "members is 0, minimum 2: set the number of members");
 //! # Ok::<(), datafan_sim::scenario::ScenarioError>(())
 //! ```
 
@@ -28,33 +28,33 @@ use error::shown;
 use serde::Deserialize;
 use std::path::Path;
 
-/// Everything that a simulation follows from, besides its seed.
+/// Everything that determines a simulation, besides its seed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
-    /// What it is called in results.
+    /// Its name in results.
     pub name: String,
-    /// What it is about, for people.
+    /// Its purpose, for people.
     pub about: String,
-    /// Members of the mesh, those included that join later; 2 to 65,536; default 10.
+    /// Number of members, including those that join later; 2 to 65,536; default 10.
     pub members: usize,
-    /// Who is linked to whom: `line`, `line2`, `ring`, `ring2`, `grid`, `tree`, `random:K`, `random:A..B`,
-    /// `full` or a file; see [`Topology`]; default `random:3`.
+    /// The links: `line`, `line2`, `ring`, `ring2`, `grid`, `tree`, `random:K`, `random:A..B`, `full` or a
+    /// file; see [`Topology`]; default `random:3`.
     pub topology: Topology,
-    /// Over how long the members start, one after another, in milliseconds; default 0: all at once.
+    /// Time over which the members start one after another, in milliseconds; default 0: all at once.
     pub start_ms: u64,
     /// How long members write and faults happen, in seconds; 0 to 86,400; default 60.
     pub seconds: u64,
     /// How long it may take from the end of the faults until all are equal, in seconds; default 120.
     pub bound_seconds: u64,
-    /// Within how many seconds each commit must be at all members that run, if it was made after faults had
-    /// begun and nothing was done to lines and members since; default 0: not looked at.
+    /// Within how many seconds each commit must reach all running members, if it was made during the faults
+    /// and nothing was done to lines and members since; default 0: not checked.
     pub delivered_seconds: u64,
-    /// How many rounds the equal mesh is then watched at rest; default 20.
+    /// Number of rounds that the equal mesh is then watched at rest; default 20.
     pub idle_rounds: u64,
-    /// How members find each other; by default they do not: the topology's links are kept for them. With
-    /// discovery the topology says whose addresses a member is given: those of the members that it would
-    /// dial.
+    /// How members find each other; by default they do not: the links of the topology are restored for them.
+    /// With discovery, the topology says which addresses a member is given: those of the members that it
+    /// would dial.
     #[serde(deserialize_with = "discovery::read")]
     pub discovery: Option<Discovery>,
     /// The links.
@@ -63,20 +63,20 @@ pub struct Scenario {
     pub engine: Engine,
     /// What is written.
     pub workload: Workload,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Faults,
 }
 
-/// The members' engines and machines.
+/// The engines and machines of the members.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
-    /// Mean time between rounds, in milliseconds; each member's own is up to 40 % off; default 1,000.
+    /// Mean time between rounds, in milliseconds; that of each member differs by up to 40 %; default 1,000.
     pub round_ms: u64,
-    /// Tombstones that are kept per shard; default 65,536.
+    /// Maximum number of tombstones per shard; default 65,536.
     pub tombstones_max: u64,
-    /// How long one call of the engine takes, in microseconds: what comes meanwhile is handled together;
-    /// default 200.
+    /// How long one call of the engine takes, in microseconds: inputs that arrive meanwhile are handled
+    /// together; default 200.
     pub handling_micros: u64,
     /// How long a sync takes, in microseconds; default 0.
     pub sync_micros: u64,
@@ -86,27 +86,27 @@ pub struct Engine {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workload {
-    /// Items that each member writes at the beginning, in one commit, least and most; default 1.
+    /// Items that each member writes at the start, in one commit, minimum and maximum; default 1.
     pub initial_items: [u64; 2],
-    /// Over how long the members write these, one after another, in milliseconds; default 1,000.
+    /// Time over which the members write these, one after another, in milliseconds; default 1,000.
     pub initial_ms: u64,
     /// Commits per minute in the whole mesh while faults happen; default 300.
     pub updates_per_minute: u64,
     /// Key names per member; default 8.
     pub keys: u64,
-    /// Writes in a commit, least and most; default 1 and 3.
+    /// Writes per commit, minimum and maximum; default 1 and 3.
     pub writes: [u64; 2],
-    /// Bytes of a value, least and most; default 16 and 100.
+    /// Bytes of a value, minimum and maximum; default 16 and 100.
     pub value_bytes: [u64; 2],
-    /// Of a thousand writes so many delete; default 200.
+    /// How many of a thousand writes delete; default 200.
     pub deletes_per_mille: u32,
-    /// Of a thousand puts so many have a value that is too large to be pushed; default 0.
+    /// How many of a thousand puts have a value that is too large to be pushed; default 0.
     pub large_per_mille: u32,
-    /// Of a thousand puts so many expire within ten seconds; default 0.
+    /// How many of a thousand puts expire within ten seconds; default 0.
     pub expiring_per_mille: u32,
 }
 
-/// What goes wrong, and how often: each thing happens to random members and links, at random moments.
+/// The faults and their frequency; each affects random members and links at random moments.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Faults {
@@ -114,46 +114,46 @@ pub struct Faults {
     pub crashes: u64,
     /// Members that stop cleanly and start again.
     pub stops: u64,
-    /// For how long members are down, least and most, in milliseconds; `[0, 0]` stands for 100 and 5,000.
+    /// How long members are down, minimum and maximum, in milliseconds; `[0, 0]` stands for 100 and 5,000.
     pub down_ms: [u64; 2],
-    /// Links that are cut, both sides noticing.
+    /// Links that are cut; both sides notice.
     pub cuts: u64,
-    /// Links that lose everything in one direction, nobody noticing.
+    /// Links that lose everything in one direction; nobody notices.
     pub one_way_cuts: u64,
-    /// Times that the mesh falls into two to four groups.
+    /// Number of partitions of the mesh into two to four groups.
     pub partitions: u64,
-    /// Whom a partition separates: so many members each, by their numbers; whoever is left reaches all of
-    /// them. By default the groups are drawn. With islands the partitions lie in the middle of the time of
-    /// faults.
+    /// The sizes of the groups into which partitions split the members, in order of their numbers; the
+    /// remaining members reach all groups. By default the groups are drawn. With islands, the partitions lie
+    /// in the middle of the faults.
     pub islands: Vec<u64>,
-    /// Members whose address changes, half of them while they run; while the mesh is parted, where there are
-    /// islands. Each third one of them takes an address that another one had. Needs discovery.
+    /// Number of members whose address changes, half of them while they run; with islands, during the
+    /// partition. Every third takes an address that another member had. Needs discovery.
     pub moves: u64,
-    /// Members that lose their power for good, all at once and beside the first, when the faults begin.
+    /// Members that lose their power for good, all at once when the faults start; never the first one.
     pub deaths: u64,
-    /// For how long cuts and partitions last, least and most, in milliseconds; `[0, 0]` stands for 500 and
+    /// How long cuts and partitions last, minimum and maximum, in milliseconds; `[0, 0]` stands for 500 and
     /// 10,000.
     pub cut_ms: [u64; 2],
     /// Links that break once and come back after a second.
     pub flaps: u64,
-    /// Of a thousand messages so many are lost.
+    /// How many of a thousand messages are lost.
     pub loss_per_mille: u32,
-    /// Of a thousand messages so many arrive twice.
+    /// How many of a thousand messages arrive twice.
     pub twice_per_mille: u32,
-    /// Of a thousand messages so many arrive late, behind later ones.
+    /// How many of a thousand messages arrive late, behind later ones.
     pub late_per_mille: u32,
-    /// How late, at most, in milliseconds; 0 stands for 500.
+    /// Maximum delay of these, in milliseconds; 0 stands for 500.
     pub late_ms: u64,
-    /// Disks that fail at some write, which stops the member until it is started on a healed disk.
+    /// Disks that fail at some write, which stops the member until it is started on a repaired disk.
     pub disk_failures: u64,
-    /// Disks that run full, at some write or a little before, and have room again after the time that members
-    /// are down: the member runs on, and writes nothing meanwhile.
+    /// Disks that become full, at some write or shortly before, and have room again after the time that
+    /// members are down: the member keeps running, but writes nothing meanwhile.
     pub disks_full: u64,
     /// Disks whose syncs take 5 to 200 ms for a while.
     pub slow_disks: u64,
     /// Wall clocks that are set wrong for a while.
     pub clock_jumps: u64,
-    /// By how much at most, in seconds; 0 stands for 1,200.
+    /// Maximum error, in seconds; 0 stands for 1,200.
     pub clock_jump_seconds: u64,
     /// Members whose wall clocks drift by up to 500 millionths.
     pub drifting_clocks: u64,
@@ -161,20 +161,20 @@ pub struct Faults {
     pub restores: u64,
     /// Members that are admitted only while faults happen.
     pub joins: u64,
-    /// Members that are revoked, with *keep* and *drop* in turns.
+    /// Members that are revoked, alternating *keep* and *drop*.
     pub leaves: u64,
-    /// Members whose messages are altered on the way out: misbehaving relays.
+    /// Members whose outgoing messages are altered: misbehaving relays.
     pub misbehaving: u64,
-    /// Of a thousand messages of a misbehaving member so many are violations.
+    /// How many of a thousand messages of a misbehaving relay are altered.
     pub violations_per_mille: u32,
     /// What they alter; `"anything"` by default.
     pub violations_about: ViolationsAbout,
-    /// Whether they go on when all other faults are over: the other members must still
+    /// Whether misbehaving relays continue when all other faults are over: the honest members must still
     /// become equal.
     pub misbehaving_forever: bool,
 }
 
-/// What a misbehaving member alters. Who is honest in all else is believed longer.
+/// What a misbehaving relay alters. One that is honest in everything else is trusted longer.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ViolationsAbout {
@@ -230,10 +230,10 @@ impl Default for Workload {
 }
 
 impl Scenario {
-    /// Reads a scenario and checks all of its limits.
+    /// Parses a scenario and checks all of its limits.
     ///
     /// # Errors
-    /// Names the field, its limit and what to do.
+    /// Names the field, its limit and the remedy.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let scenario = Self::read(text)?;
         scenario.check()?;
@@ -244,11 +244,11 @@ impl Scenario {
         toml::from_str(text).map_err(|error| ScenarioError::Format { what: shown(&error.to_string()) })
     }
 
-    /// The scenario of a name that is shipped, or in a file; the file of its topology is looked for beside
-    /// it.
+    /// The shipped scenario with this name, or the one in a file; the file of its topology is looked up
+    /// beside it.
     ///
     /// # Errors
-    /// If there is none, it cannot be read, or breaks a limit.
+    /// If there is none, it cannot be read, or it violates a limit.
     pub fn load(name: &str) -> Result<Self, ScenarioError> {
         if let Some(text) = shipped(name) {
             return Self::parse(text);
@@ -268,14 +268,15 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// How long it may take from the end of the faults until all are joined and equal, in seconds.
+    /// How many seconds after the end of the faults all members must be connected and equal.
     pub fn settle_seconds(&self) -> u64 {
         let joined = self.discovery.as_ref().map_or(0, |discovery| discovery.bound_seconds(self.members));
         self.bound_seconds.max(joined)
     }
 
-    /// The scenario with another number of members. Of fewer, as large a part as before join, leave, misbehave, are
-    /// restored or have drifting clocks; at least one, while there is one beside the first.
+    /// The scenario with another number of members. With fewer, the same share of members joins, leaves,
+    /// misbehaves, is restored or has a drifting clock; at least one, as long as there is one beside the
+    /// first.
     #[must_use]
     pub fn with_members(mut self, members: usize) -> Self {
         let (before, now) = (self.members.saturating_sub(1) as u64, members.saturating_sub(1) as u64);
@@ -308,18 +309,18 @@ impl Scenario {
 }
 
 impl Faults {
-    /// For how long members are down, in microseconds.
+    /// How long members are down, in microseconds.
     pub fn down_micros(&self) -> [u64; 2] {
         or(self.down_ms, [100, 5_000])
     }
 
-    /// How late messages arrive at most, in microseconds; 0 if none do.
+    /// Maximum delay of late messages, in microseconds; 0 if there are none.
     pub fn late_micros(&self) -> u64 {
         let ms = if self.late_ms > 0 { self.late_ms } else { 500 };
         if self.late_per_mille > 0 { ms * 1_000 } else { 0 }
     }
 
-    /// For how long links are cut, in microseconds.
+    /// How long links are cut, in microseconds.
     pub fn cut_micros(&self) -> [u64; 2] {
         or(self.cut_ms, [500, 10_000])
     }

@@ -1,4 +1,4 @@
-//! What links are like.
+//! The properties of links.
 
 use crate::world::LinkProfile;
 use serde::Deserialize;
@@ -7,50 +7,50 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
-    /// How long messages are on their way; default `lan`.
+    /// The latency of messages; default `lan`.
     pub latency: Latency,
-    /// Bytes per second of each lane of a link; default 0: without bound.
+    /// Bytes per second of each lane of a link; default 0: unlimited.
     pub bytes_per_second: u64,
-    /// Bytes that wait in a lane before it takes no more; 0 stands for two of the largest messages.
+    /// Bytes that wait in a lane before it is full; 0 stands for two of the largest messages.
     pub queue_bytes: u64,
 }
 
-/// How long messages are on their way.
+/// The latency of messages.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]
 pub enum Latency {
     /// 100 to 400 microseconds.
     #[default]
     Lan,
-    /// Members spread over regions, in turns; between two regions half their round trip and up to a tenth
+    /// Members are spread over regions in turn; between two regions, half their round trip and up to a tenth
     /// more.
     Wan {
-        /// Which regions; all of them by default.
+        /// The regions; all of them by default.
         #[serde(default = "Region::all")]
         regions: Vec<Region>,
     },
-    /// Always the same.
+    /// Constant.
     Constant {
         /// One way, in microseconds.
         micros: u64,
     },
-    /// All between two bounds are as likely.
+    /// Uniform between two bounds.
     Uniform {
-        /// One way, in microseconds.
+        /// The lower bound, one way, in microseconds.
         least_micros: u64,
-        /// One way, in microseconds.
+        /// The upper bound, one way, in microseconds.
         most_micros: u64,
     },
-    /// Mostly short, now and then ten or a hundred times as long.
+    /// Mostly short, but occasionally ten or a hundred times as long.
     LongTail {
-        /// One way, in microseconds, of most messages; up to half of it is added.
+        /// Latency of most messages, one way, in microseconds; up to half of it is added.
         micros: u64,
-        /// Of a thousand messages so many take at least ten times as long.
+        /// How many of a thousand messages take at least ten times as long.
         tail_per_mille: u32,
     },
 }
 
-/// Where members may be.
+/// The regions of members.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Region {
@@ -72,7 +72,7 @@ pub enum Region {
     ApNortheast,
 }
 
-/// Round trips between regions in milliseconds, as public clouds show them, in the order of [`Region`].
+/// Round trips between regions in milliseconds, as published by public clouds, in the order of [`Region`].
 const ROUND_TRIP_MS: [[u64; 8]; 8] = [
     [1, 62, 115, 68, 92, 190, 215, 150],
     [62, 1, 172, 128, 147, 222, 165, 100],
@@ -93,7 +93,7 @@ impl Region {
 }
 
 impl Network {
-    /// What the link of two members is like; computed, not kept.
+    /// The properties of the link of two members; computed, not stored.
     pub fn profile(&self, a: usize, b: usize) -> LinkProfile {
         let mut profile = LinkProfile {
             rate: (self.bytes_per_second > 0).then_some(self.bytes_per_second),

@@ -1,4 +1,4 @@
-//! The scenarios that come along.
+//! The shipped scenarios.
 
 /// Names and texts.
 pub const SHIPPED: &[(&str, &str)] = &[

@@ -1,4 +1,4 @@
-//! A member's store and the disk below it.
+//! A member's store, and the disk below it.
 
 use super::{pool::Pool, snapshot::SharedSnapshot};
 use crate::world::disk::Disk;
@@ -9,7 +9,7 @@ use datafan_core::{
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What survives a [`SharedStore`]: the state of its last sync. Clones are handles of one disk.
+/// The durable state of a [`SharedStore`]: that of its last sync. Clones are handles of one disk.
 #[derive(Clone)]
 pub struct SharedDisk(Arc<Mutex<Content>>);
 
@@ -18,9 +18,9 @@ struct Content {
     synced: SharedSnapshot,
     n_syncs: u64,
     in_use: bool,
-    /// Writes that still succeed, and what the later ones say; `None` without end.
+    /// Number of writes that still succeed, and the error of later ones; `None` for no limit.
     fault: Option<(u64, &'static str)>,
-    /// Writes for which there is still room; `None` for all.
+    /// Number of writes for which there is still room; `None` for no limit.
     room: Option<u64>,
 }
 
@@ -32,23 +32,23 @@ pub struct SharedStore {
     full: Full,
 }
 
-/// What a store knows of a disk without room.
+/// What a store knows of a full disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Full {
     /// Nothing.
     Unmet,
-    /// A write met it: none reaches the disk any more.
+    /// A write failed because of it: no write reaches the disk any more.
     Met,
-    /// It was full when the store was opened again: writes are done in memory, and forgotten.
+    /// The disk was full when the store was opened again: writes stay in memory and are discarded.
     Forgets,
 }
 
-/// A disk with room for fewer writes says so before it is full.
+/// A disk with room for fewer writes reports that it is full in advance.
 const RESERVED_WRITES: u64 = 4;
-/// What a full disk says.
+/// The error of a full disk.
 const NO_SPACE: &str = "no space left on the simulated disk";
 
-/// Takes snapshots of a [`SharedStore`] until it is closed, dropped or has failed.
+/// Takes snapshots of a [`SharedStore`] until it is closed, is dropped or fails.
 #[derive(Clone)]
 pub struct SharedReader(Visible);
 
@@ -61,7 +61,7 @@ impl SharedDisk {
         Self::with(STORE_FORMAT, SharedSnapshot::new(pool))
     }
 
-    /// Where its shards lie.
+    /// The pool of its shards.
     pub fn pool(&self) -> Pool {
         self.content().synced.pool.clone()
     }
@@ -69,7 +69,7 @@ impl SharedDisk {
     /// Opens the store in the state of its last sync.
     ///
     /// # Errors
-    /// If it is open already, or has another format.
+    /// If it is already open, or has another format.
     pub fn open(&self) -> Result<SharedStore, StoreError> {
         let mut content = self.content();
         if content.in_use {
@@ -84,19 +84,19 @@ impl SharedDisk {
         Ok(SharedStore { disk: self.clone(), state, shared, full: Full::Unmet })
     }
 
-    /// What is on the disk now, on another one without faults and not in use.
+    /// A copy of the current disk, without faults and not in use.
     pub fn copy(&self) -> Self {
         let content = self.content();
         Self::with(content.format, content.synced.clone())
     }
 
-    /// Lets `writes` commits and syncs succeed and every later one fail with `what`, until
+    /// Lets `writes` commits and syncs succeed and all later ones fail with `what`, until
     /// [`SharedDisk::heal`].
     pub fn fail_after(&self, writes: u64, what: &'static str) {
         self.content().fault = Some((writes, what));
     }
 
-    /// Leaves room for so many commits and syncs, until [`SharedDisk::heal`].
+    /// Leaves room for this many commits and syncs, until [`SharedDisk::heal`].
     pub fn fill_after(&self, writes: u64) {
         self.content().room = Some(writes);
     }
@@ -117,7 +117,7 @@ impl SharedDisk {
         (content.fault, content.room) = (None, None);
     }
 
-    /// Pretends that a build with another format wrote this disk.
+    /// Pretends that a version with another format wrote this disk.
     pub fn set_format(&self, format: u32) {
         self.content().format = format;
     }
@@ -194,7 +194,7 @@ impl SharedStore {
         if shown.is_none() {
             return Err(StoreError::Stopped);
         }
-        // Nobody else may hold it while it changes, or all its pages would be copied.
+        // No other handle may hold it while it changes, or all its pages would be copied.
         *shown = None;
         let on_disk = self.full == Full::Unmet;
         let written = match self.full {
@@ -204,7 +204,7 @@ impl SharedStore {
         };
         if let Err(error) = written {
             if matches!(error, StoreError::Full { .. }) {
-                // Readers go on.
+                // Readers continue.
                 self.full = Full::Met;
                 *shown = Some(self.state.clone());
             }

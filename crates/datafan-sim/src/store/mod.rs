@@ -1,8 +1,9 @@
-//! A store of shared shards: what thousands of members hold alike lies in memory once.
+//! A store of shared shards: data that thousands of members hold is in memory once.
 //!
-//! What this is: the shards of all members of a world lie in one [`Pool`]. After a write, a shard whose rows
-//! and record are the same as those of another member's becomes that one; a member pays a pointer and a
-//! number for it. What this is not: a shortcut. Each member's store is a [`datafan_core::store::Store`] that
+//! The shards of all members of a world lie in one [`Pool`]. After a write, a shard whose rows and record
+//! equal those of another member's becomes that one, and costs the member a pointer and a number. This is not
+//! a shortcut: each member's store is a [`datafan_core::store::Store`] that passes the suite of all stores,
+//! with a simulated disk ([`SharedDisk`]) that loses unsynced data.
 //! passes the suite of all stores, with a simulated disk ([`SharedDisk`]) that loses what was not synced.
 
 mod disk;

@@ -1,9 +1,9 @@
-//! A persistent list with gaps: a clone shares all of it, a change copies what leads to one page.
+//! A persistent list with gaps: a clone shares everything, and a change copies the path to one page.
 
 use std::sync::Arc;
 
-/// Values by number: a tree over the bits of the numbers, as high as the greatest of them asks for. Numbers
-/// are mostly given out from 0 on, so a look takes a step or three; places without any value take no memory.
+/// Values by number: a tree over the bits of the numbers, as high as the greatest number requires. Numbers
+/// are mostly assigned from 0 on, so a lookup takes one to three steps; empty pages take no memory.
 #[derive(Clone)]
 pub struct Pages<T> {
     root: Option<Arc<Node<T>>>,
@@ -17,7 +17,7 @@ enum Node<T> {
     Page([Option<T>; WIDTH]),
 }
 
-/// Bits of a number per level, and what a change copies per level.
+/// Bits of a number per level; a change copies one node per level.
 const BITS: u32 = 4;
 const WIDTH: usize = 1 << BITS;
 
@@ -84,7 +84,7 @@ impl<T: Clone> Pages<T> {
     }
 }
 
-/// Sets a value below a node with `height` levels; a node without any value goes.
+/// Sets a value below a node with `height` levels; a node without values is removed.
 fn set<T: Clone>(node: &mut Option<Arc<Node<T>>>, height: u32, number: u32, value: Option<T>) {
     let here = Arc::make_mut(node.get_or_insert_with(|| {
         let empty = if height == 1 {

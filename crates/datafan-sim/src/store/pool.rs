@@ -16,35 +16,35 @@ pub struct Pool(Arc<Mutex<Content>>);
 struct Content {
     /// By the sum of the rows and that of the record. For lookups only.
     states: HashMap<(Sum, Sum), Arc<State>>,
-    /// States that nobody holds any more are looked for when there are so many.
+    /// At this number of states, unused ones are removed.
     sweep_at: usize,
     n_made: u64,
     owners: Ids,
     n_owners: usize,
-    /// States that were not taken yet by whoever checks them; `None` while nobody does.
+    /// New states not yet taken by a checker; `None` while nobody checks.
     fresh: Option<Vec<Arc<State>>>,
 }
 
-/// Fewer states than these are not worth looking through.
+/// With fewer states than this, removing unused ones is not worthwhile.
 const SWEEP_MIN: usize = 4_096;
 
 impl Pool {
-    /// How many states there are.
+    /// Number of states.
     pub fn len(&self) -> usize {
         self.content().states.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Notes every new state from now on, for [`Pool::fresh`].
+    /// Records every new state from now on, for [`Pool::fresh`].
     pub fn record(&self) {
         self.content().fresh.get_or_insert_default();
     }
 
-    /// The states that are new since this was last asked, in order.
+    /// The new states since the last call, in order.
     pub fn fresh(&self) -> Vec<Arc<State>> {
         self.content().fresh.as_mut().map(std::mem::take).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! All that a member's store holds at one commit, and the reads on it.
+//! The content of a member's store at one commit, and reads on it.
 
 use super::{pages::Pages, pool::Pool, state::State};
 use datafan_core::{
@@ -60,7 +60,7 @@ impl SharedSnapshot {
         }
     }
 
-    /// Removes at most `rows` rows of a dead shard, with the last ones its record. True when all is gone.
+    /// Removes at most `rows` rows of a dead shard, the record with the last ones. True when all is removed.
     pub(super) fn erase(&mut self, number: ShardNumber, rows: usize) -> bool {
         let Some(state) = self.state(number) else { return true };
         let dead = state.record.as_ref().is_none_or(|record| record.state == ShardState::Dead);
@@ -137,7 +137,7 @@ impl StoreSnapshot for SharedSnapshot {
         page: Page,
     ) -> Result<Vec<(Key, Timestamp)>, StoreError> {
         let Some(state) = self.state(shard) else { return Ok(Vec::new()) };
-        // The empty text, which is no key, comes before all keys.
+        // The empty text, which is not a key, sorts before all keys.
         let key = |text: &str| Key::new(text).ok();
         let from = match from {
             Bound::Included(text) => key(text).map_or(Bound::Unbounded, Bound::Included),
@@ -176,7 +176,7 @@ impl StoreSnapshot for SharedSnapshot {
     }
 }
 
-/// The first rows that fit `page`: at least one, the one that reaches the bound of bytes being the last.
+/// The first rows that fit `page`: at least one; the row that reaches the limit of bytes is the last.
 fn paged<R>(rows: impl Iterator<Item = R>, page: Page, bytes: impl Fn(&R) -> usize) -> Vec<R> {
     let mut taken = 0;
     let mut found = Vec::new();

@@ -10,7 +10,7 @@ use datafan_core::{
 use imbl::{OrdMap, OrdSet};
 use std::sync::Arc;
 
-/// A state of a shard. It never changes; a change makes another one that shares what stayed.
+/// A state of a shard. It is immutable; a change makes a new one that shares what is unchanged.
 #[derive(Clone, Default)]
 pub struct State {
     pub(super) serial: u64,
@@ -24,7 +24,7 @@ pub struct State {
 }
 
 impl State {
-    /// Names this state: two states of one pool with one serial are the same.
+    /// Identifies this state: two states of one pool with the same serial are equal.
     pub fn serial(&self) -> u64 {
         self.serial
     }
@@ -55,12 +55,12 @@ impl State {
         self.keys.iter()
     }
 
-    /// How many items there are.
+    /// Number of items.
     pub fn len(&self) -> usize {
         self.log.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no items.
     pub fn is_empty(&self) -> bool {
         self.log.is_empty()
     }
@@ -94,7 +94,7 @@ impl State {
         sum
     }
 
-    /// Applies `change`, whose sum the caller knows.
+    /// Applies `change`; the caller passes the new sum.
     pub(super) fn apply(&mut self, change: &ShardChange) {
         if let Some(record) = &change.record {
             self.record = Some(record.clone());

@@ -1,8 +1,8 @@
-//! Sums over rows: two shards with one sum and one record are taken to be the same.
+//! Sums over rows: two shards with the same sum and record are considered equal.
 //!
-//! A row counts as 128 bits, mixed from its bytes; a set of rows as the sum of these, so that a change costs
-//! what it changes. Nobody attacks it: what is compared lies in one process, and whoever misbehaves in a simulation
-//! does not know it.
+//! A row counts as 128 bits, mixed from its bytes; a set of rows as their sum, so that the cost follows the
+//! change. It need not resist attacks: the compared data lies in one process, and misbehaving members of a
+//! simulation do not know it.
 
 use datafan_core::{
     head::Head,
@@ -22,17 +22,17 @@ impl Sum {
         self.0 = self.0.wrapping_add(row.0);
     }
 
-    /// Takes a row away that was added.
+    /// Removes a row that was added.
     pub fn take(&mut self, row: Self) {
         self.0 = self.0.wrapping_sub(row.0);
     }
 
-    /// As bytes.
+    /// The sum as bytes.
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
     }
 
-    /// As words.
+    /// The sum as words.
     pub(crate) fn to_words(self) -> [u64; 2] {
         [self.0 as u64, (self.0 >> 64) as u64]
     }

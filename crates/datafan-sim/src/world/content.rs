@@ -1,4 +1,4 @@
-//! All that a member holds, read through its store as a user would.
+//! The content of a member, read through its store like a user would.
 
 use datafan_core::{
     hash::{Hash, Hasher},
@@ -10,19 +10,19 @@ use datafan_core::{
 };
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-/// A member's visible content at one moment. Two are equal exactly if the same items (owner, key, timestamp,
-/// value, expiry) under the same heads are there.
+/// The visible content of a member at one moment. Two are equal exactly if the same items (owner, key,
+/// timestamp, value, expiry) are there under the same heads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Content {
     /// Timestamp and root of each owner's head.
     pub heads: BTreeMap<MemberId, (Timestamp, Hash)>,
-    /// Items that are not expired, the system's among them.
+    /// Items that are not expired, including system items.
     pub items: BTreeMap<(MemberId, Key), Arc<Item>>,
 }
 
 impl Content {
-    /// Reads everything. Panics unless each shard is exactly what its head describes: so each reading checks
-    /// that readers see whole commits only.
+    /// Reads everything. Panics unless each shard is exactly what its head describes: so each read checks
+    /// that readers see only whole commits.
     pub fn read(snapshot: &impl StoreSnapshot, wall: Timestamp) -> Self {
         let mut content = Self { heads: BTreeMap::new(), items: BTreeMap::new() };
         for (number, record) in snapshot.shards().expect("the store works") {
@@ -52,12 +52,12 @@ impl Content {
         self.items.extend(live.map(|item| ((owner, item.key.clone()), item)));
     }
 
-    /// How many items of users there are.
+    /// Number of user items.
     pub fn len(&self) -> usize {
         self.items.keys().filter(|(_, key)| !key.is_system()).count()
     }
 
-    /// Whether there are no items of users.
+    /// Whether there are no user items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -81,7 +81,7 @@ fn items(snapshot: &impl StoreSnapshot, number: ShardNumber) -> BTreeMap<Timesta
     }
 }
 
-/// The items, counted, summed and hashed anew, are what the head says.
+/// Checks that the items, counted, summed and hashed again, match the head.
 fn check(items: &BTreeMap<Timestamp, Arc<Item>>, record: &ShardRecord) {
     let leaves: Vec<Branch> =
         items.values().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();

@@ -1,14 +1,14 @@
-//! A dial under way.
+//! A dial in progress.
 
 use datafan_core::{connector::Address, id::MemberId, time::Time};
 
-/// Who dials what.
+/// The dialler and the address.
 pub(super) struct Dial {
     pub from: usize,
     pub address: Address,
     pub expected: Option<MemberId>,
-    /// When nobody has answered for too long.
+    /// The deadline for an answer.
     pub until: Time,
-    /// How long it waits before it says again that it is there.
+    /// The pause before the next attempt.
     pub again_micros: u64,
 }

@@ -1,27 +1,27 @@
-//! Members that find each other: where they live, who can be dialled, and what falls apart.
+//! Discovery: addresses of members, which of them can be dialled, and partitions.
 
 use super::{Disk, LinkProfile, World};
 use datafan_core::{connector::Address, engine::Command};
 
 impl<D: Disk> World<D> {
-    /// Lines that are down are noticed after `idle_micros` only, and dials that nobody answers fail after
+    /// Lines that are down are noticed only after `idle_micros`, and unanswered dials fail after
     /// `dial_micros`.
     pub fn notice_late(&mut self, idle_micros: u64, dial_micros: u64) {
         (self.network.idle_micros, self.network.dial_micros) = (idle_micros, dial_micros);
     }
 
-    /// Says what all links are like, by their ends with the lower number first; those included that are made
+    /// Sets the properties of all links by their ends, the lower number first; also of links that are made
     /// later.
     pub fn describe_links(&mut self, describe: impl Fn(usize, usize) -> LinkProfile + 'static) {
         self.network.describe(Box::new(describe));
     }
 
-    /// The address at which a member can be dialled now; of one that only dials, the one that peers see.
+    /// The current address of a member; for a dial-only member, the one that peers see.
     pub fn address(&self, member: usize) -> Address {
         self.network.places.address(member).clone()
     }
 
-    /// A member can dial from now on, and cannot be dialled.
+    /// From now on a member can dial but cannot be dialled.
     pub fn only_dials(&mut self, member: usize) {
         self.network.places.only_dials(member);
     }
@@ -31,8 +31,8 @@ impl<D: Disk> World<D> {
         self.network.places.is_dial_only(member)
     }
 
-    /// A running member publishes where it can be dialled. Of those that cannot be, every second one
-    /// publishes nothing, and the others an address where nobody answers.
+    /// A running member publishes its address. Of dial-only members, every second one publishes nothing, and
+    /// the others publish an address where nobody answers.
     pub fn publish(&mut self, member: usize) {
         let address = self.address(member);
         let nowhere = self.is_dial_only(member) && member.is_multiple_of(2);
@@ -40,26 +40,26 @@ impl<D: Disk> World<D> {
         self.ask(member, Command::Publish(addresses));
     }
 
-    /// A running member is given an address, as by its user.
+    /// Gives a running member an address, as its user would.
     pub fn connect(&mut self, member: usize, address: Address) {
         self.ask(member, Command::Connect { address, expected: None });
     }
 
-    /// A member lives at `address` from now on. Its links carry nothing any more, and their ends notice after
-    /// the idle time.
+    /// Changes the address of a member. Its links carry nothing any more, and their ends notice after the
+    /// idle time.
     pub fn move_to(&mut self, member: usize, address: Address) {
         let told = self.network.moved(self.time, member, address);
         self.tell(told);
     }
 
-    /// The mesh falls into groups; whose group each member is in. Members of [`super::BRIDGES`] reach
-    /// everybody.
+    /// Partitions the mesh; the group of each member is given. Members of [`super::BRIDGES`] reach all
+    /// groups.
     pub fn part(&mut self, groups: &[u8]) {
         self.network.places.part(groups.to_vec());
         self.regroup();
     }
 
-    /// Ends that partition; others go on.
+    /// Ends that partition; others continue.
     pub fn unite(&mut self, groups: &[u8]) {
         self.network.places.unite(groups);
         self.regroup();
@@ -82,7 +82,7 @@ impl<D: Disk> World<D> {
         self.network.carries(a, b) && knows(a, b) && knows(b, a)
     }
 
-    /// The groups of `members` that are joined by links among them, ascending.
+    /// The groups of `members` that are connected by links among them, ascending.
     pub fn components(&self, members: &[usize]) -> Vec<Vec<usize>> {
         let mut left: std::collections::BTreeSet<usize> = members.iter().copied().collect();
         let mut components = Vec::new();
@@ -103,7 +103,7 @@ impl<D: Disk> World<D> {
         components
     }
 
-    /// Whether no line is cut, deaf or parted.
+    /// Whether no line is cut, lossy in one direction or partitioned.
     pub fn lines_work(&self) -> bool {
         self.network.lines_work()
     }

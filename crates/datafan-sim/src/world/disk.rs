@@ -1,4 +1,4 @@
-//! What a member has that outlives its store.
+//! The part of a member that outlives its store.
 
 use datafan_core::{
     id::MemberId,
@@ -6,29 +6,30 @@ use datafan_core::{
     time::Timestamp,
 };
 
-/// What outlives a store. A crash is dropping the store without closing it: what was not synced is lost.
+/// The part of a store that survives. Dropping the store without closing it is a crash: unsynced data is
+/// lost.
 pub trait Disk: Clone {
-    /// The store that is on it.
+    /// The type of store on it.
     type Store: Store;
-    /// A disk with nothing on it.
+    /// An empty disk.
     fn empty() -> Self;
     /// Another empty disk, for another member of the same world.
     fn another(&self) -> Self {
         Self::empty()
     }
-    /// Opens the store; there is at most one at a time.
+    /// Opens the store; at most one is open at a time.
     ///
     /// # Errors
-    /// As the store's.
+    /// Those of the store.
     fn open(&self) -> Result<Self::Store, StoreError>;
-    /// How often something was made durable; a disk that does not count says 0.
+    /// Number of syncs; 0 for a disk that does not count.
     fn n_syncs(&self) -> u64 {
         0
     }
-    /// The timestamp of an owner's head that would survive a crash; a disk that does not know says `None`.
+    /// The timestamp of an owner's head that would survive a crash; `None` if the disk does not know.
     fn synced(&self, _owner: &MemberId) -> Option<Timestamp> {
         None
     }
-    /// A backup: what a crash at this instant would leave, on another disk.
+    /// A backup on another disk: the state after a crash at this moment.
     fn backup(&self) -> Self;
 }

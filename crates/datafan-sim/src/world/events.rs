@@ -1,20 +1,20 @@
-//! What will happen, in the order of time and then of its cause.
+//! Future events, ordered by time and then by cause.
 
 use super::dial::Dial;
 use datafan_core::{connector::Lane, time::Time};
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 
-/// Something on its way. What is frequent is small: there are millions of them.
+/// An event in flight. Frequent ones are small, since there are millions of them.
 pub(super) enum Event {
-    /// A message arrives; `life` names the life of the link that it belongs to.
+    /// A message arrives; `life` identifies the life of its link.
     Arrive { link: u32, direction: u8, life: u32, bytes: Arc<[u8]> },
     /// A lane has room again.
     Room { link: u32, direction: u8, life: u32, lane: Lane },
-    /// The rest.
+    /// Any other event.
     Rare(Box<Rare>),
 }
 
-/// Something of a link's birth or death.
+/// An event of a link's life.
 pub(super) enum Rare {
     /// An engine has closed a link.
     Down {
@@ -23,13 +23,13 @@ pub(super) enum Rare {
         life: u32,
         reason: String,
     },
-    /// The ends of a link that is gone notice.
+    /// The ends of a lost link notice.
     Noticed {
         a: usize,
         b: usize,
         life: u32,
     },
-    /// The line of a link has been down since then for long enough to be noticed.
+    /// The line of a link has been down long enough to be noticed.
     Idle {
         a: usize,
         b: usize,
@@ -44,15 +44,15 @@ pub(super) enum Rare {
 }
 
 /// A queue of events. Most are due within milliseconds: these lie in a ring with a slot for each microsecond,
-/// where queueing and taking cost the same however many there are; the others lie in a heap.
+/// where queueing and taking have a constant cost; the others lie in a heap.
 pub(super) struct Events {
-    /// The ring covers the time from here on: nothing earlier is queued.
+    /// The ring covers the time from here on; no queued event is earlier.
     begin: Time,
     /// The first and the last event of each slot.
     slots: Vec<(u32, u32)>,
-    /// Which slots have events, a bit each.
+    /// A bit for each slot that has events.
     taken: Vec<u64>,
-    /// The events of the ring, each with the next one of its slot, or of what is free.
+    /// The events of the ring, each with the index of the next one in its slot or in the free list.
     near: Vec<(Option<Event>, u32)>,
     /// The first free place in `near`.
     free: u32,
@@ -86,7 +86,7 @@ impl Events {
         }
     }
 
-    /// Queues `event`; of two at one time the one that was queued first comes first.
+    /// Queues `event`; events of the same time keep their order.
     pub fn at(&mut self, at: Time, event: Event) {
         let at = at.max(self.begin);
         if at.0 - self.begin.0 < RING {
@@ -97,12 +97,12 @@ impl Events {
         }
     }
 
-    /// When the next one is due.
+    /// When the next event is due.
     pub fn next(&self) -> Time {
         self.next_far().min(self.next_near())
     }
 
-    /// The next one, if it is due at `now`.
+    /// The next event, if it is due at `now`.
     pub fn pop(&mut self, now: Time) -> Option<(Time, Event)> {
         let (near, far) = (self.next_near(), self.next_far());
         let next = near.min(far);
@@ -110,12 +110,12 @@ impl Events {
         if next > now {
             return None;
         }
-        // Of two at one time the far one was queued when its time was farther away: earlier.
+        // Of two events at one time, the far one was queued earlier, when its time was farther away.
         let event = if far <= near { self.far.pop()?.event } else { self.take(near)? };
         Some((next, event))
     }
 
-    /// How many there are.
+    /// Number of events.
     pub fn len(&self) -> usize {
         self.n_near + self.far.len()
     }
@@ -130,8 +130,8 @@ impl Events {
         }
         let first = (self.begin.0 % RING) as usize;
         let n = self.taken.len();
-        // The word of the first slot is looked at twice: its later part first, its earlier part, which is
-        // later, last.
+        // The word of the first slot is examined twice: its later part first, and its earlier part, which is
+        // later in time, last.
         let words = (0..=n).map(|i| ((first / 64 + i) % n, i));
         for (word, i) in words {
             let from = !0 << (first % 64);
@@ -189,7 +189,7 @@ impl Events {
 }
 
 impl Ord for Queued {
-    /// The heap gives the greatest first: that is the earliest.
+    /// The heap returns the greatest first, which is the earliest.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.n).cmp(&(self.at, self.n))
     }

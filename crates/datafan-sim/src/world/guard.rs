@@ -4,7 +4,7 @@ use super::content::Content;
 use datafan_core::{hash::Hash, id::MemberId, item::Key, time::Timestamp};
 use std::collections::BTreeMap;
 
-/// Fails the test if a key of a user that was readable at a member ever becomes unreadable there.
+/// Fails the test if a user's key that was readable at a member becomes unreadable there.
 pub fn keeps_what_was_readable() -> impl FnMut(usize, &Content) {
     let mut seen: BTreeMap<usize, Vec<(MemberId, Key)>> = BTreeMap::new();
     move |member, content| {
@@ -17,7 +17,7 @@ pub fn keeps_what_was_readable() -> impl FnMut(usize, &Content) {
     }
 }
 
-/// Fails the test if the head of an owner ever goes back at a member, or changes at one timestamp.
+/// Fails the test if the head of an owner goes back at a member, or changes at one timestamp.
 pub fn heads_never_go_back() -> impl FnMut(usize, &Content) {
     let mut seen: BTreeMap<(usize, MemberId), Timestamp> = BTreeMap::new();
     move |member, content| {
@@ -31,8 +31,8 @@ pub fn heads_never_go_back() -> impl FnMut(usize, &Content) {
     }
 }
 
-/// Fails the test if anybody, the owner included, at any two moments reads two different items under one
-/// timestamp of one owner.
+/// Fails the test if any reader, including the owner, ever reads two different items with one timestamp of
+/// one owner.
 pub fn uses_no_timestamp_twice() -> impl FnMut(usize, &Content) {
     let mut seen: BTreeMap<(MemberId, Timestamp), (Key, Hash)> = BTreeMap::new();
     move |member, content| {

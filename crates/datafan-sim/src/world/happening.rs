@@ -1,4 +1,4 @@
-//! What happened in a world, for whoever watches it.
+//! The events of a world, for observers.
 
 use datafan_core::{
     connector::Lane,
@@ -8,19 +8,19 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// One thing that happened; see [`super::World::record`].
+/// An event; see [`super::World::record`].
 #[derive(Clone, Debug)]
 pub enum Happening {
     /// A commit of an owner became visible at a member.
     Applied {
-        /// Where.
+        /// The member.
         member: usize,
-        /// Whose shard.
+        /// The owner of the shard.
         owner: MemberId,
         /// The head's timestamp; 0 when the shard was dropped.
         timestamp: Timestamp,
     },
-    /// An engine sent a message over a link that is up; what became of it is not said.
+    /// An engine sent a message over a link that is up; whether it arrives is not recorded.
     Sent {
         /// Its sender.
         from: usize,
@@ -31,41 +31,41 @@ pub enum Happening {
         /// Its bytes, as the engine sent them.
         bytes: Arc<[u8]>,
     },
-    /// A member made durable what it had committed.
+    /// A member synced its commits.
     Synced {
-        /// Who.
+        /// The member.
         member: usize,
-        /// The timestamp of its own head that is on its disk now.
+        /// The timestamp of its own head that is now on its disk.
         own: Timestamp,
         /// That of the roster.
         roster: Timestamp,
     },
     /// A command was answered.
     Answered {
-        /// By whom.
+        /// The member.
         member: usize,
-        /// Which.
+        /// The command.
         ticket: Ticket,
-        /// With what.
+        /// The answer.
         answer: Answer,
     },
     /// A member raised an alarm.
     Alarmed {
-        /// Who.
+        /// The member.
         member: usize,
-        /// About what.
+        /// The alarm.
         alarm: Box<Alarm>,
     },
     /// A member opened its store.
     Started {
-        /// Who.
+        /// The member.
         member: usize,
     },
-    /// A member's engine is gone.
+    /// A member's engine has ended.
     Stopped {
-        /// Who.
+        /// The member.
         member: usize,
-        /// What its store said, where that was the reason.
+        /// The error of its store, if that was the reason.
         error: Option<String>,
     },
     /// A link came up or went down.
@@ -74,16 +74,16 @@ pub enum Happening {
         a: usize,
         /// The higher number.
         b: usize,
-        /// Whether it is up now.
+        /// Whether it is now up.
         up: bool,
     },
 }
 
-/// A happening and its time.
+/// An event and its time.
 #[derive(Clone, Debug)]
 pub struct Noted {
-    /// When.
+    /// The time.
     pub time: Time,
-    /// What.
+    /// The event.
     pub what: Happening,
 }

@@ -1,4 +1,4 @@
-//! Finding a member by its id.
+//! Finds a member by its id.
 
 use datafan_core::id::MemberId;
 use std::{
@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-/// Numbers of ids. For lookups only: nothing walks over it, so its order is nobody's.
+/// Numbers of ids. For lookups only: it is never iterated, so its order does not matter.
 #[derive(Default)]
 pub struct Ids(HashMap<MemberId, u32, BuildHasherDefault<Leading>>);
 
@@ -22,7 +22,7 @@ impl Ids {
     }
 }
 
-/// Ids are public keys, and as good as random: their first bytes are a hash.
+/// Ids are public keys and thus practically random: their first bytes serve as a hash.
 #[derive(Default)]
 pub struct Leading(u64);
 
@@ -32,7 +32,7 @@ impl Hasher for Leading {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Lengths are hashed too, before the bytes: they do no harm.
+        // Lengths are hashed too, before the bytes, which does no harm.
         if let Some(first) = bytes.first_chunk() {
             self.0 ^= u64::from_le_bytes(*first);
         }

@@ -1,16 +1,16 @@
-//! What happens to the lines between members.
+//! Faults of the lines between members.
 
 use super::{Disk, World};
 use datafan_core::time::SECOND;
 
 impl<D: Disk> World<D> {
-    /// Cuts the link of two members; both notice at once, or after the idle time where there is one.
+    /// Cuts the link of two members; both notice at once, or after the idle time if there is one.
     pub fn cut(&mut self, a: usize, b: usize) {
         self.network.link(a, b).cut = true;
         self.look_at_line(a, b);
     }
 
-    /// Breaks the link of two members once; who keeps it dials again.
+    /// Breaks the link of two members once; the member that keeps it dials again.
     pub fn flap(&mut self, a: usize, b: usize) {
         self.network.link(a, b).cut = true;
         let told = self.network.break_link(self.time, a, b, "cut");
@@ -18,8 +18,8 @@ impl<D: Disk> World<D> {
         self.network.heal(self.time.after(SECOND), a, b);
     }
 
-    /// Loses everything that one member sends to another from now on. Nobody is told; where there is an idle
-    /// time, both notice after it.
+    /// Loses everything that one member sends to another from now on. Nobody notices, unless there is an idle
+    /// time: then both notice after it.
     pub fn deafen(&mut self, from: usize, to: usize) {
         self.network.link(from, to).ways[usize::from(from > to)].deaf = true;
         self.look_at_line(from, to);

@@ -1,32 +1,32 @@
-//! A link between two members: what it costs, and what is on its way.
+//! A link between two members: its properties, and the messages in flight.
 
 use datafan_core::{connector::Lane, limits::MESSAGE_BYTES_MAX, time::Time};
 use datafan_testkit::rng::Rng;
 use std::collections::VecDeque;
 
-/// What a link is like, the same in both directions.
+/// The properties of a link, the same in both directions.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkProfile {
-    /// Time that every message is on its way, in microseconds, at least 1; default 2 ms.
+    /// Latency of every message in microseconds, at least 1; default 2 ms.
     pub latency_micros: u64,
-    /// Up to this much is added at random, in microseconds; default 500. Order within a lane is kept.
+    /// Up to this much is added at random, in microseconds; default 500. The order within a lane is kept.
     pub jitter_micros: u64,
-    /// Of a million messages so many take longer still; default none. Order within a lane is kept.
+    /// How many of a million messages take longer still; default none. The order within a lane is kept.
     pub tail_ppm: u32,
-    /// What such a message takes longer at least, in microseconds; one in ten of them ten times as long, one
-    /// in a hundred a hundred times.
+    /// Minimum extra latency of such a message in microseconds; one in ten takes ten times as long, one in a
+    /// hundred a hundred times.
     pub tail_micros: u64,
-    /// Bytes per second of each lane; default without bound.
+    /// Bytes per second of each lane; default unlimited.
     pub rate: Option<u64>,
-    /// Bytes that wait in a lane before it answers `Full`; one message always finds room in an empty lane.
+    /// Bytes that wait in a lane before it answers `Full`; an empty lane always takes one message.
     pub queue_bytes: usize,
-    /// Of a million messages so many are lost; default none.
+    /// How many of a million messages are lost; default none.
     pub loss_ppm: u32,
-    /// Of a million messages so many arrive twice; default none.
+    /// How many of a million messages arrive twice; default none.
     pub twice_ppm: u32,
-    /// Of a million messages so many are overtaken by later ones; default none.
+    /// How many of a million messages are overtaken by later ones; default none.
     pub late_ppm: u32,
-    /// How much later these arrive at most, in microseconds.
+    /// Maximum delay of these, in microseconds.
     pub late_micros: u64,
 }
 
@@ -48,13 +48,13 @@ impl Default for LinkProfile {
 }
 
 impl LinkProfile {
-    /// What one message takes beyond the latency, at random.
+    /// Extra latency of a message, at random.
     pub(super) fn delay(&self, rng: &mut Rng) -> u64 {
         let jitter = rng.next_u64() % (self.jitter_micros + 1);
         if !hits(self.tail_ppm, rng) {
             return jitter;
         }
-        // Discrete and heavy: 1, 10, 100 times with chances of 90, 9 and 1 %.
+        // Discrete and heavy-tailed: 1, 10 or 100 times, with probabilities of 90, 9 and 1 %.
         let factor = match rng.below(100) {
             0 => 100,
             1..10 => 10,
@@ -64,40 +64,40 @@ impl LinkProfile {
     }
 }
 
-/// Whether one of so many in a million is meant. Draws nothing where none can be.
+/// True with a probability of so many in a million. Draws no random number if that is 0.
 pub(super) fn hits(ppm: u32, rng: &mut Rng) -> bool {
     ppm > 0 && rng.below(1_000_000) < u64::from(ppm)
 }
 
-/// What went over one direction of a link; lost messages count too.
+/// Traffic over one direction of a link; lost messages count too.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Traffic {
     /// Messages.
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Bytes that have arrived by now.
+    /// Bytes that have arrived so far.
     pub arrived_bytes: u64,
 }
 
 /// One direction of one lane.
 #[derive(Default)]
 pub(super) struct Pipe {
-    /// Only where there is a rate.
+    /// Only if there is a rate.
     leaving: Option<Box<Leaving>>,
-    /// When the last one has left.
+    /// When the last message has left.
     free_at: Time,
-    /// When the last one arrives.
+    /// When the last message arrives.
     arrived_at: Time,
     /// `Full` was answered, and `Room` not yet.
     pub full: bool,
 }
 
-/// Messages that did not leave yet: when they will have left, and their bytes.
+/// Messages that have not left yet: when they will have left, and their bytes.
 #[derive(Default)]
 struct Leaving(VecDeque<(Time, usize)>);
 
-/// One direction of a link. What a message asks for lies together.
+/// One direction of a link. The fields that every message needs lie together.
 #[derive(Default)]
 pub(super) struct Way {
     pub traffic: Traffic,
@@ -106,30 +106,31 @@ pub(super) struct Way {
     pub pipes: [Pipe; 2],
 }
 
-/// Two members that may be linked. Direction 0 is from the lower number to the higher.
+/// Two members that may be linked. Direction 0 is from the lower number to the higher one.
 #[derive(Default)]
 pub(super) struct Link {
     /// The lower number and the higher.
     pub ends: (usize, usize),
     pub profile: LinkProfile,
-    /// Who dials again whenever the link is down; `None`: only when an engine dials.
+    /// The member that dials again whenever the link is down; `None`: only engines dial.
     pub dialler: Option<usize>,
     /// Nothing gets through, dials fail.
     pub cut: bool,
     pub up: bool,
-    /// Which ends were told that it is up, and not yet that it is down: the lower number's and the higher's.
+    /// Which ends were told that it is up, and not yet that it is down: that of the lower number and that of
+    /// the higher one.
     pub believed: [bool; 2],
     /// It is cut, or a partition lies between its ends: nothing gets through.
     pub blocked: bool,
-    /// Since when its line is down, while nobody has noticed.
+    /// Since when its line is down without anybody having noticed.
     pub dark_since: Option<Time>,
-    /// Names one life of the link: what belongs to an earlier one is lost.
+    /// Identifies one life of the link: events of an earlier life are dropped.
     pub life: u32,
     pub ways: [Way; 2],
 }
 
 impl Pipe {
-    /// When a message of `bytes` handed over now would arrive, or when there will be room.
+    /// When a message of `bytes` that is sent now arrives, or when there will be room.
     pub fn carry(
         &mut self,
         now: Time,
@@ -156,14 +157,14 @@ impl Pipe {
         Ok(self.arrived_at)
     }
 
-    /// When all that was handed over has arrived.
+    /// When everything sent so far has arrived.
     pub fn arrived_at(&self) -> Time {
         self.arrived_at
     }
 }
 
 impl Link {
-    /// A new life of the link, up or down, with empty lanes.
+    /// Starts a new life of the link, up or down, with empty lanes.
     pub fn renew(&mut self, up: bool) {
         self.up = up;
         self.dark_since = None;

@@ -1,4 +1,4 @@
-//! One member: a disk, a wall clock, and while it runs an engine with its driver.
+//! A member: a disk, a wall clock, and while it runs an engine with its driver.
 
 use super::{content::Content, disk::Disk, happening::Happening, network::Network, signatures::Signatures};
 use datafan_core::{
@@ -10,7 +10,7 @@ use datafan_core::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// How often a full disk is looked at.
+/// How often a full disk is checked.
 const LOOK_MICROS: u64 = datafan_core::time::SECOND;
 
 pub(super) struct Member<D: Disk> {
@@ -18,19 +18,19 @@ pub(super) struct Member<D: Disk> {
     pub disk: D,
     pub engine: Option<Engine<D::Store>>,
     inbox: Vec<Input>,
-    /// When a full disk was looked at last.
+    /// When a full disk was last checked.
     looked_at: Time,
-    /// Where it lives and whom its user knows, since it was started.
+    /// The addresses it was told since it was started: its own, and those that its user knows.
     told: Vec<Command>,
-    /// How many of them there is nothing to do for.
+    /// Number of inputs that need no work.
     n_noop: usize,
-    /// What its wall clock shows beyond the world's.
+    /// Offset of its wall clock from that of the world.
     pub clock_offset_micros: i64,
-    /// How much faster than the world's it goes, in millionths, and since when.
+    /// Drift of its wall clock in millionths, and since when.
     pub clock_drift: (i64, Time),
-    /// How long one call of the engine takes: what comes meanwhile waits and is then handled together.
+    /// Duration of one call of the engine: inputs that arrive meanwhile wait and are handled together.
     pub handling_takes_micros: u64,
-    /// How long a sync takes; nothing is handled meanwhile.
+    /// Duration of a sync; nothing is handled meanwhile.
     pub sync_takes_micros: u64,
     pub answers: BTreeMap<Ticket, Answer>,
     pub alarms: Vec<Alarm>,
@@ -38,14 +38,14 @@ pub(super) struct Member<D: Disk> {
     outbox: Outbox,
     syncing_until: Option<Time>,
     busy_until: Time,
-    /// Frames that the connector did not take, in order, by link and lane.
+    /// Frames that the connector did not accept, in order, by link and lane.
     kept: BTreeMap<(MemberId, Lane), VecDeque<Frame>>,
-    /// Most bytes that ever were, by lane.
+    /// Maximum bytes of these so far, by lane.
     most_kept: [usize; 2],
     runs: u64,
 }
 
-/// Effects for which a member keeps memory.
+/// Number of effects for which a member keeps memory.
 const EFFECTS_KEPT: usize = 32;
 
 impl<D: Disk> Member<D> {
@@ -74,7 +74,7 @@ impl<D: Disk> Member<D> {
         }
     }
 
-    /// Another process of a member that runs. Its random numbers are others.
+    /// Another process of a running member, with different random numbers.
     pub fn twin(config: Config, disk: D) -> Self {
         Self { runs: 1 << 32, ..Self::new(config, disk) }
     }
@@ -88,17 +88,17 @@ impl<D: Disk> Member<D> {
         self.busy_until = now.time;
         self.told.clear();
         self.runs += 1;
-        // The store of a new mesh is new once only.
+        // The store of a new mesh counts as new only once.
         self.config.new_mesh = false;
     }
 
-    /// The next start is the last one over again, on another disk.
+    /// The next start repeats the last one, on another disk.
     pub fn roll_back(&mut self, disk: D) {
         self.disk = disk;
         self.runs -= 1;
     }
 
-    /// Remembers what has to be said again to an engine that opens its store again.
+    /// Records what must be repeated to an engine that opens its store again.
     pub fn remember_command(&mut self, command: &Command) {
         match command {
             Command::Publish(_) => self.told.retain(|told| !matches!(told, Command::Publish(_))),
@@ -110,12 +110,12 @@ impl<D: Disk> Member<D> {
         self.told.push(command.clone());
     }
 
-    /// What has to be said again.
+    /// What must be repeated.
     pub fn told(&self) -> Vec<Command> {
         self.told.clone()
     }
 
-    /// Goes on with what is on a disk that was found full, or has room again: as after a crash.
+    /// Continues with the content of a disk that was found full, or has room again: like after a crash.
     pub fn reopen(&mut self, now: Now) {
         let engine = self.forget().expect("it runs");
         let engine = engine.reopen(now).unwrap_or_else(|error| panic!("the engine opens again: {error}"));
@@ -123,7 +123,7 @@ impl<D: Disk> Member<D> {
         self.busy_until = now.time;
     }
 
-    /// The engine is gone at once, and what it had not handed over.
+    /// Drops the engine at once, with everything it had not handed over.
     pub fn forget(&mut self) -> Option<Engine<D::Store>> {
         self.inbox.clear();
         self.n_noop = 0;
@@ -134,8 +134,8 @@ impl<D: Disk> Member<D> {
         self.engine.take()
     }
 
-    /// Takes an input; true if it is the first one for which there is something to do. As the driver does, it
-    /// sleeps on for messages that change nothing.
+    /// Takes an input; true if it is the first one that needs work. Like the driver, it does not wake up for
+    /// messages that change nothing.
     pub fn put(&mut self, input: Input) -> bool {
         let only_noop = self.inbox.len() == self.n_noop;
         let is_noop = only_noop && self.is_noop(&input);
@@ -149,19 +149,19 @@ impl<D: Disk> Member<D> {
         engine.noop_round().is_some_and(|noop| noop.bytes == *bytes)
     }
 
-    /// When it has something to do; `now` at the earliest.
+    /// When it next has something to do; `now` at the earliest.
     pub fn due(&self, now: Time) -> Time {
         let Some(engine) = &self.engine else { return Time::NEVER };
         let idle_at = self.syncing_until.unwrap_or(now).max(self.busy_until);
         if self.inbox.len() == self.n_noop && self.syncing_until.is_none() {
-            // A full disk is looked at though nothing happens.
+            // A full disk is checked even if nothing else happens.
             let look_at = engine.disk_full().map_or(Time::NEVER, |_| self.looked_at.after(LOOK_MICROS));
             return engine.next_wake().min(look_at).max(idle_at);
         }
         idle_at
     }
 
-    /// Does what is due: first the end of a sync, then everything that waits, in one go. False if there was
+    /// Does what is due: first the end of a sync, then everything that waits, in one call. False if there was
     /// nothing.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl<D: Disk> Member<D> {
         Ok(true)
     }
 
-    /// Looks at times whether a disk that was full has room.
+    /// Checks regularly whether a disk that was full has room.
     fn look_at_disk(&mut self, now: Time) -> Result<(), StoreError> {
         let Some(engine) = self.engine.as_mut().filter(|engine| engine.disk_full().is_some()) else {
             return Ok(());
@@ -245,7 +245,7 @@ impl<D: Disk> Member<D> {
         }
     }
 
-    /// What the driver does before the engine hears of an input: on `Room` it first hands over what it kept.
+    /// What the driver does before the engine sees an input: on `Room` it first sends what it kept.
     fn learn(&mut self, index: usize, input: Input, now: Time, network: &mut Network) -> Option<Input> {
         match input {
             Input::Room { peer, lane } => {
@@ -302,7 +302,7 @@ impl<D: Disk> Member<D> {
                 }
             }
         }
-        // There will be more of them; the memory of unusually many is given back.
+        // More will come; the memory of an unusually large number is released.
         if effects.capacity() <= EFFECTS_KEPT {
             self.outbox.now = effects;
         }
@@ -322,7 +322,7 @@ impl<D: Disk> Member<D> {
         }
     }
 
-    /// The frame, if there was no room for it.
+    /// Returns the frame if there was no room for it.
     fn hand_over(
         &self,
         index: usize,
@@ -337,17 +337,18 @@ impl<D: Disk> Member<D> {
         }
     }
 
-    /// Most bytes that ever waited for room on this lane of a link.
+    /// Maximum bytes that ever waited for room on this lane of a link.
     pub fn most_kept(&self, lane: Lane) -> usize {
         self.most_kept[lane as usize]
     }
 
-    /// Where it stands in the middle of a sync, so that a crash now loses what is not on disk.
+    /// Whether it is in the middle of a sync, so that a crash now loses unsynced data.
     pub fn is_syncing(&self) -> bool {
         self.syncing_until.is_some()
     }
 
-    /// All that a reader sees at this member when its wall clock shows `wall`; `None` while it does not run.
+    /// Everything that a reader sees at this member when its wall clock shows `wall`; `None` while it does
+    /// not run.
     pub fn content(&self, wall: Timestamp) -> Option<Content> {
         let reader = self.engine.as_ref()?.reader();
         Some(Content::read(&reader.snapshot().expect("the store works"), wall))

@@ -1,8 +1,8 @@
 //! A simulated world: many engines in one thread, on virtual time, from one seed.
 //!
-//! What this is: a second driver of the same engine. A [`World`] has members with a store, a wall clock and
-//! an engine each, and links with latency, rate, queues and faults between them. What this is not: a source
-//! of faults. Whoever holds the world, a test or a scenario, says what goes wrong, and when.
+//! It is a second driver of the same engine. A [`World`] has members with a store, a wall clock and an engine
+//! each, connected by links with latency, rate, queues and faults. It causes no faults on its own: its user,
+//! a test or a scenario, decides what fails, and when.
 //!
 //! ```text
 //! let mut world = World::<Mem>::mesh(3, seed);     // three admitted members, no links yet
@@ -12,8 +12,7 @@
 //! world.run_until("all equal", 10 * SECOND, |world| world.equal());
 //! ```
 //!
-//! The same seed replays the same run, byte for byte: [`World::digest`] covers every message that was
-//! carried.
+//! The same seed replays the same run, byte for byte: [`World::digest`] covers every message that was sent.
 
 mod content;
 mod dial;
@@ -63,10 +62,9 @@ use wakes::Wakes;
 /// A checker that runs after every step of a member.
 type Guard = Box<dyn FnMut(usize, &Content)>;
 
-/// Members on virtual time. Members are numbers from 0; member 0 founds the mesh and holds the authority's
-/// key.
+/// Members on virtual time. Members are numbers from 0; member 0 founds the mesh and holds the authority key.
 pub struct World<D: Disk> {
-    /// What the run follows from; every failure names it.
+    /// The seed of the run; every failure names it.
     pub seed: u64,
     /// Random numbers for the test itself.
     pub rng: Rng,
@@ -76,23 +74,23 @@ pub struct World<D: Disk> {
     time: Time,
     guards: Vec<Guard>,
     n_tickets: u64,
-    /// What new disks are made from.
+    /// The disk from which new disks are made.
     blank: D,
     signatures: Signatures,
     wakes: Wakes,
-    /// What members are about to learn; empty between two steps.
+    /// Inputs for members; empty between two steps.
     told: Vec<(usize, Input)>,
-    /// Members that run in this step; empty between two.
+    /// Members with work in this step; empty between two steps.
     awake: Vec<usize>,
-    /// Steps since time has moved.
+    /// Steps since time last advanced.
     n_still: u32,
 }
 
-/// What all wall clocks show when the world begins.
+/// What all wall clocks show when the world starts.
 const BEGINNING: u64 = 1_800_000_000 * SECOND;
-/// How long anything may take that a test does in passing.
+/// Timeout of the helper functions of tests.
 const PATIENCE_MICROS: u64 = 60 * SECOND;
-/// Steps at one instant after which somebody must be going in circles.
+/// Steps at one moment after which a member must be in an endless loop.
 const STILL_MAX: u32 = 100_000;
 
 impl<D: Disk> World<D> {
@@ -101,13 +99,12 @@ impl<D: Disk> World<D> {
         Self::mesh(1, seed)
     }
 
-    /// A mesh of `n` members that are admitted and run, without links; nobody dials. Each has its own sync
-    /// period.
+    /// A mesh of `n` admitted, running members, without links or dials. Each has its own round period.
     pub fn mesh(n: usize, seed: u64) -> Self {
         Self::mesh_with(n, seed, |_, _| ())
     }
 
-    /// As [`World::mesh`], with other settings.
+    /// Like [`World::mesh`], with other settings.
     pub fn mesh_with(n: usize, seed: u64, adjust: impl Fn(usize, &mut Config)) -> Self {
         let mut world = Self::empty(D::empty(), seed);
         for index in 0..n {
@@ -142,7 +139,7 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// One more member, which is not admitted and does not run; member 0 runs at once.
+    /// Adds a member, which is not admitted and does not run; member 0 starts at once.
     pub fn add(&mut self, adjust: impl FnOnce(&mut Config)) -> usize {
         let index = self.members.len();
         let mesh = MeshId(self.authority.id());
@@ -154,7 +151,7 @@ impl<D: Disk> World<D> {
             (config.authority, config.new_mesh) = (Some(self.authority.clone()), true);
         }
         adjust(&mut config);
-        // Where nobody dials, nobody has to know who is reachable.
+        // Without dials, no member needs to know who is reachable.
         config.publish_links &= config.links_min > 0;
         self.network.add(config.member.id());
         let disk = self.blank.another();
@@ -165,8 +162,8 @@ impl<D: Disk> World<D> {
         index
     }
 
-    /// Another process with the key of a member that runs on a copy of its disk, as that is now. It is not
-    /// started, and has a number of its own.
+    /// Adds another process with the key of a running member, on a copy of its current disk. It is not
+    /// started, and has its own number.
     pub fn twin(&mut self, member: usize) -> usize {
         let original = &self.members[member];
         let (config, disk) = (original.config.clone(), original.disk.backup());
@@ -175,13 +172,13 @@ impl<D: Disk> World<D> {
         self.members.len() - 1
     }
 
-    /// Member 0 grants membership to a member.
+    /// Member 0 admits a member.
     pub fn admit(&mut self, member: usize) {
         let name = self.members[member].config.name.clone();
         self.must(0, Command::Admit { id: self.id(member), name });
     }
 
-    /// A member's id.
+    /// The id of a member.
     pub fn id(&self, member: usize) -> MemberId {
         self.members[member].config.member.id()
     }
@@ -196,12 +193,12 @@ impl<D: Disk> World<D> {
         MeshId(self.authority.id())
     }
 
-    /// How many members there are, running or not.
+    /// Number of members, running or not.
     pub fn n_members(&self) -> usize {
         self.members.len()
     }
 
-    /// A member's settings; changes take effect when it starts.
+    /// The settings of a member; changes take effect when it starts.
     pub fn config(&mut self, member: usize) -> &mut Config {
         &mut self.members[member].config
     }
@@ -214,8 +211,8 @@ impl<D: Disk> World<D> {
         self.queue(member);
     }
 
-    /// Puts a member that runs back to what a snapshot of its machine has: the disk, and a process that calls
-    /// its run as it did before.
+    /// Resets a running member to a snapshot of its machine: the disk, and a process that still uses its old
+    /// run id.
     pub fn roll_back(&mut self, member: usize, disk: D) {
         self.drop_engine(member, None);
         self.members[member].roll_back(disk);
@@ -238,13 +235,13 @@ impl<D: Disk> World<D> {
         self.members[member].engine.is_some()
     }
 
-    /// Sets a member's wall clock, relative to the world's.
+    /// Sets a member's wall clock, relative to that of the world.
     pub fn set_clock(&mut self, member: usize, offset_micros: i64) {
         self.members[member].clock_offset_micros = offset_micros;
     }
 
-    /// Lets a member's wall clock go faster than the world's from now on, by `ppm` millionths; slower if
-    /// negative.
+    /// Lets a member's wall clock run faster than that of the world from now on, by `ppm` millionths; slower
+    /// if negative.
     pub fn set_drift(&mut self, member: usize, ppm: i64) {
         let shown = self.wall(member).0 as i64;
         self.members[member].clock_drift = (ppm, self.time);
@@ -260,17 +257,18 @@ impl<D: Disk> World<D> {
         Timestamp(self.time.0.saturating_add(BEGINNING).saturating_add_signed(offset))
     }
 
-    /// Whether a timestamp is further ahead of a member's wall clock than it takes heads.
+    /// Whether a timestamp is further ahead of a member's wall clock than a head may be.
     pub fn is_too_late(&self, member: usize, at: Timestamp) -> bool {
         at.0 > self.wall(member).0.saturating_add(self.members[member].config.clock_ahead_micros)
     }
 
-    /// Lets each sync of a member take time, in which nothing else is handled there.
+    /// Sets the duration of a member's syncs, during which nothing else is handled there.
     pub fn slow_sync(&mut self, member: usize, micros: u64) {
         self.members[member].sync_takes_micros = micros;
     }
 
-    /// Lets each call of a member's engine take time, so that what comes meanwhile is handled together.
+    /// Sets the duration of the calls of a member's engine; inputs that arrive meanwhile are handled
+    /// together.
     pub fn slow_handling(&mut self, member: usize, micros: u64) {
         self.members[member].handling_takes_micros = micros;
     }
@@ -280,7 +278,7 @@ impl<D: Disk> World<D> {
         self.members[member].is_syncing()
     }
 
-    /// Links two members for good: `dialler` dials whenever the link is down.
+    /// Links two members permanently: `dialler` dials whenever the link is down.
     pub fn link(&mut self, dialler: usize, dialled: usize) {
         self.network.keep_link(self.time, dialler, dialled);
     }
@@ -298,22 +296,22 @@ impl<D: Disk> World<D> {
         world
     }
 
-    /// What the link of two members is like from now on.
+    /// Sets the properties of the link of two members from now on.
     pub fn link_profile(&mut self, a: usize, b: usize) -> &mut LinkProfile {
         &mut self.network.link(a, b).profile
     }
 
-    /// What links are like of which nothing else is said. For links that are not yet made.
+    /// Sets the default properties of links, for links that are not yet made.
     pub fn default_link_profile(&mut self) -> &mut LinkProfile {
         &mut self.network.profile
     }
 
-    /// Shows every message that is about to be carried to `interceptor`, which decides about it.
+    /// Shows every message to `interceptor` before it is sent, which decides about it.
     pub fn intercept(&mut self, interceptor: impl FnMut(&Passing<'_>) -> Fate + 'static) {
         self.network.intercept(Box::new(interceptor));
     }
 
-    /// The next message from one member to another that `which` accepts is lost.
+    /// Loses the next message from one member to another that `which` accepts.
     pub fn lose_next(&mut self, from: usize, to: usize, which: impl Fn(&[u8]) -> bool + 'static) {
         let mut lost = false;
         self.intercept(move |passing| {
@@ -323,19 +321,19 @@ impl<D: Disk> World<D> {
         });
     }
 
-    /// A linked member says `bytes` to another, whatever its engine thinks.
+    /// Lets a linked member send `bytes` to another, whatever its engine does.
     pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
         assert!(self.linked(from, to), "only linked members talk");
         let input = Input::Message { from: self.id(from), bytes: bytes.into() };
         self.tell(vec![(to, input)]);
     }
 
-    /// Checks `guard` after every step of a member, with all that is readable there.
+    /// Checks `guard` after every step of a member, with everything that is readable there.
     pub fn guard(&mut self, guard: impl FnMut(usize, &Content) + 'static) {
         self.guards.push(Box::new(guard));
     }
 
-    /// Hands a command to a member; its answer comes when time passes.
+    /// Sends a command to a member; its answer arrives when time passes.
     pub fn ask(&mut self, member: usize, command: Command) -> Ticket {
         self.members[member].remember_command(&command);
         assert!(self.runs(member), "m{member} does not run");
@@ -345,12 +343,12 @@ impl<D: Disk> World<D> {
         ticket
     }
 
-    /// The answer to a command, if it is there.
+    /// The answer to a command, if it has arrived.
     pub fn answer(&self, member: usize, ticket: Ticket) -> Option<&Answer> {
         self.members[member].answers.get(&ticket)
     }
 
-    /// Hands a command to a member and lets time pass until the answer is there.
+    /// Sends a command to a member and advances time until the answer arrives.
     pub fn done(&mut self, member: usize, command: Command) -> Answer {
         let ticket = self.ask(member, command);
         let deadline = self.time.after(PATIENCE_MICROS);
@@ -363,7 +361,7 @@ impl<D: Disk> World<D> {
         self.answer(member, ticket).expect("just seen").clone()
     }
 
-    /// A command that must be carried out.
+    /// Sends a command that must succeed.
     pub fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
         match self.done(member, command) {
             Answer::Committed(committed) => committed,
@@ -371,7 +369,7 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Lets time pass.
+    /// Advances time.
     pub fn run_for(&mut self, micros: u64) {
         let end = self.time.after(micros);
         while self.next() <= end {
@@ -380,15 +378,15 @@ impl<D: Disk> World<D> {
         self.time = end;
     }
 
-    /// Moves the clock forward to `time`, before which nothing is due.
+    /// Advances the clock to `time`, before which nothing is due.
     pub fn wait_until(&mut self, time: Time) {
         if self.next() >= time {
             self.time = self.time.max(time);
         }
     }
 
-    /// Lets time pass until `done`; fails the test after `limit_micros`. `done` is asked every 10 ms. Returns
-    /// how long it took, in microseconds.
+    /// Advances time until `done`, which is checked every 10 ms; fails the test after `limit_micros`. Returns
+    /// the duration in microseconds.
     pub fn run_until(&mut self, what: &str, limit_micros: u64, mut done: impl FnMut(&Self) -> bool) -> u64 {
         let begin = self.time;
         while !done(self) {
@@ -400,19 +398,19 @@ impl<D: Disk> World<D> {
         self.time.0 - begin.0
     }
 
-    /// Notes what happens from now on, for [`World::happenings`].
+    /// Records events from now on, for [`World::happenings`].
     pub fn record(&mut self) {
         self.network.happenings = Some(Vec::new());
     }
 
-    /// What happened since this was last asked, in order.
+    /// The events since the last call, in order.
     pub fn happenings(&mut self) -> Vec<Noted> {
         let mut happenings = Vec::new();
         self.happenings_to(&mut happenings);
         happenings
     }
 
-    /// As [`World::happenings`], in place of what `happenings` had.
+    /// Like [`World::happenings`], replacing the content of `happenings`.
     pub fn happenings_to(&mut self, happenings: &mut Vec<Noted>) {
         happenings.clear();
         if let Some(noted) = &mut self.network.happenings {
@@ -420,8 +418,7 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Lets the next thing happen, if there is one: time moves to it, then each member with something to do
-    /// does it.
+    /// Processes the next event, if there is one: time advances to it, then each member with work does it.
     pub fn step(&mut self) {
         let next = self.next();
         if next == Time::NEVER {
@@ -451,7 +448,7 @@ impl<D: Disk> World<D> {
         self.awake = awake;
     }
 
-    /// Notes when a member is due.
+    /// Records when a member is due.
     fn queue(&mut self, member: usize) {
         self.wakes.set(member, self.members[member].due(self.time));
     }
@@ -465,7 +462,7 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// When the next thing happens.
+    /// When the next event is due.
     pub fn next(&self) -> Time {
         self.network.next().min(self.wakes.next()).max(self.time)
     }
@@ -476,7 +473,7 @@ impl<D: Disk> World<D> {
 
     fn tell(&mut self, told: impl IntoIterator<Item = (usize, Input)>) {
         for (member, input) in told {
-            // Whoever has other inputs already is queued for them.
+            // A member with other inputs is already queued.
             if self.members[member].put(input) {
                 self.queue(member);
             }

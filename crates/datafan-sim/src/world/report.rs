@@ -1,4 +1,4 @@
-//! What a failed run leaves behind.
+//! The report of a failed run.
 
 use super::{Disk, World};
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! Remembered answers of the signature check: what many members check costs one check in the whole world.
+//! A cache of signature checks: what many members check is computed once in the whole world.
 
 use datafan_core::{
     id::MemberId,
@@ -10,11 +10,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A [`Verifier`] that answers as [`Strict`] does and remembers. Clones share one memory.
+/// A [`Verifier`] that answers like [`Strict`] and caches the answers. Clones share one cache.
 ///
-/// An answer belongs to the whole triple of key, message and signature, compared byte by byte: a forgery that
-/// differs in one bit is checked anew. What is remembered is bounded: of two generations the older one is
-/// dropped when the newer one is full.
+/// An answer belongs to the complete triple of key, message and signature, compared byte by byte: a forgery
+/// that differs in one bit is checked. The cache is bounded: of two generations, the older one is dropped
+/// when the newer one is full.
 #[derive(Clone, Default)]
 pub struct Signatures(Arc<Mutex<Memory>>);
 
@@ -31,7 +31,7 @@ type Answers = HashMap<Box<[u8]>, bool, BuildHasherDefault<Middle>>;
 const GENERATION: usize = 1 << 17;
 
 impl Signatures {
-    /// Real checks so far.
+    /// Number of computed checks so far.
     pub fn n_checked(&self) -> u64 {
         self.memory().n_checked
     }
@@ -61,7 +61,7 @@ impl Verifier for Signatures {
     }
 }
 
-/// Hashes a triple by eight bytes of its signature. A forger may choose these and make lookups slow, not
+/// Hashes a triple by eight bytes of its signature. A forger may choose these and make lookups slow, but not
 /// wrong.
 #[derive(Default)]
 struct Middle(u64);

@@ -1,9 +1,9 @@
-//! How members end: with a word to their peers, or without.
+//! How members end: with a goodbye to their peers, or without.
 
 use super::{Disk, World};
 use datafan_core::time::SECOND;
 
-/// After how long without an answer a connector gives a link up.
+/// Time without an answer after which a connector considers a link down.
 const IDLE_MICROS: u64 = 15 * SECOND;
 
 impl<D: Disk> World<D> {
@@ -15,8 +15,7 @@ impl<D: Disk> World<D> {
         self.tell(told);
     }
 
-    /// The disk of a member was full or has room again: it opens its store again where it is, and its links
-    /// go.
+    /// The disk of a member was full or has room again: it opens its store again, and its links go down.
     pub(super) fn reopen(&mut self, member: usize) {
         let now = self.now(member);
         self.members[member].reopen(now);
@@ -28,8 +27,8 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Stops a member at once: what was not synced is lost, what was sent is on its way. Its peers notice
-    /// when nothing has come from it for the idle time.
+    /// Stops a member at once: unsynced data is lost, and sent messages are in flight. Its peers notice after
+    /// the idle time.
     pub fn crash(&mut self, member: usize) {
         let idle = self.network.idle_micros;
         drop(self.members[member].forget());
@@ -37,7 +36,7 @@ impl<D: Disk> World<D> {
         self.tell(told);
     }
 
-    /// Stops a member at once, and lets its peers find out by themselves: their connectors do after 15 s.
+    /// Stops a member at once and tells nobody: the connectors of its peers notice after 15 s.
     pub fn kill(&mut self, member: usize) {
         drop(self.members[member].forget());
         let told = self.network.vanished(self.time, member, IDLE_MICROS);

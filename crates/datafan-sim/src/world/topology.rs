@@ -1,14 +1,14 @@
-//! Who is linked to whom: lists of (dialler, dialled), each pair once.
+//! Topologies as lists of (dialler, dialled), each pair once.
 
 use datafan_testkit::rng::Rng;
 use std::collections::BTreeSet;
 
-/// Each member linked to the one before.
+/// Each member linked to the previous one.
 pub fn line(n: usize) -> Vec<(usize, usize)> {
     (1..n).map(|i| (i, i - 1)).collect()
 }
 
-/// Each member linked to the two before.
+/// Each member linked to the previous two.
 pub fn line2(n: usize) -> Vec<(usize, usize)> {
     (1..n)
         .flat_map(|i| [1, 2].into_iter().filter(move |back| *back <= i).map(move |back| (i, i - back)))
@@ -20,13 +20,13 @@ pub fn circle(n: usize) -> Vec<(usize, usize)> {
     (0..n).map(|i| (i, (i + n - 1) % n)).collect()
 }
 
-/// Each member linked to the two before, closed; the first two are not linked to each other.
+/// Each member linked to the previous two, closed; the first two are not linked to each other.
 pub fn circle2(n: usize) -> Vec<(usize, usize)> {
     let all = (0..n).flat_map(|i| [1, 2].map(|back| (i, (i + n - back) % n)));
     all.filter(|pair| *pair != (1, 0)).collect()
 }
 
-/// Everybody linked to everybody.
+/// All members linked to each other.
 pub fn full(n: usize) -> Vec<(usize, usize)> {
     (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).collect()
 }

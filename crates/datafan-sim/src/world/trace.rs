@@ -1,4 +1,4 @@
-//! A digest of all that was carried.
+//! A digest of everything that was sent.
 
 use crate::store::sum::Mix;
 use datafan_core::{
@@ -7,10 +7,10 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// Mixes what happens, in its order. Nobody attacks it: it only has to tell two runs apart.
+/// Mixes events in their order. It need not resist attacks: it only has to tell two runs apart.
 pub(super) struct Trace {
     mix: Mix,
-    /// The bytes that came last, and their sum: most messages go to many.
+    /// The last bytes and their sum, since most messages go to many members.
     last: Option<(Arc<[u8]>, [u64; 2])>,
 }
 
@@ -19,12 +19,12 @@ impl Trace {
         Self { mix: Mix::new(7), last: None }
     }
 
-    /// Something happened to a member or between two.
+    /// Adds an event of a member or between two members.
     pub fn note(&mut self, time: Time, a: usize, b: usize) {
         self.mix.word(time.0).word((a as u64) << 32 | b as u64);
     }
 
-    /// A message is carried, and arrives at `time`.
+    /// Adds a message that arrives at `time`.
     pub fn carry(&mut self, time: Time, from: usize, to: usize, bytes: &Arc<[u8]>) {
         let [a, b] = match &self.last {
             Some((last, sum)) if Arc::ptr_eq(last, bytes) => *sum,

@@ -2,16 +2,16 @@
 
 use datafan_core::time::Time;
 
-/// A time for each member, and the earliest of them: a tree in which each place has the earlier of the two
+/// A time for each member, and the earliest of them: a tree in which each node has the earlier of the two
 /// times below.
 pub(super) struct Wakes {
-    /// The root at 1, the two below `i` at `2 * i` and after it, members at the end. Its length is a power of
-    /// two.
+    /// The root is at 1, the children of `i` at `2 * i` and `2 * i + 1`, and members at the end. Its length
+    /// is a power of two.
     times: Vec<Time>,
 }
 
 impl Wakes {
-    /// Of no members.
+    /// For no members.
     pub fn new() -> Self {
         Self { times: vec![Time::NEVER; 2] }
     }
@@ -39,7 +39,7 @@ impl Wakes {
         self.times[1]
     }
 
-    /// Adds the members whose time has come to `due`, ascending.
+    /// Adds the members that are due to `due`, ascending.
     pub fn due(&self, now: Time, due: &mut Vec<usize>) {
         self.due_below(1, now, due);
     }
@@ -54,7 +54,7 @@ impl Wakes {
         }
     }
 
-    /// For how many members there is room.
+    /// Number of members for which there is room.
     fn n(&self) -> usize {
         self.times.len() / 2
     }

@@ -1,4 +1,4 @@
-//! A write, in words as short as a scenario needs.
+//! Short constructors of writes, for scenarios.
 
 use datafan_core::{engine::Write, item::Key, time::Timestamp};
 

@@ -1,4 +1,4 @@
-//! Writing at a member, in words as short as a scenario needs.
+//! Writes at a member, in short form for scenarios.
 
 use super::{
     Disk, World,
@@ -10,22 +10,22 @@ use datafan_core::{
 };
 
 impl<D: Disk> World<D> {
-    /// A member commits `writes` and has them on disk.
+    /// A member commits `writes`; returns when they are on its disk.
     pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Committed {
         self.must(member, Command::Commit(writes))
     }
 
-    /// A member puts one item and has it on disk.
+    /// A member puts one item; returns when it is on its disk.
     pub fn put(&mut self, member: usize, key: &str, value: impl AsRef<[u8]>) -> Committed {
         self.commit(member, vec![put(key, value)])
     }
 
-    /// A member deletes one key and has that on disk.
+    /// A member deletes one key; returns when that is on its disk.
     pub fn delete(&mut self, member: usize, key: &str) -> Committed {
         self.commit(member, vec![delete(key)])
     }
 
-    /// A member is asked to commit `writes` and must refuse.
+    /// A member is told to commit `writes`, and must refuse.
     pub fn refused(&mut self, member: usize, writes: Vec<Write>) -> CommandError {
         match self.done(member, Command::Commit(writes)) {
             Answer::Refused(error) => error,
@@ -33,12 +33,12 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// A member is asked to commit `writes`; the answer comes when time passes.
+    /// A member is told to commit `writes`; the answer arrives when time passes.
     pub fn ask_commit(&mut self, member: usize, writes: Vec<Write>) -> Ticket {
         self.ask(member, Command::Commit(writes))
     }
 
-    /// A member's copy of an owner's value.
+    /// A member's copy of a value of an owner.
     pub fn get(&self, member: usize, owner: usize, key: &str) -> Option<Vec<u8>> {
         let snapshot = self.snapshot(member);
         let (shard, _) = snapshot.whole(&self.id(owner)).expect("the store works")?;
@@ -47,7 +47,7 @@ impl<D: Disk> World<D> {
         item.is_live(self.wall(member)).then(|| item.value.to_vec())
     }
 
-    /// Whether every running member reads `value` under an owner's key; `None`: nothing.
+    /// Whether every running member reads `value` under an owner's key; `None` means no value.
     pub fn all_read(&self, owner: usize, key: &str, value: Option<&[u8]>) -> bool {
         let running = (0..self.n_members()).filter(|member| self.runs(*member));
         running.map(|member| self.get(member, owner, key)).all(|found| found.as_deref() == value)

@@ -1,4 +1,4 @@
-//! Dialling: an address leads to whoever lives there now, or nobody answers.
+//! Dials: an address leads to the member that has it now, or nobody answers.
 
 use super::{Dial, Network, Rare, places::Places};
 use datafan_core::{
@@ -21,7 +21,7 @@ impl Network {
         self.rare(now.after(2 * takes), Rare::Dialled(dial));
     }
 
-    /// A dial gets to where it leads, or would.
+    /// A dial reaches its destination, or would.
     pub(super) fn dialled(&mut self, now: Time, dial: Dial) -> Vec<(usize, Input)> {
         let Dial { from, address, expected, .. } = &dial;
         if !self.running[*from] {
@@ -31,7 +31,7 @@ impl Network {
             None if !Places::is_sound(address) => self.failed(&dial, "no such address"),
             Some(to) if to == *from => self.failed(&dial, "that is ourselves"),
             Some(to) if self.ids[to] == self.ids[*from] && self.reaches(*from, to) => {
-                // Two processes with one key make no link: they say how long each has run.
+                // Two processes with one key make no link: they exchange how long each has run.
                 if self.started_at[to] < self.started_at[*from] {
                     let (address, expected, peer) = (address.clone(), *expected, self.ids[to]);
                     return vec![(*from, Input::DialFound { address, expected, peer })];
@@ -42,7 +42,7 @@ impl Network {
                 Some(expected) if *expected != self.ids[to] => {
                     self.failed(&dial, "somebody else answers there")
                 }
-                // They are linked, and the peer answers.
+                // They are already linked, and the peer answers.
                 Some(_) | None if self.is_up(*from, to) => {
                     let (address, expected) = (address.clone(), *expected);
                     vec![(*from, Input::DialFound { address, expected, peer: self.ids[to] })]
@@ -50,7 +50,7 @@ impl Network {
                 Some(_) | None => self.bring_up(now, *from, to),
             },
             Some(_) | None if now < dial.until => {
-                // As QUIC does: it asks again after one second, two, four ...
+                // Like QUIC, it tries again after one second, two, four ...
                 let at = now.after(dial.again_micros).min(dial.until);
                 let again_micros = 2 * dial.again_micros;
                 self.rare(at, Rare::Dialled(Dial { again_micros, ..dial }));

@@ -1,4 +1,4 @@
-//! Links come up and go down: lines that work or do not, members that come and go.
+//! Links come up and go down, as lines work or fail and members start or stop.
 
 use super::{Network, Rare};
 use crate::world::{happening::Happening, link::Link};
@@ -12,25 +12,25 @@ use datafan_core::{
 /// How long the world waits before it dials again for a link that it keeps up.
 const REDIAL_MICROS: u64 = SECOND;
 
-/// What members learn.
+/// Inputs for members.
 type Told = Vec<(usize, Input)>;
 
 impl Network {
-    /// `dialler` keeps a link to `dialled` from now on.
+    /// From now on `dialler` keeps a link to `dialled`.
     pub fn keep_link(&mut self, now: Time, dialler: usize, dialled: usize) {
         self.link(dialler, dialled).dialler = Some(dialler);
         self.rare(now, Rare::Redial { from: dialler, to: dialled });
     }
 
-    /// Takes the link down at once, for ever if nobody dials or heals: what is on its way is lost. Both ends
-    /// learn it.
+    /// Takes the link down at once, permanently unless somebody dials or heals it: messages in flight are
+    /// lost. Both ends are told.
     pub fn break_link(&mut self, now: Time, a: usize, b: usize, reason: &str) -> Told {
         self.put_out(now, a, b);
         let ends = self.link(a, b).ends;
         [ends.0, ends.1].into_iter().flat_map(|end| self.tell_down(end, a + b - end, reason)).collect()
     }
 
-    /// Takes the link down at once; its ends notice only when nothing has come for the idle time.
+    /// Takes the link down at once; its ends notice only after the idle time.
     fn fade(&mut self, now: Time, a: usize, b: usize, reason: &str) -> Told {
         if self.idle_micros == 0 {
             return self.break_link(now, a, b, reason);
@@ -42,7 +42,7 @@ impl Network {
         Vec::new()
     }
 
-    /// The link carries nothing any more, whatever its ends think. Whether it did.
+    /// The link carries nothing any more, whatever its ends believe. Returns whether it did.
     fn put_out(&mut self, now: Time, a: usize, b: usize) -> bool {
         let link = self.link(a, b);
         if !link.up {
@@ -54,7 +54,7 @@ impl Network {
         true
     }
 
-    /// Tells one end that its link is down, if it thinks otherwise.
+    /// Tells one end that its link is down, if it believes otherwise.
     fn tell_down(&mut self, end: usize, peer: usize, reason: &str) -> Option<(usize, Input)> {
         let link = self.link(end, peer);
         let believed = std::mem::take(&mut link.believed[usize::from(end > peer)]);
@@ -62,19 +62,19 @@ impl Network {
         (believed && self.running[end]).then_some((end, down))
     }
 
-    /// The member's engine came up: links that are kept to or by it are dialled.
+    /// The member's engine started: links that it keeps, or that are kept to it, are dialled.
     pub fn started(&mut self, now: Time, member: usize) {
         (self.running[member], self.started_at[member]) = (true, now);
         self.note(now, Happening::Started { member });
         self.redial_all(now, member);
     }
 
-    /// The member's engine is gone and has said so; its links with it.
+    /// The member's engine has stopped and said so; its links go down.
     pub fn stopped(&mut self, now: Time, member: usize, error: Option<String>) -> Told {
         self.leave(now, member, error);
         let mut told = Vec::new();
         for peer in self.neighbours_of(member) {
-            // On a line that does not work nobody hears of it.
+            // On a failed line the other end learns nothing.
             match self.link(member, peer).dark_since {
                 Some(_) => told.extend(self.fade(now, member, peer, SILENT)),
                 None => told.extend(self.break_link(now, member, peer, GONE)),
@@ -84,7 +84,7 @@ impl Network {
         told
     }
 
-    /// The member's engine is gone, and nobody was told: its peers notice after `idle_micros`.
+    /// The member's engine has stopped silently: its peers notice after `idle_micros`.
     pub fn vanished(&mut self, now: Time, member: usize, idle_micros: u64) -> Told {
         self.leave(now, member, None);
         let idle = std::mem::replace(&mut self.idle_micros, idle_micros);
@@ -103,7 +103,7 @@ impl Network {
         }
     }
 
-    /// A member lives somewhere else from now on: its links carry nothing any more.
+    /// The address of a member changes: its links carry nothing any more.
     pub fn moved(&mut self, now: Time, member: usize, address: Address) -> Told {
         self.places.move_to(member, address);
         let peers = self.neighbours_of(member).into_iter();
@@ -119,19 +119,19 @@ impl Network {
         }
     }
 
-    /// The mesh falls into groups, or finds together again, as [`Network::places`] says.
+    /// The mesh is partitioned or reunited, as [`Network::places`] says.
     pub fn regrouped(&mut self, now: Time) -> Told {
         let all: Vec<(usize, usize)> =
             self.links.iter().filter(|link| link.up).map(|link| link.ends).collect();
         all.into_iter().flat_map(|(a, b)| self.look_at_line(now, a, b)).collect()
     }
 
-    /// Sees whether the line between two members works, after something has changed it.
+    /// Updates whether the line between two members works, after a change.
     pub fn look_at_line(&mut self, now: Time, a: usize, b: usize) -> Told {
         let (parted, idle) = (self.places.are_parted(a, b), self.idle_micros);
         let link = self.link(a, b);
         link.blocked = link.cut || parted;
-        // Where nobody waits for answers, nobody misses what one direction loses.
+        // If nobody expects answers, nobody notices what one direction loses.
         let works = !link.blocked && (idle == 0 || link.ways.iter().all(|way| !way.deaf));
         match (works, link.up, link.dark_since) {
             (true, ..) => link.dark_since = None,
@@ -157,7 +157,7 @@ impl Network {
         self.links_of(member).map(|link| link.ends.0 + link.ends.1 - member).collect()
     }
 
-    /// An engine closes a link: what it sent before arrives.
+    /// An engine closes a link: what it sent before still arrives.
     pub fn close(&mut self, now: Time, from: usize, to: usize, reason: &str) {
         let link = self.link(from, to);
         let life = link.life;
@@ -166,8 +166,7 @@ impl Network {
         self.rare(last.max(now).after(1), Rare::Down { from, to, life, reason: reason.into() });
     }
 
-    /// A link that an engine has closed goes down. On a line that does not work the other end notices when
-    /// nothing has come for the idle time.
+    /// A link that an engine closed goes down. On a failed line the other end notices after the idle time.
     pub(super) fn closed(&mut self, now: Time, from: usize, to: usize, life: u32, reason: &str) -> Told {
         let link = self.link(from, to);
         if link.life != life {
@@ -188,7 +187,7 @@ impl Network {
         self.tell_down(from, to, reason).into_iter().collect()
     }
 
-    /// Nothing has come over a link for the idle time.
+    /// Nothing has arrived over a link for the idle time.
     pub(super) fn noticed(&mut self, a: usize, b: usize, life: u32) -> Told {
         if self.link(a, b).life != life {
             return Vec::new();
@@ -196,7 +195,7 @@ impl Network {
         [(a, b), (b, a)].into_iter().flat_map(|(end, peer)| self.tell_down(end, peer, SILENT)).collect()
     }
 
-    /// As [`Network::noticed`], of a link whose line may work again by now.
+    /// Like [`Network::noticed`], for a link whose line may work again by now.
     pub(super) fn idle(&mut self, now: Time, (a, b): (usize, usize), life: u32, since: Time) -> Told {
         let link = self.link(a, b);
         if link.life == life && link.dark_since == Some(since) {
@@ -205,8 +204,8 @@ impl Network {
         Vec::new()
     }
 
-    /// A link comes up, where there is none. Who still believes in an earlier one learns first that it is
-    /// gone.
+    /// A link comes up, if there is none. An end that still believes in an earlier one is first told that it
+    /// is gone.
     pub(super) fn bring_up(&mut self, now: Time, dialler: usize, dialled: usize) -> Told {
         if self.link(dialler, dialled).up {
             return Vec::new();
@@ -217,7 +216,7 @@ impl Network {
             .flat_map(|(end, peer)| self.tell_down(end, peer, "replaced by a new link"))
             .collect();
         for (end, peer) in ends {
-            // There is one link of two members, whichever process made it.
+            // Two members have one link, whichever process made it.
             for namesake in self.namesakes(peer) {
                 if self.is_up(end, namesake) {
                     told.extend(self.break_link(now, end, namesake, "replaced by a newer connection"));
@@ -238,7 +237,7 @@ impl Network {
         told
     }
 
-    /// Whether a dial gets through: both run, and their line works.
+    /// Whether a dial succeeds: both run, and their line works.
     pub(super) fn reaches(&mut self, a: usize, b: usize) -> bool {
         let runs = self.running[a] && self.running[b] && !self.places.are_parted(a, b);
         let idle = self.idle_micros;
@@ -246,7 +245,7 @@ impl Network {
         runs && !link.cut && (idle == 0 || link.ways.iter().all(|way| !way.deaf))
     }
 
-    /// Whether no line is down: none is cut, none is deaf, and no partition goes on.
+    /// Whether no line is down: none is cut, none is lossy in one direction, and there is no partition.
     pub fn lines_work(&self) -> bool {
         let works = |link: &Link| !link.cut && link.ways.iter().all(|way| !way.deaf);
         !self.places.is_parted() && self.links.iter().all(works)

@@ -1,4 +1,4 @@
-//! All links, and everything that is on its way.
+//! All links, and everything in flight.
 
 mod dials;
 mod lines;
@@ -24,7 +24,7 @@ pub use places::BRIDGES;
 use places::Places;
 use std::sync::Arc;
 
-/// A message that is about to be carried, as an interceptor sees it.
+/// A message about to be sent, as an interceptor sees it.
 pub struct Passing<'a> {
     /// Its sender.
     pub from: usize,
@@ -34,68 +34,68 @@ pub struct Passing<'a> {
     pub lane: Lane,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// Now.
+    /// The time.
     pub time: Time,
 }
 
-/// What an interceptor does with a message.
+/// The decision of an interceptor.
 pub enum Fate {
-    /// It goes on.
+    /// The message is sent.
     Pass,
-    /// It is lost.
+    /// The message is lost.
     Lose,
-    /// Other bytes arrive in its place.
+    /// Other bytes are sent instead.
     Become(Vec<u8>),
-    /// It arrives this many microseconds later, behind messages that were sent after it.
+    /// The message arrives this many microseconds later, behind later messages.
     Delay(u64),
-    /// It arrives twice.
+    /// The message arrives twice.
     Twice,
-    /// It goes on, and after it these arrive too.
+    /// The message is sent, followed by these.
     Followed(Vec<Vec<u8>>),
 }
 
-/// A possible peer of a member. Every message that is sent asks for one, so what it takes lies together.
+/// A possible peer of a member. Every message needs one, so its fields lie together.
 #[derive(Clone, Copy)]
 struct Neighbour {
     peer: u32,
     link: u32,
-    /// The first bytes of its id. Ids are as good as random: that tells neighbours apart.
+    /// The first bytes of its id. Ids are practically random, so this tells neighbours apart.
     id: u64,
 }
 
 type Interceptor = Box<dyn FnMut(&Passing<'_>) -> Fate>;
 
-/// What the link of two members is like.
+/// The properties of the link of two members.
 type Describe = Box<dyn Fn(usize, usize) -> LinkProfile>;
 
 pub(super) struct Network {
     links: Vec<Link>,
-    /// Of each member its possible peers, ascending, and the link to them. Only who was linked once has an
-    /// entry.
+    /// The possible peers of each member, ascending, with their links. Only members that were once linked
+    /// have an entry.
     neighbours: Vec<Vec<Neighbour>>,
     events: Events,
     interceptors: Vec<Interceptor>,
     ids: Vec<MemberId>,
     numbers: Ids,
     running: Vec<bool>,
-    /// When each was started last.
+    /// When each member was last started.
     started_at: Vec<Time>,
-    /// Some processes have one key.
+    /// Set if several processes have one key.
     has_twins: bool,
     rng: Rng,
     trace: Trace,
     n_carried: u64,
-    /// What links are like that nobody has described.
+    /// The default properties of links.
     pub profile: LinkProfile,
-    /// What links are like that are made later.
+    /// The properties of links that are made later.
     describe: Option<Describe>,
-    /// Where members live, and who is parted from whom.
+    /// The addresses of members, and the partitions.
     pub places: Places,
     /// How long a line is down until the ends of its link notice, in microseconds; 0: at once.
     pub idle_micros: u64,
-    /// How long a dial waits for an answer, in microseconds; 0: for one round trip.
+    /// How long a dial waits for an answer, in microseconds; 0: one round trip.
     pub dial_micros: u64,
-    /// What happened and was not yet taken; `None` while nobody watches.
+    /// Events not yet taken; `None` while nobody observes.
     pub happenings: Option<Vec<Noted>>,
 }
 
@@ -143,22 +143,22 @@ impl Network {
         &self.trace
     }
 
-    /// Messages that were carried so far.
+    /// Number of messages sent so far.
     pub fn n_carried(&self) -> u64 {
         self.n_carried
     }
 
-    /// How much is on its way.
+    /// Number of events in flight.
     pub fn n_under_way(&self) -> usize {
         self.events.len()
     }
 
-    /// The number of an id; of two processes with one key that of the first.
+    /// The number of an id; for two processes with one key, that of the first.
     pub fn index(&self, id: &MemberId) -> Option<usize> {
         self.numbers.get(id)
     }
 
-    /// The process behind an id that a member was linked with last.
+    /// The process behind an id with which a member was last linked.
     pub fn peer(&self, member: usize, id: &MemberId) -> Option<usize> {
         Some(self.neighbour(member, id)?.peer as usize)
     }
@@ -168,7 +168,7 @@ impl Network {
         let neighbours = &self.neighbours[member];
         let first = neighbours.iter().position(|neighbour| neighbour.id == id)?;
         let is_up = |neighbour: &&Neighbour| self.links[neighbour.link as usize].up;
-        // Of two processes with one key at most one is linked.
+        // Of two processes with one key, at most one is linked.
         let up = match self.has_twins {
             true => neighbours[first..].iter().filter(|neighbour| neighbour.id == id).find(is_up),
             false => None,
@@ -184,7 +184,7 @@ impl Network {
         (0..self.ids.len()).filter(|other| *other != member && self.ids[*other] == self.ids[member]).collect()
     }
 
-    /// Notes what happened, for whoever watches; what is not a message counts in the trace.
+    /// Records an event for observers; everything except messages also enters the trace.
     pub fn note(&mut self, time: Time, what: Happening) {
         let traced = match &what {
             Happening::Started { member } => Some((*member, 0)),
@@ -201,7 +201,7 @@ impl Network {
         }
     }
 
-    /// The link of two members; made when first asked for.
+    /// The link of two members, created at the first call.
     pub fn link(&mut self, a: usize, b: usize) -> &mut Link {
         assert_ne!(a, b, "a member has no link to itself");
         let at = match self.find(a, b) {
@@ -229,7 +229,7 @@ impl Network {
         at
     }
 
-    /// Says what all links are like, those included that are made later.
+    /// Sets the properties of all links, including those that are made later.
     pub fn describe(&mut self, describe: Describe) {
         for link in &mut self.links {
             link.profile = describe(link.ends.0, link.ends.1);
@@ -237,12 +237,12 @@ impl Network {
         self.describe = Some(describe);
     }
 
-    /// What the link of two members is like when it is made.
+    /// The properties of the link of two members when it is made.
     fn profile_between(&self, a: usize, b: usize) -> LinkProfile {
         self.describe.as_ref().map_or(self.profile, |describe| describe(a.min(b), a.max(b)))
     }
 
-    /// Links of a member, up or not, by the number of the peer.
+    /// The links of a member, up or not, by the number of the peer.
     fn links_of(&self, member: usize) -> impl Iterator<Item = &Link> {
         self.neighbours[member].iter().map(|neighbour| &self.links[neighbour.link as usize])
     }
@@ -261,23 +261,23 @@ impl Network {
             .map_or_else(Traffic::default, |at| self.links[at].ways[usize::from(from > to)].traffic)
     }
 
-    /// Members that a member is linked to, ascending.
+    /// The members to which a member is linked, ascending.
     pub fn peers(&self, member: usize) -> Vec<usize> {
         let up = self.links_of(member).filter(|link| link.up);
         up.map(|link| link.ends.0 + link.ends.1 - member).collect()
     }
 
-    /// All links that ever were, in the order of their making: their ends and whether they are up.
+    /// All links that ever existed, in the order of their creation: their ends and whether they are up.
     pub fn all(&self) -> impl Iterator<Item = ((usize, usize), bool)> {
         self.links.iter().map(|link| (link.ends, link.up))
     }
 
-    /// When the next thing happens.
+    /// When the next event is due.
     pub fn next(&self) -> Time {
         self.events.next()
     }
 
-    /// What a member hands over for a peer.
+    /// Sends a frame of a member to a peer.
     pub fn send(&mut self, now: Time, from: usize, to: &MemberId, frame: Frame) -> Result<(), SendError> {
         let limit = if frame.lane == Lane::Small { SMALL_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         assert!(frame.bytes.len() <= limit, "member {from} sends {frame:?}, limit {limit}");
@@ -363,7 +363,7 @@ impl Network {
         arrivals.into_iter().map(|at| (at, bytes.clone())).chain(more).collect()
     }
 
-    /// What happened up to `now`, in order: the member, and what it learns.
+    /// The events up to `now`, in order: the member, and its input.
     pub fn happened(&mut self, now: Time, inputs: &mut Vec<(usize, Input)>) {
         while let Some((at, event)) = self.events.pop(now) {
             match event {

@@ -1,30 +1,30 @@
-//! Where members can be dialled, and between which of them no line works.
+//! The addresses of members, and the partitions between them.
 
 use datafan_core::connector::Address;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The addresses of all members, and the parts into which the mesh has fallen.
+/// The addresses of all members, and the partitions of the mesh.
 #[derive(Default)]
 pub(in crate::world) struct Places {
-    /// Who lives at an address now.
+    /// The member that has an address now.
     residents: BTreeMap<Address, usize>,
     /// The address of each member.
     addresses: Vec<Address>,
-    /// Members that can dial and cannot be dialled.
+    /// Members that can dial but cannot be dialled.
     dial_only: BTreeSet<usize>,
-    /// The groups of each partition that did not end: the group of each member.
+    /// The groups of each current partition: the group of each member.
     partitions: Vec<Vec<u8>>,
 }
 
 impl Places {
-    /// One more member, at the address of its number.
+    /// Adds a member, at the address of its number.
     pub fn add(&mut self, member: usize) {
         let address: Address = format!("m{member}").into();
         self.residents.insert(address.clone(), member);
         self.addresses.push(address);
     }
 
-    /// A member lives somewhere else from now on; who lived there lives nowhere.
+    /// Changes the address of a member; the one that had it before has none.
     pub fn move_to(&mut self, member: usize, address: Address) {
         if self.residents.get(&self.addresses[member]) == Some(&member) {
             self.residents.remove(&self.addresses[member]);
@@ -35,11 +35,11 @@ impl Places {
         self.addresses[member] = address;
     }
 
-    /// A member can dial from now on, and cannot be dialled.
+    /// From now on a member can dial but cannot be dialled.
     pub fn only_dials(&mut self, member: usize) {
         self.residents.retain(|_, resident| *resident != member);
         self.dial_only.insert(member);
-        // What peers see is the address of whoever translates, where nobody answers.
+        // Peers see the address of the translating router, where nobody answers.
         self.addresses[member] = format!("behind.m{member}").into();
     }
 
@@ -52,40 +52,40 @@ impl Places {
         &self.addresses[member]
     }
 
-    /// Who answers at an address.
+    /// The member that answers at an address.
     pub fn resident(&self, address: &Address) -> Option<usize> {
         self.residents.get(address).copied()
     }
 
-    /// Whether an address is of a form that a member may have.
+    /// Whether an address has the form of a member's address.
     pub fn is_sound(address: &Address) -> bool {
         let number = address.trim_start_matches("behind.").strip_prefix('m');
         number.is_some_and(|rest| rest.split('.').all(|part| part.parse::<u64>().is_ok()))
     }
 
-    /// The mesh falls into groups: a member's lines lead to its own group only.
+    /// Partitions the mesh: the lines of a member lead to its own group only.
     pub fn part(&mut self, groups: Vec<u8>) {
         self.partitions.push(groups);
     }
 
-    /// Ends a partition; others go on.
+    /// Ends a partition; others continue.
     pub fn unite(&mut self, groups: &[u8]) {
         if let Some(at) = self.partitions.iter().position(|parted| parted == groups) {
             self.partitions.remove(at);
         }
     }
 
-    /// Ends all of them.
+    /// Ends all partitions.
     pub fn unite_all(&mut self) {
         self.partitions.clear();
     }
 
-    /// Whether a partition goes on.
+    /// Whether there is a partition.
     pub fn is_parted(&self) -> bool {
         !self.partitions.is_empty()
     }
 
-    /// Whether a partition lies between two members. Members of [`BRIDGES`] reach everybody.
+    /// Whether a partition lies between two members. Members of [`BRIDGES`] reach all groups.
     pub fn are_parted(&self, a: usize, b: usize) -> bool {
         let group = |groups: &[u8], member: usize| groups.get(member).copied().unwrap_or(BRIDGES);
         self.partitions.iter().any(|groups| {
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!((places.resident(&old), places.resident(&"m1.1".into())), (None, Some(1)));
         places.move_to(2, old.clone());
         assert_eq!(places.resident(&old), Some(2));
-        // Who comes back where somebody else lives takes the place, and the other one loses no second one.
+        // A member that returns takes the address, and the other one does not lose a second one.
         places.move_to(1, old.clone());
         places.move_to(2, "m2.1".into());
         assert_eq!((places.resident(&old), places.resident(&"m2.1".into())), (Some(1), Some(2)));
