@@ -1,9 +1,9 @@
 //! Several engines in one thread, without drivers and connectors.
 //!
-//! [`Engines`] keeps for each engine what its driver would: an inbox, an outbox, and the calls in their
-//! order. Its user decides when who takes in what waits, what time it is then, and what becomes of each
-//! effect; messages arrive when they are [delivered](Engines::deliver), which may be at once, late, altered
-//! or never.
+//! [`Engines`] keeps for each engine what its driver would: an inbox and an outbox, and makes the calls in
+//! the right order. Its user decides when an engine handles its inputs, at which time, and what happens to
+//! each effect; messages arrive when they are [delivered](Engines::deliver), which may be at once, late,
+//! altered or never.
 
 use datafan_core::{
     connector::Direction,
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Engines<E> {
     members: Vec<Member<E>>,
     numbers: BTreeMap<MemberId, usize>,
-    /// Inboxes that have been filled so far.
+    /// Number of inboxes filled so far.
     n_filled: u64,
 }
 
@@ -27,30 +27,30 @@ struct Member<E> {
     /// `None` while it is stopped.
     engine: Option<E>,
     inbox: Vec<Input>,
-    /// Whose inbox was filled earlier has the smaller number; means nothing while the inbox is empty.
+    /// The inbox that was filled earlier has the smaller number; meaningless while the inbox is empty.
     filled: u64,
     outbox: Outbox,
 }
 
-/// An engine, whatever its store.
+/// An engine on any store.
 pub trait Running {
-    /// As [`Engine::handle`].
+    /// See [`Engine::handle`].
     fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<(), StoreError>;
-    /// As [`Engine::sync`].
+    /// See [`Engine::sync`].
     fn sync(&mut self, out: &mut Outbox) -> Result<(), StoreError>;
-    /// As [`Engine::next_wake`].
+    /// See [`Engine::next_wake`].
     fn next_wake(&self) -> Time;
-    /// As [`Engine::stats`].
+    /// See [`Engine::stats`].
     fn stats(&self) -> &Stats;
 }
 
 impl<E: Running> Engines<E> {
-    /// Without members.
+    /// Starts without members.
     pub fn new() -> Self {
         Self { members: Vec::new(), numbers: BTreeMap::new(), n_filled: 0 }
     }
 
-    /// Adds a member, whose number is returned.
+    /// Adds a member, and returns its number.
     pub fn add(&mut self, id: MemberId, engine: E) -> usize {
         let number = self.members.len();
         let (engine, inbox, outbox) = (Some(engine), Vec::new(), Outbox::new());
@@ -59,8 +59,8 @@ impl<E: Running> Engines<E> {
         number
     }
 
-    /// Takes a member's engine out, with all that waits for it. Until it is started again it takes everything
-    /// in and does nothing.
+    /// Removes and returns a member's engine, with all pending inputs. Until it is started again, its inputs
+    /// are collected and ignored.
     pub fn stop(&mut self, member: usize) -> Option<E> {
         let member = &mut self.members[member];
         member.inbox.clear();
@@ -68,7 +68,7 @@ impl<E: Running> Engines<E> {
         member.engine.take()
     }
 
-    /// Starts a member again that was stopped.
+    /// Starts a stopped member again.
     pub fn start(&mut self, member: usize, engine: E) {
         let before = self.members[member].engine.replace(engine);
         assert!(before.is_none(), "a member has one engine");
@@ -79,12 +79,12 @@ impl<E: Running> Engines<E> {
         self.members[member].id
     }
 
-    /// The member of that id.
+    /// The member with that id.
     pub fn number(&self, id: &MemberId) -> Option<usize> {
         self.numbers.get(id).copied()
     }
 
-    /// How many members there are.
+    /// Number of members.
     pub fn n_members(&self) -> usize {
         self.members.len()
     }
@@ -104,38 +104,38 @@ impl<E: Running> Engines<E> {
         member.inbox.push(input);
     }
 
-    /// A message of `from` arrives at `to`.
+    /// Delivers a message of `from` to `to`.
     pub fn deliver(&mut self, from: usize, to: usize, bytes: Arc<[u8]>) {
         self.give(to, Input::Message { from: self.members[from].id, bytes });
     }
 
-    /// A member hears that its link with a peer is up.
+    /// Tells a member that its link with a peer is up.
     pub fn link_up(&mut self, member: usize, peer: usize, direction: Direction) {
         self.give(member, Input::LinkUp { peer: self.members[peer].id, address: None, direction });
     }
 
-    /// A member hears that its link with a peer is down.
+    /// Tells a member that its link with a peer is down.
     pub fn link_down(&mut self, member: usize, peer: usize, reason: &str) {
         self.give(member, Input::LinkDown { peer: self.members[peer].id, reason: reason.into() });
     }
 
-    /// Whether something waits for a member.
+    /// Whether a member has pending inputs.
     pub fn has_input(&self, member: usize) -> bool {
         !self.members[member].inbox.is_empty()
     }
 
-    /// The member for which something has waited longest.
+    /// The member whose inputs have waited longest.
     pub fn waiting(&self) -> Option<usize> {
         let waiting = self.members.iter().enumerate().filter(|(_, member)| !member.inbox.is_empty());
         waiting.min_by_key(|(_, member)| member.filled).map(|(number, _)| number)
     }
 
-    /// Takes out all that waits for a member.
+    /// Takes all pending inputs of a member.
     pub fn take_inputs(&mut self, member: usize) -> Vec<Input> {
         std::mem::take(&mut self.members[member].inbox)
     }
 
-    /// Takes out the first input that waits for a member; for what is left it has to wait behind the others.
+    /// Takes the first pending input of a member; the rest queues behind the other members.
     pub fn take_input(&mut self, member: usize) -> Option<Input> {
         let member = &mut self.members[member];
         let first = (!member.inbox.is_empty()).then(|| member.inbox.remove(0));
@@ -144,13 +144,13 @@ impl<E: Running> Engines<E> {
         first
     }
 
-    /// Drops those of a member's inputs for which `keep` is false.
+    /// Drops the inputs of a member for which `keep` is false.
     pub fn retain_inputs(&mut self, member: usize, keep: impl FnMut(&Input) -> bool) {
         self.members[member].inbox.retain(keep);
     }
 
-    /// What a driver does once inputs wait: one call, and a sync if it is asked for. The effects wait in the
-    /// outbox.
+    /// Does what a driver does with pending inputs: one call, and a sync if requested. The effects stay in
+    /// the outbox.
     ///
     /// # Errors
     /// If the store fails.
@@ -165,7 +165,7 @@ impl<E: Running> Engines<E> {
         Ok(())
     }
 
-    /// Brings to a member's disk what it has.
+    /// Syncs a member's store.
     ///
     /// # Errors
     /// If the store fails.
@@ -174,18 +174,18 @@ impl<E: Running> Engines<E> {
         engine.sync(outbox)
     }
 
-    /// Takes a member's effects out of its outbox, in their order.
+    /// Takes the effects from a member's outbox, in order.
     pub fn take_effects(&mut self, member: usize) -> Vec<Effect> {
         std::mem::take(&mut self.members[member].outbox.now)
     }
 
-    /// When the first of them wants to be woken.
+    /// When the first engine next wants to be woken.
     pub fn next_wake(&self) -> Time {
         let engines = self.members.iter().filter_map(|member| member.engine.as_ref());
         engines.map(Running::next_wake).min().unwrap_or(Time::NEVER)
     }
 
-    /// Wakes those whose time has come.
+    /// Wakes the engines that are due.
     pub fn wake(&mut self, now: Time) {
         for number in 0..self.members.len() {
             if self.members[number].engine.as_ref().is_some_and(|engine| engine.next_wake() <= now) {
@@ -201,7 +201,7 @@ impl<E: Running> Default for Engines<E> {
     }
 }
 
-/// What an effect says has gone wrong: a link that was closed, somebody who was refused, an alarm.
+/// The problem that an effect reports, if any: a closed link, a refused peer, an alarm.
 pub fn trouble(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Send { .. } | Effect::Answer { .. } => None,
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
     use datafan_core::time::Timestamp;
 
-    /// Counts its inputs, wants a sync for each, and is ready after it.
+    /// Counts its inputs, asks for a sync after each, and reports ready after it.
     #[derive(Default)]
     struct Counter {
         stats: Stats,

@@ -1,5 +1,5 @@
-//! Suites for every datafan store and connector, engines in one thread, a relay for bad lines, shards without
-//! an engine, the members and items of measurements, a source of random numbers.
+//! Test support: suites for every datafan store and connector, engines in one thread, a relay that simulates
+//! bad lines, shards without an engine, members and items for measurements, random numbers.
 
 pub mod connector;
 pub mod engines;

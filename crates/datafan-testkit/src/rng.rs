@@ -1,6 +1,6 @@
-//! A small deterministic source of numbers: one seed, one sequence.
+//! A small deterministic random number generator: the same seed gives the same sequence.
 
-/// splitmix64 (G. Steele, D. Lea, C. Flood, 2014): every seed is as good as any other.
+/// splitmix64 (G. Steele, D. Lea, C. Flood, 2014): all seeds are equally good.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
@@ -10,7 +10,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// Any number.
+    /// A random number.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -21,21 +21,21 @@ impl Rng {
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        // The product's upper half; the bias is below 2^-40 for what tests draw.
+        // The upper half of the product; the bias is below 2^-40 for the ranges used in tests.
         ((u128::from(self.next_u64()) * u128::from(end)) >> 64) as u64
     }
 
-    /// An index of a list of `len` things, which is not empty.
+    /// An index into a list of length `len`, which is not 0.
     pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
-    /// True in `n` of `of` cases.
+    /// True with probability `n` of `of`.
     pub fn chance(&mut self, n: u64, of: u64) -> bool {
         self.below(of) < n
     }
 
-    /// One of `list`, which is not empty.
+    /// An element of `list`, which is not empty.
     pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.index(list.len())]
     }
@@ -50,7 +50,7 @@ impl Rng {
         std::array::from_fn(|_| self.next_u64() as u8)
     }
 
-    /// A sequence of its own, that changes with this one and not with how long it goes on.
+    /// A separate sequence, derived from this one but independent of how far this one continues.
     pub fn fork(&mut self) -> Self {
         Self(self.next_u64())
     }

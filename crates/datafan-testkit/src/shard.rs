@@ -1,5 +1,5 @@
-//! A shard without an engine: the real thing or one that its owner never had, and the honest answers that
-//! follow from it. Attackers change one thing in them.
+//! A shard without an engine: a real one, or one that its owner never had, and the honest answers that follow
+//! from it. Attackers change one detail of them.
 
 use datafan_core::{
     connector::Frame,
@@ -14,25 +14,25 @@ use datafan_core::{
 };
 use std::convert::Infallible;
 
-/// One state of a shard, with its trie.
+/// A state of a shard, with its trie.
 #[derive(Clone)]
 pub struct Shard {
-    /// What its owner has signed.
+    /// The signed head.
     pub head: Head,
     /// Ascending by timestamp.
     pub items: Vec<Item>,
-    /// What its owner has deleted; none unless [`Shard::with`] says so.
+    /// The tombstones of its owner; none unless set with [`Shard::with`].
     pub tombstones: Vec<(Timestamp, Key)>,
     root: Option<Branch>,
     nodes: NewNodes,
 }
 
-/// A delta in parts, to be changed before it is sent.
+/// The parts of a delta, to be changed before it is sent.
 #[derive(Clone)]
 pub struct Parts {
-    /// Where it leads.
+    /// The head that it leads to.
     pub head: Head,
-    /// From where on it applies.
+    /// The timestamp from which it applies.
     pub base: Timestamp,
     /// Ascending by timestamp.
     pub items: Vec<Item>,
@@ -40,16 +40,16 @@ pub struct Parts {
     pub tombstones: Vec<(Timestamp, Key)>,
 }
 
-/// An answer in parts, to be changed before it is sent.
+/// The parts of an answer, to be changed before it is sent.
 pub enum Answer {
-    /// To [`Message::AskNodes`].
+    /// The answer to [`Message::AskNodes`].
     Nodes(Request, Vec<NodeAnswer>),
-    /// To [`Message::AskRanges`].
+    /// The answer to [`Message::AskRanges`].
     Ranges(Request, Vec<Vec<Item>>),
 }
 
 impl Shard {
-    /// A state of the shard of `owner` that it never was in, signed by its key.
+    /// A state that the shard of `owner` never had, signed with its key.
     pub fn made(owner: &Identity, mesh: &MeshId, timestamp: Timestamp, items: Vec<Item>) -> Self {
         let (bytes, signature) = (items.iter().map(Item::bytes).sum(), [0; 64]);
         let (owner_id, n_items, root) = (owner.id(), items.len() as u64, Hash::empty());
@@ -60,7 +60,7 @@ impl Shard {
         copy
     }
 
-    /// The state of `items` under a head, which may be another one's.
+    /// A state with `items` and a given head, which may belong to another state.
     pub fn new(head: Head, mut items: Vec<Item>) -> Self {
         items.sort_by_key(|item| item.timestamp);
         let leaves: Vec<Branch> =
@@ -70,19 +70,19 @@ impl Shard {
         Self { head, items, tombstones: Vec::new(), root, nodes }
     }
 
-    /// With the tombstones that its owner left.
+    /// Adds the tombstones that its owner left.
     pub fn with(self, tombstones: Vec<(Timestamp, Key)>) -> Self {
         Self { tombstones, ..self }
     }
 
-    /// What leads from `since` to this state.
+    /// The delta from `since` to this state.
     pub fn delta(&self, since: Timestamp) -> Parts {
         let items = self.items.iter().filter(|item| item.timestamp > since).cloned().collect();
         let tombstones = self.tombstones.iter().filter(|(at, _)| *at > since && since > Timestamp::ZERO);
         Parts { head: self.head, base: since, items, tombstones: tombstones.cloned().collect() }
     }
 
-    /// The answer to a request; none if what it asks for is not here, or it is no request.
+    /// The answer to a request; `None` if the requested data is not here, or it is not a request.
     pub fn answer(&self, message: &Message<'_>) -> Option<Answer> {
         match message {
             Message::AskNodes(request) => Some(Answer::Nodes(request.clone(), self.nodes(request)?)),
@@ -91,7 +91,7 @@ impl Shard {
         }
     }
 
-    /// The nodes that are asked for; none if one of them is not here.
+    /// The requested nodes; `None` if one of them is not here.
     pub fn nodes(&self, request: &Request) -> Option<Vec<NodeAnswer>> {
         let node = |ask: &Ask| {
             let branch = self.at(ask)?;
@@ -100,7 +100,7 @@ impl Shard {
         request.slots.iter().map(node).collect()
     }
 
-    /// The ranges that are asked for; none if one of them is not here.
+    /// The requested ranges; `None` if one of them is not here.
     fn ranges(&self, request: &Request) -> Option<Vec<Vec<Item>>> {
         let range = |ask: &Ask| {
             let span = self.at(ask)?.place.span();
@@ -124,12 +124,12 @@ impl Nodes for Shard {
 }
 
 impl Parts {
-    /// Sends it unasked.
+    /// The message that sends it unasked.
     pub fn push(&self) -> Frame {
         Message::Push(Delta::new(self.head, self.base, &self.body())).frame()
     }
 
-    /// Answers a pull with it.
+    /// The message that answers a pull with it.
     pub fn answer(&self) -> Frame {
         Message::Delta(Delta::new(self.head, self.base, &self.body())).frame()
     }
@@ -140,7 +140,7 @@ impl Parts {
 }
 
 impl Answer {
-    /// The message that it is.
+    /// The message.
     pub fn frame(&self) -> Frame {
         match self {
             Self::Nodes(request, answers) => Message::Nodes(request.id, answers.clone()).frame(),

@@ -1,4 +1,4 @@
-//! TLS as somebody speaks it who attacks a member below its connector.
+//! TLS for attacks on a member below its connector.
 
 use datafan_core::{id::MemberId, identity::Identity};
 use quinn::{ClientConfig, crypto::rustls::QuicClientConfig};
@@ -10,10 +10,10 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// What a client shows, and the key that it signs with.
+/// The certificate of a client, and the key that it signs with.
 pub type Credentials = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
-/// A client with these credentials, whether they fit each other or not, that takes any server.
+/// A client with these credentials, whether they match or not, that accepts any server.
 pub fn client(credentials: Option<Credentials>, alpn: &[u8]) -> ClientConfig {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -22,7 +22,7 @@ pub fn client(credentials: Option<Credentials>, alpn: &[u8]) -> ClientConfig {
         .with_custom_certificate_verifier(Arc::new(Anyone));
     let mut tls = match credentials {
         Some((certificate, key)) => {
-            // Unlike `with_client_auth_cert` this takes a key that does not fit.
+            // Unlike `with_client_auth_cert`, this accepts a key that does not match.
             let key = ring::sign::any_supported_type(&key).expect("a key that ring can sign with");
             let certified = Arc::new(rustls::sign::CertifiedKey::new(vec![certificate], key));
             builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
@@ -42,7 +42,7 @@ pub fn of_member(identity: &Identity) -> Credentials {
     of_pair(&pair)
 }
 
-/// Credentials of another kind than members have: on a curve of NIST.
+/// Credentials that no member has: on a NIST curve.
 pub fn elliptic() -> Credentials {
     of_pair(&rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("ring makes such keys"))
 }
@@ -52,7 +52,7 @@ fn of_pair(pair: &rcgen::KeyPair) -> Credentials {
     (certificate.der().clone(), PrivatePkcs8KeyDer::from(pair.serialize_der()).into())
 }
 
-/// An attacker does not mind whom it attacks.
+/// An attacker accepts any server.
 #[derive(Debug)]
 struct Anyone;
 

@@ -1,4 +1,4 @@
-//! The members and items of measurements: the same in every run.
+//! The members and items of measurements, the same in every run.
 
 use crate::rng::Rng;
 use datafan_core::{
@@ -10,15 +10,15 @@ use datafan_core::{
 
 /// Bytes of a value.
 pub const VALUE_BYTES: u64 = 100;
-/// Bytes of a key: short, so that what is beside key and value shows.
+/// Bytes of a key: short, so that the overhead per item shows.
 pub const KEY_BYTES: u64 = 16;
 
-/// The `n`th item's key: in no order, as keys of users.
+/// The key of the `n`th item: in no particular order, like keys of users.
 pub fn key(n: u64) -> Key {
     Key::new(format!("{:016x}", scattered(n))).expect("16 characters are a key")
 }
 
-/// A value; another one for each `seed`.
+/// A value; different for each `seed`.
 pub fn value(seed: u64) -> Vec<u8> {
     let words = (0..).map(|word| scattered(seed ^ (word << 40)).to_be_bytes());
     words.flatten().take(VALUE_BYTES as usize).collect()
@@ -46,10 +46,10 @@ pub fn mesh() -> MeshId {
     MeshId(authority().id())
 }
 
-/// The settings of member `number`; 0 founds the mesh. Nobody dials by itself.
+/// The settings of member `number`; 0 founds the mesh. No member dials on its own.
 ///
 /// # Errors
-/// Never: every number makes a name.
+/// Never: every number makes a valid name.
 pub fn config(number: u32) -> Result<Config, NameError> {
     let mut config = Config::new(mesh(), identity(number), format!("member-{number}").parse()?);
     (config.links_min, config.links_wanted_max, config.publish_links) = (0, 0, false);
@@ -60,7 +60,7 @@ pub fn config(number: u32) -> Result<Config, NameError> {
     Ok(config)
 }
 
-/// A number for each number, without pattern.
+/// A number for each number, without a pattern.
 pub fn scattered(n: u64) -> u64 {
     Rng::new(n).next_u64()
 }

@@ -1,4 +1,4 @@
-//! Scenarios of links: how they come up, that there is one per pair, how they end.
+//! Scenarios of links: how they come up, that each pair has only one, how they end.
 
 use super::{
     member::{Member, exchange, link, linked},
@@ -31,7 +31,8 @@ pub(super) fn a_dial_of_a_linked_peer_makes_no_second_link<S: Site>(site: &S) {
         b.dial(&a);
         a.connector.dial(b.address.clone(), None);
         b.connector.dial(a.address.clone(), None);
-        // An address without a name may lead to another than last time, so it is dialled all the same.
+        // An address without an expected peer may lead to a different one than last time, so it is dialled
+        // anyway.
         a.log.finds(b.id);
         b.log.finds(a.id);
         exchange(&a, &b);
@@ -46,7 +47,7 @@ pub(super) fn a_dial_of_a_linked_peer_makes_no_second_link<S: Site>(site: &S) {
 pub(super) fn dials_from_both_ends_make_one_link<S: Site>(site: &S) {
     for round in 0..ROUNDS {
         let (a, b) = (Member::start(site, 2 * round), Member::start(site, 2 * round + 1));
-        // Bits of the round say who dials twice, and without saying whom it expects.
+        // The bits of the round say which ends dial twice, and which dial without an expected peer.
         let dial = |from: &Member<S::Connector>, to: &Member<S::Connector>, twice: bool, knows: bool| {
             from.connector.dial(to.address.clone(), knows.then_some(to.id));
             if twice {
@@ -98,7 +99,7 @@ pub(super) fn a_close_tells_both_sides_why<S: Site>(site: &S) {
         (0..100u8).for_each(|i| a.send_now(b.id, Lane::Small, [i]));
         a.connector.close(b.id, "enough for today");
         assert!(a.sees_down(b.id).contains("enough for today"));
-        // What was queued in the small lane arrives first.
+        // Messages queued in the small lane arrive first.
         (0..100u8).for_each(|i| assert_eq!(*b.receives(a.id).0, [i]));
         assert!(b.sees_down(a.id).contains("enough for today"));
         let late = Frame { lane: Lane::Small, bytes: Arc::new([1]) };
@@ -111,7 +112,7 @@ pub(super) fn a_close_tells_both_sides_why<S: Site>(site: &S) {
 }
 
 pub(super) fn after_a_close_either_side_may_dial<S: Site>(site: &S) {
-    // Whichever id is lower, whoever dials.
+    // Whichever id is lower, and whichever end dials.
     for (one, other) in [(1, 2), (4, 3)] {
         let [a, b] = linked(site, one, other);
         for _ in 0..5 {
@@ -160,12 +161,12 @@ pub(super) fn a_stop_is_final<S: Site>(site: &S) {
     a.dial(&b);
     let late = Frame { lane: Lane::Small, bytes: Arc::new([1]) };
     assert_eq!(a.connector.send(b.id, late), Err(SendError::Down));
-    // Others go on as before, and it still is silent.
+    // The others continue as before, and it remains silent.
     let c = Member::start(site, 3);
     link(&b, &c);
     exchange(&b, &c);
     assert_eq!(a.log.len(), n_events);
 }
 
-/// How often both ends dial at once: each pattern of four bits, and once more in another order of ids.
+/// How often both ends dial at once: each pattern of four bits, and again with the ids in the other order.
 const ROUNDS: u8 = 32;

@@ -15,9 +15,9 @@ use std::{
 pub struct Member<C> {
     /// The connector.
     pub connector: C,
-    /// Whose it is.
+    /// Its id.
     pub id: MemberId,
-    /// Where it can be dialled.
+    /// The address at which it can be dialled.
     pub address: Address,
     /// Its inbox.
     pub log: Arc<Log>,
@@ -28,7 +28,8 @@ pub struct Member<C> {
 pub struct Log {
     events: Mutex<VecDeque<Event>>,
     arrived: Condvar,
-    /// Peers that nameless dials found linked: how many others come first depends on who is faster.
+    /// Peers that dials without an expected peer found already linked: their order among the events depends
+    /// on timing.
     found: Mutex<Vec<MemberId>>,
 }
 
@@ -45,7 +46,7 @@ impl Inbox for Log {
 }
 
 impl Log {
-    /// The next event, if one comes within `patience`.
+    /// The next event, if one arrives within `patience`.
     pub fn next_within(&self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now() + patience;
         let mut events = self.events.lock().expect("no scenario panics in here");
@@ -56,7 +57,7 @@ impl Log {
         events.pop_front()
     }
 
-    /// Waits until a dial has found `peer`, which is linked.
+    /// Waits until a dial has found `peer` already linked.
     pub fn finds(&self, peer: MemberId) {
         let deadline = Instant::now() + PATIENCE;
         while !self.found.lock().expect("no scenario panics in here").contains(&peer) {
@@ -68,12 +69,12 @@ impl Log {
         self.found.lock().expect("no scenario panics in here").retain(|found| *found != peer);
     }
 
-    /// The next event; it must come.
+    /// The next event, which must arrive.
     pub fn next(&self) -> Event {
         self.next_within(PATIENCE).expect("an event comes in time")
     }
 
-    /// How many events are not taken yet.
+    /// Number of events not yet taken.
     #[allow(clippy::len_without_is_empty, reason = "a count, not a collection")]
     pub fn len(&self) -> usize {
         self.events.lock().expect("no scenario panics in here").len()
@@ -93,7 +94,7 @@ impl<C: Connector> Member<C> {
         self.connector.dial(other.address.clone(), Some(other.id));
     }
 
-    /// The next event is that the link to `peer` came up. Gives its address and who dialled.
+    /// Expects the next event to be that the link to `peer` came up. Returns its address and direction.
     pub fn sees_up(&self, peer: MemberId) -> (Option<Address>, Direction) {
         match self.log.next() {
             Event::LinkUp { peer: up, address, direction, .. } if up == peer => (address, direction),
@@ -101,7 +102,7 @@ impl<C: Connector> Member<C> {
         }
     }
 
-    /// The next event is that the link to `peer` went down. Gives the reason.
+    /// Expects the next event to be that the link to `peer` went down. Returns the reason.
     pub fn sees_down(&self, peer: MemberId) -> String {
         match self.log.next() {
             Event::LinkDown { peer: down, reason } if down == peer => reason,
@@ -109,7 +110,7 @@ impl<C: Connector> Member<C> {
         }
     }
 
-    /// The next event is that `peer` broke the format of its link.
+    /// Expects the next event to be that `peer` violated the format of its link.
     pub fn sees_broken(&self, peer: MemberId) {
         match self.log.next() {
             Event::Broken { peer: by } if by == peer => {}
@@ -117,7 +118,7 @@ impl<C: Connector> Member<C> {
         }
     }
 
-    /// The next event is a failed dial to `address`. Gives the error.
+    /// Expects the next event to be a failed dial to `address`. Returns the error.
     pub fn sees_failure(&self, address: &Address) -> String {
         match self.log.next() {
             Event::DialFailed { address: dialled, error, .. } if dialled == *address => error,
@@ -125,7 +126,7 @@ impl<C: Connector> Member<C> {
         }
     }
 
-    /// The next event other than `Room` is a message of `peer`.
+    /// Expects the next event other than `Room` to be a message of `peer`.
     pub fn receives(&self, peer: MemberId) -> (Arc<[u8]>, Receipt) {
         loop {
             match self.log.next() {
@@ -149,7 +150,7 @@ impl<C: Connector> Member<C> {
         }
     }
 
-    /// Sends where there must be room.
+    /// Sends; there must be room.
     pub fn send_now(&self, to: MemberId, lane: Lane, bytes: impl Into<Arc<[u8]>>) {
         let frame = Frame { lane, bytes: bytes.into() };
         assert_eq!(self.connector.send(to, frame), Ok(()));
@@ -170,7 +171,7 @@ pub fn link<C: Connector>(a: &Member<C>, b: &Member<C>) {
     b.sees_up(a.id);
 }
 
-/// `a` and `b` exchange a message each way, and nothing else happens.
+/// `a` and `b` send each other a message, and nothing else happens.
 pub fn exchange<C: Connector>(a: &Member<C>, b: &Member<C>) {
     for (from, to) in [(a, b), (b, a)] {
         from.send_now(to.id, Lane::Small, *b"ping");
@@ -178,5 +179,5 @@ pub fn exchange<C: Connector>(a: &Member<C>, b: &Member<C>) {
     }
 }
 
-/// How long an event may take, on a busy machine too.
+/// How long an event may take, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);

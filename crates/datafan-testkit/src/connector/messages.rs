@@ -1,4 +1,4 @@
-//! Scenarios of messages: order, sizes, and who waits for whom.
+//! Scenarios of messages: order, sizes, back pressure.
 
 use super::{
     member::{Member, exchange, linked},
@@ -64,7 +64,7 @@ pub(super) fn a_message_beyond_its_limit_is_refused<S: Site>(site: &S) {
     let [a, b] = linked(site, 1, 2);
     for (lane, bytes_max) in [(Lane::Small, SMALL_BYTES_MAX), (Lane::Bulk, MESSAGE_BYTES_MAX)] {
         let frame = Frame { lane, bytes: vec![0; bytes_max + 1].into() };
-        // Such a frame is the caller's bug, and found where it is made.
+        // Such a frame is a bug of the caller, and is detected where it is made.
         assert!(catch_unwind(AssertUnwindSafe(|| a.connector.send(b.id, frame))).is_err());
     }
     exchange(&a, &b);
@@ -87,7 +87,7 @@ pub(super) fn a_slow_receiver_holds_its_sender_back<S: Site>(site: &S) {
         }
         assert!(n_sent <= 64, "nobody handles the messages, and {n_sent} MiB are taken");
     }
-    // Once they are handled all goes on, and nothing was lost or doubled.
+    // Once they are handled everything continues, and nothing was lost or duplicated.
     for i in 0..n_sent {
         let (bytes, receipt) = b.receives(a.id);
         assert_eq!(bytes[..4], i.to_be_bytes());
@@ -134,7 +134,7 @@ pub(super) fn without_a_link_nothing_is_sent<S: Site>(site: &S) {
     assert_eq!((a.log.len(), a.connector.traffic()), (0, (0, 0)));
 }
 
-/// Messages each way; every eighth is bulk.
+/// Messages in each direction; every eighth is bulk.
 const N_ORDERED: u32 = 4_000;
 /// Bulk messages of 1 MiB.
 const N_BULK: usize = 64;

@@ -1,7 +1,7 @@
 //! One suite for every connector.
 //!
-//! A connector's own tests implement [`Site`] and call [`check_connector`]; the scenarios are in `links` and
-//! `messages`. No scenario sleeps: each waits for events, within a bound.
+//! A connector's tests implement [`Site`] and call [`check_connector`]; the scenarios are in `links` and
+//! `messages`. No scenario sleeps: each waits for events, with a timeout.
 
 mod links;
 mod member;
@@ -11,7 +11,8 @@ mod site;
 pub use member::{Log, Member, exchange, link};
 pub use site::{Site, Started};
 
-/// Runs every scenario, each at a site of its own. A failure names its scenario on standard error.
+/// Runs every scenario, each at a site of its own. The name of each is printed on standard error, so the last
+/// one is the failed one.
 pub fn check_connector<S: Site>(make: impl Fn() -> S) {
     for (name, scenario) in scenarios() {
         eprintln!("scenario: {name}");

@@ -1,4 +1,4 @@
-//! Where the members of a scenario live.
+//! The environment of the members of a scenario.
 
 use datafan_core::{
     connector::{Address, Connector, Inbox},
@@ -6,34 +6,33 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// Where members of one scenario live: how to start and end them.
+/// Starts and ends the members of one scenario.
 pub trait Site {
-    /// What is checked.
+    /// The connector under test.
     type Connector: Connector + Sync;
 
-    /// Starts the member number `n`. Each number has an identity of its own; a member that is started again
-    /// keeps its address.
+    /// Starts the member number `n`. Each number has its own identity; a restarted member keeps its address.
     fn start(&self, n: u8, inbox: Arc<dyn Inbox>) -> Started<Self::Connector>;
 
-    /// Ends a member without a goodbye: its peers hear nothing. It can be started again when this returns.
+    /// Ends a member without a goodbye: its peers are not told. It can be started again when this returns.
     fn kill(&self, connector: Self::Connector);
 
-    /// An address at which nobody is.
+    /// An address at which there is no member.
     fn nowhere(&self) -> Address;
 
-    /// Whether who is dialled sees where the dialler listens; not so if something between them translates
-    /// addresses.
+    /// Whether a dialled member sees the address on which the dialler listens; false if something between
+    /// them translates addresses.
     fn shows_addresses(&self) -> bool {
         true
     }
 }
 
-/// A member as it was started.
+/// A started member.
 pub struct Started<C> {
     /// Its connector.
     pub connector: C,
-    /// What its peers must see.
+    /// The id that its peers must see.
     pub id: MemberId,
-    /// Where it can be dialled.
+    /// The address at which it can be dialled.
     pub address: Address,
 }

@@ -24,7 +24,7 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct Shared {
-    /// Where dialers send to.
+    /// The address for dialers.
     front: Arc<UdpSocket>,
     schedule: Schedule,
     state: Mutex<State>,
@@ -35,15 +35,15 @@ struct State {
     target: Option<SocketAddr>,
     there: Line,
     back: Line,
-    /// Bytes until the line is cut; `None` if it is not to be.
+    /// Bytes until the line is cut; `None` for no cut.
     bytes_left: Option<u64>,
     rng: Rng,
-    /// By who dialled. Forgotten when the target changes.
+    /// By dialer. Forgotten when the target changes.
     sessions: HashMap<SocketAddr, Session>,
     n_flows: u64,
 }
 
-/// What one dialer sends and gets; to the target each has an address of its own, as behind a home router.
+/// The traffic of one dialer; the target sees each under a separate address, as behind a home router.
 #[derive(Debug)]
 struct Session {
     socket: Arc<UdpSocket>,
@@ -59,11 +59,10 @@ struct Flow {
 }
 
 impl Relay {
-    /// A relay on a free port, over a good line. Until [`Relay::lead_to`] names what lies behind, nothing
-    /// arrives.
+    /// A relay on a free port, over a good line. Nothing arrives until [`Relay::lead_to`] sets a target.
     ///
     /// # Errors
-    /// If the system gives no socket.
+    /// If the system provides no socket.
     pub fn new(seed: u64) -> io::Result<Self> {
         let front = listening((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = front.local_addr()?;
@@ -88,26 +87,26 @@ impl Relay {
         Ok(Self { shared, address, threads })
     }
 
-    /// Where to dial.
+    /// The address to dial.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Names what lies behind, or another one: a program that was started again may have another port.
-    /// Sessions end; what is under way arrives at the old one.
+    /// Sets or replaces the target: a restarted program may have another port. Sessions end; datagrams in
+    /// flight arrive at the old target.
     pub fn lead_to(&self, target: SocketAddr) {
         let mut state = self.shared.lock();
         state.target = Some(target);
         state.sessions.clear();
     }
 
-    /// Makes the line so in both directions, for what comes in from now on.
+    /// Sets the line in both directions, for datagrams that arrive from now on.
     pub fn set(&self, line: Line) {
         self.set_way(Way::There, line);
         self.set_way(Way::Back, line);
     }
 
-    /// Makes the line so in one direction.
+    /// Sets the line in one direction.
     pub fn set_way(&self, way: Way, line: Line) {
         let mut state = self.shared.lock();
         match way {
@@ -116,8 +115,8 @@ impl Relay {
         }
     }
 
-    /// Cuts the line in both directions when `bytes` more have come in: in the midst of what is under way,
-    /// however fast that is.
+    /// Cuts the line in both directions after `bytes` more bytes: in the middle of a transfer, however fast
+    /// it is.
     pub fn cut_after(&self, bytes: u64) {
         self.shared.lock().bytes_left = Some(bytes);
     }
@@ -128,7 +127,7 @@ impl Relay {
         [state.there, state.back] == [Line::CUT; 2]
     }
 
-    /// What it has done.
+    /// Its counters.
     pub fn counts(&self) -> Counts {
         self.shared.schedule.counts()
     }
@@ -138,14 +137,14 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.schedule.end();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so.
+            // A panicked thread has already reported that.
             let _ = thread.join();
         }
     }
 }
 
 impl State {
-    /// The line for `n` bytes that have come in.
+    /// The line for `n` bytes that have arrived.
     fn line(&mut self, way: Way, n: usize) -> Line {
         self.bytes_left = self.bytes_left.map(|left| left.saturating_sub(n as u64));
         if self.bytes_left == Some(0) {
@@ -159,7 +158,7 @@ impl State {
 }
 
 impl Shared {
-    /// Takes what dialers send, until the end.
+    /// Receives from dialers until the end.
     fn listen(self: &Arc<Self>) {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
         while !self.schedule.has_ended() {
@@ -181,7 +180,7 @@ impl Shared {
         self.pass(&line, &mut session.there, bytes, &socket, None);
     }
 
-    /// A new session with the thread that takes its answers; `None` if nothing lies behind.
+    /// A new session, with the thread that receives its answers; `None` without a target.
     fn session(self: &Arc<Self>, state: &mut State, dialer: SocketAddr) -> Option<Session> {
         let target = state.target?;
         let socket = Arc::new(listening(SocketAddr::new(self.front.local_addr().ok()?.ip(), 0)).ok()?);
@@ -190,7 +189,7 @@ impl Shared {
             state.n_flows += 1;
             Flow { id: state.n_flows, n_datagrams: 0, faults: Faults::new(state.rng.fork()) }
         });
-        // It ends soon after the session is forgotten, or the relay.
+        // It ends soon after the session is forgotten, or the relay dropped.
         let (shared, answers) = (Arc::downgrade(self), Arc::downgrade(&socket));
         thread::spawn(move || {
             let (mut back, mut bytes) = (back, vec![0; DATAGRAM_BYTES_MAX]);
@@ -207,7 +206,7 @@ impl Shared {
         Some(Session { socket, there })
     }
 
-    /// Draws what becomes of a datagram.
+    /// Draws the fate of a datagram.
     fn pass(
         &self,
         line: &Line,
@@ -239,21 +238,21 @@ impl Shared {
     }
 }
 
-/// A socket that looks up now and then, to see whether all is over.
+/// A socket with a short timeout, to notice the end.
 fn listening(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
     socket.set_read_timeout(Some(Duration::from_millis(50)))?;
     Ok(socket)
 }
 
-/// No datagram over IPv4 is longer.
+/// The longest datagram over IPv4.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A relay, what lies behind it, and one who dials it.
+    /// A relay, its target, and a dialer.
     fn line(seed: u64) -> (Relay, UdpSocket, UdpSocket) {
         let [behind, dialer] = [(); 2].map(|()| {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -274,7 +273,7 @@ mod tests {
         }
     }
 
-    /// The numbers that arrive of 100, in their order; a last one over a good line ends the wait.
+    /// Which of 100 numbers arrive, in order; a last one over a good line ends the wait.
     fn arrive(relay: &Relay, behind: &UdpSocket, dialer: &UdpSocket, line: Line) -> Vec<u8> {
         relay.set(line);
         for n in 0..100 {

@@ -1,48 +1,48 @@
-//! What a line does to datagrams: random faults from a seed, and the line's rate.
+//! The effects of a line on datagrams: random faults from a seed, and the line's rate.
 
 use crate::rng::Rng;
 use std::time::{Duration, Instant};
 
-/// How good a line is in one direction.
+/// The quality of a line in one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Line {
-    /// Datagrams lost, in a hundred.
+    /// Percentage of datagrams lost.
     pub loss_percent: u8,
-    /// Datagrams that arrive twice, in a hundred of those not lost.
+    /// Percentage of datagrams that arrive twice, of those not lost.
     pub repeats_percent: u8,
-    /// How long each datagram is under way at least.
+    /// Minimum latency of each datagram.
     pub delay: Duration,
-    /// Copies that take longer, in a hundred: others overtake them.
+    /// Percentage of copies that take longer, so that others overtake them.
     pub late_percent: u8,
-    /// Up to how much longer, drawn for each of them.
+    /// Maximum extra latency, drawn for each of these.
     pub lateness: Duration,
-    /// Bytes of payload that the line carries in a second; 0 for any number.
+    /// Bytes of payload per second; 0 for no limit.
     pub bytes_per_second: u64,
-    /// Bytes that may wait for a line with a rate; what comes on top is lost.
+    /// Bytes that may wait for a line with a rate; more are lost.
     pub queue_bytes: u64,
 }
 
 /// A direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// From those who dial the relay to what lies behind it.
+    /// From dialers to the target.
     There,
-    /// From what lies behind it to those who dialled.
+    /// From the target to dialers.
     Back,
 }
 
-/// What a relay has done since it was made, both directions together.
+/// Counters of a relay, both directions together.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Counts {
-    /// Datagrams that came in.
+    /// Datagrams received.
     pub arrived: u64,
-    /// Lost at random.
+    /// Datagrams lost at random.
     pub lost: u64,
-    /// Lost because the queue of the line was full.
+    /// Datagrams lost because the queue of the line was full.
     pub overflowed: u64,
-    /// Sent a second time.
+    /// Datagrams sent a second time.
     pub repeated: u64,
-    /// Sent after one that came in later, in the same direction of the same session.
+    /// Datagrams sent after one that was received later, in the same direction of the same session.
     pub late: u64,
 }
 
@@ -59,7 +59,7 @@ impl Line {
     };
     /// Nothing arrives.
     pub const CUT: Self = Self { loss_percent: 100, ..Self::GOOD };
-    /// One in a hundred is lost, comes twice, or comes late: a weak wireless network.
+    /// 1 % each are lost, duplicated and delayed: a weak wireless network.
     pub const FAIR: Self = Self {
         loss_percent: 1,
         repeats_percent: 1,
@@ -67,8 +67,7 @@ impl Line {
         lateness: Duration::from_millis(5),
         ..Self::GOOD
     };
-    /// One in ten is lost, one in ten comes late, one in fifty comes twice: QUIC itself slows down to a
-    /// trickle.
+    /// 10 % are lost, 10 % delayed and 2 % duplicated: QUIC itself slows down to a trickle.
     pub const BAD: Self = Self {
         loss_percent: 10,
         repeats_percent: 2,
@@ -86,7 +85,7 @@ pub(super) struct Faults {
     busy_until: Option<Instant>,
 }
 
-/// What becomes of a datagram.
+/// The fate of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
     Lost,
@@ -99,8 +98,8 @@ impl Faults {
         Self { rng, busy_until: None }
     }
 
-    /// The fate of a datagram of `bytes` that comes in `now`. Every datagram draws as many random numbers, so
-    /// that the fate of the n-th does not depend on how the line changed before it.
+    /// The fate of a datagram of `bytes` that arrives `now`. Every datagram draws the same number of random
+    /// numbers, so that the fate of the n-th does not depend on earlier changes of the line.
     pub(super) fn draw(&mut self, line: &Line, now: Instant, bytes: usize) -> Fate {
         let [lost, repeated] = [(); 2].map(|()| self.rng.below(100));
         let latenesses = [(); 2].map(|()| self.lateness(line));
@@ -121,7 +120,7 @@ impl Faults {
         }
     }
 
-    /// When the line has taken the datagram; `None` if too much waits already.
+    /// When the line has sent the datagram; `None` if too much is already queued.
     fn pass(&mut self, line: &Line, now: Instant, bytes: u64) -> Option<Instant> {
         if line.bytes_per_second == 0 {
             return Some(now);
@@ -177,7 +176,7 @@ mod tests {
                 Fate::Lost | Fate::Overflowed => None,
             })
             .collect();
-        // The eleventh finds exactly the whole queue before it.
+        // The eleventh finds a queue that is exactly full.
         assert_eq!(sent.len(), 11);
         assert!(sent.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(1)));
     }

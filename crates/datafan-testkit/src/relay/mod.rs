@@ -1,9 +1,9 @@
-//! A UDP relay that treats real traffic as a bad network does.
+//! A UDP relay that treats real traffic like a bad network.
 //!
-//! [`Relay`] is a port in front of another one: whoever dials it reaches what lies behind, through a [`Line`]
-//! that loses, repeats, delays and reorders datagrams, and has a rate. It changes no byte, so any protocol
-//! over UDP passes, between processes or inside one. What becomes of the n-th datagram of a session and
-//! direction follows from the seed alone; when datagrams are sent is up to their senders.
+//! [`Relay`] is a port in front of another one: dialers reach the target through a [`Line`] that loses,
+//! repeats, delays and reorders datagrams, and has a rate. It changes no byte, so it works for any protocol
+//! over UDP, between processes or inside one. The fate of the n-th datagram of a session and direction
+//! depends only on the seed; the times at which datagrams are sent depend on the senders.
 //!
 //! ```
 //! use datafan_testkit::relay::{Line, Relay};

@@ -1,4 +1,4 @@
-//! Datagrams under way, sent by one thread when their time has come.
+//! Datagrams in flight, sent by one thread when they are due.
 
 use super::line::Counts;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-/// What is under way.
+/// The datagrams in flight.
 #[derive(Default, Debug)]
 pub(super) struct Schedule {
     state: Mutex<State>,
@@ -17,24 +17,24 @@ pub(super) struct Schedule {
 
 #[derive(Default, Debug)]
 struct State {
-    /// By when they are due, then by when they came in.
+    /// By due time, then by arrival.
     under_way: BTreeMap<(Instant, u64), Datagram>,
     added: u64,
-    /// Of each flow the datagram that was sent and came in last.
+    /// For each flow, the last sent datagram in order of arrival.
     latest: BTreeMap<u64, u64>,
     counts: Counts,
     has_ended: bool,
 }
 
-/// A datagram and where it goes.
+/// A datagram and its destination.
 #[derive(Clone, Debug)]
 pub(super) struct Datagram {
     pub(super) bytes: Arc<[u8]>,
-    /// The direction of a session that it belongs to, and its number in it.
+    /// Its flow (a direction of a session), and its number in it.
     pub(super) flow: u64,
     pub(super) number: u64,
     pub(super) from: Arc<UdpSocket>,
-    /// `None` where the socket is connected.
+    /// `None` if the socket is connected.
     pub(super) to: Option<SocketAddr>,
 }
 
@@ -56,7 +56,7 @@ impl Schedule {
         self.lock().counts
     }
 
-    /// Ends the thread of [`Schedule::run`] and tells all who ask.
+    /// Ends the thread of [`Schedule::run`], and later calls.
     pub(super) fn end(&self) {
         self.lock().has_ended = true;
         self.changed.notify_all();

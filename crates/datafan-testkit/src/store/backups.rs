@@ -1,4 +1,4 @@
-//! What a backup holds comes back, and nothing else ever does.
+//! A backup restores exactly what was saved.
 
 use super::{
     medium::Medium,
@@ -16,8 +16,7 @@ use datafan_core::{
     verify::verify,
 };
 
-/// Writes a shard and a divergent copy, saves them, and restores that: whole, altered and cut
-/// off.
+/// Saves a shard and a divergent copy, and restores the backup: complete, altered and cut off.
 pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let sound = Sound::new();
     let member = sound.owner.id();

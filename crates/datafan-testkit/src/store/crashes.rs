@@ -1,9 +1,9 @@
-//! Power cuts at every write, with any part of what was not synced lost or torn, compared with a model.
+//! Power cuts at every write, with any part of the unsynced data lost or torn, compared with a model.
 //!
-//! A scenario is a few runs of a store, each on what a cut left of the run before. Everything that a run does
-//! to its file is on a tape, so that the file can be made as a cut at any instant would leave it; each of
-//! these files is opened and must hold one of the states since the last sync. That is a thousand times
-//! quicker than writing anew for each.
+//! A scenario consists of a few runs of a store; each starts from what a power cut left of the previous run.
+//! Everything that a run does to its file is recorded on a tape, from which the file after a power cut at any
+//! moment is made. Each of these files is opened and must hold one of the states since the last sync. That is
+//! a thousand times faster than writing again for each.
 
 use super::{
     generate::Generator,
@@ -15,45 +15,45 @@ use crate::rng::Rng;
 use datafan_core::store::{Durability, Store, StoreReader};
 use std::{fmt, mem};
 
-/// A medium that is a file, with all that is done to it on a tape.
+/// A medium that is a file, with all operations recorded on a tape.
 pub trait Taped: Medium {
-    /// Begins a tape.
+    /// Starts a tape.
     fn record(&self);
-    /// How much is on it.
+    /// Number of operations on it.
     fn n_recorded(&self) -> usize;
     /// Takes it and ends the recording.
     fn take_tape(&self) -> Vec<Recorded>;
-    /// From now on one write fails after `writes` more, and later ones succeed, until [`Medium::heal`].
+    /// Lets one write fail after `writes` more, and later ones succeed, until [`Medium::heal`].
     fn fail_once_after(&self, writes: u64);
-    /// Makes the file so, whose store is not open.
+    /// Sets the content of the file; its store is not open.
     fn lay(&self, file: &[u8], place: Place);
 }
 
-/// Where a file is.
+/// The paths of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// Where the store is.
+    /// The path of the store.
     There,
-    /// Where a store that is being created is built; there is none yet.
+    /// Where a store is built while it is created; the store does not exist yet.
     BeingCreated,
 }
 
 /// What was tried.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Tally {
-    /// Files as a cut at some instant leaves them, each opened and compared with the model.
+    /// Files after a power cut at some moment, each opened and compared with the model.
     pub points: u64,
-    /// Of these, found in another state than the last one that was acknowledged as synced: with more.
+    /// Of these, files with more than the last state acknowledged as synced.
     pub newer: u64,
     /// Runs of a store.
     pub runs: u64,
-    /// Of these, with a write that failed.
+    /// Of these, runs with a failed write.
     pub failed: u64,
     /// Writes, changes of length and syncs on all tapes.
     pub operations: u64,
 }
 
-/// Plays scenarios, from the one of `seed` on, until so many points were tried.
+/// Runs scenarios, starting with that of `seed`, until this many points were tried.
 pub fn check_crashes<M: Taped>(fresh: impl Fn() -> M, seed: u64, points: u64) -> Tally {
     let mut tally = Tally::default();
     for scenario in seed.. {
@@ -86,7 +86,7 @@ fn play<M: Taped>(medium: &M, seed: u64, tally: &mut Tally) {
         if !run.is_created() {
             continue;
         }
-        // The next run goes on from a file as those that were just found good.
+        // The next run continues from one of the files that were just found good.
         let at = run.opened + rng.index(run.tape.len() + 1 - run.opened);
         let file = cut(&run.base, &run.tape[..at], &mut rng);
         model = run.found(medium, at, &file, Place::There);
@@ -101,10 +101,10 @@ const RUNS: usize = 3;
 struct Run {
     base: Vec<u8>,
     tape: Vec<Recorded>,
-    /// How much was on the tape when the store was open; at the first run it was created until then.
+    /// Operations on the tape when the store was open; in the first run, those of its creation.
     opened: usize,
     is_first: bool,
-    /// The states it went through, the first before all.
+    /// The states of the store; the first is that before all writes.
     states: Vec<Model>,
     steps: Vec<Step>,
     places: Places,
@@ -112,16 +112,16 @@ struct Run {
 
 /// A call of the store.
 struct Step {
-    /// How much was on the tape before.
+    /// Operations on the tape before.
     begun: usize,
-    /// How much after, if it was acknowledged as synced.
+    /// Operations afterwards, if it was acknowledged as synced.
     synced: Option<usize>,
-    /// The state that it leads to.
+    /// The state after it.
     state: usize,
 }
 
 impl Run {
-    /// Runs a store on `base`, that holds `model`; on nothing yet if there is no base.
+    /// Runs a store on `base`, which holds `model`; creates a new one without a base.
     fn new<M: Taped>(medium: &M, base: Option<Vec<u8>>, model: Model, places: Places, rng: &mut Rng) -> Self {
         let is_first = base.is_none();
         match &base {
@@ -189,9 +189,9 @@ impl Run {
         self.steps.push(Step { begun, synced, state: self.states.len() - 1 });
     }
 
-    /// Cuts after the first `at` operations, opens what is left, and compares.
+    /// Cuts the power after the first `at` operations, opens the file, and compares.
     fn check<M: Taped>(&self, medium: &M, at: usize, rng: &mut Rng, tally: &mut Tally) {
-        // Until a file is complete it is not put in its place.
+        // A file is not put in its place until it is complete.
         let is_complete = !self.is_first || (self.is_created() && at >= self.opened);
         let place = if is_complete { Place::There } else { Place::BeingCreated };
         let file = if at == self.tape.len() && rng.chance(1, 4) {
@@ -204,7 +204,7 @@ impl Run {
         tally.newer += u64::from(found != self.states[self.synced(at)]);
     }
 
-    /// What is found in `file`, a possible one after the first `at` operations.
+    /// Checks `file`, a possible result of a power cut after the first `at` operations.
     fn found<M: Taped>(&self, medium: &M, at: usize, file: &[u8], place: Place) -> Model {
         medium.lay(file, place);
         let store = medium.open().unwrap_or_else(|error| {
@@ -223,7 +223,7 @@ impl Run {
         found
     }
 
-    /// The last state that was acknowledged as synced within the first `at` operations.
+    /// The last state acknowledged as synced within the first `at` operations.
     fn synced(&self, at: usize) -> usize {
         let steps = self.steps.iter().filter(|step| step.synced.is_some_and(|done| done <= at));
         steps.map(|step| step.state).max().unwrap_or(0)
@@ -239,8 +239,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} crash points of {} writes in {} runs, {} with a failing write; \
-             {} held more than was acknowledged",
+            "{} crash points of {} writes in {} runs, {} with a failing write; {} held more than was \
+             acknowledged",
             self.points, self.operations, self.runs, self.failed, self.newer
         )
     }

@@ -1,4 +1,4 @@
-//! What a store holds is checked against itself, and each way of being wrong is found where it is.
+//! The check of a store finds each kind of damage in its place.
 
 use super::{
     medium::Medium,
@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 
 const ALL: RangeInclusive<Timestamp> = Timestamp::ZERO..=Timestamp::MAX;
 
-/// Writes a sound shard, spoils it in each way, one after another, and looks what is found.
+/// Writes a valid shard, damages it in each way, one after another, and checks the findings.
 pub fn is_found_where_it_is<M: Medium>(medium: &M) {
     let sound = Sound::new();
     let mut store = medium.open().unwrap();
@@ -74,8 +74,8 @@ pub fn is_found_where_it_is<M: Medium>(medium: &M) {
 }
 
 impl Sound {
-    /// What is found in the sound shard with `change` on top. Afterwards the rows of `change` are gone or
-    /// sound again.
+    /// The findings in the valid shard with `change` applied. Afterwards the rows of `change` are removed or
+    /// restored.
     fn found<S: Store>(&self, store: &mut S, change: ShardChange) -> (Vec<Finding>, Verified) {
         let mut write = |change| {
             let batch = Batch { shards: [(SHARD, change)].into(), ..Batch::default() };

@@ -1,4 +1,4 @@
-//! Crashes and failing writes: a batch is there whole or not at all, and what was synced is there.
+//! Crashes and failing writes: a batch is stored completely or not at all, and synced data is kept.
 
 use super::{
     generate::Generator,
@@ -7,16 +7,16 @@ use super::{
 };
 use datafan_core::store::{Batch, Durability, ShardNumber, Store, StoreError, StoreReader};
 
-/// The states that a store went through, and which of them may be found after a crash.
+/// The states of a store, and which of them may be found after a crash.
 struct History {
-    /// State after each write, the first before all.
+    /// The state after each write; the first is that before all.
     states: Vec<Model>,
     /// The last one that was acknowledged as synced.
     synced: usize,
     places: Places,
 }
 
-/// Runs of commits, each ended by a power cut: what is found is one of the states since the last sync.
+/// Runs of commits, each ended by a power cut: the store is then in one of the states since the last sync.
 pub fn survives_crashes<M: Medium>(medium: &M, seed: u64) {
     let mut generator = Generator::new(seed);
     let mut history = History::new(Model::default(), Places::new());
@@ -48,7 +48,7 @@ pub fn survives_crashes<M: Medium>(medium: &M, seed: u64) {
     }
 }
 
-/// The same writes again and again, each time with one more write of the medium that succeeds.
+/// The same writes repeatedly, each time with one more successful write of the medium.
 pub fn survives_failing_writes<M: Medium>(fresh: &impl Fn() -> M, seed: u64) {
     for writes in 0.. {
         let medium = fresh();
@@ -92,7 +92,7 @@ fn write_until_failure<M: Medium>(medium: &M, seed: u64) -> (History, bool) {
     (history, failed)
 }
 
-/// After an error nothing is done and nothing is told any more.
+/// After an error, the store does nothing and reports nothing any more.
 pub fn refuses_everything<S: Store>(store: &mut S) {
     assert_eq!(store.commit(Batch::default(), Durability::Lazy), Err(StoreError::Stopped));
     assert_eq!(store.sync(), Err(StoreError::Stopped));
@@ -109,7 +109,7 @@ impl History {
         self.states.last().expect("begins with one")
     }
 
-    /// A write that may end up on the medium, whatever is answered.
+    /// Records a write that may reach the medium, whatever was answered.
     fn on_attempt(&mut self, batch: &Batch) {
         let mut model = self.last().clone();
         model.apply(batch);
@@ -117,12 +117,12 @@ impl History {
         self.states.push(model);
     }
 
-    /// All writes so far are acknowledged as synced.
+    /// Records that all writes so far were acknowledged as synced.
     fn on_sync(&mut self) {
         self.synced = self.states.len() - 1;
     }
 
-    /// Checks that `store`, opened again, is in one of the states that it may be in, and goes on from there.
+    /// Checks that the reopened `store` is in one of the possible states, and continues from there.
     fn found<S: Store>(self, store: &S) -> Self {
         let found = Model::read(&store.reader().snapshot().unwrap(), &self.places, 100);
         let may_be = &self.states[self.synced..];

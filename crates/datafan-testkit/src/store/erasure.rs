@@ -1,4 +1,4 @@
-//! Dead shards go, by pages, and nothing else does.
+//! Dead shards are erased page by page, and nothing else is.
 
 use super::{
     generate::Generator,
@@ -12,7 +12,7 @@ use datafan_core::{
 
 const ROWS: usize = 7;
 
-/// Fills five shards, lets one die, and erases it, with a power cut in between.
+/// Fills five shards, marks one as dead, and erases it, with a power cut in between.
 pub fn takes_dead_shards_away_by_pages<M: Medium>(medium: &M) {
     let mut store = medium.open().unwrap();
     let mut generator = Generator::new(5);

@@ -1,4 +1,4 @@
-//! Batches that mean nothing but keep to the rules of the store's contract.
+//! Random batches that follow the rules of the store's contract.
 
 use super::model::{METAS, Model, ModelShard};
 use crate::rng::Rng;
@@ -13,13 +13,13 @@ use datafan_core::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Draws batches over a few owners, shards, keys and timestamps, so that they meet often.
+/// Draws batches over a few owners, shards, keys and timestamps, so that they overlap often.
 pub struct Generator {
-    /// The source of all choices.
+    /// The source of all random choices.
     pub rng: Rng,
 }
 
-/// Shards are numbered below this, with one at the end of the numbers.
+/// Shards are numbered below this, plus one with the greatest number.
 pub const SHARDS: [ShardNumber; 5] =
     [ShardNumber(0), ShardNumber(1), ShardNumber(2), ShardNumber(255), ShardNumber(u32::MAX)];
 
@@ -29,7 +29,7 @@ impl Generator {
         Self { rng: Rng::new(seed) }
     }
 
-    /// A batch that may follow on `model`.
+    /// A batch that is valid after `model`.
     pub fn batch(&mut self, model: &Model) -> Batch {
         let mut batch = Batch::default();
         for meta in METAS {
@@ -102,13 +102,13 @@ impl Generator {
         change.log.insert(timestamp, Some(Arc::new(self.item(key, timestamp))));
     }
 
-    /// An item with a value of any length; seldom a large one.
+    /// An item with a value of any length; rarely a large one.
     pub fn item(&mut self, key: Key, timestamp: Timestamp) -> Item {
         let expiry = self.rng.chance(1, 3).then(|| Timestamp(self.rng.next_u64() | 1));
         Item { key, timestamp, expiry, value: self.value().into() }
     }
 
-    /// A record of any state.
+    /// A record in any state.
     pub fn record(&mut self) -> ShardRecord {
         let owner = MemberId([self.rng.below(4) as u8; 32]);
         let state = *self.rng.pick(&[
@@ -137,7 +137,7 @@ impl Generator {
         }
     }
 
-    /// A key of a few dozen: the shortest, the longest, the first and the last of their order among them.
+    /// One of a few dozen keys, among them the shortest, the longest, and the first and last in order.
     pub fn key(&mut self) -> Key {
         let text = match self.rng.below(40) {
             0 => "\0".into(),
@@ -150,7 +150,7 @@ impl Generator {
         Key::new(text).unwrap()
     }
 
-    /// A timestamp of a few hundred: the first and the last ones among them.
+    /// One of a few hundred timestamps, among them the first and the last ones.
     pub fn timestamp(&mut self) -> Timestamp {
         Timestamp(match self.rng.below(50) {
             0 => 0,

@@ -1,9 +1,9 @@
 //! One suite for every store.
 //!
-//! A store's test gives [`check_store`] a [`Medium`]: what the store lies on, with its faults. The suite
-//! compares the store with a naive [`Model`] and never looks at how it works.
+//! A store's test passes [`check_store`] a [`Medium`]: the medium of the store, with its faults. The suite
+//! compares the store with a naive [`Model`] and ignores how it works.
 
-// Panicking is how a suite fails.
+// A suite fails by panicking.
 #![allow(clippy::unwrap_used)]
 
 mod backups;
@@ -24,7 +24,7 @@ pub use generate::Generator;
 pub use medium::Medium;
 pub use model::{Model, ModelShard, Places};
 
-/// Runs the whole suite; `fresh` makes an empty medium. Panics at the first difference.
+/// Runs the whole suite; `fresh` creates an empty medium. Panics at the first difference.
 pub fn check_store<M: Medium>(fresh: impl Fn() -> M) {
     for seed in 0..6 {
         reads::agree_with_a_model(&fresh(), seed);

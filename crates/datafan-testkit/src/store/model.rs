@@ -1,4 +1,4 @@
-//! What a store should hold, kept in the plainest way.
+//! The expected content of a store, kept in the simplest way.
 
 use datafan_core::{
     item::{Item, Key},
@@ -24,7 +24,7 @@ pub struct Model {
 /// The content of a shard.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct ModelShard {
-    /// Its record; `None` only until the first is applied.
+    /// Its record; `None` only until the first one is applied.
     pub record: Option<Arc<ShardRecord>>,
     /// Items by timestamp.
     pub log: BTreeMap<Timestamp, Arc<Item>>,
@@ -38,7 +38,7 @@ pub struct ModelShard {
     pub expiries: BTreeSet<(Timestamp, Timestamp)>,
 }
 
-/// Where nodes may lie: a store does not list its nodes.
+/// The places of nodes, because a store does not list its nodes.
 pub type Places = BTreeSet<(ShardNumber, Place)>;
 
 /// Every value of the member.
@@ -64,12 +64,12 @@ impl Model {
         }
     }
 
-    /// Reads all of `snapshot`, by pages of `rows`; of the nodes those at `places`.
+    /// Reads all of `snapshot`, in pages of `rows`; the nodes at `places`.
     pub fn read(snapshot: &impl StoreSnapshot, places: &Places, rows: usize) -> Self {
         Self::try_read(snapshot, places, rows).unwrap()
     }
 
-    /// [`Model::read`] where the store may be damaged.
+    /// Like [`Model::read`], for a store that may be damaged.
     pub fn try_read(snapshot: &impl StoreSnapshot, places: &Places, rows: usize) -> Result<Self, StoreError> {
         let mut model = Self::default();
         for meta in METAS {
@@ -87,7 +87,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Where it has nodes.
+    /// The places of its nodes.
     pub fn places(&self) -> Places {
         let places = |(number, shard): (&ShardNumber, &ModelShard)| {
             let number = *number;
@@ -98,7 +98,7 @@ impl Model {
 }
 
 impl ModelShard {
-    /// Rows in all tables.
+    /// Number of rows in all tables.
     pub fn rows(&self) -> usize {
         self.log.len() + self.keys.len() + self.nodes.len() + self.tombstones.len() + self.expiries.len()
     }
@@ -112,7 +112,7 @@ impl ModelShard {
         mark(&mut self.expiries, &change.expiries);
     }
 
-    /// Reads everything but record and nodes. The last row of a page is where the next one begins.
+    /// Reads everything except record and nodes. The last row of a page is where the next page starts.
     fn read(snapshot: &impl StoreSnapshot, number: ShardNumber, rows: usize) -> Result<Self, StoreError> {
         let mut shard = Self::default();
         let page = Page::rows(rows);
@@ -130,7 +130,7 @@ impl ModelShard {
             last = Some(key.clone());
             shard.keys.extend(keys);
         }
-        // Several tombstones may share a timestamp, so pages of them do not join: all at once.
+        // Several tombstones may share a timestamp, so their pages cannot be joined: read them all at once.
         let all = Page::rows(usize::MAX);
         shard.tombstones.extend(snapshot.tombstones(number, Timestamp::ZERO..=Timestamp::MAX, all)?);
         shard.expiries.extend(snapshot.expiries(number, Timestamp::MAX, all)?);

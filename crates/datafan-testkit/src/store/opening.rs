@@ -1,9 +1,9 @@
-//! Opening again, opening twice, opening what another build wrote.
+//! Opening again, opening twice, opening a store of another version.
 
 use super::{generate::Generator, medium::Medium, model::Model};
 use datafan_core::store::{Durability, STORE_FORMAT, Store, StoreError, StoreReader};
 
-/// Lazy commits too are there after a close, again and again.
+/// Lazy commits are kept by a close too, repeatedly.
 pub fn keeps_everything_over_a_clean_stop<M: Medium>(medium: &M) {
     let mut generator = Generator::new(3);
     let mut model = Model::default();
@@ -23,7 +23,7 @@ pub fn keeps_everything_over_a_clean_stop<M: Medium>(medium: &M) {
     }
 }
 
-/// A newer format is named and left alone.
+/// A newer format is reported and left unchanged.
 pub fn refuses_an_unknown_format<M: Medium>(medium: &M) {
     let mut generator = Generator::new(4);
     let mut model = Model::default();
@@ -43,7 +43,7 @@ pub fn refuses_an_unknown_format<M: Medium>(medium: &M) {
     assert_eq!(Model::read(&store.reader().snapshot().unwrap(), &model.places(), 64), model);
 }
 
-/// A second handle is refused while the first lives, and the first does not notice.
+/// A second handle is refused while the first lives, and the first is unaffected.
 pub fn opens_once<M: Medium>(medium: &M) {
     let mut store = medium.open().unwrap();
     let batch = Generator::new(6).batch(&Model::default());

@@ -23,7 +23,7 @@ use std::{
     thread,
 };
 
-/// Random batches, with old snapshots beside: what they show never changes.
+/// Random batches, with old snapshots kept: their content never changes.
 pub fn agree_with_a_model<M: Medium>(medium: &M, seed: u64) {
     let mut store = medium.open().unwrap();
     let mut generator = Generator::new(seed);
@@ -47,7 +47,7 @@ pub fn agree_with_a_model<M: Medium>(medium: &M, seed: u64) {
     store.close().unwrap();
 }
 
-/// Compares all reads; bounds and pages are drawn.
+/// Compares all reads; bounds and pages are random.
 fn compare(snapshot: &impl StoreSnapshot, model: &Model, places: &Places, generator: &mut Generator) {
     let rows = 1 + generator.rng.index(40);
     assert_eq!(&Model::read(snapshot, places, rows), model);
@@ -111,7 +111,7 @@ fn compare_ranges(
     }
 }
 
-/// The first rows that fit: at least one, and the one that reaches the bound of bytes is the last.
+/// The first rows that fit: at least one; the row that reaches the limit of bytes is the last.
 fn paged<R>(rows: impl Iterator<Item = R>, page: Page, bytes: impl Fn(&R) -> usize) -> Vec<R> {
     let mut taken: Vec<R> = Vec::new();
     for row in rows {
@@ -124,7 +124,7 @@ fn paged<R>(rows: impl Iterator<Item = R>, page: Page, bytes: impl Fn(&R) -> usi
     taken
 }
 
-/// Pages end where they are told, and empty ranges are empty.
+/// Pages end where requested, and empty ranges are empty.
 pub fn pages_reach_their_bounds<M: Medium>(medium: &M) {
     let mut store = medium.open().unwrap();
     let shard = ShardNumber(3);
@@ -157,7 +157,7 @@ pub fn pages_reach_their_bounds<M: Medium>(medium: &M) {
     assert!(snapshot.keys(ShardNumber(2), Bound::Unbounded, Page::rows(9)).unwrap().is_empty());
 }
 
-/// Two values that each commit writes together are never seen apart, and never step back.
+/// Two values that are always written together are never seen apart, and never go back.
 pub fn snapshots_see_whole_commits_from_any_thread<M: Medium>(medium: &M) {
     let mut store = medium.open().unwrap();
     let (reader, done) = (store.reader(), Arc::new(AtomicBool::new(false)));

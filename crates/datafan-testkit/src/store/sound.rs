@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Its number.
 pub const SHARD: ShardNumber = ShardNumber(3);
 
-/// A sound shard, and what there is to spoil in it.
+/// A valid shard, and the parts of it to damage.
 pub struct Sound {
     pub mesh: MeshId,
     pub owner: Identity,
@@ -29,7 +29,7 @@ impl Sound {
     pub fn new() -> Self {
         let (mesh, owner) = (MeshId(Identity::from_secret(&[1; 32]).id()), Identity::from_secret(&[2; 32]));
         let item = |n: u64| {
-            // Some close to each other, some far apart: nodes of several levels.
+            // Some close to each other, some far apart, so that there are nodes of several levels.
             let timestamp = Timestamp(1_000 + 3 * n + (n / 50) * 70_000);
             let key = Key::new(format!("key-{}", n * 7 % 1_000)).unwrap();
             Arc::new(Item { key, timestamp, expiry: None, value: n.to_le_bytes().into() })
@@ -56,7 +56,7 @@ impl Sound {
         ShardRecord { head: Some(self.head()), root: Some(self.root), ..blank }
     }
 
-    /// All rows as they should be.
+    /// All rows in their valid form.
     pub fn rows(&self) -> ShardChange {
         ShardChange {
             record: Some(self.record().into()),

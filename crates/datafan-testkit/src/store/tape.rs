@@ -1,48 +1,47 @@
-//! What a power cut may leave of a file, given all that was done to it.
+//! The possible contents of a file after a power cut, given all operations on it.
 
 use crate::rng::Rng;
 
-/// What a store did to its file.
+/// An operation of a store on its file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recorded {
-    /// What.
+    /// The operation.
     pub operation: Operation,
-    /// Whether it failed. A failed write may have got through in part; after a failed sync what it should
-    /// have made durable may be lost though a later one succeeds, as on Linux.
+    /// Whether it failed. A failed write may have got through in part; after a failed sync, the data it
+    /// should have made durable may be lost even if a later sync succeeds, as on Linux.
     pub failed: bool,
 }
 
-/// A change of the file, or its sync.
+/// A change of the file, or a sync.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// Bytes written at an offset.
     Write {
-        /// Where.
+        /// The offset.
         offset: u64,
-        /// What.
+        /// The bytes.
         bytes: Vec<u8>,
     },
     /// The file was cut off or extended with zeros.
     Length(u64),
-    /// What came before was made durable.
+    /// Everything before was made durable.
     Sync,
 }
 
-/// How much of what was not synced gets lost.
+/// How much of the unsynced data is lost.
 #[derive(Clone, Copy, Debug)]
 enum Loss {
-    /// Nothing: only the process died.
+    /// Nothing: only the process ended.
     None,
     /// Everything.
     All,
-    /// All from an instant on; the operation of that instant is torn.
+    /// Everything from a moment on; the operation at that moment is torn.
     Tail(usize),
-    /// Each operation, in so many of ten cases; and so many of the others are torn.
+    /// Each operation with this probability in tenths; the same share of the others is torn.
     Some { lost: u64, torn: u64 },
 }
 
-/// A file as a power cut may leave it, that was `base` before `tape`. `rng` chooses among all the possible
-/// ones.
+/// A file as a power cut may leave it, which was `base` before `tape`. `rng` chooses among all possibilities.
 pub fn cut(base: &[u8], tape: &[Recorded], rng: &mut Rng) -> Vec<u8> {
     let mut file = base.to_vec();
     let mut unsynced = 0;
@@ -59,7 +58,7 @@ pub fn cut(base: &[u8], tape: &[Recorded], rng: &mut Rng) -> Vec<u8> {
     file
 }
 
-/// A file as it is if nothing but the process ended.
+/// The file if only the process ended.
 pub fn end(base: &[u8], tape: &[Recorded]) -> Vec<u8> {
     let mut file = base.to_vec();
     let done = tape.iter().filter(|recorded| !recorded.failed);
@@ -78,7 +77,7 @@ impl Loss {
     }
 }
 
-/// Does those of `operations`, none of them a sync, that are not lost.
+/// Applies those of `operations`, none of which is a sync, that are not lost.
 fn replay(file: &mut Vec<u8>, operations: &[Recorded], loss: Loss, rng: &mut Rng) {
     for (at, recorded) in operations.iter().enumerate() {
         let (lost, torn) = match loss {
@@ -103,7 +102,8 @@ fn apply(file: &mut Vec<u8>, operation: &Operation) {
     }
 }
 
-/// Does a part: of a write what comes before some byte, or after it, or some sectors; a length or nothing.
+/// Applies a part: of a write, the bytes before or after some offset, or some sectors; a length completely or
+/// not at all.
 fn tear(file: &mut Vec<u8>, operation: &Operation, rng: &mut Rng) {
     let Operation::Write { offset, bytes } = operation else {
         if rng.chance(1, 2) {
@@ -135,7 +135,7 @@ fn write(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     }
 }
 
-/// What most disks write whole or not at all.
+/// The unit that most disks write atomically.
 const SECTOR: usize = 512;
 
 #[cfg(test)]
