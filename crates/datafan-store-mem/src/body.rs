@@ -6,11 +6,11 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// All of an item but its timestamp.
+/// Everything of an item except its timestamp.
 ///
-/// Unpacked, an item takes three allocations and about 110 B beyond key and value; packed, about 30 B. Where
-/// the value is so large that this makes no difference, it is not copied: neither when it is written nor when
-/// it is read.
+/// Unpacked, an item takes three allocations and about 110 B beyond key and value; packed, about 30 B. A
+/// value so large that this makes no difference is not copied, neither when it is written nor when it is
+/// read.
 #[derive(Clone)]
 pub struct Body(Form);
 
@@ -39,7 +39,7 @@ impl Body {
         }
     }
 
-    /// The item, which is that of `timestamp`.
+    /// The item with `timestamp`.
     pub fn item(&self, timestamp: Timestamp) -> Arc<Item> {
         match &self.0 {
             Form::Packed(bytes) => Arc::new(unpack(bytes, timestamp)),
@@ -83,7 +83,7 @@ fn parts(bytes: &[u8]) -> (Option<Timestamp>, &[u8], &[u8]) {
     (expiry, key, value)
 }
 
-/// Values from this size on are shared: what an item takes beyond them is 3 % at most.
+/// Values of at least this size are shared: the overhead is then at most 3 %.
 const SHARED_BYTES_MIN: usize = 4_096;
 const EXPIRES: u16 = 1 << 15;
 const _: () = assert!(datafan_core::limits::KEY_BYTES_MAX < EXPIRES as usize);

@@ -1,13 +1,14 @@
-//! A simulated disk: what a store leaves behind, and the faults of the medium.
+//! A simulated disk: the part of a store that survives, and the faults of the medium.
 
 use crate::snapshot::MemSnapshot;
 use datafan_core::store::{STORE_FORMAT, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What survives a [`MemStore`](crate::MemStore): the state of its last sync. Clones are handles of one disk.
+/// The part of a [`MemStore`](crate::MemStore) that survives: the state of its last sync. Clones are handles
+/// of one disk.
 ///
-/// A crash is `drop(store)`; afterwards [`MemDisk::open`] gives the state of the last synced commit, `sync`
-/// or `close`, and every lazy commit since is lost.
+/// A crash is `drop(store)`; afterwards [`MemDisk::open`] returns the state of the last synced commit, `sync`
+/// or `close`, and every later lazy commit is lost.
 #[derive(Clone)]
 pub struct MemDisk(Arc<Mutex<Content>>);
 
@@ -15,7 +16,7 @@ struct Content {
     format: u32,
     synced: MemSnapshot,
     in_use: bool,
-    /// Writes that still succeed; `None` without end.
+    /// Number of writes that still succeed; `None` for no limit.
     writes_left: Option<u64>,
 }
 
@@ -25,14 +26,14 @@ impl MemDisk {
         Self::with(STORE_FORMAT, MemSnapshot::default())
     }
 
-    /// A copy of what is on the disk now: a backup, or what a crash at this instant would leave. Without
-    /// faults and not in use.
+    /// A copy of the current content of the disk: a backup, or the state after a crash at this moment.
+    /// Without faults and not in use.
     pub fn copy(&self) -> Self {
         let content = self.content();
         Self::with(content.format, content.synced.clone())
     }
 
-    /// Lets `writes` commits, syncs, erasures and closes succeed and every later one fail, until
+    /// Lets `writes` commits, syncs, erasures and closes succeed and all later ones fail, until
     /// [`MemDisk::heal`].
     pub fn fail_after(&self, writes: u64) {
         self.content().writes_left = Some(writes);
@@ -43,12 +44,12 @@ impl MemDisk {
         self.content().writes_left = None;
     }
 
-    /// Pretends that a build with another format wrote this disk.
+    /// Pretends that a version with another format wrote this disk.
     pub fn set_format(&self, format: u32) {
         self.content().format = format;
     }
 
-    /// Takes the disk in use, and gives the state of the last sync.
+    /// Marks the disk as in use, and returns the state of the last sync.
     pub(crate) fn take(&self) -> Result<MemSnapshot, StoreError> {
         let mut content = self.content();
         if content.in_use {
@@ -73,7 +74,7 @@ impl MemDisk {
     }
 
     pub(crate) fn keep(&self, state: &MemSnapshot) {
-        // What nobody can open again need not be kept, and the store may change it in place.
+        // If nobody can open it again, it need not be kept, and the store may change it in place.
         let lost = Arc::strong_count(&self.0) == 1;
         self.content().synced = if lost { MemSnapshot::default() } else { state.clone() };
     }

@@ -1,8 +1,8 @@
 //! datafan's store in memory: cheap consistent snapshots, compact rows, and a simulated disk for tests.
 //!
-//! What this is: [`MemStore`] keeps every shard in persistent ordered tables. A snapshot shares all of them
-//! with the writer; a commit copies what it touches. What this is not: storage. [`MemDisk`] plays the part of
-//! a disk that outlives the store, so that crashes, failing writes and unknown formats can be acted out:
+//! [`MemStore`] keeps every shard in persistent ordered tables. A snapshot shares all of them with the
+//! writer; a commit copies what it touches. Nothing is stored permanently: [`MemDisk`] simulates a disk that
+//! outlives the store, to test crashes, failing writes and unknown formats:
 //!
 //! ```
 //! use datafan_core::store::{Batch, Durability, Meta, Store, StoreReader, StoreSnapshot};

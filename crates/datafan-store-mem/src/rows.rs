@@ -11,13 +11,13 @@ use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
 /// An item by timestamp.
 #[derive(Clone)]
 pub struct LogRow {
-    /// Beside the body, so that a search does not follow pointers.
+    /// Stored beside the body, so that a search does not follow pointers.
     pub timestamp: Timestamp,
     /// The rest of the item.
     pub body: Body,
 }
 
-/// An encoded node by place: half the size of a decoded one.
+/// An encoded node by place; half the size of a decoded one.
 #[derive(Clone)]
 pub struct NodeRow {
     place: Place,

@@ -40,7 +40,7 @@ impl MemSnapshot {
         }
     }
 
-    /// Removes at most `rows` rows of a dead shard, with the last ones its record. True when all is gone.
+    /// Removes at most `rows` rows of a dead shard, the record with the last ones. True when all is removed.
     pub(crate) fn erase(&mut self, number: ShardNumber, rows: usize) -> bool {
         let Some(shard) = self.shards.get_mut(&number) else { return true };
         let dead = shard.record.as_ref().is_none_or(|record| record.state == ShardState::Dead);
@@ -154,7 +154,7 @@ impl StoreSnapshot for MemSnapshot {
     }
 }
 
-/// The first rows that fit `page`: at least one, the one that reaches the bound of bytes being the last.
+/// The first rows that fit `page`: at least one; the row that reaches the limit of bytes is the last.
 fn paged<R>(
     rows: impl Iterator<Item = R>,
     page: Page,

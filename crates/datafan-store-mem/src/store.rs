@@ -7,12 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// A store in memory. Dropping it without [`Store::close`] is a crash: its [`MemDisk`] keeps what was synced.
 pub struct MemStore {
     disk: MemDisk,
-    /// The writer's state; never behind what the readers see.
+    /// The writer's state; never behind the readers' state.
     state: MemSnapshot,
     shared: Shared,
 }
 
-/// Takes snapshots of a [`MemStore`] until it is closed, dropped or has failed.
+/// Takes snapshots of a [`MemStore`] until it is closed, is dropped or fails.
 #[derive(Clone)]
 pub struct MemReader {
     shared: Shared,
@@ -24,8 +24,8 @@ type Shared = Arc<RwLock<Option<MemSnapshot>>>;
 impl MemDisk {
     /// Opens the store on this disk, in the state of its last sync; a new disk has an empty one.
     ///
-    /// Fails with [`StoreError::InUse`] while another store on this disk was not closed or dropped, and with
-    /// [`StoreError::Format`] as [`MemDisk::set_format`] says.
+    /// Fails with [`StoreError::InUse`] while another store on this disk is open, and with
+    /// [`StoreError::Format`] after [`MemDisk::set_format`].
     pub fn open(&self) -> Result<MemStore, StoreError> {
         let state = self.take()?;
         Ok(MemStore::on(self.clone(), state))
@@ -33,8 +33,8 @@ impl MemDisk {
 }
 
 impl MemStore {
-    /// An empty store, of which nothing is left when it is dropped. See [`MemDisk::open`] for one that can be
-    /// opened again.
+    /// An empty store that leaves nothing behind when it is dropped. See [`MemDisk::open`] for one that can
+    /// be opened again.
     pub fn new() -> Self {
         let disk = MemDisk::new();
         disk.open().expect("a new disk opens")
@@ -45,7 +45,7 @@ impl MemStore {
         Self { disk, state, shared }
     }
 
-    /// One write: fails as the disk says, and then for ever.
+    /// One write: fails if the disk says so, and from then on always.
     fn write<T>(
         &mut self,
         durability: Durability,

@@ -1,14 +1,15 @@
 //! A persistent ordered table: sorted chunks of rows in a persistent map.
 //!
-//! A clone shares everything; a change copies the chunks that it touches. Chunks instead of one map entry per
-//! row because a B-tree that is filled in ascending order is half empty: the log would take twice its rows.
+//! A clone shares everything; a change copies the chunks that it touches. Chunks are used instead of one map
+//! entry per row because a B-tree that is filled in ascending order is half empty: the log would take twice
+//! the memory of its rows.
 
 use imbl::OrdMap;
 use std::{borrow::Borrow, ops::Bound, sync::Arc};
 
 /// A row, ordered by its key.
 pub trait Row: Clone + Ord + Borrow<Self::Key> {
-    /// What it is found by; ordered as the rows are.
+    /// Its key; keys are ordered like the rows.
     type Key: Ord + ?Sized;
 }
 
@@ -56,7 +57,7 @@ impl<R: Row> Table<R> {
         chunks.flat_map(|(_, chunk)| chunk.iter()).skip_while(move |row| before(row))
     }
 
-    /// Puts and, with `None`, removes rows. `changes` ascend by key, each key once.
+    /// Puts rows, and removes those with `None`. `changes` ascend by key, each key once.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = (&'a R::Key, Option<R>)>)
     where
         R::Key: 'a,
@@ -82,7 +83,7 @@ impl<R: Row> Table<R> {
         }
     }
 
-    /// Removes the first rows, at most `rows`, and returns how many there were.
+    /// Removes the first rows, at most `rows`, and returns their number.
     pub fn remove_first(&mut self, rows: usize) -> usize {
         let mut removed = 0;
         while removed < rows {
@@ -95,10 +96,10 @@ impl<R: Row> Table<R> {
         removed
     }
 
-    /// Inserts rows in place of the chunk that held them.
+    /// Inserts rows, replacing the chunk that held them.
     fn insert(&mut self, mut rows: Vec<R>, growth: Growth) {
         if let (true, Some(first)) = (rows.len() < CHUNK_ROWS_MIN, rows.first()) {
-            // Too few: they join the chunk before, so that removals do not leave many small chunks.
+            // Too few rows: they join the previous chunk, so that removals do not leave many small chunks.
             if let Some((before, chunk)) = self.chunks.get_prev::<R>(first) {
                 let (before, chunk) = (before.clone(), chunk.clone());
                 self.chunks.remove::<R>(&before);
@@ -115,7 +116,8 @@ impl<R: Row> Table<R> {
     }
 }
 
-/// Where a chunk grew. The last one, if it only grew at its end, is left full: nothing will be put there.
+/// Where a chunk grew. The last one, if it only grew at its end, is left full, since nothing will be inserted
+/// there.
 enum Growth {
     AtEnd,
     Inside,
@@ -142,7 +144,7 @@ where
     (merged, growth)
 }
 
-/// Most rows of a chunk: what one change copies at most.
+/// Maximum number of rows of a chunk, which one change copies.
 const CHUNK_ROWS_MAX: usize = 32;
 /// A chunk with fewer rows joins its neighbour.
 const CHUNK_ROWS_MIN: usize = 8;
@@ -156,7 +158,7 @@ mod tests {
         type Key = Self;
     }
 
-    /// A sequence that looks random enough to fill and empty chunks.
+    /// A sequence that is random enough to fill and empty chunks.
     fn step(state: &mut u64) -> u64 {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         *state >> 33

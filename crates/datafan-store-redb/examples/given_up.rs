@@ -1,8 +1,8 @@
-//! How long everything waits for a compaction that is given up:
+//! How long a compaction that is aborted makes others wait:
 //! `cargo run --release -p datafan-store-redb --example given_up -- 1000000`.
 //!
-//! Writes so many items of 1,000 B, overwrites all of them, deletes every second one, and compacts with a
-//! bound of a second. What lies beyond the bound is what it takes to give up and to open the file again.
+//! Writes this many items of 1,000 B, overwrites all of them, deletes every second one, and compacts with a
+//! limit of one second. The time beyond the limit is what it takes to abort and to open the file again.
 
 use datafan_core::{
     id::MemberId,

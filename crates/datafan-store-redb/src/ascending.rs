@@ -1,8 +1,8 @@
-//! Writing rows that ascend, whole pages at a time.
+//! Writes ascending rows, whole pages at a time.
 //!
 //! redb leaves a page half empty when a row is inserted into the middle of a table and the page is full. A
 //! shard's log grows at its end, which is the middle of the table, so each of its pages would stay half empty
-//! for ever. A cursor packs the rows of a run instead.
+//! forever. A cursor packs the rows of a run instead.
 
 use crate::edge::Fault;
 use redb::{CursorError, Key, Table, Value};
@@ -11,8 +11,8 @@ use std::{borrow::Borrow, ops::Bound};
 /// Fewer rows than this are inserted one by one: a cursor would not save a page.
 const RUN_ROWS_MIN: usize = 4;
 
-/// Inserts `rows`, which ascend. Where one lies among or on rows that are there, the run ends, and another
-/// begins.
+/// Inserts `rows`, which ascend. Where one lies between or on existing rows, the run ends and another one
+/// starts.
 pub fn insert_ascending<'a, K, V>(
     table: &mut Table<'_, K, V>,
     rows: &'a [(impl Borrow<K::SelfType<'a>>, impl Borrow<V::SelfType<'a>>)],
@@ -34,7 +34,7 @@ where
     Ok(())
 }
 
-/// Inserts the first rows, up to one before which another is there already; returns how many.
+/// Inserts the first rows, up to the next existing row; returns their number.
 fn insert_run<'a, K, V>(
     table: &mut Table<'_, K, V>,
     rows: &'a [(impl Borrow<K::SelfType<'a>>, impl Borrow<V::SelfType<'a>>)],
@@ -70,7 +70,7 @@ mod tests {
         let database = Database::create(file.path()).unwrap();
         let (mut model, mut seed) = (BTreeMap::new(), 7u64);
         for round in 0..200 {
-            // Runs that overlap rows that are there, in parts and exactly.
+            // Runs that overlap existing rows, partly and exactly.
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (first, step) = ((seed >> 33) % 3_000, 1 + (seed >> 20) % 3);
             let rows: Vec<(u64, u64)> = (0..(seed >> 50) % 40).map(|n| (first + n * step, round)).collect();

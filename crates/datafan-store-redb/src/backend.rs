@@ -1,6 +1,6 @@
-//! The file under redb: as it is, with faults, or only looked at. When the disk is full, all further writes
-//! stay in memory, so that redb goes on for its readers: the file is then as a crash before the first of them
-//! would leave it.
+//! The file under redb: plain, with faults, or read-only. When the disk is full, all further writes stay in
+//! memory, so that redb continues to serve readers: the file is then as if the process had crashed before the
+//! first of them.
 
 use crate::{
     faults::{Cut, Faults, Operation},
@@ -17,14 +17,14 @@ use std::{
     time::Instant,
 };
 
-/// What becomes of writes.
+/// Where writes go.
 #[derive(Clone, Debug)]
 pub enum Writes {
     /// They go to the file.
     Through,
     /// They stay in memory until a sync, and fail as the faults say.
     Faulty(Faults),
-    /// They stay in memory and are forgotten: the file is only looked at.
+    /// They stay in memory and are discarded: the file is read-only.
     Forgotten,
 }
 
@@ -39,12 +39,12 @@ pub struct Backend {
     overlay: Mutex<Option<Overlay>>,
 }
 
-/// Whether the disk of a file was found full, and what the system said: from then on nothing reaches the
+/// Whether the disk of a file was found full, and the error of the system: from then on nothing reaches the
 /// file.
 #[derive(Clone, Default, Debug)]
 pub struct Full(Arc<OnceLock<String>>, Deadline, Written);
 
-/// How many bytes redb has written to a file since it was opened.
+/// Number of bytes that redb has written to a file since it was opened.
 #[derive(Clone, Default, Debug)]
 pub struct Written(Arc<AtomicU64>);
 
@@ -59,17 +59,17 @@ impl Written {
     }
 }
 
-/// When work on a file is given up: whatever redb asks for afterwards fails.
+/// The deadline of work on a file: afterwards every request of redb fails.
 #[derive(Clone, Default, Debug)]
 pub struct Deadline(Arc<Mutex<Option<Instant>>>);
 
 impl Deadline {
-    /// Sets it; `None` for never.
+    /// Sets the deadline; `None` for none.
     pub fn set(&self, at: Option<Instant>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// Whether it is over.
+    /// Whether the deadline has passed.
     pub fn is_over(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at <= Instant::now())
     }
@@ -80,35 +80,35 @@ impl Deadline {
 }
 
 impl Full {
-    /// The disk is full from the beginning.
+    /// Treats the disk as full from the start.
     pub fn of(error: &io::Error) -> Self {
         Self(Arc::new(OnceLock::from(error.to_string())), Deadline::default(), Written::default())
     }
 
-    /// When work on the file is given up.
+    /// The deadline of work on the file.
     pub fn deadline(&self) -> &Deadline {
         &self.1
     }
 
-    /// What was written.
+    /// The number of bytes written.
     pub fn written(&self) -> &Written {
         &self.2
     }
 
-    /// What the system said.
+    /// The error of the system.
     pub fn what(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }
 }
 
-/// Whether an error says that there is no more room, of the disk, of a quota or for a file of this size.
+/// Whether an error says that there is no more room: on the disk, in a quota, or for a file of this size.
 pub fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 impl Backend {
-    /// Over `file`.
+    /// Wraps `file`.
     pub fn new(file: FileBackend, writes: Writes, full: Full) -> io::Result<Self> {
         let overlay = match writes {
             Writes::Through => None,
@@ -117,7 +117,7 @@ impl Backend {
         Ok(Self { file, writes, full, overlay: Mutex::new(overlay) })
     }
 
-    /// Does one operation on the overlay, if the file still stands.
+    /// Does one operation on the overlay, unless the file was stopped.
     fn over<T>(&self, work: impl FnOnce(&mut Overlay) -> io::Result<T>) -> io::Result<T> {
         let mut overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
         if let Writes::Faulty(faults) = &self.writes
@@ -144,8 +144,7 @@ impl Backend {
         matches!(self.writes, Writes::Forgotten) || self.full.what().is_some()
     }
 
-    /// Does a change of the file. Where there is no room for it, it is done in memory, as all that follow
-    /// are.
+    /// Changes the file. If there is no room, this change and all that follow are made in memory.
     fn change(
         &self,
         on_file: impl FnOnce() -> io::Result<()>,
@@ -165,12 +164,12 @@ impl Backend {
         if overlay.is_none() && matches!(self.writes, Writes::Through) {
             *overlay = Some(Overlay::new(&self.file)?);
         }
-        // Behind the overlay: who sees that the disk is full finds it.
+        // Set after the change of the overlay: whoever sees that the disk is full finds the overlay.
         let _ = self.full.0.set(error.to_string());
         Ok(())
     }
 
-    /// Meets the faults on purpose; a disk that is full on purpose is no error.
+    /// Applies the injected faults; a disk that is full on purpose is not an error.
     fn meet_faults(&self, operation: impl FnOnce() -> Operation) -> io::Result<()> {
         match self.on_write(operation) {
             Err(error) if is_full(&error) => self.divert(&error),
@@ -227,7 +226,7 @@ impl StorageBackend for Backend {
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         match self.writes {
-            // Who only looks need not be alone, and a file that cannot be written takes no other lock.
+            // A reader need not be alone, and a file that cannot be written takes no other lock.
             Writes::Forgotten => self.file.try_lock_shared_range(start, end),
             Writes::Through | Writes::Faulty(_) => self.file.try_lock_range(start, end),
         }
@@ -257,7 +256,7 @@ impl StorageBackend for Backend {
     }
 }
 
-/// A coin per block: the finaliser of splitmix64 (G. Steele et al., 2014).
+/// A coin flip per block: the finaliser of splitmix64 (G. Steele et al., 2014).
 fn is_kept(seed: u64, block: u64) -> bool {
     let mut z = seed ^ block.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! Making the file as small as what it holds.
+//! Shrinks the file to the size of its content.
 
 use crate::{
     edge::{Caught, Fault},
@@ -8,14 +8,14 @@ use datafan_core::store::{Compacted, Store, StoreError};
 use redb::{CompactionError, Database};
 
 impl RedbStore {
-    /// Moves pages to the front and cuts the file. `None`, and nothing done, while a snapshot is held.
+    /// Moves pages to the front and truncates the file. `None`, with nothing done, while a snapshot is held.
     pub(crate) fn compact_file(&mut self) -> Result<Option<Compacted>, StoreError> {
         if self.forgets() {
             // There is no room for it.
             return Ok(None);
         }
         let before = self.file_bytes()?;
-        // What is given up leaves what is durable.
+        // An aborted compaction keeps what is durable.
         self.make_durable()?;
         self.set_deadline(self.options().compact_max);
         let done = self.alone(compact);
@@ -27,8 +27,8 @@ impl RedbStore {
         if !done? {
             return Ok(None);
         }
-        // Without it a crash would be repaired slowly: redb compacts without the table that a quick repair
-        // needs.
+        // Without it, the repair after a crash would be slow: redb compacts without the table that a quick
+        // repair needs.
         self.make_durable()?;
         Ok(Some(Compacted { before, after: self.file_bytes()?, gave_up: false }))
     }

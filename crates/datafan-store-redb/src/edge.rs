@@ -1,5 +1,5 @@
-//! The edge between redb and the store's callers: errors are translated, panics caught, and after the first
-//! of either everything is refused.
+//! The boundary between redb and the store's callers: translates errors, catches panics, and refuses
+//! everything after the first of either.
 
 use datafan_core::{codec::DecodeError, store::StoreError};
 use redb::{
@@ -21,7 +21,7 @@ use std::{
 pub struct Edge(Arc<AtomicBool>);
 
 impl Edge {
-    /// Runs `work` on redb. An error or a panic is the last thing that comes out of this store.
+    /// Runs `work` on redb. After an error or a panic this store does nothing more.
     pub fn run<T>(&self, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreError> {
         if self.0.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
@@ -35,7 +35,7 @@ impl Edge {
     }
 }
 
-/// Runs `work` on redb; a panic in there means that a page is not what redb wrote.
+/// Runs `work` on redb; a panic there means that a page is corrupt.
 pub fn caught<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreError> {
     // Nothing that `work` touched is used again: after an error everything is refused.
     match catch_unwind(AssertUnwindSafe(work)) {
@@ -44,7 +44,7 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreErro
     }
 }
 
-/// A value of redb's whose drop may panic too.
+/// A value of redb whose drop may panic too.
 pub struct Caught<T>(Option<T>);
 
 impl<T> Caught<T> {
@@ -53,7 +53,7 @@ impl<T> Caught<T> {
         Self(Some(value))
     }
 
-    /// Drops it now; a panic is an error.
+    /// Drops it now; a panic becomes an error.
     pub fn finish(mut self) -> Result<(), StoreError> {
         let value = self.0.take();
         caught(|| {
@@ -62,7 +62,7 @@ impl<T> Caught<T> {
         })
     }
 
-    /// For what needs it alone.
+    /// For operations that need exclusive access.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.as_mut().expect("taken by drop only")
     }
@@ -79,7 +79,7 @@ impl<T> Deref for Caught<T> {
 impl<T> Drop for Caught<T> {
     fn drop(&mut self) {
         let value = self.0.take();
-        // The outcome of dropping what failed before interests nobody.
+        // The result of dropping what failed before does not matter.
         let _ = caught(|| {
             drop(value);
             Ok(())
@@ -87,7 +87,7 @@ impl<T> Drop for Caught<T> {
     }
 }
 
-/// What went wrong inside `work`: any error of redb's, of a decoder's, or one already translated.
+/// An error inside `work`: from redb, from a decoder, or already translated.
 pub struct Fault(StoreError);
 
 impl From<StoreError> for Fault {

@@ -1,15 +1,15 @@
-//! Faults on purpose: hard stops that lose what was not synced, writes that fail, and a tape of all writes,
-//! from which tests make what any power cut would leave.
+//! Injected faults: hard stops that lose unsynced data, failing writes, and a tape of all writes, from which
+//! tests derive the result of any power cut.
 
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A handle on the faults of the file under one store; give a clone to
+/// A handle on the faults of the file under one store; pass a clone to
 /// [`Options::faults`](crate::Options::faults).
 ///
-/// While a store runs on it, writes reach the file with each sync only, as if the machine kept them in memory
+/// While a store uses it, writes reach the file only with each sync, as if the machine kept them in memory
 /// until then. Clones are handles of the same faults.
 #[derive(Clone, Default, Debug)]
 pub struct Faults(Arc<Mutex<State>>);
@@ -26,60 +26,60 @@ struct State {
 enum Failing {
     #[default]
     None,
-    /// All, after so many.
+    /// All, after this many.
     After(u64),
-    /// One, after so many.
+    /// One, after this many.
     OnceAfter(u64),
-    /// All, after so many, for want of room.
+    /// All, after this many, because the disk is full.
     FullAfter(u64),
 }
 
-/// What was done to the file, in its order.
+/// An operation on the file, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recorded {
-    /// What.
+    /// The operation.
     pub operation: Operation,
-    /// Whether it failed, on purpose.
+    /// Whether it failed on purpose.
     pub failed: bool,
 }
 
-/// A change of the file or its sync.
+/// A change of the file, or a sync.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// Bytes written at an offset.
     Write {
-        /// Where.
+        /// The offset.
         offset: u64,
-        /// What.
+        /// The bytes.
         bytes: Vec<u8>,
     },
     /// The file was cut off or extended with zeros.
     Length(u64),
-    /// What came before was made durable.
+    /// Everything before was made durable.
     Sync,
 }
 
-/// What becomes of writes that were not synced when the power went.
+/// What happens to unsynced writes in a power cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cut {
     /// None is on the disk.
     Lost,
-    /// Each block of 4 KiB is there or not, as the seed says.
+    /// Each block of 4 KiB is there or not, as chosen by the seed.
     Torn(u64),
 }
 
 impl Faults {
-    /// No faults yet.
+    /// Without faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A hard stop: what was not synced is lost, and from this instant everything is refused.
+    /// A hard stop: unsynced data is lost, and everything is refused from now on.
     pub fn cut(&self) {
         self.set(|state| state.stop = Some(Cut::Lost));
     }
 
-    /// A hard stop that leaves some of the blocks that were not synced on the disk, chosen by `seed`.
+    /// A hard stop that leaves some of the unsynced blocks on the disk, chosen by `seed`.
     pub fn cut_torn(&self, seed: u64) {
         self.set(|state| state.stop = Some(Cut::Torn(seed)));
     }
@@ -89,8 +89,8 @@ impl Faults {
         self.set(|state| state.failing = Failing::After(writes));
     }
 
-    /// Lets `writes` of them succeed, the next one fail, and all later ones succeed: as on a disk that is
-    /// full for a moment.
+    /// Lets `writes` of them succeed, the next one fail, and all later ones succeed, as on a disk that is
+    /// briefly full.
     pub fn fail_once_after(&self, writes: u64) {
         self.set(|state| state.failing = Failing::OnceAfter(writes));
     }
@@ -105,13 +105,13 @@ impl Faults {
         matches!(self.state().failing, Failing::FullAfter(0))
     }
 
-    /// From now on keeps every write, change of length and sync. Not together with hard stops: what those
-    /// refuse is on the tape too.
+    /// Records every write, change of length and sync from now on. Do not combine this with hard stops: the
+    /// tape also has what those refuse.
     pub fn record(&self) {
         self.set(|state| state.tape = Some(Vec::new()));
     }
 
-    /// How much is on the tape.
+    /// Number of operations on the tape.
     pub fn n_recorded(&self) -> usize {
         self.state().tape.as_ref().map_or(0, Vec::len)
     }
@@ -121,8 +121,8 @@ impl Faults {
         self.state().tape.take().unwrap_or_default()
     }
 
-    /// Ends all faults and the recording: a store that is opened from now on finds a sound file. One that is
-    /// open stays refused.
+    /// Ends all faults and the recording: a store that is opened from now on finds a good file. A store that
+    /// is already open still refuses everything.
     pub fn heal(&self) {
         self.set(|state| *state = State::default());
     }
@@ -131,7 +131,7 @@ impl Faults {
         self.state().stop
     }
 
-    /// Before each write, change of length and sync of the file.
+    /// Called before each write, change of length and sync of the file.
     pub(crate) fn on_write(&self, operation: impl FnOnce() -> Operation) -> io::Result<()> {
         let mut state = self.state();
         let failed = state.failing.next();

@@ -1,4 +1,4 @@
-//! Tables and keys, as `docs/disk-format.md` describes them. Integers in keys are big-endian, so that redb's
+//! Tables and keys, as specified in `docs/disk-format.md`. Integers in keys are big-endian, so that redb's
 //! order of bytes is the order of the numbers.
 
 use datafan_core::{
@@ -29,10 +29,10 @@ pub const EXPIRIES: TableDefinition<'_, &[u8; 20], ()> = TableDefinition::new("e
 
 /// In META: the format number, u32 big-endian.
 pub const META_FORMAT: u8 = 0;
-/// In META: there, and empty, exactly if the last stop was clean.
+/// In META: present, and empty, exactly if the last stop was clean.
 pub const META_CLEAN: u8 = 255;
 
-/// The number of a value of the member in META.
+/// The number of a member's value in META.
 pub fn meta_number(meta: Meta) -> u8 {
     let number = meta as u8;
     debug_assert!(number != META_FORMAT && number != META_CLEAN);
@@ -44,7 +44,7 @@ pub fn shard_key(shard: ShardNumber) -> [u8; 4] {
     shard.0.to_be_bytes()
 }
 
-/// Reads [`shard_key`].
+/// Parses a [`shard_key`].
 pub fn shard_of(bytes: &[u8; 4]) -> ShardNumber {
     ShardNumber(u32::from_be_bytes(*bytes))
 }
@@ -59,7 +59,7 @@ pub fn log_timestamp(bytes: &[u8; 12]) -> Timestamp {
     timestamp(&bytes[4..])
 }
 
-/// A row of the keys; with `""` what lies before all keys of the shard.
+/// A row of the keys; `""` gives a bound before all keys of the shard.
 pub fn key_key(shard: ShardNumber, key: &str) -> Vec<u8> {
     [&shard_key(shard)[..], key.as_bytes()].concat()
 }
@@ -95,7 +95,7 @@ pub fn expiry_of(bytes: &[u8; 20]) -> (Timestamp, Timestamp) {
     (timestamp(&bytes[4..12]), timestamp(&bytes[12..]))
 }
 
-/// What lies behind all rows of `shard` in the tables whose keys differ in length: no key holds a byte 255.
+/// A bound behind all rows of `shard` in the tables with keys of variable length: no key contains a byte 255.
 pub fn behind(shard: ShardNumber) -> Vec<u8> {
     [&shard_key(shard)[..], &[255; 9]].concat()
 }

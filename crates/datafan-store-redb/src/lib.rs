@@ -1,9 +1,9 @@
-//! datafan's store on redb: one file, whole commits, snapshots for readers.
+//! datafan's store on redb: one file, atomic commits, snapshots for readers.
 //!
-//! What this is: [`RedbStore`] maps the tables of [`datafan_core::store`] to tables of a redb file, as
-//! `docs/disk-format.md` describes byte by byte. redb's own errors and panics end at this crate's edge: they
-//! become a [`StoreError`](datafan_core::store::StoreError), after which the store refuses everything. What
-//! this is not: a cache or a second format. [`Faults`] makes the file fail on purpose, for tests and demos.
+//! [`RedbStore`] maps the tables of [`datafan_core::store`] to tables of a redb file, as specified in
+//! `docs/disk-format.md` byte by byte. Errors and panics of redb do not leave this crate: they become a
+//! [`StoreError`](datafan_core::store::StoreError), after which the store refuses everything. It is neither a
+//! cache nor a second format. [`Faults`] makes the file fail on purpose, for tests and demos.
 //!
 //! ```
 //! use datafan_core::store::{Batch, Durability, Meta, Store, StoreReader, StoreSnapshot};

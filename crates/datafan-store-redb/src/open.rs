@@ -1,4 +1,4 @@
-//! Opening: look before touching, then make sure of the format and of the last stop.
+//! Opening a store: inspects the file before touching it, then checks the format and the last stop.
 
 use crate::{
     backend::{Backend, Full, Writes},
@@ -17,23 +17,23 @@ use std::{
     time::Duration,
 };
 
-/// How a store is opened.
+/// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bytes of memory for pages. 64 MiB by default: enough to keep the inner pages of a few million items;
-    /// redb's own default of 1 GiB is more than all the rest of a member takes.
+    /// Memory for pages, in bytes. Default 64 MiB: enough to keep the inner pages of a few million items;
+    /// redb's own default of 1 GiB is more than everything else in a member takes.
     pub cache_bytes: usize,
-    /// Bytes of the file system that stay free: with less, the store has no room for more. By default a
-    /// twentieth of it, and at most 256 MiB; 0 for none.
+    /// Bytes to keep free in the file system; below that, the store counts as full. Default: 5 % of it, at
+    /// most 256 MiB; 0 for none.
     pub reserve_bytes: Option<u64>,
-    /// After how long a compaction is given up, and nothing has changed but the file's length; never by
-    /// default. The file is then opened again, as after a crash, which takes its time too.
+    /// Deadline after which a compaction is aborted with nothing changed except the file's length; none by
+    /// default. The file is then opened again, as after a crash, which takes additional time.
     pub compact_max: Option<Duration>,
-    /// Faults on purpose, for tests and demos; none by default.
+    /// Injected faults, for tests and demos; none by default.
     pub faults: Option<Faults>,
 }
 
-/// A file up to this length is checked at every open; a longer one if the last stop was not clean.
+/// A file up to this length is checked at every open; a longer one only if the last stop was not clean.
 pub const CHECKED_BYTES_MAX: u64 = 16 << 20;
 
 impl Default for Options {
@@ -42,11 +42,11 @@ impl Default for Options {
     }
 }
 
-/// A database, and whether there was room for all that it has written.
+/// A database, and whether there was room for everything that it wrote.
 pub type Opened = (Caught<Database>, Full);
 
-/// The database at `path`, new if there is none: of the format that this build knows, sound as far as it was
-/// checked, and marked as running.
+/// The database at `path`, created if there is none: in the format of this version, as good as the checks can
+/// tell, and marked as running.
 pub fn open(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let opened = match fs::metadata(path) {
         Ok(_) => inspect(path, options).and_then(|()| reopen(path, options)),
@@ -56,16 +56,14 @@ pub fn open(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     opened.map_err(|error| named(path, error))
 }
 
-/// The database at `path`, as [`open`] would find it; the file is not changed and need not be one that can
-/// be.
+/// The database at `path`, as [`open`] would find it; the file is not changed and may be read-only.
 pub fn open_read_only(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let opened = inspect(path, options).and_then(|()| database(path, options, Writes::Forgotten));
     opened.map_err(|error| named(path, error))
 }
 
-/// The database at `path`, on which this process has given up work. It was looked at when it was opened
-/// first, and redb checks all of it once more: a look before that would only make everything wait twice as
-/// long.
+/// The database at `path`, on which this process has aborted work. The file was inspected when it was first
+/// opened, and redb checks all of it again; another inspection would only double the waiting time.
 pub fn open_given_up(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     reopen(path, options).map_err(|error| named(path, error))
 }
@@ -79,20 +77,20 @@ fn named(path: &Path, error: StoreError) -> StoreError {
     }
 }
 
-/// Looks at the file without changing it: redb repairs what it opens, and what it cannot repair without loss
-/// it takes back to an older state. Neither must happen to a file that is then refused.
+/// Inspects the file without changing it: redb repairs a file that it opens, and takes it back to an older
+/// state if it cannot be repaired without loss. Neither must happen to a file that is then refused.
 fn inspect(path: &Path, options: &Options) -> Result<(), StoreError> {
     let bytes = fs::metadata(path).map_err(|error| StoreError::Failed { what: error.to_string() })?.len();
-    // A new file has a length and tables before it gets its name; redb would take an empty one for new.
+    // A new file gets its length and tables before its name; redb would take an empty one for new.
     if bytes == 0 {
-        return Err(damaged("the file is empty"));
+        return Err(damaged("the file is empty: it is not a store"));
     }
     let (mut database, _) = database(path, options, Writes::Forgotten)?;
     let Found::Sound { clean } = caught(|| found(&database.begin_read()?))? else {
-        return Err(damaged("there is no table in it"));
+        return Err(damaged("the file has no tables: it is not a store"));
     };
     if (!clean || bytes < CHECKED_BYTES_MAX) && !caught(|| Ok(database.get_mut().check_integrity()?))? {
-        return Err(damaged("a page is not what was written"));
+        return Err(damaged("a page is corrupt"));
     }
     database.finish()
 }
@@ -103,14 +101,14 @@ fn reopen(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     Ok((database, full))
 }
 
-/// Builds a new file beside `path` and renames it when it is complete: so a stop in the middle leaves nothing
+/// Builds a new file beside `path` and renames it when it is complete, so that an interruption leaves nothing
 /// at `path` that cannot be opened.
 fn create(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let (database, full) = match database(&beside, options, writes(options)) {
-        // The rest of a creation that was stopped; there is nothing in it yet.
+        // Left by an interrupted creation; nothing is in it yet.
         Err(StoreError::Damaged { .. }) => {
             caught(|| Ok(File::create(&beside)?.set_len(0)?))?;
             database(&beside, options, writes(options))?
@@ -120,7 +118,7 @@ fn create(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     caught(|| {
         begin(&database)?;
         if let Some(what) = full.what() {
-            // What is in memory alone is no store.
+            // A store must be on disk, not only in memory.
             fs::remove_file(&beside)?;
             return Err(StoreError::Failed { what: what.to_owned() }.into());
         }
@@ -133,13 +131,13 @@ fn create(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     Ok((database, full))
 }
 
-/// redb's own opening.
+/// Opens the file with redb.
 pub fn database(path: &Path, options: &Options, writes: Writes) -> Result<Opened, StoreError> {
     caught(|| {
         let mut file = File::options();
         let changes = !matches!(writes, Writes::Forgotten);
         file.read(true).write(changes).create(changes).truncate(false);
-        // What members publish is for the mesh, not for everybody on this machine.
+        // Data of members is for the mesh, not for every user of this machine.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
         let file = file.open(path)?;
@@ -151,30 +149,30 @@ pub fn database(path: &Path, options: &Options, writes: Writes) -> Result<Opened
     })
 }
 
-/// As the options say.
+/// With the given options.
 pub fn writes(options: &Options) -> Writes {
     options.faults.clone().map_or(Writes::Through, Writes::Faulty)
 }
 
-/// What a file is.
+/// The kind of a file.
 pub enum Found {
-    /// A file of redb's without a table.
+    /// A redb file without tables.
     New,
-    /// Of the format that this build knows.
+    /// A store in the format of this version.
     Sound {
         /// Whether the last stop was clean.
         clean: bool,
     },
 }
 
-/// Reads the format before anything else is interpreted.
+/// Checks the format before anything else is interpreted.
 pub fn found(transaction: &ReadTransaction) -> Result<Found, Fault> {
     let meta = match transaction.open_table(META) {
         Ok(meta) => meta,
         Err(TableError::TableDoesNotExist(_)) if transaction.list_tables()?.next().is_none() => {
             return Ok(Found::New);
         }
-        Err(TableError::TableDoesNotExist(_)) => return Err(damaged("not a store of datafan").into()),
+        Err(TableError::TableDoesNotExist(_)) => return Err(damaged("not a datafan store").into()),
         Err(error) => return Err(error.into()),
     };
     let format = meta.get(META_FORMAT)?.ok_or_else(|| damaged("no format number"))?;
@@ -185,9 +183,9 @@ pub fn found(transaction: &ReadTransaction) -> Result<Found, Fault> {
     }
 }
 
-/// Writes the format number into a new file and takes the mark of a clean stop away.
+/// Writes the format number into a new file and removes the mark of a clean stop.
 fn begin(database: &Database) -> Result<(), Fault> {
-    // A file may have been put in place of the one that was looked at.
+    // Another file may have replaced the inspected one.
     found(&database.begin_read()?)?;
     let transaction = synced(database)?;
     {
@@ -198,7 +196,7 @@ fn begin(database: &Database) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// A transaction whose commit is on disk with all before it, and after which a crash is repaired quickly.
+/// A transaction whose commit syncs everything before it, and after which the repair of a crash is quick.
 pub fn synced(database: &Database) -> Result<WriteTransaction, Fault> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(redb::Durability::Immediate)?;

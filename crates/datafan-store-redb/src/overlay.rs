@@ -1,4 +1,4 @@
-//! Writes kept in memory above a file that does not see them.
+//! Writes that are kept in memory above an unchanged file.
 
 use redb::{StorageBackend, backends::FileBackend};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     io,
 };
 
-/// Blocks that differ from the file's, and its length.
+/// Blocks that differ from those of the file, and the length.
 #[derive(Debug)]
 pub struct Overlay {
     blocks: BTreeMap<u64, Box<[u8]>>,
@@ -14,20 +14,20 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Nothing differs from `file`.
+    /// An overlay without changes to `file`.
     pub fn new(file: &FileBackend) -> io::Result<Self> {
         Ok(Self { blocks: BTreeMap::new(), len: file.len()? })
     }
 
-    /// The length with the writes.
+    /// The length with the writes applied.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Cuts off or appends zeros.
+    /// Truncates or appends zeros.
     pub fn set_len(&mut self, file: &FileBackend, len: u64) -> io::Result<()> {
         if len < self.len {
-            // What was cut off reads as zeros if the file grows again: so the old bytes must be hidden.
+            // Truncated bytes read as zeros if the file grows again, so the old bytes must be hidden.
             self.blocks.split_off(&len.div_ceil(BLOCK));
             let hidden = file.len()?.min(self.len).div_ceil(BLOCK);
             self.len = len;
@@ -42,7 +42,7 @@ impl Overlay {
         Ok(())
     }
 
-    /// Reads the file with the writes.
+    /// Reads the file with the writes applied.
     pub fn read(&mut self, file: &FileBackend, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if offset + out.len() as u64 > self.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -72,7 +72,7 @@ impl Overlay {
         Ok(())
     }
 
-    /// Writes those blocks to the file that `kept` names, and forgets all.
+    /// Writes the blocks that `kept` selects to the file, and forgets all of them.
     pub fn flush(&mut self, file: &FileBackend, mut kept: impl FnMut(u64) -> bool) -> io::Result<()> {
         for (block, bytes) in std::mem::take(&mut self.blocks) {
             let offset = block * BLOCK;
@@ -96,7 +96,7 @@ impl Overlay {
     }
 }
 
-/// The block, the offset in it, and the bytes in it of what begins at `offset` and has `left` bytes.
+/// For a range at `offset` with `left` bytes: the block, the offset in it, and the number of bytes in it.
 fn part(offset: u64, left: usize) -> (u64, usize, usize) {
     let from = offset % BLOCK;
     (offset / BLOCK, from as usize, left.min((BLOCK - from) as usize))
@@ -112,5 +112,5 @@ fn zeros() -> Box<[u8]> {
     vec![0; BLOCK as usize].into()
 }
 
-/// Disks write at least this much at once.
+/// The unit that disks write at least.
 const BLOCK: u64 = 4_096;

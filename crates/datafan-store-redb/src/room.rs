@@ -1,5 +1,5 @@
-//! Whether there is room for more: looked at before the file grows, so that a store meets no full disk. And
-//! whether the file is still where it was opened.
+//! Checks whether there is room, before the file grows, so that a store does not run into a full disk; and
+//! whether the file is still in its place.
 
 use crate::{faults::Faults, open::Options};
 use datafan_core::store::{Room, StoreError};
@@ -10,43 +10,43 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Most bytes that are kept free where nobody said how many: a commit of the largest size, several times.
+/// Maximum number of bytes that are kept free by default: several commits of the largest size.
 pub const RESERVE_BYTES_MAX: u64 = 256 << 20;
-/// And no more than this part of the file system.
+/// And no more than this fraction of the file system.
 const RESERVE_SHARE: u64 = 20;
 
-/// What is known about room stays true for so long, unless this much is written meanwhile.
+/// How long a result of the check is used, unless this much is written meanwhile.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
 const LOOK_BYTES: u64 = 1 << 20;
-/// How long a disk that was full is left alone: at first, and where it is found full again and again.
+/// How long a full disk is not tried again: at first, and if it is found full repeatedly.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// What has to fit behind the end of the file before it is written to again.
+/// What must fit behind the end of the file before it is written again.
 const PROBE_BYTES: usize = 4 << 20;
 
-/// Looks after the room for one file.
+/// Checks the room for one file.
 pub struct Watch {
     path: PathBuf,
     file: Identity,
     reserve: Option<u64>,
     faults: Option<Faults>,
-    /// What was found last, and when.
+    /// The last result and its time.
     found: Option<(Instant, Room)>,
     /// Bytes written since.
     written: u64,
-    /// When a full disk is tried next, and how long it is left alone after that.
+    /// When to try a full disk again, and how long to wait after that.
     retry_at: Instant,
     retry: Duration,
     /// Since when it has room again.
     roomy_since: Option<Instant>,
 }
 
-/// What makes a file this one: its device and number.
+/// The identity of the file: its device and inode number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Identity(u64, u64);
 
 impl Watch {
-    /// For the file at `path`, which is open.
+    /// For the open file at `path`.
     pub fn new(path: &Path, options: &Options) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
@@ -61,16 +61,16 @@ impl Watch {
         })
     }
 
-    /// About so many bytes were written.
+    /// Records that about this many bytes were written.
     pub fn add_written(&mut self, bytes: u64) {
         self.written = self.written.saturating_add(bytes);
     }
 
-    /// The disk was found full.
+    /// Records that the disk was found full.
     pub fn postpone_retry(&mut self) {
         let now = Instant::now();
         if let Some(since) = self.roomy_since.take() {
-            // Soon after it was thought to have room again: that was wrong.
+            // Soon after it seemed to have room again: that was wrong.
             let again = now < since + RETRY_MAX;
             self.retry = if again { (self.retry * 2).min(RETRY_MAX) } else { RETRY_MIN };
         }
@@ -78,15 +78,15 @@ impl Watch {
         self.found = None;
     }
 
-    /// The file is written to again.
+    /// Records that the file is written again.
     pub fn set_roomy(&mut self) {
         (self.found, self.roomy_since) = (None, Some(Instant::now()));
     }
 
-    /// Whether there is room; `full` says what a write met that found none.
+    /// Whether there is room; `full` is the error of a write that found none.
     ///
     /// # Errors
-    /// If the file is not where it was opened.
+    /// If the file is no longer where it was opened.
     pub fn look(&mut self, full: Option<&str>) -> Result<Room, StoreError> {
         let now = Instant::now();
         if let Some((at, room)) = &self.found
@@ -104,7 +104,7 @@ impl Watch {
         Ok(room)
     }
 
-    /// Bytes that are free on the disk; `None` where the system does not say.
+    /// Bytes that are free on the disk; `None` if the system does not report it.
     pub fn free_bytes(&self) -> Option<u64> {
         self.space().map(|space| space.free)
     }
@@ -113,7 +113,7 @@ impl Watch {
         let was_short = matches!(self.found, Some((_, Room::Short { .. })));
         match self.space() {
             Some(space) if space.free < space.wanted(was_short) => Room::Short { why: space.to_string() },
-            // Where the system does not say, a write will.
+            // If the system does not report it, a write will.
             _ => Room::Enough,
         }
     }
@@ -131,7 +131,7 @@ impl Watch {
         }
     }
 
-    /// Whether a file that is opened now can be written to: the error says what the system said.
+    /// Whether a file that is opened now can be written; fails with the error of the system.
     pub fn try_opened(&self) -> io::Result<()> {
         match self.space() {
             Some(space) if space.free >= 2 * PROBE_BYTES as u64 && self.faults.is_none() => Ok(()),
@@ -139,8 +139,8 @@ impl Watch {
         }
     }
 
-    /// Writes a little behind the end of the file, in a file of its own: a quota and a limit of sizes show
-    /// nowhere else.
+    /// Writes a little more than the length of the file to a separate file: quotas and limits of file sizes
+    /// show up nowhere else.
     pub fn probe(&self) -> io::Result<()> {
         if self.faults.as_ref().is_some_and(Faults::is_full) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -152,7 +152,7 @@ impl Watch {
             file.write_all(&vec![0xda; PROBE_BYTES])?;
             file.sync_data()
         });
-        // Not even an entry of the directory may have found room.
+        // There may have been no room even for the directory entry.
         let removed = fs::remove_file(&beside);
         written.and(removed)
     }
@@ -161,15 +161,16 @@ impl Watch {
         match Identity::of(&self.path) {
             Ok(found) if found != self.file => Err(self.gone("was replaced")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.gone("was removed or moved")),
-            // A network that is away for a moment: the next read or write says so, if it lasts.
+            // A network may be away briefly: the next read or write fails if that lasts.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
     fn gone(&self, what: &str) -> StoreError {
         let path = self.path.display();
-        let what =
-            format!("{path} {what} while it was in use: put it back, or start the member where it is now");
+        let what = format!(
+            "{path} {what} while it was in use: move it back, or start the member with its new place"
+        );
         StoreError::Failed { what }
     }
 
@@ -180,21 +181,21 @@ impl Watch {
     }
 }
 
-/// The file that is written to find out whether there is room.
+/// The file written to find out whether there is room.
 pub fn probe_path(path: &Path) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".room");
     beside.into()
 }
 
-/// What is free on a file system, and what should be.
+/// Free bytes of a file system, and how many should be free.
 struct Space {
     free: u64,
     reserve: u64,
 }
 
 impl Space {
-    /// Once there was too little, a quarter more must be free, so that it does not go to and fro.
+    /// Once there was too little, a quarter more must be free, so that the result does not alternate.
     fn wanted(&self, was_short: bool) -> u64 {
         if was_short { self.reserve.saturating_add(self.reserve / 4) } else { self.reserve }
     }
@@ -222,7 +223,7 @@ impl Identity {
     }
 }
 
-/// Bytes that we may still write, and all bytes of the file system.
+/// Bytes that this user may still write, and all bytes of the file system.
 #[cfg(unix)]
 fn space_of(path: &Path) -> Option<(u64, u64)> {
     let found = rustix::fs::statvfs(path).ok()?;

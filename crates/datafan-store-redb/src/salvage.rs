@@ -1,5 +1,5 @@
-//! A file of a clean stop of which a page is not what redb wrote, but whose rows can be read all the same:
-//! they go to a new file, for whoever compares each of them with what its owner signed.
+//! Files that were closed cleanly and have a corrupt page although all rows can be read: the rows are copied
+//! to a new file, and the caller compares each with what its owner signed.
 
 use crate::{
     backend::Writes,
@@ -13,11 +13,11 @@ use redb::{
 };
 use std::{fs, path::Path};
 
-/// The database at `path`, to be read. Pages of the tables that the signed heads vouch for need not be what
-/// was written; all others are checked, as nothing else would tell what is wrong with them.
+/// The database at `path`, for reading. Pages of the tables that the signed heads cover need not be intact;
+/// all others are checked, since nothing else would detect damage in them.
 pub fn open_unchecked(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     let (mut looked, _) = database(path, options, Writes::Forgotten)?;
-    // After a crash redb itself decides which state it takes, and checks every page for that.
+    // After a crash, redb itself decides which state to use, and checks every page for that.
     let Found::Sound { clean: true } = caught(|| found(&looked.begin_read()?))? else {
         return Err(wrong_page());
     };
@@ -30,10 +30,10 @@ pub fn open_unchecked(path: &Path, options: &Options) -> Result<Opened, StoreErr
 }
 
 fn wrong_page() -> StoreError {
-    damaged("a page is not what was written")
+    damaged("a page is corrupt")
 }
 
-/// Removes the tables whose rows the heads vouch for; it is forgotten like every write to such a file.
+/// Removes the tables whose rows the heads cover; the removal is discarded like every write to such a file.
 fn without_vouched(database: &Database) -> Result<(), Fault> {
     let transaction = synced(database)?;
     transaction.delete_table(LOG)?;
@@ -42,7 +42,7 @@ fn without_vouched(database: &Database) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// Makes a new file at `to` of the rows at `from`, which stays as it is. After an error nothing is at `to`.
+/// Creates a new file at `to` with the rows of `from`, which is unchanged. After an error nothing is at `to`.
 pub fn rewrite(from: &Path, to: &Path, options: &Options) -> Result<(), StoreError> {
     let (source, _) = open_unchecked(from, options)?;
     let (target, full) = database(to, options, writes(options))?;

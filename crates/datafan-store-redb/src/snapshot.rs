@@ -22,13 +22,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// A consistent view at one commit. Refuses everything once its store was closed or has failed.
+/// A consistent view at one commit. Refuses everything once its store is closed or has failed.
 pub struct RedbSnapshot {
     edge: Edge,
     tables: Caught<Tables>,
 }
 
-/// A transaction and the tables that were opened in it so far: opening one costs a search of its own.
+/// A transaction and the tables opened in it so far, since opening one costs a search.
 struct Tables {
     meta: Opened<u8, &'static [u8]>,
     shards: Opened<&'static [u8; 4], &'static [u8]>,
@@ -41,10 +41,10 @@ struct Tables {
     transaction: ReadTransaction,
 }
 
-/// `None` inside for a table that does not exist: nothing was ever written to it.
+/// The inner `None` stands for a table that does not exist: nothing was ever written to it.
 type Opened<K, V> = OnceLock<Option<ReadOnlyTable<K, V>>>;
 
-/// The room that one table takes.
+/// The disk space of one table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableRoom {
     /// Its name.
@@ -55,12 +55,12 @@ pub struct TableRoom {
     pub stored_bytes: u64,
     /// Bytes of inner pages and offsets.
     pub metadata_bytes: u64,
-    /// Bytes of pages that are not full.
+    /// Unused bytes of pages that are not full.
     pub unused_bytes: u64,
 }
 
 impl RedbSnapshot {
-    /// The room that each table takes; it reads all of the file.
+    /// The disk space of each table; this reads the whole file.
     ///
     /// # Errors
     /// If the store failed.
@@ -99,7 +99,7 @@ impl RedbSnapshot {
         Self { edge, tables: Caught::new(tables) }
     }
 
-    /// Runs `read` on the table; the outcome for a table that does not exist is the default one.
+    /// Runs `read` on the table; a table that does not exist gives the default result.
     fn read<K, V, T: Default>(
         &self,
         opened: impl FnOnce(&Tables) -> &Opened<K, V>,
@@ -118,7 +118,7 @@ impl RedbSnapshot {
                     Err(TableError::TableDoesNotExist(_)) => None,
                     Err(error) => return Err(error.into()),
                 };
-                // Another thread may have been first, with the same table.
+                // Another thread may have opened the same table first.
                 let _ = opened.set(table);
             }
             opened.get().and_then(Option::as_ref).map_or_else(|| Ok(T::default()), read)
@@ -302,7 +302,7 @@ fn item(at: Timestamp, body: &[u8]) -> Result<Arc<Item>, Fault> {
     Ok(Arc::new(item))
 }
 
-/// The first rows that fit `page`: at least one, the one that reaches the bound of bytes being the last.
+/// The first rows that fit `page`: at least one; the row that reaches the limit of bytes is the last.
 fn paged<R>(
     rows: impl Iterator<Item = Result<R, Fault>>,
     page: Page,

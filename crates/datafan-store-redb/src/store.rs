@@ -28,21 +28,21 @@ pub struct RedbStore {
     shared: Shared,
     lazy: Lazy,
     watch: Watch,
-    /// The disk was full when the store was opened, or it was opened to be read: what is committed stays in
-    /// memory and is forgotten.
+    /// The disk was full when the store was opened, or it was opened read-only: commits stay in memory and
+    /// are discarded.
     forgets: bool,
 }
 
-/// Takes snapshots of a [`RedbStore`] until it is closed, dropped or has failed.
+/// Takes snapshots of a [`RedbStore`] until it is closed, is dropped or fails.
 #[derive(Clone)]
 pub struct RedbReader {
     shared: Shared,
 }
 
-/// After so many bytes of lazy commits the next one is synced: the file grows until then, as redb does not
-/// reuse pages that the last synced state needs.
+/// After this many bytes of lazy commits, the next one is synced: the file grows until then, because redb
+/// does not reuse pages that the last synced state needs.
 pub const LAZY_BYTES_MAX: u64 = 64 << 20;
-/// After so many lazy commits the next one is synced.
+/// After this many lazy commits, the next one is synced.
 pub const LAZY_COMMITS_MAX: u64 = 1_024;
 
 /// A lazy commit after which the file takes an eighth more on disk than at the last sync, and at least this
@@ -54,11 +54,11 @@ pub const LAZY_GROWTH_BYTES: u64 = 16 << 20;
 struct Lazy {
     commits: u64,
     bytes: u64,
-    /// What the file took on disk when the first of them was begun.
+    /// Size of the file on disk before the first of them.
     file_bytes: u64,
 }
 
-/// `None` once closed. Written at the end, and while the store is opened again: readers wait then.
+/// `None` once closed. Written at the end, and while the store is opened again; readers wait then.
 #[derive(Clone)]
 struct Shared(Arc<RwLock<Option<Opened>>>);
 
@@ -70,11 +70,11 @@ struct Opened {
 }
 
 impl RedbStore {
-    /// Opens the store in the file `path`, or makes a new one there; its directory must exist.
+    /// Opens the store in the file `path`, or creates it; its directory must exist.
     ///
-    /// Fails, without a change of the file, with [`StoreError::InUse`] if another handle has it open, with
-    /// [`StoreError::Format`] if a build with another format wrote it, and with [`StoreError::Damaged`] if it
-    /// is no store or does not pass the checks. With [`StoreError::Failed`] if the system refuses.
+    /// Fails without changing the file: with [`StoreError::InUse`] if another handle has it open, with
+    /// [`StoreError::Format`] if a version with another format wrote it, with [`StoreError::Damaged`] if it
+    /// is not a store or does not pass the checks, and with [`StoreError::Failed`] if the system refuses.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let (path, opened) = (path.as_ref(), open::open(path.as_ref(), &options)?);
         let mut store = Self::over(path, options, opened)?;
@@ -86,10 +86,10 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Opens the store in the file `path` to be read: the file is not changed and need not be one that can
-    /// be. What is committed is forgotten.
+    /// Opens the store in the file `path` read-only: the file is not changed and may be read-only. Commits
+    /// are discarded.
     ///
-    /// Fails as [`RedbStore::open`] does, and if there is no file.
+    /// Fails like [`RedbStore::open`], and if there is no file.
     pub fn open_read_only(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let (path, opened) = (path.as_ref(), open::open_read_only(path.as_ref(), &options)?);
         let mut store = Self::over(path, options, opened)?;
@@ -97,10 +97,10 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Opens the store in the file `path` as [`RedbStore::open_read_only`] does, though pages of items, keys
-    /// and nodes are not what was written: for whoever compares all of them with the heads.
+    /// Like [`RedbStore::open_read_only`], but accepts corrupt pages of items, keys and nodes, for callers
+    /// that compare all of them with the heads.
     ///
-    /// Fails with [`StoreError::Damaged`] if another page is wrong as well, or the last stop was not clean.
+    /// Fails with [`StoreError::Damaged`] if another page is corrupt as well, or the last stop was not clean.
     pub fn open_unchecked(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let (path, opened) = (path.as_ref(), salvage::open_unchecked(path.as_ref(), &options)?);
         let mut store = Self::over(path, options, opened)?;
@@ -108,10 +108,10 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Makes a new file at `to`, where there must be none, with the rows of the one at `from`, of which
-    /// [`RedbStore::open_unchecked`] says what may be wrong with it.
+    /// Creates a new file at `to`, which must not exist, with the rows of the one at `from`. See
+    /// [`RedbStore::open_unchecked`] for what may be wrong with `from`.
     ///
-    /// Fails as that does, and if a row cannot be read or there is no room; then nothing is at `to`.
+    /// Fails in the same cases, and if a row cannot be read or there is no room; then nothing is at `to`.
     pub fn rewrite(from: &Path, to: &Path, options: &Options) -> Result<(), StoreError> {
         salvage::rewrite(from, to, options)
     }
@@ -127,8 +127,7 @@ impl RedbStore {
         Ok(Self { path: path.to_owned(), options, shared, lazy: Lazy::default(), watch, forgets })
     }
 
-    /// Opens the file again. Where there is no room for more, as `tried` says, it is only read until there
-    /// is.
+    /// Opens the file again. If there is no room, as `tried` says, it is only read until there is.
     pub(crate) fn open_again(&mut self, tried: io::Result<()>) -> Result<(), StoreError> {
         self.forgets = self.shared.reopen(&self.path, &self.options, tried)?;
         match self.forgets {
@@ -139,14 +138,14 @@ impl RedbStore {
         Ok(())
     }
 
-    /// Opens the file again on which work was given up.
+    /// Opens the file again after aborted work.
     pub(crate) fn open_given_up(&mut self) -> Result<(), StoreError> {
         self.shared.replace(|| Ok(Opened::new(open::open_given_up(&self.path, &self.options)?)))?;
         self.lazy = Lazy::default();
         self.unless_full()
     }
 
-    /// What a commit came to: nothing that was written in memory alone is a commit.
+    /// The result of a commit: what was written only in memory is not committed.
     fn unless_full(&mut self) -> Result<(), StoreError> {
         match self.shared.full() {
             Some(what) if !self.forgets => {
@@ -157,7 +156,7 @@ impl RedbStore {
         }
     }
 
-    /// Work on the database that needs it alone; readers wait.
+    /// Work that needs exclusive access to the database; readers wait.
     pub(crate) fn alone<T>(
         &mut self,
         work: impl FnOnce(&mut Caught<Database>) -> Result<T, Fault>,
@@ -171,12 +170,12 @@ impl RedbStore {
         Ok(done)
     }
 
-    /// How it was opened.
+    /// The options that it was opened with.
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Gives work on the file up when so much time has passed.
+    /// Aborts work on the file after this time.
     pub(crate) fn set_deadline(&self, max: Option<Duration>) {
         let opened = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = &*opened {
@@ -184,23 +183,23 @@ impl RedbStore {
         }
     }
 
-    /// Whether work on the file is given up by now.
+    /// Whether the deadline of work on the file has passed.
     pub(crate) fn is_over_deadline(&self) -> bool {
         let opened = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
         opened.as_ref().is_some_and(|opened| opened.full.deadline().is_over())
     }
 
-    /// Whether what is committed is forgotten.
+    /// Whether commits are discarded.
     pub(crate) fn forgets(&self) -> bool {
         self.forgets
     }
 
-    /// A synced commit of nothing, even if nothing waits for one.
+    /// An empty synced commit, even if nothing waits for one.
     pub(crate) fn make_durable(&mut self) -> Result<(), StoreError> {
         self.sync_with(|_| Ok(()))
     }
 
-    /// One synced transaction that does `work`.
+    /// Runs `work` in one synced transaction.
     fn sync_with(
         &mut self,
         work: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
@@ -215,8 +214,8 @@ impl RedbStore {
         Ok(())
     }
 
-    /// One transaction that does `work` and wrote so many bytes; synced if too much would hang on the next
-    /// sync.
+    /// Runs `work`, which writes this many bytes, in one transaction; synced if too much would wait for the
+    /// next sync.
     fn lazily<T>(
         &mut self,
         bytes: u64,
@@ -224,7 +223,7 @@ impl RedbStore {
     ) -> Result<T, StoreError> {
         let commits = self.lazy.commits + 1;
         let bytes = self.lazy.bytes + bytes;
-        // A file that does not say how large it is does not stop a commit.
+        // A file that does not report its size does not stop a commit.
         let now = self.file_bytes().unwrap_or_default();
         let file_bytes = if commits == 1 { now } else { self.lazy.file_bytes };
         let has_grown = now >= file_bytes.saturating_add((file_bytes / 8).max(LAZY_GROWTH_BYTES));
@@ -232,7 +231,7 @@ impl RedbStore {
         let done = self.shared.with(|database| {
             let mut transaction = synced(database)?;
             if !is_full {
-                // Nothing to be repaired quickly: a crash goes back to the last synced commit.
+                // No quick repair is needed: a crash goes back to the last synced commit.
                 transaction.set_quick_repair(false);
                 transaction.set_durability(redb::Durability::None)?;
             }
@@ -312,7 +311,7 @@ impl Store for RedbStore {
     }
 }
 
-/// What a file takes on disk: redb makes it longer than that, by holes.
+/// Size of a file on disk; redb makes the file longer than that, with holes.
 #[cfg(unix)]
 fn on_disk(file: &Metadata) -> u64 {
     file.len().min(std::os::unix::fs::MetadataExt::blocks(file) * 512)
@@ -354,14 +353,14 @@ impl Shared {
         opened.edge.run(|| work(&opened.database, &opened.edge))
     }
 
-    /// What the system said when the disk was full.
+    /// The error of the system when the disk was full.
     fn full(&self) -> Option<String> {
         let opened = self.0.read().unwrap_or_else(PoisonError::into_inner);
         opened.as_ref().and_then(|opened| opened.full.what()).map(str::to_owned)
     }
 
-    /// Opens the file again as a crash would have left it. True if there is still no room: nothing is written
-    /// to it then.
+    /// Opens the file again as a crash would have left it. True if there is still no room: then nothing is
+    /// written to it.
     fn reopen(&self, path: &Path, options: &Options, tried: io::Result<()>) -> Result<bool, StoreError> {
         self.replace(|| {
             Ok(Opened::new(match tried {
@@ -372,11 +371,11 @@ impl Shared {
         Ok(self.full().is_some())
     }
 
-    /// Closes the file, then puts what `open` gives in its place; readers wait meanwhile.
+    /// Closes the file, then replaces it by what `open` returns; readers wait meanwhile.
     fn replace(&self, open: impl FnOnce() -> Result<Opened, StoreError>) -> Result<(), StoreError> {
         let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let before = opened.take().ok_or(StoreError::Stopped)?;
-        // Snapshots of it see a file that will change.
+        // Its snapshots see a file that will change.
         before.edge.stop();
         drop(before);
         *opened = Some(open()?);
@@ -384,7 +383,7 @@ impl Shared {
     }
 
     fn take(&self) -> Option<Caught<Database>> {
-        // Whoever reads ends soon: nobody begins any more.
+        // Running reads end soon, and no new one starts.
         if let Some(opened) = &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             opened.edge.stop();
         }

@@ -1,5 +1,5 @@
-//! Batches and erasures as changes of redb's tables. Rows go in ascending order into one table after another:
-//! redb then finds most of them on the page that it just had.
+//! Batches and erasures as changes of redb's tables. Rows are written in ascending order, one table after
+//! another, so that redb finds most of them on the page that it just used.
 
 use crate::{
     ascending::insert_ascending,
@@ -37,7 +37,7 @@ pub fn apply(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault>
     apply_expiries(transaction, batch)
 }
 
-/// About how many bytes `batch` writes.
+/// Approximate number of bytes that `batch` writes.
 pub fn bytes_of(batch: &Batch) -> u64 {
     let shard = |change: &ShardChange| {
         let items = change.log.values().flatten().map(|item| item.bytes() + 64).sum::<u64>();
@@ -47,7 +47,7 @@ pub fn bytes_of(batch: &Batch) -> u64 {
     batch.shards.values().map(shard).sum()
 }
 
-/// Erases at most `rows` rows of a dead shard, with the last ones its record. True when all is gone.
+/// Erases at most `rows` rows of a dead shard, the record with the last ones. True when all is erased.
 pub fn erase(transaction: &WriteTransaction, shard: ShardNumber, rows: usize) -> Result<bool, Fault> {
     let mut shards = transaction.open_table(SHARDS)?;
     let state = match shards.get(&shard_key(shard))? {
@@ -74,7 +74,7 @@ pub fn erase(transaction: &WriteTransaction, shard: ShardNumber, rows: usize) ->
     Ok(gone)
 }
 
-/// Erases the first rows of `range`, at most `left`; true when none of it is left.
+/// Erases the first rows of `range`, at most `left`; true when none is left.
 fn erase_range<'k, K, V>(
     transaction: &WriteTransaction,
     table: TableDefinition<'_, K, V>,
@@ -161,7 +161,7 @@ fn apply_keys(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Fault
             let Some((first, _)) = change.keys.first_key_value() else { return Ok(()) };
             let (first, last) = (key_key(shard, first.as_str()), behind(shard));
             if table.range(first.as_slice()..=last.as_slice())?.next().is_none() {
-                // All of them come after the keys that are there: so it is where keys count up.
+                // All of them sort after the existing keys, as with keys that count up.
                 let rows: Vec<_> = rows.filter_map(|(key, at)| Some((key, at?))).collect();
                 let rows: Vec<(&[u8], &[u8; 8])> =
                     rows.iter().map(|(key, at)| (key.as_slice(), at)).collect();
@@ -234,7 +234,7 @@ fn for_each<K: Key + 'static, V: Value + 'static>(
     shards.try_for_each(|(number, change)| write(&mut table, *number, change))
 }
 
-/// Inserts a row, or with `None` removes it.
+/// Inserts a row; removes it if the value is `None`.
 fn put<'k, 'v, K: Key + 'static, V: Value + 'static>(
     table: &mut Table<'_, K, V>,
     key: impl Borrow<K::SelfType<'k>>,

@@ -73,7 +73,7 @@ fn a_file_of_another_program_is_no_store() {
     transaction.commit().unwrap();
     drop(database);
     let text = medium.open().err().unwrap().to_string();
-    assert!(text.contains("not a store of datafan"), "{text}");
+    assert!(text.contains("not a datafan store"), "{text}");
 }
 
 #[test]

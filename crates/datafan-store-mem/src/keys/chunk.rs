@@ -7,30 +7,30 @@ use super::{
 use datafan_core::time::Timestamp;
 use std::{cmp::Ordering, hint::black_box, sync::Arc};
 
-/// Front-coded rows, never none. The first one has its whole key.
+/// Front-coded rows, at least one. The first one has its complete key.
 #[derive(Clone)]
 pub struct Chunk {
-    /// Of the first key.
+    /// That of the first key.
     begin: Begin,
     /// `rows | room | length of the rows: 2`.
     bytes: Arc<[u8]>,
 }
 
-/// How long the rows of a chunk are.
+/// The size of a chunk's rows.
 type Length = u16;
-/// The counts of those who hold a chunk lie before its bytes.
+/// The reference counts of a chunk lie before its bytes.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// All is a multiple of this, as allocators would round it up.
+/// Sizes are multiples of this, because allocators would round them up anyway.
 const ROOM: usize = 64;
 
-/// A chunk is done when it reaches this: what one change copies.
+/// A chunk is complete when it reaches this size, which one change copies.
 pub const CHUNK_BYTES_MAX: usize = 480;
-/// A chunk below this takes its neighbour in when it is changed next.
+/// A chunk below this size absorbs its neighbour at the next change.
 pub const CHUNK_BYTES_MIN: usize = 128;
 const _: () = assert!(CHUNK_BYTES_MAX + datafan_core::limits::KEY_BYTES_MAX + 12 < 1 << 15);
 
 impl Chunk {
-    /// Of encoded rows, at least one.
+    /// A chunk of encoded rows, at least one.
     pub fn new(rows: &[u8]) -> Self {
         let n = COUNTS + rows.len() + size_of::<Length>();
         let room = std::iter::repeat_n(0, n.next_multiple_of(ROOM) - n);
@@ -39,7 +39,7 @@ impl Chunk {
         Self { begin: Begin::of(Row::first_of(rows).rest), bytes: bytes.into() }
     }
 
-    /// Takes other rows, in place if there is room and nobody else holds this chunk.
+    /// Replaces the rows, in place if there is room and nobody else holds this chunk.
     pub fn replace(&mut self, rows: &[u8]) {
         match Arc::get_mut(&mut self.bytes) {
             Some(bytes) if rows.len() + size_of::<Length>() <= bytes.len() => {
@@ -53,7 +53,7 @@ impl Chunk {
         }
     }
 
-    /// Its rows, encoded.
+    /// The encoded rows.
     pub fn rows(&self) -> &[u8] {
         let length = self.bytes.last_chunk().map_or(0, |length| Length::from_be_bytes(*length));
         &self.bytes[..usize::from(length)]
@@ -64,7 +64,7 @@ impl Chunk {
         text_of(Row::first_of(&self.bytes).rest)
     }
 
-    /// Whether the first key is `probe` or lies before it.
+    /// Whether the first key is at or before `probe`.
     pub fn is_up_to(&self, probe: &Probe<'_>) -> bool {
         let order = self.begin.cmp(&probe.begin);
         order.then_with(|| Row::first_of(&self.bytes).rest.cmp(probe.text.as_bytes())) != Ordering::Greater
@@ -75,8 +75,8 @@ impl Chunk {
         row::search(self.rows(), key.as_bytes())
     }
 
-    /// Reads a bit of each line of the cache that the rows lie in. A search reads one after the other, and
-    /// waits for each; these reads do not depend on one another and are waited for together.
+    /// Touches each cache line of the rows. A search reads one after the other and waits for each; these
+    /// reads do not depend on each other and are waited for together.
     pub fn touch(&self) {
         black_box(self.bytes.iter().step_by(64).fold(0, |all, byte| all ^ byte));
     }

@@ -1,4 +1,4 @@
-//! Chunks written anew, row by row: what any change can be done by.
+//! Rewrites chunks row by row, which can implement any change.
 
 use super::{
     chunk::{CHUNK_BYTES_MAX, Chunk},
@@ -7,28 +7,28 @@ use super::{
 use datafan_core::time::Timestamp;
 use std::vec::Drain;
 
-/// Where a table may grow. Behind all others a chunk is left full, as nothing will be put there.
+/// Where a table may grow. A chunk behind all others is left full, since nothing will be inserted there.
 #[derive(Clone, Copy)]
 pub enum Growth {
     AtEnd,
     Inside,
 }
 
-/// Chunks under construction; its buffers are used again and again.
+/// Chunks under construction; the buffers are reused.
 #[derive(Default)]
 pub struct Merger {
     done: Vec<Chunk>,
     chunk: Vec<u8>,
     /// The last key written.
     last: Vec<u8>,
-    /// Whether the last row given was kept: then the next one of the same chunk says rightly what it shares.
+    /// Whether the last row given was kept: then the next one of the same chunk has a correct shared length.
     is_kept: bool,
-    /// A chunk that reaches this is done.
+    /// A chunk that reaches this size is complete.
     full: usize,
 }
 
 impl Merger {
-    /// The chunks that take the place of `olds` with `changes`: of equal length, or full ones.
+    /// The chunks that replace `olds` with `changes` applied: of equal length, or full ones.
     pub fn merge(&mut self, olds: &[Chunk], changes: &[Change<'_>], growth: Growth) -> Drain<'_, Chunk> {
         let bytes = bytes_of(olds, changes);
         self.full = match growth {
@@ -54,7 +54,7 @@ impl Merger {
         self.done.drain(..)
     }
 
-    /// A row that is as it was.
+    /// Adds an unchanged row.
     fn keep(&mut self, key: &[u8], row: &Row<'_>) {
         if self.is_kept && self.chunk.len() < self.full {
             self.chunk.extend_from_slice(row.encoded);
@@ -65,7 +65,7 @@ impl Merger {
         }
     }
 
-    /// A row that is new; with `None` one less.
+    /// Adds a new row; `None` removes one.
     fn put(&mut self, key: &[u8], at: Option<Timestamp>) {
         self.is_kept = false;
         let Some(at) = at else { return };
@@ -90,7 +90,7 @@ impl Merger {
     }
 }
 
-/// About how many bytes a merge gives.
+/// Approximate number of bytes after a merge.
 fn bytes_of(olds: &[Chunk], changes: &[Change<'_>]) -> usize {
     let before: usize = olds.iter().map(|chunk| chunk.rows().len()).sum();
     let added: usize = changes.iter().map(|(key, at)| at.map_or(0, |_| key.as_str().len() + 10)).sum();

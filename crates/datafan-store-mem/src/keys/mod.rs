@@ -1,10 +1,10 @@
 //! The keys of a shard: a persistent ordered map from key to timestamp, in packed chunks.
 //!
-//! The chunks are front-coded (each key without what it shares with the one before), which costs no more
-//! memory than a pointer to the item would. Above all a chunk holds no pointers: random keys touch a chunk
-//! each, and copying one that counts references to its items would touch the memory of all of them. Chunks
-//! lie side by side in pages, and the pages in a persistent tree, so that what is gone through for each key
-//! stays in the caches.
+//! The chunks are front-coded (each key without the prefix that it shares with the previous one), which costs
+//! no more memory than a pointer to the item would. Above all, a chunk holds no pointers: random keys touch
+//! one chunk each, and copying a chunk with reference-counted items would touch the memory of all of them.
+//! Chunks lie side by side in pages, and the pages in a persistent tree, so that the data that every lookup
+//! reads stays in the caches.
 
 mod chunk;
 mod merge;
@@ -26,8 +26,8 @@ use text::{Fence, Probe};
 /// Timestamps by key; a clone shares everything.
 #[derive(Clone, Default)]
 pub struct KeyTable {
-    /// Pages by a text that is not greater than their keys and greater than those of the page before; what is
-    /// before all has its place in the first. No page is empty.
+    /// Pages by a text that is not greater than their keys, and greater than those of the previous page; keys
+    /// before all of them belong to the first page. No page is empty.
     pages: OrdMap<Fence, Arc<Page>>,
 }
 
@@ -84,7 +84,7 @@ impl KeyTable {
         })
     }
 
-    /// Puts and, with `None`, removes keys. `changes` ascend, each key once.
+    /// Puts keys, and removes those with `None`. `changes` ascend, each key once.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = Change<'a>>) {
         let changes: Vec<_> = changes.into_iter().collect();
         let mut space = Workspace::default();
@@ -113,11 +113,11 @@ impl KeyTable {
             }
             from += n;
         }
-        // Only now, as the places are those in the pages as they were.
+        // Only now, because the places are those in the pages before the change.
         runs.into_iter().for_each(|(fence, _, growth)| self.balance(&fence, growth));
     }
 
-    /// Joins a page that has few chunks with the one behind it, and splits one that has too many.
+    /// Joins a page that has few chunks with the next one, and splits one that has too many.
     fn balance(&mut self, fence: &Fence, growth: Growth) {
         match self.pages.get(&fence.probe()).map(|page| page.chunks().len()) {
             Some(0..PAGE_CHUNKS_MIN) => self.join(fence, growth),
@@ -126,7 +126,7 @@ impl KeyTable {
         }
     }
 
-    /// A page takes the one behind it in; it goes if it is empty.
+    /// Merges the next page into a page; removes a page that is empty.
     fn join(&mut self, fence: &Fence, growth: Growth) {
         let end = page_of(&self.pages, &fence.probe()).and_then(|place| place.end.cloned());
         let behind = end.and_then(|end| self.pages.remove(&end.probe()));
@@ -139,7 +139,7 @@ impl KeyTable {
         }
     }
 
-    /// Cuts what a page has too much off.
+    /// Splits a page that is too long.
     fn split(&mut self, fence: &Fence, growth: Growth) {
         let Some(page) = self.pages.get_mut(&fence.probe()) else { return };
         for page in Arc::make_mut(page).overflow(growth) {
@@ -147,7 +147,7 @@ impl KeyTable {
         }
     }
 
-    /// Removes the first keys, at most `rows`, and returns how many there were.
+    /// Removes the first keys, at most `rows`, and returns their number.
     pub fn remove_first(&mut self, rows: usize) -> usize {
         let keys: Vec<Key> = self.from(Bound::Unbounded).take(rows).map(|(key, _)| key).collect();
         self.apply(keys.iter().map(|key| (key, None)));
@@ -201,8 +201,8 @@ mod tests {
         assert!(table.is_empty());
     }
 
-    const LONG: &str = "a prefix beyond 128 bytes, where lengths take two of them, so that both forms are in the \
-                        chunks: the long form is 0x80 with the upper bits, then the lower ones";
+    const LONG: &str = "a prefix beyond 128 bytes, where lengths take two of them, so that both forms are in \
+        the chunks: the long form is 0x80 with the upper bits, then the lower ones";
 
     /// Keys of all lengths that share prefixes of all lengths.
     fn key(rng: &mut Rng) -> Key {

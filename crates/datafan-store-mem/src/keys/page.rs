@@ -1,4 +1,4 @@
-//! Some chunks side by side: what one lookup in the tree of pages leads to.
+//! Some chunks side by side: the leaf of the tree of pages.
 
 use super::{
     chunk::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk},
@@ -13,16 +13,16 @@ pub struct Page {
     chunks: Vec<Chunk>,
 }
 
-/// What changes need while they are done; used again and again.
+/// The buffers of changes, reused.
 #[derive(Default)]
 pub struct Workspace {
     rows: Vec<u8>,
     merger: Merger,
 }
 
-/// Chunks of a page at most: what one change copies of a page that a snapshot holds.
+/// Maximum number of chunks of a page, which one change copies if a snapshot holds the page.
 pub const PAGE_CHUNKS_MAX: usize = 128;
-/// A page with fewer takes its neighbour in.
+/// A page with fewer absorbs its neighbour.
 pub const PAGE_CHUNKS_MIN: usize = 16;
 
 impl Page {
@@ -30,14 +30,14 @@ impl Page {
         &self.chunks
     }
 
-    /// The number of the chunk where `probe` has its place.
+    /// The number of the chunk to which `probe` belongs.
     pub fn place(&self, probe: &Probe<'_>) -> usize {
         self.chunks.partition_point(|chunk| chunk.is_up_to(probe)).saturating_sub(1)
     }
 
-    /// Puts and removes keys, which ascend and have their places here, in the chunks of the numbers `at`.
+    /// Puts and removes keys, which ascend and belong here, in the chunks with the numbers `at`.
     pub fn apply(&mut self, changes: &[Change<'_>], at: &[usize], growth: Growth, space: &mut Workspace) {
-        // From the last to the first: so the numbers of those before stay as they are.
+        // From the last to the first, so that the numbers of earlier ones stay valid.
         let mut end = changes.len();
         for group in at.chunk_by(|a, b| a == b).rev() {
             let here = &changes[end - group.len()..end];
@@ -48,7 +48,7 @@ impl Page {
         }
     }
 
-    /// Puts what has room in a chunk; false if nothing was done.
+    /// Puts what fits into a chunk; false if nothing was done.
     fn splice(&mut self, at: usize, here: &[Change<'_>], rows: &mut Vec<u8>) -> bool {
         let Some(chunk) = self.chunks.get_mut(at) else { return false };
         if chunk.rows().len() < CHUNK_BYTES_MIN || here.iter().any(|(_, at)| at.is_none()) {
@@ -63,7 +63,7 @@ impl Page {
         true
     }
 
-    /// Writes a chunk anew, and the one behind it if it has become small.
+    /// Rewrites a chunk, together with the next one if it has become small.
     fn rewrite(&mut self, at: usize, here: &[Change<'_>], growth: Growth, merger: &mut Merger) {
         let is_small = |chunk: &Chunk| chunk.rows().len() < CHUNK_BYTES_MIN;
         let n_olds = match self.chunks.get(at) {
@@ -76,12 +76,12 @@ impl Page {
         self.chunks.splice(at..end, new);
     }
 
-    /// Takes the chunks of a page in that lies behind all of this one.
+    /// Appends the chunks of a page that lies behind this one.
     pub fn append(&mut self, behind: &Self) {
         self.chunks.extend_from_slice(&behind.chunks);
     }
 
-    /// Cuts off what is more than a page has: as pages behind this one.
+    /// Cuts off the chunks that exceed a page, as pages behind this one.
     pub fn overflow(&mut self, growth: Growth) -> Vec<Self> {
         let n = self.chunks.len();
         let size = match growth {

@@ -1,7 +1,7 @@
-//! Where keys have their place, found for several at once.
+//! Finds the places of several keys at once.
 //!
-//! In a large table each key is a few misses of the cache, and a search waits for one after the other. What
-//! is found for several keys step by step waits for the misses of all of them together.
+//! In a large table, each lookup causes several cache misses, and a search waits for one after the other.
+//! Looking up several keys step by step waits for the misses of all of them together.
 
 use super::{
     chunk::Chunk,
@@ -12,14 +12,14 @@ use datafan_core::{item::Key, time::Timestamp};
 use imbl::{OrdMap, ordmap::RangedIter, shared_ptr::DefaultSharedPtr};
 use std::{ops::Bound, sync::Arc};
 
-/// Keys whose places are found together.
+/// Number of keys that are looked up together.
 pub const TOGETHER: usize = 32;
 
 /// The place of a key.
 pub struct Place<'a> {
     pub fence: &'a Fence,
     pub page: &'a Page,
-    /// Where the page ends; `None` for the last one.
+    /// The end of the page; `None` for the last one.
     pub end: Option<&'a Fence>,
     /// The number of the chunk.
     pub at: usize,
@@ -37,8 +37,8 @@ impl Place<'_> {
     }
 }
 
-/// The places of `keys`, which ascend and are at most [`TOGETHER`]; none if there is no page. The chunks are
-/// brought to the processor.
+/// The places of `keys`, which ascend and are at most [`TOGETHER`]; none if there is no page. Loads the
+/// chunks into the cache.
 pub fn find<'a, 'k>(
     pages: &'a OrdMap<Fence, Arc<Page>>,
     keys: impl Iterator<Item = &'k Key>,
@@ -55,12 +55,12 @@ pub fn find<'a, 'k>(
     places
 }
 
-/// The page where `probe` has its place, and its first chunk.
+/// The page to which `probe` belongs, and its first chunk.
 pub fn page_of<'a>(pages: &'a OrdMap<Fence, Arc<Page>>, probe: &Probe<'_>) -> Option<Place<'a>> {
     Some(PageWalk::to(pages, probe)?.place())
 }
 
-/// A walk over pages to the places of keys that ascend.
+/// Walks over pages to the places of ascending keys.
 struct PageWalk<'a> {
     pages: &'a OrdMap<Fence, Arc<Page>>,
     here: (&'a Fence, &'a Arc<Page>),
@@ -68,7 +68,7 @@ struct PageWalk<'a> {
     rest: RangedIter<'a, Fence, Arc<Page>, DefaultSharedPtr>,
 }
 
-/// A page that lies no further is walked to; others are looked up.
+/// The walk goes at most this many pages on; others are looked up.
 const STEPS: usize = 4;
 
 impl<'a> PageWalk<'a> {
@@ -99,7 +99,7 @@ impl<'a> PageWalk<'a> {
     }
 }
 
-/// Binary searches of the places' pages, a step of each in turn.
+/// Binary searches in the pages of the places, one step of each in turn.
 fn search(places: &mut [Place<'_>], probes: &[Probe<'_>]) {
     let mut left = places.iter().map(|place| place.page.chunks().len()).max().unwrap_or(0);
     while left > 1 {

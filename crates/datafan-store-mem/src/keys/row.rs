@@ -3,11 +3,11 @@
 use datafan_core::{item::Key, time::Timestamp};
 use std::cmp::Ordering;
 
-/// A key and where its item is now; `None` if it has none any more.
+/// A key and the current place of its item; `None` if it has none any more.
 pub type Change<'a> = (&'a Key, Option<Timestamp>);
 
-/// A row of a chunk: `shared length | length of the rest | the rest of the key | timestamp: 8`, where a key
-/// shares so many bytes with the one before, and the first of a chunk none.
+/// A row of a chunk: `shared length | length of the rest | the rest of the key | timestamp: 8`. A key shares
+/// that many bytes with the previous one; the first key of a chunk shares none.
 pub struct Row<'a> {
     pub shared: usize,
     pub rest: &'a [u8],
@@ -27,7 +27,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A walk over the rows of a chunk.
+/// An iterator over the rows of a chunk.
 pub struct Walk<'a> {
     /// The key of the row that `next` returned last.
     pub key: Vec<u8>,
@@ -51,17 +51,17 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The timestamp of `key` in a chunk. Compares each byte of `key` once, as rows say themselves what they
+/// The timestamp of `key` in a chunk. Compares each byte of `key` once, because rows store how much they
 /// share.
 pub fn search(chunk: &[u8], key: &[u8]) -> Option<Timestamp> {
-    // How much the last row that is known to lie before `key` shares with it.
+    // Number of bytes that the last row known to lie before `key` shares with it.
     let mut matched = 0;
     let mut left = chunk;
     while !left.is_empty() {
         let row = Row::first_of(left);
         left = row.behind;
         match row.shared.cmp(&matched) {
-            // Differs from `key` where the row before did.
+            // Differs from `key` in the same place as the previous row.
             Ordering::Greater => continue,
             Ordering::Less => return None,
             Ordering::Equal => {}
@@ -77,7 +77,7 @@ pub fn search(chunk: &[u8], key: &[u8]) -> Option<Timestamp> {
     None
 }
 
-/// How many bytes two keys share at their beginning.
+/// Length of the common prefix of two keys.
 pub fn shared_length(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
@@ -105,12 +105,12 @@ fn length(bytes: &[u8]) -> (usize, &[u8]) {
     }
 }
 
-/// A key that was put.
+/// A key from stored bytes.
 pub fn key_of(bytes: &[u8]) -> Key {
     Key::new(text_of(bytes)).expect("keys were put")
 }
 
-/// The text of a key that was put.
+/// The text of a stored key.
 pub fn text_of(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("whole keys were put")
 }

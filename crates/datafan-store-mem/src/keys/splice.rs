@@ -1,14 +1,14 @@
-//! Puts into a chunk that has room for them: whatever lies between is copied as it is.
+//! Puts keys into a chunk with room for them; the rows in between are copied unchanged.
 
 use super::row::{Row, put_row, shared_length};
 use datafan_core::{item::Key, time::Timestamp};
 use std::cmp::Ordering;
 
-/// Writes to `out` the rows of `chunk` with `puts`, whose keys ascend.
+/// Writes the rows of `chunk` with `puts`, whose keys ascend, to `out`.
 ///
-/// Rows say what they share with the one before, so each byte of a put key is compared once and no key is
-/// ever put together: a row that shares more with its predecessor than the wanted key does lies on the same
-/// side of it, one that shares less lies behind.
+/// Rows store what they share with the previous one, so each byte of a put key is compared once and no key is
+/// ever assembled: a row that shares more with its predecessor than the wanted key does lies on the same side
+/// of it, and one that shares less lies behind it.
 pub fn splice<'a>(chunk: &[u8], puts: impl Iterator<Item = (&'a Key, Timestamp)>, out: &mut Vec<u8>) {
     let (mut last, mut rest): (&[u8], _) = (&[], Rest::new(chunk));
     for (key, at) in puts {
@@ -41,14 +41,15 @@ pub fn splice<'a>(chunk: &[u8], puts: impl Iterator<Item = (&'a Key, Timestamp)>
     rest.end(out);
 }
 
-/// The rows that are not yet passed, and a stretch before them that is not yet copied.
+/// The rows not yet passed, and a stretch before them not yet copied.
 struct Rest<'a> {
     chunk: &'a [u8],
-    /// Where the stretch that is to be copied as it is begins.
+    /// Start of the stretch to be copied unchanged.
     copied: usize,
-    /// Where the next row begins.
+    /// Start of the next row.
     at: usize,
-    /// The next row shares so many bytes with a row that was put before it, and has so many fewer of its own.
+    /// The next row shares this many bytes with a row that was put before it, and has this many fewer of its
+    /// own.
     instead: Option<(usize, usize)>,
 }
 
@@ -81,7 +82,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// Passes the next row, which gets another timestamp.
+    /// Passes the next row, with a new timestamp.
     fn replace(&mut self, timestamp: Timestamp, out: &mut Vec<u8>) {
         let Some(row) = self.row() else { return };
         self.copy(out);

@@ -1,10 +1,10 @@
-//! Texts that keep their beginning at hand: most comparisons need not follow a pointer, which is a miss of
-//! the cache each time where there is much.
+//! Texts with their first bytes at hand: most comparisons need not follow a pointer, which is a cache miss in
+//! a large table.
 
 use equivalent::{Comparable, Equivalent};
 use std::{cmp::Ordering, sync::Arc};
 
-/// The first bytes of a text as a number, so that numbers order as texts do, as far as they go.
+/// The first bytes of a text as a number, so that numbers order like texts, as far as they go.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Begin(u128);
 
@@ -14,7 +14,7 @@ pub struct Probe<'a> {
     pub text: &'a str,
 }
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence {
     begin: Begin,
