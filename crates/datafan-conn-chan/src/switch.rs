@@ -21,7 +21,7 @@ pub const BULK_QUEUE_BYTES: usize = 17 << 20;
 #[derive(Default)]
 pub(crate) struct Switch {
     members: BTreeMap<MemberId, Member>,
-    links: BTreeMap<Pair, Link>,
+    links: BTreeMap<Pair, ChanLink>,
     /// Pairs that are cut apart.
     cuts: BTreeSet<Pair>,
     /// Numbers links and connectors, to tell them from earlier ones.
@@ -42,7 +42,7 @@ struct Member {
 }
 
 /// A link; the queues hold the frames to the lower and to the higher member.
-struct Link {
+struct ChanLink {
     number: u64,
     to_lower: [Queue; 2],
     to_higher: [Queue; 2],
@@ -144,7 +144,7 @@ impl Switch {
             return Err(format!("{} has {LINKS_MAX} links, the limit", full.short()));
         }
         let number = self.next_number();
-        self.links.insert(pair, Link { number, to_lower: <_>::default(), to_higher: <_>::default() });
+        self.links.insert(pair, ChanLink { number, to_lower: <_>::default(), to_higher: <_>::default() });
         let (address, local) = (Some(there.clone()), here.clone());
         self.tell(id, Event::LinkUp { peer, address, local, direction: Direction::Out });
         let (address, local) = (here, Some(there));
@@ -226,7 +226,7 @@ impl Switch {
     }
 }
 
-impl Link {
+impl ChanLink {
     fn queue(&mut self, from: MemberId, to: MemberId, lane: Lane) -> &mut Queue {
         let queues = if to < from { &mut self.to_lower } else { &mut self.to_higher };
         &mut queues[lane as usize]

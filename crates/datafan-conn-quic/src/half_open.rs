@@ -39,7 +39,7 @@ impl Source {
 /// The answer to an incoming handshake.
 pub(crate) enum Admission {
     /// It may start.
-    Granted(Place),
+    Granted(HandshakePermit),
     /// The sender must prove its address first.
     Prove,
     /// There is no place.
@@ -131,11 +131,17 @@ impl HalfOpen {
         (places.taken.len() as u64, places.n_evicted)
     }
 
-    fn take(self: &Arc<Self>, places: &mut Places, source: Source, known: bool, now: Instant) -> Place {
+    fn take(
+        self: &Arc<Self>,
+        places: &mut Places,
+        source: Source,
+        known: bool,
+        now: Instant,
+    ) -> HandshakePermit {
         places.last_number += 1;
         let (number, evicted) = (places.last_number, Arc::new(Notify::new()));
         places.taken.insert(number, Taken { source, known, since: now, evicted: evicted.clone() });
-        Place { half_open: self.clone(), number, evicted }
+        HandshakePermit { half_open: self.clone(), number, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -160,20 +166,20 @@ impl Places {
 }
 
 /// A place, held until this is dropped.
-pub(crate) struct Place {
+pub(crate) struct HandshakePermit {
     half_open: Arc<HalfOpen>,
     number: u64,
     evicted: Arc<Notify>,
 }
 
-impl Place {
+impl HandshakePermit {
     /// Waits until the handshake must be dropped.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for HandshakePermit {
     fn drop(&mut self) {
         self.half_open.lock().taken.remove(&self.number);
     }
@@ -196,14 +202,14 @@ mod tests {
         IpAddr::from([10, 0, high, low])
     }
 
-    fn granted(admission: Admission) -> Option<Place> {
+    fn granted(admission: Admission) -> Option<HandshakePermit> {
         match admission {
             Admission::Granted(place) => Some(place),
             Admission::Prove | Admission::Refused => None,
         }
     }
 
-    fn is_evicted(half_open: &HalfOpen, place: &Place) -> bool {
+    fn is_evicted(half_open: &HalfOpen, place: &HandshakePermit) -> bool {
         !half_open.lock().taken.contains_key(&place.number)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     ending, greeting,
-    half_open::{Admission, Place},
+    half_open::{Admission, HandshakePermit},
     link::Origin,
     table::Table,
 };
@@ -53,7 +53,7 @@ async fn in_place(
     table: &Arc<Table>,
     incoming: Incoming,
     bound: SocketAddr,
-    place: Place,
+    place: HandshakePermit,
 ) -> Result<(), String> {
     tokio::select! {
         // A handshake that has just succeeded is not thrown away.

@@ -11,11 +11,11 @@ use tracing::{Span, debug, debug_span, error, info, trace, warn};
 /// One span per link, from up to down: its messages are logged inside.
 #[derive(Default)]
 pub struct Links {
-    links: BTreeMap<MemberId, Link>,
+    links: BTreeMap<MemberId, LinkSpan>,
     flapping: Flapping,
 }
 
-struct Link {
+struct LinkSpan {
     span: Span,
     /// The end of a link that never was up is not interesting.
     was_up: bool,
@@ -26,7 +26,7 @@ impl Links {
     pub fn input(&mut self, input: &Input) {
         if let Input::LinkUp { peer, direction, .. } = input {
             let span = debug_span!("link", peer = peer.short(), ?direction);
-            self.links.insert(*peer, Link { span, was_up: false });
+            self.links.insert(*peer, LinkSpan { span, was_up: false });
         }
         match peer_of(input) {
             Some(peer) => self.within(&peer, || say_input(input)),
@@ -34,7 +34,7 @@ impl Links {
         }
         if let Input::LinkDown { peer, reason } = input {
             match self.links.remove(peer) {
-                Some(Link { was_up: true, .. }) => self.say_down(*peer, reason),
+                Some(LinkSpan { was_up: true, .. }) => self.say_down(*peer, reason),
                 _ => debug!(peer = peer.short(), reason, "link down, was never up"),
             }
         }

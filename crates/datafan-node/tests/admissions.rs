@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Member, PATIENCE, Place, datafan, fields, prepared, string, text};
+use common::{Member, PATIENCE, TestDir, datafan, fields, prepared, string, text};
 use datafan_core::identity::Identity;
 use serde_json::{Value, json};
 use std::{
@@ -20,7 +20,7 @@ const MANY: u32 = 1_024;
 
 #[test]
 fn a_file_of_members_is_admitted_whole_or_not_at_all() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let three = place.file("three", lines(0..3));
     let done = a.ask(&["admit", "--file", &three, "--items", "7", "--json"]).lines();
@@ -49,7 +49,7 @@ fn a_file_of_members_is_admitted_whole_or_not_at_all() {
 
 #[test]
 fn who_reads_only_the_first_lines_admits_all() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let (many, dir) = (place.file("many", lines(0..MANY + 2)), text(&a.dir));
     let mut command = prepared(
@@ -64,7 +64,7 @@ fn who_reads_only_the_first_lines_admits_all() {
 
 #[test]
 fn who_waits_to_be_admitted_comes_up_at_once() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
     let dir = text(&place.path("b"));
@@ -87,7 +87,7 @@ fn who_waits_to_be_admitted_comes_up_at_once() {
 
 #[test]
 fn a_file_of_members_becomes_one_request_to_an_authority_that_is_offline() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let (dir, key) = (a.dir.clone(), text(&place.path("authority.key")));
     assert_eq!(a.terminate(), 0);
@@ -114,7 +114,7 @@ fn a_file_of_members_becomes_one_request_to_an_authority_that_is_offline() {
 /// The sequence of docs/membership.md, "The key of the member that has authority.key".
 #[test]
 fn the_holder_of_the_authoritys_key_gets_a_new_key_of_its_own() {
-    let place = Place::new();
+    let place = TestDir::new();
     let alpha = place.founder("alpha");
     let beta = place.invited(&alpha, "beta", &[]);
     alpha.put("color", "red");

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Member, PATIENCE, Place, datafan, prepared, string, text};
+use common::{Member, PATIENCE, TestDir, datafan, prepared, string, text};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -32,7 +32,7 @@ const WAIT_MILLIS_MAX: u64 = 86_400_000;
 
 #[test]
 fn tcp_asks_for_the_token_that_the_file_holds() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (dir, file) = (place.path("a"), place.path("token"));
     let member = founder_on_tcp(&place, &["--api-token-file", &text(&file)]);
     let api = string(&member.ports["api"]);
@@ -69,7 +69,7 @@ fn tcp_asks_for_the_token_that_the_file_holds() {
 
 #[test]
 fn commands_ask_over_tcp_and_name_the_token() {
-    let place = Place::new();
+    let place = TestDir::new();
     let file = text(&place.path("token"));
     let member = founder_on_tcp(&place, &["--api-token-file", &file]);
     let (api, id) = (string(&member.ports["api"]), member.id());
@@ -105,7 +105,7 @@ fn commands_ask_over_tcp_and_name_the_token() {
 
 #[test]
 fn a_token_that_others_know_or_guess_is_refused_at_the_start() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = text(&place.path("a"));
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &dir]).code, 0);
     let run = |file: &str| {
@@ -135,7 +135,7 @@ fn a_token_that_others_know_or_guess_is_refused_at_the_start() {
 
 #[test]
 fn the_socket_is_private_whatever_was_there_and_whatever_the_umask_is() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let socket = dir.join("api.sock");
@@ -164,7 +164,7 @@ fn the_socket_is_private_whatever_was_there_and_whatever_the_umask_is() {
 
 #[test]
 fn beyond_the_connections_of_tcp_one_waits_and_is_told_and_the_socket_is_free() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = founder_on_tcp(&place, &[]);
     let api = string(&member.ports["api"]);
     let get = || request(&api, "GET /v1/status HTTP/1.1", &format!("Host: {api}\r\n"), b"");
@@ -185,7 +185,7 @@ fn beyond_the_connections_of_tcp_one_waits_and_is_told_and_the_socket_is_free() 
 
 #[test]
 fn readers_that_stall_take_no_more_than_their_places() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let value = place.file("value", vec![b'v'; 1 << 20]);
     for n in 0..8 {
@@ -207,7 +207,7 @@ fn readers_that_stall_take_no_more_than_their_places() {
 
 #[test]
 fn those_who_wait_take_no_more_than_their_places_and_no_longer_than_a_day() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let never = |millis: u64| {
         begun(&member.dir, &format!("GET /v1/wait?links=9&timeout_ms={millis} HTTP/1.1"), "", b"")
@@ -225,7 +225,7 @@ fn those_who_wait_take_no_more_than_their_places_and_no_longer_than_a_day() {
 
 #[test]
 fn long_bodies_take_no_more_than_their_places_and_the_memory_stays_bounded() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let before = resident_bytes(&member);
     let header = format!("Content-Length: {BODY_BYTES_MAX}\r\n");
@@ -249,7 +249,7 @@ fn long_bodies_take_no_more_than_their_places_and_the_memory_stays_bounded() {
 
 #[test]
 fn what_a_request_names_has_its_limits() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let get = |path: &str| end(begun(&member.dir, &format!("GET {path} HTTP/1.1"), "", b""));
     let (edge, beyond) = ("k".repeat(1_024), "k".repeat(1_025));
@@ -280,7 +280,7 @@ fn what_a_request_names_has_its_limits() {
 
 #[test]
 fn who_has_sent_all_that_there_is_to_send_gets_the_answer() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = founder_on_tcp(&place, &[]);
     let body = json!({ "writes": [{ "key": "k", "value": "v" }] }).to_string();
     let asked = format!(
@@ -305,7 +305,7 @@ fn who_has_sent_all_that_there_is_to_send_gets_the_answer() {
 
 #[test]
 fn a_parameter_that_is_no_text_names_no_key() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     member.put("\u{fffd}\u{fffd}", "another key");
     let answer = end(begun(&member.dir, "GET /v1/item?key=%ff%fe HTTP/1.1", "", b""));
@@ -316,7 +316,7 @@ fn a_parameter_that_is_no_text_names_no_key() {
 
 #[test]
 fn a_socket_that_is_gone_is_made_anew() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let socket = member.dir.join("api.sock");
     fs::remove_file(&socket).unwrap();
@@ -332,7 +332,7 @@ fn a_socket_that_is_gone_is_made_anew() {
 }
 
 /// The first member of a mesh, with its interface on TCP.
-fn founder_on_tcp(place: &Place, more: &[&str]) -> Member {
+fn founder_on_tcp(place: &TestDir, more: &[&str]) -> Member {
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     Member::run(&dir, &[&["--api", "127.0.0.1:0"], more].concat())

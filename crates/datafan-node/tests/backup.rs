@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Member, Place, datafan, datafan_with, text};
+use common::{Member, TestDir, datafan, datafan_with, text};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -15,7 +15,7 @@ use std::{
 
 #[test]
 fn a_running_member_is_saved_while_it_writes_and_comes_back() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let rows: String = (0..3_000).map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"v{n}\"}}\n")).collect();
@@ -71,7 +71,7 @@ fn a_running_member_is_saved_while_it_writes_and_comes_back() {
 
 #[test]
 fn a_member_that_does_not_run_is_saved_too_and_no_other_takes_it() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.put("k", "v");

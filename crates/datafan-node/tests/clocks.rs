@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{Member, Place, clock::Clock};
+use common::{Member, TestDir, clock::Clock};
 
 #[test]
 fn a45_what_was_written_two_years_ahead_is_restamped() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
@@ -41,7 +41,7 @@ fn a45_what_was_written_two_years_ahead_is_restamped() {
 
 #[test]
 fn a_newcomer_whose_clock_is_behind_is_told_so() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let ticket = a.ask(&["invite", "b", "--json"]).json();

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Away, Done, Member, Place, datafan, text};
+use common::{Away, Done, Member, TestDir, datafan, text};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
@@ -16,7 +16,7 @@ const KEYS: usize = 300;
 
 #[test]
 fn six_wrong_bytes_of_an_item_are_named_and_that_item_comes_from_the_owner_again() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, b) = apart(&place, 60_000);
     let store = b.dir.join("store.redb");
     assert!(fs::metadata(&store).unwrap().len() > CHECKED_BYTES_MAX);
@@ -45,7 +45,7 @@ fn six_wrong_bytes_of_an_item_are_named_and_that_item_comes_from_the_owner_again
 
 #[test]
 fn of_a_small_file_that_redb_refuses_the_rows_are_kept_and_nothing_of_its_own_is_lost() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, b) = apart(&place, 100);
     let store = b.dir.join("store.redb");
     assert!(fs::metadata(&store).unwrap().len() < CHECKED_BYTES_MAX);
@@ -73,7 +73,7 @@ fn of_a_small_file_that_redb_refuses_the_rows_are_kept_and_nothing_of_its_own_is
 
 #[test]
 fn of_its_own_shard_what_can_be_read_is_listed_and_taken_back() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, b) = apart(&place, 100);
     overwrite(&b.dir.join("store.redb"), b"own-value-of-b");
     let found = verify(&b.dir, &["--json"]);
@@ -100,7 +100,7 @@ fn of_its_own_shard_what_can_be_read_is_listed_and_taken_back() {
 
 #[test]
 fn who_is_alone_begins_its_damaged_shard_anew_and_takes_back_what_can_be_read() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.put("good", "value");
     a.put("bad", "own-value-of-a");
@@ -124,7 +124,7 @@ fn lacking(member: &Member) -> Vec<String> {
 
 /// A founder and an invited member that hold each other's data and do not run; the second one has written
 /// `alone`, which nobody else has.
-fn apart(place: &Place, value_bytes: usize) -> (Away, Away) {
+fn apart(place: &TestDir, value_bytes: usize) -> (Away, Away) {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let rows: String = (0..KEYS)

@@ -5,13 +5,13 @@
 
 mod common;
 
-use common::{Member, Place, clock::Clock, copy, datafan, string, text};
+use common::{Member, TestDir, clock::Clock, copy, datafan, string, text};
 use datafan_core::{fork::Evidence, hash::Hash, head::Head, id::MeshId, identity::Identity, time::Timestamp};
 use serde_json::json;
 
 #[test]
 fn evidence_is_checked_without_a_member() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (mesh, owner) = (MeshId(Identity::from_secret(&[1; 32]).id()), Identity::from_secret(&[2; 32]));
     let head = |root| {
         let (timestamp, signature) = (Timestamp(7_000_000), [0; 64]);
@@ -49,7 +49,7 @@ fn evidence_is_checked_without_a_member() {
 
 #[test]
 fn a_member_that_has_seen_no_fork_says_so() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.ask(&["forks"]).is("this member knows of no fork");
     assert_eq!(a.ask(&["forks", "--json"]).json(), json!({"forks": []}));
@@ -64,7 +64,7 @@ fn a_member_that_has_seen_no_fork_says_so() {
 
 #[test]
 fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);

@@ -6,13 +6,13 @@
 
 mod common;
 
-use common::{Member, PATIENCE, Place, datafan, datafan_with, fields, string, text};
+use common::{Member, PATIENCE, TestDir, datafan, datafan_with, fields, string, text};
 use serde_json::{Value, json};
 use std::{fs, process::Command, time::Instant};
 
 #[test]
 fn a_quota_and_a_role_are_given_and_changed_by_command() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.put("one", "1");
@@ -58,7 +58,7 @@ fn a_quota_and_a_role_are_given_and_changed_by_command() {
 
 #[test]
 fn a39_an_expired_invitation_is_refused_and_says_what_to_do() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut a = place.founder("a");
     let (late_dir, late_id) = joining(&place, &a, "late");
     a.ask(&["admit", &late_id, "--name", "late", "--expires", "1ms"]);
@@ -83,7 +83,7 @@ fn a39_an_expired_invitation_is_refused_and_says_what_to_do() {
 
 #[test]
 fn an_invitation_lasts_a_week_or_as_long_as_it_says() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let invited = |name: &str, more: &[&str]| {
         let ticket = a.ask(&[&["invite", name, "--json"], more].concat()).json();
@@ -109,7 +109,7 @@ fn an_invitation_lasts_a_week_or_as_long_as_it_says() {
 
 #[test]
 fn a_key_is_replaced_and_its_data_moves_along() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let old = place.invited(&a, "b", &[]);
     old.put("color", "red");
@@ -162,7 +162,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
 
 #[test]
 fn nothing_is_lost_when_a_member_dies_while_it_adopts() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let old = place.invited(&a, "b", &[]);
     let rows: String = (0..N_ADOPTED).map(|n| format!("{{\"key\":\"k{n}\",\"value\":{n}}}\n")).collect();
@@ -204,7 +204,7 @@ const N_ADOPTED: u64 = 10_000;
 
 #[test]
 fn a_stolen_key_is_replaced_by_a_ticket_and_its_data_dropped() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let stolen = place.invited(&a, "b", &[]);
     let timestamp = stolen.put("color", "red");
@@ -226,7 +226,7 @@ fn a_stolen_key_is_replaced_by_a_ticket_and_its_data_dropped() {
 #[test]
 fn a46_links_of_a_revoked_member_close_within_seconds_of_the_news() {
     for outcome in [&[][..], &["--drop"]] {
-        let place = Place::new();
+        let place = TestDir::new();
         let a = place.founder("a");
         let b = place.invited(&a, "b", &[]);
         let away = place.invited(&a, "c", &[]);
@@ -267,7 +267,7 @@ fn a46_links_of_a_revoked_member_close_within_seconds_of_the_news() {
 
 #[test]
 fn an_authority_without_a_network_signs_what_it_is_shown() {
-    let place = Place::new();
+    let place = TestDir::new();
     let vault = place.path("vault");
     fs::create_dir(&vault).unwrap();
     let key = text(&vault.join("authority.key"));
@@ -336,7 +336,7 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
 fn a_ticket_that_nobody_got_is_told() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full");
     let Ok(full) = full else { return println!("skipped: there is no /dev/full") };
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     for more in [&[][..], &["--json"]] {
         let (dir, name) = (text(&a.dir), format!("n{}", more.len()));
@@ -349,7 +349,7 @@ fn a_ticket_that_nobody_got_is_told() {
 }
 
 /// A member that has to be admitted, its directory ready.
-fn joining(place: &Place, at: &Member, name: &str) -> (std::path::PathBuf, String) {
+fn joining(place: &TestDir, at: &Member, name: &str) -> (std::path::PathBuf, String) {
     let (dir, mesh) = (place.path(name), string(&at.ask(&["id", "--json"]).json()["mesh"]));
     let init =
         datafan(&["init", "--mesh", &mesh, "--name", name, "--data-dir", &text(&dir), "--json"]).json();

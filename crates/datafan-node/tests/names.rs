@@ -5,14 +5,14 @@
 
 mod common;
 
-use common::{Place, api::Api, datafan, string, text};
+use common::{TestDir, api::Api, datafan, string, text};
 use serde_json::json;
 
 const READS_AS_ID: &str = "reads as a full id: choose another name";
 
 #[test]
 fn nobody_gets_a_name_that_reads_as_an_id() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let (id, mesh) = (b.id(), string(&a.ask(&["id", "--json"]).json()["mesh"]));
@@ -43,7 +43,7 @@ fn nobody_gets_a_name_that_reads_as_an_id() {
 
 #[test]
 fn what_is_one_members_name_and_begins_another_ones_id_is_ambiguous() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let (id, short) = (b.id(), b.id()[..8].to_owned());

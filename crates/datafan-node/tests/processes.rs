@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{Member, Place, datafan, string, text};
+use common::{Member, TestDir, datafan, string, text};
 use serde_json::json;
 
 /// A member that has to be admitted, its directory ready.
-fn joining(place: &Place, mesh: &str, name: &str) -> (std::path::PathBuf, String) {
+fn joining(place: &TestDir, mesh: &str, name: &str) -> (std::path::PathBuf, String) {
     let dir = place.path(name);
     let init = datafan(&["init", "--mesh", mesh, "--name", name, "--data-dir", &text(&dir), "--json"]).json();
     (dir, string(&init["id"]))
@@ -21,7 +21,7 @@ fn mesh_of(member: &Member) -> String {
 
 #[test]
 fn a18_processes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let (b_dir, b_id) = joining(&place, &mesh_of(&a), "b");
     let (c_dir, c_id) = joining(&place, &mesh_of(&a), "c");
@@ -61,7 +61,7 @@ fn a18_processes() {
 
 #[test]
 fn b_and_c_meet_again_when_a_is_gone() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let c = place.invited(&a, "c", &[]);
@@ -84,7 +84,7 @@ fn b_and_c_meet_again_when_a_is_gone() {
 
 #[test]
 fn a39_an_uninvited_process_gets_no_link_and_is_told_what_to_do() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut a = place.founder("a");
     a.put("secret", "x");
     let (dir, id) = joining(&place, &mesh_of(&a), "stranger");
@@ -109,7 +109,7 @@ fn a39_an_uninvited_process_gets_no_link_and_is_told_what_to_do() {
 
 #[test]
 fn who_is_refused_is_named_once_however_often_it_knocks() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut a = place.founder("a");
     let (dir, id) = joining(&place, &mesh_of(&a), "stranger");
     // Not waited for: it may be refused before it says that it runs.
@@ -143,7 +143,7 @@ fn who_is_refused_is_named_once_however_often_it_knocks() {
 
 #[test]
 fn a39_a_revoked_member_is_out() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let timestamp = b.put("k", "kept");
@@ -161,7 +161,7 @@ fn a39_a_revoked_member_is_out() {
 
 #[test]
 fn a39_another_meshs_member_is_refused() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut a = place.founder("a");
     let dir = place.path("z");
     assert_eq!(datafan(&["init", "--name", "z", "--data-dir", &text(&dir)]).code, 0);

@@ -5,13 +5,13 @@
 
 mod common;
 
-use common::{Member, Place, copy, datafan, text};
+use common::{Member, TestDir, copy, datafan, text};
 use serde_json::Value;
 use std::fs;
 
 #[test]
 fn a25_a_member_without_its_store_gets_its_shard_back_before_it_writes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.put("color", "red");
@@ -35,7 +35,7 @@ fn a25_a_member_without_its_store_gets_its_shard_back_before_it_writes() {
 
 #[test]
 fn a29_a41_a_restored_backup_takes_back_what_the_mesh_has() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "yesterday"));
@@ -88,7 +88,7 @@ fn a29_a41_a_restored_backup_takes_back_what_the_mesh_has() {
 
 #[test]
 fn a36_of_two_processes_with_one_identity_the_later_one_stops() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));
@@ -118,7 +118,7 @@ fn a36_of_two_processes_with_one_identity_the_later_one_stops() {
 
 #[test]
 fn a_lost_shard_can_be_abandoned() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("old", "v"));

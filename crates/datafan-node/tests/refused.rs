@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Member, Place, datafan, text};
+use common::{Member, TestDir, datafan, text};
 use serde_json::json;
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ fn run(dir: &str, more: &[&str]) -> common::Done {
 
 #[test]
 fn a_directory_in_use() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     run(&text(&member.dir), &[]).fails(1, "in use");
     member.put("still", "works");
@@ -28,7 +28,7 @@ fn a_directory_in_use() {
 
 #[test]
 fn a_taken_port() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -44,7 +44,7 @@ fn a_taken_port() {
 
 #[test]
 fn the_key_of_another_member() {
-    let place = Place::new();
+    let place = TestDir::new();
     for name in ["a", "b"] {
         assert_eq!(datafan(&["init", "--name", name, "--data-dir", &text(&place.path(name))]).code, 0);
     }
@@ -56,7 +56,7 @@ fn the_key_of_another_member() {
 
 #[test]
 fn the_authority_of_an_older_mesh() {
-    let place = Place::new();
+    let place = TestDir::new();
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&place.path("a"))]).code, 0);
     let dir = place.path("b");
     fs::create_dir(&dir).unwrap();
@@ -67,7 +67,7 @@ fn the_authority_of_an_older_mesh() {
 
 #[test]
 fn a38_a_damaged_store() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let dir = member.dir.clone();
     assert_eq!(member.terminate(), 0);
@@ -80,7 +80,7 @@ fn a38_a_damaged_store() {
 
 #[test]
 fn a38_a_newer_store() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let dir = member.dir.clone();
     assert_eq!(member.terminate(), 0);
@@ -96,7 +96,7 @@ fn a38_a_newer_store() {
 
 #[test]
 fn a38_a_newer_members_file() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     fs::write(dir.join("member.json"), r#"{"format":99}"#).unwrap();
@@ -105,7 +105,7 @@ fn a38_a_newer_members_file() {
 
 #[test]
 fn a_long_directory_and_a_stale_socket_do_not_matter() {
-    let place = Place::new();
+    let place = TestDir::new();
     let long = (0..8).fold(place.path("long"), |dir, _| dir.join("thirty-two-characters-of-a-name-"));
     fs::create_dir_all(&long).unwrap();
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&long)]).code, 0);
@@ -119,7 +119,7 @@ fn a_long_directory_and_a_stale_socket_do_not_matter() {
 
 #[test]
 fn a_socket_of_somebody_else_is_replaced_only_when_nobody_answers() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let other = UnixListener::bind(dir.join("api.sock")).unwrap();
@@ -138,7 +138,7 @@ fn a_socket_of_somebody_else_is_replaced_only_when_nobody_answers() {
 
 #[test]
 fn the_interface_on_tcp_answers_this_machine_only() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let member = Member::run(&dir, &["--api", "127.0.0.1:0"]);

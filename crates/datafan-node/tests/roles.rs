@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Member, Place, api::Api, copy, datafan, string, text};
+use common::{Member, TestDir, api::Api, copy, datafan, string, text};
 use datafan_core::{
     engine::Disposition,
     roster::{GrantChange, RosterChange},
@@ -17,7 +17,7 @@ use std::fs;
 
 #[test]
 fn a55_the_meshs_own_id_is_refused_in_every_command_and_request() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));
@@ -64,7 +64,7 @@ fn a55_the_meshs_own_id_is_refused_in_every_command_and_request() {
 
 #[test]
 fn a55_no_request_makes_the_key_sign_an_entry_for_its_own_id() {
-    let place = Place::new();
+    let place = TestDir::new();
     let key = text(&place.path("authority.key"));
     let mesh = string(&datafan(&["authority", "new", "--key", &key, "--json"]).json()["mesh"]);
     let id = mesh.parse().unwrap();
@@ -85,7 +85,7 @@ fn a55_no_request_makes_the_key_sign_an_entry_for_its_own_id() {
 
 #[test]
 fn a55_a_revoked_id_and_ones_own_are_refused_where_another_members_belongs() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let c = place.invited(&a, "c", &[]);
@@ -128,7 +128,7 @@ fn a55_a_revoked_id_and_ones_own_are_refused_where_another_members_belongs() {
 
 #[test]
 fn what_cannot_be_undone_wants_a_terminal_or_yes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));

@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{Place, api::Api, text};
+use common::{TestDir, api::Api, text};
 
 #[test]
 fn a56_a_list_goes_on_after_a_key_and_the_status_says_what_the_store_takes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let dir = text(&a.dir);
     let mut api = Api::open(&a.dir).unwrap();
@@ -49,7 +49,7 @@ fn a56_a_list_goes_on_after_a_key_and_the_status_says_what_the_store_takes() {
 
 #[test]
 fn compact_makes_the_store_small_while_the_member_runs_and_while_it_does_not() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let dir = text(&a.dir);
     let mut api = Api::open(&a.dir).unwrap();

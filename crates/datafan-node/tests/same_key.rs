@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Member, Place, copy, datafan, string, text};
+use common::{Member, TestDir, copy, datafan, string, text};
 use serde_json::Value;
 use std::{
     fs,
@@ -14,7 +14,7 @@ use std::{
 
 #[test]
 fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));
@@ -33,7 +33,7 @@ fn a_ticket_that_was_used_is_refused_where_it_is_run_again() {
 
 #[test]
 fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, c, b) = mesh_with_an_undialable_member(&place, &[]);
     let ticket = text(&place.path("b.ticket"));
     let second = place.path("second");
@@ -53,7 +53,7 @@ fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
 
 #[test]
 fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_it() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, c, b) = mesh_with_an_undialable_member(&place, &[]);
     b.kill();
     let ticket = text(&place.path("b.ticket"));
@@ -78,7 +78,7 @@ fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_i
 
 #[test]
 fn a_process_without_data_elsewhere_in_the_mesh_is_refused_and_takes_no_link_twice() {
-    let place = Place::new();
+    let place = TestDir::new();
     // Both are linked with a alone: neither can be dialled.
     let (a, c, b) = mesh_with_an_undialable_member(&place, UNDIALABLE);
     let second = place.path("second");
@@ -101,7 +101,7 @@ const UNDIALABLE: &[&str] = &["--advertise", "127.0.0.1:9"];
 
 /// Three members, of which the last one cannot be dialled and is listed by all that it is linked with: the
 /// first one, and the second one if that can be dialled.
-fn mesh_with_an_undialable_member(place: &Place, c_args: &[&str]) -> (Member, Member, Member) {
+fn mesh_with_an_undialable_member(place: &TestDir, c_args: &[&str]) -> (Member, Member, Member) {
     let a = place.founder("a");
     let c = place.invited(&a, "c", c_args);
     c.waits_for("a", a.put("old", "v"));
@@ -130,7 +130,7 @@ fn mesh_with_an_undialable_member(place: &Place, c_args: &[&str]) -> (Member, Me
 
 #[test]
 fn a_copy_of_the_directory_of_a_member_that_runs_stops_and_the_member_goes_on() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));
@@ -154,7 +154,7 @@ fn a_copy_of_the_directory_of_a_member_that_runs_stops_and_the_member_goes_on() 
 #[test]
 fn a_copy_of_the_directory_of_a_member_that_cannot_be_dialled_stops_and_the_member_loses_no_write() {
     for undialable_peer in [false, true] {
-        let place = Place::new();
+        let place = TestDir::new();
         let mut a = place.founder("a");
         let c = place.invited(&a, "c", if undialable_peer { UNDIALABLE } else { &[] });
         let b = place.invited(&a, "b", UNDIALABLE);
@@ -195,7 +195,7 @@ fn a_copy_of_the_directory_of_a_member_that_cannot_be_dialled_stops_and_the_memb
 
 #[test]
 fn a_request_is_not_signed_with_the_key_of_a_member_that_runs() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{PATIENCE, Place, prepared, text};
+use common::{PATIENCE, TestDir, prepared, text};
 use datafan_core::item::Key;
 use datafan_node::{
     Bootstrap, Home, Node,
@@ -38,12 +38,12 @@ const SIP_PERIOD: Duration = Duration::from_millis(100);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a56_an_export_that_is_read_at_a_trickle_does_not_make_the_file_grow() {
     let without = {
-        let place = Place::new();
+        let place = TestDir::new();
         let member = Served::new(&place.path("a")).await;
         member.overwrite(0..1).await;
         member.overwrite(1..ROUNDS).await
     };
-    let place = Place::new();
+    let place = TestDir::new();
     let member = Served::new(&place.path("a")).await;
     member.overwrite(0..1).await;
     let reader = Reader::start(&place.path("a"));

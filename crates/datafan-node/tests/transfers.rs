@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Member, Place};
+use common::{Member, TestDir};
 use serde_json::Value;
 use std::{fmt::Write, time::Instant};
 
@@ -14,7 +14,7 @@ const VALUE_BYTES: usize = 4_000;
 
 #[test]
 fn a34_a_copy_goes_on_through_another_neighbour_and_after_a_kill() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let c = place.invited(&a, "c", &[]);

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Done, Member, Place, datafan, prepared, text};
+use common::{Done, Member, TestDir, datafan, prepared, text};
 use std::{
     fs,
     io::Read,
@@ -16,7 +16,7 @@ use std::{
 
 #[test]
 fn a_file_that_is_no_store_never_replaces_a_backup() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     let (home, backup) = (text(&dir), text(&place.path("good.backup")));
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &home]).code, 0);
@@ -60,7 +60,7 @@ fn a_file_that_is_no_store_never_replaces_a_backup() {
 
 #[test]
 fn a_backup_whose_reader_goes_away_has_failed() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = member_of(&place, 400);
     let dir = a.dir.clone();
     let cut_off = || {
@@ -86,7 +86,7 @@ fn a_backup_whose_reader_goes_away_has_failed() {
 
 #[test]
 fn a_limit_of_file_sizes_is_a_full_disk() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     let home = text(&dir);
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &home]).code, 0);
@@ -114,7 +114,7 @@ fn a_limit_of_file_sizes_is_a_full_disk() {
 
 #[test]
 fn what_a_killed_backup_has_left_goes_with_the_next_one() {
-    let place = Place::new();
+    let place = TestDir::new();
     let home = text(&place.path("a"));
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &home]).code, 0);
     let mut child = Command::new("true").spawn().unwrap();
@@ -133,7 +133,7 @@ fn what_a_killed_backup_has_left_goes_with_the_next_one() {
 
 #[test]
 fn a_beginning_that_fails_leaves_nothing_behind() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     let home = text(&dir);
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &home]).code, 0);
@@ -163,7 +163,7 @@ fn a_beginning_that_fails_leaves_nothing_behind() {
 }
 
 /// A running member with so many items of a kilobyte.
-fn member_of(place: &Place, items: usize) -> Member {
+fn member_of(place: &TestDir, items: usize) -> Member {
     let a = place.founder("a");
     let done = a.ask(&["import", &rows(place, items)]);
     assert_eq!(done.code, 0, "{}", done.err);
@@ -171,7 +171,7 @@ fn member_of(place: &Place, items: usize) -> Member {
 }
 
 /// A file of so many rows of a kilobyte.
-fn rows(place: &Place, items: usize) -> String {
+fn rows(place: &TestDir, items: usize) -> String {
     let value = "v".repeat(1_000);
     let rows = (0..items).map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"{value}\"}}\n"));
     place.file("rows", rows.collect::<String>())

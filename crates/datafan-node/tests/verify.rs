@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Done, Member, Place, datafan, text};
+use common::{Done, Member, TestDir, datafan, text};
 use redb::{Database, ReadableTable, TableDefinition};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
@@ -15,7 +15,7 @@ const LOG: TableDefinition<'_, &[u8; 12], &[u8]> = TableDefinition::new("log");
 
 #[test]
 fn what_was_altered_on_disk_is_found_and_copied_anew() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let last = (0..40).map(|n| a.put(&format!("k{n}"), &format!("value-{n}."))).max().unwrap();
@@ -66,7 +66,7 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
 
 #[test]
 fn damaged_ranges_are_repaired_from_the_neighbours() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let rows = |of: &str| -> String {
@@ -110,7 +110,7 @@ fn damaged_ranges_are_repaired_from_the_neighbours() {
 
 #[test]
 fn a_file_that_cannot_be_read_at_all_is_moved_aside_and_comes_back_from_the_mesh() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.put("mine", "of b");

@@ -8,7 +8,7 @@ pub use datafan_testkit::workload::{KEY_BYTES, VALUE_BYTES, config, scattered, v
 
 /// Which of the common items were overwritten.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Place {
+pub enum Overwritten {
     /// Those that were written last.
     Newest,
     /// Any.
@@ -34,10 +34,10 @@ pub fn rewrite(n: u64) -> Write {
 }
 
 /// The numbers of the items that are overwritten, ascending. The peers' measurements choose the same.
-pub fn overwritten(items: u64, changed: u64, place: Place) -> Vec<u64> {
+pub fn overwritten(items: u64, changed: u64, place: Overwritten) -> Vec<u64> {
     match place {
-        Place::Newest => (items - changed..items).collect(),
-        Place::Random => {
+        Overwritten::Newest => (items - changed..items).collect(),
+        Overwritten::Random => {
             let mut all: Vec<u64> = (0..items).collect();
             all.sort_unstable_by_key(|n| scattered(!n));
             all.truncate(changed as usize);

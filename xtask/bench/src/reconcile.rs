@@ -3,7 +3,7 @@
 
 use crate::{
     child,
-    data::{self, Place},
+    data::{self, Overwritten},
     figures::Figures,
     mesh::Mesh,
     report::{Report, Row, Target},
@@ -42,7 +42,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
 ///
 /// # Errors
 /// If they do not become equal, or in another way than was asked for.
-pub fn reconcile(items: u64, changed: u64, place: Place, deltas: Deltas) -> Result<Figures> {
+pub fn reconcile(items: u64, changed: u64, place: Overwritten, deltas: Deltas) -> Result<Figures> {
     let mut mesh = Mesh::of_two_with(items)?;
     mesh.unlink(0, 1);
     mesh.pass(SECOND)?;

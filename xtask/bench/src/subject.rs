@@ -4,7 +4,7 @@ use crate::{
     bare_quic, beside_bulk, copy,
     cpu::Stopwatch,
     crowd,
-    data::Place,
+    data::Overwritten,
     figures::{Figures, memory as resident},
     flood, growth, hops, idle_cpu, ingest, join, memory, million, reconcile,
     trace::Deltas,
@@ -45,9 +45,9 @@ enum Subject {
     /// See [`memory::bytes_per_item`]
     Memory { items: u64 },
     /// See [`reconcile::reconcile`]: by a delta
-    Delta { items: u64, changed: u64, place: Place },
+    Delta { items: u64, changed: u64, place: Overwritten },
     /// See [`reconcile::reconcile`]: by reconciliation
-    Reconciliation { items: u64, changed: u64, place: Place },
+    Reconciliation { items: u64, changed: u64, place: Overwritten },
     /// See [`idle_cpu::peers`]
     IdlePeers { shards: u32, keys: u64, directory: PathBuf },
     /// See [`idle_cpu::idle`]

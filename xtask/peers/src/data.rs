@@ -7,7 +7,7 @@ pub const VALUE_BYTES: u64 = 100;
 
 /// Which of the common items one side has overwritten.
 #[derive(Clone, Copy, clap::ValueEnum)]
-pub enum Place {
+pub enum Overwritten {
     /// Those that were written last.
     Newest,
     /// Any.
@@ -26,10 +26,10 @@ pub fn value(n: u64) -> Vec<u8> {
 }
 
 /// The numbers of the items that are overwritten, ascending.
-pub fn overwritten(items: u64, changed: u64, place: Place) -> Vec<u64> {
+pub fn overwritten(items: u64, changed: u64, place: Overwritten) -> Vec<u64> {
     match place {
-        Place::Newest => (items - changed..items).collect(),
-        Place::Random => {
+        Overwritten::Newest => (items - changed..items).collect(),
+        Overwritten::Random => {
             let mut all: Vec<u64> = (0..items).collect();
             all.sort_unstable_by_key(|n| scattered(!n));
             all.truncate(changed as usize);
@@ -44,7 +44,7 @@ pub type Element = (u64, [u8; 32]);
 
 /// What a member has that was away while `changed` items were overwritten, and what the others have. An item
 /// is where it was written last, so an overwritten one is at the end.
-pub fn sets(items: u64, changed: u64, place: Place) -> [Vec<Element>; 2] {
+pub fn sets(items: u64, changed: u64, place: Overwritten) -> [Vec<Element>; 2] {
     let element = |n: u64, at: u64| (START + at, id(n, at));
     let old: Vec<Element> = (0..items).map(|n| element(n, n)).collect();
     let overwritten = overwritten(items, changed, place);

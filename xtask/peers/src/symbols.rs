@@ -7,7 +7,7 @@
 //! Alizadeh 2024), the crate's own form has eight.
 
 use crate::{
-    data::{Element, Place, sets},
+    data::{Element, Overwritten, sets},
     figures::{Figures, Stopwatch, memory},
 };
 use anyhow::{Result, ensure};
@@ -34,7 +34,7 @@ impl Symbol for Id {
 ///
 /// # Errors
 /// If it finds something else than there is.
-pub fn reconcile(items: u64, changed: u64, place: Place) -> Result<Figures> {
+pub fn reconcile(items: u64, changed: u64, place: Overwritten) -> Result<Figures> {
     let [old, new] = sets(items, changed, place).map(|set| ids(&set));
     let symbols = enough(&old, &new, 2 * changed as usize);
     let watch = Stopwatch::start()?;

@@ -3,7 +3,7 @@
 use super::{
     context::Context,
     discovery::{
-        ADDRESSES_KEY, Discovery, Looking, Place, Pool, Reach, Target, Why, decode_addresses, pause_micros,
+        ADDRESSES_KEY, Discovery, Endpoint, Looking, Pool, Reach, Target, Why, decode_addresses, pause_micros,
     },
     divergent_copies::DivergentCopies,
     effect::Effect,
@@ -27,14 +27,14 @@ const LATEST_MAX: usize = 16;
 const DIALS_MAX: usize = 8;
 
 impl<S: Store> Dialling<'_, S> {
-    pub(super) fn on_dial_failed(&mut self, place: &Place, error: &str) {
+    pub(super) fn on_dial_failed(&mut self, place: &Endpoint, error: &str) {
         if place.0 == Some(self.cx.me) {
             return self.key_conflicts.same_key.is_free(&place.1);
         }
         self.discovery.dialer.on_failed(place, error, self.cx.now.time, &mut self.cx.rng);
     }
 
-    pub(super) fn on_dial_found(&mut self, place: Place, peer: MemberId) {
+    pub(super) fn on_dial_found(&mut self, place: Endpoint, peer: MemberId) {
         if peer == self.cx.me {
             return self.conflicts().on_same_key(SameKeyPlace::Answers(place.1));
         }

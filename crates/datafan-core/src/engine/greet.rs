@@ -3,7 +3,7 @@
 use super::{
     effect::Effect,
     handlers::{Gossip, Greeting},
-    links::{Dialled, Link, Place},
+    links::{Dialled, Link, LinkIndex},
     replicas::Owner,
     status::Pending,
 };
@@ -44,7 +44,7 @@ impl<S: Store> Greeting<'_, S> {
         if let Some(old) = self.links.remove(&peer) {
             self.exchange().clear_place(old.place());
         }
-        let place = Place::free(self.links.values().map(Link::place));
+        let place = LinkIndex::free(self.links.values().map(Link::place));
         let is_spare = direction == Direction::Out && !self.links.are_too_few(self.cx);
         let dialled = Dialled { address, direction, is_spare };
         self.links.insert(peer, Link::new(dialled, place, since, deadline));

@@ -7,7 +7,7 @@
 
 use super::{
     handlers::Exchange,
-    links::{Asked, Place, Tree},
+    links::{Asked, LinkIndex, Tree},
     replicas::Owner,
 };
 use crate::{
@@ -107,7 +107,7 @@ impl<V> Exchange<'_, V> {
         owners.iter().for_each(|owner| self.on_asked(from, owner, Tree::graft));
     }
 
-    fn on_asked(&mut self, from: MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
+    fn on_asked(&mut self, from: MemberId, owner: &MemberId, change: fn(&mut Tree, LinkIndex)) {
         if self.replicas.get(owner).is_none() {
             self.cx.stats.reject(Rejection::UnknownOwner);
         } else if *owner != self.cx.config.mesh.authority() {
@@ -121,7 +121,7 @@ impl<V> Exchange<'_, V> {
         self.change_tree(&peer, owner, Tree::graft);
     }
 
-    fn change_tree(&mut self, peer: &MemberId, owner: &MemberId, change: fn(&mut Tree, Place)) {
+    fn change_tree(&mut self, peer: &MemberId, owner: &MemberId, change: fn(&mut Tree, LinkIndex)) {
         let Some(place) = self.links.get(peer).map(|link| link.place()) else { return };
         let Some(mut tree) = self.replicas.get(owner).map(Owner::tree) else { return };
         change(&mut tree, place);
@@ -149,7 +149,7 @@ impl<V> Exchange<'_, V> {
 
     /// The link at `place` is no more. Who brought nothing over other links is asked to do so, for owners
     /// that are busy and have lost their parent.
-    pub(super) fn clear_place(&mut self, place: Place) {
+    pub(super) fn clear_place(&mut self, place: LinkIndex) {
         if !self.links.trees.clear(place) {
             return;
         }
@@ -158,7 +158,7 @@ impl<V> Exchange<'_, V> {
         orphans.truncate(OWNERS_PER_MESSAGE_MAX);
         for owner in orphans {
             let mut tree = self.replicas[&owner].tree();
-            let mut others: Vec<(MemberId, Place)> = self
+            let mut others: Vec<(MemberId, LinkIndex)> = self
                 .links
                 .iter()
                 .filter(|(_, link)| link.is_up() && !tree.is_eager(link.place()))
@@ -181,8 +181,8 @@ impl<V> Exchange<'_, V> {
     }
 
     /// The places of all links but `first` and some random ones, together [`EAGER_MAX`].
-    fn all_but_some(&mut self, first: Place) -> impl Iterator<Item = Place> + use<V> {
-        let mut others: Vec<Place> =
+    fn all_but_some(&mut self, first: LinkIndex) -> impl Iterator<Item = LinkIndex> + use<V> {
+        let mut others: Vec<LinkIndex> =
             self.links.values().map(|link| link.place()).filter(|place| *place != first).collect();
         for _ in 1..EAGER_MAX {
             let random = self.cx.rng.next() % others.len() as u64;

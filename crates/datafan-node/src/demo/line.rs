@@ -26,13 +26,13 @@ const LOOKS_MAX: usize = 100;
 
 /// A mesh whose members are linked in a line.
 pub struct Line {
-    members: Vec<Place>,
+    members: Vec<DemoMember>,
     /// Bytes sent by endpoints that no longer exist.
     sent_before: u64,
 }
 
 /// A member, and what is needed to restart it.
-struct Place {
+struct DemoMember {
     dir: PathBuf,
     id: MemberId,
     listen: SocketAddr,
@@ -55,7 +55,7 @@ impl Line {
             let faults = Faults::new();
             let node = open(&dir, any, line.members.last(), faults.clone()).await?;
             let (id, listen) = (node.id(), node.local_addrs()[0]);
-            line.members.push(Place { dir, id, listen, node: Some(node), faults });
+            line.members.push(DemoMember { dir, id, listen, node: Some(node), faults });
         }
         for (at, place) in line.members.iter().enumerate() {
             let links = usize::from(at > 0) + usize::from(at + 1 < members);
@@ -162,7 +162,7 @@ impl Line {
     }
 }
 
-impl Place {
+impl DemoMember {
     fn node(&self) -> &Node {
         self.node.as_ref().expect("only asked of members that run")
     }
@@ -195,7 +195,7 @@ async fn invite(first: &Node, name: Name) -> Result<Ticket, Failure> {
 async fn open(
     dir: &Path,
     listen: SocketAddr,
-    before: Option<&Place>,
+    before: Option<&DemoMember>,
     faults: Faults,
 ) -> Result<Node, Failure> {
     let mut builder = Node::builder(dir).listen(listen).cache_bytes(CACHE_BYTES).faults(faults);

@@ -38,7 +38,7 @@ pub fn demo(args: &args::Demo, out: &mut Output) -> Result<(), Failure> {
     let data = Input::open(args.data.as_deref(), Some(sample::ROWS))?;
     // The updates of the sample belong to the rows of the sample.
     let updates = Input::open(args.updates.as_deref(), args.data.is_none().then_some(sample::UPDATES))?;
-    let place = Place::new(args.dir.clone())?;
+    let place = DemoDir::new(args.dir.clone())?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::new)?;
     let members = usize::from(args.members);
     let work = async {
@@ -86,13 +86,13 @@ fn show(report: &Report, out: &mut Output) -> Result<(), Failure> {
 }
 
 /// The parent directory of the members.
-struct Place {
+struct DemoDir {
     path: PathBuf,
     /// A temporary directory, removed with its content when the demo ends.
     _temporary: Option<tempfile::TempDir>,
 }
 
-impl Place {
+impl DemoDir {
     fn new(named: Option<PathBuf>) -> Result<Self, Failure> {
         let Some(path) = named else {
             let temporary =

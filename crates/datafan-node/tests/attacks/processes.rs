@@ -3,7 +3,7 @@
 use crate::{
     attack::{Act, Facts, Fate},
     attacks,
-    common::{Away, Member, Place},
+    common::{Away, Member, TestDir},
     heads::shard,
     scene::{VIOLATIONS, fresh_key, shard_of},
     violator::Violator,
@@ -30,7 +30,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 #[test]
 fn a28_what_a_peer_makes_up_is_refused_counted_and_named() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mesh = Mesh::new(&place);
     let (victim, witness) = (mesh.victim.returns(), mesh.witness.returns());
     let mine = victim.put("mine", "mine");
@@ -73,7 +73,7 @@ const MADE_UP: [&str; 4] = ["altered item of a range", "forged push", "forged ow
 
 #[test]
 fn a48_a49_what_an_owner_may_not_sign_is_refused_once_and_no_relay_is_blamed() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mesh = Mesh::new(&place);
     let (victim, witness) = (mesh.victim.returns(), mesh.witness.returns());
     let [relay, owner, ..] = &mesh.strangers;
@@ -143,7 +143,7 @@ struct Mesh {
 }
 
 impl Mesh {
-    fn new(place: &Place) -> Self {
+    fn new(place: &TestDir) -> Self {
         let a = place.founder("a");
         let (b, c) = (place.invited(&a, "b", &[]), place.invited(&a, "c", &[]));
         let strangers = MADE_UP.map(|_| fresh_key());
@@ -184,7 +184,7 @@ impl Mesh {
 }
 
 /// Puts a value under many keys in one commit, and gives its timestamp.
-pub fn imports(place: &Place, member: &Member, value: &str, keys: std::ops::Range<u8>) -> u64 {
+pub fn imports(place: &TestDir, member: &Member, value: &str, keys: std::ops::Range<u8>) -> u64 {
     let row = |n| format!("{{\"key\":\"k{n:02}\",\"value\":\"{value}\"}}\n");
     let rows = place.file("rows.jsonl", keys.map(row).collect::<String>());
     member.ask(&["import", &rows, "--json"]).json()["timestamp"].as_u64().unwrap()

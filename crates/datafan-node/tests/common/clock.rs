@@ -1,6 +1,6 @@
 //! Members whose wall clock is wrong.
 
-use super::{Member, Place, text};
+use super::{Member, TestDir, text};
 use std::{path::Path, process::Command};
 
 /// Adds seconds to the wall clock of whatever is started with it; monotonic time stays.
@@ -26,7 +26,7 @@ pub struct Clock {
 
 impl Clock {
     /// `None` where there is no compiler for it: the test is skipped, and says so.
-    pub fn wrong(place: &Place) -> Option<Self> {
+    pub fn wrong(place: &TestDir) -> Option<Self> {
         let (source, library) = (place.file("clock.c", SHIM), text(&place.path("clock.so")));
         let made = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, &source, "-ldl"]).output();
         if made.is_ok_and(|made| made.status.success()) {

@@ -123,9 +123,9 @@ pub fn prepared(mut command: Command, args: &[&str]) -> Command {
 }
 
 /// A directory for members; gone with all that is in it when dropped.
-pub struct Place(pub TempDir);
+pub struct TestDir(pub TempDir);
 
-impl Place {
+impl TestDir {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }

@@ -1,6 +1,6 @@
 //! Members whom others reach through a relay only.
 
-use super::{Member, Place, string};
+use super::{Member, TestDir, string};
 use datafan_testkit::relay::Relay;
 use std::path::Path;
 
@@ -11,11 +11,11 @@ pub struct Relayed {
 }
 
 impl Relayed {
-    pub fn founder(place: &Place, name: &str, seed: u64) -> Self {
+    pub fn founder(place: &TestDir, name: &str, seed: u64) -> Self {
         Self::run(&place.path(name), seed, &["--init", name])
     }
 
-    pub fn invited(place: &Place, inviter: &Self, name: &str, seed: u64) -> Self {
+    pub fn invited(place: &TestDir, inviter: &Self, name: &str, seed: u64) -> Self {
         let ticket = inviter.member.ask(&["invite", name, "--json"]).json();
         let ticket = place.file(&format!("{name}.ticket"), string(&ticket["ticket"]));
         Self::run(&place.path(name), seed, &["--ticket", &ticket])

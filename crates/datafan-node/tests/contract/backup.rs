@@ -1,6 +1,6 @@
 //! `backup` and its like: nothing is lost by a name, and nothing waits for ever.
 
-use crate::common::{Member, PATIENCE, Place, datafan, datafan_bytes, string, text};
+use crate::common::{Member, PATIENCE, TestDir, datafan, datafan_bytes, string, text};
 use std::{
     fs,
     process::{Command, Stdio},
@@ -10,7 +10,7 @@ use std::{
 
 #[test]
 fn what_is_no_regular_file_is_never_replaced_by_one() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let (fifo, link) = (text(&place.path("fifo")), text(&place.path("link")));
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -29,7 +29,7 @@ fn what_is_no_regular_file_is_never_replaced_by_one() {
 
 #[test]
 fn a_ports_file_says_where_a_member_is_and_goes_when_it_stops() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let ports = a.dir.with_extension("ports");
     assert!(ports.exists());
@@ -39,7 +39,7 @@ fn a_ports_file_says_where_a_member_is_and_goes_when_it_stops() {
 
 #[test]
 fn a_ports_file_of_another_member_stays_and_no_other_file_is_replaced() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     // Its ports file has the same name: the last writer wins, and the first one takes nothing away.
     let dir = place.path("a.b");
@@ -60,7 +60,7 @@ fn a_ports_file_of_another_member_stays_and_no_other_file_is_replaced() {
 
 #[test]
 fn a_backup_replaces_a_file_only_by_force() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.put("k", "v");
     let file = place.file("saved", "the only good copy");
@@ -81,7 +81,7 @@ fn is_rest(entry: &std::io::Result<fs::DirEntry>) -> bool {
 
 #[test]
 fn a_backup_streams_whether_the_member_runs_or_not() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.put("k", "v");
     let dir = text(&a.dir);
@@ -103,7 +103,7 @@ fn a_backup_streams_whether_the_member_runs_or_not() {
 
 #[test]
 fn a_list_of_members_is_read_only_as_far_as_a_request_may_go() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     // Endless, and without a line's end: more than that is not read.
     let output = Command::new("timeout")
@@ -128,7 +128,7 @@ fn a_list_of_members_is_read_only_as_far_as_a_request_may_go() {
 
 #[test]
 fn a_member_whose_process_is_stopped_holds_up_nobody() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.put("k", "v");
     let (id, saved) = (string(&a.ask(&["id", "--json"]).json()["id"]), text(&place.path("saved")));

@@ -1,11 +1,11 @@
 //! The plain course of each command, and its errors.
 
-use crate::common::{Place, datafan, datafan_with, fields, string, text};
+use crate::common::{TestDir, datafan, datafan_with, fields, string, text};
 use serde_json::{Value, json};
 
 #[test]
 fn init_prints_who_it_is_and_never_overwrites() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = text(&place.path("a"));
     let init = datafan(&["--json", "init", "--name", "a", "--data-dir", &dir]);
     let all = ["authority_key", "data_dir", "id", "member_key", "mesh", "name", "next"];
@@ -33,7 +33,7 @@ fn init_prints_who_it_is_and_never_overwrites() {
 
 #[test]
 fn without_a_member_commands_exit_3() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = text(&place.path("a"));
     for args in [
         &["get", "k"][..],
@@ -87,7 +87,7 @@ fn wrong_usage_is_one_line_and_exit_2() {
 
 #[test]
 fn a_new_meshs_first_member_writes_and_reads_at_once() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     assert_eq!(fields(&member.ports.to_string()), ["api", "listen"]);
     assert_eq!(member.ports["api"], Value::Null);
@@ -109,7 +109,7 @@ fn a_new_meshs_first_member_writes_and_reads_at_once() {
 
 #[test]
 fn values_come_from_anywhere_and_may_be_any_bytes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let bytes = [0, 0xff, b'\n', 0x1b];
     let file = place.file("value", bytes);
@@ -129,7 +129,7 @@ fn values_come_from_anywhere_and_may_be_any_bytes() {
 
 #[test]
 fn limits_are_named_and_nothing_is_stored() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let long = "k".repeat(1_025);
     member.ask(&["put", &long, "v"]).fails(1, "key is 1025 bytes, limit 1024");
@@ -144,7 +144,7 @@ fn limits_are_named_and_nothing_is_stored() {
 
 #[test]
 fn del_names_what_is_missing_and_deletes_the_rest() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let one = member.put("one", "1");
     member.put("two", "2");
@@ -159,7 +159,7 @@ fn del_names_what_is_missing_and_deletes_the_rest() {
 
 #[test]
 fn ls_and_export_are_sorted_lines() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     for key in ["b/2", "a", "b/1"] {
         member.put(key, key);
@@ -183,7 +183,7 @@ fn ls_and_export_are_sorted_lines() {
 
 #[test]
 fn a_reader_that_has_had_enough_is_no_failure() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let rows: String = (0..5_000).map(|n| format!("{{\"key\":\"key-{n}\",\"value\":{n}}}\n")).collect();
     let file = place.file("rows.jsonl", rows);
@@ -196,7 +196,7 @@ fn a_reader_that_has_had_enough_is_no_failure() {
 
 #[test]
 fn owners_are_named_by_name_id_or_beginning() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, timestamp) = {
         let a = place.founder("a");
         let timestamp = a.put("k", "v");
@@ -215,7 +215,7 @@ fn owners_are_named_by_name_id_or_beginning() {
 
 #[test]
 fn waiting_in_vain_exits_6() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     member.ask(&["wait", "--links", "1", "--timeout", "100ms"]).fails(6, "not reached within 100ms");
     member
@@ -227,7 +227,7 @@ fn waiting_in_vain_exits_6() {
 
 #[test]
 fn status_and_members_have_their_shapes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.waits_links(1);
@@ -290,7 +290,7 @@ fn status_and_members_have_their_shapes() {
 
 #[test]
 fn tickets_that_are_none_are_refused() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let invited = a.ask(&["invite", "b", "--json"]);
     assert_eq!(fields(&invited.out), ["id", "name", "ticket"]);

@@ -1,6 +1,6 @@
 //! What a command has done stands, and is told, also where standard output takes nothing.
 
-use crate::common::{Done, Member, Place, datafan, prepared, string, text};
+use crate::common::{Done, Member, TestDir, datafan, prepared, string, text};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -10,7 +10,7 @@ use std::{
 #[test]
 fn a_change_is_told_as_done_where_standard_output_is_full() {
     let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.put("old", "v");
     let rows = place.file("rows", "{\"key\":\"row\",\"value\":1}\n{\"key\":\"row2\",\"value\":2}\n");
@@ -59,7 +59,7 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
 #[test]
 fn nothing_is_told_as_done_where_nothing_has_changed() {
     let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     a.put("k", "v");
     let id = datafan_core::identity::Identity::from_secret(&[1; 32]).id().to_string();
@@ -130,7 +130,7 @@ fn help_and_the_version_fail_where_standard_output_is_full() {
 #[test]
 fn a_beginning_stands_where_standard_output_is_full() {
     let Some(full) = full() else { return println!("skipped: there is no /dev/full") };
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = text(&place.path("a"));
     let args = ["init", "--name", "a", "--data-dir", &dir];
     let told = run(&full, &args);

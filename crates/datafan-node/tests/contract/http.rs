@@ -1,6 +1,6 @@
 //! HTTP: who is let in, and what is marked.
 
-use crate::common::{Member, PATIENCE, Place, api::Api, datafan, string, text};
+use crate::common::{Member, PATIENCE, TestDir, api::Api, datafan, string, text};
 use std::{
     fs,
     io::{self, Write},
@@ -12,7 +12,7 @@ use std::{
 
 #[test]
 fn a_get_that_another_site_causes_is_refused_for_all_that_holds_data() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let member = Member::run(&dir, &["--api", "127.0.0.1:0"]);
@@ -49,7 +49,7 @@ fn a_get_that_another_site_causes_is_refused_for_all_that_holds_data() {
 
 #[test]
 fn headers_keep_to_64_kib() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
     let member = Member::run(&dir, &["--api", "127.0.0.1:0"]);
@@ -73,7 +73,7 @@ fn routes_with_a_body() -> Vec<&'static str> {
 
 #[test]
 fn a_body_is_an_object_at_any_depth_wherever_one_is_taken() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, mut all) = (place.founder("a"), routes_with_a_body());
     all.sort_unstable();
     let id = a.id();
@@ -115,7 +115,7 @@ fn a_body_is_an_object_at_any_depth_wherever_one_is_taken() {
 
 #[test]
 fn parameters_that_a_route_does_not_have_are_refused_everywhere() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let mut api = Api::open(&a.dir).unwrap();
     let source = include_str!("../../src/http/routes.rs");
@@ -156,7 +156,7 @@ fn parameters_that_a_route_does_not_have_are_refused_everywhere() {
 
 #[test]
 fn a_socket_that_was_replaced_is_made_anew_or_what_is_in_its_place_is_named() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut a = place.founder("a");
     let socket = a.dir.join("api.sock");
     let answers_again = |a: &Member| {

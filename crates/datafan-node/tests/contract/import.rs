@@ -1,13 +1,13 @@
 //! `import`, and commits over HTTP: rows, good and bad, and one rule for both.
 
-use crate::common::{Member, Place, api::Api, string};
+use crate::common::{Member, TestDir, api::Api, string};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use std::io::Write;
 
 #[test]
 fn rows_become_items_as_they_stand() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     member.put("gone", "x");
     let rows = concat!(
@@ -29,7 +29,7 @@ fn rows_become_items_as_they_stand() {
 
 #[test]
 fn large_files_go_in_many_commits_also_zipped() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let value = "v".repeat(900);
     let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
@@ -47,7 +47,7 @@ fn large_files_go_in_many_commits_also_zipped() {
 
 #[test]
 fn a_malformed_line_is_named_and_what_was_imported_before_it() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     for (name, bad, what) in [
         ("cut", "{\"key\":\"c\",\"val", "EOF while parsing a string"),
@@ -73,7 +73,7 @@ fn a_malformed_line_is_named_and_what_was_imported_before_it() {
 
 #[test]
 fn an_empty_file_changes_nothing() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let timestamp = member.put("k", "v");
     let file = place.file("empty.jsonl", "");
@@ -92,7 +92,7 @@ const UNCLEAR: [(&str, &[&str]); 5] = [
 
 #[test]
 fn what_could_mean_two_things_is_an_error_in_import_and_in_a_commit() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     member.put("color", "red");
     let mut api = Api::open(&member.dir).unwrap();
@@ -113,7 +113,7 @@ fn what_could_mean_two_things_is_an_error_in_import_and_in_a_commit() {
 
 #[test]
 fn json_values_are_their_text_in_import_and_in_a_commit() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     let mut api = Api::open(&member.dir).unwrap();
     for value in [r#"{ "b" : 1.50 }"#, "[1, null]", "1e2", "true", r#""plain""#] {
@@ -131,7 +131,7 @@ fn json_values_are_their_text_in_import_and_in_a_commit() {
 
 #[test]
 fn what_export_writes_comes_back_with_its_expiry() {
-    let place = Place::new();
+    let place = TestDir::new();
     let member = place.founder("a");
     member.put("stays", "1");
     assert_eq!(member.ask(&["put", "ends", "2", "--ttl", "1h"]).code, 0);
@@ -149,7 +149,7 @@ fn what_export_writes_comes_back_with_its_expiry() {
 
 #[test]
 fn rows_of_other_owners_are_taken_only_on_demand() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (a, b) = two(&place);
     let exported = a.ask(&["export", "--all"]).out;
     assert_eq!(exported.lines().count(), 3);
@@ -170,7 +170,7 @@ fn rows_of_other_owners_are_taken_only_on_demand() {
 
 #[test]
 fn a_name_alone_says_whose_a_row_is_in_import_and_a_commit_too() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let mut api = Api::open(&a.dir).unwrap();
     let mut commit = |row: &str| api.post("/v1/commit", &format!(r#"{{"writes":[{row}]}}"#)).unwrap();
@@ -197,7 +197,7 @@ fn a_name_alone_says_whose_a_row_is_in_import_and_a_commit_too() {
 }
 
 /// Members `a` and `b`; `a` holds all that `b` wrote.
-fn two(place: &Place) -> (Member, Member) {
+fn two(place: &TestDir) -> (Member, Member) {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.put("shared", "of a");

@@ -1,12 +1,12 @@
 //! `put` says "written" only where somebody can get it, and else why not.
 
-use crate::common::{Member, Place, api::Api, datafan, string, text};
+use crate::common::{Member, TestDir, api::Api, datafan, string, text};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[test]
 fn who_was_revoked_writes_nothing() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.put("before", "1");
@@ -24,7 +24,7 @@ fn who_was_revoked_writes_nothing() {
 
 #[test]
 fn who_was_not_admitted_is_told_its_id_and_the_command_and_writes_once_it_is() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
     let dir = place.path("b");
@@ -41,7 +41,7 @@ fn who_was_not_admitted_is_told_its_id_and_the_command_and_writes_once_it_is() {
 
 #[test]
 fn a_reader_writes_nothing() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let ticket = a.ask(&["invite", "r", "--role", "reader", "--json"]).json();
     let ticket = place.file("r.ticket", string(&ticket["ticket"]));
@@ -52,7 +52,7 @@ fn a_reader_writes_nothing() {
 
 #[test]
 fn a_write_that_waits_says_for_what() {
-    let place = Place::new();
+    let place = TestDir::new();
     let founder = place.founder("a");
     let mesh = string(&founder.ask(&["id", "--json"]).json()["mesh"]);
     let dir = place.path("b");

@@ -1,12 +1,12 @@
 //! What `get`, `ls`, `export`, `del` and `status` print, and to whom.
 
-use crate::common::{Place, datafan_bytes, string, text};
+use crate::common::{TestDir, datafan_bytes, string, text};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
 #[test]
 fn keys_are_listed_for_scripts() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     for key in ["b/2", "b/1", "a\nb", "c"] {
         a.put(key, "v");
@@ -24,7 +24,7 @@ fn keys_are_listed_for_scripts() {
 
 #[test]
 fn keys_are_removed_by_their_beginning_and_missing_ones_may_be_no_error() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let rows: String = (0..5_000).map(|n| format!("{{\"key\":\"b/{n}\",\"value\":{n}}}\n")).collect();
     let rows = place.file("rows", rows);
@@ -43,7 +43,7 @@ fn keys_are_removed_by_their_beginning_and_missing_ones_may_be_no_error() {
 
 #[test]
 fn get_names_who_else_has_the_key() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("color", "red"));
@@ -61,7 +61,7 @@ fn get_names_who_else_has_the_key() {
 
 #[test]
 fn a_value_takes_no_effect_on_a_terminal_and_loses_no_byte_in_a_pipe() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let value = b"one\ttab\nline \x1b]0;title\x07 \xff \\";
     let file = place.file("value", value);
@@ -98,7 +98,7 @@ fn on_a_terminal(args: &[&str]) -> Option<Vec<u8>> {
 
 #[test]
 fn a_time_stands_beside_every_timestamp() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.waits_for("b", b.put("k", "v"));
@@ -142,7 +142,7 @@ fn each_has_its_time(value: &Value, seen: &mut usize) {
 
 #[test]
 fn tables_are_sorted_by_name_and_a_peer_has_one_row() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("m");
     let peers: Vec<_> = ["z", "b"].map(|name| place.invited(&a, name, &[])).into();
     peers.iter().for_each(|peer| peer.waits_links(1));

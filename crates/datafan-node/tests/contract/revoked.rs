@@ -1,10 +1,10 @@
 //! What revoked members left: not among what is there, but to be had.
 
-use crate::common::{Member, Place, api::Api, string};
+use crate::common::{Member, TestDir, api::Api, string};
 
 #[test]
 fn items_of_revoked_members_are_shown_on_demand() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     a.put("shared", "of a");
@@ -55,7 +55,7 @@ fn items_of_revoked_members_are_shown_on_demand() {
 
 #[test]
 fn a_hint_names_revoked_members_by_what_leads_to_them() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let [b, c] = ["b", "c"].map(|name| place.invited(&a, name, &[]));
     b.put("of b", "v");

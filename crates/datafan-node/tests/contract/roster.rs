@@ -1,13 +1,13 @@
 //! Changes of the roster and the list of members say what is so.
 
-use crate::common::{Member, Place, datafan, string, text};
+use crate::common::{Member, TestDir, datafan, string, text};
 use datafan_core::identity::Identity;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_change_of_the_roster_says_what_has_become_of_the_entry() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let id = Identity::from_secret(&[7; 32]).id().to_string();
     a.ask(&["admit", &id, "--name", "c"]).is(&format!("admitted c ({id})"));
@@ -34,7 +34,7 @@ fn a_change_of_the_roster_says_what_has_become_of_the_entry() {
 
 #[test]
 fn adopt_waits_for_the_shard_as_long_as_it_is_told() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let (b, c) = (place.invited(&a, "b", &[]), place.invited(&a, "c", &[]));
     c.waits_for("b", b.put("k", "1"));
@@ -58,7 +58,7 @@ fn adopt_waits_for_the_shard_as_long_as_it_is_told() {
 
 #[test]
 fn who_has_never_been_here_was_never_seen() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     for (name, role) in [("m", "member"), ("r", "reader")] {
         assert_eq!(a.ask(&["invite", name, "--role", role]).code, 0);

@@ -1,6 +1,6 @@
 //! How the command line is found out about: help, names, mistakes.
 
-use crate::common::{Place, api::Api, datafan, prepared, string, text};
+use crate::common::{TestDir, api::Api, datafan, prepared, string, text};
 use std::process::Command;
 
 /// Every command, nested ones with their whole path.
@@ -62,7 +62,7 @@ fn help_has_help_and_takes_any_option_for_it() {
     assert_eq!(datafan(&["help", "put", "--help"]).out, datafan(&["put", "--help"]).out);
     datafan(&["help", "nonsense"]).fails(2, "unknown command \"nonsense\"");
     // Elsewhere the word is a word.
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     assert_eq!(datafan(&["--data-dir", &text(&a.dir), "put", "help", "--", "--help"]).code, 0);
     assert_eq!(a.ask(&["get", "help"]).out, "--help");
@@ -70,7 +70,7 @@ fn help_has_help_and_takes_any_option_for_it() {
 
 #[test]
 fn commands_have_the_names_that_people_try() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     assert_eq!(a.ask(&["set", "color", "red"]).code, 0);
     assert!(a.ask(&["list", "--json"]).out.contains("color"));
@@ -108,7 +108,7 @@ fn a_misspelt_word_leads_to_nothing_that_destroys() {
 
 #[test]
 fn a_misspelt_level_is_an_error() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = text(&place.path("a"));
     let with = |level: &str| {
         let args = ["init", "--name", "a", "--data-dir", &dir];
@@ -126,7 +126,7 @@ fn a_misspelt_level_is_an_error() {
 
 #[test]
 fn a_time_may_have_several_units_and_one_row_is_one_row() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     assert_eq!(a.ask(&["put", "k", "v", "--ttl", "1h30m"]).code, 0);
     a.ask(&["put", "k", "v", "--ttl", "30m1h"]).fails(2, "such as 10m or 1h30m");
@@ -139,7 +139,7 @@ fn a_time_may_have_several_units_and_one_row_is_one_row() {
 
 #[test]
 fn a_time_beyond_its_limit_is_refused_and_the_limit_named() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let (file, id) = (text(&place.path("asked")), a.id());
     // Of each option its most and what is more, in its own place.
@@ -189,7 +189,7 @@ fn a_time_beyond_its_limit_is_refused_and_the_limit_named() {
 
 #[test]
 fn an_error_is_json_where_json_was_asked_for() {
-    let place = Place::new();
+    let place = TestDir::new();
     let dir = text(&place.path("a"));
     let cases: [(&[&str], i32, &str); 4] = [
         (&["get", "k"], 3, "no_member"),

@@ -1,6 +1,6 @@
 //! A machine whose interface comes up late and whose address changes: what is published follows.
 
-use super::common::{Member, PATIENCE, Place, api::Api, string};
+use super::common::{Member, PATIENCE, TestDir, api::Api, string};
 use datafan_core::{
     engine::{ADDRESSES_KEY, decode_addresses},
     id::MemberId,
@@ -19,7 +19,7 @@ fn a60_published_addresses_follow_the_machine() {
         Ok(joined) => joined,
         Err(missing) => return println!("skipped: {missing}"),
     };
-    let place = Place::new();
+    let place = TestDir::new();
     let a = machine.run(&place.path("a"), &["--init", "a"]);
     let port = a.address().rsplit_once(':').unwrap().1.to_owned();
     assert_eq!(published(&a), [format!("127.0.0.1:{port}")], "no interface is up yet");

@@ -1,6 +1,6 @@
 //! Logs that nobody reads, that nobody reads on, and that have no room: no member is harmed.
 
-use super::common::{Place, api::Api, datafan, prepared, text};
+use super::common::{TestDir, api::Api, datafan, prepared, text};
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
@@ -12,7 +12,7 @@ use std::{
 
 #[test]
 fn a57_a_log_without_room_neither_keeps_a_member_from_its_start_nor_from_its_end() {
-    let place = Place::new();
+    let place = TestDir::new();
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     let member = Logged::start(&place.path("a"), full(), "trace");
     member.works("one");
@@ -25,7 +25,7 @@ fn a57_a_log_without_room_neither_keeps_a_member_from_its_start_nor_from_its_end
 
 #[test]
 fn a57_a_member_outlives_the_reader_of_its_log() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut member = Logged::start(&place.path("a"), Stdio::piped(), "trace");
     let mut log = BufReader::new(member.child.stderr.take().unwrap());
     let mut line = String::new();
@@ -39,7 +39,7 @@ fn a57_a_member_outlives_the_reader_of_its_log() {
 
 #[test]
 fn a57_a_reader_that_reads_no_further_holds_no_member_up() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mut member = Logged::start(&place.path("a"), Stdio::piped(), "trace");
     // Open, and never read: a pipe takes 64 KiB, and each of these commits has some lines of log.
     let _log = member.child.stderr.take();

@@ -3,7 +3,7 @@
 
 use super::{
     client::{Client, own},
-    common::{Done, Member, PATIENCE, Place, api::Api, datafan, text},
+    common::{Done, Member, PATIENCE, TestDir, api::Api, datafan, text},
     kills::all_equal,
 };
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn a59_less_space_than_the_reserve_stops_writes_and_space_lets_them_go_on() {
 }
 
 fn full_disk(more: &[&str], why: &str) {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(disk) = Disk::mount(&place.path("disk")) else { return };
     let a = place.founder("a");
     let full = on_disk(&place, &a, &disk.0, more);
@@ -75,7 +75,7 @@ fn full_disk(more: &[&str], why: &str) {
 /// The same without a mount of one's own: the system refuses to let the file grow.
 #[test]
 fn a59_a_file_that_may_not_grow_stops_writes_alone() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let (dir, address) = (b.dir.clone(), b.address());
@@ -94,7 +94,7 @@ fn a59_a_file_that_may_not_grow_stops_writes_alone() {
 /// What others wrote fills the disk as well, while nobody writes here.
 #[test]
 fn a59_a_disk_that_others_fill_stops_no_member() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let mut client = Client::new(&b.dir, "client");
@@ -118,7 +118,7 @@ fn a59_a_disk_that_others_fill_stops_no_member() {
 
 #[test]
 fn a59_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(disk) = Disk::mount(&place.path("disk")) else { return };
     let dir = disk.0.join("a");
     let filler = disk.0.join("filler");
@@ -135,7 +135,7 @@ fn a59_a_mesh_that_cannot_begin_for_lack_of_space_begins_later() {
 
 #[test]
 fn a59_verify_and_backup_read_what_cannot_be_written() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(disk) = Disk::mount(&place.path("disk")) else { return };
     let a = place.founder("a");
     a.put("k", "v");
@@ -159,7 +159,7 @@ fn a59_verify_and_backup_read_what_cannot_be_written() {
 
 #[test]
 fn a59_a_store_that_is_taken_away_ends_its_member_within_seconds() {
-    let place = Place::new();
+    let place = TestDir::new();
     let removed = place.founder("removed");
     fs::remove_file(removed.dir.join("store.redb")).unwrap();
     ends_soon(removed, "store.redb was removed or moved while it was in use");
@@ -242,7 +242,7 @@ pub fn goes_on(a: &Member, b: &Member, client: &mut Client) {
 }
 
 /// A member in a directory on `disk`, invited by `a`, running and linked.
-fn on_disk(place: &Place, a: &Member, disk: &Path, more: &[&str]) -> Member {
+fn on_disk(place: &TestDir, a: &Member, disk: &Path, more: &[&str]) -> Member {
     let ticket = a.ask(&["invite", "full", "--json"]).json();
     let ticket = place.file("full.ticket", ticket["ticket"].as_str().unwrap());
     let member = Member::run(&disk.join("full"), &[&["--ticket", &ticket], more].concat());

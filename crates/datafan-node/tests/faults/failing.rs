@@ -3,7 +3,7 @@
 
 use super::{
     client::{Client, own},
-    common::{Member, Place, text},
+    common::{Member, TestDir, text},
     disk::goes_on,
 };
 use std::{
@@ -24,7 +24,7 @@ fn a37_a_disk_that_fails_to_sync_stops_the_member_and_nothing_acknowledged_is_lo
 }
 
 fn failing_disk(call: &str) {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(library) = library(&place) else {
         eprintln!("skipped: no cc, which makes the library that fails in the place of the disk");
         return;
@@ -59,7 +59,7 @@ fn failing_disk(call: &str) {
 
 /// Fails writes or syncs of the store's file while the file exists that `FAILS` names. `None` without a
 /// compiler.
-fn library(place: &Place) -> Option<PathBuf> {
+fn library(place: &TestDir) -> Option<PathBuf> {
     let (source, library) = (place.path("fails.c"), place.path("fails.so"));
     fs::write(&source, SOURCE).unwrap();
     let mut compiler = Command::new("cc");

@@ -1,7 +1,7 @@
 //! A51 with processes: two network namespaces with several members each, the line between them down for 20 s.
 
 use super::{
-    common::{Member, PATIENCE, Place, api::Api, string},
+    common::{Member, PATIENCE, TestDir, api::Api, string},
     kills::all_equal,
 };
 use std::{
@@ -33,7 +33,7 @@ fn halves_become_one(half: usize) {
         Ok(network) => network,
         Err(missing) => return println!("skipped: {missing}"),
     };
-    let place = Place::new();
+    let place = TestDir::new();
     let first = network.run(0, &place.path("m0"), &["--init", "m0"]);
     let mut members = vec![first];
     for n in 1..2 * half {

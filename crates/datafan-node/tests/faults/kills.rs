@@ -2,7 +2,7 @@
 
 use super::{
     client::{Client, own, read_until_gone},
-    common::{Member, PATIENCE, Place, api::Api},
+    common::{Member, PATIENCE, TestDir, api::Api},
 };
 use datafan_testkit::rng::Rng;
 use std::{
@@ -22,7 +22,7 @@ use std::{
 fn a32_killed_again_and_again_a_member_loses_no_acknowledged_write() {
     let (kills, seed) = (number("DATAFAN_KILLS", 200), number("DATAFAN_SEED", 1));
     println!("DATAFAN_KILLS={kills} DATAFAN_SEED={seed}");
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let victim = place.invited(&a, "victim", &[]);
     let c = place.invited(&a, "c", &[]);

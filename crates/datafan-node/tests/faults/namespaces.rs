@@ -1,7 +1,7 @@
 //! Processes in network namespaces of their own, with loss and a partition made by the kernel.
 
 use super::{
-    common::{Member, PATIENCE, Place, api::Api, string},
+    common::{Member, PATIENCE, TestDir, api::Api, string},
     kills::all_equal,
 };
 use std::{
@@ -16,7 +16,7 @@ fn members_in_three_networks_become_equal_after_loss_and_a_partition() {
         Ok(network) => network,
         Err(missing) => return println!("skipped: {missing}"),
     };
-    let place = Place::new();
+    let place = TestDir::new();
     let a = network.run(0, &place.path("a"), &["--init", "a"]);
     let [b, c] = [(1, "b"), (2, "c")].map(|(n, name)| {
         let ticket = string(&a.ask(&["invite", name, "--json"]).json()["ticket"]);

@@ -3,7 +3,7 @@
 
 use super::{
     addresses::{Machine, joined},
-    common::{Member, PATIENCE, Place, api::Api, string},
+    common::{Member, PATIENCE, TestDir, api::Api, string},
 };
 use std::{
     thread,
@@ -27,7 +27,7 @@ fn parted_and_united(here: usize, there: usize) {
     };
     one.ip(&["addr", "add", "198.18.7.1/24", "dev", "net0"]);
     one.ip(&["link", "set", "net0", "up"]);
-    let place = Place::new();
+    let place = TestDir::new();
     let members = members(&place, [(&one, here), (&other, there)]);
     let names: Vec<String> = (0..members.len()).map(|n| format!("m{n}")).collect();
     all_hold(&members, &names, 0..members.len());
@@ -63,7 +63,7 @@ fn parted_and_united(here: usize, there: usize) {
 }
 
 /// So many members on each machine; the first founds the mesh.
-fn members(place: &Place, machines: [(&Machine, usize); 2]) -> Vec<Member> {
+fn members(place: &TestDir, machines: [(&Machine, usize); 2]) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for (machine, n) in machines {
         for _ in 0..n {

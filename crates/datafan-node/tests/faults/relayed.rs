@@ -1,7 +1,7 @@
 //! Members that reach each other over bad lines only, and through cuts.
 
 use super::{
-    common::{PATIENCE, Place, api::Api, relayed::Relayed},
+    common::{PATIENCE, TestDir, api::Api, relayed::Relayed},
     kills::all_equal,
 };
 use datafan_testkit::relay::{Line, Way};
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// A mesh of three behind relays, over good lines at first.
-fn mesh(place: &Place) -> [Relayed; 3] {
+fn mesh(place: &TestDir) -> [Relayed; 3] {
     let a = Relayed::founder(place, "a", 1);
     let b = Relayed::invited(place, &a, "b", 2);
     let c = Relayed::invited(place, &a, "c", 3);
@@ -25,7 +25,7 @@ fn mesh(place: &Place) -> [Relayed; 3] {
 
 #[test]
 fn members_become_equal_over_lines_that_lose_a_tenth() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mesh = mesh(&place);
     mesh.iter().for_each(|relayed| relayed.relay.set(Line::BAD));
     let mut last = [0; 3];
@@ -43,7 +43,7 @@ fn members_become_equal_over_lines_that_lose_a_tenth() {
 
 #[test]
 fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mesh = mesh(&place);
     let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
     // A line carries a third of it. What the others have then is not even one commit, or a part that nobody
@@ -78,7 +78,7 @@ fn rows(n: usize) -> String {
 
 #[test]
 fn a_member_that_hears_but_is_not_heard_is_caught_up_with_when_healed() {
-    let place = Place::new();
+    let place = TestDir::new();
     let mesh = mesh(&place);
     let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
     // What comes to B's relay does not get through, and what B answers there does.

@@ -1,11 +1,11 @@
 //! A42: an authority restored from an old copy, and copies of its key.
 
-use crate::common::{Member, Place, datafan, string, text};
+use crate::common::{Member, TestDir, datafan, string, text};
 use std::fs;
 
 #[test]
 fn a42_an_authority_that_is_restored_from_an_old_copy_forgets_nobody() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     b.waits_for("a", a.put("k", "v"));
@@ -33,7 +33,7 @@ fn a42_an_authority_that_is_restored_from_an_old_copy_forgets_nobody() {
 
 #[test]
 fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_the_next_one_passes() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let c = place.invited(&a, "c", &[]);

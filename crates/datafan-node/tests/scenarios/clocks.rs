@@ -1,6 +1,6 @@
 //! A49, A50, A53: wall clocks that are wrong.
 
-use crate::common::{Member, PATIENCE, Place, api::Api, clock::Clock, relayed::Relayed};
+use crate::common::{Member, PATIENCE, TestDir, api::Api, clock::Clock, relayed::Relayed};
 use datafan_testkit::relay::Relay;
 use serde_json::Value;
 use std::{
@@ -13,7 +13,7 @@ use std::{
 
 #[test]
 fn a49_what_is_two_hours_ahead_of_a_members_clock_is_refused_once() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = Relayed::run(&place.path("a"), 1, &[&["--init", "a"], &QUICK[..]].concat());
     let b = Relayed::invited(&place, &a, "b", 2);
@@ -63,7 +63,7 @@ const QUICK: [&str; 2] = ["--sync-period", "100ms"];
 
 #[test]
 fn a50_no_timestamp_is_used_twice_though_the_clock_is_behind_after_a_kill() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let mut b = place.invited(&a, "b", &[]);
@@ -85,7 +85,7 @@ fn a50_no_timestamp_is_used_twice_though_the_clock_is_behind_after_a_kill() {
 
 #[test]
 fn a53_what_the_mesh_acknowledged_is_listed_though_a_restored_member_has_passed_it() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);

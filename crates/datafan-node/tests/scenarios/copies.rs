@@ -1,6 +1,6 @@
 //! A30, A43, A44: copies that come late, or slowly.
 
-use crate::common::{Member, Place, api::Api, relayed::Relayed};
+use crate::common::{Member, TestDir, api::Api, relayed::Relayed};
 use datafan_core::limits::{COMMIT_WRITES_MAX, TOMBSTONES_MAX};
 use datafan_testkit::relay::Line;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use std::{
 
 #[test]
 fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_tombstones() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let c = place.invited(&a, "c", &[]);
@@ -64,7 +64,7 @@ fn deletions(prefix: &str, n: usize) -> String {
 
 #[test]
 fn a43_a_member_that_was_away_hears_of_a_new_one_from_the_new_one_itself() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let away = place.invited(&a, "m5", &[]);
     let written = away.put("k", "v");
@@ -102,7 +102,7 @@ fn grants(member: &Member) -> Value {
 
 #[test]
 fn a44_a_first_copy_of_a_shard_that_always_changes_completes_over_a_long_line() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = Relayed::founder(&place, "a", 1);
     let value = format!("\"{}\"", "0123456789".repeat(100));
     let rows = place.file("rows.jsonl", rows("row", ROWS, &value));

@@ -1,13 +1,13 @@
 //! A40: what expires.
 
-use crate::common::{Member, PATIENCE, Place, clock::Clock, string};
+use crate::common::{Member, PATIENCE, TestDir, clock::Clock, string};
 use datafan_core::time::Timestamp;
 use datafan_node::http::wire::rfc3339;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[test]
 fn a40_expired_items_are_gone_everywhere_at_once_and_their_owner_removes_them_later() {
-    let place = Place::new();
+    let place = TestDir::new();
     let Some(clock) = Clock::wrong(&place) else { return };
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);

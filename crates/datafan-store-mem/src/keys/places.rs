@@ -16,7 +16,7 @@ use std::{ops::Bound, sync::Arc};
 pub const TOGETHER: usize = 32;
 
 /// The place of a key.
-pub struct Place<'a> {
+pub struct KeyPosition<'a> {
     pub fence: &'a Fence,
     pub page: &'a Page,
     /// The end of the page; `None` for the last one.
@@ -25,7 +25,7 @@ pub struct Place<'a> {
     pub at: usize,
 }
 
-impl Place<'_> {
+impl KeyPosition<'_> {
     /// The chunk; `None` in an empty page.
     fn chunk(&self) -> Option<&Chunk> {
         self.page.chunks().get(self.at)
@@ -42,21 +42,21 @@ impl Place<'_> {
 pub fn find<'a, 'k>(
     pages: &'a OrdMap<Fence, Arc<Page>>,
     keys: impl Iterator<Item = &'k Key>,
-) -> Vec<Place<'a>> {
+) -> Vec<KeyPosition<'a>> {
     let probes: Vec<Probe<'_>> = keys.map(|key| Probe::new(key.as_str())).collect();
-    let mut places: Vec<Place<'a>> = Vec::with_capacity(probes.len());
+    let mut places: Vec<KeyPosition<'a>> = Vec::with_capacity(probes.len());
     let Some(mut walk) = probes.first().and_then(|probe| PageWalk::to(pages, probe)) else { return places };
     for probe in &probes {
         walk.on_to(probe);
         places.push(walk.place());
     }
     search(&mut places, &probes);
-    places.iter().filter_map(Place::chunk).for_each(Chunk::touch);
+    places.iter().filter_map(KeyPosition::chunk).for_each(Chunk::touch);
     places
 }
 
 /// The page to which `probe` belongs, and its first chunk.
-pub fn page_of<'a>(pages: &'a OrdMap<Fence, Arc<Page>>, probe: &Probe<'_>) -> Option<Place<'a>> {
+pub fn page_of<'a>(pages: &'a OrdMap<Fence, Arc<Page>>, probe: &Probe<'_>) -> Option<KeyPosition<'a>> {
     Some(PageWalk::to(pages, probe)?.place())
 }
 
@@ -93,14 +93,14 @@ impl<'a> PageWalk<'a> {
         }
     }
 
-    fn place(&self) -> Place<'a> {
+    fn place(&self) -> KeyPosition<'a> {
         let (fence, page) = self.here;
-        Place { fence, page, end: self.next.map(|(end, _)| end), at: 0 }
+        KeyPosition { fence, page, end: self.next.map(|(end, _)| end), at: 0 }
     }
 }
 
 /// Binary searches in the pages of the places, one step of each in turn.
-fn search(places: &mut [Place<'_>], probes: &[Probe<'_>]) {
+fn search(places: &mut [KeyPosition<'_>], probes: &[Probe<'_>]) {
     let mut left = places.iter().map(|place| place.page.chunks().len()).max().unwrap_or(0);
     while left > 1 {
         let half = left / 2;

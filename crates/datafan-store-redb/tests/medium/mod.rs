@@ -5,7 +5,7 @@
 
 use datafan_core::store::StoreError;
 use datafan_store_redb::{Faults, Operation, Options, Recorded, RedbStore};
-use datafan_testkit::store::{Medium, Place, Taped, tape};
+use datafan_testkit::store::{FilePath, Medium, Taped, tape};
 use redb::{Database, TableDefinition};
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
@@ -82,14 +82,14 @@ impl Taped for File {
         self.faults.fail_once_after(writes);
     }
 
-    fn lay(&self, file: &[u8], place: Place) {
+    fn lay(&self, file: &[u8], place: FilePath) {
         let there = self.path();
         let beside = there.with_extension("redb.new");
         for path in [&there, &beside] {
             // One of them is not there.
             let _ = fs::remove_file(path);
         }
-        fs::write(if place == Place::There { there } else { beside }, file).unwrap();
+        fs::write(if place == FilePath::There { there } else { beside }, file).unwrap();
     }
 }
 

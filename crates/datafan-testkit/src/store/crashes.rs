@@ -26,12 +26,12 @@ pub trait Taped: Medium {
     /// Lets one write fail after `writes` more, and later ones succeed, until [`Medium::heal`].
     fn fail_once_after(&self, writes: u64);
     /// Sets the content of the file; its store is not open.
-    fn lay(&self, file: &[u8], place: Place);
+    fn lay(&self, file: &[u8], place: FilePath);
 }
 
 /// The paths of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum FilePath {
     /// The path of the store.
     There,
     /// Where a store is built while it is created; the store does not exist yet.
@@ -89,7 +89,7 @@ fn play<M: Taped>(medium: &M, seed: u64, tally: &mut Tally) {
         // The next run continues from one of the files that were just found good.
         let at = run.opened + rng.index(run.tape.len() + 1 - run.opened);
         let file = cut(&run.base, &run.tape[..at], &mut rng);
-        model = run.found(medium, at, &file, Place::There);
+        model = run.found(medium, at, &file, FilePath::There);
         places = run.places;
         base = Some(file);
     }
@@ -125,8 +125,8 @@ impl Run {
     fn new<M: Taped>(medium: &M, base: Option<Vec<u8>>, model: Model, places: Places, rng: &mut Rng) -> Self {
         let is_first = base.is_none();
         match &base {
-            Some(file) => medium.lay(file, Place::There),
-            None => medium.lay(&[], Place::BeingCreated),
+            Some(file) => medium.lay(file, FilePath::There),
+            None => medium.lay(&[], FilePath::BeingCreated),
         }
         medium.record();
         match rng.below(4) {
@@ -193,7 +193,7 @@ impl Run {
     fn check<M: Taped>(&self, medium: &M, at: usize, rng: &mut Rng, tally: &mut Tally) {
         // A file is not put in its place until it is complete.
         let is_complete = !self.is_first || (self.is_created() && at >= self.opened);
-        let place = if is_complete { Place::There } else { Place::BeingCreated };
+        let place = if is_complete { FilePath::There } else { FilePath::BeingCreated };
         let file = if at == self.tape.len() && rng.chance(1, 4) {
             end(&self.base, &self.tape)
         } else {
@@ -205,7 +205,7 @@ impl Run {
     }
 
     /// Checks `file`, a possible result of a power cut after the first `at` operations.
-    fn found<M: Taped>(&self, medium: &M, at: usize, file: &[u8], place: Place) -> Model {
+    fn found<M: Taped>(&self, medium: &M, at: usize, file: &[u8], place: FilePath) -> Model {
         medium.lay(file, place);
         let store = medium.open().unwrap_or_else(|error| {
             panic!("cut after {at} of {} operations: {error}", self.tape.len());

@@ -19,7 +19,7 @@ mod reads;
 mod sound;
 pub mod tape;
 
-pub use crashes::{Place, Tally, Taped, check_crashes};
+pub use crashes::{FilePath, Tally, Taped, check_crashes};
 pub use generate::Generator;
 pub use medium::Medium;
 pub use model::{Model, ModelShard, Places};

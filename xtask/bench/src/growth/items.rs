@@ -3,7 +3,7 @@
 use super::point::{MICROS, point, runs};
 use crate::{
     cpu::Stopwatch,
-    data::{self, Place},
+    data::{self, Overwritten},
     figures::Figures,
     mesh::Mesh,
     report::Report,
@@ -78,7 +78,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
 /// If a push does not arrive.
 pub fn writes(items: u64) -> Result<Figures> {
     let mut mesh = Mesh::of_two_with(items)?;
-    let overwritten = data::overwritten(items, WRITES.min(items / 2), Place::Random);
+    let overwritten = data::overwritten(items, WRITES.min(items / 2), Overwritten::Random);
     mesh.begin_trace(Trace::new(Deltas::Carried));
     for n in 0..WRITES as usize {
         let (pass, item) = (n / overwritten.len(), overwritten[n % overwritten.len()]);

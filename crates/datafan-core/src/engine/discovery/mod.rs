@@ -10,7 +10,7 @@ mod reach;
 pub(super) use address_book::AddressBook;
 pub use addresses::{ADDRESSES_KEY, decode_addresses};
 pub(super) use addresses::{check_addresses, encode_addresses};
-pub(super) use dialer::{Looking, Place, Pool, Target, Why, pause_micros};
+pub(super) use dialer::{Endpoint, Looking, Pool, Target, Why, pause_micros};
 pub(super) use own_links::UpLink;
 pub use own_links::{LINKS_KEY, PublishedLinks, decode_links};
 pub(super) use reach::Reach;

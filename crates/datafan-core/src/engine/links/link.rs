@@ -5,7 +5,7 @@ use super::{
     pins::{Pins, Term},
     requests::Requests,
     silence::Silence,
-    trees::Place,
+    trees::LinkIndex,
 };
 use crate::{
     connector::{Address, Direction, Lane},
@@ -28,7 +28,7 @@ pub(in crate::engine) struct Link<V> {
     /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
     positions: BTreeMap<MemberId, Timestamp>,
     /// Its bit in push trees.
-    place: Place,
+    place: LinkIndex,
     /// We answered the peer's Hello: it may ask.
     peer_accepted: bool,
     /// The peer answered ours: we may ask.
@@ -83,7 +83,7 @@ pub(in crate::engine) struct Dialled {
 
 impl<V> Link<V> {
     /// A link since now, whose greeting has to be over by `deadline`.
-    pub(in crate::engine) fn new(dialled: Dialled, place: Place, since: Time, deadline: Time) -> Self {
+    pub(in crate::engine) fn new(dialled: Dialled, place: LinkIndex, since: Time, deadline: Time) -> Self {
         let Dialled { address, direction, is_spare } = dialled;
         Self {
             place,
@@ -110,7 +110,7 @@ impl<V> Link<V> {
     }
 
     /// Its place among the links.
-    pub(in crate::engine) fn place(&self) -> Place {
+    pub(in crate::engine) fn place(&self) -> LinkIndex {
         self.place
     }
 

@@ -18,7 +18,7 @@ mod trees;
 pub(super) use comparison::Comparing;
 pub(super) use link::{Dialled, Link, PendingRequest};
 pub(super) use pins::Term;
-pub(super) use trees::{Asked, Place, SmallTree, Tree, Trees};
+pub(super) use trees::{Asked, LinkIndex, SmallTree, Tree, Trees};
 
 use super::{context::Context, rejection::Rejection};
 use crate::{

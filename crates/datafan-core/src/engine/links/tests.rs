@@ -11,7 +11,7 @@ type TestLinks = Links<()>;
 fn links(peers: &[u8]) -> TestLinks {
     let mut links = TestLinks::new();
     for peer in peers {
-        let place = Place::free(links.values().map(Link::place));
+        let place = LinkIndex::free(links.values().map(Link::place));
         let dialled = Dialled { address: None, direction: Direction::Out, is_spare: false };
         links.insert(owner(*peer), Link::new(dialled, place, Time(1), Time(100)));
     }
@@ -93,5 +93,5 @@ fn links_are_found_by_their_peers_in_order() {
     assert!(places[0] != places[1] && places[1] != places[2] && places[0] != places[2]);
     assert!(links.remove(&owner(1)).is_some() && links.remove(&owner(1)).is_none());
     assert!(!links.contains_key(&owner(1)) && links.len() == 2);
-    assert_eq!(Place::free(links.values().map(Link::place)), places[1], "it is free again");
+    assert_eq!(LinkIndex::free(links.values().map(Link::place)), places[1], "it is free again");
 }

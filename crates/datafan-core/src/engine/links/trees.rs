@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 /// A link's place among those of this member, below [`LINKS_MAX`]; free again when it is down.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(in crate::engine) struct Place(u8);
+pub(in crate::engine) struct LinkIndex(u8);
 
 /// Which links carry the pushes of one owner.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -13,7 +13,7 @@ pub(in crate::engine) struct Tree {
     /// Links that do not, a bit for each place.
     lazy: u64,
     /// What brought the last of what is held.
-    parent: Option<Place>,
+    parent: Option<LinkIndex>,
 }
 
 /// A tree without pushes over some of the first sixteen links at most, as nearly all are: there is one for
@@ -43,7 +43,7 @@ pub(in crate::engine) type Asked = BTreeMap<MemberId, Vec<MemberId>>;
 
 const _: () = assert!(LINKS_MAX <= u64::BITS as usize);
 
-impl Place {
+impl LinkIndex {
     /// The first that is not in `taken`.
     pub(in crate::engine) fn free(taken: impl Iterator<Item = Self>) -> Self {
         let taken = taken.fold(0, |taken, place| taken | place.bit());
@@ -65,12 +65,12 @@ impl Tree {
     }
 
     /// Whether pushes go over the link at `place`.
-    pub(in crate::engine) fn is_eager(&self, place: Place) -> bool {
+    pub(in crate::engine) fn is_eager(&self, place: LinkIndex) -> bool {
         self.lazy & place.bit() == 0
     }
 
     /// What brought the last of what is held.
-    pub(in crate::engine) fn parent(&self) -> Option<Place> {
+    pub(in crate::engine) fn parent(&self) -> Option<LinkIndex> {
         self.parent
     }
 
@@ -80,28 +80,28 @@ impl Tree {
     }
 
     /// What came last came over the link at `place`.
-    pub(in crate::engine) fn set_parent(&mut self, place: Place) {
+    pub(in crate::engine) fn set_parent(&mut self, place: LinkIndex) {
         self.parent = Some(place);
     }
 
     /// Pushes go over no link of `places`.
-    pub(in crate::engine) fn set_lazy(&mut self, places: impl Iterator<Item = Place>) {
+    pub(in crate::engine) fn set_lazy(&mut self, places: impl Iterator<Item = LinkIndex>) {
         self.lazy = places.fold(0, |lazy, place| lazy | place.bit());
     }
 
     /// Pushes do not go over the link at `place`.
-    pub(in crate::engine) fn prune(&mut self, place: Place) {
+    pub(in crate::engine) fn prune(&mut self, place: LinkIndex) {
         self.lazy |= place.bit();
         self.parent.take_if(|parent| *parent == place);
     }
 
     /// Pushes go over the link at `place`.
-    pub(in crate::engine) fn graft(&mut self, place: Place) {
+    pub(in crate::engine) fn graft(&mut self, place: LinkIndex) {
         self.lazy &= !place.bit();
     }
 
     /// The link at `place` is gone.
-    pub(in crate::engine) fn forget(&mut self, place: Place) {
+    pub(in crate::engine) fn forget(&mut self, place: LinkIndex) {
         self.lazy &= !place.bit();
         self.parent.take_if(|parent| *parent == place);
     }
@@ -113,7 +113,7 @@ impl SmallTree {
 
 impl From<SmallTree> for Tree {
     fn from(small: SmallTree) -> Self {
-        let parent = (small.parent != NO_PARENT).then_some(Place(small.parent));
+        let parent = (small.parent != NO_PARENT).then_some(LinkIndex(small.parent));
         Self { lazy: u16::from_le_bytes(small.lazy).into(), parent }
     }
 }
@@ -121,16 +121,16 @@ impl From<SmallTree> for Tree {
 impl Trees {
     /// An owner's tree has changed.
     pub(in crate::engine) fn on_changed(&mut self, tree: &Tree) {
-        self.used |= tree.lazy | tree.parent.map_or(0, Place::bit);
+        self.used |= tree.lazy | tree.parent.map_or(0, LinkIndex::bit);
     }
 
     /// Trees mention `place`.
-    pub(in crate::engine) fn mention(&mut self, place: Place) {
+    pub(in crate::engine) fn mention(&mut self, place: LinkIndex) {
         self.used |= place.bit();
     }
 
     /// No tree mentions `place` from now on. Whether any did.
-    pub(in crate::engine) fn clear(&mut self, place: Place) -> bool {
+    pub(in crate::engine) fn clear(&mut self, place: LinkIndex) -> bool {
         let is_used = self.used & place.bit() != 0;
         self.used &= !place.bit();
         is_used
@@ -179,19 +179,19 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_link_is_gone() {
-        let taken = [Place(0), Place(1), Place(3)];
-        assert_eq!(Place::free(taken.into_iter()), Place(2));
-        assert_eq!(Place::free([].into_iter()), Place(0));
-        assert_eq!(Place::free((0..63).map(Place)), Place(63));
+        let taken = [LinkIndex(0), LinkIndex(1), LinkIndex(3)];
+        assert_eq!(LinkIndex::free(taken.into_iter()), LinkIndex(2));
+        assert_eq!(LinkIndex::free([].into_iter()), LinkIndex(0));
+        assert_eq!(LinkIndex::free((0..63).map(LinkIndex)), LinkIndex(63));
     }
 
     #[test]
     fn a_tree_of_the_first_sixteen_links_is_small() {
         for tree in [
             Tree::NEW,
-            Tree { lazy: 0b1001, parent: Some(Place(1)) },
+            Tree { lazy: 0b1001, parent: Some(LinkIndex(1)) },
             Tree { lazy: 0xffff, parent: None },
-            Tree { lazy: 0, parent: Some(Place(63)) },
+            Tree { lazy: 0, parent: Some(LinkIndex(63)) },
         ] {
             assert_eq!(tree.to_small().map(Tree::from), Some(tree));
         }
@@ -200,16 +200,16 @@ mod tests {
 
     #[test]
     fn who_is_pruned_is_no_parent() {
-        let mut tree = Tree { parent: Some(Place(4)), ..Tree::NEW };
-        tree.prune(Place(2));
+        let mut tree = Tree { parent: Some(LinkIndex(4)), ..Tree::NEW };
+        tree.prune(LinkIndex(2));
         assert_eq!(
-            (tree.is_eager(Place(2)), tree.is_eager(Place(4)), tree.parent),
-            (false, true, Some(Place(4)))
+            (tree.is_eager(LinkIndex(2)), tree.is_eager(LinkIndex(4)), tree.parent),
+            (false, true, Some(LinkIndex(4)))
         );
-        tree.prune(Place(4));
-        assert_eq!((tree.is_eager(Place(4)), tree.parent), (false, None));
-        tree.graft(Place(4));
-        tree.forget(Place(2));
+        tree.prune(LinkIndex(4));
+        assert_eq!((tree.is_eager(LinkIndex(4)), tree.parent), (false, None));
+        tree.graft(LinkIndex(4));
+        tree.forget(LinkIndex(2));
         assert_eq!(tree, Tree::NEW);
     }
 }

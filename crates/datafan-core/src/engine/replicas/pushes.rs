@@ -3,7 +3,7 @@
 use super::{Replicas, moved::Moved};
 use crate::{
     connector::Frame,
-    engine::links::{Place, Tree},
+    engine::links::{LinkIndex, Tree},
     id::MemberId,
     time::Timestamp,
 };
@@ -24,7 +24,7 @@ impl Replicas {
     /// Whether there are such, and who is brought by no link though some carry no pushes.
     pub(in crate::engine) fn prune_brought(
         &mut self,
-        place: Place,
+        place: LinkIndex,
         eager: &[MemberId],
     ) -> (bool, Vec<MemberId>) {
         let (mut orphans, mut used) = (Vec::new(), false);
@@ -45,7 +45,7 @@ impl Replicas {
     }
 
     /// The link at `place` is gone. Returns owners that it brought and that have written since `busy`.
-    pub(in crate::engine) fn forget_place(&mut self, place: Place, busy: Timestamp) -> Vec<MemberId> {
+    pub(in crate::engine) fn forget_place(&mut self, place: LinkIndex, busy: Timestamp) -> Vec<MemberId> {
         let mut orphans = Vec::new();
         self.owners.for_each_mut(|owner| {
             let mut tree = owner.tree();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     engine::{
-        links::{Place, Tree},
+        links::{LinkIndex, Tree},
         testing::{context, head, mesh, owner},
     },
     store::ShardState,
@@ -156,8 +156,8 @@ fn what_moved_goes_on_with_the_message_that_brought_it_only_from_where_it_was() 
 #[test]
 fn a_link_that_goes_leaves_no_tree_and_names_who_was_brought_by_it() {
     let mut replicas = replicas();
-    let place = Place::free([].into_iter());
-    let other = Place::free([place].into_iter());
+    let place = LinkIndex::free([].into_iter());
+    let other = LinkIndex::free([place].into_iter());
     (1..=3).for_each(|n| hold(&mut replicas, n, 10 * u64::from(n)));
     let mut brought = Tree::NEW;
     brought.set_parent(place);

@@ -1,6 +1,6 @@
 //! One dial: all addresses of one target, the best first, five seconds together.
 
-use super::target::{Place, Target, Why};
+use super::target::{Endpoint, Target, Why};
 use crate::{
     connector::Address,
     id::MemberId,
@@ -67,7 +67,7 @@ impl Attempt {
     }
 
     /// Tries the addresses whose turn it is.
-    pub(super) fn step(&mut self, now: Time, dial: &mut impl FnMut(Place)) {
+    pub(super) fn step(&mut self, now: Time, dial: &mut impl FnMut(Endpoint)) {
         while self.next <= now
             && let Some(address) = self.waiting.pop_front()
         {
@@ -78,12 +78,12 @@ impl Attempt {
     }
 
     /// Whether it tries, or has tried, this address in this way.
-    pub(super) fn has_dialled(&self, (expected, address): &Place) -> bool {
+    pub(super) fn has_dialled(&self, (expected, address): &Endpoint) -> bool {
         *expected == self.expected() && self.open.contains(address)
     }
 
     /// One of its addresses does not answer: the next one need not wait.
-    pub(super) fn on_failed(&mut self, place: &Place, error: &str, now: Time) {
+    pub(super) fn on_failed(&mut self, place: &Endpoint, error: &str, now: Time) {
         if self.has_dialled(place) {
             self.open.retain(|address| *address != place.1);
             self.next = now;

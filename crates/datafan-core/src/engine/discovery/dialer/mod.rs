@@ -12,7 +12,7 @@ mod target;
 mod tests;
 
 pub(in crate::engine) use slow::{Pool, pause_micros};
-pub(in crate::engine) use target::{Place, Target, Why};
+pub(in crate::engine) use target::{Endpoint, Target, Why};
 
 use crate::{
     connector::Address,
@@ -33,7 +33,7 @@ use slow::Slow;
 /// What is to be dialled, and how that went.
 #[derive(Default)]
 pub(in crate::engine) struct Dialer {
-    users: BTreeMap<Place, User>,
+    users: BTreeMap<Endpoint, User>,
     members: BTreeMap<MemberId, Tried>,
     lost: LostLinks,
     slow: Slow,
@@ -122,7 +122,7 @@ impl Dialer {
     }
 
     /// Notes an address that the user gave; dialled at once. False if there are too many.
-    pub(in crate::engine) fn add_user(&mut self, place: Place) -> bool {
+    pub(in crate::engine) fn add_user(&mut self, place: Endpoint) -> bool {
         if self.users.len() >= USER_ADDRESSES_MAX && !self.users.contains_key(&place) {
             return false;
         }
@@ -133,7 +133,7 @@ impl Dialer {
     }
 
     /// The addresses that the user gave, and who was found there last.
-    pub(in crate::engine) fn users(&self) -> impl Iterator<Item = (&Place, Option<MemberId>)> {
+    pub(in crate::engine) fn users(&self) -> impl Iterator<Item = (&Endpoint, Option<MemberId>)> {
         self.users.iter().map(|(place, user)| (place, user.found))
     }
 
@@ -242,7 +242,7 @@ impl Dialer {
     }
 
     /// Gives `dial` the addresses whose turn it is, and gives up what took too long.
-    pub(in crate::engine) fn step(&mut self, now: Time, rng: &mut Rng, mut dial: impl FnMut(Place)) {
+    pub(in crate::engine) fn step(&mut self, now: Time, rng: &mut Rng, mut dial: impl FnMut(Endpoint)) {
         for attempt in &mut self.attempts {
             attempt.step(now, &mut dial);
         }
@@ -250,7 +250,7 @@ impl Dialer {
     }
 
     /// A dial of one address came to nothing.
-    pub(in crate::engine) fn on_failed(&mut self, place: &Place, error: &str, now: Time, rng: &mut Rng) {
+    pub(in crate::engine) fn on_failed(&mut self, place: &Endpoint, error: &str, now: Time, rng: &mut Rng) {
         self.rouse();
         for attempt in &mut self.attempts {
             attempt.on_failed(place, error, now);
@@ -259,7 +259,7 @@ impl Dialer {
     }
 
     /// A dial of one address found `peer`, which is linked.
-    pub(in crate::engine) fn on_found(&mut self, place: &Place, peer: MemberId, now: Time) {
+    pub(in crate::engine) fn on_found(&mut self, place: &Endpoint, peer: MemberId, now: Time) {
         self.rouse();
         self.attempts.retain(|attempt| !attempt.has_dialled(place));
         if let Some(user) = self.users.get_mut(place) {
@@ -272,7 +272,7 @@ impl Dialer {
     pub(in crate::engine) fn on_up(&mut self, peer: &MemberId, dialled: Option<&Address>, now: Time) {
         self.rouse();
         self.attempts.retain(|attempt| *attempt.target() != Target::Member(*peer));
-        let places: Vec<Place> = dialled
+        let places: Vec<Endpoint> = dialled
             .into_iter()
             .flat_map(|address| [(None, address.clone()), (Some(*peer), address.clone())])
             .collect();

@@ -6,13 +6,13 @@ use crate::{connector::Address, id::MemberId};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::engine) enum Target {
     /// An address that the user gave, whoever is there.
-    User(Place),
+    User(Endpoint),
     /// A member, wherever it is.
     Member(MemberId),
 }
 
 /// A user's address: who is expected there, if anybody is, and where.
-pub(in crate::engine) type Place = (Option<MemberId>, Address);
+pub(in crate::engine) type Endpoint = (Option<MemberId>, Address);
 
 /// Why a dial was begun. Of the last two kinds there is one at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,11 +2,11 @@ use super::*;
 
 const A: MemberId = MemberId([1; 32]);
 
-fn place(name: &str) -> Place {
+fn place(name: &str) -> Endpoint {
     (None, name.into())
 }
 
-fn dialled(dialer: &mut Dialer, now: Time) -> Vec<Place> {
+fn dialled(dialer: &mut Dialer, now: Time) -> Vec<Endpoint> {
     let mut dialled = Vec::new();
     dialer.step(now, &mut Rng::new(1), |place| dialled.push(place));
     dialled
