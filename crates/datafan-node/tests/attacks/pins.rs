@@ -26,11 +26,11 @@ const NODES: u8 = 14;
 #[test]
 fn a56_who_asks_for_an_old_state_again_and_again_does_not_make_the_file_grow() {
     let without = {
-        let place = Place::new();
+        let place = TestDir::new();
         let owner = place.founder("a");
         overwrite(&owner, || {})
     };
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let key = fresh_key();
     assert_eq!(a.ask(&["admit", &key.id().to_string(), "--name", "mallory"]).code, 0);
