@@ -1,7 +1,7 @@
 //! How a member begins: what is named must be what is there, a failure leaves nothing, and secrets are their
 //! owner's.
 
-use crate::common::{Member, Place, datafan, datafan_with, fields, string, text};
+use crate::common::{Member, TestDir, datafan, datafan_with, fields, string, text};
 use std::{
     fs,
     net::{TcpListener, UdpSocket},
@@ -13,7 +13,7 @@ const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 #[test]
 fn a_used_directory_runs_only_what_is_in_it() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let other = a.ask(&["invite", "c", "--json"]).json();
@@ -39,7 +39,7 @@ fn a_used_directory_runs_only_what_is_in_it() {
 
 #[test]
 fn a_first_run_that_fails_leaves_nothing_behind() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let ticket = a.ask(&["invite", "c", "--json"]).json();
     let ticket = place.file("c.ticket", string(&ticket["ticket"]));
@@ -72,7 +72,7 @@ fn a_first_run_that_fails_leaves_nothing_behind() {
 
 #[test]
 fn secrets_are_written_for_their_owner_alone() {
-    let place = Place::new();
+    let place = TestDir::new();
     let a = place.founder("a");
     let out = text(&place.path("b.ticket"));
     let invited = a.ask(&["invite", "b", "--out", &out]);
@@ -96,7 +96,7 @@ fn secrets_are_written_for_their_owner_alone() {
 
 #[test]
 fn secrets_that_others_can_read_are_refused() {
-    let place = Place::new();
+    let place = TestDir::new();
     let (ticket, dir) = foreign_ticket(&place);
     let b = text(&place.path("b"));
     let run = |dir: &str, more: &[&str]| datafan(&[&["run", "--data-dir", dir], &LISTEN[..], more].concat());
@@ -118,7 +118,7 @@ fn secrets_that_others_can_read_are_refused() {
 }
 
 /// A ticket of another mesh, and the directory of its founder, which does not run.
-fn foreign_ticket(place: &Place) -> (String, String) {
+fn foreign_ticket(place: &TestDir) -> (String, String) {
     let founder = place.founder("foreign");
     let ticket = founder.ask(&["invite", "b", "--json"]).json();
     let file = place.file("foreign.ticket", string(&ticket["ticket"]));
