@@ -1,8 +1,7 @@
-//! Who may know whom: every edge between crates of the workspace.
+//! The allowed edges between crates of the workspace.
 //!
-//! Arrows point at core, never sideways: a store knows no connector, nothing knows node but the examples and
-//! what fuzzers attack. `xtask` uses none of our crates. A new edge is a line here and a reason in its
-//! commit.
+//! Arrows point at core, never sideways: a store knows no connector, and only the examples and the fuzzed
+//! code know node. `xtask` uses none of our crates. A new edge is a line here and a reason in its commit.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -20,7 +19,7 @@ const NORMAL: &[(&str, &[&str])] = &[
     ("datafan-testkit", &["datafan-core"]),
     // The simulator is a second driver; its random numbers come from the testkit.
     ("datafan-sim", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
-    // For tests only: what fuzzers attack is everywhere.
+    // For tests only: fuzzing reaches everything.
     (
         "datafan-fuzz",
         &[
@@ -36,10 +35,9 @@ const NORMAL: &[(&str, &[&str])] = &[
         "datafan-examples",
         &["datafan-core", "datafan-driver", "datafan-store-mem", "datafan-conn-chan", "datafan-node"],
     ),
-    // What is counted: engines on stores in memory, and as little else as possible. The testkit hands them
-    // their inputs.
+    // Only what is counted: engines on stores in memory. The testkit passes them their inputs.
     ("datafan-hot", &["datafan-core", "datafan-store-mem", "datafan-testkit"]),
-    // Measures everything; it is no part of xtask, which is built before anything is checked.
+    // Measures everything; it is not part of xtask, which is built before anything is checked.
     (
         "datafan-bench",
         &[
@@ -53,7 +51,7 @@ const NORMAL: &[(&str, &[&str])] = &[
             "datafan-testkit",
         ],
     ),
-    // Apart from the benchmarks: whoever simulates builds no connector and no store on disk.
+    // Separate from the benchmarks: simulating builds no connector and no store on disk.
     ("datafan-simulate", &["datafan-core", "datafan-sim"]),
 ];
 
@@ -67,16 +65,18 @@ const DEV: &[(&str, &[&str])] = &[
     ("datafan-node", &["datafan-testkit"]),
 ];
 
-/// Compares what `cargo metadata --no-deps` says with the edges above.
+/// Compares the output of `cargo metadata --no-deps` with the edges above.
 ///
 /// # Errors
-/// Names every edge that is new, and every one that is listed and gone.
+/// Names every new edge, and every listed edge that no longer exists.
 pub fn check(metadata: &str) -> Result<()> {
     let metadata: Metadata = serde_json::from_str(metadata).context("reading cargo metadata")?;
     let (found, allowed) = (metadata.edges(), allowed());
-    let new =
-        found.difference(&allowed).map(|edge| format!("new edge {edge}: drop it, or list it with a reason"));
-    let gone = allowed.difference(&found).map(|edge| format!("no edge {edge} any more: take its line away"));
+    let new = found
+        .difference(&allowed)
+        .map(|edge| format!("new edge {edge}: remove it, or list it with a reason"));
+    let gone =
+        allowed.difference(&found).map(|edge| format!("the edge {edge} no longer exists: remove its line"));
     let wrong: Vec<String> = new.chain(gone).collect();
     if wrong.is_empty() {
         return Ok(());
@@ -84,7 +84,7 @@ pub fn check(metadata: &str) -> Result<()> {
     bail!("xtask/src/deps.rs: {}", wrong.join("\n"))
 }
 
-/// One crate uses another.
+/// A dependency between two crates.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Edge {
     from: String,
@@ -154,6 +154,6 @@ mod tests {
         ]}"#;
         let error = check(metadata).unwrap_err().to_string();
         assert!(error.contains("new edge datafan-core -> datafan-node: "), "{error}");
-        assert!(error.contains("no edge datafan-driver -> datafan-core any more"), "{error}");
+        assert!(error.contains("the edge datafan-driver -> datafan-core no longer exists"), "{error}");
     }
 }

@@ -1,9 +1,9 @@
-//! `cargo xtask instructions`: how many instructions the core's hot functions take, compared with a stored
-//! baseline.
+//! `cargo xtask instructions`: counts the instructions of the core's hot functions, and compares them with a
+//! stored baseline.
 //!
-//! The subjects are in `datafan-hot`, each run once in callgrind, which counts what happens between entering
-//! and leaving one function. A count is nearly the same whatever else the machine does, so a few per cent
-//! more mean that there is more to do.
+//! The subjects are in `datafan-hot`. Each runs once in callgrind, which counts the instructions between
+//! entering and leaving one function. A count hardly depends on the load of the machine, so a few per cent
+//! more mean more work.
 
 mod baseline;
 mod callgrind;
@@ -17,21 +17,21 @@ use std::path::Path;
 
 pub use callgrind::is_there as can_count;
 
-/// Which subjects to count.
+/// The subjects to count.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only subjects with NAME in their name
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// Makes what is counted the baseline
+    /// Make the current counts the baseline
     #[arg(long)]
     update: bool,
-    /// One JSON object per subject and line, in place of a table
+    /// Print one JSON object per subject and line instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// What a subject came to.
+/// The result of a subject.
 struct Row {
     subject: Subject,
     /// Of one operation.
@@ -39,7 +39,7 @@ struct Row {
     compared: Compared,
 }
 
-/// What was counted, and with which compiler.
+/// The counts, and the compiler.
 struct Counted {
     compiler: String,
     baseline: Baseline,
@@ -49,7 +49,7 @@ struct Counted {
 /// Counts, shows and compares.
 ///
 /// # Errors
-/// If something cannot be counted, or a subject takes far more than the baseline's compiler made of it.
+/// If a subject cannot be counted, or takes far more than its baseline with the same compiler.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let path = workspace::enter()?.join(BASELINE);
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|part| name.contains(part));
@@ -61,10 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     judge(&counted, wanted)
 }
 
-/// Compares all subjects, and shows only what has changed by much.
+/// Compares all subjects, and shows only large changes.
 ///
 /// # Errors
-/// As of [`run`].
+/// Those of [`run`].
 pub fn check(root: &Path) -> Result<()> {
     judge(&count(&root.join(BASELINE), |_| true)?, |_| true)
 }
@@ -73,7 +73,7 @@ fn count(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Counted> {
     let (hot, compiler, baseline) = (Hot::build()?, compiler()?, Baseline::read(path)?);
     let subjects: Vec<Subject> =
         hot.subjects()?.into_iter().filter(|subject| wanted(&subject.name)).collect();
-    ensure!(!subjects.is_empty(), "there is no such subject: run it without a name to see all");
+    ensure!(!subjects.is_empty(), "unknown subject: run the command without a name to see all");
     let row = |(subject, instructions): (Subject, u64)| {
         let compared = baseline.compare(&subject.name, instructions);
         Row { subject, instructions, compared }
@@ -106,13 +106,13 @@ fn show(arguments: &Arguments, rows: &[Row]) {
     }
 }
 
-/// Says what has changed by much.
+/// Reports large changes.
 fn judge(counted: &Counted, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let Counted { compiler, baseline, rows } = counted;
     let same_compiler = baseline.compiler == *compiler;
     if !same_compiler {
         let other = &baseline.compiler;
-        eprintln!("note: the baseline is of {other}, and this is {compiler}: more instructions only warn");
+        eprintln!("note: the baseline is from {other}, but this is {compiler}: more instructions only warn");
     }
     for Row { subject, compared, .. } in rows {
         let (name, percent) = (&subject.name, compared.percent().unwrap_or_default());
@@ -133,10 +133,10 @@ fn judge(counted: &Counted, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let (new, far) = (with(Trend::New), with(Trend::FarWorse));
     let gone = baseline.without(|name| !wanted(name) || rows.iter().any(|row| row.subject.name == name));
     ensure!(new.is_empty(), "not in the baseline: {}: {UPDATE}", new.join(", "));
-    ensure!(gone.is_empty(), "in the baseline, and gone: {}: {UPDATE}", gone.join(", "));
+    ensure!(gone.is_empty(), "in the baseline, but no longer a subject: {}: {UPDATE}", gone.join(", "));
     ensure!(
         !same_compiler || far.is_empty(),
-        "over {} % more instructions: {}",
+        "more than {} % more instructions: {}",
         baseline::FAIL_PERCENT,
         far.join(", ")
     );
@@ -145,23 +145,20 @@ fn judge(counted: &Counted, wanted: impl Fn(&str) -> bool) -> Result<()> {
 
 fn update(counted: &mut Counted, path: &Path, all: bool) -> Result<()> {
     let Counted { compiler, baseline, rows } = counted;
-    ensure!(
-        all || baseline.compiler == *compiler,
-        "the compiler is another one: update all subjects at once"
-    );
+    ensure!(all || baseline.compiler == *compiler, "the compiler has changed: update all subjects at once");
     let counts = rows.iter().map(|row| (row.subject.name.clone(), row.instructions));
     baseline.update(compiler.clone(), all, counts);
     baseline.write(path)
 }
 
-/// The compiler and what it makes programs for: `rustc 1.90.0 (...), x86_64-unknown-linux-gnu`.
+/// The compiler and its target: `rustc 1.90.0 (...), x86_64-unknown-linux-gnu`.
 fn compiler() -> Result<String> {
     let said = output("rustc", "--version --verbose")?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
     Ok(format!("{}, {host}", said.lines().next().unwrap_or_default()))
 }
 
-/// With commas between thousands.
+/// Formats a number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let comma = |(at, digit): (usize, char)| {
@@ -171,7 +168,7 @@ fn grouped(number: u64) -> String {
     digits.chars().enumerate().flat_map(comma).collect()
 }
 
-/// The file, from the workspace's directory.
+/// The file, relative to the workspace.
 const BASELINE: &str = "xtask/hot/baseline.txt";
 const UPDATE: &str = "update the baseline with `cargo xtask instructions --update`";
 
@@ -199,7 +196,7 @@ mod tests {
     #[test]
     fn only_far_more_with_the_same_compiler_fails() {
         let counts = [("fine", 1_100), ("slow", 1_101)];
-        assert_eq!(told("rustc 1, here", &counts), "over 10 % more instructions: slow");
+        assert_eq!(told("rustc 1, here", &counts), "more than 10 % more instructions: slow");
         assert_eq!(told("rustc 2, here", &counts), "good");
         assert_eq!(told("rustc 1, here", &[("fine", 1_100), ("slow", 900)]), "good");
     }
@@ -209,7 +206,7 @@ mod tests {
         let new = told("rustc 2, here", &[("fine", 1), ("slow", 1), ("new", 1)]);
         assert!(new.starts_with("not in the baseline: new: update"), "{new}");
         let gone = told("rustc 1, here", &[("fine", 1_000)]);
-        assert!(gone.starts_with("in the baseline, and gone: slow: update"), "{gone}");
+        assert!(gone.starts_with("in the baseline, but no longer a subject: slow: update"), "{gone}");
         judge(&counted("rustc 1, here", &[("fine", 1_000)]), |name| name == "fine").unwrap();
     }
 

@@ -1,8 +1,8 @@
 //! The workspace's own commands: `cargo xtask ci`, `cargo xtask imports`, `cargo xtask bench`,
 //! `cargo xtask instructions`, `cargo xtask simulate` and `cargo xtask mutants`.
 //!
-//! None of our crates is built into this program, so that it is there in seconds: what needs them is a
-//! program of its own, which is built when it is asked for (`programs`).
+//! None of our crates is built into this program, so that it builds in seconds: whatever needs them is a
+//! separate program that is built when it is used (`programs`).
 
 mod ci;
 mod deps;
@@ -26,20 +26,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold beyond the tests: format, lints, arrows, imports, features, docs, lengths,
-    /// examples, demo, a few hundred simulated worlds, instruction counts
+    /// Run everything that must hold besides the tests: format, lints, arrows, imports, features, docs,
+    /// lengths, examples, demo, a few hundred simulated worlds, instruction counts
     Ci(ci::Arguments),
-    /// Shows which modules of a package import each other in a circle
+    /// Show which modules of a package import each other in a cycle
     Imports(imports::Arguments),
-    /// Measures speed, bytes and memory
+    /// Measure speed, bytes and memory
     #[command(disable_help_flag = true)]
     Bench(programs::Arguments),
-    /// Counts the instructions of the core's hot functions, and compares them with the baseline
+    /// Count the instructions of the core's hot functions, and compare them with the baseline
     Instructions(instructions::Arguments),
-    /// Simulates a mesh with faults, from one seed
+    /// Simulate a mesh with faults, from one seed
     #[command(disable_help_flag = true)]
     Simulate(programs::Arguments),
-    /// Breaks the engine on purpose, one patch at a time, and sees whether the simulator notices
+    /// Break the engine on purpose, one patch at a time, and check that the simulator notices
     Mutants(mutants::Arguments),
 }
 
@@ -47,14 +47,14 @@ fn main() -> ExitCode {
     match run(Arguments::parse_from(arguments(std::env::args_os())).command) {
         Ok(code) => code,
         Err(error) => {
-            // What a person reads: no backtrace, whatever the environment says.
+            // An error for people, without a backtrace, whatever the environment says.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Makes `bench --help` of `help bench`: only the program itself can tell what it takes.
+/// Turns `help bench` into `bench --help`: only the program itself knows its arguments.
 fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = given.collect();
     if arguments.len() > 2 && arguments[1] == "help" {

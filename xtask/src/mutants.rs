@@ -1,7 +1,7 @@
-//! `cargo xtask mutants`: breaks the engine on purpose, one small patch at a time, and sees whether a checker
+//! `cargo xtask mutants`: breaks the engine on purpose, one small patch at a time, and checks that a checker
 //! of the simulator notices.
 //!
-//! All happens in a copy of the working tree below `target/mutants`, with a target directory of its own, so
+//! Everything happens in a copy of the working tree below `target/mutants`, with its own target directory, so
 //! that only what depends on the changed crate is built again.
 
 mod patch;
@@ -18,29 +18,29 @@ use std::{
 };
 use tree::Tree;
 
-/// Which mutants to try.
+/// The mutants to try.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Mutants by name; all of them by default
     names: Vec<String>,
-    /// Only data on standard output: one object per mutant, and what they came to in the last line
+    /// Print only data on standard output: one object per mutant, and the summary in the last line
     #[arg(long)]
     json: bool,
 }
 
-/// Seeds that a mutant has to be caught with, both included.
+/// Seeds with which a mutant must be caught, both ends included.
 const SEEDS: (u64, u64) = (1, 100);
-/// A scenario that takes longer caught nothing.
+/// A scenario that takes longer has caught nothing.
 const PLAY_SECONDS_MAX: Duration = Duration::from_secs(600);
 
-/// What there is.
+/// What exists.
 struct Known {
     mutants: Vec<Mutant>,
     /// Names of the simulator's checkers.
     checkers: BTreeSet<String>,
 }
 
-/// A checker that noticed.
+/// A checker that failed.
 struct Caught {
     checker: String,
     scenario: String,
@@ -48,7 +48,7 @@ struct Caught {
     what: String,
 }
 
-/// What playing a scenario came to.
+/// The result of running a scenario.
 enum Played {
     Passed,
     Caught(Caught),
@@ -56,10 +56,10 @@ enum Played {
     Late,
 }
 
-/// Makes sure that the unchanged tree passes, then tries each mutant.
+/// Checks that the unchanged tree passes, then tries each mutant.
 ///
 /// # Errors
-/// If a patch does not apply or build, the unchanged tree fails, a mutant is not caught, or, where all are
+/// If a patch does not apply or build, the unchanged tree fails, a mutant is not caught, or, if all are
 /// tried, a checker caught none.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::enter()?;
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Whether every patch is sound and still applies.
+/// Checks that every patch is valid and still applies.
 ///
 /// # Errors
 /// Names the first that does not.
@@ -111,7 +111,7 @@ fn chosen(mut mutants: Vec<Mutant>, names: &[String]) -> Result<Vec<Mutant>> {
     for name in names {
         ensure!(
             mutants.iter().any(|mutant| mutant.name == *name),
-            "there is no mutant {name:?}, only {}",
+            "unknown mutant {name:?}: use one of {}",
             mutants.iter().map(|mutant| mutant.name.as_str()).collect::<Vec<_>>().join(", ")
         );
     }
@@ -120,18 +120,14 @@ fn chosen(mut mutants: Vec<Mutant>, names: &[String]) -> Result<Vec<Mutant>> {
 }
 
 impl Known {
-    /// Reads all mutants; what they name has to exist.
+    /// Reads all mutants; the checkers and scenarios that they name must exist.
     fn read(root: &Path) -> Result<Self> {
         let mutants = patch::all(root)?;
         let checkers: BTreeSet<String> =
             programs::SIMULATE.output(&["checkers"])?.lines().map(str::to_owned).collect();
         for mutant in &mutants {
             for checker in &mutant.checkers {
-                ensure!(
-                    checkers.contains(checker),
-                    "{}: there is no checker {checker}",
-                    mutant.path.display()
-                );
+                ensure!(checkers.contains(checker), "{}: unknown checker {checker}", mutant.path.display());
             }
         }
         let scenarios: BTreeSet<String> =
@@ -144,7 +140,7 @@ impl Known {
     }
 }
 
-/// What is caught in a mutant must be the mutant's doing.
+/// The unchanged tree must pass, so that a failure is caused by the mutant.
 fn check_unchanged(arguments: &Arguments, tree: &Tree, mutants: &[Mutant]) -> Result<()> {
     let began = Instant::now();
     tree.build()?;
@@ -156,7 +152,7 @@ fn check_unchanged(arguments: &Arguments, tree: &Tree, mutants: &[Mutant]) -> Re
             Played::Caught(Caught { checker, seed, what, .. }) => {
                 bail!("the unchanged tree fails {scenario} with seed {seed}: {checker}: {what}")
             }
-            Played::Late => bail!("the unchanged tree does not end {scenario} in time"),
+            Played::Late => bail!("the unchanged tree does not finish {scenario} in time"),
         }
     }
     if !arguments.json {
@@ -183,10 +179,10 @@ fn try_mutant(tree: &Tree, mutant: &Mutant) -> Result<Option<Caught>> {
     Ok(None)
 }
 
-/// Plays a scenario with all seeds until a checker fails.
+/// Runs a scenario with all seeds until a checker fails.
 fn play(tree: &Tree, scenario: &str) -> Result<Played> {
     let Some(said) = tree.play(scenario, SEEDS, PLAY_SECONDS_MAX)? else {
-        eprintln!("{scenario} did not end within {} s", PLAY_SECONDS_MAX.as_secs());
+        eprintln!("{scenario} did not finish within {} s", PLAY_SECONDS_MAX.as_secs());
         return Ok(Played::Late);
     };
     let said: Value = serde_json::from_str(&said).with_context(|| format!("the simulator said {said:?}"))?;

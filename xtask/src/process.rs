@@ -1,4 +1,4 @@
-//! Running commands: silent when they succeed, all they said when they fail.
+//! Runs commands: silent if they succeed, with their whole output if they fail.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -7,36 +7,37 @@ use std::{
     process::{Command, Output},
 };
 
-/// Runs cargo with `arguments`, which are separated by blanks.
+/// Runs cargo with `arguments`, which are separated by spaces.
 ///
 /// # Errors
-/// If it fails, with what it said.
+/// If it fails, with its output.
 pub fn cargo(arguments: &str) -> Result<()> {
     outcome(&mut command("cargo", arguments)).map(drop)
 }
 
-/// As [`cargo`], with a variable of the environment.
+/// Like [`cargo`], with an environment variable.
 ///
 /// # Errors
-/// As of [`cargo`].
+/// Those of [`cargo`].
 pub fn cargo_with(arguments: &str, variable: &str, value: &str) -> Result<()> {
     outcome(command("cargo", arguments).env(variable, value)).map(drop)
 }
 
-/// What `program` prints.
+/// The standard output of `program`.
 ///
 /// # Errors
-/// If it fails, with what it said.
+/// If it fails, with its output.
 pub fn output(program: &str, arguments: &str) -> Result<String> {
     let output = outcome(&mut command(program, arguments))?;
-    String::from_utf8(output.stdout).with_context(|| format!("`{program} {arguments}` printed no UTF-8"))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{program} {arguments}` printed text that is not UTF-8"))
 }
 
-/// `program` with `arguments`, which are separated by blanks.
+/// `program` with `arguments`, which are separated by spaces.
 pub fn command(program: &str, arguments: &str) -> Command {
     let mut command = Command::new(program);
     command.args(arguments.split_whitespace());
-    // What cargo told us of ourselves would make some build scripts run again.
+    // Variables that cargo set for us would make some build scripts run again.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()
@@ -48,10 +49,10 @@ pub fn command(program: &str, arguments: &str) -> Command {
     command
 }
 
-/// Runs `command` to its end.
+/// Runs `command` to completion.
 ///
 /// # Errors
-/// If it fails, with what it said.
+/// If it fails, with its output.
 pub fn outcome(command: &mut Command) -> Result<Output> {
     let output = command.output().with_context(|| format!("starting {command:?}"))?;
     if output.status.success() {
@@ -62,17 +63,17 @@ pub fn outcome(command: &mut Command) -> Result<Output> {
     bail!("{said}{command:?} ended with {}", output.status)
 }
 
-/// Where cargo has put a program that it built with `--message-format json`.
+/// The path of a program that cargo built with `--message-format json`.
 ///
 /// # Errors
-/// If it told of no program.
+/// If cargo reported no program.
 pub fn executable(said: &str) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Artifact {
         executable: Option<PathBuf>,
     }
     let made = |line: &str| serde_json::from_str::<Artifact>(line).ok()?.executable;
-    said.lines().filter_map(made).next_back().context("cargo told of no program")
+    said.lines().filter_map(made).next_back().context("cargo reported no program")
 }
 
 #[cfg(test)]

@@ -17,16 +17,16 @@ pub const SIMULATE: Program = Program("datafan-simulate");
 #[derive(Clone, Copy)]
 pub struct Program(&'static str);
 
-/// What a program is started with; it reads them itself.
+/// The arguments of a program, which it parses itself.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// `--help` tells which
+    /// See `--help` for its options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<OsString>,
 }
 
 impl Program {
-    /// Builds and runs it on this terminal and in this directory; what it ends with, we end with.
+    /// Builds it and runs it on this terminal and in this directory; its exit code becomes ours.
     ///
     /// # Errors
     /// If it does not build or cannot be started.
@@ -38,19 +38,19 @@ impl Program {
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }
 
-    /// Builds and runs it, and returns what it prints.
+    /// Builds and runs it, and returns its standard output.
     ///
     /// # Errors
-    /// If it does not build, or fails; with what it said.
+    /// If it does not build, or fails; with its output.
     pub fn output(self, arguments: &[&str]) -> Result<String> {
         let output = process::outcome(Command::new(self.build(Stdio::piped())?).args(arguments))?;
-        String::from_utf8(output.stdout).with_context(|| format!("{} printed no UTF-8", self.0))
+        String::from_utf8(output.stdout).with_context(|| format!("{} printed text that is not UTF-8", self.0))
     }
 
     fn build(self, stderr: Stdio) -> Result<PathBuf> {
         let mut cargo = process::command("cargo", "build --release --message-format json-render-diagnostics");
         cargo.arg("--manifest-path").arg(workspace::directory().join("Cargo.toml"));
-        // With the features that any of them asks for: so what several use is built once, whichever comes
+        // With the features of all of them, so that shared dependencies are built once, whichever comes
         // first.
         for Program(name) in [BENCH, SIMULATE] {
             cargo.args(["-p", name]);

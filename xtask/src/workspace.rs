@@ -1,4 +1,4 @@
-//! Where the workspace is.
+//! The directory of the workspace.
 
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub fn directory() -> PathBuf {
 /// Makes the workspace's directory the current one; commands run there from now on.
 ///
 /// # Errors
-/// If it is not there any more.
+/// If it no longer exists.
 pub fn enter() -> Result<PathBuf> {
     let directory = directory();
     std::env::set_current_dir(&directory)?;

@@ -1,4 +1,4 @@
-//! The same inserts without datafan: two tables of redb, items by key and the log by timestamp.
+//! The same inserts without datafan: two redb tables, items by key and the log by timestamp.
 
 use crate::data;
 use anyhow::Result;
@@ -12,8 +12,8 @@ use std::{
 const LOG: TableDefinition<'_, &[u8; 12], &[u8]> = TableDefinition::new("log");
 const ITEMS: TableDefinition<'_, &[u8], &[u8; 8]> = TableDefinition::new("items");
 
-/// Inserts `items` items in transactions of one commit each, which are on disk at the end, as the receiver's
-/// are.
+/// Inserts `items` items in transactions of one commit each; like those of the receiver, they are on disk at
+/// the end.
 ///
 /// # Errors
 /// If redb fails.

@@ -1,4 +1,4 @@
-//! QUIC and nothing above it: what an idle member's messages cost where nobody looks at them.
+//! Bare QUIC: the cost of an idle member's messages without anything that handles them.
 
 use crate::{
     data,
@@ -21,14 +21,13 @@ use tokio::{runtime::Builder, time::sleep};
 
 /// Links of the measured side.
 const LINKS: usize = 6;
-/// A round's message with its length.
+/// The message of a round, with its length.
 const MESSAGE: [u8; 38] = [7; 38];
 const NAME: &str = "bare.datafan";
-/// As a member's connector has them.
+/// The same settings as in a member's connector.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Prints the addresses of those at the other ends, and their certificate, and stays until its standard input
-/// ends.
+/// Prints the addresses of the other ends and their certificate, and runs until its standard input ends.
 ///
 /// # Errors
 /// If they do not start.
@@ -78,8 +77,8 @@ pub fn member(seconds: u32, certificate: &str, addresses: &[SocketAddr]) -> Resu
     })
 }
 
-/// One message over each link, all at once, and again after a time between 0.75 and 1.25 s: as rounds go.
-/// Those of different members do not come together.
+/// Sends one message over each link at the same time, and again after 0.75 to 1.25 s, like rounds. Different
+/// members are not synchronised.
 async fn writes(links: Vec<Connection>, member: u64) -> Result<()> {
     let mut streams = Vec::new();
     for link in &links {
@@ -138,5 +137,5 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &str) -> Result<Vec<u8>> {
     let byte = |at: usize| text.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
-    (0..text.len()).step_by(2).map(|at| byte(at).context("no hexadecimal digits")).collect()
+    (0..text.len()).step_by(2).map(|at| byte(at).context("not hexadecimal digits")).collect()
 }

@@ -1,6 +1,6 @@
 //! Pushes beside bulk: two members over loopback QUIC, data in memory. One writes small values at a fixed
-//! pace; measured is the time from the call of `put` until the other can read it, while a first copy of
-//! somebody else's large shard goes over the same link in the same direction, and once more when it is there.
+//! rate. Measures the time from the call of `put` until the other can read the value, while a first copy of a
+//! third member's large shard uses the same link in the same direction, and again after the copy.
 
 use crate::{
     child, data,
@@ -23,7 +23,7 @@ use tokio::{
 
 type Member = Handle<MemReader>;
 
-/// The middle and the slow ones, with and without the copy.
+/// Median and 99th percentile, with and without the copy.
 ///
 /// # Errors
 /// If a member fails.
@@ -48,10 +48,10 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// One run: `items` items of [`VALUE_BYTES`] are copied; then as many as `writes` pushes are timed alone.
+/// One run: copies `items` items of [`VALUE_BYTES`], then times as many as `writes` pushes alone.
 ///
 /// # Errors
-/// If a member fails, or the copy is over before much was written beside it.
+/// If a member fails, or the copy ends before enough was written beside it.
 pub fn pushes(items: u64, writes: u32) -> Result<Figures> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (from, address) = hops::member(&runtime, data::config(0)?, MemStore::new())?;
@@ -92,7 +92,7 @@ pub fn pushes(items: u64, writes: u32) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Commits `items` items; whose they are, and of when.
+/// Commits `items` items; returns their owner and last timestamp.
 fn filled(owner: &Member, items: u64) -> Result<(MemberId, Timestamp)> {
     let mut last = Timestamp::ZERO;
     for first in (0..items).step_by(data::COMMIT_WRITES as usize) {
@@ -108,14 +108,14 @@ fn large_write(n: u64) -> Write {
     Write::Put { key, value: value.into(), expiry: None }
 }
 
-/// Returns when the member holds the shard, or has stopped.
+/// Returns when the member holds the shard or has stopped.
 async fn until_copied(to: &Member, (owner, timestamp): (MemberId, Timestamp)) {
-    // Who has stopped fails the next push.
+    // If it has stopped, the next push fails.
     drop(to.wait_for(owner, timestamp).await);
 }
 
-/// Milliseconds of each put from its call until it can be read at `to`: one every [`PAUSE`], however long
-/// those before it take, until `end`. On a thread of its own, so that the links' work does not delay the
+/// Milliseconds from the call of each put until it can be read at `to`: one every [`PAUSE`], however long the
+/// earlier ones take, until `end`. Runs on its own thread, so that the work of the links does not delay the
 /// clock.
 fn paced(from: &Member, to: &Member, end: impl Future<Output = ()>) -> Result<Vec<f64>> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -145,11 +145,11 @@ async fn push(from: Member, to: Member, n: u64) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64() * 1_000.0)
 }
 
-/// Bytes of a value of what is copied.
+/// Bytes of a copied value.
 const VALUE_BYTES: u64 = 1 << 10;
-/// Between two puts.
+/// Pause between two puts.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Fewer say nothing.
+/// Minimum number of pushes for a meaningful result.
 const PUSHES_MIN: usize = 20;
-/// Beyond this a push is delayed badly.
+/// A push that takes longer is badly delayed.
 const P50_MS_MAX: f64 = 20.0;

@@ -1,19 +1,19 @@
-//! Measurements in a process of their own: each begins with the memory and the allocator of a new process,
-//! whatever was measured before it. So large and small ones compare, and datafan and its peers.
+//! Measurements in separate processes: each starts with the memory and allocator of a new process, whatever
+//! was measured before. This makes large and small ones comparable, and datafan and its peers.
 
 use crate::figures::Figures;
 use anyhow::{Context, Result, ensure};
 use std::{env, process::Command};
 
-/// Medians of the seconds that something takes.
+/// Median seconds of a task.
 pub struct Cost {
-    /// In memory that the process has used before.
+    /// On memory that the process has used before.
     pub warm: f64,
-    /// In memory that is new to the process.
+    /// On memory that is new to the process.
     pub cold: f64,
 }
 
-/// Measures in a child. Unless memory itself is what is measured, the machine has it ready.
+/// Runs a measurement in a child. Unless memory itself is measured, the machine is made to have enough ready.
 ///
 /// # Errors
 /// If the child fails.
@@ -21,7 +21,7 @@ pub fn own(arguments: &[&str]) -> Result<Figures> {
     measured(&mut this_program()?, arguments)
 }
 
-/// The same of any program that prints figures.
+/// The same for any program that prints figures.
 ///
 /// # Errors
 /// If it fails.
@@ -38,23 +38,23 @@ pub fn measured(command: &mut Command, arguments: &[&str]) -> Result<Figures> {
     Figures::read(&String::from_utf8(output.stdout)?)
 }
 
-/// This program as a child: what it is to measure is missing.
+/// This program as a child, still without the name of the measurement.
 ///
 /// # Errors
-/// If the system does not tell where it is.
+/// If the system does not report the path of this program.
 pub fn this_program() -> Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.arg("child");
     Ok(command)
 }
 
-/// Lets the allocator keep what was freed: its first touch costs what the kernel makes of it.
+/// Makes the allocator keep freed memory: the first use of memory costs time in the kernel.
 const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 
-/// Has the allocator give back what was freed at once: resident is then what is held.
+/// Makes the allocator return freed memory at once, so that resident memory is the memory in use.
 const GIVE_BACK: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 
-/// What a process before the measured one writes to. A virtual machine gives idle memory back to its host
-/// within seconds and pays to get it again, unless the run before has just done so: so what is measured finds
-/// it there, be it large or small.
+/// Memory that a process touches before the measured one starts. A virtual machine returns idle memory to its
+/// host within seconds and pays to get it back, unless a recent run has just done so: this makes it available
+/// to the measured process, whatever its size.
 const READY_MIB: &str = "2048";

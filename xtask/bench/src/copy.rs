@@ -13,10 +13,10 @@ use anyhow::Result;
 use datafan_core::limits::COMMIT_WRITES_MAX;
 use datafan_store_mem::MemStore;
 
-/// Rates, bytes of messages, and how the cost grows.
+/// Rates, bytes of messages, and growth of the cost.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let few = copies(scale.items, scale.runs, report)?;
     let many = copies(scale.items_many, scale.runs, report)?;
@@ -46,17 +46,17 @@ fn copies(items: u64, runs: u32, report: &mut Report) -> Result<Cost> {
     Ok(Cost { warm: median(&seconds), cold: median(&cold) })
 }
 
-/// Bytes of messages that the design allows for each item: a tenth more than key and value, and 8.
+/// Bytes of messages that the design allows per item: key and value plus 10 %, and 8.
 pub fn allowed(items: u64) -> f64 {
     (1.1 * data::data_bytes(items) as f64) / items as f64 + 8.0
 }
 
-/// Time that both engines take in one thread, and bytes of messages in both directions.
+/// Processor time of both engines in one thread, and bytes of messages in both directions.
 ///
 /// # Errors
-/// If the copy did not come to its end.
+/// If the copy did not finish.
 pub fn copy(items: u64) -> Result<Figures> {
-    // What is waited for by the clock costs nothing.
+    // On virtual clocks, waiting costs nothing.
     let mut mesh = Mesh::on_virtual_time();
     mesh.add(data::config(0)?, MemStore::new())?;
     mesh.add(data::config(1)?, MemStore::new())?;

@@ -1,14 +1,13 @@
-//! Time that this thread, or this process, has spent working: what a measurement takes, whatever else the
-//! machine does.
+//! Processor time of this thread or process: the cost of a measurement, whatever else the machine does.
 
 use std::time::{Duration, Instant};
 
-/// Since when.
+/// The start of a measurement.
 #[derive(Clone, Copy)]
 pub struct Stopwatch {
     began: Instant,
     whose: Whose,
-    /// `None` where the system does not tell.
+    /// `None` if the system does not report it.
     worked: Option<Duration>,
 }
 
@@ -19,12 +18,12 @@ enum Whose {
 }
 
 impl Stopwatch {
-    /// From now on, of this thread.
+    /// Starts to measure this thread.
     pub fn start() -> Self {
         Self::of(Whose::Thread)
     }
 
-    /// From now on, of all threads that there are when it is looked at.
+    /// Starts to measure all threads that exist when it is read.
     pub fn start_process() -> Self {
         Self::of(Whose::Process)
     }
@@ -33,13 +32,12 @@ impl Stopwatch {
         Self { began: Instant::now(), whose, worked: whose.worked() }
     }
 
-    /// By the clock on the wall, with the time for which others had the processor and for which a disk was
-    /// waited for.
+    /// Wall-clock time, including that of other processes and of waiting for a disk.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// By the processor's clock; by the one on the wall where the system does not tell.
+    /// Processor time; wall-clock time if the system does not report it.
     pub fn worked(&self) -> Duration {
         match (self.worked, self.whose.worked()) {
             (Some(before), Some(now)) => now.saturating_sub(before),
@@ -52,8 +50,7 @@ impl Whose {
     #[cfg(target_os = "linux")]
     fn worked(self) -> Option<Duration> {
         use rustix::time::{ClockId, clock_gettime};
-        // What lies in /proc is behind by up to a tick of the kernel, which is more than a small reconciliation
-        // takes.
+        // /proc lags by up to a tick of the kernel, which is more than a small reconciliation takes.
         let told = clock_gettime(match self {
             Self::Thread => ClockId::ThreadCPUTime,
             Self::Process => ClockId::ProcessCPUTime,

@@ -1,4 +1,4 @@
-//! Many members in one process, each with its own driver and thread, joined by channels; data in memory.
+//! Many members in one process, each with its own driver and thread, connected by channels; data in memory.
 
 use crate::{
     child,
@@ -20,7 +20,7 @@ use std::{
 
 type Member = Handle<MemReader>;
 
-/// One write until all have it, and what all take while nothing is written.
+/// The time until all have a write, and the cost of all members while nothing is written.
 ///
 /// # Errors
 /// If a write does not arrive.
@@ -41,8 +41,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// From the call of `put` at one of `members` members with six links each until all others can read it; and
-/// before that, bytes and processor time per member and second without writes.
+/// The time from the call of `put` at one of `members` members with six links each until all others can read
+/// it; before that, bytes and processor time per member and second without writes.
 ///
 /// # Errors
 /// If a write does not arrive.
@@ -52,7 +52,7 @@ pub fn spread(members: u32, writes: u32) -> Result<Figures> {
     idle(&crowd, &mut figures)?;
     let mut times = Vec::new();
     for n in 0..u64::from(writes) {
-        // Not in step with anybody's rounds.
+        // Not synchronised with anybody's rounds.
         thread::sleep(Duration::from_millis(n * 37 % 50));
         let writer = &crowd[n as usize % crowd.len()];
         let began = Instant::now();
@@ -79,7 +79,7 @@ fn idle(crowd: &[Member], figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Members that all know each other. Each has links to those 1, 7 and 31 places further, around the circle.
+/// Members that all know each other. Each has links to those 1, 7 and 31 places further around the circle.
 fn crowd(members: u32) -> Result<Vec<Member>> {
     let switch = ChanMesh::new();
     let crowd: Vec<Member> = (0..members).map(|number| member(&switch, number)).collect::<Result<_>>()?;
@@ -119,7 +119,7 @@ fn address(number: usize) -> String {
     format!("member-{number}")
 }
 
-/// What the beginning has set going comes to rest.
+/// Activity after the start ends.
 const REST: Duration = Duration::from_secs(3);
 const IDLE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);

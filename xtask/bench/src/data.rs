@@ -9,13 +9,13 @@ pub use datafan_testkit::workload::{KEY_BYTES, VALUE_BYTES, config, scattered, v
 /// Which of the common items were overwritten.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Overwritten {
-    /// Those that were written last.
+    /// The last ones written.
     Newest,
-    /// Any.
+    /// Random ones.
     Random,
 }
 
-/// Writes of a commit, where many items are written one commit after the other.
+/// Writes per commit when many items are written in successive commits.
 pub const COMMIT_WRITES: u64 = 1_000;
 
 /// The `n`th item's key, for a user.
@@ -33,7 +33,7 @@ pub fn rewrite(n: u64) -> Write {
     workload::put(n, !n)
 }
 
-/// The numbers of the items that are overwritten, ascending. The peers' measurements choose the same.
+/// The numbers of the overwritten items, ascending. The measurements of the peers choose the same.
 pub fn overwritten(items: u64, changed: u64, place: Overwritten) -> Vec<u64> {
     match place {
         Overwritten::Newest => (items - changed..items).collect(),

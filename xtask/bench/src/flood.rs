@@ -1,4 +1,4 @@
-//! Memory of an owner that commits without rest, while one of its links takes nothing.
+//! Memory of an owner that commits continuously while one of its links reads nothing.
 
 use crate::{
     child, data,
@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// Threads that put, each one after the other.
+/// Threads that put, each one item after the other.
 const WRITERS: u64 = 32;
 const KEYS: u64 = 1_000;
 
@@ -76,8 +76,8 @@ pub fn on_file(rate: u32, seconds: u32, directory: &Path) -> Result<Figures> {
     flood(rate, seconds, RedbStore::open(directory.join("store.redb"), Options::default())?)
 }
 
-/// The owner, one that follows it and one whose link stalls are all in this process; what grows is all of
-/// them.
+/// The owner, one that follows it and one whose link stalls are all in this process; the growth is that of
+/// all three.
 fn flood<S: Store + 'static>(rate: u32, seconds: u32, store: S) -> Result<Figures> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (owner, address) = member(&runtime, data::config(0)?, store)?;
@@ -118,7 +118,7 @@ fn flood<S: Store + 'static>(rate: u32, seconds: u32, store: S) -> Result<Figure
     Ok(figures)
 }
 
-/// Puts by [`WRITERS`] threads, over [`KEYS`] keys, at most so many per second.
+/// Puts by [`WRITERS`] threads, over [`KEYS`] keys, at a limited rate per second.
 fn put_all<R: datafan_core::store::StoreReader>(owner: &Handle<R>, puts: u64, rate: u32) -> Result<()> {
     let began = Instant::now();
     let write = |writer: u64| -> Result<(), CommitError> {
@@ -136,12 +136,12 @@ fn put_all<R: datafan_core::store::StoreReader>(owner: &Handle<R>, puts: u64, ra
     Ok(())
 }
 
-/// A member that greets, and then takes nothing off its link any more.
+/// A member that greets, and then reads nothing from its link.
 struct Stalled {
     _connector: QuicConnector,
 }
 
-/// Keeps all that comes, with its receipts: the connector reads no further.
+/// Keeps everything that arrives, with its receipts, so that the connector reads no further.
 struct Keeps {
     kept: Mutex<Vec<Event>>,
     up: mpsc::Sender<()>,
@@ -171,7 +171,7 @@ impl Stalled {
         let quic = Config::new(config.member.clone(), listen, runtime.handle().clone());
         let (connector, _) = QuicConnector::bind(quic, keeps)?;
         connector.dial(address.into(), Some(owner.id()));
-        came.recv_timeout(Duration::from_secs(60)).context("no link came up")?;
+        came.recv_timeout(Duration::from_secs(60)).context("no link came up in time")?;
         let (mesh, name) = (config.mesh, config.name);
         let wall = Timestamp(data::wall_micros());
         let (run, addresses) = (RunId([7; 8]), Vec::new());
@@ -194,5 +194,5 @@ impl Stalled {
     }
 }
 
-/// After which nothing of the beginning is under way any more.
+/// After this time, nothing from the start is in progress any more.
 const SETTLES: Duration = Duration::from_secs(3);

@@ -31,7 +31,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for (name, hops) in [("one_hop", 1), ("three_hops", 3)] {
         let (mut middle, mut slow) = (Vec::new(), Vec::new());
         for _ in 0..scale.runs {
-            // Nobody behind the reader: on few cores the way on would delay the next write.
+            // No member behind the reader: on few cores, forwarding would delay the next write.
             let times = times(&runtime, hops, scale.writes)?;
             middle.push(percentile(&times, 50));
             slow.push(percentile(&times, 99));
@@ -58,7 +58,7 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-/// Milliseconds of each write over so many hops.
+/// Milliseconds of each write over this many hops.
 fn times(runtime: &Runtime, hops: u32, writes: u32) -> Result<Vec<f64>> {
     let line = line(runtime, hops + 1)?;
     let times = write_times(&line[0], &line[line.len() - 1], writes)?;
@@ -78,7 +78,7 @@ fn write_times(from: &Member, to: &Member, writes: u32) -> Result<Vec<f64>> {
     Ok(times)
 }
 
-/// Members of one mesh, each linked to the one before.
+/// Members of one mesh, each linked to the previous one.
 fn line(runtime: &Runtime, members: u32) -> Result<Vec<Member>> {
     let mut line: Vec<(Member, String)> = Vec::new();
     for number in 0..members {
@@ -91,7 +91,7 @@ fn line(runtime: &Runtime, members: u32) -> Result<Vec<Member>> {
         }
         line.push(next);
     }
-    // The last one knows the first one's shard once it has a commit of it.
+    // The last one knows the shard of the first one once it has a commit of it.
     let done = line[0].0.put("ready", "yes").block_on()?;
     for (number, (member, _)) in line.iter().enumerate() {
         soon(member, member.wait_for(line[0].0.id(), done.timestamp))?;
@@ -125,10 +125,10 @@ pub fn member<S: Store + 'static>(
     Ok((handle, address))
 }
 
-/// What must come, within a minute.
+/// Waits for `done`, at most a minute.
 ///
 /// # Errors
-/// If it does not.
+/// If the time passes.
 pub fn soon<R, E>(member: &Handle<R>, future: impl Future<Output = Result<(), E>>) -> Result<()>
 where
     R: StoreReader,

@@ -1,4 +1,4 @@
-//! What an idle link costs: bytes of messages per direction and round, whatever is held.
+//! The cost of an idle link: bytes of messages per direction and round.
 
 use crate::{
     data,
@@ -40,7 +40,7 @@ fn idle_bytes(owners: u32) -> Result<f64> {
     mesh.link(other, 0);
     let owners: Vec<usize> = (0..other).collect();
     mesh.until("both hold all", |mesh| owners.iter().all(|owner| mesh.equal(other, 0, *owner)))?;
-    // What the greeting has set going comes to rest.
+    // Activity after the greeting ends.
     mesh.pass(60 * SECOND)?;
     let rounds = mesh.n_rounds(0) + mesh.n_rounds(other);
     let bytes = mesh.bytes(0, other) + mesh.bytes(other, 0);

@@ -1,7 +1,7 @@
-//! What an idle member costs its processor, beside bare QUIC that exchanges the same messages over as many
-//! links.
+//! Processor time of an idle member, beside bare QUIC that exchanges the same messages over the same number
+//! of links.
 //!
-//! The measured side is alone in its process; those at the other ends of its links are in another one.
+//! The measured side is alone in its process; the other ends of its links are in another one.
 
 use crate::{
     child,
@@ -29,7 +29,7 @@ use tokio::runtime::Builder;
 /// Links of the measured member.
 const LINKS: u32 = 6;
 
-/// A member that holds many owners' items and nothing happens.
+/// An idle member that holds the items of many owners.
 ///
 /// # Errors
 /// If a member fails.
@@ -53,7 +53,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Processor seconds per second of `measured`, which links to the `peers`.
+/// Processor seconds per second of `measured`, which is linked to the `peers`.
 fn beside(peers: &[&str], measured: &[&str]) -> Result<f64> {
     let mut peers = Peers::start(peers)?;
     let addresses = peers.addresses()?;
@@ -61,7 +61,7 @@ fn beside(peers: &[&str], measured: &[&str]) -> Result<f64> {
     child::own(&arguments)?.get("cpu_per_s")
 }
 
-/// A process with those at the other ends. It ends when nobody holds its standard input any more.
+/// A process with the other ends. It ends when its standard input is closed.
 struct Peers(Child);
 
 impl Peers {
@@ -72,7 +72,7 @@ impl Peers {
     }
 
     fn addresses(&mut self) -> Result<String> {
-        let out = self.0.stdout.as_mut().context("it has one")?;
+        let out = self.0.stdout.as_mut().context("its standard output is piped")?;
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
         ensure!(!line.is_empty(), "the peers did not start");
@@ -88,7 +88,7 @@ impl Drop for Peers {
     }
 }
 
-/// Prints the addresses of [`LINKS`] members that hold `shards` shards, and stays until its standard input
+/// Prints the addresses of [`LINKS`] members that hold `shards` shards, and runs until its standard input
 /// ends.
 ///
 /// # Errors
@@ -116,7 +116,7 @@ pub fn peers(shards: u32, keys: u64, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Links to all of them, waits until it holds everything and nothing is left to do, and measures then.
+/// Links to all of them, waits until it holds everything and is idle, and measures then.
 ///
 /// # Errors
 /// If a link does not come up.
@@ -159,7 +159,7 @@ pub(super) fn ends() {
 
 fn gets_all(member: &Handle<MemReader>, shards: u32) -> Result<()> {
     let end = std::time::Instant::now() + Duration::from_secs(60);
-    // Beside the owners' there is the roster.
+    // The roster is a shard too.
     while member.status().block_on()?.shards.len() <= shards as usize {
         ensure!(std::time::Instant::now() < end, "a member did not get all shards");
         thread::sleep(Duration::from_millis(50));
@@ -167,5 +167,5 @@ fn gets_all(member: &Handle<MemReader>, shards: u32) -> Result<()> {
     Ok(())
 }
 
-/// Rounds come to rest after what links and copies have set going.
+/// After links and copies, rounds take this long to become idle.
 pub(super) const SETTLES: Duration = Duration::from_secs(5);

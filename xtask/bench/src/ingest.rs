@@ -1,4 +1,4 @@
-//! Verified ingest: an owner commits, a relay passes it on, a receiver that trusts neither holds it.
+//! Verified ingest: an owner commits, a relay forwards, and a receiver that trusts neither stores.
 
 use crate::{
     bare,
@@ -19,7 +19,7 @@ use std::{path::Path, time::Duration};
 /// Rates in memory and on redb, and the latter beside bare tables.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items;
     let few = in_memory_of_children(items, scale.runs, report)?;
@@ -32,7 +32,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     report.row("ingest_redb_receiver", "items/s", &rates(items, &redb, |taken| taken.receiver));
     let bare = runs(scale, |directory| bare::insert(items, directory.path()))?;
     report.row("bare_redb", "items/s", &bare.iter().map(|time| rate(items, *time)).collect::<Vec<_>>());
-    // Run by run, because a shared machine changes its speed.
+    // Run by run, because the speed of a shared machine changes.
     let over = |part: fn(&Taken) -> Duration| {
         let pairs = redb.iter().zip(&bare);
         pairs.map(|(taken, bare)| part(taken).as_secs_f64() / bare.as_secs_f64()).collect::<Vec<_>>()
@@ -43,15 +43,15 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Time that all engines take in one thread, and bytes that the receiver exchanges with the relay.
+/// Time of all engines in one thread, and bytes between receiver and relay.
 ///
 /// # Errors
-/// If the last one did not get everything.
+/// If the receiver did not get everything.
 pub fn in_memory(items: u64) -> Result<Figures> {
     Ok(ingest(items, Mesh::on_virtual_time(), MemStore::new())?.figures())
 }
 
-/// The same with the receiver on redb, until it has all on its disk.
+/// The same with the receiver on redb, until everything is on its disk.
 ///
 /// # Errors
 /// If it did not get everything.
@@ -64,7 +64,7 @@ fn to_file(items: u64, directory: &Path) -> Result<Taken> {
     ingest(items, Mesh::new(), store)
 }
 
-/// Rates, and what they come from.
+/// Rates, and the times behind them.
 fn in_memory_of_children(items: u64, runs: u32, report: &mut Report) -> Result<Cost> {
     report.progress(&format!("ingest of {items} items"));
     let (mut warm, mut cold) = (Vec::new(), Vec::new());
@@ -79,17 +79,17 @@ fn in_memory_of_children(items: u64, runs: u32, report: &mut Report) -> Result<C
     Ok(Cost { warm: median(&warm), cold: median(&cold) })
 }
 
-/// What one run took, from the first commit until the receiver held the last one on its disk.
+/// The figures of one run, from the first commit until the receiver has the last one on its disk.
 struct Taken {
-    /// All three engines in one thread, on the wall.
+    /// Wall-clock time of all three engines in one thread.
     all: Duration,
-    /// Of that, on the processor.
+    /// Processor time of them.
     worked: Duration,
-    /// On the wall, in the receiver's engine and store.
+    /// Wall-clock time in the receiver's engine and store.
     receiver: Duration,
-    /// Of messages between relay and receiver.
+    /// Bytes of messages between relay and receiver.
     bytes: u64,
-    /// The most memory that the process had.
+    /// Peak memory of the process.
     peak: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A new member gets what many owners have: on the machine's clock, with all that is waited for.
+//! A new member gets the shards of many owners: wall-clock time, including waiting.
 
 use crate::{
     child,
@@ -21,7 +21,7 @@ use tokio::runtime::Builder;
 /// In memory, and on redb over loopback QUIC.
 ///
 /// # Errors
-/// If it does not get all.
+/// If it does not get everything.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let (shards, keys) = (scale.shards.to_string(), scale.shard_keys.to_string());
     let (mut memory, mut redb) = (Vec::new(), Vec::new());
@@ -37,10 +37,10 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Engines in memory, joined by queues.
+/// Engines in memory, connected by queues.
 ///
 /// # Errors
-/// If the new member does not get all.
+/// If the new member does not get everything.
 pub fn in_memory(shards: u32, keys: u64) -> Result<Figures> {
     let mut mesh = holder(shards, keys, Mesh::new(), MemStore::new())?;
     let new = mesh.add(data::config(shards)?, MemStore::new())?;
@@ -57,7 +57,7 @@ pub fn in_memory(shards: u32, keys: u64) -> Result<Figures> {
 /// Two members with their drivers, on redb, over loopback QUIC.
 ///
 /// # Errors
-/// If the new member does not get all.
+/// If the new member does not get everything.
 pub fn on_file(shards: u32, keys: u64, directory: &Path) -> Result<Figures> {
     let file = directory.join("holder.redb");
     let heads = held(shards, keys, 1, &file)?;
@@ -86,7 +86,7 @@ pub fn held(shards: u32, keys: u64, more: u32, file: &Path) -> Result<Heads> {
     let store = RedbStore::open(file, Options::default())?;
     let mut mesh = holder(shards, keys, Mesh::on_virtual_time(), store)?;
     for number in shards..shards + more {
-        // Only to be admitted; its store is not used.
+        // Only for its id; its store is not used.
         mesh.add(data::config(number)?, MemStore::new())?;
     }
     mesh.sync(0)?;

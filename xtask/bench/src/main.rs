@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: what the README's table shows, as medians over runs.
+//! `cargo xtask bench`: the figures of the README's table, as medians over runs.
 //!
-//! Every measurement makes what it needs anew for each run. Engines are driven directly, in one thread and
-//! without a driver, where the cost of the engine itself is asked for (`mesh`); in memory that is processor
-//! time, where a disk takes part the time on the wall. The rest goes through drivers, as users do.
+//! Every measurement creates its data again for each run. To measure the cost of the engine itself, engines
+//! are driven directly, in one thread and without a driver (`mesh`); this is processor time in memory, and
+//! wall-clock time with a disk. The other measurements use drivers, like users do.
 
 mod bare;
 mod bare_quic;
@@ -43,7 +43,7 @@ use scale::{Measure, Scale};
 use side::Peers;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What the binary `datafan` uses.
+/// The allocator of the binary `datafan`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -63,7 +63,7 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// One measurement in a process of its own
+    /// Run one measurement in a separate process
     #[command(hide = true)]
     Child(subject::Arguments),
 }
@@ -71,28 +71,27 @@ enum Command {
 /// What to measure, and how long.
 #[derive(clap::Args)]
 struct Bench {
-    /// One JSON object per row and line, in place of a table
+    /// Print one JSON object per row and line instead of a table
     #[arg(long)]
     json: bool,
-    /// Measures nothing: prints the rows of FILE, which a run with --json has printed, as a table in Markdown
+    /// Measure nothing; print the rows in FILE, the output of a run with --json, as a Markdown table
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "quick", "peers", "only"])]
     table: Option<PathBuf>,
-    /// Measures nothing: draws the rows of FILE as pictures into DIR
+    /// Measure nothing; draw the rows in FILE as pictures into DIR
     #[arg(long, value_name = "DIR", requires = "rows")]
     #[arg(conflicts_with_all = ["json", "quick", "peers", "only", "table"])]
     plots: Option<PathBuf>,
-    /// What to draw: rows that runs with --json have printed
+    /// Rows to draw, the output of runs with --json
     #[arg(long, value_name = "FILE", requires = "plots")]
     rows: Option<PathBuf>,
-    /// In place of all others the points of the growth curves: cost against items, owners, members, bytes of
-    /// a value
+    /// Instead of all others, measure the points of the growth curves: cost against items, owners, members,
+    /// bytes of a value
     #[arg(long, conflicts_with = "peers")]
     growth: bool,
-    /// Small and once, to see that it works; the figures mean nothing
+    /// Run small measurements once, to see that they work; the figures are meaningless
     #[arg(long)]
     quick: bool,
-    /// Also the peers that the design's figures speak of, each beside datafan at the same work; builds them
-    /// first
+    /// Also measure the peers, each beside datafan at the same work; builds them first
     #[arg(long)]
     peers: bool,
     /// Only measurements with NAME in their name: ingest, copy, first-copy-million, reconcile, hops,
@@ -101,7 +100,7 @@ struct Bench {
     /// growth-owners, growth-members, growth-values
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Runs of each measurement; the median counts
+    /// Number of runs of each measurement; the median is reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 }
@@ -133,7 +132,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // What a person reads: no backtrace, whatever the environment says.
+            // An error for people, without a backtrace, whatever the environment says.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
@@ -156,7 +155,7 @@ fn run(arguments: &Bench) -> Result<()> {
     let names = || own.iter().map(|(name, _)| *name).chain(of_peers.iter().map(|(name, _)| *name));
     ensure!(
         names().any(wanted),
-        "there is no measurement with {:?} in its name among {}; --peers and --growth have others",
+        "no measurement has {:?} in its name; use one of {}, or see --peers and --growth",
         arguments.only.as_deref().unwrap_or_default(),
         names().collect::<Vec<_>>().join(", ")
     );

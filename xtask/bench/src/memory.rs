@@ -1,5 +1,5 @@
-//! Memory of an item in the store in memory, beyond its key and value: by the resident pages of a child
-//! process that holds nothing else.
+//! Memory per item of the store in memory, beyond key and value: the resident pages of a child process that
+//! holds nothing else.
 
 use crate::{
     child, data,
@@ -12,7 +12,7 @@ use anyhow::Result;
 use datafan_core::limits::COMMIT_WRITES_MAX;
 use datafan_store_mem::MemStore;
 
-/// For many items.
+/// With many items.
 ///
 /// # Errors
 /// If a child fails.
@@ -27,10 +27,10 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What an engine with `items` items takes beyond one without any, less keys and values.
+/// Memory of an engine with `items` items beyond that of an empty one, without keys and values.
 ///
 /// # Errors
-/// If the engine fails or the system tells nothing of memory.
+/// If the engine fails, or the system does not report memory.
 pub fn bytes_per_item(items: u64) -> Result<Figures> {
     let mut mesh = Mesh::new();
     mesh.add(data::config(0)?, MemStore::new())?;

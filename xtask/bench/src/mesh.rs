@@ -1,5 +1,5 @@
-//! Engines in one thread, joined by queues: no driver, no connector, no copy. So what is measured is the
-//! engines.
+//! Engines in one thread, connected by queues: no driver, no connector, no copy. So only the engines are
+//! measured.
 
 use crate::{data, trace::Trace};
 use anyhow::{Context, Error, Result, bail, ensure};
@@ -22,12 +22,12 @@ use std::{
 /// Members of one mesh. Member 0 founds it.
 pub struct Mesh {
     engines: Engines<Box<dyn Running>>,
-    /// What was seen of each.
+    /// The record of each member.
     members: Vec<Member>,
     /// Bytes of messages from one to another.
     traffic: BTreeMap<(usize, usize), u64>,
     clock: Clock,
-    /// What is looked at message by message, if anything is.
+    /// The trace of messages, if one is being made.
     trace: Option<Trace>,
 }
 
@@ -40,24 +40,24 @@ struct Member {
     busy: Duration,
 }
 
-/// What the engines' clocks show.
+/// The time of the engines' clocks.
 enum Clock {
-    /// What the machine's show.
+    /// That of the machine.
     Real(Instant),
-    /// What is set.
+    /// A fixed time.
     Virtual(Now),
 }
 
-/// Owners and how far each is held.
+/// Owners, and how far each is held.
 pub type Heads = Vec<(MemberId, Timestamp)>;
 
 impl Mesh {
-    /// Without members, on the machine's clocks.
+    /// No members, on the machine's clocks.
     pub fn new() -> Self {
         Self::on(Clock::Real(Instant::now()))
     }
 
-    /// Without members, on clocks that stand while anybody has something to do.
+    /// No members, on clocks that stand still while any member has something to do.
     pub fn on_virtual_time() -> Self {
         Self::on(Clock::Virtual(Now { time: Time(1), wall: Timestamp(data::wall_micros()) }))
     }
@@ -65,7 +65,7 @@ impl Mesh {
     /// Two linked members in memory, on virtual time, that hold `items` items of the first one.
     ///
     /// # Errors
-    /// If they do not come to hold them.
+    /// If they do not get them.
     pub fn of_two_with(items: u64) -> Result<Self> {
         let mut mesh = Self::on_virtual_time();
         mesh.add(data::config(0)?, MemStore::new())?;
@@ -93,7 +93,7 @@ impl Mesh {
         Ok(number)
     }
 
-    /// Joins two members by a link; what they have to say to each other is said by [`Mesh::until`].
+    /// Links two members; [`Mesh::until`] delivers their messages.
     pub fn link(&mut self, one: usize, other: usize) {
         self.engines.link_up(one, other, Direction::Out);
         self.engines.link_up(other, one, Direction::In);
@@ -105,13 +105,13 @@ impl Mesh {
         self.engines.link_down(other, one, "cut");
     }
 
-    /// A member that is linked to `peer` only goes away for good.
+    /// Removes a member that is linked only to `peer`.
     pub fn retire(&mut self, member: usize, peer: usize) {
         self.engines.stop(member);
         self.engines.link_down(peer, member, "retired");
     }
 
-    /// A member commits; returns when it is on its disk.
+    /// A member commits; returns when the commit is on its disk.
     pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Result<()> {
         self.command(member, Command::Commit(writes))
     }
@@ -122,11 +122,11 @@ impl Mesh {
         match self.members[member].answers.pop_front() {
             Some(Answer::Committed(_)) => Ok(()),
             Some(Answer::Refused(error)) => Err(error.into()),
-            None => bail!("it was just there"),
+            None => bail!("the answer has gone"),
         }
     }
 
-    /// Brings messages until `done`, and wakes engines when they ask for it.
+    /// Delivers messages until `done`, and wakes engines when they ask for it.
     pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<()> {
         let began = Instant::now();
         while !done(self) {
@@ -138,13 +138,13 @@ impl Mesh {
         Ok(())
     }
 
-    /// Brings messages until there are none.
+    /// Delivers messages until there are none.
     pub fn settle(&mut self) -> Result<()> {
         while self.step()? {}
         Ok(())
     }
 
-    /// Lets virtual time pass, with all that happens meanwhile.
+    /// Advances virtual time, with everything that happens meanwhile.
     pub fn pass(&mut self, micros: u64) -> Result<()> {
         let end = self.clock.now().time.after(micros);
         while {
@@ -157,43 +157,43 @@ impl Mesh {
         Ok(())
     }
 
-    /// Whether `member` holds what `owner` last committed.
+    /// Whether `member` holds the last commit of `owner`.
     pub fn holds(&self, member: usize, owner: usize) -> bool {
         self.equal(member, owner, owner)
     }
 
-    /// Whether two members hold the same of `owner`, who has committed something.
+    /// Whether two members hold the same state of `owner`, which has committed something.
     pub fn equal(&self, one: usize, other: usize, owner: usize) -> bool {
         let head = |at: usize| self.members[at].heads.get(&self.engines.id(owner));
         head(one).is_some() && head(one) == head(other)
     }
 
-    /// One member hears a message as if the other had sent it, which knows nothing of it.
+    /// Gives one member a message as if the other had sent it, without the other's knowledge.
     pub fn hears(&mut self, member: usize, from: usize, bytes: Vec<u8>) {
         self.engines.deliver(from, member, bytes.into());
     }
 
-    /// Admits somebody who is nowhere in this process.
+    /// Admits a member that is not in this process.
     pub fn admit(&mut self, id: MemberId, name: Name) -> Result<()> {
         self.command(0, Command::Admit { id, name })
     }
 
-    /// Up to when a member has somebody's data.
+    /// Up to which timestamp a member has an owner's data.
     pub fn head(&self, member: usize, owner: &MemberId) -> Option<Timestamp> {
         self.members[member].heads.get(owner).copied()
     }
 
-    /// Whose data a member has, and up to when.
+    /// The owners whose data a member has, and up to which timestamp.
     pub fn heads(&self, member: usize) -> Heads {
         self.members[member].heads.iter().map(|(owner, timestamp)| (*owner, *timestamp)).collect()
     }
 
-    /// Links of a member that are up.
+    /// Number of a member's links that are up.
     pub fn n_ready(&self, member: usize) -> usize {
         self.members[member].n_ready
     }
 
-    /// Brings to a member's disk what it has.
+    /// Syncs a member's store.
     pub fn sync(&mut self, member: usize) -> Result<()> {
         let began = Instant::now();
         self.engines.sync(member)?;
@@ -211,29 +211,28 @@ impl Mesh {
         self.traffic.get(&(from, to)).copied().unwrap_or_default()
     }
 
-    /// Rounds that a member has begun.
+    /// Number of rounds that a member has begun.
     pub fn n_rounds(&self, member: usize) -> u64 {
         self.engines.engine(member).stats().rounds
     }
 
-    /// From now on inputs are handled one at a time, and `trace` sees them.
+    /// From now on inputs are handled one at a time, and recorded in `trace`.
     pub fn begin_trace(&mut self, trace: Trace) {
         self.trace = Some(trace);
     }
 
-    /// What the trace has seen; it ends.
+    /// Ends the trace and returns it.
     pub fn end_trace(&mut self) -> Option<Trace> {
         self.trace.take()
     }
 
-    /// Wakes the engines whose time has come; virtual time goes on to where it has for one.
+    /// Wakes the engines that are due; virtual time advances to the next one that is.
     fn wake(&mut self) {
         self.clock.set(self.engines.next_wake());
         self.engines.wake(self.clock.now().time);
     }
 
-    /// One member takes in what waits for it, or the first of it under a trace; false if nothing waits for
-    /// anybody.
+    /// One member handles its pending inputs, or with a trace the first of them; false if no member has any.
     fn step(&mut self) -> Result<bool> {
         let Some(number) = self.engines.waiting() else { return Ok(false) };
         let now = self.clock.now();
@@ -258,7 +257,7 @@ impl Mesh {
         let member = &mut self.members[from];
         match effect {
             Effect::Send { to, frame } => {
-                let to = self.engines.number(&to).context("a message to somebody who is not here")?;
+                let to = self.engines.number(&to).context("a message to an unknown member")?;
                 let bytes = match &mut self.trace {
                     Some(trace) => trace.carry(frame.bytes)?,
                     None => frame.bytes,

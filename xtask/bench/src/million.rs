@@ -1,5 +1,5 @@
-//! First copy of many items as users have it: from a member to a new one, both on redb, over loopback QUIC,
-//! with their drivers. Engines alone do the same in [`crate::copy`].
+//! First copy of many items like users have it: from one member to a new one, both on redb, over loopback
+//! QUIC, with drivers. [`crate::copy`] does the same with engines alone.
 
 use crate::{
     child,
@@ -20,10 +20,10 @@ use datafan_store_redb::{Options, RedbStore};
 use std::path::Path;
 use tokio::runtime::Builder;
 
-/// Time, bytes of messages, and the memory of the process that both members are in.
+/// Time, bytes of messages, and the memory of the process with both members.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let items = scale.items_many;
     let (mut seconds, mut bytes, mut peak) = (Vec::new(), Vec::new(), Vec::new());
@@ -45,7 +45,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Makes the file of a member that holds so many items and has admitted another one.
+/// Creates the file of a member that holds this many items and has admitted another one.
 ///
 /// # Errors
 /// If the store fails.
@@ -53,7 +53,7 @@ pub fn fill(items: u64, directory: &Path) -> Result<Figures> {
     let watch = Stopwatch::start();
     let mut mesh = Mesh::on_virtual_time();
     mesh.add(data::config(0)?, RedbStore::open(directory.join(HOLDER), Options::default())?)?;
-    // Only to be admitted; its store is not used.
+    // Only for its id; its store is not used.
     mesh.add(data::config(1)?, MemStore::new())?;
     for commit in data::commits(items, COMMIT_WRITES_MAX as u64) {
         mesh.commit(0, commit)?;
@@ -66,10 +66,10 @@ pub fn fill(items: u64, directory: &Path) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Copies what that member holds to a new one, until it can be read there up to `last`.
+/// Copies the shard of that member to a new one, until it can be read there up to `last`.
 ///
 /// # Errors
-/// If the copy did not come to its end.
+/// If the copy did not finish.
 pub fn copy(last: u64, directory: &Path) -> Result<Figures> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut config = data::config(0)?;
@@ -92,5 +92,5 @@ pub fn copy(last: u64, directory: &Path) -> Result<Figures> {
 }
 
 const HOLDER: &str = "holder.redb";
-/// A file takes long to fill.
+/// Filling a file takes long.
 const RUNS_MAX: u32 = 3;

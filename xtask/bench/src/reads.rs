@@ -1,5 +1,5 @@
-//! Reads while others write: one key at a time from redb, alone and beside writers that wait for the disk all
-//! the time. A read that waited for a commit would take as long as its sync.
+//! Reads beside writes: one key at a time from redb, alone and beside writers that continuously wait for the
+//! disk. A read that waited for a commit would take as long as its sync.
 
 use crate::{
     data,
@@ -62,14 +62,14 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Microseconds of each of so many reads.
+/// Microseconds of each of this many reads.
 fn reads(member: &Handle<RedbReader>, n_reads: u32) -> Result<Vec<f64>> {
     let mut times = Vec::new();
     for n in 0..u64::from(n_reads) {
         let began = Instant::now();
         let item = member.get(&member.id(), &data::key(n * 7_919 % KEYS))?;
         times.push(began.elapsed().as_secs_f64() * 1e6);
-        item.context("all keys were put")?;
+        item.context("a key is missing")?;
     }
     Ok(times)
 }

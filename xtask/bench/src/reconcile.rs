@@ -1,5 +1,5 @@
-//! A member that was away while items were overwritten: what it takes to bring it to where the others are, by
-//! a delta, and by reconciliation where there is none.
+//! A member that was away while items were overwritten: the cost of catching up, by a delta, and by
+//! reconciliation if there is no delta.
 
 use crate::{
     child,
@@ -14,10 +14,10 @@ use anyhow::{Result, ensure};
 use datafan_core::{limits::COMMIT_WRITES_MAX, time::SECOND};
 use std::time::Duration;
 
-/// Bytes of a delta beyond keys and values, and how many times it was asked for.
+/// Bytes of a delta beyond keys and values, and how often it was requested.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for changed in scale.changed {
         report.progress(&format!("{} items, {changed} overwritten", scale.items));
@@ -37,11 +37,11 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Both have `items` items; then one is away while the other overwrites `changed` of them. What was said once
-/// both are linked again, until they are equal.
+/// Both have `items` items; then one is away while the other overwrites `changed` of them. Measures the
+/// messages from the time when both are linked again until they are equal.
 ///
 /// # Errors
-/// If they do not become equal, or in another way than was asked for.
+/// If they do not become equal, or not in the requested way.
 pub fn reconcile(items: u64, changed: u64, place: Overwritten, deltas: Deltas) -> Result<Figures> {
     let mut mesh = Mesh::of_two_with(items)?;
     mesh.unlink(0, 1);
@@ -61,7 +61,7 @@ pub fn reconcile(items: u64, changed: u64, place: Overwritten, deltas: Deltas) -
         Deltas::Carried => {
             ensure!(trace.tally(Tag::Nodes).messages == 0, "there was a reconciliation");
             add(&mut figures, &[pull, delta], changed * (data::KEY_BYTES + data::VALUE_BYTES));
-            // What was pushed was not asked for.
+            // Pushes were not requested.
             figures.add("round_trips", pull.messages as f64);
         }
         Deltas::Withheld => {
@@ -79,7 +79,7 @@ fn reconciled(trace: &Trace, figures: &mut Figures) {
     let ranges = trace.tally(Tag::Ranges);
     let parts = [Tag::AskNodes, Tag::Nodes, Tag::AskRanges].map(|tag| trace.tally(tag));
     add(figures, &[&parts[..], &[ranges]].concat(), ranges.key_bytes + ranges.value_bytes);
-    // Keys count: an item that comes takes its key's place, so the old one need not be named.
+    // Keys count: a new item replaces the old one of its key, so the old one need not be named.
     figures.add("bytes_beyond_values", figures_bytes(&parts) + (ranges.bytes - ranges.value_bytes) as f64);
     for (name, tag) in [
         ("delta_unavailable_cpu_s", Tag::DeltaUnavailable),
@@ -93,8 +93,8 @@ fn reconciled(trace: &Trace, figures: &mut Figures) {
     let begun = trace.tally(Tag::DeltaUnavailable).worked;
     let reconciliation: Duration = parts.iter().map(|tally| tally.worked).sum();
     figures.add("cpu_s", (begun + reconciliation + ranges.worked).as_secs_f64());
-    // The last answer ends the reconciliation, and all that it has found is written: known it is when that answer
-    // comes.
+    // The last answer ends the reconciliation, and everything found is written: the difference is known when
+    // that answer arrives.
     figures.add("reconciliation_cpu_s", (begun + reconciliation - trace.last(Tag::Nodes)).as_secs_f64());
     figures.add("round_trips", (parts[0].messages + parts[2].messages) as f64);
 }

@@ -1,4 +1,4 @@
-//! Rows, medians and how they are shown.
+//! Rows, medians and their presentation.
 
 use serde::{Serialize, Serializer};
 use std::{fmt, io::Write as _};
@@ -9,12 +9,11 @@ pub struct Report {
     rows: Vec<Row>,
 }
 
-/// One figure; beside a peer's, if there is one that does the same, and beside the one to reach, if it was
-/// set.
+/// A figure; beside that of a peer that does the same, and beside its target, if there are any.
 #[derive(Serialize)]
 pub struct Row {
     name: String,
-    /// Where on a curve, if it is a point of one.
+    /// The point on a curve, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     x: Option<u64>,
     unit: &'static str,
@@ -24,7 +23,7 @@ pub struct Row {
     peer: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_value: Option<f64>,
-    /// How many times better than the peer: above 1 datafan is.
+    /// How many times better than the peer: datafan is better above 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,16 +32,16 @@ pub struct Row {
     target_met: Option<bool>,
 }
 
-/// What is better.
+/// Which direction is better.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Better {
-    /// As of rates.
+    /// For rates.
     More,
-    /// As of times and bytes.
+    /// For times and bytes.
     Less,
 }
 
-/// A figure to reach.
+/// A target.
 #[derive(Clone, Copy)]
 pub struct Target {
     of: Measured,
@@ -64,17 +63,17 @@ enum Bound {
 }
 
 impl Target {
-    /// The value must not be less.
+    /// The value must be at least this.
     pub fn at_least(figure: f64) -> Self {
         Self { of: Measured::Value, bound: Bound::Least, figure }
     }
 
-    /// The value must not be more.
+    /// The value must be at most this.
     pub fn at_most(figure: f64) -> Self {
         Self { of: Measured::Value, bound: Bound::Most, figure }
     }
 
-    /// At least so many times better than the peer.
+    /// At least this many times better than the peer.
     pub fn ratio(figure: f64) -> Self {
         Self { of: Measured::Ratio, bound: Bound::Least, figure }
     }
@@ -128,8 +127,8 @@ impl Row {
         }
     }
 
-    /// The same as a peer does it. Each of `pairs` is one run of datafan and the peer's next to it: the ratio
-    /// is the median of theirs, because a shared machine changes its speed.
+    /// The same work by a peer. Each of `pairs` is one run of datafan and the peer's next to it: the ratio is
+    /// the median of their ratios, because the speed of a shared machine changes.
     pub fn beside(
         name: impl Into<String>,
         unit: &'static str,
@@ -152,13 +151,13 @@ impl Row {
         }
     }
 
-    /// As a point of the curve of this name.
+    /// Marks it as a point of the curve with this name.
     pub fn at(mut self, x: u64) -> Self {
         self.x = Some(x);
         self
     }
 
-    /// Beside the figure to reach.
+    /// Adds a target.
     pub fn target(mut self, target: Target) -> Self {
         let measured = match target.of {
             Measured::Value => Some(self.value),
@@ -169,7 +168,7 @@ impl Row {
         self
     }
 
-    /// What a person reads, column by column.
+    /// The cells for people, column by column.
     fn cells(&self) -> [String; 6] {
         let peer = |(peer, value): (&str, f64)| format!("{peer} {value}");
         let met = match self.target_met {
@@ -194,7 +193,7 @@ impl Report {
         Self { json, rows: Vec::new() }
     }
 
-    /// Says on stderr what is being done.
+    /// Prints the current step on stderr.
     pub fn progress(&self, what: &str) {
         eprintln!("bench: {what}");
     }
@@ -226,17 +225,17 @@ impl Report {
                 cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             println!("{}", line.join("  ").trim_end());
         }
-        // Nothing follows that could say so.
+        // The table is the last output, so nothing can report a failure.
         drop(std::io::stdout().flush());
     }
 }
 
-/// The middle one; of two the mean.
+/// The median; of two values, the mean.
 pub fn median(values: &[f64]) -> f64 {
     percentile(values, 50)
 }
 
-/// The value that `percent` of `values` do not exceed; between two of them where the rank is.
+/// The value that `percent` of `values` do not exceed, interpolated between ranks.
 pub fn percentile(values: &[f64], percent: u32) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -245,7 +244,7 @@ pub fn percentile(values: &[f64], percent: u32) -> f64 {
     low + (high - low) * rank.fract()
 }
 
-/// Three digits that count, or whole numbers: more would be noise.
+/// Three significant digits, or whole numbers: more would be noise.
 fn rounded(value: f64) -> f64 {
     if value.abs() >= 100.0 { value.round() } else { (value * 1_000.0).round() / 1_000.0 }
 }

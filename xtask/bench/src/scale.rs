@@ -1,4 +1,4 @@
-//! How large the measurements are.
+//! The size of the measurements.
 
 use crate::report::Report;
 use anyhow::Result;
@@ -6,42 +6,42 @@ use anyhow::Result;
 /// A measurement: adds its rows.
 pub type Measure = fn(&Scale, &mut Report) -> Result<()>;
 
-/// How large the measurements are.
+/// The size of the measurements.
 #[derive(Clone, Copy)]
 pub struct Scale {
-    /// Items that count as many.
+    /// A large number of items.
     pub items: u64,
     /// Ten times as many.
     pub items_many: u64,
     /// Owners, few and many.
     pub owners: [u32; 2],
-    /// How many of the items are overwritten while a member is away.
+    /// Number of items that are overwritten while a member is away.
     pub changed: [u64; 3],
-    /// Writes whose way is timed.
+    /// Number of timed writes.
     pub writes: u32,
-    /// Items of 1 KiB that are copied while somebody writes.
+    /// Items of 1 KiB that are copied during writes.
     pub bulk_items: u64,
-    /// Members of one process, the writes that go to all of them.
+    /// Members of one process, and the writes that reach all of them.
     pub members: u32,
     pub spread_writes: u32,
-    /// What a new member gets: so many shards, so many keys in each.
+    /// The content that a new member gets: number of shards, and keys in each.
     pub shards: u32,
     pub shard_keys: u64,
-    /// Reads whose time is taken.
+    /// Number of timed reads.
     pub reads: u32,
     /// Puts of each of the writers.
     pub puts: u32,
-    /// Commits per second of an owner that does not rest, and for how long.
+    /// Commits per second of an owner that commits continuously, and for how long.
     pub flood_rate: u32,
     pub flood_seconds: u32,
-    /// For how long nothing happens.
+    /// Duration of idle phases.
     pub idle_seconds: u32,
     pub runs: u32,
-    /// Where the points of the curves are.
+    /// The points of the curves.
     pub growth: Extent,
 }
 
-/// Where the points of the curves are.
+/// The points of the curves.
 #[derive(Clone, Copy)]
 pub struct Extent {
     pub items: &'static [u64],
@@ -49,15 +49,15 @@ pub struct Extent {
     pub members: &'static [u64],
     /// Bytes of a value.
     pub values: &'static [u64],
-    /// Writes in the short and in the long run of a simulation, in virtual seconds.
+    /// Duration of writes in the short and in the long run of a simulation, in virtual seconds.
     pub seconds: [u32; 2],
-    /// The same where there are more members than [`crate::growth::members::LONG_MAX`].
+    /// The same with more members than [`crate::growth::members::LONG_MAX`].
     pub seconds_of_many: [u32; 2],
 }
 
 impl Extent {
-    /// What the document shows. The middle of each decade is only where decades are too far apart to see a
-    /// bend.
+    /// The sizes of the document. The middle of each decade is measured only where decades are too far apart
+    /// to show a bend.
     pub const FULL: Self = Self {
         items: &[1_000, 10_000, 100_000, 1_000_000],
         owners: &[10, 100, 1_000, 10_000],
@@ -67,7 +67,7 @@ impl Extent {
         seconds_of_many: [2, 10],
     };
 
-    /// To see that all of it works.
+    /// Small sizes, to see that everything works.
     pub const SMALL: Self = Self {
         items: &[1_000, 10_000],
         owners: &[10, 100],
@@ -79,7 +79,7 @@ impl Extent {
 }
 
 impl Scale {
-    /// To see that all of it works.
+    /// Small sizes, to see that everything works.
     pub const QUICK: Self = Self {
         items: 5_000,
         items_many: 50_000,
@@ -100,7 +100,7 @@ impl Scale {
         growth: Extent::SMALL,
     };
 
-    /// What the documents show.
+    /// The sizes of the documents.
     pub fn full(runs: u32) -> Self {
         Self {
             items: 100_000,
@@ -123,7 +123,7 @@ impl Scale {
         }
     }
 
-    /// Members of a shipped scenario.
+    /// The number of members of a shipped scenario.
     pub fn simulated(&self, scenario: &str) -> usize {
         let members = if scenario == "thousand" { 10 * self.members } else { self.members };
         members as usize

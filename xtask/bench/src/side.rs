@@ -1,5 +1,5 @@
-//! Side by side: the same work by datafan and by a peer, each in a process of its own, one after the other,
-//! run by run.
+//! Side by side: the same work by datafan and by a peer, each in a separate process, one after the other, run
+//! by run.
 
 use crate::{child, figures::Figures};
 use anyhow::{Context, Result, ensure};
@@ -16,7 +16,7 @@ pub struct Peers(PathBuf);
 pub type Pairs = Vec<(Figures, Figures)>;
 
 impl Peers {
-    /// Builds it, in its own workspace and below the target directory that is in use.
+    /// Builds it, in its own workspace and below the current target directory.
     ///
     /// # Errors
     /// If it does not build.
@@ -37,18 +37,18 @@ impl Peers {
         Ok(Self(target.join("release").join(format!("datafan-peers{}", env::consts::EXE_SUFFIX))))
     }
 
-    /// What one subject of one peer comes to.
+    /// The figures of one subject of a peer.
     ///
     /// # Errors
-    /// If it did not come to its end.
+    /// If it did not finish.
     pub fn measured(&self, arguments: &[&str]) -> Result<Figures> {
         child::measured(&mut Command::new(&self.0), arguments)
     }
 
-    /// Runs of datafan and of a peer, in turns: ours, theirs, ours, theirs.
+    /// Runs of datafan and of a peer, alternating.
     ///
     /// # Errors
-    /// If one did not come to its end.
+    /// If one did not finish.
     pub fn beside(&self, runs: u32, own: &[&str], theirs: &[&str]) -> Result<Pairs> {
         (0..runs).map(|_| Ok((child::own(own)?, self.measured(theirs)?))).collect()
     }
@@ -57,7 +57,7 @@ impl Peers {
 /// One figure of both, run by run.
 ///
 /// # Errors
-/// If a run has no figure of this name.
+/// If a run has no figure with this name.
 pub fn values(pairs: &Pairs, own: &str, theirs: &str) -> Result<Vec<(f64, f64)>> {
     pairs.iter().map(|(ours, peers)| Ok((ours.get(own)?, peers.get(theirs)?))).collect()
 }

@@ -1,7 +1,7 @@
-//! How fast the simulator is, and what it counts: copies of data that arrive where they are already.
+//! The speed of the simulator, and its count of redundant copies.
 //!
 //! Ten thousand members take half an hour and are left to `cargo xtask simulate --scenario ten_thousand`,
-//! which tells its memory.
+//! which reports its memory.
 
 use crate::{
     report::{Report, Row, Target},
@@ -13,7 +13,7 @@ use datafan_sim::{Outcome, Scenario, run::Unwatched, simulate};
 /// Deliveries per second, virtual time per second with a thousand members, redundant copies.
 ///
 /// # Errors
-/// If a simulation finds that a promise does not hold.
+/// If a property is violated in a simulation.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     let (mut deliveries, mut speed, mut redundant) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..scale.runs.min(3) {
@@ -32,8 +32,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Copies beyond the one that each delivery needs, once all know each other and have written; each has six
-/// links on average: what a longer run has more than a shorter one.
+/// Copies beyond the one that each delivery needs, once all members know each other and have written, with
+/// six links each on average: the difference between a longer and a shorter run.
 fn redundant_percent(members: u32, seed: u64) -> Result<f64> {
     let counts = |seconds: u32| {
         let text = format!(

@@ -1,4 +1,4 @@
-//! What a child measures: every measurement that takes a process of its own.
+//! The measurements of a child: all those that need a separate process.
 
 use crate::{
     bare_quic, beside_bulk, copy,
@@ -12,14 +12,14 @@ use crate::{
 use anyhow::Result;
 use std::{hint::black_box, net::SocketAddr, path::PathBuf};
 
-/// One measurement in a process of its own.
+/// One measurement in a separate process.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
     subject: Subject,
 }
 
-/// What a child can measure.
+/// The measurements of a child.
 #[derive(clap::Subcommand)]
 enum Subject {
     /// See [`copy::copy`], twice
@@ -72,14 +72,14 @@ enum Subject {
     GrowthMembers { members: u32, seconds: u32, initial: u64, seed: u64 },
     /// See [`growth::values::carried`]
     GrowthValues { bytes: u64 },
-    /// Writes to so many MiB of new memory
+    /// Writes to this many MiB of new memory
     Touch { mib: u64 },
 }
 
-/// Is that child: prints its figures.
+/// Runs as that child: prints its figures.
 ///
 /// # Errors
-/// If the measurement did not come to its end.
+/// If the measurement did not finish.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let figures = match &arguments.subject {
         Subject::Copy { items } => twice(|| copy::copy(*items))?,
@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Subject::Reconciliation { items, changed, place } => {
             reconcile::reconcile(*items, *changed, *place, Deltas::Withheld)?
         }
-        // These print what they have to say themselves, and stay.
+        // These print their output themselves, and keep running.
         Subject::IdlePeers { shards, keys, directory } => return idle_cpu::peers(*shards, *keys, directory),
         Subject::BarePeers => return bare_quic::peers(),
         Subject::IdleMember { shards, seconds, addresses } => idle_cpu::idle(*shards, *seconds, addresses)?,
@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The figures of the second time, with those of the first, on memory that is new to the process, as
+/// The figures of the second run, with those of the first, on memory that is new to the process, as
 /// `cold_cpu_s` and `cold_peak_bytes`.
 fn twice(measure: impl Fn() -> Result<Figures>) -> Result<Figures> {
     let cold = measure()?;
@@ -133,7 +133,7 @@ fn twice(measure: impl Fn() -> Result<Figures>) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Nanoseconds for a page.
+/// Nanoseconds per page.
 fn touch(mib: u64) -> Figures {
     const PAGE: usize = 4_096;
     let mut memory: Vec<u8> = Vec::with_capacity((mib as usize) << 20);

@@ -1,20 +1,20 @@
-//! Rows that a run with `--json` has printed, as a table for a document.
+//! Rows printed by a run with `--json`, as a table for a document.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path};
 
-/// Reads one object per line, and gives Markdown.
+/// Reads one object per line and returns Markdown.
 ///
 /// # Errors
-/// If the file cannot be read, or a line is no row.
+/// If the file cannot be read, or a line is not a row.
 pub fn markdown(file: &Path) -> Result<String> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let mut table = String::from(
         "| name | datafan | peer | times better | target | runs |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let row: Value = serde_json::from_str(line).with_context(|| format!("no row: {line}"))?;
+        let row: Value = serde_json::from_str(line).with_context(|| format!("not a row: {line}"))?;
         writeln!(table, "| {} |", cells(&row).join(" | "))?;
     }
     Ok(table)
@@ -43,7 +43,7 @@ fn cells(row: &Value) -> [String; 6] {
     ]
 }
 
-/// With a comma before each three digits.
+/// With a comma as thousands separator.
 fn grouped(number: f64) -> String {
     let text = number.to_string();
     let (whole, part) =

@@ -1,43 +1,43 @@
-//! What engines say to each other, message by message: how often, how many bytes, and what handling it costs.
+//! A record of the messages between engines: number, bytes, and the cost of handling.
 
 use crate::cpu::Stopwatch;
 use anyhow::{Result, anyhow};
 use datafan_core::{engine::Input, message::Message};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// Whether deltas go through.
+/// Whether deltas get through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Deltas {
-    /// As they are sent.
+    /// As sent.
     Carried,
-    /// In place of one comes what says that there is none: Announce for a Push, DeltaUnavailable for a Delta. So whoever
-    /// lacks something must find out by reconciliation.
+    /// Each is replaced by a message without a delta: Announce for Push, DeltaUnavailable for Delta. So a
+    /// member that lacks data must use reconciliation.
     Withheld,
 }
 
-/// What was seen since it began.
+/// The record since it began.
 pub struct Trace {
     deltas: Deltas,
     tallies: BTreeMap<Tag, Tally>,
     last: Option<(Tag, Duration)>,
 }
 
-/// Kinds of messages that are told apart; all of one exchange together make its cost.
+/// Kinds of messages; the cost of an exchange is the sum of its kinds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tag {
-    /// No message: what a user asks for.
+    /// Not a message: a request of a user.
     Command,
-    /// Asking for a delta.
+    /// Asks for a delta.
     Pull,
-    /// That there is none: the reconciliation begins.
+    /// There is no delta: reconciliation begins.
     DeltaUnavailable,
     /// A delta.
     Delta,
-    /// Asking for nodes.
+    /// Asks for nodes.
     AskNodes,
     /// Nodes.
     Nodes,
-    /// Asking for ranges.
+    /// Asks for ranges.
     AskRanges,
     /// Items of a range.
     Ranges,
@@ -45,31 +45,31 @@ pub enum Tag {
     Other,
 }
 
-/// Of one kind.
+/// The record of one kind.
 #[derive(Clone, Copy, Default)]
 pub struct Tally {
-    /// How many.
+    /// Number of messages.
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Of that, keys in ranges.
+    /// Bytes of keys in ranges among these.
     pub key_bytes: u64,
-    /// Of that, values in ranges.
+    /// Bytes of values in ranges among these.
     pub value_bytes: u64,
-    /// Of whoever took them in, on the processor.
+    /// Processor time of their receivers.
     pub worked: Duration,
 }
 
-/// An input whose handling has begun.
+/// An input that is being handled.
 pub struct Begun(Tag, Stopwatch);
 
 impl Trace {
-    /// Nothing so far.
+    /// An empty record.
     pub fn new(deltas: Deltas) -> Self {
         Self { deltas, tallies: BTreeMap::new(), last: None }
     }
 
-    /// What was seen of all messages together.
+    /// The record of all messages together.
     pub fn messages(&self) -> Tally {
         let mut all = Tally::default();
         for (_, tally) in self.tallies.iter().filter(|(tag, _)| **tag != Tag::Command) {
@@ -80,12 +80,12 @@ impl Trace {
         all
     }
 
-    /// What was seen of one kind.
+    /// The record of one kind.
     pub fn tally(&self, tag: Tag) -> Tally {
         self.tallies.get(&tag).copied().unwrap_or_default()
     }
 
-    /// Handling begins.
+    /// Handling starts.
     pub fn begin(inputs: &[Input]) -> Begun {
         let tag = match inputs.first() {
             Some(Input::Message { bytes, .. }) => Tag::of(bytes),
@@ -95,22 +95,22 @@ impl Trace {
         Begun(tag, Stopwatch::start())
     }
 
-    /// Handling has ended.
+    /// Handling ends.
     pub fn end(&mut self, Begun(tag, watch): Begun) {
         let worked = watch.worked();
         self.tallies.entry(tag).or_default().worked += worked;
         self.last = Some((tag, worked));
     }
 
-    /// What handling of the last input cost, if it was of this kind.
+    /// The cost of handling the last input, if it was of this kind.
     pub fn last(&self, tag: Tag) -> Duration {
         self.last.filter(|(last, _)| *last == tag).map_or(Duration::ZERO, |(_, worked)| worked)
     }
 
-    /// A message goes its way, or another in its place.
+    /// Passes a message on, or another one in its place.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is malformed.
     pub fn carry(&mut self, bytes: Arc<[u8]>) -> Result<Arc<[u8]>> {
         let message = Message::decode(&bytes).map_err(|error| anyhow!("{error}"))?;
         let other = match (self.deltas, &message) {

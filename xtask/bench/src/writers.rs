@@ -1,5 +1,5 @@
-//! Durable small puts: many writers at once share commits and their syncs, one writer has a commit for each
-//! put.
+//! Durable small puts: many concurrent writers share commits and their syncs; a single writer needs a commit
+//! for each put.
 
 use crate::{
     data,
@@ -42,7 +42,7 @@ fn rate(member: &Handle<RedbReader>, writers: u32, puts: u32) -> Result<f64> {
     let write = |writer: u32| -> Result<(), CommitError> {
         for n in 0..puts {
             let n = u64::from(writer) << 32 | u64::from(n);
-            // Another key for each number of writers: what is there already would not be written.
+            // Different keys for each number of writers: an unchanged value would not be written.
             member.put(format!("{writers}/{}", data::key(n)), data::value(n)).block_on()?;
         }
         Ok(())
@@ -56,7 +56,7 @@ fn rate(member: &Handle<RedbReader>, writers: u32, puts: u32) -> Result<f64> {
     Ok(f64::from(writers * puts) / began.elapsed().as_secs_f64())
 }
 
-/// A member alone, with its store on a disk.
+/// A single member, with its store on a disk.
 ///
 /// # Errors
 /// If it does not start.

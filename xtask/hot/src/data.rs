@@ -1,16 +1,16 @@
-//! Keys, values and members: the same in every run.
+//! Keys, values and members, the same in every run.
 
 use datafan_core::time::Timestamp;
 use datafan_testkit::workload::scattered;
 
 pub use datafan_testkit::workload::{config, identity, key, mesh, put, value};
 
-/// Items of a shard that counts as one of a usual size.
+/// Items of a shard of typical size.
 pub const ITEMS: u64 = 10_000;
-/// Where the clocks begin: in the year 2025.
+/// Start of the clocks: in the year 2025.
 pub const WALL: Timestamp = Timestamp(1_750_000_000_000_000);
 
-/// One of `0..below` for each `n`, without pattern.
+/// A number in `0..below` for each `n`, without a pattern.
 pub fn random(n: u64, below: u64) -> u64 {
     scattered(n) % below
 }

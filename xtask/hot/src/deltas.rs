@@ -1,4 +1,4 @@
-//! What a member has missed: as a delta, or compared.
+//! Catching up: by a delta, or by reconciliation.
 
 use crate::{
     data::{self, ITEMS},
@@ -14,12 +14,12 @@ use datafan_core::{
 };
 use std::sync::Arc;
 
-/// Whose part of a pull is counted.
+/// Which side of a pull is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Who takes the delta in.
+    /// The receiver of the delta.
     Asker,
-    /// Who makes it.
+    /// The sender of the delta.
     Answerer,
 }
 
@@ -32,7 +32,7 @@ pub fn pull(meter: &mut Meter, side: Side) -> Result<()> {
         net.pass(COMMIT_MICROS);
         let from = ITEMS + n * COMMIT_WRITES_MAX as u64;
         let writes = (from..from + COMMIT_WRITES_MAX as u64).map(|n| data::put(n, n)).collect();
-        // Too much to be pushed, so it is announced, and pulled.
+        // Too large to be pushed, so it is announced and pulled.
         net.turn(0, vec![net::commit(writes)]);
         let (announced, owner, member) = (one(&mut net, 0)?, net.id(0), net.id(1));
         net.turn(1, vec![net::from(owner, announced)]);
@@ -55,7 +55,7 @@ pub fn pull(meter: &mut Meter, side: Side) -> Result<()> {
 /// Both sides of reconciliations.
 pub fn reconciliation(meter: &mut Meter) -> Result<()> {
     let mut founder = data::config(0)?;
-    // Tombstones are forgotten at once, so there is no delta.
+    // Tombstones are dropped at once, so there is no delta.
     founder.tombstones_max = TOMBSTONES;
     let mut net = Net::founded(founder, [1])?;
     net.load(ITEMS)?;
@@ -76,14 +76,14 @@ pub fn reconciliation(meter: &mut Meter) -> Result<()> {
     Ok(())
 }
 
-/// The one message that a member sends.
+/// The only message that a member sends.
 fn one(net: &mut Net, member: usize) -> Result<Arc<[u8]>> {
     let mut sent = net.sent(member)?;
-    ensure!(sent.len() == 1, "{} messages in place of one", sent.len());
+    ensure!(sent.len() == 1, "{} messages instead of one", sent.len());
     Ok(sent.pop().context("one message")?.1)
 }
 
-/// Whether both hold the same of the founder.
+/// Whether both hold the same data of the founder.
 fn are_equal(net: &Net) -> Result<bool> {
     let head = |member| -> Result<_> {
         let whole = net.engine(member).reader().snapshot()?.whole(&net.id(0))?;
@@ -92,13 +92,12 @@ fn are_equal(net: &Net) -> Result<bool> {
     Ok(head(0)?.is_some() && head(0)? == head(1)?)
 }
 
-/// A different one of the items for each `n` below [`ITEMS`], in no order: 7,919 is prime and no divisor of
-/// it.
+/// A different item for each `n` below [`ITEMS`], in no order: 7,919 is prime and does not divide it.
 fn scattered(n: u64) -> u64 {
     n * 7_919 % ITEMS
 }
 
-/// Operations; few, since each of them is long.
+/// Number of operations; few, because each of them is long.
 const PULLS: u64 = 2;
 const RECONCILIATIONS: u64 = 4;
 /// Items that are changed at once; some of them are deleted, twice as many as there are tombstones kept.

@@ -1,4 +1,4 @@
-//! Subjects without an engine: reading a message, signing and verifying.
+//! Subjects without an engine: decoding a message, signing and verifying.
 
 use crate::{data, meter::Meter};
 use anyhow::{Result, bail, ensure};
@@ -11,7 +11,7 @@ use datafan_core::{
 };
 use std::hint::black_box;
 
-/// Reads a push, items and all.
+/// Decodes a push with its items.
 pub fn decode_push(meter: &mut Meter) -> Result<()> {
     let bytes = Lonely::new(1).push();
     for _ in 0..100 {
@@ -48,7 +48,7 @@ pub fn sign(meter: &mut Meter) -> Result<()> {
     Ok(())
 }
 
-/// An owner of one item, whose engine is nowhere: what it says is made here.
+/// An owner of one item without an engine: its messages are made here.
 pub struct Lonely {
     number: u32,
     identity: Identity,
@@ -57,7 +57,7 @@ pub struct Lonely {
 }
 
 impl Lonely {
-    /// Has just written its item.
+    /// An owner that has just written its item.
     pub fn new(number: u32) -> Self {
         Self { number, identity: data::identity(number), n_commits: 1 }
     }
@@ -67,7 +67,7 @@ impl Lonely {
         self.n_commits += 1;
     }
 
-    /// What it pushes: from what it had before on.
+    /// The push from its previous state.
     pub fn push(&self) -> Vec<u8> {
         let base = if self.n_commits == 1 { Timestamp::ZERO } else { self.timestamp(self.n_commits - 1) };
         let body = encode_delta(base, &[self.item()], &[]);

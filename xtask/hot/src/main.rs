@@ -1,13 +1,13 @@
-//! The core's hot functions as users pay for them, one subject per run; `cargo xtask instructions` counts
-//! what they take.
+//! The hot functions of the core as users use them, one subject per run; `cargo xtask instructions` counts
+//! their instructions.
 //!
-//! Without arguments it lists the subjects, a name and what one operation is per line, separated by a tab.
-//! With a name it runs that subject and prints how many operations it made. Only what happens inside
-//! `measured` of `meter.rs` is to be counted.
+//! Without arguments it lists the subjects, one per line: the name and a description of one operation,
+//! separated by a tab. With a name it runs that subject and prints the number of operations. Only the code
+//! inside `measured` of `meter.rs` is counted.
 //!
-//! Keys, values, secrets and clocks are fixed, and nothing is random but from fixed seeds, so a count
-//! repeats. The allocator is the system's: the one that the binary `datafan` uses gives pages back as time
-//! passes, and time is not the same twice.
+//! Keys, values, secrets and clocks are fixed, and random numbers come from fixed seeds, so a count is
+//! repeatable. The allocator is that of the system: the one of the binary `datafan` returns pages after some
+//! time, and times differ between runs.
 
 mod data;
 mod deltas;
@@ -23,10 +23,10 @@ use anyhow::{Context, Result, ensure};
 use meter::Meter;
 use std::process::ExitCode;
 
-/// An operation that is worth watching.
+/// A subject to count.
 struct Subject {
     name: &'static str,
-    /// What one operation is.
+    /// A description of one operation.
     operation: &'static str,
     run: fn(&mut Meter) -> Result<()>,
 }
@@ -100,7 +100,7 @@ fn run() -> Result<()> {
     };
     let subject = SUBJECTS.iter().find(|subject| subject.name == name);
     let mut meter = Meter::default();
-    (subject.with_context(|| format!("there is no subject {name:?}"))?.run)(&mut meter)?;
+    (subject.with_context(|| format!("unknown subject {name:?}"))?.run)(&mut meter)?;
     ensure!(meter.operations() > 0, "{name} measured nothing");
     println!("{}", meter.operations());
     Ok(())

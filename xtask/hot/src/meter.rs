@@ -1,4 +1,4 @@
-//! What is counted, and how often it was done.
+//! Marks the code to count, and counts the operations.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Does something that is to be counted, as one operation.
+    /// Runs code that is counted, as one operation.
     pub fn measure<T>(&mut self, operation: impl FnOnce() -> T) -> T {
         self.operations += 1;
         let (mut operation, mut done) = (Some(operation), None);
@@ -17,14 +17,14 @@ impl Meter {
         done.expect("it was just done")
     }
 
-    /// How many there were.
+    /// Number of operations.
     pub fn operations(&self) -> u64 {
         self.operations
     }
 }
 
-/// Counting is switched on where this is entered and off where it is left, so its name has to stay, and it
-/// may neither become part of its caller nor end with a jump.
+/// Counting starts when this is entered and stops when it is left, so its name must stay, and it must neither
+/// be inlined nor end with a tail call.
 #[inline(never)]
 fn measured(operation: &mut dyn FnMut()) {
     black_box(operation)();

@@ -1,5 +1,5 @@
-//! Engines in one thread, on clocks that are set. Beside them peers that are none: they greet, and what is
-//! sent to them is gone.
+//! Engines in one thread, with fixed clocks, and simulated peers: they greet, and messages to them are
+//! dropped.
 
 use crate::data;
 use anyhow::{Error, Result};
@@ -40,20 +40,20 @@ impl Net {
         Ok(net)
     }
 
-    /// Starts another member, joins it with the founder, and waits until it has all that the founder has.
+    /// Starts another member, links it with the founder, and waits until it has all data of the founder.
     pub fn join(&mut self, number: u32) -> Result<usize> {
         let member = self.start(data::config(number)?)?;
         self.engines.link_up(0, member, Direction::Out);
         self.engines.link_up(member, 0, Direction::In);
         self.settle()?;
-        // What is heard of in a round may yet be pushed: it is not pulled at once.
+        // An owner discovered in a round may still be pushed, so it is not pulled at once.
         self.pass(GRACE_MICROS);
         self.engines.give(member, Input::Wake);
         self.settle()?;
         Ok(member)
     }
 
-    /// Joins a member with a peer that says no more than what has to be said for a link to be up.
+    /// Links a member with a simulated peer that sends only what brings the link up.
     pub fn greet(&mut self, member: usize, number: u32) -> Result<MemberId> {
         let peer = data::identity(number).id();
         let hello = Message::Hello(Box::new(Hello {
@@ -74,7 +74,7 @@ impl Net {
         Ok(peer)
     }
 
-    /// The founder writes that many items, in as few commits as may be.
+    /// The founder writes that many items, in as few commits as possible.
     pub fn load(&mut self, items: u64) -> Result<()> {
         let numbers: Vec<u64> = (0..items).collect();
         for some in numbers.chunks(COMMIT_WRITES_MAX) {
@@ -84,13 +84,13 @@ impl Net {
         Ok(())
     }
 
-    /// What a driver does once inputs wait: one call, and a sync if it is asked for. What the engine wants
-    /// waits for [`Net::sent`] or [`Net::settle`].
+    /// Does what a driver does with pending inputs: one call, and a sync if requested. The effects stay for
+    /// [`Net::sent`] or [`Net::settle`].
     pub fn turn(&mut self, member: usize, inputs: Vec<Input>) {
         self.engines.handle(member, self.now, inputs).expect("memory does not fail");
     }
 
-    /// Carries out what engines want, and gives them what comes of it, until nothing does.
+    /// Carries out the effects of the engines, and passes on the results, until there are none.
     pub fn settle(&mut self) -> Result<()> {
         loop {
             for member in 0..self.engines.n_members() {
@@ -104,14 +104,14 @@ impl Net {
         }
     }
 
-    /// Hands what a member has sent to whom it is for, if that is an engine.
+    /// Passes a member's messages to their receivers, if these are engines.
     pub fn give(&mut self, member: usize, to: MemberId, bytes: Arc<[u8]>) {
         if let Some(to) = self.engines.number(&to) {
             self.engines.deliver(member, to, bytes);
         }
     }
 
-    /// Takes out what a member wants to send; nothing else that it wants is of interest, if all is well.
+    /// Takes the messages that a member sends; its other effects do not matter, if all is well.
     pub fn sent(&mut self, member: usize) -> Result<Vec<(MemberId, Arc<[u8]>)>> {
         let mut sent = Vec::new();
         for effect in self.engines.take_effects(member) {
@@ -124,18 +124,18 @@ impl Net {
         Ok(sent)
     }
 
-    /// Time goes on.
+    /// Advances the time.
     pub fn pass(&mut self, micros: u64) {
         self.now.time = self.now.time.after(micros);
         self.now.wall = Timestamp(self.now.wall.0 + micros);
     }
 
-    /// A member's engine.
+    /// The engine of a member.
     pub fn engine(&self, member: usize) -> &Engine<MemStore> {
         self.engines.engine(member)
     }
 
-    /// A member's id.
+    /// The id of a member.
     pub fn id(&self, member: usize) -> MemberId {
         self.engines.id(member)
     }
@@ -147,7 +147,7 @@ impl Net {
     }
 }
 
-/// More than a member waits for a push, and less than there is between rounds.
+/// More than a member waits for a push, and less than the time between rounds.
 const GRACE_MICROS: u64 = 250_000;
 
 /// A message as an input.

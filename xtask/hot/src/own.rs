@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Result, ensure};
 use datafan_core::message::Message;
 
-/// Commits one put after the other.
+/// Makes commits of one put.
 pub fn commit(meter: &mut Meter) -> Result<()> {
     let mut net = Net::founded(data::config(0)?, 1..=3)?;
     net.load(ITEMS)?;
@@ -32,5 +32,5 @@ pub fn is_push(bytes: &[u8]) -> bool {
 }
 
 const OPERATIONS: u64 = 32;
-/// Between commits: few enough in a second for all of them to be followed, and all before the next round.
+/// Time between commits: few enough per second for all of them to be pushed, and all before the next round.
 pub const COMMIT_MICROS: u64 = 2_000;

@@ -1,4 +1,4 @@
-//! Reads of users.
+//! Reads by users.
 
 use crate::{
     data::{self, ITEMS},
@@ -22,7 +22,7 @@ pub fn key(meter: &mut Meter) -> Result<()> {
     Ok(())
 }
 
-/// Reads all there is.
+/// Reads all items.
 pub fn all(meter: &mut Meter) -> Result<()> {
     let net = loaded()?;
     let snapshot = Snapshot::new(net.engine(0).reader().snapshot()?, data::mesh(), data::WALL);

@@ -1,4 +1,4 @@
-//! Pushes of another owner: taken in and passed on, or not needed.
+//! Pushes of another owner: applied and forwarded, or redundant.
 
 use crate::{
     data::{self, ITEMS},
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use datafan_core::{id::MemberId, message::Message};
 use std::sync::Arc;
 
-/// Takes in one push after the other, and passes each on.
+/// Applies pushes and forwards each.
 pub fn push(meter: &mut Meter) -> Result<()> {
     let mut line = Line::new()?;
     for n in 0..OPERATIONS {
@@ -24,7 +24,7 @@ pub fn push(meter: &mut Meter) -> Result<()> {
     Ok(())
 }
 
-/// Hears of each push once more.
+/// Receives each push a second time.
 pub fn redundant(meter: &mut Meter) -> Result<()> {
     let mut line = Line::new()?;
     for n in 0..OPERATIONS {
@@ -43,7 +43,7 @@ pub fn redundant(meter: &mut Meter) -> Result<()> {
     Ok(())
 }
 
-/// An owner (0), a member that is joined with it (1), and two more that are joined with that one.
+/// An owner (0), a member that is linked with it (1), and two more that are linked with that one.
 struct Line {
     net: Net,
     others: [MemberId; 2],
@@ -58,7 +58,7 @@ impl Line {
         Ok(Self { net, others })
     }
 
-    /// The owner replaces an item; what it pushes.
+    /// The owner replaces an item; returns its push.
     fn commit(&mut self, n: u64) -> Result<Arc<[u8]>> {
         self.net.pass(COMMIT_MICROS);
         self.net.turn(0, vec![net::commit(vec![data::put(data::random(n, ITEMS), ITEMS + n)])]);

@@ -1,4 +1,4 @@
-//! Rounds of a member that holds the shards of many.
+//! Rounds of a member that holds many shards.
 
 use crate::{
     data,
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use datafan_core::{engine::Input, id::MemberId, message::Message};
 use std::sync::Arc;
 
-/// Hears of a root that is its own.
+/// Receives a root that equals its own.
 pub fn equal(meter: &mut Meter) -> Result<()> {
     let mut many = Many::new()?;
     let (_, root) = many.round()?.pop().context("no round began")?;
@@ -30,7 +30,7 @@ pub fn begun(meter: &mut Meter) -> Result<()> {
         let at = data::random(n, OWNERS.into()) as usize;
         many.owners[at].commit();
         many.tell(at)?;
-        // Who is silent for some rounds is probed, and has to answer.
+        // A peer that is silent for some rounds is probed, and must answer.
         let alive = Message::Alive.frame().bytes;
         many.net.turn(0, vec![net::from(many.silent, alive)]);
         many.net.pass(ROUND_MICROS);
@@ -57,12 +57,12 @@ impl Many {
         let silent = net.greet(0, 2)?;
         let mut many = Self { net, owners: numbers.map(Lonely::new).collect(), teller, silent };
         (0..many.owners.len()).try_for_each(|at| many.tell(at))?;
-        // The first round hashes all heads; later ones what has changed.
+        // The first round hashes all heads, later ones only the changed ones.
         many.round()?;
         Ok(many)
     }
 
-    /// What an owner pushes, comes to the member.
+    /// The member receives a push of an owner.
     fn tell(&mut self, at: usize) -> Result<()> {
         let applied = self.net.engine(0).stats().applied;
         self.net.turn(0, vec![net::from(self.teller, self.owners[at].push().into())]);
@@ -77,7 +77,7 @@ impl Many {
         self.rounds_sent()
     }
 
-    /// The rounds that have begun.
+    /// The rounds that were sent.
     fn rounds_sent(&mut self) -> Result<Vec<(MemberId, Arc<[u8]>)>> {
         let mut sent = self.net.sent(0)?;
         sent.retain(|(_, bytes)| matches!(Message::decode(bytes), Ok(Message::Round(_))));
@@ -87,5 +87,5 @@ impl Many {
 
 const OWNERS: u32 = 1_000;
 const OPERATIONS: u64 = 32;
-/// After this time a round begins for certain.
+/// After this time a round has certainly begun.
 const ROUND_MICROS: u64 = 2_000_000;

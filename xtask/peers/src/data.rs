@@ -1,4 +1,4 @@
-//! The items that datafan's own benchmarks use, made the same way: `xtask/bench/src/data.rs`.
+//! The items of datafan's own benchmarks, made in the same way: see `xtask/bench/src/data.rs`.
 
 /// Bytes of a key.
 pub const KEY_BYTES: u64 = 16;
@@ -8,13 +8,13 @@ pub const VALUE_BYTES: u64 = 100;
 /// Which of the common items one side has overwritten.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Overwritten {
-    /// Those that were written last.
+    /// The last ones written.
     Newest,
-    /// Any.
+    /// Random ones.
     Random,
 }
 
-/// The `n`th item's key: in no order, as keys of users.
+/// The key of the `n`th item: in no order, like keys of users.
 pub fn key(n: u64) -> String {
     format!("{:016x}", scattered(n))
 }
@@ -39,11 +39,11 @@ pub fn overwritten(items: u64, changed: u64, place: Overwritten) -> Vec<u64> {
     }
 }
 
-/// An element of a set: when the item was written, and 32 bytes that stand for its content.
+/// An element of a set: the time when the item was written, and 32 bytes that stand for its content.
 pub type Element = (u64, [u8; 32]);
 
-/// What a member has that was away while `changed` items were overwritten, and what the others have. An item
-/// is where it was written last, so an overwritten one is at the end.
+/// The set of a member that was away while `changed` items were overwritten, and that of the others. An item
+/// is placed by its last write, so overwritten ones are at the end.
 pub fn sets(items: u64, changed: u64, place: Overwritten) -> [Vec<Element>; 2] {
     let element = |n: u64, at: u64| (START + at, id(n, at));
     let old: Vec<Element> = (0..items).map(|n| element(n, n)).collect();
@@ -68,7 +68,7 @@ fn id(n: u64, at: u64) -> [u8; 32] {
     id
 }
 
-/// A number for each number, without pattern: the finalizer of splitmix64 (Steele, Lea, Flood 2014).
+/// A number for each number, without a pattern: the finaliser of splitmix64 (Steele, Lea, Flood 2014).
 fn scattered(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,7 +76,7 @@ fn scattered(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// Microseconds since 1970, somewhere in 2026.
+/// Microseconds since 1970, a time in 2026.
 const START: u64 = 1_780_000_000_000_000;
-/// Microseconds between the last common write and the first that one side has missed: a second.
+/// Microseconds between the last common write and the first that one side missed: a second.
 const AWAY: u64 = 1_000_000;

@@ -1,7 +1,7 @@
 //! iroh-docs: two replicas of one document sync by its protocol, in one thread and without a network.
 //!
-//! What it leaves out beside datafan: no values move, an entry names them by hash and length; there is no
-//! relay between the two. Messages are encoded and decoded as on its wire. Inserting what one side has is not
+//! Differences from datafan: no values are moved, an entry names them by hash and length; there is no relay
+//! between the two. Messages are encoded and decoded as on its wire. Inserting the data of one side is not
 //! counted.
 
 use crate::{
@@ -30,7 +30,7 @@ pub fn sync(items: u64, changed: &[u64]) -> Result<Figures> {
     figures.add("first_copy_peak_bytes", memory("VmHWM")?);
     for changed in changed {
         owner.insert(data::overwritten(items, *changed, Place::Random).into_iter(), *changed)?;
-        // Done once on both sides by whoever reads, not by the sync.
+        // The reader does this once on both sides; it is not part of the sync.
         other.store.flush()?;
         measured(&mut owner, &mut other, *changed, &format!("reconcile_{changed}_"), &mut figures)?;
     }
@@ -51,7 +51,7 @@ pub fn sync_to_file(items: u64, directory: &Path) -> Result<Figures> {
     Ok(figures)
 }
 
-/// What a replica in memory takes for each entry, beyond its key: values are not in it.
+/// Memory of a replica in memory per entry, beyond its key; it holds no values.
 ///
 /// # Errors
 /// If the store fails.
@@ -71,7 +71,7 @@ struct Side {
     store: Store,
     namespace: NamespaceSecret,
     author: Author,
-    /// Its own inserts are not async work: each is ready at once.
+    /// Its own inserts do no async work: each is ready at once.
     runtime: tokio::runtime::Runtime,
 }
 
@@ -84,7 +84,7 @@ impl Side {
         Ok(Self { store, namespace, author: Author::from_bytes(&[8; 32]), runtime })
     }
 
-    /// Writes items; those of another `edition` have other values.
+    /// Writes items; another `edition` has other values.
     fn insert(&mut self, items: impl Iterator<Item = u64>, edition: u64) -> Result<()> {
         let mut replica = self.store.open_replica(&self.namespace.id())?;
         self.runtime.block_on(async {
@@ -105,7 +105,7 @@ impl Side {
     }
 }
 
-/// Brings `other` to where `owner` is, who has written `expected` entries that it lacks.
+/// Brings `other` to the state of `owner`, which has written `expected` entries that it lacks.
 fn measured(
     owner: &mut Side,
     other: &mut Side,
@@ -141,7 +141,7 @@ fn measured(
     Ok(())
 }
 
-/// As its codec does: a length of four bytes, then postcard.
+/// Encodes like its codec: a length of four bytes, then postcard.
 fn carried(message: &ProtocolMessage, bytes: &mut usize, messages: &mut u32) -> Result<ProtocolMessage> {
     let frame = postcard::to_stdvec(message)?;
     (*bytes, *messages) = (*bytes + 4 + frame.len(), *messages + 1);

@@ -1,4 +1,4 @@
-//! What a measurement found, and the clocks that it looks at.
+//! The figures of a measurement, and the clocks.
 
 use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
@@ -13,15 +13,15 @@ use std::{
 pub struct Figures(Map<String, Value>);
 
 impl Figures {
-    /// Adds one.
+    /// Adds a figure.
     pub fn add(&mut self, name: impl Into<String>, value: f64) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Adds what the stopwatch shows: seconds on the wall and on processors.
+    /// Adds wall-clock and processor seconds of a stopwatch.
     ///
     /// # Errors
-    /// If the system does not tell.
+    /// If the system does not report them.
     pub fn add_times(&mut self, prefix: &str, watch: &Stopwatch) -> Result<()> {
         let worked = watch.worked()?;
         self.add(format!("{prefix}wall_s"), watch.began.elapsed().as_secs_f64());
@@ -29,7 +29,7 @@ impl Figures {
         Ok(())
     }
 
-    /// Adds the middle one of these times in milliseconds, and the one that 99 of a hundred do not exceed.
+    /// Adds the median and the 99th percentile of these times, in milliseconds.
     pub fn add_percentiles(&mut self, prefix: &str, times: &mut [f64]) {
         times.sort_by(f64::total_cmp);
         for percent in [50, 99] {
@@ -39,47 +39,47 @@ impl Figures {
         }
     }
 
-    /// The object.
+    /// The figures as JSON.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }
 }
 
-/// Since when.
+/// The start of a measurement.
 pub struct Stopwatch {
     began: Instant,
     worked: Duration,
 }
 
 impl Stopwatch {
-    /// From now on.
+    /// Starts now.
     ///
     /// # Errors
-    /// If the system does not tell.
+    /// If the system does not report the time.
     pub fn start() -> Result<Self> {
         Ok(Self { began: Instant::now(), worked: worked()? })
     }
 
-    /// Time on processors, of all threads that there are.
+    /// Processor time of all current threads.
     ///
     /// # Errors
-    /// If the system does not tell.
+    /// If the system does not report it.
     pub fn worked(&self) -> Result<Duration> {
         Ok(worked()?.saturating_sub(self.worked))
     }
 }
 
-/// Of all threads, exactly: what lies in /proc is behind by up to a tick of the kernel.
+/// Exact values of all threads: /proc/self/stat lags by up to a tick of the kernel.
 fn worked() -> Result<Duration> {
     Ok(clock_gettime(ClockId::ProcessCPUTime).try_into()?)
 }
 
-/// Bytes of memory that the process has, or had at most: `VmRSS` or `VmHWM`.
+/// Current (`VmRSS`) or peak (`VmHWM`) memory of the process, in bytes.
 ///
 /// # Errors
-/// If the system does not tell.
+/// If the system does not report it.
 pub fn memory(which: &str) -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status").context("only Linux tells of memory this way")?;
+    let status = fs::read_to_string("/proc/self/status").context("only Linux reports memory this way")?;
     let line = status.lines().find_map(|line| line.strip_prefix(which)).context("no such line")?;
     let kilobytes: f64 = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse()?;
     Ok(kilobytes * 1_024.0)

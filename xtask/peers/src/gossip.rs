@@ -1,7 +1,7 @@
-//! chitchat: nodes in one process, over the channels that it brings for that, with its compressed digests.
+//! chitchat: nodes in one process, over its in-memory channels, with its compressed digests.
 //!
-//! What it leaves out beside datafan: nothing is signed or verified, nothing would survive a restart. Values
-//! are text there, so they are hexadecimal digits of the same length.
+//! Differences from datafan: nothing is signed or verified, and nothing would survive a restart. Values are
+//! text there, so hexadecimal digits of the same length are used.
 
 use crate::{
     data,
@@ -22,17 +22,17 @@ use std::{
 };
 use tokio::{runtime::Builder, sync::mpsc, time};
 
-/// How many nodes there are, and how they gossip.
+/// Number of nodes, and how they gossip.
 #[derive(Clone, Copy, clap::Args)]
 pub struct Shape {
     /// Nodes
     nodes: u16,
-    /// Milliseconds between the rounds of gossip of a node
+    /// Milliseconds between a node's gossip rounds
     interval_ms: u64,
 }
 
-/// From a write on one node until all others have it; and before that, what all of them take while nothing is
-/// written.
+/// The time from a write on one node until all others have it; before that, the cost of all nodes while
+/// nothing is written.
 ///
 /// # Errors
 /// If a write does not arrive.
@@ -48,7 +48,7 @@ pub fn spread(shape: Shape, writes: u32) -> Result<Figures> {
             let (arrived, missing) = (arrived.clone(), missing.clone());
             let heard = move |_: chitchat::KeyChangeEvent<'_>| {
                 if missing.fetch_sub(1, SeqCst) == 1 {
-                    // Nobody listens any more once the last write has arrived.
+                    // After the last write nobody listens any more.
                     arrived.send(Instant::now()).unwrap_or_default();
                 }
             };
@@ -56,7 +56,7 @@ pub fn spread(shape: Shape, writes: u32) -> Result<Figures> {
         }
         let mut times = Vec::new();
         for n in 0..u64::from(writes) {
-            // Not in step with anybody's rounds.
+            // Not synchronised with anybody's rounds.
             time::sleep(Duration::from_millis(n * 37 % shape.interval_ms)).await;
             missing.store(nodes.len(), SeqCst);
             let (writer, key, value) = (&nodes[n as usize % nodes.len()], format!("bench-{n}"), text(n));
@@ -70,7 +70,7 @@ pub fn spread(shape: Shape, writes: u32) -> Result<Figures> {
     })
 }
 
-/// Until a new node has all: `keys` of each of the nodes.
+/// The time until a new node has everything: `keys` of each of the nodes.
 ///
 /// # Errors
 /// If it does not get them.
@@ -89,10 +89,10 @@ pub fn join(shape: Shape, keys: u64) -> Result<Figures> {
     })
 }
 
-/// What one node takes for each of its own items, beyond key and value.
+/// Memory of a node per own item, beyond key and value.
 ///
 /// # Errors
-/// If the system does not tell of memory.
+/// If the system does not report memory.
 pub fn memory_of(items: u64) -> Result<Figures> {
     runtime()?.block_on(async {
         let node = node(0, Shape { nodes: 1, interval_ms: 60_000 }, &ChannelTransport::default(), Vec::new())
@@ -120,7 +120,7 @@ async fn idle(shape: Shape, transport: &ChannelTransport, figures: &mut Figures)
     Ok(())
 }
 
-/// Nodes that all know each other, and have what each had at the beginning.
+/// Nodes that all know each other, and have the initial keys of all.
 async fn cluster(shape: Shape, transport: &ChannelTransport, keys: u64) -> Result<Vec<ChitchatHandle>> {
     let mut nodes = Vec::new();
     for number in 0..shape.nodes {
@@ -173,7 +173,7 @@ async fn until<F: Future<Output = bool>>(done: impl Fn() -> F) -> Result<()> {
     Ok(())
 }
 
-/// A value as text, as long as the others' are.
+/// A value as text, of the same length as those of the others.
 fn text(n: u64) -> String {
     let digits =
         data::value(n).into_iter().take(data::VALUE_BYTES as usize / 2).map(|byte| format!("{byte:02x}"));

@@ -1,8 +1,8 @@
-//! negentropy: two sets of (timestamp, 32 bytes), until the side that was away knows which ids it lacks and
-//! which the other lacks.
+//! negentropy: two sets of (timestamp, 32 bytes), until the side that was away knows which ids each side
+//! lacks.
 //!
-//! What it leaves out beside datafan: nothing is signed or verified, and no items come. The sets are sorted
-//! beforehand, which is not counted, as datafan's trie is there beforehand.
+//! Differences from datafan: nothing is signed or verified, and no items are sent. The sets are sorted in
+//! advance, which is not counted, as datafan's trie exists in advance too.
 
 use crate::{
     data::{Place, sets},
@@ -11,10 +11,10 @@ use crate::{
 use anyhow::{Result, ensure};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
-/// Bytes of messages, how many, and the time of both sides.
+/// Bytes and number of messages, and the time of both sides.
 ///
 /// # Errors
-/// If it finds something else than there is.
+/// If the result is wrong.
 pub fn reconcile(items: u64, changed: u64, place: Place) -> Result<Figures> {
     let [old, new] = sets(items, changed, place);
     let (old, new) = (storage(&old)?, storage(&new)?);
@@ -31,7 +31,7 @@ pub fn reconcile(items: u64, changed: u64, place: Place) -> Result<Figures> {
     }
     let mut figures = Figures::default();
     figures.add_times("", &watch)?;
-    ensure!(have.len() as u64 == changed && need.len() as u64 == changed, "it found something else");
+    ensure!(have.len() as u64 == changed && need.len() as u64 == changed, "the result is wrong");
     figures.add("bytes", bytes as f64);
     figures.add("messages", f64::from(messages));
     figures.add("peak_bytes", memory("VmHWM")?);
@@ -45,5 +45,5 @@ fn storage(set: &[(u64, [u8; 32])]) -> Result<NegentropyStorageVector> {
     Ok(storage)
 }
 
-/// As few messages as it can.
+/// As few messages as possible.
 const NO_LIMIT: u64 = 0;

@@ -1,8 +1,8 @@
-//! iroh-docs: two nodes of one document over loopback QUIC, live. No relay, no lookup of addresses: each is
-//! told where the other is. Data in memory.
+//! iroh-docs: two nodes of one document over loopback QUIC, live. No relay and no address lookup: each is
+//! told the address of the other. Data in memory.
 //!
-//! What it leaves out beside datafan: a value is fetched after its entry, so an entry is there before what it
-//! names; both are told.
+//! Difference from datafan: a value is fetched after its entry, so an entry arrives before its value; both
+//! times are reported.
 
 use crate::{data, figures::Figures};
 use anyhow::{Context, Result};
@@ -17,7 +17,7 @@ use std::{
 use tokio::{runtime::Builder, time::timeout};
 use tokio_stream::{Stream, StreamExt};
 
-/// From the call that writes until the other node has the entry, and until it has the value.
+/// The time from the call that writes until the other node has the entry, and until it has the value.
 ///
 /// # Errors
 /// If the nodes do not find each other, or a write does not arrive.
@@ -89,7 +89,7 @@ impl Node {
 
     fn address(&self) -> Result<EndpointAddr> {
         let bound = self.endpoint.bound_sockets();
-        let socket = bound.first().context("it listens nowhere")?;
+        let socket = bound.first().context("the endpoint has no address")?;
         Ok(EndpointAddr::new(self.endpoint.id()).with_ip_addr(*socket))
     }
 }

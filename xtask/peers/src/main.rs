@@ -1,8 +1,7 @@
-//! Measures other crates at the work that datafan's benchmarks do: one subject of one peer in a process of
-//! its own, as `cargo xtask bench --peers` calls it. It prints one JSON object: figures by name.
+//! Measures other crates at the work of datafan's benchmarks: one subject of one peer per process, as `cargo
+//! xtask bench --peers` calls it. Prints one JSON object with the figures by name.
 //!
-//! Every subject says what it leaves out beside datafan's. Where a choice must be made, it is made for the
-//! peer.
+//! Every subject says how it differs from datafan's. Where there is a choice, it favours the peer.
 
 mod data;
 mod documents;
@@ -17,7 +16,7 @@ use data::Place;
 use figures::Figures;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What datafan's own measurements use.
+/// The allocator of datafan's own measurements.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -34,14 +33,14 @@ enum Subject {
     Documents {
         /// Entries
         items: u64,
-        /// How many entries are overwritten before each further sync
+        /// Number of entries that are overwritten before each further sync
         changed: Vec<u64>,
     },
     /// iroh-docs: the first sync of a replica on a file
     DocumentsOnFile {
         /// Entries
         items: u64,
-        /// Where the file may be
+        /// Directory of the file
         directory: PathBuf,
     },
     /// iroh-docs: memory of a replica in memory
@@ -51,21 +50,21 @@ enum Subject {
     },
     /// iroh-docs: from a write on one node until another one has it, over loopback QUIC
     Live {
-        /// How many, one after the other
+        /// Number of writes, one after the other
         writes: u32,
     },
-    /// chitchat: from a write on one node until all others have it, and what idle nodes take
+    /// chitchat: from a write on one node until all others have it, and the cost of idle nodes
     Spread {
         #[command(flatten)]
         shape: gossip::Shape,
-        /// How many, one after the other
+        /// Number of writes, one after the other
         writes: u32,
     },
-    /// chitchat: until a new node has all
+    /// chitchat: until a new node has everything
     Join {
         #[command(flatten)]
         shape: gossip::Shape,
-        /// Of each of the nodes
+        /// Keys of each of the nodes
         keys: u64,
     },
     /// chitchat: memory of a node
@@ -73,9 +72,9 @@ enum Subject {
         /// Its keys
         items: u64,
     },
-    /// negentropy: finds what differs
+    /// negentropy: finds the difference of two sets
     Negentropy(Sets),
-    /// riblt: finds what differs
+    /// riblt: finds the difference of two sets
     Riblt(Sets),
 }
 
@@ -83,9 +82,9 @@ enum Subject {
 struct Sets {
     /// Items that both had
     items: u64,
-    /// How many of them one side has overwritten
+    /// Number of items that one side has overwritten
     changed: u64,
-    /// Which
+    /// Which items
     place: Place,
 }
 

@@ -1,10 +1,9 @@
-//! riblt: two sets of 32 bytes each, until the side that was away knows which it lacks and which the other
-//! lacks.
+//! riblt: two sets of 32 bytes each, until the side that was away knows which elements each side lacks.
 //!
-//! What it leaves out beside datafan: nothing is signed or verified, no items come, the ids come without
-//! timestamps. It is taken to know how many coded symbols will do: those are found beforehand, and only the
-//! last try is counted. The count of a coded symbol is taken as one byte, as in the paper (Yang, Gilad,
-//! Alizadeh 2024), the crate's own form has eight.
+//! Differences from datafan: nothing is signed or verified, no items are sent, and the ids have no
+//! timestamps. The number of coded symbols that suffice is assumed to be known: it is found in advance, and
+//! only the last attempt is counted. The count of a coded symbol is taken as one byte, as in the paper (Yang,
+//! Gilad, Alizadeh 2024); the crate's own form has eight.
 
 use crate::{
     data::{Element, Overwritten, sets},
@@ -30,10 +29,10 @@ impl Symbol for Id {
     }
 }
 
-/// Bytes of coded symbols and the time of both sides.
+/// Bytes of coded symbols, and the time of both sides.
 ///
 /// # Errors
-/// If it finds something else than there is.
+/// If the result is wrong.
 pub fn reconcile(items: u64, changed: u64, place: Overwritten) -> Result<Figures> {
     let [old, new] = sets(items, changed, place).map(|set| ids(&set));
     let symbols = enough(&old, &new, 2 * changed as usize);
@@ -44,7 +43,7 @@ pub fn reconcile(items: u64, changed: u64, place: Overwritten) -> Result<Figures
     let found = difference.peel_all_symbols().len() as u64;
     let mut figures = Figures::default();
     figures.add_times("", &watch)?;
-    ensure!(found == 2 * changed && difference.is_empty(), "it found something else");
+    ensure!(found == 2 * changed && difference.is_empty(), "the result is wrong");
     figures.add("encode_cpu_s", encoded.as_secs_f64());
     figures.add("bytes", (symbols * SYMBOL_BYTES) as f64);
     figures.add("messages", 2.0);
@@ -65,16 +64,16 @@ fn encode(set: &[Id], symbols: usize) -> UnmanagedRatelessIBLT<Id> {
     sent
 }
 
-/// So many coded symbols that all `differing` ids come out: the fewest, or two in a hundred more.
+/// Enough coded symbols to decode all `differing` ids: the minimum, or up to 2 % more.
 fn enough(old: &[Id], new: &[Id], differing: usize) -> usize {
-    // The same coded symbols, made from what differs alone: the rest cancels out.
+    // The same coded symbols, made only from the differing elements: the others cancel out.
     let lost: std::collections::BTreeSet<&[u8; 32]> = new.iter().map(|id| &id.0).collect();
     let held: std::collections::BTreeSet<&[u8; 32]> = old.iter().map(|id| &id.0).collect();
     let only = |set: &[Id], other: &std::collections::BTreeSet<&[u8; 32]>| -> Vec<Id> {
         set.iter().filter(|id| !other.contains(&id.0)).cloned().collect()
     };
     let (old, new) = (only(old, &lost), only(new, &held));
-    // Fewer than a quarter more hardly ever do, but of a few.
+    // Fewer than 1.25 times as many hardly ever suffice, except for small numbers.
     let mut symbols = if differing < 1_000 { differing } else { differing * 5 / 4 };
     loop {
         let mut difference = RatelessIBLT::new(old.clone()).collapse(&encode(&new, symbols));

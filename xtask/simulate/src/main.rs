@@ -1,4 +1,5 @@
-//! `cargo xtask simulate`, and what `cargo xtask ci` and `cargo xtask mutants` ask of the simulator.
+//! `cargo xtask simulate`, and the parts of the simulator that `cargo xtask ci` and `cargo xtask mutants`
+//! use.
 
 mod revision;
 mod seeds;
@@ -9,11 +10,11 @@ use clap::{Parser, Subcommand};
 use datafan_sim::{Scenario, checkers};
 use std::process::ExitCode;
 
-/// What the binary `datafan` uses.
+/// The allocator of the binary `datafan`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Simulates a mesh with faults, from one seed
+/// Simulate a mesh with faults, from one seed
 #[derive(Parser)]
 #[command(
     bin_name = "cargo xtask simulate",
@@ -29,16 +30,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Plays a few hundred seeds of small worlds
+    /// Run a few hundred seeds of small worlds
     #[command(hide = true)]
     Seeds,
-    /// Prints the name of each checker, one per line
+    /// Print the name of each checker, one per line
     #[command(hide = true)]
     Checkers,
-    /// Reads scenarios without playing them; fails at the first that is wrong
+    /// Parse scenarios without running them; fail at the first invalid one
     #[command(hide = true)]
     Scenarios {
-        /// A scenario that is shipped or a file
+        /// A shipped scenario or a file
         names: Vec<String>,
     },
 }
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // What a person reads: no backtrace, whatever the environment says.
+            // An error for people, without a backtrace, whatever the environment says.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

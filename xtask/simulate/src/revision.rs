@@ -1,8 +1,8 @@
-//! Which version of the code was simulated.
+//! The version of the simulated code.
 
 use std::process::Command;
 
-/// The revision of the working tree, with a plus where it was changed; as far as git knows.
+/// The revision of the working tree, with a plus if it was changed, as reported by git.
 pub fn revision() -> String {
     let git = Command::new("git").args(["describe", "--always", "--dirty=+"]).output();
     let said = git.ok().filter(|output| output.status.success());

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-/// Larger scenarios, with how many members they are played here, and seeds of each.
+/// Larger scenarios, with the number of members used here and the seeds of each.
 const SMALLER: &[(&str, usize, u64)] = &[
     ("small", 8, 100),
     ("churn", 20, 25),
@@ -29,7 +29,7 @@ const SMALLER: &[(&str, usize, u64)] = &[
     ("ten_thousand", 200, 3),
     ("deliveries", 20, 5),
 ];
-/// Seeds of each of the others: those that play one scenario each.
+/// Seeds of each of the other scenarios, which run as shipped.
 const SEEDS: u64 = 5;
 
 /// One seed of a scenario.
@@ -39,10 +39,10 @@ struct Play<'a> {
     seed: u64,
 }
 
-/// Plays them all.
+/// Runs all of them.
 ///
 /// # Errors
-/// What does not hold, and how to see it again.
+/// The failures, and how to reproduce them.
 pub fn check() -> Result<()> {
     let mut scenarios = Vec::new();
     for (name, _) in SHIPPED {
@@ -78,7 +78,7 @@ pub fn check() -> Result<()> {
 }
 
 impl Play<'_> {
-    /// What is wrong.
+    /// Describes a failure.
     fn go(&self) -> Result<Option<String>> {
         let outcome = simulate(self.scenario, self.seed, &mut Unwatched)?;
         Ok(failure(&outcome, self.scenario, self.name, &revision()))

@@ -1,4 +1,4 @@
-//! A scenario on the simulator, from one seed or many.
+//! Runs a scenario on the simulator, with one seed or many.
 
 use crate::revision::revision;
 use anyhow::{Context, Result, bail, ensure};
@@ -18,44 +18,44 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What to simulate, and what to show of it.
+/// What to simulate, and which results to show.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A scenario that is shipped (small, churn, partition, lossy, wan, byzantine, restore, thousand,
-    /// ten_thousand, deliveries, or the number of a scenario as in a15) or a file ending in .toml
+    /// A shipped scenario (small, churn, partition, lossy, wan, byzantine, restore, thousand, ten_thousand,
+    /// deliveries, or the number of a scenario such as a15) or a file ending in .toml
     #[arg(long, value_name = "NAME|FILE", default_value = "small")]
     scenario: String,
-    /// Members, in place of the scenario's
+    /// Number of members, overriding the scenario
     #[arg(long, value_name = "N")]
     members: Option<usize>,
-    /// line, line2, ring, ring2, grid, tree, random:K, random:A..B, full or a file ending in .toml, in place
-    /// of the scenario's
+    /// Topology, overriding the scenario: line, line2, ring, ring2, grid, tree, random:K, random:A..B, full
+    /// or a file ending in .toml
     #[arg(long, value_name = "TOPOLOGY")]
     topology: Option<Topology>,
-    /// The seed that everything follows from
+    /// The seed that determines everything
     #[arg(long, value_name = "S", conflicts_with = "seeds")]
     seed: Option<u64>,
-    /// Seeds from A to B, both included; stops at the first that fails
+    /// Run the seeds from A to B inclusive; stop at the first failure
     #[arg(long, value_name = "A..B")]
     seeds: Option<Seeds>,
-    /// Only data on standard output: one object per seed, the last one in the last line
+    /// Print only data on standard output, one object per seed, the last one in the last line
     #[arg(long)]
     json: bool,
-    /// Writes a picture of convergence and topology (of the last seed)
+    /// Write a picture of convergence and topology (of the last seed)
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Writes one page with result and pictures (of the last seed)
+    /// Write one page with result and pictures (of the last seed)
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Writes the topology for graphviz (of the last seed)
+    /// Write the topology for graphviz (of the last seed)
     #[arg(long, value_name = "FILE")]
     dot: Option<PathBuf>,
-    /// Writes every event, one per line
+    /// Write every event, one per line
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 }
 
-/// Seeds, both ends included.
+/// A range of seeds, both ends included.
 #[derive(Clone, Copy)]
 struct Seeds(u64, u64);
 
@@ -66,16 +66,16 @@ impl FromStr for Seeds {
         let ends = text.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
         let (first, last) = ends.ok_or("write A..B, as in 1..100")?;
         if first > last {
-            return Err(format!("{first} is greater than {last}: the smaller seed comes first"));
+            return Err(format!("{first} is greater than {last}: put the smaller seed first"));
         }
         Ok(Self(first, last))
     }
 }
 
-/// Simulates, and prints what it came to.
+/// Simulates, and prints the outcome.
 ///
 /// # Errors
-/// If a check did not hold, or a file could not be written.
+/// If a check failed, or a file could not be written.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut scenario = Scenario::load(&arguments.scenario)?;
     if let Some(members) = arguments.members {
@@ -126,7 +126,7 @@ fn write_to(path: Option<&PathBuf>, text: impl FnOnce() -> String) -> Result<()>
     std::fs::write(path, text()).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Shows progress on a terminal and writes the trace.
+/// Shows progress on a terminal, and writes the trace.
 struct Watcher {
     shown: Option<Instant>,
     terminal: bool,

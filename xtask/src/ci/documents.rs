@@ -1,4 +1,5 @@
-//! Documents: prose wraps and keeps to the terms; every path, link, command and name of ours in it exists.
+//! Documents: prose wraps and uses the standard terms; every path, link, command and name of ours in it
+//! exists.
 
 mod names;
 mod prose;
@@ -9,13 +10,13 @@ use anyhow::{Context, Result, ensure};
 use names::Repository;
 use std::{fs, path::Path};
 
-/// Looks at every document that git knows.
+/// Checks every document that git tracks.
 ///
 /// # Errors
-/// Names each line that is too long or that names what does not exist.
+/// Names each line that is too long or that names something that does not exist.
 pub fn check(root: &Path) -> Result<()> {
     let listed = output("git", "ls-files")?;
-    // A file that was removed and not yet committed is no longer of interest.
+    // A file that was removed but not yet committed is skipped.
     let files: Vec<&str> = listed.lines().filter(|name| root.join(name).exists()).collect();
     let repository = Repository::read(root, &files)?;
     let (mut wrong, mut allowed) = (Vec::new(), Vec::new());

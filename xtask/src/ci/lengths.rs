@@ -1,24 +1,24 @@
-//! Ratchets: how long files and functions may be. The allowances only ever shrink.
+//! Ratchets: the maximum length of files and functions. The allowances may only shrink.
 
 use crate::process::output;
 use anyhow::{Context, Result, bail, ensure};
 use std::{cmp::Ordering, fs, path::Path};
 
-/// Most lines of a file.
+/// Maximum number of lines of a file.
 const FILE_LINES_MAX: usize = 500;
-/// Most lines of a function, from `fn` to its closing brace.
+/// Maximum number of lines of a function, from `fn` to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
-/// How many functions are longer today. Lower it when one is split; never raise it.
+/// Number of functions that are longer today. Lower it when one is split; never raise it.
 const LONG_FUNCTIONS: usize = 0;
 
-/// Looks at every Rust file that git knows.
+/// Checks every Rust file that git tracks.
 ///
 /// # Errors
-/// Names what is too long.
+/// Lists what is too long.
 pub fn check(root: &Path) -> Result<()> {
     let (mut files, mut functions) = (Vec::new(), Vec::new());
     for name in output("git", "ls-files -- *.rs")?.lines() {
-        // A file that was removed and not yet committed is no longer of interest.
+        // A file that was removed but not yet committed is skipped.
         let Ok(text) = fs::read_to_string(root.join(name)) else { continue };
         let n_lines = text.lines().count();
         if n_lines > FILE_LINES_MAX {
@@ -37,15 +37,15 @@ pub fn check(root: &Path) -> Result<()> {
         ),
         Ordering::Less => {
             bail!(
-                "only {n_long} functions are too long any more: set LONG_FUNCTIONS in xtask/src/ci/lengths.rs"
+                "only {n_long} functions are still too long: lower LONG_FUNCTIONS in xtask/src/ci/lengths.rs"
             )
         }
     }
 }
 
-/// The lines where functions begin that are too long, and their lengths. Relies on the form that rustfmt
-/// gives: a function ends at the first line that is indented as its `fn` and begins with `}`, or as a
-/// declaration with `;`.
+/// The first lines of functions that are too long, and their lengths. Relies on rustfmt's layout: a function
+/// ends at the first line that has the indentation of its `fn` and starts with `}`, or, as a declaration,
+/// ends with `;`.
 fn long_functions(text: &str) -> Result<Vec<(usize, usize)>> {
     let lines: Vec<&str> = text.lines().collect();
     let mut long = Vec::new();

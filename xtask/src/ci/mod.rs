@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: everything that must hold beyond the tests, one line per check.
+//! `cargo xtask ci`: everything that must hold besides the tests, one line per check.
 
 mod documents;
 mod lengths;
@@ -13,7 +13,7 @@ use crate::{
 use anyhow::{Result, ensure};
 use std::{error::Error, fmt, path::Path, time::Instant};
 
-/// Which checks to make.
+/// Which checks to run.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only checks with NAME in their name
@@ -23,12 +23,12 @@ pub struct Arguments {
 
 struct Check {
     name: &'static str,
-    /// What to do when it fails.
+    /// What to do if it fails.
     remedy: &'static str,
     run: fn(&Path) -> Result<()>,
 }
 
-/// In place of an error: why a check cannot be made on this machine.
+/// Returned instead of an error: why a check cannot run on this machine.
 #[derive(Debug)]
 struct Skipped(&'static str);
 
@@ -40,7 +40,7 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// Quick ones first; then such that what one has built serves the next.
+/// Quick ones first; then in an order in which the build of one serves the next.
 const CHECKS: &[Check] = &[
     Check { name: "format", remedy: "run `cargo fmt --all`, in xtask/peers too", run: format },
     Check {
@@ -50,13 +50,13 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "words",
-        remedy: "the repository speaks of itself alone: say it without the name of a machine or a registry",
+        remedy: "do not name paths of a machine or hosts of package registries",
         run: words::check,
     },
     Check {
         name: "documents",
-        remedy: "wrap prose at 100 columns, keep to the terms, and name what exists or \
-                 give a reason in documents/names.rs",
+        remedy: "wrap prose at 100 columns, use the standard terms, and name only what exists, or give a \
+            reason in documents/names.rs",
         run: documents::check,
     },
     Check {
@@ -66,18 +66,18 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "imports",
-        remedy: "move what both modules use into a file of its own; \
-                 `cargo xtask imports PACKAGE` shows the cycles",
+        remedy: "move what both modules use into a file of its own; `cargo xtask imports PACKAGE` shows the \
+            cycles",
         run: imports::check,
     },
     Check {
         name: "supply",
-        remedy: "do without it, or give it a line and a reason in xtask/src/ci/supply.rs",
+        remedy: "remove it, or add a line with a reason in xtask/src/ci/supply.rs",
         run: supply::check,
     },
     Check {
         name: "mutants",
-        remedy: "make the patch anew, as docs/testing.md says, and try it with `cargo xtask mutants NAME`",
+        remedy: "make the patch again, as docs/testing.md says, and try it with `cargo xtask mutants NAME`",
         run: mutants::check,
     },
     Check {
@@ -92,7 +92,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "embedding",
-        remedy: "datafan-node must build without `http` and `cli`: mind the features of what was added",
+        remedy: "datafan-node must build without `http` and `cli`: check the features of new code",
         run: |_| cargo("check -p datafan-node --no-default-features --features redb,quic"),
     },
     Check {
@@ -113,8 +113,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "instructions",
-        remedy: "make it faster again; or, if it is worth its price, `cargo xtask instructions --update` \
-                 and say so in the commit",
+        remedy: "make it faster again; or, if it is worth the cost, run `cargo xtask instructions --update` \
+            and say so in the commit",
         run: self::instructions,
     },
     Check {
@@ -124,7 +124,7 @@ const CHECKS: &[Check] = &[
     },
 ];
 
-/// Makes the checks, all of them even if some fail.
+/// Runs the checks, all of them even if some fail.
 ///
 /// # Errors
 /// If any check failed.
@@ -132,7 +132,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::enter()?;
     let wanted = |check: &&Check| arguments.only.as_deref().is_none_or(|only| check.name.contains(only));
     let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
-    ensure!(!checks.is_empty(), "there is no such check: {}", names());
+    ensure!(!checks.is_empty(), "unknown check; use one of {}", names());
     let failed: Vec<&str> =
         checks.into_iter().filter(|check| !passes(check, &root)).map(|check| check.name).collect();
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
@@ -159,7 +159,7 @@ fn names() -> String {
     CHECKS.iter().map(|check| check.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The peers are a workspace of their own; here nothing of it is built.
+/// The peers are a separate workspace; nothing of it is built here.
 fn format(_: &Path) -> Result<()> {
     cargo("fmt --all --check")?;
     cargo("fmt --check --manifest-path xtask/peers/Cargo.toml")

@@ -1,9 +1,9 @@
-//! What comes from outside: licences, versions that are there twice, crates that must not come in, and where
-//! all of it is from. It needs the lock file, the crates that it names, and no network once they are fetched.
+//! Dependencies: licences, duplicate versions, forbidden crates, and sources. Needs the lock file and the
+//! crates that it names, but no network once they are fetched.
 //!
-//! cargo-deny checks the same from a file of settings, also without a network (only advisories need one), and
-//! in about the same time. But a new checkout has to build it first: 141 crates and more than five minutes of
-//! a processor.
+//! cargo-deny checks the same from a configuration file, also without a network (only advisories need one),
+//! and in about the same time. But a new checkout would have to build it first: 141 crates and more than five
+//! minutes of processor time.
 
 use crate::process::output;
 use anyhow::{Context, Result, bail};
@@ -13,7 +13,7 @@ use std::{
     path::Path,
 };
 
-/// Licences that ask for nothing but to be named.
+/// Licences that require only attribution.
 const LICENCES: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -35,7 +35,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("imbl-sized-chunks", "MPL-2.0+", "as imbl"),
 ];
 
-/// Crates that are there in two versions, and who holds the older one.
+/// Crates with two versions, and who needs the older one.
 const TWICE: &[(&str, &str)] = &[
     ("getrandom", "ring 0.17 has its own"),
     ("rand_core", "imbl has its own"),
@@ -43,7 +43,7 @@ const TWICE: &[(&str, &str)] = &[
     ("windows-sys", "ring 0.17 has its own; on Windows only"),
 ];
 
-/// Crates that must not come in, and why.
+/// Forbidden crates, and why.
 const BANNED: &[(&str, &str)] = &[
     ("aws-lc-rs", "a second crypto provider: rustls uses ring here"),
     ("aws-lc-sys", "a second crypto provider: rustls uses ring here"),
@@ -56,7 +56,7 @@ const BANNED: &[(&str, &str)] = &[
     ("webpki-roots", "certificates are of members' keys: no authority of the web is trusted"),
 ];
 
-/// What the public registry is called in a lock file begins so; what else there is are repositories.
+/// Prefix of the public registry in a lock file; other sources are repositories.
 const REGISTRY: &str = "registry+";
 
 #[derive(Deserialize)]
@@ -73,9 +73,9 @@ struct Package {
     source: Option<String>,
 }
 
-/// Looks at all that the lock file names.
+/// Checks everything that the lock file names.
 pub fn check(root: &Path) -> Result<()> {
-    // What only other systems need, a build here has not fetched: then it takes a network once.
+    // Packages for other systems are not fetched by a build here: then the network is needed once.
     let metadata = output("cargo", "metadata --format-version 1 --locked --offline")
         .or_else(|_| output("cargo", "metadata --format-version 1 --locked"))?;
     let metadata: Metadata = serde_json::from_str(&metadata).context("reading cargo metadata")?;
@@ -99,12 +99,12 @@ fn problems(metadata: &Metadata) -> Vec<String> {
             wrong.push(format!("{name} {version} is from {}", source.as_deref().unwrap_or_default()));
         }
         if let Some((_, why)) = BANNED.iter().find(|(banned, _)| banned == name) {
-            wrong.push(format!("{name} must not come in: {why}"));
+            wrong.push(format!("{name} is forbidden: {why}"));
         }
         let licence = license.as_deref().unwrap_or("none");
         let excepted = EXCEPTIONS.iter().any(|(crate_, known, _)| crate_ == name && *known == licence);
         if !excepted && !is_allowed(licence) {
-            wrong.push(format!("{name} {version} has the licence {licence}: not one that we know"));
+            wrong.push(format!("{name} {version} has the licence {licence}, which is not in the list"));
         }
     }
     let sources: BTreeSet<_> = outside.iter().filter_map(|package| package.source.as_deref()).collect();
@@ -116,27 +116,27 @@ fn problems(metadata: &Metadata) -> Vec<String> {
         match (versions.len() > 1, known) {
             (true, false) => {
                 let versions: Vec<&str> = versions.into_iter().collect();
-                wrong.push(format!("{name} is there in versions {}: agree on one", versions.join(" and ")));
+                wrong.push(format!("{name} has several versions, {}: agree on one", versions.join(" and ")));
             }
-            (false, true) => wrong.push(format!("{name} is there once: take its line away")),
+            (false, true) => wrong.push(format!("{name} has only one version: remove its line")),
             _ => {}
         }
     }
     wrong
 }
 
-/// Whether an SPDX expression leaves a choice of licences that are all known.
+/// Whether an SPDX expression allows a choice of known licences only.
 fn is_allowed(expression: &str) -> bool {
     let known = |licence: &str| LICENCES.contains(&licence.trim());
     let all = |part: &str| part.split(" AND ").all(known);
-    // One level of brackets is as far as anybody goes: (A OR B) AND C.
+    // More than one level of brackets does not occur: (A OR B) AND C.
     if let Some((choice, rest)) = expression.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
         return is_allowed(choice) && rest.strip_prefix(" AND ").is_none_or(is_allowed);
     }
     expression.replace('/', " OR ").split(" OR ").any(all)
 }
 
-/// Every crate takes the lints of the workspace, which forbid unsafe code.
+/// Every crate uses the lints of the workspace, which forbid unsafe code.
 fn crates_without_lints(root: &Path) -> Result<Vec<String>> {
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| path.display().to_string());
     let mut wrong = Vec::new();
@@ -144,10 +144,10 @@ fn crates_without_lints(root: &Path) -> Result<Vec<String>> {
         wrong.push("Cargo.toml does not forbid unsafe code".to_owned());
     }
     let listed = output("git", "ls-files -- */Cargo.toml")?;
-    // Fuzz targets are a workspace of their own, whose macros need what is forbidden here.
+    // Fuzz targets are a separate workspace, whose macros need what is forbidden here.
     for path in listed.lines().filter(|path| !path.starts_with("fuzz/")) {
         if !read(&root.join(path))?.contains("[lints]\nworkspace = true") {
-            wrong.push(format!("{path} does not take the lints of the workspace"));
+            wrong.push(format!("{path} does not use the lints of the workspace"));
         }
     }
     Ok(wrong)
@@ -182,7 +182,7 @@ mod tests {
         let sound = || Metadata { packages: TWICE.iter().flat_map(twice).collect() };
         assert_eq!(problems(&sound()), Vec::<String>::new());
         for (bad, what) in [
-            (package("openssl", "1.0.0", "MIT", "registry+one"), "must not come in"),
+            (package("openssl", "1.0.0", "MIT", "registry+one"), "is forbidden"),
             (package("left", "1.0.0", "GPL-3.0", "registry+one"), "has the licence GPL-3.0"),
             (package("right", "1.0.0", "MIT", "git+https://example.org"), "is from git"),
             (package("wrong", "1.0.0", "MIT", "registry+two"), "from several registries"),
@@ -196,9 +196,9 @@ mod tests {
         metadata
             .packages
             .extend(["1.0.0", "1.1.0"].map(|version| package("both", version, "MIT", "registry+one")));
-        assert_eq!(problems(&metadata), ["both is there in versions 1.0.0 and 1.1.0: agree on one"]);
+        assert_eq!(problems(&metadata), ["both has several versions, 1.0.0 and 1.1.0: agree on one"]);
         let mut once = sound();
         once.packages.remove(0);
-        assert!(problems(&once)[0].contains("take its line away"));
+        assert!(problems(&once)[0].contains("remove its line"));
     }
 }

@@ -1,11 +1,11 @@
-//! The repository speaks of itself alone: no paths of the machine it was made on, no hosts of package
+//! The repository speaks of itself alone: it names no paths of a developer's machine and no hosts of package
 //! registries.
 
 use crate::process::output;
 use anyhow::{Result, ensure};
 use std::{fs, path::Path};
 
-/// Written in pieces, so that this file does not name them.
+/// Written in pieces, so that this file does not contain them.
 const FOREIGN: &[&[&str]] = &[
     &["crates", ".io"],
     &["pypi", ".org"],
@@ -18,15 +18,15 @@ const FOREIGN: &[&[&str]] = &[
     &[".car", "go/registry"],
 ];
 
-/// Looks at every text that git knows, but for lock files, which name where packages come from.
+/// Checks every text file that git tracks, except lock files, which name the sources of packages.
 ///
 /// # Errors
-/// Names each line that tells too much.
+/// Names each line with a forbidden word.
 pub fn check(root: &Path) -> Result<()> {
     let foreign: Vec<String> = FOREIGN.iter().map(|pieces| pieces.concat()).collect();
     let mut found = Vec::new();
     for name in output("git", "ls-files")?.lines().filter(|name| !name.ends_with("Cargo.lock")) {
-        // What is no text has no words.
+        // Binary files have no words.
         let Ok(text) = fs::read_to_string(root.join(name)) else { continue };
         for (index, line) in text.lines().enumerate() {
             let words = foreign.iter().filter(|word| names(line, word));
@@ -37,7 +37,8 @@ pub fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether `line` has `word`; an absolute path only where a path begins, as in `"/a/b"` and not in `x/a/b`.
+/// Whether `line` has `word`; an absolute path only at the start of a path, as in `"/a/b"` but not in
+/// `x/a/b`.
 fn names(line: &str, word: &str) -> bool {
     let inside = |before: char| before.is_ascii_alphanumeric() || "_-.~}".contains(before);
     line.match_indices(word)

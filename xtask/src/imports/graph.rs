@@ -1,11 +1,11 @@
-//! Which file imports from which, and the cycles in that.
+//! The graph of imports between files, and its cycles.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
 };
 
-/// Files and what they import.
+/// Files and their imports.
 #[derive(Default)]
 pub struct Graph {
     imports: BTreeMap<String, BTreeMap<String, Import>>,
@@ -24,17 +24,17 @@ impl Graph {
         self.imports.entry(from.to_owned()).or_default().entry(to.to_owned()).or_insert(import);
     }
 
-    /// Who imports from whom.
+    /// The edges of the graph.
     pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
         self.imports.iter().flat_map(|(from, all)| all.keys().map(move |to| (from.as_str(), to.as_str())))
     }
 
-    /// How many pairs of files import from each other.
+    /// Number of pairs of files that import from each other.
     pub fn mutual_pairs(&self) -> usize {
         self.edges().filter(|&(from, to)| from < to && self.imports_from(to, from)).count()
     }
 
-    /// The cycles: largest sets of files that reach each other. One file is not a cycle.
+    /// The cycles: maximal sets of files that reach each other. A single file is not a cycle.
     pub fn cycles(&self) -> Vec<BTreeSet<&str>> {
         let reached: BTreeMap<&str, BTreeSet<&str>> =
             self.imports.keys().map(|file| (file.as_str(), self.reached_from(file))).collect();
@@ -49,8 +49,8 @@ impl Graph {
         cycles
     }
 
-    /// One line with the files of `cycle`, then one for each import between two of them. A mark stands at
-    /// imports without which there would be no cycle.
+    /// One line with the files of `cycle`, then one for each import between two of them. Imports without
+    /// which there would be no cycle are marked.
     pub fn describe(&self, cycle: &BTreeSet<&str>) -> String {
         let mut text = format!("a cycle of {} files: {}\n", cycle.len(), join(cycle));
         let closing = self.closing(cycle);
@@ -69,7 +69,7 @@ impl Graph {
         self.imports.get(from).is_some_and(|all| all.contains_key(to))
     }
 
-    /// The files that `file` imports from, directly or not.
+    /// The files that `file` imports from, directly or indirectly.
     fn reached_from<'a>(&'a self, file: &'a str) -> BTreeSet<&'a str> {
         let mut reached = BTreeSet::new();
         let mut open = vec![file];
@@ -80,7 +80,7 @@ impl Graph {
         reached
     }
 
-    /// The imports that lead back to a file on the way from the cycle's first file.
+    /// The imports that lead back to a file on the path from the cycle's first file.
     fn closing<'a>(&'a self, cycle: &BTreeSet<&'a str>) -> BTreeSet<(&'a str, &'a str)> {
         let mut search =
             Search { graph: self, cycle, way: Vec::new(), seen: BTreeSet::new(), found: BTreeSet::new() };

@@ -1,13 +1,13 @@
-//! Splits Rust source into the tokens that paths are made of.
+//! Splits Rust source into the tokens that paths consist of.
 
-/// A token and the line where it stands, from 1.
+/// A token and its line, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     pub text: &'a str,
     pub line: usize,
 }
 
-/// The identifiers, the `::` and the single signs of `text`, without comments, literals and lifetimes.
+/// The identifiers, `::` and single characters of `text`, without comments, literals and lifetimes.
 pub fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut lexer = Lexer { rest: text, line: 1 };
     let mut tokens = Vec::new();
@@ -97,7 +97,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// How many `#` stand before the quote, if a raw string begins here.
+    /// The number of `#` before the quote, if a raw string starts here.
     fn raw_string_hashes(&mut self) -> Option<usize> {
         let rest = self.rest.strip_prefix("br").or_else(|| self.rest.strip_prefix('r'))?;
         let quoted = rest.trim_start_matches('#');

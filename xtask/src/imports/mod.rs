@@ -1,9 +1,9 @@
-//! Imports between the modules of a crate run one way: the graph of its files has no cycle.
+//! Imports between the modules of a crate are one-way: the graph of its files has no cycle.
 //!
-//! A file depends on every file of its crate that one of its paths leads to: by a `use`, or by `crate::`,
-//! `super::` or a module's name in the code. A path leads to the last module on it, so `use super::Item`
-//! depends on the parent, whether the parent defines `Item` or only re-exports it. `mod child;` alone is not
-//! a dependency, and neither is anything below `#[cfg(test)]`.
+//! A file depends on every file of its crate to which one of its paths leads: in a `use`, or as `crate::`,
+//! `super::` or a module's name in code. A path leads to its last module, so `use super::Item` depends on the
+//! parent, whether the parent defines `Item` or only re-exports it. `mod child;` alone is not a dependency,
+//! and neither is anything below `#[cfg(test)]`.
 
 mod graph;
 mod lexer;
@@ -19,10 +19,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Which crates to show.
+/// The packages to show.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Names of packages; without any, all packages of the workspace
+    /// Names of packages; all packages of the workspace by default
     #[arg(value_name = "PACKAGE")]
     packages: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let packages = packages()?;
     for name in &arguments.packages {
-        ensure!(packages.iter().any(|package| package.name == *name), "there is no package {name}");
+        ensure!(packages.iter().any(|package| package.name == *name), "unknown package {name}");
     }
     let root = workspace::enter()?;
     for package in packages {
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Judges every package of the workspace.
+/// Checks every package of the workspace.
 ///
 /// # Errors
 /// Describes each cycle.

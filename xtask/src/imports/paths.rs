@@ -1,12 +1,12 @@
-//! The paths that a source file names.
+//! The paths in a source file.
 
 use super::lexer::{Token, tokens};
 
-/// What one file says of modules.
+/// The modules and paths of a file.
 #[derive(Default, Debug)]
 pub struct Source {
     pub paths: Vec<Path>,
-    /// Modules that are compiled for tests only and lie in files of their own.
+    /// Modules that are compiled for tests only and have files of their own.
     pub test_modules: Vec<String>,
 }
 
@@ -17,11 +17,11 @@ pub struct Path {
     /// The inline modules around it.
     pub inside: Vec<String>,
     pub segments: Vec<String>,
-    /// The name by which a `use` makes its last segment known; `None` in code.
+    /// The name that a `use` gives to its last segment; `None` in code.
     pub alias: Option<String>,
 }
 
-/// Reads a file.
+/// Parses a file.
 pub fn read(text: &str) -> Source {
     let mut reader =
         Reader { tokens: tokens(text), at: 0, depth: 0, inside: Vec::new(), found: Source::default() };
@@ -34,7 +34,7 @@ pub fn read(text: &str) -> Source {
 struct Reader<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
-    /// Of braces.
+    /// The nesting depth of braces.
     depth: usize,
     /// Inline modules, each with the depth around it.
     inside: Vec<(String, usize)>,
@@ -80,7 +80,7 @@ impl Reader<'_> {
         self.at += 1;
     }
 
-    /// Skips what a `#[cfg(test)]` stands before.
+    /// Skips the item after a `#[cfg(test)]`.
     fn skip_item(&mut self) {
         while self.is_next(&["#", "["]) {
             self.skip_to("]");
@@ -99,7 +99,7 @@ impl Reader<'_> {
         while self.at < self.tokens.len() {
             match self.text(0) {
                 "{" | "(" | "[" => depth += 1,
-                // The end of what the item lies in.
+                // The end of the enclosing item.
                 "}" | ")" | "]" if depth == 0 => return,
                 "}" if depth == 1 => return self.at += 1,
                 "}" | ")" | "]" => depth -= 1,
@@ -118,7 +118,7 @@ impl Reader<'_> {
         self.at += 1;
     }
 
-    /// One branch of a `use`, up to the sign that ends it.
+    /// One branch of a `use`, up to the character that ends it.
     fn use_tree(&mut self, mut segments: Vec<String>) {
         let line = self.tokens.get(self.at).map_or(0, |token| token.line);
         loop {
@@ -152,7 +152,8 @@ impl Reader<'_> {
 
     fn path_in_code(&mut self) {
         let Token { line, .. } = self.tokens[self.at];
-        // A path that begins with `::`, and the rest of one after generic arguments, lead nowhere in here.
+        // A path that starts with `::`, and the rest of one after generic arguments, do not lead to a module
+        // of this crate.
         let is_begun = self.at > 0 && self.tokens[self.at - 1].text == "::";
         let mut segments = vec![self.text(0).to_owned()];
         while self.text(1) == "::" && is_name(self.text(2)) {

@@ -1,4 +1,4 @@
-//! The modules of a crate: which file a path leads to.
+//! The modules of a crate, and the file to which a path leads.
 
 use super::{
     graph::Graph,
@@ -13,7 +13,7 @@ use std::{
 /// A module by its path from the crate's root.
 type Module = Vec<String>;
 
-/// Reads the files below `directory`; their names in the graph begin at `root`.
+/// Reads the files below `directory`; their names in the graph start at `root`.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -36,7 +36,7 @@ pub fn read(root: &std::path::Path, directory: &std::path::Path) -> Result<Graph
     Ok(parse(&files))
 }
 
-/// The graph of a crate with these files: name and text of each.
+/// The graph of a crate with these files, given as name and text.
 pub fn parse(files: &BTreeMap<String, String>) -> Graph {
     let mut tree = Tree::default();
     for (name, text) in files {
@@ -54,7 +54,7 @@ pub fn parse(files: &BTreeMap<String, String>) -> Graph {
     graph
 }
 
-/// The module that a file holds: `src/a/b.rs` and `src/a/b/mod.rs` hold `a::b`.
+/// The module in a file: `src/a/b.rs` and `src/a/b/mod.rs` contain `a::b`.
 fn module(name: &str) -> Module {
     let inside = name.rsplit_once("src/").map_or(name, |(_, inside)| inside);
     let stem = inside.trim_end_matches(".rs");
@@ -85,7 +85,7 @@ impl<'a> Tree<'a> {
     fn leads_to(&self, module: &Module, path: &Path) -> Option<&'a str> {
         let here = [&module[..], &path.inside[..]].concat();
         let end = self.walk(&here, &path.segments).or_else(|| self.walk_alias(module, path))?;
-        // The file around an inline module holds it.
+        // An inline module is in the file of its parent.
         (0..=end.len()).rev().find_map(|n| self.sources.get(&end[..n])).map(|(name, _)| *name)
     }
 
@@ -111,7 +111,7 @@ impl<'a> Tree<'a> {
         Some(end)
     }
 
-    /// Like `walk`, of a path that begins with a module which a `use` of this file makes known.
+    /// Like `walk`, for a path that starts with a module that a `use` of this file imports.
     fn walk_alias(&self, module: &Module, path: &Path) -> Option<Module> {
         let (first, rest) = path.segments.split_first()?;
         let (_, source) = self.sources.get(module)?;

@@ -1,51 +1,51 @@
-//! The stored baseline: the compiler in the first line, then a subject and its instructions per line.
+//! The stored baseline: the compiler in the first line, then one subject and its instructions per line.
 
 use anyhow::{Context, Result, ensure};
 use std::{collections::BTreeMap, fmt::Write as _, fs, io::ErrorKind, path::Path};
 
-/// From so much more on, somebody is told; from so much less on too.
+/// A change of at least this much is reported, up or down.
 pub const WARN_PERCENT: u64 = 5;
-/// More than this is too much.
+/// An increase beyond this fails.
 pub const FAIL_PERCENT: u64 = 10;
 
-/// What was counted once.
+/// A set of counts.
 #[derive(Default, PartialEq, Eq, Debug)]
 pub struct Baseline {
-    /// Who made the programs.
+    /// The compiler.
     pub compiler: String,
-    /// Instructions of one operation, by subject.
+    /// Instructions per operation, by subject.
     counts: BTreeMap<String, u64>,
 }
 
 /// A count beside its baseline.
 #[derive(Clone, Copy)]
 pub struct Compared {
-    /// None where the subject is new.
+    /// None for a new subject.
     pub baseline: Option<u64>,
-    /// What was counted now.
+    /// The current count.
     pub instructions: u64,
 }
 
-/// What to make of a count.
+/// The verdict on a count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trend {
     /// There is nothing to compare with.
     New,
-    /// About as it was.
+    /// About the same.
     Same,
-    /// Less, by so much that the baseline hides what may be lost again.
+    /// So much less that the baseline would hide a later increase.
     Better,
-    /// Somebody should look.
+    /// Worth a look.
     Worse,
-    /// Somebody has to look.
+    /// Too much.
     FarWorse,
 }
 
 impl Baseline {
-    /// Reads the file; nothing is known where there is none.
+    /// Reads the file; the baseline is empty if there is none.
     ///
     /// # Errors
-    /// If a line is not as it is written.
+    /// If a line is malformed.
     pub fn read(path: &Path) -> Result<Self> {
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text).with_context(|| path.display().to_string()),
@@ -57,22 +57,22 @@ impl Baseline {
     /// Writes the file.
     ///
     /// # Errors
-    /// If that fails.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         fs::write(path, self.text()).with_context(|| path.display().to_string())
     }
 
-    /// Looks a subject up.
+    /// Compares a subject.
     pub fn compare(&self, name: &str, instructions: u64) -> Compared {
         Compared { baseline: self.counts.get(name).copied(), instructions }
     }
 
-    /// Subjects of the file that are not `there`.
+    /// Subjects of the file that are not in `there`.
     pub fn without(&self, there: impl Fn(&str) -> bool) -> Vec<&str> {
         self.counts.keys().map(String::as_str).filter(|name| !there(name)).collect()
     }
 
-    /// Takes in what was counted; `all` subjects, or some of them.
+    /// Replaces the counts of `all` subjects, or of some.
     pub fn update(&mut self, compiler: String, all: bool, counts: impl Iterator<Item = (String, u64)>) {
         self.compiler = compiler;
         if all {
@@ -81,7 +81,7 @@ impl Baseline {
         self.counts.extend(counts);
     }
 
-    /// Reads what [`Baseline::text`] wrote.
+    /// Parses the output of [`Baseline::text`].
     pub fn parse(text: &str) -> Result<Self> {
         let mut lines = text.lines();
         let compiler = lines.next().unwrap_or_default().to_owned();
@@ -91,7 +91,7 @@ impl Baseline {
             let count = line.split_once(' ').and_then(|(name, count)| Some((name, count.parse().ok()?)));
             let (name, count) = count.with_context(|| format!("{line:?} is not a name and a number"))?;
             let before = counts.insert(name.to_owned(), count);
-            ensure!(before.is_none(), "{name} is there twice");
+            ensure!(before.is_none(), "{name} is listed twice");
         }
         Ok(Self { compiler, counts })
     }
@@ -106,13 +106,13 @@ impl Baseline {
 }
 
 impl Compared {
-    /// By how much it is more.
+    /// The increase in per cent.
     pub fn percent(self) -> Option<f64> {
         let baseline = self.baseline? as f64;
         Some((self.instructions as f64 - baseline) * 100.0 / baseline)
     }
 
-    /// What to make of it.
+    /// The verdict.
     pub fn trend(self) -> Trend {
         let Some(baseline) = self.baseline else { return Trend::New };
         let (now, before) = (self.instructions * 100, baseline * 100);

@@ -1,4 +1,4 @@
-//! Building the program that has the subjects, and running it in callgrind.
+//! Builds the program with the subjects, and runs it in callgrind.
 
 use crate::process::{command, executable, outcome, output};
 use anyhow::{Context, Result, ensure};
@@ -10,42 +10,42 @@ use std::{
     thread,
 };
 
-/// The program that has the subjects.
+/// The program with the subjects.
 pub struct Hot(PathBuf);
 
-/// What it can run.
+/// A subject.
 pub struct Subject {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What one operation is.
+    /// A description of one operation.
     pub operation: String,
 }
 
-/// Whether there is a valgrind.
+/// Whether valgrind is installed.
 pub fn is_there() -> bool {
     let said = Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     said.is_ok_and(|status| status.success())
 }
 
 impl Hot {
-    /// Builds it as what is shipped is built.
+    /// Builds it like a release.
     ///
     /// # Errors
-    /// If it does not build, or there is nothing to run it in.
+    /// If it does not build, or valgrind is missing.
     pub fn build() -> Result<Self> {
         ensure!(
             is_there(),
-            "there is no valgrind, which counts the instructions: install it, \
-             as with `apt-get install valgrind`"
+            "valgrind, which counts the instructions, is missing: install it, for example with `apt-get \
+             install valgrind`"
         );
         let said = output("cargo", "build --profile profiling -p datafan-hot --message-format json")?;
         executable(&said).map(Self)
     }
 
-    /// All that it can run.
+    /// All subjects.
     ///
     /// # Errors
-    /// If it does not say so.
+    /// If the program does not list them.
     pub fn subjects(&self) -> Result<Vec<Subject>> {
         let said = output(&self.0.to_string_lossy(), "")?;
         let subject = |line: &str| {
@@ -56,8 +56,8 @@ impl Hot {
         said.lines().map(subject).collect()
     }
 
-    /// The instructions of one operation of each; as many at once as there are processors, which a count does
-    /// not notice.
+    /// The instructions per operation of each subject; as many run at once as there are processors, which
+    /// does not affect the counts.
     ///
     /// # Errors
     /// Names the first that could not be counted.
@@ -67,7 +67,7 @@ impl Hot {
             (Mutex::new(subjects.into_iter().enumerate()), thread::available_parallelism()?);
         let work = || {
             let mut counted = Vec::new();
-            // A lock that is held while the next one is taken out, and not while it is run.
+            // The lock is held while the next subject is taken, but not while it runs.
             while let Some((at, subject)) = waiting.lock().ok().and_then(|mut waiting| waiting.next()) {
                 let instructions = self.count_one(&subject, directory.path());
                 counted
@@ -90,7 +90,7 @@ impl Hot {
         valgrind
             .arg(format!("--toggle-collect={MEASURED}"))
             .arg(format!("--callgrind-out-file={}", out.display()));
-        // The environment lies on the stack, and what is copied there takes more or less by where it lies.
+        // The environment lies on the stack, and the cost of copying from there depends on its address.
         valgrind
             .arg(&self.0)
             .arg(&subject.name)
@@ -98,22 +98,25 @@ impl Hot {
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         let said = outcome(&mut valgrind)?.stdout;
         let operations: u64 =
-            String::from_utf8_lossy(&said).trim().parse().context("it told no number of operations")?;
+            String::from_utf8_lossy(&said).trim().parse().context("it printed no number of operations")?;
         let total = total(&fs::read_to_string(&out)?)?;
-        ensure!(operations > 0 && total > 0, "nothing was counted: is there a function {MEASURED}?");
+        ensure!(
+            operations > 0 && total > 0,
+            "nothing was counted: check that the function {MEASURED} exists"
+        );
         Ok((total + operations / 2) / operations)
     }
 }
 
-/// The instructions in a file of callgrind: the only event that it counts unless it is asked for more.
+/// The instructions in an output file of callgrind, which counts no other event by default.
 fn total(text: &str) -> Result<u64> {
     let value = |name: &str| text.lines().rev().find_map(|line| line.strip_prefix(name)).map(str::trim);
     ensure!(value("events:") == Some("Ir"), "callgrind has counted other events than instructions");
-    let total = value("totals:").context("callgrind told no total")?;
-    total.parse().with_context(|| format!("callgrind told the total {total:?}"))
+    let total = value("totals:").context("callgrind reported no total")?;
+    total.parse().with_context(|| format!("callgrind reported the total {total:?}"))
 }
 
-/// The function that is counted, whatever its name is mangled to.
+/// The function that is counted, whatever its mangled name.
 const MEASURED: &str = "*datafan_hot*meter*measured*";
 
 #[cfg(test)]

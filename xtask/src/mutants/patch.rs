@@ -1,4 +1,4 @@
-//! Mutants as files: what is broken, who should notice, and the patch.
+//! Mutants as files: a description, the expected checkers, and the patch.
 
 use crate::process::output;
 use anyhow::{Context, Result, ensure};
@@ -7,25 +7,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where mutants and their scenarios are.
+/// The directory of mutants and their scenarios.
 pub const DIRECTORY: &str = "crates/datafan-sim/mutants";
 
-/// One deliberate breakage.
+/// A deliberate defect.
 pub struct Mutant {
-    /// Its file's name without the ending.
+    /// Its file name without the extension.
     pub name: String,
     /// Its file.
     pub path: PathBuf,
     /// The checkers that should notice.
     pub checkers: Vec<String>,
-    /// The scenarios to play, one after another: files beside it.
+    /// The scenarios to run in order, as files beside it.
     pub scenarios: Vec<String>,
 }
 
-/// All of them, by name.
+/// All mutants, by name.
 ///
 /// # Errors
-/// If one lacks its header.
+/// If one has no header.
 pub fn all(root: &Path) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for entry in fs::read_dir(root.join(DIRECTORY)).with_context(|| format!("reading {DIRECTORY}"))? {
@@ -39,15 +39,15 @@ pub fn all(root: &Path) -> Result<Vec<Mutant>> {
     Ok(mutants)
 }
 
-/// Whether a patch still applies.
+/// Checks that a patch still applies.
 ///
 /// # Errors
-/// If not, with what git says.
+/// If not, with the output of git.
 pub fn check_applies(root: &Path, mutant: &Mutant) -> Result<()> {
     let path = mutant.path.strip_prefix(root).unwrap_or(&mutant.path);
     output("git", &format!("apply --check {}", path.display()))
         .map(drop)
-        .with_context(|| format!("{} does not apply any more: make it anew", path.display()))
+        .with_context(|| format!("{} no longer applies: make it again", path.display()))
 }
 
 fn read(path: PathBuf) -> Result<Mutant> {
@@ -55,11 +55,11 @@ fn read(path: PathBuf) -> Result<Mutant> {
     let header = text.split("\n--- ").next().unwrap_or_default();
     let listed = |label: &str| -> Result<Vec<String>> {
         let line = header.lines().find_map(|line| line.strip_prefix(label));
-        let line = line.with_context(|| format!("the header has no line {label:?}"))?;
+        let line = line.with_context(|| format!("the header has no line that starts with {label:?}"))?;
         Ok(line.split(',').map(|name| name.trim().to_owned()).collect())
     };
     let (checkers, scenarios) = (listed("Caught by:")?, listed("Scenario:")?);
-    ensure!(!header.starts_with("Caught by:"), "the header begins with what is broken");
+    ensure!(!header.starts_with("Caught by:"), "the header must start with a description of the defect");
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Mutant { name, path, checkers, scenarios })
 }

@@ -13,16 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A copy of all files that git knows or would add, as they are in the working tree.
+/// A copy of all files that git tracks or would add, as in the working tree.
 pub struct Tree {
     directory: PathBuf,
     build: PathBuf,
 }
 
-/// Files that a patch has changed, as they were.
+/// The original content of files that a patch changed.
 pub struct Changed(Vec<(PathBuf, Vec<u8>)>);
 
-/// The program that plays seeds, and the profile that it is built with.
+/// The program that runs the seeds, and its profile.
 const PLAYER: &str = "seeds";
 const PROFILE: &str = "mutants";
 
@@ -37,7 +37,7 @@ impl Tree {
         let listed = output("git", "ls-files --cached --others --exclude-standard")?;
         let mut wanted = BTreeSet::new();
         for name in listed.lines() {
-            // A file that was removed and not yet committed is no longer of interest.
+            // A file that was removed but not yet committed is skipped.
             let Ok(bytes) = fs::read(root.join(name)) else { continue };
             let copy = tree.directory.join(name);
             if fs::read(&copy).ok().as_ref() != Some(&bytes) {
@@ -50,7 +50,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Builds the program that plays seeds.
+    /// Builds the program that runs the seeds.
     ///
     /// # Errors
     /// If it does not build.
@@ -61,14 +61,14 @@ impl Tree {
         outcome(&mut cargo).map(drop)
     }
 
-    /// Breaks the copy.
+    /// Applies a mutant to the copy.
     ///
     /// # Errors
     /// If the patch does not apply.
     pub fn apply(&self, mutant: &Mutant) -> Result<Changed> {
         let git = || {
             let mut git = Command::new("git");
-            // The copy may lie in a repository, which is not the patch's business.
+            // The copy may lie in a repository, which must not affect the patch.
             let above = self.directory.parent().unwrap_or(&self.directory);
             git.arg("apply").current_dir(&self.directory).env("GIT_CEILING_DIRECTORIES", above);
             git
@@ -82,11 +82,11 @@ impl Tree {
             before.push((path, bytes));
         }
         outcome(git().arg(&mutant.path))
-            .with_context(|| format!("{} does not apply any more: make it anew", mutant.path.display()))?;
+            .with_context(|| format!("{} no longer applies: make it again", mutant.path.display()))?;
         Ok(Changed(before))
     }
 
-    /// What the program prints about the seeds of a scenario; `None` if it took too long.
+    /// The output of the program for the seeds of a scenario; `None` if it took too long.
     ///
     /// # Errors
     /// If it cannot be started, or fails.
@@ -119,14 +119,14 @@ impl Tree {
         let mut said = String::new();
         child.stdout.take().context("its output is piped")?.read_to_string(&mut said)?;
         if !status.success() {
-            bail!("playing {scenario} ended with {status}");
+            bail!("running {scenario} ended with {status}");
         }
         Ok(Some(said))
     }
 }
 
 impl Changed {
-    /// Puts back what was there.
+    /// Restores the original files.
     pub fn restore(self) -> Result<()> {
         for (path, bytes) in self.0 {
             fs::write(path, bytes)?;

@@ -23,12 +23,12 @@ use std::path::Path;
 /// All curves, point by point.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for &items in scale.growth.items {
         report.progress(&format!("{items} items"));
         let (n, each) = (items.to_string(), MICROS / items as f64);
-        // Short ones are measured more often, for a moment of another process shows in them.
+        // Short ones are measured more often, since other processes disturb them more.
         let times = if items < 100_000 { scale.runs.max(2) } else { scale.runs };
         let writes = runs(times, &["growth-writes", &n])?;
         point(report, ("items_commit", "us"), items, &writes, ("commit_cpu_s", MICROS))?;
@@ -71,8 +71,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Processor time of one commit of one put over an item at random, at an owner that tells a peer; and of the
-/// peer that is pushed the delta. Means over [`WRITES`].
+/// Processor time of one commit of one put over a random item, at an owner that pushes it to a peer; and of
+/// the peer that receives the delta. Means over [`WRITES`].
 ///
 /// # Errors
 /// If a push does not arrive.
@@ -82,11 +82,11 @@ pub fn writes(items: u64) -> Result<Figures> {
     mesh.begin_trace(Trace::new(Deltas::Carried));
     for n in 0..WRITES as usize {
         let (pass, item) = (n / overwritten.len(), overwritten[n % overwritten.len()]);
-        // Another value each time: a put of what is there already is no change.
+        // A new value each time: a put of an unchanged value changes nothing.
         let write = if pass.is_multiple_of(2) { data::rewrite(item) } else { data::write(item) };
         mesh.commit(0, vec![write])?;
         mesh.until("the peer has it", |mesh| mesh.holds(1, 0))?;
-        // So slowly that nobody has to keep an owner to its rate.
+        // Slow enough that nobody limits the owner's rate.
         mesh.pass(PAUSE)?;
     }
     let trace = mesh.end_trace().expect("it was begun above");
@@ -98,8 +98,8 @@ pub fn writes(items: u64) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Seconds on the wall until an engine on a file that holds so many items is ready: after a crash, and after
-/// a clean stop. The file has just been written, so the system has it in memory.
+/// Wall-clock seconds until an engine is ready on a file with this many items: after a crash, and after a
+/// clean stop. The file has just been written, so the system has it in memory.
 ///
 /// # Errors
 /// If the disk fails.
@@ -119,7 +119,7 @@ pub fn opening(items: u64, directory: &Path) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Opens an engine on a file, and notes what it took: on the wall, and of the processor.
+/// Opens an engine on a file, and records wall-clock and processor time.
 fn opened(file: &Path, names: (&str, &str), figures: &mut Figures) -> Result<Engine<RedbStore>> {
     let mut config = data::config(0)?;
     config.new_mesh = false;
@@ -132,7 +132,7 @@ fn opened(file: &Path, names: (&str, &str), figures: &mut Figures) -> Result<Eng
     Ok(engine)
 }
 
-/// Enough for a mean to hold still.
+/// Enough for a stable mean.
 const WRITES: u64 = 2_000;
 /// Virtual time between two commits.
 pub(super) const PAUSE: u64 = 20 * MILLI;

@@ -12,13 +12,14 @@ use datafan_sim::{Scenario, run::Unwatched, simulate};
 /// All curves, point by point.
 ///
 /// # Errors
-/// If a simulation finds that a promise does not hold.
+/// If a property is violated in a simulation.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for &members in scale.growth.members {
-        // A seed says the same each time: another run is another seed. Many members are their own mean.
+        // A seed always gives the same result, so each run is another seed. Many members average out by
+        // themselves.
         let n_runs = if members < 1_000 { scale.runs } else { 1 };
         point(scale, report, members, n_runs, 0)?;
-        // So many first writes reach so many members: beyond this it takes longer than all the rest.
+        // All first writes must reach all members: beyond this number it takes longer than everything else.
         if members <= SETTLED_MAX {
             point(scale, report, members, n_runs, 1)?;
         }
@@ -26,8 +27,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// All curves at one place; with `initial` items of each member at the beginning, the others' links for it
-/// are trees.
+/// All curves at one point; with `initial` items of each member at the start, the links of the others form
+/// trees for it.
 fn point(scale: &Scale, report: &mut Report, members: u64, n_runs: u32, initial: u64) -> Result<()> {
     let [short, long] = if members > LONG_MAX { scale.growth.seconds_of_many } else { scale.growth.seconds };
     let mut curves: [Vec<f64>; CURVES.len()] = Default::default();
@@ -73,17 +74,17 @@ const CURVES: [(&str, &str); 9] = [
     ("memory", "KiB/member"),
 ];
 
-/// With more members fewer seconds are simulated: each takes many times what it takes with fewer. There is
-/// one seed of them, and it may take 16 GiB of memory.
+/// With more members, fewer seconds are simulated, because each takes much longer. There is one seed for
+/// them, which may take 16 GiB of memory.
 pub const LONG_MAX: u64 = 3_162;
 
-/// Most members that have all written something before.
+/// Maximum number of members that have all written something before.
 const SETTLED_MAX: u64 = 1_000;
 
-/// What a simulation of so many members that write for so long comes to, from its beginning.
+/// The result of a simulation of this many members that write for this long, from the start.
 ///
 /// # Errors
-/// If a promise does not hold.
+/// If a property is violated.
 pub fn simulated(members: u32, seconds: u32, initial: u64, seed: u64) -> Result<Figures> {
     let text = format!(
         "name = \"growth\"\nabout = \"100 B values, no faults\"\nmembers = {members}\n\

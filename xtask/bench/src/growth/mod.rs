@@ -1,7 +1,7 @@
-//! `cargo xtask bench --growth`: how cost grows with items, owners, members and bytes of a value.
+//! `cargo xtask bench --growth`: growth of the cost with items, owners, members and bytes of a value.
 //!
-//! A row is one point of one curve: its name says which, its `x` where. Every point is measured in processes
-//! of its own.
+//! A row is one point of one curve: its name identifies the curve, its `x` the point. Every point is measured
+//! in separate processes.
 
 pub mod items;
 pub mod members;

@@ -1,7 +1,7 @@
 //! Cost against owners, each with one item, at two members that are linked to each other.
 //!
-//! The owners themselves are in no process: what they would have pushed is signed here, and both members hear
-//! it. So ten thousand of them cost no copies of a roster of ten thousand.
+//! The owners themselves are not in any process: their pushes are signed here, and both members receive them.
+//! So ten thousand owners do not need copies of a roster of ten thousand members.
 
 use super::{
     items::PAUSE,
@@ -31,7 +31,7 @@ use datafan_testkit::workload;
 /// All curves, point by point.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for &owners in scale.growth.owners {
         report.progress(&format!("{owners} owners"));
@@ -53,7 +53,7 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// An idle round, a push, and what it takes to find the one head that differs.
+/// An idle round, a push, and the search for the one head that differs.
 ///
 /// # Errors
 /// If the members do not become equal.
@@ -67,10 +67,10 @@ pub fn at_rest(owners: u32) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Resident memory of one more owner at one member: its head, its item, and its entry in the roster.
+/// Resident memory per additional owner at one member: its head, its item, and its entry in the roster.
 ///
 /// # Errors
-/// If the system tells nothing of memory.
+/// If the system does not report memory.
 pub fn memory_of_each(owners: u32) -> Result<Figures> {
     let mut crowd = Crowd::linked()?;
     let before = memory("VmRSS")?;
@@ -82,7 +82,7 @@ pub fn memory_of_each(owners: u32) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Two members and what others told them.
+/// Two members that hold the data of the owners.
 struct Crowd {
     mesh: Mesh,
     mesh_id: MeshId,
@@ -101,7 +101,7 @@ impl Crowd {
         Ok(Self { mesh, mesh_id, wall: Timestamp(data::wall_micros()) })
     }
 
-    /// Admits so many owners, and each has written one item that both members hold.
+    /// Admits this many owners, each of which has written one item that both members hold.
     fn gather(&mut self, owners: u32) -> Result<()> {
         for number in 0..owners {
             let owner = owner(number);
@@ -123,7 +123,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// What an owner pushes when it puts its item for the `n`th time.
+    /// The push of an owner that puts its item for the `n`th time.
     fn version(&self, owner: &Identity, n: u64) -> Vec<u8> {
         let timestamp = Timestamp(self.wall.0 + n);
         let key = workload::key(0);
@@ -132,7 +132,7 @@ impl Crowd {
         let (items, bytes, signature) = (1, item.bytes(), [0; 64]);
         let head = Head { owner: owner.id(), timestamp, items, bytes, root, signature };
         let head = head.signed(&self.mesh_id, owner);
-        // A new owner's first delta begins at nothing; a later one where the one before has led.
+        // The first delta of a new owner starts at nothing; a later one where the previous one ended.
         let base = if n == 0 { Timestamp::ZERO } else { Timestamp(timestamp.0 - 1) };
         let body = encode_delta(base, &[item], &[]);
         Message::Push(Delta::new(head, base, &body)).encode()
@@ -152,7 +152,7 @@ impl Crowd {
     fn pushes(&mut self, figures: &mut Figures) -> Result<()> {
         self.mesh.commit(1, vec![data::write(0)])?;
         self.mesh.settle()?;
-        // Another value each time: a put of what is there already is no change.
+        // A new value each time: a put of an unchanged value changes nothing.
         let write = |n: u64| if n.is_multiple_of(2) { data::write(0) } else { data::rewrite(0) };
         self.mesh.begin_trace(Trace::new(Deltas::Carried));
         for n in 1..=PUSHES {
@@ -166,8 +166,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// One member hears of an owner's new version, and takes it for known to the other: only a round can find
-    /// it.
+    /// One member receives an owner's new version and believes that the other one has it: only a round can
+    /// find the difference.
     fn finds(&mut self, owners: u32, figures: &mut Figures) -> Result<()> {
         let n = owners.min(FINDS);
         let (mut bytes, mut messages) = (0, 0);
@@ -197,8 +197,8 @@ fn owner(number: u32) -> Identity {
     Identity::from_secret(&secret)
 }
 
-/// Enough for a mean to hold still.
+/// Enough for a stable mean.
 const PUSHES: u64 = 500;
 const FINDS: u32 = 20;
-/// Owners that are admitted in a second of virtual time.
+/// Owners that are admitted per second of virtual time.
 const PER_SECOND: u32 = 50;

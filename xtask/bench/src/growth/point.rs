@@ -1,4 +1,4 @@
-//! One point of a curve: what its runs measured.
+//! One point of a curve, from its runs.
 
 use crate::{
     child,
@@ -12,7 +12,7 @@ pub fn runs(n: u32, arguments: &[&str]) -> Result<Vec<Figures>> {
     (0..n).map(|_| child::own(arguments)).collect()
 }
 
-/// Adds the point at `x`: a figure of all runs, times `factor`.
+/// Adds the point at `x`: a figure of all runs, multiplied by `factor`.
 pub fn point(
     report: &mut Report,
     curve: (&str, &'static str),

@@ -17,7 +17,7 @@ use datafan_testkit::workload;
 /// All curves, point by point.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     for &bytes in scale.growth.values {
         report.progress(&format!("values of {bytes} bytes"));
@@ -35,8 +35,8 @@ pub fn measure(scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Commits of one put, one after the other: what each costs its owner; what delivering it costs both, with
-/// all that is said.
+/// Successive commits of one put: the cost of each for its owner, and the cost of its delivery for both, with
+/// all messages.
 ///
 /// # Errors
 /// If a value does not arrive.
@@ -51,7 +51,7 @@ pub fn carried(bytes: u64) -> Result<Figures> {
         mesh.until("the peer has it", |mesh| mesh.holds(1, 0))?;
     }
     let values = (BYTES / bytes).clamp(50, 2_000);
-    // Made beforehand, for making them costs more than all the rest.
+    // Made in advance, because making them costs more than everything else.
     let writes: Vec<_> = (KEYS..KEYS + values).map(|n| write(n, bytes)).collect();
     mesh.begin_trace(Trace::new(Deltas::Carried));
     for write in writes {
@@ -75,7 +75,7 @@ fn write(n: u64, bytes: u64) -> Write {
     Write::Put { key, value: value.into(), expiry: None }
 }
 
-/// Keys that are overwritten in turns.
+/// Keys that are overwritten in turn.
 const KEYS: u64 = 16;
-/// How much is carried, in about so many values as come to it.
+/// Total bytes to deliver, which determine the number of values.
 const BYTES: u64 = 100 << 20;

@@ -1,9 +1,8 @@
-//! Beside iroh-docs, store to store: verified ingest, the first copy, and what a member that was away must
-//! catch up with.
+//! Beside iroh-docs, store to store: verified ingest, the first copy, and catching up after an absence.
 //!
-//! iroh-docs moves keys and hashes, datafan keys and values. datafan's ingest has a relay between the two,
-//! and what the owner does to write and sign counts; for iroh-docs only the sync of two replicas counts, one
-//! of which wrote all before. Each is the first thing that its process does.
+//! iroh-docs moves keys and hashes, datafan keys and values. datafan's ingest includes a relay between the
+//! two, and the owner's writing and signing; for iroh-docs only the sync of two replicas counts, one of which
+//! wrote everything before. Each is the first work of its process.
 
 use crate::{
     child,
@@ -19,13 +18,13 @@ const PEER: &str = "iroh-docs";
 /// In memory, then with the receiver on a file.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     in_memory(peers, scale, report)?;
     on_file(peers, scale, report)
 }
 
-/// What one turn of both has measured.
+/// The figures of one run of both.
 struct Turn {
     ingest: Figures,
     copy: Figures,
@@ -71,7 +70,8 @@ fn in_memory(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Reconciliation and items for datafan; for iroh-docs its reconciliation, which brings entries as it finds them.
+/// Reconciliation and items for datafan; for iroh-docs its reconciliation, which transfers entries as it
+/// finds them.
 fn catch_up(turns: &[Turn], index: usize, changed: &str, report: &mut Report) -> Result<()> {
     let theirs = |turn: &Turn, what: &str| turn.documents.get(&format!("reconcile_{changed}_{what}"));
     let cpu = pairs(turns, |turn| {

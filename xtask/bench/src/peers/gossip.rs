@@ -1,9 +1,9 @@
-//! Beside chitchat, in one process: one write until all have it, what idle members take, and what a new one
-//! takes to join.
+//! Beside chitchat, in one process: a write until all have it, the cost of idle members, and the join of a
+//! new one.
 //!
-//! chitchat signs nothing and keeps nothing, members know each other before; each node gossips with three
-//! others that it chooses anew each time, at its default interval of a second and at 50 ms. datafan's members
-//! have six links each.
+//! chitchat signs nothing and stores nothing, and its members know each other in advance; each node gossips
+//! with three random others, at its default interval of a second and at 50 ms. datafan's members have six
+//! links each.
 
 use crate::{
     child,
@@ -33,7 +33,7 @@ fn spread(
     let writes = scale.spread_writes.to_string();
     report.progress(&format!("{members} members beside {peer}"));
     let own = ["spread", &members, &writes];
-    // A write there takes seconds.
+    // A write takes seconds there.
     let fewer = (scale.spread_writes / 5).max(2).to_string();
     let pairs = peers.beside(scale.runs, &own, &["spread", &members, &interval, &fewer])?;
     for (figure, name, unit) in [
@@ -47,8 +47,8 @@ fn spread(
     Ok(())
 }
 
-/// The peer has as many keys on a tenth of the nodes, because each node of it takes part with all that it
-/// holds, and a hundred of them would wait for this machine's processors.
+/// The peer has the same number of keys on a tenth of the nodes, because each of its nodes takes part with
+/// everything it holds, and a hundred of them would wait for this machine's processors.
 fn join(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     let (shards, keys) = (scale.shards.to_string(), scale.shard_keys.to_string());
     let (nodes, more) = ((scale.shards / 10).to_string(), (scale.shard_keys * 10).to_string());

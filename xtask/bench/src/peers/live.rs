@@ -1,8 +1,7 @@
-//! Beside iroh-docs over loopback QUIC: from the call that writes until a linked peer can read it; data in
-//! memory on both sides.
+//! Beside iroh-docs over loopback QUIC: from the call that writes until a linked peer can read the value;
+//! data in memory on both sides.
 //!
-//! iroh-docs tells of an entry before it has fetched the value that it names. The figure to reach is that of
-//! the entry.
+//! iroh-docs reports an entry before it has fetched its value. The figure to beat is that of the entry.
 
 use crate::{
     report::{Better, Report, Row, Target},
@@ -11,7 +10,7 @@ use crate::{
 };
 use anyhow::Result;
 
-/// The middle and the slow ones.
+/// Median and 99th percentile.
 ///
 /// # Errors
 /// If a write does not arrive.

@@ -1,9 +1,9 @@
-//! Memory of an item beyond key and value, in a process that holds nothing else.
+//! Memory per item beyond key and value, in a process that holds nothing else.
 //!
-//! iroh-docs holds no values there: a hash and a length, two signatures. Its inserts are slow, so it is
-//! beside fewer items too, of which each has a greater part of what an empty process needs, and beside many
-//! once. The node of chitchat has no peers: a second copy of all, that it keeps for who watches, is not
-//! counted.
+//! iroh-docs holds no values there: a hash and a length, two signatures. Its inserts are slow, so it is also
+//! measured with fewer items, of which each bears a greater share of an empty process, and with many items
+//! only once. The node of chitchat has no peers: a second copy of everything, which it keeps for watchers, is
+//! not counted.
 
 use crate::{
     report::{Better, Report, Row},

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 type Measure = fn(&Peers, &Scale, &mut Report) -> Result<()>;
 
-/// What there is, by name.
+/// All of them, by name.
 pub const MEASUREMENTS: &[(&str, Measure)] = &[
     ("peers-sets", sets::measure),
     ("peers-documents", documents::measure),

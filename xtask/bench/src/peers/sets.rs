@@ -1,13 +1,12 @@
-//! What differs between two sets: datafan's reconciliation beside negentropy and riblt.
+//! The difference of two sets: datafan's reconciliation beside negentropy and riblt.
 //!
-//! Both sides have the same items at the same places. For datafan everything counts that is said from the
-//! moment when the head is known until the other holds it, less values: so which items differ, each with its
-//! key, timestamp, expiry and lengths. An item that comes takes its key's place, so old ones need not be
+//! Both sides have the same items in the same places. For datafan all messages count from the moment when the
+//! head is known until the other side holds it, without values: they say which items differ, each with its
+//! key, timestamp, expiry and lengths. A new item replaces the old one of its key, so old ones need not be
 //! named: the peers know no keys.
 //!
-//! negentropy and riblt stop when the ids are known. Time is that of both sides on the processor: for datafan
-//! until the last answer has come, and once more with all items verified and stored, which the peers never
-//! do.
+//! negentropy and riblt stop when the ids are known. The time is processor time of both sides: for datafan
+//! until the last answer has arrived, and again with all items verified and stored, which the peers never do.
 
 use crate::{
     report::{Better, Report, Row, Target},
@@ -19,7 +18,7 @@ use anyhow::Result;
 /// For each number of changes, at each place.
 ///
 /// # Errors
-/// If a run did not come to its end.
+/// If a run did not finish.
 pub fn measure(peers: &Peers, scale: &Scale, report: &mut Report) -> Result<()> {
     for peer in ["negentropy", "riblt"] {
         for place in ["newest", "random"] {
@@ -44,7 +43,7 @@ fn sets(
     let own = ["reconciliation", &items, &n, place];
     let pairs = peers.beside(scale.runs, &own, &[peer, &items, &n, place])?;
     let name = |what: &str| format!("reconciliation_{changed}_{place}_{what}");
-    // The figures to reach are negentropy's.
+    // The figures to beat are those of negentropy.
     let aim = |row: Row| if peer == "negentropy" { row.target(Target::better()) } else { row };
     let bytes = values(&pairs, "bytes_beyond_values", "bytes")?;
     report.add(aim(Row::beside(name("bytes"), "bytes", peer, Better::Less, &bytes)));

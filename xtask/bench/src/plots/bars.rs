@@ -63,7 +63,7 @@ fn bar(row: &Row) -> Option<(String, f64)> {
     Some((format!("{} / {}", row.name, row.peer.as_deref()?), ratio))
 }
 
-/// Three digits.
+/// Formats three digits.
 fn times(ratio: f64) -> String {
     match ratio {
         ratio if ratio >= 100.0 => format!("{ratio:.0}"),

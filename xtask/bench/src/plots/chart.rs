@@ -1,13 +1,13 @@
 //! Lines over two logarithmic axes: several panels beside and below each other in one SVG.
 //!
-//! The background is given and so are all colours, so it reads the same wherever it is shown.
+//! The background and all colours are fixed, so it looks the same wherever it is shown.
 
 use super::rows::escaped;
 use std::fmt::Write;
 
 /// Several panels, two in a row.
 pub struct Figure {
-    /// Over all of them.
+    /// The title of the picture.
     pub title: String,
     /// In reading order.
     pub panels: Vec<Panel>,
@@ -15,39 +15,39 @@ pub struct Figure {
 
 /// One pair of axes.
 pub struct Panel {
-    /// What is measured, with its unit.
+    /// The measured quantity, with its unit.
     pub title: &'static str,
-    /// What it grows with, with its unit.
+    /// The quantity on the x axis, with its unit.
     pub x: &'static str,
-    /// Where the x axis has labels, ascending.
+    /// The labels of the x axis, ascending.
     pub ticks: Vec<(f64, String)>,
-    /// Where something changes, and what.
+    /// Vertical marks with their text.
     pub marks: Vec<(f64, &'static str)>,
-    /// Drawn in this order.
+    /// In drawing order.
     pub lines: Vec<Line>,
 }
 
 /// One line.
 pub struct Line {
-    /// What it is.
+    /// Its name.
     pub label: &'static str,
-    /// Ascending by x; what is not above 0 has no place on these axes and is left out.
+    /// Ascending by x; values of 0 or less cannot be drawn on these axes and are left out.
     pub points: Vec<(f64, f64)>,
     /// Whether it was measured.
     pub kind: Kind,
 }
 
-/// How a line came about.
+/// The origin of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Measured: a point for each value.
     Measured,
-    /// What the design says: dashed.
+    /// The design's promise: dashed.
     Promised,
 }
 
 impl Figure {
-    /// The picture, complete in itself.
+    /// The complete picture.
     pub fn svg(&self) -> String {
         let rows = self.panels.len().div_ceil(2);
         let heights: Vec<f64> =
@@ -99,7 +99,7 @@ impl Line {
     }
 }
 
-/// What the axes show, as logarithms.
+/// The range of the axes, as logarithms.
 struct Axes {
     x: [f64; 2],
     y: [f64; 2],
@@ -116,7 +116,7 @@ impl Axes {
         let x = ends(&mut all().map(|(x, _)| x));
         let [least, most] = ends(&mut all().map(|(_, y)| y));
         let (mut low, mut high) = (step_below(least * 0.97), step_above(most * 1.03));
-        // A decade at least: what is flat is to look flat.
+        // At least a decade, so that a flat curve looks flat.
         while high < low * 10.0 {
             high = step_above(high * 1.01);
             if high < low * 10.0 {
@@ -168,7 +168,7 @@ impl Axes {
         let _ = writeln!(out, r#"<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>"#);
     }
 
-    /// Values with a label: decades, with 2 and 5 between them where there is room.
+    /// The labelled values: decades, with 2 and 5 in between if there is room.
     fn steps(&self) -> Vec<f64> {
         let [low, high] = self.y;
         let parts: &[f64] = if high - low > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
@@ -178,13 +178,13 @@ impl Axes {
     }
 }
 
-/// The next of 1, 2, 5 times a power of ten that is not above.
+/// The next of 1, 2, 5 times a power of ten at or below.
 fn step_below(value: f64) -> f64 {
     let decade = 10_f64.powf(value.log10().floor());
     [5.0, 2.0, 1.0].into_iter().map(|part| part * decade).find(|step| *step <= value).unwrap_or(decade)
 }
 
-/// The next that is not below.
+/// The next one at or above.
 fn step_above(value: f64) -> f64 {
     let decade = 10_f64.powf(value.log10().floor());
     [1.0, 2.0, 5.0].into_iter().map(|part| part * decade).find(|step| *step >= value).unwrap_or(10.0 * decade)
@@ -245,9 +245,9 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#222}.title{font-s
 .panel{font-size:13px;font-weight:600}.end{text-anchor:end}.middle{text-anchor:middle}\
 .axis{fill:none;stroke:#555}.grid{stroke:#ddd}.mark{stroke:#a33;stroke-dasharray:2 3}\
 .mark-text{fill:#a33;text-anchor:end}.curve,.key{fill:none;stroke-width:2}";
-/// Told apart by those who see fewer colours too (Okabe, Ito, Color universal design, 2008).
+/// Distinguishable with colour blindness too (Okabe, Ito, Color universal design, 2008).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#000"];
-/// Circle, square, triangle, diamond, around where the path is.
+/// Circle, square, triangle, diamond, around the current point of the path.
 const MARKERS: [&str; 4] = [
     "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
     "m-3.5 -3.5h7v7h-7z",

@@ -1,4 +1,4 @@
-//! Pictures of rows: the growth curves, and how datafan does beside peers.
+//! Pictures of rows: the growth curves, and datafan beside peers.
 
 mod bars;
 mod chart;
@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use rows::read;
 use std::{fs, path::Path};
 
-/// Draws every picture that the rows of `file` have something for, into `directory`.
+/// Draws every picture for which `file` has rows, into `directory`.
 ///
 /// # Errors
-/// If the file cannot be read, a line is no row, or a picture cannot be written.
+/// If the file cannot be read, a line is not a row, or a picture cannot be written.
 pub fn draw(directory: &Path, file: &Path) -> Result<()> {
     let rows = read(&fs::read_to_string(file).with_context(|| file.display().to_string())?)?;
     fs::create_dir_all(directory)?;
@@ -31,7 +31,7 @@ pub fn draw(directory: &Path, file: &Path) -> Result<()> {
 mod tests {
     use super::{rows::Row, *};
 
-    /// Whether each tag that is opened is closed, in order, and no text has what only tags may have.
+    /// Whether each tag that is opened is closed, in order, and text has no characters of tags.
     fn well_formed(svg: &str) -> bool {
         let mut open: Vec<&str> = Vec::new();
         for part in svg.split('<').skip(1) {

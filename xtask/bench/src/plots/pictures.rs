@@ -1,4 +1,4 @@
-//! Which curves are in which picture, and what the design says of them.
+//! The curves of each picture, and the design's promises about them.
 
 use super::{
     chart::{Figure, Kind, Line, Panel, short},
@@ -7,30 +7,30 @@ use super::{
 
 /// One picture.
 pub struct Picture {
-    /// Its name, without an ending.
+    /// Its name, without an extension.
     pub name: &'static str,
     title: &'static str,
-    /// What all panels grow with.
+    /// The quantity on the x axes.
     x: Axis,
     panels: &'static [Curves],
 }
 
-/// What a picture grows with.
+/// The quantity on the x axes of a picture.
 struct Axis {
     label: &'static str,
     tick: fn(f64) -> String,
     marks: &'static [(f64, &'static str)],
 }
 
-/// One panel: its title, the rows of each curve by name with what they are called, what was promised of which
-/// of them.
+/// One panel: its title, the rows of each curve by name with their labels, and the promises about some of
+/// them.
 type Curves =
     (&'static str, &'static [(&'static str, &'static str)], &'static [(&'static str, usize, Promise)]);
 
-/// What the design says of a curve at `x`; the second pair is the curve's first point.
+/// The promised value of a curve at `x`; the second pair is the curve's first point.
 type Promise = fn(f64, (f64, f64)) -> f64;
 
-/// All that there are.
+/// All pictures.
 pub const ALL: &[Picture] = &[
     Picture {
         name: "growth-items",

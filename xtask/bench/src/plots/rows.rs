@@ -1,9 +1,9 @@
-//! Rows as pictures need them.
+//! Rows as the pictures need them.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-/// What is drawn of a row that a run with `--json` has printed.
+/// The part of a row, printed by a run with `--json`, that is drawn.
 #[derive(Deserialize)]
 pub struct Row {
     pub name: String,
@@ -13,16 +13,16 @@ pub struct Row {
     pub ratio: Option<f64>,
 }
 
-/// Reads one row per line.
+/// Parses one row per line.
 ///
 /// # Errors
-/// If a line is no row.
+/// If a line is not a row.
 pub fn read(text: &str) -> Result<Vec<Row>> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines.map(|line| serde_json::from_str(line).with_context(|| format!("no row: {line}"))).collect()
+    lines.map(|line| serde_json::from_str(line).with_context(|| format!("not a row: {line}"))).collect()
 }
 
-/// Text between tags.
+/// Escapes text between tags.
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! What a document names: files, anchors, packages and tests in commands, items of the code.
+//! The names in a document: files, anchors, packages and tests in commands, items of the code.
 
 use super::prose;
 use anyhow::Result;
@@ -8,33 +8,35 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// Names that look like ours and are not in the sources, each with its reason. What no document names goes.
+/// Names that look like ours but are not in the sources, each with its reason. Remove entries that no
+/// document uses.
 const FOREIGN: &[(&str, &str)] = &[
     ("CertificateVerify", "a message of TLS"),
     ("fuzz/artifacts/", "where libFuzzer leaves what breaks something"),
 ];
 
-/// Endings of files that only this repository can have; others, as `member.json`, are often files of a user.
+/// Extensions of files that only this repository can have; other files, such as `member.json`, often belong
+/// to a user.
 const ENDINGS: &[&str] = &[".rs", ".md", ".svg", ".patch"];
 
-/// What exists.
+/// Everything that exists.
 pub struct Repository {
     files: BTreeSet<String>,
     /// Every directory with a file in it.
     directories: BTreeSet<String>,
     /// First components of paths.
     top: BTreeSet<String>,
-    /// Every identifier in the sources, comments left out.
+    /// Every identifier in the sources, without comments.
     words: BTreeSet<String>,
-    /// The same, file by file.
+    /// The same, per file.
     words_of: BTreeMap<String, BTreeSet<String>>,
-    /// What the packages are called.
+    /// The names of the packages.
     packages: BTreeSet<String>,
     /// The anchors of each document.
     anchors: BTreeMap<String, Vec<String>>,
 }
 
-/// What a document names and does not exist: what is missing, by line, and which of it is allowed to be.
+/// The names in a document that do not exist: those that are missing, by line, and those that are allowed.
 #[derive(Default)]
 pub struct Found {
     pub missing: Vec<(usize, String)>,
@@ -87,13 +89,13 @@ impl Repository {
         self.words_of.insert(name.to_owned(), words);
     }
 
-    /// A manifest names its package in the first line that gives a name.
+    /// A manifest names its package in the first line with a name.
     fn add_package(&mut self, manifest: &str) {
         let name = manifest.lines().find_map(|line| line.strip_prefix("name = "));
         self.packages.extend(name.map(|name| name.trim_matches('"').to_owned()));
     }
 
-    /// What `text`, the document `name`, names and does not exist.
+    /// The names that do not exist in `text`, the document `name`.
     pub fn missing(&self, name: &str, text: &str) -> Found {
         let mut found = Found::default();
         for (line, target) in prose::links(text) {
@@ -126,18 +128,18 @@ impl Repository {
         let directory = Path::new(document).parent().unwrap_or(Path::new(""));
         let file = if path.is_empty() { document.to_owned() } else { joined(directory, path) };
         if !self.files.contains(&file) && !self.directories.contains(&file) {
-            return Err(format!("there is no {target}"));
+            return Err(format!("the link {target} leads nowhere"));
         }
         let anchors = self.anchors.get(&file);
         match anchor {
             Some(anchor) if !anchors.is_some_and(|all| all.iter().any(|one| one == anchor)) => {
-                Err(format!("there is no heading {target}"))
+                Err(format!("the heading {target} does not exist"))
             }
             _ => Ok(()),
         }
     }
 
-    /// What is wrong with a code span.
+    /// The error in a code span.
     fn span(&self, document: &str, span: &str) -> Option<String> {
         if span.contains(' ') {
             return self.command(span);
@@ -145,15 +147,15 @@ impl Repository {
         if self.is_path(span) {
             return match self.n_files(span) {
                 _ if span.contains('/') && self.has_path(span) => None,
-                0 => Some(format!("there is no file {span}")),
+                0 => Some(format!("the file {span} does not exist")),
                 1 => None,
-                n => Some(format!("{n} files are called {span}: name its directory, too")),
+                n => Some(format!("{n} files are named {span}: add its directory")),
             };
         }
-        // What measurements are called is put together from parts; the changelog tells of names that went.
+        // Names of measurements are assembled from parts; the changelog mentions removed names.
         let is_told_otherwise = document.ends_with("performance.md") || document.ends_with("CHANGELOG.md");
         let is_known = is_told_otherwise && !span.contains("::") || self.has_item(span);
-        (!is_known).then(|| format!("nothing in the sources is called {span}"))
+        (!is_known).then(|| format!("{span} does not occur in the sources"))
     }
 
     fn is_path(&self, span: &str) -> bool {
@@ -168,13 +170,13 @@ impl Repository {
         self.files.iter().filter(|file| *file == name || file.ends_with(&inside)).count()
     }
 
-    /// Whether the last components of some path are these.
+    /// Whether some path ends with these components.
     fn has_path(&self, span: &str) -> bool {
         let (span, inside) = (span.trim_end_matches('/'), format!("/{}", span.trim_end_matches('/')));
         self.files.iter().chain(&self.directories).any(|name| name == span || name.ends_with(&inside))
     }
 
-    /// What is wrong with an item that is named right after its file.
+    /// The error in an item that is named right after its file.
     fn item_of(&self, file: &str, item: &str) -> Option<String> {
         let is_item = item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !file.ends_with(".rs") || !is_item || !self.is_path(file) {
@@ -183,7 +185,7 @@ impl Repository {
         let inside = format!("/{file}");
         let mut words = self.words_of.iter().filter(|(name, _)| *name == file || name.ends_with(&inside));
         let found = words.any(|(_, words)| words.contains(item));
-        (!found).then(|| format!("there is no {item} in {file}"))
+        (!found).then(|| format!("{item} does not occur in {file}"))
     }
 
     /// Whether the span is not the name of an item, or all parts of the name are in the sources.
@@ -203,7 +205,7 @@ impl Repository {
         !is_item || !parts.iter().all(is_name) || parts.iter().all(|part| self.words.contains(*part))
     }
 
-    /// What is wrong with a line for a shell: a package, test, example or file of ours that does not exist.
+    /// The error in a shell command: a package, test, example or file of ours that does not exist.
     fn command(&self, line: &str) -> Option<String> {
         let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
         if !words.contains(&"cargo") {
@@ -219,14 +221,14 @@ impl Repository {
             _ => true,
         };
         let wrong = words.windows(2).find(|pair| !exists(pair));
-        wrong.map(|pair| format!("cargo knows no {} {}", pair[0], pair[1]))
+        wrong.map(|pair| format!("the workspace has no {} {}", pair[0], pair[1]))
     }
 }
 
-/// Allowances that nothing needs any more.
+/// Allowances that are no longer needed.
 pub fn unused(used: &[&str]) -> Vec<String> {
     let unused = FOREIGN.iter().filter(|(name, _)| !used.contains(name));
-    unused.map(|(name, _)| format!("no document names {name}: take it from FOREIGN")).collect()
+    unused.map(|(name, _)| format!("no document names {name}: remove it from FOREIGN")).collect()
 }
 
 fn joined(directory: &Path, path: &str) -> String {
@@ -271,19 +273,22 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_is_named() {
-        assert_eq!(missing("`engine/gone.rs`"), ["there is no file engine/gone.rs"]);
-        assert_eq!(missing("`gone.rs`"), ["there is no file gone.rs"]);
-        assert_eq!(missing("`mod.rs`"), ["2 files are called mod.rs: name its directory, too"]);
-        assert_eq!(missing("`crates/gone/`"), ["there is no file crates/gone/"]);
-        assert_eq!(missing("`Ghost`"), ["nothing in the sources is called Ghost"]);
-        assert_eq!(missing("`Engine::walk`"), ["nothing in the sources is called Engine::walk"]);
-        assert_eq!(missing("`n_gone`"), ["nothing in the sources is called n_gone"]);
-        assert_eq!(missing("`trie/mod.rs` `run`"), ["there is no run in trie/mod.rs"]);
-        assert_eq!(missing("[a](gone.md)"), ["there is no gone.md"]);
-        assert_eq!(missing("[a](#three)"), ["there is no heading #three"]);
-        assert_eq!(missing("```sh\ncargo test -p core --test gone\n```"), ["cargo knows no --test gone"]);
-        assert_eq!(missing("`cargo run --example gone`"), ["cargo knows no --example gone"]);
-        assert_eq!(missing("`cargo test -p gone`"), ["cargo knows no -p gone"]);
+        assert_eq!(missing("`engine/gone.rs`"), ["the file engine/gone.rs does not exist"]);
+        assert_eq!(missing("`gone.rs`"), ["the file gone.rs does not exist"]);
+        assert_eq!(missing("`mod.rs`"), ["2 files are named mod.rs: add its directory"]);
+        assert_eq!(missing("`crates/gone/`"), ["the file crates/gone/ does not exist"]);
+        assert_eq!(missing("`Ghost`"), ["Ghost does not occur in the sources"]);
+        assert_eq!(missing("`Engine::walk`"), ["Engine::walk does not occur in the sources"]);
+        assert_eq!(missing("`n_gone`"), ["n_gone does not occur in the sources"]);
+        assert_eq!(missing("`trie/mod.rs` `run`"), ["run does not occur in trie/mod.rs"]);
+        assert_eq!(missing("[a](gone.md)"), ["the link gone.md leads nowhere"]);
+        assert_eq!(missing("[a](#three)"), ["the heading #three does not exist"]);
+        assert_eq!(
+            missing("```sh\ncargo test -p core --test gone\n```"),
+            ["the workspace has no --test gone"]
+        );
+        assert_eq!(missing("`cargo run --example gone`"), ["the workspace has no --example gone"]);
+        assert_eq!(missing("`cargo test -p gone`"), ["the workspace has no -p gone"]);
     }
 
     #[test]

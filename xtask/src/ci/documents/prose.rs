@@ -1,9 +1,10 @@
-//! The parts of a document: prose, code spans, links, headings. As much of Markdown as the documents use.
+//! The parts of a document: prose, code spans, links, headings. Covers only the Markdown that the documents
+//! use.
 
-/// Widest line of prose. Tables, pictures and code blocks are excepted, as they cannot wrap.
+/// Maximum width of a line of prose. Tables, pictures and code blocks are exempt, because they cannot wrap.
 pub const COLUMNS_MAX: usize = 100;
 
-/// The lines of prose that are too long, and how long they are.
+/// The lines of prose that are too long, and their lengths.
 pub fn long_lines(text: &str) -> Vec<(usize, usize)> {
     let prose = prose(text);
     let wraps = |line: &&str| !line.trim_start().starts_with(['|', '!', '#']);
@@ -28,7 +29,7 @@ pub fn spans(text: &str) -> Vec<(usize, String)> {
     spans
 }
 
-/// Code spans that follow each other with nothing but a space between, each pair with its line.
+/// Pairs of code spans with only a space in between, each with its line.
 pub fn pairs(text: &str) -> Vec<(usize, String, String)> {
     let prose = prose(text);
     let mut pairs = Vec::new();
@@ -91,7 +92,7 @@ pub fn links(text: &str) -> Vec<(usize, String)> {
     links
 }
 
-/// The anchors of a document's headings, as hosts of repositories make them.
+/// The anchors of a document's headings, as repository hosts generate them.
 pub fn anchors(text: &str) -> Vec<String> {
     let prose = prose(text);
     let headings = prose.lines().filter(|line| line.starts_with('#'));
@@ -103,7 +104,7 @@ fn anchor(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
-/// The text with its code blocks emptied, so that lines keep their numbers.
+/// The text with its code blocks emptied, so that line numbers stay the same.
 fn prose(text: &str) -> String {
     let mut inside = false;
     let mut prose = String::new();
@@ -118,7 +119,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// Paragraphs and rows of tables, each with the line where it begins: code spans do not cross their borders.
+/// Paragraphs and rows of tables, each with its first line: code spans do not cross their borders.
 fn blocks(prose: &str) -> Vec<(usize, String)> {
     let mut blocks: Vec<(usize, String)> = Vec::new();
     let mut open = false;
