@@ -1,7 +1,7 @@
 //! The data model in 40 lines, on one member that keeps its data in memory.
 //!
-//! Every member owns a *shard*: items that only it may change. What it writes here would travel to all
-//! others.
+//! Every member owns a *shard*: items that only it may change. Other members would receive everything that it
+//! writes here.
 
 use datafan_core::{engine::Write, item::Key};
 use datafan_driver::BlockOn;
@@ -13,18 +13,18 @@ pub fn main() -> anyhow::Result<()> {
     let me = member.id();
 
     // An item is a key, a value and the timestamp of its last modification: microseconds since 1970, unique
-    // and growing per owner. The timestamp is the item's version and its place in the index.
+    // and increasing per owner. The timestamp is the item's version and its place in the index.
     let red = member.put("color", "red").block_on()?;
     let blue = member.put("color", "blue").block_on()?;
     let color = member.get(&me, "color")?.expect("it was just put");
     println!("color is {:?} since {}", String::from_utf8_lossy(&color.value), color.timestamp);
     assert!(&*color.value == b"blue" && color.timestamp == blue.timestamp && blue.timestamp > red.timestamp);
 
-    // What is there already changes nothing: putting it again costs the mesh nothing.
+    // Putting an unchanged value changes nothing and costs the mesh nothing.
     let again = member.put("color", "blue").block_on()?;
     assert!(again.changed == 0 && again.timestamp == blue.timestamp);
 
-    // A commit is applied as a whole, everywhere: no reader sees a half of it. Each write takes a timestamp.
+    // A commit is applied as a whole, everywhere: no reader sees a part of it. Each write takes a timestamp.
     let size = Write::Put { key: Key::new("size")?, value: b"XL"[..].into(), expiry: None };
     let both = member.commit(vec![size, Write::Delete { key: Key::new("color")? }]).block_on()?;
     let snapshot = member.snapshot()?;
@@ -33,15 +33,14 @@ pub fn main() -> anyhow::Result<()> {
     println!("a commit of {} writes left the keys {keys:?}", both.changed);
     assert!(both.changed == 2 && keys == [Ok("size".to_owned())]);
 
-    // An item may expire: then every member stops showing it by its own clock, and the owner removes it
-    // later.
+    // An item may expire: then every member hides it, by its own clock, and the owner removes it later.
     let lifetime = Duration::from_millis(5);
     member.put_with_ttl("offer", "today only", lifetime).block_on()?;
     thread::sleep(lifetime);
     assert!(member.get(&me, "offer")?.is_none());
 
-    // The head is the owner's signature under all of this: last timestamp, sums, and the root of the index, a
-    // hash that names every item. Whoever holds an equal root holds equal data.
+    // The head is the owner's signed statement about its shard: last timestamp, sums, and the root of the
+    // index, a hash over all items. Members with equal roots hold equal data.
     let head = member.head(&me)?.expect("there were commits");
     println!(
         "head: {} items, {} bytes, timestamp {}, root {}",

@@ -1,6 +1,6 @@
-//! Members with a disk and a network inside a program of your own: the library `datafan-node`, here with the
-//! features `redb` and `quic` and without HTTP and command line. Two members, as two programs would have
-//! them.
+//! Members with a disk and a network inside your own program: the library `datafan-node`, here with the
+//! features `redb` and `quic` and without HTTP and the command line. The two members could as well be two
+//! programs.
 
 use datafan_node::{Bootstrap, Node, driver::TimedOut};
 use serde::{Deserialize, Serialize};
@@ -17,15 +17,15 @@ struct Reading {
 pub async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
 
-    // The first start makes the directory a member's; later ones find the keys and the data there. Port 0
-    // takes a free port; without `listen` it is the default one, on all addresses of the machine.
+    // The first start creates the member in the directory; later ones find its keys and data there. Port 0
+    // picks a free port; without `listen`, the member uses the default port on all addresses of the machine.
     let sensor = Node::builder(directory.path().join("sensor"))
         .bootstrap(Bootstrap::NewMesh { name: "sensor".parse()? })
         .listen("127.0.0.1:0".parse()?)
         .start()
         .await?;
 
-    // The second member knows the mesh's id and one address. It waits at the door until it is admitted.
+    // The second member knows the id of the mesh and one address. It waits until it is admitted.
     let display = Node::builder(directory.path().join("display"))
         .bootstrap(Bootstrap::Join { mesh: sensor.mesh(), name: "display".parse()? })
         .listen("127.0.0.1:0".parse()?)
@@ -35,17 +35,16 @@ pub async fn main() -> anyhow::Result<()> {
     sensor.admit(display.id(), "display".parse()?).await?;
     soon(&display, display.wait_links(1)).await?;
 
-    // Typed values go through serde. A put is done when it is on this member's disk, ...
+    // Typed values go through serde. A put returns when it is on this member's disk, ...
     let reading = Reading { celsius: 21.5, place: "attic".into() };
     let done = sensor.put_json("reading", &reading).await?;
-    // ... and is readable elsewhere once the head of its owner has come as far as its timestamp.
+    // ... and can be read elsewhere once the head of its owner has reached its timestamp.
     soon(&display, display.wait_for(sensor.id(), done.timestamp)).await?;
     let seen: Option<Reading> = display.get_json(&sensor.id(), "reading")?;
     println!("the display shows {seen:?}");
     assert_eq!(seen, Some(reading));
 
-    // Who wants to know of every change looks, waits, and looks again: no change is missed, however fast they
-    // come.
+    // To follow changes, read, wait, and read again: no change is missed, however fast they come.
     let mut changes = display.changes_of(sensor.id());
     for celsius in [22.0, 22.5, 23.0] {
         sensor.put_json("reading", &Reading { celsius, place: "attic".into() }).await?;
@@ -59,7 +58,7 @@ pub async fn main() -> anyhow::Result<()> {
         }
     }
 
-    // Stopping closes links and store. What was written is there at the next start, without any peer.
+    // Stopping closes links and store. Everything written is there at the next start, without any peer.
     sensor.stop().await?;
     display.stop().await?;
     let display =
@@ -71,7 +70,7 @@ pub async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for what must come, but not for ever.
+/// Waits with a timeout.
 async fn soon<T, E: From<TimedOut>>(
     member: &Node,
     future: impl Future<Output = Result<T, E>>,

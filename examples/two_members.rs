@@ -1,5 +1,5 @@
-//! Two members in one process, put together from parts: the driver, stores in memory, links over channels. No
-//! disk, no network, no async runtime - and the same engine as everywhere.
+//! Two members in one process, built from parts: the driver, stores in memory, links over channels. No disk,
+//! no network, no async runtime, and the same engine as everywhere.
 
 use datafan_conn_chan::ChanMesh;
 use datafan_core::{
@@ -13,28 +13,28 @@ use std::{convert::Infallible, time::Duration};
 
 /// Runs the example.
 pub fn main() -> anyhow::Result<()> {
-    // A mesh is an authority's key; a member is a key of its own. Real keys come from the system's
-    // randomness.
+    // A mesh is identified by its authority key, and a member by its own key. Real keys come from the
+    // system's random source.
     let authority = Identity::from_secret(&[9; 32]);
     let (alpha, beta): (Name, Name) = ("alpha".parse()?, "beta".parse()?);
     let mesh = MeshId(authority.id());
     let switch = ChanMesh::new();
 
-    // Alpha founds the mesh: it holds the authority's key, and admits itself and beta into the roster.
+    // Alpha founds the mesh: it holds the authority key, and admits itself and beta to the roster.
     let mut config = Config::new(mesh, Identity::from_secret(&[1; 32]), alpha.clone());
     config.authority = Some(authority);
     config.new_mesh = true;
     let one = member(config, "address of alpha", &switch)?;
     one.admit(one.id(), alpha).block_on()?;
 
-    // Beta knows the mesh, its own key and an address; all else it learns, and checks by signatures.
+    // Beta knows the mesh, its own key and an address; it learns everything else, and checks signatures.
     let config = Config::new(mesh, Identity::from_secret(&[2; 32]), beta.clone());
     let other = member(config, "address of beta", &switch)?;
     one.admit(other.id(), beta).block_on()?;
     other.connect("address of alpha", Some(one.id())).block_on()?;
     within(&other, other.wait_links(1))?;
 
-    // Each writes its own shard, and each reads both. A commit's timestamp is what to wait for elsewhere.
+    // Each writes its own shard and reads both. The timestamp of a commit is what other members wait for.
     let red = one.put("color", "red").block_on()?;
     within(&other, other.wait_for(one.id(), red.timestamp))?;
     let blue = within(&other, other.put("color", "blue"))?;
@@ -62,11 +62,11 @@ pub fn main() -> anyhow::Result<()> {
 fn member(config: Config, address: &str, switch: &ChanMesh) -> anyhow::Result<Handle<MemReader>> {
     let id = config.member.id();
     let connect = |inbox| Ok::<_, Infallible>(switch.connector(id, address, inbox));
-    // The number decides only what is random, as the pauses between rounds.
+    // The seed affects only random choices, such as the pauses between rounds.
     Ok(start(config, 1, MemStore::new(), connect)?)
 }
 
-/// Waits for what must come, but not for ever.
+/// Waits with a timeout.
 fn within<T, E>(member: &Handle<MemReader>, future: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
 where
     E: From<datafan_driver::TimedOut> + std::error::Error + Send + Sync + 'static,

@@ -12,8 +12,7 @@ use datafan_driver::{BlockOn, Handle};
 use datafan_store_mem::{MemReader, MemStore};
 use std::convert::Infallible;
 
-/// A new mesh of one member, which keeps its data in memory. `two_members` shows how it is done, step by
-/// step.
+/// A new mesh of one member, which keeps its data in memory. `two_members` shows the individual steps.
 pub fn lonely_member() -> anyhow::Result<Handle<MemReader>> {
     let (member, authority) = (Identity::from_secret(&[1; 32]), Identity::from_secret(&[2; 32]));
     let id = member.id();

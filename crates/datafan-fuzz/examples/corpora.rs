@@ -1,4 +1,4 @@
-//! Writes the seeds of every corpus: `cargo run -p datafan-fuzz --example corpora`, from the repository's
+//! Writes the seeds of every corpus: run `cargo run -p datafan-fuzz --example corpora` in the repository's
 //! root.
 
 use std::{fs, io, path::Path};

@@ -1,5 +1,5 @@
-//! A backup, part by part: restored whole or not at all. The first byte says what of it is made right, so
-//! that what lies behind the checksum and the signature is reached.
+//! A backup, part by part: restored completely or not at all. The first byte selects what is repaired in it,
+//! so that the code behind the checksum and the signature is reached.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -21,7 +21,7 @@ use datafan_core::{
 use datafan_store_mem::{MemDisk, MemStore};
 use std::sync::Arc;
 
-/// Restores what the input says. A store that is made is sound, and saved once more it says the same.
+/// Restores the input. A restored store is valid, and a backup of it restores the same.
 pub fn attack(bytes: &[u8]) {
     let Some((form, bytes)) = bytes.split_first() else { return };
     let mut input = Reader::new(bytes);
@@ -71,7 +71,7 @@ fn restore(disk: &MemDisk, frames: &[Vec<u8>]) -> Result<(Origin, Summary), Rest
     restore.finish()
 }
 
-/// Takes every signature as good: what comes before and behind them is attacked.
+/// Accepts every signature: the code before and behind the signature check is attacked.
 struct Anything;
 
 impl Verifier for Anything {
@@ -89,7 +89,7 @@ const SHARD: u8 = 2;
 const ITEMS: u8 = 3;
 const END: u8 = 4;
 
-/// Lets each head say what follows from the items behind it, keys that are there twice included.
+/// Makes each head match the items after it, including duplicate keys.
 fn make_roots_right(frames: &mut [Vec<u8>]) {
     for at in 0..frames.len() {
         let Some((&SHARD, bytes)) = frames[at].split_first() else { continue };
@@ -109,7 +109,7 @@ fn make_roots_right(frames: &mut [Vec<u8>]) {
     }
 }
 
-/// Lets the last part say what came before it.
+/// Makes the last part match the parts before it.
 fn seal(frames: &mut Vec<Vec<u8>>) {
     frames.retain(|frame| frame.first() != Some(&END));
     let (mut all, mut sum) = (Hasher::new(Hasher::BACKUP), Summary::default());
@@ -127,7 +127,7 @@ fn seal(frames: &mut Vec<Vec<u8>>) {
     frames.push(out.finish());
 }
 
-/// The items of a part, none if it is of another kind or malformed.
+/// The items of a part; none if it is of another kind or malformed.
 fn items(frame: &[u8]) -> Vec<Item> {
     let Some((&ITEMS, bytes)) = frame.split_first() else { return Vec::new() };
     let read = |input: &mut Reader<'_>| {
@@ -137,7 +137,7 @@ fn items(frame: &[u8]) -> Vec<Item> {
     Reader::new(bytes).list("items", 4_096, read).unwrap_or_default()
 }
 
-/// A backup of two shards and of one kept as a divergent copy, as it is and with each thing left to be made right.
+/// A backup of two shards and a divergent copy: unchanged, and with one thing left to repair.
 pub fn seeds() -> Vec<Seed> {
     let (mesh, member) = whose();
     let mut store = open(&MemDisk::new());

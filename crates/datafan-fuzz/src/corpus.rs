@@ -1,4 +1,4 @@
-//! What a corpus begins with.
+//! The initial content of a corpus.
 
-/// One input that a corpus begins with: its name and its bytes.
+/// An initial input of a corpus: its name and its bytes.
 pub type Seed = (String, Vec<u8>);

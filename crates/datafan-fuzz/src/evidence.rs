@@ -1,6 +1,5 @@
-//! Evidence of a fork, from a file. The first byte says whether the rest is that file, or the story of an
-//! honest owner and what a misbehaving member makes of it: heads that the owner did sign, and whatever nodes and item the
-//! input says.
+//! Evidence of a fork, from a file. The first byte selects whether the rest is that file, or a script of an
+//! honest owner and a forger: heads that the owner did sign, with any nodes and item that the input names.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -17,7 +16,7 @@ use datafan_core::{
 };
 use std::collections::BTreeMap;
 
-/// Reads evidence: there is one encoding of it, and no owner that told the truth is convicted.
+/// Decodes evidence: its encoding is unique, and no honest owner is convicted.
 pub fn attack(bytes: &[u8]) {
     match bytes.split_first() {
         Some((form, bytes)) if form % 2 == 0 => read(bytes),
@@ -36,8 +35,8 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// An owner puts and deletes as the input says, each at a later time, and signs each state. Whatever is made
-/// of its heads, nodes and items proves no fork.
+/// An owner puts and deletes as the input says, each at a later time, and signs each state. Nothing that is
+/// made of its heads, nodes and items proves a fork.
 fn accuse(bytes: &[u8]) {
     let mut input = Reader::new(bytes);
     let Ok(states) = story(&mut input) else { return };
@@ -55,7 +54,7 @@ fn accuse(bytes: &[u8]) {
     let (first, second) = (states[first].head, states[second].head);
     let evidence = Evidence { mesh: mesh(), first, second, item: lost };
     assert!(evidence.verify(&AnyoneSigned).is_err(), "an honest owner is convicted: {evidence:?}");
-    // Nor by nodes that nobody made.
+    // Neither do forged nodes.
     if let (Some(lost), Ok(change)) = (&evidence.item, pick(256)) {
         let mut altered = lost.clone();
         alter(&mut altered, change, pick(256).unwrap_or(0));
@@ -64,7 +63,7 @@ fn accuse(bytes: &[u8]) {
     }
 }
 
-/// Signatures are not what is attacked here, and cost most of the time.
+/// Signatures are not attacked here, and checking them takes most of the time.
 struct AnyoneSigned;
 
 impl datafan_core::identity::Verifier for AnyoneSigned {
@@ -95,7 +94,7 @@ struct State {
     head: Head,
 }
 
-/// Up to 24 commits: each byte is how much later than the one before, and whose key is put or deleted.
+/// Up to 24 commits: each byte gives the time since the previous one, and the key to put or delete.
 fn story(input: &mut Reader<'_>) -> Result<Vec<State>, datafan_core::codec::DecodeError> {
     let (mut items, mut at) = (BTreeMap::<u64, Item>::new(), 1_000);
     let n_commits = 1 + usize::from(input.byte()?) % 24;
@@ -135,7 +134,7 @@ fn owner() -> Identity {
     Identity::from_secret(&[2; 32])
 }
 
-/// Evidence of both kinds, and a story.
+/// Evidence of both kinds, and a script.
 pub fn seeds() -> Vec<Seed> {
     let story =
         [&[1, 7][..], &[0x05, 1, 0x12, 2, 0x21, 3, 0x33, 1, 0x01, 200, 0x10, 4, 0x02, 5, 0x07, 6]].concat();

@@ -1,4 +1,4 @@
-//! The files of a member's directory: the first byte says which one has the rest as its content.
+//! The files of a member's directory: the first byte selects the file whose content is the rest.
 
 use crate::corpus::Seed;
 use datafan_core::{base32, identity::Identity};
@@ -48,7 +48,7 @@ fn judge<E: std::error::Error>(read: Result<Option<usize>, E>, file: &str) {
     }
 }
 
-/// A key that is read stands in its file.
+/// A key that was read is in its file.
 fn key_text(key: &Identity, content: &[u8]) -> usize {
     let text = String::from_utf8_lossy(content);
     let secret = base32::encode(&*key.secret());
@@ -56,7 +56,7 @@ fn key_text(key: &Identity, content: &[u8]) -> usize {
     secret.len()
 }
 
-/// Each file as it should be, and a newer one.
+/// Each file in its valid form, and one of a newer version.
 pub fn seeds() -> Vec<Seed> {
     let identity = Identity::from_secret(&[5; 32]);
     let key = |kind| format!("datafan-secret-1 {kind} {} {}\n", base32::encode(&[5; 32]), identity.id());

@@ -10,7 +10,7 @@ use datafan_node::{
 use serde_json::json;
 use std::io::Cursor;
 
-/// Reads `bytes` to their end or to the first line that is no row. Errors are one line and name the right
+/// Reads `bytes` to the end or to the first line that is not a row. Errors are one line and name the right
 /// one.
 pub fn attack(bytes: &[u8]) {
     let rows = rows::sniff(Cursor::new(bytes.to_vec()));
@@ -31,7 +31,7 @@ pub fn attack(bytes: &[u8]) {
     }
 }
 
-/// A row within the limits, which survives being written.
+/// Checks that a row is within the limits and survives being written.
 fn read_again(row: &Row) {
     assert!(!row.key.is_system(), "{row:?}");
     assert!(row.value.as_ref().is_none_or(|value| value.len() <= VALUE_BYTES_MAX));
@@ -54,7 +54,7 @@ fn read_again(row: &Row) {
     assert_eq!(again.and_then(Result::ok).as_ref(), Some(row), "{line}");
 }
 
-/// Lines of every form, good and bad.
+/// Lines of every form, valid and invalid.
 pub fn seeds() -> Vec<Seed> {
     let plain = concat!(
         "{\"key\":\"text\",\"value\":\"gr\\u00fcn \\\"x\\\"\",\"owner\":\"whoever\"}\n",
@@ -64,7 +64,7 @@ pub fn seeds() -> Vec<Seed> {
         "{\"key\":\"bytes\",\"value_base64\":\"AP8=\"}\n",
         "{\"key\":\"gone\",\"delete\":true}",
     );
-    // `{"key":"a","value":1}` and a line feed, as gzip writes them.
+    // `{"key":"a","value":1}` and a line feed, compressed with gzip.
     let zipped = [
         31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 202, 78, 173, 84, 178, 82, 74, 84, 210, 81, 42, 75, 204,
         41, 77, 85, 178, 50, 172, 229, 2, 0, 127, 70, 119, 189, 22, 0, 0, 0,

@@ -1,9 +1,9 @@
-//! What fuzzers attack: one function per target, bytes in, a panic where something is wrong.
+//! The code that fuzzers attack: one function per target, which takes bytes and panics on a bug.
 //!
-//! What this is: the bodies of the fuzz targets, the seeds of their corpora, and a mutator that attacks them
-//! for a few seconds in ordinary tests. What this is not: a fuzzer. The targets for libFuzzer are in `fuzz/`,
-//! a workspace of its own; each of them is one call of a function here. `docs/fuzzing.md` says how to run
-//! them and what they found.
+//! The bodies of the fuzz targets, the seeds of their corpora, and a mutator that attacks them for a few
+//! seconds in ordinary tests. The fuzzer itself is elsewhere: the targets for libFuzzer are in `fuzz/`, a
+//! separate workspace, and each is one call of a function here. `docs/fuzzing.md` says how to run them and
+//! what they found.
 //!
 //! | module | what is attacked |
 //! | --- | --- |
@@ -38,15 +38,15 @@ pub mod word;
 
 pub use corpus::Seed;
 
-/// What is attacked.
+/// A fuzz target.
 pub struct Target {
     /// Also the name of its corpus.
     pub name: &'static str,
-    /// Takes any bytes; panics where a promise is broken.
+    /// Accepts any bytes; panics if a property is violated.
     pub attack: fn(&[u8]),
-    /// Makes the inputs that its corpus begins with; always the same.
+    /// Makes the initial inputs of its corpus, always the same.
     pub seeds: fn() -> Vec<Seed>,
-    /// How many changed inputs an ordinary test tries: about two seconds in an unoptimised build.
+    /// Number of mutated inputs in an ordinary test: about two seconds in an unoptimised build.
     pub tries: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes of a peer, read as a message: there is one encoding of each, and none of them panics.
+//! Bytes of a peer, decoded as a message: the encoding is unique, and none of them causes a panic.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -6,7 +6,7 @@ use datafan_core::{
     message::{Delta, Message, encode_delta},
 };
 
-/// Reads `bytes` as a message; what is read has exactly these bytes.
+/// Decodes `bytes` as a message; its encoding is exactly these bytes.
 pub fn attack(bytes: &[u8]) {
     let Ok(message) = Message::decode(bytes) else { return };
     assert_eq!(message.encode(), bytes, "a message has one encoding: {message:?}");

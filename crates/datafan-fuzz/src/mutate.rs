@@ -1,8 +1,8 @@
-//! Changed inputs from a number: what ordinary tests attack with, on any toolchain, always the same.
+//! Mutated inputs from a number, for ordinary tests on any toolchain, always the same.
 
 use datafan_testkit::rng::Rng;
 
-/// Longest input that is made, in bytes.
+/// Longest input, in bytes.
 pub const INPUT_BYTES_MAX: usize = 4_096;
 
 /// One of `corpus`, which is not empty, with a few changes.
@@ -38,7 +38,7 @@ fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], rng: &mut Rng) {
             drop(bytes.splice(at..end, part));
         }
         _ => {
-            // A large number, as it would stand there.
+            // A large number, in its encoding.
             let number = (u64::MAX >> rng.below(64)).to_be_bytes();
             let len = 1 + rng.index(8);
             let end = (at + len).min(bytes.len());

@@ -1,4 +1,4 @@
-//! What stores and messages hold, read from bytes: the first byte says what the rest is read as.
+//! The contents of stores and messages, decoded from bytes: the first byte selects the type of the rest.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -13,7 +13,7 @@ use datafan_core::{
     trie::{Branch, Leaf, NewNodes, Node, Place, join},
 };
 
-/// Reads the bytes behind the first one; what is read has exactly these bytes.
+/// Decodes the bytes after the first one; the encoding of the result is exactly these bytes.
 pub fn attack(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     match kind % 6 {
@@ -46,7 +46,7 @@ fn read<'a, T, E>(
     assert_eq!(out.finish(), bytes[..bytes.len() - input.left()], "there is one encoding");
 }
 
-/// A place and the node there. A node that was read takes all that is asked of it.
+/// A place and the node there. A decoded node must answer every query.
 fn read_node(bytes: &[u8]) {
     let mut input = Reader::new(bytes);
     let Ok(place) = Place::decode(&mut input) else { return };
@@ -58,7 +58,7 @@ fn read_node(bytes: &[u8]) {
         assert!(place.contains(&child.place) && place.slot(digit).contains(&child.place), "{node:?}");
         assert_eq!(node.child(digit), Some(child));
     }
-    // Sums that overflow have no branch; the hash covers them all the same.
+    // Sums that overflow have no branch; the hash covers them anyway.
     let branch = node.branch(Hasher::NODE);
     assert!(branch.is_none_or(|branch| branch.place == place && branch.hash == node.hash(Hasher::NODE)));
 }

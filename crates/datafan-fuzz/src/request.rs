@@ -1,5 +1,6 @@
-//! Requests to an authority that is offline, and what it signs, as text. The first byte says whether the rest
-//! is the text, or what the checksum of a request or of a signed roster covers: no fuzzer finds a checksum.
+//! Requests to an offline authority, and the rosters that it signs, as text. The first byte selects whether
+//! the rest is the text, or the content that the checksum of a request or a signed roster covers: no fuzzer
+//! guesses a checksum.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -18,7 +19,7 @@ use datafan_node::authority::{
     signed_to_text,
 };
 
-/// Reads a request and signs what can be signed: what is read has exactly this text, and what is signed is a
+/// Parses a request and signs it if possible: a parsed request has exactly this text, and the result is a
 /// message.
 pub fn attack(bytes: &[u8]) {
     let Some((form, bytes)) = bytes.split_first() else { return };
@@ -72,7 +73,8 @@ fn sealed(prefix: &str, content: &[u8]) -> String {
 
 const CHECKSUM_BYTES: usize = 5;
 
-/// A request that begins a mesh, one that follows what was signed for it, and that; as text and as content.
+/// A request that creates a mesh, one that is based on the signed result, and that result; as text and as
+/// content.
 pub fn seeds() -> Vec<Seed> {
     let (key, made) = (authority(), Timestamp(1_600_000_000_000_000));
     let id = |n: u8| Identity::from_secret(&[n; 32]).id();

@@ -1,4 +1,4 @@
-//! The settings of a simulation: the first byte says whether the rest is a scenario's file or that of its
+//! The settings of a simulation: the first byte selects whether the rest is the file of a scenario or of its
 //! topology.
 
 use crate::corpus::Seed;
@@ -7,16 +7,16 @@ use datafan_testkit::rng::Rng;
 use std::{collections::BTreeSet, fs};
 use tempfile::TempDir;
 
-/// Larger meshes are read, but not linked.
+/// Larger meshes are parsed, but not linked.
 const MEMBERS_MAX: usize = 300;
-/// What the file of a topology is for.
+/// A scenario around the file of a topology.
 const AROUND_LINKS: &str = "members = 20\ntopology = 'links.toml'";
 
 thread_local! {
     static DIRECTORY: TempDir = tempfile::tempdir().expect("a directory for temporary files");
 }
 
-/// Reads a scenario; one that is taken can be linked, and one that is not is told in words.
+/// Parses a scenario; an accepted one can be linked, and an error has a message.
 pub fn attack(bytes: &[u8]) {
     let Some((form, text)) = bytes.split_first() else { return };
     let read = match form % 2 {
@@ -52,7 +52,7 @@ fn link(scenario: &Scenario) {
     }
 }
 
-/// The shipped scenarios, one that says everything, and topologies, right and wrong.
+/// The shipped scenarios, one with every setting, and topologies, valid and invalid.
 pub fn seeds() -> Vec<Seed> {
     let shipped = SHIPPED.iter().map(|(name, text)| (*name, 0, *text));
     let others = [

@@ -1,7 +1,7 @@
-//! A store's file whose bytes were changed: it is refused, or it holds the right data.
+//! A store file with changed bytes: it is refused, or it holds the right data.
 //!
-//! The input is a list of changes to a good file, six bytes each, the first byte before them says to which:
-//! one whose store was closed, or one after a hard stop.
+//! The input is a list of changes to a valid file, six bytes each; the first byte selects the file: one whose
+//! store was closed, or one after a hard stop.
 
 use crate::corpus::Seed;
 use datafan_core::store::{Batch, Durability, Store, StoreError, StoreReader};
@@ -10,9 +10,9 @@ use datafan_testkit::store::{Generator, Model, Places};
 use std::{fs, path::Path, sync::OnceLock};
 use tempfile::TempDir;
 
-/// Changes that one input makes at most: more of them only make a file whose damage is easier to see.
+/// Maximum number of changes per input: with more, the damage is only easier to detect.
 const CHANGES_MAX: usize = 32;
-/// What redb reads and writes at a time.
+/// The unit in which redb reads and writes.
 const PAGE_BYTES: usize = 4_096;
 
 thread_local! {
@@ -38,7 +38,7 @@ pub fn attack(bytes: &[u8]) {
     });
 }
 
-/// One change: what, where in the file (24 bits), and two bytes more.
+/// A change: its kind, its position in the file (24 bits), and two more bytes.
 fn apply(content: &mut Vec<u8>, [what, a, b, c, x, y]: [u8; 6]) {
     if content.is_empty() {
         return;
@@ -47,7 +47,7 @@ fn apply(content: &mut Vec<u8>, [what, a, b, c, x, y]: [u8; 6]) {
     let (byte, page) = (at % content.len(), at % content.len() / PAGE_BYTES * PAGE_BYTES);
     let len = usize::from(y).min(content.len() - byte);
     match what % 8 {
-        // The header: which state is the valid one, and where it begins.
+        // The header: which state is valid, and where it starts.
         0 | 1 => content[byte % 512] ^= x,
         2 => content[byte] ^= x,
         3 => content[byte..byte + len].fill(x),
@@ -72,7 +72,7 @@ fn read(path: &Path, places: &Places) -> Result<Model, StoreError> {
     Model::try_read(&snapshot, places, 100)
 }
 
-/// A good file and what it holds.
+/// A valid file and its content.
 struct Good {
     content: Vec<u8>,
     model: Model,
@@ -117,7 +117,7 @@ fn write(end: End) -> Result<Good, StoreError> {
     Ok(Good { content, model, places })
 }
 
-/// The good files, and one change of each kind.
+/// The valid files, and one change of each kind.
 pub fn seeds() -> Vec<Seed> {
     let mut seeds = vec![("clean".to_owned(), vec![0]), ("hard".to_owned(), vec![1])];
     for (what, name) in

@@ -1,5 +1,5 @@
-//! Invitations as text. The first byte says whether the rest is the text, or what a ticket's checksum covers:
-//! no fuzzer finds a checksum.
+//! Invitations as text. The first byte selects whether the rest is the text, or the content that a ticket's
+//! checksum covers: no fuzzer guesses a checksum.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -11,7 +11,7 @@ use datafan_core::{
 };
 use datafan_node::ticket::{CHECKSUM_BYTES, TICKET_PREFIX, TICKET_TEXT_MAX, Ticket};
 
-/// Reads a ticket; one that is read has exactly this text, and shows its secret nowhere else.
+/// Parses a ticket; a parsed one has exactly this text, and shows its secret nowhere else.
 pub fn attack(bytes: &[u8]) {
     let Some((form, bytes)) = bytes.split_first() else { return };
     match form % 2 {
@@ -42,7 +42,7 @@ fn sealed(content: &[u8]) -> String {
     [TICKET_PREFIX, &base32::encode(&bytes)].concat()
 }
 
-/// Tickets in both forms, and texts that are none.
+/// Tickets in both forms, and texts that are not tickets.
 pub fn seeds() -> Vec<Seed> {
     let ticket = |name: &str, addresses: &[&str]| Ticket {
         mesh: MeshId(Identity::from_secret(&[1; 32]).id()),

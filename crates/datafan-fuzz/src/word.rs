@@ -1,4 +1,4 @@
-//! Ids, names, keys and addresses as text: what the command line and the HTTP interface are given.
+//! Ids, names, keys and addresses as text, as the command line and the HTTP API receive them.
 
 use crate::corpus::Seed;
 use datafan_core::{
@@ -11,14 +11,14 @@ use datafan_core::{
 };
 use datafan_node::ticket::is_host_and_port;
 
-/// Reads `bytes` as each kind of word; what is read has exactly this text.
+/// Parses `bytes` as each kind of word; a parsed word has exactly this text.
 pub fn attack(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(id) = text.parse::<MemberId>() {
         assert_eq!(id.to_string(), text, "an id has one text");
         assert_eq!(text.parse(), Ok(MeshId(id)));
         assert_eq!(Grant::member_of(Grant::key(&id).as_str()), Some(id));
-        // Any 32 bytes are looked at: a point, none, or one that no one may use.
+        // Any 32 bytes are inspected: a point, not a point, or one that nobody may use.
         let admissible = identity::is_admissible(&id);
         assert!(!(admissible && Strict.verify(&id, b"", &[0; 64])), "nobody signed this");
     }
@@ -37,7 +37,7 @@ pub fn attack(bytes: &[u8]) {
     }
 }
 
-/// Good words and nearly good ones.
+/// Valid words and almost valid ones.
 pub fn seeds() -> Vec<Seed> {
     let id = Identity::from_secret(&[1; 32]).id().to_string();
     let words = [

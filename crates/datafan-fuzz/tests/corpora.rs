@@ -1,9 +1,9 @@
-//! Every corpus is replayed and attacked a little, on any toolchain: one test per target.
+//! Every corpus is replayed and mutated briefly, on any toolchain: one test per target.
 //!
-//! `DATAFAN_FUZZ_TRIES` makes the attack longer, `DATAFAN_FUZZ_SEED` another one. A failure names the file
-//! that holds the input.
+//! `DATAFAN_FUZZ_TRIES` makes the attack longer, `DATAFAN_FUZZ_SEED` changes it. A failure names the file
+//! with the input.
 
-// Panicking is how tests fail, in their helpers too.
+// Tests fail by panicking, in their helpers too.
 #![allow(clippy::unwrap_used)]
 
 use datafan_fuzz::{TARGETS, Target, mutate::mutated};
@@ -50,7 +50,7 @@ fn the_corpora_begin_with_the_seeds() {
     }
 }
 
-/// Replays the corpus, then tries changed inputs.
+/// Replays the corpus, then tries mutated inputs.
 fn stands(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
     let files = corpus(target);
@@ -68,12 +68,12 @@ fn stands(name: &str) {
 
 fn try_one(target: &Target, bytes: &[u8], name: impl Fn() -> String) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (target.attack)(bytes))) {
-        eprintln!("target {} falls to {}: put it into its corpus and mend the code", target.name, name());
+        eprintln!("target {} fails with {}: add it to its corpus and fix the code", target.name, name());
         resume_unwind(panic);
     }
 }
 
-/// Keeps an input that broke something.
+/// Saves an input that caused a failure.
 fn kept(target: &Target, bytes: &[u8]) -> PathBuf {
     let path = std::env::temp_dir().join(format!("datafan-{}-{}", target.name, std::process::id()));
     fs::write(&path, bytes).unwrap();

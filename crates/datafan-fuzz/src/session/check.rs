@@ -1,4 +1,4 @@
-//! What must hold whatever is said to a member.
+//! Properties that must hold whatever a member is told.
 
 use datafan_core::{
     connector::Lane,
@@ -14,10 +14,10 @@ use datafan_core::{
 use datafan_store_mem::MemStore;
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-/// What one call sends at most: the bound on answers, one answer beyond it, and small messages.
+/// Maximum size of what one call sends: the bound on answers, one answer beyond it, and small messages.
 const SENT_BYTES_MAX: usize = (32 << 20) + MESSAGE_BYTES_MAX + (1 << 20);
 
-/// Messages keep to the format and their lane's limit, and all of them together to what a call may cost.
+/// Messages follow the format and their lane's limit, and all of them together the limit of a call.
 pub fn are_bounded(effects: &[Effect]) {
     let mut sent = 0;
     for effect in effects {
@@ -33,7 +33,7 @@ pub fn are_bounded(effects: &[Effect]) {
     assert!(sent <= SENT_BYTES_MAX, "one call sends {sent} bytes");
 }
 
-/// Whether a stranger may be told this: greetings, and questions about the roster.
+/// Whether a stranger may receive this: greetings, and questions about the roster.
 pub fn is_for_strangers(message: &Message<'_>, authority: datafan_core::id::MemberId) -> bool {
     match message {
         Message::Hello(_) | Message::Refuse(_) => true,
@@ -43,7 +43,7 @@ pub fn is_for_strangers(message: &Message<'_>, authority: datafan_core::id::Memb
     }
 }
 
-/// What a member holds agrees with itself: every visible shard has the items, keys and nodes that its head
+/// The data of a member is consistent: every visible shard has the items, keys and nodes that its head
 /// describes.
 pub fn is_sound(engine: &Engine<MemStore>) {
     assert!(engine.status().pending.len() <= PENDING_MAX);

@@ -1,9 +1,9 @@
 //! An engine among misbehaving peers.
 //!
 //! The founder of a mesh and another member, the victim, are honest engines with a relay between them that
-//! passes on, drops, alters, cuts, repeats, reorders and invents messages; besides, the victim is linked with
-//! an admitted member who makes things up under its own signature, and with a stranger who says anything. The
-//! input is the script of all that. What must hold, whatever the script says, is in `check`.
+//! forwards, drops, alters, cuts, repeats, reorders and invents messages; besides, the victim is linked with
+//! an admitted member that signs made-up data, and with a stranger that sends anything. The input is the
+//! script of all that. `check` has the properties that must hold, whatever the script.
 
 mod check;
 mod script;
@@ -21,7 +21,7 @@ use script::{Op, Script};
 use setting::Who;
 use world::World;
 
-/// Plays the script, then ends all faults: both members must be sound, and equal where signatures are
+/// Runs the script, then ends all faults: both members must be consistent, and equal if signatures are
 /// checked.
 pub fn attack(bytes: &[u8]) {
     let mut script = Script::new(bytes);
@@ -35,14 +35,14 @@ pub fn attack(bytes: &[u8]) {
     world.heal();
 }
 
-/// Steps of one script; what is behind them is not read.
+/// Steps of one script; the rest is not read.
 const STEPS_MAX: usize = 400;
 
 /// Scripts that each reach another part of the engine.
 pub fn seeds() -> Vec<Seed> {
     let pass = |n: usize| [Op::Pass as u8, 0xff].repeat(n);
     let long = [pass(12), vec![Op::Time as u8, 3], pass(12), vec![Op::Time as u8, 3], pass(12)].concat();
-    // What the relay does to every few messages, and time for the members to get over it.
+    // Faults of the relay every few messages, and time for the members to recover.
     let tampered = |op: Op, n: u8| -> Vec<u8> {
         let step = |n: u8| {
             let place = if op == Op::Alter { vec![0, n.wrapping_mul(37), 1 + n] } else { vec![0, n * 3] };
@@ -59,7 +59,7 @@ pub fn seeds() -> Vec<Seed> {
             .concat()
     };
     let write = [Op::Write as u8, 3, 40, Op::Write as u8, 5, 0, Op::Commit as u8, 2, 9];
-    // What a stranger asks before it is refused, in one call with its greeting.
+    // The questions of a stranger before it is refused, in one call with its greeting.
     let wants = [Who::Authority, Who::Founder].map(|who| setting::identity(who).id());
     let asked = wants.iter().flat_map(|owner| {
         let pull = Message::Pull(vec![Want { owner: *owner, since: Timestamp::ZERO }]).encode();

@@ -1,10 +1,10 @@
-//! The input of a session, read as steps. Where it ends, zeros follow.
+//! The input of a session, read as steps. After its end, zeros follow.
 
-/// What a step does.
+/// The kind of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Op {
-    /// Passes messages on, both ways.
+    /// Forwards messages, both ways.
     Pass,
     /// Alters a byte of the next message.
     Alter,
@@ -12,9 +12,9 @@ pub enum Op {
     Cut,
     /// Drops the next message.
     Drop,
-    /// Passes the next message on and keeps it for another time.
+    /// Forwards the next message and keeps it for a replay.
     Repeat,
-    /// Sends a message again that was under way earlier.
+    /// Sends an earlier message again.
     Replay,
     /// Puts the next message behind the others.
     Late,
@@ -34,7 +34,7 @@ pub enum Op {
     Clock,
     /// A link goes down or comes up.
     Link,
-    /// A member stops hard and starts again.
+    /// A member crashes and starts again.
     Crash,
     /// The victim writes.
     Write,
@@ -42,7 +42,7 @@ pub enum Op {
     Commit,
     /// A lane is full, or has room again.
     Room,
-    /// Passes messages on in one call, both ways.
+    /// Forwards messages in one call, both ways.
     Gather,
 }
 
@@ -69,7 +69,7 @@ const OPS: [Op; 20] = [
     Op::Gather,
 ];
 
-/// A place in the input.
+/// A position in the input.
 pub struct Script<'a>(&'a [u8]);
 
 impl<'a> Script<'a> {
@@ -100,7 +100,7 @@ impl<'a> Script<'a> {
         usize::from(u16::from_be_bytes([self.byte(), self.byte()])) % end
     }
 
-    /// A length and that many bytes, as far as they are there.
+    /// A length and that many bytes, as far as they exist.
     pub fn bytes(&mut self) -> Vec<u8> {
         let len = self.below(2_048).min(self.0.len());
         let (taken, rest) = self.0.split_at(len);

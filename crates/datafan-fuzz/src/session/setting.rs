@@ -1,4 +1,4 @@
-//! What every session begins with: made once, with disks to be copied.
+//! The initial state of every session: made once, with disks to be copied.
 
 use super::side::{Engines, Side, Trust, handle};
 use datafan_core::{
@@ -17,7 +17,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// What wall clocks show at time 0.
+/// The wall clocks at time 0.
 pub const BEGINNING: u64 = 1_800_000_000 * SECOND;
 
 /// Owner, timestamp and root of a state that its owner signed.
@@ -25,13 +25,14 @@ pub type Signed = (MemberId, Timestamp, Hash);
 
 pub struct Setting {
     pub mesh: MeshId,
-    /// The founder's disk, some time after the victim saw it last: more changes than the tombstones reach back.
+    /// The founder's disk, some time after its last contact with the victim: with more changes than the
+    /// tombstones cover.
     pub founder: MemDisk,
-    /// The victim's disk: with nothing on it, as of the last meeting, equal to the founder's.
+    /// The victim's disk: empty, as of the last contact, or equal to the founder's.
     pub victims: [MemDisk; 3],
-    /// When all that was over.
+    /// The time at the end of all that.
     pub time: Time,
-    /// The founder's heads and the authority's so far.
+    /// The heads of the founder and the authority so far.
     pub signed: BTreeSet<Signed>,
 }
 
@@ -44,7 +45,7 @@ pub fn setting() -> &'static Setting {
 pub const FOUNDER: usize = 0;
 pub const VICTIM: usize = 1;
 
-/// Who is who; the founder holds the authority's key.
+/// The identities; the founder holds the authority key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Who {
     Authority = 1,
@@ -80,7 +81,7 @@ pub fn put(key: &str, value: &[u8]) -> Write {
     Write::Put { key: Key::new(key).expect("a key"), value: value.into(), expiry: None }
 }
 
-/// The heads that a member holds of the founder's two shards.
+/// The heads of the founder's two shards that a member holds.
 pub fn signed(engines: &Engines, member: usize) -> impl Iterator<Item = Signed> + use<> {
     let snapshot = engines.engine(member).reader().snapshot().expect("the store works");
     [Who::Authority, Who::Founder].into_iter().filter_map(move |who| {
@@ -138,7 +139,7 @@ impl Making {
         self.signed.extend(signed(&self.engines, FOUNDER));
     }
 
-    /// Links both until they are equal, and takes the link away.
+    /// Links both until they are equal, and removes the link.
     fn meet(&mut self) {
         let both = [FOUNDER, VICTIM];
         let ids = both.map(|member| self.engines.id(member));

@@ -1,4 +1,4 @@
-//! One honest member: its disk, how it starts on it, and what a driver does with it.
+//! An honest member: its disk, how it starts on it, and what a driver does with it.
 
 use super::check;
 use datafan_core::{
@@ -14,12 +14,13 @@ use std::{cell::RefCell, collections::BTreeMap};
 /// The members that are engines.
 pub type Engines = engines::Engines<Engine<MemStore>>;
 
-/// How signatures are judged.
+/// How signatures are checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// As they are.
+    /// Correctly.
     Strict,
-    /// Nearly all are good, so that inputs reach what lies behind: nobody can say any more what is true.
+    /// Almost all are accepted, so that inputs reach the code behind the check; then no data is known to be
+    /// true.
     Any,
 }
 
@@ -51,20 +52,20 @@ impl Side {
         engines.add(self.config.member.id(), self.open(now))
     }
 
-    /// A hard stop of the `member` that it is, which loses what was not synced, and a start.
+    /// Crashes `member`, which loses unsynced data, and starts it again.
     pub fn restart(&mut self, engines: &mut Engines, member: usize, now: Now) {
         drop(engines.stop(member));
         engines.start(member, self.open(now));
     }
 
-    /// Stops the `member` that it is cleanly, and returns its disk.
+    /// Stops `member` cleanly, and returns its disk.
     pub fn close(self, engines: &mut Engines, member: usize) -> MemDisk {
         engines.stop(member).expect("it runs").close().expect("the disk works");
         self.disk
     }
 }
 
-/// Hands `inputs` over; returns what is to be done, in order, syncs included.
+/// Passes `inputs` to it; returns the effects in order, including syncs.
 pub fn handle(engines: &mut Engines, member: usize, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
     engines.handle(member, now, inputs).expect("whatever a peer says is no failure of the store");
     let effects = engines.take_effects(member);
@@ -72,10 +73,10 @@ pub fn handle(engines: &mut Engines, member: usize, now: Now, inputs: Vec<Input>
     effects
 }
 
-/// As [`Strict`], which says of the same heads the same again in every session.
+/// Like [`Strict`], with a cache, as every session checks the same heads.
 struct Remembered;
 
-/// Whose signature of what, and which.
+/// The key, message and signature.
 type Claim = (MemberId, Vec<u8>, [u8; 64]);
 
 thread_local! {

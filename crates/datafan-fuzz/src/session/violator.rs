@@ -1,4 +1,4 @@
-//! A member who signs whatever the script says, and answers for it.
+//! A member that signs whatever the script says, and answers requests for it.
 
 use super::{
     script::Script,
@@ -21,13 +21,13 @@ use std::{
 
 pub struct Violator {
     identity: Identity,
-    /// By timestamp: nothing keeps a key from being there twice.
+    /// By timestamp: a key may occur twice.
     items: BTreeMap<Timestamp, Item>,
     head: Option<Head>,
     requests: VecDeque<Arc<[u8]>>,
 }
 
-/// The violator's own trie.
+/// The trie of the violator.
 struct Trie {
     nodes: NewNodes,
     root: Option<Branch>,
@@ -43,7 +43,7 @@ impl Violator {
         }
     }
 
-    /// Hears what the victim wants; only requests are kept.
+    /// Receives the effects of the victim; only requests are kept.
     pub fn hear(&mut self, bytes: Arc<[u8]>) {
         if self.requests.len() < 64 {
             self.requests.push_back(bytes);
@@ -59,7 +59,7 @@ impl Violator {
         [Message::Hello(hello.into()).encode(), Message::Welcome.encode()]
     }
 
-    /// A new state, as sound as the script wants it, and the message that tells of it.
+    /// A new state, as valid as the script wants it, and the message that announces it.
     pub fn craft(&mut self, script: &mut Script<'_>, wall: Timestamp) -> Vec<u8> {
         let before = self.head.map_or(Timestamp::ZERO, |head| head.timestamp);
         let mut at = before.max(Timestamp(wall.0.saturating_sub(1_000_000)));
@@ -110,7 +110,7 @@ impl Violator {
         head.signed(&setting::mesh(), &self.identity)
     }
 
-    /// The answer to the oldest request; `None` where there is none, or it was none.
+    /// The answer to the oldest request; `None` if there is none, or it is not a request.
     pub fn answer(&mut self, script: &mut Script<'_>) -> Option<Vec<u8>> {
         let bytes = self.requests.pop_front()?;
         let (choice, head) = (script.byte(), self.head?);

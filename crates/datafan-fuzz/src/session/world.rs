@@ -1,4 +1,4 @@
-//! Who is linked with whom, what is under way, and what each step does.
+//! The links, the messages in flight, and the effect of each step.
 
 use super::{
     check,
@@ -25,33 +25,33 @@ use std::{
 pub struct World {
     trust: Trust,
     time: Time,
-    /// What the victim's clock shows beyond the founder's, in seconds.
+    /// Offset of the victim's clock from the founder's, in seconds.
     clock_seconds: i64,
     sides: [Side; 2],
     engines: Engines,
     linked: bool,
-    /// Who else is linked with the victim.
+    /// Further peers that are linked with the victim.
     others: BTreeSet<MemberId>,
-    /// Under way to each of the two.
+    /// Messages in flight to each of the two.
     under_way: [VecDeque<Arc<[u8]>>; 2],
-    /// What was under way, for replays.
+    /// Earlier messages, for replays.
     seen: VecDeque<(usize, Arc<[u8]>)>,
     violator: Violator,
     /// States that the founder signed.
     signed: BTreeSet<Signed>,
     /// Writes of the victim, by the number of their ticket.
     asked: BTreeMap<u64, Write>,
-    /// What the victim was told is on disk.
+    /// Writes of the victim that were acknowledged.
     own: BTreeMap<Key, Arc<[u8]>>,
     n_tickets: u64,
 }
 
-/// Messages that are remembered for replays, and that are under way at most.
+/// Maximum number of messages that are kept for replays, and that are in flight.
 const SEEN_MAX: usize = 64;
 const UNDER_WAY_MAX: usize = 1_024;
 
 impl World {
-    /// The first byte of a script: which disk the victim has, how signatures are judged, who is linked.
+    /// The first byte of a script: the disk of the victim, how signatures are checked, the links.
     pub fn new(mode: u8) -> Self {
         let setting = setting();
         let trust = if mode & 4 == 0 { Trust::Strict } else { Trust::Any };
@@ -132,8 +132,8 @@ impl World {
         self.handle_all();
     }
 
-    /// Ends all faults. In the end both are sound, and where signatures count, equal, and hold what was
-    /// signed.
+    /// Ends all faults. At the end both are consistent, and, if signatures are checked, equal, and hold what
+    /// was signed.
     pub fn heal(&mut self) {
         for who in [Who::Violator, Who::Stranger] {
             self.unlink_other(setting::identity(who).id());
@@ -141,7 +141,7 @@ impl World {
         self.clock_seconds = 0;
         self.unlink();
         self.handle_all();
-        // Misbehaving peers are backed off from for ten minutes at most.
+        // Misbehaving peers are backed off for at most ten minutes.
         self.wait(601 * SECOND);
         self.handle_all();
         self.link();
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// Whether the victim, which lost its store, looks whether another process has its key.
+    /// Whether the victim, which lost its store, checks whether another process has its key.
     fn victim_checks(&self) -> bool {
         matches!(self.engines.engine(VICTIM).status().own, OwnState::Checking { .. })
     }
@@ -176,7 +176,7 @@ impl World {
         Now { time: self.time, wall: Timestamp(wall) }
     }
 
-    /// Handles what waits in the inboxes, until nothing does.
+    /// Handles the inputs in the inboxes until there are none.
     fn handle_all(&mut self) {
         while let Some(side) = [FOUNDER, VICTIM].into_iter().find(|side| self.engines.has_input(*side)) {
             let (now, inputs) = (self.now(side), self.engines.take_inputs(side));
@@ -246,7 +246,7 @@ impl World {
         }
     }
 
-    /// Lets at most `n` messages arrive each way; and what they cause, as long as there is some of `n` left.
+    /// Delivers at most `n` messages each way, and those that they cause, within the same limit.
     fn pass(&mut self, n: u8, one_by_one: bool) {
         let mut left = [n, n];
         while let Some(to) = (0..2).find(|to| left[*to] > 0 && !self.under_way[*to].is_empty()) {
@@ -301,7 +301,7 @@ impl World {
         }
     }
 
-    /// Time passes, and both may do what is due.
+    /// Time passes, and both do what is due.
     fn wait(&mut self, micros: u64) {
         self.time = self.time.after(micros);
         for _ in 0..WAKES_MAX {
@@ -328,7 +328,7 @@ impl World {
         for side in [FOUNDER, VICTIM] {
             let peer = self.engines.id(1 - side);
             self.under_way[side].clear();
-            // A connector has nothing more of a link that is down.
+            // A connector reports nothing more of a link that is down.
             self.engines.retain_inputs(side, |input| !is_from(input, peer));
             self.engines.link_down(side, 1 - side, "down");
         }
@@ -407,7 +407,7 @@ impl World {
         self.engines.give(side, Input::Command { ticket, command });
     }
 
-    /// Whether both hold the same of the founder's shards and of the victim's.
+    /// Whether both hold the same shards of the founder and of the victim.
     fn is_equal(&self) -> bool {
         let heads = |side: usize| {
             let view = self.engines.engine(side).reader().snapshot().expect("the store works");
@@ -444,10 +444,10 @@ fn alter(bytes: &mut [u8], at: usize, by: u8) {
     }
 }
 
-/// How long a step may last.
+/// Maximum duration of a step.
 const WAITS: [u64; 8] =
     [1_000, 200_000, SECOND, 2 * SECOND, 6 * SECOND, 16 * SECOND, 120 * SECOND, 1_000 * SECOND];
-/// Calls in which a member may go on at one instant before time passes.
+/// Number of calls that a member may make at one moment before time passes.
 const WAKES_MAX: usize = 100;
 /// Rounds after which two honest members are equal.
 const ROUNDS_MAX: usize = 200;
