@@ -3,7 +3,7 @@
 
 use crate::{
     attack::Facts,
-    common::{Member, Place, api::Api},
+    common::{Member, TestDir, api::Api},
     processes::{Attacker, imports, shards},
     scene::fresh_key,
 };
