@@ -56,7 +56,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "documents",
         remedy: "wrap prose at 100 columns, use the standard terms, and name only what exists, or give a \
-            reason in documents/names.rs",
+                 reason in documents/names.rs",
         run: documents::check,
     },
     Check {
@@ -66,8 +66,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "imports",
-        remedy: "move what both modules use into a file of its own; `cargo xtask imports PACKAGE` shows the \
-            cycles",
+        remedy: "move what both modules use into a file of its own (`cargo xtask imports PACKAGE` shows the \
+                 cycles), and declare or remove a file that no `mod` declaration reaches",
         run: imports::check,
     },
     Check {
@@ -114,7 +114,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "instructions",
         remedy: "make it faster again; or, if it is worth the cost, run `cargo xtask instructions --update` \
-            and say so in the commit",
+                 and say so in the commit",
         run: self::instructions,
     },
     Check {

@@ -4,9 +4,12 @@
 //! `super::` or a module's name in code. A path leads to its last module, so `use super::Item` depends on the
 //! parent, whether the parent defines `Item` or only re-exports it. `mod child;` alone is not a dependency,
 //! and neither is anything below `#[cfg(test)]`.
+//!
+//! Every file must also be part of its crate: an orphan, which no `mod` declaration reaches, is an error.
 
 mod graph;
 mod lexer;
+mod orphans;
 mod paths;
 mod tree;
 
@@ -39,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::enter()?;
     for package in packages {
         if arguments.packages.is_empty() || arguments.packages.contains(&package.name) {
-            let graph = tree::read(&root, &package.directory)?;
+            let graph = tree::parse(&tree::read(&root, &package.directory)?);
             let cycles = graph.cycles();
             let n_files: usize = cycles.iter().map(BTreeSet::len).sum();
             let n_pairs = graph.mutual_pairs();
@@ -55,19 +58,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// Checks every package of the workspace.
 ///
 /// # Errors
-/// Describes each cycle.
+/// Describes each cycle, and names each orphan.
 pub fn check(root: &Path) -> Result<()> {
     let mut graphs = Vec::new();
+    let mut orphans = Vec::new();
     for package in packages()? {
-        graphs.push(tree::read(root, &package.directory)?);
+        let files = tree::read(root, &package.directory)?;
+        graphs.push(tree::parse(&files));
+        orphans.extend(orphans::find(&files, &package.roots(root)));
     }
-    judge(&graphs)
+    judge(&graphs, &orphans)
 }
 
-fn judge(graphs: &[Graph]) -> Result<()> {
+fn judge(graphs: &[Graph], orphans: &[String]) -> Result<()> {
     let cycles =
         graphs.iter().flat_map(|graph| graph.cycles().into_iter().map(|cycle| graph.describe(&cycle)));
-    let wrong: String = cycles.collect();
+    let orphans = orphans.iter().map(|name| format!("{name}: no `mod` declaration reaches this file\n"));
+    let wrong: String = cycles.chain(orphans).collect();
     ensure!(wrong.is_empty(), "{}", wrong.trim_end());
     Ok(())
 }
@@ -76,6 +83,22 @@ fn judge(graphs: &[Graph]) -> Result<()> {
 struct Package {
     name: String,
     directory: PathBuf,
+    targets: Vec<Target>,
+}
+
+/// A library, binary, test, example or build script of a package.
+#[derive(Deserialize)]
+struct Target {
+    src_path: PathBuf,
+}
+
+impl Package {
+    /// The crate roots, relative to `root`.
+    fn roots(&self, root: &Path) -> Vec<String> {
+        let name =
+            |target: &Target| target.src_path.strip_prefix(root).unwrap_or(&target.src_path).to_owned();
+        self.targets.iter().map(|target| name(target).to_string_lossy().into_owned()).collect()
+    }
 }
 
 fn packages() -> Result<Vec<Package>> {
@@ -87,12 +110,13 @@ fn packages() -> Result<Vec<Package>> {
     struct Manifest {
         name: String,
         manifest_path: PathBuf,
+        targets: Vec<Target>,
     }
     let metadata: Metadata = serde_json::from_str(&output("cargo", "metadata --format-version 1 --no-deps")?)
         .context("reading cargo metadata")?;
     let package = |manifest: Manifest| {
         let directory = manifest.manifest_path.parent().context("a manifest lies in a directory")?;
-        Ok(Package { name: manifest.name, directory: directory.join("src") })
+        Ok(Package { name: manifest.name, directory: directory.join("src"), targets: manifest.targets })
     };
     metadata.packages.into_iter().map(package).collect()
 }
@@ -113,7 +137,7 @@ mod tests {
             ("src/b.rs", "\nuse super::a::A;"),
             ("src/c.rs", ""),
         ])];
-        let error = judge(&graphs).unwrap_err().to_string();
+        let error = judge(&graphs, &[]).unwrap_err().to_string();
         assert!(error.contains("src/a.rs, src/b.rs"), "{error}");
         assert!(error.contains("src/b.rs:2: super::a::A"), "{error}");
         assert!(!error.contains("src/c.rs"), "{error}");
@@ -123,6 +147,11 @@ mod tests {
     fn imports_that_run_one_way_pass() {
         let graphs =
             [graph(&[("src/lib.rs", "mod a; mod b;"), ("src/a.rs", "use crate::b::B;"), ("src/b.rs", "")])];
-        judge(&graphs).unwrap();
+        judge(&graphs, &[]).unwrap();
+    }
+    #[test]
+    fn an_orphan_fails_with_its_name() {
+        let error = judge(&[], &["src/lost.rs".to_owned()]).unwrap_err().to_string();
+        assert_eq!(error, "src/lost.rs: no `mod` declaration reaches this file");
     }
 }

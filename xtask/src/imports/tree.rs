@@ -13,11 +13,11 @@ use std::{
 /// A module by its path from the crate's root.
 type Module = Vec<String>;
 
-/// Reads the files below `directory`; their names in the graph start at `root`.
+/// The texts of the Rust files below `directory`, by their names relative to `root`.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn read(root: &std::path::Path, directory: &std::path::Path) -> Result<Graph> {
+pub fn read(root: &std::path::Path, directory: &std::path::Path) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -33,7 +33,7 @@ pub fn read(root: &std::path::Path, directory: &std::path::Path) -> Result<Graph
             }
         }
     }
-    Ok(parse(&files))
+    Ok(files)
 }
 
 /// The graph of a crate with these files, given as name and text.

@@ -4,7 +4,7 @@ use super::prose;
 
 /// What was said before, and the field's term that took its place. Names in code font are the code's.
 const REPLACED: &[(&str, &str)] = &[
-    ("tombstone", "tombstone"),
+    ("grave", "tombstone"),
     ("graves", "tombstones"),
     ("descent", "reconciliation"),
     ("descents", "reconciliation"),
@@ -31,11 +31,9 @@ mod tests {
 
     #[test]
     fn prose_is_looked_at_and_code_is_not() {
-        let text = "A `graves` row\nis a Tombstone.\n\n| descents |\n\n```text\nvoid\n```\nto avoid it\n";
-        let expected = [
-            (2, "Tombstone: the term is tombstone".into()),
-            (4, "descents: the term is reconciliation".into()),
-        ];
+        let text = "A `graves` row\nis a Grave.\n\n| descents |\n\n```text\nvoid\n```\nto avoid it\n";
+        let expected =
+            [(2, "Grave: the term is tombstone".into()), (4, "descents: the term is reconciliation".into())];
         assert_eq!(replaced(text), expected);
     }
 }
