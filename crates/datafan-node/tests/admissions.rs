@@ -1,4 +1,4 @@
-//! Many members at a time, and the key of the member that admits them: on real processes.
+//! Many members at a time, and the key of the member that admits them, with real processes.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -32,7 +32,8 @@ fn a_file_of_members_is_admitted_whole_or_not_at_all() {
     assert!(member(&a, "m3").is_none(), "nobody was admitted");
     let malformed = place.file("malformed", format!("{}{} NOT-A-NAME\n", lines(3..5), id(5)));
     a.ask(&["admit", "--file", &malformed]).fails(1, "line 3: ");
-    // What else a line says would be lost: the fields are those of `id --json`, and its mesh is this one.
+    // Other fields of a line would be ignored: the fields are those of `id --json`, and the mesh must be this
+    // one.
     let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
     let line = |more: &str| format!("{{\"id\":\"{}\",\"name\":\"m5\"{more}}}\n", id(5));
     let one = |more: &str| a.ask(&["admit", "--file", &place.file("one", lines(3..4) + &line(more))]);
@@ -41,7 +42,7 @@ fn a_file_of_members_is_admitted_whole_or_not_at_all() {
     a.ask(&["admit", "--file", &place.file("empty", "\n")]).fails(1, "names no member");
     assert!(member(&a, "m3").is_none(), "nobody was admitted");
     assert_eq!(one(&format!(",\"mesh\":\"{mesh}\"")).code, 0);
-    // More than one change takes are several.
+    // More than one change takes are split into several changes.
     let many = place.file("many", lines(0..MANY + 2));
     assert_eq!(a.ask(&["admit", "--file", &many, "--json"]).lines().len(), MANY as usize + 2);
     assert!(member(&a, &format!("m{}", MANY + 1)).is_some());
@@ -71,7 +72,7 @@ fn who_waits_to_be_admitted_comes_up_at_once() {
     let init = ["init", "--mesh", &mesh, "--name", "b", "--data-dir", &dir, "--json"];
     let id = string(&datafan(&init).json()["id"]);
     let b = Member::run(&place.path("b"), &["--connect", &a.address()]);
-    // It is refused again and again: waits that grow would be long by now.
+    // It is refused repeatedly: growing pauses would be long by now.
     let until = Instant::now() + PATIENCE;
     while a.refused("not_admitted") < 5 {
         assert!(Instant::now() < until, "it asks again");
@@ -150,7 +151,7 @@ fn the_holder_of_the_authoritys_key_gets_a_new_key_of_its_own() {
         ("red".to_owned(), "round".to_owned())
     );
 
-    // The old key is nobody's any more: it is let in nowhere, and what it still writes goes nowhere.
+    // The old key belongs to nobody: it is refused everywhere, and its later writes go nowhere.
     let old = Member::run(&old_dir, &["--connect", &beta.address()]);
     old.waits(|status| status["state"] == "refused");
     old.ask(&["put", "late", "write"]);
@@ -159,7 +160,7 @@ fn the_holder_of_the_authoritys_key_gets_a_new_key_of_its_own() {
     beta.waits(|status| {
         status["shards"].as_array().unwrap().iter().all(|shard| shard["owner"] != json!(old_id))
     });
-    // And the roster is in good hands.
+    // The roster still works.
     let gamma = place.invited(&new, "gamma", &[]);
     let timestamp = gamma.put("k", "v");
     beta.waits_for("gamma", timestamp);

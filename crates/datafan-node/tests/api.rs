@@ -1,5 +1,5 @@
-//! The HTTP interface of a running member: who is let in, and that each limit holds at its edge and refuses
-//! one beyond it without harm to others.
+//! The HTTP API of a running member: access control, and every limit at its edge; one request beyond a limit
+//! is refused without harm to others.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -59,7 +59,7 @@ fn tcp_asks_for_the_token_that_the_file_holds() {
         ask("/v1/status", &format!("Origin: http://evil.example\r\n{right}")).starts_with("HTTP/1.1 403 ")
     );
 
-    // The socket is its owner's alone and needs none; a later run takes the token that is there.
+    // Only its owner can open the socket, which needs no token; a later run uses the existing token.
     member.put("k", "v");
     assert_eq!(member.terminate(), 0);
     let member = Member::run(&dir, &["--api", &api, "--api-token-file", &text(&file)]);
@@ -145,7 +145,7 @@ fn the_socket_is_private_whatever_was_there_and_whatever_the_umask_is() {
     run.fails(1, "api.sock: a symbolic link exists at this path: move it away");
     assert_eq!(fs::read_link(&socket).unwrap(), Path::new(&target), "neither followed nor replaced");
     fs::remove_file(&socket).unwrap();
-    // A killed member's socket, open to all.
+    // The socket of a killed member, open to all.
     drop(UnixListener::bind(&socket).unwrap());
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
     for umask in ["000", "277"] {
@@ -174,7 +174,7 @@ fn beyond_the_connections_of_tcp_one_waits_and_is_told_and_the_socket_is_free() 
     let late = busy(get);
     assert!(late.starts_with("HTTP/1.1 503 ") && late.contains("64 connections are open"), "{late}");
     member.put("k", "v");
-    // Who waits gets the place that comes free.
+    // A waiting request gets the freed place.
     let waiting = thread::scope(|scope| {
         let waiting = scope.spawn(get);
         open.pop();
@@ -200,7 +200,7 @@ fn readers_that_stall_take_no_more_than_their_places() {
     member.put("others", "go on");
     drop(stalled.pop());
     assert_eq!(member.ask(&["ls", "--json"]).lines().len(), 9, "a place is free again");
-    // Who stalled and reads on gets all of it.
+    // A reader that stalled and continues gets everything.
     let (_, reader) = stalled.pop().unwrap();
     assert!(end(reader).ends_with("\r\n0\r\n\r\n"));
 }
@@ -241,7 +241,7 @@ fn long_bodies_take_no_more_than_their_places_and_the_memory_stays_bounded() {
     one.write_all(&half).unwrap();
     let malformed = end(one);
     assert!(malformed.starts_with("HTTP/1.1 400 ") && malformed.contains("malformed"), "{malformed}");
-    // The other seven are cut off: nothing of them stays.
+    // The other seven connections are closed, and nothing of their requests stays.
     drop(held);
     let value = place.file("value", vec![0; 1 << 20]);
     assert_eq!(member.ask(&["put", "large", "--file", &value]).code, 0);
@@ -331,7 +331,7 @@ fn a_socket_that_is_gone_is_made_anew() {
     assert!(!socket.exists());
 }
 
-/// The first member of a mesh, with its interface on TCP.
+/// The first member of a mesh, with its API on TCP.
 fn founder_on_tcp(place: &TestDir, more: &[&str]) -> Member {
     let dir = place.path("a");
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &text(&dir)]).code, 0);
@@ -342,7 +342,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// The first answer that tells of no place: those who took all of them may not have come to it yet.
+/// The first answer that reports a full limit: the requests that fill it may need some time.
 fn busy(mut ask: impl FnMut() -> String) -> String {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -354,7 +354,7 @@ fn busy(mut ask: impl FnMut() -> String) -> String {
     }
 }
 
-/// A whole request over TCP, and all that is answered.
+/// A complete request over TCP, and the complete answer.
 fn request(api: &str, line: &str, header: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(api).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -363,7 +363,7 @@ fn request(api: &str, line: &str, header: &str, body: &[u8]) -> String {
     io::read_to_string(stream).unwrap()
 }
 
-/// A request over the socket, as far as `body` goes.
+/// A request over the socket, with `body` as its only content.
 fn begun(dir: &Path, line: &str, header: &str, body: &[u8]) -> UnixStream {
     let mut stream = UnixStream::connect(dir.join("api.sock")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -372,7 +372,7 @@ fn begun(dir: &Path, line: &str, header: &str, body: &[u8]) -> UnixStream {
     stream
 }
 
-/// All that is answered.
+/// The complete answer.
 fn end(stream: UnixStream) -> String {
     io::read_to_string(stream).unwrap()
 }

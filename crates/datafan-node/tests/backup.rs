@@ -24,7 +24,7 @@ fn a_running_member_is_saved_while_it_writes_and_comes_back() {
     b.waits_for("a", a.put("from", "a"));
     let file = text(&place.path("b.backup"));
 
-    // Pairs are written together: in whatever moment it is saved, none is torn.
+    // Pairs are written together: whenever the backup is made, none is torn.
     let (over, home) = (AtomicBool::new(false), text(&b.dir));
     let saved = thread::scope(|scope| {
         scope.spawn(|| {
@@ -47,7 +47,7 @@ fn a_running_member_is_saved_while_it_writes_and_comes_back() {
     let last = b.put("k0", "later");
     a.waits_for("b", last);
 
-    // Nobody has it any more but the file.
+    // Only the file still has it.
     let (dir, address, home) = (b.dir.clone(), a.address(), a.dir.clone());
     let at = text(&dir);
     assert_eq!(b.terminate(), 0);
@@ -79,7 +79,7 @@ fn a_member_that_does_not_run_is_saved_too_and_no_other_takes_it() {
     assert_eq!(b.terminate(), 0);
     assert_eq!(a.terminate(), 0);
     let (at, file) = (text(&dir), place.path("b.backup"));
-    // A key that others can read is there, and said to be unusable.
+    // A key that others can read exists, and is reported as unusable.
     let mode = |mode| fs::set_permissions(dir.join("member.key"), fs::Permissions::from_mode(mode)).unwrap();
     mode(0o640);
     let told = datafan(&["backup", &text(&file), "--data-dir", &at]);

@@ -54,7 +54,7 @@ fn a_newcomer_whose_clock_is_behind_is_told_so() {
     b.ask(&["put", "k", "v", "--timeout", "3s"]).fails(6, "correct the clock");
     assert_eq!(b.terminate(), 0);
 
-    // Nothing was spoilt.
+    // Nothing was damaged.
     let b = Member::run(&dir, &[]);
     a.waits_for("b", b.put("k", "v"));
 }

@@ -1,5 +1,5 @@
-//! Six bytes of an item are overwritten on disk, another member's or the own one: what `verify` says of it,
-//! what `--repair` keeps, and what comes back.
+//! Six bytes of an item are overwritten on disk, of another member's shard or the own one: what `verify`
+//! reports, what `--repair` keeps, and what comes back.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -10,7 +10,7 @@ use common::{Away, Done, Member, TestDir, datafan, text};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
-/// docs/disk-format.md: below, every page is checked when a file is opened.
+/// docs/disk-format.md: in files below this size, every page is checked when the file is opened.
 const CHECKED_BYTES_MAX: u64 = 16 << 20;
 const KEYS: usize = 300;
 
@@ -35,7 +35,7 @@ fn six_wrong_bytes_of_an_item_are_named_and_that_item_comes_from_the_owner_again
         told.out
     );
 
-    // What can be read is kept, to be compared: the wrong one as well.
+    // What can be read is kept for comparison, including the wrong item.
     let repaired = verify(&b.dir, &["--repair", "--json"]).json();
     let (kept, good) = (shard(&repaired, "a")["kept"].as_u64(), shard(&found, "a")["items"].as_u64());
     assert_eq!(kept, good.map(|good| good + 1));
@@ -52,7 +52,7 @@ fn of_a_small_file_that_redb_refuses_the_rows_are_kept_and_nothing_of_its_own_is
     overwrite(&store, b"value-150.");
     let bytes = fs::read(&store).unwrap();
 
-    // The member does not run on it, and nothing is saved of it.
+    // The member does not run on it, and no backup is made of it.
     let dir = text(&b.dir);
     datafan(&["run", "--data-dir", &dir, "--listen", "127.0.0.1:0"]).fails(1, "verify --repair");
     datafan(&["backup", &text(&place.path("saved")), "--data-dir", &dir]).fails(5, "verify --repair");
@@ -85,7 +85,7 @@ fn of_its_own_shard_what_can_be_read_is_listed_and_taken_back() {
     assert_eq!(verify(&b.dir, &["--json"]).json()["sound"], true, "all that is there can be believed");
 
     let (b, a) = (b.returns(), a.returns());
-    // What the mesh has is back before anything is written; what it lacks is listed.
+    // The mesh's data is back before anything is written; items that only the divergent copy has are listed.
     a.waits_for("b", b.put("later", "of b"));
     assert_eq!((b.get("b", "mine").as_str(), b.get("b", "third").as_str()), ("of b", "own-value-of-b"));
     b.ask(&["get", "alone"]).fails(4, "alone");
@@ -115,14 +115,14 @@ fn who_is_alone_begins_its_damaged_shard_anew_and_takes_back_what_can_be_read() 
     a.ask(&["get", "bad"]).fails(4, "bad");
 }
 
-/// Keys that only what is kept as a divergent copy has.
+/// Keys that only the divergent copy has.
 fn lacking(member: &Member) -> Vec<String> {
     let rows = member.ask(&["recovered", "--json"]).lines();
     let rows = rows.iter().filter(|row| row["state"] == "lacking");
     rows.map(|row| row["key"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A founder and an invited member that hold each other's data and do not run; the second one has written
+/// A stopped founder and a stopped invited member that hold each other's data; the second one has written
 /// `alone`, which nobody else has.
 fn apart(place: &TestDir, value_bytes: usize) -> (Away, Away) {
     let a = place.founder("a");
@@ -142,7 +142,7 @@ fn apart(place: &TestDir, value_bytes: usize) -> (Away, Away) {
     (a, b.leaves())
 }
 
-/// The member runs, keeps its own, and gets the other's shard as its owner has it.
+/// The member runs, keeps its own shard, and gets the other one as its owner has it.
 fn comes_back(a: &Away, b: &Away, alone: &str) {
     let b = b.returns();
     let a = a.returns();
@@ -156,7 +156,7 @@ fn comes_back(a: &Away, b: &Away, alone: &str) {
     assert_eq!(verify(&dir, &["--json"]).json()["sound"], true);
 }
 
-/// Overwrites six bytes wherever this text stands in a file, old copies included.
+/// Overwrites six bytes wherever this text occurs in a file, including old copies.
 fn overwrite(store: &Path, text: &[u8]) {
     let mut bytes = fs::read(store).unwrap();
     let places: Vec<_> = bytes.windows(text.len()).enumerate().filter(|(_, part)| *part == text).collect();

@@ -53,7 +53,7 @@ fn a_member_that_has_seen_no_fork_says_so() {
     let a = place.founder("a");
     a.ask(&["forks"]).is("this member knows of no fork");
     assert_eq!(a.ask(&["forks", "--json"]).json(), json!({"forks": []}));
-    // Nor is there one to close, and the roster stays as it is.
+    // There is no fork to close, and the roster is unchanged.
     let mesh = string(&a.ask(&["id", "--json"]).json()["mesh"]);
     let roster = || a.roots().into_iter().find(|(owner, _)| *owner == mesh).unwrap();
     let before = roster();
@@ -72,7 +72,7 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let ([a, b], twin) = ([a, b].map(Member::leaves), place.path("twin"));
     copy(&b.dir, &twin);
 
-    // Copy and original write in turns, and hear nothing of each other. The copy's clock is behind.
+    // Copy and original write alternately without knowing of each other. The copy's clock is behind.
     let away = clock.run(&twin, -60, &[]);
     let early = away.put("early\n\u{1b}[2J", "twin");
     away.leaves();
@@ -86,13 +86,13 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let second = away.put("late", "twin");
     assert!(early < first && first < second);
 
-    // Both states are the same owner's, and neither grew out of the other.
+    // Both states belong to the same owner, and neither descends from the other.
     let a = a.returns();
     a.waits_for("b", second);
     let dir = text(&place.path("evidence"));
     let forks = a.ask(&["forks", "--export", &dir, "--json"]).json()["forks"].clone();
     let [fork] = &forks.as_array().unwrap()[..] else { panic!("{forks}") };
-    // Its address may come after what it was asked to put.
+    // Its address may follow after the requested put.
     assert!(fork["first"] == first && fork["second"].as_u64() >= Some(second), "{fork}");
     assert_eq!((&fork["owner_name"], &fork["owner"]), (&json!("b"), &json!(away.id())));
     let file = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
@@ -102,7 +102,7 @@ fn an_item_as_old_as_a_head_that_lacked_it_is_evidence_that_anybody_can_check() 
     let told = datafan(&["verify-fork", &text(&file)]).out;
     assert!(told.contains(r#"the second has "early\n\u{1b}[2J" of "#), "{told}");
 
-    // The authority closes it; the evidence stays, and says who did.
+    // The authority closes it; the evidence stays, with who closed it.
     assert_eq!(fork["closed_by"], json!(null));
     assert!(a.ask(&["forks"]).out.contains("  open"), "{}", a.ask(&["forks"]).out);
     let elsewhere = away.ask(&["forks", "--close", "b"]);

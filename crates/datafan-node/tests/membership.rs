@@ -1,5 +1,5 @@
-//! Who belongs, on real processes: roles and quotas, invitations that end, keys that are replaced, an
-//! authority without a network, and links that close.
+//! Membership with real processes: roles and quotas, expiring invitations, replaced keys, an offline
+//! authority, and closed links.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -42,7 +42,7 @@ fn a_quota_and_a_role_are_given_and_changed_by_command() {
     b.waits(|status| status["shards"].as_array().unwrap().iter().all(|shard| shard["owner_name"] != "bee"));
     assert!(b.ask(&["status"]).out.contains("role    reader"));
 
-    // It holds and relays all the same.
+    // It still holds and relays.
     let timestamp = a.put("k", "v");
     b.waits_for("a", timestamp);
     let c_ticket = a.ask(&["invite", "c", "--role", "reader", "--addr", &b.address(), "--json"]).json();
@@ -62,7 +62,7 @@ fn a39_an_expired_invitation_is_refused_and_says_what_to_do() {
     let mut a = place.founder("a");
     let (late_dir, late_id) = joining(&place, &a, "late");
     a.ask(&["admit", &late_id, "--name", "late", "--expires", "1ms"]);
-    // The millisecond is over when the process has begun.
+    // The millisecond has passed when the process has started.
     let late = Member::run(&late_dir, &["--connect", &a.address()]);
     let line = a.logs(&late_id[..8]);
     assert!(line.contains("refused late (") && line.contains("datafan grant late --expires 7d"), "{line}");
@@ -130,7 +130,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
     let new = Member::run(&new_dir, &["--connect", &a.address()]);
     new.waits_links(1);
     assert_eq!(new.ask(&["id", "--json"]).json()["name"], "b");
-    // What the new key has written already is newer.
+    // What the new key has already written is newer.
     new.put("shape", "square");
     let adopted = new.ask(&["adopt", "--json"]);
     assert_eq!(fields(&adopted.out), ["owner", "time", "timestamp", "unchanged", "written"]);
@@ -140,7 +140,7 @@ fn a_key_is_replaced_and_its_data_moves_along() {
         (&json!(old_id), &json!(2), &json!(1))
     );
     new.ask(&["adopt", "a"]).fails(1, "is an active member");
-    // Again, as after a crash in the middle: only what is missing.
+    // Repeated, as after a crash in the middle: copies only what is missing.
     new.ask(&["del", "color"]);
     let again = new.ask(&["adopt", &old_id, "--json"]).json();
     assert_eq!((&again["written"], &again["unchanged"]), (&json!(1), &json!(2)));
@@ -174,7 +174,7 @@ fn nothing_is_lost_when_a_member_dies_while_it_adopts() {
     new.waits_links(1);
     let dir = text(&new_dir);
     let adopting = std::thread::spawn(move || datafan(&["adopt", "--data-dir", &dir, "--json"]));
-    // What is its own and not the system's is adopted.
+    // Everything except system items is adopted.
     let own = |status: &Value| {
         status["shards"]
             .as_array()
@@ -199,7 +199,7 @@ fn nothing_is_lost_when_a_member_dies_while_it_adopts() {
     assert_eq!(a.ask(&["ls", "--owner", "b", "--json"]).lines().len() as u64, N_ADOPTED);
 }
 
-/// Three commits.
+/// Makes three commits.
 const N_ADOPTED: u64 = 10_000;
 
 #[test]
@@ -245,7 +245,8 @@ fn a46_links_of_a_revoked_member_close_within_seconds_of_the_news() {
         assert!(closed.as_secs() < 10, "closed after {closed:?}, of which the processes that ask take most");
         revoked.ask(&["wait", "--links", "1", "--timeout", "500ms"]).fails(6, "0 links are up");
 
-        // Who was away hears of it from the first that it meets, and lets the revoked member in no more.
+        // A member that was away learns of it from the first peer that it meets, and no longer accepts the
+        // revoked member.
         let away = Member::run_on(&away_address, &away_dir, &[]);
         away.waits_links(2);
         waits_member(&away, "d", |member| member["state"] == "revoked");
@@ -279,7 +280,7 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
         datafan(&[&["authority", "sign", &request(name), "--key", &key, "--yes"], more].concat())
     };
 
-    // The first member of a mesh whose key was never here.
+    // The first member of a mesh, without the authority key.
     let a_dir = place.path("a");
     let init =
         datafan(&["init", "--mesh", &mesh, "--name", "a", "--data-dir", &text(&a_dir), "--json"]).json();
@@ -295,7 +296,7 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     assert_eq!(applied["written"], 1);
     a.waits(|status| status["state"] == "up");
 
-    // The second by a ticket that works once its request was signed; shown, and confirmed.
+    // The second one by a ticket that works once its request is signed; shown, and confirmed.
     let ticket = a.ask(&["invite", "b", "--items", "7", "--offline", &request("b"), "--json"]).json();
     let ticket = place.file("b.ticket", string(&ticket["ticket"]));
     let b = Member::run(&place.path("b"), &["--ticket", &ticket]);
@@ -306,12 +307,12 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     assert!(shown.err.contains("admit b (") && shown.err.contains("at most 7 items"), "{}", shown.err);
     assert_eq!(shown.code, 0);
     assert_eq!(a.ask(&["authority", "apply", &format!("{}.signed", request("b"))]).code, 0);
-    // Peers have refused it up to here, so a write waits for its admission.
+    // Peers have refused it until now, so a write waits for its admission.
     b.waits(|status| status["state"] == "up");
     let timestamp = b.put("k", "v");
     a.waits_for("b", timestamp);
 
-    // A request that follows an older roster than the key has signed is refused, an altered one is none.
+    // A request based on a roster older than the last signed one is refused, and so is an altered one.
     fs::remove_file(format!("{}.signed", request("b"))).unwrap();
     sign("b", &[]).has_failed(1, "this key has signed a later one");
     let whole = fs::read_to_string(request("b")).unwrap();
@@ -322,7 +323,7 @@ fn an_authority_without_a_network_signs_what_it_is_shown() {
     let nowhere = text(&place.path("nowhere.key"));
     datafan(&["authority", "sign", &request("b"), "--key", &nowhere]).fails(4, "does not exist");
 
-    // Revoked, offline, from a member that does not hold the key either; the head to keep is in the request.
+    // Revoked, offline, by a member without the key; the request names the head to keep.
     b.ask(&["revoke", "a", "--offline", &request("gone")]);
     b.ask(&["revoke", "a", "--offline", &request("gone")]).fails(1, "already exists");
     let signed = sign("gone", &[]);
@@ -348,7 +349,7 @@ fn a_ticket_that_nobody_got_is_told() {
     }
 }
 
-/// A member that has to be admitted, its directory ready.
+/// A member that must be admitted, with its directory ready.
 fn joining(place: &TestDir, at: &Member, name: &str) -> (std::path::PathBuf, String) {
     let (dir, mesh) = (place.path(name), string(&at.ask(&["id", "--json"]).json()["mesh"]));
     let init =
@@ -356,8 +357,8 @@ fn joining(place: &TestDir, at: &Member, name: &str) -> (std::path::PathBuf, Str
     (dir, string(&init["id"]))
 }
 
-/// Asks again until a member's roster says something of another; each answer takes a process, so this is no
-/// busy loop.
+/// Polls until a member's roster has an expected entry; each poll takes a process, so this is not a busy
+/// loop.
 fn waits_member(at: &Member, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let until = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! Names beside ids: a text names one member or none.
+//! Names and ids: a text names one member or none.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -66,7 +66,7 @@ fn what_is_one_members_name_and_begins_another_ones_id_is_ambiguous() {
     }
     let answer = Api::open(&a.dir).unwrap().get(&format!("/v1/items?owner={short}")).unwrap();
     assert_eq!((answer.status, &answer.json()["kind"]), (400, &json!("usage")));
-    // The full id is never in doubt.
+    // The full id is never ambiguous.
     assert_eq!(a.get(&id, "k"), "v");
     assert_eq!(a.ask(&["revoke", &c, "--yes", "--json"]).json()["id"], json!(c));
 }

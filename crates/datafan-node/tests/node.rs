@@ -1,4 +1,4 @@
-//! Members over QUIC and redb, each with a directory of its own.
+//! Members over QUIC and redb, each with its own directory.
 
 #![cfg(all(feature = "redb", feature = "quic"))]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -44,7 +44,7 @@ async fn a_member_comes_back_with_its_data_and_finds_its_peers() {
     soon(&other, other.put("color", "blue")).await;
     other.stop().await.unwrap();
     let done = one.put("color", "red").await.unwrap();
-    // No address is named: it remembers them.
+    // No address is given: it remembers them.
     let other = on_loopback(directory.path().join("beta")).start().await.unwrap();
     assert_eq!(&*other.get(&other.id(), "color").unwrap().unwrap().value, b"blue");
     soon(&other, other.wait_for(one.id(), done.timestamp)).await;
@@ -158,7 +158,7 @@ fn on_loopback(path: impl AsRef<Path>) -> Builder {
     Node::builder(path.as_ref()).listen("127.0.0.1:0".parse().unwrap())
 }
 
-/// What must come, within a bound that a loaded machine does not reach.
+/// Waits with a timeout that a loaded machine does not reach.
 async fn soon<T, E>(member: &Node, future: impl Future<Output = Result<T, E>>) -> T
 where
     E: From<TimedOut> + std::fmt::Debug,

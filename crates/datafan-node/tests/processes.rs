@@ -8,7 +8,7 @@ mod common;
 use common::{Member, TestDir, datafan, string, text};
 use serde_json::json;
 
-/// A member that has to be admitted, its directory ready.
+/// A member that must be admitted, with its directory ready.
 fn joining(place: &TestDir, mesh: &str, name: &str) -> (std::path::PathBuf, String) {
     let dir = place.path(name);
     let init = datafan(&["init", "--mesh", mesh, "--name", name, "--data-dir", &text(&dir), "--json"]).json();
@@ -65,7 +65,7 @@ fn b_and_c_meet_again_when_a_is_gone() {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);
     let c = place.invited(&a, "c", &[]);
-    // Each has learned of the other through A only; the addresses are kept on disk.
+    // Each has learned of the other only through A; the addresses are kept on disk.
     for (member, other) in [(&b, &c), (&c, &b)] {
         member.waits_for(&other.id(), 1);
     }
@@ -100,7 +100,7 @@ fn a39_an_uninvited_process_gets_no_link_and_is_told_what_to_do() {
     let refusals = a.ask(&["status", "--json"]).json()["refusals"]["not_admitted"].as_u64();
     assert!(refusals.is_some_and(|count| count > 0), "{refusals:?}");
 
-    // Admitted, it comes in by itself.
+    // Once admitted, it links by itself.
     a.ask(&["admit", &id, "--name", "friend"]);
     stranger.waits_links(1);
     stranger.waits_for("a", 1);
@@ -112,7 +112,7 @@ fn who_is_refused_is_named_once_however_often_it_knocks() {
     let place = TestDir::new();
     let mut a = place.founder("a");
     let (dir, id) = joining(&place, &mesh_of(&a), "stranger");
-    // Not waited for: it may be refused before it says that it runs.
+    // Not waited for: it may be refused before it is ready.
     let mut stranger = Member::start_on("127.0.0.1:0", &dir, &["--connect", &a.address()]);
     let about = |member: &Member| -> Vec<String> {
         member.log_so_far().into_iter().filter(|line| line.contains(&id[..8])).collect()
@@ -130,7 +130,7 @@ fn who_is_refused_is_named_once_however_often_it_knocks() {
     let more: Vec<_> = about(&stranger).into_iter().filter(|line| line.contains("refuses")).collect();
     assert_eq!(more, Vec::<String>::new(), "said once");
 
-    // Let in and put out again: that is news, once more.
+    // Admitted and revoked again, which is reported once more.
     a.ask(&["admit", &id, "--name", "friend"]);
     stranger.waits_links(1);
     a.ask(&["revoke", "friend", "--yes"]);
@@ -174,7 +174,7 @@ fn a39_another_meshs_member_is_refused() {
     assert_eq!(z.ask(&["members", "--json"]).json()["members"].as_array().unwrap().len(), 1);
 }
 
-/// Asks again until somebody has knocked; each answer takes a process, so this is no busy loop.
+/// Polls until a stranger has connected; each poll takes a process, so this is not a busy loop.
 fn waits_pending(member: &Member) -> serde_json::Value {
     let until = std::time::Instant::now() + common::PATIENCE;
     loop {

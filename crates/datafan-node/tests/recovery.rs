@@ -1,4 +1,4 @@
-//! A25, A29, A36, A41 over processes: lost disks, restored backups, one identity running twice.
+//! A25, A29, A36, A41 with processes: lost disks, restored backups, one identity running twice.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -47,7 +47,7 @@ fn a29_a41_a_restored_backup_takes_back_what_the_mesh_has() {
     a.waits_for("b", b.put("new", "today"));
     assert_eq!(b.terminate(), 0);
 
-    // Connected at once: everything comes back before anything is written.
+    // Linked at once: everything comes back before anything is written.
     fs::write(dir.join("store.redb"), &backup).unwrap();
     let b = Member::run(&dir, &[]);
     a.waits_for("b", b.put("more", "v"));
@@ -60,7 +60,8 @@ fn a29_a41_a_restored_backup_takes_back_what_the_mesh_has() {
     );
     assert_eq!(b.terminate(), 0);
 
-    // Alone at first: it writes on, then is told what the mesh had, and takes it back with one command.
+    // Alone at first: it continues to write, then learns what the mesh had, and takes it back with one
+    // command.
     let (address, home) = (a.address(), a.dir.clone());
     assert_eq!(a.terminate(), 0);
     fs::write(dir.join("store.redb"), &backup).unwrap();
@@ -98,12 +99,12 @@ fn a36_of_two_processes_with_one_identity_the_later_one_stops() {
 
     let b = Member::run(&dir, &[]);
     a.waits_for("b", b.put("from", "b"));
-    // The same identity once more, from an older copy.
+    // The same identity again, from an older copy.
     for _ in 0..2 {
         Member::start_on("127.0.0.1:0", &twin, &[]).ends(7, "with this member's key began before this one");
     }
 
-    // The one that was there goes on, and nobody else was harmed.
+    // The existing process continues, and nobody else was harmed.
     a.waits_for("b", b.put("still", "here"));
     assert_eq!(a.get("b", "from"), "b");
     assert_eq!(b.terminate(), 0);

@@ -1,4 +1,4 @@
-//! What a start refuses, in one clear line each; and what it does not mind.
+//! What a start refuses, each with one clear line; and what it accepts.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -125,7 +125,7 @@ fn a_socket_of_somebody_else_is_replaced_only_when_nobody_answers() {
     let other = UnixListener::bind(dir.join("api.sock")).unwrap();
     run(&text(&dir), &[]).fails(1, "another process answers on a socket at this path");
     drop(other);
-    // What is no socket may be anything, and stays.
+    // Anything that is not a socket may be important, and stays.
     let (socket, away) = (dir.join("api.sock"), place.path("away"));
     fs::rename(&socket, &away).unwrap();
     fs::write(&socket, "notes").unwrap();

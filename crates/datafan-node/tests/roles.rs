@@ -1,5 +1,5 @@
-//! A55, on real processes: an id has one role and is refused in every other one, in every command, HTTP
-//! request and offline request; and what cannot be undone is asked for twice.
+//! A55 with real processes: an id has one role and is refused in every other one, in every command, HTTP
+//! request and offline request; and irreversible changes need confirmation.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -108,7 +108,7 @@ fn a55_a_revoked_id_and_ones_own_are_refused_where_another_members_belongs() {
     b.ask(&["adopt", &b.id()]).fails(1, "this member's own id");
     assert_eq!(names(&a), ["a", "b", "c"]);
 
-    // Nor is either of them dialled, nor a mesh joined that is named by one's own key.
+    // Neither of them is dialled, and no mesh is joined whose id is the member's own.
     let mesh = mesh_of(&a);
     let (dir, address) = (b.dir.clone(), a.address());
     let own = b.id();
@@ -139,7 +139,7 @@ fn what_cannot_be_undone_wants_a_terminal_or_yes() {
         &["grant", "b", "--role", "reader", "--drop"],
     ] {
         a.ask(command).fails(2, "not a terminal: confirm it with --yes");
-        // An answer in a pipe is none: whoever writes it cannot have seen what is asked.
+        // An answer in a pipe does not count: its writer cannot have seen the question.
         a.ask_with(command, b"y\n").fails(2, "--yes");
     }
     let members = a.ask(&["members", "--json"]).json();

@@ -1,4 +1,4 @@
-//! The room that a member's store takes, and reads that go on where one was broken off.
+//! The disk space of a member's store, and reads that continue after an interruption.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -24,7 +24,7 @@ fn a56_a_list_goes_on_after_a_key_and_the_status_says_what_the_store_takes() {
         rows.iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(&keys("/v1/list?after=b/1").1), ["b/2", "c"]);
-    // Before the prefix nothing is left out.
+    // Nothing before the prefix is left out.
     assert_eq!(names(&keys("/v1/export?prefix=b&after=a").1), ["b/1", "b/2"]);
     let (_, all) = keys("/v1/export?all=true&after=b/2&after_owner=a");
     assert_eq!(names(&all), ["c"]);

@@ -1,4 +1,4 @@
-//! One key in two places, on real processes: the member that is there goes on, and who comes second is told.
+//! One key in two places, with real processes: the existing member continues, and the second one is told.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -37,7 +37,7 @@ fn a_ticket_that_is_run_again_is_refused_though_its_member_cannot_be_dialled() {
     let (a, c, b) = mesh_with_an_undialable_member(&place, &[]);
     let ticket = text(&place.path("b.ticket"));
     let second = place.path("second");
-    // Twice: what the first one took over from the mesh does not make the second one its owner.
+    // Twice: the data that the first attempt copied from the mesh does not make the second one the member.
     for args in [&["--ticket", &ticket, "--connect", &c.address()][..], &[]] {
         let again = Member::start_on("127.0.0.1:0", &second, &[args, UNDIALABLE].concat());
         again.ends(1, "already running: another process with this member's key ");
@@ -66,7 +66,7 @@ fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_i
     assert_eq!(status["state"], "up", "{status}");
     b.ask(&["put", "held", "w"]).has_failed(6, "another process with this key seems to run, because ");
     b.waits(|status| status["reason"].is_null());
-    // It takes its shard back first, which a busy machine does not do at once.
+    // It restores its shard first, which takes time on a busy machine.
     assert!(began.elapsed() < Duration::from_secs(75), "{:?}", began.elapsed());
     let written = b.put("k", "w");
     for member in [&a, &c] {
@@ -79,7 +79,7 @@ fn a_member_that_lost_its_disk_writes_within_a_minute_though_others_still_list_i
 #[test]
 fn a_process_without_data_elsewhere_in_the_mesh_is_refused_and_takes_no_link_twice() {
     let place = TestDir::new();
-    // Both are linked with a alone: neither can be dialled.
+    // Both are linked only with a: neither can be dialled.
     let (a, c, b) = mesh_with_an_undialable_member(&place, UNDIALABLE);
     let second = place.path("second");
     copy(&b.dir, &second);
@@ -91,7 +91,7 @@ fn a_process_without_data_elsewhere_in_the_mesh_is_refused_and_takes_no_link_twi
     a.waits_for("b", b.put("k", "v"));
     c.waits_for("b", b.put("k", "w"));
     let lost = b.log_so_far().into_iter().filter(|line| line.contains("link down"));
-    // Its ticket names an address of a, which it dials before it knows of anybody.
+    // Its ticket names an address of a, which it dials before it knows anybody.
     let lost: Vec<String> = lost.collect();
     assert!(lost.len() <= 1, "{lost:?}");
 }
@@ -113,7 +113,7 @@ fn mesh_with_an_undialable_member(place: &TestDir, c_args: &[&str]) -> (Member, 
         });
         member.shard(name)["timestamp"].clone()
     };
-    // Its addresses, its runs, its links: of each other.
+    // Its addresses, its runs, its links to the others.
     let has_listed = |shard: &Value| shard["system_items"] == 3;
     let before = [own_shard(&a, "a", &has_listed), own_shard(&c, "c", &has_listed)];
     let b = place.invited(&a, "b", UNDIALABLE);
@@ -144,7 +144,7 @@ fn a_copy_of_the_directory_of_a_member_that_runs_stops_and_the_member_goes_on() 
     assert!(warned.contains("WARN"), "{warned}");
     a.waits_for("b", b.put("k", "x"));
     assert_eq!(a.get("b", "k"), "x");
-    // Once it is gone, the copy is the member: it takes back what it lacks.
+    // Once it is gone, the copy is the member and takes back what it lacks.
     assert_eq!(b.terminate(), 0);
     let copy = Member::run(&stale, &[]);
     a.waits_for("b", copy.put("more", "v"));
@@ -173,7 +173,7 @@ fn a_copy_of_the_directory_of_a_member_that_cannot_be_dialled_stops_and_the_memb
         let warned = b.logs("another process with our key was linked with ");
         assert!(warned.contains("WARN") && warned.contains("began after this one"), "{warned}");
         if undialable_peer {
-            // Both were linked with it alone.
+            // Both were linked only with it.
             let warned = a.logs("two processes run with the key of this peer");
             assert!(warned.contains("WARN"), "{warned}");
         }
@@ -212,7 +212,7 @@ fn a_request_is_not_signed_with_the_key_of_a_member_that_runs() {
     let d = place.invited(&a, "d", &[]);
     b.waits_for("d", d.put("k", "v"));
 
-    // A copy of the key signs, which nobody can keep it from; the member goes on from that roster.
+    // A copy of the key signs, which cannot be prevented; the member continues from that roster.
     let request = text(&place.path("e.request"));
     let asked = b.ask(&["invite", "e", "--offline", &request]);
     assert_eq!(asked.code, 0, "{}", asked.err);

@@ -1,5 +1,5 @@
-//! A56 with a process that reads: `datafan export`, whose own reader takes a little now and then, of an owner
-//! that overwrites everything.
+//! A56 with a reading process: `datafan export`, whose output is read slowly, from an owner that overwrites
+//! everything.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -31,7 +31,7 @@ const KEYS: usize = 800;
 const KEYS_PER_COMMIT: usize = 50;
 const VALUE_BYTES: usize = 8_192;
 const ROUNDS: usize = 6;
-/// What the reader takes at a time.
+/// Bytes that the reader takes at a time.
 const SIP_BYTES: usize = 1_024;
 const SIP_PERIOD: Duration = Duration::from_millis(100);
 
@@ -54,7 +54,7 @@ async fn a56_an_export_that_is_read_at_a_trickle_does_not_make_the_file_grow() {
     assert!(taken.slowly >= 2 * SIP_BYTES, "it was read all the time");
     assert!(with <= without * 3 / 2, "{with} bytes with the reader, {without} without");
 
-    // What it got is one state, as far as it goes, and it is told where to go on.
+    // What it got is part of one state, and it is told where to continue.
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("the store grew") && error.contains("continue after it"), "{error}");
@@ -69,7 +69,7 @@ fn value(round: usize) -> String {
     char::from(b'a' + round as u8).to_string().repeat(VALUE_BYTES)
 }
 
-/// A member in this process whose reads end after little growth, with its interface on the socket.
+/// A member in this process whose reads end after little growth, with its API on the socket.
 struct Served {
     node: Node,
     server: Server,
@@ -82,7 +82,7 @@ impl Served {
         let node = builder
             .configure(|config| {
                 config.read_growth_bytes = 1 << 20;
-                // What a younger read holds counts for the disk's speed: little here.
+                // Old states that younger reads hold depend on the speed of the disk: few here.
                 config.read_age_micros = 2_000;
             })
             .start()
@@ -99,7 +99,7 @@ impl Served {
         Self { node, server }
     }
 
-    /// Overwrites everything once in each round; gives the most that the file took.
+    /// Overwrites everything once per round; returns the maximum size of the file.
     async fn overwrite(&self, rounds: std::ops::Range<usize>) -> u64 {
         let path = Home::new(self.node.home().path()).store_path();
         let mut most = 0;
@@ -110,7 +110,7 @@ impl Served {
                     Write::Put { key, value: value(round).into_bytes().into(), expiry: None }
                 };
                 self.node.commit((first..first + KEYS_PER_COMMIT).map(put).collect()).await.unwrap();
-                // The file's length has holes.
+                // The file has holes, so its length is not its size.
                 most = most.max(fs::metadata(&path).unwrap().blocks() * 512);
             }
         }
@@ -123,7 +123,7 @@ impl Served {
     }
 }
 
-/// `datafan export` and who reads what it prints.
+/// `datafan export` and the reader of its output.
 struct Reader {
     thread: thread::JoinHandle<(Taken, Child)>,
     hurries: Arc<AtomicBool>,
@@ -131,12 +131,12 @@ struct Reader {
 
 struct Taken {
     all: String,
-    /// Bytes that it took before it hurried.
+    /// Bytes read before it hurried.
     slowly: usize,
 }
 
 impl Reader {
-    /// Done when the first bytes are there.
+    /// Returns when the first bytes are there.
     fn start(dir: &Path) -> Self {
         let args = ["export", "--data-dir", &text(dir)];
         let mut command = prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), &args);

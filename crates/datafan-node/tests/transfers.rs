@@ -30,13 +30,13 @@ fn a34_a_copy_goes_on_through_another_neighbour_and_after_a_kill() {
     let (wanted, owner) = (b.roots(), a.id());
     assert_eq!(b.terminate(), 0);
 
-    // A is the only one there, and is killed in the middle.
+    // Only A is there, and it is killed in the middle.
     let c = Member::run_on(&c_address, &c_dir, &[]);
     catches_copying(&c, &owner);
     a.kill();
     assert_ne!(c.roots(), wanted, "the copy was over before its source was gone");
 
-    // B takes over; C itself is killed once more on the way, and goes on with what it has on disk.
+    // B takes over; C itself is killed once on the way, and continues with what it has on disk.
     let b = Member::run_on(&b_address, &b_dir, &[]);
     c.waits_links(1);
     c.kill();
@@ -46,7 +46,7 @@ fn a34_a_copy_goes_on_through_another_neighbour_and_after_a_kill() {
     assert_eq!(c.get("a", "row/7"), value(7));
 }
 
-/// Asks until the shard of `owner` is being copied; each answer takes a process, so this is no busy loop.
+/// Polls until the shard of `owner` is being copied; each poll takes a process, so this is not a busy loop.
 fn catches_copying(member: &Member, owner: &str) {
     let until = Instant::now() + common::PATIENCE;
     loop {

@@ -1,5 +1,5 @@
-//! Files that cannot be trusted: a store that is none, a backup that is cut off or has no room, what a
-//! killed command left.
+//! Invalid files: a file that is not a store, a backup that is cut off or has no room, leftovers of a killed
+//! command.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -48,7 +48,7 @@ fn a_file_that_is_no_store_never_replaces_a_backup() {
         assert_eq!(fs::read(&store).unwrap(), bytes, "nothing was changed");
     }
 
-    // What does not come back is said, and what is said is true.
+    // What does not come back is reported, and the report is true.
     let moved = datafan(&["verify", "--repair", "--data-dir", &home]);
     assert!(moved.code == 0 && moved.out.contains("moved to ") && moved.out.contains("store.redb.damaged"));
     assert!(moved.err.contains("Own writes that no peer has are lost"), "{}", moved.err);
@@ -90,7 +90,7 @@ fn a_limit_of_file_sizes_is_a_full_disk() {
     let dir = place.path("a");
     let home = text(&dir);
     assert_eq!(datafan(&["init", "--name", "a", "--data-dir", &home]).code, 0);
-    // In units of 512 bytes or of 1024, as the shell likes: more than the new store takes.
+    // In units of 512 bytes or of 1024, depending on the shell: more than the new store takes.
     let limit = fs::metadata(dir.join("store.redb")).unwrap().len() / 512 + 2_000;
     let mut a = Member::start_by(limited(limit), "127.0.0.1:0", &dir, &[]).ready();
     let before = a.put("before", "v");
@@ -147,13 +147,13 @@ fn a_beginning_that_fails_leaves_nothing_behind() {
         datafan(args).has_failed(1, "no member.json");
         assert_eq!(files(&dir), there, "{args:?}");
     }
-    // What the error says to do.
+    // The remedy that the error names.
     fs::rename(dir.join("store.redb"), place.path("store.redb")).unwrap();
     assert_eq!(datafan(&["init", "--mesh", &mesh, "--name", "a", "--data-dir", &home]).code, 0);
     fs::rename(place.path("store.redb"), dir.join("store.redb")).unwrap();
     Member::run(&dir, &[]).put("k", "v");
 
-    // There is room for the keys and not for the store.
+    // There is room for the keys but not for the store.
     for blocks in [8, 100] {
         let above = place.path("above");
         let args = ["init", "--name", "b", "--data-dir", &text(&above.join("b"))];
@@ -162,7 +162,7 @@ fn a_beginning_that_fails_leaves_nothing_behind() {
     }
 }
 
-/// A running member with so many items of a kilobyte.
+/// A running member with this many items of a kilobyte.
 fn member_of(place: &TestDir, items: usize) -> Member {
     let a = place.founder("a");
     let done = a.ask(&["import", &rows(place, items)]);
@@ -170,14 +170,14 @@ fn member_of(place: &TestDir, items: usize) -> Member {
     a
 }
 
-/// A file of so many rows of a kilobyte.
+/// A file with this many rows of a kilobyte.
 fn rows(place: &TestDir, items: usize) -> String {
     let value = "v".repeat(1_000);
     let rows = (0..items).map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"{value}\"}}\n"));
     place.file("rows", rows.collect::<String>())
 }
 
-/// The binary, where no file may get longer than so many of the shell's blocks.
+/// The binary with files limited to this many blocks of the shell.
 fn limited(blocks: u64) -> Command {
     let mut command = Command::new("sh");
     let script = format!("ulimit -f {blocks}; exec \"$0\" \"$@\"");

@@ -1,4 +1,4 @@
-//! `datafan verify`: a store is sound, or says where it is not.
+//! `datafan verify`: a store is valid, or the damage is located.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -26,7 +26,7 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
 
     let sound = verify(&dir, true).json();
     assert_eq!(sound["sound"], true);
-    // The member writes of its links and addresses at times of its own.
+    // The member writes its links and addresses at any time.
     let items = shard(&sound, "a")["items"].as_u64().unwrap();
     let most = a.shard("a")["items"].as_u64().unwrap();
     assert!((held..=most).contains(&items), "{items} items: {held} before the end, {most} at their owner");
@@ -43,7 +43,7 @@ fn what_was_altered_on_disk_is_found_and_copied_anew() {
     assert!(told.out.contains("damaged in one place") && told.out.contains(&at.to_string()), "{}", told.out);
     assert!(told.code == 5 && told.err.contains("verify --repair"), "{}", told.err);
 
-    // Nor is it saved: a backup that is there may be the last good one.
+    // No backup is made of it: an existing backup may be the last good one.
     let backup = place.file("b.backup", "good");
     let saved = datafan(&["backup", &backup, "--force", "--data-dir", &text(&dir)]);
     saved.fails(5, "verify --repair");
@@ -79,7 +79,7 @@ fn damaged_ranges_are_repaired_from_the_neighbours() {
     let dir = b.dir.clone();
     assert_eq!(b.terminate(), 0);
 
-    // Of both shards one item says something else, and one cannot be read at all.
+    // In each shard, one item is wrong and one cannot be read.
     for of in ["a", "b"] {
         alter(&dir, format!("{of}-700.").as_bytes(), |row| *row.last_mut().unwrap() ^= 1);
         alter(&dir, format!("{of}-1900.").as_bytes(), |row| row.truncate(1));
@@ -118,7 +118,7 @@ fn a_file_that_cannot_be_read_at_all_is_moved_aside_and_comes_back_from_the_mesh
     b.waits_for("a", a.put("k", "of a"));
     let mut b = b.leaves();
     let store = b.dir.join("store.redb");
-    // The primary page, and in the second round one in the middle, of which redb's own check tells.
+    // The primary page, and in the second round one in the middle, which redb's own check detects.
     for round in 0..2 {
         let mut bytes = fs::read(&store).unwrap();
         let pages = if round == 0 { vec![0] } else { pages_with(&bytes, b"of b") };
@@ -142,10 +142,10 @@ fn a_file_that_cannot_be_read_at_all_is_moved_aside_and_comes_back_from_the_mesh
     assert_eq!(verify(&b.dir, true).json()["sound"], true);
 }
 
-/// Of redb.
+/// The page size of redb.
 const PAGE_BYTES: usize = 4_096;
 
-/// The pages that have this text, old copies among them.
+/// The pages that contain this text, including old copies.
 fn pages_with(bytes: &[u8], text: &[u8]) -> Vec<usize> {
     let pages = bytes.chunks(PAGE_BYTES).enumerate();
     pages.filter(|(_, page)| page.windows(text.len()).any(|part| part == text)).map(|(n, _)| n).collect()
@@ -157,7 +157,7 @@ fn verify(dir: &Path, json: bool) -> Done {
     datafan(if json { &args } else { &args[..3] })
 }
 
-/// What `verify --json` prints of a damaged store.
+/// The output of `verify --json` for a damaged store.
 fn damaged(dir: &Path) -> Value {
     let done = verify(dir, true);
     assert_eq!(done.code, 5, "{}", done.err);
@@ -170,7 +170,7 @@ fn shard<'a>(report: &'a Value, owner: &str) -> &'a Value {
     report["shards"].as_array().unwrap().iter().find(|shard| shard["owner_name"] == owner).unwrap()
 }
 
-/// Changes the row of the log that has `value`, and gives its timestamp.
+/// Changes the row of the log that has `value`, and returns its timestamp.
 fn alter(dir: &Path, value: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> u64 {
     let store = Database::open(dir.join("store.redb")).unwrap();
     let write = store.begin_write().unwrap();

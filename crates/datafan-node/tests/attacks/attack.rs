@@ -1,4 +1,4 @@
-//! What an attack is: a row of the table, and how it is carried out.
+//! An attack: a row of the table, and how it is carried out.
 
 use crate::scene::Scene;
 use datafan_core::{
@@ -11,7 +11,7 @@ use datafan_core::{
 use datafan_testkit::shard::{Parts, Shard};
 use std::pin::Pin;
 
-/// One attack, and what has to come of it.
+/// One attack, and its expected result.
 pub struct Attack {
     pub name: &'static str,
     /// What the attacker does.
@@ -19,51 +19,51 @@ pub struct Attack {
     pub who: Who,
     pub stage: Stage,
     pub act: Act,
-    /// The refusal under which the victim counts it.
+    /// The refusal that the victim counts.
     pub counter: &'static str,
     pub fate: Fate,
-    /// What it came to, beside that all reads are right and all members equal.
+    /// The outcome, in addition to correct reads and equal members.
     pub outcome: &'static str,
 }
 
-/// Who attacks.
+/// The attacker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// A member in good standing.
+    /// An admitted member.
     Member,
-    /// Somebody whom nobody admitted.
+    /// A stranger that was never admitted.
     Stranger,
-    /// A former member.
+    /// A revoked member.
     Revoked,
 }
 
-/// What the victim holds when the attack begins.
+/// The data of the victim when the attack begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The roster. It knows nobody but the attacker, and one who knows nobody but it.
+    /// The roster. It knows only the attacker, and a peer that knows only the victim.
     New,
-    /// An older state of the owner's shard, copied through the attacker, and as above.
+    /// An older state of the owner's shard, copied through the attacker, and the same peers.
     Behind,
-    /// All there is; it is linked to the owner.
+    /// Everything; it is linked to the owner.
     Linked,
 }
 
 /// How it is carried out.
 pub enum Act {
-    /// Tells of the owner's present state, and alters it when it is asked for it.
+    /// Announces the owner's current state, and alters it when it is requested.
     Violates(Violation),
-    /// Says this once the link is up.
+    /// Sends this once the link is up.
     Says(fn(&Facts) -> Vec<Frame>),
-    /// Says this in place of its greeting.
+    /// Sends this instead of its greeting.
     Greets(fn(&Facts) -> Vec<Frame>),
-    /// As a scenario of its own.
+    /// As a separate scenario.
     Runs(Scenario),
 }
 
 pub type Scenario = for<'s> fn(&'s mut Scene) -> Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
-/// What is changed in an otherwise honest answer about the owner's shard. All but deltas are answers to a
-/// reconciliation, to which a gap leads.
+/// The change in an otherwise honest answer about the owner's shard. All except deltas are answers to a
+/// reconciliation, which starts when no delta is available.
 #[derive(Clone, Copy)]
 pub enum Violation {
     None,
@@ -80,16 +80,16 @@ pub enum Violation {
     Silence,
 }
 
-/// What becomes of the attacker.
+/// What happens to the attacker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// What it tells is not looked at for a while.
+    /// Its announcements are ignored for a while.
     BackedOff,
-    /// The link is closed, and what it tells on the next one is not looked at for a while.
+    /// The link is closed, and announcements on the next one are ignored for a while.
     ClosedAndBackedOff,
     /// The link is closed.
     Closed,
-    /// It was no violation: the link goes on.
+    /// It is not a violation: the link stays up.
     Heard,
 }
 
@@ -104,17 +104,17 @@ impl Fate {
     }
 }
 
-/// What attackers know and have.
+/// The knowledge and keys of attackers.
 pub struct Facts {
     pub mesh: MeshId,
     pub key: Identity,
     pub victim: MemberId,
     pub owner: MemberId,
-    /// Keys that an attacker has not: for what an owner or the authority did itself.
+    /// Keys that an attacker does not have: for changes by the owner or the authority themselves.
     pub owner_key: Identity,
     pub authority_key: Identity,
     pub roster: Shard,
-    /// The owner's shard, an earlier state and the present one.
+    /// The owner's shard: an earlier state and the current one.
     pub first: Shard,
     pub second: Shard,
 }

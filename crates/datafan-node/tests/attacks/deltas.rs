@@ -1,4 +1,4 @@
-//! Deltas with one thing altered: asked for or pushed.
+//! Deltas with one change: requested or pushed.
 
 use crate::{
     attack::{Act, Attack, Facts, Fate, Stage, Violation, Who},
@@ -116,7 +116,7 @@ pub const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// No violation: a relay whose tombstones are gone sends such deltas in good faith.
+/// Not a violation: an honest relay that dropped tombstones sends such deltas.
 const MISSED: Attack = Attack {
     name: "",
     does: "",
@@ -152,12 +152,12 @@ fn resurrect(delta: &mut Parts) {
     delta.items.insert(at, item);
 }
 
-/// The distance of a tombstone is from the base, and no number reaches back: one that wraps around.
+/// The distance of a tombstone is counted from the base; it cannot be negative, but can wrap around.
 fn early_tombstone(facts: &Facts) -> Vec<Frame> {
     let mut delta = facts.second.delta(facts.first.head.timestamp);
     delta.tombstones.clear();
     let mut bytes = delta.push().bytes.to_vec();
-    // In place of no tombstones: one, 2^64 - 1 after the base, of the key `k`.
+    // Instead of no tombstones: one, 2^64 - 1 after the base, with the key `k`.
     assert_eq!(bytes.pop(), Some(0));
     bytes.push(1);
     bytes.extend([[0xff; 9].as_slice(), &[1, 1, b'k']].concat());

@@ -1,4 +1,4 @@
-//! Bytes of a link that are no frames, or come too slowly: below the messages.
+//! Bytes on a link that are not frames, or arrive too slowly: attacks below the messages.
 
 use crate::{
     attack::{Act, Attack, Fate, Stage, Who},
@@ -105,7 +105,7 @@ async fn closes(link: &Raw, reason: &str) {
     assert!(closed.contains(reason), "closed for {closed:?}, not {reason:?}");
 }
 
-/// Tells of a shard of its own, and sends its delta ever more slowly until that is given up.
+/// Announces its own shard, and sends the delta ever more slowly until the victim gives up.
 async fn drips(scene: &mut Scene) {
     let mut link = Raw::meets(&scene.facts, &scene.victim).await;
     let shard = shard(&scene.facts.key, &scene.facts, &["forged"]);
@@ -123,7 +123,7 @@ async fn drips(scene: &mut Scene) {
         never = dripping => never,
         () = scene.counts("late_answer") => {}
     }
-    // The small lane is as good as before: the victim still asks and answers.
+    // The small lane works as before: the victim still asks and answers.
     link.says(&Message::AskHeads(Vec::new())).await;
     link.hears(8).await;
 }

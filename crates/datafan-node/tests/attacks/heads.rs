@@ -180,7 +180,7 @@ const SIGNATURE: Attack = Attack {
     outcome: "the signature is not the owner's for this content and mesh; nothing is fetched",
 };
 
-/// A fault of an owner, no matter who tells of it: relays are not to blame.
+/// The owner's fault, whoever announces it: relays are not to blame.
 const OWN: Attack =
     Attack { fate: Fate::Heard, outcome: "refused before it is fetched, and remembered", ..SIGNATURE };
 
@@ -204,12 +204,12 @@ pub fn shard(owner: &Identity, facts: &Facts, keys: &[&str]) -> Shard {
     Shard::made(owner, &facts.mesh, last, keys.iter().enumerate().map(item).collect())
 }
 
-/// Somebody whom nobody admitted.
+/// A stranger that was never admitted.
 pub fn puppet() -> Identity {
     Identity::from_secret(&[9; 32])
 }
 
-/// A later state of the victim's own shard, which the attacker signed.
+/// A later state of the victim's own shard, signed by the attacker.
 fn of_victim(facts: &Facts) -> Shard {
     let mut copy = shard(&facts.key, facts, &["forged"]);
     copy.head.owner = facts.victim;

@@ -1,4 +1,4 @@
-//! More than a member can take: requests without number, and answers that nobody fetches.
+//! Overload: countless requests, and answers that are never read.
 
 use crate::{
     attack::{Act, Attack, Facts, Fate, Stage, Who},
@@ -82,7 +82,7 @@ const LOAD: Attack = Attack {
     outcome: "at most 64 wait, the rest is dropped; other links are served in turn",
 };
 
-/// Asks for hundreds of times more than may wait for it, and reads again when nothing more was looked up.
+/// Requests hundreds of times the allowed amount, and reads again when the victim looks up nothing more.
 async fn asks_on(scene: &mut Scene) {
     scene.owner_writes(vec![put("large", &"v".repeat(1 << 20))]).await;
     scene.violator.meets().await;
@@ -97,7 +97,7 @@ async fn asks_on(scene: &mut Scene) {
     scene.violator.reads_on();
 }
 
-/// Takes what places there are, and others too, and comes as a member then.
+/// Takes all free places and more, and then connects as a member.
 async fn strangers_come(scene: &mut Scene) {
     let mut strangers = Vec::new();
     let come = async {
@@ -124,6 +124,6 @@ pub fn asks(facts: &Facts, n_slots: usize) -> Frame {
     Message::AskNodes(Request { id: 1, owner: facts.owner, root, slots: vec![ask; n_slots] }).frame()
 }
 
-/// What two connectors keep for a link, with what one call of an engine answers: 17, 8 and 8 MiB, and some
-/// more on the line. 6,000 MiB are asked for.
+/// The buffers of two connectors for a link, and the answers of one call of an engine: 17, 8 and 8 MiB, and
+/// some more in flight. 6,000 MiB are requested.
 const WAITING_BYTES_MAX: u64 = 48 << 20;

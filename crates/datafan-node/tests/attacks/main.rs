@@ -1,8 +1,9 @@
-//! A member that misbehaves, over real QUIC: each attack alters one thing, is counted under its name, and harms
+//! A misbehaving member over real QUIC: each attack alters one thing, is counted under its name, and harms
 //! nobody.
 //!
-//! The honest mesh is an owner, the victim and a witness that knows the victim only. After each attack all
-//! that any of them let its readers see was right, and all end equal. `DATAFAN_ATTACK=NAME` runs one of them.
+//! The honest mesh consists of an owner, the victim and a witness that knows only the victim. After each
+//! attack everything that readers of these members saw was correct, and all members end equal.
+//! `DATAFAN_ATTACK=NAME` runs one attack.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -40,12 +41,12 @@ fn every_attack_is_counted_and_harms_nobody() {
         let (mut running, room) = (JoinSet::new(), Arc::new(Semaphore::new(TOGETHER)));
         let only = env::var("DATAFAN_ATTACK").ok();
         let chosen = attacks().filter(|attack| only.as_ref().is_none_or(|only| only == attack.name));
-        // Those that wait longest stand last in the table.
+        // The longest ones are last in the table.
         for attack in chosen.collect::<Vec<_>>().into_iter().rev() {
             let room = room.clone();
             running.spawn(async move {
                 let _place = room.acquire().await.unwrap();
-                // A task of its own: the name of an attack that fails is told.
+                // A separate task, so that a failed attack is reported by name.
                 (attack.name, tokio::spawn(run(attack)).await.is_ok())
             });
         }
@@ -104,7 +105,7 @@ async fn run(attack: &'static Attack) {
     scene.ends_well().await;
 }
 
-/// All of them, in the order of the table.
+/// All attacks, in the order of the table.
 fn attacks() -> impl Iterator<Item = &'static Attack> {
     let files = [
         deltas::ATTACKS,
@@ -132,12 +133,12 @@ fn table() -> String {
     text
 }
 
-/// What must come, within a bound that a loaded machine does not reach.
+/// Waits with a timeout that a loaded machine does not reach.
 async fn patience<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("no {what} in time"))
 }
 
-/// How long anything may take; a machine that is busy with other tests is slow.
+/// Timeout of everything; a machine that is busy with other tests is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Attacks at once: they mostly wait.
+/// Number of concurrent attacks, which mostly wait.
 const TOGETHER: usize = 8;

@@ -1,4 +1,4 @@
-//! Nodes of a shard's trie with one thing altered, in answer to a reconciliation.
+//! Nodes of a shard's trie with one change, in answers to a reconciliation.
 
 use crate::attack::{Act, Attack, Fate, Stage, Violation, Who};
 use datafan_core::{

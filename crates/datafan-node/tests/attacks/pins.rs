@@ -1,4 +1,4 @@
-//! A56 with the binary: a member that asks again and again for an old state of an owner that overwrites
+//! A56 with the binary: a member that repeatedly requests an old state of an owner that overwrites
 //! everything.
 
 use crate::{
@@ -20,7 +20,7 @@ const KEYS: usize = 2_000;
 const KEYS_PER_COMMIT: usize = 100;
 const VALUE_BYTES: usize = 8_192;
 const ROUNDS: usize = 6;
-/// The tag of Nodes: an answer from the state that was asked for.
+/// The tag of Nodes: an answer from the requested state.
 const NODES: u8 = 14;
 
 #[test]
@@ -55,7 +55,7 @@ fn a56_who_asks_for_an_old_state_again_and_again_does_not_make_the_file_grow() {
     let attacker = Attacker::meets(&facts, &owner);
     let mut states = vec![facts.first.head.root];
     let with = overwrite(&owner, || {
-        // As long as it is served, the same state; then the one that it is told of.
+        // As long as it is served, the same state; then the announced one.
         states.extend(attacker.does(|violator| violator.moved.take()).map(|head| head.root));
         let root = *states.last().unwrap();
         attacker.says(vec![asks(&facts, root)]);
@@ -71,7 +71,7 @@ fn asks(facts: &Facts, root: Hash) -> datafan_core::connector::Frame {
     Message::AskNodes(Request { id: 1, owner: facts.owner, root, slots }).frame()
 }
 
-/// Overwrites everything several times over; gives the most that the file took.
+/// Overwrites everything several times; returns the maximum size of the file.
 fn overwrite(owner: &Member, mut between: impl FnMut()) -> u64 {
     let mut api = Api::open(&owner.dir).unwrap();
     let path = Home::new(&owner.dir).store_path();
@@ -83,7 +83,7 @@ fn overwrite(owner: &Member, mut between: impl FnMut()) -> u64 {
             let rows: Vec<_> =
                 (first..first + KEYS_PER_COMMIT).map(|n| (format!("key/{n}"), value(n))).collect();
             assert_eq!(api.put(&rows).unwrap().status, 200);
-            // The file's length has holes.
+            // The file has holes, so its length is not its size.
             most = most.max(fs::metadata(&path).unwrap().blocks() * 512);
         }
     }

@@ -59,7 +59,7 @@ fn a28_what_a_peer_makes_up_is_refused_counted_and_named() {
         }
     }
 
-    // With the owner there, all are equal at once, and its own shard is the victim's alone.
+    // Once the owner is there, all are equal at once, and the victim's shard has only its own data.
     let owner = mesh.owner.returns();
     witness.waits_for("b", victim.put("mine", "still"));
     [&victim, &witness].into_iter().for_each(|member| member.waits_for("a", mesh.second.head.timestamp.0));
@@ -67,8 +67,8 @@ fn a28_what_a_peer_makes_up_is_refused_counted_and_named() {
     assert_eq!(witness.get("a", "k00"), "changed");
 }
 
-/// Of the table: an item of another owner altered on its way, under a head of its own, a head alone, and the
-/// victim's own shard.
+/// From the table: an altered item of another owner, under a head of its own; a head alone; and the victim's
+/// own shard.
 const MADE_UP: [&str; 4] = ["altered item of a range", "forged push", "forged owner", "own shard injected"];
 
 #[test]
@@ -89,7 +89,7 @@ fn a48_a49_what_an_owner_may_not_sign_is_refused_once_and_no_relay_is_blamed() {
         let bad = later(&facts, owner, 2 + n as u64, keys, says);
         relay.tells_of(&bad);
         victim.waits(|status| status["refusals"][counter].as_u64() > Some(before));
-        // Told of again and again, it is neither fetched nor counted.
+        // Announced repeatedly, it is neither fetched nor counted.
         let heard = relay.tells_again(bad.head);
         assert!(!heard.iter().any(|tag| ASKS.contains(tag)), "{heard:?}");
         assert_eq!(victim.refused(counter), before + 1, "{counter}");
@@ -105,7 +105,7 @@ fn a48_a49_what_an_owner_may_not_sign_is_refused_once_and_no_relay_is_blamed() {
     [&victim, &witness].into_iter().for_each(|member| member.waits_for(&id, good.head.timestamp.0));
 }
 
-/// Under which name it is refused, the keys of the items, and what the head says in place of what is so.
+/// The name of the refusal, the keys of the items, and what the head falsely declares.
 type Fault = (&'static str, &'static [&'static str], fn(&mut Head));
 
 const FAULTS: [Fault; 5] = [
@@ -116,10 +116,10 @@ const FAULTS: [Fault; 5] = [
     ("over_quota", &["one", "two"], |head| head.items = u64::MAX),
 ];
 
-/// Tags of messages that ask for data: Pull, AskNodes, AskRanges.
+/// Tags of messages that request data: Pull, AskNodes, AskRanges.
 const ASKS: [u8; 3] = [9, 13, 15];
 
-/// A state of a shard, so many milliseconds after what the owner of the mesh wrote last.
+/// A state of a shard, this many milliseconds after the last write of the mesh's founder.
 fn later(facts: &Facts, owner: &Identity, millis: u64, keys: &[&str], says: fn(&mut Head)) -> Shard {
     let last = facts.second.head.timestamp.0 + 1_000 * millis;
     let mut state = shard(owner, facts, keys);
@@ -130,8 +130,8 @@ fn later(facts: &Facts, owner: &Identity, millis: u64, keys: &[&str], says: fn(&
     state
 }
 
-/// A founder, a member to be attacked and one more, none of which runs, and keys that were admitted. What the
-/// founder wrote last the others have not seen.
+/// A founder, a member to attack and another one, none of which runs, and admitted keys. The others have not
+/// seen the founder's last write.
 struct Mesh {
     owner: Away,
     victim: Away,
@@ -164,7 +164,7 @@ impl Mesh {
         Self { owner, victim, witness, strangers, roster, first, second }
     }
 
-    /// What an attacker with `key` knows.
+    /// The knowledge of an attacker with `key`.
     fn facts(&self, key: &Identity, victim: &Member) -> Arc<Facts> {
         let home = Home::new(&self.owner.dir);
         let (owner_key, authority_key) =
@@ -183,7 +183,7 @@ impl Mesh {
     }
 }
 
-/// Puts a value under many keys in one commit, and gives its timestamp.
+/// Puts a value under many keys in one commit, and returns its timestamp.
 pub fn imports(place: &TestDir, member: &Member, value: &str, keys: std::ops::Range<u8>) -> u64 {
     let row = |n| format!("{{\"key\":\"k{n:02}\",\"value\":\"{value}\"}}\n");
     let rows = place.file("rows.jsonl", keys.map(row).collect::<String>());
@@ -200,7 +200,7 @@ pub fn shards(owner: &Away) -> (Shard, Shard) {
     (of(home.member_key().unwrap().unwrap().id()), of(mesh.authority()))
 }
 
-/// An attacker on a thread of its own: it goes on while a scenario waits for processes.
+/// An attacker on a separate thread: it continues while a scenario waits for processes.
 pub struct Attacker {
     acts: Option<UnboundedSender<Deed>>,
     thread: Option<JoinHandle<()>>,
@@ -209,7 +209,7 @@ pub struct Attacker {
 type Deed = Box<dyn FnOnce(&mut Violator) + Send>;
 
 impl Attacker {
-    /// Links and is welcome.
+    /// Links, and is accepted.
     pub fn meets(facts: &Arc<Facts>, victim: &Member) -> Self {
         let (facts, address) = (facts.clone(), victim.address().into());
         let (sender, mut acts) = unbounded_channel::<Deed>();
@@ -244,8 +244,8 @@ impl Attacker {
         self.does(|violator| violator.tells_of(shard));
     }
 
-    /// Tells of a head several times over, and gives the tags of what it heard until the last time was looked
-    /// at.
+    /// Announces a head several times, and returns the tags of the messages received until the last one was
+    /// handled.
     fn tells_again(&self, head: Head) -> Vec<u8> {
         self.does(move |violator| {
             violator.heard.clear();

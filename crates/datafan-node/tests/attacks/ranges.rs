@@ -1,4 +1,4 @@
-//! Ranges with one thing altered, in answer to a reconciliation.
+//! Ranges with one change, in answers to a reconciliation.
 
 use crate::attack::{Act, Attack, Fate, Stage, Violation, Who};
 use datafan_core::{

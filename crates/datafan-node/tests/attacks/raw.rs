@@ -1,4 +1,4 @@
-//! An attacker below the connector: a QUIC connection of a member, on which bytes are written as one likes.
+//! An attacker below the connector: a QUIC connection of a member that can send any bytes.
 
 use crate::{attack::Facts, patience};
 use datafan_core::{id::MemberId, identity::Identity, message::Message};
@@ -11,7 +11,7 @@ pub struct Raw {
     connection: Connection,
     pub small: SendStream,
     pub bulk: SendStream,
-    /// What the victim says in its small lane.
+    /// The messages of the victim in its small lane.
     heard: RecvStream,
     _greeting: (SendStream, RecvStream),
     _endpoint: Endpoint,
@@ -23,7 +23,7 @@ impl Raw {
         Self::comes(key, victim).await.expect("a link")
     }
 
-    /// As [`Raw::links`]; `None` where the victim closes it before its lanes are open.
+    /// Like [`Raw::links`]; `None` if the victim closes the connection before its lanes are open.
     pub async fn comes(key: &Identity, victim: &Node) -> Option<Self> {
         let client = tls::client(Some(tls::of_member(key)), b"datafan/1");
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
@@ -41,7 +41,7 @@ impl Raw {
         Some(Self { connection, small, bulk, heard, _greeting: greeting, _endpoint: endpoint })
     }
 
-    /// As [`Raw::links`], and greets as a member that has no roster.
+    /// Like [`Raw::links`], and greets as a member without a roster.
     pub async fn meets(facts: &Facts, victim: &Node) -> Self {
         let mut link = Self::links(&facts.key, victim).await;
         let mut hello = facts.hello();
@@ -59,7 +59,7 @@ impl Raw {
         self.small.write_all(&bytes).await.unwrap();
     }
 
-    /// Reads on until a message with `tag` has come.
+    /// Reads until a message with `tag` arrives.
     pub async fn hears(&mut self, tag: u8) {
         let reading = async {
             loop {
@@ -75,20 +75,20 @@ impl Raw {
         patience("a message", reading).await;
     }
 
-    /// Opens one more stream, which begins with `bytes`.
+    /// Opens another stream, which starts with `bytes`.
     pub async fn opens(&self, bytes: &[u8]) -> Option<SendStream> {
         let mut stream = self.connection.open_uni().await.ok()?;
         stream.write_all(bytes).await.ok()?;
         Some(stream)
     }
 
-    /// Waits until the victim closes the connection; gives its reason.
+    /// Waits until the victim closes the connection; returns its reason.
     pub async fn sees_down(&self) -> String {
         patience("the end of the link", self.connection.closed()).await.to_string()
     }
 }
 
-/// The length that begins a frame.
+/// The length prefix of a frame.
 pub fn header(n_bytes: usize) -> [u8; 4] {
     u32::try_from(n_bytes).unwrap().to_be_bytes()
 }

@@ -1,4 +1,4 @@
-//! The roster forged, old, or with somebody missing; and members who are none.
+//! Rosters that are forged, old or incomplete; and strangers.
 
 use crate::{
     attack::{Act, Attack, Facts, Fate, Stage, Who},
@@ -191,7 +191,7 @@ const ROSTER: Attack = Attack {
     outcome: "not a violation by the relay: refused, remembered, with an alarm; the held roster stays",
 };
 
-/// Tells of a roster and serves it.
+/// Announces a roster and serves it.
 async fn serves(scene: &mut Scene, roster: Shard) {
     scene.violator.meets().await;
     scene.violator.tells_of(roster);
@@ -206,13 +206,13 @@ fn asks(owner: MemberId) -> Frame {
     Message::Pull(vec![Want { owner, since: Timestamp::ZERO }]).frame()
 }
 
-/// The roster as it was when the mesh began.
+/// The first roster of the mesh.
 fn young(facts: &Facts) -> Shard {
     let first = facts.roster.items[0].clone();
     Shard::made(&facts.authority_key, &facts.mesh, first.timestamp, vec![first])
 }
 
-/// A later roster with something changed, as the authority would sign it.
+/// A later roster with a change, as the authority would sign it.
 fn altered(facts: &Facts, change: fn(&mut Vec<Item>) -> Option<Item>) -> Shard {
     let mut items = facts.roster.items.clone();
     change(&mut items).unwrap();

@@ -1,4 +1,4 @@
-//! The honest mesh around an attacker: an owner, the victim, and a witness that knows the victim only.
+//! The honest mesh around an attacker: an owner, the victim, and a witness that knows only the victim.
 
 use crate::{
     attack::{Attack, Facts, Fate, Stage, Who},
@@ -26,7 +26,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A mesh, and an attacker at its victim.
+/// A mesh, with an attacker of its victim.
 pub struct Scene {
     pub owner: Node,
     pub victim: Node,
@@ -35,13 +35,13 @@ pub struct Scene {
     pub facts: Arc<Facts>,
     truth: Arc<Truth>,
     guards: Vec<Guard>,
-    /// What the victim had refused when the attack began.
+    /// The victim's refusals when the attack began.
     before: BTreeMap<Rejection, u64>,
     _directory: TempDir,
 }
 
 impl Scene {
-    /// Everybody up to where the attack begins; the attacker has no link yet, unless its victim is behind.
+    /// Everything up to the start of the attack; the attacker has no link yet, unless its victim is behind.
     pub async fn new(attack: &Attack) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let begins = Bootstrap::NewMesh { name: "alpha".parse().unwrap() };
@@ -64,7 +64,7 @@ impl Scene {
         scene
     }
 
-    /// The owner writes, and all but the attacker have it.
+    /// The owner writes, and all except the attacker get it.
     pub async fn owner_writes(&mut self, writes: Vec<Write>) {
         let timestamp = self.truth.writes(writes).await;
         self.holds(self.facts.owner, timestamp).await;
@@ -86,7 +86,7 @@ impl Scene {
         }
     }
 
-    /// The attacker is welcome at the victim, and the witness too.
+    /// The victim accepts the attacker and the witness.
     pub async fn meets(&mut self) {
         self.violator.meets().await;
         let witness = self.witness.clone();
@@ -120,7 +120,7 @@ impl Scene {
         self.violator.until(counted).await;
     }
 
-    /// What has to become of the attacker does.
+    /// Checks the expected fate of the attacker.
     pub async fn treats(&mut self, fate: Fate) {
         match fate {
             Fate::BackedOff => self.ignores().await,
@@ -147,13 +147,13 @@ impl Scene {
         }
     }
 
-    /// What the attacker tells is not looked at.
+    /// Announcements of the attacker are ignored.
     async fn ignores(&mut self) {
         self.violator.says(Message::Announce(Vec::new()).frame());
         self.counts("penalized").await;
     }
 
-    /// The victim meets the owner; all end equal, and all that was ever read was right.
+    /// The victim meets the owner; all end equal, and everything that was read was correct.
     pub async fn ends_well(mut self) {
         self.links_owner().await;
         self.truth.writes(vec![put("last", "word")]).await;
@@ -190,7 +190,7 @@ async fn facts(owner: &Node, victim: &Node, key: Identity, truth: &Truth) -> Fac
     let tombstones = vec![(truth.writes(vec![delete("dead")]).await, Key::new("dead").unwrap())];
     let first = shard_of(&snapshot(owner), &owner.id()).with(tombstones.clone());
     let gone = (truth.writes(vec![delete("k01")]).await, Key::new("k01").unwrap());
-    // So many that nodes of all sizes differ.
+    // Enough items for nodes of different sizes.
     truth.writes((0..40).step_by(2).map(|n| put(&format!("k{n:02}"), "changed")).collect()).await;
     truth.writes((0..5).map(|n| put(&format!("n{n}"), "new")).collect()).await;
     let second = shard_of(&snapshot(owner), &owner.id()).with([tombstones, vec![gone]].concat());
@@ -231,7 +231,7 @@ async fn admit(owner: &Node, key: &Identity, members: &[&Node], who: Who) {
     }
 }
 
-/// What is compared: each owner's head and root, and what is going on with it.
+/// What is compared: each owner's head, root and state.
 async fn state(member: &Node) -> Vec<(MemberId, Timestamp, Hash)> {
     let shards = member.status().await.unwrap().shards;
     shards.iter().map(|shard| (shard.owner, shard.timestamp, shard.root)).collect()
@@ -248,7 +248,7 @@ fn builder(directory: &TempDir, name: &str) -> Builder {
     builder.cache_bytes(4 << 20).round_period(Duration::from_millis(100)).configure(quick)
 }
 
-/// One who joins with a roster from now on, as a ticket says.
+/// A member that joins with a roster from now on, like with a ticket.
 fn joiner(directory: &TempDir, name: &str, mesh: MeshId) -> Builder {
     let begins = Bootstrap::Join { mesh, name: name.parse().unwrap() };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -256,14 +256,14 @@ fn joiner(directory: &TempDir, name: &str, mesh: MeshId) -> Builder {
     builder(directory, name).bootstrap(begins).configure(move |config| config.roster_min = now)
 }
 
-/// Links are made by the test alone, and nobody waits long.
+/// Only the test makes links, and timeouts are short.
 fn quick(config: &mut Config) {
     config.links_min = 0;
     config.grace_micros = 20_000;
     config.request_micros = 1_000_000;
 }
 
-/// A key that nobody has.
+/// A key that belongs to nobody.
 pub fn fresh_key() -> Identity {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).unwrap();
@@ -282,12 +282,12 @@ fn delete(key: &str) -> Write {
     Write::Delete { key: Key::new(key).unwrap() }
 }
 
-/// What must come, within a bound that a loaded machine does not reach.
+/// Waits with a timeout that a loaded machine does not reach.
 async fn soon<T>(member: &Node, future: impl Future<Output = Result<T, datafan_driver::WaitError>>) -> T {
     member.timeout(crate::PATIENCE, future).await.unwrap()
 }
 
-/// Asks again and again until it is so; gives the last answer if it does not come to that in time.
+/// Polls until the condition holds; returns the last answer if it does not in time.
 async fn eventually<F: Future<Output = Result<(), String>>>(what: &str, mut ask: impl FnMut() -> F) {
     let end = tokio::time::Instant::now() + crate::PATIENCE;
     while let Err(found) = ask().await {
@@ -296,6 +296,6 @@ async fn eventually<F: Future<Output = Result<(), String>>>(what: &str, mut ask:
     }
 }
 
-/// Refusals for which their teller is backed off.
+/// Refusals after which the announcing peer is backed off.
 pub const VIOLATIONS: [&str; 7] =
     ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];

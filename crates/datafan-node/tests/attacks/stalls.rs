@@ -1,4 +1,4 @@
-//! Members that promise and do not deliver.
+//! Members that announce and do not deliver.
 
 use crate::attack::{Act, Attack, Fate, Stage, Violation, Who};
 use datafan_core::{head::Head, message::Message, time::Timestamp};

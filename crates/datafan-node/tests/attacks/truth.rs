@@ -1,4 +1,4 @@
-//! What the owner really wrote, and guards that compare with it whatever a member lets its readers see.
+//! The actual states of the owner, and guards that compare everything that a member shows with them.
 
 use datafan_core::{engine::Write, identity::Strict, item::Item, time::Timestamp};
 use datafan_node::Node;
@@ -8,7 +8,8 @@ use tokio::{sync::Mutex, task::JoinHandle};
 /// Every state that the owner's shard ever had, as readers see it.
 pub struct Truth {
     owner: Node,
-    /// By the timestamp of its head. Locked while the owner writes: nobody can see a state that is not noted.
+    /// By the timestamp of its head. Locked while the owner writes, so that no state is visible before it is
+    /// recorded.
     states: Mutex<BTreeMap<Timestamp, Vec<Item>>>,
 }
 
@@ -17,7 +18,7 @@ impl Truth {
         Self { owner, states: Mutex::default() }
     }
 
-    /// The owner writes. Gives the timestamp of the last write.
+    /// The owner writes. Returns the timestamp of the last write.
     pub async fn writes(&self, writes: Vec<Write>) -> Timestamp {
         let mut states = self.states.lock().await;
         let timestamp = self.owner.commit(writes).await.unwrap().timestamp;
@@ -25,12 +26,12 @@ impl Truth {
         timestamp
     }
 
-    /// What `member` shows is, item by item, a state that the owner had, and nobody else's.
+    /// Checks that `member` shows, item by item, a state that the owner had, and nobody else's items.
     pub async fn check(&self, member: &Node) -> Timestamp {
         let (timestamp, shown) = visible(member, &self.owner);
         let states = self.states.lock().await;
         match states.range(..=timestamp).next_back() {
-            // What the owner writes for the system, such as its links, changes nothing that is shown.
+            // System writes of the owner, such as its links, do not change what is shown.
             Some((_, state)) => assert_eq!(shown, *state, "a wrong read at {member:?}"),
             // The owner's address was its first write.
             None => assert!(shown.is_empty(), "{member:?} shows what was never written: {shown:?}"),
@@ -39,7 +40,7 @@ impl Truth {
     }
 }
 
-/// What `member` shows of the owner, and of which state; there must be nothing of anybody else.
+/// The items of the owner that `member` shows, and their state; there must be no items of others.
 fn visible(member: &Node, owner: &Node) -> (Timestamp, Vec<Item>) {
     let snapshot = member.snapshot().unwrap();
     let head = snapshot.head(&owner.id()).unwrap();
@@ -52,7 +53,7 @@ fn visible(member: &Node, owner: &Node) -> (Timestamp, Vec<Item>) {
     (head.map_or(Timestamp::ZERO, |head| head.timestamp), items)
 }
 
-/// Checks a member after each change of it.
+/// Checks a member after each of its changes.
 pub struct Guard(JoinHandle<()>);
 
 impl Guard {
@@ -70,7 +71,7 @@ impl Guard {
         }))
     }
 
-    /// It saw nothing wrong until now.
+    /// Fails if it has seen an error.
     pub fn ends(self) {
         assert!(!self.0.is_finished(), "a wrong read, see above");
         self.0.abort();

@@ -1,4 +1,4 @@
-//! Messages out of turn: answers that nobody asked for, greetings twice or too late.
+//! Messages out of turn: unrequested answers, and greetings that are repeated or too late.
 
 use crate::attack::{Act, Attack, Fate, Stage, Who};
 use datafan_core::{
@@ -142,11 +142,11 @@ pub const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// What counts as heard: of no member that is here.
+/// A message of any kind, about no member of this mesh.
 const NOBODYS: Claim =
     Claim { member: MemberId([1; 32]), older: RunId([1; 8]), newer: RunId([2; 8]), signature: [0; 64] };
 
-/// No violation: a request may have been given up when its answer comes.
+/// Not a violation: a request may have been abandoned when its answer arrives.
 const UNASKED: Attack = Attack {
     name: "",
     does: "",

@@ -1,4 +1,4 @@
-//! The attacker: a member's own connector, and messages in place of an engine.
+//! The attacker: a member's connector, with messages instead of an engine.
 
 use crate::{
     attack::{Facts, Violation},
@@ -29,19 +29,19 @@ pub struct Violator {
     connector: QuicConnector,
     events: UnboundedReceiver<Event>,
     address: Address,
-    /// The shards that it tells of.
+    /// The shards that it announces.
     pub shards: BTreeMap<MemberId, Shard>,
     pub violation: Violation,
     /// It had a link.
     pub met: bool,
-    /// Handles what comes; else its connector reads no further after a while.
+    /// Handles what arrives; otherwise its connector stops reading after a while.
     pub reads: bool,
     unread: Vec<Event>,
     welcomed: bool,
     downs: Vec<String>,
-    /// Tags of what the victim said.
+    /// Tags of the victim's messages.
     pub heard: Vec<u8>,
-    /// The head that it named last in place of the state that was asked for.
+    /// The last head that it named instead of the requested state.
     pub moved: Option<Head>,
 }
 
@@ -49,7 +49,7 @@ struct Ears(UnboundedSender<Event>);
 
 impl Inbox for Ears {
     fn push(&self, event: Event) {
-        // Nobody listens any more at the end.
+        // At the end, nobody listens any more.
         drop(self.0.send(event));
     }
 }
@@ -80,7 +80,7 @@ impl Violator {
         }
     }
 
-    /// Links and greets as a member does; done when it is welcome.
+    /// Links and greets like a member; returns when it is accepted.
     pub async fn meets(&mut self) {
         self.links().await;
         self.greets();
@@ -93,14 +93,14 @@ impl Violator {
         self.facts.greeting().into_iter().for_each(|frame| self.says(frame));
     }
 
-    /// Links without a word.
+    /// Links without greeting.
     pub async fn links(&mut self) {
         (self.met, self.welcomed) = (true, false);
         self.connector.dial(self.address.clone(), Some(self.facts.victim));
         loop {
             match patience("a link", self.events.recv()).await.unwrap() {
                 Event::LinkUp { .. } => return,
-                // A link that went before.
+                // An earlier link.
                 Event::LinkDown { .. } => {}
                 Event::DialFailed { error, .. } => panic!("{error}"),
                 Event::Received { .. } | Event::Room { .. } | Event::Broken { .. } => {}
@@ -110,17 +110,17 @@ impl Violator {
     }
 
     pub fn says(&self, frame: Frame) {
-        // The link may be closed for what was said before.
+        // The link may be closed because of an earlier message.
         drop(self.connector.send(self.facts.victim, frame));
     }
 
-    /// Tells that it holds the present state of `shard`.
+    /// Announces that it holds the current state of `shard`.
     pub fn tells_of(&mut self, shard: Shard) {
         self.says(Message::Announce(vec![shard.head]).frame());
         self.shards.insert(shard.head.owner, shard);
     }
 
-    /// Goes on, as honest as its violation leaves it, until `future` is done.
+    /// Runs, as honestly as its violation allows, until `future` is done.
     pub async fn until<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         loop {
@@ -145,20 +145,20 @@ impl Violator {
         self.downs.remove(0)
     }
 
-    /// Asks until it is answered: all that was said before was looked at by then.
+    /// Sends a request until it is answered: then all earlier messages were handled.
     pub async fn is_answered(&mut self) {
         self.heard.clear();
         let mut asks = tokio::time::interval(Duration::from_millis(20));
         let end = Instant::now() + crate::PATIENCE;
         while !self.heard.contains(&8) {
             assert!(Instant::now() < end, "no answer in time");
-            // Dropped where too many wait.
+            // Dropped if too many wait.
             self.says(Message::AskHeads(Vec::new()).frame());
             self.until(asks.tick()).await;
         }
     }
 
-    /// Takes in what it left lying.
+    /// Handles the events that it ignored.
     pub fn reads_on(&mut self) {
         self.reads = true;
         self.unread.clear();
@@ -171,7 +171,7 @@ impl Violator {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            // Its receipt is kept as well: the connector reads no further.
+            // Its receipt is kept as well, so that the connector stops reading.
             Event::Received { .. } if !self.reads => self.unread.push(event),
             Event::Received { bytes, .. } => {
                 self.heard.push(bytes[1]);
@@ -253,7 +253,7 @@ impl Violator {
 }
 
 impl Facts {
-    /// What a member says first.
+    /// The first message of a member.
     pub fn greeting(&self) -> Vec<Frame> {
         vec![Message::Hello(self.hello().into()).frame(), Message::Welcome.frame()]
     }
@@ -272,7 +272,7 @@ impl Facts {
         }
     }
 
-    /// A head that its owner did not sign: the attacker did.
+    /// A head that the attacker signed instead of its owner.
     pub fn forged(&self, head: Head) -> Head {
         Head {
             signature: Head { owner: self.key.id(), ..head }.signed(&self.mesh, &self.key).signature,
@@ -281,7 +281,7 @@ impl Facts {
     }
 }
 
-/// Bytes as they are, on the small lane.
+/// Raw bytes on the small lane.
 pub fn raw(bytes: impl Into<Arc<[u8]>>) -> Frame {
     Frame { lane: Lane::Small, bytes: bytes.into() }
 }

@@ -1,4 +1,4 @@
-//! The HTTP interface as a program uses it: one connection, no process per question.
+//! The HTTP API as programs use it: one connection, no process per request.
 
 use serde_json::{Value, json};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// A connection to the member that runs in a directory.
+/// A connection to the running member of a directory.
 pub struct Api(BufReader<UnixStream>);
 
 /// An answer; an error instead means that the member is gone.
@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 impl Api {
-    /// Connects, if a member answers there.
+    /// Connects, if a member answers.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(dir.join("api.sock"))?;
         stream.set_read_timeout(Some(super::PATIENCE))?;
@@ -37,7 +37,7 @@ impl Api {
         self.ask(&format!("POST {path} HTTP/1.1\r\nContent-Length: {}", body.len()), body)
     }
 
-    /// Asks for a path with its query.
+    /// Requests a path with its query.
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.ask(&format!("GET {path} HTTP/1.1"), "")
     }
@@ -101,7 +101,7 @@ impl Api {
 }
 
 impl Answer {
-    /// The object that it is.
+    /// Parses it as an object.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }

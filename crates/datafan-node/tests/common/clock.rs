@@ -1,9 +1,9 @@
-//! Members whose wall clock is wrong.
+//! Members with a wrong wall clock.
 
 use super::{Member, TestDir, text};
 use std::{path::Path, process::Command};
 
-/// Adds seconds to the wall clock of whatever is started with it; monotonic time stays.
+/// Adds seconds to the wall clock of processes that are started with it; monotonic time is unchanged.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,13 +19,13 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 }
 "#;
 
-/// What makes wall clocks wrong.
+/// A library that falsifies wall clocks.
 pub struct Clock {
     library: String,
 }
 
 impl Clock {
-    /// `None` where there is no compiler for it: the test is skipped, and says so.
+    /// `None` without a C compiler: the test is skipped, and says so.
     pub fn wrong(place: &TestDir) -> Option<Self> {
         let (source, library) = (place.file("clock.c", SHIM), text(&place.path("clock.so")));
         let made = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, &source, "-ldl"]).output();
@@ -36,7 +36,7 @@ impl Clock {
         None
     }
 
-    /// Runs the member of `dir` with a clock that is `seconds` ahead, or behind.
+    /// Runs the member of `dir` with a clock that is `seconds` ahead, or behind if negative.
     pub fn run(&self, dir: &Path, seconds: i64, more: &[&str]) -> Member {
         let mut starter = Command::new("env");
         starter.args([format!("LD_PRELOAD={}", self.library), format!("CLOCK_AHEAD_SECONDS={seconds}")]);

@@ -1,4 +1,4 @@
-//! Members as processes: started, asked and ended as a script would do it.
+//! Members as processes: started, queried and stopped like in a script.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -19,10 +19,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long anything may take; a machine that is busy with other tests is slow.
+/// Timeout of everything; a machine that is busy with other tests is slow.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a command printed and returned.
+/// The output and exit code of a command.
 pub struct Done {
     pub code: i32,
     pub out: String,
@@ -30,7 +30,7 @@ pub struct Done {
 }
 
 impl Done {
-    /// The one object that it printed; the command has succeeded.
+    /// The one object that it printed; the command must have succeeded.
     pub fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.err);
         assert_eq!(self.out.matches('\n').count(), 1, "one line: {}", self.out);
@@ -43,12 +43,12 @@ impl Done {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// It has succeeded and printed `text`.
+    /// Checks that it succeeded and printed `text`.
     pub fn is(&self, text: &str) {
         assert_eq!((self.code, self.out.trim_end()), (0, text), "{}", self.err);
     }
 
-    /// It has failed with `code` and one line that contains `text`.
+    /// Checks that it failed with `code` and one line that contains `text`.
     pub fn fails(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
         let lines = self.err.lines().filter(|line| !line.contains(" INFO ") && !line.starts_with("  tip: "));
@@ -59,8 +59,8 @@ impl Done {
 }
 
 impl Done {
-    /// It has failed with `code`, and its last line is an error that contains `text`; before it, it may have
-    /// explained.
+    /// Checks that it failed with `code`, and that its last line is an error that contains `text`; it may
+    /// have printed explanations before that.
     pub fn has_failed(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
         let last = error(self.err.lines().next_back().unwrap_or_default());
@@ -68,7 +68,7 @@ impl Done {
     }
 }
 
-/// A line of error; what came as JSON as it would be without.
+/// A line with an error; JSON is converted to the text form.
 fn error(line: &str) -> String {
     match serde_json::from_str::<Value>(line) {
         Ok(said) => format!("error: {}", said["error"].as_str().unwrap_or_default()),
@@ -83,7 +83,7 @@ impl From<Output> for Done {
     }
 }
 
-/// Runs the binary with nothing on its standard input.
+/// Runs the binary with empty standard input.
 pub fn datafan(args: &[&str]) -> Done {
     command(args).stdin(Stdio::null()).output().unwrap().into()
 }
@@ -96,13 +96,13 @@ pub fn datafan_with(args: &[&str], input: &[u8]) -> Done {
     child.wait_with_output().unwrap().into()
 }
 
-/// Runs the binary with `input` on its standard input; what it prints may be any bytes.
+/// Runs the binary with `input` on its standard input; its output may be any bytes.
 pub fn datafan_bytes(args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
     let piped = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = piped.unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // It may print before it has read all.
+    // It may print before it has read everything.
     let writes = thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writes.join().unwrap();
@@ -113,7 +113,7 @@ fn command(args: &[&str]) -> Command {
     prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), args)
 }
 
-/// A command that sees nothing of who runs the tests.
+/// A command without the environment of the test's user.
 pub fn prepared(mut command: Command, args: &[&str]) -> Command {
     for name in ["DATAFAN_DATA_DIR", "DATAFAN_LOG", "DATAFAN_API", "DATAFAN_API_TOKEN_FILE"] {
         command.env_remove(name);
@@ -122,7 +122,7 @@ pub fn prepared(mut command: Command, args: &[&str]) -> Command {
     command
 }
 
-/// A directory for members; gone with all that is in it when dropped.
+/// A directory for members, removed with its content when dropped.
 pub struct TestDir(pub TempDir);
 
 impl TestDir {
@@ -134,7 +134,7 @@ impl TestDir {
         self.0.path().join(name)
     }
 
-    /// Writes a file that only its owner can read, as tickets and keys must be, and gives its path.
+    /// Writes a file that only its owner can read, as required for tickets and keys; returns its path.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
@@ -149,7 +149,7 @@ impl TestDir {
         Member::run(&dir, &[])
     }
 
-    /// A member that `inviter` has invited, running, with `more` arguments.
+    /// A running member invited by `inviter`, with `more` arguments.
     pub fn invited(&self, inviter: &Member, name: &str, more: &[&str]) -> Member {
         let ticket = inviter.ask(&["invite", name, "--json"]).json();
         let ticket = self.file(&format!("{name}.ticket"), ticket["ticket"].as_str().unwrap());
@@ -157,34 +157,34 @@ impl TestDir {
     }
 }
 
-/// A member that runs. Killed when dropped.
+/// A running member. Killed when dropped.
 pub struct Member {
     pub dir: PathBuf,
     child: Child,
     log: Receiver<String>,
-    /// What [`Member::hears`] took from the log.
+    /// The lines that [`Member::hears`] took from the log.
     heard: Vec<String>,
-    /// What `--ports-file` got.
+    /// The content of `--ports-file`.
     pub ports: Value,
 }
 
 impl Member {
-    /// Runs the member of `dir` on a free port; done when it is bound.
+    /// Runs the member of `dir` on a free port; returns when it is ready.
     pub fn run(dir: &Path, more: &[&str]) -> Self {
         Self::run_on("127.0.0.1:0", dir, more)
     }
 
-    /// As [`Member::run`], on an address.
+    /// Like [`Member::run`], on an address.
     pub fn run_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
         Self::start_on(listen, dir, more).ready()
     }
 
-    /// Starts the member of `dir` and does not wait for anything.
+    /// Starts the member of `dir` without waiting.
     pub fn start_on(listen: &str, dir: &Path, more: &[&str]) -> Self {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_datafan")), listen, dir, more)
     }
 
-    /// As [`Member::start_on`], with a command that runs the arguments it is given.
+    /// Like [`Member::start_on`], with a command that runs its arguments.
     pub fn start_by(starter: Command, listen: &str, dir: &Path, more: &[&str]) -> Self {
         let ports = dir.with_extension("ports");
         let _ = fs::remove_file(&ports);
@@ -198,13 +198,13 @@ impl Member {
 
     /// Waits until it is ready.
     pub fn ready(mut self) -> Self {
-        // It logs this line when all is bound and the file is in place.
+        // It logs this line when everything is bound and the file is in place.
         self.logs("running");
         self.ports = serde_json::from_slice(&fs::read(self.dir.with_extension("ports")).unwrap()).unwrap();
         self
     }
 
-    /// The number of its process.
+    /// Its process id.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
@@ -219,7 +219,7 @@ impl Member {
         datafan(&[args, &["--data-dir", &text(&self.dir)]].concat())
     }
 
-    /// As [`Member::ask`], with `input` on standard input.
+    /// Like [`Member::ask`], with `input` on standard input.
     pub fn ask_with(&self, args: &[&str], input: &[u8]) -> Done {
         datafan_with(&[args, &["--data-dir", &text(&self.dir)]].concat(), input)
     }
@@ -229,7 +229,7 @@ impl Member {
         self.ask(&["id", "--json"]).json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Puts a text and gives the timestamp.
+    /// Puts a text and returns the timestamp.
     pub fn put(&self, key: &str, value: &str) -> u64 {
         self.ask(&["put", key, value, "--json"]).json()["timestamp"].as_u64().unwrap()
     }
@@ -241,8 +241,8 @@ impl Member {
         assert_eq!(done.code, 0, "{}", done.err);
     }
 
-    /// Asks until its status is as wanted, and gives it; each answer takes a process, so this is no busy
-    /// loop.
+    /// Polls its status until the condition holds, and returns it; each poll takes a process, so this is not
+    /// a busy loop.
     pub fn waits(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -269,24 +269,24 @@ impl Member {
 
     /// The items that it holds of an owner, shown or not.
     pub fn n_items(&self, owner: &str) -> u64 {
-        // The system's own are left out: they come with links and runs.
+        // Without system items, which appear with links and runs.
         let shard = self.shard(owner);
         shard["items"].as_u64().unwrap() - shard["system_items"].as_u64().unwrap()
     }
 
-    /// What its `status` says of an owner's shard.
+    /// Its `status` of an owner's shard.
     pub fn shard(&self, owner: &str) -> Value {
         let status = self.ask(&["status", "--json"]).json();
         let shard = status["shards"].as_array().unwrap().iter().find(|shard| shard["owner_name"] == owner);
         shard.unwrap_or_else(|| panic!("nothing of {owner}: {status}")).clone()
     }
 
-    /// How often it has refused something, by name.
+    /// The number of refusals, by name.
     pub fn refused(&self, name: &str) -> u64 {
         self.ask(&["status", "--json"]).json()["refusals"][name].as_u64().unwrap_or(0)
     }
 
-    /// Owners and roots: equal at two members exactly if they hold the same.
+    /// Owners and roots: equal at two members exactly if they hold the same data.
     pub fn roots(&self) -> Vec<(String, String)> {
         let status = self.ask(&["status", "--json"]).json();
         let root = |shard: &Value| (string(&shard["owner"]), string(&shard["root"]));
@@ -295,7 +295,7 @@ impl Member {
         roots
     }
 
-    /// Waits for a line of its log that contains `text`, and gives it.
+    /// Waits for a line of its log that contains `text`, and returns it.
     pub fn logs(&mut self, text: &str) -> String {
         let mut heard = String::new();
         loop {
@@ -310,12 +310,12 @@ impl Member {
         }
     }
 
-    /// The lines that it has logged since they were read last.
+    /// The lines that it has logged since the last call.
     pub fn log_so_far(&self) -> Vec<String> {
         self.log.try_iter().collect()
     }
 
-    /// Ends it as `kill` does and gives its exit code.
+    /// Ends it like `kill` and returns its exit code.
     pub fn terminate(mut self) -> i32 {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -332,7 +332,7 @@ impl Member {
         false
     }
 
-    /// Waits until it has ended by itself, with this code and one line of error that contains `text`.
+    /// Checks that it ends by itself, with this code and one line of error that contains `text`.
     pub fn ends(mut self, code: i32, text: &str) {
         while self.hears().is_some() {}
         assert_eq!(self.child.wait().unwrap().code(), Some(code));
@@ -345,7 +345,7 @@ impl Member {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// The next line of its log; `None` when it has ended.
+    /// The next line of its log; `None` if it has ended.
     fn hears(&mut self) -> Option<String> {
         match self.log.recv_timeout(PATIENCE) {
             Ok(line) => {
@@ -357,28 +357,28 @@ impl Member {
         }
     }
 
-    /// Ends it for a while.
+    /// Stops it for a while.
     pub fn leaves(self) -> Away {
         let (dir, address) = (self.dir.clone(), self.address());
         assert_eq!(self.terminate(), 0);
         Away { dir, address }
     }
 
-    /// Ends it as a power cut does.
+    /// Kills it, like a power cut.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 }
 
-/// A member that does not run, and where others look for it.
+/// A stopped member, and its address.
 pub struct Away {
     pub dir: PathBuf,
     pub address: String,
 }
 
 impl Away {
-    /// Runs it where it was.
+    /// Runs it at the same address.
     pub fn returns(&self) -> Member {
         Member::run_on(&self.address, &self.dir, &[])
     }
@@ -391,19 +391,19 @@ impl Drop for Member {
     }
 }
 
-/// Reads a log as it comes, so that its writer never waits.
+/// Reads a log continuously, so that its writer never waits.
 fn follow(stderr: ChildStderr) -> Receiver<String> {
     let (lines, log) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            // Nobody listens any more; reading goes on.
+            // Nobody listens any more; reading continues.
             let _ = lines.send(line);
         }
     });
     log
 }
 
-/// Copies the directory of a member that does not run: the same identity once more.
+/// Copies the directory of a stopped member: a second process with the same identity.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for file in ["member.key", "member.json", "store.redb"] {
@@ -419,7 +419,7 @@ pub fn string(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
-/// The names of an object's fields, in their order.
+/// The names of an object's fields, in order.
 pub fn fields(text: &str) -> Vec<String> {
     let fields: std::collections::BTreeMap<String, Value> = serde_json::from_str(text).unwrap();
     fields.into_keys().collect()

@@ -1,4 +1,4 @@
-//! Members whom others reach through a relay only.
+//! Members that others reach only through a relay.
 
 use super::{Member, TestDir, string};
 use datafan_testkit::relay::Relay;
@@ -21,7 +21,7 @@ impl Relayed {
         Self::run(&place.path(name), seed, &["--ticket", &ticket])
     }
 
-    /// Runs the member of `dir` behind a relay of its own, with `more` arguments.
+    /// Runs the member of `dir` behind its own relay, with `more` arguments.
     pub fn run(dir: &Path, seed: u64, more: &[&str]) -> Self {
         let relay = Relay::new(seed).unwrap();
         let address = relay.address().to_string();

@@ -1,4 +1,4 @@
-//! `backup` and its like: nothing is lost by a name, and nothing waits for ever.
+//! `backup` and similar commands: no file is lost by its name, and nothing waits forever.
 
 use crate::common::{Member, PATIENCE, TestDir, datafan, datafan_bytes, string, text};
 use std::{
@@ -41,7 +41,7 @@ fn a_ports_file_says_where_a_member_is_and_goes_when_it_stops() {
 fn a_ports_file_of_another_member_stays_and_no_other_file_is_replaced() {
     let place = TestDir::new();
     let a = place.founder("a");
-    // Its ports file has the same name: the last writer wins, and the first one takes nothing away.
+    // Its ports file has the same name: the last writer wins, and the first one removes nothing.
     let dir = place.path("a.b");
     assert_eq!(datafan(&["init", "--name", "b", "--data-dir", &text(&dir)]).code, 0);
     let b = Member::run(&dir, &[]);
@@ -105,7 +105,7 @@ fn a_backup_streams_whether_the_member_runs_or_not() {
 fn a_list_of_members_is_read_only_as_far_as_a_request_may_go() {
     let place = TestDir::new();
     let a = place.founder("a");
-    // Endless, and without a line's end: more than that is not read.
+    // Endless, without a line feed: only a limited amount is read.
     let output = Command::new("timeout")
         .args([
             "60",
@@ -159,7 +159,7 @@ fn a_member_whose_process_is_stopped_holds_up_nobody() {
         &["backup", &saved],
     ];
     let ends_soon = |began: Instant, args: &[&str]| {
-        // The member says that a `wait` is over when it is: it has a second more for that.
+        // The member itself reports the end of a `wait`; it has an extra second for that.
         assert!(began.elapsed() < Duration::from_secs(5), "{args:?}: {:?}", began.elapsed());
     };
     for args in all {
@@ -169,16 +169,16 @@ fn a_member_whose_process_is_stopped_holds_up_nobody() {
         done.fails(6, "did not answer within 100ms");
         done.fails(6, "--timeout");
     }
-    // Nearly all of it is in the directory.
+    // The directory holds almost all of the answer.
     let began = Instant::now();
     assert_eq!(a.ask(&["id", "--timeout", "100ms", "--json"]).json()["name"], "a");
     ends_soon(began, &["id"]);
     drop(stopped);
-    // What was asked for meanwhile may still be done, and all of it was heard.
+    // The requests may still take effect, and all of them were received.
     assert_eq!(a.ask(&["status"]).code, 0);
 }
 
-/// A process that SIGSTOP holds until this is dropped.
+/// A process that is stopped with SIGSTOP until this is dropped.
 struct Stopped(String);
 
 impl Stopped {
@@ -194,7 +194,7 @@ impl Stopped {
         stopped
     }
 
-    /// Whether each of its threads has stopped: the signal reaches them one after another.
+    /// Whether all of its threads have stopped: the signal reaches them one after another.
     fn whole(&self) -> bool {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).unwrap();
         tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok()).all(|stat| {

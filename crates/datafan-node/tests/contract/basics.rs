@@ -1,4 +1,4 @@
-//! The plain course of each command, and its errors.
+//! The normal use of each command, and its errors.
 
 use crate::common::{TestDir, datafan, datafan_with, fields, string, text};
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ fn ls_and_export_are_sorted_lines() {
     let first = export.out.lines().next().unwrap();
     assert_eq!(fields(first), ["key", "owner", "owner_name", "time", "timestamp", "value"]);
     assert_eq!(keys(export.lines()), ["a", "b/1", "b/2"]);
-    // What was exported can be imported: then nothing changes.
+    // An export can be imported again, which changes nothing.
     let file = place.file("export.jsonl", &export.out);
     assert_eq!(member.ask(&["import", &file, "--json"]).json()["unchanged"], 3);
 }

@@ -1,5 +1,5 @@
-//! How a member begins: what is named must be what is there, a failure leaves nothing, and secrets are their
-//! owner's.
+//! How a member is created: the command line must match the directory, a failure leaves nothing, and secrets
+//! are readable only by their owner.
 
 use crate::common::{Member, TestDir, datafan, datafan_with, fields, string, text};
 use std::{
@@ -28,7 +28,7 @@ fn a_used_directory_runs_only_what_is_in_it() {
     run(&b_dir, &["--ticket", &other]).fails(1, "the ticket is for the member c");
     run(&b_dir, &["--ticket", &foreign]).fails(1, "the ticket is for mesh");
     run(&a_dir, &["--ticket", &b_ticket]).fails(1, "the ticket is for the member b");
-    // What was named at the first start can be named at each, also once the ticket is gone.
+    // The arguments of the first start can be repeated at each start, even after the ticket is deleted.
     let a = Member::run_on(&a.address, &a.dir, &["--init", "a"]);
     let b = Member::run_on(&b.address, &b.dir, &["--ticket", &b_ticket]);
     fs::remove_file(&b_ticket).unwrap();
@@ -62,7 +62,7 @@ fn a_first_run_that_fails_leaves_nothing_behind() {
             assert!(!Path::new(&token).exists());
         }
     }
-    // A directory that was there stays, with what was in it.
+    // An existing directory stays, with its content.
     let dir = place.path("b");
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("note"), "mine").unwrap();
@@ -112,12 +112,12 @@ fn secrets_that_others_can_read_are_refused() {
             fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         }
     }
-    // Over a pipe nobody else reads.
+    // Nobody else reads from a pipe.
     let text = fs::read(&ticket).unwrap();
     assert_eq!(datafan_with(&["init", "--data-dir", &b, "--ticket", "-"], &text).code, 0);
 }
 
-/// A ticket of another mesh, and the directory of its founder, which does not run.
+/// A ticket of another mesh, and the directory of its stopped founder.
 fn foreign_ticket(place: &TestDir) -> (String, String) {
     let founder = place.founder("foreign");
     let ticket = founder.ask(&["invite", "b", "--json"]).json();

@@ -1,4 +1,4 @@
-//! What the README promises about installing, and that its commands are those that there are.
+//! The installation section of the README, and its list of commands.
 
 use crate::common::datafan;
 use std::{fs, path::PathBuf};

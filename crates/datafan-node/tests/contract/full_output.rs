@@ -1,4 +1,4 @@
-//! What a command has done stands, and is told, also where standard output takes nothing.
+//! The effect of a command stays, and is reported, even if standard output is full.
 
 use crate::common::{Done, Member, TestDir, datafan, prepared, string, text};
 use std::{
@@ -42,13 +42,13 @@ fn a_change_is_told_as_done_where_standard_output_is_full() {
     assert!(fs::read_to_string(&ticket).unwrap().starts_with("datafan1"));
     assert!(fs::metadata(&request).is_ok() && fs::metadata(&saved).is_ok());
 
-    // Both is told: what was not there, and that the rest is gone.
+    // Both are reported: what was missing, and that the rest was removed.
     a.put("one", "1");
     let told = onto(&full, &a, &["del", "one", "none"]);
     assert!(told.code == 4 && told.err.contains("no such key: \"none\""), "{}", told.err);
     assert!(told.err.contains("; the change was made: 1 written, 1 unchanged, at "), "{}", told.err);
 
-    // Who only asks has done nothing.
+    // A query has changed nothing.
     for args in [&["get", "k"][..], &["ls"], &["status"], &["members"], &["backup", "-"]] {
         let told = onto(&full, &a, args);
         assert!(told.code == 1 && !told.err.contains("the change was made"), "{args:?}: {}", told.err);
@@ -88,7 +88,7 @@ fn nothing_is_told_as_done_where_nothing_has_changed() {
             assert!(!told.err.contains("the change was made"), "{args:?} {json:?}: {}", told.err);
         }
     }
-    // What is there is printed as ever.
+    // Existing items are printed as usual.
     assert_eq!(a.ask(&["restamp"]).out, "no timestamp is ahead of the clock\n");
     assert!(a.ask(&["put", "k", "v"]).out.starts_with("0 written, 1 unchanged, at "));
 }
@@ -118,7 +118,7 @@ fn help_and_the_version_fail_where_standard_output_is_full() {
             };
             assert!(said.contains("standard output: "), "{args:?}: {}", told.err);
         }
-        // A reader that has gone has had enough.
+        // A closed pipe is not an error.
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut command = prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), args);

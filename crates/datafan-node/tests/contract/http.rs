@@ -1,4 +1,4 @@
-//! HTTP: who is let in, and what is marked.
+//! HTTP: access control, and security headers.
 
 use crate::common::{Member, PATIENCE, TestDir, api::Api, datafan, string, text};
 use std::{
@@ -58,13 +58,14 @@ fn headers_keep_to_64_kib() {
     assert!(with(65_000).starts_with("HTTP/1.1 200 "));
     for bytes in (65_536..=140_000).step_by(4_099) {
         let answer = with(bytes);
-        // Of what is far too long the rest is not read, so that the answer may be lost with the connection.
+        // The rest of a request that is far too long is not read, so the answer may be lost with the
+        // connection.
         assert!(answer.starts_with("HTTP/1.1 431 ") || answer.is_empty(), "{bytes}: {answer}");
     }
     member.put("still", "works");
 }
 
-/// Every route that takes a body, as the source says: a new one is looked at as well.
+/// Every route with a body, taken from the source, so that new ones are checked too.
 fn routes_with_a_body() -> Vec<&'static str> {
     let source = include_str!("../../src/http/routes.rs");
     let routes = source.lines().filter(|line| line.contains(".route(") && line.contains("post("));
@@ -84,7 +85,7 @@ fn a_body_is_an_object_at_any_depth_wherever_one_is_taken() {
         let error = string(&answer.json()["error"]);
         assert!(error.contains(said) && !error.contains("struct"), "{path} {body}: {error}");
     };
-    // What a struct of each would be, field by field.
+    // An array of the fields of each struct.
     let positional = [
         ("/v1/admit", format!(r#"["{id}","b"]"#)),
         ("/v1/admit-all", format!(r#"[[{{"id":"{id}","name":"b"}}]]"#)),
@@ -177,7 +178,7 @@ fn a_socket_that_was_replaced_is_made_anew_or_what_is_in_its_place_is_named() {
     assert!(said.contains("a directory exists at this path"), "{said}");
     fs::remove_dir(&socket).unwrap();
     answers_again(&a);
-    // One whose process has gone is in nobody's way.
+    // The socket of a process that has ended does not matter.
     fs::remove_file(&socket).unwrap();
     drop(UnixListener::bind(&socket).unwrap());
     answers_again(&a);

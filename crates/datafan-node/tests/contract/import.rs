@@ -1,4 +1,4 @@
-//! `import`, and commits over HTTP: rows, good and bad, and one rule for both.
+//! `import`, and commits over HTTP: valid and invalid rows, with the same rules for both.
 
 use crate::common::{Member, TestDir, api::Api, string};
 use flate2::{Compression, write::GzEncoder};
@@ -36,7 +36,7 @@ fn large_files_go_in_many_commits_also_zipped() {
     for n in 0..10_000 {
         writeln!(zip, "{{\"key\":\"key-{n}\",\"value\":\"{value}\"}}").unwrap();
     }
-    // Known by its content: the name does not say it.
+    // Detected by its content, not by its name.
     let file = place.file("rows", zip.finish().unwrap());
     let done = member.ask(&["import", &file, "--json"]).json();
     assert_eq!((&done["written"], &done["unchanged"]), (&json!(10_000), &json!(0)));
@@ -81,7 +81,7 @@ fn an_empty_file_changes_nothing() {
     assert_eq!((&done["timestamp"], &done["written"]), (&json!(timestamp), &json!(0)));
 }
 
-/// What a row says that could mean two things, and what the answer has to name.
+/// Ambiguous rows, and what the error must name.
 const UNCLEAR: [(&str, &[&str]); 5] = [
     (r#"{"key":"color","vaule":"green"}"#, &["vaule"]),
     (r#"{"key":"color"}"#, &["\"delete\": true", "\"value\""]),
@@ -189,14 +189,14 @@ fn a_name_alone_says_whose_a_row_is_in_import_and_a_commit_too() {
         format!("{}\n{}\n", r#"{"owner_name":"b","key":"k","value":"v"}"#, r#"{"key":"l","value":"v"}"#);
     let taken = a.ask_with(&["import", "-", "--owner", "b", "--json"], named.as_bytes());
     assert_eq!(taken.json()["written"], 1);
-    // What it wrote itself comes back by either way, as it was exported.
+    // Its own rows come back both ways, as they were exported.
     let line = a.ask(&["export"]).out;
     assert_eq!(a.ask_with(&["import", "-", "--json"], line.as_bytes()).json()["unchanged"], 1);
     let answer = commit(line.trim());
     assert_eq!((answer.status, answer.json()["unchanged"].as_u64()), (200, Some(1)), "{}", answer.body);
 }
 
-/// Members `a` and `b`; `a` holds all that `b` wrote.
+/// Members `a` and `b`; `a` holds everything that `b` wrote.
 fn two(place: &TestDir) -> (Member, Member) {
     let a = place.founder("a");
     let b = place.invited(&a, "b", &[]);

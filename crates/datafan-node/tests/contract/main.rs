@@ -1,4 +1,4 @@
-//! The contract of the command line and of HTTP: what scripts rely on, literally. A file per topic.
+//! The contract of the command line and of HTTP: what scripts rely on, literally. One file per topic.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

@@ -1,4 +1,4 @@
-//! `put` says "written" only where somebody can get it, and else why not.
+//! `put` reports "written" only if somebody can read the value, and otherwise says why not.
 
 use crate::common::{Member, TestDir, api::Api, datafan, string, text};
 use serde_json::json;
@@ -16,7 +16,7 @@ fn who_was_revoked_writes_nothing() {
     b.ask(&["put", "after", "3"]).fails(1, "revoked");
     b.ask(&["del", "before"]).fails(1, "revoked");
     b.ask(&["get", "after"]).fails(4, "after");
-    // The same after a restart, when its disk alone does not know of it.
+    // The same after a restart, when its disk alone does not tell.
     let b = b.leaves().returns();
     b.waits(|status| status["state"] == "refused");
     b.ask(&["put", "after", "3"]).fails(1, "revoked");
@@ -63,7 +63,7 @@ fn a_write_that_waits_says_for_what() {
     late.fails(6, "for a peer to confirm its own shard");
     late.fails(6, &format!("datafan admit {} --name b", alone.id()));
     late.fails(6, "no link is up");
-    // With less time the reason comes in time, with more the write waits for longer.
+    // With a shorter timeout the reason still arrives in time; with a longer one the write waits longer.
     let hurried = alone.ask(&["put", "k", "v", "--timeout", "3s"]);
     hurried.fails(6, "not written within 2.5s: the write waits for a roster with this member");
     let began = Instant::now();

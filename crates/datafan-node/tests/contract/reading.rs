@@ -1,4 +1,4 @@
-//! What `get`, `ls`, `export`, `del` and `status` print, and to whom.
+//! The output of `get`, `ls`, `export`, `del` and `status`, on terminals and in pipes.
 
 use crate::common::{TestDir, datafan_bytes, string, text};
 use serde_json::Value;
@@ -82,7 +82,7 @@ fn a_value_takes_no_effect_on_a_terminal_and_loses_no_byte_in_a_pipe() {
     assert!(raw.windows(4).any(|bytes| bytes == b"\x1b]0;"), "{raw:?}");
 }
 
-/// What a command prints on a terminal; `None`, with a line that says so, where no `script` makes one.
+/// The output of a command on a terminal; `None`, with a message, if `script` is not installed.
 fn on_a_terminal(args: &[&str]) -> Option<Vec<u8>> {
     let quoted: Vec<String> = args.iter().map(|word| format!("'{word}'")).collect();
     let command = format!("'{}' {}", env!("CARGO_BIN_EXE_datafan"), quoted.join(" "));
@@ -124,7 +124,7 @@ fn a_time_stands_beside_every_timestamp() {
     }
 }
 
-/// Beside `timestamp` there is `time`: text, but null for 0 and null.
+/// Every `timestamp` has a `time` beside it: text, but null for 0 and null.
 fn each_has_its_time(value: &Value, seen: &mut usize) {
     match value {
         Value::Object(fields) => {
@@ -158,7 +158,7 @@ fn tables_are_sorted_by_name_and_a_peer_has_one_row() {
     assert_eq!(names(&status, "LINK"), ["b", "z"], "{status}");
     let shards: Vec<_> = names(&status, "SHARD OF").into_iter().filter(|name| name.len() == 1).collect();
     assert_eq!(shards, ["b", "m", "z"], "{status}");
-    // Nobody has written anything: what is there is the system's.
+    // Nobody has written anything: there are only system items.
     let own = status.lines().find(|line| line.starts_with("m ") && line.contains(" member ")).unwrap();
     assert!(own.contains(" 0 ") && own.contains("0 B"), "{own}");
 }

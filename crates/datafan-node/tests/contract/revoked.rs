@@ -1,4 +1,4 @@
-//! What revoked members left: not among what is there, but to be had.
+//! The items of revoked members: hidden by default, but still readable.
 
 use crate::common::{Member, TestDir, api::Api, string};
 
@@ -20,7 +20,7 @@ fn items_of_revoked_members_are_shown_on_demand() {
     a.ask(&["get", "only", "--all"]).fails(4, "--revoked");
     a.ask(&["get", "only"]).fails(4, "a has no key \"only\"; the revoked member b has it: --owner b");
     a.ask(&["get", "only", "--json"]).fails(4, "; the revoked member b has it: --owner b");
-    // Who is named is shown.
+    // A named owner is shown.
     assert_eq!(a.get("b", "only"), "of b");
     assert_eq!(owners(&["ls", "--owner", "b", "--json"]), ["b", "b"]);
     a.ask(&["ls", "--revoked"]).fails(2, "--all");
@@ -30,7 +30,7 @@ fn items_of_revoked_members_are_shown_on_demand() {
             && !a.ask(&["get", "shared", "--all"]).out.contains("of b")
     );
 
-    // What is for programs stays, and is marked.
+    // Output for programs keeps them, with a mark.
     let mut marked = Vec::new();
     for line in a.ask(&["export", "--all"]).lines() {
         assert_eq!(line["owner_name"] == "b", line["revoked"] == true, "{line}");
@@ -63,11 +63,11 @@ fn a_hint_names_revoked_members_by_what_leads_to_them() {
     a.waits_for("c", c.put("of both", "w"));
     let old = b.id();
     assert_eq!(a.ask(&["revoke", "c", "--yes"]).code, 0);
-    // Of a key at somebody active, revoked ones are not named.
+    // If an active member has the key, revoked ones are not named.
     a.ask(&["get", "of both"]).fails(4, "; b has it: --owner b");
     let new = datafan_core::identity::Identity::from_secret(&[1; 32]).id().to_string();
     assert_eq!(a.ask(&["rotate", "b", "--id", &new, "--yes"]).code, 0);
-    // The name is the new key's now, and the old one's shard is meant.
+    // The name now belongs to the new key, but the shard of the old one is wanted.
     a.ask(&["get", "of b"]).fails(4, &format!("; the revoked member b has it: --owner {old}"));
     assert_eq!(a.get(&old, "of b"), "v");
     let both = a.ask(&["get", "of both"]);

@@ -1,4 +1,4 @@
-//! Changes of the roster and the list of members say what is so.
+//! Roster changes and the list of members tell the truth.
 
 use crate::common::{Member, TestDir, datafan, string, text};
 use datafan_core::identity::Identity;
@@ -40,7 +40,7 @@ fn adopt_waits_for_the_shard_as_long_as_it_is_told() {
     c.waits_for("b", b.put("k", "1"));
     let c = c.leaves();
     a.waits_for("b", b.put("k", "2"));
-    // What the other one learns is that `b` is revoked, and at which state it was kept, and nothing more.
+    // The other member learns only that `b` is revoked, and at which state it was kept.
     let request = text(&place.path("request"));
     assert_eq!(a.ask(&["revoke", "b", "--offline", &request]).code, 0);
     let a = a.leaves();
@@ -89,7 +89,8 @@ fn who_has_never_been_here_was_never_seen() {
     assert_eq!(table.matches("never seen").count(), 3, "{table}");
     assert!(!table.contains("unreachable"), "{table}");
 
-    // Who was here once is unreachable since then, in both lists, and after a restart since that.
+    // A member that was here once is unreachable since then, in both lists; after a restart, since the
+    // restart.
     b.leaves();
     a.waits(|_| listed(&a, "b")["reach"] == "unreachable");
     assert_eq!(of(&listed(&a, "b")), ("unreachable".to_owned(), true, None));
@@ -102,6 +103,6 @@ fn who_has_never_been_here_was_never_seen() {
     for name in ["m", "n"] {
         assert_eq!(of(&listed(&a, name)), never, "{name}");
     }
-    // Of a reader nothing is kept that would show that it was here before.
+    // Nothing of a reader is stored that would show that it was here before.
     assert_eq!(of(&listed(&a, "r")), ("unreachable".to_owned(), true, None));
 }

@@ -1,9 +1,9 @@
-//! How the command line is found out about: help, names, mistakes.
+//! Discovering the command line: help, names, mistakes.
 
 use crate::common::{TestDir, api::Api, datafan, prepared, string, text};
 use std::process::Command;
 
-/// Every command, nested ones with their whole path.
+/// Every command, nested ones with their complete path.
 fn commands() -> Vec<String> {
     let listed = |path: &[&str]| {
         let help = datafan(&[path, &["--help"]].concat()).out;
@@ -61,7 +61,7 @@ fn help_has_help_and_takes_any_option_for_it() {
     assert!(own.out.contains("\nExample:\n  datafan help "), "{}", own.out);
     assert_eq!(datafan(&["help", "put", "--help"]).out, datafan(&["put", "--help"]).out);
     datafan(&["help", "nonsense"]).fails(2, "unknown command \"nonsense\"");
-    // Elsewhere the word is a word.
+    // Elsewhere, `help` is an ordinary word.
     let place = TestDir::new();
     let a = place.founder("a");
     assert_eq!(datafan(&["--data-dir", &text(&a.dir), "put", "help", "--", "--help"]).code, 0);
@@ -99,7 +99,7 @@ fn a_misspelt_word_leads_to_nothing_that_destroys() {
             assert!(!tips.split([' ', ',']).any(|name| name == destroys), "{word}: {}", said.err);
         }
     }
-    // A tip has its own line, and the error stays one.
+    // A tip has its own line, and the error stays on one line.
     let option = datafan(&["get", "--ownr", "b", "k"]);
     let lines: Vec<_> = option.err.lines().collect();
     assert!(lines.len() >= 2 && lines[0].starts_with("error: ") && !lines[0].contains("tip"), "{lines:?}");
@@ -142,7 +142,7 @@ fn a_time_beyond_its_limit_is_refused_and_the_limit_named() {
     let place = TestDir::new();
     let a = place.founder("a");
     let (file, id) = (text(&place.path("asked")), a.id());
-    // Of each option its most and what is more, in its own place.
+    // The maximum of each option, and a value above it, in its place.
     let lifetime: [(&[&str], &str); 5] = [
         (&["put", "k", "v"], "--ttl"),
         (&["invite", "b", "--offline", &file], "--expires"),

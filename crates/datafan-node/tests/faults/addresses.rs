@@ -1,4 +1,4 @@
-//! A machine whose interface comes up late and whose address changes: what is published follows.
+//! A machine whose interface comes up late and whose address changes: the published addresses follow.
 
 use super::common::{Member, PATIENCE, TestDir, api::Api, string};
 use datafan_core::{
@@ -24,18 +24,18 @@ fn a60_published_addresses_follow_the_machine() {
     let port = a.address().rsplit_once(':').unwrap().1.to_owned();
     assert_eq!(published(&a), [format!("127.0.0.1:{port}")], "no interface is up yet");
 
-    // Up, without a way to the world.
+    // Up, but without a route to the internet.
     machine.ip(&["addr", "add", "198.18.7.1/24", "dev", "net0"]);
     machine.ip(&["link", "set", "net0", "up"]);
     publishes(&a, &format!("198.18.7.1:{port}"));
     let ticket = string(&a.ask(&["invite", "b", "--json"]).json()["ticket"]);
     let ticket = place.file("b.ticket", ticket);
     let b = other.run(&place.path("b"), &["--ticket", &ticket]);
-    // Whoever changes its address has to know where the other one is.
+    // A member that changes its address must know the address of the other one.
     let written = b.put("before", "the change");
     Api::open(&a.dir).unwrap().waits_for("b", written, PATIENCE);
 
-    // Another one takes its place, on the way to the world.
+    // Another address replaces it, with a route to the internet.
     machine.ip(&["addr", "del", "198.18.7.1/24", "dev", "net0"]);
     machine.ip(&["addr", "add", "198.18.7.2/24", "dev", "net0"]);
     machine.ip(&["route", "add", "default", "via", "198.18.7.254"]);
@@ -43,13 +43,13 @@ fn a60_published_addresses_follow_the_machine() {
     let written = a.put("after", "the change");
     Api::open(&b.dir).unwrap().waits_for("a", written, 2 * PATIENCE);
 
-    // A network that is gone for a moment is no reason to take anything back.
+    // A brief loss of the network does not withdraw an address.
     machine.ip(&["link", "set", "net0", "down"]);
     thread::sleep(Duration::from_secs(12));
     assert_eq!(published(&a), [format!("198.18.7.2:{port}")]);
     machine.ip(&["link", "set", "net0", "up"]);
 
-    // An address that is gone is one, also where it was the last.
+    // A lost address is withdrawn, even the last one.
     machine.ip(&["addr", "del", "198.18.7.2/24", "dev", "net0"]);
     let until = Instant::now() + Duration::from_secs(60);
     while !published(&a).is_empty() {
@@ -63,7 +63,7 @@ fn a60_published_addresses_follow_the_machine() {
     assert_eq!(in_shard(&dir, &id), [""; 0]);
 }
 
-/// Waits until a member publishes this address alone: a minute is what is promised.
+/// Waits until a member publishes only this address, within the promised minute.
 fn publishes(member: &Member, address: &str) {
     let until = Instant::now() + Duration::from_secs(60);
     while published(member) != [address] {
@@ -72,13 +72,13 @@ fn publishes(member: &Member, address: &str) {
     }
 }
 
-/// What new tickets name.
+/// The addresses in new tickets.
 fn published(member: &Member) -> Vec<String> {
     let answer = Api::open(&member.dir).unwrap().get("/v1/addresses").unwrap().json();
     answer["addresses"].as_array().unwrap().iter().map(string).collect()
 }
 
-/// What an owner's shard tells of it, as the member of `dir` holds it.
+/// The published addresses of an owner, as held by the member of `dir`.
 fn in_shard(dir: &Path, owner: &MemberId) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -89,7 +89,7 @@ fn in_shard(dir: &Path, owner: &MemberId) -> Vec<String> {
     })
 }
 
-/// Two machines with a cable between them; the interface of the first is down. An error says what this
+/// Two machines with a cable between them; the interface of the first is down. The error says what this
 /// machine lacks.
 pub fn joined() -> Result<(Machine, Machine), String> {
     let (one, other) = (Machine::new("one")?, Machine::new("other")?);
@@ -101,7 +101,7 @@ pub fn joined() -> Result<(Machine, Machine), String> {
     Ok((one, other))
 }
 
-/// A network namespace. Gone when dropped.
+/// A network namespace, removed when dropped.
 pub struct Machine(String);
 
 impl Machine {
@@ -128,7 +128,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // The interfaces go with it.
+        // This removes the interfaces too.
         let _ = run(&["netns", "delete", &self.0]);
     }
 }

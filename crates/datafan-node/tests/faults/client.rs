@@ -1,4 +1,4 @@
-//! A client that writes to a member and keeps a log of what it was told.
+//! A client that writes to a member and logs the answers.
 
 use super::common::api::Api;
 use serde_json::Value;
@@ -8,14 +8,14 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Writes numbers, each under two of its own keys in one commit, and knows what must be there.
+/// Writes numbers, each under two of its own keys in one commit, and knows what must be stored.
 pub struct Client {
     dir: PathBuf,
     name: String,
-    /// The number of the last write that it tried.
+    /// The number of the last attempted write.
     tried: u64,
-    /// Of each pair of keys what may be there: the last value that was acknowledged or read, then what was
-    /// tried since without an answer. 0 stands for nothing.
+    /// The possible values of each pair of keys: the last acknowledged or read one, then later unanswered
+    /// ones. 0 means no value.
     may_be: BTreeMap<u64, Vec<u64>>,
     value_bytes: usize,
     /// The timestamp of the last acknowledged write.
@@ -26,7 +26,7 @@ pub struct Client {
 const PAIRS: u64 = 43;
 
 impl Client {
-    /// A client of the member in `dir`; its keys begin with `name`.
+    /// A client of the member in `dir`; its keys start with `name`.
     pub fn new(dir: &Path, name: &str) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -39,12 +39,12 @@ impl Client {
         }
     }
 
-    /// The same, with values that fill 13 MB in the end.
+    /// The same, with values that fill 13 MB at the end.
     pub fn of_large_values(dir: &Path, name: &str) -> Self {
         Self { value_bytes: 150_000, ..Self::new(dir, name) }
     }
 
-    /// Writes until the member is gone, or until told to stop. `on_acknowledged` is called after each answer.
+    /// Writes until the member is gone, or until told to stop. Calls `on_acknowledged` after each answer.
     pub fn write_until(&mut self, stop: &AtomicBool, mut on_acknowledged: impl FnMut()) {
         let Ok(mut api) = Api::open(&self.dir) else { return };
         while !stop.load(Ordering::Relaxed) {
@@ -55,13 +55,13 @@ impl Client {
         }
     }
 
-    /// One commit; whether it was acknowledged.
+    /// Makes one commit; returns whether it was acknowledged.
     pub fn write(&mut self, api: &mut Api) -> bool {
         self.tried += 1;
         let (number, pair) = (self.tried, self.tried % PAIRS);
         let may_be = self.may_be.entry(pair).or_insert_with(|| vec![0]);
         may_be.push(number);
-        // Every tenth is long, so that commits are of several pages.
+        // Every tenth value is long, so that commits span several pages.
         let value = format!(
             "{number} {}",
             "x".repeat(if number.is_multiple_of(10) { 9_000 } else { self.value_bytes })
@@ -70,7 +70,7 @@ impl Client {
         let Ok(answer) = api.put(&writes) else { return false };
         if answer.status != 200 {
             println!("{}: {}", self.name, answer.body);
-            // Its words say whether the write may still be made; that it may is always possible.
+            // The text says whether the write may still be made; this is always possible.
             return false;
         }
         let timestamp = answer.json()["timestamp"].as_u64().unwrap();
@@ -81,7 +81,7 @@ impl Client {
         true
     }
 
-    /// Compares what the member holds of its own with the log; what is there now must be there from now on.
+    /// Compares the member's own items with the log; the current values must stay from now on.
     pub fn check(&mut self, held: &BTreeMap<String, u64>) {
         for (pair, may_be) in &mut self.may_be {
             let [one, other] = keys(&self.name, *pair).map(|key| held.get(&key).copied().unwrap_or(0));
@@ -96,14 +96,14 @@ impl Client {
     }
 }
 
-/// The numbers that a member holds of its own shard, by key.
+/// The numbers in the member's own shard, by key.
 pub fn own(dir: &Path) -> BTreeMap<String, u64> {
     let rows = Api::open(dir).unwrap().get("/v1/export").unwrap();
     assert_eq!(rows.status, 200, "{}", rows.body);
     numbers(&rows.body)
 }
 
-/// Reads what the member holds of its own until the member is gone, and gives what was read last.
+/// Reads the member's own items until the member is gone, and returns the last ones read.
 pub fn read_until_gone(dir: &Path) -> BTreeMap<String, u64> {
     let mut last = BTreeMap::new();
     let Ok(mut api) = Api::open(dir) else { return last };

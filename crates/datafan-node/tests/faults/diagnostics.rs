@@ -1,4 +1,4 @@
-//! Logs that nobody reads, that nobody reads on, and that have no room: no member is harmed.
+//! Logs that nobody reads, that stall, or that have no room do not harm the member.
 
 use super::common::{TestDir, api::Api, datafan, prepared, text};
 use std::{
@@ -17,7 +17,7 @@ fn a57_a_log_without_room_neither_keeps_a_member_from_its_start_nor_from_its_end
     let member = Logged::start(&place.path("a"), full(), "trace");
     member.works("one");
     member.stops();
-    // What is said before and after a member runs has no other place either.
+    // Messages before and after the run of the member have no other place either.
     let mut second =
         prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), &["run", "--data-dir", "/dev/null"]);
     assert_eq!(second.stderr(full()).status().unwrap().code(), Some(1));
@@ -41,7 +41,7 @@ fn a57_a_member_outlives_the_reader_of_its_log() {
 fn a57_a_reader_that_reads_no_further_holds_no_member_up() {
     let place = TestDir::new();
     let mut member = Logged::start(&place.path("a"), Stdio::piped(), "trace");
-    // Open, and never read: a pipe takes 64 KiB, and each of these commits has some lines of log.
+    // Open but never read: a pipe holds 64 KiB, and each of these commits logs some lines.
     let _log = member.child.stderr.take();
     let mut api = Api::open(&member.dir).unwrap();
     for n in 0..1_000 {
@@ -51,7 +51,7 @@ fn a57_a_reader_that_reads_no_further_holds_no_member_up() {
     member.stops();
 }
 
-/// A member of a mesh of its own whose log goes where the test says.
+/// A member of its own mesh with the log of the test.
 struct Logged {
     dir: PathBuf,
     child: Child,
@@ -67,7 +67,7 @@ impl Logged {
         let mut command = prepared(Command::new(env!("CARGO_BIN_EXE_datafan")), &args);
         let child = command.env("DATAFAN_LOG", log).stderr(stderr).spawn().unwrap();
         let mut started = Self { dir: dir.to_owned(), child };
-        // Its log is what is under test: the file is what says that it is ready.
+        // Its log is under test, so the file shows that it is ready.
         let until = Instant::now() + super::common::PATIENCE;
         while fs::metadata(&ports).is_err() {
             assert!(started.child.try_wait().unwrap().is_none(), "it ended before it was ready");
@@ -77,7 +77,7 @@ impl Logged {
         started
     }
 
-    /// It takes a write and answers questions.
+    /// It accepts a write and answers queries.
     fn works(&self, key: &str) {
         let ask = |args: &[&str]| datafan(&[args, &["--data-dir", &text(&self.dir)]].concat());
         assert_eq!(ask(&["put", key, "value"]).code, 0);
@@ -85,7 +85,7 @@ impl Logged {
         assert_eq!(ask(&["status", "--json"]).json()["state"], "up");
     }
 
-    /// It ends when it is asked to.
+    /// It ends when told to.
     fn stops(mut self) {
         assert!(
             Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success()

@@ -1,5 +1,5 @@
-//! Disks that are full: the member reads and serves on, says why it does not write, and goes on when there is
-//! space. Files that are taken away while they are in use.
+//! Full disks: the member continues to read and serve, says why it does not write, and continues when there
+//! is space. Files that are removed while they are in use.
 
 use super::{
     client::{Client, own},
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// As much as a member of its own needs to begin, and some hundred writes.
+/// Room for a member to start, and some hundred writes.
 const SMALL_BYTES: u64 = 8 << 20;
 
 /// Until a write finds no space: nothing is kept in reserve.
@@ -25,7 +25,7 @@ fn a59_a_full_disk_stops_writes_and_space_lets_them_go_on() {
     full_disk(&["--disk-reserve", "0"], "No space left on device");
 }
 
-/// As members are without being told: no write ever finds the disk full.
+/// The default of members: no write ever finds the disk full.
 #[test]
 fn a59_less_space_than_the_reserve_stops_writes_and_space_lets_them_go_on() {
     full_disk(&["--disk-reserve", "2MiB"], "2048 KiB are kept in reserve");
@@ -51,12 +51,12 @@ fn full_disk(more: &[&str], why: &str) {
     assert_eq!(checked.code, 5, "{}", checked.err);
     assert!(checked.err.contains("the member is degraded: the disk is full"), "{}", checked.err);
     assert_eq!(a.ask(&["status", "--check"]).code, 0);
-    // What others write is not taken, and what is here is served.
+    // Data of others is not taken, and the existing data is served.
     let missed = a.put("missed", "later");
     assert!(full.ask(&["get", "missed", "--owner", "a"]).code != 0);
     assert!(full.ask(&["put", "k", "v"]).code != 0);
 
-    // Started again while it is full, it reads and serves as before.
+    // Restarted while the disk is full, it reads and serves as before.
     assert_eq!(full.terminate(), 0);
     let full = Member::run_on(&address, &dir, more);
     is_degraded(&full, "");
@@ -72,7 +72,7 @@ fn full_disk(more: &[&str], why: &str) {
     assert_eq!(left.len(), 3, "nothing is left of trying whether there is space: {left:?}");
 }
 
-/// The same without a mount of one's own: the system refuses to let the file grow.
+/// The same without a mount: the system does not let the file grow.
 #[test]
 fn a59_a_file_that_may_not_grow_stops_writes_alone() {
     let place = TestDir::new();
@@ -91,7 +91,7 @@ fn a59_a_file_that_may_not_grow_stops_writes_alone() {
     goes_on(&a, &b, &mut client);
 }
 
-/// What others wrote fills the disk as well, while nobody writes here.
+/// Data of others fills the disk as well, while nobody writes here.
 #[test]
 fn a59_a_disk_that_others_fill_stops_no_member() {
     let place = TestDir::new();
@@ -140,7 +140,7 @@ fn a59_verify_and_backup_read_what_cannot_be_written() {
     let a = place.founder("a");
     a.put("k", "v");
     let dir = a.dir.clone();
-    // As a crash leaves it: to be read it has to be repaired, in memory.
+    // The state after a crash: to be read, it has to be repaired in memory.
     a.kill();
     let there = disk.0.join("a");
     fs::create_dir(&there).unwrap();
@@ -179,19 +179,19 @@ fn ends_soon(member: Member, text: &str) {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
-/// Waits until a member says that its disk is full, and why.
+/// Waits until a member reports that its disk is full, and why.
 fn is_degraded(member: &Member, why: &str) {
     let status = status_until(&member.dir, |status| status["state"] == "degraded");
     let reason = status["reason"].as_str().unwrap();
     assert!(reason.contains("the disk is full") && reason.contains(why), "{reason}");
 }
 
-/// Waits until a member works as it should.
+/// Waits until a member works normally.
 fn is_up(member: &Member) {
     status_until(&member.dir, |status| status["state"] == "up" && status["reason"].is_null());
 }
 
-/// What is full is tried again after a second, and later every minute at least.
+/// A full disk is tried again after a second, and later at least every minute.
 fn status_until(dir: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
     let until = Instant::now() + 2 * PATIENCE;
     loop {
@@ -204,7 +204,7 @@ fn status_until(dir: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-/// Does `work` while somebody reads all the time, and never in vain.
+/// Runs `work` during continuous reads, all of which succeed.
 fn while_reading(dir: &Path, work: impl FnOnce()) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -226,7 +226,7 @@ fn while_reading(dir: &Path, work: impl FnOnce()) {
     });
 }
 
-/// Nothing that was acknowledged is lost, and all goes on: the last thing is a write that the other one gets.
+/// Nothing acknowledged is lost, and everything continues: at the end, the other member gets a write.
 pub fn goes_on(a: &Member, b: &Member, client: &mut Client) {
     client.check(&own(&b.dir));
     let mut api = Api::open(&b.dir).unwrap();
@@ -250,7 +250,7 @@ fn on_disk(place: &TestDir, a: &Member, disk: &Path, more: &[&str]) -> Member {
     member
 }
 
-/// Runs a member whose files may not grow beyond [`SMALL_BYTES`].
+/// Runs a member whose files must not grow beyond [`SMALL_BYTES`].
 fn limited(address: &str, dir: &Path) -> Member {
     let mut shell = Command::new("sh");
     // `ulimit -f` counts blocks of 512 bytes.
@@ -259,11 +259,11 @@ fn limited(address: &str, dir: &Path) -> Member {
     Member::start_by(shell, address, dir, &[]).ready()
 }
 
-/// A file system in memory, of a size of its own. Gone when dropped.
+/// A file system in memory with a fixed size, removed when dropped.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` where one may not mount: the test is skipped, and says so.
+    /// `None` if mounting is not allowed: the test is skipped, and says so.
     fn mount(at: &Path) -> Option<Self> {
         fs::create_dir(at).unwrap();
         if mount(at, &format!("size={SMALL_BYTES}")) {

@@ -1,5 +1,4 @@
-//! A37 on real processes: disks that fail. A library that is loaded before the system's own answers for the
-//! store's file.
+//! A37 with real processes: failing disks. A preloaded library replaces the system calls on the store's file.
 
 use super::{
     client::{Client, own},
@@ -47,7 +46,7 @@ fn failing_disk(call: &str) {
     assert!((30..40).contains(&n_acknowledged), "{n_acknowledged}: it fails from then on");
     member.ends(1, "Input/output error");
 
-    // It ends at once where the disk still fails, and says the same.
+    // It ends at once while the disk still fails, with the same message.
     let mut starter = Command::new(env!("CARGO_BIN_EXE_datafan"));
     starter.env("LD_PRELOAD", &library).env("FAILS", &fails).env("FAILS_AT", call);
     Member::start_by(starter, &b.address, &b.dir, &[]).ends(1, "Input/output error");
@@ -57,7 +56,7 @@ fn failing_disk(call: &str) {
     goes_on(&a, &member, &mut client);
 }
 
-/// Fails writes or syncs of the store's file while the file exists that `FAILS` names. `None` without a
+/// Fails writes or syncs of the store's file while the file named by `FAILS` exists. `None` without a
 /// compiler.
 fn library(place: &TestDir) -> Option<PathBuf> {
     let (source, library) = (place.path("fails.c"), place.path("fails.so"));

@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the line is down: longer than the ends of a link wait for each other.
+/// How long the line is down: longer than the idle timeout of a link.
 const DOWN: Duration = Duration::from_secs(20);
-/// One mesh at a time: both together would be too much for a small machine.
+/// One mesh at a time: two would overload a small machine.
 static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -40,7 +40,7 @@ fn halves_become_one(half: usize) {
         let name = format!("m{n}");
         let ticket = string(&members[0].ask(&["invite", &name, "--json"]).json()["ticket"]);
         let ticket = place.file(&format!("{name}.ticket"), ticket);
-        // They start in turns on both sides, so that links lead across.
+        // They start alternately on both sides, so that links cross.
         members.push(network.run(n % 2, &place.path(&name), &["--ticket", &ticket]));
     }
     let side = |n: usize| n % 2;
@@ -50,14 +50,14 @@ fn halves_become_one(half: usize) {
     network.cut();
     let since = Instant::now();
     let parted = write_all(&members, "parted");
-    // Each side goes on by itself, and has links enough.
+    // Each side continues alone, and has enough links.
     wait_for(&members, &parted, |member, owner| side(member) == side(owner));
     thread::sleep(DOWN.saturating_sub(since.elapsed()));
     for (n, member) in members.iter().enumerate() {
         waits_until_parted(member, |name| side(number(name)) != side(n));
     }
     assert_ne!(members[0].roots(), members[1].roots());
-    // It crosses like all else that was written on one side.
+    // It crosses like everything else that was written on one side.
     let gone = 2 * half - 1;
     let revoked = members[0].ask(&["revoke", &format!("m{gone}"), "--yes"]);
     assert_eq!(revoked.code, 0, "{}", revoked.err);
@@ -73,7 +73,7 @@ fn halves_become_one(half: usize) {
     all_equal(&left.iter().collect::<Vec<_>>());
 }
 
-/// Each writes one item; the timestamps.
+/// Each writes one item; returns the timestamps.
 fn write_all(members: &[Member], key: &str) -> Vec<u64> {
     let write = |member: &Member| {
         let answer = Api::open(&member.dir).unwrap().put(&[(key.into(), "v".into())]).unwrap();
@@ -83,7 +83,7 @@ fn write_all(members: &[Member], key: &str) -> Vec<u64> {
     members.iter().map(write).collect()
 }
 
-/// Waits until each member has what those owners wrote that it is to have.
+/// Waits until each member has what it must have of those owners.
 fn wait_for(members: &[Member], written: &[u64], has: impl Fn(usize, usize) -> bool) {
     for (n, member) in members.iter().enumerate() {
         let mut api = Api::open(&member.dir).unwrap();
@@ -93,7 +93,7 @@ fn wait_for(members: &[Member], written: &[u64], has: impl Fn(usize, usize) -> b
     }
 }
 
-/// Asks until no link leads to a member that is on the other side.
+/// Polls until no link leads to a member on the other side.
 fn waits_until_parted(member: &Member, is_other: impl Fn(&str) -> bool) {
     waits(member, "/v1/status", |status| {
         let links = status["links"].as_array().unwrap();
@@ -118,7 +118,7 @@ fn waits(member: &Member, path: &str, done: impl Fn(&serde_json::Value) -> bool)
             return;
         }
         assert!(Instant::now() < until, "{}: {answer}", member.dir.display());
-        // It costs the members time that they need.
+        // It takes processor time that the members need.
         thread::sleep(Duration::from_millis(200));
     }
 }
@@ -127,11 +127,11 @@ fn number(name: &str) -> usize {
     name.trim_start_matches('m').parse().unwrap()
 }
 
-/// Two namespaces, joined by a pair of virtual interfaces. Gone when dropped.
+/// Two namespaces, connected by a pair of virtual interfaces. Removed when dropped.
 struct Network([String; 2]);
 
 impl Network {
-    /// An error says what this machine lacks.
+    /// The error says what this machine lacks.
     fn new(half: usize) -> Result<Self, String> {
         run("nft", &["--version"]).map_err(|error| format!("no partition without nft: {error}"))?;
         let names = [0, 1].map(|side| format!("datafan-{}-{half}-{side}", process::id()));
@@ -164,7 +164,7 @@ impl Network {
         Member::start_by(starter, &format!("{}:0", address(side)), dir, more).ready()
     }
 
-    /// What one side sends is lost on its way into the other, and nobody is told.
+    /// Messages from one side are lost on their way to the other, silently.
     fn cut(&self) {
         [0, 1].iter().for_each(|side| {
             self.rules(*side, "add rule inet datafan input iifname \"line\" drop\n").unwrap();
@@ -183,7 +183,7 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for name in &self.0 {
-            // The interfaces and rules in it go with it.
+            // This removes the interfaces and rules too.
             let _ = run("ip", &["netns", "delete", name]);
         }
     }
@@ -192,7 +192,7 @@ impl Drop for Network {
 const RULES: &str = "add table inet datafan\n\
     add chain inet datafan input { type filter hook input priority 0; }\n";
 
-/// Of a range that is for tests of networks, RFC 2544.
+/// From a range for network tests, RFC 2544.
 fn address(side: usize) -> String {
     format!("198.18.1.{}", side + 1)
 }

@@ -1,4 +1,4 @@
-//! Kills of a process that writes and receives.
+//! A process that is killed while it writes and receives.
 
 use super::{
     client::{Client, own, read_until_gone},
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `DATAFAN_KILLS=200` kills so often, `DATAFAN_SEED` chooses the instants.
+/// `DATAFAN_KILLS=200` sets the number of kills, `DATAFAN_SEED` their times.
 #[test]
 fn a32_killed_again_and_again_a_member_loses_no_acknowledged_write() {
     let (kills, seed) = (number("DATAFAN_KILLS", 200), number("DATAFAN_SEED", 1));
@@ -54,15 +54,15 @@ fn a32_killed_again_and_again_a_member_loses_no_acknowledged_write() {
     writers[1].check(&own(&c.dir));
 }
 
-/// Kills the member at `kills` instants while its clients write, checks what it holds after each start, and
-/// gives the last one that runs.
+/// Kills the member `kills` times while its clients write, checks its data after each start, and returns the
+/// last running process.
 fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, mut rng: Rng) -> Member {
     let (dir, address) = (victim.dir.clone(), victim.address());
     let (mut early, mut slowest) = (0, Duration::ZERO);
     for _ in 0..kills {
         let seen = write_and_kill(victim, clients, &mut rng);
         while rng.chance(1, 5) {
-            // Also before it is ready: its start writes as well.
+            // Even before it is ready, because its start writes too.
             let starting = Member::start_on(&address, &dir, &[]);
             thread::sleep(Duration::from_micros(rng.below(60_000)));
             starting.kill();
@@ -74,7 +74,7 @@ fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, 
         let held = own(&dir);
         clients.iter_mut().for_each(|client| client.check(&held));
         for (key, number) in seen {
-            // Numbers only go up, so what is held now is no older.
+            // Numbers only increase, so the current data is no older.
             let held = held.get(&key).copied().unwrap_or(0);
             assert!(held >= number, "{key} was read as {number} before the kill, and is {held} after it");
         }
@@ -87,7 +87,7 @@ fn kill_again_and_again(mut victim: Member, clients: &mut [Client], kills: u64, 
     victim
 }
 
-/// Lets the clients write, and kills the member soon after a few writes were acknowledged. Gives what was
+/// Lets the clients write, and kills the member soon after some writes were acknowledged. Returns what was
 /// read last.
 fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) -> BTreeMap<String, u64> {
     let dir = victim.dir.clone();
@@ -109,7 +109,7 @@ fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) -> BTre
         for _ in 0..=rng.below(20) {
             acknowledged.recv_timeout(PATIENCE).expect("writes are acknowledged");
         }
-        // Not a wait for anything: the instant is what the seed draws.
+        // Not a wait for an event: the seed draws this time.
         thread::sleep(Duration::from_micros(rng.below(20_000)));
         victim.kill();
         drop(stops);
@@ -117,8 +117,8 @@ fn write_and_kill(victim: Member, clients: &mut [Client], rng: &mut Rng) -> BTre
     })
 }
 
-/// All come to hold the same, item by item and by their roots. A killed member may have kept a write that it
-/// did not acknowledge: nobody can name its timestamp to be waited for.
+/// Waits until all hold the same data, by items and by roots. A killed member may have kept an unacknowledged
+/// write, whose timestamp nobody knows.
 pub fn all_equal(members: &[&Member]) {
     let all_roots = || members.iter().map(|member| member.roots()).collect::<Vec<_>>();
     let export = |dir: &Path| Api::open(dir).unwrap().get("/v1/export?all=true").unwrap().body;
@@ -126,7 +126,7 @@ pub fn all_equal(members: &[&Member]) {
     loop {
         let roots = all_roots();
         let exports: Vec<_> = members.iter().map(|member| export(&member.dir)).collect();
-        // What is told by one moment of all: nothing changed meanwhile.
+        // Reports of one moment: nothing changed in between.
         if roots.iter().all(|held| *held == roots[0]) && all_roots() == roots {
             assert!(exports[0].lines().count() > 0 && roots[0].len() > members.len());
             for (member, rows) in members.iter().zip(&exports) {
@@ -138,7 +138,7 @@ pub fn all_equal(members: &[&Member]) {
     }
 }
 
-/// Ends the writers when dropped: a failure must not wait for them.
+/// Ends the writers when dropped, so that a failure does not wait for them.
 struct Stops<'a>(&'a AtomicBool);
 
 impl Drop for Stops<'_> {

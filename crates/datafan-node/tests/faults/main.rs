@@ -1,4 +1,4 @@
-//! Faults on real processes: `docs/testing.md` says what each shows and how to run more of it.
+//! Faults with real processes: `docs/testing.md` says what each shows and how to run more of it.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]

@@ -1,4 +1,4 @@
-//! Processes in network namespaces of their own, with loss and a partition made by the kernel.
+//! Processes in separate network namespaces, with loss and a partition made by the kernel.
 
 use super::{
     common::{Member, PATIENCE, TestDir, api::Api, string},
@@ -32,7 +32,7 @@ fn members_in_three_networks_become_equal_after_loss_and_a_partition() {
 
     network.part(0);
     let written = members.map(|member| write(member, "parted", 20));
-    // The other two still have each other; A loses its links when nothing has come for long enough.
+    // The other two still have each other; A loses its links after the idle timeout.
     Api::open(&c.dir).unwrap().waits_for("b", written[1], PATIENCE);
     Api::open(&b.dir).unwrap().waits_for("c", written[2], PATIENCE);
     waits_until_alone(&a);
@@ -47,7 +47,7 @@ fn members_in_three_networks_become_equal_after_loss_and_a_partition() {
     }
 }
 
-/// Writes so many commits and gives the last one's timestamp.
+/// Makes this many commits and returns the last timestamp.
 fn write(member: &Member, text: &str, commits: usize) -> u64 {
     let mut api = Api::open(&member.dir).unwrap();
     let commit = |n: usize| {
@@ -67,7 +67,7 @@ fn wait_for_all(members: &[&Member; 3], written: [u64; 3]) {
     }
 }
 
-/// Asks until no link is up.
+/// Polls until no link is up.
 fn waits_until_alone(member: &Member) {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -79,12 +79,12 @@ fn waits_until_alone(member: &Member) {
     }
 }
 
-/// Three namespaces, each joined with each other by a pair of virtual interfaces. Nothing is done to the
-/// namespace that the test runs in. Gone when dropped.
+/// Three namespaces, each pair connected by virtual interfaces. The namespace of the test is not changed.
+/// Removed when dropped.
 struct Network(Vec<String>);
 
 impl Network {
-    /// An error says what this machine lacks.
+    /// The error says what this machine lacks.
     fn new() -> Result<Self, String> {
         run("nft", &["--version"]).map_err(|error| format!("no loss without nft: {error}"))?;
         let mut network = Self(Vec::new());
@@ -101,7 +101,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Each member has one address, that the two others reach by interfaces of their own.
+    /// Each member has one address, which the two others reach through separate interfaces.
     fn join(&self) -> Result<(), String> {
         for n in 0..3 {
             self.ip(n, &["link", "set", "lo", "up"]);
@@ -128,7 +128,7 @@ impl Network {
         Member::start_by(starter, &format!("{}:0", address(n)), dir, more).ready()
     }
 
-    /// From now on so many of a hundred datagrams are lost on their way into each namespace.
+    /// Loses this percentage of datagrams on their way into each namespace.
     fn lose(&self, percent: u32) {
         for n in 0..3 {
             let rule = format!("add rule inet datafan loss numgen random mod 100 < {percent} counter drop\n");
@@ -136,7 +136,7 @@ impl Network {
         }
     }
 
-    /// Nothing comes into this namespace or leaves it any more.
+    /// Nothing enters or leaves this namespace any more.
     fn part(&self, n: usize) {
         self.rules(n, "add rule inet datafan cut_in drop\nadd rule inet datafan cut_out drop\n").unwrap();
     }
@@ -145,7 +145,7 @@ impl Network {
         self.rules(n, "flush chain inet datafan cut_in\nflush chain inet datafan cut_out\n").unwrap();
     }
 
-    /// How many datagrams the rule of [`Network::lose`] has dropped.
+    /// Number of datagrams dropped by the rule of [`Network::lose`].
     fn lost(&self, n: usize) -> u64 {
         let list = ["netns", "exec", &self.0[n], "nft", "list", "chain", "inet", "datafan", "loss"];
         let listed = String::from_utf8(run("ip", &list).unwrap().stdout).unwrap();
@@ -165,13 +165,13 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for name in &self.0 {
-            // The interfaces and rules in it go with it.
+            // This removes the interfaces and rules too.
             let _ = run("ip", &["netns", "delete", name]);
         }
     }
 }
 
-/// Only what comes over the interfaces between the namespaces is met.
+/// Affects only traffic over the interfaces between the namespaces.
 const RULES: &str = r#"
 add table inet datafan
 add chain inet datafan input { type filter hook input priority 0; }
@@ -184,7 +184,7 @@ add rule inet datafan input iifname "to*" meta l4proto udp jump loss
 add rule inet datafan output oifname "to*" jump cut_out
 "#;
 
-/// Of a range that is for tests of networks, RFC 2544.
+/// From a range for network tests, RFC 2544.
 fn address(n: usize) -> String {
     format!("198.18.0.{}", n + 1)
 }

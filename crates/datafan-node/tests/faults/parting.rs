@@ -1,5 +1,5 @@
-//! Processes on two machines, which are parted for a while: each side has links enough, and they come
-//! together again.
+//! Processes on two machines that are partitioned for a while: each side has enough links, and they find each
+//! other again.
 
 use super::{
     addresses::{Machine, joined},
@@ -33,7 +33,7 @@ fn parted_and_united(here: usize, there: usize) {
     all_hold(&members, &names, 0..members.len());
 
     one.ip(&["link", "set", "net0", "down"]);
-    // Until the links across are gone on both sides, and what is left was published.
+    // Until the links across are gone on both sides, and the remaining ones were published.
     thread::sleep(Duration::from_secs(20));
     let written: Vec<u64> = members.iter().map(|member| member.put("parted", "k")).collect();
     one.ip(&["link", "set", "net0", "up"]);
@@ -62,7 +62,7 @@ fn parted_and_united(here: usize, there: usize) {
     assert!(own.iter().any(|reach| reach == "linked"), "{own:?}");
 }
 
-/// So many members on each machine; the first founds the mesh.
+/// This many members on each machine; the first founds the mesh.
 fn members(place: &TestDir, machines: [(&Machine, usize); 2]) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for (machine, n) in machines {

@@ -1,4 +1,4 @@
-//! Members that reach each other over bad lines only, and through cuts.
+//! Members that reach each other only over bad lines, and through cuts.
 
 use super::{
     common::{PATIENCE, TestDir, api::Api, relayed::Relayed},
@@ -46,8 +46,7 @@ fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
     let place = TestDir::new();
     let mesh = mesh(&place);
     let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
-    // A line carries a third of it. What the others have then is not even one commit, or a part that nobody
-    // sees.
+    // A line carries a third of it. The others then have less than one commit, or a part that nobody sees.
     mesh.iter().for_each(|relayed| relayed.relay.cut_after(4 << 20));
     a.ask(&["import", &place.file("rows.jsonl", rows(12_000)), "--json"]);
     let deadline = Instant::now() + PATIENCE;
@@ -59,7 +58,7 @@ fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
     for (member, key) in [(a, "a"), (b, "b"), (c, "c")] {
         member.put("in the cut", key);
     }
-    // Nothing is waited for: this is how long the cut lasts.
+    // Not a wait for an event: this is the duration of the cut.
     thread::sleep(Duration::from_secs(4));
     for other in [b, c] {
         assert_ne!(other.roots(), a.roots(), "the copy was over before the cut");
@@ -68,7 +67,7 @@ fn a_cut_in_the_middle_of_a_first_copy_only_delays_it() {
     all_have(&mesh, [a, b, c].map(|member| member.put("after", "the cut")));
 }
 
-/// Rows of a little more than 1,000 bytes.
+/// Rows of slightly more than 1,000 bytes.
 fn rows(n: usize) -> String {
     (0..n).fold(String::new(), |mut rows, n| {
         writeln!(rows, "{{\"key\":\"row/{n}\",\"value\":\"{}\"}}", format!("{n:08}").repeat(125)).unwrap();
@@ -81,7 +80,7 @@ fn a_member_that_hears_but_is_not_heard_is_caught_up_with_when_healed() {
     let place = TestDir::new();
     let mesh = mesh(&place);
     let [a, b, c] = mesh.each_ref().map(|relayed| &relayed.member);
-    // What comes to B's relay does not get through, and what B answers there does.
+    // Messages to B's relay are lost, but B's answers get through.
     mesh[1].relay.set_way(Way::There, Line::CUT);
     let last = [a, b, c].map(|member| member.put("one way", "only"));
     Api::open(&c.dir).unwrap().waits_for("a", last[0], PATIENCE);
@@ -89,7 +88,7 @@ fn a_member_that_hears_but_is_not_heard_is_caught_up_with_when_healed() {
     all_have(&mesh, last);
 }
 
-/// Waits until every member holds the last write of every member, then compares all.
+/// Waits until every member holds the last write of every member, then compares everything.
 fn all_have(mesh: &[Relayed; 3], last: [u64; 3]) {
     for relayed in mesh {
         let mut api = Api::open(&relayed.member.dir).unwrap();

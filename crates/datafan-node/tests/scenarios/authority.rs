@@ -15,7 +15,7 @@ fn a42_an_authority_that_is_restored_from_an_old_copy_forgets_nobody() {
     let c = place.invited(&admits, "c", &[]);
     b.waits_for("c", c.put("k", "v"));
 
-    // Alone it has no way to know of C, and admits another.
+    // Alone it cannot know of C, and admits another member.
     let ([b, c], a) = ([b, c].map(Member::leaves), admits.leaves());
     fs::write(a.dir.join("store.redb"), old).unwrap();
     let a = a.returns();
@@ -41,7 +41,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_the_next_one_pas
     for member in [&a, &b, &c, &d] {
         member.waits(|_| names(member).len() == 4 && member.roots().len() == 5);
     }
-    // D misses an admission. A copy of the key is brought to it, and admits somebody else.
+    // D misses an admission. A copy of the key is brought to it, and admits another member.
     let d = d.leaves();
     admits(&a, "e");
     [&b, &c].into_iter().for_each(|member| _ = member.waits(|_| names(member).len() == 5));
@@ -52,7 +52,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_the_next_one_pas
     let f = admits(&copied, "f");
     let d = copied.leaves();
 
-    // Both keys go before they hear of each other; what the copy has signed stays.
+    // Both keys disappear before they learn of each other; what the copy has signed stays.
     let key = text(&place.path("kept.key"));
     fs::rename(original, &key).unwrap();
     fs::remove_file(copy).unwrap();
@@ -63,7 +63,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_the_next_one_pas
         assert_eq!((names(member).join(""), member.refused("old_roster")), ("abcde".to_owned(), 1));
     }
 
-    // What the copy has done is done again on what the others hold, and that passes everywhere.
+    // The changes of the copy are repeated on the roster of the others, and accepted everywhere.
     let request = text(&place.path("f.request"));
     assert_eq!(others[1].ask(&["admit", &f, "--name", "f", "--offline", &request]).code, 0);
     assert_eq!(datafan(&["authority", "sign", &request, "--key", &key, "--yes"]).code, 0);
@@ -72,12 +72,12 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_the_next_one_pas
     d.waits(|_| others.iter().all(|member| member.roots() == d.roots()));
 }
 
-/// Admits somebody who never shows up, and gives the id.
+/// Admits a member that never connects, and returns its id.
 fn admits(at: &Member, name: &str) -> String {
     string(&at.ask(&["invite", name, "--json"]).json()["id"])
 }
 
-/// Who belongs, as a member knows.
+/// The active members, as a member knows them.
 fn names(member: &Member) -> Vec<String> {
     let members = member.ask(&["members", "--json"]).json();
     let name = |member: &serde_json::Value| string(&member["name"]);

@@ -31,29 +31,29 @@ fn a49_what_is_two_hours_ahead_of_a_members_clock_is_refused_once() {
     let idle = traffic(relays);
     let ahead = a.member.put("k", "two hours ahead");
     b.waits(|status| status["refusals"]["clock_ahead"].as_u64() >= Some(1));
-    // Comparisons that come to nothing are soon far between.
+    // The pauses between fruitless comparisons soon grow.
     let until = Instant::now() + PATIENCE;
     while traffic(relays) > idle * 3 / 2 {
         assert!(Instant::now() < until, "idle rounds stay idle");
     }
     let refused = b.ask(&["status", "--json"]).json()["refusals"].clone();
-    // Once the write, and once each what the owner says of its links when they change.
+    // Once for the write, and once for each change of the owner's links.
     let n_refused = refused["clock_ahead"].as_u64().unwrap();
     assert!(n_refused <= 3 && refused.as_object().unwrap().len() == 1, "{refused}");
     assert_eq!(b.get("a", "k"), "right");
 
-    // With a clock that is right it is taken at last.
+    // With a correct clock it is taken at last.
     assert_eq!(b.terminate(), 0);
     let b = Member::run_on(&address, &dir, &more);
     b.waits_for("a", ahead);
     a.member.waits(|_| a.member.roots() == b.roots());
 }
 
-/// Datagrams in five seconds, fifty rounds of each.
+/// Datagrams in five seconds, which are fifty rounds of each.
 fn traffic(relays: [&Relay; 2]) -> u64 {
     let count = || relays.iter().map(|relay| relay.counts().arrived).sum::<u64>();
     let before = count();
-    // Not a wait for anything: what comes in this time is measured.
+    // Not a wait for an event: the traffic of this time is measured.
     thread::sleep(Duration::from_secs(5));
     count() - before
 }
@@ -72,9 +72,9 @@ fn a50_no_timestamp_is_used_twice_though_the_clock_is_behind_after_a_kill() {
     for run in 1..=10 {
         let acknowledged = writes_until_killed(b, run);
         assert!(acknowledged.len() as u64 >= run);
-        // What others were told of, and what the writer was.
+        // What others were told, and what the writer was told.
         acknowledged.into_iter().chain(held(&a.dir, "b")).for_each(|write| used.note(write));
-        // Each run by a clock that is further behind: its own last timestamp is always ahead of it.
+        // Each run has a clock that is further behind: the member's last timestamp is always ahead of it.
         b = clock.run(&dir, -300 * run as i64, &[]);
     }
     a.waits_for("b", b.put("last", "v"));
@@ -101,7 +101,7 @@ fn a53_what_the_mesh_acknowledged_is_listed_though_a_restored_member_has_passed_
     assert_eq!(b.terminate(), 0);
     let a = a.leaves();
 
-    // The old store with a clock that is right, then alone until that is past what was lost.
+    // The old store with a correct clock, then alone until the time has passed what was lost.
     fs::write(dir.join("store.redb"), &backup).unwrap();
     let b = Member::run(&dir, &[]);
     b.put("alone", "v");
@@ -131,10 +131,10 @@ fn row(line: &Value) -> String {
     format!("{} {}", line["key"].as_str().unwrap(), line["state"].as_str().unwrap())
 }
 
-/// A timestamp, and the key and value that were written then.
+/// A timestamp, and the key and value written then.
 type Written = (u64, (String, String));
 
-/// What was written at which timestamp, by anybody's account.
+/// Who wrote what at which timestamp, according to anybody.
 #[derive(Default)]
 struct Used(BTreeMap<u64, (String, String)>);
 
@@ -145,7 +145,7 @@ impl Used {
     }
 }
 
-/// Writes until some writes were acknowledged, kills the member, and gives those writes.
+/// Writes until some writes were acknowledged, kills the member, and returns those writes.
 fn writes_until_killed(member: Member, run: u64) -> Vec<Written> {
     let mut api = Api::open(&member.dir).unwrap();
     let (acknowledge, acknowledged) = std::sync::mpsc::channel();

@@ -1,4 +1,4 @@
-//! A30, A43, A44: copies that come late, or slowly.
+//! A30, A43, A44: copies that arrive late or slowly.
 
 use crate::common::{Member, TestDir, api::Api, relayed::Relayed};
 use datafan_core::limits::{COMMIT_WRITES_MAX, TOMBSTONES_MAX};
@@ -22,7 +22,7 @@ fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_tombs
     c.waits_for("a", old["timestamp"].as_u64().unwrap());
     let c = c.leaves();
 
-    // More deletions than anybody keeps tombstones of.
+    // More deletions than tombstones are kept.
     for (name, rows, written) in [
         ("deleted", deletions("old", 1_000), 1_000),
         ("short", rows("short", N_TOMBSTONES, "0"), N_TOMBSTONES),
@@ -43,7 +43,7 @@ fn a30_what_was_deleted_while_a_member_was_away_does_not_come_back_without_tombs
     c.waits(|_| c.roots() == a.roots() && c.roots() == b.roots());
 }
 
-/// More than a shard keeps, so that the first of them are dropped.
+/// More than a shard keeps, so that the first ones are dropped.
 const N_TOMBSTONES: usize = TOMBSTONES_MAX as usize + COMMIT_WRITES_MAX;
 
 /// Rows to import.
@@ -76,7 +76,7 @@ fn a43_a_member_that_was_away_hears_of_a_new_one_from_the_new_one_itself() {
     new.waits_for("m5", written);
     let a = a.leaves();
 
-    // Nobody else is there to tell of it.
+    // Nobody else could announce it.
     let away = away.returns();
     away.waits_links(1);
     away.waits_for("n", here);
@@ -89,7 +89,7 @@ fn a43_a_member_that_was_away_hears_of_a_new_one_from_the_new_one_itself() {
     a.waits(|_| a.roots() == away.roots() && a.roots() == new.roots());
 }
 
-/// The members as the roster has them, without what each sees of the others.
+/// The members in the roster, without what each sees of the others.
 fn grants(member: &Member) -> Value {
     let mut members = member.ask(&["members", "--json"]).json();
     for row in members["members"].as_array_mut().unwrap() {
@@ -108,7 +108,7 @@ fn a44_a_first_copy_of_a_shard_that_always_changes_completes_over_a_long_line() 
     let rows = place.file("rows.jsonl", rows("row", ROWS, &value));
     let imported = a.member.ask(&["import", &rows, "--json"]).json();
     assert_eq!(imported["written"], ROWS);
-    // There and back takes twice as long.
+    // A round trip takes twice as long.
     a.relay.set(Line { delay: Duration::from_millis(40), ..Line::GOOD });
 
     let writer = Writer::of(&a.member.dir);
@@ -124,7 +124,7 @@ fn a44_a_first_copy_of_a_shard_that_always_changes_completes_over_a_long_line() 
     }
 }
 
-/// Refusals for which their teller is backed off.
+/// Refusals after which the announcing peer is backed off.
 const VIOLATIONS: [&str; 7] =
     ["malformed", "signature", "node", "range", "wrong_answer", "frame", "penalized"];
 /// Too much for a delta.
@@ -151,7 +151,7 @@ impl Writer {
         Self { stop, thread }
     }
 
-    /// How many commits it made, and the timestamp of the last one.
+    /// The number of commits it made, and the timestamp of the last one.
     fn stops(self) -> (u64, u64) {
         drop(self.stop);
         self.thread.join().unwrap()

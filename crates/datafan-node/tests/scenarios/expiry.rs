@@ -1,4 +1,4 @@
-//! A40: what expires.
+//! A40: expiry.
 
 use crate::common::{Member, PATIENCE, TestDir, clock::Clock, string};
 use datafan_core::time::Timestamp;
@@ -18,7 +18,7 @@ fn a40_expired_items_are_gone_everywhere_at_once_and_their_owner_removes_them_la
     let expires = string(&b.ask(&["get", "short", "--json"]).json()["expires"]);
     let held = a.n_items("b");
 
-    // At its time, and not before; whether its owner is there or not.
+    // Not before its time, and whether its owner is there or not.
     let dir = b.dir.clone();
     assert_eq!(b.terminate(), 0);
     assert_eq!(c.get("b", "short"), "v", "not yet");
@@ -30,12 +30,13 @@ fn a40_expired_items_are_gone_everywhere_at_once_and_their_owner_removes_them_la
     );
     assert_eq!(a.get("b", "long"), "v");
 
-    // Nearly an hour later by its own clock the owner removes it. That it is ahead so far, others tolerate.
+    // Nearly an hour later by its own clock, the owner removes it. Others tolerate that its clock is that far
+    // ahead.
     let b = clock.run(&dir, 3_595, &[]);
     [&b, &a, &c].into_iter().for_each(|member| _ = member.waits(|_| member.n_items("b") == held - 1));
     assert_eq!(b.terminate(), 0);
 
-    // Putting it again is a write, and one with a new expiry is another.
+    // Putting it again is a write, and so is a new expiry.
     let b = Member::run(&dir, &[]);
     let mut last = b.ask(&["get", "long", "--json"]).json()["timestamp"].as_u64().unwrap();
     for ttl in ["1h", "2h"] {
@@ -48,7 +49,7 @@ fn a40_expired_items_are_gone_everywhere_at_once_and_their_owner_removes_them_la
     }
 }
 
-/// Waits until a member shows nothing of the item any more; it does until `expires`.
+/// Waits until a member no longer shows the item; until `expires` it must.
 fn loses(member: &Member, owner: &str, expires: &str) {
     let until = Instant::now() + PATIENCE;
     while member.ask(&["get", "short", "--owner", owner]).code == 0 {
@@ -60,7 +61,7 @@ fn loses(member: &Member, owner: &str, expires: &str) {
     assert!(listed.iter().all(|item| item["key"] != "short"), "{listed:?}");
 }
 
-/// The present, as items tell their times.
+/// The current time, in the format of items.
 fn now() -> String {
     rfc3339(Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64))
 }

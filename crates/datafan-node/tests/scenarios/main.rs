@@ -1,4 +1,4 @@
-//! A30, A40, A42-A44, A49, A50 over processes: `docs/testing.md` says what each shows.
+//! A30, A40, A42-A44, A49, A50 with processes: `docs/testing.md` says what each shows.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
