@@ -14,8 +14,8 @@ use crate::{
     limits::{EVIDENCE_TOTAL_BYTES_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
     shard::{Edit, View},
     store::{
-        Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
-        StoreReader, StoreSnapshot,
+        Batch, Durability, HeldTombstones, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState,
+        Store, StoreError, StoreReader, StoreSnapshot,
     },
     time::Timestamp,
     trie::{Branch, root_hash},
@@ -102,7 +102,7 @@ pub fn save<V: StoreSnapshot, E: From<StoreError>>(
     }
     let mut sum = Summary::default();
     for (number, record) in snapshot.shards()? {
-        if !matches!(record.state, ShardState::Whole | ShardState::Divergent) {
+        if record.head().is_none() {
             continue;
         }
         let mut out = frame(Kind::Shard);
@@ -308,11 +308,10 @@ impl<'a, S: Store> Restore<'a, S> {
 
     fn begin_shard(&mut self, mut input: Reader<'_>) -> Result<(), RestoreError> {
         let record = ShardRecord::decode(input.take(input.left())?)?;
-        let kept = matches!(record.state, ShardState::Whole | ShardState::Divergent);
-        if !kept || record.head.is_none_or(|head| head.owner != record.owner) {
+        if record.head().is_none_or(|head| head.owner != record.owner) {
             return Err(malformed("shard").into());
         }
-        if record.state == ShardState::Whole && !self.seen.insert(record.owner) {
+        if record.is_whole() && !self.seen.insert(record.owner) {
             return Err(RestoreError::Damaged { what: "a shard is there twice" });
         }
         let number = ShardNumber(self.n_shards);
@@ -347,8 +346,7 @@ impl<'a, S: Store> Restore<'a, S> {
             let expiring = items.iter().filter_map(|item| Some((item.expiry?, item.timestamp)));
             change.expiries.extend(expiring.map(|listed| (listed, true)));
         }
-        let building = ShardRecord { root, ..ShardRecord::new(shard.record.owner, ShardState::Dead) };
-        change.record = Some(building.into());
+        change.record = Some(ShardRecord::dead(shard.record.owner).into());
         drop(snapshot);
         let batch = Batch { shards: [(shard.number, change)].into(), ..Batch::default() };
         Ok(self.store.commit(batch, Durability::Lazy)?)
@@ -356,18 +354,19 @@ impl<'a, S: Store> Restore<'a, S> {
 
     fn end_shard(&mut self) -> Result<(), RestoreError> {
         let Some(Shard { number, record, root, .. }) = self.shard.take() else { return Ok(()) };
-        let (owner, head) = (record.owner, record.head.ok_or(malformed("shard"))?);
+        let (owner, head) = (record.owner, *record.head().ok_or(malformed("shard"))?);
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let same = root_hash(root.as_ref()) == head.root && sums == (head.items, head.bytes);
         if !same || !head.verify(&self.whose.0, self.verifier) {
             return Err(RestoreError::Unsigned { owner });
         }
         // Tombstones were left behind: deltas begin at the head, whatever the record says.
-        let tombstones_since = match record.state {
-            ShardState::Divergent => record.tombstones_since,
-            _ => head.timestamp,
+        let record = match record.state {
+            ShardState::Divergent { diverged, .. } => ShardRecord::divergent(head, root, diverged, 0),
+            ShardState::Whole { .. } | ShardState::Building { .. } | ShardState::Dead => {
+                ShardRecord::whole(head, root, HeldTombstones { since: head.timestamp, rows: 0 })
+            }
         };
-        let record = ShardRecord { root, tombstones_since, tombstones: 0, ..record };
         let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
         self.sum.shards += 1;
         let batch = Batch { shards: [(number, change)].into(), ..Batch::default() };

@@ -9,7 +9,7 @@ use crate::{
     id::MemberId,
     item::{Item, Key},
     recovered::Recovered,
-    store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
+    store::{Meta, Page, ShardNumber, ShardState, StoreError, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::{format, sync::Arc, vec::Vec};
@@ -156,16 +156,17 @@ fn given_back<V: StoreSnapshot>(
 
 /// The divergent copies of `owner`, those that end last first: so what was written last is taken back first.
 fn copies<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Copied>, StoreError> {
-    let is_copy = |record: &ShardRecord| record.state == ShardState::Divergent && record.owner == *owner;
-    let mut found: Vec<_> = snapshot.shards()?;
-    found.retain(|(_, record)| is_copy(record));
-    found.sort_by_key(|(_, record)| core::cmp::Reverse(record.head.map(|head| head.timestamp)));
-    let copy = |(shard, record): (ShardNumber, Arc<ShardRecord>)| Copied {
-        shard,
-        diverged: record.tombstones_since,
-        root: record.head.map_or(Hash::empty(), |head| head.root),
-    };
-    Ok(found.into_iter().map(copy).collect())
+    let mut found = Vec::new();
+    for (shard, record) in snapshot.shards()? {
+        match record.state {
+            ShardState::Divergent { head, diverged, .. } if record.owner == *owner => {
+                found.push((head.timestamp, Copied { shard, diverged, root: head.root }));
+            }
+            _ => {}
+        }
+    }
+    found.sort_by_key(|(end, _)| core::cmp::Reverse(*end));
+    Ok(found.into_iter().map(|(_, copy)| copy).collect())
 }
 
 fn copied<V: StoreSnapshot>(

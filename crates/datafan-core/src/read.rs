@@ -15,7 +15,7 @@ use crate::{
     item::{Item, Key, SYSTEM_PREFIX},
     roster::{IdRole, role_of},
     runs::{RUNS_KEY, RunHistory},
-    store::{Meta, Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
+    store::{Meta, Page, ShardNumber, ShardRecord, StoreError, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::{collections::VecDeque, string::String, sync::Arc, vec, vec::Vec};
@@ -126,12 +126,13 @@ impl<V: StoreSnapshot> Snapshot<V> {
 
     /// The head of an owner's shard as it is held here; `None` where it is not.
     pub fn head(&self, owner: &MemberId) -> Result<Option<Head>, StoreError> {
-        Ok(self.view.whole(owner)?.and_then(|(_, record)| record.head))
+        Ok(self.view.whole(owner)?.and_then(|(_, record)| record.head().copied()))
     }
 
     /// The heads of all shards that are held, by owner.
     pub fn heads(&self) -> Result<Vec<Head>, StoreError> {
-        let mut heads: Vec<_> = self.whole_shards()?.filter_map(|(_, record)| record.head).collect();
+        let mut heads: Vec<_> =
+            self.whole_shards()?.filter_map(|(_, record)| record.head().copied()).collect();
         heads.sort_unstable_by_key(|head| head.owner);
         Ok(heads)
     }
@@ -264,7 +265,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
     }
 
     fn whole_shards(&self) -> Result<impl Iterator<Item = (ShardNumber, Arc<ShardRecord>)>, StoreError> {
-        Ok(self.view.shards()?.into_iter().filter(|(_, record)| record.state == ShardState::Whole))
+        Ok(self.view.shards()?.into_iter().filter(|(_, record)| record.is_whole()))
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{
     item::Item,
     shard::{Edit, View},
     store::{
-        Batch, Durability, Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
-        StoreReader, StoreSnapshot,
+        Batch, Durability, Meta, ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreReader,
+        StoreSnapshot,
     },
     time::Timestamp,
     trie::{Branch, root_hash},
@@ -65,7 +65,7 @@ impl Repair {
         owner: MemberId,
     ) -> Result<Self, StoreError> {
         let greatest = snapshot.shards()?.iter().map(|(number, _)| number.0).max().unwrap_or(damaged.0);
-        let head = snapshot.shard(damaged)?.and_then(|record| record.head);
+        let head = snapshot.shard(damaged)?.and_then(|record| record.head().copied());
         let last = head.map_or(Timestamp::ZERO, |head| head.timestamp);
         Ok(Self { owner, damaged, copy: ShardNumber(greatest + 1), root: None, last, items: 0 })
     }
@@ -83,7 +83,7 @@ impl Repair {
         (self.root, self.items) = (root, root.as_ref().map_or(0, |root| root.count));
         self.last = self.last.max(items.last().map_or(Timestamp::ZERO, |item| item.timestamp));
         // Left over, if this comes to no end.
-        change.record = Some(ShardRecord { root, ..ShardRecord::new(self.owner, ShardState::Dead) }.into());
+        change.record = Some(ShardRecord::dead(self.owner).into());
         store.commit(Batch { shards: [(self.copy, change)].into(), ..Batch::default() }, Durability::Lazy)
     }
 
@@ -97,12 +97,11 @@ impl Repair {
         let copy = match whose {
             Whose::Own { identity, mesh } => self.divergent(identity, mesh),
             Whose::Other | Whose::Roster => {
-                let blank = ShardRecord::new(self.owner, ShardState::Building);
-                // Up to there it has been copied: to the end.
-                Some(ShardRecord { root: self.root, tombstones_since: Timestamp::MAX, ..blank })
+                // It has been copied to the end.
+                Some(ShardRecord::building(self.owner, self.root, Timestamp::MAX))
             }
         };
-        let damaged = ShardRecord::new(self.owner, ShardState::Dead);
+        let damaged = ShardRecord::dead(self.owner);
         let copy = copy.map(|copy| (self.copy, record(copy)));
         let shards = copy.into_iter().chain([(self.damaged, record(damaged))]).collect();
         let history: Vec<u8> = History { confirmed: false, announced: true }.encode();
@@ -123,7 +122,6 @@ impl Repair {
             root: root_hash(Some(&root)),
             signature: [0; 64],
         };
-        let blank = ShardRecord::new(self.owner, ShardState::Divergent);
-        Some(ShardRecord { head: Some(head.signed(mesh, identity)), root: Some(root), ..blank })
+        Some(ShardRecord::divergent(head.signed(mesh, identity), Some(root), Timestamp::ZERO, 0))
     }
 }

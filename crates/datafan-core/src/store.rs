@@ -22,35 +22,52 @@ pub const STORE_FORMAT: u32 = 2;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ShardNumber(pub u32);
 
-/// What a shard's rows are good for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ShardState {
-    /// Visible, and all that its head describes is there. At most one per owner.
-    Whole,
-    /// A hidden copy under construction; survives a restart. At most one per owner.
-    Building,
-    /// Left over: its rows are being erased.
-    Dead,
-    /// A divergent copy: a state that the visible one did not grow out of, kept for its owner.
-    Divergent,
-}
-
 /// The record of a shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ShardRecord {
     /// Whose.
     pub owner: MemberId,
-    /// What the rows are good for.
-    pub state: ShardState,
-    /// The head that the rows are described by; `None` unless `Whole` or `Divergent`.
-    pub head: Option<Head>,
     /// The top of the trie; `None` for no items.
     pub root: Option<Branch>,
-    /// Tombstones are complete for bases at or above this timestamp. Of a shard that is `Divergent`: up to there it
-    /// shares its past with the visible one.
-    pub tombstones_since: Timestamp,
+    /// What the rows are good for.
+    pub state: ShardState,
+}
+
+/// What a shard's rows are good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShardState {
+    /// Visible, and all that its head describes is there. At most one per owner.
+    Whole {
+        /// What its owner signed about the rows.
+        head: Head,
+        /// Which tombstones it has.
+        tombstones: HeldTombstones,
+    },
+    /// A hidden copy under construction; survives a restart. At most one per owner.
+    Building {
+        /// The visible shard was copied into it up to here.
+        copied: Timestamp,
+    },
+    /// A divergent copy: a state that the visible one did not grow out of, kept for its owner.
+    Divergent {
+        /// What its owner signed about the rows.
+        head: Head,
+        /// Up to here it is equal to the visible shard.
+        diverged: Timestamp,
+        /// Rows in the tombstones table.
+        n_tombstones: u64,
+    },
+    /// Left over: its rows are being erased.
+    Dead,
+}
+
+/// Which tombstones a shard has.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct HeldTombstones {
+    /// They are complete for bases at or above this timestamp.
+    pub since: Timestamp,
     /// Rows in the tombstones table.
-    pub tombstones: u64,
+    pub rows: u64,
 }
 
 /// Values of the member itself, beside all shards.
@@ -355,47 +372,82 @@ pub trait Store: Send + 'static {
 }
 
 impl ShardRecord {
-    /// The record of a shard that begins without items.
-    pub fn new(owner: MemberId, state: ShardState) -> Self {
-        Self { owner, state, head: None, root: None, tombstones_since: Timestamp::ZERO, tombstones: 0 }
+    /// The record of a visible shard.
+    pub fn whole(head: Head, root: Option<Branch>, tombstones: HeldTombstones) -> Self {
+        Self { owner: head.owner, root, state: ShardState::Whole { head, tombstones } }
+    }
+
+    /// The record of a hidden copy.
+    pub fn building(owner: MemberId, root: Option<Branch>, copied: Timestamp) -> Self {
+        Self { owner, root, state: ShardState::Building { copied } }
+    }
+
+    /// The record of a divergent copy.
+    pub fn divergent(head: Head, root: Option<Branch>, diverged: Timestamp, n_tombstones: u64) -> Self {
+        Self { owner: head.owner, root, state: ShardState::Divergent { head, diverged, n_tombstones } }
+    }
+
+    /// The record of a shard that is left over.
+    pub fn dead(owner: MemberId) -> Self {
+        Self { owner, root: None, state: ShardState::Dead }
+    }
+
+    /// The head that the rows are described by, of a visible shard or a divergent copy.
+    pub fn head(&self) -> Option<&Head> {
+        match &self.state {
+            ShardState::Whole { head, .. } | ShardState::Divergent { head, .. } => Some(head),
+            ShardState::Building { .. } | ShardState::Dead => None,
+        }
+    }
+
+    /// Whether the shard is visible.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.state, ShardState::Whole { .. })
+    }
+
+    /// Whether it is a divergent copy.
+    pub fn is_divergent(&self) -> bool {
+        matches!(self.state, ShardState::Divergent { .. })
     }
 
     /// The bytes that stores keep.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        let state = match self.state {
-            ShardState::Whole => 0,
-            ShardState::Building => 1,
-            ShardState::Dead => 2,
-            ShardState::Divergent => 3,
+        let (number, since, rows) = match self.state {
+            ShardState::Whole { tombstones, .. } => (0, tombstones.since, tombstones.rows),
+            ShardState::Building { copied } => (1, copied, 0),
+            ShardState::Dead => (2, Timestamp::ZERO, 0),
+            ShardState::Divergent { diverged, n_tombstones, .. } => (3, diverged, n_tombstones),
         };
-        out.id(&self.owner).byte(state);
-        out.option(self.head.as_ref(), |out, head| head.encode(out));
+        out.id(&self.owner).byte(number);
+        out.option(self.head(), |out, head| head.encode(out));
         out.option(self.root.as_ref(), |out, branch| branch.encode(out));
-        out.varint(self.tombstones_since.0).varint(self.tombstones);
+        out.varint(since.0).varint(rows);
         out.finish()
     }
 
-    /// Reads what [`ShardRecord::encode`] wrote.
+    /// Reads what [`ShardRecord::encode`] wrote. Of a shard that is left over, what came with it is dropped.
+    ///
+    /// # Errors
+    /// If it is malformed, or lacks a head where its state needs one.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
-        let owner = input.id()?;
-        let state = match input.byte()? {
-            0 => ShardState::Whole,
-            1 => ShardState::Building,
-            2 => ShardState::Dead,
-            3 => ShardState::Divergent,
+        let (owner, number) = (input.id()?, input.byte()?);
+        let (head, root) = (input.option(Head::decode)?, input.option(Branch::decode)?);
+        let (since, rows) = (Timestamp(input.varint()?), input.varint()?);
+        input.end()?;
+        let state = match (number, head) {
+            (0, Some(head)) => ShardState::Whole { head, tombstones: HeldTombstones { since, rows } },
+            (1, None) if rows == 0 => ShardState::Building { copied: since },
+            (2, None) => ShardState::Dead,
+            (3, Some(head)) => ShardState::Divergent { head, diverged: since, n_tombstones: rows },
             _ => return Err(malformed("shard state")),
         };
-        let record = Self {
-            owner,
-            state,
-            head: input.option(Head::decode)?,
-            root: input.option(Branch::decode)?,
-            tombstones_since: Timestamp(input.varint()?),
-            tombstones: input.varint()?,
-        };
-        input.end()?;
-        Ok(record)
+        match state {
+            ShardState::Dead => Ok(Self::dead(owner)),
+            ShardState::Whole { .. } | ShardState::Building { .. } | ShardState::Divergent { .. } => {
+                Ok(Self { owner, root, state })
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     id::{MemberId, MeshId},
     identity::Verifier,
     item::Item,
-    store::{Page, ShardNumber, ShardRecord, ShardState, StoreError, StoreSnapshot},
+    store::{Page, ShardNumber, ShardRecord, StoreError, StoreSnapshot},
     time::Timestamp,
     trie::{Branch, root_hash},
 };
@@ -78,8 +78,7 @@ pub fn verify<V: StoreSnapshot>(
     verifier: &dyn Verifier,
     found: &mut dyn FnMut(Finding),
 ) -> Result<Verified, StoreError> {
-    let kept = |record: &Arc<ShardRecord>| matches!(record.state, ShardState::Whole | ShardState::Divergent);
-    let Some(record) = snapshot.shard(shard)?.filter(kept) else {
+    let Some(record) = snapshot.shard(shard)?.filter(|record| record.head().is_some()) else {
         return Ok(Verified::default());
     };
     let mut walk = Walk {
@@ -129,7 +128,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
     fn head(&mut self, record: &ShardRecord, mesh: &MeshId, verifier: &dyn Verifier) {
         let sums = record.root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let root = root_hash(record.root.as_ref());
-        match &record.head {
+        match record.head() {
             Some(head) if !head.verify(mesh, verifier) => self.tell(ALL, Damage::Signature),
             Some(head) => {
                 self.sums.signatures += 1;

@@ -10,7 +10,8 @@ use datafan_core::{
     item::{Item, Key},
     read::{Items, KeyRange, Snapshot},
     store::{
-        Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreReader,
+        Batch, Durability, HeldTombstones, ShardChange, ShardNumber, ShardRecord, Store, StoreError,
+        StoreReader,
     },
     time::Timestamp,
 };
@@ -25,7 +26,7 @@ const MESH: MeshId = MeshId(AUTHORITY);
 #[test]
 fn an_owner_is_read_by_key_prefix_and_range() {
     let mut mesh = Written::new();
-    mesh.shard(ANN, ShardState::Whole, &["a", "b/1", "b/2", "c"]);
+    mesh.shard(ANN, true, &["a", "b/1", "b/2", "c"]);
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(&*snapshot.get(&ANN, "b/1").unwrap().unwrap().value, b"b/1");
     assert!(snapshot.get(&ANN, "b").unwrap().is_none() && snapshot.get(&BOB, "a").unwrap().is_none());
@@ -40,10 +41,10 @@ fn an_owner_is_read_by_key_prefix_and_range() {
 #[test]
 fn all_owners_are_read_by_owner_and_key() {
     let mut mesh = Written::new();
-    mesh.shard(ANN, ShardState::Whole, &["both", "x"]);
-    mesh.shard(BOB, ShardState::Whole, &["both", "y"]);
-    mesh.shard(BOB, ShardState::Building, &["half"]);
-    mesh.shard(MemberId([3; 32]), ShardState::Dead, &["gone"]);
+    mesh.shard(ANN, true, &["both", "x"]);
+    mesh.shard(BOB, true, &["both", "y"]);
+    mesh.shard(BOB, false, &["half"]);
+    mesh.shard(MemberId([3; 32]), false, &["gone"]);
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(keys(snapshot.all()), ["both", "y", "both", "x"]);
     let both: Vec<_> = snapshot.get_all("both").map(|entry| entry.unwrap().owner).collect();
@@ -58,7 +59,7 @@ fn all_owners_are_read_by_owner_and_key() {
 fn many_pages_are_one_walk() {
     let mut mesh = Written::new();
     let names: Vec<String> = (0..1_000).map(|n| format!("k{n:04}")).collect();
-    mesh.shard(ANN, ShardState::Whole, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    mesh.shard(ANN, true, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(keys(snapshot.items_of(&ANN)), names);
     assert_eq!(snapshot.range(&ANN, "k0100"..="k0899").count(), 800);
@@ -70,7 +71,7 @@ fn keys_of_the_system_are_shown_only_when_asked_for() {
     let system: Vec<String> = (0..600).map(|n| format!("_sys/{n:04}")).collect();
     let mut names = vec!["Z", "_sys", "_sys/addresses", "_sysx", "a"];
     names.extend(system.iter().map(String::as_str));
-    mesh.shard(ANN, ShardState::Whole, &names);
+    mesh.shard(ANN, true, &names);
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(keys(snapshot.items_of(&ANN)), ["Z", "_sys", "_sysx", "a"]);
     assert_eq!(keys(snapshot.prefix(&ANN, "_sys/")), [""; 0]);
@@ -83,7 +84,7 @@ fn keys_of_the_system_are_shown_only_when_asked_for() {
 #[test]
 fn an_item_is_hidden_from_its_expiry_on() {
     let mut mesh = Written::new();
-    mesh.items(ANN, ShardState::Whole, vec![item("brief", Some(Timestamp(500))), item("long", None)]);
+    mesh.items(ANN, true, vec![item("brief", Some(Timestamp(500))), item("long", None)]);
     assert_eq!(keys(mesh.snapshot(Timestamp(499)).items_of(&ANN)), ["brief", "long"]);
     let later = mesh.snapshot(Timestamp(500));
     assert_eq!(keys(later.items_of(&ANN)), ["long"]);
@@ -107,9 +108,9 @@ fn members_are_read_from_the_roster() {
         |id, grant: &Grant| Item { value: grant.encode().into(), ..item(Grant::key(id).as_str(), None) };
     let newer = Item { value: [255].into(), ..item(Grant::key(&MemberId([3; 32])).as_str(), None) };
     let entries = vec![entry(&ANN, &ann), entry(&BOB, &bob), newer];
-    mesh.items(AUTHORITY, ShardState::Whole, entries.clone());
+    mesh.items(AUTHORITY, true, entries.clone());
     // Entries mean something in the authority's shard only.
-    mesh.items(BOB, ShardState::Whole, vec![entry(&BOB, &grant("king", GrantState::Active))]);
+    mesh.items(BOB, true, vec![entry(&BOB, &grant("king", GrantState::Active))]);
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(snapshot.members().unwrap(), [(BOB, bob), (ANN, ann)]);
     assert_eq!(snapshot.name_of(&BOB).unwrap().unwrap().as_str(), "bob");
@@ -120,10 +121,10 @@ fn members_are_read_from_the_roster() {
 #[test]
 fn a_snapshot_stays_at_its_commit() {
     let mut mesh = Written::new();
-    mesh.shard(ANN, ShardState::Whole, &["old"]);
+    mesh.shard(ANN, true, &["old"]);
     let snapshot = mesh.snapshot(NOW);
     let mut walk = snapshot.all();
-    mesh.shard(BOB, ShardState::Whole, &["new"]);
+    mesh.shard(BOB, true, &["new"]);
     assert_eq!(walk.next().unwrap().unwrap().item.key.as_str(), "old");
     assert!(walk.next().is_none());
     assert_eq!(keys(mesh.snapshot(NOW).all()), ["new", "old"]);
@@ -132,7 +133,7 @@ fn a_snapshot_stays_at_its_commit() {
 #[test]
 fn a_walk_reports_an_error_once_and_ends() {
     let mut mesh = Written::new();
-    mesh.shard(ANN, ShardState::Whole, &["a", "b"]);
+    mesh.shard(ANN, true, &["a", "b"]);
     let snapshot = Snapshot::new(Broken(mesh.store.reader().snapshot().unwrap()), MESH, NOW);
     let walked: Vec<_> = snapshot.items_of(&ANN).map(|entry| entry.map(|_| ())).collect();
     assert_eq!(walked, [Err(StoreError::Stopped)]);
@@ -156,24 +157,24 @@ impl Written {
         Snapshot::new(self.store.reader().snapshot().unwrap(), MESH, wall)
     }
 
-    fn shard(&mut self, owner: MemberId, state: ShardState, keys: &[&str]) {
-        self.items(owner, state, keys.iter().map(|key| item(key, None)).collect());
+    fn shard(&mut self, owner: MemberId, is_whole: bool, keys: &[&str]) {
+        self.items(owner, is_whole, keys.iter().map(|key| item(key, None)).collect());
     }
 
-    fn items(&mut self, owner: MemberId, state: ShardState, items: Vec<Item>) {
+    fn items(&mut self, owner: MemberId, is_whole: bool, items: Vec<Item>) {
         let mut change = ShardChange::default();
-        let mut record = ShardRecord::new(owner, state);
         let n_items = items.len() as u64;
         for (n, item) in items.into_iter().enumerate() {
             let timestamp = Timestamp(n as u64 + 1);
             change.keys.insert(item.key.clone(), Some(timestamp));
             change.log.insert(timestamp, Some(Arc::new(Item { timestamp, ..item })));
         }
-        if state == ShardState::Whole {
-            let (timestamp, root) = (Timestamp(n_items), Hash::empty());
-            let head = Head { owner, timestamp, items: n_items, bytes: 0, root, signature: [0; 64] };
-            record.head = Some(head);
-        }
+        let (timestamp, root) = (Timestamp(n_items), Hash::empty());
+        let head = Head { owner, timestamp, items: n_items, bytes: 0, root, signature: [0; 64] };
+        let record = match is_whole {
+            true => ShardRecord::whole(head, None, HeldTombstones::default()),
+            false => ShardRecord::building(owner, None, Timestamp::MAX),
+        };
         change.record = Some(record.into());
         self.n_shards += 1;
         let shards = [(ShardNumber(self.n_shards), change)].into();

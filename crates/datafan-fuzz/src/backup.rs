@@ -11,8 +11,8 @@ use datafan_core::{
     identity::{Identity, Verifier},
     item::{Item, Key},
     store::{
-        Batch, Durability, Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
-        StoreReader, StoreSnapshot,
+        Batch, Durability, HeldTombstones, Meta, ShardChange, ShardNumber, ShardRecord, ShardState, Store,
+        StoreError, StoreReader, StoreSnapshot,
     },
     time::Timestamp,
     trie::{Branch, NewNodes, join},
@@ -45,7 +45,7 @@ pub fn attack(bytes: &[u8]) {
     let (mut again, mut found) = (Vec::new(), Summary::default());
     for (number, record) in snapshot.shards().expect("memory does not fail") {
         let report = verify(&snapshot, number, &origin.mesh, &Anything, &mut |finding| panic!("{finding:?}"));
-        let head = record.head.expect("what is saved has a head");
+        let head = *record.head().expect("what is saved has a head");
         let report = report.expect("memory does not fail");
         assert_eq!(report.items, head.items);
         found.shards += 1;
@@ -89,12 +89,24 @@ const SHARD: u8 = 2;
 const ITEMS: u8 = 3;
 const END: u8 = 4;
 
+/// The record with another head of the same owner.
+fn with_head(record: &ShardRecord, head: Head) -> ShardRecord {
+    let state = match record.state {
+        ShardState::Whole { tombstones, .. } => ShardState::Whole { head, tombstones },
+        ShardState::Divergent { diverged, n_tombstones, .. } => {
+            ShardState::Divergent { head, diverged, n_tombstones }
+        }
+        ShardState::Building { .. } | ShardState::Dead => record.state,
+    };
+    ShardRecord { state, ..record.clone() }
+}
+
 /// Makes each head match the items after it, including duplicate keys.
 fn make_roots_right(frames: &mut [Vec<u8>]) {
     for at in 0..frames.len() {
         let Some((&SHARD, bytes)) = frames[at].split_first() else { continue };
         let Ok(record) = ShardRecord::decode(bytes) else { continue };
-        let Some(head) = record.head else { continue };
+        let Some(head) = record.head().copied() else { continue };
         let mut leaves = Vec::new();
         for frame in frames[at + 1..].iter().take_while(|frame| frame.first() == Some(&ITEMS)) {
             leaves.extend(items(frame).iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())));
@@ -105,7 +117,7 @@ fn make_roots_right(frames: &mut [Vec<u8>]) {
         let root = join(Hasher::NODE, &leaves, &mut NewNodes::new());
         let (items, bytes) = root.map_or((0, 0), |root| (root.count, root.bytes));
         let head = Head { items, bytes, root: datafan_core::trie::root_hash(root.as_ref()), ..head };
-        frames[at] = [vec![SHARD], ShardRecord { head: Some(head), ..record }.encode()].concat();
+        frames[at] = [vec![SHARD], with_head(&record, head).encode()].concat();
     }
 }
 
@@ -142,14 +154,14 @@ pub fn seeds() -> Vec<Seed> {
     let (mesh, member) = whose();
     let mut store = open(&MemDisk::new());
     let shards = [
-        (member, ShardState::Whole, &["color", "size", "taste"][..]),
-        (member, ShardState::Divergent, &["color", "smell"]),
-        (mesh.authority(), ShardState::Whole, &[]),
+        (member, true, &["color", "size", "taste"][..]),
+        (member, false, &["color", "smell"]),
+        (mesh.authority(), true, &[]),
     ];
-    for (number, (owner, state, keys)) in (0..).zip(shards) {
+    for (number, (owner, is_whole, keys)) in (0..).zip(shards) {
         let batch = Batch {
             meta: [(Meta::History, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
-            shards: [(ShardNumber(number), shard(owner, state, keys))].into(),
+            shards: [(ShardNumber(number), shard(owner, is_whole, keys))].into(),
         };
         store.commit(batch, Durability::Synced).expect("memory does not fail");
     }
@@ -165,7 +177,7 @@ pub fn seeds() -> Vec<Seed> {
     [(0, "as-it-is"), (2, "sealed"), (3, "sealed-with-roots")].map(seed).into()
 }
 
-fn shard(owner: MemberId, state: ShardState, keys: &[&str]) -> ShardChange {
+fn shard(owner: MemberId, is_whole: bool, keys: &[&str]) -> ShardChange {
     let item = |(n, key): (usize, &&str)| {
         let timestamp = Timestamp(1_000 + 17 * n as u64);
         Arc::new(Item {
@@ -183,7 +195,10 @@ fn shard(owner: MemberId, state: ShardState, keys: &[&str]) -> ShardChange {
     let hash = datafan_core::trie::root_hash(root.as_ref());
     let timestamp = Timestamp(2_000);
     let head = Head { owner, timestamp, items: n_items, bytes, root: hash, signature: [4; 64] };
-    let record = ShardRecord { head: Some(head), root, ..ShardRecord::new(owner, state) };
+    let record = match is_whole {
+        true => ShardRecord::whole(head, root, HeldTombstones::default()),
+        false => ShardRecord::divergent(head, root, Timestamp::ZERO, 0),
+    };
     let mut change = ShardChange { record: Some(record.into()), nodes, ..ShardChange::default() };
     for item in items {
         change.log.insert(item.timestamp, Some(Arc::clone(&item)));

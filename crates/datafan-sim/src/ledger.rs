@@ -8,8 +8,7 @@ use crate::{
     world::World,
 };
 use datafan_core::{
-    engine::Ticket, hash::Hash, head::Head, id::MemberId, item::Key, store::ShardState, time::Time,
-    time::Timestamp,
+    engine::Ticket, hash::Hash, head::Head, id::MemberId, item::Key, time::Time, time::Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -309,7 +308,7 @@ impl Ledger {
         state: Option<&'a Arc<State>>,
     ) -> Result<Applied<'a>, String> {
         let before = self.position(member, owner);
-        let head = state.and_then(|state| state.record()).and_then(|record| record.head);
+        let head = state.and_then(|state| state.record()).and_then(|record| record.head().copied());
         let own = self.writer(owner) == member;
         let position = match head {
             None => 0,
@@ -356,12 +355,12 @@ impl Ledger {
         }
         for state in snapshot.states() {
             let Some(record) = state.record() else { continue };
-            let Some(head) = record.head else { continue };
+            let Some(head) = record.head().copied() else { continue };
             let found = self
                 .owner(world, &head.owner)
                 .and_then(|owner| Some((owner, self.find(owner, &head.order())?)));
             match found {
-                Some((owner, position)) if record.state == ShardState::Whole => {
+                Some((owner, position)) if record.is_whole() => {
                     self.move_to(member, owner, position);
                 }
                 // A divergent copy beside the visible state: no reader sees it.

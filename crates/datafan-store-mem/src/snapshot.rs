@@ -43,7 +43,7 @@ impl MemSnapshot {
     /// Removes at most `rows` rows of a dead shard, the record with the last ones. True when all is removed.
     pub(crate) fn erase(&mut self, number: ShardNumber, rows: usize) -> bool {
         let Some(shard) = self.shards.get_mut(&number) else { return true };
-        let dead = shard.record.as_ref().is_none_or(|record| record.state == ShardState::Dead);
+        let dead = shard.record.as_ref().is_none_or(|record| matches!(record.state, ShardState::Dead));
         assert!(dead, "only dead shards are erased");
         let gone = Arc::make_mut(shard).erase(rows);
         if gone {
@@ -57,7 +57,7 @@ impl MemSnapshot {
         if let Some(old) = old.filter(|old| self.owners.get(&old.owner) == Some(&number)) {
             self.owners.remove(&old.owner);
         }
-        if new.state == ShardState::Whole {
+        if new.is_whole() {
             self.owners.insert(new.owner, number);
         }
     }

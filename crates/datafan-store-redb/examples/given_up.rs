@@ -7,7 +7,7 @@
 use datafan_core::{
     id::MemberId,
     item::{Item, Key},
-    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store},
+    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store},
     time::Timestamp,
 };
 use datafan_store_redb::{Options, RedbStore};
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let options = Options { compact_max: Some(max), ..Options::default() };
     let mut store = RedbStore::open(directory.path().join("store.redb"), options)?;
-    let record = ShardRecord::new(MemberId([1; 32]), ShardState::Whole);
+    let record = ShardRecord::building(MemberId([1; 32]), None, Timestamp::MAX);
     commit(&mut store, ShardChange { record: Some(record.into()), ..ShardChange::default() })?;
     for round in 0..2 {
         for first in (0..items).step_by(WRITES as usize) {

@@ -54,7 +54,7 @@ pub fn erase(transaction: &WriteTransaction, shard: ShardNumber, rows: usize) ->
         Some(record) => Some(ShardRecord::decode(record.value())?.state),
         None => None,
     };
-    assert!(state.is_none_or(|state| state == ShardState::Dead), "only dead shards are erased");
+    assert!(state.is_none_or(|state| matches!(state, ShardState::Dead)), "only dead shards are erased");
     let mut left = rows;
     let span = |from: Timestamp, to: Timestamp| log_key(shard, from)..=log_key(shard, to);
     let log = span(Timestamp::ZERO, Timestamp::MAX);
@@ -112,12 +112,12 @@ fn apply_record(
     let is_here = |owner: &MemberId, owners: &Table<'_, &[u8; 32], &[u8; 4]>| -> Result<bool, Fault> {
         Ok(owners.get(&owner.0)?.is_some_and(|here| *here.value() == key))
     };
-    if let Some((owner, ShardState::Whole)) = old
+    if let Some((owner, ShardState::Whole { .. })) = old
         && is_here(&owner, &owners)?
     {
         owners.remove(&owner.0)?;
     }
-    if record.state == ShardState::Whole {
+    if record.is_whole() {
         owners.insert(&record.owner.0, &key)?;
     }
     Ok(())

@@ -3,10 +3,7 @@
 use datafan_core::{
     id::MemberId,
     item::{Item, Key},
-    store::{
-        Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader,
-        StoreSnapshot,
-    },
+    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreReader, StoreSnapshot},
     time::Timestamp,
 };
 use datafan_store_redb::{Options, RedbStore};
@@ -47,7 +44,7 @@ fn a_compaction_that_takes_too_long_is_given_up_and_nothing_is_lost() {
 
 /// Items of which every fourth one is left, lazily at last.
 fn fill(store: &mut RedbStore) {
-    let record = ShardRecord::new(MemberId([1; 32]), ShardState::Whole);
+    let record = ShardRecord::building(MemberId([1; 32]), None, Timestamp::MAX);
     let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
     store
         .commit(Batch { shards: [(SHARD, change)].into(), ..Batch::default() }, Durability::Synced)

@@ -11,7 +11,7 @@ use datafan_core::{
     id::MemberId,
     item::{Item, Key},
     store::{
-        Batch, Durability, Meta, STORE_FORMAT, ShardChange, ShardNumber, ShardRecord, ShardState, Store,
+        Batch, Durability, HeldTombstones, Meta, STORE_FORMAT, ShardChange, ShardNumber, ShardRecord, Store,
     },
     time::Timestamp,
     trie::{Branch, Leaf, NewNodes, join},
@@ -78,13 +78,8 @@ fn batch() -> Batch {
     let root = Hash([0x22; 32]);
     let head = Head { owner, timestamp: AT, items: 2, bytes: 308, root, signature: [0x33; 64] };
     let (top, nodes) = trie();
-    let record = ShardRecord {
-        head: Some(head),
-        root: Some(top),
-        tombstones_since: Timestamp(9),
-        tombstones: 1,
-        ..ShardRecord::new(owner, ShardState::Whole)
-    };
+    let tombstones = HeldTombstones { since: Timestamp(9), rows: 1 };
+    let record = ShardRecord::whole(head, Some(top), tombstones);
     let key = Key::new("key").unwrap();
     let value = b"value"[..].into();
     let item = Item { key: key.clone(), timestamp: AT, expiry: Some(EXPIRY), value };

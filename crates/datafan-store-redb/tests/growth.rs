@@ -5,10 +5,7 @@ mod medium;
 use datafan_core::{
     id::MemberId,
     item::{Item, Key},
-    store::{
-        Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader,
-        StoreSnapshot,
-    },
+    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreReader, StoreSnapshot},
     time::Timestamp,
 };
 use datafan_testkit::store::Medium;
@@ -30,7 +27,7 @@ fn ten_thousand_lazy_commits_to_the_same_keys_keep_the_file_small() {
             Item { key: key.clone(), timestamp: Timestamp(n), expiry: None, value: [n as u8; 100].into() };
         let mut change = ShardChange::default();
         if n == 1 {
-            change.record = Some(ShardRecord::new(MemberId([1; 32]), ShardState::Whole).into());
+            change.record = Some(ShardRecord::building(MemberId([1; 32]), None, Timestamp::MAX).into());
         }
         change.log.insert(Timestamp(n), Some(Arc::new(item)));
         change.log.insert(Timestamp(n.saturating_sub(KEYS)), None);

@@ -5,9 +5,7 @@
 use datafan_core::{
     identity::Identity,
     item::{Item, Key},
-    store::{
-        Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError,
-    },
+    store::{Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, Store, StoreError},
     store::{StoreReader, StoreSnapshot},
     time::Timestamp,
 };
@@ -64,7 +62,7 @@ fn made(path: &Path) {
         (timestamp, Some(Arc::new(Item { key, timestamp, value: value.into(), expiry: None })))
     };
     let log = [item(5, "a", b"value-of-an-item"), item(6, "b", b"another-value")].into();
-    let record = Some(ShardRecord::new(owner, ShardState::Building).into());
+    let record = Some(ShardRecord::building(owner, None, Timestamp::MAX).into());
     let shards = [(SHARD, ShardChange { record, log, ..ShardChange::default() })].into();
     let meta = [(Meta::History, Some(b"value-of-the-member".to_vec()))].into();
     store.commit(Batch { meta, shards }, Durability::Synced).unwrap();

@@ -87,7 +87,7 @@ fn one(net: &mut Net, member: usize) -> Result<Arc<[u8]>> {
 fn are_equal(net: &Net) -> Result<bool> {
     let head = |member| -> Result<_> {
         let whole = net.engine(member).reader().snapshot()?.whole(&net.id(0))?;
-        Ok(whole.and_then(|(_, record)| record.head))
+        Ok(whole.and_then(|(_, record)| record.head().copied()))
     };
     Ok(head(0)?.is_some() && head(0)? == head(1)?)
 }

@@ -24,7 +24,7 @@ impl<S: Store> Replication<'_, S> {
 
     /// Makes `record`, which has a head, the visible state of its owner.
     pub(super) fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
-        let head = record.head.expect("a visible shard has a head");
+        let head = *record.head().expect("a visible shard has a head");
         assert_eq!(root_hash(record.root.as_ref()), head.root, "a head is held with its data");
         let before = self.replicas.know_owner(&head.owner).timestamp();
         self.replicas.forget_up_to(&head);

@@ -15,7 +15,7 @@ use crate::{
     item::{Item, Key},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
     shard::Edit,
-    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
+    store::{HeldTombstones, ShardChange, ShardNumber, ShardRecord, Store, StoreError},
     time::Timestamp,
     trie::{Branch, root_hash},
 };
@@ -59,12 +59,12 @@ impl<S: Store> Replication<'_, S> {
     /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
     pub(super) fn commit_group(&mut self, owner: MemberId, waiting: &mut Waiting) -> Result<(), StoreError> {
         let mut group = Group::default();
-        let (shard, record) = self.own_shard(&owner);
+        let own = self.own_shard(&owner);
         let mut last = self.own[&owner].last();
-        let mut edit = Edit::new(self.disk.view(shard));
-        self.name_run(&owner, &record, &mut edit, &mut last)?;
+        let mut edit = Edit::new(self.disk.view(own.shard));
+        self.name_run(&owner, &mut edit, &mut last)?;
         let named = last;
-        let mut growth = Growth::of(record.root.as_ref());
+        let mut growth = Growth::of(own.root.as_ref());
         // Entries of the roster are judged by those before them, so each is a commit of its own.
         let alone = owner == self.cx.config.mesh.authority();
         while let Some((ticket, command)) = waiting.pop_front() {
@@ -118,10 +118,10 @@ impl<S: Store> Replication<'_, S> {
         if last == named {
             last = self.own[&owner].last();
         }
-        let (root, change) = edit.finish(record.root)?;
+        let (root, change) = edit.finish(own.root)?;
         let refused = core::mem::take(&mut group.refused);
         refused.into_iter().for_each(|(ticket, error)| self.cx.refuse(ticket, error));
-        self.commit_own(owner, shard, record, root, change, last)?;
+        self.commit_own(owner, own, root, change, last)?;
         self.answer_group(&owner, group);
         Ok(())
     }
@@ -135,10 +135,12 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    fn own_shard(&mut self, owner: &MemberId) -> (ShardNumber, ShardRecord) {
+    fn own_shard(&mut self, owner: &MemberId) -> Own {
         match self.replicas[owner].whole() {
-            Some((shard, record)) => (shard, (**record).clone()),
-            None => (self.disk.new_shard(), ShardRecord::new(*owner, ShardState::Whole)),
+            Some((shard, record)) => {
+                Own { shard, root: record.root, tombstones: self.replicas[owner].tombstones() }
+            }
+            None => Own { shard: self.disk.new_shard(), root: None, tombstones: HeldTombstones::default() },
         }
     }
 
@@ -231,8 +233,7 @@ impl<S: Store> Replication<'_, S> {
     fn commit_own(
         &mut self,
         owner: MemberId,
-        shard: ShardNumber,
-        mut record: ShardRecord,
+        own: Own,
         root: Option<Branch>,
         mut change: ShardChange,
         last: Timestamp,
@@ -243,12 +244,12 @@ impl<S: Store> Replication<'_, S> {
         let (items, bytes) = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let head =
             Head { owner, timestamp: last, items, bytes, root: root_hash(root.as_ref()), signature: [0; 64] };
-        record.head = Some(self.own.sign(head, self.cx, self.disk));
-        record.root = root;
-        self.disk.trim_tombstones(shard, &mut record, &mut change, self.cx.config.tombstones_max)?;
+        let head = self.own.sign(head, self.cx, self.disk);
+        let Own { shard, mut tombstones, .. } = own;
+        self.disk.trim_tombstones(shard, &mut tombstones, &mut change, self.cx.config.tombstones_max)?;
         self.cx.on_own_commit();
         self.cx.stats.commits += 1;
-        self.adopt(shard, record, change);
+        self.adopt(shard, ShardRecord::whole(head, root, tombstones), change);
         self.flush()
     }
 
@@ -258,9 +259,10 @@ impl<S: Store> Replication<'_, S> {
         if abandoned > Timestamp::ZERO || !self.own.is_run_named(self.replicas, &self.cx.me) {
             return self.rewrite_runs(|history| history.abandon(abandoned));
         }
-        let (owner, (shard, record)) = (self.cx.me, self.own_shard(&self.cx.me.clone()));
-        let (root, last) = (record.root, self.replicas.next_own(self.cx, &owner, self.own[&owner].last()));
-        self.commit_own(owner, shard, record, root, ShardChange::default(), last)
+        let owner = self.cx.me;
+        let own = self.own_shard(&owner);
+        let (root, last) = (own.root, self.replicas.next_own(self.cx, &owner, self.own[&owner].last()));
+        self.commit_own(owner, own, root, ShardChange::default(), last)
     }
 
     /// Commits writes of the system's own to an own shard; each key once.
@@ -268,18 +270,25 @@ impl<S: Store> Replication<'_, S> {
         if writes.is_empty() {
             return Ok(());
         }
-        let (shard, record) = self.own_shard(&owner);
+        let own = self.own_shard(&owner);
         let mut last = self.own[&owner].last();
-        let mut edit = Edit::new(self.disk.view(shard));
-        self.name_run(&owner, &record, &mut edit, &mut last)?;
+        let mut edit = Edit::new(self.disk.view(own.shard));
+        self.name_run(&owner, &mut edit, &mut last)?;
         let named = last;
         self.apply_writes(&owner, writes, &mut last, &mut edit)?;
         if last == named {
             return Ok(());
         }
-        let (root, change) = edit.finish(record.root)?;
-        self.commit_own(owner, shard, record, root, change, last)
+        let (root, change) = edit.finish(own.root)?;
+        self.commit_own(owner, own, root, change, last)
     }
+}
+
+/// An own shard as it stands before a commit; one that does not exist yet has no items.
+struct Own {
+    shard: ShardNumber,
+    root: Option<Branch>,
+    tombstones: HeldTombstones,
 }
 
 /// The writes without those that a later one of the same key makes invalid.

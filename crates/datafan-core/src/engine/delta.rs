@@ -14,7 +14,7 @@ use crate::{
     message::Delta,
     runs::RUNS_KEY,
     shard::Edit,
-    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
+    store::{HeldTombstones, ShardChange, ShardNumber, ShardRecord, Store, StoreError},
     time::Timestamp,
     trie::root_hash,
 };
@@ -115,9 +115,9 @@ impl<S: Store> Replication<'_, S> {
         let owner = delta.head.owner;
         let state = &self.replicas[&owner];
         let position = state.timestamp();
-        let (shard, mut record) = match state.whole() {
-            Some((shard, record)) => (shard, (**record).clone()),
-            None => (self.disk.new_shard(), ShardRecord::new(owner, ShardState::Whole)),
+        let (shard, root, mut tombstones_held) = match state.whole() {
+            Some((shard, record)) => (shard, record.root, state.tombstones()),
+            None => (self.disk.new_shard(), None, HeldTombstones::default()),
         };
         let n_items = items.len();
         let view = self.disk.view(shard);
@@ -129,7 +129,7 @@ impl<S: Store> Replication<'_, S> {
         let news: Vec<_> = items.into_iter().filter(|item| item.timestamp > position).map(Arc::new).collect();
         edit.put_all(&news)?;
         edit.forget_tombstones_of_live_keys()?;
-        let (root, mut change) = edit.finish(record.root)?;
+        let (root, mut change) = edit.finish(root)?;
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         if root_hash(root.as_ref()) != delta.head.root {
             self.cx.stats.reject(Rejection::Delta);
@@ -144,11 +144,9 @@ impl<S: Store> Replication<'_, S> {
         }
         if position == Timestamp::ZERO {
             // A delta from nothing brings no tombstones.
-            record.tombstones_since = delta.head.timestamp;
+            tombstones_held.since = delta.head.timestamp;
         }
-        record.head = Some(delta.head);
-        record.root = root;
-        self.disk.trim_tombstones(shard, &mut record, &mut change, self.cx.config.tombstones_max)?;
+        self.disk.trim_tombstones(shard, &mut tombstones_held, &mut change, self.cx.config.tombstones_max)?;
         // Tombstones prove nothing, so a message with some does not go on as it is; nor one with more than was
         // needed.
         let verified = tombstones.is_empty() && change.log.values().flatten().count() == n_items;
@@ -162,7 +160,7 @@ impl<S: Store> Replication<'_, S> {
         // A head that was heard of before was counted then.
         self.replicas.count(self.cx, &owner, u64::from(!told), delta.bytes() as u64);
         self.own.on_own_head(&delta.head, self.disk);
-        self.adopt(shard, record, change);
+        self.adopt(shard, ShardRecord::whole(delta.head, root, tombstones_held), change);
         self.exchange().graft_bringer(from, &owner);
         self.exchange().on_delta_brought(from, delta, message);
         Ok(true)

@@ -26,7 +26,7 @@ use crate::{
     message::Message,
     runs::{EndedBranch, HeldState, RUNS_KEY, RunHistory},
     shard::View,
-    store::{ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
+    store::{ShardChange, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
     time::Timestamp,
     trie::Branch,
 };
@@ -98,9 +98,13 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
-    pub(super) fn keep_divergent(&mut self, shard: ShardNumber, record: &ShardRecord, diverged: Timestamp) {
-        let (owner, head) = (record.owner, record.head.expect("a state has a head"));
-        let copy = ShardRecord { state: ShardState::Divergent, tombstones_since: diverged, ..record.clone() };
+    pub(super) fn keep_divergent(
+        &mut self,
+        shard: ShardNumber,
+        (head, root, n_tombstones): (Head, Option<Branch>, u64),
+        diverged: Timestamp,
+    ) {
+        let (owner, copy) = (head.owner, ShardRecord::divergent(head, root, diverged, n_tombstones));
         self.disk.stage(shard, ShardChange { record: Some(Arc::new(copy)), ..ShardChange::default() });
         self.divergent.add(owner, shard);
         if self.divergent.may_alarm(&owner, self.cx.now.time) {
@@ -154,7 +158,7 @@ impl<S: Store> Replication<'_, S> {
             }
         }
         let Some((shard, record)) = self.replicas[&self.cx.me].whole() else { return Ok(false) };
-        let present = record.head.is_some_and(|present| present.order() == head.order());
+        let present = record.head().is_some_and(|present| present.order() == head.order());
         let ends = |branch: &EndedBranch| (branch.timestamp, branch.root) == head.order();
         Ok(present || history_of(&self.disk.view(shard))?.ended().iter().any(ends))
     }
@@ -201,9 +205,7 @@ impl<S: Store> Replication<'_, S> {
         }
         // On disk before it is shown: it may be taken and ended at once.
         self.own.write_bounds(self.disk);
-        let fetched =
-            ShardRecord { head: Some(*head), root, ..ShardRecord::new(head.owner, ShardState::Divergent) };
-        self.keep_divergent(shard, &fetched, ours.diverged_at(&theirs));
+        self.keep_divergent(shard, (*head, root, 0), ours.diverged_at(&theirs));
         Ok(())
     }
 

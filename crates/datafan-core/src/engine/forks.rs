@@ -42,7 +42,7 @@ impl<S: Store> ForkJudge<'_, S> {
         let Some((shard, record)) = self.replicas.get(&target.owner).and_then(Owner::whole) else {
             return Ok(());
         };
-        let (Some(held), root) = (record.head, record.root) else { return Ok(()) };
+        let (Some(held), root) = (record.head().copied(), record.root) else { return Ok(()) };
         if held.timestamp >= target.timestamp || !self.replicas.forks.wants(&held, target) {
             return Ok(());
         }

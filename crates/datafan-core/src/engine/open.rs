@@ -24,7 +24,7 @@ use crate::{
     store::{Meta, ShardNumber, ShardState, Store, StoreError},
     time::{Now, Timestamp},
 };
-use alloc::{boxed::Box, format, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 impl<S: Store> Engine<S> {
     /// Opens the engine of `config.member` on `store`. `seed` decides all that is random (jitter).
@@ -98,14 +98,11 @@ impl<S: Store> Engine<S> {
     fn load_shards(&mut self) -> Result<(), StoreError> {
         for (number, record) in self.disk.load_shards()? {
             let id = record.owner;
-            match (record.state, record.head) {
-                (ShardState::Whole, Some(_)) => self.replicas.hold(&id, Some((number, record))),
-                (ShardState::Whole, None) => {
-                    return Err(StoreError::Damaged { what: format!("shard {} has no head", number.0) });
-                }
-                (ShardState::Building, _) => self.replicas.set_building(&id, number),
-                (ShardState::Dead, _) => {}
-                (ShardState::Divergent, _) => self.divergent.load(id, number),
+            match record.state {
+                ShardState::Whole { .. } => self.replicas.hold(&id, Some((number, record))),
+                ShardState::Building { .. } => self.replicas.set_building(&id, number),
+                ShardState::Divergent { .. } => self.divergent.load(id, number),
+                ShardState::Dead => {}
             }
         }
         let authority = self.cx.config.mesh.authority();

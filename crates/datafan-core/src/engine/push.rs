@@ -118,7 +118,7 @@ impl<S: Store> Pusher<'_, S> {
                 let Some((shard, record)) = self.replicas.get(owner).and_then(Owner::whole) else {
                     return Ok(());
                 };
-                let head = record.head.expect("a visible shard has a head");
+                let head = *record.head().expect("a visible shard has a head");
                 let frame = match delta_body(self.disk, shard, record, base, PUSH_BYTES_MAX)? {
                     Some(body) => Message::Push(Delta::new(head, base, &body)).frame(),
                     None => Message::Announce(alloc::vec![head]).frame(),

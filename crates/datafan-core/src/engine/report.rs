@@ -17,7 +17,7 @@ use crate::{
     hash::Hash,
     id::MemberId,
     read::Snapshot,
-    store::{Store, StoreReader, StoreSnapshot},
+    store::{ShardState, Store, StoreReader, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
@@ -174,7 +174,8 @@ impl<S: Store> Report<'_, S> {
         let mut span: Option<(Timestamp, Timestamp)> = None;
         for shard in self.divergent.of(&self.cx.me) {
             let record = self.disk.current().shard(*shard).ok().flatten()?;
-            let (first, last) = (record.tombstones_since, record.head?.timestamp);
+            let ShardState::Divergent { head, diverged: first, .. } = record.state else { continue };
+            let last = head.timestamp;
             span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
         }
         span

@@ -19,7 +19,7 @@ use crate::{
     item::{Item, Key},
     runs::RUNS_KEY,
     shard::Edit,
-    store::{Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreError},
+    store::{HeldTombstones, Page, ShardChange, ShardNumber, ShardRecord, Store, StoreError},
     time::{SECOND, Timestamp},
     trie::{Branch, root_hash},
 };
@@ -149,7 +149,7 @@ impl<S: Store> Replication<'_, S> {
         edit.put_all(items)?;
         let (root, mut change) = edit.finish(fresh.root)?;
         fresh.root = root;
-        change.record = Some(ShardRecord { root, ..ShardRecord::new(owner, ShardState::Dead) }.into());
+        change.record = Some(ShardRecord::dead(owner).into());
         self.disk.stage(fresh.shard, change);
         Ok(())
     }
@@ -170,9 +170,7 @@ impl<S: Store> Replication<'_, S> {
         if let Some(old) = old {
             self.disk.retire(owner, old);
         }
-        let tombstones_since = timestamp;
-        let fresh_record = ShardRecord::new(owner, ShardState::Whole);
-        let record = ShardRecord { head: Some(head), root, tombstones_since, ..fresh_record };
+        let record = ShardRecord::whole(head, root, HeldTombstones { since: timestamp, rows: 0 });
         self.cx.on_own_commit();
         self.cx.stats.commits += 1;
         self.adopt(fresh.shard, record, ShardChange::default());

@@ -212,7 +212,7 @@ mod tests {
             testing::{TestStore, at, head, identity, mesh},
         },
         identity::Strict,
-        store::{ShardRecord, ShardState},
+        store::{HeldTombstones, ShardRecord},
     };
     use alloc::boxed::Box;
 
@@ -224,8 +224,7 @@ mod tests {
         let config = Config::new(mesh(), identity(7), "member".parse().unwrap());
         let mut engine = Engine::open(config, 1, Box::new(Strict), store.clone(), at(1)).unwrap();
         let authority = mesh().authority();
-        let record =
-            ShardRecord { head: Some(head(authority, 5)), ..ShardRecord::new(authority, ShardState::Whole) };
+        let record = ShardRecord::whole(head(authority, 5), None, HeldTombstones::default());
         engine.replicas.hold(&authority, Some((ShardNumber(0), record.into())));
         // A change without items is a copy put in place.
         let change = ShardChange::default();

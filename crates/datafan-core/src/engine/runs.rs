@@ -7,19 +7,17 @@ use crate::{
     item::{Item, Key},
     runs::{RUNS_KEY, RunHistory},
     shard::{Edit, View},
-    store::{ShardRecord, Store, StoreError, StoreSnapshot},
+    store::{Store, StoreError, StoreSnapshot},
     time::Timestamp,
 };
 use alloc::sync::Arc;
 
 impl<S: Store> Replication<'_, S> {
-    /// Names the present run in the member's own shard, before its first write; `record` is the shard as it
-    /// was before. The roster names none: it only grows, so no state of it replaces one that it did not grow
+    /// Names the present run in the member's own shard, before its first write. The roster names none: it only grows, so no state of it replaces one that it did not grow
     /// out of.
     pub(super) fn name_run(
         &self,
         owner: &MemberId,
-        record: &ShardRecord,
         edit: &mut Edit<'_, Snapshot<S>>,
         last: &mut Timestamp,
     ) -> Result<(), StoreError> {
@@ -30,7 +28,7 @@ impl<S: Store> Replication<'_, S> {
         let old = old.map(|old| edit.item(old)).transpose()?.flatten();
         let history = old.and_then(|item| RunHistory::decode(&item.value).ok());
         let mut history = history.unwrap_or_default();
-        history.begin(self.own.run.current(), record.head.map_or(Timestamp::ZERO, |head| head.timestamp));
+        history.begin(self.own.run.current(), self.replicas.timestamp(owner));
         *last = self.replicas.next_own(self.cx, owner, *last);
         let key = Key::new(RUNS_KEY).expect("a key");
         let item = Item { key, timestamp: *last, expiry: None, value: history.encode().into() };

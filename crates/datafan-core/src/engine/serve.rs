@@ -16,7 +16,7 @@ use crate::{
     limits::{DELTA_ITEMS_MAX, DELTA_TOMBSTONES_MAX, ITEM_OVERHEAD_MAX, RANGE_BYTES_MAX, RANGE_ITEMS_MAX},
     message::{Ask, ChildAnswer, Delta, Message, NodeAnswer, Request, Want, encode_delta},
     shard::View,
-    store::{Page, ShardNumber, ShardRecord, Store, StoreError, StoreSnapshot},
+    store::{Page, ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreSnapshot},
     time::Timestamp,
     trie::{Branch, Node, Nodes, at_slot, sum_after},
 };
@@ -104,7 +104,7 @@ impl<S: Store> Server<'_, S> {
             self.cx.send(peer, &Message::UpToDate(want.owner));
             return Ok(());
         };
-        let head = record.head.expect("a visible shard has a head");
+        let head = *record.head().expect("a visible shard has a head");
         if head.timestamp <= want.since {
             self.cx.send(peer, &Message::UpToDate(want.owner));
             return Ok(());
@@ -147,7 +147,7 @@ impl<S: Store> Server<'_, S> {
         let Some(link) = self.links.get_mut(&peer) else { return Ok(None) };
         for snapshot in [present].into_iter().chain(link.pinned(&request.owner)) {
             if let Some((shard, record)) = snapshot.whole(&request.owner)?
-                && record.head.is_some_and(|head| head.root == request.root)
+                && record.head().is_some_and(|head| head.root == request.root)
             {
                 link.pin(request.owner, snapshot.clone(), term);
                 return Ok(Some((snapshot, shard, record)));
@@ -230,7 +230,8 @@ impl<S: Store> Server<'_, S> {
     ) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         for shard in self.divergent.of(owner) {
             let record = self.disk.current().shard(*shard)?;
-            if let Some(record) = record.filter(|record| record.head.is_some_and(|head| head.root == *root)) {
+            if let Some(record) = record.filter(|record| record.head().is_some_and(|head| head.root == *root))
+            {
                 return Ok(Some((*shard, record)));
             }
         }
@@ -246,9 +247,9 @@ pub(super) fn delta_body<S: Store>(
     since: Timestamp,
     bytes_max: usize,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let head = record.head.expect("a visible shard has a head");
+    let ShardState::Whole { head, tombstones } = record.state else { return Ok(None) };
     let from_nothing = since == Timestamp::ZERO;
-    if !from_nothing && since < record.tombstones_since || head.timestamp <= since {
+    if !from_nothing && since < tombstones.since || head.timestamp <= since {
         return Ok(None);
     }
     let view = disk.committed(shard);

@@ -9,8 +9,8 @@ use crate::{
     item::{Item, Key},
     rng::Rng,
     store::{
-        Batch, Durability, Meta, Page, Room, ShardChange, ShardNumber, ShardRecord, ShardState, Store,
-        StoreError, StoreReader, StoreSnapshot,
+        Batch, Durability, Meta, Page, Room, ShardChange, ShardNumber, ShardRecord, Store, StoreError,
+        StoreReader, StoreSnapshot,
     },
     time::{Now, Time, Timestamp},
     trie::{Node, Place},
@@ -202,7 +202,7 @@ impl StoreSnapshot for TestSnapshot {
 
     fn whole(&self, owner: &MemberId) -> Read<Option<(ShardNumber, Arc<ShardRecord>)>> {
         let mut shards = self.0.records.iter();
-        let whole = shards.find(|(_, record)| record.owner == *owner && record.state == ShardState::Whole);
+        let whole = shards.find(|(_, record)| record.owner == *owner && record.is_whole());
         Ok(whole.map(|(number, record)| (*number, record.clone())))
     }
 

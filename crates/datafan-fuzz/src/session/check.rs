@@ -7,7 +7,7 @@ use datafan_core::{
     item::Item,
     limits::{MESSAGE_BYTES_MAX, PENDING_MAX, SMALL_BYTES_MAX},
     message::Message,
-    store::{Page, ShardNumber, ShardRecord, ShardState, StoreReader, StoreSnapshot},
+    store::{Page, ShardNumber, ShardRecord, StoreReader, StoreSnapshot},
     time::Timestamp,
     trie::{Branch, NewNodes, join, root_hash},
 };
@@ -49,13 +49,13 @@ pub fn is_sound(engine: &Engine<MemStore>) {
     assert!(engine.status().pending.len() <= PENDING_MAX);
     let snapshot = engine.reader().snapshot().expect("the store works");
     let shards = snapshot.shards().expect("the store works");
-    for (number, record) in shards.iter().filter(|(_, record)| record.state == ShardState::Whole) {
+    for (number, record) in shards.iter().filter(|(_, record)| record.is_whole()) {
         shard_is_sound(&snapshot, *number, record);
     }
 }
 
 fn shard_is_sound(snapshot: &impl StoreSnapshot, number: ShardNumber, record: &ShardRecord) {
-    let head = record.head.expect("a visible shard has a head");
+    let head = record.head().expect("a visible shard has a head");
     let all = Page { rows: usize::MAX, bytes: usize::MAX };
     let log = snapshot.log(number, Timestamp::ZERO..=Timestamp::MAX, all).expect("the store works");
     let keys = snapshot.keys(number, Bound::Unbounded, all).expect("the store works");

@@ -86,7 +86,7 @@ pub fn signed(engines: &Engines, member: usize) -> impl Iterator<Item = Signed> 
     let snapshot = engines.engine(member).reader().snapshot().expect("the store works");
     [Who::Authority, Who::Founder].into_iter().filter_map(move |who| {
         let (_, record) = snapshot.whole(&identity(who).id()).expect("the store works")?;
-        record.head.map(|head| (head.owner, head.timestamp, head.root))
+        record.head().map(|head| (head.owner, head.timestamp, head.root))
     })
 }
 

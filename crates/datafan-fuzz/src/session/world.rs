@@ -296,7 +296,7 @@ impl World {
             .and_then(|view| datafan_core::store::StoreSnapshot::whole(&view, &setting().mesh.authority()))
             .expect("the store works")
             .expect("the founder has the roster");
-        for bytes in Violator::greeting(who, record.head, self.now(VICTIM).wall) {
+        for bytes in Violator::greeting(who, record.head().copied(), self.now(VICTIM).wall) {
             self.say(who, bytes);
         }
     }

@@ -10,7 +10,7 @@ use datafan_core::{
     grant::Grant,
     id::{MemberId, MeshId},
     identity::Strict,
-    store::{ShardNumber, ShardRecord, ShardState, Store, StoreError, StoreReader, StoreSnapshot},
+    store::{ShardNumber, ShardRecord, Store, StoreError, StoreReader, StoreSnapshot},
     time::Timestamp,
     verify::{Damage, Finding, Verified, verify as verify_shard},
 };
@@ -133,9 +133,9 @@ impl<'a> Looked<'a> {
     pub fn at_all(&mut self) -> Result<Report, Failure> {
         let snapshot = self.snapshot()?;
         let mut visible = snapshot.shards().map_err(Failure::new)?;
-        visible.retain(|(_, record)| matches!(record.state, ShardState::Whole | ShardState::Divergent));
+        visible.retain(|(_, record)| record.head().is_some());
         let authority = self.mesh.authority();
-        let is_roster = |record: &ShardRecord| record.state == ShardState::Whole && record.owner == authority;
+        let is_roster = |record: &ShardRecord| record.is_whole() && record.owner == authority;
         let roster = visible.iter().find(|(_, record)| is_roster(record));
         let roster = roster.map(|(number, _)| *number);
         let owners = visible.iter().map(|(_, record)| record.owner);
@@ -155,10 +155,10 @@ impl<'a> Looked<'a> {
                 kept_aside: false,
                 owner: record.owner.to_string(),
                 owner_name: names.get(&record.owner).cloned(),
-                kind: match record.state {
-                    ShardState::Divergent => DIVERGENT,
-                    _ if is_roster(&record) => "roster",
-                    _ => "member",
+                kind: match () {
+                    () if record.is_divergent() => DIVERGENT,
+                    () if is_roster(&record) => "roster",
+                    () => "member",
                 },
                 items: sums.items,
                 bytes: sums.bytes,

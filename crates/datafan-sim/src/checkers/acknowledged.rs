@@ -2,7 +2,7 @@
 
 use super::checker::{Checked, Checker, Scene, must};
 use crate::{ledger::Asked, store::State};
-use datafan_core::{store::ShardState, time::Time};
+use datafan_core::time::Time;
 use std::sync::Arc;
 
 /// Under each key an owner holds the value of its last acknowledged write, or of a later one. Checked
@@ -34,9 +34,9 @@ fn check(scene: &Scene<'_>, member: usize) -> Checked {
     let snapshot = scene.world.snapshot(member);
     let id = scene.world.id(member);
     let state = snapshot.state_of(&id);
-    let divergent = snapshot.states().filter(|state| {
-        state.record().is_some_and(|record| (record.owner, record.state) == (id, ShardState::Divergent))
-    });
+    let divergent = snapshot
+        .states()
+        .filter(|state| state.record().is_some_and(|record| record.owner == id && record.is_divergent()));
     let divergent: Vec<_> = divergent.collect();
     let restored = scene.ledger.was_restored(member);
     let counts = |asked: &&Vec<Asked>| !restored || asked.first().is_some_and(|first| first.acknowledged);

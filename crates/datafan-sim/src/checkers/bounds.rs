@@ -5,7 +5,7 @@ use crate::{ledger::Applied, store::State};
 use datafan_core::{
     connector::Lane,
     limits::{LINKS_MAX, MESSAGE_BYTES_MAX, PENDING_MAX, SMALL_BYTES_MAX},
-    store::ShardState,
+    store::{ShardRecord, ShardState},
     time::Time,
 };
 
@@ -41,8 +41,7 @@ impl Checker for Bounds {
 
     fn on_applied(&mut self, scene: &Scene<'_>, applied: &Applied<'_>) -> Checked {
         let record = applied.state.and_then(|state| state.record());
-        let (tombstones, limit) =
-            (record.map_or(0, |record| record.tombstones), scene.scenario.engine.tombstones_max);
+        let (tombstones, limit) = (record.map_or(0, n_tombstones), scene.scenario.engine.tombstones_max);
         must(tombstones <= limit, || {
             format!("m{} keeps {tombstones} tombstones of a shard, limit {limit}", applied.member)
         })
@@ -69,11 +68,20 @@ impl Checker for Bounds {
     }
 }
 
+/// How many tombstones a record counts.
+fn n_tombstones(record: &ShardRecord) -> u64 {
+    match record.state {
+        ShardState::Whole { tombstones, .. } => tombstones.rows,
+        ShardState::Divergent { n_tombstones, .. } => n_tombstones,
+        ShardState::Building { .. } | ShardState::Dead => 0,
+    }
+}
+
 /// Whether nobody can read a shard. A divergent copy can be read.
 fn is_left_over(state: &State) -> bool {
     state.record().is_none_or(|record| match record.state {
-        ShardState::Whole | ShardState::Divergent => false,
-        ShardState::Building | ShardState::Dead => true,
+        ShardState::Whole { .. } | ShardState::Divergent { .. } => false,
+        ShardState::Building { .. } | ShardState::Dead => true,
     })
 }
 

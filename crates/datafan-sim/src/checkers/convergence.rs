@@ -52,7 +52,8 @@ fn same(scene: &Scene<'_>, (first, model): (usize, &SharedSnapshot), member: usi
             (Some(ours), Some(theirs)) if ours.serial() == theirs.serial() => true,
             // Tombstones may differ; they are hints.
             (Some(ours), Some(theirs)) => {
-                let head = |state: &crate::store::State| state.record().and_then(|record| record.head);
+                let head =
+                    |state: &crate::store::State| state.record().and_then(|record| record.head().copied());
                 head(ours) == head(theirs) && ours.items().eq(theirs.items())
             }
             (ours, theirs) => ours.is_none() && theirs.is_none(),

@@ -7,7 +7,6 @@ use crate::{
 };
 use datafan_core::{
     runs::{RUNS_KEY, RunHistory},
-    store::ShardState,
     time::Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,10 +141,8 @@ impl Lineage {
     fn is_part_of(&self, scene: &Scene<'_>, snapshot: &SharedSnapshot, owner: Owner, at: Position) -> bool {
         let id = scene.ledger.id(scene.world, owner);
         let records = snapshot.states().filter_map(|state| state.record());
-        let held = records.filter(|record| {
-            record.owner == id && matches!(record.state, ShardState::Whole | ShardState::Divergent)
-        });
-        held.filter_map(|record| scene.ledger.find(owner, &record.head?.order()))
+        let held = records.filter(|record| record.owner == id && record.head().is_some());
+        held.filter_map(|record| scene.ledger.find(owner, &record.head()?.order()))
             .any(|held| self.is_ancestor(at, held))
     }
 }

@@ -13,7 +13,9 @@ impl Checker for SignedStates {
     }
 
     fn on_applied(&mut self, scene: &Scene<'_>, applied: &Applied<'_>) -> Checked {
-        let Some(head) = applied.state.and_then(|state| state.record()).and_then(|record| record.head) else {
+        let Some(head) =
+            applied.state.and_then(|state| state.record()).and_then(|record| record.head().copied())
+        else {
             return Ok(());
         };
         let made = scene.ledger.made(applied.owner, applied.now);

@@ -45,7 +45,7 @@ impl Checker for WholeCommits {
 }
 
 fn check(member: usize, state: &State) -> Checked {
-    let Some(head) = state.record().and_then(|record| record.head) else { return Ok(()) };
+    let Some(head) = state.record().and_then(|record| record.head().copied()) else { return Ok(()) };
     let leaves: Vec<Branch> = state.items().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
     let bytes: u64 = state.items().map(|item| item.bytes()).sum();
     let root = root_hash(join(Hasher::NODE, &leaves, &mut NewNodes::new()).as_ref());

@@ -85,7 +85,7 @@ impl Run<'_> {
             }
         }
         let state = snapshot.state_of(owner);
-        let state = state.filter(|state| state.record().is_some_and(|record| record.head.is_some()));
+        let state = state.filter(|state| state.record().is_some_and(|record| record.head().is_some()));
         match self.ledger.applied(now, member, number, state) {
             Ok(applied) => {
                 if applied.now > applied.before && self.ledger.writer(number) != member {

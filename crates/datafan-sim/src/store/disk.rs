@@ -175,7 +175,7 @@ impl Disk for SharedDisk {
     fn synced(&self, owner: &MemberId) -> Option<Timestamp> {
         let content = self.content();
         let record = content.synced.state_of(owner)?.record()?;
-        Some(record.head?.timestamp)
+        Some(record.head()?.timestamp)
     }
 
     fn backup(&self) -> Self {

@@ -63,7 +63,7 @@ impl SharedSnapshot {
     /// Removes at most `rows` rows of a dead shard, the record with the last ones. True when all is removed.
     pub(super) fn erase(&mut self, number: ShardNumber, rows: usize) -> bool {
         let Some(state) = self.state(number) else { return true };
-        let dead = state.record.as_ref().is_none_or(|record| record.state == ShardState::Dead);
+        let dead = state.record.as_ref().is_none_or(|record| matches!(record.state, ShardState::Dead));
         assert!(dead, "only dead shards are erased");
         let mut state = State::clone(state);
         let gone = state.erase(rows);
@@ -75,11 +75,11 @@ impl SharedSnapshot {
         let owner = self.pool.number_of(&new.owner);
         let old = self.state(number).and_then(|state| state.record.as_ref()).map(|record| record.owner);
         let old = old.map(|old| self.pool.number_of(&old));
-        let stays = old == Some(owner) && new.state == ShardState::Whole;
+        let stays = old == Some(owner) && new.is_whole();
         if let Some(old) = old.filter(|old| !stays && self.owners.get(*old) == Some(&number)) {
             self.owners.set(old, None);
         }
-        if new.state == ShardState::Whole && self.owners.get(owner) != Some(&number) {
+        if new.is_whole() && self.owners.get(owner) != Some(&number) {
             self.owners.set(owner, Some(number));
         }
     }

@@ -7,7 +7,7 @@
 use datafan_core::{
     head::Head,
     item::{Item, Key},
-    store::ShardRecord,
+    store::{ShardRecord, ShardState},
     time::Timestamp,
     trie::{Node, Place},
 };
@@ -72,9 +72,16 @@ impl Sum {
 
     /// A record.
     pub fn of_record(record: &ShardRecord) -> Self {
-        let ShardRecord { owner, state, head, root, tombstones_since, tombstones } = record;
+        let ShardRecord { owner, root, state } = record;
+        let (number, since, rows) = match state {
+            ShardState::Whole { tombstones, .. } => (0, tombstones.since.0, tombstones.rows),
+            ShardState::Building { copied } => (1, copied.0, 0),
+            ShardState::Dead => (2, 0, 0),
+            ShardState::Divergent { diverged, n_tombstones, .. } => (3, diverged.0, *n_tombstones),
+        };
+        let head = record.head();
         let mut mix = Mix::new(6);
-        mix.bytes(&owner.0).word(*state as u64).word(tombstones_since.0).word(*tombstones);
+        mix.bytes(&owner.0).word(number).word(since).word(rows);
         if let Some(Head { owner: _, timestamp, items, bytes, root, signature }) = head {
             mix.word(timestamp.0).word(*items).word(*bytes).bytes(&root.0).bytes(signature);
         }

@@ -4,7 +4,7 @@ use datafan_core::{
     hash::{Hash, Hasher},
     id::MemberId,
     item::{Item, Key},
-    store::{Page, ShardNumber, ShardRecord, ShardState, StoreSnapshot},
+    store::{Page, ShardNumber, ShardRecord, StoreSnapshot},
     time::Timestamp,
     trie::{Branch, join, root_hash},
 };
@@ -26,7 +26,7 @@ impl Content {
     pub fn read(snapshot: &impl StoreSnapshot, wall: Timestamp) -> Self {
         let mut content = Self { heads: BTreeMap::new(), items: BTreeMap::new() };
         for (number, record) in snapshot.shards().expect("the store works") {
-            if record.state == ShardState::Whole {
+            if record.is_whole() {
                 content.read_shard(snapshot, number, &record, wall);
             }
         }
@@ -42,7 +42,7 @@ impl Content {
     ) {
         let owner = record.owner;
         let items = items(snapshot, number);
-        let Some(head) = record.head else {
+        let Some(head) = record.head().copied() else {
             assert!(items.is_empty(), "a visible shard of {owner:?} has items and no head");
             return;
         };
@@ -86,7 +86,7 @@ fn check(items: &BTreeMap<Timestamp, Arc<Item>>, record: &ShardRecord) {
     let leaves: Vec<Branch> =
         items.values().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
     let root = join(Hasher::NODE, &leaves, &mut BTreeMap::new());
-    let head = record.head.expect("the caller has looked");
+    let head = record.head().expect("the caller has looked");
     let bytes: u64 = items.values().map(|item| item.bytes()).sum();
     assert_eq!((items.len() as u64, bytes), (head.items, head.bytes), "shard of {:?}: sums", record.owner);
     assert_eq!(root_hash(root.as_ref()), head.root, "shard of {:?}: root", record.owner);

@@ -6,7 +6,7 @@ use datafan_core::{
     engine::{Alarm, Stats, Status},
     hash::Hash,
     id::MemberId,
-    store::{ShardState, Store, StoreReader, StoreSnapshot},
+    store::{Store, StoreReader, StoreSnapshot},
     time::{Time, Timestamp},
 };
 use std::collections::BTreeMap;
@@ -123,8 +123,8 @@ impl<D: Disk> World<D> {
     /// Timestamp and root of each visible head at a running member.
     pub fn heads(&self, member: usize) -> BTreeMap<MemberId, (Timestamp, Hash)> {
         let records = self.snapshot(member).shards().expect("the store works").into_iter();
-        let whole = records.filter(|(_, record)| record.state == ShardState::Whole);
-        whole.filter_map(|(_, record)| Some((record.owner, record.head?.order()))).collect()
+        let whole = records.filter(|(_, record)| record.is_whole());
+        whole.filter_map(|(_, record)| Some((record.owner, record.head()?.order()))).collect()
     }
 
     /// Whether all running members hold `n` user items and are equal.

@@ -8,7 +8,7 @@ use datafan_core::{
     difference::{Cursor, Difference, differences},
     engine::{Alarm, Answer, Command, OwnState, Write},
     identity::Identity,
-    store::{Page, ShardState, StoreSnapshot},
+    store::{Page, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Disk, delete, put, uses_no_timestamp_twice};
@@ -318,7 +318,7 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
 fn kept_aside(world: &Mesh, member: usize, parted: Timestamp) -> Vec<(String, String)> {
     let snapshot = world.snapshot(member);
     let shards = snapshot.shards().expect("the store works");
-    let divergent = shards.iter().find(|(_, record)| record.state == ShardState::Divergent);
+    let divergent = shards.iter().find(|(_, record)| record.is_divergent());
     let Some((shard, _)) = divergent else { return Vec::new() };
     let items = snapshot
         .log(*shard, parted.next().expect("time goes on")..=Timestamp::MAX, Page::rows(100))

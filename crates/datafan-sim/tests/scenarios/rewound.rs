@@ -11,7 +11,7 @@ use datafan_core::{
     limits::DIVERGENT_COPIES_MAX,
     read::Snapshot,
     runs::{RUNS_KEY, RunHistory, RunId},
-    store::{ShardState, StoreSnapshot},
+    store::StoreSnapshot,
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Disk, put};
@@ -438,5 +438,5 @@ fn take_back(world: &mut Mesh, member: usize) {
 
 fn n_copies(world: &Mesh, member: usize) -> usize {
     let shards = world.snapshot(member).shards().expect("the store works");
-    shards.iter().filter(|(_, record)| record.state == ShardState::Divergent).count()
+    shards.iter().filter(|(_, record)| record.is_divergent()).count()
 }

@@ -131,6 +131,6 @@ fn sign(world: &Mesh, at: usize, new: BTreeMap<MemberId, Grant>) -> Vec<u8> {
     let (_, record) = world.snapshot(at).whole(&authority.id()).expect("a sound one").expect("a roster");
     let items = content.items.iter().filter(|((owner, _), _)| *owner == authority.id());
     let items = items.map(|(_, item)| (**item).clone()).collect();
-    let roster = WholeRoster::new(world.mesh_id(), record.head, items, &Strict).expect("sound");
+    let roster = WholeRoster::new(world.mesh_id(), record.head().copied(), items, &Strict).expect("sound");
     roster.signed(authority, &new, Timestamp::ZERO, world.wall(at)).message
 }

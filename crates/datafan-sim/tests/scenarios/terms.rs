@@ -420,7 +420,7 @@ fn sign(world: &Mesh, at: usize, changes: &[RosterChange], after: Timestamp) -> 
     let (_, record) = world.snapshot(at).whole(&authority.id()).expect("a sound one").expect("a roster");
     let items = content.items.iter().filter(|((owner, _), _)| *owner == authority.id());
     let items = items.map(|(_, item)| (**item).clone()).collect();
-    let roster = WholeRoster::new(world.mesh_id(), record.head, items, &Strict).expect("sound");
+    let roster = WholeRoster::new(world.mesh_id(), record.head().copied(), items, &Strict).expect("sound");
     let now = world.wall(at);
     roster.signed(authority, &roster.changed(changes, now).expect("sound changes"), after, now)
 }

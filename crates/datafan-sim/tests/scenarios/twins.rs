@@ -12,7 +12,7 @@ use datafan_core::{
     identity::{Identity, Strict},
     message::Message,
     read::Snapshot,
-    store::{Page, ShardState, StoreSnapshot},
+    store::{Page, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::Disk;
@@ -218,7 +218,7 @@ fn a36_what_was_written_alone_is_kept_while_the_copy_goes_on_writing() {
         assert!(world.status(1).divergent.is_some());
         let snapshot = world.snapshot(1);
         let shards = snapshot.shards().expect("the store works").into_iter();
-        let kept = shards.filter(|(_, record)| record.state == ShardState::Divergent).any(|(number, _)| {
+        let kept = shards.filter(|(_, record)| record.is_divergent()).any(|(number, _)| {
             let items = snapshot.log(number, Timestamp::ZERO..=Timestamp::MAX, Page::rows(100));
             items.expect("the store works").iter().any(|item| item.key.as_str() == "alone")
         });

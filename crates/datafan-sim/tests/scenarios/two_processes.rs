@@ -12,7 +12,7 @@ use datafan_core::{
     item::Key,
     message::Message,
     runs::RunId,
-    store::{Page, ShardState, StoreSnapshot},
+    store::{Page, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Disk, Happening, LinkProfile, put};
@@ -137,8 +137,7 @@ impl Two {
 fn kept_aside(world: &Mesh, member: usize) -> BTreeSet<String> {
     let (snapshot, owner) = (world.snapshot(member), world.id(member));
     let shards = snapshot.shards().expect("the store works").into_iter();
-    let divergent =
-        shards.filter(|(_, record)| record.state == ShardState::Divergent && record.owner == owner);
+    let divergent = shards.filter(|(_, record)| record.is_divergent() && record.owner == owner);
     let items = divergent.flat_map(|(number, _)| {
         snapshot.log(number, Timestamp::ZERO..=Timestamp::MAX, Page::rows(100_000)).expect("the store works")
     });

@@ -9,8 +9,8 @@ use datafan_core::{
     id::MemberId,
     identity::Strict,
     store::{
-        Batch, Durability, Meta, Page, ShardChange, ShardRecord, ShardState, Store, StoreError, StoreReader,
-        StoreSnapshot,
+        Batch, Durability, HeldTombstones, Meta, Page, ShardChange, ShardRecord, Store, StoreError,
+        StoreReader, StoreSnapshot,
     },
     time::Timestamp,
     verify::verify,
@@ -23,8 +23,7 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let origin = Origin { mesh: sound.mesh, member, at: Timestamp(7) };
     let medium = fresh();
     let mut store = medium.open().unwrap();
-    let divergent =
-        ShardRecord { state: ShardState::Divergent, tombstones_since: Timestamp(5), ..sound.record() };
+    let divergent = ShardRecord::divergent(sound.head(), Some(sound.root), Timestamp(5), 0);
     let divergent = ShardChange { record: Some(divergent.into()), ..sound.rows() };
     let batch = Batch {
         meta: [(Meta::History, Some(vec![1, 0])), (Meta::Addresses, Some(vec![9; 40]))].into(),
@@ -50,13 +49,16 @@ pub fn come_back<M: Medium>(fresh: &impl Fn() -> M) {
     let (whole, record) = snapshot.whole(&member).unwrap().unwrap();
     let all = Page { rows: 1_000, bytes: usize::MAX };
     assert_eq!(snapshot.log(whole, Timestamp::ZERO..=Timestamp::MAX, all).unwrap(), sound.items);
-    assert_eq!((record.head, record.root), (Some(sound.head()), Some(sound.root)));
-    assert_eq!(record.tombstones_since, sound.head().timestamp, "tombstones are not saved");
+    assert_eq!((record.head(), record.root), (Some(&sound.head()), Some(sound.root)));
+    let tombstones = HeldTombstones { since: sound.head().timestamp, rows: 0 };
+    let whole_record = ShardRecord::whole(sound.head(), Some(sound.root), tombstones);
+    assert_eq!(*record, whole_record, "tombstones are not saved");
     let found = verify(&snapshot, whole, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
     let shards = snapshot.shards().unwrap();
-    let divergent = shards.iter().find(|(_, record)| record.state == ShardState::Divergent).unwrap();
-    assert_eq!(divergent.1.tombstones_since, Timestamp(5));
+    let divergent = shards.iter().find(|(_, record)| record.is_divergent()).unwrap();
+    let copy = ShardRecord::divergent(sound.head(), Some(sound.root), Timestamp(5), 0);
+    assert_eq!(*divergent.1, copy);
     let found = verify(&snapshot, divergent.0, &sound.mesh, &Strict, &mut |finding| panic!("{finding:?}"));
     assert_eq!(found.unwrap().items, 700);
     assert_eq!(snapshot.meta(Meta::History).unwrap(), Some(vec![1, 1]), "it listens before it writes");

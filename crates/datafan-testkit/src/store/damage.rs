@@ -9,7 +9,7 @@ use datafan_core::{
     head::Head,
     identity::Strict,
     item::{Item, Key},
-    store::{Batch, Durability, ShardChange, ShardRecord, Store, StoreReader},
+    store::{Batch, Durability, HeldTombstones, ShardChange, ShardRecord, Store, StoreReader},
     time::Timestamp,
     verify::{Damage, Finding, Verified, verify},
 };
@@ -62,14 +62,13 @@ pub fn is_found_where_it_is<M: Medium>(medium: &M) {
 
     let head = sound.head();
     let says = |head| {
-        let record = ShardRecord { head, ..sound.record() };
+        let record = ShardRecord::whole(head, Some(sound.root), HeldTombstones::default());
         ShardChange { record: Some(record.into()), ..ShardChange::default() }
     };
-    sound.spoilt(&mut store, says(None), &[(ALL, Damage::Head)]);
     let forged = Head { items: 701, ..head };
-    sound.spoilt(&mut store, says(Some(forged)), &[(ALL, Damage::Signature)]);
+    sound.spoilt(&mut store, says(forged), &[(ALL, Damage::Signature)]);
     let signed = forged.signed(&sound.mesh, &sound.owner);
-    sound.spoilt(&mut store, says(Some(signed)), &[(ALL, Damage::Head)]);
+    sound.spoilt(&mut store, says(signed), &[(ALL, Damage::Head)]);
     store.close().unwrap();
 }
 

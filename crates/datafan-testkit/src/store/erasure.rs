@@ -7,7 +7,7 @@ use super::{
 };
 use datafan_core::{
     id::MemberId,
-    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader},
+    store::{Batch, Durability, ShardChange, ShardNumber, ShardRecord, Store, StoreReader},
 };
 
 const ROWS: usize = 7;
@@ -23,7 +23,7 @@ pub fn takes_dead_shards_away_by_pages<M: Medium>(medium: &M) {
         store.commit(batch, Durability::Lazy).unwrap();
     }
     let dead = ShardNumber(255);
-    let record = ShardRecord::new(MemberId([9; 32]), ShardState::Dead);
+    let record = ShardRecord::dead(MemberId([9; 32]));
     let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
     let batch = Batch { shards: [(dead, change)].into(), ..Batch::default() };
     model.apply(&batch);

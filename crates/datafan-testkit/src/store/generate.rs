@@ -7,7 +7,7 @@ use datafan_core::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
-    store::{Batch, ShardChange, ShardNumber, ShardRecord, ShardState},
+    store::{Batch, HeldTombstones, ShardChange, ShardNumber, ShardRecord},
     time::Timestamp,
     trie::{Branch, Leaf, NewNodes, Node, join},
 };
@@ -53,7 +53,7 @@ impl Generator {
         let mut change = ShardChange::default();
         if old.is_none() || self.rng.chance(1, 3) {
             let record = self.record();
-            if record.state == ShardState::Whole {
+            if record.is_whole() {
                 self.retire(model, batch, number, record.owner);
             }
             change.record = Some(record.into());
@@ -80,12 +80,12 @@ impl Generator {
 
     /// An owner has at most one whole shard: the other one dies in the same batch.
     fn retire(&mut self, model: &Model, batch: &mut Batch, number: ShardNumber, owner: MemberId) {
-        let is_whole = |record: &ShardRecord| record.owner == owner && record.state == ShardState::Whole;
+        let is_whole = |record: &ShardRecord| record.owner == owner && record.is_whole();
         for other in SHARDS.into_iter().filter(|other| *other != number) {
             let planned = batch.shards.get(&other).and_then(|change| change.record.as_deref());
             let held = model.shards.get(&other).and_then(|shard| shard.record.as_deref());
             if let Some(record) = planned.or(held).filter(|record| is_whole(record)) {
-                let record = ShardRecord { state: ShardState::Dead, ..record.clone() };
+                let record = ShardRecord::dead(record.owner);
                 batch.shards.entry(other).or_default().record = Some(record.into());
             }
         }
@@ -111,13 +111,6 @@ impl Generator {
     /// A record in any state.
     pub fn record(&mut self) -> ShardRecord {
         let owner = MemberId([self.rng.below(4) as u8; 32]);
-        let state = *self.rng.pick(&[
-            ShardState::Whole,
-            ShardState::Whole,
-            ShardState::Building,
-            ShardState::Divergent,
-            ShardState::Dead,
-        ]);
         let head = Head {
             owner,
             timestamp: self.timestamp(),
@@ -127,13 +120,13 @@ impl Generator {
             signature: self.rng.array(),
         };
         let leaf = Leaf { bytes: self.rng.below(500), hash: Hash(self.rng.array()) };
-        ShardRecord {
-            owner,
-            state,
-            head: (state == ShardState::Whole).then_some(head),
-            root: self.rng.chance(3, 4).then(|| Branch::leaf(self.rng.next_u64(), leaf)),
-            tombstones_since: self.timestamp(),
-            tombstones: self.rng.below(100),
+        let root = self.rng.chance(3, 4).then(|| Branch::leaf(self.rng.next_u64(), leaf));
+        let (at, rows) = (self.timestamp(), self.rng.below(100));
+        match self.rng.below(5) {
+            0 | 1 => ShardRecord::whole(head, root, HeldTombstones { since: at, rows }),
+            2 => ShardRecord::building(owner, root, at),
+            3 => ShardRecord::divergent(head, root, at, rows),
+            _ => ShardRecord::dead(owner),
         }
     }
 

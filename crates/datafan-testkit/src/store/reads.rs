@@ -9,7 +9,7 @@ use datafan_core::{
     id::MemberId,
     item::Key,
     store::{
-        Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, ShardState, Store, StoreReader,
+        Batch, Durability, Meta, Page, ShardChange, ShardNumber, ShardRecord, Store, StoreReader,
         StoreSnapshot,
     },
     time::Timestamp,
@@ -65,7 +65,7 @@ fn compare(snapshot: &impl StoreSnapshot, model: &Model, places: &Places, genera
 
 fn whole(model: &Model, owner: &MemberId) -> Option<(ShardNumber, Arc<ShardRecord>)> {
     let mut shards = model.shards.iter().filter_map(|(number, shard)| Some((*number, shard.record.clone()?)));
-    shards.find(|(_, record)| record.owner == *owner && record.state == ShardState::Whole)
+    shards.find(|(_, record)| record.owner == *owner && record.is_whole())
 }
 
 fn compare_points(
@@ -129,7 +129,7 @@ pub fn pages_reach_their_bounds<M: Medium>(medium: &M) {
     let mut store = medium.open().unwrap();
     let shard = ShardNumber(3);
     let mut generator = Generator::new(1);
-    let record = Some(ShardRecord::new(MemberId([1; 32]), ShardState::Whole).into());
+    let record = Some(ShardRecord::building(MemberId([1; 32]), None, Timestamp::ZERO).into());
     let mut change = ShardChange { record, ..ShardChange::default() };
     for at in 1..=100 {
         let key = Key::new(format!("{at:03}")).unwrap();

@@ -6,7 +6,7 @@ use datafan_core::{
     id::MeshId,
     identity::Identity,
     item::{Item, Key},
-    store::{ShardChange, ShardNumber, ShardRecord, ShardState},
+    store::{HeldTombstones, ShardChange, ShardNumber, ShardRecord},
     time::Timestamp,
     trie::{Branch, NewNodes, join},
 };
@@ -52,8 +52,7 @@ impl Sound {
 
     /// Its record.
     pub fn record(&self) -> ShardRecord {
-        let blank = ShardRecord::new(self.owner.id(), ShardState::Whole);
-        ShardRecord { head: Some(self.head()), root: Some(self.root), ..blank }
+        ShardRecord::whole(self.head(), Some(self.root), HeldTombstones::default())
     }
 
     /// All rows in their valid form.

@@ -15,8 +15,8 @@ use crate::{
     item::Key,
     shard::View,
     store::{
-        Batch, Compacted, Durability, Meta, Page, Room, ShardChange, ShardNumber, ShardRecord, ShardState,
-        Store, StoreError, StoreReader, StoreSnapshot,
+        Batch, Compacted, Durability, HeldTombstones, Meta, Page, Room, ShardChange, ShardNumber,
+        ShardRecord, ShardState, Store, StoreError, StoreReader, StoreSnapshot,
     },
     time::{MILLI, SECOND, Time, Timestamp},
 };
@@ -84,7 +84,7 @@ impl<S: Store> Disk<S> {
         let mut shards = self.current.shards()?;
         self.next_shard = shards.iter().map(|(number, _)| number.0 + 1).max().unwrap_or(0);
         shards.retain(|(number, record)| {
-            let is_dead = record.state == ShardState::Dead;
+            let is_dead = matches!(record.state, ShardState::Dead);
             if is_dead {
                 self.dead.insert(*number);
             }
@@ -151,7 +151,7 @@ impl<S: Store> Disk<S> {
 
     /// The head of the state that a shard is.
     pub(super) fn head_of(&self, shard: ShardNumber) -> Result<Option<Head>, StoreError> {
-        Ok(self.record(shard)?.and_then(|record| record.head))
+        Ok(self.record(shard)?.and_then(|record| record.head().copied()))
     }
 
     /// The change of a shard that this call has staged so far.
@@ -188,7 +188,7 @@ impl<S: Store> Disk<S> {
 
     /// Gives up a shard: its rows are erased little by little.
     pub(super) fn retire(&mut self, owner: MemberId, shard: ShardNumber) {
-        let record = ShardRecord::new(owner, ShardState::Dead);
+        let record = ShardRecord::dead(owner);
         // Whatever was staged for it is not written any more.
         let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
         self.batch.shards.insert(shard, change);
@@ -349,16 +349,16 @@ impl<S: Store> Disk<S> {
     pub(super) fn trim_tombstones(
         &self,
         shard: ShardNumber,
-        record: &mut ShardRecord,
+        held: &mut HeldTombstones,
         change: &mut ShardChange,
         max: u64,
     ) -> Result<(), StoreError> {
-        record.tombstones += change.tombstones.values().filter(|adds| **adds).count() as u64;
-        if record.tombstones <= max {
+        held.rows += change.tombstones.values().filter(|adds| **adds).count() as u64;
+        if held.rows <= max {
             return Ok(());
         }
         // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
-        let n = record.tombstones - max * 3 / 4;
+        let n = held.rows - max * 3 / 4;
         let page = Page { rows: usize::try_from(n).unwrap_or(usize::MAX), bytes: usize::MAX };
         let mut oldest: Vec<(Timestamp, Key)> =
             self.current.tombstones(shard, Timestamp::ZERO..=Timestamp::MAX, page)?;
@@ -368,9 +368,9 @@ impl<S: Store> Disk<S> {
         oldest.sort();
         oldest.truncate(page.rows);
         for tombstone in oldest {
-            record.tombstones_since = record.tombstones_since.max(tombstone.0);
+            held.since = held.since.max(tombstone.0);
             change.tombstones.insert(tombstone, false);
-            record.tombstones = record.tombstones.saturating_sub(1);
+            held.rows = held.rows.saturating_sub(1);
         }
         Ok(())
     }

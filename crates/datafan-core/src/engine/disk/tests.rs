@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::testing::{TestStore, at, context, item, owner};
+use crate::engine::testing::{TestStore, at, context, head, item, owner};
 
 const SHARD: ShardNumber = ShardNumber(0);
 const SYNC_MICROS: u64 = SECOND;
@@ -13,7 +13,7 @@ fn disk() -> (Disk<TestStore>, TestStore, Context) {
 fn put(key: &str, timestamp: u64) -> ShardChange {
     let item = item(key, timestamp);
     ShardChange {
-        record: Some(ShardRecord::new(owner(1), ShardState::Whole).into()),
+        record: Some(ShardRecord::whole(head(owner(1), timestamp), None, HeldTombstones::default()).into()),
         keys: [(item.key.clone(), Some(item.timestamp))].into(),
         log: [(item.timestamp, Some(item))].into(),
         ..ShardChange::default()
@@ -113,18 +113,18 @@ fn new_shards_get_numbers_that_none_has_and_dead_ones_are_left_out() {
 fn of_too_many_tombstones_the_oldest_quarter_goes() {
     let (mut disk, _, mut cx) = disk();
     let tombstone = |at: u64| (Timestamp(at), Key::new("k").unwrap());
-    let mut record = ShardRecord::new(owner(1), ShardState::Whole);
-    let change = |record: &mut ShardRecord, disk: &Disk<TestStore>, ats: core::ops::Range<u64>| {
+    let mut held = HeldTombstones::default();
+    let change = |held: &mut HeldTombstones, disk: &Disk<TestStore>, ats: core::ops::Range<u64>| {
         let tombstones = ats.map(|at| (tombstone(at), true)).collect();
         let mut change = ShardChange { tombstones, ..ShardChange::default() };
-        disk.trim_tombstones(SHARD, record, &mut change, 8).unwrap();
+        disk.trim_tombstones(SHARD, held, &mut change, 8).unwrap();
         change
     };
-    disk.stage(SHARD, change(&mut record, &disk, 1..9));
+    disk.stage(SHARD, change(&mut held, &disk, 1..9));
     disk.write(&mut cx).unwrap();
-    assert_eq!((record.tombstones, record.tombstones_since), (8, Timestamp::ZERO));
-    let change = change(&mut record, &disk, 9..10);
-    assert_eq!((record.tombstones, record.tombstones_since), (6, Timestamp(3)));
+    assert_eq!((held.rows, held.since), (8, Timestamp::ZERO));
+    let change = change(&mut held, &disk, 9..10);
+    assert_eq!((held.rows, held.since), (6, Timestamp(3)));
     let dropped: Vec<u64> =
         change.tombstones.iter().filter(|(_, adds)| !**adds).map(|((at, _), _)| at.0).collect();
     assert_eq!(dropped, [1, 2, 3]);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     engine::testing::{context, head, identity, mesh, owner},
-    store::{ShardNumber, ShardRecord, ShardState},
+    store::{HeldTombstones, ShardNumber, ShardRecord},
 };
 use alloc::sync::Arc;
 
@@ -58,7 +58,7 @@ fn who_was_invited_has_joined_once_it_is_seen_and_only_who_writes_the_roster_say
     members.on_seen(&mut cx, &replicas, &owner(1));
     assert!(cx.more_to_do && members.n_joined() == 1);
     assert_eq!((members.pop_joined(), members.pop_joined()), (Some(owner(1)), None));
-    let held = ShardRecord { head: Some(head(owner(3), 9)), ..ShardRecord::new(owner(3), ShardState::Whole) };
+    let held = ShardRecord::whole(head(owner(3), 9), None, HeldTombstones::default());
     replicas.hold(&owner(3), Some((ShardNumber(0), Arc::new(held))));
     learn(&mut members, &mut cx, &mut replicas, 3, &invited);
     assert_eq!(members.pop_joined(), Some(owner(3)), "its shard shows that it was there");

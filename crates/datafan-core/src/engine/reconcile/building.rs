@@ -55,9 +55,9 @@ impl<S: Store> Reconciler<'_, S> {
         let owner = reconciliation.target.owner;
         if let Some(shard) = self.replicas[&owner].building().filter(|_| !reconciliation.is_of_divergent())
             && let Some(record) = self.disk.record(shard)?
+            && let ShardState::Building { copied } = record.state
         {
             let whole = self.replicas.whole(&owner).map(|(shard, _)| shard);
-            let copied = record.tombstones_since;
             let copy = copied
                 .next()
                 .and_then(|next| Some(Copy { from: whole?, layer: ShardChange::default(), next }));
@@ -157,15 +157,16 @@ impl<S: Store> Reconciler<'_, S> {
     }
 }
 
-/// The record of a hidden copy. Its `tombstones_since` says up to where the visible shard has been copied into
-/// it.
+/// The record of a hidden copy.
 fn hidden_record(reconciliation: &Reconciliation, build: &Build) -> ShardRecord {
+    let owner = reconciliation.target.owner;
+    // A state that is only looked at is not gone on with after a restart.
+    if reconciliation.is_of_divergent() {
+        return ShardRecord::dead(owner);
+    }
     let copied = match build {
         Build::Hidden { copy: Some(copy), .. } => Timestamp(copy.next.0.saturating_sub(1)),
         Build::Hidden { copy: None, .. } | Build::Layer { .. } => Timestamp::MAX,
     };
-    // A state that is only looked at is not gone on with after a restart.
-    let state = if reconciliation.is_of_divergent() { ShardState::Dead } else { ShardState::Building };
-    let record = ShardRecord::new(reconciliation.target.owner, state);
-    ShardRecord { root: build.root(), tombstones_since: copied, ..record }
+    ShardRecord::building(owner, build.root(), copied)
 }

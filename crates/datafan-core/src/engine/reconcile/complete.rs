@@ -18,7 +18,7 @@ use crate::{
     engine::rejection::Rejection,
     head::Head,
     id::MemberId,
-    store::{ShardChange, ShardRecord, ShardState, Store, StoreError},
+    store::{HeldTombstones, ShardChange, ShardRecord, Store, StoreError},
     trie::root_hash,
 };
 use alloc::vec::Vec;
@@ -172,13 +172,10 @@ impl<S: Store> Replication<'_, S> {
         let build = reconciliation.build.take().expect("just put there");
         self.fork_judge().compare_states(&build, &target)?;
         let whole = self.replicas[&owner].whole().map(|(shard, record)| (shard, record.clone()));
-        let fresh = || ShardRecord {
-            tombstones_since: target.timestamp,
-            ..ShardRecord::new(owner, ShardState::Whole)
-        };
-        let mut record = match &whole {
-            Some((_, record)) if !build.is_hidden() => (**record).clone(),
-            _ => fresh(),
+        let held = self.replicas[&owner].tombstones();
+        let mut tombstones = match &whole {
+            Some(_) if !build.is_hidden() => held,
+            _ => HeldTombstones { since: target.timestamp, rows: 0 },
         };
         // A key that moved has no tombstone: only what is gone for good leaves one.
         let view = build.view(self.disk);
@@ -189,18 +186,24 @@ impl<S: Store> Replication<'_, S> {
             }
         }
         change.tombstones = gone.into_iter().collect();
-        record.head = Some(target);
-        record.root = build.root();
-        self.disk.trim_tombstones(build.shard(), &mut record, &mut change, self.cx.config.tombstones_max)?;
+        self.disk.trim_tombstones(
+            build.shard(),
+            &mut tombstones,
+            &mut change,
+            self.cx.config.tombstones_max,
+        )?;
         if let (true, Some((old, record))) = (build.is_hidden(), &whole) {
             match replaced {
-                Replaced::Diverged(diverged) => self.keep_divergent(*old, record, diverged),
+                Replaced::Diverged(diverged) => {
+                    let head = *record.head().expect("a visible shard has a head");
+                    self.keep_divergent(*old, (head, record.root, held.rows), diverged)
+                }
                 Replaced::Continued | Replaced::Taken { .. } => self.disk.retire(owner, *old),
             }
         }
         self.cx.stats.applied += 1;
         self.own.on_own_head(&target, self.disk);
-        self.adopt(build.shard(), record, change);
+        self.adopt(build.shard(), ShardRecord::whole(target, build.root(), tombstones), change);
         if let Some(from) = reconciliation.from {
             self.exchange().graft_bringer(from, &owner);
         }

@@ -4,7 +4,7 @@ use crate::{
         links::{LinkIndex, Tree},
         testing::{context, head, mesh, owner},
     },
-    store::ShardState,
+    store::HeldTombstones,
     time::SECOND,
 };
 
@@ -14,8 +14,7 @@ fn replicas() -> Replicas {
 
 /// Holds a shard of an owner that ends there.
 fn hold(replicas: &mut Replicas, n: u8, timestamp: u64) {
-    let head = Some(head(owner(n), timestamp));
-    let record = ShardRecord { head, ..ShardRecord::new(owner(n), ShardState::Whole) };
+    let record = ShardRecord::whole(head(owner(n), timestamp), None, HeldTombstones::default());
     replicas.hold(&owner(n), Some((ShardNumber(n.into()), record.into())));
 }
 

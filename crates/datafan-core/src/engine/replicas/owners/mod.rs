@@ -84,7 +84,7 @@ impl Owners {
     pub(super) fn hold(&mut self, id: &MemberId, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
         let place = self.known(id);
         self.root_hash = None;
-        self.recent.hold(id, whole.as_ref().and_then(|(_, record)| record.head.as_ref()));
+        self.recent.hold(id, whole.as_ref().and_then(|(_, record)| record.head()));
         let (mut tree, mut level) = (&mut self.root, LEVELS);
         let page = loop {
             match tree {

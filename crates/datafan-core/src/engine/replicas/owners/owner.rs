@@ -10,7 +10,7 @@ use crate::{
     hash::Hash,
     head::Head,
     id::MemberId,
-    store::{ShardNumber, ShardRecord},
+    store::{HeldTombstones, ShardNumber, ShardRecord, ShardState},
     time::{Time, Timestamp},
 };
 use alloc::{boxed::Box, sync::Arc};
@@ -149,12 +149,20 @@ impl Owner {
         self.record.as_ref().map(|record| (self.shard, record))
     }
 
+    /// The tombstones of the visible shard; none without one.
+    pub(in crate::engine) fn tombstones(&self) -> HeldTombstones {
+        match self.record.as_ref().map(|record| record.state) {
+            Some(ShardState::Whole { tombstones, .. }) => tombstones,
+            _ => HeldTombstones::default(),
+        }
+    }
+
     /// Replaces the visible shard.
     pub(super) fn hold(&mut self, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
         let id = *self.id();
         match whole {
             Some((shard, record)) => {
-                assert!(record.owner == id && record.head.is_some(), "a visible shard has its owner's head");
+                assert!(record.owner == id && record.is_whole(), "a visible shard has its owner's head");
                 (self.shard, self.record) = (shard, Some(record));
             }
             None => {
@@ -174,7 +182,7 @@ impl Owner {
 
     /// The head of the visible shard.
     pub(in crate::engine) fn head(&self) -> Option<&Head> {
-        self.record.as_ref().and_then(|record| record.head.as_ref())
+        self.record.as_ref().and_then(|record| record.head())
     }
 
     /// Its timestamp; 0 for none.

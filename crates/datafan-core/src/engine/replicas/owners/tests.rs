@@ -6,7 +6,7 @@ use crate::{
     head::Head,
     id::{MemberId, MeshId},
     rng::Rng,
-    store::{ShardNumber, ShardRecord, ShardState},
+    store::{HeldTombstones, ShardNumber, ShardRecord},
     time::Timestamp,
     trie::{Branch, Leaf, NewNodes, Node, Nodes, Place, at_slot, join, root_hash},
 };
@@ -54,7 +54,7 @@ impl Check {
         };
         let (timestamp, root) = (Timestamp(timestamp), Hash([timestamp as u8; 32]));
         let head = Head { owner, timestamp, items: 1, bytes: 1, root, signature: [0; 64] };
-        let record = ShardRecord { head: Some(head), ..ShardRecord::new(owner, ShardState::Whole) };
+        let record = ShardRecord::whole(head, None, HeldTombstones::default());
         self.heads.insert(owner, head);
         self.owners.hold(&owner, Some((ShardNumber(7), Arc::new(record))));
         assert!(self.owners.holds_since_lately(&head));
