@@ -2,8 +2,8 @@
 
 use std::sync::Once;
 
-// redb panics on some damaged files and the store's edge catches it: only what escapes may end the process,
-// which libFuzzer's own hook would do at once.
+// redb panics on some damaged files, and the store catches that: only other panics may end the process, which
+// libFuzzer's own hook would do at once.
 static QUIET: Once = Once::new();
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! The suite for every connector, and what only this one has.
+//! The suite for every connector, and tests of this one only.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_chan::{ChanConnector, ChanMesh};
@@ -34,7 +34,7 @@ fn passes_the_suite_of_connectors() {
     check_connector(|| Mesh(ChanMesh::new()));
 }
 
-/// Keeps the names of events, and drops the events, with their receipts, while it is pushed to.
+/// Records the names of events, and drops the events, with their receipts, during the push.
 #[derive(Default)]
 struct Names(Mutex<Vec<String>>);
 

@@ -1,4 +1,4 @@
-//! Peers that do not follow the protocol: they are refused, named and counted, and nothing breaks.
+//! Peers that violate the protocol are refused, named and counted, and nothing breaks.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{Config, QuicConnector};
@@ -47,7 +47,7 @@ impl Scene {
         Member { connector, id, address: bound[0].to_string().into(), log }
     }
 
-    /// After all that, an honest member links as usual, and the victim saw nothing else.
+    /// Checks that afterwards an honest member links as usual, and the victim noticed nothing else.
     fn is_unharmed(&self) {
         assert_eq!(self.victim.log.len(), 0);
         let honest = Self::member(&self.runtime, 3);
@@ -55,7 +55,7 @@ impl Scene {
         exchange(&honest, &self.victim);
     }
 
-    /// What closes a connection on which `attack` runs after an honest handshake.
+    /// The reason with which a connection is closed after an honest handshake and `attack`.
     fn closed_after<F: Future<Output = Kept>>(&self, attack: impl FnOnce(Connection) -> F) -> (u32, String) {
         self.runtime.block_on(async {
             let (certificate, key) = of_member(&attacker());
@@ -72,7 +72,7 @@ impl Scene {
         })
     }
 
-    /// What closes a link on which `bytes` are sent on each of some streams.
+    /// The reason with which a link is closed after `bytes` were sent on each of some streams.
     fn link_closed_after(&self, streams: &[&[u8]]) -> String {
         let (code, reason) = self.closed_after(|connection| async move {
             let mut kept = vec![greet(&connection).await];
@@ -100,12 +100,12 @@ type Kept = Vec<(SendStream, Option<RecvStream>)>;
 fn who_shows_no_key_of_a_member_is_refused() {
     let scene = Scene::new();
     let elliptic = elliptic();
-    // A member's certificate, but another's key.
+    // A member's certificate, but another key.
     let (stolen, _) = of_member(&attacker());
     let (_, own) = of_member(&Identity::from_secret(&[5; 32]));
     scene.runtime.block_on(async {
         for credentials in [None, Some(elliptic), Some((stolen, own))] {
-            // The dialler's side of the handshake ends before the victim has judged it.
+            // The handshake ends for the dialler before the victim has verified it.
             if let Ok(connection) = connect(&scene.victim, credentials, b"datafan/1").await {
                 let closed = timeout(Duration::from_secs(10), connection.closed()).await.unwrap();
                 assert!(matches!(closed, ConnectionError::ConnectionClosed(_)), "{closed}");
@@ -176,13 +176,13 @@ fn a_frame_that_does_not_end_gives_way_when_others_have_no_room() {
     let honest = Scene::member(runtime, 3);
     link(&honest, victim);
 
-    // What is left is enough: it may take as long as it likes.
+    // The remaining budget suffices: it may take as long as it likes.
     honest.send_now(victim.id, Lane::Bulk, vec![1; 1_000]);
     drop(victim.receives(honest.id));
     assert!(slow.0.close_reason().is_none());
 
     honest.send_now(victim.id, Lane::Bulk, vec![2; 1_001]);
-    // One comes of the other, and neither waits for it.
+    // The two alternate, and neither waits for the other.
     let (mut came, mut ended) = (false, false);
     while !(came && ended) {
         match victim.log.next() {
@@ -232,7 +232,7 @@ fn there_are_no_streams_beyond_the_two_lanes() {
         let connection = connect(&scene.victim, Some(of_member(&attacker())), b"datafan/1").await.unwrap();
         let _greeting = greet(&connection).await;
         let _lanes = (connection.open_uni().await.unwrap(), connection.open_uni().await.unwrap());
-        // Whether there is credit is known here: the first poll tells.
+        // Flow control is already known here: the first poll shows it.
         assert!(timeout(Duration::ZERO, connection.open_uni()).await.is_err());
         assert!(timeout(Duration::ZERO, connection.open_bi()).await.is_err());
         assert!(connection.send_datagram(vec![1].into()).is_err(), "datagrams are off");
@@ -263,7 +263,7 @@ fn noise_on_the_port_is_ignored() {
     scene.is_unharmed();
 }
 
-/// Connects like a member would, with the credentials given, taking any server.
+/// Connects like a member with the given credentials, accepting any server.
 async fn connect(
     victim: &Member<QuicConnector>,
     credentials: Option<Credentials>,
@@ -283,7 +283,7 @@ async fn connect_to(
     endpoint.connect_with(client(credentials, alpn), address, "any.datafan").unwrap().await
 }
 
-/// Greets as the protocol says, and waits for the verdict: the attacker's id is the higher one.
+/// Greets according to the protocol and waits for the verdict: the attacker has the higher id.
 async fn greet(connection: &Connection) -> (SendStream, Option<RecvStream>) {
     assert!(attacker().id() > Identity::from_secret(&[VICTIM; 32]).id());
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
@@ -300,5 +300,5 @@ fn attacker() -> Identity {
     higher.unwrap()
 }
 
-/// The number of the member that is attacked.
+/// The number of the victim.
 const VICTIM: u8 = 1;

@@ -1,4 +1,4 @@
-//! Scenarios that only a network has: ports, names, silence, restarts, runtimes.
+//! Scenarios that need a network: ports, names, silence, restarts, runtimes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{BindError, Config, QuicConnector};
@@ -44,13 +44,13 @@ fn a_taken_port_is_named() {
 #[test]
 fn one_port_serves_both_families() {
     let runtime = runtime();
-    // A port that is free in both families; the system gives another one each time.
+    // A port that is free for both IP versions; the system chooses a new one each time.
     let (a, bound) = (0..20).find_map(|_| both_families(&runtime)).expect("loopback has IPv4 and IPv6");
     let (b, c) = (member(config(&runtime, 2, "[::1]:0")), member(config(&runtime, 3, "127.0.0.1:0")));
     link(&b, &a);
     a.connector.dial(c.address.clone(), None);
     a.sees_up(c.id);
-    // What c sees is where a listens in c's family.
+    // The address of a as seen by c, of c's IP version.
     assert_eq!(c.sees_up(a.id).0.unwrap().parse(), Ok::<SocketAddr, _>(bound[1]));
     c.connector.dial(a.address.clone(), None);
     assert!(c.sees_failure(&a.address).contains("family"));
@@ -123,7 +123,7 @@ fn a_restart_is_noticed_without_a_dial() {
     link(&a, &b);
     b.connector.kill();
     let b = member(config(&runtime, 2, &b.address));
-    // The new run answers the next probe with a reset that the old run's secret proves.
+    // The new run answers the next probe with a reset, which the old run's secret authenticates.
     assert_eq!(a.sees_down(b.id), "the peer restarted");
     link(&a, &b);
 }
@@ -196,7 +196,7 @@ fn more_links_than_the_limit_are_refused() {
     let error = one_more.sees_failure(&hub.address);
     assert!(error.contains("too many links"), "{error}");
     assert_eq!(hub.connector.stats().handshakes_refused, 1);
-    // Room for one more when one has left.
+    // There is room for one more after one has left.
     others[0].connector.close(hub.id, "bye");
     hub.sees_down(others[0].id);
     link(&one_more, &hub);

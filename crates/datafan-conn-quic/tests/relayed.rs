@@ -1,4 +1,4 @@
-//! Links over bad lines: what QUIC promises holds, and a cut ends a link only if it lasts.
+//! Links over bad lines: QUIC's guarantees hold, and a cut ends a link only if it lasts.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{Config, QuicConnector};
@@ -52,7 +52,7 @@ impl Relayed {
         Started { connector, id, address: relay.address().to_string().into() }
     }
 
-    /// Makes the line in front of a member so.
+    /// Sets the line in front of a member.
     fn set(&self, n: u8, line: Line) {
         self.relays.lock().unwrap()[&n].set(line);
     }
@@ -109,7 +109,7 @@ fn a_cut_in_the_middle_of_a_transfer_only_delays_it() {
     }
     b.receives(a.id);
     site.set(2, Line::CUT);
-    // What was under way may still arrive; then nothing does for the rest of the cut.
+    // Datagrams in flight may still arrive; then nothing does for the rest of the cut.
     let healed = Instant::now() + Duration::from_secs(3);
     let mut received = 1;
     while let Some(rest) = healed.checked_duration_since(Instant::now()) {
@@ -128,7 +128,7 @@ fn a_cut_that_lasts_ends_the_link_and_a_new_one_comes_up() {
     let [a, b] = [1, 2].map(|n| site.member(n, Duration::from_secs(2)));
     link(&a, &b);
     for way in [Way::There, Way::Back] {
-        // One direction is enough.
+        // One direction suffices.
         site.relays.lock().unwrap()[&2].set_way(way, Line::CUT);
         assert_eq!(a.sees_down(b.id), "the peer no longer answers");
         assert_eq!(b.sees_down(a.id), "the peer no longer answers");

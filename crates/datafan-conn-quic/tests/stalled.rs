@@ -1,5 +1,5 @@
-//! Handshakes that begin well and then fall silent (A62): they take up places, and whoever can be answered
-//! gets in.
+//! Handshakes that start well and then fall silent (A62): they take up places, and honest handshakes still
+//! get through.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 use datafan_conn_quic::{Config, QuicConnector, Stats};
@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
 
-/// Whether an attacker can be answered at its address, as far as a proof of that needs it.
+/// Whether an attacker receives answers at its address, so that it can prove it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Sender {
     Proven,
@@ -33,7 +33,7 @@ fn a62_stalled_handshakes_from_one_address_keep_no_member_out() {
         let victim = member(&runtime, 1, LOCAL);
         let attack = attack(&runtime, &victim, ATTACKER, sender, Duration::from_millis(8));
         waits(&victim, |stats| match sender {
-            // Half of the places of its address; the others are for those who prove that they are there.
+            // Half of the places of its address; the others are for senders that prove their address.
             Sender::Invented => stats.handshakes_half_open >= 9,
             Sender::Proven => stats.handshakes_evicted > 50,
         });
@@ -64,7 +64,7 @@ fn stalled_handshakes_from_everywhere_leave_half_of_the_places_to_those_who_can_
     assert!(victim.connector.stats().handshakes_failed >= 32);
 }
 
-/// Dials as a member does, again and again, until it is in.
+/// Dials like a member, repeatedly, until it is linked.
 fn gets_in(honest: &Member<QuicConnector>, victim: &Member<QuicConnector>) {
     let began = Instant::now();
     honest.connector.dial(victim.address.clone(), None);
@@ -94,7 +94,7 @@ fn waits(victim: &Member<QuicConnector>, wanted: impl Fn(&Stats) -> bool) {
     }
 }
 
-/// A handshake every so often, each of which is never answered by its sender.
+/// A handshake at regular intervals, each of which is never completed by its sender.
 fn attack(
     runtime: &Runtime,
     victim: &Member<QuicConnector>,
@@ -121,7 +121,7 @@ fn attack(
     })
 }
 
-/// Carries everything to the victim, and back nothing but the demand to prove the address.
+/// Forwards everything to the victim, and only the demand to prove the address in return.
 async fn carry(line: &tokio::net::UdpSocket, victim: SocketAddr, sender: Sender) {
     let mut packet = vec![0; 2_000];
     let mut attacker = None;
@@ -139,10 +139,10 @@ async fn carry(line: &tokio::net::UdpSocket, victim: SocketAddr, sender: Sender)
     }
 }
 
-/// How a Retry begins (RFC 9000, 17.2.5).
+/// The first bytes of a Retry (RFC 9000, 17.2.5).
 const RETRY: u8 = 0xf0;
 
-/// A client that takes any server, and has no certificate of its own: it never comes so far.
+/// A client that accepts any server and has no certificate: it never gets that far.
 fn endpoint() -> Endpoint {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let runtime = Arc::new(quinn::TokioRuntime);

@@ -1,4 +1,4 @@
-//! What deletions cost the stores of an owner and of whoever follows it.
+//! The cost of deletions for the stores of an owner and a follower.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 const ITEMS: usize = 20 * COMMIT_WRITES_MAX;
 const VALUE_BYTES: usize = 10;
 
-/// An owner that deletes as fast as it can is always a commit or more ahead of whoever follows it.
+/// An owner that deletes as fast as it can is always at least one commit ahead of its followers.
 #[tokio::test]
 async fn a56_half_of_the_data_is_deleted_and_no_file_doubles() {
     let pair = Pair::new(ITEMS).await;
@@ -76,7 +76,7 @@ impl Pair {
         start_member(&self.mesh, self.directory.path(), number, config)
     }
 
-    /// Of both files; their lengths have holes.
+    /// Size of both files on disk; the files have holes.
     fn bytes_on_disk(&self) -> [u64; 2] {
         [0, 1].map(|number| fs::metadata(file(self.directory.path(), number)).unwrap().blocks() * 512)
     }
@@ -93,13 +93,13 @@ fn file(directory: &Path, number: u8) -> PathBuf {
     directory.join(format!("{number}.redb"))
 }
 
-/// Writes what `write` makes of these keys, in commits as large as they may be.
+/// Writes these keys with `write`, in commits of the maximum size.
 async fn commit(
     owner: &Handle<RedbReader>,
     numbers: impl Iterator<Item = usize>,
     write: impl Fn(Key) -> Write,
 ) {
-    // Not in the order of writing, as most keys are not.
+    // Not in the order of writing, like most keys.
     let key = |n: usize| Key::new(format!("{:016x}", (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let writes: Vec<Write> = numbers.map(|n| write(key(n).unwrap())).collect();
     for part in writes.chunks(COMMIT_WRITES_MAX) {
@@ -112,6 +112,6 @@ async fn follow(follower: &Handle<RedbReader>, owner: &Handle<RedbReader>) {
     let head = owner.head(&owner.id()).unwrap().unwrap();
     let waits = follower.wait_for(owner.id(), head.timestamp);
     follower.timeout(Duration::from_secs(120), waits).await.unwrap();
-    // Behind an own commit all is on disk.
+    // After an own commit everything is on disk.
     follower.put("followed", head.timestamp.0.to_string()).await.unwrap();
 }

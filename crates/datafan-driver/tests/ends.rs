@@ -1,5 +1,5 @@
-//! However the driver's thread ends, everybody hears of it. One test, because a subscriber is the whole
-//! process's.
+//! However the driver's thread ends, everybody is told. One test, because a subscriber is global to the
+//! process.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -14,7 +14,7 @@ use std::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long what should come at once may take.
+/// Timeout of what should happen at once.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a57_a_thread_that_ends_with_its_log_says_so_to_all_who_wait() {
     subscriber.with_writer(log.clone()).init();
     let mesh = Mesh::default();
 
-    // In the middle of its work: writers, waiters and questions are answered, and the reason is there.
+    // In the middle of its work: writers, waiters and questions are answered with the reason.
     let (member, _) = mesh.founder().await;
     let waiter = {
         let member = member.clone();
@@ -38,7 +38,7 @@ async fn a57_a_thread_that_ends_with_its_log_says_so_to_all_who_wait() {
     let StopReason::Panicked { what } = soon(member.stopped()).await else { panic!("no panic") };
     assert!(what.contains("no place for a line"), "{what}");
 
-    // With its first word, and with its last one.
+    // At its first log line, and at its last one.
     let mesh = Mesh::default();
     log.breaks_at("member started");
     let (member, _) = mesh.founder_on(&datafan_store_mem::MemDisk::new());
@@ -52,7 +52,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, what).await.expect("it comes at once")
 }
 
-/// A log that panics at a line.
+/// A log that panics at a given line.
 #[derive(Clone, Default)]
 struct Trap(Arc<Mutex<Option<&'static str>>>);
 

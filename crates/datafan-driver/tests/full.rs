@@ -1,5 +1,5 @@
-//! A disk without room, and one that gets full: reads go on, writes say why, and all goes on when there is
-//! room.
+//! A full disk, and one that becomes full: reads continue, writes say why they fail, and everything continues
+//! when there is room.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -27,9 +27,9 @@ async fn a59_a_member_short_of_room_reads_and_serves_and_takes_what_it_missed_la
     assert!(error.to_string().contains("the disk is full (on purpose)"), "{error}");
     assert_eq!((error.written(), error.is_retryable()), (Written::No, true));
     assert_eq!(one.status().await.unwrap().disk_full.as_deref(), Some("on purpose"));
-    // It serves what it has.
+    // It serves the data that it has.
     soon(&other, other.wait_for(one.id(), held.timestamp)).await;
-    // A round has come by, and brought nothing.
+    // A round has passed and brought nothing.
     let rounds = one.stats().await.unwrap().refusals.get("disk_full").copied();
     assert!(one.get(&other.id(), "missed").unwrap().is_none(), "{rounds:?}");
     assert!(one.get(&one.id(), "before").unwrap().is_some());
@@ -45,7 +45,7 @@ async fn a59_a_member_short_of_room_reads_and_serves_and_takes_what_it_missed_la
 async fn a59_a_member_whose_disk_gets_full_goes_on_where_it_is() {
     let (one, gate, other) = pair().await;
     one.put("before", "1").await.unwrap();
-    // Reads go on all the time, from the first to the last moment.
+    // Reads continue from the first to the last moment.
     let stop = Arc::new(AtomicBool::new(false));
     let (reader, stopped) = (one.clone(), stop.clone());
     let reads = std::thread::spawn(move || {
@@ -72,7 +72,7 @@ async fn a59_a_member_whose_disk_gets_full_goes_on_where_it_is() {
             Err(error) => assert!(error.is_retryable(), "{error}"),
         }
     };
-    // Nobody but this member knows where the other one is, and it was told so before.
+    // Only this member knows the address of the other one, from an earlier command.
     soon(&other, other.wait_for(one.id(), done.timestamp)).await;
     assert!(one.get(&one.id(), "lost").unwrap().is_none(), "what was not acknowledged was not there before");
     stop.store(true, Ordering::Relaxed);
@@ -88,7 +88,7 @@ async fn a59_who_stops_a_member_as_its_disk_gets_full_hears_no_failure() {
     one.stop().await.unwrap();
 }
 
-/// Two members that are linked; the first one has dialled.
+/// Two linked members; the first one has dialled.
 async fn pair() -> (Member, Arc<Gate>, Member) {
     let mesh = Mesh::default();
     let (one, gate) = mesh.founder().await;

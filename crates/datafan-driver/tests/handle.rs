@@ -1,4 +1,4 @@
-//! One member and its handle: writes, waiting, and the ways to end.
+//! One member and its handle: writes, waiting, and ways to stop.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -51,7 +51,7 @@ async fn many_writers_share_commits() {
     for writer in writers {
         writer.await.unwrap();
     }
-    // The first may have gone alone; the others waited together.
+    // The first may have been written alone; the others waited together.
     let commits = gate.n_commits() - before;
     assert!(commits <= 4, "{commits} commits of the store for 64 writers");
     assert_eq!(member.snapshot().unwrap().items_of(&member.id()).count(), 64);
@@ -83,9 +83,9 @@ async fn a_full_queue_makes_writers_wait_outside() {
     };
     let mut writers: Vec<_> = (0..20).map(|n| Box::pin(member.commit(large(n)))).collect();
     writers.iter_mut().for_each(|writer| assert!(poll_once(writer.as_mut()).is_pending()));
-    // The last one found no room, so nothing of it is anywhere.
+    // The last one found no room, so it has no effect.
     drop(writers.pop());
-    // What must get through to end the wait does not stand in that queue.
+    // Commands that can end the wait do not use that queue.
     let mut connect = pin!(member.connect("nowhere", None));
     assert!(poll_once(connect.as_mut()).is_pending());
     gate.open();
@@ -173,7 +173,7 @@ async fn dropping_the_last_handle_stops_the_member() {
     drop(member.clone());
     assert_eq!(member.run_state(), RunState::Running);
     drop(member);
-    // Resolves with the end: nothing else moves the heads.
+    // Resolves at the end: nothing else moves the heads.
     assert!(matches!(changes.changed().await, Err(WaitError::Stopped { reason: StopReason::Asked })));
 }
 

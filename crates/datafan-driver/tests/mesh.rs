@@ -33,7 +33,7 @@ async fn who_is_admitted_while_it_knocks_comes_in() {
     let mesh = Mesh::default();
     let (one, _) = mesh.founder().await;
     let other = mesh.joiner(1);
-    // Before it knocks: a write after the refusal is refused as well.
+    // Before it connects: a write after the refusal is refused too.
     let mut waiting = std::pin::pin!(other.put("early", "value"));
     assert!(common::poll_once(waiting.as_mut()).is_pending());
     other.connect(address(0), None).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_dropped_shard_moves_its_head_to_nothing() {
     assert!(one.get(&other.id(), "color").unwrap().is_none());
 }
 
-/// Two linked members; the first holds the authority's key.
+/// Two linked members; the first holds the authority key.
 async fn pair(mesh: &Mesh) -> (Member, Member) {
     let (one, _) = mesh.founder().await;
     one.admit(id(1), "member-1".parse().unwrap()).await.unwrap();
@@ -91,7 +91,7 @@ async fn pending(member: &Member) -> Result<(), datafan_driver::WaitError> {
     Ok(())
 }
 
-/// What must come, within a bound that a loaded machine does not reach.
+/// Waits with a timeout that a loaded machine does not reach.
 async fn soon<T, E>(member: &Member, future: impl Future<Output = Result<T, E>>) -> T
 where
     E: From<datafan_driver::TimedOut> + std::fmt::Debug,

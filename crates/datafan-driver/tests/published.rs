@@ -1,4 +1,4 @@
-//! Readers see only what is on disk, and lose what they hold for too long.
+//! Readers see only what is on disk, and lose snapshots that they hold for too long.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -19,7 +19,7 @@ async fn an_own_commit_is_seen_once_it_is_on_disk_and_not_before() {
     let mut put = pin!(member.put("color", "blue"));
     assert!(poll_once(put.as_mut()).is_pending());
     gate.wait_for_sync();
-    // The store has it now, and a crash would take it back.
+    // The store has it now, but a crash would undo it.
     assert_eq!(&*member.get(&me, "color").unwrap().unwrap().value, b"red");
     assert_eq!(member.head(&me).unwrap().unwrap(), held);
     let mut wait = pin!(member.wait_for(me, Timestamp(before.0 + 1)));
@@ -48,7 +48,7 @@ async fn others_commits_wait_for_the_sync_of_their_turn_and_no_longer() {
     let mut put = pin!(member.put("own", "2"));
     assert!(poll_once(put.as_mut()).is_pending());
     gate.wait_for_sync();
-    // It comes to a member whose thread is busy with the disk.
+    // It reaches a member whose thread is busy with the disk.
     let second = other.put("color", "blue").await.unwrap().timestamp;
     let mut wait = pin!(member.wait_for(other.id(), second));
     assert!(poll_once(wait.as_mut()).is_pending());

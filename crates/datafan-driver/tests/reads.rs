@@ -1,4 +1,4 @@
-//! What a snapshot shows, on a store that was written without an engine.
+//! The content of a snapshot, on a store that was written without an engine.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -109,7 +109,7 @@ fn members_are_read_from_the_roster() {
     let newer = Item { value: [255].into(), ..item(Grant::key(&MemberId([3; 32])).as_str(), None) };
     let entries = vec![entry(&ANN, &ann), entry(&BOB, &bob), newer];
     mesh.items(AUTHORITY, true, entries.clone());
-    // Entries mean something in the authority's shard only.
+    // Roster entries mean something only in the authority's shard.
     mesh.items(BOB, true, vec![entry(&BOB, &grant("king", GrantState::Active))]);
     let snapshot = mesh.snapshot(NOW);
     assert_eq!(snapshot.members().unwrap(), [(BOB, bob), (ANN, ann)]);

@@ -1,4 +1,4 @@
-//! What readers cost a store on disk.
+//! The cost of readers for a store on disk.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
@@ -28,10 +28,10 @@ const KEYS_PER_COMMIT: usize = 25;
 const VALUE_BYTES: usize = 8_192;
 const ROUNDS: u8 = 15;
 const READS_PER_COMMIT: usize = 4;
-/// What a read that is too young to be ended may add.
+/// The growth that a read too young to be ended may cause.
 const SLACK_BYTES: u64 = 2 << 20;
 
-/// An owner overwrites everything, again and again.
+/// An owner repeatedly overwrites everything.
 #[tokio::test]
 async fn a56_a_reader_that_takes_an_item_now_and_then_does_not_make_the_file_grow() {
     let alone = Room::new().await;
@@ -115,8 +115,8 @@ impl Room {
         let (directory, mesh) = (tempfile::tempdir().unwrap(), Mesh::default());
         let mut config = founder_config();
         config.read_growth_bytes = 256 << 10;
-        // What a younger read holds counts for the disk's speed: little here, so that the bounds hold on a
-        // fast one.
+        // Old states that younger reads hold depend on the speed of the disk: few here, so that the bounds
+        // hold on a fast one.
         config.read_age_micros = 2_000;
         let id = config.member.id();
         let store = RedbStore::open(directory.path().join("store.redb"), Options::default()).unwrap();
@@ -135,7 +135,7 @@ impl Room {
         self.directory.path().join("store.redb")
     }
 
-    /// Overwrites everything; gives the most that the file took.
+    /// Overwrites everything; returns the maximum size of the file.
     async fn overwrite(&self, round: u8, mut between: impl FnMut(usize)) -> u64 {
         let mut most = 0;
         for first in (0..KEYS).step_by(KEYS_PER_COMMIT) {
@@ -151,7 +151,7 @@ impl Room {
     }
 }
 
-/// The file's length has holes.
+/// Size on disk; the file has holes.
 fn bytes_on_disk(path: &Path) -> u64 {
     fs::metadata(path).unwrap().blocks() * 512
 }

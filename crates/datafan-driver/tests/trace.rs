@@ -1,4 +1,4 @@
-//! What the driver says to `tracing`. One test, because a subscriber is the whole process's.
+//! The log lines of the driver. One test, because a subscriber is global to the process.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 

@@ -1,4 +1,4 @@
-//! What `docs/simulator.md` shows is true: its example works as it stands there.
+//! The example in `docs/simulator.md` works as printed.
 
 use datafan_sim::{Scenario, report, run::Unwatched, scenario::SHIPPED, simulate};
 use std::{env, fs, path::Path};
@@ -17,7 +17,7 @@ fn the_worked_example_holds() {
     let file = directory.join("shops.toml");
     let mut scenario = Scenario::load(&file.to_string_lossy()).expect("the example is sound");
     assert_eq!((scenario.name.as_str(), scenario.members), ("shops", 13));
-    // The whole of it takes an unoptimised build too long.
+    // The complete example takes too long in an unoptimised build.
     (scenario.seconds, scenario.faults.cut_ms) = (20, [1_000, 10_000]);
     let outcome = simulate(&scenario, 1, &mut Unwatched).expect("its links are beside it");
     fs::remove_dir_all(&directory).expect("it was just made");
@@ -42,7 +42,7 @@ fn every_check_scenario_and_field_of_a_result_is_told() {
     }
 }
 
-/// The blocks of a language.
+/// The code blocks of a language.
 fn blocks(language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
     let parts = PAGE.split(begin.as_str()).skip(1);

@@ -1,4 +1,4 @@
-//! Seeds that have found something, kept for ever.
+//! Seeds that have found bugs, kept for good.
 
 use datafan_sim::{Scenario, report, run::Unwatched, simulate};
 

@@ -1,5 +1,4 @@
-//! What a simulation tells: the same on every run and in every process, complete for programs, and as
-//! pictures.
+//! The report of a simulation: the same in every run and process, complete for programs, and as pictures.
 
 use datafan_core::time::Time;
 use datafan_sim::{
@@ -9,7 +8,7 @@ use datafan_sim::{
 };
 use std::{collections::BTreeSet, env, process::Command};
 
-/// Everything that is drawn at random, in little.
+/// A small amount of every random fault.
 const SCENARIO: &str = "members = 6\nseconds = 5\nfaults = { crashes = 3, cuts = 3, partitions = 1, flaps = 2, \
     loss_per_mille = 20, twice_per_mille = 20, late_per_mille = 20, disk_failures = 1, slow_disks = 1, clock_jumps = 2, \
     drifting_clocks = 2, misbehaving = 1, violations_per_mille = 50, joins = 1, restores = 1 }";
@@ -77,8 +76,7 @@ fn programs_get_one_object_with_all_that_was_promised() {
 
 #[test]
 fn a_failure_says_how_to_see_it_again() {
-    // No mesh becomes equal within a second while three of its four parts are still to be admitted and
-    // copied.
+    // No mesh becomes equal within a second while three quarters of it are still being admitted and copied.
     let text = "members = 40\ntopology = 'line'\nseconds = 0\nbound_seconds = 1\nworkload.initial_ms = 0";
     let mut scenario = Scenario::parse(text).expect("it is sound");
     scenario.network.latency = datafan_sim::scenario::Latency::Constant { micros: 200_000 };
@@ -121,7 +119,7 @@ fn a19_picture() {
     assert!(page.contains(svg.trim()) && page.contains("the command"));
 }
 
-/// Whether graphviz reads it, where graphviz is.
+/// Whether graphviz reads it, if graphviz is installed.
 fn accepted_by_dot(text: &str) -> Option<bool> {
     let file = env::temp_dir().join(format!("datafan-sim-{}.dot", std::process::id()));
     std::fs::write(&file, text).expect("there is space");

@@ -1,12 +1,11 @@
-//! The scenarios that come along, each with several seeds: the scenarios of owned shards that chance can
-//! play, by their numbers, and the larger ones on fewer members. `tests/scenarios` has the others, step by
-//! step.
+//! The shipped scenarios, each with several seeds: those scenarios of owned shards that can be random, by
+//! their numbers, and the larger ones with fewer members. `tests/scenarios` has the others, step by step.
 
 use datafan_sim::{Scenario, report, run::Unwatched, simulate};
 
 /// Seeds of each scenario. An optimised build has time for more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 3 } else { 20 };
-/// Seeds where members find each other: these take minutes of virtual time.
+/// Seeds with discovery, which takes minutes of virtual time.
 const DISCOVERY_SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 10 };
 
 const HOUR: u64 = 3_600;
@@ -95,14 +94,13 @@ scenarios! {
     deliveries_with_fewer: "deliveries", 15;
 }
 
-/// The scenario, with fewer members where said, holds with each seed.
+/// The scenario, with fewer members if given, holds with each seed.
 fn holds(name: &str, members: Option<usize>) {
     let scenario = Scenario::load(name).expect("it is shipped");
     let members = members.unwrap_or(scenario.members);
     let mut scenario = scenario.with_members(members);
     if cfg!(debug_assertions) && scenario.seconds > HOUR {
-        // A day takes an unoptimised build too long: what counts is that it is longer than lost links are
-        // dialled.
+        // A day takes too long in an unoptimised build: it only has to be longer than lost links are dialled.
         (scenario.seconds, scenario.faults.cut_ms) = (HOUR, [3_300_000, 3_300_000]);
     }
     let last = if scenario.discovery.is_some() { DISCOVERY_SEEDS } else { SEEDS };

@@ -24,7 +24,7 @@ impl Medium for Shared {
         self.0.fail_after(writes, "the simulated disk fails");
     }
 
-    /// What was not synced is always lost in memory; all that a cut has to do is to refuse what comes.
+    /// Unsynced data is always lost in memory; a power cut only has to refuse later writes.
     fn cut(&self, _seed: u64) {
         self.0.fail_after(0, "the power is gone");
     }
@@ -40,7 +40,7 @@ impl Medium for Shared {
 
 #[test]
 fn passes_the_suite() {
-    // All its disks in one pool, so that states of one are found again by another.
+    // All its disks are in one pool, so that other disks find states of one again.
     let pool = Pool::default();
     check_store(|| Shared(SharedDisk::new(pool.clone())));
 }
@@ -63,7 +63,7 @@ fn a59_a_disk_that_runs_full_is_read_and_goes_on_when_it_has_room() {
                     Some(Answer::Refused(error)) => {
                         assert!(matches!(error, CommandError::DiskFull { .. }), "{error}")
                     }
-                    // What was under way when the store was opened again.
+                    // Writes in progress when the store was opened again.
                     None => {}
                 }
             }

@@ -17,7 +17,7 @@ impl Medium for Disk {
         self.0.fail_after(writes);
     }
 
-    /// What was not synced is always lost in memory; all that a cut has to do is to refuse what comes.
+    /// Unsynced data is always lost in memory; a power cut only has to refuse later writes.
     fn cut(&self, _seed: u64) {
         self.0.fail_after(0);
     }

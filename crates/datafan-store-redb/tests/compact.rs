@@ -1,4 +1,4 @@
-//! Compaction that takes too long is given up, and costs nothing but time.
+//! Compaction that takes too long is aborted, and costs nothing but time.
 
 use datafan_core::{
     id::MemberId,
@@ -23,7 +23,7 @@ fn a_compaction_that_takes_too_long_is_given_up_and_nothing_is_lost() {
         let reader = store.reader();
         let compacted = store.compact().unwrap().expect("nobody reads");
         assert!(compacted.gave_up, "{max:?}: {compacted:?}");
-        // What was not yet synced is there, too; it goes on, and so do its readers.
+        // Data that was not yet synced is there too; the store continues, and so do its readers.
         holds_a_quarter(&reader.snapshot().unwrap());
         put(&mut store, [ITEMS + 1]);
         assert!(reader.snapshot().unwrap().item(SHARD, Timestamp(ITEMS + 1)).unwrap().is_some());
@@ -42,7 +42,7 @@ fn a_compaction_that_takes_too_long_is_given_up_and_nothing_is_lost() {
     }
 }
 
-/// Items of which every fourth one is left, lazily at last.
+/// Items of which every fourth one stays, the last commit being lazy.
 fn fill(store: &mut RedbStore) {
     let record = ShardRecord::building(MemberId([1; 32]), None, Timestamp::MAX);
     let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };

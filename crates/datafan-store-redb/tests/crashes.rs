@@ -6,7 +6,7 @@ use datafan_testkit::store::check_crashes;
 use medium::File;
 use std::env;
 
-/// `DATAFAN_CRASH_POINTS=100000` tries so many, `DATAFAN_SEED` says where to begin.
+/// `DATAFAN_CRASH_POINTS=100000` sets the number of points, `DATAFAN_SEED` the first seed.
 #[test]
 fn a_power_cut_at_any_write_leaves_a_whole_state_since_the_last_sync() {
     let points = number("DATAFAN_CRASH_POINTS", 1_500);

@@ -1,6 +1,6 @@
-//! Files that are not what was written: an error, or the right data.
+//! Damaged files: an error, or the right data.
 
-// Panicking is how tests fail, in their helpers too.
+// Tests fail by panicking, in their helpers too.
 #![allow(clippy::unwrap_used)]
 
 mod medium;
@@ -14,7 +14,7 @@ use datafan_testkit::{
 use medium::File;
 use std::{fs, path::Path};
 
-/// A file, and what it holds.
+/// A file and its content.
 struct Written {
     medium: File,
     model: Model,
@@ -106,8 +106,8 @@ fn a_row_that_contradicts_itself_stops_the_store() {
     assert_eq!(store.reader().snapshot().err(), Some(StoreError::Stopped));
 }
 
-/// Copies of the file, each with one to four bits flipped: half of them in the first pages, where the roots
-/// are.
+/// Copies of the file, each with one to four flipped bits: half of them in the first pages, which hold the
+/// roots.
 fn flip_bits(written: &Written, copies: u64) {
     let whole = fs::read(written.medium.path()).unwrap();
     let mut outcomes = (0, 0);

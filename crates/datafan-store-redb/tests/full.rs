@@ -1,5 +1,5 @@
-//! A disk that gets full at any write: nobody who reads notices, nothing that was synced is lost, and the
-//! store goes on where it is.
+//! A disk that becomes full at any write: readers do not notice, nothing synced is lost, and the store
+//! continues.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// At each of the writes of some commits the disk is full.
+/// The disk becomes full at each of the writes of some commits.
 #[test]
 fn a59_wherever_the_disk_gets_full_what_was_synced_is_there_and_readers_go_on() {
     let mut met = 0;
@@ -39,7 +39,7 @@ fn a59_wherever_the_disk_gets_full_what_was_synced_is_there_and_readers_go_on() 
         assert!(matches!(store.commit(batch(99), Durability::Synced), Err(StoreError::Full { .. })));
         assert!(matches!(store.sync(), Err(StoreError::Full { .. }) | Ok(())));
 
-        // Still full: it can be read, and what is committed is forgotten.
+        // Still full: it can be read, and commits are discarded.
         let mut store = store.reopen().unwrap();
         let held = number(&reader.snapshot().unwrap()).unwrap();
         assert!(held >= synced, "{held} after {synced} was synced, full after {writes} writes");
@@ -102,7 +102,7 @@ fn a_store_that_cannot_be_changed_can_be_read_and_stays_as_it_is() {
     store.commit(batch(1), Durability::Synced).unwrap();
     let error = RedbStore::open_read_only(&path, Options::default()).err().unwrap();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
-    // As after a crash: it has to be repaired to be read.
+    // Like after a crash: it must be repaired to be read.
     drop(store);
     let before = std::fs::read(&path).unwrap();
     let mut permissions = std::fs::metadata(&path).unwrap().permissions();
@@ -122,7 +122,7 @@ fn open(path: &Path, faults: &Faults) -> RedbStore {
     RedbStore::open(path, options).unwrap()
 }
 
-/// Something to write, of more than a page.
+/// A write of more than a page.
 fn batch(n: u8) -> Batch {
     Batch { meta: [(Meta::History, Some(vec![n; 10_000]))].into(), ..Batch::default() }
 }

@@ -1,6 +1,7 @@
-//! Rows on disk, byte by byte, as `docs/disk-format.md` gives them. A change here is a change of the format.
+//! Rows on disk, byte by byte, as `docs/disk-format.md` specifies them. A change here is a change of the
+//! format.
 
-// Panicking is how tests fail, in their helpers too.
+// Tests fail by panicking, in their helpers too.
 #![allow(clippy::unwrap_used)]
 
 mod medium;

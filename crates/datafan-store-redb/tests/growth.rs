@@ -1,4 +1,4 @@
-//! What is committed lazily does not make the file grow without bound.
+//! Lazy commits do not make the file grow without bound.
 
 mod medium;
 

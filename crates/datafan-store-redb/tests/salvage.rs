@@ -1,4 +1,4 @@
-//! A file with a wrong page: its rows go to a new file where heads vouch for what is wrong, and nowhere else.
+//! A file with a corrupt page: its rows are copied to a new file only if heads cover the damage.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -69,7 +69,7 @@ fn made(path: &Path) {
     store.close().unwrap();
 }
 
-/// Overwrites six bytes wherever `text` stands in a file.
+/// Overwrites six bytes wherever `text` occurs in a file.
 fn alter(path: &Path, text: &[u8]) {
     let mut bytes = fs::read(path).unwrap();
     let places: Vec<usize> =

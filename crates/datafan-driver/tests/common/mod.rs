@@ -1,4 +1,4 @@
-//! Members in one process, over stores in memory whose writes can be held up.
+//! Members in one process, over stores in memory whose writes can be blocked.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -21,21 +21,21 @@ use std::{
 /// A handle of a member under test.
 pub type Member = Handle<MemReader>;
 
-/// A switch, and who is known by which key.
+/// A switch, and the keys of the members.
 #[derive(Default)]
 pub struct Mesh {
     pub switch: ChanMesh,
 }
 
 impl Mesh {
-    /// The first member: it holds the authority's key, is admitted, and may write at once.
+    /// The first member: it holds the authority key, is admitted, and may write at once.
     pub async fn founder(&self) -> (Member, Arc<Gate>) {
         let (member, gate) = self.founder_on(&MemDisk::new());
         member.admit(member.id(), "founder".parse().unwrap()).await.unwrap();
         (member, gate)
     }
 
-    /// The first member on a disk of its own, not admitted yet.
+    /// The first member on a given disk, not admitted yet.
     pub fn founder_on(&self, disk: &MemDisk) -> (Member, Arc<Gate>) {
         self.start(founder_config(), 0, disk)
     }
@@ -54,17 +54,17 @@ impl Mesh {
     }
 }
 
-/// Where member `number` is.
+/// The address of member `number`.
 pub fn address(number: u8) -> String {
     format!("member-{number}")
 }
 
-/// Who member `number` is.
+/// The id of member `number`.
 pub fn id(number: u8) -> MemberId {
     identity(number).id()
 }
 
-/// The first member's settings: it holds the authority's key.
+/// The first member's settings: it holds the authority key.
 pub fn founder_config() -> Config {
     let mut config = Config::new(mesh_id(), identity(0), "founder".parse().unwrap());
     config.authority = Some(authority());
@@ -89,7 +89,7 @@ fn mesh_id() -> MeshId {
     MeshId(authority().id())
 }
 
-/// What a store's next write does.
+/// What the next write of a store does.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Next {
     #[default]
@@ -98,7 +98,7 @@ enum Next {
     Panic,
 }
 
-/// Holds a store's writes or syncs up, and counts writes.
+/// Blocks a store's writes or syncs, and counts writes.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<(Next, u64)>,
@@ -113,25 +113,25 @@ pub struct Gate {
 pub enum Disk {
     #[default]
     Roomy,
-    /// Less than should stay free.
+    /// Less than the reserve is free.
     Short,
     /// The next commit finds no room.
     Full,
-    /// It was full, and is when it is opened again.
+    /// It was full, and still is when the store is opened again.
     WasFull,
-    /// It was full, and has room.
+    /// It was full, and has room again.
     HasRoomAgain,
 }
 
 #[derive(Default)]
 struct SyncGate {
     is_shut: bool,
-    /// Syncs that wait.
+    /// Number of waiting syncs.
     waiting: u64,
 }
 
 impl Gate {
-    /// Lets no write through until [`Gate::open`].
+    /// Blocks writes until [`Gate::open`].
     pub fn shut(&self) {
         self.state.lock().unwrap().0 = Next::Wait;
     }
@@ -152,7 +152,7 @@ impl Gate {
         self.state.lock().unwrap().1
     }
 
-    /// Makes the disk as it is from now on.
+    /// Sets the state of the disk from now on.
     pub fn set_disk(&self, disk: Disk) {
         *self.disk.lock().unwrap() = disk;
     }
@@ -161,7 +161,7 @@ impl Gate {
         *self.disk.lock().unwrap()
     }
 
-    /// Lets no sync through until [`Gate::open_sync`].
+    /// Blocks syncs until [`Gate::open_sync`].
     pub fn shut_sync(&self) {
         self.sync.lock().unwrap().is_shut = true;
     }
@@ -172,7 +172,7 @@ impl Gate {
         self.sync_changed.notify_all();
     }
 
-    /// Returns when a sync is held up.
+    /// Returns when a sync is blocked.
     pub fn wait_for_sync(&self) {
         let state = self.sync.lock().unwrap();
         drop(self.sync_changed.wait_while(state, |state| state.waiting == 0).unwrap());

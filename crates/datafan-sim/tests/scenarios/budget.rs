@@ -1,12 +1,12 @@
-//! A member that may send so much and no more.
+//! A member with a limited send budget.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::time::{MILLI, SECOND};
 use datafan_sim::world::put;
 
 const BYTES_PER_SECOND: u64 = 100_000;
-/// What may go at once, beside what the rate allows: a tenth of a second's worth, and one answer, of which
-/// nobody asks for more at first.
+/// The burst beside the rate: a tenth of a second's worth, and one answer, since nobody requests more at
+/// first.
 const BURST: u64 = BYTES_PER_SECOND / 10 + (1 << 20);
 
 #[test]

@@ -1,5 +1,5 @@
-//! Everything at once: links that come and go, messages that are lost or late, crashes, clocks that jump, few
-//! tombstones. In the end all are equal, and each member's shard is what its acknowledged writes say.
+//! Everything at once: links that come and go, lost or late messages, crashes, clock jumps, few tombstones.
+//! At the end all members are equal, and each shard is what its acknowledged writes say.
 
 use crate::common::Mesh;
 use datafan_core::{
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const MEMBERS: usize = 6;
 const STEPS: usize = 250;
 
-/// Per member and key what was asked for, in order: `None` deletes.
+/// The writes per member and key, in order: `None` deletes.
 type Asked = BTreeMap<(usize, String), Vec<(Ticket, Option<String>)>>;
 
 #[test]
@@ -69,7 +69,7 @@ fn write(world: &mut Mesh, n: usize, asked: &mut Asked) {
     if !world.runs(member) {
         return;
     }
-    // Now and then too large to be pushed.
+    // Sometimes too large to be pushed.
     let width = if world.rng.chance(1, 10) { world.rng.index(100_000) } else { world.rng.index(100) };
     let value = (!world.rng.chance(1, 3)).then(|| format!("{n} {}", "x".repeat(width)));
     let write = value.as_ref().map_or_else(|| delete(&key), |value| put(&key, value));
@@ -104,7 +104,7 @@ fn settle(world: &mut Mesh) {
     }
 }
 
-/// What is held under a key is the last acknowledged write of it, or one that came later.
+/// The value under a key is that of the last acknowledged write, or of a later one.
 fn check(world: &Mesh, asked: &Asked) {
     for ((member, key), writes) in asked {
         let acknowledged =

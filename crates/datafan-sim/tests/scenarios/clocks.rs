@@ -86,7 +86,7 @@ fn a45_a_clock_far_behind_the_last_write_stops_writing_until_it_is_right() {
 fn a45_what_was_written_two_years_ahead_is_restamped_and_void_for_ever() {
     const TWO_YEARS: i64 = 2 * 365 * 24 * HOUR;
     for seed in SEEDS {
-        // One member's clock is wrong in the same way, so that it takes what nobody else does.
+        // One member's clock is wrong in the same way, so it accepts what nobody else does.
         let mut world = Mesh::mesh(4, seed);
         world.link_all(&[(0, 1), (0, 2), (2, 3)]);
         world.put(0, "before", "v");
@@ -129,7 +129,7 @@ fn a45_what_was_written_two_years_ahead_is_restamped_and_void_for_ever() {
         world.inject(2, 3, announced.clone());
         world.run_for(10 * SECOND);
         assert_eq!(world.content(3), before);
-        // Its owner goes on above it, so that whoever does hold it takes what is there now.
+        // Its owner continues above it, so that members that hold it take the new state.
         world.inject(1, 0, announced);
         world.run_until("above it", 20 * SECOND, |world| {
             world.heads(3)[&world.id(0)].0 > timestamp && world.equal()
@@ -169,7 +169,7 @@ fn a45_large_shards_and_the_roster_are_restamped_too() {
 fn a49_a_head_ahead_of_the_clock_is_refused_once() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
-        // The end of the line is two hours behind: nothing new of the others is credible to it.
+        // The end of the line is two hours behind: it accepts no new state of the others.
         world.set_clock(2, -2 * HOUR);
         world.put(0, "k", "v");
         world.run_for(60 * SECOND);
@@ -193,7 +193,7 @@ fn a49_a_head_over_its_owners_quota_is_refused_once() {
         world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
         let before = world.content(2);
 
-        // The owner signs a state with more items than it was granted, and its neighbour passes the head on.
+        // The owner signs a state with more items than its quota, and its neighbour forwards the head.
         let (key, mesh) = (world.config(0).member.clone(), world.mesh_id());
         let timestamp = Timestamp(world.wall(0).0 + SECOND);
         let (items, root) = (1 << 40, datafan_core::hash::Hash([7; 32]));
@@ -206,7 +206,7 @@ fn a49_a_head_over_its_owners_quota_is_refused_once() {
         assert_eq!(world.stats(2).refusals.get("over_quota"), Some(&1), "{:?}", world.stats(2).refusals);
         assert_eq!(world.content(2), before);
         assert!(bytes_per_round(&mut world, 60 * SECOND) <= 64, "idle rounds stay idle");
-        // A smaller state, later, is taken.
+        // A smaller, later state is accepted.
         world.run_for(2 * SECOND);
         world.put(0, "l", "v");
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
@@ -220,8 +220,7 @@ fn a_good_head_is_taken_although_a_later_one_was_refused() {
     world.put(0, "good", "v");
     world.run_until("good at member 1", 5 * SECOND, |world| world.get(1, 0, "good").is_some());
 
-    // The owner's clock goes two hours ahead for one commit. Member 2 hears of that one first, and only of
-    // it.
+    // The owner's clock is two hours ahead for one commit. Member 2 learns of that one first, and only of it.
     world.set_clock(0, 2 * HOUR);
     world.put(0, "late", "v");
     world.link(2, 0);

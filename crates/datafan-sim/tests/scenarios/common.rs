@@ -1,4 +1,4 @@
-//! What the scenarios share.
+//! Helpers of the scenarios.
 
 use datafan_core::{
     hash::{Hash, Hasher},
@@ -17,7 +17,7 @@ use datafan_store_mem::{MemDisk, MemStore};
 /// A world on stores in memory.
 pub type Mesh = World<Mem>;
 
-/// The seeds that most scenarios are run with.
+/// The seeds of most scenarios.
 pub const SEEDS: std::ops::Range<u64> = 1..4;
 
 /// A disk in memory.
@@ -40,7 +40,7 @@ impl Disk for Mem {
     }
 }
 
-/// Whether a message carries a commit, asked or unasked.
+/// Whether a message carries a commit, requested or not.
 pub fn is_delta(bytes: &[u8]) -> bool {
     matches!(Message::decode(bytes), Ok(Message::Push(_) | Message::Delta(_)))
 }
@@ -53,7 +53,7 @@ pub fn carries(bytes: &[u8], key: &str) -> bool {
     keys.into_iter().any(|found| found.as_str() == key)
 }
 
-/// Bytes and messages that all links of a world have carried.
+/// Bytes and messages sent over all links of a world.
 pub fn total_traffic(world: &Mesh) -> (u64, u64) {
     let n = world.n_members();
     let pairs = (0..n).flat_map(|from| (0..n).filter(move |to| *to != from).map(move |to| (from, to)));
@@ -61,13 +61,13 @@ pub fn total_traffic(world: &Mesh) -> (u64, u64) {
     traffic.fold((0, 0), |sum, one| (sum.0 + one.bytes, sum.1 + one.messages))
 }
 
-/// How often a member refused something, whatever the reason.
+/// Number of refusals of a member, for any reason.
 pub fn refusals(world: &Mesh, member: usize) -> u64 {
     world.stats(member).refusals.values().sum()
 }
 
-/// Lets `micros` pass and returns the most bytes per round that went over a link in one direction. Both ends
-/// begin rounds; the one that began more of them counts.
+/// Advances time by `micros` and returns the maximum bytes per round in one direction of a link. Both ends
+/// begin rounds; the larger number counts.
 pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
     let count = |world: &Mesh| -> Vec<(u64, u64)> {
         let n = world.n_members();
@@ -83,13 +83,13 @@ pub fn bytes_per_round(world: &mut Mesh, micros: u64) -> u64 {
     spent.map(|(bytes, rounds)| bytes.div_ceil(rounds.max(1))).max().expect("there are links")
 }
 
-/// A push of one item of `owner`, later than everything, signed by `key`; in place of the users' items that
-/// member `at` holds, and with the runs that it holds.
+/// A push of one item of `owner`, later than everything, signed by `key`; it replaces the user items that
+/// member `at` holds, and keeps the runs that it holds.
 pub fn push(world: &Mesh, at: usize, owner: usize, key: &Identity, put: (&str, &str)) -> Vec<u8> {
     push_of(world, at, owner, key, put, None)
 }
 
-/// The same by another process with the owner's key, which goes on from what member `at` holds.
+/// The same from another process with the owner's key, based on what member `at` holds.
 pub fn push_by_twin(world: &Mesh, at: usize, owner: usize, key: &Identity, put: (&str, &str)) -> Vec<u8> {
     push_of(world, at, owner, key, put, Some(RunId([77; 8])))
 }

@@ -1,4 +1,4 @@
-//! A16 and the price of idling.
+//! A16, and the cost of an idle mesh.
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, total_traffic};
 use datafan_core::{message::Message, time::SECOND};
@@ -10,13 +10,13 @@ const ROUND_MICROS: u64 = SECOND;
 fn a16_cost_of_a_line() {
     for seed in SEEDS {
         let per_member_and_item: Vec<u64> = [6, 12, 24].map(|n| cost_of_a_line(n, seed)).into();
-        // A head, three items and the questions for them; what matters is that it does not grow.
+        // A head, three items and the requests for them; it must not grow.
         let (least, most) = (per_member_and_item[0], per_member_and_item[2]);
         assert!(most <= 400 && most <= least * 3 / 2, "bytes per member and item: {per_member_and_item:?}");
     }
 }
 
-/// Bytes per member and item until a cut line, in which everybody has written three items, is equal.
+/// Bytes per member and item until a restored line, in which every member has written three items, is equal.
 fn cost_of_a_line(n: usize, seed: u64) -> u64 {
     let mut world = Mesh::mesh_with(n, seed, |_, config| config.round_micros = ROUND_MICROS);
     world.link_all(&line(n));
@@ -79,10 +79,10 @@ fn what_nobody_wakes_for_changes_nothing() {
     assert_eq!((after.messages_sent, after.rounds), (before.messages_sent, before.rounds));
     assert_eq!(world.noop_round(1), Some(noop));
 
-    // Member 2 hears nothing, so what comes of it is listened to.
+    // Member 2 receives nothing, so the messages to it are inspected.
     world.deafen(1, 2);
     world.put(1, "k", "w");
-    // Shorter than what ends a silent link.
+    // Shorter than the timeout of a silent link.
     world.run_for(2 * SECOND);
     assert_eq!(world.noop_round(1), None);
     world.undeafen(1, 2);

@@ -1,4 +1,4 @@
-//! A50 and what a crash at any instant may cost: nothing that anybody was told.
+//! A50, and the possible loss in a crash at any moment: nothing that anybody was told.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -14,8 +14,7 @@ fn a50_no_timestamp_is_used_twice() {
         world.guard(uses_no_timestamp_twice());
         let mut asked = Vec::new();
         for n in 0..15 {
-            // Several commits, some of which are told and some of which are not yet on disk when the member
-            // dies.
+            // Several commits, some announced and some not yet on disk when the member crashes.
             world.slow_sync(1, 3 * MILLI);
             for k in 0..4 {
                 asked.push(world.ask_commit(1, vec![put(&format!("k{k}"), format!("{n}"))]));
@@ -56,7 +55,7 @@ fn own_data_is_on_disk_before_anybody_hears_of_it() {
             world.put(1, "first", "v");
             world.slow_sync(1, 20 * MILLI);
             if others_write {
-                // So that the member has something to forward while its own commit is not on disk.
+                // Gives the member something to forward while its own commit is not on disk.
                 world.ask_commit(0, vec![put("other", "v")]);
                 world.run_for(2 * MILLI);
             }
@@ -66,7 +65,7 @@ fn own_data_is_on_disk_before_anybody_hears_of_it() {
             assert!(world.answer(1, ticket).is_none(), "not acknowledged before it is on disk");
             world.crash(1);
             world.run_for(5 * SECOND);
-            // With its disk it could not have said anything else: nobody knows what it has lost.
+            // With its disk it could not have known better: nobody knows what it has lost.
             assert!(world.get(0, 1, "k").is_none() && world.get(2, 1, "k").is_none());
             world.start(1);
             world.put(1, "k", "again");

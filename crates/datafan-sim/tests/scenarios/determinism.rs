@@ -1,4 +1,4 @@
-//! One seed, one run.
+//! The same seed replays the same run.
 
 use crate::common::Mesh;
 use datafan_core::{hash::Hash, time::SECOND};

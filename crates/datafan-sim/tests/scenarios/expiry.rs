@@ -1,4 +1,4 @@
-//! A40, A58: expired items are gone for readers at once, everywhere; the owner removes them later, or when
+//! A40, A58: expired items disappear for readers at once, everywhere; the owner removes them later, or when
 //! its quota would refuse a write.
 
 use crate::common::{Mesh, SEEDS};
@@ -87,7 +87,7 @@ fn a58_a_quota_full_of_expired_items_refuses_no_write() {
 
         let done = world.commit(0, vec![put("k", "v")]);
         assert_eq!(done.changed, 1, "what nobody sees is not counted");
-        // As many again at once as the quota has, one of them under a key that had expired.
+        // As many at once as the quota allows, one of them under a key that had expired.
         let many = (0..99).map(|n| put(&format!("short/{n:03}"), "again")).collect();
         assert_eq!(world.commit(0, many).changed, 99);
         let error = world.refused(0, vec![put("one too many", "v")]);

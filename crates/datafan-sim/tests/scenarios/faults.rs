@@ -35,7 +35,7 @@ fn a22_a_later_head_heard_while_an_item_is_under_way() {
         world.put(0, "k1", "v");
         world.run_until("k1", 10 * SECOND, |world| world.equal_with(1));
 
-        // Member 2 gets k3 at once; to member 1 everything with k3 takes three seconds.
+        // Member 2 gets k3 at once; messages with k3 reach member 1 after three seconds.
         world.intercept(|passing| {
             let slow = (passing.from, passing.to) != (0, 2) && carries(passing.bytes, "k3");
             if slow { Fate::Delay(3 * SECOND) } else { Fate::Pass }
@@ -56,7 +56,7 @@ fn a26_a_late_answer_brings_nothing_back() {
         world.guard(heads_never_go_back());
         world.run_until("a common beginning", 20 * SECOND, |world| world.equal());
 
-        // Whatever carries the old value to member 1 comes 20 seconds later.
+        // Messages with the old value reach member 1 20 seconds later.
         world.intercept(|passing| {
             let old = passing.bytes.windows(9).any(|bytes| bytes == b"old-value");
             if old && passing.to == 1 { Fate::Delay(20 * SECOND) } else { Fate::Pass }
@@ -121,7 +121,7 @@ fn a33_a_slow_peer_gets_one_combined_change() {
     assert!(applied <= 20, "{applied} combined changes in {took} us");
 }
 
-/// 50 kB/s, and little patience.
+/// 50 kB/s, and a short timeout.
 fn slow() -> LinkProfile {
     LinkProfile { rate: Some(50_000), queue_bytes: 16 << 10, ..LinkProfile::default() }
 }

@@ -1,6 +1,6 @@
-//! What a peer can use up has a limit: up to it everything works, one beyond is refused by name, and others
-//! do not notice. Counts within one message are looked at in `datafan-core`, frames and connections in
-//! `datafan-conn-quic`.
+//! Every resource that a peer can use up has a limit: everything works up to it, one more is refused by name,
+//! and others are unaffected. Counts within one message are tested in `datafan-core`, frames and connections
+//! in `datafan-conn-quic`.
 
 use crate::common::{Mesh, SEEDS, push};
 use datafan_core::{
@@ -57,7 +57,7 @@ fn strangers_share_a_few_places_and_take_none_of_members() {
         world.link(1, 0);
         world.run_until("linked", 10 * SECOND, |world| world.linked(1, 0));
         let strangers: Vec<usize> = (0..=STRANGERS_MAX).map(|_| world.add(|_| ())).collect();
-        // They link and say nothing.
+        // They link and send nothing.
         let mute = strangers[0];
         world.intercept(move |passing| if passing.from >= mute { Fate::Lose } else { Fate::Pass });
         for stranger in &strangers[..STRANGERS_MAX] {
@@ -68,12 +68,12 @@ fn strangers_share_a_few_places_and_take_none_of_members() {
         assert_eq!(world.peers(0).len(), STRANGERS_MAX + 1, "one more than may be strangers");
         assert_eq!((refused(&world, 0, "busy"), refused(&world, 0, "crowded")), (0, 0));
 
-        // One more: refused while those before it may still greet.
+        // One more: refused while earlier ones may still greet.
         world.start(strangers[STRANGERS_MAX]);
         world.link(strangers[STRANGERS_MAX], 0);
         world.run_for(300 * MILLI);
         assert!(refused(&world, 0, "busy") > 0 && refused(&world, 0, "crowded") == 0);
-        // A member finds a place at once, that of a stranger.
+        // A member gets a place at once, that of a stranger.
         world.link(2, 0);
         world.run_until("in", 500 * MILLI, |world| world.linked(2, 0) && refused(world, 0, "crowded") == 1);
         world.put(0, "k", "v");
@@ -88,7 +88,7 @@ fn strangers_share_a_few_places_and_take_none_of_members() {
 fn an_owner_that_commits_faster_than_its_rate_is_behind_by_an_interval() {
     for seed in SEEDS {
         let mut world = followed_by(seed, |config| config.owner_heads_max = 50);
-        // Five in a tenth of a second are taken as they come.
+        // Five in a tenth of a second are taken one by one.
         commits(&mut world, 5, 5 * MILLI);
         world.run_for(40 * MILLI);
         assert!(world.equal() && refused(&world, 1, "over_rate") == 0);
@@ -101,7 +101,7 @@ fn an_owner_that_commits_faster_than_its_rate_is_behind_by_an_interval() {
         world.run_for(150 * MILLI);
         assert!(world.equal(), "at the end of the interval");
 
-        // Two hundred in a second: a quarter of them is seen, and nothing is lost.
+        // Two hundred in a second: a quarter of them become visible, and nothing is lost.
         let before = world.stats(1).applied;
         commits(&mut world, 200, 5 * MILLI);
         world.run_for(200 * MILLI);
@@ -115,13 +115,13 @@ fn an_owner_that_commits_faster_than_its_rate_is_behind_by_an_interval() {
 fn an_owner_that_writes_more_bytes_than_its_rate_comes_later() {
     for seed in SEEDS {
         let mut world = followed_by(seed, |config| config.owner_bytes_max = 100_000);
-        // Below a tenth of it, and then one byte of a key beyond.
+        // Below a tenth of it, and then one byte of a key more.
         world.put(0, "a", vec![7; 9_000]);
         world.put(0, "b", "v");
         world.run_for(40 * MILLI);
         assert!(world.equal() && refused(&world, 1, "over_rate") == 0);
         world.put(0, "c", vec![7; 1_100]);
-        // What comes together counts as one commit.
+        // What arrives together counts as one commit.
         world.run_for(10 * MILLI);
         world.put(0, "d", "v");
         world.run_for(30 * MILLI);
@@ -129,7 +129,7 @@ fn an_owner_that_writes_more_bytes_than_its_rate_comes_later() {
         world.run_for(2 * SECOND);
         assert!(world.equal());
 
-        // A megabyte in one go is taken; what follows it waits until it is paid for.
+        // A megabyte at once is taken; what follows waits until the rate allows it.
         world.put(0, "e", vec![7; 900_000]);
         world.run_until("taken", SECOND, |world| world.get(1, 0, "e").is_some());
         world.put(0, "f", "v");
@@ -242,7 +242,7 @@ fn four_pieces_of_evidence_are_kept_of_one_owner() {
     world.put(0, "k", "v");
     world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
     let key = Identity::from_secret(&world.config(0).member.secret());
-    // States of one time, each but the first proving a fork.
+    // States with the same timestamp; each except the first proves a fork.
     let states: Vec<Vec<u8>> =
         (0..7).map(|n| push(&world, 1, 0, &key, ("k", &format!("state {n}")))).collect();
     for (n, state) in states.into_iter().enumerate() {
@@ -291,12 +291,12 @@ fn as_many_members_as_there_may_be_and_one_more() {
     world.run_for(SECOND);
     let answer = world.answer(0, ticket).expect("answered");
     assert!(matches!(answer, Answer::Refused(CommandError::TooManyMembers)), "{answer:?}");
-    // Whoever is in can still be revoked.
+    // Members can still be revoked.
     let change = RosterChange::Revoke { id: id(7), disposition: Disposition::Drop, at: None };
     world.must(0, Command::ChangeRoster(vec![change]));
 }
 
-/// A member that follows another one at a rate, both at rest.
+/// A member that follows another one at a limited rate, both at rest.
 fn followed_by(seed: u64, adjust: impl Fn(&mut Config)) -> Mesh {
     let mut world = Mesh::mesh_with(2, seed, |member, config| {
         if member == 1 {
@@ -321,7 +321,7 @@ fn refused(world: &Mesh, member: usize, name: &str) -> u64 {
     world.stats(member).refusals.get(name).copied().unwrap_or(0)
 }
 
-/// A head of member 0 that it never made, later than the last, with its signature.
+/// A signed head of member 0 that its engine never made, later than the last one.
 fn later_head(world: &mut Mesh, adjust: impl FnOnce(&mut Head)) -> Head {
     let key = Identity::from_secret(&world.config(0).member.secret());
     let (owner, timestamp) = (world.id(0), world.wall(0));
@@ -330,7 +330,7 @@ fn later_head(world: &mut Mesh, adjust: impl FnOnce(&mut Head)) -> Head {
     head.signed(&world.mesh_id(), &key)
 }
 
-/// The request for the top node of an owner's shard as it is.
+/// The request for the top node of an owner's current shard.
 fn root_of(world: &Mesh, owner: usize) -> Request {
     let owner = world.id(owner);
     let (_, root) = world.heads(0)[&owner];
@@ -338,7 +338,7 @@ fn root_of(world: &Mesh, owner: usize) -> Request {
     Request { id: 1, owner, root, slots }
 }
 
-/// What member 0 answers member 1 from now on: nodes, or that it has moved.
+/// The answers of member 0 to member 1 from now on: nodes, or that its state has changed.
 fn answers_to(world: &mut Mesh) -> Rc<RefCell<Vec<bool>>> {
     let answers = Rc::new(RefCell::new(Vec::new()));
     let noted = answers.clone();

@@ -61,7 +61,7 @@ fn two_that_only_knew_a_third_meet_again_without_it() {
 
         (0..3).for_each(|member| world.stop(member));
         world.run_for(10 * SECOND);
-        // Member 0 stays away. The others have only been told of it.
+        // Member 0 stays away. The others only know of it.
         (1..3).for_each(|member| world.start(member));
         world.run_until("1 and 2 linked", 120 * SECOND, |world| world.linked(1, 2));
         world.put(1, "k", "v");
@@ -97,7 +97,7 @@ fn a_member_that_came_back_elsewhere_is_found_by_what_it_publishes() {
     assert!(published.is_empty(), "and users see none of them");
 }
 
-/// Nobody hears of their end: without a probe those that had links with nobody else wait for their
+/// Nobody is told of their end: without a probe, members that had links only to them wait for their
 /// connectors.
 #[test]
 fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
@@ -132,7 +132,8 @@ fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
         assert!(links.clone().all(|peer| alive.contains(&peer)), "no link with the dead is left");
     }
 
-    /// Whom it hits: all peers of some, so that these know nobody who lives, and others until there are so
+    /// The victims: all peers of some members, so that these know no living member, and others up to this
+    /// number.
     /// many.
     fn hit(world: &Mesh, n: usize, first: usize) -> (BTreeSet<usize>, Vec<usize>) {
         let (mut dead, mut alone) = (BTreeSet::new(), Vec::<usize>::new());
@@ -172,7 +173,7 @@ fn a_healthy_idle_link_is_not_probed_and_one_with_longer_rounds_answers() {
     assert!(world.linked(0, 1) && world.linked(0, 2));
 }
 
-/// A mesh whose members look for links by themselves, and publish where they are.
+/// A mesh whose members look for links by themselves, and publish their addresses.
 fn discovering(n: usize, seed: u64) -> Mesh {
     let mut world = Mesh::mesh_with(n, seed, |_, config| {
         (config.links_min, config.links_wanted_max) = (3, 6);

@@ -1,4 +1,4 @@
-//! A52: links that are published and do not lead anywhere, and members that can publish none.
+//! A52: published links that lead nowhere, and members that cannot publish any.
 
 use crate::{
     common::{Mesh, SEEDS},
@@ -32,7 +32,7 @@ fn a52_readers_bridge_two_halves() {
         world.put(0, "left", "1");
         world.put(2 * HALF - 1, "right", "2");
         world.run_until("readers carry it", 15 * SECOND, |world| world.equal());
-        // Without them the halves are two, and find each other once the line works.
+        // Without them there are two halves, which find each other once the line works.
         readers.into_iter().for_each(|reader| world.crash(reader));
         world.run_for(400 * SECOND);
         assert!(!is_one(&world), "nothing else joins them");
@@ -50,7 +50,7 @@ fn a52_a_lister_that_cannot_write_any_more() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
         let (lister, _) = linked_across(&mut world);
-        // What it writes from now on is too far ahead for everybody, so its links are listed as they were.
+        // Its later writes are too far in the future for everybody, so its links stay listed as before.
         world.set_clock(lister, 2 * 60 * MINUTE as i64);
         world.put(lister, "late", "1");
         part(&mut world, HALF);
@@ -69,8 +69,8 @@ fn a52_lists_of_who_is_out_of_reach_lead_nowhere() {
     for seed in SEEDS {
         let mut world = discovering(2 * HALF, seed);
         let (ours, theirs) = frozen_listers(&mut world);
-        // The one on our side vanishes. What the other one lists, and nobody there can correct here, proves
-        // nothing.
+        // The one on our side vanishes. The list of the other one, which nobody there can correct here,
+        // proves nothing.
         world.kill(ours);
         part(&mut world, HALF);
         world.run_for(400 * SECOND);
@@ -99,8 +99,8 @@ fn a52_two_list_each_other_falsely() {
 #[test]
 fn a52_a_revoked_member_goes_on_running() {
     let mut n_told = 0;
-    // Whether the lists of these two deceive anybody is up to who is linked with them when they stop to
-    // change.
+    // Whether the lists of these two deceive anybody depends on who is linked with them when they stop
+    // changing.
     for seed in 1..13 {
         let mut world = discovering(2 * HALF, seed);
         let (revoked, other) = linked_across(&mut world);
@@ -128,7 +128,7 @@ fn a52_a_revoked_member_goes_on_running() {
     panic!("the lists of only {n_told} pairs hide that the halves are apart");
 }
 
-/// A mesh that found itself, the last members of which are readers.
+/// A mesh that found itself, whose last members are readers.
 fn with_readers(n_owners: usize, n_readers: usize, seed: u64) -> Mesh {
     let mut world = Mesh::mesh_with(n_owners, seed, |_, config| {
         (config.links_min, config.links_wanted_max) = (3, 6);
@@ -149,26 +149,26 @@ fn all(world: &Mesh) -> std::ops::Range<usize> {
     0..world.n_members()
 }
 
-/// All pairs of owners in different halves; readers are in none.
+/// All pairs of owners in different halves; readers are in neither.
 fn owners_apart(world: &Mesh) -> Vec<(usize, usize)> {
     across(world, HALF).into_iter().filter(|(_, other)| *other < 2 * HALF).collect()
 }
 
-/// A member of each half, not the first of all; they are linked and have published it.
+/// A member of each half, except the first of all; they are linked and have published it.
 fn linked_across(world: &mut Mesh) -> (usize, usize) {
     world.run_for(MINUTE);
     let pair = across(world, HALF).into_iter().find(|(a, b)| *a > 0 && list_each_other(world, *a, *b));
     pair.expect("the halves were one mesh")
 }
 
-/// A member of each half that list each other whatever becomes of them, and dial nobody.
+/// A member of each half; they list each other whatever happens, and dial nobody.
 fn frozen_listers(world: &mut Mesh) -> (usize, usize) {
     let (a, b) = linked_across(world);
     freeze(world, &[a, b], 0);
     (a, b)
 }
 
-/// What these publish of their links stays as it is from now on. They dial up to `links_min` links.
+/// Their published links do not change from now on. They dial up to `links_min` links.
 fn freeze(world: &mut Mesh, listers: &[usize], links_min: usize) {
     for member in listers {
         world.stop(*member);
@@ -181,7 +181,7 @@ fn freeze(world: &mut Mesh, listers: &[usize], links_min: usize) {
     });
 }
 
-/// Whether two publish a link to each other, as member 0 holds it.
+/// Whether two members publish a link to each other, as member 0 holds it.
 fn list_each_other(world: &Mesh, a: usize, b: usize) -> bool {
     let lists = |lister: usize, peer: usize| {
         let published = world.get(0, lister, LINKS_KEY);
@@ -191,18 +191,17 @@ fn list_each_other(world: &Mesh, a: usize, b: usize) -> bool {
     lists(a, b) && lists(b, a)
 }
 
-/// How many members seem out of reach to one.
+/// The number of members that one member considers unreachable.
 fn n_gone(world: &Mesh, member: usize) -> usize {
     reach(world, member).iter().filter(|reach| is_gone(reach)).count()
 }
 
-/// A member of the left half that takes one of the right half for reachable.
+/// A member of the left half that considers one of the right half reachable.
 fn deceived(world: &Mesh) -> Option<usize> {
     (0..HALF).find(|member| world.runs(*member) && n_gone(world, *member) < HALF)
 }
 
-/// Links do not swing for ever: half an hour later the same ones are up, but for a few, and nobody is at its
-/// limit.
+/// Links settle: half an hour later almost the same ones are up, and nobody is at its limit.
 fn comes_to_rest(world: &mut Mesh) {
     world.run_for(20 * MINUTE);
     let links = |world: &Mesh| all(world).map(|member| world.peers(member)).collect::<Vec<_>>();
@@ -218,8 +217,8 @@ fn comes_to_rest(world: &mut Mesh) {
     assert!(n_lost <= n / 2, "{before:?} {after:?}");
     assert!(after.iter().all(|peers| peers.len() < LINKS_MAX) && is_one(world));
     for (member, was_seeking) in sought.into_iter().enumerate() {
-        // One dial in each pause, 10 s at least while somebody is sought, who may have no links that others
-        // see; else 10 min, and a link that came or went is looked after.
+        // One dial per pause, at least 10 s while a member is sought, which may have links that others do not
+        // see; otherwise 10 min, plus a check for each link that came or went.
         let limit = if was_seeking || seeks(world)[member] { 190 } else { 8 };
         let n_dials = dials(world)[member] - dialled[member];
         assert!(n_dials <= limit, "m{member}: {n_dials} dials in half an hour, limit {limit}");

@@ -1,5 +1,5 @@
-//! The scenarios of owned shards, on the simulated world: one file per topic, one test per
-//! scenario, named by its number.
+//! The scenarios of owned shards in the simulated world: one file per topic, one test per scenario, named by
+//! its number.
 
 mod budget;
 mod chaos;

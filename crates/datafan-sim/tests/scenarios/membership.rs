@@ -1,4 +1,4 @@
-//! A39, A42, A43, A46: who belongs, and what becomes of the data of those who do not.
+//! A39, A42, A43, A46: membership, and the data of revoked members.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -92,7 +92,7 @@ fn a39_a_revoked_member_stays_out_after_everybody_restarts() {
         world.start(member);
     }
     world.run_for(60 * SECOND);
-    // A line broken in its middle: each side still has it all.
+    // A line broken in its middle: each side still has all of it.
     others.iter().for_each(|member| assert_eq!(world.content(*member), before, "m{member}"));
 }
 
@@ -114,8 +114,8 @@ fn the_roster_refuses_what_would_confuse_it() {
     assert!(matches!(refused(0, revoke), CommandError::UnknownMember { .. }));
 }
 
-/// Five members, the middle one of which writes and writes; a link beside keeps the others connected without
-/// it. Returns the four others as well.
+/// Five members, of which the middle one writes continuously; another link connects the others without it.
+/// Returns the other four as well.
 fn about_to_be_revoked(seed: u64) -> (Mesh, [usize; 4]) {
     let mut world = Mesh::mesh(5, seed);
     world.link_all(&line(5));
@@ -171,7 +171,7 @@ fn what_is_told_is_there_to_be_read() {
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         world.stop(2);
         world.done(0, Command::Revoke { id: world.id(1), disposition: Disposition::Drop });
-        // Member 3 copies the roster after that, so it has no tombstones: from it member 2 gets the roster by
+        // Member 3 copies the roster after that, so it has no tombstones: member 2 gets the roster from it by
         // reconciliation.
         let late = world.add(|_| ());
         world.admit(late);
@@ -189,7 +189,7 @@ fn what_is_told_is_there_to_be_read() {
     }
 }
 
-/// Lets time pass, step by step, until a member tells that it has dropped an owner's shard.
+/// Advances time until a member reports that it has dropped an owner's shard.
 fn dropped_at(world: &mut Mesh, member: usize, of: MemberId) -> bool {
     let end = world.time().after(20 * SECOND);
     while world.time() < end {
@@ -211,7 +211,7 @@ fn a42_a_forked_roster_does_not_unrevoke() {
     world.put(3, "k", "v");
     world.run_until("equal", 20 * SECOND, |world| world.equal());
     let revoked = world.id(3);
-    // m2 is where the authority's key is brought later; it misses the revocation.
+    // m2 gets the authority key later; it misses the revocation.
     world.cut(1, 2);
     world.done(0, Command::Revoke { id: revoked, disposition: Disposition::Drop });
     world.run_for(10 * SECOND);

@@ -1,4 +1,4 @@
-//! A51, A52: members that find each other by themselves, parted and united.
+//! A51, A52: members that find each other by themselves, separated and reunited.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -11,7 +11,7 @@ fn a51_two_halves_of_four_come_together_again() {
     for seed in SEEDS {
         let mut world = discovering(8, seed);
         part(&mut world, 4);
-        // Each side heals itself first: both have links enough.
+        // Each side heals itself first: both have enough links.
         world.run_for(20 * SECOND);
         write_on_both_sides(&mut world);
         unite(&mut world, 4);
@@ -66,7 +66,7 @@ fn links_beyond_the_wanted_number_go_and_nothing_swings_after_that() {
     world.run_for(600 * SECOND);
     let links = |world: &Mesh| (0..14).map(|member| world.peers(member)).collect::<Vec<_>>();
     let before = links(&world);
-    // Only the smaller id drops, so the member with the largest may keep more.
+    // Only the smaller id drops links, so the member with the greatest may keep more.
     let mean = before.iter().map(Vec::len).sum::<usize>() as f64 / 14.0;
     assert!(mean <= wanted as f64 + 1.0, "{before:?}");
     assert!(before.iter().all(|peers| peers.len() >= 3), "{before:?}");
@@ -78,9 +78,9 @@ fn links_beyond_the_wanted_number_go_and_nothing_swings_after_that() {
     let lost =
         |(before, now): (&Vec<usize>, &Vec<usize>)| before.iter().filter(|peer| !now.contains(peer)).count();
     let n_lost: usize = before.iter().zip(&after).map(lost).sum();
-    // Of what was there only a link may go that had just been dialled to look: both of its ends lose it.
+    // Of the existing links, only one that was just dialled for a check may go, and both of its ends lose it.
     assert!(n_lost <= 4, "{before:?} {after:?}");
-    // A dial in ten minutes at most: now and then one of somebody that is reachable and not linked.
+    // At most one dial in ten minutes: occasionally to a member that is reachable and not linked.
     assert!(dials(&world) <= dialled.map(|dials| dials + 8), "{:?} {dialled:?}", dials(&world));
 }
 
@@ -98,7 +98,7 @@ fn everybody_sees_who_is_reachable() {
     part(&mut world, 4);
     let gone =
         |world: &Mesh| (0..8).all(|member| reach(world, member).iter().filter(|r| is_gone(r)).count() == 4);
-    // A minute in which heads of the others had moved here, and what it takes to publish that links are lost.
+    // A minute in which heads of the others had moved here, and the time to publish lost links.
     world.run_until("the others are seen as gone", 110 * SECOND, gone);
     for member in 0..8 {
         for reach in reach(&world, member) {
@@ -115,8 +115,7 @@ fn everybody_sees_who_is_reachable() {
     world.run_until("all are seen again", 120 * SECOND, back);
 }
 
-/// A mesh whose members look for links by themselves, publish where they are, and know member 0 to begin
-/// with.
+/// A mesh whose members look for links by themselves, publish their addresses, and know member 0 at first.
 pub fn discovering(n: usize, seed: u64) -> Mesh {
     let mut world = Mesh::mesh_with(n, seed, |_, config| {
         (config.links_min, config.links_wanted_max) = (3, 6);
@@ -125,7 +124,7 @@ pub fn discovering(n: usize, seed: u64) -> Mesh {
     world
 }
 
-/// Gives members of such a mesh the time to find each other.
+/// Gives members of such a mesh time to find each other.
 pub fn find_each_other(world: &mut Mesh) {
     let n = world.n_members();
     for member in 0..n {
@@ -143,7 +142,7 @@ fn write_on_both_sides(world: &mut Mesh) {
     world.put(world.n_members() - 1, "right", "2");
 }
 
-/// Whether links join all that run.
+/// Whether links connect all running members.
 pub fn is_one(world: &Mesh) -> bool {
     let running: Vec<usize> = (0..world.n_members()).filter(|member| world.runs(*member)).collect();
     let (mut reached, mut waiting) = (vec![running[0]], vec![running[0]]);
@@ -158,12 +157,12 @@ pub fn is_one(world: &Mesh) -> bool {
     reached.len() == running.len()
 }
 
-/// How well each member can be reached, as `member` sees it.
+/// The reachability of each member, as `member` sees it.
 pub fn reach(world: &Mesh, member: usize) -> Vec<Reachability> {
     world.status(member).reach.values().map(|member| member.reach).collect()
 }
 
-/// Whether nothing leads to it.
+/// Whether it is considered unreachable.
 pub fn is_gone(reach: &Reachability) -> bool {
     matches!(reach, Reachability::Unreachable { .. })
 }
@@ -182,7 +181,7 @@ pub fn unite(world: &mut Mesh, half: usize) {
     }
 }
 
-/// All pairs of a member below `half` and another.
+/// All pairs of a member below `half` and another one.
 pub fn across(world: &Mesh, half: usize) -> Vec<(usize, usize)> {
     let n = world.n_members();
     (0..half).flat_map(|a| (half..n).map(move |b| (a, b))).collect()

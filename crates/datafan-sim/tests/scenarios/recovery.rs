@@ -1,4 +1,4 @@
-//! A25, A29, A41 and what else becomes of owners whose disk knows less than the mesh.
+//! A25, A29, A41, and other cases of owners whose disk knows less than the mesh.
 
 use crate::{
     common::{Mem, Mesh, SEEDS, push_by_twin},
@@ -27,7 +27,7 @@ fn a25_an_owner_without_its_disk_gets_its_shard_back_before_it_writes() {
         world.crash(1);
         *world.disk(1) = Mem::empty();
         world.start(1);
-        // Asked for at once: it waits.
+        // Requested at once: it waits.
         let ticket = world.ask_commit(1, vec![put("k", "w")]);
         world.run_until("written", 20 * SECOND, |world| world.answer(1, ticket).is_some());
         assert!(matches!(world.answer(1, ticket), Some(Answer::Committed(done)) if done.changed == 1));
@@ -111,7 +111,7 @@ fn a29_a41_an_owner_restored_from_a_backup_takes_back_what_the_mesh_has() {
 #[test]
 fn the_greatest_head_among_the_peers_comes_back() {
     for seed in SEEDS {
-        // The owner in the middle of a star: its peers hear of each other through it alone.
+        // The owner in the centre of a star: its peers learn of each other only through it.
         let mut world = Mesh::mesh(4, seed);
         world.link_all(&[(1, 0), (2, 0), (3, 0)]);
         world.run_until("equal", 20 * SECOND, |world| world.equal());
@@ -130,7 +130,7 @@ fn the_greatest_head_among_the_peers_comes_back() {
     }
 }
 
-/// The only one that has heard of the last write: it loses that too, comes back with it, or comes too late.
+/// The only one that has received the last write: it loses that too, comes back with it, or comes too late.
 #[test]
 fn an_owner_goes_on_where_nobody_has_what_it_lost() {
     enum Holder {
@@ -181,7 +181,7 @@ fn an_owner_goes_on_where_nobody_has_what_it_lost() {
                 .iter()
                 .any(|alarm| matches!(alarm, Alarm::NotRecovered { theirs, .. } if theirs.timestamp == lost));
             assert_eq!(told, !matches!(holder, Holder::Back), "{alarms:?}");
-            // What comes too late is listed for the owner.
+            // A late copy is listed for the owner.
             world.run_for(5 * SECOND);
             assert_eq!(world.status(1).divergent.is_some(), matches!(holder, Holder::Late));
         }
@@ -246,7 +246,7 @@ fn a42_an_authority_without_its_disk_or_with_an_old_one_takes_its_roster_back() 
 
             world.crash(0);
             *world.disk(0) = if empty { Mem::empty() } else { backup };
-            // Only the one that the old roster does not know is there to ask.
+            // Only the one that the old roster does not know can be asked.
             world.stop(1);
             world.stop(2);
             world.start(0);
@@ -302,7 +302,7 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
         let alarms = world.alarms(1);
         assert!(matches!(alarms[..], [Alarm::Diverged { .. }]), "{alarms:?}");
 
-        // It is there after a crash, until it is given up.
+        // It survives a crash, until it is discarded.
         world.crash(1);
         world.start(1);
         assert_eq!(world.status(1).divergent, Some((yesterday, today)));
@@ -314,7 +314,7 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
     }
 }
 
-/// Keys and values of the state in the divergent copy that a member keeps, from where it diverged on.
+/// Keys and values of the divergent copy that a member keeps, from where it diverged.
 fn kept_aside(world: &Mesh, member: usize, parted: Timestamp) -> Vec<(String, String)> {
     let snapshot = world.snapshot(member);
     let shards = snapshot.shards().expect("the store works");
@@ -399,7 +399,7 @@ fn a36_a_second_process_with_the_same_key_holds_own_writes_and_loses_none() {
             world.put(1, "on", "v");
             world.run_until("equal", 30 * SECOND, |world| world.equal());
             if later {
-                // What the mesh has wins; what was written here is kept for its owner.
+                // The state of the mesh wins; what was written here is kept for its owner.
                 assert!(world.all_read(1, "k", Some(b"theirs")) && world.all_read(1, "here", None));
                 let kept = kept_aside(&world, 1, began);
                 let kept: Vec<_> = kept.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -452,7 +452,7 @@ fn what_came_back_and_what_is_aside_is_told_item_by_item() {
     world.commit(1, vec![delete("goes")]);
     world.run_until("equal", 10 * SECOND, |world| world.equal());
 
-    // Connected: all of it comes back.
+    // Linked: all of it comes back.
     world.stop(1);
     *world.disk(1) = backup.backup();
     world.start(1);
@@ -462,7 +462,7 @@ fn what_came_back_and_what_is_aside_is_told_item_by_item() {
     world.commit(1, vec![delete("after")]);
     world.run_until("equal", 10 * SECOND, |world| world.equal());
 
-    // Alone: it writes on, and what the mesh had is kept as a divergent copy.
+    // Alone: it continues to write, and the state of the mesh is kept as a divergent copy.
     world.stop(1);
     [0, 2].into_iter().for_each(|peer| world.cut(1, peer));
     *world.disk(1) = backup;
@@ -473,7 +473,7 @@ fn what_came_back_and_what_is_aside_is_told_item_by_item() {
     assert_eq!(told(&world, 1), ["changes=new Newer", "comes=v Lacking", "goes deleted Lacking"]);
 }
 
-/// The differences of a member's own shard, a line each.
+/// The differences of a member's own shard, one per line.
 fn told(world: &Mesh, member: usize) -> Vec<String> {
     let (snapshot, owner) = (world.snapshot(member), world.id(member));
     let (mut told, mut next) = (Vec::new(), Some(Cursor::START));

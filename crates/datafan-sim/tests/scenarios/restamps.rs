@@ -1,5 +1,6 @@
-//! A54: clocks that were a little ahead, far ahead and behind, in any order, with restarts and `restamp`s
-//! between: what was acknowledged is shown by all, and nothing beyond the bound is ever acknowledged.
+//! A54: clocks that were slightly ahead, far ahead or behind, in any order, with restarts and `restamp`s in
+//! between: acknowledged writes are visible at all members, and nothing beyond the bound is ever
+//! acknowledged.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -60,7 +61,7 @@ fn a54_a_little_ahead_again_and_again_then_far() {
         for writes in [Writes::OneKey, Writes::Deletes] {
             let mut world = Mesh::line(3, seed);
             world.guard(uses_no_timestamp_twice());
-            // Nothing of the earlier states is left in the later ones that would say when they were made.
+            // The later states contain nothing of the earlier ones that would say when they were made.
             let little = [40 * SECOND as i64, 5 * MINUTE, 9 * MINUTE];
             for ahead in little.into_iter().chain([TWO_YEARS]) {
                 world.set_clock(0, ahead);
@@ -97,7 +98,7 @@ fn a54_a_timestamp_beyond_the_bound_is_refused_before_it_is_acknowledged() {
         matches!(error, CommandError::ClockBehind { limit_seconds: 3_600, ahead_seconds: 3_629..=3_631 }),
         "{error}"
     );
-    // So little is not restamped: others take it before they have heard of anything else.
+    // So little is not restamped: others accept it before they learn of anything else.
     assert_eq!(restamp(&mut world).changed, 0);
     world.run_for(31 * SECOND);
     let put = world.put(0, "k", "again");
@@ -128,7 +129,7 @@ fn a54_a_second_restamp_keeps_clear_of_the_first() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
         let mut ahead = 0;
-        // Each time the clock comes to where the last mistake was, and goes wrong again.
+        // Each time the clock reaches the previous error, and goes wrong again.
         for n in 1..=24 {
             let far = ahead + 48 * HOUR;
             for step in 0..3 {
@@ -145,7 +146,7 @@ fn a54_a_second_restamp_keeps_clear_of_the_first() {
     }
 }
 
-/// Member 0 with its clock so far ahead writes a key of its own each time, and everybody has time to take it.
+/// Member 0, with its clock this far ahead, writes a new key each time, and everybody has time to take it.
 fn puts_at(world: &mut Mesh, ahead: &[i64]) {
     for ahead in ahead {
         world.set_clock(0, *ahead);
@@ -165,15 +166,15 @@ fn restamp(world: &mut Mesh) -> Committed {
     }
 }
 
-/// What is acknowledged now is within the bound, and everybody shows it soon, with all that was acknowledged
-/// before.
+/// A write acknowledged now is within the bound, and soon visible everywhere, together with everything
+/// acknowledged before.
 fn writes_are_shown(world: &mut Mesh, key: &str) {
     let done = world.put(0, key, "shown");
     assert!(done.timestamp.0 <= world.wall(0).0 + world.config(0).clock_ahead_micros, "beyond the bound");
     world.run_until("shown", 30 * SECOND, |world| world.all_read(0, key, Some(b"shown")) && world.equal());
 }
 
-/// One member whose clock jumps as it likes; the others' are right, or off by seconds.
+/// One member whose clock jumps arbitrarily; the others' are right, or off by seconds.
 #[test]
 fn a54_random_sequences_of_jumps_restarts_and_restamps() {
     for seed in 1..=RANDOM_SEEDS {
@@ -181,17 +182,17 @@ fn a54_random_sequences_of_jumps_restarts_and_restamps() {
     }
 }
 
-/// How many random sequences the test takes; a sweep takes more.
+/// Number of random sequences in the test; a sweep takes more.
 const RANDOM_SEEDS: u64 = 60;
 const STEPS: u64 = 40;
 
 struct Sequence {
     world: Mesh,
     rng: Rng,
-    /// The true time of the mesh, and how far member 0's clock is off from it.
+    /// The true time of the mesh, and the offset of member 0's clock.
     shift: i64,
     off: i64,
-    /// By key what was acknowledged last.
+    /// The last acknowledged value of each key.
     acknowledged: BTreeMap<String, Option<Vec<u8>>>,
     n_values: u64,
     n_acknowledged: u64,
@@ -241,7 +242,7 @@ impl Sequence {
                     self.world.run_for(pause);
                 }
                 7 if self.rng.chance(1, 3) => {
-                    // Everybody's time goes on: to where the clock was wrong before.
+                    // Everybody's time advances to where the clock was wrong before.
                     self.shift += self.rng.below(3 * 24 * HOUR as u64) as i64;
                     self.set_clocks();
                 }
@@ -304,7 +305,7 @@ impl Sequence {
         }
     }
 
-    /// The clock is right, and `restamp` was called: everybody shows what was acknowledged last.
+    /// The clock is right, and `restamp` was called: everybody shows the last acknowledged values.
     fn check(&mut self) {
         self.set_off(0);
         self.say("restamp");

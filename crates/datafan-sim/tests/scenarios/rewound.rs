@@ -1,6 +1,5 @@
-//! A53: a member that is restored from an older copy, or rolled back while it runs, whatever its clock does
-//! meanwhile. What the mesh had acknowledged is still there or is listed for its owner, and nobody is called
-//! a thief.
+//! A53: a member that is restored from an older copy, or rolled back while it runs, whatever its clock does.
+//! What the mesh had acknowledged is still there or listed for its owner, and nobody is accused of theft.
 
 use crate::common::{Mem, Mesh, SEEDS};
 use datafan_core::{
@@ -54,7 +53,7 @@ fn a53_what_was_written_alone_is_kept_where_the_clock_stays_behind_what_was_lost
             restore(&mut world, 1, backup, 0);
             write_alone(&mut world, 1, MINUTE, restarts);
             meet(&mut world, 1);
-            // The mesh's state is the later one, so it is the visible one; the other is listed.
+            // The state of the mesh is the later one, so it is visible; the other is listed.
             assert!(world.all_read(1, "k", Some(b"2")) && world.all_read(1, "after", Some(b"x")));
             let listed = listed(&world, 1);
             assert!(listed.iter().any(|found| found.key.as_str() == "alone/0"), "{listed:?}");
@@ -141,7 +140,7 @@ fn a53_a_copy_goes_a_week_after_its_owner_could_fetch_it() {
     write_alone(&mut world, 1, MINUTE, 0);
     meet(&mut world, 1);
     world.run_for(4 * DAY);
-    // While the owner is away, nothing of the week passes.
+    // While the owner is away, the week does not pass.
     world.stop(1);
     world.run_for(10 * DAY);
     world.start(1);
@@ -155,7 +154,7 @@ fn a53_a_copy_goes_a_week_after_its_owner_could_fetch_it() {
 #[test]
 fn a53_copies_five_hops_away_are_told_to_their_owner() {
     for seed in SEEDS {
-        // Only the far ends keep what was lost, and nobody links them with the owner but the dialler.
+        // Only the far ends keep what was lost, and only the dialler links them with the owner.
         let mut world = Mesh::mesh_with(7, seed, |_, config| {
             (config.links_min, config.links_wanted_max) = (1, 2);
         });
@@ -171,7 +170,7 @@ fn a53_copies_five_hops_away_are_told_to_their_owner() {
         world.run_until("equal", 60 * SECOND, |world| world.equal_with(1));
         let backups: Vec<Mem> = (0..6).map(|member| world.disk(member).backup()).collect();
         lose(&mut world, 1, 20 * MINUTES);
-        // All disks but the one at the far end are put back, and that member is away: nobody else has what
+        // All disks except that at the far end are restored, and that member is away: nobody else has what
         // was lost.
         (0..7).for_each(|member| world.stop(member));
         for (member, backup) in backups.into_iter().enumerate() {
@@ -207,7 +206,7 @@ fn a53_a_machine_that_is_rolled_back_while_it_runs_goes_on_in_a_new_run() {
         world.put(1, "after", "x");
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
 
-        // Disk and memory are as they were, the wall clock too, until somebody sets it.
+        // Disk, memory and wall clock are as they were, until somebody sets the clock.
         cut_off(&mut world, 1);
         world.roll_back(1, image);
         world.set_clock(1, -5 * MINUTES);
@@ -224,8 +223,8 @@ fn a53_a_machine_that_is_rolled_back_while_it_runs_goes_on_in_a_new_run() {
     }
 }
 
-/// The runs that it names have nothing to do with those of the state before: no state that is held is an
-/// ancestor of the next one, and it never ends a branch.
+/// The runs that it names have nothing to do with those of the previous state: no held state is an ancestor
+/// of the next one, and it never ends a branch.
 #[test]
 fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
     let mut world = Mesh::mesh(4, 1);
@@ -258,12 +257,12 @@ fn a53_an_owner_that_names_ever_new_runs_is_bounded_and_harms_nobody() {
     assert!((1..=n_runs).contains(&told), "one alarm a run at its owner: {told}");
     for at in [0, 2, 3] {
         assert_eq!(n_told(&world, at), 1, "one alarm a day");
-        // The state that did not fit anywhere did not replace the last one that is held either.
+        // The unrelated state did not replace the last held one either.
         let last = format!("state {}", DIVERGENT_COPIES_MAX - 1);
         assert_eq!(world.get(at, 1, "k"), Some(last.into_bytes()), "m{at}");
     }
 
-    // An honest owner is heard as ever, and where it was restored still finds what it lost.
+    // An honest owner is served normally, and after a restore still finds what it lost.
     assert!(spreads_to(&mut world, 2, &[0, 3], "quick") < 100 * MILLI);
     let backup = world.disk(2).backup();
     world.put(2, "honest", "2");
@@ -312,7 +311,7 @@ fn last_run(world: &Mesh, member: usize) -> Option<RunId> {
     history.and_then(|history| history.expect("an engine wrote it").last()).map(|run| run.id)
 }
 
-/// Forks of which a member keeps what proves them.
+/// The forks of which a member keeps evidence.
 fn n_forks(world: &Mesh, member: usize) -> usize {
     let snapshot = Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO);
     snapshot.forks().expect("the store works").len()
@@ -355,7 +354,7 @@ fn lose(world: &mut Mesh, member: usize, ahead: i64) -> Mem {
     backup
 }
 
-/// The old disk is put back, and the member starts with nobody to talk to.
+/// The old disk is restored, and the member starts without peers.
 fn restore(world: &mut Mesh, member: usize, backup: Mem, clock: i64) {
     world.stop(member);
     cut_off(world, member);
@@ -383,7 +382,7 @@ fn others(world: &Mesh, member: usize) -> Vec<usize> {
     (0..world.n_members()).filter(|other| *other != member && other.abs_diff(member) == 1).collect()
 }
 
-/// The mesh is there again; all end equal, and nobody is called a thief.
+/// The mesh is there again; all end equal, and nobody is accused of theft.
 fn meet(world: &mut Mesh, member: usize) {
     others(world, member).into_iter().for_each(|other| world.heal(member, other));
     world.run_until("equal, and told", 120 * SECOND, |world| {
@@ -395,7 +394,7 @@ fn meet(world: &mut Mesh, member: usize) {
     }
 }
 
-/// What the kept states have that is missing from the visible one.
+/// The items of the kept states that are missing from the visible one.
 fn listed(world: &Mesh, member: usize) -> Vec<Difference> {
     let (snapshot, id) = (world.snapshot(member), world.id(member));
     let (mut found, mut next) = (Vec::new(), Some(Cursor::START));
@@ -420,7 +419,7 @@ fn is_listed(world: &Mesh, member: usize) {
     }
 }
 
-/// What is lacking is written again and the rest given up: then nobody keeps a copy any more.
+/// Missing items are written again and the rest is discarded: then nobody keeps a copy any more.
 fn take_back(world: &mut Mesh, member: usize) {
     for lacking in listed(world, member).into_iter().filter(|found| found.state == State::Lacking) {
         let key = lacking.key.clone();

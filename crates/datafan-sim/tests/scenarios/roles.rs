@@ -1,4 +1,4 @@
-//! A55: an id has one role, and is refused in every other one, by whatever way it comes.
+//! A55: an id has one role, and is refused in every other one, however it arrives.
 
 use crate::common::Mesh;
 use datafan_core::{
@@ -61,7 +61,7 @@ fn a55_an_entry_for_the_meshs_own_id_in_a_signed_roster_counts_for_nothing() {
             let quota = Quota { items: 1, bytes: 1 };
             let name = Name::new("c").expect("a name");
             let grant = Grant { name, role, quota, state, granted: Timestamp(5) };
-            // As an older build signed it, at the member that holds the key too: from its own store.
+            // As an older version signed it, at the member that holds the key too: from its own store.
             offline(&mut world, 0);
             let signed = sign(&world, 1, BTreeMap::from([(mesh, grant)]));
             let answer = world.done(1, Command::ApplySignedRoster(signed.into()));
@@ -106,7 +106,7 @@ fn a55_a_signed_roster_lets_no_revoked_id_in_again() {
     }
 }
 
-/// The authority's key goes away from a member.
+/// A member loses the authority key.
 fn offline(world: &mut Mesh, member: usize) {
     world.stop(member);
     world.config(member).authority = None;
@@ -114,7 +114,7 @@ fn offline(world: &mut Mesh, member: usize) {
     world.run_until("linked", 20 * SECOND, |world| world.linked(member, 1));
 }
 
-/// The next roster admits somebody, and all get it.
+/// The next roster admits a member, and all get it.
 fn still_changes(world: &mut Mesh, n_members: usize) {
     let fresh = Identity::from_secret(&[90 + n_members as u8; 32]).id();
     let name = Name::new(&format!("fresh-{n_members}")).expect("a name");
@@ -125,7 +125,7 @@ fn still_changes(world: &mut Mesh, n_members: usize) {
     });
 }
 
-/// A roster with `new` entries, whatever they are, on top of the one that a member holds.
+/// A roster with any `new` entries, on top of the one that a member holds.
 fn sign(world: &Mesh, at: usize, new: BTreeMap<MemberId, Grant>) -> Vec<u8> {
     let (authority, content) = (world.authority(), world.content(at));
     let (_, record) = world.snapshot(at).whole(&authority.id()).expect("a sound one").expect("a roster");

@@ -1,5 +1,5 @@
-//! A39, A42, A46: what a grant says beside a name - quota, role, the end of an invitation -, keys that are
-//! replaced, and rosters that are signed elsewhere.
+//! A39, A42, A46: the parts of a grant beside the name (quota, role, end of the invitation), replaced keys,
+//! and rosters that are signed elsewhere.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -79,7 +79,7 @@ fn a_reader_relays_all_and_writes_nothing() {
         assert!(matches!(&error, CommandError::Reader { name } if name == "m1"), "{error}");
         assert!(error.to_string().contains("datafan grant m1 --role member"), "{error}");
 
-        // A head that it signs in spite of that is refused by name, and is nobody.s violation.
+        // A head that it signs anyway is refused by name, and is not a violation of anybody.
         let key = Identity::from_secret(&world.config(1).member.secret());
         let forged = push(&world, &key);
         world.inject(1, 0, forged.clone());
@@ -100,7 +100,7 @@ fn who_becomes_a_reader_loses_its_shard_everywhere_and_may_begin_again() {
         world.put(2, "k", "old");
         world.done(2, Command::Publish(vec!["m2.example:1".into()]));
         world.run_until("published", 10 * SECOND, |world| world.equal() && publishes(world, 2));
-        // Member 1 hears of it later.
+        // Member 1 learns of it later.
         world.cut(0, 1);
         change(&mut world, 2, reader());
         world.run_for(SECOND);
@@ -145,7 +145,7 @@ fn a39_an_expired_invitation_lets_nobody_in() {
         assert!(world.stats(1).refusals["invitation_expired"] > 0);
         assert_eq!(grant(&world, 0, late).state, GrantState::Invited { until });
 
-        // A later end lets it in, and then there is none.
+        // A later end admits it, and then there is none.
         let until = Timestamp(world.wall(0).0 + 600 * SECOND);
         change(&mut world, late, GrantChange { until: Some(until), ..GrantChange::default() });
         world.run_until("in", 60 * SECOND, |world| world.equal_with(0));
@@ -181,7 +181,7 @@ fn who_came_in_before_the_end_stays() {
         world.run_until("noted", 60 * SECOND, |world| {
             (0..4).all(|at| grant(world, at, invited).state == GrantState::Active) && world.equal()
         });
-        // There is no end to set any more.
+        // There is no end to change any more.
         let terms = GrantChange { until: Some(Timestamp(1)), ..GrantChange::default() };
         let again = RosterChange::Change { id: world.id(invited), name: None, terms };
         let answer = world.done(0, Command::ChangeRoster(vec![again]));
@@ -253,7 +253,7 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
         assert_eq!(world.status(fresh).name, name);
         assert!(world.heads(fresh)[&world.mesh_id().authority()].0 > before);
 
-        // Also after a restart the name is the new key's, and nobody else's.
+        // Even after a restart the name belongs only to the new key.
         world.stop(0);
         world.start(0);
         let taken = Command::Admit { id: Identity::from_secret(&[7; 32]).id(), name };
@@ -297,7 +297,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
     for seed in SEEDS {
         let mut world = offline_authority(4, seed);
         world.link_all(&[(3, 0), (3, 1)]);
-        // A copy of the key is brought to member 3, which misses an admission, and admits somebody else.
+        // A copy of the key is brought to member 3, which misses an admission, and admits another member.
         (0..3).for_each(|other| world.cut(3, other));
         world.stop(3);
         world.config(3).authority = Some(world.authority().clone());
@@ -312,7 +312,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
         let Answer::Committed(forgetful) = world.done(3, Command::ChangeRoster(vec![named(9)])) else {
             panic!("a copy of the key can sign")
         };
-        // The copy goes before it can hear of the mesh; what it has signed stays.
+        // The copy disappears before it can learn of the mesh; what it has signed stays.
         world.stop(3);
         world.config(3).authority = None;
         world.start(3);
@@ -324,7 +324,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
             assert_eq!(world.stats(member).refusals["old_roster"], 1, "m{member}");
             assert_eq!(world.content(member), held, "m{member}");
         }
-        // What the copy has done is done again on the roster of the others, and that passes everywhere.
+        // The changes of the copy are repeated on the roster of the others, and accepted everywhere.
         let next = sign(&world, 1, &[named(9)], forgetful.timestamp);
         assert!(matches!(
             world.done(1, Command::ApplySignedRoster(next.message.into())),
@@ -375,7 +375,7 @@ fn a_signed_roster_that_does_not_fit_is_refused_with_its_reason() {
     refuses(&mut world, forged, "not signed by");
     refuses(&mut world, far.message, "of the future");
 
-    // The second one follows the first.
+    // The second one is based on the first.
     world.cut(0, 1);
     assert!(matches!(
         world.done(0, Command::ApplySignedRoster(first.message.clone().into())),
@@ -398,7 +398,7 @@ fn a_signed_roster_that_does_not_fit_is_refused_with_its_reason() {
     refuses(&mut world, second.message, "that key has one place");
 }
 
-/// A line of members none of which holds the authority's key any more.
+/// A line of members, none of which holds the authority key any more.
 fn offline_authority(n: usize, seed: u64) -> Mesh {
     let mut world = Mesh::line(n, seed);
     for member in 0..n {
@@ -414,7 +414,7 @@ fn offline_authority(n: usize, seed: u64) -> Mesh {
     world
 }
 
-/// What the authority signs, far from everything, about the roster that a member holds.
+/// A roster signed offline by the authority, based on the one that a member holds.
 fn sign(world: &Mesh, at: usize, changes: &[RosterChange], after: Timestamp) -> SignedRoster {
     let (authority, content) = (world.authority(), world.content(at));
     let (_, record) = world.snapshot(at).whole(&authority.id()).expect("a sound one").expect("a roster");
@@ -438,7 +438,7 @@ fn publishes(world: &Mesh, member: usize) -> bool {
     world.content(0).items.contains_key(&(world.id(member), key))
 }
 
-/// Admits somebody who never shows up.
+/// Admits a member that never connects.
 fn named(secret: u8) -> RosterChange {
     let name = Name::new(&format!("named-{secret}")).expect("a sound one");
     RosterChange::Admit { id: Identity::from_secret(&[secret; 32]).id(), name, terms: GrantChange::default() }
@@ -461,7 +461,7 @@ fn change(world: &mut Mesh, member: usize, terms: GrantChange) {
     assert!(matches!(changed, Answer::Committed(done) if done.changed == 1), "{changed:?}");
 }
 
-/// What a member's roster says of another; that it was dropped, if nothing.
+/// The roster entry of a member, as another one holds it; *drop* if there is none.
 fn grant(world: &Mesh, at: usize, of: usize) -> Grant {
     let members = world.status(at).members;
     let unknown = Grant {

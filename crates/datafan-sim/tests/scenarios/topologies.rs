@@ -1,4 +1,4 @@
-//! A1-A14 and A17: everybody ends with everything, whoever is linked to whom.
+//! A1-A14 and A17: all members end with all data, whatever the links.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::time::SECOND;
@@ -118,7 +118,7 @@ fn nothing_readable_is_lost(topology: impl Fn(&mut Rng) -> Vec<(usize, usize)>) 
     }
 }
 
-/// Everybody writes five items and gets all 75; member 0 adds a 76th and overwrites it.
+/// Every member writes five items and gets all 75; member 0 adds a 76th and overwrites it.
 fn add_and_overwrite(world: &mut Mesh, topology: &impl Fn(&mut Rng) -> Vec<(usize, usize)>) {
     let links = topology(&mut world.rng);
     world.link_all(&links);

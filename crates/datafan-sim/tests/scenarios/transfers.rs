@@ -1,4 +1,4 @@
-//! A30, A34, A44, A47: catching up, whatever was missed and whatever breaks on the way.
+//! A30, A34, A44, A47: catching up, whatever was missed and whatever fails on the way.
 
 use crate::common::{Mesh, SEEDS, refusals};
 use datafan_core::{
@@ -74,7 +74,7 @@ fn a34_a_broken_transfer_goes_on_where_it_was() {
 #[test]
 fn a34_a_broken_transfer_goes_on_through_another_neighbour() {
     for seed in SEEDS {
-        // A crash loses what was not yet synced: at most a second's worth, here one range.
+        // A crash loses unsynced data: at most a second's worth, here one range.
         for (restart, most) in [(Restart::None, 60), (Restart::Clean, 60), (Restart::Crash, 75)] {
             let (mut world, newcomer) = with_a_large_shard(seed);
             copy_half(&mut world, newcomer);
@@ -97,7 +97,7 @@ fn a34_a_broken_transfer_goes_on_through_another_neighbour() {
     }
 }
 
-/// What happens to the receiver while its transfer is broken.
+/// What happens to the receiver while its transfer is interrupted.
 #[derive(Debug)]
 enum Restart {
     None,
@@ -113,8 +113,8 @@ fn copy_half(world: &mut Mesh, newcomer: usize) {
     });
 }
 
-/// More differ than one question names: the answers must not wait for rounds, of which there is none here but
-/// those of a link that comes up.
+/// More differences than one request names: the answers must not wait for rounds, of which there are none
+/// here except those of a new link.
 #[test]
 fn a_newcomer_finds_all_owners_at_once() {
     const OWNERS: usize = 200;
@@ -184,7 +184,7 @@ fn a44_first_copies_of_two_shards_that_never_rest() {
             complete = n.is_multiple_of(10) && world.content(newcomer).len() == 602;
         }
         world.run_until("equal", 30 * SECOND, |world| world.equal());
-        // Nothing but answers that were on their way when the transfer went on to a later head.
+        // Only answers in flight when the transfer continued with a later head.
         let refused = &world.stats(newcomer).refusals;
         assert!(refused.keys().all(|rejection| rejection.name() == "unasked"), "{refused:?}");
     }
@@ -218,7 +218,7 @@ fn a47_with_few_tombstones_reconciliations_lead_there() {
     assert!(n_reconciliations > 0, "the tombstones were needed");
 }
 
-/// More than are removed in one go.
+/// More than are removed at once.
 #[test]
 fn very_many_deletions_are_found_by_reconciliation() {
     const ITEMS: u32 = 20_000;
@@ -241,7 +241,7 @@ fn very_many_deletions_are_found_by_reconciliation() {
 }
 
 /// Six members in a line with a bypass; the first overwrites and deletes ten keys many times while links come
-/// and go and relays miss messages.
+/// and go and relays lose messages.
 fn overwritten_and_deleted(seed: u64, tombstones_max: u64) -> Mesh {
     let mut world = Mesh::mesh_with(6, seed, |_, config| config.tombstones_max = tombstones_max);
     world.link_all(&line(6));
@@ -269,8 +269,8 @@ fn overwritten_and_deleted(seed: u64, tombstones_max: u64) -> Mesh {
     world
 }
 
-/// Members 0 and 1 hold 12 MB of member 0, more than one delta takes; member 2 is admitted and runs, not yet
-/// linked. Every link carries 2 MB/s.
+/// Members 0 and 1 hold 12 MB of member 0, more than one delta takes; member 2 is admitted and runs, but is
+/// not linked. Every link carries 2 MB/s.
 fn with_a_large_shard(seed: u64) -> (Mesh, usize) {
     let mut world = Mesh::line(2, seed);
     for from in (0..3_000).step_by(1_000) {
@@ -297,7 +297,7 @@ fn a_slow_line_is_asked_for_what_it_can_carry() {
         world.link_profile(1, 0).rate = Some(rate * 1_000);
         world.link(1, 0);
         let ideal = size * 1_000 / rate;
-        // A fifth of it for requests and what had to be asked for twice.
+        // A fifth of it for requests and repeated ones.
         let limit = (ideal + ideal / 5 + 2) * SECOND;
         world.run_until("copied", limit, |world| world.equal_with(size as usize * 100));
         let bytes = world.traffic(0, 1).bytes;
@@ -312,7 +312,7 @@ fn an_item_that_takes_longer_than_a_request_may_arrives() {
     world.put(0, "large", vec![7; 1 << 20]);
     world.link(1, 0);
     world.run_until("copied", 60 * SECOND, |world| world.equal_with(1));
-    // An older copy, and a change that large.
+    // An older copy, and a change of that size.
     world.put(0, "large", vec![8; 1 << 20]);
     world.put(0, "small", "v");
     world.run_until("equal", 90 * SECOND, |world| world.equal_with(2));
@@ -328,8 +328,7 @@ fn a_newcomer_copies_from_all_its_neighbours_at_once() {
     }
 }
 
-/// How long a newcomer takes that copies 4 MB over so many lines of 200 kB per second, and what came over
-/// each.
+/// The time for a newcomer to copy 4 MB over this many lines of 200 kB per second, and the bytes over each.
 fn copy_twenty_shards(seed: u64, n_lines: usize) -> (u64, Vec<u64>) {
     let (n_owners, mut world) = (20, Mesh::mesh(21, seed));
     let star: Vec<_> = (1..n_owners).map(|owner| (owner, 0)).collect();
@@ -358,14 +357,14 @@ fn one_large_shard_comes_from_several_neighbours_at_once() {
         assert!(together * 2 < alone, "{together} us over three lines, {alone} us over one");
         assert!(shares.iter().all(|share| *share * 6 > shares.iter().sum()), "{shares:?}");
         assert!(shares.iter().sum::<u64>() < 12_700_000, "nothing comes twice: {shares:?}");
-        // One of them goes away in the middle, and what it had not sent is asked of the others.
+        // One of them leaves in the middle, and the rest of its part is requested from the others.
         let (parted, _) = copy_a_large_shard(seed, 3, |world| world.stop(1));
         assert!(parted < alone, "{parted} us over two lines from the middle on, {alone} us over one");
     }
 }
 
-/// How long a newcomer takes to copy 12 MB over so many lines of 500 kB per second, and what came over each;
-/// something happens when a third of it is there.
+/// The time for a newcomer to copy 12 MB over this many lines of 500 kB per second, and the bytes over each;
+/// something happens after a third of it.
 fn copy_a_large_shard(seed: u64, n_lines: usize, happens: impl FnOnce(&mut Mesh)) -> (u64, Vec<u64>) {
     let mut world = Mesh::mesh(5, seed);
     let newcomer = 4;

@@ -1,4 +1,4 @@
-//! Push trees: each commit comes once to each member, and what becomes of that when links and members go.
+//! Push trees: each commit reaches each member once, also when links and members go.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::time::{MILLI, SECOND, Timestamp};
@@ -6,7 +6,7 @@ use datafan_sim::{topology::Topology, world::put};
 use std::collections::BTreeSet;
 
 const MEMBERS: usize = 30;
-/// All that a push takes on its way; no round comes to its end in this time.
+/// The maximum duration of a push; no round finishes in this time.
 const PUSH_MICROS: u64 = 150 * MILLI;
 
 #[test]
@@ -51,7 +51,7 @@ fn with_a_third_of_the_members_the_others_lose_nothing() {
                 all_hold(world, &left, owner, timestamp)
             });
         }
-        // The rounds have mended what they had to carry, so that they need not do it again.
+        // The rounds have repaired the tree, so that they need not carry the data again.
         for n in 0..40 {
             let timestamp = commit(&mut world, n % 5);
             world.run_until("a push brings the commit", PUSH_MICROS, |world| {
@@ -71,7 +71,7 @@ fn a_tree_is_mended_before_the_next_commit() {
         for _ in 0..5 {
             write(&mut world, 0, PUSH_MICROS);
         }
-        // The last member that hears of it does so over one of these.
+        // The last member to receive it does so over one of these.
         for parent in [1, 3] {
             world.cut(2, parent);
             world.run_for(2 * SECOND);
@@ -93,7 +93,7 @@ fn a_new_link_between_members_that_are_well_brings_no_copies() {
         let before = redundant(&world);
         world.link_all(&free);
         world.run_for(3 * SECOND);
-        // The owner has none of the new links: over its own ones it pushes once.
+        // The owner has none of the new links: it pushes once over its own.
         (0..5).for_each(|_| write(&mut world, 0, PUSH_MICROS));
         assert_eq!((free.len(), redundant(&world) - before), (4, 0));
     }
@@ -116,8 +116,7 @@ fn few_are_asked_for_what_a_lost_link_brought() {
             world.run_for(3 * SECOND);
         }
         let copies = redundant(&world) - before;
-        // Two are asked in the place of one, which is one too many; and few of the cut links brought
-        // anything.
+        // Two are asked instead of one, which is one too many; and few of the cut links carried anything.
         assert!(copies <= peers(far).count() as u64, "{copies} copies");
     }
 }
@@ -132,19 +131,19 @@ fn whoever_has_many_links_begins_with_few_of_them() {
         let before = world.stats(0).pushes_sent;
         let timestamp = commit(&mut world, 1);
         world.run_for(PUSH_MICROS);
-        // The one that wrote is one of the six.
+        // The writer is one of the six.
         assert_eq!(world.stats(0).pushes_sent - before, 5);
         let all: Vec<usize> = (0..=leaves).collect();
         world.run_until("a round has brought it", 2 * SECOND, |world| all_hold(world, &all, 1, timestamp));
-        // From now on the leaves that had to ask for it are not left out.
+        // From now on the leaves that had to ask for it are included.
         write(&mut world, 1, PUSH_MICROS);
     }
 }
 
-/// Members with six links on average, more than they want at least, that have grown the tree of the first
-/// one; and the links, both ways.
+/// Members with six links on average, more than their minimum, that have grown the tree of the first one; and
+/// the links, both ways.
 fn well_linked(members: usize, seed: u64) -> (Mesh, BTreeSet<(usize, usize)>) {
-    // Nothing is written but by the test.
+    // Only the test writes.
     let mut world = Mesh::mesh_with(members, seed, |_, config| {
         (config.links_min, config.publish_links) = (3, false);
     });
@@ -171,7 +170,7 @@ fn grow(world: &mut Mesh) {
     }
 }
 
-/// A member writes 100 bytes, which all that run hold within `micros`.
+/// A member writes 100 bytes, which reach all running members within `micros`.
 fn write(world: &mut Mesh, owner: usize, micros: u64) {
     let timestamp = commit(world, owner);
     let all: Vec<usize> = (0..world.n_members()).collect();
@@ -201,12 +200,12 @@ fn lost_third(world: &mut Mesh, links: &BTreeSet<(usize, usize)>) -> Vec<usize> 
     }
 }
 
-/// How many links the longest of the shortest ways between `members` has.
+/// The length in links of the longest of the shortest paths between `members`.
 fn width(members: &[usize], links: &BTreeSet<(usize, usize)>) -> u64 {
     members.iter().map(|from| reached(*from, members, links).1).max().expect("somebody is left")
 }
 
-/// How many of `members` can be reached from one of them through others, and over how many links at most.
+/// The number of `members` reachable from one of them through others, and the maximum number of links.
 fn reached(from: usize, members: &[usize], links: &BTreeSet<(usize, usize)>) -> (usize, u64) {
     let (mut seen, mut last, mut hops) = (BTreeSet::from([from]), vec![from], 0);
     loop {

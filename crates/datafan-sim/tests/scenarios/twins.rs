@@ -1,4 +1,4 @@
-//! A36 and what else two copies of one identity do, which take turns or never meet.
+//! A36, and other cases of two copies of one identity, which alternate or never meet.
 
 use crate::{
     common::{Mesh, SEEDS, push_by_twin},
@@ -28,7 +28,7 @@ fn a36_an_item_as_old_as_a_head_that_lacked_it_proves_a_fork_at_everybody_who_he
             world.stop(1);
             let original = world.disk(1).backup();
 
-            // A copy writes, then the original, then the copy; neither hears of the other.
+            // A copy writes, then the original, then the copy; neither learns of the other.
             cut_off(&mut world);
             world.start(1);
             let early = world.put(1, "early", "v").timestamp;
@@ -60,7 +60,7 @@ fn a36_an_item_as_old_as_a_head_that_lacked_it_proves_a_fork_at_everybody_who_he
                 let shard = world.status(member).shards.into_iter().find(|shard| shard.owner == world.id(1));
                 assert_eq!(shard.expect("it is held").state, ShardProgress::Forked);
             }
-            // What it writes comes by rounds, and proves no more.
+            // Its writes arrive by rounds, and prove nothing more.
             world.put(1, "k0", "copy");
             world.run_until("equal", 20 * SECOND, |world| {
                 world.equal() && world.all_read(1, "k0", Some(b"copy"))
@@ -103,8 +103,7 @@ fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
                 world.start(1);
             }
 
-            // What the one that was away has beyond that is still news. Nobody else tells it of what is there
-            // by now.
+            // The other one's further writes are still news. Nobody else announces what is there by now.
             world.cut(3, 2);
             world.start(3);
             world.link(3, 1);
@@ -137,7 +136,7 @@ fn a36_what_was_written_alone_before_a_crash_is_kept_where_a_copy_has_written_on
                 world.start(1);
             }
             world.crash(1);
-            // A copy of it goes on elsewhere.
+            // A copy of it continues elsewhere.
             let key = world.config(1).member.clone();
             let theirs = push_by_twin(&world, 0, 1, &key, ("k", "theirs"));
             world.inject(2, 0, theirs);
@@ -186,7 +185,7 @@ fn join_again(world: &mut Mesh) {
     [0, 2].into_iter().for_each(|peer| world.heal(1, peer));
 }
 
-/// What a member keeps that proves forks.
+/// The evidence of forks that a member keeps.
 fn evidence(world: &Mesh, member: usize) -> Vec<Evidence> {
     let snapshot = Snapshot::new(world.snapshot(member), world.mesh_id(), Timestamp::ZERO);
     let forks = snapshot.forks().expect("the store works");
@@ -277,7 +276,7 @@ fn only_the_authority_closes_forks_and_only_of_members() {
     assert_eq!(refused(&mut world, 2, owner), CommandError::CannotClose);
     let stranger = Identity::from_secret(&[99; 32]).id();
     assert_eq!(refused(&mut world, 0, stranger), CommandError::UnknownMember { id: stranger });
-    // Of who has not forked there is nothing to close, and the roster stays as it is.
+    // A member without forks has nothing to close, and the roster is unchanged.
     let (honest, authority) = (world.id(2), world.mesh_id().authority());
     let roster = world.heads(0)[&authority];
     assert_eq!(refused(&mut world, 0, honest), CommandError::NoFork { id: honest });
@@ -285,7 +284,7 @@ fn only_the_authority_closes_forks_and_only_of_members() {
     assert_eq!(world.heads(0)[&authority], roster);
 }
 
-/// Four in a line; everybody but member 1 has seen that it forked.
+/// Four in a line; everybody except member 1 has seen that it forked.
 fn forked(seed: u64) -> Mesh {
     let mut world = Mesh::line(4, seed);
     world.put(1, "k0", "v");
@@ -311,7 +310,7 @@ fn forked(seed: u64) -> Mesh {
     world
 }
 
-/// How long a write of member 1 takes to everybody.
+/// The time for a write of member 1 to reach everybody.
 fn micros_to_all(world: &mut Mesh, value: &str) -> u64 {
     world.run_for(3 * SECOND);
     world.put(1, "k0", value);
@@ -343,7 +342,7 @@ fn a_link_that_another_process_takes_again_and_again_is_dialled_seldom() {
             }
         }
         let n_dials = dials(&world) - before;
-        // Both seek it after longer and longer pauses; and slowly, every ten seconds.
+        // Both seek it with growing pauses, and slowly, every ten seconds.
         assert!(
             (4..=40).contains(&n_taken) && n_dials <= 80,
             "{n_taken} links, {n_dials} dials in two minutes"

@@ -20,20 +20,20 @@ use datafan_testkit::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 const MINUTE: u64 = 60 * SECOND;
-/// Seeds that have shown a fault: two whose peers were others, in a mesh of twenty.
+/// Seeds that have found a bug: two processes with different peers, in a mesh of twenty.
 const FOUND: [u64; 1] = [41];
 /// The member that runs twice.
 const OWNER: usize = 1;
 
-/// Two processes that write, and what they were told.
+/// Two writing processes, and the answers to them.
 struct Two {
     world: Mesh,
     twin: usize,
-    /// Writes under way: by whom, the key, and its answer's ticket.
+    /// Writes in progress: the process, the key, and the ticket.
     asked: Vec<(usize, String, Ticket)>,
-    /// Keys that were acknowledged, and by whom.
+    /// Acknowledged keys, and the process.
     written: BTreeMap<String, usize>,
-    /// Who has stopped as the process does that reads the alarm.
+    /// The process that has stopped because of the alarm.
     stopped: Vec<usize>,
     n_writes: u64,
 }
@@ -55,7 +55,7 @@ impl Two {
         self.world.connect(self.twin, "m0".into());
     }
 
-    /// Lets `micros` pass, in which each of `writers` writes about every 300 ms.
+    /// Advances time by `micros`, while each of `writers` writes about every 300 ms.
     fn run(&mut self, micros: u64, writers: &[usize]) {
         let end = self.world.time().after(micros);
         while self.world.time() < end {
@@ -75,7 +75,7 @@ impl Two {
         }
     }
 
-    /// Notes answers and alarms.
+    /// Records answers and alarms.
     fn see(&mut self) {
         let (world, written) = (&mut self.world, &mut self.written);
         self.asked.retain(|(writer, key, ticket)| match world.answer(*writer, *ticket) {
@@ -95,8 +95,8 @@ impl Two {
         }
     }
 
-    /// What the one that goes on acknowledged is read by everybody; where the mesh was parted meanwhile, it
-    /// may be kept for its owner. Then the other one is started in its place, and nothing of both is lost.
+    /// Everybody reads what the remaining process acknowledged; if the mesh was partitioned, it may be in a
+    /// divergent copy. Then the other one is started in its place, and nothing of either is lost.
     fn check(&mut self, [goes_on, other]: [usize; 2], was_whole: bool) {
         let written = std::mem::take(&mut self.written);
         let own: Vec<&String> =
@@ -133,7 +133,7 @@ impl Two {
     }
 }
 
-/// Keys of what a member keeps of its own shard beside the visible state.
+/// Keys of the divergent copy of its own shard that a member keeps.
 fn kept_aside(world: &Mesh, member: usize) -> BTreeSet<String> {
     let (snapshot, owner) = (world.snapshot(member), world.id(member));
     let shards = snapshot.shards().expect("the store works").into_iter();
@@ -144,8 +144,7 @@ fn kept_aside(world: &Mesh, member: usize) -> BTreeSet<String> {
     items.map(|item| item.key.as_str().to_owned()).collect()
 }
 
-/// Members that find each other, of which the owner cannot be dialled, and the disk of the owner as it was a
-/// while ago.
+/// Members that find each other, of which the owner cannot be dialled, and an earlier disk of the owner.
 fn meshed(n: usize, seed: u64) -> (Mesh, Mem) {
     let mut world = discovering(n, seed);
     world.only_dials(OWNER);
@@ -187,7 +186,7 @@ fn a36_of_two_that_cannot_be_dialled_the_one_that_began_later_stops() {
 fn a36_who_is_held_back_and_hears_more_of_the_other_one_stops() {
     for seed in SEEDS {
         for lives in [false, true] {
-            // Nobody is linked with that process, so nobody can say which of both began first.
+            // Nobody is linked with that process, so nobody can say which of the two began first.
             let mut world = Mesh::mesh(3, seed);
             world.link_all(&[(1, 0), (2, 0)]);
             world.put(OWNER, "k", "ours");
@@ -219,7 +218,7 @@ fn a36_who_is_held_back_and_hears_more_of_the_other_one_stops() {
                 let error = world.refused(OWNER, vec![put("k", "more")]);
                 assert!(matches!(error, CommandError::ForeignHead { .. }), "{error}");
             } else {
-                // It goes on from all that both wrote.
+                // It continues from everything that both wrote.
                 world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));
                 assert!(world.all_read(OWNER, "k", Some(b"theirs")));
                 assert_eq!(world.status(OWNER).divergent, None);
@@ -244,7 +243,7 @@ fn a36_nobody_stops_for_a_peers_word_or_for_what_was_signed_about_others() {
             Message::OtherRun { run: one, age_micros: u64::MAX },
             Message::OtherRun { run: one, age_micros: 0 },
             Message::OtherRun { run: own, age_micros: u64::MAX },
-            // Its own key's, about processes that are not this one.
+            // Signed by its own key, about other processes.
             Message::Claim(Claim::signed(&mesh, &key, own, one)),
             Message::Claim(Claim::signed(&mesh, &key, one, other)),
             Message::Claim(Claim::signed(&MeshId(key.id()), &key, one, own)),
@@ -267,7 +266,8 @@ fn a36_nobody_stops_for_a_peers_word_or_for_what_was_signed_about_others() {
         assert!(!world.alarms(OWNER).iter().any(ends), "{:?}", world.alarms(OWNER));
         let told = world.alarms(OWNER).iter().filter(|alarm| matches!(alarm, Alarm::OtherProcess { .. }));
         assert_eq!(told.count(), 1, "once an hour");
-        // What its own key has signed about this very process, as a thief of the key could, ends it.
+        // A statement about this very process, signed by its own key, as a thief of the key could make, stops
+        // it.
         world.run_for(10 * MINUTE);
         world.inject(0, OWNER, Message::Claim(Claim::signed(&mesh, &key, one, own)).encode());
         world.run_for(SECOND);
@@ -275,7 +275,7 @@ fn a36_nobody_stops_for_a_peers_word_or_for_what_was_signed_about_others() {
     }
 }
 
-/// The run that the owner's process says that it is, to a peer that is linked anew.
+/// The run id that the owner's process gives to a newly linked peer.
 fn hello_runs(world: &mut Mesh) -> RunId {
     world.record();
     world.cut(OWNER, 0);
@@ -292,8 +292,8 @@ fn hello_runs(world: &mut Mesh) -> RunId {
     run.expect("it greets")
 }
 
-/// Everything goes wrong at once: lines that lose and delay, clocks that are off, peers that crash, a mesh
-/// that is parted while both run, and which of both began first.
+/// Everything goes wrong at once: lossy and slow lines, wrong clocks, crashing peers, a mesh that is
+/// partitioned while both run, and the order in which they began.
 #[test]
 fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one() {
     for seed in (1..24).chain(FOUND) {
@@ -322,7 +322,7 @@ fn a36_of_two_that_began_at_any_time_at_most_one_stops_and_it_is_the_later_one()
     }
 }
 
-/// What goes wrong while two processes run.
+/// The faults while two processes run.
 struct Scenario {
     two: Two,
     n: usize,
@@ -360,7 +360,7 @@ impl Scenario {
     fn begin_both(&mut self, rng: &mut Rng) -> [usize; 2] {
         let twin = self.two.twin;
         if rng.chance(1, 3) {
-            // They meet when both have run for a while.
+            // They meet after both have run for a while.
             let side = |member| u8::from(member == twin || member != OWNER && rng.chance(1, 2));
             let groups: Vec<u8> = (0..=self.n).map(side).collect();
             self.part(&groups);

@@ -1,4 +1,4 @@
-//! A28, A39: what a peer makes up is refused, counted and named, and harms nobody.
+//! A28, A39: false data of a peer is refused, counted and named, and harms nobody.
 
 use crate::common::{Mesh, SEEDS, is_delta, push, refusals};
 use datafan_core::{
@@ -18,7 +18,7 @@ use std::{cell::Cell, rc::Rc};
 fn a28_a_relay_alters_items_of_another_owner() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
-        // Member 1 alters what it passes on, three times.
+        // Member 1 alters what it forwards, three times.
         let mut n_altered = 0;
         world.intercept(move |passing| {
             let at = passing.bytes.windows(6).position(|bytes| bytes == b"honest");
@@ -72,7 +72,7 @@ fn a28_a_peer_offers_the_receivers_own_shard_changed() {
         world.put(0, "k", "mine");
         world.run_until("equal", 10 * SECOND, |world| world.equal_with(1));
 
-        // Signed by the owner's own key, as a second process with a copy of it would, and held by others.
+        // Signed with the owner's own key, as by a second process with a copy of it, and held by others.
         let key = Identity::from_secret(&world.config(0).member.secret());
         let foreign = push(&world, 1, 0, &key, ("k", "theirs"));
         world.inject(0, 1, foreign);
@@ -81,8 +81,8 @@ fn a28_a_peer_offers_the_receivers_own_shard_changed() {
         assert_eq!(world.get(0, 0, "k").as_deref(), Some(&b"mine"[..]));
         let is_told = |alarm: &Alarm| matches!(alarm, Alarm::Contested { .. });
         assert_eq!(world.alarms(0).iter().filter(|alarm| is_told(alarm)).count(), 1, "{:?}", world.alarms(0));
-        // Nothing more is heard of it: after half a minute own writes go on from what it wrote, as a machine
-        // that was rolled back does.
+        // Nothing more is heard of it: after half a minute own writes continue from its state, like on a
+        // machine that was rolled back.
         let ticket = world.ask_commit(0, vec![put("more", "v")]);
         world.run_for(20 * SECOND);
         assert_eq!(world.answer(0, ticket), None);
@@ -101,7 +101,7 @@ fn bytes_without_sense_are_refused_and_everybody_ends_equal() {
             let from = if n.is_multiple_of(2) { 0 } else { 2 };
             let len = world.rng.below(300) as usize;
             let mut bytes = world.rng.bytes(len);
-            // Mostly with a known version and tag, so that the bodies are read.
+            // Mostly with a known version and tag, so that the bodies are decoded.
             if let [version, tag, ..] = bytes.as_mut_slice() {
                 (*version, *tag) = (PROTOCOL_VERSION, *tag % 26);
             }
@@ -194,7 +194,7 @@ fn a_delta_with_a_base_ahead_is_a_lie_and_others_are_asked() {
     let n = std::rc::Rc::new(std::cell::Cell::new(0));
     let count = n.clone();
     world.intercept(move |passing| match (passing.from, passing.to, passing.bytes[1]) {
-        // Both pushes are lost but their heads are told: m1's first.
+        // Both pushes are lost but their heads are announced: m1's first.
         (1, 2, 4) => {
             let mut bytes = passing.bytes[..155].to_vec();
             bytes[1] = 5;
@@ -227,7 +227,7 @@ fn two_states_of_one_time_are_proven_and_everybody_ends_at_the_greater() {
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(1));
         let key = Identity::from_secret(&world.config(1).member.secret());
         world.stop(1);
-        // The same identity elsewhere: at one time it says one thing here, and another one there.
+        // The same identity elsewhere: at one time it says different things here and there.
         let one = push(&world, 0, 1, &key, ("k", "one"));
         let other = push(&world, 0, 1, &key, ("k", "other"));
         world.cut(0, 2);
@@ -236,7 +236,7 @@ fn two_states_of_one_time_are_proven_and_everybody_ends_at_the_greater() {
         world.heal(0, 2);
         world.run_for(3 * SECOND);
         world.inject(2, 0, other);
-        // Whoever has heard of both can prove it; nobody passes the smaller one on.
+        // A member that has received both can prove it; nobody forwards the smaller one.
         world.run_until("equal and proven", 60 * SECOND, |world| {
             world.equal()
                 && [0, 2, 3].into_iter().any(|member| world.stats(member).refusals.contains_key("fork"))

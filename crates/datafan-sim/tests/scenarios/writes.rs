@@ -1,4 +1,4 @@
-//! A31, A35: commits are whole or nothing, everywhere; what is over a limit is nothing at all.
+//! A31, A35: commits are applied completely or not at all, everywhere; a commit over a limit is not applied.
 
 use crate::common::{Mesh, SEEDS, refusals};
 use datafan_core::{
@@ -11,7 +11,7 @@ use datafan_sim::world::{delete, put};
 
 #[test]
 fn a31_large_commits_are_seen_whole_or_not_at_all() {
-    // With 20 B the commit is pushed, with 200 B only its head is: it is too large.
+    // With 20 B the commit is pushed; with 200 B it is too large, and only its head is.
     for value_bytes in [1, 20, 200] {
         let mut world = Mesh::line(4, value_bytes as u64);
         let old = (0..500).map(|n| put(&format!("old-{n}"), [7; 20])).collect();
@@ -83,7 +83,7 @@ fn the_last_write_of_a_key_in_one_commit_wins() {
 fn several_owned_shards_move_side_by_side() {
     for seed in SEEDS {
         let mut world = Mesh::line(3, seed);
-        // Member 0 owns its own shard and the roster; both change at one instant, with a slow disk.
+        // Member 0 owns its own shard and the roster; both change at the same time, with a slow disk.
         world.slow_sync(0, 5_000);
         let newcomer = world.add(|_| ());
         let (id, name) = (world.id(newcomer), world.config(newcomer).name.clone());

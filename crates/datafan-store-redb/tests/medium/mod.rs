@@ -1,6 +1,6 @@
-//! A file with faults in a directory of its own.
+//! A file with faults in its own directory.
 
-// Each test binary uses a part of this, and panicking is how tests fail.
+// Each test binary uses a part of this, and tests fail by panicking.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use datafan_core::store::StoreError;
@@ -20,7 +20,7 @@ impl File {
         Self { directory: tempfile::tempdir().unwrap(), faults: Faults::new() }
     }
 
-    /// In a file system in memory, where there is one: a sync takes no time there.
+    /// In an in-memory file system, if there is one: syncs take no time there.
     pub fn in_memory() -> Self {
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         Self { directory, faults: Faults::new() }
@@ -86,7 +86,7 @@ impl Taped for File {
         let there = self.path();
         let beside = there.with_extension("redb.new");
         for path in [&there, &beside] {
-            // One of them is not there.
+            // One of the two does not exist.
             let _ = fs::remove_file(path);
         }
         fs::write(if place == FilePath::There { there } else { beside }, file).unwrap();
