@@ -2,12 +2,12 @@
 //!
 //! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes
 //! everything that waits, changes the store in one write, and leaves two lists: what may be done at once, and
-//! what has to wait for [`Engine::sync`], because it tells of own data. Inside, one file per cause: `greet`
-//! (links and Hello), `commit` (own writes), `push`, `tree` (over which links), `round` (anti-entropy),
-//! `fetch` (hearing of heads, deltas), `burst` (many at once), `ask` (pulls), `window` (how much at once),
-//! `budget` (how much to all), `reconciliation` (asking), `serve` (answering), `roster`, `membership`, `recovery`
-//! (own shards from the mesh), `restamp` (clocks), `forks`, `pace` (how fast), `probe` (peers that died),
-//! `dial`, `wake` (deadlines).
+//! what has to wait for [`Engine::sync`], because it tells of own data.
+//!
+//! Its state lies in components with private fields (`context`, `disk`, `own`, `members`,
+//! `replicas`, `links`, `discovery`, `key_conflicts`, `divergent_copies`). What needs several of
+//! them at once is a handler (`handlers`), which borrows just those; the engine itself only dispatches. Each
+//! other file has one cause, and begins with a sentence that says which.
 
 mod access;
 mod adopt;

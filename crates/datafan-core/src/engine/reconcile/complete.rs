@@ -149,7 +149,7 @@ impl<S: Store> Replication<'_, S> {
             self.on_divergent_fetched(build.shard(), build.root(), &target)?;
             return Ok(Going::Over);
         }
-        let mut change = match &build {
+        let change = match &build {
             Build::Layer { change, .. } => change.clone(),
             Build::Hidden { .. } => ShardChange::default(),
         };
@@ -171,6 +171,26 @@ impl<S: Store> Replication<'_, S> {
         }
         let build = reconciliation.build.take().expect("just put there");
         self.fork_judge().compare_states(&build, &target)?;
+        self.show_built(&build, target, change, replaced)?;
+        if let Some(from) = reconciliation.from {
+            self.exchange().graft_bringer(from, &owner);
+        }
+        if build.is_hidden() {
+            self.flush()?;
+            self.system_items().load_system(&owner, build.shard())?;
+        }
+        Ok(Going::Over)
+    }
+
+    /// Makes what was built the visible state of its owner, in place of what was visible.
+    fn show_built(
+        &mut self,
+        build: &Build,
+        target: Head,
+        mut change: ShardChange,
+        replaced: Replaced,
+    ) -> Result<(), StoreError> {
+        let owner = target.owner;
         let whole = self.replicas[&owner].whole().map(|(shard, record)| (shard, record.clone()));
         let held = self.replicas[&owner].tombstones();
         let mut tombstones = match &whole {
@@ -204,13 +224,6 @@ impl<S: Store> Replication<'_, S> {
         self.cx.stats.applied += 1;
         self.own.on_own_head(&target, self.disk);
         self.adopt(build.shard(), ShardRecord::whole(target, build.root(), tombstones), change);
-        if let Some(from) = reconciliation.from {
-            self.exchange().graft_bringer(from, &owner);
-        }
-        if build.is_hidden() {
-            self.flush()?;
-            self.system_items().load_system(&owner, build.shard())?;
-        }
-        Ok(Going::Over)
+        Ok(())
     }
 }
