@@ -31,7 +31,7 @@ impl<S: Store> Replication<'_, S> {
             return Ok(());
         }
         for owner in self.replicas.compared() {
-            self.go_on(&owner)?;
+            self.advance(&owner)?;
         }
         while let Some(owner) = self.replicas.overdue(self.cx.now.time) {
             self.exchange().give_up_pull(&owner);
@@ -52,7 +52,7 @@ impl<S: Store> Replication<'_, S> {
             }
             self.exchange().begin(&owner, &known, &mut pulls);
             match self.replicas[&owner].transfer() {
-                Some(Transfer::Reconciliation(_)) => self.go_on(&owner)?,
+                Some(Transfer::Reconciliation(_)) => self.advance(&owner)?,
                 Some(Transfer::Pull { .. }) => {}
                 // Those that wait for their time are not in the way of anybody.
                 None => {

@@ -81,13 +81,13 @@ impl<S: Store> Gossip<'_, S> {
     fn hasten_recovery(&mut self) {
         let soon = self.cx.now.time.after(self.cx.config.settle_micros);
         if self.own.hasten_recovery(soon) {
-            self.fetch_lost();
+            self.fetch_best_remote();
         }
     }
 
     /// Begins to fetch what a peer holds of the own shard.
-    fn fetch_lost(&mut self) {
-        if let Some((peer, head)) = self.recoveries().lost_head(&self.cx.me) {
+    fn fetch_best_remote(&mut self) {
+        if let Some((peer, head)) = self.recoveries().best_remote(&self.cx.me) {
             self.learn(peer, &head, self.cx.now.time);
         }
     }
@@ -148,6 +148,6 @@ impl<S: Store> Gossip<'_, S> {
         // It lacks what came after that, and no more.
         let held = self.replicas[&self.cx.me].timestamp();
         self.own.take_back(held, self.cx.time().after(self.cx.config.settle_micros));
-        self.fetch_lost();
+        self.fetch_best_remote();
     }
 }

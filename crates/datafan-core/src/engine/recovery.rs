@@ -240,11 +240,11 @@ impl<S: Store> Commits<'_, S> {
 impl Recoveries<'_> {
     /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not
     /// come back with it.
-    pub(super) fn lost_head(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
+    pub(super) fn best_remote(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
         let counts = |peer: &MemberId| {
             self.members.of(self.replicas, peer).is_none_or(|membership| membership.is_active())
         };
-        self.own[owner].lost_head(self.cx.time(), counts)
+        self.own[owner].best_remote(self.cx.time(), counts)
     }
 
     /// Own shards that have what was lost, or that nobody has more of, and until when they wait for more.
@@ -253,7 +253,7 @@ impl Recoveries<'_> {
             let Confirmed::Recovering { until } = own.confirmed() else { return None };
             let held = self.replicas.get(owner).and_then(|state| state.head());
             let lacks = |lost: Head| held.is_none_or(|held| held.order() < lost.order());
-            (!self.lost_head(owner).is_some_and(|(_, lost)| lacks(lost))).then_some((*owner, until))
+            (!self.best_remote(owner).is_some_and(|(_, lost)| lacks(lost))).then_some((*owner, until))
         })
     }
 

@@ -41,7 +41,7 @@ impl<S: Store> Report<'_, S> {
             own: match self.own[&self.cx.me].confirmed() {
                 Confirmed::Not => OwnState::Waiting,
                 Confirmed::Recovering { .. } => {
-                    let lost = self.recoveries().lost_head(&self.cx.me);
+                    let lost = self.recoveries().best_remote(&self.cx.me);
                     let timestamp = lost.map_or(Timestamp::ZERO, |(_, head)| head.timestamp);
                     OwnState::Recovering { timestamp, holder: lost.map(|(holder, _)| holder) }
                 }

@@ -113,7 +113,7 @@ impl OwnShard {
     }
 
     /// The greatest head that was lost and that somebody who `counts` holds.
-    pub(in crate::engine) fn lost_head(
+    pub(in crate::engine) fn best_remote(
         &self,
         now: Time,
         counts: impl Fn(&MemberId) -> bool,

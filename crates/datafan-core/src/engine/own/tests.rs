@@ -66,10 +66,10 @@ fn a_later_head_that_a_peer_holds_is_waited_for_and_then_writes_go_on() {
     assert_eq!(own.member().confirmed(), Confirmed::Recovering { until: Time(50) });
     assert!(own.hasten_recovery(Time(60)) && own.hasten_recovery(Time(40)));
     assert_eq!(own.member().confirmed(), Confirmed::Recovering { until: Time(40) });
-    assert_eq!(own.member().lost_head(Time(1), |_| true), Some((peer, lost)));
+    assert_eq!(own.member().best_remote(Time(1), |_| true), Some((peer, lost)));
     assert_eq!(own.end_recovery(&cx.me), Some(lost));
     assert_eq!(own.member().confirmed(), Confirmed::Yes);
-    assert!(!own.hasten_recovery(Time(10)) && own.member().lost_head(Time(1), |_| true).is_none());
+    assert!(!own.hasten_recovery(Time(10)) && own.member().best_remote(Time(1), |_| true).is_none());
 }
 
 #[test]

@@ -25,14 +25,14 @@ use alloc::vec::Vec;
 
 impl<S: Store> Replication<'_, S> {
     /// Goes on with the reconciliation of `owner` as far as it can without an answer.
-    pub(in crate::engine) fn go_on(&mut self, owner: &MemberId) -> Result<(), StoreError> {
+    pub(in crate::engine) fn advance(&mut self, owner: &MemberId) -> Result<(), StoreError> {
         let Some(mut reconciliation) = self.replicas.lend_reconciliation(owner) else { return Ok(()) };
-        let going = self.step(&mut reconciliation)?;
+        let going = self.advance_lent(&mut reconciliation)?;
         give_back(self.replicas, self.links, owner, reconciliation, going);
         Ok(())
     }
 
-    pub(super) fn step(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
+    pub(super) fn advance_lent(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
         let wanted = reconciliation.is_of_divergent() || self.rules().is_wanted(&reconciliation.target);
         if !wanted || !self.reconciler().has_source(reconciliation) {
             self.reconciler().give_up_divergent(reconciliation);
