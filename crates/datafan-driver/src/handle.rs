@@ -13,7 +13,7 @@ use crate::{
 };
 use datafan_core::{
     connector::Address,
-    engine::{Command, Committed, Disposition, Stats, Status, Write},
+    engine::{Command, Committed, Disposition, Immediate, OwnChange, Stats, Status, Write},
     hash::Hash,
     head::Head,
     id::{MemberId, MeshId, Name},
@@ -132,7 +132,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
-        self.command(Command::Commit(writes)).await
+        self.command(OwnChange::Commit(writes)).await
     }
 
     /// Admits a member to the mesh. Needs the authority key.
@@ -140,7 +140,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn admit(&self, id: MemberId, name: Name) -> Result<Committed, CommitError> {
-        self.command(Command::Admit { id, name }).await
+        self.command(OwnChange::Admit { id, name }).await
     }
 
     /// Revokes a member permanently. Needs the authority key.
@@ -148,7 +148,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn revoke(&self, id: MemberId, disposition: Disposition) -> Result<Committed, CommitError> {
-        self.command(Command::Revoke { id, disposition }).await
+        self.command(OwnChange::Revoke { id, disposition }).await
     }
 
     /// Changes the roster in one commit, completely or not at all. Needs the authority key.
@@ -156,7 +156,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn change_roster(&self, changes: Vec<RosterChange>) -> Result<Committed, CommitError> {
-        self.command(Command::ChangeRoster(changes)).await
+        self.command(OwnChange::ChangeRoster(changes)).await
     }
 
     /// Closes the forks of an owner that are known here: its commits are pushed again, and the evidence
@@ -165,7 +165,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn close_forks(&self, owner: MemberId) -> Result<Committed, CommitError> {
-        self.command(Command::CloseForks { owner }).await
+        self.command(OwnChange::CloseForks { owner }).await
     }
 
     /// Applies a roster that was signed on another machine: the bytes of a
@@ -187,7 +187,7 @@ impl<R: StoreReader> Handle<R> {
         address: impl Into<Address>,
         expected: Option<MemberId>,
     ) -> Result<(), CommitError> {
-        self.command(Command::Connect { address: address.into(), expected }).await.map(drop)
+        self.command(Immediate::Connect { address: address.into(), expected }).await.map(drop)
     }
 
     /// Publishes the addresses at which this member can be dialled. Written only if they differ from the
@@ -196,7 +196,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// Those of [`Handle::put`].
     pub async fn publish(&self, addresses: Vec<Address>) -> Result<(), CommitError> {
-        self.command(Command::Publish(addresses)).await.map(drop)
+        self.command(Immediate::Publish(addresses)).await.map(drop)
     }
 
     /// The state of the member, after everything that was requested through this handle before.
@@ -312,7 +312,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// If own writes are refused, or the member stops.
     pub async fn restamp(&self) -> Result<Committed, CommitError> {
-        self.command(Command::Restamp).await
+        self.command(OwnChange::Restamp).await
     }
 
     /// Shrinks the store to the size of its content. Reads lose their snapshots ([`Leased`](crate::Leased));
@@ -333,7 +333,7 @@ impl<R: StoreReader> Handle<R> {
     /// # Errors
     /// If the member stops.
     pub async fn discard_divergent(&self, roots: Vec<Hash>) -> Result<(), CommitError> {
-        self.command(Command::DiscardDivergent { roots: Some(roots) }).await.map(drop)
+        self.command(OwnChange::DiscardDivergent { roots: Some(roots) }).await.map(drop)
     }
 
     /// The same member, for code that serves it but must not keep it running.
@@ -376,8 +376,8 @@ impl<R: StoreReader> Handle<R> {
         drop(self.inner.shared.queue.request(Request::Stop(reason)));
     }
 
-    async fn command(&self, command: Command) -> Result<Committed, CommitError> {
-        let queue = &self.inner.shared.queue;
+    async fn command(&self, command: impl Into<Command>) -> Result<Committed, CommitError> {
+        let (queue, command) = (&self.inner.shared.queue, command.into());
         let Some(permit) = queue.permit(&command).await else { return Err(self.never_queued().await) };
         let (reply, answer) = oneshot::channel();
         if queue.request(Request::Command(Waiting { reply, permit }, command)).is_err() {

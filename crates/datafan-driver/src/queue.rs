@@ -8,7 +8,7 @@ use crate::{
 };
 use datafan_core::{
     connector::{Event, Inbox},
-    engine::{Command, Committed, Stats, Status, Write},
+    engine::{Command, Committed, OwnChange, Stats, Status, Write},
     limits::SMALL_BYTES_MAX,
 };
 use std::{
@@ -242,7 +242,9 @@ fn entry_bytes(entry: &Entry) -> usize {
 
 fn command_bytes(command: &Command) -> usize {
     match command {
-        Command::Commit(writes) => writes.iter().map(|write| write.bytes() + WRITE_OVERHEAD_BYTES).sum(),
+        Command::Change(OwnChange::Commit(writes)) => {
+            writes.iter().map(|write| write.bytes() + WRITE_OVERHEAD_BYTES).sum()
+        }
         _ => 0,
     }
 }
@@ -251,18 +253,22 @@ fn command_bytes(command: &Command) -> usize {
 fn permits(command: &Command) -> u32 {
     match command {
         // Clamped, so that a commit over the limits reaches the engine, which refuses it with the reason.
-        Command::Commit(_) => {
+        Command::Change(OwnChange::Commit(_)) => {
             let kibibytes = u32::try_from(command_bytes(command) >> 10).unwrap_or(u32::MAX);
             kibibytes.clamp(COMMAND_PERMITS_MIN, ROOM_PERMITS)
         }
-        Command::Admit { .. }
-        | Command::Revoke { .. }
-        | Command::ChangeRoster(_)
-        | Command::ApplySignedRoster(_)
-        | Command::CloseForks { .. }
-        | Command::Restamp => COMMAND_PERMITS_MIN,
-        // Answered at once. A writer may wait for the link that this dials.
-        Command::Publish(_) | Command::Connect { .. } | Command::DiscardDivergent { .. } => 0,
+        // A writer may wait for the link that this dials.
+        Command::Immediate(_) => 0,
+        // Mostly answered at once: there are none.
+        Command::Change(OwnChange::DiscardDivergent { .. }) => 0,
+        Command::Change(
+            OwnChange::Admit { .. }
+            | OwnChange::Revoke { .. }
+            | OwnChange::ChangeRoster(_)
+            | OwnChange::CloseForks { .. }
+            | OwnChange::Restamp,
+        )
+        | Command::ApplySignedRoster(_) => COMMAND_PERMITS_MIN,
     }
 }
 
@@ -408,7 +414,7 @@ mod tests {
         let (reply, _) = oneshot::channel();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there is one");
         let waiting = Waiting { reply, permit: Permit(permit) };
-        Entry::Request(Request::Command(waiting, Command::Commit(Vec::new())))
+        Entry::Request(Request::Command(waiting, OwnChange::Commit(Vec::new()).into()))
     }
 
     fn enter(queue: &Queue, entry: Entry) {

@@ -2,7 +2,7 @@
 
 use crate::flapping::{Flapping, Loudness};
 use datafan_core::{
-    engine::{Alarm, Answer, Command, Effect, Input, Write},
+    engine::{Alarm, Answer, Command, Effect, Immediate, Input, OwnChange, Write},
     id::MemberId,
 };
 use std::{collections::BTreeMap, time::Instant};
@@ -132,21 +132,27 @@ fn say_input(input: &Input) {
 
 fn say_command(ticket: u64, command: &Command) {
     match command {
-        Command::Commit(writes) => {
+        Command::Immediate(Immediate::Publish(addresses)) => trace!(ticket, ?addresses, "command: publish"),
+        Command::Immediate(Immediate::Connect { address, expected }) => {
+            trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");
+        }
+        Command::Change(change) => say_change(ticket, change),
+        Command::ApplySignedRoster(bytes) => trace!(ticket, bytes = bytes.len(), "command: apply"),
+    }
+}
+
+fn say_change(ticket: u64, change: &OwnChange) {
+    match change {
+        OwnChange::Commit(writes) => {
             let bytes: usize = writes.iter().map(Write::bytes).sum();
             trace!(ticket, writes = writes.len(), bytes, "command: commit");
         }
-        Command::Restamp => trace!(ticket, "command: restamp"),
-        Command::CloseForks { owner } => trace!(ticket, owner = owner.short(), "command: close forks"),
-        Command::DiscardDivergent { .. } => trace!(ticket, "command: forget"),
-        Command::Publish(addresses) => trace!(ticket, ?addresses, "command: publish"),
-        Command::Connect { address, expected } => {
-            trace!(ticket, %address, expected = expected.map(|id| id.short()), "command: connect");
-        }
-        Command::Admit { id, name } => trace!(ticket, id = id.short(), %name, "command: admit"),
-        Command::ChangeRoster(changes) => trace!(ticket, changes = changes.len(), "command: roster"),
-        Command::ApplySignedRoster(bytes) => trace!(ticket, bytes = bytes.len(), "command: apply"),
-        Command::Revoke { id, disposition } => {
+        OwnChange::Restamp => trace!(ticket, "command: restamp"),
+        OwnChange::CloseForks { owner } => trace!(ticket, owner = owner.short(), "command: close forks"),
+        OwnChange::DiscardDivergent { .. } => trace!(ticket, "command: forget"),
+        OwnChange::Admit { id, name } => trace!(ticket, id = id.short(), %name, "command: admit"),
+        OwnChange::ChangeRoster(changes) => trace!(ticket, changes = changes.len(), "command: roster"),
+        OwnChange::Revoke { id, disposition } => {
             trace!(ticket, id = id.short(), ?disposition, "command: revoke")
         }
     }

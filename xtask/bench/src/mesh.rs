@@ -5,7 +5,7 @@ use crate::{data, trace::Trace};
 use anyhow::{Context, Error, Result, bail, ensure};
 use datafan_core::{
     connector::Direction,
-    engine::{Answer, Command, Config, Effect, Engine, Input, Ticket, Write},
+    engine::{Answer, Command, Config, Effect, Engine, Input, OwnChange, Ticket, Write},
     id::{MemberId, Name},
     identity::Strict,
     limits::COMMIT_WRITES_MAX,
@@ -89,7 +89,7 @@ impl Mesh {
         let engine = Engine::open(config, seed, Box::new(Strict), store, self.clock.now())?;
         let number = self.engines.add(id, Box::new(engine));
         self.members.push(Member::default());
-        self.command(0, Command::Admit { id, name })?;
+        self.command(0, OwnChange::Admit { id, name })?;
         Ok(number)
     }
 
@@ -113,11 +113,11 @@ impl Mesh {
 
     /// A member commits; returns when the commit is on its disk.
     pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Result<()> {
-        self.command(member, Command::Commit(writes))
+        self.command(member, OwnChange::Commit(writes))
     }
 
-    fn command(&mut self, member: usize, command: Command) -> Result<()> {
-        self.engines.give(member, Input::Command { ticket: Ticket(0), command });
+    fn command(&mut self, member: usize, command: impl Into<Command>) -> Result<()> {
+        self.engines.give(member, Input::Command { ticket: Ticket(0), command: command.into() });
         self.until("a command is answered", |mesh| !mesh.members[member].answers.is_empty())?;
         match self.members[member].answers.pop_front() {
             Some(Answer::Committed(_)) => Ok(()),
@@ -175,7 +175,7 @@ impl Mesh {
 
     /// Admits a member that is not in this process.
     pub fn admit(&mut self, id: MemberId, name: Name) -> Result<()> {
-        self.command(0, Command::Admit { id, name })
+        self.command(0, OwnChange::Admit { id, name })
     }
 
     /// Up to which timestamp a member has an owner's data.

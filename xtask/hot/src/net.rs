@@ -5,7 +5,7 @@ use crate::data;
 use anyhow::{Error, Result};
 use datafan_core::{
     connector::Direction,
-    engine::{Answer, Command, Config, Effect, Engine, Input, Ticket, Write},
+    engine::{Answer, Command, Config, Effect, Engine, Input, OwnChange, Ticket, Write},
     id::MemberId,
     identity::Strict,
     limits::COMMIT_WRITES_MAX,
@@ -35,7 +35,7 @@ impl Net {
             Ok(RosterChange::Admit { id, name, terms: GrantChange::default() })
         };
         let admitted = [0].into_iter().chain(admitted).map(admit).collect::<Result<_>>()?;
-        net.turn(0, vec![command(Command::ChangeRoster(admitted))]);
+        net.turn(0, vec![command(OwnChange::ChangeRoster(admitted))]);
         net.settle()?;
         Ok(net)
     }
@@ -157,9 +157,9 @@ pub fn from(peer: MemberId, bytes: Arc<[u8]>) -> Input {
 
 /// A commit as an input.
 pub fn commit(writes: Vec<Write>) -> Input {
-    command(Command::Commit(writes))
+    command(OwnChange::Commit(writes))
 }
 
-fn command(command: Command) -> Input {
-    Input::Command { ticket: Ticket(0), command }
+fn command(command: impl Into<Command>) -> Input {
+    Input::Command { ticket: Ticket(0), command: command.into() }
 }

@@ -1,14 +1,18 @@
-//! Commands: judged when they come, carried out when the own shards may be written, answered.
+//! Commands: what is answered at once, and changes of the own shards, which are judged when they come, carried
+//! out when the own shards may be written, and answered.
 
 use super::{
     discovery::{ADDRESSES_KEY, check_addresses, encode_addresses},
     effect::{Answer, CommandError, Committed, Effect, Ticket},
     handlers::Commits,
-    input::{Command, Write},
+    input::{Immediate, OwnChange, Write},
     own::Confirmed,
 };
 use crate::{
+    connector::Address,
+    hash::Hash,
     id::MemberId,
+    identity::is_admissible,
     item::Key,
     limits::USER_ADDRESSES_MAX,
     store::{Store, StoreError},
@@ -17,53 +21,53 @@ use crate::{
 use alloc::{collections::VecDeque, vec::Vec};
 
 impl<S: Store> Commits<'_, S> {
-    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command) {
-        let checked = match &command {
-            // What waits already is not given up: a peer that refuses may have yet to hear of us.
-            Command::Commit(writes) => {
-                self.is_taken_from_here(&self.cx.me).and_then(|()| self.replication().check_writes(writes))
+    /// Does what is answered at once.
+    pub(super) fn on_immediate(&mut self, ticket: Ticket, immediate: Immediate) {
+        let done = match immediate {
+            Immediate::Publish(addresses) => {
+                check_addresses(&addresses).map(|()| self.own.publish(addresses))
             }
-            Command::Publish(addresses) => check_addresses(addresses),
-            Command::Connect { address, expected } => {
-                self.replication().check_connect(address, expected.as_ref())
-            }
-            Command::DiscardDivergent { .. } | Command::Restamp => Ok(()),
-            Command::CloseForks { owner } => self.check_closing(owner),
-            Command::Admit { .. } | Command::Revoke { .. } | Command::ChangeRoster(_) => {
-                self.replication().check_roster(&command)
-            }
-            Command::ApplySignedRoster(_) => unreachable!("taken in like a message"),
+            Immediate::Connect { address, expected } => self.connect(address, expected),
         };
-        if let Err(error) = checked {
+        match done {
+            Ok(()) => self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me)),
+            Err(error) => self.cx.refuse(ticket, error),
+        }
+    }
+
+    fn connect(&mut self, address: Address, expected: Option<MemberId>) -> Result<(), CommandError> {
+        self.replication().check_connect(&address, expected.as_ref())?;
+        if self.discovery.dialer.add_user((expected, address)) {
+            return Ok(());
+        }
+        Err(CommandError::Limit { what: "number of addresses to dial", limit: USER_ADDRESSES_MAX })
+    }
+
+    /// Judges a change of an own shard as far as that is possible now; it waits for its commit.
+    pub(super) fn on_change(&mut self, ticket: Ticket, change: OwnChange) {
+        if let Err(error) = self.check_change(&change) {
             return self.cx.refuse(ticket, error);
         }
-        match command {
-            Command::Publish(addresses) => {
-                self.own.publish(addresses);
-                self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
+        if matches!(change, OwnChange::DiscardDivergent { .. }) && !self.divergent.has(&self.cx.me) {
+            return self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
+        }
+        self.own.push_waiting(ticket, change);
+    }
+
+    /// What can be said of a change when it comes.
+    fn check_change(&mut self, change: &OwnChange) -> Result<(), CommandError> {
+        self.disk.check_room()?;
+        match change {
+            // What waits already is not given up: a peer that refuses may have yet to hear of us.
+            OwnChange::Commit(writes) => {
+                self.is_taken_from_here(&self.cx.me)?;
+                self.replication().check_writes(writes)
             }
-            Command::Connect { address, expected } => {
-                if self.discovery.dialer.add_user((expected, address)) {
-                    self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
-                } else {
-                    let (what, limit) = ("number of addresses to dial", USER_ADDRESSES_MAX);
-                    let answer = Answer::Refused(CommandError::Limit { what, limit });
-                    self.cx.emit(Effect::Answer { ticket, answer });
-                }
-            }
-            Command::DiscardDivergent { .. } if !self.divergent.has(&self.cx.me) => {
-                self.cx.answer_unchanged(ticket, self.replicas.timestamp(&self.cx.me));
-            }
-            Command::Commit(_)
-            | Command::DiscardDivergent { .. }
-            | Command::Restamp
-            | Command::CloseForks { .. }
-            | Command::Admit { .. }
-            | Command::Revoke { .. }
-            | Command::ChangeRoster(_) => {
-                self.own.push_waiting(ticket, command);
-            }
-            Command::ApplySignedRoster(_) => unreachable!("taken in like a message"),
+            OwnChange::DiscardDivergent { .. } | OwnChange::Restamp => Ok(()),
+            OwnChange::CloseForks { owner } => self.check_closing(owner),
+            OwnChange::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
+            OwnChange::Admit { .. } | OwnChange::Revoke { .. } => self.replication().check_roster(1),
+            OwnChange::ChangeRoster(changes) => self.replication().check_roster(changes.len()),
         }
     }
 
@@ -74,65 +78,61 @@ impl<S: Store> Commits<'_, S> {
         }
         let mut waiting = self.own.take_waiting();
         let mut later = VecDeque::new();
-        while let Some((ticket, command)) = waiting.pop_front() {
-            let owner = match command {
-                Command::CloseForks { .. }
-                | Command::Admit { .. }
-                | Command::Revoke { .. }
-                | Command::ChangeRoster(_) => self.cx.config.mesh.authority(),
-                Command::Commit(_)
-                | Command::Publish(_)
-                | Command::Connect { .. }
-                | Command::DiscardDivergent { .. }
-                | Command::Restamp
-                | Command::ApplySignedRoster(_) => self.cx.me,
-            };
-            let restamps = matches!(command, Command::Restamp);
-            match if restamps { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
-                Ok(true) if matches!(command, Command::DiscardDivergent { .. }) => {
-                    let Command::DiscardDivergent { roots } = command else { continue };
-                    self.replication().end_divergent(roots.as_deref())?;
-                    let timestamp = self.replicas[&owner].timestamp();
-                    let answer = Answer::Committed(Committed { timestamp, changed: 0 });
-                    self.cx.emit_after_sync(Effect::Answer { ticket, answer });
+        while let Some((ticket, change)) = waiting.pop_front() {
+            let owner = self.cx.owner_of(&change);
+            // A restamp comes while the bound of the clock forbids other writes.
+            let is_restamp = matches!(change, OwnChange::Restamp);
+            match if is_restamp { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
+                Ok(true) => {}
+                Ok(false) => {
+                    later.push_back((ticket, change));
+                    continue;
                 }
-                Ok(true) if restamps => {
-                    let changed = self.replication().restamp()?;
-                    let timestamp =
-                        self.replicas.get(&owner).map_or(Timestamp::ZERO, |owner| owner.timestamp());
-                    let answer = match changed {
-                        Ok(Some(changed)) => Answer::Committed(Committed { timestamp, changed }),
-                        Ok(None) => {
-                            later.push_back((ticket, command));
-                            continue;
-                        }
-                        Err(error) => Answer::Refused(error),
-                    };
-                    self.cx.emit_in_order(Effect::Answer { ticket, answer });
+                Err(error) => {
+                    self.cx.refuse(ticket, error);
+                    continue;
                 }
-                Ok(true) => {
-                    waiting.push_front((ticket, command));
+            }
+            match change {
+                OwnChange::DiscardDivergent { roots } => self.discard_divergent(ticket, roots.as_deref())?,
+                OwnChange::Restamp => {
+                    if !self.restamp(ticket)? {
+                        later.push_back((ticket, change));
+                    }
+                }
+                OwnChange::Commit(_)
+                | OwnChange::Admit { .. }
+                | OwnChange::Revoke { .. }
+                | OwnChange::ChangeRoster(_)
+                | OwnChange::CloseForks { .. } => {
+                    waiting.push_front((ticket, change));
                     self.replication().commit_group(owner, &mut waiting)?;
                 }
-                Ok(false) => later.push_back((ticket, command)),
-                Err(error) => self.cx.refuse(ticket, error),
             }
         }
         self.own.put_back_waiting(later);
         self.commit_system()
     }
 
-    /// Whether there is room for what an own shard is to hold.
-    pub(super) fn has_room(&self) -> Result<(), CommandError> {
-        self.disk.full().map_or(Ok(()), |why| Err(CommandError::DiskFull { why: why.into() }))
+    fn discard_divergent(&mut self, ticket: Ticket, roots: Option<&[Hash]>) -> Result<(), StoreError> {
+        self.replication().end_divergent(roots)?;
+        let timestamp = self.replicas[&self.cx.me].timestamp();
+        let answer = Answer::Committed(Committed { timestamp, changed: 0 });
+        self.cx.emit_after_sync(Effect::Answer { ticket, answer });
+        Ok(())
     }
 
-    /// Whether a command can be carried out as far as the disk goes: those that write nothing always can.
-    pub(super) fn has_room_for(&self, command: &Command) -> Result<(), CommandError> {
-        match command {
-            Command::Publish(_) | Command::Connect { .. } => Ok(()),
-            _ => self.has_room(),
-        }
+    /// Restamps the own shards, and answers; false where the clock has to go on for a moment first.
+    fn restamp(&mut self, ticket: Ticket) -> Result<bool, StoreError> {
+        let changed = self.replication().restamp()?;
+        let timestamp = self.replicas.get(&self.cx.me).map_or(Timestamp::ZERO, |me| me.timestamp());
+        let answer = match changed {
+            Ok(Some(changed)) => Answer::Committed(Committed { timestamp, changed }),
+            Ok(None) => return Ok(false),
+            Err(error) => Answer::Refused(error),
+        };
+        self.cx.emit_in_order(Effect::Answer { ticket, answer });
+        Ok(true)
     }
 
     /// Whether own commits may be made now; an error says why not for long.
@@ -146,7 +146,7 @@ impl<S: Store> Commits<'_, S> {
 
     /// Whether an own shard is as the mesh knows it.
     pub(super) fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
-        self.has_room()?;
+        self.disk.check_room()?;
         let own = &self.own[owner];
         if self.members.of(self.replicas, owner).is_some_and(|membership| !membership.is_active()) {
             return Err(CommandError::Revoked { id: *owner });

@@ -6,14 +6,14 @@ use super::{
     group::{Group, Refusable},
     growth::Growth,
     handlers::Replication,
-    input::{Command, Write},
-    membership::roster_changes,
+    input::{OwnChange, Write},
 };
 use crate::{
     head::Head,
     id::MemberId,
     item::{Item, Key},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
+    roster::{GrantChange, RosterChange},
     shard::Edit,
     store::{HeldTombstones, ShardChange, ShardNumber, ShardRecord, Store, StoreError},
     time::Timestamp,
@@ -26,8 +26,8 @@ use alloc::{
     vec::Vec,
 };
 
-/// Commands that wait, in order.
-type Waiting = VecDeque<(Ticket, Command)>;
+/// Changes that wait, in order.
+type Waiting = VecDeque<(Ticket, OwnChange)>;
 
 impl<S: Store> Replication<'_, S> {
     pub(super) fn check_writes(&self, writes: &[Write]) -> Result<(), CommandError> {
@@ -56,7 +56,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Commits the first waiting command, which is `owner`'s, and as many after it as fit one commit.
+    /// Commits the first waiting change, which is `owner`'s, and as many after it as fit one commit.
     pub(super) fn commit_group(&mut self, owner: MemberId, waiting: &mut Waiting) -> Result<(), StoreError> {
         let mut group = Group::default();
         let own = self.own_shard(&owner);
@@ -67,15 +67,15 @@ impl<S: Store> Replication<'_, S> {
         let mut growth = Growth::of(own.root.as_ref());
         // Entries of the roster are judged by those before them, so each is a commit of its own.
         let alone = owner == self.cx.config.mesh.authority();
-        while let Some((ticket, command)) = waiting.pop_front() {
+        while let Some((ticket, change)) = waiting.pop_front() {
             if alone && !group.answers.is_empty() {
-                waiting.push_front((ticket, command));
+                waiting.push_front((ticket, change));
                 break;
             }
-            let writes = match self.writes_of(&command, &owner)? {
+            let writes = match self.writes_of(&change, &owner)? {
                 Ok(Some(writes)) => writes,
                 Ok(None) => {
-                    waiting.push_front((ticket, command));
+                    waiting.push_front((ticket, change));
                     break;
                 }
                 Err(error) => {
@@ -85,7 +85,7 @@ impl<S: Store> Replication<'_, S> {
             };
             let bytes = writes.iter().map(Write::bytes).sum::<usize>();
             if group.writes > 0 && !group.has_room(writes.len(), bytes) {
-                waiting.push_front((ticket, command));
+                waiting.push_front((ticket, change));
                 break;
             }
             let mut nested = edit.nested();
@@ -105,10 +105,10 @@ impl<S: Store> Replication<'_, S> {
                         Reclaimed::Nothing => group.refused.push((ticket, error)),
                         Reclaimed::Room(freed) => {
                             growth = growth.plus(freed);
-                            waiting.push_front((ticket, command));
+                            waiting.push_front((ticket, change));
                         }
                         Reclaimed::Later => {
-                            waiting.push_front((ticket, command));
+                            waiting.push_front((ticket, change));
                             break;
                         }
                     }
@@ -144,33 +144,31 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// The writes that a command means for `owner`'s shard; `None` if it is another own shard's.
+    /// The writes that a change of `owner`'s shard means; `None` if it is not to be grouped with others, or
+    /// changes another own shard.
     fn writes_of(
         &self,
-        command: &Command,
+        change: &OwnChange,
         owner: &MemberId,
     ) -> Result<Refusable<Option<Vec<Write>>>, StoreError> {
-        let authority = self.cx.config.mesh.authority();
-        Ok(match command {
-            Command::Commit(writes) => Ok((*owner == self.cx.me).then(|| last_writes(writes))),
-            // Not to be grouped with writes.
-            Command::Restamp | Command::DiscardDivergent { .. } => Ok(None),
-            Command::CloseForks { .. }
-            | Command::Admit { .. }
-            | Command::Revoke { .. }
-            | Command::ChangeRoster(_)
-                if *owner != authority =>
-            {
-                Ok(None)
+        if self.cx.owner_of(change) != *owner {
+            return Ok(Ok(None));
+        }
+        let writes = match change {
+            OwnChange::Commit(writes) => Ok(last_writes(writes)),
+            OwnChange::Restamp | OwnChange::DiscardDivergent { .. } => return Ok(Ok(None)),
+            OwnChange::CloseForks { owner } => self.closing_writes(owner),
+            OwnChange::Admit { id, name } => {
+                let (id, name, terms) = (*id, name.clone(), GrantChange::default());
+                self.roster_writes(&[RosterChange::Admit { id, name, terms }])?
             }
-            Command::CloseForks { owner } => self.closing_writes(owner).map(Some),
-            Command::Admit { .. } | Command::Revoke { .. } | Command::ChangeRoster(_) => {
-                self.roster_writes(&roster_changes(command))?.map(Some)
+            OwnChange::Revoke { id, disposition } => {
+                let (id, disposition) = (*id, *disposition);
+                self.roster_writes(&[RosterChange::Revoke { id, disposition, at: None }])?
             }
-            Command::Publish(_) | Command::Connect { .. } | Command::ApplySignedRoster(_) => {
-                unreachable!("answered when they came")
-            }
-        })
+            OwnChange::ChangeRoster(changes) => self.roster_writes(changes)?,
+        };
+        Ok(writes.map(Some))
     }
 
     /// Tries writes, of each key one, one after another; each that changes something takes the next

@@ -2,7 +2,8 @@
 
 use super::{
     config::Config, effect::Alarm, effect::Answer, effect::CommandError, effect::Committed, effect::Effect,
-    effect::Outbox, effect::Ticket, group::Refusable, send_budget::SendBudget, stats::Stats,
+    effect::Outbox, effect::Ticket, group::Refusable, input::OwnChange, send_budget::SendBudget,
+    stats::Stats,
 };
 use crate::{
     connector::Frame,
@@ -227,6 +228,11 @@ impl Context {
     /// Whether a shard is the roster.
     pub(super) fn is_authority(&self, owner: &MemberId) -> bool {
         *owner == self.config.mesh.authority()
+    }
+
+    /// Whose shard a change is for.
+    pub(super) fn owner_of(&self, change: &OwnChange) -> MemberId {
+        if change.is_of_authority() { self.config.mesh.authority() } else { self.me }
     }
 
     /// Own data was committed, and is not on disk yet.

@@ -90,53 +90,93 @@ pub enum Input {
 /// What local callers ask for.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Applies writes to the member's own shard, as a whole. Answered when they are on disk.
-    Commit(Vec<Write>),
-    /// Publishes where this member can be dialled; written to its shard only when it differs. Answered at
-    /// once.
+    /// What is answered at once. Nothing is written for it, so it works while own writes do not.
+    Immediate(Immediate),
+    /// A change of an own shard: it waits until the mesh has confirmed that shard, and is answered when it
+    /// is on disk.
+    Change(OwnChange),
+    /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged
+    /// like one. Answered when it is on disk.
+    ApplySignedRoster(Arc<[u8]>),
+}
+
+impl From<Immediate> for Command {
+    fn from(immediate: Immediate) -> Self {
+        Self::Immediate(immediate)
+    }
+}
+
+impl From<OwnChange> for Command {
+    fn from(change: OwnChange) -> Self {
+        Self::Change(change)
+    }
+}
+
+/// A command that is answered at once.
+#[derive(Clone, Debug)]
+pub enum Immediate {
+    /// Publishes where this member can be dialled; written to its shard only when it differs, after the
+    /// answer.
     Publish(Vec<Address>),
-    /// Remembers an address to begin with; dialled at once and kept for later. Answered at once.
+    /// Remembers an address to begin with; dialled at once and kept for later.
     Connect {
         /// Where.
         address: Address,
         /// Who is expected there.
         expected: Option<MemberId>,
     },
+}
+
+/// A command that changes an own shard: the member's own or, with the authority's key, the roster. All of it
+/// is carried out, or nothing; answered when it is on disk.
+#[derive(Clone, Debug)]
+pub enum OwnChange {
+    /// Applies writes to the member's own shard, as a whole.
+    Commit(Vec<Write>),
     /// Gives the items that the member's own shards got while its clock was far ahead timestamps of the
     /// present, so that writes work again; what it signed in that time is invalid for ever. Nothing happens
-    /// where the last write is not ahead. Answered when it is on disk; `changed` counts the items.
+    /// where the last write is not ahead. `changed` of the answer counts the items.
     Restamp,
-    /// Gives up divergent copies of the member's own shard, if there are any. Answered when it is on disk.
+    /// Gives up divergent copies of the member's own shard. Answered at once if there are none.
     DiscardDivergent {
         /// The roots of the copies that were looked at; `None` for whatever is kept. Others stay.
         roots: Option<Vec<Hash>>,
     },
-    /// Grants membership. Needs the authority's key. Answered when it is on disk.
+    /// Grants membership. Needs the authority's key.
     Admit {
         /// Whom.
         id: MemberId,
         /// Under which name.
         name: Name,
     },
-    /// Ends a membership. Needs the authority's key. Answered when it is on disk.
+    /// Ends a membership. Needs the authority's key.
     Revoke {
         /// Whose.
         id: MemberId,
         /// What becomes of its shard.
         disposition: Disposition,
     },
-    /// Changes the roster, all in one commit or not at all. Needs the authority's key. Answered when it is on
-    /// disk.
+    /// Changes the roster, all in one commit. Needs the authority's key.
     ChangeRoster(Vec<RosterChange>),
     /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays,
-    /// and a later fork is open. Needs the authority's key. Answered when it is on disk.
+    /// and a later fork is open. Needs the authority's key.
     CloseForks {
         /// Whose.
         owner: MemberId,
     },
-    /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged
-    /// like one. Answered when it is on disk.
-    ApplySignedRoster(Arc<[u8]>),
+}
+
+impl OwnChange {
+    /// Whether it changes the authority's shard, which holds the roster; otherwise it changes the member's
+    /// own.
+    pub fn is_of_authority(&self) -> bool {
+        match self {
+            Self::Admit { .. } | Self::Revoke { .. } | Self::ChangeRoster(_) | Self::CloseForks { .. } => {
+                true
+            }
+            Self::Commit(_) | Self::Restamp | Self::DiscardDivergent { .. } => false,
+        }
+    }
 }
 
 /// One write to the own shard.

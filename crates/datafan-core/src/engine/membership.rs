@@ -9,7 +9,7 @@ use super::{
     group::Refusable,
     growth::Growth,
     handlers::{Commits, Replication},
-    input::{Command, Write},
+    input::Write,
     learned::How,
     members::{Members, Membership},
     publish::{SYSTEM_KEYS, system_item},
@@ -22,34 +22,13 @@ use crate::{
     grant::{Grant, GrantState},
     hash::Hash,
     id::{MemberId, MeshId, Name},
-    identity::is_admissible,
     limits::{MEMBERS_MAX, ROSTER_CHANGES_MAX},
     message::{Delta, Message},
-    roster::{Entries, GrantChange, IdRole, RosterChange, changed, role_of},
+    roster::{Entries, IdRole, RosterChange, changed, role_of},
     store::{Store, StoreError},
     time::Timestamp,
 };
-use alloc::{string::String, sync::Arc, vec, vec::Vec};
-
-/// What a command of the roster means.
-pub(super) fn roster_changes(command: &Command) -> Vec<RosterChange> {
-    match command {
-        Command::Admit { id, name } => {
-            vec![RosterChange::Admit { id: *id, name: name.clone(), terms: GrantChange::default() }]
-        }
-        Command::Revoke { id, disposition } => {
-            vec![RosterChange::Revoke { id: *id, disposition: *disposition, at: None }]
-        }
-        Command::ChangeRoster(changes) => changes.clone(),
-        Command::Commit(_)
-        | Command::Publish(_)
-        | Command::Connect { .. }
-        | Command::DiscardDivergent { .. }
-        | Command::Restamp
-        | Command::CloseForks { .. }
-        | Command::ApplySignedRoster(_) => Vec::new(),
-    }
-}
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 /// The roster of the engine that writes it.
 struct Held<'a, S: Store> {
@@ -95,17 +74,12 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// What can be said of a change of the roster when it comes.
-    pub(super) fn check_roster(&self, command: &Command) -> Result<(), CommandError> {
-        let changes = match command {
-            Command::ChangeRoster(changes) => changes.len(),
-            _ => 1,
-        };
-        match command {
-            Command::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
+    /// What can be said of so many changes of the roster when they come.
+    pub(super) fn check_roster(&self, changes: usize) -> Result<(), CommandError> {
+        match self.cx.config.authority {
             _ if changes > ROSTER_CHANGES_MAX => Err(CommandError::TooManyChanges { changes }),
-            _ if self.cx.config.authority.is_none() => Err(CommandError::NoAuthority),
-            _ => Ok(()),
+            None => Err(CommandError::NoAuthority),
+            Some(_) => Ok(()),
         }
     }
 
@@ -168,7 +142,7 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// A roster that was signed elsewhere: taken in as if a peer had pushed it, and answered.
-    pub(super) fn on_apply(&mut self, ticket: Ticket, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
+    pub(super) fn on_signed_roster(&mut self, ticket: Ticket, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         let authority = self.cx.config.mesh.authority();
         match self.judge_signed(bytes) {
             Ok(Some(delta)) => {
@@ -181,13 +155,14 @@ impl<S: Store> Replication<'_, S> {
                 self.cx.emit_after_sync(Effect::Answer { ticket, answer });
             }
             Ok(None) => self.cx.answer_unchanged(ticket, self.replicas.timestamp(&authority)),
-            Err(error) => self.cx.emit(Effect::Answer { ticket, answer: Answer::Refused(error) }),
+            Err(error) => self.cx.refuse(ticket, error),
         }
         Ok(())
     }
 
     /// The delta of a signed roster, if it is to be tried; `None` if it is held.
     fn judge_signed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Delta<'a>>, CommandError> {
+        self.disk.check_room()?;
         let refused = |what| Err(CommandError::SignedRoster { what });
         let authority = self.cx.config.mesh.authority();
         let delta = match Message::decode(bytes) {

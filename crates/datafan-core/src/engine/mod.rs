@@ -78,7 +78,7 @@ pub use crate::roster::Disposition;
 pub use config::Config;
 pub use discovery::{ADDRESSES_KEY, LINKS_KEY, PublishedLinks, decode_addresses, decode_links};
 pub use effect::{Alarm, Answer, CommandError, Committed, Effect, Outbox, Ticket};
-pub use input::{Command, Input, Write};
+pub use input::{Command, Immediate, Input, OwnChange, Write};
 pub use key_conflicts::SameKeyPlace;
 pub use members::Refused;
 pub use open_error::OpenError;
@@ -229,17 +229,8 @@ impl<S: Store> Engine<S> {
 
     /// Takes in one input; `others` are pushes that came with it.
     fn handle_input(&mut self, input: Input, others: Vec<Arc<[u8]>>) -> Result<(), StoreError> {
-        if let Input::Command { ticket, command } = &input
-            && let Err(error) = self.commits().has_room_for(command)
-        {
-            self.cx.emit(Effect::Answer { ticket: *ticket, answer: Answer::Refused(error) });
-            return Ok(());
-        }
         match input {
-            Input::Command { ticket, command: Command::ApplySignedRoster(bytes) } => {
-                return self.replication().on_apply(ticket, &bytes);
-            }
-            Input::Command { ticket, command } => self.commits().on_command(ticket, command),
+            Input::Command { ticket, command } => return self.on_command(ticket, command),
             Input::LinkUp { peer, address, direction } => {
                 self.greeting().on_link_up(peer, address, direction)
             }
@@ -264,6 +255,15 @@ impl<S: Store> Engine<S> {
                 }
             }
             Input::Wake => {}
+        }
+        Ok(())
+    }
+
+    fn on_command(&mut self, ticket: Ticket, command: Command) -> Result<(), StoreError> {
+        match command {
+            Command::Immediate(immediate) => self.commits().on_immediate(ticket, immediate),
+            Command::Change(change) => self.commits().on_change(ticket, change),
+            Command::ApplySignedRoster(bytes) => return self.replication().on_signed_roster(ticket, &bytes),
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::side::{Engines, Side, Trust, handle};
 use datafan_core::{
     connector::Direction,
-    engine::{Command, Config, Effect, Input, Ticket, Write},
+    engine::{Command, Config, Effect, Input, OwnChange, Ticket, Write},
     hash::Hash,
     id::{MemberId, MeshId, Name},
     identity::Identity,
@@ -98,11 +98,11 @@ fn make() -> Setting {
     founder.join(&mut making.engines, at(making.time));
     for who in [Who::Founder, Who::Victim, Who::Violator] {
         let name = config(who).name;
-        making.command(Command::Admit { id: identity(who).id(), name });
+        making.command(OwnChange::Admit { id: identity(who).id(), name });
     }
     for n in 0..6 {
         let writes = (0..10).map(|k| put(&format!("k{}", n * 10 + k), &[b'v'; 150][..10 + n * 20]));
-        making.command(Command::Commit(writes.collect()));
+        making.command(OwnChange::Commit(writes.collect()));
     }
     let mut victim = Side::new(config(Who::Victim), MemDisk::new(), Trust::Strict);
     victim.join(&mut making.engines, at(making.time));
@@ -112,7 +112,7 @@ fn make() -> Setting {
         let delete = |k: usize| Write::Delete { key: Key::new(format!("k{k}")).expect("a key") };
         let mut writes: Vec<Write> = (0..25).map(|k| put(&format!("n{n}-{k}"), &[b'w'; 60])).collect();
         writes.extend([delete(n * 3), delete(n * 3 + 1)]);
-        making.command(Command::Commit(writes));
+        making.command(OwnChange::Commit(writes));
     }
     let mut late = Side::new(config(Who::Victim), early.copy(), Trust::Strict);
     late.restart(&mut making.engines, VICTIM, at(making.time));
@@ -130,11 +130,11 @@ struct Making {
 }
 
 impl Making {
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: impl Into<Command>) {
         self.n_tickets += 1;
         self.time = self.time.after(6 * SECOND);
         let ticket = Ticket(self.n_tickets);
-        let effects = self.handle(FOUNDER, Input::Command { ticket, command });
+        let effects = self.handle(FOUNDER, Input::Command { ticket, command: command.into() });
         assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer { .. })), "{effects:?}");
         self.signed.extend(signed(&self.engines, FOUNDER));
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use datafan_core::{
     connector::{Direction, Lane},
-    engine::{Answer, Command, Effect, Input, OwnState, Ticket, Write},
+    engine::{Answer, Command, Effect, Input, OwnChange, OwnState, Ticket, Write},
     id::MemberId,
     item::{Key, SYSTEM_PREFIX},
     message::Message,
@@ -389,7 +389,7 @@ impl World {
         };
         self.n_tickets += 1;
         self.asked.insert(self.n_tickets, write.clone());
-        self.command(VICTIM, Command::Commit(vec![write]));
+        self.command(VICTIM, OwnChange::Commit(vec![write]));
     }
 
     fn commit(&mut self, script: &mut Script<'_>) {
@@ -399,12 +399,12 @@ impl World {
             _ => Write::Delete { key: Key::new(format!("n{at}-{}", which % 25)).expect("a key") },
         });
         self.n_tickets += 1;
-        self.command(FOUNDER, Command::Commit(writes.collect()));
+        self.command(FOUNDER, OwnChange::Commit(writes.collect()));
     }
 
-    fn command(&mut self, side: usize, command: Command) {
+    fn command(&mut self, side: usize, command: impl Into<Command>) {
         let ticket = Ticket(self.n_tickets);
-        self.engines.give(side, Input::Command { ticket, command });
+        self.engines.give(side, Input::Command { ticket, command: command.into() });
     }
 
     /// Whether both hold the same shards of the founder and of the victim.

@@ -6,7 +6,7 @@ use crate::{
     plan::{Action, Vacancy},
 };
 use datafan_core::{
-    engine::{Answer, Command},
+    engine::{Answer, OwnChange},
     time::{MILLI, SECOND},
 };
 
@@ -160,7 +160,7 @@ impl Run<'_> {
 
     fn admit(&mut self, member: usize) {
         let (id, name) = (self.world.id(member), self.world.config(member).name.clone());
-        self.change_roster(&Command::Admit { id, name }, None);
+        self.change_roster(&OwnChange::Admit { id, name }, None);
         self.plan.joiners.remove(&member);
         self.start(member);
         self.write_first(member);
@@ -168,7 +168,7 @@ impl Run<'_> {
 
     fn revoke(&mut self, member: usize, disposition: datafan_core::engine::Disposition) {
         self.leavers.insert(member);
-        self.change_roster(&Command::Revoke { id: self.world.id(member), disposition }, Some(member));
+        self.change_roster(&OwnChange::Revoke { id: self.world.id(member), disposition }, Some(member));
         // It learns of the revocation and leaves.
         self.run_to(self.world.time().after(500 * MILLI));
         if self.world.runs(member) {
@@ -177,13 +177,13 @@ impl Run<'_> {
     }
 
     /// Asks the authority until the command is done: the authority may go down before that.
-    fn change_roster(&mut self, command: &Command, revoked: Option<usize>) {
+    fn change_roster(&mut self, change: &OwnChange, revoked: Option<usize>) {
         for _ in 0..TRIES_MAX {
             if self.failure.is_some() {
                 return;
             }
             self.need_authority();
-            let ticket = self.ask(0, command.clone());
+            let ticket = self.ask(0, change.clone());
             if let Some(member) = revoked {
                 self.revoking.insert(ticket, member);
             }
@@ -193,7 +193,7 @@ impl Run<'_> {
                 return;
             }
         }
-        self.fail("convergence", format!("the authority did not carry out {command:?}"));
+        self.fail("convergence", format!("the authority did not carry out {change:?}"));
     }
 
     /// Only a member with the authority key changes the roster.

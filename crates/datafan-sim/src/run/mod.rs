@@ -21,7 +21,7 @@ use crate::{
 };
 use datafan_core::{
     connector::Address,
-    engine::{Command, Ticket},
+    engine::{OwnChange, Ticket},
     time::{MILLI, SECOND, Time},
 };
 use datafan_testkit::rng::Rng;
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         for member in 0..self.scenario.members {
             if !self.plan.joiners.contains(&member) {
                 let (id, name) = (self.world.id(member), self.world.config(member).name.clone());
-                self.ask(0, Command::Admit { id, name });
+                self.ask(0, OwnChange::Admit { id, name });
             }
         }
         self.run_until(60 * SECOND, |run| run.open.is_empty());

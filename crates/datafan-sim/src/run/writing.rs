@@ -6,14 +6,14 @@ use crate::{
     world::{delete, put, put_until},
 };
 use datafan_core::{
-    engine::{Command, Ticket, Write},
+    engine::{Command, OwnChange, Ticket, Write},
     limits::PUSH_BYTES_MAX,
     time::{MILLI, SECOND, Timestamp},
 };
 
 impl Run<'_> {
     /// Sends a command to a running member and records that it must answer.
-    pub(super) fn ask(&mut self, member: usize, command: Command) -> Ticket {
+    pub(super) fn ask(&mut self, member: usize, command: impl Into<Command>) -> Ticket {
         let ticket = self.world.ask(member, command);
         self.open.insert(ticket, member);
         ticket
@@ -81,7 +81,7 @@ impl Run<'_> {
     fn commit(&mut self, member: usize, writes: Vec<(Option<[u8; 16]>, Write)>) {
         let keys: Vec<_> = writes.iter().map(|(tag, write)| (*tag, write.key().clone())).collect();
         let writes = writes.into_iter().map(|(_, write)| write).collect();
-        let ticket = self.ask(member, Command::Commit(writes));
+        let ticket = self.ask(member, OwnChange::Commit(writes));
         for (tag, key) in keys {
             self.ledger.ask(member, key, Asked { ticket, tag, acknowledged: false });
         }

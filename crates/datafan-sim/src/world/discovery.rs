@@ -1,7 +1,7 @@
 //! Discovery: addresses of members, which of them can be dialled, and partitions.
 
 use super::{Disk, LinkProfile, World};
-use datafan_core::{connector::Address, engine::Command};
+use datafan_core::{connector::Address, engine::Immediate};
 
 impl<D: Disk> World<D> {
     /// Lines that are down are noticed only after `idle_micros`, and unanswered dials fail after
@@ -37,12 +37,12 @@ impl<D: Disk> World<D> {
         let address = self.address(member);
         let nowhere = self.is_dial_only(member) && member.is_multiple_of(2);
         let addresses = if nowhere { Vec::new() } else { vec![address] };
-        self.ask(member, Command::Publish(addresses));
+        self.ask(member, Immediate::Publish(addresses));
     }
 
     /// Gives a running member an address, as its user would.
     pub fn connect(&mut self, member: usize, address: Address) {
-        self.ask(member, Command::Connect { address, expected: None });
+        self.ask(member, Immediate::Connect { address, expected: None });
     }
 
     /// Changes the address of a member. Its links carry nothing any more, and their ends notice after the

@@ -3,7 +3,7 @@
 use super::{content::Content, disk::Disk, happening::Happening, network::Network, signatures::Signatures};
 use datafan_core::{
     connector::{Frame, Lane, SendError},
-    engine::{Alarm, Answer, Command, Config, Effect, Engine, Input, Outbox, Ticket},
+    engine::{Alarm, Answer, Command, Config, Effect, Engine, Immediate, Input, Outbox, Ticket},
     id::MemberId,
     store::{StoreError, StoreReader},
     time::{Now, Time, Timestamp},
@@ -21,7 +21,7 @@ pub(super) struct Member<D: Disk> {
     /// When a full disk was last checked.
     looked_at: Time,
     /// The addresses it was told since it was started: its own, and those that its user knows.
-    told: Vec<Command>,
+    told: Vec<Immediate>,
     /// Number of inputs that need no work.
     n_noop: usize,
     /// Offset of its wall clock from that of the world.
@@ -100,18 +100,18 @@ impl<D: Disk> Member<D> {
 
     /// Records what must be repeated to an engine that opens its store again.
     pub fn remember_command(&mut self, command: &Command) {
+        let Command::Immediate(command) = command else { return };
         match command {
-            Command::Publish(_) => self.told.retain(|told| !matches!(told, Command::Publish(_))),
-            Command::Connect { address, .. } => self
-                .told
-                .retain(|told| !matches!(told, Command::Connect { address: known, .. } if known == address)),
-            _ => return,
+            Immediate::Publish(_) => self.told.retain(|told| !matches!(told, Immediate::Publish(_))),
+            Immediate::Connect { address, .. } => self.told.retain(
+                |told| !matches!(told, Immediate::Connect { address: known, .. } if known == address),
+            ),
         }
         self.told.push(command.clone());
     }
 
     /// What must be repeated.
-    pub fn told(&self) -> Vec<Command> {
+    pub fn told(&self) -> Vec<Immediate> {
         self.told.clone()
     }
 

@@ -48,7 +48,7 @@ pub use topology::{circle, circle2, full, line, line2, random};
 pub use write::{delete, put, put_until};
 
 use datafan_core::{
-    engine::{Answer, Command, Config, Input, Ticket},
+    engine::{Answer, Command, Config, Input, OwnChange, Ticket},
     id::{MemberId, MeshId, Name},
     identity::Identity,
     store::StoreError,
@@ -175,7 +175,7 @@ impl<D: Disk> World<D> {
     /// Member 0 admits a member.
     pub fn admit(&mut self, member: usize) {
         let name = self.members[member].config.name.clone();
-        self.must(0, Command::Admit { id: self.id(member), name });
+        self.must(0, OwnChange::Admit { id: self.id(member), name });
     }
 
     /// The id of a member.
@@ -334,7 +334,8 @@ impl<D: Disk> World<D> {
     }
 
     /// Sends a command to a member; its answer arrives when time passes.
-    pub fn ask(&mut self, member: usize, command: Command) -> Ticket {
+    pub fn ask(&mut self, member: usize, command: impl Into<Command>) -> Ticket {
+        let command = command.into();
         self.members[member].remember_command(&command);
         assert!(self.runs(member), "m{member} does not run");
         self.n_tickets += 1;
@@ -349,7 +350,7 @@ impl<D: Disk> World<D> {
     }
 
     /// Sends a command to a member and advances time until the answer arrives.
-    pub fn done(&mut self, member: usize, command: Command) -> Answer {
+    pub fn done(&mut self, member: usize, command: impl Into<Command>) -> Answer {
         let ticket = self.ask(member, command);
         let deadline = self.time.after(PATIENCE_MICROS);
         while self.answer(member, ticket).is_none() {
@@ -362,7 +363,7 @@ impl<D: Disk> World<D> {
     }
 
     /// Sends a command that must succeed.
-    pub fn must(&mut self, member: usize, command: Command) -> datafan_core::engine::Committed {
+    pub fn must(&mut self, member: usize, command: impl Into<Command>) -> datafan_core::engine::Committed {
         match self.done(member, command) {
             Answer::Committed(committed) => committed,
             Answer::Refused(error) => self.fail(&format!("m{member} refuses a command: {error}")),

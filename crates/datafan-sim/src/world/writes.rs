@@ -5,14 +5,14 @@ use super::{
     write::{delete, put},
 };
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Committed, Ticket, Write},
+    engine::{Answer, CommandError, Committed, OwnChange, Ticket, Write},
     store::StoreSnapshot,
 };
 
 impl<D: Disk> World<D> {
     /// A member commits `writes`; returns when they are on its disk.
     pub fn commit(&mut self, member: usize, writes: Vec<Write>) -> Committed {
-        self.must(member, Command::Commit(writes))
+        self.must(member, OwnChange::Commit(writes))
     }
 
     /// A member puts one item; returns when it is on its disk.
@@ -27,7 +27,7 @@ impl<D: Disk> World<D> {
 
     /// A member is told to commit `writes`, and must refuse.
     pub fn refused(&mut self, member: usize, writes: Vec<Write>) -> CommandError {
-        match self.done(member, Command::Commit(writes)) {
+        match self.done(member, OwnChange::Commit(writes)) {
             Answer::Refused(error) => error,
             Answer::Committed(_) => self.fail(&format!("m{member} commits what it should refuse")),
         }
@@ -35,7 +35,7 @@ impl<D: Disk> World<D> {
 
     /// A member is told to commit `writes`; the answer arrives when time passes.
     pub fn ask_commit(&mut self, member: usize, writes: Vec<Write>) -> Ticket {
-        self.ask(member, Command::Commit(writes))
+        self.ask(member, OwnChange::Commit(writes))
     }
 
     /// A member's copy of a value of an owner.

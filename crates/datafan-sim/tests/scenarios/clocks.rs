@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, refusals};
 use datafan_core::{
-    engine::{Answer, Command, CommandError},
+    engine::{Answer, CommandError, OwnChange},
     head::Head,
     message::Message,
     time::{SECOND, Timestamp},
@@ -105,10 +105,10 @@ fn a45_what_was_written_two_years_ahead_is_restamped_and_void_for_ever() {
         [0, 1].into_iter().for_each(|member| world.set_clock(member, 0));
         let error = world.refused(0, vec![put("k", "again")]);
         assert!(matches!(error, CommandError::ClockBehind { .. }), "{error}");
-        let Answer::Committed(done) = world.done(0, Command::Restamp) else { panic!("refused") };
+        let Answer::Committed(done) = world.done(0, OwnChange::Restamp) else { panic!("refused") };
         assert_eq!(done.changed, 2, "one overwritten, one new");
         assert!(done.timestamp < future && done.timestamp <= Timestamp(world.wall(0).0 + SECOND));
-        let nothing = world.done(0, Command::Restamp);
+        let nothing = world.done(0, OwnChange::Restamp);
         assert!(matches!(nothing, Answer::Committed(done) if done.changed == 0));
         world.put(0, "after", "v");
         world.run_until("equal", 30 * SECOND, |world| world.equal_with(4));
@@ -154,7 +154,7 @@ fn a45_large_shards_and_the_roster_are_restamped_too() {
     let late = world.add(|_| {});
     world.admit(late);
     world.set_clock(0, 0);
-    let Answer::Committed(done) = world.done(0, Command::Restamp) else { panic!("refused") };
+    let Answer::Committed(done) = world.done(0, OwnChange::Restamp) else { panic!("refused") };
     assert_eq!(done.changed, 7_001, "seven thousand items that changed and one entry");
     world.start(late);
     world.link(late, 1);

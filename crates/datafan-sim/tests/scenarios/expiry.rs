@@ -3,7 +3,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Command, CommandError},
+    engine::{CommandError, OwnChange},
     limits::COMMIT_WRITES_MAX,
     roster::{GrantChange, RosterChange},
     time::{SECOND, Timestamp},
@@ -137,6 +137,6 @@ fn a58_what_is_still_seen_is_not_removed_and_a_delete_of_what_is_not_changes_not
 
 fn set_quota(world: &mut Mesh, member: usize, items: u64) {
     let (id, terms) = (world.id(member), GrantChange { items: Some(items), ..GrantChange::default() });
-    world.must(0, Command::ChangeRoster(vec![RosterChange::Change { id, name: None, terms }]));
+    world.must(0, OwnChange::ChangeRoster(vec![RosterChange::Change { id, name: None, terms }]));
     world.run_for(SECOND);
 }

@@ -4,7 +4,7 @@
 
 use crate::common::{Mesh, SEEDS, push};
 use datafan_core::{
-    engine::{Alarm, Answer, Command, CommandError, Config, Disposition},
+    engine::{Alarm, Answer, CommandError, Config, Disposition, OwnChange},
     hash::Hash,
     head::Head,
     id::Name,
@@ -154,7 +154,7 @@ fn a_head_is_taken_up_to_its_quota_and_no_further() {
     let mut world = Mesh::line(2, 1);
     let terms = GrantChange { items: Some(10), bytes: Some(1_000), ..GrantChange::default() };
     let id = world.id(0);
-    world.must(0, Command::ChangeRoster(vec![RosterChange::Change { id, name: None, terms }]));
+    world.must(0, OwnChange::ChangeRoster(vec![RosterChange::Change { id, name: None, terms }]));
     world.run_for(SECOND);
     let (items, bytes) = (10 + QUOTA_SYSTEM_ITEMS, 1_000 + QUOTA_SYSTEM_BYTES);
     for (items, bytes, n_refused) in [(items, bytes, 0), (items + 1, bytes, 1), (items, bytes + 1, 2)] {
@@ -285,15 +285,15 @@ fn as_many_members_as_there_may_be_and_one_more() {
     // The founder is one of them.
     let all: Vec<usize> = (1..MEMBERS_MAX).collect();
     for part in all.chunks(ROSTER_CHANGES_MAX) {
-        world.must(0, Command::ChangeRoster(part.iter().map(|n| admit(*n)).collect()));
+        world.must(0, OwnChange::ChangeRoster(part.iter().map(|n| admit(*n)).collect()));
     }
-    let ticket = world.ask(0, Command::ChangeRoster(vec![admit(MEMBERS_MAX)]));
+    let ticket = world.ask(0, OwnChange::ChangeRoster(vec![admit(MEMBERS_MAX)]));
     world.run_for(SECOND);
     let answer = world.answer(0, ticket).expect("answered");
     assert!(matches!(answer, Answer::Refused(CommandError::TooManyMembers)), "{answer:?}");
     // Members can still be revoked.
     let change = RosterChange::Revoke { id: id(7), disposition: Disposition::Drop, at: None };
-    world.must(0, Command::ChangeRoster(vec![change]));
+    world.must(0, OwnChange::ChangeRoster(vec![change]));
 }
 
 /// A member that follows another one at a limited rate, both at rest.

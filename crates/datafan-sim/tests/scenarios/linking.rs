@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Command, LinkState},
+    engine::{Immediate, LinkState},
     identity::Identity,
     time::SECOND,
 };
@@ -44,7 +44,7 @@ fn a_wrong_name_for_an_address_does_not_hide_who_is_there() {
     let stranger = Identity::from_secret(&[9; 32]).id();
     for member in 0..2 {
         let address = format!("m{}", 1 - member).into();
-        world.ask(member, Command::Connect { address, expected: Some(stranger) });
+        world.ask(member, Immediate::Connect { address, expected: Some(stranger) });
     }
     world.run_for(SECOND);
     assert!(!world.linked(0, 1));
@@ -108,8 +108,8 @@ fn a61_two_fifths_die_at_once_and_the_others_have_each_write_within_5_s() {
             (config.links_min, config.links_wanted_max) = (4, 4);
         });
         for member in 0..N {
-            world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
-            world.ask(member, Command::Connect { address: "m0".into(), expected: None });
+            world.ask(member, Immediate::Publish(vec![format!("m{member}").into()]));
+            world.ask(member, Immediate::Connect { address: "m0".into(), expected: None });
         }
         world.run_until("links", 300 * SECOND, |world| {
             world.equal() && (0..N).all(|member| world.peers(member).len() >= 4)
@@ -179,11 +179,11 @@ fn discovering(n: usize, seed: u64) -> Mesh {
         (config.links_min, config.links_wanted_max) = (3, 6);
     });
     for member in 0..n {
-        world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+        world.ask(member, Immediate::Publish(vec![format!("m{member}").into()]));
     }
     world
 }
 
 fn connect(world: &mut Mesh, member: usize, to: usize) {
-    world.ask(member, Command::Connect { address: format!("m{to}").into(), expected: None });
+    world.ask(member, Immediate::Connect { address: format!("m{to}").into(), expected: None });
 }

@@ -5,7 +5,7 @@ use crate::{
     parting::{across, discovering, find_each_other, is_gone, is_one, part, reach, unite},
 };
 use datafan_core::{
-    engine::{Command, Disposition, LINKS_KEY, Standing, decode_links},
+    engine::{Disposition, LINKS_KEY, OwnChange, Standing, decode_links},
     grant::Role,
     id::Name,
     limits::LINKS_MAX,
@@ -109,7 +109,7 @@ fn a52_a_revoked_member_goes_on_running() {
         world.run_for(400 * SECOND);
         let Some(deceived) = deceived(&world) else { continue };
         n_told += 1;
-        world.done(0, Command::Revoke { id: world.id(revoked), disposition: Disposition::Keep });
+        world.done(0, OwnChange::Revoke { id: world.id(revoked), disposition: Disposition::Keep });
         let gone = |world: &Mesh| n_gone(world, deceived) == HALF;
         world.run_until("what it lists proves nothing", 2 * MINUTE, gone);
         unite(&mut world, HALF);
@@ -138,7 +138,7 @@ fn with_readers(n_owners: usize, n_readers: usize, seed: u64) -> Mesh {
         let name = Name::new(&format!("m{reader}")).expect("a sound name");
         let terms = GrantChange { role: Some(Role::Reader), ..GrantChange::default() };
         let id = world.id(reader);
-        world.must(0, Command::ChangeRoster(vec![RosterChange::Admit { id, name, terms }]));
+        world.must(0, OwnChange::ChangeRoster(vec![RosterChange::Admit { id, name, terms }]));
         world.start(reader);
     }
     find_each_other(&mut world);

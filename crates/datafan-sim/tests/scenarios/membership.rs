@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Disposition, Standing},
+    engine::{Answer, CommandError, Disposition, OwnChange, Standing},
     id::{MemberId, Name},
     time::{MILLI, SECOND, Timestamp},
 };
@@ -52,7 +52,7 @@ fn a39_a_stranger_gets_nothing_and_shows_up_as_pending() {
 fn a46_revoked_with_keep_all_end_at_the_named_head() {
     for seed in 1..8 {
         let (mut world, others) = about_to_be_revoked(seed);
-        world.done(0, Command::Revoke { id: world.id(2), disposition: Disposition::Keep });
+        world.done(0, OwnChange::Revoke { id: world.id(2), disposition: Disposition::Keep });
         let named = world.heads(0)[&world.id(2)];
         world.run_until("equal", 60 * SECOND, |world| world.equal_among(&others));
 
@@ -70,7 +70,7 @@ fn a46_revoked_with_drop_nobody_has_its_data() {
     for seed in 1..8 {
         let (mut world, others) = about_to_be_revoked(seed);
         let revoked = world.id(2);
-        world.done(0, Command::Revoke { id: revoked, disposition: Disposition::Drop });
+        world.done(0, OwnChange::Revoke { id: revoked, disposition: Disposition::Drop });
         world.run_until("gone", 60 * SECOND, |world| {
             let gone = |member: &usize| !world.heads(*member).contains_key(&revoked);
             others.iter().all(gone) && world.equal_among(&others)
@@ -84,7 +84,7 @@ fn a46_revoked_with_drop_nobody_has_its_data() {
 #[test]
 fn a39_a_revoked_member_stays_out_after_everybody_restarts() {
     let (mut world, others) = about_to_be_revoked(1);
-    world.done(0, Command::Revoke { id: world.id(2), disposition: Disposition::Keep });
+    world.done(0, OwnChange::Revoke { id: world.id(2), disposition: Disposition::Keep });
     world.run_until("equal", 60 * SECOND, |world| world.equal_among(&others));
     let before = world.content(0);
     for member in 0..5 {
@@ -99,7 +99,7 @@ fn a39_a_revoked_member_stays_out_after_everybody_restarts() {
 #[test]
 fn the_roster_refuses_what_would_confuse_it() {
     let mut world = Mesh::line(2, 1);
-    let admit = |id, name: &str| Command::Admit { id, name: Name::new(name).unwrap() };
+    let admit = |id, name: &str| OwnChange::Admit { id, name: Name::new(name).unwrap() };
     let (zero, one) = (world.id(0), world.id(1));
     let unsound = datafan_core::id::MemberId([0xff; 32]);
     let mut refused = |member, command| match world.done(member, command) {
@@ -110,7 +110,7 @@ fn the_roster_refuses_what_would_confuse_it() {
     assert!(matches!(refused(0, admit(unsound, "other")), CommandError::UnsoundKey { .. }));
     let stranger = datafan_core::identity::Identity::from_secret(&[9; 32]).id();
     assert!(matches!(refused(0, admit(stranger, "m0")), CommandError::NameTaken { id, .. } if id == zero));
-    let revoke = Command::Revoke { id: stranger, disposition: Disposition::Drop };
+    let revoke = OwnChange::Revoke { id: stranger, disposition: Disposition::Drop };
     assert!(matches!(refused(0, revoke), CommandError::UnknownMember { .. }));
 }
 
@@ -153,7 +153,7 @@ fn drop_survives_a_crash() {
     let (mut world, _) = about_to_be_revoked(1);
     let revoked = world.id(2);
     world.run_for(3 * SECOND);
-    world.done(0, Command::Revoke { id: revoked, disposition: Disposition::Drop });
+    world.done(0, OwnChange::Revoke { id: revoked, disposition: Disposition::Drop });
     world.crash(0);
     world.start(0);
     world.run_for(120 * SECOND);
@@ -170,7 +170,7 @@ fn what_is_told_is_there_to_be_read() {
         world.put(1, "k", "v");
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         world.stop(2);
-        world.done(0, Command::Revoke { id: world.id(1), disposition: Disposition::Drop });
+        world.done(0, OwnChange::Revoke { id: world.id(1), disposition: Disposition::Drop });
         // Member 3 copies the roster after that, so it has no tombstones: member 2 gets the roster from it by
         // reconciliation.
         let late = world.add(|_| ());
@@ -213,7 +213,7 @@ fn a42_a_forked_roster_does_not_unrevoke() {
     let revoked = world.id(3);
     // m2 gets the authority key later; it misses the revocation.
     world.cut(1, 2);
-    world.done(0, Command::Revoke { id: revoked, disposition: Disposition::Drop });
+    world.done(0, OwnChange::Revoke { id: revoked, disposition: Disposition::Drop });
     world.run_for(10 * SECOND);
     let active = |world: &Mesh, at: usize| {
         world.status(at).members.iter().find(|(id, _)| *id == revoked).map(|(_, g)| g.is_active())
@@ -226,7 +226,7 @@ fn a42_a_forked_roster_does_not_unrevoke() {
     world.start(2);
     world.run_for(10 * SECOND);
     let new = datafan_core::identity::Identity::from_secret(&[9; 32]).id();
-    let answer = world.done(2, Command::Admit { id: new, name: Name::new("newcomer").unwrap() });
+    let answer = world.done(2, OwnChange::Admit { id: new, name: Name::new("newcomer").unwrap() });
     assert!(matches!(answer, Answer::Committed(_)), "{answer:?}");
     world.heal(1, 2);
     world.link(1, 2);

@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Command, Reachability},
+    engine::{Immediate, Reachability},
     time::SECOND,
 };
 
@@ -128,9 +128,9 @@ pub fn discovering(n: usize, seed: u64) -> Mesh {
 pub fn find_each_other(world: &mut Mesh) {
     let n = world.n_members();
     for member in 0..n {
-        world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+        world.ask(member, Immediate::Publish(vec![format!("m{member}").into()]));
         if member > 0 {
-            world.ask(member, Command::Connect { address: "m0".into(), expected: None });
+            world.ask(member, Immediate::Connect { address: "m0".into(), expected: None });
         }
     }
     world.run_for(40 * SECOND);

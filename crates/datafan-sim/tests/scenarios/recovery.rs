@@ -6,7 +6,7 @@ use crate::{
 };
 use datafan_core::{
     difference::{Cursor, Difference, differences},
-    engine::{Alarm, Answer, Command, OwnState, Write},
+    engine::{Alarm, Answer, Immediate, OwnState, Write},
     identity::Identity,
     store::{Page, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
@@ -56,8 +56,8 @@ fn an_owner_without_its_disk_that_others_still_list_writes_within_a_minute() {
             *world.disk(1) = Mem::empty();
             world.start(1);
             let ticket = world.ask_commit(1, vec![put("k", "w")]);
-            world.ask(1, Command::Publish(vec!["m1".into()]));
-            world.ask(1, Command::Connect { address: "m0".into(), expected: None });
+            world.ask(1, Immediate::Publish(vec!["m1".into()]));
+            world.ask(1, Immediate::Connect { address: "m0".into(), expected: None });
             let (mut listed, mut held) = (false, false);
             let took = world.run_until("written", 75 * SECOND, |world| {
                 if let OwnState::Checking { lister } = world.status(1).own {
@@ -306,7 +306,7 @@ fn a29_who_wrote_on_from_a_backup_in_a_partition_keeps_what_the_mesh_had_aside()
         world.crash(1);
         world.start(1);
         assert_eq!(world.status(1).divergent, Some((yesterday, today)));
-        world.done(1, datafan_core::engine::Command::DiscardDivergent { roots: None });
+        world.done(1, datafan_core::engine::OwnChange::DiscardDivergent { roots: None });
         world.run_for(SECOND);
         assert_eq!(world.status(1).divergent, None);
         assert!(kept_aside(&world, 1, yesterday).is_empty());
@@ -338,7 +338,7 @@ fn a42_an_authority_that_wrote_on_from_a_backup_takes_back_whom_it_had_forgotten
         world.admit(late);
         world.admit(gone);
         let disposition = datafan_core::engine::Disposition::Drop;
-        world.must(0, datafan_core::engine::Command::Revoke { id: world.id(gone), disposition });
+        world.must(0, datafan_core::engine::OwnChange::Revoke { id: world.id(gone), disposition });
         world.start(late);
         world.link(late, 2);
         world.run_until("equal", 20 * SECOND, |world| world.equal());

@@ -4,7 +4,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Committed},
+    engine::{Answer, CommandError, Committed, OwnChange},
     time::SECOND,
 };
 use datafan_sim::world::{delete, put, uses_no_timestamp_twice};
@@ -160,7 +160,7 @@ fn set_clocks(world: &mut Mesh, ahead: i64) {
 }
 
 fn restamp(world: &mut Mesh) -> Committed {
-    match world.done(0, Command::Restamp) {
+    match world.done(0, OwnChange::Restamp) {
         Answer::Committed(done) => done,
         Answer::Refused(error) => panic!("{error}"),
     }
@@ -235,7 +235,7 @@ impl Sequence {
                 4 => self.restart(),
                 5 => {
                     self.say("restamp");
-                    self.world.done(0, Command::Restamp);
+                    self.world.done(0, OwnChange::Restamp);
                 }
                 6 => {
                     let pause = self.rng.below(30 * SECOND);
@@ -290,7 +290,7 @@ impl Sequence {
             true => (delete(&key), None),
             false => (put(&key, value.clone()), Some(value)),
         };
-        match self.world.done(0, Command::Commit(vec![write])) {
+        match self.world.done(0, OwnChange::Commit(vec![write])) {
             Answer::Committed(done) => {
                 self.say(&format!("write {key}"));
                 let bound = self.world.wall(0).0 + self.world.config(0).clock_ahead_micros;
@@ -309,7 +309,7 @@ impl Sequence {
     fn check(&mut self) {
         self.set_off(0);
         self.say("restamp");
-        let restamped = self.world.done(0, Command::Restamp);
+        let restamped = self.world.done(0, OwnChange::Restamp);
         let said = self.said.clone();
         assert!(matches!(restamped, Answer::Committed(_)), "{restamped:?}; {said}");
         assert!(self.world.alarms(0).is_empty(), "{:?}; {said}", self.world.alarms(0));

@@ -4,7 +4,7 @@
 use crate::common::{Mem, Mesh, SEEDS};
 use datafan_core::{
     difference::{Cursor, Difference, State, differences, divergent_roots},
-    engine::{Alarm, Command, ShardProgress, Write},
+    engine::{Alarm, Immediate, OwnChange, ShardProgress, Write},
     hash::Hash,
     item::Key,
     limits::DIVERGENT_COPIES_MAX,
@@ -121,7 +121,7 @@ fn a53_a_copy_that_was_not_looked_at_is_not_given_up() {
     world.put(1, "other", "v");
     meet(&mut world, 1);
     world.run_until("both come", 60 * SECOND, |world| roots(world, 1).len() == 2);
-    world.done(1, Command::DiscardDivergent { roots: Some(looked_at.clone()) });
+    world.done(1, OwnChange::DiscardDivergent { roots: Some(looked_at.clone()) });
     world.run_until("one is freed", 60 * SECOND, |world| {
         world.equal() && (0..3).all(|at| n_copies(world, at) == 1)
     });
@@ -159,10 +159,10 @@ fn a53_copies_five_hops_away_are_told_to_their_owner() {
             (config.links_min, config.links_wanted_max) = (1, 2);
         });
         for member in 0..7 {
-            world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+            world.ask(member, Immediate::Publish(vec![format!("m{member}").into()]));
             if member > 0 {
                 let address = format!("m{}", member - 1);
-                world.ask(member, Command::Connect { address: address.into(), expected: None });
+                world.ask(member, Immediate::Connect { address: address.into(), expected: None });
             }
         }
         world.run_until("a common beginning", 120 * SECOND, |world| world.equal());
@@ -177,16 +177,16 @@ fn a53_copies_five_hops_away_are_told_to_their_owner() {
             *world.disk(member) = backup;
             world.set_clock(member, 0);
             world.start(member);
-            world.ask(member, Command::Publish(vec![format!("m{member}").into()]));
+            world.ask(member, Immediate::Publish(vec![format!("m{member}").into()]));
             let address = format!("m{}", (member + 5) % 6);
-            world.ask(member, Command::Connect { address: address.into(), expected: None });
+            world.ask(member, Immediate::Connect { address: address.into(), expected: None });
         }
         world.run_for(25 * MINUTE);
         world.put(1, "alone/0", "v");
         world.run_until("equal", 120 * SECOND, |world| world.equal_among(&[0, 1, 2, 3, 4, 5]));
         world.start(6);
-        world.ask(6, Command::Publish(vec!["m6".into()]));
-        world.ask(6, Command::Connect { address: "m5".into(), expected: None });
+        world.ask(6, Immediate::Publish(vec!["m6".into()]));
+        world.ask(6, Immediate::Connect { address: "m5".into(), expected: None });
         world.run_until("told", 300 * SECOND, |world| world.equal() && world.status(1).divergent.is_some());
         is_listed(&world, 1);
         take_back(&mut world, 1);
@@ -428,7 +428,7 @@ fn take_back(world: &mut Mesh, member: usize) {
             None => world.commit(member, vec![Write::Delete { key }]),
         };
     }
-    world.done(member, Command::DiscardDivergent { roots: None });
+    world.done(member, OwnChange::DiscardDivergent { roots: None });
     world.run_until("freed everywhere", 60 * SECOND, |world| {
         world.equal() && (0..world.n_members()).all(|at| n_copies(world, at) == 0)
     });

@@ -2,7 +2,7 @@
 
 use crate::common::Mesh;
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Disposition},
+    engine::{Answer, Command, CommandError, Disposition, Immediate, OwnChange},
     grant::{Grant, GrantState, Quota, Role},
     hash::Hash,
     id::{MemberId, Name},
@@ -24,23 +24,24 @@ fn a55_the_meshs_own_id_is_no_members_in_any_command() {
     let change = RosterChange::Change { id: mesh, name: None, terms: items };
     let revoke = |id, disposition| RosterChange::Revoke { id, disposition, at: None };
     let rotated = vec![revoke(world.id(2), Disposition::Keep), admit.clone()];
-    let commands = [
-        Command::Admit { id: mesh, name: name() },
-        Command::Revoke { id: mesh, disposition: Disposition::Keep },
-        Command::Revoke { id: mesh, disposition: Disposition::Drop },
-        Command::ChangeRoster(vec![admit]),
-        Command::ChangeRoster(vec![change]),
-        Command::ChangeRoster(vec![revoke(mesh, Disposition::Drop)]),
-        Command::ChangeRoster(rotated),
-        Command::Connect { address: "m1".into(), expected: Some(mesh) },
+    let changes = [
+        OwnChange::Admit { id: mesh, name: name() },
+        OwnChange::Revoke { id: mesh, disposition: Disposition::Keep },
+        OwnChange::Revoke { id: mesh, disposition: Disposition::Drop },
+        OwnChange::ChangeRoster(vec![admit]),
+        OwnChange::ChangeRoster(vec![change]),
+        OwnChange::ChangeRoster(vec![revoke(mesh, Disposition::Drop)]),
+        OwnChange::ChangeRoster(rotated),
     ];
-    for command in commands {
-        let said = format!("{command:?}");
+    for change in changes {
+        let said = format!("{change:?}");
         let refused = Answer::Refused(CommandError::AuthorityId { id: mesh });
-        assert_eq!(world.done(0, command), refused, "{said}");
+        assert_eq!(world.done(0, change), refused, "{said}");
     }
-    let own = Command::Connect { address: "m1".into(), expected: Some(world.id(0)) };
-    assert_eq!(world.done(0, own), Answer::Refused(CommandError::OwnId { id: world.id(0) }));
+    let connect = |id| Immediate::Connect { address: "m1".into(), expected: Some(id) };
+    assert_eq!(world.done(0, connect(mesh)), Answer::Refused(CommandError::AuthorityId { id: mesh }));
+    let me = world.id(0);
+    assert_eq!(world.done(0, connect(me)), Answer::Refused(CommandError::OwnId { id: me }));
     assert_eq!(world.status(0).members.len(), 3);
     still_changes(&mut world, 3);
 }
@@ -92,7 +93,7 @@ fn a55_a_signed_roster_lets_no_revoked_id_in_again() {
         world.put(2, "k", "v");
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         let was = world.status(1).members.into_iter().find(|(id, _)| *id == world.id(2)).expect("a member").1;
-        world.done(0, Command::Revoke { id: world.id(2), disposition });
+        world.done(0, OwnChange::Revoke { id: world.id(2), disposition });
         world.run_until("known", 20 * SECOND, |world| world.equal_among(&[0, 1]));
         offline(&mut world, 0);
         let signed = sign(&world, 1, BTreeMap::from([(world.id(2), was)]));
@@ -118,7 +119,7 @@ fn offline(world: &mut Mesh, member: usize) {
 fn still_changes(world: &mut Mesh, n_members: usize) {
     let fresh = Identity::from_secret(&[90 + n_members as u8; 32]).id();
     let name = Name::new(&format!("fresh-{n_members}")).expect("a name");
-    let answer = world.done(0, Command::Admit { id: fresh, name });
+    let answer = world.done(0, OwnChange::Admit { id: fresh, name });
     assert!(matches!(&answer, Answer::Committed(done) if done.changed == 1), "{answer:?}");
     world.run_until("the next roster", 20 * SECOND, |world| {
         (0..3).all(|member| world.status(member).members.len() == n_members + 1)

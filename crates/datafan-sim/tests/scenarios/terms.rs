@@ -3,7 +3,9 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{ADDRESSES_KEY, Alarm, Answer, Command, CommandError, Disposition, Standing},
+    engine::{
+        ADDRESSES_KEY, Alarm, Answer, Command, CommandError, Disposition, Immediate, OwnChange, Standing,
+    },
     grant::{Grant, GrantState, Quota, Role},
     head::Head,
     id::Name,
@@ -98,7 +100,7 @@ fn who_becomes_a_reader_loses_its_shard_everywhere_and_may_begin_again() {
         let mut world = Mesh::mesh(3, seed);
         world.link_all(&line(3));
         world.put(2, "k", "old");
-        world.done(2, Command::Publish(vec!["m2.example:1".into()]));
+        world.done(2, Immediate::Publish(vec!["m2.example:1".into()]));
         world.run_until("published", 10 * SECOND, |world| world.equal() && publishes(world, 2));
         // Member 1 learns of it later.
         world.cut(0, 1);
@@ -184,7 +186,7 @@ fn who_came_in_before_the_end_stays() {
         // There is no end to change any more.
         let terms = GrantChange { until: Some(Timestamp(1)), ..GrantChange::default() };
         let again = RosterChange::Change { id: world.id(invited), name: None, terms };
-        let answer = world.done(0, Command::ChangeRoster(vec![again]));
+        let answer = world.done(0, OwnChange::ChangeRoster(vec![again]));
         assert!(matches!(&answer, Answer::Refused(CommandError::HasComeIn { .. })), "{answer:?}");
     }
 }
@@ -237,7 +239,7 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
             RosterChange::Admit { id: world.id(fresh), name: name.clone(), terms: GrantChange::default() },
         ];
         assert!(
-            matches!(world.done(0, Command::ChangeRoster(changes)), Answer::Committed(done) if done.changed == 2)
+            matches!(world.done(0, OwnChange::ChangeRoster(changes)), Answer::Committed(done) if done.changed == 2)
         );
         world.start(fresh);
         world.link(fresh, 1);
@@ -256,7 +258,7 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
         // Even after a restart the name belongs only to the new key.
         world.stop(0);
         world.start(0);
-        let taken = Command::Admit { id: Identity::from_secret(&[7; 32]).id(), name };
+        let taken = OwnChange::Admit { id: Identity::from_secret(&[7; 32]).id(), name };
         let taken = world.done(0, taken);
         assert!(
             matches!(&taken, Answer::Refused(CommandError::NameTaken { id, .. }) if *id == world.id(fresh)),
@@ -278,7 +280,7 @@ fn a46_links_of_a_revoked_member_close_everywhere_within_seconds() {
         world.run_until("equal", 20 * SECOND, |world| world.equal());
         world.stop(3);
         let revoked = world.id(4);
-        world.done(0, Command::Revoke { id: revoked, disposition });
+        world.done(0, OwnChange::Revoke { id: revoked, disposition });
         world.run_until("closed", 3 * SECOND, |world| world.peers(4).is_empty());
 
         world.cut(3, 2);
@@ -309,7 +311,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
         ));
         world.run_for(10 * SECOND);
         let held = world.content(1);
-        let Answer::Committed(forgetful) = world.done(3, Command::ChangeRoster(vec![named(9)])) else {
+        let Answer::Committed(forgetful) = world.done(3, OwnChange::ChangeRoster(vec![named(9)])) else {
             panic!("a copy of the key can sign")
         };
         // The copy disappears before it can learn of the mesh; what it has signed stays.
@@ -409,7 +411,7 @@ fn offline_authority(n: usize, seed: u64) -> Mesh {
     world.config(0).authority = None;
     world.start(0);
     world.run_until("linked", 20 * SECOND, |world| world.linked(0, 1) && world.equal());
-    let refused = world.done(0, Command::ChangeRoster(vec![named(7)]));
+    let refused = world.done(0, OwnChange::ChangeRoster(vec![named(7)]));
     assert!(matches!(refused, Answer::Refused(CommandError::NoAuthority)), "{refused:?}");
     world
 }
@@ -450,14 +452,14 @@ fn reader() -> GrantChange {
 
 fn admit(world: &mut Mesh, member: usize, terms: GrantChange) {
     let name = world.config(member).name.clone();
-    let admitted =
-        world.done(0, Command::ChangeRoster(vec![RosterChange::Admit { id: world.id(member), name, terms }]));
+    let admitted = world
+        .done(0, OwnChange::ChangeRoster(vec![RosterChange::Admit { id: world.id(member), name, terms }]));
     assert!(matches!(admitted, Answer::Committed(_)), "{admitted:?}");
 }
 
 fn change(world: &mut Mesh, member: usize, terms: GrantChange) {
     let change = RosterChange::Change { id: world.id(member), name: None, terms };
-    let changed = world.done(0, Command::ChangeRoster(vec![change]));
+    let changed = world.done(0, OwnChange::ChangeRoster(vec![change]));
     assert!(matches!(changed, Answer::Committed(done) if done.changed == 1), "{changed:?}");
 }
 

@@ -5,7 +5,7 @@ use crate::{
     parting::discovering,
 };
 use datafan_core::{
-    engine::{Alarm, Answer, Command, CommandError, ShardProgress},
+    engine::{Alarm, Answer, CommandError, OwnChange, ShardProgress},
     fork::{ClosedBy, Evidence},
     hash::Hash,
     head::Head,
@@ -97,7 +97,7 @@ fn a29_what_was_given_up_does_not_come_back_with_a_member_that_was_away() {
             world.run_until("aside", 60 * SECOND, |world| {
                 world.equal() && world.status(1).divergent.is_some()
             });
-            world.done(1, Command::DiscardDivergent { roots: None });
+            world.done(1, OwnChange::DiscardDivergent { roots: None });
             if seed == 1 {
                 world.crash(1);
                 world.start(1);
@@ -241,7 +241,7 @@ fn a_fork_that_the_authority_closes_costs_no_push_any_more_until_the_next_one() 
         assert!(micros_to_all(&mut world, "slow") > 100 * MILLI, "its commits come with the rounds");
         assert_eq!(closed_by(&world, 3), [None]);
 
-        world.must(0, Command::CloseForks { owner });
+        world.must(0, OwnChange::CloseForks { owner });
         world.run_until("closed everywhere", 10 * SECOND, |world| forked_at(world) == 0 && world.equal());
         assert!(micros_to_all(&mut world, "fast") < 100 * MILLI, "its commits are pushed");
         assert_eq!(closed_by(&world, 3), [Some(ClosedBy::Authority)], "what proves it stays");
@@ -269,7 +269,8 @@ fn a_fork_that_the_authority_closes_costs_no_push_any_more_until_the_next_one() 
 fn only_the_authority_closes_forks_and_only_of_members() {
     let mut world = forked(1);
     let owner = world.id(1);
-    let refused = |world: &mut Mesh, member, owner| match world.done(member, Command::CloseForks { owner }) {
+    let refused = |world: &mut Mesh, member, owner| match world.done(member, OwnChange::CloseForks { owner })
+    {
         Answer::Refused(error) => error,
         Answer::Committed(done) => panic!("{done:?}"),
     };

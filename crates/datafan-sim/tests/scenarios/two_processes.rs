@@ -7,7 +7,7 @@ use crate::{
 };
 use datafan_core::{
     claim::Claim,
-    engine::{Alarm, Answer, Command, CommandError, OwnState, Ticket},
+    engine::{Alarm, Answer, CommandError, Immediate, OwnState, Ticket},
     id::MeshId,
     item::Key,
     message::Message,
@@ -149,7 +149,7 @@ fn meshed(n: usize, seed: u64) -> (Mesh, Mem) {
     let mut world = discovering(n, seed);
     world.only_dials(OWNER);
     let nowhere = vec!["behind.m1".into()];
-    world.ask(OWNER, Command::Publish(nowhere));
+    world.ask(OWNER, Immediate::Publish(nowhere));
     world.put(OWNER, "old", "v");
     let disk = world.disk(OWNER).backup();
     world.crash(OWNER);

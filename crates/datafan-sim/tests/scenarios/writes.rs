@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, refusals};
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Write},
+    engine::{Answer, CommandError, OwnChange, Write},
     item::{Key, KeyError},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
     time::{MILLI, SECOND},
@@ -88,7 +88,7 @@ fn several_owned_shards_move_side_by_side() {
         let newcomer = world.add(|_| ());
         let (id, name) = (world.id(newcomer), world.config(newcomer).name.clone());
         world.ask_commit(0, vec![put("k", "1")]);
-        world.ask(0, Command::Admit { id, name });
+        world.ask(0, OwnChange::Admit { id, name });
         world.ask_commit(0, vec![put("k", "2")]);
         world.run_until("both at the end of the line", 10 * SECOND, |world| {
             let knows = world.status(2).members.iter().any(|(member, _)| *member == id);
@@ -117,7 +117,7 @@ fn a_group_over_two_shards_is_answered_whichever_bound_moves() {
         for (n, newcomer) in newcomers.into_iter().enumerate() {
             let (id, name) = (world.id(newcomer), world.config(newcomer).name.clone());
             let own = world.ask_commit(0, vec![put("k", n.to_string())]);
-            let roster = world.ask(0, Command::Admit { id, name });
+            let roster = world.ask(0, OwnChange::Admit { id, name });
             world.run_for(1_000);
             for ticket in [own, roster] {
                 assert!(

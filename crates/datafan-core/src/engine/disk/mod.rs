@@ -7,7 +7,7 @@ mod current;
 #[cfg(test)]
 mod tests;
 
-use super::context::Context;
+use super::{context::Context, effect::CommandError, group::Refusable};
 use crate::{
     codec::DecodeError,
     head::Head,
@@ -302,6 +302,11 @@ impl<S: Store> Disk<S> {
     /// Why there is no room for more; `None` while there is.
     pub(super) fn full(&self) -> Option<&str> {
         self.full.as_deref()
+    }
+
+    /// Whether there is room for what an own shard is to hold.
+    pub(super) fn check_room(&self) -> Refusable<()> {
+        self.full().map_or(Ok(()), |why| Err(CommandError::DiskFull { why: why.into() }))
     }
 
     /// Whether the disk was full and has room again, so that the store has to be opened again to be written.

@@ -16,7 +16,7 @@ pub(super) use contest::{Claims, Contest, Verdict};
 pub(super) use run::OwnRun;
 pub(super) use shard::{Confirmed, OwnShard};
 
-use super::{context::Context, disk::Disk, effect::Ticket, input::Command, replicas::Replicas};
+use super::{context::Context, disk::Disk, effect::Ticket, input::OwnChange, replicas::Replicas};
 use crate::{
     connector::Address,
     head::Head,
@@ -50,8 +50,8 @@ pub(super) struct OwnShards {
     outranks: bool,
     /// States of the own shard up to this timestamp are given up.
     abandoned: Timestamp,
-    /// Commands that wait for their commit.
-    waiting: VecDeque<(Ticket, Command)>,
+    /// Changes that wait for their commit.
+    waiting: VecDeque<(Ticket, OwnChange)>,
     /// Where we can be dialled, and whether that has still to be written.
     addresses: Vec<Address>,
     publishes: bool,
@@ -356,23 +356,23 @@ impl OwnShards {
 
 /// What waits to be written.
 impl OwnShards {
-    /// A command waits for its commit.
-    pub(super) fn push_waiting(&mut self, ticket: Ticket, command: Command) {
-        self.waiting.push_back((ticket, command));
+    /// A change waits for its commit.
+    pub(super) fn push_waiting(&mut self, ticket: Ticket, change: OwnChange) {
+        self.waiting.push_back((ticket, change));
     }
 
-    /// Whether commands wait for their commit.
+    /// Whether changes wait for their commit.
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// All commands that wait, in order.
-    pub(super) fn take_waiting(&mut self) -> VecDeque<(Ticket, Command)> {
+    /// All changes that wait, in order.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<(Ticket, OwnChange)> {
         core::mem::take(&mut self.waiting)
     }
 
-    /// These commands wait on, before any that came since.
-    pub(super) fn put_back_waiting(&mut self, mut waiting: VecDeque<(Ticket, Command)>) {
+    /// These changes wait on, before any that came since.
+    pub(super) fn put_back_waiting(&mut self, mut waiting: VecDeque<(Ticket, OwnChange)>) {
         waiting.append(&mut self.waiting);
         self.waiting = waiting;
     }

@@ -104,12 +104,12 @@ fn held_back_writes_give_way_to_a_process_that_lives_and_else_go_on() {
 }
 
 #[test]
-fn commands_wait_in_order_and_what_the_system_writes_is_due_again_where_it_cannot_be_written() {
+fn changes_wait_in_order_and_what_the_system_writes_is_due_again_where_it_cannot_be_written() {
     let cx = context();
     let (mut own, _) = own(&cx, 5);
-    own.push_waiting(Ticket(1), Command::Restamp);
+    own.push_waiting(Ticket(1), OwnChange::Restamp);
     let waiting = own.take_waiting();
-    own.push_waiting(Ticket(2), Command::Restamp);
+    own.push_waiting(Ticket(2), OwnChange::Restamp);
     own.put_back_waiting(waiting);
     let tickets: Vec<u64> = own.take_waiting().iter().map(|(ticket, _)| ticket.0).collect();
     assert_eq!(tickets, [1, 2]);
