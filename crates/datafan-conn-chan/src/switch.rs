@@ -145,10 +145,8 @@ impl Switch {
         }
         let number = self.next_number();
         self.links.insert(pair, ChanLink { number, to_lower: <_>::default(), to_higher: <_>::default() });
-        let (address, local) = (Some(there.clone()), here.clone());
-        self.tell(id, Event::LinkUp { peer, address, local, direction: Direction::Out });
-        let (address, local) = (here, Some(there));
-        self.tell(peer, Event::LinkUp { peer: id, address, local, direction: Direction::In });
+        self.tell(id, Event::LinkUp { peer, address: Some(there), direction: Direction::Out });
+        self.tell(peer, Event::LinkUp { peer: id, address: here, direction: Direction::In });
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl QuicConnector {
         }
         let failed = watch::Sender::new(None);
         for (bound, endpoint) in &endpoints {
-            let listener = config.runtime.spawn(listen(table.clone(), endpoint.clone(), *bound));
+            let listener = config.runtime.spawn(listen(table.clone(), endpoint.clone()));
             config.runtime.spawn(watch_over(table.clone(), listener, *bound, failed.clone()));
         }
         let bound = endpoints.iter().map(|(bound, _)| *bound).collect();

@@ -31,9 +31,9 @@ impl Dialler {
         // All addresses together share one timeout.
         let limit = self.table.handshake_timeout / targets.len().max(1) as u32;
         for target in targets {
-            let Some((bound, endpoint)) = self.endpoint(target) else { continue };
+            let Some(endpoint) = self.endpoint(target) else { continue };
             self.table.half_open.knows(target.ip());
-            let origin = Origin { direction: Direction::Out, dialled: Some(address.clone()), bound: *bound };
+            let origin = Origin { direction: Direction::Out, dialled: Some(address.clone()) };
             last = self.connect(endpoint, target, expected, origin, limit).await;
             if last.is_ok() {
                 break;
@@ -55,11 +55,12 @@ impl Dialler {
 
     /// The endpoint that reaches `target`: of its address family, and bound to loopback only if `target` is
     /// on loopback too.
-    fn endpoint(&self, target: SocketAddr) -> Option<&(SocketAddr, Endpoint)> {
+    fn endpoint(&self, target: SocketAddr) -> Option<&Endpoint> {
         let family = || self.endpoints.iter().filter(|(bound, _)| bound.is_ipv4() == target.is_ipv4());
         let fits = |bound: &SocketAddr| bound.ip().is_loopback() == target.ip().is_loopback();
         let is_any = |bound: &SocketAddr| bound.ip().is_unspecified();
-        family().find(|(bound, _)| fits(bound) || is_any(bound)).or_else(|| family().next())
+        let found = family().find(|(bound, _)| fits(bound) || is_any(bound)).or_else(|| family().next());
+        found.map(|(_, endpoint)| endpoint)
     }
 
     async fn connect(

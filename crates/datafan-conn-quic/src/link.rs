@@ -12,7 +12,6 @@ use datafan_core::{
 };
 use quinn::Connection;
 use std::{
-    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -23,8 +22,6 @@ pub(crate) struct Origin {
     pub(crate) direction: Direction,
     /// The dialled address, if we dialled.
     pub(crate) dialled: Option<Address>,
-    /// The address of our endpoint.
-    pub(crate) bound: SocketAddr,
 }
 
 pub(crate) struct Link {
@@ -88,14 +85,6 @@ impl Link {
             Some(address) => address.clone(),
             None => self.connection.remote_address().to_string().into(),
         }
-    }
-
-    /// Our own address as the peer sees it, if the system reports it.
-    pub(crate) fn local(&self) -> Option<Address> {
-        let bound = self.origin.bound;
-        let ip =
-            self.connection.local_ip().or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
-        Some(SocketAddr::new(ip, bound.port()).to_string().into())
     }
 
     fn set_ending(&self, code: Code, reason: &str) {

@@ -8,10 +8,10 @@ use crate::{
 };
 use datafan_core::connector::Direction;
 use quinn::{Endpoint, Incoming};
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// Accepts connections until the endpoint is closed.
-pub(crate) async fn listen(table: Arc<Table>, endpoint: Endpoint, bound: SocketAddr) {
+pub(crate) async fn listen(table: Arc<Table>, endpoint: Endpoint) {
     while let Some(incoming) = endpoint.accept().await {
         let place = match admit(&table, &incoming) {
             Admission::Granted(place) => place,
@@ -29,7 +29,7 @@ pub(crate) async fn listen(table: Arc<Table>, endpoint: Endpoint, bound: SocketA
         let table = table.clone();
         tokio::spawn(async move {
             let remote = incoming.remote_address();
-            if let Err(error) = in_place(&table, incoming, bound, place).await {
+            if let Err(error) = in_place(&table, incoming, place).await {
                 tracing::debug!(%remote, error, "incoming handshake failed");
                 table.stats(|stats| stats.handshakes_failed += 1);
             }
@@ -49,26 +49,21 @@ fn admit(table: &Table, incoming: &Incoming) -> Admission {
 }
 
 /// Runs the handshake until it ends or is dropped for another.
-async fn in_place(
-    table: &Arc<Table>,
-    incoming: Incoming,
-    bound: SocketAddr,
-    place: HandshakePermit,
-) -> Result<(), String> {
+async fn in_place(table: &Arc<Table>, incoming: Incoming, place: HandshakePermit) -> Result<(), String> {
     tokio::select! {
         // A handshake that has just succeeded is not thrown away.
         biased;
-        done = handshake(table, incoming, bound) => done,
+        done = handshake(table, incoming) => done,
         () = place.evicted() => Err("dropped for a later one".into()),
     }
 }
 
-async fn handshake(table: &Arc<Table>, incoming: Incoming, bound: SocketAddr) -> Result<(), String> {
+async fn handshake(table: &Arc<Table>, incoming: Incoming) -> Result<(), String> {
     let connecting = incoming.accept().map_err(|error| ending::describe(&error, None))?;
     let connection = tokio::time::timeout(table.handshake_timeout, connecting)
         .await
         .map_err(|_| "handshake timed out")?
         .map_err(|error| ending::describe(&error, None))?;
-    let origin = Origin { direction: Direction::In, dialled: None, bound };
+    let origin = Origin { direction: Direction::In, dialled: None };
     greeting::greet(table, connection, origin).await.map(drop)
 }

@@ -173,9 +173,9 @@ impl Table {
             }
             self.inbox.push(Event::LinkDown { peer, reason: reason.into() });
         }
-        let (address, local, direction) = (link.address(), link.local(), link.origin.direction);
+        let (address, direction) = (link.address(), link.origin.direction);
         tracing::info!(?peer, %address, ?direction, "link up");
-        self.inbox.push(Event::LinkUp { peer, address: Some(address), local, direction });
+        self.inbox.push(Event::LinkUp { peer, address: Some(address), direction });
         drop(state);
         self.link_came.notify_waiters();
         if let Some(old) = old {

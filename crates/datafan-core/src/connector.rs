@@ -89,8 +89,6 @@ pub enum Event {
         /// Where the peer was seen; for both directions an address that can be dialled where the connector
         /// knows one.
         address: Option<Address>,
-        /// The address on our side that the peer sees, where the connector knows it.
-        local: Option<Address>,
         /// Who dialled.
         direction: Direction,
     },

@@ -215,7 +215,7 @@ impl<S: Store, C: Connector> Member<S, C> {
 
     fn on_event(&mut self, event: Event, gathered: &mut Gathered) {
         let input = match event {
-            Event::LinkUp { peer, address, local: _, direction } => {
+            Event::LinkUp { peer, address, direction } => {
                 self.linked.insert(peer);
                 Input::LinkUp { peer, address, direction }
             }
