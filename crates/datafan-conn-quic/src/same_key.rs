@@ -44,7 +44,8 @@ pub(crate) async fn meet(
     let earlier = (hello.ended.number, hello.run) > (number, table.run);
     if table.may_warn_of(table.me) {
         let remote = connection.remote_address();
-        tracing::warn!(%remote, earlier, "another process runs with this member's own key; the later one stops");
+        let what = "another process runs with this member's own key; the later one stops";
+        tracing::warn!(%remote, earlier, "{what}");
     }
     match origin.direction {
         Direction::Out if earlier => Ok(Greeted::Linked(table.me)),

@@ -46,7 +46,10 @@ pub enum MembershipError {
         what: String,
     },
     /// A newer version wrote it.
-    #[error("{} has format {found}, but this version knows only format {FORMAT}: use a newer version", .path.display())]
+    #[error(
+        "{} has format {found}, but this version knows only format {FORMAT}: use a newer version",
+        .path.display()
+    )]
     Format {
         /// The file.
         path: PathBuf,

@@ -9,9 +9,10 @@ use datafan_sim::{
 use std::{collections::BTreeSet, env, process::Command};
 
 /// A small amount of every random fault.
-const SCENARIO: &str = "members = 6\nseconds = 5\nfaults = { crashes = 3, cuts = 3, partitions = 1, flaps = 2, \
-    loss_per_mille = 20, twice_per_mille = 20, late_per_mille = 20, disk_failures = 1, slow_disks = 1, clock_jumps = 2, \
-    drifting_clocks = 2, misbehaving = 1, violations_per_mille = 50, joins = 1, restores = 1 }";
+const SCENARIO: &str = "members = 6\nseconds = 5\nfaults = { crashes = 3, cuts = 3, partitions = 1, \
+    flaps = 2, loss_per_mille = 20, twice_per_mille = 20, late_per_mille = 20, disk_failures = 1, \
+    slow_disks = 1, clock_jumps = 2, drifting_clocks = 2, misbehaving = 1, violations_per_mille = 50, \
+    joins = 1, restores = 1 }";
 
 #[test]
 fn one_seed_tells_one_story() {

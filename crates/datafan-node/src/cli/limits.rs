@@ -13,7 +13,8 @@ pub struct Limits {
     #[arg(long, value_name = "N", value_parser = links, default_value_t = LINKS_MAX)]
     pub links_max: usize,
     /// Commits per second taken from one owner; beyond that, its commits are taken together every 100 ms
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub owner_commits: u64,
     /// Bytes per second taken from one owner; the rest is delayed
     #[arg(long, value_name = "SIZE", value_parser = parse::bytes, default_value = "256MiB")]

@@ -36,7 +36,10 @@ mod tests {
                     format!("202{}-{:02}-{:02}", draw.up_to(6), 1 + draw.up_to(12), 1 + draw.up_to(28));
                 let mut reading = |battery: u64| {
                     let value = kind.2 + draw.up_to(kind.3 * 10) as f64 / 10.0;
-                    json!({"kind": kind.0, "unit": kind.1, "reading": value, "battery_percent": battery, "installed": installed})
+                    json!({
+                        "kind": kind.0, "unit": kind.1, "reading": value,
+                        "battery_percent": battery, "installed": installed,
+                    })
                 };
                 line(&mut rows, station, &key, Some(reading(40 + n)));
                 match n {

@@ -69,7 +69,8 @@ fn hosts(api: SocketAddr) -> [String; 2] {
 /// The request must name a loopback address of ours as host and come from no other origin.
 fn is_local(headers: &HeaderMap, api: SocketAddr) -> bool {
     let hosts = hosts(api);
-    let host_fits = matches!(values(headers, &HOST)[..], [host] if hosts.iter().any(|known| known.eq_ignore_ascii_case(host)));
+    let is_own = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+    let host_fits = matches!(values(headers, &HOST)[..], [host] if is_own(host));
     let origin_fits = values(headers, &ORIGIN).into_iter().all(|origin| {
         origin.strip_prefix("http://").is_some_and(|host| hosts.iter().any(|known| known == host))
     });

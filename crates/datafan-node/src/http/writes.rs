@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn a_line_of_an_export_is_a_write_of_its_owner() {
         let write = read(
-            r#"{"owner":"id","owner_name":"a","key":"k","timestamp":1,"time":"t","value":"v","revoked":true}"#,
+            r#"{"owner":"id","owner_name":"a","key":"k","timestamp":1,"time":"t",
+                "value":"v","revoked":true}"#,
         );
         let write = write.unwrap();
         assert_eq!(write.bytes(), Ok(Some(b"v".to_vec())));

@@ -28,7 +28,8 @@ pub const ATTACKS: &[Attack] = &[
         name: "asking without reading",
         does: "sends requests without end and reads no answer",
         act: Act::Runs(|scene| Box::pin(asks_on(scene))),
-        outcome: "the waiting answers are bounded, then nothing more is looked up; other links are served in turn",
+        outcome: "the waiting answers are bounded, then nothing more is looked up; other links are served \
+            in turn",
         ..LOAD
     },
     Attack {

@@ -123,7 +123,8 @@ pub const ATTACKS: &[Attack] = &[
             })
         }),
         counter: "revoked_head",
-        outcome: "not a violation, as not everybody knows of the revocation yet; remembered, nothing is fetched",
+        outcome: "not a violation, as not everybody knows of the revocation yet; remembered, nothing is \
+            fetched",
         ..ROSTER
     },
     Attack {

@@ -15,7 +15,8 @@ pub const ATTACKS: &[Attack] = &[
         does: "announces the owner's present head and has nothing when it is asked",
         act: Act::Violates(Violation::InsteadOfDelta(|shard| Message::UpToDate(shard.head.owner))),
         counter: "state_changed",
-        outcome: "not a violation, as a state can go: the attacker is asked again only when it announces the head again",
+        outcome: "not a violation, as a state can go: the attacker is asked again only when it announces \
+            the head again",
         ..STALL
     },
     Attack {
@@ -44,7 +45,8 @@ pub const ATTACKS: &[Attack] = &[
             Message::StateChanged(request.id, Some(Head { timestamp, ..shard.head }))
         })),
         counter: "state_changed",
-        outcome: "not a violation, as owners may be busy: nothing steps back, reconciliation goes on with another member",
+        outcome: "not a violation, as owners may be busy: nothing steps back, reconciliation goes on with \
+                  another member",
         ..STALL
     },
     Attack {

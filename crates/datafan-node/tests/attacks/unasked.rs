@@ -101,7 +101,8 @@ pub const ATTACKS: &[Attack] = &[
             vec![Message::Claim(Claim { member: facts.victim, ..claim }).frame()]
         }),
         counter: "claim",
-        outcome: "not a violation, as it is not about the victim's process: not verified; only a statement that its own key has signed about its process stops it",
+        outcome: "not a violation, as it is not about the victim's process: not verified; only a statement \
+            that its own key has signed about its process stops it",
         ..UNASKED
     },
     Attack {
@@ -126,7 +127,8 @@ pub const ATTACKS: &[Attack] = &[
             told.chain([Message::Claim(NOBODYS)]).map(|message| message.frame()).collect()
         }),
         counter: "claim",
-        outcome: "not a violation: the victim signs that it is older, which is true; the log says so once an hour",
+        outcome: "not a violation: the victim signs that it is older, which is true; the log says so \
+                  once an hour",
         ..UNASKED
     },
     Attack {

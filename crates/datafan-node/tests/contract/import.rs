@@ -60,7 +60,8 @@ fn a_malformed_line_is_named_and_what_was_imported_before_it() {
         ),
     ] {
         let rows = format!(
-            "{{\"key\":\"{name}/1\",\"value\":1}}\n{{\"key\":\"{name}/2\",\"value\":2}}\n{bad}\n{{\"key\":\"d\"}}\n"
+            "{{\"key\":\"{name}/1\",\"value\":1}}\n{{\"key\":\"{name}/2\",\"value\":2}}\n\
+             {bad}\n{{\"key\":\"d\"}}\n"
         );
         let file = place.file(&format!("{name}.jsonl"), rows);
         let done = member.ask(&["import", &file]);

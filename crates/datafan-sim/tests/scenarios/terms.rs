@@ -140,9 +140,12 @@ fn a39_an_expired_invitation_lets_nobody_in() {
         world.run_for(90 * SECOND);
         world.start(late);
         world.link(late, 1);
-        world.run_until("refused", 10 * SECOND, |world| {
-            matches!(&world.status(late).standing, Standing::Refused(why) if why.contains("invitation has ended"))
-        });
+        let has_ended = |why: &str| why.contains("invitation has ended");
+        world.run_until(
+            "refused",
+            10 * SECOND,
+            |world| matches!(&world.status(late).standing, Standing::Refused(why) if has_ended(why)),
+        );
         assert!(world.content(late).items.is_empty(), "not even the roster");
         assert!(world.stats(1).refusals["invitation_expired"] > 0);
         assert_eq!(grant(&world, 0, late).state, GrantState::Invited { until });
@@ -238,9 +241,8 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
             RosterChange::Revoke { id: old, disposition: Disposition::Keep, at: None },
             RosterChange::Admit { id: world.id(fresh), name: name.clone(), terms: GrantChange::default() },
         ];
-        assert!(
-            matches!(world.done(0, OwnChange::ChangeRoster(changes)), Answer::Committed(done) if done.changed == 2)
-        );
+        let answer = world.done(0, OwnChange::ChangeRoster(changes));
+        assert!(matches!(answer, Answer::Committed(done) if done.changed == 2));
         world.start(fresh);
         world.link(fresh, 1);
         world.put(fresh, "k", "moved");
@@ -321,7 +323,10 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_alarmed() {
         (0..3).for_each(|other| world.heal(3, other));
         world.run_for(30 * SECOND);
         for member in 0..3 {
-            let shrinks = |alarm: &Alarm| matches!(alarm, Alarm::RosterShrinks { refused, .. } if refused.timestamp == forgetful.timestamp);
+            let shrinks = |alarm: &Alarm| match alarm {
+                Alarm::RosterShrinks { refused, .. } => refused.timestamp == forgetful.timestamp,
+                _ => false,
+            };
             assert!(world.alarms(member).iter().any(shrinks), "m{member}: {:?}", world.alarms(member));
             assert_eq!(world.stats(member).refusals["old_roster"], 1, "m{member}");
             assert_eq!(world.content(member), held, "m{member}");

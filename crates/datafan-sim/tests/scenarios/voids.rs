@@ -1,5 +1,5 @@
-//! A48: owners whose signed content breaks a rule. Everybody keeps the last good head, and nobody who passes
-//! it on is blamed.
+//! A48: owners whose signed content breaks a rule. Everybody keeps the last good head, and relays are not
+//! blamed.
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
@@ -68,15 +68,15 @@ fn who_signs_invalid_heads_again_and_again_is_heard_once_per_round() {
         let (rounds, n_void) = (world.stats(2).rounds - rounds, world.stats(2).refusals["invalid_head"]);
         assert!((3..=rounds + 1).contains(&n_void), "{n_void} of 200 looked at in {rounds} rounds");
 
-        // What is good of it comes with the rounds, too.
+        // Its valid data comes with the rounds, too.
         world.put(0, "k", "changed");
         let micros = world.run_until("equal", 10 * SECOND, |world| world.equal());
         assert!(micros < 4 * SECOND, "{micros}");
     }
 }
 
-/// Member 0 signs such a state, and its neighbour, member 1, serves it to member 2 as honestly as a relay can
-/// that looks at nothing: by deltas, or by nodes and ranges.
+/// Member 0 signs such a state, and its neighbour, member 1, serves it to member 2 like an honest relay that
+/// checks nothing: by deltas, or by nodes and ranges.
 fn is_void(change: fn(&mut Vec<Item>), says: fn(&mut Head)) {
     for seed in SEEDS {
         for serves in [Serves::Deltas, Serves::Gaps] {
@@ -106,13 +106,13 @@ fn is_void(change: fn(&mut Vec<Item>), says: fn(&mut Head)) {
                 );
             }
 
-            // It is told of again and again, and nobody asks for it.
+            // It is announced repeatedly, and nobody requests it.
             let n_asked = asked.get();
             assert!(n_asked > 0);
             world.run_for(600 * SECOND);
             assert_eq!(asked.get(), n_asked, "idle stays idle");
 
-            // What is good comes still, from the same ones.
+            // Valid data still arrives, from the same members.
             world.put(0, "k00", "changed");
             world.run_until("equal", 10 * SECOND, |world| {
                 world.equal() && world.all_read(0, "k00", Some(b"changed"))
@@ -145,8 +145,8 @@ fn signed(world: &mut Mesh, change: fn(&mut Vec<Item>), says: fn(&mut Head)) -> 
     invalid
 }
 
-/// From now on member 1 tells member 2 of `invalid`, as it is by then, in each round, and answers whatever
-/// member 2 asks of it. Counts that.
+/// From now on member 1 announces the current `invalid` to member 2 in each round, and answers its requests.
+/// Counts the requests.
 fn relays(world: &mut Mesh, invalid: Rc<RefCell<Shard>>, serves: Serves) -> Rc<Cell<u64>> {
     let (mut requests, n_asked) = (BTreeMap::new(), Rc::new(Cell::new(0)));
     let (count, mut since) = (n_asked.clone(), Timestamp::ZERO);
@@ -165,7 +165,7 @@ fn relays(world: &mut Mesh, invalid: Rc<RefCell<Shard>>, serves: Serves) -> Rc<C
             (1, 2, Message::Round(_)) => {
                 return Fate::Followed(vec![Message::Announce(vec![invalid.head]).encode()]);
             }
-            // What its engine knows nothing of.
+            // Its engine does not know the state, so these answers are replaced.
             (1, 2, Message::UpToDate(owner)) if owner == invalid.head.owner => {
                 let delta = || invalid.delta(since).answer().bytes.to_vec();
                 let gap = || Message::DeltaUnavailable(invalid.head).encode();
