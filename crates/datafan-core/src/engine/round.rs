@@ -196,3 +196,48 @@ fn lies_in(slot: &Place, answer: &HeadAnswer) -> bool {
         HeadAnswer::Empty | HeadAnswer::Leaf(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::testing::{Parts, owner},
+        time::Timestamp,
+    };
+
+    fn exchange(parts: &mut Parts) -> Exchange<'_, ()> {
+        Exchange { cx: &mut parts.cx, replicas: &mut parts.replicas, links: &mut parts.links }
+    }
+
+    #[test]
+    fn a_round_goes_to_all_links_that_have_room() {
+        let mut parts = Parts::new();
+        [1, 2].into_iter().for_each(|peer| parts.link(peer));
+        parts.links.set_full(&owner(2), Lane::Small, true);
+        exchange(&mut parts).begin_round();
+        let root = parts.replicas.root();
+        assert_eq!(parts.sent(), [(owner(1), alloc::format!("Round({root:?})"))]);
+        exchange(&mut parts).send_round(owner(2));
+        assert_eq!((parts.sent(), parts.cx.stats.rounds), (Vec::new(), 1));
+    }
+
+    #[test]
+    fn an_equal_root_says_that_the_peer_is_where_we_are_and_another_is_looked_into_once() {
+        let mut parts = Parts::new();
+        parts.link(1);
+        parts.hold(9, 5);
+        let root = parts.replicas.root();
+        parts.links.set_position(&owner(1), &owner(9), Some(Timestamp(3)));
+        exchange(&mut parts).on_round(owner(1), root);
+        assert!(!parts.links[&owner(1)].has_positions() && parts.sent().is_empty());
+        exchange(&mut parts).on_round(owner(1), Hash([7; 32]));
+        exchange(&mut parts).on_round(owner(1), Hash([7; 32]));
+        let sent = parts.sent();
+        assert!(
+            matches!(&sent[..], [(to, text)] if *to == owner(1) && text.starts_with("AskHeads")),
+            "{sent:?}"
+        );
+        exchange(&mut parts).on_round(owner(3), root);
+        assert_eq!(parts.sent(), [], "nobody is linked there");
+    }
+}

@@ -93,3 +93,65 @@ impl<V> Rules<'_, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::testing::{Parts, head, owner},
+        hash::Hash,
+        time::SECOND,
+    };
+
+    fn rules(parts: &Parts) -> Rules<'_, ()> {
+        let Parts { cx, members, replicas, links } = parts;
+        Rules { cx, members, replicas, links }
+    }
+
+    fn refused(verdict: Verdict) -> Option<Reason> {
+        if let Verdict::Refused(reason) = verdict { Some(reason) } else { None }
+    }
+
+    #[test]
+    fn a_head_needs_a_grant_a_credible_clock_and_its_quota() {
+        let mut parts = Parts::new();
+        assert!(matches!(rules(&parts).verdict(&head(owner(1), 5)), Verdict::Unknown));
+        parts.grant(1, GrantState::Active, 3);
+        assert!(matches!(rules(&parts).verdict(&head(owner(1), 5)), Verdict::Good));
+        let ahead = parts.cx.clock_bound().0 + 1;
+        assert!(matches!(rules(&parts).verdict(&head(owner(1), ahead - 1)), Verdict::Good));
+        assert_eq!(refused(rules(&parts).verdict(&head(owner(1), ahead))), Some(Reason::Clock));
+        let of = |items| Head { items, ..head(owner(1), 5) };
+        assert!(matches!(rules(&parts).verdict(&of(3 + QUOTA_SYSTEM_ITEMS)), Verdict::Good));
+        assert_eq!(refused(rules(&parts).verdict(&of(4 + QUOTA_SYSTEM_ITEMS))), Some(Reason::Quota));
+    }
+
+    #[test]
+    fn of_who_was_revoked_only_the_named_head_stays_and_it_replaces_later_ones() {
+        let mut parts = Parts::new();
+        let (kept, later) = (head(owner(1), 5), head(owner(1), 9));
+        let keep = GrantState::Keep { timestamp: kept.timestamp, root: kept.root };
+        parts.grant(1, GrantState::Active, 3);
+        assert!(rules(&parts).is_newer(&later, Some(&kept)) && !rules(&parts).is_newer(&kept, Some(&later)));
+        assert!(rules(&parts).is_newer(&kept, None));
+        parts.grant(1, keep, 3);
+        assert!(matches!(rules(&parts).verdict(&kept), Verdict::Good));
+        assert_eq!(refused(rules(&parts).verdict(&later)), Some(Reason::Revoked));
+        assert!(rules(&parts).is_newer(&kept, Some(&later)), "the one permitted step back");
+        assert!(!rules(&parts).is_newer(&kept, Some(&kept)));
+        parts.grant(1, GrantState::Drop, 3);
+        assert_eq!(refused(rules(&parts).verdict(&kept)), Some(Reason::Revoked));
+    }
+
+    #[test]
+    fn a_wanted_head_is_good_and_newer_than_what_is_held() {
+        let mut parts = Parts::new();
+        parts.grant(1, GrantState::Active, 3);
+        parts.hold(1, 5);
+        let wanted = |parts: &Parts, at| rules(parts).is_wanted(&head(owner(1), at));
+        assert_eq!([4, 5, 6].map(|at| wanted(&parts, at)), [false, false, true]);
+        let other = Head { root: Hash([9; 32]), ..head(owner(1), 5) };
+        assert_eq!(rules(&parts).is_wanted(&other), other.order() > head(owner(1), 5).order());
+        assert!(!wanted(&parts, parts.cx.clock_bound().0 + SECOND), "it is not credible");
+    }
+}

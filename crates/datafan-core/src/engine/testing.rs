@@ -1,7 +1,10 @@
 //! A small store in memory for the engine's own tests. It counts the snapshots that are held, and records
 //! what was committed.
 
+use super::links::{Dialled, Link, LinkIndex};
 use crate::{
+    connector::Direction,
+    grant::{Grant, GrantState, Quota, Role},
     hash::Hash,
     head::Head,
     id::{MemberId, MeshId},
@@ -9,8 +12,8 @@ use crate::{
     item::{Item, Key},
     rng::Rng,
     store::{
-        Batch, Durability, Meta, Page, Room, ShardChange, ShardNumber, ShardRecord, Store, StoreError,
-        StoreReader, StoreSnapshot,
+        Batch, Durability, HeldTombstones, Meta, Page, Room, ShardChange, ShardNumber, ShardRecord, Store,
+        StoreError, StoreReader, StoreSnapshot,
     },
     time::{Now, Time, Timestamp},
     trie::{Node, Place},
@@ -294,4 +297,62 @@ pub(super) fn head(owner: MemberId, timestamp: u64) -> Head {
 pub(super) fn item(key: &str, timestamp: u64) -> Arc<Item> {
     let key = Key::new(key).unwrap();
     Arc::new(Item { key, timestamp: Timestamp(timestamp), expiry: None, value: (*b"value").into() })
+}
+
+/// The components that most handlers borrow, of a member that holds nothing.
+pub(super) struct Parts {
+    pub(super) cx: super::context::Context,
+    pub(super) members: super::members::Members,
+    pub(super) replicas: super::replicas::Replicas,
+    pub(super) links: super::links::Links<()>,
+}
+
+impl Parts {
+    pub(super) fn new() -> Self {
+        Self {
+            cx: context(),
+            members: super::members::Members::default(),
+            replicas: super::replicas::Replicas::new(mesh()),
+            links: super::links::Links::new(),
+        }
+    }
+
+    /// The roster names a member.
+    pub(super) fn grant(&mut self, n: u8, state: GrantState, items: u64) {
+        let (name, quota) = (alloc::format!("m{n}").parse().unwrap(), Quota { items, ..Quota::default() });
+        let grant = Grant { name, role: Role::Member, quota, state, granted: Timestamp(0) };
+        let (key, value) = (Grant::key(&owner(n)), grant.encode().into());
+        let item = Item { key: key.clone(), timestamp: Timestamp(5), expiry: None, value };
+        self.members.learn_grant(&mut self.cx, &mut self.replicas, &key, &item);
+    }
+
+    /// A link to a peer is up.
+    pub(super) fn link(&mut self, n: u8) {
+        let index = LinkIndex::free(self.links.values().map(Link::place));
+        let dialled = Dialled { address: None, direction: Direction::Out, is_spare: false };
+        let mut link = Link::new(dialled, index, Time(1), Time(100));
+        link.accept_peer();
+        link.on_accepted();
+        self.links.insert(owner(n), link);
+    }
+
+    /// An owner's shard is held, and ends there.
+    pub(super) fn hold(&mut self, n: u8, timestamp: u64) {
+        let record = ShardRecord::whole(head(owner(n), timestamp), None, HeldTombstones::default());
+        self.replicas.hold(&owner(n), Some((ShardNumber(n.into()), record.into())));
+    }
+
+    /// What was sent since the last time: to whom, and what it decodes to, as text.
+    pub(super) fn sent(&mut self) -> Vec<(MemberId, alloc::string::String)> {
+        let mut out = super::Outbox::new();
+        self.cx.swap_outbox(&mut out);
+        let sent = out.now.into_iter().filter_map(|effect| match effect {
+            super::Effect::Send { to, frame } => {
+                let message = crate::message::Message::decode(&frame.bytes).unwrap();
+                Some((to, alloc::format!("{message:?}")))
+            }
+            _ => None,
+        });
+        sent.collect()
+    }
 }

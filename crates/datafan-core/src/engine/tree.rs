@@ -191,3 +191,53 @@ impl<V> Exchange<'_, V> {
         others.into_iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::testing::{Parts, owner},
+        grant::GrantState,
+    };
+
+    fn exchange(parts: &mut Parts) -> Exchange<'_, ()> {
+        Exchange { cx: &mut parts.cx, replicas: &mut parts.replicas, links: &mut parts.links }
+    }
+
+    fn parts() -> Parts {
+        let mut parts = Parts::new();
+        parts.grant(9, GrantState::Active, 3);
+        [1, 2].into_iter().for_each(|peer| parts.link(peer));
+        parts
+    }
+
+    fn is_eager(parts: &Parts, peer: u8) -> bool {
+        parts.replicas[&owner(9)].tree().is_eager(parts.links[&owner(peer)].place())
+    }
+
+    #[test]
+    fn a_second_copy_prunes_the_link_that_brought_it() {
+        let mut parts = parts();
+        exchange(&mut parts).graft_bringer(owner(1), &owner(9));
+        assert!(is_eager(&parts, 1) && is_eager(&parts, 2), "all are, at first");
+        exchange(&mut parts).prune_redundant(owner(1), &owner(9), 7);
+        assert!(is_eager(&parts, 1), "its parent stays");
+        exchange(&mut parts).prune_redundant(owner(2), &owner(9), 7);
+        assert!(is_eager(&parts, 1) && !is_eager(&parts, 2));
+        assert_eq!((parts.cx.stats.redundant, parts.cx.stats.redundant_bytes), (2, 14));
+        exchange(&mut parts).send_trees();
+        assert_eq!(parts.sent(), [(owner(2), alloc::format!("Prune([{:?}])", owner(9)))]);
+        exchange(&mut parts).send_trees();
+        assert_eq!(parts.sent(), [], "it is told once");
+    }
+
+    #[test]
+    fn a_peer_grafts_what_it_had_pruned_and_only_of_owners_that_are_known() {
+        let mut parts = parts();
+        exchange(&mut parts).on_prune(owner(1), &[owner(9)]);
+        assert!(!is_eager(&parts, 1) && is_eager(&parts, 2));
+        exchange(&mut parts).on_graft(owner(1), &[owner(9), owner(8)]);
+        assert!(is_eager(&parts, 1));
+        assert_eq!(parts.cx.stats.refusals.get("unknown_owner"), Some(&1));
+    }
+}
