@@ -111,7 +111,7 @@ impl Queue {
     /// Waits until something is there or `until` is reached, and takes what waits, within the bounds of one
     /// commit; a heavy message is taken alone, alternating with all the light ones. If there are fewer
     /// entries than `others` says, and all are commands, it waits briefly for the rest. A few messages like
-    /// `calm` do not wake the thread: waking it costs more than everything that an idle member has to do.
+    /// `noop` do not wake the thread: waking it costs more than everything that an idle member has to do.
     pub fn gather(&self, until: Option<Instant>, others: Others, noop: Option<Arc<[u8]>>) -> Vec<Entry> {
         let mut content = self.content();
         content.noop = noop;

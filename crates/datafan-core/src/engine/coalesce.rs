@@ -28,16 +28,16 @@ pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item 
     if !is_push(bytes) {
         return Vec::new();
     }
-    let (mut burst, mut len) = (Vec::new(), bytes.len());
+    let (mut pushes, mut len) = (Vec::new(), bytes.len());
     let mut follows = |input: &Input| {
         let Input::Message { from: other, bytes: next } = input else { return false };
         len += next.len();
         from == other && is_push_of_same(bytes, next) && len <= PUSH_BYTES_MAX
     };
     while let Some(Input::Message { bytes, .. }) = inputs.next_if(&mut follows) {
-        burst.push(bytes);
+        pushes.push(bytes);
     }
-    burst
+    pushes
 }
 
 fn is_push(bytes: &[u8]) -> bool {
