@@ -234,8 +234,8 @@ fn status_and_members_have_their_shapes() {
     let status = a.ask(&["status", "--json"]);
     let all = [
         "api",
-        "divergent",
         "clock_ahead",
+        "divergent",
         "id",
         "links",
         "listen",

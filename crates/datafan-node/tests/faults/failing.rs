@@ -98,9 +98,9 @@ static int fails(int fd, const char *call) {
         return fails(fd, call) ? -1 : next(__VA_ARGS__); \
     }
 
-CALL(pwrite, "write", ssize_t, (int fd, const invalid *b, size_t n, off_t at), fd, b, n, at)
-CALL(pwrite64, "write", ssize_t, (int fd, const invalid *b, size_t n, off64_t at), fd, b, n, at)
-CALL(write, "write", ssize_t, (int fd, const invalid *b, size_t n), fd, b, n)
+CALL(pwrite, "write", ssize_t, (int fd, const void *b, size_t n, off_t at), fd, b, n, at)
+CALL(pwrite64, "write", ssize_t, (int fd, const void *b, size_t n, off64_t at), fd, b, n, at)
+CALL(write, "write", ssize_t, (int fd, const void *b, size_t n), fd, b, n)
 CALL(fsync, "sync", int, (int fd), fd)
 CALL(fdatasync, "sync", int, (int fd), fd)
 "#;
