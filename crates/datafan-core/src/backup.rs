@@ -1,8 +1,9 @@
-//! A member's store as a stream of frames, taken from one snapshot, and a store made of such frames again.
+//! Backups: a member's store written as a stream of frames from one snapshot, and a store restored from such
+//! frames.
 //!
-//! Nothing that is restored is believed: every shard is built anew from its items, must come to the root in
-//! its head, and the head must bear its owner's signature. Tombstones and nodes are left out, since both follow
-//! from the rest or are hints; so are copies under way.
+//! A restore trusts nothing. It rebuilds every shard from its items, requires that the result has the root in
+//! the head, and verifies the owner's signature of the head. A backup leaves out tombstones, which are hints,
+//! nodes, which follow from the items, and copies under construction.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -26,13 +27,16 @@ use alloc::{
     vec::Vec,
 };
 
-/// Longest frame, in bytes; checked before memory is spent on one.
+/// Longest frame, in bytes; checked before memory is allocated for it.
 pub const FRAME_BYTES_MAX: usize = RANGE_BYTES_MAX + RANGE_ITEMS_MAX * 32 + (1 << 20);
-const _: () = assert!(EVIDENCE_TOTAL_BYTES_MAX + 64 < FRAME_BYTES_MAX, "what a store keeps fits a frame");
+const _: () = assert!(
+    EVIDENCE_TOTAL_BYTES_MAX + 64 < FRAME_BYTES_MAX,
+    "all evidence that a store keeps fits in one frame"
+);
 
 const MAGIC: &[u8] = b"datafan backup";
 const VERSION: u8 = 2;
-/// Values of the member that are kept, with their numbers in the frames.
+/// The values of the member that a backup includes, with their numbers in the frames.
 const METAS: [(u8, Meta); 7] = [
     (2, Meta::Bound),
     (3, Meta::History),
@@ -43,7 +47,7 @@ const METAS: [(u8, Meta); 7] = [
     (8, Meta::Forks),
 ];
 
-/// What a frame holds: its first byte.
+/// The kind of a frame: its first byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Header = 0,
@@ -53,33 +57,33 @@ enum Kind {
     End = 4,
 }
 
-/// What a backup holds.
+/// The contents of a backup.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Summary {
-    /// Shards.
+    /// Number of shards.
     pub shards: u64,
-    /// Their items.
+    /// Number of their items.
     pub items: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
 }
 
-/// Whose a backup is, and of when.
+/// The origin of a backup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// The mesh.
     pub mesh: MeshId,
     /// The member.
     pub member: MemberId,
-    /// Wall time.
+    /// When it was taken: wall time.
     pub at: Timestamp,
 }
 
-/// Hands all that `snapshot` holds to `write`, frame by frame. Costs a read of everything, in memory no more
-/// than a frame.
+/// Passes everything in `snapshot` to `write`, frame by frame. This reads the whole store and holds one frame
+/// in memory.
 ///
 /// # Errors
-/// If the store fails, or `write` does.
+/// If the store or `write` fails.
 pub fn save<V: StoreSnapshot, E: From<StoreError>>(
     snapshot: &V,
     origin: &Origin,
@@ -129,7 +133,7 @@ pub fn save<V: StoreSnapshot, E: From<StoreError>>(
     Ok(sum)
 }
 
-/// The hash of all that a backup holds.
+/// The hash of the whole backup.
 fn sealed(all: &mut Hasher, sum: &Summary) -> Hash {
     all.u64(sum.shards).u64(sum.items).u64(sum.bytes).finish()
 }
@@ -140,34 +144,34 @@ fn frame(kind: Kind) -> Writer {
     out
 }
 
-/// Why a backup is not restored. The store that was being made is not to be used.
+/// Why a backup could not be restored. The incomplete store must not be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The bytes are no backup's.
-    #[error("this is no backup of datafan, or a damaged one: {0}")]
+    /// The bytes are not a backup.
+    #[error("this is not a datafan backup, or it is damaged: {0}")]
     Malformed(#[from] DecodeError),
-    /// The bytes end early, or differ from what was written.
+    /// The backup is truncated or was altered.
     #[error("the backup is cut off or damaged: {what}")]
     Damaged {
-        /// What does not fit.
+        /// What is wrong.
         what: &'static str,
     },
-    /// It is of another member or mesh.
+    /// The backup belongs to another member or mesh.
     #[error("this is a backup of member {} of mesh {}", .0.member, .0.mesh)]
     Belongs(Origin),
-    /// A shard is not what its owner signed.
+    /// A shard does not match what its owner signed.
     #[error("the shard of {owner} in the backup is not what its owner signed")]
     Unsigned {
-        /// Whose.
+        /// The owner.
         owner: MemberId,
     },
-    /// The new store fails.
+    /// The new store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Frames as they come: that they are what was written, all of them and in their order.
+/// Checks that the frames of a backup are complete, unaltered and in order.
 pub struct Frames {
     origin: Option<Origin>,
     all: Hasher,
@@ -184,7 +188,7 @@ impl Frames {
     /// Takes the next frame.
     ///
     /// # Errors
-    /// If it does not belong there.
+    /// If the frame is not valid at this position.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut input = Reader::new(bytes);
         let kind = input.byte()?;
@@ -208,7 +212,7 @@ impl Frames {
         Ok(())
     }
 
-    /// After the last frame: whose the backup is, and what it says that it holds.
+    /// Call this after the last frame. Returns the origin of the backup and the summary that it states.
     ///
     /// # Errors
     /// If frames are missing.
@@ -231,7 +235,7 @@ fn header(mut input: Reader<'_>) -> Result<Origin, RestoreError> {
     Ok(origin)
 }
 
-/// A store that is made of frames.
+/// A store that is being restored from frames.
 pub struct Restore<'a, S: Store> {
     store: S,
     whose: (MeshId, MemberId),
@@ -239,13 +243,13 @@ pub struct Restore<'a, S: Store> {
     frames: Frames,
     metas: BTreeMap<Meta, Option<Vec<u8>>>,
     shard: Option<Shard>,
-    /// Owners whose visible shard has come.
+    /// Owners whose visible shard was restored.
     seen: BTreeSet<MemberId>,
     n_shards: u32,
     sum: Summary,
 }
 
-/// The shard whose items come.
+/// The shard that is being restored.
 struct Shard {
     number: ShardNumber,
     record: ShardRecord,
@@ -254,7 +258,7 @@ struct Shard {
 }
 
 impl<'a, S: Store> Restore<'a, S> {
-    /// Into `store`, which is new. A backup of anybody else than `whose` is refused.
+    /// Restores into `store`, which is new. A backup of another mesh or member than `whose` is refused.
     pub fn new(store: S, whose: (MeshId, MemberId), verifier: &'a dyn Verifier) -> Self {
         Self {
             store,
@@ -272,7 +276,7 @@ impl<'a, S: Store> Restore<'a, S> {
     /// Takes the next frame.
     ///
     /// # Errors
-    /// If it does not belong there, or the store fails.
+    /// If the frame is not valid at this position, or the store fails.
     pub fn frame(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.frames.take(bytes)?;
         let mut input = Reader::new(bytes);
@@ -299,7 +303,8 @@ impl<'a, S: Store> Restore<'a, S> {
         let Some((_, meta)) = found else { return Err(malformed("number of a value").into()) };
         let mut value = input.take(input.left())?.to_vec();
         if *meta == Meta::History {
-            // Whoever runs from a backup does not know what it told after that: it listens before it writes.
+            // A member restored from a backup does not know what it announced afterwards, so it has to listen
+            // before it writes.
             value = History::decode(&value)?.of_a_backup().encode();
         }
         self.metas.insert(*meta, Some(value));
@@ -360,7 +365,7 @@ impl<'a, S: Store> Restore<'a, S> {
         if !same || !head.verify(&self.whose.0, self.verifier) {
             return Err(RestoreError::Unsigned { owner });
         }
-        // Tombstones were left behind: deltas begin at the head, whatever the record says.
+        // A backup has no tombstones, so deltas can start only at the head.
         let record = match record.state {
             ShardState::Divergent { diverged, .. } => ShardRecord::divergent(head, root, diverged, 0),
             ShardState::Whole { .. } | ShardState::Building { .. } | ShardState::Dead => {
@@ -382,7 +387,8 @@ impl<'a, S: Store> Restore<'a, S> {
         Ok(self.store.commit(batch, Durability::Synced)?)
     }
 
-    /// After the last frame: the store is closed as after a clean stop. Whose it is, and what it holds.
+    /// Call this after the last frame. Closes the store as after a clean stop, and returns the origin and the
+    /// contents of the backup.
     ///
     /// # Errors
     /// If frames are missing, or the store fails.

@@ -1,30 +1,31 @@
-//! What a driver asks of a connector: links between members whose identity the connector proves.
+//! What a driver needs from a connector: links between members whose identity the connector has verified.
 //!
-//! There is at most one link per pair of members, however often and from whichever side it is dialled.
-//! Messages of a lane arrive in order while the link is up, and bulk never delays the small lane.
+//! There is at most one link per pair of members, no matter how often and from which side it is dialled.
+//! While the link is up, the messages of a lane arrive in order, and the bulk lane never delays the small
+//! lane.
 
 use crate::id::MemberId;
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::fmt;
 
-/// Where a member can be dialled; what it means is the connector's matter (`HOST:PORT` for QUIC).
+/// Where a member can be dialled. The connector defines its format (`HOST:PORT` for QUIC).
 pub type Address = Arc<str>;
 
-/// Which of a link's two streams a message takes.
+/// One of the two streams of a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lane {
     /// Heads, pushes, requests: at most [`crate::limits::SMALL_BYTES_MAX`] bytes each.
     Small,
-    /// Answers with data.
+    /// Answers that carry data.
     Bulk,
 }
 
-/// An encoded message, shared by all the links that it goes to.
+/// An encoded message, shared by all links that it is sent on.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Its lane.
+    /// The lane that it takes.
     pub lane: Lane,
-    /// At most [`crate::limits::MESSAGE_BYTES_MAX`] bytes.
+    /// The encoded message: at most [`crate::limits::MESSAGE_BYTES_MAX`] bytes.
     pub bytes: Arc<[u8]>,
 }
 
@@ -43,18 +44,19 @@ pub enum Direction {
     In,
 }
 
-/// Why a frame was not taken. It was not sent.
+/// Why a frame was not queued. It was not sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SendError {
-    /// The lane's queue is full; [`Event::Room`] follows when there is room again. The frame comes back.
+    /// The lane's queue is full; [`Event::Room`] follows when there is room again. The frame is returned.
     Full(Frame),
-    /// There is no such link; its `LinkDown` was pushed or is about to be.
+    /// There is no such link. Its `LinkDown` was pushed or will be soon.
     Down,
 }
 
-/// Runs when the driver has handled what it belongs to: so a connector knows how much waits in the inbox, and
-/// stops reading from a peer whose bytes are not yet taken. A driver may hold some small ones until its next
-/// round, so a connector must not wait for each before it goes on.
+/// Runs a callback when the driver has handled the event that it belongs to. A connector uses it to know how
+/// much waits in the inbox, and stops reading from a peer whose bytes have not been handled yet. A driver may
+/// delay some small messages until its next round, so a connector must not wait for each receipt before it
+/// continues.
 #[derive(Default)]
 pub struct Receipt(Option<Box<dyn FnOnce() + Send>>);
 
@@ -79,85 +81,85 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// What a connector tells its driver.
+/// What a connector reports to its driver.
 #[derive(Debug)]
 pub enum Event {
-    /// A link came up: the peer's identity is proven, and the other side has accepted the connection.
+    /// A link came up: the peer's identity is verified, and the peer accepted the connection.
     LinkUp {
-        /// Who.
+        /// The peer.
         peer: MemberId,
-        /// Where the peer was seen; for both directions an address that can be dialled where the connector
-        /// knows one.
+        /// The address of the peer. In both directions, an address that can be dialled if the connector knows
+        /// one.
         address: Option<Address>,
-        /// Who dialled.
+        /// Which side dialled.
         direction: Direction,
     },
-    /// A link went down. Comes before the `LinkUp` of a link that replaces it.
+    /// A link went down. This event precedes the `LinkUp` of a link that replaces it.
     LinkDown {
-        /// Who.
+        /// The peer.
         peer: MemberId,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
     /// A message arrived on a link that is up.
     Received {
-        /// Who sent it, proven.
+        /// The sender, whose identity is verified.
         from: MemberId,
-        /// At most [`crate::limits::MESSAGE_BYTES_MAX`] bytes.
+        /// The message: at most [`crate::limits::MESSAGE_BYTES_MAX`] bytes.
         bytes: Arc<[u8]>,
-        /// Dropped when the message was handled.
+        /// Dropped when the message has been handled.
         receipt: Receipt,
     },
-    /// The peer broke the format of the link, below messages. `LinkDown` follows.
+    /// The peer sent bytes that are not valid frames. `LinkDown` follows.
     Broken {
-        /// Who.
+        /// The peer.
         peer: MemberId,
     },
     /// A lane that answered `Full` has room again.
     Room {
-        /// Whose.
+        /// The peer.
         peer: MemberId,
-        /// Which.
+        /// The lane.
         lane: Lane,
     },
-    /// A dial found a peer that is linked and answers. The new connection was closed.
+    /// A dial reached a peer that already has a working link. The new connection was closed.
     DialFound {
-        /// Where.
+        /// The address that was dialled.
         address: Address,
-        /// Who was expected.
+        /// The expected peer, if there was one.
         expected: Option<MemberId>,
-        /// Who is there; proven.
+        /// The peer at the address, whose identity is verified.
         peer: MemberId,
     },
-    /// A dial came to nothing. A dial that succeeds is a `LinkUp`.
+    /// A dial failed. A dial that succeeds is reported as a `LinkUp`.
     DialFailed {
-        /// Where.
+        /// The address that was dialled.
         address: Address,
-        /// Who was expected.
+        /// The expected peer, if there was one.
         expected: Option<MemberId>,
-        /// Why, for people.
+        /// The reason, for people.
         error: String,
     },
 }
 
-/// Where a connector pushes its events; called from any thread, must not block.
+/// Where a connector pushes its events. It is called from any thread and must not block.
 pub trait Inbox: Send + Sync + 'static {
-    /// Hands over `event`.
+    /// Queues `event` for the driver.
     fn push(&self, event: Event);
 }
 
-/// Links to other members. Dropping it closes them all.
+/// Links to other members. Dropping the connector closes them all.
 pub trait Connector: Send + 'static {
-    /// Queues `frame` on the link to `to`; never blocks.
+    /// Queues `frame` on the link to `to`. Never blocks.
     fn send(&self, to: MemberId, frame: Frame) -> Result<(), SendError>;
-    /// Starts to dial; the outcome is an event. Where nobody is expected, the address is resolved and dialled
-    /// whoever was found there before. Dialling oneself fails.
+    /// Starts to dial; an event reports the outcome. If `expected` is `None`, the address is resolved and
+    /// dialled regardless of which peer was found there before. Dialling oneself fails.
     fn dial(&self, address: Address, expected: Option<MemberId>);
-    /// Closes the link to `peer` after what was queued in the small lane was sent; `LinkDown` follows on both
+    /// Closes the link to `peer` after sending what is queued in the small lane. `LinkDown` follows on both
     /// sides.
     fn close(&self, peer: MemberId, reason: &str);
-    /// Closes everything and waits for no one; no event comes after it returns. Idempotent.
+    /// Closes everything without waiting for peers. No event follows after this returns. Idempotent.
     fn stop(&self);
-    /// Bytes of messages sent and received so far on all links together: (sent, received).
+    /// Total bytes of messages sent and received so far on all links: (sent, received).
     fn traffic(&self) -> (u64, u64);
 }

@@ -1,8 +1,9 @@
-//! What a member's own shard lost and got back, or lacks beside a divergent copy: item by item.
+//! Lists, item by item, what a member's own shard recovered from the mesh, and how it differs from divergent
+//! copies.
 //!
-//! Two things are told. What came back: the visible items, and deletions, since the state that the disk had.
-//! And how each divergent copy differs from the visible state since both diverged, in both directions, so
-//! that its owner can take back what it misses.
+//! There are two parts. The first lists what came back: visible items and deletions after the state that the
+//! disk had. The second lists how each divergent copy differs, in both directions, from the visible state
+//! since both diverged, so that the owner can take back what is missing.
 
 use crate::{
     hash::Hash,
@@ -15,31 +16,33 @@ use crate::{
 use alloc::{format, sync::Arc, vec::Vec};
 use core::ops::RangeInclusive;
 
-/// One key.
+/// One difference.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// Which.
+    /// The key.
     pub key: Key,
-    /// What became of it.
+    /// What happened to it.
     pub state: State,
-    /// What came back, or what a divergent copy has; `None` for a deletion.
+    /// The item that came back, or that a divergent copy has; `None` for a deletion.
     pub item: Option<Arc<Item>>,
-    /// When that was written; of a deletion in a divergent copy nothing is known, so 0.
+    /// When it was written. 0 for a deletion in a divergent copy, whose time is not known.
     pub timestamp: Timestamp,
 }
 
-/// What became of a key.
+/// What happened to a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// It came back from the mesh, or its deletion did.
     Back,
-    /// A divergent copy has it, and the visible shard has nothing of this key, or what it had when both diverged.
+    /// A divergent copy has it. The visible shard does not have the key, or has the item from before both
+    /// diverged.
     Lacking,
-    /// A divergent copy has it, and the visible shard has another state of it, written since.
+    /// A divergent copy has it, and the visible shard has another item with this key, written after both
+    /// diverged.
     Newer,
 }
 
-/// Where to go on.
+/// Where the next page starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor(Part, Timestamp);
 
@@ -47,25 +50,25 @@ pub struct Cursor(Part, Timestamp);
 enum Part {
     Back,
     BackDeleted,
-    /// Items of the divergent copies, those that end last first.
+    /// Items of the divergent copies, ordered by their last timestamp, latest first.
     Copy(usize),
     CopyDeleted(usize),
 }
 
 impl Cursor {
-    /// From the beginning.
+    /// The first page.
     pub const START: Self = Self(Part::Back, Timestamp::ZERO);
 }
 
 /// A divergent copy.
 struct Copied {
     shard: ShardNumber,
-    /// Up to where it shares its past with the visible state.
+    /// The timestamp up to which it equals the visible state.
     diverged: Timestamp,
     root: Hash,
 }
 
-/// The roots of the divergent copies of `owner` in the order in which they are listed.
+/// The roots of the divergent copies of `owner`, in the order in which [`differences`] lists the copies.
 ///
 /// # Errors
 /// If the store fails.
@@ -73,11 +76,11 @@ pub fn divergent_roots<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Resu
     Ok(copies(snapshot, owner)?.into_iter().map(|copy| copy.root).collect())
 }
 
-/// The next differences of `owner`'s shard, a member's own, and where to go on; `None` at the end. A page may
-/// be empty.
+/// The next page of differences of `owner`'s shard, which is the member's own, and where the following page
+/// starts; `None` at the end. A page may be empty.
 ///
 /// # Errors
-/// If the store fails, or what it holds is damaged.
+/// If the store fails or is damaged.
 pub fn differences<V: StoreSnapshot>(
     snapshot: &V,
     owner: &MemberId,
@@ -135,15 +138,15 @@ fn back_deleted<V: StoreSnapshot>(
     at: Timestamp,
 ) -> Result<Found, StoreError> {
     let Some((shard, span)) = given_back(snapshot, shard, at)? else { return Ok((Vec::new(), None)) };
-    // One commit may leave as many tombstones at one timestamp as a reconciliation removes items: all of them are one
-    // page.
+    // One commit may leave many tombstones with the same timestamp, one for each item that a reconciliation
+    // removed, so one page holds all of them.
     let tombstones = snapshot.tombstones(shard, span, Page { rows: usize::MAX, bytes: usize::MAX })?;
     let users = tombstones.into_iter().filter(|(_, key)| !key.is_system());
     let found = users.map(|(timestamp, key)| Difference { key, state: State::Back, item: None, timestamp });
     Ok((found.collect(), None))
 }
 
-/// What the mesh gave back of a shard, from `at` on.
+/// The span of a shard that the mesh gave back, starting at `at`.
 fn given_back<V: StoreSnapshot>(
     snapshot: &V,
     shard: Option<ShardNumber>,
@@ -154,7 +157,8 @@ fn given_back<V: StoreSnapshot>(
     Ok(first.map(|first| (shard, first..=recovered.to)))
 }
 
-/// The divergent copies of `owner`, those that end last first: so what was written last is taken back first.
+/// The divergent copies of `owner`, ordered by their last timestamp, latest first: the latest writes are
+/// taken back first.
 fn copies<V: StoreSnapshot>(snapshot: &V, owner: &MemberId) -> Result<Vec<Copied>, StoreError> {
     let mut found = Vec::new();
     for (shard, record) in snapshot.shards()? {
@@ -198,7 +202,7 @@ fn copied<V: StoreSnapshot>(
     Ok((found, rest))
 }
 
-/// What was there when both diverged, still is in the visible shard, and is gone from the copy.
+/// Items from before both diverged that are still in the visible shard and are missing from the copy.
 fn copied_deleted<V: StoreSnapshot>(
     snapshot: &V,
     copy: Option<&Copied>,
@@ -219,7 +223,7 @@ fn copied_deleted<V: StoreSnapshot>(
     Ok((found, rest))
 }
 
-/// A page of a shard's items, and where the next one begins.
+/// A page of a shard's items, and where the next page starts.
 fn page<V: StoreSnapshot>(
     snapshot: &V,
     shard: ShardNumber,
@@ -234,5 +238,5 @@ fn page<V: StoreSnapshot>(
     Ok((items, rest))
 }
 
-/// Items that are read at once.
+/// Items read at a time.
 const PAGE_ROWS: usize = 256;

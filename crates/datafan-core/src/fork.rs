@@ -1,9 +1,10 @@
-//! Forks: an owner has signed two states of which neither grew out of the other, because its identity was
-//! cloned, rewound or stolen. The evidence convinces anybody who has the owner's id, offline.
+//! Forks (equivocation): an owner signed two states of which neither is an ancestor of the other, because its
+//! identity was cloned, rewound or stolen. Anyone with the owner's id can verify the evidence offline.
 //!
-//! Two heads with one timestamp and different roots are a fork. So is an item that is as old as an earlier
-//! head, that a later head's trie has, and the earlier head's lacks: an honest owner's timestamps only grow.
-//! The way from a root down to the item, and to where it is missing, are the nodes that prove it.
+//! Two heads with the same timestamp and different roots prove a fork. So does an item whose timestamp is not
+//! later than the earlier head, that the later head's trie has and the earlier head's trie lacks, because an
+//! honest owner's timestamps only grow. The proof consists of the nodes from one root down to the item, and
+//! from the other root down to where the item is missing.
 
 mod closing;
 mod evidence;

@@ -1,6 +1,7 @@
 //! Grants: what the roster says of each member.
 //!
-//! The roster is the authority's own shard, one item `_sys/member/<id>` per member. Its value is a [`Grant`].
+//! The roster is the authority's own shard. It has one item `_sys/member/<id>` per member, whose value is a
+//! [`Grant`].
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -13,27 +14,28 @@ use crate::{
 use alloc::{format, vec::Vec};
 use core::{fmt, str::FromStr};
 
-/// What keys of grants begin with; of meaning in the authority's shard only.
+/// The prefix of keys of grants. Such keys have a meaning only in the authority's shard.
 pub const GRANT_PREFIX: &str = "_sys/member/";
 
-/// What says all but readers and invitations: written wherever it suffices, so that older builds read it.
+/// This version cannot express readers and invitations. It is written wherever it suffices, so that older
+/// builds can read the entry.
 const GRANT_VERSION_FIRST: u8 = 1;
 const GRANT_VERSION: u8 = 2;
 
-/// What a member is there for.
+/// The role of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// Owns a shard and holds those of the others.
+    /// The member owns a shard and holds those of all others.
     Member,
-    /// Holds and relays all shards and has none of its own: everybody refuses its heads.
+    /// The member holds and relays all shards but has none of its own: every member refuses its heads.
     Reader,
-    /// One of a newer build, by its byte (2 or more). Treated as [`Role::Member`]: who does not know what a
-    /// role forbids leaves that to those who do, and stays a link that data goes through.
+    /// A role of a newer build, by its byte (2 or more). This build treats it as [`Role::Member`]: it cannot
+    /// enforce what the role forbids, but it still relays the member's data.
     Other(u8),
 }
 
 impl Role {
-    /// Whether one with this role may have a shard.
+    /// Whether a member with this role may own a shard.
     pub fn owns(self) -> bool {
         self != Self::Reader
     }
@@ -49,7 +51,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A text that is no role which can be granted.
+/// The text does not name a role that can be granted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a role is member or reader")]
 pub struct RoleError;
@@ -66,12 +68,12 @@ impl FromStr for Role {
     }
 }
 
-/// How much a member may hold, without the system's items.
+/// How much a member may store in its shard. System items do not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Quota {
-    /// Live items.
+    /// Maximum number of live items.
     pub items: u64,
-    /// Bytes of their keys and values.
+    /// Maximum bytes of their keys and values.
     pub bytes: u64,
 }
 
@@ -81,46 +83,46 @@ impl Default for Quota {
     }
 }
 
-/// Whether a member belongs.
+/// The state of a membership.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GrantState {
-    /// It belongs.
+    /// The member is active.
     Active,
-    /// It belongs once it has come in, which it may do until then.
+    /// The member was invited. It becomes active when it joins, which it can do until `until`.
     Invited {
-        /// The last moment: microseconds since 1970 on the clock of whoever lets it in.
+        /// When the invitation expires: microseconds since 1970 on the clock of the member that accepts it.
         until: Timestamp,
     },
-    /// It no longer belongs, and its shard stays for ever at exactly this head.
+    /// The member was revoked. Its shard is kept forever at exactly this head.
     Keep {
         /// The head's timestamp.
         timestamp: Timestamp,
         /// The head's root.
         root: Hash,
     },
-    /// It no longer belongs, and everybody deletes its shard.
+    /// The member was revoked. Every member deletes its shard.
     Drop,
 }
 
 impl GrantState {
-    /// Whether the member belongs, or is invited to.
+    /// Whether the member is active or invited.
     pub fn is_active(&self) -> bool {
         matches!(self, Self::Active | Self::Invited { .. })
     }
 }
 
-/// The roster's entry of one member.
+/// The roster's entry for one member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Grant {
-    /// Unique in the roster.
+    /// The member's name, unique in the roster.
     pub name: Name,
-    /// What it is there for.
+    /// The member's role.
     pub role: Role,
-    /// How much it may hold; binds heads later than `granted`.
+    /// How much it may store. The quota applies to heads later than `granted`.
     pub quota: Quota,
-    /// Whether it belongs.
+    /// The state of the membership.
     pub state: GrantState,
-    /// When it was granted, or its quota last changed: microseconds since 1970 on the authority's clock.
+    /// When the grant was made or its quota last changed: microseconds since 1970 on the authority's clock.
     pub granted: Timestamp,
 }
 
@@ -130,17 +132,17 @@ impl Grant {
         Key::new(format!("{GRANT_PREFIX}{member}")).expect("64 bytes are a key")
     }
 
-    /// Whose entry `key` is; `None` for another key.
+    /// The member whose entry has this key; `None` if the key is not an entry's.
     pub fn member_of(key: &str) -> Option<MemberId> {
         key.strip_prefix(GRANT_PREFIX)?.parse().ok()
     }
 
-    /// Whether the member belongs, or is invited to.
+    /// Whether the member is active or invited.
     pub fn is_active(&self) -> bool {
         self.state.is_active()
     }
 
-    /// The value of the entry.
+    /// The encoded value of the entry.
     pub fn encode(&self) -> Vec<u8> {
         let invited = matches!(self.state, GrantState::Invited { .. });
         let first = self.role == Role::Member && !invited;
@@ -163,7 +165,7 @@ impl Grant {
         out.finish()
     }
 
-    /// Reads what [`Grant::encode`] wrote.
+    /// Decodes what [`Grant::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let found = input.byte()?;

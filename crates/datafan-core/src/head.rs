@@ -1,4 +1,4 @@
-//! The head: what an owner signs after each commit.
+//! The head: the statement that an owner signs after each commit.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -12,7 +12,7 @@ use core::fmt;
 
 /// The version byte of a head.
 pub const HEAD_VERSION: u8 = 1;
-/// Bytes of an encoded head.
+/// Size of an encoded head in bytes.
 pub const HEAD_BYTES: usize = 153;
 const _: () = assert!(HEAD_SLOTS_MAX * 16 * (HEAD_BYTES + 16) < SMALL_BYTES_MAX);
 const _: () = assert!(OWNERS_PER_MESSAGE_MAX * HEAD_BYTES < SMALL_BYTES_MAX);
@@ -25,17 +25,17 @@ const DOMAIN: &[u8] = b"datafan head\0";
 /// part of what is signed but not of what is sent: a link and a store belong to one mesh.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Whose shard.
+    /// The owner of the shard.
     pub owner: MemberId,
-    /// Of the last write.
+    /// The timestamp of the last write.
     pub timestamp: Timestamp,
-    /// Live items.
+    /// Number of live items.
     pub items: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
     /// The trie's root.
     pub root: Hash,
-    /// Over the domain, the mesh and all the fields above.
+    /// The owner's signature of the domain, the mesh and all fields above.
     pub signature: [u8; 64],
 }
 
@@ -47,19 +47,20 @@ impl fmt::Debug for Head {
 }
 
 impl Head {
-    /// Signs the state that the other fields describe; `signature` is replaced.
+    /// Signs the other fields and replaces `signature`.
     pub fn signed(mut self, mesh: &MeshId, identity: &Identity) -> Self {
         assert_eq!(self.owner, identity.id(), "a head is signed by its owner");
         self.signature = identity.sign(&self.statement(mesh));
         self
     }
 
-    /// Whether the owner signed exactly this for `mesh`.
+    /// Whether the owner signed exactly this head for `mesh`.
     pub fn verify(&self, mesh: &MeshId, verifier: &dyn Verifier) -> bool {
         verifier.verify(&self.owner, &self.statement(mesh), &self.signature)
     }
 
-    /// How heads of one owner are ordered: by timestamp, then by root. Only forks tie on the timestamp.
+    /// The order of an owner's heads: by timestamp, then by root. Two heads with one timestamp exist only in
+    /// a fork.
     pub fn order(&self) -> (Timestamp, Hash) {
         (self.timestamp, self.root)
     }
@@ -82,7 +83,7 @@ impl Head {
         out.raw(&self.signature);
     }
 
-    /// Reads a head. Its signature is not checked.
+    /// Decodes a head. The signature is not checked.
     pub fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let found = input.byte()?;
         if found != HEAD_VERSION {

@@ -3,27 +3,27 @@
 use crate::id::MemberId;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
-/// A secret key and what it proves: the right to change one shard. Wiped from memory when dropped.
+/// A secret key, which gives the right to change one shard. It is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Identity(SigningKey);
 
 impl Identity {
-    /// From the 32 secret bytes (RFC 8032 seed).
+    /// The identity with these 32 secret bytes (an RFC 8032 seed).
     pub fn from_secret(secret: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(secret))
     }
 
-    /// The 32 secret bytes; for key files and tickets only.
+    /// The 32 secret bytes. Only for key files and tickets.
     pub fn secret(&self) -> zeroize::Zeroizing<[u8; 32]> {
         zeroize::Zeroizing::new(self.0.to_bytes())
     }
 
-    /// The public half.
+    /// The public key.
     pub fn id(&self) -> MemberId {
         MemberId(self.0.verifying_key().to_bytes())
     }
 
-    /// Signs `message`. The caller has put a domain in front.
+    /// Signs `message`. The caller must put a domain in front of it.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
@@ -35,9 +35,9 @@ impl core::fmt::Debug for Identity {
     }
 }
 
-/// How the engine checks signatures: a parameter, so that a simulator can remember answers.
+/// How the engine checks signatures. It is a parameter so that a simulator can cache results.
 pub trait Verifier: Send {
-    /// Whether `signature` is `id`'s signature of `message`. Must answer the same everywhere.
+    /// Whether `signature` is `id`'s signature of `message`. Every implementation must give the same result.
     fn verify(&self, id: &MemberId, message: &[u8], signature: &[u8; 64]) -> bool;
 }
 
@@ -52,7 +52,7 @@ impl Verifier for Strict {
     }
 }
 
-/// Whether `id` is a point of the prime-order subgroup other than zero: what `admit` requires, because a key
+/// Whether `id` is a point of the prime-order subgroup other than zero. `admit` requires this because a key
 /// with torsion has several ids for one secret.
 pub fn is_admissible(id: &MemberId) -> bool {
     let compressed = curve25519_dalek::edwards::CompressedEdwardsY(id.0);

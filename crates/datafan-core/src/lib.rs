@@ -1,11 +1,11 @@
 //! datafan's core: every member of a mesh holds a verified copy of what all the others publish.
 //!
-//! What this is: the replication engine as a synchronous state machine. A driver feeds it [`engine::Input`]s
-//! and carries out its [`engine::Effect`]s; same inputs, same outputs, byte for byte. What this is not: it
-//! has no clock, no I/O, no thread, no async, no logging, no random-order map and no `std`, and it names no
-//! store and no connector: [`store`] and [`connector`] say what it asks of them. `datafan-driver` runs it in
-//! a thread, `datafan-node` puts a disk and a network under it. `docs/architecture.md` is the bird's eye
-//! view, `docs/protocol.md` has the bytes.
+//! This crate is the replication engine, written as a synchronous state machine. A driver feeds it
+//! [`engine::Input`]s and carries out its [`engine::Effect`]s; the same inputs always give the same effects,
+//! byte for byte. It has no clock, no I/O, no threads, no async, no logging, no random-order map and no
+//! `std`. It depends on no particular store or connector: [`store`] and [`connector`] define the traits that
+//! it needs. `datafan-driver` runs the engine in a thread, and `datafan-node` adds a disk and a network.
+//! `docs/architecture.md` gives an overview, and `docs/protocol.md` specifies the bytes.
 //!
 //! Modules, in reading order:
 //!
@@ -27,7 +27,7 @@
 //! | [`verify`](mod@verify) | what a store holds, checked against itself |
 //! | [`base32`] | ids as text |
 //!
-//! How a receiver knows that data is the owner's, whoever brought it:
+//! How a receiver verifies that data comes from its owner, regardless of who relayed it:
 //!
 //! ```
 //! use datafan_core::{

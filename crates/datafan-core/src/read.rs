@@ -1,7 +1,7 @@
 //! Reads: plain functions on a [`Snapshot`], which shows every shard at one commit.
 //!
-//! Reads never go through the engine. They page through the store, so a long walk holds one page in memory
-//! and delays no writer.
+//! Reads never go through the engine. They page through the store, so a long iteration holds one page in
+//! memory and does not delay the writer.
 
 use crate::{
     backup,
@@ -21,10 +21,10 @@ use crate::{
 use alloc::{collections::VecDeque, string::String, sync::Arc, vec, vec::Vec};
 use core::ops::{Bound, RangeBounds};
 
-/// All that a member holds, at one commit: later ones do not change it.
+/// Everything that a member holds, at one commit. Later commits do not change it.
 ///
-/// Items that had expired when it was taken are hidden, and so are the system's keys (under `_sys/`) until
-/// [`Snapshot::with_system`] asks for them.
+/// Items that had expired when the snapshot was taken are hidden. System keys (under `_sys/`) are hidden
+/// unless you call [`Snapshot::with_system`].
 pub struct Snapshot<V> {
     view: V,
     mesh: MeshId,
@@ -39,7 +39,7 @@ enum Shown {
     All,
 }
 
-/// An item and whose it is.
+/// An item with its owner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// The owner.
@@ -62,17 +62,18 @@ enum Until {
 }
 
 impl<V: StoreSnapshot> Snapshot<V> {
-    /// Reads `view` of a member of `mesh` as of the wall time `wall`, which decides what has expired.
+    /// A snapshot of `view`, which belongs to a member of `mesh`. The wall time `wall` decides which items
+    /// have expired.
     pub fn new(view: V, mesh: MeshId, wall: Timestamp) -> Self {
         Self { view, mesh, wall, shown: Shown::Users }
     }
 
-    /// The same snapshot, showing the system's keys too.
+    /// The same snapshot, which also shows system keys.
     pub fn with_system(self) -> Self {
         Self { shown: Shown::All, ..self }
     }
 
-    /// An owner's item.
+    /// The item of an owner with this key.
     pub fn get(&self, owner: &MemberId, key: &str) -> Result<Option<Arc<Item>>, StoreError> {
         match self.view.whole(owner)? {
             Some((shard, _)) if self.shows(key) => self.live(shard, key),
@@ -80,56 +81,57 @@ impl<V: StoreSnapshot> Snapshot<V> {
         }
     }
 
-    /// An owner's items by key.
+    /// An owner's items, ordered by key.
     pub fn items_of(&self, owner: &MemberId) -> Items<'_, V> {
         self.items(owner, KeyRange::all())
     }
 
-    /// An owner's items whose keys begin with `prefix`, by key.
+    /// An owner's items whose keys start with `prefix`, ordered by key.
     pub fn prefix(&self, owner: &MemberId, prefix: &str) -> Items<'_, V> {
         self.items(owner, KeyRange::prefix(prefix))
     }
 
-    /// An owner's items of the system, by key, whatever this snapshot shows.
+    /// An owner's system items, ordered by key, even if this snapshot hides system keys.
     pub fn system(&self, owner: &MemberId) -> Items<'_, V> {
         let whole = self.view.whole(owner);
         let shards = whole.map(|found| found.into_iter().map(|(shard, _)| (*owner, shard)).collect());
         Items::new(self, Shown::All, shards, KeyRange::prefix(SYSTEM_PREFIX))
     }
 
-    /// An owner's items with keys in `range`, by key: `snapshot.range(&owner, "a".."b")`.
+    /// An owner's items with keys in `range`, ordered by key: `snapshot.range(&owner, "a".."b")`.
     pub fn range<'k>(&self, owner: &MemberId, range: impl RangeBounds<&'k str>) -> Items<'_, V> {
         self.items(owner, KeyRange::new(range))
     }
 
-    /// The items of all owners, by owner and key.
+    /// The items of all owners, ordered by owner and key.
     pub fn all(&self) -> Items<'_, V> {
         self.all_items(KeyRange::all())
     }
 
-    /// An owner's items with keys in `keys`, by key. Nothing for an owner whose shard is not held.
+    /// An owner's items with keys in `keys`, ordered by key. Empty if this member does not hold the owner's
+    /// shard.
     pub fn items(&self, owner: &MemberId, keys: KeyRange) -> Items<'_, V> {
         let whole = self.view.whole(owner);
         self.walk(whole.map(|found| found.into_iter().map(|(shard, _)| (*owner, shard)).collect()), keys)
     }
 
-    /// The items of all owners with keys in `keys`, by owner and key.
+    /// The items of all owners with keys in `keys`, ordered by owner and key.
     pub fn all_items(&self, keys: KeyRange) -> Items<'_, V> {
         self.walk(self.shards_by_owner(), keys)
     }
 
-    /// The item of `key` at every owner that has it, by owner.
+    /// The item with `key` of every owner that has one, ordered by owner.
     pub fn get_all(&self, key: &str) -> Items<'_, V> {
         let range = (Bound::Included(key), Bound::Included(key));
         self.all_items(KeyRange::new(range))
     }
 
-    /// The head of an owner's shard as it is held here; `None` where it is not.
+    /// The head of an owner's shard as held here; `None` if this member does not hold the shard.
     pub fn head(&self, owner: &MemberId) -> Result<Option<Head>, StoreError> {
         Ok(self.view.whole(owner)?.and_then(|(_, record)| record.head().copied()))
     }
 
-    /// The heads of all shards that are held, by owner.
+    /// The heads of all shards held here, ordered by owner.
     pub fn heads(&self) -> Result<Vec<Head>, StoreError> {
         let mut heads: Vec<_> =
             self.whole_shards()?.filter_map(|(_, record)| record.head().copied()).collect();
@@ -137,12 +139,13 @@ impl<V: StoreSnapshot> Snapshot<V> {
         Ok(heads)
     }
 
-    /// Everybody whose shard is held, the authority and its roster included, ascending.
+    /// The owners of all shards held here, in ascending order. This includes the authority, whose shard is
+    /// the roster.
     pub fn owners(&self) -> Result<Vec<MemberId>, StoreError> {
         Ok(self.shards_by_owner()?.into_iter().map(|(owner, _)| owner).collect())
     }
 
-    /// Everybody whom the roster names, revoked members included, ascending by id. Entries that this build
+    /// All members in the roster, including revoked ones, in ascending order of id. Entries that this build
     /// does not understand are left out.
     pub fn members(&self) -> Result<Vec<(MemberId, Grant)>, StoreError> {
         let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(Vec::new()) };
@@ -152,7 +155,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
         members.filter(|member| !member.as_ref().is_ok_and(|(id, _)| self.is_authority(id))).collect()
     }
 
-    /// What the roster says of a member.
+    /// The grant of a member; `None` if it is not in the roster.
     pub fn grant_of(&self, id: &MemberId) -> Result<Option<Grant>, StoreError> {
         let Some((shard, _)) = self.view.whole(&self.mesh.authority())? else { return Ok(None) };
         if self.is_authority(id) {
@@ -162,21 +165,21 @@ impl<V: StoreSnapshot> Snapshot<V> {
         Ok(item.and_then(|item| Some(grant(&item)?.1)))
     }
 
-    /// A member's name; `None` for who is not in the roster, as the authority itself.
+    /// A member's name; `None` if it is not in the roster. The authority itself has no name.
     pub fn name_of(&self, id: &MemberId) -> Result<Option<Name>, StoreError> {
         Ok(self.grant_of(id)?.map(|grant| grant.name))
     }
 
-    /// What proves that owners have forked.
+    /// The evidence of all forks that this member knows.
     ///
     /// # Errors
-    /// If the store fails, or what it holds is damaged.
+    /// If the store fails or is damaged.
     pub fn forks(&self) -> Result<Vec<KeptFork>, StoreError> {
         let Some(bytes) = self.view.meta(Meta::Forks)? else { return Ok(Vec::new()) };
         pieces(&bytes).map_err(|error| StoreError::Damaged { what: alloc::format!("evidence: {error}") })
     }
 
-    /// Who has closed a fork; `None` if it is open.
+    /// Who closed a fork; `None` if it is open.
     ///
     /// # Errors
     /// If the store fails.
@@ -193,10 +196,10 @@ impl<V: StoreSnapshot> Snapshot<V> {
         Ok(fork.closed_by(&history, closing))
     }
 
-    /// Hands all that the snapshot holds to `write`, frame by frame: see [`backup::save`].
+    /// Passes everything in the snapshot to `write`, frame by frame; see [`backup::save`].
     ///
     /// # Errors
-    /// If the store fails, or `write` does.
+    /// If the store or `write` fails.
     pub fn save<E: From<StoreError>>(
         &self,
         member: MemberId,
@@ -205,11 +208,11 @@ impl<V: StoreSnapshot> Snapshot<V> {
         backup::save(&self.view, &backup::Origin { mesh: self.mesh, member, at: self.wall }, write)
     }
 
-    /// What `owner`'s shard, the member's own, lost and got back, or lacks beside a divergent copy;
-    /// a page of it from `from` on.
+    /// One page, starting at `from`, of what `owner`'s shard (the member's own) recovered from the mesh, and
+    /// of how it differs from divergent copies.
     ///
     /// # Errors
-    /// If the store fails, or what it holds is damaged.
+    /// If the store fails or is damaged.
     pub fn differences(
         &self,
         owner: &MemberId,
@@ -218,8 +221,8 @@ impl<V: StoreSnapshot> Snapshot<V> {
         difference::differences(&self.view, owner, from)
     }
 
-    /// The roots of the divergent copies of `owner`'s shard that are kept here, as [`Snapshot::differences`]
-    /// lists them.
+    /// The roots of the divergent copies of `owner`'s shard kept here, in the order in which
+    /// [`Snapshot::differences`] lists the copies.
     ///
     /// # Errors
     /// If the store fails.
@@ -227,7 +230,7 @@ impl<V: StoreSnapshot> Snapshot<V> {
         difference::divergent_roots(&self.view, owner)
     }
 
-    /// How many bytes of a file this state needs; 0 for a store without a file. It may read all of the file.
+    /// Bytes of the file that this state uses; 0 for a store without a file. This may read the whole file.
     ///
     /// # Errors
     /// If the store fails.
@@ -235,12 +238,12 @@ impl<V: StoreSnapshot> Snapshot<V> {
         self.view.used_bytes()
     }
 
-    /// The wall time as of which items have expired or not.
+    /// The wall time that decides which items have expired.
     pub fn wall(&self) -> Timestamp {
         self.wall
     }
 
-    /// Whose entry in the roster, if there is one, means nothing.
+    /// Whether `id` is the authority: the roster's entry for it, if there is one, is ignored.
     fn is_authority(&self, id: &MemberId) -> bool {
         role_of(&self.mesh, id) == IdRole::Authority
     }
@@ -275,12 +278,12 @@ impl KeyRange {
         Self { from: Bound::Unbounded, until: Until::Bound(Bound::Unbounded) }
     }
 
-    /// The keys that begin with `prefix`.
+    /// The keys that start with `prefix`.
     pub fn prefix(prefix: &str) -> Self {
         Self { from: Bound::Included(prefix.into()), until: Until::Prefix(prefix.into()) }
     }
 
-    /// The keys in `range`, by their bytes.
+    /// The keys in `range`, compared by their bytes.
     pub fn new<'k>(range: impl RangeBounds<&'k str>) -> Self {
         let owned = |bound: Bound<&&str>| bound.map(|key| String::from(*key));
         Self { from: owned(range.start_bound()), until: Until::Bound(owned(range.end_bound())) }
@@ -295,7 +298,7 @@ impl KeyRange {
         if is_later { Self { from: Bound::Excluded(key.into()), ..self } } else { self }
     }
 
-    /// Whether a walk from `from` on has not yet left the range at `key`.
+    /// Whether an iteration that starts at `from` is still inside the range at `key`.
     fn reaches(&self, key: &str) -> bool {
         match &self.until {
             Until::Bound(Bound::Unbounded) => true,
@@ -306,18 +309,18 @@ impl KeyRange {
     }
 }
 
-/// Items by owner and key, read as they are asked for. After an error it ends.
+/// An iterator over items, ordered by owner and key, that reads them on demand. It ends after an error.
 pub struct Items<'s, V> {
     snapshot: &'s Snapshot<V>,
     shown: Shown,
     range: KeyRange,
-    /// Shards still to be walked, the present one first.
+    /// Shards still to be read, the current one first.
     shards: VecDeque<(MemberId, ShardNumber)>,
-    /// Where the next page of the present shard begins; `None` when it has no more.
+    /// Start of the next page of the current shard; `None` if there is no further page.
     next: Option<Bound<String>>,
-    /// Keys of the present shard that were read and not yet given out.
+    /// Keys of the current shard that were read but not returned yet.
     page: VecDeque<(Key, Timestamp)>,
-    /// An error to report before the end.
+    /// An error to return before the iterator ends.
     failed: Option<StoreError>,
 }
 
@@ -336,7 +339,7 @@ impl<'s, V: StoreSnapshot> Items<'s, V> {
         Self { snapshot, shown, range, shards, next, page: VecDeque::new(), failed }
     }
 
-    /// The next live item; `None` when all shards are walked.
+    /// The next live item; `None` after the last shard.
     fn step(&mut self) -> Result<Option<Entry>, StoreError> {
         while let Some(&(owner, shard)) = self.shards.front() {
             let Some((key, at)) = self.page.pop_front() else {
@@ -347,7 +350,7 @@ impl<'s, V: StoreSnapshot> Items<'s, V> {
                 self.page.clear();
                 self.next = None;
             } else if self.shown == Shown::Users && key.is_system() {
-                // All of them lie together: the roster alone may have tens of thousands.
+                // System keys are adjacent, so skip them all: the roster alone may have tens of thousands.
                 self.page.clear();
                 self.next = Some(Bound::Included(AFTER_SYSTEM.into()));
             } else if let Some(item) = self.snapshot.view.item(shard, at)?
@@ -359,7 +362,7 @@ impl<'s, V: StoreSnapshot> Items<'s, V> {
         Ok(None)
     }
 
-    /// Reads the next page of the present shard, or goes on to the next shard.
+    /// Reads the next page of the current shard, or moves to the next shard.
     fn turn_page(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let Some(from) = self.next.take() else {
             self.shards.pop_front();
@@ -392,7 +395,7 @@ fn grant(item: &Item) -> Option<(MemberId, Grant)> {
     Some((Grant::member_of(item.key.as_str())?, Grant::decode(&item.value).ok()?))
 }
 
-/// Keys read at a time: few enough that a walk which ends early wastes little.
+/// Keys read at a time: few enough that an iteration which stops early wastes little.
 const PAGE_ROWS: usize = 256;
-/// The least text above every key of the system: `0` is the byte after `/`.
+/// The smallest string above every system key: `0` is the byte after `/`.
 const AFTER_SYSTEM: &str = "_sys0";

@@ -1,11 +1,11 @@
-//! Repairing a damaged shard: what can be read of it becomes a copy under construction, which the member
-//! completes from its neighbours when it runs.
+//! Repairs a damaged shard: the readable part becomes a copy under construction, which the running member
+//! completes from its peers.
 //!
-//! Nothing that is read is believed: the copy has a trie of its own, and a comparison with a neighbour
-//! replaces whatever the owner has not signed and fetches what is missing, and nothing else.
+//! The data that is read is not trusted. The copy has a trie of its own, and a reconciliation with a peer
+//! replaces everything that the owner did not sign and fetches only what is missing.
 //!
-//! Of the member's own shard nobody else may have the latest items. What can be read of it becomes a
-//! divergent copy: the mesh gives back what it has, and the owner sees what it lacks.
+//! For the member's own shard, no peer may have the latest items. Its readable part becomes a divergent copy:
+//! the member recovers its shard from the mesh, and the owner sees what the recovered shard lacks.
 
 use crate::{
     head::Head,
@@ -23,31 +23,31 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-/// A shard that is being repaired. Until [`Repair::finish`] the damaged one stays as it is.
+/// A shard that is being repaired. The damaged shard is unchanged until [`Repair::finish`].
 #[derive(Clone, Copy, Debug)]
 pub struct Repair {
     owner: MemberId,
     damaged: ShardNumber,
     copy: ShardNumber,
     root: Option<Branch>,
-    /// Where the damaged state ends.
+    /// The last timestamp of the damaged state.
     last: Timestamp,
     /// Items in the copy.
     pub items: u64,
 }
 
-/// Whose shard it is, and so what becomes of the copy.
+/// The kind of owner, which decides what happens to the copy.
 #[derive(Clone, Copy, Debug)]
 pub enum Whose<'a> {
-    /// Another member's: its neighbours complete the copy.
+    /// Another member: the copy is completed from peers.
     Other,
-    /// The roster, where its authority runs: as another's, but nothing is written before a peer has given it
-    /// back.
+    /// The roster, on a member with the authority's key: as for another member, but nothing is written before
+    /// the roster is recovered from a peer.
     Roster,
-    /// The member's own: the copy is kept as a divergent one under a head that is signed for it, and nothing
-    /// is written before a peer has given the shard back.
+    /// The member itself: the copy is signed and kept as a divergent copy, and nothing is written before the
+    /// shard is recovered from a peer.
     Own {
-        /// Of the member.
+        /// The member's key.
         identity: &'a Identity,
         /// The mesh.
         mesh: &'a MeshId,
@@ -55,10 +55,10 @@ pub enum Whose<'a> {
 }
 
 impl Repair {
-    /// Begins with a visible shard.
+    /// Begins the repair of a visible shard.
     ///
     /// # Errors
-    /// If the store fails; nothing was changed.
+    /// If the store fails. Nothing was changed.
     pub fn begin<V: StoreSnapshot>(
         snapshot: &V,
         damaged: ShardNumber,
@@ -70,10 +70,10 @@ impl Repair {
         Ok(Self { owner, damaged, copy: ShardNumber(greatest + 1), root: None, last, items: 0 })
     }
 
-    /// Adds items that could be read, in ascending order.
+    /// Adds readable items to the copy, in ascending order.
     ///
     /// # Errors
-    /// If the store fails; the damaged shard is as it was.
+    /// If the store fails. The damaged shard is unchanged.
     pub fn add<S: Store>(&mut self, store: &mut S, items: &[Arc<Item>]) -> Result<(), StoreError> {
         let snapshot = store.reader().snapshot()?;
         let mut edit = Edit::new(View::new(&snapshot, self.copy, None));
@@ -82,22 +82,22 @@ impl Repair {
         drop(snapshot);
         (self.root, self.items) = (root, root.as_ref().map_or(0, |root| root.count));
         self.last = self.last.max(items.last().map_or(Timestamp::ZERO, |item| item.timestamp));
-        // Left over, if this comes to no end.
+        // If the repair does not finish, the copy is erased.
         change.record = Some(ShardRecord::dead(self.owner).into());
         store.commit(Batch { shards: [(self.copy, change)].into(), ..Batch::default() }, Durability::Lazy)
     }
 
-    /// Puts the copy in place of the damaged shard.
+    /// Replaces the damaged shard by the copy.
     ///
     /// # Errors
-    /// If the store fails; then all is as it was.
+    /// If the store fails. Then nothing was changed.
     pub fn finish<S: Store>(self, store: &mut S, whose: Whose<'_>) -> Result<(), StoreError> {
         let record =
             |record: ShardRecord| ShardChange { record: Some(record.into()), ..ShardChange::default() };
         let copy = match whose {
             Whose::Own { identity, mesh } => self.divergent(identity, mesh),
             Whose::Other | Whose::Roster => {
-                // It has been copied to the end.
+                // Nothing is left to copy from the visible shard.
                 Some(ShardRecord::building(self.owner, self.root, Timestamp::MAX))
             }
         };
@@ -110,8 +110,8 @@ impl Repair {
         store.commit(Batch { meta, shards }, Durability::Synced)
     }
 
-    /// The copy as a divergent one, which has no past in common with what the mesh gives back. None if it is
-    /// empty.
+    /// The copy as a divergent copy, which shares no past with the shard that the mesh gives back. `None` if
+    /// it is empty.
     fn divergent(&self, identity: &Identity, mesh: &MeshId) -> Option<ShardRecord> {
         let root = self.root?;
         let head = Head {

@@ -1,8 +1,9 @@
 //! What the engine asks of a store, and the one atomic batch that it writes.
 //!
-//! A store keeps, per shard: a record (owner, head, root), the log (items by timestamp), the keys (timestamps
-//! by key), the nodes of the trie, tombstones, and the expiries of owned items. Besides, a few values under
-//! [`Meta`]. Shards have local numbers, so that a hidden copy can be built beside the visible one.
+//! For each shard, a store keeps a record (owner, head, root), the log (items by timestamp), the keys
+//! (timestamps by key), the nodes of the trie, tombstones, and the expiries of owned items. It also keeps a
+//! few values under [`Meta`]. Shards have local numbers, so that a hidden copy can be built beside the
+//! visible one.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -15,107 +16,108 @@ use crate::{
 use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 use core::ops::{Bound, RangeInclusive};
 
-/// The format that this build writes and the only one that it opens. A store keeps it and refuses any other.
+/// The store format that this build writes, and the only one that it opens. A store records its format and
+/// refuses any other.
 pub const STORE_FORMAT: u32 = 2;
 
-/// The local number of a shard; of no meaning to anybody else.
+/// The number of a shard in this store. It has no meaning outside the store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ShardNumber(pub u32);
 
 /// The record of a shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ShardRecord {
-    /// Whose.
+    /// The owner.
     pub owner: MemberId,
-    /// The top of the trie; `None` for no items.
+    /// The top of the trie; `None` if the shard has no items.
     pub root: Option<Branch>,
-    /// What the rows are good for.
+    /// The state of the shard's rows.
     pub state: ShardState,
 }
 
-/// What a shard's rows are good for.
+/// The state of a shard's rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShardState {
-    /// Visible, and all that its head describes is there. At most one per owner.
+    /// The shard is visible and holds everything that its head describes. At most one per owner.
     Whole {
-        /// What its owner signed about the rows.
+        /// The owner's signed head for these rows.
         head: Head,
-        /// Which tombstones it has.
+        /// The tombstones that the shard holds.
         tombstones: HeldTombstones,
     },
-    /// A hidden copy under construction; survives a restart. At most one per owner.
+    /// A hidden copy under construction. It survives a restart. At most one per owner.
     Building {
-        /// The visible shard was copied into it up to here.
+        /// The visible shard has been copied up to this timestamp.
         copied: Timestamp,
     },
-    /// A divergent copy: a state that the visible one did not grow out of, kept for its owner.
+    /// A divergent copy: a state that is not an ancestor of the visible one, kept for its owner.
     Divergent {
-        /// What its owner signed about the rows.
+        /// The owner's signed head for these rows.
         head: Head,
-        /// Up to here it is equal to the visible shard.
+        /// The copy equals the visible shard up to this timestamp.
         diverged: Timestamp,
-        /// Rows in the tombstones table.
+        /// Number of rows in the tombstones table.
         n_tombstones: u64,
     },
-    /// Left over: its rows are being erased.
+    /// The shard is no longer used; its rows are being erased.
     Dead,
 }
 
-/// Which tombstones a shard has.
+/// The tombstones that a shard holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct HeldTombstones {
-    /// They are complete for bases at or above this timestamp.
+    /// The tombstones are complete for deltas whose base is at or above this timestamp.
     pub since: Timestamp,
-    /// Rows in the tombstones table.
+    /// Number of rows in the tombstones table.
     pub rows: u64,
 }
 
-/// Values of the member itself, beside all shards.
+/// Values that belong to the member rather than to a shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Meta {
-    /// Mesh and member that this store belongs to.
+    /// The mesh and the member that this store belongs to.
     Belongs = 1,
-    /// Per own shard the bound up to which timestamps may have been used.
+    /// For each own shard, the bound up to which timestamps may have been used.
     Bound = 2,
-    /// What is known of one's own past: whether a peer ever confirmed it, whether anybody was ever told.
+    /// Whether a peer ever confirmed the member's own shards, and whether they were ever announced.
     History = 3,
-    /// The oldest roster that is accepted.
+    /// The timestamp of the oldest roster to accept.
     RosterMin = 4,
     /// Addresses of peers.
     Addresses = 5,
-    /// What the mesh gave back of the member's own shard.
+    /// What the member's own shard recovered from the mesh.
     Recovered = 6,
-    /// Per own shard where the clock of its writes jumped.
+    /// For each own shard, where the clock of its writes jumped.
     Runs = 7,
-    /// What proves that owners have forked.
+    /// The evidence of forks.
     Forks = 8,
-    /// By owner, how long it could have heard that divergent copies of its shard are kept here.
+    /// For each owner, how long it has been able to learn that divergent copies of its shard are kept here.
     HeardFor = 9,
-    /// There, and empty, while a process that began without data of its own is not known to be the only one
-    /// with its key.
+    /// Present, and empty, while a process that started without data of its own cannot rule out another
+    /// process with its key.
     Newcomer = 10,
 }
 
-/// How many rows a read returns at most. A read returns at least one row where there is one.
+/// The maximum size of one read. A read returns at least one row if there is one.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// Rows.
+    /// Maximum number of rows.
     pub rows: usize,
-    /// Bytes of keys and values; the row that reaches this is the last one.
+    /// Maximum bytes of keys and values; the row that reaches this limit is the last one returned.
     pub bytes: usize,
 }
 
 impl Page {
-    /// At most `rows`, without a bound on bytes beyond [`crate::limits::RANGE_BYTES_MAX`].
+    /// At most `rows` rows and [`crate::limits::RANGE_BYTES_MAX`] bytes.
     pub fn rows(rows: usize) -> Self {
         Self { rows, bytes: crate::limits::RANGE_BYTES_MAX }
     }
 }
 
-/// Changes of one shard. As a layer over a snapshot it is also what unverified data is tried on.
+/// Changes to one shard. Layered over a snapshot, it also holds unverified data until that data is checked.
 ///
-/// `None` removes a row. All maps are applied together; removing a row that is not there is no error.
+/// `None` removes a row. All maps are applied together; removing a row that does not exist is not an error.
 #[derive(Clone, Default, Debug)]
 pub struct ShardChange {
     /// The new record.
@@ -132,105 +134,105 @@ pub struct ShardChange {
     pub expiries: BTreeMap<(Timestamp, Timestamp), bool>,
 }
 
-/// One atomic write: all of it is there after a commit, or none.
+/// One atomic write: after a commit, either all of it is stored or none of it.
 #[derive(Clone, Default, Debug)]
 pub struct Batch {
-    /// Values of the member; `None` removes.
+    /// Values of the member; `None` removes a value.
     pub meta: BTreeMap<Meta, Option<Vec<u8>>>,
-    /// Changes per shard.
+    /// Changes, by shard.
     pub shards: BTreeMap<ShardNumber, ShardChange>,
 }
 
 impl Batch {
-    /// Whether it changes nothing.
+    /// Whether the batch changes nothing.
     pub fn is_empty(&self) -> bool {
         self.meta.is_empty() && self.shards.is_empty()
     }
 }
 
-/// When a commit is on disk.
+/// When a commit becomes durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
-    /// Before `commit` returns, with every earlier commit.
+    /// Before `commit` returns, together with every earlier commit.
     Synced,
-    /// With the next synced commit or `sync`; after a crash it is there whole or not at all, and never
-    /// without the commits before it.
+    /// With the next synced commit or `sync`. After a crash the commit is stored as a whole or not at all,
+    /// and never without the commits before it.
     Lazy,
 }
 
-/// Why a store does not work. The member stops; a restart is the way on.
+/// Why a store operation failed. The member stops; restart it to recover.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process or another handle has it open. Nothing was changed.
+    /// Another process or another handle has the store open. Nothing was changed.
     #[error("the store {path} is in use by another process")]
     InUse {
-        /// Where.
+        /// The path of the store.
         path: String,
     },
-    /// Written by another version. Nothing was changed.
+    /// The store was written in another format. Nothing was changed.
     #[error(
         "the store has format {found}, this build knows format {STORE_FORMAT}: use a build that knows it"
     )]
     Format {
-        /// The format found.
+        /// The format of the store.
         found: u32,
     },
-    /// The bytes contradict themselves. Nothing was changed.
+    /// The stored bytes are inconsistent. Nothing was changed.
     #[error(
         "the store is damaged ({what}): restore it from a backup, or move it away and copy from the mesh"
     )]
     Damaged {
-        /// What was found.
+        /// What is inconsistent.
         what: String,
     },
-    /// Reading or writing failed: disk full, device gone. The failed batch is not visible; it may be on disk,
-    /// whole or not at all, after a restart.
+    /// Reading or writing failed, for example because the device is gone. The failed batch is not visible.
+    /// After a restart it may be stored, as a whole or not at all.
     #[error("the store failed: {what}")]
     Failed {
-        /// What the system said.
+        /// The error of the operating system.
         what: String,
     },
-    /// There is no room for more on the disk. The batch was not written; what was not synced before it may be
-    /// lost, as in a crash. The store refuses commits until [`Store::reopen`]; snapshots can still be read.
+    /// The disk is full. The batch was not written, and earlier commits that were not synced may be lost, as
+    /// in a crash. The store refuses commits until [`Store::reopen`]; snapshots can still be read.
     #[error("the disk is full: {what}")]
     Full {
-        /// What the system said.
+        /// The error of the operating system.
         what: String,
     },
-    /// It was closed, or an earlier error; everything is refused until it is opened again.
+    /// The store was closed, or an earlier operation failed. It refuses everything until it is opened again.
     #[error("the store is closed, or failed before: it refuses everything until it is opened again")]
     Stopped,
-    /// A reader's snapshot was taken back. The store works: a new snapshot shows a later state.
+    /// A reader's snapshot was revoked. The store still works: a new snapshot shows a later state.
     #[error("the read was ended: {reason}; a new read shows a later state")]
     ReadEnded {
-        /// Why.
+        /// Why it was revoked.
         reason: ReadEnd,
     },
 }
 
-/// Whether a store has room for more.
+/// Whether a store has room for more data.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Room {
-    /// It has.
+    /// There is enough room.
     Enough,
-    /// It has not, or not much: nothing should be written to it, all can be read.
+    /// There is little or no room: the store can be read but should not be written.
     Short {
-        /// Why, for people.
+        /// A description for people.
         why: String,
     },
-    /// Its disk was full and has room again: writes need a [`Store::reopen`].
+    /// The disk was full and has room again; writes work after a [`Store::reopen`].
     Again,
 }
 
-/// Why a reader loses its snapshot: a store cannot reuse the room of what a snapshot still shows.
+/// Why a reader's snapshot was revoked. A store cannot reuse the space of the data that a snapshot shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadEnd {
-    /// It was not used for longer than [`READ_IDLE_MICROS`](crate::limits::READ_IDLE_MICROS).
+    /// The snapshot was not used for longer than [`READ_IDLE_MICROS`](crate::limits::READ_IDLE_MICROS).
     #[error("nothing was read for too long")]
     Idle,
-    /// The store grew too much while it was held.
+    /// The store grew too much while the snapshot was held.
     #[error("the store grew too much while it went on")]
     Grown,
     /// The disk was full, and the store was opened again.
@@ -243,51 +245,51 @@ pub enum ReadEnd {
 
 /// A consistent view of a store at one commit; later commits do not change it.
 pub trait StoreSnapshot: Send + Sync {
-    /// How many bytes of a file this state needs; 0 for a store without a file. It may read all of the file.
+    /// Bytes of the file that this state uses; 0 for a store without a file. This may read the whole file.
     fn used_bytes(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
-    /// A value of the member.
+    /// Reads a value of the member.
     fn meta(&self, key: Meta) -> Result<Option<Vec<u8>>, StoreError>;
-    /// All shards of every state, by number. Records are shared: a reader that keeps one may hold a pointer
-    /// only.
+    /// All shards in every state, ordered by number. The records are shared, so a reader that keeps one holds
+    /// only a pointer.
     fn shards(&self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError>;
-    /// One shard's record.
+    /// The record of one shard.
     fn shard(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError>;
-    /// The `Whole` shard of an owner; found without a walk over all shards.
+    /// The `Whole` shard of an owner. This must not iterate over all shards.
     fn whole(&self, owner: &MemberId) -> Result<Option<(ShardNumber, Arc<ShardRecord>)>, StoreError>;
-    /// The timestamp of a key's live item.
+    /// The timestamp of the live item with this key.
     fn timestamp_of(&self, shard: ShardNumber, key: &str) -> Result<Option<Timestamp>, StoreError>;
-    /// The timestamps of the live items of `keys`, which ascend, one for each.
+    /// The timestamps of the live items of `keys`, one for each key. The keys are in ascending order.
     fn timestamps_of(&self, shard: ShardNumber, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         keys.iter().map(|key| self.timestamp_of(shard, key.as_str())).collect()
     }
     /// The item at a timestamp.
     fn item(&self, shard: ShardNumber, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError>;
-    /// Items with timestamps in `range`, ascending, from its beginning.
+    /// Items with timestamps in `range`, in ascending order from its start.
     fn log(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
         page: Page,
     ) -> Result<Vec<Arc<Item>>, StoreError>;
-    /// Keys and timestamps from `from` on, ascending by the bytes of the key.
+    /// Keys and timestamps starting at `from`, in ascending order of the key's bytes.
     fn keys(
         &self,
         shard: ShardNumber,
         from: Bound<&str>,
         page: Page,
     ) -> Result<Vec<(Key, Timestamp)>, StoreError>;
-    /// The node at a place.
+    /// The trie node at a place.
     fn node(&self, shard: ShardNumber, place: Place) -> Result<Option<Node>, StoreError>;
-    /// Tombstones with timestamps in `range`, ascending by (timestamp, key), from its beginning.
+    /// Tombstones with timestamps in `range`, in ascending order of (timestamp, key) from its start.
     fn tombstones(
         &self,
         shard: ShardNumber,
         range: RangeInclusive<Timestamp>,
         page: Page,
     ) -> Result<Vec<(Timestamp, Key)>, StoreError>;
-    /// Expiries up to and with `until`, ascending: (expiry, timestamp of the item).
+    /// Expiries up to and including `until`, in ascending order: (expiry, timestamp of the item).
     fn expiries(
         &self,
         shard: ShardNumber,
@@ -296,64 +298,64 @@ pub trait StoreSnapshot: Send + Sync {
     ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError>;
 }
 
-/// Takes snapshots, from any thread, without waiting for the writer. What it shows may not be on disk yet,
-/// and may be lost in a crash.
+/// Takes snapshots from any thread, without waiting for the writer. A snapshot may show commits that are not
+/// on disk yet and that a crash can lose.
 pub trait StoreReader: Clone + Send + Sync + 'static {
-    /// What it takes.
+    /// The type of its snapshots.
     type Snapshot: StoreSnapshot + 'static;
     /// The state after the last commit.
     fn snapshot(&self) -> Result<Self::Snapshot, StoreError>;
 }
 
-/// What a compaction did: bytes of disk that the store took.
+/// The result of a compaction: bytes of disk that the store occupied.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Compacted {
-    /// Before.
+    /// Bytes before.
     pub before: u64,
-    /// Afterwards.
+    /// Bytes after.
     pub after: u64,
-    /// It would have taken too long and was given up; what is held is as before.
+    /// The compaction would have taken too long and was aborted. The store is unchanged.
     pub gave_up: bool,
 }
 
-/// A store: one writer, many readers. After an error it refuses everything.
+/// A store has one writer and many readers. After an error it refuses everything.
 pub trait Store: Send + 'static {
-    /// Its readers.
+    /// The type of its readers.
     type Reader: StoreReader;
-    /// A reader for any thread; works until the store is closed.
+    /// A reader that any thread can use. It works until the store is closed.
     fn reader(&self) -> Self::Reader;
-    /// Writes `batch`, whole or not at all; visible to new snapshots when it returns.
+    /// Writes `batch` atomically. New snapshots see it when this returns.
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
     /// Makes every commit so far durable.
     fn sync(&mut self) -> Result<(), StoreError>;
-    /// Erases at most `rows` rows of a `Dead` shard, lazily; with the last ones its record. True when all is
-    /// gone.
+    /// Erases at most `rows` rows of a `Dead` shard, with lazy durability. The last rows take the record with
+    /// them; then this returns true.
     fn erase(&mut self, shard: ShardNumber, rows: usize) -> Result<bool, StoreError>;
-    /// Whether there is room for more; asked before each commit, so it has to be cheap.
+    /// Whether there is room for more data. The engine asks before each commit, so this has to be cheap.
     ///
     /// # Errors
-    /// If the store's file is not there any more.
+    /// If the store's file no longer exists.
     fn room(&mut self) -> Result<Room, StoreError> {
         Ok(Room::Enough)
     }
-    /// Bytes that are free on the disk; `None` where there is no disk, or the system does not say.
+    /// Free bytes on the disk; `None` if there is no disk or the system does not report it.
     fn free_bytes(&self) -> Option<u64> {
         None
     }
-    /// Opens a store again, where it is, that found its disk full: with what was on disk then. Its readers
-    /// wait meanwhile. If there is still no room, commits are forgotten at the next `reopen`: they may hold
-    /// nothing of worth.
+    /// Reopens a store in place after its disk was full, in the state that was on disk then. Readers wait
+    /// meanwhile. If there is still no room, commits made after this may be lost at the next `reopen`, so
+    /// they must not hold anything important.
     ///
     /// # Errors
-    /// As when a store is opened; it is closed then. [`StoreError::Stopped`] for a store that never finds its
-    /// disk full.
+    /// As when a store is opened; the store is closed then. [`StoreError::Stopped`] for a store whose disk
+    /// cannot become full.
     fn reopen(self) -> Result<Self, StoreError>
     where
         Self: Sized,
     {
         Err(StoreError::Stopped)
     }
-    /// Bytes of disk that the store takes now; 0 for a store without a file.
+    /// Bytes of disk that the store occupies now; 0 for a store without a file.
     fn file_bytes(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
@@ -362,12 +364,12 @@ pub trait Store: Send + 'static {
     fn written_bytes(&self) -> u64 {
         0
     }
-    /// Makes what it takes on disk as small as what it holds; all commits so far are durable then. It may
-    /// take long. `None`, and nothing done, while a snapshot is held.
+    /// Shrinks the store's file to the size of its contents, and makes all commits so far durable. This may
+    /// take long. Returns `None` and does nothing while a snapshot is held.
     fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
         Ok(Some(Compacted::default()))
     }
-    /// Syncs and marks the stop as clean. Dropping without it counts as a crash.
+    /// Syncs and records a clean stop. Dropping the store without calling this counts as a crash.
     fn close(self) -> Result<(), StoreError>;
 }
 
@@ -387,12 +389,12 @@ impl ShardRecord {
         Self { owner: head.owner, root, state: ShardState::Divergent { head, diverged, n_tombstones } }
     }
 
-    /// The record of a shard that is left over.
+    /// The record of a shard that is no longer used.
     pub fn dead(owner: MemberId) -> Self {
         Self { owner, root: None, state: ShardState::Dead }
     }
 
-    /// The head that the rows are described by, of a visible shard or a divergent copy.
+    /// The head that describes the rows of a visible shard or a divergent copy.
     pub fn head(&self) -> Option<&Head> {
         match &self.state {
             ShardState::Whole { head, .. } | ShardState::Divergent { head, .. } => Some(head),
@@ -405,12 +407,12 @@ impl ShardRecord {
         matches!(self.state, ShardState::Whole { .. })
     }
 
-    /// Whether it is a divergent copy.
+    /// Whether the shard is a divergent copy.
     pub fn is_divergent(&self) -> bool {
         matches!(self.state, ShardState::Divergent { .. })
     }
 
-    /// The bytes that stores keep.
+    /// The encoding that stores keep.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         let (number, since, rows) = match self.state {
@@ -426,10 +428,10 @@ impl ShardRecord {
         out.finish()
     }
 
-    /// Reads what [`ShardRecord::encode`] wrote. Of a shard that is left over, what came with it is dropped.
+    /// Decodes what [`ShardRecord::encode`] wrote. For a dead shard, the root is dropped.
     ///
     /// # Errors
-    /// If it is malformed, or lacks a head where its state needs one.
+    /// If the bytes are malformed, or lack a head that the state requires.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let (owner, number) = (input.id()?, input.byte()?);

@@ -1,9 +1,8 @@
-//! Checking what a store holds against itself: from the signed head of each shard down to every node, item
-//! and key.
+//! Verifies a store: checks every node, item and key of each shard against the shard's signed head.
 //!
-//! The walk follows the trie from its root, as a reconciliation does between two members, and the log beside it.
-//! What a parent's hash contradicts is reported as the range of timestamps that it covers, and nothing below
-//! it is believed.
+//! The check walks the trie from its root, as a reconciliation between two members does, and reads the log
+//! beside it. A node that contradicts its parent's hash is reported as the range of timestamps that it
+//! covers, and nothing below it is trusted.
 
 use crate::{
     hash::Hasher,
@@ -17,59 +16,59 @@ use crate::{
 use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
 use core::ops::{Bound, RangeInclusive};
 
-/// What was looked at.
+/// What was verified.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Verified {
-    /// Visible shards.
+    /// Number of shards.
     pub shards: u64,
-    /// Items whose hash is what the trie says.
+    /// Items whose hash matches the trie.
     pub items: u64,
-    /// Their bytes: keys and values.
+    /// Bytes of their keys and values.
     pub bytes: u64,
-    /// Nodes whose hash is what their parent says.
+    /// Nodes whose hash matches their parent.
     pub nodes: u64,
-    /// Signatures that are sound.
+    /// Valid signatures.
     pub signatures: u64,
 }
 
-/// Something that is not as its owner signed it, and where.
+/// A part of a shard that does not match what its owner signed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
-    /// Whose shard it is in.
+    /// The owner of the shard.
     pub owner: MemberId,
     /// The range of timestamps that cannot be trusted.
     pub range: RangeInclusive<Timestamp>,
-    /// What is wrong there.
+    /// What is wrong.
     pub what: Damage,
 }
 
-/// What can be wrong with a part of a shard.
+/// A kind of damage.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Damage {
-    /// The head is missing, is another owner's, or does not describe the rows.
+    /// The head is missing, belongs to another owner, or does not match the rows.
     Head,
-    /// The head's signature is not its owner's.
+    /// The owner's signature of the head is not valid.
     Signature,
-    /// A node is missing, or is not the one that its parent names.
+    /// A node is missing or does not match its parent.
     Node,
-    /// An item is missing, or is not the one that the trie names.
+    /// An item is missing or does not match the trie.
     Item,
-    /// There is an item that the trie does not name.
+    /// There is an item that is not in the trie.
     Stray,
-    /// A key leads to no item of that key, or an item's key does not lead to it.
+    /// A key does not lead to an item with that key, or an item's key does not lead to the item.
     Key,
-    /// The store cannot read its rows, and says this. The rest of the shard was not looked at.
+    /// The store cannot read its rows, with the error that it reports. The rest of the shard was not checked.
     Unreadable(String),
 }
 
-/// Checks one shard, visible or divergent; copies under way and what is left over hold nothing that anybody
-/// relies on.
+/// Checks one shard, visible or divergent. Other shards are skipped, because nothing relies on copies under
+/// construction and dead shards.
 ///
-/// Costs a read of everything in the shard, in memory no more than a page of items. `found` gets what is
-/// wrong, by and large in ascending order.
+/// This reads the whole shard and holds one page of items in memory. It calls `found` for each finding, in
+/// roughly ascending order.
 ///
 /// # Errors
-/// If the store fails in another way than by being damaged. After [`Damage::Unreadable`] the store may refuse
+/// If the store fails for another reason than damage. After [`Damage::Unreadable`], the store may refuse
 /// everything until it is opened again.
 pub fn verify<V: StoreSnapshot>(
     snapshot: &V,
@@ -106,11 +105,11 @@ struct Walk<'a, V> {
     snapshot: &'a V,
     shard: ShardNumber,
     owner: MemberId,
-    /// Items that were read and not yet met in the trie, ascending.
+    /// Items that were read but not yet found in the trie, in ascending order.
     rows: VecDeque<Arc<Item>>,
-    /// From where the log goes on after them.
+    /// Where the log continues after them.
     next_row: Option<Timestamp>,
-    /// What is being read, for the case that it cannot be.
+    /// The range being read, to report it if the read fails.
     reading: RangeInclusive<Timestamp>,
     sums: Verified,
     found: &'a mut dyn FnMut(Finding),
@@ -140,7 +139,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
         }
     }
 
-    /// Walks through the trie and the log together, in the order of timestamps.
+    /// Walks through the trie and the log together, in order of timestamp.
     fn trie(&mut self, root: Option<Branch>) -> Result<(), StoreError> {
         let mut below: Vec<Branch> = root.into_iter().collect();
         while let Some(branch) = below.pop() {
@@ -159,7 +158,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
                 }
                 None => {
                     self.tell(first..=last, Damage::Node);
-                    // Nothing says what should be here.
+                    // Without the node, it is not known what should be here.
                     while self.row()?.is_some_and(|at| at <= last) {
                         self.rows.pop_front();
                     }
@@ -189,7 +188,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
         Ok(())
     }
 
-    /// Tells of items before `first`, where the trie has none.
+    /// Reports items before `first`, where the trie has none.
     fn strays_before(&mut self, first: Timestamp) -> Result<(), StoreError> {
         while let Some(at) = self.row()?.filter(|at| *at < first) {
             self.rows.pop_front();
@@ -210,7 +209,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
         Ok(self.rows.front().map(|item| item.timestamp))
     }
 
-    /// Looks for keys that lead nowhere: those of items are known to lead there.
+    /// Looks for keys that do not lead to an item. The keys of items were checked already.
     fn keys(&mut self) -> Result<(), StoreError> {
         self.reading = ALL;
         let mut from = Bound::Unbounded;

@@ -1,5 +1,5 @@
-//! Forks that are closed: their owner has signed that it goes on from both states, or the authority says that
-//! it does not matter any more. The evidence stays, and a later fork is open again.
+//! Closed forks: the owner signed that it continues from both states, or the authority declared the fork
+//! closed. The evidence is kept, and a later fork is open again.
 
 use super::evidence::Evidence;
 use crate::{
@@ -13,22 +13,22 @@ use crate::{
 };
 use alloc::{format, vec::Vec};
 
-/// What keys of closings begin with, in the authority's shard: the id of the owner follows.
+/// The prefix of keys of closings in the authority's shard. The owner's id follows it.
 pub const CLOSING_PREFIX: &str = "_sys/forks/";
 
 const CLOSING_VERSION: u8 = 1;
 
-/// What the authority says of an owner's forks.
+/// The authority's closing of an owner's forks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Closing {
-    /// Forks are closed whose later head has this timestamp, or an earlier one.
+    /// Closes forks whose later head has this timestamp or an earlier one.
     pub until: Timestamp,
 }
 
 /// Who closed a fork.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClosedBy {
-    /// Its owner: it has taken in, or given up, the branch that the others replaced.
+    /// The owner: it took back or gave up the replaced branch.
     Owner,
     /// The authority.
     Authority,
@@ -40,22 +40,22 @@ impl Closing {
         Key::new(format!("{CLOSING_PREFIX}{owner}")).expect("63 bytes are a key")
     }
 
-    /// Whose forks `key` closes; `None` for another key.
+    /// The owner whose forks `key` closes; `None` if it is not the key of a closing.
     pub fn owner_of(key: &str) -> Option<MemberId> {
         key.strip_prefix(CLOSING_PREFIX)?.parse().ok()
     }
 
-    /// The value of the item.
+    /// The encoded value of the item.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.byte(CLOSING_VERSION).fixed(self.until.0);
         out.finish()
     }
 
-    /// Reads what [`Closing::encode`] wrote.
+    /// Decodes what [`Closing::encode`] wrote.
     ///
     /// # Errors
-    /// If it is malformed, or of a newer build.
+    /// If the bytes are malformed or were written by a newer build.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let found = input.byte()?;
@@ -69,8 +69,8 @@ impl Closing {
 }
 
 impl Evidence {
-    /// Who has closed this fork; `None` if it is open. `runs` wrote the two states, `history` is what the
-    /// owner's shard names by now, `closing` what the authority says.
+    /// Who closed this fork; `None` if it is open. `runs` wrote the two states, `history` is the run history
+    /// that the owner's shard has now, and `closing` is the authority's closing.
     pub fn closed_by(
         &self,
         runs: ForkRuns,
@@ -79,7 +79,8 @@ impl Evidence {
     ) -> Option<ClosedBy> {
         let states = [(&self.first, runs.first), (&self.second, runs.second)];
         let [first, second] = states.map(|(head, run)| Side::of(head, run, history));
-        // The owner goes on from both: it has ended the branch of one, and the other is no third one.
+        // The owner continues from both states: it ended the branch of one, and the other is not on a third
+        // branch.
         let goes_on = match (first, second) {
             (Side::Ended, other) | (other, Side::Ended) => other != Side::Foreign,
             _ => false,
@@ -92,17 +93,18 @@ impl Evidence {
     }
 }
 
-/// Evidence that is kept, and what whoever keeps it has seen beside it. Only the evidence convinces others.
+/// Evidence as a member keeps it, with the runs that the member has seen. Only the evidence proves the fork
+/// to others.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptFork {
-    /// What proves the fork.
+    /// The proof of the fork.
     pub evidence: Evidence,
-    /// Which runs wrote the two states.
+    /// The runs that wrote the two states.
     pub runs: ForkRuns,
 }
 
 impl KeptFork {
-    /// Who has closed this fork: see [`Evidence::closed_by`].
+    /// Who closed this fork; see [`Evidence::closed_by`].
     pub fn closed_by(&self, history: &RunHistory, closing: Option<Closing>) -> Option<ClosedBy> {
         self.evidence.closed_by(self.runs, history, closing)
     }
@@ -124,23 +126,23 @@ impl KeptFork {
     }
 }
 
-/// Which runs wrote the two states of a fork, as far as whoever keeps the evidence has seen.
+/// The runs that wrote the two states of a fork, as far as the member that keeps the evidence has seen them.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ForkRuns {
-    /// The last run that the first state names; `None` if it names none, or was not held.
+    /// The last run of the first state; `None` if the state has none, or was not held.
     pub first: Option<RunId>,
-    /// The same of the second.
+    /// The last run of the second state.
     pub second: Option<RunId>,
 }
 
-/// How a state of a fork stands to what its owner signs by now.
+/// How a state of a fork relates to the owner's current state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
-    /// Its branch was taken in or given up.
+    /// Its branch was taken back or given up.
     Ended,
-    /// The present state grew out of it, or its run is not known.
+    /// It is an ancestor of the current state, or its run is not known.
     MayBeAncestor,
-    /// It is on a branch that the owner has not named.
+    /// It is on a branch that the owner's history does not mention.
     Foreign,
 }
 
@@ -156,7 +158,7 @@ impl Side {
     }
 }
 
-/// Reads the pieces of evidence that a store keeps.
+/// Decodes the pieces of evidence that a store keeps.
 pub(crate) fn pieces(bytes: &[u8]) -> Result<Vec<KeptFork>, DecodeError> {
     let mut input = Reader::new(bytes);
     let pieces = input.list("evidence", EVIDENCE_PER_OWNER_MAX * MEMBERS_MAX, KeptFork::decode)?;

@@ -1,4 +1,4 @@
-//! What proves a fork: two heads, and an item that one of them lacks.
+//! The evidence of a fork: two heads, and an item that one of them lacks.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -18,17 +18,17 @@ const VERSION: u8 = 1;
 /// Two states that one owner signed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Evidence {
-    /// Of which mesh.
+    /// The mesh.
     pub mesh: MeshId,
     /// The earlier head.
     pub first: Head,
-    /// The later head, or another one of the same time.
+    /// The later head, or another head with the same timestamp.
     pub second: Head,
-    /// Where the heads' timestamps differ: an item of the second that the first lacks.
+    /// If the heads' timestamps differ, an item of the second state that the first lacks.
     pub item: Option<Lost>,
 }
 
-/// An item that was not there when it should have been.
+/// An item that the earlier state lacks although it should have it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lost {
     /// The item.
@@ -39,18 +39,18 @@ pub struct Lost {
     pub present: Vec<Node>,
 }
 
-/// Why evidence proves nothing.
+/// Why evidence does not prove a fork.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unproven {
-    /// The heads are of two owners.
+    /// The heads belong to two owners.
     #[error("the heads are of two owners")]
     Owners,
-    /// A head is not signed by its owner, for this mesh.
+    /// A head is not signed by its owner for this mesh.
     #[error("a head is not signed by its owner for this mesh")]
     Signature,
-    /// The two states may have grown out of each other.
-    #[error("one state may have grown out of the other")]
+    /// One of the states may be an ancestor of the other.
+    #[error("one state may be an ancestor of the other")]
     Consistent,
     /// The nodes do not lead from the signed roots to the item.
     #[error("the nodes do not lead from the signed roots to the item")]
@@ -58,10 +58,10 @@ pub enum Unproven {
 }
 
 impl Evidence {
-    /// Checks that the owner has forked.
+    /// Checks that the evidence proves a fork of the owner.
     ///
     /// # Errors
-    /// What is missing for that.
+    /// Why it does not.
     pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), Unproven> {
         if self.first.owner != self.second.owner {
             return Err(Unproven::Owners);
@@ -84,7 +84,7 @@ impl Evidence {
         }
     }
 
-    /// The bytes of a file.
+    /// The bytes of an evidence file.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.raw(MAGIC).byte(VERSION).id(&self.mesh.0);
@@ -102,10 +102,10 @@ impl Evidence {
         out.finish()
     }
 
-    /// Reads what [`Evidence::encode`] wrote. Nothing of it is checked yet.
+    /// Decodes what [`Evidence::encode`] wrote. The evidence is not verified.
     ///
     /// # Errors
-    /// If it is malformed or over a limit.
+    /// If the bytes are malformed or exceed a limit.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         if input.take(MAGIC.len())? != MAGIC {
@@ -137,8 +137,8 @@ fn path(input: &mut Reader<'_>) -> Result<Vec<Node>, DecodeError> {
 /// Sixteen children of at most 64 bytes, and their count.
 const NODE_BYTES_MAX: usize = 16 * 64 + 1;
 
-/// The leaf that lies at `at` in a head's trie, by the nodes of `path`; `None` inside for nothing, outside if
-/// they do not lead there.
+/// The leaf at `at` in a head's trie, found through the nodes of `path`. `Some(None)` if there is no leaf;
+/// `None` if the nodes do not lead there.
 #[expect(clippy::option_option, reason = "nothing there, and nothing known, are two things")]
 fn leaf_at(head: &Head, path: &[Node], at: Timestamp) -> Option<Option<Hash>> {
     let mut expected = head.root;
@@ -164,7 +164,7 @@ fn leaf_at(head: &Head, path: &[Node], at: Timestamp) -> Option<Option<Hash>> {
     None
 }
 
-/// The nodes from a root down to `at`, or to where nothing is.
+/// The nodes from a root down to `at`, or to where it is missing.
 pub(crate) fn way<N: Nodes>(nodes: &N, root: Option<Branch>, at: Timestamp) -> Result<Vec<Node>, N::Error> {
     let mut way = Vec::new();
     let mut here = root.filter(|branch| branch.place.level > 0);
@@ -178,14 +178,14 @@ pub(crate) fn way<N: Nodes>(nodes: &N, root: Option<Branch>, at: Timestamp) -> R
     Ok(way)
 }
 
-/// The first leaf up to `until` that one trie has and another lacks; reads what differs between them, each
-/// node once.
+/// The first leaf up to `until` that one trie has and the other lacks. Reads only what differs between them,
+/// each node once.
 pub(crate) fn first_lost<N: Nodes, M: Nodes<Error = N::Error>>(
     (has, root): (&N, Option<Branch>),
     (lacks, other): (&M, Option<Branch>),
     until: Timestamp,
 ) -> Result<Option<Timestamp>, N::Error> {
-    // With each branch the topmost one of the other trie in a slot around it.
+    // Each branch is paired with the topmost branch of the other trie in a slot around it.
     let mut below: Vec<(Branch, Option<Branch>)> = root.into_iter().map(|root| (root, other)).collect();
     while let Some((branch, around)) = below.pop() {
         if branch.place.first() > until.0 {

@@ -1,4 +1,4 @@
-//! Deltas and ranges: items on their way.
+//! Deltas and ranges, which carry items.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -10,12 +10,12 @@ use crate::{
 };
 use alloc::{borrow::Borrow, vec::Vec};
 
-/// What is wanted of a shard: all that came after `since`.
+/// A request for everything in a shard after `since`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Want {
-    /// Whose shard.
+    /// The owner of the shard.
     pub owner: MemberId,
-    /// The timestamp of the head that the asker holds; 0 for nothing.
+    /// The timestamp of the head that the requester holds; 0 for none.
     pub since: Timestamp,
 }
 
@@ -29,29 +29,29 @@ impl Want {
     }
 }
 
-/// All that leads from any state at or after `base` to the head: live items and tombstones with timestamps in
-/// (base, head]. The rest is read by [`Delta::contents`] where it is wanted.
+/// The changes from any state at or after `base` to the head: live items and tombstones with timestamps in
+/// (base, head]. [`Delta::contents`] decodes them when they are needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delta<'a> {
-    /// Where it leads.
+    /// The head after the delta.
     pub head: Head,
-    /// From where on it applies.
+    /// The earliest timestamp to which it applies.
     pub base: Timestamp,
     body: &'a [u8],
 }
 
-/// Items of a delta, ascending by timestamp.
+/// Items of a delta, in ascending order of timestamp.
 pub type Items = Vec<Item>;
-/// Tombstones of a delta, ascending by timestamp and key.
+/// Tombstones of a delta, in ascending order of timestamp and key.
 pub type Tombstones = Vec<(Timestamp, Key)>;
 
 impl<'a> Delta<'a> {
-    /// A delta whose body was made by [`encode_delta`].
+    /// A delta with a body from [`encode_delta`].
     pub fn new(head: Head, base: Timestamp, body: &'a [u8]) -> Self {
         Self { head, base, body }
     }
 
-    /// Encoded bytes of items and tombstones.
+    /// Size of the encoded items and tombstones in bytes.
     pub fn bytes(&self) -> usize {
         self.body.len()
     }
@@ -68,8 +68,9 @@ impl<'a> Delta<'a> {
         Ok(Self { head, base, body })
     }
 
-    /// Reads items and tombstones: ascending and later than the base. An item may be later than the head, which
-    /// is invalid then; no tombstone is.
+    /// Decodes items and tombstones, which must be in ascending order and later than the base. An item later
+    /// than the head is not refused here; it makes the head invalid. A tombstone later than the head is
+    /// malformed.
     pub fn contents(&self) -> Result<(Items, Tombstones), DecodeError> {
         let mut input = Reader::new(self.body);
         let mut at = self.base;
@@ -101,8 +102,8 @@ fn later(before: Timestamp, ahead: u64) -> Result<Timestamp, DecodeError> {
     if ahead == 0 { Err(malformed("timestamp")) } else { Ok(at) }
 }
 
-/// The body of a delta: items, each with the distance from the one before (from the base), then tombstones
-/// likewise.
+/// Encodes the body of a delta: items, each with the distance from the previous one (the first from the
+/// base), then tombstones in the same way.
 pub fn encode_delta<I: Borrow<Item>>(
     base: Timestamp,
     items: &[I],
@@ -128,7 +129,8 @@ pub fn encode_delta<I: Borrow<Item>>(
     out.finish()
 }
 
-/// A range: a count, then items ascending, each with the distance from the one before (the first from 0).
+/// Encodes a range: a count, then items in ascending order, each with the distance from the previous one (the
+/// first from 0).
 pub fn encode_range<I: Borrow<Item>>(items: &[I], out: &mut Writer) {
     let mut before = Timestamp::ZERO;
     out.list(items, |out, item| {
@@ -139,7 +141,7 @@ pub fn encode_range<I: Borrow<Item>>(items: &[I], out: &mut Writer) {
     });
 }
 
-/// The ranges of one answer; the limit on items holds for all of them together.
+/// Decodes the ranges of one answer. The limit on items applies to all ranges together.
 pub(super) fn decode_ranges(input: &mut Reader<'_>) -> Result<Vec<Vec<Item>>, DecodeError> {
     let mut left = RANGE_ITEMS_MAX;
     input.list("slots", SLOTS_MAX, |input| {

@@ -1,4 +1,4 @@
-//! The first words of a link.
+//! The first message on a link.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -11,12 +11,12 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Who speaks, and what both need to know before anything else.
+/// Identifies the sender and carries what both sides need to know first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hello {
-    /// The mesh; another one is refused.
+    /// The sender's mesh. A Hello of another mesh is refused.
     pub mesh: MeshId,
-    /// The name that the sender would like; for lists of pending members.
+    /// The name that the sender asks for, shown in the list of pending members.
     pub name: Name,
     /// The head of the sender's roster.
     pub roster: Option<Head>,
@@ -24,13 +24,14 @@ pub struct Hello {
     pub yours: Vec<Head>,
     /// The sender's wall clock.
     pub wall: Timestamp,
-    /// Drawn when the sender's engine was opened: two processes with one key differ in it.
+    /// The sender's run, drawn when its engine was opened. Two processes with the same key have different
+    /// runs.
     pub run: RunId,
-    /// For how many microseconds that process has run.
+    /// How long that process has run, in microseconds.
     pub age_micros: u64,
-    /// Where the sender can be dialled.
+    /// Addresses at which the sender can be dialled.
     pub addresses: Vec<Address>,
-    /// The sender has fewer links than it should have at least: some places are kept for such.
+    /// The sender has fewer links than its minimum. Some links are reserved for such peers.
     pub below_minimum: bool,
 }
 
@@ -61,7 +62,7 @@ impl Hello {
     }
 }
 
-/// A list of addresses: a count, then each as a length and its text.
+/// Decodes a list of addresses: a count, then a length and the text of each.
 pub(crate) fn decode_addresses(input: &mut Reader<'_>) -> Result<Vec<Address>, DecodeError> {
     input
         .list("addresses", ADDRESSES_MAX, |input| input.text("address", ADDRESS_BYTES_MAX).map(Address::from))
@@ -77,13 +78,13 @@ pub enum Refusal {
     NotAdmitted = 2,
     /// The peer was revoked.
     Revoked = 3,
-    /// There are as many links as there may be.
+    /// The sender has the maximum number of links.
     Busy = 4,
     /// A message broke the format.
     Malformed = 5,
-    /// The peer was invited, and did not come in before the end of its invitation.
+    /// The peer's invitation expired before it joined.
     InvitationExpired = 6,
-    /// Both have links enough, and are joined without this one.
+    /// Both sides have enough links and are connected without this one.
     Surplus = 7,
 }
 
@@ -101,7 +102,7 @@ impl Refusal {
         })
     }
 
-    /// The name under which it is counted.
+    /// The name of its counter.
     pub fn name(self) -> &'static str {
         match self {
             Self::OtherMesh => "other_mesh",
@@ -114,7 +115,7 @@ impl Refusal {
         }
     }
 
-    /// What happened and what to do, for the one who was refused.
+    /// The cause and the remedy, for the refused member.
     pub fn advice(self) -> &'static str {
         match self {
             Self::OtherMesh => "the peer belongs to another mesh: check the mesh id or the ticket",

@@ -1,8 +1,8 @@
-//! What members say to each other: the protocol, version 3.
+//! The messages between members: protocol version 3.
 //!
-//! A message is the version byte, a tag and a body; `docs/protocol.md` has it byte by byte. There is one
-//! encoding of each message; counts, lengths, order and sums are checked while reading, before memory is
-//! spent. Nothing here is verified against a signature or a hash: that is the engine's.
+//! A message consists of the version byte, a tag and a body; `docs/protocol.md` specifies every byte. Each
+//! message has exactly one encoding. Counts, lengths, order and sums are checked while reading, before memory
+//! is allocated. Signatures and hashes are not verified here; the engine does that.
 
 mod data;
 mod hello;
@@ -26,84 +26,85 @@ use crate::{
 };
 use alloc::{boxed::Box, vec::Vec};
 
-/// The version byte of every message; another version is refused.
+/// The version byte of every message. Other versions are refused.
 pub const PROTOCOL_VERSION: u8 = 3;
 
-/// One message. Deltas are read in two steps: the head first, the data only where it is wanted.
+/// One message. Deltas are decoded in two steps: first the head, then the data if it is needed.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Message<'a> {
-    /// The first message of each side. Apart, as it is larger than all others and said once.
+    /// The first message of each side. It is boxed because it is larger than the others and rare.
     Hello(Box<Hello>),
-    /// The answer to a Hello: the link is up.
+    /// Accepts a Hello: the link is up.
     Welcome,
-    /// The other answer to a Hello; the link is closed.
+    /// Refuses a Hello; the link is closed.
     Refuse(Refusal),
-    /// A commit, unasked.
+    /// A commit that the receiver did not request.
     Push(Delta<'a>),
-    /// Heads whose data the sender holds, unasked.
+    /// Heads whose data the sender holds. The receiver did not request them.
     Announce(Vec<Head>),
     /// The root of the sender's trie of heads.
     Round(Hash),
     /// Asks for nodes of the trie of heads.
     AskHeads(Vec<Ask>),
-    /// The answer, slot by slot.
+    /// The answer to `AskHeads`, slot by slot.
     Heads(Vec<HeadAnswer>),
-    /// Asks for what is new.
+    /// Asks for the data after given timestamps.
     Pull(Vec<Want>),
-    /// The answer with the data.
+    /// The answer to a `Pull`, with the data.
     Delta(Delta<'a>),
-    /// The answer without: too large, or tombstones are missing. Reconcile.
+    /// The answer to a `Pull` if the delta would be too large or tombstones are missing: the receiver has to
+    /// reconcile.
     DeltaUnavailable(Head),
-    /// The answer that there is nothing newer here.
+    /// The answer to a `Pull` if the sender has nothing newer.
     UpToDate(MemberId),
     /// Asks for nodes of a shard's trie.
     AskNodes(Request),
-    /// The answer, slot by slot.
+    /// The answer to `AskNodes`, slot by slot.
     Nodes(u32, Vec<NodeAnswer>),
-    /// Asks for all items in slots.
+    /// Asks for all items in slots of a shard's trie.
     AskRanges(Request),
-    /// The answer, slot by slot.
+    /// The answer to `AskRanges`, slot by slot.
     Ranges(u32, Vec<Vec<Item>>),
-    /// The answer that the wanted state is not here (any more), and which head is.
+    /// The answer to `AskNodes` or `AskRanges` if the sender does not have the requested state, with the head
+    /// that it has.
     StateChanged(u32, Option<Head>),
-    /// Owners whose pushes the sender gets from others.
+    /// Owners whose pushes the sender gets from other peers.
     Prune(Vec<MemberId>),
     /// Owners whose pushes the sender wants.
     Graft(Vec<MemberId>),
-    /// Asks a peer that has been silent whether it is there.
+    /// Asks a silent peer whether it is alive.
     Probe,
-    /// The answer: it is.
+    /// The answer to a `Probe`.
     Alive,
-    /// Heads of states of the receiver's shard that its present one did not grow out of, and that the sender
-    /// keeps.
+    /// Heads of divergent copies of the receiver's shard that the sender keeps.
     Diverged(Vec<Head>),
-    /// Another process with the receiver's key is or was linked with the sender lately.
+    /// Another process with the receiver's key is, or was recently, linked with the sender.
     OtherRun {
-        /// Its run.
+        /// The run of that process.
         run: RunId,
-        /// For how many microseconds it has run by now.
+        /// How long that process has run, in microseconds.
         age_micros: u64,
     },
-    /// A process has signed that it began before another one with its key: from itself, or handed on to the
-    /// other one.
+    /// A signed claim of a process that it began before another process with the same key. Sent by that
+    /// process, or relayed to the other one.
     Claim(Claim),
 }
 
 /// A request about one state of one shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// Chosen by the asker, comes back in the answer.
+    /// Chosen by the requester; the answer repeats it.
     pub id: u32,
-    /// Whose shard.
+    /// The owner of the shard.
     pub owner: MemberId,
-    /// The root of the wanted state.
+    /// The root of the requested state.
     pub root: Hash,
-    /// What of it.
+    /// The requested slots.
     pub slots: Vec<Ask>,
 }
 
 impl Message<'_> {
-    /// The frame to send. Answers with data take the bulk lane.
+    /// The frame to send. Answers that carry data take the bulk lane.
     pub fn frame(&self) -> Frame {
         let lane = match self {
             Self::Delta(_) | Self::Nodes(..) | Self::Ranges(..) => Lane::Bulk,
@@ -122,13 +123,13 @@ impl Message<'_> {
         Frame { lane, bytes: self.encode().into() }
     }
 
-    /// Whether it brings unasked news, which cost the receiver checks.
+    /// Whether the message brings unrequested news, which the receiver has to check at some cost.
     pub(crate) fn tells(&self) -> bool {
         matches!(self, Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_))
             || matches!(self, Self::Diverged(_) | Self::OtherRun { .. } | Self::Claim(_))
     }
 
-    /// Its bytes.
+    /// The encoded bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.byte(PROTOCOL_VERSION).byte(self.tag());
@@ -212,10 +213,10 @@ impl Message<'_> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads a whole message.
+    /// Decodes a whole message.
     ///
     /// # Errors
-    /// Whatever breaks the format or a limit. Memory was spent for no more than what the bytes hold.
+    /// If the bytes break the format or a limit. The memory used is bounded by the length of the bytes.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(DecodeError::Limit {
@@ -262,7 +263,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// What is hardly ever said: it must cost the reading of all else nothing.
+    /// Decodes rare messages. It is out of line so that it does not slow down the common ones.
     #[cold]
     #[inline(never)]
     fn decode_rare(tag: u8, input: &mut Reader<'a>) -> Result<Self, DecodeError> {

@@ -1,4 +1,4 @@
-//! Asking for nodes, and the answers.
+//! Requests for nodes, and their answers.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -8,23 +8,24 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// One slot that is asked for: the answer is the topmost node at or below it.
+/// One requested slot. The answer is the topmost node at or below it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ask {
     /// The slot.
     pub slot: Place,
-    /// The hash of the branch that the asker expects there.
+    /// The hash of the branch that the requester expects there.
     pub hash: Hash,
-    /// What the asker has there itself.
+    /// The requester's own node there, as hints.
     pub hints: Option<Hints>,
 }
 
-/// The first four bytes of the hashes of a node's children. A hint is no proof: two hashes may share them.
+/// The first four bytes of the hashes of a node's children. A hint is not a proof: two hashes may share these
+/// bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hints {
-    /// The asker's node.
+    /// The place of the requester's node.
     pub place: Place,
-    /// Of each child: digit and beginning of the hash, ascending by digit.
+    /// Digit and first bytes of the hash of each child, in ascending order of digit.
     pub children: Vec<(u8, [u8; 4])>,
 }
 
@@ -38,7 +39,7 @@ impl Hints {
         Self { place: node.place, children: node.children.iter().map(hint).collect() }
     }
 
-    /// Whether the asker has a child with this digit and a hash that begins alike.
+    /// Whether the requester has a child with this digit whose hash starts with the same bytes.
     pub fn has(&self, digit: u8, hash: &Hash) -> bool {
         self.children.iter().any(|(d, begin)| *d == digit && hash.0.starts_with(begin))
     }
@@ -71,23 +72,23 @@ impl Ask {
     }
 }
 
-/// A node as it is sent: children whose hints matched are named only.
+/// A node as it is sent. Children that match the hints are only named.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeAnswer {
     /// The node's place.
     pub place: Place,
-    /// Ascending by digit.
+    /// The children, in ascending order of digit.
     pub children: Vec<(u8, ChildAnswer)>,
 }
 
-/// One child of a node that is sent.
+/// One child of such a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChildAnswer {
-    /// As hinted.
+    /// The child matches the hint.
     Same,
-    /// This one.
+    /// The child does not match a hint.
     Other {
-        /// Leaves below.
+        /// Number of leaves below.
         count: u64,
         /// Bytes of their keys and values.
         bytes: u64,
@@ -127,10 +128,10 @@ impl NodeAnswer {
     }
 }
 
-/// What is in a slot of the trie of heads.
+/// The content of a slot of the trie of heads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HeadAnswer {
-    /// Nothing.
+    /// The slot is empty.
     Empty,
     /// One head.
     Leaf(Head),
@@ -138,7 +139,7 @@ pub enum HeadAnswer {
     Node {
         /// Its place.
         place: Place,
-        /// Ascending by digit.
+        /// The children, in ascending order of digit.
         children: Vec<(u8, HeadChild)>,
     },
 }
@@ -146,7 +147,7 @@ pub enum HeadAnswer {
 /// One child of a node of the trie of heads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeadChild {
-    /// As hinted.
+    /// The child matches the hint.
     Same,
     /// A head.
     Leaf(Head),
@@ -209,7 +210,7 @@ fn node_place(input: &mut Reader<'_>) -> Result<Place, DecodeError> {
     if place.level == 0 { Err(malformed("node level")) } else { Ok(place) }
 }
 
-/// Digits that are present (two or more) and, among them, digits whose child is sent.
+/// The digits that are present (two or more) and, among them, the digits whose child is sent.
 fn masks(input: &mut Reader<'_>) -> Result<(u16, u16), DecodeError> {
     let present = u16::from_be_bytes(input.array()?);
     let sent = u16::from_be_bytes(input.array()?);

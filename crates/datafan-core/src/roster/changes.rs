@@ -1,4 +1,4 @@
-//! Changes of the roster, judged by the entries that are held.
+//! Changes of the roster, checked against its current entries.
 
 use super::role::{IdRole, role_of};
 use crate::{
@@ -11,63 +11,64 @@ use crate::{
 };
 use alloc::collections::BTreeMap;
 
-/// What becomes of the shard of a revoked member.
+/// What happens to the shard of a revoked member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Disposition {
-    /// It stays at the head that the revoking member holds.
+    /// The shard is kept at the head that the revoking member holds.
     Keep,
-    /// Everybody deletes it.
+    /// Every member deletes the shard.
     Drop,
 }
 
 /// One change of the roster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RosterChange {
-    /// Grants membership. Of who belongs already the name changes, and the terms that are named.
+    /// Grants membership. For an existing member, this changes its name and the given terms.
     Admit {
-        /// Whom.
+        /// The member.
         id: MemberId,
-        /// Under which name.
+        /// Its name.
         name: Name,
-        /// What it may; what is not named is as it was, or the default.
+        /// Role, quota and invitation. For a new member, absent fields take the defaults; for an existing
+        /// one, they stay unchanged.
         terms: GrantChange,
     },
-    /// Changes what a member may.
+    /// Changes the name or the grant of a member.
     Change {
-        /// Whose.
+        /// The member.
         id: MemberId,
-        /// Its new name.
+        /// Its new name; `None` keeps the name.
         name: Option<Name>,
-        /// What it may; what is not named stays.
+        /// Role, quota and invitation. Absent fields stay unchanged.
         terms: GrantChange,
     },
-    /// Ends a membership.
+    /// Revokes a membership.
     Revoke {
-        /// Whose.
+        /// The member.
         id: MemberId,
-        /// What becomes of its shard.
+        /// What happens to its shard.
         disposition: Disposition,
-        /// The head to keep, where it is not the one that is held where the change is made.
+        /// The head to keep; `None` for the head held by the member that makes the change.
         at: Option<(Timestamp, Hash)>,
     },
 }
 
-/// What a grant says beside the name, as far as it is named.
+/// The fields of a grant other than the name; `None` for fields that do not change.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct GrantChange {
-    /// What the member is there for.
+    /// The role of the member.
     pub role: Option<Role>,
-    /// Live items that it may hold.
+    /// Live items that it may store.
     pub items: Option<u64>,
     /// Bytes of their keys and values.
     pub bytes: Option<u64>,
-    /// Until when it may come in for the first time: microseconds since 1970; [`Timestamp::MAX`] for no end.
-    /// Of who is in, no end can be named.
+    /// When its invitation expires: microseconds since 1970, or [`Timestamp::MAX`] for never. An expiry
+    /// cannot be set for a member that has joined.
     pub until: Option<Timestamp>,
 }
 
 impl RosterChange {
-    /// Whose entry it is.
+    /// The member whose entry changes.
     pub fn id(&self) -> &MemberId {
         match self {
             Self::Admit { id, .. } | Self::Change { id, .. } | Self::Revoke { id, .. } => id,
@@ -75,25 +76,25 @@ impl RosterChange {
     }
 }
 
-/// The entries that changes are judged by.
+/// The entries against which changes are checked.
 pub trait Entries {
-    /// What can go wrong when reading them.
+    /// The error of reading the entries.
     type Error;
-    /// The mesh whose roster it is.
+    /// The mesh that the roster belongs to.
     fn mesh(&self) -> MeshId;
     /// The entry of a member.
     fn grant(&self, id: &MemberId) -> Result<Option<Grant>, Self::Error>;
-    /// Which active member was granted a name last; it may have another one by now, or be revoked.
+    /// The member that was last granted a name. It may have another name by now, or be revoked.
     fn named(&self, name: &Name) -> Option<MemberId>;
-    /// The head of a member's shard that `keep` means where none is named.
+    /// The head of a member's shard that [`Disposition::Keep`] keeps if the change names none.
     fn head(&self, id: &MemberId) -> Option<(Timestamp, Hash)>;
 }
 
-/// The entries that `changes` lead to, each judged by those before it. All of them are sound, or none is
-/// made.
+/// The new entries that result from `changes`, each checked against the entries after the previous change. If
+/// one change is refused, all are.
 ///
 /// # Errors
-/// If reading fails; within, if a change is refused.
+/// The outer error if reading fails; the inner error if a change is refused.
 pub fn changed<E: Entries>(
     entries: &E,
     changes: &[RosterChange],
@@ -174,7 +175,7 @@ impl<E: Entries> Judged<'_, E> {
                 Some(Timestamp::MAX) => GrantState::Active,
                 Some(until) => GrantState::Invited { until },
             },
-            // Heads from before a new quota were made under the old one.
+            // Heads signed before the new quota must still be accepted, so the quota applies from now on.
             granted: if quota == held.quota { held.granted } else { self.now },
             quota,
         }
@@ -185,7 +186,7 @@ impl<E: Entries> Judged<'_, E> {
         let renamed = self.new.iter().find(|(_, grant)| grant.is_active() && grant.name == *name);
         let other = renamed.map(|(other, _)| *other).or_else(|| self.entries.named(name));
         let Some(other) = other.filter(|other| other != id) else { return Ok(None) };
-        // Whoever had the name last may have another one by now, or be revoked.
+        // The member that had the name last may have been renamed or revoked.
         let grant = self.grant(&other)?;
         Ok(grant.is_some_and(|grant| grant.is_active() && grant.name == *name).then_some(other))
     }
@@ -200,7 +201,7 @@ impl<E: Entries> Judged<'_, E> {
         let Some(held) = held else { return Err(CommandError::UnknownMember { id: *id }) };
         let state = match (disposition, at.or_else(|| self.entries.head(id))) {
             (Disposition::Keep, Some((timestamp, root))) => GrantState::Keep { timestamp, root },
-            // Nothing is held, so nothing can be kept.
+            // Without a head there is nothing to keep.
             (Disposition::Keep, None) | (Disposition::Drop, _) => GrantState::Drop,
         };
         match (held.state, state) {
@@ -284,7 +285,7 @@ mod tests {
         let new = held.judge(&[revoke(1, Disposition::Keep), admit(2, "edge")], 20).unwrap();
         assert_eq!(new[&id(1)].state, GrantState::Keep { timestamp: Timestamp(77), root: Hash([7; 32]) });
         assert_eq!((new[&id(2)].name.clone(), new[&id(2)].state), (name("edge"), GrantState::Active));
-        // The other way round the name is taken, and nothing is made.
+        // In the opposite order the name is taken, and all changes are refused.
         let error = held.judge(&[admit(2, "edge"), revoke(1, Disposition::Keep)], 20).unwrap_err();
         assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(1)));
         let error = held.judge(&[admit(2, "two"), admit(3, "two")], 20).unwrap_err();
@@ -301,7 +302,7 @@ mod tests {
             let error = held.judge(&[change], 20).unwrap_err();
             assert!(matches!(error, CommandError::NameIsId { name } if name == two));
         }
-        // Whoever has such a name keeps it until it is renamed: the rest of the entry can change.
+        // A member that already has such a name keeps it until it is renamed; its other fields can change.
         let mut old = held;
         old.0.get_mut(&id(1)).unwrap().name = name(&two);
         let terms = GrantChange { items: Some(9), ..GrantChange::default() };
@@ -315,7 +316,7 @@ mod tests {
         let items = GrantChange { items: Some(9), ..GrantChange::default() };
         let grant = &held.judge(&[change(1, items)], 30).unwrap()[&id(1)];
         assert_eq!((grant.role, grant.quota), (Role::Reader, Quota { items: 9, bytes: 5 }));
-        assert_eq!(grant.granted, Timestamp(30), "heads from before are judged by the quota of then");
+        assert_eq!(grant.granted, Timestamp(30), "earlier heads are checked against the earlier quota");
         let again = &held.judge(&[admit(1, "other")], 30).unwrap()[&id(1)];
         assert_eq!((again.name.as_str(), again.role, again.granted), ("other", Role::Reader, Timestamp(10)));
     }
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     fn a55_the_meshs_own_id_is_no_members_in_any_change() {
-        // Whatever is held: a roster that an older build signed may have an entry for it.
+        // Also if the roster has an entry for this id, as one signed by an older build may.
         let mut damaged = Held::default().after(&[admit(1, "edge")]);
         damaged.0.insert(id(MESH), damaged.0[&id(1)].clone());
         for held in [Held::default().after(&[admit(1, "edge")]), damaged] {
@@ -349,7 +350,7 @@ mod tests {
             for wrong in changes {
                 let refused = Err(CommandError::AuthorityId { id: id(MESH) });
                 assert_eq!(held.judge(core::slice::from_ref(&wrong), 20), refused, "{wrong:?}");
-                // Nothing is made of what comes with it, such as the other half of a rotation.
+                // Changes in the same batch, such as the other half of a rotation, are refused too.
                 assert_eq!(held.judge(&[revoke(1, Disposition::Keep), wrong], 20), refused);
             }
         }

@@ -1,7 +1,6 @@
-//! Changes of the roster, and what becomes of its entries by them.
+//! Changes of the roster and their effect on its entries.
 //!
-//! A member that holds the authority's key and a machine that does nothing but sign judge changes by the same
-//! code: this.
+//! A member with the authority's key and an offline signing machine both check changes with this code.
 
 mod changes;
 mod role;

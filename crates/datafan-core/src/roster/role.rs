@@ -1,27 +1,26 @@
-//! What an id stands for. It has one role, and is refused in every other.
+//! The role of an id. Each id has exactly one role and is refused in any other.
 
 use crate::{
     grant::{Grant, GrantState},
     id::{MemberId, MeshId},
 };
 
-/// What an id stands for in a mesh.
+/// The role of an id in a mesh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IdRole {
     /// The mesh itself: the authority, which owns the roster and has no entry in it.
     Authority,
-    /// A member, or somebody that may become one.
+    /// A member, or an id that may become one.
     Member,
 }
 
-/// The role of `id` in `mesh`. An entry of the roster for any other role than [`IdRole::Member`] counts for
-/// nothing.
+/// The role of `id` in `mesh`. A roster entry for an id whose role is not [`IdRole::Member`] is ignored.
 pub fn role_of(mesh: &MeshId, id: &MemberId) -> IdRole {
     if *id == mesh.authority() { IdRole::Authority } else { IdRole::Member }
 }
 
-/// Whether an entry of a roster may become another one: a membership that ended stays ended, at most the kept
-/// shard is dropped later.
+/// Whether a roster entry may change from `held` to `new`. A revoked member stays revoked; only its kept
+/// shard may be dropped later.
 pub(crate) fn may_become(held: &Grant, new: &Grant) -> bool {
     match (held.state, new.state) {
         (GrantState::Active | GrantState::Invited { .. }, _) => true,

@@ -1,4 +1,4 @@
-//! A whole roster away from any store: what a machine that does nothing but sign is shown, and what it signs.
+//! A whole roster outside any store, for an offline signing machine.
 
 use super::{
     changes::{Entries, RosterChange, changed},
@@ -23,8 +23,7 @@ use alloc::{
 };
 use core::convert::Infallible;
 
-/// Every entry of a roster under the head that the authority signed; or the roster of a mesh that has none
-/// yet.
+/// All entries of a roster with the head that the authority signed, or the empty roster of a new mesh.
 #[derive(Clone, Debug)]
 pub struct WholeRoster {
     mesh: MeshId,
@@ -34,40 +33,41 @@ pub struct WholeRoster {
     grants: BTreeMap<MemberId, Grant>,
 }
 
-/// Why bytes are no whole roster.
+/// Why a head and items are not a valid whole roster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WholeRosterError {
-    /// The head is another owner's, or not signed by the mesh's authority.
+    /// The head belongs to another owner or is not signed by the mesh's authority.
     #[error("its head is not signed by the authority of this mesh")]
     Signature,
-    /// The entries are not those that the head describes: some are missing, altered or made up.
+    /// The entries do not match the head: some are missing, altered or forged.
     #[error("its entries are not those that the authority signed")]
     Entries,
-    /// An entry is of a newer build.
+    /// An entry was written by a newer build.
     #[error("it has an entry that this build does not understand: use a newer build")]
     Newer,
-    /// There are more entries than a mesh has members.
+    /// There are more entries than a roster may have.
     #[error("it has more than {MEMBERS_MAX} entries")]
     TooMany,
 }
 
-/// A new head of the roster with what leads to it.
+/// A new head of the roster and the message that leads to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignedRoster {
     /// The new head.
     pub head: Head,
-    /// The head from which it leads on; 0 for none.
+    /// The timestamp of the head that it is based on; 0 for none.
     pub base: Timestamp,
-    /// A [`Message::Push`]: what a member is given to apply, and what it passes on.
+    /// The bytes of a [`Message::Push`], which a member applies and relays.
     pub message: Vec<u8>,
 }
 
 impl WholeRoster {
-    /// Checks that `items`, in any order, are all that `head` describes. Without a head there are none.
+    /// Checks that `items`, in any order, are exactly those that `head` describes. Without a head there must
+    /// be no items.
     ///
     /// # Errors
-    /// If they are not.
+    /// If the head or the items are not valid.
     pub fn new(
         mesh: MeshId,
         head: Option<Head>,
@@ -92,7 +92,7 @@ impl WholeRoster {
             return Err(WholeRosterError::Entries);
         }
         let mut grants = BTreeMap::new();
-        // What else the authority has written, as closings of forks, goes along.
+        // Other items of the authority, such as closings of forks, are kept unchanged.
         for item in items.iter().filter(|item| item.key.as_str().starts_with(GRANT_PREFIX)) {
             let grant = Grant::decode(&item.value).map_err(|_| WholeRosterError::Newer)?;
             let id = Grant::member_of(item.key.as_str()).ok_or(WholeRosterError::Newer)?;
@@ -108,17 +108,17 @@ impl WholeRoster {
         self.mesh
     }
 
-    /// The head; `None` where the mesh has no roster yet.
+    /// The head; `None` if the mesh has no roster yet.
     pub fn head(&self) -> Option<&Head> {
         self.head.as_ref()
     }
 
-    /// What it says of each member.
+    /// The grants of all members.
     pub fn grants(&self) -> &BTreeMap<MemberId, Grant> {
         &self.grants
     }
 
-    /// The entries that `changes` lead to, as far as they differ from what is there.
+    /// The entries that differ from the current ones after `changes`.
     ///
     /// # Errors
     /// If a change is refused.
@@ -133,11 +133,11 @@ impl WholeRoster {
         Ok(new)
     }
 
-    /// Signs the roster that `new` leads to, with timestamps above `after` and the present head's, from `now`
-    /// on if that is later.
+    /// Signs the roster with the entries `new`. Their timestamps are above `after` and the current head's,
+    /// and at least `now`.
     ///
     /// # Panics
-    /// If `authority` is not the mesh's, or nothing is new.
+    /// If `authority` is not the mesh's authority, or `new` is empty.
     pub fn signed(
         &self,
         authority: &Identity,
@@ -145,13 +145,16 @@ impl WholeRoster {
         after: Timestamp,
         now: Timestamp,
     ) -> SignedRoster {
-        assert!(!new.is_empty(), "a head describes a commit, which has a write");
+        assert!(!new.is_empty(), "a commit of the roster has at least one entry");
         let base = self.head.map_or(Timestamp::ZERO, |head| head.timestamp);
         let mut at = base.max(after);
         let fresh: Vec<Item> = new
             .iter()
             .map(|(id, grant)| {
-                at = at.next().expect("the clock is bounded, so time does not end").max(now);
+                at = at
+                    .next()
+                    .expect("the bound of the clock keeps timestamps far below the maximum")
+                    .max(now);
                 Item { key: Grant::key(id), timestamp: at, expiry: None, value: grant.encode().into() }
             })
             .collect();
@@ -188,7 +191,7 @@ impl Entries for WholeRoster {
     }
 }
 
-/// Count, bytes and root of items that ascend.
+/// Count, bytes and root of items in ascending order.
 fn sums(items: &[Item]) -> (u64, u64, Hash) {
     let leaves: Vec<Branch> = items.iter().map(|item| Branch::leaf(item.timestamp.0, item.leaf())).collect();
     let root = top(Hasher::NODE, &leaves);

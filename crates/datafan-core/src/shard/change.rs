@@ -1,4 +1,4 @@
-//! Putting one change on top of another.
+//! Merges one change into another.
 
 use crate::store::ShardChange;
 use alloc::collections::BTreeMap;
@@ -15,7 +15,7 @@ impl ShardChange {
     }
 }
 
-/// Puts `later` over `map`; taken as it is where there is nothing to put it over.
+/// Merges `later` over `map`. If `map` is empty, `later` replaces it without a copy.
 pub(crate) fn put_over<K: Ord, V>(map: &mut BTreeMap<K, V>, later: BTreeMap<K, V>) {
     if map.is_empty() { *map = later } else { map.extend(later) }
 }

@@ -1,4 +1,4 @@
-//! Gathering writes to a shard.
+//! Gathers writes to a shard.
 
 use super::{change::put_over, view::View};
 use crate::{
@@ -22,7 +22,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Self { view, change: ShardChange::default(), leaves: Changes::new() }
     }
 
-    /// The timestamp of a key's item, these writes included.
+    /// The timestamp of a key's item, including these writes.
     pub(crate) fn timestamp_of(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
         match self.change.keys.get(key) {
             Some(timestamp) => Ok(*timestamp),
@@ -30,7 +30,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         }
     }
 
-    /// The item at a timestamp, these writes included.
+    /// The item at a timestamp, including these writes.
     pub(crate) fn item(&self, at: Timestamp) -> Result<Option<Arc<Item>>, StoreError> {
         match self.change.log.get(&at) {
             Some(item) => Ok(item.clone()),
@@ -38,9 +38,9 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         }
     }
 
-    /// The timestamps of `keys`' items, one for each, these writes included. They are looked up in ascending
-    /// order, together: keys that come in the order of their writing lie anywhere in a large shard, and each
-    /// would be a way through the whole store.
+    /// The timestamps of the items of `keys`, one for each key, including these writes. The keys are looked
+    /// up together in ascending order: keys in order of writing are scattered in a large shard, and each
+    /// would cost a lookup through the whole store.
     pub(crate) fn timestamps_of(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         if keys.len() < TOGETHER_MIN {
             return keys.iter().map(|key| self.timestamp_of(key.as_str())).collect();
@@ -55,7 +55,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok(found)
     }
 
-    /// As [`Edit::timestamps_of`], of keys that ascend.
+    /// Like [`Edit::timestamps_of`], for keys in ascending order.
     fn timestamps_of_sorted(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         let mut found = self.view.timestamps_of(keys)?;
         if !self.change.keys.is_empty() {
@@ -66,7 +66,8 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok(found)
     }
 
-    /// Puts items; the older ones of the same keys go. Of several with one key the last stays.
+    /// Puts items, which replace older items with the same keys. If several items have the same key, the last
+    /// one wins.
     pub(crate) fn put_all(&mut self, items: &[Arc<Item>]) -> Result<(), StoreError> {
         let mut sorted: Vec<&Arc<Item>> = items.iter().collect();
         sorted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -76,7 +77,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         self.put_once(&sorted)
     }
 
-    /// As [`Edit::put_all`], each key once.
+    /// Like [`Edit::put_all`], for items with distinct keys.
     fn put_once(&mut self, items: &[&Arc<Item>]) -> Result<(), StoreError> {
         let keys: Vec<&Key> = items.iter().map(|item| &item.key).collect();
         let mut new = Vec::with_capacity(items.len());
@@ -89,10 +90,10 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok(())
     }
 
-    /// Puts items that are not there, each key once, with the timestamps of the items that go for them.
+    /// Puts new items with distinct keys, each with the timestamp of the item that it replaces.
     pub(crate) fn put_new(&mut self, mut new: Vec<(Arc<Item>, Option<Timestamp>)>) {
         new.iter().filter_map(|(_, old)| *old).for_each(|old| self.clear(old));
-        // Collected, a map is filled from end to end.
+        // `collect` builds the map in one pass, which is faster than single inserts.
         let keys = new.iter().map(|(item, _)| (item.key.clone(), Some(item.timestamp)));
         put_over(&mut self.change.keys, keys.collect());
         new.sort_unstable_by_key(|(item, _)| item.timestamp);
@@ -102,7 +103,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         put_over(&mut self.change.log, log.collect());
     }
 
-    /// Whether `item` is there, where its key's item is at `old`.
+    /// Whether `item` is there already, given that the current item of its key is at `old`.
     fn is_there(&self, item: &Item, old: Option<Timestamp>) -> Result<bool, StoreError> {
         Ok(old == Some(item.timestamp) && self.item(item.timestamp)?.is_some_and(|old| *old == *item))
     }
@@ -121,7 +122,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         self.change.log.insert(at, None);
     }
 
-    /// Deletes what `key` had before `at`, and leaves a tombstone there.
+    /// Deletes the item of `key` if it is older than `at`, and leaves a tombstone at `at`.
     pub(crate) fn delete(&mut self, at: Timestamp, key: &Key) -> Result<(), StoreError> {
         if let Some(old) = self.timestamp_of(key.as_str())?.filter(|old| *old < at) {
             self.remove(key, old)?;
@@ -130,8 +131,8 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok(())
     }
 
-    /// Removes the items of `place` but those that `stay` names, at most `max` or a page more, leaving tombstones
-    /// at `tombstones` where given. Returns how many went, and whether that was all.
+    /// Removes the items of `place` for which `stay` is false, at most `max` plus one page. Leaves tombstones
+    /// at `tombstones` if given. Returns how many were removed, and whether the end of `place` was reached.
     pub(crate) fn remove_all(
         &mut self,
         place: Place,
@@ -159,7 +160,7 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok((removed, from.is_none()))
     }
 
-    /// Drops the tombstones of keys that are there: the items say as much.
+    /// Drops the tombstones of keys that have an item: the item implies that the older one is gone.
     pub(crate) fn forget_tombstones_of_live_keys(&mut self) -> Result<(), StoreError> {
         for (tombstone, adds) in core::mem::take(&mut self.change.tombstones) {
             if self.timestamp_of(tombstone.1.as_str())?.is_none() {
@@ -169,29 +170,29 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
         Ok(())
     }
 
-    /// The change as it stands, for rows that have no rule here (expiries, records).
+    /// The change, to edit rows that this type does not manage (expiries, records).
     pub(crate) fn change(&mut self) -> &mut ShardChange {
         &mut self.change
     }
 
-    /// Puts another edit of the same view on top of this one.
+    /// Merges another edit of the same view into this one.
     pub(crate) fn absorb(&mut self, (change, leaves): (ShardChange, Changes)) {
         self.change.absorb(change);
         put_over(&mut self.leaves, leaves);
     }
 
-    /// An edit on top of this one, to be absorbed or dropped.
+    /// An edit on top of this one, to be merged or dropped.
     pub(crate) fn nested(&self) -> Edit<'_, V> {
         let layers = self.view.layers.iter().copied().chain([&self.change]);
         Edit::new(View::new(self.view.snapshot, self.view.shard, layers))
     }
 
-    /// The writes without their nodes: for [`Edit::absorb`].
+    /// The writes without their nodes, for [`Edit::absorb`].
     pub(crate) fn into_parts(self) -> (ShardChange, Changes) {
         (self.change, self.leaves)
     }
 
-    /// The trie's new root under `root`, and the change with its nodes.
+    /// Applies the writes to the trie under `root`. Returns the new root, and the change including its nodes.
     pub(crate) fn finish(
         mut self,
         root: Option<Branch>,
@@ -203,5 +204,5 @@ impl<'a, V: StoreSnapshot> Edit<'a, V> {
     }
 }
 
-/// Fewer items are not worth sorting.
+/// With fewer items, sorting is not worth it.
 const TOGETHER_MIN: usize = 16;

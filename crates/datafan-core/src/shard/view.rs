@@ -1,4 +1,4 @@
-//! Reading a shard through layers of changes.
+//! Reads a shard through layers of changes.
 
 use crate::{
     item::{Item, Key},
@@ -9,7 +9,7 @@ use crate::{
 use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::ops::RangeInclusive;
 
-/// A shard in a snapshot, with changes on top of it; later layers win.
+/// A shard in a snapshot with layers of changes on top. Later layers win.
 pub(crate) struct View<'a, V> {
     pub(crate) snapshot: &'a V,
     pub(crate) shard: ShardNumber,
@@ -32,7 +32,7 @@ impl<'a, V: StoreSnapshot> View<'a, V> {
         }
     }
 
-    /// The timestamps of `keys`, which ascend, one for each.
+    /// The timestamps of `keys`, one for each key. The keys are in ascending order.
     pub(crate) fn timestamps_of(&self, keys: &[&Key]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         let mut found = self.snapshot.timestamps_of(self.shard, keys)?;
         for layer in self.layers.iter().filter(|layer| !layer.keys.is_empty()) {
@@ -52,14 +52,14 @@ impl<'a, V: StoreSnapshot> View<'a, V> {
         }
     }
 
-    /// The items at the beginning of `range`, and where to go on; `None` at its end.
+    /// The items at the start of `range`, and where the next page starts; `None` at the end of the range.
     pub(crate) fn log(
         &self,
         range: RangeInclusive<Timestamp>,
         page: Page,
     ) -> Result<(Vec<Arc<Item>>, Option<Timestamp>), StoreError> {
         let rows = self.snapshot.log(self.shard, range.clone(), page)?;
-        // A page may end before the range does: nothing is known of what lies behind its last row.
+        // A full page may end before the range does, so the layers must not be merged after its last row.
         let full =
             rows.len() >= page.rows || rows.iter().map(|item| item.bytes()).sum::<u64>() >= page.bytes as u64;
         let end = match rows.last() {

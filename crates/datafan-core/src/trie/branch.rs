@@ -7,7 +7,7 @@ use crate::{
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-/// A level and a prefix: a node's name, or a slot's, below which the wanted node is the topmost.
+/// A level and a prefix. It identifies a node, or a slot that contains at most one topmost node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Place {
     /// 0 (a single position) to 16 (the whole axis).
@@ -16,7 +16,7 @@ pub struct Place {
     pub prefix: u64,
 }
 
-/// What a leaf adds to its ancestors.
+/// A leaf's contribution to its ancestors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leaf {
     /// Bytes of key and value.
@@ -25,25 +25,25 @@ pub struct Leaf {
     pub hash: Hash,
 }
 
-/// A subtree as its parent sees it: where it is, how much it holds, its hash. At level 0 a leaf.
+/// A subtree as its parent sees it: place, size and hash. At level 0 it is a leaf.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Branch {
-    /// Of the top node or leaf.
+    /// The place of the top node or leaf.
     pub place: Place,
-    /// Leaves below, at least 1.
+    /// Number of leaves below, at least 1.
     pub count: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// Of the top node or leaf.
+    /// The hash of the top node or leaf.
     pub hash: Hash,
 }
 
 /// A node: two to sixteen children in ascending order, each in a slot of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Node {
-    /// 1 to 16, and the prefix that all children share.
+    /// Level 1 to 16, and the prefix that all children share.
     pub place: Place,
-    /// Ascending by position.
+    /// The children, in ascending order of position.
     pub children: Vec<Branch>,
 }
 
@@ -78,7 +78,7 @@ impl Place {
         self.first()..=self.last()
     }
 
-    /// Whether `other` lies in it (or is it).
+    /// Whether `other` lies in this place or equals it.
     pub fn contains(&self, other: &Place) -> bool {
         other.level <= self.level && Self::containing(other.first(), self.level) == *self
     }
@@ -94,7 +94,7 @@ impl Place {
         Self { level: self.level - 1, prefix: prefix | u64::from(digit) }
     }
 
-    /// Whether level and prefix go together.
+    /// Whether level and prefix are consistent.
     pub fn is_valid(&self) -> bool {
         self.level <= LEVELS && Self::containing(self.first(), self.level) == *self
     }
@@ -104,7 +104,7 @@ impl Place {
         out.byte(self.level).varint(self.prefix);
     }
 
-    /// Reads a valid place.
+    /// Decodes a place and checks that it is valid.
     pub fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let place = Self { level: input.byte()?, prefix: input.varint()? };
         if place.is_valid() { Ok(place) } else { Err(malformed("place")) }
@@ -124,7 +124,7 @@ impl Branch {
         out.varint(self.count).varint(self.bytes).hash(&self.hash);
     }
 
-    /// Reads what [`Branch::encode`] wrote.
+    /// Decodes what [`Branch::encode`] wrote.
     pub fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let place = Place::decode(input)?;
         let branch = Self { place, count: input.varint()?, bytes: input.varint()?, hash: input.hash()? };
@@ -148,7 +148,7 @@ impl Node {
         )
     }
 
-    /// The branch that a parent keeps of it; `None` if the sums overflow.
+    /// The branch that a parent keeps for this node; `None` if the sums overflow.
     pub fn branch(&self, domain: u8) -> Option<Branch> {
         let mut sums = (0u64, 0u64);
         for child in &self.children {
@@ -162,9 +162,10 @@ impl Node {
         self.children.iter().find(|child| self.place.digit_of(child.place.first()) == digit)
     }
 
-    /// The bytes that stores keep: a count, then the children; the place is the row's key.
+    /// The bytes that stores keep: a count, then the children. The place is the key of the row.
     ///
-    /// Of a child: its level, its first position relative to the node's, count unless a leaf, bytes, hash.
+    /// A child is its level, its first position relative to the node's, its count unless it is a leaf, its
+    /// bytes and its hash.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.list(&self.children, |out, child| {
@@ -179,7 +180,7 @@ impl Node {
         out.finish()
     }
 
-    /// Reads what [`Node::encode`] wrote for `place`.
+    /// Decodes what [`Node::encode`] wrote for `place`.
     pub fn decode(place: Place, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         if place.level == 0 || !place.is_valid() {
@@ -201,8 +202,8 @@ impl Node {
         if node.is_well_formed() { Ok(node) } else { Err(malformed("node")) }
     }
 
-    /// Whether the children are two or more, ascending, each in a slot of its own inside the node, leaves
-    /// exactly where the count is 1.
+    /// Whether there are two or more children in ascending order, each in a slot of its own inside the node,
+    /// and those with count 1 are exactly the leaves.
     pub fn is_well_formed(&self) -> bool {
         let inside =
             |child: &Branch| child.place.level < self.place.level && self.place.contains(&child.place);
@@ -233,13 +234,13 @@ pub const LEVELS: u8 = 16;
 
 /// Where nodes are read from: a store's snapshot, a layer of changes, a map.
 pub trait Nodes {
-    /// What can go wrong when reading.
+    /// The error of a read.
     type Error;
     /// The node at `place`, which exists.
     fn node(&self, place: Place) -> Result<Node, Self::Error>;
 }
 
-/// The hash that stands for the whole set.
+/// The hash that represents the whole set.
 pub fn root_hash(root: Option<&Branch>) -> Hash {
     root.map_or_else(Hash::empty, |branch| branch.hash)
 }

@@ -1,17 +1,17 @@
-//! Changing the trie: many leaves at once, touching only what lies above them.
+//! Changes the trie: many leaves at once, rewriting only the nodes above them.
 
 use super::branch::{Branch, Leaf, Node, Nodes, Place};
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// Leaves to put (or replace) and, with `None`, to remove, by position.
+/// Leaves by position: `Some` puts or replaces a leaf, `None` removes it.
 pub type Changes = BTreeMap<u64, Option<Leaf>>;
-/// Nodes that a change wrote and, with `None`, removed.
+/// Nodes that a change wrote (`Some`) or removed (`None`).
 pub type NewNodes = BTreeMap<Place, Option<Node>>;
 
 /// Applies `changes` to the trie under `root` and returns its new root.
 ///
-/// Reads each touched node once from `nodes`, which shows the state before; what changes is put into `out`.
-/// Removing a position that has no leaf does nothing.
+/// Reads each touched node once from `nodes`, which holds the state before the change, and puts changed nodes
+/// into `out`. Removing a position without a leaf has no effect.
 pub fn update<N: Nodes>(
     nodes: &N,
     domain: u8,
@@ -23,12 +23,13 @@ pub fn update<N: Nodes>(
     Edit { nodes, domain, out }.branch(root, &changes)
 }
 
-/// Builds the smallest trie over `branches`, which are ascending and do not overlap. New nodes go to `out`.
+/// Builds the smallest trie over `branches`, which must be in ascending order and not overlap. Puts new nodes
+/// into `out`.
 pub fn join(domain: u8, branches: &[Branch], out: &mut NewNodes) -> Option<Branch> {
     joined(domain, branches, &mut |node| drop(out.insert(node.place, Some(node))))
 }
 
-/// The top of the smallest trie over `branches`, whose nodes nobody keeps.
+/// The top of the smallest trie over `branches`, without keeping its nodes.
 pub fn top(domain: u8, branches: &[Branch]) -> Option<Branch> {
     joined(domain, branches, &mut drop)
 }
@@ -52,7 +53,7 @@ fn joined(domain: u8, branches: &[Branch], keep: &mut impl FnMut(Node)) -> Optio
 
 fn branch_of(domain: u8, node: &Node) -> Branch {
     debug_assert!(node.is_well_formed());
-    node.branch(domain).expect("counts and bytes of what one machine holds fit 64 bits")
+    node.branch(domain).expect("the counts and bytes that one machine can hold fit in 64 bits")
 }
 
 fn write(domain: u8, node: Node, out: &mut NewNodes) -> Branch {

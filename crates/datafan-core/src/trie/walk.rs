@@ -1,8 +1,8 @@
-//! Reading the trie: what lies in a slot, how much lies right of a position.
+//! Reads the trie: the content of a slot, and the sums after a position.
 
 use super::branch::{Branch, Nodes, Place};
 
-/// The topmost branch at or below `slot`; `None` where the slot is empty.
+/// The topmost branch at or below `slot`; `None` if the slot is empty.
 pub fn at_slot<N: Nodes>(nodes: &N, root: Option<Branch>, slot: Place) -> Result<Option<Branch>, N::Error> {
     let mut here = root;
     while let Some(branch) = here {
@@ -18,7 +18,7 @@ pub fn at_slot<N: Nodes>(nodes: &N, root: Option<Branch>, slot: Place) -> Result
     Ok(None)
 }
 
-/// Count and bytes of the leaves behind `position`; reads one path.
+/// Count and bytes of the leaves after `position`. Reads one path.
 pub fn sum_after<N: Nodes>(nodes: &N, root: Option<Branch>, position: u64) -> Result<(u64, u64), N::Error> {
     let mut sums = (0, 0);
     let mut here = root;
