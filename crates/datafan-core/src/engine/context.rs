@@ -104,6 +104,11 @@ impl Context {
         self.news.push(news);
     }
 
+    /// Whether other parts have yet to hear something.
+    pub(super) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// What other parts have yet to hear, in order.
     pub(super) fn take_news(&mut self) -> Vec<News> {
         core::mem::take(&mut self.news)

@@ -125,6 +125,11 @@ impl DivergentCopies {
         self.to_tell.insert(peer);
     }
 
+    /// Whether there is somebody to tell, something to free or to fetch, or a look at the time is due.
+    pub(super) fn has_work(&self, now: Time) -> bool {
+        !self.to_tell.is_empty() || !self.ended.is_empty() || self.has_told() || self.heard.is_due(now)
+    }
+
     /// The next one of those; once.
     pub(super) fn pop_linked(&mut self) -> Option<MemberId> {
         self.to_tell.pop_first()

@@ -170,22 +170,32 @@ impl<S: Store> Engine<S> {
         }
         self.on_time()?;
         self.follow_up()?;
-        self.commits().commit_waiting()?;
-        self.follow_up()?;
-        self.commits().commit_entered()?;
-        self.follow_up()?;
-        self.replication().tell_and_free_divergent()?;
-        self.dialling().age_divergent();
-        self.replication().fetch_divergent()?;
+        if self.has_own_writes() {
+            self.commits().commit_waiting()?;
+            self.follow_up()?;
+        }
+        if self.members.n_joined() > 0 {
+            self.commits().commit_entered()?;
+            self.follow_up()?;
+        }
+        if self.divergent.has_work(now.time) {
+            self.replication().tell_and_free_divergent()?;
+            self.dialling().age_divergent();
+            self.replication().fetch_divergent()?;
+        }
         self.settle()?;
-        self.pusher().push_changes()?;
+        if self.replicas.has_moved() {
+            self.pusher().push_changes()?;
+        }
         if self.replicas.has_waiting() {
             self.replication().ask()?;
             self.follow_up()?;
             self.settle()?;
             self.pusher().push_changes()?;
         }
-        self.exchange().send_trees();
+        if self.links.trees.has_asked() {
+            self.exchange().send_trees();
+        }
         if self.links.have_work(self.cx.time()) {
             self.pusher().catch_up()?;
             self.server().serve()?;
@@ -210,10 +220,26 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
+    /// Whether there may be something to write to an own shard.
+    fn has_own_writes(&self) -> bool {
+        self.own.has_waiting()
+            || self.own.is_system_due()
+            || self.discovery.links_wake_at(&self.cx) <= self.cx.now.time
+    }
+
     /// What follows once changed shards are written.
+    #[inline]
     fn follow_up(&mut self) -> Result<(), StoreError> {
+        if self.cx.has_news() || self.members.has_changed() { self.hand_on() } else { Ok(()) }
+    }
+
+    /// Hands on what a step has told, and what a changed roster means.
+    fn hand_on(&mut self) -> Result<(), StoreError> {
         self.dialling().hear_news();
-        if self.disk.has_staged() { Ok(()) } else { self.greeting().on_roster_changed() }
+        if self.members.has_changed() && !self.disk.has_staged() {
+            return self.greeting().on_roster_changed();
+        }
+        Ok(())
     }
 
     /// Looks whether there is room, before anything is taken in.

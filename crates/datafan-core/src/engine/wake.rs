@@ -40,12 +40,11 @@ enum Timer {
 }
 
 impl Timer {
-    /// All of them, in the order in which a call comes to them.
-    const ALL: [Self; 14] = [
+    /// Those that have a step of their own, in the order in which a call comes to them.
+    const ACTING: [Self; 10] = [
         Self::Confirmation,
         Self::Transfers,
         Self::Recovery,
-        Self::SameKey,
         Self::Newcomer,
         Self::Contest,
         Self::Links,
@@ -53,16 +52,24 @@ impl Timer {
         Self::AddressBook,
         Self::Surplus,
         Self::Disk,
-        Self::OwnLinks,
-        Self::Dials,
-        Self::SendBudget,
     ];
+    /// Those that every call comes to at its end: it commits, asks, dials, answers and asks for a sync.
+    const AT_THE_END: [Self; 4] = [Self::SameKey, Self::OwnLinks, Self::Dials, Self::SendBudget];
+
+    fn all() -> impl Iterator<Item = Self> {
+        Self::ACTING.into_iter().chain(Self::AT_THE_END)
+    }
 }
 
 impl<S: Store> Engine<S> {
     /// Does what is due.
     pub(super) fn on_time(&mut self) -> Result<(), StoreError> {
-        Timer::ALL.into_iter().try_for_each(|timer| self.act(timer))
+        for timer in Timer::ACTING {
+            if self.is_due(timer) {
+                self.act(timer)?;
+            }
+        }
+        Ok(())
     }
 
     /// When `handle` wants to be called with [`super::Input::Wake`] if nothing else happens.
@@ -70,7 +77,7 @@ impl<S: Store> Engine<S> {
         if self.cx.more_to_do {
             return self.cx.now.time;
         }
-        Timer::ALL.into_iter().map(|timer| self.deadline(timer)).min().unwrap_or(Time::NEVER)
+        Timer::all().map(|timer| self.deadline(timer)).min().unwrap_or(Time::NEVER)
     }
 
     /// When there is something to do for a timer.
@@ -94,12 +101,27 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Does what there is to do for a timer, if it is due. Most of them look at more than the time.
+    /// Whether there may be something to do for a timer: most look at more than the time.
+    fn is_due(&self, timer: Timer) -> bool {
+        let now = self.cx.now.time;
+        match timer {
+            Timer::Confirmation => self.own.confirm_at() <= now,
+            Timer::Transfers => self.replicas.has_held_back(),
+            Timer::Recovery => self.own.is_recovering(),
+            Timer::Newcomer => self.key_conflicts.listed.is_newcomer(),
+            Timer::Contest => self.own.contested().is_some() || self.key_conflicts.listed.has_sought(),
+            Timer::Links => self.links.have_work(now),
+            Timer::Round => self.cx.next_round <= now,
+            Timer::AddressBook | Timer::Surplus | Timer::Disk => self.deadline(timer) <= now,
+            Timer::SameKey | Timer::OwnLinks | Timer::Dials | Timer::SendBudget => false,
+        }
+    }
+
+    /// Does what there is to do for a timer that is due.
     fn act(&mut self, timer: Timer) -> Result<(), StoreError> {
         let now = self.cx.now.time;
         match timer {
-            Timer::Confirmation if self.own.confirm_at() <= now => self.own.confirm_all(&mut self.disk),
-            Timer::Confirmation => {}
+            Timer::Confirmation => self.own.confirm_all(&mut self.disk),
             Timer::Transfers => self.gossip().end_interval(),
             Timer::Recovery => self.commits().end_recoveries()?,
             Timer::Newcomer => self.conflicts().turn_newcomer(),
@@ -107,20 +129,18 @@ impl<S: Store> Engine<S> {
                 self.gossip().turn_contest();
                 self.conflicts().seek_judges()?;
             }
-            Timer::Links if self.links.have_work(now) => {
+            Timer::Links => {
                 self.greeting().on_greetings();
                 self.greeting().end_silent();
                 self.links.values_mut().for_each(|link| link.end_pins(now));
             }
-            Timer::Links => {}
-            Timer::Round if self.cx.next_round <= now => {
+            Timer::Round => {
                 self.cx.begin_round();
                 self.exchange().begin_round();
                 self.replication().end_pins_of_grown_store();
                 self.exchange().probe_silent();
                 self.own.on_round();
             }
-            Timer::Round => {}
             Timer::AddressBook => {
                 if let Some(addresses) = self.discovery.addresses.take_changed(now) {
                     self.disk.set_meta(Meta::Addresses, Some(addresses));
@@ -128,7 +148,6 @@ impl<S: Store> Engine<S> {
             }
             Timer::Surplus => self.greeting().drop_surplus(),
             Timer::Disk => self.disk.erase(now)?,
-            // Every call comes to them at its end: it commits, asks, dials, answers and asks for a sync.
             Timer::SameKey | Timer::OwnLinks | Timer::Dials | Timer::SendBudget => {}
         }
         Ok(())
@@ -189,8 +208,7 @@ mod tests {
         let mut engine = engine();
         engine.handle(at(1), vec![Input::Wake], &mut Outbox::new()).unwrap();
         engine.cx.more_to_do = false;
-        let deadlines = Timer::ALL.map(|timer| engine.deadline(timer));
-        assert_eq!(engine.next_wake(), deadlines.into_iter().min().unwrap());
+        assert_eq!(Some(engine.next_wake()), Timer::all().map(|timer| engine.deadline(timer)).min());
         engine.cx.next_round = Time(1);
         assert_eq!((engine.next_wake(), engine.deadline(Timer::Round)), (Time(1), Time(1)));
         engine.cx.more_to_do = true;

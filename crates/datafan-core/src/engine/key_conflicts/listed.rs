@@ -158,6 +158,11 @@ impl Listed {
         self.is_seen |= runs.iter().any(|(run, older)| *run == own && *older > age_micros);
     }
 
+    /// Whether a member has begun to list another run.
+    pub(in crate::engine) fn has_sought(&self) -> bool {
+        !self.sought.is_empty()
+    }
+
     /// Members that have begun to list another run, and which run each lists by now; once.
     pub(in crate::engine) fn pop_sought(&mut self) -> Option<(MemberId, Option<RunId>)> {
         let lister = self.sought.pop_first()?;

@@ -150,6 +150,11 @@ impl Trees {
         self.grafts.entry(peer).or_default().extend(owners);
     }
 
+    /// Whether a peer is to be told of what it shall push.
+    pub(in crate::engine) fn has_asked(&self) -> bool {
+        !self.prunes.is_empty() || !self.grafts.is_empty()
+    }
+
     /// What peers are to push no more, each owner once; `None` for nothing.
     pub(in crate::engine) fn take_prunes(&mut self) -> Option<Asked> {
         take_each_once(&mut self.prunes)

@@ -214,6 +214,11 @@ impl Members {
         self.changed = true;
     }
 
+    /// Whether the roster has changed and what follows from that is not done.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// Whether the roster has changed since the last time; then what follows from that is to be done now.
     pub(super) fn take_changed(&mut self) -> bool {
         core::mem::take(&mut self.changed)

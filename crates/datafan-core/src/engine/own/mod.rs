@@ -293,6 +293,11 @@ impl OwnShards {
         is_new
     }
 
+    /// Whether a shard is waited for that others hold more of.
+    pub(super) fn is_recovering(&self) -> bool {
+        self.iter().any(|(_, own)| matches!(own.confirmed(), Confirmed::Recovering { .. }))
+    }
+
     /// What was waited for has come: the recovery of the member's own shard ends no later than at `until`.
     /// Whether there is one.
     pub(super) fn hasten_recovery(&mut self, until: Time) -> bool {

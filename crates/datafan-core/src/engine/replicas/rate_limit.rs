@@ -97,6 +97,11 @@ impl RateLimits {
         }
     }
 
+    /// Whether heads were kept until now.
+    pub(super) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
     /// Heads that were kept until now, and who told of them.
     pub(super) fn take_late(&mut self) -> Vec<(Head, MemberId)> {
         core::mem::take(&mut self.late)

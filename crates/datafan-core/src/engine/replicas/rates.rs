@@ -47,6 +47,11 @@ impl Replicas {
         true
     }
 
+    /// Whether heads were held back until now.
+    pub(in crate::engine) fn has_held_back(&self) -> bool {
+        self.rates.has_late()
+    }
+
     /// Heads that were held back until now, and who told of them.
     pub(in crate::engine) fn take_held_back(&mut self) -> Vec<(Head, MemberId)> {
         self.rates.take_late()
