@@ -1,4 +1,4 @@
-//! All that an engine can want, as plain data in an outbox.
+//! Everything that an engine asks its driver to do, as plain data in an outbox.
 
 use super::{key_conflicts::same_key::SameKeyPlace, members::refused::Refused};
 use crate::{
@@ -11,173 +11,178 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-/// Joins a command and its answer; chosen by the driver.
+/// Connects a command with its answer. The driver chooses it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
 
-/// One thing for the driver to do.
+/// One action for the driver to take.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Hand `frame` to the connector.
+    /// Send `frame` through the connector.
     Send {
-        /// Over whose link.
+        /// The peer.
         to: MemberId,
-        /// What.
+        /// The message.
         frame: Frame,
     },
-    /// Dial.
+    /// Dial an address.
     Dial {
-        /// Where.
+        /// The address.
         address: Address,
-        /// Who is expected there.
+        /// The peer expected there.
         expected: Option<MemberId>,
     },
-    /// Close a link after what was sent.
+    /// Close a link after the messages that were sent on it.
     Close {
-        /// Whose.
+        /// The peer.
         peer: MemberId,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
     /// Answer a local caller.
     Answer {
-        /// Which.
+        /// The ticket of the command.
         ticket: Ticket,
-        /// What.
+        /// The answer.
         answer: Answer,
     },
-    /// A commit of an owner became visible here.
+    /// A state of an owner's shard became visible here.
     Applied {
-        /// Whose shard.
+        /// The owner of the shard.
         owner: MemberId,
-        /// Its head's timestamp; 0 when the shard was dropped.
+        /// The timestamp of its head; 0 if the shard was dropped.
         timestamp: Timestamp,
     },
-    /// A peer counts as up: both sides answered the other's Hello.
+    /// The link to a peer is up: each side accepted the other's Hello.
     Ready {
-        /// Which peer.
+        /// The peer.
         peer: MemberId,
     },
-    /// Somebody was let in nowhere, for the first time with this peer since the start or the last link.
+    /// A handshake was refused, for the first time with this peer since the start or the last link.
     Refused(Box<Refused>),
-    /// Somebody has to look at this.
+    /// A condition that needs an operator's attention.
     Alarm(Box<Alarm>),
 }
 
-/// What somebody has to look at; as text, a sentence for people.
+/// A condition that needs an operator's attention. Its text is a sentence for people.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Alarm {
-    /// Peers hold a later head of an own shard than our disk: it is pulled back, and own writes wait for
-    /// that.
+    /// Peers hold a later head of an own shard than our disk. The member recovers it from them, and own
+    /// writes wait for that.
     #[error(
-        "peers hold more of the shard {} than this disk (up to {} there, {} here): it is an older copy, or was lost; what \
-         they hold is taken back before anything is written",
+        "peers hold a newer state of our shard {} (up to {}, ours {}): this disk is an older copy or lost \
+         the shard; restoring it before writing",
         .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
     )]
     Recovering {
-        /// Theirs.
+        /// The peers' head.
         theirs: Head,
-        /// Ours.
+        /// Our head.
         ours: Option<Head>,
     },
-    /// A divergent copy is kept: a state of a shard that the visible one did not grow out of, for its owner to
-    /// compare and take back.
+    /// A divergent copy is kept: a state of a shard that is not an ancestor of the visible one. Its owner can
+    /// compare it and take it back.
     #[error(
-        "a state of the shard {} that ends at {} is kept as a divergent copy: the present one did not grow out of it, \
-         both diverged after {}; `datafan recovered` at its owner shows what it has",
+        "a state of the shard {} that ends at {} is kept as a divergent copy: it diverged from the current \
+         one after {}; run `datafan recovered` at its owner to see what it has",
         .head.owner.short(), .head.timestamp.0, .at.0
     )]
     Diverged {
-        /// Its head.
+        /// The head of the copy.
         head: Head,
-        /// What both had in common ends here.
+        /// The last timestamp up to which both states are equal.
         at: Timestamp,
     },
-    /// An own shard is as the mesh knew it.
+    /// An own shard was recovered from the mesh.
     #[error(
-        "the shard {} is as the mesh knew it: what was written after {}, up to {}, came back",
+        "the shard {} was recovered from the mesh: writes after {}, up to {}, were restored",
         .owner.short(), .recovered.from.0, .recovered.to.0
     )]
     Recovered {
-        /// Which: the member's own, or the roster.
+        /// The owner: the member itself, or the authority for the roster.
         owner: MemberId,
         /// What came back.
         recovered: Recovered,
     },
-    /// Peers held a later head of an own shard, and each came back with less, or did not come back.
+    /// Peers held a later head of an own shard, but none of them can deliver it any more.
     #[error(
-        "what peers held of the shard {}, up to {}, cannot be had: they lost it too, or are gone; it goes on \
-         from {}, and who comes back with it keeps it as a divergent copy",
+        "the state of the shard {} that peers held, up to {}, cannot be recovered: they lost it too, or are \
+         gone; writes continue after {}, and a peer that returns with it keeps it as a divergent copy",
         .theirs.owner.short(), .theirs.timestamp.0, .to.0
     )]
     NotRecovered {
-        /// Theirs.
+        /// The peers' head.
         theirs: Head,
-        /// The head that is held, as far as it came back.
+        /// The timestamp of the head that was recovered.
         to: Timestamp,
     },
-    /// A peer holds a later head of our own shard than any that we made in this run: another process writes
-    /// with our key. Own writes have stopped.
+    /// A peer holds a later head of our own shard than this process made: another process writes with our
+    /// key. Own writes stopped.
     #[error(
-        "another process writes with our key: it has made a head of the shard {} at {}, and this one has not (ours: {}); \
-         own writes are off",
+        "another process writes with our key: this process did not make the head of the shard {} at {} \
+         (ours: {}); own writes are off",
         .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
     )]
     ForeignHead {
-        /// Theirs.
+        /// The peers' head.
         theirs: Head,
-        /// Ours.
+        /// Our head.
         ours: Option<Head>,
     },
-    /// A head of our own shard names the run of this process, which has not made it: another process with our
-    /// key goes on from what this one wrote. Own writes wait until it is clear which of both began first.
+    /// A head of our own shard lists the run of this process, but this process did not make it: another
+    /// process with our key continues from our writes. Own writes wait until it is clear which process began
+    /// first.
     #[error(
-        "another process with our key goes on from what this one wrote: it has made a head of the \
-         shard {} at {} (ours: {}); own writes wait until it is clear which of the two began first, \
-         at most half a minute",
+        "another process with our key continues from our writes: it made a head of the shard {} at {} (ours: \
+         {}); own writes wait until it is clear which of the two began first, at most half a minute",
         .theirs.owner.short(), .theirs.timestamp.0, .ours.map_or(0, |ours| ours.timestamp.0)
     )]
     Contested {
-        /// Theirs.
+        /// The peers' head.
         theirs: Head,
-        /// Ours.
+        /// Our head.
         ours: Option<Head>,
     },
-    /// Own writes go on: this process began first, or nothing was heard of the other one meanwhile.
+    /// Own writes continue: this process began first, or the other one was not heard of meanwhile.
     #[error(
-        "own writes go on after a head at {} that another process has made: {}",
+        "own writes continue after a head at {} that another process made: {}",
         .theirs.timestamp.0,
-        if *.claimed { "this one began first, and that one stops" } else { "no more was heard of that one" }
+        if *.claimed {
+            "this process began first, and the other one stops"
+        } else {
+            "the other one was not heard of again"
+        }
     )]
     ContestOver {
         /// The other process's last head.
         theirs: Head,
-        /// This process has claimed to be the older one.
+        /// Whether this process signed a claim that it is the older one.
         claimed: bool,
     },
-    /// A peer was linked with another process that has our key and that has not run for as long as this one.
+    /// A peer was linked with another process that has our key and that began after this one.
     #[error(
-        "another process with our key was linked with {}, and began after this one: it is told to \
-         stop (a ticket used twice, a copied directory, a cloned machine)",
+        "another process with our key, which began after this one, was linked with {}: it is told to stop (a \
+         ticket was used twice, or a directory or a machine was copied)",
         .told_by.short()
     )]
     OtherProcess {
-        /// The peer that says so.
+        /// The peer that reported it.
         told_by: MemberId,
     },
-    /// Another process with this member's key is alive that began before this one. Own writes are off here.
-    #[error("another process runs with our key, it began before this one and {place}: own writes are off")]
+    /// Another process with this member's key is running and began before this one. Own writes are off here.
+    #[error("another process runs with our key; it began before this one and {place}: own writes are off")]
     KeyInUse {
         /// Where.
         place: SameKeyPlace,
-        /// This process began without any data of its own.
+        /// Whether this process started without data of its own.
         empty: bool,
     },
-    /// An owner has signed two states of which neither grew out of the other: its identity runs twice, was
-    /// rewound, or is stolen. The evidence is kept.
+    /// An owner signed two states of which neither is an ancestor of the other: its identity runs twice, was
+    /// rewound or was stolen. The evidence is kept.
     #[error(
-        "the owner {} has forked: it has signed two states, at {} and {}, of which neither grew out of the other",
+        "the owner {} has forked: it signed two states, at {} and {}, of which neither is an ancestor of the \
+         other",
         .first.owner.short(), .first.timestamp.0, .second.timestamp.0
     )]
     Fork {
@@ -186,10 +191,10 @@ pub enum Alarm {
         /// The other.
         second: Head,
     },
-    /// The authority signed a roster that forgets members. It was refused.
+    /// The authority signed a roster that lacks known members. It was refused.
     #[error(
-        "the authority has signed a roster (at {}) that forgets members of the one held (at {}): it is refused; the \
-         authority was restored from an older copy, or its key is in use twice",
+        "the authority signed a roster (at {}) that lacks members of the one held (at {}): it is refused; \
+         the authority was restored from an older copy, or its key is used twice",
         .refused.timestamp.0, .held.timestamp.0
     )]
     RosterShrinks {
@@ -200,20 +205,20 @@ pub enum Alarm {
     },
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// Done.
+    /// The command was carried out.
     Committed(Committed),
-    /// Not done; nothing was written.
+    /// The command was refused. Nothing was written.
     Refused(CommandError),
 }
 
-/// What a commit did.
+/// The result of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Committed {
-    /// Of the last effective write; the shard's present head where nothing changed. A member whose copy has
-    /// reached this timestamp sees the commit.
+    /// The timestamp of the last effective write, or of the shard's current head if nothing changed. A member
+    /// whose copy has reached this timestamp sees the commit.
     pub timestamp: Timestamp,
     /// Writes that changed something.
     pub changed: u64,
@@ -441,21 +446,21 @@ pub enum CommandError {
     Stopped,
 }
 
-/// Where an engine leaves what it wants. The driver empties `now` after each call of `handle`, and
-/// `after_sync` once `sync` has moved it to `now`.
+/// Where an engine puts its effects. The driver empties `now` after each call of `handle`. `sync` moves the
+/// effects of `after_sync` to `now`.
 #[derive(Default, Debug)]
 pub struct Outbox {
-    /// To be done at once, in this order.
+    /// Effects to carry out at once, in this order.
     pub now: Vec<Effect>,
-    /// To be done once what was committed is on disk.
+    /// Effects to carry out once the commits before them are on disk.
     pub after_sync: Vec<Effect>,
-    /// Whether the engine asks for `sync` now, because effects wait for it or others' data has waited long
-    /// enough.
+    /// Whether the engine asks for a `sync` now, because effects wait for it or other members' data was
+    /// unsynced for long enough.
     pub wants_sync: bool,
 }
 
 impl Outbox {
-    /// An empty one.
+    /// An empty outbox.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,4 +1,4 @@
-//! All that an engine can learn.
+//! Everything that an engine can learn from its driver.
 
 use super::effect::Ticket;
 use crate::{
@@ -11,92 +11,89 @@ use crate::{
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 
-/// One thing that happened.
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A local caller wants something; answered by an [`super::Effect::Answer`] with the same ticket.
+    /// A command of a local caller. An [`super::Effect::Answer`] with the same ticket answers it.
     Command {
-        /// Names the answer.
+        /// Identifies the answer.
         ticket: Ticket,
-        /// What.
+        /// The command.
         command: Command,
     },
-    /// The connector has a link.
+    /// A link came up.
     LinkUp {
-        /// To whom; proven.
+        /// The peer, whose identity is verified.
         peer: MemberId,
-        /// Where the peer can be dialled, as far as the connector knows.
+        /// The address at which the peer can be dialled, if the connector knows one.
         address: Option<Address>,
-        /// Who dialled.
+        /// Which side dialled.
         direction: Direction,
     },
-    /// The link is gone.
+    /// A link went down.
     LinkDown {
-        /// Which.
+        /// The peer.
         peer: MemberId,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// The peer broke the format of the link, below messages: a violation. The connector
-    /// closes it.
+    /// The peer sent bytes that are not valid frames, which is a violation. The connector closes the link.
     Broken {
-        /// Who.
+        /// The peer.
         peer: MemberId,
     },
-    /// A dial came to nothing.
+    /// A dial failed.
     DialFailed {
-        /// Where.
+        /// The address.
         address: Address,
-        /// Who was expected.
+        /// The expected peer, if there was one.
         expected: Option<MemberId>,
-        /// Why, for people.
+        /// The reason, for people.
         error: String,
     },
-    /// A dial found somebody who is linked already; the new connection was closed.
+    /// A dial reached a peer that is linked already. The new connection was closed.
     DialFound {
-        /// Where.
+        /// The address.
         address: Address,
-        /// Who was expected.
+        /// The expected peer, if there was one.
         expected: Option<MemberId>,
-        /// Who is there; proven.
+        /// The peer at the address, whose identity is verified.
         peer: MemberId,
     },
-    /// A message.
+    /// A message arrived.
     Message {
-        /// From whom; proven.
+        /// The sender, whose identity is verified.
         from: MemberId,
-        /// Its bytes, as they came.
+        /// The encoded message.
         bytes: Arc<[u8]>,
     },
-    /// The connector took no more on this lane; the driver keeps what it has and hands nothing over until
-    /// `Room`.
+    /// The connector's queue for this lane is full. The driver keeps the remaining frames until `Room`.
     Full {
-        /// Whose link.
+        /// The peer.
         peer: MemberId,
-        /// Which lane.
+        /// The lane.
         lane: Lane,
     },
-    /// There is room again, and the driver has handed over all that it had kept.
+    /// The lane has room again, and the driver has sent all frames that it kept.
     Room {
-        /// Whose link.
+        /// The peer.
         peer: MemberId,
-        /// Which lane.
+        /// The lane.
         lane: Lane,
     },
-    /// Time has passed. Every input carries the time; this one has nothing else.
+    /// Time has passed. Every call carries the time; this input carries nothing else.
     Wake,
 }
 
-/// What local callers ask for.
+/// A command of a local caller.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// What is answered at once. Nothing is written for it, so it works while own writes do not.
+    /// A command that is answered at once. It writes nothing, so it works even when own writes do not.
     Immediate(Immediate),
-    /// A change of an own shard: it waits until the mesh has confirmed that shard, and is answered when it
-    /// is on disk.
+    /// A change of an own shard. It waits until that shard is confirmed, and is answered when it is on disk.
     Change(OwnChange),
-    /// Takes in a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], judged
-    /// like one. Answered when it is on disk.
+    /// Applies a roster that was signed elsewhere: the bytes of a [`crate::message::Message::Push`], checked
+    /// like a push from a peer. Answered when it is on disk.
     ApplySignedRoster(Arc<[u8]>),
 }
 
@@ -115,60 +112,59 @@ impl From<OwnChange> for Command {
 /// A command that is answered at once.
 #[derive(Clone, Debug)]
 pub enum Immediate {
-    /// Publishes where this member can be dialled; written to its shard only when it differs, after the
-    /// answer.
+    /// Publishes the addresses of this member. They are written to its shard after the answer, and only if
+    /// they changed.
     Publish(Vec<Address>),
-    /// Remembers an address to begin with; dialled at once and kept for later.
+    /// Adds a bootstrap address. It is dialled at once and kept for later.
     Connect {
-        /// Where.
+        /// The address.
         address: Address,
-        /// Who is expected there.
+        /// The expected peer.
         expected: Option<MemberId>,
     },
 }
 
-/// A command that changes an own shard: the member's own or, with the authority's key, the roster. All of it
-/// is carried out, or nothing; answered when it is on disk.
+/// A command that changes an own shard: the member's own or, with the authority's key, the roster. It is
+/// carried out as a whole or not at all, and answered when it is on disk.
 #[derive(Clone, Debug)]
 pub enum OwnChange {
-    /// Applies writes to the member's own shard, as a whole.
+    /// Applies writes to the member's own shard, in one commit.
     Commit(Vec<Write>),
-    /// Gives the items that the member's own shards got while its clock was far ahead timestamps of the
-    /// present, so that writes work again; what it signed in that time is invalid for ever. Nothing happens
-    /// where the last write is not ahead. `changed` of the answer counts the items.
+    /// Gives new timestamps to items that were written while the member's clock was far ahead, so that writes
+    /// work again. Heads signed in that time become invalid forever. Shards whose last write is not ahead do
+    /// not change. `changed` in the answer counts the items.
     Restamp,
-    /// Gives up divergent copies of the member's own shard. Answered at once if there are none.
+    /// Discards divergent copies of the member's own shard. Answered at once if there are none.
     DiscardDivergent {
-        /// The roots of the copies that were looked at; `None` for whatever is kept. Others stay.
+        /// The roots of the copies to discard; other copies are kept. `None` discards all.
         roots: Option<Vec<Hash>>,
     },
     /// Grants membership. Needs the authority's key.
     Admit {
-        /// Whom.
+        /// The new member.
         id: MemberId,
-        /// Under which name.
+        /// Its name.
         name: Name,
     },
-    /// Ends a membership. Needs the authority's key.
+    /// Revokes a membership. Needs the authority's key.
     Revoke {
-        /// Whose.
+        /// The member.
         id: MemberId,
-        /// What becomes of its shard.
+        /// What happens to its shard.
         disposition: Disposition,
     },
-    /// Changes the roster, all in one commit. Needs the authority's key.
+    /// Makes several changes of the roster in one commit. Needs the authority's key.
     ChangeRoster(Vec<RosterChange>),
-    /// Closes the forks of an owner that are known here: its commits are pushed again, the evidence stays,
-    /// and a later fork is open. Needs the authority's key.
+    /// Closes the known forks of an owner: its commits are pushed again. The evidence is kept, and a later
+    /// fork is open again. Needs the authority's key.
     CloseForks {
-        /// Whose.
+        /// The member.
         owner: MemberId,
     },
 }
 
 impl OwnChange {
-    /// Whether it changes the authority's shard, which holds the roster; otherwise it changes the member's
-    /// own.
+    /// Whether it changes the roster, which is the authority's shard, rather than the member's own shard.
     pub fn is_of_authority(&self) -> bool {
         match self {
             Self::Admit { .. } | Self::Revoke { .. } | Self::ChangeRoster(_) | Self::CloseForks { .. } => {
@@ -179,27 +175,27 @@ impl OwnChange {
     }
 }
 
-/// One write to the own shard.
+/// One write to the member's own shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Write {
     /// Sets the value of a key.
     Put {
-        /// Not one of the system's.
+        /// The key, which must not be a system key.
         key: Key,
-        /// At most the configured limit.
+        /// The value, at most `value_bytes_max` of the configuration.
         value: Arc<[u8]>,
-        /// When readers stop to see it.
+        /// When the item expires; `None` for never.
         expiry: Option<Timestamp>,
     },
-    /// Removes a key; nothing happens where it is not there.
+    /// Removes a key. Has no effect if the key does not exist.
     Delete {
-        /// Not one of the system's.
+        /// The key, which must not be a system key.
         key: Key,
     },
 }
 
 impl Write {
-    /// The key that is written.
+    /// The key of the write.
     pub fn key(&self) -> &Key {
         match self {
             Self::Put { key, .. } | Self::Delete { key } => key,

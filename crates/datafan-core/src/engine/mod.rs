@@ -1,13 +1,13 @@
 //! The engine: a synchronous state machine that owns its store.
 //!
-//! It learns through [`Input`]s and wants through [`Effect`]s. One call of [`Engine::handle`] takes
-//! everything that waits, changes the store in one write, and leaves two lists: what may be done at once, and
-//! what has to wait for [`Engine::sync`], because it tells of own data.
+//! It takes [`Input`]s and returns [`Effect`]s. One call of [`Engine::handle`] processes all inputs that wait
+//! and changes the store in one write. It returns two lists: effects to carry out at once, and effects that
+//! announce own data and therefore have to wait for [`Engine::sync`].
 //!
-//! Its state lies in components with private fields (`context`, `disk`, `own`, `members`,
-//! `replicas`, `links`, `discovery`, `key_conflicts`, `divergent_copies`). What needs several of
-//! them at once is a handler (`handlers`), which borrows just those; the engine itself only dispatches. Each
-//! other file has one cause, and begins with a sentence that says which.
+//! The state is kept in components with private fields (`context`, `disk`, `own`, `members`, `replicas`,
+//! `links`, `discovery`, `key_conflicts`, `divergent_copies`). Code that needs several of them is a method of
+//! a handler (`handlers`), which borrows just those; the engine itself only dispatches. Every other file
+//! covers one topic, which its first sentence names.
 
 mod access;
 mod adopt;
@@ -110,7 +110,7 @@ use replicas::Replicas;
 
 /// The engine of one member.
 pub struct Engine<S: Store> {
-    /// What every part has at hand.
+    /// Configuration, clocks, counters and outbox, which every part uses.
     cx: Context,
     disk: Disk<S>,
     own: OwnShards,
@@ -123,10 +123,10 @@ pub struct Engine<S: Store> {
 }
 
 impl<S: Store> Engine<S> {
-    /// Takes in what happened, commits what follows from it in one write, and leaves what it wants in `out`.
+    /// Processes `inputs`, commits the resulting changes in one write, and puts the effects into `out`.
     ///
     /// # Errors
-    /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
+    /// Only if the store failed. Then nothing in `out` may be carried out, and the member must stop.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<(), StoreError> {
         self.cx.swap_outbox(out);
         let done = self.take_in(now, inputs);
@@ -134,10 +134,10 @@ impl<S: Store> Engine<S> {
         done
     }
 
-    /// Makes what was committed durable and moves the effects that waited for it to `out.now`.
+    /// Makes all commits durable and moves the effects that waited for this to `out.now`.
     ///
     /// # Errors
-    /// Only if the store failed: then nothing in `out` may be carried out, and the member stops.
+    /// Only if the store failed. Then nothing in `out` may be carried out, and the member must stop.
     pub fn sync(&mut self, out: &mut Outbox) -> Result<(), StoreError> {
         self.cx.swap_outbox(out);
         let done = self.sync_store();
@@ -202,7 +202,7 @@ impl<S: Store> Engine<S> {
             self.links.settle();
         }
         self.dialling().dial();
-        // A commit that moved a bound is on disk already; what an earlier one left still waits to be
+        // A commit that moved a bound is on disk already, but effects of an earlier commit still wait to be
         // released.
         let is_due = self.disk.is_sync_due(now.time, self.cx.config.sync_micros);
         if self.cx.waits_for_sync() || is_due {
@@ -211,7 +211,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Writes what this call has staged, and does what follows from it.
+    /// Writes the changes that this call staged, and handles the consequences.
     fn settle(&mut self) -> Result<(), StoreError> {
         while self.disk.has_staged() {
             self.replication().flush()?;
@@ -227,7 +227,7 @@ impl<S: Store> Engine<S> {
             || self.discovery.links_wake_at(&self.cx) <= self.cx.now.time
     }
 
-    /// What follows once changed shards are written.
+    /// Handles the consequences of changed shards.
     #[inline]
     fn follow_up(&mut self) -> Result<(), StoreError> {
         if self.cx.has_news() || self.members.has_changed() { self.hand_on() } else { Ok(()) }
@@ -242,10 +242,10 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Looks whether there is room, before anything is taken in.
+    /// Checks whether the disk has room, before inputs are processed.
     fn look_for_room(&mut self) -> Result<(), StoreError> {
         if self.disk.look_for_room()? {
-            // Answers that come now are not waited for any more; what is known is fetched later.
+            // Answers that arrive now cannot be stored. Known heads are fetched later.
             for owner in self.replicas.under_way() {
                 self.exchange().cancel_transfer(&owner);
             }
@@ -253,7 +253,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Takes in one input; `others` are pushes that came with it.
+    /// Handles one input. `others` are further pushes that are coalesced with it.
     fn handle_input(&mut self, input: Input, others: Vec<Arc<[u8]>>) -> Result<(), StoreError> {
         match input {
             Input::Command { ticket, command } => return self.on_command(ticket, command),
@@ -303,7 +303,7 @@ impl<S: Store> Engine<S> {
         self.take_message(from, bytes)
     }
 
-    /// Takes in pushes of one owner by one peer.
+    /// Handles coalesced pushes of one owner from one peer.
     fn on_coalesced(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
         if let Some(link) = self.links.get_mut_untracked(&from) {
             link.hear();
@@ -335,7 +335,8 @@ impl<S: Store> Engine<S> {
             return Ok(());
         }
         if self.links.is_penalized(&from, self.cx.time()) && (message.tells() || !welcomed) {
-            // A misbehaving peer may still ask over a link that it has; what it says is not worth checking for a while.
+            // A misbehaving peer may still send requests over its link. Its data is ignored for a while, to
+            // save the cost of checking it.
             self.cx.stats.reject(Rejection::Penalized);
             if !welcomed {
                 self.greeting().refuse_link(from, crate::message::Refusal::Malformed);
@@ -384,7 +385,7 @@ impl<S: Store> Engine<S> {
             Message::Prune(owners) => self.exchange().on_prune(from, &owners),
             Message::Graft(owners) => self.exchange().on_graft(from, &owners),
             Message::Probe => self.exchange().on_probe(from),
-            // That it came is all there is to it.
+            // Receiving it already reset the silence timer.
             Message::Alive => {}
             Message::Diverged(heads) => self.replication().on_diverged(from, &heads)?,
             Message::OtherRun { run, age_micros } => self.conflicts().on_other_run(from, run, age_micros),

@@ -1,4 +1,4 @@
-//! What an engine rejects and counts: the names are those of the guide and of `status`.
+//! What an engine rejects and counts. The guide and `status` use the same names.
 
 use crate::message::Refusal;
 use core::{borrow::Borrow, cmp::Ordering, fmt};
@@ -6,7 +6,7 @@ use core::{borrow::Borrow, cmp::Ordering, fmt};
 /// Declares the rejections, each with its name.
 macro_rules! rejections {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// Something that was rejected. Orders, and is looked up in a map, as its name.
+        /// A kind of rejection. It is ordered by its name and can be looked up in a map by it.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[non_exhaustive]
         pub enum Rejection {
@@ -14,10 +14,10 @@ macro_rules! rejections {
         }
 
         impl Rejection {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Its name in `status` and in the guide.
+            /// The name in `status` and in the guide.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
@@ -34,15 +34,15 @@ rejections! {
     NotAdmitted = "not_admitted",
     /// A peer that was revoked.
     Revoked = "revoked",
-    /// An invited peer that came for the first time after its invitation expired.
+    /// An invited peer that tried to join after its invitation expired.
     InvitationExpired = "invitation_expired",
-    /// A link that both sides can do without, dropped by this member.
+    /// A link that neither side needs, dropped by this member.
     Surplus = "surplus",
     /// A link for which there is no room.
     Busy = "busy",
     /// A link of a stranger, dropped to make room for another.
     Crowded = "crowded",
-    /// Data beyond what is accepted of one owner at once.
+    /// Data beyond the rate limit of one owner.
     OverRate = "over_rate",
     /// A message that breaks format or limits: a violation.
     Malformed = "malformed",
@@ -56,63 +56,63 @@ rejections! {
     Range = "range",
     /// An answer that does not fit its request: a violation.
     WrongAnswer = "wrong_answer",
-    /// Data from a peer that had committed a violation.
+    /// Data from a misbehaving peer.
     Penalized = "penalized",
     /// A head of an owner without a grant.
     UnknownOwner = "unknown_owner",
     /// A head too far ahead of our clock.
     ClockAhead = "clock_ahead",
-    /// A commit of another member that came while the disk was full.
+    /// A commit of another member that arrived while the disk was full.
     DiskFull = "disk_full",
     /// A head over its owner's quota.
     OverQuota = "over_quota",
-    /// A signed head whose content contradicts it.
+    /// A signed head that contradicts its content.
     InvalidHead = "invalid_head",
-    /// A roster older than our ticket's, or one that forgets members.
+    /// A roster older than our ticket's, or one that lacks known members.
     OldRoster = "old_roster",
-    /// A head from a time that its owner has restamped.
+    /// A head from a time that its owner restamped.
     RestampedHead = "restamped_head",
     /// A head before the held one, which it does not invalidate.
     OlderHead = "older_head",
-    /// A head of a member that is a reader.
+    /// A head of a member with the reader role.
     ReaderHead = "reader_head",
-    /// A head of a revoked member other than the one that was kept.
+    /// A head of a revoked member other than the kept one.
     RevokedHead = "revoked_head",
-    /// Two states that one owner signed, of which neither grew out of the other.
+    /// Two states signed by one owner, of which neither is an ancestor of the other.
     Fork = "fork",
-    /// Another process with our key, which began before this one.
+    /// Another process with our key that began before this one.
     KeyInUse = "key_in_use",
-    /// A state of our own shard that goes on from what this process wrote, and that it did not write.
+    /// A state of our own shard that continues from writes of this process but was written by another.
     ForeignOwnHead = "foreign_own_head",
-    /// A claim that is not about its sender's process, nor about ours.
+    /// A claim that is neither about the sender's process nor about ours.
     Claim = "claim",
-    /// A process with our key that is named and is not one.
+    /// A report of another process with our key that is wrong or cannot be used.
     OtherRun = "other_run",
-    /// A divergent copy that did not become what its head says.
+    /// A divergent copy whose content does not match its head.
     DivergentCopy = "divergent_copy",
     /// A divergent copy of another owner's shard.
     ForeignDivergentCopy = "foreign_divergent_copy",
-    /// A state for which the held one would have to be kept, without room for that.
+    /// A state that would replace a divergent one, without room to keep the latter.
     NoRoomForDivergentCopy = "no_room_for_divergent_copy",
-    /// A request that was not answered in time.
+    /// A request that a peer did not answer in time.
     LateAnswer = "late_answer",
-    /// An answer that nobody waits for.
+    /// An answer without a matching request.
     Unasked = "unasked",
     /// An answer about heads that does not fit the request.
     OtherHeads = "other_heads",
-    /// A peer does not have the state that it announced.
+    /// A peer that does not have the state that it announced.
     StateChanged = "state_changed",
-    /// A delta that does not lead to its head.
+    /// A delta whose result does not match its head.
     Delta = "delta",
-    /// An announced or pushed head that is older than the held one.
+    /// An announced or pushed head older than the held one.
     StaleHead = "stale_head",
-    /// A link, by the peer.
+    /// A link that the peer refused.
     RefusedByPeer = "refused_by_peer",
-    /// A link whose greeting took too long.
+    /// A link whose handshake took too long.
     LateHello = "late_hello",
-    /// A link over which a probe was not answered.
+    /// A link on which a probe was not answered.
     NoAnswer = "no_answer",
-    /// A message of a peer that we had not welcomed yet.
+    /// A message of a peer that we had not accepted yet.
     BeforeWelcome = "before_welcome",
     /// A repeated Hello.
     SecondHello = "second_hello",
@@ -120,9 +120,9 @@ rejections! {
     SecondWelcome = "second_welcome",
     /// A request of a peer that is not in our roster.
     NotServed = "not_served",
-    /// Requests beyond what one peer may wait for.
+    /// A request beyond the limit of pending requests of one peer.
     TooManyRequests = "too_many_requests",
-    /// A request that names a hash which we never sent.
+    /// A request with a hash that we never sent.
     WrongRequest = "wrong_request",
     /// A malformed `_sys/addresses`.
     Addresses = "addresses",

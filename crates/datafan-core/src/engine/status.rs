@@ -1,4 +1,4 @@
-//! What an engine can say about itself.
+//! The status that an engine reports.
 
 use super::rejection::Rejection;
 use crate::{
@@ -11,180 +11,184 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-/// A member at one moment.
+/// The status of a member at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
-    /// Its name: from its grant, else the wished one.
+    /// Its name from its grant, or the configured name if it has no grant.
     pub name: Name,
-    /// How it stands to the mesh.
+    /// Its standing in the mesh.
     pub standing: Standing,
-    /// How it stands to its own shard.
+    /// The state of its own shard.
     pub own: OwnState,
-    /// Why there is no room on the disk: nothing is written, and nothing of others is taken, until there is.
+    /// Why the disk is full: until there is room, nothing is written and no data of other members is
+    /// accepted. `None` if there is room.
     pub disk_full: Option<String>,
-    /// What the mesh gave back of it, the last time that it had to.
+    /// The last recovery of the own shard from the mesh.
     pub recovered: Option<Recovered>,
-    /// A divergent copy of it: where it had diverged from the visible one, and where it ends.
+    /// A divergent copy of the own shard: the timestamp where it diverged from the visible shard, and its
+    /// last timestamp.
     pub divergent: Option<(Timestamp, Timestamp)>,
     /// How far our wall clock is ahead of those of most peers, in microseconds; negative if it is behind.
     /// `None` without links.
     pub clock_ahead: Option<i64>,
     /// Links and dials.
     pub links: Vec<LinkStatus>,
-    /// Every shard, by owner.
+    /// All shards, ordered by owner.
     pub shards: Vec<ShardStatus>,
-    /// The roster, by id.
+    /// The roster, ordered by id.
     pub members: Vec<(MemberId, Grant)>,
-    /// How each member that belongs can be reached from here.
+    /// The reachability of each active member.
     pub reach: BTreeMap<MemberId, MemberReach>,
-    /// Who knocked and is not in the roster.
+    /// Peers that asked for a link and are not in the roster.
     pub pending: Vec<Pending>,
-    /// What was rejected.
+    /// How often each kind of rejection occurred.
     pub refusals: BTreeMap<Rejection, u64>,
 }
 
-/// How a member stands to its mesh.
+/// A member's standing in its mesh.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// In the roster.
+    /// The member is in the roster.
     Up,
-    /// Has no roster yet, or is not in the one it has and nobody has refused it.
+    /// The member has no roster yet, or is not in the one it has and was not refused.
     Joining,
-    /// Refused by a peer, or revoked.
+    /// The member was refused by a peer or revoked, with the reason.
     Refused(String),
 }
 
 /// Whether the own shard may be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OwnState {
-    /// Writes wait until a peer's Hello was compared, or the time for a proven store has passed.
+    /// Writes wait until a peer's Hello was compared, or until a confirmed store has waited for
+    /// `confirm_micros`.
     Waiting,
-    /// Writes wait: a peer holds a later head, which is pulled back. While its link is down, at most a
-    /// minute, unless the member began without data of its own.
+    /// Writes wait while a later head is recovered from a peer. If the link to that peer is down, they wait
+    /// for at most a minute, unless the member started without data of its own.
     Recovering {
-        /// Its timestamp.
+        /// The timestamp of the other head.
         timestamp: Timestamp,
-        /// Who holds it, until it came back.
+        /// The peer that holds it; `None` once it is recovered.
         holder: Option<MemberId>,
     },
-    /// Writes wait, at most a minute: this process began without data, the mesh has its shard, and another
-    /// process may run with its key.
+    /// Writes wait for at most a minute: this process started without data, the mesh has its shard, and
+    /// another process may run with its key.
     Checking {
-        /// Who lists a link with another process, if somebody does.
+        /// The member that lists a link with another process, if there is one.
         lister: Option<MemberId>,
     },
     /// Writes work.
     Confirmed,
-    /// Writes wait, at most half a minute: another process goes on from what this one wrote, and it is not
-    /// clear yet which of both began first.
+    /// Writes wait for at most half a minute: another process continues from our writes, and it is not clear
+    /// yet which of the two began first.
     Contested {
-        /// The timestamp of its head.
+        /// The timestamp of the other process's head.
         timestamp: Timestamp,
     },
     /// Writes are refused: another process writes with the same key.
     Foreign {
-        /// Its timestamp.
+        /// The timestamp of the other head.
         timestamp: Timestamp,
     },
 }
 
-/// How a member can be reached from here.
+/// The reachability of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemberReach {
-    /// How.
+    /// How it can be reached.
     pub reach: Reachability,
-    /// It is or was reachable in this run. Else `since` of an unreachable one is merely the run's start.
+    /// Whether it was reachable at some time in this run. If not, `since` of an unreachable member is the
+    /// start of the run.
     pub seen: bool,
-    /// A dial is under way.
+    /// Whether a dial is under way.
     pub dialling: bool,
 }
 
-/// Whether what a member writes gets here.
+/// Whether a member's writes can reach this member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reachability {
-    /// It is this member.
+    /// It is this member itself.
     Itself,
     /// A link to it is up.
     Linked,
-    /// The published links lead to it, or its head moved here within the last minute.
+    /// The published links lead to it, or its head changed here within the last minute.
     Reachable,
-    /// Nothing shows that it can be reached: what is held of it may be old.
+    /// Nothing shows that it can be reached, so the copy of its shard may be old.
     Unreachable {
-        /// Since when, by this member's clock; at the earliest since it was started.
+        /// Since when, by this member's clock; at the earliest since this member started.
         since: Timestamp,
     },
 }
 
-/// A link, or a dial that has not led to one.
+/// A link, or a dial that has not led to a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LinkStatus {
-    /// The peer, where known.
+    /// The peer, if known.
     pub id: Option<MemberId>,
-    /// Its address, where known.
+    /// Its address, if known.
     pub address: Option<Address>,
-    /// Who dialled.
+    /// Which side dialled.
     pub direction: Direction,
-    /// How far it is.
+    /// The state of the link.
     pub state: LinkState,
     /// The last error of the dial.
     pub error: Option<String>,
 }
 
-/// How far a link is.
+/// The state of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LinkState {
-    /// Being dialled.
+    /// The peer is being dialled.
     Dialling,
-    /// The last dial came to nothing, and nobody dials now.
+    /// The last dial failed, and no dial is under way.
     Waiting,
-    /// Connected; Hello is not answered yet.
+    /// The link is connected, but the handshake is not complete.
     Greeting,
-    /// Up.
+    /// The link is up.
     Up,
 }
 
-/// A shard.
+/// The status of a shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ShardStatus {
-    /// Whose.
+    /// The owner.
     pub owner: MemberId,
-    /// Of the head held; 0 for none.
+    /// The timestamp of the head held; 0 if there is none.
     pub timestamp: Timestamp,
-    /// Live items by the head.
+    /// Live items according to the head.
     pub items: u64,
-    /// Bytes of keys and values by the head.
+    /// Bytes of keys and values according to the head.
     pub bytes: u64,
-    /// The root held; that of an empty shard where there is no head.
+    /// The root held; the root of an empty shard if there is no head.
     pub root: Hash,
-    /// What is going on.
+    /// The progress of the shard.
     pub state: ShardProgress,
-    /// Since when its owner is not reachable: what is held may be old since then. `None` while it is, and for
-    /// the roster.
+    /// Since when the owner is unreachable; the copy may be outdated since then. `None` if it is reachable,
+    /// and for the roster.
     pub unreachable_since: Option<Timestamp>,
 }
 
-/// What is going on with a shard.
+/// The progress of a shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShardProgress {
-    /// All is there.
+    /// The shard is complete.
     Whole,
     /// A first copy or a repair is under way.
     Copying,
-    /// Its owner was revoked.
+    /// The owner was revoked.
     Revoked,
-    /// Its owner has signed states of which neither grew out of the other.
+    /// The owner has forked.
     Forked,
 }
 
-/// Who knocked.
+/// A peer that asked for a link and waits to be admitted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pending {
-    /// Who; proven.
+    /// The peer, whose identity is verified.
     pub id: MemberId,
-    /// The name it would like; unproven.
+    /// The name that it asks for. It is not verified.
     pub name: Name,
-    /// Where it was seen.
+    /// The address at which it was seen.
     pub address: Option<Address>,
-    /// When it first knocked: wall time.
+    /// When it first asked: wall time.
     pub since: Timestamp,
 }

@@ -59,7 +59,7 @@ fn a42_a_roster_that_forgets_members_is_refused_by_everyone_and_the_next_one_pas
     let mut others = [a, b, c].map(|member| member.returns());
     let d = d.returns();
     for member in &mut others {
-        member.logs("that forgets members of the one held");
+        member.logs("that lacks members of the one held");
         assert_eq!((names(member).join(""), member.refused("old_roster")), ("abcde".to_owned(), 1));
     }
 
