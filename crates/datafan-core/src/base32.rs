@@ -1,4 +1,5 @@
-//! RFC 4648 base32 in lower case and without padding, refusing stray bits: one text per value.
+//! RFC 4648 base32 in lower case and without padding. Stray bits are refused, so each value has exactly one
+//! text.
 
 use alloc::{string::String, vec::Vec};
 

@@ -1,4 +1,5 @@
-//! A claim: of two processes with one member's key, the one that began first says so.
+//! A claim: a statement, signed with the member's key, that one process began before another one with the
+//! same key.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -8,24 +9,24 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Bytes of an encoded claim.
+/// Size of an encoded claim in bytes.
 pub const CLAIM_BYTES: usize = 32 + 8 + 8 + 64;
 
 const DOMAIN: &[u8] = b"datafan claim\0";
 
-/// A process says, with the member's key, that it began before another one with the same key, and goes on.
+/// A signed statement of a process that it began before another process with the same key, and keeps running.
 ///
-/// Runs are drawn when a process begins, so nobody can have signed this before the newer one began: it proves
-/// that the older one was alive then.
+/// A run is drawn when a process starts, so the claim cannot have been signed before the newer process
+/// started. It proves that the older one was running at that time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claim {
-    /// Whose processes.
+    /// The member that both processes belong to.
     pub member: MemberId,
-    /// The one that has signed.
+    /// The run of the process that signs.
     pub older: RunId,
-    /// The other one, which is to stop.
+    /// The run of the other process, which has to stop.
     pub newer: RunId,
-    /// Over the domain, the mesh and all the fields above.
+    /// The member's signature of the domain, the mesh and all fields above.
     pub signature: [u8; 64],
 }
 
@@ -36,7 +37,7 @@ impl Claim {
         Self { signature: identity.sign(&claim.statement(mesh)), ..claim }
     }
 
-    /// Whether the member's key has signed exactly this for `mesh`.
+    /// Whether the member's key signed exactly this claim for `mesh`.
     pub fn verify(&self, mesh: &MeshId, verifier: &dyn Verifier) -> bool {
         verifier.verify(&self.member, &self.statement(mesh), &self.signature)
     }
@@ -58,10 +59,10 @@ impl Claim {
         out.raw(&self.signature);
     }
 
-    /// Reads a claim. Its signature is not checked.
+    /// Decodes a claim. The signature is not checked.
     ///
     /// # Errors
-    /// If bytes are missing, or both runs are the same.
+    /// If bytes are missing or both runs are equal.
     pub fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (member, mut run) = (input.id()?, || Ok(RunId(input.array()?)));
         let (older, newer) = (run()?, run()?);

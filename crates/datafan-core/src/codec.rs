@@ -1,7 +1,8 @@
-//! Canonical bytes: integers as shortest LEB128 varints or fixed big-endian, lengths before contents.
+//! Canonical encoding: integers are shortest-form LEB128 varints or fixed big-endian, and lengths precede
+//! contents.
 //!
-//! There is one encoding of each value; the decoder refuses every other. It checks each count and length
-//! against its limit and against the bytes that are left before it reserves memory.
+//! Each value has exactly one encoding, and the decoder refuses all others. It checks each count and length
+//! against its limit and against the remaining bytes before it allocates memory.
 
 use crate::{
     hash::Hash,
@@ -11,14 +12,14 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Why bytes are refused. Nothing was changed.
+/// Why bytes cannot be decoded. Nothing was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The bytes end in the middle of a value.
     #[error("bytes end early")]
     Short,
-    /// Bytes are left behind the last value.
+    /// Bytes follow the last value.
     #[error("bytes are left at the end")]
     Trailing,
     /// A varint has a longer form than needed, or more than 64 bits.
@@ -29,12 +30,12 @@ pub enum DecodeError {
     Limit {
         /// What was counted.
         what: &'static str,
-        /// How many there were said to be.
+        /// The encoded count or length.
         len: u64,
-        /// How many there may be.
+        /// The limit.
         max: u64,
     },
-    /// A version byte that this build does not know.
+    /// The version byte is not known to this build.
     #[error("version {found}, this build knows {known}")]
     Version {
         /// The byte found.
@@ -42,7 +43,7 @@ pub enum DecodeError {
         /// The byte that this build writes.
         known: u8,
     },
-    /// A value that breaks the rules of its format.
+    /// A value breaks the rules of its format.
     #[error("{what} is malformed")]
     Malformed {
         /// Which value.
@@ -65,7 +66,7 @@ impl Writer {
         Self::default()
     }
 
-    /// Makes room for so many bytes more, so that they are not copied while it grows.
+    /// Reserves room for `bytes` more bytes, to avoid copies while the buffer grows.
     pub fn reserve(&mut self, bytes: usize) -> &mut Self {
         self.0.reserve(bytes);
         self
@@ -92,7 +93,7 @@ impl Writer {
         self
     }
 
-    /// Bytes as they are.
+    /// Bytes without a length.
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -148,17 +149,17 @@ impl Writer {
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// At the first of `bytes`.
+    /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Succeeds only at the end.
+    /// Succeeds only if no bytes remain.
     pub fn end(self) -> Result<(), DecodeError> {
         if self.0.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
     }
 
-    /// Bytes that are left.
+    /// Number of remaining bytes.
     pub fn left(&self) -> usize {
         self.0.len()
     }
@@ -202,7 +203,7 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Varint)
     }
 
-    /// A count of at most `max` things that take at least one byte each.
+    /// A count of at most `max` values, each of which takes at least one byte.
     pub fn count(&mut self, what: &'static str, max: usize) -> Result<usize, DecodeError> {
         let len = self.varint()?;
         if len > max as u64 {
@@ -270,7 +271,8 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let n = self.count(what, max)?;
-        // Beyond a node's children it grows with what is really there: a count alone reserves nothing.
+        // Reserve for a node's children only. Beyond that the vector grows with the values that are present,
+        // so a false count cannot allocate memory.
         let mut values = Vec::with_capacity(n.min(16));
         for _ in 0..n {
             values.push(read(self)?);

@@ -1,4 +1,4 @@
-//! BLAKE3 hashes, each kind with a first byte of its own.
+//! BLAKE3 hashes. Each kind of input starts with a domain byte of its own.
 
 use crate::base32;
 use core::fmt;
@@ -26,7 +26,7 @@ impl Hash {
     }
 }
 
-/// A hash under way. Integers are hashed big-endian.
+/// Computes a hash. Integers are hashed big-endian.
 pub struct Hasher(blake3::Hasher);
 
 impl Hasher {
@@ -44,7 +44,7 @@ impl Hasher {
     pub const HEAD_PLACE: u8 = 0x05;
     /// Domain of a ticket's checksum.
     pub const TICKET: u8 = 0x06;
-    /// Domain of all that a backup holds.
+    /// Domain of the contents of a backup.
     pub const BACKUP: u8 = 0x07;
 
     /// Begins a hash in `domain`.
@@ -65,7 +65,7 @@ impl Hasher {
         self.bytes(&value.to_be_bytes())
     }
 
-    /// The hash of all that was added.
+    /// The hash of everything added so far.
     pub fn finish(&self) -> Hash {
         Hash(*self.0.finalize().as_bytes())
     }

@@ -1,19 +1,19 @@
-//! What a store knows of its own history.
+//! Whether a store was ever confirmed and announced.
 
 use crate::codec::{DecodeError, Reader};
 use alloc::vec::Vec;
 
-/// What a store knows of its history.
+/// Whether a store was ever confirmed and announced.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct History {
-    /// The founder's store, or one that a peer has confirmed once.
+    /// The store is the founder's, or a peer confirmed it once.
     pub(crate) confirmed: bool,
-    /// A peer was ever linked: others may know our heads.
+    /// A peer was linked at some time, so others may know our heads.
     pub(crate) announced: bool,
 }
 
 impl History {
-    /// What a store knows that was made from a backup: since then others may have heard of anything.
+    /// The history of a store restored from a backup: others may have learned of heads since then.
     pub(crate) fn of_a_backup(self) -> Self {
         Self { announced: true, ..self }
     }

@@ -1,4 +1,4 @@
-//! Who is who: members and meshes by their public keys, names for people.
+//! Identifiers: members and meshes by their public keys, and names for people.
 
 use crate::{base32, limits::NAME_BYTES_MAX};
 use alloc::{string::String, sync::Arc};
@@ -6,7 +6,7 @@ use core::{fmt, str::FromStr};
 
 /// A member (or any other owner of a shard): the 32 bytes of an Ed25519 public key.
 ///
-/// As text 52 characters of lower-case base32; the short form is the first 8.
+/// The text form is 52 characters of lower-case base32; the short form is the first 8.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub [u8; 32]);
 
@@ -15,7 +15,7 @@ pub struct MemberId(pub [u8; 32]);
 pub struct MeshId(pub MemberId);
 
 impl MemberId {
-    /// The first 8 characters of the text: for people, not unique.
+    /// The first 8 characters of the text form. For people; not unique.
     pub fn short(&self) -> String {
         let mut text = base32::encode(&self.0);
         text.truncate(8);
@@ -54,7 +54,7 @@ impl fmt::Debug for MeshId {
     }
 }
 
-/// A text that is no id.
+/// The text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 52 characters of a-z and 2-7, all of them significant")]
 pub struct IdError;
@@ -79,13 +79,13 @@ impl FromStr for MeshId {
     }
 }
 
-/// The human name of a member: 1 to 63 of `a-z`, `0-9` and `-`; unique in its mesh.
+/// The human name of a member: 1 to 63 characters of `a-z`, `0-9` and `-`, unique in its mesh.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
-/// A text that is no name.
+/// The text is not a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name is 1 to {NAME_BYTES_MAX} of a-z, 0-9 and -")]
+#[error("a name is 1 to {NAME_BYTES_MAX} characters of a-z, 0-9 and -")]
 pub struct NameError;
 
 impl Name {
@@ -101,8 +101,8 @@ impl Name {
         &self.0
     }
 
-    /// Whether it reads as a full id. Such a name is given to nobody: where a member is named, a full id
-    /// means the member with that id.
+    /// Whether the name reads as a full id. Such a name cannot be granted, because a full id always refers to
+    /// the member with that id.
     pub fn is_id(&self) -> bool {
         self.0.parse::<MemberId>().is_ok()
     }

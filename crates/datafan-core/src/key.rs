@@ -4,11 +4,11 @@ use crate::limits::KEY_BYTES_MAX;
 use alloc::{string::String, sync::Arc};
 use core::{borrow::Borrow, fmt};
 
-/// A key: UTF-8 of 1 to [`KEY_BYTES_MAX`] bytes. Keys under `_sys/` are the system's.
+/// A key: UTF-8 of 1 to [`KEY_BYTES_MAX`] bytes. Keys under `_sys/` are system keys.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
-/// A text that is no key.
+/// The text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The key has no bytes. Nothing was written.
@@ -22,7 +22,7 @@ pub enum KeyError {
     },
 }
 
-/// What keys of the system begin with.
+/// The prefix of system keys.
 pub const SYSTEM_PREFIX: &str = "_sys/";
 
 impl Key {
@@ -40,7 +40,7 @@ impl Key {
         &self.0
     }
 
-    /// Whether it is one of the system's.
+    /// Whether it is a system key.
     pub fn is_system(&self) -> bool {
         self.0.starts_with(SYSTEM_PREFIX)
     }

@@ -1,4 +1,4 @@
-//! What the mesh gave back of the member's own shard.
+//! What a member's own shard recovered from the mesh.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -6,14 +6,14 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// What the mesh gave back of a member's own shard.
+/// A recovery of a member's own shard from the mesh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recovered {
-    /// What the disk had: what came back has later timestamps.
+    /// The last timestamp on disk before; recovered items have later timestamps.
     pub from: Timestamp,
-    /// The head that came back.
+    /// The timestamp of the recovered head.
     pub to: Timestamp,
-    /// When: wall time.
+    /// When it was recovered: wall time.
     pub at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! Lots drawn from a seed: for jitter only, never for secrets.
+//! Random numbers from a seed: for jitter and random choices only, never for secrets.
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// `micros`, give or take a quarter.
+    /// `micros`, changed by at most a quarter in either direction.
     pub(crate) fn jitter(&mut self, micros: u64) -> u64 {
         let quarter = micros / 4;
         micros - quarter + self.next() % (2 * quarter + 1)

@@ -1,10 +1,11 @@
-//! The two times: timestamps that order what one owner wrote, and monotonic time for deadlines.
+//! The two kinds of time: timestamps, which order the writes of one owner, and monotonic time for deadlines.
 
 use core::fmt;
 
 /// Microseconds since 1970: the time of an item's last modification, its version and its place in the trie.
 ///
-/// Unique and strictly increasing per owner; never compared between owners. 0 means "before everything".
+/// Timestamps are unique and strictly increasing per owner and are never compared between owners. 0 is before
+/// every write.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub u64);
 
@@ -14,7 +15,7 @@ impl Timestamp {
     /// After every write.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The next one; `None` at the end of time.
+    /// The next timestamp; `None` after [`Timestamp::MAX`].
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
     }
@@ -32,12 +33,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Monotonic microseconds since an arbitrary start: for every deadline, never for data.
+/// Monotonic microseconds since an arbitrary start. Used for deadlines, never for data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Time(pub u64);
 
 impl Time {
-    /// Never.
+    /// A time that is never reached.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// This time plus `micros`.
@@ -46,12 +47,12 @@ impl Time {
     }
 }
 
-/// What the driver's clocks show: the only two things that the engine knows of time.
+/// The readings of the driver's clocks. The engine has no other source of time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Now {
     /// Monotonic time, for deadlines.
     pub time: Time,
-    /// Wall time in microseconds since 1970, for timestamps, expiry and the bound on foreign clocks.
+    /// Wall time in microseconds since 1970, for timestamps, expiry and the bound on clocks of others.
     pub wall: Timestamp,
 }
 

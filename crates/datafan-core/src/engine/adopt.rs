@@ -1,4 +1,4 @@
-//! Making a state visible, and writing what a call has staged.
+//! Makes a state visible, and writes the changes that a call staged.
 
 use super::{context::News, effect::Effect, handlers::Replication};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use alloc::sync::Arc;
 
 impl<S: Store> Replication<'_, S> {
-    /// Writes what this call has staged: whatever was told is there to be read.
+    /// Writes the changes that this call staged, so that what was announced can be read.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         if self.disk.has_staged() {
             let changed = self.disk.write(self.cx)?;
@@ -25,7 +25,11 @@ impl<S: Store> Replication<'_, S> {
     /// Makes `record`, which has a head, the visible state of its owner.
     pub(super) fn adopt(&mut self, shard: ShardNumber, record: ShardRecord, mut change: ShardChange) {
         let head = *record.head().expect("a visible shard has a head");
-        assert_eq!(root_hash(record.root.as_ref()), head.root, "a head is held with its data");
+        assert_eq!(
+            root_hash(record.root.as_ref()),
+            head.root,
+            "the root of a visible shard matches its head"
+        );
         let before = self.replicas.know_owner(&head.owner).timestamp();
         self.replicas.forget_up_to(&head);
         if let Some(building) = self.replicas.take_building(&head.owner).filter(|building| *building != shard)
@@ -48,12 +52,13 @@ impl<S: Store> Replication<'_, S> {
         self.cx.emit(Effect::Applied { owner: head.owner, timestamp: head.timestamp });
     }
 
-    /// Nobody's copy may make the store grow without bound.
+    /// Ends pins for peers once the store has grown too much: a copying peer must not make it grow without
+    /// bound.
     pub(super) fn end_pins_of_grown_store(&mut self) {
         if self.links.values().all(|link| !link.has_pins()) {
             return;
         }
-        // A store that does not say how large it is fails at its next write, if it fails.
+        // An error here shows up at the next write.
         let file_bytes = self.disk.file_bytes().unwrap_or_default();
         let (written, max) =
             (self.disk.written_bytes(), (file_bytes / 4).max(self.cx.config.pin_growth_bytes));

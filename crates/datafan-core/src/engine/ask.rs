@@ -1,4 +1,4 @@
-//! Asking for what is wanted, one transfer per owner at a time.
+//! Fetches queued heads, with one transfer per owner at a time.
 
 use super::{
     handlers::{Exchange, Replication},
@@ -18,14 +18,14 @@ use crate::{
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-/// Pulls to be sent, by whom they ask.
+/// Pulls to send, by peer.
 type Pulls = BTreeMap<MemberId, Vec<Want>>;
 
-/// So many owners whose links take no more pulls are passed over to find one whose link does.
+/// Most owners that are skipped, because their links take no more pulls, to find one whose link does.
 const PASSED_OVER_MAX: usize = 1_024;
 
 impl<S: Store> Replication<'_, S> {
-    /// Asks for what is wanted and due.
+    /// Requests the data that is queued and due.
     pub(super) fn ask(&mut self) -> Result<(), StoreError> {
         if self.disk.full().is_some() {
             return Ok(());
@@ -39,7 +39,7 @@ impl<S: Store> Replication<'_, S> {
         self.begin_known()
     }
 
-    /// Begins the transfers of what is known and due, as many as the links take.
+    /// Begins transfers of known heads that are due, as many as the links take.
     fn begin_known(&mut self) -> Result<(), StoreError> {
         let mut pulls = Pulls::new();
         let (mut last, mut passed_over) = (None, 0);
@@ -54,14 +54,14 @@ impl<S: Store> Replication<'_, S> {
             match self.replicas[&owner].transfer() {
                 Some(Transfer::Reconciliation(_)) => self.advance(&owner)?,
                 Some(Transfer::Pull { .. }) => {}
-                // Those that wait for their time are not in the way of anybody.
+                // Owners that wait for their time do not count as skipped.
                 None => {
                     let state = &self.replicas[&owner];
                     passed_over +=
                         usize::from(state.known().is_some() && state.fetch_at() <= self.cx.now.time);
                 }
             }
-            // All of them would be passed over, with every message that comes.
+            // Without this limit, every message would scan all of them.
             if passed_over == PASSED_OVER_MAX || passed_over > 0 && !self.exchange().has_pull_room() {
                 break;
             }
@@ -80,14 +80,14 @@ impl<V> Exchange<'_, V> {
         self.links.values().any(|link| !link.is_full(Lane::Small) && link.requests.has_pull_room(0))
     }
 
-    /// Begins the transfer of `known`: a pull where a delta may do, else a reconciliation.
+    /// Begins the transfer of `known`: a pull if a delta may suffice, else a reconciliation.
     fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut Pulls) {
         if let Some(until) = self.replicas.pause(self.cx, owner) {
             self.replicas.put_off(owner, until);
             return;
         }
         let Some(from) = self.source(owner, known) else {
-            // Nobody who is linked has it: the rounds will tell of it again.
+            // No linked peer has it. The rounds will announce it again.
             self.replicas.forget(owner);
             return;
         };
@@ -113,9 +113,9 @@ impl<V> Exchange<'_, V> {
         self.replicas.begin_transfer(owner, Transfer::Pull { from, since, deadline });
     }
 
-    /// A linked peer that holds `head` or a later one of `owner`: the one that has least to answer, so that a
-    /// member that lacks much gets it from all its neighbours at once; among equals the one that told of it,
-    /// else a random one.
+    /// A linked peer that holds `head` or a later one of `owner`. The peer with the fewest expected bytes is
+    /// preferred, so that a member that lacks much fetches from all its peers at once; then the peer that
+    /// announced the head; then a random one.
     pub(super) fn source(&mut self, owner: &MemberId, head: &Head) -> Option<MemberId> {
         let roster = *owner == self.cx.config.mesh.authority();
         let state = self.replicas.get(owner);
@@ -146,11 +146,11 @@ impl<V> Exchange<'_, V> {
         if let Some(link) = self.links.get_mut(&from) {
             link.requests.give_up_pull(*owner, since, now);
         }
-        // Whoever did not answer is asked again only when it tells of the head again.
+        // A peer that did not answer is asked again only after it announces the head again.
         self.links.set_position(&from, owner, None);
     }
 
-    /// Forgets the transfer of an owner; what a hidden copy has stays.
+    /// Cancels the transfer of an owner. A hidden copy keeps its data.
     pub(super) fn cancel_transfer(&mut self, owner: &MemberId) {
         match self.replicas.end_transfer(owner) {
             Some(Transfer::Pull { from, .. }) => {
@@ -161,7 +161,7 @@ impl<V> Exchange<'_, V> {
         }
     }
 
-    /// Begins to compare the index with `from`, which holds `target`.
+    /// Begins a reconciliation with `from`, which holds `target`.
     pub(super) fn reconcile(&mut self, from: MemberId, target: &Head) {
         let Some(state) = self.replicas.get(&target.owner) else { return };
         if matches!(state.transfer(), Some(Transfer::Reconciliation(_))) {
@@ -198,7 +198,7 @@ impl<V> Exchange<'_, V> {
         ours
     }
 
-    /// Whether a delta answers a pull that was given up, and nothing has come in its place.
+    /// Whether a delta answers a pull that was given up, and still applies to the held state.
     pub(super) fn is_late(&mut self, from: MemberId, delta: &Delta<'_>) -> bool {
         let owner = delta.head.owner;
         let held = self.replicas.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
@@ -206,14 +206,15 @@ impl<V> Exchange<'_, V> {
         delta.base == held && link.requests.end_late_pull(&owner, delta.base)
     }
 
-    /// Whether a delta answers a pull that was given up, and not the one that is under way: it begins before
-    /// that one, and may lack the tombstones of what is held by now, as all that begin with nothing do.
+    /// Whether a delta answers an earlier pull that was given up rather than the current one. Its base is
+    /// before the current pull's. It may lack tombstones for the state held now, as all deltas with base 0
+    /// do.
     pub(super) fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
         let transfer = self.replicas.get(&delta.head.owner).and_then(|state| state.transfer());
         matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)
     }
 
-    /// Begins to fetch a state of an own shard that is not to replace the visible one.
+    /// Begins to fetch a state of an own shard that must not replace the visible one.
     pub(super) fn begin_divergent(&mut self, peer: MemberId, head: &Head) {
         let transfer = Transfer::Reconciliation(Box::new(Reconciliation::of_divergent(peer, *head)));
         self.replicas.know_owner(&head.owner);

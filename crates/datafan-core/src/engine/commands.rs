@@ -1,5 +1,5 @@
-//! Commands: what is answered at once, and changes of the own shards, which are judged when they come, carried
-//! out when the own shards may be written, and answered.
+//! Commands. Some are answered at once. Changes of own shards are checked on arrival and carried out and
+//! answered when the own shards may be written.
 
 use super::{
     discovery::{ADDRESSES_KEY, check_addresses, encode_addresses},
@@ -21,7 +21,7 @@ use crate::{
 use alloc::{collections::VecDeque, vec::Vec};
 
 impl<S: Store> Commits<'_, S> {
-    /// Does what is answered at once.
+    /// Carries out a command that is answered at once.
     pub(super) fn on_immediate(&mut self, ticket: Ticket, immediate: Immediate) {
         let done = match immediate {
             Immediate::Publish(addresses) => {
@@ -43,7 +43,7 @@ impl<S: Store> Commits<'_, S> {
         Err(CommandError::Limit { what: "number of addresses to dial", limit: USER_ADDRESSES_MAX })
     }
 
-    /// Judges a change of an own shard as far as that is possible now; it waits for its commit.
+    /// Checks a change of an own shard as far as possible now, and queues it for a commit.
     pub(super) fn on_change(&mut self, ticket: Ticket, change: OwnChange) {
         if let Err(error) = self.check_change(&change) {
             return self.cx.refuse(ticket, error);
@@ -54,11 +54,12 @@ impl<S: Store> Commits<'_, S> {
         self.own.push_waiting(ticket, change);
     }
 
-    /// What can be said of a change when it comes.
+    /// Checks that are possible when a change arrives.
     fn check_change(&mut self, change: &OwnChange) -> Result<(), CommandError> {
         self.disk.check_room()?;
         match change {
-            // What waits already is not given up: a peer that refuses may have yet to hear of us.
+            // Only new writes are refused here. Waiting ones stay queued, because a peer that refuses us may
+            // still have an old roster.
             OwnChange::Commit(writes) => {
                 self.is_taken_from_here(&self.cx.me)?;
                 self.replication().check_writes(writes)
@@ -71,7 +72,7 @@ impl<S: Store> Commits<'_, S> {
         }
     }
 
-    /// Commits what waits, as far as the own shards are confirmed.
+    /// Commits the waiting changes of own shards that are confirmed.
     pub(super) fn commit_waiting(&mut self) -> Result<(), StoreError> {
         if !self.own.has_waiting() {
             return self.commit_system();
@@ -80,7 +81,7 @@ impl<S: Store> Commits<'_, S> {
         let mut later = VecDeque::new();
         while let Some((ticket, change)) = waiting.pop_front() {
             let owner = self.cx.owner_of(&change);
-            // A restamp comes while the bound of the clock forbids other writes.
+            // A restamp must work while the bound of the clock forbids other writes.
             let is_restamp = matches!(change, OwnChange::Restamp);
             match if is_restamp { self.is_confirmed(&owner) } else { self.may_write(&owner) } {
                 Ok(true) => {}
@@ -122,7 +123,8 @@ impl<S: Store> Commits<'_, S> {
         Ok(())
     }
 
-    /// Restamps the own shards, and answers; false where the clock has to go on for a moment first.
+    /// Restamps the own shards and answers. False if it has to be tried again a moment later, when the clock
+    /// has advanced.
     fn restamp(&mut self, ticket: Ticket) -> Result<bool, StoreError> {
         let changed = self.replication().restamp()?;
         let timestamp = self.replicas.get(&self.cx.me).map_or(Timestamp::ZERO, |me| me.timestamp());
@@ -135,7 +137,7 @@ impl<S: Store> Commits<'_, S> {
         Ok(true)
     }
 
-    /// Whether own commits may be made now; an error says why not for long.
+    /// Whether own commits are possible now. An error says why they will not be possible soon.
     pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
         let confirmed = self.is_confirmed(owner)?;
         if confirmed {
@@ -144,7 +146,7 @@ impl<S: Store> Commits<'_, S> {
         Ok(confirmed)
     }
 
-    /// Whether an own shard is as the mesh knows it.
+    /// Whether an own shard is confirmed and may be written, apart from the bound of the clock.
     pub(super) fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
         self.disk.check_room()?;
         let own = &self.own[owner];
@@ -161,7 +163,7 @@ impl<S: Store> Commits<'_, S> {
         }
     }
 
-    /// Writes of the system's own: where we can be dialled, and the removal of what has long expired.
+    /// Commits system items that are due (addresses and links), and removes items that expired long ago.
     pub(super) fn commit_system(&mut self) -> Result<(), StoreError> {
         let due = self.own.is_system_due() || self.is_links_look_due();
         if !due {
@@ -186,7 +188,7 @@ impl<S: Store> Commits<'_, S> {
             .check_bound(self.cx, &self.cx.me, self.own[&self.cx.me].last(), writes.len() as u64 + 2)
             .is_err()
         {
-            // For want of a few microseconds: the next round comes back to it.
+            // The clock lacks a few microseconds; the next round tries again.
             self.own.put_off_system(publishes);
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Own writes: checked when they come, committed in groups, answered when they are on disk.
+//! Own writes: checked on arrival, committed in groups, answered when they are on disk.
 
 use super::{
     effect::{Answer, CommandError, Committed, Effect, Ticket},
@@ -26,7 +26,7 @@ use alloc::{
     vec::Vec,
 };
 
-/// Changes that wait, in order.
+/// Waiting changes, in order.
 type Waiting = VecDeque<(Ticket, OwnChange)>;
 
 impl<S: Store> Replication<'_, S> {
@@ -56,7 +56,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Commits the first waiting change, which is `owner`'s, and as many after it as fit one commit.
+    /// Commits the first waiting change, which belongs to `owner`, and as many after it as fit in one commit.
     pub(super) fn commit_group(&mut self, owner: MemberId, waiting: &mut Waiting) -> Result<(), StoreError> {
         let mut group = Group::default();
         let own = self.own_shard(&owner);
@@ -65,7 +65,7 @@ impl<S: Store> Replication<'_, S> {
         self.name_run(&owner, &mut edit, &mut last)?;
         let named = last;
         let mut growth = Growth::of(own.root.as_ref());
-        // Entries of the roster are judged by those before them, so each is a commit of its own.
+        // Each roster change is checked against the committed entries, so it is a commit of its own.
         let alone = owner == self.cx.config.mesh.authority();
         while let Some((ticket, change)) = waiting.pop_front() {
             if alone && !group.answers.is_empty() {
@@ -144,8 +144,8 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// The writes that a change of `owner`'s shard means; `None` if it is not to be grouped with others, or
-    /// changes another own shard.
+    /// The writes of a change of `owner`'s shard; `None` if it cannot be grouped with others, or changes
+    /// another own shard.
     fn writes_of(
         &self,
         change: &OwnChange,
@@ -171,8 +171,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(writes.map(Some))
     }
 
-    /// Tries writes, of each key one, one after another; each that changes something takes the next
-    /// timestamp. Returns how many readers notice, and how the shard grows.
+    /// Applies writes with distinct keys in order. Each effective write takes the next timestamp. Returns how
+    /// many of them are visible to readers, and how the shard grows.
     pub(super) fn apply_writes(
         &self,
         owner: &MemberId,
@@ -201,7 +201,7 @@ impl<S: Store> Replication<'_, S> {
             };
             let timestamp = self.replicas.next_own(self.cx, owner, *last);
             *last = timestamp;
-            // What had expired was hidden already.
+            // An expired item was hidden already, so its removal is not a visible change.
             let is_shown = new.is_some() || old.as_ref().is_some_and(|old| old.is_live(self.cx.now.wall));
             changed += u64::from(is_shown);
             if let Some(old) = &old {
@@ -227,7 +227,7 @@ impl<S: Store> Replication<'_, S> {
         Ok((changed, growth))
     }
 
-    /// Signs and writes what an edit led to; nothing happens where it changes nothing.
+    /// Signs and writes the result of an edit. Does nothing if the edit changed nothing.
     fn commit_own(
         &mut self,
         owner: MemberId,
@@ -251,7 +251,7 @@ impl<S: Store> Replication<'_, S> {
         self.flush()
     }
 
-    /// Makes a head that replaces what others hold of the own shard.
+    /// Commits a head that replaces the copies of the own shard that other members hold.
     pub(super) fn commit_outranking(&mut self) -> Result<(), StoreError> {
         let abandoned = self.own.take_abandoned();
         if abandoned > Timestamp::ZERO || !self.own.is_run_named(self.replicas, &self.cx.me) {
@@ -263,7 +263,7 @@ impl<S: Store> Replication<'_, S> {
         self.commit_own(owner, own, root, ShardChange::default(), last)
     }
 
-    /// Commits writes of the system's own to an own shard; each key once.
+    /// Commits writes of system items, with distinct keys, to an own shard.
     pub(super) fn commit_writes(&mut self, owner: MemberId, writes: &[Write]) -> Result<(), StoreError> {
         if writes.is_empty() {
             return Ok(());
@@ -282,14 +282,14 @@ impl<S: Store> Replication<'_, S> {
     }
 }
 
-/// An own shard as it stands before a commit; one that does not exist yet has no items.
+/// An own shard before a commit. A shard that does not exist yet has no items.
 struct Own {
     shard: ShardNumber,
     root: Option<Branch>,
     tombstones: HeldTombstones,
 }
 
-/// The writes without those that a later one of the same key makes invalid.
+/// The writes without those that a later write of the same key supersedes.
 fn last_writes(writes: &[Write]) -> Vec<Write> {
     let last: BTreeMap<&Key, usize> =
         writes.iter().enumerate().map(|(at, write)| (write.key(), at)).collect();

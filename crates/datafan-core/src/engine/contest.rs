@@ -1,10 +1,11 @@
-//! Two processes with this member's key that write: which of them goes on.
+//! Decides which of two writing processes with this member's key continues.
 //!
-//! Whoever sees a state of its own shard that names its own run, and that it did not write, holds its writes
-//! back: another process goes on from what it wrote. The one that began first goes on. Peers that both are
-//! linked with compare how long each has run (`processes`), the older one signs a claim, and the newer one
-//! stops when it gets that. Where nobody can compare them, who is held back stops after half a minute if
-//! the other one was heard of meanwhile, and goes on if not.
+//! A process that sees a state of its own shard which lists its own run, but which it did not write, holds
+//! its writes back: another process continues from its writes. The process that began first may continue.
+//! Peers linked with both compare how long each has run (`processes`); the older process signs a claim, and
+//! the newer one stops when it receives the claim. If no peer can compare them, the process that holds its
+//! writes back waits for half a minute. It stops if it heard of the other process meanwhile, and continues if
+//! not.
 
 use super::{
     effect::Alarm,
@@ -17,11 +18,12 @@ use crate::{
     runs::RunId, store::Store, time::SECOND,
 };
 
-/// How long a process that has written waits for peers that know another one with its key.
+/// How long a process that has written waits for peers that know another process with its key.
 const MEET_MICROS: u64 = 4 * SECOND;
 
 impl<S: Store> Conflicts<'_, S> {
-    /// A peer says that another process with our key was linked with it, which has run for so long.
+    /// A peer reports that another process with our key was linked with it, and how long that process has
+    /// run.
     pub(super) fn on_other_run(&mut self, from: MemberId, run: RunId, age_micros: u64) {
         let (own, now) = (self.own.run.process(), self.cx.now.time);
         if run == own {
@@ -34,7 +36,7 @@ impl<S: Store> Conflicts<'_, S> {
         let known = claims.against(run);
         let is_full = self.links.get(&from).is_none_or(|link| link.is_full(Lane::Small));
         if is_full || known.is_none() && !claims.has_room_for(&from, now) {
-            // It tells again when a link comes up.
+            // The peer reports it again when a link comes up.
             return self.cx.stats.reject(Rejection::OtherRun);
         }
         let claim = known.unwrap_or_else(|| {
@@ -51,16 +53,16 @@ impl<S: Store> Conflicts<'_, S> {
         self.cx.send(from, &Message::Claim(claim));
     }
 
-    /// Whether this process has given way already, and is about to end.
+    /// Whether this process has already given way and is about to stop.
     fn is_stopping(&self) -> bool {
         self.key_conflicts.same_key.found().is_some() || self.own.is_stopped()
     }
 
-    /// Another process with our key has signed that it began before one of its own, which may be this one.
+    /// Another process with our key signed a claim against this process.
     pub(super) fn on_claim_against_us(&mut self, claim: &Claim) {
         let own = self.own.run.process();
-        // Where both claim to be the older one, as their starts were too close for the peers to tell, one of
-        // them stops.
+        // If both claim to be older, because they started too close together for peers to tell, exactly one
+        // of them stops.
         if self.own.claims.against(claim.older).is_none() || claim.older < own {
             self.on_same_key(SameKeyPlace::Linked);
         }
@@ -68,8 +70,9 @@ impl<S: Store> Conflicts<'_, S> {
 }
 
 impl<S: Store> Gossip<'_, S> {
-    /// How long what peers hold of the own shard is waited for before it is fetched: all have to tell of it.
-    /// A process that has written may hear that another one has its key; then what it wrote itself goes on.
+    /// How long to wait, before fetching from peers, until all of them have announced what they hold of an
+    /// own shard. A process that has written waits longer: if it learns meanwhile that it is the older of
+    /// two, its own state is kept.
     pub(super) fn settle_micros(&self, owner: &MemberId) -> u64 {
         let waits = *owner == self.cx.me
             && self.own[owner].has_written()
@@ -77,7 +80,7 @@ impl<S: Store> Gossip<'_, S> {
         if waits { self.cx.config.settle_micros.max(MEET_MICROS) } else { self.cx.config.settle_micros }
     }
 
-    /// This process is the older one: what it was to wait for has come.
+    /// This process is the older one, so its recovery need not wait longer.
     fn hasten_recovery(&mut self) {
         let soon = self.cx.now.time.after(self.cx.config.settle_micros);
         if self.own.hasten_recovery(soon) {
@@ -85,20 +88,21 @@ impl<S: Store> Gossip<'_, S> {
         }
     }
 
-    /// Begins to fetch what a peer holds of the own shard.
+    /// Begins to fetch the best state of the own shard that a peer holds.
     fn fetch_best_remote(&mut self) {
         if let Some((peer, head)) = self.recoveries().best_remote(&self.cx.me) {
             self.learn(peer, &head, self.cx.now.time);
         }
     }
 
-    /// The older one of two processes keeps what it wrote itself before what the other one wrote, of which it
-    /// knows nothing.
+    /// Whether this process, as the older of two, keeps its own writes rather than those of the other
+    /// process.
     pub(super) fn keeps_own(&self, owner: &MemberId) -> bool {
         *owner == self.cx.me && self.own[owner].has_written() && self.own.claims.is_older_one(self.cx.time())
     }
 
-    /// Own writes go on from what is held here, above a head that the other process made.
+    /// Continues own writes from the state held here, with timestamps above a head that the other process
+    /// made.
     pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool) {
         self.cx.alarm(Alarm::ContestOver { theirs: *theirs, claimed });
         self.replicas.forget(&theirs.owner);
@@ -107,10 +111,10 @@ impl<S: Store> Gossip<'_, S> {
         self.cx.more_to_do = true;
     }
 
-    /// A state of the own shard names this run, and was not written here.
+    /// Begins a contest: a state of the own shard lists this run but was not written here.
     pub(super) fn contest(&mut self, theirs: &Head, diverged: bool) {
         let ours = self.replicas[&self.cx.me].head().copied();
-        // What is known of it was looked at: it is not asked for again.
+        // This state was examined, so it must not be fetched again.
         self.replicas.forget(&self.cx.me.clone());
         if !self.own.begin_contest(theirs, ours, diverged, self.cx.time()) {
             return;
@@ -119,7 +123,7 @@ impl<S: Store> Gossip<'_, S> {
         self.cx.alarm(Alarm::Contested { theirs: *theirs, ours });
     }
 
-    /// A peer holds a head of the own shard while own writes are held back.
+    /// Handles a head of the own shard that a peer holds while own writes are held back.
     pub(super) fn see_contested(&mut self, peer: MemberId, head: &Head, contest: Contest) {
         if !self.own.is_contest_news(head, &contest) {
             return;
@@ -130,22 +134,23 @@ impl<S: Store> Gossip<'_, S> {
         self.own.see_contested(peer, head, contest, self.cx.time());
     }
 
-    /// Ends what holds own writes back, if it is time.
+    /// Ends the contest if it is decided.
     pub(super) fn turn_contest(&mut self) {
         let Some(verdict) = self.own.judge_contest(self.cx.time()) else { return };
         let (Verdict::KeepOwn { theirs, claimed } | Verdict::TakeBack { theirs, claimed }) = verdict else {
             let Verdict::GiveWay(theirs) = verdict else { return };
             return self.stop_own_writes(&theirs);
         };
-        // Another name from now on: what was written under the old one may be on the other one's branch.
+        // Use a new run from now on, because writes under the old one may be on the other process's branch.
         self.own.run.renew(&mut self.cx.rng);
         if matches!(verdict, Verdict::KeepOwn { .. }) {
-            // What was acknowledged here stays; peers keep what only the other one wrote, and tell of it.
+            // Writes acknowledged here stay. Peers keep what only the other process wrote as a divergent
+            // copy.
             return self.go_on_from_own(&theirs, claimed);
         }
         self.cx.alarm(Alarm::ContestOver { theirs, claimed });
         self.own.on_own_head(&theirs, self.disk);
-        // It lacks what came after that, and no more.
+        // Only states after this timestamp are missing.
         let held = self.replicas[&self.cx.me].timestamp();
         self.own.take_back(held, self.cx.time().after(self.cx.config.settle_micros));
         self.fetch_best_remote();

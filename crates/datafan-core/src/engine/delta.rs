@@ -1,4 +1,4 @@
-//! Taking in deltas.
+//! Applies deltas.
 
 use super::{
     handlers::Replication,
@@ -21,7 +21,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 
 impl<S: Store> Replication<'_, S> {
-    /// A delta: applied if it leads from where we are to its head.
+    /// Handles a delta. It is applied if it leads from our state to its head.
     pub(super) fn on_delta(
         &mut self,
         from: MemberId,
@@ -43,7 +43,7 @@ impl<S: Store> Replication<'_, S> {
         let (position, now) = (self.replicas.know_owner(&owner).timestamp(), self.cx.now.time);
         if delta.base > position {
             self.gossip().want_head(from, &delta.head, now);
-            // Whoever is asked for what came after our position answers from there.
+            // A pull states our position, so its answer must start there.
             if how == How::Pulled {
                 self.links.penalize(self.cx, from, Rejection::WrongAnswer);
             }
@@ -58,8 +58,8 @@ impl<S: Store> Replication<'_, S> {
             self.gossip().want_head(from, &delta.head, now);
         }
         match how {
-            // What was pushed may lack tombstones, or be made up: others are asked first, and their pushes still
-            // count.
+            // A push may lack tombstones or be forged. Other peers are asked first, and their pushes are
+            // still accepted.
             How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
             How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
                 self.exchange().reconcile(from, &delta.head)
@@ -69,8 +69,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Whether a delta is not looked at now: the disk has no room, or its owner is not followed that fast.
-    /// Then its head is remembered.
+    /// Whether a delta is put off because the disk is full or its owner exceeds the rate limit. Its head is
+    /// remembered then.
     fn is_put_off(&mut self, from: MemberId, head: &Head, how: How<'_>) -> bool {
         let pushed = matches!(how, How::Pushed(_));
         let is_full = self.disk.full().is_some();
@@ -87,7 +87,7 @@ impl<S: Store> Replication<'_, S> {
         is_put_off
     }
 
-    /// Whether the head of a delta is wanted; a push that was not needed is counted.
+    /// Whether the head of a delta is newer. Redundant pushes are counted.
     fn is_news(&mut self, from: MemberId, head: &Head, how: How<'_>) -> bool {
         let learned = self.gossip().judge_head(from, head);
         if let How::Pushed(message) = how
@@ -101,7 +101,8 @@ impl<S: Store> Replication<'_, S> {
         learned == Learned::Newer
     }
 
-    /// Tries a delta on top of what is held. False where it does not lead to its head; then nothing changed.
+    /// Tries a delta on top of the held state. Returns false, with nothing changed, if the result does not
+    /// match its head.
     pub(super) fn apply_delta(
         &mut self,
         from: MemberId,
@@ -143,12 +144,12 @@ impl<S: Store> Replication<'_, S> {
             return Ok(done);
         }
         if position == Timestamp::ZERO {
-            // A delta from nothing brings no tombstones.
+            // A delta with base 0 has no tombstones.
             tombstones_held.since = delta.head.timestamp;
         }
         self.disk.trim_tombstones(shard, &mut tombstones_held, &mut change, self.cx.config.tombstones_max)?;
-        // Tombstones prove nothing, so a message with some does not go on as it is; nor one with more than was
-        // needed.
+        // Tombstones are not verified, so a message with tombstones is not relayed unchanged. Nor is one with
+        // more items than were needed.
         let verified = tombstones.is_empty() && change.log.values().flatten().count() == n_items;
         let message = match how {
             How::Pushed(message) if verified && delta.base == position => Some(message),
@@ -157,7 +158,7 @@ impl<S: Store> Replication<'_, S> {
         self.exchange().cancel_transfer(&owner);
         self.cx.stats.applied += 1;
         let told = self.replicas[&owner].known() == Some(delta.head);
-        // A head that was heard of before was counted then.
+        // A head that was known before was counted then.
         self.replicas.count(self.cx, &owner, u64::from(!told), delta.bytes() as u64);
         self.own.on_own_head(&delta.head, self.disk);
         self.adopt(shard, ShardRecord::whole(delta.head, root, tombstones_held), change);
@@ -166,7 +167,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(true)
     }
 
-    /// What a verified change comes to where it is not to be applied: whether that is all there is to do.
+    /// Checks whether a verified change may be applied. `None` if it may; else the result of `apply_delta`.
     pub(super) fn before_delta(
         &mut self,
         head: &Head,
@@ -179,16 +180,16 @@ impl<S: Store> Replication<'_, S> {
             self.refuse_roster(head);
             return Ok(Some(false));
         }
-        // Whoever leaves the runs as they are goes on from what is held.
+        // A commit that does not change the runs continues from the held state.
         if owner != self.cx.me && !change.keys.contains_key(RUNS_KEY) {
             return Ok(None);
         }
         let new = self.disk.view_with(shard, Some(change));
         Ok(match self.judge_replacement(&owner, &new)? {
             Replaced::Continued => None,
-            // What is held has to be kept: the comparison builds the new state beside it.
+            // The held state has to be kept, so a reconciliation builds the new state beside it.
             Replaced::Diverged(_) => Some(false),
-            // It is what is held and more, or it would not have become what its head says.
+            // The delta extends the held state; otherwise its root would not match the head.
             Replaced::Taken { diverged, .. } => {
                 self.gossip().contest(head, diverged);
                 Some(true)

@@ -1,4 +1,4 @@
-//! Finding each other: whom the dialler is to try, as far as shards, links and the roster say.
+//! Chooses whom the dialler tries, from shards, links and the roster.
 
 use super::{
     context::Context,
@@ -21,9 +21,9 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// So many members with the latest heads are drawn from.
+/// The number of members with the latest heads to choose from.
 const LATEST_MAX: usize = 16;
-/// Most dials under way at once because there are too few links.
+/// Most simultaneous dials that are made because there are too few links.
 const DIALS_MAX: usize = 8;
 
 impl<S: Store> Dialling<'_, S> {
@@ -41,7 +41,7 @@ impl<S: Store> Dialling<'_, S> {
         self.discovery.dialer.on_found(&place, peer, self.cx.now.time);
     }
 
-    /// Begins the dials that are due, and goes on with those under way.
+    /// Begins the dials that are due, and continues those under way.
     pub(super) fn dial(&mut self) {
         self.conflicts().dial_same_key();
         if self.cx.now.time < wakes_at(self.cx, self.links, self.discovery, self.divergent) {
@@ -66,7 +66,7 @@ impl<S: Store> Dialling<'_, S> {
         self.discovery.dialer.settle_quiet(Looking { minimum, discovers }, self.cx.now.time);
     }
 
-    /// Links that were lost are dialled again.
+    /// Dials lost links again.
     fn dial_lost(&mut self) {
         while let Some(member) = self.discovery.dialer.due_lost(self.cx.now.time) {
             let is_linked = self.links.contains_key(&member);
@@ -77,14 +77,14 @@ impl<S: Store> Dialling<'_, S> {
         }
     }
 
-    /// Owners of divergent copies are dialled, one at a time: they do not know what is kept here.
+    /// Dials owners of divergent copies, one at a time, because they may not know what is kept here.
     fn dial_to_tell(&mut self) {
         if let Some(owner) = self.next_to_tell() {
             self.begin_dial(Target::Member(owner), Why::Slow);
         }
     }
 
-    /// One member at a time is dialled that may be out of reach, however many links there are.
+    /// Dials, one at a time, members that may be out of reach, regardless of the number of links.
     fn dial_slowly(&mut self) {
         let now = self.cx.now.time;
         if self.discovery.reach.wakes_at() <= now {
@@ -101,13 +101,13 @@ impl<S: Store> Dialling<'_, S> {
     }
 
     fn slow_pause(&self) -> u64 {
-        // In a mesh that is well nearly all are reachable, so that is asked first.
+        // In a healthy mesh nearly all members are reachable, so check that first.
         let mut unreachable = self.found().filter(|member| !self.discovery.reach.is_reachable(member));
         let n_unreachable = usize::from(unreachable.any(|member| self.may_be_dialled(&member)));
         pause_micros(self.discovery.reach.n_reachable(), n_unreachable)
     }
 
-    /// Somebody to be dialled slowly.
+    /// A random target for a slow dial.
     fn draw(&mut self, pool: Pool) -> Option<Target> {
         let seems_safe =
             |id: &MemberId| self.discovery.reach.is_reachable(id) && !self.discovery.reach.is_behind_one(id);
@@ -141,7 +141,7 @@ impl<S: Store> Dialling<'_, S> {
         (!targets.is_empty()).then(|| targets.swap_remove(random as usize))
     }
 
-    /// Sees who is reachable by now.
+    /// Updates who is reachable.
     pub(super) fn look_around(&mut self) {
         let linked = self.links.up();
         let mut reach =
@@ -150,7 +150,7 @@ impl<S: Store> Dialling<'_, S> {
         self.discovery.reach = reach;
     }
 
-    /// Who knocked here and belongs by now is dialled: it need not wait until it asks again.
+    /// Dials pending peers that have been admitted, so that they need not wait until they try again.
     pub(super) fn seek_admitted(&mut self) {
         for pending in self.members.take_admitted(self.replicas) {
             if !self.links.contains_key(&pending.id) {
@@ -177,10 +177,10 @@ impl<S: Store> Dialling<'_, S> {
         self.discovery.dialer.begin(target, addresses, why, self.cx.now.time, &mut self.cx.rng);
     }
 
-    /// Where a member may be found: first where it was found last, then where its shard says that it is.
+    /// The addresses of a member: first those where it was found, then those that its shard publishes.
     fn addresses_of(&self, member: &MemberId) -> Vec<Address> {
         let mut addresses = self.discovery.addresses.of(member).to_vec();
-        // A store that fails says so with the next write.
+        // If the store fails, the next write reports it.
         for address in self.published_addresses(member).unwrap_or_default() {
             if !addresses.contains(&address) {
                 addresses.push(address);
@@ -194,7 +194,7 @@ impl<S: Store> Dialling<'_, S> {
         Ok(item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default())
     }
 
-    /// How many dials may begin because there are too few links.
+    /// How many further dials may begin because there are too few links.
     fn dials_wanted(&self) -> usize {
         let under_way = self.discovery.dialer.n_under_way();
         if self.cx.config.links_min == 0 {
@@ -207,11 +207,11 @@ impl<S: Store> Dialling<'_, S> {
         wanted.min(DIALS_MAX).saturating_sub(under_way)
     }
 
-    /// What may be dialled because there are too few links: the user's addresses first, then members in
-    /// random order.
+    /// The targets to dial because there are too few links: user addresses first, then members in random
+    /// order.
     fn due(&mut self) -> Vec<Target> {
         let now = self.cx.now.time;
-        // Where the peer that was found is linked, a dial would most likely find it once more.
+        // If the peer found at an address is linked, a dial would most likely find it again.
         let users = self.discovery.dialer.users().filter(|(_, found)| {
             found.is_none_or(|found| !self.links.contains_key(&found) && !self.is_left_alone(&found))
         });
@@ -230,12 +230,12 @@ impl<S: Store> Dialling<'_, S> {
         due
     }
 
-    /// Members of whom an address is known and that are not linked.
+    /// Members with a known address that are not linked.
     pub(super) fn dialable(&self) -> impl Iterator<Item = MemberId> {
         self.found().filter(|member| self.may_be_dialled(member))
     }
 
-    /// Of whom an address is known, whoever it is.
+    /// All members with a known address.
     fn found(&self) -> impl Iterator<Item = MemberId> {
         self.discovery.addresses.members()
     }
@@ -251,7 +251,8 @@ impl<S: Store> Dialling<'_, S> {
             && !self.is_left_alone(member)
     }
 
-    /// Frees copies whose owners could have heard of them, and fetched them, for long enough. Own ones stay.
+    /// Frees copies whose owners were reachable for long enough to learn of them and fetch them. Copies of
+    /// the own shard are kept.
     pub(super) fn age_divergent(&mut self) {
         if !self.divergent.heard_mut().is_due(self.cx.now.time) {
             return;
@@ -267,7 +268,7 @@ impl<S: Store> Dialling<'_, S> {
         }
     }
 
-    /// The owner that is dialled now, if it is time: each in its turn.
+    /// The owner to dial now, if it is time; owners take turns.
     pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
         let now = self.cx.now.time;
         if self.divergent.next_dial() > now {
@@ -280,7 +281,7 @@ impl<S: Store> Dialling<'_, S> {
     }
 }
 
-/// When there is something to dial, or to look at for that.
+/// When the next dial may begin, or reachability has to be updated.
 pub(super) fn wakes_at<V>(
     cx: &Context,
     links: &Links<V>,
@@ -291,13 +292,13 @@ pub(super) fn wakes_at<V>(
     if cx.config.links_min == 0 {
         return quiet_until;
     }
-    // When the next owner is to be dialled, so that it hears of what is kept here.
+    // When to dial the next owner, to tell it which copies are kept here.
     let is_any = divergent.owners().any(|owner| is_to_be_told(owner, cx, links, divergent));
     let tell = if is_any { divergent.next_dial() } else { Time::NEVER };
     quiet_until.min(discovery.reach.wakes_at()).min(tell)
 }
 
-/// Whether an owner of whom copies are kept is neither linked nor was told lately.
+/// Whether an owner of divergent copies is neither linked nor was told recently.
 fn is_to_be_told<V>(owner: &MemberId, cx: &Context, links: &Links<V>, divergent: &DivergentCopies) -> bool {
     *owner != cx.me && !links.contains_key(owner) && !divergent.knows(owner, cx.now.time)
 }

@@ -1,6 +1,6 @@
-//! Divergent copies: states of shards that the present ones did not grow out of. Whoever would replace one
-//! keeps it, and tells its owner; the owner fetches it, takes from it what it misses, and names it as ended,
-//! which frees it everywhere.
+//! Divergent copies: states of shards that are not ancestors of the current ones. A member that would replace
+//! such a state keeps it and tells its owner. The owner fetches the copy, takes back what is missing, and
+//! lists its branch as ended. Then every member frees the copy.
 
 use super::{
     disk::Snapshot,
@@ -32,13 +32,14 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-/// Copies of all owners take at most this part of what is free on the disk, or so many bytes where that is
-/// not known.
+/// The copies of all owners take at most the free disk space divided by [`DIVERGENT_SHARE`], or
+/// [`DIVERGENT_BYTES`] if the free space is not known.
 const DIVERGENT_SHARE: u64 = 10;
 const DIVERGENT_BYTES: u64 = 1 << 30;
 
 impl<S: Store> Replication<'_, S> {
-    /// Tells peers of what is kept of their shards, and frees what their owners have taken in or given up.
+    /// Tells peers about the copies of their shards that are kept here, and frees copies that their owners
+    /// took back or gave up.
     pub(super) fn tell_and_free_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(peer) = self.divergent.pop_linked() {
             self.tell_divergent(peer)?;
@@ -46,7 +47,7 @@ impl<S: Store> Replication<'_, S> {
         self.free_divergent()
     }
 
-    /// What becomes of the held state of `owner` where the state `new` replaces it.
+    /// Judges what happens to the held state of `owner` when the state `new` replaces it.
     pub(super) fn judge_replacement(
         &self,
         owner: &MemberId,
@@ -55,7 +56,8 @@ impl<S: Store> Replication<'_, S> {
         let Some((shard, _)) = self.replicas.get(owner).and_then(Owner::whole) else {
             return Ok(Replaced::Continued);
         };
-        // The roster only grows, which is judged elsewhere; and of a revoked owner it says what stays.
+        // That a roster only grows is checked elsewhere. For a revoked owner, the roster determines the
+        // state.
         let ended = self.members.of(self.replicas, owner).is_some_and(|membership| !membership.is_active());
         if *owner == self.cx.config.mesh.authority() || ended {
             return Ok(Replaced::Continued);
@@ -75,7 +77,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(Replaced::Diverged(history.diverged_at(&history_of(&self.disk.view(shard))?)))
     }
 
-    /// Whether one more copy of `owner` fits. Of the own shard nothing is given up.
+    /// Whether one more copy of `owner` fits. Copies of own shards always do.
     pub(super) fn has_room_for_divergent(&self, owner: &MemberId) -> Result<bool, StoreError> {
         if self.cx.is_own(owner) {
             return Ok(true);
@@ -84,7 +86,7 @@ impl<S: Store> Replication<'_, S> {
         if copies.len() >= DIVERGENT_COPIES_MAX {
             return Ok(false);
         }
-        // One owner has a quarter of the room, so that it does not take that of all.
+        // One owner may use a quarter of the room, so that it cannot use all of it.
         let max = bytes_max(self.cx.config.divergent_bytes_max, || self.disk.free_bytes());
         let mut bytes = self.replicas[owner].head().map_or(0, |head| head.bytes);
         for shard in copies {
@@ -97,7 +99,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(bytes <= max / 4 && all <= max)
     }
 
-    /// Keeps the shard that was visible until now as a divergent copy, and tells its owner.
+    /// Keeps the shard that was visible so far as a divergent copy, and tells its owner.
     pub(super) fn keep_divergent(
         &mut self,
         shard: ShardNumber,
@@ -115,7 +117,7 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// Tells a peer what is kept of its shard.
+    /// Tells a peer which divergent copies of its shard are kept here.
     pub(super) fn tell_divergent(&mut self, peer: MemberId) -> Result<(), StoreError> {
         if peer == self.cx.me {
             return Ok(());
@@ -131,7 +133,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// A peer keeps states of our shard that the present one did not grow out of.
+    /// Handles heads of divergent copies of our shard that a peer keeps.
     pub(super) fn on_diverged(&mut self, from: MemberId, heads: &[Head]) -> Result<(), StoreError> {
         for head in heads {
             if head.owner != self.cx.me {
@@ -150,7 +152,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Whether a divergent state of the own shard is held here, or was ended.
+    /// Whether a divergent state of the own shard is already held here, or its branch has ended.
     fn knows_divergent(&self, head: &Head) -> Result<bool, StoreError> {
         for shard in self.divergent.of(&self.cx.me) {
             if self.disk.head_of(*shard)?.is_some_and(|held| held.order() == head.order()) {
@@ -163,7 +165,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(present || history_of(&self.disk.view(shard))?.ended().iter().any(ends))
     }
 
-    /// Begins to fetch the next copy of the own shard that a peer has told of.
+    /// Begins to fetch the next divergent copy of the own shard that a peer announced.
     pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
         let confirmed = self.own[&self.cx.me].confirmed() == Confirmed::Yes;
         if !self.divergent.has_told() || !confirmed || self.replicas[&self.cx.me].head().is_none() {
@@ -182,7 +184,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// A state of an own shard has come that a peer keeps.
+    /// A divergent copy of an own shard was fetched from a peer.
     pub(super) fn on_divergent_fetched(
         &mut self,
         shard: ShardNumber,
@@ -203,7 +205,7 @@ impl<S: Store> Replication<'_, S> {
         if self.own.is_run_named(self.replicas, &self.cx.me) && theirs.names(self.own.run.current()) {
             self.gossip().contest(head, true);
         }
-        // On disk before it is shown: it may be taken and ended at once.
+        // On disk before it is shown, because it may be taken back and ended at once.
         self.own.write_bounds(self.disk);
         self.keep_divergent(shard, (*head, root, 0), ours.diverged_at(&theirs));
         Ok(())
@@ -216,8 +218,8 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// Names the branches of copies of the own shard that are held here as ended, all or those with these
-    /// roots: everybody frees them. A copy that came since they were looked at stays.
+    /// Lists the branches of divergent copies of the own shard as ended: all of them, or those with these
+    /// roots. Then every member frees those copies. A copy that arrived later is kept.
     pub(super) fn end_divergent(&mut self, roots: Option<&[Hash]>) -> Result<(), StoreError> {
         let mut ended = Vec::new();
         for shard in self.divergent.of(&self.cx.me) {
@@ -232,7 +234,7 @@ impl<S: Store> Replication<'_, S> {
         self.rewrite_runs(|history| ended.into_iter().for_each(|branch| history.end(branch)))
     }
 
-    /// Commits the runs of the own shard anew, changed by `change`.
+    /// Commits the run history of the own shard after applying `change`.
     pub(super) fn rewrite_runs(&mut self, change: impl FnOnce(&mut RunHistory)) -> Result<(), StoreError> {
         let mut history = self.own_history()?;
         if !self.own.is_run_named(self.replicas, &self.cx.me) {
@@ -243,7 +245,7 @@ impl<S: Store> Replication<'_, S> {
         self.commit_writes(self.cx.me, &[Write::Put { key, value, expiry: None }])
     }
 
-    /// Frees the copies that their owners have taken in or given up.
+    /// Frees the copies that their owners took back or gave up.
     pub(super) fn free_divergent(&mut self) -> Result<(), StoreError> {
         while let Some(owner) = self.divergent.pop_ended() {
             let Some((present, _)) = self.replicas.get(&owner).and_then(Owner::whole) else { continue };
@@ -264,14 +266,14 @@ impl<S: Store> Replication<'_, S> {
     }
 }
 
-/// Whether a state names the span of invalid timestamps that `at` lies in.
+/// Whether a state lists a span of invalid timestamps that contains `at`.
 fn is_voided<V: StoreSnapshot>(state: &View<'_, V>, at: Timestamp) -> Result<bool, StoreError> {
     let key = state.timestamp_of(RESTAMPED_KEY)?;
     let item = key.map(|key| state.item(key)).transpose()?.flatten();
     Ok(item.is_some_and(|item| names(&item.value, at)))
 }
 
-/// Bytes of copies that are kept for all owners together.
+/// The limit in bytes for the copies of all owners together.
 fn bytes_max(setting: Option<u64>, free: impl FnOnce() -> Option<u64>) -> u64 {
     setting.or_else(|| free().map(|free| free / DIVERGENT_SHARE)).unwrap_or(DIVERGENT_BYTES)
 }

@@ -1,4 +1,4 @@
-//! Hearing of heads, and taking in deltas.
+//! Handles heads that peers announce, and adds newer ones to the fetch queue.
 
 use super::{
     handlers::Gossip,
@@ -9,7 +9,7 @@ use super::{
 use crate::{engine::rejection::Rejection, head::Head, id::MemberId, store::Store, time::Time};
 
 impl<S: Store> Gossip<'_, S> {
-    /// Hears of a head that `from` holds; fetched at `fetch_at` if nobody pushed it by then.
+    /// Handles a head that `from` holds. A newer one is fetched at `fetch_at` unless it was pushed by then.
     pub(super) fn learn(&mut self, from: MemberId, head: &Head, fetch_at: Time) -> Learned {
         let learned = self.judge_head(from, head);
         if learned == Learned::Newer {
@@ -18,7 +18,7 @@ impl<S: Store> Gossip<'_, S> {
         learned
     }
 
-    /// What hearing of a head that `from` holds comes to; one that is wanted is yet to be noted.
+    /// Judges a head that `from` holds. If it is newer, the caller still has to call `want_head`.
     pub(super) fn judge_head(&mut self, from: MemberId, head: &Head) -> Learned {
         if self.cx.is_own(&head.owner) {
             return self.judge_own_head(from, head);
@@ -47,7 +47,8 @@ impl<S: Store> Gossip<'_, S> {
             }
         };
         let (known, refused) = state.map_or((None, None), |state| (state.known(), state.refused()));
-        // A clock that was too far ahead may since have been reached; the other reasons stay as they are.
+        // A head that was too far ahead of our clock may be acceptable now. Other reasons do not change with
+        // time.
         let reached = |refused: Refused| refused.reason == Reason::Clock && reason.is_none();
         if refused.is_some_and(|refused| refused.order == head.order() && !reached(refused)) {
             return Learned::Refused;
@@ -70,7 +71,7 @@ impl<S: Store> Gossip<'_, S> {
         Learned::Newer
     }
 
-    /// Notes a wanted head that `from` holds.
+    /// Adds a newer head that `from` holds to the fetch queue.
     pub(super) fn want_head(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
         self.links.set_position(&from, &head.owner, Some(head.timestamp));
         let known = self.replicas.know_owner(&head.owner).known();
@@ -91,7 +92,7 @@ impl<S: Store> Gossip<'_, S> {
             }
             let known = self.replicas.get(&head.owner).and_then(|owner| owner.known());
             if known.is_some_and(|known| known.order() > head.order()) {
-                // More is wanted already: not worth a look at its signature.
+                // A later head is queued already, so this one's signature need not be checked.
                 self.links.set_position(&from, &head.owner, Some(head.timestamp));
             } else if !self.replicas.hold_back(self.cx, head, from) {
                 let learned = self.learn(from, head, self.cx.now.time);
@@ -106,7 +107,7 @@ impl<S: Store> Gossip<'_, S> {
     }
 
     pub(super) fn on_delta_unavailable(&mut self, from: MemberId, head: &Head) {
-        // An answer that comes late, after a push has brought the data, is no fault.
+        // A late answer, after a push brought the data, is not a violation.
         if !self.exchange().end_pull(from, &head.owner) {
             self.cx.stats.reject(Rejection::Unasked);
             return;

@@ -1,4 +1,4 @@
-//! Links come and go: Hello, judging the peer, Welcome or refusal.
+//! Links coming up and going down: Hello, the decision about the peer, Welcome or refusal.
 
 use super::{
     effect::Effect,
@@ -21,14 +21,14 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-/// How long a greeting may take.
+/// How long a handshake may take.
 const GREETING_MICROS: u64 = 15 * SECOND;
-/// How long a stranger has its place for certain: long enough for its Hello to come, which decides.
+/// How long a stranger's link cannot be dropped for another: long enough for its Hello to arrive.
 const STRANGER_MICROS: u64 = SECOND;
 
 impl<S: Store> Greeting<'_, S> {
-    /// Whether an invited peer comes for the first time, and after the end of its invitation. Who has a shard
-    /// was let in by somebody.
+    /// Whether an invited peer tries to join after its invitation expired. A peer with a shard has already
+    /// joined.
     pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
         self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
     }
@@ -63,8 +63,8 @@ impl<S: Store> Greeting<'_, S> {
         self.cx.send(peer, &Message::Hello(hello.into()));
     }
 
-    /// Whether there is room for a link. Those that nobody here knows share a few places, and have them for
-    /// as long as others wait only if they greet at once; they never take up the places of members.
+    /// Whether there is room for a link. Strangers share a few links, which they lose to others that wait
+    /// unless they complete the handshake at once. They never take links from members.
     fn make_room(&mut self, peer: &MemberId, direction: Direction) -> bool {
         if self.links.contains_key(peer) {
             return true;
@@ -86,22 +86,21 @@ impl<S: Store> Greeting<'_, S> {
         true
     }
 
-    /// Whether the place of a peer that dialled is one of those that are kept for peers below their minimum.
+    /// Whether an incoming link takes one of the links that are reserved for peers below their minimum.
     fn is_kept_for_others(&self, peer: &MemberId) -> bool {
         let links_max = self.cx.config.links_max.min(LINKS_MAX);
-        // Where there are few places anyway, none of them are kept.
+        // With few links in total, none are reserved.
         let kept = if links_max < 2 * NEEDY_PLACES { 0 } else { NEEDY_PLACES };
         let came_in = self.links.get(peer).is_some_and(|link| link.direction() == Direction::In);
         came_in && self.links.len() > links_max - kept
     }
 
-    /// Whether nobody here has asked for a link with a peer: it has dialled us, and is not in the roster that
-    /// we hold.
+    /// Whether a peer is a stranger: it dialled us and is not in our roster.
     fn is_stranger(&self, peer: &MemberId, direction: Direction) -> bool {
         direction == Direction::In && !self.members.belongs(self.replicas, peer)
     }
 
-    /// A link broke that this member did not close: it is sought.
+    /// A link broke that this member did not close. The peer is dialled again.
     pub(super) fn on_link_lost(&mut self, peer: MemberId, reason: &str) {
         let was_up = self.links.get(&peer).is_some_and(Link::is_up);
         self.on_link_down(peer, reason);
@@ -127,12 +126,12 @@ impl<S: Store> Greeting<'_, S> {
         self.discovery.on_down(&peer, up_micros, reason, self.cx.now, &mut self.cx.rng);
         self.replicas.release_peer(&peer);
         if was_up {
-            // What it had on its way may be lost: find out now what is missing.
+            // Messages in flight may be lost, so find out now what is missing.
             self.cx.next_round = self.cx.now.time;
         }
     }
 
-    /// Whether a message may come from a peer that we have not welcomed: greetings, and what concerns the
+    /// Whether a peer that is not accepted yet may send this message: the handshake, and messages about the
     /// roster.
     pub(super) fn is_before_welcome(&self, message: &Message<'_>) -> bool {
         let authority = self.cx.config.mesh.authority();
@@ -144,7 +143,7 @@ impl<S: Store> Greeting<'_, S> {
             Message::Announce(heads) => heads.iter().all(|head| head.owner == authority),
             Message::DeltaUnavailable(head) => head.owner == authority,
             Message::UpToDate(owner) => *owner == authority,
-            // Matched with a request of ours, or refused.
+            // These are matched with a request of ours, or rejected.
             Message::Nodes(..) | Message::Ranges(..) | Message::StateChanged(..) => true,
             Message::Round(_) | Message::AskHeads(_) | Message::Heads(_) => false,
             Message::Prune(_) | Message::Graft(_) | Message::Diverged(_) => false,
@@ -176,7 +175,7 @@ impl<S: Store> Greeting<'_, S> {
         Ok(())
     }
 
-    /// Welcomes or refuses a peer by the roster that is held; again after each change of it.
+    /// Accepts or refuses a peer according to our roster. Called again after each change of the roster.
     pub(super) fn judge(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = link.hello() else { return };
@@ -196,7 +195,7 @@ impl<S: Store> Greeting<'_, S> {
             Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer),
             Some(GrantState::Keep { .. } | GrantState::Drop) => self.refuse_member(peer, Refusal::Revoked),
             None if role_of(&self.cx.config.mesh, &peer) == IdRole::Authority => {
-                // Nobody shall be asked to admit it.
+                // The authority is no candidate for admission, so it is not listed as pending.
                 self.refuse_link(peer, Refusal::NotAdmitted);
             }
             None => {
@@ -208,7 +207,7 @@ impl<S: Store> Greeting<'_, S> {
 
     fn refuse_member(&mut self, peer: MemberId, refusal: Refusal) {
         let hello = self.links.get(&peer).and_then(Link::hello);
-        let name = hello.expect("judged by its Hello").name.clone();
+        let name = hello.expect("a peer is judged after its Hello").name.clone();
         self.say_refused(peer, name, refusal);
         self.refuse_link(peer, refusal);
     }
@@ -216,7 +215,7 @@ impl<S: Store> Greeting<'_, S> {
     fn welcome(&mut self, peer: MemberId) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.accept_peer();
-        let hello = link.hello().cloned().expect("judged by its Hello");
+        let hello = link.hello().cloned().expect("a peer is judged after its Hello");
         self.members.forget_pending(&peer);
         if !self.discovery.addresses.is_publisher(&peer) {
             let seen = self.links[&peer].address().into_iter();
@@ -251,7 +250,7 @@ impl<S: Store> Greeting<'_, S> {
         self.members.on_seen(self.cx, self.replicas, &peer);
         self.exchange().prune_new_link(&peer);
         if self.own.on_first_link(self.disk) {
-            // On disk before this peer can hear of anything.
+            // This must be on disk before the peer can learn of any head.
             self.cx.want_sync();
         }
         self.cx.emit(Effect::Ready { peer });
@@ -279,9 +278,9 @@ impl<S: Store> Greeting<'_, S> {
         }
     }
 
-    /// Tells a peer why it gets no link, counts it, and closes.
+    /// Sends a refusal to a peer, counts it and closes the link.
     pub(super) fn refuse_link(&mut self, peer: MemberId, refusal: Refusal) {
-        // What was malformed was counted as the violation that it is.
+        // A malformed message was counted as a violation already.
         if refusal != Refusal::Malformed {
             self.cx.stats.reject(refusal.into());
         }
@@ -294,7 +293,8 @@ impl<S: Store> Greeting<'_, S> {
         self.cx.emit_in_order(Effect::Close { peer, reason });
     }
 
-    /// Closes greetings that take too long, and judges those whose newer roster did not come.
+    /// Closes links whose handshake takes too long, and decides about peers whose newer roster did not
+    /// arrive.
     pub(super) fn on_greetings(&mut self) {
         let now = self.cx.now.time;
         let late = |link: &Link<_>| link.is_greeting_late(now);
@@ -327,7 +327,7 @@ impl<S: Store> Greeting<'_, S> {
 }
 
 impl<S: Store> Gossip<'_, S> {
-    /// A newer roster is fetched before the peer that told of it is judged.
+    /// Fetches a newer roster before the decision about the peer that announced it.
     fn learn_roster(&mut self, from: MemberId, head: &Head) {
         if head.owner != self.cx.config.mesh.authority() {
             self.links.penalize(self.cx, from, Rejection::Malformed);

@@ -233,7 +233,7 @@ impl<S: Store> Engine<S> {
         if self.cx.has_news() || self.members.has_changed() { self.hand_on() } else { Ok(()) }
     }
 
-    /// Hands on what a step has told, and what a changed roster means.
+    /// Passes on the news of a step, and handles a changed roster.
     fn hand_on(&mut self) -> Result<(), StoreError> {
         self.dialling().hear_news();
         if self.members.has_changed() && !self.disk.has_staged() {

@@ -1,7 +1,7 @@
-//! Push: every commit goes on at once, as a delta where it is small, else as a head.
+//! Push: every commit is sent at once, as a delta if it is small, else as a head.
 //!
-//! What a slow peer misses is never queued: the link keeps one position per owner, and one combined delta
-//! follows when there is room.
+//! Nothing is queued for a slow peer: the link keeps one position per owner, and one combined delta follows
+//! when there is room.
 
 use super::{
     handlers::{Exchange, Pusher},
@@ -19,28 +19,28 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-/// The frames made for one owner in one call, by base: most links need the same.
+/// The frames made for one owner in one call, by base. Most links need the same frame.
 type Frames = Vec<(Timestamp, Frame)>;
 
 impl<S: Store> Pusher<'_, S> {
-    /// Sends what changed in this call to all who are not known to have it.
+    /// Sends the changes of this call to all peers that are not known to have them.
     pub(super) fn push_changes(&mut self) -> Result<(), StoreError> {
         if !self.replicas.has_moved() {
             return Ok(());
         }
         let mut behind = Vec::new();
         for (owner, moved) in self.replicas.take_moved() {
-            // Neighbours find it in their rounds.
+            // Peers find the change in their rounds.
             if self.replicas.has_lost_push(&owner) {
                 continue;
             }
             let Some(now) = self.replicas.get(&owner).map(|state| state.timestamp()) else { continue };
-            // A peer that joined through us gets the roster as soon as we have it: without it, it cannot
-            // judge us.
+            // A peer that joins through us gets the roster as soon as we have it; without it, the peer cannot
+            // accept us.
             let roster = owner == self.cx.config.mesh.authority();
             let (tree, may_push) = (self.replicas[&owner].tree(), roster || self.cx.may_push());
             for (peer, link) in self.links.iter_mut_untracked() {
-                // Whoever is where we are now has no position any more; it told us of this head.
+                // A peer that announced this head no longer has a position.
                 let base = link.position(&owner).unwrap_or(moved.before);
                 let hears = link.is_up() || roster && link.peer_accepted();
                 if !hears || base >= now || !tree.is_eager(link.place()) || moved.told.contains(peer) {
@@ -67,8 +67,8 @@ impl<S: Store> Pusher<'_, S> {
         Ok(())
     }
 
-    /// Sends what peers missed while their links were full: one delta per owner, however many commits there
-    /// were, and not all at once.
+    /// Sends what peers missed while their links were full: one delta per owner, regardless of the number of
+    /// commits, and a limited amount per call.
     pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
         let peers: Vec<MemberId> = self
             .links
@@ -137,7 +137,8 @@ impl<S: Store> Pusher<'_, S> {
 }
 
 impl<V> Exchange<'_, V> {
-    /// The visible shard has moved to `head`, from `before` or on from where this call has brought it.
+    /// Records that the visible shard moved to `head`, either from `before` or from where an earlier step of
+    /// this call brought it.
     pub(super) fn on_shard_moved(&mut self, head: &Head, before: Timestamp) {
         let mut told = Vec::new();
         for (peer, link) in self.links.iter_mut_untracked() {
@@ -149,7 +150,8 @@ impl<V> Exchange<'_, V> {
         self.replicas.on_moved(head.owner, before, told);
     }
 
-    /// `peer` brought the delta that has just been applied; in `message`, if that may go on as it is.
+    /// Records that `peer` brought the delta that was just applied. `message` holds it if it may be relayed
+    /// unchanged.
     pub(super) fn on_delta_brought(
         &mut self,
         peer: MemberId,
@@ -164,5 +166,5 @@ impl<V> Exchange<'_, V> {
     }
 }
 
-/// Bytes that one peer gets at once when it catches up; the rest follows while its lane has room.
+/// Bytes that one peer gets per call when it catches up. The rest follows while its lane has room.
 const CATCH_UP_BYTES_MAX: u64 = 1 << 20;

@@ -1,4 +1,5 @@
-//! Own shards that the mesh knows better than our disk: a lost disk, an older copy of it.
+//! Recovery of own shards when the mesh holds a later state than our disk: the disk was lost, or is an older
+//! copy.
 
 use super::{
     effect::Alarm,
@@ -24,7 +25,7 @@ use crate::{
 use alloc::vec::Vec;
 
 impl<S: Store> Gossip<'_, S> {
-    /// Compares what the peer holds of our own shards: the condition of own commits.
+    /// Compares our own shards with the peer's copies of them. Own commits wait for this.
     pub(super) fn compare_own(&mut self, peer: MemberId, hello: &Hello) {
         let told = || hello.yours.iter().chain(&hello.roster);
         self.own.on_hello(&peer, |owner| told().find(|head| head.owner == *owner));
@@ -33,7 +34,7 @@ impl<S: Store> Gossip<'_, S> {
                 self.learn(peer, head, self.cx.now.time);
             }
         }
-        // Who has lost its disk knows nothing: the peers that are just greeting may know more than this one.
+        // After the loss of a disk, other peers whose handshake is under way may hold more than this one.
         let others_greet = self.links.values().any(|link| !link.peer_accepted());
         if !self.own.is_confirmed() && others_greet {
             self.own.confirm_soon(self.cx.now.time.after(self.cx.config.settle_micros));
@@ -42,7 +43,7 @@ impl<S: Store> Gossip<'_, S> {
         }
     }
 
-    /// A link is up: what its peer holds of our own shards can be asked for, before it hears of what we hold.
+    /// A link is up: requests the peer's copies of our own shards, before the peer learns of our state.
     pub(super) fn ask_for_own(&mut self, peer: MemberId) {
         let hello = self.links.get(&peer).and_then(|link| link.hello().cloned());
         for head in hello.iter().flat_map(|hello| hello.yours.iter().chain(&hello.roster)) {
@@ -52,8 +53,8 @@ impl<S: Store> Gossip<'_, S> {
         }
     }
 
-    /// A head of an own shard, seen at a peer. A later one than ours is pulled back: the disk is empty, or an
-    /// older copy, or another process has our key; which of them, its content tells.
+    /// Handles a head of an own shard that a peer holds. A head later than ours is fetched: our disk is empty
+    /// or an older copy, or another process has our key. Its content tells which.
     pub(super) fn judge_own_head(&mut self, peer: MemberId, head: &Head) -> Learned {
         let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head().copied());
         let own = &self.own[&head.owner];
@@ -71,8 +72,8 @@ impl<S: Store> Gossip<'_, S> {
         }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
         let roster = head.owner == self.cx.config.mesh.authority();
-        // Whoever holds a state of ours that was lost keeps it, and tells of it. A roster that lacks an entry
-        // is refused, so what others hold of it has to be looked at here.
+        // A peer keeps a lost state of our own shard as a divergent copy and tells us. But peers refuse a
+        // roster that lacks an entry, so their rosters have to be examined here.
         let merges = roster && (!later || own.has_written());
         if merges && (own.has_made(head) || own.has_looked_at(head)) || !later && !merges {
             return Learned::Known;
@@ -96,7 +97,7 @@ impl<S: Store> Gossip<'_, S> {
         Learned::Newer
     }
 
-    /// What others hold of the own shard is given up: own timestamps go on above it, and the next head
+    /// Gives up what others hold of the own shard: own timestamps continue above it, and the next head
     /// replaces it.
     fn outrank(&mut self, head: &Head) {
         self.own.on_own_head(head, self.disk);
@@ -106,7 +107,7 @@ impl<S: Store> Gossip<'_, S> {
         }
     }
 
-    /// Another process writes with our key: what it wrote says so.
+    /// Stops own writes, because a fetched state shows that another process writes with our key.
     pub(super) fn stop_own_writes(&mut self, theirs: &Head) {
         self.replicas.forget(&theirs.owner);
         let ours = self.replicas.get(&theirs.owner).and_then(|owner| owner.head().copied());
@@ -115,7 +116,7 @@ impl<S: Store> Gossip<'_, S> {
         self.cx.alarm(Alarm::ForeignHead { theirs: *theirs, ours });
     }
 
-    /// A peer holds a roster that we may have lost: it is looked through for entries that ours lacks.
+    /// Fetches a peer's roster that we may have lost, to look for entries that ours lacks.
     fn fetch_roster(&mut self, peer: MemberId, head: &Head) {
         let owner = head.owner;
         let speaks = |link: &Link<_>| link.is_up() || link.hello().is_some();
@@ -127,7 +128,7 @@ impl<S: Store> Gossip<'_, S> {
         self.own.on_own_head(head, self.disk);
         self.links.set_position(&peer, &owner, Some(head.timestamp));
         if head.items > 1 {
-            // The answer is not waited for: the peer keeps this state for us from now on.
+            // The answer does not matter: the request makes the peer pin this state for us.
             let slots = alloc::vec![Ask { slot: Place::ALL, hash: head.root, hints: None }];
             let (id, root) = (self.replicas.new_request(), head.root);
             self.cx.send(peer, &Message::AskNodes(Request { id, owner, root, slots }));
@@ -135,9 +136,9 @@ impl<S: Store> Gossip<'_, S> {
         self.exchange().begin_divergent(peer, head);
     }
 
-    /// When a head is fetched that a peer tells of: an own one not before all had time to tell of a later
-    /// one, that of an owner that has lost push not before the next round, nor one beyond its owner's rate
-    /// before the next interval.
+    /// The earliest time to fetch an announced head. For an own shard, all peers first get time to announce a
+    /// later one. For an owner that lost push, the next round. For an owner beyond its rate limit, the next
+    /// interval.
     pub(super) fn fetch_at(&self, owner: &MemberId) -> Time {
         if self.replicas.has_lost_push(owner) {
             return self.cx.next_round;
@@ -150,7 +151,7 @@ impl<S: Store> Gossip<'_, S> {
 }
 
 impl<S: Store> Replication<'_, S> {
-    /// Puts entries back into the roster that it had lost and others had learned of: it only grows.
+    /// Restores roster entries that our roster lost and others know: a roster only grows.
     pub(super) fn take_back_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let owner = self.cx.config.mesh.authority();
         let mut next = Some(Timestamp::ZERO);
@@ -170,7 +171,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Whether a lost entry of the roster goes over the present one: a later one, or whoever was revoked.
+    /// Whether a lost roster entry replaces the current one: if it is later, or if only the lost one is a
+    /// revocation.
     fn is_taken_back(&self, lost: &Item) -> Result<bool, StoreError> {
         let Some((shard, _)) = self.replicas[&self.cx.config.mesh.authority()].whole() else {
             return Ok(true);
@@ -185,7 +187,7 @@ impl<S: Store> Replication<'_, S> {
         })
     }
 
-    /// Lists the expiries of an own shard anew: those who hold it for us keep no such list.
+    /// Rebuilds the list of expiries of an own shard, because peers do not keep this list for our shard.
     pub(super) fn list_expiries(&mut self, owner: &MemberId) -> Result<(), StoreError> {
         let Some((shard, _)) = self.replicas[owner].whole() else { return Ok(()) };
         let mut change = ShardChange::default();
@@ -208,7 +210,7 @@ impl<S: Store> Replication<'_, S> {
 }
 
 impl<S: Store> Commits<'_, S> {
-    /// Ends the recoveries that have what was lost.
+    /// Ends recoveries that are complete or cannot get more.
     pub(super) fn end_recoveries(&mut self) -> Result<(), StoreError> {
         let now = self.cx.now.time;
         let ended: Vec<MemberId> =
@@ -227,7 +229,7 @@ impl<S: Store> Commits<'_, S> {
                 self.cx.alarm(Alarm::Recovered { owner, recovered });
             }
             if let Some(theirs) = lost.filter(|lost| lost.timestamp > to) {
-                // Somebody may have it yet who is out of reach: what is written from now on is later.
+                // An unreachable peer may still have that state, so new writes must have later timestamps.
                 self.own.on_own_head(&theirs, self.disk);
                 self.cx.alarm(Alarm::NotRecovered { theirs, to });
             }
@@ -238,8 +240,7 @@ impl<S: Store> Commits<'_, S> {
 }
 
 impl Recoveries<'_> {
-    /// Who has the greatest head of an own shard of those that our disk has lost. Who was revoked does not
-    /// come back with it.
+    /// The peer with the greatest head of an own shard that our disk lost. Revoked peers do not count.
     pub(super) fn best_remote(&self, owner: &MemberId) -> Option<(MemberId, Head)> {
         let counts = |peer: &MemberId| {
             self.members.of(self.replicas, peer).is_none_or(|membership| membership.is_active())
@@ -247,7 +248,7 @@ impl Recoveries<'_> {
         self.own[owner].best_remote(self.cx.time(), counts)
     }
 
-    /// Own shards that have what was lost, or that nobody has more of, and until when they wait for more.
+    /// Own shards in recovery that have everything the peers have, and until when they wait for more.
     fn recovered_own(&self) -> impl Iterator<Item = (MemberId, Time)> {
         self.own.iter().filter_map(|(owner, own)| {
             let Confirmed::Recovering { until } = own.confirmed() else { return None };
@@ -257,7 +258,7 @@ impl Recoveries<'_> {
         })
     }
 
-    /// When a recovery ends, or who has more is waited for no longer, if nothing happens.
+    /// When the next recovery ends, or the wait for a peer with a later head ends, if nothing else happens.
     pub(super) fn recovery_ends_at(&self) -> Time {
         let ends = self.recovered_own().map(|(_, until)| until).min().unwrap_or(Time::NEVER);
         let waits = |own: &&OwnShard| matches!(own.confirmed(), Confirmed::Recovering { .. });
@@ -267,5 +268,5 @@ impl Recoveries<'_> {
     }
 }
 
-/// Items that are looked through at once.
+/// Items read at a time.
 pub(super) const PAGE_ROWS: usize = 4_096;

@@ -1,9 +1,9 @@
-//! Repairing a shard whose clock was far ahead for a while: what lies beyond the bound gets timestamps within
-//! it, and the heads of that while are invalid for ever.
+//! Repairs an own shard that was written while the clock was far ahead: items beyond the bound get timestamps
+//! within it, and heads signed in that time become invalid forever.
 //!
-//! What lies within the bound stays: others may have taken it, and what follows has to be later than that.
-//! `_sys/restamped` names the spans of timestamps that are invalid. Everybody who holds the shard refuses
-//! heads from them, so nobody can play one back when its time has come.
+//! Items within the bound keep their timestamps: others may have accepted them, and later writes must have
+//! later timestamps. `_sys/restamped` lists the spans of invalid timestamps. Every member that holds the
+//! shard refuses heads in these spans, so nobody can replay such a head when the clock has reached it.
 
 use super::{
     effect::CommandError,
@@ -25,14 +25,13 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-/// What lies no further beyond the bound than this is waited for: others take it before they can hear of
-/// anything else.
+/// A shard that is ahead of the bound by no more than this is not restamped: other members accept it soon.
 const WAIT_MICROS: u64 = 60 * SECOND;
 
 impl<S: Store> Replication<'_, S> {
-    /// Gives the items of own shards that lie beyond the bound timestamps within it, and makes the heads of
-    /// that time invalid. Returns how many items that were. All own shards are restamped, or none; `None`
-    /// where the clock has to go on for a moment first.
+    /// Gives the items of own shards that are beyond the bound timestamps within it, and makes the heads of
+    /// that time invalid. Either all own shards are restamped or none. Returns the number of restamped items,
+    /// or `None` if this has to be tried again a moment later, when the clock has advanced.
     pub(super) fn restamp(&mut self) -> Result<Refusable<Option<u64>>, StoreError> {
         let far = Timestamp(self.cx.clock_bound().0.saturating_add(WAIT_MICROS));
         let ahead = self.own.iter().filter(|(_, own)| own.last() > far);
@@ -51,7 +50,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(Ok(Some(n_restamped)))
     }
 
-    /// Whether an own shard can be restamped now, or a moment later.
+    /// Whether an own shard can be restamped now (true) or a moment later (false).
     fn check_restamp(&mut self, owner: &MemberId) -> Refusable<bool> {
         let n = self.own_items(owner) + 1;
         let others_bound = self.others_bound();
@@ -66,9 +65,9 @@ impl<S: Store> Replication<'_, S> {
                 checked => checked.map(|()| true),
             };
         }
-        // The writes went on across the bound, or nothing is known of them. What was within the bound when
-        // this was asked for may be taken; of what was not, others can get at most the last head by now, and
-        // that lies further ahead.
+        // There was no pause in the writes around the bound, or none was recorded. Others may have accepted
+        // what was within the bound when the restamp was requested. Of the rest they can get at most the last
+        // head, which is further ahead.
         let bound = self.cx.clock_bound();
         let before = self.own.restamps_after(owner, bound);
         Ok(self.replicas.check_bound(self.cx, owner, before, n).is_ok())
@@ -108,24 +107,24 @@ impl<S: Store> Replication<'_, S> {
         Ok(n_restamped)
     }
 
-    /// The last own timestamp that others may have taken, and where those begin that are made invalid.
+    /// The last own timestamp that others may have accepted, and the first one that becomes invalid.
     fn edge(&self, owner: &MemberId) -> (Timestamp, Timestamp) {
         let bound = self.cx.clock_bound().max(self.others_bound());
         let own = &self.own[owner];
         own.pauses().around(bound).unwrap_or_else(|| {
             let before = own.restamps_after().unwrap_or(bound);
-            // Between them is room for what is restamped, and for writes until the clock gets there.
+            // The gap leaves room for restamped items, and for writes until the clock reaches its end.
             (before, Timestamp(before.0.saturating_add(WAIT_MICROS)))
         })
     }
 
-    /// The last timestamp that most peers accept by their clocks.
+    /// The last timestamp that most peers accept according to their clocks.
     fn others_bound(&self) -> Timestamp {
         let wall = self.links.median_wall(self.cx.now.time).unwrap_or(Timestamp::ZERO);
         Timestamp(wall.0.saturating_add(self.cx.config.clock_ahead_micros))
     }
 
-    /// How many items an own shard has.
+    /// The number of items of an own shard.
     fn own_items(&self, owner: &MemberId) -> u64 {
         self.replicas.get(owner).and_then(|owner| owner.head()).map_or(0, |head| head.items)
     }
@@ -138,7 +137,7 @@ impl<S: Store> Replication<'_, S> {
         Item { timestamp: fresh.last, ..item.clone() }
     }
 
-    /// Adds items to the shard that is built anew. It counts as left over until it is shown.
+    /// Adds items to the shard being rebuilt. Its record is `Dead` until it becomes visible.
     fn build_fresh(
         &mut self,
         owner: MemberId,
@@ -154,8 +153,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Makes the shard that was built anew the visible one. Its head has the timestamp of the item that names
-    /// the spans.
+    /// Makes the rebuilt shard visible. Its head has the timestamp of the item that lists the spans.
     fn show_fresh(
         &mut self,
         owner: MemberId,
@@ -180,8 +178,8 @@ impl<S: Store> Replication<'_, S> {
 }
 
 impl<S: Store> Gossip<'_, S> {
-    /// A peer holds a head of ours that we have made invalid, as its clock let it take it. Once our clock
-    /// lets us, we go on above it, so that the peer takes what we have.
+    /// Handles an invalid head of ours that a peer accepted because its clock allowed it. Once our clock
+    /// allows it, own timestamps continue above that head, so that the peer accepts our state.
     pub(super) fn outrank_invalid(&mut self, peer: MemberId, head: &Head, end: Timestamp) {
         let ours = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         let later = ours.is_none_or(|ours| ours.order() < head.order());
@@ -199,13 +197,13 @@ impl<S: Store> Gossip<'_, S> {
     }
 }
 
-/// A shard that is built anew.
+/// A shard that is being rebuilt.
 struct Fresh {
     owner: MemberId,
     shard: ShardNumber,
     root: Option<Branch>,
-    /// After which timestamp, and with which one, what is restamped begins.
+    /// The last timestamp before the restamped items, and the first one of them.
     first: Option<Span>,
-    /// The last timestamp that was given.
+    /// The last timestamp that was assigned.
     last: Timestamp,
 }

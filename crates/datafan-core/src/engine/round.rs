@@ -1,4 +1,4 @@
-//! Rounds: comparing all heads with one hash, and finding those that differ.
+//! Rounds: compare all heads with one hash, and find those that differ.
 
 use super::{
     handlers::{Exchange, Gossip, Server},
@@ -17,19 +17,19 @@ use crate::{
 };
 use alloc::{boxed::Box, vec::Vec};
 
-/// Messages of one comparison: so it ends, whatever a peer answers. What it has not come to is found in the
-/// next.
+/// Most messages of one comparison, so that it ends regardless of the answers. Remaining differences are
+/// found in the next one.
 const MESSAGES_MAX: u32 = 256;
-/// Heads of one comparison take at most this part of what may be on its way over the link. Those that are
-/// learned are told again until they are held, and a thin line has to carry what they describe as well.
+/// The heads of one comparison take at most this fraction of the link's fetch window. Heads are sent again
+/// until their data is held, and a slow link has to carry that data too.
 const WINDOW_SHARE: u64 = 8;
-/// Slots that differ and wait to be asked for; of more, those that were found first are left to the next
+/// Most slots that differ and wait to be requested. Beyond that, the earliest ones are left to the next
 /// comparison.
 const LATER_MAX: usize = 1_024;
-const _: () = assert!(LATER_MAX >= 16 * HEAD_SLOTS_MAX, "what one answer names has room");
+const _: () = assert!(LATER_MAX >= 16 * HEAD_SLOTS_MAX, "all slots of one answer fit");
 
 impl<V> Exchange<'_, V> {
-    /// Tells every peer our root.
+    /// Sends our root to every peer.
     pub(super) fn begin_round(&mut self) {
         self.cx.stats.rounds += 1;
         let ready = self.links.iter().filter(|(_, link)| link.is_up() && !link.is_full(Lane::Small));
@@ -68,7 +68,7 @@ impl<V> Exchange<'_, V> {
         self.ask_heads(from, alloc::vec![ask], Comparing::default());
     }
 
-    /// Asks for the last of the slots that are left and still differ. The others follow the answer.
+    /// Requests the last of the remaining slots that still differ. The others follow after the answer.
     fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing) {
         let Some(link) = self.links.get_mut_untracked(&peer) else { return };
         let told = comparing.n_heads * HEAD_BYTES as u64;
@@ -132,9 +132,9 @@ impl<S: Store> Server<'_, S> {
 }
 
 impl<S: Store> Gossip<'_, S> {
-    /// Learns the heads that differ, and asks on below the nodes that do. The peer does the same with its own
-    /// rounds, so nobody tells what was not asked. An answer that lies outside what was asked for is dropped:
-    /// it may be a late one, and asking on below it need not come to an end.
+    /// Learns the heads that differ, and requests the slots below nodes that differ. The peer does the same
+    /// in its own rounds, so nothing is sent without a request. An answer outside the requested slots is
+    /// dropped: it may be a late one, and following it might never end.
     pub(super) fn on_heads(&mut self, from: MemberId, answers: Vec<HeadAnswer>) {
         let Some(mut comparing) = self.links.get_mut(&from).and_then(|link| link.comparison.take()) else {
             self.cx.stats.reject(Rejection::Unasked);
@@ -143,7 +143,7 @@ impl<S: Store> Gossip<'_, S> {
         let fits = answers.len() == comparing.asked.len();
         if !fits || !comparing.asked.iter().zip(&answers).all(|(slot, answer)| lies_in(slot, answer)) {
             self.cx.stats.reject(Rejection::OtherHeads);
-            // The right one may still come.
+            // The matching answer may still arrive.
             if let Some(link) = self.links.get_mut_untracked(&from) {
                 link.comparison.wait_for(comparing);
             }
@@ -172,7 +172,7 @@ impl<S: Store> Gossip<'_, S> {
         }
         let found = &mut comparing.later[n_later..];
         if found.len() > HEAD_SLOTS_MAX {
-            // What others look at first is found there meanwhile.
+            // Members start at random slots, so that they find different differences first.
             let random = self.cx.rng.next() % found.len() as u64;
             found.rotate_left(random as usize);
         }
@@ -187,12 +187,11 @@ impl<S: Store> Gossip<'_, S> {
     }
 }
 
-/// Whether the node of an answer lies in the slot that was asked for: so what is asked for below it comes to
-/// an end.
+/// Whether the node of an answer lies in the requested slot. This guarantees that the comparison ends.
 fn lies_in(slot: &Place, answer: &HeadAnswer) -> bool {
     match answer {
         HeadAnswer::Node { place, .. } => slot.contains(place),
-        // Heads prove themselves, wherever they are told.
+        // Heads are signed, so their place does not matter.
         HeadAnswer::Empty | HeadAnswer::Leaf(_) => true,
     }
 }

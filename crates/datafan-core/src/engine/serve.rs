@@ -1,4 +1,4 @@
-//! Answering what peers ask: deltas, nodes, ranges; as much at once as the link takes.
+//! Answers requests of peers for deltas, nodes and ranges, as many at once as the link takes.
 
 use super::{
     disk::Disk,
@@ -22,17 +22,17 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec::Vec};
 
-/// Bytes of answers per link and call, and of all links together; the rest follows in the next one, so that a
-/// push that comes meanwhile need not wait for all of it.
+/// Bytes of answers per call, for one link and for all links together. The rest follows in later calls, so
+/// that a push need not wait for all of it.
 const SERVE_BYTES_MAX: usize = 1 << 20;
 const SERVE_ALL_BYTES_MAX: usize = 4 << 20;
-/// What looking up one slot counts, however short its answer is.
+/// Bytes that each slot counts at least, because its lookup has a cost.
 const SLOT_BYTES: usize = 4_096;
 
 impl<S: Store> Server<'_, S> {
-    /// Notes requests of a peer.
+    /// Queues requests of a peer.
     pub(super) fn queue(&mut self, from: MemberId, requests: impl Iterator<Item = PendingRequest>) {
-        // The roster is for those who are in it; a peer that is not gets its refusal and nothing else.
+        // Only members may read data, including the roster. Other peers get a refusal and nothing else.
         if !self.members.belongs(self.replicas, &from) {
             self.cx.stats.reject(Rejection::NotServed);
             return;
@@ -45,7 +45,7 @@ impl<S: Store> Server<'_, S> {
         }
     }
 
-    /// Answers what is pending, link by link; begins behind the link that was served last.
+    /// Answers pending requests, link by link, starting after the link that was served last.
     pub(super) fn serve(&mut self) -> Result<(), StoreError> {
         let mut bytes = 0;
         for peer in self.links.with_pending() {
@@ -62,7 +62,7 @@ impl<S: Store> Server<'_, S> {
         Ok(())
     }
 
-    /// Returns what the answers count.
+    /// Returns the bytes that the answers count.
     fn serve_peer(&mut self, peer: MemberId) -> Result<usize, StoreError> {
         let mut bytes = 0;
         while self.cx.may_answer()
@@ -123,7 +123,7 @@ impl<S: Store> Server<'_, S> {
         Ok(())
     }
 
-    /// The peer will soon be where we are.
+    /// Records that the peer will soon have the same state as we.
     fn mark_current(&mut self, peer: MemberId, head: &Head) {
         let held = self.replicas.get(&head.owner).and_then(|owner| owner.head());
         if held.is_some_and(|held| held.order() == head.order()) {
@@ -131,8 +131,8 @@ impl<S: Store> Server<'_, S> {
         }
     }
 
-    /// The state that a request names, which is kept for the peer then: the present one, or one that is kept
-    /// already. The present one first, since it keeps no old pages.
+    /// The state that a request refers to, which is then pinned for the peer: the current one, or one that is
+    /// pinned already. The current one is preferred, since pinning it keeps no old pages.
     #[expect(clippy::type_complexity, reason = "a snapshot and a shard in it")]
     fn wanted_state(
         &mut self,
@@ -163,7 +163,8 @@ impl<S: Store> Server<'_, S> {
     fn send_state_changed(&mut self, peer: MemberId, request: &Request) {
         let term = self.pin_term();
         let head = self.replicas.get(&request.owner).and_then(|owner| owner.head().copied());
-        // By the time the peer asks for it, an owner that never rests has gone on: so it is kept from now on.
+        // A busy owner may have committed again by the time the peer requests this state, so it is pinned
+        // now.
         if let Some(link) = self.links.get_mut(&peer).filter(|_| head.is_some()) {
             link.pin(request.owner, self.disk.share_current(), term);
         }
@@ -183,7 +184,7 @@ impl<S: Store> Server<'_, S> {
                     answers.push(node_answer(&view.node(branch.place)?, ask));
                 }
                 _ => {
-                    // The root is the one that was named, so this hash was never told by us.
+                    // The root matches the request, so we never sent this hash.
                     self.cx.stats.reject(Rejection::WrongRequest);
                     self.send_state_changed(peer, request);
                     return Ok(());
@@ -222,7 +223,7 @@ impl<S: Store> Server<'_, S> {
         Ok(())
     }
 
-    /// The copy of `owner`'s shard with this root.
+    /// The divergent copy of `owner`'s shard with this root.
     pub(super) fn divergent_copy(
         &self,
         owner: &MemberId,
@@ -239,7 +240,7 @@ impl<S: Store> Server<'_, S> {
     }
 }
 
-/// The encoded changes after `since`; `None` where they are more than `bytes_max` or tombstones are missing.
+/// The encoded changes after `since`; `None` if they exceed `bytes_max` or tombstones are missing.
 pub(super) fn delta_body<S: Store>(
     disk: &Disk<S>,
     shard: ShardNumber,
@@ -258,7 +259,7 @@ pub(super) fn delta_body<S: Store>(
     if count > DELTA_ITEMS_MAX as u64 || most > bytes_max as u64 {
         return Ok(None);
     }
-    let first = since.next().expect("before a head");
+    let first = since.next().expect("`since` is before the head");
     let tombstones = match from_nothing {
         true => Vec::new(),
         false => {
@@ -292,7 +293,7 @@ fn read_range<V: StoreSnapshot>(
     Ok(items.iter().map(|item| (**item).clone()).collect())
 }
 
-/// A node for the wire: children that the hints know are named only.
+/// A node as it is sent: children that match the hints are only named.
 fn node_answer(node: &Node, ask: &Ask) -> NodeAnswer {
     let hints = ask.hints.as_ref().filter(|hints| hints.place == node.place);
     let child = |child: &Branch| {

@@ -1,9 +1,10 @@
 //! Push trees: which links carry the pushes of an owner.
 //!
-//! As in Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007): pushes go over all links at
-//! first, and over a link no more that brought what another had brought already, so that those which are left
-//! form a tree. What a tree loses with a link or a member is found by the rounds, and whoever had to pull it
-//! gets the next ones pushed. The rounds are what Plumtree's announcements are, for all owners at once.
+//! This follows Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007). At first, pushes go
+//! over all links. A link that brings a push a second time is pruned, so that the remaining links form a
+//! tree. When a tree loses a link or a member, the rounds find the missing data, and a member that had to
+//! pull it gets the next pushes over that link. The rounds replace Plumtree's announcements, for all owners
+//! at once.
 
 use super::{
     handlers::Exchange,
@@ -19,16 +20,17 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Over so many links a new owner's pushes go on at most.
+/// Most links over which the pushes of a new owner are relayed.
 const EAGER_MAX: usize = 6;
-/// So many other links are asked for the pushes of an owner whose parent is gone. One may get them from
-/// here itself; all would bring as many copies.
+/// Number of other links that are grafted for an owner whose parent link is gone. One is not enough, since
+/// that peer may get the pushes from us; all would bring many copies.
 const GRAFTS_MAX: usize = 2;
-/// Whoever wrote within this time is likely to write again soon: its tree is mended before it does.
+/// An owner that wrote within this time is likely to write again soon, so its tree is repaired at once.
 const BUSY_MICROS: u64 = 60 * SECOND;
 
 impl<V> Exchange<'_, V> {
-    /// `from` has brought the present state of `owner`: so will it the next ones.
+    /// Grafts the link to `from`, which brought the current state of `owner`, so that it brings the next ones
+    /// too.
     pub(super) fn graft_bringer(&mut self, from: MemberId, owner: &MemberId) {
         if *owner == self.cx.config.mesh.authority() {
             return;
@@ -40,7 +42,7 @@ impl<V> Exchange<'_, V> {
             grown.set_lazy(self.all_but_some(place));
         }
         if !tree.is_eager(place) {
-            // It was on its way when the link was pruned, and does not follow the others any more.
+            // The push was in flight when the link was pruned, so the link is not grafted again.
             if tree.parent().is_some() {
                 return;
             }
@@ -51,11 +53,11 @@ impl<V> Exchange<'_, V> {
         self.set_tree(owner, grown);
     }
 
-    /// `from` has pushed what is held already. Where another link that is up brought it, this one need not.
+    /// Handles a redundant push of `from`. If another link brought the state before, this one is pruned.
     pub(super) fn prune_redundant(&mut self, from: MemberId, owner: &MemberId, bytes: usize) {
         self.cx.stats.redundant += 1;
         self.cx.stats.redundant_bytes += bytes as u64;
-        // The roster goes over all links: it is small, rare, and not to be late anywhere.
+        // The roster goes over all links: it is small and rare, and must not be late anywhere.
         if *owner == self.cx.config.mesh.authority() {
             return;
         }
@@ -75,7 +77,7 @@ impl<V> Exchange<'_, V> {
         self.set_tree(owner, tree);
     }
 
-    /// Tells peers what this call has found.
+    /// Sends the prunes and grafts of this call.
     pub(super) fn send_trees(&mut self) {
         if let Some(asked) = self.links.trees.take_prunes() {
             self.send_asked(asked, Message::Prune);
@@ -93,11 +95,11 @@ impl<V> Exchange<'_, V> {
         }
     }
 
-    /// A peer gets the pushes of `owners` from elsewhere.
+    /// A peer gets the pushes of `owners` from other peers.
     pub(super) fn on_prune(&mut self, from: MemberId, owners: &[MemberId]) {
         for owner in owners {
             self.on_asked(from, owner, Tree::prune);
-            // It is where we are, or hears of it from elsewhere.
+            // The peer has our state, or gets it from another peer.
             self.links.set_position(&from, owner, None);
         }
     }
@@ -115,8 +117,7 @@ impl<V> Exchange<'_, V> {
         }
     }
 
-    /// What `owner` wrote has to be pulled over this link, by one side or the other: from now on it is
-    /// pushed.
+    /// One side had to pull from `owner`'s shard over this link, so pushes go over it from now on.
     pub(super) fn graft_pulled(&mut self, peer: MemberId, owner: &MemberId) {
         self.change_tree(&peer, owner, Tree::graft);
     }
@@ -128,8 +129,8 @@ impl<V> Exchange<'_, V> {
         self.set_tree(owner, tree);
     }
 
-    /// A link has come up. Of owners that another link brings, neither side needs a second copy: pushes
-    /// begin once one side had to pull. Where the peer has few links, it needs them all.
+    /// A link came up. For owners whose pushes another link brings, this link is pruned on our side; a pull
+    /// grafts it again. A peer with few links needs all pushes.
     pub(super) fn prune_new_link(&mut self, peer: &MemberId) {
         let Some(link) = self.links.get(peer) else { return };
         let needs_all = link.is_needed_by_peer();
@@ -147,8 +148,7 @@ impl<V> Exchange<'_, V> {
         }
     }
 
-    /// The link at `place` is no more. Who brought nothing over other links is asked to do so, for owners
-    /// that are busy and have lost their parent.
+    /// The link at `place` is gone. Grafts other links for busy owners whose parent it was.
     pub(super) fn clear_place(&mut self, place: LinkIndex) {
         if !self.links.trees.clear(place) {
             return;
@@ -180,7 +180,7 @@ impl<V> Exchange<'_, V> {
         }
     }
 
-    /// The places of all links but `first` and some random ones, together [`EAGER_MAX`].
+    /// The places of all links except `first` and some random ones, [`EAGER_MAX`] in total.
     fn all_but_some(&mut self, first: LinkIndex) -> impl Iterator<Item = LinkIndex> + use<V> {
         let mut others: Vec<LinkIndex> =
             self.links.values().map(|link| link.place()).filter(|place| *place != first).collect();

@@ -1,4 +1,4 @@
-//! Commands, and what the member writes of its own accord.
+//! Commands, and commits of system items.
 
 use super::{
     super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Commands, and what the member writes of its own accord.
+/// Commands, and commits of system items.
 pub(in crate::engine) struct Commits<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

@@ -1,4 +1,4 @@
-//! Finding members, and whom to dial.
+//! Finding members and choosing which to dial.
 
 use super::{
     super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Finding members, and whom to dial.
+/// Finding members and choosing which to dial.
 pub(in crate::engine) struct Dialling<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

@@ -1,8 +1,8 @@
-//! What members exchange without looking into the store: rounds, push trees, pulls, probes.
+//! Exchanges that do not read the store: rounds, push trees, pulls and probes.
 
 use super::super::{context::Context, links::Links, replicas::Replicas};
 
-/// What members exchange without looking into the store: rounds, push trees, pulls, probes.
+/// Exchanges that do not read the store: rounds, push trees, pulls and probes.
 pub(in crate::engine) struct Exchange<'a, V> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) replicas: &'a mut Replicas,

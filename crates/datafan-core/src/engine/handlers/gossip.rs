@@ -1,4 +1,4 @@
-//! What becomes of the heads that peers tell of, own ones among them.
+//! Heads that peers announce, including heads of own shards.
 
 use super::{
     super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// What becomes of the heads that peers tell of, own ones among them.
+/// Heads that peers announce, including heads of own shards.
 pub(in crate::engine) struct Gossip<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

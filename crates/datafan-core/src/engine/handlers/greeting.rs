@@ -1,4 +1,4 @@
-//! Links that come and go, and what a changed roster means for them.
+//! Links that come up and go down, and the effect of roster changes on them.
 
 use super::{
     super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Links that come and go, and what a changed roster means for them.
+/// Links that come up and go down, and the effect of roster changes on them.
 pub(in crate::engine) struct Greeting<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

@@ -1,7 +1,7 @@
-//! Handlers: what needs several components at once, with just those.
+//! Handlers: code that needs several components at once, and borrows just those.
 //!
-//! A handler borrows components of the engine for one step. It may lend some of what it has to a narrower one,
-//! so calls lead down: nobody reaches a component that its handler does not name.
+//! A handler borrows components of the engine for one step. It may lend some of them to a narrower handler,
+//! so calls go downwards only: no code reaches a component that its handler does not list.
 
 mod commits;
 mod conflicts;

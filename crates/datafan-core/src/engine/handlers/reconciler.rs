@@ -1,4 +1,4 @@
-//! Comparing an owner's index with a peer's, and building what it describes.
+//! Reconciliation of an owner's index with a peer's, and building the resulting state.
 
 use super::{
     super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Comparing an owner's index with a peer's, and building what it describes.
+/// Reconciliation of an owner's index with a peer's, and building the resulting state.
 pub(in crate::engine) struct Reconciler<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

@@ -1,8 +1,8 @@
-//! Own shards that are being recovered, and what is known of what was lost.
+//! Recovery of own shards from the mesh.
 
 use super::super::{context::Context, members::Members, own::OwnShards, replicas::Replicas};
 
-/// Own shards that are being recovered, and what is known of what was lost.
+/// Recovery of own shards from the mesh.
 pub(in crate::engine) struct Recoveries<'a> {
     pub(in crate::engine) cx: &'a Context,
     pub(in crate::engine) own: &'a OwnShards,

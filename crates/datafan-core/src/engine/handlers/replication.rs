@@ -1,4 +1,4 @@
-//! Taking data in, from peers and from here, and making it visible.
+//! Applies data, from peers and from own commits, and makes it visible.
 
 use super::{
     super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Taking data in, from peers and from here, and making it visible.
+/// Applies data, from peers and from own commits, and makes it visible.
 pub(in crate::engine) struct Replication<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

@@ -1,4 +1,4 @@
-//! What the member says about itself.
+//! The member's status report.
 
 use super::{
     super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// What the member says about itself.
+/// The member's status report.
 pub(in crate::engine) struct Report<'a, S: Store> {
     pub(in crate::engine) cx: &'a Context,
     pub(in crate::engine) disk: &'a Disk<S>,

@@ -1,4 +1,4 @@
-//! Answering what peers ask.
+//! Answers requests of peers.
 
 use super::{
     super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// Answering what peers ask.
+/// Answers requests of peers.
 pub(in crate::engine) struct Server<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

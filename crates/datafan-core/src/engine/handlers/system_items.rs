@@ -1,4 +1,4 @@
-//! What members write for the system, as it is learned.
+//! System items of members, as they are learned.
 
 use super::{
     super::{context::Context, disk::Disk, divergent_copies::DivergentCopies, replicas::Replicas},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::store::Store;
 
-/// What members write for the system, as it is learned.
+/// System items of members, as they are learned.
 pub(in crate::engine) struct SystemItems<'a, S: Store> {
     pub(in crate::engine) cx: &'a mut Context,
     pub(in crate::engine) disk: &'a mut Disk<S>,

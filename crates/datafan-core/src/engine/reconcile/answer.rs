@@ -1,4 +1,5 @@
-//! Answers to a reconciliation: checked against the hash that the request named, then built in.
+//! Answers to the requests of a reconciliation. They are verified against the hash in the request, then added
+//! to the build.
 
 use super::{
     super::{
@@ -24,25 +25,25 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 
-/// Most items that are removed at once.
+/// Most items that are removed in one step.
 const REMOVED_MAX: usize = 16_384;
 
-/// Why an answer is not built in.
+/// Why an answer is not used.
 enum Wrong {
-    /// It is not what the hash names: whoever has answered is to blame.
+    /// The answer does not match the hash: a violation by the peer.
     Answer,
-    /// It is what the hash names, and contradicts what is signed: nobody but the owner is to blame.
+    /// The answer matches the hash but contradicts the signed head: only the owner can have caused this.
     Content,
 }
 
-/// A verified node: its place, its children as (digit, what is there), and whether the child was hinted.
+/// A verified node: its place and its children as (digit, expected content, whether it was hinted).
 struct Remote {
     place: Place,
     children: Vec<(u8, Expect, bool)>,
 }
 
 impl<S: Store> Reconciler<'_, S> {
-    /// Whose reconciliation an answer belongs to; `None` for one that is not waited for any more.
+    /// The owner whose reconciliation an answer belongs to; `None` if no request matches any more.
     pub(super) fn asked(&mut self, from: &MemberId, id: u32) -> Option<MemberId> {
         let owner = self.links.get_mut(from)?.requests.end(id);
         if owner.is_none() {
@@ -64,7 +65,7 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(())
     }
 
-    /// Takes in nodes; whether the reconciliation goes on.
+    /// Handles nodes. Returns whether the reconciliation continues.
     fn take_nodes(
         &mut self,
         from: MemberId,
@@ -101,8 +102,8 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(Going::On)
     }
 
-    /// Empties the state under construction: the target has no items, and nobody need be asked. True while
-    /// there is more to remove.
+    /// Empties the state under construction, because the target has no items; no request is needed. True
+    /// while there is more to remove.
     pub(super) fn clear_build(&mut self, reconciliation: &mut Reconciliation) -> Result<bool, StoreError> {
         reconciliation.work.clear();
         let Some(build) = reconciliation.build.take() else { return Ok(false) };
@@ -115,7 +116,7 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(!done)
     }
 
-    /// Notes where the nodes prove that the target has nothing and there is something, and their children as
+    /// Records the places where the target has nothing but the build has items, and queues the children as
     /// work.
     fn queue_children(
         &mut self,
@@ -145,10 +146,10 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(())
     }
 
-    /// Removes what is where the target has nothing. True while there is more to remove.
+    /// Removes items from places where the target has nothing. True while there is more to remove.
     ///
-    /// Late, because most of it is gone by then: an item that came has taken the place of its key's older
-    /// one.
+    /// This is done late, because most of these items are gone by then: newer items with the same keys
+    /// replaced them.
     pub(super) fn clear_absent(&mut self, reconciliation: &mut Reconciliation) -> Result<bool, StoreError> {
         if reconciliation.absent.is_empty() {
             return Ok(false);
@@ -183,7 +184,7 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(())
     }
 
-    /// Takes in ranges; whether the reconciliation goes on.
+    /// Handles ranges. Returns whether the reconciliation continues.
     fn take_ranges(
         &mut self,
         from: MemberId,
@@ -220,7 +221,7 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(Going::On)
     }
 
-    /// Puts whole ranges in place of what was there.
+    /// Replaces the contents of slots by whole ranges.
     fn build_ranges(
         &mut self,
         reconciliation: &mut Reconciliation,
@@ -255,7 +256,8 @@ impl<S: Store> Reconciler<'_, S> {
 }
 
 impl<S: Store> Gossip<'_, S> {
-    /// The peer is elsewhere by now: its present head becomes the target if it is good, and the rest is kept.
+    /// The peer's state has changed. Its current head becomes the target if it is acceptable, and the data
+    /// fetched so far is kept.
     pub(in crate::engine) fn on_state_changed(&mut self, from: MemberId, id: u32, head: Option<&Head>) {
         let Some(owner) = self.reconciler().asked(&from, id) else { return };
         let good = head.filter(|head| head.owner == owner);
@@ -284,7 +286,7 @@ impl<S: Store> Gossip<'_, S> {
     }
 }
 
-/// The node that an answer stands for, if it is the one that was asked for.
+/// The node of an answer, if it matches the request.
 fn verify_node(
     slot: &Slot,
     expect: &Expect,

@@ -1,4 +1,4 @@
-//! Where a reconciliation puts what it has verified.
+//! Where a reconciliation collects verified data.
 
 use super::super::disk::{Disk, Snapshot};
 use crate::{
@@ -10,19 +10,19 @@ use crate::{
 
 /// A state under construction.
 pub(in crate::engine) enum Build {
-    /// A layer over the visible shard (or over nothing), in memory.
+    /// A layer in memory over the visible shard, or over an empty one.
     Layer {
         shard: ShardNumber,
         change: ShardChange,
         root: Option<Branch>,
-        /// What it takes, roughly.
+        /// Its approximate size in bytes.
         bytes: usize,
     },
-    /// A hidden copy, on disk.
+    /// A hidden copy on disk.
     Hidden {
         shard: ShardNumber,
         root: Option<Branch>,
-        /// What is still to be copied, locally.
+        /// The local copy that is not finished, if any.
         copy: Option<Copy>,
     },
 }
@@ -58,7 +58,7 @@ impl Build {
         }
     }
 
-    /// The state, as it stands.
+    /// The current state of the build.
     pub(in crate::engine) fn view<'a, S: Store>(&'a self, disk: &'a Disk<S>) -> View<'a, Snapshot<S>> {
         disk.view_with(self.shard(), self.layer())
     }

@@ -1,4 +1,4 @@
-//! Building what a reconciliation has verified: a layer in memory, or a hidden copy on disk.
+//! Builds the state of a reconciliation: a layer in memory, or a hidden copy on disk.
 
 use super::{
     super::handlers::Reconciler,
@@ -13,21 +13,21 @@ use crate::{
     trie::Branch,
 };
 
-/// Layers grow up to this size; above it a hidden copy is made.
+/// Largest layer in bytes. A larger one becomes a hidden copy.
 pub(super) const LAYER_BYTES_MAX: usize = crate::limits::DELTA_BYTES_MAX;
-/// All layers together, as long as none is below [`LAYER_BYTES_MIN`].
+/// Target for all layers together, in bytes. A single layer may always have [`LAYER_BYTES_MIN`].
 const LAYERS_BYTES_MAX: usize = 64 << 20;
 const LAYER_BYTES_MIN: usize = 256 << 10;
-/// What a row takes in a layer beside its item.
+/// Bytes that a row takes in a layer beside its item.
 pub(super) const ROW_BYTES: usize = 256;
 
 impl<S: Store> Reconciler<'_, S> {
-    /// Chooses where to put things: on top of what is visible, or into a hidden copy if there is nothing
-    /// visible and much to come.
+    /// Chooses the kind of build: a layer over the visible shard, or a hidden copy if nothing is visible and
+    /// much is expected.
     pub(super) fn begin_build(&mut self, reconciliation: &Reconciliation) -> Result<Build, StoreError> {
         let owner = reconciliation.target.owner;
         let state = &self.replicas[&owner];
-        // What is visible has to stay as it is.
+        // A divergent copy must not change the visible shard.
         if reconciliation.is_of_divergent() {
             let from = state.whole().map(|(shard, _)| shard);
             let copy = from.map(|from| Copy { from, layer: ShardChange::default(), next: Timestamp::ZERO });
@@ -46,7 +46,7 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(Build::Layer { shard, change: ShardChange::default(), root: None, bytes: 0 })
     }
 
-    /// A hidden copy: the one of an earlier run, or a new one of `copy`.
+    /// A hidden copy: the one of an earlier run, or a new one that copies `copy`.
     fn begin_hidden(
         &mut self,
         reconciliation: &Reconciliation,
@@ -86,7 +86,7 @@ impl<S: Store> Reconciler<'_, S> {
         }
     }
 
-    /// Turns a layer into a hidden copy: what is visible stays as it is.
+    /// Turns a layer into a hidden copy, which leaves the visible shard unchanged.
     pub(super) fn hide(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
         match reconciliation.build.take() {
             Some(Build::Layer { shard, change, .. }) => {
@@ -100,13 +100,13 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(())
     }
 
-    /// How large a layer may be: all of them share what may lie in memory.
+    /// The size limit of a layer: all layers share [`LAYERS_BYTES_MAX`].
     fn layer_bytes_max(&self) -> usize {
         let share = LAYERS_BYTES_MAX / self.replicas.n_compared().max(1);
         share.clamp(LAYER_BYTES_MIN, LAYER_BYTES_MAX)
     }
 
-    /// Copies one page into the hidden copy; true while there is more.
+    /// Copies one page into the hidden copy. True while the copy is not finished.
     pub(super) fn copy_page(&mut self, reconciliation: &mut Reconciliation) -> Result<bool, StoreError> {
         let Some(Build::Hidden { shard, root, copy }) = &mut reconciliation.build else { return Ok(false) };
         let Some(Copy { from, layer, next }) = copy else { return Ok(false) };
@@ -145,7 +145,7 @@ impl<S: Store> Reconciler<'_, S> {
             Some(Build::Hidden { shard, root: hidden_root, .. }) => {
                 *hidden_root = root;
                 let shard = *shard;
-                // A hidden copy knows no tombstones: its floor will be its head.
+                // A hidden copy keeps no tombstones: they start at its head.
                 change.tombstones.clear();
                 let build = reconciliation.build.as_ref().expect("matched above");
                 change.record = Some(hidden_record(reconciliation, build).into());
@@ -160,7 +160,7 @@ impl<S: Store> Reconciler<'_, S> {
 /// The record of a hidden copy.
 fn hidden_record(reconciliation: &Reconciliation, build: &Build) -> ShardRecord {
     let owner = reconciliation.target.owner;
-    // A state that is only looked at is not gone on with after a restart.
+    // A divergent state is not continued after a restart.
     if reconciliation.is_of_divergent() {
         return ShardRecord::dead(owner);
     }

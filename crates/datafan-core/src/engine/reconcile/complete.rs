@@ -1,4 +1,4 @@
-//! Going on with a reconciliation, and making what it has built visible.
+//! Advances a reconciliation, and makes its result visible.
 
 use super::{
     super::{
@@ -24,7 +24,7 @@ use crate::{
 use alloc::vec::Vec;
 
 impl<S: Store> Replication<'_, S> {
-    /// Goes on with the reconciliation of `owner` as far as it can without an answer.
+    /// Advances the reconciliation of `owner` as far as possible without an answer.
     pub(in crate::engine) fn advance(&mut self, owner: &MemberId) -> Result<(), StoreError> {
         let Some(mut reconciliation) = self.replicas.lend_reconciliation(owner) else { return Ok(()) };
         let going = self.advance_lent(&mut reconciliation)?;
@@ -61,9 +61,9 @@ impl<S: Store> Replication<'_, S> {
         Ok(Going::On)
     }
 
-    /// All was compared: the target is reached, or it is compared again, or it is invalid.
+    /// Everything was compared: the target is reached, or it is compared again, or it is invalid.
     pub(super) fn conclude(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
-        let build = reconciliation.build.as_ref().expect("begun before");
+        let build = reconciliation.build.as_ref().expect("the build exists once a reconciliation has begun");
         let root = build.root();
         let sums = root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let target = &reconciliation.target;
@@ -85,8 +85,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(Going::Over)
     }
 
-    /// Whether the target is later than what is held, or replaces it for good: a revocation has named it, or
-    /// it makes what is held invalid.
+    /// Whether the target may replace the held state: it is later, or the owner was revoked, or it makes the
+    /// held state invalid.
     pub(super) fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
         let Some(held) = self.replicas[&target.owner].head().filter(|held| held.order() > target.order())
         else {
@@ -101,8 +101,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(item.is_some_and(|item| names(&item.value, held.timestamp)))
     }
 
-    /// What has to be done before a state replaces another one; where that is all for now, whether the
-    /// reconciliation goes on.
+    /// Prepares the replacement of a state. `None` if it can proceed; else whether the reconciliation
+    /// continues.
     pub(super) fn before_replacing(
         &mut self,
         reconciliation: &mut Reconciliation,
@@ -132,7 +132,8 @@ impl<S: Store> Replication<'_, S> {
             }
             Replaced::Diverged(_) => {
                 if target.owner == self.cx.me && self.own.is_run_named(self.replicas, &self.cx.me) {
-                    // What was written under this name is on the branch that is kept.
+                    // Writes of the current run are on the branch that is kept, so later writes need a new
+                    // run.
                     self.own.run.renew(&mut self.cx.rng);
                 }
                 Ok(None)
@@ -144,7 +145,7 @@ impl<S: Store> Replication<'_, S> {
     pub(super) fn complete(&mut self, reconciliation: &mut Reconciliation) -> Result<Going, StoreError> {
         let target = reconciliation.target;
         let owner = target.owner;
-        let build = reconciliation.build.take().expect("begun before");
+        let build = reconciliation.build.take().expect("the build exists once a reconciliation has begun");
         if reconciliation.is_of_divergent() {
             self.on_divergent_fetched(build.shard(), build.root(), &target)?;
             return Ok(Going::Over);
@@ -169,7 +170,7 @@ impl<S: Store> Replication<'_, S> {
         if let Some(going) = self.before_replacing(reconciliation, replaced)? {
             return Ok(going);
         }
-        let build = reconciliation.build.take().expect("just put there");
+        let build = reconciliation.build.take().expect("the build was just put back");
         self.fork_judge().compare_states(&build, &target)?;
         self.show_built(&build, target, change, replaced)?;
         if let Some(from) = reconciliation.from {
@@ -182,7 +183,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(Going::Over)
     }
 
-    /// Makes what was built the visible state of its owner, in place of what was visible.
+    /// Makes the build the visible state of its owner, replacing the old one.
     fn show_built(
         &mut self,
         build: &Build,
@@ -197,7 +198,7 @@ impl<S: Store> Replication<'_, S> {
             Some(_) if !build.is_hidden() => held,
             _ => HeldTombstones { since: target.timestamp, rows: 0 },
         };
-        // A key that moved has no tombstone: only what is gone for good leaves one.
+        // A key that only got a new timestamp needs no tombstone.
         let view = build.view(self.disk);
         let mut gone = Vec::new();
         for (at, key) in core::mem::take(&mut change.tombstones).into_keys() {

@@ -1,4 +1,4 @@
-//! Lending the reconciliation of an owner to who works on it.
+//! Lends the reconciliation of an owner to the code that advances it.
 
 use super::{
     super::{links::Links, replicas::Replicas},
@@ -7,15 +7,15 @@ use super::{
 use crate::id::MemberId;
 use alloc::boxed::Box;
 
-/// Whether a reconciliation goes on.
+/// Whether a reconciliation continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Going {
     On,
     Over,
 }
 
-/// Puts back what [`Replicas::lend_reconciliation`] gave, unless it is over or has been replaced meanwhile: then no
-/// answer to it is waited for any more.
+/// Returns the reconciliation from [`Replicas::lend_reconciliation`]. If it is over or was replaced
+/// meanwhile, drops its pending requests instead.
 pub(super) fn give_back<V>(
     replicas: &mut Replicas,
     links: &mut Links<V>,

@@ -1,8 +1,8 @@
-//! Reconciliation: comparing the index from the root down, and fetching what differs.
+//! Reconciliation: compares the index from the root down, and fetches what differs.
 //!
-//! The answers are tried on a [`Build`]: a layer over the visible shard while little differs, a hidden copy
-//! of it above that. Nothing is visible before the root is the one that the owner signed; what was verified
-//! is kept when the target moves or the peer goes.
+//! Verified answers go into a [`Build`]: a layer over the visible shard while little differs, else a hidden
+//! copy. Nothing becomes visible before the root matches the one that the owner signed. Verified data is kept
+//! when the target changes or the peer leaves.
 
 mod answer;
 mod build;

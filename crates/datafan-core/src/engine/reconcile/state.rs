@@ -1,4 +1,4 @@
-//! A comparison under way: what is asked, and what is yet to be asked.
+//! The state of a reconciliation: requests in flight and remaining work.
 
 use super::build::Build;
 use crate::{
@@ -10,50 +10,51 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// One comparison under way.
+/// A reconciliation under way.
 pub(in crate::engine) struct Reconciliation {
-    /// Who is asked first, and tells where the target has moved to; `None` while somebody has to be found.
-    /// Others that hold the same are asked too, while there is more to ask for than one may owe.
+    /// The main source, which also reports when the target changes; `None` while one has to be found. Other
+    /// peers with the same state are asked too if there is more to request than one peer may have pending.
     pub(super) from: Option<MemberId>,
-    /// What it has to lead to.
+    /// The head to reach.
     pub(super) target: Head,
-    /// Where we were: what lies right of it is compared first, since it explains most of the rest.
+    /// Our own position. Slots after it are compared first, since they explain most of the other differences.
     pub(super) position: Timestamp,
     pub(super) build: Option<Build>,
-    /// Slots that may differ, and what is expected there.
+    /// Slots that may differ, with their expected content.
     pub(super) work: BTreeMap<Slot, Expect>,
     pub(super) flight: BTreeMap<u32, Flight>,
-    /// Where the target has nothing, and there is or was something: emptied when all the rest has come.
+    /// Places where the target has nothing and we have or had items. They are emptied after everything else
+    /// was fetched.
     pub(super) absent: Vec<Place>,
-    /// How often all of it was compared.
+    /// How often everything was compared.
     pub(super) passes: u32,
-    /// The state is not to become visible: it is looked at, or kept as a divergent copy.
+    /// The state must not become visible: it is only examined, or kept as a divergent copy.
     pub(super) divergent: bool,
 }
 
-/// A slot; those left of the own position come last.
+/// A slot. Slots before the own position are ordered last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Slot {
     pub(super) left: bool,
     pub(super) place: Place,
 }
 
-/// What the target has in a slot.
+/// The content of the target in a slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expect {
     pub(super) count: u64,
     pub(super) bytes: u64,
     pub(super) hash: Hash,
-    /// Hints led nowhere before.
+    /// Hints failed before, so the request must not use them.
     pub(super) plain: bool,
 }
 
-/// A request under way.
+/// A request in flight.
 pub(super) struct Flight {
     pub(super) from: MemberId,
     pub(super) what: What,
     pub(super) slots: Vec<(Slot, Expect, Option<Node>)>,
-    /// As many as are expected.
+    /// Expected bytes of the answer.
     pub(super) bytes: u64,
     pub(super) sent: Time,
     pub(super) deadline: Time,
@@ -65,9 +66,9 @@ pub(super) enum What {
     Ranges,
 }
 
-/// All of it is compared at most this often before the target is invalid.
+/// Everything is compared at most this often before the target counts as invalid.
 pub(super) const PASSES_MAX: u32 = 3;
-/// With so many places to be emptied nothing more is compared before they are.
+/// With this many places to empty, nothing more is compared until they are empty.
 pub(super) const ABSENT_MAX: usize = 65_536;
 
 impl Reconciliation {
@@ -87,7 +88,7 @@ impl Reconciliation {
         reconciliation
     }
 
-    /// For a state of an own shard that is not to replace the visible one.
+    /// A reconciliation for a state of an own shard that must not replace the visible one.
     pub(in crate::engine) fn of_divergent(from: MemberId, target: Head) -> Self {
         Self { divergent: true, ..Self::new(from, target, Timestamp::ZERO) }
     }
@@ -96,7 +97,7 @@ impl Reconciliation {
         self.divergent
     }
 
-    /// Begins again at the root; what is equal by now is skipped.
+    /// Restarts at the root. Slots that are equal by now are skipped.
     pub(super) fn restart(&mut self) {
         self.flight.clear();
         self.work.clear();
@@ -110,7 +111,7 @@ impl Reconciliation {
         Slot { left: place.last() <= self.position.0, place }
     }
 
-    /// Asks this peer no more: what it has not answered is asked of others.
+    /// Stops using this peer. Its unanswered requests go back to the work list.
     pub(in crate::engine) fn leave(&mut self, peer: &MemberId) {
         self.from.take_if(|from| from == peer);
         let work = &mut self.work;
@@ -123,7 +124,7 @@ impl Reconciliation {
         });
     }
 
-    /// Who has not answered in time.
+    /// Peers that did not answer in time.
     pub(super) fn late(&self, now: Time) -> Vec<MemberId> {
         let late = self.flight.values().filter(|flight| flight.deadline <= now);
         let mut late: Vec<MemberId> = late.map(|flight| flight.from).collect();
@@ -136,17 +137,17 @@ impl Reconciliation {
         self.absent.len() >= ABSENT_MAX
     }
 
-    /// How many requests a peer has not answered yet.
+    /// Number of requests that a peer has not answered yet.
     pub(super) fn n_asked(&self, peer: &MemberId) -> usize {
         self.flight.values().filter(|flight| flight.from == *peer).count()
     }
 
-    /// What is expected of the requests under way.
+    /// Expected bytes of all requests in flight.
     pub(super) fn bytes_asked(&self) -> u64 {
         self.flight.values().fold(0, |sum, flight| sum.saturating_add(flight.bytes))
     }
 
-    /// When an answer is overdue.
+    /// When the next answer is overdue.
     pub(in crate::engine) fn deadline(&self) -> Time {
         self.flight.values().map(|flight| flight.deadline).min().unwrap_or(Time::NEVER)
     }

@@ -1,4 +1,4 @@
-//! Going on with a reconciliation: whom to ask, what next, and the end.
+//! Advances a reconciliation: chooses sources and sends requests.
 
 use super::{
     super::handlers::Reconciler,
@@ -19,14 +19,14 @@ use alloc::vec::Vec;
 type Slots = Vec<(Slot, Expect, Option<Node>)>;
 
 impl<S: Store> Reconciler<'_, S> {
-    /// What has come of a state that was only looked at is of no use.
+    /// Discards the data of a divergent state that was not completed.
     pub(super) fn give_up_divergent(&mut self, reconciliation: &mut Reconciliation) {
         if let Some(build) = reconciliation.build.take_if(|_| reconciliation.divergent) {
             self.disk.retire(reconciliation.target.owner, build.shard());
         }
     }
 
-    /// Whether there is somebody to ask; looks for another one where the present one is gone or silent.
+    /// Whether there is a source. Looks for another one if the current one is gone or silent.
     pub(super) fn has_source(&mut self, reconciliation: &mut Reconciliation) -> bool {
         let now = self.cx.now.time;
         for late in reconciliation.late(now) {
@@ -47,8 +47,7 @@ impl<S: Store> Reconciler<'_, S> {
                 self.exchange().source(&reconciliation.target.owner, &reconciliation.target);
         }
         if reconciliation.from.is_none() {
-            // Nobody who is linked has it: the rounds will tell of it again, and a hidden copy waits for
-            // that.
+            // No linked peer has it. The rounds will announce it again, and a hidden copy is kept until then.
             if !reconciliation.is_of_divergent() {
                 self.replicas.forget(&reconciliation.target.owner);
             }
@@ -56,7 +55,7 @@ impl<S: Store> Reconciler<'_, S> {
         reconciliation.from.is_some()
     }
 
-    /// Asks a peer no more, and waits for no answer of it; where it is with the owner is not known any more.
+    /// Stops using a peer and drops its pending requests. Its position for this owner is no longer known.
     pub(super) fn leave_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
         let owner = reconciliation.target.owner;
         reconciliation.leave(peer);
@@ -66,14 +65,13 @@ impl<S: Store> Reconciler<'_, S> {
         }
     }
 
-    /// Asks a peer no more that has answered what cannot be; all is compared again, and what is equal by now
-    /// is skipped.
+    /// Stops using a misbehaving peer. Everything is compared again; slots that are equal by now are skipped.
     pub(super) fn distrust_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
         self.leave_source(reconciliation, peer);
         reconciliation.restart();
     }
 
-    /// Sends requests while there is work and few are under way.
+    /// Sends requests while there is work and few requests are in flight.
     pub(super) fn request(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
         let Some(from) = reconciliation.from else { return Ok(()) };
         let owner = reconciliation.target.owner;
@@ -90,7 +88,7 @@ impl<S: Store> Reconciler<'_, S> {
         Ok(())
     }
 
-    /// Others that hold the very target, and may be asked too.
+    /// Other peers that hold exactly the target and can be asked too.
     fn helpers(&self, reconciliation: &Reconciliation) -> Vec<MemberId> {
         if reconciliation.work.is_empty() || reconciliation.is_of_divergent() {
             return Vec::new();
@@ -157,7 +155,7 @@ impl<S: Store> Reconciler<'_, S> {
             What::Nodes => slots.len() as u64 * NODE_BYTES,
             What::Ranges => slots.iter().fold(0, |sum: u64, (_, expect, _)| sum.saturating_add(expect.bytes)),
         };
-        // What an owner says of a single item is checked when it comes.
+        // The size that an owner states for a single item is checked when the item arrives.
         let bytes = bytes.min(DELTA_BYTES_MAX as u64);
         let sent = self.cx.now.time;
         let mut deadline = sent.after(self.cx.config.request_micros);
@@ -169,9 +167,9 @@ impl<S: Store> Reconciler<'_, S> {
         self.cx.send(from, &message);
     }
 
-    /// The next slots to ask for: nodes, and ranges that we lack entirely. Slots that are equal by now are
-    /// dropped. What is more than `window` is asked for by its parts, and no more than is `left` of that at
-    /// once, but for one slot.
+    /// The next slots to request: nodes, and ranges that we lack entirely. Slots that are equal by now are
+    /// dropped. A slot larger than `window` is requested in parts. At most `left` bytes are requested at
+    /// once, except that one slot is always allowed.
     fn next_slots(
         &self,
         reconciliation: &mut Reconciliation,
@@ -218,18 +216,18 @@ impl<S: Store> Reconciler<'_, S> {
     }
 }
 
-/// Others that are asked beside the first.
+/// Most other sources beside the main one.
 const HELPERS_MAX: usize = 3;
-/// Most bytes of items that one request asks for over a fast line, but for those of one item. All of an
-/// answer is read, and later verified, in one call of an engine, and a push that comes meanwhile waits for
-/// that. A slow line is better asked for much at once: what waits behind another answer comes too late.
+/// Most bytes of items that one request covers on a fast link, except for a single larger item. An answer is
+/// read, and later verified, in one call of an engine, and a push waits meanwhile. On a slow link larger
+/// requests are better, since an answer that waits behind another one arrives too late.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
 const FAST_WINDOW: u64 = 8 * REQUEST_BYTES_MAX;
 const _: () = assert!(REQUEST_BYTES_MAX <= RANGE_BYTES_MAX as u64);
-/// What the answer to a slot's node takes, or nearly.
+/// Approximate bytes of the answer for one node.
 const NODE_BYTES: u64 = 512;
 
-/// Whether what is there is what is expected.
+/// Whether the local content matches the expected content.
 fn is_equal(local: Option<&Branch>, expect: &Expect) -> bool {
     match local {
         Some(local) => local.hash == expect.hash,
