@@ -1,5 +1,5 @@
-//! Pushes of one owner that wait together: taken in as the one delta that they are together, so that only the
-//! last head is verified and passed on. Where that leads nowhere, each of them is looked at for itself.
+//! Coalesces waiting pushes of one owner into one delta, so that only the last head is verified and relayed.
+//! If that delta does not apply, each push is handled by itself.
 
 use super::input::Input;
 use crate::{
@@ -18,11 +18,11 @@ use core::iter::Peekable;
 
 /// Bytes before the owner in a pushed message: version, tag and the head's format.
 const OWNER_AT: usize = 3;
-/// A message of that length says whose push it is.
+/// End of the owner in a pushed message.
 const OWNER_ENDS: usize = OWNER_AT + 32;
 
-/// What follows `first` among the inputs and is a push of the same owner by the same peer, together no more
-/// than one push may be.
+/// The inputs directly after `first` that are pushes of the same owner from the same peer, up to the size of
+/// one push in total.
 pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item = Input>>) -> Vec<Arc<[u8]>> {
     let Input::Message { from, bytes } = first else { return Vec::new() };
     if !is_push(bytes) {
@@ -44,7 +44,7 @@ fn is_push(bytes: &[u8]) -> bool {
     bytes.len() > OWNER_ENDS && bytes[1] == PUSH
 }
 
-/// Whether what is a push is followed by one of the same owner.
+/// Whether two messages are pushes of the same owner.
 fn is_push_of_same(one: &[u8], other: &[u8]) -> bool {
     is_push(other) && one[..OWNER_ENDS] == other[..OWNER_ENDS]
 }
@@ -52,8 +52,8 @@ fn is_push_of_same(one: &[u8], other: &[u8]) -> bool {
 /// The tag of a push.
 const PUSH: u8 = 4;
 
-/// The push that these are together, and to where it leads; `None` unless each begins where the one before
-/// ends.
+/// The push that combines these, with its owner and the timestamp of its head; `None` unless each push starts
+/// where the previous one ends.
 pub(super) fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Timestamp)> {
     let mut whole = Whole::default();
     let (mut base, mut last) = (None, None);
@@ -73,7 +73,7 @@ pub(super) fn combined(pushes: &[Arc<[u8]>]) -> Option<(Arc<[u8]>, MemberId, Tim
     Some((bytes.into(), head.owner, head.timestamp))
 }
 
-/// What deltas that follow one another come to.
+/// The combination of consecutive deltas.
 #[derive(Default)]
 struct Whole {
     items: BTreeMap<Key, Item>,
@@ -83,7 +83,7 @@ struct Whole {
 impl Whole {
     fn add(&mut self, delta: &Delta<'_>) -> Option<()> {
         let (items, tombstones) = delta.contents().ok()?;
-        // What follows begins at the head.
+        // The next delta starts at the head, so no item may be later.
         let late = items.last().is_some_and(|item| item.timestamp > delta.head.timestamp);
         if late || delta.head.timestamp <= delta.base {
             return None;
@@ -100,7 +100,7 @@ impl Whole {
         Some(())
     }
 
-    /// Items and tombstones in the order of a delta. A tombstone of a key that lives again is none.
+    /// Items and tombstones in the order of a delta. A tombstone of a key that has an item again is dropped.
     fn into_parts(self) -> (Vec<Item>, Vec<(Timestamp, Key)>) {
         let tombstones =
             self.tombstones.into_iter().filter(|(_, key)| !self.items.contains_key(key)).collect();

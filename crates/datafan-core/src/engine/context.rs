@@ -1,4 +1,5 @@
-//! What every part of the engine has at hand in a call: settings, clocks, chance, counters, and the outbox.
+//! What every part of the engine can use in a call: settings, clocks, random numbers, counters and the
+//! outbox.
 
 use super::{
     config::Config, effect::Alarm, effect::Answer, effect::CommandError, effect::Committed, effect::Effect,
@@ -17,36 +18,36 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-/// What a change of a member's shard means to the parts that find members and join them.
+/// News from a member's shard for discovery.
 pub(super) enum News {
-    /// The shard has moved on.
+    /// The shard has a new head.
     Moved { owner: MemberId },
-    /// It has this value at [`ADDRESSES_KEY`](super::ADDRESSES_KEY).
+    /// The shard has this item at [`ADDRESSES_KEY`](super::ADDRESSES_KEY).
     Addresses { owner: MemberId, item: Arc<Item> },
-    /// It has this value at [`LINKS_KEY`](super::LINKS_KEY).
+    /// The shard has this item at [`LINKS_KEY`](super::LINKS_KEY).
     Links { owner: MemberId, item: Arc<Item> },
-    /// It was put in place as a whole, and names no links.
+    /// The shard was replaced as a whole and publishes no links.
     NoLinks { owner: MemberId },
 }
 
-/// The surroundings of one call of the engine.
+/// The context of one call of the engine.
 pub(super) struct Context {
     pub(super) config: Config,
     pub(super) me: MemberId,
     pub(super) now: Now,
     pub(super) rng: Rng,
     pub(super) stats: Stats,
-    /// `handle` shall be called again at once: something is left to be done.
+    /// `handle` must be called again at once, because work is left.
     pub(super) more_to_do: bool,
     /// When the next anti-entropy round begins.
     pub(super) next_round: Time,
-    /// What this call has learned of members' shards, and other parts have yet to hear.
+    /// News of this call that discovery has not processed yet.
     news: Vec<News>,
-    /// How much was sent, of how much may be.
+    /// The send budget.
     budget: SendBudget,
     verifier: Box<dyn Verifier>,
     out: Outbox,
-    /// Own commits are not on disk: what may tell of them waits for the sync.
+    /// Own commits are not on disk yet, so effects that may announce them wait for the sync.
     own_unsynced: bool,
 }
 
@@ -68,7 +69,7 @@ impl Context {
         }
     }
 
-    /// What an engine is opened again with.
+    /// The parts with which an engine is reopened.
     pub(super) fn into_parts(self) -> (Config, Box<dyn Verifier>) {
         (self.config, self.verifier)
     }
@@ -78,28 +79,28 @@ impl Context {
         self.now.time
     }
 
-    /// Exchanges the outbox with the caller's: at the beginning and at the end of each call.
+    /// Swaps the outbox with the caller's, at the start and at the end of each call.
     pub(super) fn swap_outbox(&mut self, out: &mut Outbox) {
         core::mem::swap(&mut self.out, out);
     }
 
-    /// Something that may be done at once, as it does not tell of own data.
+    /// Emits an effect that does not announce own data, so it can be carried out at once.
     pub(super) fn emit(&mut self, effect: Effect) {
         self.out.now.push(effect);
     }
 
-    /// Something that has to wait for the next sync.
+    /// Emits an effect that has to wait for the next sync.
     pub(super) fn emit_after_sync(&mut self, effect: Effect) {
         self.out.after_sync.push(effect);
     }
 
-    /// Something that may tell of own data: behind the sync where that is not on disk.
+    /// Emits an effect that may announce own data. It waits for the sync if own data is not on disk yet.
     pub(super) fn emit_in_order(&mut self, effect: Effect) {
         let effects = if self.own_unsynced { &mut self.out.after_sync } else { &mut self.out.now };
         effects.push(effect);
     }
 
-    /// Something that other parts have to hear.
+    /// Queues news for discovery.
     pub(super) fn tell(&mut self, news: News) {
         self.news.push(news);
     }
@@ -109,7 +110,7 @@ impl Context {
         !self.news.is_empty()
     }
 
-    /// What other parts have yet to hear, in order.
+    /// Takes the queued news, in order.
     pub(super) fn take_news(&mut self) -> Vec<News> {
         core::mem::take(&mut self.news)
     }
@@ -118,12 +119,12 @@ impl Context {
         self.emit(Effect::Alarm(Box::new(alarm)));
     }
 
-    /// Answers a command that has changed nothing.
+    /// Answers a command that changed nothing.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
         self.emit(Effect::Answer { ticket, answer });
     }
 
-    /// Answers a command that there was nothing to do for; `timestamp` is the shard's.
+    /// Answers a command that needed no change; `timestamp` is the shard's.
     pub(super) fn answer_unchanged(&mut self, ticket: Ticket, timestamp: Timestamp) {
         self.answer(ticket, Answer::Committed(Committed { timestamp, changed: 0 }));
     }
@@ -133,18 +134,18 @@ impl Context {
         self.answer(ticket, Answer::Refused(error));
     }
 
-    /// Queues a message; behind the sync where it may tell of own data that is not on disk.
+    /// Sends a message. It waits for the sync if own data is not on disk yet.
     pub(super) fn send(&mut self, to: MemberId, message: &Message<'_>) {
         self.send_frame(to, message.frame());
     }
 
-    /// As [`Context::send`], a frame.
+    /// Like [`Context::send`], for a frame.
     pub(super) fn send_frame(&mut self, to: MemberId, frame: Frame) {
         self.count_sent(&frame);
         self.emit_in_order(Effect::Send { to, frame });
     }
 
-    /// Queues a frame that tells of others' data only.
+    /// Sends a frame that announces only data of others.
     pub(super) fn send_frame_at_once(&mut self, to: MemberId, frame: Frame) {
         self.count_sent(&frame);
         self.emit(Effect::Send { to, frame });
@@ -169,7 +170,7 @@ impl Context {
         self.budget.begin_call(now.time, &self.config);
     }
 
-    /// A round begins: the next one is that far away, and a bit more or less.
+    /// A round begins: schedules the next one, with jitter.
     pub(super) fn begin_round(&mut self) {
         self.next_round = self.now.time.after(self.rng.jitter(self.config.round_micros));
     }
@@ -184,23 +185,23 @@ impl Context {
         self.budget.may_push(&self.config)
     }
 
-    /// When answers that wait for the budget go on.
+    /// When answers that wait for the budget may be sent.
     pub(super) fn answers_at(&self) -> Time {
         self.budget.answers_at(&self.config)
     }
 
-    /// When pushes that wait for the budget go on.
+    /// When pushes that wait for the budget may be sent.
     pub(super) fn pushes_at(&self) -> Time {
         self.budget.pushes_at(&self.config)
     }
 
-    /// Whether a head is signed by its owner.
+    /// Verifies the owner's signature of a head.
     pub(super) fn check_signature(&mut self, head: &Head) -> bool {
         self.stats.verified += 1;
         head.verify(&self.config.mesh, &*self.verifier)
     }
 
-    /// The last timestamp that others accept by our clock.
+    /// The last timestamp that others accept according to our clock.
     pub(super) fn clock_bound(&self) -> Timestamp {
         Timestamp(self.now.wall.0.saturating_add(self.config.clock_ahead_micros))
     }
@@ -210,7 +211,7 @@ impl Context {
         at > self.clock_bound()
     }
 
-    /// Why a timestamp is not within the clock's bound.
+    /// Checks that a timestamp is within the bound of the clock.
     pub(super) fn check_within(&self, at: Timestamp) -> Refusable<()> {
         if at <= self.clock_bound() {
             return Ok(());
@@ -220,12 +221,12 @@ impl Context {
         Err(CommandError::ClockBehind { ahead_seconds, limit_seconds })
     }
 
-    /// Who judges signatures.
+    /// The verifier of signatures.
     pub(super) fn verifier(&self) -> &dyn Verifier {
         &*self.verifier
     }
 
-    /// Whether a shard is ours: asked for every message, so the own shards are left alone.
+    /// Whether a shard is ours. This is called for every message, so it does not look up the own shards.
     pub(super) fn is_own(&self, owner: &MemberId) -> bool {
         *owner == self.me || self.config.authority.is_some() && self.is_authority(owner)
     }
@@ -235,17 +236,17 @@ impl Context {
         *owner == self.config.mesh.authority()
     }
 
-    /// Whose shard a change is for.
+    /// The owner of the shard that a change is for.
     pub(super) fn owner_of(&self, change: &OwnChange) -> MemberId {
         if change.is_of_authority() { self.config.mesh.authority() } else { self.me }
     }
 
-    /// Own data was committed, and is not on disk yet.
+    /// Own data was committed but is not on disk yet.
     pub(super) fn on_own_commit(&mut self) {
         self.own_unsynced = true;
     }
 
-    /// All that was committed is on disk.
+    /// All commits are on disk.
     pub(super) fn on_synced(&mut self) {
         self.own_unsynced = false;
     }
@@ -254,17 +255,17 @@ impl Context {
         self.own_unsynced
     }
 
-    /// A sync is wanted.
+    /// Asks the driver for a sync.
     pub(super) fn want_sync(&mut self) {
         self.out.wants_sync = true;
     }
 
-    /// Whether something waits for a sync.
+    /// Whether effects wait for a sync.
     pub(super) fn waits_for_sync(&self) -> bool {
         self.own_unsynced || !self.out.after_sync.is_empty()
     }
 
-    /// After a sync, everything may be done.
+    /// After a sync, releases the effects that waited for it.
     pub(super) fn release(&mut self) {
         let out = &mut self.out;
         out.wants_sync = false;

@@ -1,4 +1,4 @@
-//! Which divergent copies are held, who has to hear of them, and which are to be fetched.
+//! Keeps track of divergent copies: those held here, owners to tell about them, and copies to fetch.
 
 use super::{disk::Disk, heard_for::HeardFor};
 use crate::{
@@ -13,31 +13,32 @@ use alloc::{
     vec::Vec,
 };
 
-/// The divergent copies that this member holds, and those it was told of.
+/// The divergent copies that this member holds, and those that peers announced.
 #[derive(Default)]
 pub(super) struct DivergentCopies {
-    /// By owner, oldest first.
+    /// The copies of each owner, oldest first.
     held: BTreeMap<MemberId, Vec<ShardNumber>>,
-    /// Copies of the own shard at peers, to be fetched.
+    /// Copies of the own shard that peers announced, to be fetched.
     told: VecDeque<(MemberId, Head)>,
-    /// Owners that may have ended what is held of them.
+    /// Owners that may have ended the branches of copies held here.
     ended: BTreeSet<MemberId>,
     /// When the next alarm about an owner may be raised.
     quiet: BTreeMap<MemberId, Time>,
-    /// Until when an owner that was told need not be dialled.
+    /// Until when an owner that was told need not be dialled again.
     knows: BTreeMap<MemberId, Time>,
-    /// The owner that was dialled last to be told, and when the next one is.
+    /// The owner that was last dialled to be told; `next_dial` is when the next one may be dialled.
     dialled: Option<MemberId>,
     next_dial: Time,
-    /// How long owners could have heard of what is kept.
+    /// For how long owners were able to learn of their copies.
     heard: HeardFor,
-    /// Peers that were linked in this call: they hear of what is kept of their shards.
+    /// Peers that were linked in this call and have to be told about copies of their shards.
     to_tell: BTreeSet<MemberId>,
 }
 
-/// An owner's copies are told of by an alarm once in this time.
+/// Minimum time between two alarms about one owner.
 const ALARM_MICROS: u64 = 24 * 3_600 * SECOND;
-/// An owner is dialled to be told this often, and not again for the longer time once it was told.
+/// Pause between dials of owners that have to be told. An owner that was told is not dialled for
+/// [`KNOWS_MICROS`].
 const DIAL_MICROS: u64 = 10 * SECOND;
 const KNOWS_MICROS: u64 = 3_600 * SECOND;
 
@@ -55,7 +56,8 @@ impl DivergentCopies {
         self.held.get(owner).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether an alarm is due about a copy of `owner`'s shard; then it is raised.
+    /// Whether an alarm about a copy of `owner`'s shard may be raised. If so, starts the pause until the next
+    /// one.
     pub(super) fn may_alarm(&mut self, owner: &MemberId, now: Time) -> bool {
         self.quiet.retain(|_, until| *until > now);
         let is_due = !self.quiet.contains_key(owner);
@@ -65,7 +67,7 @@ impl DivergentCopies {
         is_due
     }
 
-    /// The owner's shard names its runs anew.
+    /// The run history of the owner's shard changed.
     pub(super) fn on_runs(&mut self, owner: &MemberId) {
         if self.held.contains_key(owner) {
             self.ended.insert(*owner);
@@ -82,31 +84,31 @@ impl DivergentCopies {
         self.held.values().flatten()
     }
 
-    /// Owners of whose shards copies are held.
+    /// Owners of the copies that are held.
     pub(super) fn owners(&self) -> impl Iterator<Item = &MemberId> {
         self.held.keys()
     }
 
-    /// A copy is new: its owner is to hear of it, and has a week to do so.
+    /// Adds a new copy. Its owner has to be told, and has a week of reachability to fetch it.
     pub(super) fn add(&mut self, owner: MemberId, shard: ShardNumber) {
         self.load(owner, shard);
         self.knows.remove(&owner);
         self.heard.begin_again(&owner);
     }
 
-    /// Gives up the copies of an owner; their rows are erased by and by.
+    /// Drops the copies of an owner. Their rows are erased gradually.
     pub(super) fn retire<S: Store>(&mut self, owner: &MemberId, disk: &mut Disk<S>) {
         for shard in self.take(owner) {
             disk.retire(*owner, shard);
         }
     }
 
-    /// Gives up all copies of the shard of `owner`.
+    /// Takes all copies of the shard of `owner`.
     pub(super) fn take(&mut self, owner: &MemberId) -> Vec<ShardNumber> {
         self.held.remove(owner).unwrap_or_default()
     }
 
-    /// Of the copies that were taken, these stay.
+    /// Puts back the copies that are kept.
     pub(super) fn put_back(&mut self, owner: MemberId, kept: Vec<ShardNumber>) {
         if kept.is_empty() {
             self.knows.remove(&owner);
@@ -115,12 +117,12 @@ impl DivergentCopies {
         }
     }
 
-    /// An owner that may have ended what is held of it; once.
+    /// Takes an owner that may have ended the branches of copies held here.
     pub(super) fn pop_ended(&mut self) -> Option<MemberId> {
         self.ended.pop_first()
     }
 
-    /// A peer was linked: it is to hear of what is kept of its shard.
+    /// A peer was linked and has to be told about copies of its shard.
     pub(super) fn on_linked(&mut self, peer: MemberId) {
         self.to_tell.insert(peer);
     }
@@ -130,17 +132,17 @@ impl DivergentCopies {
         !self.to_tell.is_empty() || !self.ended.is_empty() || self.has_told() || self.heard.is_due(now)
     }
 
-    /// The next one of those; once.
+    /// Takes the next peer that has to be told.
     pub(super) fn pop_linked(&mut self) -> Option<MemberId> {
         self.to_tell.pop_first()
     }
 
-    /// An owner was told what is kept of its shard.
+    /// An owner was told about copies of its shard.
     pub(super) fn on_told(&mut self, owner: MemberId, now: Time) {
         self.knows.insert(owner, now.after(KNOWS_MICROS));
     }
 
-    /// Whether an owner was told lately.
+    /// Whether an owner was told recently.
     pub(super) fn knows(&self, owner: &MemberId, now: Time) -> bool {
         self.knows.get(owner).is_some_and(|until| *until > now)
     }
@@ -150,7 +152,7 @@ impl DivergentCopies {
         self.next_dial
     }
 
-    /// The owner of `candidates`, which ascend, that is dialled now: each in its turn.
+    /// Chooses the next owner to dial from `candidates`, which are in ascending order. Owners take turns.
     pub(super) fn dial_next(
         &mut self,
         candidates: impl Iterator<Item = MemberId> + Clone,
@@ -164,12 +166,12 @@ impl DivergentCopies {
         Some(next)
     }
 
-    /// A peer keeps a copy of the own shard.
+    /// Queues a copy of the own shard that a peer keeps.
     pub(super) fn hear_of(&mut self, peer: MemberId, head: &Head) {
         self.told.push_back((peer, *head));
     }
 
-    /// Whether nobody need hear of it: it was told, or too many were.
+    /// Whether an announced copy is queued already, or the queue is full.
     pub(super) fn has_heard_of(&self, peer: MemberId, head: &Head) -> bool {
         let is_told = self.told.iter().any(|(teller, told)| (*teller, told) == (peer, head));
         is_told || self.told.len() >= DIVERGENT_TOLD_MAX
@@ -180,12 +182,12 @@ impl DivergentCopies {
         !self.told.is_empty()
     }
 
-    /// The next copy of the own shard to be fetched, and at whom.
+    /// Takes the next copy of the own shard to fetch, with the peer that keeps it.
     pub(super) fn pop_told(&mut self) -> Option<(MemberId, Head)> {
         self.told.pop_front()
     }
 
-    /// How long owners could have heard of what is kept.
+    /// For how long owners were able to learn of their copies.
     pub(super) fn heard_mut(&mut self) -> &mut HeardFor {
         &mut self.heard
     }

@@ -1,5 +1,5 @@
-//! Own items that have expired: every reader hides them at once, and their owner removes them: some time
-//! later, when no clock shows them any more, or by its own clock when its quota would refuse a write.
+//! Expired own items. Readers hide them at once. The owner removes them later, when they have expired on
+//! every clock, or earlier, by its own clock, when its quota would refuse a write.
 
 use super::{effect::CommandError, group::Group, growth::Growth, handlers::Replication, input::Write};
 use crate::{
@@ -11,18 +11,18 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// What came of removing expired items for a commit.
+/// The result of removing expired items to make room for a commit.
 pub(super) enum Reclaimed {
-    /// The shard has become smaller by this.
+    /// Items were removed, with this growth (which is negative).
     Room(Growth),
-    /// Nothing has expired.
+    /// Nothing could be removed.
     Nothing,
-    /// More may have expired than one commit removes: the next one goes on.
+    /// More may have expired than one commit can remove. The next commit continues.
     Later,
 }
 
 impl<S: Store> Replication<'_, S> {
-    /// Deletes of own items whose expiry is past by the drift bound, oldest first.
+    /// Adds deletes of own items that expired longer ago than the bound of the clock, oldest first.
     pub(super) fn expired_writes(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
         let until = Timestamp(self.cx.now.wall.0.saturating_sub(self.cx.config.clock_ahead_micros));
         let Some((shard, _)) = self.replicas[&self.cx.me].whole() else { return Ok(()) };
@@ -35,8 +35,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// Where a command of a group is refused for its owner's quota: removes what has expired by our own
-    /// clock, oldest first, as far as one commit goes.
+    /// If a command of a group is refused because of the quota, removes items that have expired by our own
+    /// clock, oldest first, as many as fit in one commit.
     pub(super) fn reclaim(
         &self,
         refused: &CommandError,
@@ -50,7 +50,7 @@ impl<S: Store> Replication<'_, S> {
         let Some((shard, _)) = whole else { return Ok(Reclaimed::Nothing) };
         let mut writes = Vec::new();
         for (_, at) in self.disk.current().expiries(shard, self.cx.now.wall, Page::rows(COMMIT_WRITES_MAX))? {
-            // Not what these writes have replaced or removed.
+            // Skip items that these writes replaced or removed.
             let Some(item) = edit.item(at)?.filter(|item| !item.is_live(self.cx.now.wall)) else { continue };
             let bytes = group.bytes + item.key.as_str().len();
             if group.writes == COMMIT_WRITES_MAX || bytes > COMMIT_BYTES_MAX {

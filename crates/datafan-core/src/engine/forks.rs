@@ -1,5 +1,5 @@
-//! Owners that have forked: what proves it is kept, everybody may see it, and their commits come with the
-//! rounds only, until their forks are closed.
+//! Owners that have forked: the evidence is kept and can be shown to anyone. Their commits are fetched only
+//! with the rounds, until their forks are closed.
 
 use super::{
     effect::{Alarm, CommandError},
@@ -26,7 +26,8 @@ use alloc::{string::String, vec::Vec};
 use core::ops::Bound;
 
 impl<S: Store> ForkJudge<'_, S> {
-    /// Two heads of one owner and one timestamp: the owner has forked, if it has signed the new one, too.
+    /// Compares two heads of one owner. If they have the same timestamp and the new one is signed too, the
+    /// owner has forked.
     pub(super) fn compare_heads(&mut self, held: &Head, head: &Head) {
         let forked = held.timestamp == head.timestamp && held.root != head.root;
         if forked && self.replicas.forks.wants(held, head) && self.cx.check_signature(head) {
@@ -36,8 +37,8 @@ impl<S: Store> ForkJudge<'_, S> {
         }
     }
 
-    /// A state that was put together is to follow the one that is held: has it an older item that this one
-    /// lacks?
+    /// Compares a built state with the held one that it replaces. If it has an item that the held state
+    /// should have but lacks, the owner has forked.
     pub(super) fn compare_states(&mut self, build: &Build, target: &Head) -> Result<(), StoreError> {
         let Some((shard, record)) = self.replicas.get(&target.owner).and_then(Owner::whole) else {
             return Ok(());
@@ -66,39 +67,39 @@ impl<S: Store> ForkJudge<'_, S> {
     fn keep_fork(&mut self, fork: KeptFork) {
         let (first, second) = (fork.evidence.first, fork.evidence.second);
         self.cx.stats.reject(Rejection::Fork);
-        // Where there are as many of the owner as may be, all of them are closed.
+        // If the owner has the maximum number of pieces, all of them are closed.
         self.replicas.forks.add(fork);
-        // Judged again once the state that it came with is held.
+        // This is judged again once the new state is held.
         self.judge_forks(&first.owner);
         self.disk.set_meta(Meta::Forks, Some(self.replicas.forks.encode()));
         self.cx.alarm(Alarm::Fork { first, second });
     }
 
-    /// Judges an owner's forks again: its shard names other runs by now, or the authority has closed some.
+    /// Judges an owner's forks again, after its runs changed or the authority closed some.
     pub(super) fn judge_forks(&mut self, owner: &MemberId) {
         if !self.replicas.forks.knows(owner) {
             return;
         }
-        // Failing to read it shows up with the next read; until then the fork is as it was.
+        // If this read fails, the next one reports it. Until then the fork is unchanged.
         let Ok(item) = system_item(self.disk, self.replicas, owner, RUNS_KEY) else { return };
         let history = item.and_then(|item| RunHistory::decode(&item.value).ok()).unwrap_or_default();
         self.replicas.forks.judge(owner, &history);
     }
 
-    /// As [`Engine::judge_forks`], with what the shard is about to name.
+    /// Like [`ForkJudge::judge_forks`], with the runs that the shard is about to have.
     pub(super) fn judge_forks_by(&mut self, owner: &MemberId, runs: &[u8]) {
         if self.replicas.forks.knows(owner) {
             self.replicas.forks.judge(owner, &RunHistory::decode(runs).unwrap_or_default());
         }
     }
 
-    /// After everything is loaded.
+    /// Judges all forks, after everything is loaded.
     pub(super) fn judge_all_forks(&mut self) {
         let owners: Vec<MemberId> = self.replicas.forks.owners();
         owners.iter().for_each(|owner| self.judge_forks(owner));
     }
 
-    /// Takes over which forks a change of the authority's shard closes.
+    /// Learns which forks a change of the authority's shard closes.
     pub(super) fn learn_closings(&mut self, change: &ShardChange) {
         let from = (Bound::Included(CLOSING_PREFIX), Bound::Unbounded);
         for (key, at) in change.keys.range::<str, _>(from) {
@@ -109,7 +110,7 @@ impl<S: Store> ForkJudge<'_, S> {
         }
     }
 
-    /// Reads which forks the authority's shard closes.
+    /// Loads which forks the authority's shard closes.
     pub(super) fn load_closings(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let mut from = Bound::Included(String::from(CLOSING_PREFIX));
         loop {
@@ -136,7 +137,7 @@ impl<S: Store> ForkJudge<'_, S> {
 }
 
 impl<S: Store> Commits<'_, S> {
-    /// Why the forks of an owner cannot be closed here.
+    /// Checks whether the forks of an owner can be closed here.
     pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
         match self.members.of(self.replicas, owner) {
             _ if self.cx.config.authority.is_none() => Err(CommandError::CannotClose),
@@ -151,7 +152,7 @@ impl<S: Store> Commits<'_, S> {
 }
 
 impl<S: Store> Replication<'_, S> {
-    /// What the authority writes to close the forks of an owner that are known by now.
+    /// The writes with which the authority closes the known forks of an owner.
     pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
         let held = self.replicas.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
         let until = self.replicas.forks.last(owner).unwrap_or_default().max(held);

@@ -4,7 +4,7 @@ use super::effect::{CommandError, Committed, Ticket};
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
 use alloc::vec::Vec;
 
-/// Commands that are committed together, and what they amount to.
+/// Commands that are committed together, with their total size.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) answers: Vec<(Ticket, Committed)>,
@@ -17,18 +17,18 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// A command is part of it, with so many writes of so many bytes.
+    /// Adds a command with its number of writes and bytes.
     pub(super) fn add(&mut self, ticket: Ticket, committed: Committed, writes: usize, bytes: usize) {
         self.writes += writes;
         self.bytes += bytes;
         self.answers.push((ticket, committed));
     }
 
-    /// Whether so many writes more fit one commit.
+    /// Whether this many more writes and bytes fit in one commit.
     pub(super) fn has_room(&self, writes: usize, bytes: usize) -> bool {
         self.writes + writes <= COMMIT_WRITES_MAX && self.bytes + bytes <= COMMIT_BYTES_MAX
     }
 }
 
-/// What comes of a command, or why it is refused.
+/// A result of a command, or why it is refused.
 pub(super) type Refusable<T> = Result<T, CommandError>;

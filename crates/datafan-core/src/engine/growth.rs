@@ -1,8 +1,8 @@
-//! How writes change the size of a shard, which its quota bounds.
+//! How writes change the size of a shard, which the quota limits.
 
 use crate::trie::Branch;
 
-/// How a shard grows under the writes of one command.
+/// The growth of a shard by the writes of one command.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Growth {
     pub(super) items: i64,

@@ -1,5 +1,5 @@
-//! For how long the owners of divergent copies could have heard of them: a copy is kept for a week in which
-//! its owner is reachable, so it has the time to fetch it. An owner that is away for a year loses nothing.
+//! For how long the owners of divergent copies were able to learn of them. A copy is kept until its owner was
+//! reachable for a week, which is enough time to fetch it. An owner that is away for a year loses nothing.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -9,12 +9,12 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// What is known of all owners.
+/// The times of all owners.
 #[derive(Default, Debug)]
 pub(super) struct HeardFor {
     of: BTreeMap<MemberId, Heard>,
     looked_at: Time,
-    /// When it is written to disk next; a crash forgets what was counted since the last time.
+    /// When the times are next written to disk. A crash loses what was counted since the last write.
     write_at: Time,
     written: bool,
 }
@@ -22,25 +22,24 @@ pub(super) struct HeardFor {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Heard {
     micros: u64,
-    /// At the last look.
+    /// Whether it was reachable at the last check.
     is_reachable: bool,
 }
 
-/// Copies go after this time.
+/// Copies are dropped after this time.
 const ENOUGH_MICROS: u64 = 7 * 24 * 3_600 * SECOND;
-/// Owners are looked at this often.
+/// Owners are checked this often.
 const LOOK_MICROS: u64 = 60 * SECOND;
 const WRITE_MICROS: u64 = 3_600 * SECOND;
 
 impl HeardFor {
-    /// Whether it is time for a look.
+    /// Whether a check is due.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.looked_at.after(LOOK_MICROS) <= now
     }
 
-    /// Counts the time since the last look for owners that are reachable at both ends of it. `kept` has all
-    /// of whom copies are kept, and whether they are reachable. Returns those that had enough time; they are
-    /// forgotten.
+    /// Counts the time since the last check for owners that were reachable then and are now. `kept` lists all
+    /// owners of copies, and whether they are reachable. Returns and forgets the owners that had enough time.
     pub(super) fn count(&mut self, now: Time, kept: &[(MemberId, bool)]) -> Vec<MemberId> {
         let passed = now.0.saturating_sub(self.looked_at.0);
         self.looked_at = now;
@@ -62,12 +61,12 @@ impl HeardFor {
         over
     }
 
-    /// There is something new to hear.
+    /// There is a new copy, so the time starts again.
     pub(super) fn begin_again(&mut self, owner: &MemberId) {
         self.written &= self.of.remove(owner).is_none();
     }
 
-    /// What is to be written to disk, where it is time and something has changed.
+    /// The bytes to write to disk, if it is time and something changed.
     pub(super) fn due_bytes(&mut self, now: Time) -> Option<Vec<u8>> {
         if self.written || self.write_at > now || self.of.is_empty() && self.write_at == Time(0) {
             return None;

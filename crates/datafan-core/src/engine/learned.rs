@@ -1,26 +1,26 @@
-//! How data came, and what hearing of a head came to.
+//! How a delta arrived, and how an announced head was judged.
 
 use alloc::sync::Arc;
 
-/// How a delta came.
+/// How a delta arrived.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum How<'a> {
-    /// Unasked, in this message.
+    /// Pushed, in this message.
     Pushed(&'a Arc<[u8]>),
     Pulled,
-    /// It was pulled, and did not come in time.
+    /// It was pulled but arrived late.
     Late,
 }
 
-/// What hearing of a head came to.
+/// How an announced head was judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Learned {
-    /// It is wanted.
+    /// It is newer and acceptable.
     Newer,
-    /// It is held, or known already.
+    /// It is held, or needs no action.
     Known,
     /// A later one is held.
     Older,
-    /// It is not wanted.
+    /// It is not acceptable.
     Refused,
 }

@@ -1,4 +1,4 @@
-//! What follows from the runs under which others list this member.
+//! Acts on the runs under which others list this member.
 
 use super::{
     handlers::Conflicts, key_conflicts::SameKeyPlace, members::Kind, own::Confirmed, replicas::Owner,
@@ -13,13 +13,13 @@ use crate::{
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 
-/// Two processes take each other's links within seconds. What a peer lists does not count once an own link to
-/// it has lasted so long.
+/// Two processes take each other's links within seconds. The list of a peer does not count once our link to
+/// it has lasted this long.
 const LASTED_MICROS: u64 = 10 * SECOND;
 
 impl<S: Store> Conflicts<'_, S> {
-    /// Whether this process begins as one that may be the second: it has nothing of its own, or took it from
-    /// the mesh and was not cleared.
+    /// Decides whether this process starts as a newcomer, which may be the second with its key: it has no
+    /// data of its own, or recovered it from the mesh and was not cleared yet.
     pub(super) fn load_newcomer(&mut self, is_marked: bool) {
         let is_empty = self.own.member().before() == Timestamp::ZERO;
         let asks = self.cx.config.publish_links && !self.cx.config.new_mesh && !self.cx.config.abandon;
@@ -31,14 +31,14 @@ impl<S: Store> Conflicts<'_, S> {
         }
     }
 
-    /// This process is taken as the only one.
+    /// This process counts as the only one with its key.
     fn end_newcomer(&mut self) {
         self.key_conflicts.listed.end_newcomer();
         self.disk.set_meta(Meta::Newcomer, None);
         self.discovery.dialer.rouse();
     }
 
-    /// Begins to hold own writes back, and lets them go.
+    /// Starts or ends holding own writes back.
     pub(super) fn turn_newcomer(&mut self) {
         if !self.key_conflicts.listed.is_newcomer() || self.key_conflicts.same_key.found().is_some() {
             return;
@@ -47,7 +47,7 @@ impl<S: Store> Conflicts<'_, S> {
             return self.on_same_key(SameKeyPlace::Linked);
         }
         if self.own[&self.cx.me].has_written() {
-            // Nobody held anything of it: its first write was free.
+            // No peer held anything of its shard, so its first write was allowed.
             return self.end_newcomer();
         }
         let has_head = self.replicas.get(&self.cx.me).is_some_and(|owner| owner.head().is_some());
@@ -63,12 +63,12 @@ impl<S: Store> Conflicts<'_, S> {
         }
     }
 
-    /// Whether a shard is known of which nothing is held yet.
+    /// Whether a known shard is not held at all yet.
     fn is_any_first_copy_due(&self) -> bool {
         self.replicas.iter().any(|owner| owner.head().is_none() && owner.known().is_some())
     }
 
-    /// A reachable member that lists another run of this member. A link that broke is listed for a while.
+    /// A reachable member that lists another run of this member. A broken link stays listed for a while.
     fn lister_of_another(&self) -> Option<MemberId> {
         let lasted = |peer: &MemberId| {
             let link = self.links.get(peer).filter(|link| link.is_up());
@@ -86,7 +86,7 @@ impl<S: Store> Conflicts<'_, S> {
         others.into_iter().find(|lister| reached.binary_search(lister).is_ok())
     }
 
-    /// Takes over under which run `lister` publishes a link with this member.
+    /// Learns the run under which `lister` publishes a link with this member.
     pub(super) fn learn_listed(&mut self, lister: &MemberId, run: Option<RunId>) {
         if self.key_conflicts.listed.on_list(lister, run)
             && run.is_some_and(|run| run != self.own.run.process())
@@ -97,8 +97,8 @@ impl<S: Store> Conflicts<'_, S> {
         }
     }
 
-    /// Whoever is linked with another process of this member is dialled: it can compare both. A list names
-    /// the run before this one for a while; that is one that this process goes on from.
+    /// Dials members that are linked with another process of this member, because they can compare both. A
+    /// list may still contain an earlier run of this process's own history, which does not count.
     pub(super) fn seek_judges(&mut self) -> Result<(), StoreError> {
         while let Some((lister, run)) = self.key_conflicts.listed.pop_sought() {
             let seen = self.foreign_runs()?;
@@ -118,15 +118,15 @@ impl<S: Store> Conflicts<'_, S> {
         Ok(())
     }
 
-    /// Some of the runs of other processes that have this member's key, and for how long this one had run
-    /// when it saw each first.
+    /// Some runs of other processes with this member's key, and how long this process had run when it first
+    /// saw each.
     pub(super) fn seen_runs(&mut self) -> Result<Vec<(RunId, u64)>, StoreError> {
         let age = self.own.run.age_micros(self.cx.now.time);
         let runs = self.foreign_runs()?.into_iter().take(SEEN_RUNS_MAX);
         Ok(self.key_conflicts.listed.see(runs, age))
     }
 
-    /// Runs under which members list this one and that are not of its past.
+    /// Runs under which members list this member and that are not in its own history.
     fn foreign_runs(&self) -> Result<BTreeSet<RunId>, StoreError> {
         let belongs = |lister: &MemberId| self.members.kind_of(self.replicas, lister) != Kind::Stranger;
         let others =
@@ -141,8 +141,8 @@ impl<S: Store> Conflicts<'_, S> {
         Ok(runs)
     }
 
-    /// The own shard says that its writer has seen these runs, each when it had run for so long. Whoever had
-    /// run for longer then than this process has by now began before it.
+    /// Learns from the own shard which runs its writer has seen, and how long the writer had run at each
+    /// time. A writer that had run longer then than this process has now began before it.
     pub(super) fn on_seen(&mut self, runs: &[(RunId, u64)]) {
         let age = self.own.run.age_micros(self.cx.now.time);
         self.key_conflicts.listed.on_seen(runs, self.own.run.process(), age);

@@ -1,5 +1,5 @@
-//! Changes of who belongs: made here by the authority's key, or signed elsewhere and taken in; who was
-//! invited and has come in.
+//! Changes of the roster, made here with the authority's key or signed elsewhere and applied, and invited
+//! members that have joined.
 
 use super::{
     context::Context,
@@ -30,7 +30,7 @@ use crate::{
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 
-/// The roster of the engine that writes it.
+/// The current roster, for checking changes.
 struct Held<'a, S: Store> {
     cx: &'a Context,
     disk: &'a Disk<S>,
@@ -59,7 +59,7 @@ impl<S: Store> Entries for Held<'_, S> {
 }
 
 impl<S: Store> Replication<'_, S> {
-    /// Whether an address may be dialled, and whoever is expected there.
+    /// Checks an address to dial and the member expected there.
     pub(super) fn check_connect(
         &self,
         address: &Address,
@@ -74,7 +74,7 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// What can be said of so many changes of the roster when they come.
+    /// Checks that are possible when a number of roster changes arrives.
     pub(super) fn check_roster(&self, changes: usize) -> Result<(), CommandError> {
         match self.cx.config.authority {
             _ if changes > ROSTER_CHANGES_MAX => Err(CommandError::TooManyChanges { changes }),
@@ -83,7 +83,7 @@ impl<S: Store> Replication<'_, S> {
         }
     }
 
-    /// The writes that changes of the roster mean.
+    /// The writes for changes of the roster.
     pub(super) fn roster_writes(
         &self,
         changes: &[RosterChange],
@@ -105,8 +105,8 @@ impl<S: Store> Replication<'_, S> {
         Ok(judged.map(|grants| grants.iter().map(|(id, grant)| put_grant(id, grant)).collect()))
     }
 
-    /// Whether an own shard may grow to `after`. The system's items are not counted: here they are known,
-    /// while others allow for [`QUOTA_SYSTEM_ITEMS`](crate::limits::QUOTA_SYSTEM_ITEMS) of them.
+    /// Checks whether an own shard may grow to `after`. System items do not count: here they are known, while
+    /// others allow for [`QUOTA_SYSTEM_ITEMS`](crate::limits::QUOTA_SYSTEM_ITEMS) of them.
     pub(super) fn check_quota(
         &self,
         owner: &MemberId,
@@ -117,7 +117,7 @@ impl<S: Store> Replication<'_, S> {
             return Ok(Ok(()));
         };
         let (items, bytes) = (after.items.max(0) as u64, after.bytes.max(0) as u64);
-        // What makes the shard smaller always passes.
+        // A change that does not grow the shard always passes.
         if items <= quota.items && bytes <= quota.bytes || grown.items <= 0 && grown.bytes <= 0 {
             return Ok(Ok(()));
         }
@@ -130,7 +130,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(Err(CommandError::OverQuota { items, bytes, items_max, bytes_max }))
     }
 
-    /// Items and bytes of the system's in an own shard.
+    /// Number and bytes of system items in an own shard.
     fn system_share(&self, owner: &MemberId) -> Result<(u64, u64), StoreError> {
         let (mut items, mut bytes) = (0, 0);
         for key in SYSTEM_KEYS {
@@ -141,7 +141,7 @@ impl<S: Store> Replication<'_, S> {
         Ok((items, bytes))
     }
 
-    /// A roster that was signed elsewhere: taken in as if a peer had pushed it, and answered.
+    /// Applies a roster that was signed elsewhere, as if a peer had pushed it, and answers.
     pub(super) fn on_signed_roster(&mut self, ticket: Ticket, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         let authority = self.cx.config.mesh.authority();
         match self.judge_signed(bytes) {
@@ -160,7 +160,7 @@ impl<S: Store> Replication<'_, S> {
         Ok(())
     }
 
-    /// The delta of a signed roster, if it is to be tried; `None` if it is held.
+    /// The delta of a signed roster, if it is to be applied; `None` if it is held already.
     fn judge_signed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Delta<'a>>, CommandError> {
         self.disk.check_room()?;
         let refused = |what| Err(CommandError::SignedRoster { what });
@@ -209,7 +209,7 @@ impl<S: Store> Replication<'_, S> {
 }
 
 impl<S: Store> Commits<'_, S> {
-    /// Whether the roster lets the owner of `owner` have a shard.
+    /// Checks whether the roster allows `owner` to have a shard.
     pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
         match self.members.of(self.replicas, owner) {
             Some(membership) if !membership.role.owns() => {
@@ -219,7 +219,7 @@ impl<S: Store> Commits<'_, S> {
         }
     }
 
-    /// Writes who has come in: from then on it belongs, whatever the clock says.
+    /// Marks invited members that have joined as active, so that their invitations can no longer expire.
     pub(super) fn commit_entered(&mut self) -> Result<(), StoreError> {
         let authority = self.cx.config.mesh.authority();
         if self.members.n_joined() == 0 || !matches!(self.may_write(&authority), Ok(true)) {

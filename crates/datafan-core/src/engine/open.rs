@@ -1,4 +1,4 @@
-//! Opening an engine on a store, and closing it.
+//! Opens an engine on a store, and closes it.
 
 use super::{
     Engine,
@@ -27,10 +27,11 @@ use crate::{
 use alloc::{boxed::Box, vec::Vec};
 
 impl<S: Store> Engine<S> {
-    /// Opens the engine of `config.member` on `store`. `seed` decides all that is random (jitter).
+    /// Opens the engine of `config.member` on `store`. `seed` determines all random choices.
     ///
     /// # Errors
-    /// If the store fails or is another's; nothing was changed.
+    /// If the store fails or belongs to another mesh or member, or if a key does not fit. Nothing was
+    /// changed.
     pub fn open(
         config: Config,
         seed: u64,
@@ -120,8 +121,8 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// Stops cleanly: notes which timestamps were used, syncs, closes the store. What waits is not carried
-    /// out.
+    /// Stops cleanly: records which timestamps were used, syncs and closes the store. Waiting commands are
+    /// not carried out.
     ///
     /// # Errors
     /// If the store failed.

@@ -1,11 +1,11 @@
-//! Why an engine does not open.
+//! Why an engine could not be opened.
 
 use crate::{
     id::{MemberId, MeshId},
     store::StoreError,
 };
 
-/// Why an engine does not open. Nothing was changed.
+/// Why an engine could not be opened. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -20,7 +20,7 @@ pub enum OpenError {
         /// The store's mesh.
         mesh: MeshId,
     },
-    /// The authority's key is not the mesh's.
+    /// The authority's key does not belong to the mesh.
     #[error("the authority key is {found}, the mesh is {mesh}")]
     WrongAuthority {
         /// The key's id.
@@ -28,7 +28,7 @@ pub enum OpenError {
         /// The mesh.
         mesh: MeshId,
     },
-    /// The member's key is the authority's. Each needs a key of its own.
+    /// The member's key is the authority's key. Each needs its own key.
     #[error("the member's key is the key of the mesh {mesh} itself: a member needs a key of its own")]
     AuthorityAsMember {
         /// The mesh.

@@ -1,4 +1,4 @@
-//! Publishing this member's links, and learning what others publish.
+//! Publishes this member's links, and learns the links that others publish.
 
 use super::{
     discovery::{LINKS_KEY, UpLink, decode_links},
@@ -19,15 +19,14 @@ impl<S: Store> Commits<'_, S> {
         self.cx.config.publish_links && self.discovery.own_links.wakes_at() <= self.cx.now.time
     }
 
-    /// The own links cannot be written: once more a little later if they may be by then, else when they
-    /// change.
+    /// The own links cannot be written now. Tries again a little later if `soon`, else when the links change.
     pub(super) fn put_off_links(&mut self, soon: bool) {
         if self.is_links_look_due() {
             self.discovery.own_links.put_off(soon, self.cx.now.time);
         }
     }
 
-    /// Adds the write of the own links, if they have changed for long enough.
+    /// Adds the write of the own links, if they changed and the change lasted long enough.
     pub(super) fn links_writes(&mut self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
         if !self.is_links_look_due() {
             return Ok(());
@@ -50,7 +49,7 @@ impl<S: Store> Commits<'_, S> {
 }
 
 impl<S: Store> Conflicts<'_, S> {
-    /// Takes over what `owner` publishes.
+    /// Learns the links that `owner` publishes.
     pub(super) fn learn_links(&mut self, owner: &MemberId, value: &[u8]) {
         let links = decode_links(value);
         if *owner == self.cx.me {

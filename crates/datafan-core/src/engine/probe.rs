@@ -1,18 +1,18 @@
-//! Whether peers are still there. A peer that dies says nothing, and a connector notices that late: so a link
-//! on which nothing came for three rounds of ours is probed, and ends if the probe is not answered.
+//! Checks whether peers are alive. A peer that dies sends nothing, and a connector notices that late. So a
+//! link on which nothing arrived for three of our rounds is probed, and closed if the probe is not answered.
 //!
-//! A link in use costs nothing here, and a healthy idle one neither: the peer's rounds are heard. They are
-//! counted against our own rounds, so a member that did not run for a while blames nobody. A peer with longer
-//! rounds answers probes in between, of two bytes each.
+//! A link in use is never probed, nor is a healthy idle one, since the peer's rounds arrive. Silence is
+//! counted in our own rounds, so a member that was suspended does not blame its peers. A peer with longer
+//! rounds answers probes of two bytes in between.
 //!
-//! Who hears nothing over nearly all links has most likely lost them all at once, knows nobody to ask for
-//! what is written now, and has to dial first: it does not wait for the third round.
+//! A member that receives nothing on nearly all links has most likely lost all of them at once. It cannot get
+//! new data before it dials, so it does not wait for the third round.
 
 use super::handlers::{Exchange, Greeting};
 use crate::{connector::Lane, engine::rejection::Rejection, id::MemberId, message::Message, store::Store};
 
 impl<V> Exchange<'_, V> {
-    /// Probes the peers that have been silent. Called at each round.
+    /// Probes silent peers. Called at each round.
     pub(super) fn probe_silent(&mut self) {
         let silent = self.links.probe(self.cx.time());
         if silent.is_empty() {
@@ -21,7 +21,7 @@ impl<V> Exchange<'_, V> {
         let frame = Message::Probe.frame();
         for peer in silent {
             self.cx.stats.probes_sent += 1;
-            // Where the lane is full the answer to what is in it will do.
+            // If the lane is full, an answer to the queued messages will do.
             if !self.links[&peer].is_full(Lane::Small) {
                 self.cx.send_frame_at_once(peer, frame.clone());
             }
@@ -36,12 +36,12 @@ impl<V> Exchange<'_, V> {
 }
 
 impl<S: Store> Greeting<'_, S> {
-    /// Ends the links of peers that did not answer.
+    /// Closes the links of peers that did not answer.
     pub(super) fn end_silent(&mut self) {
         for peer in self.links.unanswered(self.cx.time()) {
             self.cx.stats.reject(Rejection::NoAnswer);
             self.close_link(peer, "a probe was not answered".into());
-            // It may only be the line that is gone.
+            // Perhaps only the connection is lost, so the peer is dialled again.
             self.discovery.seek_lost(self.cx, self.members, self.replicas, &peer);
         }
     }

@@ -1,10 +1,10 @@
-//! Peers that run twice: telling the older process of the newer one, and handing claims on.
+//! Peers that run twice: tells the older process about the newer one, and relays claims.
 
 use super::handlers::Conflicts;
 use crate::{claim::Claim, engine::rejection::Rejection, id::MemberId, store::Store};
 
 impl<S: Store> Conflicts<'_, S> {
-    /// A link is up: the process behind it hears what is known of others with the same key.
+    /// A link is up: tells its process what is known about others with the same key.
     pub(super) fn meet_process(&mut self, peer: MemberId) {
         let link = &self.links[&peer];
         let Some(hello) = link.hello() else { return };
@@ -19,12 +19,12 @@ impl<S: Store> Conflicts<'_, S> {
         self.key_conflicts.processes.on_down(peer, self.cx.now.time);
     }
 
-    /// A claim came: of the peer about its own key, to be handed on, or about ours.
+    /// Handles a claim: of the peer about its own key, to be relayed, or about ours.
     pub(super) fn on_claim(&mut self, from: MemberId, claim: &Claim) {
         let now = self.cx.now.time;
         let place = self.key_conflicts.processes.place_of(claim, now).filter(|_| claim.member == from);
         let is_against_us = claim.member == self.cx.me && claim.newer == self.own.run.process();
-        // Nothing is verified that would not count, or is known.
+        // Claims that are known or would have no effect are not verified.
         match &place {
             Some(kept) if **kept == Some(*claim) => return,
             None if !is_against_us => return self.cx.stats.reject(Rejection::Claim),

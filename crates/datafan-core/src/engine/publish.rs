@@ -1,5 +1,5 @@
-//! What members write for the system: `_sys/addresses`, where each says that it can be dialled;
-//! `_sys/restamped` is `restamp.rs`'s, `_sys/runs` is `runs.rs`'s.
+//! System items of members, such as `_sys/addresses`, which holds their addresses. `restamp.rs` writes
+//! `_sys/restamped`, and `runs.rs` writes `_sys/runs`.
 
 use super::{
     context::News,
@@ -20,15 +20,15 @@ use crate::{
 };
 use alloc::sync::Arc;
 
-/// What members write for the system beside their quota.
+/// The keys of system items, which do not count against quotas.
 pub(super) const SYSTEM_KEYS: [&str; 6] =
     [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY, "_sys/lifetimes", "_sys/ring"];
 
-/// Those of them that mean something to others.
+/// The keys of items that other members learn from.
 const LEARNED_KEYS: [&str; 4] = [ADDRESSES_KEY, RESTAMPED_KEY, RUNS_KEY, LINKS_KEY];
 
 impl<S: Store> SystemItems<'_, S> {
-    /// Takes over the invalid spans that an owner's shard names.
+    /// Learns the invalid spans that an owner's shard lists.
     pub(super) fn learn_invalid_spans(&mut self, owner: &MemberId, value: &[u8]) {
         match invalid_spans::decode(value) {
             Ok(spans) => self.replicas.set_invalid_spans(owner, spans),
@@ -36,7 +36,7 @@ impl<S: Store> SystemItems<'_, S> {
         }
     }
 
-    /// Takes over what a change of `owner`'s shard wrote for the system.
+    /// Learns the system items that a change of `owner`'s shard wrote.
     pub(super) fn learn_change(&mut self, owner: &MemberId, change: &ShardChange) {
         if *owner == self.cx.config.mesh.authority() {
             self.fork_judge().learn_closings(change);
@@ -53,7 +53,7 @@ impl<S: Store> SystemItems<'_, S> {
         }
     }
 
-    /// Reads what a stored shard has for the system.
+    /// Loads the system items of a stored shard.
     pub(super) fn load_system(&mut self, owner: &MemberId, shard: ShardNumber) -> Result<(), StoreError> {
         if *owner == self.cx.config.mesh.authority() {
             self.fork_judge().load_closings(shard)?;
@@ -86,7 +86,7 @@ impl<S: Store> SystemItems<'_, S> {
         }
     }
 
-    /// Takes over the runs that an owner's shard names.
+    /// Learns the runs that an owner's shard lists.
     pub(super) fn learn_runs(&mut self, owner: &MemberId, value: &[u8]) {
         self.divergent.on_runs(owner);
         match RunHistory::decode(value).map(|history| history.last()) {
@@ -97,7 +97,7 @@ impl<S: Store> SystemItems<'_, S> {
 }
 
 impl<S: Store> Dialling<'_, S> {
-    /// Hands what this call has learned of members' shards to the parts that find members and join them.
+    /// Passes what this call learned from members' shards to discovery.
     pub(super) fn hear_news(&mut self) {
         for news in self.cx.take_news() {
             match news {
@@ -123,7 +123,7 @@ impl<S: Store> Dialling<'_, S> {
     }
 }
 
-/// One of the system's items in the shard of `owner`.
+/// A system item in the shard of `owner`.
 pub(super) fn system_item<S: Store>(
     disk: &Disk<S>,
     replicas: &Replicas,

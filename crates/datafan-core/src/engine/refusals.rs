@@ -1,5 +1,4 @@
-//! Links that came to nothing for want of a grant: people hear of them, and writes are refused that nobody
-//! would get.
+//! Refused handshakes: reports them, and refuses writes that no peer would accept.
 
 use super::{
     effect::{CommandError, Effect},
@@ -16,7 +15,7 @@ use crate::{
 use alloc::boxed::Box;
 
 impl<S: Store> Greeting<'_, S> {
-    /// This member has refused a peer.
+    /// This member refused a peer.
     pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal) {
         let name = grant_of(self.cx, self.disk, self.replicas, &peer)
             .ok()
@@ -25,7 +24,7 @@ impl<S: Store> Greeting<'_, S> {
         self.say(Refused { who: peer, name, refusal, by: None });
     }
 
-    /// A peer has refused this member.
+    /// A peer refused this member.
     pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal) {
         self.say(Refused { who: self.cx.me, name: self.members.own_name(self.cx), refusal, by: Some(peer) });
     }
@@ -38,8 +37,9 @@ impl<S: Store> Greeting<'_, S> {
 }
 
 impl<S: Store> Commits<'_, S> {
-    /// Whether anybody takes what is written here: an error while peers refuse this member and no link is
-    /// up. Whoever holds the authority's key decides who belongs, and is not refused by others' word.
+    /// Checks whether peers accept this member's writes: an error while peers refuse this member and no link
+    /// is up. A member with the authority's key decides about membership itself, so refusals by others do not
+    /// count.
     pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
         if let Some(place) = self.key_conflicts.same_key.found() {
             return Err(CommandError::KeyInUse { place: place.clone() });
@@ -49,7 +49,7 @@ impl<S: Store> Commits<'_, S> {
         else {
             return Ok(());
         };
-        // The peer at a wrong address is no reason to stop a member that belongs.
+        // A peer of another mesh at a wrong address must not stop an active member.
         let by_mesh = refusal != Refusal::OtherMesh || self.members.of(self.replicas, owner).is_none();
         if !by_mesh || self.links.values().any(Link::is_up) {
             return Ok(());

@@ -1,19 +1,20 @@
-//! What becomes of a held state that is to be replaced.
+//! What happens to a held state when it is replaced.
 
 use crate::time::Timestamp;
 
-/// What becomes of a held state that is to be replaced.
+/// What happens to a held state when it is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Replaced {
-    /// Nothing: the new state grew out of it, or has ended it.
+    /// It is dropped: the new state descends from it, or ended its branch.
     Continued,
-    /// It is kept: both share their past up to this timestamp only.
+    /// It is kept as a divergent copy: both states are equal only up to this timestamp.
     Diverged(Timestamp),
-    /// The new state names the run that is running here: another process goes on from what we wrote.
+    /// It is our own shard, and the new state lists the run of this process: another process continues from
+    /// our writes.
     Taken {
-        /// Not from all of it.
+        /// It does not continue from all of our writes.
         diverged: bool,
-        /// Nobody took anything over: it is another end of that very run.
+        /// Its last run is the run of this process.
         same_run: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! What the engine says about itself.
+//! Builds the status report of the engine.
 
 use super::{
     discovery::Target,
@@ -23,7 +23,7 @@ use crate::{
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 impl<S: Store> Report<'_, S> {
-    /// The member at this moment.
+    /// The current status of the member.
     pub(super) fn status(&self) -> Status {
         let (members, reached) = (self.members(), self.reached_now());
         let reach = members.iter().filter(|(_, grant)| grant.is_active());
@@ -64,7 +64,7 @@ impl<S: Store> Report<'_, S> {
     }
 
     fn standing(&self) -> Standing {
-        // Anybody can refuse us. While somebody does not, that is the refuser's own affair.
+        // Any peer can refuse us. While another peer is linked, the refusal does not matter.
         let linked = self.links.values().any(Link::is_up);
         let refused_by = self.members.refused_by().filter(|_| !linked);
         match (
@@ -104,7 +104,7 @@ impl<S: Store> Report<'_, S> {
         links.chain(dials).collect()
     }
 
-    /// The roster, from the store; empty where that fails: then the next write says so.
+    /// The roster from the store; empty if the read fails. The next write reports the failure.
     fn members(&self) -> Vec<(MemberId, Grant)> {
         let read = |snapshot| Snapshot::new(snapshot, self.cx.config.mesh, self.cx.now.wall).members();
         let mut members = self.disk.reader().snapshot().and_then(read).unwrap_or_default();
@@ -112,7 +112,7 @@ impl<S: Store> Report<'_, S> {
         members
     }
 
-    /// Who is reachable at this moment.
+    /// The members that are reachable now.
     fn reached_now(&self) -> Vec<MemberId> {
         self.discovery
             .reach
@@ -168,8 +168,8 @@ impl<S: Store> Report<'_, S> {
         })
     }
 
-    /// Where the kept states of the member's own shard diverged from the visible one, and where the last of
-    /// them ends.
+    /// The span of the divergent copies of the member's own shard: where the first diverged and where the
+    /// last one ends.
     pub(super) fn divergent_span(&self) -> Option<(Timestamp, Timestamp)> {
         let mut span: Option<(Timestamp, Timestamp)> = None;
         for shard in self.divergent.of(&self.cx.me) {

@@ -1,4 +1,4 @@
-//! The roster: reading its entries, and what follows when they change.
+//! The roster: reads its entries, and handles their changes.
 
 use super::{
     context::Context,
@@ -21,7 +21,7 @@ use alloc::{string::String, vec::Vec};
 use core::ops::Bound;
 
 impl<S: Store> Greeting<'_, S> {
-    /// Takes over all entries of a shard.
+    /// Loads all entries of a shard.
     pub(super) fn load_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let snapshot = self.disk.share_current();
         for_each_grant(&*snapshot, shard, |key, at| {
@@ -32,7 +32,8 @@ impl<S: Store> Greeting<'_, S> {
         })
     }
 
-    /// What follows once a changed roster is written: shards of revoked members go, links are judged again.
+    /// Handles a changed roster once it is written: drops shards of revoked members, and decides about links
+    /// again.
     pub(super) fn on_roster_changed(&mut self) -> Result<(), StoreError> {
         if !self.members.take_changed() {
             return Ok(());
@@ -74,7 +75,7 @@ impl<S: Store> Greeting<'_, S> {
         }
     }
 
-    /// Gives up the shards of an owner; their rows are erased by and by.
+    /// Drops the shards of an owner. Their rows are erased gradually.
     pub(super) fn drop_shards(&mut self, member: &MemberId) {
         self.exchange().cancel_transfer(member);
         self.replicas.forget(member);
@@ -92,20 +93,20 @@ impl<S: Store> Greeting<'_, S> {
         }
     }
 
-    /// A member does not belong any more: it is not dialled.
+    /// Stops dialling a member that is no longer active.
     pub(super) fn forget_addresses(&mut self, member: &MemberId) {
         self.discovery.forget(member);
         self.key_conflicts.listed.forget(member);
     }
 
-    /// Everybody gives up the shard of who is a reader by now.
+    /// Drops the shards of members that have become readers.
     pub(super) fn drop_readers_shards(&mut self) {
         let holds = |owner: &Owner| owner.head().is_some() || owner.building().is_some();
         let readers = self.members.readers().filter(|member| self.replicas.get(member).is_some_and(holds));
         let readers: Vec<MemberId> = readers.copied().collect();
         for member in readers {
             self.drop_shards(&member);
-            // To be written again if we ever may.
+            // Publish them again if we ever may write.
             if member == self.cx.me {
                 self.own.publish_again();
             }
@@ -113,7 +114,7 @@ impl<S: Store> Greeting<'_, S> {
     }
 }
 
-/// The whole entry of a member.
+/// The grant of a member, read from the store.
 pub(super) fn grant_of<S: Store>(
     cx: &Context,
     disk: &Disk<S>,
@@ -132,8 +133,8 @@ pub(super) fn grant_of<S: Store>(
     Ok(item.and_then(|item| Grant::decode(&item.value).ok()))
 }
 
-/// Whether a roster that follows from `view` and `change` has every known member, none of them older, and
-/// none active again whose membership ended.
+/// Whether the roster after `view` and `change` has all known members, with no older entry and no revoked
+/// member that is active again.
 pub(super) fn keeps_members<S: Store>(
     cx: &Context,
     disk: &Disk<S>,
@@ -145,7 +146,7 @@ pub(super) fn keeps_members<S: Store>(
     let Some((shard, _)) = held else { return Ok(true) };
     let held = disk.view(shard);
     if view.shard == shard {
-        // A change on top of what is held: only the entries that it names can be older or gone.
+        // A change on top of the held roster can only affect the entries that it contains.
         return keeps(&held, change.keys.keys(), &disk.view_with(shard, Some(change)));
     }
     let pending = disk.staged(shard).into_iter().flat_map(|change| change.keys.keys());
@@ -177,7 +178,7 @@ fn for_each_grant<V: StoreSnapshot>(
     }
 }
 
-/// Whether no entry of a roster among `keys` is older or gone in what comes `after` it, or active again.
+/// Whether no entry among `keys` is older, missing or active again in `after`.
 fn keeps<'a, V: StoreSnapshot>(
     held: &View<'_, V>,
     keys: impl Iterator<Item = &'a Key>,

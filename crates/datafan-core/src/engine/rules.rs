@@ -1,4 +1,4 @@
-//! Which heads may be held, and which replaces which: by roster, quota and clock.
+//! Which heads are acceptable, and which head replaces which, according to roster, quota and clock.
 
 use super::{
     handlers::Rules,
@@ -13,28 +13,28 @@ use crate::{
 };
 
 impl<V> Rules<'_, V> {
-    /// Whether a head that is held lies so far ahead of our clock, and of most clocks around, that a credible
-    /// one may replace it, if it makes it invalid.
+    /// Whether a held head is so far ahead of our clock, and of most peers' clocks, that an earlier
+    /// acceptable head may replace it, if that one makes it invalid.
     pub(super) fn is_set_aside(&self, held: &Head) -> bool {
         let bound = |wall: Timestamp| wall.0.saturating_add(self.cx.config.clock_ahead_micros);
         self.cx.is_too_late(held.timestamp)
             && self.links.median_wall(self.cx.now.time).is_some_and(|wall| held.timestamp.0 > bound(wall))
     }
 
-    /// Whether a head is good and newer than what is held.
+    /// Whether a head is acceptable and newer than the held one.
     pub(super) fn is_wanted(&self, head: &Head) -> bool {
         let held = self.replicas.get(&head.owner).and_then(|state| state.head());
         matches!(self.verdict(head), Verdict::Good) && self.is_newer(head, held)
     }
 
-    /// Whether `head` may be held, as far as roster, quota and clock say.
+    /// Judges `head` by roster, quota and clock.
     pub(super) fn verdict(&self, head: &Head) -> Verdict {
         let too_late = self.cx.is_too_late(head.timestamp);
         if self.replicas.invalid_spans().end(&head.owner, head.timestamp).is_some() {
             return Verdict::Refused(Reason::Restamped);
         }
         if self.cx.config.authority.is_some() && head.owner == self.cx.config.mesh.authority() {
-            // What the authority itself has signed.
+            // The authority itself signed it here.
             return Verdict::Good;
         }
         if head.owner == self.cx.config.mesh.authority() {
@@ -54,18 +54,19 @@ impl<V> Rules<'_, V> {
             GrantState::Active | GrantState::Invited { .. } if !grant.role.owns() => {
                 return Verdict::Refused(Reason::Reader);
             }
-            // Whatever our clock or quota says by now: it is ours.
+            // Our own head is acceptable regardless of our clock and quota.
             GrantState::Active | GrantState::Invited { .. } if head.owner == self.cx.me => {
                 return Verdict::Good;
             }
             GrantState::Active | GrantState::Invited { .. } => {}
         }
-        // A head from before the grant may exceed it, but not without bound: its owner chose its timestamp.
+        // A head from before the grant may exceed it, but only up to the default quota, because its owner
+        // chose its timestamp.
         let (mut items, mut bytes) = (grant.quota.items, grant.quota.bytes);
         if head.timestamp <= grant.granted {
             (items, bytes) = (items.max(QUOTA_ITEMS_DEFAULT), bytes.max(QUOTA_BYTES_DEFAULT));
         }
-        // A shard that is larger already may change as long as it does not grow.
+        // A shard that already exceeds its quota may change as long as it does not grow.
         let held = self.replicas.get(&head.owner).and_then(Owner::head);
         let (held_items, held_bytes) = held.map_or((0, 0), |held| (held.items, held.bytes));
         if head.items > items.saturating_add(QUOTA_SYSTEM_ITEMS).max(held_items)
@@ -76,8 +77,8 @@ impl<V> Rules<'_, V> {
         if too_late { Verdict::Refused(Reason::Clock) } else { Verdict::Good }
     }
 
-    /// Whether `head`, which is good, should replace what is held. The head at which a revoked owner's shard
-    /// stays replaces every other, the one permitted step back.
+    /// Whether `head`, which is acceptable, should replace the held one. The head at which a revoked owner's
+    /// shard is kept replaces every other, even a later one.
     pub(super) fn is_newer(&self, head: &Head, than: Option<&Head>) -> bool {
         let Some(than) = than else { return true };
         let kept = match self.members.of(self.replicas, &head.owner).map(|membership| membership.state) {

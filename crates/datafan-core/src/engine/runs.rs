@@ -1,5 +1,4 @@
-//! The last run that each held shard names, and naming the own one; `crate::runs` says what follows from
-//! them.
+//! Records the current run in the own shard, and reads run histories; `crate::runs` explains their use.
 
 use super::{disk::Snapshot, handlers::Replication};
 use crate::{
@@ -13,8 +12,8 @@ use crate::{
 use alloc::sync::Arc;
 
 impl<S: Store> Replication<'_, S> {
-    /// Names the present run in the member's own shard, before its first write. The roster names none: it only grows, so no state of it replaces one that it did not grow
-    /// out of.
+    /// Records the current run in the member's own shard before the run's first write. The roster records no
+    /// runs: it only grows, so its states never diverge.
     pub(super) fn name_run(
         &self,
         owner: &MemberId,
@@ -36,7 +35,7 @@ impl<S: Store> Replication<'_, S> {
     }
 }
 
-/// The runs that a state names.
+/// The run history of a state.
 pub(super) fn history_of<V: StoreSnapshot>(view: &View<'_, V>) -> Result<RunHistory, StoreError> {
     let at = view.timestamp_of(RUNS_KEY)?;
     let item = at.map(|at| view.item(at)).transpose()?.flatten();

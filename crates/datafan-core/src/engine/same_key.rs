@@ -1,4 +1,4 @@
-//! Looking for another process with this member's key where its shard says that it can be dialled.
+//! Looks for another process with this member's key at the addresses that its shard publishes.
 
 use super::{
     discovery::{ADDRESSES_KEY, decode_addresses},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl<S: Store> Conflicts<'_, S> {
-    /// Notes where the own shard says that this member can be dialled, to be asked.
+    /// Queues the addresses that the own shard publishes, to be dialled.
     pub(super) fn seek_same_key(&mut self) -> Result<(), StoreError> {
         let item = system_item(self.disk, self.replicas, &self.cx.me.clone(), ADDRESSES_KEY)?;
         let addresses = item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default();
@@ -23,14 +23,14 @@ impl<S: Store> Conflicts<'_, S> {
         Ok(())
     }
 
-    /// Asks there.
+    /// Dials the queued addresses.
     pub(super) fn dial_same_key(&mut self) {
         for address in self.key_conflicts.same_key.begin(self.cx.now.time) {
             self.cx.emit(Effect::Dial { address, expected: Some(self.cx.me) });
         }
     }
 
-    /// A process that began before this one has our key.
+    /// Another process with our key began before this one.
     pub(super) fn on_same_key(&mut self, place: SameKeyPlace) {
         if !self.key_conflicts.same_key.find(place.clone()) {
             return;

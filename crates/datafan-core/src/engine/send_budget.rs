@@ -1,10 +1,10 @@
-//! How much may be sent over all links together: a leaky bucket (J. Turner, New directions in communications,
+//! The send budget for all links together: a leaky bucket (J. Turner, New directions in communications,
 //! 1986).
 //!
-//! What keeps the mesh together - greetings, rounds, requests - always goes, and counts. Pushes go while they
-//! keep to three quarters of the budget; what does not fit is no queue, but one delta from where the peer is
-//! once it does. Answers with data go while all that was sent keeps to the budget, so a quarter is left for
-//! them at least.
+//! Messages that keep the mesh connected (handshakes, rounds, requests) are always sent, and count. Pushes
+//! are sent while they use at most three quarters of the budget; a push that does not fit is not queued but
+//! replaced by one later delta from the peer's position. Answers with data are sent while everything together
+//! stays within the budget, so at least a quarter is left for them.
 
 use super::config::Config;
 use crate::{
@@ -12,21 +12,21 @@ use crate::{
     time::{MILLI, SECOND, Time},
 };
 
-/// What was sent beyond what the rate has allowed since.
+/// Bytes sent beyond what the rate has allowed since.
 #[derive(Default)]
 pub(super) struct SendBudget {
     as_of: Time,
-    /// Of everything, in bytes.
+    /// Of all messages, in bytes.
     all: u64,
-    /// Of pushes.
+    /// Of pushes, in bytes.
     pushes: u64,
 }
 
-/// So much time's worth may be sent at once.
+/// The bucket holds the bytes of this much time.
 const BURST_MICROS: u64 = 100 * MILLI;
 
 impl SendBudget {
-    /// At the beginning of each call: time has passed, so something was allowed.
+    /// Called at the start of each call, to account for the time that has passed.
     pub(super) fn begin_call(&mut self, now: Time, config: &Config) {
         if is_limited(config) {
             self.turn(now, config.send_bytes_max);
@@ -69,7 +69,7 @@ impl SendBudget {
     }
 }
 
-/// The largest delta that answers a pull: a second's worth. What is larger is asked for in parts.
+/// The largest delta that answers a pull: the budget of one second. Peers reconcile anything larger in parts.
 pub(super) fn answer_bytes_max(config: &Config) -> usize {
     let second = usize::try_from(config.send_bytes_max).unwrap_or(usize::MAX);
     second.clamp(PUSH_BYTES_MAX, DELTA_BYTES_MAX)
@@ -79,7 +79,7 @@ fn is_limited(config: &Config) -> bool {
     config.send_bytes_max < u64::MAX
 }
 
-/// Until so much was allowed that a burst fits again.
+/// Microseconds until the bucket has room again.
 fn micros_for(bytes: u64, per_second: u64) -> u64 {
     let over = bytes.saturating_sub(bytes_in(BURST_MICROS, per_second));
     let micros = u128::from(over) * u128::from(SECOND) / u128::from(per_second.max(1));

@@ -1,8 +1,9 @@
-//! Links beyond the wanted number: which of them stay, and which are dropped.
+//! Surplus links: decides which links beyond the wanted number are dropped.
 //!
-//! A few stay because their ends seem not joined otherwise; so does a link that the peer needs. Only the
-//! member with the smaller id drops, one link in ten seconds, and judges by the published links alone, as if
-//! that link was not there: so two never drop the last ones between two parts at once.
+//! A few stay because their ends seem not connected otherwise; so does a link that the peer needs. Only the
+//! member with the smaller id drops a link, one in ten seconds, and decides from the published links alone,
+//! as if that link did not exist. Thus two members never drop the last links between two parts of the mesh at
+//! the same time.
 
 use super::{
     context::Context,
@@ -19,15 +20,16 @@ use crate::{
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-/// Most links beyond the wanted number that stay because they join what would be apart.
+/// Most surplus links that stay because they connect parts of the mesh.
 const JOINING_MAX: usize = 4;
-/// Between two that are dropped.
+/// Pause between two dropped links.
 const DROP_MICROS: u64 = 10 * SECOND;
-/// A link is judged when both ends have had the time to publish it, and to publish that others are gone.
+/// Minimum age of a link to be dropped: both ends have had time to publish it, and to publish that other
+/// links are gone.
 const SETTLED_MICROS: u64 = 40 * SECOND;
-/// Most links that are judged at once.
+/// Most links that are considered at once.
 const JUDGED_MAX: usize = 8;
-/// A peer whose link was dropped is not dialled for so long without need.
+/// How long a peer whose link was dropped is not dialled without need.
 const REST_MICROS: u64 = 600 * SECOND;
 
 impl<S: Store> Greeting<'_, S> {
@@ -38,7 +40,8 @@ impl<S: Store> Greeting<'_, S> {
         }
         self.discovery.put_off_surplus(self.cx.now.time.after(DROP_MICROS));
         let linked = self.links.up();
-        // One that was only dialled to look, and cannot be dropped here and now, makes no other one surplus.
+        // A spare link, dialled only to check reachability, that cannot be dropped now does not make another
+        // link surplus.
         let stays = |peer: &&MemberId| self.links[*peer].is_spare() && !self.may_drop(peer);
         let n_spare = linked.iter().filter(stays).count();
         let n_surplus = linked.len().saturating_sub(self.cx.config.links_wanted_max + n_spare);
@@ -53,10 +56,10 @@ impl<S: Store> Greeting<'_, S> {
         }
         let mut uses =
             self.discovery.reach.uses(&linked, &candidates, |id| self.members.kind_of(self.replicas, id));
-        // Of equal ones a random one: others judge at the same time.
+        // Among equal candidates take a random one, because other members decide at the same time.
         let random = self.cx.rng.next() % uses.len().max(1) as u64;
         uses.rotate_left(random as usize);
-        // First the last one that was only dialled to look: so those that lasted stay.
+        // Drop the newest spare link first, so that lasting links stay.
         let spare = |peer: &MemberId| Some(&self.links[peer]).filter(|link| link.is_spare());
         let least = uses
             .into_iter()
@@ -69,13 +72,13 @@ impl<S: Store> Greeting<'_, S> {
         }
     }
 
-    /// The link to `peer` was closed as one too many, by either end: both are well, and rest.
+    /// The link to `peer` was closed as surplus by either end. The peer is not dialled for a while.
     pub(super) fn on_surplus_closed(&mut self, peer: &MemberId) {
         self.discovery.on_surplus_closed(peer, self.cx.now.time.after(REST_MICROS));
     }
 
-    /// Whether this member may drop the link to `peer`: it is for the smaller id to do so, and the peer has
-    /// others.
+    /// Whether this member may drop the link to `peer`: it has the smaller id, and the peer has enough other
+    /// links.
     fn may_drop(&self, peer: &MemberId) -> bool {
         let link = &self.links[peer];
         self.cx.me < *peer

@@ -1,11 +1,11 @@
-//! Whether a head may be held.
+//! Whether a head is acceptable.
 
 use super::replicas::Reason;
 
-/// Whether a head may be held.
+/// Whether a head is acceptable.
 pub(super) enum Verdict {
     Good,
-    /// Nobody has granted its owner anything.
+    /// The owner is not in the roster.
     Unknown,
     Refused(Reason),
 }

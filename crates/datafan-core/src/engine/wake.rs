@@ -1,4 +1,4 @@
-//! Timers: one table of what happens because time has passed, and when it happens next.
+//! Timers: one table of everything that happens because time has passed, and when it happens next.
 
 use super::{Engine, dial, links::Link, surplus};
 use crate::{
@@ -9,19 +9,19 @@ use crate::{
 /// Why the engine is woken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Timer {
-    /// Own shards that nobody contradicted may be written.
+    /// Own shards that no peer contradicted may be written.
     Confirmation,
-    /// What was held back for its owner's rate is asked for, and a pull is given up.
+    /// Heads held back by the rate limit are fetched, and late pulls are given up.
     Transfers,
-    /// What an own shard had lost is not waited for any longer.
+    /// The recovery of an own shard ends.
     Recovery,
-    /// Addresses are asked for another process with this member's key.
+    /// The search for another process with this member's key, by dialling our addresses, ends.
     SameKey,
     /// A process that may be the second one with its key is cleared.
     Newcomer,
-    /// It is decided which of two processes with this member's key goes on.
+    /// It is decided which of two processes with this member's key continues.
     Contest,
-    /// A greeting, a probe or a roster is late, or a pinned state is released.
+    /// A handshake, a probe or a roster is late, or a pinned state is released.
     Links,
     /// The next anti-entropy round begins.
     Round,
@@ -33,9 +33,9 @@ enum Timer {
     Disk,
     /// This member's links are published.
     OwnLinks,
-    /// Somebody is dialled, or reachability is looked at.
+    /// A dial begins, or reachability is updated.
     Dials,
-    /// What waits for the send budget goes on.
+    /// Messages that wait for the send budget are sent.
     SendBudget,
 }
 
@@ -62,7 +62,7 @@ impl Timer {
 }
 
 impl<S: Store> Engine<S> {
-    /// Does what is due.
+    /// Handles all timers that are due.
     pub(super) fn on_time(&mut self) -> Result<(), StoreError> {
         for timer in Timer::ACTING {
             if self.is_due(timer) {
@@ -72,7 +72,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// When `handle` wants to be called with [`super::Input::Wake`] if nothing else happens.
+    /// When `handle` must be called with [`super::Input::Wake`] if nothing else happens.
     pub fn next_wake(&self) -> Time {
         if self.cx.more_to_do {
             return self.cx.now.time;
@@ -80,7 +80,7 @@ impl<S: Store> Engine<S> {
         Timer::all().map(|timer| self.deadline(timer)).min().unwrap_or(Time::NEVER)
     }
 
-    /// When there is something to do for a timer.
+    /// When a timer is due.
     fn deadline(&self, timer: Timer) -> Time {
         let now = self.cx.now.time;
         match timer {
@@ -153,7 +153,7 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// When what waits for the send budget goes on.
+    /// When messages that wait for the send budget may be sent.
     fn budget_wakes_at(&self) -> Time {
         let answers = !self.cx.may_answer() && self.links.values().any(Link::has_pending);
         let pushes = !self.cx.may_push() && self.links.values().any(Link::is_catching_up);
