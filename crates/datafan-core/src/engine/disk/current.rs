@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 
 /// A snapshot that is released while the store writes, so that a store in memory need not copy what it
-/// changes, and one on disk can use its pages again.
+/// changes, and a store on disk can reuse pages.
 pub(super) struct CurrentSnapshot<V>(Option<Arc<V>>);
 
 impl<V> CurrentSnapshot<V> {
@@ -12,12 +12,13 @@ impl<V> CurrentSnapshot<V> {
         Self(Some(Arc::new(snapshot)))
     }
 
-    /// The snapshot, for whoever keeps it longer.
+    /// The snapshot, for callers that keep it.
     pub(super) fn share(&self) -> Arc<V> {
         self.0.clone().expect(ABSENT)
     }
 
-    /// Lets go of it, until [`CurrentSnapshot::replace`]. If the store fails meanwhile, the member stops.
+    /// Releases the snapshot until [`CurrentSnapshot::replace`]. If the store fails meanwhile, the member
+    /// stops.
     pub(super) fn release(&mut self) {
         self.0 = None;
     }

@@ -1,7 +1,6 @@
-//! The engine's store: what is read, what a call stages for its one batch, and what is due to be synced or
-//! erased.
+//! The engine's store: the current snapshot, the batch that a call stages, and pending syncs and erasures.
 //!
-//! A disk without room is read and served as before; nothing is written until there is room again.
+//! With a full disk, reads and answers work as before, but nothing is written until there is room again.
 
 mod current;
 #[cfg(test)]
@@ -23,41 +22,41 @@ use crate::{
 use alloc::{collections::BTreeSet, format, string::String, sync::Arc, vec::Vec};
 use current::CurrentSnapshot;
 
-/// What a store shows of itself.
+/// The snapshot type of a store.
 pub(super) type Snapshot<S> = <<S as Store>::Reader as StoreReader>::Snapshot;
 
-/// The store, and what is to be done with it.
+/// The store and the work that is pending for it.
 pub(super) struct Disk<S: Store> {
     store: S,
     reader: S::Reader,
     current: CurrentSnapshot<Snapshot<S>>,
-    /// What this call writes.
+    /// The batch of this call.
     batch: Batch,
-    /// What the staged changes take, roughly.
+    /// The approximate size of the staged changes.
     batch_bytes: usize,
-    /// The batch moves the bound of own timestamps: it is on disk before it is visible.
+    /// The batch moves the bound of own timestamps, so it must be synced.
     moves_bound: bool,
-    /// Since when, and how many bytes, committed data is not on disk.
+    /// Since when committed data is unsynced; `lazy_bytes` is how much.
     lazy_since: Option<Time>,
     lazy_bytes: usize,
     next_shard: u32,
     /// Shards whose rows are being erased.
     dead: BTreeSet<ShardNumber>,
     next_erase: Time,
-    /// Why there is no room.
+    /// Why the disk is full.
     full: Option<String>,
 }
 
 /// A batch this large is written before the call ends.
 const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Unsynced bytes of others' data beyond which a sync is asked for.
+/// Unsynced bytes of others' data beyond which a sync is requested.
 const LAZY_BYTES_MAX: usize = 16 << 20;
-/// Rows of a dead shard that are erased at once, and how long the next such step waits.
+/// Rows of a dead shard that are erased in one step, and the pause between steps.
 const ERASE_ROWS: usize = 4_096;
 const ERASE_MICROS: u64 = 5 * MILLI;
 
 impl<S: Store> Disk<S> {
-    /// Reads the store as it is.
+    /// Opens the current snapshot of the store.
     ///
     /// # Errors
     /// If the store fails.
@@ -79,7 +78,7 @@ impl<S: Store> Disk<S> {
         })
     }
 
-    /// All shards that are of use; the others will be erased.
+    /// All shards except dead ones, which will be erased.
     pub(super) fn load_shards(&mut self) -> Result<Vec<(ShardNumber, Arc<ShardRecord>)>, StoreError> {
         let mut shards = self.current.shards()?;
         self.next_shard = shards.iter().map(|(number, _)| number.0 + 1).max().unwrap_or(0);
@@ -98,7 +97,7 @@ impl<S: Store> Disk<S> {
         &self.current
     }
 
-    /// The store as of the last commit, for whoever keeps it longer.
+    /// The store as of the last commit, for callers that keep it.
     pub(super) fn share_current(&self) -> Arc<Snapshot<S>> {
         self.current.share()
     }
@@ -110,7 +109,7 @@ impl<S: Store> Disk<S> {
     /// A value of the member, as of the last commit.
     ///
     /// # Errors
-    /// If the store fails, or `decode` does: then `what` is damaged.
+    /// If the store fails, or if `decode` fails, which is reported as damage of `what`.
     pub(super) fn meta<T>(
         &self,
         key: Meta,
@@ -122,12 +121,12 @@ impl<S: Store> Disk<S> {
         decode(&bytes).map(Some).map_err(damaged)
     }
 
-    /// A shard as it stands, with what this call has staged.
+    /// A shard with the staged changes of this call.
     pub(super) fn view(&self, shard: ShardNumber) -> View<'_, Snapshot<S>> {
         View::new(&*self.current, shard, self.staged(shard))
     }
 
-    /// As [`Disk::view`], with one more change on top.
+    /// Like [`Disk::view`], with one more change on top.
     pub(super) fn view_with<'a>(
         &'a self,
         shard: ShardNumber,
@@ -141,7 +140,7 @@ impl<S: Store> Disk<S> {
         View::new(&*self.current, shard, None)
     }
 
-    /// A shard's record as it stands.
+    /// A shard's record with the staged changes.
     pub(super) fn record(&self, shard: ShardNumber) -> Result<Option<Arc<ShardRecord>>, StoreError> {
         match self.staged(shard).and_then(|change| change.record.clone()) {
             Some(record) => Ok(Some(record)),
@@ -149,17 +148,17 @@ impl<S: Store> Disk<S> {
         }
     }
 
-    /// The head of the state that a shard is.
+    /// The head of a shard, if it has one.
     pub(super) fn head_of(&self, shard: ShardNumber) -> Result<Option<Head>, StoreError> {
         Ok(self.record(shard)?.and_then(|record| record.head().copied()))
     }
 
-    /// The change of a shard that this call has staged so far.
+    /// The staged change of a shard in this call.
     pub(super) fn staged(&self, shard: ShardNumber) -> Option<&ShardChange> {
         self.batch.shards.get(&shard)
     }
 
-    /// Adds a change to what this call writes.
+    /// Adds a change to the batch of this call.
     pub(super) fn stage(&mut self, shard: ShardNumber, change: ShardChange) {
         self.batch_bytes +=
             change.log.values().flatten().map(|item| item.bytes() as usize + 64).sum::<usize>();
@@ -167,13 +166,13 @@ impl<S: Store> Disk<S> {
         self.batch.shards.entry(shard).or_default().absorb(change);
     }
 
-    /// Adds a value of the member to what this call writes; `None` removes it.
+    /// Adds a value of the member to the batch of this call; `None` removes it.
     pub(super) fn set_meta(&mut self, key: Meta, value: Option<Vec<u8>>) {
         self.batch.meta.insert(key, value);
     }
 
-    /// As [`Disk::set_meta`], the bounds of own timestamps: they are on disk before anybody can see a later
-    /// timestamp.
+    /// Like [`Disk::set_meta`], for the bounds of own timestamps, which must be on disk before a later
+    /// timestamp is visible.
     pub(super) fn set_bounds(&mut self, bounds: Vec<u8>) {
         self.set_meta(Meta::Bound, Some(bounds));
         self.moves_bound = true;
@@ -186,10 +185,10 @@ impl<S: Store> Disk<S> {
         number
     }
 
-    /// Gives up a shard: its rows are erased little by little.
+    /// Marks a shard as dead. Its rows are erased gradually.
     pub(super) fn retire(&mut self, owner: MemberId, shard: ShardNumber) {
         let record = ShardRecord::dead(owner);
-        // Whatever was staged for it is not written any more.
+        // This replaces the shard's staged change, which need not be written any more.
         let change = ShardChange { record: Some(record.into()), ..ShardChange::default() };
         self.batch.shards.insert(shard, change);
         self.dead.insert(shard);
@@ -200,12 +199,12 @@ impl<S: Store> Disk<S> {
         !self.batch.is_empty()
     }
 
-    /// Whether what is staged is written before the call ends.
+    /// Whether the batch is so large that it is written before the call ends.
     pub(super) fn is_batch_large(&self) -> bool {
         self.batch_bytes > BATCH_BYTES_MAX
     }
 
-    /// Writes what was staged, and says which shards that were.
+    /// Writes the batch, and returns its shards.
     ///
     /// # Errors
     /// If the store fails.
@@ -225,7 +224,7 @@ impl<S: Store> Disk<S> {
         Ok(changed)
     }
 
-    /// Makes durable what was committed.
+    /// Makes all commits durable.
     ///
     /// # Errors
     /// If the store fails.
@@ -241,7 +240,7 @@ impl<S: Store> Disk<S> {
         self.lazy_bytes = 0;
     }
 
-    /// Whether committed data has waited long enough for a sync, or is much.
+    /// Whether committed data was unsynced for long enough, or is large enough, to sync.
     pub(super) fn is_sync_due(&self, now: Time, sync_micros: u64) -> bool {
         self.sync_at(sync_micros) <= now || self.lazy_bytes > LAZY_BYTES_MAX
     }
@@ -256,7 +255,7 @@ impl<S: Store> Disk<S> {
     /// If the store fails.
     pub(super) fn erase(&mut self, now: Time) -> Result<(), StoreError> {
         let Some(&shard) = self.dead.first() else { return Ok(()) };
-        // Its record says Dead on disk only once the batch that retired it is written.
+        // The record is `Dead` on disk only after the batch that retired the shard is written.
         if self.next_erase > now || self.batch.shards.contains_key(&shard) {
             return Ok(());
         }
@@ -264,8 +263,7 @@ impl<S: Store> Disk<S> {
             self.next_erase = now.after(SECOND);
             return Ok(());
         }
-        // Readers go on to the state without these rows: an older one would keep them until the next commit,
-        // and drop all that were erased meanwhile at once.
+        // Replace the snapshot: an older one would keep all erased rows in use until the next commit.
         self.current.release();
         let is_done = self.store.erase(shard, ERASE_ROWS)?;
         self.current.replace(self.reader.snapshot()?);
@@ -277,13 +275,13 @@ impl<S: Store> Disk<S> {
         Ok(())
     }
 
-    /// When something is to be erased or synced.
+    /// When the next erasure or sync is due.
     pub(super) fn wakes_at(&self, sync_micros: u64) -> Time {
         let erase = if self.dead.is_empty() { Time::NEVER } else { self.next_erase };
         erase.min(self.sync_at(sync_micros))
     }
 
-    /// Looks whether there is room. Whether it has just run out.
+    /// Checks whether the disk has room. Returns whether it has just run out.
     ///
     /// # Errors
     /// If the store fails.
@@ -299,28 +297,28 @@ impl<S: Store> Disk<S> {
         Ok(had_room && self.full.is_some())
     }
 
-    /// Why there is no room for more; `None` while there is.
+    /// Why the disk is full; `None` if there is room.
     pub(super) fn full(&self) -> Option<&str> {
         self.full.as_deref()
     }
 
-    /// Whether there is room for what an own shard is to hold.
+    /// Checks that there is room for own writes.
     pub(super) fn check_room(&self) -> Refusable<()> {
         self.full().map_or(Ok(()), |why| Err(CommandError::DiskFull { why: why.into() }))
     }
 
-    /// Whether the disk was full and has room again, so that the store has to be opened again to be written.
+    /// Whether the disk was full and has room again. The store must be reopened before it can be written.
     ///
     /// # Errors
-    /// If the store's file is not there any more.
+    /// If the store's file no longer exists.
     pub(super) fn has_room_again(&mut self) -> Result<bool, StoreError> {
         Ok(self.store.room()? == Room::Again)
     }
 
-    /// Bytes of disk that the store takes.
+    /// Bytes of disk that the store occupies.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not report it.
     pub(super) fn file_bytes(&self) -> Result<u64, StoreError> {
         self.store.file_bytes()
     }
@@ -330,12 +328,12 @@ impl<S: Store> Disk<S> {
         self.store.written_bytes()
     }
 
-    /// Bytes that are free on the disk, where the store knows that.
+    /// Free bytes on the disk, if the store reports them.
     pub(super) fn free_bytes(&self) -> Option<u64> {
         self.store.free_bytes()
     }
 
-    /// Makes the store as small as what it holds; `None`, and nothing done, where somebody holds a snapshot.
+    /// Shrinks the store to the size of its contents. Returns `None` and does nothing if a snapshot is held.
     ///
     /// # Errors
     /// If the store fails.
@@ -346,8 +344,7 @@ impl<S: Store> Disk<S> {
         Ok(done)
     }
 
-    /// Drops the oldest tombstones of a shard where `change` makes them more than `max`: they only make
-    /// deltas cheap.
+    /// Drops the oldest tombstones of a shard if `change` adds too many. Tombstones only make deltas cheaper.
     ///
     /// # Errors
     /// If the store fails.
@@ -362,7 +359,7 @@ impl<S: Store> Disk<S> {
         if held.rows <= max {
             return Ok(());
         }
-        // A quarter at once, so that it is rare; all of them where a single change brings more than fit.
+        // Drop a quarter at once, so that this is rare, and all of them if one change brings more than fit.
         let n = held.rows - max * 3 / 4;
         let page = Page { rows: usize::try_from(n).unwrap_or(usize::MAX), bytes: usize::MAX };
         let mut oldest: Vec<(Timestamp, Key)> =
@@ -380,7 +377,7 @@ impl<S: Store> Disk<S> {
         Ok(())
     }
 
-    /// Writes what is staged and the last own timestamps that were used, syncs and closes the store.
+    /// Writes the batch and the last own timestamps used, syncs and closes the store.
     ///
     /// # Errors
     /// If the store fails.
@@ -390,7 +387,7 @@ impl<S: Store> Disk<S> {
         self.store.close()
     }
 
-    /// The store alone: what it showed is released.
+    /// Returns the store and releases its snapshot.
     pub(super) fn into_store(self) -> S {
         self.store
     }

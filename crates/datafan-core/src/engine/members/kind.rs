@@ -1,12 +1,12 @@
-//! What the roster says of a member, as far as finding others goes.
+//! The kind of a member for discovery.
 
-/// What the roster says of a member.
+/// The kind of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) enum Kind {
-    /// It does not belong.
+    /// It is not an active member.
     Stranger,
-    /// It belongs, and owns no shard in which it could publish its links.
+    /// It is active and owns no shard, so it cannot publish its links.
     Reader,
-    /// It belongs and owns a shard.
+    /// It is active and owns a shard.
     Owner,
 }

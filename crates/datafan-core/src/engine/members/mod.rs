@@ -1,4 +1,4 @@
-//! Who belongs, as far as it is kept in memory beside the roster's shard; who knocked, and who refuses us.
+//! The roster in memory, peers that wait to be admitted, and refusals by peers.
 
 mod kind;
 pub(super) mod refused;
@@ -31,27 +31,27 @@ use alloc::{
 use core::ops::Bound;
 use refused::Said;
 
-/// The roster in memory: for most members nothing but [`Standing::Plain`].
+/// The roster in memory. Most members need only [`Standing::Plain`].
 #[derive(Default)]
 pub(super) struct Members {
-    /// Members that do not belong any more, or whose role, quota or invitation is not as of most.
+    /// Members that were revoked, or that have an uncommon role, quota or invitation.
     special: BTreeMap<MemberId, Membership>,
     n_members: usize,
     /// Our own name.
     name: Option<Name>,
-    /// Which active member was granted a name last; only where we write the roster.
+    /// The active member that was last granted a name. Only on a member with the authority's key.
     names: BTreeMap<Name, MemberId>,
-    /// Who was invited and has joined, which is yet to be written; only there, too.
+    /// Invited members that joined, which has to be written. Only on a member with the authority's key.
     joined: BTreeSet<MemberId>,
-    /// The roster has changed, and what follows from that is not done.
+    /// The roster changed, and the consequences have not been handled.
     changed: bool,
-    /// The roster was put in place as a whole, and is not read.
+    /// The roster was replaced as a whole and has to be loaded again.
     stale: bool,
-    /// Who knocked, in order.
+    /// Peers that wait to be admitted, in order.
     pending: VecDeque<Pending>,
     /// Why peers refuse this member.
     refused_by: Option<Refusal>,
-    /// Who was said to be refused.
+    /// Refusals that were reported.
     said: Said,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    /// What most members have. With the default quota, when it was granted makes no difference.
+    /// The membership of most members. With the default quota, `granted` has no effect.
     fn plain() -> Self {
         let (quota, granted) = (Quota::default(), Timestamp::ZERO);
         Self { role: Role::Member, quota, state: GrantState::Active, granted }
@@ -81,7 +81,7 @@ impl Membership {
 }
 
 impl Members {
-    /// What the roster says of a member.
+    /// The membership of a member; `None` if it is not in the roster.
     pub(super) fn of(&self, replicas: &Replicas, member: &MemberId) -> Option<Membership> {
         match replicas.get(member).map_or(Standing::Unknown, Owner::standing) {
             Standing::Unknown => None,
@@ -90,7 +90,7 @@ impl Members {
         }
     }
 
-    /// Whether the roster names a member, and not as revoked.
+    /// Whether a member is active or invited.
     pub(super) fn belongs(&self, replicas: &Replicas, member: &MemberId) -> bool {
         self.of(replicas, member).is_some_and(|membership| membership.is_active())
     }
@@ -100,12 +100,12 @@ impl Members {
         self.name.as_ref()
     }
 
-    /// Our own name: from our grant, else the wished one.
+    /// Our own name from our grant, or the configured one without a grant.
     pub(super) fn own_name(&self, cx: &Context) -> Name {
         self.name().unwrap_or(&cx.config.name).clone()
     }
 
-    /// What a member is to those who look for others.
+    /// The kind of a member for discovery.
     pub(super) fn kind_of(&self, replicas: &Replicas, member: &MemberId) -> Kind {
         match self.of(replicas, member) {
             Some(membership) if !membership.is_active() => Kind::Stranger,
@@ -115,30 +115,30 @@ impl Members {
         }
     }
 
-    /// Which active member was granted a name last; only where we write the roster.
+    /// The active member that was last granted a name. Only on a member with the authority's key.
     pub(super) fn named(&self, name: &Name) -> Option<MemberId> {
         self.names.get(name).copied()
     }
 
-    /// How many members the roster has, former ones among them.
+    /// Number of members in the roster, including revoked ones.
     pub(super) fn n_members(&self) -> usize {
         self.n_members
     }
 
-    /// Whoever does not belong any more.
+    /// The revoked members.
     pub(super) fn revoked(&self) -> Vec<(MemberId, GrantState)> {
         let revoked = self.special.iter().filter(|(_, membership)| !membership.is_active());
         revoked.map(|(member, membership)| (*member, membership.state)).collect()
     }
 
-    /// Whoever belongs, and may have no shard.
+    /// The active members that may not own a shard.
     pub(super) fn readers(&self) -> impl Iterator<Item = &MemberId> {
         let is_reader = |membership: &Membership| !membership.role.owns() && membership.is_active();
         self.special.iter().filter(move |(_, membership)| is_reader(membership)).map(|(member, _)| member)
     }
 
-    /// Takes over the entries that a change of the authority's shard wrote. A change without items is a copy
-    /// put in place: everything is to be read again.
+    /// Learns the entries that a change of the roster wrote. A change without items replaces the roster as a
+    /// whole, so that it has to be loaded again.
     pub(super) fn learn(&mut self, cx: &mut Context, replicas: &mut Replicas, change: &ShardChange) {
         self.changed = true;
         self.stale |= change.log.is_empty();
@@ -149,13 +149,14 @@ impl Members {
         }
     }
 
-    /// Takes over one entry of the roster.
+    /// Learns one entry of the roster.
     pub(super) fn learn_grant(&mut self, cx: &mut Context, replicas: &mut Replicas, key: &Key, item: &Item) {
         let (Some(member), Ok(grant)) = (Grant::member_of(key.as_str()), Grant::decode(&item.value)) else {
             return;
         };
         if role_of(&cx.config.mesh, &member) == IdRole::Authority {
-            // An older build let the mesh's own id be admitted. To heed it would freeze the roster.
+            // An older build allowed the mesh's own id to be admitted. Accepting the entry would freeze the
+            // roster.
             return;
         }
         let owner = replicas.know_owner(&member);
@@ -177,8 +178,8 @@ impl Members {
         if member == cx.me {
             self.name = Some(grant.name.clone());
         }
-        // A name is one active member's at a time; whoever had it before may come later when entries are
-        // loaded.
+        // A name belongs to one active member at a time, but while loading, a previous holder's entry may
+        // come later.
         if cx.config.authority.is_some() && grant.is_active() {
             self.names.insert(grant.name, member);
         }
@@ -187,7 +188,8 @@ impl Members {
         }
     }
 
-    /// Somebody is there: if it was invited, it has joined, which is written where the roster is.
+    /// A member is present. If it was invited, it has joined, which the member with the authority's key
+    /// writes.
     pub(super) fn on_seen(&mut self, cx: &mut Context, replicas: &Replicas, member: &MemberId) {
         if cx.config.authority.is_none() {
             return;
@@ -199,45 +201,45 @@ impl Members {
         }
     }
 
-    /// How many have joined, which is to be written.
+    /// Number of joined members that have to be written.
     pub(super) fn n_joined(&self) -> usize {
         self.joined.len()
     }
 
-    /// One of them, which is written now.
+    /// Takes one joined member, to be written now.
     pub(super) fn pop_joined(&mut self) -> Option<MemberId> {
         self.joined.pop_first()
     }
 
-    /// What follows from the entries is done once more: a crash may have come between.
+    /// Handles the consequences of the roster again, because a crash may have interrupted that.
     pub(super) fn judge_again(&mut self) {
         self.changed = true;
     }
 
-    /// Whether the roster has changed and what follows from that is not done.
+    /// Whether the roster changed and the consequences have not been handled.
     pub(super) fn has_changed(&self) -> bool {
         self.changed
     }
 
-    /// Whether the roster has changed since the last time; then what follows from that is to be done now.
+    /// Takes whether the roster changed. If so, the caller has to handle the consequences now.
     pub(super) fn take_changed(&mut self) -> bool {
         core::mem::take(&mut self.changed)
     }
 
-    /// Whether all entries are to be read again; once.
+    /// Takes whether all entries have to be loaded again.
     pub(super) fn take_stale(&mut self) -> bool {
         core::mem::take(&mut self.stale)
     }
 }
 
-/// Who knocked, and who refuses us.
+/// Pending peers, and refusals by peers.
 impl Members {
-    /// Who knocked and is not in the roster, in order.
+    /// Peers that wait to be admitted, in order.
     pub(super) fn pending(&self, replicas: &Replicas) -> impl Iterator<Item = &Pending> {
         self.pending.iter().filter(|pending| !self.belongs(replicas, &pending.id))
     }
 
-    /// Somebody knocked who is not in the roster. It keeps the time when it first did.
+    /// Adds a peer that is not in the roster. It keeps the time of its first attempt.
     pub(super) fn add_pending(&mut self, mut knocked: Pending) {
         if let Some(before) = self.pending.iter().find(|pending| pending.id == knocked.id) {
             knocked.since = before.since;
@@ -249,12 +251,12 @@ impl Members {
         self.pending.push_back(knocked);
     }
 
-    /// Somebody is linked, or is sought.
+    /// Removes a peer that is linked or will be dialled.
     pub(super) fn forget_pending(&mut self, member: &MemberId) {
         self.pending.retain(|pending| pending.id != *member);
     }
 
-    /// Who knocked and belongs by now; then it is pending no more.
+    /// Takes the pending peers that have been admitted.
     pub(super) fn take_admitted(&mut self, replicas: &Replicas) -> Vec<Pending> {
         let belongs = |pending: &&Pending| self.belongs(replicas, &pending.id);
         let admitted: Vec<Pending> = self.pending.iter().filter(belongs).cloned().collect();
@@ -262,23 +264,23 @@ impl Members {
         admitted
     }
 
-    /// Why peers refuse this member, if one did and no link has come up since.
+    /// Why peers refuse this member, if one did and no link came up since.
     pub(super) fn refused_by(&self) -> Option<Refusal> {
         self.refused_by
     }
 
-    /// A peer refuses this member.
+    /// A peer refused this member.
     pub(super) fn on_refused(&mut self, refusal: Refusal) {
         self.refused_by = Some(refusal);
     }
 
-    /// A link with `peer` is up: nobody refuses us, and what comes after is news.
+    /// A link with `peer` is up, so earlier refusals no longer count.
     pub(super) fn on_link_up(&mut self, peer: &MemberId) {
         self.refused_by = None;
         self.said.forget(peer);
     }
 
-    /// Whether people are to hear of it; from then on they have.
+    /// Whether a refusal has to be reported. If so, marks it as reported.
     pub(super) fn is_news(&mut self, refused: &Refused, now: Time) -> bool {
         self.said.is_new(refused, now)
     }

@@ -1,4 +1,4 @@
-//! Links that came to nothing for want of a grant: said to people once of each peer, however often it tries.
+//! Refused handshakes, which are reported once for each peer, regardless of how often it tries.
 
 use crate::{
     id::{MemberId, Name},
@@ -9,16 +9,16 @@ use crate::{
 use alloc::{collections::VecDeque, format, string::String};
 use core::fmt;
 
-/// Somebody was let in nowhere; as text, a sentence that says what to do.
+/// A handshake was refused. Its text is a sentence with the remedy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// Who was refused: a peer, or this member itself.
     pub who: MemberId,
-    /// Its name: in the roster, else the one that it says it has.
+    /// Its name in the roster, or the name that it asks for.
     pub name: Name,
     /// Why.
     pub refusal: Refusal,
-    /// Which peer refused this member; `None` where this member refused.
+    /// The peer that refused this member; `None` if this member refused a peer.
     pub by: Option<MemberId>,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Why somebody is refused, and what lets it in.
+/// The cause of a refusal and its remedy.
 pub(in crate::engine) fn remedy(id: &MemberId, name: &Name, refusal: Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => {
@@ -58,17 +58,17 @@ pub(in crate::engine) fn remedy(id: &MemberId, name: &Name, refusal: Refusal) ->
     }
 }
 
-/// Of which peers what was said, and when; oldest first.
+/// Reported refusals: peer, reason and time, oldest first.
 #[derive(Default)]
 pub(super) struct Said(VecDeque<(MemberId, Refusal, Time)>);
 
-/// Strangers with ever new keys fill the log no faster than with [`PENDING_MAX`] lines in this time.
+/// Strangers with ever new keys cause at most [`PENDING_MAX`] log lines in this time.
 const SAID_MICROS: u64 = 3_600 * SECOND;
 
 impl Said {
-    /// Whether it is to be said; from then on it was.
+    /// Whether a refusal has to be reported. If so, marks it as reported.
     pub(super) fn is_new(&mut self, refused: &Refused, now: Time) -> bool {
-        // Of two that refuse each other each hears of it, sooner or later.
+        // If two members refuse each other, one report per peer and reason is enough.
         let (peer, refusal) = (refused.by.unwrap_or(refused.who), refused.refusal);
         if self.0.iter().any(|(said, why, _)| (*said, *why) == (peer, refusal)) {
             return false;
@@ -83,7 +83,7 @@ impl Said {
         true
     }
 
-    /// A link with `peer` is up: what comes after is news.
+    /// A link with `peer` is up, so later refusals are reported again.
     pub(super) fn forget(&mut self, peer: &MemberId) {
         self.0.retain(|(said, ..)| said != peer);
     }

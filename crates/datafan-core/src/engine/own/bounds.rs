@@ -1,4 +1,4 @@
-//! The bounds of own timestamps as they are stored: up to where they may have been used.
+//! The encoding of the bounds of own timestamps, up to which timestamps may have been used.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -7,7 +7,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// The bytes of the bounds.
+/// Encodes the bounds.
 pub(super) fn encode(bounds: impl Iterator<Item = (MemberId, Timestamp)>) -> Vec<u8> {
     let bounds: Vec<_> = bounds.collect();
     let mut out = Writer::new();
@@ -17,7 +17,7 @@ pub(super) fn encode(bounds: impl Iterator<Item = (MemberId, Timestamp)>) -> Vec
     out.finish()
 }
 
-/// Reads bounds.
+/// Decodes bounds.
 pub(super) fn decode(bytes: &[u8]) -> Result<BTreeMap<MemberId, Timestamp>, DecodeError> {
     let mut input = Reader::new(bytes);
     let bounds = input.list("bounds", 2, |input| Ok((input.id()?, Timestamp(input.fixed()?))))?;

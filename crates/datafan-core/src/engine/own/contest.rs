@@ -1,5 +1,5 @@
-//! Own writes that are held back, as another process goes on from what this one wrote, and what this process
-//! has signed against that one. `contest.rs` of the engine says how the two find out which began first.
+//! The contest that holds own writes back while another process continues from them, and the claims of this
+//! process. `contest.rs` of the engine explains how the two find out which began first.
 
 use crate::{
     claim::Claim,
@@ -11,56 +11,57 @@ use crate::{
 };
 use alloc::collections::VecDeque;
 
-/// How long own writes wait where nobody says which process began first.
+/// How long own writes wait if no peer can tell which process began first.
 const HOLD_MICROS: u64 = 30 * SECOND;
-/// How long the older one waits until the newer one has heard of its claim.
+/// How long the older process waits for its claim to reach the newer one.
 const CLAIMED_MICROS: u64 = 3 * SECOND;
-/// A claim counts for so long.
+/// How long a claim counts.
 const LASTS_MICROS: u64 = 60 * SECOND;
-/// What is heard of the other one in this time may have been made before.
+/// Heads of the other process that arrive within this time may have been made before.
 pub(super) const LATE_MICROS: u64 = 10 * SECOND;
-/// Claims that are remembered, and for how long at least. Whoever gets one in return for its own could else
-/// be stopped though the other one stops, too.
+/// Most claims that are remembered, and for how long at least. Without them, two processes that claim against
+/// each other could both stop.
 const CLAIMS_MAX: usize = 64;
 const KEPT_MICROS: u64 = 3_600 * SECOND;
-/// Most new claims for one peer's word within [`LASTS_MICROS`]: as many processes as a peer remembers.
+/// Most new claims because of one peer's reports within [`LASTS_MICROS`]: as many processes as a peer
+/// remembers.
 const PEERS_MAX: usize = 4;
-/// People are told again of another process after this time.
+/// Pause before another alarm about a second process.
 const TOLD_MICROS: u64 = 3_600 * SECOND;
 
-/// Another process goes on from what this one wrote: own writes wait.
+/// Another process continues from our writes, so own writes wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) struct Contest {
-    /// Since when.
+    /// When the contest began.
     pub(super) since: Time,
-    /// The last head of the other one that was seen.
+    /// The last head of the other process that was seen.
     pub(super) theirs: Head,
-    /// Later than this is no head that was heard of before.
+    /// The greatest head that was known before.
     pub(super) heard: (Timestamp, Hash),
-    /// What is held here is not all part of what the other one made.
+    /// The other process's state does not contain everything that is held here.
     pub(super) diverged: bool,
-    /// The other one has made a head since, as what was heard later says.
+    /// The other process made a head since then, as a later announcement shows.
     pub(super) lives: bool,
 }
 
-/// What becomes of what held own writes back. `claimed`: this process has claimed to be the older one.
+/// The outcome of a contest. `claimed`: this process claimed to be the older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) enum Verdict {
-    /// The other process goes on, and this one ends.
+    /// The other process continues, and this one stops.
     GiveWay(Head),
-    /// Writes go on from what was acknowledged here; what only the other one wrote is kept elsewhere.
+    /// Writes continue from the state acknowledged here. Peers keep what only the other process wrote.
     KeepOwn { theirs: Head, claimed: bool },
-    /// What the other one wrote goes on from all of ours: it is taken back.
+    /// The other process's state contains all of our writes, so it is recovered.
     TakeBack { theirs: Head, claimed: bool },
 }
 
-/// What this process has claimed of itself.
+/// The claims that this process signed.
 #[derive(Default)]
 pub(in crate::engine) struct Claims {
-    /// Oldest first; for whose word, and when.
+    /// Claims, oldest first, with the peer that reported the other process, and the time.
     made: VecDeque<(Claim, MemberId, Time)>,
     pub(super) last: Option<Time>,
-    /// When people are told next.
+    /// When the next alarm may be raised.
     tell_at: Time,
 }
 
@@ -69,7 +70,7 @@ impl Claims {
         self.made.iter().map(|(claim, ..)| claim).find(|claim| claim.newer == newer).copied()
     }
 
-    /// Whether one more claim may be made for the word of `peer`.
+    /// Whether one more claim may be signed because of a report of `peer`.
     pub(in crate::engine) fn has_room_for(&mut self, peer: &MemberId, now: Time) -> bool {
         let fresh = self.made.iter().filter(|(_, by, at)| by == peer && at.after(LASTS_MICROS) > now);
         if fresh.count() >= PEERS_MAX {
@@ -83,7 +84,7 @@ impl Claims {
         self.made.len() < CLAIMS_MAX
     }
 
-    /// A claim was signed for the word of `peer`.
+    /// Records a claim that was signed because of a report of `peer`.
     pub(in crate::engine) fn add(&mut self, claim: Claim, peer: MemberId, now: Time) {
         self.made.push_back((claim, peer, now));
     }
@@ -93,12 +94,12 @@ impl Claims {
         self.last = Some(now);
     }
 
-    /// Whether this process has claimed within the last minute to be the older one.
+    /// Whether this process claimed within the last minute to be the older one.
     pub(in crate::engine) fn is_older_one(&self, now: Time) -> bool {
         self.last.is_some_and(|at| at.after(LASTS_MICROS) > now)
     }
 
-    /// Whether people are to be told of another process; then they are.
+    /// Whether an alarm about another process may be raised. If so, starts the pause until the next one.
     pub(in crate::engine) fn may_tell(&mut self, now: Time) -> bool {
         let is_due = self.tell_at <= now;
         if is_due {
@@ -114,14 +115,14 @@ impl Contest {
         &self.theirs
     }
 
-    /// When it is over, if nothing happens; `claimed` is when the last claim was made.
+    /// When the contest ends, if nothing happens. `claimed` is when the last claim was sent.
     pub(in crate::engine) fn ends_at(&self, claimed: Option<Time>) -> Time {
         let end = self.since.after(HOLD_MICROS);
         let claimed = claimed.filter(|_| self.is_claimed(claimed));
         claimed.map_or(end, |at| at.after(CLAIMED_MICROS).max(self.since).min(end))
     }
 
-    /// Whether the last claim was made lately enough to count.
+    /// Whether the last claim is recent enough to count.
     pub(super) fn is_claimed(&self, claimed: Option<Time>) -> bool {
         claimed.is_some_and(|at| at.after(LASTS_MICROS) > self.since)
     }

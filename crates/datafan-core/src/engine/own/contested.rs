@@ -1,4 +1,4 @@
-//! Holding writes to the own shard back while another process goes on from it.
+//! Holds writes to the own shard back while another process continues from it.
 
 use super::{
     OwnShards,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl OwnShards {
-    /// What holds writes to the member's own shard back.
+    /// The contest that holds writes to the member's own shard back, if any.
     pub(in crate::engine) fn contested(&self) -> Option<Contest> {
         match self.member().confirmed {
             Confirmed::Contested(contest) => Some(contest),
@@ -20,13 +20,13 @@ impl OwnShards {
         }
     }
 
-    /// When that is over, if nothing happens.
+    /// When the contest ends, if nothing happens.
     pub(in crate::engine) fn contest_ends_at(&self) -> Time {
         self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
     }
 
-    /// A state of the member's own shard names this run, and was not written here: writes are held back.
-    /// Whether that is new. `ours` is the head that is held.
+    /// Holds writes back, because a state of the member's own shard lists this run but was not written here.
+    /// Returns whether the contest is new. `ours` is the held head.
     pub(in crate::engine) fn begin_contest(
         &mut self,
         theirs: &Head,
@@ -45,13 +45,13 @@ impl OwnShards {
         true
     }
 
-    /// Whether a head of the own shard says anything while writes are held back.
+    /// Whether a head of the own shard is news while writes are held back.
     pub(in crate::engine) fn is_contest_news(&self, head: &Head, contest: &Contest) -> bool {
         let own = self.member();
         (head.order() >= contest.theirs.order() || own.lost.has(head)) && !own.made.has(head)
     }
 
-    /// A peer holds a head of the own shard while writes are held back.
+    /// Records a head of the own shard that a peer holds while writes are held back.
     pub(in crate::engine) fn see_contested(
         &mut self,
         peer: MemberId,
@@ -71,7 +71,7 @@ impl OwnShards {
         own.lost.tell(peer, head);
     }
 
-    /// What becomes of what holds writes back, if it is time.
+    /// Decides the contest, if it is time.
     pub(in crate::engine) fn judge_contest(&self, now: Time) -> Option<Verdict> {
         let contest = self.contested()?;
         if contest.ends_at(self.claims.last) > now {
@@ -85,13 +85,13 @@ impl OwnShards {
         })
     }
 
-    /// Writes to the member's own shard go on from what is held.
+    /// Continues writes to the member's own shard from the held state.
     pub(in crate::engine) fn go_on(&mut self) {
         self.shard_mut(&self.me.clone()).confirmed = Confirmed::Yes;
         self.outranks = true;
     }
 
-    /// What the other process wrote is taken back once it had until `until` to be told of. Nothing up to
+    /// Recovers what the other process wrote, after peers had until `until` to announce it. Nothing up to
     /// `held` is missing.
     pub(in crate::engine) fn take_back(&mut self, held: Timestamp, until: Time) {
         let own = self.shard_mut(&self.me.clone());

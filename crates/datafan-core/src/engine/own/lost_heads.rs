@@ -1,7 +1,7 @@
-//! Heads of an own shard that peers hold and this disk does not: what a recovery waits for. A peer that comes
-//! back with less has lost it too, and one that does not come back is not waited for any longer than
-//! [`GONE_MICROS`], unless this member began without data of its own: whoever turns up with it later keeps it
-//! as a divergent copy.
+//! Heads of an own shard that peers hold and this disk lost. A recovery waits for them. A peer that returns
+//! with less has lost the head too. A peer that does not return is waited for at most [`GONE_MICROS`], unless
+//! this member started without data of its own; a peer that returns later keeps the state as a divergent
+//! copy.
 
 use crate::{
     head::Head,
@@ -10,16 +10,16 @@ use crate::{
 };
 use alloc::collections::BTreeMap;
 
-/// Peers whose heads are remembered; of more, those with the greatest.
+/// Most peers whose heads are remembered: those with the greatest heads.
 const TELLERS_MAX: usize = 64;
-/// How long a peer is waited for whose link went down.
+/// How long to wait for a peer whose link went down.
 const GONE_MICROS: u64 = 60 * SECOND;
 
-/// Who told of which lost head.
+/// The lost heads that peers announced.
 #[derive(Default)]
 pub(super) struct LostHeads {
     told: BTreeMap<MemberId, Told>,
-    /// The greatest of all, whether or not anybody still has it.
+    /// The greatest announced head, even if no peer has it any more.
     greatest: Option<Head>,
 }
 
@@ -30,14 +30,14 @@ struct Told {
 }
 
 impl Told {
-    /// Until when it is waited for.
+    /// Until when to wait for the peer.
     fn ends_at(&self) -> Time {
         self.gone.map_or(Time::NEVER, |since| since.after(GONE_MICROS))
     }
 }
 
 impl LostHeads {
-    /// `peer`, which is linked, holds `head`, whose signature was checked.
+    /// Records that the linked `peer` holds `head`, whose signature was verified.
     pub(super) fn tell(&mut self, peer: MemberId, head: &Head) {
         let told = self.told.entry(peer).or_insert(Told { head: *head, gone: None });
         if told.head.order() < head.order() {
@@ -52,7 +52,7 @@ impl LostHeads {
         }
     }
 
-    /// `peer` is linked anew and holds `head` by now.
+    /// `peer` has a new link and holds `head` now.
     pub(super) fn replace(&mut self, peer: &MemberId, head: Option<&Head>) {
         let Some(told) = self.told.get_mut(peer) else { return };
         told.gone = None;
@@ -68,24 +68,24 @@ impl LostHeads {
         }
     }
 
-    /// Whether somebody told of this very head.
+    /// Whether a peer announced exactly this head.
     pub(super) fn has(&self, head: &Head) -> bool {
         self.told.values().any(|told| told.head == *head)
     }
 
-    /// Who of those who `count` has the greatest, as far as is known.
+    /// The peer with the greatest head, among peers for which `count` is true.
     pub(super) fn held(&self, now: Time, count: impl Fn(&MemberId) -> bool) -> Option<(MemberId, Head)> {
         let told = self.told.iter().filter(|(peer, told)| told.ends_at() > now && count(peer));
         told.map(|(peer, told)| (*peer, told.head)).max_by_key(|(_, head)| head.order())
     }
 
-    /// When the next peer is waited for no longer.
+    /// When the next wait for a peer ends.
     pub(super) fn wakes_at(&self, now: Time) -> Time {
         let ends = self.told.values().map(Told::ends_at).filter(|at| *at > now);
         ends.min().unwrap_or(Time::NEVER)
     }
 
-    /// The greatest that anybody told of.
+    /// The greatest head that was announced.
     pub(super) fn greatest(&self) -> Option<Head> {
         self.greatest
     }

@@ -1,5 +1,5 @@
-//! The shards that this member owns: which timestamps were used, whether they may be written, which process
-//! writes them, and what waits to be written.
+//! The shards that this member owns: used timestamps, whether they may be written, the run of this process,
+//! and waiting changes.
 
 mod bounds;
 mod contest;
@@ -32,30 +32,30 @@ use alloc::{
 };
 use core::ops::Index;
 
-/// The own shards: the member's, and the roster where this member holds the authority's key.
+/// The own shards: the member's, and the roster if this member has the authority's key.
 pub(super) struct OwnShards {
     me: MemberId,
     shards: BTreeMap<MemberId, OwnShard>,
     history: History,
-    /// When own shards are taken as confirmed though no peer has said so. Never again once they are, and not
-    /// at all where the store is not proven.
+    /// When own shards count as confirmed without a peer. Never after they are confirmed, and never for a
+    /// store that was not confirmed before.
     confirm_at: Time,
-    /// Under which name own writes are made.
+    /// The runs of this process.
     pub(super) run: OwnRun,
-    /// What this process has signed of itself.
+    /// The claims that this process signed.
     pub(super) claims: Claims,
-    /// What the mesh gave back last.
+    /// The last recovery from the mesh.
     recovered: Option<Recovered>,
-    /// A head has to be made that replaces what others hold of the own shard, though nothing changes in it.
+    /// A new head must replace what others hold of the own shard, even if nothing changes in it.
     outranks: bool,
-    /// States of the own shard up to this timestamp are given up.
+    /// States of the own shard up to this timestamp were given up.
     abandoned: Timestamp,
     /// Changes that wait for their commit.
     waiting: VecDeque<(Ticket, OwnChange)>,
-    /// Where we can be dialled, and whether that has still to be written.
+    /// Our addresses; `publishes` is whether they still have to be written.
     addresses: Vec<Address>,
     publishes: bool,
-    /// Own items may have expired: a round has begun since they were looked for.
+    /// Own items may have expired: a round began since the last check.
     looks_for_expired: bool,
 }
 
@@ -78,7 +78,7 @@ impl OwnShards {
         }
     }
 
-    /// Reads what a store knows of its past, and of what came back.
+    /// Loads the history and the last recovery.
     pub(super) fn load<S: Store>(&mut self, cx: &Context, disk: &mut Disk<S>) -> Result<(), StoreError> {
         self.history = disk.meta(Meta::History, "history", History::decode)?.unwrap_or_default();
         self.recovered = disk.meta(Meta::Recovered, "recovery", Recovered::decode)?;
@@ -87,8 +87,8 @@ impl OwnShards {
         Ok(())
     }
 
-    /// Reads which timestamps of own shards were used, whose heads are at `held`, and decides when they may
-    /// be written.
+    /// Loads the used timestamps of own shards, whose heads are at `held`, and decides when the shards may be
+    /// written.
     pub(super) fn load_shards<S: Store>(
         &mut self,
         cx: &Context,
@@ -113,7 +113,7 @@ impl OwnShards {
         Ok(())
     }
 
-    /// The process is that of `before`, and has signed what that one has; what it writes is another run.
+    /// Continues the process of `before`, with its claims. New writes belong to another run.
     pub(super) fn continue_process(&mut self, before: Self) {
         self.run.go_on(&before.run);
         self.claims = before.claims;
@@ -141,23 +141,22 @@ impl OwnShards {
         self.shards.get_mut(owner).expect("an own shard")
     }
 
-    /// When own shards are taken as confirmed, if no peer says so before.
+    /// When own shards count as confirmed if no peer confirms them before.
     pub(super) fn confirm_at(&self) -> Time {
         self.confirm_at
     }
 
-    /// Whether the store has all that this member ever wrote, as far as is known: a founder's, or one that a
-    /// peer has confirmed once.
+    /// Whether the store was ever confirmed: it is a founder's, or a peer confirmed it.
     pub(super) fn is_confirmed(&self) -> bool {
         self.history.confirmed
     }
 
-    /// A peer was compared, and others may know more: they have until `at` to say so.
+    /// A peer was compared, but others may hold more: they have until `at` to announce it.
     pub(super) fn confirm_soon(&mut self, at: Time) {
         self.confirm_at = self.confirm_at.min(at);
     }
 
-    /// Own shards of which nothing else is known may be written from now on.
+    /// Confirms own shards of which no later head is known.
     pub(super) fn confirm_all<S: Store>(&mut self, disk: &mut Disk<S>) {
         self.confirm_at = Time::NEVER;
         for own in self.shards.values_mut().filter(|own| own.confirmed == Confirmed::Not) {
@@ -174,8 +173,8 @@ impl OwnShards {
         }
     }
 
-    /// A peer is linked: from now on others may know our heads. Whether that is new, and so has to be on disk
-    /// before that peer hears of anything.
+    /// A peer is linked, so others may know our heads from now on. Returns whether this is new and must be on
+    /// disk before the peer learns of any head.
     pub(super) fn on_first_link<S: Store>(&mut self, disk: &mut Disk<S>) -> bool {
         let is_first = !self.history.announced;
         if is_first {
@@ -189,12 +188,12 @@ impl OwnShards {
         disk.set_meta(Meta::History, Some(self.history.encode()));
     }
 
-    /// Writes the bounds of own timestamps: what is written in this call is on disk before it is visible.
+    /// Writes the bounds of own timestamps, which makes this call's batch durable before it is visible.
     pub(super) fn write_bounds<S: Store>(&self, disk: &mut Disk<S>) {
         disk.set_bounds(bounds::encode(self.shards.iter().map(|(id, own)| (*id, own.bound))));
     }
 
-    /// The last own timestamps that were used: where nothing is written any more, those are the bounds.
+    /// The last own timestamps used, which are the bounds after a clean stop.
     pub(super) fn encode_last(&self) -> Vec<u8> {
         bounds::encode(self.shards.iter().map(|(id, own)| (*id, own.last)))
     }
@@ -204,7 +203,7 @@ impl OwnShards {
         disk.set_meta(Meta::Runs, Some(pauses));
     }
 
-    /// Signs the head of a commit, whose timestamp counts as used from now on.
+    /// Signs the head of a commit and marks its timestamp as used.
     pub(super) fn sign<S: Store>(&mut self, head: Head, cx: &Context, disk: &mut Disk<S>) -> Head {
         let own = self.shard_mut(&head.owner);
         let last = head.timestamp;
@@ -222,7 +221,8 @@ impl OwnShards {
         signed
     }
 
-    /// Signs the head of a shard that goes on before what was used so far; nothing was used in the pause.
+    /// Signs the head of a restamped shard, which is earlier than timestamps used before. No timestamp in
+    /// `pause` was used.
     pub(super) fn sign_earlier<S: Store>(
         &mut self,
         head: Head,
@@ -241,17 +241,17 @@ impl OwnShards {
         signed
     }
 
-    /// An own head came back: its timestamps count as used.
+    /// Marks the timestamps up to an own head as used.
     pub(super) fn on_own_head<S: Store>(&mut self, head: &Head, disk: &mut Disk<S>) {
         self.use_up_to(&head.owner, head.timestamp, disk);
     }
 
-    /// Whether the own shard that is held names the run of the writes that are made now.
+    /// Whether the held own shard lists the current run.
     pub(super) fn is_run_named(&self, replicas: &Replicas, owner: &MemberId) -> bool {
         replicas.last_run(owner).is_some_and(|last| last.id == self.run.current())
     }
 
-    /// Own timestamps up to `last` count as used; nothing happens where `owner` is not ours.
+    /// Marks own timestamps up to `last` as used. Does nothing if `owner` is not ours.
     pub(super) fn use_up_to<S: Store>(&mut self, owner: &MemberId, last: Timestamp, disk: &mut Disk<S>) {
         let Some(own) = self.shards.get_mut(owner) else { return };
         if last > own.last && own.used(last) {
@@ -259,17 +259,17 @@ impl OwnShards {
         }
     }
 
-    /// From where on a restamp of `owner` goes on that waits for a moment; `bound` if it did not wait yet.
+    /// The timestamp after which a waiting restamp of `owner` continues; `bound` if it did not wait yet.
     pub(super) fn restamps_after(&mut self, owner: &MemberId, bound: Timestamp) -> Timestamp {
         *self.shard_mut(owner).restamps_after.get_or_insert(bound)
     }
 
-    /// The roster of a peer is looked through for entries that ours lacks.
+    /// Records that a peer's roster is examined for entries that ours lacks.
     pub(super) fn look_at(&mut self, head: &Head) {
         self.shard_mut(&head.owner).looked_at = Some(head.order());
     }
 
-    /// `peer` is linked anew, and holds what `held` has of each own shard.
+    /// `peer` has a new link and holds the heads in `held` of our own shards.
     pub(super) fn on_hello<'a>(&mut self, peer: &MemberId, held: impl Fn(&MemberId) -> Option<&'a Head>) {
         for (owner, own) in &mut self.shards {
             own.lost.replace(peer, held(owner));
@@ -281,8 +281,8 @@ impl OwnShards {
         self.shards.values_mut().for_each(|own| own.lost.on_down(peer, now));
     }
 
-    /// A peer holds a later head than ours: it is waited for until `until` and pulled back. Whether that is
-    /// new.
+    /// A peer holds a later head than ours, which is recovered after `until`. Returns whether a recovery
+    /// begins.
     pub(super) fn begin_recovery(&mut self, peer: MemberId, head: &Head, until: Time) -> bool {
         let own = self.shard_mut(&head.owner);
         let is_new = !matches!(own.confirmed, Confirmed::Recovering { .. });
@@ -293,13 +293,13 @@ impl OwnShards {
         is_new
     }
 
-    /// Whether a shard is waited for that others hold more of.
+    /// Whether the owner is this member or its authority is being recovered.
     pub(super) fn is_recovering(&self) -> bool {
         self.iter().any(|(_, own)| matches!(own.confirmed(), Confirmed::Recovering { .. }))
     }
 
-    /// What was waited for has come: the recovery of the member's own shard ends no later than at `until`.
-    /// Whether there is one.
+    /// Moves the earliest end of the recovery of the member's own shard to `until`, if that is sooner.
+    /// Returns whether there is a recovery.
     pub(super) fn hasten_recovery(&mut self, until: Time) -> bool {
         let own = self.shard_mut(&self.me.clone());
         let Confirmed::Recovering { until: before } = own.confirmed else { return false };
@@ -307,61 +307,61 @@ impl OwnShards {
         true
     }
 
-    /// A shard is as the mesh knew it, and may be written. Returns the greatest head that anybody held of it.
+    /// Ends a recovery: the shard may be written. Returns the greatest head that any peer held.
     pub(super) fn end_recovery(&mut self, owner: &MemberId) -> Option<Head> {
         let own = self.shard_mut(owner);
         own.confirmed = Confirmed::Yes;
         core::mem::take(&mut own.lost).greatest()
     }
 
-    /// What came back of the member's own shard.
+    /// Records a recovery of the member's own shard.
     pub(super) fn set_recovered<S: Store>(&mut self, recovered: Recovered, disk: &mut Disk<S>) {
         self.recovered = Some(recovered);
         disk.set_meta(Meta::Recovered, Some(recovered.encode()));
     }
 
-    /// What came back of the member's own shard, the last time that something had to.
+    /// The last recovery of the member's own shard.
     pub(super) fn recovered(&self) -> Option<Recovered> {
         self.recovered
     }
 
-    /// After recoveries have ended.
+    /// Marks the store as confirmed if all own shards are.
     pub(super) fn confirm_recovered<S: Store>(&mut self, disk: &mut Disk<S>) {
         self.confirm(disk);
     }
 
-    /// Another process writes with our key: own writes are off for good.
+    /// Another process writes with our key: turns own writes off permanently.
     pub(super) fn stop<S: Store>(&mut self, theirs: &Head, disk: &mut Disk<S>) {
         self.shard_mut(&theirs.owner).confirmed = Confirmed::Foreign(theirs.timestamp);
-        // On disk at once: whoever hears of this ends the process.
+        // On disk at once, because the driver stops the process on this alarm.
         self.write_bounds(disk);
     }
 
-    /// Whether the member's shard gives way to another process.
+    /// Whether the member's own writes were turned off in favour of another process.
     pub(super) fn is_stopped(&self) -> bool {
         matches!(self.member().confirmed, Confirmed::Foreign(_))
     }
 
-    /// What others hold up to `given_up` is replaced by the next head, which is made even if nothing changes.
+    /// Requests a head that replaces what others hold up to `given_up`, even if nothing changes.
     pub(super) fn outrank(&mut self, given_up: Timestamp) {
         self.abandoned = self.abandoned.max(given_up);
         self.outranks = true;
     }
 
-    /// Whether a head has to be made that replaces what others hold; then it is taken as made.
+    /// Takes the request for a head that replaces what others hold.
     pub(super) fn take_outranks(&mut self) -> bool {
         core::mem::take(&mut self.outranks)
     }
 
-    /// Up to where states are given up, once.
+    /// Takes the timestamp up to which states were given up.
     pub(super) fn take_abandoned(&mut self) -> Timestamp {
         core::mem::take(&mut self.abandoned)
     }
 }
 
-/// What waits to be written.
+/// Waiting changes and system items.
 impl OwnShards {
-    /// A change waits for its commit.
+    /// Queues a change for its commit.
     pub(super) fn push_waiting(&mut self, ticket: Ticket, change: OwnChange) {
         self.waiting.push_back((ticket, change));
     }
@@ -371,51 +371,51 @@ impl OwnShards {
         !self.waiting.is_empty()
     }
 
-    /// All changes that wait, in order.
+    /// Takes all waiting changes, in order.
     pub(super) fn take_waiting(&mut self) -> VecDeque<(Ticket, OwnChange)> {
         core::mem::take(&mut self.waiting)
     }
 
-    /// These changes wait on, before any that came since.
+    /// Puts back changes that have to wait longer, before newer ones.
     pub(super) fn put_back_waiting(&mut self, mut waiting: VecDeque<(Ticket, OwnChange)>) {
         waiting.append(&mut self.waiting);
         self.waiting = waiting;
     }
 
-    /// Where this member says that it can be dialled.
+    /// The addresses that this member publishes.
     pub(super) fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
-    /// This member can be dialled there, which is to be written.
+    /// Sets the addresses of this member, to be written.
     pub(super) fn publish(&mut self, addresses: Vec<Address>) {
         self.addresses = addresses;
         self.publishes = true;
     }
 
-    /// The addresses are to be written once more, if there are any.
+    /// Marks the addresses to be written again, if there are any.
     pub(super) fn publish_again(&mut self) {
         self.publishes |= !self.addresses.is_empty();
     }
 
-    /// A round has begun: own items may have expired.
+    /// A round began: own items may have expired.
     pub(super) fn on_round(&mut self) {
         self.looks_for_expired = true;
     }
 
-    /// Whether the system may have something to write.
+    /// Whether there may be system items or expirations to write.
     pub(super) fn is_system_due(&self) -> bool {
         self.publishes || self.looks_for_expired || self.outranks
     }
 
-    /// Expired items are looked for now. Whether the addresses are to be written; then they are taken as
+    /// Begins a check for expired items. Returns whether the addresses have to be written, and marks them as
     /// written.
     pub(super) fn begin_system(&mut self) -> bool {
         self.looks_for_expired = false;
         core::mem::take(&mut self.publishes)
     }
 
-    /// What [`OwnShards::begin_system`] said could not be written: the next round comes back to it.
+    /// The writes of [`OwnShards::begin_system`] were not possible; the next round tries again.
     pub(super) fn put_off_system(&mut self, publishes: bool) {
         (self.looks_for_expired, self.publishes) = (true, publishes);
     }

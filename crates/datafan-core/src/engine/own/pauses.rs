@@ -1,8 +1,8 @@
-//! Which timestamps an own shard has never used: pauses between writes, and what a clock has jumped over.
+//! Timestamps that an own shard never used: pauses between writes, and jumps of the clock.
 //!
-//! A clock that was wrong leaves such a pause before the first write of that time. When the clock is right
-//! again, the pause around the bound says which was the last head that others may have taken, and where those
-//! begin that nobody has.
+//! A clock that jumps ahead leaves a pause before its first write. When the clock is correct again, the pause
+//! around the bound shows the last head that others may have accepted, and where the heads begin that nobody
+//! has.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -11,23 +11,24 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// Pauses of an own shard, ascending: in each size class the latest.
+/// The latest pauses of an own shard in each size class, in ascending order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(in crate::engine) struct Pauses(Vec<Pause>);
 
-/// Nothing has a timestamp after one and before the other.
+/// No item has a timestamp after the first and before the second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pause(Timestamp, Timestamp);
 
 /// Shorter pauses are not recorded.
 const PAUSE_MICROS_MIN: u64 = 10 * SECOND;
-/// Pauses that are kept of each size class; a class is twice as long as the one before. A member that writes
-/// once an hour forgets no jump of two years, and the other way round.
+/// Most pauses that are kept in each size class; each class is twice as long as the one before. So frequent
+/// short pauses do not displace rare long ones, and vice versa.
 const PER_CLASS_MAX: usize = 8;
 const CLASSES_MAX: usize = 64 - PAUSE_MICROS_MIN.ilog2() as usize;
 
 impl Pauses {
-    /// Writes go on at `first` after `last`. Whether that is worth recording.
+    /// Records that writes continue at `first` after `last`, if the pause is long enough. Returns whether it
+    /// was recorded.
     pub(super) fn record(&mut self, last: Timestamp, first: Timestamp) -> bool {
         let pause = Pause(last, first);
         if pause.micros() < PAUSE_MICROS_MIN {
@@ -61,7 +62,7 @@ impl Pauses {
         used
     }
 
-    /// Forgets what came after `at`.
+    /// Forgets pauses after `at`.
     pub(super) fn cut(&mut self, at: Timestamp) {
         self.0.retain(|Pause(_, first)| *first <= at);
     }
@@ -78,7 +79,7 @@ impl Pauses {
     }
 }
 
-/// The bytes of the pauses of own shards.
+/// Encodes the pauses of all own shards.
 pub(super) fn encode_all<'a>(shards: impl Iterator<Item = (MemberId, &'a Pauses)>) -> Vec<u8> {
     let shards: Vec<_> = shards.collect();
     let mut out = Writer::new();
@@ -89,7 +90,7 @@ pub(super) fn encode_all<'a>(shards: impl Iterator<Item = (MemberId, &'a Pauses)
     out.finish()
 }
 
-/// Reads what [`encode_all`] gave.
+/// Decodes what [`encode_all`] wrote.
 pub(super) fn decode_all(bytes: &[u8]) -> Result<BTreeMap<MemberId, Pauses>, DecodeError> {
     let mut input = Reader::new(bytes);
     let shards = input.list("own shards", 2, |input| Ok((input.id()?, Pauses::decode(input)?)))?;

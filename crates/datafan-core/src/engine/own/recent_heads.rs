@@ -1,13 +1,13 @@
-//! The last heads that this run has made.
+//! The last heads that this run made.
 
 use crate::{hash::Hash, head::Head, time::Timestamp};
 use alloc::collections::VecDeque;
 
-/// The last heads that a run has made.
+/// The last heads that a run made.
 #[derive(Default)]
 pub(super) struct RecentHeads(VecDeque<(Timestamp, Hash)>);
 
-/// Heads that a run remembers.
+/// Most heads that are remembered.
 const HEADS_MAX: usize = 1_024;
 
 impl RecentHeads {
@@ -22,7 +22,7 @@ impl RecentHeads {
         self.0.push_back(head.order());
     }
 
-    /// Whether a head is one of those that are remembered.
+    /// Whether a head is remembered.
     pub(super) fn has(&self, head: &Head) -> bool {
         self.0.binary_search(&head.order()).is_ok()
     }

@@ -1,5 +1,4 @@
-//! The names under which this process writes: each run of writes that may have been replaced or rolled back
-//! begins a new one.
+//! The runs of this process. A new run begins whenever earlier writes may have been replaced or rolled back.
 
 use crate::{
     rng::Rng,
@@ -7,19 +6,18 @@ use crate::{
     time::{Now, SECOND, Time},
 };
 
-/// A jump of the wall clock against the monotonic one by more than this may be a machine that was rolled
-/// back.
+/// A larger jump of the wall clock against the monotonic clock may mean that the machine was rolled back.
 const JUMP_MICROS: u64 = 60 * SECOND;
 /// A jump begins a new run at most this often.
 const JUMP_PAUSE_MICROS: u64 = 600 * SECOND;
 
-/// What this process calls its runs.
+/// The runs of this process.
 pub(in crate::engine) struct OwnRun {
-    /// Drawn when the engine was opened; Hello carries it. It stays while the process lives.
+    /// Drawn when the engine was opened, and sent in Hello. It does not change while the process runs.
     process: RunId,
-    /// Under which own writes are made now.
+    /// The run of current own writes.
     current: RunId,
-    /// Clocks when the engine was called last.
+    /// The clocks at the last call.
     seen: Now,
     /// When this process began.
     began: Time,
@@ -32,34 +30,33 @@ impl OwnRun {
         Self { process, current: process, seen: now, began: now.time, next_jump: Time(0) }
     }
 
-    /// The process is that of `before`; what it writes is another run.
+    /// Continues the process of `before`. New writes belong to another run.
     pub(in crate::engine) fn go_on(&mut self, before: &Self) {
         (self.process, self.began) = (before.process, before.began);
     }
 
-    /// The name of this process.
+    /// The run that identifies this process.
     pub(in crate::engine) fn process(&self) -> RunId {
         self.process
     }
 
-    /// Under which own writes are made now.
+    /// The run of current own writes.
     pub(in crate::engine) fn current(&self) -> RunId {
         self.current
     }
 
-    /// For how many microseconds this process has run.
+    /// How long this process has run, in microseconds.
     pub(in crate::engine) fn age_micros(&self, now: Time) -> u64 {
         now.0.saturating_sub(self.began.0)
     }
 
-    /// Own writes go on under another name: what was written under the old one was replaced, or may have
-    /// been.
+    /// Begins a new run, because writes of the old one were or may have been replaced.
     pub(in crate::engine) fn renew(&mut self, rng: &mut Rng) {
         self.current = draw(rng);
     }
 
-    /// Compares the clocks with those of the last call: after a jump the memory of this process may be an old
-    /// one.
+    /// Compares the clocks with those of the last call. After a jump, the memory of this process may be an
+    /// old state, so a new run begins.
     pub(in crate::engine) fn see(&mut self, now: Now, rng: &mut Rng) {
         let time = now.time.0.saturating_sub(self.seen.time.0);
         let jump = now.wall.0.abs_diff(self.seen.wall.0.saturating_add(time));
