@@ -40,7 +40,7 @@ enum Timer {
 }
 
 impl Timer {
-    /// Those that have a step of their own, in the order in which a call comes to them.
+    /// Timers with a step of their own, in the order in which a call handles them.
     const ACTING: [Self; 10] = [
         Self::Confirmation,
         Self::Transfers,
@@ -53,7 +53,7 @@ impl Timer {
         Self::Surplus,
         Self::Disk,
     ];
-    /// Those that every call comes to at its end: it commits, asks, dials, answers and asks for a sync.
+    /// Timers that the end of every call handles: it commits, requests, dials, answers and asks for a sync.
     const AT_THE_END: [Self; 4] = [Self::SameKey, Self::OwnLinks, Self::Dials, Self::SendBudget];
 
     fn all() -> impl Iterator<Item = Self> {
@@ -101,7 +101,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Whether there may be something to do for a timer: most look at more than the time.
+    /// Whether there may be work for a timer. Most timers check more than the time.
     fn is_due(&self, timer: Timer) -> bool {
         let now = self.cx.now.time;
         match timer {
@@ -117,7 +117,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Does what there is to do for a timer that is due.
+    /// Handles a timer that is due.
     fn act(&mut self, timer: Timer) -> Result<(), StoreError> {
         let now = self.cx.now.time;
         match timer {

@@ -1,7 +1,7 @@
-//! The address book: who publishes addresses, and what came of dials, four addresses of each member.
+//! The address book: which members publish addresses, and up to four known addresses of each member.
 //!
-//! Addresses are read from the shards (`_sys/addresses`). The cache remembers which of them answered, so that
-//! a dial begins there, and where members are that own no shard and so publish nothing.
+//! Addresses are read from the shards (`_sys/addresses`). The address book remembers which of them answered,
+//! so that a dial starts there, and the addresses of members that own no shard and cannot publish any.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -15,7 +15,7 @@ use alloc::{
     vec::Vec,
 };
 
-/// Addresses at which members were found or said that they are.
+/// Addresses at which members were found, or that they announced.
 #[derive(Default)]
 pub(in crate::engine) struct AddressBook {
     /// Members whose shard publishes an address.
@@ -23,22 +23,23 @@ pub(in crate::engine) struct AddressBook {
     members: BTreeMap<MemberId, Known>,
     n_uses: u64,
     changed: bool,
-    /// Not written again before.
+    /// The earliest next write.
     next_write: Time,
 }
 
 struct Known {
-    /// At most [`CACHED_ADDRESSES_MAX`]; the one that answered last comes first.
+    /// At most [`CACHED_ADDRESSES_MAX`] addresses; the one that answered last comes first.
     addresses: Vec<Address>,
-    /// When it was used last, counted in uses: of too many members the one with the least goes.
+    /// When the entry was last used, as a counter. If there are too many members, the least recently used one
+    /// is dropped.
     used: u64,
 }
 
-/// The whole cache is written at once, so it is written seldom. A crash loses hints only.
+/// Pause between writes. The whole book is written at once, so this is rare. A crash loses only hints.
 const WRITE_MICROS: u64 = 5 * SECOND;
 
 impl AddressBook {
-    /// What is known of a member, the best first.
+    /// The known addresses of a member, best first.
     pub(in crate::engine) fn of(&self, member: &MemberId) -> &[Address] {
         self.members.get(member).map_or(&[], |known| &known.addresses)
     }
@@ -54,7 +55,7 @@ impl AddressBook {
         addresses.truncate(CACHED_ADDRESSES_MAX);
     }
 
-    /// `member` said that it is at `told`, the best first; what answered last stays before them.
+    /// `member` announced the addresses `told`, best first. The address that answered last stays before them.
     pub(in crate::engine) fn told(&mut self, member: &MemberId, told: &[Address]) {
         let before = self.of(member);
         let mut addresses: Vec<Address> = before.first().into_iter().chain(told).cloned().collect();
@@ -70,13 +71,13 @@ impl AddressBook {
         }
     }
 
-    /// Forgets a member that does not belong any more.
+    /// Forgets a member that is no longer active.
     pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
         self.publishers.remove(member);
         self.changed |= self.members.remove(member).is_some();
     }
 
-    /// The shard of `member` publishes addresses, or none.
+    /// Records whether the shard of `member` publishes addresses.
     pub(in crate::engine) fn set_publisher(&mut self, member: &MemberId, publishes: bool) {
         match publishes {
             true => self.publishers.insert(*member),
@@ -89,7 +90,7 @@ impl AddressBook {
         self.publishers.contains(member)
     }
 
-    /// Members of whom an address is known: publishers first, then the others, each by id.
+    /// Members with a known address: publishers first, then the others, each ordered by id.
     pub(in crate::engine) fn members(&self) -> impl Iterator<Item = MemberId> {
         let others = self.members.keys().filter(|member| !self.publishers.contains(member));
         self.publishers.iter().chain(others).copied()
@@ -107,7 +108,7 @@ impl AddressBook {
         known
     }
 
-    /// The bytes to keep, if they changed since the last call and that is long enough ago.
+    /// The bytes to write, if the book changed and the last write is long enough ago.
     pub(in crate::engine) fn take_changed(&mut self, now: Time) -> Option<Vec<u8>> {
         if !self.changed || now < self.next_write {
             return None;
@@ -124,12 +125,12 @@ impl AddressBook {
         Some(out.finish())
     }
 
-    /// When there is something to be written.
+    /// When the next write is due.
     pub(in crate::engine) fn wakes_at(&self) -> Time {
         if self.changed { self.next_write } else { Time::NEVER }
     }
 
-    /// Reads what [`AddressBook::take_changed`] gave.
+    /// Decodes what [`AddressBook::take_changed`] returned.
     pub(in crate::engine) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let pairs = input.list("addresses", CACHED_MEMBERS_MAX * CACHED_ADDRESSES_MAX, |input| {

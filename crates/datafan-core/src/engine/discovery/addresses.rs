@@ -1,4 +1,4 @@
-//! `_sys/addresses`: where a member says that it can be dialled.
+//! `_sys/addresses`: the addresses at which a member can be dialled.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -14,7 +14,7 @@ pub const ADDRESSES_KEY: &str = "_sys/addresses";
 
 const ADDRESSES_VERSION: u8 = 1;
 
-/// The value of the key.
+/// Encodes the value of [`ADDRESSES_KEY`].
 pub(in crate::engine) fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
     let mut out = Writer::new();
     out.byte(ADDRESSES_VERSION).list(addresses, |out, address| {
@@ -23,10 +23,10 @@ pub(in crate::engine) fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
     out.finish()
 }
 
-/// Reads the value of [`ADDRESSES_KEY`].
+/// Decodes the value of [`ADDRESSES_KEY`].
 ///
 /// # Errors
-/// If it is malformed or over a limit.
+/// If the bytes are malformed or exceed a limit.
 pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
     let mut input = Reader::new(bytes);
     let found = input.byte()?;
@@ -38,7 +38,7 @@ pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
     Ok(addresses)
 }
 
-/// Why addresses are not published.
+/// Checks addresses against the limits.
 pub(in crate::engine) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
     if addresses.len() > ADDRESSES_MAX {
         return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });

@@ -1,5 +1,4 @@
-//! Finding other members and staying joined with them: addresses, dials, and who is reachable by the links
-//! that members publish.
+//! Discovery: addresses, dials, and reachability through the links that members publish.
 
 mod address_book;
 mod addresses;
@@ -25,13 +24,13 @@ use crate::{
 use dialer::Dialer;
 use own_links::OwnLinks;
 
-/// What is known of where members are and who reaches whom.
+/// What is known about members' addresses and reachability.
 pub(super) struct Discovery {
     pub(super) dialer: Dialer,
     pub(super) addresses: AddressBook,
     pub(super) own_links: OwnLinks,
     pub(super) reach: Reach,
-    /// When a link beyond the wanted number may be dropped next.
+    /// When the next surplus link may be dropped.
     next_surplus: Time,
 }
 
@@ -46,7 +45,7 @@ impl Discovery {
         }
     }
 
-    /// A link to `peer` is up, which was dialled at `address` if that is known.
+    /// A link to `peer` is up. `address` is the dialled address, if known.
     pub(super) fn on_ready(&mut self, peer: &MemberId, address: Option<&Address>) {
         self.own_links.on_changed();
         self.reach.on_up(peer);
@@ -56,7 +55,7 @@ impl Discovery {
         }
     }
 
-    /// A link to `peer` is gone; `up_micros` is for how long it was up, if it was.
+    /// A link to `peer` is gone. `up_micros` is how long it was up, if it was.
     pub(super) fn on_down(
         &mut self,
         peer: &MemberId,
@@ -72,7 +71,7 @@ impl Discovery {
         self.dialer.on_down(peer, up_micros, reason, now.time, rng);
     }
 
-    /// The shard of `owner` publishes addresses by now, or none.
+    /// Records whether the shard of `owner` publishes addresses now.
     pub(super) fn on_published(&mut self, owner: &MemberId, publishes: bool) {
         self.addresses.set_publisher(owner, publishes);
         if publishes {
@@ -80,7 +79,7 @@ impl Discovery {
         }
     }
 
-    /// A link to `peer` was lost, or it is to be linked for another reason: it is dialled again and again.
+    /// Dials `peer` repeatedly, because its link was lost or a link is wanted for another reason.
     pub(super) fn seek_lost(
         &mut self,
         cx: &mut Context,
@@ -93,7 +92,7 @@ impl Discovery {
         }
     }
 
-    /// A member does not belong any more: it is not dialled, and what it lists counts no more.
+    /// Forgets a member that is no longer active: it is not dialled, and its list does not count.
     pub(super) fn forget(&mut self, member: &MemberId) {
         self.addresses.forget(member);
         self.dialer.forget(member);
@@ -105,18 +104,18 @@ impl Discovery {
         if cx.config.publish_links { self.own_links.wakes_at() } else { Time::NEVER }
     }
 
-    /// When a link beyond the wanted number may be dropped next.
+    /// When the next surplus link may be dropped.
     pub(super) fn next_surplus(&self) -> Time {
         self.next_surplus
     }
 
-    /// No link beyond the wanted number is dropped before `until`.
+    /// Drops no surplus link before `until`.
     pub(super) fn put_off_surplus(&mut self, until: Time) {
         self.next_surplus = until;
     }
 
-    /// The link to `peer` was closed as one too many, by either end: both are well, and `peer` is not dialled
-    /// before `until` without need.
+    /// The link to `peer` was closed as surplus by either end. `peer` is not dialled before `until` without
+    /// need.
     pub(super) fn on_surplus_closed(&mut self, peer: &MemberId, until: Time) {
         self.reach.on_surplus(peer);
         self.dialer.rest(peer, until);

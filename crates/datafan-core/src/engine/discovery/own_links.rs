@@ -1,9 +1,8 @@
-//! `_sys/links`: each member publishes in its own shard which links it has, so that everybody can see who is
+//! `_sys/links`: each member publishes its links in its own shard, so that every member can derive who is
 //! reachable.
 //!
-//! Only links that lasted are published, and seldom: a link that flaps costs nobody anything. Where no link
-//! is up nothing is written, so the first write of a run comes after a peer has compared our shard with its
-//! own copy.
+//! Only lasting links are published, and rarely, so a flapping link costs nothing. Nothing is written while
+//! no link is up, so the first write of a run happens after a peer compared our shard with its copy.
 
 use crate::{
     codec::{DecodeError, Reader, Writer, malformed},
@@ -20,9 +19,9 @@ pub const LINKS_KEY: &str = "_sys/links";
 const LINKS_VERSION: u8 = 3;
 /// How long a link has to be up before it is published.
 const LASTED_MICROS: u64 = 5 * SECOND;
-/// How long what was published stays at least.
+/// Minimum time between two writes.
 const REWRITE_MICROS: u64 = 30 * SECOND;
-/// How long it stays at least where a run was seen that is not in it.
+/// Minimum time between two writes if a new run was seen.
 const SEEN_MICROS: u64 = 10 * SECOND;
 /// How long a write waits for the shard to be confirmed before it is tried again.
 const RETRY_MICROS: u64 = SECOND;
@@ -30,10 +29,10 @@ const RETRY_MICROS: u64 = SECOND;
 /// The value of [`LINKS_KEY`].
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct PublishedLinks {
-    /// The peers to which links were up, ascending, and which run of each it was.
+    /// The linked peers, in ascending order, with the run of each.
     pub peers: Vec<(MemberId, RunId)>,
-    /// Runs, ascending, under which others list the publisher and that are not its own: another process has
-    /// its key. For how many microseconds the publisher's process had run when it saw each.
+    /// Runs of other processes with the publisher's key, under which others list the publisher, in ascending
+    /// order; with how long the publisher's process had run, in microseconds, when it first saw each.
     pub seen: Vec<(RunId, u64)>,
 }
 
@@ -44,40 +43,40 @@ pub(in crate::engine) struct UpLink {
     pub(in crate::engine) since: Time,
 }
 
-/// What this member has published, and when that is looked at again.
+/// What this member published, and when that is next checked.
 #[derive(Default)]
 pub(in crate::engine) struct OwnLinks {
     published: PublishedLinks,
     next_write: Time,
-    /// A run that was seen is published no sooner.
+    /// A newly seen run is not published before.
     next_seen: Time,
-    /// Nothing to do before, unless a link comes or goes.
+    /// No check is needed before, unless a link changes.
     look_at: Time,
 }
 
 impl OwnLinks {
-    /// What the own shard has.
+    /// Records what the own shard publishes.
     pub(in crate::engine) fn on_published(&mut self, links: PublishedLinks) {
         self.published = links;
     }
 
-    /// A link came or went.
+    /// A link came up or went down.
     pub(in crate::engine) fn on_changed(&mut self) {
         self.look_at = Time(0);
     }
 
-    /// They cannot be written now: once more a little later if they may be by then, else when they change.
+    /// The links cannot be written now. Tries again a little later if `soon`, else when they change.
     pub(in crate::engine) fn put_off(&mut self, soon: bool, now: Time) {
         self.look_at = if soon { now.after(RETRY_MICROS) } else { Time::NEVER };
     }
 
-    /// When they are looked at.
+    /// When the links are next checked.
     pub(in crate::engine) fn wakes_at(&self) -> Time {
         self.look_at
     }
 
-    /// What is to be published now, if it is time and something else than before. `links` are those that are
-    /// up, by id.
+    /// The links to publish now, if it is time and they differ from the published ones. `links` are up and
+    /// ordered by id.
     pub(in crate::engine) fn due(
         &mut self,
         now: Time,
@@ -127,10 +126,10 @@ impl PublishedLinks {
     }
 }
 
-/// Reads the value of [`LINKS_KEY`].
+/// Decodes the value of [`LINKS_KEY`].
 ///
 /// # Errors
-/// If it is malformed, over a limit, or not in order.
+/// If the bytes are malformed, exceed a limit, or are not in order.
 pub fn decode_links(bytes: &[u8]) -> Result<PublishedLinks, DecodeError> {
     let mut input = Reader::new(bytes);
     let found = input.byte()?;

@@ -1,14 +1,15 @@
-//! Another process with this member's key that cannot be dialled, found by the links that others publish.
+//! Finds another process with this member's key that cannot be dialled, through the links that others
+//! publish.
 //!
-//! A list names the run of each peer. A member that finds itself listed with a run that is not its own says
-//! in its own `_sys/links` that it has *seen* that run, and for how long it had run itself by then. Who reads
-//! that its own run was seen knows that another process with its key is alive: nobody else can sign it, and
-//! nobody knew the run before this process began. If that one had run for longer than this one has by now, it
-//! began first. No wall clock is compared.
+//! A list has the run of each peer. A member that is listed with a run other than its own publishes in its
+//! own `_sys/links` that it has *seen* that run, and how long it had run itself by then. A process that reads
+//! that its own run was seen knows that another process with its key is running: nobody else can sign this,
+//! and nobody knew the run before this process started. If that process had run for longer than this one has
+//! now, it began first. No wall clocks are compared.
 //!
-//! A process that began on an empty store reads it before it writes. While a reachable member lists another
-//! run of it, its writes wait, at most [`HOLD_MICROS`]: a list outlives the link by less, and an answer takes
-//! less.
+//! A process that started on an empty store reads the lists before it writes. While a reachable member lists
+//! another run of it, its writes wait, at most [`HOLD_MICROS`]: a list outlives its link by less, and the
+//! other process's answer takes less.
 
 use crate::{
     id::MemberId,
@@ -20,50 +21,51 @@ use alloc::{
     vec::Vec,
 };
 
-/// How long the writes of a process that began on an empty store wait at most.
+/// How long the writes of a process that started on an empty store wait at most.
 const HOLD_MICROS: u64 = 60 * SECOND;
-/// How long they wait at least where the mesh had a shard of it: others' lists have to arrive.
+/// How long they wait at least if the mesh has its shard: the lists of others have to arrive.
 const LISTS_MICROS: u64 = 3 * SECOND;
-/// How often the lists are looked at meanwhile.
+/// How often the lists are checked meanwhile.
 const LOOK_MICROS: u64 = SECOND;
-/// How long no link must have been lost: another process may have taken it, and then nobody lists that one.
+/// How long no link must have been lost: another process may have taken it, and that process is not listed
+/// yet.
 const STEADY_MICROS: u64 = 15 * SECOND;
 
-/// Under which runs others list this member, and what follows.
+/// The runs under which others list this member.
 #[derive(Default)]
 pub(in crate::engine) struct Listed {
     by: BTreeMap<MemberId, RunId>,
     newcomer: Option<Newcomer>,
-    /// The own shard says that a process which began before this one has seen it.
+    /// The own shard shows that a process which began before this one has seen it.
     is_seen: bool,
-    /// For how long this process had run when it saw others first.
+    /// How long this process had run when it first saw each other run.
     seen: BTreeMap<RunId, u64>,
-    /// Who has begun to list another run.
+    /// Members that started to list another run.
     sought: BTreeSet<MemberId>,
 }
 
-/// This process began on an empty store, or on one on which such a process has not been cleared yet.
+/// This process started on an empty store, or on a store on which such a process was not cleared yet.
 #[derive(Clone, Copy)]
 struct Newcomer {
-    /// When it began, then when it had its shard back.
+    /// When it started, and later when its shard was recovered.
     since: Time,
-    /// Its shard is back: writes wait for the lists.
+    /// Its shard is recovered: writes wait for the lists.
     holds: bool,
     next_look: Time,
-    /// When a link was lost last, which another process may have taken.
+    /// When a link was last lost, which another process may have taken.
     lost: Option<Time>,
-    /// Who lists another run.
+    /// A member that lists another run.
     lister: Option<MemberId>,
 }
 
 impl Listed {
-    /// The process began on a store that holds nothing of its own.
+    /// The process started on a store without data of its own.
     pub(in crate::engine) fn begin_as_newcomer(&mut self, now: Time) {
         let newcomer = Newcomer { since: now, holds: false, next_look: Time(0), lost: None, lister: None };
         self.newcomer = Some(newcomer);
     }
 
-    /// `lister` publishes a link with this run of ours, or none. Whether that is news.
+    /// `lister` publishes a link with this run of ours, or none. Returns whether that is new.
     pub(in crate::engine) fn on_list(&mut self, lister: &MemberId, run: Option<RunId>) -> bool {
         let before = match run {
             Some(run) => self.by.insert(*lister, run),
@@ -79,7 +81,7 @@ impl Listed {
         }
     }
 
-    /// What `lister` publishes counts no more.
+    /// Forgets what `lister` publishes.
     pub(in crate::engine) fn forget(&mut self, lister: &MemberId) {
         self.by.remove(lister);
     }
@@ -94,40 +96,40 @@ impl Listed {
         self.newcomer.is_some_and(|newcomer| newcomer.holds)
     }
 
-    /// Whether this process began on an empty store, and nothing has shown yet that it is the only one.
+    /// Whether this process started on an empty store and does not count as the only one yet.
     pub(in crate::engine) fn is_newcomer(&self) -> bool {
         self.newcomer.is_some()
     }
 
-    /// Whom own writes wait for.
+    /// The member that own writes wait for.
     pub(in crate::engine) fn lister(&self) -> Option<MemberId> {
         self.newcomer.filter(|newcomer| newcomer.holds)?.lister
     }
 
-    /// Whether a link to a member may take the place of another process's.
+    /// Whether a link to a member may replace another process's link.
     pub(in crate::engine) fn is_left_alone(&self, member: &MemberId, own: RunId, now: Time) -> bool {
         let newcomer = self.newcomer.filter(|newcomer| newcomer.since.after(HOLD_MICROS) > now);
         newcomer.is_some() && self.by.get(member).is_some_and(|run| *run != own)
     }
 
-    /// When the lists are looked at next.
+    /// When the lists are next checked.
     pub(in crate::engine) fn wakes_at(&self) -> Time {
         self.newcomer.filter(|newcomer| newcomer.holds).map_or(Time::NEVER, |newcomer| newcomer.next_look)
     }
 
-    /// The shard is back, or was never lost: from now on writes wait.
+    /// The shard is recovered, or was never lost: writes wait from now on.
     pub(in crate::engine) fn hold(&mut self, now: Time) {
         if let Some(newcomer) = self.newcomer.as_mut().filter(|newcomer| !newcomer.holds) {
             (newcomer.since, newcomer.holds) = (now, true);
         }
     }
 
-    /// Whether it is time to look at the lists.
+    /// Whether a check of the lists is due.
     pub(in crate::engine) fn is_look_due(&self, now: Time) -> bool {
         self.wakes_at() <= now
     }
 
-    /// Notes what a look found; whether writes may go on from now on.
+    /// Records the result of a check. Returns whether writes may continue.
     pub(in crate::engine) fn looked(
         &mut self,
         now: Time,
@@ -142,18 +144,18 @@ impl Listed {
         clear || passed(HOLD_MICROS)
     }
 
-    /// This process is taken as the only one.
+    /// This process counts as the only one with its key.
     pub(in crate::engine) fn end_newcomer(&mut self) {
         self.newcomer = None;
     }
 
-    /// Whether the own shard says that a process which began before this one has seen it.
+    /// Whether the own shard shows that a process which began before this one has seen it.
     pub(in crate::engine) fn is_seen(&self) -> bool {
         self.is_seen
     }
 
-    /// The own shard says that its writer has seen these runs, each when it had run for so long. Whoever had
-    /// run for longer then than this process, `own`, has by now began before it.
+    /// Learns which runs the writer of the own shard has seen, and how long the writer had run at each time.
+    /// A writer that had run longer then than this process, `own`, has now began before it.
     pub(in crate::engine) fn on_seen(&mut self, runs: &[(RunId, u64)], own: RunId, age_micros: u64) {
         self.is_seen |= runs.iter().any(|(run, older)| *run == own && *older > age_micros);
     }
@@ -163,19 +165,19 @@ impl Listed {
         !self.sought.is_empty()
     }
 
-    /// Members that have begun to list another run, and which run each lists by now; once.
+    /// Takes a member that started to list another run, with the run that it lists now.
     pub(in crate::engine) fn pop_sought(&mut self) -> Option<(MemberId, Option<RunId>)> {
         let lister = self.sought.pop_first()?;
         Some((lister, self.by.get(&lister).copied()))
     }
 
-    /// Who begins to list another run is sought.
+    /// Records that `lister` started to list another run.
     pub(in crate::engine) fn seek(&mut self, lister: &MemberId) {
         self.sought.insert(*lister);
     }
 
-    /// Takes over which runs of other processes are listed, and returns them with how long this one had run
-    /// when it saw each first.
+    /// Updates the listed runs of other processes. Returns them with how long this process had run when it
+    /// first saw each.
     pub(in crate::engine) fn see(
         &mut self,
         runs: impl Iterator<Item = RunId>,

@@ -1,4 +1,4 @@
-//! Other processes with one key: those of this member, and those of its peers.
+//! Several processes with one key: other processes of this member, and processes of its peers.
 
 mod listed;
 mod processes;
@@ -12,14 +12,14 @@ use listed::Listed;
 use processes::Processes;
 use same_key::SameKey;
 
-/// What is known of processes that share a key.
+/// What is known about processes that share a key.
 #[derive(Default)]
 pub(super) struct KeyConflicts {
-    /// Of this member, where it can be dialled.
+    /// Other processes of this member, found by dialling its addresses.
     pub(super) same_key: SameKey,
-    /// Of this member, by the links that others publish.
+    /// Other processes of this member, found in the links that others publish.
     pub(super) listed: Listed,
-    /// Of peers.
+    /// Processes of peers.
     pub(super) processes: Processes,
 }
 
@@ -29,8 +29,8 @@ impl KeyConflicts {
         self.same_key.waits(now) || self.listed.holds()
     }
 
-    /// Whether a member is better not dialled: a link to it may take the place of another process's. Without
-    /// any link nobody can be spared.
+    /// Whether a member should not be dialled, because a link to it may replace another process's link.
+    /// Without any links, every member may be dialled.
     pub(super) fn leave_alone<V>(&self, member: &MemberId, links: &Links<V>, own: RunId, now: Time) -> bool {
         links.len() > 0 && self.listed.is_left_alone(member, own, now)
     }

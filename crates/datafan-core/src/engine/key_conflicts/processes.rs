@@ -1,8 +1,9 @@
-//! The processes of other members that were linked here lately.
+//! The processes of other members that were linked here recently.
 //!
-//! Two processes with one key take each other's links, so at a peer that both know each comes in its turn.
-//! This member compares how long they have run: it tells the older one of the newer one, and hands what the
-//! older one signs then, a [`Claim`], to the newer one, which stops. A peer's word alone stops nobody.
+//! Two processes with one key take each other's links, so a peer that both know sees them in turn. This
+//! member compares how long they have run. It tells the older process about the newer one, and relays the
+//! [`Claim`] that the older one then signs to the newer one, which stops. A peer's report alone does not stop
+//! a process.
 
 use crate::{
     claim::Claim,
@@ -13,31 +14,31 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// How long a process is remembered whose link is gone.
+/// How long a process is remembered after its link is gone.
 const KNOWN_MICROS: u64 = 60 * SECOND;
-/// How long after that it is taken as alive.
+/// How long after its link is gone a process counts as alive.
 const ALIVE_MICROS: u64 = 10 * SECOND;
 /// Most processes of a member that are remembered.
 const RUNS_MAX: usize = 4;
 
-/// By member: those that were linked here lately, and those that are.
+/// Processes by member: those that are linked, and those that were recently.
 #[derive(Default)]
 pub(in crate::engine) struct Processes(BTreeMap<MemberId, Vec<Process>>);
 
 struct Process {
     run: RunId,
-    /// How long it had run, and when it said so.
+    /// How long it had run at the time `at`.
     age_micros: u64,
     at: Time,
     is_linked: bool,
-    /// When its link came or went last.
+    /// When its link last came up or went down.
     seen: Time,
-    /// What an older one has signed against it.
+    /// The claim of an older process against it.
     claim: Option<Claim>,
 }
 
 impl Process {
-    /// How long it has run by now, if it still does.
+    /// How long it has run now, if it is alive.
     fn age_now(&self, now: Time) -> u64 {
         self.age_micros.saturating_add(now.0.saturating_sub(self.at.0))
     }
@@ -52,8 +53,8 @@ impl Process {
 }
 
 impl Processes {
-    /// A link to a process of `peer` is up, which said at `at` that it had run for so long. What it is to be
-    /// told.
+    /// A link is up to a process of `peer`, which had run for `age_micros` at the time `at`. Returns the
+    /// messages to send to it.
     pub(in crate::engine) fn on_up(
         &mut self,
         peer: MemberId,
@@ -71,7 +72,7 @@ impl Processes {
         if processes.len() >= RUNS_MAX {
             processes.remove(0);
         }
-        // Whoever has signed it may have ended since.
+        // The process that signed the claim may have ended since.
         let older_lives =
             |claim: &Claim| processes.iter().any(|other| other.run == claim.older && other.is_alive(now));
         let claim = claim.filter(older_lives);
@@ -80,7 +81,7 @@ impl Processes {
         let newer = processes.iter().filter(is_newer);
         let newer = newer.map(|other| Message::OtherRun { run: other.run, age_micros: other.age_now(now) });
         let told = claim.into_iter().map(Message::Claim).chain(newer).collect();
-        // The one that was linked last is the last to be forgotten.
+        // The most recently linked process is forgotten last.
         processes.push(process);
         told
     }
@@ -92,8 +93,8 @@ impl Processes {
         }
     }
 
-    /// The place for a claim that comes from the process that makes it, about one that was linked here
-    /// lately.
+    /// Where to keep a claim, if it comes from the linked process that signed it and is about a process that
+    /// was linked here recently.
     pub(in crate::engine) fn place_of(&mut self, claim: &Claim, now: Time) -> Option<&mut Option<Claim>> {
         self.forget_old(now);
         let processes = self.0.get_mut(&claim.member)?;
@@ -110,7 +111,7 @@ impl Processes {
     }
 }
 
-/// Nobody of them is linked any more.
+/// Marks all processes as not linked.
 fn unlink(processes: &mut [Process], now: Time) {
     for process in processes.iter_mut().filter(|process| process.is_linked) {
         (process.is_linked, process.seen) = (false, now);

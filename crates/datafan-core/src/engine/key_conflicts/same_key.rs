@@ -1,10 +1,10 @@
-//! Another process with this member's key: a ticket used twice, a copied directory, a cloned machine.
+//! Another process with this member's key: a ticket was used twice, or a directory or a machine was copied.
 //!
-//! Two that run at a time are told from one that took the other's place by liveness alone, never by heads or
-//! clocks. So a member looks, before it writes, whether somebody answers with its own key where its own shard
-//! says that it can be dialled. Only who holds the key can answer so. The connector compares which of both
-//! began first; the later one stops. Where nobody can be dialled, lists (`listed`) and peers (`processes`,
-//! `contest`) tell.
+//! Only liveness distinguishes two running processes from one that replaced the other; heads and clocks
+//! cannot. So before a member writes, it dials the addresses that its own shard publishes and checks whether
+//! a process answers with its own key. Only a holder of the key can answer so. The connector compares which
+//! process began first; the later one stops. If no address can be dialled, published lists (`listed`) and
+//! peers (`processes`, `contest`) reveal the other process.
 
 use crate::{
     connector::Address,
@@ -13,17 +13,17 @@ use crate::{
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::fmt;
 
-/// How long an answer may take. Own writes wait for it.
+/// How long to wait for an answer. Own writes wait meanwhile.
 const ANSWER_MICROS: u64 = SECOND;
-/// Addresses that are asked by one run; a shard that names ever new ones is not followed for ever.
+/// Most addresses that one process dials, in case the shard lists ever new ones.
 const ASKED_MAX: usize = 64;
 
-/// Where another process with a member's key was noticed.
+/// Where another process with the member's key was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SameKeyPlace {
-    /// It answers there.
+    /// It answers at this address.
     Answers(Address),
-    /// It has signed that it knows of this process: it is or was linked with a member lately.
+    /// It signed that it knows this process: it is, or was recently, linked with a member.
     Linked,
 }
 
@@ -36,17 +36,17 @@ impl fmt::Display for SameKeyPlace {
     }
 }
 
-/// What is known of other processes with this member's key.
+/// What is known about other processes with this member's key.
 #[derive(Default)]
 pub(in crate::engine) struct SameKey {
     to_ask: Vec<Address>,
-    /// Asked, and not answered yet.
+    /// Addresses being dialled.
     under_way: BTreeSet<Address>,
-    /// Whatever was asked in this run.
+    /// All addresses dialled by this process.
     asked: BTreeSet<Address>,
-    /// When those under way count as answered by nobody.
+    /// When the addresses being dialled count as unanswered.
     until: Time,
-    /// Where one is that began before this one.
+    /// Where an earlier process was found.
     found: Option<SameKeyPlace>,
 }
 
@@ -59,7 +59,7 @@ impl SameKey {
         }
     }
 
-    /// What is to be dialled now.
+    /// Takes the addresses to dial now.
     pub(in crate::engine) fn begin(&mut self, now: Time) -> Vec<Address> {
         let addresses = core::mem::take(&mut self.to_ask);
         if !addresses.is_empty() {
@@ -69,17 +69,17 @@ impl SameKey {
         addresses
     }
 
-    /// Nobody who matters answers there.
+    /// No earlier process answers at this address.
     pub(in crate::engine) fn is_free(&mut self, address: &Address) {
         self.under_way.remove(address);
     }
 
-    /// Whether an answer is waited for.
+    /// Whether an answer is pending.
     pub(in crate::engine) fn waits(&self, now: Time) -> bool {
         !self.to_ask.is_empty() || !self.under_way.is_empty() && self.until > now
     }
 
-    /// An earlier process with this key was found. Whether it is the first.
+    /// An earlier process with this key was found. Returns whether it is the first one found.
     pub(in crate::engine) fn find(&mut self, place: SameKeyPlace) -> bool {
         if let SameKeyPlace::Answers(address) = &place {
             self.is_free(address);
@@ -94,7 +94,7 @@ impl SameKey {
         self.found.as_ref()
     }
 
-    /// Until when an answer is waited for; never, where none is.
+    /// Until when to wait for an answer; never if none is pending.
     pub(in crate::engine) fn wakes_at(&self, now: Time) -> Time {
         if self.waits(now) { self.until } else { Time::NEVER }
     }

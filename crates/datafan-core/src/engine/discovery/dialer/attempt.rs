@@ -1,4 +1,4 @@
-//! One dial: all addresses of one target, the best first, five seconds together.
+//! One dial: tries all addresses of one target, best first, for five seconds in total.
 
 use super::target::{Endpoint, Target, Why};
 use crate::{
@@ -17,11 +17,11 @@ use alloc::{
 pub(super) struct Attempt {
     target: Target,
     why: Why,
-    /// Being tried.
+    /// Addresses being tried.
     open: Vec<Address>,
-    /// Yet to be tried.
+    /// Addresses still to be tried.
     waiting: VecDeque<Address>,
-    /// When the next of them is tried, though the ones before have not answered.
+    /// When the next address is tried even if the earlier ones have not answered.
     next: Time,
     step_micros: u64,
     until: Time,
@@ -30,20 +30,20 @@ pub(super) struct Attempt {
 
 /// Whether a dial is over.
 pub(super) enum Ended {
-    /// It is not.
+    /// It is under way.
     No,
-    /// Nobody answered.
+    /// No address answered; with the error.
     Failed(String),
 }
 
 /// How long a dial of all addresses may take.
 const ATTEMPT_MICROS: u64 = 5 * SECOND;
-/// An address has this time for itself before the next one is tried beside it; less where there are many.
+/// How long an address is tried alone before the next one is tried too; less if there are many.
 const STEP_MICROS: u64 = 300 * MILLI;
 
 impl Attempt {
     pub(super) fn new(target: Target, addresses: Vec<Address>, why: Why, now: Time) -> Self {
-        // The last one has at least half of the time.
+        // The last address gets at least half of the time.
         let step_micros = STEP_MICROS.min(ATTEMPT_MICROS / 2 / addresses.len().max(1) as u64);
         let (open, waiting, error) = (Vec::new(), addresses.into(), None);
         Self { target, why, open, waiting, next: now, step_micros, until: now.after(ATTEMPT_MICROS), error }
@@ -61,7 +61,7 @@ impl Attempt {
         self.why
     }
 
-    /// The address that is tried now.
+    /// The address being tried.
     pub(super) fn address(&self) -> Option<&Address> {
         self.open.last().or(self.waiting.front())
     }
@@ -77,12 +77,12 @@ impl Attempt {
         }
     }
 
-    /// Whether it tries, or has tried, this address in this way.
+    /// Whether this address is being tried, for the same expected member.
     pub(super) fn has_dialled(&self, (expected, address): &Endpoint) -> bool {
         *expected == self.expected() && self.open.contains(address)
     }
 
-    /// One of its addresses does not answer: the next one need not wait.
+    /// One of its addresses failed, so the next one need not wait.
     pub(super) fn on_failed(&mut self, place: &Endpoint, error: &str, now: Time) {
         if self.has_dialled(place) {
             self.open.retain(|address| *address != place.1);

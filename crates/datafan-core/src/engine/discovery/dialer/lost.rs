@@ -1,4 +1,4 @@
-//! Links that were lost, and are dialled again for a while.
+//! Lost links, which are dialled again for a while.
 
 use crate::{
     id::MemberId,
@@ -8,8 +8,8 @@ use crate::{
 };
 use alloc::collections::BTreeMap;
 
-/// Members to which a link was lost, or that were just admitted: dialled again after 1, 2, 4, 8, then every
-/// 10 s, for five minutes, however many links there are.
+/// Members whose link was lost, or that were just admitted. They are dialled again after 1, 2, 4, 8, then
+/// every 10 s, for five minutes, regardless of the number of links.
 #[derive(Default)]
 pub(super) struct LostLinks(BTreeMap<MemberId, Lost>);
 
@@ -21,7 +21,7 @@ struct Lost {
 
 const WAITS: [u64; 5] = [SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, 10 * SECOND];
 const LOST_MICROS: u64 = 300 * SECOND;
-/// Most that are remembered: of more, the one lost first is forgotten.
+/// Most members that are remembered; beyond that, the one lost first is forgotten.
 const LOST_MAX: usize = LINKS_MAX;
 
 impl LostLinks {
@@ -30,7 +30,7 @@ impl LostLinks {
         self.insert(member, now, now.after(rng.jitter(WAITS[0])).max(not_before));
     }
 
-    /// `member` is to be found now.
+    /// `member` is dialled now.
     pub(super) fn seek(&mut self, member: MemberId, now: Time) {
         self.insert(member, now, now);
     }
@@ -43,12 +43,12 @@ impl LostLinks {
         }
     }
 
-    /// `member` is linked, or does not belong any more.
+    /// `member` is linked, or no longer active.
     pub(super) fn found(&mut self, member: &MemberId) {
         self.0.remove(member);
     }
 
-    /// Those that are due, who has waited longest first.
+    /// Members that are due, longest waiting first.
     pub(super) fn due(&self, now: Time) -> impl Iterator<Item = MemberId> {
         let due = self.0.iter().filter(|(_, lost)| lost.next <= now && now < lost.until);
         let mut due: alloc::vec::Vec<_> = due.map(|(member, lost)| (lost.next, *member)).collect();
@@ -65,7 +65,7 @@ impl LostLinks {
         }
     }
 
-    /// When the next one is due after `now`.
+    /// When the next member is due after `now`.
     pub(super) fn next(&self, now: Time) -> Time {
         let next = self.0.values().filter(|lost| lost.next < lost.until).map(|lost| lost.next);
         next.filter(|next| *next > now).min().unwrap_or(Time::NEVER)

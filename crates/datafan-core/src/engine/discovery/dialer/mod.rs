@@ -1,8 +1,8 @@
 //! The dialler: whom to dial, when, and which dials are under way.
 //!
-//! It knows nothing of shards or links: the engine (`dial.rs`) names the candidates and tells it what
-//! happened. A dial tries all addresses of one member ([`Attempt`]). User addresses stay without a name,
-//! whoever was found there: they are resolved anew by each dial.
+//! It knows nothing about shards or links: the engine (`dial.rs`) provides the candidates and reports events.
+//! A dial tries all addresses of one member ([`Attempt`]). A user address is not bound to the member that was
+//! found there: each dial resolves it again.
 
 mod attempt;
 mod lost;
@@ -30,7 +30,7 @@ use attempt::{Attempt, Ended};
 use lost::LostLinks;
 use slow::Slow;
 
-/// What is to be dialled, and how that went.
+/// Targets to dial, and the results of dials.
 #[derive(Default)]
 pub(in crate::engine) struct Dialer {
     users: BTreeMap<Endpoint, User>,
@@ -38,31 +38,31 @@ pub(in crate::engine) struct Dialer {
     lost: LostLinks,
     slow: Slow,
     attempts: Vec<Attempt>,
-    /// Refused as pending since.
+    /// Since when peers refuse this member as not admitted.
     pending_since: Option<Time>,
-    /// Nothing is to be begun or given up before, as far as was known when somebody looked.
+    /// When the next dial may begin or end, unless something changes.
     quiet_until: Time,
 }
 
-/// How dials of one target went.
+/// The results of dials of one target.
 #[derive(Clone, Default)]
 pub(in crate::engine) struct Tried {
-    /// Not dialled before because there are too few links.
+    /// The earliest next dial that is made because there are too few links.
     next: Time,
-    /// Not dialled slowly before.
+    /// The earliest next slow dial.
     rests_until: Time,
-    /// Dials in a row that came to nothing.
+    /// Consecutive failed dials.
     failures: u32,
-    /// Links in a row that were up and did not last: see [`Tried::on_ended`].
+    /// Consecutive links that were up but did not last; see [`Tried::on_ended`].
     short_lived: u32,
     /// The last error.
     error: Option<String>,
 }
 
 impl Tried {
-    /// A link that was up for `up_micros` ended. One that did not last is as good as a dial that failed: two
-    /// processes with one key would take each other's links all the time. One lasts if it is up for
-    /// [`LASTS_MICROS`], and twice as long as the pause that its end costs.
+    /// A link that was up for `up_micros` ended. A link that did not last counts as a failed dial; otherwise
+    /// two processes with one key would take each other's links all the time. A link lasts if it is up for
+    /// [`LASTS_MICROS`] and for twice the pause that its end causes.
     fn on_ended(&mut self, up_micros: u64) {
         let lasted = up_micros >= LASTS_MICROS.max(2 * wait_micros(self.short_lived));
         self.failures = if lasted { 0 } else { self.short_lived };
@@ -70,28 +70,28 @@ impl Tried {
     }
 }
 
-/// What there is to be looked for.
+/// What the dialler looks for.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Looking {
     /// There are too few links.
     pub(in crate::engine) minimum: bool,
-    /// Members are dialled, not only the user's addresses.
+    /// Whether members are dialled, not only user addresses.
     pub(in crate::engine) discovers: bool,
 }
 
 #[derive(Default)]
 struct User {
     tried: Tried,
-    /// Dialled at once, however many links there are: the user has just named it.
+    /// The user just gave this address, so it is dialled at once, regardless of the number of links.
     is_new: bool,
-    /// Who was found there last.
+    /// The member that was last found there.
     found: Option<MemberId>,
 }
 
 /// A target that was dialled, for people.
 pub(in crate::engine) struct Shown<'a> {
     pub(in crate::engine) target: Target,
-    /// The address that was tried last, where one is known.
+    /// The address that was last tried, if known.
     pub(in crate::engine) address: Option<&'a Address>,
     /// A dial is under way.
     pub(in crate::engine) dialling: bool,
@@ -104,24 +104,24 @@ const WAIT_MICROS_MIN: u64 = 250 * MILLI;
 const WAIT_MICROS_MAX: u64 = 30 * SECOND;
 /// A link that was up for a shorter time did not last.
 const LASTS_MICROS: u64 = 5 * SECOND;
-/// How often a member that was refused as pending asks again, and for how long that often; then every
-/// [`PENDING_LATER_MICROS`].
+/// Pause before a member that was refused as not admitted tries again. After [`PENDING_SOON_MICROS`], the
+/// pause is [`PENDING_LATER_MICROS`].
 const PENDING_MICROS: u64 = 2 * SECOND;
 const PENDING_SOON_MICROS: u64 = 600 * SECOND;
 const PENDING_LATER_MICROS: u64 = 10 * SECOND;
 
 impl Dialer {
-    /// Nothing is to be done before, unless something changes.
+    /// When the next dial may begin or end, unless something changes.
     pub(in crate::engine) fn quiet_until(&self) -> Time {
         self.quiet_until
     }
 
-    /// Something changed: it is worth a look.
+    /// Something changed, so dials have to be checked.
     pub(in crate::engine) fn rouse(&mut self) {
         self.quiet_until = Time(0);
     }
 
-    /// Notes an address that the user gave; dialled at once. False if there are too many.
+    /// Adds an address that the user gave, which is dialled at once. False if there are too many.
     pub(in crate::engine) fn add_user(&mut self, place: Endpoint) -> bool {
         if self.users.len() >= USER_ADDRESSES_MAX && !self.users.contains_key(&place) {
             return false;
@@ -132,12 +132,12 @@ impl Dialer {
         true
     }
 
-    /// The addresses that the user gave, and who was found there last.
+    /// The user addresses, with the member that was last found at each.
     pub(in crate::engine) fn users(&self) -> impl Iterator<Item = (&Endpoint, Option<MemberId>)> {
         self.users.iter().map(|(place, user)| (place, user.found))
     }
 
-    /// The first user address that was just named and is not being dialled.
+    /// The first new user address.
     pub(in crate::engine) fn new_user(&self) -> Option<Target> {
         let new = self.users.iter().find(|(_, user)| user.is_new);
         new.map(|(place, _)| Target::User(place.clone()))
@@ -152,7 +152,7 @@ impl Dialer {
     pub(in crate::engine) fn may_dial_slowly(&self, target: &Target, now: Time) -> bool {
         let member = match target {
             Target::Member(member) => Some(*member),
-            // Who rests is not found at the user's address either.
+            // Do not reach a resting member through a user address either.
             Target::User(place) => self.users.get(place).and_then(|user| user.found),
         };
         let tried = member.and_then(|member| self.members.get(&member));
@@ -169,7 +169,7 @@ impl Dialer {
         !self.may_dial(&Target::Member(*member))
     }
 
-    /// `member` is not dialled slowly until then: its link was one too many.
+    /// Makes no slow dial to `member` before `until`, because its link was surplus.
     pub(in crate::engine) fn rest(&mut self, member: &MemberId, until: Time) {
         self.members.entry(*member).or_default().rests_until = until;
     }
@@ -186,12 +186,12 @@ impl Dialer {
         self.attempts.len()
     }
 
-    /// How many of them were begun for one reason.
+    /// How many dials under way were begun for this reason.
     pub(in crate::engine) fn n_for(&self, why: Why) -> usize {
         self.attempts.iter().filter(|attempt| attempt.why() == why).count()
     }
 
-    /// The lost link that is to be dialled next, if it is time and none is being dialled.
+    /// The lost link to dial next, if it is time and no lost link is being dialled.
     pub(in crate::engine) fn due_lost(&self, now: Time) -> Option<MemberId> {
         if self.n_for(Why::Lost) > 0 {
             return None;
@@ -199,22 +199,22 @@ impl Dialer {
         self.lost.due(now).find(|member| !self.is_dialling(member))
     }
 
-    /// From whom a slow dial is to be drawn, if it is time and none is under way.
+    /// The pool of the next slow dial, if it is time and none is under way.
     pub(in crate::engine) fn due_slow(&self, now: Time) -> Option<Pool> {
         (self.slow.next() <= now && self.n_for(Why::Slow) == 0).then(|| self.slow.pool())
     }
 
-    /// A slow dial was drawn; the next one comes after a pause.
+    /// Starts the pause after a slow dial.
     pub(in crate::engine) fn pause_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
         self.slow.begin(now, pause_micros, rng);
     }
 
-    /// The pause between slow dials became shorter, if it did.
+    /// Shortens the pause between slow dials, if it became shorter.
     pub(in crate::engine) fn hasten_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
         self.slow.hasten(now, pause_micros, rng);
     }
 
-    /// Begins to dial. `addresses` in the order in which they are tried.
+    /// Begins to dial. `addresses` are tried in this order.
     pub(in crate::engine) fn begin(
         &mut self,
         target: Target,
@@ -241,7 +241,7 @@ impl Dialer {
         }
     }
 
-    /// Gives `dial` the addresses whose turn it is, and gives up what took too long.
+    /// Calls `dial` with the addresses whose turn it is, and gives up dials that took too long.
     pub(in crate::engine) fn step(&mut self, now: Time, rng: &mut Rng, mut dial: impl FnMut(Endpoint)) {
         for attempt in &mut self.attempts {
             attempt.step(now, &mut dial);
@@ -249,7 +249,7 @@ impl Dialer {
         self.settle(now, rng);
     }
 
-    /// A dial of one address came to nothing.
+    /// A dial of one address failed.
     pub(in crate::engine) fn on_failed(&mut self, place: &Endpoint, error: &str, now: Time, rng: &mut Rng) {
         self.rouse();
         for attempt in &mut self.attempts {
@@ -281,7 +281,7 @@ impl Dialer {
         }
     }
 
-    /// The link to `peer` proved good: failures are forgotten.
+    /// The link to `peer` is up, so its failures are forgotten.
     pub(in crate::engine) fn on_ready(&mut self, peer: &MemberId) {
         self.rouse();
         self.pending_since = None;
@@ -297,8 +297,8 @@ impl Dialer {
         self.members.entry(*peer).or_default();
     }
 
-    /// The link to `peer` is gone: it is not dialled again at once. `up_micros` says for how long it was up,
-    /// if it was.
+    /// The link to `peer` is gone. It is not dialled again at once. `up_micros` is how long it was up, if it
+    /// was.
     pub(in crate::engine) fn on_down(
         &mut self,
         peer: &MemberId,
@@ -323,14 +323,14 @@ impl Dialer {
         self.lost.lose(*peer, not_before, now, rng);
     }
 
-    /// `peer`, who knocked here, was admitted.
+    /// The pending `peer` was admitted.
     pub(in crate::engine) fn on_admitted(&mut self, peer: &MemberId, now: Time) {
         self.rouse();
         self.members.remove(peer);
         self.lost.seek(*peer, now);
     }
 
-    /// `peer` refused us because we are not admitted yet: ask again soon, so that an admission takes effect
+    /// `peer` refused us because we are not admitted yet. Tries again soon, so that an admission takes effect
     /// at once.
     pub(in crate::engine) fn on_pending(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
         self.rouse();
@@ -344,7 +344,7 @@ impl Dialer {
         }
     }
 
-    /// `peer` published other addresses: what failed at the old ones says nothing.
+    /// `peer` published other addresses, so failures at the old ones do not count.
     pub(in crate::engine) fn on_moved(&mut self, peer: &MemberId) {
         self.rouse();
         if let Some(tried) = self.members.get_mut(peer) {
@@ -352,15 +352,15 @@ impl Dialer {
         }
     }
 
-    /// A member does not belong any more.
+    /// Forgets a member that is no longer active.
     pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
         self.rouse();
         self.members.remove(member);
         self.lost.found(member);
     }
 
-    /// Notes when the next dial may begin or has to have an outcome. `minimum` says whether there are too few
-    /// links, `discovers` whether others than the user's addresses are dialled.
+    /// Computes when the next dial may begin or end. `minimum` says whether there are too few links,
+    /// `discovers` whether members are dialled in addition to user addresses.
     pub(in crate::engine) fn settle_quiet(&mut self, Looking { minimum, discovers }: Looking, now: Time) {
         let attempts = self.attempts.iter().map(Attempt::wakes_at);
         let lost = if self.n_for(Why::Lost) > 0 { Time::NEVER } else { self.lost.next(now) };
@@ -372,7 +372,7 @@ impl Dialer {
         self.quiet_until = attempts.chain(own).chain(tried).min().unwrap_or(Time::NEVER);
     }
 
-    /// What was dialled and came to nothing, or is being dialled.
+    /// Targets that are being dialled, or whose last dial failed.
     pub(in crate::engine) fn shown(&self) -> Vec<Shown<'_>> {
         let under_way = self.attempts.iter().map(|attempt| Shown {
             target: attempt.target().clone(),
@@ -396,7 +396,7 @@ impl Dialer {
         under_way.chain(idle).collect()
     }
 
-    /// What leads to `peer`: itself, and the user's addresses where it was found.
+    /// The targets that lead to `peer`: the member itself, and user addresses where it was found.
     fn targets_of(&self, peer: &MemberId) -> Vec<Target> {
         let users = self.users.iter().filter(|(_, user)| user.found == Some(*peer));
         let users = users.map(|(place, _)| Target::User(place.clone()));
@@ -411,7 +411,7 @@ impl Dialer {
         }
     }
 
-    /// Takes out dials that came to nothing.
+    /// Removes failed dials.
     fn settle(&mut self, now: Time, rng: &mut Rng) {
         let mut at = 0;
         while let Some(attempt) = self.attempts.get(at) {
@@ -433,7 +433,7 @@ impl Dialer {
     }
 }
 
-/// The pause after so many failures and another one.
+/// The pause after one more failure than `failures`.
 fn wait_micros(failures: u32) -> u64 {
     (WAIT_MICROS_MIN << failures.min(7)).min(WAIT_MICROS_MAX)
 }

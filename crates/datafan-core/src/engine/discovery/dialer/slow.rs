@@ -1,33 +1,34 @@
-//! The slow dial: one member at a time of those that may be out of reach, for ever.
+//! Slow dials: dials members that may be out of reach, one at a time, forever.
 
 use crate::{
     rng::Rng,
     time::{SECOND, Time},
 };
 
-/// When the next slow dial begins, and from whom it is drawn.
+/// When the next slow dial begins, and its pool.
 #[derive(Default)]
 pub(super) struct Slow {
     next: Time,
     n_dials: u64,
 }
 
-/// From whom a member is drawn.
+/// The pool from which a slow dial takes a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) enum Pool {
-    /// Members that are not known to be reachable, those with the latest heads: many dead ones do not dilute
-    /// it.
+    /// Members that are not known to be reachable, limited to those with the latest heads, so that many dead
+    /// members do not dilute the pool.
     Latest,
-    /// All that are not known to be reachable, and the user's addresses.
+    /// All members that are not known to be reachable, and user addresses.
     Unreachable,
-    /// All that are not linked, whatever is believed, and the user's addresses.
+    /// All members that are not linked, and user addresses.
     Unlinked,
 }
 
 const PAUSE_MICROS_MIN: u64 = 10 * SECOND;
 const PAUSE_MICROS_MAX: u64 = 300 * SECOND;
 const PAUSE_MICROS_STABLE: u64 = 600 * SECOND;
-/// For each member that is reachable: all of them together dial about as often, however many they are.
+/// Pause per reachable member, so that all members together dial at about the same rate, regardless of their
+/// number.
 const PAUSE_MICROS_EACH: u64 = SECOND * 5 / 4;
 
 /// The mean pause between slow dials.
@@ -43,7 +44,7 @@ impl Slow {
         self.next
     }
 
-    /// From whom the next one is drawn.
+    /// The pool of the next slow dial.
     pub(super) fn pool(&self) -> Pool {
         match self.n_dials % 4 {
             0 | 2 => Pool::Latest,
@@ -52,13 +53,13 @@ impl Slow {
         }
     }
 
-    /// One begins, or nobody was to be drawn.
+    /// A slow dial begins, or its pool was empty.
     pub(super) fn begin(&mut self, now: Time, pause_micros: u64, rng: &mut Rng) {
         self.n_dials += 1;
         self.next = now.after(rng.jitter(pause_micros));
     }
 
-    /// The pause became shorter, if it did.
+    /// Shortens the pause, if it became shorter.
     pub(super) fn hasten(&mut self, now: Time, pause_micros: u64, rng: &mut Rng) {
         if self.next > now.after(pause_micros + pause_micros / 4) {
             self.next = now.after(rng.jitter(pause_micros));

@@ -5,15 +5,15 @@ use alloc::vec::Vec;
 /// A member by its number.
 pub(super) type Number = u32;
 
-/// Where each member leads.
+/// The links from each member.
 pub(super) struct Graph {
     me: Number,
     edges: Edges,
 }
 
-/// Edges by where they begin, in one piece of memory: a mesh of a thousand is walked often.
+/// Edges by their start, in one allocation, because a mesh of a thousand members is walked often.
 struct Edges {
-    /// Where the edges of each member begin, and at last where all of them end.
+    /// Index of the first edge of each member, and finally the total number of edges.
     begins: Vec<u32>,
     ends: Vec<Number>,
 }
@@ -22,7 +22,7 @@ struct Edges {
 const NONE: Number = Number::MAX;
 
 impl Graph {
-    /// `leads` adds where a member leads, for each of `n` members in turn.
+    /// Builds the graph of `n` members. `leads` appends the ends of the edges of a member.
     pub(super) fn new(me: Number, n: usize, mut leads: impl FnMut(Number, &mut Vec<Number>)) -> Self {
         let (mut begins, mut ends) = (Vec::with_capacity(n + 1), Vec::new());
         for from in 0..n as Number {
@@ -33,12 +33,12 @@ impl Graph {
         Self { me, edges: Edges { begins, ends } }
     }
 
-    /// Whom a walk reaches that begins here and at `also`.
+    /// The members that a walk from this member and from `also` reaches.
     pub(super) fn reached(&self, also: &[Number]) -> Vec<bool> {
         self.walk([self.me].iter().chain(also).copied().collect(), NONE)
     }
 
-    /// Whom a walk reaches that begins here, as if the own link to `without` was not there.
+    /// The members that a walk from this member reaches without the own link to `without`.
     pub(super) fn reached_without(&self, without: Number) -> Vec<bool> {
         self.walk([self.me].into(), without)
     }
@@ -57,8 +57,8 @@ impl Graph {
         reached
     }
 
-    /// Members to which every path from here leads through one other member: its loss would part them from
-    /// us.
+    /// Members to which every path from here leads through one other member, whose loss would disconnect
+    /// them.
     ///
     /// These are the members with a dominator other than this one (Cooper, Harvey, Kennedy: A Simple, Fast
     /// Dominance Algorithm, 2001).
@@ -75,14 +75,14 @@ impl Graph {
             for &at in order.iter().filter(|at| **at != self.me) {
                 let known = from.of(at).iter().copied().filter(|from| above[*from as usize] != NONE);
                 let joins = |a, b| common(a, b, &above, &rank);
-                let new = known.reduce(joins).expect("it was reached from somewhere before it");
+                let new = known.reduce(joins).expect("a member in `order` is reached from an earlier one");
                 changed |= core::mem::replace(&mut above[at as usize], new) != new;
             }
         }
         above.iter().map(|above| *above != NONE && *above != self.me).collect()
     }
 
-    /// What is reached from here, each before what is only reached through it.
+    /// The reachable members, each before those that are reached only through it.
     fn last_to_first(&self) -> Vec<Number> {
         let mut seen = alloc::vec![false; self.edges.len()];
         seen[self.me as usize] = true;
@@ -107,7 +107,7 @@ impl Graph {
 }
 
 impl Edges {
-    /// How many members there are.
+    /// Number of members.
     fn len(&self) -> usize {
         self.begins.len() - 1
     }
@@ -117,7 +117,7 @@ impl Edges {
         &self.ends[begin..end]
     }
 
-    /// The edges that begin at `sources`, by where they end.
+    /// The edges that start at `sources`, reversed.
     fn reversed(&self, sources: &[Number]) -> Self {
         let mut begins = alloc::vec![0; self.len() + 1];
         let each = || sources.iter().flat_map(|from| self.of(*from).iter().map(move |to| (*from, *to)));
@@ -135,7 +135,7 @@ impl Edges {
     }
 }
 
-/// Where the ways up from two members meet.
+/// The common dominator of two members.
 fn common(mut a: Number, mut b: Number, above: &[Number], rank: &[u32]) -> Number {
     while a != b {
         if rank[a as usize] > rank[b as usize] { a = above[a as usize] } else { b = above[b as usize] }

@@ -1,16 +1,16 @@
-//! What is known of each member's links, by number: so the graph of a large mesh is made without comparing
-//! ids.
+//! The known links of each member. Members are numbered, so that the graph of a large mesh is built without
+//! comparing ids.
 
 use super::graph::{Graph, Number};
 use crate::{engine::members::Kind, id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// Members that publish links, that are published, or of which something came.
+/// Members that publish links, are listed, or whose head changed.
 pub(super) struct Known {
     numbers: BTreeMap<MemberId, Number>,
-    /// By number; the first one is this member.
+    /// Members by number. The first one is this member.
     nodes: Vec<Node>,
-    /// From so many numbers on it is worth to look for unused ones.
+    /// Number of nodes from which unused ones are removed.
     crowded: usize,
 }
 
@@ -18,22 +18,22 @@ pub(super) struct Known {
 #[derive(Clone)]
 struct Node {
     id: MemberId,
-    /// The published links, ascending, if any list was published.
+    /// The published links, in ascending order, if the member publishes a list.
     list: Option<Vec<Number>>,
-    /// Its list proves nothing at present: a link to it was lost, and nothing came since.
+    /// Its list does not count, because a link to it was lost and nothing arrived since.
     doubted: bool,
-    /// Until when it proves something that its head moved here.
+    /// Until when its changed head proves that it is reachable.
     moved: Option<Time>,
-    /// Reachable by the last look.
+    /// Whether it was reachable at the last update.
     reached: bool,
-    /// Reachable by the last look, but through one certain member only.
+    /// Whether it was reachable only through one other member at the last update.
     behind_one: bool,
-    /// What the roster said when it was asked last, if it did not change since.
+    /// Its kind in the roster, if that did not change since it was looked up.
     kind: Option<Kind>,
 }
 
 const ME: Number = 0;
-/// Numbers that may be unused.
+/// Most unused numbers.
 const UNUSED_MAX: usize = 64;
 
 impl Known {
@@ -65,7 +65,7 @@ impl Known {
         &mut self.nodes[at as usize]
     }
 
-    /// Whether `lister` published other links before.
+    /// Sets the list of `lister`. Returns whether it changed.
     pub(super) fn list(&mut self, lister: &MemberId, peers: &[MemberId]) -> bool {
         let mut peers: Vec<Number> = peers.iter().map(|peer| self.number(peer)).collect();
         peers.sort_unstable();
@@ -75,7 +75,7 @@ impl Known {
         is_news
     }
 
-    /// Whether `lister` published links before.
+    /// Removes the list of `lister`. Returns whether there was one.
     pub(super) fn unlist(&mut self, lister: &MemberId) -> bool {
         self.find_mut(lister).is_some_and(|node| node.list.take().is_some())
     }
@@ -84,26 +84,26 @@ impl Known {
         self.find(lister)?.list.as_ref().map(Vec::len)
     }
 
-    /// The head of `owner` moved here. Whether that is news: it was doubted, or not reachable.
-    /// It proves something until then.
+    /// The head of `owner` changed here, which proves until `until` that it is reachable. Returns whether
+    /// that is new, because it was doubted or unreachable.
     pub(super) fn on_moved(&mut self, owner: &MemberId, until: Time) -> bool {
         let node = self.node(owner);
         node.moved = Some(until);
         core::mem::take(&mut node.doubted) | !node.reached
     }
 
-    /// Nothing that came from `peer` up to now proves anything.
+    /// Nothing that arrived from `peer` so far counts.
     pub(super) fn doubt(&mut self, peer: &MemberId) {
         let node = self.node(peer);
         (node.doubted, node.moved) = (true, None);
     }
 
-    /// What `peer` publishes counts. Whether it did not before.
+    /// The list of `peer` counts again. Returns whether it did not before.
     pub(super) fn believe(&mut self, peer: &MemberId) -> bool {
         core::mem::take(&mut self.node(peer).doubted)
     }
 
-    /// A member does not belong any more.
+    /// Forgets a member that is no longer active.
     pub(super) fn forget(&mut self, member: &MemberId) {
         if let Some(node) = self.find_mut(member) {
             (node.list, node.doubted, node.moved) = (None, false, None);
@@ -118,13 +118,12 @@ impl Known {
         self.find(member).is_some_and(|node| node.behind_one)
     }
 
-    /// The roster says something else of somebody.
+    /// The roster changed.
     pub(super) fn on_roster(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.kind = None);
     }
 
-    /// Makes sure that own links have numbers and that it is known what the roster says, and lets go of
-    /// numbers that nobody needs.
+    /// Gives numbers to own links, looks up kinds, and removes unused numbers.
     pub(super) fn prepare(&mut self, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) {
         if self.nodes.len() >= self.crowded {
             self.let_go();
@@ -159,18 +158,18 @@ impl Known {
         }
     }
 
-    /// Forgets of heads that moved what proves nothing any more.
+    /// Forgets changed heads that no longer count.
     pub(super) fn forget_moved(&mut self, now: Time) {
         self.nodes.iter_mut().for_each(|node| node.moved = node.moved.filter(|until| *until > now));
     }
 
-    /// When the first of those that are not in `joined` is not reachable any more.
+    /// When the first member that is not in `joined` stops being reachable.
     pub(super) fn until(&self, joined: &[bool]) -> Time {
         let others = self.nodes.iter().zip(joined).filter(|(_, is_joined)| !**is_joined);
         others.filter_map(|(node, _)| node.moved).min().unwrap_or(Time::NEVER)
     }
 
-    /// Notes what a look saw, and tells who is reachable now or is no longer.
+    /// Records the result of an update, and reports each change of reachability.
     pub(super) fn see(
         &mut self,
         reached: &[bool],
@@ -185,7 +184,8 @@ impl Known {
         }
     }
 
-    /// Where links lead from here. An own link to a peer without a number leads nowhere else and is left out.
+    /// The graph of links from here. An own link to a peer without a number leads nowhere else and is left
+    /// out.
     pub(super) fn graph(&self, links: &[MemberId], kinds: &[Kind]) -> Graph {
         let links = links.iter().filter_map(|link| self.number_of(link));
         let links: Vec<Number> = links.filter(|at| kinds[*at as usize] != Kind::Stranger).collect();
@@ -193,7 +193,7 @@ impl Known {
             let node = &self.nodes[at as usize];
             node.list.as_deref().filter(|_| kinds[at as usize] == Kind::Owner && !node.doubted)
         };
-        // A single listing leads to who can list nothing, and never back.
+        // A single listing counts only towards a member that publishes no list.
         let leads = |from: Number, to: Number| match kinds[to as usize] {
             _ if to == ME => false,
             Kind::Stranger => false,
@@ -208,12 +208,12 @@ impl Known {
         })
     }
 
-    /// What the roster says of each.
+    /// The kind of each member.
     pub(super) fn kinds(&self, kind: impl Fn(&MemberId) -> Kind) -> Vec<Kind> {
         self.nodes.iter().map(|node| node.kind.unwrap_or_else(|| kind(&node.id))).collect()
     }
 
-    /// Those that belong and whose head moved here lately.
+    /// Active members whose head changed here recently.
     pub(super) fn moved(&self, now: Time, kinds: &[Kind]) -> Vec<Number> {
         let nodes = self.nodes.iter().zip(kinds).zip(0..);
         let moved = nodes.filter(|((node, kind), _)| {
@@ -222,7 +222,7 @@ impl Known {
         moved.map(|(_, at)| at).collect()
     }
 
-    /// The ids of those of whom `is_meant`, ascending.
+    /// The ids of members for which `is_meant` is true, in ascending order.
     pub(super) fn names(&self, is_meant: &[bool]) -> Vec<MemberId> {
         let meant = self.numbers.iter().filter(|(_, at)| is_meant[**at as usize]);
         meant.map(|(id, _)| *id).collect()
@@ -233,7 +233,7 @@ impl Known {
         self.numbers.get(id).copied()
     }
 
-    /// Who was reachable by the last look.
+    /// Which members were reachable at the last update.
     #[cfg(test)]
     pub(super) fn reached(&self) -> Vec<bool> {
         self.nodes.iter().map(|node| node.reached).collect()

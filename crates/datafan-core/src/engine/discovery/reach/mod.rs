@@ -1,12 +1,12 @@
-//! Who is reachable, by the links that members publish.
+//! Reachability, derived from the links that members publish.
 //!
-//! A member is reachable if a path of links leads to it from here, or if its head moved here within the last
-//! minute. An edge counts if both ends list it; a single listing leads only from its lister to a member that
-//! lists nothing, never back. Lists of members that do not belong or are not reachable themselves count for
-//! nothing; own links count. Of a peer to which an own link was lost, what came before the loss proves
-//! nothing.
+//! A member is reachable if a path of links leads to it from here, or if its head changed here within the
+//! last minute. A link counts if both ends list it; a single listing counts only from the lister to a member
+//! that publishes no list. Lists of members that are not active or not reachable do not count; own links do.
+//! After the loss of an own link, nothing that arrived from that peer before counts.
 //!
-//! It costs nothing while nothing changes, and after changes one walk over the graph in [`LOOK_MICROS`].
+//! This costs nothing while nothing changes, and otherwise at most one walk over the graph per
+//! [`LOOK_MICROS`].
 
 mod graph;
 mod known;
@@ -22,33 +22,33 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use graph::Graph;
 use known::Known;
 
-/// What members have published, and what follows from it.
+/// Published links and the reachability derived from them.
 pub(in crate::engine) struct Reach {
     known: Known,
-    /// Something changed since the last look.
+    /// Whether something changed since the last update.
     changed: bool,
-    /// Not looked again before, unless somebody asks.
+    /// The earliest next update.
     next_look: Time,
-    /// When what was seen is no longer so, because it rests on heads that moved.
+    /// When the result expires, because it depends on recently changed heads.
     until: Time,
-    /// How many others were reachable by the last look.
+    /// Number of other members that were reachable at the last update.
     n_reachable: usize,
-    /// Since when members that were reachable are not.
+    /// Since when formerly reachable members are unreachable.
     gone: BTreeMap<MemberId, Timestamp>,
     /// The wall clock when this run began.
     began: Timestamp,
 }
 
-/// How well a link joins what would be apart without it.
+/// How much a link contributes to the connectivity of the mesh.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::engine) struct Use {
-    /// Members that no path leads to without the link.
+    /// Members that are unreachable without the link.
     pub(in crate::engine) n_parted: usize,
 }
 
-/// A head that moved here proves for so long that its owner is reachable.
+/// How long a changed head proves that its owner is reachable.
 const MOVED_MICROS: u64 = 60 * SECOND;
-/// Changes are looked at together.
+/// Minimum time between two updates, so that changes are handled together.
 const LOOK_MICROS: u64 = 5 * SECOND;
 
 impl Reach {
@@ -74,12 +74,12 @@ impl Reach {
         self.changed |= self.known.unlist(lister);
     }
 
-    /// How many links a member publishes.
+    /// Number of links that a member publishes; `None` if it publishes none.
     pub(in crate::engine) fn n_listed(&self, lister: &MemberId) -> Option<usize> {
         self.known.n_listed(lister)
     }
 
-    /// The head of `owner` moved here.
+    /// The head of `owner` changed here.
     pub(in crate::engine) fn on_moved(&mut self, owner: &MemberId, now: Time) {
         self.changed |= self.known.on_moved(owner, now.after(MOVED_MICROS));
     }
@@ -96,8 +96,8 @@ impl Reach {
         self.changed = true;
     }
 
-    /// The link to `peer` ended as one too many, after [`Reach::on_down`]: nothing was lost, and what `peer`
-    /// publishes still counts.
+    /// The link to `peer` was closed as surplus, after [`Reach::on_down`]: what `peer` publishes still
+    /// counts.
     pub(in crate::engine) fn on_surplus(&mut self, peer: &MemberId) {
         self.changed |= self.known.believe(peer);
     }
@@ -108,19 +108,19 @@ impl Reach {
         self.known.on_roster();
     }
 
-    /// A member does not belong any more.
+    /// Forgets a member that is no longer active.
     pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
         self.on_roster();
         self.known.forget(member);
         self.gone.remove(member);
     }
 
-    /// When it is worth a look.
+    /// When the next update is due.
     pub(in crate::engine) fn wakes_at(&self) -> Time {
         if self.changed { self.next_look.min(self.until) } else { self.until }
     }
 
-    /// Sees who is reachable by now, if it is time.
+    /// Updates who is reachable, if it is time.
     pub(in crate::engine) fn look(
         &mut self,
         now: Time,
@@ -144,8 +144,8 @@ impl Reach {
         (self.changed, self.next_look) = (false, now.after(LOOK_MICROS));
     }
 
-    /// Who is reachable at this moment, ascending, this member among them; without peers of whom nothing but
-    /// the link is known.
+    /// The members that are reachable now, in ascending order, including this one. Peers that are known only
+    /// by their link are missing.
     pub(in crate::engine) fn now(
         &self,
         now: Time,
@@ -162,27 +162,27 @@ impl Reach {
         (graph, reached)
     }
 
-    /// Whether a member was reachable by the last look.
+    /// Whether a member was reachable at the last update.
     pub(in crate::engine) fn is_reachable(&self, member: &MemberId) -> bool {
         self.known.is_reachable(member)
     }
 
-    /// Whether, by the last look, the loss of one other member would part this one from us.
+    /// Whether, at the last update, a member was reachable only through one other member.
     pub(in crate::engine) fn is_behind_one(&self, member: &MemberId) -> bool {
         self.known.is_behind_one(member)
     }
 
-    /// How many others were reachable by the last look.
+    /// Number of other members that were reachable at the last update.
     pub(in crate::engine) fn n_reachable(&self) -> usize {
         self.n_reachable
     }
 
-    /// Whether a member was reachable by any look of this run.
+    /// Whether a member was reachable at any update of this run.
     pub(in crate::engine) fn has_seen(&self, member: &MemberId) -> bool {
         self.is_reachable(member) || self.gone.contains_key(member)
     }
 
-    /// Since when a member that is not reachable is not: at the earliest since this run began.
+    /// Since when an unreachable member is unreachable; at the earliest since this run began.
     pub(in crate::engine) fn gone_since(&self, member: &MemberId, wall: Timestamp) -> Timestamp {
         match self.is_reachable(member) {
             true => wall,
@@ -190,7 +190,8 @@ impl Reach {
         }
     }
 
-    /// What each of some own links joins, by the lists alone: heads that moved came over these very links.
+    /// The contribution of some own links, derived from the lists alone, because changed heads arrived over
+    /// these same links.
     pub(in crate::engine) fn uses(
         &self,
         links: &[MemberId],
