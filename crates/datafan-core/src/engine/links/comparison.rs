@@ -1,4 +1,4 @@
-//! Comparing the trie of heads with a peer: what is asked, and when it is asked again.
+//! The comparison of the trie of heads with a peer: requested slots, and when to compare again.
 
 use crate::{hash::Hash, time::Time, trie::Place};
 use alloc::{boxed::Box, vec::Vec};
@@ -10,23 +10,23 @@ pub(in crate::engine) struct Comparison {
     fruitless: Option<Box<Fruitless>>,
 }
 
-/// What was asked of the peer's trie of heads.
+/// A comparison under way.
 #[derive(Default)]
 pub(in crate::engine) struct Comparing {
-    /// Slots, in the order in which the answers come.
+    /// Requested slots, in the order of the answers.
     pub(in crate::engine) asked: Vec<Place>,
-    /// Slots that differ and are asked for after the answers, the last first, and what the peer has there.
+    /// Slots that differ and will be requested, last first, with the peer's hash.
     pub(in crate::engine) later: Vec<(Place, Hash)>,
-    /// How many messages were sent for it.
+    /// Number of messages sent.
     pub(in crate::engine) n_messages: u32,
-    /// How many heads were told.
+    /// Number of heads received.
     pub(in crate::engine) n_heads: u64,
-    /// Until when the answer is waited for.
+    /// Until when to wait for the answer.
     pub(in crate::engine) until: Time,
 }
 
-/// Two roots that were compared last. Where that changed nothing, it is repeated ever more rarely while they
-/// stay.
+/// The two roots that were compared last. While they stay the same, the comparison is repeated ever more
+/// rarely.
 #[derive(Clone, Copy)]
 struct Fruitless {
     roots: (Hash, Hash),
@@ -38,7 +38,7 @@ struct Fruitless {
 const FRUITLESS_ROUNDS_MAX: u64 = 64;
 
 impl Comparison {
-    /// Whether nothing is under way, nor waited with.
+    /// Whether no comparison is under way or postponed.
     pub(in crate::engine) fn is_over(&self) -> bool {
         self.under_way.is_none() && self.fruitless.is_none()
     }
@@ -48,13 +48,14 @@ impl Comparison {
         *self = Self::default();
     }
 
-    /// Whether an answer is waited for, or these roots were compared lately to no avail.
+    /// Whether an answer is pending, or these roots were recently compared without a change.
     pub(in crate::engine) fn waits(&self, roots: (Hash, Hash), now: Time) -> bool {
         let is_busy = self.under_way.as_ref().is_some_and(|comparing| comparing.until > now);
         is_busy || self.last_of(roots).is_some_and(|last| last.until > now)
     }
 
-    /// These roots are compared now; not again for some rounds of so many microseconds, while they stay.
+    /// Begins a comparison of these roots. It is not repeated for some rounds of `round_micros` while the
+    /// roots stay the same.
     pub(in crate::engine) fn begin(&mut self, roots: (Hash, Hash), now: Time, round_micros: u64) {
         let rounds = self.last_of(roots).map_or(2, |last| (last.rounds * 2).min(FRUITLESS_ROUNDS_MAX));
         let until = now.after(rounds * round_micros);
@@ -65,12 +66,12 @@ impl Comparison {
         self.fruitless.as_deref().filter(|last| last.roots == roots)
     }
 
-    /// An answer is waited for.
+    /// Waits for an answer.
     pub(in crate::engine) fn wait_for(&mut self, comparing: Box<Comparing>) {
         self.under_way = Some(comparing);
     }
 
-    /// What is under way: an answer has come.
+    /// Takes the comparison under way, because an answer arrived.
     pub(in crate::engine) fn take(&mut self) -> Option<Box<Comparing>> {
         self.under_way.take()
     }

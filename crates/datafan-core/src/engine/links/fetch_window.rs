@@ -1,25 +1,25 @@
-//! How much is asked for over a link at once: as much as it has shown to bring in time. A line of a few
-//! kilobytes per second must not be asked for megabytes, which come when nobody waits for them any more and
-//! hold up what does.
+//! The fetch window: how much is requested over a link at once, adapted to what the link delivered in time.
+//! On a link of a few kilobytes per second, a request for megabytes would be answered too late and delay
+//! other answers.
 //!
-//! More after each answer that came fast, less after one that came slowly, much less after one that did not
-//! come in time (additive increase would take too long here: R. Jain, K. K. Ramakrishnan, D.-M. Chiu, 1988,
-//! have the theory).
+//! The window grows after each fast answer, shrinks after a slow one, and shrinks more after a late one.
+//! (Additive increase would take too long here; for the theory see R. Jain, K. K. Ramakrishnan, D.-M. Chiu,
+//! 1988.)
 
 use crate::{
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     time::{SECOND, Time},
 };
 
-/// The window of one link.
+/// The fetch window of one link.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct FetchWindow {
     bytes: u64,
-    /// An answer did not come in time, and no better ones have followed.
+    /// An answer was late, and not enough fast ones followed.
     slow: bool,
     /// Fast answers since then.
     n_fast: u32,
-    /// When one was late last: what is late at the same time is so for the same reason.
+    /// When an answer was last late. Answers that are late at the same time count once.
     late_at: Time,
 }
 
@@ -28,18 +28,18 @@ impl FetchWindow {
         Self { bytes: FIRST_BYTES, slow: false, n_fast: 0, late_at: Time(0) }
     }
 
-    /// Bytes that may be on their way.
+    /// Bytes that may be requested at once.
     pub(in crate::engine) fn bytes(self) -> u64 {
         self.bytes
     }
 
-    /// Whether so much is better compared than pulled: of a delta nobody knows how large it is before it
-    /// comes.
+    /// Whether this many bytes should be reconciled rather than pulled, because the size of a delta is not
+    /// known before it arrives.
     pub(in crate::engine) fn is_too_slow_for(self, bytes: u64) -> bool {
         self.slow && bytes > self.bytes
     }
 
-    /// An answer came, for which so many bytes were expected.
+    /// An answer arrived, for which `bytes` were expected.
     pub(super) fn on_answer(&mut self, bytes: u64, sent: Time, now: Time) {
         let micros = now.0.saturating_sub(sent.0);
         if micros > SLOW_MICROS {
@@ -53,7 +53,7 @@ impl FetchWindow {
         }
     }
 
-    /// An answer did not come in time.
+    /// An answer did not arrive in time.
     pub(super) fn on_late(&mut self, now: Time) {
         if self.late_at < now {
             self.bytes = (self.bytes / 4).max(BYTES_MIN);
@@ -61,10 +61,9 @@ impl FetchWindow {
         }
     }
 
-    /// How much longer than others a request may take that asks for more than there is window for: one large
-    /// item.
+    /// How much longer a request may take that exceeds the window, which happens only for one large item.
     pub(in crate::engine) fn extra_micros(self, bytes: u64) -> u64 {
-        // No item is larger, whatever its owner says.
+        // No item can be larger than this.
         let bytes = bytes.min((KEY_BYTES_MAX + VALUE_BYTES_MAX) as u64);
         bytes.saturating_sub(self.bytes).saturating_mul(SECOND) / BYTES_MIN
     }
@@ -73,10 +72,10 @@ impl FetchWindow {
 const FIRST_BYTES: u64 = 1 << 20;
 const BYTES_MIN: u64 = 32 << 10;
 const BYTES_MAX: u64 = 32 << 20;
-/// An answer that takes less is fast, one that takes more is slow.
+/// An answer in less time is fast; one that takes longer than [`SLOW_MICROS`] is slow.
 const FAST_MICROS: u64 = SECOND;
 const SLOW_MICROS: u64 = 4 * SECOND;
-/// After so many fast answers, however small, a line is not slow any more.
+/// Number of fast answers, of any size, after which a link is no longer slow.
 const FAST_ENOUGH: u32 = 32;
 
 #[cfg(test)]

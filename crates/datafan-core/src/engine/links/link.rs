@@ -1,4 +1,4 @@
-//! What the engine knows of one link.
+//! What the engine knows about one link.
 
 use super::{
     comparison::Comparison,
@@ -22,44 +22,45 @@ use alloc::{
     vec::Vec,
 };
 
-/// One link. All of it dies with the link. What most messages ask for comes first, and what is large and rare
-/// is boxed: links lie beside each other and are looked at very often.
+/// One link. All of this state ends with the link. Fields that most messages need come first, and large rare
+/// ones are boxed, because links are stored together and read very often.
 pub(in crate::engine) struct Link<V> {
-    /// Where the peer is, for owners where it is not known to be where we are. Never a queue of changes.
+    /// The peer's position for owners for which it is not known to have our state. There is no queue of
+    /// changes.
     positions: BTreeMap<MemberId, Timestamp>,
     /// Its bit in push trees.
     place: LinkIndex,
-    /// We answered the peer's Hello: it may ask.
+    /// We accepted the peer's Hello: it may send requests.
     peer_accepted: bool,
-    /// The peer answered ours: we may ask.
+    /// The peer accepted our Hello: we may send requests.
     accepted_by_peer: bool,
     /// The peer missed something while a lane was full, and there is room again.
     catching_up: bool,
-    /// Lanes that take no more until `Room`.
+    /// Lanes that are full until `Room`.
     full: [bool; 2],
-    /// Requests to be answered when the lane has room.
+    /// Pending requests, to be answered when the lane has room.
     pending: VecDeque<PendingRequest>,
-    /// The states that the peer is copying, by owner.
+    /// States pinned for the peer.
     pins: Pins<V>,
-    /// What the peer was asked for.
+    /// Requests to the peer.
     pub(in crate::engine) requests: Requests,
-    /// Comparing the tries of heads.
+    /// The comparison of the tries of heads.
     pub(in crate::engine) comparison: Comparison,
     /// The peer's Hello.
     hello: Option<Box<Hello>>,
-    /// When that came.
+    /// When the peer's Hello arrived.
     greeted_at: Time,
-    /// When it came up.
+    /// When the link was connected.
     since: Time,
-    /// How long nothing has come.
+    /// How long the link has been silent.
     pub(super) silence: Silence,
-    /// When both Hellos were answered; of no meaning before.
+    /// When both Hellos were accepted; not meaningful before.
     up_since: Time,
-    /// Who dialled had links enough: it looked whether the other could be reached.
+    /// The dialling side had enough links and only checked whether the other side is reachable.
     is_spare: bool,
-    /// When the greeting must be over.
+    /// When the handshake must be complete.
     deadline: Time,
-    /// Until when judging the peer waits for the newer roster that it told of.
+    /// Until when the decision about the peer waits for the newer roster that it announced.
     roster_until: Option<Time>,
     address: Option<Address>,
     direction: Direction,
@@ -73,16 +74,16 @@ pub(in crate::engine) enum PendingRequest {
     Ranges(Request),
 }
 
-/// How a link came to be.
+/// How a link was established.
 pub(in crate::engine) struct Dialled {
     pub(in crate::engine) address: Option<Address>,
     pub(in crate::engine) direction: Direction,
-    /// We have links enough, and only look whether the peer can be reached.
+    /// Whether we have enough links and only check whether the peer is reachable.
     pub(in crate::engine) is_spare: bool,
 }
 
 impl<V> Link<V> {
-    /// A link since now, whose greeting has to be over by `deadline`.
+    /// A new link, whose handshake must be complete by `deadline`.
     pub(in crate::engine) fn new(dialled: Dialled, place: LinkIndex, since: Time, deadline: Time) -> Self {
         let Dialled { address, direction, is_spare } = dialled;
         Self {
@@ -114,57 +115,57 @@ impl<V> Link<V> {
         self.place
     }
 
-    /// Where the peer is, if it was dialled or said so.
+    /// The address of the peer, if it was dialled or is known.
     pub(in crate::engine) fn address(&self) -> Option<&Address> {
         self.address.as_ref()
     }
 
-    /// Who dialled.
+    /// Which side dialled.
     pub(in crate::engine) fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// When it came up.
+    /// When the link was connected.
     pub(in crate::engine) fn since(&self) -> Time {
         self.since
     }
 
-    /// Something came from the peer.
+    /// A message arrived from the peer.
     pub(in crate::engine) fn hear(&mut self) {
         self.silence.break_off();
     }
 }
 
-/// The greeting.
+/// The handshake.
 impl<V> Link<V> {
-    /// Both Hellos were answered.
+    /// Whether both Hellos were accepted.
     pub(in crate::engine) fn is_up(&self) -> bool {
         self.accepted_by_peer && self.peer_accepted
     }
 
-    /// When both were answered; of no meaning before.
+    /// When both Hellos were accepted; not meaningful before.
     pub(in crate::engine) fn up_since(&self) -> Time {
         self.up_since
     }
 
-    /// Both were just answered.
+    /// Both Hellos were just accepted.
     pub(in crate::engine) fn bring_up(&mut self, now: Time) {
         self.up_since = now;
     }
 
-    /// The peer's Hello came.
+    /// The peer's Hello arrived.
     pub(in crate::engine) fn greet(&mut self, hello: Box<Hello>, now: Time) {
         self.is_spare |= self.direction == Direction::In && !hello.below_minimum;
         self.hello = Some(hello);
         self.greeted_at = now;
     }
 
-    /// The peer's Hello, once it came.
+    /// The peer's Hello, once it arrived.
     pub(in crate::engine) fn hello(&self) -> Option<&Hello> {
         self.hello.as_deref()
     }
 
-    /// When it came.
+    /// When the peer's Hello arrived.
     pub(in crate::engine) fn greeted_at(&self) -> Time {
         self.greeted_at
     }
@@ -174,64 +175,65 @@ impl<V> Link<V> {
         self.hello.as_ref().expect("a link that is up has greeted").run
     }
 
-    /// Whether the peer needs its links, as far as is known.
+    /// Whether the peer needs this link, as far as is known.
     pub(in crate::engine) fn is_needed_by_peer(&self) -> bool {
         self.hello.as_ref().is_none_or(|hello| hello.below_minimum)
     }
 
-    /// Whether who dialled had links enough.
+    /// Whether the dialling side had enough links.
     pub(in crate::engine) fn is_spare(&self) -> bool {
         self.is_spare
     }
 
-    /// What the peer's wall clock should show by now, from its Hello on.
+    /// The peer's current wall clock, extrapolated from its Hello.
     pub(in crate::engine) fn wall(&self, now: Time) -> Option<Timestamp> {
         let hello = self.hello.as_ref()?;
         Some(Timestamp(hello.wall.0.saturating_add(now.0.saturating_sub(self.greeted_at.0))))
     }
 
-    /// Whether we have answered the peer's Hello.
+    /// Whether we accepted the peer's Hello.
     pub(in crate::engine) fn peer_accepted(&self) -> bool {
         self.peer_accepted
     }
 
-    /// We answer the peer's Hello.
+    /// Accepts the peer's Hello.
     pub(in crate::engine) fn accept_peer(&mut self) {
         self.peer_accepted = true;
         self.roster_until = None;
     }
 
-    /// The peer answers our Hello. Whether that is new.
+    /// The peer accepted our Hello. Returns whether that is new.
     pub(in crate::engine) fn on_accepted(&mut self) -> bool {
         !core::mem::replace(&mut self.accepted_by_peer, true)
     }
 
-    /// The peer is judged by the roster that it told of, if that comes before `until`.
+    /// Waits until `until` for the roster that the peer announced.
     pub(in crate::engine) fn wait_for_roster(&mut self, until: Time) {
         self.roster_until = Some(until);
     }
 
-    /// The peer is judged by what is held.
+    /// Stops waiting for the peer's roster.
     pub(in crate::engine) fn end_roster_wait(&mut self) {
         self.roster_until = None;
     }
 
-    /// Whether a newer roster is still waited for.
+    /// Whether to wait longer for a newer roster.
     pub(in crate::engine) fn waits_for_roster(&self, now: Time) -> bool {
         self.roster_until.is_some_and(|until| until > now)
     }
 
-    /// Whether a newer roster did not come in time.
+    /// Whether a newer roster did not arrive in time.
     pub(in crate::engine) fn is_roster_late(&self, now: Time) -> bool {
         self.roster_until.is_some_and(|until| until <= now)
     }
 
-    /// Whether the greeting takes too long.
+    /// Whether the handshake takes too long.
     pub(in crate::engine) fn is_greeting_late(&self, now: Time) -> bool {
         !self.is_up() && self.deadline <= now
     }
 
-    /// When it needs a look if nothing happens: a greeting or an answer is late, or a state is released.
+    /// When the link has work if nothing happens: a handshake, a roster or an answer to a probe is late, or a
+    /// pin ends.
     pub(in crate::engine) fn wakes_at(&self) -> Time {
         let greeting = if self.is_up() { Time::NEVER } else { self.deadline };
         let roster = self.roster_until.unwrap_or(Time::NEVER);
@@ -239,9 +241,9 @@ impl<V> Link<V> {
     }
 }
 
-/// What is sent.
+/// Sending, pending requests and pins.
 impl<V> Link<V> {
-    /// Whether a lane takes no more until there is room.
+    /// Whether a lane is full.
     pub(in crate::engine) fn is_full(&self, lane: Lane) -> bool {
         self.full[lane as usize]
     }
@@ -255,32 +257,32 @@ impl<V> Link<V> {
         self.catching_up
     }
 
-    /// The peer is sent what it missed as soon as that is possible.
+    /// Sends the peer what it missed as soon as possible.
     pub(in crate::engine) fn begin_catching_up(&mut self) {
         self.catching_up = true;
     }
 
-    /// The peer was sent all that it missed.
+    /// The peer was sent everything that it missed.
     pub(in crate::engine) fn end_catching_up(&mut self) {
         self.catching_up = false;
     }
 
-    /// Where the peer is with an owner; `None` where it is not known to be elsewhere than we are.
+    /// The peer's position for an owner; `None` if it is not known to differ from ours.
     pub(in crate::engine) fn position(&self, owner: &MemberId) -> Option<Timestamp> {
         self.positions.get(owner).copied()
     }
 
-    /// As [`Link::position`], all of them.
+    /// All positions that differ from ours.
     pub(in crate::engine) fn positions(&self) -> impl Iterator<Item = (MemberId, Timestamp)> {
         self.positions.iter().map(|(owner, position)| (*owner, *position))
     }
 
-    /// Whether the peer is known to be elsewhere with any owner.
+    /// Whether the peer's position differs from ours for any owner.
     pub(in crate::engine) fn has_positions(&self) -> bool {
         !self.positions.is_empty()
     }
 
-    /// The peer is there with an owner; `None` for where we are.
+    /// Sets the peer's position for an owner; `None` for our own.
     pub(in crate::engine) fn set_position(&mut self, owner: &MemberId, position: Option<Timestamp>) {
         match position {
             Some(position) => self.positions.insert(*owner, position),
@@ -288,12 +290,12 @@ impl<V> Link<V> {
         };
     }
 
-    /// The peer is where we are with all owners.
+    /// The peer has our state for all owners.
     pub(in crate::engine) fn clear_positions(&mut self) {
         self.positions.clear();
     }
 
-    /// Adds a request of the peer; false where too many wait.
+    /// Queues a request of the peer; false if too many are pending.
     pub(in crate::engine) fn queue(&mut self, request: PendingRequest) -> bool {
         let fits = self.pending.len() < REQUESTS_PENDING_MAX;
         if fits {
@@ -307,37 +309,37 @@ impl<V> Link<V> {
         !self.pending.is_empty()
     }
 
-    /// The request that is answered next.
+    /// Takes the next pending request.
     pub(in crate::engine) fn pop_pending(&mut self) -> Option<PendingRequest> {
         self.pending.pop_front()
     }
 
-    /// The state of `owner` that is kept for the peer.
+    /// The state of `owner` pinned for the peer.
     pub(in crate::engine) fn pinned(&self, owner: &MemberId) -> Option<Arc<V>> {
         self.pins.of(owner)
     }
 
-    /// Keeps a state of `owner` for the peer.
+    /// Pins a state of `owner` for the peer.
     pub(in crate::engine) fn pin(&mut self, owner: MemberId, snapshot: Arc<V>, term: Term) {
         self.pins.keep(owner, snapshot, term);
     }
 
-    /// Whether a state is kept for the peer.
+    /// Whether a state is pinned for the peer.
     pub(in crate::engine) fn has_pins(&self) -> bool {
         !self.pins.is_empty()
     }
 
-    /// Releases states whose time is over.
+    /// Releases pins whose time is over.
     pub(in crate::engine) fn end_pins(&mut self, now: Time) {
         self.pins.end(now);
     }
 
-    /// Releases states since which the store wrote `max` or more; it has written `written` bytes by now.
+    /// Releases pins since which the store wrote `max` bytes or more. It has written `written` bytes so far.
     pub(in crate::engine) fn end_pins_written(&mut self, written: u64, max: u64) {
         self.pins.end_written(written, max);
     }
 
-    /// Releases all states.
+    /// Releases all pins.
     pub(in crate::engine) fn drop_pins(&mut self) {
         self.pins = Pins::new();
     }

@@ -1,8 +1,7 @@
-//! All links, and whether any of them needs a look.
+//! All links, and whether any of them has work.
 //!
-//! Most calls concern one link and leave the others as they were. So what every call has to look for on all
-//! of them - greetings that are late, pins that end, requests that are pending - is looked for only where a link
-//! was touched since, or where its time has come.
+//! Most calls change one link only. So late handshakes, ending pins and pending requests are checked only if
+//! a link was touched since the last check, or if its time has come.
 
 mod comparison;
 mod fetch_window;
@@ -31,23 +30,23 @@ use core::{cmp::Ordering, ops::Index, slice};
 use penalties::Penalties;
 use silence::rounds_until_probe;
 
-/// The links, by peer. There are few, and every message asks for one: so the names lie together.
+/// The links, by peer. There are few, and every message looks one up, so the ids are stored together.
 pub(super) struct Links<V> {
-    /// The first bytes of each peer's id, ascending: nearly always they say which one is meant.
+    /// The first bytes of each peer's id, in ascending order. They nearly always identify the peer.
     tags: Vec<u64>,
-    /// Ascending.
+    /// The ids of the peers, in ascending order.
     peers: Vec<MemberId>,
-    /// To each of them.
+    /// The link to each peer.
     links: Vec<Link<V>>,
-    /// A link may have changed since [`Links::settle`], or something is left to be done for one.
+    /// Whether a link may have changed since [`Links::settle`], or has work left.
     dirty: bool,
-    /// When the first of them needs a look if none is touched.
+    /// When the next link has work, if none is touched before.
     wakes_at: Time,
-    /// Which of them carry pushes.
+    /// The push trees.
     pub(super) trees: Trees,
     /// Misbehaving peers.
     penalties: Penalties,
-    /// Whose requests were answered last.
+    /// The peer whose requests were answered last.
     served_last: Option<MemberId>,
 }
 
@@ -65,23 +64,23 @@ impl<V> Links<V> {
         }
     }
 
-    /// Whether something may be due on a link, or wait for an answer.
+    /// Whether a link may have work, or a request waits for its answer.
     pub(super) fn have_work(&self, now: Time) -> bool {
         self.dirty || self.wakes_at <= now
     }
 
-    /// All were looked at, and what could be done for them is done.
+    /// All links were checked, and the possible work is done.
     pub(super) fn settle(&mut self) {
         self.dirty = self.values().any(|link| link.is_catching_up() || link.has_pending());
         self.wakes_at = self.values().map(Link::wakes_at).min().unwrap_or(Time::NEVER);
     }
 
-    /// Something is left to be done for one of them.
+    /// Marks that a link has work left.
     pub(super) fn mark_dirty(&mut self) {
         self.dirty = true;
     }
 
-    /// When the first of them needs a look, by what [`Links::settle`] saw.
+    /// When the next link has work, according to [`Links::settle`].
     pub(super) fn wakes_at(&self) -> Time {
         self.wakes_at
     }
@@ -106,25 +105,25 @@ impl<V> Links<V> {
         Some(self.links.remove(at))
     }
 
-    /// A link, to be changed in any way.
+    /// A link, for any change.
     pub(super) fn get_mut(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
         self.dirty = true;
         self.get_mut_untracked(peer)
     }
 
-    /// All links, to be changed in any way.
+    /// All links, for any change.
     pub(super) fn values_mut(&mut self) -> slice::IterMut<'_, Link<V>> {
         self.dirty = true;
         self.links.iter_mut()
     }
 
-    /// A link whose positions or comparison may be changed, and nothing else: no call looks for these.
+    /// A link, for changes of its positions or comparison only, which need no check.
     pub(super) fn get_mut_untracked(&mut self, peer: &MemberId) -> Option<&mut Link<V>> {
         let at = self.find(peer).ok()?;
         Some(&mut self.links[at])
     }
 
-    /// As [`Links::get_mut_untracked`], all of them.
+    /// Like [`Links::get_mut_untracked`], for all links.
     pub(super) fn iter_mut_untracked(&mut self) -> impl Iterator<Item = (&MemberId, &mut Link<V>)> {
         self.peers.iter().zip(&mut self.links)
     }
@@ -158,12 +157,12 @@ impl<V> Links<V> {
         self.iter().filter(|(_, link)| link.is_up()).map(|(peer, _)| *peer).collect()
     }
 
-    /// Whether there are fewer than there should be at least.
+    /// Whether there are fewer links than the minimum.
     pub(super) fn are_too_few(&self, cx: &Context) -> bool {
         self.len() < cx.config.links_min
     }
 
-    /// What the clocks of our peers show, by and large: the one in the middle. `None` without links.
+    /// The median of our peers' wall clocks. `None` without links.
     pub(super) fn median_wall(&self, now: Time) -> Option<Timestamp> {
         let up = self.values().filter(|link| link.is_up());
         let mut walls: Vec<Timestamp> = up.filter_map(|link| link.wall(now)).collect();
@@ -171,47 +170,46 @@ impl<V> Links<V> {
         walls.get(walls.len() / 2).copied()
     }
 
-    /// Notes where a peer is with an owner; `None` for where we are.
+    /// Records a peer's position for an owner; `None` if it has our state.
     pub(super) fn set_position(&mut self, peer: &MemberId, owner: &MemberId, position: Option<Timestamp>) {
         if let Some(link) = self.get_mut_untracked(peer) {
             link.set_position(owner, position);
         }
     }
 
-    /// A lane of a link takes no more until there is room, or has room again.
+    /// Records that a lane of a link is full, or has room again.
     pub(super) fn set_full(&mut self, peer: &MemberId, lane: Lane, full: bool) {
         if let Some(link) = self.get_mut(peer) {
             link.set_full(lane, full);
         }
     }
 
-    /// An answer came, for which so many bytes were expected.
+    /// An answer arrived, for which `bytes` were expected.
     pub(super) fn on_answer(&mut self, peer: &MemberId, bytes: u64, sent: Time, now: Time) {
         if let Some(link) = self.get_mut(peer) {
             link.requests.on_answer(bytes, sent, now);
         }
     }
 
-    /// No answer about an owner is waited for any more.
+    /// Drops all pending requests of reconciliations of an owner.
     pub(super) fn drop_requests(&mut self, owner: &MemberId) {
         for link in self.values_mut() {
             link.requests.drop_about(owner, |_| false);
         }
     }
 
-    /// Counts a broken rule, and backs the peer off: it is not asked, and what it tells is not looked at, for
-    /// a while.
+    /// Counts a violation and penalizes the peer: for a while, it is not asked and its data is ignored.
     pub(super) fn penalize(&mut self, cx: &mut Context, peer: MemberId, violation: Rejection) {
         cx.stats.reject(violation);
         self.penalties.add(peer, cx.time());
     }
 
-    /// Whether a peer is backed off.
+    /// Whether a peer is penalized now.
     pub(super) fn is_penalized(&self, peer: &MemberId, now: Time) -> bool {
         self.penalties.is_backed_off(peer, now)
     }
 
-    /// Peers whose requests are pending, those behind the one that was served last first.
+    /// Peers with pending requests, starting after the one that was served last.
     pub(super) fn with_pending(&self) -> Vec<MemberId> {
         let mut peers: Vec<MemberId> =
             self.iter().filter(|(_, link)| link.has_pending()).map(|(peer, _)| *peer).collect();
@@ -225,7 +223,7 @@ impl<V> Links<V> {
         self.served_last = Some(peer);
     }
 
-    /// One of our rounds begins: the peers that have been silent for too long, which are probed now.
+    /// One of our rounds begins. Returns the peers that have been silent for too long, to be probed now.
     pub(super) fn probe(&mut self, now: Time) -> Vec<MemberId> {
         let (mut n_up, mut n_silent) = (0, 0);
         for (_, link) in self.iter_mut_untracked().filter(|(_, link)| link.is_up()) {
@@ -247,13 +245,13 @@ impl<V> Links<V> {
         silent.map(|(peer, _)| *peer).collect()
     }
 
-    /// Whether a probe of `peer` is to be answered.
+    /// Whether to answer a probe of `peer`.
     pub(super) fn on_probe(&mut self, peer: &MemberId, now: Time) -> bool {
         let link = self.get_mut_untracked(peer);
         link.is_some_and(|link| !link.is_full(Lane::Small) && link.silence.on_probe(now))
     }
 
-    /// Where a link is; as an error where it would be.
+    /// The index of a link; as an error, the index where it would be.
     fn find(&self, peer: &MemberId) -> Result<usize, usize> {
         let tag = tag(peer);
         let first = self.tags.partition_point(|other| *other < tag);
@@ -277,6 +275,6 @@ impl<V> Index<&MemberId> for Links<V> {
     type Output = Link<V>;
 
     fn index(&self, peer: &MemberId) -> &Link<V> {
-        self.get(peer).expect("a linked peer")
+        self.get(peer).expect("the peer is linked")
     }
 }

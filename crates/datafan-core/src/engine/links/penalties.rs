@@ -1,4 +1,4 @@
-//! Peers that broke a rule: they are not asked, and not listened to, for a while.
+//! Misbehaving peers: for a while, they are not asked and their data is ignored.
 
 use crate::{
     id::MemberId,
@@ -7,9 +7,9 @@ use crate::{
 };
 use alloc::collections::BTreeMap;
 
-/// Misbehaving peers, at most [`PENALTIES_MAX`]: of more, the one that broke the fewest rules is forgotten,
-/// of several the one whose back-off ends first. So strangers with ever new keys, who break a rule once each,
-/// push out each other and nobody who goes on.
+/// Misbehaving peers, at most [`PENALTIES_MAX`]. Beyond that, the peer with the fewest violations is
+/// forgotten, and among several the one whose penalty ends first. So strangers with ever new keys, with one
+/// violation each, displace each other and no repeat offender.
 #[derive(Default)]
 pub(super) struct Penalties(BTreeMap<MemberId, Penalty>);
 
@@ -20,7 +20,7 @@ struct Penalty {
 }
 
 impl Penalties {
-    /// Backs `peer` off: twice as long each time, up to ten minutes.
+    /// Penalizes `peer`: twice as long each time, up to ten minutes.
     pub(super) fn add(&mut self, peer: MemberId, now: Time) {
         if !self.0.contains_key(&peer) && self.0.len() >= PENALTIES_MAX {
             self.make_room(now);

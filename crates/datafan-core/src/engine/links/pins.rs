@@ -1,37 +1,37 @@
-//! States that are kept for a peer which copies them, so that a busy owner does not starve it.
+//! Pins: states that are kept for a peer that copies them, so that a busy owner does not starve it.
 //!
-//! A snapshot keeps old pages of the store in use, so a pin ends after a fixed time, however often the peer
-//! asks for it, and earlier when the peer asks no more or the store has written much since. The peer then
-//! goes on in a later state; what it has verified stays good.
+//! A snapshot keeps old pages of the store in use. So a pin ends after a fixed time, regardless of further
+//! requests, and earlier if requests stop or the store has written much since. The peer then continues with a
+//! later state and keeps what it verified.
 //!
-//! What was written counts, not how much the file grew: a state that follows others may then keep no more in
-//! use than the first, and one in a file that has room may keep as much.
+//! The limit counts written bytes rather than growth of the file, so that it is the same for a first and a
+//! later pin, and for a file with free space.
 
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeMap, sync::Arc};
 
-/// The states kept for one peer, by owner.
+/// The pinned states of one peer, by owner.
 pub(super) struct Pins<V>(BTreeMap<MemberId, Pin<V>>);
 
 struct Pin<V> {
     snapshot: Arc<V>,
     until: Time,
-    /// However often it is asked for, it goes then.
+    /// The pin ends then, regardless of further requests.
     last: Time,
-    /// What the store had written when it was taken.
+    /// Bytes that the store had written when the pin was taken.
     written: u64,
 }
 
-/// Since when and for how long a state is kept.
+/// The start and the duration of a pin.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Term {
     pub(in crate::engine) now: Time,
     pub(in crate::engine) micros: u64,
-    /// What the store has written so far.
+    /// Bytes that the store has written so far.
     pub(in crate::engine) written: u64,
 }
 
-/// Most states kept for one peer.
+/// Most pinned states of one peer.
 const PINS_MAX: usize = 8;
 
 impl<V> Pins<V> {
@@ -39,13 +39,13 @@ impl<V> Pins<V> {
         Self(BTreeMap::new())
     }
 
-    /// The state of `owner` that is kept.
+    /// The pinned state of `owner`.
     pub(super) fn of(&self, owner: &MemberId) -> Option<Arc<V>> {
         self.0.get(owner).map(|pin| pin.snapshot.clone())
     }
 
-    /// Keeps a state of `owner`: for `term` in all, and for a third of it since it was asked for last. Of too
-    /// many, the one that would go first goes.
+    /// Pins a state of `owner` for `term` in total, and for a third of it after the last request. If there
+    /// are too many pins, the one that ends first is dropped.
     pub(super) fn keep(&mut self, owner: MemberId, snapshot: Arc<V>, term: Term) {
         let rests_until = term.now.after(term.micros / 3);
         if let Some(pin) = self.0.get_mut(&owner).filter(|pin| Arc::ptr_eq(&pin.snapshot, &snapshot)) {
@@ -60,12 +60,12 @@ impl<V> Pins<V> {
         }
     }
 
-    /// Lets go of states whose time is over.
+    /// Releases pins whose time is over.
     pub(super) fn end(&mut self, now: Time) {
         self.0.retain(|_, pin| pin.until > now);
     }
 
-    /// Lets go of states since which the store wrote `max` or more; it has written `written` bytes by now.
+    /// Releases pins since which the store wrote `max` bytes or more. It has written `written` bytes so far.
     pub(super) fn end_written(&mut self, written: u64, max: u64) {
         self.0.retain(|_, pin| written.saturating_sub(pin.written) < max);
     }
@@ -74,7 +74,7 @@ impl<V> Pins<V> {
         self.0.is_empty()
     }
 
-    /// When the first of them goes.
+    /// When the first pin ends.
     pub(super) fn ends_at(&self) -> Time {
         self.0.values().map(|pin| pin.until).min().unwrap_or(Time::NEVER)
     }

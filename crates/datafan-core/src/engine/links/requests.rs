@@ -1,4 +1,4 @@
-//! What a peer was asked for and has not sent yet.
+//! Pending requests to a peer.
 
 use super::fetch_window::FetchWindow;
 use crate::{
@@ -8,19 +8,19 @@ use crate::{
 };
 use alloc::collections::BTreeMap;
 
-/// Requests over one link that wait for their answers.
+/// Requests on one link that wait for their answers.
 pub(in crate::engine) struct Requests {
     /// Pulls: owner and expected bytes.
     pulls: BTreeMap<MemberId, u64>,
-    /// Requests of comparisons: whose shard they are about, and expected bytes.
+    /// Requests of reconciliations: owner and expected bytes.
     slots: BTreeMap<u32, (MemberId, u64)>,
-    /// How much may be on its way.
+    /// The fetch window.
     window: FetchWindow,
-    /// Pulls that were given up, and after which timestamp they asked: what answers them is still good.
+    /// Pulls that were given up, with their base. Late answers to them can still be used.
     late_pulls: BTreeMap<MemberId, Timestamp>,
 }
 
-/// Most owners pulled over one link at once. Fewer than a peer may owe.
+/// Most owners pulled over one link at once. Fewer than the limit of pending requests.
 const PULLS_MAX: usize = 48;
 
 const _: () = assert!(PULLS_MAX < REQUESTS_PENDING_MAX);
@@ -31,80 +31,80 @@ impl Requests {
         Self { pulls, slots, window: FetchWindow::new(), late_pulls }
     }
 
-    /// How much may be on its way, and what is known of the line.
+    /// The fetch window.
     pub(in crate::engine) fn window(&self) -> FetchWindow {
         self.window
     }
 
-    /// How much more may be asked for; all there is where nothing is on its way.
+    /// Bytes that may still be requested; the whole window if nothing is pending.
     pub(in crate::engine) fn window_left(&self) -> u64 {
         self.window.bytes().saturating_sub(self.bytes_expected())
     }
 
-    /// Bytes that the peer was asked for and has not sent yet.
+    /// Expected bytes of all pending requests.
     pub(in crate::engine) fn bytes_expected(&self) -> u64 {
         let asked = self.slots.values().map(|(_, bytes)| *bytes);
         self.pulls.values().copied().chain(asked).sum()
     }
 
-    /// Whether two more requests fit into what the peer may owe us.
+    /// Whether two more requests fit into the limit of pending requests.
     pub(in crate::engine) fn has_room(&self) -> bool {
         self.slots.len() + self.pulls.len() + 2 <= REQUESTS_PENDING_MAX
     }
 
-    /// Whether another pull of `bytes` fits beside those under way.
+    /// Whether another pull of `bytes` fits beside the pending requests.
     pub(in crate::engine) fn has_pull_room(&self, bytes: u64) -> bool {
         self.pulls.is_empty()
             || self.pulls.len() < PULLS_MAX && self.has_room() && bytes <= self.window_left()
     }
 
-    /// A pull is under way.
+    /// Records a pull.
     pub(in crate::engine) fn begin_pull(&mut self, owner: MemberId, bytes: u64) {
         self.pulls.insert(owner, bytes);
     }
 
-    /// A pull is over, or not waited for any more. How many bytes were expected.
+    /// Ends a pull. Returns how many bytes were expected.
     pub(in crate::engine) fn end_pull(&mut self, owner: &MemberId) -> Option<u64> {
         self.pulls.remove(owner)
     }
 
-    /// A pull is given up. What answers it is taken all the same, if it fits by then.
+    /// Gives up a pull. A late answer is still accepted if it applies by then.
     pub(in crate::engine) fn give_up_pull(&mut self, owner: MemberId, since: Timestamp, now: Time) {
         self.window.on_late(now);
         self.late_pulls.insert(owner, since);
         if self.late_pulls.len() > PULLS_MAX {
-            // Any of them: most are answered by something else by now.
+            // Drop any of them, since most were superseded by now.
             self.late_pulls.pop_first();
         }
     }
 
-    /// Whether a pull after `since` was given up; its answer has come.
+    /// Ends a pull with base `since` that was given up, whose answer arrived. Returns whether there was one.
     pub(in crate::engine) fn end_late_pull(&mut self, owner: &MemberId, since: Timestamp) -> bool {
         let is_late = self.late_pulls.get(owner) == Some(&since);
         is_late && self.late_pulls.remove(owner).is_some()
     }
 
-    /// A request of a comparison is under way.
+    /// Records a request of a reconciliation.
     pub(in crate::engine) fn begin(&mut self, id: u32, owner: MemberId, bytes: u64) {
         self.slots.insert(id, (owner, bytes));
     }
 
-    /// A request was answered. Whose shard it was about; `None` if it is not waited for.
+    /// Ends a request of a reconciliation. Returns its owner; `None` if it is not pending.
     pub(in crate::engine) fn end(&mut self, id: u32) -> Option<MemberId> {
         self.slots.remove(&id).map(|(owner, _)| owner)
     }
 
-    /// No answer about `owner` is waited for, but those that `stays` names.
+    /// Drops the pending requests about `owner`, except those for which `stays` is true.
     pub(in crate::engine) fn drop_about(&mut self, owner: &MemberId, stays: impl Fn(u32) -> bool) {
         self.slots.retain(|id, (asked, _)| asked != owner || stays(*id));
     }
 
-    /// An answer came, for which so many bytes were expected.
+    /// An answer arrived, for which `bytes` were expected.
     pub(in crate::engine) fn on_answer(&mut self, bytes: u64, sent: Time, now: Time) {
         self.window.on_answer(bytes, sent, now);
     }
 
-    /// An answer did not come in time.
+    /// An answer did not arrive in time.
     pub(in crate::engine) fn on_late(&mut self, now: Time) {
         self.window.on_late(now);
     }

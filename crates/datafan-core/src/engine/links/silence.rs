@@ -1,34 +1,34 @@
-//! How long nothing has come over a link, and when that is too long.
+//! How long a link has been silent, and when that is too long.
 
 use crate::time::{SECOND, Time};
 
-/// Rounds of ours in which nothing came from the peer, after which it is probed.
+/// Number of our silent rounds after which the peer is probed.
 const SILENT_ROUNDS: u8 = 3;
-/// The same where all links but one at most are that silent, and at least two are.
+/// The same if at least two links are that silent, and at most one is not.
 const ALL_SILENT_ROUNDS: u8 = 2;
 /// How long the answer to a probe may take.
 const ANSWER_MICROS: u64 = SECOND;
 
-/// After how many silent rounds a peer is probed, where of so many links so many have been silent for
+/// Number of silent rounds after which a peer is probed, if `n_silent` of `n_up` links have been silent for
 /// [`ALL_SILENT_ROUNDS`].
 pub(super) fn rounds_until_probe(n_up: usize, n_silent: usize) -> u8 {
     let nearly_all = n_silent >= 2 && n_silent + 1 >= n_up;
     if nearly_all { ALL_SILENT_ROUNDS } else { SILENT_ROUNDS }
 }
 
-/// How long nothing has come over a link.
+/// How long a link has been silent.
 #[derive(Default)]
 pub(in crate::engine) struct Silence {
-    /// Our rounds since something came.
+    /// Our rounds since the last message.
     rounds: u8,
-    /// Until when a probe has to be answered, by whatever comes.
+    /// Until when a probe has to be answered, by any message.
     answer_by: Option<Time>,
     /// When the peer's last probe was answered.
     answered_at: Option<Time>,
 }
 
 impl Silence {
-    /// Something came.
+    /// A message arrived.
     pub(super) fn break_off(&mut self) {
         self.rounds = 0;
         self.answer_by = None;
@@ -39,12 +39,12 @@ impl Silence {
         self.rounds = self.rounds.saturating_add(1);
     }
 
-    /// Whether nothing has come for so long that the line may be lost with all others.
+    /// Whether the link has been silent for so long that all links may be lost.
     pub(super) fn is_long(&self) -> bool {
         self.rounds >= ALL_SILENT_ROUNDS
     }
 
-    /// Whether the peer is to be probed, as it has been silent for so many rounds.
+    /// Whether to probe the peer, if it was silent for `silent_rounds`.
     pub(super) fn probe(&mut self, now: Time, silent_rounds: u8) -> bool {
         let probe = self.rounds >= silent_rounds && self.answer_by.is_none();
         if probe {
@@ -53,12 +53,12 @@ impl Silence {
         probe
     }
 
-    /// Until when the peer has to answer; never, where it was not probed.
+    /// Until when the peer has to answer; never if it was not probed.
     pub(super) fn ends_at(&self) -> Time {
         self.answer_by.unwrap_or(Time::NEVER)
     }
 
-    /// A probe came. Whether it is to be answered: one answer at a time is enough.
+    /// A probe arrived. Returns whether to answer it: one answer at a time is enough.
     pub(super) fn on_probe(&mut self, now: Time) -> bool {
         self.answered_at.replace(now) != Some(now)
     }

@@ -1,23 +1,23 @@
-//! Over which links the pushes of an owner go: its tree, and what peers are told of theirs.
+//! Push trees: the links that carry the pushes of an owner, and prunes and grafts for peers.
 
 use crate::{id::MemberId, limits::LINKS_MAX};
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// A link's place among those of this member, below [`LINKS_MAX`]; free again when it is down.
+/// A link's index among those of this member, below [`LINKS_MAX`]. It is free again when the link is down.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(in crate::engine) struct LinkIndex(u8);
 
 /// Which links carry the pushes of one owner.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(in crate::engine) struct Tree {
-    /// Links that do not, a bit for each place.
+    /// Links that do not carry pushes, one bit per place.
     lazy: u64,
-    /// What brought the last of what is held.
+    /// The link that brought the held state.
     parent: Option<LinkIndex>,
 }
 
-/// A tree without pushes over some of the first sixteen links at most, as nearly all are: there is one for
-/// each owner.
+/// A compact tree that prunes only links among the first sixteen. Nearly all trees fit, and there is one per
+/// owner.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct SmallTree {
     lazy: [u8; 2],
@@ -27,14 +27,14 @@ pub(in crate::engine) struct SmallTree {
 
 const NO_PARENT: u8 = u8::MAX;
 
-/// What all trees need.
+/// State of all trees.
 #[derive(Default)]
 pub(in crate::engine) struct Trees {
-    /// Places that trees may mention.
+    /// Places that trees may refer to.
     used: u64,
-    /// What peers are to be told after this call: owners of whom they are to push no more.
+    /// Prunes to send after this call: owners whose pushes peers should stop.
     prunes: Asked,
-    /// As `prunes`, owners of whom they are to push again.
+    /// Grafts to send after this call: owners that peers should push again.
     grafts: Asked,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::engine) type Asked = BTreeMap<MemberId, Vec<MemberId>>;
 const _: () = assert!(LINKS_MAX <= u64::BITS as usize);
 
 impl LinkIndex {
-    /// The first that is not in `taken`.
+    /// The first index that is not in `taken`.
     pub(in crate::engine) fn free(taken: impl Iterator<Item = Self>) -> Self {
         let taken = taken.fold(0, |taken, place| taken | place.bit());
         Self(taken.trailing_ones() as u8)
@@ -58,44 +58,44 @@ impl LinkIndex {
 impl Tree {
     pub(in crate::engine) const NEW: Self = Self { lazy: 0, parent: None };
 
-    /// In three bytes, if it fits.
+    /// The compact form, if it fits.
     pub(in crate::engine) fn to_small(self) -> Option<SmallTree> {
         let lazy = u16::try_from(self.lazy).ok()?.to_le_bytes();
         Some(SmallTree { lazy, parent: self.parent.map_or(NO_PARENT, |parent| parent.0) })
     }
 
-    /// Whether pushes go over the link at `place`.
+    /// Whether the link at `place` carries pushes.
     pub(in crate::engine) fn is_eager(&self, place: LinkIndex) -> bool {
         self.lazy & place.bit() == 0
     }
 
-    /// What brought the last of what is held.
+    /// The link that brought the held state.
     pub(in crate::engine) fn parent(&self) -> Option<LinkIndex> {
         self.parent
     }
 
-    /// Whether some links do not carry pushes.
+    /// Whether any link is pruned.
     pub(in crate::engine) fn is_pruned(&self) -> bool {
         self.lazy != 0
     }
 
-    /// What came last came over the link at `place`.
+    /// The link at `place` brought the held state.
     pub(in crate::engine) fn set_parent(&mut self, place: LinkIndex) {
         self.parent = Some(place);
     }
 
-    /// Pushes go over no link of `places`.
+    /// Prunes exactly the links at `places`.
     pub(in crate::engine) fn set_lazy(&mut self, places: impl Iterator<Item = LinkIndex>) {
         self.lazy = places.fold(0, |lazy, place| lazy | place.bit());
     }
 
-    /// Pushes do not go over the link at `place`.
+    /// Prunes the link at `place`.
     pub(in crate::engine) fn prune(&mut self, place: LinkIndex) {
         self.lazy |= place.bit();
         self.parent.take_if(|parent| *parent == place);
     }
 
-    /// Pushes go over the link at `place`.
+    /// Grafts the link at `place`.
     pub(in crate::engine) fn graft(&mut self, place: LinkIndex) {
         self.lazy &= !place.bit();
     }
@@ -124,24 +124,24 @@ impl Trees {
         self.used |= tree.lazy | tree.parent.map_or(0, LinkIndex::bit);
     }
 
-    /// Trees mention `place`.
+    /// Records that trees may refer to `place`.
     pub(in crate::engine) fn mention(&mut self, place: LinkIndex) {
         self.used |= place.bit();
     }
 
-    /// No tree mentions `place` from now on. Whether any did.
+    /// No tree refers to `place` from now on. Returns whether any did.
     pub(in crate::engine) fn clear(&mut self, place: LinkIndex) -> bool {
         let is_used = self.used & place.bit() != 0;
         self.used &= !place.bit();
         is_used
     }
 
-    /// After this call `peer` is told to push no more of `owner`.
+    /// Sends a prune for `owner` to `peer` after this call.
     pub(in crate::engine) fn ask_to_prune(&mut self, peer: MemberId, owner: MemberId) {
         self.prunes.entry(peer).or_default().push(owner);
     }
 
-    /// After this call `peer` is told to push what these owners write.
+    /// Sends grafts for these owners to `peer` after this call.
     pub(in crate::engine) fn ask_to_graft(
         &mut self,
         peer: MemberId,
@@ -155,12 +155,12 @@ impl Trees {
         !self.prunes.is_empty() || !self.grafts.is_empty()
     }
 
-    /// What peers are to push no more, each owner once; `None` for nothing.
+    /// Takes the prunes, each owner once; `None` if there are none.
     pub(in crate::engine) fn take_prunes(&mut self) -> Option<Asked> {
         take_each_once(&mut self.prunes)
     }
 
-    /// What peers are to push again, each owner once; `None` for nothing.
+    /// Takes the grafts, each owner once; `None` if there are none.
     pub(in crate::engine) fn take_grafts(&mut self) -> Option<Asked> {
         take_each_once(&mut self.grafts)
     }

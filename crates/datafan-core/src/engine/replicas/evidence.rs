@@ -8,9 +8,9 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 
-/// What proves forks: [`EVIDENCE_PER_OWNER_MAX`] pieces an owner, and [`EVIDENCE_TOTAL_BYTES_MAX`] in all.
-/// Beyond that a further piece of an owner gives way first, the largest of them, and then the largest piece
-/// of all: whoever forks on purpose pushes out its own kind, for what an honest owner's fork proves is small.
+/// Evidence of forks: [`EVIDENCE_PER_OWNER_MAX`] pieces per owner, and [`EVIDENCE_TOTAL_BYTES_MAX`] in total.
+/// Beyond that, the largest piece of owners with several pieces is dropped first, then the largest piece of
+/// all. So owners that fork on purpose displace each other, because evidence about an honest owner is small.
 #[derive(Default)]
 pub(super) struct Kept {
     pieces: BTreeMap<MemberId, Vec<Piece>>,
@@ -19,7 +19,7 @@ pub(super) struct Kept {
 
 struct Piece {
     fork: KeptFork,
-    /// Encoded, with its length.
+    /// Encoded size.
     bytes: usize,
 }
 
@@ -36,8 +36,8 @@ impl Kept {
         self.pieces.keys()
     }
 
-    /// Keeps a piece; its owner's first one gives way where there are too many of that owner, and others
-    /// where all are too large. The new one gives way itself where it is the largest and not the first of its
+    /// Adds a piece. If its owner has too many, the owner's first piece is dropped; if all pieces are too
+    /// large, others are. The new piece itself is dropped if it is the largest and not the only one of its
     /// owner.
     pub(super) fn insert(&mut self, fork: KeptFork) {
         let owner = fork.evidence.first.owner;
@@ -80,7 +80,7 @@ impl Kept {
     }
 }
 
-/// What a piece takes in the store, at most.
+/// The encoded size of a piece.
 fn size_of(fork: &KeptFork) -> usize {
     let mut out = Writer::new();
     fork.encode(&mut out);

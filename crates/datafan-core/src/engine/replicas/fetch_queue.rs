@@ -1,5 +1,5 @@
-//! Owners with something known or under way, by what they wait for: so that a call looks at those only that
-//! it can do something for, however many there are.
+//! The fetch queue: owners with a known head or a transfer, ordered by what they wait for, so that a call
+//! handles only owners with work.
 
 use crate::{id::MemberId, time::Time};
 use alloc::{collections::BTreeSet, vec::Vec};
@@ -8,20 +8,20 @@ use core::ops::Bound;
 /// What an owner waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::engine) enum Stage {
-    /// Its index is being compared.
+    /// The owner is being reconciled.
     Compared,
-    /// A delta was asked for.
+    /// A delta was requested.
     Pulled,
-    /// It is known to have a head that is not held.
+    /// A later head is known.
     Known,
 }
 
-/// Owners that wait, by what for and until when.
+/// Waiting owners, by stage and time.
 #[derive(Default)]
 pub(super) struct FetchQueue(BTreeSet<(Stage, Time, MemberId)>);
 
 impl FetchQueue {
-    /// Moves an owner from where it is listed to where it should be.
+    /// Moves an owner from one place in the queue to another.
     pub(super) fn list(&mut self, owner: &MemberId, from: Option<(Stage, Time)>, to: Option<(Stage, Time)>) {
         if let Some((stage, at)) = from {
             self.0.remove(&(stage, at, *owner));
@@ -31,22 +31,22 @@ impl FetchQueue {
         }
     }
 
-    /// Whether nobody waits for anything.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All whose index is being compared.
+    /// All owners that are being reconciled.
     pub(super) fn compared(&self) -> Vec<MemberId> {
         self.below(Stage::Pulled)
     }
 
-    /// All with a transfer.
+    /// All owners with a transfer.
     pub(super) fn under_way(&self) -> Vec<MemberId> {
         self.below(Stage::Known)
     }
 
-    /// How many those are.
+    /// Number of owners that are being reconciled.
     pub(super) fn n_compared(&self) -> usize {
         self.0.iter().take_while(|(stage, _, _)| *stage == Stage::Compared).count()
     }
@@ -55,13 +55,13 @@ impl FetchQueue {
         self.0.iter().take_while(|(at, _, _)| *at < stage).map(|(_, _, owner)| *owner).collect()
     }
 
-    /// One whose pull was not answered in time.
+    /// An owner whose pull was not answered in time.
     pub(super) fn overdue(&self, now: Time) -> Option<MemberId> {
         let (_, deadline, owner) = self.0.range(first_of(Stage::Pulled)..first_of(Stage::Known)).next()?;
         (*deadline <= now).then_some(*owner)
     }
 
-    /// The next one after `last` that is known and due.
+    /// The next owner after `last` whose known head is due.
     pub(super) fn known_after(&self, last: Option<(Time, MemberId)>, now: Time) -> Option<(Time, MemberId)> {
         let from = match last {
             Some((at, owner)) => Bound::Excluded((Stage::Known, at, owner)),
@@ -71,8 +71,8 @@ impl FetchQueue {
         (*at <= now).then_some((*at, *owner))
     }
 
-    /// When the next pull is overdue or the next fetch due. What is due but waits for room on a link waits
-    /// for that.
+    /// When the next pull is overdue or the next fetch is due. Fetches that are due already wait for room on
+    /// a link.
     pub(super) fn next(&self, now: Time) -> Time {
         let pulled = self.0.range(first_of(Stage::Pulled)..first_of(Stage::Known)).next();
         let due = (Stage::Known, now.after(1), MemberId([0; 32]));

@@ -1,4 +1,4 @@
-//! What proves that owners have forked, and which of their forks the authority has closed.
+//! The evidence of forks, and the closings of the authority.
 
 use super::evidence::Kept;
 use crate::{
@@ -15,22 +15,22 @@ use alloc::{
     vec::Vec,
 };
 
-/// What proves forks, and what the authority says of them.
+/// The evidence of forks, and the closings of the authority.
 #[derive(Default)]
 pub(in crate::engine) struct Forks {
     kept: Kept,
-    /// Owners with a fork that nobody has closed.
+    /// Owners with an open fork.
     open: BTreeSet<MemberId>,
     closings: BTreeMap<MemberId, Closing>,
 }
 
 impl Forks {
-    /// Whether an owner has forked, and nobody has closed that.
+    /// Whether an owner has an open fork.
     pub(in crate::engine) fn has(&self, owner: &MemberId) -> bool {
         !self.open.is_empty() && self.open.contains(owner)
     }
 
-    /// Judges an owner's forks again; `history` is what its shard names.
+    /// Judges an owner's forks again with the run history of its shard.
     pub(in crate::engine) fn judge(&mut self, owner: &MemberId, history: &RunHistory) {
         let closing = self.closings.get(owner).copied();
         let is_open = |piece: &KeptFork| piece.closed_by(history, closing).is_none();
@@ -41,8 +41,8 @@ impl Forks {
         }
     }
 
-    /// Whether two heads are worth a look: there is room, or all that is known is closed, and they are not
-    /// known.
+    /// Whether evidence about two heads would be kept: it is new, and there is room or all known forks are
+    /// closed.
     pub(in crate::engine) fn wants(&self, first: &Head, second: &Head) -> bool {
         let pair = |piece: &KeptFork| [piece.evidence.first.order(), piece.evidence.second.order()];
         let order = [first.order(), second.order()];
@@ -51,7 +51,7 @@ impl Forks {
             && !known.any(|[a, b]| [a, b] == order || [b, a] == order)
     }
 
-    /// Keeps what proves a fork.
+    /// Keeps the evidence of a fork.
     pub(in crate::engine) fn add(&mut self, fork: KeptFork) {
         self.kept.insert(fork);
     }
@@ -61,18 +61,18 @@ impl Forks {
         self.kept.has(owner)
     }
 
-    /// Owners of whom a fork is known.
+    /// Owners with a known fork.
     pub(in crate::engine) fn owners(&self) -> Vec<MemberId> {
         self.kept.owners().copied().collect()
     }
 
-    /// The last timestamp of the forks of an owner that are known.
+    /// The last timestamp of the known forks of an owner.
     pub(in crate::engine) fn last(&self, owner: &MemberId) -> Option<Timestamp> {
         let last = |piece: &KeptFork| piece.evidence.first.timestamp.max(piece.evidence.second.timestamp);
         self.kept.of(owner).map(last).max()
     }
 
-    /// The authority closes forks of an owner.
+    /// Records the authority's closing of an owner's forks.
     pub(in crate::engine) fn close(&mut self, owner: &MemberId, closing: Closing) {
         self.closings.insert(*owner, closing);
     }

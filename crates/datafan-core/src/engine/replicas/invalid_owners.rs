@@ -1,10 +1,10 @@
-//! Owners that have signed what cannot be.
+//! Owners that signed an invalid state.
 
 use crate::{id::MemberId, limits::INVALID_OWNERS_MAX};
 use alloc::collections::BTreeSet;
 
-/// Owners that have signed a head whose content breaks a rule, at most [`INVALID_OWNERS_MAX`]: those beyond
-/// are treated as if they had signed nothing wrong.
+/// Owners that signed a head with invalid content, at most [`INVALID_OWNERS_MAX`]. Further ones are not
+/// remembered.
 #[derive(Default)]
 pub(super) struct InvalidOwners(BTreeSet<MemberId>);
 

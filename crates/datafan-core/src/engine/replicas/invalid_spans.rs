@@ -1,4 +1,4 @@
-//! Spans of timestamps that their owners have made invalid: `_sys/restamped`.
+//! Spans of timestamps that their owners made invalid: `_sys/restamped`.
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
@@ -11,14 +11,14 @@ use alloc::{collections::BTreeMap, vec::Vec};
 pub const RESTAMPED_KEY: &str = "_sys/restamped";
 
 const RESTAMPED_VERSION: u8 = 1;
-/// Most invalid spans of one owner. Beyond that those are forgotten that end before its head, which replaces
-/// whatever is from them; else the two with the least between them become one.
+/// Most invalid spans of one owner. Beyond that, spans that end before its head are dropped, since the head
+/// replaces older heads anyway; if there are none, the two closest spans are merged.
 const SPANS_MAX: usize = 16;
 
-/// From one timestamp to another, both included.
+/// First and last timestamp, both inclusive.
 pub(in crate::engine) type Span = (Timestamp, Timestamp);
 
-/// Invalid spans by owner; those of most members are none.
+/// Invalid spans by owner. Most owners have none.
 #[derive(Default)]
 pub(in crate::engine) struct InvalidSpans(BTreeMap<MemberId, Vec<Span>>);
 
@@ -34,7 +34,7 @@ impl InvalidSpans {
         self.0.get(owner).map_or(&[], Vec::as_slice)
     }
 
-    /// The end of the span that `at` lies in.
+    /// The end of the span that contains `at`.
     pub(in crate::engine) fn end(&self, owner: &MemberId, at: Timestamp) -> Option<Timestamp> {
         if self.0.is_empty() {
             return None;
@@ -42,15 +42,15 @@ impl InvalidSpans {
         self.of(owner).iter().find(|(first, last)| *first <= at && at <= *last).map(|(_, last)| *last)
     }
 
-    /// The first timestamp from `at` on that lies in no span.
+    /// The first timestamp at or after `at` that is in no span.
     pub(in crate::engine) fn next(&self, owner: &MemberId, mut at: Timestamp) -> Timestamp {
         while let Some(end) = self.end(owner, at) {
-            at = end.next().expect("the clock is bounded, so time does not end");
+            at = end.next().expect("the bound of the clock keeps timestamps far below the maximum");
         }
         at
     }
 
-    /// The last timestamp that `n` writes, at least one, after `last` can take, at most.
+    /// An upper bound of the last timestamp that `n` (at least one) writes after `last` take.
     pub(in crate::engine) fn reach(&self, owner: &MemberId, last: Timestamp, n: u64) -> Timestamp {
         let after = |at: Timestamp| Timestamp(at.0.saturating_add(n));
         let mut reach = after(last);
@@ -72,7 +72,7 @@ pub(in crate::engine) fn add_span(spans: &mut Vec<Span>, span: Span, head: Times
             continue;
         }
         let between = |at: &usize| spans[at + 1].0.0.saturating_sub(spans[*at].1.0);
-        let at = (0..spans.len() - 1).min_by_key(between).expect("there are several");
+        let at = (0..spans.len() - 1).min_by_key(between).expect("there are more than SPANS_MAX spans");
         let (_, last) = spans.remove(at + 1);
         spans[at].1 = spans[at].1.max(last);
     }
@@ -83,7 +83,7 @@ pub(in crate::engine) fn names(value: &[u8], at: Timestamp) -> bool {
     decode(value).is_ok_and(|spans| spans.iter().any(|(first, last)| *first <= at && at <= *last))
 }
 
-/// The value of [`RESTAMPED_KEY`].
+/// Encodes the value of [`RESTAMPED_KEY`].
 pub(in crate::engine) fn encode(spans: &[Span]) -> Vec<u8> {
     let mut out = Writer::new();
     out.byte(RESTAMPED_VERSION).list(spans, |out, (first, last)| {
@@ -92,7 +92,7 @@ pub(in crate::engine) fn encode(spans: &[Span]) -> Vec<u8> {
     out.finish()
 }
 
-/// Reads the value of [`RESTAMPED_KEY`].
+/// Decodes the value of [`RESTAMPED_KEY`].
 pub(in crate::engine) fn decode(bytes: &[u8]) -> Result<Vec<Span>, DecodeError> {
     let mut input = Reader::new(bytes);
     let found = input.byte()?;

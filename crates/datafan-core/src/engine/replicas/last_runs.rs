@@ -1,19 +1,19 @@
-//! The last run that each held shard names.
+//! The last run that each held shard lists.
 
 use crate::{id::MemberId, runs::Run};
 use alloc::collections::BTreeMap;
 
-/// By owner; those that name none are missing.
+/// Last runs by owner. Owners without runs are missing.
 #[derive(Default)]
 pub(super) struct LastRuns(BTreeMap<MemberId, Run>);
 
 impl LastRuns {
-    /// The last run that the held shard of `owner` names.
+    /// The last run that the held shard of `owner` lists.
     pub(super) fn of(&self, owner: &MemberId) -> Option<Run> {
         self.0.get(owner).copied()
     }
 
-    /// What the shard of `owner` names by now, as far as is known.
+    /// Sets the last run that the shard of `owner` lists.
     pub(super) fn set(&mut self, owner: &MemberId, last: Option<Run>) {
         match last {
             Some(last) => self.0.insert(*owner, last),

@@ -1,5 +1,4 @@
-//! The shards of all owners: what is held of each, what is known to exist beyond that, and what is under way
-//! to get it.
+//! The shards of all owners: the held state of each, known later heads, and transfers under way.
 
 mod evidence;
 mod fetch_queue;
@@ -38,17 +37,17 @@ use moved::Moved;
 use owners::Owners;
 use rate_limit::RateLimits;
 
-/// What is held and known of all owners.
+/// The held shards and known heads of all owners.
 pub(super) struct Replicas {
     roster: MemberId,
     owners: Owners,
-    /// Owners with something known or under way.
+    /// The fetch queue: owners with a known head or a transfer.
     queue: FetchQueue,
     /// Owners whose visible shard moved in this call.
     moved: BTreeMap<MemberId, Moved>,
-    /// How fast owners are followed.
+    /// The rate limits of owners.
     rates: RateLimits,
-    /// What proves that owners have forked.
+    /// The evidence of forks.
     pub(super) forks: Forks,
     invalid_owners: InvalidOwners,
     invalid_spans: InvalidSpans,
@@ -82,12 +81,12 @@ impl Replicas {
         self.owners.iter()
     }
 
-    /// The head that is held of an owner.
+    /// The held head of an owner.
     pub(super) fn head(&self, owner: &MemberId) -> Option<&Head> {
         self.get(owner).and_then(Owner::head)
     }
 
-    /// Its timestamp; 0 for none.
+    /// The timestamp of the held head; 0 if there is none.
     pub(super) fn timestamp(&self, owner: &MemberId) -> Timestamp {
         self.get(owner).map_or(Timestamp::ZERO, Owner::timestamp)
     }
@@ -97,17 +96,17 @@ impl Replicas {
         self.get(owner).and_then(Owner::whole)
     }
 
-    /// The head of the roster that is held.
+    /// The head of the held roster.
     pub(super) fn roster_head(&self) -> Option<&Head> {
         self.head(&self.roster)
     }
 
-    /// Whether it is clear at a glance that `head` is held. If it is not, it may still be.
+    /// A fast check whether `head` is held. If it returns false, the head may still be held.
     pub(super) fn holds_since_lately(&self, head: &Head) -> bool {
         self.owners.holds_since_lately(head)
     }
 
-    /// The owner is known from now on.
+    /// The owner, which is known from now on.
     pub(super) fn know_owner(&mut self, owner: &MemberId) -> &Owner {
         self.owners.entry(owner)
     }
@@ -118,23 +117,23 @@ impl Replicas {
         self.relist(owner);
     }
 
-    /// Takes the store's copy of the record that is held, which the store may share with others.
+    /// Replaces the held record by the store's equal copy, to share memory.
     pub(super) fn share(&mut self, stored: Arc<ShardRecord>) {
         if let Some(owner) = self.owners.get_mut(&stored.owner) {
             owner.share(stored);
         }
     }
 
-    /// What the roster says of an owner, in short.
+    /// Sets the standing of an owner in the roster.
     pub(super) fn set_standing(&mut self, owner: &MemberId, standing: Standing) {
         self.owners.entry(owner).standing = standing;
     }
 }
 
-/// What is known to exist, and what is under way.
+/// Known heads and transfers.
 impl Replicas {
-    /// A wanted head is known, which `from` holds; it is fetched at `fetch_at`. Whether an earlier one was
-    /// known before is up to the caller.
+    /// Queues a newer head, which `from` holds, to be fetched at `fetch_at`. The caller checks that it is
+    /// later than a known one.
     pub(super) fn know(&mut self, head: &Head, from: MemberId, fetch_at: Time) {
         let busy = self.owners.entry(&head.owner).busy_mut();
         busy.fetch_at = if busy.known.is_some() { busy.fetch_at.min(fetch_at) } else { fetch_at };
@@ -143,7 +142,7 @@ impl Replicas {
         self.relist(&head.owner);
     }
 
-    /// What is known of an owner is fetched no later than at `fetch_at`, then from `from`.
+    /// Fetches the known head of an owner at `fetch_at` from `from`, if that is earlier.
     pub(super) fn hurry(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
         let Some(state) = self.owners.get_mut(owner) else { return };
         if fetch_at < state.busy().fetch_at {
@@ -153,19 +152,19 @@ impl Replicas {
         self.relist(owner);
     }
 
-    /// What is known of an owner is not fetched before `until`.
+    /// Delays the fetch of the known head until `until`.
     pub(super) fn put_off(&mut self, owner: &MemberId, until: Time) {
         self.owners.entry(owner).busy_mut().fetch_at = until;
         self.relist(owner);
     }
 
-    /// Forgets what is known of an owner and not held.
+    /// Forgets the known head of an owner.
     pub(super) fn forget(&mut self, owner: &MemberId) {
         self.owners.get_mut(owner).map(Owner::forget);
         self.relist(owner);
     }
 
-    /// As [`Replicas::forget`], unless it is later than `head`.
+    /// Like [`Replicas::forget`], unless the known head is later than `head`.
     pub(super) fn forget_up_to(&mut self, head: &Head) {
         let state = self.owners.entry(&head.owner);
         if state.busy().known.is_some_and(|known| known.order() <= head.order()) {
@@ -173,21 +172,22 @@ impl Replicas {
         }
     }
 
-    /// Remembers that a head is not wanted, with its reason: counted once, not fetched, not judged again.
+    /// Records that a head is refused, with its reason. It is counted once, and neither fetched nor judged
+    /// again.
     pub(super) fn refuse(&mut self, cx: &mut Context, head: &Head, reason: Reason) {
         cx.stats.reject(reason.into());
         let refused = Refused { order: head.order(), reason };
         self.owners.entry(&head.owner).busy_mut().refused = Some(refused);
     }
 
-    /// A head's own verified content contradicts it: no relay is to blame.
+    /// Refuses a head that contradicts its own verified content. No relay can have caused this.
     pub(super) fn refuse_invalid(&mut self, cx: &mut Context, head: &Head) {
         self.refuse(cx, head, Reason::Invalid);
         self.distrust(&head.owner);
         self.forget(&head.owner);
     }
 
-    /// All that was refused is judged again.
+    /// Forgets all refusals, so that heads are judged again.
     pub(super) fn forget_refused(&mut self) {
         self.owners.for_each_mut(|owner| {
             if owner.busy().refused.is_some() {
@@ -197,24 +197,24 @@ impl Replicas {
         });
     }
 
-    /// What `peer` pushed led nowhere: it is asked only where nobody else has it.
+    /// A push of `peer` did not apply, so `peer` is asked only if no other peer has the head.
     pub(super) fn doubt(&mut self, owner: &MemberId, peer: MemberId) {
         if let Some(state) = self.owners.get_mut(owner) {
             state.busy_mut().doubted = Some(peer);
         }
     }
 
-    /// The hidden copy of an owner's shard.
+    /// Sets the hidden copy of an owner's shard.
     pub(super) fn set_building(&mut self, owner: &MemberId, shard: ShardNumber) {
         self.owners.entry(owner).busy_mut().building = Some(shard);
     }
 
-    /// Gives up the hidden copy, if there is one.
+    /// Takes the hidden copy, if there is one.
     pub(super) fn take_building(&mut self, owner: &MemberId) -> Option<ShardNumber> {
         self.owners.get_mut(owner)?.take_building()
     }
 
-    /// A transfer is under way; the owner is known.
+    /// Records a transfer of the owner is known.
     pub(super) fn begin_transfer(&mut self, owner: &MemberId, transfer: Transfer) {
         if let Some(state) = self.owners.get_mut(owner) {
             state.busy_mut().transfer = Some(transfer);
@@ -222,7 +222,7 @@ impl Replicas {
         }
     }
 
-    /// The transfer of an owner is over.
+    /// Takes the transfer of an owner, which is over.
     pub(super) fn end_transfer(&mut self, owner: &MemberId) -> Option<Transfer> {
         let state = self.owners.get_mut(owner).filter(|state| state.busy().transfer.is_some())?;
         let transfer = state.busy_mut().transfer.take();
@@ -230,7 +230,7 @@ impl Replicas {
         transfer
     }
 
-    /// Lends the comparison of an owner, which stays listed until it is given back.
+    /// Lends the reconciliation of an owner, which stays listed until it is returned.
     pub(super) fn lend_reconciliation(&mut self, owner: &MemberId) -> Option<Box<Reconciliation>> {
         let state = self.owners.get_mut(owner)?;
         if !matches!(state.busy().transfer, Some(Transfer::Reconciliation(_))) {
@@ -242,7 +242,7 @@ impl Replicas {
         }
     }
 
-    /// Takes back a comparison that goes on. Whether its owner is still known.
+    /// Takes back a lent reconciliation that continues. Returns whether its owner is still known.
     pub(super) fn return_reconciliation(
         &mut self,
         owner: &MemberId,
@@ -254,7 +254,7 @@ impl Replicas {
         true
     }
 
-    /// What was under way with a peer that is gone is asked of others.
+    /// Ends pulls from a peer that is gone, and moves its requests to other peers.
     pub(super) fn release_peer(&mut self, peer: &MemberId) {
         for owner in self.queue.under_way() {
             let Some(state) = self.owners.get_mut(&owner) else { continue };
@@ -268,7 +268,8 @@ impl Replicas {
         }
     }
 
-    /// Lists an owner by what it waits for; after each change of what it is busy with.
+    /// Updates the place of an owner in the fetch queue. Call this after each change of its transfer or known
+    /// head.
     pub(super) fn relist(&mut self, owner: &MemberId) {
         let Some(state) = self.owners.get_mut(owner) else { return };
         let (listed, due) = (state.busy().listed, state.busy().due());
@@ -279,17 +280,17 @@ impl Replicas {
         state.tidy();
     }
 
-    /// Whether something is known or under way of anybody.
+    /// Whether the fetch queue has entries.
     pub(super) fn has_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// Owners whose index is being compared.
+    /// Owners that are being reconciled.
     pub(super) fn compared(&self) -> Vec<MemberId> {
         self.queue.compared()
     }
 
-    /// How many those are.
+    /// Number of owners that are being reconciled.
     pub(super) fn n_compared(&self) -> usize {
         self.queue.n_compared()
     }
@@ -304,12 +305,12 @@ impl Replicas {
         self.queue.overdue(now)
     }
 
-    /// The next owner after `last` of whom a head is known that is due.
+    /// The next owner after `last` whose known head is due.
     pub(super) fn known_after(&self, last: Option<(Time, MemberId)>, now: Time) -> Option<(Time, MemberId)> {
         self.queue.known_after(last, now)
     }
 
-    /// When something is due.
+    /// When the next fetch, answer or rate limit interval is due.
     pub(super) fn wakes_at(&self, now: Time) -> Time {
         let deadline = |owner: &MemberId| match self.owners[owner].transfer() {
             Some(Transfer::Reconciliation(reconciliation)) => reconciliation.deadline(),
@@ -327,30 +328,30 @@ impl Replicas {
     }
 }
 
-/// What owners' shards say of them.
+/// What the engine learns from owners' system items.
 impl Replicas {
     /// Spans of timestamps that owners have made invalid.
     pub(super) fn invalid_spans(&self) -> &InvalidSpans {
         &self.invalid_spans
     }
 
-    /// Which spans an owner has made invalid.
+    /// Sets the spans that an owner has made invalid.
     pub(super) fn set_invalid_spans(&mut self, owner: &MemberId, spans: Vec<Span>) {
         self.invalid_spans.set(owner, spans);
     }
 
-    /// What is held of `owner`, as far as its runs are concerned.
+    /// The held state of `owner`, for comparison with run histories.
     pub(super) fn held_state(&self, owner: &MemberId) -> HeldState {
         HeldState { run: self.last_run(owner).map(|run| run.id), timestamp: self.timestamp(owner) }
     }
 
     /// The timestamp of the next own write after `last`.
     pub(super) fn next_own(&self, cx: &Context, owner: &MemberId, last: Timestamp) -> Timestamp {
-        let next = last.next().expect("the clock is bounded, so time does not end");
+        let next = last.next().expect("the bound of the clock keeps timestamps far below the maximum");
         self.invalid_spans().next(owner, next.max(cx.now.wall))
     }
 
-    /// Why `n` more own writes after `last`, at least one, might not all lie within the clock's bound.
+    /// Checks that `n` (at least one) more own writes after `last` are within the bound of the clock.
     pub(super) fn check_bound(
         &self,
         cx: &Context,
@@ -362,18 +363,18 @@ impl Replicas {
         cx.check_within(self.invalid_spans().reach(owner, last.max(before), n))
     }
 
-    /// Whether a roster is being looked through for entries that ours lacks.
+    /// Whether a peer's roster is being examined for entries that ours lacks.
     pub(super) fn looks_through_roster(&self) -> bool {
         let transfer = self.get(&self.roster).and_then(|owner| owner.transfer());
         matches!(transfer, Some(Transfer::Reconciliation(reconciliation)) if reconciliation.is_of_divergent())
     }
 
-    /// The last run that the held shard of an owner names.
+    /// The last run that the held shard of an owner lists.
     pub(super) fn last_run(&self, owner: &MemberId) -> Option<Run> {
         self.last_runs.of(owner)
     }
 
-    /// What the shard of an owner names by now, as far as is known.
+    /// Sets the last run that the shard of an owner lists.
     pub(super) fn set_last_run(&mut self, owner: &MemberId, last: Option<Run>) {
         self.last_runs.set(owner, last);
     }
@@ -386,7 +387,7 @@ impl Replicas {
         self.owners.root()
     }
 
-    /// Its root, where it is known without computing.
+    /// Its root, if it need not be computed.
     pub(super) fn known_root(&self) -> Option<Hash> {
         self.owners.known_root()
     }
@@ -401,7 +402,7 @@ impl Replicas {
         self.owners.node_of(branch)
     }
 
-    /// The head that a branch is.
+    /// The head of a leaf; `None` for a node.
     pub(super) fn head_at(&self, branch: &Branch) -> Option<&Head> {
         self.owners.head_at(branch)
     }

@@ -1,4 +1,4 @@
-//! What is to be pushed of owners, and over which links.
+//! Pending pushes, and the links that carry them.
 
 use super::{Replicas, moved::Moved};
 use crate::{
@@ -11,7 +11,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Push trees.
 impl Replicas {
-    /// Sets over which links pushes of an owner go. Whether that is a change.
+    /// Sets which links carry the pushes of an owner. Returns whether that changed.
     pub(in crate::engine) fn set_tree(&mut self, owner: &MemberId, tree: Tree) -> bool {
         let Some(state) = self.owners.get_mut(owner).filter(|state| state.tree() != tree) else {
             return false;
@@ -20,8 +20,8 @@ impl Replicas {
         true
     }
 
-    /// Of owners that another link brings, none is pushed over the one at `place`, but for `eager` ones.
-    /// Whether there are such, and who is brought by no link though some carry no pushes.
+    /// Prunes the link at `place` for owners that another link brings, except `eager` ones. Returns whether
+    /// there are such owners, and the pruned owners that no link brings.
     pub(in crate::engine) fn prune_brought(
         &mut self,
         place: LinkIndex,
@@ -44,7 +44,7 @@ impl Replicas {
         (used, orphans)
     }
 
-    /// The link at `place` is gone. Returns owners that it brought and that have written since `busy`.
+    /// The link at `place` is gone. Returns owners that it brought and that wrote since `busy`.
     pub(in crate::engine) fn forget_place(&mut self, place: LinkIndex, busy: Timestamp) -> Vec<MemberId> {
         let mut orphans = Vec::new();
         self.owners.for_each_mut(|owner| {
@@ -59,19 +59,19 @@ impl Replicas {
     }
 }
 
-/// What is to be pushed.
+/// Pending pushes.
 impl Replicas {
-    /// The visible shard of an owner has moved in this call, from `before` or on from where it was moved to;
-    /// `told` are already there.
+    /// Records that the visible shard of an owner moved in this call, from `before` unless it already moved.
+    /// The peers `told` have the new state already.
     pub(in crate::engine) fn on_moved(&mut self, owner: MemberId, before: Timestamp, told: Vec<MemberId>) {
         let moved = self.moved.entry(owner).or_insert_with(|| Moved { before, ..Moved::default() });
-        // Whoever told of an earlier head in this call is not there yet.
+        // A peer that announced an earlier head in this call does not have the new state.
         moved.told = told;
         moved.message = None;
     }
 
-    /// `peer` brought what an owner's shard has just moved to, with a message that begins at `base` and may
-    /// go on as it is.
+    /// Records that `peer` brought the new state of an owner's shard. `message` has the base `base` and may
+    /// be relayed unchanged.
     pub(in crate::engine) fn on_brought(
         &mut self,
         owner: &MemberId,
@@ -85,17 +85,17 @@ impl Replicas {
         }
     }
 
-    /// There is nothing of an owner to be pushed any more.
+    /// Forgets the pending push of an owner.
     pub(in crate::engine) fn forget_moved(&mut self, owner: &MemberId) {
         self.moved.remove(owner);
     }
 
-    /// Whether something has moved since the last time.
+    /// Whether pushes are pending.
     pub(in crate::engine) fn has_moved(&self) -> bool {
         !self.moved.is_empty()
     }
 
-    /// What has moved since the last time.
+    /// Takes the pending pushes.
     pub(in crate::engine) fn take_moved(&mut self) -> BTreeMap<MemberId, Moved> {
         core::mem::take(&mut self.moved)
     }

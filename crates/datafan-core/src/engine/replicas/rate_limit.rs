@@ -1,5 +1,5 @@
-//! How fast an owner is followed: so much in each interval, and beyond it only its newest head, at the
-//! interval's end. What came at once and was more is held against the intervals that follow.
+//! Rate limit per owner: a fixed amount in each interval, and beyond it only the newest head at the end of
+//! the interval. An excess counts against the following intervals.
 
 use crate::{
     engine::config::Config,
@@ -9,18 +9,19 @@ use crate::{
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-/// The rates of a second are kept in each of its tenths: who goes beyond them is behind by no more.
+/// Rates per second are enforced in intervals of a tenth of a second, so an owner beyond its limit is delayed
+/// by no more than that.
 const INTERVAL_MICROS: u64 = 100 * MILLI;
 
-/// What owners have used of the present interval, which ends in the present call or after it.
+/// What owners used of the current interval, which ends in this call or later.
 #[derive(Default)]
 pub(super) struct RateLimits {
     ends: Time,
-    /// Who has used something of it.
+    /// Owners that used something of it.
     used: BTreeMap<MemberId, Used>,
-    /// Somebody waits for its end.
+    /// Whether an owner waits for its end.
     waits: bool,
-    /// The newest heads of intervals that are over, and who told of them.
+    /// The newest heads of past intervals, with the peers that announced them.
     late: Vec<(Head, MemberId)>,
 }
 
@@ -28,13 +29,13 @@ pub(super) struct RateLimits {
 struct Used {
     heads: u64,
     bytes: u64,
-    /// The newest head beyond the rate. Its signature is not verified yet: that is what the rate is for.
+    /// The newest head beyond the limit. Its signature is not verified yet, since the limit also bounds that
+    /// cost.
     newest: Option<Box<(Head, MemberId)>>,
 }
 
 impl RateLimits {
-    /// Begins another interval if the last one is over. Who used more bytes than `share` of one has the rest
-    /// to come.
+    /// Begins another interval if the last one is over. An excess of bytes over `share` is carried over.
     fn turn(&mut self, now: Time, share: u64) {
         if self.ends > now {
             return;
@@ -51,14 +52,14 @@ impl RateLimits {
         self.waits = false;
     }
 
-    /// At the beginning of each call.
+    /// Called at the start of each call.
     pub(super) fn begin_call(&mut self, now: Time, config: &Config) {
         if self.ends <= now && !self.used.is_empty() {
             self.turn(now, share(config.owner_bytes_max));
         }
     }
 
-    /// Counts what was taken in of an owner: heads whose signature is good, bytes of its items.
+    /// Counts verified heads and bytes of items that were accepted from an owner.
     pub(super) fn count(&mut self, owner: &MemberId, heads: u64, bytes: u64, now: Time) {
         if self.used.is_empty() {
             self.ends = now.after(INTERVAL_MICROS);
@@ -68,7 +69,7 @@ impl RateLimits {
         used.bytes = used.bytes.saturating_add(bytes);
     }
 
-    /// The end of the interval, if the owner has used up what it may in it.
+    /// The end of the interval, if the owner has reached its limit.
     pub(super) fn paused_until(&self, owner: &MemberId, config: &Config) -> Option<Time> {
         let used = self.used.get(owner)?;
         let heads = used.heads >= share(config.owner_heads_max);
@@ -76,20 +77,20 @@ impl RateLimits {
         (heads || bytes).then_some(self.ends)
     }
 
-    /// As [`RateLimits::paused_until`], and the engine wakes then.
+    /// Like [`RateLimits::paused_until`], and wakes the engine then.
     pub(super) fn pause(&mut self, owner: &MemberId, config: &Config) -> Option<Time> {
         let until = self.paused_until(owner, config)?;
         self.waits = true;
         Some(until)
     }
 
-    /// Whether so many bytes more are beyond what the owner may have in the interval.
+    /// Whether this many more bytes would exceed the owner's limit in the interval.
     pub(super) fn would_exceed(&self, owner: &MemberId, bytes: u64, config: &Config) -> bool {
         let used = self.used.get(owner).map_or(0, |used| used.bytes);
         used.saturating_add(bytes) >= share(config.owner_bytes_max)
     }
 
-    /// Keeps a head that came beyond its owner's rate until the interval is over; of several the newest.
+    /// Holds back a head beyond its owner's limit until the interval is over. Only the newest is kept.
     pub(super) fn hold_back(&mut self, head: &Head, from: MemberId) {
         let used = self.used.entry(head.owner).or_default();
         if used.newest.as_ref().is_none_or(|newest| newest.0.order() < head.order()) {
@@ -102,12 +103,12 @@ impl RateLimits {
         !self.late.is_empty()
     }
 
-    /// Heads that were kept until now, and who told of them.
+    /// Takes the heads that were held back, with the peers that announced them.
     pub(super) fn take_late(&mut self) -> Vec<(Head, MemberId)> {
         core::mem::take(&mut self.late)
     }
 
-    /// When somebody who waits goes on.
+    /// When waiting owners continue.
     pub(super) fn wakes_at(&self) -> Time {
         match (self.late.is_empty(), self.waits) {
             (false, _) => Time(0),
@@ -117,7 +118,7 @@ impl RateLimits {
     }
 }
 
-/// What of a rate per second falls to an interval.
+/// The share of a rate per second for one interval.
 fn share(per_second: u64) -> u64 {
     (per_second / (SECOND / INTERVAL_MICROS)).max(1)
 }

@@ -1,4 +1,4 @@
-//! How fast owners are followed, and who has lost push.
+//! Rate limits of owners, and owners that lost push.
 
 use super::Replicas;
 use crate::{
@@ -9,34 +9,35 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// How fast owners are followed.
+/// Rate limits.
 impl Replicas {
-    /// At the beginning of each call.
+    /// Called at the start of each call.
     pub(in crate::engine) fn begin_call(&mut self, cx: &Context) {
         self.rates.begin_call(cx.time(), &cx.config);
     }
 
-    /// Counts what was taken in of an owner: heads whose signature is good, bytes of its items.
+    /// Counts verified heads and bytes of items that were accepted from an owner.
     pub(in crate::engine) fn count(&mut self, cx: &Context, owner: &MemberId, heads: u64, bytes: u64) {
         self.rates.count(owner, heads, bytes, cx.time());
     }
 
-    /// Until when an owner has used up what it may have.
+    /// The end of the interval, if the owner has reached its rate limit.
     pub(in crate::engine) fn paused_until(&self, cx: &Context, owner: &MemberId) -> Option<Time> {
         self.rates.paused_until(owner, &cx.config)
     }
 
-    /// As [`Replicas::paused_until`], and the engine wakes then.
+    /// Like [`Replicas::paused_until`], and wakes the engine then.
     pub(in crate::engine) fn pause(&mut self, cx: &Context, owner: &MemberId) -> Option<Time> {
         self.rates.pause(owner, &cx.config)
     }
 
-    /// Whether so many bytes more are beyond what the owner may have by now.
+    /// Whether this many more bytes would exceed the owner's rate limit.
     pub(in crate::engine) fn would_exceed(&self, cx: &Context, owner: &MemberId, bytes: u64) -> bool {
         self.rates.would_exceed(owner, bytes, &cx.config)
     }
 
-    /// Holds a head back that came unasked and beyond its owner's rate, if it is news.
+    /// Holds back a newer announced or pushed head beyond its owner's rate limit. Returns whether it was held
+    /// back.
     pub(in crate::engine) fn hold_back(&mut self, cx: &mut Context, head: &Head, from: MemberId) -> bool {
         let is_old = head.timestamp <= self.timestamp(&head.owner);
         if is_old || cx.is_own(&head.owner) || self.pause(cx, &head.owner).is_none() {
@@ -52,17 +53,17 @@ impl Replicas {
         self.rates.has_late()
     }
 
-    /// Heads that were held back until now, and who told of them.
+    /// Takes the heads that were held back, with the peers that announced them.
     pub(in crate::engine) fn take_held_back(&mut self) -> Vec<(Head, MemberId)> {
         self.rates.take_late()
     }
 
-    /// An owner has signed what cannot be.
+    /// Records that an owner signed an invalid state.
     pub(in crate::engine) fn distrust(&mut self, owner: &MemberId) {
         self.invalid_owners.insert(owner);
     }
 
-    /// Whether an owner's commits come with the rounds only. The roster's come at once, whoever signed it.
+    /// Whether an owner's commits are fetched only with the rounds. An invalid roster does not lose push.
     pub(in crate::engine) fn has_lost_push(&self, owner: &MemberId) -> bool {
         self.forks.has(owner) || self.invalid_owners.has(owner) && *owner != self.roster
     }

@@ -1,11 +1,11 @@
-//! Digits of a place, and which of sixteen are marked.
+//! Digits of a place, and a set of digits.
 
 /// The digit of `place` at `level`, from 0 for the last one.
 pub(super) fn digit(place: u64, level: u8) -> usize {
     (place >> (4 * u32::from(level))) as usize & 15
 }
 
-/// Sixteen bits, by digit: which of the hashes beside it are valid.
+/// A bit per digit: which of sixteen cached hashes are valid.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Fresh(u16);
 

@@ -1,9 +1,9 @@
-//! The trie of heads: one hash for all that a member holds.
+//! The trie of heads: one hash for everything that a member holds.
 //!
-//! The same trie as a shard's, indexed by a keyed hash of the owner's id; a leaf is the hash of owner,
-//! timestamp and root. It is advisory: its nodes prove nothing, its leaves are heads and prove themselves.
-//! Its nodes are not kept but made when they are asked for, from the hashes that the table remembers; what
-//! changes is hashed again only then.
+//! It has the same form as a shard's trie, indexed by a keyed hash of the owner's id. A leaf is the hash of
+//! owner, timestamp and root. The trie is advisory: its nodes prove nothing, while its leaves are heads,
+//! which are signed. Nodes are not stored but built on demand from the hashes that the table caches; changes
+//! are hashed only then.
 
 use super::{
     Owners,
@@ -29,7 +29,7 @@ impl Owners {
         hash
     }
 
-    /// The root if nothing has changed since it was asked for.
+    /// The root, if nothing changed since it was computed.
     pub(in crate::engine) fn known_root(&self) -> Option<Hash> {
         self.root_hash
     }
@@ -61,7 +61,7 @@ impl Owners {
         Some(Node { place: branch.place, children })
     }
 
-    /// The head that a leaf stands for; `None` for a node.
+    /// The head of a leaf; `None` for a node.
     pub(in crate::engine) fn head_at(&self, branch: &Branch) -> Option<&Head> {
         if branch.place.level > 0 {
             return None;
@@ -125,7 +125,7 @@ impl Page {
         Some(Branch { place, count, bytes: 0, hash })
     }
 
-    /// Sees to it that what is remembered of a slot is valid.
+    /// Updates the cached values of a slot if they are not valid.
     fn refresh(&mut self, slot: Place, digit: usize) {
         if self.fresh.has(digit) {
             return;
@@ -138,7 +138,7 @@ impl Page {
         }
     }
 
-    /// The topmost branch in `slot`, made of its leaves.
+    /// The topmost branch in `slot`, computed from its leaves.
     fn top(&self, slot: Place) -> Option<Branch> {
         let leaf = |(place, head)| Branch::leaf(place, Leaf { bytes: 0, hash: leaf_hash(head) });
         let leaves: Vec<Branch> = self.heads(slot).map(leaf).collect();
@@ -163,7 +163,7 @@ fn node(place: Place, children: impl Iterator<Item = (u8, u64, Hash)> + Clone) -
     Branch { place, count, bytes: 0, hash: node_hash(Hasher::HEAD_NODE, place, children) }
 }
 
-/// The place of the topmost node or leaf over leaves at `places`, and how many they are.
+/// The place of the topmost node or leaf over leaves at `places`, and their number.
 fn shape(mut places: impl Iterator<Item = u64>) -> Option<(Place, u64)> {
     let first = places.next()?;
     let (last, count) = places.fold((first, 1), |(_, count), place| (place, count + 1));

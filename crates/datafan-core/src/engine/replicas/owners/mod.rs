@@ -1,7 +1,7 @@
 //! All owners that the engine knows, in the order of the trie of heads.
 //!
-//! One table is both: owners are found by their place in the trie, and its hashes are kept beside them. So an
-//! owner that rests costs little more than its own 32 bytes.
+//! One table serves as both: owners are found by their place in the trie, and its hashes are kept beside
+//! them. So an idle owner costs little more than its 32 bytes.
 
 mod digits;
 mod heads;
@@ -31,9 +31,9 @@ pub(super) struct Owners {
     mesh: MeshId,
     root: Tree,
     recent: Recent,
-    /// Of the trie of heads; `None` until it is asked for after a change.
+    /// The root of the trie of heads; `None` until it is computed after a change.
     root_hash: Option<Hash>,
-    /// The place that was computed last: most of what happens at once is about one owner.
+    /// The last computed place, because consecutive lookups are mostly about one owner.
     last: Cell<(MemberId, u64)>,
 }
 
@@ -44,8 +44,8 @@ impl Owners {
         Self { mesh, root: Tree::Page(Page::default()), recent: Recent::new(), root_hash: None, last }
     }
 
-    /// Whether it is clear at a glance that `head` is held, by timestamp and root. If it is not, it may still
-    /// be.
+    /// A fast check whether `head` is held, by timestamp and root. If it returns false, the head may still be
+    /// held.
     pub(super) fn holds_since_lately(&self, head: &Head) -> bool {
         self.recent.has(head)
     }
@@ -69,7 +69,7 @@ impl Owners {
     /// The owner `id`, known from now on.
     pub(super) fn entry(&mut self, id: &MemberId) -> &mut Owner {
         let place = self.known(id);
-        self.at_mut(place).expect("a known owner")
+        self.at_mut(place).expect("the owner is known")
     }
 
     /// The place of `id`, which is known from now on.
@@ -125,10 +125,10 @@ impl Owners {
         }
     }
 
-    /// Where `id` is; as an error where it would be.
+    /// The place of `id`; as an error, the place where it would be.
     fn find(&self, id: &MemberId) -> Result<u64, u64> {
         let mut place = self.place(id);
-        // Two owners with one place have a chance of 2^-64: the second goes to the next one.
+        // Two owners have the same place with a chance of 2^-64. The second one takes the next place.
         while let Some(owner) = self.at(place) {
             if owner.id() == id {
                 return Ok(place);
@@ -179,7 +179,7 @@ impl Index<&MemberId> for Owners {
     type Output = Owner;
 
     fn index(&self, id: &MemberId) -> &Owner {
-        self.get(id).expect("a known owner")
+        self.get(id).expect("the owner is known")
     }
 }
 

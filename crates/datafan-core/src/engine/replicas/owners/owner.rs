@@ -1,4 +1,4 @@
-//! What the engine knows of one owner and its shard.
+//! What the engine knows about one owner and its shard.
 
 use super::super::fetch_queue::Stage;
 use crate::{
@@ -15,12 +15,13 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc};
 
-/// One owner. A member of a large mesh holds very many, of which nearly all rest: so what rests takes 24
-/// bytes beside its place, and a record that the store may share.
+/// One owner. A member of a large mesh holds very many, and nearly all are idle. So an idle owner takes 24
+/// bytes beside its place, and a record that may be shared with the store.
 pub(in crate::engine) struct Owner {
     /// The record of the visible shard; it always has a head.
     record: Option<Arc<ShardRecord>>,
-    /// What most owners have not. Always there where there is no record, which would name the owner.
+    /// State that most owners do not have. Always present without a record, because it then holds the owner's
+    /// id.
     rest: Option<Box<Rest>>,
     shard: ShardNumber,
     /// Which links carry its pushes, unless `rest` has a tree that does not fit here.
@@ -28,14 +29,14 @@ pub(in crate::engine) struct Owner {
     pub(in crate::engine::replicas) standing: Standing,
 }
 
-/// What the roster says of an owner, in short.
+/// The standing of an owner in the roster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) enum Standing {
-    /// Nothing.
+    /// It is not in the roster.
     Unknown,
-    /// It belongs as a member, with the default quota.
+    /// It is an active member with the default quota.
     Plain,
-    /// Something else, which the roster in memory keeps.
+    /// Anything else, which the roster in memory holds.
     Special,
 }
 
@@ -45,42 +46,42 @@ struct Rest {
     busy: Option<Box<Busy>>,
 }
 
-/// What is known to exist of an owner and not held, and what is done about it.
+/// Known heads and transfers of an owner.
 pub(in crate::engine::replicas) struct Busy {
     /// The hidden copy, from this run or an earlier one.
     pub(in crate::engine::replicas) building: Option<ShardNumber>,
-    /// The greatest acceptable head that was heard of and is not held; its signature is verified.
+    /// The greatest acceptable head that was announced and is not held. Its signature is verified.
     pub(in crate::engine::replicas) known: Option<Head>,
-    /// When `known` is fetched: pushes get a grace to arrive by themselves.
+    /// When `known` is fetched. Until then its push may arrive.
     pub(in crate::engine::replicas) fetch_at: Time,
-    /// Who told of `known`.
+    /// The peer that announced `known`.
     pub(in crate::engine::replicas) fetch_from: Option<MemberId>,
-    /// Whose push led nowhere last: asked only where nobody else has it.
+    /// The peer whose last push did not apply. It is asked only if no other peer has the head.
     pub(in crate::engine::replicas) doubted: Option<MemberId>,
     /// The one transfer under way.
     pub(in crate::engine::replicas) transfer: Option<Transfer>,
     /// The greatest head that was refused, so that it is neither fetched nor judged again.
     pub(in crate::engine::replicas) refused: Option<Refused>,
-    /// Where it is listed among what is wanted.
+    /// Its place in the fetch queue.
     pub(in crate::engine::replicas) listed: Option<(Stage, Time)>,
 }
 
 /// A transfer under way.
 pub(in crate::engine) enum Transfer {
-    /// A delta was asked for.
+    /// A delta was requested.
     Pull {
-        /// From whom.
+        /// The peer that was asked.
         from: MemberId,
-        /// After which timestamp.
+        /// The base of the delta.
         since: Timestamp,
-        /// When somebody else is asked.
+        /// When another peer is asked.
         deadline: Time,
     },
-    /// The index is being compared.
+    /// The owner is being reconciled.
     Reconciliation(Box<Reconciliation>),
 }
 
-/// A head that is not wanted, and why.
+/// A refused head, with the reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::engine) struct Refused {
     pub(in crate::engine) order: (Timestamp, Hash),
@@ -94,19 +95,19 @@ pub(in crate::engine) enum Reason {
     Clock,
     /// Over the owner's quota.
     Quota,
-    /// The verified content is not what the head says, or breaks a rule.
+    /// The verified content does not match the head, or breaks a rule.
     Invalid,
-    /// A roster older than the ticket, or one that forgets members.
+    /// A roster older than the ticket, or one that lacks known members.
     Roster,
-    /// Its owner has restamped what it wrote then.
+    /// The owner restamped what it wrote at that time.
     Restamped,
-    /// Earlier than what is held, which it does not make invalid.
+    /// Earlier than the held head, which it does not make invalid.
     StepBack,
-    /// Not the head at which a revoked owner's shard stays.
+    /// Not the head at which a revoked owner's shard is kept.
     Revoked,
-    /// Its owner is a reader, which has no shard.
+    /// The owner is a reader, which has no shard.
     Reader,
-    /// It would replace a state that it did not grow out of, and there is no room to keep that.
+    /// It would replace a state that is not its ancestor, and there is no room to keep that state.
     Divergent,
 }
 
@@ -126,11 +127,11 @@ impl From<Reason> for Rejection {
     }
 }
 
-/// What an owner that rests is busy with.
+/// The state of an idle owner.
 static IDLE: Busy = Busy::new();
 
 impl Owner {
-    /// An owner of whom nothing is held.
+    /// An owner without a held shard.
     pub(super) fn new(id: MemberId) -> Self {
         let rest = Some(Box::new(Rest::new(id)));
         Self { record: None, rest, shard: ShardNumber(0), tree: SmallTree::NEW, standing: Standing::Unknown }
@@ -140,7 +141,7 @@ impl Owner {
         match (&self.record, &self.rest) {
             (Some(record), _) => &record.owner,
             (None, Some(rest)) => &rest.id,
-            (None, None) => unreachable!("an owner has a name"),
+            (None, None) => unreachable!("an owner has a record or the rest"),
         }
     }
 
@@ -173,7 +174,7 @@ impl Owner {
         self.tidy();
     }
 
-    /// Takes the store's copy of the record that is held, which the store may share with others.
+    /// Replaces the held record by the store's equal copy, to share memory.
     pub(in crate::engine::replicas) fn share(&mut self, stored: Arc<ShardRecord>) {
         if self.record.as_ref().is_some_and(|record| **record == *stored) {
             self.record = Some(stored);
@@ -185,7 +186,7 @@ impl Owner {
         self.record.as_ref().and_then(|record| record.head())
     }
 
-    /// Its timestamp; 0 for none.
+    /// The timestamp of the held head; 0 if there is none.
     pub(in crate::engine) fn timestamp(&self) -> Timestamp {
         self.head().map_or(Timestamp::ZERO, |head| head.timestamp)
     }
@@ -195,22 +196,22 @@ impl Owner {
         self.standing
     }
 
-    /// The greatest acceptable head that was heard of and is not held.
+    /// The greatest acceptable head that was announced and is not held.
     pub(in crate::engine) fn known(&self) -> Option<Head> {
         self.busy().known
     }
 
-    /// When that is fetched.
+    /// When the known head is fetched.
     pub(in crate::engine) fn fetch_at(&self) -> Time {
         self.busy().fetch_at
     }
 
-    /// Who told of it.
+    /// The peer that announced the known head.
     pub(in crate::engine) fn fetch_from(&self) -> Option<MemberId> {
         self.busy().fetch_from
     }
 
-    /// Whose push led nowhere last.
+    /// The peer whose last push did not apply.
     pub(in crate::engine) fn doubted(&self) -> Option<MemberId> {
         self.busy().doubted
     }
@@ -230,12 +231,12 @@ impl Owner {
         self.busy().building
     }
 
-    /// What is going on.
+    /// The known head and transfer.
     pub(in crate::engine::replicas) fn busy(&self) -> &Busy {
         self.rest.as_ref().and_then(|rest| rest.busy.as_deref()).unwrap_or(&IDLE)
     }
 
-    /// What is going on, to be changed. Takes memory until [`Owner::tidy`] finds it over.
+    /// The known head and transfer, mutable. Uses memory until [`Owner::tidy`] finds it idle.
     pub(in crate::engine::replicas) fn busy_mut(&mut self) -> &mut Busy {
         let id = *self.id();
         let rest = self.rest.get_or_insert_with(|| Box::new(Rest::new(id)));
@@ -248,8 +249,7 @@ impl Owner {
         large.unwrap_or(self.tree.into())
     }
 
-    /// Sets which links carry its pushes. Takes memory for as long as there are none over a link beyond the
-    /// first sixteen.
+    /// Sets which links carry its pushes. Uses extra memory while a link beyond the first sixteen is pruned.
     pub(in crate::engine::replicas) fn set_tree(&mut self, tree: Tree) {
         let large = match tree.to_small() {
             Some(small) => {
@@ -265,7 +265,7 @@ impl Owner {
         }
     }
 
-    /// Lets go of the memory of what is over.
+    /// Frees the memory of state that is no longer needed.
     pub(in crate::engine::replicas) fn tidy(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.busy.take_if(|busy| busy.is_over());
@@ -275,7 +275,7 @@ impl Owner {
         }
     }
 
-    /// Gives up the hidden copy, if there is one.
+    /// Takes the hidden copy, if there is one.
     pub(in crate::engine::replicas) fn take_building(&mut self) -> Option<ShardNumber> {
         self.busy().building?;
         let building = self.busy_mut().building.take();
@@ -283,7 +283,7 @@ impl Owner {
         building
     }
 
-    /// Forgets what is known but not held.
+    /// Forgets the known head.
     pub(in crate::engine::replicas) fn forget(&mut self) {
         if self.busy().known.is_some() {
             let busy = self.busy_mut();
@@ -313,7 +313,7 @@ impl Busy {
         }
     }
 
-    /// What the owner waits for and until when: answers to a reconciliation, an answer to a pull, the time of a
+    /// What the owner waits for and until when: a reconciliation, an answer to a pull, or the time of a
     /// fetch.
     pub(in crate::engine::replicas) fn due(&self) -> Option<(Stage, Time)> {
         match (&self.transfer, &self.known) {

@@ -1,4 +1,4 @@
-//! A few owners that lie together.
+//! A page of a few owners with adjacent places.
 
 use super::{
     digits::{Fresh, digit},
@@ -11,34 +11,34 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-/// A few owners, ascending by place. Their places lie apart from the rest, so that a search stays within a
-/// line of the cache or two.
+/// A few owners, in ascending order of place. The places are stored apart from the owners, so that a search
+/// touches only one or two cache lines.
 #[derive(Default)]
 pub(super) struct Page {
     places: Vec<u64>,
-    /// At each of them.
+    /// The owner at each place.
     owners: Vec<Owner>,
-    /// Which of what is remembered of its slots is valid.
+    /// Which cached slots are valid.
     pub(super) fresh: Fresh,
-    /// `None` while there are so few owners that they are soon hashed again.
+    /// Cached slots; `None` while there are so few owners that hashing them again is cheap.
     pub(super) slots: Option<Box<Slots>>,
 }
 
-/// What is remembered of the sixteen slots of a page. Their branches would take twice the memory, and there
-/// are many pages.
+/// Cached values of the sixteen slots of a page. Whole branches would take twice the memory, and there are
+/// many pages.
 #[derive(Default)]
 pub(super) struct Slots {
-    /// How many heads there are.
+    /// Number of heads in each slot.
     pub(super) counts: [u8; 16],
-    /// Of the topmost node or leaf, where there is one.
+    /// Hash of the topmost node or leaf, if there is one.
     pub(super) hashes: [Hash; 16],
 }
 
 /// A page with more owners is split.
 const OWNERS_MAX: usize = 64;
-/// A page with more owners remembers the hashes of its slots.
+/// A page with more owners caches the hashes of its slots.
 const OWNERS_PLAIN: usize = 8;
-/// Owners for which a page makes room at once.
+/// Number of owners for which a page allocates at once.
 const OWNERS_STEP: usize = 4;
 
 impl Page {
@@ -59,10 +59,10 @@ impl Page {
         Some(&mut self.owners[at])
     }
 
-    /// Sets or removes the visible shard of the owner at `place`, who is there.
+    /// Sets or removes the visible shard of the owner at `place`, which exists.
     pub(super) fn hold(&mut self, place: u64, level: u8, whole: Option<(ShardNumber, Arc<ShardRecord>)>) {
         self.fresh.forget(digit(place, level - 1));
-        self.get_mut(place, level).expect("a known owner").hold(whole);
+        self.get_mut(place, level).expect("the owner is known").hold(whole);
     }
 
     pub(super) fn insert(&mut self, place: u64, owner: Owner, level: u8) {
@@ -98,10 +98,9 @@ impl Page {
         self.places.into_iter().zip(self.owners)
     }
 
-    /// Where `place` is; as an error where it would be.
+    /// The index of `place`; as an error, the index where it would be.
     fn index(&self, place: u64, level: u8) -> Result<usize, usize> {
-        // Places are hashes: how far through the page's share of them this one lies says nearly where it is
-        // listed.
+        // Places are hashes and evenly distributed, so interpolation gives nearly the right index.
         let share = place << (64 - 4 * u32::from(level));
         let mut at = ((u128::from(share) * self.places.len() as u128) >> 64) as usize;
         while at > 0 && self.places[at - 1] >= place {

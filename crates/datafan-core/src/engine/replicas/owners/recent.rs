@@ -1,23 +1,23 @@
-//! Heads that are held since lately: what comes is mostly one of them, once more from another peer.
+//! Recently adopted heads: most incoming heads are one of them, repeated by another peer.
 
 use crate::{hash::Hash, head::Head, id::MemberId, time::Timestamp};
 use alloc::boxed::Box;
 
-/// The last few heads that became held and still are. What tells them apart lies together, so that a look at
-/// all of them costs next to nothing: of each head two bytes of its root and two of its owner. Whoever makes
-/// these collide makes the look slower, not wrong.
+/// The last few heads that became held and still are. Two bytes of each root and of each owner are stored
+/// together, so that comparing all of them costs almost nothing. Deliberate collisions make a lookup slower,
+/// not wrong.
 pub(super) struct Recent {
     roots: [u16; N],
     owners: [u16; N],
-    /// `None` where nothing is remembered.
+    /// The heads; `None` for unused entries.
     heads: Box<[Option<Held>; N]>,
     next: usize,
 }
 
-/// What a head says, but for its sums and its signature.
+/// A head without its sums and its signature.
 type Held = (MemberId, Timestamp, Hash);
 
-/// How many are remembered: commits that are on their way through a busy mesh at once.
+/// Number of heads that are remembered: about the commits that travel through a busy mesh at once.
 const N: usize = 64;
 
 impl Recent {
@@ -31,7 +31,7 @@ impl Recent {
         alike(&self.roots, tag(&head.root.0)).any(|at| self.heads[at] == held)
     }
 
-    /// Notes what is held of `owner` from now on.
+    /// Records the new held head of `owner`.
     pub(super) fn hold(&mut self, owner: &MemberId, head: Option<&Head>) {
         for at in alike(&self.owners, tag(&owner.0)) {
             self.heads[at].take_if(|held| held.0 == *owner);

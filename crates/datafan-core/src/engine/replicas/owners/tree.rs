@@ -1,4 +1,4 @@
-//! The tree of pages in which owners lie.
+//! The tree of pages that holds the owners.
 
 use super::{
     digits::{Fresh, digit},
@@ -14,12 +14,12 @@ pub(super) enum Tree {
     Fork(Box<Fork>),
 }
 
-/// Many owners, by the next digit of their place.
+/// A fork with many owners, by the next digit of their place.
 pub(super) struct Fork {
     pub(super) trees: [Tree; 16],
-    /// Which slots are valid: a bit per digit.
+    /// Which cached slots are valid.
     pub(super) fresh: Fresh,
-    /// The topmost branch in each slot, or that there is none.
+    /// The cached topmost branch of each slot; `None` for an empty slot.
     pub(super) slots: [Option<Branch>; 16],
 }
 
