@@ -162,7 +162,7 @@ pub enum Alarm {
     },
     /// A peer was linked with another process that has our key and that began after this one.
     #[error(
-        "another process with our key, which began after this one, was linked with {}: it is told to stop (a \
+        "another process with our key was linked with {}; it began after this one and is told to stop (a \
          ticket was used twice, or a directory or a machine was copied)",
         .told_by.short()
     )]

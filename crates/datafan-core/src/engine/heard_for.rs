@@ -131,7 +131,7 @@ mod tests {
         let over: Vec<u64> = (0..400)
             .filter(|hour| !heard.count(hours(*hour), &[(id(1), true), (id(2), true)]).is_empty())
             .collect();
-        // 159 hours were counted of the first one; both begin anew when they are over.
+        // 159 hours were counted of the first one; both start again after that.
         assert_eq!(over[..2], [9, 168]);
         assert!(HeardFor::decode(&bytes[1..]).is_err());
     }

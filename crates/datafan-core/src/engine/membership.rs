@@ -170,7 +170,7 @@ impl<S: Store> Replication<'_, S> {
             Ok(Message::Push(delta)) if delta.head.owner != authority => {
                 return refused("belongs to another mesh");
             }
-            _ => return refused("is malformed: it was not copied whole"),
+            _ => return refused("is malformed: copy it again as a whole"),
         };
         if self.cx.config.authority.is_some() {
             return refused("cannot be taken where authority.key is: that key has one place, move it away");
@@ -183,11 +183,13 @@ impl<S: Store> Replication<'_, S> {
             return Ok(None);
         }
         if held > delta.head.order() {
-            return refused("is older than the one held here: ask for a signature on the present one");
+            return refused("is older than the one held here: ask for a signature on the current one");
         }
         match self.rules().verdict(&delta.head) {
             Verdict::Refused(Reason::Clock) => {
-                return refused("is of the future: set the clock right, here or there");
+                return refused(
+                    "is ahead of this member's clock: correct the clock here or where it was signed",
+                );
             }
             Verdict::Refused(_) | Verdict::Unknown => return refused("is older than our ticket"),
             Verdict::Good => {}
@@ -201,8 +203,8 @@ impl<S: Store> Replication<'_, S> {
     fn why_not_applied(&self, delta: &Delta<'_>) -> CommandError {
         let refused = self.replicas.get(&delta.head.owner).and_then(|owner| owner.refused());
         let what = match refused.is_some_and(|refused| refused.order == delta.head.order()) {
-            true => "forgets members that are known here: it was refused, and no other member takes it",
-            false => "does not follow from the one held here: ask for a signature on the present one",
+            true => "lacks members that are known here: it was refused, and every other member refuses it",
+            false => "is not based on the one held here: ask for a signature on the current one",
         };
         CommandError::SignedRoster { what }
     }

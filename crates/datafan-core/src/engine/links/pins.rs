@@ -114,7 +114,7 @@ mod tests {
         assert!(pins.of(&other).is_some());
         pins.end_written(98 * MIB, 8 * MIB);
         assert!(pins.of(&other).is_none() && pins.of(&OWNER).is_some());
-        // Another request for it does not begin anew.
+        // Another request for it does not extend the limit.
         pins.keep(OWNER, state, Term { written: 107 * MIB, ..at(1) });
         pins.end_written(108 * MIB, 8 * MIB);
         assert!(pins.is_empty());

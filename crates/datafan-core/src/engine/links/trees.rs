@@ -150,7 +150,7 @@ impl Trees {
         self.grafts.entry(peer).or_default().extend(owners);
     }
 
-    /// Whether a peer is to be told of what it shall push.
+    /// Whether prunes or grafts have to be sent.
     pub(in crate::engine) fn has_asked(&self) -> bool {
         !self.prunes.is_empty() || !self.grafts.is_empty()
     }
