@@ -378,9 +378,9 @@ fn a_signed_roster_that_does_not_fit_is_refused_with_its_reason() {
     let far = sign(&world, 1, &[named(7)], hour);
     let beside = sign(&world, 1, &[named(8)], Timestamp(first.head.timestamp.0 + 3 * SECOND));
     let forged = [&first.message[..150], &[0; 5], &first.message[155..]].concat();
-    refuses(&mut world, b"nonsense".to_vec(), "not copied whole");
+    refuses(&mut world, b"nonsense".to_vec(), "copy it again");
     refuses(&mut world, forged, "not signed by");
-    refuses(&mut world, far.message, "of the future");
+    refuses(&mut world, far.message, "ahead of this member");
 
     // The second one is based on the first.
     world.cut(0, 1);
@@ -395,7 +395,7 @@ fn a_signed_roster_that_does_not_fit_is_refused_with_its_reason() {
         assert!(matches!(answer, Answer::Committed(_)), "{answer:?}");
     }
     refuses(&mut world, first.message, "older than the one held");
-    refuses(&mut world, beside.message, "does not follow");
+    refuses(&mut world, beside.message, "is not based on");
     assert_eq!(world.status(1).members.len(), 4);
 
     // Where the key is, nobody else writes the roster.
