@@ -2,7 +2,7 @@
 
 use crate::codec::CodecError;
 use datafan_core::{
-    engine::{CommandError, OpenError, OwnState},
+    engine::{CommandError, NotWritable, OpenError, OwnState},
     item::KeyError,
     store::StoreError,
 };
@@ -64,14 +64,16 @@ impl CommitError {
     /// Whether the same call may succeed later without any change by the caller.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TimedOut(_)
-            | Self::DiskFull { .. }
-            | Self::Refused(
-                CommandError::ClockBehind { .. }
-                | CommandError::Refused { .. }
-                | CommandError::DiskFull { .. },
-            ) => true,
-            Self::Key(_) | Self::Codec(_) | Self::Refused(_) | Self::Stopped { .. } => false,
+            Self::TimedOut(_) | Self::DiskFull { .. } => true,
+            Self::Refused(error) => matches!(
+                error.not_writable(),
+                Some(
+                    NotWritable::ClockBehind { .. }
+                        | NotWritable::Refused { .. }
+                        | NotWritable::DiskFull { .. }
+                )
+            ),
+            Self::Key(_) | Self::Codec(_) | Self::Stopped { .. } => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The store of shared shards passes the suite of all stores.
 
 use datafan_core::{
-    engine::{Answer, CommandError},
+    engine::{Answer, NotWritable},
     store::StoreError,
     time::SECOND,
 };
@@ -61,7 +61,7 @@ fn a59_a_disk_that_runs_full_is_read_and_goes_on_when_it_has_room() {
                 match world.answer(1, ticket) {
                     Some(Answer::Committed(_)) => n_written = n + 1,
                     Some(Answer::Refused(error)) => {
-                        assert!(matches!(error, CommandError::DiskFull { .. }), "{error}")
+                        assert!(matches!(error.not_writable(), Some(NotWritable::DiskFull { .. })), "{error}")
                     }
                     // Writes in progress when the store was opened again.
                     None => {}

@@ -2,10 +2,12 @@
 //! answered when the own shards may be written.
 
 use super::{
+    command_error::{AddressError, CommandError, RosterError, WriteError},
     discovery::{ADDRESSES_KEY, check_addresses, encode_addresses},
-    effect::{Answer, CommandError, Committed, Effect, Ticket},
+    effect::{Answer, Committed, Effect, Ticket},
     handlers::Commits,
     input::{Immediate, OwnChange, Write},
+    not_writable::NotWritable,
     own::Confirmed,
 };
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     id::MemberId,
     identity::is_admissible,
     item::Key,
-    limits::USER_ADDRESSES_MAX,
+    roster::{Revoked, RosterChangeError},
     store::{Store, StoreError},
     time::Timestamp,
 };
@@ -35,12 +37,12 @@ impl<S: Store> Commits<'_, S> {
         }
     }
 
-    fn connect(&mut self, address: Address, expected: Option<MemberId>) -> Result<(), CommandError> {
+    fn connect(&mut self, address: Address, expected: Option<MemberId>) -> Result<(), AddressError> {
         self.replication().check_connect(&address, expected.as_ref())?;
         if self.discovery.dialer.add_user((expected, address)) {
             return Ok(());
         }
-        Err(CommandError::Limit { what: "number of addresses to dial", limit: USER_ADDRESSES_MAX })
+        Err(AddressError::TooManyToDial)
     }
 
     /// Checks a change of an own shard as far as possible now, and queues it for a commit.
@@ -56,20 +58,30 @@ impl<S: Store> Commits<'_, S> {
 
     /// Checks that are possible when a change arrives.
     fn check_change(&mut self, change: &OwnChange) -> Result<(), CommandError> {
-        self.disk.check_room()?;
+        self.disk.check_room().map_err(|why| change.refused(why))?;
         match change {
-            // Only new writes are refused here. Waiting ones stay queued, because a peer that refuses us may
-            // still have an old roster.
-            OwnChange::Commit(writes) => {
-                self.is_taken_from_here(&self.cx.me)?;
-                self.replication().check_writes(writes)
-            }
-            OwnChange::DiscardDivergent { .. } | OwnChange::Restamp => Ok(()),
-            OwnChange::CloseForks { owner } => self.check_closing(owner),
-            OwnChange::Admit { id, .. } if !is_admissible(id) => Err(CommandError::UnsoundKey { id: *id }),
-            OwnChange::Admit { .. } | OwnChange::Revoke { .. } => self.replication().check_roster(1),
-            OwnChange::ChangeRoster(changes) => self.replication().check_roster(changes.len()),
+            OwnChange::Commit(writes) => self.check_commit(writes)?,
+            OwnChange::DiscardDivergent { .. } | OwnChange::Restamp => {}
+            OwnChange::CloseForks { owner } => self.check_closing(owner)?,
+            OwnChange::Admit { id, .. } => self.check_admission(id)?,
+            OwnChange::Revoke { .. } => self.replication().check_roster(1)?,
+            OwnChange::ChangeRoster(changes) => self.replication().check_roster(changes.len())?,
         }
+        Ok(())
+    }
+
+    fn check_commit(&mut self, writes: &[Write]) -> Result<(), WriteError> {
+        // Only new writes are refused here. Waiting ones stay queued, because a peer that refuses us may
+        // still have an old roster.
+        self.is_taken_from_here(&self.cx.me)?;
+        self.replication().check_writes(writes)
+    }
+
+    fn check_admission(&mut self, id: &MemberId) -> Result<(), RosterError> {
+        if !is_admissible(id) {
+            return Err(RosterChangeError::UnsoundKey { id: *id }.into());
+        }
+        self.replication().check_roster(1)
     }
 
     /// Commits the waiting changes of own shards that are confirmed.
@@ -89,8 +101,8 @@ impl<S: Store> Commits<'_, S> {
                     later.push_back((ticket, change));
                     continue;
                 }
-                Err(error) => {
-                    self.cx.refuse(ticket, error);
+                Err(why) => {
+                    self.cx.refuse(ticket, change.refused(why));
                     continue;
                 }
             }
@@ -131,14 +143,14 @@ impl<S: Store> Commits<'_, S> {
         let answer = match changed {
             Ok(Some(changed)) => Answer::Committed(Committed { timestamp, changed }),
             Ok(None) => return Ok(false),
-            Err(error) => Answer::Refused(error),
+            Err(error) => Answer::Refused(error.into()),
         };
         self.cx.emit_in_order(Effect::Answer { ticket, answer });
         Ok(true)
     }
 
     /// Whether own commits are possible now. An error says why they will not be possible soon.
-    pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, CommandError> {
+    pub(super) fn may_write(&self, owner: &MemberId) -> Result<bool, NotWritable> {
         let confirmed = self.is_confirmed(owner)?;
         if confirmed {
             self.replicas.check_bound(self.cx, owner, self.own[owner].last(), 1)?;
@@ -147,15 +159,15 @@ impl<S: Store> Commits<'_, S> {
     }
 
     /// Whether an own shard is confirmed and may be written, apart from the bound of the clock.
-    pub(super) fn is_confirmed(&self, owner: &MemberId) -> Result<bool, CommandError> {
+    pub(super) fn is_confirmed(&self, owner: &MemberId) -> Result<bool, NotWritable> {
         self.disk.check_room()?;
         let own = &self.own[owner];
         if self.members.of(self.replicas, owner).is_some_and(|membership| !membership.is_active()) {
-            return Err(CommandError::Revoked { id: *owner });
+            return Err(Revoked { id: *owner }.into());
         }
         self.may_own(owner)?;
         match own.confirmed() {
-            Confirmed::Foreign(timestamp) => Err(CommandError::ForeignHead { timestamp }),
+            Confirmed::Foreign(timestamp) => Err(NotWritable::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } | Confirmed::Contested(_) => Ok(false),
             Confirmed::Yes => {
                 self.is_taken_from_here(owner).map(|()| !self.key_conflicts.hold_writes(self.cx.now.time))

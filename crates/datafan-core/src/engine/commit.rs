@@ -1,9 +1,10 @@
 //! Own writes: checked on arrival, committed in groups, answered when they are on disk.
 
 use super::{
-    effect::{Answer, CommandError, Committed, Effect, Ticket},
+    command_error::{CommandError, RosterError, WriteError},
+    effect::{Answer, Committed, Effect, Ticket},
     expired::Reclaimed,
-    group::{Group, Refusable},
+    group::Group,
     growth::Growth,
     handlers::Replication,
     input::{OwnChange, Write},
@@ -30,28 +31,28 @@ use alloc::{
 type Waiting = VecDeque<(Ticket, OwnChange)>;
 
 impl<S: Store> Replication<'_, S> {
-    pub(super) fn check_writes(&self, writes: &[Write]) -> Result<(), CommandError> {
+    pub(super) fn check_writes(&self, writes: &[Write]) -> Result<(), WriteError> {
         let (n, bytes) = (writes.len(), writes.iter().map(Write::bytes).sum::<usize>());
         if n > COMMIT_WRITES_MAX {
-            return Err(CommandError::TooManyWrites { writes: n });
+            return Err(WriteError::TooManyWrites { writes: n });
         }
         for write in writes {
             let key = || String::from(write.key().as_str());
             if write.key().is_system() {
-                return Err(CommandError::SystemKey { key: key() });
+                return Err(WriteError::SystemKey { key: key() });
             }
             if let Write::Put { expiry: Some(Timestamp::ZERO), .. } = write {
-                return Err(CommandError::ExpiryZero { key: key() });
+                return Err(WriteError::ExpiryZero { key: key() });
             }
             if let Write::Put { value, .. } = write
                 && value.len() > self.cx.config.value_bytes_max
             {
                 let (len, limit) = (value.len(), self.cx.config.value_bytes_max);
-                return Err(CommandError::ValueTooLong { key: key(), len, limit });
+                return Err(WriteError::ValueTooLong { key: key(), len, limit });
             }
         }
         if bytes > COMMIT_BYTES_MAX {
-            return Err(CommandError::CommitTooLarge { bytes });
+            return Err(WriteError::CommitTooLarge { bytes });
         }
         Ok(())
     }
@@ -79,7 +80,7 @@ impl<S: Store> Replication<'_, S> {
                     break;
                 }
                 Err(error) => {
-                    group.refused.push((ticket, error));
+                    group.refused.push((ticket, error.into()));
                     continue;
                 }
             };
@@ -92,7 +93,8 @@ impl<S: Store> Replication<'_, S> {
             let before = last;
             let (changed, grown) = self.apply_writes(&owner, &writes, &mut last, &mut nested)?;
             let within = if last == before { Ok(()) } else { self.cx.check_within(last) };
-            match within.and(self.check_quota(&owner, growth.plus(grown), grown)?) {
+            let quota = self.check_quota(&owner, growth.plus(grown), grown)?;
+            match within.map_err(|why| change.refused(why)).and(quota.map_err(CommandError::from)) {
                 Ok(()) => {
                     let parts = nested.into_parts();
                     edit.absorb(parts);
@@ -150,14 +152,14 @@ impl<S: Store> Replication<'_, S> {
         &self,
         change: &OwnChange,
         owner: &MemberId,
-    ) -> Result<Refusable<Option<Vec<Write>>>, StoreError> {
+    ) -> Result<Result<Option<Vec<Write>>, RosterError>, StoreError> {
         if self.cx.owner_of(change) != *owner {
             return Ok(Ok(None));
         }
         let writes = match change {
             OwnChange::Commit(writes) => Ok(last_writes(writes)),
             OwnChange::Restamp | OwnChange::DiscardDivergent { .. } => return Ok(Ok(None)),
-            OwnChange::CloseForks { owner } => self.closing_writes(owner),
+            OwnChange::CloseForks { owner } => Ok(self.closing_writes(owner)),
             OwnChange::Admit { id, name } => {
                 let (id, name, terms) = (*id, name.clone(), GrantChange::default());
                 self.roster_writes(&[RosterChange::Admit { id, name, terms }])?

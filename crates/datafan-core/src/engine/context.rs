@@ -2,9 +2,9 @@
 //! outbox.
 
 use super::{
-    config::Config, effect::Alarm, effect::Answer, effect::CommandError, effect::Committed, effect::Effect,
-    effect::Outbox, effect::Ticket, group::Refusable, input::OwnChange, send_budget::SendBudget,
-    stats::Stats,
+    command_error::CommandError, config::Config, effect::Alarm, effect::Answer, effect::Committed,
+    effect::Effect, effect::Outbox, effect::Ticket, input::OwnChange, not_writable::NotWritable,
+    send_budget::SendBudget, stats::Stats,
 };
 use crate::{
     connector::Frame,
@@ -130,8 +130,8 @@ impl Context {
     }
 
     /// Answers a command that is not carried out.
-    pub(super) fn refuse(&mut self, ticket: Ticket, error: CommandError) {
-        self.answer(ticket, Answer::Refused(error));
+    pub(super) fn refuse(&mut self, ticket: Ticket, error: impl Into<CommandError>) {
+        self.answer(ticket, Answer::Refused(error.into()));
     }
 
     /// Sends a message. It waits for the sync if own data is not on disk yet.
@@ -212,13 +212,13 @@ impl Context {
     }
 
     /// Checks that a timestamp is within the bound of the clock.
-    pub(super) fn check_within(&self, at: Timestamp) -> Refusable<()> {
+    pub(super) fn check_within(&self, at: Timestamp) -> Result<(), NotWritable> {
         if at <= self.clock_bound() {
             return Ok(());
         }
         let ahead_seconds = at.0.saturating_sub(self.now.wall.0) / SECOND;
         let limit_seconds = self.config.clock_ahead_micros / SECOND;
-        Err(CommandError::ClockBehind { ahead_seconds, limit_seconds })
+        Err(NotWritable::ClockBehind { ahead_seconds, limit_seconds })
     }
 
     /// The verifier of signatures.

@@ -1,7 +1,13 @@
 //! Expired own items. Readers hide them at once. The owner removes them later, when they have expired on
 //! every clock, or earlier, by its own clock, when its quota would refuse a write.
 
-use super::{effect::CommandError, group::Group, growth::Growth, handlers::Replication, input::Write};
+use super::{
+    command_error::{CommandError, WriteError},
+    group::Group,
+    growth::Growth,
+    handlers::Replication,
+    input::Write,
+};
 use crate::{
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
@@ -45,8 +51,9 @@ impl<S: Store> Replication<'_, S> {
         last: &mut Timestamp,
         edit: &mut Edit<'_, super::disk::Snapshot<S>>,
     ) -> Result<Reclaimed, StoreError> {
-        let whole =
-            self.replicas[owner].whole().filter(|_| matches!(refused, CommandError::OverQuota { .. }));
+        let whole = self.replicas[owner]
+            .whole()
+            .filter(|_| matches!(refused, CommandError::Write(WriteError::OverQuota { .. })));
         let Some((shard, _)) = whole else { return Ok(Reclaimed::Nothing) };
         let mut writes = Vec::new();
         for (_, at) in self.disk.current().expiries(shard, self.cx.now.wall, Page::rows(COMMIT_WRITES_MAX))? {

@@ -2,8 +2,8 @@
 //! with the rounds, until their forks are closed.
 
 use super::{
-    effect::{Alarm, CommandError},
-    group::Refusable,
+    command_error::ForkError,
+    effect::Alarm,
     handlers::{Commits, ForkJudge, Replication},
     input::Write,
     publish::system_item,
@@ -18,6 +18,7 @@ use crate::{
     id::MemberId,
     item::Key,
     limits::EVIDENCE_VALUE_BYTES_MAX,
+    roster::MemberError,
     runs::{RUNS_KEY, RunHistory},
     store::{Meta, Page, ShardChange, ShardNumber, Store, StoreError, StoreSnapshot},
     time::Timestamp,
@@ -138,25 +139,25 @@ impl<S: Store> ForkJudge<'_, S> {
 
 impl<S: Store> Commits<'_, S> {
     /// Checks whether the forks of an owner can be closed here.
-    pub(super) fn check_closing(&self, owner: &MemberId) -> Refusable<()> {
+    pub(super) fn check_closing(&self, owner: &MemberId) -> Result<(), ForkError> {
         match self.members.of(self.replicas, owner) {
-            _ if self.cx.config.authority.is_none() => Err(CommandError::CannotClose),
+            _ if self.cx.config.authority.is_none() => Err(ForkError::CannotClose),
             None if *owner != self.cx.config.mesh.authority() => {
-                Err(CommandError::UnknownMember { id: *owner })
+                Err(MemberError::Unknown { id: *owner }.into())
             }
             _ if self.replicas.forks.knows(owner) => Ok(()),
-            None => Err(CommandError::AuthorityId { id: *owner }),
-            Some(_) => Err(CommandError::NoFork { id: *owner }),
+            None => Err(MemberError::Authority { id: *owner }.into()),
+            Some(_) => Err(ForkError::NoFork { id: *owner }),
         }
     }
 }
 
 impl<S: Store> Replication<'_, S> {
     /// The writes with which the authority closes the known forks of an owner.
-    pub(super) fn closing_writes(&self, owner: &MemberId) -> Refusable<Vec<Write>> {
+    pub(super) fn closing_writes(&self, owner: &MemberId) -> Vec<Write> {
         let held = self.replicas.get(owner).map_or(Timestamp::ZERO, Owner::timestamp);
         let until = self.replicas.forks.last(owner).unwrap_or_default().max(held);
         let key: Key = Closing::key(owner);
-        Ok(alloc::vec![Write::Put { key, value: Closing { until }.encode().into(), expiry: None }])
+        alloc::vec![Write::Put { key, value: Closing { until }.encode().into(), expiry: None }]
     }
 }

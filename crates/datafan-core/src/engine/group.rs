@@ -1,6 +1,9 @@
 //! Commands that are committed together.
 
-use super::effect::{CommandError, Committed, Ticket};
+use super::{
+    command_error::CommandError,
+    effect::{Committed, Ticket},
+};
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX};
 use alloc::vec::Vec;
 
@@ -29,6 +32,3 @@ impl Group {
         self.writes + writes <= COMMIT_WRITES_MAX && self.bytes + bytes <= COMMIT_BYTES_MAX
     }
 }
-
-/// A result of a command, or why it is refused.
-pub(super) type Refusable<T> = Result<T, CommandError>;

@@ -1,6 +1,10 @@
 //! Everything that an engine can learn from its driver.
 
-use super::effect::Ticket;
+use super::{
+    command_error::{CommandError, ForkError, RestampError, RosterError, WriteError},
+    effect::Ticket,
+    not_writable::NotWritable,
+};
 use crate::{
     connector::{Address, Direction, Lane},
     hash::Hash,
@@ -171,6 +175,17 @@ impl OwnChange {
                 true
             }
             Self::Commit(_) | Self::Restamp | Self::DiscardDivergent { .. } => false,
+        }
+    }
+
+    /// The error of a change whose shard cannot be written.
+    pub(super) fn refused(&self, why: NotWritable) -> CommandError {
+        match self {
+            Self::Commit(_) => WriteError::from(why).into(),
+            Self::Restamp => RestampError::from(why).into(),
+            Self::DiscardDivergent { .. } => CommandError::DiscardDivergent(why),
+            Self::Admit { .. } | Self::Revoke { .. } | Self::ChangeRoster(_) => RosterError::from(why).into(),
+            Self::CloseForks { .. } => ForkError::from(why).into(),
         }
     }
 }

@@ -2,16 +2,17 @@
 //! members that have joined.
 
 use super::{
+    command_error::{AddressError, RosterError, SignedRosterError, WriteError},
     context::Context,
     discovery::check_addresses,
     disk::Disk,
-    effect::{Answer, CommandError, Committed, Effect, Ticket},
-    group::Refusable,
+    effect::{Answer, Committed, Effect, Ticket},
     growth::Growth,
     handlers::{Commits, Replication},
     input::Write,
     learned::How,
     members::{Members, Membership},
+    not_writable::NotWritable,
     publish::{SYSTEM_KEYS, system_item},
     replicas::{Owner, Reason, Replicas},
     roster::grant_of,
@@ -24,7 +25,7 @@ use crate::{
     id::{MemberId, MeshId, Name},
     limits::{MEMBERS_MAX, ROSTER_CHANGES_MAX},
     message::{Delta, Message},
-    roster::{Entries, IdRole, RosterChange, changed, role_of},
+    roster::{Entries, IdRole, MemberError, RosterChange, changed, role_of},
     store::{Store, StoreError},
     time::Timestamp,
 };
@@ -64,21 +65,21 @@ impl<S: Store> Replication<'_, S> {
         &self,
         address: &Address,
         expected: Option<&MemberId>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), AddressError> {
         match expected {
-            Some(id) if *id == self.cx.me => Err(CommandError::OwnId { id: *id }),
+            Some(id) if *id == self.cx.me => Err(MemberError::Own { id: *id }.into()),
             Some(id) if role_of(&self.cx.config.mesh, id) == IdRole::Authority => {
-                Err(CommandError::AuthorityId { id: *id })
+                Err(MemberError::Authority { id: *id }.into())
             }
             Some(_) | None => check_addresses(core::slice::from_ref(address)),
         }
     }
 
     /// Checks that are possible when a number of roster changes arrives.
-    pub(super) fn check_roster(&self, changes: usize) -> Result<(), CommandError> {
+    pub(super) fn check_roster(&self, changes: usize) -> Result<(), RosterError> {
         match self.cx.config.authority {
-            _ if changes > ROSTER_CHANGES_MAX => Err(CommandError::TooManyChanges { changes }),
-            None => Err(CommandError::NoAuthority),
+            _ if changes > ROSTER_CHANGES_MAX => Err(RosterError::TooManyChanges { changes }),
+            None => Err(RosterError::NoAuthority),
             Some(_) => Ok(()),
         }
     }
@@ -87,11 +88,11 @@ impl<S: Store> Replication<'_, S> {
     pub(super) fn roster_writes(
         &self,
         changes: &[RosterChange],
-    ) -> Result<Refusable<Vec<Write>>, StoreError> {
+    ) -> Result<Result<Vec<Write>, RosterError>, StoreError> {
         let itself =
             |change: &RosterChange| matches!(change, RosterChange::Revoke { id, .. } if *id == self.cx.me);
         if changes.iter().any(itself) {
-            return Ok(Err(CommandError::Oneself { id: self.cx.me }));
+            return Ok(Err(RosterError::Oneself { id: self.cx.me }));
         }
         let (cx, disk) = (&*self.cx, &*self.disk);
         let held = Held { cx, disk, members: self.members, replicas: self.replicas };
@@ -99,10 +100,11 @@ impl<S: Store> Replication<'_, S> {
         if let Ok(grants) = &judged {
             let n_new = grants.iter().filter(|(id, _)| self.members.of(self.replicas, id).is_none()).count();
             if self.members.n_members() + n_new > MEMBERS_MAX {
-                return Ok(Err(CommandError::TooManyMembers));
+                return Ok(Err(RosterError::TooManyMembers));
             }
         }
-        Ok(judged.map(|grants| grants.iter().map(|(id, grant)| put_grant(id, grant)).collect()))
+        let writes = judged.map(|grants| grants.iter().map(|(id, grant)| put_grant(id, grant)).collect());
+        Ok(writes.map_err(RosterError::from))
     }
 
     /// Checks whether an own shard may grow to `after`. System items do not count: here they are known, while
@@ -112,7 +114,7 @@ impl<S: Store> Replication<'_, S> {
         owner: &MemberId,
         after: Growth,
         grown: Growth,
-    ) -> Result<Refusable<()>, StoreError> {
+    ) -> Result<Result<(), WriteError>, StoreError> {
         let Some(Membership { quota, .. }) = self.members.of(self.replicas, owner) else {
             return Ok(Ok(()));
         };
@@ -127,7 +129,7 @@ impl<S: Store> Replication<'_, S> {
             return Ok(Ok(()));
         }
         let (items_max, bytes_max) = (quota.items, quota.bytes);
-        Ok(Err(CommandError::OverQuota { items, bytes, items_max, bytes_max }))
+        Ok(Err(WriteError::OverQuota { items, bytes, items_max, bytes_max }))
     }
 
     /// Number and bytes of system items in an own shard.
@@ -150,7 +152,7 @@ impl<S: Store> Replication<'_, S> {
                 let applied = self.apply_delta(self.cx.me, &delta, How::Pulled)?;
                 let answer = match applied {
                     true => Answer::Committed(Committed { timestamp: delta.head.timestamp, changed: 1 }),
-                    false => Answer::Refused(self.why_not_applied(&delta)),
+                    false => Answer::Refused(self.why_not_applied(&delta).into()),
                 };
                 self.cx.emit_after_sync(Effect::Answer { ticket, answer });
             }
@@ -161,61 +163,55 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// The delta of a signed roster, if it is to be applied; `None` if it is held already.
-    fn judge_signed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Delta<'a>>, CommandError> {
+    fn judge_signed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Delta<'a>>, SignedRosterError> {
         self.disk.check_room()?;
-        let refused = |what| Err(CommandError::SignedRoster { what });
         let authority = self.cx.config.mesh.authority();
         let delta = match Message::decode(bytes) {
             Ok(Message::Push(delta)) if delta.head.owner == authority && delta.contents().is_ok() => delta,
             Ok(Message::Push(delta)) if delta.head.owner != authority => {
-                return refused("belongs to another mesh");
+                return Err(SignedRosterError::OtherMesh);
             }
-            _ => return refused("is malformed: copy it again as a whole"),
+            _ => return Err(SignedRosterError::Malformed),
         };
         if self.cx.config.authority.is_some() {
-            return refused("cannot be taken where authority.key is: that key has one place, move it away");
+            return Err(SignedRosterError::HasAuthority);
         }
         if !self.cx.check_signature(&delta.head) {
-            return refused("is not signed by this mesh's authority");
+            return Err(SignedRosterError::Signature);
         }
         let held = self.replicas.roster_head().map_or((Timestamp::ZERO, Hash([0; 32])), |head| head.order());
         if held == delta.head.order() {
             return Ok(None);
         }
         if held > delta.head.order() {
-            return refused("is older than the one held here: ask for a signature on the current one");
+            return Err(SignedRosterError::Older);
         }
         match self.rules().verdict(&delta.head) {
-            Verdict::Refused(Reason::Clock) => {
-                return refused(
-                    "is ahead of this member's clock: correct the clock here or where it was signed",
-                );
-            }
-            Verdict::Refused(_) | Verdict::Unknown => return refused("is older than our ticket"),
+            Verdict::Refused(Reason::Clock) => return Err(SignedRosterError::Future),
+            Verdict::Refused(_) | Verdict::Unknown => return Err(SignedRosterError::BeforeTicket),
             Verdict::Good => {}
         }
         if delta.base > held.0 {
-            return Err(CommandError::RosterAhead { base: delta.base, held: held.0 });
+            return Err(SignedRosterError::Ahead { base: delta.base, held: held.0 });
         }
         Ok(Some(delta))
     }
 
-    fn why_not_applied(&self, delta: &Delta<'_>) -> CommandError {
+    fn why_not_applied(&self, delta: &Delta<'_>) -> SignedRosterError {
         let refused = self.replicas.get(&delta.head.owner).and_then(|owner| owner.refused());
-        let what = match refused.is_some_and(|refused| refused.order == delta.head.order()) {
-            true => "lacks members that are known here: it was refused, and every other member refuses it",
-            false => "is not based on the one held here: ask for a signature on the current one",
-        };
-        CommandError::SignedRoster { what }
+        match refused.is_some_and(|refused| refused.order == delta.head.order()) {
+            true => SignedRosterError::Shrinks,
+            false => SignedRosterError::DoesNotFollow,
+        }
     }
 }
 
 impl<S: Store> Commits<'_, S> {
     /// Checks whether the roster allows `owner` to have a shard.
-    pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), CommandError> {
+    pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), NotWritable> {
         match self.members.of(self.replicas, owner) {
             Some(membership) if !membership.role.owns() => {
-                Err(CommandError::Reader { name: String::from(self.members.own_name(self.cx).as_str()) })
+                Err(NotWritable::Reader { name: String::from(self.members.own_name(self.cx).as_str()) })
             }
             Some(_) | None => Ok(()),
         }

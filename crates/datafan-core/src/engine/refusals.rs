@@ -1,10 +1,11 @@
 //! Refused handshakes: reports them, and refuses writes that no peer would accept.
 
 use super::{
-    effect::{CommandError, Effect},
+    effect::Effect,
     handlers::{Commits, Greeting},
     links::Link,
     members::{Refused, remedy},
+    not_writable::NotWritable,
     roster::grant_of,
 };
 use crate::{
@@ -40,9 +41,9 @@ impl<S: Store> Commits<'_, S> {
     /// Checks whether peers accept this member's writes: an error while peers refuse this member and no link
     /// is up. A member with the authority's key decides about membership itself, so refusals by others do not
     /// count.
-    pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), CommandError> {
+    pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), NotWritable> {
         if let Some(place) = self.key_conflicts.same_key.found() {
-            return Err(CommandError::KeyInUse { place: place.clone() });
+            return Err(NotWritable::KeyInUse { place: place.clone() });
         }
         let is_authority = self.own.has(&self.cx.config.mesh.authority());
         let Some(refusal) = self.members.refused_by().filter(|_| *owner == self.cx.me && !is_authority)
@@ -54,6 +55,6 @@ impl<S: Store> Commits<'_, S> {
         if !by_mesh || self.links.values().any(Link::is_up) {
             return Ok(());
         }
-        Err(CommandError::Refused { what: remedy(owner, &self.members.own_name(self.cx), refusal) })
+        Err(NotWritable::Refused { what: remedy(owner, &self.members.own_name(self.cx), refusal) })
     }
 }

@@ -6,8 +6,7 @@
 //! shard refuses heads in these spans, so nobody can replay such a head when the clock has reached it.
 
 use super::{
-    effect::CommandError,
-    group::Refusable,
+    command_error::RestampError,
     handlers::{Gossip, Replication},
     recovery::PAGE_ROWS,
     replicas::invalid_spans::{self, RESTAMPED_KEY, Span, add_span},
@@ -32,7 +31,7 @@ impl<S: Store> Replication<'_, S> {
     /// Gives the items of own shards that are beyond the bound timestamps within it, and makes the heads of
     /// that time invalid. Either all own shards are restamped or none. Returns the number of restamped items,
     /// or `None` if this has to be tried again a moment later, when the clock has advanced.
-    pub(super) fn restamp(&mut self) -> Result<Refusable<Option<u64>>, StoreError> {
+    pub(super) fn restamp(&mut self) -> Result<Result<Option<u64>, RestampError>, StoreError> {
         let far = Timestamp(self.cx.clock_bound().0.saturating_add(WAIT_MICROS));
         let ahead = self.own.iter().filter(|(_, own)| own.last() > far);
         let ahead: Vec<MemberId> = ahead.map(|(owner, _)| *owner).collect();
@@ -51,18 +50,19 @@ impl<S: Store> Replication<'_, S> {
     }
 
     /// Whether an own shard can be restamped now (true) or a moment later (false).
-    fn check_restamp(&mut self, owner: &MemberId) -> Refusable<bool> {
+    fn check_restamp(&mut self, owner: &MemberId) -> Result<bool, RestampError> {
         let n = self.own_items(owner) + 1;
         let others_bound = self.others_bound();
         let behind_seconds = others_bound.0.saturating_sub(self.cx.clock_bound().0) / SECOND;
         let is_off = behind_seconds * SECOND > WAIT_MICROS;
         if self.own[owner].last() <= others_bound && is_off {
-            return Err(CommandError::ClockOff { behind_seconds });
+            return Err(RestampError::ClockOff { behind_seconds });
         }
         if let Some((before, _)) = self.own[owner].pauses().around(self.cx.clock_bound().max(others_bound)) {
             return match self.replicas.check_bound(self.cx, owner, before, n) {
-                Err(_) if is_off => Err(CommandError::ClockOff { behind_seconds }),
-                checked => checked.map(|()| true),
+                Err(_) if is_off => Err(RestampError::ClockOff { behind_seconds }),
+                Err(why) => Err(why.into()),
+                Ok(()) => Ok(true),
             };
         }
         // There was no pause in the writes around the bound, or none was recorded. Others may have accepted

@@ -1,8 +1,10 @@
 //! Changes of the roster, checked against its current entries.
 
-use super::role::{IdRole, role_of};
+use super::{
+    error::{MemberError, Revoked, RosterChangeError},
+    role::{IdRole, role_of},
+};
 use crate::{
-    engine::effect::CommandError,
     grant::{Grant, GrantState, Quota, Role},
     hash::Hash,
     id::{MemberId, MeshId, Name},
@@ -99,7 +101,7 @@ pub fn changed<E: Entries>(
     entries: &E,
     changes: &[RosterChange],
     now: Timestamp,
-) -> Result<Result<BTreeMap<MemberId, Grant>, CommandError>, E::Error> {
+) -> Result<Result<BTreeMap<MemberId, Grant>, RosterChangeError>, E::Error> {
     let mut judged = Judged { entries, now, new: BTreeMap::new() };
     for change in changes {
         match judged.grant_after(change)? {
@@ -124,9 +126,9 @@ impl<E: Entries> Judged<'_, E> {
         }
     }
 
-    fn grant_after(&self, change: &RosterChange) -> Result<Result<Grant, CommandError>, E::Error> {
+    fn grant_after(&self, change: &RosterChange) -> Result<Result<Grant, RosterChangeError>, E::Error> {
         if role_of(&self.entries.mesh(), change.id()) == IdRole::Authority {
-            return Ok(Err(CommandError::AuthorityId { id: *change.id() }));
+            return Ok(Err(MemberError::Authority { id: *change.id() }.into()));
         }
         let (id, held) = (change.id(), self.grant(change.id())?);
         let (name, terms) = match change {
@@ -139,22 +141,22 @@ impl<E: Entries> Judged<'_, E> {
         let is_new = held.is_none() && matches!(change, RosterChange::Admit { .. });
         let held = match (held, name) {
             (Some(held), _) if held.is_active() => held,
-            (Some(_), _) => return Ok(Err(CommandError::Revoked { id: *id })),
+            (Some(_), _) => return Ok(Err(Revoked { id: *id }.into())),
             (None, Some(name)) if is_new && is_admissible(id) => self.first(name),
-            (None, _) if is_new => return Ok(Err(CommandError::UnsoundKey { id: *id })),
-            (None, _) => return Ok(Err(CommandError::UnknownMember { id: *id })),
+            (None, _) if is_new => return Ok(Err(RosterChangeError::UnsoundKey { id: *id })),
+            (None, _) => return Ok(Err(MemberError::Unknown { id: *id }.into())),
         };
         if let Some(name) = name.filter(|name| name.is_id()) {
-            return Ok(Err(CommandError::NameIsId { name: name.as_str().into() }));
+            return Ok(Err(RosterChangeError::NameIsId { name: name.as_str().into() }));
         }
         if let Some(name) = name
             && let Some(other) = self.other_named(name, id)?
         {
-            return Ok(Err(CommandError::NameTaken { name: name.as_str().into(), id: other }));
+            return Ok(Err(RosterChangeError::NameTaken { name: name.as_str().into(), id: other }));
         }
         let is_in = !is_new && held.state == GrantState::Active;
         if is_in && terms.until.is_some_and(|until| until != Timestamp::MAX) {
-            return Ok(Err(CommandError::HasComeIn { name: held.name.as_str().into() }));
+            return Ok(Err(RosterChangeError::HasComeIn { name: held.name.as_str().into() }));
         }
         Ok(Ok(self.changed_by(held, name, terms)))
     }
@@ -197,8 +199,8 @@ impl<E: Entries> Judged<'_, E> {
         held: Option<Grant>,
         disposition: Disposition,
         at: Option<(Timestamp, Hash)>,
-    ) -> Result<Grant, CommandError> {
-        let Some(held) = held else { return Err(CommandError::UnknownMember { id: *id }) };
+    ) -> Result<Grant, RosterChangeError> {
+        let Some(held) = held else { return Err(MemberError::Unknown { id: *id }.into()) };
         let state = match (disposition, at.or_else(|| self.entries.head(id))) {
             (Disposition::Keep, Some((timestamp, root))) => GrantState::Keep { timestamp, root },
             // Without a head there is nothing to keep.
@@ -207,7 +209,7 @@ impl<E: Entries> Judged<'_, E> {
         match (held.state, state) {
             (GrantState::Active | GrantState::Invited { .. }, _)
             | (GrantState::Keep { .. }, GrantState::Drop) => Ok(Grant { state, ..held }),
-            _ => Err(CommandError::Revoked { id: *id }),
+            _ => Err(Revoked { id: *id }.into()),
         }
     }
 }
@@ -273,7 +275,7 @@ mod tests {
             &self,
             changes: &[RosterChange],
             now: u64,
-        ) -> Result<BTreeMap<MemberId, Grant>, CommandError> {
+        ) -> Result<BTreeMap<MemberId, Grant>, RosterChangeError> {
             let Ok(judged) = changed(self, changes, Timestamp(now));
             judged
         }
@@ -287,9 +289,9 @@ mod tests {
         assert_eq!((new[&id(2)].name.clone(), new[&id(2)].state), (name("edge"), GrantState::Active));
         // In the opposite order the name is taken, and all changes are refused.
         let error = held.judge(&[admit(2, "edge"), revoke(1, Disposition::Keep)], 20).unwrap_err();
-        assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(1)));
+        assert!(matches!(error, RosterChangeError::NameTaken { id: other, .. } if other == id(1)));
         let error = held.judge(&[admit(2, "two"), admit(3, "two")], 20).unwrap_err();
-        assert!(matches!(error, CommandError::NameTaken { id: other, .. } if other == id(2)));
+        assert!(matches!(error, RosterChangeError::NameTaken { id: other, .. } if other == id(2)));
     }
 
     #[test]
@@ -300,7 +302,7 @@ mod tests {
             RosterChange::Change { id: id(1), name: Some(name(&two)), terms: GrantChange::default() };
         for change in [admit(3, &two), admit(2, &two), admit(1, &two), rename] {
             let error = held.judge(&[change], 20).unwrap_err();
-            assert!(matches!(error, CommandError::NameIsId { name } if name == two));
+            assert!(matches!(error, RosterChangeError::NameIsId { name } if name == two));
         }
         // A member that already has such a name keeps it until it is renamed; its other fields can change.
         let mut old = held;
@@ -331,7 +333,7 @@ mod tests {
         assert_eq!(longer[&id(1)].state, GrantState::Invited { until: Timestamp(90) });
         assert_eq!(held.judge(&[change(1, until(u64::MAX))], 20).unwrap()[&id(1)].state, GrantState::Active);
         let held = Held::default().after(&[admit(1, "edge")]);
-        assert!(matches!(held.judge(&[change(1, until(90))], 20), Err(CommandError::HasComeIn { .. })));
+        assert!(matches!(held.judge(&[change(1, until(90))], 20), Err(RosterChangeError::HasComeIn { .. })));
     }
 
     #[test]
@@ -348,7 +350,7 @@ mod tests {
                 revoke(MESH, Disposition::Drop),
             ];
             for wrong in changes {
-                let refused = Err(CommandError::AuthorityId { id: id(MESH) });
+                let refused = Err(MemberError::Authority { id: id(MESH) }.into());
                 assert_eq!(held.judge(core::slice::from_ref(&wrong), 20), refused, "{wrong:?}");
                 // Changes in the same batch, such as the other half of a rotation, are refused too.
                 assert_eq!(held.judge(&[revoke(1, Disposition::Keep), wrong], 20), refused);
@@ -360,15 +362,15 @@ mod tests {
     fn what_ended_stays_ended() {
         let held = Held::default().after(&[admit(1, "a"), revoke(1, Disposition::Keep)]);
         for change in [admit(1, "b"), change(1, GrantChange::default()), revoke(1, Disposition::Keep)] {
-            assert_eq!(held.judge(&[change], 20), Err(CommandError::Revoked { id: id(1) }));
+            assert_eq!(held.judge(&[change], 20), Err(Revoked { id: id(1) }.into()));
         }
         let held = held.after(&[revoke(1, Disposition::Drop)]);
         assert_eq!(held.0[&id(1)].state, GrantState::Drop);
-        assert_eq!(held.judge(&[revoke(1, Disposition::Keep)], 20), Err(CommandError::Revoked { id: id(1) }));
+        assert_eq!(held.judge(&[revoke(1, Disposition::Keep)], 20), Err(Revoked { id: id(1) }.into()));
         let unknown = held.judge(&[change(2, GrantChange::default())], 20);
-        assert_eq!(unknown, Err(CommandError::UnknownMember { id: id(2) }));
+        assert_eq!(unknown, Err(MemberError::Unknown { id: id(2) }.into()));
         let unsound =
             RosterChange::Admit { id: MemberId([0xff; 32]), name: name("x"), terms: GrantChange::default() };
-        assert!(matches!(held.judge(&[unsound], 20), Err(CommandError::UnsoundKey { .. })));
+        assert!(matches!(held.judge(&[unsound], 20), Err(RosterChangeError::UnsoundKey { .. })));
     }
 }

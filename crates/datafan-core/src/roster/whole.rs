@@ -2,10 +2,10 @@
 
 use super::{
     changes::{Entries, RosterChange, changed},
+    error::RosterChangeError,
     role::{IdRole, role_of},
 };
 use crate::{
-    engine::effect::CommandError,
     grant::{GRANT_PREFIX, Grant},
     hash::{Hash, Hasher},
     head::Head,
@@ -126,7 +126,7 @@ impl WholeRoster {
         &self,
         changes: &[RosterChange],
         now: Timestamp,
-    ) -> Result<BTreeMap<MemberId, Grant>, CommandError> {
+    ) -> Result<BTreeMap<MemberId, Grant>, RosterChangeError> {
         let Ok(judged) = changed(self, changes, now);
         let mut new = judged?;
         new.retain(|id, grant| self.grants.get(id) != Some(grant));

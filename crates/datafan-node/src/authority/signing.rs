@@ -2,11 +2,10 @@
 
 use super::{record::Record, request::Request};
 use datafan_core::{
-    engine::CommandError,
     grant::Grant,
     id::{MemberId, MeshId},
     identity::{Identity, Strict},
-    roster::{SignedRoster, WholeRoster, WholeRosterError},
+    roster::{RosterChangeError, SignedRoster, WholeRoster, WholeRosterError},
     time::Timestamp,
 };
 use std::collections::BTreeMap;
@@ -41,7 +40,7 @@ pub enum SignError {
     Roster(#[from] WholeRosterError),
     /// A change is refused.
     #[error(transparent)]
-    Change(#[from] CommandError),
+    Change(#[from] RosterChangeError),
     /// The request changes nothing.
     #[error("the roster already says what the request asks for")]
     Nothing,

@@ -11,12 +11,13 @@ use super::{
 };
 use axum::{body::Body, extract::State};
 use datafan_core::{
-    engine::{CommandError, Write},
+    engine::Write,
     grant::GrantState,
     hash::Hash,
     id::MemberId,
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX},
     read::{KeyRange, Snapshot},
+    roster::MemberError,
     store::{StoreReader, StoreSnapshot},
     time::Timestamp,
 };
@@ -46,10 +47,10 @@ pub async fn adopt<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     })
     .await?;
     if owner == own {
-        return Err(Refusal::failure(CommandError::OwnId { id: owner }));
+        return Err(Refusal::failure(MemberError::Own { id: owner }));
     }
     if owner == authority {
-        return Err(Refusal::failure(CommandError::AuthorityId { id: owner }));
+        return Err(Refusal::failure(MemberError::Authority { id: owner }));
     }
     let kept = read(&app, move |snapshot| kept(&snapshot, &owner)).await?;
     let (arrives, limit) = (app.handle.wait_for(owner, kept.0), patience::present_or(ARRIVAL_TIMEOUT));

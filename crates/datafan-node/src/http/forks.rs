@@ -10,7 +10,12 @@ use super::{
 };
 use axum::{body::Body, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use datafan_core::{engine::CommandError, fork::ClosedBy, id::Name, store::StoreReader};
+use datafan_core::{
+    engine::{CommandError, ForkError},
+    fork::ClosedBy,
+    id::Name,
+    store::StoreReader,
+};
 use datafan_driver::CommitError;
 
 /// `GET /v1/forks`: all evidence; its amount is bounded.
@@ -49,7 +54,7 @@ pub async fn close<R: StoreReader>(State(app): AppState<R>, sent: Body) -> Answe
     .await?;
     let closed = async {
         match app.handle.close_forks(owner).await {
-            Err(CommitError::Refused(CommandError::NoFork { .. })) => Ok(None),
+            Err(CommitError::Refused(CommandError::Fork(ForkError::NoFork { .. }))) => Ok(None),
             done => done.map(Some),
         }
     };

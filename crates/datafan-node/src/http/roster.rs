@@ -16,12 +16,12 @@ use super::{
 use crate::authority::{Request, signed_from_text};
 use axum::{body::Body, extract::State, response::Response};
 use datafan_core::{
-    engine::{CommandError, Disposition},
+    engine::Disposition,
     grant::{Grant, Role},
     id::{MemberId, MeshId, Name},
     identity::Strict,
     read::Snapshot,
-    roster::{GrantChange, IdRole, RosterChange, WholeRoster, role_of},
+    roster::{GrantChange, IdRole, MemberError, RosterChange, WholeRoster, role_of},
     store::{StoreReader, StoreSnapshot},
     time::Timestamp,
 };
@@ -232,7 +232,7 @@ fn revocation<V: StoreSnapshot>(
 fn member<V: StoreSnapshot>(snapshot: &Snapshot<V>, mesh: MeshId, text: &str) -> Answered<(MemberId, Grant)> {
     let id = resolve(snapshot, text)?;
     if role_of(&mesh, &id) == IdRole::Authority {
-        return Err(Refusal::failure(CommandError::AuthorityId { id }));
+        return Err(Refusal::failure(MemberError::Authority { id }));
     }
     let grant = snapshot.grant_of(&id)?;
     Ok((id, grant.ok_or_else(|| Refusal::not_found(format!("{id} is not in the roster")))?))

@@ -5,7 +5,7 @@ use super::{
     write::{delete, put},
 };
 use datafan_core::{
-    engine::{Answer, CommandError, Committed, OwnChange, Ticket, Write},
+    engine::{Answer, CommandError, Committed, OwnChange, Ticket, Write, WriteError},
     store::StoreSnapshot,
 };
 
@@ -26,9 +26,10 @@ impl<D: Disk> World<D> {
     }
 
     /// A member is told to commit `writes`, and must refuse.
-    pub fn refused(&mut self, member: usize, writes: Vec<Write>) -> CommandError {
+    pub fn refused(&mut self, member: usize, writes: Vec<Write>) -> WriteError {
         match self.done(member, OwnChange::Commit(writes)) {
-            Answer::Refused(error) => error,
+            Answer::Refused(CommandError::Write(error)) => error,
+            Answer::Refused(error) => self.fail(&format!("m{member} refuses a commit as no write: {error}")),
             Answer::Committed(_) => self.fail(&format!("m{member} commits what it should refuse")),
         }
     }

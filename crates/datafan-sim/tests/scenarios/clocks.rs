@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, bytes_per_round, refusals};
 use datafan_core::{
-    engine::{Answer, CommandError, OwnChange},
+    engine::{Answer, NotWritable, OwnChange, WriteError},
     head::Head,
     message::Message,
     time::{SECOND, Timestamp},
@@ -76,7 +76,13 @@ fn a45_a_clock_far_behind_the_last_write_stops_writing_until_it_is_right() {
     world.put(0, "k", "1");
     world.set_clock(0, -2 * HOUR);
     let error = world.refused(0, vec![put("k", "2")]);
-    assert!(matches!(error, CommandError::ClockBehind { ahead_seconds: 7_199..=7_201, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            WriteError::NotWritable(NotWritable::ClockBehind { ahead_seconds: 7_199..=7_201, .. })
+        ),
+        "{error}"
+    );
     world.set_clock(0, 0);
     world.put(0, "k", "3");
     world.run_until("the last value", 5 * SECOND, |world| world.all_read(0, "k", Some(b"3")));
@@ -104,7 +110,7 @@ fn a45_what_was_written_two_years_ahead_is_restamped_and_void_for_ever() {
 
         [0, 1].into_iter().for_each(|member| world.set_clock(member, 0));
         let error = world.refused(0, vec![put("k", "again")]);
-        assert!(matches!(error, CommandError::ClockBehind { .. }), "{error}");
+        assert!(matches!(error, WriteError::NotWritable(NotWritable::ClockBehind { .. })), "{error}");
         let Answer::Committed(done) = world.done(0, OwnChange::Restamp) else { panic!("refused") };
         assert_eq!(done.changed, 2, "one overwritten, one new");
         assert!(done.timestamp < future && done.timestamp <= Timestamp(world.wall(0).0 + SECOND));

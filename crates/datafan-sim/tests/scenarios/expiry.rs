@@ -3,7 +3,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{CommandError, OwnChange},
+    engine::{OwnChange, WriteError},
     limits::COMMIT_WRITES_MAX,
     roster::{GrantChange, RosterChange},
     time::{SECOND, Timestamp},
@@ -82,7 +82,7 @@ fn a58_a_quota_full_of_expired_items_refuses_no_write() {
         }
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(100));
         let error = world.refused(0, vec![put("k", "v")]);
-        assert!(matches!(error, CommandError::OverQuota { items: 101, items_max: 100, .. }), "{error}");
+        assert!(matches!(error, WriteError::OverQuota { items: 101, items_max: 100, .. }), "{error}");
         world.run_for(5 * SECOND);
 
         let done = world.commit(0, vec![put("k", "v")]);
@@ -91,7 +91,7 @@ fn a58_a_quota_full_of_expired_items_refuses_no_write() {
         let many = (0..99).map(|n| put(&format!("short/{n:03}"), "again")).collect();
         assert_eq!(world.commit(0, many).changed, 99);
         let error = world.refused(0, vec![put("one too many", "v")]);
-        assert!(matches!(error, CommandError::OverQuota { items: 101, .. }), "{error}");
+        assert!(matches!(error, WriteError::OverQuota { items: 101, .. }), "{error}");
         world.run_until("equal", 20 * SECOND, |world| world.equal_with(100));
         assert!(world.all_read(0, "short/098", Some(b"again")) && world.all_read(0, "short/099", None));
         world.crash(0);
@@ -116,7 +116,7 @@ fn a58_more_expired_items_than_a_commit_removes() {
         let many = (0..COMMIT_WRITES_MAX).map(|n| put(&format!("long/{round}/{n}"), "v")).collect();
         assert_eq!(world.commit(0, many).changed, COMMIT_WRITES_MAX as u64);
     }
-    assert!(matches!(world.refused(0, vec![put("k", "v")]), CommandError::OverQuota { .. }));
+    assert!(matches!(world.refused(0, vec![put("k", "v")]), WriteError::OverQuota { .. }));
     world.run_until("equal", 60 * SECOND, |world| world.equal_with(n_items));
 }
 
@@ -130,7 +130,7 @@ fn a58_what_is_still_seen_is_not_removed_and_a_delete_of_what_is_not_changes_not
     assert_eq!(world.commit(0, vec![delete("soon")]).changed, 0, "nobody saw it any more");
     world.put(0, "k", "v");
     let error = world.refused(0, vec![put("one too many", "v")]);
-    assert!(matches!(error, CommandError::OverQuota { .. }), "{error}");
+    assert!(matches!(error, WriteError::OverQuota { .. }), "{error}");
     world.run_until("equal", 20 * SECOND, |world| world.equal_with(3));
     assert!(world.all_read(0, "late", Some(b"v")) && world.all_read(0, "k", Some(b"v")));
 }

@@ -4,7 +4,7 @@
 
 use crate::common::{Mesh, SEEDS, push};
 use datafan_core::{
-    engine::{Alarm, Answer, CommandError, Config, Disposition, OwnChange},
+    engine::{Alarm, Answer, Config, Disposition, OwnChange, RosterError},
     hash::Hash,
     head::Head,
     id::Name,
@@ -290,7 +290,7 @@ fn as_many_members_as_there_may_be_and_one_more() {
     let ticket = world.ask(0, OwnChange::ChangeRoster(vec![admit(MEMBERS_MAX)]));
     world.run_for(SECOND);
     let answer = world.answer(0, ticket).expect("answered");
-    assert!(matches!(answer, Answer::Refused(CommandError::TooManyMembers)), "{answer:?}");
+    assert_eq!(*answer, Answer::Refused(RosterError::TooManyMembers.into()));
     // Members can still be revoked.
     let change = RosterChange::Revoke { id: id(7), disposition: Disposition::Drop, at: None };
     world.must(0, OwnChange::ChangeRoster(vec![change]));

@@ -2,8 +2,9 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Answer, CommandError, Disposition, OwnChange, Standing},
+    engine::{Answer, CommandError, Disposition, OwnChange, RosterError, Standing},
     id::{MemberId, Name},
+    roster::{MemberError, RosterChangeError},
     time::{MILLI, SECOND, Timestamp},
 };
 use datafan_sim::world::{Happening, heads_never_go_back, line, put};
@@ -103,15 +104,18 @@ fn the_roster_refuses_what_would_confuse_it() {
     let (zero, one) = (world.id(0), world.id(1));
     let unsound = datafan_core::id::MemberId([0xff; 32]);
     let mut refused = |member, command| match world.done(member, command) {
-        datafan_core::engine::Answer::Refused(error) => error,
-        datafan_core::engine::Answer::Committed(committed) => panic!("{committed:?}"),
+        Answer::Refused(CommandError::Roster(error)) => error,
+        other => panic!("{other:?}"),
     };
-    assert!(matches!(refused(1, admit(one, "other")), CommandError::NoAuthority));
-    assert!(matches!(refused(0, admit(unsound, "other")), CommandError::UnsoundKey { .. }));
+    assert!(matches!(refused(1, admit(one, "other")), RosterError::NoAuthority));
+    let error = refused(0, admit(unsound, "other"));
+    assert_eq!(error, RosterChangeError::UnsoundKey { id: unsound }.into());
     let stranger = datafan_core::identity::Identity::from_secret(&[9; 32]).id();
-    assert!(matches!(refused(0, admit(stranger, "m0")), CommandError::NameTaken { id, .. } if id == zero));
+    let error = refused(0, admit(stranger, "m0"));
+    assert_eq!(error, RosterChangeError::NameTaken { name: "m0".into(), id: zero }.into());
     let revoke = OwnChange::Revoke { id: stranger, disposition: Disposition::Drop };
-    assert!(matches!(refused(0, revoke), CommandError::UnknownMember { .. }));
+    let error = RosterChangeError::from(MemberError::Unknown { id: stranger });
+    assert_eq!(refused(0, revoke), error.into());
 }
 
 /// Five members, of which the middle one writes continuously; another link connects the others without it.

@@ -4,7 +4,7 @@
 
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
-    engine::{Answer, CommandError, Committed, OwnChange},
+    engine::{Answer, CommandError, Committed, NotWritable, OwnChange, WriteError},
     time::SECOND,
 };
 use datafan_sim::world::{delete, put, uses_no_timestamp_twice};
@@ -95,7 +95,13 @@ fn a54_a_timestamp_beyond_the_bound_is_refused_before_it_is_acknowledged() {
     world.set_clock(0, 0);
     let error = world.refused(0, vec![put("k", "again")]);
     assert!(
-        matches!(error, CommandError::ClockBehind { limit_seconds: 3_600, ahead_seconds: 3_629..=3_631 }),
+        matches!(
+            error,
+            WriteError::NotWritable(NotWritable::ClockBehind {
+                limit_seconds: 3_600,
+                ahead_seconds: 3_629..=3_631
+            })
+        ),
         "{error}"
     );
     // So little is not restamped: others accept it before they learn of anything else.
@@ -298,7 +304,10 @@ impl Sequence {
                 self.acknowledged.insert(key, now);
                 self.n_acknowledged += 1;
             }
-            Answer::Refused(CommandError::ClockBehind { ahead_seconds, .. }) => {
+            Answer::Refused(CommandError::Write(WriteError::NotWritable(NotWritable::ClockBehind {
+                ahead_seconds,
+                ..
+            }))) => {
                 self.say(&format!("refused, {ahead_seconds} s ahead"));
             }
             Answer::Refused(error) => panic!("{error}; {}", self.said),

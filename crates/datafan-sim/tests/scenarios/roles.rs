@@ -2,12 +2,12 @@
 
 use crate::common::Mesh;
 use datafan_core::{
-    engine::{Answer, Command, CommandError, Disposition, Immediate, OwnChange},
+    engine::{AddressError, Answer, Command, CommandError, Disposition, Immediate, OwnChange, RosterError},
     grant::{Grant, GrantState, Quota, Role},
     hash::Hash,
     id::{MemberId, Name},
     identity::{Identity, Strict},
-    roster::{GrantChange, RosterChange, WholeRoster},
+    roster::{GrantChange, MemberError, RosterChange, WholeRoster},
     store::StoreSnapshot,
     time::{SECOND, Timestamp},
 };
@@ -35,13 +35,14 @@ fn a55_the_meshs_own_id_is_no_members_in_any_command() {
     ];
     for change in changes {
         let said = format!("{change:?}");
-        let refused = Answer::Refused(CommandError::AuthorityId { id: mesh });
-        assert_eq!(world.done(0, change), refused, "{said}");
+        let refused = RosterError::Change(MemberError::Authority { id: mesh }.into());
+        assert_eq!(world.done(0, change), Answer::Refused(refused.into()), "{said}");
     }
     let connect = |id| Immediate::Connect { address: "m1".into(), expected: Some(id) };
-    assert_eq!(world.done(0, connect(mesh)), Answer::Refused(CommandError::AuthorityId { id: mesh }));
+    let refused = |error| Answer::Refused(AddressError::Member(error).into());
+    assert_eq!(world.done(0, connect(mesh)), refused(MemberError::Authority { id: mesh }));
     let me = world.id(0);
-    assert_eq!(world.done(0, connect(me)), Answer::Refused(CommandError::OwnId { id: me }));
+    assert_eq!(world.done(0, connect(me)), refused(MemberError::Own { id: me }));
     assert_eq!(world.status(0).members.len(), 3);
     still_changes(&mut world, 3);
 }
@@ -98,7 +99,7 @@ fn a55_a_signed_roster_lets_no_revoked_id_in_again() {
         offline(&mut world, 0);
         let signed = sign(&world, 1, BTreeMap::from([(world.id(2), was)]));
         let answer = world.done(1, Command::ApplySignedRoster(signed.into()));
-        assert!(matches!(answer, Answer::Refused(CommandError::SignedRoster { .. })), "{answer:?}");
+        assert!(matches!(answer, Answer::Refused(CommandError::SignedRoster(_))), "{answer:?}");
         let revoked = |world: &Mesh, id: MemberId| {
             let members = world.status(1).members;
             members.iter().any(|(member, grant)| *member == id && !grant.is_active())

@@ -4,7 +4,8 @@
 use crate::common::{Mesh, SEEDS};
 use datafan_core::{
     engine::{
-        ADDRESSES_KEY, Alarm, Answer, Command, CommandError, Disposition, Immediate, OwnChange, Standing,
+        ADDRESSES_KEY, Alarm, Answer, Command, Disposition, Immediate, NotWritable, OwnChange, RosterError,
+        Standing, WriteError,
     },
     grant::{Grant, GrantState, Quota, Role},
     head::Head,
@@ -12,7 +13,7 @@ use datafan_core::{
     identity::{Identity, Strict},
     item::{Item, Key},
     message::{Delta, Message, encode_delta},
-    roster::{GrantChange, RosterChange, SignedRoster, WholeRoster},
+    roster::{GrantChange, RosterChange, RosterChangeError, SignedRoster, WholeRoster},
     store::StoreSnapshot,
     time::{SECOND, Timestamp},
     trie::Branch,
@@ -32,7 +33,7 @@ fn a_quota_binds_the_owner_and_can_be_changed() {
         let error = world.refused(1, vec![put("k3", "v")]);
         assert_eq!(
             error,
-            CommandError::OverQuota { items: 4, bytes: 12, items_max: 3, bytes_max: Quota::default().bytes }
+            WriteError::OverQuota { items: 4, bytes: 12, items_max: 3, bytes_max: Quota::default().bytes }
         );
         world.put(1, "k2", "w");
         change(&mut world, 1, GrantChange { items: Some(4), ..GrantChange::default() });
@@ -58,7 +59,7 @@ fn what_is_larger_than_a_new_quota_may_change_everywhere_but_not_grow() {
         world.run_until("equal", 10 * SECOND, |world| world.equal());
         assert!(world.all_read(2, "k6", Some(b"w")) && world.all_read(2, "k5", None));
         let error = world.refused(2, vec![put("new", "v")]);
-        assert!(matches!(error, CommandError::OverQuota { items: 300, items_max: 10, .. }), "{error}");
+        assert!(matches!(error, WriteError::OverQuota { items: 300, items_max: 10, .. }), "{error}");
         world.commit(2, (7..290).map(|n| delete(&format!("k{n}"))).collect());
         world.run_until("equal", 10 * SECOND, |world| world.equal());
         assert!((0..3).all(|member| !world.stats(member).refusals.contains_key("over_quota")));
@@ -78,7 +79,10 @@ fn a_reader_relays_all_and_writes_nothing() {
             world.all_read(0, "k", Some(b"v")) && world.all_read(2, "k", Some(b"v"))
         });
         let error = world.refused(1, vec![put("k", "v")]);
-        assert!(matches!(&error, CommandError::Reader { name } if name == "m1"), "{error}");
+        assert!(
+            matches!(&error, WriteError::NotWritable(NotWritable::Reader { name }) if name == "m1"),
+            "{error}"
+        );
         assert!(error.to_string().contains("datafan grant m1 --role member"), "{error}");
 
         // A head that it signs anyway is refused by name, and is not a violation of anybody.
@@ -190,7 +194,8 @@ fn who_came_in_before_the_end_stays() {
         let terms = GrantChange { until: Some(Timestamp(1)), ..GrantChange::default() };
         let again = RosterChange::Change { id: world.id(invited), name: None, terms };
         let answer = world.done(0, OwnChange::ChangeRoster(vec![again]));
-        assert!(matches!(&answer, Answer::Refused(CommandError::HasComeIn { .. })), "{answer:?}");
+        let joined = RosterChangeError::HasComeIn { name: grant(&world, 0, invited).name.as_str().into() };
+        assert_eq!(answer, Answer::Refused(RosterError::from(joined).into()));
     }
 }
 
@@ -260,12 +265,9 @@ fn a_key_is_replaced_in_one_commit_of_the_roster() {
         // Even after a restart the name belongs only to the new key.
         world.stop(0);
         world.start(0);
-        let taken = OwnChange::Admit { id: Identity::from_secret(&[7; 32]).id(), name };
-        let taken = world.done(0, taken);
-        assert!(
-            matches!(&taken, Answer::Refused(CommandError::NameTaken { id, .. }) if *id == world.id(fresh)),
-            "{taken:?}"
-        );
+        let taken = RosterChangeError::NameTaken { name: name.as_str().into(), id: world.id(fresh) };
+        let answer = world.done(0, OwnChange::Admit { id: Identity::from_secret(&[7; 32]).id(), name });
+        assert_eq!(answer, Answer::Refused(RosterError::from(taken).into()));
     }
 }
 
@@ -417,7 +419,7 @@ fn offline_authority(n: usize, seed: u64) -> Mesh {
     world.start(0);
     world.run_until("linked", 20 * SECOND, |world| world.linked(0, 1) && world.equal());
     let refused = world.done(0, OwnChange::ChangeRoster(vec![named(7)]));
-    assert!(matches!(refused, Answer::Refused(CommandError::NoAuthority)), "{refused:?}");
+    assert_eq!(refused, Answer::Refused(RosterError::NoAuthority.into()));
     world
 }
 

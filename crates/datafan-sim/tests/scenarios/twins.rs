@@ -5,13 +5,14 @@ use crate::{
     parting::discovering,
 };
 use datafan_core::{
-    engine::{Alarm, Answer, CommandError, OwnChange, ShardProgress},
+    engine::{Alarm, Answer, CommandError, ForkError, OwnChange, ShardProgress},
     fork::{ClosedBy, Evidence},
     hash::Hash,
     head::Head,
     identity::{Identity, Strict},
     message::Message,
     read::Snapshot,
+    roster::MemberError,
     store::{Page, StoreSnapshot},
     time::{MILLI, SECOND, Timestamp},
 };
@@ -271,17 +272,17 @@ fn only_the_authority_closes_forks_and_only_of_members() {
     let owner = world.id(1);
     let refused = |world: &mut Mesh, member, owner| match world.done(member, OwnChange::CloseForks { owner })
     {
-        Answer::Refused(error) => error,
-        Answer::Committed(done) => panic!("{done:?}"),
+        Answer::Refused(CommandError::Fork(error)) => error,
+        other => panic!("{other:?}"),
     };
-    assert_eq!(refused(&mut world, 2, owner), CommandError::CannotClose);
+    assert_eq!(refused(&mut world, 2, owner), ForkError::CannotClose);
     let stranger = Identity::from_secret(&[99; 32]).id();
-    assert_eq!(refused(&mut world, 0, stranger), CommandError::UnknownMember { id: stranger });
+    assert_eq!(refused(&mut world, 0, stranger), MemberError::Unknown { id: stranger }.into());
     // A member without forks has nothing to close, and the roster is unchanged.
     let (honest, authority) = (world.id(2), world.mesh_id().authority());
     let roster = world.heads(0)[&authority];
-    assert_eq!(refused(&mut world, 0, honest), CommandError::NoFork { id: honest });
-    assert_eq!(refused(&mut world, 0, authority), CommandError::AuthorityId { id: authority });
+    assert_eq!(refused(&mut world, 0, honest), ForkError::NoFork { id: honest });
+    assert_eq!(refused(&mut world, 0, authority), MemberError::Authority { id: authority }.into());
     assert_eq!(world.heads(0)[&authority], roster);
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use datafan_core::{
     claim::Claim,
-    engine::{Alarm, Answer, CommandError, Immediate, OwnState, Ticket},
+    engine::{Alarm, Answer, Immediate, NotWritable, OwnState, Ticket, WriteError},
     id::MeshId,
     item::Key,
     message::Message,
@@ -216,7 +216,7 @@ fn a36_who_is_held_back_and_hears_more_of_the_other_one_stops() {
             assert_eq!(ends, lives, "{:?}", world.alarms(OWNER));
             if lives {
                 let error = world.refused(OWNER, vec![put("k", "more")]);
-                assert!(matches!(error, CommandError::ForeignHead { .. }), "{error}");
+                assert!(matches!(error, WriteError::NotWritable(NotWritable::ForeignHead { .. })), "{error}");
             } else {
                 // It continues from everything that both wrote.
                 world.run_until("equal", 20 * SECOND, |world| world.equal_with(2));

@@ -2,7 +2,7 @@
 
 use crate::common::{Mesh, SEEDS, refusals};
 use datafan_core::{
-    engine::{Answer, CommandError, OwnChange, Write},
+    engine::{Answer, OwnChange, Write, WriteError},
     item::{Key, KeyError},
     limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
     time::{MILLI, SECOND},
@@ -40,13 +40,13 @@ fn a35_what_is_over_a_limit_is_refused_and_harms_nothing() {
     assert_eq!(Key::new("k".repeat(KEY_BYTES_MAX + 1)), Err(KeyError::TooLong { len: KEY_BYTES_MAX + 1 }));
     assert_eq!(Key::new(""), Err(KeyError::Empty));
     let error = world.refused(0, vec![put("good", "v"), put("long", [1; 1_001])]);
-    assert_eq!(error, CommandError::ValueTooLong { key: "long".into(), len: 1_001, limit: 1_000 });
+    assert_eq!(error, WriteError::ValueTooLong { key: "long".into(), len: 1_001, limit: 1_000 });
     assert!(error.to_string().contains("1001 bytes, limit 1000"), "{error}");
     let error = world.refused(0, vec![put("_sys/addresses", "v")]);
-    assert_eq!(error, CommandError::SystemKey { key: "_sys/addresses".into() });
+    assert_eq!(error, WriteError::SystemKey { key: "_sys/addresses".into() });
     let many = (0..=COMMIT_WRITES_MAX).map(|n| put(&n.to_string(), "v")).collect();
     let writes = COMMIT_WRITES_MAX + 1;
-    assert_eq!(world.refused(0, many), CommandError::TooManyWrites { writes });
+    assert_eq!(world.refused(0, many), WriteError::TooManyWrites { writes });
 
     world.put(0, "after", [1; 1_000]);
     world.run_until("before and after", 10 * SECOND, |world| world.equal_with(2));
@@ -65,7 +65,7 @@ fn a35_receivers_take_up_to_the_fixed_maximum() {
     let too_much = (0..5).map(|n| put(&n.to_string(), vec![1; VALUE_BYTES_MAX])).collect();
     let bytes = 5 * (VALUE_BYTES_MAX + 1);
     assert!(bytes > COMMIT_BYTES_MAX);
-    assert_eq!(world.refused(0, too_much), CommandError::CommitTooLarge { bytes });
+    assert_eq!(world.refused(0, too_much), WriteError::CommitTooLarge { bytes });
 }
 
 #[test]

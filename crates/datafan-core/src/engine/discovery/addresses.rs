@@ -3,7 +3,7 @@
 use crate::{
     codec::{DecodeError, Reader, Writer},
     connector::Address,
-    engine::effect::CommandError,
+    engine::command_error::AddressError,
     limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX},
     message,
 };
@@ -39,12 +39,12 @@ pub fn decode_addresses(bytes: &[u8]) -> Result<Vec<Address>, DecodeError> {
 }
 
 /// Checks addresses against the limits.
-pub(in crate::engine) fn check_addresses(addresses: &[Address]) -> Result<(), CommandError> {
+pub(in crate::engine) fn check_addresses(addresses: &[Address]) -> Result<(), AddressError> {
     if addresses.len() > ADDRESSES_MAX {
-        return Err(CommandError::Limit { what: "number of addresses", limit: ADDRESSES_MAX });
+        return Err(AddressError::TooMany);
     }
     if addresses.iter().any(|address| address.is_empty() || address.len() > ADDRESS_BYTES_MAX) {
-        return Err(CommandError::Limit { what: "address length in bytes", limit: ADDRESS_BYTES_MAX });
+        return Err(AddressError::Length);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ mod current;
 #[cfg(test)]
 mod tests;
 
-use super::{context::Context, effect::CommandError, group::Refusable};
+use super::{context::Context, not_writable::NotWritable};
 use crate::{
     codec::DecodeError,
     head::Head,
@@ -303,8 +303,8 @@ impl<S: Store> Disk<S> {
     }
 
     /// Checks that there is room for own writes.
-    pub(super) fn check_room(&self) -> Refusable<()> {
-        self.full().map_or(Ok(()), |why| Err(CommandError::DiskFull { why: why.into() }))
+    pub(super) fn check_room(&self) -> Result<(), NotWritable> {
+        self.full().map_or(Ok(()), |why| Err(NotWritable::DiskFull { why: why.into() }))
     }
 
     /// Whether the disk was full and has room again. The store must be reopened before it can be written.

@@ -17,7 +17,7 @@ mod tests;
 pub(super) use forks::Forks;
 pub(super) use owners::{Owner, Reason, Refused, Standing, Transfer};
 
-use super::{context::Context, group::Refusable, reconcile::Reconciliation};
+use super::{context::Context, not_writable::NotWritable, reconcile::Reconciliation};
 use crate::{
     hash::Hash,
     head::Head,
@@ -358,7 +358,7 @@ impl Replicas {
         owner: &MemberId,
         last: Timestamp,
         n: u64,
-    ) -> Refusable<()> {
+    ) -> Result<(), NotWritable> {
         let before = Timestamp(cx.now.wall.0.saturating_sub(1));
         cx.check_within(self.invalid_spans().reach(owner, last.max(before), n))
     }
