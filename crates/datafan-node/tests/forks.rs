@@ -38,7 +38,7 @@ fn evidence_is_checked_without_a_member() {
     unsigned[100] ^= 1;
     for (bytes, what) in [
         (&altered[..], "not evidence of a fork"),
-        (&same, "may have grown out of"),
+        (&same, "may be an ancestor of"),
         (&unsigned, "not signed by its owner"),
         (b"datafan fork", "not evidence of a fork"),
         (&vec![0; 1 << 20], "the limit"),
