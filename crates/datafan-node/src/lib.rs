@@ -22,8 +22,6 @@
 //! running member), `rows` (files of JSON lines), `cli` (the binary `datafan`). The library installs no
 //! `tracing` subscriber.
 
-#![cfg_attr(not(feature = "redb"), allow(dead_code, reason = "a bootstrap writes a store"))]
-
 pub mod authority;
 mod files;
 mod home;

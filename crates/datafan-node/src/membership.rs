@@ -1,6 +1,6 @@
 //! `member.json`: what a member knows of its mesh before it has a roster.
 
-use crate::{files::write_private, json::from_slice};
+use crate::json::from_slice;
 use datafan_core::{
     connector::Address,
     id::{MeshId, Name},
@@ -82,6 +82,7 @@ impl Membership {
     }
 
     /// Writes the file at `path`, which must not exist. With it, the directory belongs to the member.
+    #[cfg(any(feature = "http", feature = "redb"))]
     pub(crate) fn write(&self, path: &Path) -> Result<(), MembershipError> {
         let file = File {
             format: FORMAT,
@@ -92,7 +93,7 @@ impl Membership {
         };
         let mut text = serde_json::to_vec_pretty(&file).expect("texts and numbers are JSON");
         text.push(b'\n');
-        let written = write_private(path, &text);
+        let written = crate::files::write_private(path, &text);
         written.map_err(|source| MembershipError::Io { path: path.into(), source })
     }
 }

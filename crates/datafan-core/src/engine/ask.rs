@@ -211,7 +211,8 @@ impl<V> Exchange<'_, V> {
     /// do.
     pub(super) fn is_of_earlier_pull(&self, from: MemberId, delta: &Delta<'_>) -> bool {
         let transfer = self.replicas.get(&delta.head.owner).and_then(|state| state.transfer());
-        matches!(transfer, Some(Transfer::Pull { from: asked, since, .. }) if *asked == from && delta.base < *since)
+        let Some(Transfer::Pull { from: asked, since, .. }) = transfer else { return false };
+        *asked == from && delta.base < *since
     }
 
     /// Begins to fetch a state of an own shard that must not replace the visible one.

@@ -148,8 +148,8 @@ pub enum RosterError {
     NoAuthority,
     /// The member that holds the authority's key revoked itself.
     #[error(
-        "{id} is this member itself, which holds authority.key: it cannot revoke itself; admit a new key, move \
-         authority.key there and revoke this one (docs/membership.md)"
+        "{id} is this member itself, which holds authority.key: it cannot revoke itself; admit a new key, \
+         move authority.key there and revoke this one (docs/membership.md)"
     )]
     Oneself {
         /// Who.
@@ -221,7 +221,8 @@ pub enum SignedRosterError {
     BeforeTicket,
     /// It leads from a later one than is held here. It can be applied once that has come.
     #[error(
-        "the signed roster follows one of {base}, and here is one of {held}: apply the earlier one first, or wait until it is here"
+        "the signed roster follows one of {base}, and here is one of {held}: apply the earlier one first, or wait \
+         until it is here"
     )]
     Ahead {
         /// From where it leads.
@@ -231,7 +232,8 @@ pub enum SignedRosterError {
     },
     /// It lacks members that the one held here has.
     #[error(
-        "the signed roster lacks members that are known here: it was refused, and every other member refuses it"
+        "the signed roster lacks members that are known here: it was refused, and every other \
+         member refuses it"
     )]
     Shrinks,
     /// It was made from another roster than the one that is held here.

@@ -50,8 +50,8 @@ pub enum NotWritable {
     },
     /// The write would have a timestamp beyond the bound of this member's clock, which no peer accepts.
     #[error(
-        "our last write is {ahead_seconds} s ahead of our clock, limit {limit_seconds} s: set the clock right; if it \
-         is right, wait until it is within the limit, or restamp what was written while it was wrong"
+        "our last write is {ahead_seconds} s ahead of our clock, limit {limit_seconds} s: set the clock \
+         right; if it is right, wait until it is within the limit, or restamp what was written while it was wrong"
     )]
     ClockBehind {
         /// By how much.

@@ -125,7 +125,8 @@ impl Refusal {
             Self::Revoked => "this member was revoked: ask for an invitation with a new key",
             Self::Busy => "the peer has as many links as it takes: it will be dialled again later",
             Self::InvitationExpired => {
-                "the invitation has ended: ask for a new one, or for `datafan grant NAME --expires 7d` where authority.key is"
+                "the invitation has ended: ask for a new one, or for `datafan grant NAME --expires 7d` where \
+                 authority.key is"
             }
             Self::Surplus => "both sides have links enough without this one",
             Self::Malformed => "the peer could not read our message: do both run the same version?",

@@ -47,8 +47,8 @@ pub enum RosterChangeError {
 pub enum MemberError {
     /// It is the mesh's own id, which is its authority's.
     #[error(
-        "{id} is the mesh's own id and names no member: `datafan id` prints a member's id beside it, on the line \
-         that begins with id"
+        "{id} is the mesh's own id and names no member: `datafan id` prints a member's id beside it, on the \
+         line that begins with id"
     )]
     Authority {
         /// The id.

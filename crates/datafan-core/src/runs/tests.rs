@@ -106,8 +106,8 @@ struct State {
     history: RunHistory,
 }
 
-/// Writes, restarts and restored copies in random order: reconciliation is told from the histories alone exactly as
-/// the tree of states has it.
+/// Writes, restarts and restored copies in random order: the histories alone say which state
+/// descends from which, exactly as the tree of states has it.
 #[test]
 fn reconciliation_is_what_a_tree_of_states_says() {
     for seed in 0..300 {

@@ -12,8 +12,8 @@ use datafan_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A state that a member showed, and that was replaced by one that does not descend from it, is at the end
-/// part of the owner's state as running members show it, or of a divergent copy that they keep. Descent is
-/// observed where the owner writes. A copy does not count if it was not on disk when its holder crashed, or
+/// part of the owner's state as running members show it, or of a divergent copy that they keep. Which
+/// state follows which is observed where the owner writes. A copy does not count if it was not on disk when its holder crashed, or
 /// if its holder was itself restored.
 #[derive(Default)]
 pub struct NothingLost {
@@ -82,7 +82,7 @@ impl NothingLost {
     }
 }
 
-/// The descent of an owner's states. A branch is a line of states; it starts where an older copy of the disk
+/// The lines of an owner's states. A branch is a line of states; it starts where an older copy of the disk
 /// was restored.
 #[derive(Default)]
 struct Lineage {

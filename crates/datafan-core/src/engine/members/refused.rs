@@ -47,8 +47,8 @@ pub(in crate::engine) fn remedy(id: &MemberId, name: &Name, refusal: Refusal) ->
             )
         }
         Refusal::InvitationExpired => format!(
-            "its invitation has ended; to give it another while, where authority.key is: datafan grant {name} \
-             --expires 7d"
+            "its invitation has ended; to give it another while, where authority.key is: datafan grant \
+             {name} --expires 7d"
         ),
         Refusal::Revoked => {
             "it was revoked; to come back it needs a new key: datafan invite NAME, where authority.key is"
