@@ -23,6 +23,7 @@ pub const KEYS: TableDefinition<'_, &[u8], &[u8; 8]> = TableDefinition::new("key
 /// Shard, level, prefix -> `Node::encode`.
 pub const NODES: TableDefinition<'_, &[u8; 13], &[u8]> = TableDefinition::new("nodes");
 /// Shard, timestamp, key.
+// Format 2 names the table so; another name would be another format.
 pub const TOMBSTONES: TableDefinition<'_, &[u8], ()> = TableDefinition::new("graves");
 /// Shard, expiry, timestamp.
 pub const EXPIRIES: TableDefinition<'_, &[u8; 20], ()> = TableDefinition::new("expiries");
