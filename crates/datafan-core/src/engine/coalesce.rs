@@ -12,9 +12,8 @@ use crate::{
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    vec::Vec,
+    vec::{IntoIter, Vec},
 };
-use core::iter::Peekable;
 
 /// Bytes before the owner in a pushed message: version, tag and the head's format.
 const OWNER_AT: usize = 3;
@@ -23,7 +22,7 @@ const OWNER_ENDS: usize = OWNER_AT + 32;
 
 /// The inputs directly after `first` that are pushes of the same owner from the same peer, up to the size of
 /// one push in total.
-pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item = Input>>) -> Vec<Arc<[u8]>> {
+pub(super) fn following(first: &Input, inputs: &mut IntoIter<Input>) -> Vec<Arc<[u8]>> {
     let Input::Message { from, bytes } = first else { return Vec::new() };
     if !is_push(bytes) {
         return Vec::new();
@@ -34,8 +33,10 @@ pub(super) fn following(first: &Input, inputs: &mut Peekable<impl Iterator<Item 
         len += next.len();
         from == other && is_push_of_same(bytes, next) && len <= PUSH_BYTES_MAX
     };
-    while let Some(Input::Message { bytes, .. }) = inputs.next_if(&mut follows) {
-        pushes.push(bytes);
+    while inputs.as_slice().first().is_some_and(&mut follows) {
+        if let Some(Input::Message { bytes, .. }) = inputs.next() {
+            pushes.push(bytes);
+        }
     }
     pushes
 }
@@ -176,7 +177,7 @@ mod tests {
         let (one, other) = (MemberId([8; 32]), MemberId([9; 32]));
         let input = |from, len: usize| Input::Message { from, bytes: vec![PUSH; len].into() };
         let count = |inputs: Vec<Input>| {
-            let mut inputs = inputs.into_iter().peekable();
+            let mut inputs = inputs.into_iter();
             let first = inputs.next().unwrap();
             (following(&first, &mut inputs).len(), inputs.len())
         };

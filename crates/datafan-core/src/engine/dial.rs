@@ -43,7 +43,9 @@ impl<S: Store> Dialling<'_, S> {
 
     /// Begins the dials that are due, and continues those under way.
     pub(super) fn dial(&mut self) {
-        self.conflicts().dial_same_key();
+        if self.key_conflicts.same_key.has_queued() {
+            self.conflicts().dial_same_key();
+        }
         if self.cx.now.time < wakes_at(self.cx, self.links, self.discovery, self.divergent) {
             return;
         }

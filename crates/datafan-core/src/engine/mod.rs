@@ -165,7 +165,7 @@ impl<S: Store> Engine<S> {
         self.cx.begin_call(now);
         self.own.run.see(now, &mut self.cx.rng);
         self.replicas.begin_call(&self.cx);
-        let mut inputs = inputs.into_iter().peekable();
+        let mut inputs = inputs.into_iter();
         while let Some(input) = inputs.next() {
             let others = coalesce::following(&input, &mut inputs);
             self.handle_input(input, others)?;
@@ -234,7 +234,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Handles the consequences of changed shards.
-    #[inline]
+    #[inline(always)]
     fn follow_up(&mut self) -> Result<(), StoreError> {
         if self.cx.has_news() || self.members.has_changed() { self.hand_on() } else { Ok(()) }
     }

@@ -92,6 +92,7 @@ impl<S: Store> Greeting<'_, S> {
 }
 
 /// When a surplus link may be dropped.
+#[inline]
 pub(super) fn wakes_at<V>(cx: &Context, links: &Links<V>, discovery: &Discovery) -> Time {
     let is_beyond = cx.config.links_min > 0 && links.len() > cx.config.links_wanted_max;
     if !is_beyond {

@@ -102,6 +102,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Whether there may be work for a timer. Most timers check more than the time.
+    #[inline(always)]
     fn is_due(&self, timer: Timer) -> bool {
         let now = self.cx.now.time;
         match timer {
@@ -109,7 +110,7 @@ impl<S: Store> Engine<S> {
             Timer::Transfers => self.replicas.has_held_back(),
             Timer::Recovery => self.own.is_recovering(),
             Timer::Newcomer => self.key_conflicts.listed.is_newcomer(),
-            Timer::Contest => self.own.contested().is_some() || self.key_conflicts.listed.has_sought(),
+            Timer::Contest => self.own.is_contested() || self.key_conflicts.listed.has_sought(),
             Timer::Links => self.links.have_work(now),
             Timer::Round => self.cx.next_round <= now,
             Timer::AddressBook | Timer::Surplus | Timer::Disk => self.deadline(timer) <= now,

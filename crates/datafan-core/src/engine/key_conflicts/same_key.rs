@@ -59,6 +59,11 @@ impl SameKey {
         }
     }
 
+    /// Whether addresses wait to be dialled.
+    pub(in crate::engine) fn has_queued(&self) -> bool {
+        !self.to_ask.is_empty()
+    }
+
     /// Takes the addresses to dial now.
     pub(in crate::engine) fn begin(&mut self, now: Time) -> Vec<Address> {
         let addresses = core::mem::take(&mut self.to_ask);

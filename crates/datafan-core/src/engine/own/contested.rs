@@ -20,6 +20,12 @@ impl OwnShards {
         }
     }
 
+    /// Whether a contest holds writes to the member's own shard back.
+    #[inline]
+    pub(in crate::engine) fn is_contested(&self) -> bool {
+        matches!(self.member().confirmed, Confirmed::Contested(_))
+    }
+
     /// When the contest ends, if nothing happens.
     pub(in crate::engine) fn contest_ends_at(&self) -> Time {
         self.contested().map_or(Time::NEVER, |contest| contest.ends_at(self.claims.last))
