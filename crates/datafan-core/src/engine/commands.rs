@@ -73,7 +73,7 @@ impl<S: Store> Commits<'_, S> {
     fn check_commit(&mut self, writes: &[Write]) -> Result<(), WriteError> {
         // Only new writes are refused here. Waiting ones stay queued, because a peer that refuses us may
         // still have an old roster.
-        self.is_taken_from_here(&self.cx.me)?;
+        self.check_not_refused(&self.cx.me)?;
         self.replication().check_writes(writes)
     }
 
@@ -165,12 +165,12 @@ impl<S: Store> Commits<'_, S> {
         if self.members.of(self.replicas, owner).is_some_and(|membership| !membership.is_active()) {
             return Err(Revoked { id: *owner }.into());
         }
-        self.may_own(owner)?;
+        self.check_role(owner)?;
         match own.confirmed() {
             Confirmed::Foreign(timestamp) => Err(NotWritable::ForeignHead { timestamp }),
             Confirmed::Not | Confirmed::Recovering { .. } | Confirmed::Contested(_) => Ok(false),
             Confirmed::Yes => {
-                self.is_taken_from_here(owner).map(|()| !self.key_conflicts.hold_writes(self.cx.now.time))
+                self.check_not_refused(owner).map(|()| !self.key_conflicts.hold_writes(self.cx.now.time))
             }
         }
     }

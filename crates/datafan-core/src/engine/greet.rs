@@ -29,7 +29,7 @@ const STRANGER_MICROS: u64 = SECOND;
 impl<S: Store> Greeting<'_, S> {
     /// Whether an invited peer tries to join after its invitation expired. A peer with a shard has already
     /// joined.
-    pub(super) fn comes_too_late(&self, peer: &MemberId, until: Timestamp) -> bool {
+    pub(super) fn has_expired_invitation(&self, peer: &MemberId, until: Timestamp) -> bool {
         self.cx.now.wall > until && self.replicas.get(peer).and_then(Owner::head).is_none()
     }
 
@@ -153,7 +153,7 @@ impl<S: Store> Greeting<'_, S> {
 
     pub(super) fn on_hello(&mut self, from: MemberId, hello: Box<Hello>) -> Result<(), StoreError> {
         if hello.mesh != self.cx.config.mesh {
-            self.say_refused(from, hello.name, Refusal::OtherMesh);
+            self.report_refused(from, hello.name, Refusal::OtherMesh);
             self.refuse_link(from, Refusal::OtherMesh);
             return Ok(());
         }
@@ -171,12 +171,12 @@ impl<S: Store> Greeting<'_, S> {
         if let Some(head) = roster {
             self.gossip().learn_roster(from, &head);
         }
-        self.judge(from);
+        self.accept_or_refuse(from);
         Ok(())
     }
 
     /// Accepts or refuses a peer according to our roster. Called again after each change of the roster.
-    pub(super) fn judge(&mut self, peer: MemberId) {
+    pub(super) fn accept_or_refuse(&mut self, peer: MemberId) {
         let Some(link) = self.links.get(&peer) else { return };
         let Some(hello) = link.hello() else { return };
         let newest = self.replicas.roster_head().map(|head| head.order());
@@ -189,7 +189,7 @@ impl<S: Store> Greeting<'_, S> {
         }
         match self.members.of(self.replicas, &peer).map(|membership| membership.state) {
             Some(GrantState::Active | GrantState::Invited { .. }) if link.peer_accepted() => {}
-            Some(GrantState::Invited { until }) if self.comes_too_late(&peer, until) => {
+            Some(GrantState::Invited { until }) if self.has_expired_invitation(&peer, until) => {
                 self.refuse_member(peer, Refusal::InvitationExpired);
             }
             Some(GrantState::Active | GrantState::Invited { .. }) => self.welcome(peer),
@@ -208,7 +208,7 @@ impl<S: Store> Greeting<'_, S> {
     fn refuse_member(&mut self, peer: MemberId, refusal: Refusal) {
         let hello = self.links.get(&peer).and_then(Link::hello);
         let name = hello.expect("a peer is judged after its Hello").name.clone();
-        self.say_refused(peer, name, refusal);
+        self.report_refused(peer, name, refusal);
         self.refuse_link(peer, refusal);
     }
 
@@ -224,7 +224,7 @@ impl<S: Store> Greeting<'_, S> {
         }
         self.cx.send(peer, &Message::Welcome);
         self.gossip().compare_own(peer, &hello);
-        self.on_maybe_ready(peer);
+        self.bring_up_if_accepted(peer);
     }
 
     pub(super) fn on_welcome(&mut self, from: MemberId) {
@@ -233,10 +233,10 @@ impl<S: Store> Greeting<'_, S> {
             self.cx.stats.reject(Rejection::SecondWelcome);
             return;
         }
-        self.on_maybe_ready(from);
+        self.bring_up_if_accepted(from);
     }
 
-    fn on_maybe_ready(&mut self, peer: MemberId) {
+    fn bring_up_if_accepted(&mut self, peer: MemberId) {
         if !self.links.get(&peer).is_some_and(Link::is_up) {
             return;
         }
@@ -264,7 +264,7 @@ impl<S: Store> Greeting<'_, S> {
         self.cx.stats.reject(Rejection::RefusedByPeer);
         match refusal {
             Refusal::OtherMesh | Refusal::NotAdmitted | Refusal::Revoked | Refusal::InvitationExpired => {
-                self.say_refused_by(from, refusal);
+                self.report_refused_by(from, refusal);
                 self.members.on_refused(refusal);
             }
             Refusal::Busy | Refusal::Malformed | Refusal::Surplus => {}
@@ -313,7 +313,7 @@ impl<S: Store> Greeting<'_, S> {
                 if let Some(link) = self.links.get_mut(&peer) {
                     link.end_roster_wait();
                 }
-                self.judge(peer);
+                self.accept_or_refuse(peer);
             }
         }
     }

@@ -208,7 +208,7 @@ impl<S: Store> Replication<'_, S> {
 
 impl<S: Store> Commits<'_, S> {
     /// Checks whether the roster allows `owner` to have a shard.
-    pub(super) fn may_own(&self, owner: &MemberId) -> Result<(), NotWritable> {
+    pub(super) fn check_role(&self, owner: &MemberId) -> Result<(), NotWritable> {
         match self.members.of(self.replicas, owner) {
             Some(membership) if !membership.role.owns() => {
                 Err(NotWritable::Reader { name: String::from(self.members.own_name(self.cx).as_str()) })
@@ -218,7 +218,7 @@ impl<S: Store> Commits<'_, S> {
     }
 
     /// Marks invited members that have joined as active, so that their invitations can no longer expire.
-    pub(super) fn commit_entered(&mut self) -> Result<(), StoreError> {
+    pub(super) fn activate_joined(&mut self) -> Result<(), StoreError> {
         let authority = self.cx.config.mesh.authority();
         if self.members.n_joined() == 0 || !matches!(self.may_write(&authority), Ok(true)) {
             return Ok(());

@@ -181,7 +181,7 @@ impl<S: Store> Engine<S> {
             self.follow_up()?;
         }
         if self.members.n_joined() > 0 {
-            self.commits().commit_entered()?;
+            self.commits().activate_joined()?;
             self.follow_up()?;
         }
         if self.divergent.has_work(now.time) {

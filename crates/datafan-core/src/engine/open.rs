@@ -109,7 +109,7 @@ impl<S: Store> Engine<S> {
         let authority = self.cx.config.mesh.authority();
         if let Some((shard, _)) = self.replicas.get(&authority).and_then(Owner::whole) {
             self.greeting().load_roster(shard)?;
-            self.members.judge_again();
+            self.members.mark_changed();
         }
         let wholes: Vec<(MemberId, ShardNumber)> =
             self.replicas.iter().filter_map(|owner| Some((*owner.id(), owner.whole()?.0))).collect();

@@ -17,20 +17,25 @@ use alloc::boxed::Box;
 
 impl<S: Store> Greeting<'_, S> {
     /// This member refused a peer.
-    pub(super) fn say_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal) {
+    pub(super) fn report_refused(&mut self, peer: MemberId, asked: Name, refusal: Refusal) {
         let name = grant_of(self.cx, self.disk, self.replicas, &peer)
             .ok()
             .flatten()
             .map_or(asked, |grant| grant.name);
-        self.say(Refused { who: peer, name, refusal, by: None });
+        self.report_refusal(Refused { who: peer, name, refusal, by: None });
     }
 
     /// A peer refused this member.
-    pub(super) fn say_refused_by(&mut self, peer: MemberId, refusal: Refusal) {
-        self.say(Refused { who: self.cx.me, name: self.members.own_name(self.cx), refusal, by: Some(peer) });
+    pub(super) fn report_refused_by(&mut self, peer: MemberId, refusal: Refusal) {
+        self.report_refusal(Refused {
+            who: self.cx.me,
+            name: self.members.own_name(self.cx),
+            refusal,
+            by: Some(peer),
+        });
     }
 
-    fn say(&mut self, refused: Refused) {
+    fn report_refusal(&mut self, refused: Refused) {
         if self.members.is_news(&refused, self.cx.time()) {
             self.cx.emit(Effect::Refused(Box::new(refused)));
         }
@@ -41,7 +46,7 @@ impl<S: Store> Commits<'_, S> {
     /// Checks whether peers accept this member's writes: an error while peers refuse this member and no link
     /// is up. A member with the authority's key decides about membership itself, so refusals by others do not
     /// count.
-    pub(super) fn is_taken_from_here(&self, owner: &MemberId) -> Result<(), NotWritable> {
+    pub(super) fn check_not_refused(&self, owner: &MemberId) -> Result<(), NotWritable> {
         if let Some(place) = self.key_conflicts.same_key.found() {
             return Err(NotWritable::KeyInUse { place: place.clone() });
         }

@@ -53,7 +53,7 @@ impl<S: Store> Greeting<'_, S> {
         self.discovery.reach.on_roster();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {
-            self.judge(peer);
+            self.accept_or_refuse(peer);
         }
         self.cx.more_to_do = true;
         Ok(())

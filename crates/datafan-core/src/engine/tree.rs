@@ -140,7 +140,7 @@ impl<V> Exchange<'_, V> {
         let (place, me, roster) = (link.place(), self.cx.me, self.cx.config.mesh.authority());
         let (used, mut orphans) = self.replicas.prune_brought(place, &[me, roster]);
         if used {
-            self.links.trees.mention(place);
+            self.links.trees.mark_used(place);
         }
         orphans.truncate(OWNERS_PER_MESSAGE_MAX);
         if !orphans.is_empty() {

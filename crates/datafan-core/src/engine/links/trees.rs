@@ -125,7 +125,7 @@ impl Trees {
     }
 
     /// Records that trees may refer to `place`.
-    pub(in crate::engine) fn mention(&mut self, place: LinkIndex) {
+    pub(in crate::engine) fn mark_used(&mut self, place: LinkIndex) {
         self.used |= place.bit();
     }
 

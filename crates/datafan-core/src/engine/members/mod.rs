@@ -212,7 +212,7 @@ impl Members {
     }
 
     /// Handles the consequences of the roster again, because a crash may have interrupted that.
-    pub(super) fn judge_again(&mut self) {
+    pub(super) fn mark_changed(&mut self) {
         self.changed = true;
     }
 

@@ -72,7 +72,7 @@ fn a_change_is_followed_once_and_a_copy_put_in_place_is_read_again() {
     members.learn(&mut cx, &mut replicas, &ShardChange::default());
     assert!(members.take_changed() && !members.take_changed());
     assert!(members.take_stale() && !members.take_stale());
-    members.judge_again();
+    members.mark_changed();
     assert!(members.take_changed() && !members.take_stale());
 }
 
