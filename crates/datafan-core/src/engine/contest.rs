@@ -103,16 +103,16 @@ impl<S: Store> Gossip<'_, S> {
 
     /// Continues own writes from the state held here, with timestamps above a head that the other process
     /// made.
-    pub(super) fn go_on_from_own(&mut self, theirs: &Head, claimed: bool) {
+    pub(super) fn continue_from_own(&mut self, theirs: &Head, claimed: bool) {
         self.cx.alarm(Alarm::ContestOver { theirs: *theirs, claimed });
         self.replicas.forget(&theirs.owner);
         self.own.on_own_head(theirs, self.disk);
-        self.own.go_on();
+        self.own.continue_from_held();
         self.cx.more_to_do = true;
     }
 
     /// Begins a contest: a state of the own shard lists this run but was not written here.
-    pub(super) fn contest(&mut self, theirs: &Head, diverged: bool) {
+    pub(super) fn begin_contest(&mut self, theirs: &Head, diverged: bool) {
         let ours = self.replicas[&self.cx.me].head().copied();
         // This state was examined, so it must not be fetched again.
         self.replicas.forget(&self.cx.me.clone());
@@ -124,18 +124,18 @@ impl<S: Store> Gossip<'_, S> {
     }
 
     /// Handles a head of the own shard that a peer holds while own writes are held back.
-    pub(super) fn see_contested(&mut self, peer: MemberId, head: &Head, contest: Contest) {
+    pub(super) fn on_contested_head(&mut self, peer: MemberId, head: &Head, contest: Contest) {
         if !self.own.is_contest_news(head, &contest) {
             return;
         }
         if !self.own.member().has_lost(head) && !self.cx.check_signature(head) {
             return self.links.penalize(self.cx, peer, Rejection::Signature);
         }
-        self.own.see_contested(peer, head, contest, self.cx.time());
+        self.own.record_contested_head(peer, head, contest, self.cx.time());
     }
 
     /// Ends the contest if it is decided.
-    pub(super) fn turn_contest(&mut self) {
+    pub(super) fn try_end_contest(&mut self) {
         let Some(verdict) = self.own.judge_contest(self.cx.time()) else { return };
         let (Verdict::KeepOwn { theirs, claimed } | Verdict::TakeBack { theirs, claimed }) = verdict else {
             let Verdict::GiveWay(theirs) = verdict else { return };
@@ -146,13 +146,13 @@ impl<S: Store> Gossip<'_, S> {
         if matches!(verdict, Verdict::KeepOwn { .. }) {
             // Writes acknowledged here stay. Peers keep what only the other process wrote as a divergent
             // copy.
-            return self.go_on_from_own(&theirs, claimed);
+            return self.continue_from_own(&theirs, claimed);
         }
         self.cx.alarm(Alarm::ContestOver { theirs, claimed });
         self.own.on_own_head(&theirs, self.disk);
         // Only states after this timestamp are missing.
         let held = self.replicas[&self.cx.me].timestamp();
-        self.own.take_back(held, self.cx.time().after(self.cx.config.settle_micros));
+        self.own.recover_after(held, self.cx.time().after(self.cx.config.settle_micros));
         self.fetch_best_remote();
     }
 }

@@ -191,7 +191,7 @@ impl<S: Store> Replication<'_, S> {
             Replaced::Diverged(_) => Some(false),
             // The delta extends the held state; otherwise its root would not match the head.
             Replaced::Taken { diverged, .. } => {
-                self.gossip().contest(head, diverged);
+                self.gossip().begin_contest(head, diverged);
                 Some(true)
             }
         })

@@ -72,7 +72,10 @@ impl<S: Store> Dialling<'_, S> {
     fn dial_lost(&mut self) {
         while let Some(member) = self.discovery.dialer.due_lost(self.cx.now.time) {
             let is_linked = self.links.contains_key(&member);
-            match is_linked || !self.members.belongs(self.replicas, &member) || self.is_left_alone(&member) {
+            match is_linked
+                || !self.members.belongs(self.replicas, &member)
+                || self.is_dial_prevented(&member)
+            {
                 true => self.discovery.dialer.forget(&member),
                 false => self.begin_dial(Target::Member(member), Why::Lost),
             }
@@ -215,7 +218,7 @@ impl<S: Store> Dialling<'_, S> {
         let now = self.cx.now.time;
         // If the peer found at an address is linked, a dial would most likely find it again.
         let users = self.discovery.dialer.users().filter(|(_, found)| {
-            found.is_none_or(|found| !self.links.contains_key(&found) && !self.is_left_alone(&found))
+            found.is_none_or(|found| !self.links.contains_key(&found) && !self.is_dial_prevented(&found))
         });
         let users = users.map(|(place, _)| Target::User(place.clone()));
         let mut due: Vec<Target> = users.filter(|target| self.discovery.dialer.is_due(target, now)).collect();
@@ -242,15 +245,15 @@ impl<S: Store> Dialling<'_, S> {
         self.discovery.addresses.members()
     }
 
-    fn is_left_alone(&self, member: &MemberId) -> bool {
-        self.key_conflicts.leave_alone(member, self.links, self.own.run.process(), self.cx.now.time)
+    fn is_dial_prevented(&self, member: &MemberId) -> bool {
+        self.key_conflicts.prevents_dial(member, self.links, self.own.run.process(), self.cx.now.time)
     }
 
     fn may_be_dialled(&self, member: &MemberId) -> bool {
         *member != self.cx.me
             && !self.links.contains_key(member)
             && self.members.belongs(self.replicas, member)
-            && !self.is_left_alone(member)
+            && !self.is_dial_prevented(member)
     }
 
     /// Frees copies whose owners were reachable for long enough to learn of them and fetch them. Copies of

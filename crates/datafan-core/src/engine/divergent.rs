@@ -203,7 +203,7 @@ impl<S: Store> Replication<'_, S> {
             return Ok(());
         }
         if self.own.is_run_named(self.replicas, &self.cx.me) && theirs.names(self.own.run.current()) {
-            self.gossip().contest(head, true);
+            self.gossip().begin_contest(head, true);
         }
         // On disk before it is shown, because it may be taken back and ended at once.
         self.own.write_bounds(self.disk);

@@ -93,7 +93,7 @@ impl DivergentCopies {
     pub(super) fn add(&mut self, owner: MemberId, shard: ShardNumber) {
         self.load(owner, shard);
         self.knows.remove(&owner);
-        self.heard.begin_again(&owner);
+        self.heard.restart(&owner);
     }
 
     /// Drops the copies of an owner. Their rows are erased gradually.

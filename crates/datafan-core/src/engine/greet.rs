@@ -116,7 +116,7 @@ impl<S: Store> Greeting<'_, S> {
         let Some(link) = self.links.remove(&peer) else { return };
         let was_up = link.is_up();
         if was_up {
-            self.conflicts().part_process(&peer);
+            self.conflicts().on_process_down(&peer);
         }
         self.exchange().clear_place(link.place());
         if self.members.belongs(self.replicas, &peer) {
@@ -184,7 +184,7 @@ impl<S: Store> Greeting<'_, S> {
             return;
         }
         let waits = hello.roster.is_some_and(|theirs| Some(theirs.order()) > newest);
-        if (waits || self.replicas.looks_through_roster()) && link.waits_for_roster(self.cx.now.time) {
+        if (waits || self.replicas.examines_roster()) && link.waits_for_roster(self.cx.now.time) {
             return;
         }
         match self.members.of(self.replicas, &peer).map(|membership| membership.state) {
@@ -257,7 +257,7 @@ impl<S: Store> Greeting<'_, S> {
         self.gossip().ask_for_own(peer);
         self.divergent.on_linked(peer);
         self.exchange().send_round(peer);
-        self.conflicts().meet_process(peer);
+        self.conflicts().on_process_up(peer);
     }
 
     pub(super) fn on_refuse(&mut self, from: MemberId, refusal: Refusal) {
@@ -334,7 +334,7 @@ impl<S: Store> Gossip<'_, S> {
             return;
         }
         let learned = self.learn(from, head, self.cx.now.time);
-        if (learned == super::learned::Learned::Newer || self.replicas.looks_through_roster())
+        if (learned == super::learned::Learned::Newer || self.replicas.examines_roster())
             && let Some(link) = self.links.get_mut(&from)
         {
             link.wait_for_roster(self.cx.now.time.after(GREETING_MICROS / 3));

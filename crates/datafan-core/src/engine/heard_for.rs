@@ -62,7 +62,7 @@ impl HeardFor {
     }
 
     /// There is a new copy, so the time starts again.
-    pub(super) fn begin_again(&mut self, owner: &MemberId) {
+    pub(super) fn restart(&mut self, owner: &MemberId) {
         self.written &= self.of.remove(owner).is_none();
     }
 
@@ -124,7 +124,7 @@ mod tests {
         for hour in 0..160 {
             assert!(heard.count(hours(hour), &[(id(1), true), (id(2), true)]).is_empty());
         }
-        heard.begin_again(&id(2));
+        heard.restart(&id(2));
         let bytes = heard.due_bytes(hours(160)).expect("it has changed");
         assert_eq!(heard.due_bytes(hours(161)), None);
         let mut heard = HeardFor::decode(&bytes).expect("our own bytes");

@@ -39,7 +39,7 @@ impl<S: Store> Conflicts<'_, S> {
     }
 
     /// Starts or ends holding own writes back.
-    pub(super) fn turn_newcomer(&mut self) {
+    pub(super) fn update_newcomer(&mut self) {
         if !self.key_conflicts.listed.is_newcomer() || self.key_conflicts.same_key.found().is_some() {
             return;
         }
@@ -55,9 +55,9 @@ impl<S: Store> Conflicts<'_, S> {
         if has_head && self.own[&self.cx.me].confirmed() == Confirmed::Yes {
             self.key_conflicts.listed.hold(now);
         }
-        if self.key_conflicts.listed.is_look_due(now) {
+        if self.key_conflicts.listed.is_check_due(now) {
             let (lister, all_arrived) = (self.lister_of_another(), !self.is_any_first_copy_due());
-            if self.key_conflicts.listed.looked(now, lister, all_arrived) {
+            if self.key_conflicts.listed.record_check(now, lister, all_arrived) {
                 self.end_newcomer();
             }
         }
@@ -92,20 +92,20 @@ impl<S: Store> Conflicts<'_, S> {
             && run.is_some_and(|run| run != self.own.run.process())
         {
             self.discovery.own_links.on_changed();
-            self.key_conflicts.listed.seek(lister);
+            self.key_conflicts.listed.add_lister(lister);
             self.cx.more_to_do = true;
         }
     }
 
     /// Dials members that are linked with another process of this member, because they can compare both. A
     /// list may still contain an earlier run of this process's own history, which does not count.
-    pub(super) fn seek_judges(&mut self) -> Result<(), StoreError> {
-        while let Some((lister, run)) = self.key_conflicts.listed.pop_sought() {
+    pub(super) fn dial_listers(&mut self) -> Result<(), StoreError> {
+        while let Some((lister, run)) = self.key_conflicts.listed.pop_lister() {
             let seen = self.foreign_runs()?;
             let is_one = run.is_some_and(|run| seen.contains(&run));
             if is_one
                 && !self.links.contains_key(&lister)
-                && !self.key_conflicts.leave_alone(
+                && !self.key_conflicts.prevents_dial(
                     &lister,
                     self.links,
                     self.own.run.process(),
@@ -123,7 +123,7 @@ impl<S: Store> Conflicts<'_, S> {
     pub(super) fn seen_runs(&mut self) -> Result<Vec<(RunId, u64)>, StoreError> {
         let age = self.own.run.age_micros(self.cx.now.time);
         let runs = self.foreign_runs()?.into_iter().take(SEEN_RUNS_MAX);
-        Ok(self.key_conflicts.listed.see(runs, age))
+        Ok(self.key_conflicts.listed.update_seen(runs, age))
     }
 
     /// Runs under which members list this member and that are not in its own history.

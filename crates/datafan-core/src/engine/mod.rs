@@ -163,7 +163,7 @@ impl<S: Store> Engine<S> {
         }
         self.look_for_room()?;
         self.cx.begin_call(now);
-        self.own.run.see(now, &mut self.cx.rng);
+        self.own.run.check_clocks(now, &mut self.cx.rng);
         self.replicas.begin_call(&self.cx);
         let mut inputs = inputs.into_iter();
         while let Some(input) = inputs.next() {

@@ -5,7 +5,7 @@ use crate::{claim::Claim, engine::rejection::Rejection, id::MemberId, store::Sto
 
 impl<S: Store> Conflicts<'_, S> {
     /// A link is up: tells its process what is known about others with the same key.
-    pub(super) fn meet_process(&mut self, peer: MemberId) {
+    pub(super) fn on_process_up(&mut self, peer: MemberId) {
         let link = &self.links[&peer];
         let Some(hello) = link.hello() else { return };
         let (run, age) = (hello.run, (hello.age_micros, link.greeted_at()));
@@ -15,7 +15,7 @@ impl<S: Store> Conflicts<'_, S> {
     }
 
     /// The link to `peer` is gone.
-    pub(super) fn part_process(&mut self, peer: &MemberId) {
+    pub(super) fn on_process_down(&mut self, peer: &MemberId) {
         self.key_conflicts.processes.on_down(peer, self.cx.now.time);
     }
 

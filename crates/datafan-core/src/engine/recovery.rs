@@ -67,7 +67,7 @@ impl<S: Store> Gossip<'_, S> {
             return Learned::Known;
         }
         if let Confirmed::Contested(contest) = own.confirmed() {
-            self.see_contested(peer, head, contest);
+            self.on_contested_head(peer, head, contest);
             return Learned::Known;
         }
         let later = ours.is_none_or(|ours| ours.order() < head.order());
@@ -75,7 +75,7 @@ impl<S: Store> Gossip<'_, S> {
         // A peer keeps a lost state of our own shard as a divergent copy and tells us. But peers refuse a
         // roster that lacks an entry, so their rosters have to be examined here.
         let merges = roster && (!later || own.has_written());
-        if merges && (own.has_made(head) || own.has_looked_at(head)) || !later && !merges {
+        if merges && (own.has_made(head) || own.is_examined(head)) || !later && !merges {
             return Learned::Known;
         }
         if !own.has_lost(head) && !self.cx.check_signature(head) {
@@ -124,7 +124,7 @@ impl<S: Store> Gossip<'_, S> {
         {
             return;
         }
-        self.own.look_at(head);
+        self.own.set_examined(head);
         self.own.on_own_head(head, self.disk);
         self.links.set_position(&peer, &owner, Some(head.timestamp));
         if head.items > 1 {
@@ -159,7 +159,7 @@ impl<S: Store> Replication<'_, S> {
             let (items, rest) = self.disk.view(shard).log(first..=Timestamp::MAX, Page::rows(PAGE_ROWS))?;
             let mut writes = Vec::new();
             for item in items.iter().filter(|item| Grant::member_of(item.key.as_str()).is_some()) {
-                if self.is_taken_back(item)? {
+                if self.replaces_current(item)? {
                     let (key, value) = (item.key.clone(), item.value.clone());
                     writes.push(Write::Put { key, value, expiry: None });
                 }
@@ -173,7 +173,7 @@ impl<S: Store> Replication<'_, S> {
 
     /// Whether a lost roster entry replaces the current one: if it is later, or if only the lost one is a
     /// revocation.
-    fn is_taken_back(&self, lost: &Item) -> Result<bool, StoreError> {
+    fn replaces_current(&self, lost: &Item) -> Result<bool, StoreError> {
         let Some((shard, _)) = self.replicas[&self.cx.config.mesh.authority()].whole() else {
             return Ok(true);
         };

@@ -110,7 +110,7 @@ impl<S: Store> Engine<S> {
             Timer::Transfers => self.replicas.has_held_back(),
             Timer::Recovery => self.own.is_recovering(),
             Timer::Newcomer => self.key_conflicts.listed.is_newcomer(),
-            Timer::Contest => self.own.is_contested() || self.key_conflicts.listed.has_sought(),
+            Timer::Contest => self.own.is_contested() || self.key_conflicts.listed.has_listers(),
             Timer::Links => self.links.have_work(now),
             Timer::Round => self.cx.next_round <= now,
             Timer::AddressBook | Timer::Surplus | Timer::Disk => self.deadline(timer) <= now,
@@ -125,10 +125,10 @@ impl<S: Store> Engine<S> {
             Timer::Confirmation => self.own.confirm_all(&mut self.disk),
             Timer::Transfers => self.gossip().end_interval(),
             Timer::Recovery => self.commits().end_recoveries()?,
-            Timer::Newcomer => self.conflicts().turn_newcomer(),
+            Timer::Newcomer => self.conflicts().update_newcomer(),
             Timer::Contest => {
-                self.gossip().turn_contest();
-                self.conflicts().seek_judges()?;
+                self.gossip().try_end_contest();
+                self.conflicts().dial_listers()?;
             }
             Timer::Links => {
                 self.greeting().on_greetings();

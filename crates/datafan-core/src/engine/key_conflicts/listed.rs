@@ -107,7 +107,7 @@ impl Listed {
     }
 
     /// Whether a link to a member may replace another process's link.
-    pub(in crate::engine) fn is_left_alone(&self, member: &MemberId, own: RunId, now: Time) -> bool {
+    pub(in crate::engine) fn may_replace_link(&self, member: &MemberId, own: RunId, now: Time) -> bool {
         let newcomer = self.newcomer.filter(|newcomer| newcomer.since.after(HOLD_MICROS) > now);
         newcomer.is_some() && self.by.get(member).is_some_and(|run| *run != own)
     }
@@ -125,12 +125,12 @@ impl Listed {
     }
 
     /// Whether a check of the lists is due.
-    pub(in crate::engine) fn is_look_due(&self, now: Time) -> bool {
+    pub(in crate::engine) fn is_check_due(&self, now: Time) -> bool {
         self.wakes_at() <= now
     }
 
     /// Records the result of a check. Returns whether writes may continue.
-    pub(in crate::engine) fn looked(
+    pub(in crate::engine) fn record_check(
         &mut self,
         now: Time,
         lister: Option<MemberId>,
@@ -161,24 +161,24 @@ impl Listed {
     }
 
     /// Whether a member has begun to list another run.
-    pub(in crate::engine) fn has_sought(&self) -> bool {
+    pub(in crate::engine) fn has_listers(&self) -> bool {
         !self.sought.is_empty()
     }
 
     /// Takes a member that started to list another run, with the run that it lists now.
-    pub(in crate::engine) fn pop_sought(&mut self) -> Option<(MemberId, Option<RunId>)> {
+    pub(in crate::engine) fn pop_lister(&mut self) -> Option<(MemberId, Option<RunId>)> {
         let lister = self.sought.pop_first()?;
         Some((lister, self.by.get(&lister).copied()))
     }
 
     /// Records that `lister` started to list another run.
-    pub(in crate::engine) fn seek(&mut self, lister: &MemberId) {
+    pub(in crate::engine) fn add_lister(&mut self, lister: &MemberId) {
         self.sought.insert(*lister);
     }
 
     /// Updates the listed runs of other processes. Returns them with how long this process had run when it
     /// first saw each.
-    pub(in crate::engine) fn see(
+    pub(in crate::engine) fn update_seen(
         &mut self,
         runs: impl Iterator<Item = RunId>,
         age_micros: u64,
@@ -206,29 +206,29 @@ mod tests {
         let mut listed = Listed::default();
         assert!(!listed.holds() && listed.wakes_at() == Time::NEVER);
         listed.begin_as_newcomer(second(0));
-        assert!(!listed.holds() && !listed.is_look_due(second(9)), "what the mesh has comes first");
+        assert!(!listed.holds() && !listed.is_check_due(second(9)), "what the mesh has comes first");
         listed.hold(second(10));
         listed.hold(second(12));
-        assert!(listed.holds() && listed.is_look_due(second(10)));
-        assert!(!listed.looked(second(10), None, true), "lists may be on their way");
-        assert!(!listed.is_look_due(second(10)) && listed.is_look_due(second(11)));
-        assert!(!listed.looked(second(13), None, false), "so may first copies");
-        assert!(!listed.looked(second(69), Some(LISTER), true) && listed.lister() == Some(LISTER));
+        assert!(listed.holds() && listed.is_check_due(second(10)));
+        assert!(!listed.record_check(second(10), None, true), "lists may be on their way");
+        assert!(!listed.is_check_due(second(10)) && listed.is_check_due(second(11)));
+        assert!(!listed.record_check(second(13), None, false), "so may first copies");
+        assert!(!listed.record_check(second(69), Some(LISTER), true) && listed.lister() == Some(LISTER));
         listed.on_lost(second(20));
-        assert!(!listed.looked(second(34), None, true), "another process may have taken a link");
-        assert!(listed.looked(second(35), None, true));
-        assert!(listed.looked(second(70), Some(LISTER), false));
+        assert!(!listed.record_check(second(34), None, true), "another process may have taken a link");
+        assert!(listed.record_check(second(35), None, true));
+        assert!(listed.record_check(second(70), Some(LISTER), false));
     }
 
     #[test]
     fn who_lists_another_run_is_left_alone_for_a_minute() {
         let mut listed = Listed::default();
         assert!(listed.on_list(&LISTER, Some(OTHER)) && !listed.on_list(&LISTER, Some(OTHER)));
-        assert!(!listed.is_left_alone(&LISTER, OWN, second(1)), "only a newcomer does so");
+        assert!(!listed.may_replace_link(&LISTER, OWN, second(1)), "only a newcomer does so");
         listed.begin_as_newcomer(second(0));
-        assert!(listed.is_left_alone(&LISTER, OWN, second(59)));
-        assert!(!listed.is_left_alone(&LISTER, OWN, second(60)));
-        assert!(!listed.is_left_alone(&LISTER, OTHER, second(1)), "that is this process");
+        assert!(listed.may_replace_link(&LISTER, OWN, second(59)));
+        assert!(!listed.may_replace_link(&LISTER, OWN, second(60)));
+        assert!(!listed.may_replace_link(&LISTER, OTHER, second(1)), "that is this process");
         assert_eq!(listed.others(OWN).count(), 1);
         assert!(listed.on_list(&LISTER, None) && listed.others(OWN).count() == 0);
     }

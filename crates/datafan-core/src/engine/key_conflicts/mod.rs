@@ -31,7 +31,13 @@ impl KeyConflicts {
 
     /// Whether a member should not be dialled, because a link to it may replace another process's link.
     /// Without any links, every member may be dialled.
-    pub(super) fn leave_alone<V>(&self, member: &MemberId, links: &Links<V>, own: RunId, now: Time) -> bool {
-        links.len() > 0 && self.listed.is_left_alone(member, own, now)
+    pub(super) fn prevents_dial<V>(
+        &self,
+        member: &MemberId,
+        links: &Links<V>,
+        own: RunId,
+        now: Time,
+    ) -> bool {
+        links.len() > 0 && self.listed.may_replace_link(member, own, now)
     }
 }

@@ -58,7 +58,7 @@ impl OwnShards {
     }
 
     /// Records a head of the own shard that a peer holds while writes are held back.
-    pub(in crate::engine) fn see_contested(
+    pub(in crate::engine) fn record_contested_head(
         &mut self,
         peer: MemberId,
         head: &Head,
@@ -92,14 +92,14 @@ impl OwnShards {
     }
 
     /// Continues writes to the member's own shard from the held state.
-    pub(in crate::engine) fn go_on(&mut self) {
+    pub(in crate::engine) fn continue_from_held(&mut self) {
         self.shard_mut(&self.me.clone()).confirmed = Confirmed::Yes;
         self.outranks = true;
     }
 
     /// Recovers what the other process wrote, after peers had until `until` to announce it. Nothing up to
     /// `held` is missing.
-    pub(in crate::engine) fn take_back(&mut self, held: Timestamp, until: Time) {
+    pub(in crate::engine) fn recover_after(&mut self, held: Timestamp, until: Time) {
         let own = self.shard_mut(&self.me.clone());
         own.before = own.before.max(held);
         own.confirmed = Confirmed::Recovering { until };

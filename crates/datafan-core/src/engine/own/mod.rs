@@ -115,7 +115,7 @@ impl OwnShards {
 
     /// Continues the process of `before`, with its claims. New writes belong to another run.
     pub(super) fn continue_process(&mut self, before: Self) {
-        self.run.go_on(&before.run);
+        self.run.continue_process(&before.run);
         self.claims = before.claims;
     }
 
@@ -232,7 +232,7 @@ impl OwnShards {
     ) -> Head {
         let own = self.shard_mut(&head.owner);
         let signed = head.signed(&cx.config.mesh, &own.identity);
-        own.begin_again(&signed);
+        own.rewind_to(&signed);
         if let Some((after, first)) = pause {
             own.pauses.record(after, first);
         }
@@ -265,7 +265,7 @@ impl OwnShards {
     }
 
     /// Records that a peer's roster is examined for entries that ours lacks.
-    pub(super) fn look_at(&mut self, head: &Head) {
+    pub(super) fn set_examined(&mut self, head: &Head) {
         self.shard_mut(&head.owner).looked_at = Some(head.order());
     }
 

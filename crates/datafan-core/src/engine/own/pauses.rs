@@ -63,7 +63,7 @@ impl Pauses {
     }
 
     /// Forgets pauses after `at`.
-    pub(super) fn cut(&mut self, at: Timestamp) {
+    pub(super) fn forget_after(&mut self, at: Timestamp) {
         self.0.retain(|Pause(_, first)| *first <= at);
     }
 
@@ -133,7 +133,7 @@ mod tests {
         );
         let used = [(at(141), at(440)), (at(63_072_000), at(63_072_005))];
         assert_eq!(pauses.used(at(141), at(63_072_005)), used);
-        pauses.cut(at(440));
+        pauses.forget_after(at(440));
         assert_eq!(pauses.around(at(3_700)), None);
         assert_eq!(pauses.around(at(200)), Some((at(140), at(440))));
     }

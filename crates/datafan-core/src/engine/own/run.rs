@@ -31,7 +31,7 @@ impl OwnRun {
     }
 
     /// Continues the process of `before`. New writes belong to another run.
-    pub(in crate::engine) fn go_on(&mut self, before: &Self) {
+    pub(in crate::engine) fn continue_process(&mut self, before: &Self) {
         (self.process, self.began) = (before.process, before.began);
     }
 
@@ -57,7 +57,7 @@ impl OwnRun {
 
     /// Compares the clocks with those of the last call. After a jump, the memory of this process may be an
     /// old state, so a new run begins.
-    pub(in crate::engine) fn see(&mut self, now: Now, rng: &mut Rng) {
+    pub(in crate::engine) fn check_clocks(&mut self, now: Now, rng: &mut Rng) {
         let time = now.time.0.saturating_sub(self.seen.time.0);
         let jump = now.wall.0.abs_diff(self.seen.wall.0.saturating_add(time));
         self.seen = now;
@@ -87,7 +87,7 @@ mod tests {
         let mut runs = OwnRun::new(rng, now(0, 1_000));
         let (process, first) = (runs.process, runs.current);
         let mut sees = |seconds, wall| {
-            runs.see(now(seconds, wall), rng);
+            runs.check_clocks(now(seconds, wall), rng);
             runs.current
         };
         assert_eq!(sees(500, 1_500), first, "both clocks go on");

@@ -62,9 +62,9 @@ impl OwnShard {
     }
 
     /// Continues from `head`, which is earlier than timestamps used before.
-    pub(super) fn begin_again(&mut self, head: &Head) {
+    pub(super) fn rewind_to(&mut self, head: &Head) {
         (self.last, self.bound) = (head.timestamp, Timestamp(head.timestamp.0.saturating_add(BOUND_AHEAD)));
-        self.pauses.cut(head.timestamp);
+        self.pauses.forget_after(head.timestamp);
         self.restamps_after = None;
         self.made = RecentHeads::default();
         self.made.add(head);
@@ -139,7 +139,7 @@ impl OwnShard {
     }
 
     /// Whether this roster of a peer was the last one that was examined.
-    pub(in crate::engine) fn has_looked_at(&self, head: &Head) -> bool {
+    pub(in crate::engine) fn is_examined(&self, head: &Head) -> bool {
         self.looked_at == Some(head.order())
     }
 }

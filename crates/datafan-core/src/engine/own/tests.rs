@@ -89,17 +89,17 @@ fn held_back_writes_give_way_to_a_process_that_lives_and_else_go_on() {
     let contest = one.contested().unwrap();
     let next = head(cx.me, 11);
     assert!(one.is_contest_news(&next, &contest) && !one.is_contest_news(&head(cx.me, 8), &contest));
-    one.see_contested(owner(2), &next, contest, start.after(20 * SECOND));
+    one.record_contested_head(owner(2), &next, contest, start.after(20 * SECOND));
     assert_eq!(one.judge_contest(over), Some(Verdict::GiveWay(next)), "it was heard of meanwhile");
     one.stop(&next, &mut disk);
     assert!(one.is_stopped() && one.contested().is_none());
     let (mut other, _) = contested(false);
     assert_eq!(other.judge_contest(over), Some(Verdict::TakeBack { theirs, claimed: false }));
-    other.take_back(Timestamp(9), over);
+    other.recover_after(Timestamp(9), over);
     assert_eq!(other.member().confirmed(), Confirmed::Recovering { until: over });
     assert_eq!(other.member().before(), Timestamp(9));
     let (mut third, _) = contested(true);
-    third.go_on();
+    third.continue_from_held();
     assert!(third.member().confirmed() == Confirmed::Yes && third.take_outranks() && !third.take_outranks());
 }
 

@@ -112,11 +112,11 @@ impl<S: Store> Replication<'_, S> {
         match replaced {
             Replaced::Continued => Ok(None),
             Replaced::Taken { diverged, same_run } => {
-                self.gossip().contest(&target, diverged || same_run);
+                self.gossip().begin_contest(&target, diverged || same_run);
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if self.gossip().keeps_own(&target.owner) => {
-                self.gossip().go_on_from_own(&target, true);
+                self.gossip().continue_from_own(&target, true);
                 Ok(Some(Going::Over))
             }
             Replaced::Diverged(_) if !self.has_room_for_divergent(&target.owner)? => {

@@ -364,7 +364,7 @@ impl Replicas {
     }
 
     /// Whether a peer's roster is being examined for entries that ours lacks.
-    pub(super) fn looks_through_roster(&self) -> bool {
+    pub(super) fn examines_roster(&self) -> bool {
         let transfer = self.get(&self.roster).and_then(|owner| owner.transfer());
         matches!(transfer, Some(Transfer::Reconciliation(reconciliation)) if reconciliation.is_of_divergent())
     }
