@@ -177,13 +177,13 @@ impl<S: Store> Commits<'_, S> {
 
     /// Commits system items that are due (addresses and links), and removes items that expired long ago.
     pub(super) fn commit_system(&mut self) -> Result<(), StoreError> {
-        let due = self.own.is_system_due() || self.is_links_look_due();
+        let due = self.own.is_system_due() || self.is_links_check_due();
         if !due {
             return Ok(());
         }
         let may = self.may_write(&self.cx.me);
         if !matches!(may, Ok(true)) {
-            self.put_off_links(may.is_ok());
+            self.postpone_links(may.is_ok());
             return Ok(());
         }
         let mut writes = Vec::new();

@@ -60,12 +60,12 @@ impl<S: Store> Dialling<'_, S> {
         }
         if self.cx.config.links_min > 0 {
             self.dial_lost();
-            self.dial_to_tell();
+            self.dial_divergent_owner();
             self.dial_slowly();
         }
         self.step_dials();
         let (minimum, discovers) = (self.dials_wanted() > 0, self.cx.config.links_min > 0);
-        self.discovery.dialer.settle_quiet(Looking { minimum, discovers }, self.cx.now.time);
+        self.discovery.dialer.update_quiet_until(Looking { minimum, discovers }, self.cx.now.time);
     }
 
     /// Dials lost links again.
@@ -83,8 +83,8 @@ impl<S: Store> Dialling<'_, S> {
     }
 
     /// Dials owners of divergent copies, one at a time, because they may not know what is kept here.
-    fn dial_to_tell(&mut self) {
-        if let Some(owner) = self.next_to_tell() {
+    fn dial_divergent_owner(&mut self) {
+        if let Some(owner) = self.next_divergent_owner() {
             self.begin_dial(Target::Member(owner), Why::Slow);
         }
     }
@@ -93,9 +93,9 @@ impl<S: Store> Dialling<'_, S> {
     fn dial_slowly(&mut self) {
         let now = self.cx.now.time;
         if self.discovery.reach.wakes_at() <= now {
-            self.look_around();
+            self.update_reach();
             let pause = self.slow_pause();
-            self.discovery.dialer.hasten_slow(pause, now, &mut self.cx.rng);
+            self.discovery.dialer.shorten_slow_pause(pause, now, &mut self.cx.rng);
         }
         let Some(pool) = self.discovery.dialer.due_slow(now) else { return };
         let pause = self.slow_pause();
@@ -147,16 +147,18 @@ impl<S: Store> Dialling<'_, S> {
     }
 
     /// Updates who is reachable.
-    pub(super) fn look_around(&mut self) {
+    pub(super) fn update_reach(&mut self) {
         let linked = self.links.up();
         let mut reach =
             core::mem::replace(&mut self.discovery.reach, Reach::new(self.cx.me, self.cx.now.wall));
-        reach.look(self.cx.now.time, self.cx.now.wall, &linked, |id| self.members.kind_of(self.replicas, id));
+        reach.update_if_due(self.cx.now.time, self.cx.now.wall, &linked, |id| {
+            self.members.kind_of(self.replicas, id)
+        });
         self.discovery.reach = reach;
     }
 
     /// Dials pending peers that have been admitted, so that they need not wait until they try again.
-    pub(super) fn seek_admitted(&mut self) {
+    pub(super) fn dial_admitted(&mut self) {
         for pending in self.members.take_admitted(self.replicas) {
             if !self.links.contains_key(&pending.id) {
                 self.discovery.addresses.told(&pending.id, pending.address.as_slice());
@@ -274,7 +276,7 @@ impl<S: Store> Dialling<'_, S> {
     }
 
     /// The owner to dial now, if it is time; owners take turns.
-    pub(super) fn next_to_tell(&mut self) -> Option<MemberId> {
+    pub(super) fn next_divergent_owner(&mut self) -> Option<MemberId> {
         let now = self.cx.now.time;
         if self.divergent.next_dial() > now {
             return None;

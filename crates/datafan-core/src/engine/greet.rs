@@ -106,7 +106,7 @@ impl<S: Store> Greeting<'_, S> {
         self.on_link_down(peer, reason);
         if was_up {
             self.key_conflicts.listed.on_lost(self.cx.now.time);
-            self.discovery.seek_lost(self.cx, self.members, self.replicas, &peer);
+            self.discovery.redial(self.cx, self.members, self.replicas, &peer);
         }
     }
 

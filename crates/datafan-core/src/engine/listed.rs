@@ -35,7 +35,7 @@ impl<S: Store> Conflicts<'_, S> {
     fn end_newcomer(&mut self) {
         self.key_conflicts.listed.end_newcomer();
         self.disk.set_meta(Meta::Newcomer, None);
-        self.discovery.dialer.rouse();
+        self.discovery.dialer.request_check();
     }
 
     /// Starts or ends holding own writes back.
@@ -112,7 +112,7 @@ impl<S: Store> Conflicts<'_, S> {
                     self.cx.now.time,
                 )
             {
-                self.discovery.seek_lost(self.cx, self.members, self.replicas, &lister);
+                self.discovery.redial(self.cx, self.members, self.replicas, &lister);
             }
         }
         Ok(())

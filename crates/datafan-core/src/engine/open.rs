@@ -55,7 +55,7 @@ impl<S: Store> Engine<S> {
         engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.know_owner(own).timestamp())?;
         let is_marked = engine.disk.meta(Meta::Newcomer, "newcomer", |_| Ok(()))?.is_some();
         engine.conflicts().load_newcomer(is_marked);
-        engine.conflicts().seek_same_key()?;
+        engine.conflicts().queue_own_addresses()?;
         Ok(engine)
     }
 

@@ -15,20 +15,20 @@ use alloc::vec::Vec;
 
 impl<S: Store> Commits<'_, S> {
     /// Whether this member's links may have to be published.
-    pub(super) fn is_links_look_due(&self) -> bool {
+    pub(super) fn is_links_check_due(&self) -> bool {
         self.cx.config.publish_links && self.discovery.own_links.wakes_at() <= self.cx.now.time
     }
 
     /// The own links cannot be written now. Tries again a little later if `soon`, else when the links change.
-    pub(super) fn put_off_links(&mut self, soon: bool) {
-        if self.is_links_look_due() {
-            self.discovery.own_links.put_off(soon, self.cx.now.time);
+    pub(super) fn postpone_links(&mut self, soon: bool) {
+        if self.is_links_check_due() {
+            self.discovery.own_links.postpone(soon, self.cx.now.time);
         }
     }
 
     /// Adds the write of the own links, if they changed and the change lasted long enough.
     pub(super) fn links_writes(&mut self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
-        if !self.is_links_look_due() {
+        if !self.is_links_check_due() {
             return Ok(());
         }
         let seen = self.conflicts().seen_runs()?;

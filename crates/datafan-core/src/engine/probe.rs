@@ -42,7 +42,7 @@ impl<S: Store> Greeting<'_, S> {
             self.cx.stats.reject(Rejection::NoAnswer);
             self.close_link(peer, "a probe was not answered".into());
             // Perhaps only the connection is lost, so the peer is dialled again.
-            self.discovery.seek_lost(self.cx, self.members, self.replicas, &peer);
+            self.discovery.redial(self.cx, self.members, self.replicas, &peer);
         }
     }
 }

@@ -218,7 +218,7 @@ impl<S: Store> Commits<'_, S> {
         for owner in ended {
             self.replication().flush()?;
             self.replication().list_expiries(&owner)?;
-            self.conflicts().seek_same_key()?;
+            self.conflicts().queue_own_addresses()?;
             let to = self.replicas.get(&owner).map_or(Timestamp::ZERO, Owner::timestamp);
             let recovered = Recovered { from: self.own[&owner].before(), to, at: self.cx.now.wall };
             let lost = self.own.end_recovery(&owner);

@@ -49,7 +49,7 @@ impl<S: Store> Greeting<'_, S> {
             self.on_revoked(member, state);
         }
         self.drop_readers_shards();
-        self.dialling().seek_admitted();
+        self.dialling().dial_admitted();
         self.discovery.reach.on_roster();
         let peers: Vec<MemberId> = self.links.keys().copied().collect();
         for peer in peers {

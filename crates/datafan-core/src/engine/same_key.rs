@@ -16,7 +16,7 @@ use crate::{
 
 impl<S: Store> Conflicts<'_, S> {
     /// Queues the addresses that the own shard publishes, to be dialled.
-    pub(super) fn seek_same_key(&mut self) -> Result<(), StoreError> {
+    pub(super) fn queue_own_addresses(&mut self) -> Result<(), StoreError> {
         let item = system_item(self.disk, self.replicas, &self.cx.me.clone(), ADDRESSES_KEY)?;
         let addresses = item.and_then(|item| decode_addresses(&item.value).ok()).unwrap_or_default();
         self.key_conflicts.same_key.ask(addresses);

@@ -38,7 +38,7 @@ impl<S: Store> Greeting<'_, S> {
         if wakes_at(self.cx, self.links, self.discovery) > self.cx.now.time {
             return;
         }
-        self.discovery.put_off_surplus(self.cx.now.time.after(DROP_MICROS));
+        self.discovery.postpone_surplus(self.cx.now.time.after(DROP_MICROS));
         let linked = self.links.up();
         // A spare link, dialled only to check reachability, that cannot be dropped now does not make another
         // link surplus.

@@ -80,7 +80,7 @@ impl Discovery {
     }
 
     /// Dials `peer` repeatedly, because its link was lost or a link is wanted for another reason.
-    pub(super) fn seek_lost(
+    pub(super) fn redial(
         &mut self,
         cx: &mut Context,
         members: &Members,
@@ -110,7 +110,7 @@ impl Discovery {
     }
 
     /// Drops no surplus link before `until`.
-    pub(super) fn put_off_surplus(&mut self, until: Time) {
+    pub(super) fn postpone_surplus(&mut self, until: Time) {
         self.next_surplus = until;
     }
 
@@ -118,6 +118,6 @@ impl Discovery {
     /// need.
     pub(super) fn on_surplus_closed(&mut self, peer: &MemberId, until: Time) {
         self.reach.on_surplus(peer);
-        self.dialer.rest(peer, until);
+        self.dialer.postpone_slow_dial(peer, until);
     }
 }

@@ -66,7 +66,7 @@ impl OwnLinks {
     }
 
     /// The links cannot be written now. Tries again a little later if `soon`, else when they change.
-    pub(in crate::engine) fn put_off(&mut self, soon: bool, now: Time) {
+    pub(in crate::engine) fn postpone(&mut self, soon: bool, now: Time) {
         self.look_at = if soon { now.after(RETRY_MICROS) } else { Time::NEVER };
     }
 

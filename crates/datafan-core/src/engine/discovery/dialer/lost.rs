@@ -26,12 +26,12 @@ const LOST_MAX: usize = LINKS_MAX;
 
 impl LostLinks {
     /// A link to `member` was lost.
-    pub(super) fn lose(&mut self, member: MemberId, not_before: Time, now: Time, rng: &mut Rng) {
+    pub(super) fn add_lost(&mut self, member: MemberId, not_before: Time, now: Time, rng: &mut Rng) {
         self.insert(member, now, now.after(rng.jitter(WAITS[0])).max(not_before));
     }
 
     /// `member` is dialled now.
-    pub(super) fn seek(&mut self, member: MemberId, now: Time) {
+    pub(super) fn add_due(&mut self, member: MemberId, now: Time) {
         self.insert(member, now, now);
     }
 
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn it_is_dialled_after_1_2_4_8_then_every_10_seconds_for_5_minutes() {
         let (mut lost, mut rng, member) = (LostLinks::default(), Rng::new(1), MemberId([1; 32]));
-        lost.lose(member, Time(0), Time(0), &mut rng);
+        lost.add_lost(member, Time(0), Time(0), &mut rng);
         let (mut now, mut waits) = (Time(0), alloc::vec::Vec::new());
         while lost.next(now) != Time::NEVER {
             let next = lost.next(now);
@@ -99,7 +99,7 @@ mod tests {
     fn what_is_found_is_not_sought_and_there_is_a_limit() {
         let mut lost = LostLinks::default();
         for n in 0..=LOST_MAX as u8 {
-            lost.seek(MemberId([n; 32]), Time(u64::from(n)));
+            lost.add_due(MemberId([n; 32]), Time(u64::from(n)));
         }
         assert_eq!((lost.0.len(), lost.due(Time(SECOND)).next()), (LOST_MAX, Some(MemberId([1; 32]))));
         lost.found(&MemberId([1; 32]));

@@ -117,7 +117,7 @@ impl Dialer {
     }
 
     /// Something changed, so dials have to be checked.
-    pub(in crate::engine) fn rouse(&mut self) {
+    pub(in crate::engine) fn request_check(&mut self) {
         self.quiet_until = Time(0);
     }
 
@@ -128,7 +128,7 @@ impl Dialer {
         }
         let user = self.users.entry(place).or_default();
         (user.is_new, user.tried) = (true, Tried::default());
-        self.rouse();
+        self.request_check();
         true
     }
 
@@ -170,7 +170,7 @@ impl Dialer {
     }
 
     /// Makes no slow dial to `member` before `until`, because its link was surplus.
-    pub(in crate::engine) fn rest(&mut self, member: &MemberId, until: Time) {
+    pub(in crate::engine) fn postpone_slow_dial(&mut self, member: &MemberId, until: Time) {
         self.members.entry(*member).or_default().rests_until = until;
     }
 
@@ -210,8 +210,8 @@ impl Dialer {
     }
 
     /// Shortens the pause between slow dials, if it became shorter.
-    pub(in crate::engine) fn hasten_slow(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
-        self.slow.hasten(now, pause_micros, rng);
+    pub(in crate::engine) fn shorten_slow_pause(&mut self, pause_micros: u64, now: Time, rng: &mut Rng) {
+        self.slow.shorten_pause(now, pause_micros, rng);
     }
 
     /// Begins to dial. `addresses` are tried in this order.
@@ -246,21 +246,21 @@ impl Dialer {
         for attempt in &mut self.attempts {
             attempt.step(now, &mut dial);
         }
-        self.settle(now, rng);
+        self.remove_failed(now, rng);
     }
 
     /// A dial of one address failed.
     pub(in crate::engine) fn on_failed(&mut self, place: &Endpoint, error: &str, now: Time, rng: &mut Rng) {
-        self.rouse();
+        self.request_check();
         for attempt in &mut self.attempts {
             attempt.on_failed(place, error, now);
         }
-        self.settle(now, rng);
+        self.remove_failed(now, rng);
     }
 
     /// A dial of one address found `peer`, which is linked.
     pub(in crate::engine) fn on_found(&mut self, place: &Endpoint, peer: MemberId, now: Time) {
-        self.rouse();
+        self.request_check();
         self.attempts.retain(|attempt| !attempt.has_dialled(place));
         if let Some(user) = self.users.get_mut(place) {
             let short_lived = user.tried.short_lived;
@@ -270,7 +270,7 @@ impl Dialer {
 
     /// A link to `peer` is up; `dialled` is the address that led there, if we dialled.
     pub(in crate::engine) fn on_up(&mut self, peer: &MemberId, dialled: Option<&Address>, now: Time) {
-        self.rouse();
+        self.request_check();
         self.attempts.retain(|attempt| *attempt.target() != Target::Member(*peer));
         let places: Vec<Endpoint> = dialled
             .into_iter()
@@ -283,7 +283,7 @@ impl Dialer {
 
     /// The link to `peer` is up, so its failures are forgotten.
     pub(in crate::engine) fn on_ready(&mut self, peer: &MemberId) {
-        self.rouse();
+        self.request_check();
         self.pending_since = None;
         if let Some(tried) = self.members.get_mut(peer) {
             let Tried { rests_until, short_lived, .. } = *tried;
@@ -307,7 +307,7 @@ impl Dialer {
         now: Time,
         rng: &mut Rng,
     ) {
-        self.rouse();
+        self.request_check();
         for target in self.targets_of(peer) {
             if let (Some(up_micros), Some(tried)) = (up_micros, self.tried_mut(&target)) {
                 tried.on_ended(up_micros);
@@ -318,22 +318,22 @@ impl Dialer {
 
     /// A link to `peer` that was up was lost.
     pub(in crate::engine) fn on_lost(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
-        self.rouse();
+        self.request_check();
         let not_before = self.members.get(peer).map_or(now, |tried| tried.next);
-        self.lost.lose(*peer, not_before, now, rng);
+        self.lost.add_lost(*peer, not_before, now, rng);
     }
 
     /// The pending `peer` was admitted.
     pub(in crate::engine) fn on_admitted(&mut self, peer: &MemberId, now: Time) {
-        self.rouse();
+        self.request_check();
         self.members.remove(peer);
-        self.lost.seek(*peer, now);
+        self.lost.add_due(*peer, now);
     }
 
     /// `peer` refused us because we are not admitted yet. Tries again soon, so that an admission takes effect
     /// at once.
     pub(in crate::engine) fn on_pending(&mut self, peer: &MemberId, now: Time, rng: &mut Rng) {
-        self.rouse();
+        self.request_check();
         let since = *self.pending_since.get_or_insert(now);
         let wait = if now < since.after(PENDING_SOON_MICROS) { PENDING_MICROS } else { PENDING_LATER_MICROS };
         let next = now.after(rng.jitter(wait));
@@ -346,7 +346,7 @@ impl Dialer {
 
     /// `peer` published other addresses, so failures at the old ones do not count.
     pub(in crate::engine) fn on_moved(&mut self, peer: &MemberId) {
-        self.rouse();
+        self.request_check();
         if let Some(tried) = self.members.get_mut(peer) {
             (tried.next, tried.failures) = (Time(0), 0);
         }
@@ -354,14 +354,18 @@ impl Dialer {
 
     /// Forgets a member that is no longer active.
     pub(in crate::engine) fn forget(&mut self, member: &MemberId) {
-        self.rouse();
+        self.request_check();
         self.members.remove(member);
         self.lost.found(member);
     }
 
     /// Computes when the next dial may begin or end. `minimum` says whether there are too few links,
     /// `discovers` whether members are dialled in addition to user addresses.
-    pub(in crate::engine) fn settle_quiet(&mut self, Looking { minimum, discovers }: Looking, now: Time) {
+    pub(in crate::engine) fn update_quiet_until(
+        &mut self,
+        Looking { minimum, discovers }: Looking,
+        now: Time,
+    ) {
         let attempts = self.attempts.iter().map(Attempt::wakes_at);
         let lost = if self.n_for(Why::Lost) > 0 { Time::NEVER } else { self.lost.next(now) };
         let members = self.members.values();
@@ -412,7 +416,7 @@ impl Dialer {
     }
 
     /// Removes failed dials.
-    fn settle(&mut self, now: Time, rng: &mut Rng) {
+    fn remove_failed(&mut self, now: Time, rng: &mut Rng) {
         let mut at = 0;
         while let Some(attempt) = self.attempts.get(at) {
             match attempt.ended(now) {

@@ -60,7 +60,7 @@ impl Slow {
     }
 
     /// Shortens the pause, if it became shorter.
-    pub(super) fn hasten(&mut self, now: Time, pause_micros: u64, rng: &mut Rng) {
+    pub(super) fn shorten_pause(&mut self, now: Time, pause_micros: u64, rng: &mut Rng) {
         if self.next > now.after(pause_micros + pause_micros / 4) {
             self.next = now.after(rng.jitter(pause_micros));
         }
@@ -92,7 +92,7 @@ mod tests {
         let turn = [Pool::Latest, Pool::Unreachable, Pool::Latest, Pool::Unlinked];
         assert_eq!(pools, [turn, turn].concat());
         slow.begin(now, PAUSE_MICROS_STABLE, &mut rng);
-        slow.hasten(now, PAUSE_MICROS_MIN, &mut rng);
+        slow.shorten_pause(now, PAUSE_MICROS_MIN, &mut rng);
         assert!(slow.next() <= now.after(13 * SECOND), "somebody went out of reach");
     }
 }

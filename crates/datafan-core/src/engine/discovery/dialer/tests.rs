@@ -55,7 +55,7 @@ fn who_rests_is_not_dialled_slowly_at_a_user_address_either() {
     assert!(dialer.add_user(place("a")) && dialer.add_user(place("b")));
     dialer.on_up(&A, Some(&"a".into()), now);
     dialer.on_ready(&A);
-    dialer.rest(&A, now.after(SECOND));
+    dialer.postpone_slow_dial(&A, now.after(SECOND));
     let (member, user) = (Target::Member(A), Target::User(place("a")));
     for target in [&member, &user] {
         assert!(!dialer.may_dial_slowly(target, now) && dialer.is_due(target, now));

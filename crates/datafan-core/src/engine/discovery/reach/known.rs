@@ -126,7 +126,7 @@ impl Known {
     /// Gives numbers to own links, looks up kinds, and removes unused numbers.
     pub(super) fn prepare(&mut self, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) {
         if self.nodes.len() >= self.crowded {
-            self.let_go();
+            self.drop_unused();
             self.crowded = 2 * self.nodes.len() + UNUSED_MAX;
         }
         for link in links {
@@ -137,7 +137,7 @@ impl Known {
         }
     }
 
-    fn let_go(&mut self) {
+    fn drop_unused(&mut self) {
         let mut used = alloc::vec![false; self.nodes.len()];
         used[ME as usize] = true;
         for (at, node) in self.nodes.iter().enumerate() {
@@ -170,7 +170,7 @@ impl Known {
     }
 
     /// Records the result of an update, and reports each change of reachability.
-    pub(super) fn see(
+    pub(super) fn update_reached(
         &mut self,
         reached: &[bool],
         behind_one: &[bool],

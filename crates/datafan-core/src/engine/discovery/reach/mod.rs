@@ -121,7 +121,7 @@ impl Reach {
     }
 
     /// Updates who is reachable, if it is time.
-    pub(in crate::engine) fn look(
+    pub(in crate::engine) fn update_if_due(
         &mut self,
         now: Time,
         wall: Timestamp,
@@ -133,11 +133,11 @@ impl Reach {
         }
         self.known.prepare(links, &kind);
         self.known.forget_moved(now);
-        let (graph, reached) = self.see(now, links, kind);
+        let (graph, reached) = self.compute(now, links, kind);
         self.until = self.known.until(&graph.reached(&[]));
         self.n_reachable = count(&reached).saturating_sub(1);
         let gone = &mut self.gone;
-        self.known.see(&reached, &graph.behind_one(), |member, is_reached| match is_reached {
+        self.known.update_reached(&reached, &graph.behind_one(), |member, is_reached| match is_reached {
             true => drop(gone.remove(member)),
             false => drop(gone.insert(*member, wall)),
         });
@@ -152,10 +152,10 @@ impl Reach {
         links: &[MemberId],
         kind: impl Fn(&MemberId) -> Kind,
     ) -> Vec<MemberId> {
-        self.known.names(&self.see(now, links, kind).1)
+        self.known.names(&self.compute(now, links, kind).1)
     }
 
-    fn see(&self, now: Time, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) -> (Graph, Vec<bool>) {
+    fn compute(&self, now: Time, links: &[MemberId], kind: impl Fn(&MemberId) -> Kind) -> (Graph, Vec<bool>) {
         let kinds = self.known.kinds(kind);
         let graph = self.known.graph(links, &kinds);
         let reached = graph.reached(&self.known.moved(now, &kinds));

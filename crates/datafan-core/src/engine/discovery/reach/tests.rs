@@ -95,7 +95,7 @@ fn it_agrees_with_the_words_of_the_rule() {
     for round in 0..3_000 {
         let model = Model::random(&mut rng);
         let (mut reach, kind) = (model.reach(), kind_in(&model.kinds));
-        reach.look(Time(8), Timestamp(9), &model.links, &kind);
+        reach.update_if_due(Time(8), Timestamp(9), &model.links, &kind);
         let moved = model.moved.iter().filter(|id| !model.doubted.contains(id));
         let moved = moved.map(|id| usize::from(id.0[0])).filter(|n| model.kinds[*n] != Kind::Stranger);
         let begins: Vec<usize> = [ME].into_iter().chain(moved).collect();
@@ -105,7 +105,7 @@ fn it_agrees_with_the_words_of_the_rule() {
         (1..N).for_each(|n| used.forget(&id(n)));
         let now = Time(round * LOOK_MICROS);
         model.tell(&mut used, now);
-        used.look(now, Timestamp(9), &model.links, &kind);
+        used.update_if_due(now, Timestamp(9), &model.links, &kind);
         assert_eq!(used.known.names(&used.known.reached()), expected, "round {round}");
         assert_eq!(used.now(now, &model.links, &kind), expected, "round {round}");
         assert_eq!(used.n_reachable() + 1, expected.len(), "round {round}");
@@ -126,7 +126,8 @@ const OWNERS: [Kind; N] = [Kind::Owner; N];
 #[test]
 fn a_head_that_moved_counts_for_a_minute() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
-    let look = |reach: &mut Reach, now: Time| reach.look(now, Timestamp(now.0), &[], kind_in(&OWNERS));
+    let look =
+        |reach: &mut Reach, now: Time| reach.update_if_due(now, Timestamp(now.0), &[], kind_in(&OWNERS));
     look(&mut reach, Time(0));
     assert!(!reach.has_seen(&id(1)));
     reach.on_moved(&id(1), Time(SECOND));
@@ -170,7 +171,7 @@ fn a_link_that_was_one_too_many_leaves_no_doubt() {
     reach.list(&id(2), &[id(ME), id(1)]);
     reach.on_down(&id(1));
     reach.on_surplus(&id(1));
-    reach.look(Time(9), Timestamp(9), &[id(2)], kind_in(&OWNERS));
+    reach.update_if_due(Time(9), Timestamp(9), &[id(2)], kind_in(&OWNERS));
     assert!(reach.is_reachable(&id(1)), "it is linked with the other one, as it says");
 }
 
@@ -187,7 +188,7 @@ fn the_use_of_a_link_is_what_only_it_joins() {
     let uses = reach.uses(&links, &links, kind_in(&OWNERS));
     let n_parted: Vec<usize> = uses.iter().map(|(_, used)| used.n_parted).collect();
     assert_eq!(n_parted, [0, 0, 2], "that its head moved came over the link itself");
-    reach.look(Time(9), Timestamp(9), &links, kind_in(&OWNERS));
+    reach.update_if_due(Time(9), Timestamp(9), &links, kind_in(&OWNERS));
     assert!(reach.is_behind_one(&id(4)) && !reach.is_behind_one(&id(3)) && !reach.is_behind_one(&id(1)));
     assert_eq!((reach.n_reachable(), reach.n_listed(&id(4)), reach.n_listed(&id(5))), (4, Some(1), None));
 }
