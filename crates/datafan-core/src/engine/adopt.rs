@@ -30,7 +30,7 @@ impl<S: Store> Replication<'_, S> {
             head.root,
             "the root of a visible shard matches its head"
         );
-        let before = self.replicas.know_owner(&head.owner).timestamp();
+        let before = self.replicas.get_or_insert(&head.owner).timestamp();
         self.replicas.forget_up_to(&head);
         if let Some(building) = self.replicas.take_building(&head.owner).filter(|building| *building != shard)
         {

@@ -83,7 +83,7 @@ impl<V> Exchange<'_, V> {
     /// Begins the transfer of `known`: a pull if a delta may suffice, else a reconciliation.
     fn begin(&mut self, owner: &MemberId, known: &Head, pulls: &mut Pulls) {
         if let Some(until) = self.replicas.pause(self.cx, owner) {
-            self.replicas.put_off(owner, until);
+            self.replicas.delay_fetch(owner, until);
             return;
         }
         let Some(from) = self.source(owner, known) else {
@@ -218,7 +218,7 @@ impl<V> Exchange<'_, V> {
     /// Begins to fetch a state of an own shard that must not replace the visible one.
     pub(super) fn begin_divergent(&mut self, peer: MemberId, head: &Head) {
         let transfer = Transfer::Reconciliation(Box::new(Reconciliation::of_divergent(peer, *head)));
-        self.replicas.know_owner(&head.owner);
+        self.replicas.get_or_insert(&head.owner);
         self.replicas.begin_transfer(&head.owner, transfer);
         self.cx.stats.reconciliations += 1;
         self.cx.more_to_do = true;

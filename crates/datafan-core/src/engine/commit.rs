@@ -63,7 +63,7 @@ impl<S: Store> Replication<'_, S> {
         let own = self.own_shard(&owner);
         let mut last = self.own[&owner].last();
         let mut edit = Edit::new(self.disk.view(own.shard));
-        self.name_run(&owner, &mut edit, &mut last)?;
+        self.record_run(&owner, &mut edit, &mut last)?;
         let named = last;
         let mut growth = Growth::of(own.root.as_ref());
         // Each roster change is checked against the committed entries, so it is a commit of its own.
@@ -273,7 +273,7 @@ impl<S: Store> Replication<'_, S> {
         let own = self.own_shard(&owner);
         let mut last = self.own[&owner].last();
         let mut edit = Edit::new(self.disk.view(own.shard));
-        self.name_run(&owner, &mut edit, &mut last)?;
+        self.record_run(&owner, &mut edit, &mut last)?;
         let named = last;
         self.apply_writes(&owner, writes, &mut last, &mut edit)?;
         if last == named {

@@ -37,10 +37,10 @@ impl<S: Store> Replication<'_, S> {
             }
             how = How::Late;
         }
-        if self.is_put_off(from, &delta.head, how) || !self.is_news(from, &delta.head, how) {
+        if self.is_deferred(from, &delta.head, how) || !self.is_news(from, &delta.head, how) {
             return Ok(());
         }
-        let (position, now) = (self.replicas.know_owner(&owner).timestamp(), self.cx.now.time);
+        let (position, now) = (self.replicas.get_or_insert(&owner).timestamp(), self.cx.now.time);
         if delta.base > position {
             self.gossip().want_head(from, &delta.head, now);
             // A pull states our position, so its answer must start there.
@@ -60,7 +60,7 @@ impl<S: Store> Replication<'_, S> {
         match how {
             // A push may lack tombstones or be forged. Other peers are asked first, and their pushes are
             // still accepted.
-            How::Pushed(_) if !refused => self.replicas.doubt(&owner, from),
+            How::Pushed(_) if !refused => self.replicas.deprioritize(&owner, from),
             How::Pulled if !refused && !self.links.is_penalized(&from, self.cx.time()) => {
                 self.exchange().reconcile(from, &delta.head)
             }
@@ -71,7 +71,7 @@ impl<S: Store> Replication<'_, S> {
 
     /// Whether a delta is put off because the disk is full or its owner exceeds the rate limit. Its head is
     /// remembered then.
-    fn is_put_off(&mut self, from: MemberId, head: &Head, how: How<'_>) -> bool {
+    fn is_deferred(&mut self, from: MemberId, head: &Head, how: How<'_>) -> bool {
         let pushed = matches!(how, How::Pushed(_));
         let is_full = self.disk.full().is_some();
         if is_full {
@@ -79,12 +79,12 @@ impl<S: Store> Replication<'_, S> {
         } else if pushed && self.replicas.hold_back(self.cx, head, from) {
             return true;
         }
-        let is_put_off = is_full || pushed && self.replicas.has_lost_push(&head.owner);
-        if is_put_off {
+        let is_deferred = is_full || pushed && self.replicas.has_lost_push(&head.owner);
+        if is_deferred {
             let next_round = self.cx.next_round;
             self.gossip().learn(from, head, next_round);
         }
-        is_put_off
+        is_deferred
     }
 
     /// Whether the head of a delta is newer. Redundant pushes are counted.
@@ -162,8 +162,8 @@ impl<S: Store> Replication<'_, S> {
         self.replicas.count(self.cx, &owner, u64::from(!told), delta.bytes() as u64);
         self.own.on_own_head(&delta.head, self.disk);
         self.adopt(shard, ShardRecord::whole(delta.head, root, tombstones_held), change);
-        self.exchange().graft_bringer(from, &owner);
-        self.exchange().on_delta_brought(from, delta, message);
+        self.exchange().graft_sender(from, &owner);
+        self.exchange().on_delta_applied(from, delta, message);
         Ok(true)
     }
 

@@ -307,5 +307,5 @@ pub(super) fn wakes_at<V>(
 
 /// Whether an owner of divergent copies is neither linked nor was told recently.
 fn is_to_be_told<V>(owner: &MemberId, cx: &Context, links: &Links<V>, divergent: &DivergentCopies) -> bool {
-    *owner != cx.me && !links.contains_key(owner) && !divergent.knows(owner, cx.now.time)
+    *owner != cx.me && !links.contains_key(owner) && !divergent.was_told(owner, cx.now.time)
 }

@@ -127,7 +127,7 @@ impl<S: Store> Replication<'_, S> {
             heads.extend(self.disk.head_of(*shard)?);
         }
         if !heads.is_empty() {
-            self.divergent.on_told(peer, self.cx.now.time);
+            self.divergent.record_told(peer, self.cx.now.time);
             self.cx.send(peer, &Message::Diverged(heads));
         }
         Ok(())
@@ -140,14 +140,14 @@ impl<S: Store> Replication<'_, S> {
                 self.cx.stats.reject(Rejection::ForeignDivergentCopy);
                 continue;
             }
-            if self.divergent.has_heard_of(from, head) || self.knows_divergent(head)? {
+            if self.divergent.skips_announced(from, head) || self.knows_divergent(head)? {
                 continue;
             }
             if !self.cx.check_signature(head) {
                 self.links.penalize(self.cx, from, Rejection::Signature);
                 return Ok(());
             }
-            self.divergent.hear_of(from, head);
+            self.divergent.queue_announced(from, head);
         }
         Ok(())
     }
@@ -168,13 +168,13 @@ impl<S: Store> Replication<'_, S> {
     /// Begins to fetch the next divergent copy of the own shard that a peer announced.
     pub(super) fn fetch_divergent(&mut self) -> Result<(), StoreError> {
         let confirmed = self.own[&self.cx.me].confirmed() == Confirmed::Yes;
-        if !self.divergent.has_told() || !confirmed || self.replicas[&self.cx.me].head().is_none() {
+        if !self.divergent.has_announced() || !confirmed || self.replicas[&self.cx.me].head().is_none() {
             return Ok(());
         }
         if self.replicas[&self.cx.me].transfer().is_some() {
             return Ok(());
         }
-        while let Some((peer, head)) = self.divergent.pop_told() {
+        while let Some((peer, head)) = self.divergent.pop_announced() {
             let is_up = self.links.get(&peer).is_some_and(Link::is_up);
             if is_up && !self.knows_divergent(&head)? {
                 self.exchange().begin_divergent(peer, &head);

@@ -129,7 +129,7 @@ impl DivergentCopies {
 
     /// Whether there is somebody to tell, something to free or to fetch, or a look at the time is due.
     pub(super) fn has_work(&self, now: Time) -> bool {
-        !self.to_tell.is_empty() || !self.ended.is_empty() || self.has_told() || self.heard.is_due(now)
+        !self.to_tell.is_empty() || !self.ended.is_empty() || self.has_announced() || self.heard.is_due(now)
     }
 
     /// Takes the next peer that has to be told.
@@ -138,12 +138,12 @@ impl DivergentCopies {
     }
 
     /// An owner was told about copies of its shard.
-    pub(super) fn on_told(&mut self, owner: MemberId, now: Time) {
+    pub(super) fn record_told(&mut self, owner: MemberId, now: Time) {
         self.knows.insert(owner, now.after(KNOWS_MICROS));
     }
 
     /// Whether an owner was told recently.
-    pub(super) fn knows(&self, owner: &MemberId, now: Time) -> bool {
+    pub(super) fn was_told(&self, owner: &MemberId, now: Time) -> bool {
         self.knows.get(owner).is_some_and(|until| *until > now)
     }
 
@@ -167,23 +167,23 @@ impl DivergentCopies {
     }
 
     /// Queues a copy of the own shard that a peer keeps.
-    pub(super) fn hear_of(&mut self, peer: MemberId, head: &Head) {
+    pub(super) fn queue_announced(&mut self, peer: MemberId, head: &Head) {
         self.told.push_back((peer, *head));
     }
 
     /// Whether an announced copy is queued already, or the queue is full.
-    pub(super) fn has_heard_of(&self, peer: MemberId, head: &Head) -> bool {
+    pub(super) fn skips_announced(&self, peer: MemberId, head: &Head) -> bool {
         let is_told = self.told.iter().any(|(teller, told)| (*teller, told) == (peer, head));
         is_told || self.told.len() >= DIVERGENT_TOLD_MAX
     }
 
     /// Whether copies of the own shard are to be fetched.
-    pub(super) fn has_told(&self) -> bool {
+    pub(super) fn has_announced(&self) -> bool {
         !self.told.is_empty()
     }
 
     /// Takes the next copy of the own shard to fetch, with the peer that keeps it.
-    pub(super) fn pop_told(&mut self) -> Option<(MemberId, Head)> {
+    pub(super) fn pop_announced(&mut self) -> Option<(MemberId, Head)> {
         self.told.pop_front()
     }
 

@@ -23,7 +23,7 @@ impl<S: Store> Gossip<'_, S> {
         if self.cx.is_own(&head.owner) {
             return self.judge_own_head(from, head);
         }
-        if self.replicas.holds_since_lately(head) {
+        if self.replicas.is_recent_head(head) {
             self.links.set_position(&from, &head.owner, None);
             return Learned::Known;
         }
@@ -74,12 +74,12 @@ impl<S: Store> Gossip<'_, S> {
     /// Adds a newer head that `from` holds to the fetch queue.
     pub(super) fn want_head(&mut self, from: MemberId, head: &Head, fetch_at: Time) {
         self.links.set_position(&from, &head.owner, Some(head.timestamp));
-        let known = self.replicas.know_owner(&head.owner).known();
+        let known = self.replicas.get_or_insert(&head.owner).known();
         if known.is_some_and(|known| known == *head) {
-            self.replicas.hurry(&head.owner, from, fetch_at);
+            self.replicas.fetch_earlier(&head.owner, from, fetch_at);
         } else if known.is_none_or(|known| self.rules().is_newer(head, Some(&known))) {
             self.replicas.count(self.cx, &head.owner, 1, 0);
-            self.replicas.know(head, from, fetch_at);
+            self.replicas.queue_head(head, from, fetch_at);
         } else {
             self.replicas.relist(&head.owner);
         }

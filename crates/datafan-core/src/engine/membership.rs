@@ -148,7 +148,7 @@ impl<S: Store> Replication<'_, S> {
         let authority = self.cx.config.mesh.authority();
         match self.judge_signed(bytes) {
             Ok(Some(delta)) => {
-                self.replicas.know_owner(&authority);
+                self.replicas.get_or_insert(&authority);
                 let applied = self.apply_delta(self.cx.me, &delta, How::Pulled)?;
                 let answer = match applied {
                     true => Answer::Committed(Committed { timestamp: delta.head.timestamp, changed: 1 }),

@@ -205,7 +205,7 @@ impl<S: Store> Engine<S> {
         if self.links.have_work(self.cx.time()) {
             self.pusher().catch_up()?;
             self.server().serve()?;
-            self.links.settle();
+            self.links.on_checked();
         }
         self.dialling().dial();
         // A commit that moved a bound is on disk already, but effects of an earlier commit still wait to be
@@ -302,7 +302,7 @@ impl<S: Store> Engine<S> {
 
     fn on_message(&mut self, from: MemberId, bytes: &Arc<[u8]>) -> Result<(), StoreError> {
         if let Some(link) = self.links.get_mut_untracked(&from) {
-            link.hear();
+            link.on_received();
             self.cx.stats.messages_received += 1;
             self.cx.stats.bytes_received += bytes.len() as u64;
         }
@@ -312,7 +312,7 @@ impl<S: Store> Engine<S> {
     /// Handles coalesced pushes of one owner from one peer.
     fn on_coalesced(&mut self, from: MemberId, pushes: &[Arc<[u8]>]) -> Result<(), StoreError> {
         if let Some(link) = self.links.get_mut_untracked(&from) {
-            link.hear();
+            link.on_received();
             self.cx.stats.messages_received += pushes.len() as u64;
             self.cx.stats.bytes_received += pushes.iter().map(|push| push.len() as u64).sum::<u64>();
         }

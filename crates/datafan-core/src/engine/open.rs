@@ -52,7 +52,7 @@ impl<S: Store> Engine<S> {
         engine.load_meta()?;
         engine.load_shards()?;
         let owners = &mut engine.replicas;
-        engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.know_owner(own).timestamp())?;
+        engine.own.load_shards(&engine.cx, &engine.disk, |own| owners.get_or_insert(own).timestamp())?;
         let is_marked = engine.disk.meta(Meta::Newcomer, "newcomer", |_| Ok(()))?.is_some();
         engine.conflicts().load_newcomer(is_marked);
         engine.conflicts().queue_own_addresses()?;

@@ -152,7 +152,7 @@ impl<V> Exchange<'_, V> {
 
     /// Records that `peer` brought the delta that was just applied. `message` holds it if it may be relayed
     /// unchanged.
-    pub(super) fn on_delta_brought(
+    pub(super) fn on_delta_applied(
         &mut self,
         peer: MemberId,
         delta: &Delta<'_>,
@@ -162,7 +162,7 @@ impl<V> Exchange<'_, V> {
         self.links.set_position(&peer, &owner, None);
         let message = message.filter(|bytes| bytes.len() <= PUSH_BYTES_MAX);
         let message = message.map(|bytes| Frame { lane: Lane::Small, bytes: bytes.clone() });
-        self.replicas.on_brought(&owner, peer, delta.base, message);
+        self.replicas.record_sender(&owner, peer, delta.base, message);
     }
 }
 

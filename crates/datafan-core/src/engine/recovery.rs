@@ -120,7 +120,8 @@ impl<S: Store> Gossip<'_, S> {
     fn fetch_roster(&mut self, peer: MemberId, head: &Head) {
         let owner = head.owner;
         let speaks = |link: &Link<_>| link.is_up() || link.hello().is_some();
-        if !self.links.get(&peer).is_some_and(speaks) || self.replicas.know_owner(&owner).transfer().is_some()
+        if !self.links.get(&peer).is_some_and(speaks)
+            || self.replicas.get_or_insert(&owner).transfer().is_some()
         {
             return;
         }

@@ -69,7 +69,7 @@ impl<V> Exchange<'_, V> {
     }
 
     /// Requests the last of the remaining slots that still differ. The others follow after the answer.
-    fn ask_on(&mut self, peer: MemberId, mut comparing: Comparing) {
+    fn ask_next(&mut self, peer: MemberId, mut comparing: Comparing) {
         let Some(link) = self.links.get_mut_untracked(&peer) else { return };
         let told = comparing.n_heads * HEAD_BYTES as u64;
         let ends =
@@ -177,7 +177,7 @@ impl<S: Store> Gossip<'_, S> {
             found.rotate_left(random as usize);
         }
         comparing.later.drain(..comparing.later.len().saturating_sub(LATER_MAX));
-        self.exchange().ask_on(from, *comparing);
+        self.exchange().ask_next(from, *comparing);
     }
 
     fn learn_compared(&mut self, from: MemberId, head: &Head, comparing: &mut Comparing) {

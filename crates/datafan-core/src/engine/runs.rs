@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 impl<S: Store> Replication<'_, S> {
     /// Records the current run in the member's own shard before the run's first write. The roster records no
     /// runs: it only grows, so its states never diverge.
-    pub(super) fn name_run(
+    pub(super) fn record_run(
         &self,
         owner: &MemberId,
         edit: &mut Edit<'_, Snapshot<S>>,

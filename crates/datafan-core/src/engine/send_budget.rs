@@ -29,7 +29,7 @@ impl SendBudget {
     /// Called at the start of each call, to account for the time that has passed.
     pub(super) fn begin_call(&mut self, now: Time, config: &Config) {
         if is_limited(config) {
-            self.turn(now, config.send_bytes_max);
+            self.drain(now, config.send_bytes_max);
         }
     }
 
@@ -53,7 +53,7 @@ impl SendBudget {
         self.as_of.after(micros_for(self.pushes, for_pushes(config.send_bytes_max)))
     }
 
-    fn turn(&mut self, now: Time, per_second: u64) {
+    fn drain(&mut self, now: Time, per_second: u64) {
         let micros = now.0.saturating_sub(self.as_of.0);
         self.as_of = now;
         self.all = self.all.saturating_sub(bytes_in(micros, per_second));

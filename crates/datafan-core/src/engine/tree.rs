@@ -31,7 +31,7 @@ const BUSY_MICROS: u64 = 60 * SECOND;
 impl<V> Exchange<'_, V> {
     /// Grafts the link to `from`, which brought the current state of `owner`, so that it brings the next ones
     /// too.
-    pub(super) fn graft_bringer(&mut self, from: MemberId, owner: &MemberId) {
+    pub(super) fn graft_sender(&mut self, from: MemberId, owner: &MemberId) {
         if *owner == self.cx.config.mesh.authority() {
             return;
         }
@@ -62,7 +62,7 @@ impl<V> Exchange<'_, V> {
             return;
         }
         let Some(place) = self.links.get(&from).map(|link| link.place()) else { return };
-        let mut tree = self.replicas.know_owner(owner).tree();
+        let mut tree = self.replicas.get_or_insert(owner).tree();
         let own = *owner == self.cx.me;
         match tree.parent() {
             None if !own => tree.set_parent(place),
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_second_copy_prunes_the_link_that_brought_it() {
         let mut parts = parts();
-        exchange(&mut parts).graft_bringer(owner(1), &owner(9));
+        exchange(&mut parts).graft_sender(owner(1), &owner(9));
         assert!(is_eager(&parts, 1) && is_eager(&parts, 2), "all are, at first");
         exchange(&mut parts).prune_redundant(owner(1), &owner(9), 7);
         assert!(is_eager(&parts, 1), "its parent stays");

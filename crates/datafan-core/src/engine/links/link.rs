@@ -131,8 +131,8 @@ impl<V> Link<V> {
     }
 
     /// A message arrived from the peer.
-    pub(in crate::engine) fn hear(&mut self) {
-        self.silence.break_off();
+    pub(in crate::engine) fn on_received(&mut self) {
+        self.silence.reset();
     }
 }
 

@@ -70,7 +70,7 @@ impl<V> Links<V> {
     }
 
     /// All links were checked, and the possible work is done.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn on_checked(&mut self) {
         self.dirty = self.values().any(|link| link.is_catching_up() || link.has_pending());
         self.wakes_at = self.values().map(Link::wakes_at).min().unwrap_or(Time::NEVER);
     }

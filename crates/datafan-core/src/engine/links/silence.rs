@@ -29,7 +29,7 @@ pub(in crate::engine) struct Silence {
 
 impl Silence {
     /// A message arrived.
-    pub(super) fn break_off(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.rounds = 0;
         self.answer_by = None;
     }
@@ -77,7 +77,7 @@ mod tests {
             assert!(!silence.probe(Time(round), ALL_SILENT_ROUNDS + 1));
             assert_eq!(silence.ends_at(), Time::NEVER);
             if round % 2 == 1 {
-                silence.break_off();
+                silence.reset();
             }
         }
     }
@@ -92,7 +92,7 @@ mod tests {
         let probed: Vec<bool> = (0..6).map(|round| probe(&mut silence, round)).collect();
         assert_eq!(probed, [false, false, true, false, false, false]);
         assert_eq!(silence.ends_at(), Time(2 + ANSWER_MICROS), "later rounds do not put it off");
-        silence.break_off();
+        silence.reset();
         assert_eq!(silence.ends_at(), Time::NEVER);
         let probed: Vec<bool> = (6..9).map(|round| probe(&mut silence, round)).collect();
         assert_eq!(probed, [false, false, true], "and all begins anew");

@@ -27,15 +27,15 @@ fn queue(links: &mut TestLinks, peer: u8) -> bool {
 fn they_have_work_when_one_was_touched_or_its_time_has_come() {
     let mut links = links(&[3, 1]);
     assert!(links.have_work(Time(2)), "they are new");
-    links.settle();
+    links.on_checked();
     assert!(!links.have_work(Time(99)) && links.have_work(Time(100)), "a greeting is late");
     links.get_mut_untracked(&owner(1)).unwrap().set_position(&owner(9), Some(Timestamp(5)));
     assert!(!links.have_work(Time(2)));
     assert!(queue(&mut links, 1) && links.have_work(Time(2)));
-    links.settle();
+    links.on_checked();
     assert!(links.have_work(Time(2)), "an answer is pending");
     links.get_mut(&owner(1)).unwrap().pop_pending();
-    links.settle();
+    links.on_checked();
     assert!(!links.have_work(Time(2)));
 }
 
@@ -62,13 +62,13 @@ fn a_silent_peer_is_probed_and_its_link_is_over_if_it_does_not_answer() {
     let link = links.get_mut(&owner(1)).unwrap();
     link.accept_peer();
     assert!(link.on_accepted() && !link.on_accepted() && link.is_up());
-    links.settle();
+    links.on_checked();
     let probed: Vec<usize> = (0..4).map(|round| links.probe(Time(round)).len()).collect();
     assert_eq!(probed, [0, 0, 1, 0]);
     assert!(links.have_work(Time(3)), "the probe has a deadline");
     assert!(links.unanswered(Time(2 + SECOND - 1)).is_empty());
     assert_eq!(links.unanswered(Time(2 + SECOND)), [owner(1)]);
-    links.get_mut(&owner(1)).unwrap().hear();
+    links.get_mut(&owner(1)).unwrap().on_received();
     assert!(links.unanswered(Time(2 + SECOND)).is_empty());
     assert!(links.on_probe(&owner(1), Time(5)) && !links.on_probe(&owner(2), Time(5)));
     links.get_mut(&owner(1)).unwrap().set_full(Lane::Small, true);

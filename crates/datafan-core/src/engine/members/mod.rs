@@ -159,7 +159,7 @@ impl Members {
             // roster.
             return;
         }
-        let owner = replicas.know_owner(&member);
+        let owner = replicas.get_or_insert(&member);
         let is_held = owner.head().is_some();
         if owner.standing() == Standing::Unknown {
             if self.n_members >= MEMBERS_MAX {

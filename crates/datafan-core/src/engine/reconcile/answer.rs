@@ -8,7 +8,7 @@ use super::{
     },
     Reconciliation,
     building::ROW_BYTES,
-    lending::{Going, give_back},
+    lending::{Going, end_lending},
     state::{Expect, Slot, What},
 };
 use crate::{
@@ -61,7 +61,7 @@ impl<S: Store> Reconciler<'_, S> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         let Some(mut reconciliation) = self.replicas.lend_reconciliation(&owner) else { return Ok(()) };
         let going = self.take_nodes(from, id, answers, &mut reconciliation)?;
-        give_back(self.replicas, self.links, &owner, reconciliation, going);
+        end_lending(self.replicas, self.links, &owner, reconciliation, going);
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl<S: Store> Reconciler<'_, S> {
         let Some(owner) = self.asked(&from, id) else { return Ok(()) };
         let Some(mut reconciliation) = self.replicas.lend_reconciliation(&owner) else { return Ok(()) };
         let going = self.take_ranges(from, id, ranges, &mut reconciliation)?;
-        give_back(self.replicas, self.links, &owner, reconciliation, going);
+        end_lending(self.replicas, self.links, &owner, reconciliation, going);
         Ok(())
     }
 
@@ -282,7 +282,7 @@ impl<S: Store> Gossip<'_, S> {
                 reconciliation.restart();
             }
         }
-        give_back(self.replicas, self.links, &owner, reconciliation, Going::On);
+        end_lending(self.replicas, self.links, &owner, reconciliation, Going::On);
     }
 }
 

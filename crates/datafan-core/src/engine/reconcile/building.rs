@@ -79,7 +79,7 @@ impl<S: Store> Reconciler<'_, S> {
     }
 
     /// Turns a layer that has grown too large into a hidden copy.
-    pub(super) fn outgrow(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
+    pub(super) fn hide_large_layer(&mut self, reconciliation: &mut Reconciliation) -> Result<(), StoreError> {
         match &reconciliation.build {
             Some(Build::Layer { bytes, .. }) if *bytes > self.layer_bytes_max() => self.hide(reconciliation),
             _ => Ok(()),
@@ -153,7 +153,7 @@ impl<S: Store> Reconciler<'_, S> {
             }
             None => {}
         }
-        self.outgrow(reconciliation)
+        self.hide_large_layer(reconciliation)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
         roster::keeps_members,
     },
     Build, Reconciliation,
-    lending::{Going, give_back},
+    lending::{Going, end_lending},
     state::PASSES_MAX,
 };
 use crate::{
@@ -28,7 +28,7 @@ impl<S: Store> Replication<'_, S> {
     pub(in crate::engine) fn advance(&mut self, owner: &MemberId) -> Result<(), StoreError> {
         let Some(mut reconciliation) = self.replicas.lend_reconciliation(owner) else { return Ok(()) };
         let going = self.advance_lent(&mut reconciliation)?;
-        give_back(self.replicas, self.links, owner, reconciliation, going);
+        end_lending(self.replicas, self.links, owner, reconciliation, going);
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl<S: Store> Replication<'_, S> {
 
     /// Whether the target may replace the held state: it is later, or the owner was revoked, or it makes the
     /// held state invalid.
-    pub(super) fn may_step_back(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
+    pub(super) fn may_replace_held(&self, build: &Build, target: &Head) -> Result<bool, StoreError> {
         let Some(held) = self.replicas[&target.owner].head().filter(|held| held.order() > target.order())
         else {
             return Ok(true);
@@ -160,7 +160,7 @@ impl<S: Store> Replication<'_, S> {
             self.refuse_roster(&target);
             return Ok(Going::Over);
         }
-        if !self.may_step_back(&build, &target)? {
+        if !self.may_replace_held(&build, &target)? {
             self.replicas.refuse(self.cx, &target, Reason::StepBack);
             self.replicas.forget(&owner);
             return Ok(Going::Over);
@@ -174,7 +174,7 @@ impl<S: Store> Replication<'_, S> {
         self.fork_judge().compare_states(&build, &target)?;
         self.show_built(&build, target, change, replaced)?;
         if let Some(from) = reconciliation.from {
-            self.exchange().graft_bringer(from, &owner);
+            self.exchange().graft_sender(from, &owner);
         }
         if build.is_hidden() {
             self.flush()?;

@@ -16,7 +16,7 @@ pub(super) enum Going {
 
 /// Returns the reconciliation from [`Replicas::lend_reconciliation`]. If it is over or was replaced
 /// meanwhile, drops its pending requests instead.
-pub(super) fn give_back<V>(
+pub(super) fn end_lending<V>(
     replicas: &mut Replicas,
     links: &mut Links<V>,
     owner: &MemberId,

@@ -102,12 +102,12 @@ impl Replicas {
     }
 
     /// A fast check whether `head` is held. If it returns false, the head may still be held.
-    pub(super) fn holds_since_lately(&self, head: &Head) -> bool {
-        self.owners.holds_since_lately(head)
+    pub(super) fn is_recent_head(&self, head: &Head) -> bool {
+        self.owners.is_recent_head(head)
     }
 
     /// The owner, which is known from now on.
-    pub(super) fn know_owner(&mut self, owner: &MemberId) -> &Owner {
+    pub(super) fn get_or_insert(&mut self, owner: &MemberId) -> &Owner {
         self.owners.entry(owner)
     }
 
@@ -134,7 +134,7 @@ impl Replicas {
 impl Replicas {
     /// Queues a newer head, which `from` holds, to be fetched at `fetch_at`. The caller checks that it is
     /// later than a known one.
-    pub(super) fn know(&mut self, head: &Head, from: MemberId, fetch_at: Time) {
+    pub(super) fn queue_head(&mut self, head: &Head, from: MemberId, fetch_at: Time) {
         let busy = self.owners.entry(&head.owner).busy_mut();
         busy.fetch_at = if busy.known.is_some() { busy.fetch_at.min(fetch_at) } else { fetch_at };
         busy.known = Some(*head);
@@ -143,7 +143,7 @@ impl Replicas {
     }
 
     /// Fetches the known head of an owner at `fetch_at` from `from`, if that is earlier.
-    pub(super) fn hurry(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
+    pub(super) fn fetch_earlier(&mut self, owner: &MemberId, from: MemberId, fetch_at: Time) {
         let Some(state) = self.owners.get_mut(owner) else { return };
         if fetch_at < state.busy().fetch_at {
             let busy = state.busy_mut();
@@ -153,7 +153,7 @@ impl Replicas {
     }
 
     /// Delays the fetch of the known head until `until`.
-    pub(super) fn put_off(&mut self, owner: &MemberId, until: Time) {
+    pub(super) fn delay_fetch(&mut self, owner: &MemberId, until: Time) {
         self.owners.entry(owner).busy_mut().fetch_at = until;
         self.relist(owner);
     }
@@ -183,7 +183,7 @@ impl Replicas {
     /// Refuses a head that contradicts its own verified content. No relay can have caused this.
     pub(super) fn refuse_invalid(&mut self, cx: &mut Context, head: &Head) {
         self.refuse(cx, head, Reason::Invalid);
-        self.distrust(&head.owner);
+        self.mark_invalid(&head.owner);
         self.forget(&head.owner);
     }
 
@@ -198,7 +198,7 @@ impl Replicas {
     }
 
     /// A push of `peer` did not apply, so `peer` is asked only if no other peer has the head.
-    pub(super) fn doubt(&mut self, owner: &MemberId, peer: MemberId) {
+    pub(super) fn deprioritize(&mut self, owner: &MemberId, peer: MemberId) {
         if let Some(state) = self.owners.get_mut(owner) {
             state.busy_mut().doubted = Some(peer);
         }

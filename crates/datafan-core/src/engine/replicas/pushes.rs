@@ -72,7 +72,7 @@ impl Replicas {
 
     /// Records that `peer` brought the new state of an owner's shard. `message` has the base `base` and may
     /// be relayed unchanged.
-    pub(in crate::engine) fn on_brought(
+    pub(in crate::engine) fn record_sender(
         &mut self,
         owner: &MemberId,
         peer: MemberId,

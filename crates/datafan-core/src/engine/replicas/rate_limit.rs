@@ -36,7 +36,7 @@ struct Used {
 
 impl RateLimits {
     /// Begins another interval if the last one is over. An excess of bytes over `share` is carried over.
-    fn turn(&mut self, now: Time, share: u64) {
+    fn begin_interval_if_over(&mut self, now: Time, share: u64) {
         if self.ends > now {
             return;
         }
@@ -55,7 +55,7 @@ impl RateLimits {
     /// Called at the start of each call.
     pub(super) fn begin_call(&mut self, now: Time, config: &Config) {
         if self.ends <= now && !self.used.is_empty() {
-            self.turn(now, share(config.owner_bytes_max));
+            self.begin_interval_if_over(now, share(config.owner_bytes_max));
         }
     }
 

@@ -59,7 +59,7 @@ impl Replicas {
     }
 
     /// Records that an owner signed an invalid state.
-    pub(in crate::engine) fn distrust(&mut self, owner: &MemberId) {
+    pub(in crate::engine) fn mark_invalid(&mut self, owner: &MemberId) {
         self.invalid_owners.insert(owner);
     }
 

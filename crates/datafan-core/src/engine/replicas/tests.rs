@@ -23,16 +23,16 @@ fn what_is_known_is_due_at_its_time_and_sooner_if_somebody_hurries() {
     let mut replicas = replicas();
     let known = head(owner(1), 5);
     assert!(!replicas.has_waiting());
-    replicas.know(&known, owner(8), Time(50));
+    replicas.queue_head(&known, owner(8), Time(50));
     assert_eq!((replicas.known_after(None, Time(49)), replicas.wakes_at(Time(7))), (None, Time(50)));
-    replicas.hurry(&owner(1), owner(9), Time(60));
+    replicas.fetch_earlier(&owner(1), owner(9), Time(60));
     assert_eq!(replicas[&owner(1)].fetch_from(), Some(owner(8)), "it would be later");
-    replicas.hurry(&owner(1), owner(9), Time(40));
+    replicas.fetch_earlier(&owner(1), owner(9), Time(40));
     assert_eq!(replicas.known_after(None, Time(40)), Some((Time(40), owner(1))));
     assert_eq!(replicas[&owner(1)].fetch_from(), Some(owner(9)));
-    replicas.know(&head(owner(1), 6), owner(7), Time(90));
+    replicas.queue_head(&head(owner(1), 6), owner(7), Time(90));
     assert_eq!(replicas[&owner(1)].fetch_at(), Time(40), "news does not put it off");
-    replicas.put_off(&owner(1), Time(70));
+    replicas.delay_fetch(&owner(1), Time(70));
     assert_eq!(replicas.wakes_at(Time(7)), Time(70));
     replicas.forget_up_to(&known);
     assert!(replicas.has_waiting(), "what is known is later");
@@ -43,7 +43,7 @@ fn what_is_known_is_due_at_its_time_and_sooner_if_somebody_hurries() {
 #[test]
 fn a_transfer_is_listed_until_it_ends_or_its_peer_is_gone() {
     let mut replicas = replicas();
-    replicas.know(&head(owner(1), 5), owner(8), Time(1));
+    replicas.queue_head(&head(owner(1), 5), owner(8), Time(1));
     let pull = || Transfer::Pull { from: owner(8), since: Timestamp(0), deadline: Time(30) };
     replicas.begin_transfer(&owner(1), pull());
     assert_eq!((replicas.under_way(), replicas.known_after(None, Time(9))), (alloc::vec![owner(1)], None));
@@ -63,7 +63,7 @@ fn a_transfer_is_listed_until_it_ends_or_its_peer_is_gone() {
 fn a_lent_comparison_stays_listed_until_it_is_given_back_or_over() {
     let mut replicas = replicas();
     let target = head(owner(1), 5);
-    replicas.know(&target, owner(8), Time(1));
+    replicas.queue_head(&target, owner(8), Time(1));
     let reconciliation = Reconciliation::new(owner(8), target, Timestamp(0));
     replicas.begin_transfer(&owner(1), Transfer::Reconciliation(Box::new(reconciliation)));
     assert_eq!((replicas.n_compared(), replicas.wakes_at(Time(1))), (1, Time::NEVER), "nothing was asked");
@@ -93,7 +93,7 @@ fn the_held_shard_gives_head_and_root() {
     hold(&mut replicas, 1, 5);
     assert_eq!(replicas.head(&owner(1)), Some(&head(owner(1), 5)));
     assert_eq!(replicas.whole(&owner(1)).map(|(shard, _)| shard), Some(ShardNumber(1)));
-    assert!(replicas.holds_since_lately(&head(owner(1), 5)) && replicas.known_root().is_none());
+    assert!(replicas.is_recent_head(&head(owner(1), 5)) && replicas.known_root().is_none());
     assert_ne!(replicas.root(), empty);
     hold(&mut replicas, 1, 6);
     let later = replicas.root();
@@ -108,7 +108,7 @@ fn the_held_shard_gives_head_and_root() {
 fn an_owner_that_forked_or_signed_what_cannot_be_loses_push_but_the_roster() {
     let mut replicas = replicas();
     let roster = mesh().authority();
-    [owner(1), roster].iter().for_each(|owner| replicas.distrust(owner));
+    [owner(1), roster].iter().for_each(|owner| replicas.mark_invalid(owner));
     assert!(replicas.has_lost_push(&owner(1)) && !replicas.has_lost_push(&owner(2)));
     assert!(!replicas.has_lost_push(&roster));
 }
@@ -135,11 +135,11 @@ fn what_moved_goes_on_with_the_message_that_brought_it_only_from_where_it_was() 
     let mut replicas = replicas();
     let frame = || crate::message::Message::Probe.frame();
     replicas.on_moved(owner(1), Timestamp(5), alloc::vec![owner(7)]);
-    replicas.on_brought(&owner(1), owner(8), Timestamp(5), Some(frame()));
-    replicas.on_brought(&owner(2), owner(8), Timestamp(5), Some(frame()));
+    replicas.record_sender(&owner(1), owner(8), Timestamp(5), Some(frame()));
+    replicas.record_sender(&owner(2), owner(8), Timestamp(5), Some(frame()));
     replicas.on_moved(owner(3), Timestamp(0), alloc::vec![]);
     replicas.on_moved(owner(3), Timestamp(9), alloc::vec![]);
-    replicas.on_brought(&owner(3), owner(8), Timestamp(9), Some(frame()));
+    replicas.record_sender(&owner(3), owner(8), Timestamp(9), Some(frame()));
     replicas.on_moved(owner(4), Timestamp(0), alloc::vec![]);
     replicas.forget_moved(&owner(4));
     let moved = replicas.take_moved();

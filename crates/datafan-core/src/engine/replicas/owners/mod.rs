@@ -46,7 +46,7 @@ impl Owners {
 
     /// A fast check whether `head` is held, by timestamp and root. If it returns false, the head may still be
     /// held.
-    pub(super) fn holds_since_lately(&self, head: &Head) -> bool {
+    pub(super) fn is_recent_head(&self, head: &Head) -> bool {
         self.recent.has(head)
     }
 

@@ -57,7 +57,7 @@ impl Check {
         let record = ShardRecord::whole(head, None, HeldTombstones::default());
         self.heads.insert(owner, head);
         self.owners.hold(&owner, Some((ShardNumber(7), Arc::new(record))));
-        assert!(self.owners.holds_since_lately(&head));
+        assert!(self.owners.is_recent_head(&head));
         self.ever.push(head);
     }
 
@@ -81,7 +81,7 @@ impl Check {
             assert_eq!(self.owners.node_of(&branch), node);
             assert_eq!(self.owners.head_at(&branch).is_some(), node.is_none());
         }
-        for head in self.ever.iter().filter(|head| self.owners.holds_since_lately(head)) {
+        for head in self.ever.iter().filter(|head| self.owners.is_recent_head(head)) {
             assert_eq!(self.heads.get(&head.owner), Some(head));
         }
         let held = self.owners.iter().filter_map(|owner| Some((*owner.id(), *owner.head()?)));
