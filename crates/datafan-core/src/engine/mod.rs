@@ -135,7 +135,7 @@ impl<S: Store> Engine<S> {
     /// Only if the store failed. Then nothing in `out` may be carried out, and the member must stop.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>, out: &mut Outbox) -> Result<(), StoreError> {
         self.cx.swap_outbox(out);
-        let done = self.take_in(now, inputs);
+        let done = self.process_inputs(now, inputs);
         self.cx.swap_outbox(out);
         done
     }
@@ -157,11 +157,11 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    fn take_in(&mut self, now: Now, inputs: Vec<Input>) -> Result<(), StoreError> {
+    fn process_inputs(&mut self, now: Now, inputs: Vec<Input>) -> Result<(), StoreError> {
         if self.cx.is_own_unsynced() {
             self.sync_store()?;
         }
-        self.look_for_room()?;
+        self.check_disk_room()?;
         self.cx.begin_call(now);
         self.own.run.check_clocks(now, &mut self.cx.rng);
         self.replicas.begin_call(&self.cx);
@@ -171,7 +171,7 @@ impl<S: Store> Engine<S> {
             self.handle_input(input, others)?;
             self.follow_up()?;
             if self.disk.is_batch_large() {
-                self.settle()?;
+                self.write_staged()?;
             }
         }
         self.on_time()?;
@@ -189,14 +189,14 @@ impl<S: Store> Engine<S> {
             self.dialling().age_divergent();
             self.replication().fetch_divergent()?;
         }
-        self.settle()?;
+        self.write_staged()?;
         if self.replicas.has_moved() {
             self.pusher().push_changes()?;
         }
         if self.replicas.has_waiting() {
             self.replication().ask()?;
             self.follow_up()?;
-            self.settle()?;
+            self.write_staged()?;
             self.pusher().push_changes()?;
         }
         if self.links.trees.has_asked() {
@@ -218,7 +218,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Writes the changes that this call staged, and handles the consequences.
-    fn settle(&mut self) -> Result<(), StoreError> {
+    fn write_staged(&mut self) -> Result<(), StoreError> {
         while self.disk.has_staged() {
             self.replication().flush()?;
             self.follow_up()?;
@@ -236,12 +236,12 @@ impl<S: Store> Engine<S> {
     /// Handles the consequences of changed shards.
     #[inline(always)]
     fn follow_up(&mut self) -> Result<(), StoreError> {
-        if self.cx.has_news() || self.members.has_changed() { self.hand_on() } else { Ok(()) }
+        if self.cx.has_news() || self.members.has_changed() { self.handle_news() } else { Ok(()) }
     }
 
     /// Passes on the news of a step, and handles a changed roster.
-    fn hand_on(&mut self) -> Result<(), StoreError> {
-        self.dialling().hear_news();
+    fn handle_news(&mut self) -> Result<(), StoreError> {
+        self.dialling().apply_news();
         if self.members.has_changed() && !self.disk.has_staged() {
             return self.greeting().on_roster_changed();
         }
@@ -249,8 +249,8 @@ impl<S: Store> Engine<S> {
     }
 
     /// Checks whether the disk has room, before inputs are processed.
-    fn look_for_room(&mut self) -> Result<(), StoreError> {
-        if self.disk.look_for_room()? {
+    fn check_disk_room(&mut self) -> Result<(), StoreError> {
+        if self.disk.check_disk_room()? {
             // Answers that arrive now cannot be stored. Known heads are fetched later.
             for owner in self.replicas.under_way() {
                 self.exchange().cancel_transfer(&owner);

@@ -116,7 +116,7 @@ impl<S: Store> Engine<S> {
         for (owner, shard) in wholes {
             self.system_items().load_system(&owner, shard)?;
         }
-        self.dialling().hear_news();
+        self.dialling().apply_news();
         self.fork_judge().judge_all_forks();
         Ok(())
     }

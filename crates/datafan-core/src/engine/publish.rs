@@ -98,7 +98,7 @@ impl<S: Store> SystemItems<'_, S> {
 
 impl<S: Store> Dialling<'_, S> {
     /// Passes what this call learned from members' shards to discovery.
-    pub(super) fn hear_news(&mut self) {
+    pub(super) fn apply_news(&mut self) {
         for news in self.cx.take_news() {
             match news {
                 News::Moved { owner } => self.discovery.reach.on_moved(&owner, self.cx.now.time),

@@ -285,7 +285,7 @@ impl<S: Store> Disk<S> {
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) fn look_for_room(&mut self) -> Result<bool, StoreError> {
+    pub(super) fn check_disk_room(&mut self) -> Result<bool, StoreError> {
         let had_room = self.full.is_none();
         self.full = match self.store.room()? {
             Room::Enough => None,

@@ -82,12 +82,12 @@ fn a_retired_shard_is_erased_once_that_is_written_and_while_there_is_room() {
     disk.write(&mut cx).unwrap();
     assert_eq!(disk.view(shard).timestamp_of("a").unwrap(), None, "what was staged for it is not written");
     store.set_full(true);
-    assert!(disk.look_for_room().unwrap() && disk.full() == Some("it is full"));
-    assert!(!disk.look_for_room().unwrap(), "it was full before");
+    assert!(disk.check_disk_room().unwrap() && disk.full() == Some("it is full"));
+    assert!(!disk.check_disk_room().unwrap(), "it was full before");
     disk.erase(now).unwrap();
     assert_eq!((store.log().erased.len(), disk.next_erase), (0, now.after(SECOND)));
     store.set_full(false);
-    assert!(!disk.look_for_room().unwrap() && disk.full().is_none());
+    assert!(!disk.check_disk_room().unwrap() && disk.full().is_none());
     disk.erase(now).unwrap();
     assert_eq!(store.log().erased, [], "it is looked at again later");
     disk.erase(now.after(SECOND)).unwrap();

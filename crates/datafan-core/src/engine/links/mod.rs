@@ -38,7 +38,7 @@ pub(super) struct Links<V> {
     peers: Vec<MemberId>,
     /// The link to each peer.
     links: Vec<Link<V>>,
-    /// Whether a link may have changed since [`Links::settle`], or has work left.
+    /// Whether a link may have changed since [`Links::on_checked`], or has work left.
     dirty: bool,
     /// When the next link has work, if none is touched before.
     wakes_at: Time,
@@ -80,7 +80,7 @@ impl<V> Links<V> {
         self.dirty = true;
     }
 
-    /// When the next link has work, according to [`Links::settle`].
+    /// When the next link has work, according to [`Links::on_checked`].
     pub(super) fn wakes_at(&self) -> Time {
         self.wakes_at
     }
