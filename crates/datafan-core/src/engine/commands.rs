@@ -201,7 +201,7 @@ impl<S: Store> Commits<'_, S> {
             .is_err()
         {
             // The clock lacks a few microseconds; the next round tries again.
-            self.own.put_off_system(publishes);
+            self.own.postpone_system(publishes);
             return Ok(());
         }
         let me = self.cx.me;

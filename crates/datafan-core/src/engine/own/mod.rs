@@ -416,7 +416,7 @@ impl OwnShards {
     }
 
     /// The writes of [`OwnShards::begin_system`] were not possible; the next round tries again.
-    pub(super) fn put_off_system(&mut self, publishes: bool) {
+    pub(super) fn postpone_system(&mut self, publishes: bool) {
         (self.looks_for_expired, self.publishes) = (true, publishes);
     }
 }

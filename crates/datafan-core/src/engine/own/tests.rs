@@ -120,7 +120,7 @@ fn changes_wait_in_order_and_what_the_system_writes_is_due_again_where_it_cannot
     assert!(own.is_system_due());
     let publishes = own.begin_system();
     assert!(publishes && !own.is_system_due());
-    own.put_off_system(publishes);
+    own.postpone_system(publishes);
     assert!(own.is_system_due() && own.begin_system());
     own.outrank(Timestamp(7));
     own.outrank(Timestamp(6));
